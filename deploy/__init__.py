@@ -1,0 +1,1 @@
+"""What is deployed around probe and centre; the demo that runs it all on one machine."""

@@ -1,0 +1,1 @@
+"""Shells that every long-running program of ours shares: settings, MQTT, systemd."""

@@ -1,0 +1,49 @@
+"""Floor 1. How an MQTT broker is reached: the `[broker]` table of every program of ours."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Path = Annotated[str, Meta(min_length=1, max_length=1000)]
+
+
+class BrokerConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The MQTT broker. A password comes from a file, never from the settings themselves."""
+
+    host: Annotated[str, Meta(min_length=1)]
+    port: Port = 8883
+    tls: bool = True
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    username: str | None = None
+    password_file: Path | None = None
+    keepalive_s: Annotated[int, Meta(ge=5, le=1200)] = 60
+    connect_timeout_s: Annotated[float, Meta(ge=1, le=120)] = 20.0
+    reconnect_max_s: Annotated[float, Meta(ge=1, le=3600)] = 120.0
+
+    def __post_init__(self) -> None:
+        """Half a credential is a mistake, not a choice."""
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("`certificate_file` and `key_file` go together")
+        if (self.username is None) != (self.password_file is None):
+            raise ValueError("`username` and `password_file` go together")
+        if not self.tls and (self.ca_file or self.certificate_file):
+            raise ValueError("certificates need `tls = true`")
+
+
+def reconnect_delay_s(failures: int, longest_s: float, uniform: float) -> float:
+    """How long to wait before the next try: doubling, with full jitter.
+
+    paho's own back-off has no jitter, so a fleet that lost its broker returns in one second.
+
+    Args:
+        failures: tries that failed in a row, 1 or more.
+        longest_s: the cap.
+        uniform: a random number in 0..1; the caller owns the randomness.
+    """
+    ceiling_s = min(longest_s, 2.0 ** min(failures, 16))
+    return 0.2 + uniform * (ceiling_s - 0.2)

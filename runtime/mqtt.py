@@ -1,0 +1,275 @@
+"""Floor 2. One MQTT session by paho-mqtt: connects, reconnects, and turns callbacks into events.
+
+The only file that imports paho. Callbacks do nothing but put an event on the owner's inbox (an
+exception in a callback would kill paho's thread; a lock of ours taken in one would deadlock with
+`publish`). Each connection gets a fresh paho client, so no half-sent message of paho's own comes
+back after a reconnect: what is sent again is the owner's decision alone.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from runtime.broker import BrokerConfig, reconnect_delay_s
+
+# How long the broker keeps our subscriptions and what it queued for us while we are away.
+SESSION_EXPIRY_S = 7 * 86_400
+_LOOP_TURN_S = 1.0
+
+
+class Connected(Struct, frozen=True):
+    """The broker has accepted us and our subscriptions were sent."""
+
+    connection: int
+
+
+class Disconnected(Struct, frozen=True):
+    """There is no connection, and why, in words."""
+
+    connection: int
+    cause: str
+
+
+class Published(Struct, frozen=True):
+    """The broker answered a QoS 1 publish; `refusal` is None where it took it."""
+
+    connection: int
+    mid: int
+    refusal: str | None
+
+
+class Received(Struct, frozen=True):
+    """A message came in. With manual acknowledgement, `Session.acknowledge` it after the commit."""
+
+    connection: int
+    topic: str
+    payload: bytes
+    mid: int
+    qos: int
+    retained: bool
+
+
+Event = Connected | Disconnected | Published | Received
+
+
+class Message(Struct, frozen=True):
+    """A message to publish; also the shape of a last will."""
+
+    topic: str
+    payload: bytes
+    qos: int = 1
+    retain: bool = False
+
+
+class Session:
+    """A session that lives until `stop`, through any number of connections.
+
+    Args:
+        broker: how to reach it.
+        client_id: the MQTT client identifier.
+        inbox: called with each Event, from paho's thread; must not block (SimpleQueue.put fits).
+        subscriptions: topic filters, QoS 1.
+        will: what the broker says for us when we vanish.
+        manual_ack: whether the owner acknowledges each message itself.
+    """
+
+    def __init__(
+        self,
+        broker: BrokerConfig,
+        client_id: str,
+        inbox: Callable[[Event], None],
+        *,
+        subscriptions: Sequence[str] = (),
+        will: Message | None = None,
+        manual_ack: bool = False,
+    ) -> None:
+        self._broker = broker
+        self._client_id = client_id
+        self._inbox = inbox
+        self._subscriptions = list(subscriptions)
+        self._will = will
+        self._manual_ack = manual_ack
+        self._stopping = threading.Event()
+        self._connection = 0
+        self._client: paho.Client | None = None
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+
+    def start(self) -> None:
+        """Begin to connect, in a thread of its own."""
+        self._thread.start()
+
+    def stop(self, farewell: Message | None = None, timeout_s: float = 5.0) -> None:
+        """Say farewell where connected, disconnect, and end the thread."""
+        self._stopping.set()
+        client = self._client
+        if client is not None:
+            if farewell is not None and client.is_connected():
+                info = client.publish(
+                    farewell.topic, farewell.payload, farewell.qos, farewell.retain
+                )
+                _wait_for(info, timeout_s)
+            client.disconnect()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def publish(self, message: Message) -> int | None:
+        """Hand a message to the broker.
+
+        Returns:
+            The packet identifier that `Published` will bear, None where there is no connection.
+        """
+        client = self._client
+        if client is None or not client.is_connected():
+            return None
+        info = client.publish(message.topic, message.payload, message.qos, message.retain)
+        return info.mid if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
+
+    def acknowledge(self, message: Received) -> None:
+        """Tell the broker that a message is ours now. Silent for a connection that has ended."""
+        client = self._client
+        if client is not None and message.connection == self._connection and message.qos:
+            client.ack(message.mid, message.qos)
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            self._connection += 1
+            number = self._connection
+            reached = threading.Event()
+            try:
+                client = self._new_client(number, reached)
+                client.connect(
+                    self._broker.host,
+                    self._broker.port,
+                    keepalive=self._broker.keepalive_s,
+                    clean_start=False,
+                    properties=_connect_properties(),
+                )
+                self._client = client
+                # Not `loop_forever`: without a socket pair to wake it (`loop` makes one), what the
+                # owner publishes would wait for a whole turn.
+                while client.loop(_LOOP_TURN_S) == MQTTErrorCode.MQTT_ERR_SUCCESS:
+                    pass
+            except (OSError, ValueError) as error:
+                # No route, refused, a certificate file that is missing or broken, a TLS failure.
+                self._inbox(Disconnected(number, str(error) or type(error).__name__))
+            self._client = None
+            failures = 1 if reached.is_set() else failures + 1
+            delay_s = reconnect_delay_s(
+                failures,
+                self._broker.reconnect_max_s,
+                random.random(),  # noqa: S311 - spreads a fleet, hides nothing
+            )
+            self._stopping.wait(delay_s)
+
+    def _new_client(self, number: int, reached: threading.Event) -> paho.Client:
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._client_id,
+            protocol=paho.MQTTv5,
+            reconnect_on_failure=False,
+            manual_ack=self._manual_ack,
+        )
+        client.connect_timeout = self._broker.connect_timeout_s
+        # Receipts must not wait for a window: in-flight is bounded by the owner.
+        client.max_inflight_messages_set(0)
+        _authenticate(client, self._broker)
+        if self._will is not None:
+            client.will_set(self._will.topic, self._will.payload, self._will.qos, self._will.retain)
+        self._listen(client, number, reached)
+        return client
+
+    def _listen(self, client: paho.Client, number: int, reached: threading.Event) -> None:
+        def on_connect(
+            client: paho.Client, _user: object, _flags: object, code: ReasonCode, _props: object
+        ) -> None:
+            if code.is_failure:
+                self._inbox(Disconnected(number, f"the broker refused us: {code}"))
+                client.disconnect()
+                return
+            reached.set()
+            if self._subscriptions:
+                # Retained messages come with each subscription, known or not: after a restart
+                # the receipt is what tells where we stand.
+                options = SubscribeOptions(qos=1)
+                client.subscribe([(topic, options) for topic in self._subscriptions])
+            self._inbox(Connected(number))
+
+        def on_disconnect(
+            _client: paho.Client, _user: object, _flags: object, code: ReasonCode, _props: object
+        ) -> None:
+            self._inbox(Disconnected(number, str(code)))
+
+        def on_publish(
+            _client: paho.Client, _user: object, mid: int, code: ReasonCode, _props: object
+        ) -> None:
+            self._inbox(Published(number, mid, str(code) if code.is_failure else None))
+
+        def on_message(_client: paho.Client, _user: object, message: paho.MQTTMessage) -> None:
+            self._inbox(
+                Received(
+                    number,
+                    message.topic,
+                    bytes(message.payload),
+                    message.mid,
+                    message.qos,
+                    message.retain,
+                )
+            )
+
+        def on_socket_open(_client: paho.Client, _user: object, sock: object) -> None:
+            # paho never sets it, and 21 TLS connects a second is what that costs (measured).
+            if isinstance(sock, socket.socket):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+        def on_socket_register_write(_client: paho.Client, _user: object, _sock: object) -> None:
+            # Only because it is set does paho leave writing to its loop. Otherwise `publish` and
+            # `ack` write from the owner's thread too, and two packets' bytes mix whenever the
+            # socket takes a part of one (seen: a send buffer of 4 KiB, every connection lost).
+            return
+
+        client.on_socket_register_write = on_socket_register_write
+        client.on_connect = on_connect
+        client.on_disconnect = on_disconnect
+        client.on_publish = on_publish
+        client.on_message = on_message
+        client.on_socket_open = on_socket_open
+
+
+def _authenticate(client: paho.Client, broker: BrokerConfig) -> None:
+    if broker.tls:
+        context = ssl.create_default_context(cafile=broker.ca_file)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if broker.certificate_file is not None and broker.key_file is not None:
+            context.load_cert_chain(broker.certificate_file, broker.key_file)
+        client.tls_set_context(context)
+    if broker.username is not None and broker.password_file is not None:
+        password = Path(broker.password_file).read_text(encoding="utf-8").strip()
+        client.username_pw_set(broker.username, password)
+
+
+def _connect_properties() -> Properties:
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho has no type here
+    properties.SessionExpiryInterval = SESSION_EXPIRY_S
+    return properties
+
+
+def _wait_for(info: paho.MQTTMessageInfo, timeout_s: float) -> None:
+    try:
+        info.wait_for_publish(timeout_s)
+    except (RuntimeError, ValueError):
+        # Not connected any more: the last will speaks for us.
+        return

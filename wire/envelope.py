@@ -1,0 +1,118 @@
+"""Floor 1. Envelope: numbered results of one kind from one probe, as one MQTT payload.
+
+`(probe, epoch, seq)` is a result's identity for ever. `epoch` is a UUID made with the outbox file;
+`seq` starts at 1 in each epoch and has no holes but those that a `results_dropped` names. A
+collector that has all of an epoch up to `seq` has all that the probe ever measured in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Struct
+
+from wire.decoding import decode_json
+from wire.result import AnyResult, Name, Text, Utc
+
+SCHEMA = "tramdo/1"
+# A broker and a collector must know what to expect: the longest test in the finest steps fits.
+MAX_ENVELOPE_BYTES = 1_048_576
+
+# The largest integer that every JSON reader keeps exactly (RFC 7493 §2.2).
+Seq = Annotated[int, Meta(ge=1, le=2**53 - 1)]
+CommuneCode = Annotated[
+    str, Meta(pattern="^[0-9]{5}$", description="official 5-digit commune code, a string")
+]
+
+
+class Site(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the probe stands. The centre's registry has the last word; this is the probe's own."""
+
+    commune_code: CommuneCode
+    office: Text
+    group: Text | None = None
+
+
+class Record(Struct, frozen=True, forbid_unknown_fields=True):
+    """A result with its number in the epoch."""
+
+    seq: Seq
+    result: AnyResult
+
+
+class Envelope(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The payload of `tramdo/v1/{tenant}/{probe}/m/{kind}`."""
+
+    schema: Annotated[str, Meta(pattern="^tramdo/1$")] = SCHEMA
+    tenant: Name
+    probe: Name
+    epoch: UUID
+    site: Site
+    sent_at: Utc
+    records: Annotated[list[Record], Meta(min_length=1)]
+
+
+class _RawRecord(Struct, frozen=True):
+    seq: int
+    result: msgspec.Raw
+
+
+class _RawEnvelope(Struct, frozen=True, kw_only=True):
+    schema: str = SCHEMA
+    tenant: str
+    probe: str
+    epoch: UUID
+    site: Site
+    sent_at: datetime
+    records: list[_RawRecord]
+
+
+def encode_envelope(
+    tenant: str,
+    probe: str,
+    epoch: UUID,
+    site: Site,
+    sent_at: datetime,
+    numbered_bodies: Sequence[tuple[int, bytes]],
+) -> bytes:
+    """An envelope as JSON bytes, from results that are encoded already (`encode_result`).
+
+    The bodies are carried as they are: what was stored is what is sent, byte for byte.
+    """
+    return msgspec.json.encode(
+        _RawEnvelope(
+            tenant=tenant,
+            probe=probe,
+            epoch=epoch,
+            site=site,
+            sent_at=sent_at,
+            records=[_RawRecord(seq, msgspec.Raw(body)) for seq, body in numbered_bodies],
+        )
+    )
+
+
+def decode_envelope(payload: bytes) -> Envelope:
+    """An envelope, every field checked.
+
+    Raises:
+        msgspec.ValidationError: JSON, but not an envelope; the message names the place.
+        msgspec.DecodeError: not JSON.
+    """
+    envelope: Envelope = decode_json(payload, Envelope)
+    return envelope
+
+
+def result_bodies(payload: bytes) -> list[bytes]:
+    """Each result of an envelope as it was sent, byte for byte, in the order of the records.
+
+    For a payload that `decode_envelope` took: here only the frame is looked at.
+
+    Raises:
+        msgspec.DecodeError: not an envelope's frame.
+    """
+    envelope: _RawEnvelope = decode_json(payload, _RawEnvelope)
+    return [bytes(record.result) for record in envelope.records]

@@ -1,0 +1,112 @@
+"""Floor 1. The other payloads of the contract: state, info, health, receipt.
+
+Each is one frozen type, JSON on the wire, decoded strictly. The topics are in `wire.topics`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeVar
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from wire.decoding import decode_json
+from wire.envelope import Seq, Site
+from wire.result import Count, Line, Name, Text, Utc
+
+T = TypeVar("T")
+
+
+class Presence(StrEnum):
+    """What a probe's `state` topic may say; `lost` is its last will."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+    LOST = "lost"
+
+
+class State(Struct, frozen=True, forbid_unknown_fields=True):
+    """Retained on `state`. A last will has no time: the broker sends what was left with it."""
+
+    presence: Presence
+    at: Utc | None = None
+
+
+class PlannedKind(Struct, frozen=True, forbid_unknown_fields=True):
+    """How often a probe means to measure a kind on each line, so that the centre can see gaps."""
+
+    kind: Name
+    per_line_and_day: Count
+
+
+class Info(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Retained on `info`: who the probe is. Sent at start and after a reload."""
+
+    probe_version: Text
+    epoch: UUID
+    site: Site
+    lines: list[Line]
+    plan: list[PlannedKind]
+    config_hash: Text
+    started_at: Utc
+
+
+class Health(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """On `health` every few minutes: how the box itself is."""
+
+    at: Utc
+    pending: Count
+    outbox_bytes: Count
+    clock_synchronised: bool | None
+    temperature_c: float | None
+    throttled: bool | None
+    disk_free_bytes: Count | None
+    memory_available_bytes: Count
+    uptime_s: float
+    leds: dict[str, Text]
+
+
+class Receipt(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Retained on `receipt`: what of an epoch is committed to the centre's store.
+
+    Everything up to `stored_through` is stored but for the `missing` ranges (first, last), both
+    ends included. A receipt replaces the one before it, also when it says less (a store that came
+    back from a backup).
+    """
+
+    epoch: UUID
+    stored_through: Count
+    missing: list[tuple[Seq, Seq]] = []
+    at: Utc
+
+
+class Rejection(StrEnum):
+    """Why the collector's intake refused a message: a closed list."""
+
+    TOO_LARGE = "too_large"
+    NOT_JSON = "not_json"
+    SCHEMA = "schema"
+    TOPIC = "topic"
+    IDENTITY = "identity"
+    KIND = "kind"
+
+
+Payload = State | Info | Health | Receipt
+
+
+def encode(message: Payload) -> bytes:
+    """A message as JSON bytes."""
+    return msgspec.json.encode(message)
+
+
+def decode(payload: bytes, message_type: type[T]) -> T:
+    """A message of the type that its topic calls for.
+
+    Raises:
+        msgspec.ValidationError: JSON, but not this message; the text names the place.
+        msgspec.DecodeError: not JSON.
+    """
+    message: T = decode_json(payload, message_type)
+    return message

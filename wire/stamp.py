@@ -1,0 +1,250 @@
+"""Floor 1. STAMP packets in unauthenticated mode (RFC 8762) and their times, as bytes and back.
+
+Both ends share it: the probe is the session-sender, our server the session-reflector. Pure: no
+sockets and no clock. What follows the first 44 octets (the TLVs of RFC 8972, padding) is tolerated
+and, when reflected, returned as it came.
+
+A timestamp stays the 64 bits that were on the wire: what a round trip needs is the difference of
+two of them, and a difference is right across the end of NTP's era in 2036.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from struct import Struct, error
+from typing import NamedTuple
+
+PACKET_BYTES = 44
+PORT = 862
+
+_SENDER = Struct("!IQH30x")  # RFC 8762, figure 2
+_REFLECTOR = Struct("!IQH2xQIQH2xB3x")  # RFC 8762, figure 4
+_NTP_UNIX_EPOCHS_S = 2_208_988_800  # 1900-01-01 to 1970-01-01, RFC 5905
+_ERA_S = 1 << 32
+_NANOSECONDS = 1_000_000_000
+
+
+class Defect(StrEnum):
+    """Why bytes are not a STAMP packet."""
+
+    TOO_SHORT = "too_short"
+    # RFC 4656, 4.1.2: a packet whose multiplier is zero is corrupt.
+    MULTIPLIER_ZERO = "multiplier_zero"
+    # A truncated PTPv2 timestamp counts its nanoseconds to 999,999,999.
+    NANOSECONDS_OUT_OF_RANGE = "nanoseconds_out_of_range"
+
+
+class StampError(ValueError):
+    """These bytes are not a STAMP packet; `defect` says why."""
+
+    def __init__(self, defect: Defect) -> None:
+        super().__init__(defect.value)
+        self.defect = defect
+
+
+class ErrorEstimate(NamedTuple):
+    """How far off the sender of a timestamp thinks its clock may be (RFC 4656, 4.1.2).
+
+    `ptp` is the Z bit: truncated PTPv2 timestamps in place of NTP's (RFC 8186, 2.3).
+    """
+
+    synchronised: bool
+    ptp: bool
+    scale: int
+    multiplier: int
+
+    @property
+    def error_s(self) -> float:
+        """The estimate in seconds: multiplier * 2^-32 * 2^scale."""
+        return float(self.multiplier) * 2.0 ** (self.scale - 32)
+
+    @property
+    def bits(self) -> int:
+        """The 16 bits on the wire. ValueError for values that do not fit into them."""
+        if not (0 <= self.scale < 64 and 0 <= self.multiplier < 256):
+            raise ValueError(f"scale is 0 to 63 and multiplier 0 to 255: {self}")
+        return self.synchronised << 15 | self.ptp << 14 | self.scale << 8 | self.multiplier
+
+    @classmethod
+    def from_bits(cls, bits: int) -> ErrorEstimate:
+        """What 16 bits from the wire say."""
+        return cls(bool(bits >> 15 & 1), bool(bits >> 14 & 1), bits >> 8 & 0x3F, bits & 0xFF)
+
+
+# NTP's format; nothing is claimed about UTC, and a round trip needs nothing: 2^-32 * 2^32 = 1 s.
+UNSYNCHRONISED = ErrorEstimate(synchronised=False, ptp=False, scale=32, multiplier=1)
+
+
+class SenderPacket(NamedTuple):
+    """What a session-sender sends (RFC 8762, 4.2.1). `timestamp` is 64 bits as on the wire."""
+
+    seq: int
+    timestamp: int
+    error_estimate: ErrorEstimate
+
+
+class ReflectorPacket(NamedTuple):
+    """What a session-reflector returns (RFC 8762, 4.3.1). Timestamps are 64 bits as on the wire.
+
+    `error_estimate` holds for both `timestamp` (T3, sent) and `receive_timestamp` (T2).
+    """
+
+    seq: int
+    timestamp: int
+    error_estimate: ErrorEstimate
+    receive_timestamp: int
+    sender_seq: int
+    sender_timestamp: int
+    sender_error_estimate: ErrorEstimate
+    sender_ttl: int
+
+    @property
+    def residence_ns(self) -> int:
+        """How long the reflector held the packet: T3 - T2, negative if its clock stepped back."""
+        return interval_ns(self.receive_timestamp, self.timestamp, ptp=self.error_estimate.ptp)
+
+
+def encode_sender(packet: SenderPacket) -> bytes:
+    """The 44 octets of a session-sender's packet. ValueError for a field that does not fit."""
+    try:
+        return _SENDER.pack(packet.seq, packet.timestamp, packet.error_estimate.bits)
+    except error as problem:
+        raise ValueError(f"{packet} does not fit: {problem}") from problem
+
+
+def decode_sender(body: bytes) -> SenderPacket:
+    """The session-sender's packet in a datagram; more than 44 octets are tolerated.
+
+    Raises:
+        StampError: the datagram has one of the defects.
+    """
+    if len(body) < PACKET_BYTES:
+        raise StampError(Defect.TOO_SHORT)
+    seq, timestamp, bits = _SENDER.unpack_from(body)
+    return SenderPacket(seq, timestamp, _checked(bits, timestamp))
+
+
+def encode_reflector(packet: ReflectorPacket) -> bytes:
+    """The 44 octets of a session-reflector's packet. ValueError for a field that does not fit."""
+    try:
+        return _REFLECTOR.pack(
+            packet.seq,
+            packet.timestamp,
+            packet.error_estimate.bits,
+            packet.receive_timestamp,
+            packet.sender_seq,
+            packet.sender_timestamp,
+            packet.sender_error_estimate.bits,
+            packet.sender_ttl,
+        )
+    except error as problem:
+        raise ValueError(f"{packet} does not fit: {problem}") from problem
+
+
+def decode_reflector(body: bytes) -> ReflectorPacket:
+    """The session-reflector's packet in a datagram; more than 44 octets are tolerated.
+
+    Raises:
+        StampError: the datagram has one of the defects.
+    """
+    if len(body) < PACKET_BYTES:
+        raise StampError(Defect.TOO_SHORT)
+    seq, sent, bits, received, sender_seq, sender_sent, sender_bits, ttl = _REFLECTOR.unpack_from(
+        body
+    )
+    return ReflectorPacket(
+        seq=seq,
+        timestamp=sent,
+        error_estimate=_checked(bits, sent, received),
+        receive_timestamp=received,
+        sender_seq=sender_seq,
+        sender_timestamp=sender_sent,
+        sender_error_estimate=_checked(sender_bits, sender_sent),
+        sender_ttl=ttl,
+    )
+
+
+def reflect(
+    body: bytes,
+    request: SenderPacket,
+    *,
+    received: int,
+    sent: int,
+    error_estimate: ErrorEstimate,
+    ttl: int,
+) -> bytes:
+    """The answer of a stateless session-reflector, exactly as long as the datagram it answers.
+
+    In stateless mode the sequence number is the sender's (RFC 8762, 4.3.1). TLVs go back as they
+    came: a sender sets their U flag, and that it is still set tells it that we know none of them
+    (RFC 8972, 4).
+
+    Args:
+        body: the whole datagram, of which `request` was decoded.
+        received, sent: T2 and T3, 64 bits in the format that `error_estimate` names.
+        ttl: the TTL or hop limit with which the datagram arrived.
+    """
+    answer = ReflectorPacket(
+        seq=request.seq,
+        timestamp=sent,
+        error_estimate=error_estimate,
+        receive_timestamp=received,
+        sender_seq=request.seq,
+        sender_timestamp=request.timestamp,
+        sender_error_estimate=request.error_estimate,
+        sender_ttl=ttl,
+    )
+    return encode_reflector(answer) + body[PACKET_BYTES:]
+
+
+def ntp_from_unix_ns(unix_ns: int) -> int:
+    """A Unix time in nanoseconds as NTP's 64 bits (RFC 5905), rounded to 2^-32 s."""
+    seconds, nanoseconds = divmod(unix_ns, _NANOSECONDS)
+    # A fraction that rounds up to a whole second carries into the seconds by the addition.
+    fraction = ((nanoseconds << 32) + _NANOSECONDS // 2) // _NANOSECONDS
+    return (((seconds + _NTP_UNIX_EPOCHS_S) << 32) + fraction) & 0xFFFF_FFFF_FFFF_FFFF
+
+
+def unix_ns_from_ntp(timestamp: int, near_unix_ns: int) -> int:
+    """The Unix time in nanoseconds of NTP's 64 bits, in the era that is nearest to a known time.
+
+    Eras last 136 years and the 64 bits do not say which (RFC 5905, 6): the next begins in 2036.
+    Gives back exactly what `ntp_from_unix_ns` was given.
+    """
+    seconds = (timestamp >> 32) - _NTP_UNIX_EPOCHS_S
+    near_s = near_unix_ns // _NANOSECONDS
+    seconds += (near_s - seconds + _ERA_S // 2) // _ERA_S * _ERA_S
+    return seconds * _NANOSECONDS + _fraction_ns(timestamp & 0xFFFF_FFFF)
+
+
+def interval_ns(earlier: int, later: int, *, ptp: bool = False) -> int:
+    """The nanoseconds from one 64-bit timestamp to another, negative when `later` is not later.
+
+    Right for timestamps of two eras too, as long as they are less than 68 years apart.
+    """
+    if ptp:
+        span_ns = _ERA_S * _NANOSECONDS
+        difference_ns = (_ptp_ns(later) - _ptp_ns(earlier)) % span_ns
+        return difference_ns - span_ns if difference_ns >= span_ns // 2 else difference_ns
+    difference = (later - earlier) & 0xFFFF_FFFF_FFFF_FFFF
+    if difference >= 1 << 63:
+        difference -= 1 << 64
+    return (difference * _NANOSECONDS + (1 << 31)) >> 32
+
+
+def _fraction_ns(fraction: int) -> int:
+    return (fraction * _NANOSECONDS + (1 << 31)) >> 32
+
+
+def _ptp_ns(timestamp: int) -> int:
+    return (timestamp >> 32) * _NANOSECONDS + (timestamp & 0xFFFF_FFFF)
+
+
+def _checked(bits: int, *timestamps: int) -> ErrorEstimate:
+    """The error estimate of these timestamps. StampError when it, or one of them, cannot be."""
+    estimate = ErrorEstimate.from_bits(bits)
+    if estimate.multiplier == 0:
+        raise StampError(Defect.MULTIPLIER_ZERO)
+    if estimate.ptp and any(stamp & 0xFFFF_FFFF >= _NANOSECONDS for stamp in timestamps):
+        raise StampError(Defect.NANOSECONDS_OUT_OF_RANGE)
+    return estimate

@@ -1,0 +1,77 @@
+"""Floor 1. Topic names: built and parsed here and nowhere else.
+
+tramdo/v1/{tenant}/{probe}/m/{kind}     QoS 1             envelope of results
+tramdo/v1/{tenant}/{probe}/state        QoS 1, retained   online | offline | lost (last will)
+tramdo/v1/{tenant}/{probe}/info         QoS 1, retained   who the probe is
+tramdo/v1/{tenant}/{probe}/health       QoS 1             how the box is
+tramdo/v1/{tenant}/{probe}/receipt      QoS 1, retained   centre -> probe: what is stored
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+ROOT = "tramdo/v1"
+_NAME = re.compile(r"[a-z0-9-]{1,40}")
+_TOPIC = re.compile(
+    rf"{ROOT}/(?P<tenant>{_NAME.pattern})/(?P<probe>{_NAME.pattern})/"
+    rf"(?:m/(?P<kind>{_NAME.pattern})|(?P<channel>state|info|health|receipt))"
+)
+
+
+class Topic(NamedTuple):
+    """A parsed topic: `channel` is `m`, `state`, `info`, `health` or `receipt`."""
+
+    tenant: str
+    probe: str
+    channel: str
+    kind: str | None = None
+
+
+def is_name(text: str) -> bool:
+    """Whether the text may stand as tenant, probe or line name."""
+    return _NAME.fullmatch(text) is not None
+
+
+def build(topic: Topic) -> str:
+    """The topic as text.
+
+    Raises:
+        ValueError: a part that is not a name, an unknown channel, a kind out of place.
+    """
+    text = f"{ROOT}/{topic.tenant}/{topic.probe}/{topic.channel}"
+    if topic.kind is not None:
+        text = f"{text}/{topic.kind}"
+    if parse(text) != topic:
+        raise ValueError(f"not a topic of the contract: {topic}")
+    return text
+
+
+def parse(text: str) -> Topic | None:
+    """The topic's parts, None when it is not one of the contract's."""
+    match = _TOPIC.fullmatch(text)
+    if match is None:
+        return None
+    return Topic(match["tenant"], match["probe"], match["channel"] or "m", match["kind"])
+
+
+def measurement(tenant: str, probe: str, kind: str) -> str:
+    """Where a probe publishes results of a kind."""
+    return build(Topic(tenant, probe, "m", kind))
+
+
+def of_probe(tenant: str, probe: str, channel: str) -> str:
+    """One of a probe's own topics: `state`, `info`, `health`, `receipt`."""
+    return build(Topic(tenant, probe, channel))
+
+
+def collector_filters(tenant: str | None = None) -> list[str]:
+    """What a collector subscribes to: every tenant's probes, or one tenant's."""
+    level = tenant or "+"
+    return [
+        f"{ROOT}/{level}/+/m/+",
+        f"{ROOT}/{level}/+/state",
+        f"{ROOT}/{level}/+/info",
+        f"{ROOT}/{level}/+/health",
+    ]
