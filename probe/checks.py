@@ -1,0 +1,51 @@
+"""Floor 2. Looks at this machine for what the configuration needs; a sentence for each lack."""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from probe.config import Config
+
+
+def problems(config: Config) -> list[str]:
+    """What is missing here, in words that say what to do; empty where all is there."""
+    return [*_lines(config), *_directories(config), *_tools(), *_secrets(config)]
+
+
+def _lines(config: Config) -> Iterator[str]:
+    interfaces = psutil.net_if_stats()
+    addresses = {a.address for every in psutil.net_if_addrs().values() for a in every}
+    for line in config.lines:
+        if line.interface is not None and line.interface not in interfaces:
+            known = ", ".join(sorted(interfaces))
+            yield f"line {line.id}: no interface {line.interface!r} here (there are {known})"
+        elif line.interface is not None and not interfaces[line.interface].isup:
+            yield f"line {line.id}: the interface {line.interface} is down"
+        if line.source_address is not None and line.source_address not in addresses:
+            yield f"line {line.id}: no interface here has the address {line.source_address}"
+
+
+def _directories(config: Config) -> Iterator[str]:
+    for name, text in (("state_dir", config.state_dir), ("runtime_dir", config.runtime_dir)):
+        path = Path(text)
+        nearest = next(parent for parent in (path, *path.parents) if parent.exists())
+        if not os.access(nearest, os.W_OK):
+            yield f"{name}: {path} cannot be written by this user"
+
+
+def _tools() -> Iterator[str]:
+    if ctypes.util.find_library("iperf") is None:
+        yield "libiperf is missing: install Debian's package libiperf0"
+
+
+def _secrets(config: Config) -> Iterator[str]:
+    broker = config.broker
+    for name in ("ca_file", "certificate_file", "key_file", "password_file"):
+        text: str | None = getattr(broker, name)
+        if text is not None and not os.access(text, os.R_OK):
+            yield f"broker.{name}: {text} is not there or cannot be read by this user"

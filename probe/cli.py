@@ -1,0 +1,200 @@
+"""Floor 3. The command `tramdo-probe`: what a technician types, and the exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+
+from probe import checks, config_file, texts
+from probe.config import Config
+from probe.daemon import Daemon
+from probe.deliver.outbox import OutboxError
+from probe.measure.measurement import Progress
+from probe.runner import VERSION, Runner
+from probe.show import board
+from runtime.settings import SettingsError
+from wire.result import KINDS, Outcome
+
+DEFAULT_CONFIG = Path("/etc/tramdo/probe.toml")
+OK, FAILED, BAD_INPUT, NOT_RUNNING = 0, 1, 2, 3
+_EPILOG = """exit codes:
+  0  all went well
+  1  a measurement failed, a check found a problem, or the daemon could not go on
+  2  the command line or the configuration is wrong; nothing was started
+  3  (status) no daemon is running here
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    options = _parser().parse_args(argv)
+    logging.basicConfig(
+        level=logging.DEBUG if options.verbose else logging.INFO,
+        format="%(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    logging.getLogger("schedule").setLevel(logging.WARNING)
+    try:
+        config, digest = config_file.load(options.config)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    match options.command:
+        case "check":
+            return _check(config, options.config)
+        case "measure":
+            return _measure(config, options)
+        case "status":
+            return _status(config, as_json=options.json)
+        case _:
+            return _run(config, digest, options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tramdo-probe",
+        description="Measures this office's Internet lines and sends the results to the centre.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"tramdo-probe {VERSION}")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "-c",
+        "--config",
+        type=Path,
+        default=DEFAULT_CONFIG,
+        help="configuration file (default: %(default)s)",
+    )
+    shared.add_argument("-v", "--verbose", action="store_true", help="log more")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name,
+            parents=[shared],
+            help=text,
+            description=text,
+            epilog=_EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    command("check", "Check the configuration and what it needs on this machine; start nothing.")
+    run = command("run", "Measure by the plan and deliver, until stopped (SIGHUP reloads).")
+    run.add_argument(
+        "--round-now", action="store_true", help="begin with one bulk test on every line"
+    )
+    run.add_argument(
+        "--once",
+        action="store_true",
+        help="one round of every kind on every line, wait for the centre's receipt, end",
+    )
+    run.add_argument(
+        "--deliver-within",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="with --once: how long to wait for the receipt (default: %(default)s s)",
+    )
+    measure = command("measure", "Measure one kind on one line now, and show the result.")
+    measure.add_argument("kind", choices=sorted(KINDS), help="what to measure")
+    measure.add_argument("--line", required=True, help="a line's id in the configuration")
+    measure.add_argument("--server", help="a server's name (default: the first one)")
+    measure.add_argument("--json", action="store_true", help="print the results as a JSON array")
+    status = command("status", "Show what the running daemon is doing.")
+    status.add_argument("--json", action="store_true", help="print it as one JSON object")
+    return parser
+
+
+def _check(config: Config, path: Path) -> int:
+    problems = checks.problems(config)
+    print(texts.summary(config, str(path)))
+    for problem in problems:
+        print(f"problem: {problem}")
+    print("not ready" if problems else "ready")
+    return FAILED if problems else OK
+
+
+def _measure(config: Config, options: argparse.Namespace) -> int:
+    line = config.line(options.line)
+    names = [server.name for server in config.servers]
+    if line is None or (options.server or names[0]) not in names:
+        known = ", ".join(line.id for line in config.lines)
+        print(
+            f"no such line or server; lines: {known}; servers: {', '.join(names)}", file=sys.stderr
+        )
+        return BAD_INPUT
+    server = config.servers[names.index(options.server or names[0])]
+    stop = threading.Event()
+    _on_signals(stop.set)
+    runner = Runner(config, _show_progress)
+    results = list(runner.run(options.kind, line, server, stop))
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr)
+    if options.json:
+        print(msgspec.json.format(msgspec.json.encode(results), indent=2).decode())
+    else:
+        print("\n\n".join(texts.result(result) for result in results))
+    good = bool(results) and all(result.outcome is Outcome.OK for result in results)
+    return OK if good else FAILED
+
+
+def _show_progress(event: object) -> None:
+    progress: Progress | None = getattr(event, "progress", None)
+    if progress is not None and sys.stderr.isatty():
+        print(f"\r\033[K{texts.progress(progress)}", end="", file=sys.stderr, flush=True)
+
+
+def _status(config: Config, *, as_json: bool) -> int:
+    try:
+        shown = board.read(config.runtime_dir)
+    except (OSError, msgspec.MsgspecError) as error:
+        print(f"the status in {config.runtime_dir} cannot be read: {error}", file=sys.stderr)
+        return FAILED
+    if shown is None or not board.writer_is_alive(shown):
+        print(f"no daemon is running (nothing alive in {config.runtime_dir})", file=sys.stderr)
+        return NOT_RUNNING
+    print(msgspec.json.encode(shown).decode() if as_json else texts.board(shown))
+    return OK
+
+
+def _run(config: Config, digest: str, options: argparse.Namespace) -> int:
+    while True:
+        try:
+            daemon = Daemon(config, digest, options.config)
+        except (OutboxError, OSError) as error:
+            print(f"cannot start: {error}", file=sys.stderr)
+            return FAILED
+        _on_signals(daemon.stop, daemon.reload)
+        if options.once:
+            return _run_once(daemon, options.deliver_within)
+        if not daemon.run(round_now=options.round_now):
+            return OK
+        options.round_now = False
+        config, digest = config_file.load(options.config)
+
+
+def _run_once(daemon: Daemon, deliver_within_s: float) -> int:
+    problems = daemon.run_once(deliver_within_s)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return FAILED if problems else OK
+
+
+def _on_signals(stop: Callable[[], None], reload: Callable[[], None] | None = None) -> None:
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if number != signal.SIGHUP:
+            stop()
+        elif reload is not None:
+            reload()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, on_signal)

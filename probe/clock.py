@@ -1,0 +1,53 @@
+"""Floor 2. The clocks: wall time for what people read, monotonic time for every duration.
+
+The only file of the probe that reads a clock. Whether the wall clock is synchronised is asked of
+the kernel (adjtimex(2)), which NTP daemons of every make keep informed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from wire.result import Clock
+
+# adjtimex(2): the state TIME_ERROR means that the clock is not synchronised.
+_TIME_ERROR = 5
+# struct timex is 208 bytes on 64-bit Linux and less on 32-bit; all zero bytes asks without setting.
+_TIMEX_BYTES = 256
+
+
+def utc_now() -> datetime:
+    """Wall-clock time, aware, UTC."""
+    return datetime.now(UTC)
+
+
+def monotonic_s() -> float:
+    """Monotonic time in seconds; only differences mean something."""
+    return time.monotonic()
+
+
+def reading() -> Clock:
+    """What the clock is worth now, with what it takes to repair its times later."""
+    return Clock(
+        synchronised=synchronised(),
+        boot_id=_boot_id(),
+        boottime_s=round(time.clock_gettime(time.CLOCK_BOOTTIME), 6),
+    )
+
+
+def synchronised() -> bool | None:
+    """Whether the kernel says that the wall clock is disciplined; None where it cannot be asked."""
+    state: int = ctypes.CDLL(None, use_errno=True).adjtimex(
+        ctypes.create_string_buffer(_TIMEX_BYTES)
+    )
+    return None if state < 0 else state != _TIME_ERROR
+
+
+def _boot_id() -> str | None:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return None

@@ -1,0 +1,264 @@
+"""Floor 3. The daemon: who is called when, and how it all ends.
+
+Threads: one for each line's latency, one for bulk tests (one at a time on a host), the courier,
+the display; the main thread keeps the timetable, the watchdog and the signals. A thread that does
+not come forward any more stops the watchdog's feed, and systemd starts us anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from probe import clock, config_file, events
+from probe.config import Config, LineConfig, ServerConfig
+from probe.deliver.courier import Courier
+from probe.deliver.outbox import Outbox
+from probe.measure import host
+from probe.measure.kinds import MEASURES
+from probe.plan import Slot, bulk_seconds, day_plan
+from probe.runner import VERSION, Runner
+from probe.show.display import Display
+from probe.timetable import Timetable
+from runtime import notify
+from runtime.settings import SettingsError
+from wire.messages import Info, PlannedKind
+from wire.result import LatencyResult, Outcome, Reason, Result, ThroughputResult, kind_of
+
+log = logging.getLogger(__name__)
+
+LATENCY = kind_of(LatencyResult)
+THROUGHPUT = kind_of(ThroughputResult)
+# A slot that fires later than this (the clock jumped, the Pi slept) is skipped, by name.
+SLOT_TOLERANCE_S = 120.0
+_TICK_S = 0.5
+# What a thread may take beyond what its work is known to take before it counts as hung.
+_GRACE_S = 60.0
+
+
+class Wanted(Struct, frozen=True):
+    """A bulk measurement to make now; `slot_at` is None where nobody planned it."""
+
+    kind: str
+    line: LineConfig
+    server: ServerConfig
+    slot_at: datetime | None = None
+
+
+class Daemon:
+    """The probe at work under one configuration, until `stop` or `reload`.
+
+    Raises:
+        probe.deliver.outbox.OutboxError: the state directory cannot be used.
+    """
+
+    def __init__(self, config: Config, digest: str, config_path: Path) -> None:
+        self._config = config
+        self._config_path = config_path
+        Path(config.state_dir).mkdir(parents=True, exist_ok=True)
+        Path(config.runtime_dir).mkdir(parents=True, exist_ok=True)
+        outbox = Outbox(Path(config.state_dir) / "outbox.sqlite")
+        self._display = Display(config, VERSION)
+        self._runner = Runner(config, self._display.emit)
+        info = _info(config, digest, outbox)
+        self._courier = Courier(config, outbox, self._display.emit, info, host.health)
+        self._timetable = Timetable(self._on_slot)
+        self._planned: date | None = None
+        self._bulk: queue.Queue[Wanted] = queue.Queue()
+        self._stopping = threading.Event()
+        self._reload = threading.Event()
+        self._alive_at_s: dict[str, float] = {}
+
+    def stop(self) -> None:
+        """End soon; safe in a signal handler."""
+        self._stopping.set()
+
+    def reload(self) -> None:
+        """Take a new configuration if it is sound; safe in a signal handler."""
+        self._reload.set()
+
+    def run(self, *, round_now: bool = False) -> bool:
+        """Measure and deliver until told to stop.
+
+        Returns:
+            True where a sound new configuration waits to be taken, False to end.
+        """
+        threads = self._start()
+        if round_now:
+            self._want_round()
+        notify.ready()
+        try:
+            while not self._stopping.wait(_TICK_S):
+                self._plan_day()
+                self._timetable.run_due()
+                self._feed_watchdog()
+                if self._reload.is_set() and self._accepts_reload():
+                    return True
+            return False
+        finally:
+            notify.stopping()
+            self._end(threads)
+
+    def run_once(self, deliver_within_s: float) -> list[str]:
+        """One round of every kind on every line, delivered; then end.
+
+        Returns:
+            What is missing, a sentence each; empty where all went well.
+        """
+        self._display.start()
+        self._courier.start()
+        problems: list[str] = []
+        try:
+            for wanted in self._round([LATENCY, *_bulk_kinds()]):
+                for result in self._measure(wanted):
+                    if result.outcome is not Outcome.OK:
+                        problems.append(
+                            f"{result.line.id}: {result.kind} {result.target or ''}: "
+                            f"{result.outcome} ({result.reason}): {result.detail}"
+                        )
+                if self._stopping.is_set():
+                    return [*problems, "stopped before the round was complete"]
+            if not self._courier.wait_delivered(deliver_within_s, self._stopping):
+                problems.append(f"the centre did not confirm all results in {deliver_within_s} s")
+            return problems
+        finally:
+            self._end([])
+
+    def _start(self) -> list[threading.Thread]:
+        self._display.start()
+        self._courier.start()
+        threads = [threading.Thread(target=self._bulk_loop, name="bulk", daemon=True)]
+        if self._config.latency.enabled:
+            threads += [
+                threading.Thread(
+                    target=self._latency_loop, args=(line,), name=f"latency-{line.id}", daemon=True
+                )
+                for line in self._config.lines
+            ]
+        for thread in threads:
+            self._alive(thread.name)
+            thread.start()
+        return threads
+
+    def _end(self, threads: Iterable[threading.Thread]) -> None:
+        self._stopping.set()
+        for thread in threads:
+            thread.join(10)
+        self._courier.stop()
+        self._display.stop()
+
+    def _latency_loop(self, line: LineConfig) -> None:
+        wanted = Wanted(LATENCY, line, self._config.servers[0])
+        while not self._stopping.is_set():
+            for _ in self._measure(wanted, continuous=True):
+                self._alive(threading.current_thread().name)
+            # Ends by itself only when it could not go on; the network may be back in a moment.
+            self._stopping.wait(5)
+
+    def _bulk_loop(self) -> None:
+        while not self._stopping.is_set():
+            self._alive("bulk")
+            try:
+                wanted = self._bulk.get(timeout=_TICK_S)
+            except queue.Empty:
+                continue
+            for _ in self._measure(wanted):
+                self._alive("bulk")
+
+    def _measure(self, wanted: Wanted, *, continuous: bool = False) -> Iterator[Result]:
+        for result in self._runner.run(
+            wanted.kind,
+            wanted.line,
+            wanted.server,
+            self._stopping,
+            slot_at=wanted.slot_at,
+            continuous=continuous,
+        ):
+            self._take(result)
+            yield result
+
+    def _take(self, result: Result) -> None:
+        self._courier.submit(result)
+        self._display.emit(events.Measured(result))
+
+    def _on_slot(self, slot: Slot) -> None:
+        line = self._config.line(slot.line_id)
+        server = next(s for s in self._config.servers if s.name == slot.server_name)
+        if line is None:
+            return
+        late_s = (clock.utc_now() - slot.at).total_seconds()
+        if abs(late_s) > SLOT_TOLERANCE_S:
+            detail = f"the slot came {late_s:.0f} s away from its time: the clock has jumped"
+            self._take(self._runner.skipped(slot.kind, line, Reason.SLOT_MISSED, detail, slot.at))
+            return
+        self._bulk.put(Wanted(slot.kind, line, server, slot.at))
+
+    def _plan_day(self) -> None:
+        now = clock.utc_now()
+        today = now.astimezone(ZoneInfo(self._config.timezone)).date()
+        if today != self._planned:
+            self._planned = today
+            self._timetable.load(day_plan(self._config, today), now)
+            log.info("planned %s; next slot at %s", today, self._timetable.next_at())
+
+    def _round(self, kinds: Iterable[str]) -> Iterator[Wanted]:
+        for kind in kinds:
+            for number, line in enumerate(self._config.lines):
+                server = self._config.servers[number % len(self._config.servers)]
+                yield Wanted(kind, line, server)
+
+    def _want_round(self) -> None:
+        for wanted in self._round(_bulk_kinds()):
+            self._bulk.put(wanted)
+
+    def _alive(self, thread_name: str) -> None:
+        self._alive_at_s[thread_name] = clock.monotonic_s()
+
+    def _feed_watchdog(self) -> None:
+        """Feed it only while every thread comes forward: a watchdog that a timer feeds is none."""
+        now_s = clock.monotonic_s()
+        window_s = self._config.latency.window_s + self._config.latency.timeout_s
+        allowed_s = max(window_s, bulk_seconds(self._config.throughput)) + _GRACE_S
+        ages = {name: now_s - at_s for name, at_s in self._alive_at_s.items()}
+        ages["courier"] = now_s - self._courier.alive_at_s
+        hung = [name for name, age_s in ages.items() if age_s > allowed_s]
+        if hung:
+            log.error("no progress for %d s in: %s", allowed_s, ", ".join(sorted(hung)))
+        else:
+            notify.watchdog()
+
+    def _accepts_reload(self) -> bool:
+        self._reload.clear()
+        try:
+            config_file.load(self._config_path)
+        except SettingsError as error:
+            log.error("the new configuration is refused, the old one stays in force:\n%s", error)
+            self._display.emit(events.Fault("config", str(error)))
+            return False
+        return True
+
+
+def _bulk_kinds() -> list[str]:
+    return [kind for kind, measure in MEASURES.items() if measure.bulk]
+
+
+def _info(config: Config, digest: str, outbox: Outbox) -> Info:
+    per_day = {THROUGHPUT: config.throughput.per_day}
+    if config.latency.enabled:
+        per_day[LATENCY] = round(86_400 / config.latency.window_s)
+    return Info(
+        probe_version=VERSION,
+        epoch=outbox.epoch,
+        site=config.site,
+        lines=[line.identity for line in config.lines],
+        plan=[PlannedKind(kind, count) for kind, count in per_day.items()],
+        config_hash=digest,
+        started_at=clock.utc_now(),
+    )

@@ -1,0 +1,45 @@
+"""Floor 1. Batches: pending results to envelopes, one kind each, of a bounded size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
+
+# Small enough that a slow line carries it within a keep-alive, large enough to drain a month.
+BATCH_BYTES = 131_072
+
+
+class Numbered(Struct, frozen=True):
+    """A numbered result, encoded."""
+
+    seq: int
+    kind: str
+    body: bytes
+
+
+class Batch(Struct, frozen=True):
+    """What one envelope carries: numbered bodies of one kind, in order."""
+
+    kind: str
+    numbered_bodies: list[tuple[int, bytes]]
+
+    @property
+    def last_seq(self) -> int:
+        """The highest seq in the batch."""
+        return self.numbered_bodies[-1][0]
+
+
+def batches(pending: Iterable[Numbered]) -> Iterator[Batch]:
+    """Group results by kind, keeping their order within the kind; a result is never split."""
+    open_batches: dict[str, list[tuple[int, bytes]]] = {}
+    sizes: dict[str, int] = {}
+    for one in pending:
+        size = sizes.get(one.kind, 0) + len(one.body)
+        if one.kind in open_batches and size > BATCH_BYTES:
+            yield Batch(one.kind, open_batches.pop(one.kind))
+            size = len(one.body)
+        open_batches.setdefault(one.kind, []).append((one.seq, one.body))
+        sizes[one.kind] = size
+    for kind, bodies in open_batches.items():
+        yield Batch(kind, bodies)

@@ -1,0 +1,88 @@
+"""Floor 1. ICMP echo requests and replies as bytes (RFC 792, RFC 4443), with our own payload.
+
+56 octets of payload, as ping and fping send: a session's nonce, the packet's number (ICMP's own
+has 16 bits only) and a pattern that shows corruption. Knows no socket.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from struct import Struct
+from typing import NamedTuple
+
+PAYLOAD_BYTES = 56
+PACKET_BYTES = 8 + PAYLOAD_BYTES
+ECHO_REPLY_V4, ECHO_REQUEST_V4 = 0, 8
+ECHO_REQUEST_V6, ECHO_REPLY_V6 = 128, 129
+
+_HEADER = Struct("!BBHHH")
+_MARK = Struct("!QQ")
+_PATTERN = bytes(range(PAYLOAD_BYTES - _MARK.size))
+
+
+class Stray(Enum):
+    """A packet that is not an answer to us."""
+
+    FOREIGN = auto()  # of another type or another program: raw sockets see everyone's
+    MALFORMED = auto()
+
+
+class Echo(NamedTuple):
+    """An echo request or reply of ours."""
+
+    seq: int
+    nonce: int
+
+
+def encode_request(echo: Echo, identifier: int, *, ipv6: bool) -> bytes:
+    """An echo request, 64 octets. A datagram socket puts its own identifier in place of this one.
+
+    The checksum is filled in for IPv4; for IPv6 it covers addresses, and the kernel does it.
+    """
+    kind = ECHO_REQUEST_V6 if ipv6 else ECHO_REQUEST_V4
+    payload = _MARK.pack(echo.nonce, echo.seq) + _PATTERN
+    number = echo.seq & 0xFFFF
+    packet = _HEADER.pack(kind, 0, 0, identifier, number) + payload
+    if ipv6:
+        return packet
+    return _HEADER.pack(kind, 0, checksum(packet), identifier, number) + payload
+
+
+def decode_reply(packet: bytes, identifier: int | None, *, ipv6: bool) -> Echo | Stray:
+    """The answer in an ICMP packet without its IP header.
+
+    Args:
+        packet: from the ICMP type on.
+        identifier: the one that we sent, or None where the kernel delivers no other.
+        ipv6: whether it is ICMPv6, whose checksum the kernel has checked.
+    """
+    if len(packet) < _HEADER.size:
+        return Stray.MALFORMED
+    kind, code, _, its_identifier, _ = _HEADER.unpack_from(packet)
+    if kind != (ECHO_REPLY_V6 if ipv6 else ECHO_REPLY_V4):
+        return Stray.FOREIGN
+    if identifier is not None and its_identifier != identifier:
+        return Stray.FOREIGN
+    if code != 0 or len(packet) != PACKET_BYTES or (not ipv6 and checksum(packet) != 0):
+        return Stray.MALFORMED
+    return _marked(packet) or Stray.MALFORMED
+
+
+def decode_own_request(packet: bytes) -> Echo | None:
+    """Which request of ours is at the end of a packet that the kernel returns with its headers."""
+    return _marked(packet[-PACKET_BYTES:]) if len(packet) >= PACKET_BYTES else None
+
+
+def checksum(packet: bytes) -> int:
+    """The Internet checksum (RFC 1071) of an even number of octets; 0 over a sound packet."""
+    total = sum(word for (word,) in Struct("!H").iter_unpack(packet))
+    while total > 0xFFFF:
+        total = (total >> 16) + (total & 0xFFFF)
+    return ~total & 0xFFFF
+
+
+def _marked(packet: bytes) -> Echo | None:
+    if packet[_HEADER.size + _MARK.size :] != _PATTERN:
+        return None
+    nonce, seq = _MARK.unpack_from(packet, _HEADER.size)
+    return Echo(seq=seq, nonce=nonce)

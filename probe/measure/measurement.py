@@ -1,0 +1,73 @@
+"""Floor 1. One shape for every measurement: a callable that yields Findings.
+
+The caller (`probe.runner`) owns slot, clock, identity, host evidence and the lock on bulk tests; a
+measurement knows only its line, its server and its settings. "Could not" is a Finding with a
+reason; an exception that leaves a measurement is a bug.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from msgspec import Struct
+
+from probe.config import Config, LineConfig, ServerConfig
+from wire.result import Method, Outcome, Reason, Validity
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """What one measurement found, before it is given time, line and host evidence.
+
+    `values` is the kind's values type from `wire.result`, or None. A failed measurement keeps the
+    values that it had (an interrupted transfer, say).
+    """
+
+    outcome: Outcome
+    reason: Reason | None = None
+    detail: str | None = None
+    target: str | None = None
+    values: Struct | None = None
+    validity: list[Validity] = []
+    method: Method | None = None
+
+
+def failed(
+    reason: Reason, detail: str, *, target: str | None = None, method: Method | None = None
+) -> Finding:
+    """A failure without values."""
+    return Finding(
+        outcome=Outcome.FAILED, reason=reason, detail=detail[:500], target=target, method=method
+    )
+
+
+class Progress(Struct, frozen=True):
+    """How far a measurement is: the step in a word, 0..1 of the whole, the rate if known."""
+
+    step: str
+    done_ratio: float
+    rate_bps: float | None = None
+
+
+class Stop(Protocol):
+    """Told when the daemon wants to end (threading.Event fits)."""
+
+    def is_set(self) -> bool:
+        """Whether to stop."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Sleep for at most `timeout` seconds; True as soon as to stop."""
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """What to measure: on which line, against which server, under which settings."""
+
+    line: LineConfig
+    server: ServerConfig
+    config: Config
+    stop: Stop
+    progress: Callable[[Progress], None]
+
+
+# Yields one Finding (throughput) or one for each target and window until stopped (latency).
+Measure = Callable[[Request], Iterator[Finding]]

@@ -1,0 +1,1 @@
+"""What a person sees of the probe: status and LEDs."""

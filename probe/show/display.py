@@ -1,0 +1,104 @@
+"""Floor 3. The display: folds events into the status, and shows it on the board and the LEDs.
+
+Its queue is small and drops when full: showing must never delay measuring. An event that matters
+for good (a result) is in the outbox anyway; the status is what a person sees just now.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+
+from probe import clock
+from probe.config import Config
+from probe.events import Event, Fault
+from probe.show import board, status
+from probe.show.leds import Leds, LedsUnavailableError
+
+log = logging.getLogger(__name__)
+
+_QUEUE_LENGTH = 256
+# Four times a second is smooth for a person and nothing for a processor.
+_REFRESH_S = 0.25
+# Also without news, so that a reader of the board can tell a living daemon from a hung one.
+_REWRITE_S = 5.0
+
+
+class Display:
+    """Shows what happens, in a thread of its own."""
+
+    def __init__(self, config: Config, version: str) -> None:
+        self._config = config
+        self._version = version
+        self._queue: queue.Queue[Event] = queue.Queue(_QUEUE_LENGTH)
+        self._status = status.initial(config)
+        self._leds = self._open_leds()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="display", daemon=True)
+
+    def start(self) -> None:
+        """Begin to show."""
+        self._thread.start()
+
+    def emit(self, event: Event) -> None:
+        """Take an event, from any thread, at once; lost when too much happens."""
+        try:
+            self._queue.put_nowait(event)
+        except queue.Full:
+            log.debug("display busy: an event is not shown")
+
+    def stop(self) -> None:
+        """Show the last state and switch the LEDs off."""
+        self._stopping.set()
+        self._thread.join(5)
+        if self._leds is not None:
+            self._leds.close()
+
+    def _open_leds(self) -> Leds | None:
+        if self._config.leds.driver == "none":
+            return None
+        try:
+            return Leds(self._config.leds, self._config.lines)
+        except LedsUnavailableError as error:
+            log.warning("%s", error)
+            self._status = status.fold(self._status, Fault("leds", str(error)))
+            return None
+
+    def _run(self) -> None:
+        written: tuple[status.Status, status.Frame] | None = None
+        written_at_s = float("-inf")
+        while True:
+            ending = self._stopping.wait(_REFRESH_S)
+            self._fold_waiting()
+            now_s = clock.monotonic_s()
+            frame = status.frame(self._status, now_s)
+            if self._leds is not None:
+                self._leds.show(frame)
+            if (self._status, frame) != written or now_s - written_at_s >= _REWRITE_S:
+                self._write(frame)
+                written, written_at_s = (self._status, frame), now_s
+            if ending:
+                return
+
+    def _fold_waiting(self) -> None:
+        while True:
+            try:
+                self._status = status.fold(self._status, self._queue.get_nowait())
+            except queue.Empty:
+                return
+
+    def _write(self, frame: status.Frame) -> None:
+        shown = status.Board(
+            written_at=clock.utc_now(),
+            pid=os.getpid(),
+            version=self._version,
+            leds_driver="none" if self._leds is None else self._config.leds.driver,
+            status=self._status,
+            leds=frame,
+        )
+        try:
+            board.write(self._config.runtime_dir, shown)
+        except OSError as error:
+            log.warning("the status board cannot be written: %s", error)

@@ -1,0 +1,217 @@
+"""Floor 1. Status: everything a person is shown, folded from events; and the LEDs it calls for.
+
+`fold` never looks at a clock and never forgets a fault by itself. `frame` says what each LED shows.
+The pattern carries the meaning as well as the colour (DESIGN, section 5): steady, breathing, slow
+or fast blinking and off can be told apart by somebody who sees no colours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from enum import StrEnum
+
+from msgspec import Struct, structs
+
+from probe.config import Config
+from probe.events import (
+    Delivery,
+    Ended,
+    Event,
+    Fault,
+    Identify,
+    Measured,
+    Progressed,
+    Started,
+)
+from probe.measure.measurement import Progress
+from wire.result import LatencyResult, Outcome, Reason, Result, Utc, headline, kind_of
+
+# A minute with this share of packets lost is felt by people (ITU-T G.1010: 3 % for data at most).
+DEGRADED_LOSS_RATIO = 0.03
+
+
+class LineState(StrEnum):
+    """What a line is worth right now."""
+
+    UNKNOWN = "unknown"
+    GOOD = "good"
+    DEGRADED = "degraded"
+    DOWN = "down"
+
+
+class Activity(Struct, frozen=True):
+    """A bulk measurement that is under way."""
+
+    kind: str
+    progress: Progress | None = None
+
+
+class LastResult(Struct, frozen=True):
+    """The newest result of a kind against a target."""
+
+    kind: str
+    target: str | None
+    outcome: Outcome
+    reason: Reason | None
+    detail: str | None
+    started_at: datetime
+    figures: dict[str, float | None]
+
+
+class LineStatus(Struct, frozen=True):
+    """A line's state, what is being measured on it, and its last results."""
+
+    id: str
+    isp: str | None
+    state: LineState = LineState.UNKNOWN
+    activity: Activity | None = None
+    last: dict[str, LastResult] = {}
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """All of it. `pending` counts results that no receipt covers yet."""
+
+    tenant: str
+    probe: str
+    lines: dict[str, LineStatus]
+    connected: bool = False
+    cause: str | None = None
+    pending: int = 0
+    faults: dict[str, str] = {}
+    identify_until_s: float | None = None
+
+
+class Pattern(StrEnum):
+    """What one LED does over time."""
+
+    OFF = "off"
+    STEADY = "steady"
+    BREATHING = "breathing"
+    SLOW_BLINK = "slow_blink"
+    FAST_BLINK = "fast_blink"
+
+
+# LED name ("power", "centre", "<line>.green", "<line>.red") to what it does.
+Frame = dict[str, Pattern]
+
+
+class Board(Struct, frozen=True, kw_only=True):
+    """What a reader of the probe is given: the status, what the LEDs show, and when it was written."""
+
+    written_at: Utc
+    pid: int
+    version: str
+    leds_driver: str
+    status: Status
+    leds: Frame
+
+
+def initial(config: Config) -> Status:
+    """The status before anything has happened."""
+    return Status(
+        tenant=config.tenant,
+        probe=config.probe,
+        lines={line.id: LineStatus(line.id, line.isp) for line in config.lines},
+    )
+
+
+def fold(status: Status, event: Event) -> Status:
+    """The status after an event. Events of a line that is not ours change nothing."""
+    match event:
+        case Delivery():
+            return structs.replace(
+                status, connected=event.connected, pending=event.pending, cause=event.cause
+            )
+        case Fault(part, text):
+            faults = {name: old for name, old in status.faults.items() if name != part}
+            return structs.replace(
+                status, faults=faults if text is None else {**faults, part: text}
+            )
+        case Identify(until_s):
+            return structs.replace(status, identify_until_s=until_s)
+        case Measured(result):
+            return _with_line(status, result.line.id, lambda line: _measured(line, result))
+        case Started(line_id, kind):
+            return _with_line(
+                status, line_id, lambda line: structs.replace(line, activity=Activity(kind))
+            )
+        case Progressed(line_id, kind, progress):
+            return _with_line(
+                status,
+                line_id,
+                lambda line: structs.replace(line, activity=Activity(kind, progress)),
+            )
+        case Ended(line_id, _):
+            return _with_line(status, line_id, lambda line: structs.replace(line, activity=None))
+
+
+def frame(status: Status, now_s: float) -> Frame:
+    """What the LEDs show at a monotonic time."""
+    lines = status.lines.values()
+    names = ["power", "centre", *(f"{x.id}.{colour}" for x in lines for colour in _COLOURS)]
+    if status.identify_until_s is not None and now_s < status.identify_until_s:
+        return dict.fromkeys(names, Pattern.FAST_BLINK)
+    shown = {"power": Pattern.SLOW_BLINK if status.faults else Pattern.STEADY}
+    shown["centre"] = _centre(status)
+    for line in lines:
+        green, red = _LINE_PATTERNS[line.state]
+        if line.activity is not None:
+            green = Pattern.BREATHING
+        shown[f"{line.id}.green"], shown[f"{line.id}.red"] = green, red
+    return shown
+
+
+_COLOURS = ("green", "red")
+_LATENCY = kind_of(LatencyResult)
+_LINE_PATTERNS = {
+    LineState.UNKNOWN: (Pattern.OFF, Pattern.OFF),
+    LineState.GOOD: (Pattern.STEADY, Pattern.OFF),
+    LineState.DEGRADED: (Pattern.SLOW_BLINK, Pattern.SLOW_BLINK),
+    LineState.DOWN: (Pattern.OFF, Pattern.FAST_BLINK),
+}
+
+
+def _centre(status: Status) -> Pattern:
+    if not status.connected:
+        return Pattern.OFF
+    return Pattern.SLOW_BLINK if status.pending else Pattern.STEADY
+
+
+def _with_line(status: Status, line_id: str, change: Callable[[LineStatus], LineStatus]) -> Status:
+    line = status.lines.get(line_id)
+    if line is None:
+        return status
+    return structs.replace(status, lines={**status.lines, line_id: change(line)})
+
+
+def _measured(line: LineStatus, result: Result) -> LineStatus:
+    last = {**line.last, f"{result.kind} {result.target or ''}".strip(): _last(result)}
+    return structs.replace(line, last=last, state=_line_state(last.values()))
+
+
+def _last(result: Result) -> LastResult:
+    return LastResult(
+        kind=result.kind,
+        target=result.target,
+        outcome=result.outcome,
+        reason=result.reason,
+        detail=result.detail,
+        started_at=result.started_at,
+        figures=headline(result),
+    )
+
+
+def _line_state(last: Iterable[LastResult]) -> LineState:
+    """Down when nothing answers; degraded when something fails or loses; good otherwise."""
+    judged = [one for one in last if one.outcome is not Outcome.SKIPPED]
+    latency = [one for one in judged if one.kind == _LATENCY]
+    if latency and all(one.outcome is Outcome.FAILED for one in latency):
+        return LineState.DOWN
+    if not judged:
+        return LineState.UNKNOWN
+    troubled = any(
+        one.outcome is Outcome.FAILED or (one.figures.get("loss_ratio") or 0) > DEGRADED_LOSS_RATIO
+        for one in judged
+    )
+    return LineState.DEGRADED if troubled else LineState.GOOD
