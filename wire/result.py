@@ -215,6 +215,9 @@ class LatencyValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     A lost packet counts as +infinity for percentiles, so a percentile that falls among the lost is
     None; so is one that the sample is too small for (`rtt_p95_ms` under 59, `rtt_p99_ms` under
     299). Sent = received + lost. `late` packets came after `timeout_s` and count as lost too.
+    `forged` answers bear a wrong address or session. `rtt_samples` of the received have a delay;
+    the others' is unknown because a clock was stepped meanwhile. The window is by the time of
+    sending: it began at `window_started_at` and lasted `window_s`.
     """
 
     headline: ClassVar = ("rtt_p50_ms", "rtt_p95_ms", "loss_ratio")
@@ -243,6 +246,10 @@ class LatencyValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     pdv_name: Text | None
     jitter_rfc3550_ms: Milliseconds | None
     timestamp_source: Text
+    forged: Count = 0
+    rtt_samples: Count | None = None
+    window_started_at: Utc | None = None
+    window_s: Seconds | None = None
 
 
 class LatencyResult(Result, frozen=True, kw_only=True, tag="latency"):

@@ -1,0 +1,49 @@
+# Every target installs what it needs: Debian packages and a virtual environment in .venv.
+#   make demo            the whole system on this machine, live; Ctrl-C ends it
+#   make demo ONCE=1     one round of everything, then a table (JSON=1: one JSON object)
+#   make test            lint, types and every test
+#   make check           the fast loop: lint, types, unit tests (under a minute)
+#   make contract        write docs/contract/ anew from the types in wire/
+#   make lock            write requirements/*.txt anew from pyproject.toml
+#   make clean           remove what these targets made here
+
+PYTHON ?= python3
+BIN := .venv/bin
+LOCKS := requirements/build.txt requirements/dev.txt
+
+.PHONY: demo test check lint types contract lock clean
+
+demo: .venv/ready-demo
+	@$(BIN)/python -m deploy.demo $(if $(ONCE),--once) $(if $(JSON),--json)
+
+test: .venv/ready-test lint types
+	@$(BIN)/pytest tests
+
+check: .venv/ready-check lint types
+	@$(BIN)/pytest -q tests/unit
+
+lint: .venv/ready-check
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: .venv/ready-check
+	@$(BIN)/mypy
+
+contract: .venv/ready-check
+	@$(BIN)/python -m deploy.contract
+
+# All output of preparing goes to standard error: `make -s demo ONCE=1 JSON=1` prints one object.
+.venv/ready-%: deploy/prepare deploy/packages.txt pyproject.toml $(LOCKS)
+	@PYTHON="$(PYTHON)" deploy/prepare $* >&2
+	@touch $@
+
+lock: .venv/ready-check
+	@$(BIN)/pip install --quiet uv
+	@for extra in probe collector dev; do \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-header --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
+	@printf 'setuptools>=77\nwheel\n' | $(BIN)/uv pip compile --quiet --universal \
+	  --python-version 3.11 --generate-hashes --no-header --no-annotate - -o requirements/build.txt
+
+clean:
+	@rm -rf .venv out .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -1,0 +1,90 @@
+"""Floor 3. `python -m deploy.demo`: the whole system on this machine, live or one round.
+
+Exit codes: 0 all went well; 1 something is missing, said on standard error; 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+
+import msgspec
+
+from deploy.demo import outcome
+from deploy.demo.stage import Stage, StageError
+from deploy.demo.view import Snapshot, View, snapshot
+
+_REFRESH_S = 0.25
+# One round: a latency window and both directions on each line, with room for retries.
+_ONCE_LIMIT_S = 300.0
+
+
+def main() -> int:
+    """Run the demo; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument(
+        "--once", action="store_true", help="one round of every kind on every line, then end"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="with --once: print one JSON object at the end"
+    )
+    options = parser.parse_args()
+    if options.json and not options.once:
+        parser.error("--json needs --once")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with Stage(once=options.once) as stage:
+            if stage.why_loopback is not None:
+                print(f"both lines are loopback: {stage.why_loopback}", file=sys.stderr)
+            return _once(stage, as_json=options.json) if options.once else _live(stage)
+    except StageError as error:
+        print(f"the demo could not start: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("ended; nothing is left running", file=sys.stderr)
+        return 0 if not options.once else 1
+
+
+def _live(stage: Stage) -> int:
+    probe = stage.start_probe()
+    with View(sys.stdout) as view:
+        while probe.poll() is None:
+            view.show(snapshot(stage))
+            if (died := stage.died()) is not None:
+                raise StageError(died)
+            time.sleep(_REFRESH_S)
+    print(f"the probe ended with {probe.returncode}:\n{stage.log('probe')}", file=sys.stderr)
+    return 1
+
+
+def _once(stage: Stage, *, as_json: bool) -> int:
+    probe = stage.start_probe()
+    deadline_s = time.monotonic() + _ONCE_LIMIT_S
+    last: Snapshot | None = None
+    with View(sys.stderr) as view:
+        while probe.poll() is None and time.monotonic() < deadline_s:
+            last = snapshot(stage)
+            view.show(last)
+            time.sleep(_REFRESH_S)
+    problems = []
+    if probe.poll() is None:
+        problems.append(f"the round was not complete after {_ONCE_LIMIT_S:.0f} s")
+    elif probe.returncode:
+        problems.append(f"the probe ended with {probe.returncode}:\n{stage.log('probe')}")
+    if (died := stage.died()) is not None:
+        problems.append(died)
+    round_ = outcome.of_round(stage)
+    problems += outcome.missing(round_)
+    if as_json:
+        print(msgspec.json.format(msgspec.json.encode(round_), indent=2).decode())
+    else:
+        outcome.print_table(round_)
+    for problem in problems:
+        print(f"missing: {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""Floor 3. What one round came to: from the centre's own API, checked for anything missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+from rich.console import Console
+from rich.table import Table
+
+from deploy.demo.settings import ISPS
+from deploy.demo.stage import Stage, StoredRow
+from probe.show import board
+from probe.texts import figure
+from wire.result import KINDS, Outcome, ThroughputResult, headline
+
+
+class LineOutcome(Struct, frozen=True):
+    """A line of the round: its shape, what TCP can carry at best, and what the centre shows."""
+
+    id: str
+    isp: str
+    shaped_download_bps: float | None
+    shaped_upload_bps: float | None
+    goodput_download_bps: float | None
+    goodput_upload_bps: float | None
+    download_bps: float | None
+    upload_bps: float | None
+    download_error_ratio: float | None
+    upload_error_ratio: float | None
+
+
+class Round(Struct, frozen=True):
+    """One round: the lines, every result that the centre has stored, and what is still pending."""
+
+    lines: list[LineOutcome]
+    results: list[StoredRow]
+    pending: int | None
+
+
+def of_round(stage: Stage) -> Round:
+    """Ask the centre what it has, and the probe what still waits."""
+    stored = stage.stored()
+    shown = board.read(str(stage.folder / "run"))
+    pending = None if shown is None else shown.status.pending
+    return Round([_line(stage, stored, line.id) for line in stage.lines], stored, pending)
+
+
+def missing(round_: Round) -> list[str]:
+    """What the round should have and has not, a sentence each."""
+    problems = [] if round_.pending == 0 else [f"{round_.pending} results wait for a receipt"]
+    for line in round_.lines:
+        for kind in KINDS:
+            of_kind = [
+                row.result
+                for row in round_.results
+                if row.result.line.id == line.id and row.result.kind == kind
+            ]
+            if not of_kind:
+                problems.append(f"{line.id}: the centre has no result of kind {kind}")
+            problems += [
+                f"{line.id}: {kind} {result.target or ''}: {result.outcome} ({result.reason})"
+                for result in of_kind
+                if result.outcome is not Outcome.OK
+            ]
+    return problems
+
+
+def print_table(round_: Round) -> None:
+    """The round for a person."""
+    console = Console()
+    results = Table(title="stored at the centre")
+    for title in ("seq", "line", "kind", "target", "outcome", "figures", "held against it"):
+        results.add_column(title)
+    for row in round_.results:
+        results.add_row(*row_texts(row), ", ".join(row.result.validity))
+    console.print(results)
+    lines = Table(title="against the shaped lines' TCP goodput (rate × 1448/1514)")
+    for title in ("line", "direction", "shaped to", "goodput at best", "measured", "error"):
+        lines.add_column(title)
+    for line in round_.lines:
+        for way in ("download", "upload"):
+            lines.add_row(
+                line.id,
+                way,
+                figure("bps", getattr(line, f"shaped_{way}_bps")),
+                figure("bps", getattr(line, f"goodput_{way}_bps")),
+                figure("bps", getattr(line, f"{way}_bps")),
+                figure("ratio", getattr(line, f"{way}_error_ratio")),
+            )
+    console.print(lines)
+    console.print(f"{len(round_.results)} results stored, {round_.pending} pending")
+
+
+def row_texts(row: StoredRow) -> tuple[str, ...]:
+    """A stored result in a table's cells: seq, line, kind, target, outcome, first figures."""
+    result = row.result
+    ending = result.outcome if result.reason is None else f"{result.outcome}: {result.reason}"
+    figures = "  ".join(
+        f"{name.rpartition('_')[0]} {figure(name, value)}"
+        for name, value in headline(result).items()
+    )
+    return str(row.seq), result.line.id, result.kind, result.target or "", ending, figures
+
+
+def _line(stage: Stage, stored: list[StoredRow], line_id: str) -> LineOutcome:
+    demo_line = next(line for line in stage.lines if line.id == line_id)
+    tests = [
+        row.result
+        for row in stored
+        if isinstance(row.result, ThroughputResult) and row.result.line.id == line_id
+    ]
+    values = tests[-1].values if tests else None
+    fields: dict[str, Any] = {}
+    for way in ("download", "upload"):
+        measured: float | None = getattr(values, f"{way}_bps", None)
+        goodput_bps = stage.goodput_bps(demo_line, way)
+        fields[f"shaped_{way}_bps"] = getattr(demo_line, f"{way}_bps")
+        fields[f"goodput_{way}_bps"] = goodput_bps
+        fields[f"{way}_bps"] = measured
+        fields[f"{way}_error_ratio"] = (
+            None if measured is None or goodput_bps is None else measured / goodput_bps - 1
+        )
+    return LineOutcome(line_id, ISPS[line_id], **fields)

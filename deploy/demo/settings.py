@@ -1,0 +1,94 @@
+"""Floor 1. The demo's configuration files: a commune office with two lines, and its centre."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+# Rates in bit/s on the wire; what is sold to a commune, scaled so that one round is quick.
+SHAPES = {"vnpt": (60_000_000, 40_000_000), "viettel": (100_000_000, 80_000_000)}
+ISPS = {"vnpt": "VNPT", "viettel": "Viettel"}
+
+
+class DemoLine(Struct, frozen=True):
+    """A line of the demo: how the probe is bound to it and, if it is shaped, its rates."""
+
+    id: str
+    interface: str | None
+    source_address: str
+    gateway: str | None
+    download_bps: int | None = None
+    upload_bps: int | None = None
+
+
+class DemoServer(Struct, frozen=True):
+    """A measurement server of the demo: an address and its ports."""
+
+    name: str
+    host: str
+    iperf3_ports: list[int]
+    stamp_port: int
+
+
+def probe_toml(
+    lines: list[DemoLine],
+    servers: list[DemoServer],
+    broker: tuple[str, int],
+    folder: str,
+    *,
+    once: bool,
+) -> bytes:
+    """The probe's configuration: as in an office, but for short windows and many tests a day."""
+    table: dict[str, Any] = {
+        "tenant": "demo",
+        "probe": "phu-thong-01",
+        "state_dir": f"{folder}/probe",
+        "runtime_dir": f"{folder}/run",
+        "site": {
+            "commune_code": "01969",
+            "office": "Trụ sở UBND xã Phủ Thông",
+            "group": "Bạch Thông (cũ)",
+        },
+        "broker": {
+            "host": broker[0],
+            "port": broker[1],
+            "tls": False,
+            "reconnect_max_s": 4.0,
+        },
+        "throughput": {"per_day": 288},
+        # A window of a few seconds shows something soon; gaps are shortened with it.
+        "latency": {"window_s": 10.0, "mean_gap_s": 0.05 if once else 0.1},
+        "delivery": {"resend_after_s": 10.0, "health_every_s": 10.0},
+        "leds": {"driver": "simulated"},
+        "lines": [_line(line) for line in lines],
+        "servers": [msgspec.structs.asdict(server) for server in servers],
+    }
+    return msgspec.toml.encode(table)
+
+
+def collector_toml(broker: tuple[str, int], folder: str, page: tuple[str, int]) -> bytes:
+    """The collector's configuration."""
+    return msgspec.toml.encode(
+        {
+            "broker": {"host": broker[0], "port": broker[1], "tls": False, "reconnect_max_s": 2.0},
+            "store": {"path": f"{folder}/collector.sqlite"},
+            "web": {"host": page[0], "port": page[1]},
+        }
+    )
+
+
+def _line(line: DemoLine) -> dict[str, Any]:
+    table: dict[str, Any] = {
+        "id": line.id,
+        "isp": ISPS[line.id],
+        "source_address": line.source_address,
+    }
+    for name in ("interface", "gateway"):
+        if (value := getattr(line, name)) is not None:
+            table[name] = value
+    for direction in ("download", "upload"):
+        if (rate := getattr(line, f"{direction}_bps")) is not None:
+            table[f"plan_{direction}_bps"] = float(rate)
+    return table

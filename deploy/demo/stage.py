@@ -1,0 +1,254 @@
+"""Floor 3. The demo's stage: the real parts, each as its own process, and all of it ended after.
+
+As root the office has two ISP lines as network namespaces, shaped to different speeds; without
+root both lines are loopback addresses, and their figures say what this machine can do, no more.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Self
+
+import msgspec
+from msgspec import Struct
+
+from deploy.demo import settings
+from deploy.demo.settings import DemoLine, DemoServer
+from tests.broker import Broker, BrokerError, free_port
+from tests.lab import network
+from tests.lab.network import LineShape, OfficeNetwork, theoretical_goodput_bps
+from wire.result import AnyResult
+
+TAG = "demo"
+_SERVER_NAMES = ("may-chu-1", "may-chu-2")
+_STAMP_PORT = 8620
+_START_S = 15.0
+
+
+class StageError(Exception):
+    """A part of the demo could not be started; the text says which and why."""
+
+
+class StoredRow(Struct, frozen=True):
+    """A result as the centre's API gives it. The probe and epoch make `seq` unique for ever."""
+
+    probe: str
+    epoch: str
+    seq: int
+    result: AnyResult
+
+
+class _StoredRows(Struct, frozen=True):
+    results: list[StoredRow]
+
+
+class Stage:
+    """Everything but the probe is running while the context lasts.
+
+    Raises:
+        StageError: a part is missing or does not start.
+    """
+
+    def __init__(self, *, once: bool) -> None:
+        self._once = once
+        self._exits = ExitStack()
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._office_prefix: list[str] = []
+        self._centre_prefix: list[str] = []
+        self.why_loopback = network.why_not()
+        self.folder = Path()
+        self.lines: list[DemoLine] = []
+        self.page = ""
+        self._page_address = ("127.0.0.1", 0)
+
+    def __enter__(self) -> Self:
+        try:
+            self._build()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in reversed(self._processes):
+            _end(self._processes[name])
+        self._exits.close()
+
+    def start_probe(self) -> subprocess.Popen[bytes]:
+        """Start the probe in the office."""
+        mode = "--once" if self._once else "--round-now"
+        config = str(self.folder / "probe.toml")
+        return self._start(
+            "probe", [*self._office_prefix, _tool("tramdo-probe"), "run", "-c", config, mode]
+        )
+
+    def died(self) -> str | None:
+        """The name of a part that ended by itself, None while all run. The probe is not asked."""
+        return next(
+            (
+                f"{name} ended with {process.returncode}:\n{self.log(name)}"
+                for name, process in self._processes.items()
+                if name != "probe" and process.poll() is not None
+            ),
+            None,
+        )
+
+    def log(self, name: str, lines: int = 20) -> str:
+        """The end of what a part has logged."""
+        text = (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+    def stored(self) -> list[StoredRow]:
+        """The newest results that the centre has, oldest first; none while it does not answer."""
+        answer = self._ask_page("/api/results?limit=500")
+        return [] if answer is None else msgspec.json.decode(answer, type=_StoredRows).results
+
+    def goodput_bps(self, line: DemoLine, direction: str) -> float | None:
+        """What TCP can carry over the shaped line at best, None where it is not shaped."""
+        rate: int | None = getattr(line, f"{direction}_bps")
+        return None if rate is None else theoretical_goodput_bps(rate)
+
+    def _build(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="tramdo-demo-"))
+        self._exits.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        hosts = ("127.0.0.1", "127.0.0.1")
+        broker_at_centre = broker_at_office = listen = "127.0.0.1"
+        if self.why_loopback is None:
+            net = self._build_network()
+            hosts = network.SERVER_ADDRESSES
+            broker_at_office, listen = hosts[0], "0.0.0.0"  # inside a namespace of our own
+            broker_at_centre = str(net.centre.management_address)
+        else:
+            self.lines = [
+                DemoLine("vnpt", None, "127.0.0.1", None),
+                DemoLine("viettel", None, "127.0.0.2", None),
+            ]
+        broker = self._start_broker(listen)
+        servers = self._start_servers(hosts)
+        self._write(
+            "probe.toml",
+            settings.probe_toml(
+                self.lines,
+                servers,
+                (broker_at_office, broker.port),
+                str(self.folder),
+                once=self._once,
+            ),
+        )
+        self._start_collector((broker_at_centre, broker.port))
+
+    def _build_network(self) -> OfficeNetwork:
+        network.remove_stale(TAG)
+        shapes = [LineShape(name, *rates) for name, rates in settings.SHAPES.items()]
+        net = self._exits.enter_context(OfficeNetwork(shapes, tag=TAG, management=True))
+        self._office_prefix = ["ip", "netns", "exec", net.office.name]
+        self._centre_prefix = ["ip", "netns", "exec", net.centre.name]
+        self.lines = [
+            DemoLine(
+                line.shape.name,
+                line.interface,
+                line.source_address,
+                line.gateway_address,
+                line.shape.download_bps,
+                line.shape.upload_bps,
+            )
+            for line in net.lines
+        ]
+        return net
+
+    def _start_broker(self, listen: str) -> Broker:
+        broker = Broker(self.folder / "broker", host=listen, prefix=self._centre_prefix)
+        try:
+            return self._exits.enter_context(broker)
+        except BrokerError as error:
+            raise StageError(str(error)) from error
+
+    def _start_servers(self, hosts: Sequence[str]) -> list[DemoServer]:
+        iperf3 = shutil.which("iperf3")
+        if iperf3 is None:
+            raise StageError("iperf3 is not installed (Debian: apt-get install iperf3)")
+        servers = []
+        stamp_port = _STAMP_PORT if self._centre_prefix else _free_udp_port()
+        for name, host in zip(_SERVER_NAMES, hosts, strict=True):
+            ports = [free_port(), free_port()]
+            for port in ports:
+                self._start(
+                    f"iperf3-{name}-{port}",
+                    [*self._centre_prefix, iperf3, "-s", "-B", host, "-p", str(port)],
+                )
+            servers.append(DemoServer(name, host, ports, stamp_port))
+        listen = [word for host in dict.fromkeys(hosts) for word in ("--listen", host)]
+        self._start(
+            "reflector",
+            [*self._centre_prefix, _tool("tramdo-reflector"), *listen, "--port", str(stamp_port)],
+        )
+        return servers
+
+    def _start_collector(self, broker: tuple[str, int]) -> None:
+        self._page_address = ("127.0.0.1", free_port())
+        self.page = f"http://{self._page_address[0]}:{self._page_address[1]}"
+        self._write(
+            "collector.toml", settings.collector_toml(broker, str(self.folder), self._page_address)
+        )
+        config = str(self.folder / "collector.toml")
+        self._start("collector", [_tool("tramdo-collector"), "run", "--config", config])
+        deadline_s = time.monotonic() + _START_S
+        while self._ask_page("/api/probes") is None:
+            if (died := self.died()) is not None:
+                raise StageError(died)
+            if time.monotonic() > deadline_s:
+                raise StageError(f"the collector does not answer:\n{self.log('collector')}")
+            time.sleep(0.1)
+
+    def _ask_page(self, path: str) -> bytes | None:
+        try:
+            with urllib.request.urlopen(f"{self.page}{path}", timeout=5) as answer:
+                content: bytes = answer.read()
+                return content
+        except OSError:
+            return None
+
+    def _write(self, name: str, content: bytes) -> None:
+        (self.folder / name).write_bytes(content)
+
+    def _start(self, name: str, argv: list[str]) -> subprocess.Popen[bytes]:
+        with (self.folder / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        self._processes[name] = process
+        return process
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM, then SIGKILL to its whole group: nothing of it is left."""
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(12)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _tool(name: str) -> str:
+    """One of our own commands, from the environment that runs the demo."""
+    return str(Path(sys.executable).parent / name)
+
+
+def _free_udp_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port

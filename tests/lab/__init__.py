@@ -1,0 +1,1 @@
+"""Networks with a known truth, shared by tests, demo and benchmarks."""

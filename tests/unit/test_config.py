@@ -1,0 +1,138 @@
+"""Every rule of the configuration has one bad file, and its exact sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from probe import config
+from runtime.settings import SettingsError
+
+GOOD = (Path(__file__).parents[1] / "golden" / "config" / "good.toml").read_text(encoding="utf-8")
+NAME = "expected `str` matching regex '^[a-z0-9-]{1,40}$'"
+
+# (what to replace in the good file, by what, the sentence)
+BAD = [
+    ('probe = "phu-thong-01"', "", "probe: is missing"),
+    ('probe = "phu-thong-01"', 'probe = "Phủ Thông"', f"probe: {NAME} (it is 'Phủ Thông')"),
+    ('tenant = "bach-thong"', "tenant = 7", "tenant: expected `str`, got `int` (it is 7)"),
+    (
+        'group = "bach',
+        'groop = "bach',
+        "site.groop: unknown key (did you mean `group`?)",
+    ),
+    (
+        'commune_code = "01969"',
+        'commune_code = "1969"',
+        "site.commune_code: expected `str` matching regex '^[0-9]{5}$' (it is '1969')",
+    ),
+    (
+        'interface = "eth0"',
+        "",
+        "lines[1]: a line needs `interface` or `source_address`",
+    ),
+    (
+        'gateway = "192.168.1.1"',
+        'gateway = "192.168.1.256"',
+        "lines[1]: `gateway`: '192.168.1.256' is not an IP address",
+    ),
+    ('id = "viettel"', 'id = "vnpt"', "two lines are called `vnpt`"),
+    ('name = "hcm-1"', 'name = "hn-1"', "two servers are called `hn-1`"),
+    (
+        "iperf3_ports = [5201, 5202]",
+        "iperf3_ports = [70000]",
+        "servers[1].iperf3_ports: expected `int` <= 65535 (it is [70000])",
+    ),
+    (
+        "iperf3_ports = [5201, 5202]",
+        "iperf3_ports = []",
+        "servers[1].iperf3_ports: expected `array` of length >= 1 (it is [])",
+    ),
+    (
+        'key_file = "/etc/tramdo/probe.key"',
+        "",
+        "broker: `certificate_file` and `key_file` go together",
+    ),
+    (
+        "[broker]",
+        '[broker]\nusername = "probe"',
+        "broker: `username` and `password_file` go together",
+    ),
+    ("[broker]", "[broker]\ntls = false", "broker: certificates need `tls = true`"),
+    (
+        'tenant = "bach-thong"',
+        'tenant = "bach-thong"\ntimezone = "Asia/Hà Nội"',
+        "`timezone`: 'Asia/Hà Nội' is not a known time zone",
+    ),
+    (
+        "[broker]",
+        "[leds]\nline_pins = [[22, 23]]\n[broker]",
+        "`leds.line_pins` needs a pair of pins for each line",
+    ),
+    (
+        "[broker]",
+        '[leds]\ndriver = "blinkenlights"\n[broker]',
+        "leds.driver: invalid enum value 'blinkenlights' (it is 'blinkenlights')",
+    ),
+    (
+        "[broker]",
+        "[throughput]\nstreams = 0\n[broker]",
+        "throughput.streams: expected `int` >= 1 (it is 0)",
+    ),
+    (
+        "[broker]",
+        '[operator]\nurl = "ftp://x"\n[broker]',
+        "operator.url: expected `str` matching regex '^https?://' (it is 'ftp://x')",
+    ),
+]
+
+
+def test_the_good_file_is_read_whole() -> None:
+    parsed = config.parse(GOOD.encode(), "probe.toml")
+    assert [line.id for line in parsed.lines] == ["vnpt", "viettel"]
+    assert parsed.lines[0].plan_download_bps == 300e6
+    assert parsed.servers[0].iperf3_ports == [5201, 5202]
+    assert parsed.servers[1].iperf3_ports == [5201], "the default"
+    assert parsed.site.office == "UBND xã Phủ Thông"
+
+
+@pytest.mark.parametrize(("old", "new", "sentence"), BAD, ids=[row[2][:40] for row in BAD])
+def test_a_bad_file_names_its_place_and_what_was_expected(
+    old: str, new: str, sentence: str
+) -> None:
+    assert old in GOOD
+    with pytest.raises(SettingsError) as caught:
+        config.parse(GOOD.replace(old, new, 1).encode(), "probe.toml")
+    assert caught.value.problems == [f"probe.toml: {sentence}"]
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    text = GOOD.replace('"01969"', "1969").replace("[broker]", "[brokr]").replace("hn-1", "HN 1")
+    with pytest.raises(SettingsError) as caught:
+        config.parse(text.encode(), "probe.toml")
+    assert sorted(problem.split(":")[1].strip() for problem in caught.value.problems) == [
+        "broker",
+        "brokr",
+        "servers[1].name",
+        "site.commune_code",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"tenant = ", "probe.toml: is not TOML: "),
+        (b'tenant = "\xff"', "probe.toml: is not UTF-8 text (byte 10)"),
+    ],
+)
+def test_what_is_not_toml_is_told_so(content: bytes, sentence: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        config.parse(content, "probe.toml")
+    assert caught.value.problems[0].startswith(sentence)
+
+
+def test_a_line_is_found_by_its_id() -> None:
+    parsed = config.parse(GOOD.encode(), "probe.toml")
+    assert parsed.line("viettel") is parsed.lines[1]
+    assert parsed.line("fpt") is None

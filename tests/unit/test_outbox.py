@@ -1,0 +1,126 @@
+"""The outbox on a real file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from probe.deliver.outbox import Outbox, OutboxError
+from probe.deliver.session import Coverage
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "outbox.sqlite"
+
+
+@pytest.fixture
+def outbox(path: Path) -> Iterator[Outbox]:
+    opened = Outbox(path)
+    yield opened
+    opened.close()
+
+
+def fill(outbox: Outbox, count: int, now_s: float = 0.0) -> None:
+    outbox.put([("latency", b"%d" % number) for number in range(count)], now_s)
+
+
+def seqs(outbox: Outbox, after: int = 0, limit: int = 1000) -> list[int]:
+    return [one.seq for one in outbox.pending(after, limit)]
+
+
+def test_results_are_numbered_from_one_in_the_order_given(outbox: Outbox) -> None:
+    fill(outbox, 3)
+    assert [(one.seq, one.body) for one in outbox.pending(0, 10)] == [
+        (1, b"0"),
+        (2, b"1"),
+        (3, b"2"),
+    ]
+    assert seqs(outbox, after=2) == [3]
+    assert seqs(outbox, limit=2) == [1, 2]
+
+
+def test_a_receipt_covers_all_but_its_gaps(outbox: Outbox) -> None:
+    fill(outbox, 10)
+    outbox.cover(Coverage(8, ((2, 3), (6, 6))))
+    assert seqs(outbox) == [2, 3, 6, 9, 10]
+    assert seqs(outbox, after=3, limit=2) == [6, 9]
+    assert outbox.pending_count() == 5
+
+
+def test_a_receipt_that_says_less_makes_results_pending_again(outbox: Outbox) -> None:
+    fill(outbox, 4)
+    outbox.cover(Coverage(4))
+    assert outbox.pending_count() == 0
+    outbox.cover(Coverage(1))
+    assert seqs(outbox) == [2, 3, 4]
+
+
+def test_everything_survives_reopening(path: Path) -> None:
+    first = Outbox(path)
+    fill(first, 5)
+    first.cover(Coverage(3, ((2, 2),)))
+    first.close()
+    second = Outbox(path)
+    assert second.epoch == first.epoch
+    assert seqs(second) == [2, 4, 5]
+    second.close()
+
+
+def test_each_file_has_its_own_epoch(outbox: Outbox, tmp_path: Path) -> None:
+    other = Outbox(tmp_path / "other.sqlite")
+    assert other.epoch != outbox.epoch
+    other.close()
+
+
+def test_pruning_takes_only_what_is_covered_and_old(outbox: Outbox) -> None:
+    fill(outbox, 3, now_s=100.0)
+    fill(outbox, 3, now_s=200.0)
+    outbox.cover(Coverage(5, ((2, 2),)))
+    assert outbox.prune(stored_before_s=150.0) == 2
+    outbox.cover(Coverage(0))
+    assert seqs(outbox) == [2, 4, 5, 6]
+
+
+def test_a_seq_is_never_used_twice(outbox: Outbox) -> None:
+    fill(outbox, 2)
+    outbox.cover(Coverage(2))
+    outbox.prune(stored_before_s=1e12)
+    fill(outbox, 1)
+    assert seqs(outbox) == [3]
+
+
+def test_an_interrupted_transaction_stores_nothing(outbox: Outbox) -> None:
+    def broken() -> Iterator[tuple[str, bytes]]:
+        yield "latency", b"1"
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        outbox.put(broken(), 0.0)
+    assert outbox.pending_count() == 0
+    fill(outbox, 1)
+    assert outbox.pending_count() == 1
+
+
+def test_commits_reach_the_disk(path: Path, outbox: Outbox) -> None:
+    """synchronous = FULL (2) and WAL: what TRAPS and the module's docstring rely on."""
+    assert outbox._db.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert outbox._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    fill(outbox, 1)
+    with sqlite3.connect(path) as other:
+        assert other.execute("SELECT count(*) FROM results").fetchone() == (1,)
+    other.close()
+
+
+def test_a_damaged_file_is_told_in_words(path: Path) -> None:
+    path.write_bytes(b"this is no database, and long enough to be read as one" * 100)
+    with pytest.raises(OutboxError, match="cannot be opened"):
+        Outbox(path)
+
+
+def test_a_directory_that_is_not_there_is_told_in_words(tmp_path: Path) -> None:
+    with pytest.raises(OutboxError, match="cannot be opened"):
+        Outbox(tmp_path / "nowhere" / "outbox.sqlite")

@@ -1,0 +1,172 @@
+"""Status and LEDs: what a person sees after each event."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from gpiozero import Device
+
+from probe import config, events
+from probe.config import LedConfig
+from probe.measure.measurement import Progress
+from probe.show.leds import Leds, LedsUnavailableError
+from probe.show.status import LineState, Pattern, Status, fold, frame, initial
+from tests import samples
+from tests.unit.test_config import GOOD
+from wire.result import Outcome, Reason
+
+CONFIG = config.parse(GOOD.encode(), "probe.toml")
+
+
+def after(*happened: events.Event) -> Status:
+    status = initial(CONFIG)
+    for event in happened:
+        status = fold(status, event)
+    return status
+
+
+def good_latency() -> events.Event:
+    return events.Measured(samples.latency())
+
+
+def lost_latency() -> events.Event:
+    return events.Measured(
+        samples.latency(outcome=Outcome.FAILED, reason=Reason.NO_REPLY, detail="no answer")
+    )
+
+
+def test_at_first_only_power_is_lit() -> None:
+    shown = frame(initial(CONFIG), 0.0)
+    assert shown.pop("power") is Pattern.STEADY
+    assert set(shown.values()) == {Pattern.OFF}
+    assert set(shown) == {"centre", "vnpt.green", "vnpt.red", "viettel.green", "viettel.red"}
+
+
+@pytest.mark.parametrize(
+    ("happened", "state", "green", "red"),
+    [
+        ([good_latency()], LineState.GOOD, Pattern.STEADY, Pattern.OFF),
+        ([lost_latency()], LineState.DOWN, Pattern.OFF, Pattern.FAST_BLINK),
+        ([lost_latency(), good_latency()], LineState.GOOD, Pattern.STEADY, Pattern.OFF),
+    ],
+)
+def test_a_line_shows_its_state(
+    happened: list[events.Event], state: LineState, green: Pattern, red: Pattern
+) -> None:
+    status = after(*happened)
+    assert status.lines["vnpt"].state is state
+    assert status.lines["viettel"].state is LineState.UNKNOWN
+    shown = frame(status, 0.0)
+    assert (shown["vnpt.green"], shown["vnpt.red"]) == (green, red)
+
+
+def test_a_failed_throughput_test_degrades_a_line_that_answers() -> None:
+    failure = samples.throughput(
+        outcome=Outcome.FAILED, reason=Reason.CONNECTION_REFUSED, detail="refused"
+    )
+    assert after(good_latency(), events.Measured(failure)).lines["vnpt"].state is LineState.DEGRADED
+
+
+def test_a_skipped_test_says_nothing_about_the_line() -> None:
+    skipped = samples.throughput(
+        outcome=Outcome.SKIPPED, reason=Reason.SERVER_BUSY, detail="the server is busy"
+    )
+    assert after(good_latency(), events.Measured(skipped)).lines["vnpt"].state is LineState.GOOD
+
+
+def test_measuring_breathes() -> None:
+    progress = Progress("download", 0.5, 1e6)
+    status = after(
+        good_latency(),
+        events.Started("vnpt", "throughput"),
+        events.Progressed("vnpt", "throughput", progress),
+    )
+    assert frame(status, 0.0)["vnpt.green"] is Pattern.BREATHING
+    ended = fold(status, events.Ended("vnpt", "throughput"))
+    assert frame(ended, 0.0)["vnpt.green"] is Pattern.STEADY
+
+
+@pytest.mark.parametrize(
+    ("delivery", "pattern"),
+    [
+        (events.Delivery(connected=False, pending=0), Pattern.OFF),
+        (events.Delivery(connected=True, pending=3), Pattern.SLOW_BLINK),
+        (events.Delivery(connected=True, pending=0), Pattern.STEADY),
+    ],
+)
+def test_the_centre_led(delivery: events.Event, pattern: Pattern) -> None:
+    assert frame(after(delivery), 0.0)["centre"] is pattern
+
+
+def test_a_fault_makes_power_blink_until_it_is_gone() -> None:
+    status = after(events.Fault("outbox", "disk full"))
+    assert frame(status, 0.0)["power"] is Pattern.SLOW_BLINK
+    assert frame(fold(status, events.Fault("outbox", None)), 0.0)["power"] is Pattern.STEADY
+
+
+def test_identify_flashes_everything_and_ends() -> None:
+    status = after(good_latency(), events.Identify(until_s=10.0))
+    assert set(frame(status, 9.9).values()) == {Pattern.FAST_BLINK}
+    assert frame(status, 10.0)["vnpt.green"] is Pattern.STEADY
+
+
+def test_events_of_a_line_that_is_not_ours_change_nothing() -> None:
+    status = initial(CONFIG)
+    assert fold(status, events.Started("fpt", "throughput")) == status
+
+
+@pytest.fixture
+def leds() -> Iterator[Leds]:
+    opened = Leds(LedConfig(driver="simulated"), CONFIG.lines)
+    yield opened
+    opened.close()
+
+
+def pin_states(leds: Leds, name: str) -> list[float]:
+    """Every value that the pin has had, in order, as gpiozero's own mock pin recorded it."""
+    pin = leds._leds[name].pin
+    assert pin is not None
+    return [float(state.state) for state in pin.states]
+
+
+def until_states(leds: Leds, name: str, count: int) -> list[float]:
+    deadline = time.monotonic() + 5
+    while len(states := pin_states(leds, name)) < count:
+        assert time.monotonic() < deadline, f"{name} moved only {states}"
+        time.sleep(0.01)
+    return states
+
+
+def test_pins_do_what_the_frame_says(leds: Leds) -> None:
+    leds.show({"power": Pattern.STEADY, "vnpt.green": Pattern.OFF})
+    assert pin_states(leds, "power")[-1] == 1.0
+    leds.show({"power": Pattern.OFF, "vnpt.green": Pattern.STEADY})
+    assert pin_states(leds, "power")[-1] == 0.0
+    assert pin_states(leds, "vnpt.green")[-1] == 1.0
+    assert pin_states(leds, "vnpt.red") == [0.0], "a pin that was not named did not move"
+
+
+def test_blinking_moves_the_pin_by_itself(leds: Leds) -> None:
+    leds.show({"vnpt.red": Pattern.FAST_BLINK})
+    assert until_states(leds, "vnpt.red", 5)[1:5] == [1.0, 0.0, 1.0, 0.0]
+
+
+def test_breathing_goes_through_the_grey_values(leds: Leds) -> None:
+    leds.show({"centre": Pattern.BREATHING})
+    states = until_states(leds, "centre", 10)
+    assert all(earlier < later for earlier, later in zip(states[:9], states[1:10], strict=True))
+
+
+def test_an_unchanged_frame_leaves_a_blinking_pin_alone(leds: Leds) -> None:
+    leds.show({"power": Pattern.STEADY})
+    before = len(pin_states(leds, "power"))
+    leds.show({"power": Pattern.STEADY})
+    assert len(pin_states(leds, "power")) == before
+
+
+def test_no_gpio_is_a_sentence_and_not_a_traceback() -> None:
+    with pytest.raises(LedsUnavailableError, match=r"cannot be driven.*leds\.driver"):
+        Leds(LedConfig(driver="gpio"), CONFIG.lines)
+    Device.pin_factory = None
