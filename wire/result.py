@@ -272,12 +272,11 @@ def kind_of(result_type: type[Result]) -> str:
     """The wire name of a result type.
 
     Raises:
-        ValueError: the type bears no tag, so it is not a kind.
+        ValueError: the type is not in `KINDS`.
     """
-    tag = result_type.__struct_config__.tag
-    if not isinstance(tag, str):
+    if result_type not in KINDS.values():
         raise ValueError(f"{result_type.__name__} is not a kind of result")
-    return tag
+    return str(result_type.__struct_config__.tag)
 
 
 def headline(result: Result) -> dict[str, float | None]:

@@ -19,6 +19,7 @@ PORT = 862
 
 _SENDER = Struct("!IQH30x")  # RFC 8762, figure 2
 _REFLECTOR = Struct("!IQH2xQIQH2xB3x")  # RFC 8762, figure 4
+_TIMESTAMP, _TIMESTAMP_AT = Struct("!Q"), 4  # the field of both packets
 _NTP_UNIX_EPOCHS_S = 2_208_988_800  # 1900-01-01 to 1970-01-01, RFC 5905
 _ERA_S = 1 << 32
 _NANOSECONDS = 1_000_000_000
@@ -169,11 +170,12 @@ def reflect(
     request: SenderPacket,
     *,
     received: int,
-    sent: int,
     error_estimate: ErrorEstimate,
     ttl: int,
-) -> bytes:
+) -> bytearray:
     """The answer of a stateless session-reflector, exactly as long as the datagram it answers.
+
+    It still lacks T3, which `put_sent_time` writes just before it goes.
 
     In stateless mode the sequence number is the sender's (RFC 8762, 4.3.1). TLVs go back as they
     came: a sender sets their U flag, and that it is still set tells it that we know none of them
@@ -181,12 +183,12 @@ def reflect(
 
     Args:
         body: the whole datagram, of which `request` was decoded.
-        received, sent: T2 and T3, 64 bits in the format that `error_estimate` names.
+        received: T2, 64 bits in the format that `error_estimate` names.
         ttl: the TTL or hop limit with which the datagram arrived.
     """
     answer = ReflectorPacket(
         seq=request.seq,
-        timestamp=sent,
+        timestamp=0,
         error_estimate=error_estimate,
         receive_timestamp=received,
         sender_seq=request.seq,
@@ -194,7 +196,16 @@ def reflect(
         sender_error_estimate=request.error_estimate,
         sender_ttl=ttl,
     )
-    return encode_reflector(answer) + body[PACKET_BYTES:]
+    return bytearray(encode_reflector(answer) + body[PACKET_BYTES:])
+
+
+def put_sent_time(answer: bytearray, sent: int) -> None:
+    """Write T3 into an answer.
+
+    The less there is between reading the clock and sending, the less of the reflector's own time
+    is taken for the network's: after a pause, building an answer costs it tens of microseconds.
+    """
+    _TIMESTAMP.pack_into(answer, _TIMESTAMP_AT, sent)
 
 
 def ntp_from_unix_ns(unix_ns: int) -> int:

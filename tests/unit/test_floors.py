@@ -26,7 +26,8 @@ IMPURE = {
     "asyncio", "ctypes", "fcntl", "http", "logging", "multiprocessing", "os", "pathlib", "queue",
     "random", "select", "selectors", "shutil", "signal", "socket", "sqlite3", "ssl", "subprocess",
     "sys", "tempfile", "threading", "time", "urllib",
-    "gpiozero", "iperf3", "jinja2", "paho", "psutil", "requests", "schedule", "starlette", "uvicorn",
+    "gpiozero", "iperf3", "jinja2", "paho", "psutil", "requests", "schedule", "starlette",
+    "uvicorn",
 }  # fmt: skip
 # One file wraps one outside thing.
 ONE_FILE_EACH = {

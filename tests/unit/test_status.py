@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from gpiozero import Device
@@ -156,7 +157,7 @@ def test_blinking_moves_the_pin_by_itself(leds: Leds) -> None:
 def test_breathing_goes_through_the_grey_values(leds: Leds) -> None:
     leds.show({"centre": Pattern.BREATHING})
     states = until_states(leds, "centre", 10)
-    assert all(earlier < later for earlier, later in zip(states[:9], states[1:10], strict=True))
+    assert all(earlier < later for earlier, later in pairwise(states[:10]))
 
 
 def test_an_unchanged_frame_leaves_a_blinking_pin_alone(leds: Leds) -> None:
