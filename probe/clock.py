@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from wire.result import Clock
@@ -27,6 +27,11 @@ def utc_now() -> datetime:
 def monotonic_s() -> float:
     """Monotonic time in seconds; only differences mean something."""
     return time.monotonic()
+
+
+def utc_at(at_s: float) -> datetime:
+    """The wall-clock time of a monotonic time, by the wall clock as it is now."""
+    return utc_now() - timedelta(seconds=monotonic_s() - at_s)
 
 
 def reading() -> Clock:

@@ -49,12 +49,16 @@ class LineConfig(Strict, frozen=True):
 
 
 class ServerConfig(Strict, frozen=True):
-    """One measurement server: iperf3 on each port (one test at a time each), a STAMP reflector."""
+    """One measurement server: iperf3 on each port (one test at a time each), a STAMP reflector.
+
+    `http_port` is where nginx serves the HTTP test; None where the server has none.
+    """
 
     name: Name
     host: Annotated[str, Meta(min_length=1, max_length=253)]
     iperf3_ports: Annotated[list[Port], Meta(min_length=1)] = field(default_factory=lambda: [5201])
     stamp_port: Port = 862
+    http_port: Port | None = None
 
 
 class ThroughputConfig(Strict, frozen=True):
@@ -66,6 +70,14 @@ class ThroughputConfig(Strict, frozen=True):
     duration_s: Annotated[int, Meta(ge=1, le=120)] = 10
     interval_s: Annotated[float, Meta(ge=0.1, le=1)] = 0.5
     connect_timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
+    # On a Pi 4 several upload streams can starve each other on the NIC's queues; one cannot
+    # (OB-UDPST).
+    upload_streams: Annotated[int, Meta(ge=1, le=64)] | None = None
+    # At both ends; None leaves each host's default, and the result records which it was.
+    congestion_control: Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,15}$")] | None = None
+    # When every port of the server is busy: growing, jittered waits, in all no longer than this.
+    busy_first_wait_s: Annotated[float, Meta(gt=0, le=960)] = 4.0
+    busy_limit_s: Annotated[float, Meta(ge=0, le=3600)] = 40.0
 
 
 class LatencyConfig(Strict, frozen=True):
@@ -76,6 +88,21 @@ class LatencyConfig(Strict, frozen=True):
     timeout_s: Annotated[float, Meta(gt=0, le=30)] = 3.0
     window_s: Annotated[float, Meta(ge=1, le=3600)] = 60.0
     icmp_targets: list[str] = []
+
+
+class HttpConfig(Strict, frozen=True):
+    """Kind `http` (METHOD, HTTP). Full length is `warm_up_s` and `duration_s` a direction."""
+
+    per_day: Annotated[int, Meta(ge=0, le=288)] = 4
+    connections: Annotated[int, Meta(ge=1, le=32)] = 4
+    pings: Annotated[int, Meta(ge=2, le=100)] = 20
+    warm_up_s: Annotated[int, Meta(ge=0, le=30)] = 3
+    duration_s: Annotated[int, Meta(ge=1, le=120)] = 10
+    early_stop: bool = True
+    # The share of slots that run full length all the same, to measure what the early stop costs.
+    calibration_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.1
+    # For connecting, for each answer, and for how long no byte may move.
+    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
 
 
 class DeliveryConfig(Strict, frozen=True):
@@ -119,6 +146,7 @@ class Config(Strict, frozen=True):
     runtime_dir: Path = "/run/tramdo-probe"
     throughput: ThroughputConfig = ThroughputConfig()
     latency: LatencyConfig = LatencyConfig()
+    http: HttpConfig = HttpConfig()
     delivery: DeliveryConfig = DeliveryConfig()
     leds: LedConfig = LedConfig()
     operator: OperatorConfig = OperatorConfig()

@@ -12,6 +12,7 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -68,7 +69,8 @@ class Daemon:
         self._display = Display(config, VERSION)
         self._runner = Runner(config, self._display.emit)
         info = _info(config, digest, outbox)
-        self._courier = Courier(config, outbox, self._display.emit, info, host.health)
+        health = partial(host.health, directory=config.state_dir, leds=self._display.leds)
+        self._courier = Courier(config, outbox, self._display.emit, info, health)
         self._timetable = Timetable(self._on_slot)
         self._planned: date | None = None
         self._bulk: queue.Queue[Wanted] = queue.Queue()
@@ -116,13 +118,13 @@ class Daemon:
         self._courier.start()
         problems: list[str] = []
         try:
-            for wanted in self._round([LATENCY, *_bulk_kinds()]):
-                for result in self._measure(wanted):
-                    if result.outcome is not Outcome.OK:
-                        problems.append(
-                            f"{result.line.id}: {result.kind} {result.target or ''}: "
-                            f"{result.outcome} ({result.reason}): {result.detail}"
-                        )
+            for wanted in self._round(MEASURES):
+                problems += [
+                    f"{result.line.id}: {result.kind} {result.target or ''}: "
+                    f"{result.outcome} ({result.reason}): {result.detail}"
+                    for result in self._measure(wanted)
+                    if result.outcome is not Outcome.OK
+                ]
                 if self._stopping.is_set():
                     return [*problems, "stopped before the round was complete"]
             if not self._courier.wait_delivered(deliver_within_s, self._stopping):
@@ -239,7 +241,7 @@ class Daemon:
         try:
             config_file.load(self._config_path)
         except SettingsError as error:
-            log.error("the new configuration is refused, the old one stays in force:\n%s", error)
+            log.error("the new configuration is refused, the old one stays: %s", error)  # noqa: TRY400 - the sentence says it all
             self._display.emit(events.Fault("config", str(error)))
             return False
         return True

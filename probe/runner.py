@@ -17,13 +17,57 @@ from probe import clock, events
 from probe.config import Config, LineConfig, ServerConfig
 from probe.measure import host
 from probe.measure.kinds import MEASURES
-from probe.measure.measurement import Finding, Progress, Request, Stop, failed
-from wire.result import KINDS, Clock, Outcome, Reason, Result, Validity
+from probe.measure.limits import validity_from
+from probe.measure.measurement import Finding, Request, Stop, failed
+from wire.result import KINDS, Host, Outcome, Reason, Result, Validity
 
 log = logging.getLogger(__name__)
 VERSION = version("tramdo")
 # NTP slews below this; a larger difference between wall and monotonic time is a step.
 STEP_S = 0.5
+# Findings of one window come within this; they share their host evidence.
+_TOGETHER_S = 1.0
+
+
+class _Span:
+    """From a measurement's start to each of its findings: times, host evidence, what they say."""
+
+    def __init__(self, line: LineConfig) -> None:
+        self._line = line
+        self._interface = line.interface or host.interface_of(line.source_address)
+        self._began_s = clock.monotonic_s()
+        self._wall_less_monotonic_s = _wall_less_monotonic_s()
+        self.clock = clock.reading()
+        self._before = host.snapshot(self._interface)
+        self._evidence: tuple[float, Host] | None = None
+
+    def times(self, finding: Finding) -> tuple[float, float]:
+        """When a finding's measurement began (monotonic), and how long it took."""
+        if finding.began_s is not None and finding.duration_s is not None:
+            return finding.began_s, finding.duration_s
+        return self._began_s, clock.monotonic_s() - self._began_s
+
+    def evidence(self) -> Host:
+        """The host since the last evidence; findings that come together share one."""
+        now_s = clock.monotonic_s()
+        if self._evidence is None or now_s - self._evidence[0] > _TOGETHER_S:
+            after = host.snapshot(self._interface)
+            self._evidence = now_s, host.evidence(self._before, after)
+            self._before = after
+        return self._evidence[1]
+
+    def validity(self, finding: Finding, evidence: Host) -> list[Validity]:
+        """The finding's own flags, and what clock and host add."""
+        flags = {*finding.validity, *validity_from(evidence, self._line)}
+        if self.clock.synchronised is False:
+            flags.add(Validity.CLOCK_UNSYNCED)
+        if abs(_wall_less_monotonic_s() - self._wall_less_monotonic_s) > STEP_S:
+            flags.add(Validity.CLOCK_STEPPED)
+        return sorted(flags)
+
+
+def _wall_less_monotonic_s() -> float:
+    return clock.utc_now().timestamp() - clock.monotonic_s()
 
 
 class Runner:
@@ -83,4 +127,43 @@ class Runner:
     ) -> Result:
         """A planned measurement that was not made, and why."""
         finding = Finding(outcome=Outcome.SKIPPED, reason=reason, detail=detail)
-        return self._result(kind, line, finding, _Span(), slot_at)
+        return self._result(kind, line, finding, _Span(line), slot_at)
+
+    def _results(
+        self, kind: str, line: LineConfig, findings: Iterator[Finding], slot_at: datetime | None
+    ) -> Iterator[Result]:
+        span = _Span(line)
+        try:
+            for finding in findings:
+                yield self._result(kind, line, finding, span, slot_at)
+        except Exception as error:
+            log.exception("a fault of our own while measuring %s on %s", kind, line.id)
+            detail = f"the probe itself failed: {type(error).__name__}: {error}"
+            yield self._result(kind, line, failed(Reason.TOOL_FAILED, detail), span, slot_at)
+
+    def _result(
+        self,
+        kind: str,
+        line: LineConfig,
+        finding: Finding,
+        span: _Span,
+        slot_at: datetime | None,
+    ) -> Result:
+        began_s, duration_s = span.times(finding)
+        evidence = span.evidence()
+        return KINDS[kind](
+            outcome=finding.outcome,
+            reason=finding.reason,
+            detail=finding.detail,
+            validity=span.validity(finding, evidence),
+            line=line.identity,
+            target=finding.target,
+            slot_at=slot_at,
+            started_at=clock.utc_at(began_s),
+            duration_s=duration_s,
+            clock=span.clock,
+            host=evidence,
+            method=finding.method,
+            probe_version=VERSION,
+            values=finding.values,
+        )

@@ -8,7 +8,6 @@ import msgspec
 
 from probe.config import Config
 from probe.measure.measurement import Progress
-from probe.plan import bulk_seconds
 from probe.show.status import Board, LineStatus
 from wire.result import Outcome, Result
 
@@ -16,25 +15,26 @@ _UNITS = {"bps": ("Mbit/s", 1e-6), "ms": ("ms", 1.0), "ratio": ("%", 100.0)}
 
 
 def figure(name: str, value: float | None) -> str:
-    """A value with the unit that its field name ends in: `download_bps` in Mbit/s."""
+    """A value with the unit that its field name bears: `download_bps` in Mbit/s."""
     if value is None:
         return "-"
-    unit, factor = _UNITS.get(name.rpartition("_")[2], ("", 1.0))
+    unit, factor = next(
+        (_UNITS[word] for word in reversed(name.split("_")) if word in _UNITS), ("", 1.0)
+    )
     return f"{value * factor:.2f} {unit}".rstrip()
 
 
 def summary(config: Config, source: str) -> str:
     """The configuration in a few lines."""
-    per_day = config.throughput.per_day
+    broker = config.broker
     lines = [
         f"{source}: sound",
-        f"probe {config.probe} of {config.tenant}, commune {config.site.commune_code}, "
-        f"{config.site.office}",
+        f"probe {config.probe} of {config.tenant}",
+        f"commune {config.site.commune_code}, {config.site.office}",
         *(f"line {x.id} ({x.isp}) by {x.interface or x.source_address}" for x in config.lines),
         *(f"server {x.name} at {x.host}" for x in config.servers),
-        f"broker {config.broker.host}:{config.broker.port}{' with TLS' if config.broker.tls else ''}",
-        f"throughput {per_day} times a day on each line, at most "
-        f"{bulk_seconds(config.throughput):.0f} s each",
+        f"broker {broker.host}:{broker.port}{' with TLS' if broker.tls else ''}",
+        f"throughput {config.throughput.per_day} times a day on each line",
     ]
     return "\n".join(lines)
 
@@ -48,7 +48,7 @@ def result(one: Result) -> str:
         lines.append(f"  {one.detail}")
     if one.validity:
         lines.append(f"  held against it: {', '.join(one.validity)}")
-    values = getattr(one, "values", None)
+    values = one.values
     if values is not None:
         for name, value in msgspec.structs.asdict(values).items():
             if value is None or isinstance(value, float):

@@ -1,8 +1,14 @@
-"""Floor 1. How an MQTT broker is reached: the `[broker]` table of every program of ours."""
+"""Floor 1. How an MQTT broker is reached: the `[broker]` table of every program of ours.
+
+MQTT 3.1.1 (`protocol = 311`) is for brokers that speak nothing newer. It has no reason codes: a
+publish that the access list denies is acknowledged like any other, so nothing here can say that a
+message was refused. The collector's receipt does not come then, and the result stays pending. A
+session that is never used again is dropped when the broker likes, not when we say so.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -10,11 +16,23 @@ Port = Annotated[int, Meta(ge=1, le=65535)]
 Path = Annotated[str, Meta(min_length=1, max_length=1000)]
 
 
+class ProxyConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A proxy that stands between the office and the Internet; it looks up the broker's name."""
+
+    host: Annotated[str, Meta(min_length=1)]
+    port: Port
+    type: Literal["http", "socks4", "socks5"] = "http"
+
+
 class BrokerConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The MQTT broker. A password comes from a file, never from the settings themselves."""
 
     host: Annotated[str, Meta(min_length=1)]
     port: Port = 8883
+    protocol: Literal[5, 311] = 5
+    transport: Literal["tcp", "websockets"] = "tcp"
+    websocket_path: Annotated[str, Meta(pattern=r"^/\S*\Z")] = "/mqtt"
+    proxy: ProxyConfig | None = None
     tls: bool = True
     ca_file: Path | None = None
     certificate_file: Path | None = None

@@ -1,9 +1,10 @@
 """Floor 2. One MQTT session by paho-mqtt: connects, reconnects, and turns callbacks into events.
 
-The only file that imports paho. Callbacks do nothing but put an event on the owner's inbox (an
-exception in a callback would kill paho's thread; a lock of ours taken in one would deadlock with
-`publish`). Each connection gets a fresh paho client, so no half-sent message of paho's own comes
-back after a reconnect: what is sent again is the owner's decision alone.
+The only file that imports paho, and PySocks for its proxies. Callbacks do nothing but put an event
+on the owner's inbox (an exception in a callback would kill paho's thread; a lock of ours taken in
+one would deadlock with `publish`). Each connection gets a fresh paho client, so no half-sent
+message of paho's own comes back after a reconnect: what is sent again is the owner's decision
+alone.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
+import socks
 from msgspec import Struct
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
@@ -23,11 +24,13 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from runtime.broker import BrokerConfig, reconnect_delay_s
+from runtime import secret_file
+from runtime.broker import BrokerConfig, ProxyConfig, reconnect_delay_s
 
 # How long the broker keeps our subscriptions and what it queued for us while we are away.
 SESSION_EXPIRY_S = 7 * 86_400
 _LOOP_TURN_S = 1.0
+_PROXY_TYPE = {"http": socks.HTTP, "socks4": socks.SOCKS4, "socks5": socks.SOCKS5}
 
 
 class Connected(Struct, frozen=True):
@@ -84,6 +87,8 @@ class Session:
         subscriptions: topic filters, QoS 1.
         will: what the broker says for us when we vanish.
         manual_ack: whether the owner acknowledges each message itself.
+        receive_maximum: how many unacknowledged messages the broker may send (MQTT 5 §3.1.2.11.3);
+            None leaves it to the broker, and Mosquitto then stops after 20.
     """
 
     def __init__(
@@ -95,6 +100,7 @@ class Session:
         subscriptions: Sequence[str] = (),
         will: Message | None = None,
         manual_ack: bool = False,
+        receive_maximum: int | None = None,
     ) -> None:
         self._broker = broker
         self._client_id = client_id
@@ -102,6 +108,7 @@ class Session:
         self._subscriptions = list(subscriptions)
         self._will = will
         self._manual_ack = manual_ack
+        self._receive_maximum = receive_maximum
         self._stopping = threading.Event()
         self._connection = 0
         self._client: paho.Client | None = None
@@ -151,20 +158,15 @@ class Session:
             reached = threading.Event()
             try:
                 client = self._new_client(number, reached)
-                client.connect(
-                    self._broker.host,
-                    self._broker.port,
-                    keepalive=self._broker.keepalive_s,
-                    clean_start=False,
-                    properties=_connect_properties(),
-                )
+                _connect(client, self._broker, self._receive_maximum)
                 self._client = client
                 # Not `loop_forever`: without a socket pair to wake it (`loop` makes one), what the
                 # owner publishes would wait for a whole turn.
                 while client.loop(_LOOP_TURN_S) == MQTTErrorCode.MQTT_ERR_SUCCESS:
                     pass
             except (OSError, ValueError) as error:
-                # No route, refused, a certificate file that is missing or broken, a TLS failure.
+                # No route, refused, a proxy's no, a certificate file that is missing or broken, a
+                # secret that others can read, a TLS failure.
                 self._inbox(Disconnected(number, str(error) or type(error).__name__))
             self._client = None
             failures = 1 if reached.is_set() else failures + 1
@@ -179,13 +181,19 @@ class Session:
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
-            protocol=paho.MQTTv5,
+            # MQTT 5 says it at each connect.
+            clean_session=None if self._broker.protocol == 5 else False,
+            protocol=paho.MQTTv5 if self._broker.protocol == 5 else paho.MQTTv311,
+            transport=self._broker.transport,
             reconnect_on_failure=False,
             manual_ack=self._manual_ack,
         )
         client.connect_timeout = self._broker.connect_timeout_s
         # Receipts must not wait for a window: in-flight is bounded by the owner.
         client.max_inflight_messages_set(0)
+        client.ws_set_options(path=self._broker.websocket_path)
+        if self._broker.proxy is not None:
+            _go_through(client, self._broker.proxy)
         _authenticate(client, self._broker)
         if self._will is not None:
             client.will_set(self._will.topic, self._will.payload, self._will.qos, self._will.retain)
@@ -204,8 +212,7 @@ class Session:
             if self._subscriptions:
                 # Retained messages come with each subscription, known or not: after a restart
                 # the receipt is what tells where we stand.
-                options = SubscribeOptions(qos=1)
-                client.subscribe([(topic, options) for topic in self._subscriptions])
+                _subscribe(client, self._broker, self._subscriptions)
             self._inbox(Connected(number))
 
         def on_disconnect(
@@ -230,10 +237,11 @@ class Session:
                 )
             )
 
-        def on_socket_open(_client: paho.Client, _user: object, sock: object) -> None:
-            # paho never sets it, and 21 TLS connects a second is what that costs (measured).
-            if isinstance(sock, socket.socket):
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        def on_socket_open(_client: paho.Client, _user: object, sock: paho.SocketLike) -> None:
+            # paho never sets it, and 21 TLS connects a second is what that costs (measured). By its
+            # number, because a WebSocket is a wrapper of paho's; the option is the connection's.
+            with socket.fromfd(sock.fileno(), socket.AF_INET, socket.SOCK_STREAM) as connection:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
         def on_socket_register_write(_client: paho.Client, _user: object, _sock: object) -> None:
             # Only because it is set does paho leave writing to its loop. Otherwise `publish` and
@@ -249,21 +257,49 @@ class Session:
         client.on_socket_open = on_socket_open
 
 
+def _connect(client: paho.Client, broker: BrokerConfig, receive_maximum: int | None) -> None:
+    if broker.protocol == 5:
+        client.connect(
+            broker.host,
+            broker.port,
+            keepalive=broker.keepalive_s,
+            clean_start=False,
+            properties=_connect_properties(receive_maximum),
+        )
+    else:
+        client.connect(broker.host, broker.port, keepalive=broker.keepalive_s)
+
+
+def _subscribe(client: paho.Client, broker: BrokerConfig, topics: Sequence[str]) -> None:
+    if broker.protocol == 5:
+        client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in topics])
+    else:
+        client.subscribe([(topic, 1) for topic in topics])
+
+
+def _go_through(client: paho.Client, proxy: ProxyConfig) -> None:
+    client.proxy_set(
+        proxy_type=_PROXY_TYPE[proxy.type], proxy_addr=proxy.host, proxy_port=proxy.port
+    )
+
+
 def _authenticate(client: paho.Client, broker: BrokerConfig) -> None:
     if broker.tls:
         context = ssl.create_default_context(cafile=broker.ca_file)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if broker.certificate_file is not None and broker.key_file is not None:
+            secret_file.require_private(broker.key_file)
             context.load_cert_chain(broker.certificate_file, broker.key_file)
         client.tls_set_context(context)
     if broker.username is not None and broker.password_file is not None:
-        password = Path(broker.password_file).read_text(encoding="utf-8").strip()
-        client.username_pw_set(broker.username, password)
+        client.username_pw_set(broker.username, secret_file.read_text(broker.password_file))
 
 
-def _connect_properties() -> Properties:
+def _connect_properties(receive_maximum: int | None) -> Properties:
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho has no type here
     properties.SessionExpiryInterval = SESSION_EXPIRY_S
+    if receive_maximum is not None:
+        properties.ReceiveMaximum = receive_maximum
     return properties
 
 

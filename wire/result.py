@@ -72,6 +72,7 @@ class Validity(StrEnum):
     CLOCK_UNSYNCED = "clock_unsynced"
     CLOCK_STEPPED = "clock_stepped"
     CROSS_TRAFFIC = "cross_traffic"
+    EARLY_STOPPED = "early_stopped"
     LINK_BELOW_PLAN = "link_below_plan"
     PROBE_LIMITED = "probe_limited"
     THROTTLED = "throttled"
@@ -139,6 +140,7 @@ class Result(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_
     host: Host | None
     method: Method | None
     probe_version: Text
+    values: Struct | None
 
     def __post_init__(self) -> None:
         """A failure names its reason, a success has none."""
@@ -152,7 +154,11 @@ class Result(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_
 
 
 class Interval(Struct, frozen=True, forbid_unknown_fields=True):
-    """One reporting interval of a transfer, all streams together, at the receiver if it is us."""
+    """One interval of a transfer, all streams together, at the receiver.
+
+    Download: payload that our TCP received in order; upload: payload that the receiver's TCP
+    acknowledged (RFC 4898). `retransmits` are known where we send.
+    """
 
     start_s: Seconds
     duration_s: Seconds
@@ -182,6 +188,9 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     streams: Count
     complete: bool
     intervals: list[Interval]
+    # What the receiving iperf3 itself counted over the whole test: an independent check.
+    receiver_report_bytes: Count | None = None
+    receiver_report_s: Seconds | None = None
     error: Text | None = None
 
 
@@ -217,7 +226,7 @@ class LatencyValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     299). Sent = received + lost. `late` packets came after `timeout_s` and count as lost too.
     `forged` answers bear a wrong address or session. `rtt_samples` of the received have a delay;
     the others' is unknown because a clock was stepped meanwhile. The window is by the time of
-    sending: it began at `window_started_at` and lasted `window_s`.
+    sending: the result's `started_at` and `duration_s`.
     """
 
     headline: ClassVar = ("rtt_p50_ms", "rtt_p95_ms", "loss_ratio")
@@ -248,8 +257,6 @@ class LatencyValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     timestamp_source: Text
     forged: Count = 0
     rtt_samples: Count | None = None
-    window_started_at: Utc | None = None
-    window_s: Seconds | None = None
 
 
 class LatencyResult(Result, frozen=True, kw_only=True, tag="latency"):
@@ -258,13 +265,79 @@ class LatencyResult(Result, frozen=True, kw_only=True, tag="latency"):
     values: LatencyValues | None
 
 
+class HttpTransfer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One direction of an HTTP test, told in full.
+
+    Bytes are of HTTP bodies: received by us, or acknowledged by the server. `steady_bps` excludes
+    the warm-up, or in an `early_stopped` transfer what the stop rule took for slow start;
+    `whole_bps` is all bytes over the whole time, from the requests on. `early_bps` is what the
+    stop rule said, after `early_at_s` and `early_bytes`, whether it was obeyed or (in a
+    full-length transfer) only noted: None where it was never sure. Sample i says how many bytes
+    there were, all connections together, `sample_at_ms[i]` after the requests.
+    """
+
+    steady_bps: BitsPerSecond | None
+    whole_bps: BitsPerSecond | None
+    steady_s: Seconds
+    whole_s: Seconds
+    transferred_bytes: Count
+    connections: Count
+    connections_lost: Count
+    complete: bool
+    early_stopped: bool
+    early_bps: BitsPerSecond | None
+    early_at_s: Seconds | None
+    early_bytes: Count | None
+    sample_at_ms: list[Count]
+    sample_bytes: list[Count]
+    error: Text | None = None
+
+
+class HttpValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Ping, download and upload over HTTP, one after the other (METHOD, HTTP).
+
+    A ping is an empty file asked for on a warm connection, request to response.
+    `jitter_abs_mean_ms` is the mean absolute difference of neighbours, `jitter_std_ms` the
+    standard deviation ("variance of ping"). `calibration` marks the share that ran at full length
+    by the draw of its slot, whatever the stop rule said: these alone measure the rule's error.
+    """
+
+    headline: ClassVar = ("download_bps", "upload_bps", "ping_p50_ms")
+
+    layer: Text = "HTTP body payload"
+    server_host: Text
+    server_port: Annotated[int, Meta(ge=1, le=65535)]
+    address: Text
+    connections: Count
+    warm_up_s: Seconds
+    calibration: bool
+    pings: Count
+    ping_min_ms: Milliseconds | None
+    ping_p50_ms: Milliseconds | None
+    jitter_abs_mean_ms: Milliseconds | None
+    jitter_std_ms: Milliseconds | None
+    download_bps: BitsPerSecond | None
+    download_whole_bps: BitsPerSecond | None
+    upload_bps: BitsPerSecond | None
+    upload_whole_bps: BitsPerSecond | None
+    download: HttpTransfer | None
+    upload: HttpTransfer | None
+
+
+class HttpResult(Result, frozen=True, kw_only=True, tag="http"):
+    """Ping, download and upload over HTTP with parallel connections and an early stop."""
+
+    values: HttpValues | None
+
+
 # To add a kind: its values and its result above, its name here. Schemas, topics, store and pages
 # follow from this table (ARCHITECTURE.md, "To add a kind").
-AnyResult = ThroughputResult | LatencyResult
+AnyResult = ThroughputResult | LatencyResult | HttpResult
 
 KINDS: dict[str, type[Result]] = {
     "throughput": ThroughputResult,
     "latency": LatencyResult,
+    "http": HttpResult,
 }
 
 
@@ -279,10 +352,16 @@ def kind_of(result_type: type[Result]) -> str:
     return str(result_type.__struct_config__.tag)
 
 
+def headline_of(values: Struct) -> tuple[str, ...]:
+    """The names of the figures that a kind of values is first known by."""
+    names: tuple[str, ...] = getattr(values, "headline", ())
+    return names
+
+
 def headline(result: Result) -> dict[str, float | None]:
     """The figures that a person is shown first, by field name; empty where nothing was found."""
-    values = getattr(result, "values", None)
-    return {name: getattr(values, name) for name in values.headline} if values else {}
+    values = result.values
+    return {} if values is None else {name: getattr(values, name) for name in headline_of(values)}
 
 
 def encode_result(result: Result) -> bytes:

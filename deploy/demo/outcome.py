@@ -14,6 +14,9 @@ from probe.show import board
 from probe.texts import figure
 from wire.result import KINDS, Outcome, ThroughputResult, headline
 
+# Of a log or a pipe, whose width nobody knows.
+_PLAIN_WIDTH = 140
+
 
 class LineOutcome(Struct, frozen=True):
     """A line of the round: its shape, what TCP can carry at best, and what the centre shows."""
@@ -69,9 +72,11 @@ def missing(round_: Round) -> list[str]:
 def print_table(round_: Round) -> None:
     """The round for a person."""
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=_PLAIN_WIDTH)
     results = Table(title="stored at the centre")
     for title in ("seq", "line", "kind", "target", "outcome", "figures", "held against it"):
-        results.add_column(title)
+        results.add_column(title, overflow="fold")
     for row in round_.results:
         results.add_row(*row_texts(row), ", ".join(row.result.validity))
     console.print(results)

@@ -134,7 +134,7 @@ class Stage:
                 DemoLine("vnpt", None, "127.0.0.1", None),
                 DemoLine("viettel", None, "127.0.0.2", None),
             ]
-        broker = self._start_broker(listen)
+        self.broker = broker = self._start_broker(listen)
         servers = self._start_servers(hosts)
         self._write(
             "probe.toml",

@@ -32,7 +32,7 @@ class ClockReading(NamedTuple):
 
 
 class ClockLine:
-    """Translates wall-clock stamps to monotonic time, and notices when the wall clock is stepped."""
+    """Translates wall-clock stamps to monotonic time; notices a step of the wall clock."""
 
     def __init__(self, reading: ClockReading) -> None:
         self._reading = reading

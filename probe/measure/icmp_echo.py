@@ -74,8 +74,8 @@ def decode_own_request(packet: bytes) -> Echo | None:
 
 
 def checksum(packet: bytes) -> int:
-    """The Internet checksum (RFC 1071) of an even number of octets; 0 over a sound packet."""
-    total = sum(word for (word,) in Struct("!H").iter_unpack(packet))
+    """The Internet checksum (RFC 1071); 0 over a packet with its checksum in."""
+    total = sum(int.from_bytes(packet[at : at + 2], "big") for at in range(0, len(packet), 2))
     while total > 0xFFFF:
         total = (total >> 16) + (total & 0xFFFF)
     return ~total & 0xFFFF

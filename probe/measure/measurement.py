@@ -20,7 +20,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     """What one measurement found, before it is given time, line and host evidence.
 
     `values` is the kind's values type from `wire.result`, or None. A failed measurement keeps the
-    values that it had (an interrupted transfer, say).
+    values that it had (an interrupted transfer, say). `began_s` (monotonic) and `duration_s` are
+    given by a measurement that yields more than one; else the caller's own stand.
     """
 
     outcome: Outcome
@@ -30,6 +31,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     values: Struct | None = None
     validity: list[Validity] = []
     method: Method | None = None
+    began_s: float | None = None
+    duration_s: float | None = None
 
 
 def failed(

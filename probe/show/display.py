@@ -34,6 +34,7 @@ class Display:
         self._version = version
         self._queue: queue.Queue[Event] = queue.Queue(_QUEUE_LENGTH)
         self._status = status.initial(config)
+        self._frame: status.Frame = {}
         self._leds = self._open_leds()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="display", daemon=True)
@@ -48,6 +49,10 @@ class Display:
             self._queue.put_nowait(event)
         except queue.Full:
             log.debug("display busy: an event is not shown")
+
+    def leds(self) -> dict[str, str]:
+        """What each LED shows now; from any thread."""
+        return {name: str(pattern) for name, pattern in self._frame.items()}
 
     def stop(self) -> None:
         """Show the last state and switch the LEDs off."""
@@ -73,7 +78,7 @@ class Display:
             ending = self._stopping.wait(_REFRESH_S)
             self._fold_waiting()
             now_s = clock.monotonic_s()
-            frame = status.frame(self._status, now_s)
+            self._frame = frame = status.frame(self._status, now_s)
             if self._leds is not None:
                 self._leds.show(frame)
             if (self._status, frame) != written or now_s - written_at_s >= _REWRITE_S:

@@ -97,7 +97,7 @@ Frame = dict[str, Pattern]
 
 
 class Board(Struct, frozen=True, kw_only=True):
-    """What a reader of the probe is given: the status, what the LEDs show, and when it was written."""
+    """What a reader of the probe is given: the status, what the LEDs show, and since when."""
 
     written_at: Utc
     pid: int

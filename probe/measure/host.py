@@ -1,0 +1,182 @@
+"""Floor 2. Wraps psutil and sysfs: what the host itself did and could have limited.
+
+perfSONAR does not support the Raspberry Pi because its faults look like network faults; the answer
+is evidence in every result (METHOD, Throughput). What is not there to be read is None.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+from msgspec import Struct
+
+from probe import clock
+from wire.messages import Health
+from wire.result import Host
+
+SYSFS = Path("/sys")
+_MODEL = Path("/proc/device-tree/model")
+# The kernel's names of a processor's own sensor: Raspberry Pi, other ARM boards, Intel, AMD.
+_CPU_SENSORS = ("cpu_thermal", "cpu-thermal", "soc_thermal", "coretemp", "k10temp")
+_LEAST_S = 0.5
+_DUPLEX: dict[int, str] = {psutil.NIC_DUPLEX_FULL: "full", psutil.NIC_DUPLEX_HALF: "half"}
+
+
+class CoreTime(Struct, frozen=True):
+    """What a core has done since boot, in seconds; waiting for a disk is not busy."""
+
+    busy_s: float
+    total_s: float
+
+
+class Snapshot(Struct, frozen=True):
+    """The counters at one moment; `evidence` tells what happened between two."""
+
+    interface: str | None
+    cores: list[CoreTime]
+    received_bytes: int | None
+    sent_bytes: int | None
+
+
+def snapshot(interface: str | None) -> Snapshot:
+    """Read the counters now. `interface` is the line's, None when it is not known."""
+    counters = None if interface is None else psutil.net_io_counters(pernic=True).get(interface)
+    return Snapshot(
+        interface=interface,
+        cores=_core_times(),
+        received_bytes=None if counters is None else counters.bytes_recv,
+        sent_bytes=None if counters is None else counters.bytes_sent,
+    )
+
+
+def evidence(before: Snapshot, after: Snapshot, sysfs: Path = SYSFS) -> Host:
+    """What the host did between two snapshots, and what it is now."""
+    link_speed_bps, link_duplex = _link(after.interface)
+    return Host(
+        cpu_per_core_ratio=_busy_ratios(before.cores, after.cores),
+        cpu_frequency_mhz=_cpu_frequency_mhz(),
+        load_1min=round(os.getloadavg()[0], 2),
+        memory_available_bytes=psutil.virtual_memory().available,
+        temperature_c=temperature_c(),
+        throttled=throttled(sysfs),
+        link_speed_bps=link_speed_bps,
+        link_duplex=link_duplex,
+        interface_received_bytes=_difference(before.received_bytes, after.received_bytes),
+        interface_sent_bytes=_difference(before.sent_bytes, after.sent_bytes),
+        kernel=platform.release(),
+        machine=_machine(),
+    )
+
+
+def health(
+    pending: int, outbox_bytes: int, *, directory: str, leds: Callable[[], dict[str, str]]
+) -> Health:
+    """How the box is now.
+
+    Args:
+        pending: results that wait for a receipt.
+        outbox_bytes: size of the outbox.
+        directory: whose file system's free space counts.
+        leds: asked what each LED shows.
+    """
+    return Health(
+        at=clock.utc_now(),
+        pending=pending,
+        outbox_bytes=outbox_bytes,
+        clock_synchronised=clock.synchronised(),
+        temperature_c=temperature_c(),
+        throttled=throttled(),
+        disk_free_bytes=_disk_free_bytes(directory),
+        memory_available_bytes=psutil.virtual_memory().available,
+        uptime_s=round(clock.reading().boottime_s, 1),
+        leds=leds(),
+    )
+
+
+def interface_of(address: str | None) -> str | None:
+    """The interface that bears an address; None when there is none."""
+    for interface, addresses in psutil.net_if_addrs().items():
+        if any(entry.address == address for entry in addresses):
+            return interface
+    return None
+
+
+def temperature_c() -> float | None:
+    """The processor's temperature, the hottest of its sensors."""
+    found = psutil.sensors_temperatures()
+    readings = [entry.current for name in _CPU_SENSORS for entry in found.get(name, [])]
+    return max(readings, default=None)
+
+
+def throttled(sysfs: Path = SYSFS) -> bool | None:
+    """Whether the supply voltage is or was too low since the last look (rpi_volt's alarm).
+
+    Never by `get_throttled`: the kernel logs a warning at each read of that file.
+    """
+    alarms = []
+    for path in sysfs.glob("class/hwmon/hwmon*/in0_lcrit_alarm"):
+        try:
+            alarms.append(path.read_text(encoding="ascii").strip() != "0")
+        except OSError:
+            continue
+    return any(alarms) if alarms else None
+
+
+def _core_times() -> list[CoreTime]:
+    cores = []
+    for times in psutil.cpu_times(percpu=True):
+        # Linux counts a guest's time within user's and nice's already.
+        total_s = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
+        idle_s = times.idle + getattr(times, "iowait", 0.0)
+        cores.append(CoreTime(total_s - idle_s, total_s))
+    return cores
+
+
+def _busy_ratios(before: list[CoreTime], after: list[CoreTime]) -> list[float]:
+    """None of a core that had too little time to tell (the kernel counts in 10 ms)."""
+    return [
+        round(min(1.0, max(0.0, (then.busy_s - first.busy_s) / (then.total_s - first.total_s))), 4)
+        for first, then in zip(before, after, strict=False)
+        if then.total_s - first.total_s >= _LEAST_S
+    ]
+
+
+def _difference(before: int | None, after: int | None) -> int | None:
+    """None when either is missing, or when the interface was made anew in between."""
+    if before is None or after is None or after < before:
+        return None
+    return after - before
+
+
+def _link(interface: str | None) -> tuple[float | None, str | None]:
+    link = None if interface is None else psutil.net_if_stats().get(interface)
+    if link is None:
+        return None, None
+    return link.speed * 1e6 or None, _DUPLEX.get(link.duplex)
+
+
+def _cpu_frequency_mhz() -> float | None:
+    try:
+        # None on a machine without cpufreq, whatever the stubs say.
+        current: float | None = getattr(psutil.cpu_freq(), "current", None)
+    except (OSError, NotImplementedError):  # psutil's way to say so on some virtual machines
+        return None
+    return current or None
+
+
+def _disk_free_bytes(directory: str) -> int | None:
+    try:
+        return psutil.disk_usage(directory).free
+    except OSError:
+        return None
+
+
+def _machine() -> str:
+    try:
+        return _MODEL.read_text(encoding="utf-8").rstrip("\0\n")
+    except OSError:
+        return platform.machine()

@@ -1,0 +1,213 @@
+"""Floor 2. Wraps urllib3: one HTTP connection over one line, and what the kernel says of it.
+
+The connection layer alone: no pool, no retries, no redirects, no proxy from the environment. It
+leaves by the line's device and source address. Counters may be read from another thread while the
+connection works. It must not know how long a test lasts or how many connections it has.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import struct
+import sys
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from http.client import HTTPException
+from typing import NamedTuple
+
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import HTTPError
+from urllib3.response import BaseHTTPResponse
+
+from probe.config import LineConfig
+from probe.measure.http_trouble import LineHttpError, refusal, trouble_from
+from probe.measure.lookup import Address
+from probe.measure.trouble import Trouble
+from wire.http import EMPTY_PATH, SINK_PATH, random_path
+from wire.result import Reason
+
+# At most so much at a time. Python's work is per read, so a large one keeps 900 Mbit/s well under
+# a core; what is there is taken at once, so a slow line is still counted finely.
+_READ_BYTES = 256 * 1024
+_WRITE_BYTES = 64 * 1024
+# What is sent again and again: longer than any window of a compressor on the way.
+_PAYLOAD_BYTES = 1024 * 1024
+# linux/tcp.h, struct tcp_info: tcpi_bytes_acked (RFC 4898, tcpEStatsAppHCThruOctetsAcked).
+_TCP_INFO_BYTES, _BYTES_ACKED = 136, struct.Struct("=120xQ")
+# "HTTP/1.1 204"
+_STATUS_LINE_BYTES, _STATUS = 12, slice(9, 12)
+# No request of ours is answered from a cache, and none comes back smaller than it is.
+_HEADERS = {"Accept-Encoding": "identity", "Cache-Control": "no-store, no-transform"}
+
+
+class Route(NamedTuple):
+    """How to get to a server: the line to leave by, its address, and its name for its own use."""
+
+    line: LineConfig
+    peer: Address
+    host: str
+
+
+class LineHttp:
+    """One HTTP connection, open from the start; close it when done.
+
+    Args:
+        route: by which line to which server.
+        timeout_s: for connecting and for the head of each answer.
+
+    Attributes:
+        received_bytes: bytes of downloaded bodies so far.
+
+    Raises:
+        LineHttpError: there is no connection; so do all methods that ask for something.
+    """
+
+    def __init__(self, route: Route, timeout_s: float) -> None:
+        line, peer, host = route
+        self.received_bytes = 0
+        self._line = line
+        self._peer = peer
+        self._headers = _HEADERS | {"Host": f"{_in_url(host)}:{peer.port}"}
+        self._not_body_bytes: int | None = None
+        self._handed_bytes = 0
+        options: list[tuple[int, int, int | bytes]] = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
+        if line.interface is not None:
+            device = line.interface.encode()
+            options.append((socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device))
+        self._connection = HTTPConnection(
+            peer.ip,
+            peer.port,
+            timeout=timeout_s,
+            source_address=None if line.source_address is None else (line.source_address, 0),
+            socket_options=options,
+        )
+        # A request on a connection that has ended is a trouble, not a reason for another one.
+        self._connection.auto_open = 0
+        try:
+            self._connection.connect()
+        except (OSError, HTTPError) as error:
+            self._connection.close()
+            raise trouble_from(error, line, peer) from error
+        # Kept apart: urllib3 lets go of its own when a server says that it closes.
+        self._socket: socket.socket = self._connection.sock
+
+    def ping(self) -> None:
+        """Ask for the empty file and read the answer."""
+        with self._troubles():
+            self._answered(EMPTY_PATH, 0).read()
+
+    def download(self, size_bytes: int) -> None:
+        """Read the random file of that size; `received_bytes` grows meanwhile."""
+        with self._troubles():
+            answer = self._answered(random_path(size_bytes), size_bytes)
+            # From here on the caller watches for stalls: one connection may starve for a while.
+            self._socket.settimeout(None)
+            while piece := answer.read1(_READ_BYTES):
+                self.received_bytes += len(piece)
+
+    def upload(self, size_bytes: int) -> None:
+        """Send a random body of that size to the sink; `acknowledged_bytes` grows meanwhile."""
+        with self._troubles():
+            self._connection.request(
+                "POST",
+                SINK_PATH,
+                body=self._body(size_bytes),  # type: ignore[arg-type]  # goes to sendall
+                headers=self._headers | {"Content-Length": str(size_bytes)},
+                preload_content=False,
+            )
+            answer = self._connection.getresponse()
+            if answer.status != HTTPStatus.NO_CONTENT:
+                raise refusal(answer.status, SINK_PATH, self._peer)
+            answer.read()
+
+    def acknowledged_bytes(self) -> int:
+        """Bytes of uploaded bodies that the server's TCP has acknowledged; 0 once closed.
+
+        What the kernel here has taken says little: it buffers megabytes. The heads of a
+        connection's later requests are counted too, 0.02 % of its bodies.
+        """
+        if self._not_body_bytes is None:
+            return 0
+        with suppress(OSError):
+            return min(self._handed_bytes, max(0, self._acknowledged() - self._not_body_bytes))
+        return 0
+
+    def congestion_control(self) -> str | None:
+        """Our end's, which rules the upload; None once closed."""
+        with suppress(OSError):
+            name = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16)
+            return name.rstrip(b"\0").decode()
+        return None
+
+    def abort(self) -> None:
+        """Break it off from another thread: nothing more is sent, a waiting call ends."""
+        with suppress(OSError):
+            # A reset at the end, no FIN: what waits to be sent is dropped, and what still comes.
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Give it back."""
+        self._connection.close()
+        self._socket.close()
+
+    def _answered(self, path: str, size_bytes: int) -> BaseHTTPResponse:
+        self._connection.request(
+            "GET", path, headers=self._headers, preload_content=False, decode_content=False
+        )
+        answer = self._connection.getresponse()
+        if answer.status != HTTPStatus.OK:
+            raise refusal(answer.status, path, self._peer)
+        stated = answer.headers.get("Content-Length")
+        if stated != str(size_bytes) or "Content-Encoding" in answer.headers:
+            sentence = f"{self._peer.ip} answers {path} with something else ({stated} bytes)."
+            raise LineHttpError(Trouble(Reason.PROTOCOL_ERROR, sentence))
+        return answer
+
+    def _body(self, size_bytes: int) -> Iterator[memoryview]:
+        self._socket.settimeout(None)
+        if self._not_body_bytes is None:
+            self._not_body_bytes = self._acknowledged() + self._unacknowledged()
+        payload = memoryview(os.urandom(_PAYLOAD_BYTES))
+        welcome = False
+        for offset in range(0, size_bytes, _WRITE_BYTES):
+            welcome = welcome or self._welcome()
+            self._handed_bytes += _WRITE_BYTES
+            start = offset % _PAYLOAD_BYTES
+            yield payload[start : start + _WRITE_BYTES]
+
+    def _welcome(self) -> bool:
+        """Whether the server has said yes, which it does before it has the body. Never waits."""
+        try:
+            line = self._socket.recv(_STATUS_LINE_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        status = line[_STATUS]
+        if len(line) == _STATUS_LINE_BYTES and status != b"204":
+            raise refusal(int(status) if status.isdigit() else 0, SINK_PATH, self._peer)
+        return len(line) == _STATUS_LINE_BYTES
+
+    def _acknowledged(self) -> int:
+        info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+        acknowledged: int = _BYTES_ACKED.unpack_from(info)[0]
+        return acknowledged
+
+    def _unacknowledged(self) -> int:
+        # tcp(7), SIOCOUTQ: bytes in the send queue, sent or not, that are not acknowledged.
+        waiting = fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4))
+        return int.from_bytes(waiting, sys.byteorder)
+
+    @contextmanager
+    def _troubles(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, HTTPException, HTTPError) as error:
+            raise trouble_from(error, self._line, self._peer) from error
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

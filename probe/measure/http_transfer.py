@@ -1,0 +1,186 @@
+"""Floor 2. One direction of an HTTP test: parallel connections, counted every 100 ms.
+
+A thread for each connection, which the kernel keeps waiting most of the time; this one counts, asks
+the stop rule, and breaks everything off when it is over. It must not know what the figures mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
+from itertools import chain, repeat
+
+from msgspec import Struct
+
+from probe import clock
+from probe.config import HttpConfig
+from probe.measure.http import SAMPLE_S, Sample
+from probe.measure.http_connection import LineHttp, Route
+from probe.measure.http_stop import EarlyFigure, early_figure
+from probe.measure.http_trouble import LineHttpError, trouble_from
+from probe.measure.measurement import Stop
+from probe.measure.trouble import Trouble
+from wire.http import SIZES_BYTES
+from wire.result import Reason
+
+_START = Sample(0.0, 0)
+
+
+class Direction(StrEnum):
+    """Which way the bodies go."""
+
+    DOWNLOAD = "download"
+    UPLOAD = "upload"
+
+
+class Transferred(Struct, frozen=True):
+    """What one direction came to.
+
+    Attributes:
+        samples: from the requests on; the first is (0, 0).
+        early: what the stop rule said first, obeyed or not.
+        early_stopped: whether it was obeyed.
+        connections_lost: how many ended before the transfer did.
+        trouble: why it was cut short; None where it was not.
+        congestion_control: our end's.
+    """
+
+    samples: list[Sample]
+    early: EarlyFigure | None = None
+    early_stopped: bool = False
+    connections_lost: int = 0
+    trouble: Trouble | None = None
+    congestion_control: str | None = None
+
+
+def transfer(
+    direction: Direction,
+    route: Route,
+    config: HttpConfig,
+    stop: Stop,
+    observe: Callable[[Sequence[Sample]], None],
+    *,
+    obey_early: bool,
+) -> Transferred:
+    """Fill the line in one direction; never raises for what the network does.
+
+    Args:
+        direction: which way.
+        route: by which line to which server.
+        config: how many connections, how long, how patient.
+        stop: ends it.
+        observe: told the samples so far after each.
+        obey_early: whether to end where the stop rule is sure.
+    """
+    connections: list[LineHttp] = []
+    try:
+        with ThreadPoolExecutor(config.connections, thread_name_prefix=f"http-{direction}") as pool:
+            opened = list(pool.map(_opened, repeat((route, config.timeout_s), config.connections)))
+            connections += [one for one in opened if isinstance(one, LineHttp)]
+            troubles = [one for one in opened if isinstance(one, Trouble)]
+            if troubles:
+                return Transferred([_START], trouble=troubles[0])
+            try:
+                return _Run(direction, route, connections, config, pool).watch(
+                    stop, observe, obey_early=obey_early
+                )
+            finally:
+                # Their threads end by it; leaving the pool waits for them.
+                for connection in connections:
+                    connection.abort()
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+def _opened(place: tuple[Route, float]) -> LineHttp | Trouble:
+    """A connection that has answered a ping: neither its set-up nor its first trip is counted."""
+    try:
+        connection = LineHttp(*place)
+    except LineHttpError as error:
+        return error.trouble
+    try:
+        connection.ping()
+    except LineHttpError as error:
+        connection.close()
+        return error.trouble
+    return connection
+
+
+class _Run:
+    """One transfer under way."""
+
+    def __init__(
+        self,
+        direction: Direction,
+        route: Route,
+        connections: list[LineHttp],
+        config: HttpConfig,
+        pool: ThreadPoolExecutor,
+    ) -> None:
+        self._route = route
+        self._config = config
+        self._connections = connections
+        self._uploads = direction is Direction.UPLOAD
+        self._counts = [0] * len(connections)
+        self._samples = [_START]
+        self._start_s = self._grew_at_s = clock.monotonic_s()
+        self._work = [pool.submit(self._fill, connection) for connection in connections]
+
+    def watch(
+        self, stop: Stop, observe: Callable[[Sequence[Sample]], None], *, obey_early: bool
+    ) -> Transferred:
+        """Count until it is over."""
+        length_s = self._config.warm_up_s + self._config.duration_s
+        early = trouble = None
+        while trouble is None:
+            due_s = SAMPLE_S * (round(self._samples[-1].at_s / SAMPLE_S) + 1)
+            stop.wait(max(0.0, self._start_s + due_s - clock.monotonic_s()))
+            self._count()
+            observe(self._samples)
+            early = early or early_figure(self._samples)
+            if self._samples[-1].at_s >= length_s or (obey_early and early is not None):
+                break
+            trouble = self._trouble(stop)
+        return Transferred(
+            self._samples,
+            early,
+            early_stopped=trouble is None and self._samples[-1].at_s < length_s,
+            connections_lost=sum(work.done() for work in self._work),
+            trouble=trouble,
+            congestion_control=self._connections[0].congestion_control(),
+        )
+
+    def _fill(self, connection: LineHttp) -> Trouble:
+        """Ask for one body after the other until something ends it."""
+        ask = connection.upload if self._uploads else connection.download
+        try:
+            for size_bytes in chain(SIZES_BYTES, repeat(SIZES_BYTES[-1])):
+                ask(size_bytes)
+        except LineHttpError as error:
+            return error.trouble
+        raise AssertionError("the sizes never end")
+
+    def _count(self) -> None:
+        now_s = clock.monotonic_s()
+        for index, connection in enumerate(self._connections):
+            count = connection.acknowledged_bytes() if self._uploads else connection.received_bytes
+            # A connection that has been lost keeps what it had.
+            self._counts[index] = max(self._counts[index], count)
+        total = sum(self._counts)
+        if total > self._samples[-1].total_bytes:
+            self._grew_at_s = now_s
+        self._samples.append(Sample(now_s - self._start_s, total))
+
+    def _trouble(self, stop: Stop) -> Trouble | None:
+        """Why it cannot go on; None when it can, with fewer connections perhaps."""
+        if stop.is_set():
+            return Trouble(Reason.SHUTTING_DOWN, "The probe was told to end.")
+        lost = [work.result() for work in self._work if work.done()]
+        busy = [trouble for trouble in lost if trouble.reason is Reason.SERVER_BUSY]
+        if busy or len(lost) == len(self._work):
+            return (busy or lost)[0]
+        if clock.monotonic_s() - self._grew_at_s > self._config.timeout_s:
+            return trouble_from(TimeoutError(), self._route.line, self._route.peer).trouble
+        return None

@@ -1,0 +1,79 @@
+"""Floor 2. From whatever an HTTP connection ends with to a reason of the closed list.
+
+Looks through the exceptions that libraries wrap into each other for what the kernel said, and asks
+whether the line itself is down. It must not know what was being measured.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from http import HTTPStatus
+from http.client import HTTPException, IncompleteRead
+
+from probe.config import LineConfig
+from probe.measure.line_socket import line_trouble
+from probe.measure.lookup import Address
+from probe.measure.trouble import Trouble
+from wire.result import Reason
+
+_REASONS = {
+    errno.ENODEV: Reason.LINE_DOWN,
+    errno.ENETDOWN: Reason.LINE_DOWN,
+    errno.EADDRNOTAVAIL: Reason.LINE_DOWN,
+    errno.ENETUNREACH: Reason.UNREACHABLE,
+    errno.EHOSTUNREACH: Reason.UNREACHABLE,
+    errno.EAFNOSUPPORT: Reason.UNREACHABLE,
+    errno.ECONNREFUSED: Reason.CONNECTION_REFUSED,
+    errno.EACCES: Reason.PERMISSION_DENIED,
+    errno.EPERM: Reason.PERMISSION_DENIED,
+}
+_BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+class LineHttpError(Exception):
+    """An HTTP connection could not do what it was asked; `trouble` says why."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(trouble.sentence)
+        self.trouble = trouble
+
+
+def refusal(status: int, path: str, peer: Address) -> LineHttpError:
+    """An answer with another status than the test's. A redirect is one: it is not followed."""
+    if status in _BUSY:
+        sentence = f"{peer.ip} is busy: it answers {path} with HTTP {status}."
+        return LineHttpError(Trouble(Reason.SERVER_BUSY, sentence))
+    sentence = f"{peer.ip} answers {path} with HTTP {status}: it has no HTTP test of ours."
+    return LineHttpError(Trouble(Reason.PROTOCOL_ERROR, sentence))
+
+
+def trouble_from(error: Exception, line: LineConfig, peer: Address) -> LineHttpError:
+    """What an exception of the connection means. A line that is down now explains any of them."""
+    down = line_trouble(line)
+    return LineHttpError(down or _classified(error, peer))
+
+
+def _classified(error: Exception, peer: Address) -> Trouble:
+    where = f"{peer.ip} port {peer.port}"
+    for cause in _causes(error):
+        if isinstance(cause, TimeoutError):
+            return Trouble(Reason.TIMEOUT, f"{where} does not answer in time.")
+        if isinstance(cause, ConnectionRefusedError):
+            return Trouble(Reason.CONNECTION_REFUSED, f"Nothing listens on TCP {where}.")
+        if isinstance(cause, (ConnectionError, IncompleteRead)):
+            return Trouble(Reason.CONNECTION_LOST, f"{where} broke the connection off.")
+        if isinstance(cause, OSError) and cause.errno in _REASONS:
+            sentence = f"{where} cannot be reached: {cause.strerror or cause}."
+            return Trouble(_REASONS[cause.errno], sentence)
+    if any(isinstance(cause, HTTPException) for cause in _causes(error)):
+        return Trouble(Reason.PROTOCOL_ERROR, f"{where} does not speak HTTP: {error!r}"[:300])
+    return Trouble(Reason.TOOL_FAILED, f"{where}: {error!r}"[:300])
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and what it was raised from, outermost first."""
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = found.__cause__ or found.__context__

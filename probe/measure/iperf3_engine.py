@@ -1,0 +1,185 @@
+"""Floor 2. Wraps the iperf3 child process: starts it, listens to it, and ends it in time.
+
+The daemon never loads libiperf: it hangs, it calls exit(), it closes other people's descriptors
+(see `iperf3_child`). Whatever the child does, `run` returns within its limit and leaves neither a
+process nor a descriptor behind. It must not know what the report means, samples apart: those tell
+how far the test is.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from probe import clock
+from probe.measure.iperf3_report import Sample, Transcript, sample_in
+from probe.measure.measurement import Stop
+from probe.measure.throughput import Direction, Spec
+
+CHILD = Path(__file__).with_name("iperf3_child.py")
+# Isolated: neither the environment nor the script's directory can put a module in the way.
+INTERPRETER = (sys.executable, "-I")
+# How long a child that was told to end may take to hand over what it has.
+KILL_GRACE_S = 2.0
+_LOOK_S = 0.1
+_PRINTED_BYTES = 2000
+
+
+class Run:
+    """One child process. `interface` is where the kernel's byte counters are read, if known."""
+
+    def __init__(self, spec: Spec, interface: str | None, interpreter: Sequence[str]) -> None:
+        self._counter = _byte_counter(interface, spec.direction)
+        self._samples: list[Sample] = []
+        self._carried_bytes: list[int] = []
+        self._report = bytearray()
+        self._line = bytearray()
+        self._printed = os.memfd_create("iperf3", os.MFD_CLOEXEC)
+        self._reading, writing = os.pipe()
+        command = [*interpreter, str(CHILD), str(writing), str(os.getpid())]
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=self._printed,
+                stderr=self._printed,
+                pass_fds=(writing,),
+                process_group=0,  # a terminal's Ctrl-C is for us: we ask it to end
+            )
+        finally:
+            os.close(writing)
+        self._tell(msgspec.json.encode(spec) + b"\n")
+
+    def _tell(self, spec_line: bytes) -> None:
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # it has ended already; what it printed says why
+            self._process.stdin.write(spec_line)
+            self._process.stdin.flush()
+
+    def ask_to_end(self) -> None:
+        """Close its standard input: it ends the test and reports what it has."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+
+    def listen(self, timeout_s: float) -> bool:
+        """Take in what it reports next; False when it has closed its report."""
+        if not select.select([self._reading], [], [], timeout_s)[0]:
+            return True
+        chunk = os.read(self._reading, 1 << 16)
+        self._report += chunk
+        self._line += chunk
+        *lines, rest = bytes(self._line).split(b"\n")
+        self._line[:] = rest
+        for sample in map(sample_in, lines):
+            if sample is not None:
+                self._samples.append(sample)
+                self._carried_bytes += _read_counter(self._counter)
+        return bool(chunk)
+
+    @property
+    def samples(self) -> list[Sample]:
+        """The samples so far."""
+        return self._samples
+
+    def close(self, *, killed: bool) -> Transcript:
+        """End the process if it has not ended, and give everything back."""
+        if not killed:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(KILL_GRACE_S)
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self.ask_to_end()
+        size = os.fstat(self._printed).st_size
+        printed = os.pread(self._printed, _PRINTED_BYTES, max(0, size - _PRINTED_BYTES))
+        os.close(self._printed)
+        os.close(self._reading)
+        carried = self._carried_bytes
+        return Transcript(
+            report=bytes(self._report),
+            printed=printed.decode(errors="replace"),
+            killed=killed,
+            interface_bytes=carried[-1] - carried[0] if carried else None,
+        )
+
+
+def run(
+    spec: Spec,
+    stop: Stop,
+    observe: Callable[[Sample, float | None], None],
+    *,
+    interface: str | None = None,
+    interpreter: Sequence[str] = INTERPRETER,
+) -> Transcript:
+    """Run one test and return what is left of it, within `spec.deadline_s` + 2 * KILL_GRACE_S.
+
+    Args:
+        spec: the test.
+        stop: looked at ten times a second; once set, the test is ended and what it has is kept.
+        observe: told each sample as it comes, and the rate in bit/s since the one before.
+        interface: whose byte counters are read beside it.
+        interpreter: what to start the child with.
+    """
+    try:
+        child = Run(spec, interface, interpreter)
+    except OSError as error:
+        return Transcript(report=b"", printed=f"{interpreter[0]}: {error.strerror}")
+    killed = True
+    try:
+        killed = not _follow(child, spec, stop, observe)
+    finally:
+        transcript = child.close(killed=killed)
+    return transcript
+
+
+def _follow(
+    child: Run, spec: Spec, stop: Stop, observe: Callable[[Sample, float | None], None]
+) -> bool:
+    """Listen until it has said all (True) or its time is up (False)."""
+    limit = clock.monotonic_s() + spec.deadline_s + KILL_GRACE_S
+    asked, told = False, 0
+    while (left_s := limit - clock.monotonic_s()) > 0:
+        going = child.listen(min(_LOOK_S, left_s))
+        for number in range(told, len(child.samples)):
+            observe(child.samples[number], _rate_bps(child.samples, number))
+        told = len(child.samples)
+        if not going:
+            return True
+        if not asked and stop.is_set():
+            child.ask_to_end()
+            asked, limit = True, min(limit, clock.monotonic_s() + KILL_GRACE_S)
+    return False
+
+
+def _rate_bps(samples: list[Sample], number: int) -> float | None:
+    if number == 0 or samples[number].at_s <= samples[number - 1].at_s:
+        return None
+    before, after = samples[number - 1], samples[number]
+    moved_bytes = after.transferred_bytes - before.transferred_bytes
+    return moved_bytes * 8 / (after.at_s - before.at_s)
+
+
+def _byte_counter(interface: str | None, direction: Direction) -> Path | None:
+    if interface is None:
+        return None
+    name = "rx_bytes" if direction is Direction.DOWNLOAD else "tx_bytes"
+    return Path("/sys/class/net", interface, "statistics", name)
+
+
+def _read_counter(path: Path | None) -> list[int]:
+    """Its number; nothing when there is no such interface."""
+    if path is None:
+        return []
+    try:
+        return [int(path.read_text(encoding="ascii"))]
+    except (OSError, ValueError):
+        return []

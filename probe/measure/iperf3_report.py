@@ -1,0 +1,267 @@
+"""Floor 1. Reads what the iperf3 child process reported: bytes to a Reading.
+
+Which number means what, found by holding libiperf 3.9, 3.12, 3.18 and 3.22 against each other:
+- `intervals` are the local end's. A sender's are what it put into its socket buffers: up to 25 %
+  above the line's rate at first. From 3.17 on whole blocks of 128 KiB alone are counted, so short
+  intervals jump by a block's worth and the last block is lost.
+- `end.sum_received` is the receiver's own total over the receiver's own time. It goes on until the
+  receiver hears of the end, through a full queue, so its time is longer than the sender's.
+- `end.sum_sent.retransmits` is the sender's, also when that is the server.
+So both figures come from the samples of TCP_INFO beside them (bytes received in order, bytes
+acknowledged: RFC 4898), and `sum_received` checks them. Knows nothing of processes and time.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from probe.measure.throughput import Reading, Spec
+from wire.result import Interval, Reason, Transfer
+
+# Two counts of one transfer may differ by this and by a block for each stream (ours).
+_AGREEMENT_RATIO = 0.1
+_BLOCK_BYTES = 128 * 1024  # libiperf's default for TCP
+_ON_GRID_S = 0.001
+_DETAIL_CHARACTERS = 400
+
+_Seconds = Annotated[float, Meta(ge=0, le=1e6)]
+_Bytes = Annotated[int, Meta(ge=0, le=2**60)]
+_Float = Annotated[float, Meta(ge=0, le=1e18)]
+
+# What an error text means. libiperf puts errno's text behind its own, and its own differs between
+# versions, so the first match counts and what is most telling stands first.
+REASONS: tuple[tuple[str, Reason], ...] = (
+    ("name resolution:", Reason.NAME_RESOLUTION),
+    ("No module named 'iperf3'", Reason.TOOL_MISSING),
+    ("Couldn't find shared library", Reason.TOOL_MISSING),
+    ("has no iperf_set_test_", Reason.TOOL_MISSING),
+    ("the server is busy", Reason.SERVER_BUSY),
+    ("the server has terminated", Reason.CONNECTION_LOST),
+    ("control socket has closed unexpectedly", Reason.CONNECTION_LOST),
+    ("authorization failed", Reason.PERMISSION_DENIED),
+    ("unknown control message", Reason.PROTOCOL_ERROR),
+    ("No such device", Reason.LINE_DOWN),
+    ("Cannot assign requested address", Reason.LINE_DOWN),
+    ("Network is unreachable", Reason.UNREACHABLE),
+    ("No route to host", Reason.UNREACHABLE),
+    ("Connection refused", Reason.CONNECTION_REFUSED),
+    ("Connection timed out", Reason.TIMEOUT),
+    ("Permission denied", Reason.PERMISSION_DENIED),
+    ("Connection reset by peer", Reason.CONNECTION_LOST),
+    ("Broken pipe", Reason.CONNECTION_LOST),
+    ("control message", Reason.CONNECTION_LOST),
+)
+
+
+class Transcript(Struct, frozen=True, kw_only=True):
+    """All that is left of a child process.
+
+    `report` is what it wrote for us, `printed` the end of what it or libiperf printed, `killed`
+    whether it had to be, `interface_bytes` what the interface carried from first to last sample.
+    """
+
+    report: bytes
+    printed: str = ""
+    killed: bool = False
+    interface_bytes: int | None = None
+
+
+class Sample(Struct, frozen=True, tag_field="line", tag="sample"):
+    """Payload that had arrived at the receiver, `at_s` after the first of it had."""
+
+    at_s: _Seconds
+    transferred_bytes: _Bytes
+    retransmits: _Bytes
+
+
+class Ended(Struct, frozen=True, tag_field="line", tag="ended"):
+    """How the test ended: by itself (None), at its deadline or on request."""
+
+    by: Literal["deadline", "request"] | None
+    error: str | None
+    version: str
+
+
+class _Sum(Struct, frozen=True):
+    bytes: _Float | None = None
+    seconds: _Seconds | None = None
+    retransmits: _Float | None = None
+
+
+class _Cpu(Struct, frozen=True):
+    host_total: _Float | None = None
+    remote_total: _Float | None = None
+
+
+class _End(Struct, frozen=True):
+    sum_sent: _Sum = _Sum()
+    sum_received: _Sum = _Sum()
+    cpu_utilization_percent: _Cpu = _Cpu()
+    sender_tcp_congestion: str | None = None
+    receiver_tcp_congestion: str | None = None
+
+
+class _Output(Struct, frozen=True):
+    """What is used of libiperf's JSON. All of it may be missing."""
+
+    error: str | None = None
+    end: _End = _End()
+
+
+class _Parts(Struct, frozen=True):
+    samples: list[Sample]
+    ended: Ended | None
+    output: _Output
+    defect: str | None
+
+
+def sample_in(line: bytes) -> Sample | None:
+    """The sample that a line of the report is; None when it is something else."""
+    try:
+        return msgspec.json.decode(line, type=Sample)
+    except msgspec.DecodeError:
+        return None
+
+
+def read(transcript: Transcript, spec: Spec) -> Reading:
+    """What the test came to. Never raises: a report that makes no sense is a failure, too."""
+    parts = _parts(transcript.report)
+    reason, error = _error(transcript, parts, spec)
+    version = None if parts.ended is None else parts.ended.version
+    transfer = _transfer(transcript, parts, spec)
+    if transfer is not None and error is None:
+        error = _disagreement(transfer)
+        reason = None if error is None else Reason.PROTOCOL_ERROR
+    if transfer is not None and error is not None:
+        transfer = msgspec.structs.replace(transfer, complete=False, error=error)
+    if transfer is None and error is None:
+        reason, error = Reason.TOOL_FAILED, "the test ended before any of it could be sampled"
+    return Reading(transfer=transfer, reason=reason, detail=error, version=version)
+
+
+def reason_of(error: str) -> Reason:
+    """The reason that an error text of libiperf, of our child or of Python stands for."""
+    return next((reason for text, reason in REASONS if text in error), Reason.TOOL_FAILED)
+
+
+def _parts(report: bytes) -> _Parts:
+    """Samples, the line that ends them, then libiperf's JSON."""
+    samples: list[Sample] = []
+    rest = report
+    while rest:
+        line, _, rest = rest.partition(b"\n")
+        try:
+            record = msgspec.json.decode(line, type=Sample | Ended)
+        except msgspec.DecodeError as error:
+            return _Parts(samples, None, _Output(), f"line {len(samples) + 1}: {error}")
+        if isinstance(record, Ended):
+            return _with_output(samples, record, rest)
+        last = samples[-1] if samples else Sample(0.0, 0, 0)
+        if record.at_s < last.at_s or record.transferred_bytes < last.transferred_bytes:
+            return _Parts(samples, None, _Output(), f"line {len(samples) + 1}: runs backwards")
+        samples.append(record)
+    return _Parts(samples, None, _Output(), None)
+
+
+def _with_output(samples: list[Sample], ended: Ended, text: bytes) -> _Parts:
+    try:
+        return _Parts(samples, ended, msgspec.json.decode(text, type=_Output), None)
+    except msgspec.DecodeError as error:
+        return _Parts(samples, ended, _Output(), f"libiperf's JSON: {error}")
+
+
+def _error(transcript: Transcript, parts: _Parts, spec: Spec) -> tuple[Reason | None, str | None]:
+    """Why the test failed, the strongest evidence first; (None, None) when it did not."""
+    ended = parts.ended
+    if ended is not None and ended.by == "request":
+        return Reason.SHUTTING_DOWN, "the test was stopped on request"
+    if transcript.killed or (ended is not None and ended.by == "deadline"):
+        return Reason.TIMEOUT, f"the test had not ended after {spec.deadline_s:g} s"
+    said = parts.output.error or (ended and ended.error)
+    if said:
+        return reason_of(said), said[:_DETAIL_CHARACTERS]
+    if parts.defect is not None:
+        return Reason.TOOL_FAILED, f"the report cannot be read: {parts.defect}"[:_DETAIL_CHARACTERS]
+    if ended is None:
+        printed = _telling_line(transcript.printed)
+        return reason_of(printed), f"iperf3 ended without a result: {printed[:_DETAIL_CHARACTERS]}"
+    return None, None
+
+
+def _telling_line(printed: str) -> str:
+    """The line that has a reason, else the last one: tracebacks and warnings stand around it."""
+    lines = [line.strip() for line in printed.splitlines() if line.strip()]
+    telling = [line for line in lines if reason_of(line) is not Reason.TOOL_FAILED]
+    return (telling or lines or ["it printed nothing"])[-1]
+
+
+def _transfer(transcript: Transcript, parts: _Parts, spec: Spec) -> Transfer | None:
+    samples, end = parts.samples, parts.output.end
+    if not samples or samples[-1].at_s < spec.interval_s / 2:  # too little to be a rate
+        return None
+    last = samples[-1]
+    steady = [sample for sample in samples if sample.at_s >= spec.warm_up_s - _ON_GRID_S]
+    first = steady[0] if steady else last
+    sent_retransmits = last.retransmits if not spec.reverse else _whole(end.sum_sent.retransmits)
+    cpu = end.cpu_utilization_percent
+    return Transfer(
+        steady_bps=_rate_bps(first, last),
+        whole_bps=_rate_bps(Sample(0.0, 0, 0), last),
+        steady_s=round(last.at_s - first.at_s, 6),
+        whole_s=last.at_s,
+        transferred_bytes=last.transferred_bytes,
+        interface_bytes=transcript.interface_bytes,
+        retransmits=sent_retransmits,
+        congestion_control_sender=end.sender_tcp_congestion,
+        congestion_control_receiver=end.receiver_tcp_congestion,
+        cpu_local_ratio=None if cpu.host_total is None else cpu.host_total / 100,
+        cpu_remote_ratio=None if cpu.remote_total is None else cpu.remote_total / 100,
+        streams=spec.streams,
+        complete=True,
+        intervals=_intervals(samples, first.at_s, reverse=spec.reverse),
+        receiver_report_bytes=_whole(end.sum_received.bytes),
+        receiver_report_s=end.sum_received.seconds,
+    )
+
+
+def _intervals(samples: list[Sample], steady_from_s: float, *, reverse: bool) -> list[Interval]:
+    return [
+        Interval(
+            start_s=before.at_s,
+            duration_s=round(after.at_s - before.at_s, 6),
+            transferred_bytes=after.transferred_bytes - before.transferred_bytes,
+            omitted=after.at_s <= steady_from_s,
+            retransmits=None if reverse else max(0, after.retransmits - before.retransmits),
+        )
+        for before, after in pairwise(samples)
+    ]
+
+
+def _rate_bps(start: Sample, stop: Sample) -> float | None:
+    elapsed_s = stop.at_s - start.at_s
+    if elapsed_s <= 0:
+        return None
+    return (stop.transferred_bytes - start.transferred_bytes) * 8 / elapsed_s
+
+
+def _whole(number: float | None) -> int | None:
+    return None if number is None else round(number)
+
+
+def _disagreement(transfer: Transfer) -> str | None:
+    """What the receiving iperf3 counted against the kernel's count, brought to the same time."""
+    reported, report_s = transfer.receiver_report_bytes, transfer.receiver_report_s
+    if reported is None or report_s is None:
+        return None
+    expected = transfer.transferred_bytes * report_s / transfer.whole_s
+    allowed = expected * _AGREEMENT_RATIO + transfer.streams * _BLOCK_BYTES
+    if abs(reported - expected) <= allowed:
+        return None
+    return (
+        f"two counts disagree: the receiver's {reported} bytes in {report_s:.3f} s,"
+        f" the kernel's {transfer.transferred_bytes} in {transfer.whole_s:.3f} s"
+    )

@@ -1,0 +1,206 @@
+"""Floor 2. Kind `latency`: round-trip times to every target of a line, in one thread.
+
+STAMP to the measurement server; ICMP echo to the gateway, to the configured targets and to the
+server. The targets' windows begin and end together; a window is told Tmax after its end. Sockets,
+packets and statistics are below; what is here is the loop.
+"""
+
+from __future__ import annotations
+
+import random
+import select
+from collections.abc import Callable, Iterator
+
+from probe.measure.clock_line import ClockLine, ClockReading
+from probe.measure.latency import NANOSECONDS, Window
+from probe.measure.latency_summary import Verdict, figures, validity, verdict
+from probe.measure.latency_target import LatencyTarget, TargetSpec
+from probe.measure.measurement import Finding, Progress, Request
+from runtime import kernel_time
+from wire.result import Method, Outcome
+
+# How often to look whether to stop; nothing wakes poll(2) for it.
+_LOOK_NS = NANOSECONDS // 4
+
+
+def measure(
+    request: Request,
+    windows: int | None = None,
+    read_clock: Callable[[], tuple[int, int, int]] = kernel_time.clock_reading,
+) -> Iterator[Finding]:
+    """Measure every target of the line at once until `request.stop`, or for so many windows.
+
+    Args:
+        request: the line, the server, the settings.
+        windows: how many; None for no end.
+        read_clock: monotonic, wall and monotonic time in ns, to notice a step of the wall clock by.
+
+    Yields:
+        For each window one Finding a target, `timeout_s` after the window's end. A window in which
+        nothing came back is `failed` and keeps its values; the next one builds its sockets anew.
+        A window that `stop` cuts short has the validity `short` and only those packets that were
+        decided; without any, it is not told, nor is one in which no packet fell due.
+    """
+    run = _Run(request, windows, read_clock)
+    try:
+        yield from run.findings()
+    finally:
+        run.close()
+
+
+def target_specs(request: Request) -> list[TargetSpec]:
+    """The targets of a line, each once."""
+    server, line = request.server, request.line
+    specs = [TargetSpec(f"stamp:{server.name}", server.host, server.stamp_port)]
+    hosts = []
+    if line.gateway is not None:
+        specs.append(TargetSpec("icmp:gateway", line.gateway))
+        hosts.append(line.gateway)
+    for host in (*request.config.latency.icmp_targets, server.host):
+        if host not in hosts:
+            specs.append(TargetSpec(f"icmp:{host}", host))
+            hosts.append(host)
+    return specs
+
+
+class _Run:
+    """One call of `measure`."""
+
+    def __init__(
+        self,
+        request: Request,
+        windows: int | None,
+        read_clock: Callable[[], tuple[int, int, int]],
+    ) -> None:
+        self._request = request
+        self._windows = windows
+        self._config = request.config.latency
+        self._window_ns = round(self._config.window_s * NANOSECONDS)
+        self._start_ns = kernel_time.monotonic_ns()
+        self._window_end_ns = self._start_ns + self._window_ns
+        self._ended = 0
+        self._read_clock = read_clock
+        self._clock = ClockLine(ClockReading(*read_clock()))
+        generator = random.Random()  # noqa: S311 - when to send is no secret; nonces only tell apart
+        self._targets = [
+            LatencyTarget(spec, request.line, self._config, generator, self._start_ns)
+            for spec in target_specs(request)
+        ]
+
+    def close(self) -> None:
+        """Give every socket back."""
+        for target in self._targets:
+            target.close()
+
+    def findings(self) -> Iterator[Finding]:
+        """See `measure`."""
+        while True:
+            now_ns = kernel_time.monotonic_ns()
+            self._take_in()
+            if self._request.stop.is_set():
+                for target in self._targets:
+                    target.session.cut(now_ns)
+                yield from self._told(now_ns)
+                return
+            self._turn_windows(now_ns)
+            yield from self._told(now_ns)
+            if self._sending():
+                for target in self._targets:
+                    target.send_if_due(kernel_time.monotonic_ns())
+            elif all(target.session.next_close_ns() is None for target in self._targets):
+                return
+            self._wait()
+
+    def _sending(self) -> bool:
+        return self._windows is None or self._ended < self._windows
+
+    def _take_in(self) -> None:
+        # Asked before the packets are looked at: a step since the last look may lie between a
+        # packet's stamps, and then its delay is not to be used.
+        stepped = self._clock.stepped(ClockReading(*self._read_clock()))
+        for target in self._targets:
+            if stepped:
+                target.session.clock_stepped()
+            target.take_in(self._clock)
+
+    def _turn_windows(self, now_ns: int) -> None:
+        if self._windows is not None:
+            span_ns = self._windows * self._window_ns + round(self._config.timeout_s * NANOSECONDS)
+            done_ratio = min(1.0, (now_ns - self._start_ns) / span_ns)
+            self._request.progress(Progress("latency", done_ratio))
+        if not self._sending() or now_ns < self._window_end_ns:
+            return
+        self._ended += 1
+        for target in self._targets:
+            if self._sending():
+                target.session.next_window(now_ns)
+            else:
+                target.session.end_window(now_ns)
+        # On the grid, unless the consumer of the findings kept this loop away for a whole window.
+        self._window_end_ns = max(self._window_end_ns, now_ns - self._window_ns) + self._window_ns
+
+    def _told(self, now_ns: int) -> Iterator[Finding]:
+        for target in self._targets:
+            for window in target.session.closed(now_ns):
+                finding = _finding(target, window, self._method(target))
+                if window.silent or not window.packets:
+                    target.recover()
+                if finding is not None:
+                    yield finding
+
+    def _method(self, target: LatencyTarget) -> Method:
+        stamp_port = target.spec.stamp_port
+        tool = "ICMP echo" if stamp_port is None else "STAMP (RFC 8762), unauthenticated"
+        return Method(
+            tool=tool,
+            version=None,
+            settings={
+                "host": target.spec.host,
+                "port": stamp_port,
+                "socket": target.channel_kind,
+                "mean_gap_s": self._config.mean_gap_s,
+                "timeout_s": self._config.timeout_s,
+                "window_s": self._config.window_s,
+            },
+        )
+
+    def _wait(self) -> None:
+        now_ns = kernel_time.monotonic_ns()
+        wake_ns = [now_ns + _LOOK_NS]
+        if self._sending():
+            wake_ns.append(self._window_end_ns)
+            wake_ns += [target.due_ns for target in self._targets]
+        poller = select.poll()
+        for target in self._targets:
+            close_ns = target.session.next_close_ns()
+            if close_ns is not None:
+                wake_ns.append(close_ns)
+            fileno = target.fileno()
+            if fileno is not None:
+                poller.register(fileno, select.POLLIN)
+        # Rounded up: to wake a moment before the time would turn the wait into a busy loop.
+        poller.poll(max(0, -(-(min(wake_ns) - now_ns) // 1_000_000)))
+
+
+def _finding(target: LatencyTarget, window: Window, method: Method) -> Finding | None:
+    """What a closed window found; None where no packet was due in it and nothing went wrong."""
+    trouble = target.trouble_of(window)
+    values = None
+    if window.packets and target.course is not None:
+        values = figures(window, target.course)
+        ending = verdict(values, trouble)
+    elif trouble is not None and not window.cut_short:
+        ending = Verdict(Outcome.FAILED, *trouble)
+    else:
+        return None
+    return Finding(
+        outcome=ending.outcome,
+        reason=ending.reason,
+        detail=ending.detail,
+        target=target.spec.name,
+        values=values,
+        validity=validity(window),
+        method=method,
+        began_s=window.start_ns / NANOSECONDS,
+        duration_s=window.duration_ns / NANOSECONDS,
+    )

@@ -1,0 +1,148 @@
+"""Floor 1. A closed window told in a Finding's words: figures, outcome, reason, validity.
+
+Knows no socket and no clock; what went wrong outside is handed in as `Trouble`.
+"""
+
+from __future__ import annotations
+
+from statistics import fmean
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from probe.measure import statistics
+from probe.measure.latency import Fate, Packet, Window
+from probe.measure.trouble import Trouble
+from wire.result import LatencyValues, Outcome, Reason, Validity
+
+_NS_PER_MS = 1_000_000
+
+
+class Course(Struct, frozen=True, kw_only=True):
+    """By what, whereto and how a session's packets went."""
+
+    protocol: str
+    address: str
+    timeout_s: float
+    mean_gap_s: float
+
+
+class Verdict(NamedTuple):
+    """How a window ended."""
+
+    outcome: Outcome
+    reason: Reason | None
+    detail: str | None
+
+
+def figures(window: Window, course: Course) -> LatencyValues:
+    """The figures of a closed window, each by `statistics`."""
+    packets = list(window.packets.values())
+    delays_ms = [packet.delay_ns / _NS_PER_MS for packet in packets if packet.delay_ns is not None]
+    sent = len(packets)
+    received = sum(packet.fate is Fate.RECEIVED for packet in packets)
+    lost = sent - received
+    variation = statistics.pdv(delays_ms, lost)
+    return LatencyValues(
+        protocol=course.protocol,
+        address=course.address,
+        timeout_s=course.timeout_s,
+        mean_gap_s=course.mean_gap_s,
+        sent=sent,
+        received=received,
+        lost=lost,
+        late=sum(packet.fate is Fate.LATE for packet in packets),
+        duplicates=window.duplicates,
+        reordered=window.reordered,
+        malformed=window.malformed,
+        forged=window.forged,
+        loss_ratio=statistics.loss_ratio(sent, lost),
+        loss_ratio_upper95=statistics.loss_ratio_upper95(sent, lost),
+        rtt_samples=len(delays_ms),
+        rtt_min_ms=min(delays_ms, default=None),
+        rtt_mean_ms=_to_ns(fmean(delays_ms) if delays_ms else None),
+        rtt_p50_ms=statistics.percentile(delays_ms, lost, 500),
+        rtt_p95_ms=statistics.percentile(delays_ms, lost, 950),
+        rtt_p99_ms=statistics.percentile(delays_ms, lost, 990),
+        rtt_max_ms=max(delays_ms, default=None),
+        ipdv_abs_mean_ms=_to_ns(
+            statistics.ipdv_abs_mean(
+                [None if p.delay_ns is None else p.delay_ns / _NS_PER_MS for p in packets]
+            )
+        ),
+        pdv_ms=None if variation is None else _to_ns(variation[1]),
+        pdv_name=None if variation is None else variation[0],
+        jitter_rfc3550_ms=_to_ns(
+            statistics.jitter_rfc3550(
+                [delay_ns / _NS_PER_MS for delay_ns in window.arrival_delays_ns]
+            )
+        ),
+        timestamp_source=timestamp_source(packets),
+    )
+
+
+def verdict(values: LatencyValues, trouble: Trouble | None) -> Verdict:
+    """How a window ended: ok as soon as one answer came in time, for loss is a figure.
+
+    Args:
+        values: the window's figures.
+        trouble: what the network or the kernel said meanwhile, if anything.
+    """
+    if values.received:
+        return Verdict(Outcome.OK, None, None if trouble is None else trouble.sentence)
+    packets = f"packet{'' if values.sent == 1 else 's'}"
+    if trouble is not None:
+        reason, detail = trouble
+    elif values.late:
+        reason = Reason.TIMEOUT
+        detail = (
+            f"{values.address} answered {values.late} of {values.sent} {packets}, "
+            f"all later than {values.timeout_s:g} s."
+        )
+    elif values.malformed or values.forged:
+        reason = Reason.PROTOCOL_ERROR
+        detail = (
+            f"What came back from {values.address} is no answer to our {packets}: "
+            f"{values.malformed} malformed, {values.forged} with a wrong address or session."
+        )
+    else:
+        reason = Reason.NO_REPLY
+        detail = f"{values.address} answered none of {values.sent} {packets}."
+    return Verdict(Outcome.FAILED, reason, detail)
+
+
+def validity(window: Window) -> list[Validity]:
+    """What a reader must know of a window."""
+    found = []
+    if any(p.suspect and p.fate is Fate.RECEIVED for p in window.packets.values()):
+        found.append(Validity.CLOCK_STEPPED)
+    if window.cut_short:
+        found.append(Validity.SHORT)
+    return found
+
+
+def _to_ns(value_ms: float | None) -> float | None:
+    """No more digits than the stamps have."""
+    return None if value_ms is None else round(value_ms, 6)
+
+
+def timestamp_source(packets: list[Packet]) -> str:
+    """Who took the times of the answered packets.
+
+    Returns:
+        "kernel" at both ends, "process" at both, "kernel send", "kernel receive" (the other end by
+        the process), "mixed" when packets differ, "none" when there was no answer.
+    """
+    pairs = {
+        (packet.sent_by_kernel, packet.received_by_kernel)
+        for packet in packets
+        if packet.fate is not Fate.LOST
+    }
+    if len(pairs) != 1:
+        return "mixed" if pairs else "none"
+    return {
+        (True, True): "kernel",
+        (True, False): "kernel send",
+        (False, True): "kernel receive",
+        (False, False): "process",
+    }[pairs.pop()]

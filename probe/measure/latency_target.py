@@ -1,0 +1,191 @@
+"""Floor 2. One target of a line's latency: its address, its socket, its session.
+
+Joins the pure session to a socket and keeps it alive: whatever fails is noted as trouble, and what
+failed is built anew. Knows neither the other targets nor the loop that calls it.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import NamedTuple
+
+from probe.config import LatencyConfig, LineConfig
+from probe.measure import line_socket
+from probe.measure.clock_line import ClockLine
+from probe.measure.echo import EchoProtocol, IcmpEcho, StampEcho
+from probe.measure.icmp_echo import Stray
+from probe.measure.latency import NANOSECONDS, Session, Window, poisson_gap_ns
+from probe.measure.latency_summary import Course
+from probe.measure.line_socket import Arrival, LineSocket, LineSocketError
+from probe.measure.lookup import Address, Lookup
+from probe.measure.trouble import Trouble
+from runtime import kernel_time
+from wire.result import Reason
+
+# While an address is not known yet there is nothing to send; it is asked for this often.
+_UNRESOLVED_NS = NANOSECONDS // 20
+# The probe's own failures say nothing of the line: such a packet counts as never tried.
+_OWN_FAILURES = (Reason.PERMISSION_DENIED, Reason.TOOL_FAILED)
+
+
+class TargetSpec(NamedTuple):
+    """What to measure against. `stamp_port` is None for ICMP echo."""
+
+    name: str
+    host: str
+    stamp_port: int | None = None
+
+
+class _Channel(NamedTuple):
+    """An open way to the target."""
+
+    address: Address
+    socket: LineSocket
+    protocol: EchoProtocol
+
+
+class LatencyTarget:
+    """Sends to one target and takes in what comes back. All times are monotonic nanoseconds.
+
+    Attributes:
+        due_ns: when the next packet is to be sent.
+        session: the packets so far.
+        channel_kind: what they go through: udp, icmp datagram or icmp raw; None before the first.
+    """
+
+    def __init__(
+        self,
+        spec: TargetSpec,
+        line: LineConfig,
+        config: LatencyConfig,
+        generator: random.Random,
+        now_ns: int,
+    ) -> None:
+        self.spec = spec
+        self.due_ns = now_ns
+        self.session = Session(round(config.timeout_s * NANOSECONDS), now_ns)
+        self.channel_kind: str | None = None
+        self._line = line
+        self._config = config
+        self._generator = generator
+        self._nonce = generator.getrandbits(64)
+        self._identifier = generator.getrandbits(16)
+        self._lookup = Lookup(spec.host, spec.stamp_port or 0, line.source_address)
+        self._lookup.refresh()
+        self._channel: _Channel | None = None
+
+    @property
+    def course(self) -> Course | None:
+        """How the packets go; None while the address has never been known."""
+        if self._lookup.address is None:
+            return None
+        return Course(
+            protocol="icmp" if self.spec.stamp_port is None else "stamp",
+            address=self._lookup.address.ip,
+            timeout_s=self._config.timeout_s,
+            mean_gap_s=self._config.mean_gap_s,
+        )
+
+    def fileno(self) -> int | None:
+        """The socket's, for poll(2); None while there is none."""
+        return None if self._channel is None else self._channel.socket.fileno()
+
+    def send_if_due(self, now_ns: int) -> None:
+        """Send the next packet when it is time, and draw the time of the one after it.
+
+        A packet that the network's state keeps from leaving is sent and lost: an office's would be.
+        """
+        if now_ns < self.due_ns:
+            return
+        if self._lookup.address is None:
+            self.due_ns = now_ns + _UNRESOLVED_NS
+            return
+        gap_ns = poisson_gap_ns(self._generator.random(), self._config.mean_gap_s)
+        # What a stall delayed is not made up for in a burst.
+        self.due_ns = max(self.due_ns + gap_ns, now_ns)
+        try:
+            self._send(self._opened(self._lookup.address))
+        except LineSocketError as error:
+            self.session.troubled(error.trouble)
+            if error.trouble.reason not in _OWN_FAILURES:
+                self.session.sent(self.session.next_seq, now_ns, token=0)
+            self.close()
+
+    def take_in(self, clock: ClockLine) -> None:
+        """Take in what the kernel has: departures, errors, answers."""
+        if self._channel is None:
+            return
+        _, sock, protocol = self._channel
+        # Departures first: the answer to a packet may be waiting already.
+        for report in sock.reports():
+            if isinstance(report, Trouble):
+                self.session.troubled(report)
+            elif (seq := protocol.own_seq(report.packet)) is not None:
+                self.session.departed(seq, clock.monotonic_ns(report.wall_ns))
+        for arrival in sock.arrivals():
+            self._answer(arrival, protocol, clock)
+
+    def trouble_of(self, window: Window) -> Trouble | None:
+        """Why a closed window came to little or nothing; None when nothing was said.
+
+        Where a window was silent, a line that is down now is the reason, whatever else was said.
+        """
+        if not window.packets:
+            return window.trouble or self._lookup.trouble
+        down = line_socket.line_trouble(self._line) if window.silent else None
+        return down or window.trouble
+
+    def recover(self) -> None:
+        """Make address and socket anew, after a window in which nothing came back."""
+        self._lookup.refresh()
+        # Whatever comes back by now shows that the socket is good.
+        if not self.session.answered:
+            self.close()
+
+    def close(self) -> None:
+        """Give the socket back; the next packet opens another."""
+        if self._channel is not None:
+            self._channel.socket.close()
+        self._channel = None
+
+    def _opened(self, address: Address) -> _Channel:
+        if self._channel is not None and self._channel.address == address:
+            return self._channel
+        self.close()
+        protocol: EchoProtocol
+        if self.spec.stamp_port is not None:
+            sock, protocol = line_socket.open_udp(self._line, address), StampEcho()
+            self.channel_kind = "udp"
+        else:
+            sock = line_socket.open_icmp(self._line, address)
+            identifier = self._identifier if sock.raw else None
+            protocol = IcmpEcho(self._nonce, identifier, ipv6=address.ipv6)
+            self.channel_kind = "icmp raw" if sock.raw else "icmp datagram"
+        self._channel = _Channel(address, sock, protocol)
+        return self._channel
+
+    def _send(self, channel: _Channel) -> None:
+        seq = self.session.next_seq
+        packet, token = channel.protocol.request(seq, kernel_time.wall_ns())
+        at_ns = kernel_time.monotonic_ns()
+        channel.socket.send(packet)
+        self.session.sent(seq, at_ns, token)
+
+    def _answer(self, arrival: Arrival, protocol: EchoProtocol, clock: ClockLine) -> None:
+        reply = protocol.reply(arrival.packet)
+        if reply is Stray.FOREIGN:
+            return
+        if not arrival.from_peer:
+            self.session.forged()
+        elif isinstance(reply, Stray):
+            self.session.malformed()
+        else:
+            by_kernel = arrival.wall_ns is not None
+            at_ns = (
+                kernel_time.monotonic_ns()
+                if arrival.wall_ns is None
+                else clock.monotonic_ns(arrival.wall_ns)
+            )
+            self.session.received(
+                reply.seq, at_ns, reply.token, reply.residence_ns, by_kernel=by_kernel
+            )

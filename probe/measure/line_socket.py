@@ -1,0 +1,275 @@
+"""Floor 2. Wraps a datagram socket that is bound to a line and joined to one peer.
+
+Gives what left and what came with the kernel's timestamps, and what the network says about it
+(ICMP errors), as values. Knows UDP and ICMP as kinds of socket, and no packet format above IP.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import socket
+import sys
+from collections.abc import Iterator
+from struct import Struct
+from typing import NamedTuple
+
+from probe.config import LineConfig
+from probe.measure.lookup import Address
+from probe.measure.trouble import Trouble
+from runtime import kernel_time
+from wire.result import Reason
+
+# linux/in.h, linux/in6.h, linux/icmp.h, linux/icmpv6.h; Python has no names for them.
+_IP_RECVERR, _IPV6_RECVERR = 11, 25
+_SOL_RAW, _ICMP_FILTER, _ICMPV6_FILTER = 255, 1, 1
+_ECHO_REPLY_V4, _ECHO_REPLY_V6 = 0, 129
+# linux/errqueue.h: struct sock_extended_err, then the address of who reported it.
+_EXTENDED_ERROR = Struct("=IBBBBII")
+_ORIGIN_ICMP, _ORIGIN_ICMP6, _ORIGIN_TIMESTAMPING = 2, 3, 4
+# linux/sockios.h, linux/if.h: struct ifreq is 40 bytes on 64-bit and 32 on 32-bit.
+_SIOCGIFFLAGS, _IFF_UP, _IFF_RUNNING = 0x8913, 0x1, 0x40
+_IFREQ = Struct("=16sH22x")
+
+_BUFFER_BYTES, _ANCILLARY_BYTES = 2048, 512
+# A flood must not keep the caller from its other targets.
+_AT_ONCE = 256
+
+_REASONS = {
+    errno.ENODEV: Reason.LINE_DOWN,
+    errno.ENXIO: Reason.LINE_DOWN,
+    errno.ENETDOWN: Reason.LINE_DOWN,
+    errno.EADDRNOTAVAIL: Reason.LINE_DOWN,
+    # What sending from an address says that this host no longer has.
+    errno.EINVAL: Reason.LINE_DOWN,
+    errno.ENETUNREACH: Reason.UNREACHABLE,
+    errno.EHOSTUNREACH: Reason.UNREACHABLE,
+    errno.EHOSTDOWN: Reason.UNREACHABLE,
+    errno.EAFNOSUPPORT: Reason.UNREACHABLE,
+    errno.ECONNREFUSED: Reason.CONNECTION_REFUSED,
+    errno.EACCES: Reason.PERMISSION_DENIED,
+    errno.EPERM: Reason.PERMISSION_DENIED,
+}
+
+
+class LineSocketError(Exception):
+    """A socket cannot be had or cannot send; `trouble` says why."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(trouble.sentence)
+        self.trouble = trouble
+
+
+class Departure(NamedTuple):
+    """The kernel says when a packet of ours left; it is at the end of `packet`, after headers."""
+
+    packet: bytes
+    wall_ns: int
+
+
+class Arrival(NamedTuple):
+    """A packet that came. `wall_ns` is the kernel's stamp, None where it gave none."""
+
+    packet: bytes
+    wall_ns: int | None
+    from_peer: bool
+
+
+class LineSocket:
+    """One socket to one peer over one line.
+
+    Args:
+        sock: not bound yet; closed with this object, and when this raises.
+        line: by which interface and source address to send.
+        peer: where to.
+
+    Attributes:
+        raw: whether it is a raw socket, which sees every ICMP reply of the host.
+
+    Raises:
+        LineSocketError: the line is down, there is no route, or it is not permitted.
+    """
+
+    def __init__(self, sock: socket.socket, line: LineConfig, peer: Address) -> None:
+        self.raw = sock.type == socket.SOCK_RAW
+        self._sock = sock
+        self._line = line
+        self._peer = peer
+        self._strip_header = self.raw and not peer.ipv6
+        try:
+            sock.setblocking(False)
+            _bind(sock, line)
+            level, option = (
+                (socket.IPPROTO_IPV6, _IPV6_RECVERR)
+                if peer.ipv6
+                else (socket.IPPROTO_IP, _IP_RECVERR)
+            )
+            sock.setsockopt(level, option, 1)
+            kernel_time.stamp_both_ways(sock)
+            sock.connect(peer.sockaddr)
+        except OSError as error:
+            sock.close()
+            raise LineSocketError(self._trouble(error)) from error
+
+    def fileno(self) -> int:
+        """For poll(2)."""
+        return self._sock.fileno()
+
+    def close(self) -> None:
+        """Give it back."""
+        self._sock.close()
+
+    def send(self, packet: bytes) -> None:
+        """Send one packet. LineSocketError when the kernel refuses."""
+        # An ICMP error that came for an earlier packet would be raised for this one; it has been,
+        # or will be, told by `reports`.
+        self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        try:
+            self._sock.send(packet)
+        except OSError as error:
+            raise LineSocketError(self._trouble(error)) from error
+
+    def reports(self) -> Iterator[Departure | Trouble]:
+        """What the kernel has to say about packets that were sent: when they left, what failed."""
+        for _ in range(_AT_ONCE):
+            try:
+                packet, messages, _, _ = self._sock.recvmsg(
+                    _BUFFER_BYTES, _ANCILLARY_BYTES, socket.MSG_ERRQUEUE
+                )
+            except OSError:
+                return
+            stamp_ns = kernel_time.stamp_ns(messages)
+            for level, kind, body in messages:
+                if (level, kind) in (
+                    (socket.IPPROTO_IP, _IP_RECVERR),
+                    (socket.IPPROTO_IPV6, _IPV6_RECVERR),
+                ):
+                    number, origin, *_ = _EXTENDED_ERROR.unpack_from(body)
+                    if origin == _ORIGIN_TIMESTAMPING:
+                        if stamp_ns is not None:
+                            yield Departure(packet, stamp_ns)
+                    elif origin in (_ORIGIN_ICMP, _ORIGIN_ICMP6):
+                        yield self._told(number, body[_EXTENDED_ERROR.size :])
+
+    def arrivals(self) -> Iterator[Arrival]:
+        """What has come in so far."""
+        for _ in range(_AT_ONCE):
+            try:
+                packet, messages, _, source = self._sock.recvmsg(_BUFFER_BYTES, _ANCILLARY_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue  # an ICMP error again, which `reports` has told in full
+            if self._strip_header and packet:
+                packet = packet[(packet[0] & 0x0F) * 4 :]
+            # A datagram ICMP socket takes replies from anybody.
+            from_peer = source[0] == self._peer.ip
+            yield Arrival(packet, kernel_time.stamp_ns(messages), from_peer)
+
+    def _told(self, number: int, offender: bytes) -> Trouble:
+        """An ICMP error in words. Its errno is the kernel's; EACCES is a remote firewall's."""
+        peer = self._peer.ip
+        if number == errno.ECONNREFUSED:
+            port = self._peer.port
+            sentence = f"Nothing listens on UDP port {port} of {peer} (ICMP port unreachable)."
+            return Trouble(Reason.CONNECTION_REFUSED, sentence)
+        by = _address_in(offender)
+        teller = "The network" if by is None else f"{by} on the way"
+        if by == peer:
+            teller = peer
+        sentence = f"{teller} says that {peer} cannot be reached ({errno.errorcode[number]})."
+        return Trouble(Reason.UNREACHABLE, sentence)
+
+    def _trouble(self, error: OSError) -> Trouble:
+        down = line_trouble(self._line)
+        if down is not None:
+            return down
+        reason = _REASONS.get(error.errno or 0, Reason.TOOL_FAILED)
+        way = self._line.interface or self._line.source_address
+        sentence = f"Cannot send to {self._peer.ip} by {way}: {error.strerror or error}."
+        return Trouble(reason, sentence)
+
+
+def open_udp(line: LineConfig, peer: Address) -> LineSocket:
+    """A UDP socket; LineSocketError when there cannot be one."""
+    return LineSocket(_new(peer, socket.SOCK_DGRAM, socket.IPPROTO_UDP), line, peer)
+
+
+def open_icmp(line: LineConfig, peer: Address) -> LineSocket:
+    """An ICMP echo socket: a datagram one, or a raw one where only that is permitted.
+
+    Datagram sockets need the process's group in net.ipv4.ping_group_range (which rules IPv6 too)
+    and no privilege; raw ones need CAP_NET_RAW.
+
+    Raises:
+        LineSocketError: the line is down, there is no route, or neither is permitted.
+    """
+    protocol = socket.IPPROTO_ICMPV6 if peer.ipv6 else socket.IPPROTO_ICMP
+    try:
+        return LineSocket(_new(peer, socket.SOCK_DGRAM, protocol), line, peer)
+    except LineSocketError as error:
+        if error.trouble.reason is not Reason.PERMISSION_DENIED:
+            raise
+    raw = _new(peer, socket.SOCK_RAW, protocol)
+    # A set bit blocks that type (raw(7), icmpv6_filter).
+    if peer.ipv6:
+        passed = bytearray(b"\xff" * 32)
+        word = int.from_bytes(passed[16:20], sys.byteorder) & ~(1 << (_ECHO_REPLY_V6 - 128))
+        passed[16:20] = word.to_bytes(4, sys.byteorder)
+        raw.setsockopt(socket.IPPROTO_ICMPV6, _ICMPV6_FILTER, bytes(passed))
+    else:
+        raw.setsockopt(_SOL_RAW, _ICMP_FILTER, ~(1 << _ECHO_REPLY_V4))
+    return LineSocket(raw, line, peer)
+
+
+def line_trouble(line: LineConfig) -> Trouble | None:
+    """Why nothing can go out by this line: interface or address gone, no carrier; or None."""
+    family = socket.AF_INET6 if ":" in (line.source_address or "") else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as trial:
+        if line.interface is not None:
+            request = _IFREQ.pack(line.interface.encode(), 0)
+            try:
+                _, flags = _IFREQ.unpack(fcntl.ioctl(trial, _SIOCGIFFLAGS, request))
+            except OSError:
+                return Trouble(Reason.LINE_DOWN, f"There is no interface {line.interface}.")
+            if not flags & _IFF_UP or not flags & _IFF_RUNNING:
+                state = "has no carrier" if flags & _IFF_UP else "is switched off"
+                return Trouble(Reason.LINE_DOWN, f"The interface {line.interface} {state}.")
+        if line.source_address is not None:
+            try:
+                trial.bind((line.source_address, 0))
+            except OSError:
+                sentence = f"No interface has the line's address {line.source_address}."
+                return Trouble(Reason.LINE_DOWN, sentence)
+    return None
+
+
+def _new(peer: Address, kind: socket.SocketKind, protocol: int) -> socket.socket:
+    try:
+        return socket.socket(peer.family, kind, protocol)
+    except OSError as error:
+        if protocol == socket.IPPROTO_UDP or error.errno not in (errno.EACCES, errno.EPERM):
+            reason = _REASONS.get(error.errno or 0, Reason.TOOL_FAILED)
+            raise LineSocketError(Trouble(reason, f"No socket: {error.strerror}.")) from error
+        sentence = (
+            "This process may not send ICMP echo: open net.ipv4.ping_group_range to its group, "
+            "or give it CAP_NET_RAW."
+        )
+        raise LineSocketError(Trouble(Reason.PERMISSION_DENIED, sentence)) from error
+
+
+def _bind(sock: socket.socket, line: LineConfig) -> None:
+    if line.interface is not None:
+        name = line.interface.encode()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name)
+    if line.source_address is not None:
+        sock.bind((line.source_address, 0))
+
+
+def _address_in(sockaddr: bytes) -> str | None:
+    family = int.from_bytes(sockaddr[:2], sys.byteorder)
+    if family == socket.AF_INET and len(sockaddr) >= 8:
+        return socket.inet_ntop(family, sockaddr[4:8])
+    if family == socket.AF_INET6 and len(sockaddr) >= 24:
+        return socket.inet_ntop(family, sockaddr[8:24])
+    return None

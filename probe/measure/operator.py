@@ -1,0 +1,148 @@
+"""Floor 2. Wraps requests: a line's public address and operator, as an outside server sees them.
+
+Tells a line that has been swapped or that left by another ISP. The request leaves by the line
+itself (its device, its source address). The answer is small JSON such as `{"ip": "203.0.113.7",
+"org": "AS45899 VNPT Corp"}`; whatever goes wrong is a Trouble, never an exception.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+import requests
+from msgspec import Meta, Struct
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
+
+from probe import clock
+from probe.config import LineConfig, OperatorConfig
+from probe.measure.trouble import Trouble
+from wire.result import Reason
+
+_ANSWER_BYTES = 16 * 1024
+_REASONS = {
+    errno.ECONNREFUSED: Reason.CONNECTION_REFUSED,
+    errno.ENETUNREACH: Reason.UNREACHABLE,
+    errno.EHOSTUNREACH: Reason.UNREACHABLE,
+    errno.ENODEV: Reason.LINE_DOWN,
+    errno.EADDRNOTAVAIL: Reason.LINE_DOWN,
+    errno.EPERM: Reason.PERMISSION_DENIED,
+    errno.EACCES: Reason.PERMISSION_DENIED,
+}
+
+
+class Operator(Struct, frozen=True):
+    """Who carries the line: its public address and, where the server knows, the operator's name."""
+
+    public_address: str
+    name: str | None
+
+
+class _Answer(Struct, frozen=True):
+    ip: str
+    org: Annotated[str, Meta(max_length=200)] | None = None
+    isp: Annotated[str, Meta(max_length=200)] | None = None
+
+
+class _LineAdapter(HTTPAdapter):
+    """Connections that leave by one line."""
+
+    def __init__(self, line: LineConfig) -> None:
+        self._bound: dict[str, object] = {}
+        if line.source_address is not None:
+            self._bound["source_address"] = (line.source_address, 0)
+        if line.interface is not None:
+            device = (socket.SOL_SOCKET, socket.SO_BINDTODEVICE, line.interface.encode() + b"\0")
+            self._bound["socket_options"] = [*HTTPConnection.default_socket_options, device]
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(
+        self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: object
+    ) -> None:
+        """As requests asks for it, with the line's binding."""
+        bound = {**pool_kwargs, **self._bound}
+        super().init_poolmanager(connections, maxsize, block, **bound)
+
+
+def look_up(line: LineConfig, config: OperatorConfig) -> Operator | Trouble | None:
+    """Ask the configured URL over the line. None when no URL is configured.
+
+    Takes at most about three times `config.timeout_s`: to connect, for the answer's head, for the
+    rest.
+    """
+    if config.url is None:
+        return None
+    with requests.Session() as session:
+        session.trust_env = False  # a proxy would show its own address
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, _LineAdapter(line))
+        try:
+            return _asked(session, config.url, config.timeout_s)
+        except (requests.RequestException, OSError) as error:
+            return _trouble(error)
+
+
+def _asked(session: requests.Session, url: str, timeout_s: float) -> Operator | Trouble:
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    with session.get(
+        url, headers=headers, timeout=timeout_s, allow_redirects=False, stream=True
+    ) as response:
+        if response.status_code != requests.codes.ok:
+            return Trouble(Reason.PROTOCOL_ERROR, f"It answered HTTP {response.status_code}.")
+        return _read(response, clock.monotonic_s() + timeout_s)
+
+
+def _read(response: requests.Response, deadline_s: float) -> Operator | Trouble:
+    body = bytearray()
+    # A byte at a time: larger reads wait until they are full, and a server that drips would never
+    # let the deadline be seen.
+    pieces: Iterator[bytes] = response.iter_content(1)
+    for piece in pieces:
+        body += piece
+        if len(body) > _ANSWER_BYTES:
+            return Trouble(Reason.PROTOCOL_ERROR, f"Its answer is over {_ANSWER_BYTES} bytes.")
+        if clock.monotonic_s() > deadline_s:
+            return Trouble(Reason.TIMEOUT, "Its answer did not come to an end in time.")
+    return _operator(bytes(body))
+
+
+def _operator(body: bytes) -> Operator | Trouble:
+    try:
+        answer = msgspec.json.decode(body, type=_Answer)
+        address = ipaddress.ip_address(answer.ip)
+    except (msgspec.DecodeError, ValueError) as error:
+        sentence = f"Its answer is not the JSON expected: {error}."
+        return Trouble(Reason.PROTOCOL_ERROR, sentence[:300])
+    return Operator(str(address), answer.isp or answer.org)
+
+
+def _trouble(error: Exception) -> Trouble:
+    sentence = f"{error}"[:300]
+    for cause in _causes(error):
+        if isinstance(cause, socket.gaierror):
+            return Trouble(Reason.NAME_RESOLUTION, sentence)
+        if isinstance(cause, OSError) and cause.errno in _REASONS:
+            return Trouble(_REASONS[cause.errno], sentence)
+    if isinstance(error, requests.Timeout):
+        return Trouble(Reason.TIMEOUT, sentence)
+    if isinstance(error, (requests.exceptions.SSLError, requests.exceptions.InvalidURL)):
+        return Trouble(Reason.PROTOCOL_ERROR, sentence)
+    return Trouble(Reason.CONNECTION_LOST, sentence)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception, what it was raised from, and what urllib3 wrapped into its arguments."""
+    seen: list[BaseException] = []
+    found: list[object] = [error]
+    while found:
+        cause = found.pop()
+        if isinstance(cause, BaseException) and cause not in seen:
+            seen.append(cause)
+            found += [*cause.args, cause.__cause__, cause.__context__]
+            found.append(getattr(cause, "reason", None))
+            yield cause

@@ -1,0 +1,217 @@
+"""Floor 1. Kind `throughput`: what to ask of iperf3, and what its answers amount to.
+
+Knows the rules of METHOD, Throughput (BEREC: parallel streams, one direction at a time, 3 s of
+warm-up and 10 s measured) and nothing of processes and sockets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+
+from msgspec import Struct
+
+from probe.config import LineConfig, ServerConfig, ThroughputConfig
+from probe.measure.measurement import Finding
+from wire.result import Method, Outcome, Reason, ThroughputValues, Transfer, Validity
+
+# BEREC and SamKnows: four streams fill a line up to here, eight above.
+_EIGHT_STREAMS_ABOVE_BPS = 950e6
+# A transfer may take this much longer than its data: connecting apart, the results' exchange
+# through a full queue.
+_EXCHANGE_S = 5.0
+# Less of the steady window than this is told as `short` (ours).
+_SHORT_RATIO = 0.8
+# libiperf up to 3.15 is one thread: a core that it keeps this busy is the ceiling (ours).
+_CPU_LIMIT_RATIO = 0.95
+# Bytes that the interface may carry above the test's payload: 5 % headers and 5 % to spare (ours).
+_INTERFACE_SPARE_RATIO = 1.10
+_SEGMENT_BYTES = 1448
+_BACKOFF_FACTOR = 2.0
+
+
+class Direction(StrEnum):
+    """As the office sees it."""
+
+    DOWNLOAD = "download"
+    UPLOAD = "upload"
+
+
+class Spec(Struct, frozen=True, kw_only=True):
+    """One test, in full: what the child process is given as JSON.
+
+    `total_s` includes `warm_up_s`. libiperf's own `omit` is not used: it loses the interval in
+    which the warm-up ends, so the whole transfer could not be told. `deadline_s` ends the test
+    whatever the server does.
+    """
+
+    host: str
+    port: int
+    reverse: bool
+    streams: int
+    warm_up_s: float
+    total_s: int
+    interval_s: float
+    connect_timeout_s: float
+    deadline_s: float
+    bind_address: str | None
+    bind_device: str | None
+    congestion_control: str | None
+
+    @property
+    def direction(self) -> Direction:
+        """Which way the payload goes."""
+        return Direction.DOWNLOAD if self.reverse else Direction.UPLOAD
+
+
+class Reading(Struct, frozen=True, kw_only=True):
+    """What one test came to: a transfer, a reason why not, or a broken-off transfer and why."""
+
+    transfer: Transfer | None = None
+    reason: Reason | None = None
+    detail: str | None = None
+    version: str | None = None
+
+
+class Trial(Struct, frozen=True):
+    """A reading and the test that it belongs to."""
+
+    spec: Spec
+    reading: Reading
+
+
+def spec_for(
+    direction: Direction,
+    line: LineConfig,
+    server: ServerConfig,
+    port: int,
+    settings: ThroughputConfig,
+) -> Spec:
+    """The test of one direction of a line against one port of a server."""
+    total_s = settings.warm_up_s + settings.duration_s
+    return Spec(
+        host=server.host,
+        port=port,
+        reverse=direction is Direction.DOWNLOAD,
+        streams=_streams(direction, line, settings),
+        warm_up_s=settings.warm_up_s,
+        total_s=total_s,
+        interval_s=settings.interval_s,
+        connect_timeout_s=settings.connect_timeout_s,
+        deadline_s=settings.connect_timeout_s + total_s + _EXCHANGE_S,
+        bind_address=line.source_address,
+        bind_device=line.interface,
+        congestion_control=settings.congestion_control,
+    )
+
+
+def _streams(direction: Direction, line: LineConfig, settings: ThroughputConfig) -> int:
+    plan_bps = line.plan_download_bps
+    if direction is Direction.UPLOAD:
+        if settings.upload_streams is not None:
+            return settings.upload_streams
+        plan_bps = line.plan_upload_bps
+    if plan_bps is not None and plan_bps > _EIGHT_STREAMS_ABOVE_BPS:
+        return max(8, settings.streams)
+    return settings.streams
+
+
+def busy_waits(settings: ThroughputConfig, draw: Callable[[], float]) -> Iterator[float]:
+    """How long to wait before each further try at a busy server, in seconds.
+
+    Each wait is about twice the one before, spread by 0.5 to 1.5 so that probes do not meet again
+    (ndt7 specification); together they stay within `busy_limit_s`.
+
+    Args:
+        settings: has the first wait and the limit.
+        draw: uniform in [0, 1).
+    """
+    wait_s, spent_s = settings.busy_first_wait_s, 0.0
+    while True:
+        jittered_s = wait_s * (0.5 + draw())
+        spent_s += jittered_s
+        if spent_s > settings.busy_limit_s:
+            return
+        yield jittered_s
+        wait_s *= _BACKOFF_FACTOR
+
+
+def finding(
+    server: ServerConfig, settings: ThroughputConfig, download: Trial, upload: Trial | None
+) -> Finding:
+    """One Finding of both directions; `upload` is None where the download had ended it all.
+
+    A transfer that broke off is kept in `values` without figures for the direction.
+    """
+    tested = [download] if upload is None else [download, upload]
+    last = tested[-1]
+    reason, detail = last.reading.reason, last.reading.detail
+    if reason is not None:
+        detail = f"{last.spec.direction}: {detail}"[:500]
+    values = None
+    if any(one.reading.transfer is not None for one in tested):
+        values = _values(download, upload)
+    return Finding(
+        outcome=_outcome(reason),
+        reason=reason,
+        detail=detail,
+        target=f"iperf3:{server.name}",
+        values=values,
+        validity=sorted({flag for one in tested for flag in _validity(one)}),
+        method=_method(settings, tested),
+    )
+
+
+def _outcome(reason: Reason | None) -> Outcome:
+    if reason is None:
+        return Outcome.OK
+    skips = (Reason.SERVER_BUSY, Reason.SHUTTING_DOWN)
+    return Outcome.SKIPPED if reason in skips else Outcome.FAILED
+
+
+def _values(download: Trial, upload: Trial | None) -> ThroughputValues:
+    down = download.reading.transfer
+    up = None if upload is None else upload.reading.transfer
+    return ThroughputValues(
+        server_host=download.spec.host,
+        server_port=download.spec.port,
+        streams=download.spec.streams,
+        warm_up_s=download.spec.warm_up_s,
+        download_bps=None if down is None or not down.complete else down.steady_bps,
+        download_whole_bps=None if down is None or not down.complete else down.whole_bps,
+        upload_bps=None if up is None or not up.complete else up.steady_bps,
+        upload_whole_bps=None if up is None or not up.complete else up.whole_bps,
+        download=down,
+        upload=up,
+    )
+
+
+def _validity(tested: Trial) -> Iterator[Validity]:
+    transfer = tested.reading.transfer
+    if transfer is None:
+        return
+    wanted_s = tested.spec.total_s - tested.spec.warm_up_s
+    if transfer.steady_s < _SHORT_RATIO * wanted_s:
+        yield Validity.SHORT
+    if transfer.cpu_local_ratio is not None and transfer.cpu_local_ratio > _CPU_LIMIT_RATIO:
+        yield Validity.PROBE_LIMITED
+    carried = transfer.interface_bytes
+    sent_twice = (transfer.retransmits or 0) * _SEGMENT_BYTES
+    own = (transfer.transferred_bytes + sent_twice) * _INTERFACE_SPARE_RATIO
+    if carried is not None and carried > own:
+        yield Validity.CROSS_TRAFFIC
+
+
+def _method(settings: ThroughputConfig, tested: list[Trial]) -> Method:
+    in_effect: dict[str, str | int | float | bool | None] = {
+        "warm_up_s": settings.warm_up_s,
+        "duration_s": settings.duration_s,
+        "interval_s": settings.interval_s,
+        "congestion_control": settings.congestion_control,
+        "counted_by": "TCP_INFO: bytes received, bytes acknowledged (RFC 4898)",
+    }
+    for one in tested:
+        in_effect[f"{one.spec.direction}_streams"] = one.spec.streams
+        in_effect[f"{one.spec.direction}_port"] = one.spec.port
+    versions = [one.reading.version for one in tested if one.reading.version is not None]
+    return Method(tool="libiperf", version=versions[0] if versions else None, settings=in_effect)

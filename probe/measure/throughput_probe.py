@@ -1,0 +1,76 @@
+"""Floor 2. Kind `throughput`: download, then upload, against one server's iperf3 ports.
+
+Wires the rules (`throughput`), the child process (`iperf3_engine`) and its report together. A port
+serves one test at a time and turns others away, so the server's other ports are tried at once and
+all of them again after growing waits.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from probe.measure import host, iperf3_engine, iperf3_report
+from probe.measure.iperf3_report import Sample
+from probe.measure.measurement import Finding, Progress, Request
+from probe.measure.throughput import (
+    Direction,
+    Reading,
+    Spec,
+    Trial,
+    busy_waits,
+    finding,
+    spec_for,
+)
+from wire.result import Reason
+
+
+def measure(request: Request) -> Iterator[Finding]:
+    """Measure both directions of a line; yields one Finding.
+
+    The upload is left out when the download failed: it would fail the same way, seconds later.
+    """
+    settings = request.config.throughput
+    download = _transfer(Direction.DOWNLOAD, request, request.server.iperf3_ports)
+    upload = None
+    if download.reading.reason is None:
+        served = download.spec.port
+        ports = sorted(request.server.iperf3_ports, key=lambda port: port != served)
+        upload = _transfer(Direction.UPLOAD, request, ports)
+    yield finding(request.server, settings, download, upload)
+
+
+def _transfer(direction: Direction, request: Request, ports: list[int]) -> Trial:
+    """One direction, on the first port that is free, within the limit for waiting."""
+    settings = request.config.throughput
+    waits = busy_waits(settings, random.random)
+    while True:
+        for port in ports:
+            spec = spec_for(direction, request.line, request.server, port, settings)
+            tested = Trial(spec, _test(spec, request))
+            if tested.reading.reason is not Reason.SERVER_BUSY:
+                return tested
+        wait_s = next(waits, None)
+        if wait_s is None:
+            return tested
+        request.progress(Progress("server busy", _done_ratio(spec, 0.0)))
+        if request.stop.wait(wait_s):
+            return Trial(spec, Reading(reason=Reason.SHUTTING_DOWN, detail="while waiting"))
+
+
+def _test(spec: Spec, request: Request) -> Reading:
+    def observe(sample: Sample, rate_bps: float | None) -> None:
+        done_ratio = _done_ratio(spec, sample.at_s)
+        request.progress(Progress(spec.direction.value, done_ratio, rate_bps))
+
+    if request.stop.is_set():
+        return Reading(reason=Reason.SHUTTING_DOWN, detail="before it began")
+    interface = request.line.interface or host.interface_of(request.line.source_address)
+    transcript = iperf3_engine.run(spec, request.stop, observe, interface=interface)
+    return iperf3_report.read(transcript, spec)
+
+
+def _done_ratio(spec: Spec, at_s: float) -> float:
+    """How much of both directions is done; each is half of it."""
+    half = 0.5 * min(1.0, at_s / spec.total_s)
+    return half if spec.direction is Direction.DOWNLOAD else 0.5 + half

@@ -1,0 +1,70 @@
+"""Floor 2. Wraps the kernel's packet timestamps and the clocks that they compare with.
+
+A process that is woken late reads the clock late; the kernel stamps a datagram when it comes in
+and when it is handed to the network interface's queue. Knows no protocol.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterable
+from struct import Struct
+
+# asm-generic/socket.h. The NEW forms have 64-bit times on every architecture (Linux 5.1): those of
+# a 32-bit Raspberry Pi OS would otherwise depend on how libc was built.
+_SO_TIMESTAMPING_NEW = 65
+# linux/net_tstamp.h. Outgoing datagrams are stamped on entering the interface's queue
+# (TX_SCHED), which no driver has to support; the kernel returns each with the datagram itself.
+_RX_SOFTWARE, _SOFTWARE, _TX_SCHED = 1 << 3, 1 << 4, 1 << 8
+# struct scm_timestamping64: three timespecs, of which the first is the software stamp.
+_SCM_TIMESTAMPING = Struct("=6q")
+
+AncillaryMessages = Iterable[tuple[int, int, bytes]]
+
+
+def stamp_received(sock: socket.socket) -> bool:
+    """Ask for a stamp on each received datagram; whether the kernel agreed."""
+    return _ask(sock, _RX_SOFTWARE | _SOFTWARE)
+
+
+def stamp_both_ways(sock: socket.socket) -> bool:
+    """Ask for stamps on received datagrams and, by the error queue, on sent ones."""
+    return _ask(sock, _RX_SOFTWARE | _SOFTWARE | _TX_SCHED) or stamp_received(sock)
+
+
+def stamp_ns(messages: AncillaryMessages) -> int | None:
+    """The Unix time in ns that the kernel put on a datagram; None when it put none."""
+    for level, kind, body in messages:
+        if (
+            level == socket.SOL_SOCKET
+            and kind == _SO_TIMESTAMPING_NEW
+            and len(body) >= _SCM_TIMESTAMPING.size
+        ):
+            seconds, nanoseconds, *_ = _SCM_TIMESTAMPING.unpack_from(body)
+            return seconds * 1_000_000_000 + nanoseconds or None
+    return None
+
+
+def wall_ns() -> int:
+    """The wall clock, which the kernel's stamps are read from: Unix time in ns."""
+    return time.time_ns()
+
+
+def monotonic_ns() -> int:
+    """The monotonic clock in ns; only differences mean something."""
+    return time.monotonic_ns()
+
+
+def clock_reading() -> tuple[int, int, int]:
+    """Monotonic, wall and monotonic time in ns: the closest of three tries."""
+    tries = [(time.monotonic_ns(), time.time_ns(), time.monotonic_ns()) for _ in range(3)]
+    return min(tries, key=lambda times: times[2] - times[0])
+
+
+def _ask(sock: socket.socket, flags: int) -> bool:
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPING_NEW, flags)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,61 @@
+"""Floor 2. Wraps systemd's notification socket: sd_notify(3) and sd_watchdog_enabled(3).
+
+Without NOTIFY_SOCKET in the environment (a terminal, a test) nothing is sent and nothing fails. A
+notification that cannot be delivered must not end a program that works, so it is only logged.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+
+log = logging.getLogger(__name__)
+
+
+def ready() -> None:
+    """Starting is over: what orders itself after us may start."""
+    _send("READY=1")
+
+
+def watchdog() -> None:
+    """Alive. To be said only by what has seen that the real work goes on."""
+    _send("WATCHDOG=1")
+
+
+def stopping() -> None:
+    """Told to end, and ending."""
+    _send("STOPPING=1")
+
+
+def status(text: str) -> None:
+    """What `systemctl status` shows. One line: what follows a line break would be an order."""
+    _send("STATUS=" + " ".join(text.split()))
+
+
+def watchdog_interval_s() -> float | None:
+    """How often to call `watchdog`: half the time that systemd waits, as sd_watchdog(3) advises.
+
+    None when systemd does not wait for this process.
+    """
+    try:
+        timeout_us = int(os.environ["WATCHDOG_USEC"])
+        pid = int(os.environ.get("WATCHDOG_PID", os.getpid()))
+    except (KeyError, ValueError):
+        return None
+    return timeout_us / 2_000_000 if timeout_us > 0 and pid == os.getpid() else None
+
+
+def _send(state: str) -> None:
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return  # none, or one over vsock, which only virtual machines' managers give
+    # A leading @ stands for the NUL of an abstract socket.
+    target = "\0" + address[1:] if address.startswith("@") else address
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+            # A manager that does not read must not stop us.
+            sock.setblocking(False)
+            sock.sendto(state.encode(), target)
+    except OSError as error:
+        log.warning("systemd was not told %s: %s", state.partition("=")[0], error)

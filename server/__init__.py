@@ -1,0 +1,1 @@
+"""The measurement server's own part: the STAMP reflector."""

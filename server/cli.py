@@ -1,0 +1,140 @@
+"""Floor 3. The command `tramdo-reflector`: options, signals, systemd, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import logging
+import signal
+import sys
+from importlib.metadata import version
+
+from runtime import notify
+from server.rate_limit import RateLimit
+from server.reflector import Listener, Reflector, listen
+from wire import stamp
+
+log = logging.getLogger("reflector")
+OK, CANNOT_LISTEN = 0, 1
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - a reflector is there to be reached
+_EPILOG = """exit codes:
+  0  ended by SIGTERM or SIGINT
+  1  an address cannot be listened on
+  2  the command line is wrong
+
+signals:
+  SIGUSR1  log the counters
+
+Under systemd: Type=notify, WatchdogSec= is honoured, and a port below 1024 needs
+AmbientCapabilities=CAP_NET_BIND_SERVICE.
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    options = _parser().parse_args(argv)
+    logging.basicConfig(
+        level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    listeners = _listeners(options.listen, options.port)
+    if not listeners:
+        return CANNOT_LISTEN
+    for listener in listeners:
+        log.info("listening on %s", listener.address)
+    _run(Reflector(listeners, RateLimit(options.rate_limit_pps)))
+    return OK
+
+
+def _run(reflector: Reflector) -> None:
+    """Reflect until a signal ends it; feeds systemd's watchdog from the loop itself."""
+    asked_for_counters = False
+
+    def on_usr1(*_: object) -> None:
+        nonlocal asked_for_counters
+        asked_for_counters = True
+        reflector.wake()
+
+    def on_wake() -> None:
+        nonlocal asked_for_counters
+        notify.watchdog()
+        if asked_for_counters:
+            asked_for_counters = False
+            log.info("%s", reflector.counters)
+            notify.status(str(reflector.counters))
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: reflector.stop())
+    signal.signal(signal.SIGUSR1, on_usr1)
+    notify.ready()
+    reflector.run(on_wake)
+    notify.stopping()
+    log.info("ended: %s", reflector.counters)
+
+
+def _listeners(addresses: list[str] | None, port: int) -> list[Listener]:
+    """A socket for each address; none at all when one of them cannot be had.
+
+    Without addresses both families are meant, and a host may do without one of them.
+    """
+    listeners: list[Listener] = []
+    for address in addresses or _EVERYWHERE:
+        try:
+            listeners.append(listen(address, port))
+        except OSError as error:
+            if addresses is None and error.errno == errno.EAFNOSUPPORT:
+                continue
+            # What failed is a setting, not this code: no traceback.
+            log.error(  # noqa: TRY400
+                "cannot listen on %s port %d: %s", address, port, error.strerror or error
+            )
+            for listener in listeners:
+                listener.sock.close()
+            return []
+    return listeners
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tramdo-reflector",
+        description="Reflects STAMP packets (RFC 8762) so that probes can measure round trips.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"tramdo-reflector {version('tramdo')}"
+    )
+    parser.add_argument(
+        "--listen",
+        action="append",
+        metavar="ADDRESS",
+        help="IPv4 or IPv6 address to listen on; repeatable (default: every one, both families)",
+    )
+    parser.add_argument(
+        "--port",
+        type=_port,
+        default=stamp.PORT,
+        help="UDP port; 0 lets the system choose (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--rate-limit-pps",
+        type=_count,
+        default=1000,
+        metavar="N",
+        help="packets answered each second for one source (an IPv4 address, an IPv6 /64); "
+        "0 for no limit (default: %(default)s)",
+    )
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError("a port is 0 to 65535")
+    return port
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 0:
+        raise argparse.ArgumentTypeError("a count is not negative")
+    return count

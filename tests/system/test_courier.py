@@ -1,0 +1,256 @@
+"""The courier against a real Mosquitto, with a centre played by a test that sends receipts."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from probe import clock, config, events
+from probe.config import Config
+from probe.deliver.courier import Courier
+from probe.deliver.outbox import Outbox
+from runtime import mqtt
+from tests import samples
+from tests.broker import Broker, why_not
+from tests.unit.test_config import GOOD
+from wire import messages, topics
+from wire.envelope import decode_envelope
+from wire.messages import Health, Info, Receipt, State
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+
+WAIT_S = 20.0
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    deadline_s = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline_s, f"waited {WAIT_S} s for {what}"
+        time.sleep(0.02)
+
+
+class Centre:
+    """A subscriber that remembers what came and confirms what it is told to."""
+
+    def __init__(self, broker: Broker, settings: Config, *, confirms: bool = True) -> None:
+        self.settings = settings
+        self.confirms = confirms
+        self.seqs: list[int] = []
+        self.states: list[str] = []
+        self.infos: list[Info] = []
+        self.healths: list[Health] = []
+        self.epoch = None
+        self._inbox: queue.SimpleQueue[mqtt.Event] = queue.SimpleQueue()
+        self._session = mqtt.Session(
+            broker.config(), "centre", self._inbox.put, subscriptions=topics.collector_filters()
+        )
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._session.start()
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join(5)
+        self._session.stop()
+
+    def confirm(self, through: int, missing: list[tuple[int, int]] | None = None) -> None:
+        assert self.epoch is not None
+        receipt = Receipt(
+            epoch=self.epoch, stored_through=through, missing=missing or [], at=clock.utc_now()
+        )
+        topic = topics.of_probe(self.settings.tenant, self.settings.probe, "receipt")
+        until(
+            lambda: (
+                self._session.publish(mqtt.Message(topic, messages.encode(receipt), retain=True))
+                is not None
+            ),
+            "the centre's own connection",
+        )
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                event = self._inbox.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            if isinstance(event, mqtt.Received):
+                self._on(event)
+
+    def _on(self, event: mqtt.Received) -> None:
+        channel = event.topic.split("/")[4]
+        if channel == "m":
+            envelope = decode_envelope(event.payload)
+            self.epoch = envelope.epoch
+            self.seqs += [record.seq for record in envelope.records]
+            if self.confirms:
+                self.confirm(max(self.seqs))
+        elif channel == "state":
+            self.states.append(messages.decode(event.payload, State).presence)
+        elif channel == "info":
+            self.infos.append(messages.decode(event.payload, Info))
+        elif channel == "health":
+            self.healths.append(messages.decode(event.payload, Health))
+
+
+class Office:
+    """A courier on its outbox, and the events that it emitted."""
+
+    def __init__(self, settings: Config, folder: Path) -> None:
+        self.events: list[events.Event] = []
+        outbox = Outbox(folder / "outbox.sqlite")
+        self.outbox = outbox
+        info = Info(
+            probe_version="0", epoch=outbox.epoch, site=settings.site, lines=[], plan=[],
+            config_hash="0", started_at=clock.utc_now(),
+        )  # fmt: skip
+        self.courier = Courier(settings, outbox, self.events.append, info, samples_health)
+        self.courier.start()
+
+    def delivered(self) -> bool:
+        return self.courier.wait_delivered(WAIT_S, threading.Event())
+
+    def pending(self) -> int:
+        shown = [event for event in self.events if isinstance(event, events.Delivery)]
+        return shown[-1].pending if shown else -1
+
+
+def samples_health(pending: int, outbox_bytes: int) -> Health:
+    return msgspec.structs.replace(samples.health(), pending=pending, outbox_bytes=outbox_bytes)
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    with Broker(tmp_path / "broker") as started:
+        yield started
+
+
+@pytest.fixture
+def settings(broker: Broker) -> Config:
+    parsed = config.parse(GOOD.encode(), "probe.toml")
+    delivery = config.DeliveryConfig(resend_after_s=2.0, health_every_s=1.0)
+    return msgspec.structs.replace(parsed, broker=broker.config(), delivery=delivery)
+
+
+def test_results_arrive_in_order_and_are_confirmed(
+    broker: Broker, settings: Config, tmp_path: Path
+) -> None:
+    centre = Centre(broker, settings)
+    office = Office(settings, tmp_path)
+    for _ in range(20):
+        office.courier.submit(samples.latency())
+    assert office.delivered()
+    assert centre.seqs == list(range(1, 21))
+    until(lambda: centre.states[-1:] == ["online"], "state online")
+    until(lambda: bool(centre.infos and centre.healths), "info and health")
+    office.courier.stop()
+    until(lambda: centre.states[-1] == "offline", "state offline")
+    centre.close()
+
+
+def test_a_puback_does_not_end_the_waiting(
+    broker: Broker, settings: Config, tmp_path: Path
+) -> None:
+    centre = Centre(broker, settings, confirms=False)
+    office = Office(settings, tmp_path)
+    office.courier.submit(samples.latency())
+    until(lambda: centre.seqs.count(1) >= 2, "the repetition of what has no receipt")
+    assert office.pending() == 1
+    centre.confirm(1)
+    assert office.delivered()
+    office.courier.stop()
+    centre.close()
+
+
+def test_a_gap_in_the_receipt_is_filled(broker: Broker, settings: Config, tmp_path: Path) -> None:
+    centre = Centre(broker, settings, confirms=False)
+    office = Office(settings, tmp_path)
+    for _ in range(5):
+        office.courier.submit(samples.latency())
+    until(lambda: len(centre.seqs) >= 5, "five results")
+    centre.confirm(5, missing=[(2, 3)])
+    until(lambda: office.pending() == 2, "two pending results")
+    until(lambda: centre.seqs.count(2) >= 2 and centre.seqs.count(3) >= 2, "the missing ones again")
+    centre.confirm(5)
+    assert office.delivered()
+    office.courier.stop()
+    centre.close()
+
+
+def test_a_killed_broker_loses_nothing(broker: Broker, settings: Config, tmp_path: Path) -> None:
+    centre = Centre(broker, settings)
+    office = Office(settings, tmp_path)
+    office.courier.submit(samples.latency())
+    assert office.delivered()
+    broker.kill()
+    until(
+        lambda: any(isinstance(e, events.Delivery) and not e.connected for e in office.events[1:]),
+        "the courier's notice of the loss",
+    )
+    for _ in range(10):
+        office.courier.submit(samples.latency())
+    broker.start()
+    assert office.delivered()
+    assert sorted(set(centre.seqs)) == list(range(1, 12))
+    office.courier.stop()
+    centre.close()
+
+
+def test_a_killed_probe_goes_on_where_it_was(
+    broker: Broker, settings: Config, tmp_path: Path
+) -> None:
+    """The outbox outlives the courier: nothing was connected when the results were taken."""
+    broker.stop()
+    first = Office(settings, tmp_path)
+    for _ in range(3):
+        first.courier.submit(samples.latency())
+    until(lambda: first.pending() == 3, "three stored results")
+    first.courier.stop()
+    broker.start()
+    centre = Centre(broker, settings)
+    second = Office(settings, tmp_path)
+    assert second.delivered()
+    assert sorted(set(centre.seqs)) == [1, 2, 3]
+    second.courier.stop()
+    centre.close()
+
+
+def test_a_probe_that_vanishes_is_told_lost(
+    broker: Broker, settings: Config, tmp_path: Path
+) -> None:
+    centre = Centre(broker, settings)
+    office = Office(settings, tmp_path)
+    until(lambda: centre.states[-1:] == ["online"], "state online")
+    client = office.courier._session._client
+    assert client is not None
+    sock = client.socket()
+    assert sock is not None
+    sock.shutdown(2)  # as a cut line would: no DISCONNECT packet
+    until(lambda: "lost" in centre.states, "the last will")
+    office.courier.stop()
+    centre.close()
+
+
+def test_nonsense_on_the_receipt_topic_is_ignored(
+    broker: Broker, settings: Config, tmp_path: Path
+) -> None:
+    centre = Centre(broker, settings, confirms=False)
+    office = Office(settings, tmp_path)
+    office.courier.submit(samples.latency())
+    until(lambda: centre.epoch is not None, "the first result")
+    topic = topics.of_probe(settings.tenant, settings.probe, "receipt")
+    for payload in (b"", b"{}", b"\xff", b'{"epoch": 1}', b"[" * 100_000):
+        centre._session.publish(mqtt.Message(topic, payload))
+    other = Receipt(epoch=samples.OTHER_EPOCH, stored_through=99, at=clock.utc_now())
+    centre._session.publish(mqtt.Message(topic, messages.encode(other)))
+    until(lambda: centre.seqs.count(1) >= 2, "the repetition: no receipt of ours came")
+    centre.confirm(1)
+    assert office.delivered()
+    office.courier.stop()
+    centre.close()

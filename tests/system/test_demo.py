@@ -1,0 +1,114 @@
+"""The demo is the whole path: every part real, as a stranger would start it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.demo.stage import Stage, StoredRow
+from tests import broker
+from tests.lab import network
+from wire.result import KINDS
+
+ROOT = Path(__file__).parents[2]
+# "within 3 % of the shaped lines' theoretical TCP goodput": the issue's bound.
+GOODPUT_TOLERANCE = 0.03
+
+needs_broker = pytest.mark.skipif(broker.why_not() is not None, reason=str(broker.why_not()))
+needs_lines = pytest.mark.skipif(network.why_not() is not None, reason=str(network.why_not()))
+
+
+@pytest.fixture(scope="module")
+def round_() -> dict[str, Any]:
+    """What `make -s demo ONCE=1 JSON=1` prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.demo", "--once", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    whole: dict[str, Any] = json.loads(done.stdout)
+    return whole
+
+
+@needs_broker
+def test_one_round_brings_every_kind_on_every_line_to_the_centre(round_: dict[str, Any]) -> None:
+    assert round_["pending"] == 0
+    found = {(row["result"]["line"]["id"], row["result"]["kind"]) for row in round_["results"]}
+    assert found == {(line["id"], kind) for line in round_["lines"] for kind in KINDS}
+    assert {row["result"]["outcome"] for row in round_["results"]} == {"ok"}
+    seqs = sorted(row["seq"] for row in round_["results"])
+    assert seqs == list(range(1, len(seqs) + 1))
+
+
+@needs_broker
+@needs_lines
+def test_the_centre_shows_the_shaped_lines_goodput(round_: dict[str, Any]) -> None:
+    assert [line["id"] for line in round_["lines"]] == ["vnpt", "viettel"]
+    for line in round_["lines"]:
+        for way in ("download", "upload"):
+            assert line[f"{way}_bps"] == pytest.approx(
+                line[f"goodput_{way}_bps"], rel=GOODPUT_TOLERANCE
+            ), f"{line['id']} {way}"
+
+
+def until_rows(stage: Stage, count: int, timeout_s: float) -> list[StoredRow]:
+    deadline_s = time.monotonic() + timeout_s
+    while len(rows := stage.stored()) < count:
+        assert stage.died() is None, stage.died()
+        assert time.monotonic() < deadline_s, f"{len(rows)} rows:\n{stage.log('probe')}"
+        time.sleep(0.2)
+    return rows
+
+
+@needs_broker
+def test_a_broker_that_is_killed_and_comes_back_loses_nothing() -> None:
+    with Stage(once=False) as stage:
+        probe = stage.start_probe()
+        before = until_rows(stage, 3, timeout_s=60)
+        stage.broker.kill()
+        away_s = 25.0
+        time.sleep(away_s)  # the outage itself; nothing is awaited here
+        stage.broker.start()
+        rows = until_rows(stage, len(before) + 6, timeout_s=60)
+        # Measured while the broker was away: two windows of 10 s on each of two lines.
+        probe.send_signal(signal.SIGTERM)
+        assert probe.wait(30) == 0, stage.log("probe")
+        highest = max(row.seq for row in rows)
+        seqs = sorted(row.seq for row in until_rows(stage, highest, timeout_s=30))
+        assert seqs[:highest] == list(range(1, highest + 1)), "every result once, none missing"
+
+
+@needs_broker
+def test_ctrl_c_ends_everything() -> None:
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "deploy.demo"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert demo.stdout is not None
+    for line in demo.stdout:
+        if line.startswith("stored:"):
+            break
+    os.killpg(demo.pid, signal.SIGINT)
+    rest = demo.communicate(timeout=60)[0]
+    assert demo.returncode == 0, rest
+    assert "nothing is left running" in rest
+    left = subprocess.run(
+        ["pgrep", "-af", "tramdo-demo-"], capture_output=True, text=True, check=False
+    )
+    assert left.stdout == ""
