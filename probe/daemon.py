@@ -24,6 +24,7 @@ from probe.deliver.courier import Courier
 from probe.deliver.outbox import Outbox
 from probe.measure import host
 from probe.measure.kinds import MEASURES
+from probe.measure.measurement import Stop
 from probe.plan import Slot, bulk_seconds, day_plan
 from probe.runner import VERSION, Runner
 from probe.show.display import Display
@@ -77,6 +78,8 @@ class Daemon:
         self._stopping = threading.Event()
         self._reload = threading.Event()
         self._alive_at_s: dict[str, float] = {}
+        # Idle latency pauses while a bulk test fills its line (METHOD, Latency).
+        self._pause = {line.id: threading.Event() for line in config.lines}
 
     def stop(self) -> None:
         """End soon; safe in a signal handler."""
@@ -122,7 +125,7 @@ class Daemon:
                 problems += [
                     f"{result.line.id}: {result.kind} {result.target or ''}: "
                     f"{result.outcome} ({result.reason}): {result.detail}"
-                    for result in self._measure(wanted)
+                    for result in self._measure(wanted, self._stopping)
                     if result.outcome is not Outcome.OK
                 ]
                 if self._stopping.is_set():
@@ -151,6 +154,8 @@ class Daemon:
 
     def _end(self, threads: Iterable[threading.Thread]) -> None:
         self._stopping.set()
+        for pause in self._pause.values():
+            pause.set()
         for thread in threads:
             thread.join(10)
         self._courier.stop()
@@ -158,11 +163,14 @@ class Daemon:
 
     def _latency_loop(self, line: LineConfig) -> None:
         wanted = Wanted(LATENCY, line, self._config.servers[0])
+        pause = self._pause[line.id]
         while not self._stopping.is_set():
-            for _ in self._measure(wanted, continuous=True):
+            self._alive(threading.current_thread().name)
+            if pause.is_set():
+                self._stopping.wait(_TICK_S)
+                continue
+            for _ in self._measure(wanted, pause, continuous=True):
                 self._alive(threading.current_thread().name)
-            # Ends by itself only when it could not go on; the network may be back in a moment.
-            self._stopping.wait(5)
 
     def _bulk_loop(self) -> None:
         while not self._stopping.is_set():
@@ -171,15 +179,19 @@ class Daemon:
                 wanted = self._bulk.get(timeout=_TICK_S)
             except queue.Empty:
                 continue
-            for _ in self._measure(wanted):
+            pause = self._pause[wanted.line.id]
+            pause.set()
+            for _ in self._measure(wanted, self._stopping):
                 self._alive("bulk")
+            if not self._stopping.is_set():
+                pause.clear()
 
-    def _measure(self, wanted: Wanted, *, continuous: bool = False) -> Iterator[Result]:
+    def _measure(self, wanted: Wanted, stop: Stop, *, continuous: bool = False) -> Iterator[Result]:
         for result in self._runner.run(
             wanted.kind,
             wanted.line,
             wanted.server,
-            self._stopping,
+            stop,
             slot_at=wanted.slot_at,
             continuous=continuous,
         ):
