@@ -157,7 +157,7 @@ class Courier:
         match event:
             case mqtt.Connected():
                 self._cause = None
-                self._delivery.on_connected(now_s)
+                self._delivery.on_connected(self._outbox.last_seq, now_s)
                 self._session.publish(
                     self._message("state", State(Presence.ONLINE, clock.utc_now()), retain=True)
                 )
@@ -183,19 +183,23 @@ class Courier:
         # A receipt of an older epoch (another SD card) is retained at the broker until ours comes.
         if receipt.epoch == self._outbox.epoch:
             coverage = coverage_of(receipt)
-            self._delivery.on_coverage(coverage, now_s)
+            self._delivery.on_coverage(coverage, self._outbox.last_seq, now_s)
             self._outbox.cover(coverage)
 
     def _send_pending(self) -> None:
-        while (after := self._delivery.next_after(clock.monotonic_s())) is not None:
-            pending = self._outbox.pending(after, self._config.delivery.batch)
-            if not pending:
-                return
-            for batch in sorted(batches(pending), key=lambda batch: batch.last_seq):
+        limit = self._config.delivery.batch
+        while (
+            due := self._delivery.next_due(self._outbox.last_seq, clock.monotonic_s())
+        ) is not None:
+            pending = self._outbox.pending(due.after, due.through, limit)
+            for batch in batches(pending):
                 mid = self._session.publish(self._envelope(batch))
                 if mid is None:
                     return  # the connection went away; all of it goes out on the next one
-                self._delivery.on_sent(mid, batch.last_seq, clock.monotonic_s())
+                self._delivery.on_sent(mid, due.lane, clock.monotonic_s())
+            self._delivery.on_lane(
+                due.lane, pending[-1].seq if len(pending) == limit else due.through
+            )
 
     def _envelope(self, batch: Batch) -> mqtt.Message:
         payload = encode_envelope(

@@ -60,6 +60,7 @@ class Outbox:
             self._db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (str(uuid.uuid4()),))
             self.epoch = uuid.UUID(self._meta("epoch"))
             self.coverage = msgspec.json.decode(self._meta("coverage") or "{}", type=Coverage)
+            self.last_seq = self._read_last_seq()
         except (sqlite3.Error, msgspec.MsgspecError) as error:
             raise OutboxError(f"the outbox {path} cannot be opened: {error}") from error
         self._path = path
@@ -77,13 +78,15 @@ class Outbox:
                 [(kind, now_s, body) for kind, body in results],
             )
             self._write_coverage()
+        self.last_seq = self._read_last_seq()
 
-    def pending(self, after: int, limit: int) -> list[Numbered]:
-        """Results that no receipt covers, in order, beginning after a seq."""
+    def pending(self, after: int, through: int, limit: int) -> list[Numbered]:
+        """Results with `after < seq <= through` that no receipt covers, lowest first."""
         rows = self._query(
             f"SELECT seq, kind, body FROM {_UNCOVERED_RANGES} "
-            "WHERE seq > :after ORDER BY seq LIMIT :limit",
+            "WHERE seq > :after AND seq <= :through ORDER BY seq LIMIT :limit",
             after=after,
+            through=through,
             limit=limit,
         )
         return [Numbered(*row) for row in rows]
@@ -128,6 +131,11 @@ class Outbox:
             "INSERT OR REPLACE INTO meta VALUES ('coverage', ?)",
             (msgspec.json.encode(self.coverage).decode(),),
         )
+
+    def _read_last_seq(self) -> int:
+        # Not max(seq): the newest result may have been pruned, its number is used all the same.
+        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'results'").fetchone()
+        return int(row[0]) if row else 0
 
     def _meta(self, key: str) -> str:
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()

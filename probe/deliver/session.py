@@ -5,10 +5,16 @@
 A PUBACK is not "stored" (a broker that is killed loses what it acknowledged), so only a receipt
 moves a result out of what is pending. What was sent and is not covered is sent again after a
 reconnect, or after a while in which no receipt came nearer. Repeats are harmless: `(probe, epoch,
-seq)` is the key at the centre. Times are monotonic seconds.
+seq)` is the key at the centre.
+
+Two lanes leave the outbox. What is measured while connected goes out at once in the live lane; what
+was waiting when the connection came (or is to be repeated) drains in the backlog lane, which never
+takes the whole window. So a month of backlog delays no live result. Times are monotonic seconds.
 """
 
 from __future__ import annotations
+
+from enum import Enum
 
 from msgspec import Struct
 
@@ -17,6 +23,8 @@ from wire.messages import Receipt
 # Envelopes that the broker has not answered yet. Enough to fill a slow line, few enough that a
 # reconnect repeats little.
 MAX_IN_FLIGHT = 16
+# Of these, what the backlog may use: a live result then always finds the window open.
+MAX_BACKLOG_IN_FLIGHT = 8
 
 
 class Coverage(Struct, frozen=True):
@@ -36,59 +44,90 @@ def coverage_of(receipt: Receipt) -> Coverage:
     return Coverage(receipt.stored_through, tuple(receipt.missing))
 
 
+class Lane(Enum):
+    """Which way a result leaves the outbox."""
+
+    LIVE = "live"
+    BACKLOG = "backlog"
+
+
+class Due(Struct, frozen=True):
+    """Pending results with `after < seq <= through` are to be sent now, lowest first."""
+
+    lane: Lane
+    after: int
+    through: int
+
+
 class Delivery:
-    """One probe's delivery. Not thread-safe: one thread owns it, and the outbox with it."""
+    """One probe's delivery. Not thread-safe: one thread owns it, and the outbox with it.
+
+    Args:
+        resend_after_s: how long the lowest uncovered result may wait for its receipt.
+        coverage: what the last receipt said.
+    """
 
     def __init__(self, resend_after_s: float, coverage: Coverage) -> None:
         self._resend_after_s = resend_after_s
         self._first_uncovered = coverage.first_uncovered
-        self._in_flight: set[int] = set()
-        self._sent_through = 0
+        self._in_flight: dict[int, Lane] = {}
+        # How far each lane has come. The backlog ends where the live lane began.
+        self._sent = {Lane.LIVE: 0, Lane.BACKLOG: 0}
+        self._backlog_end = 0
         self._progress_at_s = 0.0
         self.connected = False
         self.refusal: str | None = None
 
-    def on_connected(self, now_s: float) -> None:
+    def on_connected(self, last_seq: int, now_s: float) -> None:
         """A new connection: nothing is under way on it, all that is pending goes out again."""
         self.connected = True
         self.refusal = None
-        self._restart(now_s)
+        self._restart(last_seq, now_s)
 
     def on_disconnected(self) -> None:
         """The connection is gone, and with it every answer that was due."""
         self.connected = False
         self._in_flight.clear()
 
-    def on_sent(self, mid: int, last_seq: int, now_s: float) -> None:
+    def on_sent(self, mid: int, lane: Lane, now_s: float) -> None:
         """An envelope was handed over; `mid` is what its answer will bear."""
-        if self._sent_through < self._first_uncovered:
+        if max(self._sent.values()) < self._first_uncovered:
             self._progress_at_s = now_s  # nothing was awaited until now
-        self._in_flight.add(mid)
-        self._sent_through = max(self._sent_through, last_seq)
+        self._in_flight[mid] = lane
+
+    def on_lane(self, lane: Lane, through: int) -> None:
+        """All that is pending in a lane up to a seq has been handed over."""
+        self._sent[lane] = through
 
     def on_published(self, mid: int, refusal: str | None) -> None:
         """The broker's answer. A refusal (0x87: not authorised) is an alarm, never a delete."""
-        self._in_flight.discard(mid)
-        self.refusal = refusal
+        self._in_flight.pop(mid, None)
+        self.refusal = refusal or self.refusal
 
-    def on_coverage(self, coverage: Coverage, now_s: float) -> None:
+    def on_coverage(self, coverage: Coverage, last_seq: int, now_s: float) -> None:
         """A receipt. One that says less than before (a restored store) starts delivery anew."""
         if coverage.first_uncovered > self._first_uncovered:
             self._progress_at_s = now_s
         elif coverage.first_uncovered < self._first_uncovered:
-            self._restart(now_s)
+            self._restart(last_seq, now_s)
         self._first_uncovered = coverage.first_uncovered
 
-    def next_after(self, now_s: float) -> int | None:
-        """After which seq the next pending results are to be taken; None: send nothing now."""
+    def next_due(self, last_seq: int, now_s: float) -> Due | None:
+        """What to send now, None for nothing. `last_seq` is the newest result in the outbox."""
         if not self.connected or self.refusal is not None or len(self._in_flight) >= MAX_IN_FLIGHT:
             return None
-        awaited = self._sent_through >= self._first_uncovered
+        awaited = self._first_uncovered <= max(self._sent.values())
         if awaited and now_s - self._progress_at_s >= self._resend_after_s:
-            self._restart(now_s)
-        return self._sent_through
+            self._restart(last_seq, now_s)
+        if self._sent[Lane.LIVE] < last_seq:
+            return Due(Lane.LIVE, self._sent[Lane.LIVE], last_seq)
+        backlog = sum(lane is Lane.BACKLOG for lane in self._in_flight.values())
+        if self._sent[Lane.BACKLOG] < self._backlog_end and backlog < MAX_BACKLOG_IN_FLIGHT:
+            return Due(Lane.BACKLOG, self._sent[Lane.BACKLOG], self._backlog_end)
+        return None
 
-    def _restart(self, now_s: float) -> None:
+    def _restart(self, last_seq: int, now_s: float) -> None:
         self._in_flight.clear()
-        self._sent_through = 0
+        self._sent = {Lane.LIVE: last_seq, Lane.BACKLOG: 0}
+        self._backlog_end = last_seq
         self._progress_at_s = now_s

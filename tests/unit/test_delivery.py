@@ -5,106 +5,146 @@ from __future__ import annotations
 import pytest
 
 from probe.deliver.batch import BATCH_BYTES, Numbered, batches
-from probe.deliver.session import MAX_IN_FLIGHT, Coverage, Delivery
+from probe.deliver.session import (
+    MAX_BACKLOG_IN_FLIGHT,
+    MAX_IN_FLIGHT,
+    Coverage,
+    Delivery,
+    Due,
+    Lane,
+)
 
 RESEND_S = 60.0
 
 
-def connected(coverage: Coverage | None = None) -> Delivery:
+def connected(coverage: Coverage | None = None, last_seq: int = 0) -> Delivery:
     delivery = Delivery(RESEND_S, coverage or Coverage())
-    delivery.on_connected(0.0)
+    delivery.on_connected(last_seq, 0.0)
     return delivery
+
+
+def send(delivery: Delivery, last_seq: int, now_s: float, mid: int = 1) -> Due | None:
+    """Send what is due, whole, as the courier does."""
+    due = delivery.next_due(last_seq, now_s)
+    if due is not None:
+        delivery.on_sent(mid, due.lane, now_s)
+        delivery.on_lane(due.lane, due.through)
+    return due
 
 
 def test_nothing_goes_out_without_a_connection() -> None:
     delivery = Delivery(RESEND_S, Coverage())
-    assert delivery.next_after(0.0) is None
-    delivery.on_connected(1.0)
-    assert delivery.next_after(1.0) == 0
+    assert delivery.next_due(5, 0.0) is None
+    delivery.on_connected(5, 1.0)
+    assert delivery.next_due(5, 1.0) == Due(Lane.BACKLOG, 0, 5)
     delivery.on_disconnected()
-    assert delivery.next_after(2.0) is None
+    assert delivery.next_due(5, 2.0) is None
 
 
 def test_what_was_sent_is_not_sent_again_at_once() -> None:
     delivery = connected()
-    delivery.on_sent(mid=1, last_seq=10, now_s=0.0)
-    assert delivery.next_after(RESEND_S - 1) == 10
+    assert send(delivery, 10, 0.0) == Due(Lane.LIVE, 0, 10)
+    assert delivery.next_due(10, RESEND_S - 1) is None
 
 
 def test_a_reconnect_sends_all_that_is_pending_again() -> None:
     delivery = connected()
-    delivery.on_sent(mid=1, last_seq=10, now_s=0.0)
+    send(delivery, 10, 0.0)
     delivery.on_published(1, None)
     delivery.on_disconnected()
-    delivery.on_connected(5.0)
-    assert delivery.next_after(5.0) == 0
+    delivery.on_connected(10, 5.0)
+    assert delivery.next_due(10, 5.0) == Due(Lane.BACKLOG, 0, 10)
 
 
 def test_a_puback_is_not_a_receipt() -> None:
     delivery = connected()
-    delivery.on_sent(mid=1, last_seq=10, now_s=0.0)
+    send(delivery, 10, 0.0)
     delivery.on_published(1, None)
-    assert delivery.next_after(RESEND_S) == 0, "PUBACK alone must not stop the repetition"
+    again = delivery.next_due(10, RESEND_S)
+    assert again == Due(Lane.BACKLOG, 0, 10), "PUBACK alone must not stop the repetition"
 
 
 def test_a_receipt_stops_the_repetition() -> None:
     delivery = connected()
-    delivery.on_sent(mid=1, last_seq=10, now_s=0.0)
-    delivery.on_coverage(Coverage(10), now_s=1.0)
-    assert delivery.next_after(10 * RESEND_S) == 10
+    send(delivery, 10, 0.0)
+    delivery.on_coverage(Coverage(10), 10, now_s=1.0)
+    assert delivery.next_due(10, 10 * RESEND_S) is None
 
 
 def test_progress_puts_the_repetition_off() -> None:
     delivery = connected()
-    delivery.on_sent(mid=1, last_seq=10, now_s=0.0)
-    delivery.on_coverage(Coverage(5), now_s=50.0)
-    assert delivery.next_after(100.0) == 10
-    assert delivery.next_after(50.0 + RESEND_S) == 0
+    send(delivery, 10, 0.0)
+    delivery.on_coverage(Coverage(5), 10, now_s=50.0)
+    assert delivery.next_due(10, 100.0) is None
+    assert delivery.next_due(10, 50.0 + RESEND_S) == Due(Lane.BACKLOG, 0, 10)
 
 
 def test_a_gap_is_sent_again_although_later_results_are_receipted() -> None:
     delivery = connected()
-    delivery.on_sent(mid=1, last_seq=10, now_s=0.0)
-    for second in range(1, 70):
+    send(delivery, 10, 0.0)
+    for second in range(1, 59):
         through = 10 + second
-        delivery.on_sent(mid=1 + second, last_seq=through, now_s=float(second))
-        delivery.on_published(1 + second, None)
-        delivery.on_coverage(Coverage(through, ((3, 4),)), now_s=float(second))
-    assert delivery.next_after(71.0) == 0
+        assert send(delivery, through, float(second)) == Due(Lane.LIVE, through - 1, through)
+        delivery.on_published(1, None)
+        delivery.on_coverage(Coverage(through, ((3, 4),)), through, now_s=float(second))
+    assert delivery.next_due(68, 1.0 + RESEND_S) == Due(Lane.BACKLOG, 0, 68)
 
 
 def test_idle_time_does_not_count_as_waiting() -> None:
-    delivery = connected(Coverage(10))
-    delivery.on_sent(mid=1, last_seq=11, now_s=1000.0)
-    assert delivery.next_after(1000.0 + RESEND_S - 1) == 11
+    delivery = connected(Coverage(10), last_seq=10)
+    send(delivery, 10, 0.0)
+    send(delivery, 11, 1000.0)
+    assert delivery.next_due(11, 1000.0 + RESEND_S - 1) is None
 
 
 def test_a_receipt_that_says_less_starts_delivery_anew() -> None:
-    delivery = connected(Coverage(100))
-    delivery.on_sent(mid=1, last_seq=101, now_s=0.0)
-    delivery.on_coverage(Coverage(40), now_s=1.0)
-    assert delivery.next_after(1.0) == 0
+    delivery = connected(Coverage(100), last_seq=100)
+    send(delivery, 101, 0.0)
+    delivery.on_coverage(Coverage(40), 101, now_s=1.0)
+    assert delivery.next_due(101, 1.0) == Due(Lane.BACKLOG, 0, 101)
+
+
+def test_a_live_result_goes_out_before_the_backlog() -> None:
+    delivery = connected(last_seq=1000)
+    due = delivery.next_due(1000, 0.0)
+    assert due == Due(Lane.BACKLOG, 0, 1000)
+    delivery.on_sent(1, Lane.BACKLOG, 0.0)
+    delivery.on_lane(Lane.BACKLOG, 50)
+    assert send(delivery, 1001, 0.0, mid=2) == Due(Lane.LIVE, 1000, 1001)
+    assert delivery.next_due(1001, 0.0) == Due(Lane.BACKLOG, 50, 1000)
+
+
+def test_the_backlog_leaves_the_window_open_for_live_results() -> None:
+    delivery = connected(last_seq=1000)
+    for mid in range(MAX_BACKLOG_IN_FLIGHT):
+        assert delivery.next_due(1000, 0.0) is not None
+        delivery.on_sent(mid, Lane.BACKLOG, 0.0)
+        delivery.on_lane(Lane.BACKLOG, mid + 1)
+    assert delivery.next_due(1000, 0.0) is None
+    assert delivery.next_due(1001, 0.0) == Due(Lane.LIVE, 1000, 1001)
+    delivery.on_published(3, None)
+    assert delivery.next_due(1000, 0.0) == Due(Lane.BACKLOG, MAX_BACKLOG_IN_FLIGHT, 1000)
 
 
 def test_the_broker_is_never_given_more_than_the_window() -> None:
     delivery = connected()
     for mid in range(MAX_IN_FLIGHT):
-        assert delivery.next_after(0.0) is not None
-        delivery.on_sent(mid, last_seq=mid + 1, now_s=0.0)
-    assert delivery.next_after(0.0) is None
+        assert send(delivery, mid + 1, 0.0, mid) is not None
+    assert delivery.next_due(MAX_IN_FLIGHT + 1, 0.0) is None
     delivery.on_published(3, None)
-    assert delivery.next_after(0.0) == MAX_IN_FLIGHT
+    assert delivery.next_due(MAX_IN_FLIGHT + 1, 0.0) is not None
 
 
 def test_a_refusal_is_an_alarm_until_the_next_connection() -> None:
     delivery = connected()
-    delivery.on_sent(mid=1, last_seq=1, now_s=0.0)
+    send(delivery, 1, 0.0)
     delivery.on_published(1, "Not authorized")
+    delivery.on_published(2, None)
     assert delivery.refusal == "Not authorized"
-    assert delivery.next_after(RESEND_S * 2) is None
+    assert delivery.next_due(1, RESEND_S * 2) is None
     delivery.on_disconnected()
-    delivery.on_connected(200.0)
-    assert delivery.next_after(200.0) == 0
+    delivery.on_connected(1, 200.0)
+    assert delivery.next_due(1, 200.0) == Due(Lane.BACKLOG, 0, 1)
 
 
 @pytest.mark.parametrize(

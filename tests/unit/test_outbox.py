@@ -29,18 +29,19 @@ def fill(outbox: Outbox, count: int, now_s: float = 0.0) -> None:
 
 
 def seqs(outbox: Outbox, after: int = 0, limit: int = 1000) -> list[int]:
-    return [one.seq for one in outbox.pending(after, limit)]
+    return [one.seq for one in outbox.pending(after, outbox.last_seq, limit)]
 
 
 def test_results_are_numbered_from_one_in_the_order_given(outbox: Outbox) -> None:
     fill(outbox, 3)
-    assert [(one.seq, one.body) for one in outbox.pending(0, 10)] == [
+    assert [(one.seq, one.body) for one in outbox.pending(0, 3, 10)] == [
         (1, b"0"),
         (2, b"1"),
         (3, b"2"),
     ]
     assert seqs(outbox, after=2) == [3]
     assert seqs(outbox, limit=2) == [1, 2]
+    assert [one.seq for one in outbox.pending(0, 2, 10)] == [1, 2]
 
 
 def test_a_receipt_covers_all_but_its_gaps(outbox: Outbox) -> None:
@@ -89,6 +90,7 @@ def test_a_seq_is_never_used_twice(outbox: Outbox) -> None:
     fill(outbox, 2)
     outbox.cover(Coverage(2))
     outbox.prune(stored_before_s=1e12)
+    assert outbox.last_seq == 2
     fill(outbox, 1)
     assert seqs(outbox) == [3]
 
