@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 import socks
 from msgspec import Struct
 from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -215,10 +215,18 @@ class Session:
                 _subscribe(client, self._broker, self._subscriptions)
             self._inbox(Connected(number))
 
+        # Under TLS 1.3 a broker says only after the handshake that it does not like our certificate;
+        # paho tells its log what it said, and `on_disconnect` an "Unspecified error".
+        trouble: list[str] = []
+
+        def on_log(_client: paho.Client, _user: object, level: int, text: str) -> None:
+            if level == LogLevel.MQTT_LOG_ERR:
+                trouble.append(text)
+
         def on_disconnect(
             _client: paho.Client, _user: object, _flags: object, code: ReasonCode, _props: object
         ) -> None:
-            self._inbox(Disconnected(number, str(code)))
+            self._inbox(Disconnected(number, trouble[-1] if trouble else str(code)))
 
         def on_publish(
             _client: paho.Client, _user: object, mid: int, code: ReasonCode, _props: object
@@ -250,6 +258,7 @@ class Session:
             return
 
         client.on_socket_register_write = on_socket_register_write
+        client.on_log = on_log
         client.on_connect = on_connect
         client.on_disconnect = on_disconnect
         client.on_publish = on_publish

@@ -461,6 +461,7 @@ def test_check_does_not_disturb_the_running_collector(
 def test_check_says_what_is_wrong(tmp_path: Path) -> None:
     password = tmp_path / "password"
     password.write_text("wrong")
+    password.chmod(0o600)
     users = tmp_path / "users"
     users.write_text("collector:right\n")
     users.chmod(0o600)

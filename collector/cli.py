@@ -1,0 +1,179 @@
+"""Floor 3. The command `tramdo-collector`: options, signals, systemd, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import queue
+import signal
+import sys
+import threading
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from collector import config as configuration
+from collector.config import Config
+from collector.ingest import Ingest
+from collector.store.sqlite import SqliteStore
+from collector.store.store import StoreError
+from collector.web.app import Web
+from collector.web.changes import Changes
+from collector.web.server import WebServer
+from runtime import notify
+from runtime.mqtt import Connected, Disconnected, Event, Session
+from runtime.settings import SettingsError
+
+DEFAULT_CONFIG = Path("/etc/tramdo/collector.toml")
+OK, FAILED, BAD_INPUT = 0, 1, 2
+_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+# How often to look whether ingest and pages are still there while waiting for a signal.
+_LOOK_S = 1.0
+_EPILOG = """exit codes:
+  0  all went well; `run` was ended by SIGTERM or SIGINT
+  1  something failed at run time: the store, the broker, the pages' address
+  2  the command line or the configuration is wrong; nothing was started
+"""
+
+log = logging.getLogger("collector")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    options = _parser().parse_args(argv)
+    logging.basicConfig(
+        level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    try:
+        config = configuration.parse(_read(options.config), str(options.config))
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    return _check(config, options.config) if options.command == "check" else _run(config)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tramdo-collector",
+        description="Takes the probes' results from the MQTT broker, stores each once, "
+        "confirms it to its probe, and shows it.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"tramdo-collector {version('tramdo')}"
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text in (
+        ("run", "Take in, store, confirm and show results, until stopped (SIGTERM)."),
+        ("check", "Check the configuration, the store and the broker; one sentence each."),
+    ):
+        command = commands.add_parser(
+            name,
+            help=text,
+            description=text,
+            epilog=_EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_argument(
+            "-c",
+            "--config",
+            type=Path,
+            default=DEFAULT_CONFIG,
+            help="configuration file (default: %(default)s)",
+        )
+    return parser
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingsError([f"{path}: cannot be read: {error.strerror}"]) from error
+
+
+def _run(config: Config) -> int:
+    # Blocked before any thread starts, so that all of them leave these signals to `sigtimedwait`.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    changes = Changes()
+    try:
+        store = SqliteStore(Path(config.store.path), config.store.rejected_kept)
+        ingest = Ingest(config, store, changes.ring)
+        web = Web(store, changes, lambda: ingest.state, config.web.timezone)
+        server = WebServer(web.application(), config.web.host, config.web.port)
+    except StoreError as error:
+        log.error("cannot start: %s", error)  # noqa: TRY400 - a setting failed, not this code
+        return FAILED
+    except OSError as error:
+        log.error(  # noqa: TRY400 - as above
+            "cannot listen on %s port %d: %s", config.web.host, config.web.port, error.strerror
+        )
+        return FAILED
+    thread = threading.Thread(target=ingest.run, name="ingest")
+    server.start()
+    thread.start()
+    log.info("pages at http://%s:%d/", config.web.host, config.web.port)
+    told = None
+    while told is None and thread.is_alive() and server.is_alive():
+        told = signal.sigtimedwait(_SIGNALS, _LOOK_S)
+    notify.stopping()
+    ingest.stop()
+    thread.join()
+    changes.close()
+    server.stop()
+    store.close()
+    if told is None:
+        log.error("ended because a part of it had ended")
+        return FAILED
+    log.info("ended, all that was stored is receipted")
+    return OK
+
+
+def _check(config: Config, path: Path) -> int:
+    print(f"{path}: sound")
+    well = True
+    try:
+        store = SqliteStore(Path(config.store.path), config.store.rejected_kept)
+    except StoreError as error:
+        well = False
+        print(f"problem: store: {error}")
+    else:
+        print(f"store: {config.store.path} opens; {store.totals().results} results in it")
+        store.close()
+    trouble = _broker_trouble(config)
+    well = well and trouble is None
+    address = f"{config.broker.host} port {config.broker.port}"
+    print(
+        f"broker: {address} takes us"
+        if trouble is None
+        else f"problem: broker {address}: {trouble}"
+    )
+    print("ready" if well else "not ready")
+    return OK if well else FAILED
+
+
+def _broker_trouble(config: Config) -> str | None:
+    """Why the broker does not take us, None when it does.
+
+    Under a client id of its own: with the collector's, a running collector would be thrown out.
+    """
+    inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    session = Session(config.broker, f"{config.client_id}-check", inbox.put)
+    session.start()
+    try:
+        deadline_s = time.monotonic() + config.broker.connect_timeout_s + 5
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            match inbox.get(timeout=left_s):
+                case Connected():
+                    return None
+                case Disconnected(_, cause):
+                    return cause
+    except queue.Empty:
+        pass
+    finally:
+        session.stop()
+    return "no answer"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""Floor 1. The collector's configuration: TOML bytes to a frozen Config, all defaults here.
+
+Every rule is here: a type, a bound, or a `__post_init__` that compares keys. What comes out can be
+used without another look. Reading the file is the command line's part.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from msgspec import Meta, Struct
+
+from runtime import settings
+from runtime.broker import BrokerConfig, Path, Port
+from wire.envelope import MAX_ENVELOPE_BYTES
+from wire.result import Name
+
+
+class Strict(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of every table: frozen, unknown keys refused."""
+
+
+class StoreConfig(Strict, frozen=True):
+    """Where results are kept. One SQLite file serves a commune, a district, a province."""
+
+    path: Path = "/var/lib/tramdo-collector/results.sqlite"
+    # Rejected messages are kept to be looked at, the oldest go first; the count goes on.
+    rejected_kept: Annotated[int, Meta(ge=0, le=1_000_000)] = 1_000
+
+
+class WebConfig(Strict, frozen=True):
+    """The pages. They have no log-in: anywhere but on loopback, put a reverse proxy before them."""
+
+    host: Annotated[str, Meta(min_length=1, max_length=253)] = "127.0.0.1"
+    port: Port = 8080
+    timezone: str = "Asia/Ho_Chi_Minh"
+
+    def __post_init__(self) -> None:
+        """A time zone must exist."""
+        try:
+            ZoneInfo(self.timezone)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f"`timezone`: {self.timezone!r} is not a known time zone") from error
+
+
+class IntakeConfig(Strict, frozen=True):
+    """What is taken in: the size of one message, and how many messages share one commit."""
+
+    max_message_bytes: Annotated[int, Meta(ge=1_024, le=268_435_455)] = MAX_ENVELOPE_BYTES
+    # The broker keeps as many unacknowledged messages under way to us; a commit takes them all.
+    batch_messages: Annotated[int, Meta(ge=1, le=65_535)] = 200
+
+
+class ReceiptConfig(Strict, frozen=True):
+    """How often a probe that sends without pause is told what is stored."""
+
+    min_gap_s: Annotated[float, Meta(ge=0, le=60)] = 0.5
+
+
+class Config(Strict, frozen=True):
+    """Everything the collector is told. `tenant` None takes every tenant's probes."""
+
+    broker: BrokerConfig
+    client_id: Annotated[str, Meta(pattern="^[a-zA-Z0-9_-]{1,64}$")] = "tramdo-collector"
+    tenant: Name | None = None
+    store: StoreConfig = StoreConfig()
+    web: WebConfig = WebConfig()
+    intake: IntakeConfig = IntakeConfig()
+    receipts: ReceiptConfig = ReceiptConfig()
+
+
+def parse(content: bytes, source: str) -> Config:
+    """The configuration in a TOML file's bytes.
+
+    Raises:
+        runtime.settings.SettingsError: every problem, each with file and key.
+    """
+    return settings.parse(content, Config, source)

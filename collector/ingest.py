@@ -1,0 +1,211 @@
+"""Floor 3. From the broker into the store, and the receipt back; one thread, in this order:
+
+    what waits -> judged -> one commit -> acknowledged to the broker -> receipts -> pages move
+
+A message is acknowledged only after the commit that holds it, so whatever ends this process in
+between leaves it with the broker or on the probe. Repeats are harmless (the store's key). While
+the store cannot write, nothing is acknowledged and the broker sends no more than it may.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+from collector.config import Config
+from collector.intake import Judged, Rejected, judge
+from collector.receipts import Pacing
+from collector.store.store import BatchStored, Store, StoreError
+from runtime import notify
+from runtime.broker import reconnect_delay_s
+from runtime.mqtt import Connected, Disconnected, Event, Message, Published, Received, Session
+from wire import messages, topics
+
+_STORE_RETRY_MAX_S = 30.0
+# How long an idle turn lasts at most; half of a shorter watchdog interval when there is one.
+_TURN_S = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class IngestState(Struct, frozen=True):
+    """How ingest is: what `/healthz` tells. Each trouble is a sentence, None when there is none."""
+
+    broker_trouble: str | None = "not connected yet"
+    store_trouble: str | None = None
+
+
+class Ingest:
+    """Runs until `stop`.
+
+    Args:
+        config: the collector's settings.
+        store: where results go.
+        on_stored: called after each commit, from the ingest thread; must not block.
+    """
+
+    def __init__(self, config: Config, store: Store, on_stored: Callable[[], None]) -> None:
+        self._config = config
+        self._store = store
+        self._on_stored = on_stored
+        self._stopping = threading.Event()
+        self._inbox: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._pacing = Pacing(config.receipts.min_gap_s)
+        self._receipts_wanted = False
+        self._turn_s = min(_TURN_S, notify.watchdog_interval_s() or _TURN_S)
+        self._session = Session(
+            config.broker,
+            config.client_id,
+            self._inbox.put,
+            subscriptions=topics.collector_filters(config.tenant),
+            manual_ack=True,
+            receive_maximum=config.intake.batch_messages,
+        )
+        self.state = IngestState()
+
+    def run(self) -> None:
+        """Ingest until `stop`, from one thread. Ends with what was stored receipted."""
+        self._session.start()
+        notify.ready()
+        try:
+            while not self._stopping.is_set():
+                self._turn()
+                # A turn that ended, whether it stored or could not, is progress; a hung one is not.
+                notify.watchdog()
+        finally:
+            self._publish_receipts(all_of_them=True)
+            self._session.stop()
+
+    def stop(self) -> None:
+        """End after the batch in hand. From any thread."""
+        self._stopping.set()
+        self._inbox.put(None)
+
+    def _turn(self) -> None:
+        received = []
+        for event in self._waiting_events():
+            match event:
+                case Received():
+                    received.append(event)
+                case Connected():
+                    self._receipts_wanted = True
+                    self._note(IngestState(None, self.state.store_trouble))
+                    log.info("connected to the broker")
+                case Disconnected(_, cause):
+                    self._note(IngestState(cause, self.state.store_trouble))
+                case Published(_, _, str(refusal)):
+                    log.warning("the broker refused a receipt: %s", refusal)
+                case _:
+                    pass
+        if received:
+            self._take(received)
+        if self._receipts_wanted:
+            self._want_all_receipts()
+        self._publish_receipts()
+
+    def _waiting_events(self) -> list[Event]:
+        """What is in the inbox, a batch at most; waits for the first until something is due."""
+        due_s = self._pacing.next_due_s()
+        wait_s = self._turn_s if due_s is None else due_s - time.monotonic()
+        events: list[Event] = []
+        try:
+            event = self._inbox.get(timeout=min(max(wait_s, 0.0), self._turn_s))
+            while event is not None:
+                events.append(event)
+                if len(events) == self._config.intake.batch_messages:
+                    break
+                event = self._inbox.get_nowait()
+        except queue.Empty:
+            pass
+        return events
+
+    def _take(self, received: Sequence[Received]) -> None:
+        """Store, then acknowledge. Without a commit nothing is acknowledged."""
+        now = datetime.now(UTC)
+        judged = [
+            judge(
+                message.topic,
+                message.payload,
+                now,
+                retained=message.retained,
+                max_bytes=self._config.intake.max_message_bytes,
+            )
+            for message in received
+        ]
+        done = self._store_until_done(judged)
+        if done is None:
+            return
+        for message in received:
+            self._session.acknowledge(message)
+        for key, ledger in done.ledgers.items():
+            self._pacing.note(key, ledger)
+        for refused in judged:
+            if isinstance(refused, Rejected):
+                log.warning("rejected (%s) %s: %s", refused.reason, refused.topic, refused.detail)
+        self._on_stored()
+
+    def _store_until_done(self, judged: Sequence[Judged]) -> BatchStored | None:
+        """What the store did; None when we were told to stop before it could."""
+        failures = 0
+        while True:
+            try:
+                done = self._store.store_batch(judged, datetime.now(UTC))
+            except StoreError as error:
+                failures += 1
+                self._note(IngestState(self.state.broker_trouble, str(error)))
+            else:
+                self._note(IngestState(self.state.broker_trouble, None))
+                return done
+            delay_s = reconnect_delay_s(
+                failures,
+                min(_STORE_RETRY_MAX_S, self._turn_s),
+                random.random(),  # noqa: S311 - spreads tries, hides nothing
+            )
+            if self._stopping.wait(delay_s):
+                return None
+            notify.watchdog()
+
+    def _want_all_receipts(self) -> None:
+        """After (re)connecting, every probe is told where it stands.
+
+        The broker may have lost the retained receipts, and the store may have come back from a
+        backup and have less than a probe was told.
+        """
+        try:
+            ledgers = self._store.ledgers()
+        except StoreError as error:
+            self._note(IngestState(self.state.broker_trouble, str(error)))
+            return
+        self._receipts_wanted = False
+        self._note(IngestState(self.state.broker_trouble, None))
+        for key, ledger in ledgers.items():
+            self._pacing.note(key, ledger)
+
+    def _publish_receipts(self, *, all_of_them: bool = False) -> None:
+        now = datetime.now(UTC)
+        for key, ledger in self._pacing.take_due(time.monotonic(), all_of_them=all_of_them):
+            receipt = messages.encode(ledger.receipt(key.epoch, now))
+            topic = topics.of_probe(key.tenant, key.probe, "receipt")
+            # Without a connection it is dropped: all are published anew after the next Connected.
+            self._session.publish(Message(topic, receipt, qos=1, retain=True))
+
+    def _note(self, state: IngestState) -> None:
+        """Say each trouble once, when it comes and when it goes."""
+        before, self.state = self.state, state
+        if state == before:
+            return
+        if state.broker_trouble and state.broker_trouble != before.broker_trouble:
+            log.warning("no connection to the broker: %s", state.broker_trouble)
+        if state.store_trouble and state.store_trouble != before.store_trouble:
+            log.error("cannot store, trying again: %s", state.store_trouble)
+        if before.store_trouble and not state.store_trouble:
+            log.info("the store works again")
+        trouble = state.store_trouble or state.broker_trouble
+        notify.status(trouble or "storing what the probes send")

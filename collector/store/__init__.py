@@ -1,0 +1,1 @@
+"""One Store protocol, and the stores behind it."""

@@ -1,0 +1,144 @@
+"""Floor 1. A batch of judged messages as the rows that it means, the same for every database.
+
+Folded here so that a store writes each row once a batch: many messages of one probe touch one row.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from collector.intake import Accepted, Judged, Rejected, Reported
+from collector.receipts import EpochKey
+from wire.envelope import Site
+from wire.messages import Health, Info, Presence, State
+from wire.result import Outcome
+
+
+class ResultRow(NamedTuple):
+    """A row of `results`, in the order of its columns; times as `utc_text` writes them."""
+
+    tenant: str
+    probe: str
+    epoch: str
+    seq: int
+    kind: str
+    line: str
+    target: str | None
+    outcome: str
+    reason: str | None
+    started_at: str
+    received_at: str
+    stored_at: str
+    body: str
+
+
+class LastKey(NamedTuple):
+    """What has a last result; a target of None is '' (a key holds no null)."""
+
+    tenant: str
+    probe: str
+    line: str
+    kind: str
+    target: str
+    only_ok: bool
+
+
+class ProbeChange(Struct):
+    """What a batch says of a probe; None where it says nothing."""
+
+    site: Site | None = None
+    presence: Presence | None = None
+    presence_since: datetime | None = None
+    info: Info | None = None
+    health: Health | None = None
+    health_at: datetime | None = None
+    last_contact_at: datetime | None = None
+
+    def note_contact(self, message: Accepted | Reported) -> None:
+        """Take what every message tells: that the probe was there, unless a broker kept it."""
+        if not message.retained:
+            self.last_contact_at = message.received_at
+
+    def note_report(self, report: Reported) -> None:
+        """Take what a probe says of itself. A last will is the broker's word, not a contact."""
+        message = report.message
+        if isinstance(message, State):
+            if message.presence is not self.presence:
+                self.presence = message.presence
+                self.presence_since = message.at if report.retained else report.received_at
+            if message.presence is Presence.LOST:
+                return
+        elif isinstance(message, Info):
+            self.info, self.site = message, message.site
+        else:
+            self.health, self.health_at = message, report.received_at
+        self.note_contact(report)
+
+
+class Batch:
+    """The rows of a batch, in the order of the messages."""
+
+    def __init__(self, messages: Sequence[Judged], stored_at: datetime) -> None:
+        self._stored_at = utc_text(stored_at)
+        self.results: list[ResultRow] = []
+        self.seqs: dict[EpochKey, list[int]] = defaultdict(list)
+        self.last: dict[LastKey, tuple[str, int]] = {}
+        self.probes: dict[tuple[str, str], ProbeChange] = defaultdict(ProbeChange)
+        self.rejected: list[Rejected] = []
+        for message in messages:
+            if isinstance(message, Rejected):
+                self.rejected.append(message)
+                continue
+            change = self.probes[message.tenant, message.probe]
+            if isinstance(message, Accepted):
+                change.site = message.site
+                change.note_contact(message)
+                self._take_results(message)
+            else:
+                change.note_report(message)
+
+    def _take_results(self, message: Accepted) -> None:
+        tenant, probe, epoch = message.tenant, message.probe, str(message.epoch)
+        received_at = utc_text(message.received_at)
+        key = EpochKey(tenant, probe, message.epoch)
+        # Put last among the epochs of its probe, however early it came up in this batch.
+        self.seqs[key] = [*self.seqs.pop(key, ()), *(record.seq for record in message.records)]
+        for seq, result, body in ((r.seq, r.result, r.body) for r in message.records):
+            self.results.append(
+                ResultRow(
+                    tenant,
+                    probe,
+                    epoch,
+                    seq,
+                    message.kind,
+                    result.line.id,
+                    result.target,
+                    result.outcome.value,
+                    result.reason.value if result.reason else None,
+                    utc_text(result.started_at),
+                    received_at,
+                    self._stored_at,
+                    body,
+                )
+            )
+            last = LastKey(
+                tenant, probe, result.line.id, message.kind, result.target or "", only_ok=False
+            )
+            self._keep_later(last, epoch, seq)
+            if result.outcome is Outcome.OK:
+                self._keep_later(last._replace(only_ok=True), epoch, seq)
+
+    def _keep_later(self, key: LastKey, epoch: str, seq: int) -> None:
+        known = self.last.get(key)
+        if known is None or known[0] != epoch or known[1] < seq:
+            self.last[key] = (epoch, seq)
+
+
+def utc_text(at: datetime) -> str:
+    """A time as stores keep it: UTC, fixed width, so that text order is time order."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

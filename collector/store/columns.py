@@ -1,0 +1,91 @@
+"""Floor 1. Columns of text to values and back, for any store that keeps times and JSON as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from collector.receipts import Ledger
+from collector.store.store import StoredProbe, StoredResult
+from wire.envelope import Site
+from wire.messages import Health, Info, Presence
+
+T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
+Row = tuple[Any, ...]
+
+
+def result(row: Row) -> StoredResult:
+    """A result from its columns, in the order of StoredResult's fields."""
+    number, tenant, probe, epoch, seq, kind, line, target, received_at, stored_at, body = row
+    return StoredResult(
+        number=number,
+        tenant=tenant,
+        probe=probe,
+        epoch=UUID(epoch),
+        seq=seq,
+        kind=kind,
+        line=line,
+        target=target,
+        received_at=time(received_at),
+        stored_at=time(stored_at),
+        body=body.encode(),
+    )
+
+
+def probe(row: Row) -> StoredProbe:
+    """A probe from its columns, in the order of the table's."""
+    tenant, name, revision, site, presence, since, info, health, health_at, contact_at = row
+    return StoredProbe(
+        tenant=tenant,
+        probe=name,
+        revision=revision,
+        site=_message(site, Site),
+        presence=maybe(presence, Presence),
+        presence_since=maybe(since, time),
+        info=_message(info, Info),
+        health=_message(health, Health),
+        health_at=maybe(health_at, time),
+        last_contact_at=maybe(contact_at, time),
+    )
+
+
+def ledger(ranges: str) -> Ledger:
+    """A ledger from its JSON."""
+    return Ledger(tuple((first, last) for first, last in json.loads(ranges)))
+
+
+def ledger_text(ledger: Ledger) -> str:
+    """A ledger as JSON: [[first, last], ...]."""
+    return json.dumps(ledger.ranges, separators=(",", ":"))
+
+
+def message_text(message: msgspec.Struct) -> str:
+    """A message of the contract as JSON."""
+    return msgspec.json.encode(message).decode()
+
+
+def time(text: str) -> datetime:
+    """A time that `utc_text` wrote."""
+    return datetime.fromisoformat(text)
+
+
+def maybe(value: object, convert: Callable[..., T]) -> T | None:
+    """The converted value; None stays None."""
+    return None if value is None else convert(value)
+
+
+def _message(text: str | None, expected: type[S]) -> S | None:
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text, type=expected)
+    except msgspec.ValidationError:
+        # Another version of the contract: its next message replaces this one, and until then one
+        # probe's old words must not take the page from all of them.
+        return None

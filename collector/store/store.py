@@ -1,0 +1,155 @@
+"""Floor 1. What a store of results promises, whichever database is behind it.
+
+The promises (the contract suite holds each backend to them):
+- `store_batch` is one transaction: all of it is durable when it returns, or none of it happened.
+- `(tenant, probe, epoch, seq)` is stored once; a repeat is counted and changes nothing.
+- A ledger never speaks of a result that is not stored: both are written in one transaction.
+- Reading never waits for writing.
+The pages read nothing but a Store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from msgspec import Struct
+
+from collector.intake import Judged
+from collector.receipts import EpochKey, Ledger
+from wire.envelope import Site
+from wire.messages import Health, Info, Presence, Rejection
+
+
+class StoreError(Exception):
+    """The store cannot do it now (disk full, locked, gone); the text is a sentence for a person."""
+
+
+class BatchStored(NamedTuple):
+    """What `store_batch` did. `ledgers` holds the epochs that the batch touched, as they are now.
+
+    `ledgers` names an epoch also when all of its results were known: a probe that sends again has
+    not seen its receipt.
+    """
+
+    stored: int
+    duplicates: int
+    rejected: int
+    ledgers: Mapping[EpochKey, Ledger]
+
+
+class StoredResult(Struct, frozen=True):
+    """A result as the store holds it. `number` grows with each stored result and is never reused.
+
+    `body` is the result's JSON as the probe sent it; `wire.result.decode_result` reads it.
+    """
+
+    number: int
+    tenant: str
+    probe: str
+    epoch: UUID
+    seq: int
+    kind: str
+    line: str
+    target: str | None
+    received_at: datetime
+    stored_at: datetime
+    body: bytes
+
+
+class LastResult(NamedTuple):
+    """The last word on one (line, kind, target): the last result, and the last that went well.
+
+    `last_ok` is None when none ever did, and the same as `last` when the last one did.
+    """
+
+    last: StoredResult
+    last_ok: StoredResult | None
+
+
+class StoredProbe(Struct, frozen=True, kw_only=True):
+    """What is known of a probe. Times are the collector's clock, UTC.
+
+    What was never heard is None; so is what another version wrote and this one cannot read.
+
+    `revision` grows with each batch that touched the probe: whoever remembers the highest one it
+    has seen can ask for what changed since.
+    """
+
+    tenant: str
+    probe: str
+    revision: int
+    site: Site | None
+    presence: Presence | None
+    presence_since: datetime | None
+    info: Info | None
+    health: Health | None
+    health_at: datetime | None
+    last_contact_at: datetime | None
+
+
+class StoredRejection(Struct, frozen=True):
+    """A rejected message as it is kept: the head of its payload, and how long the whole was."""
+
+    number: int
+    topic: str
+    reason: Rejection
+    detail: str
+    received_at: datetime
+    payload_head: bytes
+    payload_bytes: int
+
+
+class Totals(NamedTuple):
+    """Counts since the store was made."""
+
+    results: int
+    probes: int
+    rejected: Mapping[Rejection, int]
+
+
+class Store(Protocol):
+    """One store, used by one thread at a time for writing, by any number for reading."""
+
+    def store_batch(self, messages: Sequence[Judged], stored_at: datetime) -> BatchStored:
+        """Store all of it in one transaction, in the order given.
+
+        Raises:
+            StoreError: nothing of it was stored; the same call may be made again.
+        """
+
+    def ledgers(self) -> Mapping[EpochKey, Ledger]:
+        """Of each probe, the ledger of the epoch that it sent last.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+
+    def revision(self) -> int:
+        """The highest revision of any probe, 0 for an empty store. Raises StoreError."""
+
+    def probes(self, changed_after: int = 0) -> list[StoredProbe]:
+        """The probes whose revision is above the given one, by tenant and name. StoreError."""
+
+    def probe(self, tenant: str, probe: str) -> StoredProbe | None:
+        """One probe, None when nothing was ever heard of it. Raises StoreError."""
+
+    def last_results(self, tenant: str, probe: str) -> list[LastResult]:
+        """The last word on each (line, kind, target) of a probe, in that order. StoreError."""
+
+    def results_after(self, number: int, limit: int) -> list[StoredResult]:
+        """At most `limit` results with a higher number, ascending. Raises StoreError."""
+
+    def newest_results(self, limit: int) -> list[StoredResult]:
+        """The `limit` results with the highest numbers, ascending. Raises StoreError."""
+
+    def rejected_after(self, number: int, limit: int) -> list[StoredRejection]:
+        """At most `limit` rejected messages that are still kept, ascending. StoreError."""
+
+    def totals(self) -> Totals:
+        """Counts since the store was made. Raises StoreError."""
+
+    def close(self) -> None:
+        """Let go of the database. Harmless twice."""

@@ -1,0 +1,75 @@
+"""Floor 1. Figures and times as a person reads them.
+
+Vietnamese writes 1.234,5 and 25/07/2026; English 1,234.5 and 25 Jul 2026. What is missing is a
+dash, never a zero.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+from typing import NamedTuple
+
+from collector.web.words import MONTHS_EN, PACKETS, Figure, Language
+from wire.result import LatencyValues
+
+MISSING = "–"
+
+
+class Moment(NamedTuple):
+    """A time for `<time>`: `iso` for machines, `text` for people."""
+
+    iso: str
+    text: str
+
+
+class Cell(NamedTuple):
+    """One figure of a row; `notes` stand small below it, a line each."""
+
+    text: str
+    notes: tuple[str, ...] = ()
+
+
+def cell(shown: Figure, values: object, language: Language) -> Cell:
+    """One figure of a result's values; a dash where there is none."""
+    value: float | None = getattr(values, shown.field, None)
+    if value is None:
+        return Cell(MISSING)
+    text = figure(value * shown.factor, language)
+    if shown.field == "loss_ratio" and isinstance(values, LatencyValues):
+        return Cell(text, _loss_notes(values, language))
+    return Cell(text)
+
+
+def figure(value: float, language: Language) -> str:
+    """A number with its thousands marked: two places behind the point below 10, then one."""
+    places = 2 if abs(value) < 10 else 1
+    return _punctuated(f"{value:,.{places}f}" if value else "0", language)
+
+
+def whole_number(value: int, language: Language) -> str:
+    """A count with its thousands marked."""
+    return _punctuated(f"{value:,}", language)
+
+
+def moment(at: datetime, language: Language, timezone: tzinfo) -> Moment:
+    """A time in the pages' time zone."""
+    local = at.astimezone(timezone)
+    day = f"{local:%d/%m}/{local.year:04}"
+    if language is Language.EN:
+        # Spaces that do not break: a narrow column may part time and day, not the day itself.
+        day = f"{local.day}\xa0{MONTHS_EN[local.month - 1]}\xa0{local.year:04}"
+    return Moment(local.isoformat(timespec="seconds"), f"{local:%H:%M:%S} {day}")
+
+
+def _punctuated(english: str, language: Language) -> str:
+    if language is Language.EN:
+        return english
+    return english.translate(str.maketrans(",.", ".,"))
+
+
+def _loss_notes(values: LatencyValues, language: Language) -> tuple[str, ...]:
+    """How many of how many, and with no loss seen, what it may be all the same (rule of three)."""
+    counted = f"{values.lost}/{values.sent} {PACKETS.in_(language)}"
+    if values.lost or values.loss_ratio_upper95 is None:
+        return (counted,)
+    return counted, f"≤ {figure(values.loss_ratio_upper95 * 100, language)}%"

@@ -1,0 +1,245 @@
+"""Floor 1. From what a Store holds to what a page shows: views, all words and numbers made ready.
+
+The templates only place them. A failed result is shown as one, with its reason; a state is always
+a sign and a word beside its colour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
+from typing import NamedTuple
+
+import msgspec
+
+from collector.store.store import LastResult, StoredProbe, StoredResult, Totals
+from collector.web import words
+from collector.web.figures import MISSING, Cell, Moment, cell, moment, whole_number
+from collector.web.words import LABELS, Language
+from wire.messages import Presence
+from wire.result import AnyResult, Line, Outcome, decode_result
+
+
+class Badge(NamedTuple):
+    """A state: `tone` names its colour, `sign` and `word` say it without."""
+
+    tone: str
+    sign: str
+    word: str
+
+
+class Heading(NamedTuple):
+    """A column's head."""
+
+    label: str
+    unit: str
+
+
+class RowView(NamedTuple):
+    """One result in a table. `note` is why it failed; `earlier` marks a last good one below."""
+
+    protocol: str
+    target: str
+    badge: Badge
+    note: str
+    detail: str
+    cells: list[Cell]
+    remarks: list[str]
+    measured_at: Moment
+    earlier: bool
+
+
+class TableView(NamedTuple):
+    """The last results of one kind on one line."""
+
+    kind: str
+    title: str
+    headings: list[Heading]
+    rows: list[RowView]
+
+
+class LineView(NamedTuple):
+    """A line: the ISP first, for that is what people call it."""
+
+    id: str
+    isp: str
+    tables: list[TableView]
+
+
+class ProbeView(NamedTuple):
+    """One probe with all of its lines. `anchor` is its id in the page."""
+
+    anchor: str
+    tenant: str
+    probe: str
+    office: str
+    commune_code: str
+    group: str
+    presence: Badge
+    presence_since: Moment | None
+    last_contact: Moment | None
+    pending: str | None
+    version: str | None
+    lines: list[LineView]
+
+
+class SummaryView(NamedTuple):
+    """The counts on top."""
+
+    online: str
+    probes: str
+    results: str
+    rejected: str
+
+
+class Reader(NamedTuple):
+    """Whom a page is made for."""
+
+    language: Language
+    timezone: tzinfo
+
+    def word(self, name: str) -> str:
+        """A label in the reader's language. KeyError when there is none."""
+        return LABELS[name].in_(self.language)
+
+
+PRESENCE_TONES = {
+    Presence.ONLINE: ("good", "●"),
+    Presence.OFFLINE: ("quiet", "○"),
+    Presence.LOST: ("bad", "✕"),
+}
+OUTCOME_TONES = {
+    Outcome.OK: ("good", "✓"),
+    Outcome.FAILED: ("bad", "✕"),
+    Outcome.SKIPPED: ("quiet", "↷"),
+}
+
+
+def summary(probes: Sequence[StoredProbe], totals: Totals, reader: Reader) -> SummaryView:
+    """The counts on top."""
+    online = sum(probe.presence is Presence.ONLINE for probe in probes)
+    counts = (online, len(probes), totals.results, sum(totals.rejected.values()))
+    return SummaryView(*(whole_number(count, reader.language) for count in counts))
+
+
+def probe_view(probe: StoredProbe, results: Sequence[LastResult], reader: Reader) -> ProbeView:
+    """One probe. `results` are the last of each line, kind and target."""
+    site = probe.site
+    since = probe.presence_since
+    return ProbeView(
+        anchor=f"probe.{probe.tenant}.{probe.probe}",
+        tenant=probe.tenant,
+        probe=probe.probe,
+        office=site.office if site else probe.probe,
+        commune_code=site.commune_code if site else "",
+        group=(site.group or "") if site else "",
+        presence=_presence(probe.presence, reader.language),
+        presence_since=_moment(since, reader) if since else None,
+        last_contact=_moment(probe.last_contact_at, reader) if probe.last_contact_at else None,
+        pending=whole_number(probe.health.pending, reader.language) if probe.health else None,
+        version=probe.info.probe_version if probe.info else None,
+        lines=_lines(probe, results, reader),
+    )
+
+
+def _moment(at: datetime, reader: Reader) -> Moment:
+    return moment(at, reader.language, reader.timezone)
+
+
+def _presence(presence: Presence | None, language: Language) -> Badge:
+    if presence is None:
+        return Badge("quiet", "?", words.PRESENCE_UNKNOWN.in_(language))
+    return Badge(*PRESENCE_TONES[presence], words.PRESENCES[presence].in_(language))
+
+
+def _lines(probe: StoredProbe, results: Sequence[LastResult], reader: Reader) -> list[LineView]:
+    """The lines in the probe's own order, then those that only old results know."""
+    decoded = [(entry, _decode(entry.last)) for entry in results]
+    known = {line.id: line for line in (probe.info.lines if probe.info else ())}
+    for entry, result in decoded:
+        known.setdefault(entry.last.line, result.line if result else Line(entry.last.line))
+    return [
+        LineView(
+            id=line.id,
+            isp=line.isp or line.id,
+            tables=_tables([pair for pair in decoded if pair[0].last.line == line.id], reader),
+        )
+        for line in known.values()
+    ]
+
+
+def _tables(
+    decoded: Sequence[tuple[LastResult, AnyResult | None]], reader: Reader
+) -> list[TableView]:
+    by_kind: dict[str, list[RowView]] = {kind: [] for kind in words.FIGURES}
+    for entry, result in decoded:
+        rows = by_kind.setdefault(entry.last.kind, [])
+        rows.append(_row(entry.last, result, reader))
+        if entry.last_ok is not None and entry.last_ok != entry.last:
+            rows.append(_row(entry.last_ok, _decode(entry.last_ok), reader, earlier=True))
+    return [
+        TableView(
+            kind=kind,
+            title=words.KINDS[kind].in_(reader.language) if kind in words.KINDS else kind,
+            headings=[
+                Heading(figure.label.in_(reader.language), figure.unit.in_(reader.language))
+                for figure in words.FIGURES.get(kind, ())
+            ],
+            rows=rows,
+        )
+        for kind, rows in by_kind.items()
+        if rows
+    ]
+
+
+def _row(
+    stored: StoredResult, result: AnyResult | None, reader: Reader, *, earlier: bool = False
+) -> RowView:
+    language = reader.language
+    protocol, target = _target(stored.target, language)
+    figures = words.FIGURES.get(stored.kind, ())
+    if result is None:
+        return RowView(
+            protocol=protocol,
+            target=target,
+            badge=Badge("quiet", "?", reader.word("unreadable")),
+            note="",
+            detail="",
+            cells=[Cell(MISSING) for _ in figures],
+            remarks=[],
+            measured_at=_moment(stored.received_at, reader),
+            earlier=earlier,
+        )
+    badge = (
+        Badge("quiet", "↳", reader.word("last_good"))
+        if earlier
+        else Badge(*OUTCOME_TONES[result.outcome], words.OUTCOMES[result.outcome].in_(language))
+    )
+    return RowView(
+        protocol=protocol,
+        target=target,
+        badge=badge,
+        note=words.REASONS[result.reason].in_(language) if result.reason else "",
+        detail=result.detail or "",
+        cells=[cell(figure, result.values, language) for figure in figures],
+        remarks=[words.VALIDITIES[validity].in_(language) for validity in result.validity],
+        measured_at=_moment(result.started_at, reader),
+        earlier=earlier,
+    )
+
+
+def _target(name: str | None, language: Language) -> tuple[str, str]:
+    """`stamp:server-1` as (STAMP, server-1): by which protocol, to whom."""
+    protocol, colon, target = (name or MISSING).partition(":")
+    if not colon:
+        protocol, target = "", protocol
+    spoken = words.TARGETS.get(target)
+    return protocol.upper(), spoken.in_(language) if spoken else target
+
+
+def _decode(stored: StoredResult) -> AnyResult | None:
+    """The result; None when another version of the contract wrote it and this one cannot read."""
+    try:
+        return decode_result(stored.body)
+    except msgspec.DecodeError:
+        return None

@@ -1,0 +1,191 @@
+"""Floor 1. Every word that the pages show, in Vietnamese and English, as data.
+
+A test holds the tables complete: each Outcome, Reason, Validity, Presence and kind has its words.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from wire.messages import Presence
+from wire.result import Outcome, Reason, Validity
+
+
+class Language(StrEnum):
+    """The languages of the pages; Vietnamese comes first."""
+
+    VI = "vi"
+    EN = "en"
+
+
+class Phrase(NamedTuple):
+    """The same in each language."""
+
+    vi: str
+    en: str
+
+    def in_(self, language: Language) -> str:
+        """The phrase in a language."""
+        return self.vi if language is Language.VI else self.en
+
+
+class Figure(NamedTuple):
+    """A figure that a kind shows: which field, and the factor from its unit to the shown one."""
+
+    field: str
+    label: Phrase
+    unit: Phrase
+    factor: float
+
+
+OUTCOMES = {
+    Outcome.OK: Phrase("Đo được", "Measured"),
+    Outcome.FAILED: Phrase("Không đo được", "Failed"),
+    Outcome.SKIPPED: Phrase("Bỏ qua", "Skipped"),
+}
+
+REASONS = {
+    Reason.LINE_DOWN: Phrase("đường truyền mất kết nối", "the line is down"),
+    Reason.NAME_RESOLUTION: Phrase("không phân giải được tên miền", "the name did not resolve"),
+    Reason.UNREACHABLE: Phrase("không có đường tới máy chủ đo", "the target is unreachable"),
+    Reason.CONNECTION_REFUSED: Phrase("máy chủ đo từ chối kết nối", "the target refused"),
+    Reason.CONNECTION_LOST: Phrase("kết nối đứt giữa chừng", "the connection was lost"),
+    Reason.TIMEOUT: Phrase("quá thời gian chờ", "timed out"),
+    Reason.NO_REPLY: Phrase("không có phản hồi", "no reply"),
+    Reason.PROTOCOL_ERROR: Phrase("phản hồi sai giao thức", "the reply broke the protocol"),
+    Reason.TOOL_MISSING: Phrase("trạm đo thiếu công cụ đo", "the probe lacks the tool"),
+    Reason.TOOL_FAILED: Phrase("công cụ đo gặp lỗi", "the tool failed"),
+    Reason.PERMISSION_DENIED: Phrase("trạm đo thiếu quyền để đo", "the probe lacks permission"),
+    Reason.SERVER_BUSY: Phrase("máy chủ đo đang bận", "the server was busy"),
+    Reason.SLOT_MISSED: Phrase("đã lỡ giờ đo", "the slot was missed"),
+    Reason.CROSS_TRAFFIC: Phrase("đường truyền đang được sử dụng", "the line was in use"),
+    Reason.SHUTTING_DOWN: Phrase("trạm đo đang tắt", "the probe was shutting down"),
+}
+
+VALIDITIES = {
+    Validity.CLOCK_UNSYNCED: Phrase("đồng hồ chưa đồng bộ", "clock not synchronised"),
+    Validity.CLOCK_STEPPED: Phrase("đồng hồ bị chỉnh trong lúc đo", "clock stepped meanwhile"),
+    Validity.CROSS_TRAFFIC: Phrase("có lưu lượng khác trong lúc đo", "other traffic meanwhile"),
+    Validity.EARLY_STOPPED: Phrase("dừng sớm khi tốc độ ổn định", "stopped early, once stable"),
+    Validity.LINK_BELOW_PLAN: Phrase("cổng mạng chậm hơn gói cước", "network port below the plan"),
+    Validity.PROBE_LIMITED: Phrase("trạm đo đã tới giới hạn", "the probe was the limit"),
+    Validity.THROTTLED: Phrase("trạm đo giảm xung (nóng, yếu nguồn)", "the probe was throttled"),
+    Validity.SHORT: Phrase("đo ngắn hơn quy định", "shorter than it should be"),
+}
+
+PRESENCES = {
+    Presence.ONLINE: Phrase("Đang kết nối", "Online"),
+    Presence.OFFLINE: Phrase("Đã tắt", "Offline"),
+    Presence.LOST: Phrase("Mất liên lạc", "Lost"),
+}
+PRESENCE_UNKNOWN = Phrase("Chưa rõ trạng thái", "State unknown")
+
+KINDS = {
+    "throughput": Phrase("Tốc độ (TCP)", "Throughput (TCP)"),
+    "http": Phrase("Tốc độ (HTTP)", "Throughput (HTTP)"),
+    "latency": Phrase("Độ trễ", "Latency"),
+}
+
+_STEADY = Phrase("ổn định, Mbit/s", "steady, Mbit/s")
+_WHOLE = Phrase("toàn phiên, Mbit/s", "whole, Mbit/s")
+_DOWNLOAD, _UPLOAD = Phrase("Tải xuống", "Download"), Phrase("Tải lên", "Upload")
+_MS, _P50 = Phrase("ms", "ms"), Phrase("p50, ms", "p50, ms")
+
+# Which figures a kind shows, and in which order.
+FIGURES = {
+    "throughput": (
+        Figure("download_bps", _DOWNLOAD, _STEADY, 1e-6),
+        Figure("download_whole_bps", _DOWNLOAD, _WHOLE, 1e-6),
+        Figure("upload_bps", _UPLOAD, _STEADY, 1e-6),
+        Figure("upload_whole_bps", _UPLOAD, _WHOLE, 1e-6),
+    ),
+    "http": (
+        Figure("download_bps", _DOWNLOAD, _STEADY, 1e-6),
+        Figure("upload_bps", _UPLOAD, _STEADY, 1e-6),
+        Figure("ping_p50_ms", Phrase("Ping trung vị", "Ping median"), _P50, 1),
+        Figure("jitter_abs_mean_ms", Phrase("Biến động ping", "Ping variation"), _MS, 1),
+    ),
+    "latency": (
+        Figure("rtt_p50_ms", Phrase("RTT trung vị", "RTT median"), _P50, 1),
+        Figure("rtt_p95_ms", Phrase("RTT p95", "RTT p95"), _MS, 1),
+        Figure("loss_ratio", Phrase("Mất gói", "Loss"), Phrase("%", "%"), 100),
+    ),
+}
+
+LABELS = {
+    "title": Phrase("Chất lượng Internet tại các trạm đo", "Internet quality at the probes"),
+    "product": Phrase("Trạm đo chất lượng Internet", "Internet quality probes"),
+    "skip": Phrase("Tới nội dung chính", "Skip to content"),
+    "language": Phrase("Ngôn ngữ", "Language"),
+    "summary": Phrase("Tổng quan", "Overview"),
+    "probes": Phrase("Trạm đo", "Probes"),
+    "probes_online": Phrase("trạm đang kết nối", "probes online"),
+    "results_stored": Phrase("kết quả đã lưu", "results stored"),
+    "messages_rejected": Phrase("bản tin bị từ chối", "messages rejected"),
+    "no_probes": Phrase(
+        "Chưa có trạm đo nào gửi kết quả. Trang này tự cập nhật khi có trạm kết nối.",
+        "No probe has been heard yet. This page moves by itself when one comes.",
+    ),
+    "commune": Phrase("Mã xã", "Commune code"),
+    "group": Phrase("Nhóm", "Group"),
+    "probe": Phrase("Trạm", "Probe"),
+    "since": Phrase("từ", "since"),
+    "last_contact": Phrase("Liên lạc gần nhất", "Last contact"),
+    "pending": Phrase("Chờ gửi", "Pending"),
+    "pending_unit": Phrase("kết quả", "results"),
+    "version": Phrase("Phiên bản", "Version"),
+    "unknown": Phrase("chưa có", "none yet"),
+    "line": Phrase("Đường truyền", "Line"),
+    "no_results": Phrase("Chưa có kết quả đo.", "No result yet."),
+    "target": Phrase("Đích đo", "Target"),
+    "outcome": Phrase("Kết quả", "Outcome"),
+    "measured_at": Phrase("Thời điểm đo", "Measured at"),
+    "last_good": Phrase("Lần đo được gần nhất", "Last good measurement"),
+    "remarks": Phrase("Lưu ý", "Remarks"),
+    "unreadable": Phrase(
+        "Không đọc được: trạm đo dùng phiên bản khác",
+        "Not readable: the probe has another version",
+    ),
+    "live_on": Phrase("Tự cập nhật", "Live"),
+    "live_off": Phrase("Mất kết nối, đang nối lại", "Connection lost, trying again"),
+    "live_at": Phrase("cập nhật lúc", "updated at"),
+    "no_script": Phrase(
+        "Trang tự tải lại sau mỗi phút vì trình duyệt không chạy JavaScript.",
+        "The page reloads every minute because this browser runs no JavaScript.",
+    ),
+    "method": Phrase("Phương pháp đo", "Method"),
+    "method_throughput": Phrase(
+        "Tốc độ (TCP) là tải trọng TCP tính tại bên nhận. «Ổn định» không tính giai đoạn khởi "
+        "động; «toàn phiên» là tổng số byte chia cho toàn bộ thời gian (cách tính của QCVN "
+        "34:2022/BTTTT).",
+        "Throughput (TCP) is TCP payload at the receiver. “Steady” leaves the warm-up out; "
+        "“whole” is all bytes over the whole time (as QCVN 34:2022/BTTTT counts).",
+    ),
+    "method_http": Phrase(
+        "Tốc độ (HTTP) tính theo nội dung tải qua nhiều kết nối HTTP song song; phép đo dừng sớm "
+        "được ghi rõ và không dùng để kết luận về gói cước.",
+        "Throughput (HTTP) is content over several HTTP connections at once; a test that stopped "
+        "early says so, and is not used to judge a plan.",
+    ),
+    "method_latency": Phrase(
+        "Độ trễ là thời gian khứ hồi (RTT). Gói mất được tính là vô cùng lớn; phân vị không có "
+        "giá trị khi mẫu quá nhỏ. Khi không mất gói nào, «≤» là cận trên 95% của tỷ lệ mất gói.",
+        "Latency is the round-trip time (RTT). A lost packet counts as infinite; a percentile "
+        "has no value when the sample is too small. With no loss, “≤” is the 95% upper bound.",
+    ),
+    "method_indicative": Phrase(
+        "Số liệu để so sánh tham khảo, không thay thế phép đo kiểm theo quy chuẩn.",
+        "Figures for indicative comparison; they do not replace a regulatory measurement.",
+    ),
+    "timezone": Phrase("Múi giờ", "Time zone"),
+}
+
+MONTHS_EN = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+PACKETS = Phrase("gói", "packets")
+
+TARGETS = {
+    # What a probe names by its part in the office, not by a name of its own.
+    "gateway": Phrase("Thiết bị mạng trụ sở", "Office gateway"),
+}

@@ -1,0 +1,441 @@
+"""One suite for every store: what `collector.store.store` promises, on each backend."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from collector.intake import Accepted, Judged, Rejected, Reported, judge
+from collector.receipts import EpochKey, Ledger
+from collector.store.migrate import Migration, packaged, split_statements
+from collector.store.sqlite import SqliteStore
+from collector.store.store import Store, StoreError
+from tests import samples
+from wire import messages
+from wire.messages import Presence, Rejection, State
+from wire.result import Outcome, Reason, Result, decode_result, encode_result
+
+NOW = datetime(2026, 7, 25, 5, 2, 0, 123456, tzinfo=UTC)
+KEY = EpochKey(samples.TENANT, samples.PROBE, samples.EPOCH)
+
+OpenStore = Callable[[], Store]
+
+
+@pytest.fixture(params=["sqlite"])
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStore:
+    """Opens the same store each time it is called, with room for three rejected messages."""
+    assert request.param == "sqlite"
+    return lambda: SqliteStore(tmp_path / "results.sqlite", rejected_kept=3)
+
+
+@pytest.fixture
+def store(open_store: OpenStore) -> Iterator[Store]:
+    opened = open_store()
+    yield opened
+    opened.close()
+
+
+def results(
+    numbered: Sequence[tuple[int, Result]], *, epoch: UUID = samples.EPOCH, at: datetime = NOW
+) -> Accepted:
+    kind = numbered[0][1].kind
+    topic = f"tramdo/v1/{samples.TENANT}/{samples.PROBE}/m/{kind}"
+    judged = judge(topic, samples.envelope(numbered, epoch=epoch), at)
+    assert isinstance(judged, Accepted), judged
+    return judged
+
+
+def latencies(*seqs: int, epoch: UUID = samples.EPOCH, at: datetime = NOW) -> Accepted:
+    return results([(seq, samples.latency(rtt_ms=10.0 + seq)) for seq in seqs], epoch=epoch, at=at)
+
+
+def reported(
+    message: State | messages.Info | messages.Health,
+    *,
+    at: datetime = NOW,
+    retained: bool = False,
+) -> Reported:
+    return Reported(samples.TENANT, samples.PROBE, at, retained, message)
+
+
+def rejected(text: str = "nonsense", reason: Rejection = Rejection.NOT_JSON) -> Rejected:
+    return Rejected("tramdo/v1/a/b/m/latency", text.encode(), NOW, reason, "why")
+
+
+def test_an_empty_store_says_so(store: Store) -> None:
+    assert store.probes() == []
+    assert store.probe("a", "b") is None
+    assert store.ledgers() == {}
+    assert store.results_after(0, 10) == []
+    assert store.last_results("a", "b") == []
+    assert store.rejected_after(0, 10) == []
+    assert store.revision() == 0
+    assert store.totals() == (0, 0, {})
+
+
+def test_a_result_comes_back_as_it_was_sent(store: Store) -> None:
+    result = samples.throughput()
+    done = store.store_batch([results([(1, result)])], NOW + timedelta(seconds=2))
+    assert (done.stored, done.duplicates, done.rejected) == (1, 0, 0)
+    (stored,) = store.results_after(0, 10)
+    assert stored.body == encode_result(result)
+    assert (stored.tenant, stored.probe, stored.epoch, stored.seq) == (*KEY, 1)
+    assert (stored.kind, stored.line, stored.target) == ("throughput", "vnpt", result.target)
+    assert stored.received_at == NOW
+    assert stored.stored_at == NOW + timedelta(seconds=2)
+
+
+def test_a_repeat_is_counted_and_changes_nothing(store: Store) -> None:
+    store.store_batch([latencies(1, 2)], NOW)
+    before = store.results_after(0, 10)
+    changed = results([(2, samples.latency(rtt_ms=99.0)), (3, samples.latency())])
+    done = store.store_batch([changed, latencies(1), latencies(3)], NOW + timedelta(hours=1))
+    assert (done.stored, done.duplicates) == (1, 4 - 1)
+    after = store.results_after(0, 10)
+    assert after[:2] == before
+    assert [row.seq for row in after] == [1, 2, 3]
+    assert store.totals().results == 3
+
+
+def test_the_ledger_is_told_for_every_epoch_touched(store: Store) -> None:
+    done = store.store_batch([latencies(1, 2, 5), latencies(1, epoch=samples.OTHER_EPOCH)], NOW)
+    other = KEY._replace(epoch=samples.OTHER_EPOCH)
+    assert done.ledgers == {KEY: Ledger(((1, 2), (5, 5))), other: Ledger(((1, 1),))}
+    again = store.store_batch([latencies(2)], NOW)
+    assert again.ledgers == {KEY: Ledger(((1, 2), (5, 5)))}
+    assert store.store_batch([reported(State(Presence.ONLINE, NOW))], NOW).ledgers == {}
+
+
+def test_of_each_probe_the_ledger_of_its_latest_epoch(store: Store) -> None:
+    store.store_batch([latencies(1, 2)], NOW)
+    store.store_batch([latencies(1, epoch=samples.OTHER_EPOCH)], NOW)
+    assert store.ledgers() == {KEY._replace(epoch=samples.OTHER_EPOCH): Ledger(((1, 1),))}
+
+
+def test_what_is_stored_is_there_after_reopening(open_store: OpenStore) -> None:
+    first = open_store()
+    first.store_batch([latencies(1, 2, 4), reported(samples.info()), rejected()], NOW)
+    rows, probes, ledgers = first.results_after(0, 10), first.probes(), first.ledgers()
+    kept = first.rejected_after(0, 10)
+    first.close()
+    first.close()
+    second = open_store()
+    assert second.results_after(0, 10) == rows
+    assert second.probes() == probes
+    assert second.ledgers() == ledgers
+    assert second.rejected_after(0, 10) == kept
+    second.close()
+
+
+def test_results_are_paged_in_the_order_of_their_coming(store: Store) -> None:
+    store.store_batch([latencies(3), latencies(1, 2)], NOW)
+    store.store_batch([latencies(4)], NOW)
+    first = store.results_after(0, 3)
+    rest = store.results_after(first[-1].number, 3)
+    assert [row.seq for row in first + rest] == [3, 1, 2, 4]
+    assert store.newest_results(2) == (first + rest)[-2:]
+    numbers = [row.number for row in first + rest]
+    assert numbers == sorted(set(numbers))
+
+
+def test_the_last_result_is_the_highest_number_not_the_latest_to_come(store: Store) -> None:
+    store.store_batch([latencies(7, 8)], NOW)
+    store.store_batch([latencies(2)], NOW + timedelta(minutes=1))
+    (entry,) = store.last_results(samples.TENANT, samples.PROBE)
+    assert entry.last.seq == 8
+    assert entry.last_ok == entry.last
+
+
+def test_a_new_epoch_takes_over(store: Store) -> None:
+    store.store_batch([latencies(7, 8)], NOW)
+    store.store_batch([latencies(1, epoch=samples.OTHER_EPOCH)], NOW)
+    (entry,) = store.last_results(samples.TENANT, samples.PROBE)
+    assert (entry.last.epoch, entry.last.seq) == (samples.OTHER_EPOCH, 1)
+
+
+def test_the_last_good_result_stands_beside_a_failure(store: Store) -> None:
+    failure = samples.latency(lost=60, outcome=Outcome.FAILED, reason=Reason.NO_REPLY)
+    store.store_batch([results([(1, samples.latency()), (2, failure)])], NOW)
+    (entry,) = store.last_results(samples.TENANT, samples.PROBE)
+    assert decode_result(entry.last.body).reason is Reason.NO_REPLY
+    assert entry.last_ok is not None
+    assert entry.last_ok.seq == 1
+    store.store_batch([latencies(3)], NOW)
+    (entry,) = store.last_results(samples.TENANT, samples.PROBE)
+    assert entry.last.seq == 3
+    assert entry.last_ok == entry.last
+
+
+def test_a_line_that_never_worked_has_no_last_good_result(store: Store) -> None:
+    failure = samples.throughput(outcome=Outcome.FAILED, reason=Reason.LINE_DOWN)
+    store.store_batch([results([(1, failure)])], NOW)
+    (entry,) = store.last_results(samples.TENANT, samples.PROBE)
+    assert entry.last_ok is None
+
+
+def test_last_results_are_apart_by_line_kind_and_target(store: Store) -> None:
+    store.store_batch(
+        [
+            results(
+                [
+                    (1, samples.latency(target="b")),
+                    (2, samples.latency(target="a")),
+                    (3, samples.latency(target="a", line=samples.VIETTEL)),
+                ]
+            ),
+            results([(4, samples.throughput(target="a"))]),
+        ],
+        NOW,
+    )
+    entries = [e.last for e in store.last_results(samples.TENANT, samples.PROBE)]
+    assert [(e.line, e.kind, e.target) for e in entries] == [
+        ("viettel", "latency", "a"),
+        ("vnpt", "latency", "a"),
+        ("vnpt", "latency", "b"),
+        ("vnpt", "throughput", "a"),
+    ]
+
+
+def test_no_target_and_an_empty_one_are_the_same_place(store: Store) -> None:
+    failure = msgspec.structs.replace(
+        samples.latency(target="", outcome=Outcome.FAILED, reason=Reason.NO_REPLY), target=None
+    )
+    store.store_batch([results([(1, samples.latency(target="")), (2, failure)])], NOW)
+    (entry,) = store.last_results(samples.TENANT, samples.PROBE)
+    assert entry.last.target is None
+    assert entry.last_ok is not None
+    assert entry.last_ok.target == ""
+
+
+def test_what_a_probe_says_of_itself_is_kept(store: Store) -> None:
+    store.store_batch(
+        [
+            reported(State(Presence.ONLINE, NOW)),
+            reported(samples.info()),
+            reported(samples.health(pending=7)),
+        ],
+        NOW,
+    )
+    (probe,) = store.probes()
+    assert probe == store.probe(samples.TENANT, samples.PROBE)
+    assert probe.presence is Presence.ONLINE
+    assert probe.presence_since == NOW
+    assert probe.info == samples.info()
+    assert probe.site == samples.SITE
+    assert probe.health == samples.health(pending=7)
+    assert probe.health_at == NOW
+    assert probe.last_contact_at == NOW
+
+
+def test_results_alone_make_a_probe_known(store: Store) -> None:
+    store.store_batch([latencies(1)], NOW)
+    (probe,) = store.probes()
+    assert probe.site == samples.SITE
+    assert probe.last_contact_at == NOW
+    assert probe.presence is None
+    assert probe.info is None
+
+
+def test_presence_since_moves_only_with_the_presence(store: Store) -> None:
+    later = NOW + timedelta(minutes=5)
+    store.store_batch([reported(State(Presence.ONLINE))], NOW)
+    store.store_batch([reported(State(Presence.ONLINE), at=later)], later)
+    assert store.probes()[0].presence_since == NOW
+    store.store_batch([latencies(1)], later)
+    assert store.probes()[0].presence_since == NOW
+    store.store_batch([reported(State(Presence.LOST), at=later)], later)
+    assert store.probes()[0].presence_since == later
+
+
+def test_a_last_will_and_a_retained_message_are_no_contact(store: Store) -> None:
+    store.store_batch([reported(State(Presence.ONLINE, None), retained=True)], NOW)
+    assert store.probes()[0].last_contact_at is None
+    assert store.probes()[0].presence_since is None
+    store.store_batch([reported(samples.info(), retained=True)], NOW)
+    assert store.probes()[0].last_contact_at is None
+    store.store_batch([latencies(1)], NOW)
+    store.store_batch([reported(State(Presence.LOST))], NOW + timedelta(hours=1))
+    assert store.probes()[0].last_contact_at == NOW
+
+
+def test_revisions_tell_what_changed(store: Store) -> None:
+    store.store_batch([latencies(1)], NOW)
+    seen = store.revision()
+    assert store.probes(changed_after=seen) == []
+    other = Reported(samples.TENANT, "tram-2", NOW, False, State(Presence.ONLINE))
+    store.store_batch([other], NOW)
+    assert [probe.probe for probe in store.probes(changed_after=seen)] == ["tram-2"]
+    assert store.revision() > seen
+
+
+def test_rejected_messages_are_bounded_and_counted(store: Store) -> None:
+    done = store.store_batch([rejected(str(number)) for number in range(5)], NOW)
+    assert done.rejected == 5
+    store.store_batch([rejected("x" * 50_000, Rejection.TOO_LARGE)], NOW)
+    kept = store.rejected_after(0, 10)
+    assert [row.payload_head[:5] for row in kept] == [b"3", b"4", b"xxxxx"]
+    assert kept[-1].payload_bytes == 50_000
+    assert len(kept[-1].payload_head) < 50_000
+    assert store.totals().rejected == {Rejection.NOT_JSON: 5, Rejection.TOO_LARGE: 1}
+    assert store.rejected_after(kept[1].number, 10) == kept[2:]
+
+
+def test_an_empty_batch_stores_nothing(store: Store) -> None:
+    assert store.store_batch([], NOW) == (0, 0, 0, {})
+
+
+def test_a_batch_that_fails_leaves_nothing(store: Store) -> None:
+    broken: list[Judged] = [latencies(1, 2), rejected("\x00")]
+    broken.append(rejected(reason=Rejection.TOPIC))
+    # No store can write this number: SQLite and PostgreSQL have 64 bits.
+    record = latencies(3).records[0]
+    beyond = type(record)(2**70, record.result, record.body)
+    broken.append(Accepted("a", "b", NOW, False, "latency", samples.EPOCH, samples.SITE, (beyond,)))
+    with pytest.raises(OverflowError):
+        store.store_batch(broken, NOW)
+    assert store.results_after(0, 10) == []
+    assert store.ledgers() == {}
+    assert store.probes() == []
+    assert store.totals() == (0, 0, {})
+    assert store.store_batch([latencies(1)], NOW).stored == 1
+
+
+def test_readers_see_whole_batches_while_writing_goes_on(open_store: OpenStore) -> None:
+    writer, reader = open_store(), open_store()
+    halt = threading.Event()
+    torn: list[int] = []
+
+    def read() -> None:
+        while not halt.is_set():
+            count = len(reader.results_after(0, 10_000))
+            if count % 10:
+                torn.append(count)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    for batch in range(30):
+        writer.store_batch([latencies(*range(batch * 10 + 1, batch * 10 + 11))], NOW)
+    halt.set()
+    thread.join()
+    assert torn == []
+    assert len(reader.results_after(0, 10_000)) == 300
+    writer.close()
+    reader.close()
+
+
+# SQLite alone
+
+
+def test_sqlite_a_lock_is_a_store_error_and_passes(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    store = SqliteStore(path)
+    store.store_batch([latencies(1)], NOW)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="database is locked"):
+        store.store_batch([latencies(2)], NOW)
+    assert len(store.results_after(0, 100)) == 1
+    other.execute("ROLLBACK")
+    other.close()
+    assert store.store_batch([latencies(2)], NOW).stored == 1
+    store.close()
+
+
+def test_sqlite_a_full_disk_is_a_store_error_and_passes(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "results.sqlite")
+    store.store_batch([latencies(1)], NOW)
+    assert store._writer is not None
+    (pages,) = store._writer.execute("PRAGMA page_count").fetchone()
+    store._writer.execute(f"PRAGMA max_page_count = {pages + 2}")
+    many = [results([(seq, samples.throughput(intervals=100))]) for seq in range(2, 12)]
+    with pytest.raises(StoreError, match="database or disk is full"):
+        store.store_batch(many, NOW)
+    assert [row.seq for row in store.results_after(0, 100)] == [1]
+    assert store.ledgers() == {KEY: Ledger(((1, 1),))}
+    # The limit belonged to the connection, and that one is gone.
+    assert store.store_batch(many, NOW).stored == 10
+    store.close()
+
+
+def test_sqlite_a_path_that_cannot_be_opened_is_a_store_error(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="unable to open"):
+        SqliteStore(tmp_path / "missing" / "results.sqlite")
+    (tmp_path / "text").write_text("no database, but long enough to look for a header" * 100)
+    with pytest.raises(StoreError, match="not a database"):
+        SqliteStore(tmp_path / "text")
+
+
+def test_sqlite_commits_are_durable(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "results.sqlite")
+    writer = store._writer
+    assert writer is not None
+    assert writer.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    store.close()
+
+
+# Migrations
+
+BROKEN = Migration(
+    2, "broken", ("CREATE TABLE more (a TEXT) STRICT", "INSERT INTO nowhere VALUES (1)")
+)
+
+
+def tables(path: Path) -> list[str]:
+    with sqlite3.connect(path) as connection:
+        rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    connection.close()
+    return sorted(name for (name,) in rows)
+
+
+def migrations_of(path: Path) -> list[tuple[int, str]]:
+    with sqlite3.connect(path) as connection:
+        rows = connection.execute("SELECT number, name FROM migrations ORDER BY 1").fetchall()
+    connection.close()
+    return rows
+
+
+def test_packaged_migrations_are_numbered_and_have_statements() -> None:
+    assert [migration.number for migration in packaged()] == list(range(1, len(packaged()) + 1))
+    assert packaged()[0].name == "first"
+    assert all(migration.statements for migration in packaged())
+
+
+def test_statements_are_split_at_line_ends() -> None:
+    script = "-- a; b\nCREATE TABLE a (\n    -- why;\n    b TEXT\n);\nSELECT ';' AS c;\n"
+    assert split_statements(script) == ("CREATE TABLE a (\n    b TEXT\n)", "SELECT ';' AS c")
+
+
+def test_sqlite_a_second_run_applies_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    for _ in range(2):
+        SqliteStore(path).close()
+        assert migrations_of(path) == [(m.number, m.name) for m in packaged()]
+
+
+def test_sqlite_a_failed_migration_leaves_nothing_and_runs_again(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    first = packaged()[:1]
+    with pytest.raises(StoreError, match="nowhere"):
+        SqliteStore(path, migrations=[*first, BROKEN])
+    assert migrations_of(path) == [(1, "first")]
+    assert "more" not in tables(path)
+    corrected = Migration(2, "second", ("CREATE TABLE more (a TEXT) STRICT",))
+    SqliteStore(path, migrations=[*first, corrected]).close()
+    assert migrations_of(path) == [(1, "first"), (2, "second")]
+    assert "more" in tables(path)
+
+
+def test_sqlite_a_newer_store_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    later = Migration(len(packaged()) + 1, "later", ("CREATE TABLE later (a TEXT) STRICT",))
+    SqliteStore(path, migrations=[*packaged(), later]).close()
+    with pytest.raises(StoreError, match="a newer version has written it"):
+        SqliteStore(path)

@@ -1,0 +1,112 @@
+"""The collector's settings: defaults, and the exact sentence for each mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from collector.config import Config, IntakeConfig, ReceiptConfig, StoreConfig, WebConfig, parse
+from runtime.broker import BrokerConfig
+from runtime.settings import SettingsError
+from wire.envelope import MAX_ENVELOPE_BYTES
+
+MINIMAL = '[broker]\nhost = "broker.example.vn"\n'
+NAME = "^[a-z0-9-]{1,40}$"
+CLIENT_ID = "^[a-zA-Z0-9_-]{1,64}$"
+EXAMPLE = Path(__file__).parents[2] / "collector" / "collector.example.toml"
+
+
+def test_a_broker_is_all_that_must_be_said() -> None:
+    assert parse(MINIMAL.encode(), "c.toml") == Config(
+        broker=BrokerConfig(host="broker.example.vn"),
+        client_id="tramdo-collector",
+        tenant=None,
+        store=StoreConfig(path="/var/lib/tramdo-collector/results.sqlite", rejected_kept=1000),
+        web=WebConfig(host="127.0.0.1", port=8080, timezone="Asia/Ho_Chi_Minh"),
+        intake=IntakeConfig(max_message_bytes=MAX_ENVELOPE_BYTES, batch_messages=200),
+        receipts=ReceiptConfig(min_gap_s=0.5),
+    )
+
+
+def test_the_example_is_good_and_shows_the_defaults() -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    given = parse(text.encode(), "example")
+    assert given.broker.certificate_file == "/etc/tramdo/collector.crt"
+    # With every commented key taken in, nothing changes but what has no default.
+    lines = [
+        line.removeprefix("# ") if line.startswith("# ") and " = " in line else line
+        for line in text.splitlines()
+    ]
+    told = parse("\n".join(lines).encode(), "example")
+    assert told.tenant == "bach-thong"
+    assert told.broker.username == "collector"
+    for name in ("client_id", "store", "web", "intake", "receipts"):
+        assert getattr(told, name) == getattr(parse(MINIMAL.encode(), "c"), name)
+    for section in (StoreConfig, WebConfig, IntakeConfig, ReceiptConfig):
+        for key in section.__struct_fields__:
+            assert f"{key} = " in text
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "c.toml: broker: is missing"),
+        ("[broker]", "c.toml: broker.host: is missing"),
+        (
+            "tennant = 'a'\n" + MINIMAL,
+            "c.toml: tennant: unknown key (did you mean `tenant`?)",
+        ),
+        (
+            "tenant = 'Bạch Thông'\n" + MINIMAL,
+            f"c.toml: tenant: expected `str` matching regex '{NAME}' (it is 'Bạch Thông')",
+        ),
+        (
+            "client_id = 'a.b'\n" + MINIMAL,
+            f"c.toml: client_id: expected `str` matching regex '{CLIENT_ID}' (it is 'a.b')",
+        ),
+        (
+            MINIMAL + "[web]\nport = 0",
+            "c.toml: web.port: expected `int` >= 1 (it is 0)",
+        ),
+        (
+            MINIMAL + "[web]\ntimezone = 'Asia/Hanoi'",
+            "c.toml: web: `timezone`: 'Asia/Hanoi' is not a known time zone",
+        ),
+        (
+            MINIMAL + "[store]\npath = ''",
+            "c.toml: store.path: expected `str` of length >= 1 (it is '')",
+        ),
+        (
+            MINIMAL + "[store]\nrejected_kept = -1",
+            "c.toml: store.rejected_kept: expected `int` >= 0 (it is -1)",
+        ),
+        (
+            MINIMAL + "[intake]\nmax_message_bytes = 10",
+            "c.toml: intake.max_message_bytes: expected `int` >= 1024 (it is 10)",
+        ),
+        (
+            MINIMAL + "[intake]\nbatch_messages = 0",
+            "c.toml: intake.batch_messages: expected `int` >= 1 (it is 0)",
+        ),
+        (
+            MINIMAL + "[receipts]\nmin_gap_s = 61",
+            "c.toml: receipts.min_gap_s: expected `float` <= 60.0 (it is 61)",
+        ),
+    ],
+)
+def test_each_mistake_has_its_sentence(text: str, problem: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse(text.encode(), "c.toml")
+    assert caught.value.problems == [problem]
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    text = "tenant = 1\n[broker]\nhost = ''\n[web]\nport = 'a'\n"
+    with pytest.raises(SettingsError) as caught:
+        parse(text.encode(), "c.toml")
+    assert [problem.split(": ")[1] for problem in caught.value.problems] == [
+        "broker.host",
+        "tenant",
+        "web.port",
+    ]

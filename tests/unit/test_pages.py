@@ -1,0 +1,305 @@
+"""What the pages say: words complete in both languages, figures as people write them, views."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from collector.store.store import LastResult, StoredProbe, StoredResult, Totals
+from collector.web import pages, words
+from collector.web.figures import MISSING, Cell, figure, moment, whole_number
+from collector.web.pages import Reader, RowView
+from collector.web.words import Language, Phrase
+from tests import samples
+from wire.messages import Presence, Rejection
+from wire.result import (
+    KINDS,
+    HttpValues,
+    LatencyValues,
+    Outcome,
+    Reason,
+    Result,
+    ThroughputValues,
+    Validity,
+    encode_result,
+)
+
+VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
+VI = Reader(Language.VI, VIETNAM)
+EN = Reader(Language.EN, VIETNAM)
+NOW = datetime(2026, 7, 25, 5, 2, tzinfo=UTC)
+
+
+def stored(result: Result, seq: int = 1) -> StoredResult:
+    return StoredResult(
+        number=seq,
+        tenant=samples.TENANT,
+        probe=samples.PROBE,
+        epoch=samples.EPOCH,
+        seq=seq,
+        kind=result.kind,
+        line=result.line.id,
+        target=result.target,
+        received_at=NOW,
+        stored_at=NOW,
+        body=encode_result(result),
+    )
+
+
+def good(result: Result, seq: int = 1) -> LastResult:
+    return LastResult(stored(result, seq), stored(result, seq))
+
+
+def a_probe(**changes: object) -> StoredProbe:
+    fields: dict[str, object] = {
+        "tenant": samples.TENANT,
+        "probe": samples.PROBE,
+        "revision": 1,
+        "site": samples.SITE,
+        "presence": Presence.ONLINE,
+        "presence_since": NOW,
+        "info": samples.info(),
+        "health": samples.health(pending=1234),
+        "health_at": NOW,
+        "last_contact_at": NOW,
+    }
+    return StoredProbe(**(fields | changes))  # type: ignore[arg-type]  # fields are by name
+
+
+def rows_of(*entries: LastResult, reader: Reader = VI) -> list[RowView]:
+    view = pages.probe_view(a_probe(), entries, reader)
+    return [row for line in view.lines for table in line.tables for row in table.rows]
+
+
+# Words
+
+
+@pytest.mark.parametrize(
+    ("table", "members"),
+    [
+        (words.OUTCOMES, list(Outcome)),
+        (words.REASONS, list(Reason)),
+        (words.VALIDITIES, list(Validity)),
+        (words.PRESENCES, list(Presence)),
+        (words.KINDS, list(KINDS)),
+        (words.FIGURES, list(KINDS)),
+        (pages.OUTCOME_TONES, list(Outcome)),
+        (pages.PRESENCE_TONES, list(Presence)),
+    ],
+)
+def test_every_member_has_its_words(table: dict[object, object], members: list[object]) -> None:
+    assert set(table) == set(members)
+
+
+def every_phrase() -> list[Phrase]:
+    tables: list[dict[object, Phrase]] = [
+        words.OUTCOMES,  # type: ignore[list-item]  # a dict is invariant in its keys
+        words.REASONS,  # type: ignore[list-item]
+        words.VALIDITIES,  # type: ignore[list-item]
+        words.PRESENCES,  # type: ignore[list-item]
+        words.KINDS,  # type: ignore[list-item]
+        words.LABELS,  # type: ignore[list-item]
+        words.TARGETS,  # type: ignore[list-item]
+    ]
+    figures = [shown for kind in words.FIGURES.values() for shown in kind]
+    return [phrase for table in tables for phrase in table.values()] + [
+        phrase for shown in figures for phrase in (shown.label, shown.unit)
+    ]
+
+
+def test_no_phrase_is_empty_or_padded() -> None:
+    for phrase in every_phrase():
+        for text in phrase:
+            assert text
+            assert text == text.strip()
+
+
+def test_reasons_and_remarks_can_be_told_apart() -> None:
+    for table in (words.REASONS, words.VALIDITIES, words.OUTCOMES):
+        assert len({phrase.vi for phrase in table.values()}) == len(table)
+        assert len({phrase.en for phrase in table.values()}) == len(table)
+
+
+def test_figures_name_real_fields() -> None:
+    for kind, values in (
+        ("throughput", ThroughputValues),
+        ("latency", LatencyValues),
+        ("http", HttpValues),
+    ):
+        assert {shown.field for shown in words.FIGURES[kind]} <= set(values.__struct_fields__)
+
+
+# Figures and times
+
+
+@pytest.mark.parametrize(
+    ("value", "vi", "en"),
+    [
+        (0.0, "0", "0"),
+        (0.004, "0,00", "0.00"),
+        (3.14159, "3,14", "3.14"),
+        (57.6, "57,6", "57.6"),
+        (238.81, "238,8", "238.8"),
+        (1234.56, "1.234,6", "1,234.6"),
+    ],
+)
+def test_figures_in_both_languages(value: float, vi: str, en: str) -> None:
+    assert figure(value, Language.VI) == vi
+    assert figure(value, Language.EN) == en
+
+
+def test_counts_mark_their_thousands() -> None:
+    assert whole_number(15_000_000, Language.VI) == "15.000.000"
+    assert whole_number(15_000_000, Language.EN) == "15,000,000"
+
+
+def test_times_are_vietnamese_time() -> None:
+    late = datetime(2026, 7, 24, 18, 30, 5, 900_000, tzinfo=UTC)
+    assert moment(late, Language.VI, VIETNAM) == (
+        "2026-07-25T01:30:05+07:00",
+        "01:30:05 25/07/2026",
+    )
+    assert moment(late, Language.EN, VIETNAM).text == "01:30:05 25\u00a0Jul\u00a02026"
+    other = late.astimezone(timezone(timedelta(hours=-5)))
+    assert moment(other, Language.VI, VIETNAM) == moment(late, Language.VI, VIETNAM)
+
+
+# Rows
+
+
+def test_throughput_in_mbit_steady_and_whole() -> None:
+    (row,) = rows_of(good(samples.throughput()))
+    assert (row.protocol, row.target) == ("IPERF3", "may-chu-1")
+    assert [cell.text for cell in row.cells] == ["238,8", "231,6", "175,6", "168,5"]
+    assert row.badge == ("good", "✓", "Đo được")
+    assert (row.note, row.detail, row.remarks) == ("", "", [])
+    assert row.measured_at.text == "12:00:00 25/07/2026"
+
+
+def test_latency_without_loss_tells_the_upper_bound() -> None:
+    (row,) = rows_of(good(samples.latency()), reader=EN)
+    assert row.cells == [Cell("12.4"), Cell("15.5"), Cell("0", ("0/60 packets", "≤ 5.00%"))]
+
+
+def test_latency_with_loss_tells_how_many() -> None:
+    (row,) = rows_of(good(samples.latency(lost=2)))
+    assert row.cells[2] == Cell("3,33", ("2/60 gói",))
+
+
+def test_a_sample_too_small_has_a_dash_and_no_zero() -> None:
+    (row,) = rows_of(good(samples.latency(sent=40)))
+    assert row.cells[1] == Cell(MISSING)
+
+
+def test_a_failure_is_shown_with_its_reason_and_what_it_found() -> None:
+    failure = samples.latency(
+        lost=60, outcome=Outcome.FAILED, reason=Reason.NO_REPLY, detail="nothing came back"
+    )
+    last, earlier = rows_of(LastResult(stored(failure, 2), stored(samples.latency(), 1)))
+    assert last.badge == ("bad", "✕", "Không đo được")
+    assert last.note == "không có phản hồi"
+    assert last.detail == "nothing came back"
+    assert last.cells == [Cell(MISSING), Cell(MISSING), Cell("100,0", ("60/60 gói",))]
+    assert not last.earlier
+    assert earlier.earlier
+    assert earlier.badge.word == "Lần đo được gần nhất"
+    assert earlier.cells[0] == Cell("12,4")
+
+
+def test_a_failure_without_any_good_result_stands_alone() -> None:
+    failure = samples.throughput(outcome=Outcome.FAILED, reason=Reason.LINE_DOWN)
+    (row,) = rows_of(LastResult(stored(failure), None), reader=EN)
+    assert row.badge.word == "Failed"
+    assert row.note == "the line is down"
+    assert [cell.text for cell in row.cells] == [MISSING] * 4
+
+
+def test_a_skipped_test_is_not_a_failure() -> None:
+    skipped = samples.throughput(outcome=Outcome.SKIPPED, reason=Reason.SERVER_BUSY)
+    (row,) = rows_of(LastResult(stored(skipped), None))
+    assert row.badge == ("quiet", "↷", "Bỏ qua")
+    assert row.note == "máy chủ đo đang bận"
+
+
+def test_every_remark_is_shown() -> None:
+    (row,) = rows_of(good(samples.throughput(validity=list(Validity))))
+    assert len(row.remarks) == len(Validity)
+    assert "có lưu lượng khác trong lúc đo" in row.remarks
+
+
+def test_what_another_version_wrote_is_shown_as_unreadable() -> None:
+    strange = stored(samples.latency())
+    broken = StoredResult(
+        **{name: getattr(strange, name) for name in strange.__struct_fields__ if name != "body"},
+        body=b'{"kind":"latency","from":"the future"}',
+    )
+    (row,) = rows_of(LastResult(broken, None))
+    assert row.badge.word.startswith("Không đọc được")
+    assert row.cells == [Cell(MISSING)] * 3
+
+
+def test_the_gateway_is_named_in_words() -> None:
+    (row,) = rows_of(good(samples.latency(target="icmp:gateway")))
+    assert (row.protocol, row.target) == ("ICMP", "Thiết bị mạng trụ sở")
+
+
+# Probes
+
+
+def test_lines_keep_the_probes_order_and_none_is_left_out() -> None:
+    old = samples.VNPT.__class__("fpt-cu", "FPT")
+    view = pages.probe_view(
+        a_probe(),
+        [good(samples.latency(line=old)), good(samples.latency(line=samples.VIETTEL))],
+        VI,
+    )
+    assert [(line.id, line.isp) for line in view.lines] == [
+        ("vnpt", "VNPT"),
+        ("viettel", "Viettel"),
+        ("fpt-cu", "FPT"),
+    ]
+    assert view.lines[0].tables == []
+
+
+def test_a_line_has_a_table_for_each_kind_in_order() -> None:
+    view = pages.probe_view(a_probe(), [good(samples.latency()), good(samples.throughput(), 2)], VI)
+    tables = view.lines[0].tables
+    assert [table.title for table in tables] == ["Tốc độ (TCP)", "Độ trễ"]
+    for table in tables:
+        assert all(len(row.cells) == len(table.headings) for row in table.rows)
+
+
+def test_a_probe_in_both_languages() -> None:
+    vi, en = (pages.probe_view(a_probe(), [], reader) for reader in (VI, EN))
+    assert vi.office == en.office == "Văn phòng UBND xã Phủ Thông"
+    assert vi.commune_code == "01969"
+    assert (vi.pending, en.pending) == ("1.234", "1,234")
+    assert (vi.presence.word, en.presence.word) == ("Đang kết nối", "Online")
+    assert vi.last_contact is not None
+    assert vi.last_contact.text == "12:02:00 25/07/2026"
+
+
+def test_a_probe_of_which_nothing_is_known_yet() -> None:
+    view = pages.probe_view(
+        a_probe(
+            site=None,
+            presence=None,
+            presence_since=None,
+            info=None,
+            health=None,
+            last_contact_at=None,
+        ),
+        [],
+        VI,
+    )
+    assert view.office == samples.PROBE
+    assert view.presence.word == "Chưa rõ trạng thái"
+    assert (view.pending, view.last_contact, view.version, view.lines) == (None, None, None, [])
+
+
+def test_the_summary_counts() -> None:
+    probes = [a_probe(), a_probe(presence=Presence.LOST), a_probe(presence=None)]
+    totals = Totals(1_234_567, 3, {Rejection.SCHEMA: 2, Rejection.TOPIC: 3})
+    assert pages.summary(probes, totals, VI) == ("1", "3", "1.234.567", "5")

@@ -1,0 +1,113 @@
+"""The ledger against plain numbers, and when receipts fall due."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from collector.receipts import MAX_MISSING_RANGES, EpochKey, Ledger, Pacing
+from wire import messages
+
+EPOCH = UUID("6f1c1b1e-8f0e-4a57-9d0c-0d3b6f2f7a01")
+AT = datetime(2026, 7, 25, tzinfo=UTC)
+A = EpochKey("t", "a", EPOCH)
+B = EpochKey("t", "b", EPOCH)
+
+
+@pytest.mark.parametrize(
+    ("before", "seqs", "after"),
+    [
+        ((), [1], ((1, 1),)),
+        ((), [], ()),
+        ((), [3, 1, 2, 2], ((1, 3),)),
+        (((1, 3),), [4], ((1, 4),)),
+        (((1, 3),), [5], ((1, 3), (5, 5))),
+        (((1, 3), (5, 5)), [4], ((1, 5),)),
+        (((2, 3),), [1], ((1, 3),)),
+        (((1, 9),), [4, 5], ((1, 9),)),
+        (((1, 2), (5, 6), (9, 10)), [3, 4, 7, 8], ((1, 10),)),
+        (((1, 2), (9, 10)), [5], ((1, 2), (5, 5), (9, 10))),
+        (((5, 6),), [1, 2, 9], ((1, 2), (5, 6), (9, 9))),
+    ],
+)
+def test_numbers_melt_into_ranges(
+    before: tuple[tuple[int, int], ...], seqs: list[int], after: tuple[tuple[int, int], ...]
+) -> None:
+    assert Ledger(before).with_seqs(seqs) == Ledger(after)
+
+
+def test_an_empty_ledger_says_that_nothing_is_stored() -> None:
+    receipt = Ledger().receipt(EPOCH, AT)
+    assert (receipt.stored_through, receipt.missing) == (0, [])
+
+
+def test_a_receipt_names_the_gaps_from_the_first_number_on() -> None:
+    receipt = Ledger(((3, 4), (7, 9), (20, 20))).receipt(EPOCH, AT)
+    assert receipt.epoch == EPOCH
+    assert receipt.at == AT
+    assert receipt.stored_through == 20
+    assert receipt.missing == [(1, 2), (5, 6), (10, 19)]
+    assert messages.decode(messages.encode(receipt), messages.Receipt) == receipt
+
+
+def test_a_receipt_with_too_many_gaps_speaks_of_the_lower_part() -> None:
+    ledger = Ledger().with_seqs(range(2, 2 * MAX_MISSING_RANGES + 20, 2))
+    receipt = ledger.receipt(EPOCH, AT)
+    assert receipt.missing == [(seq, seq) for seq in range(1, 2 * MAX_MISSING_RANGES, 2)]
+    assert receipt.stored_through == 2 * MAX_MISSING_RANGES
+    assert len(messages.encode(receipt)) < 40_000
+
+
+def test_an_idle_probe_gets_its_receipt_at_once() -> None:
+    pacing = Pacing(0.5)
+    assert pacing.next_due_s() is None
+    pacing.note(A, Ledger(((1, 1),)))
+    due_s = pacing.next_due_s()
+    assert due_s is not None
+    assert due_s <= 100.0
+    assert pacing.take_due(100.0) == [(A, Ledger(((1, 1),)))]
+    assert pacing.take_due(100.0) == []
+    assert pacing.next_due_s() is None
+
+
+def test_under_load_receipts_become_one_each_half_second() -> None:
+    pacing = Pacing(0.5)
+    taken = []
+    for step in range(201):
+        now_s = 100.0 + step * 0.01
+        pacing.note(A, Ledger(((1, step + 1),)))
+        taken += [(now_s, ledger) for _, ledger in pacing.take_due(now_s)]
+    assert [round(now_s, 2) for now_s, _ in taken] == [100.0, 100.5, 101.0, 101.5, 102.0]
+    assert taken[1][1] == Ledger(((1, 51),))
+
+
+def test_one_probes_load_does_not_hold_another_back() -> None:
+    pacing = Pacing(0.5)
+    pacing.note(A, Ledger(((1, 1),)))
+    pacing.take_due(100.0)
+    pacing.note(A, Ledger(((1, 2),)))
+    pacing.note(B, Ledger(((1, 1),)))
+    assert [key for key, _ in pacing.take_due(100.1)] == [B]
+    assert pacing.next_due_s() == 100.5
+    assert [key for key, _ in pacing.take_due(100.5)] == [A]
+
+
+def test_the_epoch_that_was_noted_last_is_published_last() -> None:
+    # `receipt` is one retained topic: the last one published is what stays.
+    pacing = Pacing(0.5)
+    other = A._replace(epoch=UUID(int=1))
+    pacing.note(A, Ledger(((1, 1),)))
+    pacing.note(other, Ledger(((1, 1),)))
+    pacing.note(A, Ledger(((1, 2),)))
+    assert pacing.take_due(100.0) == [(other, Ledger(((1, 1),))), (A, Ledger(((1, 2),)))]
+
+
+def test_at_the_end_all_that_wait_are_taken() -> None:
+    pacing = Pacing(60)
+    pacing.note(A, Ledger(((1, 1),)))
+    pacing.take_due(100.0)
+    pacing.note(A, Ledger(((1, 2),)))
+    assert pacing.take_due(100.0) == []
+    assert pacing.take_due(100.0, all_of_them=True) == [(A, Ledger(((1, 2),)))]
