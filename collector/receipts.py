@@ -1,77 +1,11 @@
-"""Floor 1. What is stored up to where: the ledger of an epoch, its receipt, and when to send it.
-
-A Ledger is a set of sequence numbers, kept as merged ranges. Results come nearly in order, so an
-epoch of millions is one range, and a gap costs one more. It knows no store and no broker.
-"""
+"""Floor 1. Whose ledger it is, and when its receipt is to be sent. Knows no store and no broker."""
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
-from datetime import datetime
-from typing import NamedTuple, Self
+from typing import NamedTuple
 from uuid import UUID
 
-from msgspec import Struct
-
-from wire.messages import Receipt
-
-# Each missing range takes up to 35 bytes of JSON, so a receipt stays under 40 KB.
-MAX_MISSING_RANGES = 1_000
-
-
-class Ledger(Struct, frozen=True):
-    """The stored sequence numbers of one (probe, epoch).
-
-    `ranges` are (first, last), both ends included, ascending, with a gap between each two.
-    """
-
-    ranges: tuple[tuple[int, int], ...] = ()
-
-    def with_seqs(self, seqs: Iterable[int]) -> Self:
-        """The ledger with more sequence numbers, in any order, known ones too."""
-        ledger = self
-        for first, last in _runs(sorted(set(seqs))):
-            ledger = ledger.with_range(first, last)
-        return ledger
-
-    def with_range(self, first: int, last: int) -> Self:
-        """The ledger with everything from `first` to `last` as well."""
-        # The ranges that overlap or touch (first, last) melt into one.
-        low = bisect_left(self.ranges, first - 1, key=lambda stored: stored[1])
-        high = bisect_right(self.ranges, last + 1, key=lambda stored: stored[0])
-        if low < high:
-            first = min(first, self.ranges[low][0])
-            last = max(last, self.ranges[high - 1][1])
-        return type(self)((*self.ranges[:low], (first, last), *self.ranges[high:]))
-
-    @property
-    def stored_through(self) -> int:
-        """The highest number stored, 0 when nothing is."""
-        return self.ranges[-1][1] if self.ranges else 0
-
-    @property
-    def missing(self) -> tuple[tuple[int, int], ...]:
-        """The ranges below `stored_through` that are not stored; an epoch starts at 1."""
-        ends = (0, *(last for _, last in self.ranges))
-        starts = (first for first, _ in self.ranges)
-        return tuple(
-            (end + 1, start - 1)
-            for end, start in zip(ends, starts, strict=False)
-            if end + 1 < start
-        )
-
-    def receipt(self, epoch: UUID, at: datetime) -> Receipt:
-        """What the probe may be told.
-
-        With more gaps than a receipt should carry, it speaks only of the lower part, up to the
-        first gap that it has no room for: what it leaves out is sent again, never lost.
-        """
-        stored_through, missing = self.stored_through, self.missing
-        if len(missing) > MAX_MISSING_RANGES:
-            stored_through = missing[MAX_MISSING_RANGES][0] - 1
-            missing = missing[:MAX_MISSING_RANGES]
-        return Receipt(epoch=epoch, stored_through=stored_through, missing=list(missing), at=at)
+from wire.ledger import Ledger
 
 
 class EpochKey(NamedTuple):
@@ -122,17 +56,3 @@ class Pacing:
             ),
             default=None,
         )
-
-
-def _runs(ascending: list[int]) -> Iterable[tuple[int, int]]:
-    first = last = None
-    for seq in ascending:
-        if first is None or last is None:
-            first = last = seq
-        elif seq == last + 1:
-            last = seq
-        else:
-            yield first, last
-            first = last = seq
-    if first is not None and last is not None:
-        yield first, last

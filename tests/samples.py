@@ -12,6 +12,7 @@ from uuid import UUID
 from wire.envelope import Site, encode_envelope
 from wire.messages import Health, Info, PlannedKind
 from wire.result import (
+    HOST_LINE,
     Clock,
     Host,
     Interval,
@@ -22,6 +23,8 @@ from wire.result import (
     Outcome,
     Reason,
     Result,
+    ResultsDroppedResult,
+    ResultsDroppedValues,
     ThroughputResult,
     ThroughputValues,
     Transfer,
@@ -140,6 +143,23 @@ def latency(
         clock=_clock(),
         host=None,
         method=Method("tramdo-stamp", "0.1.0", {"mean_gap_s": 1.0}),
+        probe_version="0.1.0",
+        values=values,
+    )
+
+
+def dropped(values: ResultsDroppedValues) -> ResultsDroppedResult:
+    """What a probe says that it has given up."""
+    return ResultsDroppedResult(
+        outcome=Outcome.OK,
+        line=HOST_LINE,
+        target=None,
+        slot_at=None,
+        started_at=NOON,
+        duration_s=0.0,
+        clock=_clock(),
+        host=None,
+        method=None,
         probe_version="0.1.0",
         values=values,
     )

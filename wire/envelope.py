@@ -16,14 +16,12 @@ import msgspec
 from msgspec import Meta, Struct
 
 from wire.decoding import decode_json
-from wire.result import AnyResult, Name, Text, Utc
+from wire.result import AnyResult, Name, Seq, Text, Utc
 
 SCHEMA = "tramdo/1"
 # A broker and a collector must know what to expect: the longest test in the finest steps fits.
 MAX_ENVELOPE_BYTES = 1_048_576
 
-# The largest integer that every JSON reader keeps exactly (RFC 7493 §2.2).
-Seq = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 CommuneCode = Annotated[
     str, Meta(pattern="^[0-9]{5}$", description="official 5-digit commune code, a string")
 ]

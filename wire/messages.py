@@ -13,8 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from wire.decoding import decode_json
-from wire.envelope import Seq, Site
-from wire.result import Count, Line, Name, Text, Utc
+from wire.envelope import Site
+from wire.result import Count, Line, Name, Seq, Text, Utc
 
 T = TypeVar("T")
 

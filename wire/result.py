@@ -16,6 +16,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta, Struct
@@ -26,6 +27,8 @@ Name = Annotated[
     str,
     Meta(pattern="^[a-z0-9-]{1,40}$", description="a name in topics: a-z, 0-9 and -, 1 to 40"),
 ]
+# Up to the largest integer that every JSON reader keeps exactly (RFC 7493 §2.2).
+Seq = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 Count = Annotated[int, Meta(ge=0)]
 Ratio = Annotated[float, Meta(ge=0, le=1)]
 BitsPerSecond = Annotated[float, Meta(ge=0)]
@@ -86,6 +89,10 @@ class Line(Struct, frozen=True, forbid_unknown_fields=True):
     isp: Text | None = None
     interface: Text | None = None
     source_address: Text | None = None
+
+
+# Stands where a result concerns the box as a whole; no line of a probe may be called so.
+HOST_LINE = Line("host")
 
 
 class Clock(Struct, frozen=True, forbid_unknown_fields=True):
@@ -330,14 +337,50 @@ class HttpResult(Result, frozen=True, kw_only=True, tag="http"):
     values: HttpValues | None
 
 
+class DropCause(StrEnum):
+    """Why results were given up: a closed list."""
+
+    OUTBOX_FULL = "outbox_full"
+    OUTBOX_DAMAGED = "outbox_damaged"
+    OUTBOX_UNWRITABLE = "outbox_unwritable"
+
+
+class ResultsDroppedValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which results the probe gave up, so that nobody waits for them.
+
+    `ranges` are (first, last) seqs of `epoch`. Where the file that held them cannot be read any
+    more, `count` is None and no range is given: all of `epoch` that the centre does not have is
+    gone. Results that never had a number (they waited in memory) are counted without an epoch.
+    """
+
+    headline: ClassVar = ("count",)
+
+    cause: DropCause
+    epoch: UUID | None
+    count: Count | None
+    ranges: list[tuple[Seq, Seq]]
+
+    def __post_init__(self) -> None:
+        """A range that runs backwards names nothing."""
+        if any(first > last for first, last in self.ranges):
+            raise ValueError("a range ends before it begins")
+
+
+class ResultsDroppedResult(Result, frozen=True, kw_only=True, tag="results_dropped"):
+    """What the probe had to give up; bears the line `HOST_LINE`, as no line is to blame."""
+
+    values: ResultsDroppedValues | None
+
+
 # To add a kind: its values and its result above, its name here. Schemas, topics, store and pages
 # follow from this table (ARCHITECTURE.md, "To add a kind").
-AnyResult = ThroughputResult | LatencyResult | HttpResult
+AnyResult = ThroughputResult | LatencyResult | HttpResult | ResultsDroppedResult
 
 KINDS: dict[str, type[Result]] = {
     "throughput": ThroughputResult,
     "latency": LatencyResult,
     "http": HttpResult,
+    "results_dropped": ResultsDroppedResult,
 }
 
 

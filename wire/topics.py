@@ -16,7 +16,7 @@ ROOT = "tramdo/v1"
 _NAME = re.compile(r"[a-z0-9-]{1,40}")
 _TOPIC = re.compile(
     rf"{ROOT}/(?P<tenant>{_NAME.pattern})/(?P<probe>{_NAME.pattern})/"
-    rf"(?:m/(?P<kind>{_NAME.pattern})|(?P<channel>state|info|health|receipt))"
+    rf"(?:m/(?P<kind>[a-z_]{{1,40}})|(?P<channel>state|info|health|receipt))"
 )
 
 

@@ -16,7 +16,7 @@ from collector.intake import Accepted, Judged, Rejected, Reported
 from collector.receipts import EpochKey
 from wire.envelope import Site
 from wire.messages import Health, Info, Presence, State
-from wire.result import Outcome
+from wire.result import Outcome, Result, ResultsDroppedValues
 
 
 class ResultRow(NamedTuple):
@@ -87,6 +87,7 @@ class Batch:
         self._stored_at = utc_text(stored_at)
         self.results: list[ResultRow] = []
         self.seqs: dict[EpochKey, list[int]] = defaultdict(list)
+        self.given_up: dict[EpochKey, list[tuple[int, int]]] = defaultdict(list)
         self.last: dict[LastKey, tuple[str, int]] = {}
         self.probes: dict[tuple[str, str], ProbeChange] = defaultdict(ProbeChange)
         self.rejected: list[Rejected] = []
@@ -108,6 +109,8 @@ class Batch:
         key = EpochKey(tenant, probe, message.epoch)
         # Put last among the epochs of its probe, however early it came up in this batch.
         self.seqs[key] = [*self.seqs.pop(key, ()), *(record.seq for record in message.records)]
+        for record in message.records:
+            self._take_given_up(key, record.result)
         for seq, result, body in ((r.seq, r.result, r.body) for r in message.records):
             self.results.append(
                 ResultRow(
@@ -132,6 +135,12 @@ class Batch:
             self._keep_later(last, epoch, seq)
             if result.outcome is Outcome.OK:
                 self._keep_later(last._replace(only_ok=True), epoch, seq)
+
+    def _take_given_up(self, key: EpochKey, result: Result) -> None:
+        """What a probe has given up is waited for no more: it counts as known in its ledger."""
+        values = result.values
+        if isinstance(values, ResultsDroppedValues) and values.epoch == key.epoch:
+            self.given_up[key].extend(values.ranges)
 
     def _keep_later(self, key: LastKey, epoch: str, seq: int) -> None:
         known = self.last.get(key)

@@ -10,9 +10,9 @@ from uuid import UUID
 
 import msgspec
 
-from collector.receipts import Ledger
 from collector.store.store import StoredProbe, StoredResult
 from wire.envelope import Site
+from wire.ledger import Ledger
 from wire.messages import Health, Info, Presence
 
 T = TypeVar("T")

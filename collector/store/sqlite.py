@@ -14,7 +14,7 @@ from pathlib import Path
 from uuid import UUID
 
 from collector.intake import Judged
-from collector.receipts import EpochKey, Ledger
+from collector.receipts import EpochKey
 from collector.store import columns
 from collector.store.batch import Batch, ProbeChange, utc_text
 from collector.store.migrate import Migration, packaged
@@ -27,6 +27,7 @@ from collector.store.store import (
     StoreError,
     Totals,
 )
+from wire.ledger import Ledger
 from wire.messages import Rejection
 
 # Longer than a checkpoint or a backup holds the lock; the watchdog's interval is longer still.
@@ -82,7 +83,7 @@ class SqliteStore:
             stored = _insert_results(connection, batch)
             _count(connection, "results", stored)
             ledgers = {
-                key: _extend_ledger(connection, key, seqs, revision)
+                key: _extend_ledger(connection, key, seqs, batch.given_up[key], revision)
                 for key, seqs in batch.seqs.items()
             }
             _upsert_last_results(connection, batch)
@@ -330,13 +331,18 @@ def _insert_results(connection: sqlite3.Connection, batch: Batch) -> int:
 
 
 def _extend_ledger(
-    connection: sqlite3.Connection, key: EpochKey, seqs: Sequence[int], revision: int
+    connection: sqlite3.Connection,
+    key: EpochKey,
+    seqs: Sequence[int],
+    given_up: Sequence[tuple[int, int]],
+    revision: int,
 ) -> Ledger:
     names = (key.tenant, key.probe, str(key.epoch))
     row = connection.execute(
         "SELECT ranges FROM ledgers WHERE tenant = ? AND probe = ? AND epoch = ?", names
     ).fetchone()
-    ledger = (columns.ledger(row[0]) if row else Ledger()).with_seqs(seqs)
+    known = columns.ledger(row[0]) if row else Ledger()
+    ledger = known.with_seqs(seqs).with_ranges(given_up)
     connection.execute(
         "INSERT INTO ledgers VALUES (?, ?, ?, ?, ?) "
         "ON CONFLICT DO UPDATE SET ranges = excluded.ranges, touched = excluded.touched",

@@ -3,7 +3,8 @@
 The promises (the contract suite holds each backend to them):
 - `store_batch` is one transaction: all of it is durable when it returns, or none of it happened.
 - `(tenant, probe, epoch, seq)` is stored once; a repeat is counted and changes nothing.
-- A ledger never speaks of a result that is not stored: both are written in one transaction.
+- A ledger speaks of results that are stored, or that the probe named as given up; both are written
+  in one transaction.
 - Reading never waits for writing.
 The pages read nothing but a Store.
 """
@@ -18,8 +19,9 @@ from uuid import UUID
 from msgspec import Struct
 
 from collector.intake import Judged
-from collector.receipts import EpochKey, Ledger
+from collector.receipts import EpochKey
 from wire.envelope import Site
+from wire.ledger import Ledger
 from wire.messages import Health, Info, Presence, Rejection
 
 

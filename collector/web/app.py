@@ -26,11 +26,12 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from collector.ingest import IngestState
-from collector.receipts import EpochKey, Ledger
+from collector.receipts import EpochKey
 from collector.store.store import Store, StoredProbe, StoredResult, StoreError
 from collector.web import pages
 from collector.web.changes import Changes
 from collector.web.words import Language
+from wire.ledger import Ledger
 
 _RESULTS_DEFAULT, _RESULTS_MOST = 100, 1_000
 # The largest integer of SQLite and PostgreSQL.

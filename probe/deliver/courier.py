@@ -10,24 +10,30 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
 
 import msgspec
 
 from probe import clock, events
 from probe.config import Config
 from probe.deliver.batch import Batch, batches
-from probe.deliver.outbox import Outbox, OutboxError
-from probe.deliver.session import Delivery, coverage_of
+from probe.deliver.dropped import dropped
+from probe.deliver.outbox import Outbox, OutboxDamagedError, OutboxError, set_aside
+from probe.deliver.session import Coverage, Delivery, coverage_of
 from runtime import mqtt
 from wire import messages, topics
 from wire.envelope import encode_envelope
+from wire.ledger import Ledger
 from wire.messages import Health, Info, Presence, Receipt, State
-from wire.result import Result, encode_result
+from wire.result import DropCause, Result, encode_result
 
 log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
-_PRUNE_EVERY_S = 3600.0
+_TIDY_EVERY_S = 60.0
+# Where nothing can be written, results wait in memory: a day and a half of the default plan.
+_MAX_UNSAVED = 20_000
 
 
 class Courier:
@@ -35,33 +41,36 @@ class Courier:
 
     Args:
         config: the probe's configuration.
-        outbox: an open outbox; the courier closes it.
+        outbox_path: the outbox's file. Opened by the courier, again and again where it cannot be: a
+            full disk may be emptied, and measuring must not wait for that.
         emit: where `Delivery` and `Fault` events go.
-        info: who the probe is, published on each connection.
+        info: who the probe is, asked with the outbox's epoch, published on each connection.
         health: how the box is, asked every `delivery.health_every_s` with (pending, outbox bytes).
     """
 
     def __init__(
         self,
         config: Config,
-        outbox: Outbox,
+        outbox_path: Path,
         emit: Callable[[events.Event], None],
-        info: Info,
+        info: Callable[[UUID], Info],
         health: Callable[[int, int], Health],
     ) -> None:
         self._config = config
-        self._outbox = outbox
+        self._outbox_path = outbox_path
+        self._outbox: Outbox | None = None
         self._emit = emit
         self._info = info
         self._health = health
         self._inbox: queue.SimpleQueue[mqtt.Event | Result] = queue.SimpleQueue()
         self._unsaved: list[Result] = []
+        self._forgotten = 0
         self._counting = threading.Lock()
         self._submitted = self._stored = 0
-        self._pending = outbox.pending_count()
-        self._delivery = Delivery(config.delivery.resend_after_s, outbox.coverage)
+        self._pending = 0
+        self._delivery = Delivery(config.delivery.resend_after_s, Coverage())
         self._stopping = threading.Event()
-        self._health_due_s = self._prune_due_s = 0.0
+        self._health_due_s = self._tidy_due_s = 0.0
         self._shown: events.Delivery | None = None
         self._fault: str | None = None
         self._cause: str | None = "not connected yet"
@@ -101,22 +110,65 @@ class Courier:
         self._session.stop(
             self._message("state", State(Presence.OFFLINE, clock.utc_now()), retain=True)
         )
-        self._outbox.close()
 
     def _run(self) -> None:
         while True:
             ending = self._stopping.is_set()
             self._unsaved += self._take()
             try:
-                self._work()
+                self._work(self._outbox or self._open())
                 self._tell_fault(None)
+            except OutboxDamagedError as error:
+                self._replace_outbox(error)
             except OutboxError as error:
                 # Results stay in memory and are tried again: a full disk may be emptied.
-                self._tell_fault(f"{error}; {len(self._unsaved)} results wait in memory")
+                self._tell_fault(f"{error}; results wait in memory")
+                self._bound_memory()
                 self._stopping.wait(_IDLE_S)
             self.alive_at_s = clock.monotonic_s()
             if ending:
+                self._close()
                 return
+
+    def _open(self) -> Outbox:
+        outbox = Outbox(self._outbox_path)
+        self._outbox = outbox
+        connected = self._delivery.connected
+        self._delivery = Delivery(self._config.delivery.resend_after_s, outbox.coverage)
+        if connected:
+            self._delivery.on_connected(outbox.last_seq, clock.monotonic_s())
+            self._publish_info(outbox)
+        return outbox
+
+    def _close(self) -> None:
+        if self._outbox is not None:
+            try:
+                self._outbox.close()
+            except OutboxError as error:
+                log.warning("%s", error)
+
+    def _replace_outbox(self, error: OutboxDamagedError) -> None:
+        """Set a damaged file aside and begin a new epoch; the centre is told what is gone."""
+        log.error("%s; it is set aside and a new one begun", error)
+        if self._outbox is not None:
+            self._outbox.abandon()
+            self._outbox = None
+        try:
+            epoch = set_aside(self._outbox_path, clock.utc_now().strftime("%Y%m%dT%H%M%S"))
+        except OutboxError as stuck:
+            self._tell_fault(str(stuck))
+            self._stopping.wait(_IDLE_S)
+            return
+        self._unsaved.insert(0, dropped(DropCause.OUTBOX_DAMAGED, epoch, None, []))
+        self._submitted += 1
+
+    def _bound_memory(self) -> None:
+        """Forget the oldest where even memory would fill; how many is told once one can write."""
+        surplus = len(self._unsaved) - _MAX_UNSAVED
+        if surplus > 0:
+            del self._unsaved[:surplus]
+            self._forgotten += surplus
+            self._stored += surplus
 
     def _take(self) -> list[Result]:
         """All that waits in the inbox; sleeps where nothing does."""
@@ -133,35 +185,52 @@ class Courier:
                 self._on_mqtt(item)
             timeout_s = 0.0
 
-    def _work(self) -> None:
+    def _work(self, outbox: Outbox) -> None:
+        if self._forgotten:
+            self._store(outbox, [dropped(DropCause.OUTBOX_UNWRITABLE, None, self._forgotten, [])])
+            self._forgotten = 0
         if self._unsaved:
-            bodies = [(result.kind, encode_result(result)) for result in self._unsaved]
-            self._outbox.put(bodies, clock.utc_now().timestamp())
-            self._pending += len(bodies)
-            self._stored += len(bodies)
-            self._unsaved.clear()
-        self._send_pending()
+            self._store(outbox, self._unsaved)
+            self._stored += len(self._unsaved)
+            self._unsaved = []
+        self._send_pending(outbox)
         now_s = clock.monotonic_s()
-        if now_s >= self._prune_due_s:
-            self._prune_due_s = now_s + _PRUNE_EVERY_S
-            kept_s = self._config.delivery.keep_days * 86_400
-            self._outbox.prune(clock.utc_now().timestamp() - kept_s)
+        if now_s >= self._tidy_due_s:
+            self._tidy_due_s = now_s + _TIDY_EVERY_S
+            self._tidy(outbox)
         if self._delivery.connected and now_s >= self._health_due_s:
             self._health_due_s = now_s + self._config.delivery.health_every_s
-            pending, size = self._outbox.pending_count(), self._outbox.size_bytes()
-            self._session.publish(self._message("health", self._health(pending, size)))
-        self._tell_delivery()
+            health = self._health(outbox.pending_count(), outbox.size_bytes())
+            self._session.publish(self._message("health", health))
+        self._tell_delivery(outbox)
+
+    def _store(self, outbox: Outbox, results: list[Result]) -> None:
+        bodies = [(result.kind, encode_result(result)) for result in results]
+        outbox.put(bodies, clock.utc_now().timestamp())
+        self._pending += len(bodies)
+
+    def _tidy(self, outbox: Outbox) -> None:
+        delivery = self._config.delivery
+        outbox.prune(clock.utc_now().timestamp() - delivery.keep_days * 86_400)
+        given_up = outbox.make_room(delivery.max_bytes)
+        if given_up:
+            log.error("the outbox was full: %d results were given up", len(given_up))
+            ranges = Ledger().with_seqs(given_up).ranges
+            report = dropped(DropCause.OUTBOX_FULL, outbox.epoch, len(given_up), ranges)
+            self._store(outbox, [report])
 
     def _on_mqtt(self, event: mqtt.Event) -> None:
         now_s = clock.monotonic_s()
         match event:
             case mqtt.Connected():
                 self._cause = None
-                self._delivery.on_connected(self._outbox.last_seq, now_s)
+                last_seq = self._outbox.last_seq if self._outbox else 0
+                self._delivery.on_connected(last_seq, now_s)
                 self._session.publish(
                     self._message("state", State(Presence.ONLINE, clock.utc_now()), retain=True)
                 )
-                self._session.publish(self._message("info", self._info, retain=True))
+                if self._outbox is not None:
+                    self._publish_info(self._outbox)
                 log.info("connected to the broker")
             case mqtt.Disconnected(cause=cause):
                 self._cause = cause
@@ -181,37 +250,38 @@ class Courier:
             log.warning("ignored a message on %s: %s", topic, error)
             return
         # A receipt of an older epoch (another SD card) is retained at the broker until ours comes.
-        if receipt.epoch == self._outbox.epoch:
+        outbox = self._outbox
+        if outbox is not None and receipt.epoch == outbox.epoch:
             coverage = coverage_of(receipt)
-            self._delivery.on_coverage(coverage, self._outbox.last_seq, now_s)
-            self._outbox.cover(coverage)
+            self._delivery.on_coverage(coverage, outbox.last_seq, now_s)
+            outbox.cover(coverage)
 
-    def _send_pending(self) -> None:
+    def _send_pending(self, outbox: Outbox) -> None:
         limit = self._config.delivery.batch
-        while (
-            due := self._delivery.next_due(self._outbox.last_seq, clock.monotonic_s())
-        ) is not None:
-            pending = self._outbox.pending(due.after, due.through, limit)
+        while (due := self._delivery.next_due(outbox.last_seq, clock.monotonic_s())) is not None:
+            pending = outbox.pending(due.after, due.through, limit)
             for batch in batches(pending):
-                mid = self._session.publish(self._envelope(batch))
+                mid = self._session.publish(self._envelope(outbox.epoch, batch))
                 if mid is None:
                     return  # the connection went away; all of it goes out on the next one
                 self._delivery.on_sent(mid, due.lane, clock.monotonic_s())
-            self._delivery.on_lane(
-                due.lane, pending[-1].seq if len(pending) == limit else due.through
-            )
+            through = pending[-1].seq if len(pending) == limit else due.through
+            self._delivery.on_lane(due.lane, through)
 
-    def _envelope(self, batch: Batch) -> mqtt.Message:
+    def _envelope(self, epoch: UUID, batch: Batch) -> mqtt.Message:
         payload = encode_envelope(
             self._config.tenant,
             self._config.probe,
-            self._outbox.epoch,
+            epoch,
             self._config.site,
             clock.utc_now(),
             batch.numbered_bodies,
         )
         topic = topics.measurement(self._config.tenant, self._config.probe, batch.kind)
         return mqtt.Message(topic, payload)
+
+    def _publish_info(self, outbox: Outbox) -> None:
+        self._session.publish(self._message("info", self._info(outbox.epoch), retain=True))
 
     def _message(
         self, channel: str, message: messages.Payload, *, retain: bool = False
@@ -221,9 +291,9 @@ class Courier:
     def _topic(self, channel: str) -> str:
         return topics.of_probe(self._config.tenant, self._config.probe, channel)
 
-    def _tell_delivery(self) -> None:
+    def _tell_delivery(self, outbox: Outbox) -> None:
         cause = self._delivery.refusal or self._cause
-        self._pending = self._outbox.pending_count()
+        self._pending = outbox.pending_count()
         shown = events.Delivery(self._delivery.connected, self._pending, cause)
         if shown != self._shown:
             self._shown = shown

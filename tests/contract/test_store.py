@@ -13,14 +13,23 @@ import msgspec
 import pytest
 
 from collector.intake import Accepted, Judged, Rejected, Reported, judge
-from collector.receipts import EpochKey, Ledger
+from collector.receipts import EpochKey
 from collector.store.migrate import Migration, packaged, split_statements
 from collector.store.sqlite import SqliteStore
 from collector.store.store import Store, StoreError
 from tests import samples
 from wire import messages
+from wire.ledger import Ledger
 from wire.messages import Presence, Rejection, State
-from wire.result import Outcome, Reason, Result, decode_result, encode_result
+from wire.result import (
+    DropCause,
+    Outcome,
+    Reason,
+    Result,
+    ResultsDroppedValues,
+    decode_result,
+    encode_result,
+)
 
 NOW = datetime(2026, 7, 25, 5, 2, 0, 123456, tzinfo=UTC)
 KEY = EpochKey(samples.TENANT, samples.PROBE, samples.EPOCH)
@@ -439,3 +448,22 @@ def test_sqlite_a_newer_store_is_refused(tmp_path: Path) -> None:
     SqliteStore(path, migrations=[*packaged(), later]).close()
     with pytest.raises(StoreError, match="a newer version has written it"):
         SqliteStore(path)
+
+
+def test_what_a_probe_has_given_up_is_waited_for_no_more(store: Store) -> None:
+    values = ResultsDroppedValues(
+        cause=DropCause.OUTBOX_FULL, epoch=samples.EPOCH, count=3, ranges=[(3, 4), (6, 6)]
+    )
+    store.store_batch([latencies(1, 2, 5)], NOW)
+    stored = store.store_batch([results([(7, samples.dropped(values))])], NOW)
+    key = EpochKey(samples.TENANT, samples.PROBE, samples.EPOCH)
+    assert stored.ledgers[key] == Ledger(((1, 7),))
+
+
+def test_another_epochs_losses_change_nothing_in_this_one(store: Store) -> None:
+    values = ResultsDroppedValues(
+        cause=DropCause.OUTBOX_DAMAGED, epoch=samples.OTHER_EPOCH, count=None, ranges=[(2, 9)]
+    )
+    stored = store.store_batch([results([(1, samples.dropped(values))])], NOW)
+    key = EpochKey(samples.TENANT, samples.PROBE, samples.EPOCH)
+    assert stored.ledgers[key] == Ledger(((1, 1),))

@@ -9,7 +9,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.receipts import Ledger
+from wire.ledger import Ledger
 
 Batches = list[list[int]]
 batches = st.lists(st.lists(st.integers(1, 60), max_size=12), max_size=12)

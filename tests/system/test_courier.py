@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import queue
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -14,7 +16,6 @@ import pytest
 from probe import clock, config, events
 from probe.config import Config
 from probe.deliver.courier import Courier
-from probe.deliver.outbox import Outbox
 from runtime import mqtt
 from tests import samples
 from tests.broker import Broker, why_not
@@ -45,7 +46,7 @@ class Centre:
         self.states: list[str] = []
         self.infos: list[Info] = []
         self.healths: list[Health] = []
-        self.epoch = None
+        self.epoch: UUID | None = None
         self._inbox: queue.SimpleQueue[mqtt.Event] = queue.SimpleQueue()
         self._session = mqtt.Session(
             broker.config(), "centre", self._inbox.put, subscriptions=topics.collector_filters()
@@ -104,13 +105,9 @@ class Office:
 
     def __init__(self, settings: Config, folder: Path) -> None:
         self.events: list[events.Event] = []
-        outbox = Outbox(folder / "outbox.sqlite")
-        self.outbox = outbox
-        info = Info(
-            probe_version="0", epoch=outbox.epoch, site=settings.site, lines=[], plan=[],
-            config_hash="0", started_at=clock.utc_now(),
-        )  # fmt: skip
-        self.courier = Courier(settings, outbox, self.events.append, info, samples_health)
+        self.courier = Courier(
+            settings, folder / "outbox.sqlite", self.events.append, samples_info, samples_health
+        )
         self.courier.start()
 
     def delivered(self) -> bool:
@@ -119,6 +116,10 @@ class Office:
     def pending(self) -> int:
         shown = [event for event in self.events if isinstance(event, events.Delivery)]
         return shown[-1].pending if shown else -1
+
+
+def samples_info(epoch: UUID) -> Info:
+    return samples.info(epoch=epoch)
 
 
 def samples_health(pending: int, outbox_bytes: int) -> Health:
@@ -230,8 +231,8 @@ def test_a_probe_that_vanishes_is_told_lost(
     client = office.courier._session._client
     assert client is not None
     sock = client.socket()
-    assert sock is not None
-    sock.shutdown(2)  # as a cut line would: no DISCONNECT packet
+    assert isinstance(sock, socket.socket)
+    sock.shutdown(socket.SHUT_RDWR)  # as a cut line would: no DISCONNECT packet
     until(lambda: "lost" in centre.states, "the last will")
     office.courier.stop()
     centre.close()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from probe.deliver.outbox import Outbox, OutboxError
+from probe.deliver.outbox import Outbox, OutboxDamagedError, OutboxError, set_aside
 from probe.deliver.session import Coverage
 
 
@@ -28,7 +30,7 @@ def fill(outbox: Outbox, count: int, now_s: float = 0.0) -> None:
     outbox.put([("latency", b"%d" % number) for number in range(count)], now_s)
 
 
-def seqs(outbox: Outbox, after: int = 0, limit: int = 1000) -> list[int]:
+def seqs(outbox: Outbox, after: int = 0, limit: int = 10_000) -> list[int]:
     return [one.seq for one in outbox.pending(after, outbox.last_seq, limit)]
 
 
@@ -117,10 +119,86 @@ def test_commits_reach_the_disk(path: Path, outbox: Outbox) -> None:
     other.close()
 
 
-def test_a_damaged_file_is_told_in_words(path: Path) -> None:
-    path.write_bytes(b"this is no database, and long enough to be read as one" * 100)
-    with pytest.raises(OutboxError, match="cannot be opened"):
+def large(outbox: Outbox, kind: str, count: int) -> None:
+    outbox.put([(kind, b"x" * 4000) for _ in range(count)], 0.0)
+
+
+def test_room_is_made_of_what_the_centre_has_first(outbox: Outbox) -> None:
+    large(outbox, "latency", 1000)
+    large(outbox, "throughput", 1000)
+    outbox.cover(Coverage(1500))
+    assert outbox.make_room(limit_bytes=5_000_000) == []
+    assert seqs(outbox) == list(range(1501, 2001)), "nothing that is pending was touched"
+
+
+def test_then_minutes_go_before_tests_and_every_loss_is_named(outbox: Outbox) -> None:
+    large(outbox, "throughput", 600)
+    large(outbox, "latency", 600)
+    large(outbox, "results_dropped", 10)
+    before = seqs(outbox)
+    given_up = outbox.make_room(limit_bytes=3_000_000)
+    assert given_up[-1] == 1200, "all of the latency results are gone"
+    assert set(range(601, 1201)) <= set(given_up)
+    assert sorted(given_up + seqs(outbox)) == before, "given up or still there, nothing else"
+    assert seqs(outbox)[-10:] == list(range(1201, 1211)), "what names losses stays"
+
+
+def test_no_room_is_made_below_the_limit(outbox: Outbox) -> None:
+    large(outbox, "latency", 100)
+    assert outbox.make_room(limit_bytes=5_000_000) == []
+    assert outbox.pending_count() == 100
+
+
+@pytest.mark.parametrize(
+    "damage", [b"no database at all " * 500, b"SQLite format 3\0" + b"?" * 9000]
+)
+def test_a_damaged_file_is_told_and_can_be_set_aside(path: Path, damage: bytes) -> None:
+    first = Outbox(path)
+    fill(first, 3)
+    first.close()
+    path.write_bytes(damage)
+    with pytest.raises(OutboxDamagedError):
         Outbox(path)
+    assert set_aside(path, "now") == first.epoch
+    assert path.with_name("outbox.sqlite.damaged-now").read_bytes() == damage
+    second = Outbox(path)
+    assert second.epoch != first.epoch
+    assert second.last_seq == 0
+    second.close()
+
+
+def test_damage_in_the_middle_of_a_file_is_found(path: Path) -> None:
+    first = Outbox(path)
+    large(first, "latency", 200)
+    first.close()
+    with path.open("r+b") as file:
+        for page in range(20, 60, 3):
+            file.seek(page * 4096)
+            file.write(b"\xa5" * 4096)
+    with pytest.raises(OutboxDamagedError, match="is damaged"):
+        Outbox(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small disk")
+def test_a_full_disk_is_told_and_survived(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
+    try:
+        outbox = Outbox(disk / "outbox.sqlite")
+        fill(outbox, 3)
+        ballast = disk / "ballast"
+        with pytest.raises(OSError, match="No space left"):
+            ballast.write_bytes(b"x" * 2_000_000)
+        with pytest.raises(OutboxError, match="cannot be written"):
+            large(outbox, "latency", 100)
+        assert outbox.pending_count() == 3
+        ballast.unlink()
+        large(outbox, "latency", 10)
+        assert seqs(outbox) == list(range(1, 14)), "no number was lost to the failed attempt"
+        outbox.close()
+    finally:
+        subprocess.run(["umount", disk], check=True)
 
 
 def test_a_directory_that_is_not_there_is_told_in_words(tmp_path: Path) -> None:

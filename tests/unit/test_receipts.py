@@ -7,8 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from collector.receipts import MAX_MISSING_RANGES, EpochKey, Ledger, Pacing
+from collector.receipts import EpochKey, Pacing
 from wire import messages
+from wire.ledger import MAX_MISSING_RANGES, Ledger
 
 EPOCH = UUID("6f1c1b1e-8f0e-4a57-9d0c-0d3b6f2f7a01")
 AT = datetime(2026, 7, 25, tzinfo=UTC)
