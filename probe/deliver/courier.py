@@ -98,7 +98,7 @@ class Courier:
     def wait_delivered(self, timeout_s: float, stop: threading.Event) -> bool:
         """Wait until a receipt covers all that was submitted; False when that did not happen."""
         deadline_s = clock.monotonic_s() + timeout_s
-        while not (self._stored == self._submitted and self._pending == 0):
+        while self._outbox is None or self._pending or self._stored != self._submitted:
             if clock.monotonic_s() >= deadline_s or stop.wait(_IDLE_S / 5):
                 return False
         return True
@@ -132,6 +132,7 @@ class Courier:
 
     def _open(self) -> Outbox:
         outbox = Outbox(self._outbox_path)
+        self._pending = outbox.pending_count()
         self._outbox = outbox
         connected = self._delivery.connected
         self._delivery = Delivery(self._config.delivery.resend_after_s, outbox.coverage)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +25,7 @@ from tests.unit.test_config import GOOD
 from wire import messages, topics
 from wire.envelope import decode_envelope
 from wire.messages import Health, Info, Receipt, State
+from wire.result import ResultsDroppedValues
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
@@ -45,6 +48,7 @@ class Centre:
         self.seqs: list[int] = []
         self.states: list[str] = []
         self.infos: list[Info] = []
+        self.given_up: list[ResultsDroppedValues] = []
         self.healths: list[Health] = []
         self.epoch: UUID | None = None
         self._inbox: queue.SimpleQueue[mqtt.Event] = queue.SimpleQueue()
@@ -90,6 +94,8 @@ class Centre:
             envelope = decode_envelope(event.payload)
             self.epoch = envelope.epoch
             self.seqs += [record.seq for record in envelope.records]
+            values = [record.result.values for record in envelope.records]
+            self.given_up += [one for one in values if isinstance(one, ResultsDroppedValues)]
             if self.confirms:
                 self.confirm(max(self.seqs))
         elif channel == "state":
@@ -255,3 +261,53 @@ def test_nonsense_on_the_receipt_topic_is_ignored(
     assert office.delivered()
     office.courier.stop()
     centre.close()
+
+
+def test_a_damaged_outbox_is_set_aside_and_the_centre_is_told(
+    broker: Broker, settings: Config, tmp_path: Path
+) -> None:
+    centre = Centre(broker, settings)
+    first = Office(settings, tmp_path)
+    first.courier.submit(samples.latency())
+    assert first.delivered()
+    old_epoch = centre.epoch
+    first.courier.stop()
+    (tmp_path / "outbox.sqlite").write_bytes(b"a power cut wrote this" * 1000)
+    centre.seqs.clear()
+    second = Office(settings, tmp_path)
+    second.courier.submit(samples.latency())
+    assert second.delivered()
+    assert centre.epoch != old_epoch
+    assert sorted(set(centre.seqs)) == [1, 2]
+    assert [values.epoch for values in centre.given_up] == [old_epoch]
+    assert list(tmp_path.glob("outbox.sqlite.damaged-*")), "a person can still look at it"
+    second.courier.stop()
+    centre.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small disk")
+def test_a_full_disk_costs_nothing_once_it_is_emptied(
+    broker: Broker, settings: Config, tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", disk], check=True)
+    try:
+        ballast = disk / "ballast"
+        ballast.write_bytes(b"x" * 520_000)
+        centre = Centre(broker, settings)
+        office = Office(settings, disk)
+        for _ in range(5):
+            office.courier.submit(samples.latency())
+        until(
+            lambda: any(isinstance(e, events.Fault) and e.text for e in office.events),
+            "the fault to be told",
+        )
+        ballast.unlink()
+        assert office.delivered()
+        assert sorted(set(centre.seqs)) == [1, 2, 3, 4, 5]
+        assert isinstance(office.events[-1], events.Fault | events.Delivery)
+        office.courier.stop()
+        centre.close()
+    finally:
+        subprocess.run(["umount", disk], check=True)
