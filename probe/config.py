@@ -16,7 +16,11 @@ from msgspec import Meta, Struct, field
 from runtime import settings
 from runtime.broker import BrokerConfig, Path, Port
 from wire.envelope import Site
-from wire.result import Line, Name, Text
+from wire.result import HOST_LINE, Line, Name, Text
+
+TimeOfDay = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+# A day that is avoided longer has no room for the tests of eight lines (ours).
+_LEAST_HOURS_LEFT = 6
 
 
 class Strict(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -33,6 +37,8 @@ class LineConfig(Strict, frozen=True):
     gateway: str | None = None
     plan_download_bps: Annotated[float, Meta(gt=0)] | None = None
     plan_upload_bps: Annotated[float, Meta(gt=0)] | None = None
+    # In place of `plan.monthly_budget_bytes`, for a line that is counted or shared.
+    monthly_budget_bytes: Annotated[int, Meta(ge=0)] | None = None
 
     def __post_init__(self) -> None:
         """A line that is bound to nothing would measure whichever line the kernel likes."""
@@ -46,6 +52,11 @@ class LineConfig(Strict, frozen=True):
     def identity(self) -> Line:
         """What goes into every result of this line."""
         return Line(self.id, self.isp, self.interface, self.source_address)
+
+    @property
+    def plan_bps(self) -> tuple[float | None, float | None]:
+        """What was bought, down and up; None where it is not told."""
+        return self.plan_download_bps, self.plan_upload_bps
 
 
 class ServerConfig(Strict, frozen=True):
@@ -61,10 +72,58 @@ class ServerConfig(Strict, frozen=True):
     http_port: Port | None = None
 
 
+def minute_of_day(text: TimeOfDay) -> int:
+    """Minutes after midnight of "HH:MM"."""
+    hours, minutes = text.split(":")
+    return int(hours) * 60 + int(minutes)
+
+
+class PlanConfig(Strict, frozen=True):
+    """When is measured, and what of a line it may take (METHOD, Data used; letter 1770).
+
+    Hours are the probe's local hours, weekdays ISO's (1 is Monday). Bulk tests are `throughput` and
+    `http`; their shares divide the month's samples. A share of 0 turns a kind off.
+    """
+
+    # Each line's: 300 tests of 3 + 10 s both ways at 300 Mbit/s are 293 GB.
+    monthly_budget_bytes: Annotated[int, Meta(ge=0)] = 300_000_000_000
+    # VNNIC rates a commune from this many.
+    samples_per_month: Annotated[int, Meta(ge=0, le=9000)] = 300
+    # Letter 1770/UBND-VHTT; kept whatever the budget.
+    weekly_minimum: Annotated[int, Meta(ge=0, le=70)] = 2
+    throughput_share: Annotated[float, Meta(ge=0, le=1000)] = 1.0
+    http_share: Annotated[float, Meta(ge=0, le=1000)] = 1.0
+    light_every_min: Annotated[int, Meta(ge=1, le=1440)] = 30
+    peak_from_hour: Annotated[int, Meta(ge=0, le=23)] = 19
+    peak_to_hour: Annotated[int, Meta(ge=1, le=24)] = 23
+    office_hours: Literal["avoid", "idle_only", "allow"] = "idle_only"
+    office_from: TimeOfDay = "07:00"
+    office_to: TimeOfDay = "17:30"
+    office_weekdays: list[Annotated[int, Meta(ge=1, le=7)]] = field(
+        default_factory=lambda: [1, 2, 3, 4, 5]
+    )
+    # More than this on the line's interface before a bulk test defers it (FCC and SamKnows).
+    cross_traffic_download_bps: Annotated[float, Meta(ge=0)] = 64e3
+    cross_traffic_upload_bps: Annotated[float, Meta(ge=0)] = 32e3
+    # How long the line is looked at before it counts as idle; people's traffic comes in bursts, so
+    # under `idle_only` longer in office hours (ours).
+    idle_look_s: Annotated[float, Meta(ge=0.5, le=60)] = 5.0
+    office_idle_look_s: Annotated[float, Meta(ge=0.5, le=60)] = 30.0
+
+    def __post_init__(self) -> None:
+        """Hours run forward, and a window to avoid leaves hours to measure in."""
+        if self.peak_from_hour >= self.peak_to_hour:
+            raise ValueError("`peak_from_hour` comes before `peak_to_hour`")
+        if self.office_from >= self.office_to:
+            raise ValueError("`office_from` comes before `office_to`")
+        office_h = (minute_of_day(self.office_to) - minute_of_day(self.office_from)) / 60
+        if self.office_hours == "avoid" and office_h > 24 - _LEAST_HOURS_LEFT:
+            raise ValueError(f"`office_from` to `office_to` leaves less than {_LEAST_HOURS_LEFT} h")
+
+
 class ThroughputConfig(Strict, frozen=True):
     """Kind `throughput` (METHOD, Throughput: BEREC's streams, warm-up and duration)."""
 
-    per_day: Annotated[int, Meta(ge=0, le=288)] = 4
     streams: Annotated[int, Meta(ge=1, le=64)] = 4
     warm_up_s: Annotated[int, Meta(ge=0, le=30)] = 3
     duration_s: Annotated[int, Meta(ge=1, le=120)] = 10
@@ -93,7 +152,6 @@ class LatencyConfig(Strict, frozen=True):
 class HttpConfig(Strict, frozen=True):
     """Kind `http` (METHOD, HTTP). Full length is `warm_up_s` and `duration_s` a direction."""
 
-    per_day: Annotated[int, Meta(ge=0, le=288)] = 4
     connections: Annotated[int, Meta(ge=1, le=32)] = 4
     pings: Annotated[int, Meta(ge=2, le=100)] = 20
     warm_up_s: Annotated[int, Meta(ge=0, le=30)] = 3
@@ -108,10 +166,13 @@ class HttpConfig(Strict, frozen=True):
 class DeliveryConfig(Strict, frozen=True):
     """How results are kept and sent until the centre's receipt covers them."""
 
+    # "broker": a PUBACK is enough, for subscribers that send no receipts. It promises less.
+    confirm: Literal["centre", "broker"] = "centre"
     keep_days: Annotated[int, Meta(ge=0, le=3650)] = 30
     batch: Annotated[int, Meta(ge=1, le=1000)] = 50
     resend_after_s: Annotated[float, Meta(ge=1, le=86400)] = 60.0
     health_every_s: Annotated[float, Meta(ge=1, le=86400)] = 300.0
+    max_bytes: Annotated[int, Meta(ge=1_000_000)] = 1_000_000_000
 
 
 class LedConfig(Strict, frozen=True):
@@ -144,6 +205,7 @@ class Config(Strict, frozen=True):
     timezone: str = "Asia/Ho_Chi_Minh"
     state_dir: Path = "/var/lib/tramdo-probe"
     runtime_dir: Path = "/run/tramdo-probe"
+    plan: PlanConfig = PlanConfig()
     throughput: ThroughputConfig = ThroughputConfig()
     latency: LatencyConfig = LatencyConfig()
     http: HttpConfig = HttpConfig()
@@ -159,6 +221,10 @@ class Config(Strict, frozen=True):
         ):
             if repeated := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"two {what}s are called `{repeated[0]}`")
+        if self.line(HOST_LINE.id) is not None:
+            raise ValueError(
+                f"no line may be called `{HOST_LINE.id}`: it stands for the box itself"
+            )
         if self.leds.driver != "none" and len(self.leds.line_pins) < len(self.lines):
             raise ValueError("`leds.line_pins` needs a pair of pins for each line")
         try:

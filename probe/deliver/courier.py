@@ -68,7 +68,7 @@ class Courier:
         self._counting = threading.Lock()
         self._submitted = self._stored = 0
         self._pending = 0
-        self._delivery = Delivery(config.delivery.resend_after_s, Coverage())
+        self._delivery = self._new_delivery(Coverage())
         self._stopping = threading.Event()
         self._health_due_s = self._tidy_due_s = 0.0
         self._shown: events.Delivery | None = None
@@ -135,11 +135,15 @@ class Courier:
         self._pending = outbox.pending_count()
         self._outbox = outbox
         connected = self._delivery.connected
-        self._delivery = Delivery(self._config.delivery.resend_after_s, outbox.coverage)
+        self._delivery = self._new_delivery(outbox.coverage)
         if connected:
             self._delivery.on_connected(outbox.last_seq, clock.monotonic_s())
             self._publish_info(outbox)
         return outbox
+
+    def _new_delivery(self, coverage: Coverage) -> Delivery:
+        settings = self._config.delivery
+        return Delivery(settings.resend_after_s, coverage, by_broker=settings.confirm == "broker")
 
     def _close(self) -> None:
         if self._outbox is not None:
@@ -238,7 +242,9 @@ class Courier:
                 self._delivery.on_disconnected()
                 log.warning("no connection to the broker: %s", cause)
             case mqtt.Published(mid=mid, refusal=refusal):
-                self._delivery.on_published(mid, refusal)
+                coverage = self._delivery.on_published(mid, refusal, now_s)
+                if coverage is not None and self._outbox is not None:
+                    self._outbox.cover(coverage)
                 if refusal is not None:
                     log.error("the broker refused a message: %s; nothing was deleted", refusal)
             case mqtt.Received(topic=topic, payload=payload):
@@ -265,7 +271,8 @@ class Courier:
                 mid = self._session.publish(self._envelope(outbox.epoch, batch))
                 if mid is None:
                     return  # the connection went away; all of it goes out on the next one
-                self._delivery.on_sent(mid, due.lane, clock.monotonic_s())
+                seqs = [seq for seq, _ in batch.numbered_bodies]
+                self._delivery.on_sent(mid, due.lane, seqs, clock.monotonic_s())
             through = pending[-1].seq if len(pending) == limit else due.through
             self._delivery.on_lane(due.lane, through)
 

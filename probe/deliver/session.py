@@ -14,10 +14,12 @@ takes the whole window. So a month of backlog delays no live result. Times are m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 from msgspec import Struct
 
+from wire.ledger import Ledger
 from wire.messages import Receipt
 
 # Envelopes that the broker has not answered yet. Enough to fill a slow line, few enough that a
@@ -44,6 +46,14 @@ def coverage_of(receipt: Receipt) -> Coverage:
     return Coverage(receipt.stored_through, tuple(receipt.missing))
 
 
+def _ledger_of(coverage: Coverage) -> Ledger:
+    """The numbers that a coverage covers."""
+    starts = (1, *(last + 1 for _, last in coverage.missing))
+    ends = (*(first - 1 for first, _ in coverage.missing), coverage.through)
+    pairs = zip(starts, ends, strict=True)
+    return Ledger().with_ranges((first, last) for first, last in pairs if first <= last)
+
+
 class Lane(Enum):
     """Which way a result leaves the outbox."""
 
@@ -65,12 +75,17 @@ class Delivery:
     Args:
         resend_after_s: how long the lowest uncovered result may wait for its receipt.
         coverage: what the last receipt said.
+        by_broker: whether the broker's PUBACK covers a result (`delivery.confirm = "broker"`), for
+            subscribers that send no receipts. It promises less: see decision 2.
     """
 
-    def __init__(self, resend_after_s: float, coverage: Coverage) -> None:
+    def __init__(
+        self, resend_after_s: float, coverage: Coverage, *, by_broker: bool = False
+    ) -> None:
         self._resend_after_s = resend_after_s
         self._first_uncovered = coverage.first_uncovered
-        self._in_flight: dict[int, Lane] = {}
+        self._acknowledged = _ledger_of(coverage) if by_broker else None
+        self._in_flight: dict[int, tuple[Lane, tuple[int, ...]]] = {}
         # How far each lane has come. The backlog ends where the live lane began.
         self._sent = {Lane.LIVE: 0, Lane.BACKLOG: 0}
         self._backlog_end = 0
@@ -89,20 +104,33 @@ class Delivery:
         self.connected = False
         self._in_flight.clear()
 
-    def on_sent(self, mid: int, lane: Lane, now_s: float) -> None:
-        """An envelope was handed over; `mid` is what its answer will bear."""
+    def on_sent(self, mid: int, lane: Lane, seqs: Sequence[int], now_s: float) -> None:
+        """An envelope with these seqs was handed over; `mid` is what its answer will bear."""
         if max(self._sent.values()) < self._first_uncovered:
             self._progress_at_s = now_s  # nothing was awaited until now
-        self._in_flight[mid] = lane
+        self._in_flight[mid] = lane, tuple(seqs)
 
     def on_lane(self, lane: Lane, through: int) -> None:
         """All that is pending in a lane up to a seq has been handed over."""
         self._sent[lane] = through
 
-    def on_published(self, mid: int, refusal: str | None) -> None:
-        """The broker's answer. A refusal (0x87: not authorised) is an alarm, never a delete."""
-        self._in_flight.pop(mid, None)
-        self.refusal = refusal or self.refusal
+    def on_published(self, mid: int, refusal: str | None, now_s: float) -> Coverage | None:
+        """The broker's answer. A refusal (0x87: not authorised) is an alarm, never a delete.
+
+        Returns:
+            What is covered now, where the broker's word is enough; else None.
+        """
+        _, seqs = self._in_flight.pop(mid, (None, ()))
+        if refusal is not None:
+            self.refusal = refusal
+        elif self._acknowledged is not None and seqs:
+            self._acknowledged = self._acknowledged.with_seqs(seqs)
+            held = self._acknowledged
+            coverage = Coverage(held.stored_through, held.missing)
+            self._first_uncovered = coverage.first_uncovered
+            self._progress_at_s = now_s
+            return coverage
+        return None
 
     def on_coverage(self, coverage: Coverage, last_seq: int, now_s: float) -> None:
         """A receipt. One that says less than before (a restored store) starts delivery anew."""
@@ -121,7 +149,7 @@ class Delivery:
             self._restart(last_seq, now_s)
         if self._sent[Lane.LIVE] < last_seq:
             return Due(Lane.LIVE, self._sent[Lane.LIVE], last_seq)
-        backlog = sum(lane is Lane.BACKLOG for lane in self._in_flight.values())
+        backlog = sum(lane is Lane.BACKLOG for lane, _ in self._in_flight.values())
         if self._sent[Lane.BACKLOG] < self._backlog_end and backlog < MAX_BACKLOG_IN_FLIGHT:
             return Due(Lane.BACKLOG, self._sent[Lane.BACKLOG], self._backlog_end)
         return None

@@ -175,6 +175,20 @@ def test_a_puback_does_not_end_the_waiting(
     centre.close()
 
 
+def test_by_the_brokers_word_nothing_waits_for_a_receipt(
+    broker: Broker, settings: Config, tmp_path: Path
+) -> None:
+    delivery = msgspec.structs.replace(settings.delivery, confirm="broker")
+    centre = Centre(broker, settings, confirms=False)
+    office = Office(msgspec.structs.replace(settings, delivery=delivery), tmp_path)
+    for _ in range(5):
+        office.courier.submit(samples.latency())
+    assert office.delivered()
+    until(lambda: sorted(centre.seqs) == [1, 2, 3, 4, 5], "every result, once")
+    office.courier.stop()
+    centre.close()
+
+
 def test_a_gap_in_the_receipt_is_filled(broker: Broker, settings: Config, tmp_path: Path) -> None:
     centre = Centre(broker, settings, confirms=False)
     office = Office(settings, tmp_path)

@@ -27,7 +27,7 @@ def send(delivery: Delivery, last_seq: int, now_s: float, mid: int = 1) -> Due |
     """Send what is due, whole, as the courier does."""
     due = delivery.next_due(last_seq, now_s)
     if due is not None:
-        delivery.on_sent(mid, due.lane, now_s)
+        delivery.on_sent(mid, due.lane, range(due.after + 1, due.through + 1), now_s)
         delivery.on_lane(due.lane, due.through)
     return due
 
@@ -50,7 +50,7 @@ def test_what_was_sent_is_not_sent_again_at_once() -> None:
 def test_a_reconnect_sends_all_that_is_pending_again() -> None:
     delivery = connected()
     send(delivery, 10, 0.0)
-    delivery.on_published(1, None)
+    delivery.on_published(1, None, 0.0)
     delivery.on_disconnected()
     delivery.on_connected(10, 5.0)
     assert delivery.next_due(10, 5.0) == Due(Lane.BACKLOG, 0, 10)
@@ -59,7 +59,7 @@ def test_a_reconnect_sends_all_that_is_pending_again() -> None:
 def test_a_puback_is_not_a_receipt() -> None:
     delivery = connected()
     send(delivery, 10, 0.0)
-    delivery.on_published(1, None)
+    delivery.on_published(1, None, 0.0)
     again = delivery.next_due(10, RESEND_S)
     assert again == Due(Lane.BACKLOG, 0, 10), "PUBACK alone must not stop the repetition"
 
@@ -85,7 +85,7 @@ def test_a_gap_is_sent_again_although_later_results_are_receipted() -> None:
     for second in range(1, 59):
         through = 10 + second
         assert send(delivery, through, float(second)) == Due(Lane.LIVE, through - 1, through)
-        delivery.on_published(1, None)
+        delivery.on_published(1, None, 0.0)
         delivery.on_coverage(Coverage(through, ((3, 4),)), through, now_s=float(second))
     assert delivery.next_due(68, 1.0 + RESEND_S) == Due(Lane.BACKLOG, 0, 68)
 
@@ -108,7 +108,7 @@ def test_a_live_result_goes_out_before_the_backlog() -> None:
     delivery = connected(last_seq=1000)
     due = delivery.next_due(1000, 0.0)
     assert due == Due(Lane.BACKLOG, 0, 1000)
-    delivery.on_sent(1, Lane.BACKLOG, 0.0)
+    delivery.on_sent(1, Lane.BACKLOG, range(1, 51), 0.0)
     delivery.on_lane(Lane.BACKLOG, 50)
     assert send(delivery, 1001, 0.0, mid=2) == Due(Lane.LIVE, 1000, 1001)
     assert delivery.next_due(1001, 0.0) == Due(Lane.BACKLOG, 50, 1000)
@@ -118,11 +118,11 @@ def test_the_backlog_leaves_the_window_open_for_live_results() -> None:
     delivery = connected(last_seq=1000)
     for mid in range(MAX_BACKLOG_IN_FLIGHT):
         assert delivery.next_due(1000, 0.0) is not None
-        delivery.on_sent(mid, Lane.BACKLOG, 0.0)
+        delivery.on_sent(mid, Lane.BACKLOG, [mid + 1], 0.0)
         delivery.on_lane(Lane.BACKLOG, mid + 1)
     assert delivery.next_due(1000, 0.0) is None
     assert delivery.next_due(1001, 0.0) == Due(Lane.LIVE, 1000, 1001)
-    delivery.on_published(3, None)
+    delivery.on_published(3, None, 0.0)
     assert delivery.next_due(1000, 0.0) == Due(Lane.BACKLOG, MAX_BACKLOG_IN_FLIGHT, 1000)
 
 
@@ -131,20 +131,30 @@ def test_the_broker_is_never_given_more_than_the_window() -> None:
     for mid in range(MAX_IN_FLIGHT):
         assert send(delivery, mid + 1, 0.0, mid) is not None
     assert delivery.next_due(MAX_IN_FLIGHT + 1, 0.0) is None
-    delivery.on_published(3, None)
+    delivery.on_published(3, None, 0.0)
     assert delivery.next_due(MAX_IN_FLIGHT + 1, 0.0) is not None
 
 
 def test_a_refusal_is_an_alarm_until_the_next_connection() -> None:
     delivery = connected()
     send(delivery, 1, 0.0)
-    delivery.on_published(1, "Not authorized")
-    delivery.on_published(2, None)
+    delivery.on_published(1, "Not authorized", 0.0)
+    delivery.on_published(2, None, 0.0)
     assert delivery.refusal == "Not authorized"
     assert delivery.next_due(1, RESEND_S * 2) is None
     delivery.on_disconnected()
     delivery.on_connected(1, 200.0)
     assert delivery.next_due(1, 200.0) == Due(Lane.BACKLOG, 0, 1)
+
+
+def test_by_the_brokers_word_a_puback_covers_exactly_its_results() -> None:
+    delivery = Delivery(RESEND_S, Coverage(9, ((3, 4), (9, 9))), by_broker=True)
+    delivery.on_connected(12, 0.0)
+    delivery.on_sent(1, Lane.BACKLOG, [3, 11], 0.0)
+    delivery.on_sent(2, Lane.BACKLOG, [4, 9, 10, 12], 0.0)
+    assert delivery.on_published(1, None, 1.0) == Coverage(11, ((4, 4), (9, 10)))
+    assert delivery.on_published(2, "Quota exceeded", 1.0) is None
+    assert delivery.on_published(7, None, 1.0) is None, "an answer to nothing of ours"
 
 
 @pytest.mark.parametrize(
