@@ -10,7 +10,7 @@ In: a spec as one line of JSON on standard input; its end (EOF) means "stop".
 Out: on the descriptor that argv[1] numbers, a line of JSON for each sample, a line that says how it
 ended, then libiperf's JSON as it is. argv[2] is the parent's process id. The shapes are `Spec` of
 `throughput` and `Sample`, `Ended` of `iperf3_report`, which this file does not import: it needs
-nothing of ours and starts in a tenth of a second on a Pi.
+nothing of ours, and every import is time before the test.
 """
 
 import ctypes

@@ -54,6 +54,10 @@ class Run:
                 pass_fds=(writing,),
                 process_group=0,  # a terminal's Ctrl-C is for us: we ask it to end
             )
+        except OSError:
+            os.close(self._reading)
+            os.close(self._printed)
+            raise
         finally:
             os.close(writing)
         self._tell(msgspec.json.encode(spec) + b"\n")

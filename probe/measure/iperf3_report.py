@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from probe.measure.throughput import Reading, Spec
+from wire.decoding import decode_json
 from wire.result import Interval, Reason, Transfer
 
 # Two counts of one transfer may differ by this and by a block for each stream (ours).
@@ -122,9 +123,10 @@ class _Parts(Struct, frozen=True):
 def sample_in(line: bytes) -> Sample | None:
     """The sample that a line of the report is; None when it is something else."""
     try:
-        return msgspec.json.decode(line, type=Sample)
+        sample: Sample = decode_json(line, Sample)
     except msgspec.DecodeError:
         return None
+    return sample
 
 
 def read(transcript: Transcript, spec: Spec) -> Reading:
@@ -155,7 +157,7 @@ def _parts(report: bytes) -> _Parts:
     while rest:
         line, _, rest = rest.partition(b"\n")
         try:
-            record = msgspec.json.decode(line, type=Sample | Ended)
+            record: Sample | Ended = decode_json(line, Sample | Ended)
         except msgspec.DecodeError as error:
             return _Parts(samples, None, _Output(), f"line {len(samples) + 1}: {error}")
         if isinstance(record, Ended):
@@ -169,7 +171,7 @@ def _parts(report: bytes) -> _Parts:
 
 def _with_output(samples: list[Sample], ended: Ended, text: bytes) -> _Parts:
     try:
-        return _Parts(samples, ended, msgspec.json.decode(text, type=_Output), None)
+        return _Parts(samples, ended, decode_json(text, _Output), None)
     except msgspec.DecodeError as error:
         return _Parts(samples, ended, _Output(), f"libiperf's JSON: {error}")
 

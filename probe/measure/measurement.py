@@ -8,6 +8,7 @@ reason; an exception that leaves a measurement is a bug.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Protocol
 
 from msgspec import Struct
@@ -63,13 +64,17 @@ class Stop(Protocol):
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """What to measure: on which line, against which server, under which settings."""
+    """What to measure: on which line, against which server, under which settings.
+
+    `slot_at` is what a measurement may draw lots by: the same slot always draws the same.
+    """
 
     line: LineConfig
     server: ServerConfig
     config: Config
     stop: Stop
     progress: Callable[[Progress], None]
+    slot_at: datetime | None = None
 
 
 # Yields one Finding (throughput) or one for each target and window until stopped (latency).

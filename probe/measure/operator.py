@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -22,9 +23,10 @@ from urllib3.connection import HTTPConnection
 from probe import clock
 from probe.config import LineConfig, OperatorConfig
 from probe.measure.trouble import Trouble
+from wire.decoding import decode_json
 from wire.result import Reason
 
-_ANSWER_BYTES = 16 * 1024
+_ANSWER_BYTES = 4 * 1024
 _REASONS = {
     errno.ECONNREFUSED: Reason.CONNECTION_REFUSED,
     errno.ENETUNREACH: Reason.UNREACHABLE,
@@ -113,7 +115,7 @@ def _read(response: requests.Response, deadline_s: float) -> Operator | Trouble:
 
 def _operator(body: bytes) -> Operator | Trouble:
     try:
-        answer = msgspec.json.decode(body, type=_Answer)
+        answer: _Answer = decode_json(body, _Answer)
         address = ipaddress.ip_address(answer.ip)
     except (msgspec.DecodeError, ValueError) as error:
         sentence = f"Its answer is not the JSON expected: {error}."
@@ -126,11 +128,13 @@ def _trouble(error: Exception) -> Trouble:
     for cause in _causes(error):
         if isinstance(cause, socket.gaierror):
             return Trouble(Reason.NAME_RESOLUTION, sentence)
+        if isinstance(cause, ssl.SSLError):  # an OSError, but its number is OpenSSL's
+            return Trouble(Reason.PROTOCOL_ERROR, sentence)
         if isinstance(cause, OSError) and cause.errno in _REASONS:
             return Trouble(_REASONS[cause.errno], sentence)
     if isinstance(error, requests.Timeout):
         return Trouble(Reason.TIMEOUT, sentence)
-    if isinstance(error, (requests.exceptions.SSLError, requests.exceptions.InvalidURL)):
+    if isinstance(error, requests.exceptions.InvalidURL):
         return Trouble(Reason.PROTOCOL_ERROR, sentence)
     return Trouble(Reason.CONNECTION_LOST, sentence)
 

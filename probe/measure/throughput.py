@@ -186,20 +186,29 @@ def _values(download: Trial, upload: Trial | None) -> ThroughputValues:
     )
 
 
-def _validity(tested: Trial) -> Iterator[Validity]:
-    transfer = tested.reading.transfer
+def _validity(trial: Trial) -> Iterator[Validity]:
+    transfer = trial.reading.transfer
     if transfer is None:
         return
-    wanted_s = tested.spec.total_s - tested.spec.warm_up_s
+    wanted_s = trial.spec.total_s - trial.spec.warm_up_s
     if transfer.steady_s < _SHORT_RATIO * wanted_s:
         yield Validity.SHORT
-    if transfer.cpu_local_ratio is not None and transfer.cpu_local_ratio > _CPU_LIMIT_RATIO:
+    busy_ratio = transfer.cpu_local_ratio or 0.0
+    if busy_ratio > _CPU_LIMIT_RATIO and _single_threaded(trial.reading.version):
         yield Validity.PROBE_LIMITED
     carried = transfer.interface_bytes
     sent_twice = (transfer.retransmits or 0) * _SEGMENT_BYTES
     own = (transfer.transferred_bytes + sent_twice) * _INTERFACE_SPARE_RATIO
     if carried is not None and carried > own:
         yield Validity.CROSS_TRAFFIC
+
+
+def _single_threaded(version: str | None) -> bool:
+    """Whether all streams share one core: libiperf up to 3.15. False where it is not known."""
+    numbers = (version or "").split(".")
+    return (
+        numbers[0] == "3" and len(numbers) > 1 and numbers[1].isdecimal() and int(numbers[1]) < 16
+    )
 
 
 def _method(settings: ThroughputConfig, tested: list[Trial]) -> Method:

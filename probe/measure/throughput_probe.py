@@ -31,31 +31,36 @@ def measure(request: Request) -> Iterator[Finding]:
     The upload is left out when the download failed: it would fail the same way, seconds later.
     """
     settings = request.config.throughput
-    download = _transfer(Direction.DOWNLOAD, request, request.server.iperf3_ports)
+    waits = busy_waits(settings, random.random)
+    download = _transfer(Direction.DOWNLOAD, request, request.server.iperf3_ports, waits)
     upload = None
     if download.reading.reason is None:
         served = download.spec.port
         ports = sorted(request.server.iperf3_ports, key=lambda port: port != served)
-        upload = _transfer(Direction.UPLOAD, request, ports)
+        upload = _transfer(Direction.UPLOAD, request, ports, waits)
     yield finding(request.server, settings, download, upload)
 
 
-def _transfer(direction: Direction, request: Request, ports: list[int]) -> Trial:
-    """One direction, on the first port that is free, within the limit for waiting."""
+def _transfer(
+    direction: Direction, request: Request, ports: list[int], waits: Iterator[float]
+) -> Trial:
+    """One direction, on the first port that serves; what is left of `waits` is for both."""
     settings = request.config.throughput
-    waits = busy_waits(settings, random.random)
     while True:
+        busy = None
         for port in ports:
             spec = spec_for(direction, request.line, request.server, port, settings)
-            tested = Trial(spec, _test(spec, request))
-            if tested.reading.reason is not Reason.SERVER_BUSY:
-                return tested
+            trial = Trial(spec, _test(spec, request))
+            if trial.reading.reason not in (Reason.SERVER_BUSY, Reason.CONNECTION_REFUSED):
+                return trial
+            busy = trial if trial.reading.reason is Reason.SERVER_BUSY else busy
         wait_s = next(waits, None)
-        if wait_s is None:
-            return tested
-        request.progress(Progress("server busy", _done_ratio(spec, 0.0)))
+        if busy is None or wait_s is None:
+            return busy or trial
+        request.progress(Progress("server busy", _done_ratio(busy.spec, 0.0)))
         if request.stop.wait(wait_s):
-            return Trial(spec, Reading(reason=Reason.SHUTTING_DOWN, detail="while waiting"))
+            stopped = Reading(reason=Reason.SHUTTING_DOWN, detail="while waiting for a free port")
+            return Trial(busy.spec, stopped)
 
 
 def _test(spec: Spec, request: Request) -> Reading:

@@ -57,6 +57,12 @@ def test_any_bytes(report: bytes) -> None:
     assert _read(report).reason is not None
 
 
+def test_json_that_is_nested_without_end() -> None:
+    for deep in (b'{"x":' + b"[" * 100_000, b"[" * 100_000 + b"]" * 100_000):
+        _read(b'{"line": "ended", "by": null, "error": null, "version": "3.12"}\n' + deep)
+        _read(deep)
+
+
 @given(st.sampled_from(sorted(REPORTS)), st.data())
 def test_a_real_report_with_bytes_changed_or_cut(name: str, draw: st.DataObject) -> None:
     report = REPORTS[name]

@@ -1,0 +1,147 @@
+"""Kind `throughput` on lines whose rate is known, held against theory, server and interface."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import pytest
+
+from tests.lab.network import SERVER_ADDRESSES, LineShape, OfficeNetwork, theoretical_goodput_bps
+from tests.lab.polling import wait_until
+from tests.lab.yardstick import iperf3_server, received_bps, start_iperf3
+from wire.result import ThroughputValues, Transfer
+
+pytestmark = pytest.mark.usefixtures("_namespaces", "_iperf3")
+
+ROOT = Path(__file__).parents[2]
+PORT = 5201
+# A shaper reads low while somebody else has the processor, so one undisturbed reading is proof.
+TRIES = 5
+TOLERANCE = 0.01
+# A lost segment holds back what came after it: up to a queue of 50 ms enters the window late.
+HELD_BACK = 0.03
+CONFIG = """
+tenant = "bach-thong"
+probe = "tram-1"
+site = {commune_code = "01969", office = "Phủ Thông"}
+lines = [{id = "vnpt", isp = "VNPT", interface = "vnpt"}]
+servers = [{name = "may-chu-1", host = "203.0.113.1", iperf3_ports = [5201]}]
+broker = {host = "localhost"}
+throughput = {streams = 4, warm_up_s = 1, duration_s = 3, congestion_control = "cubic"}
+"""
+# As a process of the office: its /sys shows the office's interfaces.
+PROGRAM = """
+import sys, threading, msgspec
+from probe.config import parse
+from probe.measure.measurement import Request
+from probe.measure.throughput_probe import measure
+config = parse(sys.argv[1].encode(), "lab.toml")
+line, server = config.lines[0], config.servers[0]
+stop, progress = threading.Event(), lambda _: None
+request = Request(line=line, server=server, config=config, stop=stop, progress=progress)
+for finding in measure(request):
+    print(msgspec.json.encode(finding).decode())
+"""
+
+
+class Found(NamedTuple):
+    """The two directions of one measurement that ended well."""
+
+    download: Transfer
+    upload: Transfer
+
+
+@pytest.fixture(scope="module")
+def network() -> Iterator[OfficeNetwork]:
+    with OfficeNetwork([LineShape("vnpt", 50_000_000, 50_000_000)], tag=f"t{os.getpid()}") as lab:
+        yield lab
+
+
+def measure(network: OfficeNetwork) -> Found:
+    argv = [sys.executable, "-c", PROGRAM, CONFIG]
+    with network.office.popen(argv, stdout=subprocess.PIPE, cwd=ROOT) as probe:
+        printed = probe.communicate(timeout=60)[0]
+    finding = json.loads(printed)
+    assert (finding["outcome"], finding["detail"]) == ("ok", None)
+    values = msgspec.convert(finding["values"], ThroughputValues)
+    assert values.download is not None
+    assert values.upload is not None
+    return Found(values.download, values.upload)
+
+
+@pytest.mark.parametrize("rate_bps", [50_000_000, 100_000_000])
+def test_both_figures_are_the_lines_rate(network: OfficeNetwork, rate_bps: int) -> None:
+    network.reshape("vnpt", download_bps=rate_bps, upload_bps=rate_bps)
+    theory_bps = theoretical_goodput_bps(rate_bps)
+    exact: set[str] = set()
+    with iperf3_server(network.centre, PORT):
+        for _ in range(TRIES):
+            for direction, transfer in measure(network)._asdict().items():
+                error = transfer.steady_bps / theory_bps - 1
+                assert error < HELD_BACK, direction
+                if abs(error) < TOLERANCE:
+                    exact.add(direction)
+            if len(exact) == 2:
+                return
+        for direction in {"download", "upload"} - exact:
+            error = yardstick_error(network, direction, theory_bps)
+            assert abs(error) > TOLERANCE, f"{direction}: the command iperf3 reads it, we do not"
+        pytest.skip("the host is too busy to shape: the command iperf3 reads too low as well")
+
+
+def yardstick_error(network: OfficeNetwork, direction: str, theory_bps: float) -> float:
+    flags = ["--reverse"] if direction == "download" else []
+    test = start_iperf3(network.office, SERVER_ADDRESSES[0], PORT, *flags, duration_s=3)
+    return received_bps([test])[0] / theory_bps - 1
+
+
+def test_the_interfaces_own_count_agrees(network: OfficeNetwork) -> None:
+    network.reshape("vnpt", download_bps=50_000_000, upload_bps=50_000_000)
+    with iperf3_server(network.centre, PORT):
+        found = measure(network)
+    for direction, transfer in found._asdict().items():
+        assert transfer.interface_bytes is not None
+        # Ethernet, IP and TCP headers; an upload's retransmissions pass here, too.
+        sent_twice = (transfer.retransmits or 0) * 1514 if direction == "upload" else 0
+        expected = transfer.transferred_bytes * 1514 / 1448 + sent_twice
+        assert transfer.interface_bytes == pytest.approx(expected, rel=0.03), direction
+
+
+def test_an_upload_is_what_the_server_saw(network: OfficeNetwork) -> None:
+    """The server's own intervals are the truth; they are asked for here and not in the field."""
+    network.reshape("vnpt", download_bps=50_000_000, upload_bps=50_000_000)
+    argv = ["iperf3", "--server", "--port", str(PORT), "--json", "--interval", "0.5"]
+    with network.centre.popen(argv, stdout=subprocess.PIPE) as server:
+        try:
+            wait_until(lambda: network.centre.is_listening(PORT), what="the iperf3 server")
+            upload = measure(network).upload
+        finally:
+            server.terminate()
+        printed = server.communicate(timeout=10)[0]
+    # From the same half second to the same half second; the two clocks start some ms apart.
+    theirs = [one["sum"] for one in _last_json(printed)["intervals"][2:7]]
+    ours = upload.intervals[2:7]
+    theirs_bps = sum(one["bytes"] for one in theirs) * 8 / sum(one["seconds"] for one in theirs)
+    ours_bps = sum(one.transferred_bytes for one in ours) * 8 / sum(one.duration_s for one in ours)
+    assert ours_bps == pytest.approx(theirs_bps, rel=0.03)
+
+
+def _last_json(printed: str) -> dict[str, list[dict[str, dict[str, float]]]]:
+    """A server prints one object for each test: the download's, then the upload's, then its end."""
+    decoder, found, at = json.JSONDecoder(), [], 0
+    while (at := printed.find("{", at)) >= 0:
+        record, at = decoder.raw_decode(printed, at)
+        found.append(record)
+    return next(record for record in reversed(found) if len(record.get("intervals", [])) > 4)
+
+
+def test_server_addresses_are_the_labs() -> None:
+    assert f'host = "{SERVER_ADDRESSES[0]}"' in CONFIG
+    assert f"[{PORT}]" in CONFIG

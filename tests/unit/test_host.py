@@ -1,0 +1,145 @@
+"""Host evidence: what the box did during a test, and what that says against the result."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from probe.config import LineConfig
+from probe.measure import host
+from probe.measure.host import CoreTime, Snapshot
+from probe.measure.limits import validity_from
+from wire.result import Host, Validity
+
+
+def snapshot(
+    *cores: CoreTime, received: int | None = 0, sent: int | None = 0, interface: str = "lo"
+) -> Snapshot:
+    return Snapshot(interface, list(cores), received, sent)
+
+
+def test_real_counters_of_an_interface() -> None:
+    before = host.snapshot("lo")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
+        sink.bind(("127.0.0.1", 0))
+        sink.sendto(b"x" * 5000, sink.getsockname())
+    found = host.evidence(before, host.snapshot("lo"))
+    assert found.interface_received_bytes is not None
+    assert found.interface_sent_bytes is not None
+    assert found.interface_received_bytes >= 5000
+    assert found.interface_sent_bytes >= 5000
+    assert found.memory_available_bytes > 0
+    assert found.kernel
+    assert found.machine
+    body = msgspec.json.encode(found)
+    assert msgspec.json.decode(body, type=Host) == found
+
+
+@pytest.mark.parametrize("interface", ["nope0", None])
+def test_an_interface_that_is_not_there_is_unknown_and_not_zero(interface: str | None) -> None:
+    found = host.evidence(host.snapshot(interface), host.snapshot(interface))
+    assert (found.interface_received_bytes, found.interface_sent_bytes) == (None, None)
+    assert (found.link_speed_bps, found.link_duplex) == (None, None)
+
+
+def test_each_core_is_told_apart() -> None:
+    before = snapshot(CoreTime(10.0, 100.0), CoreTime(20.0, 100.0))
+    after = snapshot(CoreTime(19.7, 110.0), CoreTime(21.0, 110.0))
+    assert host.evidence(before, after).cpu_per_core_ratio == [0.97, 0.1]
+
+
+def test_too_short_a_time_says_nothing_about_cores() -> None:
+    before, after = snapshot(CoreTime(10.0, 100.0)), snapshot(CoreTime(10.1, 100.1))
+    assert host.evidence(before, after).cpu_per_core_ratio == []
+
+
+def test_counters_that_ran_backwards_are_unknown() -> None:
+    found = host.evidence(snapshot(received=900, sent=900), snapshot(received=5, sent=1000))
+    assert (found.interface_received_bytes, found.interface_sent_bytes) == (None, 100)
+
+
+@pytest.mark.parametrize(
+    ("alarms", "throttled"),
+    [([], None), (["0"], False), (["1"], True), (["0", "1"], True)],
+)
+def test_under_voltage_is_the_alarm_of_hwmon(
+    tmp_path: Path, alarms: list[str], throttled: bool | None
+) -> None:
+    for number, alarm in enumerate(alarms):
+        directory = tmp_path / "class" / "hwmon" / f"hwmon{number}"
+        directory.mkdir(parents=True)
+        (directory / "in0_lcrit_alarm").write_text(f"{alarm}\n")
+    assert host.throttled(tmp_path) is throttled
+    assert host.evidence(snapshot(), snapshot(), tmp_path).throttled is throttled
+
+
+def test_an_alarm_that_cannot_be_read_is_unknown(tmp_path: Path) -> None:
+    (tmp_path / "class" / "hwmon" / "hwmon0" / "in0_lcrit_alarm").mkdir(parents=True)
+    assert host.throttled(tmp_path) is None
+
+
+def test_the_interface_that_bears_an_address() -> None:
+    assert host.interface_of("127.0.0.1") == "lo"
+    assert host.interface_of("192.0.2.200") is None
+    assert host.interface_of(None) is None
+
+
+def test_health_of_this_box() -> None:
+    found = host.health(3, 40_960, directory="/", leds=lambda: {"power": "steady"})
+    assert (found.pending, found.outbox_bytes, found.leds) == (3, 40_960, {"power": "steady"})
+    assert found.disk_free_bytes
+    assert found.uptime_s > 0
+    assert _health_of("/nonexistent") is None
+
+
+def _health_of(directory: str) -> int | None:
+    return host.health(0, 0, directory=directory, leds=dict).disk_free_bytes
+
+
+IDLE = Host(
+    cpu_per_core_ratio=[0.3, 0.1, 0.1, 0.95],
+    cpu_frequency_mhz=1500.0,
+    load_1min=0.4,
+    memory_available_bytes=700_000_000,
+    temperature_c=48.5,
+    throttled=False,
+    link_speed_bps=1e9,
+    link_duplex="full",
+    interface_received_bytes=1,
+    interface_sent_bytes=1,
+    kernel="6.12",
+    machine="Raspberry Pi 4 Model B",
+)
+LINE = LineConfig(
+    id="vnpt", isp="VNPT", interface="eth0", plan_download_bps=300e6, plan_upload_bps=200e6
+)
+
+
+def test_an_idle_host_is_no_objection() -> None:
+    assert validity_from(IDLE, LINE) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "flags"),
+    [
+        ({"cpu_per_core_ratio": [0.1, 0.96]}, [Validity.PROBE_LIMITED]),
+        ({"cpu_per_core_ratio": []}, []),
+        ({"throttled": True}, [Validity.THROTTLED]),
+        ({"throttled": None}, []),
+        ({"link_speed_bps": 1e8}, [Validity.LINK_BELOW_PLAN]),
+        ({"link_speed_bps": 3e8}, []),
+        ({"link_speed_bps": None}, []),
+        ({"link_duplex": "half"}, [Validity.PROBE_LIMITED]),
+        ({"link_duplex": None}, []),
+    ],
+)
+def test_what_the_evidence_says(changed: dict[str, object], flags: list[Validity]) -> None:
+    assert validity_from(msgspec.structs.replace(IDLE, **changed), LINE) == flags
+
+
+def test_without_a_plan_no_link_is_below_it() -> None:
+    line = LineConfig(id="x", isp="X", interface="eth0")
+    assert validity_from(msgspec.structs.replace(IDLE, link_speed_bps=1e7), line) == []
