@@ -5,13 +5,15 @@
 #   make check           the fast loop: lint, types, unit tests (under a minute)
 #   make contract        write docs/contract/ anew from the types in wire/
 #   make lock            write requirements/*.txt anew from pyproject.toml
+#   make audit           known vulnerabilities in what is locked (needs the vulnerability service)
+#   make sbom            write out/sbom.json: what is installed on probe and centre (CycloneDX)
 #   make clean           remove what these targets made here
 
 PYTHON ?= python3
 BIN := .venv/bin
 LOCKS := requirements/build.txt requirements/dev.txt
 
-.PHONY: demo test check lint types contract lock clean
+.PHONY: demo test check lint types contract lock audit sbom clean
 
 demo: .venv/ready-demo
 	@$(BIN)/python -m deploy.demo $(if $(ONCE),--once) $(if $(JSON),--json)
@@ -39,11 +41,20 @@ contract: .venv/ready-check
 
 lock: .venv/ready-check
 	@$(BIN)/pip install --quiet uv
-	@for extra in probe collector dev; do \
+	@for extra in probe collector authority dev; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --no-header --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
 	@printf 'setuptools>=77\nwheel\n' | $(BIN)/uv pip compile --quiet --universal \
 	  --python-version 3.11 --generate-hashes --no-header --no-annotate - -o requirements/build.txt
+
+audit sbom: .venv/tools/ready
+	@$(BIN)/python -m deploy.supply_chain $@
+
+# Apart from .venv, whose packages are the locked ones and no others.
+.venv/tools/ready: .venv/ready-check
+	@$(PYTHON) -m venv .venv/tools
+	@.venv/tools/bin/pip --disable-pip-version-check --quiet install pip-audit cyclonedx-bom
+	@touch $@
 
 clean:
 	@rm -rf .venv out .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

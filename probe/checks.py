@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from probe.config import Config
+from runtime import secret_file
 
 
 def problems(config: Config) -> list[str]:
@@ -45,7 +46,12 @@ def _tools() -> Iterator[str]:
 
 def _secrets(config: Config) -> Iterator[str]:
     broker = config.broker
-    for name in ("ca_file", "certificate_file", "key_file", "password_file"):
+    for name in ("ca_file", "certificate_file"):
         text: str | None = getattr(broker, name)
         if text is not None and not os.access(text, os.R_OK):
             yield f"broker.{name}: {text} is not there or cannot be read by this user"
+    for name in ("key_file", "password_file"):
+        secret: str | None = getattr(broker, name)
+        trouble = None if secret is None else secret_file.trouble(secret)
+        if trouble is not None:
+            yield f"broker.{name}: {trouble}"

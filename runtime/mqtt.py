@@ -197,10 +197,18 @@ class Session:
         _authenticate(client, self._broker)
         if self._will is not None:
             client.will_set(self._will.topic, self._will.payload, self._will.qos, self._will.retain)
-        self._listen(client, number, reached)
+        _mend_sockets(client)
+        self._listen_for_connection(client, number, reached)
+        self._listen_for_messages(client, number)
         return client
 
-    def _listen(self, client: paho.Client, number: int, reached: threading.Event) -> None:
+    def _listen_for_connection(
+        self, client: paho.Client, number: int, reached: threading.Event
+    ) -> None:
+        # Under TLS 1.3 a broker says only after the handshake that it dislikes our certificate:
+        # paho tells its log what it said, and `on_disconnect` an "Unspecified error".
+        trouble: list[str] = []
+
         def on_connect(
             client: paho.Client, _user: object, _flags: object, code: ReasonCode, _props: object
         ) -> None:
@@ -215,10 +223,6 @@ class Session:
                 _subscribe(client, self._broker, self._subscriptions)
             self._inbox(Connected(number))
 
-        # Under TLS 1.3 a broker says only after the handshake that it does not like our certificate;
-        # paho tells its log what it said, and `on_disconnect` an "Unspecified error".
-        trouble: list[str] = []
-
         def on_log(_client: paho.Client, _user: object, level: int, text: str) -> None:
             if level == LogLevel.MQTT_LOG_ERR:
                 trouble.append(text)
@@ -228,6 +232,11 @@ class Session:
         ) -> None:
             self._inbox(Disconnected(number, trouble[-1] if trouble else str(code)))
 
+        client.on_connect = on_connect
+        client.on_log = on_log
+        client.on_disconnect = on_disconnect
+
+    def _listen_for_messages(self, client: paho.Client, number: int) -> None:
         def on_publish(
             _client: paho.Client, _user: object, mid: int, code: ReasonCode, _props: object
         ) -> None:
@@ -245,25 +254,25 @@ class Session:
                 )
             )
 
-        def on_socket_open(_client: paho.Client, _user: object, sock: paho.SocketLike) -> None:
-            # paho never sets it, and 21 TLS connects a second is what that costs (measured). By its
-            # number, because a WebSocket is a wrapper of paho's; the option is the connection's.
-            with socket.fromfd(sock.fileno(), socket.AF_INET, socket.SOCK_STREAM) as connection:
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-        def on_socket_register_write(_client: paho.Client, _user: object, _sock: object) -> None:
-            # Only because it is set does paho leave writing to its loop. Otherwise `publish` and
-            # `ack` write from the owner's thread too, and two packets' bytes mix whenever the
-            # socket takes a part of one (seen: a send buffer of 4 KiB, every connection lost).
-            return
-
-        client.on_socket_register_write = on_socket_register_write
-        client.on_log = on_log
-        client.on_connect = on_connect
-        client.on_disconnect = on_disconnect
         client.on_publish = on_publish
         client.on_message = on_message
-        client.on_socket_open = on_socket_open
+
+
+def _mend_sockets(client: paho.Client) -> None:
+    def on_socket_open(_client: paho.Client, _user: object, sock: paho.SocketLike) -> None:
+        # paho never sets it, and 21 TLS connects a second is what that costs (measured). By its
+        # number, because a WebSocket is a wrapper of paho's; the option is the connection's.
+        with socket.fromfd(sock.fileno(), socket.AF_INET, socket.SOCK_STREAM) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def on_socket_register_write(_client: paho.Client, _user: object, _sock: object) -> None:
+        # Only because it is set does paho leave writing to its loop. Otherwise `publish` and
+        # `ack` write from the owner's thread too, and two packets' bytes mix whenever the
+        # socket takes a part of one (seen: a send buffer of 4 KiB, every connection lost).
+        return
+
+    client.on_socket_open = on_socket_open
+    client.on_socket_register_write = on_socket_register_write
 
 
 def _connect(client: paho.Client, broker: BrokerConfig, receive_maximum: int | None) -> None:

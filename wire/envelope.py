@@ -23,7 +23,7 @@ SCHEMA = "tramdo/1"
 MAX_ENVELOPE_BYTES = 1_048_576
 
 CommuneCode = Annotated[
-    str, Meta(pattern="^[0-9]{5}$", description="official 5-digit commune code, a string")
+    str, Meta(pattern=r"^[0-9]{5}$(?!\n)", description="official 5-digit commune code, a string")
 ]
 
 

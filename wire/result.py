@@ -25,7 +25,11 @@ from wire.decoding import decode_json
 
 Name = Annotated[
     str,
-    Meta(pattern="^[a-z0-9-]{1,40}$", description="a name in topics: a-z, 0-9 and -, 1 to 40"),
+    # Python's $ also matches before a last line break; the rest of the pattern forbids that.
+    Meta(
+        pattern=r"^[a-z0-9-]{1,40}$(?!\n)",
+        description="a name in topics: a-z, 0-9 and -, 1 to 40",
+    ),
 ]
 # Up to the largest integer that every JSON reader keeps exactly (RFC 7493 §2.2).
 Seq = Annotated[int, Meta(ge=1, le=2**53 - 1)]

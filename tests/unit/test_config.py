@@ -10,7 +10,7 @@ from probe import config
 from runtime.settings import SettingsError
 
 GOOD = (Path(__file__).parents[1] / "golden" / "config" / "good.toml").read_text(encoding="utf-8")
-NAME = "expected `str` matching regex '^[a-z0-9-]{1,40}$'"
+NAME = r"expected `str` matching regex '^[a-z0-9-]{1,40}$(?!\n)'"
 
 # (what to replace in the good file, by what, the sentence)
 BAD = [
@@ -25,7 +25,7 @@ BAD = [
     (
         'commune_code = "01969"',
         'commune_code = "1969"',
-        "site.commune_code: expected `str` matching regex '^[0-9]{5}$' (it is '1969')",
+        r"site.commune_code: expected `str` matching regex '^[0-9]{5}$(?!\n)' (it is '1969')",
     ),
     (
         'interface = "eth0"',
@@ -38,6 +38,11 @@ BAD = [
         "lines[1]: `gateway`: '192.168.1.256' is not an IP address",
     ),
     ('id = "viettel"', 'id = "vnpt"', "two lines are called `vnpt`"),
+    (
+        'id = "viettel"',
+        'id = "host"',
+        "no line may be called `host`: it stands for the box itself",
+    ),
     ('name = "hcm-1"', 'name = "hn-1"', "two servers are called `hn-1`"),
     (
         "iperf3_ports = [5201, 5202]",
@@ -60,6 +65,23 @@ BAD = [
         "broker: `username` and `password_file` go together",
     ),
     ("[broker]", "[broker]\ntls = false", "broker: certificates need `tls = true`"),
+    ("[broker]", "[broker]\nprotocol = 4", "broker.protocol: invalid enum value 4 (it is 4)"),
+    (
+        "[broker]",
+        '[broker]\ntransport = "udp"',
+        "broker.transport: invalid enum value 'udp' (it is 'udp')",
+    ),
+    (
+        "[broker]",
+        '[broker]\nwebsocket_path = "mqtt"',
+        "broker.websocket_path: expected `str` matching regex '^/\\\\S*\\\\Z' (it is 'mqtt')",
+    ),
+    ("[broker]", '[broker.proxy]\nhost = "a"\n[broker]', "broker.proxy.port: is missing"),
+    (
+        "[broker]",
+        '[broker.proxy]\nhost = "a"\nport = 1\ntype = "ftp"\n[broker]',
+        "broker.proxy.type: invalid enum value 'ftp' (it is 'ftp')",
+    ),
     (
         'tenant = "bach-thong"',
         'tenant = "bach-thong"\ntimezone = "Asia/Hà Nội"',
@@ -74,6 +96,37 @@ BAD = [
         "[broker]",
         '[leds]\ndriver = "blinkenlights"\n[broker]',
         "leds.driver: invalid enum value 'blinkenlights' (it is 'blinkenlights')",
+    ),
+    (
+        "[broker]",
+        "[plan]\npeak_from_hour = 23\npeak_to_hour = 19\n[broker]",
+        "plan: `peak_from_hour` comes before `peak_to_hour`",
+    ),
+    (
+        "[broker]",
+        '[plan]\noffice_from = "17:30"\noffice_to = "07:00"\n[broker]',
+        "plan: `office_from` comes before `office_to`",
+    ),
+    (
+        "[broker]",
+        '[plan]\noffice_hours = "avoid"\noffice_from = "04:00"\noffice_to = "23:00"\n[broker]',
+        "plan: `office_from` to `office_to` leaves less than 6 h",
+    ),
+    (
+        "[broker]",
+        '[plan]\noffice_from = "7:00"\n[broker]',
+        "plan.office_from: expected `str` matching regex "
+        "'^([01][0-9]|2[0-3]):[0-5][0-9]$' (it is '7:00')",
+    ),
+    (
+        "[broker]",
+        "[plan]\noffice_weekdays = [0]\n[broker]",
+        "plan.office_weekdays: expected `int` >= 1 (it is [0])",
+    ),
+    (
+        "[broker]",
+        '[plan]\noffice_hours = "never"\n[broker]',
+        "plan.office_hours: invalid enum value 'never' (it is 'never')",
     ),
     (
         "[broker]",

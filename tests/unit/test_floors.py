@@ -26,12 +26,13 @@ IMPURE = {
     "asyncio", "ctypes", "fcntl", "http", "logging", "multiprocessing", "os", "pathlib", "queue",
     "random", "select", "selectors", "shutil", "signal", "socket", "sqlite3", "ssl", "subprocess",
     "sys", "tempfile", "threading", "time", "urllib",
-    "gpiozero", "iperf3", "jinja2", "paho", "psutil", "requests", "schedule", "starlette",
+    "gpiozero", "iperf3", "jinja2", "paho", "psutil", "socks", "requests", "schedule", "starlette",
     "uvicorn",
 }  # fmt: skip
 # One file wraps one outside thing.
 ONE_FILE_EACH = {
     "paho": {"runtime/mqtt.py"},
+    "socks": {"runtime/mqtt.py"},
     "gpiozero": {"probe/show/leds.py"},
     "schedule": {"probe/timetable.py"},
     "iperf3": {"probe/measure/iperf3_child.py"},

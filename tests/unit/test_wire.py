@@ -77,6 +77,7 @@ def test_stored_bytes_are_sent_byte_for_byte() -> None:
         (["records", 0, "result", "outcome"], "perhaps", "outcome"),
         (["records", 0, "result", "reason"], "timeout", "reason"),
         (["records", 0, "result", "line", "id"], "../etc", "line"),
+        (["records", 0, "result", "line", "id"], "vnpt\n", "line"),
         (["site", "commune_code"], 1969, "commune_code"),
         (["site"], ..., "site"),
     ],

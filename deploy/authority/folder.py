@@ -1,0 +1,111 @@
+"""Floor 2. The files of the authority: written whole or not at all, with the modes that they need.
+
+    ca.pem          its certificate, for everybody     register.json   every certificate it issued
+    ca.key          its key, mode 0600                 crl.pem         what it has revoked
+    probes/NAME.pem     servers/HOST.pem and .key
+
+It must not know what is in them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deploy.authority.rules import AuthorityError
+from runtime import secret_file
+
+PUBLIC, SECRET, GROUP_SECRET, FOLDER = 0o644, 0o600, 0o640, 0o700
+
+
+def write(path: Path, content: bytes, mode: int, *, group: str | None = None) -> None:
+    """Replace a file in one step: after a power cut it is the old one or the new one.
+
+    Raises:
+        AuthorityError: it cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        # The mode is there from the first byte on, whatever the umask.
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode & SECRET)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            if group is not None:
+                shutil.chown(beside, group=group)
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        beside.replace(path)
+        _sync_folder(path.parent)
+    except (OSError, LookupError) as error:
+        beside.unlink(missing_ok=True)
+        raise AuthorityError(f"{path} cannot be written: {error}") from error
+
+
+def read(path: Path) -> bytes:
+    """A file's bytes.
+
+    Raises:
+        AuthorityError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise AuthorityError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def read_secret(path: Path) -> bytes:
+    """A secret file's bytes.
+
+    Raises:
+        AuthorityError: others can read it too, or it cannot be read.
+    """
+    if (sentence := secret_file.trouble(path)) is not None:
+        raise AuthorityError(sentence)
+    return read(path)
+
+
+def make(path: Path) -> None:
+    """Make a folder for the owner alone, and its parents.
+
+    Raises:
+        AuthorityError: it cannot be made.
+    """
+    try:
+        path.mkdir(FOLDER, parents=True, exist_ok=True)
+    except OSError as error:
+        raise AuthorityError(f"{path} cannot be made: {error.strerror}") from error
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Have the folder alone: of two that sign at once, one waits for the other.
+
+    Raises:
+        AuthorityError: there is no such folder, or others could put their own key into it.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise AuthorityError(f"{path} is no authority's folder: {error.strerror}") from error
+    try:
+        if os.fstat(descriptor).st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise AuthorityError(f"{path} can be changed by others: chmod 700 it")
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,203 @@
+"""Floor 1. The authority's register: every certificate that it has ever issued, as JSON bytes.
+
+A record is only ever added or marked as revoked, so that no serial number is forgotten. Who writes
+it must write it before handing out the certificate: one that is not here cannot be revoked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct, structs
+
+from deploy.authority.rules import AuthorityError, whole_days
+
+
+class Purpose(StrEnum):
+    """What a certificate is for: its extended key usage (RFC 5280 §4.2.1.12)."""
+
+    PROBE = "probe"
+    SERVER = "server"
+
+
+class Reason(StrEnum):
+    """Why one was revoked: those of RFC 5280 §5.3.1 that a fleet needs."""
+
+    UNSPECIFIED = "unspecified"
+    KEY_COMPROMISE = "key_compromise"
+    SUPERSEDED = "superseded"
+    CESSATION = "cessation_of_operation"
+
+
+class Standing(StrEnum):
+    """How a certificate stands at a moment."""
+
+    VALID = "valid"
+    # It still holds, and a newer one of the same name does too.
+    REPLACED = "replaced"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+class Issued(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One certificate. `serial` is upper-case hexadecimal, which no probe's name can be."""
+
+    serial: Annotated[str, Meta(pattern="^[0-9A-F]{1,40}$")]
+    name: str
+    purpose: Purpose
+    key_sha256: str
+    not_before: datetime
+    not_after: datetime
+    revoked_at: datetime | None = None
+    reason: Reason | None = None
+
+    def standing(self, now: datetime) -> Standing:
+        """How it stands now, looked at alone."""
+        if self.revoked_at is not None:
+            return Standing.REVOKED
+        return Standing.EXPIRED if now >= self.not_after else Standing.VALID
+
+
+class Register(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All of them in the order of issue, and the number of the last revocation list."""
+
+    list_number: int = 0
+    issued: list[Issued] = []
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """A line of `tramdo-authority list`; `days_left` is negative after the end."""
+
+    name: str
+    purpose: str
+    serial: str | None
+    standing: Standing
+    not_after: datetime
+    days_left: int
+
+
+def decode(content: bytes) -> Register:
+    """The register in a file's bytes.
+
+    Raises:
+        AuthorityError: they are not one.
+    """
+    try:
+        return msgspec.json.decode(content, type=Register)
+    except msgspec.MsgspecError as error:
+        raise AuthorityError(f"the register is damaged: {error}") from error
+
+
+def encode(register: Register) -> bytes:
+    """The register as JSON that a person can read and diff."""
+    return msgspec.json.format(msgspec.json.encode(register), indent=2) + b"\n"
+
+
+def held_by(register: Register, name: str) -> list[Issued]:
+    """A probe's certificates that are not revoked, expired ones too, oldest first."""
+    return [
+        record
+        for record in register.issued
+        if record.name == name and record.purpose is Purpose.PROBE and record.revoked_at is None
+    ]
+
+
+def refuse_first(register: Register, name: str, now: datetime) -> None:
+    """Refuse a first certificate to a probe that has one: two boxes of one name are a mistake.
+
+    Raises:
+        AuthorityError: it has one that holds.
+    """
+    for record in held_by(register, name):
+        if record.standing(now) is Standing.VALID:
+            raise AuthorityError(
+                f"{name} has a certificate until {record.not_after:%Y-%m-%d}: "
+                "renew it, or revoke it first"
+            )
+
+
+def refuse_renewal(register: Register, name: str) -> None:
+    """Refuse to renew what was never given, or was taken back.
+
+    Raises:
+        AuthorityError: the name holds no certificate.
+    """
+    if not held_by(register, name):
+        raise AuthorityError(f"{name} holds no certificate to renew: sign its request instead")
+
+
+def refuse_key(register: Register, key_sha256: str) -> None:
+    """Refuse a key that was revoked under whatever name: who has it could come back.
+
+    Raises:
+        AuthorityError: it was.
+    """
+    for record in register.issued:
+        if record.key_sha256 == key_sha256 and record.revoked_at is not None:
+            raise AuthorityError(
+                f"this key was revoked with {record.serial} ({record.name}): make a new one"
+            )
+
+
+def with_issued(register: Register, record: Issued) -> Register:
+    """The register with one more certificate."""
+    return structs.replace(register, issued=[*register.issued, record])
+
+
+def with_revoked(
+    register: Register, name_or_serial: str, reason: Reason, now: datetime
+) -> Register:
+    """The register with a name's every certificate, or the one of a serial number, revoked.
+
+    Raises:
+        AuthorityError: there is nothing to revoke.
+    """
+    chosen = {record.serial for record in _meant_by(register, name_or_serial)}
+    if not chosen:
+        raise AuthorityError(f"no certificate of {name_or_serial!r} is left to revoke")
+    return structs.replace(
+        register,
+        issued=[
+            structs.replace(record, revoked_at=now, reason=reason)
+            if record.serial in chosen
+            else record
+            for record in register.issued
+        ],
+    )
+
+
+def rows(register: Register, now: datetime) -> list[Row]:
+    """How each certificate stands: those in force first, the soonest to end at the top."""
+    newest = {(record.name, record.purpose): record.serial for record in register.issued}
+    found = []
+    for record in register.issued:
+        standing = record.standing(now)
+        if standing is Standing.VALID and newest[record.name, record.purpose] != record.serial:
+            standing = Standing.REPLACED
+        ends = record.not_after
+        found.append(row(record.name, record.purpose, record.serial, standing, ends, now))
+    return sorted(found, key=lambda row: (row.standing is not Standing.VALID, row.not_after))
+
+
+def row(
+    name: str, purpose: str, serial: str | None, standing: Standing, ends: datetime, now: datetime
+) -> Row:
+    """A line of the list."""
+    return Row(
+        name=name,
+        purpose=purpose,
+        serial=serial,
+        standing=standing,
+        not_after=ends,
+        days_left=whole_days(ends, now),
+    )
+
+
+def _meant_by(register: Register, name_or_serial: str) -> Iterator[Issued]:
+    for record in register.issued:
+        if record.revoked_at is None and name_or_serial in (record.name, record.serial):
+            yield record

@@ -1,0 +1,1 @@
+"""The broker of one tenant: Mosquitto's configuration and access list, rendered from settings."""

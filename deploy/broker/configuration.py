@@ -1,0 +1,149 @@
+"""Floor 1. How a tenant's broker is set up: listeners, limits, and who may write and read what.
+
+One broker serves one tenant: a certificate says which probe it is, not whose, so on a shared broker
+a probe could write below its own name in another tenant's tree. Knows no file and no template.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from runtime.broker import Port
+from wire.envelope import MAX_ENVELOPE_BYTES
+from wire.topics import ROOT
+
+# Every text ends up in a line of a configuration file: no blank, no line break, nor one at its end,
+# which `$` would let pass.
+Word = Annotated[str, Meta(pattern=r"^\S{1,200}\Z")]
+AbsolutePath = Annotated[str, Meta(pattern=r"^/\S{1,1000}\Z")]
+TenantName = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}\Z")]
+# The dot is what no probe's name can have: a user is never taken for a probe.
+UserName = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}\.[a-z0-9-]{1,40}\Z")]
+Count = Annotated[int, Meta(ge=1)]
+
+# Fixed header, topic, packet identifier and properties of an MQTT 5 PUBLISH (§3.3).
+_PACKET_OVERHEAD_BYTES = 1_024
+MAX_PACKET_BYTES = MAX_ENVELOPE_BYTES + _PACKET_OVERHEAD_BYTES
+
+
+class Strict(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of every table: frozen, unknown keys refused."""
+
+
+class Listener(Strict, frozen=True):
+    """A port, and what a client must show there: a certificate, a password, or both."""
+
+    port: Port
+    credential: Literal["certificate", "password", "both"]
+    protocol: Literal["mqtt", "websockets"] = "mqtt"
+    address: Word | None = None
+    # Mosquitto 2.0 binds a WebSocket listener by interface only.
+    interface: Word | None = None
+    max_connections: Count = 5_000
+
+
+class Limits(Strict, frozen=True):
+    """What the broker takes upon itself, for each client where not said otherwise."""
+
+    # For a collector that is away: the default of 1,000 is gone in seconds.
+    max_queued_messages: Count = 100_000
+    max_queued_bytes: Count = 256 * 2**20
+    # As many as the collector commits at once (`intake.batch_messages`).
+    max_inflight_messages: Annotated[int, Meta(ge=1, le=65_535)] = 200
+    # The whole broker's heap.
+    memory_limit_bytes: Count = 2**30
+    # The longest `keepalive_s` that a program of ours may be given.
+    max_keepalive_s: Annotated[int, Meta(ge=10, le=65_535)] = 1_200
+    # As long as our programs ask for (`runtime.mqtt.SESSION_EXPIRY_S`).
+    session_days: Count = 7
+    autosave_interval_s: Count = 300
+
+
+def _listeners() -> list[Listener]:
+    return [
+        Listener(port=8883, credential="certificate"),
+        Listener(port=8884, credential="password"),
+        Listener(port=443, credential="password", protocol="websockets"),
+    ]
+
+
+class BrokerSettings(Strict, frozen=True):
+    """Everything that the broker's files are rendered from."""
+
+    tenant: TenantName
+    # Mosquitto's release: 2.1 has plugins where 2.0 has `acl_file` and `password_file`.
+    syntax: Literal["2.0", "2.1"] = "2.0"
+    collectors: list[UserName] = []
+    subscribers: list[UserName] = []
+    listeners: Annotated[list[Listener], Meta(min_length=1)] = field(default_factory=_listeners)
+    limits: Limits = Limits()
+    ca_file: AbsolutePath = "/etc/mosquitto/tramdo/ca.pem"
+    crl_file: AbsolutePath = "/etc/mosquitto/tramdo/crl.pem"
+    certificate_file: AbsolutePath = "/etc/mosquitto/tramdo/server.pem"
+    key_file: AbsolutePath = "/etc/mosquitto/tramdo/server.key"
+    password_file: AbsolutePath = "/etc/mosquitto/tramdo/passwords"
+    acl_file: AbsolutePath = "/etc/mosquitto/tramdo/acl"
+    # Only 2.1 loads plugins from there; the folder is named after the machine's architecture.
+    plugin_directory: AbsolutePath = "/usr/lib/x86_64-linux-gnu/mosquitto"
+    persistence_directory: AbsolutePath = "/var/lib/mosquitto/"
+    log_file: AbsolutePath | None = None
+    user: Word = "mosquitto"
+
+    def __post_init__(self) -> None:
+        """Ports and users that must differ."""
+        ports = [listener.port for listener in self.listeners]
+        if repeated := sorted({port for port in ports if ports.count(port) > 1}):
+            raise ValueError(f"two listeners have port {repeated[0]}")
+        users = [*self.collectors, *self.subscribers]
+        if twice := sorted({user for user in users if users.count(user) > 1}):
+            raise ValueError(f"`{twice[0]}` is there twice among `collectors` and `subscribers`")
+        if self.syntax == "2.0":
+            self._refuse_what_2_0_cannot()
+
+    def _refuse_what_2_0_cannot(self) -> None:
+        """Each seen with Mosquitto 2.0.11, whose WebSockets are libwebsockets'."""
+        websockets = [each for each in self.listeners if each.protocol == "websockets"]
+        if len(websockets) == len(self.listeners):
+            raise ValueError("without a listener of protocol `mqtt`, Mosquitto 2.0 does not start")
+        if any(each.credential != "password" for each in websockets):
+            # A revoked certificate comes in, and SIGHUP while one is connected is a SIGSEGV.
+            raise ValueError(
+                "on `websockets`, Mosquitto 2.0 ignores the revocation list: make it "
+                '`credential = "password"`, or `protocol = "mqtt"`, or use Mosquitto 2.1'
+            )
+
+
+class Right(Struct, frozen=True):
+    """One line of the access list; a probe's `%u` is its name."""
+
+    access: Literal["read", "write"]
+    topic: str
+
+
+def probe_rights(tenant: str) -> list[Right]:
+    """What a probe may do: write its own channels, read its own receipts and commands."""
+    own = f"{ROOT}/{tenant}/%u"
+    return [
+        *(Right("write", f"{own}/{channel}") for channel in _PROBE_WRITES),
+        *(Right("read", f"{own}/{channel}") for channel in _CENTRE_WRITES),
+    ]
+
+
+def collector_rights(tenant: str) -> list[Right]:
+    """What a collector may do: read all of its tenant, write receipts and commands."""
+    return [
+        Right("read", f"{ROOT}/{tenant}/#"),
+        *(Right("write", f"{ROOT}/{tenant}/+/{channel}") for channel in _CENTRE_WRITES),
+    ]
+
+
+def subscriber_rights(tenant: str) -> list[Right]:
+    """What a subscriber may do: read what probes publish of themselves; no commands, no replies."""
+    return [Right("read", f"{ROOT}/{tenant}/+/{channel}") for channel in _PUBLISHED]
+
+
+_PUBLISHED = ("m/+", "state", "info", "health")
+_PROBE_WRITES = (*_PUBLISHED, "reply")
+_CENTRE_WRITES = ("receipt", "cmd/#")

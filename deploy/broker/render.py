@@ -1,0 +1,52 @@
+"""Floor 2. Wraps the templates: the broker's two files as text.
+
+Ansible may render the same templates with the same names. It must not know how Mosquitto is run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jinja2
+from msgspec import Struct, structs
+
+from deploy.broker import configuration
+from deploy.broker.configuration import BrokerSettings
+from wire.envelope import MAX_ENVELOPE_BYTES
+from wire.topics import ROOT
+
+TEMPLATES = Path(__file__).parent
+
+
+class Rendered(Struct, frozen=True):
+    """mosquitto.conf, and the access list that belongs at `acl_file`."""
+
+    configuration: str
+    access_list: str
+
+
+def render(settings: BrokerSettings) -> Rendered:
+    """Both files.
+
+    Raises:
+        jinja2.UndefinedError: a template asks for a setting that there is not.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    names = structs.asdict(settings) | {
+        "max_packet_bytes": configuration.MAX_PACKET_BYTES,
+        "max_envelope_bytes": MAX_ENVELOPE_BYTES,
+        "root": ROOT,
+        "probe_rights": configuration.probe_rights(settings.tenant),
+        "collector_rights": configuration.collector_rights(settings.tenant),
+        "subscriber_rights": configuration.subscriber_rights(settings.tenant),
+    }
+    return Rendered(
+        environment.get_template("mosquitto.conf.j2").render(names),
+        environment.get_template("acl.j2").render(names),
+    )

@@ -1,0 +1,123 @@
+"""Floor 3. What we build on: known vulnerabilities in it, and the list of it (an SBOM).
+
+    python -m deploy.supply_chain audit     by pip-audit, over every locked package
+    python -m deploy.supply_chain sbom      CycloneDX JSON of what is installed on probe and centre
+
+Both read requirements/*.txt, so they speak of what is installed with its hashes. Exit codes:
+0 done and nothing found; 1 a vulnerability, or a tool failed; 2 wrong usage; 3 the vulnerability
+service did not answer for every package, so nothing can be said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+TOOLS = Path(".venv/tools/bin")
+LOCKS = Path("requirements")
+SBOM = Path("out/sbom.json")
+# `dev` holds all that the others do, and what only a checkout has.
+AUDITED = ("dev", "build")
+INSTALLED = ("probe", "collector", "authority")
+OK, FOUND, UNKNOWN = 0, 1, 3
+
+
+class Vulnerability(Struct, frozen=True):
+    """One known weakness, as pip-audit names it."""
+
+    id: str
+    fix_versions: list[str] = []
+
+
+class Audited(Struct, frozen=True):
+    """What pip-audit says of a package; `skip_reason` where it could not ask."""
+
+    name: str
+    version: str | None = None
+    vulns: list[Vulnerability] = []
+    skip_reason: str | None = None
+
+
+class Report(Struct, frozen=True):
+    """pip-audit's JSON."""
+
+    dependencies: list[Audited]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.supply_chain", description=__doc__)
+    parser.add_argument("command", choices=["audit", "sbom"])
+    return _audit() if parser.parse_args(argv).command == "audit" else _sbom()
+
+
+def requirements(texts: Sequence[str]) -> list[str]:
+    """Each locked requirement of several files once, with its hashes, in alphabetical order."""
+    found: set[str] = set()
+    for text in texts:
+        kept = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
+        found.update("\n".join(kept).replace("\\\n", "").splitlines())
+    return sorted(" ".join(line.split()) for line in found)
+
+
+def verdict(report: Report) -> tuple[list[str], int]:
+    """What to say of an audit, and its exit code. Not being able to ask is never a clean bill."""
+    vulnerable = [package for package in report.dependencies if package.vulns]
+    skipped = [package for package in report.dependencies if package.skip_reason is not None]
+    lines = [
+        f"{package.name} {package.version}: {found.id} "
+        f"(mended in {', '.join(found.fix_versions) or 'no version'})"
+        for package in vulnerable
+        for found in package.vulns
+    ]
+    asked = len(report.dependencies) - len(skipped)
+    lines.append(f"{asked} of {len(report.dependencies)} packages audited")
+    if skipped:
+        lines.append(f"no answer about {len(skipped)} of them, for example:")
+        lines.append(f"  {skipped[0].skip_reason}")
+        lines.append("not audited is not safe: ask again where the service can be reached")
+    if vulnerable:
+        return lines, FOUND
+    return lines, UNKNOWN if skipped or not asked else OK
+
+
+def _audit() -> int:
+    command = [str(TOOLS / "pip-audit"), "--disable-pip", "--require-hashes", "--format", "json"]
+    command += ["--progress-spinner", "off"]
+    for name in AUDITED:
+        command += ["--requirement", str(LOCKS / f"{name}.txt")]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        report = msgspec.json.decode(run.stdout, type=Report)
+    except msgspec.MsgspecError:
+        last = (run.stderr.strip() or "it said nothing").splitlines()[-1]
+        print(f"the vulnerability service could not be asked: {last}", file=sys.stderr)
+        return UNKNOWN
+    lines, code = verdict(report)
+    print("\n".join(lines))
+    return code
+
+
+def _sbom() -> int:
+    locked = requirements([(LOCKS / f"{name}.txt").read_text("utf-8") for name in INSTALLED])
+    SBOM.parent.mkdir(exist_ok=True)
+    command = [str(TOOLS / "cyclonedx-py"), "requirements", "--pyproject", "pyproject.toml"]
+    command += ["--output-reproducible", "--of", "JSON", "-o", str(SBOM), "-"]
+    run = subprocess.run(
+        command, input="\n".join(locked), capture_output=True, text=True, check=False
+    )
+    if run.returncode:
+        print(run.stderr, file=sys.stderr)
+        return FOUND
+    print(f"{SBOM}: {len(locked)} packages ({', '.join(INSTALLED)})")
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

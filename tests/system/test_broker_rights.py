@@ -1,0 +1,164 @@
+"""Who may write and read what on the broker as it is deployed: real Mosquitto, our access list.
+
+What must not arrive is followed by a message that must: once that one is there, the other would
+have been. A client's session outlives its connection, so a test tells its own messages by payload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.client import Client
+from tests.secured_broker import (
+    COLLECTOR,
+    NEIGHBOUR,
+    PROBE,
+    ROOT,
+    SUBSCRIBER,
+    TENANT,
+    Scene,
+    Writer,
+    scene,
+    why_not,
+)
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+
+# Every channel that a probe publishes on, and every one that the centre publishes on.
+OWN_CHANNELS = ("m/latency", "m/throughput", "state", "info", "health", "reply")
+CENTRE_CHANNELS = ("receipt", "cmd/identify")
+DENIED = "Not authorized"
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with scene(tmp_path_factory.mktemp("scene")) as ready:
+        yield ready
+
+
+@pytest.mark.parametrize("channel", OWN_CHANNELS)
+def test_a_probe_writes_its_own_channels(stage: Scene, channel: str) -> None:
+    payload = f"own {channel}".encode()
+    with (
+        Client(stage.broker.by_password(COLLECTOR), "x", subscriptions=[f"{ROOT}/#"]) as centre,
+        Writer(stage.broker.by_certificate(stage.probe), PROBE) as writer,
+    ):
+        assert writer.answer(f"{ROOT}/{PROBE}/{channel}", payload) is None
+        came = centre.wait_for(lambda message: message.payload == payload)
+        assert came.topic == f"{ROOT}/{PROBE}/{channel}"
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        *(f"{ROOT}/{NEIGHBOUR}/{channel}" for channel in (*OWN_CHANNELS, *CENTRE_CHANNELS)),
+        *(f"{ROOT}/{PROBE}/{channel}" for channel in CENTRE_CHANNELS),
+        f"{ROOT}/{PROBE}",
+        f"{ROOT}/{PROBE}/m",
+        f"{ROOT}/{PROBE}/m/latency/more",
+        f"{ROOT}/{PROBE}/anything",
+        f"tramdo/v1/another-tenant/{PROBE}/m/latency",
+        f"tramdo/v2/{TENANT}/{PROBE}/m/latency",
+        "$SYS/broker/version",
+        "elsewhere",
+    ],
+)
+def test_a_probe_writes_nothing_else(stage: Scene, topic: str) -> None:
+    with Writer(stage.broker.by_certificate(stage.probe), PROBE) as writer:
+        assert writer.answer(topic) == DENIED
+
+
+def test_what_is_denied_reaches_nobody(stage: Scene) -> None:
+    with (
+        Client(stage.broker.by_password(COLLECTOR), "x", subscriptions=["#"]) as centre,
+        Writer(stage.broker.by_certificate(stage.probe), PROBE) as intruder,
+        Writer(stage.broker.by_certificate(stage.neighbour), NEIGHBOUR) as rightful,
+    ):
+        assert intruder.answer(f"{ROOT}/{NEIGHBOUR}/state", b"forged") == DENIED
+        assert rightful.answer(f"{ROOT}/{NEIGHBOUR}/m/latency", b"true") is None
+        centre.wait_for(lambda message: message.payload == b"true")
+        assert b"forged" not in {message.payload for message in centre.received}
+
+
+def test_under_3_1_1_a_denial_is_silent_and_reaches_nobody_either(stage: Scene) -> None:
+    config = stage.broker.by_certificate(stage.probe, protocol=311)
+    with (
+        Client(stage.broker.by_password(COLLECTOR), "x", subscriptions=["#"]) as centre,
+        Writer(config, PROBE) as writer,
+    ):
+        assert writer.answer(f"{ROOT}/{NEIGHBOUR}/state", b"forged too") is None, "the trap"
+        assert writer.answer(f"{ROOT}/{PROBE}/state", b"own") is None
+        centre.wait_for(lambda message: message.payload == b"own")
+        assert b"forged too" not in {message.payload for message in centre.received}
+
+
+@pytest.mark.parametrize("protocol", [5, 311])
+def test_a_probe_reads_its_receipts_and_commands_and_nothing_else(
+    stage: Scene, protocol: int
+) -> None:
+    config = stage.broker.by_certificate(stage.probe, protocol=protocol)
+    mine = {f"{ROOT}/{PROBE}/{channel}" for channel in CENTRE_CHANNELS}
+    payload = f"read by {protocol}".encode()
+    with (
+        Client(config, PROBE, subscriptions=["#", f"{ROOT}/#", f"{ROOT}/+/receipt"]) as reader,
+        Writer(stage.broker.by_certificate(stage.neighbour), NEIGHBOUR) as other,
+        Writer(stage.broker.by_password(COLLECTOR), "x") as centre,
+    ):
+        assert other.answer(f"{ROOT}/{NEIGHBOUR}/m/latency") is None
+        for name in (NEIGHBOUR, PROBE):
+            for channel in CENTRE_CHANNELS:
+                assert centre.answer(f"{ROOT}/{name}/{channel}", payload) is None
+        last = f"{ROOT}/{PROBE}/{CENTRE_CHANNELS[-1]}"
+        reader.wait_for(lambda message: message.topic == last and message.payload == payload)
+        assert {message.topic for message in reader.received} == mine
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        *(f"{ROOT}/{PROBE}/{channel}" for channel in (*OWN_CHANNELS, *CENTRE_CHANNELS)),
+        f"{ROOT}/{SUBSCRIBER}/m/latency",
+        f"{ROOT}/{SUBSCRIBER}/state",
+    ],
+)
+def test_a_subscriber_writes_nothing(stage: Scene, topic: str) -> None:
+    with Writer(stage.broker.by_password(SUBSCRIBER), "x") as writer:
+        assert writer.answer(topic) == DENIED
+
+
+def test_a_subscriber_reads_results_but_no_commands(stage: Scene) -> None:
+    with (
+        Client(stage.broker.by_password(SUBSCRIBER), "x", subscriptions=["#"]) as reader,
+        Writer(stage.broker.by_password(COLLECTOR), "x") as centre,
+        Writer(stage.broker.by_certificate(stage.probe), PROBE) as writer,
+    ):
+        for channel in CENTRE_CHANNELS:
+            assert centre.answer(f"{ROOT}/{PROBE}/{channel}") is None
+        assert writer.answer(f"{ROOT}/{PROBE}/reply") is None
+        assert writer.answer(f"{ROOT}/{PROBE}/m/latency", b"a result") is None
+        reader.wait_for(lambda message: message.payload == b"a result")
+        channels = {message.topic.split("/")[4] for message in reader.received}
+        assert channels <= {"m", "state", "info", "health"}
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [*(f"{ROOT}/{PROBE}/{channel}" for channel in OWN_CHANNELS), f"{ROOT}/{COLLECTOR}/m/latency"],
+)
+def test_a_collector_writes_receipts_and_commands_only(stage: Scene, topic: str) -> None:
+    with Writer(stage.broker.by_password(COLLECTOR), "x") as writer:
+        assert writer.answer(topic) == DENIED
+        assert writer.answer(f"{ROOT}/{PROBE}/receipt") is None
+
+
+def test_the_certificate_decides_and_not_the_user_name_beside_it(stage: Scene) -> None:
+    disguised = stage.broker.by_certificate(
+        stage.probe,
+        username=COLLECTOR,
+        password_file=str(stage.office.path / f"{COLLECTOR}.password"),
+    )
+    with Writer(disguised, PROBE) as writer:
+        assert writer.answer(f"{ROOT}/{PROBE}/receipt") == DENIED
+        assert writer.answer(f"{ROOT}/{PROBE}/state") is None

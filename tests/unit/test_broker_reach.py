@@ -1,0 +1,35 @@
+"""The `[broker]` table: the probe's example names every setting, defaults as they are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from probe import config
+from runtime.broker import BrokerConfig, ProxyConfig
+
+TEXT = Path(config.__file__).with_name("probe.example.toml").read_text(encoding="utf-8")
+BROKER = TEXT.partition("\n[broker]\n")[2].partition("\n[throughput]\n")[0]
+
+
+@pytest.mark.parametrize("field", BrokerConfig.__struct_fields__)
+def test_every_setting_stands_in_the_example(field: str) -> None:
+    assert re.search(rf"^(# )?(\[broker\.)?{field}\b", BROKER, re.MULTILINE)
+
+
+def test_what_it_shows_are_the_defaults() -> None:
+    shown = config.parse(TEXT.encode(), "example").broker
+    for field in msgspec.structs.fields(BrokerConfig):
+        if field.default not in (msgspec.NODEFAULT, None):
+            assert getattr(shown, field.name) == field.default, field.name
+
+
+def test_the_proxy_that_it_shows_is_sound() -> None:
+    table = BROKER.partition("# [broker.proxy]")[2]
+    fields = re.findall(r"^# (\w+) = (\S+)", table, re.MULTILINE)
+    assert [name for name, _ in fields] == list(ProxyConfig.__struct_fields__)
+    shown = msgspec.toml.decode("\n".join(f"{name} = {value}" for name, value in fields))
+    assert msgspec.convert(shown, ProxyConfig).type == "http"
