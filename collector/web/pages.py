@@ -17,7 +17,7 @@ from collector.web import words
 from collector.web.figures import MISSING, Cell, Moment, cell, moment, whole_number
 from collector.web.words import LABELS, Language
 from wire.messages import Presence
-from wire.result import AnyResult, Line, Outcome, decode_result
+from wire.result import HOST_LINE, AnyResult, Line, Outcome, decode_result
 
 
 class Badge(NamedTuple):
@@ -161,11 +161,18 @@ def _lines(probe: StoredProbe, results: Sequence[LastResult], reader: Reader) ->
     return [
         LineView(
             id=line.id,
-            isp=line.isp or line.id,
+            isp=_line_title(line, reader),
             tables=_tables([pair for pair in decoded if pair[0].last.line == line.id], reader),
         )
         for line in known.values()
     ]
+
+
+def _line_title(line: Line, reader: Reader) -> str:
+    """The ISP, or the box itself where a result concerns no line."""
+    if line.id == HOST_LINE.id:
+        return reader.word("host_line")
+    return line.isp or line.id
 
 
 def _tables(

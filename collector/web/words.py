@@ -85,6 +85,7 @@ KINDS = {
     "throughput": Phrase("Tốc độ (TCP)", "Throughput (TCP)"),
     "http": Phrase("Tốc độ (HTTP)", "Throughput (HTTP)"),
     "latency": Phrase("Độ trễ", "Latency"),
+    "results_dropped": Phrase("Kết quả trạm không giữ được", "Results the probe gave up"),
 }
 
 _STEADY = Phrase("ổn định, Mbit/s", "steady, Mbit/s")
@@ -105,6 +106,9 @@ FIGURES = {
         Figure("upload_bps", _UPLOAD, _STEADY, 1e-6),
         Figure("ping_p50_ms", Phrase("Ping trung vị", "Ping median"), _P50, 1),
         Figure("jitter_abs_mean_ms", Phrase("Biến động ping", "Ping variation"), _MS, 1),
+    ),
+    "results_dropped": (
+        Figure("count", Phrase("Số kết quả", "Results"), Phrase("đã phải bỏ", "given up"), 1),
     ),
     "latency": (
         Figure("rtt_p50_ms", Phrase("RTT trung vị", "RTT median"), _P50, 1),
@@ -137,6 +141,7 @@ LABELS = {
     "version": Phrase("Phiên bản", "Version"),
     "unknown": Phrase("chưa có", "none yet"),
     "line": Phrase("Đường truyền", "Line"),
+    "host_line": Phrase("Bản thân trạm đo", "The probe itself"),
     "no_results": Phrase("Chưa có kết quả đo.", "No result yet."),
     "target": Phrase("Đích đo", "Target"),
     "outcome": Phrase("Kết quả", "Outcome"),

@@ -16,11 +16,13 @@ from tests import samples
 from wire.messages import Presence, Rejection
 from wire.result import (
     KINDS,
+    DropCause,
     HttpValues,
     LatencyValues,
     Outcome,
     Reason,
     Result,
+    ResultsDroppedValues,
     ThroughputValues,
     Validity,
     encode_result,
@@ -303,3 +305,13 @@ def test_the_summary_counts() -> None:
     probes = [a_probe(), a_probe(presence=Presence.LOST), a_probe(presence=None)]
     totals = Totals(1_234_567, 3, {Rejection.SCHEMA: 2, Rejection.TOPIC: 3})
     assert pages.summary(probes, totals, VI) == ("1", "3", "1.234.567", "5")
+
+
+def test_what_a_probe_gave_up_stands_under_the_box_and_no_isp() -> None:
+    values = ResultsDroppedValues(
+        cause=DropCause.OUTBOX_FULL, epoch=samples.EPOCH, count=12, ranges=[(1, 12)]
+    )
+    entry = good(samples.dropped(values))
+    view = pages.probe_view(a_probe(), [entry], VI)
+    assert [line.isp for line in view.lines] == ["VNPT", "Viettel", "Bản thân trạm đo"]
+    assert [table.rows[0].cells[0].text for table in view.lines[-1].tables] == ["12"]
