@@ -31,9 +31,11 @@ class Cell(NamedTuple):
 
 def cell(shown: Figure, values: object, language: Language) -> Cell:
     """One figure of a result's values; a dash where there is none."""
-    value: float | None = getattr(values, shown.field, None)
+    value: int | float | None = getattr(values, shown.field, None)
     if value is None:
         return Cell(MISSING)
+    if isinstance(value, int):
+        return Cell(whole_number(value, language))
     text = figure(value * shown.factor, language)
     if shown.field == "loss_ratio" and isinstance(values, LatencyValues):
         return Cell(text, _loss_notes(values, language))
