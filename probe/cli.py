@@ -8,20 +8,25 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from types import FrameType
+from zoneinfo import ZoneInfo
 
 import msgspec
 
-from probe import checks, config_file, texts
+from probe import checks, clock, config_file, texts
 from probe.config import Config
 from probe.daemon import Daemon
-from probe.deliver.outbox import OutboxError
+from probe.measure.kinds import MEASURES
 from probe.measure.measurement import Progress
-from probe.runner import VERSION, Runner
+from probe.plan import tables
+from probe.runner import Runner
 from probe.show import board
+from probe.usage_file import UsageFile
+from probe.version import VERSION
 from runtime.settings import SettingsError
-from wire.result import KINDS, Outcome
+from wire.result import Outcome
 
 DEFAULT_CONFIG = Path("/etc/tramdo/probe.toml")
 OK, FAILED, BAD_INPUT, NOT_RUNNING = 0, 1, 2, 3
@@ -52,6 +57,8 @@ def main(argv: list[str] | None = None) -> int:
             return _check(config, options.config)
         case "measure":
             return _measure(config, options)
+        case "plan":
+            return _plan(config, options)
         case "status":
             return _status(config, as_json=options.json)
         case _:
@@ -105,10 +112,16 @@ def _parser() -> argparse.ArgumentParser:
         help="with --once: how long to wait for the receipt (default: %(default)s s)",
     )
     measure = command("measure", "Measure one kind on one line now, and show the result.")
-    measure.add_argument("kind", choices=sorted(KINDS), help="what to measure")
+    measure.add_argument("kind", choices=sorted(MEASURES), help="what to measure")
     measure.add_argument("--line", required=True, help="a line's id in the configuration")
     measure.add_argument("--server", help="a server's name (default: the first one)")
     measure.add_argument("--json", action="store_true", help="print the results as a JSON array")
+    plan = command("plan", "Show the slots of a day, and what the month is expected to move.")
+    plan.add_argument(
+        "--day", type=date.fromisoformat, metavar="YYYY-MM-DD", help="which day (default: today)"
+    )
+    plan.add_argument("--month", action="store_true", help="show each day of the month in a row")
+    plan.add_argument("--json", action="store_true", help="print it as one JSON object")
     status = command("status", "Show what the running daemon is doing.")
     status.add_argument("--json", action="store_true", help="print it as one JSON object")
     return parser
@@ -117,6 +130,9 @@ def _parser() -> argparse.ArgumentParser:
 def _check(config: Config, path: Path) -> int:
     problems = checks.problems(config)
     print(texts.summary(config, str(path)))
+    today = _today(config)
+    for note in tables.shown(config, today, UsageFile(config.state_dir).on(today)).notes:
+        print(f"note: {note}")
     for problem in problems:
         print(f"problem: {problem}")
     print("not ready" if problems else "ready")
@@ -147,6 +163,20 @@ def _measure(config: Config, options: argparse.Namespace) -> int:
     return OK if good else FAILED
 
 
+def _plan(config: Config, options: argparse.Namespace) -> int:
+    day = options.day or _today(config)
+    plan = tables.shown(config, day, UsageFile(config.state_dir).on(day))
+    if options.json:
+        print(msgspec.json.encode(plan).decode())
+    else:
+        print(tables.text(plan, whole_month=options.month))
+    return OK
+
+
+def _today(config: Config) -> date:
+    return clock.utc_now().astimezone(ZoneInfo(config.timezone)).date()
+
+
 def _show_progress(event: object) -> None:
     progress: Progress | None = getattr(event, "progress", None)
     if progress is not None and sys.stderr.isatty():
@@ -170,7 +200,7 @@ def _run(config: Config, digest: str, options: argparse.Namespace) -> int:
     while True:
         try:
             daemon = Daemon(config, digest, options.config)
-        except (OutboxError, OSError) as error:
+        except OSError as error:
             print(f"cannot start: {error}", file=sys.stderr)
             return FAILED
         _on_signals(daemon.stop, daemon.reload)

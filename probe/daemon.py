@@ -1,64 +1,58 @@
 """Floor 3. The daemon: who is called when, and how it all ends.
 
-Threads: one for each line's latency, one for bulk tests (one at a time on a host), the courier,
-the display; the main thread keeps the timetable, the watchdog and the signals. A thread that does
-not come forward any more stops the watchdog's feed, and systemd starts us anew.
+Threads: one for each line's latency, one for all that is on the timetable, the courier, the
+display; the main thread keeps the timetable, the watchdog and the signals. A thread that does not
+come forward any more stops the watchdog's feed, and systemd starts us anew.
 """
 
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct
-
 from probe import clock, config_file, events
-from probe.config import Config, LineConfig, ServerConfig
+from probe.config import Config, LineConfig
 from probe.deliver.courier import Courier
-from probe.deliver.outbox import Outbox
 from probe.measure import host
 from probe.measure.kinds import MEASURES
 from probe.measure.measurement import Stop
-from probe.plan import Slot, bulk_seconds, day_plan
-from probe.runner import VERSION, Runner
+from probe.plan.budget import bulk_kinds, month_budget
+from probe.plan.slots import Slot, day_plan, light_slots
+from probe.plan.usage import Usage
+from probe.runner import Runner
+from probe.scheduled import Scheduled
 from probe.show.display import Display
 from probe.timetable import Timetable
+from probe.turns import Wanted
+from probe.usage_file import UsageFile
+from probe.version import VERSION
 from runtime import notify
 from runtime.settings import SettingsError
 from wire.messages import Info, PlannedKind
-from wire.result import LatencyResult, Outcome, Reason, Result, ThroughputResult, kind_of
+from wire.result import LatencyResult, Outcome, Reason, Result, kind_of
 
 log = logging.getLogger(__name__)
 
 LATENCY = kind_of(LatencyResult)
-THROUGHPUT = kind_of(ThroughputResult)
 # A slot that fires later than this (the clock jumped, the Pi slept) is skipped, by name.
 SLOT_TOLERANCE_S = 120.0
 _TICK_S = 0.5
+_MINUTES_A_DAY = 1440
 # What a thread may take beyond what its work is known to take before it counts as hung.
 _GRACE_S = 60.0
-
-
-class Wanted(Struct, frozen=True):
-    """A bulk measurement to make now; `slot_at` is None where nobody planned it."""
-
-    kind: str
-    line: LineConfig
-    server: ServerConfig
-    slot_at: datetime | None = None
 
 
 class Daemon:
     """The probe at work under one configuration, until `stop` or `reload`.
 
     Raises:
-        probe.deliver.outbox.OutboxError: the state directory cannot be used.
+        OSError: the state or runtime directory cannot be made.
     """
 
     def __init__(self, config: Config, digest: str, config_path: Path) -> None:
@@ -66,20 +60,25 @@ class Daemon:
         self._config_path = config_path
         Path(config.state_dir).mkdir(parents=True, exist_ok=True)
         Path(config.runtime_dir).mkdir(parents=True, exist_ok=True)
-        outbox = Outbox(Path(config.state_dir) / "outbox.sqlite")
         self._display = Display(config, VERSION)
         self._runner = Runner(config, self._display.emit)
-        info = _info(config, digest, outbox)
         health = partial(host.health, directory=config.state_dir, leds=self._display.leds)
-        self._courier = Courier(config, outbox, self._display.emit, info, health)
+        self._courier = Courier(
+            config,
+            Path(config.state_dir) / "outbox.sqlite",
+            self._display.emit,
+            partial(_info, config, digest, clock.utc_now()),
+            health,
+        )
         self._timetable = Timetable(self._on_slot)
         self._planned: date | None = None
-        self._bulk: queue.Queue[Wanted] = queue.Queue()
         self._stopping = threading.Event()
         self._reload = threading.Event()
         self._alive_at_s: dict[str, float] = {}
         # Idle latency pauses while a bulk test fills its line (METHOD, Latency).
         self._pause = {line.id: threading.Event() for line in config.lines}
+        self._usage = UsageFile(config.state_dir)
+        self._scheduled = Scheduled(config, self._runner, self._usage, self._take, self._pause)
 
     def stop(self) -> None:
         """End soon; safe in a signal handler."""
@@ -139,7 +138,15 @@ class Daemon:
     def _start(self) -> list[threading.Thread]:
         self._display.start()
         self._courier.start()
-        threads = [threading.Thread(target=self._bulk_loop, name="bulk", daemon=True)]
+        alive = partial(self._alive, "scheduled")
+        threads = [
+            threading.Thread(
+                target=self._scheduled.run,
+                args=(self._stopping, alive),
+                name="scheduled",
+                daemon=True,
+            )
+        ]
         if self._config.latency.enabled:
             threads += [
                 threading.Thread(
@@ -162,7 +169,7 @@ class Daemon:
         self._display.stop()
 
     def _latency_loop(self, line: LineConfig) -> None:
-        wanted = Wanted(LATENCY, line, self._config.servers[0])
+        wanted = Wanted(kind=LATENCY, line=line, server=self._config.servers[0])
         pause = self._pause[line.id]
         while not self._stopping.is_set():
             self._alive(threading.current_thread().name)
@@ -171,20 +178,6 @@ class Daemon:
                 continue
             for _ in self._measure(wanted, pause, continuous=True):
                 self._alive(threading.current_thread().name)
-
-    def _bulk_loop(self) -> None:
-        while not self._stopping.is_set():
-            self._alive("bulk")
-            try:
-                wanted = self._bulk.get(timeout=_TICK_S)
-            except queue.Empty:
-                continue
-            pause = self._pause[wanted.line.id]
-            pause.set()
-            for _ in self._measure(wanted, self._stopping):
-                self._alive("bulk")
-            if not self._stopping.is_set():
-                pause.clear()
 
     def _measure(self, wanted: Wanted, stop: Stop, *, continuous: bool = False) -> Iterator[Result]:
         for result in self._runner.run(
@@ -212,25 +205,29 @@ class Daemon:
             detail = f"the slot came {late_s:.0f} s away from its time: the clock has jumped"
             self._take(self._runner.skipped(slot.kind, line, Reason.SLOT_MISSED, detail, slot.at))
             return
-        self._bulk.put(Wanted(slot.kind, line, server, slot.at))
+        self._scheduled.put(
+            Wanted(kind=slot.kind, line=line, server=server, slot_at=slot.at, until=slot.until)
+        )
 
     def _plan_day(self) -> None:
         now = clock.utc_now()
         today = now.astimezone(ZoneInfo(self._config.timezone)).date()
         if today != self._planned:
             self._planned = today
-            self._timetable.load(day_plan(self._config, today), now)
+            bulk = day_plan(self._config, today, self._usage.on(today)).slots
+            light = light_slots(self._config, _kinds(bulk=False), today)
+            self._timetable.load([*bulk, *light], now)
             log.info("planned %s; next slot at %s", today, self._timetable.next_at())
 
     def _round(self, kinds: Iterable[str]) -> Iterator[Wanted]:
         for kind in kinds:
             for number, line in enumerate(self._config.lines):
                 server = self._config.servers[number % len(self._config.servers)]
-                yield Wanted(kind, line, server)
+                yield Wanted(kind=kind, line=line, server=server)
 
     def _want_round(self) -> None:
-        for wanted in self._round(_bulk_kinds()):
-            self._bulk.put(wanted)
+        for wanted in self._round(_kinds(bulk=True)):
+            self._scheduled.put(wanted)
 
     def _alive(self, thread_name: str) -> None:
         self._alive_at_s[thread_name] = clock.monotonic_s()
@@ -239,7 +236,9 @@ class Daemon:
         """Feed it only while every thread comes forward: a watchdog that a timer feeds is none."""
         now_s = clock.monotonic_s()
         window_s = self._config.latency.window_s + self._config.latency.timeout_s
-        allowed_s = max(window_s, bulk_seconds(self._config.throughput)) + _GRACE_S
+        bulk_s = max((one.longest_s for one in bulk_kinds(self._config)), default=0.0)
+        bulk_s += self._config.throughput.busy_limit_s
+        allowed_s = max(window_s, bulk_s) + _GRACE_S
         ages = {name: now_s - at_s for name, at_s in self._alive_at_s.items()}
         ages["courier"] = now_s - self._courier.alive_at_s
         hung = [name for name, age_s in ages.items() if age_s > allowed_s]
@@ -259,20 +258,27 @@ class Daemon:
         return True
 
 
-def _bulk_kinds() -> list[str]:
-    return [kind for kind, measure in MEASURES.items() if measure.bulk]
+def _kinds(*, bulk: bool) -> list[str]:
+    """The kinds that slots are planned for; the continuous ones need none."""
+    return [kind for kind, one in MEASURES.items() if one.bulk is bulk and one.continuous is None]
 
 
-def _info(config: Config, digest: str, outbox: Outbox) -> Info:
-    per_day = {THROUGHPUT: config.throughput.per_day}
+def _info(config: Config, digest: str, started_at: datetime, epoch: UUID) -> Info:
+    today = started_at.astimezone(ZoneInfo(config.timezone)).date()
+    months = [month_budget(config, line, today, Usage()) for line in config.lines]
+    per_day = {
+        kind: min(round(month.counts[kind] / month.days) for month in months)
+        for kind in months[0].counts
+    }
+    per_day |= dict.fromkeys(_kinds(bulk=False), _MINUTES_A_DAY // config.plan.light_every_min)
     if config.latency.enabled:
         per_day[LATENCY] = round(86_400 / config.latency.window_s)
     return Info(
         probe_version=VERSION,
-        epoch=outbox.epoch,
+        epoch=epoch,
         site=config.site,
         lines=[line.identity for line in config.lines],
         plan=[PlannedKind(kind, count) for kind, count in per_day.items()],
         config_hash=digest,
-        started_at=clock.utc_now(),
+        started_at=started_at,
     )

@@ -11,7 +11,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from importlib.metadata import version
 
 from probe import clock, events
 from probe.config import Config, LineConfig, ServerConfig
@@ -19,10 +18,10 @@ from probe.measure import host
 from probe.measure.kinds import MEASURES
 from probe.measure.limits import validity_from
 from probe.measure.measurement import Finding, Request, Stop, failed
+from probe.version import VERSION
 from wire.result import KINDS, Host, Outcome, Reason, Result, Validity
 
 log = logging.getLogger(__name__)
-VERSION = version("tramdo")
 # NTP slews below this; a larger difference between wall and monotonic time is a step.
 STEP_S = 0.5
 # Findings of one window come within this; they share their host evidence.

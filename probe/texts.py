@@ -34,7 +34,7 @@ def summary(config: Config, source: str) -> str:
         *(f"line {x.id} ({x.isp}) by {x.interface or x.source_address}" for x in config.lines),
         *(f"server {x.name} at {x.host}" for x in config.servers),
         f"broker {broker.host}:{broker.port}{' with TLS' if broker.tls else ''}",
-        f"throughput {config.throughput.per_day} times a day on each line",
+        f"{config.plan.samples_per_month} bulk tests a month wanted on each line",
     ]
     return "\n".join(lines)
 

@@ -12,7 +12,7 @@ from datetime import datetime
 
 import schedule
 
-from probe.plan import Slot
+from probe.plan.slots import Slot
 
 
 class Timetable:

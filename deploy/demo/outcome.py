@@ -10,9 +10,10 @@ from rich.table import Table
 
 from deploy.demo.settings import ISPS
 from deploy.demo.stage import Stage, StoredRow
+from probe.measure.kinds import MEASURES
 from probe.show import board
 from probe.texts import figure
-from wire.result import KINDS, Outcome, ThroughputResult, headline
+from wire.result import Outcome, ThroughputResult, headline
 
 # Of a log or a pipe, whose width nobody knows.
 _PLAIN_WIDTH = 140
@@ -53,7 +54,7 @@ def missing(round_: Round) -> list[str]:
     """What the round should have and has not, a sentence each."""
     problems = [] if round_.pending == 0 else [f"{round_.pending} results wait for a receipt"]
     for line in round_.lines:
-        for kind in KINDS:
+        for kind in MEASURES:
             of_kind = [
                 row.result
                 for row in round_.results

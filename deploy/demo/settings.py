@@ -57,7 +57,15 @@ def probe_toml(
             "tls": False,
             "reconnect_max_s": 4.0,
         },
-        "throughput": {"per_day": 288},
+        # One every five minutes on each line, and never a wait: somebody is watching.
+        "plan": {
+            "samples_per_month": 8928,
+            "monthly_budget_bytes": 10**13,
+            "office_hours": "allow",
+            "cross_traffic_download_bps": 1e12,
+            "cross_traffic_upload_bps": 1e12,
+            "idle_look_s": 1.0,
+        },
         # A window of a few seconds shows something soon; gaps are shortened with it.
         "latency": {"window_s": 10.0, "mean_gap_s": 0.05 if once else 0.1},
         "delivery": {"resend_after_s": 10.0, "health_every_s": 10.0},

@@ -115,8 +115,10 @@ BAD = [
     (
         "[broker]",
         '[plan]\noffice_from = "7:00"\n[broker]',
-        "plan.office_from: expected `str` matching regex "
-        "'^([01][0-9]|2[0-3]):[0-5][0-9]$' (it is '7:00')",
+        (
+            "plan.office_from: expected `str` matching regex "
+            "'^([01][0-9]|2[0-3]):[0-5][0-9]$' (it is '7:00')"
+        ),
     ),
     (
         "[broker]",

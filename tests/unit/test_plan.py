@@ -1,4 +1,4 @@
-"""The plan's promises."""
+"""The plan in an ordinary office; its promises for any configuration are in tests/property."""
 
 from __future__ import annotations
 
@@ -11,59 +11,77 @@ import msgspec
 import pytest
 
 from probe import config
-from probe.plan import bulk_seconds, day_plan
+from probe.config import Config, PlanConfig
+from probe.plan import tables
+from probe.plan.budget import bulk_kinds, month_budget
+from probe.plan.hours import in_office_hours
+from probe.plan.slots import day_plan, light_slots
+from probe.plan.usage import Moved, Usage, counted, in_month
+from tests import samples
 from tests.unit.test_config import GOOD
+from wire.result import Outcome, Reason
 
 DAY = date(2026, 11, 24)
+MONTH = [date(2026, 11, n) for n in range(1, 31)]
 HANOI = ZoneInfo("Asia/Ho_Chi_Minh")
+GIGABYTE = 10**9
+PARSED = config.parse(GOOD.encode(), "probe.toml")
 
 
-def office(per_day: int = 4, probe: str = "phu-thong-01") -> config.Config:
-    parsed = config.parse(GOOD.encode(), "probe.toml")
-    return msgspec.structs.replace(
-        parsed, probe=probe, throughput=config.ThroughputConfig(per_day=per_day)
-    )
+def office(plan: PlanConfig = PlanConfig(), probe: str = "phu-thong-01") -> Config:  # noqa: B008 - frozen
+    return msgspec.structs.replace(PARSED, probe=probe, plan=plan)
+
+
+def with_http(parsed: Config) -> Config:
+    servers = [msgspec.structs.replace(one, http_port=8080) for one in parsed.servers]
+    return msgspec.structs.replace(parsed, servers=servers)
 
 
 def test_every_line_gets_its_tests_within_the_local_day() -> None:
-    slots = day_plan(office(), DAY)
-    assert Counter(slot.line_id for slot in slots) == {"vnpt": 4, "viettel": 4}
+    slots = day_plan(office(), DAY).slots
+    assert Counter(slot.line_id for slot in slots) == {"vnpt": 10, "viettel": 10}
     assert {slot.at.astimezone(HANOI).date() for slot in slots} == {DAY}
     assert all(slot.at.tzinfo is UTC for slot in slots)
 
 
+def test_a_month_holds_exactly_the_samples_wanted() -> None:
+    slots = [slot for day in MONTH for slot in day_plan(office(), day).slots]
+    assert Counter(slot.line_id for slot in slots) == {"vnpt": 300, "viettel": 300}
+
+
 def test_the_same_day_has_the_same_plan_and_another_day_another() -> None:
     assert day_plan(office(), DAY) == day_plan(office(), DAY)
-    assert [s.at.time() for s in day_plan(office(), DAY)] != [
-        s.at.time() for s in day_plan(office(), DAY + timedelta(days=1))
+    assert [s.at.time() for s in day_plan(office(), DAY).slots] != [
+        s.at.time() for s in day_plan(office(), DAY + timedelta(days=1)).slots
     ]
 
 
-@pytest.mark.parametrize("per_day", [1, 4, 24, 288])
-def test_bulk_tests_never_overlap(per_day: int) -> None:
-    parsed = office(per_day)
-    least = timedelta(seconds=bulk_seconds(parsed.throughput))
-    slots = day_plan(parsed, DAY)
-    assert all(second.at - first.at >= least for first, second in pairwise(slots))
-    assert slots[-1].at + least <= datetime(2026, 11, 25, tzinfo=HANOI)
+@pytest.mark.parametrize("a_month", [30, 300, 9000])
+def test_bulk_tests_never_overlap(a_month: int) -> None:
+    plan = PlanConfig(samples_per_month=a_month, monthly_budget_bytes=10**15)
+    slots = day_plan(office(plan), DAY).slots
+    gaps = [second.at - first.at for first, second in pairwise(slots)]
+    assert min(gaps) >= timedelta(seconds=slots[0].longest_s)
 
 
-def test_a_day_that_is_too_short_keeps_what_fits() -> None:
-    parsed = msgspec.structs.replace(
-        office(), throughput=config.ThroughputConfig(per_day=288, warm_up_s=30, duration_s=120)
-    )
-    slots = day_plan(parsed, DAY)
-    assert len(slots) == 86_400 // bulk_seconds(parsed.throughput)
-    assert slots[0].at >= datetime(2026, 11, 24, tzinfo=HANOI)
+def test_a_day_that_is_too_short_keeps_what_fits_and_says_what_does_not() -> None:
+    long = config.ThroughputConfig(warm_up_s=30, duration_s=120)
+    plan = PlanConfig(samples_per_month=9000, monthly_budget_bytes=10**15)
+    parsed = msgspec.structs.replace(office(plan), throughput=long)
+    planned = day_plan(parsed, DAY)
+    assert len(planned.slots) + planned.left_out == 600
+    assert len(planned.slots) > 0.98 * 86_400 / bulk_kinds(parsed)[0].longest_s
+    assert any("find no room" in note for note in tables.shown(parsed, DAY, Usage()).notes)
 
 
 def test_no_tests_are_planned_when_none_are_wanted() -> None:
-    assert day_plan(office(0), DAY) == []
+    assert day_plan(office(PlanConfig(throughput_share=0)), DAY).slots == []
+    assert day_plan(office(PlanConfig(samples_per_month=0, weekly_minimum=0)), DAY).slots == []
 
 
 def test_a_fleet_does_not_pile_up_at_the_top_of_the_hour() -> None:
-    """1,000 probes: no minute of the day holds more than chance allows, :00 least of all."""
-    slots = [slot for n in range(1000) for slot in day_plan(office(4, f"tram-{n}"), DAY)]
+    """400 probes: no minute of the hour holds more than chance allows, :00 least of all."""
+    slots = [slot for n in range(400) for slot in day_plan(office(probe=f"tram-{n}"), DAY).slots]
     minutes = Counter(slot.at.minute for slot in slots)
     expected = len(slots) / 60  # 133; 4 standard deviations are 46
     assert set(minutes) == set(range(60))
@@ -71,7 +89,137 @@ def test_a_fleet_does_not_pile_up_at_the_top_of_the_hour() -> None:
     assert min(minutes.values()) > expected - 46
 
 
-def test_servers_are_rotated() -> None:
-    slots = [s for d in range(7) for s in day_plan(office(3), DAY + timedelta(days=d))]
-    counts = Counter(slot.server_name for slot in slots)
-    assert abs(counts["hn-1"] - counts["hcm-1"]) <= 2
+def test_a_fleet_spreads_over_the_day_and_the_month() -> None:
+    """Ten tests a month on a line: no minute of a day has a crowd, and no day of the month."""
+    few = PlanConfig(samples_per_month=10)
+    fleet = [office(few, f"tram-{n}") for n in range(300)]
+    days = {day: [s for one in fleet for s in day_plan(one, day).slots] for day in MONTH[:10]}
+    expected = 300 * 2 * 10 / 30
+    for slots in days.values():
+        assert abs(len(slots) - expected) < 5 * expected**0.5
+        assert Counter(slot.at.replace(second=0) for slot in slots).most_common(1)[0][1] <= 6
+
+
+@pytest.mark.parametrize("parsed", [office(), with_http(office())], ids=["one kind", "two"])
+def test_servers_are_rotated(parsed: Config) -> None:
+    slots = [slot for day in MONTH for slot in day_plan(parsed, day).slots]
+    counts = Counter((slot.line_id, slot.kind, slot.server_name) for slot in slots)
+    assert max(counts.values()) - min(counts.values()) <= 1
+    peak = Counter(slot.server_name for slot in slots if slot.peak)
+    assert min(peak.values()) > 0.3 * peak.total(), "nor is one server for peak hours alone"
+
+
+def test_kinds_share_the_samples_in_peak_hours_as_well() -> None:
+    slots = [slot for day in MONTH for slot in day_plan(with_http(office()), day).slots]
+    mine = [slot for slot in slots if slot.line_id == "vnpt"]
+    assert Counter(slot.kind for slot in mine) == {"throughput": 150, "http": 150}
+    assert Counter(slot.kind for slot in mine if slot.peak) == {"throughput": 25, "http": 25}
+
+
+def test_http_goes_to_the_servers_that_offer_it() -> None:
+    first, second = PARSED.servers
+    servers = [first, msgspec.structs.replace(second, http_port=80)]
+    parsed = msgspec.structs.replace(office(), servers=servers)
+    slots = day_plan(parsed, DAY).slots
+    assert {slot.server_name for slot in slots if slot.kind == "http"} == {second.name}
+
+
+def test_a_budget_that_is_short_gives_fewer_tests_and_says_so() -> None:
+    parsed = office(PlanConfig(monthly_budget_bytes=50 * GIGABYTE))
+    shown = tables.shown(parsed, DAY, Usage())
+    vnpt = shown.lines[0]
+    assert vnpt.samples == 51, "a test of 13 s both ways at 300 Mbit/s is 975 MB"
+    assert vnpt.expected_bytes <= 50 * GIGABYTE
+    assert shown.notes[0] == "line vnpt: the budget of 50.0 GB a month holds 51 of 300 tests"
+
+
+def test_the_weekly_minimum_is_kept_whatever_the_budget() -> None:
+    parsed = office(PlanConfig(monthly_budget_bytes=0))
+    shown = tables.shown(parsed, DAY, Usage())
+    assert shown.lines[0].samples == 9
+    assert shown.notes[0] == (
+        "line vnpt: the minimum of 2 tests a week is expected to move 8.8 GB a month, "
+        "more than the budget of 0.0 GB"
+    )
+
+
+def test_a_line_may_have_a_budget_of_its_own() -> None:
+    lines = [msgspec.structs.replace(PARSED.lines[0], monthly_budget_bytes=20 * GIGABYTE)]
+    parsed = msgspec.structs.replace(office(), lines=[*lines, PARSED.lines[1]])
+    samples_ = [line.samples for line in tables.shown(parsed, DAY, Usage()).lines]
+    assert samples_ == [20, 300]
+
+
+def test_what_a_test_has_moved_is_believed_before_the_plan() -> None:
+    usage = Usage(month="2026-11", test_bytes={"vnpt": {"throughput": 2.0 * GIGABYTE}})
+    assert month_budget(office(), PARSED.lines[0], DAY, usage).tests == 150
+    assert any("viettel: no `plan_" in note for note in tables.notes(office(), DAY, usage))
+    assert not any("vnpt: no `plan_" in note for note in tables.notes(office(), DAY, usage))
+
+
+def test_a_budget_that_is_used_up_leaves_the_weekly_minimum() -> None:
+    usage = Usage(month="2026-11", used_bytes={"vnpt": 300 * GIGABYTE})
+    counts = Counter(
+        slot.line_id for day in MONTH[:7] for slot in day_plan(office(), day, usage).slots
+    )
+    assert counts["vnpt"] in (2, 3)
+    assert counts["viettel"] == 70
+    assert any("is used up" in note for note in tables.notes(office(), DAY, usage))
+    december = day_plan(office(), date(2026, 12, 1), usage).slots
+    assert sum(slot.line_id == "vnpt" for slot in december) in (9, 10)
+
+
+def test_office_hours_can_be_avoided() -> None:
+    parsed = office(PlanConfig(office_hours="avoid"))
+    slots = [slot for day in MONTH for slot in day_plan(parsed, day).slots]
+    assert not any(in_office_hours(parsed, slot.at) for slot in slots)
+    assert len(slots) == 600, "the others take what was theirs"
+
+
+def test_light_kinds_come_regularly_and_spread() -> None:
+    slots = light_slots(office(), ["dns", "web"], DAY)
+    assert Counter((slot.line_id, slot.kind) for slot in slots).most_common()[-1][1] == 48
+    dns = [slot.at for slot in slots if slot.kind == "dns" and slot.line_id == "vnpt"]
+    assert {second - first for first, second in pairwise(dns)} == {timedelta(minutes=30)}
+    assert len({slot.at for slot in slots}) == len(slots)
+
+
+def test_the_table_shows_the_day_or_the_month() -> None:
+    shown = tables.shown(office(), DAY, Usage())
+    day = tables.text(shown, whole_month=False).splitlines()
+    assert day[0] == "slots on 2026-11-24"
+    assert len([line for line in day if line[2:3] == ":"]) == 20
+    month = tables.text(shown, whole_month=True).splitlines()
+    assert "Tue 24  10    10       19.50 GB" in month
+    assert any(line.startswith("vnpt     300") for line in month)
+
+
+def test_usage_counts_both_ways_and_only_complete_tests_tell_the_next_months_estimate() -> None:
+    good = samples.throughput()
+    assert good.values is not None
+    payload = sum(
+        one.transferred_bytes for one in (good.values.download, good.values.upload) if one
+    )
+    failed = samples.throughput(outcome=Outcome.FAILED, reason=Reason.TIMEOUT)
+    usage = in_month(Usage(), "2026-11")
+    for result in (good, good, failed):
+        usage = counted(usage, result)
+    assert usage.used_bytes["vnpt"] == pytest.approx(2 * payload * 1.0456, rel=1e-3)
+    assert usage.moved["vnpt"]["throughput"].tests == 2
+    december = in_month(usage, "2026-12")
+    assert december.used_bytes == {}
+    assert december.test_bytes["vnpt"]["throughput"] == usage.used_bytes["vnpt"] / 2
+    assert in_month(december, "2027-01").test_bytes == december.test_bytes, "nothing newer"
+
+
+def test_a_clock_that_was_wrong_does_not_take_the_month_back() -> None:
+    usage = Usage(month="2026-11", moved={"vnpt": {"throughput": Moved(1, 5)}})
+    assert in_month(usage, "1970-01") is usage
+
+
+def test_the_day_when_clocks_change_is_planned_as_any_other() -> None:
+    parsed = msgspec.structs.replace(office(), timezone="America/New_York")
+    for day in (date(2026, 3, 8), date(2026, 11, 1)):
+        slots = day_plan(parsed, day).slots
+        assert {slot.at.astimezone(ZoneInfo(parsed.timezone)).date() for slot in slots} == {day}
+        assert datetime(2026, 1, 1, tzinfo=UTC) < slots[0].at

@@ -1,0 +1,191 @@
+"""Floor 1. The budget: how many bulk tests of each kind a line gets in a month, and what they cost.
+
+Wants `samples_per_month`, takes what the byte budget holds, and never less than the weekly minimum
+(METHOD, Data used). What falls short is told in words, for `plan` and `check`.
+"""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Iterator, Mapping
+from datetime import date
+
+from msgspec import Struct
+
+from probe.config import Config, HttpConfig, LineConfig, ServerConfig, ThroughputConfig
+from probe.plan import spread
+from probe.plan.usage import Usage, month_of
+from wire.result import HttpResult, ThroughputResult, kind_of
+
+THROUGHPUT, HTTP = kind_of(ThroughputResult), kind_of(HttpResult)
+
+# Assumed of a line whose plan is not told until a month has been measured: about the nation's mean
+# in September 2025 (METHOD), and above it rather than below.
+ASSUMED_BPS = 300e6
+# A transfer's results may take this much longer than its bytes to come.
+_EXCHANGE_S = 5.0
+
+
+class BulkKind(Struct, frozen=True):
+    """A kind that fills the line: its share of the samples, its servers, what a test takes.
+
+    `transfer_s` is a direction's full length: an early stop only saves. `longest_s` is how long a
+    test may hold the host, waiting for a busy server apart.
+    """
+
+    kind: str
+    share: float
+    servers: list[ServerConfig]
+    transfer_s: float
+    longest_s: float
+
+
+class MonthBudget(Struct, frozen=True, kw_only=True):
+    """One line's month. `floor_tests` of the `tests` are made whatever the budget says."""
+
+    line_id: str
+    days: int
+    counts: dict[str, int]
+    test_bytes: dict[str, float]
+    budget_bytes: int
+    wanted_tests: int
+    floor_tests: int
+    used_bytes: int
+    assumed: bool
+
+    @property
+    def tests(self) -> int:
+        """Tests of all kinds."""
+        return sum(self.counts.values())
+
+    @property
+    def expected_bytes(self) -> float:
+        """What they are expected to move, both directions."""
+        return _cost_bytes(self.counts, self.test_bytes)
+
+    @property
+    def used_up(self) -> bool:
+        """Whether only the weekly minimum goes on until the month ends."""
+        return self.used_bytes > 0 and self.used_bytes >= self.budget_bytes
+
+
+def bulk_kinds(config: Config) -> list[BulkKind]:
+    """The kinds that are planned: those with a share and a server that offers them."""
+    plan = config.plan
+    kinds = [
+        BulkKind(
+            THROUGHPUT,
+            plan.throughput_share,
+            config.servers,
+            config.throughput.warm_up_s + config.throughput.duration_s,
+            _throughput_s(config.throughput),
+        ),
+        BulkKind(
+            HTTP,
+            plan.http_share,
+            [server for server in config.servers if server.http_port is not None],
+            config.http.warm_up_s + config.http.duration_s,
+            _http_s(config.http),
+        ),
+    ]
+    return [one for one in kinds if one.share > 0 and one.servers]
+
+
+def month_budget(config: Config, line: LineConfig, day: date, usage: Usage) -> MonthBudget:
+    """What a line gets in a day's month."""
+    kinds = bulk_kinds(config)
+    days = calendar.monthrange(day.year, day.month)[1]
+    seen = usage.test_bytes.get(line.id, {})
+    test_bytes = {one.kind: seen.get(one.kind) or _full_bytes(line, one) for one in kinds}
+    budget_bytes = line.monthly_budget_bytes
+    if budget_bytes is None:
+        budget_bytes = config.plan.monthly_budget_bytes
+    # At a rate of w in 7 days, spread evenly, any seven days in a row hold w.
+    floor_tests = -(-config.plan.weekly_minimum * days // 7) if kinds else 0
+    wanted = max(config.plan.samples_per_month, floor_tests) if kinds else 0
+    shares = {one.kind: one.share for one in kinds}
+    return MonthBudget(
+        line_id=line.id,
+        days=days,
+        counts=_affordable(shares, test_bytes, budget_bytes, (floor_tests, wanted)),
+        test_bytes=test_bytes,
+        budget_bytes=budget_bytes,
+        wanted_tests=wanted,
+        floor_tests=floor_tests,
+        used_bytes=usage.used_bytes.get(line.id, 0) if usage.month == month_of(day) else 0,
+        assumed=not all(line.plan_bps) and any(one.kind not in seen for one in kinds),
+    )
+
+
+def shortfalls(config: Config, budget: MonthBudget) -> Iterator[str]:
+    """Where the month is not what was wanted, a sentence each."""
+    name = f"line {budget.line_id}"
+    held = _gigabytes(budget.budget_bytes)
+    cost = _gigabytes(budget.expected_bytes)
+    if not budget.counts:
+        yield f"{name}: no bulk test is planned (no share, or no server that offers it)"
+    elif budget.expected_bytes > budget.budget_bytes:
+        yield (
+            f"{name}: the minimum of {config.plan.weekly_minimum} tests a week is expected to move "
+            f"{cost} a month, more than the budget of {held}"
+        )
+    elif budget.tests < budget.wanted_tests:
+        yield (
+            f"{name}: the budget of {held} a month holds {budget.tests} of "
+            f"{budget.wanted_tests} tests"
+        )
+    if budget.assumed:
+        yield (
+            f"{name}: no `plan_download_bps` and `plan_upload_bps`; "
+            f"{ASSUMED_BPS / 1e6:.0f} Mbit/s are assumed until a month has been measured"
+        )
+    if budget.used_up:
+        yield (
+            f"{name}: {_gigabytes(budget.used_bytes)} moved, the budget of {held} is used up; "
+            f"only the minimum of {config.plan.weekly_minimum} tests a week goes on this month"
+        )
+
+
+def _affordable(
+    shares: Mapping[str, float],
+    test_bytes: Mapping[str, float],
+    budget_bytes: int,
+    between: tuple[int, int],
+) -> dict[str, int]:
+    """The most tests that the budget holds, between a least and a most number."""
+    least, most = between
+    low, high = least, most
+    # Largest remainder can take from one kind as the sum grows (the Alabama paradox), so the search
+    # may miss a test more by a hair; it never takes one too many.
+    while low < high:
+        middle = (low + high + 1) // 2
+        if _cost_bytes(spread.apportioned(middle, shares), test_bytes) <= budget_bytes:
+            low = middle
+        else:
+            high = middle - 1
+    return spread.apportioned(low, shares)
+
+
+def _cost_bytes(counts: Mapping[str, int], test_bytes: Mapping[str, float]) -> float:
+    return sum(count * test_bytes[kind] for kind, count in counts.items())
+
+
+def _full_bytes(line: LineConfig, kind: BulkKind) -> float:
+    """Both directions at the line's plan, full length: 975 MB for 13 s at 300 Mbit/s."""
+    rates_bps = (rate or ASSUMED_BPS for rate in line.plan_bps)
+    return sum(rates_bps) * kind.transfer_s / 8
+
+
+def _gigabytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB"
+
+
+def _throughput_s(config: ThroughputConfig) -> float:
+    direction_s = config.connect_timeout_s + config.warm_up_s + config.duration_s + _EXCHANGE_S
+    return 2 * direction_s
+
+
+def _http_s(config: HttpConfig) -> float:
+    """As `probe.measure.http.longest_s`, but that pings take a fraction of their time limit."""
+    direction_s = 2 * config.timeout_s + config.warm_up_s + config.duration_s
+    return 2 * config.timeout_s + 2 * direction_s

@@ -1,0 +1,240 @@
+"""Floor 1. The slots: (configuration, day, usage) to a local day's slots, at absolute UTC times.
+
+A line's tests of a month are a sequence, spread evenly over its days; kinds and servers are mixed
+in and some are peak-hour tests. A day's tests each fall where a hash puts them in an equal part of
+that day's peak or off-peak hours, so a fleet never starts at the top of the hour (the most common
+complaint about such systems) and the same probe on the same day has the same plan. The bulk tests
+of a host never overlap.
+
+Promises, held by `tests/property/test_plan_property.py` for any configuration:
+the month's expected bytes stay within the budget unless the weekly minimum needs more; any seven
+days in a row hold the weekly minimum; with a test a day every weekday has one; with three tests a
+week any seven days have one in peak hours and one outside; servers take turns.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+
+from msgspec import Struct, structs
+
+from probe.config import Config, LineConfig
+from probe.plan import spread
+from probe.plan.budget import BulkKind, MonthBudget, bulk_kinds, month_budget
+from probe.plan.hours import Stretch, bounds, stretches
+from probe.plan.usage import Usage
+
+# The day's first minute belongs to the change of the timetable.
+_CHANGE_S = 60.0
+_MINUTES_A_DAY = 1440
+
+
+class Slot(Struct, frozen=True, kw_only=True):
+    """One planned measurement.
+
+    A bulk test that has to wait may begin until `until`. `kept` ones are made also when the
+    line's budget is used up: they are the weekly minimum.
+    """
+
+    at: datetime
+    kind: str
+    line_id: str
+    server_name: str
+    longest_s: float = 0.0
+    expected_bytes: float = 0.0
+    peak: bool = False
+    kept: bool = False
+    until: datetime | None = None
+
+
+class DayPlan(Struct, frozen=True):
+    """A day's bulk slots in order of time, and how many tests found no room in its hours."""
+
+    slots: list[Slot]
+    left_out: int
+
+
+class _Test(Struct, frozen=True):
+    """One of a line's tests in a month, before it has a time."""
+
+    day_index: int
+    kind: str
+    server_name: str
+    peak: bool
+    kept: bool
+
+
+def day_plan(config: Config, day: date, usage: Usage | None = None) -> DayPlan:
+    """The bulk slots of a local day."""
+    longest = {one.kind: one.longest_s for one in bulk_kinds(config)}
+    rooms = stretches(config, day, max(longest.values(), default=0.0))
+    wanted: list[Slot] = []
+    count = 0
+    for line in config.lines:
+        budget = month_budget(config, line, day, usage or Usage())
+        tests = [
+            test
+            for test in _month(config, line, day, budget)
+            if test.day_index == day.day - 1 and (test.kept or not budget.used_up)
+        ]
+        count += len(tests)
+        if rooms:
+            wanted += _timed(f"{_name(config, line)}/{day}", tests, rooms, longest, budget)
+    placed = _placed(wanted, rooms)
+    return DayPlan(placed, count - len(placed))
+
+
+def light_slots(config: Config, kinds: Sequence[str], day: date) -> list[Slot]:
+    """Slots of kinds that load a line little (DNS, web): every so many minutes, spread by hash."""
+    start, end = bounds(config, day)
+    period_s = config.plan.light_every_min * 60.0
+    slots = []
+    for line in config.lines:
+        for kind in kinds:
+            offset_s = spread.fraction(f"{_name(config, line)}/{kind}") * (period_s - _CHANGE_S)
+            first = start + timedelta(seconds=int(_CHANGE_S + offset_s))
+            for turn in range(_MINUTES_A_DAY // config.plan.light_every_min):
+                at = first + timedelta(seconds=turn * period_s)
+                server = config.servers[(day.toordinal() + turn) % len(config.servers)]
+                slots.append(Slot(at=at, kind=kind, line_id=line.id, server_name=server.name))
+    return sorted((slot for slot in slots if slot.at < end), key=_by_time)
+
+
+def _month(config: Config, line: LineConfig, day: date, budget: MonthBudget) -> Iterator[_Test]:
+    """All tests of a line in a day's month, in order."""
+    count, month = budget.tests, f"{_name(config, line)}/{day.year}-{day.month}"
+    phase = spread.drawn(f"{_name(config, line)}/days")
+    peak_phase = spread.drawn(f"{_name(config, line)}/peak")
+    peak_count = _peak_count(config, budget)
+    peaks = [
+        spread.up_to(n, count, peak_count, peak_phase)
+        < spread.up_to(n + 1, count, peak_count, peak_phase)
+        for n in range(count)
+    ]
+    peak_kinds = spread.apportioned(peak_count, budget.counts)
+    rest = {kind: all_ - peak_kinds[kind] for kind, all_ in budget.counts.items()}
+    kinds = {
+        True: iter(spread.mixed(peak_kinds, f"{month}/peak")),
+        False: iter(spread.mixed(rest, f"{month}/off-peak")),
+    }
+    servers = {one.kind: _turns(one, f"{month}/{one.kind}") for one in bulk_kinds(config)}
+    every = max(1, count // budget.floor_tests) if budget.floor_tests else None
+    number = 0
+    for day_index in range(budget.days):
+        while number < spread.up_to(day_index + 1, budget.days, count, phase):
+            kind = next(kinds[peaks[number]])
+            kept = every is not None and number % every == 0
+            yield _Test(day_index, kind, next(servers[kind]), peaks[number], kept)
+            number += 1
+
+
+def _peak_count(config: Config, budget: MonthBudget) -> int:
+    """How many of the month's tests are for peak hours.
+
+    As many as their share of the day; and where tests are few, enough that each week has one in
+    peak hours and one outside.
+    """
+    count = budget.tests
+    share = (config.plan.peak_to_hour - config.plan.peak_from_hour) / 24
+    a_week = max(2, 7 * count // budget.days)
+    most = 1 - 1 / a_week if share < 1 else 1.0
+    return min(math.ceil(count * max(share, 1 / a_week)), math.floor(count * most))
+
+
+def _turns(kind: BulkKind, name: str) -> Iterator[str]:
+    """Servers without end, each once a round; the order within a round is drawn anew.
+
+    In one fixed order, a server would always get the peak hours, or always Sundays.
+    """
+    for turn in itertools.count():
+        drawn = {one.name: spread.drawn(f"{name}/{turn}/{one.name}") for one in kind.servers}
+        yield from sorted(drawn, key=drawn.__getitem__)
+
+
+def _timed(
+    name: str,
+    tests: Sequence[_Test],
+    rooms: Sequence[Stretch],
+    longest: dict[str, float],
+    budget: MonthBudget,
+) -> Iterator[Slot]:
+    """A line's tests of a day, each somewhere in its equal part of the peak or off-peak hours."""
+    for peak in (True, False):
+        mine = [test for test in tests if test.peak is peak]
+        fitting = [room for room in rooms if room.peak is peak] or rooms
+        for part, test in enumerate(mine):
+            place = (part + spread.fraction(f"{name}/{peak}/{part}")) / len(mine)
+            at, room = _within(fitting, place)
+            yield Slot(
+                at=at.replace(microsecond=0),
+                kind=test.kind,
+                line_id=budget.line_id,
+                server_name=test.server_name,
+                longest_s=longest[test.kind],
+                expected_bytes=budget.test_bytes[test.kind],
+                peak=room.peak,
+                kept=test.kept,
+            )
+
+
+def _within(rooms: Sequence[Stretch], place: float) -> tuple[datetime, Stretch]:
+    """A place, 0 to 1, on the stretches laid end to end."""
+    left_s = place * sum(room.length_s for room in rooms)
+    for room in rooms[:-1]:
+        if left_s < room.length_s:
+            return room.start + timedelta(seconds=left_s), room
+        left_s -= room.length_s
+    return rooms[-1].start + timedelta(seconds=min(left_s, rooms[-1].length_s - 1)), rooms[-1]
+
+
+def _placed(wanted: Sequence[Slot], rooms: Sequence[Stretch]) -> list[Slot]:
+    """Slots that do not overlap. Where a stretch is full, another takes what is over.
+
+    The weekly minimum is placed first; what finds no room in the day is left out.
+    """
+    held: list[list[Slot]] = [[] for _ in rooms]
+    free_s = [room.length_s for room in rooms]
+    for slot in sorted(wanted, key=lambda slot: (not slot.kept, *_by_time(slot))):
+        free = [n for n in range(len(rooms)) if free_s[n] >= slot.longest_s]
+        if not free:
+            continue
+        _, number = min((_distance(rooms[n], slot), n) for n in free)
+        room = rooms[number]
+        free_s[number] -= slot.longest_s
+        at = min(max(slot.at, room.start), room.end)
+        until = room.end - timedelta(seconds=slot.longest_s)
+        held[number].append(structs.replace(slot, at=at, peak=room.peak, until=until))
+    return [slot for n, room in enumerate(rooms) for slot in _apart(held[n], room)]
+
+
+def _distance(room: Stretch, slot: Slot) -> tuple[bool, float]:
+    """First the stretches of the slot's own sort, then the nearest."""
+    outside_s = max((room.start - slot.at).total_seconds(), (slot.at - room.end).total_seconds())
+    return room.peak is not slot.peak, max(0.0, outside_s)
+
+
+def _apart(slots: Sequence[Slot], room: Stretch) -> list[Slot]:
+    """Push slots that are too close later; then draw back from the end what fell out."""
+    placed: list[Slot] = []
+    earliest = room.start
+    for slot in sorted(slots, key=_by_time):
+        placed.append(structs.replace(slot, at=max(slot.at, earliest)))
+        earliest = placed[-1].at + timedelta(seconds=slot.longest_s)
+    latest = room.end
+    for index in reversed(range(len(placed))):
+        latest -= timedelta(seconds=placed[index].longest_s)
+        if placed[index].at <= latest:
+            break
+        placed[index] = structs.replace(placed[index], at=latest)
+    return placed
+
+
+def _by_time(slot: Slot) -> tuple[datetime, str, str]:
+    return slot.at, slot.line_id, slot.kind
+
+
+def _name(config: Config, line: LineConfig) -> str:
+    return f"{config.tenant}/{config.probe}/{line.id}"

@@ -1,0 +1,159 @@
+"""Floor 3. Makes what the timetable fires: one measurement at a time, bulk tests on idle lines.
+
+The thread behind `probe.turns`, where every decision is. One queue for all kinds, so that neither a
+page nor a resolver is measured under our own bulk test.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import threading
+from collections.abc import Callable, Iterator
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from msgspec import structs
+
+from probe import clock, turns
+from probe.config import Config
+from probe.measure import host
+from probe.measure.kinds import MEASURES
+from probe.measure.measurement import Stop
+from probe.runner import Runner
+from probe.turns import Counters, Decision, Limits, Wanted
+from probe.usage_file import UsageFile
+from probe.version import VERSION
+from wire.result import Reason, Result
+
+log = logging.getLogger(__name__)
+_TICK_S = 0.5
+
+
+class Scheduled:
+    """The queue of measurements to make, and the thread's work on it.
+
+    Args:
+        config: the probe's configuration.
+        runner: makes the measurements.
+        usage: counts what they move.
+        take: where results go.
+        pause: by line, set while a bulk test has the line to itself.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        runner: Runner,
+        usage: UsageFile,
+        take: Callable[[Result], None],
+        pause: dict[str, threading.Event],
+    ) -> None:
+        self._config = config
+        self._runner = runner
+        self._usage = usage
+        self._take = take
+        self._pause = pause
+        self._inbox: queue.SimpleQueue[Wanted] = queue.SimpleQueue()
+        self._waiting: list[Wanted] = []
+
+    def put(self, wanted: Wanted) -> None:
+        """Measure this when its turn has come; from any thread."""
+        self._inbox.put(wanted)
+
+    def run(self, stopping: Stop, alive: Callable[[], None]) -> None:
+        """Work until `stopping`; `alive` is called at each step."""
+        while not stopping.is_set():
+            alive()
+            due = turns.first_due(self._waiting, clock.monotonic_s())
+            self._collect(0.0 if due else _TICK_S)
+            if due is not None:
+                self._waiting.remove(due)
+                self._turn(due, stopping, alive)
+        self._collect(0.0)
+        for wanted in self._waiting:
+            self._give_up(wanted, Reason.SHUTTING_DOWN, "the probe ended before its turn")
+
+    def _collect(self, timeout_s: float) -> None:
+        try:
+            self._waiting.append(self._inbox.get(timeout=timeout_s))
+            while True:
+                self._waiting.append(self._inbox.get_nowait())
+        except queue.Empty:
+            return
+
+    def _turn(self, wanted: Wanted, stopping: Stop, alive: Callable[[], None]) -> None:
+        if not MEASURES[wanted.kind].bulk:
+            for result in self._results(wanted, stopping):
+                self._take(result)
+                alive()
+            return
+        pause = self._pause[wanted.line.id]
+        pause.set()
+        try:
+            self._bulk_turn(wanted, stopping, alive)
+        finally:
+            if not stopping.is_set():
+                pause.clear()
+
+    def _bulk_turn(self, wanted: Wanted, stopping: Stop, alive: Callable[[], None]) -> None:
+        if wanted.slot_at is not None:
+            wanted, decision = self._looked(wanted, stopping)
+            alive()
+            if decision is Decision.DEFER:
+                self._hold_back(turns.held_back(wanted, Reason.CROSS_TRAFFIC), Reason.CROSS_TRAFFIC)
+                return
+        for result in self._results(wanted, stopping):
+            alive()
+            self._usage.count(result, self._today())
+            if wanted.until is not None and turns.was_turned_away(result):
+                self._hold_back(turns.held_back(wanted, Reason.SERVER_BUSY), Reason.SERVER_BUSY)
+            else:
+                self._take(turns.with_history(result, wanted, VERSION))
+
+    def _looked(self, wanted: Wanted, stopping: Stop) -> tuple[Wanted, Decision]:
+        """Watch the line's interface for a while: is it idle?"""
+        interface = wanted.line.interface or host.interface_of(wanted.line.source_address)
+        then = _counters(interface)
+        stopping.wait(turns.look_s(self._config, clock.utc_now()))
+        now = _counters(interface)
+        plan = self._config.plan
+        limits = Limits(plan.cross_traffic_download_bps, plan.cross_traffic_upload_bps)
+        seen = structs.replace(wanted, seen=turns.rates_between(then, now))
+        return seen, turns.before_bulk(then, now, limits)
+
+    def _hold_back(self, wanted: Wanted, reason: Reason) -> None:
+        if reason is Reason.SERVER_BUSY:
+            wanted = structs.replace(wanted, server=turns.next_server(self._config, wanted))
+        now_s = clock.monotonic_s()
+        again = turns.again(wanted, clock.utc_now(), now_s, random.random)
+        if again is None:
+            self._give_up(wanted, reason, turns.waited_in_vain(wanted, reason))
+            return
+        log.info(
+            "%s on %s: %s; again in %.0f s",
+            wanted.kind,
+            wanted.line.id,
+            reason,
+            again.due_s - now_s,
+        )
+        self._waiting.append(again)
+
+    def _give_up(self, wanted: Wanted, reason: Reason, detail: str) -> None:
+        if wanted.slot_at is not None:
+            result = self._runner.skipped(wanted.kind, wanted.line, reason, detail, wanted.slot_at)
+            self._take(turns.with_history(result, wanted, VERSION))
+
+    def _results(self, wanted: Wanted, stopping: Stop) -> Iterator[Result]:
+        return self._runner.run(
+            wanted.kind, wanted.line, wanted.server, stopping, slot_at=wanted.slot_at
+        )
+
+    def _today(self) -> date:
+        return clock.utc_now().astimezone(ZoneInfo(self._config.timezone)).date()
+
+
+def _counters(interface: str | None) -> Counters:
+    snapshot = host.snapshot(interface)
+    return Counters(clock.monotonic_s(), snapshot.received_bytes, snapshot.sent_bytes)

@@ -1,0 +1,215 @@
+"""Floor 1. Whose turn it is: what waits to be measured, when it may go, and when it is given up.
+
+A bulk test waits for two things: people who use the line (cross traffic) and a server that serves
+somebody else. Both wait by one rule: 60 to 960 s, growing, with jitter (ndt7 specification), within
+the slot's part of the day. Knows no clock, no thread and no interface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from msgspec import Struct, structs
+
+from probe.config import Config, LineConfig, ServerConfig
+from probe.plan.budget import bulk_kinds
+from probe.plan.hours import in_office_hours
+from wire.result import HttpValues, Method, Reason, Result, Validity
+
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 60.0, 960.0
+# 60, 120, 240, 480, 960: half an hour in all, then the slot is given up.
+_MOST_WAITS = 5
+# What an interface may carry beside a test: headers and a little (as kind `throughput` has it),
+# acknowledgements of the other way, and what was under way on each connection as it was cut off
+# (Linux's largest default send buffer).
+_HEADER_RATIO, _ACKNOWLEDGEMENT_RATIO = 1.10, 0.05
+_UNDER_WAY_BYTES = 4 * 2**20
+
+
+class Rates(Struct, frozen=True):
+    """What an interface carried, in bit/s; None where it is not known."""
+
+    received_bps: float | None
+    sent_bps: float | None
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """A measurement to make, and what it has waited for.
+
+    `slot_at` is None where nobody planned it: then it neither looks nor waits. `until` is the last
+    moment for a bulk test to begin, None where it does not wait. `seen` are the rates that it last
+    found on the interface, down and up.
+    """
+
+    kind: str
+    line: LineConfig
+    server: ServerConfig
+    slot_at: datetime | None = None
+    until: datetime | None = None
+    due_s: float = 0.0
+    deferrals: int = 0
+    busy: int = 0
+    seen: Rates | None = None
+
+
+class Counters(Struct, frozen=True):
+    """An interface's byte counters at a monotonic time; None where they cannot be read."""
+
+    at_s: float
+    received_bytes: int | None
+    sent_bytes: int | None
+
+
+class Limits(Struct, frozen=True):
+    """More than this on a line's interface is somebody's traffic."""
+
+    download_bps: float
+    upload_bps: float
+
+
+class Decision(StrEnum):
+    """Whether a bulk test may begin."""
+
+    GO = "go"
+    DEFER = "defer"
+
+
+def rates_between(then: Counters, now: Counters) -> Rates:
+    """The rates between two readings; unknown where a counter is missing or began anew."""
+    elapsed_s = now.at_s - then.at_s
+
+    def rate(before: int | None, after: int | None) -> float | None:
+        if before is None or after is None or after < before or elapsed_s <= 0:
+            return None
+        return (after - before) * 8 / elapsed_s
+
+    return Rates(
+        rate(then.received_bytes, now.received_bytes), rate(then.sent_bytes, now.sent_bytes)
+    )
+
+
+def before_bulk(then: Counters, now: Counters, limits: Limits) -> Decision:
+    """Whether a line is idle enough for a bulk test (METHOD, Throughput: cross traffic).
+
+    What cannot be read does not hold a test back: the result says that nothing was seen.
+    """
+    rates = rates_between(then, now)
+    over = (rates.received_bps or 0.0) > limits.download_bps
+    over = over or (rates.sent_bps or 0.0) > limits.upload_bps
+    return Decision.DEFER if over else Decision.GO
+
+
+def look_s(config: Config, at: datetime) -> float:
+    """How long to look at a line before a bulk test."""
+    plan = config.plan
+    careful = plan.office_hours == "idle_only" and in_office_hours(config, at)
+    return plan.office_idle_look_s if careful else plan.idle_look_s
+
+
+def wait_s(waits: int, draw: float) -> float:
+    """How long to wait after so many waits: doubling from 60 to 960 s, times 0.75 to 1.25.
+
+    Args:
+        waits: how many there were before, 0 or more.
+        draw: uniform in [0, 1).
+    """
+    plain_s = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0**waits)
+    return min(_LONGEST_WAIT_S, max(_FIRST_WAIT_S, plain_s * (0.75 + 0.5 * draw)))
+
+
+def held_back(wanted: Wanted, reason: Reason) -> Wanted:
+    """What was held back, with that counted: by a busy server, or by cross traffic."""
+    if reason is Reason.SERVER_BUSY:
+        return structs.replace(wanted, busy=wanted.busy + 1)
+    return structs.replace(wanted, deferrals=wanted.deferrals + 1)
+
+
+def again(wanted: Wanted, at: datetime, now_s: float, draw: Callable[[], float]) -> Wanted | None:
+    """What was held back, with its next time; None where it is to be given up.
+
+    Args:
+        wanted: from `held_back`.
+        at: wall-clock time.
+        now_s: monotonic time.
+        draw: uniform in [0, 1).
+    """
+    waits = wanted.deferrals + wanted.busy
+    pause_s = wait_s(waits - 1, draw())
+    in_time = wanted.until is not None and at + timedelta(seconds=pause_s) <= wanted.until
+    if waits > _MOST_WAITS or not in_time:
+        return None
+    return structs.replace(wanted, due_s=now_s + pause_s)
+
+
+def was_turned_away(result: Result) -> bool:
+    """Whether the server was busy before anything was measured: then the slot may come again."""
+    return result.reason is Reason.SERVER_BUSY and result.values is None
+
+
+def next_server(config: Config, wanted: Wanted) -> ServerConfig:
+    """The server after the busy one that offers the same: each serves one test at a time."""
+    pools = {one.kind: one.servers for one in bulk_kinds(config)}
+    pool = pools.get(wanted.kind, config.servers)
+    return pool[(pool.index(wanted.server) + 1) % len(pool)]
+
+
+def first_due(waiting: Sequence[Wanted], now_s: float) -> Wanted | None:
+    """Of what waits, the one that has been due the longest; None where nothing is due."""
+    due = [one for one in waiting if one.due_s <= now_s]
+    return min(due, key=lambda one: one.due_s, default=None)
+
+
+def waited_in_vain(wanted: Wanted, reason: Reason) -> str:
+    """Why a slot was given up, in words."""
+    text = f"given up: deferred {wanted.deferrals} times, servers busy {wanted.busy} times"
+    if reason is Reason.CROSS_TRAFFIC and wanted.seen is not None:
+        text += (
+            f"; the interface carried {_kbps(wanted.seen.received_bps)} down, "
+            f"{_kbps(wanted.seen.sent_bps)} up"
+        )
+    return text
+
+
+def with_history(result: Result, wanted: Wanted, version: str) -> Result:
+    """A bulk result that says what its slot waited for and what was seen on the interface."""
+    method = result.method or Method("tramdo-probe", version, {})
+    seen = wanted.seen or Rates(None, None)
+    history: dict[str, str | int | float | bool | None] = {
+        "deferrals": wanted.deferrals,
+        "busy_servers": wanted.busy,
+        "before_received_bps": seen.received_bps,
+        "before_sent_bps": seen.sent_bps,
+        "cross_traffic_seen_at": "the probe's own interface",
+    }
+    method = structs.replace(method, settings={**method.settings, **history})
+    return structs.replace(result, method=method, validity=_validity(result))
+
+
+def _validity(result: Result) -> list[Validity]:
+    if Validity.CROSS_TRAFFIC not in result.validity and _others_used_it(result):
+        return sorted([*result.validity, Validity.CROSS_TRAFFIC])
+    return result.validity
+
+
+def _others_used_it(result: Result) -> bool:
+    """Whether the interface carried more than the test's own bytes and a margin.
+
+    Kind `throughput` tells it itself, by each direction's own counters.
+    """
+    values, host = result.values, result.host
+    if host is None or not isinstance(values, HttpValues):
+        return False
+    down, up = (
+        0 if one is None else one.transferred_bytes for one in (values.download, values.upload)
+    )
+    spare = _UNDER_WAY_BYTES * values.connections
+    received, sent = host.interface_received_bytes, host.interface_sent_bytes
+    return (received or 0) > down * _HEADER_RATIO + up * _ACKNOWLEDGEMENT_RATIO + spare or (
+        sent or 0
+    ) > up * _HEADER_RATIO + down * _ACKNOWLEDGEMENT_RATIO + spare
+
+
+def _kbps(rate_bps: float | None) -> str:
+    return "an unknown rate" if rate_bps is None else f"{rate_bps / 1e3:.0f} kbit/s"

@@ -1,0 +1,48 @@
+"""Floor 2. The usage in a file of the state directory, so that a budget outlives a restart.
+
+Written anew and renamed, without an fsync: what a power cut takes back is one test's bytes.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import date
+from pathlib import Path
+
+import msgspec
+
+from probe.plan.usage import Usage, counted, in_month, month_of
+from wire.result import Result
+
+log = logging.getLogger(__name__)
+
+
+class UsageFile:
+    """What the lines' bulk tests have moved. One thread counts; any may read."""
+
+    def __init__(self, state_dir: str) -> None:
+        self._path = Path(state_dir) / "usage.json"
+        self._usage = self._read()
+
+    def on(self, day: date) -> Usage:
+        """The usage of a local day's month so far."""
+        return in_month(self._usage, month_of(day))
+
+    def count(self, result: Result, day: date) -> None:
+        """Count a bulk result. A disk that cannot be written is logged; measuring goes on."""
+        self._usage = counted(self.on(day), result)
+        try:
+            new = self._path.with_suffix(".new")
+            new.write_bytes(msgspec.json.encode(self._usage))
+            new.replace(self._path)
+        except OSError as error:
+            log.warning("%s cannot be written: %s", self._path, error)
+
+    def _read(self) -> Usage:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=Usage)
+        except FileNotFoundError:
+            return Usage()
+        except (OSError, msgspec.MsgspecError) as error:
+            log.warning("%s cannot be read, the month is counted anew: %s", self._path, error)
+            return Usage()

@@ -1,0 +1,131 @@
+"""The thread that makes what the timetable fires, on this machine's loopback."""
+
+from __future__ import annotations
+
+import queue
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from msgspec import structs
+
+from probe import clock
+from probe.config import Config, PlanConfig, ThroughputConfig
+from probe.runner import Runner
+from probe.scheduled import Scheduled
+from probe.turns import Wanted
+from probe.usage_file import UsageFile
+from tests import samples
+from tests.unit.test_plan import PARSED
+from wire.result import Outcome, Reason, Result
+
+# Nobody listens there: a test fails at once.
+CLOSED_PORT = 1
+
+
+def loopback(tmp_path: Path, **plan: Any) -> Config:
+    line = structs.replace(PARSED.lines[0], interface=None, source_address="127.0.0.1")
+    server = structs.replace(PARSED.servers[0], host="127.0.0.1", iperf3_ports=[CLOSED_PORT])
+    return structs.replace(
+        PARSED,
+        lines=[line],
+        servers=[server],
+        state_dir=str(tmp_path),
+        plan=PlanConfig(idle_look_s=0.5, office_idle_look_s=0.5, **plan),
+        throughput=ThroughputConfig(busy_limit_s=0),
+    )
+
+
+@contextmanager
+def working(config: Config) -> Iterator[tuple[Scheduled, queue.SimpleQueue[Result]]]:
+    results: queue.SimpleQueue[Result] = queue.SimpleQueue()
+    runner = Runner(config, lambda _: None)
+    pause = {line.id: threading.Event() for line in config.lines}
+    usage = UsageFile(config.state_dir)
+    scheduled = Scheduled(config, runner, usage, results.put, pause)
+    stopping = threading.Event()
+    thread = threading.Thread(target=scheduled.run, args=(stopping, lambda: None))
+    thread.start()
+    try:
+        yield scheduled, results
+    finally:
+        stopping.set()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+@contextmanager
+def traffic() -> Iterator[None]:
+    """Somebody's traffic on the loopback, until the end."""
+    stop = threading.Event()
+
+    def send() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            while not stop.wait(0.01):
+                sock.sendto(bytes(1400), ("127.0.0.1", 9))
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def wanted(config: Config, minutes_left: float) -> Wanted:
+    now = clock.utc_now()
+    return Wanted(
+        kind="throughput",
+        line=config.lines[0],
+        server=config.servers[0],
+        slot_at=now,
+        until=now + timedelta(minutes=minutes_left),
+    )
+
+
+def test_an_idle_line_is_measured_and_the_result_tells_what_was_seen(tmp_path: Path) -> None:
+    config = loopback(tmp_path, cross_traffic_download_bps=1e12, cross_traffic_upload_bps=1e12)
+    with working(config) as (scheduled, results):
+        scheduled.put(wanted(config, 60))
+        result = results.get(timeout=20)
+    assert result.reason is Reason.CONNECTION_REFUSED
+    assert result.method is not None
+    assert result.method.settings["deferrals"] == 0
+    assert isinstance(result.method.settings["before_received_bps"], float)
+
+
+def test_a_line_in_use_is_left_alone_and_in_the_end_given_up(tmp_path: Path) -> None:
+    config = loopback(tmp_path)
+    with traffic(), working(config) as (scheduled, results):
+        scheduled.put(wanted(config, 0.5))
+        result = results.get(timeout=20)
+    assert (result.outcome, result.reason) == (Outcome.SKIPPED, Reason.CROSS_TRAFFIC)
+    assert (result.detail or "").startswith("given up: deferred 1 times")
+    assert result.method is not None
+    assert result.method.settings["deferrals"] == 1
+
+
+def test_a_slot_that_waits_as_the_probe_ends_is_told(tmp_path: Path) -> None:
+    config = loopback(tmp_path)
+    with traffic(), working(config) as (scheduled, results):
+        scheduled.put(wanted(config, 60))
+        scheduled.put(structs.replace(wanted(config, 0), slot_at=datetime(2026, 1, 1, tzinfo=UTC)))
+        assert results.get(timeout=20).slot_at == datetime(2026, 1, 1, tzinfo=UTC)
+    result = results.get(timeout=5)
+    assert (result.outcome, result.reason) == (Outcome.SKIPPED, Reason.SHUTTING_DOWN)
+
+
+def test_usage_outlives_a_restart_and_a_damaged_file_begins_anew(tmp_path: Path) -> None:
+    day = date(2026, 11, 24)
+    usage = UsageFile(str(tmp_path))
+    usage.count(samples.throughput(), day)
+    again = UsageFile(str(tmp_path)).on(day)
+    assert again == usage.on(day)
+    assert again.used_bytes["vnpt"] > 0
+    (tmp_path / "usage.json").write_bytes(b"{")
+    assert UsageFile(str(tmp_path)).on(day).used_bytes == {}

@@ -1,0 +1,248 @@
+"""Whose turn it is: idle lines, growing waits, and what the result tells of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from msgspec import structs
+
+from probe import turns
+from probe.config import PlanConfig
+from probe.turns import Counters, Decision, Limits, Rates, Wanted
+from tests import samples
+from tests.unit.test_plan import PARSED, office, with_http
+from wire.result import (
+    Clock,
+    Host,
+    HttpResult,
+    HttpTransfer,
+    HttpValues,
+    Outcome,
+    Reason,
+    Validity,
+)
+
+LIMITS = Limits(64e3, 32e3)
+SLOT = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)  # Tuesday, 09:00 in Hà Nội
+MEGABYTE = 10**6
+
+
+def wanted(until: datetime | None = SLOT + timedelta(hours=5)) -> Wanted:
+    return Wanted(
+        kind="throughput",
+        line=PARSED.lines[0],
+        server=PARSED.servers[0],
+        slot_at=SLOT,
+        until=until,
+    )
+
+
+@pytest.mark.parametrize(
+    ("received_bps", "sent_bps", "decision"),
+    [
+        (0, 0, Decision.GO),
+        (64e3, 32e3, Decision.GO),
+        (64.1e3, 0, Decision.DEFER),
+        (0, 32.1e3, Decision.DEFER),
+        (5e6, 5e6, Decision.DEFER),
+    ],
+)
+def test_a_line_that_somebody_uses_defers_a_bulk_test(
+    received_bps: float, sent_bps: float, decision: Decision
+) -> None:
+    then = Counters(100.0, 10_000, 20_000)
+    now = Counters(105.0, 10_000 + int(received_bps * 5 / 8), 20_000 + int(sent_bps * 5 / 8))
+    assert turns.before_bulk(then, now, LIMITS) is decision
+    assert turns.rates_between(then, now).sent_bps == pytest.approx(sent_bps, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [
+        (Counters(0, None, None), Counters(5, None, None)),
+        (Counters(0, 10**9, 10**9), Counters(5, 0, 0)),
+        (Counters(5, 0, 0), Counters(5, 10**9, 10**9)),
+    ],
+    ids=["no counters", "interface made anew", "no time"],
+)
+def test_what_cannot_be_read_is_unknown_and_holds_nothing_back(
+    then: Counters, now: Counters
+) -> None:
+    assert turns.rates_between(then, now) == Rates(None, None)
+    assert turns.before_bulk(then, now, LIMITS) is Decision.GO
+
+
+@pytest.mark.parametrize(
+    ("rule", "at", "look_s"),
+    [
+        ("idle_only", SLOT, 30.0),
+        ("idle_only", SLOT + timedelta(hours=12), 5.0),
+        ("idle_only", SLOT + timedelta(days=5), 5.0),  # Sunday
+        ("allow", SLOT, 5.0),
+    ],
+)
+def test_in_office_hours_a_line_is_looked_at_for_longer(
+    rule: str, at: datetime, look_s: float
+) -> None:
+    plan = PlanConfig(office_hours=rule)  # type: ignore[arg-type] # of the known ones
+    assert turns.look_s(office(plan), at) == look_s
+
+
+@pytest.mark.parametrize("draw", [0.0, 0.5, 0.999])
+def test_waits_grow_from_60_to_960_s(draw: float) -> None:
+    waits = [turns.wait_s(n, draw) for n in range(6)]
+    assert waits == sorted(waits)
+    assert all(60 <= wait <= 960 for wait in waits)
+    assert waits[4] >= 720
+
+
+def test_a_slot_waits_a_few_times_and_is_then_given_up() -> None:
+    """60 + 120 + 240 + 480 + 960 s: a neighbour's test, a meeting on video, but not the day."""
+    now, now_s, tries, one = SLOT, 0.0, 0, wanted()
+    while True:
+        one = turns.held_back(one, Reason.CROSS_TRAFFIC if tries % 2 else Reason.SERVER_BUSY)
+        following = turns.again(one, now, now_s, lambda: 0.5)
+        if following is None:
+            break
+        now += timedelta(seconds=following.due_s - now_s)
+        now_s, tries, one = following.due_s, tries + 1, following
+    assert tries == 5
+    assert now_s == 60 + 120 + 240 + 480 + 960
+    assert (one.busy, one.deferrals) == (3, 3)
+
+
+@pytest.mark.parametrize("until", [None, SLOT + timedelta(seconds=59)])
+def test_nothing_waits_beyond_its_part_of_the_day(until: datetime | None) -> None:
+    held = turns.held_back(wanted(until), Reason.CROSS_TRAFFIC)
+    assert turns.again(held, SLOT, 0.0, lambda: 0.0) is None
+
+
+def test_what_has_been_due_longest_comes_first() -> None:
+    first, second, third = (structs.replace(wanted(), due_s=due_s) for due_s in (3.0, 1.0, 9.0))
+    assert turns.first_due([first, second, third], 5.0) == second
+    assert turns.first_due([third], 5.0) is None
+
+
+def test_another_server_is_asked_after_a_busy_one() -> None:
+    hn, hcm = PARSED.servers
+    assert turns.next_server(PARSED, wanted()) == hcm
+    assert turns.next_server(PARSED, structs.replace(wanted(), server=hcm)) == hn
+
+
+def test_only_servers_that_offer_http_are_asked_for_it() -> None:
+    only = structs.replace(PARSED.servers[0], http_port=80)
+    config = structs.replace(PARSED, servers=[only, PARSED.servers[1]])
+    http = structs.replace(wanted(), kind="http", server=only)
+    assert turns.next_server(config, http) == only
+    assert turns.next_server(config, structs.replace(http, kind="throughput")) == PARSED.servers[1]
+
+
+def test_a_busy_server_turns_a_slot_away_only_before_anything_was_measured() -> None:
+    busy = samples.throughput(outcome=Outcome.SKIPPED, reason=Reason.SERVER_BUSY)
+    assert turns.was_turned_away(busy)
+    half = structs.replace(busy, values=samples.throughput().values)
+    assert not turns.was_turned_away(half), "its download is kept"
+    assert not turns.was_turned_away(samples.throughput())
+
+
+def test_a_result_tells_what_its_slot_waited_for() -> None:
+    waited = structs.replace(wanted(), deferrals=2, busy=1, seen=Rates(1200.0, None))
+    result = turns.with_history(samples.throughput(), waited, "0.1")
+    assert result.method is not None
+    settings = result.method.settings
+    assert (settings["deferrals"], settings["busy_servers"]) == (2, 1)
+    assert (settings["before_received_bps"], settings["before_sent_bps"]) == (1200.0, None)
+    assert settings["cross_traffic_seen_at"] == "the probe's own interface"
+    bare = structs.replace(samples.throughput(), method=None)
+    method = turns.with_history(bare, waited, "0.1").method
+    assert method is not None
+    assert method.tool == "tramdo-probe"
+
+
+def test_a_slot_that_was_given_up_says_what_it_saw() -> None:
+    waited = structs.replace(wanted(), deferrals=6, seen=Rates(2_500_000.0, None))
+    assert turns.waited_in_vain(waited, Reason.CROSS_TRAFFIC) == (
+        "given up: deferred 6 times, servers busy 0 times; "
+        "the interface carried 2500 kbit/s down, an unknown rate up"
+    )
+
+
+def http_result(received_bytes: int, sent_bytes: int) -> HttpResult:
+    """An HTTP test of 100 MB down and 50 MB up on four connections."""
+
+    def transfer(count: int) -> HttpTransfer:
+        return HttpTransfer(
+            steady_bps=1e8,
+            whole_bps=1e8,
+            steady_s=1.0,
+            whole_s=1.0,
+            transferred_bytes=count,
+            connections=4,
+            connections_lost=0,
+            complete=True,
+            early_stopped=False,
+            early_bps=None,
+            early_at_s=None,
+            early_bytes=None,
+            sample_at_ms=[],
+            sample_bytes=[],
+        )
+
+    like = samples.throughput()
+    host = like.host
+    assert isinstance(host, Host)
+    assert isinstance(like.clock, Clock)
+    return HttpResult(
+        outcome=Outcome.OK,
+        line=like.line,
+        target="http:hn-1",
+        slot_at=SLOT,
+        started_at=SLOT,
+        duration_s=20.0,
+        clock=like.clock,
+        host=structs.replace(
+            host, interface_received_bytes=received_bytes, interface_sent_bytes=sent_bytes
+        ),
+        method=None,
+        probe_version="0.1",
+        values=HttpValues(
+            server_host="203.0.113.10",
+            server_port=80,
+            address="203.0.113.10",
+            connections=4,
+            warm_up_s=3,
+            calibration=False,
+            pings=0,
+            ping_min_ms=None,
+            ping_p50_ms=None,
+            jitter_abs_mean_ms=None,
+            jitter_std_ms=None,
+            download_bps=1e8,
+            download_whole_bps=1e8,
+            upload_bps=1e8,
+            upload_whole_bps=1e8,
+            download=transfer(100 * MEGABYTE),
+            upload=transfer(50 * MEGABYTE),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("received", "sent", "flagged"),
+    [(106, 55, False), (112, 65, False), (150, 55, True), (106, 90, True)],
+)
+def test_a_test_that_was_not_alone_is_flagged(received: int, sent: int, flagged: bool) -> None:
+    result = http_result(received * MEGABYTE, sent * MEGABYTE)
+    validity = turns.with_history(result, wanted(), "0.1").validity
+    assert (Validity.CROSS_TRAFFIC in validity) is flagged
+
+
+def test_every_server_of_a_pool_is_asked_in_turn() -> None:
+    config = with_http(PARSED)
+    one = structs.replace(wanted(), kind="http", server=config.servers[0])
+    seen = set()
+    for _ in config.servers:
+        seen.add(one.server.name)
+        one = structs.replace(one, server=turns.next_server(config, one))
+    assert seen == {server.name for server in config.servers}
