@@ -109,6 +109,7 @@ class Runner:
             config=self._config,
             stop=stop,
             progress=lambda progress: self._emit(events.Progressed(line.id, kind, progress)),
+            slot_at=slot_at,
         )
         run = measure.continuous if continuous and measure.continuous else measure.once
         guard = self._bulk if measure.bulk else threading.Lock()

@@ -30,6 +30,7 @@ class DemoServer(Struct, frozen=True):
     host: str
     iperf3_ports: list[int]
     stamp_port: int
+    http_port: int
 
 
 def probe_toml(

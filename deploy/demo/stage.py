@@ -28,12 +28,14 @@ from deploy.demo.settings import DemoLine, DemoServer
 from tests.broker import Broker, BrokerError, free_port
 from tests.lab import network
 from tests.lab.network import LineShape, OfficeNetwork, theoretical_goodput_bps
+from tests.nginx import Nginx, NginxError
 from wire.result import AnyResult
 
 TAG = "demo"
 _SERVER_NAMES = ("may-chu-1", "may-chu-2")
 _STAMP_PORT = 8620
 _START_S = 15.0
+_HTTP_FILES = Path(__file__).parents[2] / "out" / "http-files"
 
 
 class StageError(Exception):
@@ -135,7 +137,7 @@ class Stage:
                 DemoLine("viettel", None, "127.0.0.2", None),
             ]
         self.broker = broker = self._start_broker(listen)
-        servers = self._start_servers(hosts)
+        servers = self._start_servers(hosts, self._start_nginx(listen))
         self._write(
             "probe.toml",
             settings.probe_toml(
@@ -174,7 +176,17 @@ class Stage:
         except BrokerError as error:
             raise StageError(str(error)) from error
 
-    def _start_servers(self, hosts: Sequence[str]) -> list[DemoServer]:
+    def _start_nginx(self, listen: str) -> int:
+        """The HTTP test's server; its 273 MiB of random files are made once and kept."""
+        nginx = Nginx(
+            self.folder / "nginx", root=_HTTP_FILES, host=listen, prefix=self._centre_prefix
+        )
+        try:
+            return self._exits.enter_context(nginx).port
+        except NginxError as error:
+            raise StageError(str(error)) from error
+
+    def _start_servers(self, hosts: Sequence[str], http_port: int) -> list[DemoServer]:
         iperf3 = shutil.which("iperf3")
         if iperf3 is None:
             raise StageError("iperf3 is not installed (Debian: apt-get install iperf3)")
@@ -187,7 +199,7 @@ class Stage:
                     f"iperf3-{name}-{port}",
                     [*self._centre_prefix, iperf3, "-s", "-B", host, "-p", str(port)],
                 )
-            servers.append(DemoServer(name, host, ports, stamp_port))
+            servers.append(DemoServer(name, host, ports, stamp_port, http_port))
         listen = [word for host in dict.fromkeys(hosts) for word in ("--listen", host)]
         self._start(
             "reflector",

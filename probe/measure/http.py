@@ -1,7 +1,7 @@
-"""Floor 1. Kind `http`: what the counted bytes and the pings of an HTTP test mean.
+"""Floor 1. Kind `http`: the numbers of an HTTP test.
 
-Figures, ping statistics and the draw of the calibration share. Bytes are of HTTP bodies, all
-connections together. When to stop is `http_stop`. Knows no sockets and no clocks.
+Rates from counted bytes, the statistics of pings, the draw of the calibration share, the longest
+that a test can last. When to stop is in `http_stop`. Knows no sockets and no clocks.
 """
 
 from __future__ import annotations
@@ -14,16 +14,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from probe.config import HttpConfig
-
-# How often the bytes are counted.
-SAMPLE_S = 0.1
-
-
-class Sample(NamedTuple):
-    """Bytes of all connections so far, at a time since the requests were sent."""
-
-    at_s: float
-    total_bytes: int
+from probe.measure.http_stop import Sample
 
 
 class Pings(NamedTuple):

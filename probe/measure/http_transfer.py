@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from enum import StrEnum
 from itertools import chain, repeat
-
-from msgspec import Struct
 
 from probe import clock
 from probe.config import HttpConfig
-from probe.measure.http import SAMPLE_S, Sample
 from probe.measure.http_connection import LineHttp, Route
-from probe.measure.http_stop import EarlyFigure, early_figure
+from probe.measure.http_report import Direction, Transferred
+from probe.measure.http_stop import SAMPLE_S, Sample, early_figure
 from probe.measure.http_trouble import LineHttpError, trouble_from
 from probe.measure.measurement import Stop
 from probe.measure.trouble import Trouble
@@ -25,33 +22,6 @@ from wire.http import SIZES_BYTES
 from wire.result import Reason
 
 _START = Sample(0.0, 0)
-
-
-class Direction(StrEnum):
-    """Which way the bodies go."""
-
-    DOWNLOAD = "download"
-    UPLOAD = "upload"
-
-
-class Transferred(Struct, frozen=True):
-    """What one direction came to.
-
-    Attributes:
-        samples: from the requests on; the first is (0, 0).
-        early: what the stop rule said first, obeyed or not.
-        early_stopped: whether it was obeyed.
-        connections_lost: how many ended before the transfer did.
-        trouble: why it was cut short; None where it was not.
-        congestion_control: our end's.
-    """
-
-    samples: list[Sample]
-    early: EarlyFigure | None = None
-    early_stopped: bool = False
-    connections_lost: int = 0
-    trouble: Trouble | None = None
-    congestion_control: str | None = None
 
 
 def transfer(

@@ -1,0 +1,1 @@
+"""What is deployed on a measurement server: nginx for the HTTP test."""

@@ -1,0 +1,115 @@
+"""Floor 2. Kind `http`: ping, jitter, download and upload over HTTP, as i-Speed does.
+
+Wires the connections, the transfers and their report together. A server without `http_port` offers
+no such test, so nothing is measured and nothing is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from probe import clock
+from probe.measure.http import calibrates, rate_bps
+from probe.measure.http_connection import LineHttp, Route, library_version
+from probe.measure.http_report import Direction, HttpTest, Transferred, finding
+from probe.measure.http_stop import Sample
+from probe.measure.http_transfer import transfer
+from probe.measure.http_trouble import LineHttpError
+from probe.measure.lookup import Address, Lookup
+from probe.measure.measurement import Finding, Progress, Request
+from probe.measure.trouble import Trouble
+from wire.result import Reason
+
+# How often to look whether a name has been resolved, and over how much progress tells the rate.
+_LOOK_S = 0.05
+_RECENT_SAMPLES = 5
+
+
+def measure(request: Request) -> Iterator[Finding]:
+    """Measure a line against a server's nginx; yields one Finding, or none without `http_port`.
+
+    The upload is left out when the download failed: it would fail the same way, seconds later.
+    """
+    port = request.server.http_port
+    if port is None:
+        return
+    test = _tested(request, port)
+    yield finding(request.server, port, request.config.http, test, library_version())
+
+
+def _tested(request: Request, port: int) -> HttpTest:
+    config, line, server = request.config.http, request.line, request.server
+    place = f"{request.config.tenant}/{request.config.probe}/{line.id}"
+    calibration = config.early_stop and calibrates(place, request.slot_at, config.calibration_ratio)
+    request.progress(Progress("ping", 0.0))
+    peer = _resolved(request, port)
+    if isinstance(peer, Trouble):
+        return HttpTest(trouble=peer)
+    route = Route(line, peer, server.host)
+    pings_ms, trouble = _pings(request, route)
+    if trouble is not None:
+        return HttpTest(address=peer.ip, pings_ms=pings_ms, trouble=trouble)
+    obey_early = config.early_stop and not calibration
+    download = _transferred(Direction.DOWNLOAD, request, route, obey_early=obey_early)
+    upload = None
+    if download.trouble is None:
+        upload = _transferred(Direction.UPLOAD, request, route, obey_early=obey_early)
+    return HttpTest(
+        address=peer.ip,
+        calibration=calibration,
+        pings_ms=pings_ms,
+        download=download,
+        upload=upload,
+    )
+
+
+def _resolved(request: Request, port: int) -> Address | Trouble:
+    lookup = Lookup(request.server.host, port, request.line.source_address)
+    lookup.refresh()
+    deadline_s = clock.monotonic_s() + request.config.http.timeout_s
+    while lookup.address is None and clock.monotonic_s() < deadline_s:
+        if request.stop.wait(_LOOK_S):
+            return _told_to_end()
+    return lookup.address or lookup.trouble or Trouble(Reason.NAME_RESOLUTION, "No address.")
+
+
+def _pings(request: Request, route: Route) -> tuple[list[float], Trouble | None]:
+    """The round-trip times of pings on a warm connection, and what ended them early."""
+    config = request.config.http
+    rtts_ms: list[float] = []
+    try:
+        connection = LineHttp(route, config.timeout_s)
+    except LineHttpError as error:
+        return rtts_ms, error.trouble
+    try:
+        connection.ping()  # warms it up on both ends
+        while len(rtts_ms) < config.pings:
+            if request.stop.is_set():
+                return rtts_ms, _told_to_end()
+            asked_s = clock.monotonic_s()
+            connection.ping()
+            rtts_ms.append((clock.monotonic_s() - asked_s) * 1000)
+    except LineHttpError as error:
+        return rtts_ms, error.trouble
+    finally:
+        connection.close()
+    return rtts_ms, None
+
+
+def _transferred(
+    direction: Direction, request: Request, route: Route, *, obey_early: bool
+) -> Transferred:
+    config = request.config.http
+    before_ratio = 0.0 if direction is Direction.DOWNLOAD else 0.5
+
+    def observe(samples: Sequence[Sample]) -> None:
+        done_ratio = samples[-1].at_s / (config.warm_up_s + config.duration_s)
+        recent_bps = rate_bps(samples[-_RECENT_SAMPLES:][0], samples[-1])
+        progress = Progress(direction, before_ratio + min(1.0, done_ratio) / 2, recent_bps)
+        request.progress(progress)
+
+    return transfer(direction, route, config, request.stop, observe, obey_early=obey_early)
+
+
+def _told_to_end() -> Trouble:
+    return Trouble(Reason.SHUTTING_DOWN, "The probe was told to end.")

@@ -1,0 +1,187 @@
+"""Floor 1. From what an HTTP test counted to one Finding: figures, reason, validity, method.
+
+Knows neither connections nor clocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from msgspec import Struct
+
+from probe.config import HttpConfig, ServerConfig
+from probe.measure import http_stop
+from probe.measure.http import ping_statistics, rate_bps, steady_part
+from probe.measure.http_stop import EarlyFigure, Sample
+from probe.measure.measurement import Finding
+from probe.measure.trouble import Trouble
+from wire.result import HttpTransfer, HttpValues, Method, Outcome, Reason, Validity
+
+_SKIPS = (Reason.SERVER_BUSY, Reason.SHUTTING_DOWN)
+
+
+class Direction(StrEnum):
+    """Which way the bodies go."""
+
+    DOWNLOAD = "download"
+    UPLOAD = "upload"
+
+
+class Transferred(Struct, frozen=True):
+    """What one direction came to.
+
+    Attributes:
+        samples: from the requests on; the first is (0, 0).
+        early: what the stop rule said first, obeyed or not.
+        early_stopped: whether it was obeyed.
+        connections_lost: how many ended before the transfer did.
+        trouble: why it was cut short; None where it was not.
+        congestion_control: our end's.
+    """
+
+    samples: list[Sample]
+    early: EarlyFigure | None = None
+    early_stopped: bool = False
+    connections_lost: int = 0
+    trouble: Trouble | None = None
+    congestion_control: str | None = None
+
+
+class HttpTest(Struct, frozen=True, kw_only=True):
+    """All that one test came to, as far as it got.
+
+    Attributes:
+        address: the server's; None where its name could not be resolved.
+        calibration: whether it was drawn to run at full length.
+        pings_ms: request to response, in the order of sending.
+        trouble: what ended it before the transfers; a transfer has its own.
+    """
+
+    address: str | None = None
+    calibration: bool = False
+    pings_ms: Sequence[float] = ()
+    trouble: Trouble | None = None
+    download: Transferred | None = None
+    upload: Transferred | None = None
+
+
+def finding(
+    server: ServerConfig, port: int, config: HttpConfig, test: HttpTest, version: str
+) -> Finding:
+    """One Finding of pings and both directions, ending where the trouble was.
+
+    A transfer that broke off is kept in `values` without a headline figure for its direction.
+
+    Args:
+        server: where it was measured against.
+        port: of its HTTP test.
+        config: the settings in effect.
+        test: what was counted.
+        version: of urllib3.
+    """
+    transfers = {Direction.DOWNLOAD: test.download, Direction.UPLOAD: test.upload}
+    trouble, detail = test.trouble, test.trouble.sentence if test.trouble else None
+    for direction, transferred in transfers.items():
+        if transferred is not None and transferred.trouble is not None:
+            trouble = transferred.trouble
+            detail = f"{direction}: {trouble.sentence}"
+    return Finding(
+        outcome=_outcome(trouble),
+        reason=None if trouble is None else trouble.reason,
+        detail=None if detail is None else detail[:500],
+        target=f"http:{server.name}",
+        values=_values(server, port, config, test),
+        validity=sorted({flag for one in transfers.values() if one for flag in _validity(one)}),
+        method=_method(config, test, version),
+    )
+
+
+def _outcome(trouble: Trouble | None) -> Outcome:
+    if trouble is None:
+        return Outcome.OK
+    return Outcome.SKIPPED if trouble.reason in _SKIPS else Outcome.FAILED
+
+
+def _values(
+    server: ServerConfig, port: int, config: HttpConfig, test: HttpTest
+) -> HttpValues | None:
+    if test.address is None or not (test.pings_ms or test.download):
+        return None
+    pings = ping_statistics(test.pings_ms)
+    down, up = _transfer(config, test.download), _transfer(config, test.upload)
+    return HttpValues(
+        server_host=server.host,
+        server_port=port,
+        address=test.address,
+        connections=config.connections,
+        warm_up_s=config.warm_up_s,
+        calibration=test.calibration,
+        pings=len(test.pings_ms),
+        ping_min_ms=pings.min_ms,
+        ping_p50_ms=pings.p50_ms,
+        jitter_abs_mean_ms=pings.jitter_abs_mean_ms,
+        jitter_std_ms=pings.jitter_std_ms,
+        download_bps=down.steady_bps if down and down.complete else None,
+        download_whole_bps=down.whole_bps if down and down.complete else None,
+        upload_bps=up.steady_bps if up and up.complete else None,
+        upload_whole_bps=up.whole_bps if up and up.complete else None,
+        download=down,
+        upload=up,
+    )
+
+
+def _transfer(config: HttpConfig, transferred: Transferred | None) -> HttpTransfer | None:
+    if transferred is None:
+        return None
+    samples, early, trouble = transferred.samples, transferred.early, transferred.trouble
+    first, last = samples[0], samples[-1]
+    if transferred.early_stopped and early is not None:
+        steady_bps: float | None = early.rate_bps
+        steady_s = early.at_s - early.from_s
+    else:
+        steady = steady_part(samples, config.warm_up_s)
+        steady_bps = None if steady is None else rate_bps(*steady)
+        steady_s = 0.0 if steady is None else steady[1].at_s - steady[0].at_s
+    return HttpTransfer(
+        steady_bps=steady_bps,
+        whole_bps=rate_bps(first, last),
+        steady_s=steady_s,
+        whole_s=last.at_s,
+        transferred_bytes=last.total_bytes,
+        connections=config.connections,
+        connections_lost=transferred.connections_lost,
+        complete=trouble is None,
+        early_stopped=transferred.early_stopped,
+        early_bps=early.rate_bps if early else None,
+        early_at_s=early.at_s if early else None,
+        early_bytes=early.total_bytes if early else None,
+        sample_at_ms=[round(sample.at_s * 1000) for sample in samples[1:]],
+        sample_bytes=[sample.total_bytes for sample in samples[1:]],
+        error=trouble.sentence[:500] if trouble else None,
+    )
+
+
+def _validity(transferred: Transferred) -> list[Validity]:
+    if transferred.early_stopped:
+        return [Validity.EARLY_STOPPED]
+    return [Validity.SHORT] if transferred.trouble is not None else []
+
+
+def _method(config: HttpConfig, test: HttpTest, version: str) -> Method:
+    return Method(
+        tool="urllib3",
+        version=version,
+        settings={
+            "connections": config.connections,
+            "pings": config.pings,
+            "warm_up_s": config.warm_up_s,
+            "duration_s": config.duration_s,
+            "early_stop": config.early_stop,
+            "calibration_ratio": config.calibration_ratio,
+            "stop_rule": http_stop.RULE,
+            "sample_s": http_stop.SAMPLE_S,
+            "upload_counted_by": "TCP_INFO: bytes acknowledged (RFC 4898)",
+            "congestion_control": test.upload.congestion_control if test.upload else None,
+        },
+    )

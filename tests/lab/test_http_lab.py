@@ -1,0 +1,172 @@
+"""Kind `http` on lines of a known rate: its figures against theory, and only on its own line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from probe.config import HttpConfig, LineConfig
+from probe.measure.http_probe import measure
+from probe.measure.measurement import Finding
+from tests import nginx
+from tests.http_request import http_request
+from tests.lab.congestion import use_congestion_control
+from tests.lab.impairment import Impairment, LineImpairment
+from tests.lab.network import (
+    SERVER_ADDRESSES,
+    Cut,
+    LineShape,
+    OfficeNetwork,
+    theoretical_goodput_bps,
+)
+from tests.nginx import Nginx
+from wire.result import HttpValues, Outcome, Reason, Validity
+
+pytestmark = [
+    pytest.mark.usefixtures("_namespaces"),
+    pytest.mark.skipif(nginx.why_not() is not None, reason=nginx.why_not() or ""),
+]
+
+PORT = 8080
+VNPT = LineShape("vnpt", download_bps=50_000_000, upload_bps=20_000_000)
+VIETTEL = LineShape("viettel", download_bps=20_000_000, upload_bps=10_000_000)
+FULL_LENGTH = HttpConfig(pings=5, warm_up_s=1, duration_s=3, early_stop=False, timeout_s=2.0)
+EARLY_STOP = HttpConfig(pings=5, warm_up_s=3, duration_s=10, timeout_s=2.0)
+WITHIN = 0.03
+# A shaper reads low while somebody else has the processor; it never reads high. So one undisturbed
+# reading is proof, and a few tries find it.
+TRIES = 4
+
+Bound = Callable[[OfficeNetwork, str], LineConfig]
+
+
+@pytest.fixture(scope="module")
+def network() -> Iterator[OfficeNetwork]:
+    with OfficeNetwork([VNPT, VIETTEL], tag=f"w{os.getpid()}") as network:
+        for line in network.lines:
+            use_congestion_control(network, line.interface, "cubic")
+        yield network
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _server(network: OfficeNetwork, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with served(network, tmp_path_factory.mktemp("nginx")):
+        yield
+
+
+def served(network: OfficeNetwork, directory: Path) -> Nginx:
+    prefix = ["ip", "netns", "exec", network.centre.name]
+    return Nginx(directory, host=SERVER_ADDRESSES[0], port=PORT, prefix=prefix)
+
+
+def found(network: OfficeNetwork, line: LineConfig, http: HttpConfig) -> Finding:
+    request = http_request(SERVER_ADDRESSES[0], PORT, http, line=line)
+    (finding,) = network.office.inside(lambda: list(measure(request)))
+    return finding
+
+
+def values_of(finding: Finding) -> HttpValues:
+    assert isinstance(finding.values, HttpValues), finding
+    return finding.values
+
+
+def by_device(network: OfficeNetwork, name: str) -> LineConfig:
+    return LineConfig(id=name, isp="x", interface=network.line(name).interface)
+
+
+def by_source(network: OfficeNetwork, name: str) -> LineConfig:
+    return LineConfig(id=name, isp="x", source_address=network.line(name).source_address)
+
+
+def off_theory(shape: LineShape, values: HttpValues) -> float:
+    """How far the worse of the two figures is from theory, as a ratio."""
+    assert shape.download_bps is not None
+    assert shape.upload_bps is not None
+    assert values.download_bps is not None
+    assert values.upload_bps is not None
+    return max(
+        abs(values.download_bps / theoretical_goodput_bps(shape.download_bps) - 1),
+        abs(values.upload_bps / theoretical_goodput_bps(shape.upload_bps) - 1),
+    )
+
+
+@pytest.mark.parametrize("http", [FULL_LENGTH, EARLY_STOP], ids=["full length", "early stop"])
+@pytest.mark.parametrize(
+    ("shape", "bound"), [(VNPT, by_device), (VIETTEL, by_source)], ids=["vnpt", "viettel"]
+)
+def test_a_line_reads_what_theory_says(
+    network: OfficeNetwork, shape: LineShape, bound: Bound, http: HttpConfig
+) -> None:
+    readings: list[float] = []
+    while len(readings) < TRIES and (not readings or readings[-1] > WITHIN):
+        values = values_of(found(network, bound(network, shape.name), http))
+        readings.append(off_theory(shape, values))
+    assert readings[-1] <= WITHIN, readings
+    assert values.download is not None
+    assert values.download.early_stopped is http.early_stop
+
+
+def test_what_is_measured_goes_over_its_own_line_alone(network: OfficeNetwork) -> None:
+    before = {line.interface: network.office.counters(line.interface) for line in network.lines}
+    values = values_of(found(network, by_device(network, "viettel"), FULL_LENGTH))
+    after = {line.interface: network.office.counters(line.interface) for line in network.lines}
+    assert after["vnpt"] == before["vnpt"]
+    assert values.download is not None
+    assert values.upload is not None
+    received = after["viettel"].received_bytes - before["viettel"].received_bytes
+    sent = after["viettel"].sent_bytes - before["viettel"].sent_bytes
+    # Heads of packets are 66 of 1514 bytes; what was still on its way at the end is thrown away.
+    assert 1.04 < received / values.download.transferred_bytes < 1.25
+    assert 1.04 < sent / values.upload.transferred_bytes < 1.25
+
+
+@pytest.mark.parametrize(
+    ("where", "reason"),
+    [(Cut.CABLE, Reason.LINE_DOWN), (Cut.ACCESS, Reason.TIMEOUT)],
+    ids=["cable", "access"],
+)
+def test_a_cut_line(network: OfficeNetwork, where: Cut, reason: Reason) -> None:
+    network.cut("vnpt", where)
+    try:
+        finding = found(network, by_device(network, "vnpt"), FULL_LENGTH)
+    finally:
+        network.restore("vnpt")
+    assert (finding.outcome, finding.reason) == (Outcome.FAILED, reason)
+    assert finding.values is None
+
+
+@pytest.mark.usefixtures("_tun_devices")
+def test_pings_are_the_line_s_round_trip(tmp_path: Path) -> None:
+    slow = LineImpairment(upload=Impairment(delay_ms=15), download=Impairment(delay_ms=15))
+    shape = LineShape("vnpt", impairment=slow)
+    with (
+        OfficeNetwork([shape], tag=f"v{os.getpid()}") as network,
+        served(network, tmp_path),
+    ):
+        values = values_of(found(network, by_device(network, "vnpt"), FULL_LENGTH))
+    assert values.pings == FULL_LENGTH.pings
+    assert values.ping_min_ms is not None
+    assert values.ping_p50_ms is not None
+    assert 30.0 <= values.ping_min_ms < 33.0
+    assert 30.0 <= values.ping_p50_ms < 35.0
+
+
+@pytest.mark.usefixtures("_tun_devices")
+def test_a_long_slow_start_is_in_the_whole_figure_alone(tmp_path: Path) -> None:
+    rate = Impairment(delay_ms=60, rate_bps=40_000_000)
+    shape = LineShape("vnpt", impairment=LineImpairment(upload=rate, download=rate))
+    with OfficeNetwork([shape], tag=f"u{os.getpid()}") as network:
+        use_congestion_control(network, "vnpt", "cubic")
+        with served(network, tmp_path):
+            finding = found(network, by_device(network, "vnpt"), EARLY_STOP)
+    values = values_of(finding)
+    assert finding.validity == [Validity.EARLY_STOPPED]
+    assert values.download is not None
+    assert values.download_bps is not None
+    assert values.download_whole_bps is not None
+    assert values.download_whole_bps < 0.95 * values.download_bps
+    theory_bps = theoretical_goodput_bps(40_000_000, frame_bytes=1500)
+    assert values.download_bps == pytest.approx(theory_bps, rel=0.1)
