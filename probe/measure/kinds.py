@@ -6,9 +6,9 @@ from functools import partial
 
 from msgspec import Struct
 
-from probe.measure import latency_probe, throughput_probe
+from probe.measure import http_probe, latency_probe, throughput_probe
 from probe.measure.measurement import Measure
-from wire.result import LatencyResult, ThroughputResult, kind_of
+from wire.result import HttpResult, LatencyResult, ThroughputResult, kind_of
 
 
 class MeasureKind(Struct, frozen=True):
@@ -25,6 +25,7 @@ class MeasureKind(Struct, frozen=True):
 
 MEASURES: dict[str, MeasureKind] = {
     kind_of(ThroughputResult): MeasureKind(throughput_probe.measure, bulk=True),
+    kind_of(HttpResult): MeasureKind(http_probe.measure, bulk=True),
     kind_of(LatencyResult): MeasureKind(
         partial(latency_probe.measure, windows=1), continuous=latency_probe.measure
     ),
