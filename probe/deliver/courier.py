@@ -191,6 +191,11 @@ class Courier:
             timeout_s = 0.0
 
     def _work(self, outbox: Outbox) -> None:
+        if outbox.coverage.through > outbox.last_seq:
+            # A disk gave back an older file: numbers that were sent would be given a second time.
+            raise OutboxDamagedError(
+                f"the outbox ends at {outbox.last_seq}, the centre has {outbox.coverage.through}"
+            )
         if self._forgotten:
             self._store(outbox, [dropped(DropCause.OUTBOX_UNWRITABLE, None, self._forgotten, [])])
             self._forgotten = 0
@@ -216,13 +221,17 @@ class Courier:
 
     def _tidy(self, outbox: Outbox) -> None:
         delivery = self._config.delivery
-        outbox.prune(clock.utc_now().timestamp() - delivery.keep_days * 86_400)
-        given_up = outbox.make_room(delivery.max_bytes)
+        now_s = clock.utc_now().timestamp()
+        outbox.prune(now_s - delivery.keep_days * 86_400)
+
+        def name(seqs: list[int]) -> tuple[str, bytes]:
+            ranges = Ledger().with_seqs(seqs).ranges
+            report = dropped(DropCause.OUTBOX_FULL, outbox.epoch, len(seqs), ranges)
+            return report.kind, encode_result(report)
+
+        given_up = outbox.make_room(delivery.max_bytes, name, now_s)
         if given_up:
-            log.error("the outbox was full: %d results were given up", len(given_up))
-            ranges = Ledger().with_seqs(given_up).ranges
-            report = dropped(DropCause.OUTBOX_FULL, outbox.epoch, len(given_up), ranges)
-            self._store(outbox, [report])
+            log.error("the outbox was full: %d results were given up", given_up)
 
     def _on_mqtt(self, event: mqtt.Event) -> None:
         now_s = clock.monotonic_s()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -124,29 +124,43 @@ class Outbox:
                 {"before": stored_before_s, "uncovered": self._uncovered()},
             ).rowcount
 
-    def make_room(self, limit_bytes: int) -> list[int]:
+    def make_room(
+        self, limit_bytes: int, name: Callable[[list[int]], tuple[str, bytes]], now_s: float
+    ) -> int:
         """Get below nine tenths of a limit, once above it.
 
         What the centre has goes first, oldest first; then what it has not: latency, then tests,
-        then events, oldest first in each.
+        then events, oldest first in each. Numbers that the centre will never get are named in the
+        transaction that gives them up, so that nothing can come between.
+
+        Args:
+            limit_bytes: of the file's pages in use.
+            name: makes the (kind, body) of the result that names given-up seqs.
+            now_s: Unix time, for `prune` only.
 
         Returns:
-            The seqs that the centre does not have and never will.
+            How many results were given up that the centre does not have.
         """
         if self._used_bytes() <= limit_bytes:
-            return []
+            return 0
         enough_bytes = limit_bytes * _MADE_ROOM_RATIO
-        uncovered = f"(SELECT seq FROM {_UNCOVERED_RANGES})"
+        covered = f"seq NOT IN (SELECT seq FROM {_UNCOVERED_RANGES}) ORDER BY seq"
         while self._used_bytes() > enough_bytes:
-            if not self._delete_some(f"seq NOT IN {uncovered} ORDER BY seq"):
-                break
+            with self._transaction():
+                if not self._delete_some(covered):
+                    break
+        pending = f"seq IN (SELECT seq FROM {_UNCOVERED_RANGES}) ORDER BY {_GIVEN_UP_FIRST}, seq"
         given_up: list[int] = []
-        while self._used_bytes() > enough_bytes:
-            seqs = self._delete_some(f"seq IN {uncovered} ORDER BY {_GIVEN_UP_FIRST}, seq")
-            if not seqs:
-                break
-            given_up += seqs
-        return sorted(given_up)
+        with self._transaction():
+            while self._used_bytes() > enough_bytes:
+                seqs = self._delete_some(pending)
+                if not seqs:
+                    break
+                given_up += seqs
+            if given_up:
+                self._insert([name(sorted(given_up))], now_s)
+        self.last_seq = self._read_last_seq()
+        return len(given_up)
 
     def size_bytes(self) -> int:
         """How large the file is, its write-ahead log included."""
@@ -192,12 +206,11 @@ class Outbox:
         )
 
     def _delete_some(self, which: str) -> list[int]:
-        with self._transaction():
-            rows = self._db.execute(
-                f"SELECT seq FROM results WHERE {which} LIMIT {_ROWS_AT_ONCE}",
-                {"uncovered": self._uncovered()},
-            ).fetchall()
-            self._db.executemany("DELETE FROM results WHERE seq = ?", rows)
+        rows = self._db.execute(
+            f"SELECT seq FROM results WHERE {which} LIMIT {_ROWS_AT_ONCE}",
+            {"uncovered": self._uncovered()},
+        ).fetchall()
+        self._db.executemany("DELETE FROM results WHERE seq = ?", rows)
         return [row[0] for row in rows]
 
     def _used_bytes(self) -> int:

@@ -27,6 +27,8 @@ from wire.messages import Receipt
 MAX_IN_FLIGHT = 16
 # Of these, what the backlog may use: a live result then always finds the window open.
 MAX_BACKLOG_IN_FLIGHT = 8
+# How seldom a centre that does not answer is asked at the least.
+LONGEST_PATIENCE_S = 3600.0
 
 
 class Coverage(Struct, frozen=True):
@@ -90,6 +92,8 @@ class Delivery:
         self._sent = {Lane.LIVE: 0, Lane.BACKLOG: 0}
         self._backlog_end = 0
         self._progress_at_s = 0.0
+        self._patience_s = resend_after_s
+        self._asking = False
         self.connected = False
         self.refusal: str | None = None
 
@@ -97,6 +101,8 @@ class Delivery:
         """A new connection: nothing is under way on it, all that is pending goes out again."""
         self.connected = True
         self.refusal = None
+        self._asking = False
+        self._patience_s = self._resend_after_s
         self._restart(last_seq, now_s)
 
     def on_disconnected(self) -> None:
@@ -134,8 +140,10 @@ class Delivery:
 
     def on_coverage(self, coverage: Coverage, last_seq: int, now_s: float) -> None:
         """A receipt. One that says less than before (a restored store) starts delivery anew."""
+        self._asking = False
         if coverage.first_uncovered > self._first_uncovered:
             self._progress_at_s = now_s
+            self._patience_s = self._resend_after_s
         elif coverage.first_uncovered < self._first_uncovered:
             self._restart(last_seq, now_s)
         self._first_uncovered = coverage.first_uncovered
@@ -145,10 +153,16 @@ class Delivery:
         if not self.connected or self.refusal is not None or len(self._in_flight) >= MAX_IN_FLIGHT:
             return None
         awaited = self._first_uncovered <= max(self._sent.values())
-        if awaited and now_s - self._progress_at_s >= self._resend_after_s:
+        if awaited and now_s - self._progress_at_s >= self._patience_s:
             self._restart(last_seq, now_s)
+            # A centre that is away must not be sent everything again and again: one batch asks
+            # whether it is back, ever more seldom, and its receipt opens the rest.
+            self._asking = True
+            self._patience_s = min(2 * self._patience_s, LONGEST_PATIENCE_S)
         if self._sent[Lane.LIVE] < last_seq:
             return Due(Lane.LIVE, self._sent[Lane.LIVE], last_seq)
+        if self._asking and self._sent[Lane.BACKLOG]:
+            return None
         backlog = sum(lane is Lane.BACKLOG for lane, _ in self._in_flight.values())
         if self._sent[Lane.BACKLOG] < self._backlog_end and backlog < MAX_BACKLOG_IN_FLIGHT:
             return Due(Lane.BACKLOG, self._sent[Lane.BACKLOG], self._backlog_end)

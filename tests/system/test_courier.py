@@ -299,6 +299,33 @@ def test_a_damaged_outbox_is_set_aside_and_the_centre_is_told(
     centre.close()
 
 
+def test_an_outbox_that_was_rolled_back_begins_a_new_epoch(
+    broker: Broker, settings: Config, tmp_path: Path
+) -> None:
+    """Else numbers that the centre has would be given again, and new results taken for repeats."""
+    centre = Centre(broker, settings)
+    first = Office(settings, tmp_path)
+    first.courier.submit(samples.latency())
+    assert first.delivered()
+    first.courier.stop()
+    kept = (tmp_path / "outbox.sqlite").read_bytes()
+    old_epoch = centre.epoch
+    second = Office(settings, tmp_path)
+    for _ in range(5):
+        second.courier.submit(samples.latency())
+    assert second.delivered()
+    second.courier.stop()
+    (tmp_path / "outbox.sqlite").write_bytes(kept)
+    centre.seqs.clear()
+    third = Office(settings, tmp_path)
+    until(lambda: bool(centre.given_up), "what is gone to be named")
+    assert third.delivered()
+    assert [values.epoch for values in centre.given_up][:1] == [old_epoch]
+    assert centre.epoch != old_epoch
+    third.courier.stop()
+    centre.close()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small disk")
 def test_a_full_disk_costs_nothing_once_it_is_emptied(
     broker: Broker, settings: Config, tmp_path: Path

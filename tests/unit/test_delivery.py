@@ -90,6 +90,23 @@ def test_a_gap_is_sent_again_although_later_results_are_receipted() -> None:
     assert delivery.next_due(68, 1.0 + RESEND_S) == Due(Lane.BACKLOG, 0, 68)
 
 
+def test_a_centre_that_is_away_is_asked_ever_more_seldom_and_with_one_batch() -> None:
+    delivery = connected(last_seq=1000)
+    asked_at_s: list[float] = []
+    for second in range(2000):
+        due = delivery.next_due(1000, float(second))
+        if due is not None:
+            if due.after == 0:
+                asked_at_s.append(second)
+            delivery.on_sent(1, due.lane, [due.after + 1], float(second))
+            delivery.on_lane(due.lane, min(due.after + 50, due.through))
+            delivery.on_published(1, None, float(second))
+    assert asked_at_s == [0, 60, 180, 420, 900, 1860]
+    assert delivery.next_due(1000, 1999.0) is None, "only the first batch was sent again"
+    delivery.on_coverage(Coverage(50), 1000, 2000.0)
+    assert delivery.next_due(1000, 2000.0) == Due(Lane.BACKLOG, 50, 1000), "a receipt opens it"
+
+
 def test_idle_time_does_not_count_as_waiting() -> None:
     delivery = connected(Coverage(10), last_seq=10)
     send(delivery, 10, 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -123,11 +124,15 @@ def large(outbox: Outbox, kind: str, count: int) -> None:
     outbox.put([(kind, b"x" * 4000) for _ in range(count)], 0.0)
 
 
+def name(given_up: list[int]) -> tuple[str, bytes]:
+    return "results_dropped", json.dumps(given_up).encode()
+
+
 def test_room_is_made_of_what_the_centre_has_first(outbox: Outbox) -> None:
     large(outbox, "latency", 1000)
     large(outbox, "throughput", 1000)
     outbox.cover(Coverage(1500))
-    assert outbox.make_room(limit_bytes=5_000_000) == []
+    assert outbox.make_room(5_000_000, name, 0.0) == 0
     assert seqs(outbox) == list(range(1501, 2001)), "nothing that is pending was touched"
 
 
@@ -136,16 +141,21 @@ def test_then_minutes_go_before_tests_and_every_loss_is_named(outbox: Outbox) ->
     large(outbox, "latency", 600)
     large(outbox, "results_dropped", 10)
     before = seqs(outbox)
-    given_up = outbox.make_room(limit_bytes=3_000_000)
+    count = outbox.make_room(3_000_000, name, 0.0)
+    report = outbox.pending(outbox.last_seq - 1, outbox.last_seq, 1)[0]
+    assert report.kind == "results_dropped", "named in the transaction that gave them up"
+    given_up = json.loads(report.body)
+    assert len(given_up) == count
     assert given_up[-1] == 1200, "all of the latency results are gone"
     assert set(range(601, 1201)) <= set(given_up)
-    assert sorted(given_up + seqs(outbox)) == before, "given up or still there, nothing else"
-    assert seqs(outbox)[-10:] == list(range(1201, 1211)), "what names losses stays"
+    left = seqs(outbox)[:-1]
+    assert sorted(given_up + left) == before, "given up or still there, nothing else"
+    assert left[-10:] == list(range(1201, 1211)), "what names losses stays"
 
 
 def test_no_room_is_made_below_the_limit(outbox: Outbox) -> None:
     large(outbox, "latency", 100)
-    assert outbox.make_room(limit_bytes=5_000_000) == []
+    assert outbox.make_room(5_000_000, name, 0.0) == 0
     assert outbox.pending_count() == 100
 
 
