@@ -2,6 +2,9 @@
 #   make demo            the whole system on this machine, live; Ctrl-C ends it
 #   make demo ONCE=1     one round of everything, then a table (JSON=1: one JSON object)
 #   make test            lint, types and every test
+#   make bench           every benchmark in full, one by one; their JSON goes to out/bench/
+#   make chaos           kill, cut, fill, damage for some minutes; then every result is counted
+#                        (SEEDS=20, JSON=1: one JSON object at the end)
 #   make check           the fast loop: lint, types, unit tests (under a minute)
 #   make contract        write docs/contract/ anew from the types in wire/
 #   make lock            write requirements/*.txt anew from pyproject.toml
@@ -13,13 +16,23 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCKS := requirements/build.txt requirements/dev.txt
 
-.PHONY: demo test check lint types contract lock audit sbom clean
+.PHONY: demo test bench chaos check lint types contract lock audit sbom clean
 
 demo: .venv/ready-demo
 	@$(BIN)/python -m deploy.demo $(if $(ONCE),--once) $(if $(JSON),--json)
 
 test: .venv/ready-test lint types
 	@$(BIN)/pytest tests
+
+# One after the other: they measure. One that cannot run here does not keep the others from it.
+bench: .venv/ready-bench
+	@mkdir -p out/bench; failed=; for file in $$(grep -l '^    sys.exit(run(' bench/*.py); do \
+	  name=$$(basename $$file .py); echo "bench.$$name" >&2; \
+	  $(BIN)/python -m bench.$$name --json > out/bench/$$name.json || failed="$$failed $$name"; done; \
+	  test -z "$$failed" || { echo "could not measure:$$failed" >&2; exit 1; }
+
+chaos: .venv/ready-test
+	@$(BIN)/python -m tests.chaos $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JSON),--json)
 
 check: .venv/ready-check lint types
 	@$(BIN)/pytest -q tests/unit
