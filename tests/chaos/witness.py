@@ -1,0 +1,105 @@
+"""Floor 2. Reads what is in the files of both ends, by sqlite3 and without the programs' own code.
+
+The outbox is read from a copy and only while its program is dead or stopped: opening the file
+itself would repair it, and what a killed program left is what its successor must cope with.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+
+from tests.chaos.reckoning import Numbered, Stored
+from wire.result import ResultsDroppedValues
+
+
+class Witness:
+    """Remembers every number that was ever given, over all epochs of a probe's outbox."""
+
+    def __init__(self, outbox_path: Path) -> None:
+        self._path = outbox_path
+        self._last_seq: dict[str, int] = {}
+        self._tokens: dict[tuple[str, int], set[str]] = defaultdict(set)
+
+    def look(self) -> None:
+        """Read the outbox; what cannot be read (it is damaged) was read before."""
+        with TemporaryDirectory(prefix="tramdo-witness-") as directory, suppress(sqlite3.Error):
+            copy = Path(directory) / self._path.name
+            for suffix in ("", "-wal"):
+                with suppress(FileNotFoundError):
+                    shutil.copy(f"{self._path}{suffix}", f"{copy}{suffix}")
+            if copy.exists():
+                self._read(copy)
+
+    def numbered(self) -> Numbered:
+        """All that was seen."""
+        return Numbered(dict(self._last_seq), dict(self._tokens))
+
+    def _read(self, path: Path) -> None:
+        with closing(sqlite3.connect(path)) as db:
+            row = db.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
+            if row is None:
+                return
+            epoch = str(row[0])
+            last = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'results'").fetchone()
+            self._last_seq[epoch] = max(self._last_seq.get(epoch, 0), last[0] if last else 0)
+            rows = db.execute(
+                "SELECT seq, json_extract(text, '$.target') FROM "
+                "(SELECT seq, CAST(body AS TEXT) AS text FROM results) WHERE json_valid(text)"
+            )
+            for seq, token in rows:
+                if token is not None:
+                    self._tokens[epoch, seq].add(token)
+
+
+def numbered_count(outbox_path: Path) -> int:
+    """The last number of an outbox in use; 0 where it cannot be read."""
+    with suppress(sqlite3.Error), _reading(outbox_path) as db:
+        row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'results'").fetchone()
+        return int(row[0]) if row else 0
+    return 0
+
+
+def stored(store_path: Path, tenant: str, probe: str) -> list[Stored]:
+    """Every result of a probe in the centre's store."""
+    with _reading(store_path) as db:
+        rows = db.execute(
+            "SELECT epoch, seq, target, "
+            "CASE kind WHEN 'results_dropped' THEN json_extract(body, '$.values') END "
+            "FROM results WHERE tenant = ? AND probe = ?",
+            (tenant, probe),
+        ).fetchall()
+    return [
+        Stored(
+            epoch,
+            seq,
+            token,
+            None if values is None else msgspec.json.decode(values, type=ResultsDroppedValues),
+        )
+        for epoch, seq, token, values in rows
+    ]
+
+
+def stored_count(store_path: Path) -> int:
+    """How many results the centre's store holds."""
+    with _reading(store_path) as db:
+        return int(db.execute("SELECT count(*) FROM results").fetchone()[0])
+
+
+def back_up(store_path: Path, to: Path) -> None:
+    """A backup of a store in use, as SQLite's own backup makes it."""
+    with _reading(store_path) as db, closing(sqlite3.connect(to)) as copy:
+        db.backup(copy)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0)) as db:
+        yield db
