@@ -21,39 +21,10 @@ from wire.result import HOST_LINE, Line, Name, Text
 TimeOfDay = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 # A day that is avoided longer has no room for the tests of eight lines (ours).
 _LEAST_HOURS_LEFT = 6
-_DNS_PORT = 53
-# RFC 1123, 2.1: labels of letters, digits and hyphens.
-_HOST_NAME = r"^(?=.{1,253}\Z)([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\Z"
-_URL = r"^https?://[!-~]+\Z"
 
 
 class Strict(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of every table: frozen, unknown keys refused."""
-
-
-def resolver_address(text: str) -> tuple[str, int]:
-    """Address and port of "192.0.2.1", "192.0.2.1:5353", "2001:db8::1" or "[2001:db8::1]:5353".
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    address, port = text, str(_DNS_PORT)
-    if text.startswith("["):
-        address, _, port = text[1:].partition("]:")
-    elif text.count(":") == 1:
-        address, _, port = text.partition(":")
-    if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
-        raise ValueError(f"{text!r} has no port")
-    return str(ipaddress.ip_address(address)), int(port)
-
-
-def _require_resolver(name: str, text: str) -> None:
-    try:
-        resolver_address(text)
-    except ValueError as error:
-        raise ValueError(
-            f"`{name}`: {text!r} is not an IP address, with or without a port"
-        ) from error
 
 
 def _require_address(name: str, text: str) -> None:
@@ -71,8 +42,6 @@ class LineConfig(Strict, frozen=True):
     interface: Annotated[str, Meta(pattern=r"^[^\s/]{1,15}$")] | None = None
     source_address: str | None = None
     gateway: str | None = None
-    # What the line's DHCP hands out; empty: see `probe.measure.dns.line_resolvers`.
-    resolvers: list[str] = []
     plan_download_bps: Annotated[float, Meta(gt=0)] | None = None
     plan_upload_bps: Annotated[float, Meta(gt=0)] | None = None
     # In place of `plan.monthly_budget_bytes`, for a line that is counted or shared.
@@ -85,8 +54,6 @@ class LineConfig(Strict, frozen=True):
         for name in ("source_address", "gateway"):
             if (text := getattr(self, name)) is not None:
                 _require_address(name, text)
-        for text in self.resolvers:
-            _require_resolver("resolvers", text)
 
     @property
     def identity(self) -> Line:
@@ -203,71 +170,6 @@ class HttpConfig(Strict, frozen=True):
     timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
 
 
-class DnsConfig(Strict, frozen=True):
-    """Kind `dns`: every name is asked of each of the line's resolvers and of a public one."""
-
-    # The hosts of the default `web.urls`, and what else an office signs in to every day.
-    names: Annotated[
-        list[Annotated[str, Meta(pattern=_HOST_NAME)]], Meta(min_length=1, max_length=20)
-    ] = field(
-        default_factory=lambda: [
-            "dichvucong.gov.vn",
-            "dichvucong.thainguyen.gov.vn",
-            "thainguyen.gov.vn",
-            "vneid.gov.vn",
-        ]
-    )
-    # Answers in Hanoi and in Ho Chi Minh City, and keeps no record of who asks.
-    public_resolver: str | None = "1.1.1.1"
-    rounds: Annotated[int, Meta(ge=1, le=20)] = 3
-    gap_s: Annotated[float, Meta(ge=0.01, le=5)] = 0.1
-    timeout_s: Annotated[float, Meta(gt=0, le=30)] = 3.0
-
-    def __post_init__(self) -> None:
-        """A resolver is an address: a name would need one."""
-        if self.public_resolver is not None:
-            _require_resolver("public_resolver", self.public_resolver)
-
-
-class WebConfig(Strict, frozen=True):
-    """Kind `web`: the pages that are fetched (METHOD, DNS and web), HTML alone."""
-
-    # What a commune office lives by: the national public-service portal, the province's own (Thái
-    # Nguyên, to which Bạch Thông's communes belong), and the province's site. Elsewhere: yours.
-    urls: Annotated[
-        list[Annotated[str, Meta(pattern=_URL, max_length=300)]], Meta(max_length=20)
-    ] = field(
-        default_factory=lambda: [
-            "https://dichvucong.gov.vn/",
-            "https://dichvucong.thainguyen.gov.vn/",
-            "https://thainguyen.gov.vn/",
-        ]
-    )
-    # For all of a page: every redirect, every phase.
-    timeout_s: Annotated[float, Meta(gt=0, le=120)] = 20.0
-    max_bytes: Annotated[int, Meta(ge=1, le=100_000_000)] = 3_000_000
-    max_redirects: Annotated[int, Meta(ge=0, le=20)] = 5
-    # Authorities to trust in place of the system's.
-    ca_file: Path | None = None
-
-
-class PathConfig(Strict, frozen=True):
-    """Kind `path`: the way to the measurement server and to each of `targets`."""
-
-    # Addresses: where a fault is must be found when no name resolves.
-    targets: Annotated[list[str], Meta(max_length=4)] = field(default_factory=lambda: ["1.1.1.1"])
-    max_hops: Annotated[int, Meta(ge=2, le=32)] = 16
-    tries: Annotated[int, Meta(ge=1, le=10)] = 3
-    # Routers answer no more than about one such packet a second each.
-    round_s: Annotated[float, Meta(ge=0.1, le=10)] = 1.0
-    timeout_s: Annotated[float, Meta(gt=0, le=10)] = 1.0
-
-    def __post_init__(self) -> None:
-        """See `targets`."""
-        for text in self.targets:
-            _require_address("targets", text)
-
-
 class DeliveryConfig(Strict, frozen=True):
     """How results are kept and sent until the centre's receipt covers them."""
 
@@ -314,9 +216,6 @@ class Config(Strict, frozen=True):
     throughput: ThroughputConfig = ThroughputConfig()
     latency: LatencyConfig = LatencyConfig()
     http: HttpConfig = HttpConfig()
-    dns: DnsConfig = DnsConfig()
-    web: WebConfig = WebConfig()
-    path: PathConfig = PathConfig()
     delivery: DeliveryConfig = DeliveryConfig()
     leds: LedConfig = LedConfig()
     operator: OperatorConfig = OperatorConfig()
