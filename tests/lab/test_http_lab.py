@@ -35,6 +35,7 @@ VNPT = LineShape("vnpt", download_bps=50_000_000, upload_bps=20_000_000)
 VIETTEL = LineShape("viettel", download_bps=20_000_000, upload_bps=10_000_000)
 FULL_LENGTH = HttpConfig(pings=5, warm_up_s=1, duration_s=3, early_stop=False, timeout_s=2.0)
 EARLY_STOP = HttpConfig(pings=5, warm_up_s=3, duration_s=10, timeout_s=2.0)
+PINGS_FIRST = HttpConfig(pings=9, warm_up_s=0, duration_s=1, early_stop=False, timeout_s=2.0)
 WITHIN = 0.03
 # A shaper reads low while somebody else has the processor; it never reads high. So one undisturbed
 # reading is proof, and a few tries find it.
@@ -146,12 +147,16 @@ def test_pings_are_the_line_s_round_trip(tmp_path: Path) -> None:
         OfficeNetwork([shape], tag=f"v{os.getpid()}") as network,
         served(network, tmp_path),
     ):
-        values = values_of(found(network, by_device(network, "vnpt"), FULL_LENGTH))
-    assert values.pings == FULL_LENGTH.pings
-    assert values.ping_min_ms is not None
-    assert values.ping_p50_ms is not None
-    assert 30.0 <= values.ping_min_ms < 33.0
-    assert 30.0 <= values.ping_p50_ms < 35.0
+        # Never too short; undisturbed once is proof that it is not too long.
+        readings: list[tuple[float, float]] = []
+        while len(readings) < TRIES and not (readings and max(readings[-1]) < 33.0):
+            values = values_of(found(network, by_device(network, "vnpt"), PINGS_FIRST))
+            assert values.pings == PINGS_FIRST.pings
+            assert values.ping_min_ms is not None
+            assert values.ping_p50_ms is not None
+            readings.append((values.ping_min_ms, values.ping_p50_ms))
+    assert all(low >= 30.0 for low, _ in readings)
+    assert max(readings[-1]) < 33.0, readings
 
 
 @pytest.mark.usefixtures("_tun_devices")
