@@ -141,7 +141,9 @@ def test_a_cut_line(network: OfficeNetwork, where: Cut, reason: Reason) -> None:
 
 @pytest.mark.usefixtures("_tun_devices")
 def test_pings_are_the_line_s_round_trip(tmp_path: Path) -> None:
-    slow = LineImpairment(upload=Impairment(delay_ms=15), download=Impairment(delay_ms=15))
+    # A rate, because the emulator keeps a record of each packet of the bulk part as well.
+    way = Impairment(delay_ms=15, rate_bps=10_000_000)
+    slow = LineImpairment(upload=way, download=way)
     shape = LineShape("vnpt", impairment=slow)
     with (
         OfficeNetwork([shape], tag=f"v{os.getpid()}") as network,
