@@ -59,6 +59,7 @@ class Courier:
         self._config = config
         self._outbox_path = outbox_path
         self._outbox: Outbox | None = None
+        self._receipt: Receipt | None = None
         self._emit = emit
         self._info = info
         self._health = health
@@ -139,6 +140,7 @@ class Courier:
         if connected:
             self._delivery.on_connected(outbox.last_seq, clock.monotonic_s())
             self._publish_info(outbox)
+        self._apply_receipt(outbox)
         return outbox
 
     def _new_delivery(self, coverage: Coverage) -> Delivery:
@@ -259,19 +261,24 @@ class Courier:
                 if refusal is not None:
                     log.error("the broker refused a message: %s; nothing was deleted", refusal)
             case mqtt.Received(topic=topic, payload=payload):
-                self._on_receipt(topic, payload, now_s)
+                self._on_receipt(topic, payload)
 
-    def _on_receipt(self, topic: str, payload: bytes, now_s: float) -> None:
+    def _on_receipt(self, topic: str, payload: bytes) -> None:
         try:
             receipt = messages.decode(payload, Receipt)
         except msgspec.MsgspecError as error:
             log.warning("ignored a message on %s: %s", topic, error)
             return
+        # Kept, because the retained one may come before the outbox could be opened.
+        self._receipt = receipt
+        if self._outbox is not None:
+            self._apply_receipt(self._outbox)
+
+    def _apply_receipt(self, outbox: Outbox) -> None:
         # A receipt of an older epoch (another SD card) is retained at the broker until ours comes.
-        outbox = self._outbox
-        if outbox is not None and receipt.epoch == outbox.epoch:
-            coverage = coverage_of(receipt)
-            self._delivery.on_coverage(coverage, outbox.last_seq, now_s)
+        if self._receipt is not None and self._receipt.epoch == outbox.epoch:
+            coverage = coverage_of(self._receipt)
+            self._delivery.on_coverage(coverage, outbox.last_seq, clock.monotonic_s())
             outbox.cover(coverage)
 
     def _send_pending(self, outbox: Outbox) -> None:
