@@ -18,8 +18,10 @@ import msgspec
 from probe import checks, clock, config_file, texts
 from probe.config import Config
 from probe.daemon import Daemon
+from probe.measure import operator
 from probe.measure.kinds import MEASURES
 from probe.measure.measurement import Progress
+from probe.measure.trouble import Trouble
 from probe.plan import tables
 from probe.runner import Runner
 from probe.show import board
@@ -130,6 +132,14 @@ def _parser() -> argparse.ArgumentParser:
 def _check(config: Config, path: Path) -> int:
     problems = checks.problems(config)
     print(texts.summary(config, str(path)))
+    for line in config.lines:
+        seen = operator.look_up(line, config.operator)
+        if isinstance(seen, Trouble):
+            problems.append(f"line {line.id}: its public address is not known: {seen.sentence}")
+        elif seen is not None:
+            print(
+                f"line {line.id} is {seen.public_address} outside, {seen.name or 'by nobody named'}"
+            )
     today = _today(config)
     for note in tables.shown(config, today, UsageFile(config.state_dir).on(today)).notes:
         print(f"note: {note}")
