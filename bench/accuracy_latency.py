@@ -41,7 +41,7 @@ from bench.report import (
     note,
     run,
 )
-from probe.measure.statistics import percentile
+from probe.measure.latency.statistics import percentile
 from tests.lab.impairment import Impairment, LineImpairment
 from tests.lab.network import Line, LineShape, OfficeNetwork
 

@@ -34,7 +34,7 @@ from bench.report import CannotMeasureError, Options, Outcome, Row, at_most, not
 from probe import config_file
 from probe.config import Config
 from probe.measure.kinds import MEASURES
-from probe.measure.latency_probe import target_specs
+from probe.measure.latency.probe import target_specs
 from probe.measure.measurement import Request
 from probe.plan.slots import day_plan, light_slots
 from tests import broker as brokers

@@ -1,1 +1,1 @@
-"""What is measured: one module a kind, its pure part beside its thin shell."""
+"""What is measured: one folder a kind, its pure part beside its thin shells."""

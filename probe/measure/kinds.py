@@ -6,8 +6,10 @@ from functools import partial
 
 from msgspec import Struct
 
-from probe.measure import http_probe, latency_probe, throughput_probe
+from probe.measure.http import probe as http_probe
+from probe.measure.latency import probe as latency_probe
 from probe.measure.measurement import Measure
+from probe.measure.throughput import probe as throughput_probe
 from wire.result import HttpResult, LatencyResult, ThroughputResult, kind_of
 
 

@@ -186,6 +186,6 @@ def _throughput_s(config: ThroughputConfig) -> float:
 
 
 def _http_s(config: HttpConfig) -> float:
-    """As `probe.measure.http.longest_s`, but that pings take a fraction of their time limit."""
+    """As `http.method.longest_s`, but that pings take a fraction of their time limit."""
     direction_s = 2 * config.timeout_s + config.warm_up_s + config.duration_s
     return 2 * config.timeout_s + 2 * direction_s

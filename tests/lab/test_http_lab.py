@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from probe.config import HttpConfig, LineConfig
-from probe.measure.http_probe import measure
+from probe.measure.http.probe import measure
 from probe.measure.measurement import Finding
 from tests import nginx
 from tests.http_request import http_request

@@ -41,7 +41,7 @@ PROGRAM = """
 import sys, threading, msgspec
 from probe.config import parse
 from probe.measure.measurement import Request
-from probe.measure.throughput_probe import measure
+from probe.measure.throughput.probe import measure
 config = parse(sys.argv[1].encode(), "lab.toml")
 line, server = config.lines[0], config.servers[0]
 stop, progress = threading.Event(), lambda _: None

@@ -7,9 +7,9 @@ from contextlib import suppress
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.measure import icmp_echo
-from probe.measure.echo import IcmpEcho, Reply, StampEcho
-from probe.measure.icmp_echo import Echo, Stray
+from probe.measure.latency import icmp_echo
+from probe.measure.latency.echo import IcmpEcho, Reply, StampEcho
+from probe.measure.latency.icmp_echo import Echo, Stray
 from wire import stamp
 from wire.stamp import ErrorEstimate, ReflectorPacket, SenderPacket, StampError
 

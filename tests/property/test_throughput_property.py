@@ -9,9 +9,9 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.measure import iperf3_report
-from probe.measure.iperf3_report import Transcript
-from probe.measure.throughput import Reading, Spec
+from probe.measure.throughput import iperf3_report
+from probe.measure.throughput.iperf3_report import Transcript
+from probe.measure.throughput.method import Reading, Spec
 from wire.result import Transfer
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "iperf3"

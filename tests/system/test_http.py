@@ -17,7 +17,7 @@ import pytest
 
 from deploy.measurement_server.http_server import TEMPLATE, write_files
 from probe.config import HttpConfig, LineConfig
-from probe.measure.http_probe import measure
+from probe.measure.http.probe import measure
 from probe.measure.measurement import Finding, Progress, Request
 from tests.broker import free_port
 from tests.http_request import http_request

@@ -21,10 +21,11 @@ import msgspec
 import pytest
 
 from probe.config import Config, parse
-from probe.measure import iperf3_engine, iperf3_report, throughput_probe
-from probe.measure.iperf3_report import Sample, Transcript
 from probe.measure.measurement import Finding, Progress, Request
-from probe.measure.throughput import Reading, Spec
+from probe.measure.throughput import iperf3_engine, iperf3_report
+from probe.measure.throughput import probe as throughput_probe
+from probe.measure.throughput.iperf3_report import Sample, Transcript
+from probe.measure.throughput.method import Reading, Spec
 from tests.lab.network import LineShape, OfficeNetwork, why_not
 from tests.lab.polling import wait_until
 from wire.result import Outcome, Reason, ThroughputValues
@@ -201,8 +202,8 @@ def test_a_killed_parent_leaves_no_orphan(line: Line) -> None:
     asked = spec(5307, total_s=30, deadline_s=40)
     program = (
         "import sys, threading, msgspec\n"
-        "from probe.measure import iperf3_engine\n"
-        "from probe.measure.throughput import Spec\n"
+        "from probe.measure.throughput.method import iperf3_engine\n"
+        "from probe.measure.throughput.method import Spec\n"
         "spec = msgspec.json.decode(sys.argv[1], type=Spec)\n"
         "print_it = lambda sample, rate: print(sample, flush=True)\n"
         "iperf3_engine.run(spec, threading.Event(), print_it)\n"

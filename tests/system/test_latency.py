@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from probe.config import Config, LatencyConfig, LedConfig, LineConfig, ServerConfig
-from probe.measure.latency_probe import measure
+from probe.measure.latency.probe import measure
 from probe.measure.measurement import Finding, Progress, Request
 from runtime import kernel_time
 from runtime.broker import BrokerConfig

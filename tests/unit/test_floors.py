@@ -35,7 +35,7 @@ ONE_FILE_EACH = {
     "socks": {"runtime/mqtt.py"},
     "gpiozero": {"probe/show/leds.py"},
     "schedule": {"probe/timetable.py"},
-    "iperf3": {"probe/measure/iperf3_child.py"},
+    "iperf3": {"probe/measure/throughput/iperf3_child.py"},
     "requests": {"probe/measure/operator.py"},
     "sqlite3": {"probe/deliver/outbox.py", "collector/store/sqlite.py"},
 }

@@ -13,15 +13,15 @@ from msgspec import structs
 
 from deploy.measurement_server.http_server import TEMPLATE, HttpServer, render
 from probe.config import HttpConfig, ServerConfig
-from probe.measure.http import (
+from probe.measure.http.method import (
     calibrates,
     longest_s,
     ping_statistics,
     rate_bps,
     steady_part,
 )
-from probe.measure.http_report import HttpTest, Transferred, finding
-from probe.measure.http_stop import EarlyFigure, Sample, early_figure
+from probe.measure.http.report import HttpTest, Transferred, finding
+from probe.measure.http.stop import EarlyFigure, Sample, early_figure
 from probe.measure.measurement import Finding
 from probe.measure.trouble import Trouble
 from wire.http import EMPTY_PATH, SINK_PATH, SIZES_BYTES, random_path

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.measure import icmp_echo
-from probe.measure.clock_line import STEP_NS, ClockLine, ClockReading
-from probe.measure.icmp_echo import Echo, Stray
-from probe.measure.latency import Session, Window, poisson_gap_ns
-from probe.measure.latency_summary import Course, figures, validity, verdict
+from probe.measure.latency import icmp_echo
+from probe.measure.latency.clock_line import STEP_NS, ClockLine, ClockReading
+from probe.measure.latency.icmp_echo import Echo, Stray
+from probe.measure.latency.session import Session, Window, poisson_gap_ns
+from probe.measure.latency.summary import Course, figures, validity, verdict
 from probe.measure.trouble import Trouble
 from wire.result import LatencyValues, Outcome, Reason, Validity
 

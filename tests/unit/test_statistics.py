@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.measure import statistics
+from probe.measure.latency import statistics
 
 delays = st.lists(st.floats(0, 1e4), max_size=120)
 

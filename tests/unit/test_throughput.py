@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from probe.config import LineConfig, ServerConfig, ThroughputConfig
-from probe.measure import iperf3_report
-from probe.measure.iperf3_report import Transcript, reason_of
-from probe.measure.throughput import (
+from probe.measure.throughput import iperf3_report
+from probe.measure.throughput.iperf3_report import Transcript, reason_of
+from probe.measure.throughput.method import (
     Direction,
     Reading,
     Spec,

@@ -10,10 +10,11 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from probe.measure import host, iperf3_engine, iperf3_report
-from probe.measure.iperf3_report import Sample
+from probe.measure import host
 from probe.measure.measurement import Finding, Progress, Request
-from probe.measure.throughput import (
+from probe.measure.throughput import iperf3_engine, iperf3_report
+from probe.measure.throughput.iperf3_report import Sample
+from probe.measure.throughput.method import (
     Direction,
     Reading,
     Spec,

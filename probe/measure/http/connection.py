@@ -26,7 +26,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
 from probe.config import LineConfig
-from probe.measure.http_trouble import LineHttpError, refusal, trouble_from
+from probe.measure.http.trouble import LineHttpError, refusal, trouble_from
 from probe.measure.lookup import Address
 from probe.measure.trouble import Trouble
 from wire.http import EMPTY_PATH, SINK_PATH, random_path

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from probe.measure import statistics
-from probe.measure.latency import Fate, Packet, Window
+from probe.measure.latency import statistics
+from probe.measure.latency.session import Fate, Packet, Window
 from probe.measure.trouble import Trouble
 from wire.result import LatencyValues, Outcome, Reason, Validity
 

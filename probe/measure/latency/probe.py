@@ -11,10 +11,10 @@ import random
 import select
 from collections.abc import Callable, Iterator
 
-from probe.measure.clock_line import ClockLine, ClockReading
-from probe.measure.latency import NANOSECONDS, Window
-from probe.measure.latency_summary import Verdict, figures, validity, verdict
-from probe.measure.latency_target import LatencyTarget, TargetSpec
+from probe.measure.latency.clock_line import ClockLine, ClockReading
+from probe.measure.latency.session import NANOSECONDS, Window
+from probe.measure.latency.summary import Verdict, figures, validity, verdict
+from probe.measure.latency.target import LatencyTarget, TargetSpec
 from probe.measure.measurement import Finding, Progress, Request
 from runtime import kernel_time
 from wire.result import Method, Outcome

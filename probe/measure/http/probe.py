@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from probe import clock
-from probe.measure.http import calibrates, rate_bps
-from probe.measure.http_connection import LineHttp, Route, library_version
-from probe.measure.http_report import Direction, HttpTest, Transferred, finding
-from probe.measure.http_stop import Sample
-from probe.measure.http_transfer import transfer
-from probe.measure.http_trouble import LineHttpError
+from probe.measure.http.connection import LineHttp, Route, library_version
+from probe.measure.http.method import calibrates, rate_bps
+from probe.measure.http.report import Direction, HttpTest, Transferred, finding
+from probe.measure.http.stop import Sample
+from probe.measure.http.transfer import transfer
+from probe.measure.http.trouble import LineHttpError
 from probe.measure.lookup import Address, Lookup
 from probe.measure.measurement import Finding, Progress, Request
 from probe.measure.trouble import Trouble

@@ -20,9 +20,9 @@ from pathlib import Path
 import msgspec
 
 from probe import clock
-from probe.measure.iperf3_report import Sample, Transcript, sample_in
 from probe.measure.measurement import Stop
-from probe.measure.throughput import Direction, Spec
+from probe.measure.throughput.iperf3_report import Sample, Transcript, sample_in
+from probe.measure.throughput.method import Direction, Spec
 
 CHILD = Path(__file__).with_name("iperf3_child.py")
 # Isolated: neither the environment nor the script's directory can put a module in the way.

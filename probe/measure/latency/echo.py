@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from probe.measure import icmp_echo
-from probe.measure.icmp_echo import Echo, Stray
+from probe.measure.latency import icmp_echo
+from probe.measure.latency.icmp_echo import Echo, Stray
 from wire import stamp
 
 

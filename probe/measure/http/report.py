@@ -11,9 +11,9 @@ from enum import StrEnum
 from msgspec import Struct
 
 from probe.config import HttpConfig, ServerConfig
-from probe.measure import http_stop
-from probe.measure.http import ping_statistics, rate_bps, steady_part
-from probe.measure.http_stop import EarlyFigure, Sample
+from probe.measure.http import stop as http_stop
+from probe.measure.http.method import ping_statistics, rate_bps, steady_part
+from probe.measure.http.stop import EarlyFigure, Sample
 from probe.measure.measurement import Finding
 from probe.measure.trouble import Trouble
 from wire.result import HttpTransfer, HttpValues, Method, Outcome, Reason, Validity

@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from probe.measure.throughput import Reading, Spec
+from probe.measure.throughput.method import Reading, Spec
 from wire.decoding import decode_json
 from wire.result import Interval, Reason, Transfer
 

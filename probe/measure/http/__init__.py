@@ -1,0 +1,1 @@
+"""Kind `http`: ping, jitter, download and upload over HTTP, as i-Speed measures."""

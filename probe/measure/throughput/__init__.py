@@ -1,0 +1,1 @@
+"""Kind `throughput`: TCP throughput by iperf3 in a child process."""
