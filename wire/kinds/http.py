@@ -1,0 +1,74 @@
+"""Floor 1. Kind `http`: ping, download and upload over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from msgspec import Meta, Struct
+
+from wire.record import BitsPerSecond, Count, Milliseconds, Result, Seconds, Text
+
+
+class HttpTransfer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One direction of an HTTP test, told in full.
+
+    Bytes are of HTTP bodies: received by us, or acknowledged by the server. `steady_bps` excludes
+    the warm-up, or in an `early_stopped` transfer what the stop rule took for slow start;
+    `whole_bps` is all bytes over the whole time, from the requests on. `early_bps` is what the
+    stop rule said, after `early_at_s` and `early_bytes`, whether it was obeyed or (in a
+    full-length transfer) only noted: None where it was never sure. Sample i says how many bytes
+    there were, all connections together, `sample_at_ms[i]` after the requests.
+    """
+
+    steady_bps: BitsPerSecond | None
+    whole_bps: BitsPerSecond | None
+    steady_s: Seconds
+    whole_s: Seconds
+    transferred_bytes: Count
+    connections: Count
+    connections_lost: Count
+    complete: bool
+    early_stopped: bool
+    early_bps: BitsPerSecond | None
+    early_at_s: Seconds | None
+    early_bytes: Count | None
+    sample_at_ms: list[Count]
+    sample_bytes: list[Count]
+    error: Text | None = None
+
+
+class HttpValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Ping, download and upload over HTTP, one after the other (METHOD, HTTP).
+
+    A ping is an empty file asked for on a warm connection, request to response.
+    `jitter_abs_mean_ms` is the mean absolute difference of neighbours, `jitter_std_ms` the
+    standard deviation ("variance of ping"). `calibration` marks the share that ran at full length
+    by the draw of its slot, whatever the stop rule said: these alone measure the rule's error.
+    """
+
+    headline: ClassVar = ("download_bps", "upload_bps", "ping_p50_ms")
+
+    layer: Text = "HTTP body payload"
+    server_host: Text
+    server_port: Annotated[int, Meta(ge=1, le=65535)]
+    address: Text
+    connections: Count
+    warm_up_s: Seconds
+    calibration: bool
+    pings: Count
+    ping_min_ms: Milliseconds | None
+    ping_p50_ms: Milliseconds | None
+    jitter_abs_mean_ms: Milliseconds | None
+    jitter_std_ms: Milliseconds | None
+    download_bps: BitsPerSecond | None
+    download_whole_bps: BitsPerSecond | None
+    upload_bps: BitsPerSecond | None
+    upload_whole_bps: BitsPerSecond | None
+    download: HttpTransfer | None
+    upload: HttpTransfer | None
+
+
+class HttpResult(Result, frozen=True, kw_only=True, tag="http"):
+    """Ping, download and upload over HTTP with parallel connections and an early stop."""
+
+    values: HttpValues | None

@@ -1,0 +1,56 @@
+"""Floor 1. Kind `latency`: one window of round-trip times to one target."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from msgspec import Struct
+
+from wire.record import Count, Milliseconds, Ratio, Result, Seconds, Text
+
+
+class LatencyValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One window of round-trip times to one target (METHOD, Latency).
+
+    A lost packet counts as +infinity for percentiles, so a percentile that falls among the lost is
+    None; so is one that the sample is too small for (`rtt_p95_ms` under 59, `rtt_p99_ms` under
+    299). Sent = received + lost. `late` packets came after `timeout_s` and count as lost too.
+    `forged` answers bear a wrong address or session. `rtt_samples` of the received have a delay;
+    the others' is unknown because a clock was stepped meanwhile. The window is by the time of
+    sending: the result's `started_at` and `duration_s`.
+    """
+
+    headline: ClassVar = ("rtt_p50_ms", "rtt_p95_ms", "loss_ratio")
+
+    protocol: Text
+    address: Text
+    timeout_s: Seconds
+    mean_gap_s: Seconds
+    sent: Count
+    received: Count
+    lost: Count
+    late: Count
+    duplicates: Count
+    reordered: Count
+    malformed: Count
+    loss_ratio: Ratio | None
+    loss_ratio_upper95: Ratio | None
+    rtt_min_ms: Milliseconds | None
+    rtt_mean_ms: Milliseconds | None
+    rtt_p50_ms: Milliseconds | None
+    rtt_p95_ms: Milliseconds | None
+    rtt_p99_ms: Milliseconds | None
+    rtt_max_ms: Milliseconds | None
+    ipdv_abs_mean_ms: Milliseconds | None
+    pdv_ms: Milliseconds | None
+    pdv_name: Text | None
+    jitter_rfc3550_ms: Milliseconds | None
+    timestamp_source: Text
+    forged: Count = 0
+    rtt_samples: Count | None = None
+
+
+class LatencyResult(Result, frozen=True, kw_only=True, tag="latency"):
+    """Round-trip times of one window: STAMP to a measurement server, or ICMP echo."""
+
+    values: LatencyValues | None
