@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from wire.decoding import decode_json
 from wire.envelope import Site
-from wire.result import Count, Line, Name, Seq, Text, Utc
+from wire.result import BitsPerSecond, Count, Line, Name, Seq, Text, Utc
 
 T = TypeVar("T")
 
@@ -41,6 +41,19 @@ class PlannedKind(Struct, frozen=True, forbid_unknown_fields=True):
     per_line_and_day: Count
 
 
+class Ceiling(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a probe's host itself can do by a line's interface, measured against a LAN peer.
+
+    TCP payload. To judge 0.8 of a plan it must be 0.9 of the plan or more (METHOD, Throughput).
+    """
+
+    line: Name
+    peer: Text
+    measured_at: Utc
+    download_bps: BitsPerSecond | None
+    upload_bps: BitsPerSecond | None
+
+
 class Info(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Retained on `info`: who the probe is. Sent at start and after a reload."""
 
@@ -51,6 +64,7 @@ class Info(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     plan: list[PlannedKind]
     config_hash: Text
     started_at: Utc
+    ceilings: list[Ceiling] = []
 
 
 class Health(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

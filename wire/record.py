@@ -96,6 +96,8 @@ class Validity(StrEnum):
     PROBE_LIMITED = "probe_limited"
     THROTTLED = "throttled"
     SHORT = "short"
+    SERVER_LOW = "server_low"
+    INTERFACE_MISMATCH = "interface_mismatch"
 
 
 class Line(Struct, frozen=True, forbid_unknown_fields=True):
@@ -123,7 +125,11 @@ class Clock(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Host(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Host evidence: what the Pi itself could have limited (perfSONAR's objection to the Pi)."""
+    """Host evidence: what the Pi itself could have limited (perfSONAR's objection to the Pi).
+
+    The ceilings are what the Pi itself could do against a peer in its LAN when it was installed
+    (`tramdo-probe ceiling`): TCP payload, in bulk results only, None where it was never measured.
+    """
 
     cpu_per_core_ratio: list[Ratio]
     cpu_frequency_mhz: float | None
@@ -137,6 +143,8 @@ class Host(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     interface_sent_bytes: Count | None
     kernel: Text
     machine: Text
+    ceiling_download_bps: BitsPerSecond | None = None
+    ceiling_upload_bps: BitsPerSecond | None = None
 
 
 class Method(Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,6 +12,7 @@ from wire.decoding import decode_json
 from wire.kinds.dropped import DropCause, ResultsDroppedResult, ResultsDroppedValues
 from wire.kinds.http import HttpResult, HttpTransfer, HttpValues
 from wire.kinds.latency import LatencyResult, LatencyValues
+from wire.kinds.loaded import LoadedLatency
 from wire.kinds.throughput import Interval, ThroughputResult, ThroughputValues, Transfer
 from wire.record import (
     HOST_LINE,
@@ -50,6 +51,7 @@ __all__ = [
     "LatencyResult",
     "LatencyValues",
     "Line",
+    "LoadedLatency",
     "Method",
     "Milliseconds",
     "Name",

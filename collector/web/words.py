@@ -71,6 +71,12 @@ VALIDITIES = {
     Validity.LINK_BELOW_PLAN: Phrase("cổng mạng chậm hơn gói cước", "network port below the plan"),
     Validity.PROBE_LIMITED: Phrase("trạm đo đã tới giới hạn", "the probe was the limit"),
     Validity.THROTTLED: Phrase("trạm đo giảm xung (nóng, yếu nguồn)", "the probe was throttled"),
+    Validity.SERVER_LOW: Phrase(
+        "máy chủ đo cho số thấp hơn các máy chủ khác", "this server reads lower than the others"
+    ),
+    Validity.INTERFACE_MISMATCH: Phrase(
+        "số đếm của cổng mạng không khớp", "the interface's own counters disagree"
+    ),
     Validity.SHORT: Phrase("đo ngắn hơn quy định", "shorter than it should be"),
 }
 

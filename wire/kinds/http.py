@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
-from wire.record import BitsPerSecond, Count, Milliseconds, Result, Seconds, Text
+from wire.kinds.loaded import LoadedLatency
+from wire.record import BitsPerSecond, Count, Milliseconds, Ratio, Result, Seconds, Text
 
 
 class HttpTransfer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -17,7 +18,8 @@ class HttpTransfer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     `whole_bps` is all bytes over the whole time, from the requests on. `early_bps` is what the
     stop rule said, after `early_at_s` and `early_bytes`, whether it was obeyed or (in a
     full-length transfer) only noted: None where it was never sure. Sample i says how many bytes
-    there were, all connections together, `sample_at_ms[i]` after the requests.
+    there were, all connections together, `sample_at_ms[i]` after the requests. `interface_bytes` is
+    what the interface carried from the first sample to the last: an independent check.
     """
 
     steady_bps: BitsPerSecond | None
@@ -35,6 +37,7 @@ class HttpTransfer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     sample_at_ms: list[Count]
     sample_bytes: list[Count]
     error: Text | None = None
+    interface_bytes: Count | None = None
 
 
 class HttpValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -66,6 +69,16 @@ class HttpValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     upload_whole_bps: BitsPerSecond | None
     download: HttpTransfer | None
     upload: HttpTransfer | None
+    # Latency under load (`wire.kinds.loaded`): None where no session ran beside the transfer,
+    # which is so for every transfer that was free to stop early.
+    rtt_loaded_download_p50_ms: Milliseconds | None = None
+    rtt_loaded_download_p95_ms: Milliseconds | None = None
+    loss_loaded_download_ratio: Ratio | None = None
+    rtt_loaded_upload_p50_ms: Milliseconds | None = None
+    rtt_loaded_upload_p95_ms: Milliseconds | None = None
+    loss_loaded_upload_ratio: Ratio | None = None
+    loaded_download: LoadedLatency | None = None
+    loaded_upload: LoadedLatency | None = None
 
 
 class HttpResult(Result, frozen=True, kw_only=True, tag="http"):

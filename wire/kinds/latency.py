@@ -18,6 +18,10 @@ class LatencyValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     `forged` answers bear a wrong address or session. `rtt_samples` of the received have a delay;
     the others' is unknown because a clock was stepped meanwhile. The window is by the time of
     sending: the result's `started_at` and `duration_s`.
+
+    `rtt_us` are the delays in the order of sending, in whole microseconds, `rtt_samples` of them:
+    a window of a minute is too small for a p95, an hour of them is not (decision 13). With the
+    lost ones as +infinity they are all that an hour's or a day's percentiles need.
     """
 
     headline: ClassVar = ("rtt_p50_ms", "rtt_p95_ms", "loss_ratio")
@@ -48,6 +52,7 @@ class LatencyValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     timestamp_source: Text
     forged: Count = 0
     rtt_samples: Count | None = None
+    rtt_us: list[Count] | None = None
 
 
 class LatencyResult(Result, frozen=True, kw_only=True, tag="latency"):

@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
-from wire.record import BitsPerSecond, Count, Result, Seconds, Text
+from wire.kinds.loaded import LoadedLatency
+from wire.record import BitsPerSecond, Count, Milliseconds, Ratio, Result, Seconds, Text
 
 
 class Interval(Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,6 +67,15 @@ class ThroughputValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     upload_whole_bps: BitsPerSecond | None
     download: Transfer | None
     upload: Transfer | None
+    # Latency under load (`wire.kinds.loaded`): None where no session ran beside the transfer.
+    rtt_loaded_download_p50_ms: Milliseconds | None = None
+    rtt_loaded_download_p95_ms: Milliseconds | None = None
+    loss_loaded_download_ratio: Ratio | None = None
+    rtt_loaded_upload_p50_ms: Milliseconds | None = None
+    rtt_loaded_upload_p95_ms: Milliseconds | None = None
+    loss_loaded_upload_ratio: Ratio | None = None
+    loaded_download: LoadedLatency | None = None
+    loaded_upload: LoadedLatency | None = None
 
 
 class ThroughputResult(Result, frozen=True, kw_only=True, tag="throughput"):
