@@ -13,15 +13,31 @@ from wire.envelope import Site, encode_envelope
 from wire.messages import Health, Info, PlannedKind
 from wire.result import (
     HOST_LINE,
+    AvailabilityResult,
+    AvailabilityValues,
     Clock,
+    DnsEnding,
+    DnsQuery,
+    DnsResult,
+    DnsValues,
+    FaultLocation,
+    HopAnswer,
     Host,
     Interval,
     LatencyResult,
     LatencyValues,
     Line,
     Method,
+    OutageEnd,
+    OutageResult,
+    OutageValues,
     Outcome,
+    PathHop,
+    PathResult,
+    PathTarget,
+    PathValues,
     Reason,
+    ResolverRole,
     Result,
     ResultsDroppedResult,
     ResultsDroppedValues,
@@ -29,6 +45,8 @@ from wire.result import (
     ThroughputValues,
     Transfer,
     Validity,
+    WebResult,
+    WebValues,
     encode_result,
 )
 
@@ -145,6 +163,216 @@ def latency(
         method=Method("tramdo-stamp", "0.1.0", {"mean_gap_s": 1.0}),
         probe_version="0.1.0",
         values=values,
+    )
+
+
+def dns(*, line: Line = VNPT, target: str = "dns:192.168.1.1", rtt_ms: float = 4.2) -> DnsResult:
+    """A round of queries to one resolver, all answered."""
+    return DnsResult(
+        outcome=Outcome.OK,
+        line=line,
+        target=target,
+        slot_at=NOON,
+        started_at=NOON,
+        duration_s=0.4,
+        clock=_clock(),
+        host=None,
+        method=Method("dnspython", "2.7.0", {"timeout_s": 3.0}),
+        probe_version="0.1.0",
+        values=DnsValues(
+            resolver="192.168.1.1",
+            port=53,
+            role=ResolverRole.LINE,
+            timeout_s=3.0,
+            sent=2,
+            answered=2,
+            not_found=0,
+            refused=0,
+            server_failures=0,
+            timeouts=0,
+            unreachable=0,
+            malformed=0,
+            forged=0,
+            truncated=0,
+            failure_ratio=0.0,
+            rtt_min_ms=rtt_ms,
+            rtt_p50_ms=rtt_ms,
+            rtt_p95_ms=None,
+            rtt_max_ms=rtt_ms,
+            uncached_p50_ms=rtt_ms * 5,
+            queries=[
+                DnsQuery(
+                    name="dichvucong.gov.vn",
+                    record_type="A",
+                    random_label=False,
+                    ending=DnsEnding.ANSWERED,
+                    rcode="NOERROR",
+                    rtt_ms=rtt_ms,
+                    truncated=False,
+                    tcp_ms=None,
+                    answers=1,
+                ),
+                DnsQuery(
+                    name="k3x9v0q7.vn",
+                    record_type="A",
+                    random_label=True,
+                    ending=DnsEnding.ANSWERED,
+                    rcode="NXDOMAIN",
+                    rtt_ms=rtt_ms * 5,
+                    truncated=False,
+                    tcp_ms=None,
+                    answers=0,
+                ),
+            ],
+        ),
+    )
+
+
+def web(*, line: Line = VNPT, target: str = "web:dichvucong.gov.vn") -> WebResult:
+    """A page that came, by phase."""
+    return WebResult(
+        outcome=Outcome.OK,
+        line=line,
+        target=target,
+        slot_at=NOON,
+        started_at=NOON,
+        duration_s=0.3,
+        clock=_clock(),
+        host=None,
+        method=Method("tramdo-web", "0.1.0", {"timeout_s": 10.0}),
+        probe_version="0.1.0",
+        values=WebValues(
+            url="https://dichvucong.gov.vn/",
+            final_url="https://dichvucong.gov.vn/p/home/dvc-trang-chu.html",
+            address="203.0.113.80",
+            port=443,
+            resolver="192.168.1.1",
+            status=200,
+            http_version="HTTP/1.1",
+            tls_version="TLSv1.3",
+            redirects=1,
+            redirect_ms=61.0,
+            dns_ms=4.4,
+            tcp_ms=12.1,
+            tls_ms=26.0,
+            first_byte_ms=80.2,
+            body_ms=40.0,
+            total_ms=223.7,
+            body_bytes=81_234,
+            complete=True,
+            failed_phase=None,
+        ),
+    )
+
+
+def path(
+    *, line: Line = VNPT, fault: FaultLocation = FaultLocation.NONE, reached: bool = True
+) -> PathResult:
+    """The first hops of a line."""
+    return PathResult(
+        outcome=Outcome.OK,
+        line=line,
+        target="path:may-chu-1",
+        slot_at=NOON,
+        started_at=NOON,
+        duration_s=1.1,
+        clock=_clock(),
+        host=None,
+        method=Method("tramdo-path", "0.1.0", {"max_hops": 8}),
+        probe_version="0.1.0",
+        values=PathValues(
+            fault=fault,
+            gateway="192.168.1.1",
+            gateway_reached=True,
+            gateway_rtt_ms=0.6,
+            access_address="100.64.1.2" if reached else None,
+            access_rtt_ms=3.2 if reached else None,
+            target_rtt_ms=12.4 if reached else None,
+            targets_reached=1 if reached else 0,
+            targets=[
+                PathTarget(
+                    name="may-chu-1",
+                    address="203.0.113.5",
+                    reached=reached,
+                    rtt_ms=12.4 if reached else None,
+                    trouble=None if reached else "203.0.113.5 does not answer.",
+                )
+            ],
+            hops=[
+                PathHop(
+                    hop=1,
+                    address="192.168.1.1",
+                    answer=HopAnswer.TIME_EXCEEDED,
+                    sent=3,
+                    answered=3,
+                    rtt_ms=0.6,
+                )
+            ],
+        ),
+    )
+
+
+def availability(
+    *, line: Line = VNPT, started_at: datetime = NOON, up: int = 57, down: int = 2, unknown: int = 1
+) -> AvailabilityResult:
+    """An hour of one line, in minutes; what is unknown is so because the probe was off."""
+    return AvailabilityResult(
+        outcome=Outcome.OK,
+        line=line,
+        target=None,
+        slot_at=None,
+        started_at=started_at,
+        duration_s=60.0 * (up + down + unknown),
+        clock=_clock(),
+        host=None,
+        method=Method("tramdo-availability", "0.1.0", {}),
+        probe_version="0.1.0",
+        values=AvailabilityValues(
+            up_minutes=up,
+            down_minutes=down,
+            unknown_minutes=unknown,
+            availability_ratio=up / (up + down) if up + down else None,
+            unknown_probe_off=unknown,
+            unknown_not_running=0,
+            unknown_clock=0,
+            unknown_own_lan=0,
+            unknown_evidence=0,
+            gateway="192.168.1.1",
+            targets=["203.0.113.5", "203.0.113.6"],
+        ),
+    )
+
+
+def outage(
+    *,
+    line: Line = VNPT,
+    began_at: datetime = NOON,
+    down: int = 7,
+    fault: FaultLocation = FaultLocation.ISP_ACCESS,
+) -> OutageResult:
+    """An outage that ended with the line up again."""
+    ended_at = began_at + timedelta(minutes=down)
+    return OutageResult(
+        outcome=Outcome.OK,
+        line=line,
+        target=None,
+        slot_at=None,
+        started_at=began_at,
+        duration_s=60.0 * down,
+        clock=_clock(),
+        host=None,
+        method=Method("tramdo-availability", "0.1.0", {}),
+        probe_version="0.1.0",
+        values=OutageValues(
+            began_at=began_at,
+            ended_at=ended_at,
+            ended_by=OutageEnd.UP,
+            down_minutes=down,
+            own_lan_minutes=0,
+            unknown_minutes=0,
+            fault=fault,
+            path_measurements=1,
+        ),
     )
 
 

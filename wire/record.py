@@ -74,6 +74,12 @@ class Reason(StrEnum):
     TIMEOUT = "timeout"
     NO_REPLY = "no_reply"
     PROTOCOL_ERROR = "protocol_error"
+    # failed: the service that was asked
+    NAME_NOT_FOUND = "name_not_found"
+    QUERY_REFUSED = "query_refused"
+    SERVER_FAILURE = "server_failure"
+    TLS_ERROR = "tls_error"
+    HTTP_STATUS = "http_status"
     # failed: the probe itself
     TOOL_MISSING = "tool_missing"
     TOOL_FAILED = "tool_failed"

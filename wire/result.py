@@ -9,11 +9,28 @@ import msgspec
 from msgspec import Struct
 
 from wire.decoding import decode_json
+from wire.kinds.availability import (
+    AvailabilityResult,
+    AvailabilityValues,
+    OutageEnd,
+    OutageResult,
+    OutageValues,
+)
+from wire.kinds.dns import DnsEnding, DnsQuery, DnsResult, DnsValues, ResolverRole
 from wire.kinds.dropped import DropCause, ResultsDroppedResult, ResultsDroppedValues
 from wire.kinds.http import HttpResult, HttpTransfer, HttpValues
 from wire.kinds.latency import LatencyResult, LatencyValues
 from wire.kinds.loaded import LoadedLatency
+from wire.kinds.path import (
+    FaultLocation,
+    HopAnswer,
+    PathHop,
+    PathResult,
+    PathTarget,
+    PathValues,
+)
 from wire.kinds.throughput import Interval, ThroughputResult, ThroughputValues, Transfer
+from wire.kinds.web import WebPhase, WebResult, WebValues
 from wire.record import (
     HOST_LINE,
     BitsPerSecond,
@@ -39,10 +56,18 @@ __all__ = [
     "HOST_LINE",
     "KINDS",
     "AnyResult",
+    "AvailabilityResult",
+    "AvailabilityValues",
     "BitsPerSecond",
     "Clock",
     "Count",
+    "DnsEnding",
+    "DnsQuery",
+    "DnsResult",
+    "DnsValues",
     "DropCause",
+    "FaultLocation",
+    "HopAnswer",
     "Host",
     "HttpResult",
     "HttpTransfer",
@@ -55,9 +80,17 @@ __all__ = [
     "Method",
     "Milliseconds",
     "Name",
+    "OutageEnd",
+    "OutageResult",
+    "OutageValues",
     "Outcome",
+    "PathHop",
+    "PathResult",
+    "PathTarget",
+    "PathValues",
     "Ratio",
     "Reason",
+    "ResolverRole",
     "Result",
     "ResultsDroppedResult",
     "ResultsDroppedValues",
@@ -69,6 +102,9 @@ __all__ = [
     "Transfer",
     "Utc",
     "Validity",
+    "WebPhase",
+    "WebResult",
+    "WebValues",
     "decode_result",
     "encode_result",
     "headline",
@@ -78,13 +114,28 @@ __all__ = [
 
 # To add a kind: its values and its result above, its name here. Schemas, topics, store and pages
 # follow from this table (ARCHITECTURE.md, "To add a kind").
-AnyResult = ThroughputResult | LatencyResult | HttpResult | ResultsDroppedResult
+AnyResult = (
+    ThroughputResult
+    | LatencyResult
+    | HttpResult
+    | DnsResult
+    | WebResult
+    | PathResult
+    | AvailabilityResult
+    | OutageResult
+    | ResultsDroppedResult
+)
 
 
 KINDS: dict[str, type[Result]] = {
     "throughput": ThroughputResult,
     "latency": LatencyResult,
     "http": HttpResult,
+    "dns": DnsResult,
+    "web": WebResult,
+    "path": PathResult,
+    "availability": AvailabilityResult,
+    "outage": OutageResult,
     "results_dropped": ResultsDroppedResult,
 }
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
-from collector.web.words import MONTHS_EN, PACKETS, Figure, Language
-from wire.result import LatencyValues
+from collector.web.words import FAULTS, MONTHS_EN, PACKETS, Figure, Language
+from wire.result import FaultLocation, LatencyValues
 
 MISSING = "–"
 
@@ -31,9 +31,11 @@ class Cell(NamedTuple):
 
 def cell(shown: Figure, values: object, language: Language) -> Cell:
     """One figure of a result's values; a dash where there is none."""
-    value: int | float | None = getattr(values, shown.field, None)
+    value: int | float | FaultLocation | None = getattr(values, shown.field, None)
     if value is None:
         return Cell(MISSING)
+    if isinstance(value, FaultLocation):
+        return Cell(FAULTS[value].in_(language))
     if isinstance(value, int):
         return Cell(whole_number(value, language))
     text = figure(value * shown.factor, language)

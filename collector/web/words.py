@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from wire.messages import Presence
-from wire.result import Outcome, Reason, Validity
+from wire.result import FaultLocation, Outcome, Reason, Validity
 
 
 class Language(StrEnum):
@@ -54,6 +54,17 @@ REASONS = {
     Reason.TIMEOUT: Phrase("quá thời gian chờ", "timed out"),
     Reason.NO_REPLY: Phrase("không có phản hồi", "no reply"),
     Reason.PROTOCOL_ERROR: Phrase("phản hồi sai giao thức", "the reply broke the protocol"),
+    Reason.NAME_NOT_FOUND: Phrase("tên miền không tồn tại", "there is no such name"),
+    Reason.QUERY_REFUSED: Phrase(
+        "máy chủ tên miền từ chối trả lời", "the resolver refused to answer"
+    ),
+    Reason.SERVER_FAILURE: Phrase(
+        "máy chủ tên miền báo lỗi", "the resolver reported a failure of its own"
+    ),
+    Reason.TLS_ERROR: Phrase(
+        "không thiết lập được kết nối an toàn (TLS)", "no secure connection (TLS)"
+    ),
+    Reason.HTTP_STATUS: Phrase("trang trả về mã lỗi HTTP", "the page answered with an HTTP error"),
     Reason.TOOL_MISSING: Phrase("trạm đo thiếu công cụ đo", "the probe lacks the tool"),
     Reason.TOOL_FAILED: Phrase("công cụ đo gặp lỗi", "the tool failed"),
     Reason.PERMISSION_DENIED: Phrase("trạm đo thiếu quyền để đo", "the probe lacks permission"),
@@ -91,6 +102,11 @@ KINDS = {
     "throughput": Phrase("Tốc độ (TCP)", "Throughput (TCP)"),
     "http": Phrase("Tốc độ (HTTP)", "Throughput (HTTP)"),
     "latency": Phrase("Độ trễ", "Latency"),
+    "dns": Phrase("Phân giải tên miền (DNS)", "Name resolution (DNS)"),
+    "web": Phrase("Truy cập trang web", "Web pages"),
+    "path": Phrase("Đường đi và vị trí sự cố", "Path and fault location"),
+    "availability": Phrase("Độ khả dụng", "Availability"),
+    "outage": Phrase("Mất kết nối", "Outages"),
     "results_dropped": Phrase("Kết quả trạm không giữ được", "Results the probe gave up"),
 }
 
@@ -98,6 +114,8 @@ _STEADY = Phrase("ổn định, Mbit/s", "steady, Mbit/s")
 _WHOLE = Phrase("toàn phiên, Mbit/s", "whole, Mbit/s")
 _DOWNLOAD, _UPLOAD = Phrase("Tải xuống", "Download"), Phrase("Tải lên", "Upload")
 _MS, _P50 = Phrase("ms", "ms"), Phrase("p50, ms", "p50, ms")
+_PERCENT, _MINUTES = Phrase("%", "%"), Phrase("phút", "min")
+_FAULT = Figure("fault", Phrase("Vị trí sự cố", "Fault"), Phrase("nơi", "where"), 1)
 
 # Which figures a kind shows, and in which order.
 FIGURES = {
@@ -119,8 +137,50 @@ FIGURES = {
     "latency": (
         Figure("rtt_p50_ms", Phrase("RTT trung vị", "RTT median"), _P50, 1),
         Figure("rtt_p95_ms", Phrase("RTT p95", "RTT p95"), _MS, 1),
-        Figure("loss_ratio", Phrase("Mất gói", "Loss"), Phrase("%", "%"), 100),
+        Figure("loss_ratio", Phrase("Mất gói", "Loss"), _PERCENT, 100),
     ),
+    "dns": (
+        Figure("rtt_p50_ms", Phrase("Trả lời trung vị", "Answer median"), _P50, 1),
+        Figure("uncached_p50_ms", Phrase("Tên chưa có sẵn", "Names not in cache"), _P50, 1),
+        Figure("failure_ratio", Phrase("Tỷ lệ lỗi", "Failures"), _PERCENT, 100),
+    ),
+    "web": (
+        Figure("dns_ms", Phrase("DNS", "DNS"), _MS, 1),
+        Figure("tcp_ms", Phrase("TCP", "TCP"), _MS, 1),
+        Figure("tls_ms", Phrase("TLS", "TLS"), _MS, 1),
+        Figure("first_byte_ms", Phrase("Byte đầu tiên", "First byte"), _MS, 1),
+        Figure("total_ms", Phrase("Toàn trang", "Whole page"), _MS, 1),
+    ),
+    "path": (
+        _FAULT,
+        Figure("gateway_rtt_ms", Phrase("Tới thiết bị mạng", "To the gateway"), _MS, 1),
+        Figure("access_rtt_ms", Phrase("Tới nhà mạng", "To the ISP"), _MS, 1),
+        Figure("target_rtt_ms", Phrase("Tới đích", "To the target"), _MS, 1),
+    ),
+    "availability": (
+        Figure("availability_ratio", Phrase("Khả dụng", "Available"), _PERCENT, 100),
+        Figure("up_minutes", Phrase("Hoạt động", "Up"), _MINUTES, 1),
+        Figure("down_minutes", Phrase("Mất kết nối", "Down"), _MINUTES, 1),
+        Figure("unknown_minutes", Phrase("Chưa rõ", "Unknown"), _MINUTES, 1),
+    ),
+    "outage": (
+        _FAULT,
+        Figure("down_minutes", Phrase("Mất kết nối", "Down"), _MINUTES, 1),
+        Figure("own_lan_minutes", Phrase("Do mạng nội bộ", "By the own network"), _MINUTES, 1),
+    ),
+}
+
+# Where a fault is, for the people of the office.
+FAULTS = {
+    FaultLocation.NONE: Phrase("Không có sự cố", "No fault"),
+    FaultLocation.OWN_LAN: Phrase("Mạng nội bộ của trụ sở", "The office's own network"),
+    FaultLocation.ISP_ACCESS: Phrase(
+        "Đường truy nhập của nhà mạng", "The Internet provider's access line"
+    ),
+    FaultLocation.BEYOND: Phrase(
+        "Phía sau đường truy nhập của nhà mạng", "Beyond the provider's access line"
+    ),
+    FaultLocation.UNDETERMINED: Phrase("Chưa xác định được", "Not determined"),
 }
 
 LABELS = {
@@ -184,6 +244,14 @@ LABELS = {
         "giá trị khi mẫu quá nhỏ. Khi không mất gói nào, «≤» là cận trên 95% của tỷ lệ mất gói.",
         "Latency is the round-trip time (RTT). A lost packet counts as infinite; a percentile "
         "has no value when the sample is too small. With no loss, “≤” is the 95% upper bound.",
+    ),
+    "method_availability": Phrase(
+        "Độ khả dụng = số phút hoạt động / (số phút hoạt động + số phút mất kết nối). Một phút chỉ "
+        "tính là mất kết nối khi thiết bị mạng của trụ sở vẫn trả lời mà ít nhất 2 đích đo đều "
+        "không trả lời; phút không đủ căn cứ (mất điện, mạng nội bộ hỏng) để riêng là «chưa rõ».",
+        "Availability = minutes up / (up + down). A minute is down only where the office's gateway "
+        "answered and none of at least 2 targets did; without enough evidence (no power, a fault "
+        "of the office's own network) it is “unknown”, and shown apart.",
     ),
     "method_indicative": Phrase(
         "Số liệu để so sánh tham khảo, không thay thế phép đo kiểm theo quy chuẩn.",

@@ -16,15 +16,21 @@ from tests import samples
 from wire.messages import Presence, Rejection
 from wire.result import (
     KINDS,
+    AvailabilityValues,
+    DnsValues,
     DropCause,
+    FaultLocation,
     HttpValues,
     LatencyValues,
+    OutageValues,
     Outcome,
+    PathValues,
     Reason,
     Result,
     ResultsDroppedValues,
     ThroughputValues,
     Validity,
+    WebValues,
     encode_result,
 )
 
@@ -85,6 +91,7 @@ def rows_of(*entries: LastResult, reader: Reader = VI) -> list[RowView]:
         (words.REASONS, list(Reason)),
         (words.VALIDITIES, list(Validity)),
         (words.PRESENCES, list(Presence)),
+        (words.FAULTS, list(FaultLocation)),
         (words.KINDS, list(KINDS)),
         (words.FIGURES, list(KINDS)),
         (pages.OUTCOME_TONES, list(Outcome)),
@@ -100,6 +107,7 @@ def every_phrase() -> list[Phrase]:
         words.OUTCOMES,  # type: ignore[list-item]  # a dict is invariant in its keys
         words.REASONS,  # type: ignore[list-item]
         words.VALIDITIES,  # type: ignore[list-item]
+        words.FAULTS,  # type: ignore[list-item]
         words.PRESENCES,  # type: ignore[list-item]
         words.KINDS,  # type: ignore[list-item]
         words.LABELS,  # type: ignore[list-item]
@@ -129,6 +137,11 @@ def test_figures_name_real_fields() -> None:
         ("throughput", ThroughputValues),
         ("latency", LatencyValues),
         ("http", HttpValues),
+        ("dns", DnsValues),
+        ("web", WebValues),
+        ("path", PathValues),
+        ("availability", AvailabilityValues),
+        ("outage", OutageValues),
     ):
         assert {shown.field for shown in words.FIGURES[kind]} <= set(values.__struct_fields__)
 

@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
+from msgspec import structs
 
 from deploy import contract
 from tests import samples
@@ -17,7 +18,6 @@ from wire.envelope import Envelope, decode_envelope, encode_envelope
 from wire.messages import Receipt
 from wire.result import (
     KINDS,
-    LatencyResult,
     Outcome,
     Reason,
     Result,
@@ -105,8 +105,42 @@ def test_every_kind_knows_its_name_and_its_headline() -> None:
         kind_of(Result)
 
 
-def test_a_result_decodes_to_its_own_type() -> None:
-    assert type(decode_result(encode_result(samples.latency()))) is LatencyResult
+@pytest.mark.parametrize(
+    "result",
+    [
+        samples.throughput(),
+        samples.latency(),
+        samples.dns(),
+        samples.web(),
+        samples.path(),
+        samples.availability(),
+        samples.outage(),
+    ],
+    ids=lambda result: result.kind,
+)
+def test_a_result_comes_back_as_it_was_with_its_own_type(result: Result) -> None:
+    assert decode_result(encode_result(result)) == result
+
+
+def test_every_figure_of_a_headline_is_there() -> None:
+    for result in (
+        samples.dns(),
+        samples.web(),
+        samples.path(),
+        samples.availability(),
+        samples.outage(),
+    ):
+        assert None not in headline(result).values(), result.kind
+
+
+def test_availability_keeps_its_books() -> None:
+    minutes, outage = samples.availability().values, samples.outage().values
+    assert minutes is not None
+    assert outage is not None
+    with pytest.raises(ValueError, match="add up"):
+        structs.replace(minutes, unknown_minutes=5)
+    with pytest.raises(ValueError, match="ended_at"):
+        structs.replace(outage, ended_at=samples.NOON)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,96 @@
+"""Floor 1. Kinds `availability` and `outage`: minutes up, down and unknown, and what went down."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar
+
+from msgspec import Struct
+
+from wire.kinds.path import FaultLocation
+from wire.record import Count, Ratio, Result, Text, Utc
+
+
+class AvailabilityValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The minutes of one line and period (METHOD, Availability).
+
+    The period is `started_at` and `duration_s`, whole minutes by the wall clock. A minute is up
+    where a target beyond the gateway answered or a test went through; down where the gateway
+    answered and none of at least 2 targets did; else unknown, each for one cause:
+    `unknown_probe_off` (another boot), `unknown_not_running` (the same boot, no daemon),
+    `unknown_clock` (the wall clock jumped over it), `unknown_own_lan` (nothing answered, nor did
+    the gateway), `unknown_evidence` (too little was measured). Absent minutes are unknown too.
+    availability = up / (up + down), None where both are 0; over longer times sum the counts first.
+    """
+
+    headline: ClassVar = ("availability_ratio", "down_minutes", "unknown_minutes")
+
+    up_minutes: Count
+    down_minutes: Count
+    unknown_minutes: Count
+    availability_ratio: Ratio | None
+    unknown_probe_off: Count
+    unknown_not_running: Count
+    unknown_clock: Count
+    unknown_own_lan: Count
+    unknown_evidence: Count
+    gateway: Text | None
+    targets: list[Text]
+
+    def __post_init__(self) -> None:
+        """The causes add up."""
+        causes = (
+            self.unknown_probe_off
+            + self.unknown_not_running
+            + self.unknown_clock
+            + self.unknown_own_lan
+            + self.unknown_evidence
+        )
+        if causes != self.unknown_minutes:
+            raise ValueError("the causes do not add up to `unknown_minutes`")
+
+
+class AvailabilityResult(Result, frozen=True, kw_only=True, tag="availability"):
+    """How many minutes of a period a line was up, down, unknown."""
+
+    values: AvailabilityValues | None
+
+
+class OutageEnd(StrEnum):
+    """What ended an outage, as far as can be known."""
+
+    UP = "up"
+    # It may have lasted longer: nothing was known from there on, or the fault moved elsewhere.
+    UNKNOWN = "unknown"
+    FAULT_MOVED = "fault_moved"
+
+
+class OutageValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A run of minutes in which nothing beyond the gateway answered.
+
+    From `began_at` to `ended_at`, to the minute. `down_minutes` count against the line;
+    `own_lan_minutes` do not, as the gateway did not answer either; `unknown_minutes` lie between
+    minutes of the outage. `fault` is where the path was seen to break (`path_measurements` looks).
+    """
+
+    headline: ClassVar = ("down_minutes", "own_lan_minutes")
+
+    began_at: Utc
+    ended_at: Utc
+    ended_by: OutageEnd
+    down_minutes: Count
+    own_lan_minutes: Count
+    unknown_minutes: Count
+    fault: FaultLocation
+    path_measurements: Count
+
+    def __post_init__(self) -> None:
+        """Time runs forward."""
+        if self.ended_at <= self.began_at:
+            raise ValueError("`ended_at` comes after `began_at`")
+
+
+class OutageResult(Result, frozen=True, kw_only=True, tag="outage"):
+    """One outage of a line, with start, end and where the fault was."""
+
+    values: OutageValues | None
