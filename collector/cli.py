@@ -15,6 +15,8 @@ from pathlib import Path
 from collector import config as configuration
 from collector.config import Config
 from collector.ingest import Ingest
+from collector.people import command as people_command
+from collector.people.register import PeopleError, Register
 from collector.store.sqlite import SqliteStore
 from collector.store.store import StoreError
 from collector.web.app import Web
@@ -49,6 +51,8 @@ def main(argv: list[str] | None = None) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
+    if options.command == "people":
+        return people_command.run(options, Path(config.web.people_file))
     return _check(config, options.config) if options.command == "check" else _run(config)
 
 
@@ -67,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (
         ("run", "Take in, store, confirm and show results, until stopped (SIGTERM)."),
         ("check", "Check the configuration, the store and the broker; one sentence each."),
+        ("people", "Who may sign in to the pages: add, list, disable."),
     ):
         command = commands.add_parser(
             name,
@@ -82,6 +87,8 @@ def _parser() -> argparse.ArgumentParser:
             default=DEFAULT_CONFIG,
             help="configuration file (default: %(default)s)",
         )
+        if name == "people":
+            people_command.add_arguments(command)
     return parser
 
 
@@ -99,9 +106,10 @@ def _run(config: Config) -> int:
     try:
         store = SqliteStore(Path(config.store.path), config.store.rejected_kept)
         ingest = Ingest(config, store, changes.ring)
-        web = Web(store, changes, lambda: ingest.state, config.web.timezone)
+        register = Register(Path(config.web.people_file))
+        web = Web(store, changes, lambda: ingest.state, config.web.timezone, register)
         server = WebServer(web.application(), config.web.host, config.web.port)
-    except StoreError as error:
+    except (StoreError, PeopleError) as error:
         log.error("cannot start: %s", error)  # noqa: TRY400 - a setting failed, not this code
         return FAILED
     except OSError as error:

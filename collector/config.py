@@ -30,11 +30,13 @@ class StoreConfig(Strict, frozen=True):
 
 
 class WebConfig(Strict, frozen=True):
-    """The pages. They have no log-in: anywhere but on loopback, put a reverse proxy before them."""
+    """The pages. Anywhere but on loopback, put a reverse proxy with TLS before them."""
 
     host: Annotated[str, Meta(min_length=1, max_length=253)] = "127.0.0.1"
     port: Port = 8080
     timezone: str = "Asia/Ho_Chi_Minh"
+    # Who may sign in, and the audit trail; made where there is none.
+    people_file: Path = "/var/lib/tramdo-collector/people.sqlite"
 
     def __post_init__(self) -> None:
         """A time zone must exist."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from collector.store.store import LastResult, StoredProbe, StoredResult, Totals
-from collector.web import words
+from collector.web import labels, words
 from collector.web.figures import MISSING, Cell, Moment, cell, moment, whole_number
 from collector.web.words import LABELS, Language
 from wire.messages import Presence
@@ -100,7 +100,8 @@ class Reader(NamedTuple):
 
     def word(self, name: str) -> str:
         """A label in the reader's language. KeyError when there is none."""
-        return LABELS[name].in_(self.language)
+        phrase = LABELS.get(name) or labels.LABELS[name]
+        return phrase.in_(self.language)
 
 
 PRESENCE_TONES = {

@@ -83,7 +83,11 @@ def collector_toml(broker: tuple[str, int], folder: str, page: tuple[str, int]) 
         {
             "broker": {"host": broker[0], "port": broker[1], "tls": False, "reconnect_max_s": 2.0},
             "store": {"path": f"{folder}/collector.sqlite"},
-            "web": {"host": page[0], "port": page[1]},
+            "web": {
+                "host": page[0],
+                "port": page[1],
+                "people_file": f"{folder}/people.sqlite",
+            },
         }
     )
 

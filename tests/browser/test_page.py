@@ -92,7 +92,7 @@ def open_page(browser: Browser, collector: CollectorProcess) -> Iterator[Open]:
     hosts: set[str | None] = set()
 
     def open_(
-        path: str = "/", *, viewport: ViewportSize = DESKTOP, quiet: bool = True, **how: Any
+        path: str = "/live", *, viewport: ViewportSize = DESKTOP, quiet: bool = True, **how: Any
     ) -> Page:
         context = browser.new_context(viewport=viewport, **how)
         contexts.append(context)
@@ -189,7 +189,9 @@ def test_every_look_of_the_page(
     publish_two_offices(probe)
     stored(collector, 13)
     page = open_page(
-        f"/?lang={language}", viewport=PHONE if width == "phone" else DESKTOP, color_scheme=scheme
+        f"/live?lang={language}",
+        viewport=PHONE if width == "phone" else DESKTOP,
+        color_scheme=scheme,
     )
     words = {
         "vi": ["Đang kết nối", "Mất liên lạc", "238,8", "3,33", "1.234", "máy chủ đo đang bận"],
@@ -259,7 +261,7 @@ def test_the_page_moves_when_a_result_comes(
 
 
 def test_a_first_probe_and_a_second_come_to_an_open_page(probe: Client, open_page: Open) -> None:
-    page = open_page("/?lang=en")
+    page = open_page("/live?lang=en")
     expect(page.locator("main")).to_contain_text("No probe has been heard yet.")
     introduce(probe, OTHER_PROBE, OTHER_SITE, Presence.ONLINE, 0)
     expect(page.locator("article")).to_have_count(1)
@@ -294,7 +296,7 @@ def test_the_page_is_whole_without_script(
     expect(page.locator("main")).to_contain_text("238,8")
     expect(page.locator("#live")).to_be_hidden()
     # Chromium under automation keeps <noscript> shut all the same, so its source is looked at.
-    source = collector.text("/")[1]
+    source = collector.text("/live")[1]
     assert '<noscript><meta http-equiv="refresh" content="60"></noscript>' in source
     assert '<noscript><p class="live">Trang tự tải lại sau mỗi phút' in source
 
@@ -315,9 +317,11 @@ def test_it_can_be_found_through_without_seeing(
     publish_two_offices(probe)
     stored(collector, 13)
     for viewport in (DESKTOP, PHONE):
-        page = open_page("/?lang=en", viewport=viewport)
-        for landmark in ("banner", "navigation", "main", "contentinfo"):
+        page = open_page("/live?lang=en", viewport=viewport)
+        for landmark in ("banner", "main", "contentinfo"):
             expect(page.get_by_role(landmark)).to_have_count(1)
+        for name in ("Language", "Pages"):
+            expect(page.get_by_role("navigation", name=name)).to_have_count(1)
         expect(page.get_by_role("article")).to_have_count(2)
         tables = page.get_by_role("table")
         expect(tables).to_have_count(8)
@@ -335,7 +339,7 @@ def test_a_state_is_never_told_by_colour_alone(
 ) -> None:
     publish_two_offices(probe)
     stored(collector, 13)
-    page = open_page("/?lang=en")
+    page = open_page("/live?lang=en")
     toned = page.locator("[class*=tone-]").all_inner_texts()
     assert len(toned) > 10
     for text in toned:
@@ -362,7 +366,7 @@ def test_what_a_probe_says_is_text_and_never_markup(probe: Client, open_page: Op
 
 
 def test_the_headers_allow_nothing_from_elsewhere(collector: CollectorProcess) -> None:
-    for path in ("/", "/parts?probe=a/b", "/static/live.js", "/api/probes"):
+    for path in ("/live", "/parts?probe=a/b", "/static/live.js", "/api/probes"):
         headers = {name.lower(): value for name, value in collector.text(path)[0].items()}
         policy = headers["content-security-policy"]
         assert "default-src 'none'" in policy

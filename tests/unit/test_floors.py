@@ -24,10 +24,10 @@ ROOMS = {
 # Floor 1 takes bytes, times and numbers: nothing that reads the world or waits for it.
 IMPURE = {
     "asyncio", "ctypes", "fcntl", "http", "logging", "multiprocessing", "os", "pathlib", "queue",
-    "random", "select", "selectors", "shutil", "signal", "socket", "sqlite3", "ssl", "subprocess",
-    "sys", "tempfile", "threading", "time", "urllib",
-    "gpiozero", "iperf3", "jinja2", "paho", "psutil", "socks", "requests", "schedule", "starlette",
-    "uvicorn",
+    "random", "secrets", "select", "selectors", "shutil", "signal", "socket", "sqlite3", "ssl",
+    "subprocess", "sys", "tempfile", "threading", "time", "urllib",
+    "argon2", "bokeh", "gpiozero", "iperf3", "itsdangerous", "jinja2", "paho", "psutil", "socks",
+    "requests", "schedule", "starlette", "uvicorn",
 }  # fmt: skip
 # One file wraps one outside thing.
 ONE_FILE_EACH = {
@@ -37,7 +37,13 @@ ONE_FILE_EACH = {
     "schedule": {"probe/timetable.py"},
     "iperf3": {"probe/measure/throughput/iperf3_child.py"},
     "requests": {"probe/measure/operator.py"},
-    "sqlite3": {"probe/deliver/outbox.py", "collector/store/sqlite.py"},
+    "sqlite3": {
+        "probe/deliver/outbox.py",
+        "collector/store/sqlite.py",
+        "collector/people/register.py",
+    },
+    "argon2": {"collector/people/passwords.py"},
+    "itsdangerous": {"collector/people/sessions.py"},
 }
 
 

@@ -66,7 +66,7 @@
       const whole = names.length > MOST_NAMES;
       if (!whole) names.forEach((name) => query.append("probe", name));
       try {
-        const answer = await fetch(`${whole ? "/" : "/parts"}?${query}`);
+        const answer = await fetch(`${whole ? "/live" : "/parts"}?${query}`);
         if (!answer.ok) throw new Error(answer.statusText);
         const parts = new DOMParser().parseFromString(await answer.text(), "text/html");
         document.getElementById("summary").replaceWith(parts.getElementById("summary"));

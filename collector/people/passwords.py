@@ -1,0 +1,33 @@
+"""Floor 2. Passwords as argon2id hashes (RFC 9106), by argon2-cffi.
+
+The library's defaults are RFC 9106's second recommendation (64 MiB, 3 passes). A hash made with
+weaker parameters than today's is made anew at the next sign-in.
+"""
+
+from __future__ import annotations
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+_HASHER = PasswordHasher()
+# What a name that nobody bears is checked against, so that it takes as long as one that is there.
+_NOBODY = _HASHER.hash("nobody has this password")
+
+
+def make_hash(password: str) -> str:
+    """The hash to keep."""
+    return _HASHER.hash(password)
+
+
+def matches(kept: str | None, password: str) -> bool:
+    """Whether the password is the one; with no hash it never is, after the same time."""
+    try:
+        _HASHER.verify(kept or _NOBODY, password)
+    except (VerificationError, InvalidHashError):
+        return False
+    return kept is not None
+
+
+def is_outdated(kept: str) -> bool:
+    """Whether the hash should be made anew."""
+    return _HASHER.check_needs_rehash(kept)

@@ -1,0 +1,96 @@
+"""Floor 3. The live page: each probe with its last results, moved by events as they are stored."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from collector.store.store import Store, StoredProbe, StoreError
+from collector.web import pages
+from collector.web.asked import NUMBER_MOST, whole_number
+from collector.web.changes import Changes
+from collector.web.site import Site
+
+# A comment this often keeps proxies from closing a quiet stream.
+_STREAM_QUIET_S = 15.0
+# However fast results come, a page moves no oftener than this.
+_STREAM_PAUSE_S = 0.25
+
+
+class LivePage:
+    """`/live`, its parts, and the events that move it."""
+
+    def __init__(self, site: Site, store: Store, changes: Changes) -> None:
+        self._site = site
+        self._store = store
+        self._changes = changes
+        self.routes = [
+            Route("/live", self.page),
+            Route("/parts", self.parts),
+            Route("/events", self.events),
+        ]
+
+    def page(self, request: Request) -> Response:
+        """The whole page."""
+        # The revision first: what is stored after it comes again as an event, nothing is missed.
+        revision = self._store.revision()
+        probes = self._store.probes()
+        return self._render("live.html", request, probes, probes, revision=revision)
+
+    def parts(self, request: Request) -> Response:
+        """The summary and the named probes (`probe=tenant/name`, repeatable), as page parts."""
+        wanted = set(request.query_params.getlist("probe"))
+        probes = self._store.probes()
+        named = [probe for probe in probes if f"{probe.tenant}/{probe.probe}" in wanted]
+        return self._render("parts.html", request, probes, named)
+
+    async def events(self, request: Request) -> Response:
+        """Server-Sent Events: which probes changed since `Last-Event-ID`, or since `after`."""
+        last_seen = request.headers.get("last-event-id") or request.query_params.get("after")
+        revision = whole_number("after", last_seen, 0, 0, NUMBER_MOST)
+        if revision > await run_in_threadpool(self._store.revision):
+            # A store that came back from a backup counts anew from there.
+            revision = 0
+        return StreamingResponse(self._stream(revision), media_type="text/event-stream")
+
+    async def _stream(self, revision: int) -> AsyncIterator[str]:
+        yield "retry: 2000\n\n"
+        while not self._changes.closed:
+            bell = self._changes.next()
+            try:
+                probes = await run_in_threadpool(self._store.probes, revision)
+            except StoreError:
+                return  # the browser comes again, and names the last event that it has seen
+            if probes:
+                revision = max(probe.revision for probe in probes)
+                names = json.dumps([f"{probe.tenant}/{probe.probe}" for probe in probes])
+                yield f"id: {revision}\nevent: probes\ndata: {names}\n\n"
+                await asyncio.sleep(_STREAM_PAUSE_S)
+            try:
+                await asyncio.wait_for(bell.wait(), _STREAM_QUIET_S)
+            except TimeoutError:
+                yield ": nothing new\n\n"
+
+    def _render(
+        self,
+        template: str,
+        request: Request,
+        all_probes: Sequence[StoredProbe],
+        shown: Sequence[StoredProbe],
+        revision: int | None = None,
+    ) -> Response:
+        reader = self._site.reader(request)
+        probes = [
+            pages.probe_view(probe, self._store.last_results(probe.tenant, probe.probe), reader)
+            for probe in shown
+        ]
+        summary = pages.summary(all_probes, self._store.totals(), reader)
+        return self._site.render(
+            request, template, summary=summary, probes=probes, revision=revision
+        )

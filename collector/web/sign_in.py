@@ -1,0 +1,133 @@
+"""Floor 3. Sign in, sign out, and the audit trail that both write.
+
+A refused attempt says neither whether the name exists nor whether it is shut out. Guessing is
+slowed by name and by address; the page says how long to wait.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from datetime import UTC, datetime
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from collector.people import passwords
+from collector.people.attempts import Attempts
+from collector.people.people import Act
+from collector.people.sessions import SESSION_S, Claim
+from collector.web.figures import moment
+from collector.web.site import SESSION_COOKIE, Site, address_of, is_same_origin
+
+_VISIT_COOKIE = "tramdo_visit"
+_TRAIL_LINES = 200
+
+
+class SignInPages:
+    """`/sign-in`, `/sign-out`, `/audit`."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._attempts = Attempts()
+        # One password at a time: argon2 takes 64 MiB each, and a flood must not take them all.
+        self._one_at_a_time = threading.Lock()
+        self.routes = [
+            Route("/sign-in", self.form, methods=["GET"]),
+            Route("/sign-in", self.sign_in, methods=["POST"]),
+            Route("/sign-out", self.sign_out, methods=["POST"]),
+            Route("/audit", self.audit),
+        ]
+
+    def form(self, request: Request) -> Response:
+        """The empty form."""
+        return self._form(request, 200, None)
+
+    async def sign_in(self, request: Request) -> Response:
+        """Look at name and password."""
+        form = await request.form(max_files=0, max_fields=10)
+        name, password, token = (str(form.get(key, "")) for key in ("name", "password", "token"))
+        visit = request.cookies.get(_VISIT_COOKIE, "")
+        if not is_same_origin(request) or not self._site.sessions.token_is_good(token, visit):
+            raise HTTPException(403, "this form is not from a page of ours, or too old: try again")
+        return await run_in_threadpool(self._sign_in, request, name.strip().lower(), password)
+
+    async def sign_out(self, request: Request) -> Response:
+        """End every session of the person."""
+        form = await request.form(max_files=0, max_fields=10)
+        self._site.require_form(request, str(form.get("token", "")))
+        person = self._site.visitor(request).person
+        if person is not None:
+            await run_in_threadpool(self._site.register.end_sessions, person.name)
+            self._site.note(request, person.name, "sign_out")
+        answer = RedirectResponse("/", 303)
+        answer.delete_cookie(SESSION_COOKIE)
+        return answer
+
+    def audit(self, request: Request) -> Response:
+        """The trail, newest first, for those who may read it."""
+        self._site.require(request, Act.READ_AUDIT)
+        reader = self._site.reader(request)
+        deeds = [
+            (deed, moment(deed.at, reader.language, reader.timezone))
+            for deed in self._site.register.deeds(_TRAIL_LINES)
+        ]
+        return self._site.render(request, "audit.html", deeds=deeds)
+
+    def _sign_in(self, request: Request, name: str, password: str) -> Response:
+        register, address = self._site.register, address_of(request)
+        with self._one_at_a_time:
+            wait_s = self._attempts.wait_s(name, address, time.monotonic())
+            if wait_s > 0:
+                return self._form(request, 429, "sign_in_wait", wait_s)
+            kept = register.password_hash(name)
+            if not passwords.matches(kept, password):
+                self._attempts.failed(name, address, time.monotonic())
+                self._site.note(request, name, "sign_in_refused")
+                return self._form(request, 403, "sign_in_wrong")
+            self._attempts.succeeded(name)
+        if kept is not None and passwords.is_outdated(kept):
+            register.set_hash(name, passwords.make_hash(password))
+        person = register.person(name)
+        assert person is not None
+        register.signed_in(name, datetime.now(UTC))
+        self._site.note(request, name, "sign_in")
+        answer = RedirectResponse("/", 303)
+        answer.set_cookie(
+            SESSION_COOKIE,
+            self._site.sessions.cookie(Claim(name, person.generation)),
+            SESSION_S,
+            httponly=True,
+            samesite="lax",
+            secure=request.url.scheme == "https",
+        )
+        answer.delete_cookie(_VISIT_COOKIE)
+        return answer
+
+    def _form(
+        self, request: Request, status: int, trouble: str | None, wait_s: float = 0
+    ) -> Response:
+        visit = request.cookies.get(_VISIT_COOKIE) or secrets.token_urlsafe(16)
+        answer = self._site.render(
+            request,
+            "sign_in.html",
+            status=status,
+            trouble=trouble,
+            wait_minutes=int(wait_s // 60) + 1,
+            token=self._site.sessions.token(visit),
+        )
+        answer.set_cookie(
+            _VISIT_COOKIE,
+            visit,
+            SESSION_S,
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
+        if status == 429:
+            answer.headers["Retry-After"] = str(int(wait_s) + 1)
+        return answer
