@@ -12,7 +12,11 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
+
+from collector import commanding
 from collector import config as configuration
+from collector.commands import NotSentError
 from collector.config import Config
 from collector.ingest import Ingest
 from collector.people import command as people_command
@@ -33,7 +37,8 @@ _SIGNALS = {signal.SIGTERM, signal.SIGINT}
 _LOOK_S = 1.0
 _EPILOG = """exit codes:
   0  all went well; `run` was ended by SIGTERM or SIGINT
-  1  something failed at run time: the store, the broker, the pages' address
+  1  something failed at run time: the store, the broker, the pages' address;
+     (command) the probe refused or did not answer
   2  the command line or the configuration is wrong; nothing was started
 """
 
@@ -51,9 +56,15 @@ def main(argv: list[str] | None = None) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
-    if options.command == "people":
-        return people_command.run(options, Path(config.web.people_file))
-    return _check(config, options.config) if options.command == "check" else _run(config)
+    match options.command:
+        case "check":
+            return _check(config, options.config)
+        case "command":
+            return _command(config, options)
+        case "people":
+            return people_command.run(options, Path(config.web.people_file))
+        case _:
+            return _run(config)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         ("run", "Take in, store, confirm and show results, until stopped (SIGTERM)."),
         ("check", "Check the configuration, the store and the broker; one sentence each."),
         ("people", "Who may sign in to the pages: add, list, disable."),
+        ("command", "Ask a probe to identify itself, measure, replay or reload; wait for it."),
     ):
         command = commands.add_parser(
             name,
@@ -89,6 +101,8 @@ def _parser() -> argparse.ArgumentParser:
         )
         if name == "people":
             people_command.add_arguments(command)
+        if name == "command":
+            commanding.add_arguments(command)
     return parser
 
 
@@ -135,6 +149,22 @@ def _run(config: Config) -> int:
         return FAILED
     log.info("ended, all that was stored is receipted")
     return OK
+
+
+def _command(config: Config, options: argparse.Namespace) -> int:
+    try:
+        standing = commanding.ask(config, options)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    except (StoreError, NotSentError) as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    if options.json:
+        print(msgspec.json.encode(standing).decode())
+    else:
+        print(commanding.sentence(standing))
+    return OK if commanding.is_done(standing) else FAILED
 
 
 def _check(config: Config, path: Path) -> int:

@@ -19,6 +19,8 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
+from collector.command_desk import CommandDesk
+from collector.commands import Replied, judge_reply
 from collector.config import Config
 from collector.intake import Judged, Rejected, judge
 from collector.receipts import Pacing
@@ -69,6 +71,8 @@ class Ingest:
             receive_maximum=config.intake.batch_messages,
         )
         self.state = IngestState()
+        # What the pages send commands by: `collector.commands.CommandSender`.
+        self.commands = CommandDesk(self._session.publish)
 
     def run(self) -> None:
         """Ingest until `stop`, from one thread. Ends with what was stored receipted."""
@@ -128,17 +132,7 @@ class Ingest:
 
     def _take(self, received: Sequence[Received]) -> None:
         """Store, then acknowledge. Without a commit nothing is acknowledged."""
-        now = datetime.now(UTC)
-        judged = [
-            judge(
-                message.topic,
-                message.payload,
-                now,
-                retained=message.retained,
-                max_bytes=self._config.intake.max_message_bytes,
-            )
-            for message in received
-        ]
+        judged = self._judged(received, datetime.now(UTC))
         done = self._store_until_done(judged)
         if done is None:
             return
@@ -150,6 +144,26 @@ class Ingest:
             if isinstance(refused, Rejected):
                 log.warning("rejected (%s) %s: %s", refused.reason, refused.topic, refused.detail)
         self._on_stored()
+
+    def _judged(self, received: Sequence[Received], now: datetime) -> list[Judged]:
+        """What is to be stored; replies to commands go to who sent them."""
+        judged: list[Judged] = []
+        for message in received:
+            replied = judge_reply(message.topic, message.payload, now, retained=message.retained)
+            if isinstance(replied, Replied):
+                self.commands.note(replied)
+                continue
+            judged.append(
+                replied
+                or judge(
+                    message.topic,
+                    message.payload,
+                    now,
+                    retained=message.retained,
+                    max_bytes=self._config.intake.max_message_bytes,
+                )
+            )
+        return judged
 
     def _store_until_done(self, judged: Sequence[Judged]) -> BatchStored | None:
         """What the store did; None when we were told to stop before it could."""

@@ -101,7 +101,7 @@ def judge(
     if address is None:
         return reject(Rejection.TOPIC, "no topic of the contract")
     try:
-        if address.kind is not None:
+        if address.channel == "m":
             return _results(address, payload, received_at, retained)
         message_type = _OWN_CHANNELS.get(address.channel)
         if message_type is None:

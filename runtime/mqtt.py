@@ -69,12 +69,17 @@ Event = Connected | Disconnected | Published | Received
 
 
 class Message(Struct, frozen=True):
-    """A message to publish; also the shape of a last will."""
+    """A message to publish; also the shape of a last will.
+
+    `expiry_s` is for the broker (MQTT 5 §3.3.2.3.3) and is lost under 3.1.1: what must not be acted
+    on too late says so in its payload too.
+    """
 
     topic: str
     payload: bytes
     qos: int = 1
     retain: bool = False
+    expiry_s: int | None = None
 
 
 class Session:
@@ -89,6 +94,7 @@ class Session:
         manual_ack: whether the owner acknowledges each message itself.
         receive_maximum: how many unacknowledged messages the broker may send (MQTT 5 §3.1.2.11.3);
             None leaves it to the broker, and Mosquitto then stops after 20.
+        kept: whether the broker keeps subscriptions and messages for us while we are away.
     """
 
     def __init__(
@@ -101,7 +107,9 @@ class Session:
         will: Message | None = None,
         manual_ack: bool = False,
         receive_maximum: int | None = None,
+        kept: bool = True,
     ) -> None:
+        self._kept = kept
         self._broker = broker
         self._client_id = client_id
         self._inbox = inbox
@@ -141,7 +149,10 @@ class Session:
         client = self._client
         if client is None or not client.is_connected():
             return None
-        info = client.publish(message.topic, message.payload, message.qos, message.retain)
+        properties = _publish_properties(message) if self._broker.protocol == 5 else None
+        info = client.publish(
+            message.topic, message.payload, message.qos, message.retain, properties
+        )
         return info.mid if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
 
     def acknowledge(self, message: Received) -> None:
@@ -158,7 +169,7 @@ class Session:
             reached = threading.Event()
             try:
                 client = self._new_client(number, reached)
-                _connect(client, self._broker, self._receive_maximum)
+                _connect(client, self._broker, self._receive_maximum, kept=self._kept)
                 self._client = client
                 # Not `loop_forever`: without a socket pair to wake it (`loop` makes one), what the
                 # owner publishes would wait for a whole turn.
@@ -182,7 +193,7 @@ class Session:
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
             # MQTT 5 says it at each connect.
-            clean_session=None if self._broker.protocol == 5 else False,
+            clean_session=None if self._broker.protocol == 5 else not self._kept,
             protocol=paho.MQTTv5 if self._broker.protocol == 5 else paho.MQTTv311,
             transport=self._broker.transport,
             reconnect_on_failure=False,
@@ -275,14 +286,16 @@ def _mend_sockets(client: paho.Client) -> None:
     client.on_socket_register_write = on_socket_register_write
 
 
-def _connect(client: paho.Client, broker: BrokerConfig, receive_maximum: int | None) -> None:
+def _connect(
+    client: paho.Client, broker: BrokerConfig, receive_maximum: int | None, *, kept: bool
+) -> None:
     if broker.protocol == 5:
         client.connect(
             broker.host,
             broker.port,
             keepalive=broker.keepalive_s,
-            clean_start=False,
-            properties=_connect_properties(receive_maximum),
+            clean_start=not kept,
+            properties=_connect_properties(receive_maximum, kept=kept),
         )
     else:
         client.connect(broker.host, broker.port, keepalive=broker.keepalive_s)
@@ -313,11 +326,19 @@ def _authenticate(client: paho.Client, broker: BrokerConfig) -> None:
         client.username_pw_set(broker.username, secret_file.read_text(broker.password_file))
 
 
-def _connect_properties(receive_maximum: int | None) -> Properties:
+def _connect_properties(receive_maximum: int | None, *, kept: bool) -> Properties:
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho has no type here
-    properties.SessionExpiryInterval = SESSION_EXPIRY_S
+    properties.SessionExpiryInterval = SESSION_EXPIRY_S if kept else 0
     if receive_maximum is not None:
         properties.ReceiveMaximum = receive_maximum
+    return properties
+
+
+def _publish_properties(message: Message) -> Properties | None:
+    if message.expiry_s is None:
+        return None
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho has no type here
+    properties.MessageExpiryInterval = message.expiry_s
     return properties
 
 

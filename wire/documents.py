@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from wire import topics
+from wire.commands import Identify, Measure, Reload, Replay, Reply
 from wire.envelope import SCHEMA, Envelope
 from wire.messages import Health, Info, Receipt, State
 from wire.result import KINDS
@@ -37,6 +38,11 @@ _CHANNELS = [
     _Channel("info", "info", Info, True, True, "who the probe is"),
     _Channel("health", "health", Health, False, True, "how the box is"),
     _Channel("receipt", "receipt", Receipt, True, False, "what the centre has stored"),
+    _Channel("identify", "cmd/identify", Identify, False, False, "to flash its LEDs"),
+    _Channel("measure", "cmd/measure", Measure, False, False, "to measure a kind on a line now"),
+    _Channel("replay", "cmd/replay", Replay, False, False, "to send kept results again"),
+    _Channel("reload", "cmd/reload", Reload, False, False, "to read its configuration anew"),
+    _Channel("reply", "reply", Reply, False, True, "what became of a command"),
 ]
 
 

@@ -5,6 +5,8 @@ tramdo/v1/{tenant}/{probe}/state        QoS 1, retained   online | offline | los
 tramdo/v1/{tenant}/{probe}/info         QoS 1, retained   who the probe is
 tramdo/v1/{tenant}/{probe}/health       QoS 1             how the box is
 tramdo/v1/{tenant}/{probe}/receipt      QoS 1, retained   centre -> probe: what is stored
+tramdo/v1/{tenant}/{probe}/cmd/{name}   QoS 1             centre -> probe: a command
+tramdo/v1/{tenant}/{probe}/reply        QoS 1             what became of a command
 """
 
 from __future__ import annotations
@@ -16,12 +18,15 @@ ROOT = "tramdo/v1"
 _NAME = re.compile(r"[a-z0-9-]{1,40}")
 _TOPIC = re.compile(
     rf"{ROOT}/(?P<tenant>{_NAME.pattern})/(?P<probe>{_NAME.pattern})/"
-    rf"(?:m/(?P<kind>[a-z_]{{1,40}})|(?P<channel>state|info|health|receipt))"
+    rf"(?:(?P<head>m|cmd)/(?P<kind>[a-z_]{{1,40}})|(?P<channel>state|info|health|receipt|reply))"
 )
 
 
 class Topic(NamedTuple):
-    """A parsed topic: `channel` is `m`, `state`, `info`, `health` or `receipt`."""
+    """A parsed topic: `channel` is `m`, `state`, `info`, `health`, `receipt`, `cmd` or `reply`.
+
+    `kind` is the last level of `m` (a kind of result) and of `cmd` (a command's name).
+    """
 
     tenant: str
     probe: str
@@ -53,7 +58,7 @@ def parse(text: str) -> Topic | None:
     match = _TOPIC.fullmatch(text)
     if match is None:
         return None
-    return Topic(match["tenant"], match["probe"], match["channel"] or "m", match["kind"])
+    return Topic(match["tenant"], match["probe"], match["channel"] or match["head"], match["kind"])
 
 
 def measurement(tenant: str, probe: str, kind: str) -> str:
@@ -61,8 +66,13 @@ def measurement(tenant: str, probe: str, kind: str) -> str:
     return build(Topic(tenant, probe, "m", kind))
 
 
+def command(tenant: str, probe: str, name: str) -> str:
+    """Where the centre publishes commands of a name."""
+    return build(Topic(tenant, probe, "cmd", name))
+
+
 def of_probe(tenant: str, probe: str, channel: str) -> str:
-    """One of a probe's own topics: `state`, `info`, `health`, `receipt`."""
+    """One of a probe's own topics: `state`, `info`, `health`, `receipt`, `reply`."""
     return build(Topic(tenant, probe, channel))
 
 
@@ -74,4 +84,10 @@ def collector_filters(tenant: str | None = None) -> list[str]:
         f"{ROOT}/{level}/+/state",
         f"{ROOT}/{level}/+/info",
         f"{ROOT}/{level}/+/health",
+        f"{ROOT}/{level}/+/reply",
     ]
+
+
+def probe_filters(tenant: str, probe: str) -> list[str]:
+    """What a probe subscribes to: its own receipts and commands."""
+    return [of_probe(tenant, probe, "receipt"), f"{ROOT}/{tenant}/{probe}/cmd/+"]

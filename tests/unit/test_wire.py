@@ -148,6 +148,10 @@ def test_availability_keeps_its_books() -> None:
     [
         ("tramdo/v1/a/b/m/latency", topics.Topic("a", "b", "m", "latency")),
         ("tramdo/v1/a/b/receipt", topics.Topic("a", "b", "receipt")),
+        ("tramdo/v1/a/b/cmd/identify", topics.Topic("a", "b", "cmd", "identify")),
+        ("tramdo/v1/a/b/reply", topics.Topic("a", "b", "reply")),
+        ("tramdo/v1/a/b/cmd", None),
+        ("tramdo/v1/a/b/cmd/identify/more", None),
         ("tramdo/v1/a/b/m", None),
         ("tramdo/v1/a/b/state/x", None),
         ("tramdo/v1/a/b/nothing", None),
@@ -175,7 +179,7 @@ def test_filters_fit_the_topics() -> None:
 
     published = [
         topics.measurement("a", "b", "latency"),
-        *(topics.of_probe("a", "b", channel) for channel in ("state", "info", "health")),
+        *(topics.of_probe("a", "b", channel) for channel in ("state", "info", "health", "reply")),
     ]
     for topic in published:
         matching = [f for f in topics.collector_filters() if topic_matches_sub(f, topic)]
@@ -211,4 +215,4 @@ def test_the_asyncapi_document_is_whole() -> None:
             place = place[step]
     addresses = {channel["address"] for channel in document["channels"].values()}
     assert "tramdo/v1/{tenant}/{probe}/m/{kind}" in addresses
-    assert len(addresses) == 5
+    assert len(addresses) == 10

@@ -1,0 +1,149 @@
+"""The centre's side of commands: what is sent, and whose reply counts."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+from msgspec import structs
+
+from collector import commands
+from collector.command_desk import CommandDesk
+from collector.commands import NotSentError, Replied, Standings, judge_reply
+from collector.intake import Rejected
+from runtime.mqtt import Message
+from wire import topics
+from wire.commands import Answer, CommandName, Refusal, Reply, decode_command
+from wire.messages import Rejection
+
+NOW = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
+ID = UUID("5a4c1f0e-8f0e-4a57-9d0c-0d3b6f2f7a01")
+TENANT, PROBE = "bach-thong", "phu-thong-01"
+REPLY_TOPIC = topics.of_probe(TENANT, PROBE, "reply")
+
+
+def reply(answer: Answer, reason: Refusal | None = None) -> Reply:
+    return Reply(id=ID, command=CommandName.IDENTIFY, answer=answer, reason=reason, at=NOW)
+
+
+class Broker:
+    """Takes what is published, or nothing."""
+
+    def __init__(self, *, connected: bool = True) -> None:
+        self.connected = connected
+        self.sent: list[Message] = []
+
+    def publish(self, message: Message) -> int | None:
+        if not self.connected:
+            return None
+        self.sent.append(message)
+        return len(self.sent)
+
+
+def test_a_command_goes_to_its_topic_and_expires_at_the_broker_too() -> None:
+    broker = Broker()
+    desk = CommandDesk(broker.publish)
+    command = commands.measure(ID, NOW, kind="http", line="vnpt", asked_by="lan")
+    desk.send(TENANT, PROBE, command)
+    message = broker.sent[0]
+    assert message.topic == "tramdo/v1/bach-thong/phu-thong-01/cmd/measure"
+    assert decode_command(message.payload) == command
+    assert not message.retain, "a retained command would come again at each connect"
+    assert message.expiry_s == commands.LIFE.total_seconds()
+    standing = desk.standing(ID)
+    assert standing is not None
+    assert standing.waiting_at(NOW)
+    assert not standing.waiting_at(command.expires_at)
+
+
+def test_without_a_connection_nothing_is_sent_later() -> None:
+    desk = CommandDesk(Broker(connected=False).publish)
+    with pytest.raises(NotSentError, match="no connection"):
+        desk.send(TENANT, PROBE, commands.reload(ID, NOW))
+    assert desk.standing(ID) is None
+
+
+def test_a_reply_is_taken_from_the_probe_that_was_asked_only() -> None:
+    desk = CommandDesk(Broker().publish)
+    desk.send(TENANT, PROBE, commands.identify(ID, NOW))
+    desk.note(Replied(TENANT, "another", reply(Answer.DONE)))
+    assert desk.standing(ID).reply is None  # type: ignore[union-attr]
+    desk.note(Replied(TENANT, PROBE, reply(Answer.ACCEPTED)))
+    desk.note(Replied(TENANT, PROBE, reply(Answer.DONE)))
+    desk.note(Replied(TENANT, PROBE, reply(Answer.ACCEPTED)))
+    standing = desk.standing(ID)
+    assert standing is not None
+    assert standing.reply == reply(Answer.DONE), "a late repeat takes nothing back"
+    assert not standing.waiting_at(NOW)
+
+
+def test_an_accepted_command_may_take_longer_than_its_life() -> None:
+    standings = Standings()
+    command = commands.identify(ID, NOW)
+    standings.note_sent(TENANT, PROBE, command)
+    standings.note_reply(TENANT, PROBE, reply(Answer.ACCEPTED))
+    standing = standings.get(ID)
+    assert standing is not None
+    assert standing.waiting_at(command.expires_at)
+    assert not standing.waiting_at(command.expires_at + timedelta(hours=1))
+
+
+def test_what_was_sent_long_ago_is_forgotten() -> None:
+    standings = Standings()
+    standings.note_sent(TENANT, PROBE, commands.identify(ID, NOW))
+    for _ in range(1_000):
+        standings.note_sent(TENANT, PROBE, commands.identify(uuid4(), NOW))
+    assert standings.get(ID) is None
+
+
+def test_many_threads_may_send_and_ask() -> None:
+    broker = Broker()
+    desk = CommandDesk(broker.publish)
+
+    def work() -> None:
+        for _ in range(50):
+            one = commands.identify(uuid4(), NOW)
+            desk.send(TENANT, PROBE, one)
+            said = structs.replace(reply(Answer.DONE), id=one.id)
+            desk.note(Replied(TENANT, PROBE, said))
+            assert desk.standing(one.id).reply == said  # type: ignore[union-attr]
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(broker.sent) == 200
+
+
+def test_what_is_no_reply_is_rejected_with_a_reason() -> None:
+    good = msgspec.json.encode(reply(Answer.DONE))
+    cases = [
+        (good, False, None),
+        (good, True, Rejection.TOPIC),
+        (b"{", False, Rejection.NOT_JSON),
+        (b"\xff", False, Rejection.NOT_JSON),
+        (b"{}", False, Rejection.SCHEMA),
+        (good.replace(b"done", b"refused"), False, Rejection.SCHEMA),
+        (b" " * 4_097, False, Rejection.TOO_LARGE),
+    ]
+    for payload, retained, reason in cases:
+        judged = judge_reply(REPLY_TOPIC, payload, NOW, retained=retained)
+        if reason is None:
+            assert judged == Replied(TENANT, PROBE, reply(Answer.DONE))
+        else:
+            assert isinstance(judged, Rejected)
+            assert judged.reason is reason
+    assert judge_reply(topics.of_probe(TENANT, PROBE, "state"), good, NOW, retained=False) is None
+
+
+def test_commands_that_ask_for_too_much_are_not_made() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        commands.identify(ID, NOW, duration_s=1e9)
+    with pytest.raises(msgspec.ValidationError):
+        commands.replay(ID, NOW, epoch=ID, ranges=[(1, 10**6)])
+    with pytest.raises(msgspec.ValidationError):
+        commands.measure(ID, NOW, kind="http", line="vnpt/../other")
