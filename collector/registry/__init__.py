@@ -1,0 +1,1 @@
+"""What the centre itself knows: probes, lines with their declared plans, ISPs, places, groups."""

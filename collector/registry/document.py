@@ -1,0 +1,325 @@
+"""Floor 1. The registry as a person writes it: TOML, or CSV with a row a line; checked whole.
+
+Every problem is found at once, each with its place; a file with one wrong code changes nothing.
+Plans are in Mbit/s here, as in a contract, and in bit/s inside.
+
+TOML::
+
+    [[isp]]
+    id = "vnpt"
+    name = "VNPT"
+
+    [[probe]]
+    tenant = "bach-thong"
+    probe = "tram-01969-1"
+    commune = "01969"
+    office = "Văn phòng UBND xã Phủ Thông"
+    [[probe.line]]
+    id = "vnpt"
+    isp = "vnpt"
+    plan_down_mbit_s = 300
+    plan_up_mbit_s = 300
+    contract_date = 2026-01-15
+    technology = "fibre"
+
+    [[group]]
+    id = "bach-thong-cu"
+    name = "Huyện Bạch Thông (cũ)"
+    communes = ["01969", "01981"]
+
+`[[commune]]` adds a place to the official list, or dates to one that is in it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from collector.registry.registry import (
+    Commune,
+    Group,
+    Isp,
+    Line,
+    Probe,
+    Registry,
+    Technology,
+)
+from runtime import settings
+from runtime.settings import SettingsError
+from wire.envelope import CommuneCode
+from wire.result import Name, Text
+
+_MEGABIT = 1_000_000
+MbitPerSecond = Annotated[float, Meta(gt=0, le=1_000_000)]
+T = TypeVar("T")
+
+CSV_COLUMNS = (
+    "tenant", "probe", "commune", "office", "installed_on", "line", "isp", "isp_name",
+    "plan_down_mbit_s", "plan_up_mbit_s", "contract_date", "technology",
+)  # fmt: skip
+_CSV_REQUIRED = ("tenant", "probe", "commune", "office", "line", "isp")
+_CSV_NUMBERS = ("plan_down_mbit_s", "plan_up_mbit_s")
+
+
+class _Strict(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of every table: unknown keys refused."""
+
+
+class IspTable(_Strict, frozen=True):
+    """`[[isp]]`."""
+
+    id: Name
+    name: Text
+
+
+class LineTable(_Strict, frozen=True):
+    """`[[probe.line]]`."""
+
+    id: Name
+    isp: Name
+    plan_down_mbit_s: MbitPerSecond | None = None
+    plan_up_mbit_s: MbitPerSecond | None = None
+    contract_date: date | None = None
+    technology: Technology | None = None
+
+
+class ProbeTable(_Strict, frozen=True):
+    """`[[probe]]`."""
+
+    tenant: Name
+    probe: Name
+    commune: CommuneCode
+    office: Text
+    installed_on: date | None = None
+    line: list[LineTable] = []
+
+
+class GroupTable(_Strict, frozen=True):
+    """`[[group]]`."""
+
+    id: Name
+    name: Text
+    communes: Annotated[list[CommuneCode], Meta(min_length=1)]
+
+
+class CommuneTable(_Strict, frozen=True):
+    """`[[commune]]`: a new one needs all but the dates; one of the official list only its dates."""
+
+    code: CommuneCode
+    name: Text | None = None
+    kind: Text | None = None
+    province_code: Text | None = None
+    province_name: Text | None = None
+    latitude: Annotated[float, Meta(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, Meta(ge=-180, le=180)] | None = None
+    valid_from: date | None = None
+    valid_to: date | None = None
+
+
+class Document(_Strict, frozen=True):
+    """The whole file."""
+
+    isp: list[IspTable] = []
+    probe: list[ProbeTable] = []
+    group: list[GroupTable] = []
+    commune: list[CommuneTable] = []
+
+
+def parse_toml(content: bytes, source: str, official: Mapping[str, Commune]) -> Registry:
+    """The registry in a TOML file's bytes.
+
+    Args:
+        content: the file's bytes.
+        source: its name, for messages.
+        official: the official list of communes (`collector.registry.communes`).
+
+    Raises:
+        runtime.settings.SettingsError: every problem, each with file and place.
+    """
+    return build(settings.parse(content, Document, source), source, official)
+
+
+def parse_csv(content: bytes, source: str, official: Mapping[str, Commune]) -> Registry:
+    """The registry in a CSV file's bytes: a row a line, columns as `CSV_COLUMNS`, UTF-8.
+
+    Raises:
+        runtime.settings.SettingsError: every problem, each with file and row.
+    """
+    try:
+        text = content.decode("utf-8-sig")  # a spreadsheet program puts a mark before it
+    except UnicodeDecodeError as error:
+        raise SettingsError([f"{source}: is not UTF-8 text (byte {error.start})"]) from error
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    columns = rows.fieldnames or []
+    problems = [f"{source}: unknown column `{name}`" for name in columns if name not in CSV_COLUMNS]
+    problems += [f"{source}: column `{n}` is missing" for n in _CSV_REQUIRED if n not in columns]
+    if problems:
+        raise SettingsError(problems)
+    probes: dict[tuple[str, str], dict[str, Any]] = {}
+    isps: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        problems += [f"{source}: row {rows.line_num}: {p}" for p in _take_row(row, probes, isps)]
+    if problems:
+        raise SettingsError(problems)
+    table = {"probe": list(probes.values()), "isp": list(isps.values())}
+    return build(msgspec.convert(table, Document, strict=False), source, official)
+
+
+def build(document: Document, source: str, official: Mapping[str, Commune]) -> Registry:
+    """A registry from a document, every reference followed.
+
+    Raises:
+        runtime.settings.SettingsError: every problem.
+    """
+    problems: list[str] = []
+    communes = _communes(document.commune, official, problems)
+    isps = _once(((i.id, Isp(id=i.id, name=i.name)) for i in document.isp), "isp", problems)
+    probes = _once(
+        (
+            ((table.tenant, table.probe), _probe(table, place, isps, communes, problems))
+            for place, table in _placed("probe", document.probe)
+        ),
+        "probe",
+        problems,
+    )
+    for place, group in _placed("group", document.group):
+        _require_known(group.communes, communes, f"{place}.communes", problems)
+        if len(set(group.communes)) < len(group.communes):
+            problems.append(f"{place}.communes: a code stands twice")
+    groups = _once(
+        ((g.id, Group(id=g.id, name=g.name, communes=tuple(g.communes))) for g in document.group),
+        "group",
+        problems,
+    )
+    if problems:
+        raise SettingsError([f"{source}: {problem}" for problem in problems])
+    return Registry(communes=communes, isps=isps, probes=probes, groups=groups)
+
+
+def _placed(name: str, tables: Iterable[T]) -> Iterable[tuple[str, T]]:
+    return ((f"{name}[{number}]", table) for number, table in enumerate(tables, start=1))
+
+
+def _once(pairs: Iterable[tuple[Any, T]], what: str, problems: list[str]) -> dict[Any, T]:
+    found: dict[Any, T] = {}
+    for number, (key, value) in enumerate(pairs, start=1):
+        if key in found:
+            shown = "/".join(key) if isinstance(key, tuple) else key
+            problems.append(f"{what}[{number}]: {shown} is there twice")
+        found[key] = value
+    return found
+
+
+def _require_known(
+    codes: Iterable[str], communes: Mapping[str, Commune], place: str, problems: list[str]
+) -> None:
+    problems += [f"{place}: there is no commune {code}" for code in codes if code not in communes]
+
+
+def _probe(
+    table: ProbeTable,
+    place: str,
+    isps: Mapping[str, Isp],
+    communes: Mapping[str, Commune],
+    problems: list[str],
+) -> Probe:
+    _require_known([table.commune], communes, f"{place}.commune", problems)
+    problems += [
+        f"{place}.line[{number}].isp: there is no isp {line.isp}"
+        for number, line in enumerate(table.line, start=1)
+        if line.isp not in isps
+    ]
+    ids = [line.id for line in table.line]
+    problems += [f"{place}.line: {i} is there twice" for i in sorted(set(ids)) if ids.count(i) > 1]
+    return Probe(
+        tenant=table.tenant,
+        probe=table.probe,
+        commune=table.commune,
+        office=table.office,
+        installed_on=table.installed_on,
+        lines=tuple(
+            Line(
+                id=line.id,
+                isp=line.isp,
+                plan_down_bps=_bps(line.plan_down_mbit_s),
+                plan_up_bps=_bps(line.plan_up_mbit_s),
+                contract_date=line.contract_date,
+                technology=line.technology,
+            )
+            for line in table.line
+        ),
+    )
+
+
+def _bps(mbit_s: float | None) -> float | None:
+    return None if mbit_s is None else round(mbit_s * _MEGABIT, 3)
+
+
+def _communes(
+    tables: Iterable[CommuneTable], official: Mapping[str, Commune], problems: list[str]
+) -> dict[str, Commune]:
+    communes = dict(official)
+    seen = set()
+    for place, table in _placed("commune", tables):
+        if table.code in seen:
+            problems.append(f"{place}: {table.code} is there twice")
+        seen.add(table.code)
+        known = official.get(table.code)
+        said = {k: v for k, v in msgspec.structs.asdict(table).items() if v is not None}
+        whole = (msgspec.structs.asdict(known) if known else {}) | said
+        missing = [n for n in Commune.__struct_fields__[:7] if n not in whole]
+        if missing:
+            problems.append(f"{place}: {table.code} is not in the official list: {missing} missing")
+            continue
+        commune = Commune(**whole)
+        if commune.valid_from and commune.valid_to and commune.valid_to <= commune.valid_from:
+            problems.append(f"{place}.valid_to: comes before `valid_from`")
+        communes[table.code] = commune
+    return communes
+
+
+def _take_row(
+    row: dict[str, Any], probes: dict[tuple[str, str], dict[str, Any]], isps: dict[str, Any]
+) -> list[str]:
+    """Add a row to the tables of a document; what is wrong with it."""
+    if None in row or None in row.values():
+        return ["has not as many cells as there are columns"]
+    cells: dict[str, Any] = {name: text.strip() for name, text in row.items() if text.strip()}
+    problems = [f"{name}: is missing" for name in _CSV_REQUIRED if name not in cells]
+    for name in _CSV_NUMBERS:
+        try:
+            if name in cells:
+                cells[name] = float(cells[name])
+        except ValueError:
+            problems.append(f"{name}: {cells[name]!r} is not a number")
+    if problems:
+        return problems
+    isp, isp_name = cells["isp"], cells.pop("isp_name", cells["isp"])
+    probe = {n: cells.pop(n) for n in CSV_COLUMNS[:5] if n in cells}
+    line = {"id": cells.pop("line"), **cells}
+    for table, expected in ((probe, ProbeTable), (line, LineTable)):
+        problems += _problems(table, expected)
+    known = probes.setdefault((probe["tenant"], probe["probe"]), probe | {"line": []})
+    if {k: v for k, v in known.items() if k != "line"} != probe:
+        problems.append("says another commune, office or date than an earlier row of this probe")
+    known["line"].append(line)
+    if isps.setdefault(isp, {"id": isp, "name": isp_name})["name"] != isp_name:
+        problems.append(f"isp_name: {isp} has another name in an earlier row")
+    return problems
+
+
+def _problems(table: dict[str, Any], expected: type[Struct]) -> list[str]:
+    found = []
+    for field in msgspec.structs.fields(expected):
+        if field.encode_name in table:
+            try:
+                msgspec.convert(table[field.encode_name], field.type, strict=False)
+            except msgspec.ValidationError as error:
+                found.append(f"{field.encode_name}: {error} (it is {table[field.encode_name]!r})")
+    return found

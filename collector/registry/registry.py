@@ -1,0 +1,145 @@
+"""Floor 1. The registry: which probe stands where, which line is whose, what its contract declares.
+
+What a probe says of itself (its Site, its lines' ISPs) is the probe's word; this is the centre's,
+and it has the last one. Places are keyed by the official 5-digit commune code, a string: names
+collide (Văn Lang, Văn Lăng), and codes change by law, so a commune bears its dates of validity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from enum import StrEnum
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from wire.envelope import CommuneCode
+from wire.result import BitsPerSecond, Name, Text
+
+
+class Technology(StrEnum):
+    """What a line is made of."""
+
+    FIBRE = "fibre"
+    CABLE = "cable"
+    DSL = "dsl"
+    FIXED_WIRELESS = "fixed_wireless"
+    SATELLITE = "satellite"
+    OTHER = "other"
+
+
+class LineKey(NamedTuple):
+    """Which line: everywhere in the centre."""
+
+    tenant: str
+    probe: str
+    line: str
+
+
+class Isp(Struct, frozen=True, kw_only=True):
+    """An Internet service provider."""
+
+    id: Name
+    name: Text
+
+
+class Commune(Struct, frozen=True, kw_only=True):
+    """A commune, ward or special zone (`kind`: xa, phuong, dac_khu) and its centre point, WGS 84.
+
+    `valid_from` None: since before our list; `valid_to` is the first day that it is no more, None
+    while it stands.
+    """
+
+    code: CommuneCode
+    name: Text
+    kind: Text
+    province_code: Text
+    province_name: Text
+    latitude: float
+    longitude: float
+    valid_from: date | None = None
+    valid_to: date | None = None
+
+    def is_valid_on(self, day: date) -> bool:
+        """Whether the commune stood on that day."""
+        return (self.valid_from is None or self.valid_from <= day) and (
+            self.valid_to is None or day < self.valid_to
+        )
+
+
+class Group(Struct, frozen=True, kw_only=True):
+    """A user's own list of communes: an old district, a cluster."""
+
+    id: Name
+    name: Text
+    communes: tuple[CommuneCode, ...]
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """A line as its contract declares it.
+
+    `plan_down_bps` and `plan_up_bps` are Vd and Vu of QCVN 34:2022/BTTTT: what the ISP declares.
+    None where no contract says; then there is no verdict.
+    """
+
+    id: Name
+    isp: Name
+    plan_down_bps: BitsPerSecond | None = None
+    plan_up_bps: BitsPerSecond | None = None
+    contract_date: date | None = None
+    technology: Technology | None = None
+
+
+class Probe(Struct, frozen=True, kw_only=True):
+    """A probe, the office that it stands in, and its lines."""
+
+    tenant: Name
+    probe: Name
+    commune: CommuneCode
+    office: Text
+    installed_on: date | None = None
+    lines: tuple[Line, ...] = ()
+
+
+class Registry(Struct, frozen=True, kw_only=True):
+    """All of it, by key. Empty is a registry too: the probes' own words must do then."""
+
+    communes: Mapping[str, Commune] = {}
+    isps: Mapping[str, Isp] = {}
+    probes: Mapping[tuple[str, str], Probe] = {}
+    groups: Mapping[str, Group] = {}
+
+    def probe(self, tenant: str, probe: str) -> Probe | None:
+        """A probe, None when it was never registered."""
+        return self.probes.get((tenant, probe))
+
+    def line(self, key: LineKey) -> Line | None:
+        """A line, None when it was never registered."""
+        probe = self.probe(key.tenant, key.probe)
+        return next((line for line in probe.lines if line.id == key.line), None) if probe else None
+
+    def commune_of(self, key: LineKey) -> Commune | None:
+        """Where a line is."""
+        probe = self.probe(key.tenant, key.probe)
+        return self.communes.get(probe.commune) if probe else None
+
+    def lines(self) -> list[LineKey]:
+        """Every line, by probe."""
+        return [
+            LineKey(probe.tenant, probe.probe, line.id)
+            for probe in self.probes.values()
+            for line in probe.lines
+        ]
+
+    def lines_in(self, communes: set[str] | frozenset[str]) -> list[LineKey]:
+        """The lines of the probes in these communes."""
+        return [key for key in self.lines() if self.probes[key[:2]].commune in communes]
+
+    def lines_of_group(self, group: str) -> list[LineKey]:
+        """The lines in a group's communes. KeyError when there is no such group."""
+        return self.lines_in(frozenset(self.groups[group].communes))
+
+    def lines_of_isp(self, isp: str) -> list[LineKey]:
+        """The lines that an ISP provides."""
+        return [key for key in self.lines() if (line := self.line(key)) and line.isp == isp]

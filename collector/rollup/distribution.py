@@ -1,0 +1,165 @@
+"""Floor 1. A Distribution: what many figures of one kind were, mergeable without loss of the means.
+
+Count, sum and sum of squares are exact, for the regulation's means and their interval (QCVN 34:2022
+/BTTTT: arithmetic mean). Percentiles come from a DDSketch (Masson, Rim, Lee: VLDB 2019): bins of
+relative width, whose merge is the sketch of the whole; each percentile is within 1 % of the true
+one. What never came back (a lost packet) has no figure and is +infinity to a percentile (RFC 7679
+§5); it is counted apart and is in no mean.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from ddsketch.mapping import LogarithmicMapping
+from msgspec import Struct
+
+RELATIVE_ERROR = 0.01
+_MAPPING = LogarithmicMapping(RELATIVE_ERROR)
+# 97.5th percentile of Student's t for 1 to 9 degrees of freedom; above, a series is close enough.
+_STUDENT_T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
+_NORMAL_Z = 1.959964
+
+
+class Interval(Struct, frozen=True):
+    """The 95 % interval of a mean."""
+
+    low: float
+    high: float
+
+
+class Distribution(Struct, frozen=True, array_like=True):
+    """Of `count` figures, none of them negative, and `infinite` that have none.
+
+    `bins` is the sketch: bin number to count; `zeros` are the figures of exactly 0, which no bin
+    has. None where it was left out in reading: then no percentile can be told.
+    """
+
+    count: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+    least: float | None = None
+    most: float | None = None
+    infinite: int = 0
+    zeros: int = 0
+    bins: dict[int, int] | None = {}
+
+    @property
+    def mean(self) -> float | None:
+        """The arithmetic mean, None of nothing."""
+        return self.total / self.count if self.count else None
+
+    @property
+    def deviation(self) -> float | None:
+        """The standard deviation of the sample, None under two figures."""
+        if self.count < 2:
+            return None
+        spread = self.squares - self.total * self.total / self.count
+        return math.sqrt(max(spread, 0.0) / (self.count - 1))
+
+    @property
+    def mean_interval95(self) -> Interval | None:
+        """The 95 % interval of the mean by Student's t, None under two figures."""
+        mean, deviation = self.mean, self.deviation
+        if mean is None or deviation is None:
+            return None
+        reach = _student_t(self.count - 1) * deviation / math.sqrt(self.count)
+        return Interval(mean - reach, mean + reach)
+
+    def quantile(self, share: float) -> float | None:
+        """The smallest figure with F(x) >= share (RFC 2330 §11.3), within 1 %.
+
+        None where nothing is known, where it falls among the infinite, or where the sketch was
+        left out. Whether the sample is large enough for it is the caller's question.
+        """
+        if self.bins is None:
+            return None
+        rank = max(math.ceil(share * (self.count + self.infinite)), 1)
+        if rank > self.count or self.least is None or self.most is None:
+            return None
+        if rank == self.count:
+            return self.most
+        below = self.zeros
+        if rank <= below:
+            return 0.0
+        for key in sorted(self.bins):
+            below += self.bins[key]
+            if rank <= below:
+                # A bin's middle may lie beyond the figures themselves.
+                return min(max(_MAPPING.value(key), self.least), self.most)
+        return self.most
+
+    def merged(self, other: Distribution) -> Distribution:
+        """Of all figures of both."""
+        if not other.count and not other.infinite:
+            return self
+        if not self.count and not self.infinite:
+            return other
+        return Distribution(
+            self.count + other.count,
+            self.total + other.total,
+            self.squares + other.squares,
+            _extreme(min, self.least, other.least),
+            _extreme(max, self.most, other.most),
+            self.infinite + other.infinite,
+            self.zeros + other.zeros,
+            _merged_bins(self.bins, other.bins),
+        )
+
+
+def distribution(figures: Sequence[float], infinite: int = 0) -> Distribution:
+    """Of these figures, and of so many that have none. ValueError for a negative one."""
+    if not figures:
+        return Distribution(infinite=infinite)
+    least = min(figures)
+    if least < 0:
+        raise ValueError(f"a figure is negative: {least}")
+    above = [figure for figure in figures if figure > 0]
+    return Distribution(
+        len(figures),
+        math.fsum(figures),
+        math.fsum(figure * figure for figure in figures),
+        float(least),
+        float(max(figures)),
+        infinite,
+        len(figures) - len(above),
+        dict(Counter(map(_MAPPING.key, above))),
+    )
+
+
+def merge_all(parts: Iterable[Distribution]) -> Distribution:
+    """Of all figures of all parts."""
+    whole = Distribution()
+    for part in parts:
+        whole = whole.merged(part)
+    return whole
+
+
+def _student_t(freedom: int) -> float:
+    if freedom <= len(_STUDENT_T):
+        return _STUDENT_T[freedom - 1]
+    # Cornish-Fisher expansion (Abramowitz and Stegun 26.7.5).
+    z, n = _NORMAL_Z, float(freedom)
+    return (
+        z
+        + (z**3 + z) / (4 * n)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * n**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * n**3)
+    )
+
+
+def _extreme(choose: Callable[[list[float]], float], *values: float | None) -> float | None:
+    known = [value for value in values if value is not None]
+    return choose(known) if known else None
+
+
+def _merged_bins(one: dict[int, int] | None, other: dict[int, int] | None) -> dict[int, int] | None:
+    if one is None or other is None:
+        return None
+    small, large = (one, other) if len(one) < len(other) else (other, one)
+    bins = dict(large)
+    for key, count in small.items():
+        bins[key] = bins.get(key, 0) + count
+    return bins

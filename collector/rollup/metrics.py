@@ -1,0 +1,128 @@
+"""Floor 1. Which figures of which kinds are rolled up, under which names.
+
+A metric's name is KIND_FIELD with its unit. A kind that is not named here is rolled up by its
+`headline` (distributions of what ends in a unit, sums of counts), so a new kind is on the pages
+before anybody has thought of it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from operator import attrgetter
+from typing import NamedTuple
+
+import msgspec
+
+from wire.result import KINDS, Validity
+
+# The figures of kind `latency` speak of the line only where the target is a measurement server in
+# the country ("mean RTT to a server in the country", METHOD); the gateway has its own names.
+_SERVER, _GATEWAY = "stamp:", "icmp:gateway"
+
+_UNITS = ("_bps", "_ms", "_ratio", "_s")
+
+
+class Metric(NamedTuple):
+    """One figure of a result's values: `field` of kind's values goes into metric `name`."""
+
+    name: str
+    field: str
+
+
+class KindMetrics(NamedTuple):
+    """What is rolled up of a kind: figures of valid results, and counts that add up exactly."""
+
+    figures: tuple[Metric, ...]
+    sums: tuple[Metric, ...]
+
+
+_THROUGHPUT = (
+    "download_bps", "download_whole_bps", "upload_bps", "upload_whole_bps",
+    "rtt_loaded_download_p50_ms", "rtt_loaded_download_p95_ms",
+    "rtt_loaded_upload_p50_ms", "rtt_loaded_upload_p95_ms",
+)  # fmt: skip
+_LATENCY = ("rtt_mean_ms", "rtt_p50_ms", "rtt_p95_ms", "ipdv_abs_mean_ms", "pdv_ms", "loss_ratio")
+_FIGURES = {
+    "throughput": _THROUGHPUT,
+    "latency": _LATENCY,
+    "http": (
+        "download_bps", "download_whole_bps", "upload_bps", "upload_whole_bps", "ping_p50_ms",
+        "jitter_abs_mean_ms",
+    ),
+    "dns": ("rtt_p50_ms", "uncached_p50_ms", "failure_ratio"),
+    "web": ("total_ms", "first_byte_ms"),
+}  # fmt: skip
+_SUMS = {
+    "latency": ("sent", "lost"),
+    "dns": ("sent", "answered"),
+    "availability": ("up_minutes", "down_minutes", "unknown_minutes"),
+}
+
+# With one of these flags a result is kept, counted as attempted and shown, but is in no mean and
+# no percentile. A clock that was not synchronised makes the time uncertain, not the figure.
+INVALIDATING = frozenset(Validity) - {Validity.CLOCK_UNSYNCED}
+# What i-Speed does is to stop early; of kind `http` those are the very figures that it is for.
+# They enter no verdict about a plan: verdicts read kind `throughput` alone (METHOD, HTTP).
+_INVALIDATING_OF = {"http": INVALIDATING - {Validity.EARLY_STOPPED}}
+
+
+def invalidating(kind: str) -> frozenset[Validity]:
+    """The flags that keep a result of this kind out of the figures."""
+    return _INVALIDATING_OF.get(kind, INVALIDATING)
+
+
+def metric_kind(kind: str, target: str | None) -> str | None:
+    """Under which kind's names a result's figures go: latency to the gateway has its own.
+
+    None for latency to anything else than a measurement server or the gateway: counted, not
+    averaged, for what they are is the owner's choice.
+    """
+    if kind != "latency":
+        return kind
+    if target is not None and target.startswith(_SERVER):
+        return kind
+    return "gateway_latency" if target == _GATEWAY else None
+
+
+@cache
+def kind_metrics(kind: str) -> KindMetrics:
+    """What is rolled up of a kind (as `metric_kind` names it)."""
+    wire_kind = kind.removeprefix("gateway_")
+    headline = _headline(wire_kind)
+    figures = _FIGURES.get(wire_kind, tuple(f for f in headline if f.endswith(_UNITS)))
+    sums = _SUMS.get(wire_kind, tuple(f for f in headline if not f.endswith(_UNITS)))
+    return KindMetrics(
+        tuple(Metric(f"{kind}_{field}", field) for field in figures),
+        tuple(Metric(f"{kind}_{field}", field) for field in sums),
+    )
+
+
+@cache
+def getter(kind: str) -> attrgetter[tuple[float | None, ...]]:
+    """Takes a kind's figures, then its sums, out of its values, in the order of `kind_metrics`.
+
+    Meant for kinds with at least two of them; `values_of` bears with fewer.
+    """
+    metrics = kind_metrics(kind)
+    return attrgetter(*(metric.field for metric in (*metrics.figures, *metrics.sums)))
+
+
+def figures_of(kind: str, values: msgspec.Struct) -> tuple[float | None, ...]:
+    """A kind's figures, then its sums."""
+    metrics = kind_metrics(kind)
+    count = len(metrics.figures) + len(metrics.sums)
+    if count == 0:
+        return ()
+    found = getter(kind)(values)
+    return found if count > 1 else (found,)  # type: ignore[return-value]
+
+
+def _headline(kind: str) -> tuple[str, ...]:
+    result_type = KINDS.get(kind)
+    if result_type is None:
+        return ()
+    (values,) = (f.type for f in msgspec.structs.fields(result_type) if f.name == "values")
+    for option in getattr(values, "__args__", (values,)):
+        if names := getattr(option, "headline", None):
+            return tuple(names)
+    return ()

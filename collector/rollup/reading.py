@@ -1,0 +1,124 @@
+"""Floor 1. How pages and reports read: from roll-ups alone, so that no page waits for raw rows.
+
+    summaries.overview(period)              every line's Summary, no percentiles: one quick query
+    summaries.of_lines(lines, period)       some lines' Summaries, with percentiles
+    summaries.series(line, period, step)    buckets of one line in the order of time
+    summaries.hours_of_week(line, period)   (weekday, hour) -> Summary: the heat map
+    summaries.revision()                    print it on a paper …
+    summaries.revised_since(period, lines, revision)    … and ask later whether it still holds
+
+Lines come together by the registry: `by_commune`, `by_isp`, `merge_summaries`. A commune's figures
+are those of its lines as the registry has them now, so moving a probe moves its figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import NamedTuple, Protocol
+
+from msgspec import Struct
+
+from collector.registry.registry import LineKey, Registry
+from collector.rollup.periods import Period, Step
+from collector.rollup.summary import Summary
+
+
+class Bucket(Struct, frozen=True):
+    """One line's results of one hour, day or month.
+
+    `revision` grows with every change of any bucket; `changed_at` is the centre's clock.
+    """
+
+    start: datetime
+    revision: int
+    changed_at: datetime
+    summary: Summary
+
+
+class Revised(NamedTuple):
+    """A day of a line that was changed after a given revision: a late result re-opened it."""
+
+    line: LineKey
+    day: date
+    changed_at: datetime
+
+
+class Summaries(Protocol):
+    """Reads roll-ups. Every method may raise `collector.store.store.StoreError`."""
+
+    def overview(self, period: Period, tenant: str | None = None) -> Mapping[LineKey, Summary]:
+        """Every line that has results in the period.
+
+        Counts by kind, exact sums and means of every metric in `OVERVIEW_METRICS`; no sketches
+        (every `quantile` is None), no reasons and flags, no least and most.
+        """
+
+    def of_lines(self, lines: Sequence[LineKey], period: Period) -> Mapping[LineKey, Summary]:
+        """These lines in full, percentiles and reasons too; a line without results is absent."""
+
+    def series(self, line: LineKey, period: Period, step: Step) -> list[Bucket]:
+        """A line's buckets, ascending; an hour, day or month without results is absent."""
+
+    def hours_of_week(self, line: LineKey, period: Period) -> Mapping[tuple[int, int], Summary]:
+        """By (weekday, hour), local, Monday is 0."""
+
+    def week_counts(self, period: Period, kind: str) -> Mapping[LineKey, Mapping[date, int]]:
+        """Of each line the `ok` results of a kind by ISO week, each week by its Monday.
+
+        Whole weeks that touch the period. A week without results is absent.
+        """
+
+    def lines(self) -> list[LineKey]:
+        """Every line that ever had a result."""
+
+    def revision(self) -> int:
+        """What was rolled up last; 0 before anything was."""
+
+    def revised_since(
+        self, period: Period, lines: Iterable[LineKey], revision: int
+    ) -> list[Revised]:
+        """The days of these lines in the period that changed after a revision, by day."""
+
+
+# What `overview` tells of each line: these are columns in the store.
+OVERVIEW_METRICS = (
+    "throughput_download_bps",
+    "throughput_download_whole_bps",
+    "throughput_upload_bps",
+    "throughput_upload_whole_bps",
+    "latency_rtt_mean_ms",
+    "latency_loss_ratio",
+    "http_download_bps",
+    "http_upload_bps",
+)
+OVERVIEW_SUMS = (
+    "latency_sent",
+    "latency_lost",
+    "availability_up_minutes",
+    "availability_down_minutes",
+    "availability_unknown_minutes",
+)
+OVERVIEW_KINDS = ("throughput", "latency", "http")
+
+
+def by_commune(
+    summaries: Mapping[LineKey, Summary], registry: Registry
+) -> dict[str | None, dict[LineKey, Summary]]:
+    """The lines of each commune code; None for those that the registry does not know."""
+    found: dict[str | None, dict[LineKey, Summary]] = {}
+    for key, summary in summaries.items():
+        commune = registry.commune_of(key)
+        found.setdefault(commune.code if commune else None, {})[key] = summary
+    return found
+
+
+def by_isp(
+    summaries: Mapping[LineKey, Summary], registry: Registry
+) -> dict[str | None, dict[LineKey, Summary]]:
+    """The lines of each ISP id; None for those that the registry does not know."""
+    found: dict[str | None, dict[LineKey, Summary]] = {}
+    for key, summary in summaries.items():
+        line = registry.line(key)
+        found.setdefault(line.isp if line else None, {})[key] = summary
+    return found
