@@ -12,9 +12,16 @@ from datetime import date
 
 from msgspec import Struct
 
-from probe.config import Config, HttpConfig, LineConfig, ServerConfig, ThroughputConfig
+from probe.config import (
+    Config,
+    HttpConfig,
+    LatencyConfig,
+    LineConfig,
+    ServerConfig,
+    ThroughputConfig,
+)
 from probe.plan import spread
-from probe.plan.usage import Usage, month_of
+from probe.plan.usage import STAMP_WIRE_BYTES, Usage, month_of
 from wire.result import HttpResult, ThroughputResult, kind_of
 
 THROUGHPUT, HTTP = kind_of(ThroughputResult), kind_of(HttpResult)
@@ -78,14 +85,14 @@ def bulk_kinds(config: Config) -> list[BulkKind]:
             plan.throughput_share,
             config.servers,
             config.throughput.warm_up_s + config.throughput.duration_s,
-            _throughput_s(config.throughput),
+            _throughput_s(config.throughput) + _stragglers_s(config.latency),
         ),
         BulkKind(
             HTTP,
             plan.http_share,
             [server for server in config.servers if server.http_port is not None],
             config.http.warm_up_s + config.http.duration_s,
-            _http_s(config.http),
+            _http_s(config.http) + _stragglers_s(config.latency),
         ),
     ]
     return [one for one in kinds if one.share > 0 and one.servers]
@@ -96,7 +103,7 @@ def month_budget(config: Config, line: LineConfig, day: date, usage: Usage) -> M
     kinds = bulk_kinds(config)
     days = calendar.monthrange(day.year, day.month)[1]
     seen = usage.test_bytes.get(line.id, {})
-    test_bytes = {one.kind: seen.get(one.kind) or _full_bytes(line, one) for one in kinds}
+    test_bytes = {one.kind: seen.get(one.kind) or _full_bytes(config, line, one) for one in kinds}
     budget_bytes = line.monthly_budget_bytes
     if budget_bytes is None:
         budget_bytes = config.plan.monthly_budget_bytes
@@ -170,10 +177,20 @@ def _cost_bytes(counts: Mapping[str, int], test_bytes: Mapping[str, float]) -> f
     return sum(count * test_bytes[kind] for kind, count in counts.items())
 
 
-def _full_bytes(line: LineConfig, kind: BulkKind) -> float:
-    """Both directions at the line's plan, full length: 975 MB for 13 s at 300 Mbit/s."""
+def _full_bytes(config: Config, line: LineConfig, kind: BulkKind) -> float:
+    """Both directions at the line's plan, full length: 975 MB for 13 s at 300 Mbit/s.
+
+    With the session beside them, there and back, which is 0.05 MB more.
+    """
     rates_bps = (rate or ASSUMED_BPS for rate in line.plan_bps)
-    return sum(rates_bps) * kind.transfer_s / 8
+    latency = config.latency
+    packets = 4 * kind.transfer_s / latency.loaded_mean_gap_s if latency.enabled else 0.0
+    return sum(rates_bps) * kind.transfer_s / 8 + packets * STAMP_WIRE_BYTES
+
+
+def _stragglers_s(config: LatencyConfig) -> float:
+    """How long a test may wait for packets of the sessions beside it, both directions."""
+    return 2 * config.timeout_s if config.enabled else 0.0
 
 
 def _gigabytes(count: float) -> str:

@@ -11,9 +11,12 @@ from datetime import date
 from msgspec import Struct, structs
 
 from wire.result import HttpValues, Outcome, Result, ThroughputValues
+from wire.stamp import PACKET_BYTES
 
 # A full segment on the wire against its payload (Ethernet, IPv4, TCP with timestamps).
 WIRE_RATIO = 1514 / 1448
+# A packet of the session beside a transfer, or of kind `latency`'s (Ethernet, IPv4, UDP).
+STAMP_WIRE_BYTES = 14 + 20 + 8 + PACKET_BYTES
 
 
 class Moved(Struct, frozen=True):
@@ -77,4 +80,7 @@ def wire_bytes(result: Result) -> int:
     if not isinstance(values, ThroughputValues | HttpValues):
         return 0
     transfers = [one for one in (values.download, values.upload) if one is not None]
-    return round(sum(one.transferred_bytes for one in transfers) * WIRE_RATIO)
+    beside = [one for one in (values.loaded_download, values.loaded_upload) if one is not None]
+    packets = sum(one.sent + one.received for one in beside)
+    payload = sum(one.transferred_bytes for one in transfers)
+    return round(payload * WIRE_RATIO) + packets * STAMP_WIRE_BYTES

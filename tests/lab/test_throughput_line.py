@@ -16,12 +16,13 @@ import pytest
 from tests.lab.network import SERVER_ADDRESSES, LineShape, OfficeNetwork, theoretical_goodput_bps
 from tests.lab.polling import wait_until
 from tests.lab.yardstick import iperf3_server, received_bps, start_iperf3
+from tests.reflector_process import ReflectorProcess
 from wire.result import ThroughputValues, Transfer
 
 pytestmark = pytest.mark.usefixtures("_namespaces", "_iperf3")
 
 ROOT = Path(__file__).parents[2]
-PORT = 5201
+PORT, STAMP_PORT = 5201, 862
 # A shaper reads low while somebody else has the processor, so one undisturbed reading is proof.
 TRIES = 5
 TOLERANCE = 0.01
@@ -34,6 +35,7 @@ site = {commune_code = "01969", office = "Phủ Thông"}
 lines = [{id = "vnpt", isp = "VNPT", interface = "vnpt"}]
 servers = [{name = "may-chu-1", host = "203.0.113.1", iperf3_ports = [5201]}]
 broker = {host = "localhost"}
+latency = {loaded_mean_gap_s = 0.02, timeout_s = 0.5}
 throughput = {streams = 4, warm_up_s = 1, duration_s = 3, congestion_control = "cubic"}
 """
 # As a process of the office: its /sys shows the office's interfaces.
@@ -64,16 +66,32 @@ def network() -> Iterator[OfficeNetwork]:
         yield lab
 
 
+@pytest.fixture(scope="module")
+def values(network: OfficeNetwork) -> ThroughputValues:
+    """One measurement of a line of 50 Mbit/s, with a STAMP session beside it."""
+    network.reshape("vnpt", download_bps=50_000_000, upload_bps=50_000_000)
+    inside = ["ip", "netns", "exec", network.centre.name]
+    with (
+        iperf3_server(network.centre, PORT),
+        ReflectorProcess([SERVER_ADDRESSES[0]], port=STAMP_PORT, prefix=inside),
+    ):
+        return measured_values(network)
+
+
 def measure(network: OfficeNetwork) -> Found:
+    values = measured_values(network)
+    assert values.download is not None
+    assert values.upload is not None
+    return Found(values.download, values.upload)
+
+
+def measured_values(network: OfficeNetwork) -> ThroughputValues:
     argv = [sys.executable, "-c", PROGRAM, CONFIG]
     with network.office.popen(argv, stdout=subprocess.PIPE, cwd=ROOT) as probe:
         printed = probe.communicate(timeout=60)[0]
     finding = json.loads(printed)
     assert (finding["outcome"], finding["detail"]) == ("ok", None)
-    values = msgspec.convert(finding["values"], ThroughputValues)
-    assert values.download is not None
-    assert values.upload is not None
-    return Found(values.download, values.upload)
+    return msgspec.convert(finding["values"], ThroughputValues)
 
 
 @pytest.mark.parametrize("rate_bps", [50_000_000, 100_000_000])
@@ -102,16 +120,31 @@ def yardstick_error(network: OfficeNetwork, direction: str, theory_bps: float) -
     return received_bps([test])[0] / theory_bps - 1
 
 
-def test_the_interfaces_own_count_agrees(network: OfficeNetwork) -> None:
-    network.reshape("vnpt", download_bps=50_000_000, upload_bps=50_000_000)
-    with iperf3_server(network.centre, PORT):
-        found = measure(network)
-    for direction, transfer in found._asdict().items():
+def test_the_interfaces_own_count_agrees(values: ThroughputValues) -> None:
+    for direction, transfer in (("download", values.download), ("upload", values.upload)):
+        assert transfer is not None
         assert transfer.interface_bytes is not None
         # Ethernet, IP and TCP headers; an upload's retransmissions pass here, too.
         sent_twice = (transfer.retransmits or 0) * 1514 if direction == "upload" else 0
         expected = transfer.transferred_bytes * 1514 / 1448 + sent_twice
         assert transfer.interface_bytes == pytest.approx(expected, rel=0.03), direction
+
+
+def test_under_load_the_queue_is_in_the_round_trip(values: ThroughputValues) -> None:
+    """The shaper's queue holds 50 ms; cubic fills it, and between bursts all but empties it."""
+    p50_ms = (values.rtt_loaded_download_p50_ms, values.rtt_loaded_upload_p50_ms)
+    for column_ms, loaded in zip(
+        p50_ms, (values.loaded_download, values.loaded_upload), strict=True
+    ):
+        assert loaded is not None
+        assert column_ms == loaded.rtt_p50_ms
+        assert loaded.span_s == pytest.approx(3.0, abs=0.5)
+        # 150 expected: a Poisson stream with fewer than 59 does not come about.
+        assert 59 <= loaded.sent < 299
+        assert loaded.rtt_p95_ms is not None
+        assert loaded.rtt_p99_ms is None
+        assert loaded.rtt_p50_ms is not None
+        assert 10.0 < loaded.rtt_p50_ms < 80.0
 
 
 def test_an_upload_is_what_the_server_saw(network: OfficeNetwork) -> None:

@@ -76,6 +76,11 @@ BAD = [
         '[broker]\nwebsocket_path = "mqtt"',
         "broker.websocket_path: expected `str` matching regex '^/\\\\S*\\\\Z' (it is 'mqtt')",
     ),
+    (
+        "[broker]",
+        "[latency]\nmean_gap_s = 0.01\nwindow_s = 3600\n[broker]",
+        "latency: `window_s` holds more than 20000 packets at a gap of `mean_gap_s`",
+    ),
     ("[broker]", '[broker.proxy]\nhost = "a"\n[broker]', "broker.proxy.port: is missing"),
     (
         "[broker]",

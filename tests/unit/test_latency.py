@@ -13,9 +13,23 @@ from probe.measure.latency import icmp_echo
 from probe.measure.latency.clock_line import STEP_NS, ClockLine, ClockReading
 from probe.measure.latency.icmp_echo import Echo, Stray
 from probe.measure.latency.session import Session, Window, poisson_gap_ns
-from probe.measure.latency.summary import Course, figures, validity, verdict
+from probe.measure.latency.summary import (
+    Course,
+    figures,
+    loaded_columns,
+    loaded_figures,
+    validity,
+    verdict,
+)
 from probe.measure.trouble import Trouble
-from wire.result import LatencyValues, Outcome, Reason, Validity
+from wire.result import (
+    HttpValues,
+    LatencyValues,
+    Outcome,
+    Reason,
+    ThroughputValues,
+    Validity,
+)
 
 MS = 1_000_000
 S = 1_000 * MS
@@ -61,6 +75,45 @@ def test_delays_by_hand() -> None:
     assert values.jitter_rfc3550_ms == 1.9375
     assert (values.rtt_p95_ms, values.pdv_ms, values.pdv_name) == (None, None, None)
     assert values.rtt_samples == 3
+    assert values.rtt_us == [10_000, 26_000, 10_000]
+
+
+def test_a_session_beside_a_transfer_is_told_by_the_same_rules() -> None:
+    session = session_with(61, S // 10)
+    for seq in range(60):
+        answer(session, seq, (seq + 1) * MS, S // 10)
+    window = only_window(session, 6 * S)
+    loaded = loaded_figures(window, COURSE)
+    values = figures(window, COURSE)
+    assert (loaded.sent, loaded.received, loaded.lost) == (61, 60, 1)
+    assert (loaded.rtt_p50_ms, loaded.rtt_p95_ms, loaded.rtt_p99_ms) == (31.0, 58.0, None)
+    assert loaded.rtt_us == values.rtt_us
+    assert loaded.span_s == 6.0
+    # 44 octets of STAMP, 8 of UDP, 20 of IPv4, 61 times in 6 s
+    assert loaded.sent_bps == pytest.approx(61 * 72 * 8 / 6)
+    columns = loaded_columns(None, loaded)
+    assert columns["rtt_loaded_upload_p95_ms"] == 58.0
+    assert columns["loss_loaded_upload_ratio"] == loaded.loss_ratio
+    assert columns["loaded_download"] is None
+    assert set(columns) <= set(ThroughputValues.__struct_fields__)
+    assert set(columns) <= set(HttpValues.__struct_fields__)
+
+
+def test_where_nothing_came_back_beside_a_transfer_no_loss_of_the_line_is_claimed() -> None:
+    loaded = loaded_figures(only_window(session_with(60, S // 10), 6 * S), COURSE)
+    assert (loaded.sent, loaded.loss_ratio) == (60, 1.0)
+    assert loaded_columns(loaded, None) == {"loaded_download": loaded, "loaded_upload": None}
+
+
+def test_packets_after_the_last_counted_byte_are_forgotten() -> None:
+    session = session_with(3)
+    answer(session, 0, MS)
+    answer(session, 1, MS)
+    session.end_window(S + MS)
+    before = session.window.outstanding
+    session.window.forget_after(S + MS)
+    assert (before, session.window.outstanding) == (True, False)
+    assert list(session.window.packets) == [0, 1]
 
 
 def test_59_packets_are_enough_for_p95_and_300_for_p99() -> None:

@@ -7,6 +7,9 @@ no such test, so nothing is measured and nothing is told.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+
+from msgspec import structs
 
 from probe import clock
 from probe.measure.http.connection import LineHttp, Route, library_version
@@ -15,6 +18,7 @@ from probe.measure.http.report import Direction, HttpTest, Transferred, finding
 from probe.measure.http.stop import Sample
 from probe.measure.http.transfer import transfer
 from probe.measure.http.trouble import LineHttpError
+from probe.measure.latency.loaded import LoadedSession
 from probe.measure.lookup import Address, Lookup
 from probe.measure.measurement import Finding, Progress, Request
 from probe.measure.trouble import Trouble
@@ -101,14 +105,23 @@ def _transferred(
 ) -> Transferred:
     config = request.config.http
     before_ratio = 0.0 if direction is Direction.DOWNLOAD else 0.5
+    # Free to stop early, it ends before a session beside it has enough to say.
+    beside = None if obey_early else LoadedSession(request, config.warm_up_s)
 
     def observe(samples: Sequence[Sample]) -> None:
         done_ratio = samples[-1].at_s / (config.warm_up_s + config.duration_s)
         recent_bps = rate_bps(samples[-_RECENT_SAMPLES:][0], samples[-1])
         progress = Progress(direction, before_ratio + min(1.0, done_ratio) / 2, recent_bps)
         request.progress(progress)
+        if beside is not None:
+            beside.transferred(samples[-1].at_s)
 
-    return transfer(direction, route, config, request.stop, observe, obey_early=obey_early)
+    with beside or nullcontext():
+        transferred = transfer(
+            direction, route, config, request.stop, observe, obey_early=obey_early
+        )
+        loaded = beside.finish() if beside is not None else None
+    return structs.replace(transferred, loaded=loaded)
 
 
 def _told_to_end() -> Trouble:

@@ -14,9 +14,18 @@ from probe.config import HttpConfig, ServerConfig
 from probe.measure.http import stop as http_stop
 from probe.measure.http.method import ping_statistics, rate_bps, steady_part
 from probe.measure.http.stop import EarlyFigure, Sample
+from probe.measure.latency.summary import loaded_columns
 from probe.measure.measurement import Finding
 from probe.measure.trouble import Trouble
-from wire.result import HttpTransfer, HttpValues, Method, Outcome, Reason, Validity
+from wire.result import (
+    HttpTransfer,
+    HttpValues,
+    LoadedLatency,
+    Method,
+    Outcome,
+    Reason,
+    Validity,
+)
 
 _SKIPS = (Reason.SERVER_BUSY, Reason.SHUTTING_DOWN)
 
@@ -38,6 +47,8 @@ class Transferred(Struct, frozen=True):
         connections_lost: how many ended before the transfer did.
         trouble: why it was cut short; None where it was not.
         congestion_control: our end's.
+        interface_bytes: what the interface carried meanwhile.
+        loaded: the round-trip times beside it, where it was to run full length.
     """
 
     samples: list[Sample]
@@ -46,6 +57,8 @@ class Transferred(Struct, frozen=True):
     connections_lost: int = 0
     trouble: Trouble | None = None
     congestion_control: str | None = None
+    interface_bytes: int | None = None
+    loaded: LoadedLatency | None = None
 
 
 class HttpTest(Struct, frozen=True, kw_only=True):
@@ -128,6 +141,10 @@ def _values(
         upload_whole_bps=up.whole_bps if up and up.complete else None,
         download=down,
         upload=up,
+        **loaded_columns(
+            test.download.loaded if test.download else None,
+            test.upload.loaded if test.upload else None,
+        ),
     )
 
 
@@ -159,6 +176,7 @@ def _transfer(config: HttpConfig, transferred: Transferred | None) -> HttpTransf
         sample_at_ms=[round(sample.at_s * 1000) for sample in samples[1:]],
         sample_bytes=[sample.total_bytes for sample in samples[1:]],
         error=trouble.sentence[:500] if trouble else None,
+        interface_bytes=transferred.interface_bytes,
     )
 
 

@@ -79,6 +79,16 @@ class Window:
         """Whether packets were sent and nothing at all came back for them."""
         return bool(self.packets) and all(p.fate is Fate.LOST for p in self.packets.values())
 
+    @property
+    def outstanding(self) -> bool:
+        """Whether anything that was sent has not come back yet."""
+        return any(p.fate is Fate.LOST for p in self.packets.values())
+
+    def forget_after(self, at_ns: int) -> None:
+        """Forget the packets that were sent after a moment: they are no part of the window."""
+        for seq in [seq for seq, p in self.packets.items() if p.sent_ns > at_ns]:
+            del self.packets[seq]
+
 
 class Session:
     """The packets to one target, from the first window to the last.
@@ -194,9 +204,7 @@ class Session:
             if window.end_ns is None or window.end_ns > decided_until_ns:
                 window.cut_short = True
                 window.end_ns = max(window.start_ns, decided_until_ns)
-                undecided = [s for s, p in window.packets.items() if p.sent_ns > decided_until_ns]
-                for seq in undecided:
-                    del window.packets[seq]
+                window.forget_after(decided_until_ns)
 
     def closed(self, now_ns: int) -> Iterator[Window]:
         """The windows of which every packet is decided; each is given once."""

@@ -6,16 +6,21 @@ Knows no socket and no clock; what went wrong outside is handed in as `Trouble`.
 from __future__ import annotations
 
 from statistics import fmean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
 from probe.measure.latency import statistics
 from probe.measure.latency.session import Fate, Packet, Window
 from probe.measure.trouble import Trouble
-from wire.result import LatencyValues, Outcome, Reason, Validity
+from wire.result import LatencyValues, LoadedLatency, Outcome, Reason, Validity
+from wire.stamp import PACKET_BYTES
 
 _NS_PER_MS = 1_000_000
+_NS_PER_US = 1000
+_NS_PER_S = 1_000_000_000
+# IPv4 (RFC 791) or IPv6 (RFC 8200), then UDP (RFC 768).
+_HEADER_BYTES = {4: 20 + 8, 6: 40 + 8}
 
 
 class Course(Struct, frozen=True, kw_only=True):
@@ -78,7 +83,42 @@ def figures(window: Window, course: Course) -> LatencyValues:
             )
         ),
         timestamp_source=timestamp_source(packets),
+        rtt_us=[round(p.delay_ns / _NS_PER_US) for p in packets if p.delay_ns is not None],
     )
+
+
+def loaded_figures(window: Window, course: Course) -> LoadedLatency:
+    """The figures of a session beside a transfer: those of a window, by the same rules."""
+    of_window = figures(window, course)
+    shared = {
+        name: getattr(of_window, name)
+        for name in LoadedLatency.__struct_fields__
+        if name in LatencyValues.__struct_fields__
+    }
+    span_s = window.duration_ns / _NS_PER_S
+    packet_bytes = PACKET_BYTES + _HEADER_BYTES[6 if ":" in course.address else 4]
+    return LoadedLatency(
+        **shared,
+        span_s=span_s,
+        sent_bps=of_window.sent * packet_bytes * 8 / span_s if span_s > 0 else 0.0,
+    )
+
+
+def loaded_columns(download: LoadedLatency | None, upload: LoadedLatency | None) -> dict[str, Any]:
+    """Both directions' figures under load, by the names that a bulk kind's values have for them.
+
+    Where nothing at all came back, the reflector is at fault rather than the line, which carried a
+    transfer meanwhile: then the counts stand in the session's own figures alone.
+    """
+    columns: dict[str, Any] = {"loaded_download": download, "loaded_upload": upload}
+    for direction, loaded in (("download", download), ("upload", upload)):
+        if loaded is not None and loaded.received:
+            columns |= {
+                f"rtt_loaded_{direction}_p50_ms": loaded.rtt_p50_ms,
+                f"rtt_loaded_{direction}_p95_ms": loaded.rtt_p95_ms,
+                f"loss_loaded_{direction}_ratio": loaded.loss_ratio,
+            }
+    return columns
 
 
 def verdict(values: LatencyValues, trouble: Trouble | None) -> Verdict:

@@ -12,8 +12,17 @@ from enum import StrEnum
 from msgspec import Struct
 
 from probe.config import LineConfig, ServerConfig, ThroughputConfig
+from probe.measure.latency.summary import loaded_columns
 from probe.measure.measurement import Finding
-from wire.result import Method, Outcome, Reason, ThroughputValues, Transfer, Validity
+from wire.result import (
+    LoadedLatency,
+    Method,
+    Outcome,
+    Reason,
+    ThroughputValues,
+    Transfer,
+    Validity,
+)
 
 # BEREC and SamKnows: four streams fill a line up to here, eight above.
 _EIGHT_STREAMS_ABOVE_BPS = 950e6
@@ -74,10 +83,11 @@ class Reading(Struct, frozen=True, kw_only=True):
 
 
 class Trial(Struct, frozen=True):
-    """A reading and the test that it belongs to."""
+    """A reading, the test that it belongs to, and the round-trip times beside it."""
 
     spec: Spec
     reading: Reading
+    loaded: LoadedLatency | None = None
 
 
 def spec_for(
@@ -183,6 +193,7 @@ def _values(download: Trial, upload: Trial | None) -> ThroughputValues:
         upload_whole_bps=None if up is None or not up.complete else up.whole_bps,
         download=down,
         upload=up,
+        **loaded_columns(download.loaded, None if upload is None else upload.loaded),
     )
 
 

@@ -11,6 +11,7 @@ import random
 from collections.abc import Iterator
 
 from probe.measure import host
+from probe.measure.latency.loaded import LoadedSession
 from probe.measure.measurement import Finding, Progress, Request
 from probe.measure.throughput import iperf3_engine, iperf3_report
 from probe.measure.throughput.iperf3_report import Sample
@@ -51,7 +52,7 @@ def _transfer(
         busy = None
         for port in ports:
             spec = spec_for(direction, request.line, request.server, port, settings)
-            trial = Trial(spec, _test(spec, request))
+            trial = _test(spec, request)
             if trial.reading.reason not in (Reason.SERVER_BUSY, Reason.CONNECTION_REFUSED):
                 return trial
             busy = trial if trial.reading.reason is Reason.SERVER_BUSY else busy
@@ -64,16 +65,19 @@ def _transfer(
             return Trial(busy.spec, stopped)
 
 
-def _test(spec: Spec, request: Request) -> Reading:
+def _test(spec: Spec, request: Request) -> Trial:
     def observe(sample: Sample, rate_bps: float | None) -> None:
+        session.transferred(sample.at_s)
         done_ratio = _done_ratio(spec, sample.at_s)
         request.progress(Progress(spec.direction.value, done_ratio, rate_bps))
 
     if request.stop.is_set():
-        return Reading(reason=Reason.SHUTTING_DOWN, detail="before it began")
+        return Trial(spec, Reading(reason=Reason.SHUTTING_DOWN, detail="before it began"))
     interface = request.line.interface or host.interface_of(request.line.source_address)
-    transcript = iperf3_engine.run(spec, request.stop, observe, interface=interface)
-    return iperf3_report.read(transcript, spec)
+    with LoadedSession(request, spec.warm_up_s) as session:
+        transcript = iperf3_engine.run(spec, request.stop, observe, interface=interface)
+        loaded = session.finish()
+    return Trial(spec, iperf3_report.read(transcript, spec), loaded)
 
 
 def _done_ratio(spec: Spec, at_s: float) -> float:

@@ -1,0 +1,145 @@
+"""Floor 2. Latency under load: a STAMP session in a thread of its own while a transfer is made.
+
+Who makes the transfer says how far it is; from that the session knows which of its packets fell
+into the steady part. Kind `latency` pauses meanwhile, so the two never mix (METHOD, Latency). It
+must not know how the line is filled.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import select
+import threading
+from types import TracebackType
+
+import msgspec
+
+from probe.measure.latency.clock_line import ClockLine, ClockReading
+from probe.measure.latency.session import NANOSECONDS, Window
+from probe.measure.latency.summary import loaded_figures
+from probe.measure.latency.target import LatencyTarget, TargetSpec
+from probe.measure.measurement import Request
+from runtime import kernel_time
+from wire.result import LoadedLatency
+
+_LONGEST_WAIT_NS = NANOSECONDS // 4
+
+
+class LoadedSession:
+    """One direction's session; a context, so that its thread and socket never outlive a transfer.
+
+    Args:
+        request: the line, the server, the settings; told to stop, it does not wait for stragglers.
+        steady_from_s: how far the transfer is when its warm-up is over.
+    """
+
+    def __init__(self, request: Request, steady_from_s: float) -> None:
+        self._request = request
+        self._steady_from_s = steady_from_s
+        self._thread: threading.Thread | None = None
+        self._window: Window | None = None
+        self._steady_ns: int | None = None
+        self._counted_ns = 0
+        self._over = threading.Event()
+        if not request.config.latency.enabled:
+            return
+        server, latency = request.server, request.config.latency
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._target = LatencyTarget(
+            TargetSpec(f"stamp:{server.name}", server.host, server.stamp_port),
+            request.line,
+            msgspec.structs.replace(latency, mean_gap_s=latency.loaded_mean_gap_s),
+            random.Random(),  # noqa: S311 - when to send is no secret
+            kernel_time.monotonic_ns(),
+        )
+        self._thread = threading.Thread(target=self._run, name="loaded-latency", daemon=True)
+
+    def __enter__(self) -> LoadedSession:
+        """Begin to send."""
+        if self._thread is not None:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        """End it, whatever happened."""
+        self.finish()
+
+    def transferred(self, at_s: float) -> None:
+        """The transfer is that far, by its own time, and has just counted its bytes."""
+        if self._thread is None:
+            return
+        self._counted_ns = kernel_time.monotonic_ns()
+        if self._steady_ns is None and at_s >= self._steady_from_s:
+            self._steady_ns = self._counted_ns
+            os.eventfd_write(self._wake, 1)
+
+    def finish(self) -> LoadedLatency | None:
+        """Stop sending, wait for what is under way (Tmax at most), and give the figures.
+
+        Returns:
+            None where no packet fell into the steady part, or the session was told to stop.
+        """
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return None
+        self._over.set()
+        os.eventfd_write(self._wake, 1)
+        thread.join()
+        os.close(self._wake)
+        course = self._target.course
+        if self._window is None or course is None or not self._window.packets:
+            return None
+        return loaded_figures(self._window, course)
+
+    def _run(self) -> None:
+        clock = ClockLine(ClockReading(*kernel_time.clock_reading()))
+        try:
+            while not self._step(clock):
+                self._wait()
+        finally:
+            self._target.close()
+
+    def _step(self, clock: ClockLine) -> bool:
+        """Take in and send; True when all is over."""
+        session, now_ns = self._target.session, kernel_time.monotonic_ns()
+        if clock.stepped(ClockReading(*kernel_time.clock_reading())):
+            session.clock_stepped()
+        self._target.take_in(clock)
+        if self._window is None and self._steady_ns is not None:
+            session.next_window(self._steady_ns)
+            self._window = session.window
+        if not self._over.is_set():
+            self._target.send_if_due(now_ns)
+            return False
+        if self._window is None or self._request.stop.is_set():
+            self._window = None
+            return True
+        if self._window.end_ns is None:
+            session.end_window(self._counted_ns)
+            self._window.forget_after(self._counted_ns)
+        hopeless = self._window.trouble is not None and self._window.silent
+        overdue = now_ns > self._counted_ns + self._request.config.latency.timeout_s * NANOSECONDS
+        return not self._window.outstanding or hopeless or overdue
+
+    def _wait(self) -> None:
+        now_ns = kernel_time.monotonic_ns()
+        wait_ns = min(_LONGEST_WAIT_NS, self._target.due_ns - now_ns)
+        if self._over.is_set():
+            wait_ns = _LONGEST_WAIT_NS
+        poller = select.poll()
+        poller.register(self._wake, select.POLLIN)
+        fileno = self._target.fileno()
+        if fileno is not None:
+            poller.register(fileno, select.POLLIN)
+        # Rounded up: to wake a moment before the time would turn the wait into a busy loop.
+        poller.poll(max(0, -(-wait_ns // 1_000_000)))
+        try:
+            os.eventfd_read(self._wake)
+        except BlockingIOError:
+            return
