@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -19,12 +19,12 @@ from probe import clock, events
 from probe.config import Config
 from probe.deliver.batch import Batch, batches
 from probe.deliver.dropped import dropped
-from probe.deliver.outbox import Outbox, OutboxDamagedError, OutboxError, set_aside
+from probe.deliver.outbox import Name, Outbox, OutboxDamagedError, OutboxError, set_aside
+from probe.deliver.ranges import Range, counted
 from probe.deliver.session import Coverage, Delivery, coverage_of
 from runtime import mqtt
 from wire import messages, topics
 from wire.envelope import encode_envelope
-from wire.ledger import Ledger
 from wire.messages import Health, Info, Presence, Receipt, State
 from wire.result import DropCause, Result, encode_result
 
@@ -193,6 +193,7 @@ class Courier:
             timeout_s = 0.0
 
     def _work(self, outbox: Outbox) -> None:
+        self._name_losses(outbox)
         if outbox.coverage.through > outbox.last_seq:
             # A disk gave back an older file: numbers that were sent would be given a second time.
             raise OutboxDamagedError(
@@ -221,6 +222,22 @@ class Courier:
         outbox.put(bodies, clock.utc_now().timestamp())
         self._pending += len(bodies)
 
+    def _name_losses(self, outbox: Outbox) -> None:
+        """Tell what the card took: before anything else is numbered."""
+        name = self._names(DropCause.OUTBOX_DAMAGED, outbox.epoch)
+        now_s = clock.utc_now().timestamp()
+        if lost := outbox.name_lost_numbers(name, now_s):
+            log.error("the outbox lost its newest transactions: %d numbers are given up", lost)
+        if spoiled := outbox.name_spoiled(name, now_s):
+            log.error("%d results in the outbox were damaged and are given up", spoiled)
+
+    def _names(self, cause: DropCause, epoch: UUID) -> Name:
+        def name(ranges: Sequence[Range]) -> tuple[str, bytes]:
+            report = dropped(cause, epoch, counted(ranges), ranges)
+            return report.kind, encode_result(report)
+
+        return name
+
     def _tidy(self, outbox: Outbox) -> None:
         delivery = self._config.delivery
         now_s = clock.utc_now().timestamp()
@@ -228,11 +245,7 @@ class Courier:
         if clock.synchronised():
             outbox.prune(now_s - delivery.keep_days * 86_400)
 
-        def name(seqs: list[int]) -> tuple[str, bytes]:
-            ranges = Ledger().with_seqs(seqs).ranges
-            report = dropped(DropCause.OUTBOX_FULL, outbox.epoch, len(seqs), ranges)
-            return report.kind, encode_result(report)
-
+        name = self._names(DropCause.OUTBOX_FULL, outbox.epoch)
         given_up = outbox.make_room(delivery.max_bytes, name, now_s)
         if given_up:
             log.error("the outbox was full: %d results were given up", given_up)

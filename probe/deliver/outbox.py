@@ -4,49 +4,70 @@
 receipt, one row, and not as a mark on each result: a receipt that says less than before (a store
 that came back from a backup) makes results pending again by itself, as long as they are kept.
 
-Why `synchronous = FULL`: with less, a power cut may take back a committed seq that was sent
-already; the next result would then bear the same number and be taken for a repeat at the centre.
-WAL makes that one fsync a transaction; the owner puts what waits in one transaction.
+What the pragmas are for (decision 16 has the measurements):
+- `synchronous = FULL`: with less, a power cut may take back a committed seq that was sent already;
+  the next result would then bear the same number and be taken for a repeat at the centre.
+- `journal_mode = WAL`: that is one fsync a transaction, and the owner puts all that waits in one.
+- `page_size = 1024`: a transaction writes whole pages, and a packed result is some 200 bytes.
+
+A dying card changes bytes without a word. So each row has a checksum, asked when it is read to be
+sent; a number that was given is remembered beside the file (`mark`), so that a log which SQLite cut
+off does not give it a second time. What is lost so is named to the centre, and the file lives on.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
+from probe.deliver import mark, packing
 from probe.deliver.batch import Numbered
+from probe.deliver.mark import RESERVED_AHEAD, Mark
+from probe.deliver.ranges import Range, clipped, minus
 from probe.deliver.session import Coverage
+from probe.deliver.write_ahead_log import claimed_frames, index_of, log_of, taken_frames
+from wire.ledger import Ledger
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS results (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice, also when the last one is pruned
+    seq INTEGER PRIMARY KEY,  -- never used twice: the newest row stays, whatever is deleted
     kind TEXT NOT NULL,
     stored_at_s REAL NOT NULL,
-    body BLOB NOT NULL
+    body BLOB NOT NULL,       -- packed
+    checksum INTEGER          -- of seq, kind and body; NULL in a row of an older version, unpacked
 );
 """
+_PAGE_BYTES = 1024
+# Between two checkpoints the log holds a megabyte: some hours of results in one write each page.
+_LOG_PAGES = 1000
 # Each uncovered range of seqs is one search in the primary key, however much is kept besides.
 _UNCOVERED_RANGES = (
     "json_each(:uncovered) AS range CROSS JOIN results ON seq "
     "BETWEEN json_extract(range.value, '$[0]') AND json_extract(range.value, '$[1]')"
 )
+# The newest number must stay readable in the file.
+_NOT_NEWEST = "seq < (SELECT max(seq) FROM results)"
 # What goes first when there is no room: one minute of many, before a test of few, before events.
 _GIVEN_UP_FIRST = (
     "CASE kind WHEN 'latency' THEN 0 WHEN 'throughput' THEN 2 WHEN 'http' THEN 2 "
     "WHEN 'outage' THEN 3 WHEN 'results_dropped' THEN 3 ELSE 1 END"
 )
-_LAST_SEQ = 2**62
 _MADE_ROOM_RATIO = 0.9
 # Few, so that little more is given up than must be.
 _ROWS_AT_ONCE = 50
+# A receipt that is forgotten costs only that results are sent again.
+_COVERAGE_EVERY_S = 600.0
+_LAST_SEQ = 2**62
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+# Makes the (kind, body) of the result that names given-up seqs, as ranges (first, last).
+Name = Callable[[Sequence[Range]], tuple[str, bytes]]
 
 
 class OutboxError(Exception):
@@ -69,10 +90,15 @@ class Outbox:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._spoiled: set[int] = set()
+        self._lost: Range | None = None
+        self._pending = 0
+        self._coverage_written_s = 0.0
         with _told(f"the outbox {path} cannot be opened"):
+            claimed = claimed_frames(path)
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             try:
-                self._open(path)
+                self._open(path, claimed)
             except BaseException:
                 self._db.close()
                 raise
@@ -84,33 +110,87 @@ class Outbox:
             results: in the order in which they are to be numbered.
             now_s: Unix time, for `prune` only.
         """
+        rows = _rows(results, self.last_seq + 1, now_s)
+        self._reserve(self.last_seq + len(rows))
         with self._transaction():
-            self._insert(results, now_s)
-            self._write_coverage()
-        self.last_seq = self._read_last_seq()
+            self._insert(rows)
+            if abs(now_s - self._coverage_written_s) >= _COVERAGE_EVERY_S:
+                self._write_coverage(now_s)
+        self.last_seq += len(rows)
+        self._pending += len(rows)
 
     def pending(self, after: int, through: int, limit: int) -> list[Numbered]:
-        """Results with `after < seq <= through` that no receipt covers, lowest first."""
-        rows = self._query(
-            f"SELECT seq, kind, body FROM {_UNCOVERED_RANGES} "
-            "WHERE seq > :after AND seq <= :through ORDER BY seq LIMIT :limit",
-            after=after,
-            through=through,
-            limit=limit,
-        )
-        return [Numbered(*row) for row in rows]
+        """At most `limit` results with `after < seq <= through` that no receipt covers, in order.
+
+        A row that is not as it was written is left out: see `name_spoiled`.
+        """
+        found: list[Numbered] = []
+        for first, last in clipped(self._uncovered(), after + 1, through):
+            before = first - 1
+            while len(found) < limit:
+                with _told("the outbox cannot be read"):
+                    rows = self._db.execute(
+                        # As bytes: of a damaged row not even the types can be trusted.
+                        "SELECT seq, CAST(kind AS BLOB), CAST(body AS BLOB), checksum FROM results "
+                        "WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+                        (before, last, limit - len(found)),
+                    ).fetchall()
+                if not rows:
+                    break
+                found += self._sound(rows)
+                before = rows[-1][0]
+        return found
 
     def pending_count(self) -> int:
-        """How many results no receipt covers."""
-        return int(self._query(f"SELECT count(*) FROM {_UNCOVERED_RANGES}")[0][0])
+        """How many results no receipt covers. Kept in memory: it is asked at every turn."""
+        return self._pending
 
     def cover(self, coverage: Coverage) -> None:
         """Remember what the centre has.
 
-        Written with the next results, not by itself: an fsync wears the card, and a probe that
-        forgot a receipt only sends again.
+        Written now and then with the next results, not by itself: an fsync wears the card, and a
+        probe that forgot a receipt only sends again.
         """
+        before = self._uncovered()
         self.coverage = coverage
+        after = self._uncovered()
+        self._pending += self._count(minus(after, before)) - self._count(minus(before, after))
+
+    def name_lost_numbers(self, name: Name, now_s: float) -> int:
+        """After opening: name the numbers that may have been given and are not in the file.
+
+        Returns:
+            How many they are; 0 nearly always.
+        """
+        if self._lost is None:
+            return 0
+        first, last = self._lost
+        with _told("the outbox cannot be written"):
+            # So that what is left of the damaged log is not found again after the next start.
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        rows = _rows([name([self._lost])], last + 1, now_s)
+        self._reserve(last + 1)
+        with self._transaction():
+            self._insert(rows)
+        self._lost = None
+        self.last_seq = last + 1
+        self._pending += 1
+        return last - first + 1
+
+    def name_spoiled(self, name: Name, now_s: float) -> int:
+        """Give up the rows that `pending` found spoiled, and name them in the same transaction."""
+        if not self._spoiled:
+            return 0
+        spoiled = sorted(self._spoiled)
+        rows = _rows([name(Ledger().with_seqs(spoiled).ranges)], self.last_seq + 1, now_s)
+        self._reserve(self.last_seq + 1)
+        with self._transaction():
+            self._insert(rows)
+            self._db.executemany("DELETE FROM results WHERE seq = ?", [(one,) for one in spoiled])
+        self._spoiled.clear()
+        self.last_seq += 1
+        self._pending = self._count(self._uncovered())
+        return len(spoiled)
 
     def prune(self, stored_before_s: float) -> int:
         """Delete covered results that were stored before a Unix time. Returns how many.
@@ -119,14 +199,12 @@ class Outbox:
         """
         with self._transaction():
             return self._db.execute(
-                "DELETE FROM results WHERE stored_at_s < :before AND seq NOT IN "
-                f"(SELECT seq FROM {_UNCOVERED_RANGES})",
-                {"before": stored_before_s, "uncovered": self._uncovered()},
+                f"DELETE FROM results WHERE stored_at_s < :before AND {_NOT_NEWEST} "
+                f"AND seq NOT IN (SELECT seq FROM {_UNCOVERED_RANGES})",
+                {"before": stored_before_s, "uncovered": self._uncovered_json()},
             ).rowcount
 
-    def make_room(
-        self, limit_bytes: int, name: Callable[[list[int]], tuple[str, bytes]], now_s: float
-    ) -> int:
+    def make_room(self, limit_bytes: int, name: Name, now_s: float) -> int:
         """Get below nine tenths of a limit, once above it.
 
         What the centre has goes first, oldest first; then what it has not: latency, then tests,
@@ -135,7 +213,7 @@ class Outbox:
 
         Args:
             limit_bytes: of the file's pages in use.
-            name: makes the (kind, body) of the result that names given-up seqs.
+            name: makes the result that names given-up seqs.
             now_s: Unix time, for `prune` only.
 
         Returns:
@@ -151,6 +229,7 @@ class Outbox:
                     break
         pending = f"seq IN (SELECT seq FROM {_UNCOVERED_RANGES}) ORDER BY {_GIVEN_UP_FIRST}, seq"
         given_up: list[int] = []
+        self._reserve(self.last_seq + 1)
         with self._transaction():
             while self._used_bytes() > enough_bytes:
                 seqs = self._delete_some(pending)
@@ -158,57 +237,112 @@ class Outbox:
                     break
                 given_up += seqs
             if given_up:
-                self._insert([name(sorted(given_up))], now_s)
-        self.last_seq = self._read_last_seq()
+                report = name(Ledger().with_seqs(given_up).ranges)
+                self._insert(_rows([report], self.last_seq + 1, now_s))
+        if given_up:
+            self.last_seq += 1
+            self._pending += 1 - len(given_up)
         return len(given_up)
 
     def size_bytes(self) -> int:
         """How large the file is, its write-ahead log included."""
-        log = self._path.with_name(f"{self._path.name}-wal")
-        return sum(file.stat().st_size for file in (self._path, log) if file.exists())
+        return sum(
+            file.stat().st_size for file in (self._path, log_of(self._path)) if file.exists()
+        )
 
     def close(self) -> None:
         """Write what `cover` was told last, and close the file."""
         try:
             with self._transaction():
-                self._write_coverage()
+                self._write_coverage(0.0)
         finally:
             self._db.close()
+        if self._lost is None:
+            with _told(f"the mark beside {self._path} cannot be written"):
+                mark.write(self._path, Mark(self.epoch, self.last_seq, exact=True))
 
     def abandon(self) -> None:
         """Close a file that is not to be written any more."""
         with suppress(sqlite3.Error):
             self._db.close()
 
-    def _open(self, path: Path) -> None:
+    def _open(self, path: Path, claimed: int | None) -> None:
+        self._db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
         damage = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if damage != "ok":
             raise OutboxDamagedError(f"the outbox {path} is damaged: {damage}")
+        taken = taken_frames(path)
         self._db.executescript(_SCHEMA)
-        self._db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (str(uuid.uuid4()),))
+        if "checksum" not in {row[1] for row in self._db.execute("PRAGMA table_info(results)")}:
+            self._db.execute("ALTER TABLE results ADD COLUMN checksum INTEGER")
+        found = mark.read(path)
+        # What lost even its epoch goes on under the mark's, whose numbers are to be accounted for.
+        epoch = uuid.uuid4() if found is None else found.epoch
+        self._db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (str(epoch),))
         try:
-            self.epoch = uuid.UUID(self._meta("epoch"))
-            self.coverage = msgspec.json.decode(self._meta("coverage") or "{}", type=Coverage)
-        except (ValueError, msgspec.MsgspecError) as error:
+            self.epoch = uuid.UUID(self._meta("epoch").decode())
+        except ValueError as error:
             raise OutboxDamagedError(f"the outbox {path} is damaged: {error}") from error
+        try:
+            self.coverage = msgspec.json.decode(self._meta("coverage") or b"{}", type=Coverage)
+        except (ValueError, msgspec.MsgspecError):
+            self.coverage = Coverage()  # everything is sent again, and the centre says what it has
         self.last_seq = self._read_last_seq()
-        # Beside the database, so that a damaged file's epoch can still be named.
-        epoch_file = _epoch_file(path)
-        if not epoch_file.exists() or epoch_file.read_text(encoding="ascii") != str(self.epoch):
-            epoch_file.write_text(str(self.epoch), encoding="ascii")
+        self._pending = self._count(self._uncovered())
+        cut_off = claimed is None or claimed > taken
+        self._lost = self._lost_numbers(found, cut_off=cut_off, empty=claimed == 0)
 
-    def _insert(self, results: Iterable[tuple[str, bytes]], now_s: float) -> None:
+    def _lost_numbers(self, found: Mark | None, *, cut_off: bool, empty: bool) -> Range | None:
+        """The numbers that may have been given and are not in the file; sets the mark.
+
+        Args:
+            found: the mark beside the file.
+            cut_off: SQLite took less of the log than the log claims to hold.
+            empty: there was no log, or nothing in it.
+        """
+        if found is not None and found.epoch != self.epoch:
+            found = None
+        self._mark = found or Mark(self.epoch, self.last_seq, exact=False)
+        if found is None:
+            mark.write(self._path, self._mark)
+            if cut_off:
+                raise OutboxDamagedError(f"the log of the outbox {self._path} is damaged")
+            return None
+        # After a sudden end there is a log; one that is gone took numbers with it.
+        suspect = cut_off or found.exact or empty
+        if suspect and found.through > self.last_seq:
+            return self.last_seq + 1, found.through
+        return None
+
+    def _reserve(self, through: int) -> None:
+        if self._mark.exact or through > self._mark.through:
+            reserved = Mark(self.epoch, through + RESERVED_AHEAD, exact=False)
+            with _told("the mark beside the outbox cannot be written"):
+                mark.write(self._path, reserved)
+            self._mark = reserved
+
+    def _sound(self, rows: Iterable[tuple[int, bytes, bytes, object]]) -> Iterator[Numbered]:
+        for seq, kind, body, checksum in rows:
+            if checksum == packing.checksum(seq, kind, body):
+                yield Numbered(seq, kind.decode(), packing.unpack(body))
+            elif checksum is None and body.startswith(b"{"):
+                yield Numbered(seq, kind.decode(), body)
+            else:
+                self._spoiled.add(seq)
+
+    def _insert(self, rows: Sequence[tuple[int, str, float, bytes, int]]) -> None:
         self._db.executemany(
-            "INSERT INTO results (kind, stored_at_s, body) VALUES (?, ?, ?)",
-            [(kind, now_s, body) for kind, body in results],
+            "INSERT INTO results (seq, kind, stored_at_s, body, checksum) VALUES (?, ?, ?, ?, ?)",
+            rows,
         )
 
     def _delete_some(self, which: str) -> list[int]:
         rows = self._db.execute(
-            f"SELECT seq FROM results WHERE {which} LIMIT {_ROWS_AT_ONCE}",
-            {"uncovered": self._uncovered()},
+            f"SELECT seq FROM results WHERE {_NOT_NEWEST} AND {which} LIMIT {_ROWS_AT_ONCE}",
+            {"uncovered": self._uncovered_json()},
         ).fetchall()
         self._db.executemany("DELETE FROM results WHERE seq = ?", rows)
         return [row[0] for row in rows]
@@ -221,28 +355,32 @@ class Outbox:
             )
         return int((pages - free) * size)
 
-    def _write_coverage(self) -> None:
+    def _write_coverage(self, now_s: float) -> None:
+        self._coverage_written_s = now_s
         self._db.execute(
             "INSERT OR REPLACE INTO meta VALUES ('coverage', ?)",
             (msgspec.json.encode(self.coverage).decode(),),
         )
 
     def _read_last_seq(self) -> int:
-        # Not max(seq): the newest result may have been pruned, its number is used all the same.
-        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'results'").fetchone()
-        return int(row[0]) if row else 0
+        return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM results").fetchone()[0])
 
-    def _meta(self, key: str) -> str:
-        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return str(row[0]) if row else ""
+    def _meta(self, key: str) -> bytes:
+        query = "SELECT CAST(value AS BLOB) FROM meta WHERE key = ?"
+        row = self._db.execute(query, (key,)).fetchone()
+        return bytes(row[0]) if row else b""
 
-    def _uncovered(self) -> str:
-        ranges = [*self.coverage.missing, (self.coverage.through + 1, _LAST_SEQ)]
-        return msgspec.json.encode(ranges).decode()
+    def _uncovered(self) -> list[Range]:
+        """The ranges of numbers that no receipt covers, the last without end."""
+        return [*self.coverage.missing, (self.coverage.through + 1, _LAST_SEQ)]
 
-    def _query(self, sql: str, **parameters: int) -> list[tuple[Any, ...]]:
+    def _uncovered_json(self) -> str:
+        return msgspec.json.encode(self._uncovered()).decode()
+
+    def _count(self, ranges: Iterable[Range]) -> int:
+        count = "SELECT count(*) FROM results WHERE seq BETWEEN ? AND ?"
         with _told("the outbox cannot be read"):
-            return self._db.execute(sql, {**parameters, "uncovered": self._uncovered()}).fetchall()
+            return sum(int(self._db.execute(count, one).fetchone()[0]) for one in ranges)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -267,21 +405,24 @@ def set_aside(path: Path, suffix: str) -> uuid.UUID | None:
     Raises:
         OutboxError: it cannot be moved (a read-only disk).
     """
-    epoch_file = _epoch_file(path)
     with _told(f"the damaged outbox {path} cannot be set aside"):
-        try:
-            epoch = uuid.UUID(epoch_file.read_text(encoding="ascii"))
-        except (FileNotFoundError, ValueError):
-            epoch = None
-        for file in (path, path.with_name(f"{path.name}-wal"), epoch_file):
+        found = mark.read(path)
+        for file in (path, log_of(path), mark.path_of(path)):
             if file.exists():
                 file.rename(file.with_name(f"{file.name}.damaged-{suffix}"))
-        path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
-    return epoch
+        index_of(path).unlink(missing_ok=True)
+    return None if found is None else found.epoch
 
 
-def _epoch_file(path: Path) -> Path:
-    return path.with_name(f"{path.name}.epoch")
+def _rows(
+    results: Iterable[tuple[str, bytes]], first_seq: int, now_s: float
+) -> list[tuple[int, str, float, bytes, int]]:
+    """Results as rows, in the order of the insertion's columns."""
+    rows = []
+    for seq, (kind, body) in enumerate(results, start=first_seq):
+        packed = packing.pack(body)
+        rows.append((seq, kind, now_s, packed, packing.checksum(seq, kind.encode(), packed)))
+    return rows
 
 
 @contextmanager

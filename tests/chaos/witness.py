@@ -1,4 +1,5 @@
-"""Floor 2. Reads what is in the files of both ends, by sqlite3 and without the programs' own code.
+"""Floor 2. Reads what is in the files of both ends, by sqlite3 and, but for the packing of bodies,
+without the programs' own code.
 
 The outbox is read from a copy and only while its program is dead or stopped: opening the file
 itself would repair it, and what a killed program left is what its successor must cope with.
@@ -16,8 +17,13 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
+from probe.deliver.packing import UnpackError, unpack
 from tests.chaos.reckoning import Numbered, Stored
 from wire.result import ResultsDroppedValues
+
+
+class _Token(msgspec.Struct):
+    target: str | None = None
 
 
 class Witness:
@@ -48,13 +54,9 @@ class Witness:
             if row is None:
                 return
             epoch = str(row[0])
-            last = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'results'").fetchone()
-            self._last_seq[epoch] = max(self._last_seq.get(epoch, 0), last[0] if last else 0)
-            rows = db.execute(
-                "SELECT seq, json_extract(text, '$.target') FROM "
-                "(SELECT seq, CAST(body AS TEXT) AS text FROM results) WHERE json_valid(text)"
-            )
-            for seq, token in rows:
+            self._last_seq[epoch] = max(self._last_seq.get(epoch, 0), _last_seq(db))
+            for seq, body in db.execute("SELECT seq, body FROM results"):
+                token = _token(body)
                 if token is not None:
                     self._tokens[epoch, seq].add(token)
 
@@ -62,8 +64,7 @@ class Witness:
 def numbered_count(outbox_path: Path) -> int:
     """The last number of an outbox in use; 0 where it cannot be read."""
     with suppress(sqlite3.Error), _reading(outbox_path) as db:
-        row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'results'").fetchone()
-        return int(row[0]) if row else 0
+        return _last_seq(db)
     return 0
 
 
@@ -97,6 +98,18 @@ def back_up(store_path: Path, to: Path) -> None:
     """A backup of a store in use, as SQLite's own backup makes it."""
     with _reading(store_path) as db, closing(sqlite3.connect(to)) as copy:
         db.backup(copy)
+
+
+def _last_seq(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT coalesce(max(seq), 0) FROM results").fetchone()[0])
+
+
+def _token(packed: bytes) -> str | None:
+    """What a result bears as its target; None where it has none or its bytes were damaged."""
+    try:
+        return msgspec.json.decode(unpack(packed), type=_Token).target
+    except (UnpackError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
 
 
 @contextmanager

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from probe.deliver.outbox import Outbox, OutboxDamagedError, OutboxError, set_aside
 from probe.deliver.session import Coverage
+from tests import samples
+from wire.result import encode_result
 
 
 @pytest.fixture
@@ -121,10 +125,12 @@ def test_commits_reach_the_disk(path: Path, outbox: Outbox) -> None:
 
 
 def large(outbox: Outbox, kind: str, count: int) -> None:
-    outbox.put([(kind, b"x" * 4000) for _ in range(count)], 0.0)
+    noise = random.Random(count)  # nothing that packing could make smaller
+    outbox.put([(kind, noise.randbytes(4000)) for _ in range(count)], 0.0)
 
 
-def name(given_up: list[int]) -> tuple[str, bytes]:
+def name(ranges: Sequence[tuple[int, int]]) -> tuple[str, bytes]:
+    given_up = [seq for first, last in ranges for seq in range(first, last + 1)]
     return "results_dropped", json.dumps(given_up).encode()
 
 
@@ -187,6 +193,142 @@ def test_damage_in_the_middle_of_a_file_is_found(path: Path) -> None:
             file.write(b"\xa5" * 4096)
     with pytest.raises(OutboxDamagedError, match="is damaged"):
         Outbox(path)
+
+
+def killed(path: Path, to: Path) -> Path:
+    """What a process leaves that is killed while the outbox is open."""
+    to.mkdir()
+    for suffix in ("", "-wal", ".mark"):
+        shutil.copy(f"{path}{suffix}", to / f"{path.name}{suffix}")
+    return to / path.name
+
+
+def test_no_byte_of_the_log_can_bring_a_number_back(path: Path, tmp_path: Path) -> None:
+    """Whichever byte a card changes: a number is in the file, or named, or the file is refused.
+
+    SQLite itself says nothing: it cuts the log off before the changed frame.
+    """
+    outbox = Outbox(path)
+    for _ in range(4):
+        fill(outbox, 2)
+    given = set(range(1, outbox.last_seq + 1))
+    size = path.with_name(f"{path.name}-wal").stat().st_size
+    cut_off = 0
+    frame_starts = range(32, size, 1024 + 24)
+    for at in sorted(
+        {*range(0, size, 61), *range(32), *(f + n for f in frame_starts for n in range(24))}
+    ):
+        if at >= size:
+            continue
+        copy = killed(path, tmp_path / str(at))
+        with copy.with_name(f"{path.name}-wal").open("r+b") as log:
+            log.seek(at)
+            byte = log.read(1)
+            log.seek(at)
+            log.write(bytes([byte[0] ^ 0xFF]))
+        try:
+            opened = Outbox(copy)
+        except OutboxDamagedError:
+            assert set_aside(copy, "now") == outbox.epoch, at
+            continue
+        named = opened.name_lost_numbers(name, 0.0)
+        fill(opened, 1)
+        rows = opened.pending(0, opened.last_seq, 10_000)
+        told = {
+            seq for row in rows if row.kind == "results_dropped" for seq in json.loads(row.body)
+        }
+        assert given <= {row.seq for row in rows if row.kind == "latency"} | told, at
+        assert rows[-1].seq > max(given), f"byte {at}: a number was given a second time"
+        assert opened.pending_count() == len(rows)
+        cut_off += bool(named)
+        opened.close()
+        shutil.rmtree(copy.parent)
+    assert cut_off > 100, "SQLite did cut the log off, so the test has seen what it is about"
+    outbox.close()
+
+
+def test_a_sudden_end_names_no_number_that_is_there(path: Path, tmp_path: Path) -> None:
+    outbox = Outbox(path)
+    fill(outbox, 3)
+    copy = Outbox(killed(path, tmp_path / "killed"))
+    assert copy.name_lost_numbers(name, 0.0) == 0
+    fill(copy, 1)
+    assert seqs(copy) == [1, 2, 3, 4]
+    copy.close()
+    outbox.close()
+
+
+def test_a_file_that_is_older_than_its_mark_gives_no_number_twice(path: Path) -> None:
+    first = Outbox(path)
+    fill(first, 3)
+    first.close()
+    old = path.read_bytes()
+    second = Outbox(path)
+    fill(second, 4)
+    second.close()
+    path.write_bytes(old)
+    third = Outbox(path)
+    assert third.name_lost_numbers(name, 0.0) == 4
+    fill(third, 1)
+    assert seqs(third) == [1, 2, 3, 8, 9], "4 to 7 are named by 8"
+    third.close()
+
+
+def test_a_mark_that_is_damaged_as_well_ends_the_epoch(path: Path, tmp_path: Path) -> None:
+    outbox = Outbox(path)
+    fill(outbox, 3)
+    fill(outbox, 3)
+    copy = killed(path, tmp_path / "killed")
+    outbox.close()
+    mark = copy.with_name(f"{path.name}.mark")
+    mark.write_bytes(mark.read_bytes().replace(b"through", b"thr0ugh"))
+    with copy.with_name(f"{path.name}-wal").open("r+b") as log:
+        log.seek(-1, os.SEEK_END)
+        log.write(b"\xa5")
+    with pytest.raises(OutboxDamagedError, match="log"):
+        Outbox(copy)
+    assert set_aside(copy, "now") == outbox.epoch
+
+
+def test_a_spoiled_row_is_named_and_the_sound_ones_are_sent(path: Path) -> None:
+    outbox = Outbox(path)
+    fill(outbox, 5)
+    outbox.close()
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE results SET body = body || x'00' WHERE seq = 2")
+        db.execute("UPDATE results SET kind = CAST(x'6cff' AS TEXT) WHERE seq = 4")
+    db.close()
+    opened = Outbox(path)
+    assert seqs(opened) == [1, 3, 5]
+    assert opened.pending_count() == 5
+    assert opened.name_spoiled(name, 0.0) == 2
+    assert opened.name_spoiled(name, 0.0) == 0
+    rows = opened.pending(0, opened.last_seq, 10)
+    assert [row.seq for row in rows] == [1, 3, 5, 6]
+    assert json.loads(rows[-1].body) == [2, 4]
+    assert opened.pending_count() == 4
+    opened.close()
+
+
+def test_the_count_of_what_is_pending_is_kept_right(outbox: Outbox) -> None:
+    fill(outbox, 40)
+    for coverage in (
+        Coverage(10),
+        Coverage(20, ((5, 6), (15, 15))),
+        Coverage(20),
+        Coverage(3),
+        Coverage(40, ((1, 40),)),
+        Coverage(40),
+        Coverage(60),
+    ):
+        outbox.cover(coverage)
+        assert outbox.pending_count() == len(seqs(outbox)), coverage
+
+
+def test_a_body_is_given_back_byte_for_byte(outbox: Outbox) -> None:
+    bodies = [encode_result(samples.latency()), encode_result(samples.throughput()), b"", b"\xff"]
+    outbox.put([("latency", body) for body in bodies], 0.0)
+    assert [one.body for one in outbox.pending(0, 9, 9)] == bodies
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small disk")

@@ -1,0 +1,33 @@
+"""Floor 1. Ranges of numbers: (first, last), both included, ascending, none touching another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+Range = tuple[int, int]
+
+
+def clipped(ranges: Iterable[Range], first: int, last: int) -> Iterator[Range]:
+    """What of the ranges lies from `first` to `last`."""
+    for start, end in ranges:
+        if start > last:
+            return
+        if end >= first:
+            yield max(start, first), min(end, last)
+
+
+def minus(ranges: Iterable[Range], others: Sequence[Range]) -> Iterator[Range]:
+    """What of the ranges lies in none of the others."""
+    for first, last in ranges:
+        left = first
+        for start, end in clipped(others, first, last):
+            if left < start:
+                yield left, start - 1
+            left = end + 1
+        if left <= last:
+            yield left, last
+
+
+def counted(ranges: Iterable[Range]) -> int:
+    """How many numbers they hold."""
+    return sum(last - first + 1 for first, last in ranges)
