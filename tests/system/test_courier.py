@@ -299,7 +299,7 @@ def test_a_damaged_outbox_is_set_aside_and_the_centre_is_told(
     centre.close()
 
 
-def test_an_outbox_that_was_rolled_back_begins_a_new_epoch(
+def test_a_disk_that_was_rolled_back_begins_a_new_epoch(
     broker: Broker, settings: Config, tmp_path: Path
 ) -> None:
     """Else numbers that the centre has would be given again, and new results taken for repeats."""
@@ -308,14 +308,17 @@ def test_an_outbox_that_was_rolled_back_begins_a_new_epoch(
     first.courier.submit(samples.latency())
     assert first.delivered()
     first.courier.stop()
-    kept = (tmp_path / "outbox.sqlite").read_bytes()
+    # The file and the mark beside it, which else would tell.
+    files = [tmp_path / "outbox.sqlite", tmp_path / "outbox.sqlite.mark"]
+    kept = [file.read_bytes() for file in files]
     old_epoch = centre.epoch
     second = Office(settings, tmp_path)
     for _ in range(5):
         second.courier.submit(samples.latency())
     assert second.delivered()
     second.courier.stop()
-    (tmp_path / "outbox.sqlite").write_bytes(kept)
+    for file, content in zip(files, kept, strict=True):
+        file.write_bytes(content)
     centre.seqs.clear()
     third = Office(settings, tmp_path)
     until(lambda: bool(centre.given_up), "what is gone to be named")
