@@ -54,7 +54,7 @@ contract: .venv/ready-check
 
 lock: .venv/ready-check
 	@$(BIN)/pip install --quiet uv
-	@for extra in probe collector authority dev; do \
+	@for extra in probe collector authority fleet dev; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --no-header --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
 	@printf 'setuptools>=77\nwheel\n' | $(BIN)/uv pip compile --quiet --universal \

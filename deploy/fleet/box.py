@@ -1,0 +1,343 @@
+"""Floor 3. What a box does by itself: enrol once, then pull, try, and return when it is not well.
+
+Told by /etc/tramdo/fleet.toml, which the seed brought. Everything goes out over HTTPS to one
+address whose certificate the seed's authority vouches for; nothing comes in.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import requests
+from msgspec import Meta, Struct, structs
+
+from deploy.authority import authority, folder
+from deploy.authority.rules import AuthorityError
+from deploy.fleet import channel, releases, signature, update
+from deploy.fleet.channel import Channel, ChannelError
+from deploy.fleet.releases import ReleaseError
+from deploy.fleet.signature import SignatureError
+from deploy.fleet.update import BoxState
+from probe.version import VERSION
+from runtime import secret_file, settings
+from wire.record import Name
+
+log = logging.getLogger(__name__)
+
+_TIMEOUT_S = 30
+_LARGEST_ANSWER_BYTES = 1_000_000
+# What a person with a stopwatch calls at once; the daemon writes its status every 5 s.
+_LOOK_EVERY_S = 5.0
+
+
+class FleetError(Exception):
+    """The box cannot do it now; the text says what and what to do."""
+
+
+class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """/etc/tramdo/fleet.toml.
+
+    `url` is the centre's; `restart` and `status` are the commands that start the probe anew and
+    ask it how it is. `healthy_within_s` is how long a new release may take to publish.
+    """
+
+    probe: Name
+    url: Annotated[str, Meta(pattern=r"^https://[^\s/]+$")]
+    ca_file: str = "/etc/tramdo/ca.pem"
+    release_key_file: str = "/etc/tramdo/release.pub"
+    token_file: str = "/etc/tramdo/enrol.token"
+    key_file: str = "/etc/tramdo/probe.key"
+    certificate_file: str = "/etc/tramdo/probe.pem"
+    config_file: str = "/etc/tramdo/probe.toml"
+    key_group: str | None = "tramdo"
+    root: str = "/opt/tramdo"
+    state_dir: str = "/var/lib/tramdo-fleet"
+    restart: list[str] = ["systemctl", "restart", "tramdo-probe.service"]
+    status: list[str] = ["/opt/tramdo/venv/bin/tramdo-probe", "status", "--json"]
+    healthy_within_s: Annotated[float, Meta(gt=0, le=3600)] = 600.0
+    # Renewed when less than this is left: a box may lie in a cupboard for a while.
+    renew_days: Annotated[int, Meta(ge=1, le=700)] = 60
+
+
+def load(path: Path) -> Fleet:
+    """The settings.
+
+    Raises:
+        SettingsError: every mistake in them.
+        OSError: the file cannot be read.
+    """
+    return settings.parse(path.read_bytes(), Fleet, str(path))
+
+
+class Box:
+    """One box. Every method raises FleetError when it cannot, and has then changed nothing."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._fleet = fleet
+        self._now = now
+        self._wait = wait
+        self._state_path = Path(fleet.state_dir) / "state.json"
+
+    def enrol(self) -> str:
+        """Make the box's key here, redeem the seed's token for a certificate, burn the token.
+
+        Returns:
+            What was done, in a sentence. A box that is enrolled already is left alone.
+        """
+        fleet = self._fleet
+        token_path = Path(fleet.token_file)
+        if not token_path.exists() and Path(fleet.certificate_file).exists():
+            return f"{fleet.probe} is enrolled already"
+        try:
+            token = secret_file.read_text(token_path).strip()
+        except (OSError, ValueError) as error:
+            raise FleetError(f"no enrolment token: {error}") from error
+        csr = self._csr()
+        answer = self._post("enrol", {"probe": fleet.probe, "token": token, "csr": csr})
+        self._keep_certificate(answer)
+        token_path.unlink()
+        return f"{fleet.probe} is enrolled; its key has never left this box"
+
+    def renew(self, *, days_left: int) -> str | None:
+        """Renew the certificate when its end is near; a sentence, or None when it is not."""
+        if days_left > self._fleet.renew_days:
+            return None
+        self._keep_certificate(self._post("renew", {"csr": self._csr()}))
+        return "the certificate is renewed; the probe takes it at its next connection"
+
+    def settings(self, check: Callable[[Path], str | None]) -> str | None:
+        """Take the box's settings from the centre if they changed and `check` finds nothing.
+
+        Args:
+            check: told a file, says in a sentence why it cannot be used.
+
+        Returns:
+            A sentence when something was changed, else None.
+        """
+        response = self._request("POST", "settings", {"csr": self._csr()})
+        if response.status_code == 404:
+            return None
+        content = self._sound(response, "settings").content
+        path = Path(self._fleet.config_file)
+        if path.exists() and path.read_bytes() == content:
+            return None
+        beside = path.with_name(f".{path.name}.new")
+        self._written(beside, content)
+        try:
+            if (fault := check(beside)) is not None:
+                raise FleetError(f"the centre's settings for this box are refused: {fault}")
+            self._written(path, content)
+        finally:
+            beside.unlink(missing_ok=True)
+        return "the settings changed"
+
+    def pull(self, *, at_once: bool = False) -> str:
+        """Follow the channel: stay, try a release, or return from one.
+
+        Args:
+            at_once: take the release even if this box's turn has not come.
+
+        Returns:
+            What was done, in a sentence.
+        """
+        state = self._adopted(self._read_state())
+        said = self._read_channel(state)
+        state = update.seen(state, said)
+        self._remember(state)
+        step = update.next_step(state, said, self._fleet.probe, self._now())
+        if at_once and isinstance(step, update.Stay) and state.good != said.release:
+            step = update.Try(said.release)
+        match step:
+            case update.Stay(because):
+                return because
+            case update.GoBack(given_up, to):
+                return self._go_back(state, given_up, to, "it was interrupted")
+            case update.Try(release):
+                return self._try(state, said, release)
+
+    def recover(self) -> str | None:
+        """Return from a trial that a power cut interrupted; needs no centre. None: there was none.
+
+        Run at every boot, before the line is up.
+        """
+        state = self._read_state()
+        if state.trying is None:
+            return None
+        return self._go_back(state, state.trying, state.good, "the box was switched off meanwhile")
+
+    def _adopted(self, state: BoxState) -> BoxState:
+        """What a playbook or the first boot installed counts as the first good release."""
+        link = Path(self._fleet.root) / "venv"
+        if state.good is not None or not link.exists():
+            return state
+        if link.is_symlink():
+            installed = link.readlink().parent.name
+        else:
+            installed = VERSION
+            releases.adopt(Path(self._fleet.root), installed)
+        state = structs.replace(state, good=installed)
+        self._remember(state)
+        return state
+
+    def _try(self, state: BoxState, said: Channel, release: str) -> str:
+        root = Path(self._fleet.root)
+        try:
+            bundle = self._fetch_bundle(said)
+            releases.install(bundle, root, release)
+            bundle.unlink()
+        except ReleaseError as error:
+            raise FleetError(str(error)) from error
+        state = update.trying(state, release)
+        self._remember(state)
+        releases.switch(root, release)
+        fault = self._restart() or self._wait_until_it_publishes(release)
+        if fault is not None:
+            return self._go_back(state, release, state.good, fault)
+        state = update.went_well(state)
+        self._remember(state)
+        releases.tidy(root, {release})
+        return f"runs {release}: it measures, and the centre has its results"
+
+    def _go_back(self, state: BoxState, given_up: str, to: str | None, why: str) -> str:
+        if to is not None:
+            releases.switch(Path(self._fleet.root), to)
+            if (fault := self._restart()) is not None:
+                log.error("the probe did not start again on %s: %s", to, fault)
+        self._remember(update.gave_up(state))
+        back = f"back on {to}" if to else "and there is none to return to"
+        raise FleetError(f"{given_up} is given up, {back}: {why}")
+
+    def _wait_until_it_publishes(self, release: str) -> str | None:
+        deadline_s = time.monotonic() + self._fleet.healthy_within_s
+        while True:
+            done = subprocess.run(self._fleet.status, capture_output=True, check=False, timeout=60)
+            fault = (
+                update.publishes(done.stdout, release)
+                if done.returncode == 0
+                else done.stderr.decode(errors="replace").strip() or "its status cannot be asked"
+            )
+            if fault is None:
+                return None
+            if time.monotonic() >= deadline_s:
+                return f"after {self._fleet.healthy_within_s:.0f} s: {fault}"
+            self._wait(_LOOK_EVERY_S)
+
+    def _restart(self) -> str | None:
+        done = subprocess.run(
+            self._fleet.restart, capture_output=True, text=True, check=False, timeout=120
+        )
+        return None if done.returncode == 0 else done.stderr.strip() or "the restart failed"
+
+    def _read_channel(self, state: BoxState) -> Channel:
+        document = self._sound(self._request("GET", "channel"), "channel").content
+        try:
+            key = folder.read(Path(self._fleet.release_key_file))
+            said = channel.decode(signature.verified(document, key))
+            channel.refuse_stale(said, state.channel_number, self._now())
+        except (SignatureError, ChannelError, AuthorityError) as error:
+            raise FleetError(f"the channel is refused: {error}") from error
+        return said
+
+    def _fetch_bundle(self, said: Channel) -> Path:
+        folder.make(Path(self._fleet.state_dir))
+        target = Path(self._fleet.state_dir) / "bundle"
+        left = said.bundle_bytes
+        url = f"{self._fleet.url}/v1/bundles/{said.bundle_sha256}"
+        try:
+            with (
+                requests.get(
+                    url, timeout=_TIMEOUT_S, verify=self._fleet.ca_file, stream=True
+                ) as response,
+                target.open("wb") as file,
+            ):
+                self._sound(response, "bundle")
+                for chunk in response.iter_content(65_536):
+                    left -= len(chunk)
+                    if left < 0:
+                        break
+                    file.write(chunk)
+        except (requests.RequestException, OSError) as error:
+            raise FleetError(f"the bundle of {said.release} did not come: {error}") from error
+        if left or releases.sha256_of(target) != said.bundle_sha256:
+            raise FleetError(f"the bundle of {said.release} is not the one that was signed")
+        return target
+
+    def _csr(self) -> str:
+        fleet = self._fleet
+        path = Path(fleet.key_file).with_suffix(".csr")
+        try:
+            authority.request(Path(fleet.key_file), path, fleet.probe, fleet.key_group)
+            return folder.read(path).decode()
+        except AuthorityError as error:
+            raise FleetError(str(error)) from error
+
+    def _keep_certificate(self, response: requests.Response) -> None:
+        class Answer(Struct):
+            certificate: str
+            authority: str
+
+        try:
+            answer = msgspec.json.decode(response.content, type=Answer)
+        except msgspec.MsgspecError as error:
+            raise FleetError(f"the centre's answer cannot be read: {error}") from error
+        self._written(Path(self._fleet.certificate_file), answer.certificate.encode())
+
+    def _written(self, path: Path, content: bytes) -> None:
+        try:
+            folder.write(path, content, folder.PUBLIC)
+        except AuthorityError as error:
+            raise FleetError(str(error)) from error
+
+    def _post(self, path: str, body: dict[str, str]) -> requests.Response:
+        return self._sound(self._request("POST", path, body), path)
+
+    def _request(
+        self, method: str, path: str, body: dict[str, str] | None = None
+    ) -> requests.Response:
+        url = f"{self._fleet.url}/v1/{path}"
+        try:
+            response = requests.request(
+                method, url, json=body, timeout=_TIMEOUT_S, verify=self._fleet.ca_file, stream=True
+            )
+            content = response.raw.read(_LARGEST_ANSWER_BYTES + 1, decode_content=True)
+        except (requests.RequestException, OSError) as error:
+            raise FleetError(f"no answer from {url}: {error}") from error
+        if len(content) > _LARGEST_ANSWER_BYTES:
+            raise FleetError(f"the answer from {url} is too large")
+        response._content = content  # noqa: SLF001 (read here, so that its size is bounded)
+        return response
+
+    def _sound(self, response: requests.Response, what: str) -> requests.Response:
+        if response.status_code != 200:
+            raise FleetError(
+                f"the centre refused ({what}): HTTP {response.status_code}; its log says why"
+            )
+        return response
+
+    def _read_state(self) -> BoxState:
+        if not self._state_path.exists():
+            return BoxState()
+        try:
+            return msgspec.json.decode(folder.read(self._state_path), type=BoxState)
+        except (msgspec.MsgspecError, AuthorityError) as error:
+            raise FleetError(
+                f"{self._state_path} cannot be read: {error}; delete it to begin anew"
+            ) from error
+
+    def _remember(self, state: BoxState) -> None:
+        try:
+            releases.save(self._state_path, msgspec.json.encode(state))
+        except AuthorityError as error:
+            raise FleetError(str(error)) from error

@@ -1,0 +1,217 @@
+"""Floor 3. What boxes may ask of the centre over HTTPS: enrolment, renewal, settings, releases.
+
+    POST /v1/enrol     {probe, token, csr}   -> {certificate, authority}     once for each token
+    POST /v1/renew     {csr}                 -> {certificate, authority}     by the known key
+    POST /v1/settings  {csr}                 -> the box's probe.toml, 404 where there is none
+    GET  /v1/channel                         -> the signed channel
+    GET  /v1/bundles/SHA256                  -> the release's bundle
+
+A request for a certificate is signed by the key it is for; where the register knows that key as a
+valid one of that probe, the asker is that probe. What comes back is public (certificates) or the
+box's own, so a replayed request wins nothing. No answer tells a stranger which names exist.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import anyio.to_thread
+import msgspec
+from msgspec import Meta, Struct
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from deploy.authority import certificates, folder, register
+from deploy.authority.authority import Authority, read_register
+from deploy.authority.register import Purpose, Standing
+from deploy.authority.rules import AuthorityError
+from deploy.fleet import tokens
+from deploy.fleet.tokens import TokenError
+from wire.record import Name
+
+log = logging.getLogger(__name__)
+
+LARGEST_REQUEST_BYTES = 16_384
+_FOLDER_OF_TOKENS = "enrolment.json"
+# A stranger who guesses tokens of 192 bits needs no limit to fail; this keeps the log readable.
+_REFUSALS_A_MINUTE = 20
+
+
+class Enrol(Struct, frozen=True, forbid_unknown_fields=True):
+    """A box's first request."""
+
+    probe: Name
+    token: Annotated[str, Meta(min_length=16, max_length=200)]
+    csr: Annotated[str, Meta(max_length=8192)]
+
+
+class Signed(Struct, frozen=True, forbid_unknown_fields=True):
+    """A request by the key that the register knows."""
+
+    csr: Annotated[str, Meta(max_length=8192)]
+
+
+class RefusedError(Exception):
+    """A request is refused with this status; the sentence goes into the log, not to the asker."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+def new_token(authority: Path, probe: str, now: datetime) -> str:
+    """Give out a token for a probe; earlier unused ones of it are void from now on.
+
+    Raises:
+        AuthorityError: the folder cannot be written.
+        TokenError: its file of tokens is damaged.
+    """
+    token = secrets.token_urlsafe(24)
+    with folder.locked(authority):
+        known = tokens.with_token(_tokens(authority), probe, token, now)
+        _keep(authority, known)
+    return token
+
+
+class Centre:
+    """Answers boxes. Everything is read from its folders at each request: nothing is cached.
+
+    Args:
+        authority_path: the authority's folder; `enrolment.json` in it holds the tokens' hashes.
+        passphrase: its key's, where it has one.
+        releases: holds `channel.json` and `bundles/SHA256`.
+        settings: holds a `PROBE.toml` for each box that has settings here.
+        now: tells the time.
+    """
+
+    def __init__(
+        self,
+        authority_path: Path,
+        passphrase: bytes | None,
+        releases: Path,
+        settings: Path,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._path = authority_path
+        self._authority = Authority(authority_path, passphrase)
+        self._releases = releases
+        self._settings = settings
+        self._now = now
+        self._refusals: list[datetime] = []
+
+    def app(self) -> Starlette:
+        """The application, to be served over TLS by uvicorn."""
+        return Starlette(
+            routes=[
+                Route("/v1/enrol", self._respond(self._enrol), methods=["POST"]),
+                Route("/v1/renew", self._respond(self._renew), methods=["POST"]),
+                Route("/v1/settings", self._respond(self._own_settings), methods=["POST"]),
+                Route("/v1/channel", self._channel),
+                Route("/v1/bundles/{sha256:str}", self._bundle),
+            ]
+        )
+
+    def _respond(self, answer: Callable[[bytes], Response]) -> Callable[[Request], object]:
+        async def endpoint(request: Request) -> Response:
+            body = b""
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > LARGEST_REQUEST_BYTES:
+                    return JSONResponse({"error": "the request is too large"}, 413)
+            try:
+                return await anyio.to_thread.run_sync(answer, body)
+            except (RefusedError, AuthorityError, TokenError, msgspec.MsgspecError) as error:
+                status = error.status if isinstance(error, RefusedError) else 403
+                self._log_refusal(request.url.path, error)
+                return JSONResponse({"error": "refused: ask the centre, its log says why"}, status)
+
+        return endpoint
+
+    def _log_refusal(self, path: str, error: Exception) -> None:
+        now = self._now()
+        self._refusals = [at for at in self._refusals if (now - at).total_seconds() < 60]
+        self._refusals.append(now)
+        if len(self._refusals) <= _REFUSALS_A_MINUTE:
+            log.warning("refused %s: %s", path, error)
+
+    def _enrol(self, body: bytes) -> Response:
+        asked = msgspec.json.decode(body, type=Enrol)
+        csr = certificates.read_request(asked.csr.encode())
+        if csr.name != asked.probe:
+            raise RefusedError(403, f"{asked.probe} sent a request for {csr.name}")
+        with folder.locked(self._path):
+            known, again = tokens.redeemed(
+                _tokens(self._path), asked.probe, asked.token, csr.key_sha256, self._now()
+            )
+            # Burnt before it is answered: a token can open the door once, whatever happens next.
+            _keep(self._path, known)
+        if again and (path := self._path / "probes" / f"{csr.name}.pem").exists():
+            log.info("%s fetched its certificate again", csr.name)
+            return self._certificate(path)
+        held = register.held_by(read_register(self._path), csr.name)
+        act = self._authority.renew if held else self._authority.sign
+        path = act(asked.csr.encode(), self._now())
+        log.info("enrolled %s", csr.name)
+        return self._certificate(path)
+
+    def _renew(self, body: bytes) -> Response:
+        asked = msgspec.json.decode(body, type=Signed)
+        name = self._known(asked.csr)
+        path = self._authority.renew(asked.csr.encode(), self._now())
+        log.info("renewed %s", name)
+        return self._certificate(path)
+
+    def _own_settings(self, body: bytes) -> Response:
+        name = self._known(msgspec.json.decode(body, type=Signed).csr)
+        path = self._settings / f"{name}.toml"
+        if not path.is_file():
+            raise RefusedError(404, f"there are no settings for {name} in {self._settings}")
+        return Response(path.read_bytes(), media_type="application/toml")
+
+    def _known(self, csr: str) -> str:
+        asked = certificates.read_request(csr.encode())
+        for issued in register.held_by(read_register(self._path), asked.name):
+            if (
+                issued.purpose is Purpose.PROBE
+                and issued.key_sha256 == asked.key_sha256
+                and issued.standing(self._now()) is Standing.VALID
+            ):
+                return asked.name
+        raise RefusedError(403, f"no valid certificate of {asked.name} has this key")
+
+    def _certificate(self, path: Path) -> Response:
+        return JSONResponse(
+            {
+                "certificate": folder.read(path).decode(),
+                "authority": folder.read(self._path / "ca.pem").decode(),
+            }
+        )
+
+    async def _channel(self, _request: Request) -> Response:
+        path = self._releases / "channel.json"
+        if not path.is_file():
+            return JSONResponse({"error": "no release has been published yet"}, 404)
+        return FileResponse(path, media_type="application/json")
+
+    async def _bundle(self, request: Request) -> Response:
+        name = str(request.path_params["sha256"])
+        path = self._releases / "bundles" / name
+        if not (len(name) == 64 and name.isalnum() and path.is_file()):
+            return JSONResponse({"error": "no such bundle"}, 404)
+        return FileResponse(path, media_type="application/gzip")
+
+
+def _tokens(authority: Path) -> tokens.Tokens:
+    path = authority / _FOLDER_OF_TOKENS
+    return tokens.decode(folder.read(path)) if path.exists() else tokens.Tokens()
+
+
+def _keep(authority: Path, known: tokens.Tokens) -> None:
+    folder.write(authority / _FOLDER_OF_TOKENS, tokens.encode(known), folder.SECRET)
