@@ -56,11 +56,12 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     key_file: str = "/etc/tramdo/probe.key"
     certificate_file: str = "/etc/tramdo/probe.pem"
     config_file: str = "/etc/tramdo/probe.toml"
-    key_group: str | None = "tramdo"
+    # Who else may read the key: the probe's service. Empty: nobody.
+    key_group: str = "tramdo"
     root: str = "/opt/tramdo"
     state_dir: str = "/var/lib/tramdo-fleet"
-    restart: list[str] = ["systemctl", "restart", "tramdo-probe.service"]
-    status: list[str] = ["/opt/tramdo/venv/bin/tramdo-probe", "status", "--json"]
+    restart: tuple[str, ...] = ("systemctl", "restart", "tramdo-probe.service")
+    status: tuple[str, ...] = ("/opt/tramdo/venv/bin/tramdo-probe", "status", "--json")
     healthy_within_s: Annotated[float, Meta(gt=0, le=3600)] = 600.0
     # Renewed when less than this is left: a box may lie in a cupboard for a while.
     renew_days: Annotated[int, Meta(ge=1, le=700)] = 60
@@ -278,7 +279,7 @@ class Box:
         fleet = self._fleet
         path = Path(fleet.key_file).with_suffix(".csr")
         try:
-            authority.request(Path(fleet.key_file), path, fleet.probe, fleet.key_group)
+            authority.request(Path(fleet.key_file), path, fleet.probe, fleet.key_group or None)
             return folder.read(path).decode()
         except AuthorityError as error:
             raise FleetError(str(error)) from error

@@ -26,7 +26,7 @@ class SeedLine(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     interface: _INTERFACE
     address: str | None = None
     gateway: str | None = None
-    nameservers: list[str] = []
+    nameservers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """A fixed address needs its way out; every address is one."""
@@ -47,9 +47,9 @@ class SeedSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     technician_keys: Annotated[list[str], Meta(min_length=1)]
     technician: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,30}$(?!\n)")] = "tramdo-tech"
     timezone: str = "Asia/Ho_Chi_Minh"
-    packages: list[str] = [
+    packages: tuple[str, ...] = (
         "python3-venv", "libiperf0", "python3-gpiozero", "python3-lgpio", "curl", "openssl",
-    ]  # fmt: skip
+    )  # fmt: skip
     lines: dict[Name, Annotated[list[SeedLine], Meta(min_length=1, max_length=8)]]
 
     def __post_init__(self) -> None:

@@ -1,0 +1,260 @@
+"""A box and its centre over real TLS: enrolment, renewal, settings, releases, and the way back."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from deploy.authority import authority, folder
+from deploy.authority.authority import Authority
+from deploy.authority.register import Reason
+from deploy.fleet.box import Box, FleetError, load
+from deploy.fleet.cli import FIRST_BOOT
+from tests.fleet_centre import FLEET, ROOT, FleetCentre, box_settings, run
+from tests.unit.test_fleet_channel import NOW
+
+PROBE = "phu-thong-01"
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FleetCentre]:
+    with FleetCentre(tmp_path_factory.mktemp("centre")) as running:
+        yield running
+
+
+def token_file(config: Path, token: str) -> Path:
+    path = config.with_name("enrol.token")
+    path.touch(0o600)
+    path.write_text(token + "\n", encoding="utf-8")
+    return path
+
+
+def enrolled(directory: Path, fleet: FleetCentre, probe: str) -> Path:
+    config = box_settings(directory, fleet, probe)
+    token_file(config, fleet.token(probe))
+    assert "is enrolled" in run("enrol", "--config", str(config))
+    return config
+
+
+def test_a_token_opens_the_door_once(tmp_path: Path, fleet: FleetCentre) -> None:
+    config = box_settings(tmp_path / "box", fleet, "enrol-01")
+    token = fleet.token("enrol-01")
+    path = token_file(config, token)
+    assert "its key has never left this box" in run("enrol", "--config", str(config))
+    assert not path.exists()
+    certificate = x509.load_pem_x509_certificate(config.with_name("probe.pem").read_bytes())
+    assert certificate.subject.rfc4514_string() == "CN=enrol-01"
+    assert config.with_name("probe.key").stat().st_mode & 0o077 == 0
+    assert "enrolled already" in run("enrol", "--config", str(config))
+
+    thief = box_settings(tmp_path / "thief", fleet, "enrol-01")
+    token_file(thief, token)
+    assert "HTTP 403" in run("enrol", "--config", str(thief), expect=1)
+    assert "the token of enrol-01 has been used" in fleet.log
+    assert not thief.with_name("probe.pem").exists()
+
+
+def test_a_token_that_others_can_read_or_that_is_wrong_is_refused(
+    tmp_path: Path, fleet: FleetCentre
+) -> None:
+    config = box_settings(tmp_path, fleet, "enrol-02")
+    path = token_file(config, "0123456789-not-a-token")
+    assert "HTTP 403" in run("enrol", "--config", str(config), expect=1)
+    path.chmod(0o644)
+    assert "can be read by others" in run("enrol", "--config", str(config), expect=1)
+
+
+def test_a_token_s_box_cannot_ask_for_another_name(tmp_path: Path, fleet: FleetCentre) -> None:
+    key, csr = tmp_path / "k.key", tmp_path / "k.csr"
+    authority.request(key, csr, "cam-giang-01", None)
+    body = {"probe": "enrol-03", "token": fleet.token("enrol-03"), "csr": csr.read_text()}
+    done = subprocess.run(
+        ["curl", "-s", "--cacert", str(fleet.authority / "ca.pem"), "-w", "%{http_code}",
+         "-d", json.dumps(body), f"{fleet.url}/v1/enrol"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.endswith("403")
+    assert "enrol-03 sent a request for cam-giang-01" in fleet.log
+    assert "cam-giang-01" not in done.stdout
+
+
+def test_oversized_and_garbled_requests_are_refused(fleet: FleetCentre) -> None:
+    for body, status in (("x" * 20_000, "413"), ("{}", "403"), ("\x00", "403")):
+        done = subprocess.run(
+            ["curl", "-s", "--cacert", str(fleet.authority / "ca.pem"), "-w", "%{http_code}",
+             "--data-binary", "@-", f"{fleet.url}/v1/renew"],
+            input=body, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout.endswith(status)
+
+
+def test_a_known_key_renews_and_a_revoked_one_does_not(tmp_path: Path, fleet: FleetCentre) -> None:
+    config = enrolled(tmp_path, fleet, "renew-01")
+    box = Box(load(config))
+    before = config.with_name("probe.pem").read_bytes()
+    assert box.renew(days_left=61) is None
+    assert "renewed" in (box.renew(days_left=60) or "")
+    assert config.with_name("probe.pem").read_bytes() != before
+    Authority(fleet.authority).revoke("renew-01", Reason.KEY_COMPROMISE, NOW)
+    with pytest.raises(FleetError, match="HTTP 403"):
+        box.renew(days_left=1)
+    assert "no valid certificate of renew-01 has this key" in fleet.log
+
+
+def test_settings_are_taken_once_checked_and_never_another_s(
+    tmp_path: Path, fleet: FleetCentre
+) -> None:
+    config = enrolled(tmp_path, fleet, "settings-01")
+    target = config.with_name("probe.toml")
+    box = Box(load(config))
+    assert box.settings(lambda _: None) is None
+    (fleet.settings / "settings-01.toml").write_text('probe = "settings-01"\n', encoding="utf-8")
+    assert box.settings(lambda _: None) == "the settings changed"
+    assert box.settings(lambda _: None) is None
+    (fleet.settings / "settings-01.toml").write_text("bad = 1\n", encoding="utf-8")
+    with pytest.raises(FleetError, match="refused: bad key"):
+        box.settings(lambda path: "bad key" if "bad" in path.read_text() else None)
+    assert target.read_text() == 'probe = "settings-01"\n'
+    assert [path.name for path in target.parent.glob("*.new")] == []
+
+
+def test_a_release_is_tried_kept_when_well_and_left_when_not(
+    tmp_path: Path, fleet: FleetCentre
+) -> None:
+    config = enrolled(tmp_path, fleet, PROBE)
+    root = tmp_path / "opt"
+    fleet.publish("0.2.0", well=True)
+    assert "runs 0.2.0" in run("pull", "--config", str(config))
+    assert os.readlink(root / "venv") == "releases/0.2.0/venv"
+    assert "runs 0.2.0 already" in run("pull", "--config", str(config))
+
+    fleet.publish("0.3.0", well=False)
+    refused = run("pull", "--config", str(config), expect=1)
+    assert "0.3.0 is given up, back on 0.2.0: after 2 s: not connected" in refused
+    assert os.readlink(root / "venv") == "releases/0.2.0/venv"
+    assert (tmp_path / "restarts").read_text().split() == [
+        "releases/0.2.0/venv", "releases/0.3.0/venv", "releases/0.2.0/venv",
+    ]  # fmt: skip
+    assert "is not tried again" in run("pull", "--config", str(config))
+
+    # Its ring's turn: 5 % at once, this box by its hash not among them.
+    fleet.publish("0.4.0", well=True, ring_days="2")
+    assert "the turn for 0.4.0 has not come" in run("pull", "--config", str(config))
+    assert "runs 0.4.0" in run("pull", "--now", "--config", str(config))
+    assert sorted(path.name for path in (root / "releases").iterdir()) == ["0.4.0"]
+
+
+def test_a_box_that_dies_while_it_tries_comes_back_to_the_good_one(
+    tmp_path: Path, fleet: FleetCentre
+) -> None:
+    config = enrolled(tmp_path, fleet, "power-cut-01")
+    fleet.publish("0.6.0", well=True)
+    run("pull", "--config", str(config))
+    fleet.publish("0.7.0", well=False)
+    text = config.read_text().replace("healthy_within_s = 2.0", "healthy_within_s = 600.0")
+    config.write_text(text, encoding="utf-8")
+    trial = subprocess.Popen(
+        [*FLEET, "pull", "--config", str(config)],
+        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    link = tmp_path / "opt" / "venv"
+    try:
+        for _ in range(600):
+            if os.readlink(link) == "releases/0.7.0/venv":
+                break
+            try:
+                trial.wait(0.1)
+            except subprocess.TimeoutExpired:
+                continue
+        assert os.readlink(link) == "releases/0.7.0/venv"
+    finally:
+        trial.kill()
+        trial.wait()
+    assert "0.7.0 is given up, back on 0.6.0" in run("recover", "--config", str(config), expect=1)
+    assert os.readlink(link) == "releases/0.6.0/venv"
+    assert "no trial was interrupted" in run("recover", "--config", str(config))
+
+
+def test_a_channel_by_another_key_and_an_older_one_change_nothing(
+    tmp_path: Path, fleet: FleetCentre
+) -> None:
+    config = enrolled(tmp_path, fleet, "forged-01")
+    fleet.publish("0.8.0", well=True)
+    old = (fleet.releases / "channel.json").read_bytes()
+    fleet.publish("0.9.0", well=True)
+    run("pull", "--config", str(config))
+    folder.write(fleet.releases / "channel.json", old, folder.PUBLIC)
+    assert "was seen before" in run("pull", "--config", str(config), expect=1)
+    document = json.loads(old)
+    forged = base64.b64decode(document["payload"]).replace(b"0.8.0", b"9.9.9")
+    document["payload"] = base64.b64encode(forged).decode()
+    folder.write(fleet.releases / "channel.json", json.dumps(document).encode(), folder.PUBLIC)
+    assert "signed by another key" in run("pull", "--config", str(config), expect=1)
+    folder.write(fleet.releases / "channel.json", old, folder.PUBLIC)
+    assert os.readlink(tmp_path / "opt" / "venv") == "releases/0.9.0/venv"
+
+
+def test_a_bundle_that_was_exchanged_is_not_installed(tmp_path: Path, fleet: FleetCentre) -> None:
+    config = enrolled(tmp_path, fleet, "exchanged-01")
+    digest = fleet.publish("1.0.0", well=True)
+    bundle = fleet.releases / "bundles" / digest
+    good = bundle.read_bytes()
+    for content in (good[:-1] + b"x", good + b"more", good[:100]):
+        bundle.write_bytes(content)
+        assert "not the one that was signed" in run("pull", "--config", str(config), expect=1)
+    assert not (tmp_path / "opt" / "venv").exists()
+    bundle.write_bytes(good)
+
+
+def test_the_first_boot_script_takes_enrols_and_burns(tmp_path: Path, fleet: FleetCentre) -> None:
+    config = box_settings(tmp_path, fleet, "first-boot-01")
+    fleet.publish("1.1.0", well=True)
+    token = fleet.token("first-boot-01")
+    token_file(config, token)
+    boot = tmp_path / "boot"
+    boot.mkdir()
+    (boot / "user-data").write_text(
+        "write_files:\n- path: /etc/tramdo/enrol.token\n  permissions: '0600'\n"
+        f"  owner: root:root\n  content: |\n    {token}\n- path: /other\n  content: x\n",
+        encoding="utf-8",
+    )
+    environment = os.environ | {
+        "TRAMDO_ETC": str(config.parent),
+        "TRAMDO_ROOT": str(tmp_path / "opt"),
+        "TRAMDO_BOOT": str(boot),
+    }
+    for _ in range(2):  # a second run changes nothing
+        done = subprocess.run(
+            [FIRST_BOOT], env=environment, capture_output=True, text=True, check=False, timeout=300
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert os.readlink(tmp_path / "opt" / "venv") == "releases/1.1.0/venv"
+    assert config.with_name("probe.pem").exists()
+    assert not config.with_name("enrol.token").exists()
+    scrubbed = (boot / "user-data").read_text()
+    assert token not in scrubbed
+    assert scrubbed.endswith("    burnt\n- path: /other\n  content: x\n")
+
+
+def test_the_first_boot_script_believes_no_other_key(tmp_path: Path, fleet: FleetCentre) -> None:
+    config = box_settings(tmp_path, fleet, "first-boot-02")
+    fleet.publish("1.2.0", well=True)
+    run("key", "--out", str(tmp_path / "other.key"))
+    config.with_name("release.pub").write_bytes((tmp_path / "other.key.pub").read_bytes())
+    environment = os.environ | {
+        "TRAMDO_ETC": str(config.parent),
+        "TRAMDO_ROOT": str(tmp_path / "opt"),
+    }
+    done = subprocess.run(
+        [FIRST_BOOT], env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 1
+    assert "the channel's signature is wrong" in done.stdout
+    assert not (tmp_path / "opt" / "venv").exists()
