@@ -15,11 +15,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from probe import checks, clock, config_file, texts
+from probe import ceiling, ceilings_file, checks, clock, config_file, texts
 from probe.config import Config
 from probe.daemon import Daemon
 from probe.measure import operator
 from probe.measure.kinds import MEASURES
+from probe.measure.limits import LEAST_CEILING_RATIO
 from probe.measure.measurement import Progress
 from probe.measure.trouble import Trouble
 from probe.plan import tables
@@ -28,7 +29,7 @@ from probe.show import board
 from probe.usage_file import UsageFile
 from probe.version import VERSION
 from runtime.settings import SettingsError
-from wire.result import Outcome
+from wire.result import Outcome, ThroughputResult, kind_of
 
 DEFAULT_CONFIG = Path("/etc/tramdo/probe.toml")
 OK, FAILED, BAD_INPUT, NOT_RUNNING = 0, 1, 2, 3
@@ -59,6 +60,8 @@ def main(argv: list[str] | None = None) -> int:
             return _check(config, options.config)
         case "measure":
             return _measure(config, options)
+        case "ceiling":
+            return _ceiling(config, options)
         case "plan":
             return _plan(config, options)
         case "status":
@@ -118,6 +121,17 @@ def _parser() -> argparse.ArgumentParser:
     measure.add_argument("--line", required=True, help="a line's id in the configuration")
     measure.add_argument("--server", help="a server's name (default: the first one)")
     measure.add_argument("--json", action="store_true", help="print the results as a JSON array")
+    of_host = command(
+        "ceiling",
+        "Measure what this host itself can do against a peer in the LAN (iperf3 --server there), "
+        "hold it against each line's plan, and keep it for later results.",
+    )
+    of_host.add_argument("--peer", required=True, metavar="HOST", help="a host in the same LAN")
+    of_host.add_argument(
+        "--port", type=int, default=5201, help="its iperf3 port (default: %(default)s)"
+    )
+    of_host.add_argument("--line", help="only this line's interface (default: every line's)")
+    of_host.add_argument("--json", action="store_true", help="print it as one JSON object")
     plan = command("plan", "Show the slots of a day, and what the month is expected to move.")
     plan.add_argument(
         "--day", type=date.fromisoformat, metavar="YYYY-MM-DD", help="which day (default: today)"
@@ -141,7 +155,9 @@ def _check(config: Config, path: Path) -> int:
                 f"line {line.id} is {seen.public_address} outside, {seen.name or 'by nobody named'}"
             )
     today = _today(config)
-    for note in tables.shown(config, today, UsageFile(config.state_dir).on(today)).notes:
+    plan = tables.shown(config, today, UsageFile(config.state_dir).on(today))
+    ceilings = ceilings_file.read(config.state_dir)
+    for note in (*plan.notes, *ceiling.notes(config.lines, ceilings)):
         print(f"note: {note}")
     for problem in problems:
         print(f"problem: {problem}")
@@ -161,16 +177,44 @@ def _measure(config: Config, options: argparse.Namespace) -> int:
     server = config.servers[names.index(options.server or names[0])]
     stop = threading.Event()
     _on_signals(stop.set)
-    runner = Runner(config, _show_progress)
+    runner = Runner(config, _show_progress, ceilings_file.read(config.state_dir))
     results = list(runner.run(options.kind, line, server, stop))
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr)
+    _clear_progress()
     if options.json:
         print(msgspec.json.format(msgspec.json.encode(results), indent=2).decode())
     else:
         print("\n\n".join(texts.result(result) for result in results))
     good = bool(results) and all(result.outcome is Outcome.OK for result in results)
     return OK if good else FAILED
+
+
+def _ceiling(config: Config, options: argparse.Namespace) -> int:
+    lines = [line for line in config.lines if options.line in (None, line.id)]
+    if not lines or not 0 < options.port < 65536:
+        known = ", ".join(line.id for line in config.lines)
+        print(f"no such line or port; lines: {known}", file=sys.stderr)
+        return BAD_INPUT
+    stop = threading.Event()
+    _on_signals(stop.set)
+    runner = Runner(ceiling.without_latency(config), _show_progress)
+    server = ceiling.peer_server(options.peer, options.port)
+    found, kept = [], []
+    for line in lines:
+        for result in runner.run(kind_of(ThroughputResult), line, server, stop):
+            assert isinstance(result, ThroughputResult)
+            found.append(ceiling.line_ceiling(line, result))
+            if result.outcome is Outcome.OK:
+                kept.append(ceiling.kept(found[-1], result, options.peer))
+    _clear_progress()
+    shown = ceiling.CeilingShown(options.peer, LEAST_CEILING_RATIO, found)
+    print(msgspec.json.encode(shown).decode() if options.json else ceiling.text(shown))
+    try:
+        if kept:
+            ceilings_file.keep(config.state_dir, kept)
+    except OSError as error:
+        print(f"it cannot be kept: {error}", file=sys.stderr)
+        return FAILED
+    return OK if all(one.good for one in found) else FAILED
 
 
 def _plan(config: Config, options: argparse.Namespace) -> int:
@@ -191,6 +235,11 @@ def _show_progress(event: object) -> None:
     progress: Progress | None = getattr(event, "progress", None)
     if progress is not None and sys.stderr.isatty():
         print(f"\r\033[K{texts.progress(progress)}", end="", file=sys.stderr, flush=True)
+
+
+def _clear_progress() -> None:
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr)
 
 
 def _status(config: Config, *, as_json: bool) -> int:

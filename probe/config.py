@@ -160,7 +160,7 @@ class LatencyConfig(Strict, frozen=True):
     window_s: Annotated[float, Meta(ge=1, le=3600)] = 60.0
     icmp_targets: list[str] = []
     # During bulk tests: in 10 s of steady transfer, fewer than the 59 packets that a p95 takes come
-    # in 3 of a million (ours); 6 kbit/s each way.
+    # in 4 of a million (ours); 6 kbit/s each way.
     loaded_mean_gap_s: Annotated[float, Meta(ge=0.01, le=1)] = 0.1
 
     def __post_init__(self) -> None:

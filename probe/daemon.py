@@ -16,7 +16,7 @@ from pathlib import Path
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from probe import clock, config_file, events
+from probe import ceilings_file, clock, config_file, events
 from probe.config import Config, LineConfig
 from probe.deliver.courier import Courier
 from probe.measure import host
@@ -34,7 +34,7 @@ from probe.usage_file import UsageFile
 from probe.version import VERSION
 from runtime import notify
 from runtime.settings import SettingsError
-from wire.messages import Info, PlannedKind
+from wire.messages import Ceiling, Info, PlannedKind
 from wire.result import LatencyResult, Outcome, Reason, Result, kind_of
 
 log = logging.getLogger(__name__)
@@ -61,13 +61,14 @@ class Daemon:
         Path(config.state_dir).mkdir(parents=True, exist_ok=True)
         Path(config.runtime_dir).mkdir(parents=True, exist_ok=True)
         self._display = Display(config, VERSION)
-        self._runner = Runner(config, self._display.emit)
+        ceilings = ceilings_file.read(config.state_dir)
+        self._runner = Runner(config, self._display.emit, ceilings)
         health = partial(host.health, directory=config.state_dir, leds=self._display.leds)
         self._courier = Courier(
             config,
             Path(config.state_dir) / "outbox.sqlite",
             self._display.emit,
-            partial(_info, config, digest, clock.utc_now()),
+            partial(_info, config, digest, clock.utc_now(), list(ceilings.values())),
             health,
         )
         self._timetable = Timetable(self._on_slot)
@@ -263,7 +264,9 @@ def _kinds(*, bulk: bool) -> list[str]:
     return [kind for kind, one in MEASURES.items() if one.bulk is bulk and one.continuous is None]
 
 
-def _info(config: Config, digest: str, started_at: datetime, epoch: UUID) -> Info:
+def _info(
+    config: Config, digest: str, started_at: datetime, ceilings: list[Ceiling], epoch: UUID
+) -> Info:
     today = started_at.astimezone(ZoneInfo(config.timezone)).date()
     months = [month_budget(config, line, today, Usage()) for line in config.lines]
     per_day = {
@@ -281,4 +284,5 @@ def _info(config: Config, digest: str, started_at: datetime, epoch: UUID) -> Inf
         plan=[PlannedKind(kind, count) for kind, count in per_day.items()],
         config_hash=digest,
         started_at=started_at,
+        ceilings=ceilings,
     )

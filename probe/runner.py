@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from types import MappingProxyType
+
+from msgspec import structs
 
 from probe import clock, events
 from probe.config import Config, LineConfig, ServerConfig
@@ -19,6 +22,7 @@ from probe.measure.kinds import MEASURES
 from probe.measure.limits import validity_from
 from probe.measure.measurement import Finding, Request, Stop, failed
 from probe.version import VERSION
+from wire.messages import Ceiling
 from wire.result import KINDS, Host, Outcome, Reason, Result, Validity
 
 log = logging.getLogger(__name__)
@@ -31,8 +35,9 @@ _TOGETHER_S = 1.0
 class _Span:
     """From a measurement's start to each of its findings: times, host evidence, what they say."""
 
-    def __init__(self, line: LineConfig) -> None:
+    def __init__(self, line: LineConfig, ceiling: Ceiling | None) -> None:
         self._line = line
+        self._ceiling = ceiling
         self._interface = line.interface or host.interface_of(line.source_address)
         self._began_s = clock.monotonic_s()
         self._wall_less_monotonic_s = _wall_less_monotonic_s()
@@ -51,13 +56,20 @@ class _Span:
         now_s = clock.monotonic_s()
         if self._evidence is None or now_s - self._evidence[0] > _TOGETHER_S:
             after = host.snapshot(self._interface)
-            self._evidence = now_s, host.evidence(self._before, after)
+            found = host.evidence(self._before, after)
+            if self._ceiling is not None:
+                found = structs.replace(
+                    found,
+                    ceiling_download_bps=self._ceiling.download_bps,
+                    ceiling_upload_bps=self._ceiling.upload_bps,
+                )
+            self._evidence = now_s, found
             self._before = after
         return self._evidence[1]
 
     def validity(self, finding: Finding, evidence: Host) -> list[Validity]:
         """The finding's own flags, and what clock and host add."""
-        flags = {*finding.validity, *validity_from(evidence, self._line)}
+        flags = {*finding.validity, *validity_from(evidence, self._line, finding.values)}
         if self.clock.synchronised is False:
             flags.add(Validity.CLOCK_UNSYNCED)
         if abs(_wall_less_monotonic_s() - self._wall_less_monotonic_s) > STEP_S:
@@ -75,11 +87,18 @@ class Runner:
     Args:
         config: the probe's configuration.
         emit: where events for the display go.
+        ceilings: what the host itself can do, by line; stands in the evidence of bulk tests.
     """
 
-    def __init__(self, config: Config, emit: Callable[[events.Event], None]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        emit: Callable[[events.Event], None],
+        ceilings: Mapping[str, Ceiling] = MappingProxyType({}),
+    ) -> None:
         self._config = config
         self._emit = emit
+        self._ceilings = ceilings
         self._bulk = threading.Lock()
 
     def run(
@@ -127,12 +146,15 @@ class Runner:
     ) -> Result:
         """A planned measurement that was not made, and why."""
         finding = Finding(outcome=Outcome.SKIPPED, reason=reason, detail=detail)
-        return self._result(kind, line, finding, _Span(line), slot_at)
+        return self._result(kind, line, finding, self._span(kind, line), slot_at)
+
+    def _span(self, kind: str, line: LineConfig) -> _Span:
+        return _Span(line, self._ceilings.get(line.id) if MEASURES[kind].bulk else None)
 
     def _results(
         self, kind: str, line: LineConfig, findings: Iterator[Finding], slot_at: datetime | None
     ) -> Iterator[Result]:
-        span = _Span(line)
+        span = self._span(kind, line)
         try:
             for finding in findings:
                 yield self._result(kind, line, finding, span, slot_at)

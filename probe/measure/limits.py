@@ -2,27 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from msgspec import Struct
+
 from probe.config import LineConfig
 from wire.result import Host, Validity
 
 # A core that is busier than this over the test had no more to give (ours).
 _BUSY_RATIO = 0.95
+# To judge 0.8 of a plan the host's own ceiling must be this much of it (METHOD, Throughput).
+LEAST_CEILING_RATIO = 0.9
+# A test that came this near to the host's ceiling may have been held down by it (ours).
+_AT_CEILING_RATIO = 0.95
 
 
-def validity_from(host: Host, line: LineConfig) -> list[Validity]:
+class _Direction(NamedTuple):
+    """One way of a bulk test, in bit/s; None where it is not known."""
+
+    measured: float | None
+    ceiling: float | None
+    plan: float | None
+
+    @property
+    def judges(self) -> bool | None:
+        """Whether the ceiling lets the plan be judged; None where either is not known."""
+        if self.ceiling is None or self.plan is None:
+            return None
+        return self.ceiling >= LEAST_CEILING_RATIO * self.plan
+
+    @property
+    def at_ceiling(self) -> bool:
+        """Whether the host, not the line, may have been the limit."""
+        if self.measured is None or self.ceiling is None or self.judges:
+            return False
+        return self.measured >= _AT_CEILING_RATIO * self.ceiling
+
+
+def validity_from(host: Host, line: LineConfig, values: Struct | None = None) -> list[Validity]:
     """The flags that the evidence calls for.
 
-    `probe_limited`: a core was busy all the time, or the link is half duplex. `throttled`: the
-    supply voltage was too low. `link_below_plan`: the link to the router is slower than the plan,
-    so the plan cannot be judged (METHOD, Throughput: host evidence).
+    `throttled`: the supply voltage was too low. `link_below_plan`: the link to the router is
+    slower than the plan, or the host's ceiling is under 0.9 of it, so the plan cannot be judged
+    (METHOD, Throughput: host evidence). `probe_limited`: a core was busy all the time, the link is
+    half duplex, or the figure came as near to the host's ceiling as a host that is the limit
+    brings it. Where the ceiling lets the plan be judged, a figure near it is a good line's, and to
+    flag it would leave only the bad ones.
+
+    Args:
+        host: the evidence.
+        line: what was bought.
+        values: what was found, for its `download_bps` and `upload_bps` where it has them.
     """
+    ways = list(_directions(host, line, values))
     flags = []
     half_duplex = host.link_duplex == "half"
-    if half_duplex or any(ratio > _BUSY_RATIO for ratio in host.cpu_per_core_ratio):
+    busy = any(ratio > _BUSY_RATIO for ratio in host.cpu_per_core_ratio)
+    if half_duplex or busy or any(way.at_ceiling for way in ways):
         flags.append(Validity.PROBE_LIMITED)
     if host.throttled:
         flags.append(Validity.THROTTLED)
-    plans_bps = [plan for plan in (line.plan_download_bps, line.plan_upload_bps) if plan]
-    if host.link_speed_bps is not None and any(plan > host.link_speed_bps for plan in plans_bps):
+    link_bps = host.link_speed_bps
+    below = link_bps is not None and any((way.plan or 0.0) > link_bps for way in ways)
+    if below or any(way.judges is False for way in ways):
         flags.append(Validity.LINK_BELOW_PLAN)
     return flags
+
+
+def _directions(host: Host, line: LineConfig, values: Struct | None) -> Iterator[_Direction]:
+    for name, ceiling_bps, plan_bps in (
+        ("download_bps", host.ceiling_download_bps, line.plan_download_bps),
+        ("upload_bps", host.ceiling_upload_bps, line.plan_upload_bps),
+    ):
+        yield _Direction(getattr(values, name, None), ceiling_bps, plan_bps)

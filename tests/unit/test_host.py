@@ -12,7 +12,8 @@ from probe.config import LineConfig
 from probe.measure import host
 from probe.measure.host import CoreTime, Snapshot
 from probe.measure.limits import validity_from
-from wire.result import Host, Validity
+from tests import samples
+from wire.result import Host, ThroughputValues, Validity
 
 
 def snapshot(
@@ -138,6 +139,44 @@ def test_an_idle_host_is_no_objection() -> None:
 )
 def test_what_the_evidence_says(changed: dict[str, object], flags: list[Validity]) -> None:
     assert validity_from(msgspec.structs.replace(IDLE, **changed), LINE) == flags
+
+
+def found(download_bps: float | None, upload_bps: float | None) -> ThroughputValues:
+    values = samples.throughput().values
+    assert values is not None
+    return msgspec.structs.replace(values, download_bps=download_bps, upload_bps=upload_bps)
+
+
+@pytest.mark.parametrize(
+    ("ceilings", "measured", "flags"),
+    [
+        # 0.9 of 300 and 200 is enough, and then a figure near the ceiling is no objection.
+        ((270e6, 180e6), (268e6, 180e6), []),
+        ((940e6, 940e6), (300e6, 200e6), []),
+        # Less is not, and a figure near it may be the host's.
+        ((260e6, 180e6), (100e6, 100e6), [Validity.LINK_BELOW_PLAN]),
+        ((260e6, 180e6), (250e6, 100e6), [Validity.LINK_BELOW_PLAN, Validity.PROBE_LIMITED]),
+        ((940e6, 170e6), (250e6, 165e6), [Validity.LINK_BELOW_PLAN, Validity.PROBE_LIMITED]),
+        ((None, 180e6), (250e6, 180e6), []),
+        ((260e6, None), (None, None), [Validity.LINK_BELOW_PLAN]),
+    ],
+)
+def test_what_the_hosts_own_ceiling_says(
+    ceilings: tuple[float | None, float | None],
+    measured: tuple[float | None, float | None],
+    flags: list[Validity],
+) -> None:
+    down_bps, up_bps = ceilings
+    host = msgspec.structs.replace(IDLE, ceiling_download_bps=down_bps, ceiling_upload_bps=up_bps)
+    assert sorted(validity_from(host, LINE, found(*measured))) == flags
+
+
+def test_without_a_plan_a_figure_at_the_ceiling_is_the_hosts() -> None:
+    line = LineConfig(id="x", isp="X", interface="eth0")
+    host = msgspec.structs.replace(IDLE, ceiling_download_bps=100e6)
+    assert validity_from(host, line, found(96e6, None)) == [Validity.PROBE_LIMITED]
+    assert validity_from(host, line, found(94e6, None)) == []
+    assert validity_from(host, line, None) == []
 
 
 def test_without_a_plan_no_link_is_below_it() -> None:

@@ -1,0 +1,176 @@
+"""Floor 1. The host's ceiling: what this Pi itself can do by a line's interface, beside the plan.
+
+Measured at installation against a peer in the LAN, where no ISP is in the way. To judge 0.8 of a
+plan the ceiling must be 0.9 of it (METHOD, Throughput): perfSONAR's objection to the Raspberry Pi,
+answered by a figure. Knows no network and no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct, structs
+
+from probe.config import Config, LineConfig, ServerConfig
+from probe.measure.limits import LEAST_CEILING_RATIO
+from wire.messages import Ceiling
+from wire.result import Host, Outcome, Reason, ThroughputResult, Validity
+
+
+class DirectionCeiling(Struct, frozen=True, kw_only=True):
+    """One direction. `enough` is None where the ceiling or the plan is not known."""
+
+    ceiling_bps: float | None
+    plan_bps: float | None
+    plan_ratio: float | None
+    enough: bool | None
+
+
+class LineCeiling(Struct, frozen=True, kw_only=True):
+    """What was found for one line, and what must be known beside it."""
+
+    line: str
+    interface: str | None
+    outcome: Outcome
+    reason: Reason | None
+    detail: str | None
+    validity: list[Validity]
+    download: DirectionCeiling
+    upload: DirectionCeiling
+    host: Host | None
+
+    @property
+    def good(self) -> bool:
+        """Whether it was measured, and is enough for what was bought."""
+        enough = (self.download.enough, self.upload.enough)
+        return self.outcome is Outcome.OK and False not in enough
+
+
+class CeilingShown(Struct, frozen=True):
+    """What `tramdo-probe ceiling --json` prints."""
+
+    peer: str
+    least_plan_ratio: float
+    lines: list[LineCeiling]
+
+
+def peer_server(host: str, port: int) -> ServerConfig:
+    """The peer as a measurement server: `iperf3 --server` on one port, and nothing else."""
+    return ServerConfig(name="ceiling-peer", host=host, iperf3_ports=[port])
+
+
+def without_latency(config: Config) -> Config:
+    """The same settings for a peer that has no reflector."""
+    return structs.replace(config, latency=structs.replace(config.latency, enabled=False))
+
+
+def line_ceiling(line: LineConfig, result: ThroughputResult) -> LineCeiling:
+    """What a throughput test against the peer says of this host."""
+    values = result.values
+    down_bps, up_bps = (values.download_bps, values.upload_bps) if values else (None, None)
+    return LineCeiling(
+        line=line.id,
+        interface=line.interface,
+        outcome=result.outcome,
+        reason=result.reason,
+        detail=result.detail,
+        # Whether the port is slower than the plan is this command's own answer.
+        validity=[flag for flag in result.validity if flag is not Validity.LINK_BELOW_PLAN],
+        download=_direction(down_bps, line.plan_download_bps),
+        upload=_direction(up_bps, line.plan_upload_bps),
+        host=result.host,
+    )
+
+
+def kept(found: LineCeiling, result: ThroughputResult, peer: str) -> Ceiling:
+    """What is stored, shown to the centre, and held beside every later result."""
+    return Ceiling(
+        line=found.line,
+        peer=peer,
+        measured_at=result.started_at,
+        download_bps=found.download.ceiling_bps,
+        upload_bps=found.upload.ceiling_bps,
+    )
+
+
+def text(shown: CeilingShown) -> str:
+    """For the technician."""
+    return "\n".join(part for line in shown.lines for part in _line_text(line, shown.peer))
+
+
+def notes(lines: Sequence[LineConfig], ceilings: dict[str, Ceiling]) -> Iterator[str]:
+    """Where a ceiling is missing or too low, a sentence each."""
+    for line in lines:
+        ceiling = ceilings.get(line.id)
+        if ceiling is None:
+            yield (
+                f"line {line.id}: what this host itself can do is not known "
+                "(tramdo-probe ceiling --peer HOST, with `iperf3 --server` on HOST in the LAN)"
+            )
+            continue
+        for name, ceiling_bps, plan_bps in (
+            ("download", ceiling.download_bps, line.plan_download_bps),
+            ("upload", ceiling.upload_bps, line.plan_upload_bps),
+        ):
+            if _direction(ceiling_bps, plan_bps).enough is False:
+                yield (
+                    f"line {line.id}: this host's own ceiling of {_rate(ceiling_bps)} in "
+                    f"{name} is too low to judge a plan of {_rate(plan_bps)}"
+                )
+
+
+def _direction(ceiling_bps: float | None, plan_bps: float | None) -> DirectionCeiling:
+    ratio = None if ceiling_bps is None or plan_bps is None else ceiling_bps / plan_bps
+    return DirectionCeiling(
+        ceiling_bps=ceiling_bps,
+        plan_bps=plan_bps,
+        plan_ratio=ratio,
+        enough=None if ratio is None else ratio >= LEAST_CEILING_RATIO,
+    )
+
+
+def _line_text(found: LineCeiling, peer: str) -> Iterator[str]:
+    yield f"line {found.line} ({_port_text(found)}) against {peer}: {found.outcome}"
+    if found.detail is not None:
+        yield f"  {found.detail}"
+    for name, one in (("download", found.download), ("upload", found.upload)):
+        yield f"  {name:<9} {_rate(one.ceiling_bps):>14}   {_judgement(one)}"
+    if found.host is not None:
+        yield f"  {_host_text(found.host)}"
+    if found.validity:
+        yield f"  held against it: {', '.join(found.validity)}"
+
+
+def _judgement(one: DirectionCeiling) -> str:
+    if one.plan_bps is None:
+        return "no plan is told in the configuration"
+    if one.plan_ratio is None:
+        return f"plan {_rate(one.plan_bps)}: not known"
+    words = "enough to judge it" if one.enough else "TOO LOW to judge it"
+    return (
+        f"{one.plan_ratio:.2f} of the plan of {_rate(one.plan_bps)}: {words} "
+        f"(takes {LEAST_CEILING_RATIO:g})"
+    )
+
+
+def _port_text(found: LineCeiling) -> str:
+    host = found.host
+    speed = "link speed unknown"
+    if host is not None and host.link_speed_bps is not None:
+        speed = f"link {_rate(host.link_speed_bps)} {host.link_duplex or ''}".rstrip()
+    return f"{found.interface or 'by source address'}, {speed}"
+
+
+def _host_text(host: Host) -> str:
+    busiest = max(host.cpu_per_core_ratio, default=None)
+    parts = [
+        "busiest core unknown" if busiest is None else f"busiest core {busiest:.0%}",
+        "temperature unknown" if host.temperature_c is None else f"{host.temperature_c:.1f} °C",
+        {None: "supply unknown", True: "UNDER-VOLTAGE", False: "supply good"}[host.throttled],
+        host.machine,
+    ]
+    return ", ".join(parts)
+
+
+def _rate(rate_bps: float | None) -> str:
+    return "-" if rate_bps is None else f"{rate_bps / 1e6:.1f} Mbit/s"

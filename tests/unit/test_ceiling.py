@@ -1,0 +1,90 @@
+"""What this host itself can do, as it is told and kept."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from probe import ceiling, ceilings_file
+from probe.config import LineConfig
+from tests import samples
+from wire.messages import Ceiling
+from wire.result import Outcome, Reason, Validity
+
+LINE = LineConfig(
+    id="vnpt", isp="VNPT", interface="eth0", plan_download_bps=300e6, plan_upload_bps=300e6
+)
+FULL = Ceiling(
+    line="vnpt",
+    peer="192.168.1.20",
+    measured_at=samples.NOON,
+    download_bps=940e6,
+    upload_bps=260e6,
+)
+
+
+def test_nine_tenths_of_the_plan_is_enough() -> None:
+    result = samples.throughput(download_bps=270e6, upload_bps=269e6)
+    found = ceiling.line_ceiling(LINE, result)
+    assert (found.download.enough, found.upload.enough) == (True, False)
+    assert found.download.plan_ratio == 0.9
+    assert not found.good
+    kept = ceiling.kept(found, result, "192.168.1.20")
+    assert (kept.line, kept.download_bps, kept.upload_bps) == ("vnpt", 270e6, 269e6)
+
+
+def test_without_a_plan_it_is_measured_and_judges_nothing() -> None:
+    line = structs.replace(LINE, plan_download_bps=None, plan_upload_bps=None)
+    found = ceiling.line_ceiling(line, samples.throughput())
+    assert (found.download.enough, found.upload.enough, found.good) == (None, None, True)
+
+
+def test_what_could_not_be_measured_is_told() -> None:
+    result = samples.throughput(
+        outcome=Outcome.FAILED, reason=Reason.CONNECTION_REFUSED, detail="Nobody listens."
+    )
+    found = ceiling.line_ceiling(LINE, result)
+    assert (found.download.ceiling_bps, found.download.enough, found.good) == (None, None, False)
+    shown = ceiling.text(ceiling.CeilingShown("192.168.1.20", 0.9, [found]))
+    assert "Nobody listens." in shown
+
+
+def test_the_technician_reads_figures_and_what_they_mean() -> None:
+    result = samples.throughput(
+        download_bps=940e6,
+        upload_bps=200e6,
+        validity=[Validity.LINK_BELOW_PLAN, Validity.THROTTLED],
+    )
+    text = ceiling.text(
+        ceiling.CeilingShown("192.168.1.20", 0.9, [ceiling.line_ceiling(LINE, result)])
+    )
+    assert "3.13 of the plan of 300.0 Mbit/s: enough to judge it (takes 0.9)" in text
+    assert "0.67 of the plan of 300.0 Mbit/s: TOO LOW to judge it (takes 0.9)" in text
+    assert "held against it: throttled" in text
+
+
+def test_check_says_what_is_missing_or_too_low() -> None:
+    (missing,) = ceiling.notes([LINE], {})
+    assert missing.startswith("line vnpt: what this host itself can do is not known")
+    (low,) = ceiling.notes([LINE], {"vnpt": FULL})
+    assert "260.0 Mbit/s in upload is too low to judge a plan of 300.0 Mbit/s" in low
+
+
+def test_what_was_measured_is_kept_line_by_line(tmp_path: Path) -> None:
+    state = str(tmp_path / "state")
+    assert ceilings_file.read(state) == {}
+    ceilings_file.keep(state, [FULL])
+    other = structs.replace(FULL, line="viettel")
+    newer = structs.replace(FULL, upload_bps=500e6)
+    ceilings_file.keep(state, [other, newer])
+    assert ceilings_file.read(state) == {"vnpt": newer, "viettel": other}
+
+
+def test_a_damaged_file_is_no_ceiling(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "ceilings.json").write_bytes(b"{")
+    with caplog.at_level(logging.WARNING):
+        assert ceilings_file.read(str(tmp_path)) == {}
+    assert "no ceiling of this host is known" in caplog.text
