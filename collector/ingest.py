@@ -22,7 +22,7 @@ from msgspec import Struct
 from collector.command_desk import CommandDesk
 from collector.commands import Replied, judge_reply
 from collector.config import Config
-from collector.intake import Judged, Rejected, judge
+from collector.intake import Accepted, Judged, Rejected, judge
 from collector.receipts import Pacing
 from collector.store.store import BatchStored, Store, StoreError
 from runtime import notify
@@ -140,8 +140,8 @@ class Ingest:
             self._session.acknowledge(message)
         for key, ledger in done.ledgers.items():
             self._pacing.note(key, ledger)
-        for refused in judged:
-            if isinstance(refused, Rejected):
+        for one in judged:
+            for refused in _refused(one):
                 log.warning("rejected (%s) %s: %s", refused.reason, refused.topic, refused.detail)
         self._on_stored()
 
@@ -223,3 +223,10 @@ class Ingest:
             log.info("the store works again")
         trouble = state.store_trouble or state.broker_trouble
         notify.status(trouble or "storing what the probes send")
+
+
+def _refused(judged: Judged) -> Sequence[Rejected]:
+    """What of a message goes to the rejected ones: all of it, or single records."""
+    if isinstance(judged, Rejected):
+        return (judged,)
+    return judged.refused if isinstance(judged, Accepted) else ()

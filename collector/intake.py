@@ -15,9 +15,9 @@ import msgspec
 from msgspec import Struct
 
 from wire import envelope, messages, topics
-from wire.envelope import MAX_ENVELOPE_BYTES, Envelope, Site
+from wire.envelope import MAX_ENVELOPE_BYTES, RawRecord, Site
 from wire.messages import Health, Info, Rejection, State
-from wire.result import Result
+from wire.result import Result, decode_result
 
 _OWN_CHANNELS: Final[dict[str, type[State] | type[Info] | type[Health]]] = {
     "state": State,
@@ -37,7 +37,10 @@ class NumberedResult(Struct, frozen=True):
 
 
 class Accepted(Struct, frozen=True):
-    """The results of one envelope. Every record is of `kind`, as the topic said."""
+    """The results of one envelope. Every record is of `kind`, as the topic said.
+
+    `refused` are records of it that are not: a broken result does not cost its neighbours.
+    """
 
     tenant: str
     probe: str
@@ -47,6 +50,7 @@ class Accepted(Struct, frozen=True):
     epoch: UUID
     site: Site
     records: tuple[NumberedResult, ...]
+    refused: tuple[Rejected, ...] = ()
 
 
 class Reported(Struct, frozen=True):
@@ -102,19 +106,15 @@ def judge(
         return reject(Rejection.TOPIC, "no topic of the contract")
     try:
         if address.channel == "m":
-            return _results(address, payload, received_at, retained)
+            return _results(address, topic, payload, received_at, retained)
         message_type = _OWN_CHANNELS.get(address.channel)
         if message_type is None:
             return reject(Rejection.TOPIC, f"a probe publishes nothing on `{address.channel}`")
         message: State | Info | Health = messages.decode(payload, message_type)
         if isinstance(message, State) and message.at is not None:
             _require_common_time(message.at, "`at`")
-    except _RejectionError as error:
-        return reject(error.reason, str(error))
-    except msgspec.ValidationError as error:
-        return reject(Rejection.SCHEMA, str(error))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return reject(Rejection.NOT_JSON, str(error))
+    except _REFUSALS as error:
+        return reject(*_why(error))
     return Reported(address.tenant, address.probe, received_at, retained, message)
 
 
@@ -124,47 +124,65 @@ class _RejectionError(Exception):
         self.reason = reason
 
 
+_REFUSALS = (_RejectionError, msgspec.MsgspecError, UnicodeDecodeError)
+
+
+def _why(error: Exception) -> tuple[Rejection, str]:
+    if isinstance(error, _RejectionError):
+        return error.reason, str(error)
+    schema = isinstance(error, msgspec.ValidationError)
+    return Rejection.SCHEMA if schema else Rejection.NOT_JSON, str(error)
+
+
 def _results(
-    address: topics.Topic, payload: bytes, received_at: datetime, retained: bool
+    address: topics.Topic, topic: str, payload: bytes, received_at: datetime, retained: bool
 ) -> Accepted:
-    decoded = envelope.decode_envelope(payload)
-    if (decoded.tenant, decoded.probe) != (address.tenant, address.probe):
+    frame = envelope.decode_frame(payload)
+    if (frame.tenant, frame.probe) != (address.tenant, address.probe):
         raise _RejectionError(
             Rejection.IDENTITY,
-            f"the envelope is from {decoded.tenant}/{decoded.probe}, "
+            f"the envelope is from {frame.tenant}/{frame.probe}, "
             f"the topic belongs to {address.tenant}/{address.probe}",
         )
     kind = str(address.kind)
-    for record in decoded.records:
-        if record.result.kind != kind:
-            raise _RejectionError(
-                Rejection.KIND,
-                f"record {record.seq} is of kind {record.result.kind}, the topic is for {kind}",
-            )
+    records: list[NumberedResult] = []
+    refused: list[Rejected] = []
+    for record in frame.records:
+        try:
+            records.append(_record(record, kind))
+        except _REFUSALS as error:
+            reason, why = _why(error)
+            detail = f"record {record.seq}: {why}"[:_DETAIL_CHARACTERS]
+            refused.append(Rejected(topic, bytes(record.result), received_at, reason, detail))
+    if not records:
+        raise _RejectionError(refused[0].reason, refused[0].detail)
     return Accepted(
         tenant=address.tenant,
         probe=address.probe,
         received_at=received_at,
         retained=retained,
         kind=kind,
-        epoch=decoded.epoch,
-        site=decoded.site,
-        records=_numbered(decoded, payload),
+        epoch=frame.epoch,
+        site=frame.site,
+        records=tuple(records),
+        refused=tuple(refused),
     )
 
 
-def _numbered(decoded: Envelope, payload: bytes) -> tuple[NumberedResult, ...]:
-    for record in decoded.records:
-        _require_common_time(record.result.started_at, f"record {record.seq}: `started_at`")
-    bodies = envelope.result_bodies(payload)
-    return tuple(
-        NumberedResult(record.seq, record.result, body.decode())
-        for record, body in zip(decoded.records, bodies, strict=True)
-    )
+def _record(record: RawRecord, kind: str) -> NumberedResult:
+    result = decode_result(record.result)
+    if result.kind != kind:
+        raise _RejectionError(
+            Rejection.KIND, f"it is of kind {result.kind}, the topic is for {kind}"
+        )
+    _require_common_time(result.started_at, "`started_at`")
+    return NumberedResult(record.seq, result, bytes(record.result).decode())
 
 
 def _require_common_time(at: datetime, what: str) -> None:
     """Refuse the calendar's first and last day, which some time zones have no name for."""
+    if 1 < at.year < 9_999:
+        return
     try:
         at.astimezone(UTC) - _DAY, at.astimezone(UTC) + _DAY
     except OverflowError as error:

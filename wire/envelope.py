@@ -54,19 +54,23 @@ class Envelope(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     records: Annotated[list[Record], Meta(min_length=1)]
 
 
-class _RawRecord(Struct, frozen=True):
-    seq: int
+class RawRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """A record whose result is still JSON, byte for byte as the probe sent it."""
+
+    seq: Seq
     result: msgspec.Raw
 
 
-class _RawEnvelope(Struct, frozen=True, kw_only=True):
-    schema: str = SCHEMA
-    tenant: str
-    probe: str
+class Frame(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An envelope whose results were not looked at yet, so that each can be judged by itself."""
+
+    schema: Annotated[str, Meta(pattern="^tramdo/1$")] = SCHEMA
+    tenant: Name
+    probe: Name
     epoch: UUID
     site: Site
-    sent_at: datetime
-    records: list[_RawRecord]
+    sent_at: Utc
+    records: Annotated[list[RawRecord], Meta(min_length=1)]
 
 
 def encode_envelope(
@@ -82,13 +86,13 @@ def encode_envelope(
     The bodies are carried as they are: what was stored is what is sent, byte for byte.
     """
     return msgspec.json.encode(
-        _RawEnvelope(
+        Frame(
             tenant=tenant,
             probe=probe,
             epoch=epoch,
             site=site,
             sent_at=sent_at,
-            records=[_RawRecord(seq, msgspec.Raw(body)) for seq, body in numbered_bodies],
+            records=[RawRecord(seq, msgspec.Raw(body)) for seq, body in numbered_bodies],
         )
     )
 
@@ -104,13 +108,12 @@ def decode_envelope(payload: bytes) -> Envelope:
     return envelope
 
 
-def result_bodies(payload: bytes) -> list[bytes]:
-    """Each result of an envelope as it was sent, byte for byte, in the order of the records.
-
-    For a payload that `decode_envelope` took: here only the frame is looked at.
+def decode_frame(payload: bytes) -> Frame:
+    """An envelope with every field checked but the results, which stay bytes of JSON.
 
     Raises:
-        msgspec.DecodeError: not an envelope's frame.
+        msgspec.ValidationError: JSON, but not an envelope; the message names the place.
+        msgspec.DecodeError: not JSON.
     """
-    envelope: _RawEnvelope = decode_json(payload, _RawEnvelope)
-    return [bytes(record.result) for record in envelope.records]
+    frame: Frame = decode_json(payload, Frame)
+    return frame

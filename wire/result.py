@@ -168,7 +168,7 @@ def encode_result(result: Result) -> bytes:
     return msgspec.json.encode(result)
 
 
-def decode_result(body: bytes) -> AnyResult:
+def decode_result(body: bytes | msgspec.Raw) -> AnyResult:
     """The result that `encode_result` wrote.
 
     Raises:

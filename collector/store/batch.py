@@ -99,6 +99,7 @@ class Batch:
             if isinstance(message, Accepted):
                 change.site = message.site
                 change.note_contact(message)
+                self.rejected.extend(message.refused)
                 self._take_results(message)
             else:
                 change.note_report(message)
@@ -150,4 +151,6 @@ class Batch:
 
 def utc_text(at: datetime) -> str:
     """A time as stores keep it: UTC, fixed width, so that text order is time order."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    # Nearly all are UTC as they come, and a collector does this for each of 15 million a day.
+    utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return f"{utc.isoformat(timespec='microseconds')[:-6]}Z"

@@ -11,6 +11,7 @@ import pytest
 from collector.intake import Accepted, Rejected, Reported, judge
 from tests import samples
 from wire import messages, topics
+from wire.envelope import encode_envelope
 from wire.messages import Presence, Rejection, State
 from wire.result import encode_result
 
@@ -130,11 +131,31 @@ def test_a_probe_cannot_speak_for_another(field: str, value: str) -> None:
 
 
 def test_each_record_must_be_of_the_topics_kind() -> None:
-    mixed = samples.envelope([(1, samples.latency()), (2, samples.throughput())])
-    judged = judge(TOPIC, mixed, NOW)
+    judged = judge(TOPIC, samples.envelope([(2, samples.throughput())]), NOW)
     assert isinstance(judged, Rejected)
     assert judged.reason is Rejection.KIND
-    assert judged.detail == "record 2 is of kind throughput, the topic is for latency"
+    assert judged.detail == "record 2: it is of kind throughput, the topic is for latency"
+
+
+def test_a_broken_record_does_not_cost_its_neighbours() -> None:
+    sound = encode_result(samples.latency())
+    broken = {
+        2: (encode_result(samples.throughput()), Rejection.KIND),
+        3: (sound.replace(b'"sent":60', b'"sent":-6'), Rejection.SCHEMA),
+        5: (sound.replace(b"vnpt", b"vn\xffpt"), Rejection.NOT_JSON),
+    }
+    bodies = [(seq, broken[seq][0] if seq in broken else sound) for seq in range(1, 7)]
+    payload = encode_envelope(
+        samples.TENANT, samples.PROBE, samples.EPOCH, samples.SITE, NOW, bodies
+    )
+    judged = judge(TOPIC, payload, NOW)
+    assert isinstance(judged, Accepted)
+    assert [record.seq for record in judged.records] == [1, 4, 6]
+    assert [(one.payload, one.reason) for one in judged.refused] == list(broken.values())
+    assert [one.detail.split(":")[0] for one in judged.refused] == [
+        f"record {seq}" for seq in broken
+    ]
+    assert [one.topic for one in judged.refused] == [TOPIC] * 3
 
 
 def spoil(document: dict[str, Any], path: str, value: object) -> dict[str, Any]:
