@@ -7,6 +7,7 @@
 #                        (SEEDS=20, JSON=1: one JSON object at the end)
 #   make check           the fast loop: lint, types, unit tests (under a minute)
 #   make contract        write docs/contract/ anew from the types in wire/
+#   make handbook        draw the wiring plan and the office's card anew (docs/)
 #   make lock            write requirements/*.txt anew from pyproject.toml
 #   make audit           known vulnerabilities in what is locked (needs the vulnerability service)
 #   make sbom            write out/sbom.json: what is installed on probe and centre (CycloneDX)
@@ -16,7 +17,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCKS := requirements/build.txt requirements/dev.txt
 
-.PHONY: demo test bench chaos check lint types contract lock audit sbom clean
+.PHONY: handbook demo test bench chaos check lint types contract lock audit sbom clean
 
 demo: .venv/ready-demo
 	@$(BIN)/python -m deploy.demo $(if $(ONCE),--once) $(if $(JSON),--json)
@@ -51,6 +52,10 @@ contract: .venv/ready-check
 .venv/ready-%: deploy/prepare deploy/packages.txt pyproject.toml $(LOCKS)
 	@PYTHON="$(PYTHON)" deploy/prepare $* >&2
 	@touch $@
+
+handbook: .venv/ready-check
+	@$(BIN)/python -m deploy.handbook wiring -o docs/images/wiring.svg
+	@$(BIN)/python -m deploy.handbook card -o docs/card.vi.pdf
 
 lock: .venv/ready-check
 	@$(BIN)/pip install --quiet uv
