@@ -206,6 +206,8 @@ class LedConfig(Strict, frozen=True):
     # One (green, red) pair of BCM pins for each line, in the order of the lines.
     line_pins: list[tuple[int, int]] = field(default_factory=lambda: [(22, 23), (24, 25)])
     active_high: bool = True
+    # Of full current, by pulse-width modulation: some LEDs are too bright for a desk.
+    brightness: Annotated[float, Meta(gt=0, le=1)] = 1.0
 
 
 class OperatorConfig(Strict, frozen=True):

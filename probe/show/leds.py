@@ -70,8 +70,15 @@ def _open(config: LedConfig, lines: Sequence[LineConfig]) -> dict[str, gpiozero.
     pins = {"power": config.power_pin, "centre": config.centre_pin}
     for line, (green, red) in zip(lines, config.line_pins, strict=False):
         pins[f"{line.id}.green"], pins[f"{line.id}.red"] = green, red
+
+    class Dimmed(gpiozero.PWMLED):  # type: ignore[misc]
+        """A PWMLED whose full is `leds.brightness`: blinks and pulses of gpiozero know no other."""
+
+        def _value_to_state(self, value: float) -> float:
+            return float(super()._value_to_state(value * config.brightness))
+
     return {
-        name: gpiozero.PWMLED(pin, active_high=config.active_high, pin_factory=factory)
+        name: Dimmed(pin, active_high=config.active_high, pin_factory=factory)
         for name, pin in pins.items()
     }
 

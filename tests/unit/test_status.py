@@ -12,7 +12,7 @@ from gpiozero import Device
 from probe import config, events
 from probe.config import LedConfig
 from probe.measure.measurement import Progress
-from probe.show.leds import Leds, LedsUnavailableError
+from probe.show.leds import FAST_BLINK_S, SLOW_BLINK_S, Leds, LedsUnavailableError
 from probe.show.status import LineState, Pattern, Status, fold, frame, initial
 from tests import samples
 from tests.unit.test_config import GOOD
@@ -147,6 +147,33 @@ def test_pins_do_what_the_frame_says(leds: Leds) -> None:
     assert pin_states(leds, "power")[-1] == 0.0
     assert pin_states(leds, "vnpt.green")[-1] == 1.0
     assert pin_states(leds, "vnpt.red") == [0.0], "a pin that was not named did not move"
+
+
+def test_brightness_and_active_low_reach_the_pin() -> None:
+    config = LedConfig(driver="simulated", brightness=0.25, active_high=False)
+    opened = Leds(config, CONFIG.lines)
+    try:
+        opened.show({"power": Pattern.STEADY, "centre": Pattern.FAST_BLINK})
+        assert pin_states(opened, "power")[-1] == 0.75
+        assert set(until_states(opened, "centre", 5)[1:5]) == {0.75, 1.0}
+    finally:
+        opened.close()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "half_s"), [(Pattern.SLOW_BLINK, SLOW_BLINK_S), (Pattern.FAST_BLINK, FAST_BLINK_S)]
+)
+def test_each_change_of_a_blinking_pin_comes_at_its_time(
+    leds: Leds, pattern: Pattern, half_s: float
+) -> None:
+    leds.show({"vnpt.green": pattern})
+    until_states(leds, "vnpt.green", 4)
+    pin = leds._leds["vnpt.green"].pin
+    assert pin is not None
+    # `timestamp` is the time since the state before. Never early; late only as a thread can be.
+    waits = [state.timestamp for state in list(pin.states)[2:4]]
+    assert len(waits) == 2
+    assert all(half_s - 0.02 <= wait < half_s + 0.5 for wait in waits), waits
 
 
 def test_blinking_moves_the_pin_by_itself(leds: Leds) -> None:
