@@ -21,6 +21,11 @@ from wire.result import HOST_LINE, Line, Name, Text
 TimeOfDay = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 # Of one latency window: at 8 bytes each they fill a sixth of the largest envelope (ours).
 _MOST_PACKETS = 20_000
+# RFC 1035 §2.3.4: 253 characters of labels; a label's own rules are checked when it is asked.
+DnsName = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$", max_length=253)
+]
+PageUrl = Annotated[str, Meta(pattern=r"^https?://[^\s/?#@]+([/?]\S*)?$", max_length=400)]
 # A day that is avoided longer has no room for the tests of eight lines (ours).
 _LEAST_HOURS_LEFT = 6
 
@@ -44,6 +49,8 @@ class LineConfig(Strict, frozen=True):
     interface: Annotated[str, Meta(pattern=r"^[^\s/]{1,15}$")] | None = None
     source_address: str | None = None
     gateway: str | None = None
+    # What the line's people ask; left out: the gateway, and without one the system's own.
+    resolvers: Annotated[list[str], Meta(max_length=3)] = []
     plan_download_bps: Annotated[float, Meta(gt=0)] | None = None
     plan_upload_bps: Annotated[float, Meta(gt=0)] | None = None
     # In place of `plan.monthly_budget_bytes`, for a line that is counted or shared.
@@ -56,6 +63,8 @@ class LineConfig(Strict, frozen=True):
         for name in ("source_address", "gateway"):
             if (text := getattr(self, name)) is not None:
                 _require_address(name, text)
+        for text in self.resolvers:
+            _require_address("resolvers", text)
 
     @property
     def identity(self) -> Line:
@@ -185,6 +194,63 @@ class HttpConfig(Strict, frozen=True):
     timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
 
 
+class DnsConfig(Strict, frozen=True):
+    """Kind `dns` (METHOD, DNS and web). Without `names` it is not measured."""
+
+    names: Annotated[list[DnsName], Meta(max_length=20)] = field(
+        default_factory=lambda: ["dichvucong.gov.vn", "chinhphu.vn", "vnnic.vn"]
+    )
+    repeats: Annotated[int, Meta(ge=1, le=20)] = 2
+    # Names that no cache has: a random label in this zone. "There is no such name" is an answer.
+    random_labels: Annotated[int, Meta(ge=0, le=20)] = 2
+    random_zone: DnsName = "vn"
+    public_resolver: str | None = "8.8.8.8"
+    port: Port = 53
+    timeout_s: Annotated[float, Meta(gt=0, le=30)] = 3.0
+
+    def __post_init__(self) -> None:
+        """A resolver is asked by its address: who should resolve its name?"""
+        if self.public_resolver is not None:
+            _require_address("public_resolver", self.public_resolver)
+
+
+class WebConfig(Strict, frozen=True):
+    """Kind `web` (METHOD, DNS and web). Without `pages` it is not measured."""
+
+    pages: Annotated[list[PageUrl], Meta(max_length=20)] = field(
+        default_factory=lambda: [
+            "https://dichvucong.gov.vn/",
+            "https://dichvucong.thainguyen.gov.vn/",
+            "https://thainguyen.gov.vn/",
+        ]
+    )
+    # For a whole page: names, connections, redirects, body.
+    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 15.0
+    max_redirects: Annotated[int, Meta(ge=0, le=10)] = 5
+    max_bytes: Annotated[int, Meta(ge=1000)] = 2_000_000
+    # None: the system's authorities.
+    ca_file: Path | None = None
+
+
+class PathConfig(Strict, frozen=True):
+    """Kind `path`: by timetable, by hand, and after a minute that was bad."""
+
+    max_hops: Annotated[int, Meta(ge=1, le=30)] = 8
+    probes_per_hop: Annotated[int, Meta(ge=1, le=10)] = 3
+    timeout_s: Annotated[float, Meta(gt=0, le=10)] = 1.0
+    # A minute is bad where a target loses or takes more than this.
+    bad_loss_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.2
+    bad_rtt_ms: Annotated[float, Meta(gt=0)] = 400.0
+    # At most one look in so many minutes for bad ones.
+    every_min: Annotated[int, Meta(ge=1, le=1440)] = 10
+
+
+class AvailabilityConfig(Strict, frozen=True):
+    """Kinds `availability` and `outage`: from the windows of kind `latency` (METHOD)."""
+
+    report_every_min: Annotated[int, Meta(ge=1, le=1440)] = 60
+
+
 class DeliveryConfig(Strict, frozen=True):
     """How results are kept and sent until the centre's receipt covers them."""
 
@@ -233,6 +299,10 @@ class Config(Strict, frozen=True):
     throughput: ThroughputConfig = ThroughputConfig()
     latency: LatencyConfig = LatencyConfig()
     http: HttpConfig = HttpConfig()
+    dns: DnsConfig = DnsConfig()
+    web: WebConfig = WebConfig()
+    path: PathConfig = PathConfig()
+    availability: AvailabilityConfig = AvailabilityConfig()
     delivery: DeliveryConfig = DeliveryConfig()
     leds: LedConfig = LedConfig()
     operator: OperatorConfig = OperatorConfig()

@@ -121,7 +121,9 @@ class Daemon:
         self._courier.start()
         problems: list[str] = []
         try:
-            for wanted in self._round(MEASURES):
+            for wanted in self._round(
+                kind for kind, one in MEASURES.items() if one.wanted(self._config)
+            ):
                 problems += [
                     f"{result.line.id}: {result.kind} {result.target or ''}: "
                     f"{result.outcome} ({result.reason}): {result.detail}"
@@ -216,7 +218,7 @@ class Daemon:
         if today != self._planned:
             self._planned = today
             bulk = day_plan(self._config, today, self._usage.on(today)).slots
-            light = light_slots(self._config, _kinds(bulk=False), today)
+            light = light_slots(self._config, _light_kinds(self._config), today)
             self._timetable.load([*bulk, *light], now)
             log.info("planned %s; next slot at %s", today, self._timetable.next_at())
 
@@ -227,7 +229,7 @@ class Daemon:
                 yield Wanted(kind=kind, line=line, server=server)
 
     def _want_round(self) -> None:
-        for wanted in self._round(_kinds(bulk=True)):
+        for wanted in self._round(kind for kind, one in MEASURES.items() if one.bulk):
             self._scheduled.put(wanted)
 
     def _alive(self, thread_name: str) -> None:
@@ -259,9 +261,13 @@ class Daemon:
         return True
 
 
-def _kinds(*, bulk: bool) -> list[str]:
-    """The kinds that slots are planned for; the continuous ones need none."""
-    return [kind for kind, one in MEASURES.items() if one.bulk is bulk and one.continuous is None]
+def _light_kinds(config: Config) -> list[str]:
+    """The kinds that load a line little; the continuous ones need no slots."""
+    return [
+        kind
+        for kind, one in MEASURES.items()
+        if not one.bulk and one.continuous is None and one.wanted(config)
+    ]
 
 
 def _info(
@@ -273,7 +279,7 @@ def _info(
         kind: min(round(month.counts[kind] / month.days) for month in months)
         for kind in months[0].counts
     }
-    per_day |= dict.fromkeys(_kinds(bulk=False), _MINUTES_A_DAY // config.plan.light_every_min)
+    per_day |= dict.fromkeys(_light_kinds(config), _MINUTES_A_DAY // config.plan.light_every_min)
     if config.latency.enabled:
         per_day[LATENCY] = round(86_400 / config.latency.window_s)
     return Info(

@@ -9,6 +9,8 @@ from msgspec import Struct
 
 # Rates in bit/s on the wire; what is sold to a commune, scaled so that one round is quick.
 SHAPES = {"vnpt": (60_000_000, 40_000_000), "viettel": (100_000_000, 80_000_000)}
+# Sites of the national and the provincial public services, served by the demo itself.
+SITES = ("dichvucong.gov.vn", "dichvucong.thainguyen.gov.vn")
 ISPS = {"vnpt": "VNPT", "viettel": "Viettel"}
 
 
@@ -21,6 +23,16 @@ class DemoLine(Struct, frozen=True):
     gateway: str | None
     download_bps: int | None = None
     upload_bps: int | None = None
+
+
+class DemoServices(Struct, frozen=True):
+    """What the office uses beyond its lines: two resolvers, and pages over TLS."""
+
+    resolver: str
+    public_resolver: str
+    dns_port: int
+    pages_port: int
+    ca_file: str
 
 
 class DemoServer(Struct, frozen=True):
@@ -36,6 +48,7 @@ class DemoServer(Struct, frozen=True):
 def probe_toml(
     lines: list[DemoLine],
     servers: list[DemoServer],
+    services: DemoServices,
     broker: tuple[str, int],
     folder: str,
     *,
@@ -66,12 +79,25 @@ def probe_toml(
             "cross_traffic_download_bps": 1e12,
             "cross_traffic_upload_bps": 1e12,
             "idle_look_s": 1.0,
+            "light_every_min": 2,
         },
         # A window of a few seconds shows something soon; gaps are shortened with it.
         "latency": {"window_s": 10.0, "mean_gap_s": 0.05 if once else 0.1},
+        "dns": {
+            "names": list(SITES),
+            "public_resolver": services.public_resolver,
+            "port": services.dns_port,
+        },
+        "web": {
+            "pages": [f"https://{site}:{services.pages_port}/" for site in SITES],
+            "ca_file": services.ca_file,
+        },
+        # A fault should show soon, and where it is.
+        "path": {"every_min": 1},
+        "availability": {"report_every_min": 2},
         "delivery": {"resend_after_s": 10.0, "health_every_s": 10.0},
         "leds": {"driver": "simulated"},
-        "lines": [_line(line) for line in lines],
+        "lines": [_line(line) | {"resolvers": [services.resolver]} for line in lines],
         "servers": [msgspec.structs.asdict(server) for server in servers],
     }
     return msgspec.toml.encode(table)

@@ -24,11 +24,12 @@ import msgspec
 from msgspec import Struct
 
 from deploy.demo import settings
-from deploy.demo.settings import DemoLine, DemoServer
+from deploy.demo.settings import DemoLine, DemoServer, DemoServices
 from tests.broker import Broker, BrokerError, free_port
 from tests.lab import network
 from tests.lab.network import LineShape, OfficeNetwork, theoretical_goodput_bps
 from tests.nginx import Nginx, NginxError
+from tests.services import Names, Pages, ServiceError, free_udp_and_tcp_port
 from wire.result import AnyResult
 
 TAG = "demo"
@@ -143,6 +144,7 @@ class Stage:
             settings.probe_toml(
                 self.lines,
                 servers,
+                self._start_services(hosts),
                 (broker_at_office, broker.port),
                 str(self.folder),
                 once=self._once,
@@ -185,6 +187,31 @@ class Stage:
             return self._exits.enter_context(nginx).port
         except NginxError as error:
             raise StageError(str(error)) from error
+
+    def _start_services(self, hosts: Sequence[str]) -> DemoServices:
+        """Names and pages, as an office uses them."""
+        dns_port = 53 if self._centre_prefix else free_udp_and_tcp_port()
+        pages_port = 443 if self._centre_prefix else free_port()
+        pages = Pages(
+            self.folder / "pages",
+            host=hosts[0],
+            port=pages_port,
+            sites=settings.SITES,
+            prefix=self._centre_prefix,
+        )
+        names = Names(
+            self.folder / "names",
+            hosts=list(dict.fromkeys(hosts)),
+            port=dns_port,
+            addresses={site: [hosts[0]] for site in settings.SITES},
+            prefix=self._centre_prefix,
+        )
+        try:
+            for server in (pages, names):
+                self._exits.enter_context(server)
+        except ServiceError as error:
+            raise StageError(str(error)) from error
+        return DemoServices(hosts[0], hosts[-1], dns_port, pages_port, str(pages.ca_file))
 
     def _start_servers(self, hosts: Sequence[str], http_port: int) -> list[DemoServer]:
         iperf3 = shutil.which("iperf3")

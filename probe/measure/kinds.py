@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from msgspec import Struct
 
+from probe.config import Config
+from probe.measure.dns import probe as dns_probe
 from probe.measure.http import probe as http_probe
 from probe.measure.latency import probe as latency_probe
 from probe.measure.measurement import Measure
+from probe.measure.path import probe as path_probe
 from probe.measure.throughput import probe as throughput_probe
-from wire.result import HttpResult, LatencyResult, ThroughputResult, kind_of
+from probe.measure.web import probe as web_probe
+from wire.result import (
+    DnsResult,
+    HttpResult,
+    LatencyResult,
+    PathResult,
+    ThroughputResult,
+    WebResult,
+    kind_of,
+)
+
+
+def _always(_: Config) -> bool:
+    return True
 
 
 class MeasureKind(Struct, frozen=True):
     """How a kind is measured.
 
     `once` ends by itself; `continuous`, where a kind has it, goes on until stopped. A `bulk` kind
-    fills the line, so one runs at a time on a host.
+    fills the line, so one runs at a time on a host. `wanted` says whether a configuration has it
+    measured at all; for bulk kinds, their share does.
     """
 
     once: Measure
     continuous: Measure | None = None
     bulk: bool = False
+    wanted: Callable[[Config], bool] = _always
 
 
 MEASURES: dict[str, MeasureKind] = {
@@ -31,4 +50,11 @@ MEASURES: dict[str, MeasureKind] = {
     kind_of(LatencyResult): MeasureKind(
         partial(latency_probe.measure, windows=1), continuous=latency_probe.measure
     ),
+    kind_of(DnsResult): MeasureKind(
+        dns_probe.measure, wanted=lambda config: bool(config.dns.names)
+    ),
+    kind_of(WebResult): MeasureKind(
+        web_probe.measure, wanted=lambda config: bool(config.web.pages)
+    ),
+    kind_of(PathResult): MeasureKind(path_probe.measure),
 }

@@ -44,6 +44,7 @@ ONE_FILE_EACH = {
     },
     "argon2": {"collector/people/passwords.py"},
     "itsdangerous": {"collector/people/sessions.py"},
+    "dns": {"probe/measure/dns/message.py"},
 }
 
 

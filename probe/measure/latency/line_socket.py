@@ -27,6 +27,10 @@ _ECHO_REPLY_V4, _ECHO_REPLY_V6 = 0, 129
 # linux/errqueue.h: struct sock_extended_err, then the address of who reported it.
 _EXTENDED_ERROR = Struct("=IBBBBII")
 _ORIGIN_ICMP, _ORIGIN_ICMP6, _ORIGIN_TIMESTAMPING = 2, 3, 4
+_ERROR_MESSAGES = ((socket.IPPROTO_IP, _IP_RECVERR), (socket.IPPROTO_IPV6, _IPV6_RECVERR))
+# RFC 792, RFC 4443: by origin, the type of "time exceeded", type and code of "port unreachable".
+_EXPIRED = {_ORIGIN_ICMP: 11, _ORIGIN_ICMP6: 3}
+_NO_PORT = {_ORIGIN_ICMP: (3, 3), _ORIGIN_ICMP6: (1, 4)}
 # linux/sockios.h, linux/if.h: struct ifreq is 40 bytes on 64-bit and 32 on 32-bit.
 _SIOCGIFFLAGS, _IFF_UP, _IFF_RUNNING = 0x8913, 0x1, 0x40
 _IFREQ = Struct("=16sH22x")
@@ -67,6 +71,17 @@ class Departure(NamedTuple):
     wall_ns: int
 
 
+class NetworkError(NamedTuple):
+    """An ICMP error about a packet of ours: who sent it, and what it says.
+
+    `expired` packets had no hops left; `no_port` means that the host is there and nothing listens.
+    """
+
+    offender: str | None
+    expired: bool
+    no_port: bool
+
+
 class Arrival(NamedTuple):
     """A packet that came. `wall_ns` is the kernel's stamp, None where it gave none."""
 
@@ -98,7 +113,7 @@ class LineSocket:
         self._strip_header = self.raw and not peer.ipv6
         try:
             sock.setblocking(False)
-            _bind(sock, line)
+            bind_to_line(sock, line)
             level, option = (
                 (socket.IPPROTO_IPV6, _IPV6_RECVERR)
                 if peer.ipv6
@@ -109,7 +124,7 @@ class LineSocket:
             sock.connect(peer.sockaddr)
         except OSError as error:
             sock.close()
-            raise LineSocketError(self._trouble(error)) from error
+            raise LineSocketError(trouble_of(error, line, peer)) from error
 
     def fileno(self) -> int:
         """For poll(2)."""
@@ -127,7 +142,7 @@ class LineSocket:
         try:
             self._sock.send(packet)
         except OSError as error:
-            raise LineSocketError(self._trouble(error)) from error
+            raise LineSocketError(trouble_of(error, self._line, self._peer)) from error
 
     def reports(self) -> Iterator[Departure | Trouble]:
         """What the kernel has to say about packets that were sent: when they left, what failed."""
@@ -140,16 +155,39 @@ class LineSocket:
                 return
             stamp_ns = kernel_time.stamp_ns(messages)
             for level, kind, body in messages:
-                if (level, kind) in (
-                    (socket.IPPROTO_IP, _IP_RECVERR),
-                    (socket.IPPROTO_IPV6, _IPV6_RECVERR),
-                ):
+                if (level, kind) in _ERROR_MESSAGES:
                     number, origin, *_ = _EXTENDED_ERROR.unpack_from(body)
                     if origin == _ORIGIN_TIMESTAMPING:
                         if stamp_ns is not None:
                             yield Departure(packet, stamp_ns)
                     elif origin in (_ORIGIN_ICMP, _ORIGIN_ICMP6):
                         yield self._told(number, body[_EXTENDED_ERROR.size :])
+
+    def limit_hops(self, hops: int) -> None:
+        """Let what is sent from now on expire after so many hops (TTL, hop limit)."""
+        if self._peer.ipv6:
+            self._sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, hops)
+        else:
+            self._sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, hops)
+
+    def network_errors(self) -> Iterator[NetworkError]:
+        """What routers and hosts have said of packets that were sent; the rest is thrown away."""
+        for _ in range(_AT_ONCE):
+            try:
+                _, messages, _, _ = self._sock.recvmsg(
+                    _BUFFER_BYTES, _ANCILLARY_BYTES, socket.MSG_ERRQUEUE
+                )
+            except OSError:
+                return
+            for level, kind, body in messages:
+                if (level, kind) in _ERROR_MESSAGES:
+                    _, origin, icmp_type, code, *_ = _EXTENDED_ERROR.unpack_from(body)
+                    if origin in _NO_PORT:
+                        yield NetworkError(
+                            offender=_address_in(body[_EXTENDED_ERROR.size :]),
+                            expired=icmp_type == _EXPIRED[origin],
+                            no_port=(icmp_type, code) == _NO_PORT[origin],
+                        )
 
     def arrivals(self) -> Iterator[Arrival]:
         """What has come in so far."""
@@ -179,15 +217,6 @@ class LineSocket:
             teller = peer
         sentence = f"{teller} says that {peer} cannot be reached ({errno.errorcode[number]})."
         return Trouble(Reason.UNREACHABLE, sentence)
-
-    def _trouble(self, error: OSError) -> Trouble:
-        down = line_trouble(self._line)
-        if down is not None:
-            return down
-        reason = _REASONS.get(error.errno or 0, Reason.TOOL_FAILED)
-        way = self._line.interface or self._line.source_address
-        sentence = f"Cannot send to {self._peer.ip} by {way}: {error.strerror or error}."
-        return Trouble(reason, sentence)
 
 
 def open_udp(line: LineConfig, peer: Address) -> LineSocket:
@@ -220,6 +249,16 @@ def open_icmp(line: LineConfig, peer: Address) -> LineSocket:
     else:
         raw.setsockopt(_SOL_RAW, _ICMP_FILTER, ~(1 << _ECHO_REPLY_V4))
     return LineSocket(raw, line, peer)
+
+
+def trouble_of(error: OSError, line: LineConfig, peer: Address) -> Trouble:
+    """What the kernel's refusal to send means; a line that is down now explains any."""
+    down = line_trouble(line)
+    if down is not None:
+        return down
+    reason = _REASONS.get(error.errno or 0, Reason.TOOL_FAILED)
+    way = line.interface or line.source_address
+    return Trouble(reason, f"Cannot send to {peer.ip} by {way}: {error.strerror or error}.")
 
 
 def line_trouble(line: LineConfig) -> Trouble | None:
@@ -258,7 +297,8 @@ def _new(peer: Address, kind: socket.SocketKind, protocol: int) -> socket.socket
         raise LineSocketError(Trouble(Reason.PERMISSION_DENIED, sentence)) from error
 
 
-def _bind(sock: socket.socket, line: LineConfig) -> None:
+def bind_to_line(sock: socket.socket, line: LineConfig) -> None:
+    """Let nothing of a socket leave by another line. OSError when the line is not there."""
     if line.interface is not None:
         name = line.interface.encode()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name)

@@ -1,0 +1,161 @@
+"""Floor 2. One question to one resolver over one line: UDP, and TCP where it does not fit.
+
+Each question has a socket of its own, hence a port that cannot be guessed (RFC 5452 §9.2), and no
+late answer of the one before. Delays are the kernel's where it stamps. Decides nothing.
+"""
+
+from __future__ import annotations
+
+import secrets
+import select
+from collections.abc import Iterator
+
+from probe import clock
+from probe.config import LineConfig
+from probe.measure.dns import method
+from probe.measure.dns.message import Answer, Question, Stray, decode_answer, encode_question
+from probe.measure.dns.method import Asked, Exchange
+from probe.measure.latency import line_socket
+from probe.measure.latency.line_socket import Departure, LineSocket, LineSocketError
+from probe.measure.line_stream import DeadlineReader, connect, stream_trouble
+from probe.measure.lookup import Address
+from probe.measure.measurement import Stop
+from probe.measure.trouble import Trouble
+from runtime import kernel_time
+from wire.result import Reason
+
+# How often to look whether to stop; nothing wakes poll(2) for it.
+_LOOK_S = 0.25
+_LENGTH_BYTES = 2  # RFC 1035 §4.2.2
+
+
+class Client:
+    """Asks one resolver over one line.
+
+    Args:
+        line: by which to leave.
+        resolver: address and port of the resolver.
+        timeout_s: for each of UDP and TCP.
+        stop: ends a wait early; the question then counts as out of time.
+    """
+
+    def __init__(self, line: LineConfig, resolver: Address, timeout_s: float, stop: Stop) -> None:
+        self._line = line
+        self._resolver = resolver
+        self._timeout_s = timeout_s
+        self._stop = stop
+
+    def ask(self, asked: Asked) -> Exchange:
+        """What comes of a question. BadNameError when the name cannot be asked for."""
+        question = Question(asked.name, asked.record_type, secrets.randbits(16))
+        packet = encode_question(question)
+        try:
+            sock = line_socket.open_udp(self._line, self._resolver)
+        except LineSocketError as error:
+            return Exchange(trouble=error.trouble)
+        try:
+            over_udp = _Wait(sock, question).until_answer(packet, self._timeout_s, self._stop)
+        except LineSocketError as error:
+            return Exchange(trouble=error.trouble)
+        finally:
+            sock.close()
+        return self._over_tcp(question, packet, over_udp) if over_udp.truncated else over_udp
+
+    def _over_tcp(self, question: Question, packet: bytes, over_udp: Exchange) -> Exchange:
+        """The same question over TCP, after a truncated answer (RFC 7766)."""
+        began_s = clock.monotonic_s()
+        deadline_s = began_s + self._timeout_s
+        answer: Answer | None = None
+        trouble: Trouble | None = None
+        malformed = over_udp.malformed
+        try:
+            with connect(self._line, self._resolver, deadline_s) as sock:
+                sock.sendall(len(packet).to_bytes(_LENGTH_BYTES, "big") + packet)
+                reader = DeadlineReader(sock, deadline_s)
+                length = int.from_bytes(_exactly(reader, _LENGTH_BYTES), "big")
+                decoded = decode_answer(_exactly(reader, length), question)
+            if isinstance(decoded, Stray):
+                malformed += 1
+            else:
+                answer = decoded
+        except LineSocketError as error:
+            trouble = error.trouble
+        except (OSError, EOFError) as error:
+            os_error = error if isinstance(error, OSError) else ConnectionAbortedError()
+            trouble = stream_trouble(os_error, self._line, self._resolver)
+        return Exchange(
+            answer=answer,
+            trouble=trouble,
+            rtt_ms=over_udp.rtt_ms,
+            tcp_ms=None if answer is None else (clock.monotonic_s() - began_s) * 1000,
+            truncated=True,
+            malformed=malformed,
+            forged=over_udp.forged,
+        )
+
+
+class _Wait:
+    """One question on its way over UDP."""
+
+    def __init__(self, sock: LineSocket, question: Question) -> None:
+        self._sock = sock
+        self._question = question
+        self._sent_ns = 0
+        self._departed_wall_ns: int | None = None
+        self._malformed = 0
+        self._forged = 0
+
+    def until_answer(self, packet: bytes, timeout_s: float, stop: Stop) -> Exchange:
+        poller = select.poll()
+        poller.register(self._sock.fileno(), select.POLLIN)
+        self._sent_ns = kernel_time.monotonic_ns()
+        deadline_s = clock.monotonic_s() + timeout_s
+        self._sock.send(packet)
+        while not stop.is_set():
+            for found in self._taken_in():
+                return found
+            left_s = deadline_s - clock.monotonic_s()
+            if left_s <= 0:
+                break
+            poller.poll(-(-min(left_s, _LOOK_S) * 1000 // 1))
+        trouble = Trouble(Reason.SHUTTING_DOWN, "The probe ends.") if stop.is_set() else None
+        return Exchange(trouble=trouble, malformed=self._malformed, forged=self._forged)
+
+    def _taken_in(self) -> Iterator[Exchange]:
+        # When it left comes first: the answer may be waiting already.
+        for report in self._sock.reports():
+            if isinstance(report, Departure):
+                self._departed_wall_ns = report.wall_ns
+            else:
+                yield Exchange(trouble=report, malformed=self._malformed, forged=self._forged)
+        for arrival in self._sock.arrivals():
+            decoded = decode_answer(arrival.packet, self._question)
+            if decoded is Stray.FORGED or not arrival.from_peer:
+                self._forged += 1
+            elif isinstance(decoded, Stray):
+                self._malformed += 1
+            else:
+                yield self._answered(decoded, arrival.wall_ns)
+
+    def _answered(self, answer: Answer, wall_ns: int | None) -> Exchange:
+        kernel_ns = None
+        if wall_ns is not None and self._departed_wall_ns is not None:
+            kernel_ns = wall_ns - self._departed_wall_ns
+        return Exchange(
+            answer=None if answer.truncated else answer,
+            truncated=answer.truncated,
+            rtt_ms=method.delay_ms(kernel_ns, kernel_time.monotonic_ns() - self._sent_ns),
+            malformed=self._malformed,
+            forged=self._forged,
+        )
+
+
+def _exactly(reader: DeadlineReader, count: int) -> bytes:
+    """So many bytes; EOFError where the connection ends before."""
+    body = b""
+    while len(body) < count:
+        piece = reader.read(count - len(body))
+        if not piece:
+            raise EOFError
+        body += piece
+    return body

@@ -1,0 +1,205 @@
+"""Floor 1. Kind `dns`: which questions make a round, where each ends, and what the round found.
+
+Bytes and sockets are elsewhere: here an exchange is what was said and how long it took. One
+query ends in one place, so that the counts of a round add up (METHOD, DNS and web).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from probe.config import DnsConfig
+from probe.measure.dns.message import Answer
+from probe.measure.latency import statistics
+from probe.measure.trouble import Trouble
+from wire.result import DnsEnding, DnsQuery, DnsValues, Outcome, Reason, ResolverRole
+
+NOERROR, NXDOMAIN, REFUSED = "NOERROR", "NXDOMAIN", "REFUSED"
+# Of 36 letters and digits: nobody has asked for such a name before (83 bits).
+LABEL_LETTERS = 16
+
+
+class Asked(NamedTuple):
+    """A question of a round."""
+
+    name: str
+    record_type: str
+    random_label: bool
+
+
+class Resolver(NamedTuple):
+    """Who is asked."""
+
+    address: str
+    role: ResolverRole
+
+
+class Exchange(Struct, frozen=True, kw_only=True):
+    """What came of one question.
+
+    `trouble` is the network's or the kernel's word where there was no answer; without one and
+    without an answer, time ran out. `malformed` and `forged` are packets that came beside it.
+    """
+
+    answer: Answer | None = None
+    trouble: Trouble | None = None
+    rtt_ms: float | None = None
+    tcp_ms: float | None = None
+    truncated: bool = False
+    malformed: int = 0
+    forged: int = 0
+
+
+class Verdict(NamedTuple):
+    """How a round ended."""
+
+    outcome: Outcome
+    reason: Reason | None
+    detail: str | None
+
+
+def round_of(config: DnsConfig, labels: Sequence[str], *, ipv6: bool) -> list[Asked]:
+    """The questions of a round: the listed names over and over, the random labels between.
+
+    Args:
+        config: what to ask for.
+        labels: random labels, `config.random_labels` of them.
+        ipv6: ask for addresses of that sort: the line carries no other.
+    """
+    kind = "AAAA" if ipv6 else "A"
+    listed = [Asked(name, kind, False) for _ in range(config.repeats) for name in config.names]
+    random = [Asked(f"{label}.{config.random_zone}", kind, True) for label in labels]
+    return [*listed[: len(config.names)], *random, *listed[len(config.names) :]]
+
+
+def delay_ms(kernel_ns: int | None, process_ns: int) -> float:
+    """A delay by the kernel's two stamps, unless they cannot be: the clock was stepped between.
+
+    The process sends before and reads after the kernel does, so its own delay is the longer one.
+    """
+    if kernel_ns is not None and 0 <= kernel_ns <= process_ns:
+        return kernel_ns / 1e6
+    return process_ns / 1e6
+
+
+def ended(asked: Asked, exchange: Exchange) -> DnsQuery:
+    """Where a question ended."""
+    answer = exchange.answer
+    return DnsQuery(
+        name=asked.name,
+        record_type=asked.record_type,
+        random_label=asked.random_label,
+        ending=_ending(asked, exchange),
+        rcode=None if answer is None else answer.rcode,
+        rtt_ms=exchange.rtt_ms,
+        truncated=exchange.truncated,
+        tcp_ms=exchange.tcp_ms,
+        answers=None if answer is None else answer.answers,
+    )
+
+
+def values(
+    resolver: Resolver,
+    config: DnsConfig,
+    queries: Sequence[DnsQuery],
+    exchanges: Sequence[Exchange],
+) -> DnsValues:
+    """What a round found."""
+    count = {ending: sum(q.ending is ending for q in queries) for ending in DnsEnding}
+    sent, answered = len(queries), count[DnsEnding.ANSWERED]
+    listed = [q for q in queries if not q.random_label]
+    fresh = [q for q in queries if q.random_label]
+    delays_ms = _delays_ms(listed)
+    return DnsValues(
+        resolver=resolver.address,
+        port=config.port,
+        role=resolver.role,
+        timeout_s=config.timeout_s,
+        sent=sent,
+        answered=answered,
+        not_found=count[DnsEnding.NOT_FOUND],
+        refused=count[DnsEnding.REFUSED],
+        server_failures=count[DnsEnding.SERVER_FAILURE],
+        timeouts=count[DnsEnding.TIMEOUT],
+        unreachable=count[DnsEnding.UNREACHABLE],
+        malformed=count[DnsEnding.MALFORMED],
+        forged=sum(exchange.forged for exchange in exchanges),
+        truncated=sum(q.truncated for q in queries),
+        failure_ratio=(sent - answered) / sent if sent else None,
+        rtt_min_ms=min(delays_ms, default=None),
+        rtt_p50_ms=statistics.percentile(delays_ms, len(listed) - len(delays_ms), 500),
+        rtt_p95_ms=statistics.percentile(delays_ms, len(listed) - len(delays_ms), 950),
+        rtt_max_ms=max(delays_ms, default=None),
+        uncached_p50_ms=statistics.percentile(
+            _delays_ms(fresh), len(fresh) - len(_delays_ms(fresh)), 500
+        ),
+        queries=list(queries),
+    )
+
+
+def verdict(found: DnsValues, troubles: Sequence[Trouble]) -> Verdict:
+    """How a round ended: ok as soon as one listed name was answered, for failures are a figure.
+
+    Else the reason is where most of the listed names ended; without listed names, of all.
+    """
+    listed = [q for q in found.queries if not q.random_label] or found.queries
+    if any(q.ending is DnsEnding.ANSWERED for q in listed):
+        return Verdict(Outcome.OK, None, troubles[0].sentence if troubles else None)
+    endings = [q.ending for q in listed]
+    most = max(DnsEnding, key=endings.count)
+    if most is DnsEnding.UNREACHABLE and troubles:
+        return Verdict(Outcome.FAILED, *troubles[-1])
+    return Verdict(Outcome.FAILED, *_FAILURES[most](found))
+
+
+def _ending(asked: Asked, exchange: Exchange) -> DnsEnding:
+    answer = exchange.answer
+    if answer is None:
+        if exchange.trouble is not None and exchange.trouble.reason is not Reason.TIMEOUT:
+            return DnsEnding.UNREACHABLE
+        return DnsEnding.MALFORMED if exchange.malformed else DnsEnding.TIMEOUT
+    if answer.rcode == NOERROR or (asked.random_label and answer.rcode == NXDOMAIN):
+        return DnsEnding.ANSWERED
+    if answer.rcode == NXDOMAIN:
+        return DnsEnding.NOT_FOUND
+    return DnsEnding.REFUSED if answer.rcode == REFUSED else DnsEnding.SERVER_FAILURE
+
+
+def _delays_ms(queries: Sequence[DnsQuery]) -> list[float]:
+    return [q.rtt_ms for q in queries if q.ending is DnsEnding.ANSWERED and q.rtt_ms is not None]
+
+
+def _rcodes(found: DnsValues) -> str:
+    return ", ".join(_distinct(q.rcode for q in found.queries if q.rcode is not None))
+
+
+def _distinct(words: Iterator[str]) -> list[str]:
+    return list(dict.fromkeys(words))
+
+
+_FAILURES = {
+    DnsEnding.NOT_FOUND: lambda found: Trouble(
+        Reason.NAME_NOT_FOUND, f"{found.resolver} says that there are no such names."
+    ),
+    DnsEnding.REFUSED: lambda found: Trouble(
+        Reason.QUERY_REFUSED, f"{found.resolver} refuses to answer."
+    ),
+    DnsEnding.SERVER_FAILURE: lambda found: Trouble(
+        Reason.SERVER_FAILURE, f"{found.resolver} reports a failure: {_rcodes(found)}."
+    ),
+    DnsEnding.TIMEOUT: lambda found: Trouble(
+        Reason.TIMEOUT,
+        f"{found.resolver} answers none of {found.sent} queries within {found.timeout_s:g} s.",
+    ),
+    DnsEnding.UNREACHABLE: lambda found: Trouble(
+        Reason.UNREACHABLE, f"{found.resolver} cannot be reached."
+    ),
+    DnsEnding.MALFORMED: lambda found: Trouble(
+        Reason.PROTOCOL_ERROR, f"What comes from {found.resolver} is no answer of DNS."
+    ),
+    # Not chosen: a round with an answer has not failed.
+    DnsEnding.ANSWERED: lambda found: Trouble(Reason.TOOL_FAILED, f"{found.resolver} answers."),
+}

@@ -1,0 +1,91 @@
+"""Floor 2. Kind `dns`: a round of questions to each resolver of a line, one after another.
+
+Questions, sockets and counts are below; what is here is the loop.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from importlib.metadata import version
+
+from probe import clock
+from probe.measure import resolvers
+from probe.measure.dns import method
+from probe.measure.dns.exchange import Client
+from probe.measure.dns.message import BadNameError
+from probe.measure.dns.method import Resolver
+from probe.measure.lookup import Address
+from probe.measure.measurement import Finding, Progress, Request, failed
+from wire.result import Method, Reason, ResolverRole, Validity
+
+_LABEL_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+def measure(request: Request) -> Iterator[Finding]:
+    """Ask each resolver of the line a round of questions; yields a Finding for each resolver.
+
+    A round that `request.stop` cuts short is `short` and keeps what was decided; without any
+    question decided it is not told. Without `dns.names` nothing is measured.
+    """
+    if not request.config.dns.names:
+        return
+    found = _resolvers(request)
+    if not found:
+        detail = f"No resolver is known for line {request.line.id}: set `resolvers` or `gateway`."
+        yield failed(Reason.NAME_RESOLUTION, detail)
+    for number, resolver in enumerate(found):
+        request.progress(Progress("dns", number / len(found)))
+        finding = _round(request, resolver)
+        if finding is not None:
+            yield finding
+
+
+def _resolvers(request: Request) -> list[Resolver]:
+    own = [Resolver(address, ResolverRole.LINE) for address in resolvers.of_line(request.line)]
+    public = request.config.dns.public_resolver
+    if public is None or any(resolver.address == public for resolver in own):
+        return own
+    return [*own, Resolver(public, ResolverRole.PUBLIC)]
+
+
+def _round(request: Request, resolver: Resolver) -> Finding | None:
+    config = request.config.dns
+    target = f"dns:{resolver.address}"
+    labels = [_random_label() for _ in range(config.random_labels)]
+    address = Address(resolver.address, config.port)
+    client = Client(request.line, address, config.timeout_s, request.stop)
+    ipv6 = ":" in (request.line.source_address or "")
+    began_s = clock.monotonic_s()
+    queries, exchanges = [], []
+    for asked in method.round_of(config, labels, ipv6=ipv6):
+        try:
+            exchange = client.ask(asked)
+        except BadNameError as error:
+            return failed(Reason.NAME_RESOLUTION, str(error), target=target)
+        if request.stop.is_set():
+            break
+        exchanges.append(exchange)
+        queries.append(method.ended(asked, exchange))
+    if not queries:
+        return None
+    values = method.values(resolver, config, queries, exchanges)
+    troubles = [one.trouble for one in exchanges if one.trouble is not None]
+    outcome, reason, detail = method.verdict(values, troubles)
+    return Finding(
+        outcome=outcome,
+        reason=reason,
+        detail=detail,
+        target=target,
+        values=values,
+        validity=[Validity.SHORT] if request.stop.is_set() else [],
+        method=Method(
+            "dnspython", version("dnspython"), {"repeats": config.repeats, "edns_bytes": 1232}
+        ),
+        began_s=began_s,
+        duration_s=clock.monotonic_s() - began_s,
+    )
+
+
+def _random_label() -> str:
+    return "".join(secrets.choice(_LABEL_LETTERS) for _ in range(method.LABEL_LETTERS))

@@ -1,0 +1,81 @@
+"""Floor 2. Wraps a TCP socket that is bound to a line: connect, and read against a deadline.
+
+A socket's own timeout is for one call, so that a peer which drips bytes could hold us for ever;
+here every wait ends at one deadline. Knows nothing of what is said over the connection.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+
+from probe import clock
+from probe.config import LineConfig
+from probe.measure.latency.line_socket import LineSocketError, bind_to_line, trouble_of
+from probe.measure.lookup import Address
+from probe.measure.trouble import Trouble
+from wire.result import Reason
+
+# A deadline that has come still asks the kernel once, for what is there already.
+_LEAST_S = 0.001
+
+
+def connect(line: LineConfig, peer: Address, deadline_s: float) -> socket.socket:
+    """A TCP connection by a line, its timeout the time that is left.
+
+    Raises:
+        LineSocketError: it could not be had by the deadline (monotonic).
+    """
+    try:
+        sock = socket.socket(peer.family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise LineSocketError(trouble_of(error, line, peer)) from error
+    try:
+        bind_to_line(sock, line)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.settimeout(left_s(deadline_s))
+        sock.connect(peer.sockaddr)
+    except OSError as error:
+        sock.close()
+        raise LineSocketError(stream_trouble(error, line, peer)) from error
+    return sock
+
+
+def left_s(deadline_s: float) -> float:
+    """The time until a deadline, never quite nothing."""
+    return max(_LEAST_S, deadline_s - clock.monotonic_s())
+
+
+def stream_trouble(error: OSError, line: LineConfig, peer: Address) -> Trouble:
+    """What the end of a connection means, by the closed list."""
+    where = f"{peer.ip} port {peer.port}"
+    trouble = trouble_of(error, line, peer)
+    if trouble.reason is Reason.LINE_DOWN:
+        return trouble
+    if isinstance(error, TimeoutError):
+        return Trouble(Reason.TIMEOUT, f"{where} does not answer in time.")
+    if isinstance(error, ConnectionRefusedError):
+        return Trouble(Reason.CONNECTION_REFUSED, f"Nothing listens on TCP {where}.")
+    if isinstance(error, (ConnectionError, EOFError)):
+        return Trouble(Reason.CONNECTION_LOST, f"{where} broke the connection off.")
+    return trouble
+
+
+class DeadlineReader(io.RawIOBase):
+    """What comes in on a connection, until a deadline; then TimeoutError."""
+
+    def __init__(self, sock: socket.socket, deadline_s: float) -> None:
+        super().__init__()
+        self._sock = sock
+        self._deadline_s = deadline_s
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # as io calls it
+        """See `io.RawIOBase`."""
+        if clock.monotonic_s() > self._deadline_s:
+            raise TimeoutError
+        self._sock.settimeout(left_s(self._deadline_s))
+        return self._sock.recv_into(buffer)

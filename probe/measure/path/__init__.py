@@ -1,0 +1,1 @@
+"""Kind `path`: the first hops of a line, and where a fault is."""

@@ -1,0 +1,136 @@
+"""Floor 1. Kind `path`: from what answered to where the fault is (METHOD, Availability).
+
+Own network, the ISP's access, beyond: the fault lies behind the last thing that answers. Knows no
+sockets; what answered is handed in.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from wire.result import FaultLocation, HopAnswer, PathHop, PathTarget, PathValues
+
+# A router of the office's own behind the ISP's box: homes and offices number themselves so, while
+# ISPs number their access networks from 10/8 and 100.64/10 (RFC 1918, RFC 6598; ours).
+_PREMISES = ipaddress.ip_network("192.168.0.0/16")
+
+
+class Seen(Struct, frozen=True, kw_only=True):
+    """What answered. `gateway` is None where the office's router is not known.
+
+    `line_down`: the probe's own interface has no cable or no address.
+    """
+
+    gateway: str | None
+    gateway_rtt_ms: float | None
+    hops: Sequence[PathHop]
+    targets: Sequence[PathTarget]
+    line_down: bool = False
+
+
+def shown_hops(hops: Sequence[PathHop]) -> list[PathHop]:
+    """The hops up to the target; where it was not reached, up to one past the last answer."""
+    for number, hop in enumerate(hops):
+        if hop.answer is HopAnswer.REACHED:
+            return list(hops[: number + 1])
+    answered = [n for n, hop in enumerate(hops) if hop.answer is not HopAnswer.SILENT]
+    return list(hops[: (answered[-1] if answered else -1) + 2])
+
+
+def access_hop(gateway: str | None, hops: Sequence[PathHop]) -> PathHop | None:
+    """The first hop of the ISP's: behind the gateway, and no router of the office's own."""
+    return next(
+        (hop for hop in _outside(gateway, hops) if hop.answer is not HopAnswer.SILENT), None
+    )
+
+
+def locate(seen: Seen) -> FaultLocation:
+    """Where the fault is: behind the last thing that answers.
+
+    With every target reached there is none. With some reached, or with a hop of the ISP's that
+    answers, the access line works and the fault is beyond it.
+    """
+    reached = [target.reached for target in seen.targets]
+    if reached and all(reached):
+        return FaultLocation.NONE
+    if any(reached) or access_hop(seen.gateway, seen.hops) is not None:
+        return FaultLocation.BEYOND
+    if gateway_reached(seen) or (seen.gateway is None and _any_answer(seen.hops)):
+        return FaultLocation.ISP_ACCESS
+    if seen.gateway is None and not seen.line_down:
+        return FaultLocation.UNDETERMINED
+    return FaultLocation.OWN_LAN
+
+
+def gateway_reached(seen: Seen) -> bool | None:
+    """Whether the gateway is there: it answered, or something behind it did. None: not known."""
+    if seen.gateway is None:
+        return None
+    behind = any(target.reached for target in seen.targets) or _any_answer(seen.hops)
+    return seen.gateway_rtt_ms is not None or behind
+
+
+def values(seen: Seen) -> PathValues:
+    """What was found."""
+    access = access_hop(seen.gateway, seen.hops)
+    reached = [target for target in seen.targets if target.reached]
+    own = [h.rtt_ms for h in seen.hops if h.rtt_ms is not None and h.address == seen.gateway]
+    return PathValues(
+        fault=locate(seen),
+        gateway=seen.gateway,
+        gateway_reached=gateway_reached(seen),
+        gateway_rtt_ms=min(own, default=None)
+        if seen.gateway_rtt_ms is None
+        else seen.gateway_rtt_ms,
+        access_address=None if access is None else access.address,
+        access_rtt_ms=None if access is None else access.rtt_ms,
+        target_rtt_ms=next((target.rtt_ms for target in reached), None),
+        targets_reached=len(reached),
+        targets=list(seen.targets),
+        hops=shown_hops(seen.hops),
+    )
+
+
+def sentence(found: PathValues) -> str | None:
+    """Where the fault is, for a person; None where there is none."""
+    gateway = found.gateway or "the gateway"
+    silent = ", ".join(target.name for target in found.targets if not target.reached)
+    match found.fault:
+        case FaultLocation.NONE:
+            return None
+        case FaultLocation.OWN_LAN:
+            return f"The fault is in the office's own network: {gateway} does not answer."
+        case FaultLocation.ISP_ACCESS:
+            return (
+                "The fault is on the Internet provider's access line: "
+                f"{gateway} answers, and nothing behind it does."
+            )
+        case FaultLocation.BEYOND:
+            return f"The fault is beyond the access line: no answer from {silent}."
+        case _:
+            return "Nothing answers, and no gateway is known: the fault may be on either side."
+
+
+def _outside(gateway: str | None, hops: Sequence[PathHop]) -> Iterator[PathHop]:
+    """The hops from the first on that is not of the premises; the target itself is no hop."""
+    outside = False
+    for hop in hops:
+        if hop.answer is HopAnswer.REACHED:
+            return
+        outside = outside or (hop.address is not None and not _of_premises(gateway, hop))
+        if outside:
+            yield hop
+
+
+def _of_premises(gateway: str | None, hop: PathHop) -> bool:
+    if hop.address == gateway or (gateway is None and hop.hop == 1):
+        return True
+    address = ipaddress.ip_address(str(hop.address))
+    return address.version == 4 and address in _PREMISES
+
+
+def _any_answer(hops: Sequence[PathHop]) -> bool:
+    return any(hop.answer is not HopAnswer.SILENT for hop in hops)

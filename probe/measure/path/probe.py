@@ -1,0 +1,163 @@
+"""Floor 2. Kind `path`: the gateway, the first hops and every target, asked at the same moment.
+
+Packets and sockets are in `hops`, what follows from the answers in `method`; here they are joined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from probe import clock
+from probe.measure.latency.line_socket import line_trouble
+from probe.measure.lookup import Address, Lookup
+from probe.measure.measurement import Finding, Progress, Request
+from probe.measure.path import gateway, hops, method
+from probe.measure.path.hops import Aim, Outcome
+from probe.measure.path.method import Seen
+from probe.measure.trouble import Trouble
+from probe.version import VERSION
+from wire.result import HopAnswer, Method, PathHop, PathTarget, Reason
+from wire.result import Outcome as Ending
+
+_RESOLVE_S = 2.0
+_LOOK_S = 0.05
+# The probe's own failures say nothing of where the network breaks.
+_OWN_FAILURES = (Reason.PERMISSION_DENIED, Reason.TOOL_FAILED)
+
+
+def measure(request: Request) -> Iterator[Finding]:
+    """Find how far the packets of a line get; yields one Finding.
+
+    It is ok when that could be told, also when what it tells is a fault; `failed` with the line's
+    own trouble when nothing could be sent. What `request.stop` interrupts is not told.
+    """
+    request.progress(Progress("path", 0.0))
+    targets = _resolved(request)
+    router = gateway.of_line(request.line)
+    known = [lookup.address for _, lookup in targets if lookup.address is not None]
+    aims = [Aim(address, None) for address in known]
+    if router is not None:
+        aims.append(Aim(Address(router, 0), None))
+    config = request.config.path
+    on_the_way = [Aim(known[0], hop) for hop in range(1, config.max_hops + 1)] if known else []
+    outcomes = hops.send(
+        request.line,
+        [*aims, *on_the_way],
+        config.probes_per_hop,
+        config.timeout_s,
+        request.stop,
+    )
+    if not request.stop.is_set():
+        yield _finding(request, targets, router, aims, on_the_way, outcomes)
+
+
+def _finding(
+    request: Request,
+    targets: Sequence[tuple[str, Lookup]],
+    router: str | None,
+    aims: Sequence[Aim],
+    on_the_way: Sequence[Aim],
+    outcomes: Sequence[Outcome],
+) -> Finding:
+    trouble = _trouble(request, outcomes)
+    direct = dict(zip((aim.address.ip for aim in aims), outcomes, strict=False))
+    path = [
+        hops.hop_of(aim, outcome)
+        for aim, outcome in zip(on_the_way, outcomes[len(aims) :], strict=True)
+    ]
+    seen = Seen(
+        gateway=router,
+        gateway_rtt_ms=None if router is None else _rtt_ms(direct[router]),
+        hops=path,
+        targets=[_target(name, lookup, direct, path) for name, lookup in targets],
+        line_down=trouble is not None and trouble.reason is Reason.LINE_DOWN,
+    )
+    values = method.values(seen)
+    return Finding(
+        outcome=Ending.OK if trouble is None else Ending.FAILED,
+        reason=None if trouble is None else trouble.reason,
+        detail=method.sentence(values) if trouble is None else trouble.sentence,
+        target=f"path:{targets[0][0]}",
+        values=values,
+        method=Method(
+            "tramdo-path",
+            VERSION,
+            {
+                "packets": "ICMP echo and UDP in turn",
+                "max_hops": request.config.path.max_hops,
+                "probes_per_hop": request.config.path.probes_per_hop,
+                "timeout_s": request.config.path.timeout_s,
+            },
+        ),
+    )
+
+
+def _resolved(request: Request) -> list[tuple[str, Lookup]]:
+    """Every target with its look-up: the server first, then the others, each address once."""
+    config = request.config
+    hosts = {request.server.name: request.server.host}
+    hosts |= {server.name: server.host for server in config.servers}
+    hosts |= {host: host for host in config.latency.icmp_targets}
+    if config.dns.public_resolver is not None:
+        hosts[config.dns.public_resolver] = config.dns.public_resolver
+    source = request.line.source_address
+    found = [(name, Lookup(host, 0, source)) for name, host in hosts.items()]
+    for _, lookup in found:
+        lookup.refresh()
+    deadline_s = clock.monotonic_s() + _RESOLVE_S
+    while any(lookup.address is None for _, lookup in found):
+        if clock.monotonic_s() > deadline_s or request.stop.wait(_LOOK_S):
+            break
+    once = {
+        lookup.address.ip if lookup.address is not None else name: (name, lookup)
+        for name, lookup in reversed(found)
+    }
+    return [pair for pair in found if pair in once.values()]
+
+
+def _target(
+    name: str, lookup: Lookup, direct: dict[str, Outcome], path: Sequence[PathHop]
+) -> PathTarget:
+    address = lookup.address
+    if address is None:
+        sentence = None if lookup.trouble is None else lookup.trouble.sentence
+        return PathTarget(name=name, address=None, reached=False, rtt_ms=None, trouble=sentence)
+    outcome = direct[address.ip]
+    rtts_ms = [
+        hop.rtt_ms
+        for hop in path
+        if hop.answer is HopAnswer.REACHED and hop.address == address.ip and hop.rtt_ms is not None
+    ]
+    rtt_ms = min((rtt for rtt in (_rtt_ms(outcome), *rtts_ms) if rtt is not None), default=None)
+    trouble = None
+    if rtt_ms is None:
+        said = [answer for answer in outcome.answers if answer.kind is HopAnswer.UNREACHABLE]
+        trouble = f"{address.ip} does not answer."
+        if said:
+            trouble = f"{said[0].address} says that {address.ip} cannot be reached."
+        elif outcome.troubles:
+            trouble = outcome.troubles[0].sentence
+    return PathTarget(
+        name=name, address=address.ip, reached=rtt_ms is not None, rtt_ms=rtt_ms, trouble=trouble
+    )
+
+
+def _rtt_ms(outcome: Outcome) -> float | None:
+    reached = [a.rtt_ms for a in outcome.answers if a.kind is HopAnswer.REACHED]
+    return min(reached, default=None)
+
+
+def _trouble(request: Request, outcomes: Sequence[Outcome]) -> Trouble | None:
+    """Why nothing could be told: the line is down here, or we may not send."""
+    down = line_trouble(request.line)
+    if down is not None:
+        return down
+    if any(outcome.answers for outcome in outcomes):
+        return None
+    own = [t for o in outcomes for t in o.troubles if t.reason in _OWN_FAILURES]
+    if own:
+        return own[0]
+    if not outcomes:
+        sentence = "No target has an address, and no gateway is known."
+        return Trouble(Reason.NAME_RESOLUTION, sentence)
+    return None

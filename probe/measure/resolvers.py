@@ -1,0 +1,41 @@
+"""Floor 2. Reads resolv.conf(5): which resolvers a line's people ask.
+
+A line's own setting comes first, then its gateway, which in an office answers for the ISP; the
+system's resolvers are the last resort, for they may belong to another line.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+from probe.config import LineConfig
+
+RESOLV_CONF = Path("/etc/resolv.conf")
+
+
+def of_line(line: LineConfig, resolv_conf: Path = RESOLV_CONF) -> list[str]:
+    """The addresses of a line's resolvers; empty where none is known."""
+    if line.resolvers:
+        return list(line.resolvers)
+    if line.gateway is not None:
+        return [line.gateway]
+    return _system(resolv_conf)
+
+
+def _system(resolv_conf: Path) -> list[str]:
+    try:
+        text = resolv_conf.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    words = [row.split() for row in text.splitlines()]
+    named = [row[1] for row in words if len(row) > 1 and row[0] == "nameserver"]
+    return [address for address in named if _usable(address)]
+
+
+def _usable(text: str) -> bool:
+    """A stub on the loopback interface would leave by whichever line it likes."""
+    try:
+        return not ipaddress.ip_address(text.partition("%")[0]).is_loopback
+    except ValueError:
+        return False

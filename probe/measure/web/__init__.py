@@ -1,0 +1,1 @@
+"""Kind `web`: pages that an office lives by, fetched by phase."""

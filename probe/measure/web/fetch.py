@@ -1,0 +1,151 @@
+"""Floor 2. Wraps TLS and http.client: one request over one line, told by phase.
+
+Each phase begins where the one before ended, and all of them end at one deadline. A connection is
+made for each request and its certificate is checked. Which page comes next is not decided here.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+import ssl
+from http.client import HTTPException, HTTPResponse
+from typing import cast
+
+from probe import clock
+from probe.config import LineConfig
+from probe.measure.latency.line_socket import LineSocketError
+from probe.measure.line_stream import DeadlineReader, connect, left_s, stream_trouble
+from probe.measure.lookup import Address
+from probe.measure.trouble import Trouble
+from probe.measure.web.method import Url, Visit
+from probe.measure.web.names import Names
+from probe.version import VERSION
+from wire.result import Reason, WebPhase
+
+_READ_BYTES = 64 * 1024
+
+
+class Fetcher:
+    """Asks for pages over one line.
+
+    Args:
+        line: by which to leave.
+        names: resolves hosts, over the same line.
+        context: which authorities are believed.
+        max_bytes: of a body, no more is read.
+    """
+
+    def __init__(
+        self, line: LineConfig, names: Names, context: ssl.SSLContext, max_bytes: int
+    ) -> None:
+        self._line = line
+        self._names = names
+        self._context = context
+        self._max_bytes = max_bytes
+
+    def visit(self, url: Url, deadline_s: float) -> Visit:
+        """One request; whatever goes wrong is in the visit."""
+        visit = Visit(url=url, began_s=clock.monotonic_s(), phase=WebPhase.DNS)
+        try:
+            self._go(visit, deadline_s)
+        except LineSocketError as error:
+            visit.trouble = error.trouble
+        visit.ended_s = clock.monotonic_s()
+        return visit
+
+    def _go(self, visit: Visit, deadline_s: float) -> None:
+        url = visit.url
+        resolved = self._names.resolve(url.host)
+        visit.resolver, visit.address = resolved.resolver, resolved.address
+        if resolved.address is None:
+            visit.trouble = resolved.trouble
+            return
+        if resolved.resolver is not None:
+            visit.dns_ms = _since_ms(visit.began_s)
+        peer = Address(resolved.address, url.port)
+        visit.phase, began_s = WebPhase.TCP, clock.monotonic_s()
+        sock = connect(self._line, peer, deadline_s)
+        visit.tcp_ms = _since_ms(began_s)
+        try:
+            if url.scheme == "https":
+                sock = self._secured(sock, visit, deadline_s)
+            self._ask(sock, visit, deadline_s)
+        except ssl.SSLError as error:
+            visit.trouble = _tls_trouble(error, url)
+        except (OSError, EOFError) as error:
+            os_error = error if isinstance(error, OSError) else ConnectionAbortedError()
+            visit.trouble = stream_trouble(os_error, self._line, peer)
+        except HTTPException as error:
+            sentence = f"{url.host} does not speak HTTP: {error!r}"[:300]
+            visit.trouble = Trouble(Reason.PROTOCOL_ERROR, sentence)
+        finally:
+            sock.close()
+
+    def _secured(self, sock: socket.socket, visit: Visit, deadline_s: float) -> socket.socket:
+        visit.phase, began_s = WebPhase.TLS, clock.monotonic_s()
+        sock.settimeout(left_s(deadline_s))
+        secured = self._context.wrap_socket(sock, server_hostname=visit.url.host)
+        visit.tls_ms = _since_ms(began_s)
+        visit.tls_version = secured.version()
+        return secured
+
+    def _ask(self, sock: socket.socket, visit: Visit, deadline_s: float) -> None:
+        visit.phase, began_s = WebPhase.FIRST_BYTE, clock.monotonic_s()
+        sock.settimeout(left_s(deadline_s))
+        sock.sendall(_head(visit.url))
+        reader = io.BufferedReader(DeadlineReader(sock, deadline_s), _READ_BYTES)
+        if not reader.peek(1):
+            raise EOFError
+        visit.first_byte_ms = _since_ms(began_s)
+        visit.phase, began_s = WebPhase.BODY, clock.monotonic_s()
+        # It wants a socket, and of a socket only this.
+        answer = HTTPResponse(cast("socket.socket", _Incoming(reader)), method="GET")
+        answer.begin()
+        visit.status = answer.status
+        visit.http_version = "HTTP/1.0" if answer.version == 10 else "HTTP/1.1"
+        visit.location = answer.getheader("Location")
+        self._read(answer, visit)
+        visit.body_ms = _since_ms(began_s)
+        visit.phase = None
+
+    def _read(self, answer: HTTPResponse, visit: Visit) -> None:
+        while piece := answer.read1(_READ_BYTES):
+            visit.body_bytes += len(piece)
+            if visit.body_bytes > self._max_bytes:
+                return
+        if answer.length:
+            raise EOFError
+        visit.complete = True
+
+
+class _Incoming:
+    """What `HTTPResponse` takes for a socket."""
+
+    def __init__(self, reader: io.BufferedReader[DeadlineReader]) -> None:
+        self._reader = reader
+
+    def makefile(self, _mode: str) -> io.BufferedReader[DeadlineReader]:
+        return self._reader
+
+
+def _head(url: Url) -> bytes:
+    return (
+        f"GET {url.path} HTTP/1.1\r\nHost: {url.authority}\r\n"
+        f"User-Agent: tramdo-probe/{VERSION}\r\nAccept: text/html, */*;q=0.8\r\n"
+        "Accept-Encoding: gzip\r\nCache-Control: no-cache\r\nConnection: close\r\n\r\n"
+    ).encode("ascii")
+
+
+def _tls_trouble(error: ssl.SSLError, url: Url) -> Trouble:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        sentence = f"The certificate of {url.host} is not good: {error.verify_message.rstrip('.')}."
+        return Trouble(Reason.TLS_ERROR, sentence)
+    if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        sentence = f"{url.host} broke the connection off while TLS was being set up or used."
+        return Trouble(Reason.CONNECTION_LOST, sentence)
+    return Trouble(Reason.TLS_ERROR, f"No TLS with {url.host}: {error.reason or error}.")
+
+
+def _since_ms(began_s: float) -> float:
+    return (clock.monotonic_s() - began_s) * 1000

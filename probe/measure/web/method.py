@@ -1,0 +1,187 @@
+"""Floor 1. Kind `web`: addresses of pages, redirects, and what a fetch found (METHOD, DNS and web).
+
+A page is one or more visits: what redirects, and at last the page itself. Knows no sockets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from probe.measure.trouble import Trouble
+from wire.result import Outcome, Reason, Validity, WebPhase, WebValues
+
+_URL = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#\\\s@]+)(?P<rest>[^\s#]*)(#.*)?", re.I)
+_AUTHORITY = re.compile(r"(\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[^:\[\]]+))(:(?P<port>\d{1,5}))?")
+_PORTS = {"http": 80, "https": 443}
+_REDIRECTS = (301, 302, 303, 307, 308)
+
+
+class BadUrlError(ValueError):
+    """A text is no address of a page."""
+
+
+class Url(NamedTuple):
+    """An http or https address in its parts; `path` has the query with it, `host` is ASCII."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.path}"
+
+    @property
+    def authority(self) -> str:
+        """Host, and port where it is not the scheme's own: also what `Host` says (RFC 9110)."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+class Visit(Struct, kw_only=True):
+    """One request and its answer, filled in as far as it came. Times are monotonic seconds."""
+
+    url: Url
+    began_s: float
+    ended_s: float | None = None
+    resolver: str | None = None
+    address: str | None = None
+    dns_ms: float | None = None
+    tcp_ms: float | None = None
+    tls_ms: float | None = None
+    first_byte_ms: float | None = None
+    body_ms: float | None = None
+    status: int | None = None
+    location: str | None = None
+    http_version: str | None = None
+    tls_version: str | None = None
+    body_bytes: int = 0
+    complete: bool = False
+    phase: WebPhase | None = None
+    trouble: Trouble | None = None
+
+
+class Verdict(NamedTuple):
+    """How a page ended."""
+
+    outcome: Outcome
+    reason: Reason | None
+    detail: str | None
+    validity: list[Validity]
+
+
+def parse_url(text: str) -> Url:
+    """An address in its parts.
+
+    Raises:
+        BadUrlError: it is not an http or https address.
+    """
+    found = _URL.fullmatch(text.strip())
+    authority = None if found is None else _AUTHORITY.fullmatch(found["authority"])
+    if found is None or authority is None:
+        raise BadUrlError(f"{text[:200]!r} is not the address of a page")
+    scheme = found["scheme"].lower()
+    port = int(authority["port"] or _PORTS[scheme])
+    rest = found["rest"]
+    path = rest if rest.startswith("/") else f"/{rest}"
+    if not 1 <= port <= 65535:
+        raise BadUrlError(f"{text[:200]!r} has no such port")
+    return Url(scheme, authority["ipv6"] or _ascii(authority["host"]), port, _quoted(path))
+
+
+def redirected(visit: Visit) -> Url | None:
+    """Where a visit sends us on; None where it does not (RFC 9110 §15.4, RFC 3986 §5.2).
+
+    Raises:
+        BadUrlError: to nowhere that can be asked.
+    """
+    if visit.status not in _REDIRECTS or not visit.location:
+        return None
+    text, url = visit.location.strip(), visit.url
+    if "://" in text.partition("?")[0]:
+        return parse_url(text)
+    if text.startswith("//"):
+        return parse_url(f"{url.scheme}:{text}")
+    text = text.partition("#")[0]
+    if text.startswith("/"):
+        return url._replace(path=_quoted(text))
+    bare = url.path.partition("?")[0]
+    if text.startswith("?") or not text:
+        return url._replace(path=_quoted(bare + text))
+    return url._replace(path=_quoted(f"{bare.rpartition('/')[0]}/{text}"))
+
+
+def values(url: str, visits: Sequence[Visit], failed: Visit | None) -> WebValues:
+    """The figures of a page.
+
+    Args:
+        url: as configured.
+        visits: what was asked for, in order; the last one is the page, or where it ended.
+        failed: that last one, where it ended badly.
+    """
+    page = visits[-1]
+    before = visits[:-1]
+    redirect_ms = [_elapsed_ms(visit) for visit in before]
+    whole_ms = None
+    if page.ended_s is not None and failed is None:
+        whole_ms = (page.ended_s - visits[0].began_s) * 1000
+    return WebValues(
+        url=url,
+        final_url=str(page.url)[:500],
+        address=page.address,
+        port=page.url.port,
+        resolver=page.resolver,
+        status=page.status,
+        http_version=page.http_version,
+        tls_version=page.tls_version,
+        redirects=len(before),
+        redirect_ms=sum(redirect_ms) if before else None,
+        dns_ms=page.dns_ms,
+        tcp_ms=page.tcp_ms,
+        tls_ms=page.tls_ms,
+        first_byte_ms=page.first_byte_ms,
+        body_ms=page.body_ms,
+        total_ms=whole_ms,
+        body_bytes=page.body_bytes,
+        complete=page.complete,
+        failed_phase=None if failed is None else failed.phase,
+    )
+
+
+def verdict(page: Visit) -> Verdict:
+    """How a page ended, from its last visit: an HTTP error is one, however fast it came."""
+    if page.trouble is not None:
+        return Verdict(Outcome.FAILED, *page.trouble, [])
+    if page.status is None or page.status >= 400:
+        sentence = f"{page.url.host} answers with HTTP {page.status}."
+        return Verdict(Outcome.FAILED, Reason.HTTP_STATUS, sentence, [])
+    if not page.complete:
+        sentence = f"The page is longer than what is read of it: {page.body_bytes} bytes."
+        return Verdict(Outcome.OK, None, sentence, [Validity.SHORT])
+    return Verdict(Outcome.OK, None, None, [])
+
+
+def _elapsed_ms(visit: Visit) -> float:
+    return 0.0 if visit.ended_s is None else (visit.ended_s - visit.began_s) * 1000
+
+
+def _ascii(host: str) -> str:
+    """A host name as DNS and TLS have it; Vietnamese letters are encoded (RFC 3490)."""
+    try:
+        return host.encode("idna").decode("ascii").lower()
+    except UnicodeError as error:
+        raise BadUrlError(f"{host[:200]!r} is no host name") from error
+
+
+def _quoted(path: str) -> str:
+    """What is not ASCII as octets of UTF-8 (RFC 3986 §2.5); what could end a line is refused."""
+    if any(letter.isspace() or ord(letter) < 0x21 for letter in path):
+        raise BadUrlError(f"{path[:200]!r} is no path")
+    return "".join(
+        letter if letter.isascii() else "".join(f"%{octet:02X}" for octet in letter.encode())
+        for letter in path
+    )

@@ -1,0 +1,88 @@
+"""Floor 2. A page's name to an address, asked of the line's own resolver over the line.
+
+The system's resolver would answer from a cache, or by another line.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import NamedTuple
+
+from probe.config import LineConfig
+from probe.measure import resolvers
+from probe.measure.dns.exchange import Client
+from probe.measure.dns.message import BadNameError
+from probe.measure.dns.method import NOERROR, NXDOMAIN, REFUSED, Asked, Exchange
+from probe.measure.lookup import Address
+from probe.measure.measurement import Stop
+from probe.measure.trouble import Trouble
+from wire.result import Reason
+
+_REASONS = {NXDOMAIN: Reason.NAME_NOT_FOUND, REFUSED: Reason.QUERY_REFUSED}
+
+
+class Resolved(NamedTuple):
+    """What a name led to, and who said so; no resolver where the host is an address already."""
+
+    address: str | None
+    resolver: str | None
+    trouble: Trouble | None
+
+
+class Names:
+    """Resolves over one line.
+
+    Args:
+        line: whose resolvers are asked, in their order.
+        port: of every resolver.
+        timeout_s: for each resolver; the next one is asked where one does not answer.
+        stop: ends a wait early.
+    """
+
+    def __init__(self, line: LineConfig, port: int, timeout_s: float, stop: Stop) -> None:
+        self._line = line
+        self._port = port
+        self._timeout_s = timeout_s
+        self._stop = stop
+
+    def resolve(self, host: str) -> Resolved:
+        """The first address of a host, of the family that the line carries."""
+        if _is_address(host):
+            return Resolved(host, None, None)
+        kind = "AAAA" if ":" in (self._line.source_address or "") else "A"
+        trouble = Trouble(Reason.NAME_RESOLUTION, f"No resolver is known for {self._line.id}.")
+        resolver = None
+        for resolver in resolvers.of_line(self._line):
+            client = Client(self._line, Address(resolver, self._port), self._timeout_s, self._stop)
+            try:
+                exchange = client.ask(Asked(host, kind, False))
+            except BadNameError as error:
+                return Resolved(None, resolver, Trouble(Reason.NAME_RESOLUTION, str(error)))
+            if exchange.answer is not None:
+                return _told(host, resolver, exchange)
+            trouble = exchange.trouble or Trouble(
+                Reason.PROTOCOL_ERROR if exchange.malformed else Reason.TIMEOUT,
+                f"The resolver {resolver} does not answer for {host}.",
+            )
+        return Resolved(None, resolver, trouble)
+
+
+def _told(host: str, resolver: str, exchange: Exchange) -> Resolved:
+    answer = exchange.answer
+    if answer is not None and answer.addresses:
+        return Resolved(answer.addresses[0], resolver, None)
+    rcode = NOERROR if answer is None else answer.rcode
+    if rcode == NOERROR:
+        sentence = f"The name {host} has no address."
+        return Resolved(None, resolver, Trouble(Reason.NAME_RESOLUTION, sentence))
+    reason = _REASONS.get(rcode, Reason.SERVER_FAILURE)
+    sentence = f"The resolver {resolver} says {rcode} to {host}."
+    return Resolved(None, resolver, Trouble(reason, sentence))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
