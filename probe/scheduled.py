@@ -25,7 +25,7 @@ from probe.runner import Runner
 from probe.turns import Counters, Decision, Limits, Wanted
 from probe.usage_file import UsageFile
 from probe.version import VERSION
-from wire.result import Reason, Result
+from wire.result import Reason, Result, Validity
 
 log = logging.getLogger(__name__)
 _TICK_S = 0.5
@@ -106,11 +106,12 @@ class Scheduled:
                 return
         for result in self._results(wanted, stopping):
             alive()
-            self._usage.count(result, self._today())
+            low = self._usage.count(result, self._today())
             if wanted.until is not None and turns.was_turned_away(result):
                 self._hold_back(turns.held_back(wanted, Reason.SERVER_BUSY), Reason.SERVER_BUSY)
             else:
-                self._take(turns.with_history(result, wanted, VERSION))
+                told = turns.with_history(result, wanted, VERSION)
+                self._take(turns.flagged(told, Validity.SERVER_LOW) if low else told)
 
     def _looked(self, wanted: Wanted, stopping: Stop) -> tuple[Wanted, Decision]:
         """Watch the line's interface for a while: is it idle?"""

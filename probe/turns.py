@@ -184,13 +184,13 @@ def with_history(result: Result, wanted: Wanted, version: str) -> Result:
         "cross_traffic_seen_at": "the probe's own interface",
     }
     method = structs.replace(method, settings={**method.settings, **history})
-    return structs.replace(result, method=method, validity=_validity(result))
+    result = structs.replace(result, method=method)
+    return flagged(result, Validity.CROSS_TRAFFIC) if _others_used_it(result) else result
 
 
-def _validity(result: Result) -> list[Validity]:
-    if Validity.CROSS_TRAFFIC not in result.validity and _others_used_it(result):
-        return sorted([*result.validity, Validity.CROSS_TRAFFIC])
-    return result.validity
+def flagged(result: Result, flag: Validity) -> Result:
+    """The result with one more thing to know of it."""
+    return structs.replace(result, validity=sorted({*result.validity, flag}))
 
 
 def _others_used_it(result: Result) -> bool:

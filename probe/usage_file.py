@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from probe.plan.levels import reads_low
 from probe.plan.usage import Usage, counted, in_month, month_of
 from wire.result import Result
 
@@ -28,8 +29,12 @@ class UsageFile:
         """The usage of a local day's month so far."""
         return in_month(self._usage, month_of(day))
 
-    def count(self, result: Result, day: date) -> None:
-        """Count a bulk result. A disk that cannot be written is logged; measuring goes on."""
+    def count(self, result: Result, day: date) -> bool:
+        """Count a bulk result. A disk that cannot be written is logged; measuring goes on.
+
+        Returns:
+            Whether the server of this result reads low against the line's others.
+        """
         self._usage = counted(self.on(day), result)
         try:
             new = self._path.with_suffix(".new")
@@ -37,6 +42,7 @@ class UsageFile:
             new.replace(self._path)
         except OSError as error:
             log.warning("%s cannot be written: %s", self._path, error)
+        return reads_low(self._usage.levels, result)
 
     def _read(self) -> Usage:
         try:

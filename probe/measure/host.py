@@ -65,8 +65,8 @@ def evidence(before: Snapshot, after: Snapshot, sysfs: Path = SYSFS) -> Host:
         throttled=throttled(sysfs),
         link_speed_bps=link_speed_bps,
         link_duplex=link_duplex,
-        interface_received_bytes=_difference(before.received_bytes, after.received_bytes),
-        interface_sent_bytes=_difference(before.sent_bytes, after.sent_bytes),
+        interface_received_bytes=grown(before.received_bytes, after.received_bytes),
+        interface_sent_bytes=grown(before.sent_bytes, after.sent_bytes),
         kernel=platform.release(),
         machine=_machine(),
     )
@@ -103,6 +103,39 @@ def interface_of(address: str | None) -> str | None:
         if any(entry.address == address for entry in addresses):
             return interface
     return None
+
+
+def carried_bytes(interface: str | None, *, received: bool) -> int | None:
+    """What an interface has carried one way since it was made; None where it cannot be read.
+
+    One small file of sysfs: cheap enough to be read beside each sample of a test.
+    """
+    if interface is None:
+        return None
+    name = "rx_bytes" if received else "tx_bytes"
+    try:
+        return int((SYSFS / "class/net" / interface / "statistics" / name).read_text("ascii"))
+    except (OSError, ValueError):
+        return None
+
+
+def transmit_queues_starve(
+    interface: str | None, machine: str | None = None, sysfs: Path = SYSFS
+) -> bool:
+    """Whether several upload streams may starve each other here (OB-UDPST, README).
+
+    So it is on a Raspberry Pi 4 whose card has several transmit queues, none of them pinned to
+    processors (Documentation/networking/scaling.rst, XPS).
+    """
+    if interface is None or not (machine or _machine()).startswith("Raspberry Pi 4"):
+        return False
+    masks = []
+    for path in sysfs.glob(f"class/net/{interface}/queues/tx-*/xps_cpus"):
+        try:
+            masks.append(int(path.read_text("ascii").replace(",", ""), 16))
+        except (OSError, ValueError):
+            masks.append(0)
+    return len(masks) > 1 and not any(masks)
 
 
 def temperature_c() -> float | None:
@@ -145,8 +178,8 @@ def _busy_ratios(before: list[CoreTime], after: list[CoreTime]) -> list[float]:
     ]
 
 
-def _difference(before: int | None, after: int | None) -> int | None:
-    """None when either is missing, or when the interface was made anew in between."""
+def grown(before: int | None, after: int | None) -> int | None:
+    """What a counter has grown by; None when it is missing or its interface was made anew."""
     if before is None or after is None or after < before:
         return None
     return after - before

@@ -90,6 +90,10 @@ def notes(config: Config, day: date, usage: Usage, left_out: int = 0) -> list[st
         for line in config.lines
         for note in shortfalls(config, month_budget(config, line, day, usage))
     ]
+    if len(config.servers) < 2:
+        found.append(
+            "one measurement server alone: nothing tells when it reads low (two are asked)"
+        )
     if left_out:
         found.append(f"the hours left for bulk tests are too short: {left_out} find no room")
     return found

@@ -10,6 +10,7 @@ from datetime import date
 
 from msgspec import Struct, structs
 
+from probe.plan.levels import Levels, noted
 from wire.result import HttpValues, Outcome, Result, ThroughputValues
 from wire.stamp import PACKET_BYTES
 
@@ -29,13 +30,15 @@ class Moved(Struct, frozen=True):
 class Usage(Struct, frozen=True, kw_only=True):
     """By line, and by kind within it. `month` is the local one, "2026-11"; "" before the first.
 
-    `test_bytes` is what a complete test moved in the last month that had one.
+    `test_bytes` is what a complete test moved in the last month that had one. `levels` are what
+    each server has shown (`probe.plan.levels`); they know no months.
     """
 
     month: str = ""
     used_bytes: dict[str, int] = {}
     moved: dict[str, dict[str, Moved]] = {}
     test_bytes: dict[str, dict[str, float]] = {}
+    levels: dict[str, Levels] = {}
 
 
 def month_of(day: date) -> str:
@@ -57,7 +60,7 @@ def in_month(usage: Usage, month: str) -> Usage:
         }
         for line_id, kinds in usage.moved.items()
     }
-    return Usage(month=month, test_bytes={**usage.test_bytes, **seen})
+    return Usage(month=month, test_bytes={**usage.test_bytes, **seen}, levels=usage.levels)
 
 
 def counted(usage: Usage, result: Result) -> Usage:
@@ -65,7 +68,7 @@ def counted(usage: Usage, result: Result) -> Usage:
     moved_bytes = wire_bytes(result)
     line_id = result.line.id
     used = {**usage.used_bytes, line_id: usage.used_bytes.get(line_id, 0) + moved_bytes}
-    usage = structs.replace(usage, used_bytes=used)
+    usage = structs.replace(usage, used_bytes=used, levels=noted(usage.levels, result))
     if result.outcome is not Outcome.OK or moved_bytes == 0:
         return usage
     kinds = usage.moved.get(line_id, {})

@@ -202,7 +202,7 @@ def test_a_killed_parent_leaves_no_orphan(line: Line) -> None:
     asked = spec(5307, total_s=30, deadline_s=40)
     program = (
         "import sys, threading, msgspec\n"
-        "from probe.measure.throughput.method import iperf3_engine\n"
+        "from probe.measure.throughput import iperf3_engine\n"
         "from probe.measure.throughput.method import Spec\n"
         "spec = msgspec.json.decode(sys.argv[1], type=Spec)\n"
         "print_it = lambda sample, rate: print(sample, flush=True)\n"

@@ -82,6 +82,36 @@ def test_an_alarm_that_cannot_be_read_is_unknown(tmp_path: Path) -> None:
     assert host.throttled(tmp_path) is None
 
 
+@pytest.mark.parametrize(
+    ("machine", "masks", "starve"),
+    [
+        ("Raspberry Pi 4 Model B Rev 1.4", ["0", "0", "0", "0", "0"], True),
+        ("Raspberry Pi 4 Model B Rev 1.4", ["1", "2", "4", "8", "0"], False),
+        ("Raspberry Pi 4 Model B Rev 1.4", ["00000000,00000000", "0"], True),
+        ("Raspberry Pi 4 Model B Rev 1.4", ["0"], False),
+        ("Raspberry Pi 4 Model B Rev 1.4", [], False),
+        ("Raspberry Pi 5 Model B Rev 1.0", ["0", "0"], False),
+    ],
+)
+def test_transmit_queues_that_starve_upload_streams(
+    tmp_path: Path, machine: str, masks: list[str], starve: bool
+) -> None:
+    for number, mask in enumerate(masks):
+        queue = tmp_path / "class" / "net" / "eth0" / "queues" / f"tx-{number}"
+        queue.mkdir(parents=True)
+        (queue / "xps_cpus").write_text(f"{mask}\n")
+    assert host.transmit_queues_starve("eth0", machine, tmp_path) is starve
+    assert not host.transmit_queues_starve(None, machine, tmp_path)
+
+
+def test_what_an_interface_carried() -> None:
+    before = host.carried_bytes("lo", received=True)
+    assert before is not None
+    assert host.carried_bytes("no-such-card", received=False) is None
+    assert host.carried_bytes(None, received=True) is None
+    assert host.grown(5, 3) is None, "made anew"
+
+
 def test_the_interface_that_bears_an_address() -> None:
     assert host.interface_of("127.0.0.1") == "lo"
     assert host.interface_of("192.0.2.200") is None

@@ -223,3 +223,9 @@ def test_the_day_when_clocks_change_is_planned_as_any_other() -> None:
         slots = day_plan(parsed, day).slots
         assert {slot.at.astimezone(ZoneInfo(parsed.timezone)).date() for slot in slots} == {day}
         assert datetime(2026, 1, 1, tzinfo=UTC) < slots[0].at
+
+
+def test_one_server_alone_is_told() -> None:
+    alone = msgspec.structs.replace(office(), servers=PARSED.servers[:1])
+    assert any("one measurement server alone" in note for note in tables.notes(alone, DAY, Usage()))
+    assert not any("alone" in note for note in tables.notes(office(), DAY, Usage()))

@@ -350,6 +350,31 @@ def test_bytes_of_others_on_the_interface_are_flagged() -> None:
         assert found.validity == flags
 
 
+def test_a_test_that_passed_by_another_interface_is_flagged() -> None:
+    """What the line's own card carried is less than what was received: it came another way."""
+    for interface_bytes, flags in (
+        (0, [Validity.INTERFACE_MISMATCH]),
+        (3_500_000, [Validity.INTERFACE_MISMATCH]),
+        (4_483_008, []),
+        (None, []),
+    ):
+        reading = read("3.12-download-ok", interface_bytes)
+        found = finding(SERVER, ThroughputConfig(), Trial(spec(), reading), None)
+        assert found.validity == flags, interface_bytes
+
+
+def test_one_upload_stream_where_several_would_starve_each_other() -> None:
+    line = LineConfig(id="x", isp="X", interface="eth0")
+    for settings, streams in ((ThroughputConfig(), 1), (ThroughputConfig(upload_streams=3), 3)):
+        upload = spec_for(Direction.UPLOAD, line, SERVER, 5201, settings, queues_starve=True)
+        download = spec_for(Direction.DOWNLOAD, line, SERVER, 5201, settings, queues_starve=True)
+        assert (upload.streams, download.streams) == (streams, 4)
+    trial = Trial(spec(), read("3.12-download-ok"))
+    found = finding(SERVER, ThroughputConfig(), trial, None, queues_starve=True)
+    assert found.method is not None
+    assert found.method.settings["transmit_queues_starve"] is True
+
+
 @pytest.mark.parametrize(
     ("version", "flags"),
     [

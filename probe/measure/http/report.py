@@ -15,6 +15,7 @@ from probe.measure.http import stop as http_stop
 from probe.measure.http.method import ping_statistics, rate_bps, steady_part
 from probe.measure.http.stop import EarlyFigure, Sample
 from probe.measure.latency.summary import loaded_columns
+from probe.measure.limits import other_way
 from probe.measure.measurement import Finding
 from probe.measure.trouble import Trouble
 from wire.result import (
@@ -181,9 +182,14 @@ def _transfer(config: HttpConfig, transferred: Transferred | None) -> HttpTransf
 
 
 def _validity(transferred: Transferred) -> list[Validity]:
+    flags = []
     if transferred.early_stopped:
-        return [Validity.EARLY_STOPPED]
-    return [Validity.SHORT] if transferred.trouble is not None else []
+        flags.append(Validity.EARLY_STOPPED)
+    elif transferred.trouble is not None:
+        flags.append(Validity.SHORT)
+    if other_way(transferred.samples[-1].total_bytes, transferred.interface_bytes):
+        flags.append(Validity.INTERFACE_MISMATCH)
+    return flags
 
 
 def _method(config: HttpConfig, test: HttpTest, version: str) -> Method:

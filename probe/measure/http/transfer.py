@@ -12,6 +12,7 @@ from itertools import chain, repeat
 
 from probe import clock
 from probe.config import HttpConfig
+from probe.measure import host
 from probe.measure.http.connection import LineHttp, Route
 from probe.measure.http.report import Direction, Transferred
 from probe.measure.http.stop import SAMPLE_S, Sample, early_figure
@@ -95,6 +96,8 @@ class _Run:
         self._uploads = direction is Direction.UPLOAD
         self._counts = [0] * len(connections)
         self._samples = [_START]
+        self._interface = route.line.interface or host.interface_of(route.line.source_address)
+        self._carried_before = self._carried()
         self._start_s = self._grew_at_s = clock.monotonic_s()
         self._work = [pool.submit(self._fill, connection) for connection in connections]
 
@@ -116,6 +119,7 @@ class _Run:
         return Transferred(
             self._samples,
             early,
+            interface_bytes=host.grown(self._carried_before, self._carried()),
             early_stopped=trouble is None and self._samples[-1].at_s < length_s,
             connections_lost=sum(work.done() for work in self._work),
             trouble=trouble,
@@ -131,6 +135,9 @@ class _Run:
         except LineHttpError as error:
             return error.trouble
         raise AssertionError("the sizes never end")
+
+    def _carried(self) -> int | None:
+        return host.carried_bytes(self._interface, received=not self._uploads)
 
     def _count(self) -> None:
         now_s = clock.monotonic_s()

@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from probe import clock
+from probe.measure import host
 from probe.measure.measurement import Stop
 from probe.measure.throughput.iperf3_report import Sample, Transcript, sample_in
 from probe.measure.throughput.method import Direction, Spec
@@ -37,7 +38,8 @@ class Run:
     """One child process. `interface` is where the kernel's byte counters are read, if known."""
 
     def __init__(self, spec: Spec, interface: str | None, interpreter: Sequence[str]) -> None:
-        self._counter = _byte_counter(interface, spec.direction)
+        self._interface = interface
+        self._received = spec.direction is Direction.DOWNLOAD
         self._samples: list[Sample] = []
         self._carried_bytes: list[int] = []
         self._report = bytearray()
@@ -86,7 +88,8 @@ class Run:
         for sample in map(sample_in, lines):
             if sample is not None:
                 self._samples.append(sample)
-                self._carried_bytes += _read_counter(self._counter)
+                carried = host.carried_bytes(self._interface, received=self._received)
+                self._carried_bytes += [] if carried is None else [carried]
         return bool(chunk)
 
     @property
@@ -112,7 +115,7 @@ class Run:
             report=bytes(self._report),
             printed=printed.decode(errors="replace"),
             killed=killed,
-            interface_bytes=carried[-1] - carried[0] if carried else None,
+            interface_bytes=host.grown(carried[0], carried[-1]) if carried else None,
         )
 
 
@@ -170,20 +173,3 @@ def _rate_bps(samples: list[Sample], number: int) -> float | None:
     before, after = samples[number - 1], samples[number]
     moved_bytes = after.transferred_bytes - before.transferred_bytes
     return moved_bytes * 8 / (after.at_s - before.at_s)
-
-
-def _byte_counter(interface: str | None, direction: Direction) -> Path | None:
-    if interface is None:
-        return None
-    name = "rx_bytes" if direction is Direction.DOWNLOAD else "tx_bytes"
-    return Path("/sys/class/net", interface, "statistics", name)
-
-
-def _read_counter(path: Path | None) -> list[int]:
-    """Its number; nothing when there is no such interface."""
-    if path is None:
-        return []
-    try:
-        return [int(path.read_text(encoding="ascii"))]
-    except (OSError, ValueError):
-        return []

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from probe.config import LineConfig, ServerConfig, ThroughputConfig
 from probe.measure.latency.summary import loaded_columns
+from probe.measure.limits import other_way
 from probe.measure.measurement import Finding
 from wire.result import (
     LoadedLatency,
@@ -96,14 +97,25 @@ def spec_for(
     server: ServerConfig,
     port: int,
     settings: ThroughputConfig,
+    *,
+    queues_starve: bool = False,
 ) -> Spec:
-    """The test of one direction of a line against one port of a server."""
+    """The test of one direction of a line against one port of a server.
+
+    Args:
+        direction: which way.
+        line: what was bought decides how many streams.
+        server: where to.
+        port: of its iperf3 servers.
+        settings: in effect.
+        queues_starve: whether several upload streams would starve each other on this host.
+    """
     total_s = settings.warm_up_s + settings.duration_s
     return Spec(
         host=server.host,
         port=port,
         reverse=direction is Direction.DOWNLOAD,
-        streams=_streams(direction, line, settings),
+        streams=_streams(direction, line, settings, queues_starve=queues_starve),
         warm_up_s=settings.warm_up_s,
         total_s=total_s,
         interval_s=settings.interval_s,
@@ -115,11 +127,15 @@ def spec_for(
     )
 
 
-def _streams(direction: Direction, line: LineConfig, settings: ThroughputConfig) -> int:
+def _streams(
+    direction: Direction, line: LineConfig, settings: ThroughputConfig, *, queues_starve: bool
+) -> int:
     plan_bps = line.plan_download_bps
     if direction is Direction.UPLOAD:
         if settings.upload_streams is not None:
             return settings.upload_streams
+        if queues_starve:
+            return 1
         plan_bps = line.plan_upload_bps
     if plan_bps is not None and plan_bps > _EIGHT_STREAMS_ABOVE_BPS:
         return max(8, settings.streams)
@@ -147,11 +163,17 @@ def busy_waits(settings: ThroughputConfig, draw: Callable[[], float]) -> Iterato
 
 
 def finding(
-    server: ServerConfig, settings: ThroughputConfig, download: Trial, upload: Trial | None
+    server: ServerConfig,
+    settings: ThroughputConfig,
+    download: Trial,
+    upload: Trial | None,
+    *,
+    queues_starve: bool = False,
 ) -> Finding:
     """One Finding of both directions; `upload` is None where the download had ended it all.
 
-    A transfer that broke off is kept in `values` without figures for the direction.
+    A transfer that broke off is kept in `values` without figures for the direction. Whether the
+    host's transmit queues asked for one upload stream is stated (`spec_for`).
     """
     tested = [download] if upload is None else [download, upload]
     last = tested[-1]
@@ -168,7 +190,7 @@ def finding(
         target=f"iperf3:{server.name}",
         values=values,
         validity=sorted({flag for one in tested for flag in _validity(one)}),
-        method=_method(settings, tested),
+        method=_method(settings, tested, queues_starve=queues_starve),
     )
 
 
@@ -212,6 +234,10 @@ def _validity(trial: Trial) -> Iterator[Validity]:
     own = (transfer.transferred_bytes + sent_twice) * _INTERFACE_SPARE_RATIO
     if carried is not None and carried > own:
         yield Validity.CROSS_TRAFFIC
+    # The counter begins at the first sample, which may have bytes in it.
+    sampled = sum(interval.transferred_bytes for interval in transfer.intervals)
+    if other_way(sampled, carried):
+        yield Validity.INTERFACE_MISMATCH
 
 
 def _single_threaded(version: str | None) -> bool:
@@ -222,12 +248,13 @@ def _single_threaded(version: str | None) -> bool:
     )
 
 
-def _method(settings: ThroughputConfig, tested: list[Trial]) -> Method:
+def _method(settings: ThroughputConfig, tested: list[Trial], *, queues_starve: bool) -> Method:
     in_effect: dict[str, str | int | float | bool | None] = {
         "warm_up_s": settings.warm_up_s,
         "duration_s": settings.duration_s,
         "interval_s": settings.interval_s,
         "congestion_control": settings.congestion_control,
+        "transmit_queues_starve": queues_starve,
         "counted_by": "TCP_INFO: bytes received, bytes acknowledged (RFC 4898)",
     }
     for one in tested:

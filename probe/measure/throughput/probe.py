@@ -33,6 +33,7 @@ def measure(request: Request) -> Iterator[Finding]:
     The upload is left out when the download failed: it would fail the same way, seconds later.
     """
     settings = request.config.throughput
+    starve = host.transmit_queues_starve(_interface(request))
     waits = busy_waits(settings, random.random)
     download = _transfer(Direction.DOWNLOAD, request, request.server.iperf3_ports, waits)
     upload = None
@@ -40,7 +41,7 @@ def measure(request: Request) -> Iterator[Finding]:
         served = download.spec.port
         ports = sorted(request.server.iperf3_ports, key=lambda port: port != served)
         upload = _transfer(Direction.UPLOAD, request, ports, waits)
-    yield finding(request.server, settings, download, upload)
+    yield finding(request.server, settings, download, upload, queues_starve=starve)
 
 
 def _transfer(
@@ -51,7 +52,14 @@ def _transfer(
     while True:
         busy = None
         for port in ports:
-            spec = spec_for(direction, request.line, request.server, port, settings)
+            spec = spec_for(
+                direction,
+                request.line,
+                request.server,
+                port,
+                settings,
+                queues_starve=host.transmit_queues_starve(_interface(request)),
+            )
             trial = _test(spec, request)
             if trial.reading.reason not in (Reason.SERVER_BUSY, Reason.CONNECTION_REFUSED):
                 return trial
@@ -73,11 +81,15 @@ def _test(spec: Spec, request: Request) -> Trial:
 
     if request.stop.is_set():
         return Trial(spec, Reading(reason=Reason.SHUTTING_DOWN, detail="before it began"))
-    interface = request.line.interface or host.interface_of(request.line.source_address)
+    interface = _interface(request)
     with LoadedSession(request, spec.warm_up_s) as session:
         transcript = iperf3_engine.run(spec, request.stop, observe, interface=interface)
         loaded = session.finish()
     return Trial(spec, iperf3_report.read(transcript, spec), loaded)
+
+
+def _interface(request: Request) -> str | None:
+    return request.line.interface or host.interface_of(request.line.source_address)
 
 
 def _done_ratio(spec: Spec, at_s: float) -> float:
