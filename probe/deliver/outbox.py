@@ -131,7 +131,8 @@ class Outbox:
                 with _told("the outbox cannot be read"):
                     rows = self._db.execute(
                         # As bytes: of a damaged row not even the types can be trusted.
-                        "SELECT seq, CAST(kind AS BLOB), CAST(body AS BLOB), checksum FROM results "
+                        "SELECT seq, ifnull(CAST(kind AS BLOB), x''), "
+                        "ifnull(CAST(body AS BLOB), x''), checksum FROM results "
                         "WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
                         (before, last, limit - len(found)),
                     ).fetchall()

@@ -55,7 +55,7 @@ class Witness:
                 return
             epoch = str(row[0])
             self._last_seq[epoch] = max(self._last_seq.get(epoch, 0), _last_seq(db))
-            for seq, body in db.execute("SELECT seq, body FROM results"):
+            for seq, body in db.execute("SELECT seq, ifnull(CAST(body AS BLOB), x'') FROM results"):
                 token = _token(body)
                 if token is not None:
                     self._tokens[epoch, seq].add(token)
