@@ -164,7 +164,7 @@ def _limit(directory: Path, count: int) -> float:
     for one in numbered:
         waiting.append(one)
         if len(waiting) == limit or one.seq == count:
-            grouped += [_envelope(batch.numbered_bodies) for batch in batches(waiting)]
+            grouped += [_envelope(batch.numbered_bodies) for batch in batches(waiting, limit)]
             waiting = []
     return _bare(directory, grouped, _WINDOW)
 

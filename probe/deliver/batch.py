@@ -30,13 +30,19 @@ class Batch(Struct, frozen=True):
         return self.numbered_bodies[-1][0]
 
 
-def batches(pending: Iterable[Numbered]) -> Iterator[Batch]:
-    """Group results by kind, keeping their order within the kind; a result is never split."""
+def batches(pending: Iterable[Numbered], most: int) -> Iterator[Batch]:
+    """Group results by kind, keeping their order within the kind; a result is never split.
+
+    Args:
+        pending: in order.
+        most: how many results an envelope may carry.
+    """
     open_batches: dict[str, list[tuple[int, bytes]]] = {}
     sizes: dict[str, int] = {}
     for one in pending:
         size = sizes.get(one.kind, 0) + len(one.body)
-        if one.kind in open_batches and size > BATCH_BYTES:
+        full = len(open_batches.get(one.kind, ())) >= most
+        if one.kind in open_batches and (full or size > BATCH_BYTES):
             yield Batch(one.kind, open_batches.pop(one.kind))
             size = len(one.body)
         open_batches.setdefault(one.kind, []).append((one.seq, one.body))

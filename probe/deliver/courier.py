@@ -34,6 +34,8 @@ _IDLE_S = 0.5
 _TIDY_EVERY_S = 60.0
 # Where nothing can be written, results wait in memory: a day and a half of the default plan.
 _MAX_UNSAVED = 20_000
+# In one transaction at most: what a burst stores first is on its way while the rest is stored.
+_MAX_TAKEN = 1_000
 
 
 class Courier:
@@ -127,7 +129,7 @@ class Courier:
                 self._bound_memory()
                 self._stopping.wait(_IDLE_S)
             self.alive_at_s = clock.monotonic_s()
-            if ending:
+            if ending and self._inbox.empty():
                 self._close()
                 return
 
@@ -191,6 +193,8 @@ class Courier:
             else:
                 self._on_mqtt(item)
             timeout_s = 0.0
+            if len(results) == _MAX_TAKEN:
+                return results
 
     def _work(self, outbox: Outbox) -> None:
         self._name_losses(outbox)
@@ -295,10 +299,12 @@ class Courier:
             outbox.cover(coverage)
 
     def _send_pending(self, outbox: Outbox) -> None:
-        limit = self._config.delivery.batch
+        most = self._config.delivery.batch
         while (due := self._delivery.next_due(outbox.last_seq, clock.monotonic_s())) is not None:
+            # As much as the window takes in one look at the file.
+            limit = most * self._delivery.room(due.lane)
             pending = outbox.pending(due.after, due.through, limit)
-            for batch in batches(pending):
+            for batch in batches(pending, most):
                 mid = self._session.publish(self._envelope(outbox.epoch, batch))
                 if mid is None:
                     return  # the connection went away; all of it goes out on the next one

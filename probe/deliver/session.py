@@ -150,7 +150,7 @@ class Delivery:
 
     def next_due(self, last_seq: int, now_s: float) -> Due | None:
         """What to send now, None for nothing. `last_seq` is the newest result in the outbox."""
-        if not self.connected or self.refusal is not None or len(self._in_flight) >= MAX_IN_FLIGHT:
+        if not self.connected or self.refusal is not None or not self.room(Lane.LIVE):
             return None
         awaited = self._first_uncovered <= max(self._sent.values())
         if awaited and now_s - self._progress_at_s >= self._patience_s:
@@ -163,10 +163,17 @@ class Delivery:
             return Due(Lane.LIVE, self._sent[Lane.LIVE], last_seq)
         if self._asking and self._sent[Lane.BACKLOG]:
             return None
-        backlog = sum(lane is Lane.BACKLOG for lane, _ in self._in_flight.values())
-        if self._sent[Lane.BACKLOG] < self._backlog_end and backlog < MAX_BACKLOG_IN_FLIGHT:
+        if self._sent[Lane.BACKLOG] < self._backlog_end and self.room(Lane.BACKLOG):
             return Due(Lane.BACKLOG, self._sent[Lane.BACKLOG], self._backlog_end)
         return None
+
+    def room(self, lane: Lane) -> int:
+        """How many envelopes may be handed over in a lane before the broker has answered one."""
+        room = MAX_IN_FLIGHT - len(self._in_flight)
+        if lane is Lane.BACKLOG:
+            backlog = sum(lane is Lane.BACKLOG for lane, _ in self._in_flight.values())
+            room = min(room, 1 if self._asking else MAX_BACKLOG_IN_FLIGHT - backlog)
+        return max(room, 0)
 
     def _restart(self, last_seq: int, now_s: float) -> None:
         self._in_flight.clear()

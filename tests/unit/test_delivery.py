@@ -184,7 +184,7 @@ def test_the_first_uncovered_seq(coverage: Coverage, first: int) -> None:
 
 def test_batches_hold_one_kind_in_order_and_lose_nothing() -> None:
     pending = [Numbered(seq, "ab"[seq % 2], b"x") for seq in range(1, 8)]
-    made = list(batches(pending))
+    made = list(batches(pending, 50))
     assert [(batch.kind, [seq for seq, _ in batch.numbered_bodies]) for batch in made] == [
         ("b", [1, 3, 5, 7]),
         ("a", [2, 4, 6]),
@@ -194,10 +194,20 @@ def test_batches_hold_one_kind_in_order_and_lose_nothing() -> None:
 
 def test_a_batch_ends_before_it_grows_too_large() -> None:
     body = b"x" * (BATCH_BYTES // 2)
-    made = list(batches(Numbered(seq, "a", body) for seq in range(1, 6)))
+    made = list(batches((Numbered(seq, "a", body) for seq in range(1, 6)), 50))
     assert [len(batch.numbered_bodies) for batch in made] == [2, 2, 1]
 
 
+def test_a_batch_holds_no_more_than_it_may() -> None:
+    made = list(batches((Numbered(seq, "ab"[seq == 4], b"x") for seq in range(1, 9)), 3))
+    assert [[seq for seq, _ in batch.numbered_bodies] for batch in made] == [
+        [1, 2, 3],
+        [5, 6, 7],
+        [4],
+        [8],
+    ]
+
+
 def test_a_result_larger_than_a_batch_goes_alone() -> None:
-    made = list(batches([Numbered(1, "a", b"x" * (BATCH_BYTES + 1)), Numbered(2, "a", b"x")]))
+    made = list(batches([Numbered(1, "a", b"x" * (BATCH_BYTES + 1)), Numbered(2, "a", b"x")], 50))
     assert [batch.last_seq for batch in made] == [1, 2]
