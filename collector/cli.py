@@ -23,6 +23,7 @@ from collector.people import command as people_command
 from collector.people.register import PeopleError, Register
 from collector.store.sqlite import SqliteStore
 from collector.store.store import StoreError
+from collector.upkeep import Keeper
 from collector.web.app import Web
 from collector.web.changes import Changes
 from collector.web.server import WebServer
@@ -121,6 +122,7 @@ def _run(config: Config) -> int:
         store = SqliteStore(Path(config.store.path), config.store.rejected_kept)
         ingest = Ingest(config, store, changes.ring)
         register = Register(Path(config.web.people_file))
+        keeper = Keeper(store, config.store, changes.ring)
         web = Web(store, changes, lambda: ingest.state, config.web.timezone, register)
         server = WebServer(web.application(), config.web.host, config.web.port)
     except (StoreError, PeopleError) as error:
@@ -132,7 +134,9 @@ def _run(config: Config) -> int:
         )
         return FAILED
     thread = threading.Thread(target=ingest.run, name="ingest")
+    upkeep = threading.Thread(target=keeper.run, name="upkeep")
     server.start()
+    upkeep.start()
     thread.start()
     log.info("pages at http://%s:%d/", config.web.host, config.web.port)
     told = None
@@ -140,7 +144,9 @@ def _run(config: Config) -> int:
         told = signal.sigtimedwait(_SIGNALS, _LOOK_S)
     notify.stopping()
     ingest.stop()
+    keeper.stop()
     thread.join()
+    upkeep.join()
     changes.close()
     server.stop()
     store.close()

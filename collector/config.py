@@ -27,6 +27,10 @@ class StoreConfig(Strict, frozen=True):
     path: Path = "/var/lib/tramdo-collector/results.sqlite"
     # Rejected messages are kept to be looked at, the oldest go first; the count goes on.
     rejected_kept: Annotated[int, Meta(ge=0, le=1_000_000)] = 1_000
+    # For how many days raw results are kept; 0 for ever. Roll-ups stay whatever this says.
+    raw_days: Annotated[int, Meta(ge=0, le=36_500)] = 90
+    # For how many days the hourly and daily roll-ups are kept; 0 for ever. Months always stay.
+    rollup_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
 
 
 class WebConfig(Strict, frozen=True):

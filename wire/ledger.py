@@ -49,6 +49,11 @@ class Ledger(Struct, frozen=True):
             last = max(last, self.ranges[high - 1][1])
         return type(self)((*self.ranges[:low], (first, last), *self.ranges[high:]))
 
+    def has(self, seq: int) -> bool:
+        """Whether a number is in it."""
+        place = bisect_left(self.ranges, seq, key=lambda stored: stored[1])
+        return place < len(self.ranges) and self.ranges[place][0] <= seq
+
     @property
     def stored_through(self) -> int:
         """The highest number stored, 0 when nothing is."""

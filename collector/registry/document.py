@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Annotated, Any, TypeVar
@@ -200,6 +201,52 @@ def build(document: Document, source: str, official: Mapping[str, Commune]) -> R
     if problems:
         raise SettingsError([f"{source}: {problem}" for problem in problems])
     return Registry(communes=communes, isps=isps, probes=probes, groups=groups)
+
+
+def to_toml(registry: Registry, official: Mapping[str, Commune]) -> str:
+    """The file that `parse_toml` makes this registry of."""
+    blocks = [_block("isp", {"id": isp.id, "name": isp.name}) for isp in registry.isps.values()]
+    for probe in registry.probes.values():
+        fields = msgspec.structs.asdict(probe)
+        fields.pop("lines")
+        blocks.append(_block("probe", fields))
+        blocks += [_block("probe.line", _line_fields(line)) for line in probe.lines]
+    blocks += [_block("group", msgspec.structs.asdict(group)) for group in registry.groups.values()]
+    blocks += [
+        _block("commune", msgspec.structs.asdict(commune))
+        for code, commune in registry.communes.items()
+        if commune != official.get(code)
+    ]
+    return "\n".join(blocks)
+
+
+def _line_fields(line: Line) -> dict[str, Any]:
+    return {
+        "id": line.id,
+        "isp": line.isp,
+        "plan_down_mbit_s": _mbit_s(line.plan_down_bps),
+        "plan_up_mbit_s": _mbit_s(line.plan_up_bps),
+        "contract_date": line.contract_date,
+        "technology": line.technology,
+    }
+
+
+def _mbit_s(bps: float | None) -> float | None:
+    return None if bps is None else bps / _MEGABIT
+
+
+def _block(name: str, fields: Mapping[str, Any]) -> str:
+    lines = [f"{key} = {_toml(value)}" for key, value in fields.items() if value is not None]
+    return "\n".join([f"[[{name}]]", *lines, ""])
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, str):
+        # A JSON string is a TOML string, but for this one character.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    return value.isoformat() if isinstance(value, date) else repr(value)
 
 
 def _placed(name: str, tables: Iterable[T]) -> Iterable[tuple[str, T]]:

@@ -75,6 +75,9 @@ class Summaries(Protocol):
     def revision(self) -> int:
         """What was rolled up last; 0 before anything was."""
 
+    def waiting(self) -> int:
+        """How many deltas are stored and not rolled up yet; a paper is printed at 0."""
+
     def revised_since(
         self, period: Period, lines: Iterable[LineKey], revision: int
     ) -> list[Revised]:

@@ -6,7 +6,7 @@ Folded here so that a store writes each row once a batch: many messages of one p
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from msgspec import Struct
 from collector.intake import Accepted, Judged, Rejected, Reported
 from collector.receipts import EpochKey
 from wire.envelope import Site
+from wire.ledger import Ledger
 from wire.messages import Health, Info, Presence, State
 from wire.result import Outcome, Result, ResultsDroppedValues
 
@@ -46,6 +47,14 @@ class LastKey(NamedTuple):
     kind: str
     target: str
     only_ok: bool
+
+
+class LastPlace(NamedTuple):
+    """Which result is the last one. `started_at` says in which day's part of a table it is."""
+
+    epoch: str
+    seq: int
+    started_at: str
 
 
 class ProbeChange(Struct):
@@ -86,9 +95,11 @@ class Batch:
     def __init__(self, messages: Sequence[Judged], stored_at: datetime) -> None:
         self._stored_at = utc_text(stored_at)
         self.results: list[ResultRow] = []
+        # The same results as values, place for place.
+        self.decoded: list[Result] = []
         self.seqs: dict[EpochKey, list[int]] = defaultdict(list)
         self.given_up: dict[EpochKey, list[tuple[int, int]]] = defaultdict(list)
-        self.last: dict[LastKey, tuple[str, int]] = {}
+        self.last: dict[LastKey, LastPlace] = {}
         self.probes: dict[tuple[str, str], ProbeChange] = defaultdict(ProbeChange)
         self.rejected: list[Rejected] = []
         for message in messages:
@@ -113,6 +124,9 @@ class Batch:
         for record in message.records:
             self._take_given_up(key, record.result)
         for seq, result, body in ((r.seq, r.result, r.body) for r in message.records):
+            started_at = utc_text(result.started_at)
+            place = LastPlace(epoch, seq, started_at)
+            self.decoded.append(result)
             self.results.append(
                 ResultRow(
                     tenant,
@@ -121,21 +135,20 @@ class Batch:
                     seq,
                     message.kind,
                     result.line.id,
-                    result.target,
+                    plain_text(result.target),
                     result.outcome.value,
                     result.reason.value if result.reason else None,
-                    utc_text(result.started_at),
+                    started_at,
                     received_at,
                     self._stored_at,
                     body,
                 )
             )
-            last = LastKey(
-                tenant, probe, result.line.id, message.kind, result.target or "", only_ok=False
-            )
-            self._keep_later(last, epoch, seq)
+            target = self.results[-1].target or ""
+            last = LastKey(tenant, probe, result.line.id, message.kind, target, only_ok=False)
+            self._keep_later(last, place)
             if result.outcome is Outcome.OK:
-                self._keep_later(last._replace(only_ok=True), epoch, seq)
+                self._keep_later(last._replace(only_ok=True), place)
 
     def _take_given_up(self, key: EpochKey, result: Result) -> None:
         """What a probe has given up is waited for no more: it counts as known in its ledger."""
@@ -143,10 +156,28 @@ class Batch:
         if isinstance(values, ResultsDroppedValues) and values.epoch == key.epoch:
             self.given_up[key].extend(values.ranges)
 
-    def _keep_later(self, key: LastKey, epoch: str, seq: int) -> None:
+    def _keep_later(self, key: LastKey, place: LastPlace) -> None:
         known = self.last.get(key)
-        if known is None or known[0] != epoch or known[1] < seq:
-            self.last[key] = (epoch, seq)
+        if known is None or known.epoch != place.epoch or known.seq < place.seq:
+            self.last[key] = place
+
+    def new_places(self, stored: Mapping[EpochKey, Ledger]) -> list[int]:
+        """Where in `results` those are that no ledger has: of a repeat in the batch the first."""
+        seen: set[tuple[str, str, str, int]] = set()
+        places = []
+        ledgers = {(k.tenant, k.probe, str(k.epoch)): ledger for k, ledger in stored.items()}
+        for place, row in enumerate(self.results):
+            key = (row.tenant, row.probe, row.epoch, row.seq)
+            if key in seen or ledgers[key[:3]].has(row.seq):
+                continue
+            seen.add(key)
+            places.append(place)
+        return places
+
+
+def plain_text(text: str | None) -> str | None:
+    """Text as every database takes it: PostgreSQL has no character of number 0."""
+    return text.replace("\0", "\ufffd") if text else text
 
 
 def utc_text(at: datetime) -> str:

@@ -70,9 +70,9 @@ def message_text(message: msgspec.Struct) -> str:
     return msgspec.json.encode(message).decode()
 
 
-def time(text: str) -> datetime:
-    """A time that `utc_text` wrote."""
-    return datetime.fromisoformat(text)
+def time(told: str | datetime) -> datetime:
+    """A time that `utc_text` wrote, as text or as the database's own type."""
+    return told if isinstance(told, datetime) else datetime.fromisoformat(told)
 
 
 def maybe(value: object, convert: Callable[..., T]) -> T | None:

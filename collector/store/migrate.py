@@ -1,8 +1,8 @@
 """Floor 2. The numbered migrations that are packaged beside this file, ready to be applied.
 
-`NNNN_name.sql`: numbers from 1 without a gap; a file that was once released is never changed. Each
-statement ends with a semicolon at the end of a line. How they are applied is the store's part: body
-and record in one transaction each.
+A folder a database (`sqlite`, `postgresql`); in it `NNNN_name.sql`: numbers from 1 without a gap; a
+file that was once released is never changed. Each statement ends with a semicolon at the end of a
+line. How they are applied is the store's part: body and record in one transaction each.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ class Migration(NamedTuple):
     statements: tuple[str, ...]
 
 
-def packaged() -> list[Migration]:
-    """The migrations in order.
+def packaged(database: str = "sqlite") -> list[Migration]:
+    """The migrations of a database in order.
 
     Raises:
         ValueError: a file's name is not a migration's, or a number is missing or there twice.
     """
     migrations = []
-    for file in resources.files(__package__).joinpath("migrations").iterdir():
+    for file in resources.files(__package__).joinpath("migrations", database).iterdir():
         match = _FILE_NAME.fullmatch(file.name)
         if match is None:
             raise ValueError(f"not a migration: {file.name}")

@@ -20,6 +20,8 @@ from msgspec import Struct
 
 from collector.intake import Judged
 from collector.receipts import EpochKey
+from collector.registry.changes import RegistryBook
+from collector.rollup.reading import Summaries
 from wire.envelope import Site
 from wire.ledger import Ledger
 from wire.messages import Health, Info, Presence, Rejection
@@ -112,8 +114,42 @@ class Totals(NamedTuple):
     rejected: Mapping[Rejection, int]
 
 
+class Upkeep(NamedTuple):
+    """What one call of `keep_up` did; all zeros when nothing is left to do."""
+
+    backfilled: int = 0
+    forgotten: int = 0
+
+
 class Store(Protocol):
     """One store, used by one thread at a time for writing, by any number for reading."""
+
+    @property
+    def summaries(self) -> Summaries:
+        """The roll-ups: what pages and reports read."""
+
+    @property
+    def registry(self) -> RegistryBook:
+        """Probes, lines, plans, places, groups, and every change of them."""
+
+    def roll_up(self, now: datetime, most_deltas: int = 2_000) -> int:
+        """Take stored results into the roll-ups, the oldest first; 0 when none is waiting.
+
+        One transaction each call. Raises StoreError: nothing was done.
+        """
+
+    def keep_up(
+        self, now: datetime, raw_days: int | None, rollup_days: int | None = None
+    ) -> Upkeep:
+        """Do a part of what must be done from time to time: room for the coming days, retention.
+
+        Raw results that are older than `raw_days` go, hours and days of the roll-ups that are older
+        than `rollup_days` (None: none ever does). Months, ledgers and counts stay. To be called
+        until it has nothing to do. Raises StoreError.
+        """
+
+    def copy_to(self, destination: str) -> None:
+        """Write a whole and consistent copy into a file, while others go on. StoreError."""
 
     def store_batch(self, messages: Sequence[Judged], stored_at: datetime) -> BatchStored:
         """Store all of it in one transaction, in the order given.

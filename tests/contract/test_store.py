@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -18,6 +18,7 @@ from collector.store.migrate import Migration, packaged, split_statements
 from collector.store.sqlite import SqliteStore
 from collector.store.store import Store, StoreError
 from tests import samples
+from tests.contract.conftest import OpenStore
 from wire import messages
 from wire.ledger import Ledger
 from wire.messages import Presence, Rejection, State
@@ -33,22 +34,6 @@ from wire.result import (
 
 NOW = datetime(2026, 7, 25, 5, 2, 0, 123456, tzinfo=UTC)
 KEY = EpochKey(samples.TENANT, samples.PROBE, samples.EPOCH)
-
-OpenStore = Callable[[], Store]
-
-
-@pytest.fixture(params=["sqlite"])
-def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStore:
-    """Opens the same store each time it is called, with room for three rejected messages."""
-    assert request.param == "sqlite"
-    return lambda: SqliteStore(tmp_path / "results.sqlite", rejected_kept=3)
-
-
-@pytest.fixture
-def store(open_store: OpenStore) -> Iterator[Store]:
-    opened = open_store()
-    yield opened
-    opened.close()
 
 
 def results(
@@ -360,9 +345,10 @@ def test_sqlite_a_lock_is_a_store_error_and_passes(tmp_path: Path) -> None:
 def test_sqlite_a_full_disk_is_a_store_error_and_passes(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "results.sqlite")
     store.store_batch([latencies(1)], NOW)
-    assert store._writer is not None
-    (pages,) = store._writer.execute("PRAGMA page_count").fetchone()
-    store._writer.execute(f"PRAGMA max_page_count = {pages + 2}")
+    writer = store.database._writer
+    assert writer is not None
+    (pages,) = writer.execute("PRAGMA page_count").fetchone()
+    writer.execute(f"PRAGMA max_page_count = {pages + 2}")
     many = [results([(seq, samples.throughput(intervals=100))]) for seq in range(2, 12)]
     with pytest.raises(StoreError, match="database or disk is full"):
         store.store_batch(many, NOW)
@@ -383,7 +369,7 @@ def test_sqlite_a_path_that_cannot_be_opened_is_a_store_error(tmp_path: Path) ->
 
 def test_sqlite_commits_are_durable(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "results.sqlite")
-    writer = store._writer
+    writer = store.database._writer
     assert writer is not None
     assert writer.execute("PRAGMA synchronous").fetchone() == (2,)
     assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)

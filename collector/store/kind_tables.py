@@ -1,0 +1,194 @@
+"""Floor 1. A table a kind, made from the types in `wire/`: what SQL people and Grafana read.
+
+Each scalar field of a kind's values is a column of its own name; so is each scalar field of a part
+of it (`download.retransmits` is `download_retransmits`). Lists of numbers and of parts stay in
+`results.body` alone. A field that is added to a kind becomes a column when the store is opened; a
+column is never taken away.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import cache
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import inspect
+
+from collector.store.batch import ResultRow, plain_text, utc_text
+from collector.store.database import Column, ColumnType, Table
+from wire.result import KINDS, Result
+
+_MOST = 2**63 - 1
+# Of every kind: which result it is, and what must be known to read its figures.
+_COMMON = (
+    Column("number", ColumnType.INTEGER, required=True),
+    Column("tenant", ColumnType.TEXT, required=True),
+    Column("probe", ColumnType.TEXT, required=True),
+    Column("line", ColumnType.TEXT, required=True),
+    Column("isp", ColumnType.TEXT),
+    Column("target", ColumnType.TEXT),
+    Column("started_at", ColumnType.TIME, required=True),
+    Column("duration_s", ColumnType.REAL, required=True),
+    Column("outcome", ColumnType.TEXT, required=True),
+    Column("reason", ColumnType.TEXT),
+    Column("validity", ColumnType.TEXT, required=True),
+)
+_COMMON_NAMES = {column.name for column in _COMMON}
+
+
+class _Field(NamedTuple):
+    column: Column
+    name: str
+    convert: Callable[[Any], object] | None
+
+
+class _Part(NamedTuple):
+    """The columns that come from one Struct: the values themselves (`path` None) or a part."""
+
+    path: str | None
+    fields: tuple[_Field, ...]
+    read: Callable[[Any], Any]
+
+
+class KindTable:
+    """The table of one kind."""
+
+    def __init__(self, kind: str, result_type: type[Result]) -> None:
+        self._parts = tuple(_parts(result_type))
+        fields = tuple(field.column for part in self._parts for field in part.fields)
+        self.table = Table(f"{kind}_results", (*_COMMON, *fields), ("number",), "started_at")
+        self.columns = tuple(column.name for column in self.table.columns)
+
+    def row(self, number: int, stored: ResultRow, result: Result) -> list[object]:
+        """A result's row, in the order of `columns`."""
+        row: list[object] = [
+            number,
+            stored.tenant,
+            stored.probe,
+            stored.line,
+            plain_text(result.line.isp),
+            stored.target,
+            stored.started_at,
+            result.duration_s,
+            stored.outcome,
+            stored.reason,
+            " ".join(sorted(result.validity)),
+        ]
+        values = result.values
+        for part in self._parts:
+            source = values
+            if part.path is not None and values is not None:
+                source = getattr(values, part.path)
+            row += _cells(part, source)
+        return row
+
+
+@cache
+def kind_tables() -> dict[str, KindTable]:
+    """The table of every kind."""
+    return {kind: KindTable(kind, result_type) for kind, result_type in KINDS.items()}
+
+
+def _cells(part: _Part, source: object) -> list[object]:
+    if source is None:
+        return [None] * len(part.fields)
+    found = part.read(source)
+    cells = list(found) if len(part.fields) > 1 else [found]
+    for place, field in enumerate(part.fields):
+        if field.convert is not None and cells[place] is not None:
+            cells[place] = field.convert(cells[place])
+    return cells
+
+
+def _parts(result_type: type[Result]) -> Iterator[_Part]:
+    values = next(f.type for f in msgspec.structs.fields(result_type) if f.name == "values")
+    struct = _struct(inspect.type_info(values))
+    if struct is None:
+        return
+    taken = set(_COMMON_NAMES)
+    yield from _part(None, struct, "", taken)
+    for field in struct.fields:
+        if (nested := _struct(field.type)) is not None:
+            yield from _part(field.name, nested, f"{field.name}_", taken)
+
+
+def _part(
+    path: str | None, struct: inspect.StructType, prefix: str, taken: set[str]
+) -> Iterator[_Part]:
+    fields = []
+    for field in struct.fields:
+        found = _scalar(field.type)
+        if found is None:
+            continue
+        name = f"{prefix}{field.name}"
+        if name in taken:
+            # `download.whole_bps` beside `download_whole_bps`: the same figure, told once. What is
+            # called as a column of every kind is told with its kind's word before it.
+            if path is not None:
+                continue
+            name = f"values_{name}"
+        taken.add(name)
+        fields.append(_Field(Column(name, found[0]), field.name, found[1]))
+    if fields:
+        yield _Part(path, tuple(fields), attrgetter(*(field.name for field in fields)))
+
+
+def _options(info: inspect.Type) -> list[inspect.Type]:
+    options = info.types if isinstance(info, inspect.UnionType) else (info,)
+    return [option for option in options if not isinstance(option, inspect.NoneType)]
+
+
+def _struct(info: inspect.Type) -> inspect.StructType | None:
+    options = _options(info)
+    return options[0] if len(options) == 1 and isinstance(options[0], inspect.StructType) else None
+
+
+def _scalar(info: inspect.Type) -> tuple[ColumnType, Callable[[Any], object] | None] | None:
+    """A column for a field, None where the field is no scalar."""
+    found = [_scalar_option(option) for option in _options(info)]
+    if len(found) == 1:
+        return found[0]
+    if all(kind is not None and kind[0] in (ColumnType.INTEGER, ColumnType.REAL) for kind in found):
+        return ColumnType.REAL, float
+    return None
+
+
+def _scalar_option(
+    option: inspect.Type,
+) -> tuple[ColumnType, Callable[[Any], object] | None] | None:
+    match option:
+        case inspect.IntType():
+            return ColumnType.INTEGER, _whole
+        case inspect.FloatType():
+            return ColumnType.REAL, None
+        case inspect.BoolType():
+            return ColumnType.BOOLEAN, None
+        case inspect.StrType():
+            return ColumnType.TEXT, plain_text
+        case inspect.EnumType() | inspect.UUIDType() | inspect.LiteralType():
+            return ColumnType.TEXT, str
+        case inspect.DateTimeType():
+            return ColumnType.TIME, _time
+        case inspect.ListType(item_type=inspect.StrType() | inspect.EnumType()):
+            return ColumnType.TEXT, _list
+    return None
+
+
+def _whole(value: int) -> int | None:
+    """What 64 bits cannot hold stays in the body alone."""
+    return value if value <= _MOST else None
+
+
+def _time(at: datetime) -> str | None:
+    try:
+        return utc_text(at)
+    except OverflowError:
+        return None
+
+
+def _list(items: list[str]) -> str:
+    return json.dumps(items, ensure_ascii=True)

@@ -1,0 +1,168 @@
+"""Floor 2. The registry in the database, a row a thing, and the record of every change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+
+from collector.registry.changes import Change, RecordedChange, differences
+from collector.registry.communes import official
+from collector.registry.registry import Commune, Group, Isp, Line, Probe, Registry
+from collector.store import columns
+from collector.store.batch import utc_text
+from collector.store.database import Database, Session
+
+_COMMUNE = (
+    "code, name, kind, province_code, province_name, latitude, longitude, valid_from, valid_to"
+)
+_LINE = "isp, plan_down_bps, plan_up_bps, contract_date, technology"
+
+
+class RegistryStore:
+    """See `collector.registry.changes.RegistryBook`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def read(self) -> Registry:
+        """See RegistryBook."""
+        read = self._database.read
+        communes = {
+            row[0]: _commune(row) for row in read(f"SELECT {_COMMUNE} FROM registry_communes")
+        }
+        isps = [Isp(id=row[0], name=row[1]) for row in read("SELECT id, name FROM registry_isps")]
+        groups = [
+            Group(id=row[0], name=row[1], communes=tuple(json.loads(row[2])))
+            for row in read("SELECT id, name, communes FROM registry_groups")
+        ]
+        lines: dict[tuple[str, str], list[Line]] = {}
+        for tenant, probe, *fields in read(
+            f"SELECT tenant, probe, line, {_LINE} FROM registry_lines ORDER BY tenant, probe, place"
+        ):
+            lines.setdefault((tenant, probe), []).append(_line(fields))
+        probes = [
+            Probe(
+                tenant=tenant,
+                probe=probe,
+                commune=commune,
+                office=office,
+                installed_on=_date(installed_on),
+                lines=tuple(lines.get((tenant, probe), ())),
+            )
+            for tenant, probe, commune, office, installed_on in read(
+                "SELECT tenant, probe, commune, office, installed_on FROM registry_probes "
+                "ORDER BY tenant, probe"
+            )
+        ]
+        return Registry(
+            communes=dict(official()) | communes,
+            isps={isp.id: isp for isp in isps},
+            probes={(probe.tenant, probe.probe): probe for probe in probes},
+            groups={group.id: group for group in groups},
+        )
+
+    def apply(self, registry: Registry, who: str, source: str, at: datetime) -> list[Change]:
+        """See RegistryBook."""
+        changes = differences(self.read(), registry)
+        if not changes:
+            return []
+        with self._database.transaction() as session:
+            for table in ("probes", "lines", "isps", "groups", "communes"):
+                session.execute(f"DELETE FROM registry_{table}")
+            _write(session, registry)
+            session.execute_many(
+                "INSERT INTO registry_changes (at, who, source, thing, key, before, after) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [(utc_text(at), who, source, *change) for change in changes],
+            )
+        return changes
+
+    def changes(self, after: int = 0, limit: int = 1_000) -> list[RecordedChange]:
+        """See RegistryBook."""
+        rows = self._database.read(
+            "SELECT number, at, who, source, thing, key, before, after FROM registry_changes "
+            "WHERE number > ? ORDER BY number LIMIT ?",
+            (after, limit),
+        )
+        return [
+            RecordedChange(number, columns.time(at), who, source, Change(*change))
+            for number, at, who, source, *change in rows
+        ]
+
+    def revision(self) -> int:
+        """See RegistryBook."""
+        ((number,),) = self._database.read("SELECT max(number) FROM registry_changes")
+        return int(number or 0)
+
+
+def _write(session: Session, registry: Registry) -> None:
+    session.execute_many(
+        "INSERT INTO registry_probes (tenant, probe, commune, office, installed_on) "
+        "VALUES (?, ?, ?, ?, ?)",
+        [
+            (p.tenant, p.probe, p.commune, p.office, _date_text(p.installed_on))
+            for p in registry.probes.values()
+        ],
+    )
+    session.execute_many(
+        f"INSERT INTO registry_lines (tenant, probe, place, line, {_LINE}) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (probe.tenant, probe.probe, place, *_line_cells(line))
+            for probe in registry.probes.values()
+            for place, line in enumerate(probe.lines)
+        ],
+    )
+    session.execute_many(
+        "INSERT INTO registry_isps (id, name) VALUES (?, ?)",
+        [(isp.id, isp.name) for isp in registry.isps.values()],
+    )
+    session.execute_many(
+        "INSERT INTO registry_groups (id, name, communes) VALUES (?, ?, ?)",
+        [(group.id, group.name, json.dumps(group.communes)) for group in registry.groups.values()],
+    )
+    session.execute_many(
+        f"INSERT INTO registry_communes ({_COMMUNE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (*cells[:-2], _date_text(cells[-2]), _date_text(cells[-1]))
+            for code, commune in registry.communes.items()
+            if commune != official().get(code)
+            for cells in [msgspec.structs.astuple(commune)]
+        ],
+    )
+
+
+def _line_cells(line: Line) -> tuple[object, ...]:
+    return (
+        line.id,
+        line.isp,
+        line.plan_down_bps,
+        line.plan_up_bps,
+        _date_text(line.contract_date),
+        line.technology.value if line.technology else None,
+    )
+
+
+def _line(fields: Sequence[Any]) -> Line:
+    names = ("id", "isp", "plan_down_bps", "plan_up_bps", "contract_date", "technology")
+    table = dict(zip(names, fields, strict=True))
+    table["contract_date"] = _date(table["contract_date"])
+    return msgspec.convert(table, Line)
+
+
+def _commune(row: Sequence[Any]) -> Commune:
+    table = dict(zip(Commune.__struct_fields__, row, strict=True))
+    table |= {name: _date(table[name]) for name in ("valid_from", "valid_to")}
+    return msgspec.convert(table, Commune)
+
+
+def _date(told: str | date | None) -> date | None:
+    return date.fromisoformat(told) if isinstance(told, str) else told
+
+
+def _date_text(day: date | None) -> str | None:
+    return day.isoformat() if day else None

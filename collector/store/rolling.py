@@ -1,0 +1,106 @@
+"""Floor 2. Takes what was stored into the roll-ups: deltas into hours, days and months.
+
+One transaction merges deltas and deletes them, so each counts once whatever ends the process. A
+late result is a delta like any other: its old buckets are merged anew under a new revision, which
+is how a paper that was issued before learns that it is outdated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from collector.registry.registry import LineKey
+from collector.rollup.periods import Step, bucket_start
+from collector.rollup.summary import Summary
+from collector.store import rollup_tables
+from collector.store.batch import utc_text
+from collector.store.database import Session
+from collector.store.rollup_tables import BODIES, FIGURES
+
+_Buckets = dict[tuple[int, int], Summary]
+
+
+def roll(session: Session, now: datetime, most_deltas: int) -> int:
+    """Merge the oldest deltas; how many, 0 when none is waiting."""
+    rows = session.execute(
+        "SELECT number, tenant, probe, line, start_s, body FROM rollup_deltas "
+        "ORDER BY number LIMIT ?",
+        (most_deltas,),
+    )
+    if not rows:
+        return 0
+    hours: dict[tuple[LineKey, int], Summary] = {}
+    for _, tenant, probe, line, start_s, body in rows:
+        key = (LineKey(tenant, probe, line), start_s)
+        delta = rollup_tables.decode(bytes(body))
+        hours[key] = hours[key].merged(delta) if key in hours else delta
+    ids = _line_ids(session, {line for line, _ in hours})
+    revision = _next_revision(session)
+    buckets: _Buckets = {(ids[line], start_s): delta for (line, start_s), delta in hours.items()}
+    for step in Step:
+        _merge(session, step, _coarser(buckets, step), revision, now)
+    session.execute("DELETE FROM rollup_deltas WHERE number <= ?", (rows[-1][0],))
+    return len(rows)
+
+
+def forget(session: Session, cut: datetime) -> None:
+    """Delete the hours and days that began before `cut`. Months stay."""
+    for step in (Step.HOUR, Step.DAY):
+        for table in (FIGURES[step], BODIES[step]):
+            session.execute(f"DELETE FROM {table.name} WHERE start_s < ?", (int(cut.timestamp()),))
+
+
+def _coarser(hours: _Buckets, step: Step) -> _Buckets:
+    if step is Step.HOUR:
+        return hours
+    found: _Buckets = {}
+    starts: dict[int, int] = {}
+    for (line_id, start_s), delta in hours.items():
+        if start_s not in starts:
+            at = datetime.fromtimestamp(start_s, UTC)
+            starts[start_s] = int(bucket_start(at, step).timestamp())
+        key = (line_id, starts[start_s])
+        found[key] = found[key].merged(delta) if key in found else delta
+    return found
+
+
+def _merge(
+    session: Session, step: Step, deltas: Mapping[tuple[int, int], Summary], revision: int,
+    now: datetime,
+) -> None:  # fmt: skip
+    bodies, figures = BODIES[step], FIGURES[step]
+    known = {
+        (line_id, start_s): rollup_tables.decode(bytes(body))
+        for line_id, start_s, body in session.select_pairs(
+            bodies.name, "line_id, start_s, body", list(deltas)
+        )
+    }
+    changed_at = utc_text(now)
+    body_rows, figure_rows = [], []
+    for key, delta in deltas.items():
+        whole = known[key].merged(delta) if key in known else delta
+        bucket = (*key, revision, changed_at)
+        body_rows.append((*bucket, rollup_tables.encode(whole)))
+        figure_rows.append((*bucket, *rollup_tables.figures(whole)))
+    session.replace(bodies, body_rows)
+    session.replace(figures, figure_rows)
+
+
+def _line_ids(session: Session, lines: set[LineKey]) -> dict[LineKey, int]:
+    rows = session.execute("SELECT line_id, tenant, probe, line FROM lines")
+    ids = {LineKey(*names): line_id for line_id, *names in rows}
+    new = sorted(lines - ids.keys())
+    for key in new:
+        ((ids[key],),) = session.execute(
+            "INSERT INTO lines (tenant, probe, line) VALUES (?, ?, ?) RETURNING line_id", key
+        )
+    return ids
+
+
+def _next_revision(session: Session) -> int:
+    ((revision,),) = session.execute(
+        "INSERT INTO totals VALUES ('rollup_revision', 1) "
+        "ON CONFLICT (name) DO UPDATE SET count = totals.count + 1 RETURNING count"
+    )
+    return int(revision)

@@ -1,0 +1,72 @@
+"""Floor 3. What the store needs beside ingest: rolling up every few seconds, retention by the hour.
+
+One thread. It takes the store's lock for short transactions, so ingest waits for one of them at
+most; when it cannot, it says so once and tries again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from collector.config import StoreConfig
+from collector.store.store import Store, StoreError, Upkeep
+
+# How long a result waits at most until pages show it.
+_ROLL_EVERY_S = 2.0
+_KEEP_EVERY_S = 3_600.0
+
+log = logging.getLogger(__name__)
+
+
+class Keeper:
+    """Runs until `stop`.
+
+    Args:
+        store: what is kept up.
+        config: how long what is kept.
+        on_rolled: called when roll-ups have changed, from this thread; must not block.
+    """
+
+    def __init__(self, store: Store, config: StoreConfig, on_rolled: Callable[[], None]) -> None:
+        self._store = store
+        self._config = config
+        self._on_rolled = on_rolled
+        self._stopping = threading.Event()
+        self._kept_at: datetime | None = None
+        self.trouble: str | None = None
+
+    def run(self) -> None:
+        """Roll and keep up until `stop`, from one thread; what waits then waits in the store."""
+        while not self._stopping.wait(_ROLL_EVERY_S):
+            try:
+                self.turn(datetime.now(UTC))
+            except StoreError as error:
+                if self.trouble is None:
+                    log.error("cannot roll up, trying again: %s", error)  # noqa: TRY400
+                self.trouble = str(error)
+            else:
+                self.trouble = None
+
+    def stop(self) -> None:
+        """End after the transaction in hand. From any thread."""
+        self._stopping.set()
+
+    def turn(self, now: datetime) -> None:
+        """Roll up what waits; keep up when an hour has passed. Raises StoreError."""
+        rolled = False
+        while not self._stopping.is_set() and self._store.roll_up(now):
+            rolled = True
+        if rolled:
+            self._on_rolled()
+        if self._kept_at is None or (now - self._kept_at).total_seconds() >= _KEEP_EVERY_S:
+            while not self._stopping.is_set() and self._keep_up(now) != Upkeep():
+                pass
+            self._kept_at = now
+
+    def _keep_up(self, now: datetime) -> Upkeep:
+        return self._store.keep_up(
+            now, self._config.raw_days or None, self._config.rollup_days or None
+        )

@@ -1,0 +1,111 @@
+"""A table a kind, made from the types: every scalar is a column, and old stores get new ones."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from collector.store.batch import ResultRow, utc_text
+from collector.store.database import ColumnType
+from collector.store.kind_tables import KindTable, kind_tables
+from collector.store.sqlite import SqliteStore
+from tests import samples
+from wire.result import KINDS, Outcome, Reason, Result, Validity, encode_result
+
+
+def row_of(result: Result) -> dict[str, object]:
+    table = kind_tables()[result.kind]
+    stored = ResultRow(
+        "t", "p", "e", 1, result.kind, result.line.id, result.target, result.outcome.value,
+        result.reason.value if result.reason else None, utc_text(result.started_at), "r", "s",
+        encode_result(result).decode(),
+    )  # fmt: skip
+    return dict(zip(table.columns, table.row(7, stored, result), strict=True))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_a_table_whose_columns_are_apart(kind: str) -> None:
+    table = kind_tables()[kind]
+    assert table.table.name == f"{kind}_results"
+    assert len(set(table.columns)) == len(table.columns)
+    assert all(name.isidentifier() and name.islower() for name in table.columns)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_headline_figure_is_a_column(kind: str) -> None:
+    (values,) = (f.type for f in msgspec.structs.fields(KINDS[kind]) if f.name == "values")
+    headline = {name for option in values.__args__ for name in getattr(option, "headline", ())}
+    assert headline
+    assert headline <= set(kind_tables()[kind].columns)
+
+
+def test_a_result_is_a_row() -> None:
+    result = samples.throughput(validity=[Validity.SHORT, Validity.CROSS_TRAFFIC])
+    row = row_of(result)
+    assert result.values is not None
+    assert row["number"] == 7
+    assert row["isp"] == "VNPT"
+    assert row["validity"] == "cross_traffic short"
+    assert row["download_whole_bps"] == result.values.download_whole_bps
+    # The same figure stands in the part; it is told once.
+    assert result.values.download is not None
+    assert row["download_retransmits"] == result.values.download.retransmits
+    assert row["download_steady_bps"] == result.values.download.steady_bps
+    assert "download_intervals" not in row
+    assert row["download_complete"] is True
+
+
+def test_a_failure_has_no_figures() -> None:
+    row = row_of(samples.throughput(outcome=Outcome.FAILED, reason=Reason.TIMEOUT))
+    assert (row["outcome"], row["reason"]) == ("failed", "timeout")
+    assert row["download_bps"] is None
+    assert row["download_retransmits"] is None
+
+
+def test_what_no_column_can_hold_is_left_to_the_body() -> None:
+    result = samples.latency()
+    assert result.values is not None
+    values = msgspec.structs.replace(result.values, sent=2**64 - 1, address="a\0b")
+    row = row_of(msgspec.structs.replace(result, values=values))
+    assert row["sent"] is None
+    assert row["address"] == "a\ufffdb"
+
+
+class OldValues(msgspec.Struct, frozen=True, kw_only=True):
+    """What kind `latency` had once."""
+
+    rtt_p50_ms: float | None
+
+
+class OldResult(Result, frozen=True, kw_only=True, tag="latency"):
+    """A result of then."""
+
+    values: OldValues | None
+
+
+def test_a_field_that_is_added_becomes_a_column(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    SqliteStore(path).close()
+    old = KindTable("latency", OldResult).table
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE latency_results")
+        names = ", ".join(f"{column.name} {_WORDS[column.type]}" for column in old.columns)
+        connection.execute(f"CREATE TABLE latency_results ({names}, PRIMARY KEY (number)) STRICT")
+    connection.close()
+    for _ in range(2):
+        SqliteStore(path).close()
+        with sqlite3.connect(path) as connection:
+            columns = {row[1] for row in connection.execute("PRAGMA table_info(latency_results)")}
+        connection.close()
+        assert columns == set(kind_tables()["latency"].columns)
+
+
+_WORDS = {
+    ColumnType.INTEGER: "INTEGER",
+    ColumnType.REAL: "REAL",
+    ColumnType.TEXT: "TEXT",
+    ColumnType.TIME: "TEXT",
+}
