@@ -15,6 +15,7 @@ from msgspec import Meta, Struct, field
 
 from runtime import settings
 from runtime.broker import BrokerConfig, Path, Port
+from wire.commands import CommandName
 from wire.envelope import Site
 from wire.result import HOST_LINE, Line, Name, Text
 
@@ -263,6 +264,14 @@ class DeliveryConfig(Strict, frozen=True):
     max_bytes: Annotated[int, Meta(ge=1_000_000)] = 1_000_000_000
 
 
+class CommandConfig(Strict, frozen=True):
+    """What the centre may ask of this probe. No command can run a program or change a setting."""
+
+    allow: list[CommandName] = field(default_factory=lambda: list(CommandName))
+    # Each bulk test moves as much as one of the plan; the month's budget holds for them too.
+    measures_per_hour: Annotated[int, Meta(ge=0, le=60)] = 6
+
+
 class LedConfig(Strict, frozen=True):
     """LEDs: `gpio` drives pins, `simulated` the same code on gpiozero's mock pins."""
 
@@ -304,6 +313,7 @@ class Config(Strict, frozen=True):
     path: PathConfig = PathConfig()
     availability: AvailabilityConfig = AvailabilityConfig()
     delivery: DeliveryConfig = DeliveryConfig()
+    commands: CommandConfig = CommandConfig()
     leds: LedConfig = LedConfig()
     operator: OperatorConfig = OperatorConfig()
 

@@ -17,6 +17,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from probe import ceilings_file, clock, config_file, events
+from probe.commanded import Acts, Commanded
 from probe.config import Config, LineConfig
 from probe.deliver.courier import Courier
 from probe.measure import host
@@ -33,6 +34,7 @@ from probe.turns import Wanted
 from probe.usage_file import UsageFile
 from probe.version import VERSION
 from runtime import notify
+from runtime.mqtt import Received
 from runtime.settings import SettingsError
 from wire.messages import Ceiling, Info, PlannedKind
 from wire.result import LatencyResult, Outcome, Reason, Result, kind_of
@@ -70,6 +72,7 @@ class Daemon:
             self._display.emit,
             partial(_info, config, digest, clock.utc_now(), list(ceilings.values())),
             health,
+            self._on_command,
         )
         self._timetable = Timetable(self._on_slot)
         self._planned: date | None = None
@@ -79,7 +82,21 @@ class Daemon:
         # Idle latency pauses while a bulk test fills its line (METHOD, Latency).
         self._pause = {line.id: threading.Event() for line in config.lines}
         self._usage = UsageFile(config.state_dir)
-        self._scheduled = Scheduled(config, self._runner, self._usage, self._take, self._pause)
+        self._scheduled = Scheduled(
+            config, self._runner, self._usage, self._take, self._pause, self._on_obeyed
+        )
+        self._commanded = Commanded(
+            config,
+            config_path,
+            self._usage,
+            Acts(
+                measure=self._scheduled.put,
+                replay=self._courier.replay,
+                reload=self.reload,
+                emit=self._display.emit,
+                reply=self._courier.reply,
+            ),
+        )
 
     def stop(self) -> None:
         """End soon; safe in a signal handler."""
@@ -138,9 +155,16 @@ class Daemon:
         finally:
             self._end([])
 
+    def _on_command(self, received: Received) -> None:
+        self._commanded.take(received)
+
+    def _on_obeyed(self, command_id: UUID) -> None:
+        self._commanded.measured(command_id)
+
     def _start(self) -> list[threading.Thread]:
         self._display.start()
         self._courier.start()
+        self._commanded.tell_owed()
         alive = partial(self._alive, "scheduled")
         threads = [
             threading.Thread(

@@ -12,6 +12,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from datetime import date
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from msgspec import structs
@@ -40,6 +41,7 @@ class Scheduled:
         usage: counts what they move.
         take: where results go.
         pause: by line, set while a bulk test has the line to itself.
+        obeyed: told when a measurement that a command asked for has been made.
     """
 
     def __init__(
@@ -49,12 +51,14 @@ class Scheduled:
         usage: UsageFile,
         take: Callable[[Result], None],
         pause: dict[str, threading.Event],
+        obeyed: Callable[[UUID], None] = lambda _: None,
     ) -> None:
         self._config = config
         self._runner = runner
         self._usage = usage
         self._take = take
         self._pause = pause
+        self._obeyed = obeyed
         self._inbox: queue.SimpleQueue[Wanted] = queue.SimpleQueue()
         self._waiting: list[Wanted] = []
 
@@ -71,6 +75,8 @@ class Scheduled:
             if due is not None:
                 self._waiting.remove(due)
                 self._turn(due, stopping, alive)
+                if due.command_id is not None:
+                    self._obeyed(due.command_id)
         self._collect(0.0)
         for wanted in self._waiting:
             self._give_up(wanted, Reason.SHUTTING_DOWN, "the probe ended before its turn")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from uuid import UUID
 
 from msgspec import Struct, structs
 
@@ -40,7 +41,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
     `slot_at` is None where nobody planned it: then it neither looks nor waits. `until` is the last
     moment for a bulk test to begin, None where it does not wait. `seen` are the rates that it last
-    found on the interface, down and up.
+    found on the interface, down and up. `command_id` says which command of the centre asked for it.
     """
 
     kind: str
@@ -52,6 +53,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     deferrals: int = 0
     busy: int = 0
     seen: Rates | None = None
+    command_id: UUID | None = None
 
 
 class Counters(Struct, frozen=True):

@@ -52,6 +52,20 @@ class Client:
             self._until(lambda event: isinstance(event, Connected), _ANSWER_TIMEOUT_S)
         self._until(lambda event: isinstance(event, Published) and event.mid == mid, 20.0)
 
+    def hand_over(self, message: Message) -> int | None:
+        """Publish without waiting for anything."""
+        return self._session.publish(message)
+
+    def look(self) -> None:
+        """Take in what has come, without waiting."""
+        while True:
+            try:
+                event = self._inbox.get_nowait()
+            except queue.Empty:
+                return
+            if isinstance(event, Received):
+                self.received.append(event)
+
     def wait_for(
         self, wanted: Callable[[Received], bool], timeout_s: float = _ANSWER_TIMEOUT_S
     ) -> Received:

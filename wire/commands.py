@@ -120,6 +120,7 @@ class Refusal(StrEnum):
     UNKNOWN_KIND = "unknown_kind"
     UNKNOWN_LINE = "unknown_line"
     UNKNOWN_EPOCH = "unknown_epoch"
+    DATA_USED_UP = "data_used_up"
     FAULTY_CONFIGURATION = "faulty_configuration"
 
 

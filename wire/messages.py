@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from wire.commands import Reply
 from wire.decoding import decode_json
 from wire.envelope import Site
 from wire.result import BitsPerSecond, Count, Line, Name, Seq, Text, Utc
@@ -107,7 +108,7 @@ class Rejection(StrEnum):
     KIND = "kind"
 
 
-Payload = State | Info | Health | Receipt
+Payload = State | Info | Health | Receipt | Reply
 
 
 def encode(message: Payload) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import UUID
@@ -21,9 +22,11 @@ from probe.deliver.batch import Batch, batches
 from probe.deliver.dropped import dropped
 from probe.deliver.outbox import Name, Outbox, OutboxDamagedError, OutboxError, set_aside
 from probe.deliver.ranges import Range, counted
+from probe.deliver.replay import Replaying
 from probe.deliver.session import Coverage, Delivery, coverage_of
 from runtime import mqtt
 from wire import messages, topics
+from wire.commands import Answer, Refusal, Replay, Reply
 from wire.envelope import encode_envelope
 from wire.messages import Health, Info, Presence, Receipt, State
 from wire.result import DropCause, Result, encode_result
@@ -36,6 +39,7 @@ _TIDY_EVERY_S = 60.0
 _MAX_UNSAVED = 20_000
 # In one transaction at most: what a burst stores first is on its way while the rest is stored.
 _MAX_TAKEN = 1_000
+_MAX_REPLIES = 100
 
 
 class Courier:
@@ -48,6 +52,7 @@ class Courier:
         emit: where `Delivery` and `Fault` events go.
         info: who the probe is, asked with the outbox's epoch, published on each connection.
         health: how the box is, asked every `delivery.health_every_s` with (pending, outbox bytes).
+        on_command: called with each message on our command topics, from the courier's thread.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class Courier:
         emit: Callable[[events.Event], None],
         info: Callable[[UUID], Info],
         health: Callable[[int, int], Health],
+        on_command: Callable[[mqtt.Received], None] | None = None,
     ) -> None:
         self._config = config
         self._outbox_path = outbox_path
@@ -65,7 +71,11 @@ class Courier:
         self._emit = emit
         self._info = info
         self._health = health
-        self._inbox: queue.SimpleQueue[mqtt.Event | Result] = queue.SimpleQueue()
+        self._on_command = on_command
+        self._replaying: Replaying | None = None
+        # Replies of a probe that is cut off are worth little: the newest are kept.
+        self._replies: deque[Reply] = deque(maxlen=_MAX_REPLIES)
+        self._inbox: queue.SimpleQueue[mqtt.Event | Result | Reply] = queue.SimpleQueue()
         self._unsaved: list[Result] = []
         self._forgotten = 0
         self._counting = threading.Lock()
@@ -82,7 +92,7 @@ class Courier:
             config.broker,
             config.probe,
             self._inbox.put,
-            subscriptions=[self._topic("receipt")],
+            subscriptions=topics.probe_filters(config.tenant, config.probe),
             will=self._message("state", State(Presence.LOST), retain=True),
         )
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
@@ -97,6 +107,19 @@ class Courier:
         with self._counting:
             self._submitted += 1
         self._inbox.put(result)
+
+    def reply(self, reply: Reply) -> None:
+        """Take a reply to a command, from any thread; sent as soon as there is a connection."""
+        self._inbox.put(reply)
+
+    def replay(self, command: Replay) -> None:
+        """Send kept results again, one replay at a time; from the courier's thread only."""
+        refusal = self._no_replay(command)
+        if refusal is not None:
+            self._say(command, Answer.REFUSED, refusal[1], refusal[0])
+        elif self._outbox is not None:
+            self._replaying = Replaying(command, self._outbox.last_seq)
+            self._say(command, Answer.ACCEPTED, f"{self._replaying.asked} numbers asked for")
 
     def wait_delivered(self, timeout_s: float, stop: threading.Event) -> bool:
         """Wait until a receipt covers all that was submitted; False when that did not happen."""
@@ -162,6 +185,7 @@ class Courier:
         if self._outbox is not None:
             self._outbox.abandon()
             self._outbox = None
+        self._replaying = None
         try:
             epoch = set_aside(self._outbox_path, clock.utc_now().strftime("%Y%m%dT%H%M%S"))
         except OutboxError as stuck:
@@ -190,6 +214,8 @@ class Courier:
                 return results
             if isinstance(item, Result):
                 results.append(item)
+            elif isinstance(item, Reply):
+                self._replies.append(item)
             else:
                 self._on_mqtt(item)
             timeout_s = 0.0
@@ -211,6 +237,8 @@ class Courier:
             self._stored += len(self._unsaved)
             self._unsaved = []
         self._send_pending(outbox)
+        self._send_replay(outbox)
+        self._send_replies()
         now_s = clock.monotonic_s()
         if now_s >= self._tidy_due_s:
             self._tidy_due_s = now_s + _TIDY_EVERY_S
@@ -270,15 +298,30 @@ class Courier:
             case mqtt.Disconnected(cause=cause):
                 self._cause = cause
                 self._delivery.on_disconnected()
+                self._on_replayed(None)
                 log.warning("no connection to the broker: %s", cause)
             case mqtt.Published(mid=mid, refusal=refusal):
                 coverage = self._delivery.on_published(mid, refusal, now_s)
                 if coverage is not None and self._outbox is not None:
                     self._outbox.cover(coverage)
+                self._on_replayed(mid)
                 if refusal is not None:
                     log.error("the broker refused a message: %s; nothing was deleted", refusal)
-            case mqtt.Received(topic=topic, payload=payload):
-                self._on_receipt(topic, payload)
+            case mqtt.Received():
+                self._on_received(event)
+
+    def _on_received(self, received: mqtt.Received) -> None:
+        if received.topic == self._topic("receipt"):
+            self._on_receipt(received.topic, received.payload)
+        elif self._on_command is not None:
+            self._on_command(received)
+
+    def _on_replayed(self, mid: int | None) -> None:
+        """The broker's answer to an envelope that may be a replay's; None: none will come."""
+        if self._replaying is not None and mid is not None:
+            self._replaying.on_published(mid)
+        elif self._replaying is not None:
+            self._replaying.on_disconnected()
 
     def _on_receipt(self, topic: str, payload: bytes) -> None:
         try:
@@ -312,6 +355,49 @@ class Courier:
                 self._delivery.on_sent(mid, due.lane, seqs, clock.monotonic_s())
             through = pending[-1].seq if len(pending) == limit else due.through
             self._delivery.on_lane(due.lane, through)
+
+    def _no_replay(self, command: Replay) -> tuple[Refusal, str] | None:
+        if self._replaying is not None:
+            return Refusal.BUSY, "another replay is under way"
+        if self._outbox is None:
+            return Refusal.BUSY, "the outbox cannot be read now"
+        if command.epoch != self._outbox.epoch:
+            return Refusal.UNKNOWN_EPOCH, f"the outbox here is {self._outbox.epoch}"
+        return None
+
+    def _send_replay(self, outbox: Outbox) -> None:
+        """The next handful of what the centre asked for again, beside all that is due."""
+        replaying = self._replaying
+        if replaying is None or not self._delivery.connected:
+            return
+        if (seqs := replaying.next_range()) is not None:
+            limit = self._config.delivery.batch
+            kept = outbox.kept(*seqs, limit)
+            replaying.on_read([one.seq for one in kept], limit)
+            mids = [self._session.publish(self._envelope(outbox.epoch, x)) for x in batches(kept)]
+            if None in mids:
+                replaying.on_disconnected()
+                return
+            replaying.on_sent(mid for mid in mids if mid is not None)
+        if replaying.done:
+            self._replaying = None
+            detail = f"{replaying.sent} results were sent again, {replaying.asked} asked for"
+            self._say(replaying.command, Answer.DONE, detail)
+
+    def _say(
+        self, command: Replay, answer: Answer, detail: str, reason: Refusal | None = None
+    ) -> None:
+        now = clock.utc_now()
+        name = command.name
+        self._replies.append(
+            Reply(id=command.id, command=name, answer=answer, reason=reason, detail=detail, at=now)
+        )
+
+    def _send_replies(self) -> None:
+        while self._replies:
+            if self._session.publish(self._message("reply", self._replies[0])) is None:
+                return
+            self._replies.popleft()
 
     def _envelope(self, epoch: UUID, batch: Batch) -> mqtt.Message:
         payload = encode_envelope(

@@ -126,20 +126,26 @@ class Outbox:
         """
         found: list[Numbered] = []
         for first, last in clipped(self._uncovered(), after + 1, through):
-            before = first - 1
-            while len(found) < limit:
-                with _told("the outbox cannot be read"):
-                    rows = self._db.execute(
-                        # As bytes: of a damaged row not even the types can be trusted.
-                        "SELECT seq, ifnull(CAST(kind AS BLOB), x''), "
-                        "ifnull(CAST(body AS BLOB), x''), checksum FROM results "
-                        "WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
-                        (before, last, limit - len(found)),
-                    ).fetchall()
-                if not rows:
-                    break
-                found += self._sound(rows)
-                before = rows[-1][0]
+            found += self.kept(first, last, limit - len(found))
+        return found
+
+    def kept(self, first: int, last: int, limit: int) -> list[Numbered]:
+        """At most `limit` results with `first <= seq <= last`, covered ones too, in order."""
+        found: list[Numbered] = []
+        before = first - 1
+        while len(found) < limit:
+            with _told("the outbox cannot be read"):
+                rows = self._db.execute(
+                    # As bytes: of a damaged row not even the types can be trusted.
+                    "SELECT seq, ifnull(CAST(kind AS BLOB), x''), "
+                    "ifnull(CAST(body AS BLOB), x''), checksum FROM results "
+                    "WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+                    (before, last, limit - len(found)),
+                ).fetchall()
+            if not rows:
+                break
+            found += self._sound(rows)
+            before = rows[-1][0]
         return found
 
     def pending_count(self) -> int:

@@ -104,6 +104,16 @@ BAD = [
     ),
     (
         "[broker]",
+        '[commands]\nallow = ["run"]\n[broker]',
+        "commands.allow: invalid enum value 'run' (it is ['run'])",
+    ),
+    (
+        "[broker]",
+        "[commands]\nmeasures_per_hour = 61\n[broker]",
+        "commands.measures_per_hour: expected `int` <= 60 (it is 61)",
+    ),
+    (
+        "[broker]",
         "[plan]\npeak_from_hour = 23\npeak_to_hour = 19\n[broker]",
         "plan: `peak_from_hour` comes before `peak_to_hour`",
     ),

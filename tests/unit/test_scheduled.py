@@ -5,11 +5,12 @@ from __future__ import annotations
 import queue
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from msgspec import structs
 
@@ -41,12 +42,14 @@ def loopback(tmp_path: Path, **plan: Any) -> Config:
 
 
 @contextmanager
-def working(config: Config) -> Iterator[tuple[Scheduled, queue.SimpleQueue[Result]]]:
+def working(
+    config: Config, obeyed: Callable[[UUID], None] = lambda _: None
+) -> Iterator[tuple[Scheduled, queue.SimpleQueue[Result]]]:
     results: queue.SimpleQueue[Result] = queue.SimpleQueue()
     runner = Runner(config, lambda _: None)
     pause = {line.id: threading.Event() for line in config.lines}
     usage = UsageFile(config.state_dir)
-    scheduled = Scheduled(config, runner, usage, results.put, pause)
+    scheduled = Scheduled(config, runner, usage, results.put, pause, obeyed)
     stopping = threading.Event()
     thread = threading.Thread(target=scheduled.run, args=(stopping, lambda: None))
     thread.start()
@@ -118,6 +121,21 @@ def test_a_slot_that_waits_as_the_probe_ends_is_told(tmp_path: Path) -> None:
         assert results.get(timeout=20).slot_at == datetime(2026, 1, 1, tzinfo=UTC)
     result = results.get(timeout=5)
     assert (result.outcome, result.reason) == (Outcome.SKIPPED, Reason.SHUTTING_DOWN)
+
+
+def test_what_a_command_asked_for_is_measured_at_once_and_told(tmp_path: Path) -> None:
+    """Without a look at the line, which is in use; and told after its result, not before."""
+    config = loopback(tmp_path)
+    told: queue.SimpleQueue[UUID] = queue.SimpleQueue()
+    asked = UUID(int=7)
+    with traffic(), working(config, told.put) as (scheduled, results):
+        scheduled.put(structs.replace(wanted(config, 0), slot_at=None, until=None))
+        scheduled.put(
+            structs.replace(wanted(config, 0), slot_at=None, until=None, command_id=asked)
+        )
+        assert told.get(timeout=20) == asked
+        assert [results.get(timeout=1).reason for _ in range(2)] == [Reason.CONNECTION_REFUSED] * 2
+        assert told.empty()
 
 
 def test_usage_outlives_a_restart_and_a_damaged_file_begins_anew(tmp_path: Path) -> None:

@@ -1,0 +1,200 @@
+"""Floor 3. Obeys commands from the centre: decides by `probe.command`, then calls who can do it.
+
+Runs on the courier's thread, so that it needs no lock; what takes long is done elsewhere, and its
+`done` is told from there. A fault in here is logged and ends there: no command may end delivery.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from msgspec import structs
+
+from probe import clock, config_file, events
+from probe.command import Ignored, Memory, Refused, Situation, decide, owing
+from probe.command_file import CommandFile
+from probe.config import Config, ServerConfig
+from probe.measure.kinds import MEASURES
+from probe.plan.budget import bulk_kinds, month_budget
+from probe.turns import Wanted
+from probe.usage_file import UsageFile
+from runtime import mqtt
+from runtime.settings import SettingsError
+from wire.commands import (
+    Answer,
+    AnyCommand,
+    CommandName,
+    Identify,
+    Measure,
+    Refusal,
+    Reload,
+    Replay,
+    Reply,
+)
+
+log = logging.getLogger(__name__)
+
+
+class Acts:
+    """Who does what a command asks for; each call returns at once.
+
+    Args:
+        measure: puts a measurement on the queue.
+        replay: sends kept results again.
+        reload: takes the new configuration.
+        emit: where `Identify` events go.
+        reply: sends a reply to the centre.
+    """
+
+    def __init__(
+        self,
+        *,
+        measure: Callable[[Wanted], None],
+        replay: Callable[[Replay], None],
+        reload: Callable[[], None],
+        emit: Callable[[events.Event], None],
+        reply: Callable[[Reply], None],
+    ) -> None:
+        self.measure = measure
+        self.replay = replay
+        self.reload = reload
+        self.emit = emit
+        self.reply = reply
+
+
+class Commanded:
+    """Takes commands as they come; answers each that can be answered.
+
+    Args:
+        config: the probe's configuration.
+        config_path: where it was read from, for `reload`.
+        usage: what the lines' bulk tests have moved.
+        acts: who does what is asked for.
+        clock_known: whether expiry can be judged by the wall clock.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        config_path: Path,
+        usage: UsageFile,
+        acts: Acts,
+        clock_known: Callable[[], bool] = lambda: clock.synchronised() is True,
+    ) -> None:
+        self._clock_known = clock_known
+        self._config = config
+        self._config_path = config_path
+        self._usage = usage
+        self._acts = acts
+        self._file = CommandFile(config.state_dir)
+
+    def tell_owed(self) -> None:
+        """Say `done` for what was begun before we started anew."""
+        owed = self._file.memory.owed
+        if owed:
+            self._file.keep(structs.replace(self._file.memory, owed=()))
+        for one in owed:
+            self._done(one.id, one.name, "the probe has started with the new configuration")
+
+    def take(self, received: mqtt.Received) -> None:
+        """A message on one of our command topics; from the courier's thread."""
+        try:
+            self._take(received)
+        except Exception:
+            log.exception("a fault of our own in a command on %s", received.topic)
+
+    def measured(self, command_id: UUID) -> None:
+        """A measurement that a command asked for has been made; from any thread."""
+        self._done(command_id, CommandName.MEASURE, None)
+
+    def _take(self, received: mqtt.Received) -> None:
+        name = received.topic.rpartition("/")[2]
+        memory = self._file.memory
+        decision = decide(
+            name, received.payload, memory, self._situation(), retained=received.retained
+        )
+        match decision:
+            case Ignored(cause):
+                log.warning("ignored a command on %s: %s", received.topic, cause)
+            case Refused():
+                log.warning("refused %s: %s: %s", name, decision.reason, decision.detail)
+                self._acts.reply(decision.reply(clock.utc_now()))
+            case _:
+                command = decision.command
+                log.info("%s, asked by %s: %s", name, command.asked_by or "nobody named", command)
+                # Kept first: what a death interrupts is not begun a second time.
+                self._file.keep(decision.memory)
+                self._obey(command, decision.memory)
+
+    def _obey(self, command: AnyCommand, memory: Memory) -> None:
+        match command:
+            case Identify(duration_s=duration_s):
+                self._acts.emit(events.Identify(clock.monotonic_s() + duration_s))
+                none = self._config.leds.driver == "none"
+                detail = "this probe has no LEDs" if none else f"its LEDs flash for {duration_s} s"
+                self._done(command.id, command.name, detail)
+            case Measure(kind=kind, line=line_id):
+                line = next(line for line in self._config.lines if line.id == line_id)
+                server = self._servers()[kind][0]
+                self._accepted(command, f"against {server.name}, when its turn has come")
+                self._acts.measure(
+                    Wanted(kind=kind, line=line, server=server, command_id=command.id)
+                )
+            case Replay():
+                self._acts.replay(command)
+            case Reload():
+                self._reload(command, memory)
+
+    def _reload(self, command: Reload, memory: Memory) -> None:
+        try:
+            config_file.load(self._config_path)
+        except SettingsError as error:
+            reason = Refusal.FAULTY_CONFIGURATION
+            refused = Refused(command.id, command.name, reason, f"the old one stays: {error}")
+            self._acts.reply(refused.reply(clock.utc_now()))
+            return
+        self._file.keep(owing(memory, command, clock.utc_now()))
+        self._accepted(command, "the new configuration is sound and is taken now")
+        self._acts.reload()
+
+    def _accepted(self, command: AnyCommand, detail: str) -> None:
+        self._reply(command.id, command.name, Answer.ACCEPTED, detail)
+
+    def _done(self, command_id: UUID, name: CommandName, detail: str | None) -> None:
+        self._reply(command_id, name, Answer.DONE, detail)
+
+    def _reply(
+        self, command_id: UUID, name: CommandName, answer: Answer, detail: str | None
+    ) -> None:
+        now = clock.utc_now()
+        self._acts.reply(Reply(id=command_id, command=name, answer=answer, detail=detail, at=now))
+
+    def _situation(self) -> Situation:
+        config, now = self._config, clock.utc_now()
+        today = now.astimezone(ZoneInfo(config.timezone)).date()
+        usage = self._usage.on(today)
+        return Situation(
+            now=now,
+            clock_known=self._clock_known(),
+            allowed=config.commands.allow,
+            measures_per_hour=config.commands.measures_per_hour,
+            kinds=self._servers().keys(),
+            bulk_kinds=[kind for kind, one in MEASURES.items() if one.bulk],
+            lines=[line.id for line in config.lines],
+            used_up=[
+                line.id for line in config.lines if month_budget(config, line, today, usage).used_up
+            ],
+        )
+
+    def _servers(self) -> dict[str, list[ServerConfig]]:
+        """By kind, the servers that offer it; a kind that none offers cannot be measured."""
+        bulk = {one.kind: one.servers for one in bulk_kinds(self._config)}
+        offered = {
+            kind: bulk.get(kind, []) if one.bulk else self._config.servers
+            for kind, one in MEASURES.items()
+        }
+        return {kind: servers for kind, servers in offered.items() if servers}

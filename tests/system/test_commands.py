@@ -1,0 +1,351 @@
+"""Commands end to end: `tramdo-collector command`, a real Mosquitto, the probe's courier and desk.
+
+Only the clock's word ("synchronised") is given, because a kernel's cannot be had at will; and what
+a measurement would take is told as made at once.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+
+from collector import commands
+from collector.command_desk import CommandDesk
+from collector.store.sqlite import SqliteStore
+from probe import clock, config, events
+from probe.commanded import Acts, Commanded
+from probe.config import Config
+from probe.deliver.courier import Courier
+from probe.turns import Wanted
+from probe.usage_file import UsageFile
+from runtime.mqtt import Received
+from tests import samples
+from tests.broker import Broker, why_not
+from tests.client import Client, eventually
+from tests.collector_process import CollectorProcess
+from tests.system.test_courier import samples_health, samples_info
+from tests.unit.test_config import GOOD
+from wire import messages, topics
+from wire.commands import Answer, AnyCommand, Identify, Refusal, Reply, encode_command
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+
+ROOT = Path(__file__).parents[2]
+WAIT_S = 30.0
+
+
+class Office:
+    """A probe without its measuring: courier, outbox, commands."""
+
+    def __init__(self, settings: Config, folder: Path, *, clock_known: bool = True) -> None:
+        folder.mkdir(exist_ok=True)
+        self.settings = msgspec.structs.replace(settings, state_dir=str(folder))
+        self.config_path = folder / "probe.toml"
+        self.config_path.write_text(GOOD, encoding="utf-8")
+        self.events: list[events.Event] = []
+        self.wanted: list[Wanted] = []
+        self.reloaded = threading.Event()
+        self.courier = Courier(
+            self.settings,
+            folder / "outbox.sqlite",
+            self.events.append,
+            samples_info,
+            samples_health,
+            self._on_command,
+        )
+        self.commanded = Commanded(
+            self.settings,
+            self.config_path,
+            UsageFile(str(folder)),
+            Acts(
+                measure=self._measure,
+                replay=self.courier.replay,
+                reload=self.reloaded.set,
+                emit=self.events.append,
+                reply=self.courier.reply,
+            ),
+            lambda: clock_known,
+        )
+        self.courier.start()
+        self.commanded.tell_owed()
+
+    def _on_command(self, received: Received) -> None:
+        self.commanded.take(received)
+
+    def _measure(self, wanted: Wanted) -> None:
+        self.wanted.append(wanted)
+        assert wanted.command_id is not None
+        self.commanded.measured(wanted.command_id)
+
+    def connected(self) -> bool:
+        return any(isinstance(one, events.Delivery) and one.connected for one in self.events)
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    with Broker(tmp_path / "broker") as started:
+        yield started
+
+
+@pytest.fixture
+def settings(broker: Broker) -> Config:
+    parsed = config.parse(GOOD.encode(), "probe.toml")
+    return msgspec.structs.replace(parsed, broker=broker.config())
+
+
+@pytest.fixture
+def office(settings: Config, tmp_path: Path) -> Iterator[Office]:
+    office = Office(settings, tmp_path / "office")
+    eventually(office.connected, "the probe is connected")
+    yield office
+    office.courier.stop()
+
+
+def replied(message: Received) -> Reply:
+    return messages.decode(message.payload, Reply)
+
+
+class Watcher:
+    """A centre by hand: sends commands, and remembers what was replied to each."""
+
+    def __init__(self, client: Client, desk: CommandDesk, settings: Config) -> None:
+        self._client, self._desk, self._settings = client, desk, settings
+
+    def send(self, made: AnyCommand) -> UUID:
+        self._desk.send(self._settings.tenant, self._settings.probe, made)
+        return made.id
+
+    def until_answered(self, make: Callable[[], AnyCommand]) -> UUID:
+        """Ask a probe that is only starting: what is sent before it listens reaches nobody."""
+        sent: list[UUID] = []
+
+        def answered() -> UUID | None:
+            sent.append(self.send(make()))
+            time.sleep(0.2)
+            return next((one for one in sent if self.answers(one)), None)
+
+        return eventually(answered, "the probe answers", WAIT_S)
+
+    def answers(self, command_id: UUID) -> list[Answer]:
+        self._client.look()
+        said = [replied(message) for message in self._client.received]
+        return [one.answer for one in said if one.id == command_id]
+
+
+@pytest.fixture
+def watcher(broker: Broker, settings: Config) -> Iterator[Watcher]:
+    topic = topics.of_probe(settings.tenant, settings.probe, "reply")
+    with Client(broker.config(), "watcher", subscriptions=[topic]) as client:
+        yield Watcher(client, CommandDesk(client.hand_over), settings)
+
+
+def command(centre: CollectorProcess, settings: Config, *words: str) -> tuple[int, dict[str, Any]]:
+    """What `tramdo-collector command` says, with its exit code."""
+    probe = f"{settings.tenant}/{settings.probe}"
+    line = [sys.executable, "-m", "collector.cli", "command", "-c", str(centre.config_path)]
+    ended = subprocess.run(
+        [*line, probe, *words, "--json"], cwd=ROOT, capture_output=True, timeout=120, check=False
+    )
+    said = json.loads(ended.stdout) if ended.stdout else {"stderr": ended.stderr.decode()}
+    return ended.returncode, said
+
+
+def test_each_command_by_the_centres_own_command_line(
+    broker: Broker, settings: Config, office: Office, tmp_path: Path
+) -> None:
+    centre = CollectorProcess(tmp_path / "centre", broker.config())  # its settings only
+    code, said = command(centre, settings, "identify", "--for", "5")
+    assert (code, said["reply"]["answer"]) == (0, "done")
+    assert any(isinstance(one, events.Identify) for one in office.events)
+
+    code, said = command(centre, settings, "measure", "latency", "--line", "vnpt")
+    assert (code, said["reply"]["answer"]) == (0, "done")
+    assert [(one.kind, one.line.id) for one in office.wanted] == [("latency", "vnpt")]
+
+    code, said = command(centre, settings, "measure", "latency", "--line", "fpt")
+    assert (code, said["reply"]["reason"]) == (1, "unknown_line")
+
+    office.config_path.write_text("probe = 7", encoding="utf-8")
+    code, said = command(centre, settings, "reload")
+    assert (code, said["reply"]["reason"]) == (1, "faulty_configuration")
+    assert not office.reloaded.is_set()
+
+
+def test_replay_sends_again_what_the_store_has_lost(
+    broker: Broker, settings: Config, office: Office, tmp_path: Path
+) -> None:
+    """Covered by a receipt, gone from the store: only the centre's own word brings it back."""
+    with CollectorProcess(tmp_path / "centre", broker.config()) as centre:
+        for _ in range(30):
+            office.courier.submit(samples.latency())
+        eventually(lambda: len(centre.results()) == 30, "30 results are stored", WAIT_S)
+        assert office.courier.wait_delivered(WAIT_S, threading.Event())
+        centre.kill()
+        centre.store_path.unlink()
+        for suffix in ("-wal", "-shm"):
+            centre.store_path.with_name(centre.store_path.name + suffix).unlink(missing_ok=True)
+        centre.start()
+        assert centre.results() == []
+        store = SqliteStore(centre.store_path, 10)
+        assert not store.ledgers(), "it knows of no epoch, so no receipt can say that it lost one"
+        store.close()
+        epoch = epoch_of(office)
+        words = ["replay", "--epoch", epoch, "--range", "1-20", "--range", "25"]
+        code, said = command(centre, settings, *words)
+        assert (code, said["reply"]["answer"]) == (0, "done"), said
+        assert said["reply"]["detail"] == "21 results were sent again, 21 asked for"
+        wanted = {*range(1, 21), 25}
+        eventually(
+            lambda: wanted <= {one["seq"] for one in centre.results()}, "stored again", WAIT_S
+        )
+        code, said = command(centre, settings, "replay", "--epoch", str(uuid4()), "--range", "1")
+        assert (code, said["reply"]["reason"]) == (1, "unknown_epoch")
+
+
+def epoch_of(office: Office) -> str:
+    return (Path(office.settings.state_dir) / "outbox.sqlite.epoch").read_text(encoding="ascii")
+
+
+def test_a_reload_is_done_only_once_the_probe_has_started_anew(
+    settings: Config, watcher: Watcher, office: Office
+) -> None:
+    told = watcher.send(commands.reload(uuid4(), datetime.now(UTC)))
+    eventually(lambda: watcher.answers(told) == [Answer.ACCEPTED], "it is accepted")
+    eventually(office.reloaded.is_set, "the daemon is told")
+    office.courier.stop()
+    anew = Office(settings, Path(office.settings.state_dir))
+    try:
+        expected = [Answer.ACCEPTED, Answer.DONE]
+        eventually(lambda: watcher.answers(told) == expected, "it is done")
+    finally:
+        anew.courier.stop()
+
+
+def test_retained_repeated_and_expired_commands_do_nothing(
+    settings: Config, broker: Broker, tmp_path: Path
+) -> None:
+    topic = topics.command(settings.tenant, settings.probe, "identify")
+    now = datetime.now(UTC)
+    life: dict[str, Any] = {"issued_at": now, "expires_at": now + timedelta(minutes=1)}
+    kept = Identify(id=uuid4(), **life)
+    stale = Identify(id=uuid4(), issued_at=now - timedelta(hours=1), expires_at=now)
+    with Client(
+        broker.config(),
+        "watcher",
+        subscriptions=[topics.of_probe(settings.tenant, settings.probe, "reply")],
+    ) as client:
+        client.publish(topic, encode_command(kept), retain=True)
+        office = Office(settings, tmp_path / "office")
+        try:
+            eventually(office.connected, "the probe is connected")
+            client.publish(topic, encode_command(stale))
+            fresh = encode_command(Identify(id=uuid4(), **life))
+            for _ in range(3):
+                client.publish(topic, fresh)
+            last = Identify(id=uuid4(), **life)
+            client.publish(topic, encode_command(last))
+            client.wait_for(lambda message: replied(message).id == last.id)
+            flashes = [one for one in office.events if isinstance(one, events.Identify)]
+            assert len(flashes) == 2, "the fresh one once, and the last"
+            said = [replied(message) for message in client.received]
+            assert [(one.id, one.reason) for one in said if one.reason] == [
+                (stale.id, Refusal.EXPIRED)
+            ]
+        finally:
+            office.courier.stop()
+
+
+def test_garbage_on_a_command_topic_ends_nothing(
+    settings: Config, broker: Broker, office: Office, watcher: Watcher
+) -> None:
+    assert office.connected()
+    root = f"tramdo/v1/{settings.tenant}/{settings.probe}/cmd"
+    with Client(broker.config(), "vandal") as vandal:
+        for payload in (b"", b"\xff\xff", b"{}", b"[" * 10_000, b'{"id": "x"}'):
+            for name in ("identify", "run", "measure"):
+                vandal.publish(f"{root}/{name}", payload)
+    told = watcher.send(commands.identify(uuid4(), datetime.now(UTC)))
+    eventually(lambda: watcher.answers(told) == [Answer.DONE], "it still obeys")
+
+
+def test_without_a_clock_a_measurement_is_refused_and_the_lights_flash(
+    settings: Config, watcher: Watcher, tmp_path: Path
+) -> None:
+    office = Office(settings, tmp_path / "office", clock_known=False)
+    try:
+        eventually(office.connected, "the probe is connected")
+        now = datetime.now(UTC)
+        measure = watcher.send(commands.measure(uuid4(), now, kind="latency", line="vnpt"))
+        identify = watcher.send(commands.identify(uuid4(), now))
+        eventually(lambda: watcher.answers(identify) == [Answer.DONE], "the lights")
+        assert watcher.answers(measure) == [Answer.REFUSED]
+        assert not office.wanted
+    finally:
+        office.courier.stop()
+
+
+def test_the_daemon_itself_obeys_and_reloads(
+    settings: Config, watcher: Watcher, tmp_path: Path
+) -> None:
+    """The whole probe as a process; what needs a clock is refused where this kernel has none."""
+    path = tmp_path / "probe.toml"
+    path.write_text(daemon_configuration(settings, tmp_path, "none"), encoding="utf-8")
+    with daemon(path):
+        now = datetime.now(UTC)
+        identify = watcher.until_answered(lambda: commands.identify(uuid4(), now))
+        assert watcher.answers(identify) == [Answer.DONE]
+        measure = watcher.send(commands.measure(uuid4(), now, kind="throughput", line="vnpt"))
+        reload = watcher.send(commands.reload(uuid4(), now))
+        known = clock.synchronised() is True
+        expected = [Answer.ACCEPTED, Answer.DONE] if known else [Answer.REFUSED]
+        eventually(
+            lambda: [watcher.answers(one) for one in (measure, reload)] == [expected] * 2,
+            "both are answered",
+        )
+
+
+def daemon_configuration(settings: Config, folder: Path, leds: str) -> str:
+    broker = settings.broker
+    return f"""
+tenant = "{settings.tenant}"
+probe = "{settings.probe}"
+state_dir = "{folder}/state"
+runtime_dir = "{folder}/run"
+site = {{ commune_code = "01969", office = "UBND xã Phủ Thông" }}
+lines = [{{ id = "vnpt", isp = "VNPT", source_address = "127.0.0.1" }}]
+servers = [{{ name = "closed", host = "127.0.0.1", iperf3_ports = [1] }}]
+broker = {{ host = "{broker.host}", port = {broker.port}, tls = false, reconnect_max_s = 1.0 }}
+latency = {{ enabled = false }}
+throughput = {{ busy_limit_s = 0 }}
+leds = {{ driver = "{leds}" }}
+"""
+
+
+@contextmanager
+def daemon(path: Path) -> Iterator[None]:
+    log = path.with_suffix(".log")
+    with log.open("wb") as told:
+        process = subprocess.Popen(
+            [Path(sys.executable).with_name("tramdo-probe"), "run", "-c", path],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=told,
+            stderr=told,
+        )
+        try:
+            yield
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0, log.read_text(encoding="utf-8")
