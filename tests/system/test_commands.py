@@ -27,6 +27,7 @@ from collector.store.sqlite import SqliteStore
 from probe import clock, config, events
 from probe.commanded import Acts, Commanded
 from probe.config import Config
+from probe.deliver import mark
 from probe.deliver.courier import Courier
 from probe.turns import Wanted
 from probe.usage_file import UsageFile
@@ -215,7 +216,9 @@ def test_replay_sends_again_what_the_store_has_lost(
 
 
 def epoch_of(office: Office) -> str:
-    return (Path(office.settings.state_dir) / "outbox.sqlite.epoch").read_text(encoding="ascii")
+    known = mark.read(Path(office.settings.state_dir) / "outbox.sqlite")
+    assert known is not None
+    return str(known.epoch)
 
 
 def test_a_reload_is_done_only_once_the_probe_has_started_anew(
