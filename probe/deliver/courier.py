@@ -374,7 +374,8 @@ class Courier:
             limit = self._config.delivery.batch
             kept = outbox.kept(*seqs, limit)
             replaying.on_read([one.seq for one in kept], limit)
-            mids = [self._session.publish(self._envelope(outbox.epoch, x)) for x in batches(kept)]
+            envelopes = [self._envelope(outbox.epoch, one) for one in batches(kept, limit)]
+            mids = [self._session.publish(one) for one in envelopes]
             if None in mids:
                 replaying.on_disconnected()
                 return
