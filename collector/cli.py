@@ -14,13 +14,15 @@ from pathlib import Path
 
 import msgspec
 
-from collector import commanding
+from collector import commanding, thresholds_file
 from collector import config as configuration
 from collector.commands import NotSentError
 from collector.config import Config
 from collector.ingest import Ingest
 from collector.people import command as people_command
 from collector.people.register import PeopleError, Register
+from collector.reports import command as report_command
+from collector.reports.desk import Desk, sources_of
 from collector.store.sqlite import SqliteStore
 from collector.store.store import StoreError
 from collector.upkeep import Keeper
@@ -62,6 +64,8 @@ def main(argv: list[str] | None = None) -> int:
             return _check(config, options.config)
         case "command":
             return _command(config, options)
+        case "report":
+            return _report(config, options)
         case "people":
             return people_command.run(options, Path(config.web.people_file))
         case _:
@@ -84,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         ("run", "Take in, store, confirm and show results, until stopped (SIGTERM)."),
         ("check", "Check the configuration, the store and the broker; one sentence each."),
         ("people", "Who may sign in to the pages: add, list, disable."),
+        ("report", "Draw up or issue papers: weekly, monthly, bulletin."),
         ("command", "Ask a probe to identify itself, measure, replay or reload; wait for it."),
     ):
         command = commands.add_parser(
@@ -102,6 +107,8 @@ def _parser() -> argparse.ArgumentParser:
         )
         if name == "people":
             people_command.add_arguments(command)
+        if name == "report":
+            report_command.add_arguments(command)
         if name == "command":
             commanding.add_arguments(command)
     return parser
@@ -171,6 +178,26 @@ def _command(config: Config, options: argparse.Namespace) -> int:
     else:
         print(commanding.sentence(standing))
     return OK if commanding.is_done(standing) else FAILED
+
+
+def _report(config: Config, options: argparse.Namespace) -> int:
+    papers = config.papers
+    try:
+        limits = thresholds_file.read(
+            Path(papers.thresholds_file) if papers.thresholds_file else thresholds_file.SHIPPED
+        )
+        store = SqliteStore(Path(config.store.path), config.store.rejected_kept)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    except StoreError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    try:
+        desk = Desk(lambda: sources_of(store, limits, papers.office), Path(papers.path))
+        return report_command.run(options, desk)
+    finally:
+        store.close()
 
 
 def _check(config: Config, path: Path) -> int:

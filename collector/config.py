@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
+from collector.alerts.settings import AlertsConfig
+from collector.reports.paper import OfficeConfig
 from runtime import settings
 from runtime.broker import BrokerConfig, Path, Port
 from wire.envelope import MAX_ENVELOPE_BYTES
@@ -64,6 +66,14 @@ class ReceiptConfig(Strict, frozen=True):
     min_gap_s: Annotated[float, Meta(ge=0, le=60)] = 0.5
 
 
+class PapersConfig(Strict, frozen=True):
+    """Reports: where issues are kept, who issues them, which thresholds (None: those shipped)."""
+
+    path: Path = "/var/lib/tramdo-collector/papers"
+    thresholds_file: Path | None = None
+    office: OfficeConfig = OfficeConfig()
+
+
 class Config(Strict, frozen=True):
     """Everything the collector is told. `tenant` None takes every tenant's probes."""
 
@@ -74,6 +84,8 @@ class Config(Strict, frozen=True):
     web: WebConfig = WebConfig()
     intake: IntakeConfig = IntakeConfig()
     receipts: ReceiptConfig = ReceiptConfig()
+    papers: PapersConfig = PapersConfig()
+    alerts: AlertsConfig = AlertsConfig()
 
 
 def parse(content: bytes, source: str) -> Config:

@@ -6,6 +6,7 @@ An office's probe is not the regulator: what comes out is an indicative comparis
 - Speed is judged by the arithmetic mean of whole-transfer speeds against 0.8 of the declared Vd or
   Vu, and only if the 95 % interval of the mean lies wholly on one side. No declared speed, no
   verdict; under 1,000 samples, or all in the same hour of the day, "insufficient samples".
+- Lines with several declared speeds are no one thing that could meet 0.8 of one: no verdict.
 - A threshold that nobody has verified yields no verdict, however clear the figure is.
 - What has no national threshold is supplementary and is never judged.
 
@@ -38,6 +39,7 @@ class Why(StrEnum):
     """Why there is no verdict: a closed list. The first that applies, in this order, is given."""
 
     NO_SAMPLES = "no_samples"
+    SEVERAL_PLANS = "several_plans"
     NO_DECLARED_SPEED = "no_declared_speed"
     THRESHOLD_UNVERIFIED = "threshold_unverified"
     INSUFFICIENT_SAMPLES = "insufficient_samples"

@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from collector.config import Config, IntakeConfig, ReceiptConfig, StoreConfig, WebConfig, parse
+from collector.alerts.rules import Rules
+from collector.config import (
+    Config,
+    IntakeConfig,
+    PapersConfig,
+    ReceiptConfig,
+    StoreConfig,
+    WebConfig,
+    parse,
+)
+from collector.reports.paper import OfficeConfig
 from runtime.broker import BrokerConfig
 from runtime.settings import SettingsError
 from wire.envelope import MAX_ENVELOPE_BYTES
@@ -35,7 +45,9 @@ def test_the_example_is_good_and_shows_the_defaults() -> None:
     assert given.broker.certificate_file == "/etc/tramdo/collector.crt"
     # With every commented key taken in, nothing changes but what has no default.
     lines = [
-        line.removeprefix("# ") if line.startswith("# ") and " = " in line else line
+        line.removeprefix("# ")
+        if line.startswith("# [") or (line.startswith("# ") and " = " in line)
+        else line
         for line in text.splitlines()
     ]
     told = parse("\n".join(lines).encode(), "example")
@@ -43,7 +55,11 @@ def test_the_example_is_good_and_shows_the_defaults() -> None:
     assert told.broker.username == "collector"
     for name in ("client_id", "store", "web", "intake", "receipts"):
         assert getattr(told, name) == getattr(parse(MINIMAL.encode(), "c"), name)
-    for section in (StoreConfig, WebConfig, IntakeConfig, ReceiptConfig):
+    assert (told.papers.path, told.alerts.rules) == (PapersConfig().path, Rules())
+    assert told.papers.office.place == "Thái Nguyên"
+    assert told.alerts.mail is not None
+    assert told.alerts.webhook is not None
+    for section in (StoreConfig, WebConfig, IntakeConfig, ReceiptConfig, Rules, OfficeConfig):
         for key in section.__struct_fields__:
             assert f"{key} = " in text
 
@@ -64,6 +80,23 @@ def test_the_example_is_good_and_shows_the_defaults() -> None:
         (
             "client_id = 'a.b'\n" + MINIMAL,
             f"c.toml: client_id: expected `str` matching regex '{CLIENT_ID}' (it is 'a.b')",
+        ),
+        (
+            MINIMAL
+            + "[alerts.mail]\nhost = 'm'\nsender = 'a@b'\nrecipients = ['c@d']\n"
+            + "security = 'none'\nusername = 'u'\npassword_file = 'p'",
+            "c.toml: alerts.mail: `username` needs `security` to be starttls or tls",
+        ),
+        (
+            MINIMAL + "[alerts.mail]\nhost = 'm'\nsender = 'a@b'\nrecipients = []",
+            "c.toml: alerts.mail.recipients: expected `array` of length >= 1 (it is [])",
+        ),
+        (
+            MINIMAL + "[alerts.webhook]\nurl = 'ftp://x'",
+            (
+                "c.toml: alerts.webhook.url: expected `str` matching regex '^https?://\\\\S+\\\\Z'"
+                " (it is 'ftp://x')"
+            ),
         ),
         (
             MINIMAL + "[web]\nport = 0",

@@ -1,0 +1,1 @@
+"""What somebody must look at: judged from the store, told once, and once when it is over."""

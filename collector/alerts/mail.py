@@ -1,0 +1,57 @@
+"""Floor 2. Sends a notice by SMTP, the library's own client, TLS verified."""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from email.message import EmailMessage
+from email.utils import formatdate
+
+from collector.alerts.notice import Notice, NotTakenError
+from collector.alerts.settings import MailConfig
+from runtime import secret_file
+
+
+def message(notice: Notice, config: MailConfig) -> EmailMessage:
+    """The mail. Its Message-ID is the notice's own, so that a repeat can be told from news."""
+    mail = EmailMessage()
+    mail["From"] = config.sender
+    mail["To"] = ", ".join(config.recipients)
+    mail["Subject"] = notice.subject
+    mail["Date"] = formatdate(localtime=False)
+    mail["Message-ID"] = f"<{notice.id}@{config.sender.partition('@')[2]}>"
+    # RFC 3834: no vacation notices back.
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(notice.text)
+    return mail
+
+
+def send(notice: Notice, config: MailConfig) -> None:
+    """Hand the notice to the server.
+
+    Raises:
+        NotTakenError: it was not taken, for all or some recipients.
+    """
+    try:
+        with _connected(config) as server:
+            if config.username is not None and config.password_file is not None:
+                server.login(config.username, secret_file.read_text(config.password_file))
+            refused = server.send_message(message(notice, config))
+    except (OSError, smtplib.SMTPException, ValueError) as error:
+        raise NotTakenError(f"mail server {config.host} port {config.port}: {error}") from error
+    if refused:
+        raise NotTakenError(f"mail server {config.host} refused {', '.join(sorted(refused))}")
+
+
+def _connected(config: MailConfig) -> smtplib.SMTP:
+    context = ssl.create_default_context(cafile=config.ca_file)
+    if config.security == "tls":
+        return smtplib.SMTP_SSL(config.host, config.port, timeout=config.timeout_s, context=context)
+    server = smtplib.SMTP(config.host, config.port, timeout=config.timeout_s)
+    try:
+        if config.security == "starttls":
+            server.starttls(context=context)
+    except (OSError, smtplib.SMTPException):
+        server.close()
+        raise
+    return server

@@ -1,0 +1,179 @@
+"""Floor 1. What is said of alerts: sentences for people, JSON for programs.
+
+One notice tells of all that is due, so that a broker's failure is one mail and not three thousand.
+Its identity is made from what it tells: a receiver that gets it twice (we died between sending and
+noting it) can see that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
+from enum import StrEnum
+
+import msgspec
+from msgspec import Struct
+
+from collector.alerts.alert import Alert, AlertKind
+
+_MOST_LISTED = 200
+
+
+class NotTakenError(Exception):
+    """The other side did not take a notice; the text is a sentence for a person."""
+
+
+class Edge(StrEnum):
+    """Which end of an alert is told."""
+
+    BEGIN = "begin"
+    END = "end"
+
+
+class Due(Struct, frozen=True):
+    """What is to be told. An alert that ended before its beginning was told has only an END."""
+
+    edge: Edge
+    alert: Alert
+
+
+class Notice(Struct, frozen=True):
+    """A notice as a mail needs it; `id` is the same for the same things told."""
+
+    id: str
+    subject: str
+    text: str
+
+
+_TITLES = {
+    AlertKind.PROBE_SILENT: ("Trạm đo mất liên lạc", "probe silent"),
+    AlertKind.LINE_DOWN: ("Đường truyền mất kết nối", "line down"),
+    AlertKind.PLAN_MISSED: ("Tốc độ thấp hơn mức công bố", "declared speed missed"),
+    AlertKind.BACKLOG_GROWING: ("Kết quả chờ gửi tăng dần", "backlog growing"),
+    AlertKind.CERTIFICATE_EXPIRING: ("Chứng thư số sắp hết hạn", "certificate expiring"),
+}
+
+
+def title(kind: AlertKind, vietnamese: bool = True) -> str:
+    """The name of a kind of alert."""
+    return _TITLES[kind][0 if vietnamese else 1]
+
+
+def sentence(alert: Alert, timezone: tzinfo) -> str:
+    """What has happened, in Vietnamese, one sentence."""
+    figures = alert.evidence
+    match alert.key.kind:
+        case AlertKind.PROBE_SILENT:
+            last = figures.get("last_contact_at")
+            if not isinstance(last, str):
+                return "Trung tâm chưa từng nhận được tin của trạm đo này."
+            at = _clock(datetime.fromisoformat(last), timezone)
+            return f"Trung tâm không nhận được tin của trạm đo kể từ {at}."
+        case AlertKind.LINE_DOWN:
+            if "minutes_without_answer" not in figures:
+                return "Chưa lần đo nào trên đường truyền này có trả lời."
+            minutes = figures["minutes_without_answer"]
+            return f"Đã {minutes} phút không có trả lời từ bên ngoài đường truyền."
+        case AlertKind.PLAN_MISSED:
+            return (
+                f"Tốc độ trung bình thấp hơn {_percent(figures['limit_share'])} mức công bố trong "
+                f"{figures['days']} ngày liền{_lowest(figures)}."
+            )
+        case AlertKind.BACKLOG_GROWING:
+            return (
+                f"{figures['pending']} kết quả đang chờ gửi tại trạm đo, trước đó là "
+                f"{figures['pending_before']}."
+            )
+        case AlertKind.CERTIFICATE_EXPIRING:
+            until = _clock(datetime.fromisoformat(str(figures["not_after"])), timezone)
+            return f"Chứng thư số hết hạn lúc {until}; cần gia hạn trước thời điểm đó."
+
+
+def notice(due: Sequence[Due], timezone: tzinfo) -> Notice:
+    """One mail for all that is due; at least one thing is.
+
+    Subject and sentences are Vietnamese; the kind's name stands in English beside it.
+    """
+    begun = [one.alert for one in due if one.edge is Edge.BEGIN]
+    ended = [one.alert for one in due if one.edge is Edge.END]
+    if len(due) == 1:
+        state = "bắt đầu" if begun else "đã kết thúc"
+        head = f"{title(due[0].alert.key.kind)} ({state}): {place(due[0].alert)}"
+    else:
+        head = f"{len(begun)} cảnh báo mới, {len(ended)} cảnh báo đã kết thúc"
+    parts = []
+    for heading, alerts in (("CẢNH BÁO MỚI", begun), ("ĐÃ KẾT THÚC", ended)):
+        if alerts:
+            parts.append(heading)
+            parts += [_paragraph(alert, timezone) for alert in alerts[:_MOST_LISTED]]
+            if (more := len(alerts) - _MOST_LISTED) > 0:
+                parts.append(f"… và {more} cảnh báo khác, xem trên trang của trung tâm.")
+    return Notice(notice_id(due), f"[Tramdo] {head}", "\n\n".join(parts) + "\n")
+
+
+def webhook_body(due: Sequence[Due]) -> bytes:
+    """The same as JSON. Times are RFC 3339 UTC; `id` is the same for the same things told."""
+    return msgspec.json.encode(
+        {"schema": "tramdo-alerts/1", "id": notice_id(due), "alerts": [as_json(d) for d in due]}
+    )
+
+
+def as_json(due: Due) -> dict[str, object]:
+    """One thing told, for programs."""
+    alert, subject = due.alert, due.alert.key.subject
+    return {
+        "number": alert.number,
+        "edge": due.edge,
+        "kind": alert.key.kind,
+        "tenant": subject.tenant or None,
+        "probe": subject.probe or None,
+        "line": subject.line or None,
+        "name": subject.name or None,
+        "commune_code": alert.commune_code,
+        "office": alert.office,
+        "began_at": alert.began_at,
+        "seen_at": alert.seen_at,
+        "ended_at": alert.ended_at,
+        "evidence": alert.evidence,
+    }
+
+
+def notice_id(due: Sequence[Due]) -> str:
+    """An identity of what is told: the same alerts and edges give the same."""
+    told = "\n".join(sorted(f"{one.alert.number} {one.edge}" for one in due))
+    return hashlib.sha256(told.encode()).hexdigest()[:32]
+
+
+def place(alert: Alert) -> str:
+    """Where: office, probe and line, as far as the alert has them."""
+    subject = alert.key.subject
+    parts = (alert.office, subject.probe, subject.line, subject.name)
+    return ", ".join(part for part in parts if part)
+
+
+def _paragraph(alert: Alert, timezone: tzinfo) -> str:
+    vietnamese, english = _TITLES[alert.key.kind]
+    lines = [f"{vietnamese} ({english})", f"  {place(alert)}", f"  {sentence(alert, timezone)}"]
+    lines.append(f"  Bắt đầu: {_clock(alert.began_at, timezone)}")
+    if alert.ended_at is not None:
+        lines.append(f"  Kết thúc: {_clock(alert.ended_at, timezone)}")
+    return "\n".join(lines)
+
+
+def _lowest(figures: dict[str, str | int | float]) -> str:
+    parts = [
+        f"{word} {_percent(figures[name])}"
+        for name, word in (("lowest_down_share", "tải xuống"), ("lowest_up_share", "tải lên"))
+        if name in figures
+    ]
+    return f" (thấp nhất: {', '.join(parts)})" if parts else ""
+
+
+def _percent(share: str | float) -> str:
+    return f"{float(share) * 100:.0f}%"
+
+
+def _clock(at: datetime, timezone: tzinfo) -> str:
+    local = at.astimezone(timezone)
+    return f"{local:%H:%M} ngày {local:%d/%m/%Y}"

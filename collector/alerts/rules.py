@@ -1,0 +1,219 @@
+"""Floor 1. The rules of alerts: a snapshot of what the centre knows to findings.
+
+Each rule says HOLDS or CLEAR only of what the centre was able to see. Silence counts from when the
+centre itself began to listen: one that starts anew would otherwise call every probe silent. A
+backlog grows only where it was seen to grow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from collector.alerts.alert import AlertKind, Finding, Key, State, Subject
+
+Minutes = Annotated[int, Meta(ge=1, le=100_000)]
+
+
+class Rules(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """When something is worth an alert: the table `[alerts.rules]`."""
+
+    # A probe sends its health every few minutes.
+    silent_after_minutes: Minutes = 60
+    line_down_after_minutes: Minutes = 10
+    # Days in a row on which a line's mean speed is below the share of the declared speed.
+    plan_missed_days: Annotated[int, Meta(ge=1, le=90)] = 3
+    plan_missed_samples: Annotated[int, Meta(ge=1, le=1000)] = 4
+    backlog_results: Annotated[int, Meta(ge=1, le=10_000_000)] = 500
+    backlog_minutes: Minutes = 120
+    certificate_days: Annotated[int, Meta(ge=1, le=365)] = 30
+
+
+class Backlog(Struct, frozen=True):
+    """How many results waited at a probe, by its own word, at a time."""
+
+    at: datetime
+    pending: int
+
+
+class ProbeSeen(Struct, frozen=True, kw_only=True):
+    """A probe as the centre knows it. `backlogs` are in the order of time, from this run only."""
+
+    tenant: str
+    probe: str
+    last_contact_at: datetime | None
+    backlogs: Sequence[Backlog] = ()
+
+
+class LineSeen(Struct, frozen=True, kw_only=True):
+    """A line as the centre knows it.
+
+    `answered_at` is the last time that anything beyond it answered, `failed_at` the last time that
+    nothing did. A line is only as well known as its probe is heard.
+    """
+
+    tenant: str
+    probe: str
+    line: str
+    answered_at: datetime | None
+    failed_at: datetime | None
+
+
+class SpeedDay(Struct, frozen=True):
+    """A line's mean speeds of one whole local day, each as a share of what was declared.
+
+    `begins_at` is the day's midnight, aware.
+    """
+
+    begins_at: datetime
+    samples: int
+    down_share: float | None
+    up_share: float | None
+
+
+class LineSpeed(Struct, frozen=True, kw_only=True):
+    """The last days of a line that has a declared plan, days with too few samples among them."""
+
+    tenant: str
+    probe: str
+    line: str
+    days: Sequence[SpeedDay]
+    limit: float
+
+
+class Certificate(Struct, frozen=True):
+    """A certificate and its last moment. `probe` is empty for those of the centre."""
+
+    name: str
+    not_after: datetime
+    tenant: str = ""
+    probe: str = ""
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """All that the rules look at. `listening_since` None: not connected to the broker now."""
+
+    now: datetime
+    listening_since: datetime | None
+    probes: Sequence[ProbeSeen] = ()
+    lines: Sequence[LineSeen] = ()
+    speeds: Sequence[LineSpeed] = ()
+    certificates: Sequence[Certificate] = ()
+
+
+def findings(snapshot: Snapshot, rules: Rules) -> Iterator[Finding]:
+    """What each rule finds, one finding a key."""
+    for probe in snapshot.probes:
+        yield _silent(probe, snapshot, rules)
+        yield _backlog(probe, rules)
+    for line in snapshot.lines:
+        yield _line_down(line, rules)
+    for speed in snapshot.speeds:
+        yield _plan_missed(speed, rules)
+    for certificate in snapshot.certificates:
+        yield _expiring(certificate, snapshot.now, rules)
+
+
+def _silent(probe: ProbeSeen, snapshot: Snapshot, rules: Rules) -> Finding:
+    key = Key(AlertKind.PROBE_SILENT, Subject(probe.tenant, probe.probe))
+    patience = timedelta(minutes=rules.silent_after_minutes)
+    since, contact = snapshot.listening_since, probe.last_contact_at
+    if contact is not None and snapshot.now - contact < patience:
+        return Finding(key=key, state=State.CLEAR)
+    if since is None or snapshot.now - since < patience:
+        return Finding(key=key, state=State.UNKNOWN)
+    evidence: dict[str, str | int | float] = {}
+    if contact is not None:
+        evidence["last_contact_at"] = contact.isoformat()
+    return Finding(key=key, state=State.HOLDS, since=contact or since, evidence=evidence)
+
+
+def _line_down(line: LineSeen, rules: Rules) -> Finding:
+    key = Key(AlertKind.LINE_DOWN, Subject(line.tenant, line.probe, line.line))
+    failed, answered = line.failed_at, line.answered_at
+    if answered is not None and (failed is None or answered >= failed):
+        return Finding(key=key, state=State.CLEAR)
+    if failed is None:
+        return Finding(key=key, state=State.UNKNOWN)
+    if answered is None:
+        return Finding(key=key, state=State.HOLDS, since=failed)
+    if failed - answered < timedelta(minutes=rules.line_down_after_minutes):
+        return Finding(key=key, state=State.UNKNOWN)
+    minutes = round((failed - answered).total_seconds() / 60)
+    evidence: dict[str, str | int | float] = {"minutes_without_answer": minutes}
+    return Finding(key=key, state=State.HOLDS, since=answered, evidence=evidence)
+
+
+def _plan_missed(speed: LineSpeed, rules: Rules) -> Finding:
+    key = Key(AlertKind.PLAN_MISSED, Subject(speed.tenant, speed.probe, speed.line))
+    known = [day for day in speed.days if day.samples >= rules.plan_missed_samples]
+    newest = sorted(known, key=lambda day: day.begins_at)[-rules.plan_missed_days :]
+    if not newest:
+        return Finding(key=key, state=State.UNKNOWN)
+    if not _missed(newest[-1], speed.limit):
+        return Finding(key=key, state=State.CLEAR)
+    in_a_row = all(
+        later.begins_at - earlier.begins_at == timedelta(days=1)
+        for earlier, later in pairwise(newest)
+    )
+    missed = all(_missed(day, speed.limit) for day in newest)
+    if len(newest) < rules.plan_missed_days or not in_a_row or not missed:
+        return Finding(key=key, state=State.UNKNOWN)
+    shares = {
+        name: round(min(values), 3)
+        for name, values in (
+            ("lowest_down_share", [d.down_share for d in newest if d.down_share is not None]),
+            ("lowest_up_share", [d.up_share for d in newest if d.up_share is not None]),
+        )
+        if values
+    }
+    return Finding(
+        key=key,
+        state=State.HOLDS,
+        since=newest[0].begins_at,
+        evidence={"days": len(newest), "limit_share": speed.limit, **shares},
+    )
+
+
+def _missed(day: SpeedDay, limit: float) -> bool:
+    return any(share is not None and share < limit for share in (day.down_share, day.up_share))
+
+
+def _backlog(probe: ProbeSeen, rules: Rules) -> Finding:
+    key = Key(AlertKind.BACKLOG_GROWING, Subject(probe.tenant, probe.probe))
+    if not probe.backlogs:
+        return Finding(key=key, state=State.UNKNOWN)
+    last = probe.backlogs[-1]
+    if last.pending < rules.backlog_results:
+        return Finding(key=key, state=State.CLEAR)
+    window = timedelta(minutes=rules.backlog_minutes)
+    before = [backlog for backlog in probe.backlogs if last.at - backlog.at >= window]
+    if not before:
+        return Finding(key=key, state=State.UNKNOWN)
+    if last.pending <= before[-1].pending:
+        return Finding(key=key, state=State.CLEAR)
+    return Finding(
+        key=key,
+        state=State.HOLDS,
+        since=before[-1].at,
+        evidence={"pending": last.pending, "pending_before": before[-1].pending},
+    )
+
+
+def _expiring(certificate: Certificate, now: datetime, rules: Rules) -> Finding:
+    subject = Subject(certificate.tenant, certificate.probe, "", certificate.name)
+    key = Key(AlertKind.CERTIFICATE_EXPIRING, subject)
+    warn_from = certificate.not_after - timedelta(days=rules.certificate_days)
+    if now < warn_from:
+        return Finding(key=key, state=State.CLEAR)
+    days = (certificate.not_after - now).days
+    return Finding(
+        key=key,
+        state=State.HOLDS,
+        since=warn_from,
+        evidence={"not_after": certificate.not_after.isoformat(), "days_left": days},
+    )

@@ -1,0 +1,90 @@
+"""Floor 2. The papers that were issued: a folder, a file for each format, never written over.
+
+The JSON of an issue is its record: by it the next one knows which figures the office has signed,
+and says so when they have changed. `weekly_bach-thong-cu_20260720-20260726_v1.json`.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from collector.reports import flat, printing
+from collector.reports.paper import Paper, PaperKind
+from collector.reports.printing import Printed
+from collector.rollup.periods import Period
+
+
+class ArchiveError(Exception):
+    """The folder cannot be read or written; the text is a sentence for a person."""
+
+
+class Archive:
+    """One folder. Safe for a command and a page at once: a file appears whole or not at all."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def last(self, kind: PaperKind, area_id: str, period: Period) -> Paper | None:
+        """The last issue of a paper, None when there is none.
+
+        Raises:
+            ArchiveError: there is one that cannot be read.
+        """
+        days = f"{period.first:%Y%m%d}-{period.last:%Y%m%d}"
+        issues = self._folder.glob(f"{kind}_{area_id}_{days}_v*.json")
+        newest = max(issues, key=_version, default=None)
+        return None if newest is None else self._read(newest)
+
+    def issued(self) -> list[Path]:
+        """The record of every issue, the newest first, for a page that lists them."""
+        return sorted(
+            self._folder.glob("*_v*.json"), key=lambda path: path.stat().st_mtime, reverse=True
+        )
+
+    def keep(self, paper: Paper, files: Iterable[Printed]) -> list[Path]:
+        """Write an issue: its files, its record last. Files of the same issue are left as they are.
+
+        Raises:
+            ArchiveError: the disk did not take it.
+        """
+        record = Printed(f"{printing.stem(paper)}.json", "application/json", flat.as_json(paper))
+        rest = [file for file in files if file.name != record.name]
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            return [self._put(file) for file in (*rest, record)]
+        except OSError as error:
+            raise ArchiveError(f"{self._folder} cannot be written: {error.strerror}") from error
+
+    def _put(self, file: Printed) -> Path:
+        target = self._folder / file.name
+        handle, name = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as out:
+                out.write(file.content)
+                out.flush()
+                os.fsync(out.fileno())
+            # Readable by whoever may enter the folder; mkstemp is for its owner alone.
+            os.chmod(name, 0o640)
+            if not target.exists():
+                os.replace(name, target)
+        finally:
+            Path(name).unlink(missing_ok=True)
+        return target
+
+    def _read(self, path: Path) -> Paper:
+        try:
+            return flat.from_json(path.read_bytes())
+        except OSError as error:
+            raise ArchiveError(f"{path} cannot be read: {error.strerror}") from error
+        except msgspec.DecodeError as error:
+            raise ArchiveError(f"{path} is not the record of a paper: {error}") from error
+
+
+def _version(path: Path) -> int:
+    digits = path.stem.rpartition("_v")[2]
+    return int(digits) if digits.isdecimal() else 0

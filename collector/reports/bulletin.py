@@ -1,0 +1,151 @@
+"""Floor 1. The bulletin: the same figures in plain words, to be read out and put on the portal.
+
+Short sentences, rounded figures, units spelt out: a loudspeaker has no table. It says what was
+measured and what it means for a household, and whom nobody should take it for.
+"""
+
+from __future__ import annotations
+
+from collector.judge import Verdict
+from collector.reports import numbers
+from collector.reports.paper import Direction, Figures, Level, Paper
+from collector.rollup.periods import Period, month_of
+
+# More lines than these are told together.
+_LINES_TOLD = 4
+
+
+def text(paper: Paper) -> str:
+    """The bulletin, in Vietnamese: paragraphs with an empty line between them."""
+    parts = [_title(paper), "Kính thưa bà con và các cơ quan, đơn vị!", _opening(paper)]
+    lines = paper.at(Level.LINE)
+    if any(line.tests for line in lines):
+        told = lines if len(lines) <= _LINES_TOLD else paper.at(Level.COMMUNE)
+        parts += [_one(row, paper) for row in told[:20]]
+        if len(told) > 20:
+            parts.append(f"Số liệu của {len(told) - 20} nơi khác có trên cổng thông tin.")
+        parts.append(_reliability(paper))
+    parts.append(_closing())
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _title(paper: Paper) -> str:
+    lines = [f"BẢN TIN CHẤT LƯỢNG INTERNET – {paper.area.upper()}", f"({_when(paper)})"]
+    if paper.revision is not None:
+        lines.append(
+            f"Bản sửa đổi, thay bản phát hành lúc "
+            f"{numbers.clock(paper.revision.replaces_issued_at)}"
+        )
+    return "\n".join(lines)
+
+
+def _when(paper: Paper) -> str:
+    if Period(paper.first_day, paper.last_day) == month_of(paper.first_day):
+        return f"Tháng {paper.first_day.month} năm {paper.first_day.year}"
+    return f"Từ ngày {numbers.day(paper.first_day)} đến ngày {numbers.day(paper.last_day)}"
+
+
+def _opening(paper: Paper) -> str:
+    total = paper.total
+    if not total.tests:
+        return (
+            f"{_when(paper)}, trạm đo không ghi nhận được kết quả nào. Đề nghị cơ "
+            "quan có trạm đo kiểm tra nguồn điện và dây mạng."
+        )
+    several = "đường truyền" if total.lines > 1 else "đường truyền duy nhất"
+    return (
+        f"{_when(paper)}, các trạm đo đặt tại trụ sở cơ quan đã đo tốc độ Internet "
+        f"{numbers.number(total.tests)} lần trên {numbers.number(total.lines_measured)} {several}."
+    )
+
+
+def _one(row: Figures, paper: Paper) -> str:
+    name = _name(row)
+    if not row.tests:
+        return f"{name}: chưa có kết quả đo trong thời gian này."
+    sentences = [
+        (
+            f"{name}: tải xuống trung bình {_speed(row.download)}, tải lên trung bình "
+            f"{_speed(row.upload)}{_against_plan(row)}."
+        )
+    ]
+    if row.rtt_mean_ms is not None:
+        sentences.append(
+            f"Thời gian phản hồi trung bình {numbers.number(row.rtt_mean_ms)} mi-li-giây."
+        )
+    sentences.append(_outages(row))
+    sentences += _verdicts(row, paper)
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _name(row: Figures) -> str:
+    if row.level is Level.COMMUNE:
+        return row.commune or ""
+    of = f" của {row.isp}" if row.isp else f" «{row.line}»"
+    return f"Đường truyền{of} tại {row.office}" if row.office else f"Đường truyền{of}"
+
+
+def _speed(direction: Direction) -> str:
+    if direction.mean_bps is None:
+        return "chưa có số liệu"
+    mbps = direction.mean_bps / 1e6
+    return f"khoảng {numbers.number(mbps, 0 if mbps >= 10 else 1)} mê-ga-bít trên giây"
+
+
+def _against_plan(row: Figures) -> str:
+    share = row.download.share
+    if share is None:
+        return ""
+    return f"; tải xuống bằng khoảng {numbers.percent(share, 0)} tốc độ nhà mạng công bố"
+
+
+def _verdicts(row: Figures, paper: Paper) -> list[str]:
+    limit = numbers.percent(paper.thresholds.speed_share.limit, 0)
+    directions = (("tải xuống", row.download), ("tải lên", row.upload))
+    sentences = []
+    for verdict, words in (
+        (Verdict.MET, f"đạt từ {limit} tốc độ công bố trở lên"),
+        (Verdict.NOT_MET, f"thấp hơn mức {limit} tốc độ công bố"),
+    ):
+        told = [word for word, direction in directions if direction.verdict is verdict]
+        if told:
+            sentences.append(f"Tốc độ {' và '.join(told)} {words}.")
+    return sentences
+
+
+def _outages(row: Figures) -> str:
+    if row.up_minutes + row.down_minutes == 0:
+        return ""
+    if row.down_minutes == 0:
+        return "Không ghi nhận gián đoạn."
+    hours, minutes = divmod(row.down_minutes, 60)
+    spelt = f"{hours} giờ {minutes} phút" if hours else f"{minutes} phút"
+    return f"Tổng thời gian gián đoạn {spelt}."
+
+
+def _reliability(paper: Paper) -> str:
+    total = paper.total
+    whole = (
+        ""
+        if total.completeness_ratio is None
+        else f" Mức đầy đủ của số liệu là {numbers.percent(total.completeness_ratio, 0)}."
+    )
+    return (
+        f"Trong {numbers.number(total.attempted)} lần đo đã thực hiện có "
+        f"{numbers.number(total.valid)} lần hợp lệ.{whole} Đây là số liệu tham khảo, đo tự động "
+        "qua dây mạng tại trụ sở cơ quan, không thay thế kết quả đo kiểm của cơ quan quản lý; "
+        f"ngưỡng so sánh phiên bản ngày {_version(paper)}."
+    )
+
+
+def _version(paper: Paper) -> str:
+    year, month, day = paper.thresholds.version.split("-")
+    return f"{day}/{month}/{year}"
+
+
+def _closing() -> str:
+    return (
+        "Bà con có thể tự đo tại nhà bằng ứng dụng i-Speed của Trung tâm Internet Việt Nam "
+        "(VNNIC). Nếu mạng thường xuyên chậm hoặc gián đoạn, đề nghị báo cho nhà mạng và cho Ủy "
+        "ban nhân dân xã."
+    )

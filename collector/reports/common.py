@@ -1,0 +1,212 @@
+"""Floor 1. What both official papers say alike: head, method, thresholds, recipients."""
+
+from __future__ import annotations
+
+from collector.reports import numbers
+from collector.reports.document import Head, Section, Table
+from collector.reports.numbers import DOTS, MISSING
+from collector.reports.paper import Direction, Figures, Paper
+from collector.rollup.periods import VIETNAM
+
+INDICATIVE = "so sánh tham khảo"
+
+
+def head(paper: Paper, about: str) -> Head:
+    """Quốc hiệu aside, all that stands above the body. The number is the office's to give."""
+    office = paper.office
+    made = paper.made_at.astimezone(VIETNAM)
+    # The day is that of signing, and the office's to fill in.
+    signed_on = f"ngày …… tháng {numbers.month(made.month)} năm {made.year}"
+    return Head(
+        parent=(office.parent or DOTS).upper(),
+        office=(office.name or DOTS).upper(),
+        number=f"Số: ……/{office.symbol or 'BC-……'}",
+        place_and_date=f"{office.place or DOTS}, {signed_on}",
+        date=signed_on,
+        type_name="BÁO CÁO",
+        about=about,
+        notes=[*_unfinished(paper), *_waiting(paper), *_revised(paper)],
+    )
+
+
+def recipients(paper: Paper) -> list[str]:
+    """Nơi nhận. The last is always the office's own file."""
+    named = [f"- {name};" for name in paper.office.recipients] or ["- ………………………;", "- ………………………;"]
+    return [*named, "- Lưu: VT."]
+
+
+def signer_title(paper: Paper) -> str:
+    """Above the empty place of the signature."""
+    return (paper.office.signer_title or DOTS).upper()
+
+
+def footer(paper: Paper) -> str:
+    """On each page: period, area, thresholds, data."""
+    version = paper.revision.version if paper.revision else 1
+    return (
+        f"{paper.area}, {numbers.day(paper.first_day)}–{numbers.day(paper.last_day)} · "
+        f"{INDICATIVE} · ngưỡng {paper.thresholds.version} · "
+        f"số liệu {paper.data_revision} · lần phát hành {version}"
+    )
+
+
+def scope(paper: Paper) -> list[str]:
+    """What was measured, by whom, how much of it is there. Method in METHOD's words."""
+    total = paper.total
+    communes = len({row.commune_code for row in paper.rows if row.commune_code})
+    return [
+        (
+            "Số liệu do trạm đo đặt cố định tại trụ sở cơ quan tự động ghi nhận qua dây mạng, trên "
+            f"từng đường truyền: {numbers.number(total.lines)} đường truyền tại "
+            f"{numbers.number(communes)} xã, phường, đặc khu; "
+            f"{numbers.number(total.lines_measured)} đường truyền có kết quả."
+        ),
+        (
+            "Số liệu có tính chất so sánh tham khảo, không thay thế kết quả đo kiểm của cơ quan "
+            "quản lý và không phải kết luận về chất lượng dịch vụ của doanh nghiệp theo quy định "
+            "của pháp luật."
+        ),
+    ]
+
+
+def method() -> list[str]:
+    """How, each point with its source."""
+    return [
+        (
+            "Tốc độ đo bằng iperf3 qua TCP, nhiều kết nối song song, lần lượt từng "
+            "chiều, tính tại phía nhận; tốc độ dùng để so sánh là tốc độ cả phiên tải, gồm cả giai "
+            "đoạn khởi đầu (QCVN 34:2022/BTTTT)."
+        ),
+        (
+            "Tốc độ trung bình là trung bình cộng của các mẫu hợp lệ, kèm khoảng tin cậy 95%. Chỉ "
+            "nêu «đạt» hoặc «không đạt» khi toàn bộ khoảng tin cậy nằm về một phía của ngưỡng."
+        ),
+        (
+            "Độ trễ là thời gian khứ hồi của gói STAMP (RFC 8762) đến máy chủ đo trong nước, gửi "
+            "liên tục với khoảng cách ngẫu nhiên; gói không trả lời trong 3 giây tính là mất."
+        ),
+        (
+            "Độ khả dụng = thời gian có dịch vụ / (thời gian có dịch vụ + thời gian gián đoạn); "
+            "thời gian không rõ (mất điện tại trạm đo, lỗi mạng nội bộ…) không tính và được nêu "
+            "riêng."
+        ),
+        (
+            "Mẫu bị ghi nhận có yếu tố ảnh hưởng (đường truyền đang có người dùng, thiết bị đo quá "
+            "tải, dừng sớm…) được giữ lại, tính vào số lần đã đo, không tính vào trung bình. Kết "
+            "quả đo HTTP chỉ tính vào số lần đo, không dùng để so với tốc độ công bố."
+        ),
+    ]
+
+
+def completeness(total: Figures) -> str:
+    """Valid of attempted, and how much of the plan came in."""
+    planned = "" if total.planned is None else f" trên {numbers.number(total.planned)} lần dự kiến"
+    return (
+        f"Số lần đo tốc độ đã thực hiện: {numbers.number(total.attempted)}{planned}; hợp lệ: "
+        f"{numbers.share_of(total.valid, total.attempted)}; chưa thực hiện được theo lịch (đường "
+        f"truyền bận, máy chủ bận…): {numbers.number(total.skipped)}; mức đầy đủ của số liệu: "
+        f"{numbers.percent(total.completeness_ratio)}."
+    )
+
+
+def thresholds(paper: Paper) -> Section:
+    """Every limit with its source and whether it was verified."""
+    shown = {
+        "speed_share": ("Tốc độ trung bình so với tốc độ công bố", "≥ {}%", 100),
+        "speed_samples": ("Số mẫu mỗi chiều", "≥ {}", 1),
+        "latency_mean_ms": ("Độ trễ trung bình", "≤ {} ms", 1),
+        "availability": ("Độ khả dụng", "≥ {}%", 100),
+        "commune_month_samples": ("Số mẫu mỗi xã trong tháng", "≥ {}", 1),
+        "week_measurements": ("Số lần đo mỗi tuần", "≥ {}", 1),
+    }
+    rows = []
+    for name, threshold in paper.thresholds.all().items():
+        title, pattern, scale = shown[name]
+        limit = threshold.limit * scale
+        digits = 0 if abs(limit - round(limit)) < 1e-9 else 1
+        rows.append(
+            [
+                title,
+                pattern.format(numbers.number(limit, digits)),
+                threshold.source,
+                "Đã kiểm chứng" if threshold.verified else "Chưa kiểm chứng, không kết luận",
+            ]
+        )
+    supplementary = "Mất gói, biến động độ trễ, độ trễ khi tải"
+    rows.append([supplementary, MISSING, MISSING, "Bổ sung, không có ngưỡng quốc gia"])
+    return Section(
+        heading=f"Ngưỡng so sánh (phiên bản {paper.thresholds.version})",
+        tables=[
+            Table(
+                caption="",
+                columns=["Chỉ tiêu", "Ngưỡng", "Nguồn", "Tình trạng"],
+                widths=[34, 14, 28, 24],
+                numeric=[False, False, False, False],
+                rows=rows,
+            )
+        ],
+    )
+
+
+def published(paper: Paper) -> Table:
+    """Figures of others."""
+    return Table(
+        caption="Số liệu đã công bố để đối chiếu (Mb/s, Internet cố định)",
+        columns=["Phạm vi", "Tải xuống", "Tải lên", "Nguồn"],
+        widths=[46, 16, 16, 22],
+        numeric=[False, True, True, False],
+        rows=[
+            [
+                one.subject_vi,
+                numbers.number(one.download_mbps, 2),
+                numbers.number(one.upload_mbps, 2),
+                one.source,
+            ]
+            for one in paper.thresholds.published
+        ],
+    )
+
+
+def plan(row: Figures) -> str:
+    """Vd/Vu of a row, Mbit/s."""
+    if row.download.declared_bps is None and row.upload.declared_bps is None:
+        return "chưa có"
+    return f"{_declared(row.download)}/{_declared(row.upload)}"
+
+
+def _declared(direction: Direction) -> str:
+    declared = direction.declared_bps
+    digits = 0 if declared is None or declared % 1e6 == 0 else 1
+    return numbers.mbps(declared, digits)
+
+
+def _unfinished(paper: Paper) -> list[str]:
+    if paper.whole:
+        return []
+    return [f"Kỳ báo cáo chưa kết thúc; số liệu đến {numbers.clock(paper.made_at)}"]
+
+
+def _waiting(paper: Paper) -> list[str]:
+    if not paper.waiting:
+        return []
+    return [f"Còn {numbers.number(paper.waiting)} kết quả đã nhận nhưng chưa được tổng hợp"]
+
+
+def _revised(paper: Paper) -> list[str]:
+    revision = paper.revision
+    if revision is None:
+        return []
+    reasons = []
+    if revision.days:
+        days = ", ".join(numbers.day(one) for one in list(revision.days)[:10])
+        more = f" và {len(revision.days) - 10} ngày khác" if len(revision.days) > 10 else ""
+        reasons.append(f"có kết quả bổ sung của ngày {days}{more}")
+    if revision.thresholds_changed:
+        reasons.append("ngưỡng so sánh đã thay đổi")
+    return [
+        (
+            f"BẢN SỬA ĐỔI, phát hành lần {revision.version}; thay thế bản phát hành lần "
+            f"{revision.replaces_version} lúc {numbers.clock(revision.replaces_issued_at)}; "
+            f"lý do: {'; '.join(reasons)}"
+        )
+    ]

@@ -1,0 +1,110 @@
+"""Floor 3. The desk where papers are made and issued: for the command, the timer and the pages.
+
+A draft is a paper as the figures are now. An issue is a paper of a period that is over, kept in
+every format; asked for again, it is the same issue, unless figures or thresholds have changed: then
+it is the next one, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from collector.registry.registry import Registry
+from collector.reports import making, printing
+from collector.reports.archive import Archive
+from collector.reports.making import Sources
+from collector.reports.paper import OfficeConfig, Paper, PaperKind
+from collector.reports.pdf import TooLongError
+from collector.rollup.periods import Period, local_day, month_of, week_of
+from collector.store.store import Store
+from collector.thresholds import Thresholds
+
+
+def sources_of(store: Store, thresholds: Thresholds, office: OfficeConfig) -> Sources:
+    """What a paper is made of, as the store has it now. Raises StoreError."""
+    return Sources(
+        summaries=store.summaries,
+        registry=store.registry.read(),
+        probes=store.probes(),
+        thresholds=thresholds,
+        office=office,
+    )
+
+
+class Desk:
+    """One for a process; any thread may ask.
+
+    `sources` is called for each paper, so that it has the registry and the plans as they are then.
+    Methods may raise `ValueError` (no such area, the wrong period, a sentence each),
+    `collector.store.store.StoreError` and `collector.reports.archive.ArchiveError`.
+    """
+
+    def __init__(
+        self,
+        sources: Callable[[], Sources],
+        folder: Path,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._sources = sources
+        self.archive = Archive(folder)
+        self._now = now
+
+    def draft(self, kind: PaperKind, area_id: str, period: Period | None = None) -> Paper:
+        """The paper as it is now. `period` None: the last whole one of its kind."""
+        sources = self._sources()
+        period = period or last_whole(kind, self._now())
+        require_period(kind, period)
+        area = making.area(sources.registry, area_id)
+        issued = self.archive.last(kind, area_id, period)
+        return making.paper(kind, area, period, sources, now=self._now(), issued=issued)
+
+    def issue(self, kind: PaperKind, area_id: str, period: Period | None = None) -> list[Path]:
+        """Issue it; its files. Those of the last issue where nothing has changed since.
+
+        A paper too long for a PDF is issued in the other formats.
+        """
+        paper = self.draft(kind, area_id, period)
+        if not paper.whole:
+            raise ValueError(
+                f"{paper.first_day} to {paper.last_day} is not over: it can be drawn up (--out), "
+                "not issued"
+            )
+        last = self.archive.last(kind, area_id, Period(paper.first_day, paper.last_day))
+        if last is not None and last.revision == paper.revision:
+            paper = last
+        files = []
+        for paper_format in printing.formats(kind):
+            try:
+                files.append(printing.printed(paper, paper_format))
+            except TooLongError:
+                continue
+        return self.archive.keep(paper, files)
+
+    def areas(self) -> list[str]:
+        """What a timer issues papers for: every group, or the whole where there are none."""
+        registry: Registry = self._sources().registry
+        return sorted(registry.groups) or [making.NATION]
+
+
+def last_whole(kind: PaperKind, now: datetime) -> Period:
+    """The last week or month that is over."""
+    today = local_day(now)
+    if kind is PaperKind.WEEKLY:
+        monday = week_of(today).first
+        return week_of(monday.fromordinal(monday.toordinal() - 1))
+    first = month_of(today).first
+    return month_of(first.fromordinal(first.toordinal() - 1))
+
+
+def require_period(kind: PaperKind, period: Period) -> None:
+    """Refuse a period that the paper is not about.
+
+    Raises:
+        ValueError: a weekly report of anything but a week, a monthly one of anything but a month.
+    """
+    if kind is PaperKind.WEEKLY and period != week_of(period.first):
+        raise ValueError(f"{period.first} to {period.last} is not a week, Monday to Sunday")
+    if kind is PaperKind.MONTHLY and period != month_of(period.first):
+        raise ValueError(f"{period.first} to {period.last} is not a month")

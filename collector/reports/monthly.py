@@ -1,0 +1,259 @@
+"""Floor 1. The monthly quality report: each commune, each ISP by declared plan, each line.
+
+An indicative comparison (METHOD): an ISP's lines are shown with the interval of their mean and in
+the order of names, never as a rank.
+"""
+
+from __future__ import annotations
+
+from collector.reports import common, numbers
+from collector.reports.document import Document, Section, Table
+from collector.reports.numbers import MISSING
+from collector.reports.paper import Direction, Figures, Level, Paper
+
+
+def document(paper: Paper) -> Document:
+    """The monthly report, in Vietnamese."""
+    about = (
+        f"Chất lượng Internet cố định tháng {numbers.month(paper.first_day.month)} năm "
+        f"{paper.first_day.year} đo tại trụ sở cơ quan – {paper.area} ({common.INDICATIVE})"
+    )
+    return Document(
+        head=common.head(paper, about),
+        sections=[
+            Section(heading="I. PHẠM VI VÀ PHƯƠNG PHÁP", paragraphs=common.scope(paper)),
+            _overall(paper),
+            _by_isp(paper),
+            _notes(),
+        ],
+        recipients=common.recipients(paper),
+        signer_title=common.signer_title(paper),
+        appendices=[_by_commune(paper), _by_line(paper), _method(paper)],
+        footer=common.footer(paper),
+    )
+
+
+def _overall(paper: Paper) -> Section:
+    total = paper.total
+    enough = sum(one.tests >= one.needed for one in paper.commune_month)
+    needed = numbers.number(paper.thresholds.commune_month_samples.limit)
+    points = [
+        common.completeness(total),
+        (
+            f"Số xã, phường, đặc khu đủ {needed} mẫu trong tháng (theo số liệu của trạm đo): "
+            f"{numbers.share_of(enough, len(paper.commune_month))}."
+        ),
+        (
+            f"Tải xuống trung bình {_speed(total.download)}; "
+            f"tải lên trung bình {_speed(total.upload)}."
+        ),
+        (
+            f"Độ trễ trung bình {numbers.number(total.rtt_mean_ms, 1)} ms (trung vị "
+            f"{numbers.number(total.rtt_median_ms, 1)} ms, phân vị 95% là "
+            f"{numbers.number(total.rtt_p95_ms, 1)} ms); tỷ lệ mất gói "
+            f"{numbers.percent(total.loss_ratio, 2)} trên {numbers.number(total.packets_sent)} gói."
+        ),
+        (
+            f"Độ khả dụng {numbers.percent(total.availability_ratio, 2)}; gián đoạn "
+            f"{numbers.number(total.down_minutes)} phút, không rõ "
+            f"{numbers.number(total.unknown_minutes)} phút trên tổng số các đường truyền."
+        ),
+        (
+            f"So với tốc độ công bố: {numbers.number(total.lines_met)} đường truyền đạt, "
+            f"{numbers.number(total.lines_not_met)} không đạt, "
+            f"{numbers.number(total.lines - total.lines_met - total.lines_not_met)} chưa kết luận."
+        ),
+    ]
+    return Section(
+        heading="II. KẾT QUẢ CHUNG",
+        points=points,
+        tables=[_communes_short(paper)],
+    )
+
+
+def _communes_short(paper: Paper) -> Table:
+    return Table(
+        caption="Kết quả theo xã, phường, đặc khu (số liệu đầy đủ tại Phụ lục I)",
+        columns=[
+            "Xã, phường, đặc khu", "Đường truyền", "Số mẫu", "Tải xuống (Mb/s)", "Tải lên (Mb/s)",
+            "Độ trễ (ms)", "Khả dụng", "Đạt / không đạt / chưa kết luận",
+        ],
+        widths=[22, 11, 11, 12, 11, 10, 11, 12],
+        numeric=[False, *[True] * 7],
+        rows=[
+            [
+                row.commune or "",
+                numbers.share_of(row.lines_measured, row.lines),
+                numbers.number(row.tests),
+                numbers.mbps(row.download.mean_bps),
+                numbers.mbps(row.upload.mean_bps),
+                numbers.number(row.rtt_mean_ms, 1),
+                numbers.percent(row.availability_ratio, 2),
+                _verdicts(row),
+            ]
+            for row in paper.at(Level.COMMUNE)
+        ],
+    )  # fmt: skip
+
+
+def _by_isp(paper: Paper) -> Section:
+    rows = []
+    for row in paper.at(Level.ISP_PLAN):
+        for word, direction in (("Xuống", row.download), ("Lên", row.upload)):
+            rows.append(
+                [
+                    f"{row.isp} ({common.plan(row)})",
+                    numbers.number(row.lines),
+                    word,
+                    numbers.share_of(direction.samples, _needed(paper)),
+                    numbers.mbps(direction.mean_bps),
+                    numbers.interval(direction),
+                    numbers.percent(direction.share, 0),
+                    numbers.verdict(direction),
+                ]
+            )
+    return Section(
+        heading="III. KẾT QUẢ THEO DOANH NGHIỆP VÀ GÓI CƯỚC",
+        paragraphs=[
+            ("Xếp theo tên, không xếp hạng: các doanh nghiệp có số đường truyền, gói cước và địa "
+            "bàn khác nhau. Mỗi dòng gộp các đường truyền cùng doanh nghiệp, cùng tốc độ công bố "
+            "Vd/Vu (Mb/s). Chưa đủ số mẫu hoặc khoảng tin cậy chứa ngưỡng thì không kết luận.")
+        ],
+        tables=[
+            Table(
+                caption="Tốc độ trung bình so với tốc độ công bố",
+                columns=[
+                    "Doanh nghiệp (Vd/Vu)", "Đường truyền", "Chiều", "Số mẫu",
+                    "Trung bình (Mb/s)", "Khoảng tin cậy 95%", "So với công bố", "Nhận xét",
+                ],
+                widths=[18, 9, 8, 12, 11, 14, 10, 18],
+                numeric=[False, True, False, True, True, True, True, False],
+                rows=rows,
+            )
+        ],
+    )  # fmt: skip
+
+
+def _notes() -> Section:
+    return Section(
+        heading="IV. LƯU Ý KHI SỬ DỤNG SỐ LIỆU",
+        points=[
+            (
+                "Độ trễ và độ khả dụng được nêu cạnh ngưỡng nhưng không kết luận khi ngưỡng chưa "
+                "được kiểm chứng (Phụ lục III)."
+            ),
+            (
+                "Mất gói, biến động độ trễ và độ trễ khi tải là chỉ tiêu bổ sung, không có ngưỡng "
+                "quốc gia."
+            ),
+            "Số mẫu của trạm đo là số đếm riêng, không cộng vào số mẫu i-Speed của VNNIC.",
+        ],
+    )
+
+
+def _by_commune(paper: Paper) -> Section:
+    return Section(
+        heading="Kết quả theo xã, phường, đặc khu",
+        tables=[_quality(paper.at(Level.COMMUNE), by_line=False)],
+    )
+
+
+def _by_line(paper: Paper) -> Section:
+    return Section(
+        heading="Kết quả theo từng đường truyền",
+        tables=[_quality(paper.at(Level.LINE), by_line=True), _judged(paper)],
+    )
+
+
+def _quality(rows: list[Figures], *, by_line: bool) -> Table:
+    names = ["Cơ quan", "Đường truyền"] if by_line else ["Xã, phường, đặc khu", "Đường truyền"]
+    widths = [20, 12] if by_line else [22, 10]
+    return Table(
+        caption="Chất lượng đo được" if by_line else "",
+        columns=[
+            *names, "Hợp lệ", "Mức đầy đủ", "Tải xuống TB", "Tải xuống trung vị", "Tải lên TB",
+            "Tải lên trung vị", "Trễ TB (ms)", "Trễ p95 (ms)", "Trễ khi tải (ms)", "Mất gói",
+            "Khả dụng", "Không rõ (phút)",
+        ],
+        widths=[*widths, 7, 5, 6, 6, 6, 6, 5, 5, 6, 5, 6, 5],
+        numeric=[False, False, *[True] * 12],
+        rows=[
+            [
+                (row.office if by_line else row.commune) or "",
+                _line_name(row) if by_line else numbers.share_of(row.lines_measured, row.lines),
+                numbers.share_of(row.valid, row.attempted),
+                numbers.percent(row.completeness_ratio, 0),
+                numbers.mbps(row.download.mean_bps),
+                numbers.mbps(row.download.median_bps),
+                numbers.mbps(row.upload.mean_bps),
+                numbers.mbps(row.upload.median_bps),
+                numbers.number(row.rtt_mean_ms, 1),
+                numbers.number(row.rtt_p95_ms, 1),
+                _loaded(row),
+                numbers.percent(row.loss_ratio, 2),
+                numbers.percent(row.availability_ratio, 2),
+                numbers.number(row.unknown_minutes),
+            ]
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def _judged(paper: Paper) -> Table:
+    return Table(
+        caption="So với tốc độ công bố",
+        columns=[
+            "Cơ quan", "Đường truyền", "Vd/Vu (Mb/s)", "Mẫu xuống", "Xuống: khoảng tin cậy 95%",
+            "Nhận xét chiều xuống", "Mẫu lên", "Lên: khoảng tin cậy 95%", "Nhận xét chiều lên",
+        ],
+        widths=[20, 12, 9, 8, 11, 12, 8, 9, 11],
+        numeric=[False, False, True, True, True, False, True, True, False],
+        rows=[
+            [
+                row.office or "",
+                _line_name(row),
+                common.plan(row),
+                numbers.share_of(row.download.samples, _needed(paper)),
+                numbers.interval(row.download),
+                numbers.verdict(row.download),
+                numbers.share_of(row.upload.samples, _needed(paper)),
+                numbers.interval(row.upload),
+                numbers.verdict(row.upload),
+            ]
+            for row in paper.at(Level.LINE)
+        ],
+    )  # fmt: skip
+
+
+def _method(paper: Paper) -> Section:
+    limits = common.thresholds(paper).tables
+    return Section(
+        heading="Phương pháp và ngưỡng so sánh",
+        points=common.method(),
+        tables=[*limits, *([common.published(paper)] if paper.thresholds.published else [])],
+    )
+
+
+def _needed(paper: Paper) -> int:
+    return int(paper.thresholds.speed_samples.limit)
+
+
+def _speed(direction: Direction) -> str:
+    mean, interval = numbers.mbps(direction.mean_bps), numbers.interval(direction)
+    return f"{mean} Mb/s (khoảng tin cậy 95%: {interval})"
+
+
+def _verdicts(row: Figures) -> str:
+    open_ = row.lines - row.lines_met - row.lines_not_met
+    return f"{row.lines_met} / {row.lines_not_met} / {open_}"
+
+
+def _loaded(row: Figures) -> str:
+    if row.rtt_loaded_download_ms is None and row.rtt_loaded_upload_ms is None:
+        return MISSING
+    down = numbers.number(row.rtt_loaded_download_ms)
+    return f"{down}/{numbers.number(row.rtt_loaded_upload_ms)}"
+
+
+def _line_name(row: Figures) -> str:
+    return f"{row.line} ({row.isp})" if row.isp else str(row.line)

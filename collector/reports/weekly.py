@@ -1,0 +1,223 @@
+"""Floor 1. The weekly campaign report: who measured, who did not, whom to monitor and urge.
+
+The letter that began it (1770/UBND-VHTT, 2021) asks each office for two measurements a week and its
+readers to "monitor and urge"; this is that list.
+"""
+
+from __future__ import annotations
+
+from collector.reports import common, numbers
+from collector.reports.document import Document, Section, Table
+from collector.reports.paper import Figures, Level, Paper
+
+
+def document(paper: Paper) -> Document:
+    """The weekly report, in Vietnamese."""
+    first = paper.first_day.isocalendar()
+    about = (
+        f"Kết quả đo chất lượng Internet tuần {first.week:02d} năm {first.year} "
+        f"(từ ngày {numbers.day(paper.first_day)} đến ngày {numbers.day(paper.last_day)}) – "
+        f"{paper.area} ({common.INDICATIVE})"
+    )
+    return Document(
+        head=common.head(paper, about),
+        sections=[
+            Section(heading="I. PHẠM VI VÀ PHƯƠNG PHÁP", paragraphs=common.scope(paper)),
+            _results(paper),
+            _to_urge(paper),
+            _proposals(paper),
+        ],
+        recipients=common.recipients(paper),
+        signer_title=common.signer_title(paper),
+        appendices=[_lines(paper), _method(paper)],
+        footer=common.footer(paper),
+    )
+
+
+def below_minimum(paper: Paper) -> list[Figures]:
+    """The lines with fewer tests in the week than the letter asks for, the fewest first."""
+    least = paper.thresholds.week_measurements.limit
+    return sorted((row for row in paper.at(Level.LINE) if row.tests < least), key=_fewest)
+
+
+def _fewest(row: Figures) -> tuple[int, str, str]:
+    return (row.tests, row.commune_code or "", f"{row.probe} {row.line}")
+
+
+def _results(paper: Paper) -> Section:
+    total, below = paper.total, below_minimum(paper)
+    least = numbers.number(paper.thresholds.week_measurements.limit)
+    enough = total.lines - len(below)
+    communes = Table(
+        caption="Kết quả trong tuần theo xã, phường, đặc khu",
+        columns=[
+            "Xã, phường, đặc khu", "Đường truyền", f"Đủ {least} lần/tuần", "Lần đo", "Hợp lệ",
+            "Tải xuống (Mb/s)", "Tải lên (Mb/s)", "Độ trễ (ms)", "Mức đầy đủ",
+        ],
+        widths=[22, 10, 10, 8, 10, 11, 10, 9, 10],
+        numeric=[False, *[True] * 8],
+        rows=[_commune(paper, row) for row in paper.at(Level.COMMUNE)],
+    )  # fmt: skip
+    return Section(
+        heading="II. KẾT QUẢ ĐO TRONG TUẦN",
+        paragraphs=[
+            (
+                f"Có {numbers.share_of(enough, total.lines)} đường truyền được đo từ {least} lần "
+                f"trở lên trong tuần; tổng số {numbers.number(total.tests)} lần đo tốc độ."
+            ),
+            common.completeness(total),
+        ],
+        tables=[communes, _trend(paper)],
+    )
+
+
+def _commune(paper: Paper, row: Figures) -> list[str]:
+    least = paper.thresholds.week_measurements.limit
+    lines = [line for line in paper.at(Level.LINE) if line.commune_code == row.commune_code]
+    enough = sum(line.tests >= least for line in lines)
+    return [
+        row.commune or "",
+        numbers.share_of(row.lines_measured, row.lines),
+        numbers.share_of(enough, row.lines),
+        numbers.number(row.tests),
+        numbers.share_of(row.valid, row.attempted),
+        numbers.mbps(row.download.mean_bps),
+        numbers.mbps(row.upload.mean_bps),
+        numbers.number(row.rtt_mean_ms, 1),
+        numbers.percent(row.completeness_ratio, 0),
+    ]
+
+
+def _trend(paper: Paper) -> Table:
+    rows = []
+    for week in paper.weeks:
+        iso = week.monday.isocalendar()
+        rows.append(
+            [
+                f"Tuần {iso.week:02d}/{iso.year}",
+                numbers.day(week.monday),
+                numbers.number(week.tests),
+                numbers.share_of(week.lines_enough, week.lines),
+                numbers.percent(week.lines_enough / week.lines if week.lines else None, 0),
+            ]
+        )
+    return Table(
+        caption="Diễn biến các tuần gần đây",
+        columns=["Tuần", "Từ ngày", "Lần đo", "Đường truyền đủ số lần đo", "Tỷ lệ"],
+        widths=[20, 20, 18, 26, 16],
+        numeric=[False, False, True, True, True],
+        rows=rows,
+    )
+
+
+def _to_urge(paper: Paper) -> Section:
+    below = below_minimum(paper)
+    least = numbers.number(paper.thresholds.week_measurements.limit)
+    needed = numbers.number(paper.thresholds.commune_month_samples.limit)
+    few = [one for one in paper.commune_month if one.tests < one.needed]
+    tables = []
+    if below:
+        tables.append(
+            Table(
+                caption=f"Đường truyền có dưới {least} lần đo trong tuần",
+                columns=["Xã, phường, đặc khu", "Cơ quan", "Đường truyền", "Lần đo", "Lần lỗi"],
+                widths=[24, 34, 20, 11, 11],
+                numeric=[False, False, False, True, True],
+                rows=[
+                    [
+                        row.commune or "",
+                        row.office or "",
+                        _line_name(row),
+                        numbers.number(row.tests),
+                        numbers.number(row.attempted - row.tests),
+                    ]
+                    for row in below
+                ],
+            )
+        )
+    if few:
+        tables.append(
+            Table(
+                caption=f"Xã, phường, đặc khu chưa đủ {needed} mẫu trong tháng "
+                f"(tính đến ngày {numbers.day(paper.last_day)}, theo số liệu của trạm đo)",
+                columns=["Mã", "Xã, phường, đặc khu", "Số mẫu"],
+                widths=[20, 50, 30],
+                numeric=[False, False, True],
+                rows=[
+                    [one.commune_code, one.commune, numbers.share_of(one.tests, one.needed)]
+                    for one in few
+                ],
+            )
+        )
+    return Section(
+        heading="III. ĐƠN VỊ CẦN THEO DÕI, ĐÔN ĐỐC",
+        paragraphs=[
+            (
+                f"Có {numbers.number(len(below))} đường truyền chưa đủ {least} lần đo trong tuần "
+                f"và {numbers.number(len(few))} xã, phường, đặc khu chưa đủ {needed} mẫu trong "
+                "tháng. Số mẫu của trạm đo không cộng vào số mẫu i-Speed của VNNIC."
+            )
+        ],
+        tables=tables,
+    )
+
+
+def _proposals(paper: Paper) -> Section:
+    points = []
+    if any(row.tests == 0 for row in paper.at(Level.LINE)):
+        points.append(
+            "Đề nghị cơ quan có đường truyền chưa có kết quả nào trong tuần kiểm tra nguồn điện, "
+            "dây mạng và đèn báo của trạm đo; nếu đèn báo bình thường mà vẫn không có kết quả thì "
+            "báo cho cán bộ kỹ thuật."
+        )
+    if any(row.tests > 0 for row in below_minimum(paper)):
+        points.append(
+            "Đề nghị cơ quan có dưới mức tối thiểu giữ trạm đo hoạt động liên tục và tránh chiếm "
+            "dụng toàn bộ đường truyền trong khung giờ đo."
+        )
+    points.append(
+        "Đề nghị các cơ quan, đơn vị và người dân tiếp tục tự đo bằng ứng dụng i-Speed của VNNIC."
+    )
+    return Section(heading="IV. ĐỀ NGHỊ", points=points)
+
+
+def _lines(paper: Paper) -> Section:
+    return Section(
+        heading="Số lần đo của từng đường truyền",
+        tables=[
+            Table(
+                caption="",
+                columns=[
+                    "Xã, phường, đặc khu", "Cơ quan", "Đường truyền", "Lần đo", "Hợp lệ",
+                    "Chưa thực hiện được", "Dự kiến", "Mức đầy đủ", "Khả dụng",
+                ],
+                widths=[16, 26, 15, 7, 8, 8, 7, 7, 6],
+                numeric=[False, False, False, *[True] * 6],
+                rows=[
+                    [
+                        row.commune or "",
+                        row.office or "",
+                        _line_name(row),
+                        numbers.number(row.tests),
+                        numbers.share_of(row.valid, row.attempted),
+                        numbers.number(row.skipped),
+                        numbers.number(row.planned),
+                        numbers.percent(row.completeness_ratio, 0),
+                        numbers.percent(row.availability_ratio, 2),
+                    ]
+                    for row in paper.at(Level.LINE)
+                ],
+            )
+        ],
+    )  # fmt: skip
+
+
+def _method(paper: Paper) -> Section:
+    limits = common.thresholds(paper)
+    return Section(
+        heading="Phương pháp và ngưỡng so sánh", points=common.method(), tables=limits.tables
+    )
+
+
+def _line_name(row: Figures) -> str:
+    return f"{row.line} ({row.isp})" if row.isp else str(row.line)
