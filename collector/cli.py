@@ -130,7 +130,20 @@ def _run(config: Config) -> int:
         ingest = Ingest(config, store, changes.ring)
         register = Register(Path(config.web.people_file))
         keeper = Keeper(store, config.store, changes.ring)
-        web = Web(store, changes, lambda: ingest.state, config.web.timezone, register)
+        web = Web(
+            store,
+            changes,
+            lambda: ingest.state,
+            config.web.timezone,
+            register,
+            thresholds_file.read(),
+            ingest.commands,
+            [
+                Path(name)
+                for name in (config.broker.certificate_file, config.broker.ca_file)
+                if name is not None
+            ],
+        )
         server = WebServer(web.application(), config.web.host, config.web.port)
     except (StoreError, PeopleError) as error:
         log.error("cannot start: %s", error)  # noqa: TRY400 - a setting failed, not this code

@@ -7,27 +7,40 @@ Content-Security-Policy enforces.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
-from starlette.routing import Mount, Route
+from starlette.responses import Response
+from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
+from collector.commands import CommandSender
 from collector.ingest import IngestState
 from collector.people.register import PeopleError, Register
 from collector.store.store import Store, StoreError
+from collector.thresholds import Thresholds
+from collector.web.api_v1 import Api
+from collector.web.campaign import CampaignPage
+from collector.web.centre import Centre
 from collector.web.changes import Changes
 from collector.web.headers import SecurityHeaders
+from collector.web.isps import IspsPage
+from collector.web.line_page import LinePages
 from collector.web.live import LivePage
+from collector.web.metrics_page import MetricsPage
+from collector.web.overview import OverviewPage
+from collector.web.public import PublicPages
+from collector.web.registry_page import RegistryPage
 from collector.web.sign_in import SignInPages
 from collector.web.site import Site
 from collector.web.stored_api import StoredApi, json_response
+from collector.web.system import SystemPage
 
 
 class Web:
@@ -40,10 +53,23 @@ class Web:
         ingest_state: Callable[[], IngestState],
         timezone: str,
         register: Register,
+        thresholds: Thresholds,
+        sender: CommandSender | None = None,
+        certificates: Sequence[Path] = (),
     ) -> None:
         self._changes = changes
         self._site = Site(timezone, register)
+        centre = Centre(store, thresholds)
         self._routes = [
+            *OverviewPage(self._site, centre).routes,
+            *LinePages(self._site, centre, sender).routes,
+            *CampaignPage(self._site, centre).routes,
+            *IspsPage(self._site, centre).routes,
+            *SystemPage(self._site, centre, certificates).routes,
+            *PublicPages(self._site, centre).routes,
+            *RegistryPage(self._site, centre).routes,
+            *Api(centre).routes,
+            *MetricsPage(centre).routes,
             *LivePage(self._site, store, changes).routes,
             *StoredApi(store, ingest_state).routes,
             *SignInPages(self._site).routes,
@@ -60,7 +86,8 @@ class Web:
         return Starlette(
             routes=[
                 *self._routes,
-                Route("/", lambda _request: RedirectResponse("/live")),
+                # Bokeh's own scripts, out of the installed package: nothing of it is copied here.
+                Mount("/bokeh", StaticFiles(packages=[("bokeh", "server/static/js")])),
                 Mount("/static", StaticFiles(packages=[("collector.web", "static")])),
             ],
             middleware=[

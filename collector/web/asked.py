@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import TypeVar
+
 from starlette.exceptions import HTTPException
 
+T = TypeVar("T")
 # The largest integer of SQLite and PostgreSQL.
 NUMBER_MOST = 2**63 - 1
 
@@ -19,3 +23,40 @@ def whole_number(name: str, text: str | None, default: int, least: int, most: in
     if not text.isdecimal() or len(text) > 19 or not least <= int(text) <= most:
         raise HTTPException(400, f"`{name}` is a whole number, {least} to {most}")
     return int(text)
+
+
+# The periods that a page offers, in days.
+PERIODS = (1, 7, 30, 90)
+
+
+def period_days(text: str | None) -> int:
+    """How many days a page looks back; a week unless told.
+
+    Raises:
+        HTTPException: 400.
+    """
+    return int(one_of("days", text, [str(days) for days in PERIODS]) or 7)
+
+
+def one_of(name: str, text: str | None, known: Collection[str]) -> str:
+    """One of the known values; "" where the address has none, or an empty one.
+
+    Raises:
+        HTTPException: 400.
+    """
+    if not text:
+        return ""
+    if text not in known:
+        raise HTTPException(400, f"`{name}` is not known: {text[:80]}")
+    return text
+
+
+def found(thing: T | None, what: str) -> T:
+    """The thing.
+
+    Raises:
+        HTTPException: 404 where there is none.
+    """
+    if thing is None:
+        raise HTTPException(404, f"there is no {what}")
+    return thing

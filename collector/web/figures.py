@@ -50,6 +50,11 @@ def figure(value: float, language: Language) -> str:
     return _punctuated(f"{value:,.{places}f}" if value else "0", language)
 
 
+def axis_number(value: float, language: Language) -> str:
+    """A round number as an axis has it: no places that say nothing."""
+    return _punctuated(f"{value:,.2f}".rstrip("0").rstrip("."), language)
+
+
 def whole_number(value: int, language: Language) -> str:
     """A count with its thousands marked."""
     return _punctuated(f"{value:,}", language)

@@ -45,4 +45,358 @@ LABELS = {
     "subject": Phrase("Đối tượng", "On what"),
     "detail": Phrase("Chi tiết", "Detail"),
     "nothing_yet": Phrase("Chưa có gì.", "Nothing yet."),
+    # States, verdicts, and the table of lines
+    "state_good": Phrase("Tốt", "Good"),
+    "state_degraded": Phrase("Chập chờn", "Degraded"),
+    "state_down": Phrase("Mất kết nối", "Down"),
+    "state_silent": Phrase("Mất liên lạc", "Silent"),
+    "state_unknown": Phrase("Chưa rõ", "Unknown"),
+    "state_never": Phrase("Chưa có trạm đo", "Never heard"),
+    "verdict_met": Phrase("Đạt", "Met"),
+    "verdict_not_met": Phrase("Không đạt", "Not met"),
+    "verdict_none": Phrase("Chưa kết luận", "No verdict"),
+    "overview_title": Phrase(
+        "Chất lượng Internet tại các xã, phường", "Internet quality in the communes"
+    ),
+    "filters": Phrase("Lọc", "Filters"),
+    "show": Phrase("Xem", "Show"),
+    "province": Phrase("Tỉnh, thành phố", "Province"),
+    "all_provinces": Phrase("Cả nước", "The whole country"),
+    "all_groups": Phrase("Mọi nhóm", "All groups"),
+    "isp": Phrase("Nhà mạng", "ISP"),
+    "all_isps": Phrase("Mọi nhà mạng", "All ISPs"),
+    "period": Phrase("Thời gian", "Period"),
+    "days_1": Phrase("Hôm nay", "Today"),
+    "days_7": Phrase("7 ngày qua", "Last 7 days"),
+    "days_30": Phrase("30 ngày qua", "Last 30 days"),
+    "days_90": Phrase("90 ngày qua", "Last 90 days"),
+    "communes": Phrase("Xã, phường", "Communes"),
+    "communes_measured": Phrase("Xã, phường có trạm đo", "Communes with a probe"),
+    "lines": Phrase("Đường truyền", "Lines"),
+    "mean_down": Phrase("Tải xuống, Mbit/s", "Download, Mbit/s"),
+    "mean_up": Phrase("Tải lên, Mbit/s", "Upload, Mbit/s"),
+    "mean_latency": Phrase("Độ trễ, ms", "Latency, ms"),
+    "loss_percent": Phrase("Mất gói", "Loss"),
+    "availability": Phrase("Độ khả dụng", "Availability"),
+    "unknown_minutes": Phrase("chưa rõ", "unknown"),
+    "samples_of_target": Phrase("Mẫu / chỉ tiêu", "Samples / target"),
+    "completeness": Phrase("Đủ số liệu", "Complete"),
+    "state_now": Phrase("Tình trạng hiện nay", "State now"),
+    "place_and_office": Phrase("Xã, phường và trụ sở", "Commune and office"),
+    "place_unknown": Phrase("Chưa rõ địa bàn", "Place not known"),
+    "not_registered": Phrase("chưa có trong sổ đăng ký", "not in the registry"),
+    "no_lines": Phrase("Không có đường truyền nào.", "No line."),
+    "lines_caption": Phrase(
+        "Từng đường truyền; bấm tên xã hoặc nhà mạng để xem chi tiết.",
+        "Each line; follow a commune or an ISP for more.",
+    ),
+    "by_province": Phrase(
+        "Theo tỉnh, thành phố; bấm tên tỉnh để xem từng xã.",
+        "By province; follow one for its communes.",
+    ),
+    "below_plan": Phrase(
+        "Đường truyền có trung bình dưới 0,8 gói cước / có gói cước",
+        "Lines with a mean below 0.8 of plan / with a plan",
+    ),
+    "map_title": Phrase(
+        "Bản đồ các xã theo tình trạng; cùng nội dung với bảng",
+        "Map of the communes by state; the table says the same",
+    ),
+    "map_caption": Phrase(
+        "Mỗi ký hiệu là một xã, lấy theo đường truyền kém nhất. Chấm nhỏ: xã chưa có trạm đo.",
+        "Each sign is a commune, by the worst of its lines. Small dots: no probe there yet.",
+    ),
+    "overview_note": Phrase(
+        "Tốc độ và độ trễ là trung bình cộng; tốc độ tính cả phiên (QCVN 34:2022/BTTTT); dòng nhỏ "
+        "là tỷ lệ so với gói cước. «Đạt» hay «Không đạt» chỉ ghi khi có từ 1.000 mẫu và khoảng tin "
+        "cậy 95% không chứa ngưỡng. Chỉ tiêu mẫu lấy theo 300 mẫu một xã mỗi tháng. «Đủ số liệu» "
+        "là phần kết quả đã về so với kế hoạch đo.",
+        "Speeds and latencies are arithmetic means, speeds of whole transfers (QCVN "
+        "34:2022/BTTTT); in small, the share of the plan. “Met” or “Not met” stands only with "
+        "1,000 samples or more, where the 95% interval does not hold the threshold. The target "
+        "follows 300 samples a commune and month. “Complete” is what has come of what the probe "
+        "planned.",
+    ),
+    # A commune, a probe, a line
+    "samples": Phrase("mẫu", "samples"),
+    "samples_head": Phrase("Mẫu", "Samples"),
+    "week_running": Phrase("chưa hết tuần", "not over yet"),
+    "samples_month": Phrase("Mẫu hợp lệ trong tháng", "Valid samples this month"),
+    "enough": Phrase("đủ", "enough"),
+    "not_enough_yet": Phrase("chưa đủ", "not enough yet"),
+    "boxes": Phrase("Thiết bị đo", "Probes"),
+    "public_page_of_commune": Phrase("Trang công khai của xã", "The commune's public page"),
+    "ask_probe": Phrase("Yêu cầu trạm đo", "Ask the probe"),
+    "identify": Phrase("Nhấp nháy đèn để tìm thiết bị", "Flash the LEDs to find it"),
+    "measure_now": Phrase("Đo ngay", "Measure now"),
+    "kind": Phrase("Phép đo", "Measurement"),
+    "kind_throughput": Phrase("Tốc độ (TCP)", "Throughput (TCP)"),
+    "kind_http": Phrase("Tốc độ (HTTP)", "Throughput (HTTP)"),
+    "kind_latency": Phrase("Độ trễ", "Latency"),
+    "kind_dns": Phrase("Phân giải tên miền", "DNS"),
+    "kind_web": Phrase("Trang web", "Web pages"),
+    "asked_waiting": Phrase("Đã gửi yêu cầu, đang chờ trạm trả lời", "Sent, waiting for an answer"),
+    "asked_no_answer": Phrase(
+        "Trạm không trả lời; yêu cầu đã hết hạn", "No answer; the request has expired"
+    ),
+    "asked_accepted": Phrase("Trạm đã nhận yêu cầu, đang thực hiện", "Accepted, under way"),
+    "asked_refused": Phrase("Trạm từ chối", "Refused"),
+    "asked_done": Phrase("Trạm đã thực hiện", "Done"),
+    "box_now": Phrase("Thiết bị hiện nay", "The box now"),
+    "heard": Phrase("Đang liên lạc", "Heard"),
+    "never_heard": Phrase("Chưa từng liên lạc.", "Never heard."),
+    "clock": Phrase("Đồng hồ", "Clock"),
+    "clock_good": Phrase("đã đồng bộ", "synchronised"),
+    "clock_bad": Phrase("chưa đồng bộ", "not synchronised"),
+    "power": Phrase("Nguồn và nhiệt", "Power and heat"),
+    "power_good": Phrase("bình thường", "normal"),
+    "power_bad": Phrase("giảm xung vì nóng hoặc yếu nguồn", "throttled: hot or weak power"),
+    "temperature": Phrase("Nhiệt độ", "Temperature"),
+    "disk_free": Phrase("Thẻ nhớ còn trống", "Disk free"),
+    "memory_free": Phrase("Bộ nhớ còn trống", "Memory free"),
+    "uptime": Phrase("Đã chạy", "Up for"),
+    "hours": Phrase("giờ", "hours"),
+    "stored_through": Phrase("Đã lưu tới số", "Stored up to number"),
+    "missing_ranges": Phrase("số đoạn còn thiếu", "ranges missing"),
+    "ceiling": Phrase("Trần của thiết bị,", "Ceiling of the box,"),
+    "leds_now": Phrase("Đèn đang báo", "What the LEDs show"),
+    "leds_note": Phrase("Theo tin gần nhất của trạm,", "By the probe's last word,"),
+    "leds_unknown": Phrase("Chưa rõ.", "Not known."),
+    "led_off": Phrase("tắt", "off"),
+    "led_steady": Phrase("sáng đều", "steady"),
+    "led_breathing": Phrase("sáng mờ dần", "breathing"),
+    "led_slow_blink": Phrase("nháy chậm", "slow blink"),
+    "led_fast_blink": Phrase("nháy nhanh", "fast blink"),
+    "host_evidence": Phrase("Bằng chứng về thiết bị đo", "Host evidence"),
+    "host_evidence_why": Phrase(
+        "Cho thấy thiết bị đo có phải là giới hạn hay không trong lần đo gần nhất.",
+        "Whether the box itself was the limit in the last measurement.",
+    ),
+    "network_port": Phrase("Cổng mạng", "Network port"),
+    "throttled": Phrase("Giảm xung", "Throttled"),
+    "system": Phrase("Hệ điều hành, máy", "System, machine"),
+    "tool": Phrase("Công cụ", "Tool"),
+    "yes": Phrase("có", "yes"),
+    "no": Phrase("không", "no"),
+    "unknown_short": Phrase("chưa rõ", "not known"),
+    "contract_date": Phrase("Hợp đồng ngày", "Contract of"),
+    "chart_zoom": Phrase(
+        "Biểu đồ phóng to được (tải thêm 0,4 MB)", "Charts to zoom in (0.4 MB more)"
+    ),
+    "chart_plain": Phrase("Biểu đồ thường", "Plain charts"),
+    "chart_needs_script": Phrase("Trang này cần JavaScript.", "This page needs JavaScript."),
+    "chart_failed": Phrase("Không tải được số liệu:", "The figures could not be loaded:"),
+    "chart_note": Phrase(
+        "Kéo để di chuyển, cuộn để phóng to, chỉ vào điểm để xem số. Giờ Việt Nam.",
+        "Drag to move, scroll to zoom, point to see figures. Times of Vietnam.",
+    ),
+    "plan": Phrase("gói cước", "plan"),
+    "against_thresholds": Phrase("So với ngưỡng", "Against the thresholds"),
+    "thresholds_version": Phrase("bộ ngưỡng", "thresholds of"),
+    "indicator": Phrase("Chỉ tiêu", "Indicator"),
+    "value": Phrase("Trung bình (so với gói)", "Mean (of plan)"),
+    "interval95": Phrase("Khoảng tin cậy 95%", "95% interval"),
+    "limit": Phrase("Ngưỡng", "Threshold"),
+    "samples_of_needed": Phrase("Mẫu / cần có", "Samples / needed"),
+    "conclusion": Phrase("Nhận xét", "What may be said"),
+    "source": Phrase("Nguồn", "Source"),
+    "availability_percent": Phrase("Độ khả dụng, %", "Availability, %"),
+    "why_no_samples": Phrase("Chưa có mẫu", "No samples"),
+    "why_no_declared_speed": Phrase("Chưa có gói cước để so", "No declared speed"),
+    "why_threshold_unverified": Phrase(
+        "Ngưỡng chưa kiểm chứng, không kết luận", "Threshold unverified, no verdict"
+    ),
+    "why_insufficient_samples": Phrase("Chưa đủ mẫu để kết luận", "Insufficient samples"),
+    "why_same_hour": Phrase("Mẫu đều vào một giờ trong ngày", "All samples in the same hour"),
+    "why_interval_contains_threshold": Phrase(
+        "Khoảng tin cậy chứa ngưỡng, chưa kết luận", "The interval holds the threshold"
+    ),
+    "why_supplementary": Phrase("Tham khảo, không có ngưỡng", "Supplementary, no threshold"),
+    "chart_speed": Phrase("Tốc độ theo thời gian", "Speed over time"),
+    "chart_latency": Phrase(
+        "Độ trễ theo thời gian: khi rảnh và khi đang tải", "Latency over time: idle and loaded"
+    ),
+    "chart_loss": Phrase("Mất gói theo thời gian", "Loss over time"),
+    "idle_latency": Phrase("Độ trễ khi rảnh", "Idle latency"),
+    "loaded_latency": Phrase("Độ trễ khi đang tải xuống", "Latency under download"),
+    "loaded_latency_down": Phrase("Độ trễ khi đang tải xuống, ms", "Latency under download, ms"),
+    "loaded_latency_up": Phrase("Độ trễ khi đang tải lên, ms", "Latency under upload, ms"),
+    "speed_down": Phrase("Tải xuống, Mbit/s", "Download, Mbit/s"),
+    "speed_up": Phrase("Tải lên, Mbit/s", "Upload, Mbit/s"),
+    "heat_title": Phrase(
+        "Tải xuống theo giờ và thứ trong tuần, Mbit/s", "Download by hour and weekday, Mbit/s"
+    ),
+    "heat_note": Phrase(
+        "Ô càng đậm thì càng nhanh so với chính đường truyền này; ô trống là chưa có mẫu.",
+        "The darker, the faster for this very line; an empty cell has no sample.",
+    ),
+    "hour": Phrase("Giờ", "Hour"),
+    "monday": Phrase("Thứ Hai", "Monday"),
+    "tuesday": Phrase("Thứ Ba", "Tuesday"),
+    "wednesday": Phrase("Thứ Tư", "Wednesday"),
+    "thursday": Phrase("Thứ Năm", "Thursday"),
+    "friday": Phrase("Thứ Sáu", "Friday"),
+    "saturday": Phrase("Thứ Bảy", "Saturday"),
+    "sunday": Phrase("Chủ Nhật", "Sunday"),
+    "no_samples": Phrase("chưa có mẫu", "no sample"),
+    "spread_speed": Phrase("Phân bố tốc độ tải xuống, Mbit/s", "Distribution of download, Mbit/s"),
+    "spread_latency": Phrase("Phân bố độ trễ", "Distribution of latency"),
+    "percentiles": Phrase("Phân vị", "Percentiles"),
+    "median": Phrase("Trung vị", "Median"),
+    "validity": Phrase("Tính hợp lệ của các lần đo", "Validity of the measurements"),
+    "valid": Phrase("Hợp lệ", "Valid"),
+    "attempted": Phrase("Đã đo", "Attempted"),
+    "skipped": Phrase("Bỏ qua", "Skipped"),
+    "reasons": Phrase("Lý do không đo được", "Reasons"),
+    "outages": Phrase("Các khoảng mất kết nối", "Outages"),
+    "from": Phrase("Từ", "From"),
+    "minutes_down": Phrase("Phút mất kết nối", "Minutes down"),
+    "minutes_unknown": Phrase("Phút chưa rõ", "Minutes unknown"),
+    "no_outages": Phrase("Không ghi nhận mất kết nối.", "No outage was seen."),
+    # The campaign
+    "campaign_title": Phrase("Theo dõi, đôn đốc chiến dịch đo", "The campaign: monitor and urge"),
+    "campaign_lead": Phrase(
+        "Mỗi trụ sở đo ít nhất 2 lần một tuần trên mỗi đường truyền (Công văn 1770/UBND-VHTT); mỗi "
+        "xã cần 300 mẫu một tháng để được đánh giá.",
+        "Each office measures at least twice a week on each line (letter 1770/UBND-VHTT); a "
+        "commune needs 300 samples a month to be rated.",
+    ),
+    "week": Phrase("Tuần", "Week"),
+    "download_csv": Phrase("Tải về CSV", "Download as CSV"),
+    "offices": Phrase("Trụ sở", "Offices"),
+    "office": Phrase("Trụ sở", "Office"),
+    "offices_below": Phrase("Trụ sở dưới mức tối thiểu", "Offices below the minimum"),
+    "communes_below": Phrase("Xã chưa đủ mẫu tháng này", "Communes short this month"),
+    "urge_list": Phrase("Cần đôn đốc: trụ sở đo chưa đủ", "To urge: offices below the minimum"),
+    "first_of": Phrase("hiển thị", "shown"),
+    "measured_per_line": Phrase("Số lần đo / tối thiểu", "Measurements / minimum"),
+    "nobody_to_urge": Phrase("Mọi trụ sở đều đã đo đủ.", "Every office has measured enough."),
+    "progress_title": Phrase(
+        "Tiến độ: trụ sở đạt mức tối thiểu, theo tuần", "Progress: offices at the minimum, by week"
+    ),
+    "short_list": Phrase("Xã chưa đủ mẫu trong tháng", "Communes short of samples in"),
+    "nothing_short": Phrase("Mọi xã đều đã đủ mẫu.", "Every commune has enough samples."),
+    "campaign_note": Phrase(
+        "Đếm lần đo tốc độ (TCP) thành công của trạm đo; không cộng vào số mẫu của VNNIC.",
+        "Successful TCP throughput tests of the probes; never added to VNNIC's own count.",
+    ),
+    # ISPs compared
+    "isps_title": Phrase("So sánh nhà mạng", "ISPs compared"),
+    "isps_lead": Phrase(
+        "Chỉ so ở những xã có đường truyền của cả hai nhà mạng, trong cùng giờ của tuần. Không xếp "
+        "hạng.",
+        "Only in communes with lines of both ISPs, in the same hours of the week. No ranking.",
+    ),
+    "isps_same_communes": Phrase(
+        "Các xã có từ hai nhà mạng trở lên", "Communes with two ISPs or more"
+    ),
+    "by_name": Phrase("Xếp theo tên.", "In the order of names."),
+    "no_shared_commune": Phrase(
+        "Chưa có xã nào đo từ hai nhà mạng.", "No commune has two ISPs measured."
+    ),
+    "same_hours": Phrase("Cùng xã, cùng giờ", "Same communes, same hours"),
+    "same_hours_caption": Phrase(
+        "Chênh lệch tốc độ tải xuống trung bình, Mbit/s, lấy theo từng ô (xã, thứ, giờ).",
+        "Mean difference of download, Mbit/s, over cells of commune, weekday and hour.",
+    ),
+    "pair": Phrase("Hai nhà mạng", "Pair"),
+    "cells": Phrase("Số ô", "Cells"),
+    "difference": Phrase("Chênh lệch, Mbit/s", "Difference, Mbit/s"),
+    "too_few_cells": Phrase("Chưa đủ ô để so", "Too few cells"),
+    "faster_here": Phrase("nhanh hơn ở các xã này", "was faster in these communes"),
+    "not_told_apart": Phrase("Chưa thấy khác biệt rõ", "Not told apart"),
+    "choose_smaller": Phrase(
+        "Hãy chọn một tỉnh hoặc một nhóm để so theo giờ; số đường truyền tối đa:",
+        "Choose a province or a group to compare by hour; lines at most:",
+    ),
+    "isps_note": Phrase(
+        "Hai nhà mạng có thể bán gói cước khác nhau ở cùng một xã: chênh lệch tốc độ không nói lên "
+        "ai cung cấp đúng cam kết; xem tỷ lệ so với gói cước ở trang tổng quan.",
+        "Two ISPs may have sold different plans in one commune: a difference of speed does not "
+        "tell who keeps a promise; for the share of the plan see the overview.",
+    ),
+    # The health of the system
+    "silent_probes": Phrase("Trạm mất liên lạc", "Silent probes"),
+    "probes_with_gaps": Phrase("Trạm còn thiếu kết quả", "Probes with gaps"),
+    "probes_with_backlog": Phrase("Trạm tồn đọng trên 100 kết quả", "Backlog above 100 results"),
+    "clock_faults": Phrase("Đồng hồ chưa đồng bộ", "Clock not synchronised"),
+    "power_faults": Phrase("Nguồn yếu hoặc quá nóng", "Weak power or too hot"),
+    "why": Phrase("Lý do", "Why"),
+    "not_heard": Phrase("không nhận được tin", "not heard"),
+    "missing_results": Phrase("Còn thiếu", "Missing"),
+    "results_missing": Phrase("kết quả còn thiếu", "results missing"),
+    "none_here": Phrase("Không có", "None"),
+    "rejected_messages": Phrase("Bản tin bị từ chối", "Messages refused"),
+    "topic": Phrase("Chủ đề MQTT", "MQTT topic"),
+    "rejected_too_large": Phrase("quá lớn", "too large"),
+    "rejected_not_json": Phrase("không phải JSON", "not JSON"),
+    "rejected_schema": Phrase("sai cấu trúc", "not of the contract"),
+    "rejected_topic": Phrase("sai chủ đề", "wrong topic"),
+    "rejected_identity": Phrase("sai danh tính", "wrong identity"),
+    "rejected_kind": Phrase("sai loại phép đo", "wrong kind"),
+    "certificates": Phrase("Chứng thư của trung tâm", "The centre's certificates"),
+    "file": Phrase("Tệp", "File"),
+    "ends_at": Phrase("Hết hạn", "Ends"),
+    "days_left": Phrase("Còn (ngày)", "Days left"),
+    "no_certificates": Phrase(
+        "Cấu hình không dùng chứng thư.", "The configuration names no certificate."
+    ),
+    "system_note": Phrase(
+        "Trạm bị coi là mất liên lạc sau 15 phút không có tin. Hạn chứng thư của từng trạm xem "
+        "bằng lệnh tramdo-authority.",
+        "A probe is silent after 15 minutes without a word. Probes' own certificates: see "
+        "tramdo-authority.",
+    ),
+    # Public page and open data
+    "public_title": Phrase("Thông tin công khai và số liệu mở", "Public information and open data"),
+    "public_lead": Phrase(
+        "Chất lượng Internet đo tại trụ sở các xã, phường, 30 ngày gần nhất. Ai cũng có thể xem và "
+        "dùng lại.",
+        "Internet quality measured in commune offices over the last 30 days, for everybody.",
+    ),
+    "choose": Phrase("Chọn tỉnh, thành phố", "Choose a province"),
+    "open_data": Phrase("Số liệu mở", "Open data"),
+    "open_data_lead": Phrase(
+        "30 ngày gần nhất, từng đường truyền, không có thông tin cá nhân.",
+        "The last 30 days, by line, without personal data.",
+    ),
+    "open_lines": Phrase("từng đường truyền", "by line"),
+    "open_communes": Phrase("bản đồ điểm các xã", "communes as points"),
+    "open_api": Phrase("mô tả giao diện lập trình", "the programming interface"),
+    "licence": Phrase("Giấy phép", "Licence"),
+    "public_of": Phrase("Chất lượng Internet tại", "Internet quality in"),
+    "public_down": Phrase("Tải xuống", "Download"),
+    "public_up": Phrase("tải lên", "upload"),
+    "public_up_alone": Phrase("Tải lên", "Upload"),
+    "public_latency": Phrase("độ trễ", "latency"),
+    "more_detail": Phrase("Xem chi tiết", "More detail"),
+    "embed_title": Phrase("Đưa vào trang thông tin điện tử của xã", "For the commune's portal"),
+    "embed_lead": Phrase(
+        "Chép đoạn mã này vào trang của xã. Khung tự cập nhật, không dùng cookie, không tải gì từ "
+        "nơi khác.",
+        "Copy this into the commune's page. It stays current, sets no cookie, and loads nothing "
+        "from elsewhere.",
+    ),
+    "embed_code": Phrase("Mã nhúng", "Code"),
+    # The registry
+    "registry_lead": Phrase(
+        "Trạm đo, đường truyền, gói cước (Mbit/s), nhóm xã. Sửa ngay trong ô hoặc tải tệp TOML hay "
+        "CSV lên; hệ thống kiểm tra toàn bộ trước, cho xem thay đổi, rồi mới áp dụng.",
+        "Probes, lines, plans (Mbit/s), groups. Edit here or send a TOML or CSV file; all of it is "
+        "checked first, the changes are shown, and only then applied.",
+    ),
+    "registry_applied": Phrase("Đã áp dụng số thay đổi", "Changes applied"),
+    "registry_problems": Phrase(
+        "Chưa áp dụng gì. Số lỗi cần sửa", "Nothing was applied. To be mended"
+    ),
+    "registry_changes": Phrase("Sẽ thay đổi", "What would change"),
+    "registry_same": Phrase("Không có gì thay đổi.", "Nothing would change."),
+    "registry_file": Phrase("Tệp TOML hoặc CSV", "TOML or CSV file"),
+    "registry_text": Phrase("Nội dung sổ đăng ký (TOML)", "The registry as text (TOML)"),
+    "registry_check": Phrase("Kiểm tra", "Check"),
+    "registry_apply": Phrase("Áp dụng", "Apply"),
+    "registry_download": Phrase("Tải sổ đăng ký về", "Download the registry"),
+    "registry_record": Phrase("Các thay đổi đã áp dụng", "The record of changes"),
+    "before": Phrase("Trước", "Before"),
+    "after": Phrase("Sau", "After"),
 }

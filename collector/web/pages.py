@@ -103,6 +103,10 @@ class Reader(NamedTuple):
         phrase = LABELS.get(name) or labels.LABELS[name]
         return phrase.in_(self.language)
 
+    def number(self, value: int) -> str:
+        """A count as the reader writes it."""
+        return whole_number(value, self.language)
+
 
 PRESENCE_TONES = {
     Presence.ONLINE: ("good", "●"),

@@ -74,7 +74,9 @@ class StoredApi:
         return json_response(told, 200 if well else 503)
 
 
-def json_response(value: object, status: int = 200, **headers: str) -> Response:
+def json_response(
+    value: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
     """A value of ours as JSON."""
     return Response(msgspec.json.encode(value), status, headers, media_type="application/json")
 

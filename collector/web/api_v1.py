@@ -1,0 +1,184 @@
+"""Floor 3. The JSON API over roll-ups, `/api/v1`, and the OpenAPI document of all of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from collector.registry.registry import LineKey
+from collector.rollup.periods import Step
+from collector.rollup.reading import Bucket
+from collector.rollup.summary import EMPTY, Summary
+from collector.web import openapi
+from collector.web.asked import found, one_of, period_days
+from collector.web.centre import Centre
+from collector.web.known_lines import KnownLine, State, chosen
+from collector.web.line_table import DOWN, LATENCY, UP
+from collector.web.line_view import LOADED_DOWN, LOADED_UP, step_of
+from collector.web.stored_api import json_response
+
+
+class ApiFigures(Struct, frozen=True, kw_only=True):
+    """What results come to. bit/s, ms, ratios of 1; null where not known."""
+
+    samples_valid: int
+    samples_attempted: int
+    download_mean_bps: float | None
+    upload_mean_bps: float | None
+    rtt_mean_ms: float | None
+    rtt_loaded_download_p50_mean_ms: float | None
+    rtt_loaded_upload_p50_mean_ms: float | None
+    loss_ratio: float | None
+    up_minutes: int
+    down_minutes: int
+    unknown_minutes: int
+    availability_ratio: float | None
+
+
+class ApiLine(Struct, frozen=True, kw_only=True):
+    """A line: where it is, whose it is, its state now, its figures over the period."""
+
+    tenant: str
+    probe: str
+    line: str
+    office: str
+    commune_code: str
+    commune: str
+    province_code: str
+    isp: str
+    groups: tuple[str, ...]
+    registered: bool
+    plan_down_bps: float | None
+    plan_up_bps: float | None
+    state: State
+    figures: ApiFigures
+
+
+class ApiLines(Struct, frozen=True, kw_only=True):
+    """Lines over whole local days, both ends included."""
+
+    first_day: str
+    last_day: str
+    lines: list[ApiLine]
+
+
+class ApiBucket(ApiFigures, frozen=True, kw_only=True):
+    """The figures of one hour or day, from `start` (UTC) on."""
+
+    start: datetime
+
+
+class ApiSeries(Struct, frozen=True, kw_only=True):
+    """A line's buckets in the order of time; one without results is absent."""
+
+    tenant: str
+    probe: str
+    line: str
+    step: Step
+    buckets: list[ApiBucket]
+
+
+class Api:
+    """`/api/v1/…`, `/api/openapi.json`."""
+
+    def __init__(self, centre: Centre) -> None:
+        self._centre = centre
+        self.routes = [
+            Route("/api/v1/lines", self.lines),
+            Route("/api/v1/lines/{tenant}/{probe}/{line}/series", self.series),
+            Route("/api/openapi.json", self.document),
+        ]
+
+    def lines(self, request: Request) -> Response:
+        """Lines with figures; `province`, `group`, `isp`, `days`."""
+        centre, asked = self._centre, request.query_params
+        registry, every = centre.registry(), centre.lines()
+        period = centre.last_days(period_days(asked.get("days")))
+        lines = chosen(
+            every,
+            province=one_of("province", asked.get("province"), {x.province_code for x in every}),
+            group=one_of("group", asked.get("group"), registry.groups),
+            isp=one_of("isp", asked.get("isp"), {x.isp for x in every}),
+        )
+        summaries, states = centre.overview(period), centre.states()
+        return json_response(
+            ApiLines(
+                first_day=period.first.isoformat(),
+                last_day=period.last.isoformat(),
+                lines=[
+                    _line(
+                        line,
+                        states.get(line.key, State.NEVER),
+                        summaries.get(line.key, EMPTY),
+                    )
+                    for line in lines
+                ],
+            )
+        )
+
+    def series(self, request: Request) -> Response:
+        """One line over time; `days`."""
+        path, centre = request.path_params, self._centre
+        key = LineKey(path["tenant"], path["probe"], path["line"])
+        found(next((line for line in centre.lines() if line.key == key), None), "such line")
+        period = centre.last_days(period_days(request.query_params.get("days")))
+        step = step_of(period)
+        return json_response(
+            ApiSeries(
+                tenant=key.tenant,
+                probe=key.probe,
+                line=key.line,
+                step=step,
+                buckets=[_bucket(one) for one in centre.summaries.series(key, period, step)],
+            )
+        )
+
+    def document(self, _request: Request) -> Response:
+        """The OpenAPI document."""
+        return json_response(openapi.document([ApiLines, ApiSeries]))
+
+
+def _line(line: KnownLine, state: State, summary: Summary) -> ApiLine:
+    return ApiLine(
+        tenant=line.key.tenant,
+        probe=line.key.probe,
+        line=line.key.line,
+        office=line.office,
+        commune_code=line.commune_code,
+        commune=line.place,
+        province_code=line.province_code,
+        isp=line.isp,
+        groups=line.groups,
+        registered=line.registered,
+        plan_down_bps=line.plan_down_bps,
+        plan_up_bps=line.plan_up_bps,
+        state=state,
+        figures=ApiFigures(**_figures(summary)),
+    )
+
+
+def _bucket(bucket: Bucket) -> ApiBucket:
+    return ApiBucket(start=bucket.start, **_figures(bucket.summary))
+
+
+def _figures(summary: Summary) -> dict[str, Any]:
+    counts = summary.counts("throughput")
+    return {
+        "samples_valid": counts.valid,
+        "samples_attempted": counts.attempted,
+        "download_mean_bps": summary.metric(DOWN).mean,
+        "upload_mean_bps": summary.metric(UP).mean,
+        "rtt_mean_ms": summary.metric(LATENCY).mean,
+        "rtt_loaded_download_p50_mean_ms": summary.metric(LOADED_DOWN).mean,
+        "rtt_loaded_upload_p50_mean_ms": summary.metric(LOADED_UP).mean,
+        "loss_ratio": summary.loss_ratio,
+        "up_minutes": summary.up_minutes,
+        "down_minutes": summary.down_minutes,
+        "unknown_minutes": summary.unknown_minutes,
+        "availability_ratio": summary.availability_ratio,
+    }

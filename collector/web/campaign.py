@@ -1,0 +1,116 @@
+"""Floor 3. Page 3, the campaign: the list to monitor and urge, on the page and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import date, timedelta
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from collector.rollup.periods import month_of
+from collector.web import campaign_view as view
+from collector.web.asked import one_of
+from collector.web.centre import Centre
+from collector.web.known_lines import chosen
+from collector.web.pages import Reader
+from collector.web.site import Site
+
+
+class CampaignPage:
+    """`/campaign`, `/campaign.csv`."""
+
+    def __init__(self, site: Site, centre: Centre) -> None:
+        self._site = site
+        self._centre = centre
+        self.routes = [Route("/campaign", self.page), Route("/campaign.csv", self.table)]
+
+    def page(self, request: Request) -> Response:
+        """Filters: `province`, `group`, `week`."""
+        centre, reader, asked = self._centre, self._site.reader(request), request.query_params
+        registry, every, filters = centre.registry(), centre.lines(), self._filters(request)
+        lines = chosen(every, province=filters["province"], group=filters["group"])
+        mondays = view.last_weeks(centre.today())
+        monday = self._monday(request)
+        minimum = int(centre.thresholds.week_measurements.limit)
+        needed = int(centre.thresholds.commune_month_samples.limit)
+        counts = centre.week_counts(view.weeks_period(mondays), "throughput")
+        offices = view.offices(lines, counts, centre.states(), monday, reader)
+        urged = view.below(offices, minimum)
+        month = month_of(centre.today())
+        communes = view.communes(lines, centre.overview(month), needed, reader)
+        short = [row for row in communes if row.samples < needed]
+        return self._site.render(
+            request,
+            "campaign.html",
+            filters=filters,
+            provinces=sorted(
+                {(x.commune.province_name, x.province_code) for x in every if x.commune}
+            ),
+            groups=sorted((group.name, group.id) for group in registry.groups.values()),
+            weeks=[(self._week_text(day, reader), view.week_name(day)) for day in mondays[::-1]],
+            week=view.week_name(monday),
+            week_first=monday,
+            week_last=monday + timedelta(days=6),
+            minimum=minimum,
+            needed=needed,
+            offices=len(offices),
+            urged=urged[: view.ROWS_MOST],
+            urged_all=len(urged),
+            communes=len(communes),
+            short=short[: view.ROWS_MOST],
+            short_all=len(short),
+            month=f"{month.first:%m/%Y}",
+            progress=view.progress(lines, counts, mondays, minimum, reader),
+            query=asked,
+        )
+
+    def table(self, request: Request) -> Response:
+        """All offices of the week as CSV, the least measured first."""
+        centre, reader, filters = self._centre, self._site.reader(request), self._filters(request)
+        lines = chosen(centre.lines(), province=filters["province"], group=filters["group"])
+        monday = self._monday(request)
+        counts = centre.week_counts(
+            view.weeks_period(view.last_weeks(centre.today())), "throughput"
+        )
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(
+            ["week", "province", "commune_code", "commune", "office", "probe", "isp", "samples"]
+        )
+        for row in view.offices(lines, counts, centre.states(), monday, reader):
+            for isp, samples in row.lines:
+                writer.writerow(
+                    [
+                        view.week_name(monday),
+                        row.province,
+                        row.commune_code,
+                        row.place,
+                        row.office,
+                        f"{row.tenant}/{row.probe}",
+                        isp,
+                        samples,
+                    ]
+                )
+        # The mark lets a spreadsheet program read it as UTF-8.
+        return Response("﻿" + text.getvalue(), media_type="text/csv; charset=utf-8")
+
+    def _week_text(self, monday: date, reader: Reader) -> str:
+        name = view.week_name(monday)
+        running = monday == view.last_weeks(self._centre.today())[-1]
+        return f"{name} ({reader.word('week_running')})" if running else name
+
+    def _filters(self, request: Request) -> dict[str, str]:
+        asked, registry = request.query_params, self._centre.registry()
+        provinces = {commune.province_code for commune in registry.communes.values()}
+        return {
+            "province": one_of("province", asked.get("province"), provinces),
+            "group": one_of("group", asked.get("group"), registry.groups),
+        }
+
+    def _monday(self, request: Request) -> date:
+        mondays = {view.week_name(day): day for day in view.last_weeks(self._centre.today())}
+        week = one_of("week", request.query_params.get("week"), mondays)
+        return mondays[week] if week else list(mondays.values())[-1]

@@ -1,0 +1,150 @@
+"""Floor 1. The campaign: which offices to urge, which communes lack samples, and how it goes.
+
+The letter of 2021 asks every office for two measurements a week, per line; VNNIC rates a commune
+from 300 a month (METHOD). An office is below the minimum when any of its lines is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+
+from msgspec import Struct
+
+from collector.registry.registry import LineKey
+from collector.rollup.periods import Period, week_of
+from collector.rollup.summary import EMPTY, Summary
+from collector.web.drawing.bars import Bars, trend
+from collector.web.figures import whole_number
+from collector.web.known_lines import KnownLine, State, worst
+from collector.web.line_table import percent, state_badge
+from collector.web.pages import Badge, Reader
+
+ROWS_MOST = 200
+WEEKS = 8
+
+
+class OfficeRow(Struct, frozen=True, kw_only=True):
+    """An office in a week: the count of each of its lines."""
+
+    tenant: str
+    probe: str
+    office: str
+    commune_code: str
+    place: str
+    province: str
+    lines: list[tuple[str, int]]
+    state: Badge
+
+    @property
+    def least(self) -> int:
+        """The line with the fewest."""
+        return min((count for _, count in self.lines), default=0)
+
+
+class CommuneRow(Struct, frozen=True, kw_only=True):
+    """A commune in a month."""
+
+    code: str
+    name: str
+    province: str
+    samples: int
+    share: str
+
+
+def offices(
+    lines: Iterable[KnownLine],
+    counts: Mapping[LineKey, Mapping[date, int]],
+    states: Mapping[LineKey, State],
+    monday: date,
+    reader: Reader,
+) -> list[OfficeRow]:
+    """Every office of the week, the least measured first."""
+    by_probe: dict[tuple[str, str], list[KnownLine]] = {}
+    for line in lines:
+        by_probe.setdefault(line.key[:2], []).append(line)
+    rows = [
+        OfficeRow(
+            tenant=tenant,
+            probe=probe,
+            office=inside[0].office,
+            commune_code=inside[0].commune_code,
+            place=inside[0].place,
+            province=inside[0].commune.province_name if inside[0].commune else "",
+            lines=[(line.isp_name, counts.get(line.key, {}).get(monday, 0)) for line in inside],
+            state=state_badge(worst(states.get(line.key, State.NEVER) for line in inside), reader),
+        )
+        for (tenant, probe), inside in by_probe.items()
+    ]
+    return sorted(rows, key=lambda row: (row.least, row.province, row.place, row.office))
+
+
+def below(rows: Iterable[OfficeRow], minimum: int) -> list[OfficeRow]:
+    """Those to urge."""
+    return [row for row in rows if row.least < minimum]
+
+
+def communes(
+    lines: Iterable[KnownLine], month: Mapping[LineKey, Summary], needed: int, reader: Reader
+) -> list[CommuneRow]:
+    """Every commune with a line, the fewest valid samples first."""
+    samples: dict[str, int] = {}
+    places: dict[str, KnownLine] = {}
+    for line in lines:
+        valid = month.get(line.key, EMPTY).counts("throughput").valid
+        samples[line.commune_code] = samples.get(line.commune_code, 0) + valid
+        places[line.commune_code] = line
+    rows = [
+        CommuneRow(
+            code=code,
+            name=places[code].place,
+            province=commune.province_name if (commune := places[code].commune) else "",
+            samples=many,
+            share=percent(many / needed, reader, places=0),
+        )
+        for code, many in samples.items()
+    ]
+    return sorted(rows, key=lambda row: (row.samples, row.province, row.name))
+
+
+def progress(
+    lines: Sequence[KnownLine],
+    counts: Mapping[LineKey, Mapping[date, int]],
+    weeks: Sequence[date],
+    minimum: int,
+    reader: Reader,
+) -> Bars | None:
+    """The share of offices that met the minimum, week by week."""
+    offices_of: dict[tuple[str, str], list[LineKey]] = {}
+    for line in lines:
+        offices_of.setdefault(line.key[:2], []).append(line.key)
+    if not offices_of:
+        return None
+    shares = {}
+    for monday in weeks:
+        met = sum(
+            all(counts.get(key, {}).get(monday, 0) >= minimum for key in keys)
+            for keys in offices_of.values()
+        )
+        said = (
+            f"{whole_number(met, reader.language)}/{whole_number(len(offices_of), reader.language)}"
+        )
+        shares[week_name(monday)] = (met / len(offices_of), f"{week_name(monday)}: {said}")
+    return trend(shares)
+
+
+def last_weeks(today: date) -> list[date]:
+    """The Mondays of the last weeks, this one last."""
+    this = week_of(today).first
+    return [this - timedelta(weeks=n) for n in reversed(range(WEEKS))]
+
+
+def weeks_period(mondays: Sequence[date]) -> Period:
+    """From the first to the end of the last week."""
+    return Period(mondays[0], mondays[-1] + timedelta(days=6))
+
+
+def week_name(monday: date) -> str:
+    """2026-W30."""
+    year, week, _ = monday.isocalendar()
+    return f"{year}-W{week:02}"

@@ -1,0 +1,1 @@
+"""Pictures as geometry: what goes into the pages' SVG. Pure; colours are the style sheet's."""

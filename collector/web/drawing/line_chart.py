@@ -1,0 +1,201 @@
+"""Floor 1. A chart of figures over time as SVG geometry: a line, its band, the plan beside it.
+
+Every point is also an area to point at, with the figures in words: a browser shows them on hover,
+and a screen reader is given the table beside the chart instead.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+WIDTH, HEIGHT = 720, 240
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 12, 28
+
+
+class Figure(Struct, frozen=True):
+    """One figure: when, how much, between what and what most lay, and that in words."""
+
+    at: datetime
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    words: str = ""
+
+
+class Series(Struct, frozen=True):
+    """Figures in the order of time; `name` for the legend, `style` a class of the style sheet."""
+
+    name: str
+    style: str
+    figures: Sequence[Figure]
+
+
+class Tick(Struct, frozen=True):
+    """A mark on an axis."""
+
+    at: float
+    text: str
+
+
+class Drawn(Struct, frozen=True):
+    """One series drawn."""
+
+    name: str
+    style: str
+    path: str
+    band: str
+
+
+class Hit(Struct, frozen=True):
+    """An area to point at."""
+
+    x: float
+    width: float
+    words: str
+
+
+class Chart(Struct, frozen=True):
+    """The picture."""
+
+    drawn: list[Drawn]
+    ticks_x: list[Tick]
+    ticks_y: list[Tick]
+    hits: list[Hit]
+    plan_y: float | None
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = _LEFT
+    right: int = WIDTH - _RIGHT
+    top: int = _TOP
+    bottom: int = HEIGHT - _BOTTOM
+
+
+def draw(
+    series: Sequence[Series],
+    start: datetime,
+    end: datetime,
+    step: timedelta,
+    *,
+    plan: float | None = None,
+    label_x: Callable[[datetime], str],
+    label_y: Callable[[float], str],
+) -> Chart | None:
+    """The chart from `start` to `end`; None where no series has a figure.
+
+    A line breaks where a bucket of `step` is missing: nothing is drawn through what is not known.
+    """
+    values = [
+        value
+        for one in series
+        for figure in one.figures
+        for value in (figure.value, figure.high)
+        if value is not None
+    ]
+    if not values:
+        return None
+    top = nice_top(max([*values, plan or 0.0]))
+    span_s = (end - start).total_seconds()
+
+    def x(at: datetime) -> float:
+        share = (at - start).total_seconds() / span_s
+        return round(_LEFT + share * (WIDTH - _LEFT - _RIGHT), 1)
+
+    def y(value: float) -> float:
+        return round(HEIGHT - _BOTTOM - value / top * (HEIGHT - _TOP - _BOTTOM), 1)
+
+    drawn = [
+        Drawn(one.name, one.style, _path(one.figures, x, y, step), _band(one.figures, x, y, step))
+        for one in series
+    ]
+    return Chart(
+        drawn,
+        _ticks_x(start, end, x, label_x),
+        [Tick(y(top * n / 4), label_y(top * n / 4)) for n in range(5)],
+        _hits(series, x, step),
+        None if plan is None else y(plan),
+    )
+
+
+def nice_top(most: float) -> float:
+    """The least of 1, 2, 2.5, 4, 5, 8 times a power of ten that is not below."""
+    if most <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(most))
+    return next(power * n for n in (1, 2, 2.5, 4, 5, 8, 10) if most <= power * n * 1.0000001)
+
+
+def _runs(figures: Sequence[Figure], step: timedelta) -> list[list[Figure]]:
+    """Figures that follow each other without a gap."""
+    runs: list[list[Figure]] = []
+    for figure in figures:
+        if figure.value is None:
+            continue
+        if runs and figure.at - runs[-1][-1].at <= step * 1.5:
+            runs[-1].append(figure)
+        else:
+            runs.append([figure])
+    return runs
+
+
+def _path(
+    figures: Sequence[Figure],
+    x: Callable[[datetime], float],
+    y: Callable[[float], float],
+    step: timedelta,
+) -> str:
+    parts = []
+    for run in _runs(figures, step):
+        places = [f"{x(f.at + step / 2):g} {y(f.value or 0.0):g}" for f in run]
+        # A lone point has no line: a stroke of no length, whose round ends make a dot.
+        parts.append(f"M{'L'.join(places)}" + ("h0" if len(places) == 1 else ""))
+    return "".join(parts)
+
+
+def _band(
+    figures: Sequence[Figure],
+    x: Callable[[datetime], float],
+    y: Callable[[float], float],
+    step: timedelta,
+) -> str:
+    parts = []
+    known = [f for f in figures if f.low is not None and f.high is not None]
+    for run in _runs(known, step):
+        upper = [f"{x(f.at + step / 2):g} {y(f.high or 0.0):g}" for f in run]
+        lower = [f"{x(f.at + step / 2):g} {y(max(f.low or 0.0, 0.0)):g}" for f in reversed(run)]
+        parts.append(f"M{'L'.join(upper + lower)}Z")
+    return "".join(parts)
+
+
+def _ticks_x(
+    start: datetime,
+    end: datetime,
+    x: Callable[[datetime], float],
+    label: Callable[[datetime], str],
+) -> list[Tick]:
+    days = max(round((end - start) / timedelta(days=1)), 1)
+    every = max(math.ceil(days / 8), 1)
+    if days == 1:
+        return [
+            Tick(x(start + timedelta(hours=n)), label(start + timedelta(hours=n)))
+            for n in range(0, 24, 4)
+        ]
+    return [
+        Tick(x(start + timedelta(days=n)), label(start + timedelta(days=n)))
+        for n in range(0, days, every)
+    ]
+
+
+def _hits(series: Sequence[Series], x: Callable[[datetime], float], step: timedelta) -> list[Hit]:
+    words: dict[datetime, list[str]] = {}
+    for one in series:
+        for figure in one.figures:
+            if figure.words:
+                words.setdefault(figure.at, []).append(figure.words)
+    return [
+        Hit(x(at), round(max(x(at + step) - x(at), 1.0), 1), "\n".join(said))
+        for at, said in sorted(words.items())
+    ]

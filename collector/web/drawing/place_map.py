@@ -1,0 +1,117 @@
+"""Floor 1. A map of communes by their centre points: no tiles, no borders, a shape for each state.
+
+The points of one state are one path: 3,321 communes take some 40 kB, a seventh of that compressed.
+Equirectangular, with longitude shortened by the cosine of the middle latitude: over Vietnam's 15
+degrees a circle stays a circle within 5 %, and nobody measures on it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+# What is drawn around a point, in units of the picture: a shape tells what a colour tells.
+_SHAPES = {
+    "dot": "h0",
+    "ring": "m-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0",
+    "cross": "m-3-3l6 6m0-6l-6 6",
+    "square": "m-3-3h6v6h-6z",
+    "triangle": "m0-3l3 6h-6z",
+}
+
+
+class Point(Struct, frozen=True):
+    """Where something is (degrees, WGS 84), in which tone and shape it is drawn, what it is."""
+
+    latitude: float
+    longitude: float
+    tone: str
+    shape: str
+    title: str = ""
+    href: str = ""
+
+
+class Layer(Struct, frozen=True):
+    """All points of one look as one path."""
+
+    tone: str
+    shape: str
+    path: str
+    width: float
+
+
+class Spot(Struct, frozen=True):
+    """A point that can be followed: drawn over the layers, with a name."""
+
+    x: float
+    y: float
+    title: str
+    href: str
+
+
+class Map(Struct, frozen=True):
+    """The picture: its size and what is on it."""
+
+    width: int
+    height: int
+    layers: list[Layer]
+    spots: list[Spot]
+
+
+def draw(points: Sequence[Point], *, backdrop: Iterable[Point] = (), width: int = 300) -> Map:
+    """A map that is as wide as asked and shows every point.
+
+    Args:
+        points: what is shown; those with a title become spots.
+        backdrop: what is drawn small behind them.
+        width: in units of the picture; the height follows.
+    """
+    behind = list(backdrop)
+    every = [*points, *behind]
+    if not every:
+        return Map(width, width, [], [])
+    place, height = _projection(every, width)
+    layers = _layers(behind, place, 1.6) + _layers(points, place, 4.5 if len(points) < 400 else 2.4)
+    spots = [Spot(*place(point), point.title, point.href) for point in points if point.title]
+    return Map(width, height, layers, spots)
+
+
+class _Projection:
+    def __init__(self, west: float, north: float, scale_x: float, scale_y: float) -> None:
+        self._west, self._north = west, north
+        self._scale_x, self._scale_y = scale_x, scale_y
+
+    def __call__(self, point: Point) -> tuple[float, float]:
+        """Where it is in the picture, to a tenth."""
+        x = 12 + (point.longitude - self._west) * self._scale_x
+        y = 12 + (self._north - point.latitude) * self._scale_y
+        return round(x, 1), round(y, 1)
+
+
+def _projection(points: Sequence[Point], width: int) -> tuple[_Projection, int]:
+    west, east = min(p.longitude for p in points), max(p.longitude for p in points)
+    south, north = min(p.latitude for p in points), max(p.latitude for p in points)
+    shrink = math.cos(math.radians((south + north) / 2))
+    # A single commune must not be blown up to the whole picture.
+    span_x = max((east - west) * shrink, 0.15)
+    span_y = max(north - south, 0.15)
+    scale = (width - 24) / span_x
+    if span_y * scale > 2.2 * width:
+        scale = 2.2 * width / span_y
+    return _Projection(west, north, scale * shrink, scale), math.ceil(span_y * scale) + 24
+
+
+def _layers(points: Sequence[Point], place: _Projection, width: float) -> list[Layer]:
+    looks: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for point in points:
+        looks.setdefault((point.tone, point.shape), []).append(place(point))
+    return [
+        Layer(tone, shape, _path(sorted(set(at)), _SHAPES[shape]), width if shape == "dot" else 1.6)
+        for (tone, shape), at in looks.items()
+    ]
+
+
+def _path(places: Sequence[tuple[float, float]], shape: str) -> str:
+    return "".join(f"M{x:g} {y:g}{shape}" for x, y in places)

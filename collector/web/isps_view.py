@@ -1,0 +1,213 @@
+"""Floor 1. ISPs compared fairly: the same communes, the same hours of the week, with intervals.
+
+An ISP that serves the towns and one that serves the hills have no business in one table of means.
+So two ISPs are compared only where one commune has lines of both, hour of the week by hour of the
+week: each such cell with valid samples of both gives one difference, and the mean of the
+differences has its 95 % interval (paired t; cells of one line follow each other, so the truth is
+somewhat wider). Rows stand in the order of names. There is no rank.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+
+from msgspec import Struct
+
+from collector.registry.registry import LineKey
+from collector.rollup.distribution import Distribution, merge_all
+from collector.rollup.summary import Summary, merge_summaries
+from collector.web.drawing.bars import Whisker, whiskers
+from collector.web.figures import MISSING, figure
+from collector.web.known_lines import KnownLine
+from collector.web.line_table import DOWN, LATENCY, UP, maybe_figure, megabits, percent
+from collector.web.pages import Badge, Reader
+
+# A comparison by hour asks for each line's hours: so many at most, so that a page stays quick.
+LINES_MOST = 60
+_CELLS_LEAST = 10
+_Z = 1.959964
+_MEGABIT = 1e-6
+
+
+class IspRow(Struct, frozen=True, kw_only=True):
+    """An ISP in the communes that are compared."""
+
+    id: str
+    name: str
+    communes: str
+    lines: str
+    samples: str
+    down: str
+    down_interval: str
+    up: str
+    latency: str
+    loss: str
+    availability: str
+    whisker: Whisker | None
+
+
+class PairRow(Struct, frozen=True, kw_only=True):
+    """Two ISPs where both are."""
+
+    first: str
+    second: str
+    communes: str
+    cells: str
+    difference: str
+    interval: str
+    says: Badge
+
+
+def shared_lines(lines: Iterable[KnownLine]) -> list[KnownLine]:
+    """The lines in communes where at least two ISPs are measured."""
+    by_commune: dict[str, list[KnownLine]] = defaultdict(list)
+    for line in lines:
+        by_commune[line.commune_code].append(line)
+    return [
+        line
+        for inside in by_commune.values()
+        if len({one.isp for one in inside}) > 1
+        for line in inside
+    ]
+
+
+def isp_rows(
+    lines: Sequence[KnownLine], summaries: Mapping[LineKey, Summary], reader: Reader
+) -> tuple[list[IspRow], float]:
+    """A row an ISP, by name; and the top of the scale that their whiskers are drawn on, Mbit/s."""
+    by_isp: dict[tuple[str, str], list[KnownLine]] = defaultdict(list)
+    for line in lines:
+        by_isp[line.isp_name, line.isp].append(line)
+    found = [
+        (name, isp, inside, merge_summaries(summaries[x.key] for x in inside if x.key in summaries))
+        for (name, isp), inside in sorted(by_isp.items())
+    ]
+    means = []
+    for *_, summary in found:
+        down = summary.metric(DOWN)
+        interval = down.mean_interval95
+        if down.mean is not None:
+            means.append(
+                (
+                    down.mean * _MEGABIT,
+                    interval.low * _MEGABIT if interval else None,
+                    interval.high * _MEGABIT if interval else None,
+                )
+            )
+    drawn, top = whiskers(means)
+    drawn_of = iter(drawn)
+    return [
+        _isp_row(
+            isp,
+            name,
+            inside,
+            summary,
+            next(drawn_of) if summary.metric(DOWN).mean is not None else None,
+            reader,
+        )
+        for name, isp, inside, summary in found
+    ], top
+
+
+def pair_rows(
+    lines: Sequence[KnownLine],
+    hours: Mapping[LineKey, Mapping[tuple[int, int], Summary]],
+    reader: Reader,
+) -> list[PairRow]:
+    """Every pair of ISPs that share a commune, by names."""
+    cells: dict[tuple[str, str], dict[tuple[str, int, int], Distribution]] = defaultdict(dict)
+    for line in lines:
+        for (weekday, hour), summary in hours.get(line.key, {}).items():
+            known = summary.metric(DOWN)
+            if known.count:
+                at = (line.commune_code, weekday, hour)
+                mine = cells[line.isp_name, line.isp]
+                mine[at] = merge_all([mine[at], known]) if at in mine else known
+    rows = []
+    for first, second in combinations(sorted(cells), 2):
+        both = sorted(cells[first].keys() & cells[second].keys())
+        if both:
+            differences = [
+                ((cells[first][at].mean or 0.0) - (cells[second][at].mean or 0.0)) * _MEGABIT
+                for at in both
+            ]
+            communes = len({code for code, _, _ in both})
+            rows.append(_pair_row(first[0], second[0], communes, differences, reader))
+    return rows
+
+
+def _pair_row(
+    first: str, second: str, communes: int, differences: Sequence[float], reader: Reader
+) -> PairRow:
+    mean, interval = paired(differences)
+    if interval is None:
+        says = Badge("quiet", "…", reader.word("too_few_cells"))
+    elif interval[0] > 0:
+        says = Badge("quiet", ">", f"{first} {reader.word('faster_here')}")
+    elif interval[1] < 0:
+        says = Badge("quiet", "<", f"{second} {reader.word('faster_here')}")
+    else:
+        says = Badge("quiet", "≈", reader.word("not_told_apart"))
+    number = reader.number
+    return PairRow(
+        first=first,
+        second=second,
+        communes=number(communes),
+        cells=number(len(differences)),
+        difference=_signed(mean, reader),
+        interval=MISSING
+        if interval is None
+        else f"{_signed(interval[0], reader)} … {_signed(interval[1], reader)}",
+        says=says,
+    )
+
+
+def paired(differences: Sequence[float]) -> tuple[float, tuple[float, float] | None]:
+    """The mean difference and its 95 % interval; None under ten cells."""
+    count = len(differences)
+    mean = math.fsum(differences) / count
+    if count < _CELLS_LEAST:
+        return mean, None
+    variance = math.fsum((one - mean) ** 2 for one in differences) / (count - 1)
+    # Student's t by Cornish-Fisher, as in collector.rollup.distribution; 1 % off at ten.
+    freedom = count - 1
+    t = _Z + (_Z**3 + _Z) / (4 * freedom)
+    reach = t * math.sqrt(variance / count)
+    return mean, (mean - reach, mean + reach)
+
+
+def _isp_row(
+    isp: str,
+    name: str,
+    lines: Sequence[KnownLine],
+    summary: Summary,
+    whisker: Whisker | None,
+    reader: Reader,
+) -> IspRow:
+    number = reader.number
+    down = summary.metric(DOWN)
+    interval = down.mean_interval95
+    return IspRow(
+        id=isp,
+        name=name,
+        communes=number(len({line.commune_code for line in lines})),
+        lines=number(len(lines)),
+        samples=number(down.count),
+        down=megabits(down.mean, reader),
+        down_interval=MISSING
+        if interval is None
+        else f"{megabits(interval.low, reader)} – {megabits(interval.high, reader)}",
+        up=megabits(summary.metric(UP).mean, reader),
+        latency=maybe_figure(summary.metric(LATENCY).mean, reader),
+        loss=percent(summary.loss_ratio, reader),
+        availability=percent(summary.availability_ratio, reader),
+        whisker=whisker,
+    )
+
+
+def _signed(value: float, reader: Reader) -> str:
+    text = figure(abs(value), reader.language)
+    return f"{'−' if value < 0 else '+'}{text}"

@@ -1,0 +1,165 @@
+"""Floor 1. Every line that the centre knows, whoever says so, and what state each is in now.
+
+The registry has the last word on place, ISP and plan. A probe that is not registered yet is shown
+by its own words, without a plan and so without a verdict: an office must see its box at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+from msgspec import Struct
+
+from collector.registry.registry import Commune, LineKey, Registry
+from collector.store.store import StoredProbe
+from wire.messages import Presence
+
+# A probe says how it is every five minutes; after three of them missed it is silent.
+SILENT_AFTER = timedelta(minutes=15)
+
+
+class State(StrEnum):
+    """What a line is like now, the worst last."""
+
+    NEVER = "never"
+    UNKNOWN = "unknown"
+    GOOD = "good"
+    DEGRADED = "degraded"
+    SILENT = "silent"
+    DOWN = "down"
+
+
+class KnownLine(Struct, frozen=True, kw_only=True):
+    """A line with all that the centre knows of where and whose it is."""
+
+    key: LineKey
+    office: str
+    commune_code: str
+    commune: Commune | None
+    isp: str
+    isp_name: str
+    groups: tuple[str, ...]
+    plan_down_bps: float | None = None
+    plan_up_bps: float | None = None
+    contract_date: date | None = None
+    registered: bool = True
+
+    @property
+    def place(self) -> str:
+        """The commune's name, or its code where the list has none of that code."""
+        return self.commune.name if self.commune else self.commune_code
+
+    @property
+    def province_code(self) -> str:
+        """Its province, "" where the place is not known."""
+        return self.commune.province_code if self.commune else ""
+
+
+def known_lines(registry: Registry, probes: Iterable[StoredProbe]) -> list[KnownLine]:
+    """Every line of the registry, then those that only their probes name."""
+    groups = _groups_of(registry)
+    found: dict[LineKey, KnownLine] = {}
+    for probe in registry.probes.values():
+        commune = registry.communes.get(probe.commune)
+        for line in probe.lines:
+            isp = registry.isps.get(line.isp)
+            key = LineKey(probe.tenant, probe.probe, line.id)
+            found[key] = KnownLine(
+                key=key,
+                office=probe.office,
+                commune_code=probe.commune,
+                commune=commune,
+                isp=line.isp,
+                isp_name=isp.name if isp else line.isp,
+                groups=groups.get(probe.commune, ()),
+                plan_down_bps=line.plan_down_bps,
+                plan_up_bps=line.plan_up_bps,
+                contract_date=line.contract_date,
+            )
+    for stored in probes:
+        found |= _own_words(stored, registry, groups, found)
+    return list(found.values())
+
+
+def line_state(probe: StoredProbe | None, line: str, now: datetime) -> State:
+    """What a line is like now: what its LEDs show, if the probe was heard lately."""
+    if probe is None or probe.last_contact_at is None:
+        return State.NEVER
+    if is_silent(probe, now):
+        return State.SILENT
+    leds: Mapping[str, str] = probe.health.leds if probe.health else {}
+    green, red = leds.get(f"{line}.green"), leds.get(f"{line}.red")
+    # Two lit alike is degraded, or a box that is being looked for; a breathing green is measuring.
+    match green, red:
+        case "off", "fast_blink":
+            return State.DOWN
+        case "slow_blink", "slow_blink":
+            return State.DEGRADED
+        case ("steady", _) | ("breathing", "off"):
+            return State.GOOD
+    return State.UNKNOWN
+
+
+def is_silent(probe: StoredProbe, now: datetime) -> bool:
+    """Whether a probe that was heard once is not heard now."""
+    if probe.presence in {Presence.LOST, Presence.OFFLINE}:
+        return True
+    return probe.last_contact_at is not None and now - probe.last_contact_at > SILENT_AFTER
+
+
+def worst(states: Iterable[State]) -> State:
+    """The worst of several lines' states; NEVER of none."""
+    order = list(State)
+    return max(states, key=order.index, default=State.NEVER)
+
+
+def _own_words(
+    stored: StoredProbe,
+    registry: Registry,
+    groups: Mapping[str, tuple[str, ...]],
+    known: Mapping[LineKey, KnownLine],
+) -> dict[LineKey, KnownLine]:
+    if stored.info is None:
+        return {}
+    registered = registry.probe(stored.tenant, stored.probe)
+    site = stored.site or stored.info.site
+    code = registered.commune if registered else site.commune_code
+    found = {}
+    for line in stored.info.lines:
+        key = LineKey(stored.tenant, stored.probe, line.id)
+        if key in known:
+            continue
+        found[key] = KnownLine(
+            key=key,
+            office=registered.office if registered else site.office,
+            commune_code=code,
+            commune=registry.communes.get(code),
+            isp=line.isp or line.id,
+            isp_name=line.isp or line.id,
+            groups=groups.get(code, ()),
+            registered=False,
+        )
+    return found
+
+
+def _groups_of(registry: Registry) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for group in registry.groups.values():
+        for code in group.communes:
+            found[code] = (*found.get(code, ()), group.id)
+    return found
+
+
+def chosen(
+    lines: Sequence[KnownLine], *, province: str = "", group: str = "", isp: str = ""
+) -> list[KnownLine]:
+    """The lines that pass a page's filters; "" lets all pass."""
+    return [
+        line
+        for line in lines
+        if (not province or line.province_code == province)
+        and (not group or group in line.groups)
+        and (not isp or line.isp == isp)
+    ]

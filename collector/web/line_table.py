@@ -1,0 +1,198 @@
+"""Floor 1. Lines as rows of figures: state, speed against plan, latency, loss, samples.
+
+One table for overview, commune and probe page. A figure is judged by `collector.judge` alone;
+where there is no verdict the row says nothing of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from msgspec import Struct
+
+from collector.judge import Sample, Verdict, judge_speed
+from collector.registry.registry import LineKey
+from collector.rollup.distribution import Distribution
+from collector.rollup.periods import Period
+from collector.rollup.reading import OVERVIEW_KINDS
+from collector.rollup.summary import EMPTY, Summary
+from collector.store.store import StoredProbe
+from collector.thresholds import Thresholds
+from collector.web.figures import MISSING, figure, whole_number
+from collector.web.known_lines import KnownLine, State
+from collector.web.pages import Badge, Reader
+
+DOWN, UP = "throughput_download_whole_bps", "throughput_upload_whole_bps"
+LATENCY = "latency_rtt_mean_ms"
+_MEGABIT = 1e6
+# State to tone and sign; the word is `state_NAME` among the labels.
+STATE_LOOKS = {
+    State.GOOD: ("good", "●", "dot"),
+    State.DEGRADED: ("bad", "▲", "triangle"),
+    State.DOWN: ("bad", "✕", "cross"),
+    State.SILENT: ("quiet", "○", "ring"),
+    State.UNKNOWN: ("quiet", "?", "square"),
+    State.NEVER: ("none", "·", "dot"),
+}
+VERDICT_LOOKS = {Verdict.MET: ("good", "✓"), Verdict.NOT_MET: ("bad", "✕")}
+
+
+class SpeedCell(Struct, frozen=True):
+    """A mean speed, its share of the plan, and a verdict where there may be one."""
+
+    text: str
+    share: str
+    verdict: Badge | None
+
+
+class LineRow(Struct, frozen=True, kw_only=True):
+    """A line in words."""
+
+    line: KnownLine
+    href: str
+    state: Badge
+    down: SpeedCell
+    up: SpeedCell
+    latency: str
+    loss: str
+    availability: str
+    unknown_share: str
+    samples: str
+    attempted: str
+    completeness: str
+
+
+def line_rows(
+    lines: Iterable[KnownLine],
+    summaries: Mapping[LineKey, Summary],
+    states: Mapping[LineKey, State],
+    probes: Mapping[tuple[str, str], StoredProbe],
+    thresholds: Thresholds,
+    period: Period,
+    now: datetime,
+    reader: Reader,
+) -> list[LineRow]:
+    """A row each, by place, office and ISP."""
+    ordered = sorted(lines, key=lambda line: (line.place, line.office, line.isp_name, line.key))
+    return [
+        _row(
+            line,
+            summaries.get(line.key, EMPTY),
+            states.get(line.key, State.NEVER),
+            probes.get(line.key[:2]),
+            thresholds,
+            period,
+            now,
+            reader,
+        )
+        for line in ordered
+    ]
+
+
+def _row(
+    line: KnownLine,
+    summary: Summary,
+    state: State,
+    probe: StoredProbe | None,
+    thresholds: Thresholds,
+    period: Period,
+    now: datetime,
+    reader: Reader,
+) -> LineRow:
+    counts = summary.counts("throughput")
+    target = samples_target(thresholds, period)
+    known = summary.up_minutes + summary.down_minutes + summary.unknown_minutes
+    count = reader.number
+    return LineRow(
+        line=line,
+        href=line_address(line.key),
+        state=state_badge(state, reader),
+        down=speed_cell(summary.metric(DOWN), line.plan_down_bps, thresholds, reader),
+        up=speed_cell(summary.metric(UP), line.plan_up_bps, thresholds, reader),
+        latency=maybe_figure(summary.metric(LATENCY).mean, reader),
+        loss=percent(summary.loss_ratio, reader),
+        availability=percent(summary.availability_ratio, reader),
+        unknown_share=percent(summary.unknown_minutes / known, reader) if known else "",
+        samples=f"{count(counts.valid)}/{count(target)}",
+        attempted=f"{count(counts.valid)}/{count(counts.attempted)}",
+        completeness=percent(completeness(summary, probe, period, now), reader, places=0),
+    )
+
+
+def speed_cell(
+    figures: Distribution, plan_bps: float | None, thresholds: Thresholds, reader: Reader
+) -> SpeedCell:
+    """A mean speed beside its plan."""
+    judged = judge_speed(sample_of(figures), plan_bps, thresholds)
+    look = VERDICT_LOOKS.get(judged.verdict)
+    share = ""
+    if judged.share is not None and plan_bps is not None:
+        plan = figure(plan_bps / _MEGABIT, reader.language)
+        share = f"{percent(judged.share, reader, places=0)} / {plan}"
+    return SpeedCell(
+        megabits(figures.mean, reader),
+        share,
+        Badge(*look, reader.word(f"verdict_{judged.verdict}")) if look else None,
+    )
+
+
+def sample_of(figures: Distribution, hours: int | None = None) -> Sample:
+    """What `judge` takes, of what the roll-ups hold."""
+    return Sample(count=figures.count, mean=figures.mean, deviation=figures.deviation, hours=hours)
+
+
+def samples_target(thresholds: Thresholds, period: Period) -> int:
+    """VNNIC's 300 a month, for this many days; never less than the letter's 2 a week."""
+    month = thresholds.commune_month_samples.limit * period.days / 30
+    week = thresholds.week_measurements.limit * period.days / 7
+    return round(max(month, week))
+
+
+def completeness(
+    summary: Summary, probe: StoredProbe | None, period: Period, now: datetime
+) -> float | None:
+    """How much of what the probe planned has come, the mean over its kinds; None without a plan.
+
+    A skipped result counts as come: it says why there is no figure.
+    """
+    if probe is None or probe.info is None:
+        return None
+    days = (min(period.ends_at, now) - period.starts_at).total_seconds() / 86_400
+    shares = []
+    for planned in probe.info.plan:
+        expected = planned.per_line_and_day * days
+        if planned.kind in OVERVIEW_KINDS and expected > 0:
+            counts = summary.counts(planned.kind)
+            shares.append(min((counts.attempted + counts.skipped) / expected, 1.0))
+    return sum(shares) / len(shares) if shares else None
+
+
+def state_badge(state: State, reader: Reader) -> Badge:
+    """A state as sign and word."""
+    tone, sign, _ = STATE_LOOKS[state]
+    return Badge("quiet" if tone == "none" else tone, sign, reader.word(f"state_{state}"))
+
+
+def line_address(key: LineKey) -> str:
+    """Where a line's page is."""
+    return f"/line/{key.tenant}/{key.probe}/{key.line}"
+
+
+def megabits(bits: float | None, reader: Reader) -> str:
+    """A rate in Mbit/s."""
+    return maybe_figure(None if bits is None else bits / _MEGABIT, reader)
+
+
+def maybe_figure(value: float | None, reader: Reader) -> str:
+    """A number, or a dash."""
+    return MISSING if value is None else figure(value, reader.language)
+
+
+def percent(share: float | None, reader: Reader, *, places: int | None = None) -> str:
+    """A share of 1 as percent, or a dash."""
+    if share is None:
+        return MISSING
+    if places == 0:
+        return f"{whole_number(round(share * 100), reader.language)}%"
+    return f"{figure(share * 100, reader.language)}%"

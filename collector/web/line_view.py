@@ -1,0 +1,344 @@
+"""Floor 1. One line in full: charts over time, hours by days, distribution, outages, validity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from msgspec import Struct
+
+from collector.judge import Judgement, Why, judge_availability, judge_latency, judge_speed
+from collector.rollup.distribution import Distribution
+from collector.rollup.periods import Period, Step
+from collector.rollup.reading import Bucket
+from collector.rollup.summary import PACKETS, Summary
+from collector.thresholds import Thresholds
+from collector.web import words
+from collector.web.drawing import bars, line_chart
+from collector.web.drawing.bars import Bars
+from collector.web.drawing.line_chart import Chart, Figure, Series
+from collector.web.figures import MISSING, Moment, axis_number, figure, moment, whole_number
+from collector.web.known_lines import KnownLine
+from collector.web.line_table import (
+    DOWN,
+    LATENCY,
+    UP,
+    VERDICT_LOOKS,
+    maybe_figure,
+    percent,
+    sample_of,
+)
+from collector.web.pages import Badge, Reader
+
+RTT_WINDOW = "latency_rtt_p50_ms"
+RTT_PACKETS = f"latency_{PACKETS}"
+LOADED_DOWN = "throughput_rtt_loaded_download_p50_ms"
+LOADED_UP = "throughput_rtt_loaded_upload_p50_ms"
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_OUTAGES_MOST = 50
+_MEGABIT = 1e-6
+
+
+class Measure(Struct, frozen=True, kw_only=True):
+    """A figure held against its threshold, in words."""
+
+    name: str
+    value: str
+    interval: str
+    count: str
+    limit: str
+    verdict: Badge
+    source: str
+
+
+class HeatCell(Struct, frozen=True):
+    """An hour of a weekday: 0 no samples, 1 the slowest to 5 the fastest fifth of the range."""
+
+    level: int
+    text: str
+    words: str
+
+
+class KindRow(Struct, frozen=True, kw_only=True):
+    """What was attempted of a kind and what speaks against it."""
+
+    name: str
+    valid: str
+    attempted: str
+    skipped: str
+    reasons: list[str]
+    flags: list[str]
+
+
+class Outage(Struct, frozen=True):
+    """A bucket in which the line was down for some minutes."""
+
+    at: Moment
+    down: str
+    unknown: str
+
+
+def step_of(period: Period) -> Step:
+    """Hours for a week or so, days beyond."""
+    return Step.HOUR if period.days <= 8 else Step.DAY
+
+
+def charts(
+    buckets: Sequence[Bucket], line: KnownLine, period: Period, now: datetime, reader: Reader
+) -> dict[str, Chart | None]:
+    """Speed, latency, loss over time, by the names of their words."""
+    step = timedelta(hours=1) if step_of(period) is Step.HOUR else timedelta(days=1)
+    end = min(period.ends_at, max(now, period.starts_at + step))
+
+    def drawn(series: Sequence[Series], plan: float | None = None) -> Chart | None:
+        return line_chart.draw(
+            series,
+            period.starts_at,
+            end,
+            step,
+            plan=plan,
+            label_x=lambda at: _axis_time(at, period, reader),
+            label_y=lambda value: axis_number(value, reader.language),
+        )
+
+    plan = None if line.plan_down_bps is None else line.plan_down_bps * _MEGABIT
+    return {
+        "chart_speed": drawn(
+            [
+                _series(buckets, DOWN, "series-a", "public_down", reader, _MEGABIT, spread=True),
+                _series(buckets, UP, "series-b", "public_up_alone", reader, _MEGABIT),
+            ],
+            plan,
+        ),
+        "chart_latency": drawn(
+            [
+                _series(buckets, LATENCY, "series-a", "idle_latency", reader, spread=True),
+                _series(buckets, LOADED_DOWN, "series-b", "loaded_latency", reader),
+            ]
+        ),
+        "chart_loss": drawn([_loss_series(buckets, reader)]),
+    }
+
+
+def measures(
+    summary: Summary, line: KnownLine, hours: int, thresholds: Thresholds, reader: Reader
+) -> list[Measure]:
+    """What may be judged, and whether."""
+    latency = judge_latency(sample_of(summary.metric(LATENCY), hours), thresholds)
+    available = judge_availability(summary.up_minutes * 60, summary.down_minutes * 60, thresholds)
+    found = []
+    for name, metric, plan in (
+        ("mean_down", DOWN, line.plan_down_bps),
+        ("mean_up", UP, line.plan_up_bps),
+    ):
+        judged = judge_speed(sample_of(summary.metric(metric), hours), plan, thresholds)
+        found.append(_measure(name, judged, _MEGABIT, thresholds.speed_share.source, reader))
+    found.append(_measure("mean_latency", latency, 1, thresholds.latency_mean_ms.source, reader))
+    found.append(
+        _measure("availability_percent", available, 100, thresholds.availability.source, reader)
+    )
+    return found
+
+
+def heat(
+    cells: Mapping[tuple[int, int], Summary], reader: Reader
+) -> list[tuple[str, list[HeatCell]]]:
+    """Seven rows of twenty-four: the mean download of each hour of the week."""
+    means = {
+        at: summary.metric(DOWN).mean for at, summary in cells.items() if summary.metric(DOWN).count
+    }
+    known = [mean for mean in means.values() if mean is not None]
+    low, high = min(known, default=0.0), max(known, default=0.0)
+    return [
+        (
+            reader.word(name),
+            [
+                _heat_cell(means.get((day, hour)), cells.get((day, hour)), low, high, reader)
+                for hour in range(24)
+            ],
+        )
+        for day, name in enumerate(_WEEKDAYS)
+    ]
+
+
+def distributions(summary: Summary, reader: Reader) -> dict[str, Bars | None]:
+    """How many figures lay where, by the names of their words."""
+    language = reader.language
+    packets = summary.metric(RTT_PACKETS)
+    return {
+        "spread_speed": bars.histogram(
+            summary.metric(DOWN),
+            lambda value: axis_number(value * _MEGABIT, language),
+            lambda many: f"{whole_number(many, language)} {reader.word('samples')}",
+        ),
+        "spread_latency": bars.histogram(
+            packets if packets.count else summary.metric(RTT_WINDOW),
+            lambda value: f"{axis_number(value, language)} ms",
+            lambda many: whole_number(many, language),
+        ),
+    }
+
+
+def percentiles(summary: Summary, reader: Reader) -> list[tuple[str, str, str, str]]:
+    """Rows of (name, p50, p95, n) for what has a sketch."""
+    rows = []
+    for name, metric, factor in (
+        ("mean_down", DOWN, _MEGABIT),
+        ("mean_up", UP, _MEGABIT),
+        ("idle_latency", RTT_PACKETS, 1.0),
+        ("loaded_latency_down", LOADED_DOWN, 1.0),
+        ("loaded_latency_up", LOADED_UP, 1.0),
+    ):
+        figures = summary.metric(metric)
+        if not figures.count:
+            continue
+        # METHOD: no p95 under 59 samples.
+        p95 = figures.quantile(0.95) if figures.count + figures.infinite >= 59 else None
+        rows.append(
+            (
+                reader.word(name.replace("mean_", "speed_")),
+                _scaled(figures.quantile(0.5), factor, reader),
+                _scaled(p95, factor, reader),
+                whole_number(figures.count, reader.language),
+            )
+        )
+    return rows
+
+
+def kind_rows(summary: Summary, reader: Reader) -> list[KindRow]:
+    """Valid and attempted of each kind."""
+    number = reader.number
+    return [
+        KindRow(
+            name=words.KINDS[kind].in_(reader.language) if kind in words.KINDS else kind,
+            valid=number(counts.valid),
+            attempted=number(counts.attempted),
+            skipped=number(counts.skipped),
+            reasons=_counted(counts.reasons, words.REASONS, reader),
+            flags=_counted(counts.flags, words.VALIDITIES, reader),
+        )
+        for kind, counts in sorted(summary.kinds.items())
+    ]
+
+
+def outages(buckets: Sequence[Bucket], reader: Reader) -> list[Outage]:
+    """The hours or days with minutes down, newest first."""
+    number = reader.number
+    return [
+        Outage(
+            moment(bucket.start, reader.language, reader.timezone),
+            number(bucket.summary.down_minutes),
+            number(bucket.summary.unknown_minutes),
+        )
+        for bucket in reversed(buckets)
+        if bucket.summary.down_minutes
+    ][:_OUTAGES_MOST]
+
+
+def why_words(why: Why | None, reader: Reader) -> str:
+    """Why there is no verdict."""
+    return reader.word(f"why_{why}") if why else ""
+
+
+def _measure(name: str, judged: Judgement, factor: float, source: str, reader: Reader) -> Measure:
+    language = reader.language
+    interval = MISSING
+    if judged.interval is not None:
+        low, high = judged.interval.low * factor, judged.interval.high * factor
+        interval = f"{figure(low, language)} – {figure(high, language)}"
+    look = VERDICT_LOOKS.get(judged.verdict)
+    return Measure(
+        name=reader.word(name),
+        value=_scaled(judged.mean, factor, reader)
+        + (f" ({percent(judged.share, reader, places=0)})" if judged.share is not None else ""),
+        interval=interval,
+        count=f"{whole_number(judged.count, language)}/{whole_number(judged.needed, language)}",
+        limit=_scaled(judged.limit, factor, reader),
+        verdict=Badge(*look, reader.word(f"verdict_{judged.verdict}"))
+        if look
+        else Badge("quiet", "–", why_words(judged.why, reader)),
+        source=source,
+    )
+
+
+def _series(
+    buckets: Sequence[Bucket],
+    metric: str,
+    style: str,
+    name: str,
+    reader: Reader,
+    factor: float = 1.0,
+    *,
+    spread: bool = False,
+) -> Series:
+    title = reader.word(name)
+    figures = []
+    for bucket in buckets:
+        known = bucket.summary.metric(metric)
+        if known.mean is None:
+            continue
+        said = figure(known.mean * factor, reader.language)
+        at = moment(bucket.start, reader.language, reader.timezone).text
+        figures.append(
+            Figure(
+                bucket.start,
+                known.mean * factor,
+                (known.least or 0.0) * factor if spread and known.least is not None else None,
+                known.most * factor if spread and known.most is not None else None,
+                f"{at}\n{title}: {said} (n = {known.count})",
+            )
+        )
+    return Series(title, style, figures)
+
+
+def _loss_series(buckets: Sequence[Bucket], reader: Reader) -> Series:
+    title = reader.word("loss_percent")
+    return Series(
+        title,
+        "series-a",
+        [
+            Figure(
+                bucket.start,
+                loss * 100,
+                words=f"{moment(bucket.start, reader.language, reader.timezone).text}\n"
+                f"{title}: {percent(loss, reader)}",
+            )
+            for bucket in buckets
+            if (loss := bucket.summary.loss_ratio) is not None
+        ],
+    )
+
+
+def _heat_cell(
+    mean: float | None, summary: Summary | None, low: float, high: float, reader: Reader
+) -> HeatCell:
+    if mean is None or summary is None:
+        return HeatCell(0, "", reader.word("no_samples"))
+    level = 5 if high <= low else min(1 + int((mean - low) / (high - low) * 5), 5)
+    count: Distribution = summary.metric(DOWN)
+    return HeatCell(
+        level,
+        whole_number(round(mean * _MEGABIT), reader.language),
+        f"{figure(mean * _MEGABIT, reader.language)} Mbit/s, n = {count.count}",
+    )
+
+
+def _counted(
+    counts: Mapping[str, int], known: Mapping[Any, words.Phrase], reader: Reader
+) -> list[str]:
+    found = []
+    for name, many in sorted(counts.items(), key=lambda pair: -pair[1]):
+        phrase = next((p for key, p in known.items() if str(key) == name), None)
+        text = phrase.in_(reader.language) if phrase else name
+        found.append(f"{text}: {whole_number(many, reader.language)}")
+    return found
+
+
+def _axis_time(at: datetime, period: Period, reader: Reader) -> str:
+    local = at.astimezone(reader.timezone)
+    return f"{local:%H:%M}" if period.days == 1 else f"{local:%d/%m}"
+
+
+def _scaled(value: float | None, factor: float, reader: Reader) -> str:
+    return maybe_figure(None if value is None else value * factor, reader)

@@ -1,0 +1,31 @@
+"""Floor 3. `/metrics`."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from collector.web import metrics
+from collector.web.centre import Centre
+
+
+class MetricsPage:
+    """For Prometheus."""
+
+    def __init__(self, centre: Centre) -> None:
+        self._centre = centre
+        self.routes = [Route("/metrics", self.page)]
+
+    def page(self, _request: Request) -> Response:
+        """The exposition."""
+        centre = self._centre
+        text = metrics.text(
+            centre.store.totals(),
+            centre.probes().values(),
+            centre.lines(),
+            centre.states(),
+            centre.overview(centre.last_days(1)),
+            centre.now(),
+        )
+        return Response(text, headers={"Content-Type": metrics.CONTENT_TYPE})

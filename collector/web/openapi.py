@@ -1,0 +1,106 @@
+"""Floor 1. The OpenAPI 3.1 document of the JSON API; its schemas are the types that answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+_DAYS = {
+    "name": "days",
+    "in": "query",
+    "description": "whole local days back, today included",
+    "schema": {"type": "integer", "enum": [1, 7, 30, 90], "default": 7},
+}
+_FILTERS = [
+    {"name": name, "in": "query", "description": text, "schema": {"type": "string"}}
+    for name, text in (
+        ("province", "two-digit province code"),
+        ("group", "id of a group in the registry"),
+        ("isp", "id of an ISP in the registry"),
+    )
+]
+_FREE = {"type": "object", "additionalProperties": True}
+
+
+def document(types: Sequence[type[msgspec.Struct]]) -> dict[str, Any]:
+    """The document. `types` are the answers of `/api/v1`, by name."""
+    _, components = msgspec.json.schema_components(
+        types, ref_template="#/components/schemas/{name}"
+    )
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Tramdo centre",
+            "version": "1",
+            "description": "Read-only. Units are in the names; null is not known, never 0. "
+            "Figures are indicative; the method is stated in docs/contract and on the pages.",
+            "license": {"name": "CC BY 4.0", "identifier": "CC-BY-4.0"},
+        },
+        "paths": {
+            "/api/v1/lines": _get("Lines with their figures", "ApiLines", [*_FILTERS, _DAYS]),
+            "/api/v1/lines/{tenant}/{probe}/{line}/series": _get(
+                "One line over time, by hour up to 7 days, else by day",
+                "ApiSeries",
+                [*(_path(name) for name in ("tenant", "probe", "line")), _DAYS],
+            ),
+            "/api/probes": _get("All that is known of every probe", None, []),
+            "/api/results": _get(
+                "Stored results, oldest first; after number `after`, or the newest",
+                None,
+                [_integer("after", 0, None), _integer("limit", 1, 1_000)],
+            ),
+            "/open/lines.json": _get("Open data", None, [*_FILTERS[:2], _DAYS]),
+            "/open/lines.csv": _get("Open data", None, [*_FILTERS[:2], _DAYS], "text/csv"),
+            "/open/communes.geojson": _get(
+                "Open data, a point a commune", None, [*_FILTERS[:2], _DAYS], "application/geo+json"
+            ),
+            "/healthz": _get("200 while results can be taken in and read, else 503", None, []),
+            "/metrics": _get("Prometheus", None, [], "text/plain"),
+        },
+        "components": {
+            "schemas": {
+                **components,
+                "Error": {
+                    "type": "object",
+                    "properties": {"error": {"type": "string"}},
+                    "required": ["error"],
+                },
+            }
+        },
+    }
+
+
+def _get(
+    text: str, answer: str | None, parameters: Sequence[Any], media: str = "application/json"
+) -> dict[str, Any]:
+    schema = _FREE if media == "application/json" else {"type": "string"}
+    if answer is not None:
+        schema = {"$ref": f"#/components/schemas/{answer}"}
+    wrong = {
+        "description": "what was expected, in `error`",
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+    }
+    return {
+        "get": {
+            "summary": text,
+            "parameters": list(parameters),
+            "responses": {
+                "200": {"description": text, "content": {media: {"schema": schema}}},
+                "400": wrong,
+                "503": wrong,
+            },
+        }
+    }
+
+
+def _path(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _integer(name: str, least: int, most: int | None) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "integer", "minimum": least}
+    if most is not None:
+        schema["maximum"] = most
+    return {"name": name, "in": "query", "schema": schema}

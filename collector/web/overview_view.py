@@ -1,0 +1,194 @@
+"""Floor 1. The overview: what is counted on top, a row a province, and the map.
+
+A phone is never sent 6,642 rows: where more lines pass the filters than fit, provinces stand for
+them, and each leads to its own lines.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+from collector.registry.registry import Commune, LineKey
+from collector.rollup.distribution import merge_all
+from collector.rollup.summary import EMPTY, Summary
+from collector.thresholds import Thresholds
+from collector.web.drawing.place_map import Map, Point, draw
+from collector.web.figures import whole_number
+from collector.web.known_lines import KnownLine, State, worst
+from collector.web.line_table import (
+    DOWN,
+    LATENCY,
+    STATE_LOOKS,
+    UP,
+    maybe_figure,
+    megabits,
+    percent,
+    state_badge,
+)
+from collector.web.pages import Badge, Reader
+
+# Above so many lines a table is by province.
+LINES_MOST = 250
+# On a map of so many communes each can be pointed at.
+_SPOTS_MOST = 250
+
+
+class ProvinceRow(Struct, frozen=True, kw_only=True):
+    """A province in words. `below` counts lines whose mean is under the share of their plan."""
+
+    code: str
+    name: str
+    communes: str
+    lines: str
+    states: list[tuple[Badge, str]]
+    down: str
+    up: str
+    latency: str
+    below: str
+
+
+class Counts(Struct, frozen=True, kw_only=True):
+    """What stands on top."""
+
+    communes: str
+    communes_all: str
+    lines: str
+    states: list[tuple[Badge, str]]
+    down: str
+    up: str
+    latency: str
+    loss: str
+
+
+def counts(
+    lines: Sequence[KnownLine],
+    communes_all: int,
+    summaries: Mapping[LineKey, Summary],
+    states: Mapping[LineKey, State],
+    reader: Reader,
+) -> Counts:
+    """Of all lines that pass the filters."""
+    found = [summaries[line.key] for line in lines if line.key in summaries]
+    sent = sum(one.sums.get("latency_sent", 0) for one in found)
+    lost = sum(one.sums.get("latency_lost", 0) for one in found)
+    number = reader.number
+    return Counts(
+        communes=number(len({line.commune_code for line in lines})),
+        communes_all=number(communes_all),
+        lines=number(len(lines)),
+        states=_state_counts(lines, states, reader),
+        down=megabits(_mean_of_means(found, DOWN), reader),
+        up=megabits(_mean_of_means(found, UP), reader),
+        latency=maybe_figure(_mean_of_means(found, LATENCY), reader),
+        loss=percent(lost / sent if sent else None, reader),
+    )
+
+
+def province_rows(
+    lines: Sequence[KnownLine],
+    summaries: Mapping[LineKey, Summary],
+    states: Mapping[LineKey, State],
+    thresholds: Thresholds,
+    reader: Reader,
+) -> list[ProvinceRow]:
+    """A row a province that has a line, by name; without a known place last."""
+    by_province: dict[str, list[KnownLine]] = {}
+    for line in lines:
+        by_province.setdefault(line.province_code, []).append(line)
+    rows = [
+        _province_row(code, inside, summaries, states, thresholds, reader)
+        for code, inside in by_province.items()
+    ]
+    return sorted(rows, key=lambda row: (not row.code, row.name))
+
+
+def overview_map(
+    lines: Iterable[KnownLine],
+    communes: Iterable[Commune],
+    states: Mapping[LineKey, State],
+    reader: Reader,
+) -> Map:
+    """Each commune with a line by the worst of its lines; the others of the list behind them."""
+    measured: dict[str, list[State]] = {}
+    places: dict[str, Commune] = {}
+    for line in lines:
+        if line.commune is not None:
+            measured.setdefault(line.commune_code, []).append(states.get(line.key, State.NEVER))
+            places[line.commune_code] = line.commune
+    named = len(measured) <= _SPOTS_MOST
+    points = [
+        _point(places[code], worst(found), reader if named else None)
+        for code, found in measured.items()
+    ]
+    backdrop = [
+        Point(commune.latitude, commune.longitude, "none", "dot")
+        for commune in communes
+        if commune.code not in measured
+    ]
+    return draw(points, backdrop=backdrop)
+
+
+def _point(commune: Commune, state: State, reader: Reader | None) -> Point:
+    tone, _, shape = STATE_LOOKS[state]
+    if reader is None:
+        return Point(commune.latitude, commune.longitude, tone, shape)
+    title = f"{commune.name} ({commune.code}): {state_badge(state, reader).word}"
+    href = f"/commune/{commune.code}"
+    return Point(commune.latitude, commune.longitude, tone, shape, title, href)
+
+
+def _province_row(
+    code: str,
+    lines: Sequence[KnownLine],
+    summaries: Mapping[LineKey, Summary],
+    states: Mapping[LineKey, State],
+    thresholds: Thresholds,
+    reader: Reader,
+) -> ProvinceRow:
+    found = [summaries[line.key] for line in lines if line.key in summaries]
+    first = lines[0].commune
+    below, planned = _below(lines, summaries, thresholds.speed_share.limit)
+    number = reader.number
+    return ProvinceRow(
+        code=code,
+        name=first.province_name if first else reader.word("place_unknown"),
+        communes=number(len({line.commune_code for line in lines})),
+        lines=number(len(lines)),
+        states=_state_counts(lines, states, reader),
+        down=megabits(_mean_of_means(found, DOWN), reader),
+        up=megabits(_mean_of_means(found, UP), reader),
+        latency=maybe_figure(_mean_of_means(found, LATENCY), reader),
+        below=f"{number(below)}/{number(planned)}",
+    )
+
+
+def _below(
+    lines: Iterable[KnownLine], summaries: Mapping[LineKey, Summary], share: float
+) -> tuple[int, int]:
+    """How many lines are on average below that share of their plan, of how many with both."""
+    below = planned = 0
+    for line in lines:
+        mean = summaries.get(line.key, EMPTY).metric(DOWN).mean
+        if mean is not None and line.plan_down_bps is not None:
+            planned += 1
+            below += mean < share * line.plan_down_bps
+    return below, planned
+
+
+def _mean_of_means(summaries: Sequence[Summary], metric: str) -> float | None:
+    """Every sample weighs the same, as in the regulation's mean."""
+    return merge_all(summary.metric(metric) for summary in summaries).mean
+
+
+def _state_counts(
+    lines: Iterable[KnownLine], states: Mapping[LineKey, State], reader: Reader
+) -> list[tuple[Badge, str]]:
+    found = Counter(states.get(line.key, State.NEVER) for line in lines)
+    return [
+        (state_badge(state, reader), whole_number(found[state], reader.language))
+        for state in STATE_LOOKS
+        if found[state]
+    ]

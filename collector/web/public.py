@@ -1,0 +1,140 @@
+"""Floor 3. Page 6: the public page, the block for a commune's portal, and open data."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from collector.web import public_view as view
+from collector.web.asked import one_of, period_days
+from collector.web.centre import Centre
+from collector.web.headers import EMBED_POLICY
+from collector.web.known_lines import chosen
+from collector.web.pages import Reader
+from collector.web.site import Site
+from collector.web.stored_api import json_response
+
+_OPEN = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
+
+
+class PublicPages:
+    """`/public`, `/public/…`, `/embed/…`, `/open/…`."""
+
+    def __init__(self, site: Site, centre: Centre) -> None:
+        self._site = site
+        self._centre = centre
+        self.routes = [
+            Route("/public", self.page),
+            Route("/public/{code}", self.commune),
+            Route("/embed/{code}", self.embed),
+            Route("/open/lines.csv", self.open_csv),
+            Route("/open/lines.json", self.open_json),
+            Route("/open/communes.geojson", self.open_geojson),
+        ]
+
+    def page(self, request: Request) -> Response:
+        """What it is, the communes of a province, and the open data."""
+        every = self._centre.lines()
+        provinces = sorted({(x.commune.province_name, x.province_code) for x in every if x.commune})
+        province = one_of(
+            "province", request.query_params.get("province"), [code for _, code in provinces]
+        )
+        if not province and len(provinces) == 1:
+            province = provinces[0][1]
+        inside = chosen(every, province=province) if province else []
+        return self._site.render(
+            request,
+            "public.html",
+            provinces=provinces,
+            province=province,
+            communes=sorted({(line.place, line.commune_code) for line in inside}),
+            licence=view.LICENCE,
+            licence_url=view.LICENCE_URL,
+        )
+
+    def commune(self, request: Request) -> Response:
+        """One commune in plain words, and how to embed it."""
+        shown, reader = self._commune(request)
+        return self._site.render(
+            request,
+            "public_commune.html",
+            shown=shown,
+            code=request.path_params["code"],
+            address=f"{request.url.scheme}://{request.headers.get('host', '')}/embed/"
+            f"{request.path_params['code']}?lang={reader.language}",
+            licence=view.LICENCE,
+        )
+
+    def embed(self, request: Request) -> Response:
+        """The block: no menu, no script, no cookie; any page may frame it."""
+        shown, _ = self._commune(request)
+        answer = self._site.render(
+            request,
+            "embed.html",
+            shown=shown,
+            code=request.path_params["code"],
+            licence=view.LICENCE,
+        )
+        answer.headers["Content-Security-Policy"] = EMBED_POLICY
+        answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        del answer.headers["set-cookie"]
+        return answer
+
+    def open_csv(self, request: Request) -> Response:
+        """Every line of the filters, a row each."""
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, view.OpenLine.__struct_fields__)
+        writer.writeheader()
+        for row in self._open_lines(request):
+            writer.writerow(view.cells(row))
+        headers = _OPEN | {"Link": f'<{view.LICENCE_URL}>; rel="license"'}
+        return Response("﻿" + text.getvalue(), headers=headers, media_type="text/csv; charset=utf-8")
+
+    def open_json(self, request: Request) -> Response:
+        """The same with licence, period and method."""
+        return json_response(
+            view.document(self._open_lines(request), self._centre.thresholds.version),
+            headers=_OPEN,
+        )
+
+    def open_geojson(self, request: Request) -> Response:
+        """A point a commune (RFC 7946)."""
+        return Response(
+            view.geojson(self._open_lines(request)),
+            headers=_OPEN,
+            media_type="application/geo+json",
+        )
+
+    def _open_lines(self, request: Request) -> list[view.OpenLine]:
+        centre, asked = self._centre, request.query_params
+        registry = centre.registry()
+        provinces = {commune.province_code for commune in registry.communes.values()}
+        lines = chosen(
+            centre.lines(),
+            province=one_of("province", asked.get("province"), provinces),
+            group=one_of("group", asked.get("group"), registry.groups),
+        )
+        period = centre.last_days(period_days(asked.get("days") or "30"))
+        return view.open_lines(lines, centre.overview(period), period)
+
+    def _commune(self, request: Request) -> tuple[view.PublicCommune, Reader]:
+        centre, reader = self._centre, self._site.reader(request)
+        code = request.path_params["code"]
+        lines = [line for line in centre.lines() if line.commune_code == code]
+        commune = centre.registry().communes.get(code)
+        if commune is None and not lines:
+            raise HTTPException(404, f"there is no commune {code}")
+        period = centre.last_days(30)
+        return view.public_commune(
+            commune.name if commune else code,
+            lines,
+            centre.overview(period),
+            centre.states(),
+            period,
+            reader,
+        ), reader

@@ -1,0 +1,189 @@
+"""Floor 1. What everybody may have: a commune in plain words, and open data with its licence.
+
+Nothing here names a probe, an address or a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from collector.registry.registry import LineKey
+from collector.rollup.periods import Period
+from collector.rollup.summary import EMPTY, Summary
+from collector.web.figures import whole_number
+from collector.web.known_lines import KnownLine, State
+from collector.web.line_table import (
+    DOWN,
+    LATENCY,
+    UP,
+    maybe_figure,
+    megabits,
+    percent,
+    state_badge,
+)
+from collector.web.pages import Badge, Reader
+
+LICENCE = "CC BY 4.0"
+LICENCE_URL = "https://creativecommons.org/licenses/by/4.0/"
+METHOD = (
+    "TCP throughput (iperf3, whole transfer, receiver side, QCVN 34:2022/BTTTT), RTT by STAMP "
+    "(RFC 8762); arithmetic means of valid samples; indicative, not a regulatory measurement"
+)
+
+
+class PublicLine(Struct, frozen=True):
+    """A line in plain words."""
+
+    isp: str
+    state: Badge
+    down: str
+    up: str
+    latency: str
+    available: str
+    samples: str
+
+
+class PublicCommune(Struct, frozen=True):
+    """A commune in plain words."""
+
+    name: str
+    lines: list[PublicLine]
+    first: str
+    last: str
+
+
+class OpenLine(Struct, frozen=True, kw_only=True):
+    """A row of open data. Rates in bit/s, times in ms, ratios of 1; None where not known."""
+
+    first_day: str
+    last_day: str
+    province_code: str
+    province: str
+    commune_code: str
+    commune: str
+    latitude: float | None
+    longitude: float | None
+    isp: str
+    plan_down_bps: float | None
+    plan_up_bps: float | None
+    samples_valid: int
+    samples_attempted: int
+    download_mean_bps: float | None
+    upload_mean_bps: float | None
+    rtt_mean_ms: float | None
+    loss_ratio: float | None
+    availability_ratio: float | None
+    unknown_minutes: int
+
+
+def public_commune(
+    name: str,
+    lines: Iterable[KnownLine],
+    summaries: Mapping[LineKey, Summary],
+    states: Mapping[LineKey, State],
+    period: Period,
+    reader: Reader,
+) -> PublicCommune:
+    """The lines of a commune over a period."""
+    return PublicCommune(
+        name,
+        [
+            PublicLine(
+                line.isp_name,
+                state_badge(states.get(line.key, State.NEVER), reader),
+                megabits(summary.metric(DOWN).mean, reader),
+                megabits(summary.metric(UP).mean, reader),
+                maybe_figure(summary.metric(LATENCY).mean, reader),
+                percent(summary.availability_ratio, reader),
+                whole_number(summary.counts("throughput").valid, reader.language),
+            )
+            for line in sorted(lines, key=lambda line: (line.isp_name, line.key))
+            for summary in [summaries.get(line.key, EMPTY)]
+        ],
+        f"{period.first:%d/%m/%Y}",
+        f"{period.last:%d/%m/%Y}",
+    )
+
+
+def open_lines(
+    lines: Iterable[KnownLine], summaries: Mapping[LineKey, Summary], period: Period
+) -> list[OpenLine]:
+    """Rows in the order of commune code and ISP."""
+    rows = [_open_line(line, summaries.get(line.key, EMPTY), period) for line in lines]
+    return sorted(rows, key=lambda row: (row.commune_code, row.isp))
+
+
+def cells(row: OpenLine) -> dict[str, Any]:
+    """A row for CSV: what is not known is empty."""
+    return {k: "" if v is None else v for k, v in msgspec.structs.asdict(row).items()}
+
+
+def document(rows: Sequence[OpenLine], thresholds_version: str) -> dict[str, Any]:
+    """The JSON document."""
+    return {
+        "licence": LICENCE,
+        "licence_url": LICENCE_URL,
+        "method": METHOD,
+        "thresholds_version": thresholds_version,
+        "lines": rows,
+    }
+
+
+def geojson(rows: Iterable[OpenLine]) -> bytes:
+    """A FeatureCollection (RFC 7946): a point a commune, its lines among the properties."""
+    by_commune: dict[str, list[OpenLine]] = {}
+    for row in rows:
+        if row.latitude is not None:
+            by_commune.setdefault(row.commune_code, []).append(row)
+    features = [
+        {
+            "type": "Feature",
+            "id": code,
+            "geometry": {"type": "Point", "coordinates": [inside[0].longitude, inside[0].latitude]},
+            "properties": {
+                "commune_code": code,
+                "commune": inside[0].commune,
+                "province_code": inside[0].province_code,
+                "lines": inside,
+            },
+        }
+        for code, inside in by_commune.items()
+    ]
+    return msgspec.json.encode(
+        {
+            "type": "FeatureCollection",
+            "licence": LICENCE,
+            "licence_url": LICENCE_URL,
+            "method": METHOD,
+            "features": features,
+        }
+    )
+
+
+def _open_line(line: KnownLine, summary: Summary, period: Period) -> OpenLine:
+    counts, commune = summary.counts("throughput"), line.commune
+    return OpenLine(
+        first_day=period.first.isoformat(),
+        last_day=period.last.isoformat(),
+        province_code=line.province_code,
+        province=commune.province_name if commune else "",
+        commune_code=line.commune_code,
+        commune=line.place,
+        latitude=commune.latitude if commune else None,
+        longitude=commune.longitude if commune else None,
+        isp=line.isp_name,
+        plan_down_bps=line.plan_down_bps,
+        plan_up_bps=line.plan_up_bps,
+        samples_valid=counts.valid,
+        samples_attempted=counts.attempted,
+        download_mean_bps=summary.metric(DOWN).mean,
+        upload_mean_bps=summary.metric(UP).mean,
+        rtt_mean_ms=summary.metric(LATENCY).mean,
+        loss_ratio=summary.loss_ratio,
+        availability_ratio=summary.availability_ratio,
+        unknown_minutes=summary.unknown_minutes,
+    )

@@ -1,0 +1,119 @@
+"""Floor 3. The registry, edited by somebody who is signed in: a file that is checked whole first.
+
+What is sent is shown as what it would change; only a second click applies it, and what was shown is
+what is applied: the document travels back in the form and is checked again.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from collector.people.people import Act
+from collector.registry.changes import differences
+from collector.registry.communes import official
+from collector.registry.document import parse_csv, parse_toml
+from collector.registry.registry import Registry
+from collector.web import registry_view as view
+from collector.web.centre import Centre
+from collector.web.site import Site
+from runtime.settings import SettingsError
+
+_DOCUMENT_MOST = 4_000_000
+_CHANGES_SHOWN = 200
+
+
+class RegistryPage:
+    """`/registry`, `/registry.toml`."""
+
+    def __init__(self, site: Site, centre: Centre) -> None:
+        self._site = site
+        self._centre = centre
+        self.routes = [
+            Route("/registry", self.page, methods=["GET"]),
+            Route("/registry", self.change, methods=["POST"]),
+            Route("/registry.toml", self.download),
+        ]
+
+    def page(self, request: Request) -> Response:
+        """The registry as text, and its last changes."""
+        self._site.require(request, Act.EDIT_REGISTRY)
+        return self._render(request, view.toml(self._centre.registry(), official()))
+
+    def download(self, request: Request) -> Response:
+        """The registry as a TOML file."""
+        self._site.require(request, Act.EDIT_REGISTRY)
+        return Response(
+            view.toml(self._centre.registry(), official()),
+            media_type="application/toml; charset=utf-8",
+            headers={"Content-Disposition": 'attachment; filename="registry.toml"'},
+        )
+
+    async def change(self, request: Request) -> Response:
+        """Check a document, and apply it where that was asked for."""
+        form = await request.form(max_files=1, max_fields=10, max_part_size=_DOCUMENT_MOST)
+        self._site.require_form(request, str(form.get("token", "")))
+        text, name = str(form.get("document", "")), "page.toml"
+        sent = form.get("file")
+        if isinstance(sent, UploadFile) and sent.filename:
+            content = await sent.read(_DOCUMENT_MOST + 1)
+            if len(content) > _DOCUMENT_MOST:
+                raise HTTPException(413, "the file is larger than 4 MB")
+            text, name = content.decode("utf-8-sig", "replace"), sent.filename
+        name = str(form.get("name") or name)
+        wanted = str(form.get("do", "check"))
+        return await run_in_threadpool(self._change, request, text, name, wanted)
+
+    def _change(self, request: Request, text: str, name: str, wanted: str) -> Response:
+        person = self._site.require(request, Act.EDIT_REGISTRY)
+        # Browsers send line ends as CR LF.
+        content = text.replace("\r\n", "\n").encode()
+        parse = parse_csv if name.endswith(".csv") else parse_toml
+        try:
+            registry: Registry = parse(content, name, official())
+        except SettingsError as error:
+            return self._render(request, text, problems=list(error.problems), name=name, status=422)
+        book = self._centre.store.registry
+        if wanted != "apply":
+            changes = differences(book.read(), registry)
+            return self._render(request, text, shown=view.changes(changes), name=name, whole=True)
+        applied = book.apply(registry, person.name, name, datetime.now(UTC))
+        self._centre.forget()
+        self._site.note(request, person.name, "edit_registry", name, f"{len(applied)} changes")
+        return self._render(
+            request, view.toml(self._centre.registry(), official()), applied=len(applied)
+        )
+
+    def _render(
+        self,
+        request: Request,
+        text: str,
+        *,
+        problems: list[str] | None = None,
+        shown: list[view.Shown] | None = None,
+        applied: int | None = None,
+        name: str = "page.toml",
+        whole: bool = False,
+        status: int = 200,
+    ) -> Response:
+        reader, book = self._site.reader(request), self._centre.store.registry
+        last = book.revision()
+        recorded = book.changes(max(last - _CHANGES_SHOWN, 0), _CHANGES_SHOWN)
+        return self._site.render(
+            request,
+            "registry.html",
+            status=status,
+            text=text,
+            problems=problems or [],
+            shown=shown,
+            applied=applied,
+            name=name,
+            whole=whole,
+            recorded=view.recorded(recorded, reader),
+        )

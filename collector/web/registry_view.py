@@ -1,0 +1,118 @@
+"""Floor 1. The registry as a person reads it: the whole as TOML, changes as what was and became."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from collector.registry.changes import Change, RecordedChange
+from collector.registry.registry import Commune, Registry
+from collector.web.figures import Moment, moment
+from collector.web.pages import Reader
+
+_MEGABIT = 1e6
+
+
+class Shown(Struct, frozen=True):
+    """A change: `sign` is + (new), − (gone), ≠ (other)."""
+
+    sign: str
+    thing: str
+    key: str
+    before: str
+    after: str
+
+
+class Recorded(Struct, frozen=True):
+    """A change that was made, by whom and when."""
+
+    at: Moment
+    who: str
+    source: str
+    shown: Shown
+
+
+def toml(registry: Registry, official: Mapping[str, Commune]) -> str:
+    """The registry as `collector.registry.document` reads it; the official places are left out."""
+    table: dict[str, Any] = {
+        "isp": [{"id": isp.id, "name": isp.name} for isp in registry.isps.values()],
+        "probe": [
+            _known(
+                tenant=probe.tenant,
+                probe=probe.probe,
+                commune=probe.commune,
+                office=probe.office,
+                installed_on=probe.installed_on,
+            )
+            | {
+                "line": [
+                    _known(
+                        id=line.id,
+                        isp=line.isp,
+                        plan_down_mbit_s=_megabits(line.plan_down_bps),
+                        plan_up_mbit_s=_megabits(line.plan_up_bps),
+                        contract_date=line.contract_date,
+                        technology=line.technology,
+                    )
+                    for line in probe.lines
+                ]
+            }
+            for probe in registry.probes.values()
+        ],
+        "group": [
+            {"id": group.id, "name": group.name, "communes": list(group.communes)}
+            for group in registry.groups.values()
+        ],
+        "commune": [
+            {k: v for k, v in msgspec.structs.asdict(commune).items() if v is not None}
+            for code, commune in registry.communes.items()
+            if official.get(code) != commune
+        ],
+    }
+    return msgspec.toml.encode({name: rows for name, rows in table.items() if rows}).decode()
+
+
+def changes(found: Iterable[Change]) -> list[Shown]:
+    """Changes in words."""
+    return [_shown(change) for change in found]
+
+
+def recorded(found: Iterable[RecordedChange], reader: Reader) -> list[Recorded]:
+    """The record, newest first."""
+    return [
+        Recorded(
+            moment(one.at, reader.language, reader.timezone),
+            one.who,
+            one.source,
+            _shown(one.change),
+        )
+        for one in reversed(list(found))
+    ]
+
+
+def _shown(change: Change) -> Shown:
+    sign = "≠"
+    if change.before is None:
+        sign = "+"
+    elif change.after is None:
+        sign = "−"
+    return Shown(sign, change.thing, change.key, _text(change.before), _text(change.after))
+
+
+def _text(thing: str | None) -> str:
+    """The fields that say something, without JSON's marks."""
+    if thing is None:
+        return ""
+    fields = msgspec.json.decode(thing)
+    return ", ".join(f"{name}: {value}" for name, value in fields.items() if value is not None)
+
+
+def _known(**fields: object) -> dict[str, object]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _megabits(bits: float | None) -> float | None:
+    return None if bits is None else bits / _MEGABIT

@@ -1,0 +1,64 @@
+"""Floor 3. Page 5, the health of the system itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from collector.web import system_view as view
+from collector.web.centre import Centre
+from collector.web.certificates import ends_at
+from collector.web.figures import moment
+from collector.web.site import Site
+
+# The last so many are looked at; the store keeps as many as it was told.
+_REJECTED = 1_000
+_SOON_DAYS = 30
+
+
+class SystemPage:
+    """`/system`. `certificates` are the files of ours whose end is watched."""
+
+    def __init__(self, site: Site, centre: Centre, certificates: Sequence[Path]) -> None:
+        self._site = site
+        self._centre = centre
+        self._certificates = certificates
+        self.routes = [Route("/system", self.page)]
+
+    def page(self, request: Request) -> Response:
+        """All of it on one page."""
+        centre, reader = self._centre, self._site.reader(request)
+        store, now = centre.store, centre.now()
+        certificates = []
+        for path in self._certificates:
+            try:
+                ends = ends_at(path.read_bytes())
+            except OSError:
+                ends = None
+            left = None if ends is None else (ends - now).days
+            certificates.append(
+                (
+                    path.name,
+                    None if ends is None else moment(ends, reader.language, reader.timezone),
+                    left,
+                    left is not None and left > _SOON_DAYS,
+                )
+            )
+        return self._site.render(
+            request,
+            "system.html",
+            health=view.health(
+                list(centre.probes().values()),
+                store.ledgers(),
+                store.rejected_after(0, _REJECTED),
+                store.totals(),
+                now,
+                reader,
+            ),
+            totals=store.totals(),
+            certificates=certificates,
+        )

@@ -1,0 +1,140 @@
+"""Floor 1. The health of the system: who is silent, what is missing, refused, waiting or wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from collector.receipts import EpochKey
+from collector.store.store import StoredProbe, StoredRejection, Totals
+from collector.web.figures import Moment, figure, moment, whole_number
+from collector.web.known_lines import is_silent
+from collector.web.pages import Reader
+from wire.ledger import Ledger
+
+ROWS_MOST = 100
+
+
+class ProbeRow(Struct, frozen=True):
+    """A probe that needs somebody, and why."""
+
+    tenant: str
+    probe: str
+    office: str
+    why: str
+    at: Moment | None
+
+
+class RejectedRow(Struct, frozen=True):
+    """A message that was refused."""
+
+    at: Moment
+    topic: str
+    reason: str
+    detail: str
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """All of it. Lists hold the worst; the counts beside them all."""
+
+    probes: int
+    silent: list[ProbeRow]
+    silent_all: int
+    gaps: list[ProbeRow]
+    gaps_all: int
+    backlog: list[ProbeRow]
+    backlog_all: int
+    clocks: list[ProbeRow]
+    power: list[ProbeRow]
+    rejected: list[RejectedRow]
+    rejected_all: int
+    rejected_by: list[tuple[str, str]]
+
+
+def health(
+    probes: Sequence[StoredProbe],
+    ledgers: Mapping[EpochKey, Ledger],
+    rejected: Iterable[StoredRejection],
+    totals: Totals,
+    now: datetime,
+    reader: Reader,
+) -> Health:
+    """Look at everything."""
+    silent = [_row(p, reader, reader.word("not_heard")) for p in probes if is_silent(p, now)]
+    by_name = {(p.tenant, p.probe): p for p in probes}
+    gaps = [
+        (sum(last - first + 1 for first, last in ledger.missing), key)
+        for key, ledger in ledgers.items()
+        if ledger.missing
+    ]
+    gap_rows = [
+        _row(
+            by_name[key[:2]],
+            reader,
+            f"{whole_number(many, reader.language)} {reader.word('results_missing')}",
+        )
+        for many, key in sorted(gaps, key=lambda pair: -pair[0])
+        if key[:2] in by_name
+    ]
+    waiting = sorted(
+        (p for p in probes if p.health and p.health.pending > 100),
+        key=lambda p: -(p.health.pending if p.health else 0),
+    )
+    return Health(
+        probes=len(probes),
+        silent=sorted(silent, key=lambda row: row.at.iso if row.at else "")[:ROWS_MOST],
+        silent_all=len(silent),
+        gaps=gap_rows[:ROWS_MOST],
+        gaps_all=len(gap_rows),
+        backlog=[_row(p, reader, _pending(p, reader)) for p in waiting][:ROWS_MOST],
+        backlog_all=len(waiting),
+        clocks=[
+            _row(p, reader, reader.word("clock_bad"))
+            for p in probes
+            if p.health and p.health.clock_synchronised is False
+        ][:ROWS_MOST],
+        power=[
+            _row(p, reader, _power(p, reader)) for p in probes if p.health and p.health.throttled
+        ][:ROWS_MOST],
+        rejected=[
+            RejectedRow(
+                moment(one.received_at, reader.language, reader.timezone),
+                one.topic,
+                reader.word(f"rejected_{one.reason}"),
+                one.detail,
+            )
+            for one in rejected
+        ][::-1][:ROWS_MOST],
+        rejected_all=sum(totals.rejected.values()),
+        rejected_by=[
+            (reader.word(f"rejected_{reason}"), whole_number(many, reader.language))
+            for reason, many in totals.rejected.items()
+        ],
+    )
+
+
+def _row(probe: StoredProbe, reader: Reader, why: str) -> ProbeRow:
+    at = probe.last_contact_at
+    return ProbeRow(
+        probe.tenant,
+        probe.probe,
+        probe.site.office if probe.site else probe.probe,
+        why,
+        None if at is None else moment(at, reader.language, reader.timezone),
+    )
+
+
+def _pending(probe: StoredProbe, reader: Reader) -> str:
+    assert probe.health is not None
+    return f"{whole_number(probe.health.pending, reader.language)} {reader.word('pending_unit')}"
+
+
+def _power(probe: StoredProbe, reader: Reader) -> str:
+    assert probe.health is not None
+    text = reader.word("power_bad")
+    temperature = probe.health.temperature_c
+    if temperature is None:
+        return text
+    return f"{text}, {figure(temperature, reader.language)} °C"
