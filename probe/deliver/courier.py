@@ -37,6 +37,10 @@ _IDLE_S = 0.5
 _TIDY_EVERY_S = 60.0
 # Where nothing can be written, results wait in memory: a day and a half of the default plan.
 _MAX_UNSAVED = 20_000
+# How long minutes of latency wait for the others of their minute, and how many: each transaction
+# is an fsync, and a card has only so many.
+_GATHERED_WITHIN_S = 0.2
+_GATHERED = 20
 # In one transaction at most: what a burst stores first is on its way while the rest is stored.
 _MAX_TAKEN = 1_000
 _MAX_REPLIES = 100
@@ -83,7 +87,7 @@ class Courier:
         self._pending = 0
         self._delivery = self._new_delivery(Coverage())
         self._stopping = threading.Event()
-        self._health_due_s = self._tidy_due_s = 0.0
+        self._store_by_s = self._health_due_s = self._tidy_due_s = 0.0
         self._shown: events.Delivery | None = None
         self._fault: str | None = None
         self._cause: str | None = "not connected yet"
@@ -192,8 +196,11 @@ class Courier:
             self._tell_fault(str(stuck))
             self._stopping.wait(_IDLE_S)
             return
-        self._unsaved.insert(0, dropped(DropCause.OUTBOX_DAMAGED, epoch, None, []))
-        self._submitted += 1
+        if epoch is None:
+            # Not even its name is known; where it is, the mark remembers to tell it.
+            self._unsaved.insert(0, dropped(DropCause.OUTBOX_DAMAGED, None, None, []))
+            with self._counting:
+                self._submitted += 1
 
     def _bound_memory(self) -> None:
         """Forget the oldest where even memory would fill; how many is told once one can write."""
@@ -207,12 +214,16 @@ class Courier:
         """All that waits in the inbox; sleeps where nothing does."""
         results: list[Result] = []
         timeout_s = _IDLE_S
+        if self._unsaved:
+            timeout_s = min(max(self._store_by_s - clock.monotonic_s(), 0.0), _IDLE_S)
         while True:
             try:
                 item = self._inbox.get(timeout=timeout_s)
             except queue.Empty:
                 return results
             if isinstance(item, Result):
+                if not self._unsaved and not results:
+                    self._store_by_s = clock.monotonic_s() + _GATHERED_WITHIN_S
                 results.append(item)
             elif isinstance(item, Reply):
                 self._replies.append(item)
@@ -232,7 +243,7 @@ class Courier:
         if self._forgotten:
             self._store(outbox, [dropped(DropCause.OUTBOX_UNWRITABLE, None, self._forgotten, [])])
             self._forgotten = 0
-        if self._unsaved:
+        if self._unsaved and self._is_time_to_store():
             self._store(outbox, self._unsaved)
             self._stored += len(self._unsaved)
             self._unsaved = []
@@ -249,6 +260,15 @@ class Courier:
             self._session.publish(self._message("health", health))
         self._tell_delivery(outbox)
 
+    def _is_time_to_store(self) -> bool:
+        """A test's result goes at once; a minute of latency waits a moment for its neighbours."""
+        return (
+            len(self._unsaved) >= _GATHERED
+            or self._stopping.is_set()
+            or any(one.kind != "latency" for one in self._unsaved)
+            or clock.monotonic_s() >= self._store_by_s
+        )
+
     def _store(self, outbox: Outbox, results: list[Result]) -> None:
         bodies = [(result.kind, encode_result(result)) for result in results]
         outbox.put(bodies, clock.utc_now().timestamp())
@@ -258,6 +278,7 @@ class Courier:
         """Tell what the card took: before anything else is numbered."""
         name = self._names(DropCause.OUTBOX_DAMAGED, outbox.epoch)
         now_s = clock.utc_now().timestamp()
+        outbox.name_ended(_epoch_lost, now_s)
         if lost := outbox.name_lost_numbers(name, now_s):
             log.error("the outbox lost its newest transactions: %d numbers are given up", lost)
         if spoiled := outbox.name_spoiled(name, now_s):
@@ -437,3 +458,8 @@ class Courier:
             self._emit(events.Fault("outbox", text))
             if text is not None:
                 log.error("%s", text)
+
+
+def _epoch_lost(epoch: UUID) -> tuple[str, bytes]:
+    report = dropped(DropCause.OUTBOX_DAMAGED, epoch, None, [])
+    return report.kind, encode_result(report)

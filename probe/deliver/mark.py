@@ -6,7 +6,8 @@ would take the new results for repeats and drop them: the one loss that no recei
 are reserved here, in a file of its own, before the first of them is given: a block at a time,
 because each reservation costs an fsync.
 
-It also names the outbox's epoch, so that a file which cannot be read any more can still be named.
+It also names the outbox's epoch, so that a file which cannot be read any more can still be named,
+and remembers until then that it is to be named.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ class Mark(Struct, frozen=True):
     """No number above `through` was ever given in `epoch`.
 
     `exact` in a file that was closed in order: then `through` was given, and none beyond it.
+    `ended` are epochs whose files were set aside and that the centre has not been told of.
     """
 
     epoch: UUID
     through: int
     exact: bool
+    ended: tuple[UUID, ...] = ()
 
 
 def read(outbox: Path) -> Mark | None:

@@ -163,6 +163,17 @@ class Outbox:
         after = self._uncovered()
         self._pending += self._count(minus(after, before)) - self._count(minus(before, after))
 
+    def name_ended(self, name: Callable[[uuid.UUID], tuple[str, bytes]], now_s: float) -> int:
+        """After opening: name the epochs of files that were set aside. Returns how many.
+
+        The mark forgets them only once that is stored: a death in between names them twice.
+        """
+        ended = self._mark.ended
+        if ended:
+            self.put([name(epoch) for epoch in ended], now_s)
+            self._write_mark(Mark(self.epoch, self._mark.through, False))
+        return len(ended)
+
     def name_lost_numbers(self, name: Name, now_s: float) -> int:
         """After opening: name the numbers that may have been given and are not in the file.
 
@@ -265,8 +276,7 @@ class Outbox:
         finally:
             self._db.close()
         if self._lost is None:
-            with _told(f"the mark beside {self._path} cannot be written"):
-                mark.write(self._path, Mark(self.epoch, self.last_seq, exact=True))
+            self._write_mark(Mark(self.epoch, self.last_seq, True, self._mark.ended))
 
     def abandon(self) -> None:
         """Close a file that is not to be written any more."""
@@ -326,10 +336,12 @@ class Outbox:
 
     def _reserve(self, through: int) -> None:
         if self._mark.exact or through > self._mark.through:
-            reserved = Mark(self.epoch, through + RESERVED_AHEAD, exact=False)
-            with _told("the mark beside the outbox cannot be written"):
-                mark.write(self._path, reserved)
-            self._mark = reserved
+            self._write_mark(Mark(self.epoch, through + RESERVED_AHEAD, False, self._mark.ended))
+
+    def _write_mark(self, new: Mark) -> None:
+        with _told("the mark beside the outbox cannot be written"):
+            mark.write(self._path, new)
+        self._mark = new
 
     def _sound(self, rows: Iterable[tuple[int, bytes, bytes, object]]) -> Iterator[Numbered]:
         for seq, kind, body, checksum in rows:
@@ -406,6 +418,8 @@ class Outbox:
 def set_aside(path: Path, suffix: str) -> uuid.UUID | None:
     """Move a damaged outbox out of the way, for a person to look at; nothing of it is deleted.
 
+    The next one begins a new epoch, and names this one (`Outbox.name_ended`).
+
     Returns:
         Its epoch, None when even that is not known.
 
@@ -414,10 +428,13 @@ def set_aside(path: Path, suffix: str) -> uuid.UUID | None:
     """
     with _told(f"the damaged outbox {path} cannot be set aside"):
         found = mark.read(path)
-        for file in (path, log_of(path), mark.path_of(path)):
+        for file in (path, log_of(path)):
             if file.exists():
                 file.rename(file.with_name(f"{file.name}.damaged-{suffix}"))
         index_of(path).unlink(missing_ok=True)
+        # Last: a death before this leaves the old epoch, which then names all of its numbers.
+        ended = () if found is None else (*found.ended, found.epoch)
+        mark.write(path, Mark(uuid.uuid4(), 0, exact=True, ended=ended))
     return None if found is None else found.epoch
 
 

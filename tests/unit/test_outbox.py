@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -216,7 +217,11 @@ def test_no_byte_of_the_log_can_bring_a_number_back(path: Path, tmp_path: Path) 
     cut_off = 0
     frame_starts = range(32, size, 1024 + 24)
     for at in sorted(
-        {*range(0, size, 61), *range(32), *(f + n for f in frame_starts for n in range(24))}
+        {
+            *range(0, size, 331),
+            *range(0, 32, 3),
+            *(f + n for f in frame_starts for n in range(0, 24, 3)),
+        }
     ):
         if at >= size:
             continue
@@ -243,7 +248,7 @@ def test_no_byte_of_the_log_can_bring_a_number_back(path: Path, tmp_path: Path) 
         cut_off += bool(named)
         opened.close()
         shutil.rmtree(copy.parent)
-    assert cut_off > 100, "SQLite did cut the log off, so the test has seen what it is about"
+    assert cut_off > 20, "SQLite did cut the log off, so the test has seen what it is about"
     outbox.close()
 
 
@@ -272,6 +277,33 @@ def test_a_file_that_is_older_than_its_mark_gives_no_number_twice(path: Path) ->
     fill(third, 1)
     assert seqs(third) == [1, 2, 3, 8, 9], "4 to 7 are named by 8"
     third.close()
+
+
+def test_an_epoch_that_ended_is_named_even_after_a_death_in_between(
+    path: Path, tmp_path: Path
+) -> None:
+    def of(epoch: UUID) -> tuple[str, bytes]:
+        return "results_dropped", str(epoch).encode()
+
+    ended = []
+    for suffix in "ab":
+        outbox = Outbox(path)
+        outbox.close()
+        path.write_bytes(b"no database at all")
+        ended.append(set_aside(path, suffix))
+    fresh = Outbox(path)
+    assert fresh.epoch not in ended
+    fresh.put([("latency", b"1")], 0.0)
+    killed_before = Outbox(killed(path, tmp_path / "killed"))
+    assert killed_before.name_ended(of, 0.0) == 2, "still to be named"
+    killed_before.close()
+    assert fresh.name_ended(of, 0.0) == 2
+    fresh.close()
+    again = Outbox(path)
+    assert again.name_ended(of, 0.0) == 0
+    named = [row.body.decode() for row in again.pending(1, again.last_seq, 10)]
+    assert named == [str(epoch) for epoch in ended]
+    again.close()
 
 
 def test_a_mark_that_is_damaged_as_well_ends_the_epoch(path: Path, tmp_path: Path) -> None:
