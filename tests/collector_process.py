@@ -81,7 +81,7 @@ class CollectorProcess:
                 stdout=log,
                 stderr=log,
             )
-        eventually(self._answers, "the collector's pages answer")
+        eventually(self._answers, "the collector's pages answer", 60.0)
 
     def kill(self) -> None:
         """End it as a power cut would."""

@@ -46,6 +46,8 @@ CREATE TABLE IF NOT EXISTS results (
 _PAGE_BYTES = 1024
 # Between two checkpoints the log holds a megabyte: some hours of results in one write each page.
 _LOG_PAGES = 1000
+# Of SQLite's 2 MB: what is read is read once, and a Pi has other uses for memory.
+_CACHE_KIB = 512
 # Each uncovered range of seqs is one search in the primary key, however much is kept besides.
 _UNCOVERED_RANGES = (
     "json_each(:uncovered) AS range CROSS JOIN results ON seq "
@@ -288,6 +290,7 @@ class Outbox:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+        self._db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         damage = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if damage != "ok":
             raise OutboxDamagedError(f"the outbox {path} is damaged: {damage}")
