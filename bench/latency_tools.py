@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,8 +33,8 @@ OURS = ("ours (STAMP)", "ours (ICMP)")
 LATENCY = kind_of(LatencyResult)
 _SERVER = SERVER_ADDRESSES[0]
 _IRTT_PORT = 2112
-# It sends a packet or two fewer than would fit.
-_IRTT_SPARE_RATIO = 1.02
+# It sends a packet or two fewer than would fit, and a fifth fewer on a busy host.
+_IRTT_SPARE_RATIO = 1.4
 _SPIN = [sys.executable, "-c", "while True: pass"]
 _SPARE_S = 30.0
 
@@ -41,13 +42,20 @@ _SPARE_S = 30.0
 class Said(NamedTuple):
     """What a tool said after one run, and how its packets are known in the truth.
 
-    `values` are ours, `reading` is a peer's; the other one is None.
+    `values` are ours, `reading` is a peer's; the other one is None. `far_end` says whether what
+    the other end takes is in the tool's times: STAMP and irtt take it off.
     """
 
     tool: str
-    key: Key
+    new_key: Callable[[], Key]
+    far_end: bool
     values: LatencyValues | None
     reading: PeerReading | None
+
+    @property
+    def key(self) -> Key:
+        """How its packets are known: a new one each time, because irtt's counts them."""
+        return self.new_key()
 
 
 # Runs a tool once. CannotMeasureError when it says nothing that can be read.
@@ -97,13 +105,14 @@ def _ours(network: OfficeNetwork, config: Path, line: Line) -> list[Said]:
         if not isinstance(result.values, LatencyValues):
             raise CannotMeasureError(f"no figures from {result.target}: {result.detail}")
         by_stamp = result.values.protocol == "stamp"
-        key = stamp_key(STAMP_PORT) if by_stamp else icmp_key
-        said.append(Said(OURS[0] if by_stamp else OURS[1], key, result.values, None))
+        new_key = partial(stamp_key, STAMP_PORT) if by_stamp else _icmp_key
+        tool = OURS[0] if by_stamp else OURS[1]
+        said.append(Said(tool, new_key, not by_stamp, result.values, None))
     return said
 
 
 def _peer(network: OfficeNetwork, line: Line, tool: str, packets: int) -> Said:
-    argv, key = _command(tool, line, packets)
+    argv, new_key = _command(tool, line, packets)
     try:
         finished = network.office.run(
             argv, timeout_s=packets * GAP_MS / 1000 + _SPARE_S, check=False
@@ -111,7 +120,11 @@ def _peer(network: OfficeNetwork, line: Line, tool: str, packets: int) -> Said:
         reading = _READERS[tool](finished.stdout + finished.stderr)
     except (ValueError, subprocess.TimeoutExpired) as error:
         raise CannotMeasureError(f"{tool}: {error}") from error
-    return Said(tool, key, None, reading)
+    return Said(tool, new_key, new_key is _icmp_key, None, reading)
+
+
+def _icmp_key() -> Key:
+    return icmp_key
 
 
 @contextmanager
@@ -131,21 +144,21 @@ def _irtt_answers(network: OfficeNetwork) -> bool:
     return network.centre.run(trial, check=False).returncode == 0
 
 
-def _command(tool: str, line: Line, packets: int) -> tuple[Sequence[str], Key]:
+def _command(tool: str, line: Line, packets: int) -> tuple[Sequence[str], Callable[[], Key]]:
     device, gap_s = line.interface, GAP_MS / 1000
     match tool:
         case "ping":
             # Late answers count for as long as ours do.
             wait = ["-c", str(packets), "-i", str(gap_s), "-W", str(TIMEOUT_S)]
-            return ["ping", "-I", device, *wait, _SERVER], icmp_key
+            return ["ping", "-I", device, *wait, _SERVER], _icmp_key
         case "fping":
             wait = ["-C", str(packets), "-p", str(GAP_MS), "-t", str(round(TIMEOUT_S * 1000))]
-            return ["fping", "-q", "-I", device, *wait, _SERVER], icmp_key
+            return ["fping", "-q", "-I", device, *wait, _SERVER], _icmp_key
         case _:
             length_s = packets * gap_s * _IRTT_SPARE_RATIO
             send = ["-d", f"{length_s}s", "-i", f"{GAP_MS}ms", f"--wait={TIMEOUT_S}s"]
             argv = ["irtt", "client", "-Q", "-o", "-", f"--local={line.source_address}"]
-            return [*argv, *send, f"{_SERVER}:{_IRTT_PORT}"], irtt_key(_IRTT_PORT)
+            return [*argv, *send, f"{_SERVER}:{_IRTT_PORT}"], partial(irtt_key, _IRTT_PORT)
 
 
 _READERS: dict[str, Callable[[str], PeerReading]] = {

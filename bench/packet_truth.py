@@ -7,11 +7,13 @@ on a link that neither loses nor reorders. It must not know what a tool said.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import NamedTuple
 
-from tests.lab.truth import PacketTruth
+from bench.capture import Seen
+from tests.lab.truth import Direction, PacketIdentity, PacketTruth
 
 _NS_PER_MS = 1_000_000
 _ECHO_TYPES = (8, 0)  # RFC 792: request, reply
@@ -63,21 +65,45 @@ def irtt_key(port: int) -> Key:
     return key
 
 
+def between_interfaces(near: Iterable[Seen], far: Iterable[Seen]) -> list[PacketTruth]:
+    """The truth of a network that lies between two captured interfaces.
+
+    Upload leaves by the near one and comes in by the far one. The n-th packet of an identity at one
+    end is the n-th at the other: exact on a network that neither loses nor reorders. Times are
+    the wall clock's, so no clock may be stepped meanwhile.
+    """
+    there, back = _by_identity(near, outgoing=True), _by_identity(near, outgoing=False)
+    arrived, sent = _by_identity(far, outgoing=False), _by_identity(far, outgoing=True)
+    return [*_joined("upload", there, arrived), *_joined("download", sent, back)]
+
+
 def between(truths: Iterable[PacketTruth], start_ns: int, end_ns: int) -> list[PacketTruth]:
     """The packets that came to the link within a span of CLOCK_MONOTONIC."""
     return [truth for truth in truths if start_ns <= truth.arrived_ns <= end_ns]
 
 
-def path_times_ms(truths: Sequence[PacketTruth], key: Key) -> list[float]:
+def path_times_ms(
+    truths: Sequence[PacketTruth], key: Key, *, with_far_end: bool = False
+) -> list[float]:
     """For each answered packet, how long the link held it on both ways, in the order sent.
 
-    Nothing that a host does is in it: neither the sender's stack nor the other end's.
+    Nothing that the sender's stack does is in it; and of the other end's only what `with_far_end`
+    asks for, the time from a packet's coming to its answer's going.
     """
     there, back = _by_key(truths, key)
-    return [
-        (_first_ns(sent) + _first_ns(back[number])) / _NS_PER_MS
+    pairs = [
+        (sent[0], back[number][0])
         for number, sent in there.items()
         if sent[0].departed_ns and number in back and back[number][0].departed_ns
+    ]
+    return [
+        (
+            _first_ns([sent])
+            + _first_ns([answer])
+            + (answer.arrived_ns - sent.departed_ns[0] if with_far_end else 0)
+        )
+        / _NS_PER_MS
+        for sent, answer in pairs
     ]
 
 
@@ -109,6 +135,36 @@ def _ports(packet: PacketTruth) -> tuple[int | None, int | None]:
     if packet.identity.protocol != "udp":
         return None, None
     return packet.identity.source_port, packet.identity.destination_port
+
+
+def _by_identity(seen: Iterable[Seen], *, outgoing: bool) -> dict[tuple[PacketIdentity, int], int]:
+    """When each packet passed, by identity and which of that identity it was."""
+    numbers: Counter[PacketIdentity] = Counter()
+    passed = {}
+    for one in seen:
+        if one.outgoing is outgoing:
+            passed[one.identity, numbers[one.identity]] = one.at_ns
+            numbers[one.identity] += 1
+    return passed
+
+
+def _joined(
+    direction: Direction,
+    entered: Mapping[tuple[PacketIdentity, int], int],
+    left: Mapping[tuple[PacketIdentity, int], int],
+) -> Iterator[PacketTruth]:
+    for index, (name, at_ns) in enumerate(entered.items()):
+        departed_ns = (left[name],) if name in left else ()
+        yield PacketTruth(
+            direction=direction,
+            index=index,
+            arrived_ns=at_ns,
+            due_ns=departed_ns,
+            departed_ns=departed_ns,
+            dropped=None,
+            length_bytes=0,
+            identity=name[0],
+        )
 
 
 def _first_ns(packets: Sequence[PacketTruth]) -> int:

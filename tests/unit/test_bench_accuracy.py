@@ -16,7 +16,7 @@ IDLE = Condition(30.0, busy=False)
 
 def latency(tool: str, p50_us: float, p99_us: float | None) -> accuracy_latency.Trial:
     said = 30 + p50_us / 1000, None if p99_us is None else 30 + p99_us / 1000
-    return accuracy_latency.Trial(IDLE, tool, said, (30.0, 30.0))
+    return accuracy_latency.Trial(IDLE, tool, said, (30.0, 30.0), (29.9, 29.8))
 
 
 def test_latency_is_held_against_its_like() -> None:
@@ -30,6 +30,8 @@ def test_latency_is_held_against_its_like() -> None:
     trials = [latency(tool, *error) for tool, error in errors.items()]
     found = accuracy_latency.outcome(trials)
     assert [row["error_p50_us"] for row in found.rows] == [40, -20, 30, 50, 200]
+    assert [row["over_link_p50_us"] for row in found.rows] == [140, 80, 130, 150, 300]
+    assert [row["over_link_p99_us"] for row in found.rows] == [500, 260, 290, 250, None]
     values = [target.value for target in found.targets]
     # STAMP beside irtt only, and irtt has no p99; ICMP echo beside whoever is closest.
     assert values == [-160, None, -10, 10]

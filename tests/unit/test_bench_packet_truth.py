@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from bench.packet_truth import Counts, between, counts, icmp_key, irtt_key, path_times_ms, stamp_key
+from bench.capture import Seen
+from bench.packet_truth import (
+    Counts,
+    between,
+    between_interfaces,
+    counts,
+    icmp_key,
+    irtt_key,
+    path_times_ms,
+    stamp_key,
+)
 from tests.lab.impairment import Drop
 from tests.lab.truth import Direction, PacketIdentity, PacketTruth
 
@@ -129,3 +139,49 @@ def test_a_copy_that_comes_late_is_not_reordered() -> None:
 def test_between_is_by_arrival() -> None:
     truths = [stamp("upload", n, n * 10, n * 10 + 5) for n in range(4)]
     assert between(truths, 10 * MS, 20 * MS) == truths[1:3]
+
+
+def seen(identity: PacketIdentity, at_ms: float, *, outgoing: bool) -> Seen:
+    return Seen(identity, outgoing, round(at_ms * MS))
+
+
+def test_what_two_interfaces_saw_is_the_truth_of_what_lies_between() -> None:
+    near = [
+        seen(echo(8, 1), 0.0, outgoing=True),
+        seen(echo(8, 2), 10.0, outgoing=True),
+        seen(echo(0, 1), 21.0, outgoing=False),
+        seen(echo(0, 2), 32.0, outgoing=False),
+    ]
+    far = [
+        seen(echo(8, 1), 9.0, outgoing=False),
+        seen(echo(0, 1), 10.5, outgoing=True),
+        seen(echo(8, 2), 20.0, outgoing=False),
+        seen(echo(0, 2), 21.0, outgoing=True),
+    ]
+    truths = between_interfaces(near, far)
+    assert path_times_ms(truths, icmp_key) == [19.5, 21.0]
+    assert path_times_ms(truths, icmp_key, with_far_end=True) == [21.0, 22.0]
+
+
+def test_packets_of_one_identity_are_told_apart_by_their_order() -> None:
+    """irtt's packets all look alike where the truth looks."""
+    there, back = udp("upload", IRTT, 0x14A75B00), udp("download", IRTT, 0x14A75B02)
+    near = [
+        seen(there, 0.0, outgoing=True),
+        seen(there, 5.0, outgoing=True),
+        seen(back, 8.0, outgoing=False),
+        seen(back, 15.0, outgoing=False),
+    ]
+    far = [
+        seen(there, 3.0, outgoing=False),
+        seen(back, 4.0, outgoing=True),
+        seen(there, 9.0, outgoing=False),
+        seen(back, 10.0, outgoing=True),
+    ]
+    assert path_times_ms(between_interfaces(near, far), irtt_key(IRTT)) == [7.0, 9.0]
+
+
+def test_a_packet_that_one_end_never_saw_has_no_time() -> None:
+    near = [seen(echo(8, 1), 0.0, outgoing=True), seen(echo(0, 1), 2.0, outgoing=False)]
+    far = [seen(echo(0, 1), 1.0, outgoing=True)]
+    assert path_times_ms(between_interfaces(near, far), icmp_key) == []
