@@ -40,7 +40,7 @@ from bench.report import (
     run,
 )
 from probe import config as probe_config
-from probe.config import Config, LineConfig, ServerConfig
+from probe.config import Config, DeliveryConfig, LineConfig, ServerConfig
 from probe.deliver.batch import Numbered, batches
 from probe.deliver.courier import Courier
 from probe.deliver.outbox import Outbox
@@ -319,6 +319,8 @@ def _config(broker: Broker | None) -> Config:
         lines=[LineConfig(id="vnpt", isp="VNPT", interface="eth0")],
         servers=[ServerConfig(name="hn-1", host="203.0.113.10")],
         broker=address,
+        # This machine may just have booted, and its clock be nobody's.
+        delivery=DeliveryConfig(clock_wait_s=0.0),
     )
 
 

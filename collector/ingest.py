@@ -33,6 +33,8 @@ from wire import messages, topics
 _STORE_RETRY_MAX_S = 30.0
 # How long an idle turn lasts at most; half of a shorter watchdog interval when there is one.
 _TURN_S = 5.0
+# After (re)connecting, so long messages may have waited for us at the broker.
+_SETTLED_AFTER_S = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +63,7 @@ class Ingest:
         self._inbox: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._pacing = Pacing(config.receipts.min_gap_s)
         self._receipts_wanted = False
+        self._connected_at_s = time.monotonic()
         self._turn_s = min(_TURN_S, notify.watchdog_interval_s() or _TURN_S)
         self._session = Session(
             config.broker,
@@ -100,6 +103,7 @@ class Ingest:
                     received.append(event)
                 case Connected():
                     self._receipts_wanted = True
+                    self._connected_at_s = time.monotonic()
                     self._note(IngestState(None, self.state.store_trouble))
                     log.info("connected to the broker")
                 case Disconnected(_, cause):
@@ -148,6 +152,8 @@ class Ingest:
     def _judged(self, received: Sequence[Received], now: datetime) -> list[Judged]:
         """What is to be stored; replies to commands go to who sent them."""
         judged: list[Judged] = []
+        # What the broker kept while we were away comes first, and its times are not now.
+        live = time.monotonic() - self._connected_at_s > _SETTLED_AFTER_S
         for message in received:
             replied = judge_reply(message.topic, message.payload, now, retained=message.retained)
             if isinstance(replied, Replied):
@@ -160,6 +166,7 @@ class Ingest:
                     message.payload,
                     now,
                     retained=message.retained,
+                    live=live,
                     max_bytes=self._config.intake.max_message_bytes,
                 )
             )

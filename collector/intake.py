@@ -12,12 +12,13 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from wire import envelope, messages, topics
+from wire import clock_repair, envelope, messages, topics
+from wire.clock_repair import ClockNote
 from wire.envelope import MAX_ENVELOPE_BYTES, RawRecord, Site
 from wire.messages import Health, Info, Rejection, State
-from wire.result import Result, decode_result
+from wire.result import Result, Validity, decode_result, encode_result
 
 _OWN_CHANNELS: Final[dict[str, type[State] | type[Info] | type[Health]]] = {
     "state": State,
@@ -25,11 +26,21 @@ _OWN_CHANNELS: Final[dict[str, type[State] | type[Info] | type[Health]]] = {
     "health": Health,
 }
 _DETAIL_CHARACTERS = 500
+# A clock that is called synchronised is within seconds; a message takes no time backwards.
+FUTURE = timedelta(minutes=10)
+# A probe that was away for a year is told from a clock that is years wrong by nobody else.
+ANCIENT = timedelta(days=400)
+# Sooner than this a message may only have been on its way.
+_ON_ITS_WAY = timedelta(seconds=60)
 _DAY = timedelta(days=1)
 
 
 class NumberedResult(Struct, frozen=True):
-    """A result with its number and its JSON, character for character as the probe sent it."""
+    """A result with its number and its JSON, character for character as the probe sent it.
+
+    But for a result whose time was repaired or flagged here: then the JSON says so too, and
+    `clock.stated_at` keeps what the probe's wall clock had said.
+    """
 
     seq: int
     result: Result
@@ -82,6 +93,7 @@ def judge(
     received_at: datetime,
     *,
     retained: bool = False,
+    live: bool = False,
     max_bytes: int = MAX_ENVELOPE_BYTES,
 ) -> Judged:
     """What to do with a message.
@@ -91,6 +103,8 @@ def judge(
         payload: its bytes, any bytes.
         received_at: the collector's clock, UTC.
         retained: whether the broker had kept it for us (MQTT's RETAIN flag).
+        live: whether it can hardly have waited at the broker: then our clock can stand for a
+            probe's that is not known.
         max_bytes: above this it is not even read.
     """
 
@@ -106,7 +120,7 @@ def judge(
         return reject(Rejection.TOPIC, "no topic of the contract")
     try:
         if address.channel == "m":
-            return _results(address, topic, payload, received_at, retained)
+            return _results(address, topic, payload, received_at, retained, live)
         message_type = _OWN_CHANNELS.get(address.channel)
         if message_type is None:
             return reject(Rejection.TOPIC, f"a probe publishes nothing on `{address.channel}`")
@@ -135,7 +149,12 @@ def _why(error: Exception) -> tuple[Rejection, str]:
 
 
 def _results(
-    address: topics.Topic, topic: str, payload: bytes, received_at: datetime, retained: bool
+    address: topics.Topic,
+    topic: str,
+    payload: bytes,
+    received_at: datetime,
+    retained: bool,
+    live: bool,
 ) -> Accepted:
     frame = envelope.decode_frame(payload)
     if (frame.tenant, frame.probe) != (address.tenant, address.probe):
@@ -145,11 +164,12 @@ def _results(
             f"the topic belongs to {address.tenant}/{address.probe}",
         )
     kind = str(address.kind)
+    timing = _Timing(frame, received_at, live and not retained)
     records: list[NumberedResult] = []
     refused: list[Rejected] = []
     for record in frame.records:
         try:
-            records.append(_record(record, kind))
+            records.append(timing.judged(_record(record, kind)))
         except _REFUSALS as error:
             reason, why = _why(error)
             detail = f"record {record.seq}: {why}"[:_DETAIL_CHARACTERS]
@@ -177,6 +197,45 @@ def _record(record: RawRecord, kind: str) -> NumberedResult:
         )
     _require_common_time(result.started_at, "`started_at`")
     return NumberedResult(record.seq, result, bytes(record.result).decode())
+
+
+class _Timing:
+    """What an envelope and our own clock say about the times in it."""
+
+    def __init__(self, frame: envelope.Frame, received_at: datetime, live: bool) -> None:
+        self._note = frame.clock
+        self._received_at = received_at
+        self._future = received_at + FUTURE
+        self._ancient = received_at - ANCIENT
+        # A message may be late and is never early: only what is far off is put down to the clock.
+        apart = abs(received_at - frame.sent_at)
+        self._by_ours = live and apart > _ON_ITS_WAY
+
+    def judged(self, record: NumberedResult) -> NumberedResult:
+        """The record with its time repaired where it can be, and flagged where it cannot be."""
+        result = record.result
+        if self._note is not None and result.clock.synchronised is False:
+            result = self._repaired(result, self._note)
+        flag = None
+        if result.started_at > self._future:
+            flag = Validity.TIME_IN_FUTURE
+        elif result.started_at < self._ancient:
+            flag = Validity.TIME_ANCIENT
+        if flag is not None and flag not in result.validity:
+            result = structs.replace(result, validity=sorted([*result.validity, flag]))
+        if result is record.result:
+            return record
+        return NumberedResult(record.seq, result, encode_result(result).decode())
+
+    def _repaired(self, result: Result, note: ClockNote) -> Result:
+        if result.clock.stated_at is not None:
+            return result
+        began_at = clock_repair.began_at(result.clock, note.known)
+        if began_at is None and self._by_ours and note.sending.synchronised is False:
+            began_at = clock_repair.began_before(result.clock, note.sending, self._received_at)
+        if began_at is None or not 1 < began_at.year < 9_999:
+            return result
+        return clock_repair.repaired(result, began_at)
 
 
 def _require_common_time(at: datetime, what: str) -> None:

@@ -7,6 +7,7 @@ the kernel (adjtimex(2)), which NTP daemons of every make keep informed.
 from __future__ import annotations
 
 import ctypes
+import functools
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,12 +35,19 @@ def utc_at(at_s: float) -> datetime:
     return utc_now() - timedelta(seconds=monotonic_s() - at_s)
 
 
-def reading() -> Clock:
-    """What the clock is worth now, with what it takes to repair its times later."""
+def reading(at_s: float | None = None) -> Clock:
+    """What the clock is worth now, with what it takes to repair its times later.
+
+    Args:
+        at_s: the monotonic time whose boottime is wanted; now where it is not given.
+    """
+    boottime_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+    if at_s is not None:
+        boottime_s -= monotonic_s() - at_s
     return Clock(
         synchronised=synchronised(),
         boot_id=_boot_id(),
-        boottime_s=round(time.clock_gettime(time.CLOCK_BOOTTIME), 6),
+        boottime_s=round(max(boottime_s, 0.0), 6),
     )
 
 
@@ -51,6 +59,7 @@ def synchronised() -> bool | None:
     return None if state < 0 else state != _TIME_ERROR
 
 
+@functools.cache
 def _boot_id() -> str | None:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

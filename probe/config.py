@@ -262,6 +262,8 @@ class DeliveryConfig(Strict, frozen=True):
     resend_after_s: Annotated[float, Meta(ge=1, le=86400)] = 60.0
     health_every_s: Annotated[float, Meta(ge=1, le=86400)] = 300.0
     max_bytes: Annotated[int, Meta(ge=1_000_000)] = 1_000_000_000
+    # After a boot nothing is sent until the clock is synchronised, at most this long.
+    clock_wait_s: Annotated[float, Meta(ge=0, le=3600)] = 300.0
 
 
 class CommandConfig(Strict, frozen=True):

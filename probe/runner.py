@@ -23,7 +23,7 @@ from probe.measure.limits import validity_from
 from probe.measure.measurement import Finding, Request, Stop, failed
 from probe.version import VERSION
 from wire.messages import Ceiling
-from wire.result import KINDS, Host, Outcome, Reason, Result, Validity
+from wire.result import KINDS, Clock, Host, Outcome, Reason, Result, Validity
 
 log = logging.getLogger(__name__)
 # NTP slews below this; a larger difference between wall and monotonic time is a step.
@@ -41,7 +41,7 @@ class _Span:
         self._interface = line.interface or host.interface_of(line.source_address)
         self._began_s = clock.monotonic_s()
         self._wall_less_monotonic_s = _wall_less_monotonic_s()
-        self.clock = clock.reading()
+        self._stepped = False
         self._before = host.snapshot(self._interface)
         self._evidence: tuple[float, Host] | None = None
 
@@ -65,14 +65,17 @@ class _Span:
                 )
             self._evidence = now_s, found
             self._before = after
+            # A step flags what was under way, not all that comes after it.
+            was, self._wall_less_monotonic_s = self._wall_less_monotonic_s, _wall_less_monotonic_s()
+            self._stepped = abs(self._wall_less_monotonic_s - was) > STEP_S
         return self._evidence[1]
 
-    def validity(self, finding: Finding, evidence: Host) -> list[Validity]:
+    def validity(self, finding: Finding, evidence: Host, reading: Clock) -> list[Validity]:
         """The finding's own flags, and what clock and host add."""
         flags = {*finding.validity, *validity_from(evidence, self._line, finding.values)}
-        if self.clock.synchronised is False:
+        if reading.synchronised is False:
             flags.add(Validity.CLOCK_UNSYNCED)
-        if abs(_wall_less_monotonic_s() - self._wall_less_monotonic_s) > STEP_S:
+        if self._stepped:
             flags.add(Validity.CLOCK_STEPPED)
         return sorted(flags)
 
@@ -173,17 +176,19 @@ class Runner:
     ) -> Result:
         began_s, duration_s = span.times(finding)
         evidence = span.evidence()
+        # Asked now, because it is now that the wall clock is asked for `started_at`.
+        reading = clock.reading(began_s)
         return KINDS[kind](
             outcome=finding.outcome,
             reason=finding.reason,
             detail=finding.detail,
-            validity=span.validity(finding, evidence),
+            validity=span.validity(finding, evidence, reading),
             line=line.identity,
             target=finding.target,
             slot_at=slot_at,
             started_at=clock.utc_at(began_s),
             duration_s=duration_s,
-            clock=span.clock,
+            clock=reading,
             host=evidence,
             method=finding.method,
             probe_version=VERSION,

@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
+from wire.clock_repair import ClockNote
 from wire.decoding import decode_json
 from wire.result import AnyResult, Name, Seq, Text, Utc
 
@@ -43,7 +44,10 @@ class Record(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Envelope(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The payload of `tramdo/v1/{tenant}/{probe}/m/{kind}`."""
+    """The payload of `tramdo/v1/{tenant}/{probe}/m/{kind}`.
+
+    `clock` is there when a result in it was taken while the probe's clock was not known.
+    """
 
     schema: Annotated[str, Meta(pattern="^tramdo/1$")] = SCHEMA
     tenant: Name
@@ -51,6 +55,7 @@ class Envelope(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     epoch: UUID
     site: Site
     sent_at: Utc
+    clock: ClockNote | None = None
     records: Annotated[list[Record], Meta(min_length=1)]
 
 
@@ -70,6 +75,7 @@ class Frame(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     epoch: UUID
     site: Site
     sent_at: Utc
+    clock: ClockNote | None = None
     records: Annotated[list[RawRecord], Meta(min_length=1)]
 
 
@@ -80,6 +86,7 @@ def encode_envelope(
     site: Site,
     sent_at: datetime,
     numbered_bodies: Sequence[tuple[int, bytes]],
+    clock: ClockNote | None = None,
 ) -> bytes:
     """An envelope as JSON bytes, from results that are encoded already (`encode_result`).
 
@@ -92,6 +99,7 @@ def encode_envelope(
             epoch=epoch,
             site=site,
             sent_at=sent_at,
+            clock=clock,
             records=[RawRecord(seq, msgspec.Raw(body)) for seq, body in numbered_bodies],
         )
     )

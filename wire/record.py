@@ -102,6 +102,10 @@ class Validity(StrEnum):
     PROBE_LIMITED = "probe_limited"
     THROTTLED = "throttled"
     SHORT = "short"
+    # Said by the centre, which has a clock of its own (wire.clock_repair).
+    CLOCK_REPAIRED = "clock_repaired"
+    TIME_IN_FUTURE = "time_in_future"
+    TIME_ANCIENT = "time_ancient"
     SERVER_LOW = "server_low"
     INTERFACE_MISMATCH = "interface_mismatch"
 
@@ -120,14 +124,16 @@ HOST_LINE = Line("host")
 
 
 class Clock(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the probe's clock was worth when the measurement started.
+    """What the probe's wall clock was worth when it said `started_at`.
 
-    `boot_id` with `boottime_s` (CLOCK_BOOTTIME) lets a wrong wall-clock time be repaired later.
+    `boottime_s` is CLOCK_BOOTTIME as the measurement started. With `boot_id` it lets a wrong time
+    be repaired once the clock is known; `stated_at` then keeps what the wall clock had said.
     """
 
     synchronised: bool | None
     boot_id: Text | None
     boottime_s: Seconds
+    stated_at: Utc | None = None
 
 
 class Host(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -60,7 +60,7 @@ _SUMS = {
 
 # With one of these flags a result is kept, counted as attempted and shown, but is in no mean and
 # no percentile. A clock that was not synchronised makes the time uncertain, not the figure.
-INVALIDATING = frozenset(Validity) - {Validity.CLOCK_UNSYNCED}
+INVALIDATING = frozenset(Validity) - {Validity.CLOCK_UNSYNCED, Validity.CLOCK_REPAIRED}
 # What i-Speed does is to stop early; of kind `http` those are the very figures that it is for.
 # They enter no verdict about a plan: verdicts read kind `throughput` alone (METHOD, HTTP).
 _INVALIDATING_OF = {"http": INVALIDATING - {Validity.EARLY_STOPPED}}

@@ -88,6 +88,9 @@ VALIDITIES = {
     Validity.INTERFACE_MISMATCH: Phrase(
         "số đếm của cổng mạng không khớp", "the interface's own counters disagree"
     ),
+    Validity.CLOCK_REPAIRED: Phrase("giờ đo đã được hiệu chỉnh", "time corrected afterwards"),
+    Validity.TIME_IN_FUTURE: Phrase("giờ đo ở tương lai", "its time lies in the future"),
+    Validity.TIME_ANCIENT: Phrase("giờ đo quá xa trong quá khứ", "its time lies long ago"),
     Validity.SHORT: Phrase("đo ngắn hơn quy định", "shorter than it should be"),
 }
 

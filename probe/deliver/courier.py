@@ -17,9 +17,11 @@ from uuid import UUID
 import msgspec
 
 from probe import clock, events
+from probe.boots_file import BootsFile
 from probe.config import Config
 from probe.deliver.batch import Batch, batches
 from probe.deliver.dropped import dropped
+from probe.deliver.hold import Hold
 from probe.deliver.outbox import Name, Outbox, OutboxDamagedError, OutboxError, set_aside
 from probe.deliver.ranges import Range, counted
 from probe.deliver.replay import Replaying
@@ -29,7 +31,7 @@ from wire import messages, topics
 from wire.commands import Answer, Refusal, Replay, Reply
 from wire.envelope import encode_envelope
 from wire.messages import Health, Info, Presence, Receipt, State
-from wire.result import DropCause, Result, encode_result
+from wire.result import Clock, DropCause, Result, encode_result
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,7 @@ class Courier:
         info: who the probe is, asked with the outbox's epoch, published on each connection.
         health: how the box is, asked every `delivery.health_every_s` with (pending, outbox bytes).
         on_command: called with each message on our command topics, from the courier's thread.
+        read_clock: what the wall clock is worth now.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Courier:
         info: Callable[[UUID], Info],
         health: Callable[[int, int], Health],
         on_command: Callable[[mqtt.Received], None] | None = None,
+        read_clock: Callable[[], Clock] = clock.reading,
     ) -> None:
         self._config = config
         self._outbox_path = outbox_path
@@ -76,6 +80,9 @@ class Courier:
         self._info = info
         self._health = health
         self._on_command = on_command
+        self._read_clock = read_clock
+        self._boots = BootsFile(outbox_path.parent)
+        self._hold = Hold(config.delivery.clock_wait_s, self._boots.read())
         self._replaying: Replaying | None = None
         # Replies of a probe that is cut off are worth little: the newest are kept.
         self._replies: deque[Reply] = deque(maxlen=_MAX_REPLIES)
@@ -247,8 +254,12 @@ class Courier:
             self._store(outbox, self._unsaved)
             self._stored += len(self._unsaved)
             self._unsaved = []
-        self._send_pending(outbox)
-        self._send_replay(outbox)
+        reading = self._read_clock()
+        if self._hold.learn(reading, clock.utc_now()):
+            self._boots.keep(self._hold.known)
+        if not self._hold.waits(reading):
+            self._send_pending(outbox)
+            self._send_replay(outbox)
         self._send_replies()
         now_s = clock.monotonic_s()
         if now_s >= self._tidy_due_s:
@@ -429,6 +440,7 @@ class Courier:
             self._config.site,
             clock.utc_now(),
             batch.numbered_bodies,
+            self._hold.note([body for _, body in batch.numbered_bodies], self._read_clock()),
         )
         topic = topics.measurement(self._config.tenant, self._config.probe, batch.kind)
         return mqtt.Message(topic, payload)

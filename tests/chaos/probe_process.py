@@ -128,6 +128,11 @@ def _table(broker: BrokerConfig, state_directory: Path) -> dict[str, Any]:
         ],
         "servers": [{"name": "hn-1", "host": "203.0.113.10"}],
         "broker": {k: v for k, v in msgspec.to_builtins(broker).items() if v is not None},
-        "delivery": {"resend_after_s": 3.0, "health_every_s": 1.0, "max_bytes": OUTBOX_BYTES},
+        "delivery": {
+            "resend_after_s": 3.0,
+            "health_every_s": 1.0,
+            "max_bytes": OUTBOX_BYTES,
+            "clock_wait_s": 0.0,
+        },
         "leds": {"driver": "none"},
     }

@@ -70,6 +70,7 @@ def test_results_arrive_and_receipts_come_back(
     office = structs.replace(
         config.parse(GOOD.encode(), "probe.toml"),
         broker=stage.broker.as_probe(stage.probe, protocol=protocol, transport=transport),
+        delivery=config.DeliveryConfig(clock_wait_s=0.0),
     )
     courier = Courier(office, tmp_path / "outbox.sqlite", lambda _: None, _info, _health)
     courier.start()

@@ -103,7 +103,8 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 @pytest.fixture
 def settings(broker: Broker) -> Config:
     parsed = config.parse(GOOD.encode(), "probe.toml")
-    return msgspec.structs.replace(parsed, broker=broker.config())
+    delivery = config.DeliveryConfig(clock_wait_s=0.0)
+    return msgspec.structs.replace(parsed, broker=broker.config(), delivery=delivery)
 
 
 @pytest.fixture
@@ -332,6 +333,7 @@ servers = [{{ name = "closed", host = "127.0.0.1", iperf3_ports = [1] }}]
 broker = {{ host = "{broker.host}", port = {broker.port}, tls = false, reconnect_max_s = 1.0 }}
 latency = {{ enabled = false }}
 throughput = {{ busy_limit_s = 0 }}
+delivery = {{ clock_wait_s = 0 }}
 leds = {{ driver = "{leds}" }}
 """
 

@@ -141,7 +141,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 @pytest.fixture
 def settings(broker: Broker) -> Config:
     parsed = config.parse(GOOD.encode(), "probe.toml")
-    delivery = config.DeliveryConfig(resend_after_s=2.0, health_every_s=1.0)
+    delivery = config.DeliveryConfig(resend_after_s=2.0, health_every_s=1.0, clock_wait_s=0.0)
     return msgspec.structs.replace(parsed, broker=broker.config(), delivery=delivery)
 
 
