@@ -33,6 +33,7 @@ from probe.timetable import Timetable
 from probe.turns import Wanted
 from probe.usage_file import UsageFile
 from probe.version import VERSION
+from probe.watch.watch import AVAILABILITY, Watch
 from runtime import notify
 from runtime.mqtt import Received
 from runtime.settings import SettingsError
@@ -97,6 +98,7 @@ class Daemon:
                 reply=self._courier.reply,
             ),
         )
+        self._watch = Watch(config, self._runner, self._scheduled.put, self._take)
 
     def stop(self) -> None:
         """End soon; safe in a signal handler."""
@@ -120,6 +122,7 @@ class Daemon:
             while not self._stopping.wait(_TICK_S):
                 self._plan_day()
                 self._timetable.run_due()
+                self._watch.tick()
                 self._feed_watchdog()
                 if self._reload.is_set() and self._accepts_reload():
                     return True
@@ -149,6 +152,7 @@ class Daemon:
                 ]
                 if self._stopping.is_set():
                     return [*problems, "stopped before the round was complete"]
+            self._watch.close()
             if not self._courier.wait_delivered(deliver_within_s, self._stopping):
                 problems.append(f"the centre did not confirm all results in {deliver_within_s} s")
             return problems
@@ -192,6 +196,7 @@ class Daemon:
             pause.set()
         for thread in threads:
             thread.join(10)
+        self._watch.close()
         self._courier.stop()
         self._display.stop()
 
@@ -220,6 +225,7 @@ class Daemon:
 
     def _take(self, result: Result) -> None:
         self._courier.submit(result)
+        self._watch.note(result)
         self._display.emit(events.Measured(result))
 
     def _on_slot(self, slot: Slot) -> None:
@@ -306,6 +312,7 @@ def _info(
     per_day |= dict.fromkeys(_light_kinds(config), _MINUTES_A_DAY // config.plan.light_every_min)
     if config.latency.enabled:
         per_day[LATENCY] = round(86_400 / config.latency.window_s)
+        per_day[AVAILABILITY] = _MINUTES_A_DAY // config.availability.report_every_min
     return Info(
         probe_version=VERSION,
         epoch=epoch,

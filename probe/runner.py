@@ -154,6 +154,10 @@ class Runner:
     def _span(self, kind: str, line: LineConfig) -> _Span:
         return _Span(line, self._ceilings.get(line.id) if MEASURES[kind].bulk else None)
 
+    def told(self, kind: str, line: LineConfig, finding: Finding) -> Result:
+        """A result that follows from others: nothing was measured for it."""
+        return self._result(kind, line, finding, _Span(line, None), None)
+
     def _results(
         self, kind: str, line: LineConfig, findings: Iterator[Finding], slot_at: datetime | None
     ) -> Iterator[Result]:

@@ -18,6 +18,8 @@ def figure(name: str, value: float | None) -> str:
     """A value with the unit that its field name bears: `download_bps` in Mbit/s."""
     if value is None:
         return "-"
+    if isinstance(value, int):
+        return str(value)
     unit, factor = next(
         (_UNITS[word] for word in reversed(name.split("_")) if word in _UNITS), ("", 1.0)
     )

@@ -13,8 +13,11 @@ from deploy.demo.stage import Stage, StoredRow
 from probe.measure.kinds import MEASURES
 from probe.show import board
 from probe.texts import figure
+from probe.watch.watch import AVAILABILITY
 from wire.result import Outcome, ThroughputResult, headline
 
+# Every kind that a round brings; `outage` comes with one.
+ROUND_KINDS = (*MEASURES, AVAILABILITY)
 # Of a log or a pipe, whose width nobody knows.
 _PLAIN_WIDTH = 140
 
@@ -54,7 +57,7 @@ def missing(round_: Round) -> list[str]:
     """What the round should have and has not, a sentence each."""
     problems = [] if round_.pending == 0 else [f"{round_.pending} results wait for a receipt"]
     for line in round_.lines:
-        for kind in MEASURES:
+        for kind in ROUND_KINDS:
             of_kind = [
                 row.result
                 for row in round_.results

@@ -94,7 +94,7 @@ def probe_toml(
         },
         # A fault should show soon, and where it is.
         "path": {"every_min": 1},
-        "availability": {"report_every_min": 2},
+        "availability": {"report_every_min": 60 if once else 2},
         "delivery": {"resend_after_s": 10.0, "health_every_s": 10.0, "clock_wait_s": 0.0},
         "leds": {"driver": "simulated"},
         "lines": [_line(line) | {"resolvers": [services.resolver]} for line in lines],

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from deploy.demo.outcome import ROUND_KINDS
 from deploy.demo.stage import Stage, StoredRow
-from probe.measure.kinds import MEASURES
 from tests import broker
 from tests.lab import network
 
@@ -59,7 +59,7 @@ def round_() -> dict[str, Any]:
 def test_one_round_brings_every_kind_on_every_line_to_the_centre(round_: dict[str, Any]) -> None:
     assert round_["pending"] == 0
     found = {(row["result"]["line"]["id"], row["result"]["kind"]) for row in round_["results"]}
-    assert found == {(line["id"], kind) for line in round_["lines"] for kind in MEASURES}
+    assert found == {(line["id"], kind) for line in round_["lines"] for kind in ROUND_KINDS}
     assert {row["result"]["outcome"] for row in round_["results"]} == {"ok"}
     seqs = sorted(row["seq"] for row in round_["results"])
     assert seqs == list(range(1, len(seqs) + 1))

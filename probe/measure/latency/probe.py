@@ -11,6 +11,7 @@ import random
 import select
 from collections.abc import Callable, Iterator
 
+from probe.measure import gateway
 from probe.measure.latency.clock_line import ClockLine, ClockReading
 from probe.measure.latency.session import NANOSECONDS, Window
 from probe.measure.latency.summary import Verdict, figures, validity, verdict
@@ -49,14 +50,19 @@ def measure(
 
 
 def target_specs(request: Request) -> list[TargetSpec]:
-    """The targets of a line, each once."""
+    """The targets of a line, each once.
+
+    STAMP to one server; ICMP echo to every server, for a minute counts as down only where two
+    targets are silent (METHOD, Availability).
+    """
     server, line = request.server, request.line
     specs = [TargetSpec(f"stamp:{server.name}", server.host, server.stamp_port)]
     hosts = []
-    if line.gateway is not None:
-        specs.append(TargetSpec("icmp:gateway", line.gateway))
-        hosts.append(line.gateway)
-    for host in (*request.config.latency.icmp_targets, server.host):
+    if (router := gateway.of_line(line)) is not None:
+        specs.append(TargetSpec("icmp:gateway", router))
+        hosts.append(router)
+    others = [other.host for other in request.config.servers]
+    for host in (*request.config.latency.icmp_targets, server.host, *others):
         if host not in hosts:
             specs.append(TargetSpec(f"icmp:{host}", host))
             hosts.append(host)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from probe import clock
+from probe.measure import gateway
 from probe.measure.latency.line_socket import line_trouble
 from probe.measure.lookup import Address, Lookup
 from probe.measure.measurement import Finding, Progress, Request
-from probe.measure.path import gateway, hops, method
+from probe.measure.path import hops, method
 from probe.measure.path.hops import Aim, Outcome
 from probe.measure.path.method import Seen
 from probe.measure.trouble import Trouble

@@ -1,0 +1,194 @@
+"""Floor 1. One line's book of minutes: evidence in, periods and outages out.
+
+Every minute is decided once, in order, when its evidence must be there; so the counts of all
+periods add up to the minutes from the first to the last, whatever comes late, twice or never.
+Times and boots are handed in; the book can be put away (`BookState`) and taken up by the next
+daemon, which then knows for how long there was none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from probe.watch.minutes import Evidence, State, judged, minute_of, minutes_of
+from probe.watch.outages import OpenOutage, Outage, fault_of, fold
+from wire.result import FaultLocation
+
+# NTP slews below this; a larger difference between wall and monotonic time is a step.
+_STEP_S = 30.0
+# Further back than this a clock was set right: what it said before is no base to go on from.
+_BACK_MINUTES = 2
+# A box that was away longer begins anew: its old book may bear any clock.
+_FORGOTTEN_MINUTES = 400 * 1440
+_MINUTES_A_DAY = 1440
+# A look at the path belongs to an outage that begins as much later, or ended as much before.
+_LOOK_S = 120.0
+
+
+class Now(Struct, frozen=True):
+    """The time, by both clocks, and which boot it is."""
+
+    unix_s: float
+    monotonic_s: float
+    boot_id: str | None
+
+
+class Period(Struct, frozen=True):
+    """Decided minutes from `first` to before `end`, counted by their state."""
+
+    first: int
+    end: int
+    counts: dict[State, int]
+
+
+class Told(Struct, frozen=True):
+    """An outage that ended, where its fault was, and how many looks that rests on."""
+
+    outage: Outage
+    fault: FaultLocation
+    looks: int
+
+
+class Look(Struct, frozen=True):
+    """Where a look at the path saw the fault, and when (Unix time)."""
+
+    at_s: float
+    fault: FaultLocation
+
+
+class BookState(Struct, frozen=True, kw_only=True):
+    """What is put away: the next minute to decide, the period's counts, what is running."""
+
+    boot_id: str | None
+    next: int
+    first: int
+    counts: dict[State, int]
+    running: OpenOutage | None
+    looks: list[Look]
+
+
+class Book:
+    """The minutes of one line.
+
+    Args:
+        now: when the book is opened.
+        settle_s: how long after a minute its evidence may come.
+        period_min: a period ends where the wall clock's minutes are a multiple of this.
+        before: the book of the daemon before, None where there is none.
+    """
+
+    def __init__(
+        self, now: Now, settle_s: float, period_min: int, before: BookState | None = None
+    ) -> None:
+        self._settle_s = settle_s
+        self._period_min = period_min
+        self._evidence: dict[int, list[Evidence]] = {}
+        self._looks: list[Look] = []
+        self._then = now
+        # Minutes before this one, if nothing else is known of them, are unknown for that cause.
+        self._gap = (0, State.EVIDENCE)
+        self._begin(minute_of(now.unix_s))
+        if before is not None:
+            self._take_up(before, now)
+
+    def note(self, evidence: Evidence) -> None:
+        """Take evidence in; what comes after its minute was decided is too late."""
+        for minute in minutes_of(evidence):
+            if minute >= self._next:
+                self._evidence.setdefault(minute, []).append(evidence)
+
+    def looked(self, at_s: float, fault: FaultLocation) -> None:
+        """Take in where the path was seen to break; what no outage can need is forgotten."""
+        first = self._next if self._running is None else self._running.first
+        kept = [look for look in self._looks if look.at_s >= first * 60 - _LOOK_S]
+        self._looks = [*kept, Look(at_s, fault)]
+
+    def advance(self, now: Now) -> Iterator[Period | Told]:
+        """Decide what is to be decided by now."""
+        yield from self._noticed_clock(now)
+        until = minute_of(now.unix_s - self._settle_s)
+        yield from self._decide(until)
+
+    def close(self, now: Now) -> Iterator[Period | Told]:
+        """Decide what can be: no more evidence comes. The minute that runs is up or left open."""
+        yield from self._noticed_clock(now)
+        current = minute_of(now.unix_s)
+        up = judged(self._evidence.get(current, [])) is State.UP
+        yield from self._decide(current + 1 if up else current)
+        yield from self._period_ended()
+
+    def state(self) -> BookState:
+        """The book as it is put away."""
+        return BookState(
+            boot_id=self._then.boot_id,
+            next=self._next,
+            first=self._first,
+            counts={state: count for state, count in self._counts.items() if count},
+            running=self._running,
+            looks=list(self._looks),
+        )
+
+    def _begin(self, minute: int) -> None:
+        self._next = self._first = minute
+        self._counts = dict.fromkeys(State, 0)
+        self._running: OpenOutage | None = None
+        self._looks = []
+
+    def _take_up(self, before: BookState, now: Now) -> None:
+        current = minute_of(now.unix_s)
+        if not current - _FORGOTTEN_MINUTES < before.next <= current + 1:
+            return
+        self._next, self._first = before.next, before.first
+        self._counts |= before.counts
+        self._running = before.running
+        self._looks = list(before.looks)
+        same_boot = before.boot_id is not None and before.boot_id == now.boot_id
+        self._gap = current, State.NOT_RUNNING if same_boot else State.PROBE_OFF
+
+    def _noticed_clock(self, now: Now) -> Iterator[Period | Told]:
+        """A wall clock that was set forward leaves a gap; one set back begins the book anew."""
+        step_s = (now.unix_s - self._then.unix_s) - (now.monotonic_s - self._then.monotonic_s)
+        self._then = now
+        current = minute_of(now.unix_s)
+        if step_s > _STEP_S:
+            self._gap = current, State.CLOCK
+        elif current + _BACK_MINUTES < self._next:
+            yield from self._period_ended()
+            self._evidence.clear()
+            self._begin(current)
+
+    def _decide(self, until: int) -> Iterator[Period | Told]:
+        while self._next < until:
+            minute = self._next
+            state = self._decided(minute)
+            self._next += 1
+            self._counts[state] += 1
+            self._running, ended = fold(self._running, minute, state)
+            if ended is not None:
+                yield self._told(ended)
+            # A gap is told by the day: after months without power not one result an hour.
+            in_gap = self._next < self._gap[0] and self._next not in self._evidence
+            if self._next % (_MINUTES_A_DAY if in_gap else self._period_min) == 0:
+                yield from self._period_ended()
+
+    def _decided(self, minute: int) -> State:
+        evidence = self._evidence.pop(minute, None)
+        until, cause = self._gap
+        if not evidence:
+            return cause if minute < until else State.EVIDENCE
+        return judged(evidence)
+
+    def _told(self, outage: Outage) -> Told:
+        first_s, end_s = outage.first * 60 - _LOOK_S, outage.end * 60 + _LOOK_S
+        looks = [look.fault for look in self._looks if first_s <= look.at_s <= end_s]
+        self._looks = [look for look in self._looks if look.at_s > end_s]
+        return Told(outage, fault_of(outage.side, looks), len(looks))
+
+    def _period_ended(self) -> Iterator[Period]:
+        if self._next > self._first:
+            counts = {state: count for state, count in self._counts.items() if count}
+            yield Period(self._first, self._next, counts)
+        self._first = self._next
+        self._counts = dict.fromkeys(State, 0)

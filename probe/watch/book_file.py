@@ -1,0 +1,43 @@
+"""Floor 2. Wraps the file in which the books of all lines are put away.
+
+Written now and then and when the daemon ends, without fsync: it spares the SD card, and what a
+power cut takes is told as unknown. A file that cannot be read is as good as none.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import msgspec
+
+from probe.watch.book import BookState
+
+log = logging.getLogger(__name__)
+_NAME = "availability.json"
+
+
+class BookFile:
+    """The books by line, in the state directory."""
+
+    def __init__(self, state_dir: str) -> None:
+        self._path = Path(state_dir) / _NAME
+
+    def read(self) -> dict[str, BookState]:
+        """What was put away; empty where there is nothing to read."""
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=dict[str, BookState])
+        except FileNotFoundError:
+            return {}
+        except (OSError, msgspec.MsgspecError) as error:
+            log.warning("the book of minutes cannot be read and begins anew: %s", error)
+            return {}
+
+    def write(self, books: dict[str, BookState]) -> None:
+        """Put them away; a failure costs minutes, not measurements."""
+        fresh = self._path.with_suffix(".new")
+        try:
+            fresh.write_bytes(msgspec.json.encode(books))
+            fresh.replace(self._path)
+        except OSError as error:
+            log.warning("the book of minutes cannot be put away: %s", error)

@@ -1,0 +1,177 @@
+"""Floor 1. What a minute of a line was: up, down, or unknown and why (METHOD, Availability).
+
+Rules:
+- Up: something beyond the gateway answered.
+- Down: the gateway answered, at least 2 targets beyond it were tried, and none answered.
+- Unknown: all else. Without an answer of the gateway the fault may be the office's own; a probe
+  that did not run, or had no power, knows nothing.
+
+An answer can only make a minute better, and a minute without evidence is never down. Minutes are
+numbered by the wall clock (Unix time / 60). Knows no clock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from enum import StrEnum
+
+from msgspec import Struct
+
+from probe.config import PathConfig
+from wire.result import (
+    DnsResult,
+    HttpResult,
+    LatencyResult,
+    Outcome,
+    PathResult,
+    Reason,
+    Result,
+    ThroughputResult,
+    WebResult,
+)
+
+MINUTE_S = 60.0
+LEAST_TARGETS = 2
+# Half a minute, less what the ends of windows may be off by: of two that meet in a minute's middle
+# one always counts for it.
+_HALF_S = 29.0
+GATEWAY_TARGET = "icmp:gateway"
+# Where the probe itself could not try, nothing was tried.
+_NOT_TRIED = (
+    Reason.PERMISSION_DENIED,
+    Reason.TOOL_FAILED,
+    Reason.TOOL_MISSING,
+    Reason.NAME_RESOLUTION,
+    Reason.SHUTTING_DOWN,
+)
+
+
+class State(StrEnum):
+    """What a minute was."""
+
+    UP = "up"
+    DOWN = "down"
+    PROBE_OFF = "unknown_probe_off"
+    NOT_RUNNING = "unknown_not_running"
+    CLOCK = "unknown_clock"
+    OWN_LAN = "unknown_own_lan"
+    EVIDENCE = "unknown_evidence"
+
+
+class Evidence(Struct, frozen=True):
+    """Whether something answered between two times (Unix seconds).
+
+    `host` tells targets apart; None is the gateway. `line_down`: the probe's own interface was.
+    """
+
+    from_s: float
+    to_s: float
+    host: str | None
+    answered: bool
+    line_down: bool = False
+
+
+def evidence_of(result: Result, gateway: str | None) -> Iterator[Evidence]:
+    """What a result says about its minutes; nothing where it says nothing.
+
+    Latency windows say both that something answered and that it did not. Of the others only a
+    success counts: a server that fails, or a page, is not the line. The gateway's own resolver may
+    answer from its cache.
+    """
+    match result:
+        case LatencyResult():
+            yield from _of_window(result, gateway)
+        case PathResult():
+            yield from _of_path(result)
+        case DnsResult(values=values) if values is not None:
+            if values.resolver != gateway and values.answered:
+                yield _evidence(result, values.resolver, answered=True)
+        case WebResult(values=values) if values is not None and values.status is not None:
+            yield _evidence(result, values.address or values.url, answered=True)
+        case ThroughputResult() | HttpResult() if result.outcome is Outcome.OK:
+            yield _evidence(result, result.target or result.kind, answered=True)
+        case _:
+            return
+
+
+def minutes_of(evidence: Evidence) -> list[int]:
+    """The minutes that an evidence speaks for: covered by half, or holding its middle.
+
+    Windows that follow one another without a gap leave no minute without one.
+    """
+    first = math.ceil((evidence.from_s - MINUTE_S + _HALF_S) / MINUTE_S)
+    last = math.floor((evidence.to_s - _HALF_S) / MINUTE_S)
+    middle = minute_of((evidence.from_s + evidence.to_s) / 2)
+    return sorted({*range(first, last + 1), middle})
+
+
+def minute_of(unix_s: float) -> int:
+    """The number of the minute that holds a time."""
+    return int(unix_s // MINUTE_S)
+
+
+def judged(evidence: Iterable[Evidence]) -> State:
+    """What a minute was, by all the evidence there is for it."""
+    all_ = list(evidence)
+    far = [one for one in all_ if one.host is not None]
+    near = [one for one in all_ if one.host is None]
+    if any(one.answered for one in far):
+        return State.UP
+    if any(one.line_down for one in all_):
+        return State.OWN_LAN
+    if any(one.answered for one in near):
+        tried = {one.host for one in far}
+        return State.DOWN if len(tried) >= LEAST_TARGETS else State.EVIDENCE
+    return State.OWN_LAN if near else State.EVIDENCE
+
+
+def is_bad(result: Result, config: PathConfig) -> bool:
+    """Whether a latency window calls for a look at the path: failed, too lossy, too slow."""
+    if not isinstance(result, LatencyResult):
+        return False
+    if result.outcome is Outcome.FAILED:
+        return result.reason not in _NOT_TRIED
+    values = result.values
+    if values is None:
+        return False
+    slow = values.rtt_p50_ms is not None and values.rtt_p50_ms > config.bad_rtt_ms
+    # A packet or two of a window that was cut short are not a bad minute.
+    lossy = (values.loss_ratio or 0) > config.bad_loss_ratio and values.lost > 1
+    return slow or lossy
+
+
+def _of_window(result: LatencyResult, gateway: str | None) -> Iterator[Evidence]:
+    values, target = result.values, result.target
+    if result.reason is Reason.LINE_DOWN:
+        yield _evidence(result, None, answered=False, line_down=True)
+        return
+    if values is None or not values.sent or result.reason in _NOT_TRIED:
+        return
+    is_gateway = target == GATEWAY_TARGET or values.address == gateway
+    host = None if is_gateway else values.address
+    yield _evidence(result, host, answered=values.received + values.late > 0)
+
+
+def _of_path(result: PathResult) -> Iterator[Evidence]:
+    values = result.values
+    if values is None or result.outcome is not Outcome.OK:
+        return
+    if values.gateway_reached is not None:
+        yield _evidence(result, None, answered=values.gateway_reached)
+    for target in values.targets:
+        if target.address is not None:
+            yield _evidence(result, target.address, answered=target.reached)
+
+
+def _evidence(
+    result: Result, host: str | None, *, answered: bool, line_down: bool = False
+) -> Evidence:
+    began_s = unix_s(result.started_at)
+    return Evidence(began_s, began_s + result.duration_s, host, answered, line_down)
+
+
+def unix_s(at: datetime) -> float:
+    """Unix time of an aware time."""
+    return at.timestamp()

@@ -1,0 +1,316 @@
+"""Minutes up, down and unknown; outages; a book that is put away and taken up again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from msgspec import structs
+
+from probe.config import PathConfig
+from probe.watch import findings, outages
+from probe.watch.book import Book, BookState, Now, Period, Told
+from probe.watch.minutes import Evidence, State, evidence_of, is_bad, judged, minutes_of
+from probe.watch.outages import OpenOutage, Outage, fold
+from tests import samples
+from wire.result import (
+    FaultLocation,
+    LatencyResult,
+    OutageEnd,
+    Outcome,
+    Reason,
+    Result,
+)
+
+GATEWAY = "192.168.1.1"
+M0 = 29_000_000  # a minute of 2025
+
+
+def far(host: str, *, answered: bool, minute: int = M0) -> Evidence:
+    return Evidence(minute * 60.0, minute * 60.0 + 60, host, answered)
+
+
+def near(*, answered: bool, minute: int = M0) -> Evidence:
+    return Evidence(minute * 60.0, minute * 60.0 + 60, None, answered)
+
+
+# A minute
+
+
+@pytest.mark.parametrize(
+    ("evidence", "state"),
+    [
+        ([], State.EVIDENCE),
+        ([far("a", answered=True)], State.UP),
+        ([far("a", answered=False), far("b", answered=True)], State.UP),
+        ([near(answered=False), far("a", answered=True)], State.UP),
+        ([near(answered=True), far("a", answered=False), far("b", answered=False)], State.DOWN),
+        ([near(answered=True), far("a", answered=False)], State.EVIDENCE),
+        ([near(answered=True), far("a", answered=False), far("a", answered=False)], State.EVIDENCE),
+        ([near(answered=False), far("a", answered=False), far("b", answered=False)], State.OWN_LAN),
+        ([far("a", answered=False), far("b", answered=False)], State.EVIDENCE),
+        ([Evidence(0, 60, None, False, line_down=True)], State.OWN_LAN),
+        ([near(answered=True)], State.EVIDENCE),
+    ],
+)
+def test_a_minute_is_down_only_on_full_evidence(evidence: list[Evidence], state: State) -> None:
+    assert judged(evidence) is state
+
+
+@pytest.mark.parametrize(
+    ("from_s", "to_s", "covered"),
+    [
+        (0, 60, [0]),
+        (30, 90, [0, 1]),
+        (30.001, 90.001, [0, 1]),
+        (29.999, 89.999, [0, 1]),
+        (10, 70, [0]),
+        (50, 110, [1]),
+        (0, 10, [0]),
+        (55, 65, [1]),
+        (0, 180, [0, 1, 2]),
+        (12, 12, [0]),
+    ],
+)
+def test_a_window_speaks_for_the_minutes_it_covers(
+    from_s: float, to_s: float, covered: list[int]
+) -> None:
+    assert minutes_of(Evidence(from_s, to_s, "a", True)) == covered
+
+
+# What results say
+
+
+def lost(target: str = "stamp:may-chu-1", reason: Reason = Reason.NO_REPLY) -> LatencyResult:
+    return samples.latency(target=target, lost=60, outcome=Outcome.FAILED, reason=reason)
+
+
+def at_gateway(result: LatencyResult) -> LatencyResult:
+    assert result.values is not None
+    values = structs.replace(result.values, address=GATEWAY)
+    return structs.replace(result, target="icmp:gateway", values=values)
+
+
+def said(result: Result) -> list[tuple[str | None, bool, bool]]:
+    return [(e.host, e.answered, e.line_down) for e in evidence_of(result, GATEWAY)]
+
+
+def test_a_window_says_that_something_answered_or_did_not() -> None:
+    assert said(samples.latency()) == [("203.0.113.5", True, False)]
+    assert said(lost()) == [("203.0.113.5", False, False)]
+    assert said(at_gateway(samples.latency())) == [(None, True, False)]
+    assert said(at_gateway(lost())) == [(None, False, False)]
+    assert said(lost(reason=Reason.LINE_DOWN)) == [(None, False, True)]
+
+
+@pytest.mark.parametrize("reason", [Reason.PERMISSION_DENIED, Reason.NAME_RESOLUTION])
+def test_what_was_not_tried_says_nothing(reason: Reason) -> None:
+    assert said(lost(reason=reason)) == []
+
+
+def test_a_late_answer_is_an_answer() -> None:
+    result = lost(reason=Reason.TIMEOUT)
+    assert result.values is not None
+    late = structs.replace(result, values=structs.replace(result.values, late=3))
+    assert said(late) == [("203.0.113.5", True, False)]
+
+
+def test_of_other_kinds_only_a_success_counts() -> None:
+    assert said(samples.throughput()) == [("iperf3:may-chu-1", True, False)]
+    failed = samples.throughput(outcome=Outcome.FAILED, reason=Reason.TIMEOUT)
+    assert said(failed) == []
+    assert said(samples.web()) == [("203.0.113.80", True, False)]
+    assert said(samples.dns()) == [], "the gateway may answer from its cache"
+    assert said(samples.path()) == [(None, True, False), ("203.0.113.5", True, False)]
+    assert said(samples.path(reached=False))[1] == ("203.0.113.5", False, False)
+    assert said(samples.availability()) == []
+    assert said(samples.outage()) == []
+
+
+def test_a_bad_window_calls_for_a_look() -> None:
+    config = PathConfig(bad_loss_ratio=0.2, bad_rtt_ms=100)
+    assert not is_bad(samples.latency(), config)
+    assert is_bad(lost(), config)
+    assert is_bad(samples.latency(lost=13), config)
+    assert not is_bad(samples.latency(lost=12), config)
+    assert not is_bad(samples.latency(sent=3, lost=1), config), "one packet is no minute"
+    assert is_bad(samples.latency(rtt_ms=101), config)
+    assert not is_bad(lost(reason=Reason.PERMISSION_DENIED), config)
+    assert not is_bad(samples.throughput(outcome=Outcome.FAILED, reason=Reason.TIMEOUT), config)
+
+
+# Outages
+
+
+def folded(states: str) -> tuple[OpenOutage | None, list[Outage]]:
+    """u up, d down, l own LAN, ? without evidence."""
+    letters = {"u": State.UP, "d": State.DOWN, "l": State.OWN_LAN, "?": State.EVIDENCE}
+    running: OpenOutage | None = None
+    found = []
+    for minute, letter in enumerate(states):
+        running, ended = fold(running, minute, letters[letter])
+        if ended is not None:
+            found.append(ended)
+    return running, found
+
+
+@pytest.mark.parametrize(
+    ("states", "ended"),
+    [
+        ("uuu", []),
+        ("udu", [(1, 2, 1, OutageEnd.UP)]),
+        ("dddu", [(0, 3, 3, OutageEnd.UP)]),
+        ("ud?du", [(1, 4, 2, OutageEnd.UP)]),
+        ("ud?u", [(1, 2, 1, OutageEnd.UNKNOWN)]),
+        ("ud??????", [(1, 2, 1, OutageEnd.UNKNOWN)]),
+        ("ud?????d??????", [(1, 8, 2, OutageEnd.UNKNOWN)]),
+        ("ddllu", [(0, 2, 2, OutageEnd.FAULT_MOVED), (2, 4, 2, OutageEnd.UP)]),
+        ("?????", []),
+    ],
+)
+def test_outages_begin_and_end(states: str, ended: list[tuple[int, int, int, OutageEnd]]) -> None:
+    running, found = folded(states)
+    assert running is None
+    assert [(o.first, o.end, o.bad_minutes, o.ended_by) for o in found] == ended
+
+
+def test_the_fault_is_what_was_seen_most() -> None:
+    isp, beyond, none = FaultLocation.ISP_ACCESS, FaultLocation.BEYOND, FaultLocation.NONE
+    assert outages.fault_of(State.DOWN, [isp, beyond, isp]) is isp
+    assert outages.fault_of(State.DOWN, [none, beyond, none]) is beyond
+    assert outages.fault_of(State.OWN_LAN, [isp]) is FaultLocation.OWN_LAN
+    assert outages.fault_of(State.DOWN, []) is FaultLocation.UNDETERMINED
+
+
+# The book
+
+
+def now(minute: float, boot_id: str = "a", *, monotonic_min: float | None = None) -> Now:
+    at = minute if monotonic_min is None else monotonic_min
+    return Now((M0 + minute) * 60.0, 1e6 + at * 60.0, boot_id)
+
+
+def book(before: BookState | None = None, *, at: Now | None = None, period_min: int = 5) -> Book:
+    return Book(at or now(0), 70, period_min, before)
+
+
+def up(one: Book, *at: int) -> None:
+    for minute in at:
+        one.note(far("a", answered=True, minute=M0 + minute))
+
+
+def down(one: Book, *at: int) -> None:
+    for minute in at:
+        one.note(near(answered=True, minute=M0 + minute))
+        for host in "ab":
+            one.note(far(host, answered=False, minute=M0 + minute))
+
+
+def periods(told: list[Period | Told]) -> list[tuple[int, int, dict[State, int]]]:
+    return [(p.first - M0, p.end - M0, p.counts) for p in told if isinstance(p, Period)]
+
+
+def test_a_period_ends_on_the_grid_once_its_evidence_must_be_there() -> None:
+    one = book()
+    up(one, 0, 1, 3, 4)
+    down(one, 2)
+    assert list(one.advance(now(5))) == [], "evidence of the last minutes may still come"
+    told = list(one.advance(now(6.2)))
+    assert periods(told) == [(0, 5, {State.UP: 4, State.DOWN: 1})]
+    (outage,) = [t for t in told if isinstance(t, Told)]
+    assert (outage.outage.first - M0, outage.outage.end - M0) == (2, 3)
+    assert outage.fault is FaultLocation.UNDETERMINED
+
+
+def test_what_comes_too_late_changes_nothing() -> None:
+    one = book()
+    list(one.advance(now(6.2)))
+    up(one, 0)
+    assert periods(list(one.close(now(6.3)))) == [(5, 6, {State.EVIDENCE: 1})]
+
+
+def test_an_outage_knows_where_the_path_was_seen_to_break() -> None:
+    one = book()
+    up(one, 0, 4)
+    down(one, 1, 2, 3)
+    one.looked((M0 + 2) * 60.0, FaultLocation.BEYOND)
+    (told,) = [t for t in one.advance(now(6.2)) if isinstance(t, Told)]
+    assert (told.fault, told.looks, told.outage.bad_minutes) == (FaultLocation.BEYOND, 1, 3)
+    values = findings.outage(told)
+    assert (values.down_minutes, values.own_lan_minutes, values.unknown_minutes) == (3, 0, 0)
+    assert values.began_at == datetime.fromtimestamp((M0 + 1) * 60, UTC)
+    assert values.ended_at - values.began_at == timedelta(minutes=3)
+
+
+@pytest.mark.parametrize(("boot_id", "cause"), [("a", State.NOT_RUNNING), ("b", State.PROBE_OFF)])
+def test_a_daemon_that_was_away_knows_for_how_long_and_why(boot_id: str, cause: State) -> None:
+    first = book()
+    up(first, 0, 1)
+    told = list(first.close(now(1.5)))
+    assert periods(told) == [(0, 2, {State.UP: 2})], "the minute that runs is up already"
+    second = book(first.state(), at=now(4.5, boot_id, monotonic_min=0))
+    up(second, 5, 6)
+    told = list(second.advance(now(11.3, boot_id, monotonic_min=6.8)))
+    assert periods(told) == [
+        (2, 5, {cause: 2, State.EVIDENCE: 1}),
+        (5, 10, {State.UP: 2, State.EVIDENCE: 3}),
+    ]
+
+
+def test_a_book_that_was_not_closed_goes_on_where_it_was_put_away() -> None:
+    first = book()
+    up(first, 0, 1, 2)
+    list(first.advance(now(3.5)))
+    second = book(first.state(), at=now(3.6, "b", monotonic_min=0))
+    up(second, 3, 4)
+    told = periods(list(second.advance(now(6.5, "b", monotonic_min=2.9))))
+    assert told == [(0, 5, {State.UP: 4, State.PROBE_OFF: 1})]
+
+
+def test_a_clock_that_is_set_forward_leaves_a_gap_of_its_own() -> None:
+    one = book()
+    up(one, 0)
+    list(one.advance(now(21.2, monotonic_min=1)))
+    up(one, 21, 22, 23, 24)
+    told = periods(list(one.advance(now(26.5, monotonic_min=6.3))))
+    assert told == [(0, 25, {State.UP: 5, State.CLOCK: 20})]
+
+
+def test_a_clock_that_is_set_back_begins_the_book_anew() -> None:
+    one = book(at=now(100))
+    up(one, 100)
+    list(one.advance(now(102.2)))
+    told = periods(list(one.advance(now(10, monotonic_min=102.3))))
+    assert told == [(100, 101, {State.UP: 1})]
+    up(one, 10)
+    assert periods(list(one.close(now(10.5, monotonic_min=102.8)))) == [(10, 11, {State.UP: 1})]
+
+
+def test_months_without_power_are_told_by_the_day() -> None:
+    first = book()
+    up(first, 0)
+    list(first.close(now(0.5)))
+    away = 30 * 1440
+    second = book(first.state(), at=now(away, "b", monotonic_min=0))
+    told = periods(list(second.advance(now(away + 1.5, "b", monotonic_min=1.5))))
+    assert 28 <= len(told) <= 32
+    assert sum(sum(counts.values()) for _, _, counts in told) <= away
+    assert all(set(counts) == {State.PROBE_OFF} for _, _, counts in told)
+
+
+@pytest.mark.parametrize("away", [-10, 500 * 1440])
+def test_an_old_book_that_cannot_be_is_not_taken_up(away: int) -> None:
+    first = book()
+    list(first.close(now(0.5)))
+    second = book(first.state(), at=now(away, "b", monotonic_min=0))
+    told = periods(list(second.close(now(away + 1.5, "b", monotonic_min=1.5))))
+    assert told == [(away, away + 1, {State.EVIDENCE: 1})]
+
+
+def test_availability_is_up_over_up_and_down() -> None:
+    counts = {State.UP: 30, State.DOWN: 10, State.OWN_LAN: 4, State.CLOCK: 1}
+    values = findings.availability(Period(0, 45, counts), GATEWAY, ["a"])
+    assert values.availability_ratio == 0.75
+    assert (values.unknown_minutes, values.unknown_own_lan, values.unknown_clock) == (5, 4, 1)
+    nothing = findings.availability(Period(0, 5, {State.PROBE_OFF: 5}), GATEWAY, [])
+    assert nothing.availability_ratio is None
