@@ -3,6 +3,7 @@
 #   make demo ONCE=1     one round of everything, then a table (JSON=1: one JSON object)
 #   make test            lint, types and every test
 #   make bench           every benchmark in full, one by one; their JSON goes to out/bench/
+#   make figures         write docs/figures.md from what the last `make bench` has left
 #   make chaos           kill, cut, fill, damage for some minutes; then every result is counted
 #                        (SEEDS=20, JSON=1: one JSON object at the end)
 #   make check           the fast loop: lint, types, unit tests (under a minute)
@@ -17,7 +18,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCKS := requirements/build.txt requirements/dev.txt
 
-.PHONY: handbook demo test bench chaos check lint types contract lock audit sbom clean
+.PHONY: handbook demo test bench figures chaos check lint types contract lock audit sbom clean
 
 demo: .venv/ready-demo
 	@$(BIN)/python -m deploy.demo $(if $(ONCE),--once) $(if $(JSON),--json)
@@ -31,6 +32,9 @@ bench: .venv/ready-bench
 	  name=$$(basename $$file .py); echo "bench.$$name" >&2; \
 	  $(BIN)/python -m bench.$$name --json > out/bench/$$name.json || failed="$$failed $$name"; done; \
 	  test -z "$$failed" || { echo "could not measure:$$failed" >&2; exit 1; }
+
+figures: .venv/ready-check
+	@$(BIN)/python -m bench.figures
 
 chaos: .venv/ready-test
 	@$(BIN)/python -m tests.chaos $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JSON),--json)

@@ -251,4 +251,4 @@ def _words(condition: Condition) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run("accuracy_latency", measured))
+    sys.exit(run("accuracy_latency", measured, peers=("fping", "iputils-ping", "irtt")))

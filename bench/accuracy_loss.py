@@ -169,4 +169,4 @@ def words(condition: Condition) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run("accuracy_loss", measured))
+    sys.exit(run("accuracy_loss", measured, peers=("fping", "iputils-ping")))

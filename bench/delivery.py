@@ -355,4 +355,4 @@ def _percentile(values: Sequence[float], per_mille: int, least: int) -> float | 
 
 
 if __name__ == "__main__":
-    sys.exit(run("delivery", measured))
+    sys.exit(run("delivery", measured, peers=("mosquitto",)))

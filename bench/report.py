@@ -3,7 +3,7 @@
     def measured(options: Options) -> Outcome: ...
 
     if __name__ == "__main__":
-        sys.exit(run("data_saving", measured))
+        sys.exit(run("data_saving", measured, peers=("iperf3",)))
 
 `python -m bench.NAME` prints a table for people; with --json one object on standard output and
 nothing else. It exits 0 when it could measure, whatever the figures, else 1 with a sentence.
@@ -15,8 +15,10 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,27 +67,35 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def run(name: str, measure: Callable[[Options], Outcome]) -> int:
-    """Run one benchmark as a command; its exit code."""
+def run(name: str, measure: Callable[[Options], Outcome], *, peers: Sequence[str] = ()) -> int:
+    """Run one benchmark as a command; its exit code.
+
+    Args:
+        name: the module's.
+        measure: does it.
+        peers: Debian packages that it is held against; their versions are stated.
+    """
     parser = argparse.ArgumentParser(prog=f"python -m bench.{name}")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument("--quick", action="store_true", help="less of everything: under a minute")
     arguments = parser.parse_args()
+    here = machine(f"{parser.prog}{' --quick' if arguments.quick else ''}", peers)
     try:
         outcome = measure(Options(quick=arguments.quick))
     except CannotMeasureError as error:
         note(f"bench.{name} cannot measure here: {error}")
         return 1
-    print(as_json(name, outcome) if arguments.json else as_text(name, outcome))
+    here |= {"load_1min_after": _load_1min()}
+    print(as_json(name, outcome, here) if arguments.json else as_text(name, outcome, here))
     return 0
 
 
-def as_json(name: str, outcome: Outcome) -> str:
+def as_json(name: str, outcome: Outcome, here: Row) -> str:
     """The object that other programs read."""
     return json.dumps(
         {
             "bench": name,
-            "machine": machine(),
+            "machine": dict(here),
             "rows": [dict(row) for row in outcome.rows],
             "targets": [target._asdict() for target in outcome.targets],
         },
@@ -93,26 +103,56 @@ def as_json(name: str, outcome: Outcome) -> str:
     )
 
 
-def as_text(name: str, outcome: Outcome) -> str:
+def as_text(name: str, outcome: Outcome, here: Row) -> str:
     """The same for people."""
-    here = ", ".join(f"{key} {value}" for key, value in machine().items())
-    lines = [f"bench.{name} on {here}", "", *_table(outcome.rows), ""]
+    told = ", ".join(f"{key} {value}" for key, value in here.items())
+    lines = [f"bench.{name} on {told}", "", *_table(outcome.rows), ""]
     for target in outcome.targets:
         state = "met" if target.met else "NOT met"
-        lines.append(f"{state:8}{target.name}: {_text(target.value)} (limit {_text(target.limit)})")
+        lines.append(
+            f"{state:8}{target.name}: {cell_text(target.value)} (limit {cell_text(target.limit)})"
+        )
     return "\n".join(lines)
 
 
-def machine() -> dict[str, Cell]:
-    """On what it was measured."""
+def machine(command: str, peers: Sequence[str] = ()) -> dict[str, Cell]:
+    """On what, when, by which command and beside whom it is measured; before it is.
+
+    The load is what others do here meanwhile: figures of a machine that others use mislead.
+    """
     return {
+        "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "command": command,
+        "commit": _said("git", "rev-parse", "--short", "HEAD"),
+        "peers": ", ".join(_version(peer) for peer in peers),
         "model": _model(),
         "cores": os.cpu_count(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "load_1min": round(os.getloadavg()[0], 2),
         "kernel": platform.release(),
         "python": platform.python_version(),
+        "load_1min": _load_1min(),
     }
+
+
+def _load_1min() -> float:
+    return round(os.getloadavg()[0], 2)
+
+
+def _version(package: str) -> str:
+    """A Debian package and its version; by its name alone where it is not installed as one."""
+    version = _said("dpkg-query", "--showformat=${Version}", "--show", package)
+    return f"{package} {version}" if version else package
+
+
+def _said(*argv: str) -> str | None:
+    """What a command prints; None where it is not there or fails."""
+    try:
+        ended = subprocess.run(
+            argv, cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return None
+    return ended.stdout.strip() or None if ended.returncode == 0 else None
 
 
 def _model() -> str:
@@ -129,7 +169,7 @@ def _table(rows: Sequence[Row]) -> list[str]:
     if not rows:
         return ["(no rows)"]
     columns = list(rows[0])
-    cells = [columns, *([_text(row[column]) for column in columns] for row in rows)]
+    cells = [columns, *([cell_text(row[column]) for column in columns] for row in rows)]
     widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
     numeric = [not isinstance(value, str) for value in rows[0].values()]
     return [
@@ -141,7 +181,8 @@ def _table(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _text(value: Cell) -> str:
+def cell_text(value: Cell) -> str:
+    """A value as tables show it."""
     if value is None:
         return "–"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -6,7 +6,14 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 
-from probe.config import Config, HttpConfig, LedConfig, LineConfig, ServerConfig
+from probe.config import (
+    Config,
+    HttpConfig,
+    LatencyConfig,
+    LedConfig,
+    LineConfig,
+    ServerConfig,
+)
 from probe.measure.measurement import Progress, Request
 from runtime.broker import BrokerConfig
 from wire.envelope import Site
@@ -35,6 +42,7 @@ def http_request(
         broker=BrokerConfig(host="127.0.0.1", port=1883, tls=False),
         leds=LedConfig(driver="none"),
         http=http,
+        latency=LatencyConfig(enabled=False),  # an nginx alone has no reflector beside it
     )
     return Request(
         line=line,

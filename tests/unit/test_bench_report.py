@@ -11,10 +11,12 @@ from bench.report import (
     CannotMeasureError,
     Options,
     Outcome,
+    Row,
     as_json,
     as_text,
     at_least,
     at_most,
+    machine,
     note,
     run,
 )
@@ -28,13 +30,24 @@ FOUND = Outcome(
 )
 
 
+HERE: Row = {"model": "a Pi", "cores": 4}
+
+
 def test_json_is_the_one_object_of_the_contract() -> None:
-    found = json.loads(as_json("data_saving", FOUND))
+    found = json.loads(as_json("data_saving", FOUND, HERE))
     assert list(found) == ["bench", "machine", "rows", "targets"]
     assert found["bench"] == "data_saving"
     assert found["rows"] == [dict(row) for row in FOUND.rows]
     assert found["targets"][0] == {"name": "saved", "value": 0.8, "limit": 0.75, "met": True}
-    assert {"model", "cores", "kernel", "python"} <= set(found["machine"])
+    assert found["machine"] == HERE
+
+
+def test_when_where_how_and_beside_whom_is_stated() -> None:
+    here = machine("python -m bench.x --quick", ["no-such-package"])
+    assert {"model", "cores", "kernel", "python", "load_1min"} <= set(here)
+    assert here["command"] == "python -m bench.x --quick"
+    assert here["peers"] == "no-such-package"
+    assert str(here["at"]).endswith("Z")
 
 
 def test_a_target_without_a_value_is_not_met() -> None:
@@ -43,7 +56,7 @@ def test_a_target_without_a_value_is_not_met() -> None:
 
 
 def test_the_table_lines_up_and_numbers_stand_right() -> None:
-    lines = as_text("data_saving", FOUND).splitlines()
+    lines = as_text("data_saving", FOUND, HERE).splitlines()
     table = lines[2:5]
     assert table == [
         "line     rate_mbps  transfers  note",
@@ -76,7 +89,11 @@ def test_with_json_standard_output_holds_nothing_else(
     monkeypatch.setattr(sys, "argv", ["bench", *arguments])
     assert run("data_saving", measured) == 0, "whatever the figures"
     printed = capsys.readouterr()
-    assert json.loads(printed.out)["bench"] == "data_saving"
+    told = json.loads(printed.out)
+    assert told["bench"] == "data_saving"
+    command = "python -m bench.data_saving --quick" if quick else "python -m bench.data_saving"
+    assert told["machine"]["command"] == command
+    assert "load_1min_after" in told["machine"]
     assert printed.err == "halfway\n"
     assert asked == [Options(quick=quick)]
 
