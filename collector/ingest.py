@@ -22,6 +22,7 @@ from msgspec import Struct
 from collector.command_desk import CommandDesk
 from collector.commands import Replied, judge_reply
 from collector.config import Config
+from collector.fairness import Allowance, Fairness
 from collector.intake import Accepted, Judged, Rejected, judge
 from collector.receipts import Pacing
 from collector.store.store import BatchStored, Store, StoreError
@@ -29,12 +30,15 @@ from runtime import notify
 from runtime.broker import reconnect_delay_s
 from runtime.mqtt import Connected, Disconnected, Event, Message, Published, Received, Session
 from wire import messages, topics
+from wire.messages import Rejection
 
 _STORE_RETRY_MAX_S = 30.0
 # How long an idle turn lasts at most; half of a shorter watchdog interval when there is one.
 _TURN_S = 5.0
 # After (re)connecting, so long messages may have waited for us at the broker.
 _SETTLED_AFTER_S = 60.0
+# Of one batch: a flood of garbage must not fill the journal.
+_REFUSALS_LOGGED = 5
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +76,10 @@ class Ingest:
             subscriptions=topics.collector_filters(config.tenant),
             manual_ack=True,
             receive_maximum=config.intake.batch_messages,
+        )
+        limits = config.intake
+        self._fairness = Fairness(
+            Allowance(limits.probe_messages_per_s, limits.probe_bytes_per_s, limits.probe_burst_s)
         )
         self.state = IngestState()
         # What the pages send commands by: `collector.commands.CommandSender`.
@@ -136,18 +144,49 @@ class Ingest:
 
     def _take(self, received: Sequence[Received]) -> None:
         """Store, then acknowledge. Without a commit nothing is acknowledged."""
-        judged = self._judged(received, datetime.now(UTC))
-        done = self._store_until_done(judged)
-        if done is None:
+        now = datetime.now(UTC)
+        fair = self._within_allowance(received)
+        judged = [*self._told_excess(now), *self._judged(fair, now)]
+        if judged and not self._stored(judged):
             return
         for message in received:
             self._session.acknowledge(message)
+
+    def _within_allowance(self, received: Sequence[Received]) -> list[Received]:
+        """Without what is beyond its probe's allowance: that is acknowledged unread."""
+        now_s = time.monotonic()
+        return [
+            message
+            for message in received
+            if self._fairness.takes(_sender(message.topic), len(message.payload), now_s)
+        ]
+
+    def _told_excess(self, now: datetime) -> list[Judged]:
+        return [
+            Rejected(
+                topic=excess.sender,
+                payload=b"",
+                received_at=now,
+                reason=Rejection.TOO_MANY,
+                detail=f"{excess.messages} messages ({excess.size_bytes} bytes) were let go unread",
+            )
+            for excess in self._fairness.excess(time.monotonic())
+        ]
+
+    def _stored(self, judged: Sequence[Judged]) -> bool:
+        """Store, and see to the receipts; False when we were told to stop before it could be."""
+        done = self._store_until_done(judged)
+        if done is None:
+            return False
         for key, ledger in done.ledgers.items():
             self._pacing.note(key, ledger)
-        for one in judged:
-            for refused in _refused(one):
-                log.warning("rejected (%s) %s: %s", refused.reason, refused.topic, refused.detail)
+        refusals = [refused for one in judged for refused in _refused(one)]
+        for refused in refusals[:_REFUSALS_LOGGED]:
+            log.warning("rejected (%s) %s: %s", refused.reason, refused.topic, refused.detail)
+        if len(refusals) > _REFUSALS_LOGGED:
+            log.warning("and %d more were rejected", len(refusals) - _REFUSALS_LOGGED)
         self._on_stored()
+        return True
 
     def _judged(self, received: Sequence[Received], now: datetime) -> list[Judged]:
         """What is to be stored; replies to commands go to who sent them."""
@@ -237,3 +276,9 @@ def _refused(judged: Judged) -> Sequence[Rejected]:
     if isinstance(judged, Rejected):
         return (judged,)
     return judged.refused if isinstance(judged, Accepted) else ()
+
+
+def _sender(topic: str) -> str:
+    """Whose allowance a message counts against; all that is no topic of ours shares one."""
+    address = topics.parse(topic)
+    return "" if address is None else f"{address.tenant}/{address.probe}"

@@ -106,6 +106,7 @@ class Rejection(StrEnum):
     TOPIC = "topic"
     IDENTITY = "identity"
     KIND = "kind"
+    TOO_MANY = "too_many"
 
 
 Payload = State | Info | Health | Receipt | Reply
