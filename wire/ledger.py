@@ -7,7 +7,7 @@ centre keeps one of what is stored; the probe of what it had to give up.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Self
 from uuid import UUID
@@ -53,6 +53,12 @@ class Ledger(Struct, frozen=True):
         """Whether a number is in it."""
         place = bisect_left(self.ranges, seq, key=lambda stored: stored[1])
         return place < len(self.ranges) and self.ranges[place][0] <= seq
+
+    def without(self, seqs: Sequence[int]) -> set[int]:
+        """Those of the numbers that are not in it."""
+        if not seqs or min(seqs) > self.stored_through:
+            return set(seqs)
+        return {seq for seq in seqs if not self.has(seq)}
 
     @property
     def stored_through(self) -> int:

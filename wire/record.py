@@ -31,9 +31,7 @@ Name = Annotated[
 
 # Up to the largest integer that every JSON reader keeps exactly (RFC 7493 §2.2).
 Seq = Annotated[int, Meta(ge=1, le=2**53 - 1)]
-
-
-Count = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 
 
 Ratio = Annotated[float, Meta(ge=0, le=1)]

@@ -12,6 +12,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from operator import mul
 
 from ddsketch.mapping import LogarithmicMapping
 from msgspec import Struct
@@ -116,17 +118,24 @@ def distribution(figures: Sequence[float], infinite: int = 0) -> Distribution:
     least = min(figures)
     if least < 0:
         raise ValueError(f"a figure is negative: {least}")
-    above = [figure for figure in figures if figure > 0]
+    above = figures if least else [figure for figure in figures if figure > 0]
     return Distribution(
         len(figures),
-        math.fsum(figures),
-        math.fsum(figure * figure for figure in figures),
+        # Not fsum: what a broken probe sends may add up to infinity, and fsum raises then.
+        float(sum(figures)),
+        float(sum(map(mul, figures, figures))),
         float(least),
         float(max(figures)),
         infinite,
         len(figures) - len(above),
-        dict(Counter(map(_MAPPING.key, above))),
+        dict(Counter(map(_key, above))),
     )
+
+
+@lru_cache(maxsize=1 << 16)
+def _key(figure: float) -> int:
+    # Round-trip times are whole microseconds, so the same figures come again and again.
+    return _MAPPING.key(figure)
 
 
 def merge_all(parts: Iterable[Distribution]) -> Distribution:

@@ -25,14 +25,18 @@ def fold(results: Iterable[tuple[str, str, Result]]) -> dict[HourKey, Summary]:
     A result belongs to the hour in which it started. What concerns the box as a whole
     (`HOST_LINE`) is of no line and is left out, and so is what a clock from before 1970 says.
     """
-    tallies: dict[HourKey, Tally] = {}
+    tallies: dict[tuple[str, str, str, int], Tally] = {}
     for tenant, probe, result in results:
         start_s = int(result.started_at.timestamp() // _HOUR_S) * _HOUR_S
-        if result.line.id == HOST_LINE.id or start_s < 0:
+        line = result.line.id
+        if line == HOST_LINE.id or start_s < 0:
             continue
-        key = HourKey(LineKey(tenant, probe, result.line.id), start_s)
+        key = (tenant, probe, line, start_s)
         tally = tallies.get(key)
         if tally is None:
             tally = tallies[key] = Tally()
         tally.take(result.kind, result)
-    return {key: tally.summary() for key, tally in tallies.items()}
+    return {
+        HourKey(LineKey(tenant, probe, line), start_s): tally.summary()
+        for (tenant, probe, line, start_s), tally in tallies.items()
+    }

@@ -7,9 +7,10 @@ before anybody has thought of it.
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, lru_cache
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -71,6 +72,7 @@ def invalidating(kind: str) -> frozenset[Validity]:
     return _INVALIDATING_OF.get(kind, INVALIDATING)
 
 
+@lru_cache(maxsize=1 << 12)
 def metric_kind(kind: str, target: str | None) -> str | None:
     """Under which kind's names a result's figures go: latency to the gateway has its own.
 
@@ -98,23 +100,13 @@ def kind_metrics(kind: str) -> KindMetrics:
 
 
 @cache
-def getter(kind: str) -> attrgetter[tuple[float | None, ...]]:
-    """Takes a kind's figures, then its sums, out of its values, in the order of `kind_metrics`.
-
-    Meant for kinds with at least two of them; `values_of` bears with fewer.
-    """
+def reader(kind: str) -> Callable[[Any], tuple[float | None, ...]]:
+    """Takes a kind's figures, then its sums, out of its values, in the order of `kind_metrics`."""
     metrics = kind_metrics(kind)
-    return attrgetter(*(metric.field for metric in (*metrics.figures, *metrics.sums)))
-
-
-def figures_of(kind: str, values: msgspec.Struct) -> tuple[float | None, ...]:
-    """A kind's figures, then its sums."""
-    metrics = kind_metrics(kind)
-    count = len(metrics.figures) + len(metrics.sums)
-    if count == 0:
-        return ()
-    found = getter(kind)(values)
-    return found if count > 1 else (found,)  # type: ignore[return-value]
+    fields = [metric.field for metric in (*metrics.figures, *metrics.sums)]
+    if len(fields) > 1:
+        return attrgetter(*fields)
+    return lambda values: tuple(getattr(values, field) for field in fields)
 
 
 def _headline(kind: str) -> tuple[str, ...]:

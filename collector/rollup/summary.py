@@ -12,7 +12,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from collector.rollup.distribution import Distribution, distribution
-from collector.rollup.metrics import figures_of, invalidating, kind_metrics, metric_kind
+from collector.rollup.metrics import invalidating, kind_metrics, metric_kind, reader
 from wire.result import Outcome, Result
 
 N = TypeVar("N", int, float)
@@ -121,9 +121,10 @@ class Tally:
         self._counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
         self._reasons: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._flags: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        self._figures: dict[str, list[float]] = defaultdict(list)
+        # A row of figures and sums for each valid result, by kind: columns are made at the end.
+        self._rows: dict[str, list[tuple[float | None, ...]]] = defaultdict(list)
+        self._packets: dict[str, list[float]] = defaultdict(list)
         self._infinite: dict[str, int] = defaultdict(int)
-        self._sums: dict[str, float] = defaultdict(float)
 
     def take(self, kind: str, result: Result) -> None:
         """Count a result; its figures too when it is valid."""
@@ -131,10 +132,11 @@ class Tally:
         counts[_PLACES[result.outcome]] += 1
         if result.reason is not None:
             self._reasons[kind][result.reason.value] += 1
-        for flag in result.validity:
-            self._flags[kind][flag.value] += 1
-        if not invalidating(kind).isdisjoint(result.validity):
-            return
+        if result.validity:
+            for flag in result.validity:
+                self._flags[kind][flag.value] += 1
+            if not invalidating(kind).isdisjoint(result.validity):
+                return
         if result.outcome is Outcome.OK:
             counts[3] += 1
         named = metric_kind(kind, result.target)
@@ -142,38 +144,41 @@ class Tally:
         # A failed latency window has values too: all of its packets were lost, and that counts.
         if values is None or named is None:
             return
-        metrics = kind_metrics(named)
-        found = figures_of(named, values)
-        for metric, figure in zip(metrics.figures, found, strict=False):
-            if figure is not None:
-                self._figures[metric.name].append(figure)
-        for metric, figure in zip(metrics.sums, found[len(metrics.figures) :], strict=True):
-            self._sums[metric.name] += figure or 0
+        self._rows[named].append(reader(named)(values))
         if rtt_us := getattr(values, "rtt_us", None):
             name = f"{named}_{PACKETS}"
-            self._figures[name].extend(rtt / 1000 for rtt in rtt_us)
+            self._packets[name].extend([rtt / 1000 for rtt in rtt_us])
             self._infinite[name] += getattr(values, "lost", 0)
 
     def summary(self) -> Summary:
         """What it comes to so far."""
-        return Summary(
-            {
-                kind: KindCounts(
-                    ok,
-                    failed,
-                    skipped,
-                    valid,
-                    dict(self._reasons.get(kind, {})),
-                    dict(self._flags.get(kind, {})),
-                )
-                for kind, (ok, failed, skipped, valid) in self._counts.items()
-            },
-            {
-                name: distribution(figures, self._infinite.get(name, 0))
-                for name, figures in self._figures.items()
-            },
-            dict(self._sums),
-        )
+        metrics = {
+            name: distribution(packets, self._infinite[name])
+            for name, packets in self._packets.items()
+        }
+        sums: dict[str, float] = {}
+        for named, rows in self._rows.items():
+            wanted = kind_metrics(named)
+            columns = [
+                [cell for cell in column if cell is not None] for column in zip(*rows, strict=True)
+            ]
+            for metric, figures in zip(wanted.figures, columns, strict=False):
+                if figures:
+                    metrics[metric.name] = distribution(figures)
+            for metric, counts in zip(wanted.sums, columns[len(wanted.figures) :], strict=False):
+                sums[metric.name] = sum(counts)
+        kinds = {
+            kind: KindCounts(
+                ok,
+                failed,
+                skipped,
+                valid,
+                dict(self._reasons.get(kind, {})),
+                dict(self._flags.get(kind, {})),
+            )
+            for kind, (ok, failed, skipped, valid) in self._counts.items()
+        }
+        return Summary(kinds, metrics, sums)
 
 
 _PLACES = {Outcome.OK: 0, Outcome.FAILED: 1, Outcome.SKIPPED: 2}

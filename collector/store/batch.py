@@ -97,6 +97,8 @@ class Batch:
         self.results: list[ResultRow] = []
         # The same results as values, place for place.
         self.decoded: list[Result] = []
+        # Whose results stand from where to where.
+        self._spans: list[tuple[EpochKey, int, int]] = []
         self.seqs: dict[EpochKey, list[int]] = defaultdict(list)
         self.given_up: dict[EpochKey, list[tuple[int, int]]] = defaultdict(list)
         self.last: dict[LastKey, LastPlace] = {}
@@ -121,11 +123,15 @@ class Batch:
         key = EpochKey(tenant, probe, message.epoch)
         # Put last among the epochs of its probe, however early it came up in this batch.
         self.seqs[key] = [*self.seqs.pop(key, ()), *(record.seq for record in message.records)]
-        for record in message.records:
-            self._take_given_up(key, record.result)
+        begin = len(self.results)
+        self._spans.append((key, begin, begin + len(message.records)))
+        stored_at, kind = self._stored_at, message.kind
+        last: dict[tuple[str, str, bool], LastPlace] = {}
         for seq, result, body in ((r.seq, r.result, r.body) for r in message.records):
-            started_at = utc_text(result.started_at)
-            place = LastPlace(epoch, seq, started_at)
+            self._take_given_up(key, result)
+            line, target = result.line.id, plain_text(result.target)
+            started_at, outcome = utc_text(result.started_at), result.outcome
+            reason = result.reason.value if result.reason else None
             self.decoded.append(result)
             self.results.append(
                 ResultRow(
@@ -133,22 +139,24 @@ class Batch:
                     probe,
                     epoch,
                     seq,
-                    message.kind,
-                    result.line.id,
-                    plain_text(result.target),
-                    result.outcome.value,
-                    result.reason.value if result.reason else None,
+                    kind,
+                    line,
+                    target,
+                    outcome.value,
+                    reason,
                     started_at,
                     received_at,
-                    self._stored_at,
+                    stored_at,
                     body,
                 )
             )
-            target = self.results[-1].target or ""
-            last = LastKey(tenant, probe, result.line.id, message.kind, target, only_ok=False)
-            self._keep_later(last, place)
-            if result.outcome is Outcome.OK:
-                self._keep_later(last._replace(only_ok=True), place)
+            place = LastPlace(epoch, seq, started_at)
+            for only_ok in (False, True) if outcome is Outcome.OK else (False,):
+                what = (line, target or "", only_ok)
+                if what not in last or last[what].seq < seq:
+                    last[what] = place
+        for (line, target, only_ok), place in last.items():
+            self._keep_later(LastKey(tenant, probe, line, kind, target, only_ok), place)
 
     def _take_given_up(self, key: EpochKey, result: Result) -> None:
         """What a probe has given up is waited for no more: it counts as known in its ledger."""
@@ -163,15 +171,15 @@ class Batch:
 
     def new_places(self, stored: Mapping[EpochKey, Ledger]) -> list[int]:
         """Where in `results` those are that no ledger has: of a repeat in the batch the first."""
-        seen: set[tuple[str, str, str, int]] = set()
+        fresh = {key: stored[key].without(seqs) for key, seqs in self.seqs.items()}
         places = []
-        ledgers = {(k.tenant, k.probe, str(k.epoch)): ledger for k, ledger in stored.items()}
-        for place, row in enumerate(self.results):
-            key = (row.tenant, row.probe, row.epoch, row.seq)
-            if key in seen or ledgers[key[:3]].has(row.seq):
-                continue
-            seen.add(key)
-            places.append(place)
+        for key, begin, end in self._spans:
+            wanted = fresh[key]
+            for place in range(begin, end):
+                seq = self.results[place].seq
+                if seq in wanted:
+                    wanted.remove(seq)
+                    places.append(place)
         return places
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -72,7 +72,7 @@ def message_text(message: msgspec.Struct) -> str:
 
 def time(told: str | datetime) -> datetime:
     """A time that `utc_text` wrote, as text or as the database's own type."""
-    return told if isinstance(told, datetime) else datetime.fromisoformat(told)
+    return told.astimezone(UTC) if isinstance(told, datetime) else datetime.fromisoformat(told)
 
 
 def maybe(value: object, convert: Callable[..., T]) -> T | None:

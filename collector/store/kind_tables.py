@@ -22,7 +22,6 @@ from collector.store.batch import ResultRow, plain_text, utc_text
 from collector.store.database import Column, ColumnType, Table
 from wire.result import KINDS, Result
 
-_MOST = 2**63 - 1
 # Of every kind: which result it is, and what must be known to read its figures.
 _COMMON = (
     Column("number", ColumnType.INTEGER, required=True),
@@ -47,11 +46,17 @@ class _Field(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """The columns that come from one Struct: the values themselves (`path` None) or a part."""
+    """The columns that come from one Struct: the values themselves (`path` None) or a part.
+
+    `converted` are the places of those that no database takes as they are; `texts` may hold a
+    character that PostgreSQL has not.
+    """
 
     path: str | None
     fields: tuple[_Field, ...]
     read: Callable[[Any], Any]
+    converted: tuple[tuple[int, Callable[[Any], object]], ...]
+    texts: tuple[int, ...]
 
 
 class KindTable:
@@ -79,11 +84,13 @@ class KindTable:
             " ".join(sorted(result.validity)),
         ]
         values = result.values
+        # Such a character can only come from this escape (RFC 8259 §7).
+        plain = "\\u0000" not in stored.body
         for part in self._parts:
             source = values
             if part.path is not None and values is not None:
                 source = getattr(values, part.path)
-            row += _cells(part, source)
+            row += _cells(part, source, plain)
         return row
 
 
@@ -93,14 +100,17 @@ def kind_tables() -> dict[str, KindTable]:
     return {kind: KindTable(kind, result_type) for kind, result_type in KINDS.items()}
 
 
-def _cells(part: _Part, source: object) -> list[object]:
+def _cells(part: _Part, source: object, plain: bool) -> list[object]:
     if source is None:
         return [None] * len(part.fields)
     found = part.read(source)
     cells = list(found) if len(part.fields) > 1 else [found]
-    for place, field in enumerate(part.fields):
-        if field.convert is not None and cells[place] is not None:
-            cells[place] = field.convert(cells[place])
+    for place, convert in part.converted:
+        if cells[place] is not None:
+            cells[place] = convert(cells[place])
+    if not plain:
+        for place in part.texts:
+            cells[place] = plain_text(cells[place])
     return cells
 
 
@@ -134,7 +144,14 @@ def _part(
         taken.add(name)
         fields.append(_Field(Column(name, found[0]), field.name, found[1]))
     if fields:
-        yield _Part(path, tuple(fields), attrgetter(*(field.name for field in fields)))
+        conversions = [(place, field.convert) for place, field in enumerate(fields)]
+        yield _Part(
+            path,
+            tuple(fields),
+            attrgetter(*(field.name for field in fields)),
+            tuple((place, c) for place, c in conversions if c is not None and c != plain_text),
+            tuple(place for place, c in conversions if c == plain_text),
+        )
 
 
 def _options(info: inspect.Type) -> list[inspect.Type]:
@@ -162,7 +179,7 @@ def _scalar_option(
 ) -> tuple[ColumnType, Callable[[Any], object] | None] | None:
     match option:
         case inspect.IntType():
-            return ColumnType.INTEGER, _whole
+            return ColumnType.INTEGER, None
         case inspect.FloatType():
             return ColumnType.REAL, None
         case inspect.BoolType():
@@ -176,11 +193,6 @@ def _scalar_option(
         case inspect.ListType(item_type=inspect.StrType() | inspect.EnumType()):
             return ColumnType.TEXT, _list
     return None
-
-
-def _whole(value: int) -> int | None:
-    """What 64 bits cannot hold stays in the body alone."""
-    return value if value <= _MOST else None
 
 
 def _time(at: datetime) -> str | None:

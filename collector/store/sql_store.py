@@ -141,10 +141,9 @@ class SqlStore:
     def probes(self, changed_after: int = 0) -> list[StoredProbe]:
         """See Store."""
         rows = self._database.read(
-            f"SELECT {_PROBE_COLUMNS} FROM probes WHERE revision > ? ORDER BY tenant, probe",
-            (changed_after,),
+            f"SELECT {_PROBE_COLUMNS} FROM probes WHERE revision > ?", (changed_after,)
         )
-        return [columns.probe(row) for row in rows]
+        return [columns.probe(row) for row in sorted(rows)]
 
     def probe(self, tenant: str, probe: str) -> StoredProbe | None:
         """See Store."""
@@ -159,7 +158,7 @@ class SqlStore:
             f"SELECT last.only_ok, {_RESULT_COLUMNS} FROM last_results AS last "
             "JOIN results USING (tenant, probe, epoch, seq, started_at) "
             "WHERE last.tenant = ? AND last.probe = ? "
-            "ORDER BY last.line, last.kind, last.target, last.only_ok",
+            "ORDER BY last.only_ok",
             (tenant, probe),
         )
         latest: dict[tuple[str, str, str], LastResult] = {}
@@ -171,7 +170,8 @@ class SqlStore:
                 if only_ok and key in latest
                 else LastResult(stored, stored if only_ok else None)
             )
-        return list(latest.values())
+        # In the order of their characters, whatever the database takes for the alphabet.
+        return [latest[key] for key in sorted(latest)]
 
     def results_after(self, number: int, limit: int) -> list[StoredResult]:
         """See Store."""

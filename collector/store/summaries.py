@@ -89,8 +89,8 @@ class SqlSummaries:
 
     def lines(self) -> list[LineKey]:
         """See Summaries."""
-        rows = self._database.read("SELECT tenant, probe, line FROM lines ORDER BY 1, 2, 3")
-        return [LineKey(*row) for row in rows]
+        rows = self._database.read("SELECT tenant, probe, line FROM lines")
+        return sorted(LineKey(*row) for row in rows)
 
     def revision(self) -> int:
         """See Summaries."""

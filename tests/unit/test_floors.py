@@ -25,7 +25,7 @@ ROOMS = {
 IMPURE = {
     "asyncio", "ctypes", "fcntl", "http", "logging", "multiprocessing", "os", "pathlib", "queue",
     "random", "secrets", "select", "selectors", "shutil", "signal", "socket", "sqlite3", "ssl",
-    "subprocess", "sys", "tempfile", "threading", "time", "urllib",
+    "subprocess", "sys", "tempfile", "threading", "time", "urllib", "psycopg",
     "argon2", "bokeh", "gpiozero", "iperf3", "itsdangerous", "jinja2", "paho", "psutil", "socks",
     "requests", "schedule", "smtplib", "starlette", "uvicorn", "weasyprint", "xlsxwriter",
 }  # fmt: skip
@@ -38,6 +38,7 @@ ONE_FILE_EACH = {
     "iperf3": {"probe/measure/throughput/iperf3_child.py"},
     "requests": {"probe/measure/operator.py", "collector/alerts/webhook.py"},
     "smtplib": {"collector/alerts/mail.py"},
+    "psycopg": {"collector/store/postgresql.py"},
     "sqlite3": {
         "probe/deliver/outbox.py",
         "collector/store/sqlite.py",

@@ -1,0 +1,420 @@
+"""Floor 2. PostgreSQL 15 or newer: many readers, days as parts. The only file with psycopg.
+
+Several collectors may share one database: each batch is a transaction under one advisory lock, so
+that numbers are given in the order of commit and nobody who pages by number misses one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from collector.store.batch import utc_text
+from collector.store.database import Column, ColumnType, Row, Table
+from collector.store.migrate import Migration, packaged
+from collector.store.rollup_tables import FIGURES
+from collector.store.sql_store import SqlStore, derived_tables, raw_tables
+from collector.store.store import StoreError
+
+_LOCK = 0x7472616D646F  # "tramdo"
+_READERS_KEPT = 4
+_OLDEST = 150_000
+_TYPES = {
+    ColumnType.INTEGER: "bigint",
+    ColumnType.REAL: "double precision",
+    ColumnType.TEXT: "text",
+    ColumnType.BOOLEAN: "boolean",
+    ColumnType.TIME: "timestamptz",
+    ColumnType.BYTES: "bytea",
+}
+# A clock that is wrong by more gets no part of its own: its results go where all such go.
+_DAYS_BACK, _DAYS_AHEAD = 400, 8
+_ONE_DAY = timedelta(days=1)
+# What waits longer for a lock gives up: a dump that runs for an hour must not stop ingest.
+_LOCK_TIMEOUT_MS = 2_000
+
+
+class PostgresqlStore(SqlStore):
+    """The Store in a PostgreSQL database.
+
+    Args:
+        conninfo: how to reach it, as libpq has it (`host=… dbname=…` or a URL).
+        rejected_kept: how many rejected messages to keep.
+        migrations: the schema's steps, the packaged ones unless a test brings others.
+
+    Raises:
+        StoreError: it cannot be reached, is too old, or a newer program has written it.
+    """
+
+    def __init__(
+        self,
+        conninfo: str,
+        rejected_kept: int = 1_000,
+        migrations: Sequence[Migration] | None = None,
+    ) -> None:
+        self.database = PostgresqlDatabase(conninfo, migrations)
+        super().__init__(self.database, rejected_kept)
+
+
+class PostgresqlDatabase:
+    """A Database on a server. A connection that an error came from is made anew."""
+
+    def __init__(self, conninfo: str, migrations: Sequence[Migration] | None = None) -> None:
+        try:
+            self._conninfo = make_conninfo(conninfo, application_name="tramdo-collector")
+        except psycopg.Error as error:
+            raise StoreError(f"PostgreSQL: {_sentence(error)}") from error
+        self._migrations = packaged("postgresql") if migrations is None else list(migrations)
+        self._writer: psycopg.Connection | None = None
+        self._readers: list[psycopg.Connection] = []
+        self._closed = False
+        self._writing = threading.Lock()
+        with self.transaction():
+            pass
+
+    @contextmanager
+    def transaction(self) -> Iterator[PostgresqlSession]:
+        """See Database."""
+        with self._writing:
+            try:
+                if self._writer is None:
+                    self._writer = self._connect()
+                    self._prepare(self._writer)
+                with self._writer.transaction():
+                    _lock(self._writer)
+                    yield PostgresqlSession(self._writer)
+            except BaseException as error:
+                if self._writer is not None:
+                    self._writer.close()
+                    self._writer = None
+                if isinstance(error, psycopg.errors.NumericValueOutOfRange):
+                    raise OverflowError(_sentence(error)) from error
+                if isinstance(error, psycopg.Error):
+                    raise _store_error(error) from error
+                raise
+
+    def read(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
+        """See Database."""
+        try:
+            try:
+                reader = self._readers.pop()
+            except IndexError:
+                reader = self._connect()
+                reader.read_only = True
+                reader.autocommit = True
+            try:
+                rows = reader.execute(_query(sql), values or None).fetchall()
+            except psycopg.Error:
+                reader.close()
+                raise
+        except psycopg.Error as error:
+            raise _store_error(error) from error
+        if self._closed or len(self._readers) >= _READERS_KEPT:
+            reader.close()
+        else:
+            self._readers.append(reader)
+        return rows
+
+    def make_room(self, days_ahead: int, now: datetime) -> None:
+        """See Database. A part for today and each of the coming days, of every table of days."""
+        today = now.astimezone(UTC).date()
+        with self.transaction() as session:
+            for table in raw_tables():
+                for ahead in range(days_ahead + 1):
+                    session.make_part(table.name, today + ahead * _ONE_DAY)
+
+    def forget_before(
+        self,
+        cut: datetime,
+        tables: Sequence[Table],
+        most_rows: int,  # noqa: ARG002 - a part goes whole, however many rows it has
+    ) -> int:
+        """See Database. Whole days by when results started; the others by when they were stored."""
+        with self.transaction() as session:
+            return session.drop_parts(cut, tables) + session.forget_others(cut, tables)
+
+    def copy_to(self, destination: str) -> None:
+        """See Database. Not by us: `collector.store.postgresql_tools` runs pg_dump."""
+        raise StoreError(f"{destination}: PostgreSQL is copied by pg_dump")
+
+    def close(self) -> None:
+        """See Database."""
+        with self._writing:
+            self._closed = True
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+            while self._readers:
+                self._readers.pop().close()
+
+    def _connect(self) -> psycopg.Connection:
+        connection = psycopg.connect(self._conninfo, autocommit=True, connect_timeout=5)
+        if connection.info.server_version < _OLDEST:
+            connection.close()
+            raise StoreError("PostgreSQL: the server is older than version 15")
+        connection.execute("SET TIME ZONE 'UTC'")
+        connection.execute(_query(f"SET lock_timeout = {_LOCK_TIMEOUT_MS}"))
+        return connection
+
+    def _prepare(self, connection: psycopg.Connection) -> None:
+        _migrate(connection, self._migrations)
+        # Fewer migrations than the packaged ones are a test's: no room for these.
+        if len(self._migrations) >= len(packaged("postgresql")):
+            with connection.transaction():
+                _lock(connection)
+                _make_tables(connection, derived_tables())
+
+
+class PostgresqlSession:
+    """One open transaction."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
+        """See Session."""
+        cursor = self._connection.execute(_query(sql), values or None)
+        return cursor.fetchall() if cursor.description else []
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """See Session."""
+        with self._connection.cursor() as cursor:
+            cursor.executemany(_query(sql), list(rows))
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """See Session. COPY into a table of this session, then insert or ignore."""
+        if not rows:
+            return
+        if "started_at" in columns:
+            place = columns.index("started_at")
+            for text in sorted({str(row[place])[:10] for row in rows}):
+                self._make_part_if_near(table, date.fromisoformat(text))
+        names = ", ".join(columns)
+        self._copy(table, names, rows)
+        self.execute(
+            f"INSERT INTO {table} ({names}) SELECT {names} FROM staged_{table} "
+            "ON CONFLICT DO NOTHING"
+        )
+
+    def replace(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
+        """See Session."""
+        if not rows:
+            return
+        names = [column.name for column in table.columns]
+        self._copy(table.name, ", ".join(names), rows)
+        new = ", ".join(f"{name} = excluded.{name}" for name in names if name not in table.key)
+        self.execute(
+            f"INSERT INTO {table.name} ({', '.join(names)}) "
+            f"SELECT {', '.join(names)} FROM staged_{table.name} "
+            f"ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {new}"
+        )
+
+    def select_pairs(self, table: str, columns: str, pairs: Sequence[tuple[int, int]]) -> list[Row]:
+        """See Session."""
+        lines, starts = [line for line, _ in pairs], [start for _, start in pairs]
+        return self.execute(
+            f"SELECT {columns} FROM unnest(?::bigint[], ?::bigint[]) AS wanted (line_id, start_s) "
+            f"JOIN {table} USING (line_id, start_s)",
+            (lines, starts),
+        )
+
+    def make_part(self, table: str, day: date) -> None:
+        """The part of a day, where it is not there; what was put elsewhere meanwhile moves in."""
+        part = f"{table}_{day:%Y%m%d}"
+        if self.execute("SELECT to_regclass(?)", (part,)) != [(None,)]:
+            return
+        begin, end = _midnight(day), _midnight(day + _ONE_DAY)
+        self.execute(f"CREATE TABLE {part} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
+        self.execute(
+            f"WITH moved AS (DELETE FROM {table}_other "
+            f"WHERE started_at >= '{begin}' AND started_at < '{end}' RETURNING *) "
+            f"INSERT INTO {part} SELECT * FROM moved"
+        )
+        self.execute(
+            f"ALTER TABLE {table} ATTACH PARTITION {part} FOR VALUES FROM ('{begin}') TO ('{end}')"
+        )
+
+    def drop_parts(self, cut: datetime, tables: Sequence[Table]) -> int:
+        """Drop the days that ended before `cut`; how many parts."""
+        dropped = 0
+        for table in tables:
+            parts = self.execute(
+                "SELECT child.relname FROM pg_inherits "
+                "JOIN pg_class AS child ON child.oid = inhrelid WHERE inhparent = ?::regclass",
+                (table.name,),
+            )
+            for (part,) in parts:
+                day = part.removeprefix(f"{table.name}_")
+                if not day.isdecimal():
+                    continue
+                ends = datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC) + _ONE_DAY
+                if ends <= cut:
+                    self.execute(f"DROP TABLE {part}")
+                    dropped += 1
+        return dropped
+
+    def forget_others(self, cut: datetime, tables: Sequence[Table]) -> int:
+        """Delete what is in no day's part and was stored before `cut`; how many rows."""
+        rows = self.execute(
+            "DELETE FROM results_other WHERE stored_at < ? RETURNING number", (utc_text(cut),)
+        )
+        if rows:
+            # Numbers are in the order of storing.
+            last = max(number for (number,) in rows)
+            for table in tables:
+                if table.name != "results":
+                    self.execute(f"DELETE FROM {table.name}_other WHERE number <= ?", (last,))
+        return len(rows)
+
+    def _make_part_if_near(self, table: str, day: date) -> None:
+        away = (day - datetime.now(UTC).date()).days
+        if not -_DAYS_BACK <= away <= _DAYS_AHEAD:
+            return
+        try:
+            with self._connection.transaction():
+                self.make_part(table, day)
+        except psycopg.errors.LockNotAvailable:
+            # Somebody reads for long (a dump). It waits where all wrong clocks are, and moves in
+            # when the part is made.
+            return
+
+    def _copy(self, table: str, names: str, rows: Sequence[Sequence[object]]) -> None:
+        staged = f"staged_{table}"
+        self.execute(
+            f"CREATE TEMP TABLE IF NOT EXISTS {staged} (LIKE {table}) ON COMMIT DELETE ROWS"
+        )
+        # A batch may put into a table twice.
+        self.execute(f"TRUNCATE {staged}")
+        with (
+            self._connection.cursor() as cursor,
+            cursor.copy(_query(f"COPY {staged} ({names}) FROM STDIN")) as copy,
+        ):
+            for row in rows:
+                copy.write_row(row)
+
+
+def environment(conninfo: str) -> dict[str, str]:
+    """How to reach the database, as the environment of libpq's programs.
+
+    A password in their arguments would be there for everybody on the machine to read.
+    """
+    names = {"dbname": "PGDATABASE", "host": "PGHOST", "port": "PGPORT", "user": "PGUSER"}
+    names |= {key: f"PG{key.upper()}" for key in ("password", "passfile", "service", "sslmode")}
+    names |= {"sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY"}
+    told = conninfo_to_dict(conninfo)
+    return {names[key]: str(value) for key, value in told.items() if key in names}
+
+
+def is_empty(conninfo: str) -> bool:
+    """Whether the database has no table of anybody's. Raises StoreError."""
+    try:
+        with psycopg.connect(conninfo, connect_timeout=5) as connection:
+            rows = connection.execute(
+                "SELECT 1 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
+                "WHERE relkind IN ('r', 'p') AND nspname = 'public' LIMIT 1"
+            ).fetchall()
+    except psycopg.Error as error:
+        raise _store_error(error) from error
+    return not rows
+
+
+def _query(sql: str) -> str:
+    return sql.replace("?", "%s")
+
+
+def _lock(connection: psycopg.Connection) -> None:
+    connection.execute(_query(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+
+
+def _midnight(day: date) -> str:
+    return f"{day.isoformat()} 00:00:00+00"
+
+
+def _sentence(error: psycopg.Error) -> str:
+    return " ".join(str(error).split())
+
+
+def _store_error(error: psycopg.Error) -> StoreError:
+    return StoreError(f"PostgreSQL: {_sentence(error)}")
+
+
+def _migrate(connection: psycopg.Connection, migrations: Sequence[Migration]) -> None:
+    with connection.transaction():
+        _lock(connection)
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS migrations (number bigint PRIMARY KEY, "
+            "name text NOT NULL, applied_at timestamptz NOT NULL)"
+        )
+    for migration in migrations:
+        with connection.transaction():
+            _lock(connection)
+            # Asked inside the lock: another process may have been quicker.
+            row = connection.execute("SELECT max(number) FROM migrations").fetchone()
+            applied = (row[0] if row else None) or 0
+            if applied > migrations[-1].number:
+                raise StoreError(
+                    f"the store is at migration {applied}, this program knows "
+                    f"{migrations[-1].number}: a newer version has written it"
+                )
+            if applied < migration.number:
+                for statement in migration.statements:
+                    connection.execute(statement)
+                connection.execute(
+                    "INSERT INTO migrations VALUES (%s, %s, %s)",
+                    (migration.number, migration.name, datetime.now(UTC)),
+                )
+
+
+def _make_tables(connection: psycopg.Connection, tables: Sequence[Table]) -> None:
+    """Make what types ask for and is not there: tables, and columns that a table lacks."""
+    rows = connection.execute(
+        "SELECT table_name, column_name FROM information_schema.columns "
+        "WHERE table_schema = current_schema()"
+    ).fetchall()
+    known: dict[str, set[str]] = {}
+    for table_name, column_name in rows:
+        known.setdefault(table_name, set()).add(column_name)
+    changed = False
+    for table in tables:
+        statements = (
+            [
+                f"ALTER TABLE {table.name} ADD COLUMN {_declared(column)}"
+                for column in table.columns
+                if column.name not in known[table.name]
+            ]
+            if table.name in known
+            else _create(table)
+        )
+        for statement in statements:
+            connection.execute(statement)
+        changed = changed or bool(statements)
+    if changed:
+        for step, table in FIGURES.items():
+            connection.execute(
+                f"CREATE OR REPLACE VIEW line_{step}s AS SELECT tenant, probe, line, "
+                f"to_timestamp(start_s) AS start, {table.name}.* "
+                f"FROM {table.name} JOIN lines USING (line_id)",
+            )
+
+
+def _create(table: Table) -> list[str]:
+    columns = ", ".join(_declared(column) for column in table.columns)
+    if table.daily is None:
+        key = ", ".join(table.key)
+        return [f"CREATE TABLE {table.name} ({columns}, PRIMARY KEY ({key}))"]
+    key = ", ".join((*table.key, table.daily))
+    parted = f"PARTITION BY RANGE ({table.daily})"
+    return [
+        f"CREATE TABLE {table.name} ({columns}, PRIMARY KEY ({key})) {parted}",
+        f"CREATE INDEX {table.name}_by_line ON {table.name} (tenant, probe, line, {table.daily})",
+        f"CREATE TABLE {table.name}_other PARTITION OF {table.name} DEFAULT",
+    ]
+
+
+def _declared(column: Column) -> str:
+    return f"{column.name} {_TYPES[column.type]}{' NOT NULL' if column.required else ''}"
