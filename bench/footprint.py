@@ -260,7 +260,7 @@ def _office() -> Iterator[_Office]:
         stack.enter_context(iperf3_server(centre, IPERF3_PORT))
         broker = stack.enter_context(Broker(memory / "broker", host="0.0.0.0", prefix=inside))
         at_centre = broker.config(host=str(centre.management_address))
-        receipts = {"receipts": {"min_gap_s": 0.5 / FASTER}}
+        receipts = {"receipts": {"min_gap_s": 0.1 / FASTER}}
         stack.enter_context(CollectorProcess(memory / "centre", at_centre, tables=receipts))
         yield _Office(network, broker, disk, memory)
 

@@ -10,9 +10,11 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from time import monotonic
 
 from collector.config import StoreConfig
 from collector.store.store import Store, StoreError, Upkeep
+from runtime.steady import Steadiness
 
 # How long a result waits at most until pages show it.
 _ROLL_EVERY_S = 2.0
@@ -36,6 +38,7 @@ class Keeper:
         self._on_rolled = on_rolled
         self._stopping = threading.Event()
         self._kept_at: datetime | None = None
+        self._steadiness = Steadiness()
         self.trouble: str | None = None
 
     def run(self) -> None:
@@ -55,18 +58,23 @@ class Keeper:
         self._stopping.set()
 
     def turn(self, now: datetime) -> None:
-        """Roll up what waits; keep up when an hour has passed. Raises StoreError."""
+        """Roll up what waits; keep up when an hour has passed. Raises StoreError.
+
+        Nothing is forgotten by a clock that has just jumped: it would be every result at once.
+        """
+        believed = self._steadiness.believed(now.timestamp(), monotonic())
         rolled = False
         while not self._stopping.is_set() and self._store.roll_up(now):
             rolled = True
         if rolled:
             self._on_rolled()
-        if self._kept_at is None or (now - self._kept_at).total_seconds() >= _KEEP_EVERY_S:
-            while not self._stopping.is_set() and self._keep_up(now) != Upkeep():
+        if self._kept_at is None or abs((now - self._kept_at).total_seconds()) >= _KEEP_EVERY_S:
+            while not self._stopping.is_set() and self._keep_up(now, believed) != Upkeep():
                 pass
             self._kept_at = now
 
-    def _keep_up(self, now: datetime) -> Upkeep:
+    def _keep_up(self, now: datetime, forget: bool) -> Upkeep:
+        raw_days, rollup_days = self._config.raw_days, self._config.rollup_days
         return self._store.keep_up(
-            now, self._config.raw_days or None, self._config.rollup_days or None
+            now, (raw_days or None) if forget else None, (rollup_days or None) if forget else None
         )

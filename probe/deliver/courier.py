@@ -27,6 +27,7 @@ from probe.deliver.ranges import Range, counted
 from probe.deliver.replay import Replaying
 from probe.deliver.session import Coverage, Delivery, coverage_of
 from runtime import mqtt
+from runtime.steady import Steadiness
 from wire import messages, topics
 from wire.commands import Answer, Refusal, Replay, Reply
 from wire.envelope import encode_envelope
@@ -94,6 +95,7 @@ class Courier:
         self._pending = 0
         self._delivery = self._new_delivery(Coverage())
         self._stopping = threading.Event()
+        self._steadiness = Steadiness()
         self._store_by_s = self._health_due_s = self._tidy_due_s = 0.0
         self._shown: events.Delivery | None = None
         self._fault: str | None = None
@@ -181,7 +183,12 @@ class Courier:
 
     def _new_delivery(self, coverage: Coverage) -> Delivery:
         settings = self._config.delivery
-        return Delivery(settings.resend_after_s, coverage, by_broker=settings.confirm == "broker")
+        return Delivery(
+            settings.resend_after_s,
+            coverage,
+            by_broker=settings.confirm == "broker",
+            batch=settings.batch,
+        )
 
     def _close(self) -> None:
         if self._outbox is not None:
@@ -306,7 +313,8 @@ class Courier:
         delivery = self._config.delivery
         now_s = clock.utc_now().timestamp()
         # Age means nothing while the clock may be years wrong; room is made by size all the same.
-        if clock.synchronised():
+        steady = self._steadiness.believed(now_s, clock.monotonic_s())
+        if steady and clock.synchronised():
             outbox.prune(now_s - delivery.keep_days * 86_400)
 
         name = self._names(DropCause.OUTBOX_FULL, outbox.epoch)

@@ -9,7 +9,8 @@ seq)` is the key at the centre.
 
 Two lanes leave the outbox. What is measured while connected goes out at once in the live lane; what
 was waiting when the connection came (or is to be repeated) drains in the backlog lane, which never
-takes the whole window. So a month of backlog delays no live result. Times are monotonic seconds.
+takes the whole window, and no more of it is under way than the centre stores promptly (`window`).
+So a month of backlog delays no live result. Times are monotonic seconds.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from enum import Enum
 
 from msgspec import Struct
 
+from probe.deliver.ranges import clipped, counted
+from probe.deliver.window import Window
 from wire.ledger import Ledger
 from wire.messages import Receipt
 
@@ -79,13 +82,21 @@ class Delivery:
         coverage: what the last receipt said.
         by_broker: whether the broker's PUBACK covers a result (`delivery.confirm = "broker"`), for
             subscribers that send no receipts. It promises less: see decision 2.
+        batch: how many results an envelope carries at most.
     """
 
     def __init__(
-        self, resend_after_s: float, coverage: Coverage, *, by_broker: bool = False
+        self,
+        resend_after_s: float,
+        coverage: Coverage,
+        *,
+        by_broker: bool = False,
+        batch: int = 50,
     ) -> None:
         self._resend_after_s = resend_after_s
-        self._first_uncovered = coverage.first_uncovered
+        self._batch = batch
+        self._coverage = coverage
+        self._window = Window()
         self._acknowledged = _ledger_of(coverage) if by_broker else None
         self._in_flight: dict[int, tuple[Lane, tuple[int, ...]]] = {}
         # How far each lane has come. The backlog ends where the live lane began.
@@ -112,8 +123,10 @@ class Delivery:
 
     def on_sent(self, mid: int, lane: Lane, seqs: Sequence[int], now_s: float) -> None:
         """An envelope with these seqs was handed over; `mid` is what its answer will bear."""
-        if max(self._sent.values()) < self._first_uncovered:
+        if max(self._sent.values()) < self._coverage.first_uncovered:
             self._progress_at_s = now_s  # nothing was awaited until now
+        if lane is Lane.BACKLOG:
+            self._window.on_sent(seqs[-1], now_s)
         self._in_flight[mid] = lane, tuple(seqs)
 
     def on_lane(self, lane: Lane, through: int) -> None:
@@ -133,7 +146,7 @@ class Delivery:
             self._acknowledged = self._acknowledged.with_seqs(seqs)
             held = self._acknowledged
             coverage = Coverage(held.stored_through, held.missing)
-            self._first_uncovered = coverage.first_uncovered
+            self._cover(coverage, now_s)
             self._progress_at_s = now_s
             return coverage
         return None
@@ -141,18 +154,18 @@ class Delivery:
     def on_coverage(self, coverage: Coverage, last_seq: int, now_s: float) -> None:
         """A receipt. One that says less than before (a restored store) starts delivery anew."""
         self._asking = False
-        if coverage.first_uncovered > self._first_uncovered:
+        if coverage.first_uncovered > self._coverage.first_uncovered:
             self._progress_at_s = now_s
             self._patience_s = self._resend_after_s
-        elif coverage.first_uncovered < self._first_uncovered:
+        elif coverage.first_uncovered < self._coverage.first_uncovered:
             self._restart(last_seq, now_s)
-        self._first_uncovered = coverage.first_uncovered
+        self._cover(coverage, now_s)
 
     def next_due(self, last_seq: int, now_s: float) -> Due | None:
         """What to send now, None for nothing. `last_seq` is the newest result in the outbox."""
         if not self.connected or self.refusal is not None or not self.room(Lane.LIVE):
             return None
-        awaited = self._first_uncovered <= max(self._sent.values())
+        awaited = self._coverage.first_uncovered <= max(self._sent.values())
         if awaited and now_s - self._progress_at_s >= self._patience_s:
             self._restart(last_seq, now_s)
             # A centre that is away must not be sent everything again and again: one batch asks
@@ -168,15 +181,27 @@ class Delivery:
         return None
 
     def room(self, lane: Lane) -> int:
-        """How many envelopes may be handed over in a lane before the broker has answered one."""
+        """How many envelopes may be handed over in a lane now."""
         room = MAX_IN_FLIGHT - len(self._in_flight)
         if lane is Lane.BACKLOG:
-            backlog = sum(lane is Lane.BACKLOG for lane, _ in self._in_flight.values())
-            room = min(room, 1 if self._asking else MAX_BACKLOG_IN_FLIGHT - backlog)
+            unanswered = sum(lane is Lane.BACKLOG for lane, _ in self._in_flight.values())
+            results = self._window.size - self._awaited_backlog()
+            of_window = 1 if self._asking else -(-results // self._batch)
+            room = min(room, MAX_BACKLOG_IN_FLIGHT - unanswered, of_window)
         return max(room, 0)
+
+    def _awaited_backlog(self) -> int:
+        """How many numbers of the backlog were handed over and are not covered."""
+        uncovered = (*self._coverage.missing, (self._coverage.through + 1, self._backlog_end))
+        return counted(clipped(uncovered, 1, self._sent[Lane.BACKLOG]))
+
+    def _cover(self, coverage: Coverage, now_s: float) -> None:
+        self._coverage = coverage
+        self._window.on_covered(coverage.missing, coverage.through, now_s)
 
     def _restart(self, last_seq: int, now_s: float) -> None:
         self._in_flight.clear()
+        self._window.clear()
         self._sent = {Lane.LIVE: last_seq, Lane.BACKLOG: 0}
         self._backlog_end = last_seq
         self._progress_at_s = now_s

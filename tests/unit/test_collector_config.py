@@ -35,7 +35,7 @@ def test_a_broker_is_all_that_must_be_said() -> None:
         store=StoreConfig(path="/var/lib/tramdo-collector/results.sqlite", rejected_kept=1000),
         web=WebConfig(host="127.0.0.1", port=8080, timezone="Asia/Ho_Chi_Minh"),
         intake=IntakeConfig(max_message_bytes=MAX_ENVELOPE_BYTES, batch_messages=200),
-        receipts=ReceiptConfig(min_gap_s=0.5),
+        receipts=ReceiptConfig(min_gap_s=0.1),
     )
 
 

@@ -13,6 +13,7 @@ from probe.deliver.session import (
     Due,
     Lane,
 )
+from probe.deliver.window import FIRST, LATE_S, LEAST, PROMPT_S
 
 RESEND_S = 60.0
 
@@ -211,3 +212,61 @@ def test_a_batch_holds_no_more_than_it_may() -> None:
 def test_a_result_larger_than_a_batch_goes_alone() -> None:
     made = list(batches([Numbered(1, "a", b"x" * (BATCH_BYTES + 1)), Numbered(2, "a", b"x")], 50))
     assert [batch.last_seq for batch in made] == [1, 2]
+
+
+def test_a_backlog_is_let_out_as_the_centre_stores_it() -> None:
+    """The broker answers at once, and still no more goes out than receipts have room for."""
+    delivery = connected(last_seq=10_000)
+    sent = drain(delivery, 0.0)
+    assert sent == FIRST
+    assert drain(delivery, 1.0) == 0, "until a receipt comes"
+    delivery.on_coverage(Coverage(200), 10_000, 0.3)
+    assert drain(delivery, 0.3) == 200, "neither prompt nor late: as many as were stored"
+
+
+def test_prompt_receipts_open_the_window_and_late_ones_close_it() -> None:
+    delivery = connected(last_seq=100_000)
+    covered, now_s = 0, 0.0
+    for _ in range(5):
+        covered += drain(delivery, now_s)
+        now_s += PROMPT_S / 2
+        delivery.on_coverage(Coverage(covered), 100_000, now_s)
+    opened = drain(delivery, now_s)
+    assert opened > 2 * FIRST
+    covered += opened
+    for _ in range(20):
+        now_s += 2 * LATE_S
+        delivery.on_coverage(Coverage(covered), 100_000, now_s)
+        covered += drain(delivery, now_s)
+    delivery.on_coverage(Coverage(covered), 100_000, now_s + 1.0)
+    assert drain(delivery, now_s + 1.0) == LEAST
+
+
+def test_a_result_that_is_never_stored_does_not_close_the_window() -> None:
+    delivery = connected(last_seq=10_000)
+    drained, now_s = drain(delivery, 0.0), 0.0
+    while drained < 10_000:
+        now_s += 0.1
+        delivery.on_coverage(Coverage(drained, ((5, 5),)), 10_000, now_s)
+        more = drain(delivery, now_s)
+        assert more, f"stuck at {drained}"
+        drained += more
+
+
+def test_live_results_do_not_wait_for_the_window() -> None:
+    delivery = connected(last_seq=10_000)
+    drain(delivery, 0.0)
+    assert delivery.next_due(10_001, 0.0) == Due(Lane.LIVE, 10_000, 10_001)
+
+
+def drain(delivery: Delivery, now_s: float, batch: int = 50) -> int:
+    """Send what the window has room for, each envelope answered by the broker at once."""
+    sent = 0
+    while (due := delivery.next_due(delivery._backlog_end, now_s)) is not None:
+        assert due.lane is Lane.BACKLOG
+        last = min(due.after + batch, due.through)
+        delivery.on_sent(1, due.lane, range(due.after + 1, last + 1), now_s)
+        delivery.on_lane(due.lane, last)
+        delivery.on_published(1, None, now_s)
+        sent += last - due.after
+    return sent
