@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import smtplib
 import ssl
-from email.message import EmailMessage
+from email.header import Header
+from email.mime.text import MIMEText
 from email.utils import formatdate
 
 from collector.alerts.notice import Notice, NotTakenError
@@ -12,17 +13,19 @@ from collector.alerts.settings import MailConfig
 from runtime import secret_file
 
 
-def message(notice: Notice, config: MailConfig) -> EmailMessage:
-    """The mail. Its Message-ID is the notice's own, so that a repeat can be told from news."""
-    mail = EmailMessage()
+def message(notice: Notice, config: MailConfig) -> MIMEText:
+    """The mail. Its Message-ID is the notice's own, so that a repeat can be told from news.
+
+    Not an EmailMessage: in Python 3.11 its folding loses a blank between two encoded words.
+    """
+    mail = MIMEText(notice.text, "plain", "utf-8")
     mail["From"] = config.sender
     mail["To"] = ", ".join(config.recipients)
-    mail["Subject"] = notice.subject
+    mail["Subject"] = Header(notice.subject, "utf-8").encode()
     mail["Date"] = formatdate(localtime=False)
     mail["Message-ID"] = f"<{notice.id}@{config.sender.partition('@')[2]}>"
     # RFC 3834: no vacation notices back.
     mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(notice.text)
     return mail
 
 

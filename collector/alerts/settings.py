@@ -13,7 +13,7 @@ Address = Annotated[str, Meta(pattern=r"^[^@\s<>,;]+@[^@\s<>,;]+\Z", max_length=
 
 
 class MailConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The SMTP server that takes our mail. A password comes from a file."""
+    """The SMTP server that takes our mail. A password comes from a file; ASCII (smtplib)."""
 
     host: Annotated[str, Meta(min_length=1, max_length=253)]
     port: Port = 587

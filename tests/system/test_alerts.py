@@ -1,0 +1,452 @@
+"""Alerts from a real store to a real mail server and a real web server, over restarts."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import json
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, Envelope, Session
+
+from collector import thresholds_file
+from collector.alerts.alert import AlertKind
+from collector.alerts.book import Book
+from collector.alerts.notice import NotTakenError, webhook_body
+from collector.alerts.settings import AlertsConfig, MailConfig, WebhookConfig
+from collector.alerts.teller import Teller, channels
+from collector.alerts.watch import Watch
+from collector.alerts.webhook import post, signature
+from collector.intake import Accepted, Reported, judge
+from collector.registry.communes import official
+from collector.registry.document import parse_toml
+from collector.rollup.periods import VIETNAM, start_of_day
+from collector.store.sqlite import SqliteStore
+from collector.web.centre import Centre
+from tests import samples
+from tests.broker import free_port
+from wire.messages import Health, Info
+from wire.result import Outcome, Reason, Result
+
+NOW = datetime(2026, 7, 25, 5, 0, tzinfo=UTC)
+REGISTRY = b"""
+[[isp]]
+id = "vnpt"
+name = "VNPT"
+[[probe]]
+tenant = "bach-thong"
+probe = "tram-01969-1"
+commune = "01969"
+office = "UBND xa Phu Thong"
+[[probe.line]]
+id = "vnpt"
+isp = "vnpt"
+plan_down_mbit_s = 300
+plan_up_mbit_s = 300
+"""
+
+
+class Mailbox:
+    """aiosmtpd's handler: keeps what came; answers 451 while it is away."""
+
+    def __init__(self) -> None:
+        self.mails: list[email.message.EmailMessage] = []
+        self.is_away = False
+
+    async def handle_DATA(self, server: Any, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        del server, session
+        if self.is_away:
+            return "451 not now"
+        content = envelope.content
+        assert isinstance(content, bytes)
+        mail = email.message_from_bytes(content, policy=email.policy.default)
+        assert isinstance(mail, email.message.EmailMessage)
+        self.mails.append(mail)
+        return "250 OK"
+
+    @property
+    def subjects(self) -> list[str]:
+        return [str(mail["Subject"]) for mail in self.mails]
+
+
+@pytest.fixture
+def mailbox() -> Iterator[tuple[Mailbox, int]]:
+    box, port = Mailbox(), free_port()
+    controller = Controller(box, hostname="127.0.0.1", port=port)
+    controller.start()
+    yield box, port
+    controller.stop()
+
+
+class Receiver(ThreadingHTTPServer):
+    """A webhook's other end: keeps headers and bodies; answers `status`."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Post)
+        self.posts: list[tuple[dict[str, str], bytes]] = []
+        self.status = 204
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/hook"
+
+    @property
+    def edges(self) -> list[tuple[str, str]]:
+        return [
+            (alert["edge"], alert["kind"])
+            for _, body in self.posts
+            for alert in json.loads(body)["alerts"]
+        ]
+
+
+class _Post(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.server.status < 300:
+            self.server.posts.append((dict(self.headers), body))
+        self.send_response(self.server.status)
+        self.send_header("Location", "http://127.0.0.1:9/elsewhere")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    server = Receiver()
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class Stage:
+    """A store, a book and a watch over them; `restart` is what a new process sees."""
+
+    def __init__(self, folder: Path, config: AlertsConfig) -> None:
+        self.folder, self.config = folder, config
+        self.listening = True
+        self.store = SqliteStore(folder / "results.sqlite")
+        registry = parse_toml(REGISTRY, "registry.toml", official())
+        self.store.registry.apply(registry, "test", "test", NOW)
+        self._seq = 0
+        self._tell_s = 0.0
+        self._open()
+
+    def _open(self) -> None:
+        self.book = Book(self.folder / "alerts.sqlite")
+        self.teller = Teller(self.book, channels(self.config, VIETNAM), wait_s=60)
+        self.watch = Watch(
+            Centre(self.store, thresholds_file.read()),
+            self.book,
+            self.teller,
+            self.config,
+            [],
+            lambda: self.listening,
+            lambda: None,
+        )
+
+    def restart(self) -> None:
+        self.book.close()
+        self._open()
+
+    def hear(self, at: datetime, leds: dict[str, str] | None = None, pending: int = 0) -> None:
+        health = Health(
+            at=at,
+            pending=pending,
+            outbox_bytes=0,
+            clock_synchronised=True,
+            temperature_c=None,
+            throttled=None,
+            disk_free_bytes=None,
+            memory_available_bytes=1,
+            uptime_s=1.0,
+            leds=leds or {"vnpt.green": "steady", "vnpt.red": "off"},
+        )
+        self.tell(health, at)
+
+    def tell(self, message: Health | Info, at: datetime) -> None:
+        reported = Reported(samples.TENANT, samples.PROBE, at, False, message)
+        self.store.store_batch([reported], at)
+
+    def put(self, result: Result) -> None:
+        self._seq += 1
+        topic = f"tramdo/v1/{samples.TENANT}/{samples.PROBE}/m/{result.kind}"
+        judged = judge(topic, samples.envelope([(self._seq, result)]), NOW)
+        assert isinstance(judged, Accepted), judged
+        self.store.store_batch([judged], NOW)
+
+    def look(self, at: datetime) -> None:
+        # A new Centre's memory is of seconds of the real clock; the test's minutes are not real.
+        self.watch._centre.forget()
+        self.watch.look(at)
+        self._tell_s += 10_000
+        self.teller.tell(self._tell_s)
+
+    def close(self) -> None:
+        self.book.close()
+        self.store.close()
+
+
+def config(port: int, url: str, **more: Any) -> AlertsConfig:
+    mail = MailConfig(
+        host="127.0.0.1",
+        port=port,
+        security="none",
+        sender="tramdo@example.vn",
+        recipients=["truc@example.vn"],
+    )
+    return AlertsConfig(mail=mail, webhook=WebhookConfig(url=url, **more))
+
+
+@pytest.fixture
+def stage(tmp_path: Path, mailbox: tuple[Mailbox, int], receiver: Receiver) -> Iterator[Stage]:
+    made = Stage(tmp_path, config(mailbox[1], receiver.url))
+    yield made
+    made.close()
+
+
+def minutes(count: float) -> datetime:
+    return NOW + timedelta(minutes=count)
+
+
+def test_a_silent_probe_is_told_once_with_its_end_over_a_restart(
+    stage: Stage, mailbox: tuple[Mailbox, int], receiver: Receiver
+) -> None:
+    box, _ = mailbox
+    stage.hear(NOW)
+    stage.look(NOW)
+    stage.look(minutes(59))
+    assert box.mails == []
+    stage.look(minutes(61))
+    stage.look(minutes(62))
+    assert box.subjects == [
+        "[Tramdo] Trạm đo mất liên lạc (bắt đầu): UBND xa Phu Thong, tram-01969-1"
+    ]
+    assert receiver.edges == [("begin", "probe_silent")]
+    text = box.mails[0].get_content()
+    assert "kể từ 12:00 ngày 25/07/2026" in text
+
+    stage.restart()
+    stage.look(minutes(63))
+    assert len(box.mails) == 1, "a new process tells nothing anew"
+    stage.hear(minutes(70))
+    stage.look(minutes(71))
+    stage.look(minutes(72))
+    assert len(box.mails) == 2
+    assert "Kết thúc: 13:11 ngày 25/07/2026" in box.mails[1].get_content()
+    assert receiver.edges[1:] == [("end", "probe_silent")]
+
+
+def test_a_centre_that_was_away_calls_nobody_silent(stage: Stage) -> None:
+    stage.hear(NOW)
+    stage.listening = False
+    for hour in range(1, 5):
+        stage.look(minutes(60 * hour))
+    stage.listening = True
+    stage.look(minutes(300))
+    stage.look(minutes(330))
+    assert stage.book.newest(10) == []
+    stage.look(minutes(361))
+    (alert,) = stage.book.newest(10)
+    assert (alert.key.kind, alert.began_at) == (AlertKind.PROBE_SILENT, NOW)
+
+
+def test_channels_that_were_away_are_told_later_and_only_what_is_still_news(
+    stage: Stage, mailbox: tuple[Mailbox, int], receiver: Receiver
+) -> None:
+    box, _ = mailbox
+    box.is_away, receiver.status = True, 503
+    stage.hear(NOW)
+    stage.look(NOW)
+    stage.look(minutes(61))
+    stage.hear(minutes(70))
+    stage.look(minutes(71))
+    box.is_away, receiver.status = False, 204
+    stage.restart()
+    stage.look(minutes(72))
+    assert len(box.mails) == 1
+    assert "(đã kết thúc)" in box.subjects[0]
+    assert receiver.edges == [("end", "probe_silent")]
+    sent = json.loads(receiver.posts[0][1])
+    headers = receiver.posts[0][0]
+    assert headers["Idempotency-Key"] == sent["id"]
+    assert sent["alerts"][0]["began_at"] == "2026-07-25T05:00:00Z"
+    assert sent["alerts"][0]["ended_at"] == "2026-07-25T06:11:00Z"
+
+
+def test_a_line_that_is_down_and_comes_back(stage: Stage, receiver: Receiver) -> None:
+    down = {"vnpt.green": "off", "vnpt.red": "fast_blink"}
+    stage.put(samples.latency(started_at=NOW))
+    stage.hear(minutes(1))
+    stage.look(minutes(1))
+    for minute in (5, 12):
+        stage.put(
+            samples.latency(
+                started_at=minutes(minute),
+                sent=40,
+                lost=40,
+                outcome=Outcome.FAILED,
+                reason=Reason.NO_REPLY,
+            )
+        )
+        stage.hear(minutes(minute), down)
+        stage.look(minutes(minute))
+    assert receiver.edges == [("begin", "line_down")]
+    (alert,) = stage.book.open_alerts().values()
+    assert (alert.began_at, alert.evidence) == (NOW, {"minutes_without_answer": 12})
+    stage.hear(minutes(20))
+    stage.look(minutes(20))
+    assert receiver.edges[1:] == [("end", "line_down")]
+
+
+def test_a_plan_missed_for_three_days_from_the_roll_ups(stage: Stage) -> None:
+    for day in (22, 23, 24):
+        for hour in range(4):
+            at = start_of_day(date(2026, 7, day)) + timedelta(hours=8 + hour)
+            stage.put(samples.throughput(started_at=at, download_bps=150e6, upload_bps=290e6))
+    while stage.store.roll_up(NOW):
+        pass
+    stage.hear(NOW)
+    stage.look(NOW)
+    (alert,) = stage.book.newest(10)
+    assert alert.key.kind is AlertKind.PLAN_MISSED
+    assert alert.began_at == start_of_day(date(2026, 7, 22))
+    assert alert.evidence["lowest_down_share"] == pytest.approx(0.485, abs=0.001)
+    assert (alert.commune_code, alert.office) == ("01969", "UBND xa Phu Thong")
+
+
+def test_a_backlog_that_grows_and_is_sent(stage: Stage) -> None:
+    for minute, pending in ((0, 600), (60, 700), (121, 900)):
+        stage.hear(minutes(minute), pending=pending)
+        stage.look(minutes(minute))
+    (alert,) = stage.book.open_alerts().values()
+    assert alert.evidence == {"pending": 900, "pending_before": 600}
+    stage.hear(minutes(125), pending=3)
+    stage.look(minutes(125))
+    assert stage.book.open_alerts() == {}
+
+
+def certificate(folder: Path, days: int) -> tuple[Path, Path]:
+    key, file = folder / "server.key", folder / "server.crt"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-days", str(days), "-subj", "/CN=localhost", "-addext",
+         "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", file],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return key, file
+
+
+def test_a_certificate_that_ends_soon(stage: Stage, tmp_path: Path) -> None:
+    _, file = certificate(tmp_path, 20)
+    stage.config = AlertsConfig(certificate_files=[str(file)])
+    stage.restart()
+    stage.look(datetime.now(UTC))
+    (alert,) = stage.book.newest(10)
+    assert (alert.key.kind, alert.key.subject.name) == (
+        AlertKind.CERTIFICATE_EXPIRING,
+        "server.crt",
+    )
+    certificate(tmp_path, 400)
+    stage.look(datetime.now(UTC))
+    assert stage.book.open_alerts() == {}
+
+
+def test_mail_over_starttls_with_a_password(tmp_path: Path) -> None:
+    key, file = certificate(tmp_path, 30)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(file, key)
+    names: list[bytes] = []
+
+    def authenticate(_s: Any, _se: Any, _e: Any, _mechanism: str, data: Any) -> AuthResult:
+        names.append(data.login)
+        return AuthResult(success=data.password == b"mat-khau")
+
+    box, port = Mailbox(), free_port()
+    controller = Controller(
+        box,
+        hostname="127.0.0.1",
+        port=port,
+        tls_context=context,
+        require_starttls=True,
+        authenticator=authenticate,
+        auth_required=True,
+    )
+    secret = tmp_path / "mail.password"
+    secret.write_text("mat-khau\n")
+    secret.chmod(0o600)
+    mail = MailConfig(
+        host="127.0.0.1",
+        port=port,
+        security="starttls",
+        ca_file=str(file),
+        username="tramdo",
+        password_file=str(secret),
+        sender="tramdo@example.vn",
+        recipients=["truc@example.vn"],
+    )
+    controller.start()
+    try:
+        tell = channels(AlertsConfig(mail=mail), VIETNAM)["mail"]
+        tell(_one_due(tmp_path))
+        assert (names, len(box.mails)) == ([b"tramdo"], 1)
+        unknown_ca = channels(
+            AlertsConfig(mail=MailConfig(**{**_fields(mail), "ca_file": None})), VIETNAM
+        )["mail"]
+        with pytest.raises(NotTakenError, match="certificate verify failed"):
+            unknown_ca(_one_due(tmp_path))
+        secret.chmod(0o644)
+        with pytest.raises(NotTakenError, match="can be read by others"):
+            tell(_one_due(tmp_path))
+    finally:
+        controller.stop()
+
+
+def _fields(mail: MailConfig) -> dict[str, Any]:
+    return {name: getattr(mail, name) for name in mail.__struct_fields__}
+
+
+def _one_due(folder: Path) -> Any:
+    made = Stage(folder, AlertsConfig())
+    made.teller = Teller(made.book, {"x": lambda _: None})
+    made.watch._teller = made.teller
+    if not made.book.open_alerts():
+        made.hear(NOW)
+        made.watch.look(NOW)
+        made.watch.look(minutes(61))
+    due = made.book.due("x")
+    made.close()
+    assert due
+    return due
+
+
+def test_a_webhook_is_signed_and_its_redirect_is_not_followed(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    secret = tmp_path / "webhook.secret"
+    secret.write_text("s3cret\n")
+    secret.chmod(0o600)
+    body = webhook_body(_one_due(tmp_path))
+    webhook = WebhookConfig(url=receiver.url, secret_file=str(secret))
+    post(body, "an-id", webhook)
+    headers, got = receiver.posts[0]
+    assert got == body
+    assert headers["X-Tramdo-Signature"] == signature(body, "s3cret")
+    receiver.status = 302
+    with pytest.raises(NotTakenError, match="answered 302"):
+        post(body, "an-id", webhook)
