@@ -12,11 +12,15 @@ import threading
 import time
 from importlib.metadata import version
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from collector import commanding, thresholds_file
 from collector import config as configuration
+from collector.alerts.book import Book, BookError
+from collector.alerts.teller import Teller, channels
+from collector.alerts.watch import Watch
 from collector.commands import NotSentError
 from collector.config import Config
 from collector.ingest import Ingest
@@ -26,8 +30,10 @@ from collector.reports import command as report_command
 from collector.reports.desk import Desk, sources_of
 from collector.store.sqlite import SqliteStore
 from collector.store.store import StoreError
+from collector.thresholds import Thresholds
 from collector.upkeep import Keeper
 from collector.web.app import Web
+from collector.web.centre import Centre
 from collector.web.changes import Changes
 from collector.web.server import WebServer
 from runtime import notify
@@ -134,22 +140,42 @@ def _run(config: Config) -> int:
         ingest = Ingest(config, store, changes.ring)
         register = Register(Path(config.web.people_file))
         keeper = Keeper(store, config.store, changes.ring)
+        limits = _thresholds(config)
+        certificates = [
+            Path(name)
+            for name in (config.broker.certificate_file, config.broker.ca_file)
+            if name is not None
+        ]
+        book = Book(Path(config.alerts.path))
+        desk = Desk(
+            lambda: sources_of(store, limits, config.papers.office), Path(config.papers.path)
+        )
+        watch = Watch(
+            Centre(store, limits),
+            book,
+            Teller(book, channels(config.alerts, ZoneInfo(config.web.timezone))),
+            config.alerts,
+            certificates,
+            lambda: ingest.state.broker_trouble is None,
+            changes.ring,
+        )
         web = Web(
             store,
             changes,
             lambda: ingest.state,
             config.web.timezone,
             register,
-            thresholds_file.read(),
+            limits,
             ingest.commands,
-            [
-                Path(name)
-                for name in (config.broker.certificate_file, config.broker.ca_file)
-                if name is not None
-            ],
+            certificates,
+            book,
+            desk,
         )
         server = WebServer(web.application(), config.web.host, config.web.port)
-    except (StoreError, PeopleError) as error:
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    except (StoreError, PeopleError, BookError) as error:
         log.error("cannot start: %s", error)  # noqa: TRY400 - a setting failed, not this code
         return FAILED
     except OSError as error:
@@ -159,8 +185,10 @@ def _run(config: Config) -> int:
         return FAILED
     thread = threading.Thread(target=ingest.run, name="ingest")
     upkeep = threading.Thread(target=keeper.run, name="upkeep")
+    watching = threading.Thread(target=watch.run, name="watch")
     server.start()
     upkeep.start()
+    watching.start()
     thread.start()
     log.info("pages at http://%s:%d/", config.web.host, config.web.port)
     told = None
@@ -169,11 +197,14 @@ def _run(config: Config) -> int:
     notify.stopping()
     ingest.stop()
     keeper.stop()
+    watch.stop()
     thread.join()
     upkeep.join()
+    watching.join()
     changes.close()
     server.stop()
     store.close()
+    book.close()
     if told is None:
         log.error("ended because a part of it had ended")
         return FAILED
@@ -197,12 +228,16 @@ def _command(config: Config, options: argparse.Namespace) -> int:
     return OK if commanding.is_done(standing) else FAILED
 
 
+def _thresholds(config: Config) -> Thresholds:
+    """The thresholds in force. Raises SettingsError."""
+    own = config.papers.thresholds_file
+    return thresholds_file.read(Path(own) if own else thresholds_file.SHIPPED)
+
+
 def _report(config: Config, options: argparse.Namespace) -> int:
     papers = config.papers
     try:
-        limits = thresholds_file.read(
-            Path(papers.thresholds_file) if papers.thresholds_file else thresholds_file.SHIPPED
-        )
+        limits = _thresholds(config)
         store = SqliteStore(Path(config.store.path), config.store.rejected_kept)
     except SettingsError as error:
         print(error, file=sys.stderr)

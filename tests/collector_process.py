@@ -51,6 +51,8 @@ class CollectorProcess:
             "broker": {k: v for k, v in msgspec.to_builtins(broker).items() if v is not None},
             "store": {"path": str(self.store_path)},
             "web": {"port": self.port, "people_file": str(directory / "people.sqlite")},
+            "alerts": {"path": str(directory / "alerts.sqlite")},
+            "papers": {"path": str(directory / "papers")},
         }
         self.config_path.write_bytes(msgspec.toml.encode(table | (tables or {})))
         self._environment = os.environ | (environment or {})

@@ -60,8 +60,12 @@ def title(kind: AlertKind, vietnamese: bool = True) -> str:
     return _TITLES[kind][0 if vietnamese else 1]
 
 
-def sentence(alert: Alert, timezone: tzinfo) -> str:
-    """What has happened, in Vietnamese, one sentence."""
+def sentence(alert: Alert, timezone: tzinfo, *, vietnamese: bool = True) -> str:
+    """What has happened, one sentence."""
+    return _vietnamese(alert, timezone) if vietnamese else _english(alert, timezone)
+
+
+def _vietnamese(alert: Alert, timezone: tzinfo) -> str:
     figures = alert.evidence
     match alert.key.kind:
         case AlertKind.PROBE_SILENT:
@@ -88,6 +92,30 @@ def sentence(alert: Alert, timezone: tzinfo) -> str:
         case AlertKind.CERTIFICATE_EXPIRING:
             until = _clock(datetime.fromisoformat(str(figures["not_after"])), timezone)
             return f"Chứng thư số hết hạn lúc {until}; cần gia hạn trước thời điểm đó."
+
+
+def _english(alert: Alert, timezone: tzinfo) -> str:
+    figures = alert.evidence
+    match alert.key.kind:
+        case AlertKind.PROBE_SILENT:
+            last = figures.get("last_contact_at")
+            if not isinstance(last, str):
+                return "The centre has never heard of this probe."
+            at = datetime.fromisoformat(last).astimezone(timezone)
+            return f"The centre has not heard of the probe since {at:%H:%M on %d/%m/%Y}."
+        case AlertKind.LINE_DOWN:
+            if "minutes_without_answer" not in figures:
+                return "No measurement on this line was ever answered."
+            return f"Nothing beyond the line answered for {figures['minutes_without_answer']} min."
+        case AlertKind.PLAN_MISSED:
+            limit, days = float(figures["limit_share"]), figures["days"]
+            return f"Mean speed below {limit:.0%} of the declared one for {days} days in a row."
+        case AlertKind.BACKLOG_GROWING:
+            now, before = figures["pending"], figures["pending_before"]
+            return f"{now} results wait at the probe, {before} before that."
+        case AlertKind.CERTIFICATE_EXPIRING:
+            until = datetime.fromisoformat(str(figures["not_after"])).astimezone(timezone)
+            return f"The certificate ends at {until:%H:%M on %d/%m/%Y}."
 
 
 def notice(due: Sequence[Due], timezone: tzinfo) -> Notice:

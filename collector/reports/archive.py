@@ -7,9 +7,12 @@ and says so when they have changed. `weekly_bach-thong-cu_20260720-20260726_v1.j
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterable
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,9 +21,25 @@ from collector.reports.paper import Paper, PaperKind
 from collector.reports.printing import Printed
 from collector.rollup.periods import Period
 
+_NAME = re.compile(
+    rf"({'|'.join(PaperKind)})_([A-Za-z0-9-]+)_([0-9]{{8}})-([0-9]{{8}})_v([0-9]+)"
+    r"\.(?:pdf|xlsx|csv|json|txt)"
+)
+
 
 class ArchiveError(Exception):
     """The folder cannot be read or written; the text is a sentence for a person."""
+
+
+class Issue(NamedTuple):
+    """An issue as a list shows it."""
+
+    kind: PaperKind
+    area_id: str
+    period: Period
+    version: int
+    at: datetime
+    files: list[Path]
 
 
 class Archive:
@@ -40,11 +59,28 @@ class Archive:
         newest = max(issues, key=_version, default=None)
         return None if newest is None else self._read(newest)
 
-    def issued(self) -> list[Path]:
-        """The record of every issue, the newest first, for a page that lists them."""
-        return sorted(
-            self._folder.glob("*_v*.json"), key=lambda path: path.stat().st_mtime, reverse=True
-        )
+    def issues(self) -> list[Issue]:
+        """Every issue, the newest first, by the names and times of its files alone.
+
+        Raises:
+            ArchiveError: the folder cannot be read.
+        """
+        found: dict[str, list[Path]] = {}
+        try:
+            for path in sorted(self._folder.glob("*_v*.*")):
+                found.setdefault(path.stem, []).append(path)
+            issues = [_issue(stem, paths) for stem, paths in found.items()]
+        except OSError as error:
+            raise ArchiveError(f"{self._folder} cannot be read: {error.strerror}") from error
+        known = [issue for issue in issues if issue is not None]
+        return sorted(known, key=lambda issue: (issue.at, issue.version), reverse=True)
+
+    def file(self, name: str) -> Path | None:
+        """A file of an issue by its name, None when there is none."""
+        if _NAME.fullmatch(name) is None:
+            return None
+        path = self._folder / name
+        return path if path.is_file() else None
 
     def keep(self, paper: Paper, files: Iterable[Printed]) -> list[Path]:
         """Write an issue: its files, its record last. Files of the same issue are left as they are.
@@ -83,6 +119,21 @@ class Archive:
             raise ArchiveError(f"{path} cannot be read: {error.strerror}") from error
         except msgspec.DecodeError as error:
             raise ArchiveError(f"{path} is not the record of a paper: {error}") from error
+
+
+def _issue(stem: str, paths: list[Path]) -> Issue | None:
+    """What a name says; None for a file that is not ours, or an issue without its record."""
+    named = _NAME.fullmatch(f"{stem}.json")
+    record = next((path for path in paths if path.suffix == ".json"), None)
+    if named is None or record is None:
+        return None
+    kind, area, first, last, version = named.groups()[:5]
+    try:
+        days = Period(date.fromisoformat(first), date.fromisoformat(last))
+    except ValueError:
+        return None
+    at = datetime.fromtimestamp(record.stat().st_mtime, UTC)
+    return Issue(PaperKind(kind), area, days, int(version), at, paths)
 
 
 def _version(path: Path) -> int:

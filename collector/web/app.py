@@ -20,11 +20,14 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
+from collector.alerts.book import Book, BookError
 from collector.commands import CommandSender
 from collector.ingest import IngestState
 from collector.people.register import PeopleError, Register
+from collector.reports.desk import Desk
 from collector.store.store import Store, StoreError
 from collector.thresholds import Thresholds
+from collector.web.alerts_page import AlertsPage
 from collector.web.api_v1 import Api
 from collector.web.campaign import CampaignPage
 from collector.web.centre import Centre
@@ -35,6 +38,7 @@ from collector.web.line_page import LinePages
 from collector.web.live import LivePage
 from collector.web.metrics_page import MetricsPage
 from collector.web.overview import OverviewPage
+from collector.web.papers_page import PapersPage
 from collector.web.public import PublicPages
 from collector.web.registry_page import RegistryPage
 from collector.web.sign_in import SignInPages
@@ -56,6 +60,8 @@ class Web:
         thresholds: Thresholds,
         sender: CommandSender | None = None,
         certificates: Sequence[Path] = (),
+        alerts: Book | None = None,
+        desk: Desk | None = None,
     ) -> None:
         self._changes = changes
         self._site = Site(timezone, register)
@@ -68,6 +74,8 @@ class Web:
             *SystemPage(self._site, centre, certificates).routes,
             *PublicPages(self._site, centre).routes,
             *RegistryPage(self._site, centre).routes,
+            *(AlertsPage(self._site, alerts).routes if alerts else []),
+            *(PapersPage(self._site, centre, desk).routes if desk else []),
             *Api(centre).routes,
             *MetricsPage(centre).routes,
             *LivePage(self._site, store, changes).routes,
@@ -99,6 +107,7 @@ class Web:
             exception_handlers={
                 StoreError: self._on_trouble,
                 PeopleError: self._on_trouble,
+                BookError: self._on_trouble,
                 HTTPException: self._on_http_error,
             },
             lifespan=lifespan,

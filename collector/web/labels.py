@@ -18,6 +18,47 @@ LABELS = {
     "nav_public": Phrase("Công khai và số liệu mở", "Public and open data"),
     "nav_registry": Phrase("Sổ đăng ký", "Registry"),
     "nav_audit": Phrase("Nhật ký thao tác", "Audit trail"),
+    "nav_alerts": Phrase("Cảnh báo", "Alerts"),
+    "nav_papers": Phrase("Báo cáo", "Papers"),
+    # Alerts
+    "alert": Phrase("Cảnh báo", "Alert"),
+    "alerts_open": Phrase("Đang diễn ra", "Open now"),
+    "alerts_ended": Phrase("Đã kết thúc", "Ended"),
+    "began_at": Phrase("Bắt đầu", "Began"),
+    "ended_at": Phrase("Kết thúc", "Ended"),
+    "alerts_note": Phrase(
+        "Mỗi cảnh báo được gửi một lần khi bắt đầu và một lần khi kết thúc, qua thư điện tử và "
+        "webhook nếu đã cài đặt.",
+        "Each alert is told once when it begins and once when it ends, by mail and webhook where "
+        "these are set.",
+    ),
+    # Papers
+    "paper": Phrase("Loại báo cáo", "Paper"),
+    "paper_weekly": Phrase("Báo cáo tuần", "Weekly report"),
+    "paper_monthly": Phrase("Báo cáo tháng", "Monthly report"),
+    "paper_bulletin": Phrase("Bản tin", "Bulletin"),
+    "area": Phrase("Địa bàn", "Area"),
+    "all_probes": Phrase("Toàn bộ các trạm đo", "All probes"),
+    "format": Phrase("Định dạng", "Format"),
+    "usual": Phrase("Mặc định", "The usual one"),
+    "draw_up": Phrase("Xem bản nháp", "Draw up a draft"),
+    "issue": Phrase("Phát hành", "Issue"),
+    "issue_number": Phrase("Lần phát hành", "Issue"),
+    "issued_at": Phrase("Phát hành lúc", "Issued at"),
+    "revised": Phrase("sửa đổi", "revised"),
+    "files": Phrase("Tệp", "Files"),
+    "papers_issued": Phrase("Báo cáo đã phát hành", "Papers issued"),
+    "no_papers": Phrase("Chưa phát hành báo cáo nào.", "No paper was issued yet."),
+    "papers_lead": Phrase(
+        "Kỳ báo cáo: tuần (2026-W30) hoặc tháng (2026-07); để trống là kỳ gần nhất đã kết thúc. "
+        "Bản nháp chỉ để xem; bản phát hành được lưu lại ở mọi định dạng.",
+        "Period: a week (2026-W30) or a month (2026-07); left empty, the last one that is over. A "
+        "draft is only looked at; an issue is kept in every format.",
+    ),
+    "papers_sign_in": Phrase(
+        "Đăng nhập với vai trò trung tâm để lập và phát hành báo cáo.",
+        "Sign in as the centre to draw up and issue papers.",
+    ),
     # Signing in
     "sign_in": Phrase("Đăng nhập", "Sign in"),
     "sign_out": Phrase("Đăng xuất", "Sign out"),

@@ -30,6 +30,8 @@ NAVIGATION = (
     ("nav_overview", "/"),
     ("nav_campaign", "/campaign"),
     ("nav_isps", "/isps"),
+    ("nav_papers", "/papers"),
+    ("nav_alerts", "/alerts"),
     ("nav_system", "/system"),
     ("nav_live", "/live"),
     ("nav_public", "/public"),

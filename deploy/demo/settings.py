@@ -114,6 +114,8 @@ def collector_toml(broker: tuple[str, int], folder: str, page: tuple[str, int]) 
                 "port": page[1],
                 "people_file": f"{folder}/people.sqlite",
             },
+            "alerts": {"path": f"{folder}/alerts.sqlite"},
+            "papers": {"path": f"{folder}/papers"},
         }
     )
 

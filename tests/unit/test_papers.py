@@ -349,9 +349,9 @@ def test_late_results_make_a_revised_issue(desk: Desk, summaries: FakeSummaries)
     ]
     assert "Bản sửa đổi" in bulletin.text(draft)
     # What the second issue has taken in does not make a third.
-    assert len(desk.archive.issued()) == 2
+    assert [one.version for one in desk.archive.issues()] == [2, 1]
     desk.issue(PaperKind.BULLETIN, "01969")
-    assert len(desk.archive.issued()) == 2
+    assert [one.version for one in desk.archive.issues()] == [2, 1]
 
 
 def test_a_revised_paper_says_what_it_replaces(month: Paper, summaries: FakeSummaries) -> None:
@@ -391,6 +391,13 @@ def test_a_spoiled_record_is_told_not_written_over(desk: Desk) -> None:
     record.write_text("{")
     with pytest.raises(ArchiveError, match="is not the record of a paper"):
         desk.issue(PaperKind.BULLETIN, "01969")
+
+
+@pytest.mark.parametrize("name", ["../secret.json", ".hidden_v1.json", "weekly_a_b_v1.json", ""])
+def test_only_the_files_of_issues_are_given_out(desk: Desk, name: str) -> None:
+    *_, record = desk.issue(PaperKind.BULLETIN, "01969")
+    assert desk.archive.file(record.name) == record
+    assert desk.archive.file(name) is None
 
 
 def test_an_archive_that_cannot_be_written_says_so(tmp_path: Path) -> None:
@@ -457,15 +464,15 @@ def test_the_command_draws_up_into_a_folder(
         "weekly_bach-thong-cu_20260720-20260726_v1.csv",
         "weekly_bach-thong-cu_20260720-20260726_v1.json",
     ]
-    assert desk.archive.issued() == []
+    assert desk.archive.issues() == []
 
 
 def test_the_command_issues_for_every_group(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(desk, "bulletin", "--period", "2026-07") == 0
     assert len(capsys.readouterr().out.split()) == 2
-    assert [path.name for path in desk.archive.issued()] == [
-        "bulletin_bach-thong-cu_20260701-20260731_v1.json"
-    ]
+    (issue,) = desk.archive.issues()
+    assert issue[:4] == (PaperKind.BULLETIN, GROUP, JULY, 1)
+    assert [path.suffix for path in issue.files] == [".json", ".txt"]
 
 
 def test_the_file_s_ending_is_the_format(desk: Desk, tmp_path: Path) -> None:

@@ -1,0 +1,82 @@
+"""Floor 3. Alerts: what is wrong now, and what was, each with its beginning and end."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from collector.alerts import notice
+from collector.alerts.alert import Alert
+from collector.alerts.book import Book
+from collector.alerts.notice import Due, Edge
+from collector.web.asked import whole_number
+from collector.web.figures import Moment, moment
+from collector.web.pages import Reader
+from collector.web.site import Site
+from collector.web.stored_api import json_response
+from collector.web.words import Language
+
+# Ended ones beneath those that are open.
+_ENDED_SHOWN = 200
+
+
+class AlertRow(NamedTuple):
+    """An alert, ready to be shown. `href` leads to its probe or line, "" where it has none."""
+
+    title: str
+    place: str
+    href: str
+    sentence: str
+    began: Moment
+    ended: Moment | None
+
+
+class AlertsPage:
+    """`/alerts` and `/alerts.json`."""
+
+    def __init__(self, site: Site, book: Book) -> None:
+        self._site = site
+        self._book = book
+        self.routes = [Route("/alerts", self.page), Route("/alerts.json", self.download)]
+
+    def page(self, request: Request) -> Response:
+        """Open ones first, the last begun on top."""
+        reader = self._site.reader(request)
+        open_alerts = sorted(self._book.open_alerts().values(), key=lambda a: -a.number)
+        ended = [alert for alert in self._book.newest(_ENDED_SHOWN) if alert.ended_at is not None]
+        return self._site.render(
+            request,
+            "alerts.html",
+            open_alerts=[_row(alert, reader) for alert in open_alerts],
+            ended=[_row(alert, reader) for alert in ended],
+        )
+
+    def download(self, request: Request) -> Response:
+        """The newest alerts for programs, in the shape that the webhook gets."""
+        limit = whole_number("limit", request.query_params.get("limit"), 200, 1, 10_000)
+        return json_response(
+            {
+                "alerts": [
+                    notice.as_json(Due(Edge.BEGIN if alert.ended_at is None else Edge.END, alert))
+                    for alert in self._book.newest(limit)
+                ]
+            }
+        )
+
+
+def _row(alert: Alert, reader: Reader) -> AlertRow:
+    subject = alert.key.subject
+    href = f"/probe/{subject.tenant}/{subject.probe}" if subject.probe else ""
+    ended = alert.ended_at
+    vietnamese = reader.language is Language.VI
+    return AlertRow(
+        title=notice.title(alert.key.kind, vietnamese),
+        place=notice.place(alert),
+        href=href,
+        sentence=notice.sentence(alert, reader.timezone, vietnamese=vietnamese),
+        began=moment(alert.began_at, reader.language, reader.timezone),
+        ended=None if ended is None else moment(ended, reader.language, reader.timezone),
+    )
