@@ -18,7 +18,6 @@ import msgspec
 from probe import ceiling, ceilings_file, checks, clock, config_file, texts
 from probe.config import Config
 from probe.daemon import Daemon
-from probe.measure import operator
 from probe.measure.kinds import MEASURES
 from probe.measure.limits import LEAST_CEILING_RATIO
 from probe.measure.measurement import Progress
@@ -144,6 +143,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(config: Config, path: Path) -> int:
+    # Here and not above: `requests` would stay in the daemon's memory, 4 MB of it, for nothing.
+    from probe.measure import operator  # noqa: PLC0415
+
     problems = checks.problems(config)
     print(texts.summary(config, str(path)))
     for line in config.lines:

@@ -21,6 +21,7 @@ from probe.config import (
     ThroughputConfig,
 )
 from probe.plan import spread
+from probe.plan.light import light_bytes
 from probe.plan.usage import STAMP_WIRE_BYTES, Usage, month_of
 from wire.result import HttpResult, ThroughputResult, kind_of
 
@@ -48,13 +49,17 @@ class BulkKind(Struct, frozen=True):
 
 
 class MonthBudget(Struct, frozen=True, kw_only=True):
-    """One line's month. `floor_tests` of the `tests` are made whatever the budget says."""
+    """One line's month. `floor_tests` of the `tests` are made whatever the budget says.
+
+    `light_bytes` of the budget are for the kinds that run beside them (`probe.plan.light`).
+    """
 
     line_id: str
     days: int
     counts: dict[str, int]
     test_bytes: dict[str, float]
     budget_bytes: int
+    light_bytes: float
     wanted_tests: int
     floor_tests: int
     used_bytes: int
@@ -71,9 +76,14 @@ class MonthBudget(Struct, frozen=True, kw_only=True):
         return _cost_bytes(self.counts, self.test_bytes)
 
     @property
+    def bulk_bytes(self) -> float:
+        """What the budget has for bulk tests."""
+        return max(0.0, self.budget_bytes - self.light_bytes)
+
+    @property
     def used_up(self) -> bool:
         """Whether only the weekly minimum goes on until the month ends."""
-        return self.used_bytes > 0 and self.used_bytes >= self.budget_bytes
+        return self.used_bytes > 0 and self.used_bytes >= self.bulk_bytes
 
 
 def bulk_kinds(config: Config) -> list[BulkKind]:
@@ -107,6 +117,7 @@ def month_budget(config: Config, line: LineConfig, day: date, usage: Usage) -> M
     budget_bytes = line.monthly_budget_bytes
     if budget_bytes is None:
         budget_bytes = config.plan.monthly_budget_bytes
+    beside = light_bytes(config, line, days)
     # At a rate of w in 7 days, spread evenly, any seven days in a row hold w.
     floor_tests = -(-config.plan.weekly_minimum * days // 7) if kinds else 0
     wanted = max(config.plan.samples_per_month, floor_tests) if kinds else 0
@@ -114,9 +125,10 @@ def month_budget(config: Config, line: LineConfig, day: date, usage: Usage) -> M
     return MonthBudget(
         line_id=line.id,
         days=days,
-        counts=_affordable(shares, test_bytes, budget_bytes, (floor_tests, wanted)),
+        counts=_affordable(shares, test_bytes, budget_bytes - beside, (floor_tests, wanted)),
         test_bytes=test_bytes,
         budget_bytes=budget_bytes,
+        light_bytes=beside,
         wanted_tests=wanted,
         floor_tests=floor_tests,
         used_bytes=usage.used_bytes.get(line.id, 0) if usage.month == month_of(day) else 0,
@@ -131,10 +143,10 @@ def shortfalls(config: Config, budget: MonthBudget) -> Iterator[str]:
     cost = _gigabytes(budget.expected_bytes)
     if not budget.counts:
         yield f"{name}: no bulk test is planned (no share, or no server that offers it)"
-    elif budget.expected_bytes > budget.budget_bytes:
+    elif budget.expected_bytes > budget.bulk_bytes:
         yield (
             f"{name}: the minimum of {config.plan.weekly_minimum} tests a week is expected to move "
-            f"{cost} a month, more than the budget of {held}"
+            f"{cost} a month, more than the budget of {held} has for them"
         )
     elif budget.tests < budget.wanted_tests:
         yield (
@@ -156,7 +168,7 @@ def shortfalls(config: Config, budget: MonthBudget) -> Iterator[str]:
 def _affordable(
     shares: Mapping[str, float],
     test_bytes: Mapping[str, float],
-    budget_bytes: int,
+    budget_bytes: float,
     between: tuple[int, int],
 ) -> dict[str, int]:
     """The most tests that the budget holds, between a least and a most number."""

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from probe.config import Config
 from probe.plan.budget import month_budget, shortfalls
+from probe.plan.light import light_kinds
 from probe.plan.slots import DayPlan, day_plan
 from probe.plan.usage import Usage, month_of
 
@@ -35,8 +36,18 @@ class LineRow(Struct, frozen=True, kw_only=True):
     samples_by_kind: dict[str, int]
     peak_samples: int
     expected_bytes: int
+    light_bytes: int
     budget_bytes: int
     used_bytes: int
+
+
+class LightRow(Struct, frozen=True, kw_only=True):
+    """A kind that runs beside a line's bulk tests."""
+
+    line: str
+    kind: str
+    per_day: int
+    expected_bytes: int
 
 
 class DayRow(Struct, frozen=True):
@@ -54,6 +65,7 @@ class PlanShown(Struct, frozen=True, kw_only=True):
     month: str
     slots: list[SlotRow]
     lines: list[LineRow]
+    light: list[LightRow]
     days: list[DayRow]
     notes: list[str]
 
@@ -78,6 +90,16 @@ def shown(config: Config, day: date, usage: Usage) -> PlanShown:
             for slot in plans[day.day].slots
         ],
         lines=list(_line_rows(config, plans.values(), day, usage)),
+        light=[
+            LightRow(
+                line=line.id,
+                kind=one.kind,
+                per_day=one.per_day,
+                expected_bytes=round(one.day_bytes * count),
+            )
+            for line in config.lines
+            for one in light_kinds(config, line)
+        ],
         days=[_day_row(config, day.replace(day=n), plan) for n, plan in plans.items()],
         notes=notes(config, day, usage, sum(plan.left_out for plan in plans.values())),
     )
@@ -108,6 +130,7 @@ def text(plan: PlanShown, *, whole_month: bool) -> str:
         body = _table(_day_cells(plan))
         title = f"slots on {plan.day}"
     parts = [title, body, "", f"expected in {plan.month}", _table(_line_cells(plan))]
+    parts += ["", f"beside them in {plan.month}", _table(_light_cells(plan))]
     return "\n".join([*parts, *(f"note: {note}" for note in plan.notes)])
 
 
@@ -127,6 +150,7 @@ def _line_rows(
             },
             peak_samples=sum(slot.peak for slot in mine),
             expected_bytes=round(sum(slot.expected_bytes for slot in mine)),
+            light_bytes=round(budget.light_bytes),
             budget_bytes=budget.budget_bytes,
             used_bytes=budget.used_bytes,
         )
@@ -155,7 +179,7 @@ def _month_cells(plan: PlanShown) -> Iterator[list[str]]:
 
 def _line_cells(plan: PlanShown) -> Iterator[list[str]]:
     kinds = list(plan.lines[0].samples_by_kind)
-    yield ["line", *kinds, "samples", "wanted", "in peak", "bytes", "budget", "used"]
+    yield ["line", *kinds, "samples", "wanted", "in peak", "bytes", "beside", "budget", "used"]
     for row in plan.lines:
         yield [
             row.line,
@@ -164,9 +188,16 @@ def _line_cells(plan: PlanShown) -> Iterator[list[str]]:
             str(row.samples_wanted),
             str(row.peak_samples),
             _size(row.expected_bytes),
+            _size(row.light_bytes),
             _size(row.budget_bytes),
             _size(row.used_bytes),
         ]
+
+
+def _light_cells(plan: PlanShown) -> Iterator[list[str]]:
+    yield ["line", "kind", "a day", "bytes"]
+    for row in plan.light:
+        yield [row.line, row.kind, str(row.per_day), _size(row.expected_bytes)]
 
 
 def _size(count: int) -> str:

@@ -144,7 +144,7 @@ def test_the_months_bytes_stay_within_the_budget_unless_the_minimum_needs_more(
         mine = [slot for slot in slots if slot.line_id == line.id]
         moved = sum(slot.expected_bytes for slot in mine)
         assert len(mine) <= budget.wanted_tests
-        assert moved <= budget.budget_bytes * (1 + 1e-9) or budget.tests == budget.floor_tests
+        assert moved <= budget.bulk_bytes * (1 + 1e-9) or budget.tests == budget.floor_tests
 
 
 @plenty

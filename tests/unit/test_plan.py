@@ -15,6 +15,7 @@ from probe.config import Config, PlanConfig
 from probe.plan import tables
 from probe.plan.budget import bulk_kinds, month_budget
 from probe.plan.hours import in_office_hours
+from probe.plan.light import light_kinds
 from probe.plan.slots import day_plan, light_slots
 from probe.plan.usage import Moved, Usage, counted, in_month
 from tests import samples
@@ -128,9 +129,10 @@ def test_a_budget_that_is_short_gives_fewer_tests_and_says_so() -> None:
     parsed = office(PlanConfig(monthly_budget_bytes=50 * GIGABYTE))
     shown = tables.shown(parsed, DAY, Usage())
     vnpt = shown.lines[0]
-    assert vnpt.samples == 51, "a test of 13 s both ways at 300 Mbit/s is 975 MB"
-    assert vnpt.expected_bytes <= 50 * GIGABYTE
-    assert shown.notes[0] == "line vnpt: the budget of 50.0 GB a month holds 51 of 300 tests"
+    assert vnpt.samples == 49, "a test of 13 s both ways at 300 Mbit/s is 975 MB"
+    assert vnpt.expected_bytes + vnpt.light_bytes <= 50 * GIGABYTE
+    assert vnpt.light_bytes > 0.9 * GIGABYTE, "three packets there and back each 1.5 s"
+    assert shown.notes[0] == "line vnpt: the budget of 50.0 GB a month holds 49 of 300 tests"
 
 
 def test_the_weekly_minimum_is_kept_whatever_the_budget() -> None:
@@ -139,7 +141,7 @@ def test_the_weekly_minimum_is_kept_whatever_the_budget() -> None:
     assert shown.lines[0].samples == 9
     assert shown.notes[0] == (
         "line vnpt: the minimum of 2 tests a week is expected to move 8.8 GB a month, "
-        "more than the budget of 0.0 GB"
+        "more than the budget of 0.0 GB has for them"
     )
 
 
@@ -147,12 +149,12 @@ def test_a_line_may_have_a_budget_of_its_own() -> None:
     lines = [msgspec.structs.replace(PARSED.lines[0], monthly_budget_bytes=20 * GIGABYTE)]
     parsed = msgspec.structs.replace(office(), lines=[*lines, PARSED.lines[1]])
     samples_ = [line.samples for line in tables.shown(parsed, DAY, Usage()).lines]
-    assert samples_ == [20, 300]
+    assert samples_ == [18, 300]
 
 
 def test_what_a_test_has_moved_is_believed_before_the_plan() -> None:
     usage = Usage(month="2026-11", test_bytes={"vnpt": {"throughput": 2.0 * GIGABYTE}})
-    assert month_budget(office(), PARSED.lines[0], DAY, usage).tests == 150
+    assert month_budget(office(), PARSED.lines[0], DAY, usage).tests == 148
     assert any("viettel: no `plan_" in note for note in tables.notes(office(), DAY, usage))
     assert not any("vnpt: no `plan_" in note for note in tables.notes(office(), DAY, usage))
 
@@ -229,3 +231,21 @@ def test_one_server_alone_is_told() -> None:
     alone = msgspec.structs.replace(office(), servers=PARSED.servers[:1])
     assert any("one measurement server alone" in note for note in tables.notes(alone, DAY, Usage()))
     assert not any("alone" in note for note in tables.notes(office(), DAY, Usage()))
+
+
+def test_what_runs_beside_bulk_tests_is_told_and_can_be_switched_off() -> None:
+    by_kind = {one.kind: one for one in light_kinds(PARSED, PARSED.lines[0])}
+    latency = by_kind["latency"]
+    # STAMP of 86 bytes; echoes of 98 to the gateway and the server; there and back.
+    assert latency.per_day == 1440
+    assert latency.day_bytes == pytest.approx(86_400 / 1.5 * 2 * (86 + 2 * 98))
+    assert {"dns", "web", "path"} <= set(by_kind)
+    text = tables.text(tables.shown(office(), DAY, Usage()), whole_month=False)
+    assert "beside them in 2026-11" in text
+    less = msgspec.structs.replace(
+        PARSED,
+        latency=config.LatencyConfig(enabled=False),
+        dns=config.DnsConfig(names=[]),
+        web=config.WebConfig(pages=[]),
+    )
+    assert [one.kind for one in light_kinds(less, PARSED.lines[0])] == ["path"]

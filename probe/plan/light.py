@@ -1,0 +1,62 @@
+"""Floor 1. What the kinds that load a line little move in a month: latency, dns, web, path.
+
+They run whatever the budget says, so what they take of it is taken off before bulk tests are
+planned: 1 GB of a month is nothing to a fibre line and a fifth of a metered one. Bytes are those of
+Ethernet frames, both ways, and estimates: nobody knows how large a page will be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from probe.config import Config, LineConfig
+from probe.plan.usage import STAMP_WIRE_BYTES
+from wire.result import DnsResult, LatencyResult, PathResult, WebResult, kind_of
+
+_DAY_S, _DAY_MIN = 86_400, 1440
+# Ethernet, IPv4, ICMP and the 56 octets that ping sends.
+_ECHO_WIRE_BYTES = 14 + 20 + 8 + 56
+# A question and its answer, with headers (ours, for names of this length).
+_QUESTION_BYTES = 90 + 200
+# A start page with its handshake (ours: the median of public-service portals is unknown).
+_PAGE_BYTES = 250_000
+# A time-exceeded message quotes what it answers (RFC 1812, 4.3.2.3).
+_HOP_BYTES = 2 * _ECHO_WIRE_BYTES
+
+
+class LightKind(Struct, frozen=True):
+    """A kind on one line: results or windows a day, and bytes a day, both ways."""
+
+    kind: str
+    per_day: int
+    day_bytes: float
+
+
+def light_kinds(config: Config, line: LineConfig) -> Iterator[LightKind]:
+    """What runs beside a line's bulk tests."""
+    latency = config.latency
+    if latency.enabled:
+        echoes = len({line.gateway, config.servers[0].host, *latency.icmp_targets} - {None})
+        round_trip = 2 * (STAMP_WIRE_BYTES + echoes * _ECHO_WIRE_BYTES)
+        packets = _DAY_S / latency.mean_gap_s
+        windows = round(_DAY_S / latency.window_s)
+        yield LightKind(kind_of(LatencyResult), windows, packets * round_trip)
+    looks = _DAY_MIN // config.plan.light_every_min
+    dns = config.dns
+    if dns.names:
+        asked = len(line.resolvers or [line.gateway]) + (dns.public_resolver is not None)
+        questions = asked * (len(dns.names) * dns.repeats + dns.random_labels)
+        yield LightKind(kind_of(DnsResult), looks, looks * questions * _QUESTION_BYTES)
+    if config.web.pages:
+        page_bytes = min(config.web.max_bytes, _PAGE_BYTES)
+        day_bytes = looks * len(config.web.pages) * page_bytes
+        yield LightKind(kind_of(WebResult), looks, day_bytes)
+    probes = config.path.max_hops * config.path.probes_per_hop
+    yield LightKind(kind_of(PathResult), looks, looks * probes * _HOP_BYTES)
+
+
+def light_bytes(config: Config, line: LineConfig, days: int) -> float:
+    """What they are expected to move in a month of so many days."""
+    return days * sum(one.day_bytes for one in light_kinds(config, line))
