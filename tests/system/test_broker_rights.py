@@ -6,10 +6,13 @@ have been. A client's session outlives its connection, so a test tells its own m
 
 from __future__ import annotations
 
+import queue
+import socket
 from collections.abc import Iterator
 
 import pytest
 
+from runtime.mqtt import Event, Message, Session
 from tests.client import Client
 from tests.secured_broker import (
     COLLECTOR,
@@ -18,6 +21,7 @@ from tests.secured_broker import (
     ROOT,
     SUBSCRIBER,
     TENANT,
+    WAIT_S,
     Scene,
     Writer,
     scene,
@@ -80,6 +84,47 @@ def test_what_is_denied_reaches_nobody(stage: Scene) -> None:
         assert rightful.answer(f"{ROOT}/{NEIGHBOUR}/m/latency", b"true") is None
         centre.wait_for(lambda message: message.payload == b"true")
         assert b"forged" not in {message.payload for message in centre.received}
+
+
+@pytest.mark.parametrize("protocol", [5, 311])
+def test_a_last_will_is_no_way_around_the_rights(stage: Scene, protocol: int) -> None:
+    """A client that vanishes lets the broker speak for it: below its own name only."""
+    config = stage.broker.by_certificate(stage.probe, protocol=protocol)
+    forged, true = f"forged will {protocol}".encode(), f"true will {protocol}".encode()
+    with Client(stage.broker.by_password(COLLECTOR), "x", subscriptions=["#"]) as centre:
+        for topic, payload in (
+            (f"{ROOT}/{NEIGHBOUR}/state", forged),
+            (f"{ROOT}/{PROBE}/state", true),
+        ):
+            inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
+            vanishing = Session(config, PROBE, inbox.put, will=Message(topic, payload))
+            vanishing.start()
+            # Let in or not: Mosquitto may refuse a client for its will.
+            inbox.get(timeout=WAIT_S)
+            client = vanishing._client
+            connection = client and client.socket()
+            if connection:
+                with socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as cut:
+                    cut.shutdown(socket.SHUT_RDWR)
+            vanishing.stop()
+        centre.wait_for(lambda message: message.payload == true)
+        assert forged not in {message.payload for message in centre.received}
+
+
+def test_a_shared_subscription_is_no_way_around_the_rights(stage: Scene) -> None:
+    payload = b"read in a group"
+    groups = [f"$share/group/{ROOT}/{NEIGHBOUR}/#", f"$share/group/{ROOT}/+/cmd/#"]
+    with (
+        Client(stage.broker.by_certificate(stage.probe), PROBE, subscriptions=groups) as reader,
+        Writer(stage.broker.by_certificate(stage.neighbour), NEIGHBOUR) as other,
+        Writer(stage.broker.by_password(COLLECTOR), "x") as centre,
+    ):
+        assert other.answer(f"{ROOT}/{NEIGHBOUR}/m/latency", payload) is None
+        assert centre.answer(f"{ROOT}/{NEIGHBOUR}/cmd/identify", payload) is None
+        assert centre.answer(f"{ROOT}/{PROBE}/cmd/identify", payload) is None
+        reader.wait_for(lambda message: message.topic == f"{ROOT}/{PROBE}/cmd/identify")
+        topics = {message.topic for message in reader.received if message.payload == payload}
+        assert topics == {f"{ROOT}/{PROBE}/cmd/identify"}
 
 
 def test_under_3_1_1_a_denial_is_silent_and_reaches_nobody_either(stage: Scene) -> None:

@@ -1,0 +1,68 @@
+"""The units' sandbox, as systemd itself judges it: 2.0 at most for each."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "systemd"
+UNITS = sorted(FOLDER.glob("*.service"))
+MOST = 2.0
+WHY_NOT = "systemd-analyze is not installed (Debian: apt-get install systemd)"
+
+pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason=WHY_NOT)
+
+
+def judged(unit: Path, tmp_path: Path) -> tuple[float, dict[str, float]]:
+    """The whole exposure, and what each setting adds to it (0 where it is as tight as can be)."""
+    # A template is judged as one of its instances; systemd reads the name for that.
+    copy = tmp_path / unit.name.replace("@.", "@5201.")
+    shutil.copy(unit, copy)
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager"]
+    # Above the threshold it ends with 1; systemd counts in tenths there.
+    told = subprocess.run(
+        [*command, f"--threshold={MOST * 10:.0f}", copy],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"SYSTEMD_COLORS": "0", "LC_ALL": "C"},
+    )
+    line = next(line for line in told.stdout.splitlines() if "Overall exposure" in line)
+    whole = float(line.split(":")[1].split()[0])
+    assert (told.returncode == 0) == (whole <= MOST), told.stdout + told.stderr
+    table = subprocess.run(
+        [*command, "--json=short", copy], capture_output=True, text=True, check=True
+    ).stdout
+    rows = json.loads(table)
+    return whole, {row["json_field"]: float(row["exposure"] or 0) for row in rows}
+
+
+def test_there_are_units() -> None:
+    assert {unit.name for unit in UNITS} >= {"tramdo-probe.service", "tramdo-collector.service"}
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_no_unit_is_more_exposed_than_it_may_be(unit: Path, tmp_path: Path) -> None:
+    whole, parts = judged(unit, tmp_path)
+    assert whole <= MOST, {name: value for name, value in parts.items() if value}
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_no_unit_runs_as_root_or_may_become_it(unit: Path, tmp_path: Path) -> None:
+    _, parts = judged(unit, tmp_path)
+    for name in ("UserOrDynamicUser", "NoNewPrivileges", "CapabilityBoundingSet_CAP_SYS_ADMIN"):
+        assert parts[name] == 0, name
+
+
+def test_a_unit_without_a_sandbox_would_be_seen(tmp_path: Path) -> None:
+    bare = tmp_path / "bare.service"
+    bare.write_text("[Service]\nExecStart=/bin/true\n", encoding="utf-8")
+    (tmp_path / "copy").mkdir()
+    whole, parts = judged(bare, tmp_path / "copy")
+    assert whole > 9
+    assert parts["UserOrDynamicUser"] > 0
