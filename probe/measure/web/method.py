@@ -14,7 +14,9 @@ from msgspec import Struct
 from probe.measure.trouble import Trouble
 from wire.result import Outcome, Reason, Validity, WebPhase, WebValues
 
-_URL = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#\\\s@]+)(?P<rest>[^\s#]*)(#.*)?", re.I)
+_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<authority>[^/?#\\\s@]+)(?P<rest>([/?][^\s#]*)?)(#.*)?", re.I
+)
 _AUTHORITY = re.compile(r"(\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[^:\[\]]+))(:(?P<port>\d{1,5}))?")
 _PORTS = {"http": 80, "https": 443}
 _REDIRECTS = (301, 302, 303, 307, 308)

@@ -1,0 +1,225 @@
+"""Kind `dns`: real answers read, every query in its one place, and what a round comes to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probe.config import DnsConfig, LineConfig
+from probe.measure import resolvers
+from probe.measure.dns import method
+from probe.measure.dns.message import (
+    Answer,
+    BadNameError,
+    Question,
+    Stray,
+    decode_answer,
+    encode_question,
+)
+from probe.measure.dns.method import Asked, Exchange, Resolver
+from probe.measure.trouble import Trouble
+from wire.result import DnsEnding, DnsValues, Outcome, Reason, ResolverRole
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "dns"
+CONFIG = DnsConfig(names=["a.vn", "b.vn"], repeats=2, random_labels=1, timeout_s=3)
+LINE = Resolver("192.168.1.1", ResolverRole.LINE)
+NUMBER = 0x1234
+
+
+def golden(name: str) -> bytes:
+    return (GOLDEN / f"dnsmasq-2.90-{name}.packet").read_bytes()
+
+
+def question(name: str, kind: str = "A") -> Question:
+    return Question(name, kind, NUMBER)
+
+
+# Messages
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "answer"),
+    [
+        ("ok", question("dichvucong.gov.vn"), Answer("NOERROR", False, 1, ("203.0.113.80",))),
+        ("alias", question("cong.vn"), Answer("NOERROR", False, 2, ("203.0.113.80",))),
+        ("ipv6", question("sau.vn", "AAAA"), Answer("NOERROR", False, 1, ("2001:db8::80",))),
+        ("no-data", question("dichvucong.gov.vn", "AAAA"), Answer("NOERROR", False, 0, ())),
+        ("not-found", question("khongco.vn"), Answer("NXDOMAIN", False, 0, ())),
+        ("refused", question("example.com"), Answer("REFUSED", False, 0, ())),
+        ("truncated", question("nhieu.vn"), Answer("NOERROR", True, 0, ())),
+    ],
+)
+def test_real_answers_are_read(name: str, asked: Question, answer: Answer) -> None:
+    assert decode_answer(golden(name), asked) == answer
+
+
+def test_a_real_answer_over_tcp_is_whole() -> None:
+    answer = decode_answer(golden("whole-over-tcp"), question("nhieu.vn"))
+    assert isinstance(answer, Answer)
+    assert (answer.answers, len(answer.addresses), answer.truncated) == (120, 120, False)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        Question("dichvucong.gov.vn", "A", NUMBER + 1),
+        Question("dichvucong.gov.vn", "AAAA", NUMBER),
+        Question("dichvucong.gov.vn.x", "A", NUMBER),
+    ],
+    ids=["number", "type", "name"],
+)
+def test_an_answer_to_another_question_is_forged(asked: Question) -> None:
+    assert decode_answer(golden("ok"), asked) is Stray.FORGED
+
+
+def test_our_own_question_is_no_answer() -> None:
+    asked = question("dichvucong.gov.vn")
+    assert decode_answer(encode_question(asked), asked) is Stray.FORGED
+
+
+@pytest.mark.parametrize("length", [0, 1, 11, 20, 40, 61])
+def test_a_cut_packet_is_malformed(length: int) -> None:
+    stray = decode_answer(golden("ok")[:length], question("dichvucong.gov.vn"))
+    assert stray in {Stray.MALFORMED, Stray.FORGED}
+
+
+@given(st.binary(max_size=600))
+def test_no_packet_breaks_the_parser(packet: bytes) -> None:
+    found = decode_answer(packet, question("dichvucong.gov.vn"))
+    assert isinstance(found, (Answer, Stray))
+
+
+@given(st.sampled_from(sorted(GOLDEN.iterdir())), st.data())
+def test_no_damage_breaks_the_parser(path: Path, data: st.DataObject) -> None:
+    packet = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 6))):
+        packet[data.draw(st.integers(0, len(packet) - 1))] = data.draw(st.integers(0, 255))
+    found = decode_answer(bytes(packet), question("dichvucong.gov.vn"))
+    assert isinstance(found, (Answer, Stray))
+
+
+@pytest.mark.parametrize("name", ["a..vn", f"{'a' * 64}.vn", ".".join(["a" * 60] * 5)])
+def test_a_name_that_cannot_be_asked_is_told(name: str) -> None:
+    with pytest.raises(BadNameError, match="cannot be asked"):
+        encode_question(question(name))
+
+
+# A round
+
+
+def test_a_round_asks_each_name_and_the_random_labels_between() -> None:
+    asked = method.round_of(CONFIG, ["x1"], ipv6=False)
+    assert [(one.name, one.random_label) for one in asked] == [
+        ("a.vn", False),
+        ("b.vn", False),
+        ("x1.vn", True),
+        ("a.vn", False),
+        ("b.vn", False),
+    ]
+    assert {one.record_type for one in method.round_of(CONFIG, ["x1"], ipv6=True)} == {"AAAA"}
+
+
+def test_the_kernel_s_delay_holds_unless_the_clock_was_stepped() -> None:
+    assert method.delay_ms(1_500_000, 2_000_000) == 1.5
+    assert method.delay_ms(None, 2_000_000) == 2.0
+    assert method.delay_ms(-5, 2_000_000) == 2.0
+    assert method.delay_ms(9_000_000_000, 2_000_000) == 2.0
+
+
+def answered(rcode: str, rtt_ms: float = 5.0) -> Exchange:
+    return Exchange(answer=Answer(rcode, False, 1, ("192.0.2.1",)), rtt_ms=rtt_ms)
+
+
+REFUSED_PORT = Trouble(Reason.CONNECTION_REFUSED, "Nothing listens.")
+
+
+@pytest.mark.parametrize(
+    ("exchange", "random_label", "ending"),
+    [
+        (answered("NOERROR"), False, DnsEnding.ANSWERED),
+        (answered("NXDOMAIN"), False, DnsEnding.NOT_FOUND),
+        (answered("NXDOMAIN"), True, DnsEnding.ANSWERED),
+        (answered("REFUSED"), True, DnsEnding.REFUSED),
+        (answered("SERVFAIL"), False, DnsEnding.SERVER_FAILURE),
+        (answered("FORMERR"), False, DnsEnding.SERVER_FAILURE),
+        (Exchange(), False, DnsEnding.TIMEOUT),
+        (Exchange(forged=3), False, DnsEnding.TIMEOUT),
+        (Exchange(malformed=1), False, DnsEnding.MALFORMED),
+        (Exchange(trouble=REFUSED_PORT), False, DnsEnding.UNREACHABLE),
+        (Exchange(trouble=Trouble(Reason.TIMEOUT, "TCP")), False, DnsEnding.TIMEOUT),
+    ],
+)
+def test_a_query_ends_in_one_place(
+    exchange: Exchange, random_label: bool, ending: DnsEnding
+) -> None:
+    assert method.ended(Asked("a.vn", "A", random_label), exchange).ending is ending
+
+
+def of(*exchanges: Exchange, random_labels: int = 0) -> DnsValues:
+    asked = [Asked(f"{n}.vn", "A", n < random_labels) for n in range(len(exchanges))]
+    queries = [method.ended(*pair) for pair in zip(asked, exchanges, strict=True)]
+    return method.values(LINE, CONFIG, queries, exchanges)
+
+
+def test_the_counts_add_up_and_a_silence_counts_as_infinite() -> None:
+    found = of(
+        answered("NXDOMAIN", 40.0),
+        answered("NOERROR", 4.0),
+        answered("NOERROR", 6.0),
+        Exchange(forged=2),
+        answered("SERVFAIL"),
+        Exchange(malformed=1),
+        random_labels=1,
+    )
+    counts = (found.answered, found.timeouts, found.server_failures, found.malformed)
+    assert counts == (3, 1, 1, 1)
+    assert found.sent == sum(counts)
+    assert found.failure_ratio == 0.5
+    assert (found.rtt_min_ms, found.rtt_max_ms, found.forged) == (4.0, 6.0, 2)
+    assert found.rtt_p50_ms is None, "two of five listed names were answered"
+    assert found.uncached_p50_ms == 40.0
+
+
+@pytest.mark.parametrize(
+    ("exchanges", "reason"),
+    [
+        ([Exchange(), Exchange()], Reason.TIMEOUT),
+        ([answered("NXDOMAIN")] * 2, Reason.NAME_NOT_FOUND),
+        ([answered("REFUSED")] * 2, Reason.QUERY_REFUSED),
+        ([answered("SERVFAIL")] * 2, Reason.SERVER_FAILURE),
+        ([Exchange(malformed=1)] * 2, Reason.PROTOCOL_ERROR),
+        ([Exchange(trouble=REFUSED_PORT)] * 2, Reason.CONNECTION_REFUSED),
+        ([Exchange(), Exchange(), answered("REFUSED")], Reason.TIMEOUT),
+    ],
+)
+def test_a_round_without_an_answer_says_why(exchanges: list[Exchange], reason: Reason) -> None:
+    troubles = [one.trouble for one in exchanges if one.trouble is not None]
+    outcome, said, detail = method.verdict(of(*exchanges), troubles)
+    assert (outcome, said) == (Outcome.FAILED, reason)
+    assert detail
+
+
+def test_one_listed_name_answered_is_ok_but_a_random_one_is_not_enough() -> None:
+    assert method.verdict(of(answered("NOERROR"), Exchange()), []).outcome is Outcome.OK
+    lying = of(answered("NXDOMAIN"), answered("NXDOMAIN"), random_labels=1)
+    assert method.verdict(lying, []).reason is Reason.NAME_NOT_FOUND
+
+
+# Which resolvers
+
+
+def line(**fields: object) -> LineConfig:
+    return LineConfig(**({"id": "vnpt", "isp": "VNPT", "interface": "eth0"} | fields))  # type: ignore[arg-type]  # by name
+
+
+def test_a_line_s_resolvers_are_its_own_then_its_gateway_then_the_system_s(tmp_path: Path) -> None:
+    conf = tmp_path / "resolv.conf"
+    conf.write_text("# x\nnameserver 127.0.0.53\nnameserver 9.9.9.9\noptions edns0\nnameserver\n")
+    own = line(resolvers=["203.0.113.1"], gateway="192.168.1.1")
+    assert resolvers.of_line(own, conf) == ["203.0.113.1"]
+    assert resolvers.of_line(line(gateway="192.168.1.1"), conf) == ["192.168.1.1"]
+    assert resolvers.of_line(line(), conf) == ["9.9.9.9"], "a stub leaves by any line"
+    assert resolvers.of_line(line(), tmp_path / "none") == []
