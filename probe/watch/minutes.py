@@ -38,8 +38,10 @@ LEAST_TARGETS = 2
 # one always counts for it.
 _HALF_S = 29.0
 GATEWAY_TARGET = "icmp:gateway"
-# Where the probe itself could not try, nothing was tried.
+# Where the probe itself could not try, nothing was tried. A host whose port is closed is there, but
+# who says so may be a firewall on the way.
 _NOT_TRIED = (
+    Reason.CONNECTION_REFUSED,
     Reason.PERMISSION_DENIED,
     Reason.TOOL_FAILED,
     Reason.TOOL_MISSING,

@@ -48,6 +48,7 @@ def seen(
     reached: str = "--",
     gateway_rtt_ms: float | None = 0.5,
     router: str | None = GATEWAY,
+    refusals: tuple[str, ...] = (),
     line_down: bool = False,
 ) -> Seen:
     targets = [target(str(n), reached=letter == "+") for n, letter in enumerate(reached)]
@@ -56,6 +57,7 @@ def seen(
         gateway_rtt_ms=gateway_rtt_ms,
         hops=hops,
         targets=targets,
+        refusals=refusals,
         line_down=line_down,
     )
 
@@ -90,6 +92,8 @@ SILENT = hop(2, None)
             seen(hop(1, GATEWAY), hop(2, "100.64.0.1", HopAnswer.UNREACHABLE)),
             FaultLocation.BEYOND,
         ),
+        (seen(hop(1, GATEWAY), SILENT, refusals=("100.64.0.1",)), FaultLocation.BEYOND),
+        (seen(hop(1, GATEWAY), SILENT, refusals=(GATEWAY,)), FaultLocation.ISP_ACCESS),
     ],
 )
 def test_the_fault_is_behind_the_last_thing_that_answers(what: Seen, fault: FaultLocation) -> None:

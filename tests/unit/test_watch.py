@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from msgspec import structs
 
-from probe.config import PathConfig
+from probe.config import LineConfig, PathConfig, ServerConfig
+from probe.runner import Runner
+from probe.turns import Wanted
 from probe.watch import findings, outages
 from probe.watch.book import Book, BookState, Now, Period, Told
+from probe.watch.book_file import BookFile
 from probe.watch.minutes import Evidence, State, evidence_of, is_bad, judged, minutes_of
 from probe.watch.outages import OpenOutage, Outage, fold
+from probe.watch.watch import Watch
 from tests import samples
+from tests.line_request import office_config
 from wire.result import (
+    AvailabilityResult,
     FaultLocation,
     LatencyResult,
     OutageEnd,
@@ -314,3 +321,65 @@ def test_availability_is_up_over_up_and_down() -> None:
     assert (values.unknown_minutes, values.unknown_own_lan, values.unknown_clock) == (5, 4, 1)
     nothing = findings.availability(Period(0, 5, {State.PROBE_OFF: 5}), GATEWAY, [])
     assert nothing.availability_ratio is None
+
+
+# The watch
+
+
+def a_watch(
+    tmp_path: Path,
+) -> tuple[Watch, list[Wanted], list[Result]]:
+    line = LineConfig(id="vnpt", isp="VNPT", interface="lo", gateway=GATEWAY)
+    server = ServerConfig(name="hn-1", host="203.0.113.5")
+    config = structs.replace(office_config(line, [server]), state_dir=str(tmp_path))
+    wanted: list[Wanted] = []
+    told: list[Result] = []
+    return Watch(config, Runner(config, lambda _: None), wanted.append, told.append), wanted, told
+
+
+def just_now(result: LatencyResult) -> LatencyResult:
+    return structs.replace(result, started_at=datetime.now(UTC), duration_s=0.1)
+
+
+def test_the_watch_tells_a_minute_and_puts_the_book_away(tmp_path: Path) -> None:
+    watch, wanted, told = a_watch(tmp_path)
+    watch.note(just_now(samples.latency()))
+    watch.tick()
+    assert told == [], "the minute is not over"
+    watch.close()
+    watch.close()
+    (result,) = told
+    assert isinstance(result, AvailabilityResult)
+    assert result.values is not None
+    assert (result.line.id, result.target, result.values.up_minutes) == ("vnpt", None, 1)
+    assert result.started_at.second == 0
+    assert result.duration_s == 60 * (1 + result.values.unknown_minutes)
+    assert wanted == []
+    assert "vnpt" in BookFile(str(tmp_path)).read()
+
+
+def test_a_bad_window_makes_the_watch_want_one_look(tmp_path: Path) -> None:
+    watch, wanted, _ = a_watch(tmp_path)
+    for _ in range(3):
+        watch.note(just_now(lost()))
+        watch.tick()
+    assert [(one.kind, one.line.id, one.slot_at) for one in wanted] == [("path", "vnpt", None)]
+
+
+def test_a_book_that_cannot_be_read_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / "availability.json").write_text('{"vnpt": 7}', encoding="ascii")
+    assert BookFile(str(tmp_path)).read() == {}
+    watch, _, told = a_watch(tmp_path)
+    watch.note(just_now(samples.latency()))
+    watch.close()
+    assert len(told) == 1
+
+
+def test_a_book_comes_back_as_it_was_put_away(tmp_path: Path) -> None:
+    one = book()
+    down(one, 0, 1)
+    one.looked(M0 * 60.0, FaultLocation.BEYOND)
+    list(one.advance(now(3.5)))
+    BookFile(str(tmp_path)).write({"vnpt": one.state()})
+    assert BookFile(str(tmp_path)).read() == {"vnpt": one.state()}
+    BookFile(str(tmp_path / "none")).write({"vnpt": one.state()})

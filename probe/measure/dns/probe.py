@@ -15,9 +15,10 @@ from probe.measure.dns import method
 from probe.measure.dns.exchange import Client
 from probe.measure.dns.message import BadNameError
 from probe.measure.dns.method import Resolver
+from probe.measure.latency.line_socket import line_trouble
 from probe.measure.lookup import Address
 from probe.measure.measurement import Finding, Progress, Request, failed
-from wire.result import Method, Reason, ResolverRole, Validity
+from wire.result import Method, Outcome, Reason, ResolverRole, Validity
 
 _LABEL_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -72,6 +73,9 @@ def _round(request: Request, resolver: Resolver) -> Finding | None:
     values = method.values(resolver, config, queries, exchanges)
     troubles = [one.trouble for one in exchanges if one.trouble is not None]
     outcome, reason, detail = method.verdict(values, troubles)
+    down = line_trouble(request.line) if outcome is Outcome.FAILED else None
+    if down is not None:  # it explains any silence
+        reason, detail = down
     return Finding(
         outcome=outcome,
         reason=reason,

@@ -10,6 +10,7 @@ import errno
 import fcntl
 import socket
 import sys
+from array import array
 from collections.abc import Iterator
 from struct import Struct
 from typing import NamedTuple
@@ -34,6 +35,9 @@ _NO_PORT = {_ORIGIN_ICMP: (3, 3), _ORIGIN_ICMP6: (1, 4)}
 # linux/sockios.h, linux/if.h: struct ifreq is 40 bytes on 64-bit and 32 on 32-bit.
 _SIOCGIFFLAGS, _IFF_UP, _IFF_RUNNING = 0x8913, 0x1, 0x40
 _IFREQ = Struct("=16sH22x")
+# linux/ethtool.h: struct ethtool_value is a command and an answer; struct ifreq points to it.
+_SIOCETHTOOL, _ETHTOOL_GLINK = 0x8946, 0x0A
+_IFREQ_POINTER = Struct("@16sP")
 
 _BUFFER_BYTES, _ANCILLARY_BYTES = 2048, 512
 # A flood must not keep the caller from its other targets.
@@ -271,7 +275,7 @@ def line_trouble(line: LineConfig) -> Trouble | None:
                 _, flags = _IFREQ.unpack(fcntl.ioctl(trial, _SIOCGIFFLAGS, request))
             except OSError:
                 return Trouble(Reason.LINE_DOWN, f"There is no interface {line.interface}.")
-            if not flags & _IFF_UP or not flags & _IFF_RUNNING:
+            if not flags & _IFF_UP or not flags & _IFF_RUNNING or not _has_link(trial, line):
                 state = "has no carrier" if flags & _IFF_UP else "is switched off"
                 return Trouble(Reason.LINE_DOWN, f"The interface {line.interface} {state}.")
         if line.source_address is not None:
@@ -281,6 +285,21 @@ def line_trouble(line: LineConfig) -> Trouble | None:
                 sentence = f"No interface has the line's address {line.source_address}."
                 return Trouble(Reason.LINE_DOWN, sentence)
     return None
+
+
+def _has_link(sock: socket.socket, line: LineConfig) -> bool:
+    """Whether the cable is in, asked of the driver: IFF_RUNNING follows up to a second later.
+
+    An interface that cannot be asked (a tunnel) counts as linked.
+    """
+    value = array("I", [_ETHTOOL_GLINK, 0])
+    request = _IFREQ_POINTER.pack((line.interface or "").encode(), value.buffer_info()[0])
+    try:
+        # struct ifreq is 40 bytes: the kernel copies all of it.
+        fcntl.ioctl(sock, _SIOCETHTOOL, request.ljust(40, b"\0"))
+    except OSError:
+        return True
+    return bool(value[1])
 
 
 def _new(peer: Address, kind: socket.SocketKind, protocol: int) -> socket.socket:

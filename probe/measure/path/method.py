@@ -21,13 +21,15 @@ _PREMISES = ipaddress.ip_network("192.168.0.0/16")
 class Seen(Struct, frozen=True, kw_only=True):
     """What answered. `gateway` is None where the office's router is not known.
 
-    `line_down`: the probe's own interface has no cable or no address.
+    `refusals` are the addresses that said of a target that it cannot be reached. `line_down`: the
+    probe's own interface has no cable or no address.
     """
 
     gateway: str | None
     gateway_rtt_ms: float | None
     hops: Sequence[PathHop]
     targets: Sequence[PathTarget]
+    refusals: Sequence[str] = ()
     line_down: bool = False
 
 
@@ -50,13 +52,13 @@ def access_hop(gateway: str | None, hops: Sequence[PathHop]) -> PathHop | None:
 def locate(seen: Seen) -> FaultLocation:
     """Where the fault is: behind the last thing that answers.
 
-    With every target reached there is none. With some reached, or with a hop of the ISP's that
+    With every target reached there is none. With some reached, or with something of the ISP's that
     answers, the access line works and the fault is beyond it.
     """
     reached = [target.reached for target in seen.targets]
     if reached and all(reached):
         return FaultLocation.NONE
-    if any(reached) or access_hop(seen.gateway, seen.hops) is not None:
+    if any(reached) or _refusing(seen) or access_hop(seen.gateway, seen.hops) is not None:
         return FaultLocation.BEYOND
     if gateway_reached(seen) or (seen.gateway is None and _any_answer(seen.hops)):
         return FaultLocation.ISP_ACCESS
@@ -70,12 +72,13 @@ def gateway_reached(seen: Seen) -> bool | None:
     if seen.gateway is None:
         return None
     behind = any(target.reached for target in seen.targets) or _any_answer(seen.hops)
-    return seen.gateway_rtt_ms is not None or behind
+    return seen.gateway_rtt_ms is not None or behind or bool(seen.refusals)
 
 
 def values(seen: Seen) -> PathValues:
     """What was found."""
     access = access_hop(seen.gateway, seen.hops)
+    access_address = _refusing(seen) if access is None else access.address
     reached = [target for target in seen.targets if target.reached]
     own = [h.rtt_ms for h in seen.hops if h.rtt_ms is not None and h.address == seen.gateway]
     return PathValues(
@@ -85,7 +88,7 @@ def values(seen: Seen) -> PathValues:
         gateway_rtt_ms=min(own, default=None)
         if seen.gateway_rtt_ms is None
         else seen.gateway_rtt_ms,
-        access_address=None if access is None else access.address,
+        access_address=access_address,
         access_rtt_ms=None if access is None else access.rtt_ms,
         target_rtt_ms=next((target.rtt_ms for target in reached), None),
         targets_reached=len(reached),
@@ -120,16 +123,21 @@ def _outside(gateway: str | None, hops: Sequence[PathHop]) -> Iterator[PathHop]:
     for hop in hops:
         if hop.answer is HopAnswer.REACHED:
             return
-        outside = outside or (hop.address is not None and not _of_premises(gateway, hop))
+        if hop.address is not None and not outside:
+            own = _of_premises(gateway, hop.address) or (gateway is None and hop.hop == 1)
+            outside = not own
         if outside:
             yield hop
 
 
-def _of_premises(gateway: str | None, hop: PathHop) -> bool:
-    if hop.address == gateway or (gateway is None and hop.hop == 1):
-        return True
-    address = ipaddress.ip_address(str(hop.address))
-    return address.version == 4 and address in _PREMISES
+def _refusing(seen: Seen) -> str | None:
+    """Who of those outside the premises says that a target cannot be reached; the first."""
+    return next((text for text in seen.refusals if not _of_premises(seen.gateway, text)), None)
+
+
+def _of_premises(gateway: str | None, text: str) -> bool:
+    address = ipaddress.ip_address(text)
+    return text == gateway or (address.version == 4 and address in _PREMISES)
 
 
 def _any_answer(hops: Sequence[PathHop]) -> bool:

@@ -71,6 +71,12 @@ def _finding(
         gateway_rtt_ms=None if router is None else _rtt_ms(direct[router]),
         hops=path,
         targets=[_target(name, lookup, direct, path) for name, lookup in targets],
+        refusals=[
+            answer.address
+            for outcome in outcomes
+            for answer in outcome.answers
+            if answer.kind is HopAnswer.UNREACHABLE and answer.address is not None
+        ],
         line_down=trouble is not None and trouble.reason is Reason.LINE_DOWN,
     )
     values = method.values(seen)

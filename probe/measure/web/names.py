@@ -13,6 +13,7 @@ from probe.measure import resolvers
 from probe.measure.dns.exchange import Client
 from probe.measure.dns.message import BadNameError
 from probe.measure.dns.method import NOERROR, NXDOMAIN, REFUSED, Asked, Exchange
+from probe.measure.latency.line_socket import line_trouble
 from probe.measure.lookup import Address
 from probe.measure.measurement import Stop
 from probe.measure.trouble import Trouble
@@ -64,7 +65,7 @@ class Names:
                 Reason.PROTOCOL_ERROR if exchange.malformed else Reason.TIMEOUT,
                 f"The resolver {resolver} does not answer for {host}.",
             )
-        return Resolved(None, resolver, trouble)
+        return Resolved(None, resolver, line_trouble(self._line) or trouble)
 
 
 def _told(host: str, resolver: str, exchange: Exchange) -> Resolved:
