@@ -6,6 +6,7 @@ that a hundred visitors cost as much as one.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,12 +16,14 @@ from typing import Any, TypeVar
 from collector.registry.registry import LineKey, Registry
 from collector.rollup.periods import Period, last_days, local_day
 from collector.rollup.summary import Summary
-from collector.store.store import Store, StoredProbe
+from collector.store.store import Store, StoredProbe, StoreError
 from collector.thresholds import Thresholds
 from collector.web.known_lines import KnownLine, State, known_lines, line_state
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 _KEPT_S = 20.0
+_STALE_MOST_S = 180.0
 _KEPT_MOST = 64
 
 
@@ -37,9 +40,11 @@ class Centre:
         self.thresholds = thresholds
         self._registry: tuple[int, Registry] | None = None
         self._lock = threading.Lock()
+        self._reading = threading.Lock()
         self._kept: dict[Any, tuple[float, Any]] = {}
         self._probes: dict[tuple[str, str], StoredProbe] = {}
         self._revision = 0
+        self._refreshing: set[Any] = set()
 
     def now(self) -> datetime:
         """The centre's clock, UTC."""
@@ -66,7 +71,7 @@ class Centre:
 
     def probes(self) -> Mapping[tuple[str, str], StoredProbe]:
         """Every probe, by tenant and name; only those that changed are read anew."""
-        with self._lock:
+        with self._reading:
             if self._revision > self.store.revision():
                 # A store that came back from a backup counts anew from there.
                 self._probes, self._revision = {}, 0
@@ -100,17 +105,46 @@ class Centre:
         return self.kept(("weeks", period, kind), lambda: self.summaries.week_counts(period, kind))
 
     def kept(self, key: Any, ask: Callable[[], T], kept_s: float = _KEPT_S) -> T:  # noqa: ANN401
-        """What `ask` said within the last seconds, or says now."""
+        """What `ask` said within the last seconds, or says now.
+
+        What is a little older is given all the same while it is asked anew behind the visitor's
+        back: nobody waits for a query over the nation but the first after a quiet while.
+        """
         now_s = time.monotonic()
         found = self._kept.get(key)
-        if found is not None and now_s - found[0] < kept_s:
+        if found is not None:
             value: T = found[1]
-            return value
+            if now_s - found[0] < kept_s:
+                return value
+            if now_s - found[0] < _STALE_MOST_S:
+                self._refresh(key, ask)
+                return value
         value = ask()
-        self._kept[key] = (now_s, value)
-        if len(self._kept) > _KEPT_MOST:
-            self._kept.pop(min(self._kept, key=lambda one: self._kept[one][0]), None)
+        self._keep(key, value)
         return value
+
+    def _refresh(self, key: Any, ask: Callable[[], T]) -> None:  # noqa: ANN401
+        with self._lock:
+            if key in self._refreshing:
+                return
+            self._refreshing.add(key)
+
+        def refresh() -> None:
+            try:
+                self._keep(key, ask())
+            except StoreError as error:
+                log.warning("a page's figures are not renewed: %s", error)
+            finally:
+                with self._lock:
+                    self._refreshing.discard(key)
+
+        threading.Thread(target=refresh, name="figures", daemon=True).start()
+
+    def _keep(self, key: Any, value: object) -> None:  # noqa: ANN401
+        self._kept[key] = (time.monotonic(), value)
+        if len(self._kept) > _KEPT_MOST:
+            oldest = min(list(self._kept.items()), key=lambda item: item[1][0])[0]
+            self._kept.pop(oldest, None)
 
     def forget(self) -> None:
         """Ask anew: the registry was changed."""

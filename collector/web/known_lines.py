@@ -31,6 +31,9 @@ class State(StrEnum):
     DOWN = "down"
 
 
+_BADNESS = {state: place for place, state in enumerate(State)}
+
+
 class KnownLine(Struct, frozen=True, kw_only=True):
     """A line with all that the centre knows of where and whose it is."""
 
@@ -111,8 +114,7 @@ def is_silent(probe: StoredProbe, now: datetime) -> bool:
 
 def worst(states: Iterable[State]) -> State:
     """The worst of several lines' states; NEVER of none."""
-    order = list(State)
-    return max(states, key=order.index, default=State.NEVER)
+    return max(states, key=_BADNESS.__getitem__, default=State.NEVER)
 
 
 def _own_words(

@@ -19,6 +19,8 @@ from collector.web.site import Site
 
 # A comment this often keeps proxies from closing a quiet stream.
 _STREAM_QUIET_S = 15.0
+# A nation's probes are no page: it shows those that were heard last, and counts all.
+_PROBES_MOST = 40
 # However fast results come, a page moves no oftener than this.
 _STREAM_PAUSE_S = 0.25
 
@@ -37,11 +39,13 @@ class LivePage:
         ]
 
     def page(self, request: Request) -> Response:
-        """The whole page."""
+        """The probes that were heard last, each with all of its last results."""
         # The revision first: what is stored after it comes again as an event, nothing is missed.
         revision = self._store.revision()
         probes = self._store.probes()
-        return self._render("live.html", request, probes, probes, revision=revision)
+        shown = sorted(probes, key=lambda probe: probe.revision)[-_PROBES_MOST:]
+        shown.sort(key=lambda probe: (probe.tenant, probe.probe))
+        return self._render("live.html", request, probes, shown, revision=revision)
 
     def parts(self, request: Request) -> Response:
         """The summary and the named probes (`probe=tenant/name`, repeatable), as page parts."""

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from collector.registry.registry import Commune, LineKey
-from collector.rollup.distribution import merge_all
 from collector.rollup.summary import EMPTY, Summary
 from collector.thresholds import Thresholds
 from collector.web.drawing.place_map import Map, Point, draw
@@ -180,7 +179,12 @@ def _below(
 
 def _mean_of_means(summaries: Sequence[Summary], metric: str) -> float | None:
     """Every sample weighs the same, as in the regulation's mean."""
-    return merge_all(summary.metric(metric) for summary in summaries).mean
+    total, count = 0.0, 0
+    for summary in summaries:
+        figures = summary.metric(metric)
+        total += figures.total
+        count += figures.count
+    return total / count if count else None
 
 
 def _state_counts(

@@ -30,9 +30,11 @@
     }
     for (const grid of [...made.xgrid, ...made.ygrid]) grid.grid_line_color = colour("--rule");
     made.toolbar.logo = null;
-    made.xaxis[0].formatter = new Models.DatetimeTickFormatter({
-      hours: "%H:%M", days: "%d/%m", months: "%m/%Y",
-    });
+    for (const axis of made.xaxis) {
+      axis.formatter = new Models.DatetimeTickFormatter({
+        hours: "%H:%M", days: "%d/%m", months: "%m/%Y",
+      });
+    }
     return made;
   }
 

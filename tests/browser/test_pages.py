@@ -1,0 +1,290 @@
+"""Every page of the centre in a real Chromium, over a store that was filled through intake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import msgspec
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from collector.people import passwords
+from collector.people.people import Person, Role
+from collector.people.register import Register
+from collector.store.sqlite import SqliteStore
+from tests import seeded_centre
+from tests.broker import Broker
+from tests.browser.test_page import DESKTOP, PHONE, browser, why_not
+from tests.client import Client, eventually
+from tests.collector_process import CollectorProcess
+from wire import topics
+from wire.commands import Answer, Reply, decode_command
+
+__all__ = ["browser"]
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+
+SCREENSHOTS = Path(__file__).parents[2] / "out" / "screens"
+PASSWORD = "một câu dài dễ nhớ"
+PROBE = "/probe/bach-thong/tram-01969-1"
+LINE = "/line/bach-thong/tram-01969-1/vnpt"
+OPEN_PAGES = {
+    "overview": "/",
+    "commune": "/commune/01969",
+    "probe": PROBE,
+    "line": LINE,
+    "campaign": "/campaign",
+    "isps": "/isps",
+    "system": "/system",
+    "public": "/public",
+    "public-commune": "/public/01969",
+    "embed": "/embed/01969",
+    "sign-in": "/sign-in",
+    "live": "/live",
+}
+CLOSED_PAGES = {"registry": "/registry", "audit": "/audit", "probe-signed-in": PROBE}
+
+
+class Centre(NamedTuple):
+    """A collector over the seeded store, and its broker."""
+
+    collector: CollectorProcess
+    broker: Broker
+
+
+@pytest.fixture(scope="module")
+def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
+    folder = tmp_path_factory.mktemp("centre")
+    with Broker(folder / "broker") as broker:
+        collector = CollectorProcess(folder / "collector", broker.config())
+        store = SqliteStore(collector.store_path)
+        seeded_centre.fill(store, datetime.now(UTC))
+        store.close()
+        register = Register(folder / "collector" / "people.sqlite")
+        for name, role, communes in (
+            ("centre", Role.CENTRE, ()),
+            ("vinhthong", Role.OFFICE, ("01981",)),
+        ):
+            register.put(
+                Person(name=name, role=role, communes=communes), passwords.make_hash(PASSWORD)
+            )
+        with collector:
+            eventually(lambda: collector.get("/healthz")[0] == 200, "the collector is connected")
+            yield Centre(collector, broker)
+
+
+@pytest.fixture
+def context(browser: Browser, centre: Centre) -> Iterator[BrowserContext]:
+    """A browser that may ask nobody else, and whose pages may not complain."""
+    made = browser.new_context(viewport=DESKTOP)
+    complaints: list[str] = []
+    hosts: set[str] = set()
+    made.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    made.on("console", lambda message: complaints.append(message.text))
+    made.on("weberror", lambda error: complaints.append(str(error.error)))
+    yield made
+    made.close()
+    told = [text for text in complaints if "[bokeh" not in text]
+    assert told == []
+    assert hosts <= {urlsplit(centre.collector.url).netloc}
+
+
+def sign_in(page: Page, centre: Centre, name: str = "centre", password: str = PASSWORD) -> None:
+    page.goto(f"{centre.collector.url}/sign-in?lang=en")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+
+
+def look(page: Page, name: str, language: str) -> list[str]:
+    """Look at a loaded page in its four looks; what is wrong."""
+    wrong = []
+    for width, viewport in (("desktop", DESKTOP), ("phone", PHONE)):
+        page.set_viewport_size(viewport)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            which = f"{name}-{language}-{width}-{scheme}"
+            if not page.evaluate("document.documentElement.scrollWidth <= innerWidth"):
+                wrong.append(f"{which}: wider than the screen")
+            # Both widths and both schemes; the other two crossings differ in nothing that it reads.
+            if (width, scheme) in {("desktop", "light"), ("phone", "dark")}:
+                wrong += [
+                    f"{which}: {found['id']}: {found['nodes'][0]['html'][:120]}"
+                    for found in Axe().run(page).response["violations"]
+                ]
+            page.screenshot(path=SCREENSHOTS / f"{which}.png", full_page=True)
+    return wrong
+
+
+@pytest.mark.parametrize("language", ["vi", "en"])
+def test_every_page_in_every_look(centre: Centre, context: BrowserContext, language: str) -> None:
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page = context.new_page()
+    wrong: list[str] = []
+    for name, path in OPEN_PAGES.items():
+        page.goto(f"{centre.collector.url}{path}?lang={language}")
+        expect(page.locator("html")).to_have_attribute("lang", language)
+        wrong += look(page, name, language)
+    sign_in(page, centre)
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    for name, path in CLOSED_PAGES.items():
+        page.goto(f"{centre.collector.url}{path}?lang={language}")
+        wrong += look(page, name, language)
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_overview_says_what_was_stored(centre: Centre, context: BrowserContext) -> None:
+    page = context.new_page()
+    page.goto(f"{centre.collector.url}/?lang=en&group=bach-thong-cu")
+    row = page.get_by_role("row").filter(has_text="Phủ Thông").filter(has_text="VNPT")
+    expect(row).to_contain_text("Good")
+    expect(row).to_contain_text("/ 300.0")
+    expect(page.get_by_role("row").filter(has_text="Cẩm Giàng")).to_contain_text("Silent")
+    expect(page.get_by_role("row").filter(has_text="Bạch Thông").last).to_contain_text("Never")
+    # What the page says is what the API says.
+    lines = centre.collector.get("/api/v1/lines?group=bach-thong-cu")[1]["lines"]
+    mean = next(x for x in lines if x["probe"] == "tram-01969-1" and x["line"] == "vnpt")
+    expect(row).to_contain_text(f"{mean['figures']['download_mean_bps'] / 1e6:.1f}")
+
+
+def test_filters_narrow_the_overview(centre: Centre, context: BrowserContext) -> None:
+    page = context.new_page()
+    page.goto(f"{centre.collector.url}/?lang=en")
+    page.get_by_role("combobox", name="ISP").select_option(label="VNPT")
+    page.get_by_role("combobox", name="Period").select_option(label="Last 30 days")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("row").filter(has_text="VNPT")).to_have_count(3)
+    expect(page.get_by_role("row").filter(has_text="Viettel")).to_have_count(0)
+
+
+def test_the_language_stays_once_chosen(centre: Centre, context: BrowserContext) -> None:
+    page = context.new_page()
+    page.goto(centre.collector.url + LINE)
+    expect(page.locator("html")).to_have_attribute("lang", "vi")
+    page.get_by_role("link", name="English").click()
+    assert urlsplit(page.url).path == LINE
+    page.get_by_role("link", name="Campaign").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("The campaign: monitor and urge")
+
+
+def test_a_line_can_be_zoomed_by_bokeh(centre: Centre, context: BrowserContext) -> None:
+    page = context.new_page()
+    page.goto(f"{centre.collector.url}{LINE}/chart?lang=en")
+    expect(page.locator("#charts")).to_have_attribute("data-ready", "true", timeout=30_000)
+    page.wait_for_function("Bokeh.index && document.querySelector('#charts > *')")
+    page.screenshot(path=SCREENSHOTS / "chart-en.png", full_page=True)
+
+
+def test_the_campaign_urges_those_who_are_behind(centre: Centre, context: BrowserContext) -> None:
+    page = context.new_page()
+    page.goto(f"{centre.collector.url}/campaign?lang=en")
+    urge = page.get_by_role("table").first
+    for office in ("Trụ sở UBND xã Bạch Thông", "Trụ sở UBND xã Cẩm Giàng"):
+        expect(urge).to_contain_text(office)
+    expect(urge).not_to_contain_text("Văn phòng UBND xã Phủ Thông")
+    text = centre.collector.text("/campaign.csv")[1]
+    assert text.startswith("\ufeffweek,province,")
+    assert len(text.splitlines()) == 1 + 6
+
+
+def test_the_public_block_can_stand_in_another_page(
+    centre: Centre, context: BrowserContext
+) -> None:
+    headers = centre.collector.text("/embed/01969?lang=vi")[0]
+    assert "frame-ancestors *" in headers["content-security-policy"]
+    assert not any(name.lower() == "set-cookie" for name in headers)
+    page = context.new_page()
+    page.goto(f"{centre.collector.url}/public/01969?lang=en")
+    code = page.get_by_label("Code").input_value()
+    assert f'<iframe src="{centre.collector.url}/embed/01969' in code
+
+
+def test_a_wrong_password_is_refused_and_kept_in_the_trail(
+    centre: Centre, browser: Browser
+) -> None:
+    page = browser.new_page()
+    sign_in(page, centre, password="not the password")
+    expect(page.get_by_role("alert")).to_contain_text("The name or the password is wrong.")
+    sign_in(page, centre)
+    page.goto(f"{centre.collector.url}/audit?lang=en")
+    expect(page.get_by_role("table")).to_contain_text("sign_in_refused")
+    page.get_by_role("button", name="Sign out").click()
+    page.goto(f"{centre.collector.url}/audit?lang=en")
+    expect(page.get_by_role("heading", level=1)).to_have_text("This cannot be done")
+    page.close()
+
+
+def test_signing_out_ends_a_stolen_cookie_too(centre: Centre, browser: Browser) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    sign_in(page, centre)
+    stolen = context.cookies()
+    page.get_by_role("button", name="Sign out").click()
+    thief = browser.new_context()
+    thief.add_cookies(stolen)  # type: ignore[arg-type]
+    other = thief.new_page()
+    other.goto(f"{centre.collector.url}/audit?lang=en")
+    expect(other.get_by_role("heading", level=1)).to_have_text("This cannot be done")
+    for each in (context, thief):
+        each.close()
+
+
+def test_the_registry_is_checked_shown_and_then_applied(centre: Centre, browser: Browser) -> None:
+    page = browser.new_page()
+    sign_in(page, centre)
+    page.goto(f"{centre.collector.url}/registry?lang=en")
+    text = page.get_by_label("The registry as text").input_value()
+    page.get_by_label("The registry as text").fill(text.replace('"01981"', '"99999"', 1))
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_role("alert")).to_contain_text("there is no commune 99999")
+    page.get_by_label("The registry as text").fill(
+        text.replace("plan_up_mbit_s = 200.0", "plan_up_mbit_s = 250.0", 1)
+    )
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_role("row").filter(has_text="250000000")).to_have_count(1)
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_role("status")).to_contain_text("Changes applied: 1")
+    expect(page.get_by_role("table")).to_contain_text("centre")
+    page.close()
+
+
+def test_an_office_asks_its_own_probe_and_no_other(centre: Centre, browser: Browser) -> None:
+    own, other = "tram-01981-1", "tram-01969-1"
+    topic = topics.command("bach-thong", own, "identify")
+    page = browser.new_page()
+    with Client(centre.broker.config(), own, subscriptions=[topic]) as probe:
+        sign_in(page, centre, "vinhthong")
+        page.goto(f"{centre.collector.url}/probe/bach-thong/{other}?lang=en")
+        expect(page.get_by_role("button", name="Measure now")).to_have_count(0)
+        page.goto(f"{centre.collector.url}/probe/bach-thong/{own}?lang=en")
+        page.get_by_role("button", name="Flash the LEDs").click()
+        expect(page.get_by_role("status")).to_contain_text("waiting for an answer")
+        asked = decode_command(probe.wait_for(lambda message: message.topic == topic).payload)
+        assert asked.asked_by == "vinhthong"
+        reply = Reply(id=asked.id, command=asked.name, answer=Answer.DONE, at=datetime.now(UTC))
+        probe.publish(topics.of_probe("bach-thong", own, "reply"), msgspec.json.encode(reply))
+        expect(page.get_by_role("status")).to_contain_text("Done", timeout=15_000)
+    page.close()
+
+
+def test_a_form_from_elsewhere_is_refused(centre: Centre, browser: Browser) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    sign_in(page, centre)
+    refused = page.request.post(
+        f"{centre.collector.url}{PROBE}/ask",
+        form={"what": "identify", "token": "made-up"},
+        headers={"origin": centre.collector.url},
+    )
+    assert refused.status == 403
+    elsewhere = page.request.post(
+        f"{centre.collector.url}/sign-out", headers={"origin": "http://evil.example"}
+    )
+    assert elsewhere.status == 403
+    page.goto(f"{centre.collector.url}/audit")
+    expect(page.get_by_role("table")).to_be_visible()
+    context.close()
