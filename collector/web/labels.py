@@ -252,6 +252,7 @@ LABELS = {
     "why_interval_contains_threshold": Phrase(
         "Khoảng tin cậy chứa ngưỡng, chưa kết luận", "The interval holds the threshold"
     ),
+    "why_several_plans": Phrase("Nhiều gói cước khác nhau", "Several different plans"),
     "why_supplementary": Phrase("Tham khảo, không có ngưỡng", "Supplementary, no threshold"),
     "chart_speed": Phrase("Tốc độ theo thời gian", "Speed over time"),
     "chart_latency": Phrase(
@@ -268,8 +269,8 @@ LABELS = {
         "Tải xuống theo giờ và thứ trong tuần, Mbit/s", "Download by hour and weekday, Mbit/s"
     ),
     "heat_note": Phrase(
-        "Ô càng đậm thì càng nhanh so với chính đường truyền này; ô trống là chưa có mẫu.",
-        "The darker, the faster for this very line; an empty cell has no sample.",
+        "Ô càng xanh thì càng nhanh so với chính đường truyền này; ô trống là chưa có mẫu.",
+        "The bluer, the faster for this very line; an empty cell has no sample.",
     ),
     "hour": Phrase("Giờ", "Hour"),
     "monday": Phrase("Thứ Hai", "Monday"),
@@ -370,6 +371,7 @@ LABELS = {
     "rejected_messages": Phrase("Bản tin bị từ chối", "Messages refused"),
     "topic": Phrase("Chủ đề MQTT", "MQTT topic"),
     "rejected_too_large": Phrase("quá lớn", "too large"),
+    "rejected_too_many": Phrase("gửi quá nhiều", "too many at once"),
     "rejected_not_json": Phrase("không phải JSON", "not JSON"),
     "rejected_schema": Phrase("sai cấu trúc", "not of the contract"),
     "rejected_topic": Phrase("sai chủ đề", "wrong topic"),

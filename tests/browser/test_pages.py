@@ -39,6 +39,8 @@ OPEN_PAGES = {
     "line": LINE,
     "campaign": "/campaign",
     "isps": "/isps",
+    "papers": "/papers",
+    "alerts": "/alerts",
     "system": "/system",
     "public": "/public",
     "public-commune": "/public/01969",

@@ -1,0 +1,304 @@
+"""What the centre's pages decide before a template places it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from openapi_spec_validator import validate
+
+from collector import thresholds_file
+from collector.judge import Verdict, Why
+from collector.registry.communes import official
+from collector.registry.document import parse_toml
+from collector.registry.registry import LineKey
+from collector.rollup.distribution import distribution
+from collector.rollup.periods import Period
+from collector.rollup.summary import EMPTY, KindCounts, Summary
+from collector.store.store import StoredProbe, Totals
+from collector.web import campaign_view, isps_view, labels, metrics, openapi, words
+from collector.web.api_v1 import ApiLines, ApiSeries
+from collector.web.certificates import ends_at
+from collector.web.drawing import bars, line_chart, place_map
+from collector.web.drawing.line_chart import Figure, Series
+from collector.web.drawing.place_map import Point
+from collector.web.known_lines import State, chosen, is_silent, known_lines, line_state, worst
+from collector.web.line_table import DOWN, completeness, samples_target, speed_cell
+from collector.web.pages import Reader
+from collector.web.registry_view import toml
+from collector.web.words import Language
+from tests import samples
+from tests.seeded_centre import REGISTRY
+from wire.commands import Answer
+from wire.messages import Presence, Rejection
+
+EN = Reader(Language.EN, ZoneInfo("Asia/Ho_Chi_Minh"))
+VI = Reader(Language.VI, ZoneInfo("Asia/Ho_Chi_Minh"))
+NOW = datetime(2026, 7, 25, 5, tzinfo=UTC)
+WEEK = Period(date(2026, 7, 19), date(2026, 7, 25))
+SEEDED = parse_toml(REGISTRY.encode(), "seeded.toml", official())
+THRESHOLDS = thresholds_file.read()
+TEMPLATES = Path(__file__).parents[2] / "collector" / "web" / "templates"
+
+
+def heard(*, leds: dict[str, str] | None = None, at: datetime = NOW) -> StoredProbe:
+    return StoredProbe(
+        tenant=samples.TENANT,
+        probe=samples.PROBE,
+        revision=1,
+        site=samples.SITE,
+        presence=Presence.ONLINE,
+        presence_since=at,
+        info=samples.info(),
+        health=msgspec.structs.replace(samples.health(at=at), leds=leds or {}),
+        health_at=at,
+        last_contact_at=at,
+    )
+
+
+def test_the_registry_has_the_last_word_and_an_unknown_probe_its_own() -> None:
+    stranger = msgspec.structs.replace(heard(), probe="tram-99")
+    lines = {line.key: line for line in known_lines(SEEDED, [heard(), stranger])}
+    registered = lines[LineKey("bach-thong", "tram-01969-1", "vnpt")]
+    assert (registered.plan_down_bps, registered.groups) == (300e6, ("bach-thong-cu",))
+    assert registered.place == "Xã Phủ Thông"
+    own = lines[LineKey("bach-thong", "tram-99", "vnpt")]
+    assert (own.registered, own.plan_down_bps, own.isp_name) == (False, None, "VNPT")
+    assert own.office == samples.SITE.office
+    assert len(lines) == 8
+    assert len(chosen(list(lines.values()), isp="viettel")) == 3
+    assert chosen(list(lines.values()), province="01") == []
+
+
+@pytest.mark.parametrize(
+    ("green", "red", "state"),
+    [
+        ("steady", "off", State.GOOD),
+        ("breathing", "off", State.GOOD),
+        ("slow_blink", "slow_blink", State.DEGRADED),
+        ("off", "fast_blink", State.DOWN),
+        ("off", "off", State.UNKNOWN),
+        ("fast_blink", "fast_blink", State.UNKNOWN),
+    ],
+)
+def test_a_line_is_as_its_leds_show(green: str, red: str, state: State) -> None:
+    probe = heard(leds={"vnpt.green": green, "vnpt.red": red})
+    assert line_state(probe, "vnpt", NOW) is state
+
+
+def test_who_is_not_heard_is_silent_and_who_never_was_is_not() -> None:
+    probe = heard()
+    assert not is_silent(probe, NOW + timedelta(minutes=15))
+    assert is_silent(probe, NOW + timedelta(minutes=16))
+    assert is_silent(msgspec.structs.replace(probe, presence=Presence.LOST), NOW)
+    assert line_state(None, "vnpt", NOW) is State.NEVER
+    assert line_state(probe, "vnpt", NOW + timedelta(hours=1)) is State.SILENT
+    assert worst([State.GOOD, State.SILENT, State.DEGRADED]) is State.SILENT
+    assert worst([]) is State.NEVER
+
+
+def test_no_verdict_without_a_thousand_samples() -> None:
+    few = distribution([252e6] * 300)
+    many = distribution([252e6 + n % 2 for n in range(1200)])
+    assert speed_cell(few, 300e6, THRESHOLDS, EN).verdict is None
+    met = speed_cell(many, 300e6, THRESHOLDS, EN)
+    assert met.verdict is not None
+    assert (met.text, met.share, met.verdict.word) == ("252.0", "84% / 300.0", "Met")
+    assert speed_cell(many, None, THRESHOLDS, EN).share == ""
+    missed = speed_cell(many, 400e6, THRESHOLDS, VI).verdict
+    assert missed is not None
+    assert missed.word == "Không đạt"
+
+
+def test_completeness_is_of_what_was_planned_and_counts_what_was_put_off() -> None:
+    summary = Summary(
+        {"throughput": KindCounts(ok=10, failed=2, skipped=2), "latency": KindCounts(ok=4680)}
+    )
+    # 6.5 days of the week are over: 4 and 1,440 a day were planned.
+    assert completeness(summary, heard(), WEEK, NOW - timedelta(hours=0)) == pytest.approx(
+        (14 / (4 * 6.5) + 4680 / (1440 * 6.5)) / 2
+    )
+    assert completeness(EMPTY, None, WEEK, NOW) is None
+
+
+def test_the_target_follows_three_hundred_a_month() -> None:
+    assert samples_target(THRESHOLDS, WEEK) == 70
+    assert samples_target(THRESHOLDS, Period(WEEK.last, WEEK.last)) == 10
+
+
+def test_a_map_draws_a_state_as_one_path_and_names_few_places() -> None:
+    points = [Point(22.0 + n / 10, 105.8, "bad", "cross", f"xã {n}", f"/c/{n}") for n in range(3)]
+    drawn = place_map.draw(points, backdrop=[Point(8.6, 104.7, "none", "dot")])
+    assert [layer.tone for layer in drawn.layers] == ["none", "bad"]
+    assert drawn.layers[1].path.count("M") == 3
+    assert [spot.href for spot in drawn.spots] == ["/c/0", "/c/1", "/c/2"]
+    # North is up.
+    assert drawn.spots[0].y > drawn.spots[2].y
+    assert place_map.draw([]).layers == []
+
+
+def test_a_line_breaks_where_nothing_is_known() -> None:
+    hour = timedelta(hours=1)
+    figures = [Figure(NOW + n * hour, 100.0) for n in (0, 1, 2, 5, 8, 9)]
+    chart = line_chart.draw(
+        [Series("down", "series-a", figures)],
+        NOW,
+        NOW + 10 * hour,
+        hour,
+        plan=300,
+        label_x=str,
+        label_y=str,
+    )
+    assert chart is not None
+    assert chart.drawn[0].path.count("M") == 3
+    assert "h0" in chart.drawn[0].path  # the lone one is a dot
+    assert [tick.text for tick in chart.ticks_y] == ["0.0", "100.0", "200.0", "300.0", "400.0"]
+    assert line_chart.draw([], NOW, NOW + hour, hour, label_x=str, label_y=str) is None
+
+
+def test_a_histogram_counts_every_figure() -> None:
+    drawn = bars.histogram(distribution([0.0, 10.0, 10.1, 99.0]), str, str)
+    assert drawn is not None
+    counted = [int(bar.words.rpartition(": ")[2]) for bar in drawn.bars]
+    assert sum(counted) == 4
+    assert max(bar.height for bar in drawn.bars) == 1
+    assert bars.histogram(distribution([]), str, str) is None
+
+
+def test_isps_are_compared_where_both_are_and_nowhere_else() -> None:
+    lines = known_lines(SEEDED, [])
+    shared = isps_view.shared_lines(lines)
+    assert {line.commune_code for line in shared} == {"01969", "01981"}
+    hours = {
+        line.key: {
+            (0, hour): Summary(metrics={DOWN: distribution([(200 if line.isp == "vnpt" else 150)
+                                                            * 1e6 + hour])})
+            for hour in range(8)
+        }
+        for line in shared
+    }  # fmt: skip
+    (row,) = isps_view.pair_rows(shared, hours, EN)
+    assert (row.first, row.second, row.cells) == ("VNPT", "Viettel", "16")
+    assert (row.difference, row.says.word) == ("+50.0", "VNPT was faster in these communes")
+
+
+def test_a_difference_that_may_be_nothing_is_not_told_apart() -> None:
+    mean, interval = isps_view.paired([5.0, -5.0] * 10)
+    assert mean == 0
+    assert interval is not None
+    assert interval[0] < 0 < interval[1]
+    # n = 20, s = 5.13: t(19) = 2.093 times s / sqrt(n).
+    assert interval[1] == pytest.approx(2.093 * 5.1299 / 20**0.5, rel=0.01)
+    assert isps_view.paired([1.0] * 9)[1] is None
+
+
+def test_an_office_is_urged_when_any_of_its_lines_is_behind() -> None:
+    lines, monday = known_lines(SEEDED, []), date(2026, 7, 20)
+    counts = {line.key: {monday: 2} for line in lines}
+    counts[LineKey("bach-thong", "tram-01969-1", "viettel")] = {monday: 1}
+    rows = campaign_view.offices(lines, counts, {}, monday, EN)
+    (urged,) = campaign_view.below(rows, 2)
+    assert urged.office == "Văn phòng UBND xã Phủ Thông"
+    assert sorted(urged.lines) == [("VNPT", 2), ("Viettel", 1)]
+    progress = campaign_view.progress(lines, counts, [monday], 2, EN)
+    assert progress is not None
+    assert (progress.bars[0].height, progress.bars[0].words) == (0.75, "2026-W30: 3/4")
+
+
+def test_a_commune_is_short_by_the_samples_of_all_its_lines() -> None:
+    lines = known_lines(SEEDED, [])
+    month = {
+        line.key: Summary({"throughput": KindCounts(ok=160, valid=150)})
+        for line in lines
+        if line.commune_code == "01969"
+    }
+    rows = campaign_view.communes(lines, month, 300, EN)
+    assert [(row.code, row.samples) for row in rows][-1] == ("01969", 300)
+    assert sum(row.samples < 300 for row in rows) == 3
+
+
+@pytest.mark.parametrize("year", [2027, 2049, 2050, 2091])
+def test_the_end_of_a_certificate_is_read_from_its_bytes(year: int) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tram")])
+    ends = datetime(year, 3, 1, 12, 30, 59, tzinfo=UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
+        .not_valid_after(ends)
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )
+    assert ends_at(b"a comment before it\n" + made) == ends
+    assert ends_at(made[:200] + made[-40:]) is None
+    assert ends_at(b"no certificate") is None
+
+
+def test_the_openapi_document_is_one() -> None:
+    document = msgspec.json.decode(msgspec.json.encode(openapi.document([ApiLines, ApiSeries])))
+    validate(document)
+    figures = document["components"]["schemas"]["ApiFigures"]["properties"]
+    assert {"type": "null"} in figures["download_mean_bps"]["anyOf"]
+
+
+def test_metrics_are_in_base_units() -> None:
+    lines = known_lines(SEEDED, [])[:1]
+    summary = Summary(
+        metrics={DOWN: distribution([80e6]), "latency_rtt_mean_ms": distribution([12.5])},
+        sums={"latency_sent": 100, "latency_lost": 1},
+    )
+    text = metrics.text(
+        Totals(7, 1, {Rejection.TOPIC: 2}),
+        [heard()],
+        lines,
+        {},
+        {lines[0].key: summary},
+        NOW,
+    ).decode()
+    names = 'commune_code="01969",isp="vnpt",line="vnpt",probe="tram-01969-1",tenant="bach-thong"'
+    for line in (
+        f"tramdo_line_download_bytes_per_second{{{names}}} 1e+07",
+        f"tramdo_line_rtt_seconds{{{names}}} 0.0125",
+        f"tramdo_line_loss_ratio{{{names}}} 0.01",
+        'tramdo_messages_rejected_total{reason="topic"} 2.0',
+        "tramdo_results_stored_total 7.0",
+        'tramdo_probe_up{probe="tram-01969-1",tenant="bach-thong"} 1.0',
+    ):
+        assert line in text
+    assert not re.search(r"_(ms|bps|mbit)\b", text)
+
+
+def test_the_registry_as_text_is_the_registry() -> None:
+    text = toml(SEEDED, official())
+    assert parse_toml(text.encode(), "again.toml", official()) == SEEDED
+    assert "[[commune]]" not in text
+
+
+def test_every_word_that_a_template_or_a_list_asks_for_is_there() -> None:
+    known = labels.LABELS.keys() | words.LABELS.keys()
+    assert not labels.LABELS.keys() & words.LABELS.keys()
+    asked = {
+        name
+        for path in TEMPLATES.glob("*.html")
+        for name in re.findall(r'word\("([a-z_0-9]+)"\)', path.read_text("utf-8"))
+    }
+    asked |= {f"state_{state}" for state in State}
+    asked |= {f"verdict_{verdict}" for verdict in Verdict}
+    asked |= {f"why_{why}" for why in Why}
+    asked |= {f"rejected_{reason}" for reason in Rejection}
+    asked |= {f"asked_{answer}" for answer in Answer}
+    assert asked - known == set()
+    for name, phrase in labels.LABELS.items():
+        assert phrase.vi.strip(), name
+        assert phrase.en.strip(), name
