@@ -104,6 +104,8 @@ def test_a_sound_server_is_measured_in_all_its_figures(server: Nginx) -> None:
         assert transfer.whole_bps > 100e6, "a loopback"
         assert transfer.sample_bytes == sorted(transfer.sample_bytes)
         assert transfer.sample_bytes[-1] == transfer.transferred_bytes
+        assert transfer.interface_bytes is not None
+        assert transfer.interface_bytes >= transfer.transferred_bytes
         assert len(transfer.sample_bytes) == len(transfer.sample_at_ms)
         assert transfer.whole_bps == pytest.approx(
             transfer.transferred_bytes * 8 / transfer.whole_s, rel=1e-9

@@ -227,6 +227,24 @@ def test_a_broken_transfer_keeps_its_samples_but_no_headline(
     assert values.ping_min_ms == 1.0
 
 
+def test_bytes_that_the_lines_own_card_did_not_carry_are_flagged() -> None:
+    total = FULL.samples[-1].total_bytes
+    for carried, flags in (
+        (round(total * 1.05), []),
+        (None, []),
+        (total // 2, [Validity.INTERFACE_MISMATCH]),
+    ):
+        made = told(
+            structs.replace(
+                TEST, download=structs.replace(FULL, interface_bytes=carried), upload=FULL
+            )
+        )
+        assert made.validity == flags
+        values = values_of(made)
+        assert values.download is not None
+        assert values.download.interface_bytes == carried
+
+
 def test_before_the_first_ping_there_are_no_values() -> None:
     trouble = Trouble(Reason.CONNECTION_REFUSED, "Nothing listens.")
     made = told(HttpTest(address="203.0.113.10", trouble=trouble))
