@@ -12,7 +12,9 @@ header's two salts; one changed byte can spoil only one of them.
 
 from __future__ import annotations
 
+import os
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 _HEADER = struct.Struct(">8I")
@@ -68,16 +70,25 @@ def claimed_frames(database: Path) -> int | None:
 def taken_frames(database: Path) -> int:
     """How many frames SQLite took, once it has read the file.
 
-    From the index, because asking SQLite means a checkpoint, and that wants room on the disk.
-
-    Raises:
-        OSError: it cannot be read.
+    From the index, because asking SQLite means a checkpoint, and that wants room on the disk. It is
+    read through SQLite's own descriptor: to open the index and to close it again takes this whole
+    process's locks off it (POSIX; fcntl(2)), and then the next program that opens the database
+    believes itself alone, cuts the index to nothing, and the one that has it mapped dies of SIGBUS.
     """
-    index = index_of(database)
-    content = index.read_bytes() if index.exists() else b""
+    content = _read_open(index_of(database), _INDEXED_AT + _INDEXED.size)
     if len(content) < _INDEXED_AT + _INDEXED.size:
         return 0
     return int(_INDEXED.unpack_from(content, _INDEXED_AT)[0])
+
+
+def _read_open(path: Path, count: int) -> bytes:
+    """The first bytes of a file that this process has open; empty where it has not."""
+    wanted = str(path.resolve())
+    for entry in os.listdir("/proc/self/fd"):
+        with suppress(OSError):  # it was closed meanwhile
+            if os.readlink(f"/proc/self/fd/{entry}") == wanted:
+                return os.pread(int(entry), count, 0)
+    return b""
 
 
 def _checksum(content: bytes, *, big: bool) -> tuple[int, int]:

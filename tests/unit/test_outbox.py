@@ -8,6 +8,7 @@ import random
 import shutil
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from uuid import UUID
@@ -50,6 +51,22 @@ def test_results_are_numbered_from_one_in_the_order_given(outbox: Outbox) -> Non
     assert seqs(outbox, after=2) == [3]
     assert seqs(outbox, limit=2) == [1, 2]
     assert [one.seq for one in outbox.pending(0, 2, 10)] == [1, 2]
+
+
+def test_another_program_that_opens_the_file_sees_that_it_is_in_use(
+    outbox: Outbox, path: Path
+) -> None:
+    """Else it cuts the log's index, which this process has mapped: SIGBUS."""
+    fill(outbox, 1)
+    in_use = (
+        "import fcntl, sys\n"
+        "with open(sys.argv[1], 'r+b') as index:\n"
+        # The byte that every user of the index holds (SQLite, os_unix.c: UNIX_SHM_DMS).
+        "    fcntl.lockf(index, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 128)\n"
+    )
+    command = [sys.executable, "-c", in_use, f"{path}-shm"]
+    taken = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "BlockingIOError" in taken.stderr
 
 
 def test_a_receipt_covers_all_but_its_gaps(outbox: Outbox) -> None:
