@@ -17,6 +17,7 @@ cost. The file system's journal is not counted. Runtime directory and log are in
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import statistics
 import sys
@@ -199,7 +200,9 @@ class _Office:
         log = self._memory / f"{name}.log"
         with (
             log.open("w") as log_file,
-            self._network.office.popen(argv, stdout=log_file, stderr=log_file, cwd=ROOT) as daemon,
+            self._network.office.popen(
+                argv, stdout=log_file, stderr=log_file, cwd=ROOT, env=os.environ | _environment()
+            ) as daemon,
         ):
             try:
                 looks = list(_looks(name, daemon.pid, self._outbox(name), until_s, until_results))
@@ -233,6 +236,13 @@ class _Office:
             broker=(SERVER_ADDRESSES[0], self._broker.port),
             **(own | dict(tables)),
         )
+
+
+def _environment() -> dict[str, str]:
+    """What the daemon's unit gives it."""
+    unit = (ROOT / "systemd" / "tramdo-probe.service").read_text(encoding="utf-8")
+    settings = [line.partition("=")[2] for line in unit.splitlines() if line.startswith("Environ")]
+    return dict(setting.split("=", 1) for setting in settings)
 
 
 @contextmanager

@@ -28,6 +28,11 @@ def cost_of(pid: int) -> Cost:
     """What a running process has cost so far. CannotMeasureError when it has ended."""
     try:
         process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            raise CannotMeasureError("the process has ended")
+    except psutil.Error as error:
+        raise CannotMeasureError(f"the process has ended: {error}") from error
+    try:
         children_bytes = sum(child.memory_info().rss for child in process.children(recursive=True))
     except psutil.NoSuchProcess:
         children_bytes = 0  # a child that has ended between two looks
