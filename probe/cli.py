@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
@@ -18,13 +19,16 @@ import msgspec
 from probe import ceiling, ceilings_file, checks, clock, config_file, texts
 from probe.config import Config
 from probe.daemon import Daemon
+from probe.doctor import finding
+from probe.doctor.look import look
 from probe.measure.kinds import MEASURES
 from probe.measure.limits import LEAST_CEILING_RATIO
 from probe.measure.measurement import Progress
 from probe.measure.trouble import Trouble
 from probe.plan import tables
 from probe.runner import Runner
-from probe.show import board
+from probe.show import board, rehearsal
+from probe.show.leds import LedsUnavailableError
 from probe.usage_file import UsageFile
 from probe.version import VERSION
 from runtime.settings import SettingsError
@@ -36,7 +40,7 @@ _EPILOG = """exit codes:
   0  all went well
   1  a measurement failed, a check found a problem, or the daemon could not go on
   2  the command line or the configuration is wrong; nothing was started
-  3  (status) no daemon is running here
+  3  (status, identify) no daemon is running here
 """
 
 
@@ -65,6 +69,12 @@ def main(argv: list[str] | None = None) -> int:
             return _plan(config, options)
         case "status":
             return _status(config, as_json=options.json)
+        case "doctor":
+            return _doctor(config, as_json=options.json)
+        case "leds":
+            return _leds(config, options.each)
+        case "identify":
+            return _identify(config)
         case _:
             return _run(config, digest, options)
 
@@ -139,6 +149,13 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--json", action="store_true", help="print it as one JSON object")
     status = command("status", "Show what the running daemon is doing.")
     status.add_argument("--json", action="store_true", help="print it as one JSON object")
+    doctor = command("doctor", "Look at all that a technician would, and say what to do about it.")
+    doctor.add_argument("--json", action="store_true", help="print it as one JSON object")
+    leds = command("leds", "Show each LED and each pattern in turn, and what it means.")
+    leds.add_argument(
+        "--each", type=float, default=3.0, metavar="S", help="how long (default: %(default)s s)"
+    )
+    command("identify", "Make the running daemon flash every LED for a minute.")
     return parser
 
 
@@ -257,6 +274,48 @@ def _status(config: Config, *, as_json: bool) -> int:
     return OK
 
 
+def _doctor(config: Config, *, as_json: bool) -> int:
+    report = look(config)
+    print(msgspec.json.encode(report).decode() if as_json else finding.text(report))
+    return OK if report.well else FAILED
+
+
+def _leds(config: Config, each_s: float) -> int:
+    real = config.leds.driver == "gpio"
+    stop = threading.Event()
+    _on_signals(stop.set)
+    if not real:
+        print(f"`leds.driver` is {config.leds.driver!r}: simulated, with each LED's brightness")
+        config = rehearsal.simulated(config)
+    try:
+        rehearsal.rehearse(config, each_s, stop, print, draw=None if real else _draw)
+    except LedsUnavailableError as error:
+        print(f"{error}; while the daemon runs it holds the pins", file=sys.stderr)
+        return FAILED
+    return OK
+
+
+def _draw(row: str) -> None:
+    # In its place on a terminal; anywhere else each change is a line.
+    if sys.stdout.isatty():
+        print(f"\r\033[K{row}\r", end="", flush=True)
+    else:
+        print(row)
+
+
+def _identify(config: Config) -> int:
+    try:
+        shown = board.read(config.runtime_dir)
+        if shown is None or not board.writer_is_alive(shown):
+            print(f"no daemon is running (nothing alive in {config.runtime_dir})", file=sys.stderr)
+            return NOT_RUNNING
+        os.kill(shown.pid, signal.SIGUSR1)
+    except (OSError, msgspec.MsgspecError) as error:
+        print(f"the daemon cannot be told: {error}", file=sys.stderr)
+        return FAILED
+    return OK
+
+
 def _run(config: Config, digest: str, options: argparse.Namespace) -> int:
     while True:
         try:
@@ -265,6 +324,7 @@ def _run(config: Config, digest: str, options: argparse.Namespace) -> int:
             print(f"cannot start: {error}", file=sys.stderr)
             return FAILED
         _on_signals(daemon.stop, daemon.reload)
+        _on_identify(daemon.identify)
         if options.once:
             return _run_once(daemon, options.deliver_within)
         if not daemon.run(round_now=options.round_now):
@@ -289,3 +349,10 @@ def _on_signals(stop: Callable[[], None], reload: Callable[[], None] | None = No
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, on_signal)
+
+
+def _on_identify(identify: Callable[[], None]) -> None:
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        identify()
+
+    signal.signal(signal.SIGUSR1, on_signal)

@@ -45,6 +45,8 @@ log = logging.getLogger(__name__)
 LATENCY = kind_of(LatencyResult)
 # A slot that fires later than this (the clock jumped, the Pi slept) is skipped, by name.
 SLOT_TOLERANCE_S = 120.0
+# Who looks for the box on the spot walks this long.
+IDENTIFY_S = 60.0
 _TICK_S = 0.5
 _MINUTES_A_DAY = 1440
 # What a thread may take beyond what its work is known to take before it counts as hung.
@@ -79,6 +81,7 @@ class Daemon:
         self._planned: date | None = None
         self._stopping = threading.Event()
         self._reload = threading.Event()
+        self._identify = threading.Event()
         self._alive_at_s: dict[str, float] = {}
         # Idle latency pauses while a bulk test fills its line (METHOD, Latency).
         self._pause = {line.id: threading.Event() for line in config.lines}
@@ -108,6 +111,10 @@ class Daemon:
         """Take a new configuration if it is sound; safe in a signal handler."""
         self._reload.set()
 
+    def identify(self) -> None:
+        """Flash the LEDs for a minute; safe in a signal handler."""
+        self._identify.set()
+
     def run(self, *, round_now: bool = False) -> bool:
         """Measure and deliver until told to stop.
 
@@ -124,6 +131,10 @@ class Daemon:
                 self._timetable.run_due()
                 self._watch.tick()
                 self._feed_watchdog()
+                if self._identify.is_set():
+                    self._identify.clear()
+                    until_s = clock.monotonic_s() + IDENTIFY_S
+                    self._display.emit(events.Identify(until_s))
                 if self._reload.is_set() and self._accepts_reload():
                     return True
             return False

@@ -68,7 +68,7 @@ def evidence(before: Snapshot, after: Snapshot, sysfs: Path = SYSFS) -> Host:
         interface_received_bytes=grown(before.received_bytes, after.received_bytes),
         interface_sent_bytes=grown(before.sent_bytes, after.sent_bytes),
         kernel=platform.release(),
-        machine=_machine(),
+        machine=machine_name(),
     )
 
 
@@ -90,7 +90,7 @@ def health(
         clock_synchronised=clock.synchronised(),
         temperature_c=temperature_c(),
         throttled=throttled(),
-        disk_free_bytes=_disk_free_bytes(directory),
+        disk_free_bytes=disk_free_bytes(directory),
         memory_available_bytes=psutil.virtual_memory().available,
         uptime_s=round(clock.reading().boottime_s, 1),
         leds=leds(),
@@ -127,7 +127,7 @@ def transmit_queues_starve(
     So it is on a Raspberry Pi 4 whose card has several transmit queues, none of them pinned to
     processors (Documentation/networking/scaling.rst, XPS).
     """
-    if interface is None or not (machine or _machine()).startswith("Raspberry Pi 4"):
+    if interface is None or not (machine or machine_name()).startswith("Raspberry Pi 4"):
         return False
     masks = []
     for path in sysfs.glob(f"class/net/{interface}/queues/tx-*/xps_cpus"):
@@ -201,14 +201,16 @@ def _cpu_frequency_mhz() -> float | None:
     return current or None
 
 
-def _disk_free_bytes(directory: str) -> int | None:
+def disk_free_bytes(directory: str) -> int | None:
+    """What is free on a directory\'s file system; None where it is not there."""
     try:
         return psutil.disk_usage(directory).free
     except OSError:
         return None
 
 
-def _machine() -> str:
+def machine_name() -> str:
+    """The board\'s model, else the processor\'s architecture."""
     try:
         return _MODEL.read_text(encoding="utf-8").rstrip("\0\n")
     except OSError:

@@ -52,6 +52,10 @@ class Leds:
                 _apply(self._leds[name], pattern)
         self._shown = dict(frame)
 
+    def brightness(self) -> dict[str, float]:
+        """How bright each LED is just now, 0 to 1."""
+        return {name: float(led.value) for name, led in self._leds.items()}
+
     def close(self) -> None:
         """Switch all off and let go of the pins."""
         for led in self._leds.values():

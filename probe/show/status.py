@@ -146,10 +146,16 @@ def fold(status: Status, event: Event) -> Status:
             return _with_line(status, line_id, lambda line: structs.replace(line, activity=None))
 
 
+def lit_names(status: Status) -> list[str]:
+    """Every LED of the box, by name."""
+    lines = status.lines.values()
+    return ["power", "centre", *(f"{x.id}.{colour}" for x in lines for colour in _COLOURS)]
+
+
 def frame(status: Status, now_s: float) -> Frame:
     """What the LEDs show at a monotonic time."""
     lines = status.lines.values()
-    names = ["power", "centre", *(f"{x.id}.{colour}" for x in lines for colour in _COLOURS)]
+    names = lit_names(status)
     if status.identify_until_s is not None and now_s < status.identify_until_s:
         return dict.fromkeys(names, Pattern.FAST_BLINK)
     shown = {"power": Pattern.SLOW_BLINK if status.faults else Pattern.STEADY}

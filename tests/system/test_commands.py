@@ -29,6 +29,7 @@ from probe.commanded import Acts, Commanded
 from probe.config import Config
 from probe.deliver import mark
 from probe.deliver.courier import Courier
+from probe.show import board
 from probe.turns import Wanted
 from probe.usage_file import UsageFile
 from runtime.mqtt import Received
@@ -318,6 +319,35 @@ def test_the_daemon_itself_obeys_and_reloads(
             lambda: [watcher.answers(one) for one in (measure, reload)] == [expected] * 2,
             "both are answered",
         )
+
+
+def test_identify_on_the_box_itself_flashes_every_led(settings: Config, tmp_path: Path) -> None:
+    path = tmp_path / "probe.toml"
+    path.write_text(daemon_configuration(settings, tmp_path, "simulated"), encoding="utf-8")
+    assert identified(path) == 3, "no daemon runs"
+    with daemon(path):
+        shown = eventually(
+            lambda: board.read(str(tmp_path / "run")), "the board is written", WAIT_S
+        )
+        assert {str(pattern) for pattern in shown.leds.values()} != {"fast_blink"}
+        assert identified(path) == 0
+        eventually(lambda: flashes(tmp_path / "run"), "every LED flashes")
+
+
+def identified(path: Path) -> int:
+    command: list[str | Path] = [
+        Path(sys.executable).with_name("tramdo-probe"),
+        "identify",
+        "-c",
+        path,
+    ]
+    return subprocess.run(command, cwd=ROOT, timeout=60, check=False).returncode
+
+
+def flashes(runtime_dir: Path) -> bool:
+    shown = board.read(str(runtime_dir))
+    assert shown is not None
+    return {str(pattern) for pattern in shown.leds.values()} == {"fast_blink"}
 
 
 def daemon_configuration(settings: Config, folder: Path, leds: str) -> str:

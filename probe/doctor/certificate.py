@@ -1,0 +1,65 @@
+"""Floor 1. When a certificate ends: the one field that the doctor asks of a PEM file.
+
+The probe has no library for certificates (OpenSSL checks them for it at each connect), and needs
+none for one date: the way to it in the DER of RFC 5280 §4.1 is fixed. Whatever the bytes, the
+answer is a date or None; nothing is trusted because of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
+_SEQUENCE, _VERSION, _UTC_TIME, _GENERALIZED_TIME = 0x30, 0xA0, 0x17, 0x18
+
+
+class _Element(NamedTuple):
+    """A DER element: its tag, its content, and what follows it."""
+
+    tag: int
+    content: bytes
+    rest: bytes
+
+
+def ends_at(pem: bytes) -> datetime | None:
+    """`notAfter` of the first certificate in a PEM file; None where there is none to be read."""
+    found = _PEM.search(pem)
+    if found is None:
+        return None
+    try:
+        return _not_after(base64.b64decode(found[1]))
+    except (ValueError, IndexError, binascii.Error):
+        return None
+
+
+def _not_after(der: bytes) -> datetime:
+    # Certificate > TBSCertificate > [version], serial, signature, issuer, validity > notAfter
+    fields = _element(_element(der, _SEQUENCE).content, _SEQUENCE).content
+    if fields[0] == _VERSION:
+        fields = _element(fields).rest
+    for _ in ("serialNumber", "signature", "issuer"):
+        fields = _element(fields).rest
+    not_before = _element(_element(fields, _SEQUENCE).content)
+    not_after = _element(not_before.rest)
+    text = not_after.content.decode("ascii")
+    if not_after.tag == _UTC_TIME:
+        # Two digits of the year: from 50 on they are of the century before (§4.1.2.5.1).
+        text = ("19" if text >= "50" else "20") + text
+    elif not_after.tag != _GENERALIZED_TIME:
+        raise ValueError("no time")
+    return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+
+
+def _element(der: bytes, tag: int | None = None) -> _Element:
+    found, length, at = der[0], der[1], 2
+    if length & 0x80:
+        size = length & 0x7F
+        at += size
+        length = int.from_bytes(der[2:at], "big")
+    if at + length > len(der) or (tag is not None and found != tag):
+        raise ValueError("not the element that belongs here")
+    return _Element(found, der[at : at + length], der[at + length :])

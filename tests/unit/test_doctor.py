@@ -1,0 +1,246 @@
+"""The doctor: how it judges, and what it finds on this machine's loopback."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from msgspec import structs
+
+from deploy.authority import authority
+from deploy.authority.authority import Authority
+from probe import cli
+from probe.config import Config
+from probe.doctor import certificate, finding, network
+from probe.doctor.finding import Finding, Report, Verdict
+from runtime.broker import BrokerConfig
+from tests.unit.test_plan import PARSED
+from wire.record import Clock
+
+NOW = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
+BOOT = Clock(synchronised=True, boot_id="b", boottime_s=1.0)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An authority with a server's certificate for localhost."""
+    path = tmp_path_factory.mktemp("authority") / "a"
+    authority.init(path, "Tramdo Bạch Thông", None, datetime.now(UTC))
+    Authority(path).server(["localhost"], datetime.now(UTC))
+    return path
+
+
+# How it judges
+
+
+@pytest.mark.parametrize(
+    ("left_days", "verdict"),
+    [
+        (-1, Verdict.BAD),
+        (0, Verdict.BAD),
+        (1, Verdict.WATCH),
+        (59, Verdict.WATCH),
+        (61, Verdict.GOOD),
+    ],
+)
+def test_a_certificate_is_judged_by_what_is_left(left_days: int, verdict: Verdict) -> None:
+    found = finding.certificate("ours", NOW + timedelta(days=left_days), NOW, "renew it")
+    assert found.verdict is verdict
+    assert (found.todo is None) == (verdict is Verdict.GOOD)
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        (finding.certificate("ours", None, NOW, "renew"), Verdict.UNKNOWN),
+        (finding.clock(BOOT, NOW), Verdict.GOOD),
+        (finding.clock(structs.replace(BOOT, synchronised=False), NOW), Verdict.WATCH),
+        (finding.clock(structs.replace(BOOT, synchronised=None), NOW), Verdict.UNKNOWN),
+        (finding.disk(None, 0, 10**9), Verdict.BAD),
+        (finding.disk(10**8, 0, 10**9), Verdict.BAD),
+        (finding.disk(6 * 10**8, 10**8, 10**9), Verdict.WATCH),
+        (finding.disk(10**10, 10**8, 10**9), Verdict.GOOD),
+        (finding.power(throttled=None), Verdict.UNKNOWN),
+        (finding.power(throttled=True), Verdict.BAD),
+        (finding.power(throttled=False), Verdict.GOOD),
+        (finding.temperature(None), Verdict.UNKNOWN),
+        (finding.temperature(55.0), Verdict.GOOD),
+        (finding.temperature(70.0), Verdict.WATCH),
+        (finding.temperature(85.0), Verdict.BAD),
+        (finding.python((3, 9)), Verdict.BAD),
+        (finding.python((3, 13)), Verdict.GOOD),
+    ],
+)
+def test_each_part_by_its_own_rule(found: Finding, verdict: Verdict) -> None:
+    assert found.verdict is verdict
+    assert verdict is not Verdict.BAD or found.todo, "who finds a fault says what to do"
+
+
+def test_only_what_is_bad_makes_it_fail_and_every_todo_is_printed() -> None:
+    findings = [
+        finding.good("a", "fine"),
+        finding.watch("b", "soon", "see to it"),
+        finding.unknown("c", "who knows"),
+    ]
+    assert finding.is_well(findings)
+    findings.append(finding.bad("longer name", "broken", "mend it"))
+    assert not finding.is_well(findings)
+    report = Report(at=NOW, probe="p", version="1", well=False, findings=findings)
+    shown = finding.text(report)
+    assert all(words in shown for words in ("see to it", "mend it", "1 to be mended", "BAD"))
+    assert len({line.index(word) for line, word in _columns(shown)}) == 1, "one column"
+
+
+def _columns(shown: str) -> Iterator[tuple[str, str]]:
+    for word in ("fine", "soon", "who knows", "broken"):
+        yield next(line for line in shown.splitlines() if word in line), word
+
+
+# Certificates
+
+
+def test_the_end_of_a_certificate_is_read_as_openssl_reads_it(folder: Path) -> None:
+    for path in (folder / "ca.pem", folder / "servers" / "localhost.pem"):
+        pem = path.read_bytes()
+        known = x509.load_pem_x509_certificate(pem)
+        assert certificate.ends_at(pem) == known.not_valid_after_utc
+
+
+def test_whatever_the_bytes_an_end_or_none(folder: Path) -> None:
+    pem = (folder / "ca.pem").read_bytes()
+    for cut in range(0, len(pem), 7):
+        certificate.ends_at(pem[:cut] + pem[cut + 1 :])
+        broken = bytearray(pem)
+        broken[cut] ^= 1
+        certificate.ends_at(bytes(broken))
+    assert certificate.ends_at(b"") is None
+    assert certificate.ends_at(b"-----BEGIN CERTIFICATE-----AAAA-----END CERTIFICATE-----") is None
+
+
+# The network, on loopback
+
+
+def loopback(port: int) -> Config:
+    line = structs.replace(PARSED.lines[0], interface=None, source_address="127.0.0.1")
+    server = structs.replace(PARSED.servers[0], host="127.0.0.1", iperf3_ports=[1, port])
+    return structs.replace(PARSED, lines=[line], servers=[server])
+
+
+@contextmanager
+def listening(context: ssl.SSLContext | None = None) -> Iterator[int]:
+    """A port that takes whoever comes, by TLS where a context is given."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(20)
+
+        def serve() -> None:
+            try:
+                plain, _ = server.accept()
+                with plain:
+                    if context is None:
+                        return
+                    with context.wrap_socket(plain, server_side=True) as secured:
+                        secured.recv(1)
+            except OSError:
+                return
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join(20)
+
+
+def test_a_server_is_reached_by_the_line_itself() -> None:
+    with listening() as port:
+        (found,) = network.servers(loopback(port))
+    assert found.verdict is Verdict.GOOD, found
+    assert f"port {port}" in found.seen
+
+
+def test_a_server_that_nobody_listens_on_is_told_with_every_port() -> None:
+    (found,) = network.servers(loopback(2))
+    assert found.verdict is Verdict.BAD
+    assert "port 1" in found.seen
+    assert "port 2" in found.seen
+    assert "iperf3" in (found.todo or "")
+
+
+def test_a_line_without_its_address_is_bad_and_no_server_is_tried_by_it() -> None:
+    line = structs.replace(PARSED.lines[0], interface=None, source_address="203.0.113.77")
+    config = structs.replace(loopback(2), lines=[line])
+    (found,) = network.lines(config)
+    assert found.verdict is Verdict.BAD
+    assert "203.0.113.77" in found.seen
+    assert list(network.servers(config)) == []
+
+
+def test_the_brokers_door_and_the_end_of_its_certificate(folder: Path) -> None:
+    pem = folder / "servers" / "localhost.pem"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, pem.with_suffix(".key"))
+    with listening(context) as port:
+        config = BrokerConfig(host="localhost", port=port, ca_file=str(folder / "ca.pem"))
+        door, theirs = network.broker(config, datetime.now(UTC))
+    assert door.verdict is Verdict.GOOD, door
+    assert theirs.verdict is Verdict.GOOD
+    assert "holds until" in theirs.seen
+
+
+def test_a_broker_of_another_authority_is_told_by_what_to_look_at(folder: Path) -> None:
+    pem = folder / "servers" / "localhost.pem"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, pem.with_suffix(".key"))
+    with listening(context) as port:
+        (found,) = network.broker(BrokerConfig(host="localhost", port=port), NOW)
+    assert found.verdict is Verdict.BAD
+    assert "ca_file" in (found.todo or "")
+
+
+def test_a_closed_broker_is_bad() -> None:
+    (found,) = network.broker(BrokerConfig(host="127.0.0.1", port=1, tls=False), NOW)
+    assert found.verdict is Verdict.BAD
+
+
+# The command
+
+
+def test_the_command_prints_a_report_and_fails_for_what_is_bad(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "probe.toml"
+    path.write_text(
+        f"""
+tenant = "bach-thong"
+probe = "phu-thong-01"
+state_dir = "{tmp_path}"
+runtime_dir = "{tmp_path}"
+site = {{ commune_code = "01969", office = "UBND xã Phủ Thông" }}
+lines = [{{ id = "vnpt", isp = "VNPT", source_address = "127.0.0.1" }}]
+servers = [{{ name = "closed", host = "127.0.0.1", iperf3_ports = [1] }}]
+broker = {{ host = "127.0.0.1", port = 1, tls = false }}
+leds = {{ driver = "simulated" }}
+""",
+        encoding="utf-8",
+    )
+    assert cli.main(["doctor", "-c", str(path), "--json"]) == cli.FAILED
+    report = json.loads(capsys.readouterr().out)
+    assert report["well"] is False
+    by_part = {one["part"]: one for one in report["findings"]}
+    assert by_part["daemon"]["verdict"] == "bad"
+    assert by_part["line vnpt"]["verdict"] == "good"
+    assert all(one["todo"] for one in report["findings"] if one["verdict"] == "bad")
+    wanted = {"broker", "clock", "disk", "power", "temperature", "leds", "versions", "ceiling"}
+    assert wanted <= by_part.keys()
+    assert cli.main(["doctor", "-c", str(path)]) == cli.FAILED
+    assert "to be mended" in capsys.readouterr().out
+    assert cli.main(["leds", "-c", str(path), "--each", "0.2"]) == cli.OK
+    shown = capsys.readouterr().out
+    assert "vnpt.green [##########]" in shown
+    assert "đang tìm trạm đo này" in shown
