@@ -26,7 +26,7 @@ from collector.fairness import Allowance, Fairness
 from collector.intake import Accepted, Judged, Rejected, judge
 from collector.receipts import Pacing
 from collector.store.store import BatchStored, Store, StoreError
-from runtime import notify
+from runtime import kernel_time, notify
 from runtime.broker import reconnect_delay_s
 from runtime.mqtt import Connected, Disconnected, Event, Message, Published, Received, Session
 from wire import messages, topics
@@ -193,6 +193,7 @@ class Ingest:
         judged: list[Judged] = []
         # What the broker kept while we were away comes first, and its times are not now.
         live = time.monotonic() - self._connected_at_s > _SETTLED_AFTER_S
+        clock_known = kernel_time.synchronised() is not False
         for message in received:
             replied = judge_reply(message.topic, message.payload, now, retained=message.retained)
             if isinstance(replied, Replied):
@@ -206,6 +207,7 @@ class Ingest:
                     now,
                     retained=message.retained,
                     live=live,
+                    clock_known=clock_known,
                     max_bytes=self._config.intake.max_message_bytes,
                 )
             )

@@ -94,6 +94,7 @@ def judge(
     *,
     retained: bool = False,
     live: bool = False,
+    clock_known: bool = True,
     max_bytes: int = MAX_ENVELOPE_BYTES,
 ) -> Judged:
     """What to do with a message.
@@ -105,6 +106,8 @@ def judge(
         retained: whether the broker had kept it for us (MQTT's RETAIN flag).
         live: whether it can hardly have waited at the broker: then our clock can stand for a
             probe's that is not known.
+        clock_known: whether our own clock may be held against others'; a centre whose clock is
+            wrong must not spoil what is right.
         max_bytes: above this it is not even read.
     """
 
@@ -120,7 +123,8 @@ def judge(
         return reject(Rejection.TOPIC, "no topic of the contract")
     try:
         if address.channel == "m":
-            return _results(address, topic, payload, received_at, retained, live)
+            arrival = _Arrival(received_at, retained, live and not retained, clock_known)
+            return _results(address, topic, payload, arrival)
         message_type = _OWN_CHANNELS.get(address.channel)
         if message_type is None:
             return reject(Rejection.TOPIC, f"a probe publishes nothing on `{address.channel}`")
@@ -148,14 +152,7 @@ def _why(error: Exception) -> tuple[Rejection, str]:
     return Rejection.SCHEMA if schema else Rejection.NOT_JSON, str(error)
 
 
-def _results(
-    address: topics.Topic,
-    topic: str,
-    payload: bytes,
-    received_at: datetime,
-    retained: bool,
-    live: bool,
-) -> Accepted:
+def _results(address: topics.Topic, topic: str, payload: bytes, arrival: _Arrival) -> Accepted:
     frame = envelope.decode_frame(payload)
     if (frame.tenant, frame.probe) != (address.tenant, address.probe):
         raise _RejectionError(
@@ -164,7 +161,7 @@ def _results(
             f"the topic belongs to {address.tenant}/{address.probe}",
         )
     kind = str(address.kind)
-    timing = _Timing(frame, received_at, live and not retained)
+    timing = _Timing(frame, arrival)
     records: list[NumberedResult] = []
     refused: list[Rejected] = []
     for record in frame.records:
@@ -173,14 +170,16 @@ def _results(
         except _REFUSALS as error:
             reason, why = _why(error)
             detail = f"record {record.seq}: {why}"[:_DETAIL_CHARACTERS]
-            refused.append(Rejected(topic, bytes(record.result), received_at, reason, detail))
+            refused.append(
+                Rejected(topic, bytes(record.result), arrival.received_at, reason, detail)
+            )
     if not records:
         raise _RejectionError(refused[0].reason, refused[0].detail)
     return Accepted(
         tenant=address.tenant,
         probe=address.probe,
-        received_at=received_at,
-        retained=retained,
+        received_at=arrival.received_at,
+        retained=arrival.retained,
         kind=kind,
         epoch=frame.epoch,
         site=frame.site,
@@ -199,33 +198,45 @@ def _record(record: RawRecord, kind: str) -> NumberedResult:
     return NumberedResult(record.seq, result, bytes(record.result).decode())
 
 
+class _Arrival(Struct, frozen=True):
+    """How a message came, and what our own clock is worth."""
+
+    received_at: datetime
+    retained: bool
+    live: bool
+    clock_known: bool
+
+
 class _Timing:
     """What an envelope and our own clock say about the times in it."""
 
-    def __init__(self, frame: envelope.Frame, received_at: datetime, live: bool) -> None:
+    def __init__(self, frame: envelope.Frame, arrival: _Arrival) -> None:
+        received_at = arrival.received_at
         self._note = frame.clock
         self._received_at = received_at
+        self._clock_known = arrival.clock_known
         self._future = received_at + FUTURE
         self._ancient = received_at - ANCIENT
         # A message may be late and is never early: only what is far off is put down to the clock.
         apart = abs(received_at - frame.sent_at)
-        self._by_ours = live and apart > _ON_ITS_WAY
+        self._by_ours = arrival.live and arrival.clock_known and apart > _ON_ITS_WAY
 
     def judged(self, record: NumberedResult) -> NumberedResult:
         """The record with its time repaired where it can be, and flagged where it cannot be."""
         result = record.result
         if self._note is not None and result.clock.synchronised is False:
             result = self._repaired(result, self._note)
-        flag = None
-        if result.started_at > self._future:
-            flag = Validity.TIME_IN_FUTURE
-        elif result.started_at < self._ancient:
-            flag = Validity.TIME_ANCIENT
+        flag = self._flag(result.started_at) if self._clock_known else None
         if flag is not None and flag not in result.validity:
             result = structs.replace(result, validity=sorted([*result.validity, flag]))
         if result is record.result:
             return record
         return NumberedResult(record.seq, result, encode_result(result).decode())
+
+    def _flag(self, started_at: datetime) -> Validity | None:
+        if started_at > self._future:
+            return Validity.TIME_IN_FUTURE
+        return Validity.TIME_ANCIENT if started_at < self._ancient else None
 
     def _repaired(self, result: Result, note: ClockNote) -> Result:
         if result.clock.stated_at is not None:

@@ -1,23 +1,18 @@
 """Floor 2. The clocks: wall time for what people read, monotonic time for every duration.
 
 The only file of the probe that reads a clock. Whether the wall clock is synchronised is asked of
-the kernel (adjtimex(2)), which NTP daemons of every make keep informed.
+the kernel (`runtime.kernel_time`).
 """
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from runtime import kernel_time
 from wire.result import Clock
-
-# adjtimex(2): the state TIME_ERROR means that the clock is not synchronised.
-_TIME_ERROR = 5
-# struct timex is 208 bytes on 64-bit Linux and less on 32-bit; all zero bytes asks without setting.
-_TIMEX_BYTES = 256
 
 
 def utc_now() -> datetime:
@@ -53,10 +48,7 @@ def reading(at_s: float | None = None) -> Clock:
 
 def synchronised() -> bool | None:
     """Whether the kernel says that the wall clock is disciplined; None where it cannot be asked."""
-    state: int = ctypes.CDLL(None, use_errno=True).adjtimex(
-        ctypes.create_string_buffer(_TIMEX_BYTES)
-    )
-    return None if state < 0 else state != _TIME_ERROR
+    return kernel_time.synchronised()
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Floor 2. Wraps the kernel's packet timestamps and the clocks that they compare with.
+"""Floor 2. Wraps the kernel's packet timestamps, and the clocks and what they are worth.
 
 A process that is woken late reads the clock late; the kernel stamps a datagram when it comes in
 and when it is handed to the network interface's queue. Knows no protocol.
@@ -6,6 +6,7 @@ and when it is handed to the network interface's queue. Knows no protocol.
 
 from __future__ import annotations
 
+import ctypes
 import socket
 import time
 from collections.abc import Iterable
@@ -19,6 +20,11 @@ _SO_TIMESTAMPING_NEW = 65
 _RX_SOFTWARE, _SOFTWARE, _TX_SCHED = 1 << 3, 1 << 4, 1 << 8
 # struct scm_timestamping64: three timespecs, of which the first is the software stamp.
 _SCM_TIMESTAMPING = Struct("=6q")
+
+# adjtimex(2): the state TIME_ERROR means that the clock is not synchronised.
+_TIME_ERROR = 5
+# struct timex is 208 bytes on 64-bit Linux and less on 32-bit; all zero bytes asks without setting.
+_TIMEX_BYTES = 256
 
 AncillaryMessages = Iterable[tuple[int, int, bytes]]
 
@@ -44,6 +50,17 @@ def stamp_ns(messages: AncillaryMessages) -> int | None:
             seconds, nanoseconds, *_ = _SCM_TIMESTAMPING.unpack_from(body)
             return seconds * 1_000_000_000 + nanoseconds or None
     return None
+
+
+def synchronised() -> bool | None:
+    """Whether the kernel says that the wall clock is disciplined; None where it cannot be asked.
+
+    NTP daemons of every make keep it informed.
+    """
+    state: int = ctypes.CDLL(None, use_errno=True).adjtimex(
+        ctypes.create_string_buffer(_TIMEX_BYTES)
+    )
+    return None if state < 0 else state != _TIME_ERROR
 
 
 def wall_ns() -> int:

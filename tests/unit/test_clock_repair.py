@@ -43,6 +43,7 @@ def received(
     sent_at: datetime = NOW,
     live: bool = False,
     retained: bool = False,
+    clock_known: bool = True,
 ) -> NumberedResult:
     """What the centre makes of it, NOW."""
     payload = encode_envelope(
@@ -54,7 +55,7 @@ def received(
         [(1, encode_result(result))],
         note,
     )
-    judged = judge(TOPIC, payload, NOW, live=live, retained=retained)
+    judged = judge(TOPIC, payload, NOW, live=live, retained=retained, clock_known=clock_known)
     assert isinstance(judged, Accepted), judged
     return judged.records[0]
 
@@ -191,6 +192,18 @@ def test_future_and_ancient_times_are_flagged_and_kept(
     assert decode_result(record.body.encode()) == record.result
     if flag is None:
         assert record.body == encode_result(result).decode(), "byte for byte as it was sent"
+
+
+def test_a_centre_without_a_clock_holds_its_own_against_nobody() -> None:
+    note = ClockNote(sending=reading(1_000.0))
+    result = taken(940.0)
+    record = received(result, note, sent_at=WRONG, live=True, clock_known=False)
+    assert record.result == result
+    ahead = samples.latency(started_at=NOW + timedelta(days=900))
+    assert received(ahead, None, clock_known=False).result == ahead
+    known = ClockNote(sending=reading(90.0, True), known=[KnownBoot(BOOT, 30.0, NOW)])
+    repaired_result = received(taken(10.0), known, clock_known=False).result
+    assert repaired_result.validity == [Validity.CLOCK_REPAIRED], "the probe's own word stands"
 
 
 def test_a_repaired_time_is_judged_after_its_repair() -> None:
