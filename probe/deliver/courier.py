@@ -448,7 +448,7 @@ class Courier:
             self._config.site,
             clock.utc_now(),
             batch.numbered_bodies,
-            self._hold.note([body for _, body in batch.numbered_bodies], self._read_clock()),
+            self._hold.note([body for _, body in batch.numbered_bodies], self._read_clock),
         )
         topic = topics.measurement(self._config.tenant, self._config.probe, batch.kind)
         return mqtt.Message(topic, payload)

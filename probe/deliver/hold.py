@@ -9,7 +9,7 @@ Also here: which boots are known, for the note that goes with results of an unkn
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from wire.clock_repair import MAX_KNOWN_BOOTS, UNSYNCHRONISED, ClockNote, KnownBoot
@@ -46,8 +46,8 @@ class Hold:
         self.known = (*self.known, boot)[-MAX_KNOWN_BOOTS:]
         return True
 
-    def note(self, bodies: Sequence[bytes], reading: Clock) -> ClockNote | None:
+    def note(self, bodies: Sequence[bytes], read_clock: Callable[[], Clock]) -> ClockNote | None:
         """What goes with an envelope; None where every result in it had a known clock."""
         if any(UNSYNCHRONISED in body for body in bodies):
-            return ClockNote(sending=reading, known=list(self.known))
+            return ClockNote(sending=read_clock(), known=list(self.known))
         return None

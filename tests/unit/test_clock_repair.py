@@ -94,8 +94,8 @@ def test_only_an_envelope_with_an_unknown_clock_carries_a_note() -> None:
     hold = Hold(300.0, [KnownBoot(BOOT, 30.0, NOW)])
     now = reading(40.0, synchronised=True)
     good = encode_result(samples.latency())
-    assert hold.note([good, good], now) is None
-    assert hold.note([good, encode_result(taken(10.0))], now) == ClockNote(
+    assert hold.note([good, good], lambda: now) is None
+    assert hold.note([good, encode_result(taken(10.0))], lambda: now) == ClockNote(
         sending=now, known=[KnownBoot(BOOT, 30.0, NOW)]
     )
 
