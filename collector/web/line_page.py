@@ -23,7 +23,7 @@ from collector.web.centre import Centre
 from collector.web.headers import CHART_POLICY
 from collector.web.known_lines import KnownLine, State
 from collector.web.line_table import STATE_LOOKS, LineRow, line_address, line_rows, state_badge
-from collector.web.overview_view import overview_map
+from collector.web.overview_view import around, overview_map
 from collector.web.pages import Reader
 from collector.web.site import Site
 from wire.commands import AnyCommand
@@ -62,11 +62,7 @@ class LinePages:
         counted = centre.overview(month)
         samples = sum(counted.get(line.key, EMPTY).counts("throughput").valid for line in lines)
         states = centre.states()
-        near = [
-            c
-            for c in registry.communes.values()
-            if commune and c.province_code == commune.province_code
-        ]
+        near = around([commune] if commune else [], registry.communes.values())
         return self._site.render(
             request,
             "commune.html",

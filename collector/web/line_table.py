@@ -113,7 +113,9 @@ def _row(
         latency=maybe_figure(summary.metric(LATENCY).mean, reader),
         loss=percent(summary.loss_ratio, reader),
         availability=percent(summary.availability_ratio, reader),
-        unknown_share=percent(summary.unknown_minutes / known, reader) if known else "",
+        unknown_share=percent(summary.unknown_minutes / known, reader)
+        if summary.unknown_minutes
+        else "",
         samples=f"{count(counts.valid)}/{count(target)}",
         attempted=f"{count(counts.valid)}/{count(counts.attempted)}",
         completeness=percent(completeness(summary, probe, period, now), reader, places=0),

@@ -12,6 +12,7 @@ from collector.web.known_lines import chosen
 from collector.web.line_table import STATE_LOOKS, line_rows
 from collector.web.overview_view import (
     LINES_MOST,
+    around,
     counts,
     overview_map,
     province_rows,
@@ -61,7 +62,12 @@ class OverviewPage:
             isps=isps,
             groups=groups,
             counts=counts(lines, len(communes), summaries, states, reader),
-            map=overview_map(lines, communes, states, reader),
+            map=overview_map(
+                lines,
+                around(communes, registry.communes.values()) if filters["group"] else communes,
+                states,
+                reader,
+            ),
             looks=STATE_LOOKS,
             thresholds=centre.thresholds,
             provinces_shown=province_rows(lines, summaries, states, centre.thresholds, reader)

@@ -33,6 +33,8 @@ from collector.web.pages import Badge, Reader
 LINES_MOST = 250
 # On a map of so many communes each can be pointed at.
 _SPOTS_MOST = 250
+# Some 13 km.
+_AROUND_DEGREES = 0.12
 
 
 class ProvinceRow(Struct, frozen=True, kw_only=True):
@@ -130,13 +132,24 @@ def overview_map(
     return draw(points, backdrop=backdrop)
 
 
+def around(communes: Sequence[Commune], every: Iterable[Commune]) -> list[Commune]:
+    """The communes of the list that lie around some of them: what a small map has behind it."""
+    if not communes:
+        return []
+    west = min(c.longitude for c in communes) - _AROUND_DEGREES
+    east = max(c.longitude for c in communes) + _AROUND_DEGREES
+    south = min(c.latitude for c in communes) - _AROUND_DEGREES
+    north = max(c.latitude for c in communes) + _AROUND_DEGREES
+    return [c for c in every if west < c.longitude < east and south < c.latitude < north]
+
+
 def _point(commune: Commune, state: State, reader: Reader | None) -> Point:
     tone, _, shape = STATE_LOOKS[state]
     if reader is None:
         return Point(commune.latitude, commune.longitude, tone, shape)
     title = f"{commune.name} ({commune.code}): {state_badge(state, reader).word}"
     href = f"/commune/{commune.code}"
-    return Point(commune.latitude, commune.longitude, tone, shape, title, href)
+    return Point(commune.latitude, commune.longitude, tone, shape, title, href, commune.name)
 
 
 def _province_row(

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
+# So many names can be read on one picture.
+LABELS_MOST = 12
 # What is drawn around a point, in units of the picture: a shape tells what a colour tells.
 _SHAPES = {
     "dot": "h0",
@@ -31,6 +33,7 @@ class Point(Struct, frozen=True):
     shape: str
     title: str = ""
     href: str = ""
+    label: str = ""
 
 
 class Layer(Struct, frozen=True):
@@ -49,6 +52,8 @@ class Spot(Struct, frozen=True):
     y: float
     title: str
     href: str
+    label: str
+    anchor: str
 
 
 class Map(Struct, frozen=True):
@@ -74,7 +79,18 @@ def draw(points: Sequence[Point], *, backdrop: Iterable[Point] = (), width: int 
         return Map(width, width, [], [])
     place, height = _projection(every, width)
     layers = _layers(behind, place, 1.6) + _layers(points, place, 4.5 if len(points) < 400 else 2.4)
-    spots = [Spot(*place(point), point.title, point.href) for point in points if point.title]
+    named = [(point, *place(point)) for point in points if point.title]
+    spots = [
+        Spot(
+            x,
+            y,
+            point.title,
+            point.href,
+            point.label if len(named) <= LABELS_MOST else "",
+            "start" if x < width / 2 else "end",
+        )
+        for point, x, y in named
+    ]
     return Map(width, height, layers, spots)
 
 
