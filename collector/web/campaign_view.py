@@ -129,7 +129,10 @@ def progress(
         said = (
             f"{whole_number(met, reader.language)}/{whole_number(len(offices_of), reader.language)}"
         )
-        shares[week_name(monday)] = (met / len(offices_of), f"{week_name(monday)}: {said}")
+        shares[f"W{monday.isocalendar().week:02}"] = (
+            met / len(offices_of),
+            f"{week_name(monday)}: {said}",
+        )
     return trend(shares)
 
 

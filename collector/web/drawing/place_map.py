@@ -8,7 +8,7 @@ degrees a circle stays a circle within 5 %, and nobody measures on it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -22,6 +22,15 @@ _SHAPES = {
     "square": "m-3-3h6v6h-6z",
     "triangle": "m0-3l3 6h-6z",
 }
+# The same where a nation of them must not run together.
+_SMALL_SHAPES = {
+    "dot": "h0",
+    "ring": "m-1 0a1 1 0 1 0 2 0a1 1 0 1 0-2 0",
+    "cross": "m-1-1l2 2m0-2l-2 2",
+    "square": "m-1-1h2v2h-2z",
+    "triangle": "m0-1l1 2h-2z",
+}
+_CROWD = 400
 
 
 class Point(Struct, frozen=True):
@@ -78,7 +87,11 @@ def draw(points: Sequence[Point], *, backdrop: Iterable[Point] = (), width: int 
     if not every:
         return Map(width, width, [], [])
     place, height = _projection(every, width)
-    layers = _layers(behind, place, 1.6) + _layers(points, place, 4.5 if len(points) < 400 else 2.4)
+    layers = _layers(behind, place, _SHAPES, 1.6, 1.6)
+    if len(points) < _CROWD:
+        layers += _layers(points, place, _SHAPES, 4.5, 1.6)
+    else:
+        layers += _layers(points, place, _SMALL_SHAPES, 2.4, 0.7)
     named = [(point, *place(point)) for point in points if point.title]
     spots = [
         Spot(
@@ -119,12 +132,23 @@ def _projection(points: Sequence[Point], width: int) -> tuple[_Projection, int]:
     return _Projection(west, north, scale * shrink, scale), math.ceil(span_y * scale) + 24
 
 
-def _layers(points: Sequence[Point], place: _Projection, width: float) -> list[Layer]:
+def _layers(
+    points: Sequence[Point],
+    place: _Projection,
+    shapes: Mapping[str, str],
+    dot_width: float,
+    stroke_width: float,
+) -> list[Layer]:
     looks: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for point in points:
         looks.setdefault((point.tone, point.shape), []).append(place(point))
     return [
-        Layer(tone, shape, _path(sorted(set(at)), _SHAPES[shape]), width if shape == "dot" else 1.6)
+        Layer(
+            tone,
+            shape,
+            _path(sorted(set(at)), shapes[shape]),
+            dot_width if shape == "dot" else stroke_width,
+        )
         for (tone, shape), at in looks.items()
     ]
 
