@@ -6,6 +6,7 @@ dash, never a zero.
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
@@ -58,6 +59,13 @@ def axis_number(value: float, language: Language) -> str:
 def whole_number(value: int, language: Language) -> str:
     """A count with its thousands marked."""
     return _punctuated(f"{value:,}", language)
+
+
+def by_name(text: str) -> tuple[str, str]:
+    """To sort Vietnamese names by their letters first, then by their marks: Đà Nẵng before Huế."""
+    bare = unicodedata.normalize("NFD", text.casefold().replace("đ", "d"))
+    letters = "".join(letter for letter in bare if not unicodedata.combining(letter))
+    return letters, text
 
 
 def moment(at: datetime, language: Language, timezone: tzinfo) -> Moment:

@@ -19,7 +19,7 @@ from collector.rollup.reading import OVERVIEW_KINDS
 from collector.rollup.summary import EMPTY, Summary
 from collector.store.store import StoredProbe
 from collector.thresholds import Thresholds
-from collector.web.figures import MISSING, figure, whole_number
+from collector.web.figures import MISSING, by_name, figure, whole_number
 from collector.web.known_lines import KnownLine, State
 from collector.web.pages import Badge, Reader
 
@@ -74,7 +74,9 @@ def line_rows(
     reader: Reader,
 ) -> list[LineRow]:
     """A row each, by place, office and ISP."""
-    ordered = sorted(lines, key=lambda line: (line.place, line.office, line.isp_name, line.key))
+    ordered = sorted(
+        lines, key=lambda line: (by_name(line.place), line.office, line.isp_name, line.key)
+    )
     return [
         _row(
             line,

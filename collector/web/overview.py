@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from collector.web.asked import one_of, period_days
 from collector.web.centre import Centre
+from collector.web.figures import by_name
 from collector.web.known_lines import chosen
 from collector.web.line_table import STATE_LOOKS, line_rows
 from collector.web.overview_view import (
@@ -32,7 +33,10 @@ class OverviewPage:
         """Filters: `province`, `group`, `isp`, `days`."""
         centre, asked, reader = self._centre, request.query_params, self._site.reader(request)
         registry, every = centre.registry(), centre.lines()
-        provinces = sorted({(c.province_name, c.province_code) for c in registry.communes.values()})
+        provinces = sorted(
+            {(c.province_name, c.province_code) for c in registry.communes.values()},
+            key=lambda province: by_name(province[0]),
+        )
         isps = sorted({(line.isp_name, line.isp) for line in every})
         groups = sorted((group.name, group.id) for group in registry.groups.values())
         filters = {

@@ -15,7 +15,7 @@ from collector.registry.registry import Commune, LineKey
 from collector.rollup.summary import EMPTY, Summary
 from collector.thresholds import Thresholds
 from collector.web.drawing.place_map import Map, Point, draw
-from collector.web.figures import whole_number
+from collector.web.figures import by_name, whole_number
 from collector.web.known_lines import KnownLine, State, worst
 from collector.web.line_table import (
     DOWN,
@@ -103,7 +103,7 @@ def province_rows(
         _province_row(code, inside, summaries, states, thresholds, reader)
         for code, inside in by_province.items()
     ]
-    return sorted(rows, key=lambda row: (not row.code, row.name))
+    return sorted(rows, key=lambda row: (not row.code, by_name(row.name)))
 
 
 def overview_map(

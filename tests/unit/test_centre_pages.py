@@ -29,6 +29,7 @@ from collector.web.certificates import ends_at
 from collector.web.drawing import bars, line_chart, place_map
 from collector.web.drawing.line_chart import Figure, Series
 from collector.web.drawing.place_map import Point
+from collector.web.figures import by_name
 from collector.web.known_lines import State, chosen, is_silent, known_lines, line_state, worst
 from collector.web.line_table import DOWN, completeness, samples_target, speed_cell
 from collector.web.pages import Reader
@@ -126,6 +127,13 @@ def test_completeness_is_of_what_was_planned_and_counts_what_was_put_off() -> No
         (14 / (4 * 6.5) + 4680 / (1440 * 6.5)) / 2
     )
     assert completeness(EMPTY, None, WEEK, NOW) is None
+
+
+def test_vietnamese_names_stand_in_the_order_of_their_letters() -> None:
+    names = ["Tỉnh Đồng Nai", "Tỉnh Gia Lai", "Tỉnh Cà Mau", "Tỉnh Điện Biên"]
+    assert sorted(names, key=by_name) == [
+        "Tỉnh Cà Mau", "Tỉnh Điện Biên", "Tỉnh Đồng Nai", "Tỉnh Gia Lai"
+    ]  # fmt: skip
 
 
 def test_the_target_follows_three_hundred_a_month() -> None:
