@@ -29,7 +29,7 @@ class CampaignPage:
 
     def page(self, request: Request) -> Response:
         """Filters: `province`, `group`, `week`."""
-        centre, reader, asked = self._centre, self._site.reader(request), request.query_params
+        centre, reader = self._centre, self._site.reader(request)
         registry, every, filters = centre.registry(), centre.lines(), self._filters(request)
         lines = chosen(every, province=filters["province"], group=filters["group"])
         mondays = view.last_weeks(centre.today())
@@ -64,7 +64,6 @@ class CampaignPage:
             short_all=len(short),
             month=f"{month.first:%m/%Y}",
             progress=view.progress(lines, counts, mondays, minimum, reader),
-            query=asked,
         )
 
     def table(self, request: Request) -> Response:

@@ -132,7 +132,6 @@ class LinePages:
             percentiles=line_view.percentiles(summary, reader),
             kinds=line_view.kind_rows(summary, reader),
             outages=line_view.outages(buckets, reader),
-            stored=centre.probes().get(line.key[:2]),
             box=probe_view.box_of(centre.probes().get(line.key[:2]), centre.now(), reader),
             thresholds=centre.thresholds,
             measurable=MEASURABLE,

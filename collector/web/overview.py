@@ -61,7 +61,6 @@ class OverviewPage:
             "overview.html",
             filters=filters,
             days=days,
-            period=period,
             provinces=provinces,
             isps=isps,
             groups=groups,
@@ -73,7 +72,6 @@ class OverviewPage:
                 reader,
             ),
             looks=STATE_LOOKS,
-            thresholds=centre.thresholds,
             provinces_shown=province_rows(lines, summaries, states, centre.thresholds, reader)
             if by_province
             else [],
