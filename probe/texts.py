@@ -9,7 +9,7 @@ import msgspec
 from probe.config import Config
 from probe.measure.measurement import Progress
 from probe.show.status import Board, LineStatus
-from wire.result import Outcome, Result
+from wire.result import Outcome, PathValues, Result
 
 _UNITS = {"bps": ("Mbit/s", 1e-6), "ms": ("ms", 1.0), "ratio": ("%", 100.0)}
 
@@ -57,7 +57,19 @@ def result(one: Result) -> str:
                 lines.append(f"  {name:<24} {figure(name, value)}")
             elif isinstance(value, int | str):
                 lines.append(f"  {name:<24} {value}")
+    if isinstance(values, PathValues):
+        lines += _path(values)
     return "\n".join(lines)
+
+
+def _path(values: PathValues) -> Iterator[str]:
+    for hop in values.hops:
+        answer = str(hop.answer).replace("_", " ")
+        rtt = figure("rtt_ms", hop.rtt_ms)
+        yield f"  hop {hop.hop:<2} {hop.address or '*':<17} {rtt:>12}  {answer}"
+    for target in values.targets:
+        said = "answers" if target.reached else target.trouble or "does not answer"
+        yield f"  target {target.name:<17} {figure('rtt_ms', target.rtt_ms):>12}  {said}"
 
 
 def progress(step: Progress) -> str:

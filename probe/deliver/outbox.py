@@ -58,7 +58,7 @@ _NOT_NEWEST = "seq < (SELECT max(seq) FROM results)"
 # What goes first when there is no room: one minute of many, before a test of few, before events.
 _GIVEN_UP_FIRST = (
     "CASE kind WHEN 'latency' THEN 0 WHEN 'throughput' THEN 2 WHEN 'http' THEN 2 "
-    "WHEN 'outage' THEN 3 WHEN 'results_dropped' THEN 3 ELSE 1 END"
+    "WHEN 'availability' THEN 2 WHEN 'outage' THEN 3 WHEN 'results_dropped' THEN 3 ELSE 1 END"
 )
 _MADE_ROOM_RATIO = 0.9
 # Few, so that little more is given up than must be.

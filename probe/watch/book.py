@@ -12,9 +12,10 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from probe.watch import outages
 from probe.watch.minutes import Evidence, State, judged, minute_of, minutes_of
 from probe.watch.outages import OpenOutage, Outage, fault_of, fold
-from wire.result import FaultLocation
+from wire.result import FaultLocation, OutageEnd
 
 # NTP slews below this; a larger difference between wall and monotonic time is a step.
 _STEP_S = 30.0
@@ -90,8 +91,8 @@ class Book:
         # Minutes before this one, if nothing else is known of them, are unknown for that cause.
         self._gap = (0, State.EVIDENCE)
         self._begin(minute_of(now.unix_s))
-        if before is not None:
-            self._take_up(before, now)
+        # A Pi without a clock wakes in the past: the old book may fit once the clock is set.
+        self._waiting = None if before is None or self._taken_up(before, now) else before
 
     def note(self, evidence: Evidence) -> None:
         """Take evidence in; what comes after its minute was decided is too late."""
@@ -136,28 +137,47 @@ class Book:
         self._running: OpenOutage | None = None
         self._looks = []
 
-    def _take_up(self, before: BookState, now: Now) -> None:
+    def _taken_up(self, before: BookState, now: Now) -> bool:
+        """Go on with an old book, if it can be of the time before now."""
         current = minute_of(now.unix_s)
         if not current - _FORGOTTEN_MINUTES < before.next <= current + 1:
-            return
+            return False
         self._next, self._first = before.next, before.first
         self._counts |= before.counts
         self._running = before.running
         self._looks = list(before.looks)
         same_boot = before.boot_id is not None and before.boot_id == now.boot_id
         self._gap = current, State.NOT_RUNNING if same_boot else State.PROBE_OFF
+        return True
 
     def _noticed_clock(self, now: Now) -> Iterator[Period | Told]:
         """A wall clock that was set forward leaves a gap; one set back begins the book anew."""
-        step_s = (now.unix_s - self._then.unix_s) - (now.monotonic_s - self._then.monotonic_s)
-        self._then = now
+        then, self._then = self._then, now
+        step_s = (now.unix_s - then.unix_s) - (now.monotonic_s - then.monotonic_s)
         current = minute_of(now.unix_s)
         if step_s > _STEP_S:
-            self._gap = current, State.CLOCK
+            yield from self._set_forward(current, then, now)
         elif current + _BACK_MINUTES < self._next:
-            yield from self._period_ended()
-            self._evidence.clear()
+            yield from self._ended_with(then)
             self._begin(current)
+
+    def _set_forward(self, current: int, then: Now, now: Now) -> Iterator[Period | Told]:
+        waiting, self._waiting = self._waiting, None
+        if waiting is None and current - self._next <= _FORGOTTEN_MINUTES:
+            self._gap = current, State.CLOCK
+            return
+        yield from self._ended_with(then)
+        self._begin(current)
+        if waiting is not None:
+            self._taken_up(waiting, now)
+
+    def _ended_with(self, then: Now) -> Iterator[Period | Told]:
+        """End the book by a clock that was wrong; the centre may repair its times."""
+        yield from self._decide(minute_of(then.unix_s))
+        if self._running is not None:
+            yield self._told(outages.ended(self._running, OutageEnd.UNKNOWN))
+        yield from self._period_ended()
+        self._evidence.clear()
 
     def _decide(self, until: int) -> Iterator[Period | Told]:
         while self._next < until:

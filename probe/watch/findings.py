@@ -48,6 +48,8 @@ def outage(told: Told) -> OutageValues:
     )
 
 
-def finding(values: Values, method: Method) -> Finding:
+def finding(values: Values, method: Method, began_s: float, duration_s: float) -> Finding:
     """As a finding: always ok, for what is told is a fact, also where it is a bad one."""
-    return Finding(outcome=Outcome.OK, values=values, method=method)
+    return Finding(
+        outcome=Outcome.OK, values=values, method=method, began_s=began_s, duration_s=duration_s
+    )

@@ -150,11 +150,18 @@ class Watch:
                 "period_min": self._config.availability.report_every_min,
             },
         )
-        result = self._runner.told(kind, line, findings.finding(values, method))
         began_at = datetime.fromtimestamp(first * minutes.MINUTE_S, UTC)
         duration_s = (end - first) * minutes.MINUTE_S
+        ago_s = (clock.utc_now() - began_at).total_seconds()
+        finding = findings.finding(values, method, clock.monotonic_s() - ago_s, duration_s)
+        result = self._runner.told(kind, line, finding)
         # The host's evidence would be of this moment, not of the period.
-        self._take(structs.replace(result, started_at=began_at, duration_s=duration_s, host=None))
+        result = structs.replace(result, started_at=began_at, host=None)
+        if ago_s > clock.reading().boottime_s:
+            # It began in another boot: this one's reading is not to repair its time by.
+            unknown = structs.replace(result.clock, boot_id=None)
+            result = structs.replace(result, clock=unknown)
+        self._take(result)
 
     def _put_away(self, now: Now) -> None:
         self._put_away_s = now.monotonic_s

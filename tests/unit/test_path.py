@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probe import texts
 from probe.config import LineConfig
 from probe.measure import gateway
 from probe.measure.path import method
 from probe.measure.path.method import Seen, locate
+from tests import samples
 from wire.result import FaultLocation, HopAnswer, PathHop, PathTarget
 
 GATEWAY = "192.168.1.1"
@@ -170,3 +172,13 @@ def test_a_line_s_gateway_is_as_configured_or_its_interface_s_default_route(tmp_
     assert of(interface="eth9") is None
     assert of(source_address="192.168.1.2") is None
     assert gateway.of_line(LineConfig(id="a", isp="A", interface="x"), tmp_path / "none") is None
+
+
+# For a person
+
+
+def test_a_person_is_shown_the_way_and_where_it_breaks() -> None:
+    shown = texts.result(samples.path(fault=FaultLocation.ISP_ACCESS, reached=False))
+    assert "fault                    isp_access" in shown
+    assert "hop 1  192.168.1.1            0.60 ms  time exceeded" in shown
+    assert "target may-chu-1                    -  203.0.113.5 does not answer." in shown

@@ -27,6 +27,8 @@ from wire.result import (
     Outcome,
     Reason,
     Result,
+    decode_result,
+    encode_result,
 )
 
 GATEWAY = "192.168.1.1"
@@ -288,7 +290,7 @@ def test_a_clock_that_is_set_back_begins_the_book_anew() -> None:
     up(one, 100)
     list(one.advance(now(102.2)))
     told = periods(list(one.advance(now(10, monotonic_min=102.3))))
-    assert told == [(100, 101, {State.UP: 1})]
+    assert told == [(100, 102, {State.UP: 1, State.EVIDENCE: 1})]
     up(one, 10)
     assert periods(list(one.close(now(10.5, monotonic_min=102.8)))) == [(10, 11, {State.UP: 1})]
 
@@ -383,3 +385,49 @@ def test_a_book_comes_back_as_it_was_put_away(tmp_path: Path) -> None:
     BookFile(str(tmp_path)).write({"vnpt": one.state()})
     assert BookFile(str(tmp_path)).read() == {"vnpt": one.state()}
     BookFile(str(tmp_path / "none")).write({"vnpt": one.state()})
+
+
+def test_a_box_that_wakes_in_the_past_takes_its_book_up_once_the_clock_is_set() -> None:
+    first = book()
+    up(first, 0, 1)
+    list(first.close(now(1.5)))
+    second = book(first.state(), at=now(-10_000, "b", monotonic_min=0))
+    up(second, -10_000)
+    told = list(second.advance(now(4.5, "b", monotonic_min=1)))
+    up(second, 5, 6)
+    told += second.advance(now(11.3, "b", monotonic_min=7.8))
+    assert periods(told) == [
+        (2, 5, {State.PROBE_OFF: 2, State.EVIDENCE: 1}),
+        (5, 10, {State.UP: 2, State.EVIDENCE: 3}),
+    ]
+
+
+def test_a_clock_that_jumps_decades_makes_no_gap_of_decades() -> None:
+    one = book(at=now(-20_000_000, monotonic_min=0))
+    up(one, -20_000_000)
+    told = list(one.advance(now(-19_999_998, monotonic_min=2)))
+    told += one.advance(now(0.5, monotonic_min=2.1))
+    up(one, 0)
+    told += one.close(now(1.5, monotonic_min=3.1))
+    assert periods(told) == [
+        (-20_000_000, -19_999_998, {State.UP: 1, State.EVIDENCE: 1}),
+        (0, 1, {State.UP: 1}),
+    ]
+
+
+def test_what_began_in_another_boot_is_not_repaired_by_this_one_s(tmp_path: Path) -> None:
+    hours_ago = int(datetime.now(UTC).timestamp() // 60) - 10 * 1440
+    old = BookState(
+        boot_id="another", next=hours_ago + 2, first=hours_ago, counts={State.UP: 2},
+        running=None, looks=[],
+    )  # fmt: skip
+    BookFile(str(tmp_path)).write({"vnpt": old})
+    watch, _, told = a_watch(tmp_path)
+    watch.tick()
+    watch.close()
+    assert isinstance(told[0], AvailabilityResult)
+    assert told[0].clock.boot_id is None
+    assert told[0].started_at.timestamp() == hours_ago * 60
+    assert told[0].values is not None
+    assert (told[0].values.up_minutes, told[0].values.unknown_not_running) == (2, 0)
+    assert decode_result(encode_result(told[0])) == told[0]

@@ -71,6 +71,8 @@ class OutageValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     From `began_at` to `ended_at`, to the minute. `down_minutes` count against the line;
     `own_lan_minutes` do not, as the gateway did not answer either; `unknown_minutes` lie between
     minutes of the outage. `fault` is where the path was seen to break (`path_measurements` looks).
+    Where the time was repaired (`clock_repaired`), `started_at` and `duration_s` are right and
+    `began_at` and `ended_at` are as the probe's clock said.
     """
 
     headline: ClassVar = ("down_minutes", "own_lan_minutes")

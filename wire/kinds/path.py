@@ -17,7 +17,7 @@ class FaultLocation(StrEnum):
     OWN_LAN = "own_lan"
     ISP_ACCESS = "isp_access"
     BEYOND = "beyond"
-    # No gateway is known and nothing answers: nobody can say on which side of it the fault is.
+    # No gateway is known and nothing answers, or (in an outage) nobody has looked in time.
     UNDETERMINED = "undetermined"
 
 
