@@ -60,8 +60,8 @@ class IntakeConfig(Strict, frozen=True):
     batch_messages: Annotated[int, Meta(ge=1, le=65_535)] = 200
     # What one probe may send in the long run, and how much of that at once. A day is some 2,000
     # results in as many messages; a month's backlog comes in about 1,000 larger ones.
-    probe_messages_per_s: Annotated[float, Meta(gt=0, le=1e6)] = 200.0
-    probe_bytes_per_s: Annotated[float, Meta(ge=1_024, le=1e10)] = 5e6
+    probe_messages_per_s: Annotated[float, Meta(gt=0, le=1e6)] = 500.0
+    probe_bytes_per_s: Annotated[float, Meta(ge=1_024, le=1e10)] = 20e6
     probe_burst_s: Annotated[float, Meta(ge=1, le=3600)] = 30.0
 
 

@@ -133,7 +133,8 @@ def decide(
     except msgspec.DecodeError as error:
         frame = Frame.of(payload)
         if frame is None:
-            return Ignored(f"it cannot be read: {error}")
+            # It goes into our log: neither long nor over several lines, whatever was sent.
+            return Ignored(f"it cannot be read: {' '.join(str(error).split())[:200]}")
         return Refused(frame.id, told, Refusal.MALFORMED, str(error))
     if command.name is not told:
         detail = f"the topic is for {told}, the command is {command.name}"

@@ -38,7 +38,9 @@ NOW = samples.NOON + timedelta(minutes=2)
 _ID = UUID("5a4c1f0e-8f0e-4a57-9d0c-0d3b6f2f7a01")
 _STORED_AT_ONCE = 500
 # What a sentence repeats of the input, which would make every input an outcome of its own.
-_REPEATED = re.compile(r"(Invalid enum value|unknown field|envelope is from|of kind).*", re.DOTALL)
+_REPEATED = re.compile(
+    r"(Invalid enum value|Invalid value|unknown field|envelope is from|of kind).*", re.DOTALL
+)
 _DIGITS = re.compile(r"[0-9]+")
 _TOPIC_ALPHABET = "tramdo/v1-+#$\x00\nếA_ \u2028"
 

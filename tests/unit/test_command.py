@@ -180,6 +180,14 @@ def test_what_is_no_command_is_refused_where_somebody_can_be_told(
         assert decision.reply(NOW).reason is expected
 
 
+def test_what_cannot_be_read_does_not_fill_or_break_our_log() -> None:
+    hostile = b'{"command": "' + b"\\n\\nERROR forged " * 500 + b'"}'
+    decision = decide("identify", hostile, Memory(), SITUATION, retained=False)
+    assert isinstance(decision, Ignored)
+    assert len(decision.cause) < 250
+    assert "\n" not in decision.cause
+
+
 def test_no_command_can_name_a_program_a_path_an_address_or_a_setting() -> None:
     """Every field of every command, by name: whoever adds one must think of this sentence."""
     shared = {"id", "issued_at", "expires_at", "asked_by"}
