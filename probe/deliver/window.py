@@ -15,8 +15,8 @@ LEAST = 100
 FIRST = 400
 MOST = 20_000
 # From handing over to the receipt. A live result waits as long, and a second is promised.
-PROMPT_S = 0.25
-LATE_S = 0.5
+PROMPT_S = 0.15
+LATE_S = 0.3
 _GROWN = 1.3
 _SHRUNK = 0.7
 
