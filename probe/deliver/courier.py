@@ -22,7 +22,8 @@ from probe.config import Config
 from probe.deliver.batch import Batch, batches
 from probe.deliver.dropped import dropped
 from probe.deliver.hold import Hold
-from probe.deliver.outbox import Name, Outbox, OutboxDamagedError, OutboxError, set_aside
+from probe.deliver.outbox import Name, Outbox
+from probe.deliver.outbox_file import OutboxDamagedError, OutboxError, set_aside
 from probe.deliver.ranges import Range, counted
 from probe.deliver.replay import Replaying
 from probe.deliver.session import Coverage, Delivery, coverage_of

@@ -1,14 +1,8 @@
-"""Floor 2. The outbox: results in a SQLite file until the centre has them. Wraps sqlite3.
+"""Floor 2. The outbox: results in a SQLite file until the centre has them.
 
 `put` numbers a result in the transaction that stores it. What the centre has is kept as the last
 receipt, one row, and not as a mark on each result: a receipt that says less than before (a store
 that came back from a backup) makes results pending again by itself, as long as they are kept.
-
-What the pragmas are for (decision 16 has the measurements):
-- `synchronous = FULL`: with less, a power cut may take back a committed seq that was sent already;
-  the next result would then bear the same number and be taken for a repeat at the centre.
-- `journal_mode = WAL`: that is one fsync a transaction, and the owner puts all that waits in one.
-- `page_size = 1024`: a transaction writes whole pages, and a packed result is some 200 bytes.
 
 A dying card changes bytes without a word. So each row has a checksum, asked when it is read to be
 sent; a number that was given is remembered beside the file (`mark`), so that a log which SQLite cut
@@ -17,7 +11,6 @@ off does not give it a second time. What is lost so is named to the centre, and 
 
 from __future__ import annotations
 
-import sqlite3
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -28,26 +21,18 @@ import msgspec
 from probe.deliver import mark, packing
 from probe.deliver.batch import Numbered
 from probe.deliver.mark import RESERVED_AHEAD, Mark
+from probe.deliver.outbox_file import (
+    OutboxDamagedError,
+    OutboxError,
+    connected,
+    make_tables,
+    told,
+)
 from probe.deliver.ranges import Range, clipped, minus
 from probe.deliver.session import Coverage
-from probe.deliver.write_ahead_log import claimed_frames, index_of, log_of, taken_frames
+from probe.deliver.write_ahead_log import claimed_frames, log_of, taken_frames
 from wire.ledger import Ledger
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS results (
-    seq INTEGER PRIMARY KEY,  -- never used twice: the newest row stays, whatever is deleted
-    kind TEXT NOT NULL,
-    stored_at_s REAL NOT NULL,
-    body BLOB NOT NULL,       -- packed
-    checksum INTEGER          -- of seq, kind and body; NULL in a row of an older version, unpacked
-);
-"""
-_PAGE_BYTES = 1024
-# Between two checkpoints the log holds a megabyte: some hours of results in one write each page.
-_LOG_PAGES = 1000
-# Of SQLite's 2 MB: what is read is read once, and a Pi has other uses for memory.
-_CACHE_KIB = 512
 # Each uncovered range of seqs is one search in the primary key, however much is kept besides.
 _UNCOVERED_RANGES = (
     "json_each(:uncovered) AS range CROSS JOIN results ON seq "
@@ -66,18 +51,9 @@ _ROWS_AT_ONCE = 50
 # A receipt that is forgotten costs only that results are sent again.
 _COVERAGE_EVERY_S = 600.0
 _LAST_SEQ = 2**62
-_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 # Makes the (kind, body) of the result that names given-up seqs, as ranges (first, last).
 Name = Callable[[Sequence[Range]], tuple[str, bytes]]
-
-
-class OutboxError(Exception):
-    """The outbox cannot be read or written now; the message says why."""
-
-
-class OutboxDamagedError(OutboxError):
-    """The file is no longer a sound database: it is to be set aside (`set_aside`)."""
 
 
 class Outbox:
@@ -96,9 +72,9 @@ class Outbox:
         self._lost: Range | None = None
         self._pending = 0
         self._coverage_written_s = 0.0
-        with _told(f"the outbox {path} cannot be opened"):
+        with told(f"the outbox {path} cannot be opened"):
             claimed = claimed_frames(path)
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db = connected(path)
             try:
                 self._open(path, claimed)
             except BaseException:
@@ -136,7 +112,7 @@ class Outbox:
         found: list[Numbered] = []
         before = first - 1
         while len(found) < limit:
-            with _told("the outbox cannot be read"):
+            with told("the outbox cannot be read"):
                 rows = self._db.execute(
                     # As bytes: of a damaged row not even the types can be trusted.
                     "SELECT seq, ifnull(CAST(kind AS BLOB), x''), "
@@ -185,7 +161,7 @@ class Outbox:
         if self._lost is None:
             return 0
         first, last = self._lost
-        with _told("the outbox cannot be written"):
+        with told("the outbox cannot be written"):
             # So that what is left of the damaged log is not found again after the next start.
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         rows = _rows([name([self._lost])], last + 1, now_s)
@@ -282,22 +258,12 @@ class Outbox:
 
     def abandon(self) -> None:
         """Close a file that is not to be written any more."""
-        with suppress(sqlite3.Error):
+        with suppress(OutboxError), told("the outbox cannot be closed"):
             self._db.close()
 
     def _open(self, path: Path, claimed: int | None) -> None:
-        self._db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
-        self._db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        damage = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if damage != "ok":
-            raise OutboxDamagedError(f"the outbox {path} is damaged: {damage}")
         taken = taken_frames(path)
-        self._db.executescript(_SCHEMA)
-        if "checksum" not in {row[1] for row in self._db.execute("PRAGMA table_info(results)")}:
-            self._db.execute("ALTER TABLE results ADD COLUMN checksum INTEGER")
+        make_tables(self._db)
         found = mark.read(path)
         # What lost even its epoch goes on under the mark's, whose numbers are to be accounted for.
         epoch = uuid.uuid4() if found is None else found.epoch
@@ -342,7 +308,7 @@ class Outbox:
             self._write_mark(Mark(self.epoch, through + RESERVED_AHEAD, False, self._mark.ended))
 
     def _write_mark(self, new: Mark) -> None:
-        with _told("the mark beside the outbox cannot be written"):
+        with told("the mark beside the outbox cannot be written"):
             mark.write(self._path, new)
         self._mark = new
 
@@ -370,7 +336,7 @@ class Outbox:
         return [row[0] for row in rows]
 
     def _used_bytes(self) -> int:
-        with _told("the outbox cannot be read"):
+        with told("the outbox cannot be read"):
             pages, free, size = (
                 self._db.execute(f"PRAGMA {name}").fetchone()[0]
                 for name in ("page_count", "freelist_count", "page_size")
@@ -401,12 +367,12 @@ class Outbox:
 
     def _count(self, ranges: Iterable[Range]) -> int:
         count = "SELECT count(*) FROM results WHERE seq BETWEEN ? AND ?"
-        with _told("the outbox cannot be read"):
+        with told("the outbox cannot be read"):
             return sum(int(self._db.execute(count, one).fetchone()[0]) for one in ranges)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with _told("the outbox cannot be written"):
+        with told("the outbox cannot be written"):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -418,29 +384,6 @@ class Outbox:
                 raise
 
 
-def set_aside(path: Path, suffix: str) -> uuid.UUID | None:
-    """Move a damaged outbox out of the way, for a person to look at; nothing of it is deleted.
-
-    The next one begins a new epoch, and names this one (`Outbox.name_ended`).
-
-    Returns:
-        Its epoch, None when even that is not known.
-
-    Raises:
-        OutboxError: it cannot be moved (a read-only disk).
-    """
-    with _told(f"the damaged outbox {path} cannot be set aside"):
-        found = mark.read(path)
-        for file in (path, log_of(path)):
-            if file.exists():
-                file.rename(file.with_name(f"{file.name}.damaged-{suffix}"))
-        index_of(path).unlink(missing_ok=True)
-        # Last: a death before this leaves the old epoch, which then names all of its numbers.
-        ended = () if found is None else (*found.ended, found.epoch)
-        mark.write(path, Mark(uuid.uuid4(), 0, exact=True, ended=ended))
-    return None if found is None else found.epoch
-
-
 def _rows(
     results: Iterable[tuple[str, bytes]], first_seq: int, now_s: float
 ) -> list[tuple[int, str, float, bytes, int]]:
@@ -450,14 +393,3 @@ def _rows(
         packed = packing.pack(body)
         rows.append((seq, kind, now_s, packed, packing.checksum(seq, kind.encode(), packed)))
     return rows
-
-
-@contextmanager
-def _told(what: str) -> Iterator[None]:
-    """Turn what sqlite3 and the file system raise into our own two errors."""
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
-        kind = OutboxDamagedError if damaged else OutboxError
-        raise kind(f"{what}: {error}") from error

@@ -40,7 +40,7 @@ ONE_FILE_EACH = {
     "smtplib": {"collector/alerts/mail.py"},
     "psycopg": {"collector/store/postgresql.py"},
     "sqlite3": {
-        "probe/deliver/outbox.py",
+        "probe/deliver/outbox_file.py",
         "collector/store/sqlite.py",
         "collector/people/register.py",
         "collector/alerts/book.py",

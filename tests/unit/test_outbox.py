@@ -15,7 +15,8 @@ from uuid import UUID
 
 import pytest
 
-from probe.deliver.outbox import Outbox, OutboxDamagedError, OutboxError, set_aside
+from probe.deliver.outbox import Outbox
+from probe.deliver.outbox_file import OutboxDamagedError, OutboxError, set_aside
 from probe.deliver.session import Coverage
 from tests import samples
 from wire.result import encode_result
