@@ -8,12 +8,12 @@ it is the next one, and says so.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from collector.registry.registry import Registry
 from collector.reports import making, printing
-from collector.reports.archive import Archive
+from collector.reports.archive import Archive, Issue
 from collector.reports.making import Sources
 from collector.reports.paper import OfficeConfig, Paper, PaperKind
 from collector.reports.pdf import TooLongError
@@ -81,6 +81,23 @@ class Desk:
             except TooLongError:
                 continue
         return self.archive.keep(paper, files)
+
+    def changed_since(self, issue: Issue) -> list[date]:
+        """The days of an issue's period whose figures have changed since it was made.
+
+        Empty too where a later issue has taken its place, and for an area that is no more.
+        """
+        last = self.archive.last(issue.kind, issue.area_id, issue.period)
+        version = last.revision.version if last and last.revision else 1
+        if last is None or version != issue.version:
+            return []
+        sources = self._sources()
+        try:
+            lines = making.area(sources.registry, issue.area_id).lines
+        except ValueError:
+            return []
+        revised = sources.summaries.revised_since(issue.period, lines, last.data_revision)
+        return sorted({one.day for one in revised})
 
     def areas(self) -> list[str]:
         """What a timer issues papers for: every group, or the whole where there are none."""

@@ -46,6 +46,7 @@ LABELS = {
     "issue_number": Phrase("Lần phát hành", "Issue"),
     "issued_at": Phrase("Phát hành lúc", "Issued at"),
     "revised": Phrase("sửa đổi", "revised"),
+    "changed_since": Phrase("số liệu đã thay đổi, ngày", "figures changed since, day"),
     "files": Phrase("Tệp", "Files"),
     "papers_issued": Phrase("Báo cáo đã phát hành", "Papers issued"),
     "no_papers": Phrase("Chưa phát hành báo cáo nào.", "No paper was issued yet."),

@@ -7,6 +7,7 @@ at a time.
 from __future__ import annotations
 
 import threading
+from datetime import date
 from typing import NamedTuple
 
 from starlette.concurrency import run_in_threadpool
@@ -29,6 +30,8 @@ from collector.web.figures import Moment, moment
 from collector.web.site import Site
 
 _ISSUES_SHOWN = 300
+# Of the newest so many it is told whether their figures have changed since.
+_LOOKED_AT = 20
 
 
 class IssueRow(NamedTuple):
@@ -39,6 +42,7 @@ class IssueRow(NamedTuple):
     period: str
     version: int
     at: Moment
+    changed: list[str]
     files: list[tuple[str, str]]
 
 
@@ -112,6 +116,13 @@ class PapersPage:
             raise HTTPException(404, "no such paper")
         return FileResponse(path, filename=path.name)
 
+    def _changed(self, issue: Issue) -> list[date]:
+        """Remembered for some seconds, as everything that visitors may ask for at will."""
+        return self._centre.kept(
+            ("changed", issue.kind, issue.area_id, issue.period, issue.version),
+            lambda: self._desk.changed_since(issue),
+        )
+
     def _page(self, request: Request, problem: str = "", status: int = 200) -> Response:
         reader = self._site.reader(request)
         registry, now = self._centre.registry(), self._centre.now()
@@ -138,9 +149,13 @@ class PapersPage:
                     period=f"{issue.period.first:%d/%m/%Y}–{issue.period.last:%d/%m/%Y}",
                     version=issue.version,
                     at=moment(issue.at, reader.language, reader.timezone),
+                    changed=[
+                        f"{day:%d/%m}"
+                        for day in (self._changed(issue) if place < _LOOKED_AT else [])
+                    ],
                     files=[(path.suffix[1:].upper(), path.name) for path in issue.files],
                 )
-                for issue in self._desk.archive.issues()[:_ISSUES_SHOWN]
+                for place, issue in enumerate(self._desk.archive.issues()[:_ISSUES_SHOWN])
             ],
         )
 

@@ -341,6 +341,8 @@ def test_late_results_make_a_revised_issue(desk: Desk, summaries: FakeSummaries)
     summaries.changed[key("tram-01969-1", "vnpt"), date(2026, 7, 9)] = summaries.now + 1
     summaries.changed[key("tram-01981-1", "vnpt"), date(2026, 7, 10)] = summaries.now + 2
     summaries.now += 2
+    (issue,) = desk.archive.issues()
+    assert desk.changed_since(issue) == [date(2026, 7, 9)]
     draft = desk.draft(PaperKind.BULLETIN, "01969", JULY)
     assert draft.revision is not None
     assert (draft.revision.version, list(draft.revision.days)) == (2, [date(2026, 7, 9)])
@@ -348,6 +350,7 @@ def test_late_results_make_a_revised_issue(desk: Desk, summaries: FakeSummaries)
         f"bulletin_01969_20260701-20260731_v2.{ending}" for ending in ("txt", "json")
     ]
     assert "Bản sửa đổi" in bulletin.text(draft)
+    assert [desk.changed_since(one) for one in desk.archive.issues()] == [[], []]
     # What the second issue has taken in does not make a third.
     assert [one.version for one in desk.archive.issues()] == [2, 1]
     desk.issue(PaperKind.BULLETIN, "01969")
