@@ -23,6 +23,7 @@ from collector.alerts.teller import Teller, channels
 from collector.alerts.watch import Watch
 from collector.commands import NotSentError
 from collector.config import Config
+from collector.export import command as export_command
 from collector.ingest import Ingest
 from collector.people import command as people_command
 from collector.people.register import PeopleError, Register
@@ -73,6 +74,8 @@ def main(argv: list[str] | None = None) -> int:
             return _command(config, options)
         case "report":
             return _report(config, options)
+        case "export":
+            return _export(config, options)
         case "people":
             return people_command.run(options, Path(config.web.people_file))
         case _:
@@ -96,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         ("check", "Check the configuration, the store and the broker; one sentence each."),
         ("people", "Who may sign in to the pages: add, list, disable."),
         ("report", "Draw up or issue papers: weekly, monthly, bulletin."),
+        ("export", "Write results in another program's shape (lmap)."),
         ("command", "Ask a probe to identify itself, measure, replay or reload; wait for it."),
     ):
         command = commands.add_parser(
@@ -116,6 +120,8 @@ def _parser() -> argparse.ArgumentParser:
             people_command.add_arguments(command)
         if name == "report":
             report_command.add_arguments(command)
+        if name == "export":
+            export_command.add_arguments(command)
         if name == "command":
             commanding.add_arguments(command)
     return parser
@@ -248,6 +254,18 @@ def _report(config: Config, options: argparse.Namespace) -> int:
     try:
         desk = Desk(lambda: sources_of(store, limits, papers.office), Path(papers.path))
         return report_command.run(options, desk)
+    finally:
+        store.close()
+
+
+def _export(config: Config, options: argparse.Namespace) -> int:
+    try:
+        store = SqliteStore(Path(config.store.path), config.store.rejected_kept)
+    except StoreError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    try:
+        return export_command.run(options, store, sys.stdout.buffer.write)
     finally:
         store.close()
 

@@ -1,4 +1,4 @@
-"""Floor 3. `tramdo-collector export lmap`: results in the shape of other programs, a line a report."""
+"""Floor 3. `tramdo-collector export lmap`: results in the shape of other programs."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Grafana over the PostgreSQL store: data source, dashboard."""
