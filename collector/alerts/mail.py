@@ -21,7 +21,7 @@ def message(notice: Notice, config: MailConfig) -> MIMEText:
     mail = MIMEText(notice.text, "plain", "utf-8")
     mail["From"] = config.sender
     mail["To"] = ", ".join(config.recipients)
-    mail["Subject"] = Header(notice.subject, "utf-8").encode()
+    mail["Subject"] = Header(notice.subject, "utf-8", header_name="Subject").encode()
     mail["Date"] = formatdate(localtime=False)
     mail["Message-ID"] = f"<{notice.id}@{config.sender.partition('@')[2]}>"
     # RFC 3834: no vacation notices back.
