@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from collector import commanding, thresholds_file
+from collector import commanding, store_command, thresholds_file
 from collector import config as configuration
 from collector.alerts.book import Book, BookError
 from collector.alerts.teller import Teller, channels
@@ -29,7 +29,7 @@ from collector.people import command as people_command
 from collector.people.register import PeopleError, Register
 from collector.reports import command as report_command
 from collector.reports.desk import Desk, sources_of
-from collector.store.sqlite import SqliteStore
+from collector.store.opening import described, open_store
 from collector.store.store import StoreError
 from collector.thresholds import Thresholds
 from collector.upkeep import Keeper
@@ -78,6 +78,8 @@ def main(argv: list[str] | None = None) -> int:
             return _export(config, options)
         case "people":
             return people_command.run(options, Path(config.web.people_file))
+        case name if name in store_command.COMMANDS:
+            return store_command.run(options, config.store)
         case _:
             return _run(config)
 
@@ -99,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         ("check", "Check the configuration, the store and the broker; one sentence each."),
         ("people", "Who may sign in to the pages: add, list, disable."),
         ("report", "Draw up or issue papers: weekly, monthly, bulletin."),
+        *store_command.COMMANDS.items(),
         ("export", "Write results in another program's shape (lmap)."),
         ("command", "Ask a probe to identify itself, measure, replay or reload; wait for it."),
     ):
@@ -120,6 +123,8 @@ def _parser() -> argparse.ArgumentParser:
             people_command.add_arguments(command)
         if name == "report":
             report_command.add_arguments(command)
+        if name in store_command.COMMANDS:
+            store_command.add_arguments(name, command)
         if name == "export":
             export_command.add_arguments(command)
         if name == "command":
@@ -142,7 +147,7 @@ def _run(config: Config) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     changes = Changes()
     try:
-        store = SqliteStore(Path(config.store.path), config.store.rejected_kept)
+        store = open_store(config.store)
         ingest = Ingest(config, store, changes.ring)
         register = Register(Path(config.web.people_file))
         keeper = Keeper(store, config.store, changes.ring)
@@ -244,7 +249,7 @@ def _report(config: Config, options: argparse.Namespace) -> int:
     papers = config.papers
     try:
         limits = _thresholds(config)
-        store = SqliteStore(Path(config.store.path), config.store.rejected_kept)
+        store = open_store(config.store)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
@@ -260,7 +265,7 @@ def _report(config: Config, options: argparse.Namespace) -> int:
 
 def _export(config: Config, options: argparse.Namespace) -> int:
     try:
-        store = SqliteStore(Path(config.store.path), config.store.rejected_kept)
+        store = open_store(config.store)
     except StoreError as error:
         print(error, file=sys.stderr)
         return FAILED
@@ -274,12 +279,12 @@ def _check(config: Config, path: Path) -> int:
     print(f"{path}: sound")
     well = True
     try:
-        store = SqliteStore(Path(config.store.path), config.store.rejected_kept)
+        store = open_store(config.store)
     except StoreError as error:
         well = False
         print(f"problem: store: {error}")
     else:
-        print(f"store: {config.store.path} opens; {store.totals().results} results in it")
+        print(f"store: {described(config.store)} opens; {store.totals().results} results in it")
         store.close()
     trouble = _broker_trouble(config)
     well = well and trouble is None

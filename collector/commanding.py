@@ -13,7 +13,6 @@ import queue
 import re
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import msgspec
@@ -22,7 +21,7 @@ from collector import commands
 from collector.command_desk import CommandDesk
 from collector.commands import MAX_REPLY_BYTES, NotSentError, Replied, Standing, judge_reply
 from collector.config import Config
-from collector.store.sqlite import SqliteStore
+from collector.store.opening import open_store
 from collector.store.store import Store
 from runtime.mqtt import Connected, Disconnected, Event, Received, Session
 from wire import topics
@@ -128,7 +127,7 @@ def _command(config: Config, tenant: str, probe: str, options: argparse.Namespac
 def _known(
     config: Config, tenant: str, probe: str, *, whole: bool
 ) -> tuple[UUID, list[tuple[int, int]]]:
-    store = SqliteStore(Path(config.store.path), config.store.rejected_kept)
+    store = open_store(config.store)
     try:
         if whole:
             return missing(store, tenant, probe)

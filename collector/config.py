@@ -24,9 +24,14 @@ class Strict(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class StoreConfig(Strict, frozen=True):
-    """Where results are kept. One SQLite file serves a commune, a district, a province."""
+    """Where results are kept. One SQLite file serves a commune, a district, a province.
+
+    With `postgresql` (how to reach the database, as libpq has it: `host=… dbname=…` or a URL) they
+    are kept there, and `path` is not used. A password belongs into libpq's own password file.
+    """
 
     path: Path = "/var/lib/tramdo-collector/results.sqlite"
+    postgresql: Annotated[str, Meta(min_length=1, max_length=2_000)] | None = None
     # Rejected messages are kept to be looked at, the oldest go first; the count goes on.
     rejected_kept: Annotated[int, Meta(ge=0, le=1_000_000)] = 1_000
     # For how many days raw results are kept; 0 for ever. Roll-ups stay whatever this says.

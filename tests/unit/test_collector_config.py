@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from collector.alerts.rules import Rules
@@ -53,7 +54,9 @@ def test_the_example_is_good_and_shows_the_defaults() -> None:
     told = parse("\n".join(lines).encode(), "example")
     assert told.tenant == "bach-thong"
     assert told.broker.username == "collector"
-    for name in ("client_id", "store", "web", "intake", "receipts"):
+    assert told.store.postgresql == "host=/run/postgresql dbname=tramdo"
+    assert msgspec.structs.replace(told.store, postgresql=None) == StoreConfig()
+    for name in ("client_id", "web", "intake", "receipts"):
         assert getattr(told, name) == getattr(parse(MINIMAL.encode(), "c"), name)
     assert (told.papers.path, told.alerts.rules) == (PapersConfig().path, Rules())
     assert told.papers.office.place == "Thái Nguyên"

@@ -1,0 +1,26 @@
+"""Floor 2. The store that a configuration names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from collector.config import StoreConfig
+from collector.store.postgresql import PostgresqlStore
+from collector.store.sql_store import SqlStore
+from collector.store.sqlite import SqliteStore
+
+
+def open_store(config: StoreConfig) -> SqlStore:
+    """Open it; its schema is brought up to date.
+
+    Raises:
+        collector.store.store.StoreError: it cannot be opened.
+    """
+    if config.postgresql is not None:
+        return PostgresqlStore(config.postgresql, config.rejected_kept)
+    return SqliteStore(Path(config.path), config.rejected_kept)
+
+
+def described(config: StoreConfig) -> str:
+    """Which one it is, in words without a secret."""
+    return config.path if config.postgresql is None else "the PostgreSQL database"

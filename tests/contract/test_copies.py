@@ -1,0 +1,148 @@
+"""Backup and restore, by the command, on each database: what comes back is what was there."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from collector.cli import main
+from collector.rollup.periods import Step, parse_period
+from collector.store.postgresql import PostgresqlStore
+from collector.store.sqlite import SqliteStore
+from collector.store.store import Store
+from tests import samples
+from tests.contract.test_rollups import VNPT, at, message
+from tests.postgresql import PostgresqlServer
+from tests.unit.test_registry import SOUND
+
+NOW = datetime(2026, 8, 3, 1, 0, tzinfo=UTC)
+
+
+class Place:
+    """A configuration with a store that is not there yet."""
+
+    def __init__(self, directory: Path, conninfo: str | None) -> None:
+        directory.mkdir()
+        self.config = directory / "collector.toml"
+        self._path, self._conninfo = directory / "results.sqlite", conninfo
+        store = {"path": str(self._path)} | ({"postgresql": conninfo} if conninfo else {})
+        broker = {"host": "127.0.0.1", "port": 1, "tls": False}
+        self.config.write_bytes(msgspec.toml.encode({"broker": broker, "store": store}))
+
+    def open(self) -> Store:
+        return PostgresqlStore(self._conninfo) if self._conninfo else SqliteStore(self._path)
+
+    def command(self, *words: str | Path) -> int:
+        name, *rest = map(str, words)
+        return main([name, "--config", str(self.config), *rest])
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def places(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Place, Place]:
+    """A place with a store and one without."""
+    names: list[str | None] = [None, None]
+    if request.param == "postgresql":
+        server: PostgresqlServer = request.getfixturevalue("postgresql_server")
+        names = [server.conninfo(server.new_database()) for _ in range(2)]
+    return Place(tmp_path / "one", names[0]), Place(tmp_path / "two", names[1])
+
+
+def fill(place: Place) -> None:
+    store = place.open()
+    results = [
+        (1, samples.throughput(started_at=at(1))),
+        (2, samples.throughput(started_at=at(31))),
+    ]
+    store.store_batch([message(list(results))], NOW)
+    store.roll_up(NOW)
+    store.store_batch([message([(3, samples.latency(started_at=at(31)))])], NOW)
+    store.close()
+
+
+def contents(place: Place) -> tuple[object, ...]:
+    store = place.open()
+    july = parse_period("2026-07")
+    found = (
+        store.results_after(0, 100),
+        store.probes(),
+        store.ledgers(),
+        store.totals(),
+        store.last_results(samples.TENANT, samples.PROBE),
+        store.summaries.series(VNPT, july, Step.DAY),
+        store.summaries.waiting(),
+        store.registry.read(),
+        store.registry.changes(),
+    )
+    store.close()
+    return found
+
+
+def test_what_was_copied_comes_back(places: tuple[Place, Place], tmp_path: Path) -> None:
+    one, two = places
+    (tmp_path / "registry.toml").write_text(SOUND, encoding="utf-8")
+    fill(one)
+    assert one.command("registry", "apply", tmp_path / "registry.toml", "--who", "lan") == 0
+    copy = tmp_path / "copy"
+    assert one.command("backup", copy) == 0
+    before = contents(one)
+    assert two.command("restore", copy) == 0
+    assert contents(two) == before
+    # And it is a store that takes results and knows which it has.
+    store = two.open()
+    again = [message([(3, samples.latency())]), message([(4, samples.latency())])]
+    assert store.store_batch(again, NOW)[:2] == (1, 1)
+    store.close()
+
+
+def test_nothing_is_written_over(
+    places: tuple[Place, Place], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = places
+    fill(one)
+    fill(two)
+    before = contents(two)
+    copy = tmp_path / "copy"
+    assert one.command("backup", copy) == 0
+    assert one.command("backup", copy) == 1
+    assert "is there already" in capsys.readouterr().err
+    assert two.command("restore", copy) == 1
+    assert contents(two) == before
+
+
+def test_a_damaged_copy_is_refused(places: tuple[Place, Place], tmp_path: Path) -> None:
+    one, two = places
+    fill(one)
+    copy = tmp_path / "copy"
+    assert one.command("backup", copy) == 0
+    copy.write_bytes(copy.read_bytes()[: copy.stat().st_size // 2])
+    assert two.command("restore", copy) == 1
+    assert two.command("restore", tmp_path / "none") == 1
+    store = two.open()
+    assert store.totals().results == 0
+    store.close()
+
+
+def test_a_registry_file_is_checked_applied_and_exported(
+    places: tuple[Place, Place], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, file = places[0], tmp_path / "registry.toml"
+    file.write_text(SOUND, encoding="utf-8")
+    assert place.command("registry", "check", file) == 0
+    assert "7 changes would be made" in capsys.readouterr().out
+    assert place.command("registry", "apply", file, "--who", "lan") == 0
+    assert "7 changes applied" in capsys.readouterr().out
+    assert place.command("registry", "export") == 0
+    exported = capsys.readouterr().out
+    assert 'name = "Huyện Bạch Thông (cũ)"' in exported
+    file.write_text(exported, encoding="utf-8")
+    assert place.command("registry", "check", file) == 0
+    assert "0 changes" in capsys.readouterr().out
+    file.write_text(SOUND.replace("01981", "99999"), encoding="utf-8")
+    assert place.command("registry", "apply", file) == 2
+    assert "there is no commune 99999" in capsys.readouterr().err
+    store = place.open()
+    assert {change.who for change in store.registry.changes()} == {"lan"}
+    store.close()
