@@ -1,0 +1,271 @@
+"""Filters of the Tramdo roles: variables into TOML, password hashes, and the preflight's sentences.
+
+Pure functions of Ansible's variables; they run on the machine that runs Ansible and import nothing
+of ours, because an ansible-pull on a box has no more than Ansible.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import ipaddress
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+Table = Mapping[str, Any]
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_NAME = re.compile(r"[a-z0-9-]{1,40}")
+_COMMUNE_CODE = re.compile(r"[0-9]{5}")
+_INTERFACE = re.compile(r"[^\s/]{1,15}")
+# What a line of the inventory and a line of probe.toml have in common.
+_LINE_KEYS = (
+    "id", "isp", "interface", "gateway", "plan_download_bps", "plan_upload_bps",
+    "monthly_budget_bytes",
+)  # fmt: skip
+# mosquitto_passwd's: PBKDF2 with SHA-512, 101 rounds, 64 bytes, a salt of 12 (Mosquitto 2.0).
+_ROUNDS, _SALT_BYTES = 101, 12
+
+
+def to_toml(table: Table) -> str:
+    """A table as TOML; keys whose value is None are left out, as Tramdo's settings want it."""
+    return "\n".join(_table_lines(table, ())).strip() + "\n"
+
+
+def _table_lines(table: Table, path: tuple[str, ...]) -> Iterator[str]:
+    told = {key: value for key, value in table.items() if value is not None}
+    for key, value in told.items():
+        if not isinstance(value, Mapping) and not _is_tables(value):
+            yield f"{_key(key)} = {_value(value)}"
+    for key, value in told.items():
+        inner = (*path, key)
+        name = ".".join(_key(part) for part in inner)
+        if isinstance(value, Mapping):
+            yield from ("", f"[{name}]", *_table_lines(value, inner))
+        elif _is_tables(value):
+            for each in value:
+                yield from ("", f"[[{name}]]", *_table_lines(each, inner))
+
+
+def _is_tables(value: object) -> bool:
+    return (
+        isinstance(value, Sequence)
+        and not isinstance(value, str)
+        and bool(value)
+        and all(isinstance(each, Mapping) for each in value)
+    )
+
+
+def _key(key: str) -> str:
+    return key if _BARE_KEY.fullmatch(key) else _value(key)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, str):
+        # A JSON string is a basic string of TOML, but for DEL, which TOML wants escaped.
+        return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, Sequence):
+        return f"[{', '.join(_value(each) for each in value)}]"
+    raise ValueError(f"{value!r} cannot be written as TOML")
+
+
+def tramdo_lines(lines: Sequence[Table]) -> list[dict[str, Any]]:
+    """The `[[lines]]` of probe.toml for the inventory's `probe_lines`.
+
+    A line with an `address` is bound to it, and one that asks its router (DHCP) to its interface.
+    """
+    tables = []
+    for line in lines:
+        table = {key: line[key] for key in _LINE_KEYS if line.get(key) is not None}
+        if line.get("address"):
+            table["source_address"] = str(ipaddress.ip_interface(line["address"]).ip)
+        tables.append(table)
+    return tables
+
+
+def mosquitto_passwords(passwords: Mapping[str, str]) -> str:
+    """Mosquitto's password file for `{user: password}`; the same every time for the same words.
+
+    The salt comes of user and password, so that a second run changes nothing; two users with one
+    password still have different hashes.
+    """
+    lines = []
+    for user, password in sorted(passwords.items()):
+        seed = f"tramdo\0{user}\0{password}".encode()
+        salt = hashlib.sha256(seed).digest()[:_SALT_BYTES]
+        digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _ROUNDS)
+        words = "$".join(base64.b64encode(part).decode() for part in (salt, digest))
+        lines.append(f"{user}:$7${_ROUNDS}${words}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def tramdo_preflight(host: Table) -> list[str]:
+    """What is wrong with a host's variables, a sentence each, naming host and variable.
+
+    Args:
+        host: the host's variables, with `inventory_hostname` and `group_names`.
+    """
+    groups = host.get("group_names", [])
+    found: list[str] = []
+    if "probes" in groups:
+        found += _probe_problems(host)
+    if "brokers" in groups:
+        found += _broker_problems(host)
+    if not {"probes", "brokers", "collectors", "measurement_servers"} & set(groups):
+        found.append(
+            "is in none of the groups probes, brokers, collectors, measurement_servers: "
+            "nothing would be done with it"
+        )
+    found += _door_problems(host)
+    return [f"{host['inventory_hostname']}: {sentence}" for sentence in found]
+
+
+def tramdo_twins(names: Mapping[str, str]) -> list[str]:
+    """A sentence for each name that several hosts bear: `{host: probe_name}`."""
+    hosts_of: dict[str, list[str]] = {}
+    for host, name in names.items():
+        hosts_of.setdefault(name, []).append(host)
+    return [
+        f"{', '.join(sorted(hosts))}: probe_name is {name!r} on each: two boxes of one name would "
+        "throw each other out of the broker"
+        for name, hosts in sorted(hosts_of.items())
+        if len(hosts) > 1
+    ]
+
+
+def _probe_problems(host: Table) -> Iterator[str]:
+    name = str(host.get("probe_name", host["inventory_hostname"]))
+    if not _NAME.fullmatch(name):
+        yield (
+            f"probe_name is {name!r}: a probe's name is a-z, 0-9 and -, up to 40, and never changes"
+        )
+    if not _NAME.fullmatch(str(host.get("probe_tenant", ""))):
+        yield "probe_tenant is missing or not a name: a-z, 0-9 and -, up to 40"
+    yield from _site_problems(host.get("probe_site"))
+    yield from _line_problems(host)
+    if not host.get("probe_servers"):
+        yield "probe_servers is empty: a probe needs a measurement server, two are better"
+    broker = host.get("probe_broker")
+    if not isinstance(broker, Mapping) or not broker.get("host"):
+        yield "probe_broker.host is missing: the broker's name as in its certificate"
+
+
+def _site_problems(site: object) -> Iterator[str]:
+    if not isinstance(site, Mapping):
+        yield "probe_site is missing: it holds commune_code and office"
+        return
+    code = site.get("commune_code")
+    if not isinstance(code, str) or not _COMMUNE_CODE.fullmatch(code):
+        yield (
+            f"probe_site.commune_code is {code!r}: the official code is five digits as text, "
+            'in quotes, for example "01969"'
+        )
+    if not site.get("office"):
+        yield "probe_site.office is missing: the name that people know the office by"
+
+
+def _line_problems(host: Table) -> Iterator[str]:
+    lines = host.get("probe_lines")
+    if not isinstance(lines, Sequence) or isinstance(lines, str) or not lines:
+        yield "probe_lines is empty: a probe measures at least one line"
+        return
+    if not all(isinstance(line, Mapping) for line in lines):
+        yield "probe_lines is not a list of lines, each with id, isp and interface"
+        return
+    for key in ("id", "interface", "address"):
+        values = [str(line[key]) for line in lines if line.get(key)]
+        if twice := sorted({value for value in values if values.count(value) > 1}):
+            yield f"probe_lines: two lines have the {key} {twice[0]!r}"
+    for number, line in enumerate(lines, 1):
+        where = f"probe_lines, line {number} ({line.get('id', 'without id')})"
+        yield from (f"{where}: {sentence}" for sentence in _one_line_problems(line))
+    leds = host.get("probe_leds") or {}
+    pairs = leds.get("line_pins")
+    # probe.config's default has two pairs.
+    count = 2 if pairs is None else len(pairs)
+    if leds.get("driver", "gpio") != "none" and count < len(lines):
+        yield (
+            f"probe_leds.line_pins has {count} pairs of pins for {len(lines)} lines: "
+            'give each line a pair, or set probe_leds.driver to "none"'
+        )
+
+
+def _one_line_problems(line: Table) -> Iterator[str]:
+    if not _NAME.fullmatch(str(line.get("id", ""))):
+        yield f"id is {line.get('id')!r}: a-z, 0-9 and -, up to 40"
+    if not line.get("isp"):
+        yield "isp is missing: whose line it is"
+    if not _INTERFACE.fullmatch(str(line.get("interface", ""))):
+        yield "interface is missing: the name that `ip link` shows, for example eth0"
+    address, gateway = line.get("address"), line.get("gateway")
+    if not address:
+        if gateway:
+            yield "gateway is given without address: leave both out where the router gives them"
+        return
+    if "/" not in str(address):
+        yield f"address is {address!r}: it needs its prefix, for example 192.168.1.10/24"
+        return
+    try:
+        network = ipaddress.ip_interface(address).network
+    except ValueError:
+        yield f"address is {address!r}: no IP address with prefix"
+        return
+    try:
+        inside = gateway is not None and ipaddress.ip_address(gateway) in network
+    except ValueError:
+        inside = False
+    if not inside:
+        yield f"gateway is {gateway!r}: a line with an address needs a gateway in {network}"
+
+
+def _broker_problems(host: Table) -> Iterator[str]:
+    if not _NAME.fullmatch(str(host.get("broker_tenant", ""))):
+        yield "broker_tenant is missing or not a name: a-z, 0-9 and -, up to 40"
+    if not host.get("broker_hosts"):
+        yield "broker_hosts is empty: the names and addresses that clients reach the broker by"
+    passwords = host.get("broker_passwords") or {}
+    for kind in ("broker_collectors", "broker_subscribers"):
+        for user in host.get(kind) or []:
+            if "." not in user:
+                yield f"{kind}: {user!r} has no dot, which tells users from probes"
+            if not passwords.get(user):
+                yield f"broker_passwords has none for {user!r} of {kind}"
+
+
+def _door_problems(host: Table) -> Iterator[str]:
+    """The firewall would shut the one out who is setting the box up over SSH."""
+    if (
+        host.get("base_firewall", True)
+        and not host.get("base_ssh_from")
+        and not host.get("base_close_ssh", False)
+        and host.get("ansible_connection", "ssh") != "local"
+    ):
+        yield (
+            "base_ssh_from is empty and you come over SSH: the firewall would shut you out; name "
+            "the networks that may come in, or set base_close_ssh to true to close it for good"
+        )
+    for source in host.get("base_ssh_from") or []:
+        try:
+            ipaddress.ip_network(source)
+        except ValueError:
+            yield f"base_ssh_from: {source!r} is no network, for example 192.0.2.0/24"
+
+
+class FilterModule:
+    """What Ansible looks for."""
+
+    def filters(self) -> dict[str, Callable[..., object]]:
+        """The filters by name."""
+        return {
+            "to_toml": to_toml,
+            "tramdo_lines": tramdo_lines,
+            "mosquitto_passwords": mosquitto_passwords,
+            "tramdo_preflight": tramdo_preflight,
+            "tramdo_twins": tramdo_twins,
+        }
