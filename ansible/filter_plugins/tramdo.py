@@ -201,7 +201,7 @@ def _one_line_problems(line: Table) -> Iterator[str]:
         yield f"id is {line.get('id')!r}: a-z, 0-9 and -, up to 40"
     if not line.get("isp"):
         yield "isp is missing: whose line it is"
-    if not _INTERFACE.fullmatch(str(line.get("interface", ""))):
+    if not _INTERFACE.fullmatch(str(line.get("interface") or "")):
         yield "interface is missing: the name that `ip link` shows, for example eth0"
     address, gateway = line.get("address"), line.get("gateway")
     if not address:

@@ -1,7 +1,7 @@
 """Floor 2. A machine that is really booted: systemd in systemd-nspawn, on a copy of a fresh root.
 
-    machine = Machine("probe", root, folder, key)     # its own files above `root`, which stays as it is
-    machine.boot(namespace)                           # the cables are laid by the caller, beforehand
+    machine = Machine("probe", root, folder, key)    # its own files lie above `root`
+    machine.boot(namespace)             # whose cables the caller has laid
     machine.ssh("systemctl is-system-running")
 
 The command line is the one whose traps are known: without the bpf filter DeviceAllow and

@@ -73,7 +73,8 @@ def prepared() -> Path:
 
 
 def _folder() -> Path:
-    key = hashlib.sha256("\n".join((Path(__file__).read_text(), platform.machine())).encode())
+    content = " ".join((*_FRESH, "/", *_DOWNLOADED, "/", platform.machine()))
+    key = hashlib.sha256(content.encode())
     base = os.environ.get("TRAMDO_TEST_CACHE") or "/var/cache/tramdo-test"
     return Path(base) / f"{SUITE}-{key.hexdigest()[:12]}"
 

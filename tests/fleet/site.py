@@ -1,0 +1,327 @@
+"""Floor 3. An office with two ISP lines and its centre, both booted systems, and Ansible beside.
+
+    probe mgmt0 ── this machine ── mgmt0 centre          how Ansible comes in, and nothing else
+    probe eth0 192.168.1.10 ── vnpt ──── 198.51.100.1 ─┐
+    probe eth1 by DHCP      ── viettel ─ 198.51.100.5 ─┴ centre 203.0.113.10
+
+Each ISP is a router that translates addresses, as in an office: the centre never sees the probe.
+The lines are shaped to different rates, so that a result shows by which of them it came.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from deploy import wheelhouse
+from tests.fleet.machine import Machine
+from tests.lab.namespace import Namespace, connect_root, connect_veth, remove_root_link
+
+ROOT = Path(__file__).parents[2]
+PLAYBOOKS = ROOT / "ansible"
+TENANT, PROBE = "bach-thong", "phu-thong-01"
+CENTRE_ADDRESS = "203.0.113.10"
+_PLAY_S = 600
+_RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.M)
+
+
+class Isp(NamedTuple):
+    """A line: the probe's interface, its router's networks, its rates in bit/s."""
+
+    name: str
+    title: str
+    interface: str
+    number: int
+    download_bps: int
+    upload_bps: int
+
+    @property
+    def gateway(self) -> str:
+        """The router's address in the office."""
+        return f"192.168.{self.number}.1"
+
+
+VNPT = Isp("vnpt", "VNPT", "eth0", 1, 40_000_000, 20_000_000)
+VIETTEL = Isp("viettel", "Viettel", "eth1", 2, 80_000_000, 40_000_000)
+ISPS = (VNPT, VIETTEL)
+
+
+class Play(NamedTuple):
+    """How a playbook ended: what it printed, and tasks changed and failed on each machine."""
+
+    code: int
+    printed: str
+    changed: dict[str, int]
+    failed: dict[str, int]
+    seconds: float
+
+
+class Site:
+    """The office and its centre, booted while the context lasts."""
+
+    def __init__(self, folder: Path, root: Path) -> None:
+        self._folder = folder
+        self.tag = f"f{os.getpid() % 100_000}"
+        self._processes: list[subprocess.Popen[str]] = []
+        self._key = folder / "key"
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self._key)], check=True
+        )
+        # Networks of this machine's own that no other test run has.
+        self._mgmt = f"10.{200 + secrets.randbelow(50)}.{secrets.randbelow(256)}"
+        self.isps = {isp.name: Namespace(f"tramdo-{self.tag}-{isp.name}") for isp in ISPS}
+        self.namespaces = {
+            name: Namespace(f"tramdo-{self.tag}-{name}", (), f"{self._mgmt}.{number * 4 + 2}")
+            for number, name in enumerate(("centre", "probe"))
+        }
+        self.centre = Machine("centre", root, folder, self._key)
+        self.probe = Machine("probe", root, folder, self._key)
+        for machine in (self.centre, self.probe):
+            self._give_network(machine)
+
+    def __enter__(self) -> Site:
+        try:
+            for isp in ISPS:
+                self._open(isp)
+            self._connect("centre")
+            self._connect("probe")
+            self.centre.boot(self.namespaces["centre"])
+            self.probe.boot(self.namespaces["probe"])
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End everything and leave nothing behind."""
+        for machine in (self.centre, self.probe):
+            machine.close()
+        for process in self._processes:
+            process.kill()
+            process.wait()
+        for namespace in (*self.namespaces.values(), *self.isps.values()):
+            with contextlib.suppress(Exception):
+                namespace.delete()
+        for name in self.namespaces:
+            remove_root_link(self._root_link(name))
+
+    def start_again(self, name: str) -> None:
+        """Boot a machine that is off, with nothing left of its network in the kernel."""
+        machine = {"centre": self.centre, "probe": self.probe}[name]
+        self.namespaces[name].delete()
+        remove_root_link(self._root_link(name))
+        self._connect(name)
+        machine.boot(self.namespaces[name])
+
+    def play(self, book: str, *options: str) -> Play:
+        """Run a playbook as a technician does, and read its recap."""
+        inventory = self._folder / "inventory.json"
+        inventory.write_text(json.dumps(self.inventory()), encoding="utf-8")
+        environment = dict(os.environ) | {
+            "HOME": str(self._folder), "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"),
+            "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCAL_TEMP": str(self._folder / "ansible"),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
+        }  # fmt: skip
+        argv = [sys.executable, "-m", "ansible", "playbook"]
+        began_s = time.monotonic()
+        ended = subprocess.run(
+            [*argv, "-i", str(inventory), book, *options], cwd=PLAYBOOKS, env=environment,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_PLAY_S, check=False,
+        )  # fmt: skip
+        rows = _RECAP.findall(ended.stdout)
+        return Play(
+            ended.returncode,
+            ended.stdout + ended.stderr,
+            {name: int(changed) for name, _, changed, _, _ in rows},
+            {name: int(away) + int(failed) for name, _, _, away, failed in rows},
+            time.monotonic() - began_s,
+        )
+
+    def inventory(self, **probe: Any) -> dict[str, Any]:
+        """What a technician would write for this office; `probe` adds to the probe's variables."""
+        secret = {"collector.1": "mật khẩu của trung tâm"}
+        everywhere = {
+            "ansible_user": "root",
+            "ansible_ssh_common_args": " ".join(self.probe.ssh_options()),
+            "base_ssh_from": [f"{self._mgmt}.0/24"],
+            "software_wheelhouse": str(wheels()),
+        }
+        centre = {
+            "ansible_host": self.centre.address,
+            "base_open_ports": [
+                {"port": "8883"}, {"port": "5201-5202"}, {"port": "8081"},
+                {"port": "862", "protocol": "udp"},
+            ],
+            "broker_tenant": TENANT, "broker_hosts": [CENTRE_ADDRESS, "localhost"],
+            "broker_passwords": secret,
+            "collector_tenant": TENANT, "collector_password": secret["collector.1"],
+            "collector_broker": {"host": "localhost", "reconnect_max_s": 2.0},
+            "measurement_server_iperf3_ports": [5201, 5202],
+            "measurement_server_http_port": 8081,
+        }  # fmt: skip
+        groups = ("brokers", "collectors", "measurement_servers")
+        return {
+            "all": {"vars": everywhere, "hosts": {"centre": centre}},
+            **{group: {"hosts": {"centre": {}}} for group in groups},
+            "probes": {"hosts": {PROBE: self._probe_variables() | probe}},
+        }
+
+    def api(self, path: str) -> Any:
+        """What the centre's interface answers, asked on the centre itself."""
+        url = f"http://127.0.0.1:8080{path}"
+        ask = f"import urllib.request as u; print(u.urlopen('{url}').read().decode())"
+        return json.loads(self.centre.ssh(f'python3 -c "{ask}"').stdout)
+
+    def status(self) -> Mapping[str, Any]:
+        """What `tramdo-probe status` says; empty while no daemon runs."""
+        asked = self.probe.ssh("/opt/tramdo/venv/bin/tramdo-probe status --json", check=False)
+        found: Mapping[str, Any] = json.loads(asked.stdout) if asked.returncode == 0 else {}
+        return found
+
+    def _probe_variables(self) -> dict[str, Any]:
+        lines: list[dict[str, Any]] = [
+            {
+                "id": isp.name, "isp": isp.title, "interface": isp.interface,
+                "plan_download_bps": isp.download_bps, "plan_upload_bps": isp.upload_bps,
+            }
+            for isp in ISPS
+        ]  # fmt: skip
+        lines[0] |= {"address": "192.168.1.10/24", "gateway": VNPT.gateway}
+        return {
+            "ansible_host": self.probe.address,
+            "probe_name": PROBE,
+            "probe_tenant": TENANT,
+            "probe_site": {
+                "commune_code": "01969", "office": "Trụ sở UBND xã Phủ Thông",
+                "group": "Bạch Thông (cũ)",
+            },
+            "probe_lines": lines,
+            "probe_servers": [
+                {"name": "hn-1", "host": CENTRE_ADDRESS, "iperf3_ports": [5201, 5202],
+                 "http_port": 8081},
+            ],
+            "probe_broker": {"host": CENTRE_ADDRESS, "reconnect_max_s": 2.0},
+            "probe_leds": {"driver": "simulated"},
+            # Short, often and at once: somebody waits for it.
+            "probe_round_at_start": True,
+            "probe_settings": {
+                "plan": {
+                    "samples_per_month": 300, "office_hours": "allow", "idle_look_s": 0.5,
+                    "cross_traffic_download_bps": 1e12, "cross_traffic_upload_bps": 1e12,
+                },
+                "throughput": {"warm_up_s": 1, "duration_s": 2},
+                "http": {"warm_up_s": 1, "duration_s": 2, "pings": 4},
+                "latency": {"window_s": 5.0, "mean_gap_s": 0.1, "timeout_s": 1.0},
+                "delivery": {"resend_after_s": 5.0, "health_every_s": 5.0},
+            },
+        }  # fmt: skip
+
+    def _give_network(self, machine: Machine) -> None:
+        network = "[Match]\nName={}\n[Network]\nAddress={}\n"
+        number = list(self.namespaces).index(machine.name)
+        address = f"{self._mgmt}.{number * 4 + 2}/30"
+        machine.write("/etc/systemd/network/05-mgmt.network", network.format("mgmt0", address))
+        if machine.name == "centre":
+            for isp in ISPS:
+                addresses = f"198.51.100.{isp.number * 4 + 2}/30\nAddress={CENTRE_ADDRESS}/32"
+                machine.write(
+                    f"/etc/systemd/network/10-{isp.name}.network",
+                    network.format(f"wan{isp.number}", addresses),
+                )
+
+    def _root_link(self, name: str) -> str:
+        return f"{self.tag}{name[:6]}"
+
+    def _open(self, isp: Isp) -> None:
+        """An ISP's router: forwards and translates."""
+        router = self.isps[isp.name]
+        router.create()
+        router.sysctl({"ipv4/ip_forward": "1"})
+        translate = (
+            "table ip nat {\n chain post {\n type nat hook postrouting priority srcnat\n"
+            ' oifname "wan" masquerade\n }\n}\n'
+        )
+        router.run(["sh", "-c", f"printf '{translate}' | nft -f -"])
+
+    def _connect(self, name: str) -> None:
+        """Lay the cables of a machine anew, the routers' ends set up, its own ends bare."""
+        namespace = self.namespaces[name]
+        namespace.create()
+        number = list(self.namespaces).index(name)
+        connect_root(namespace, "mgmt0", self._root_link(name), f"{self._mgmt}.{number * 4 + 1}/30")
+        namespace.ip("addr flush dev mgmt0")
+        for isp in ISPS:
+            router = self.isps[isp.name]
+            if name == "centre":
+                connect_veth(router, "wan", namespace, f"wan{isp.number}")
+                router.ip(
+                    f"addr add 198.51.100.{isp.number * 4 + 1}/30 dev wan",
+                    f"route add {CENTRE_ADDRESS} via 198.51.100.{isp.number * 4 + 2}",
+                )
+                _shape(router, "wan", isp.upload_bps)
+            else:
+                connect_veth(router, "lan", namespace, isp.interface)
+                router.ip(f"addr add {isp.gateway}/24 dev lan")
+                _shape(router, "lan", isp.download_bps)
+                if isp is VIETTEL:
+                    self._serve_addresses(isp)
+
+    def _serve_addresses(self, isp: Isp) -> None:
+        for process in self._processes:
+            process.kill()
+            process.wait()
+        leases = self._folder / f"leases-{secrets.token_hex(4)}"
+        self._processes = [
+            self.isps[isp.name].popen(
+                [
+                    "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0",
+                    "--interface=lan", "--bind-interfaces", f"--dhcp-leasefile={leases}",
+                    f"--dhcp-range=192.168.{isp.number}.100,192.168.{isp.number}.199,1h",
+                    "--pid-file=", "--user=root",
+                ],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )
+        ]  # fmt: skip
+
+
+def wheels() -> Path:
+    """The wheelhouse for Debian 12's Python; what came from the index stays in the tests' cache."""
+    base = Path(os.environ.get("TRAMDO_TEST_CACHE") or "/var/cache/tramdo-test")
+    return base / "wheelhouse"
+
+
+def make_wheels() -> None:
+    """Make it, of the sources as they are now."""
+    target = wheelhouse.Target(11, os.uname().machine)
+    for name in wheelhouse.SETS:
+        wheelhouse.make(wheels(), target, name)
+
+
+def eventually(condition: Callable[[], object], what: str, within_s: float = 90.0) -> None:
+    """Look every half second until it holds.
+
+    Raises:
+        AssertionError: it does not within the time.
+    """
+    deadline_s = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline_s, f"not within {within_s:.0f} s: {what}"
+        time.sleep(0.5)
+
+
+def _shape(router: Namespace, interface: str, rate_bps: int) -> None:
+    # A burst of 2 ms (TRAPS), and room for a full-size frame at the least.
+    burst = max(rate_bps // 4000, 3200)
+    router.tc(f"qdisc add dev {interface} root tbf rate {rate_bps}bit burst {burst} latency 50ms")

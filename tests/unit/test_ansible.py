@@ -1,0 +1,317 @@
+"""The roles as text: defaults and their specification, what the filters make, what is refused."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import importlib.util
+import re
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy import wheelhouse
+from probe import config
+from wire import http
+
+ROOT = Path(__file__).parents[2]
+ANSIBLE = ROOT / "ansible"
+ROLES = sorted(path for path in (ANSIBLE / "roles").iterdir() if path.is_dir())
+_TYPES: dict[str, tuple[type, ...]] = {
+    "str": (str,), "bool": (bool,), "int": (int,), "float": (float, int), "list": (list,),
+    "dict": (dict,),
+}  # fmt: skip
+
+
+def _module(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+FILTERS: dict[str, Callable[..., Any]] = (
+    _module(ANSIBLE / "filter_plugins/tramdo.py").FilterModule().filters()
+)
+
+
+def _yaml(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _options(role: Path) -> dict[str, dict[str, Any]]:
+    spec = _yaml(role / "meta/argument_specs.yml")["argument_specs"]["main"]
+    options: dict[str, dict[str, Any]] = spec["options"]
+    return options
+
+
+def _probe_host(**changes: Any) -> dict[str, Any]:
+    """An inventory's variables of a probe that are all sound, and these changes to them."""
+    return {
+        "inventory_hostname": "phu-thong-01",
+        "group_names": ["probes"],
+        "probe_name": "phu-thong-01",
+        "probe_tenant": "bach-thong",
+        "probe_site": {"commune_code": "01969", "office": "Trụ sở UBND xã Phủ Thông"},
+        "probe_lines": [
+            {"id": "vnpt", "isp": "VNPT", "interface": "eth0", "address": "192.168.1.10/24",
+             "gateway": "192.168.1.1"},
+            {"id": "viettel", "isp": "Viettel", "interface": "eth1"},
+        ],
+        "probe_servers": [{"name": "hn-1", "host": "203.0.113.10"}],
+        "probe_broker": {"host": "broker.example.vn"},
+        "base_ssh_from": ["192.0.2.0/24"],
+    } | changes  # fmt: skip
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_specification_and_defaults_say_the_same(role: Path) -> None:
+    defaults = _yaml(role / "defaults/main.yml") or {}
+    options = _options(role)
+    stated = {name: its["default"] for name, its in options.items() if "default" in its}
+    assert stated == defaults
+    for name, its in options.items():
+        assert name.startswith(f"{role.name}_")
+        assert its.get("required", False) is not ("default" in its), name
+        assert its["description"].endswith("."), name
+        if "default" in its and "{{" not in str(its["default"]):
+            assert isinstance(its["default"], _TYPES[its["type"]]), name
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_only_the_modules_that_come_with_ansible(role: Path) -> None:
+    """Collections are on Galaxy, which a technician's laptop may not reach."""
+    words = {
+        "name", "when", "notify", "vars", "loop", "loop_control", "register", "delegate_to",
+        "become", "changed_when", "failed_when", "check_mode", "no_log", "run_once", "block",
+        "args", "until", "retries", "delay", "listen",
+    }  # fmt: skip
+    for file in [*role.glob("tasks/*.yml"), *role.glob("handlers/*.yml")]:
+        tasks = list(_yaml(file))
+        while tasks:
+            task = tasks.pop()
+            tasks += task.get("block", [])
+            for word in set(task) - words:
+                assert word.startswith("ansible.builtin."), f"{file}: {word}"
+
+
+def test_secrets_are_kept_out_of_the_log() -> None:
+    """Whatever task touches a password or a private key says `no_log`."""
+    secret = re.compile(r"password(s)? *(\}|\||\\n)|broker_secrets|server\.key|\.key\"?$", re.M)
+    looked_at = 0
+    for file in ANSIBLE.glob("roles/*/tasks/*.yml"):
+        tasks = list(_yaml(file))
+        while tasks:
+            task = tasks.pop()
+            tasks += task.get("block", [])
+            body = yaml.safe_dump({k: v for k, v in task.items() if k != "block"})
+            if "content:" in body or "slurp" in body:
+                found = secret.search(body)
+                looked_at += found is not None
+                assert found is None or task.get("no_log"), f"{file}: {task['name']}"
+    assert looked_at >= 3
+
+
+def test_units_are_installed_as_they_are() -> None:
+    """By `copy` from systemd/, never rendered: what varies is in drop-ins."""
+    copied = "\n".join(file.read_text() for file in ANSIBLE.glob("roles/*/tasks/*.yml"))
+    assert not list(ANSIBLE.glob("roles/*/templates/*.service*"))
+    for unit in ("tramdo-probe.service", "tramdo-collector.service"):
+        assert f"systemd/{unit}" in copied
+    wanted = _yaml(ANSIBLE / "roles/measurement_server/vars/main.yml")
+    for unit in ("tramdo-iperf3@.service", "tramdo-reflector.service", "tramdo-http.service"):
+        assert unit in wanted["measurement_server_units"]
+        assert (ROOT / "systemd" / unit).exists()
+
+
+def test_the_http_test_has_the_paths_that_probes_ask_for() -> None:
+    known = _yaml(ANSIBLE / "roles/measurement_server/vars/main.yml")
+    assert known["measurement_server_http_empty"] == http.EMPTY_PATH
+    assert known["measurement_server_http_sink"] == http.SINK_PATH
+    sizes = known["measurement_server_http_random_bytes"]
+    assert tuple(sizes) == http.SIZES_BYTES
+    assert known["measurement_server_http_random"] + str(sizes[0]) == http.random_path(sizes[0])
+
+
+def test_toml_of_a_probe_is_read_by_the_probe() -> None:
+    host = _probe_host()
+    table = {
+        "tenant": host["probe_tenant"],
+        "probe": host["probe_name"],
+        "site": host["probe_site"] | {"group": None},
+        "lines": FILTERS["tramdo_lines"](host["probe_lines"]),
+        "servers": host["probe_servers"],
+        "broker": host["probe_broker"],
+        "leds": {"line_pins": [[22, 23], [24, 25]], "active_high": False},
+        "plan": {"office_hours": "avoid", "throughput_share": 0.5},
+    }
+    read = config.parse(FILTERS["to_toml"](table).encode(), "probe.toml")
+    assert read.site.office == "Trụ sở UBND xã Phủ Thông"
+    assert [line.source_address for line in read.lines] == ["192.168.1.10", None]
+    assert read.leds.active_high is False
+    assert read.plan.throughput_share == 0.5
+
+
+@pytest.mark.parametrize(
+    "text", ['say "no"', "back\\slash", "line\nbreak", "\x7f\x01", "", "Bạch Thông"]
+)
+def test_every_text_comes_through_toml(text: str) -> None:
+    table = {"a b": text, "list": [text, [1, True]], "inner": {"text": text, "rows": [{"x": text}]}}
+    assert tomllib.loads(FILTERS["to_toml"](table)) == table
+
+
+def test_what_toml_has_not_is_refused() -> None:
+    with pytest.raises(ValueError, match="cannot be written as TOML"):
+        FILTERS["to_toml"]({"x": object()})
+
+
+def test_passwords_are_hashed_as_mosquitto_does_and_the_same_each_time() -> None:
+    made = FILTERS["mosquitto_passwords"]({"reader.vnpt": "một", "collector.1": "một"})
+    assert made == FILTERS["mosquitto_passwords"]({"collector.1": "một", "reader.vnpt": "một"})
+    assert "một" not in made
+    hashes = set()
+    for line, user in zip(made.splitlines(), ("collector.1", "reader.vnpt"), strict=True):
+        name, _, rest = line.partition(":")
+        _, kind, rounds, salt, digest = rest.split("$")
+        assert (name, kind) == (user, "7")
+        expected = hashlib.pbkdf2_hmac(
+            "sha512", "một".encode(), base64.b64decode(salt), int(rounds)
+        )
+        assert base64.b64decode(digest) == expected
+        hashes.add(digest)
+    assert len(hashes) == 2
+
+
+def test_a_sound_inventory_is_let_through() -> None:
+    assert FILTERS["tramdo_preflight"](_probe_host()) == []
+
+
+def _line(**changes: Any) -> list[dict[str, Any]]:
+    return [_probe_host()["probe_lines"][0] | changes]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"probe_name": "Phủ Thông"}, "probe_name is 'Phủ Thông': a probe's name is a-z"),
+        ({"probe_tenant": ""}, "probe_tenant is missing"),
+        ({"probe_site": None}, "probe_site is missing"),
+        ({"probe_site": {"commune_code": 1969, "office": "x"}}, "commune_code is 1969: the offici"),
+        ({"probe_site": {"commune_code": "01969"}}, "probe_site.office is missing"),
+        ({"probe_lines": []}, "probe_lines is empty"),
+        ({"probe_lines": ["eth0"]}, "probe_lines is not a list of lines"),
+        (
+            {"probe_lines": [*_line(), {"id": "vnpt", "isp": "x", "interface": "eth1"}]},
+            "two lines have the id 'vnpt'",
+        ),
+        ({"probe_lines": _line(id="V N")}, "line 1 (V N): id is 'V N'"),
+        ({"probe_lines": _line(isp=None)}, "isp is missing"),
+        ({"probe_lines": _line(interface=None)}, "interface is missing"),
+        ({"probe_lines": _line(address=None)}, "gateway is given without address"),
+        ({"probe_lines": _line(address="192.168.1.10")}, "it needs its prefix"),
+        ({"probe_lines": _line(address="nowhere/24")}, "no IP address with prefix"),
+        ({"probe_lines": _line(gateway="10.0.0.1")}, "needs a gateway in 192.168.1.0/24"),
+        ({"probe_leds": {"line_pins": [[1, 2]]}}, "probe_leds.line_pins has 1 pairs of pins for 2"),
+        ({"probe_servers": []}, "probe_servers is empty"),
+        ({"probe_broker": {}}, "probe_broker.host is missing"),
+        ({"group_names": []}, "in none of the groups"),
+        ({"base_ssh_from": []}, "base_ssh_from is empty and you come over SSH"),
+        ({"base_ssh_from": ["office"]}, "'office' is no network"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_host_and_variable(
+    changes: dict[str, Any], sentence: str
+) -> None:
+    found = FILTERS["tramdo_preflight"](_probe_host(**changes))
+    assert len(found) == 1, found
+    assert found[0].startswith("phu-thong-01: ")
+    assert sentence in found[0]
+
+
+def test_a_broker_without_passwords_or_names_is_refused() -> None:
+    found = FILTERS["tramdo_preflight"](
+        {
+            "inventory_hostname": "centre", "group_names": ["brokers"],
+            "broker_collectors": ["collector"], "broker_tenant": "x", "base_firewall": False,
+        }
+    )  # fmt: skip
+    assert [sentence.partition(": ")[2].split(" ")[0] for sentence in found] == [
+        "broker_hosts", "broker_collectors:", "broker_passwords",
+    ]  # fmt: skip
+
+
+def test_two_probes_of_one_name_are_refused() -> None:
+    found = FILTERS["tramdo_twins"]({"box-1": "a", "box-2": "b", "box-3": "a"})
+    assert len(found) == 1
+    assert found[0].startswith("box-1, box-3: probe_name is 'a'")
+
+
+@pytest.mark.parametrize("name", ["office", "bach-thong"])
+def test_the_example_inventories_are_sound(name: str) -> None:
+    """Read as Ansible reads them, but for what only Ansible computes."""
+    folder = ANSIBLE / "inventories" / name
+    tree = _yaml(folder / "hosts.yml")["all"]
+    everywhere = _yaml(folder / "group_vars/all.yml")
+    of_probes = _yaml(folder / "group_vars/probes.yml")
+    hosts = tree["children"]["probes"]["hosts"]
+    assert hosts
+    codes = set()
+    for host, its in hosts.items():
+        variables = everywhere | of_probes | its
+        variables |= {
+            "inventory_hostname": host, "group_names": ["probes"], "probe_name": host,
+        }  # fmt: skip
+        assert FILTERS["tramdo_preflight"](variables) == []
+        codes.add(its["probe_site"]["commune_code"])
+        assert len(variables["probe_lines"]) == 2
+    if name == "bach-thong":
+        assert codes == {"01969", "01981", "02008", "02014"}
+
+
+def test_the_nation_is_generated_from_the_list_of_communes(tmp_path: Path) -> None:
+    listed = tmp_path / "communes.csv"
+    with listed.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["province_name", "commune_code", "commune_name", "kind"])
+        rows.writerow(["Tỉnh Thái Nguyên", "01969", "Xã Phủ Thông", "xa"])
+        rows.writerow(["Thành phố Hà Nội", "00004", "Phường Ba Đình", "phuong"])
+    generate = ANSIBLE / "inventories/nation/generate.py"
+    python = shutil.which("python3")
+    assert python is not None
+    made = subprocess.run([python, generate, listed], capture_output=True, text=True, check=True)
+    hosts = yaml.safe_load(made.stdout)["probes"]["hosts"]
+    shared = _yaml(ANSIBLE / "inventories/nation/group_vars/all.yml")
+    assert list(hosts) == ["commune-01969-1", "commune-00004-1"]
+    for host, its in hosts.items():
+        variables = shared | its
+        variables |= {
+            "inventory_hostname": host, "group_names": ["probes"], "probe_name": host,
+        }  # fmt: skip
+        assert FILTERS["tramdo_preflight"](variables) == []
+    assert hosts["commune-00004-1"]["probe_site"] == {
+        "commune_code": "00004",
+        "office": "Trụ sở UBND phường Ba Đình",
+        "group": "Thành phố Hà Nội",
+    }
+
+
+def test_the_wheelhouse_asks_for_what_the_target_needs_not_this_machine() -> None:
+    lock = (
+        "a==1 ; python_full_version < '3.12' \\\n    --hash=sha256:aa \\\n    --hash=sha256:ab\n"
+        "a==2 ; python_full_version >= '3.12' \\\n    --hash=sha256:ac\n"
+        "    # via b\n"
+        "b==3 ; platform_machine == 'aarch64' \\\n    --hash=sha256:ba\n"
+    )
+    bookworm = list(wheelhouse.wanted(lock, wheelhouse.Target(11, "aarch64")))
+    trixie = list(wheelhouse.wanted(lock, wheelhouse.Target(13, "x86_64")))
+    assert bookworm == ["a==1 --hash=sha256:aa --hash=sha256:ab", "b==3 --hash=sha256:ba"]
+    assert trixie == ["a==2 --hash=sha256:ac"]
