@@ -7,6 +7,7 @@
 #   make chaos           kill, cut, fill, damage for some minutes; then every result is counted
 #                        (SEEDS=20, JSON=1: one JSON object at the end)
 #   make check           the fast loop: lint, types, unit tests (under a minute)
+#   make wheelhouse      wheels for installing offline, in out/wheelhouse (FOR="cp311-aarch64 …")
 #   make contract        write docs/contract/ anew from the types in wire/
 #   make handbook        draw the wiring plan and the office's card anew (docs/)
 #   make lock            write requirements/*.txt anew from pyproject.toml
@@ -18,7 +19,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCKS := requirements/build.txt requirements/dev.txt
 
-.PHONY: handbook demo test bench figures chaos check lint types contract lock audit sbom clean
+.PHONY: handbook demo test bench figures chaos check lint types contract lock audit sbom wheelhouse clean
 
 demo: .venv/ready-demo
 	@$(BIN)/python -m deploy.demo $(if $(ONCE),--once) $(if $(JSON),--json)
@@ -48,6 +49,7 @@ lint: .venv/ready-check
 
 types: .venv/ready-check
 	@$(BIN)/mypy
+	@$(BIN)/mypy ansible/filter_plugins
 
 contract: .venv/ready-check
 	@$(BIN)/python -m deploy.contract
@@ -60,6 +62,9 @@ contract: .venv/ready-check
 handbook: .venv/ready-check
 	@$(BIN)/python -m deploy.handbook wiring -o docs/images/wiring.svg
 	@$(BIN)/python -m deploy.handbook card -o docs/card.vi.pdf
+
+wheelhouse: .venv/ready-check
+	@$(BIN)/python -m deploy.wheelhouse out/wheelhouse $(FOR)
 
 lock: .venv/ready-check
 	@$(BIN)/pip install --quiet uv

@@ -26,6 +26,11 @@ from tests.lab.namespace import Namespace
 
 _BOOT_S, _SSH_S = 90.0, 120.0
 _REBOOTED = 133
+_NSPAWN = {
+    "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
+    # What is below /proc/sys/net belongs to its own network.
+    "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",
+}
 
 
 class Machine:
@@ -83,7 +88,7 @@ class Machine:
         with log:
             self._process = subprocess.Popen(
                 [*_own_cgroup(namespace.name), *argv],
-                env=dict(os.environ) | {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
+                env=dict(os.environ) | _NSPAWN,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         deadline_s = time.monotonic() + _BOOT_S

@@ -1,0 +1,283 @@
+"""The very playbooks on two freshly booted systems: an office with two lines, and its centre.
+
+One story, in the order in which a technician lives it; each test is a chapter and builds on those
+before it. `-k` alone is therefore of no use here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from tests.fleet import root
+from tests.fleet.site import (
+    CENTRE_ADDRESS,
+    ISPS,
+    PROBE,
+    VIETTEL,
+    VNPT,
+    Play,
+    Site,
+    eventually,
+    make_wheels,
+)
+
+PROBE_TOML = "/etc/tramdo/probe.toml"
+_UNIT = "tramdo-probe.service"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    if (reason := root.why_not()) is not None:
+        pytest.skip(reason)
+    make_wheels()
+    with Site(tmp_path_factory.mktemp("fleet"), root.prepared()) as booted:
+        yield booted
+
+
+@pytest.fixture(scope="module")
+def first(site: Site) -> Site:
+    """The site once the playbook has run; a failure is told with the playbook's last words."""
+    play = site.play("site.yml", "--diff", "-vv")
+    assert play.code == 0, play.printed[-6000:]
+    assert play.changed[PROBE] > 10
+    _tells_no_secret(site, play)
+    return site
+
+
+def test_one_run_sets_up_both_systems(first: Site) -> None:
+    for machine in (first.centre, first.probe):
+        failed = machine.ssh("systemctl --failed --no-legend --plain").stdout
+        assert failed == "", failed
+
+
+def test_a_second_run_changes_nothing(first: Site) -> None:
+    play = first.play("site.yml", "--diff", "-vvv")
+    assert play.code == 0, play.printed[-6000:]
+    assert play.changed == {"centre": 0, PROBE: 0}, _changes(play.printed)
+    _tells_no_secret(first, play)
+
+
+def test_both_lines_are_measured_and_the_centre_shows_it(first: Site) -> None:
+    """Each by its own way: what comes of a line fits the rate that this line is shaped to."""
+    for isp in ISPS:
+        eventually(
+            lambda isp=isp: _rates(first, isp.name),  # type: ignore[misc]
+            f"a throughput of {isp.name} at the centre",
+            within_s=240,
+        )
+        for rate_bps in _rates(first, isp.name):
+            # TCP's share of a full frame is 1448/1514; a loaded machine may take from it.
+            assert 0.3 * isp.download_bps < rate_bps < isp.download_bps
+    rows = first.api("/api/results?limit=500")
+    sources = {(row["line"]["id"], row["line"]["interface"]) for row in _results(rows)}
+    assert {(VNPT.name, "eth0"), (VIETTEL.name, "eth1")} <= sources
+
+
+def test_the_leds_are_green_and_steady(first: Site) -> None:
+    wanted = {"power": "steady", "centre": "steady"}
+    for isp in ISPS:
+        wanted |= {f"{isp.name}.green": "steady", f"{isp.name}.red": "off"}
+    eventually(
+        lambda: first.status().get("leds") == wanted,
+        f"{wanted}, but {first.status().get('leds')}",
+        within_s=180,
+    )
+    assert first.status()["leds_driver"] == "simulated"
+
+
+def test_each_line_has_its_own_table(first: Site) -> None:
+    """One by its fixed address, one by DHCP; and the main table knows both."""
+    for table, isp in enumerate(ISPS, 101):
+        shown = first.probe.ssh(f"ip route show table {table}").stdout
+        assert f"default via {isp.gateway} dev {isp.interface}" in shown
+        way = first.probe.ssh(f"ip route get {CENTRE_ADDRESS} oif {isp.interface}").stdout
+        assert f"via {isp.gateway} dev {isp.interface}" in way
+    main = first.probe.ssh("ip route show default").stdout
+    assert re.findall(r"via (\S+)", main) == [isp.gateway for isp in ISPS]
+
+
+def test_nothing_is_open_on_the_probe(first: Site) -> None:
+    """Seen from an ISP's router: SSH listens, and does not answer there."""
+    for isp in ISPS:
+        router = first.isps[isp.name]
+        shown = first.probe.ssh(f"ip -4 -o addr show dev {isp.interface}").stdout
+        address = re.findall(r"inet (\S+)/", shown)[0]
+        knock = f"import socket; socket.create_connection(('{address}', 22), 2)"
+        tried = router.run(["python3", "-c", knock], check=False)
+        assert "timed out" in tried.stderr, tried
+        assert router.run(["ping", "-c1", "-W5", address], check=False).returncode == 0
+
+
+def test_the_sandbox_holds_from_inside(first: Site) -> None:
+    pid = _main_pid(first)
+    status = first.probe.ssh(f"cat /proc/{pid}/status").stdout
+    for line in ("NoNewPrivs:\t1", "CapEff:\t0000000000000000", "Seccomp:\t2"):
+        assert line in status
+    user = first.probe.ssh(f"ps -o user= -p {pid}").stdout.strip()
+    assert user == "tramdo"
+    inside = f"nsenter -t {pid} -m -- "
+    for path, allowed in (
+        ("/var/lib/tramdo-probe", True), ("/run/tramdo-probe", True), ("/tmp", True),
+        ("/etc/tramdo", False), ("/opt/tramdo", False), ("/usr", False), ("/var/lib", False),
+    ):  # fmt: skip
+        tried = first.probe.ssh(f"{inside}sh -c 'echo > {path}/x && rm {path}/x'", check=False)
+        assert (tried.returncode == 0) is allowed, (path, tried.stderr)
+    assert first.probe.ssh(f"{inside}ls /home /root", check=False).returncode != 0
+    # A device that the machine has: open to root outside the unit's cgroup, closed within.
+    device = "python3 -c 'import os; os.open(\"/dev/net/tun\", os.O_RDWR)'"
+    group = f"/sys/fs/cgroup/system.slice/{_UNIT}/cgroup.procs"
+    assert first.probe.ssh(device, check=False).returncode == 0
+    closed = first.probe.ssh(f"sh -c 'echo $$ > {group}; exec {device}'", check=False)
+    assert "Operation not permitted" in closed.stderr, closed
+
+
+def test_the_log_is_in_memory_and_bounded(first: Site) -> None:
+    assert first.probe.ssh("ls /var/log/journal", check=False).returncode != 0
+    assert first.probe.ssh("ls /run/log/journal").stdout
+    assert (
+        "RuntimeMaxUse=32M"
+        in first.probe.ssh("systemd-analyze cat-config systemd/journald.conf").stdout
+    )
+
+
+def test_a_change_is_foretold_then_made_and_restarts_only_what_changed(first: Site) -> None:
+    before, pid = first.probe.ssh(f"sha256sum < {PROBE_TOML}").stdout, _main_pid(first)
+    option = '{"probe_site": {"commune_code": "01969", "office": "Trụ sở mới"}}'
+    limited = ("--limit", PROBE, "--extra-vars", option)
+    foretold = first.play("site.yml", "--check", *limited)
+    assert foretold.changed == {PROBE: 1}, _changes(foretold.printed)
+    assert first.probe.ssh(f"sha256sum < {PROBE_TOML}").stdout == before
+    made = first.play("site.yml", *limited)
+    assert made.code == 0, made.printed[-6000:]
+    # The file and the reload; nothing else, and no restart.
+    assert made.changed == {PROBE: 2}, _changes(made.printed)
+    assert "Trụ sở mới" in first.probe.ssh(f"cat {PROBE_TOML}").stdout
+    assert _main_pid(first) == pid
+
+
+def test_settings_that_the_probe_refuses_are_not_installed(first: Site) -> None:
+    before = first.probe.ssh(f"sha256sum < {PROBE_TOML}").stdout
+    play = first.play(
+        "site.yml", "--limit", PROBE, "--extra-vars", '{"probe_settings": {"plan": {"no": 1}}}'
+    )
+    assert play.failed == {PROBE: 1}
+    assert "failed to validate" in play.printed
+    assert first.probe.ssh(f"sha256sum < {PROBE_TOML}").stdout == before
+    assert first.status()["status"]["connected"]
+
+
+def test_killed_it_comes_back_by_itself(first: Site) -> None:
+    pid = _main_pid(first)
+    first.probe.ssh(f"kill -9 {pid}")
+    eventually(lambda: _main_pid(first) not in {0, pid}, "systemd starts it anew")
+    _delivers(first)
+
+
+def test_a_full_disk_stops_nothing(first: Site) -> None:
+    """The outbox on a disk of its own, which is filled up: it goes on, and delivers after that."""
+    state = "/var/lib/tramdo-probe"
+    first.probe.ssh(
+        f"systemctl stop {_UNIT} && mount -t tmpfs -o size=4M,mode=700 tmpfs {state} && "
+        f"chown tramdo:tramdo {state} && systemctl start {_UNIT}"
+    )
+    _delivers(first)
+    pid = _main_pid(first)
+    full = first.probe.ssh(f"dd if=/dev/zero of={state}/filler bs=4k; df {state} | tail -1")
+    assert "100%" in full.stdout
+    seen = first.status()["written_at"]
+    eventually(lambda: first.status().get("written_at", seen) > seen, "it goes on showing")
+    eventually(
+        lambda: first.status()["status"]["faults"] or first.status()["status"]["pending"] > 0,
+        "it says that the disk is full, or what waits",
+        within_s=60,
+    )
+    first.probe.ssh(f"rm {state}/filler")
+    _delivers(first)
+    assert _main_pid(first) == pid, "it never ended"
+    first.probe.ssh(f"systemctl stop {_UNIT} && umount {state} && systemctl start {_UNIT}")
+
+
+def test_a_power_cut_costs_nothing_and_all_is_there_after_the_start(first: Site) -> None:
+    first.probe.cut_power()
+    first.start_again("probe")
+    assert first.probe.ssh("sysctl -n net.ipv4.ping_group_range").stdout.split() == [
+        "0", "2147483647",
+    ]  # fmt: skip
+    assert "policy drop" in first.probe.ssh("nft list ruleset").stdout
+    _delivers(first)
+    for isp in ISPS:
+        shown = first.probe.ssh(f"ip route get {CENTRE_ADDRESS} oif {isp.interface}").stdout
+        assert f"via {isp.gateway}" in shown
+
+
+def test_a_certificate_is_renewed_in_place(first: Site) -> None:
+    serial = "openssl x509 -in /etc/tramdo/probe.pem -noout -serial"
+    key = "sha256sum /etc/tramdo/probe.key"
+    before, key_before = first.probe.ssh(serial).stdout, first.probe.ssh(key).stdout
+    idle = first.play("certificates.yml")
+    assert idle.changed == {"centre": 0, PROBE: 0}, _changes(idle.printed)
+    play = first.play(
+        "certificates.yml", "--limit", PROBE, "-e", "certificates_renew_within_days=10000"
+    )
+    assert play.code == 0, play.printed[-6000:]
+    assert first.probe.ssh(serial).stdout != before
+    assert first.probe.ssh(key).stdout == key_before, "the key stays on the box"
+    first.centre.ssh("systemctl restart mosquitto")
+    _delivers(first)
+
+
+def test_a_revoked_probe_is_shut_out(first: Site) -> None:
+    play = first.play("revoke.yml", "-e", f"certificates_revoke={PROBE}")
+    assert play.code == 0, play.printed[-6000:]
+    eventually(lambda: not first.status()["status"]["connected"], "it is no longer let in")
+    eventually(
+        lambda: "revoked" in str(first.status()["status"]["cause"]),
+        f"told why: {first.status()['status']['cause']}",
+    )
+
+
+def _tells_no_secret(site: Site, play: Play) -> None:
+    secret = site.inventory()["all"]["hosts"]["centre"]["collector_password"]
+    assert secret not in play.printed
+    assert "PRIVATE KEY" not in play.printed
+
+
+def _changes(printed: str) -> str:
+    """The tasks that changed something, for a failure's message."""
+    tasks = re.findall(r"TASK \[(.*?)\]|HANDLER \[(.*?)\]|(^changed: .*$)", printed, re.M)
+    found, last = [], ""
+    for task, handler, changed in tasks:
+        last = task or handler or last
+        if changed:
+            found.append(f"{last}: {changed}")
+    return "\n".join(found)
+
+
+def _results(answer: Any) -> list[Mapping[str, Any]]:
+    return [row["result"] for row in answer["results"]]
+
+
+def _rates(site: Site, line: str) -> list[float]:
+    rows = _results(site.api("/api/results?limit=500"))
+    return [
+        row["values"]["download_bps"] for row in rows
+        if row["line"]["id"] == line and row["kind"] == "throughput" and row["outcome"] == "ok"
+    ]  # fmt: skip
+
+
+def _main_pid(site: Site) -> int:
+    return int(site.probe.ssh(f"systemctl show -P MainPID {_UNIT}").stdout)
+
+
+def _delivers(site: Site) -> None:
+    """The probe is at the broker, and all that it has is receipted."""
+
+    def delivered() -> bool:
+        status = site.status().get("status", {})
+        return bool(status.get("connected")) and status.get("pending") == 0
+
+    eventually(delivered, "connected, and nothing pending", within_s=120)
