@@ -25,7 +25,7 @@ _FRESH = (
 _DOWNLOADED = (
     "ca-certificates", "openssl", "systemd-timesyncd", "nftables", "systemd-zram-generator",
     "unattended-upgrades", "python3-venv", "libiperf0", "iperf3", "mosquitto", "nginx-light",
-    "libpango-1.0-0", "libpangoft2-1.0-0", "libharfbuzz-subset0", "fonts-liberation",
+    "libpango-1.0-0", "libpangoft2-1.0-0", "libharfbuzz-subset0", "fonts-croscore",
 )  # fmt: skip
 _TOOLS = {
     "debootstrap": "debootstrap",
