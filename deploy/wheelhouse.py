@@ -1,11 +1,13 @@
 """Floor 3. `make wheelhouse`: the wheels that a box installs from, offline, each by its hash.
 
-    FOLDER/cp311-aarch64/probe.tar             all that `pip install --require-hashes` needs
-    FOLDER/cp311-aarch64/probe.tar.release     its version and the first of its SHA-256: 0.1.0-4f0a…
+    FOLDER/cp311-aarch64/probe/wheels/*.whl    ours among them
+    FOLDER/cp311-aarch64/probe/requirements.txt   every one with its hash, for `--require-hashes`
+    FOLDER/cp311-aarch64/probe.tar             both in one file
+    FOLDER/cp311-aarch64/probe.tar.release     version and first of its SHA-256: 0.1.0-4f0a…
     FOLDER/downloads/                          what came from the index; not asked for again
 
-The same sources and the same locks make the same archive. Packages that exist as sources only are
-built on the box, with the build tools that are locked beside them.
+The same sources and the same locks make the same archive. What exists as sources only (iperf3) is
+built here, from the sources whose hash is locked, if it is Python alone: that runs on any machine.
 """
 
 from __future__ import annotations
@@ -20,7 +22,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -70,32 +71,32 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def make(folder: Path, target: Target, name: str) -> str:
-    """Make one archive; returns the name of the release that is in it.
+    """Make one set; returns where its archive is and the name of the release that is in it.
 
     Raises:
         subprocess.CalledProcessError: pip could not get or build something.
+        ValueError: a package is there as sources only, and is more than Python.
     """
-    locks = [ROOT / "requirements" / f"{lock}.txt" for lock in ("build", *SETS[name])]
-    downloads = folder / "downloads" / target.name
-    content = {path.name: path for path in _downloaded(locks, downloads, target)}
-    content |= {path.name: path for path in locks}
-    with tempfile.TemporaryDirectory(prefix="tramdo-wheelhouse-") as temporary:
-        scratch = Path(temporary)
-        own = _own_wheel(scratch)
-        content[own.name] = own
-        version = own.name.split("-")[1]
-        # By name and hash, not by path: pip finds it in --find-links like the others.
-        digest = hashlib.sha256(own.read_bytes()).hexdigest()
-        for file, text in {
-            "tramdo.txt": f"tramdo=={version} --hash=sha256:{digest}\n",
-            "requirements": "".join(f"{path.name}\n" for path in locks[1:]),
-        }.items():
-            content[file] = scratch / file
-            content[file].write_text(text, encoding="utf-8")
-        packed = _packed(content)
-    release = f"{version}-{hashlib.sha256(packed).hexdigest()[:12]}"
-    archive = folder / target.name / f"{name}.tar"
-    archive.parent.mkdir(parents=True, exist_ok=True)
+    locks = [(ROOT / "requirements" / f"{lock}.txt").read_text("utf-8") for lock in SETS[name]]
+    entries = sorted({entry for lock in locks for entry in wanted(lock, target)})
+    files = _downloaded(entries, folder / "downloads" / target.name, target)
+    place = folder / target.name / name
+    shutil.rmtree(place, ignore_errors=True)
+    (place / "wheels").mkdir(parents=True)
+    for file in files:
+        if file.suffix == ".whl":
+            shutil.copy(file, place / "wheels")
+        else:
+            _built(file, place / "wheels")
+    _built(_sources(place), place / "wheels")
+    shutil.rmtree(place / "sources")
+    wheels = sorted((place / "wheels").iterdir())
+    lines = [f"{_pinned(wheel)} --hash=sha256:{_sha256(wheel.read_bytes())}\n" for wheel in wheels]
+    (place / "requirements.txt").write_text("".join(lines), encoding="utf-8")
+    packed = _packed(place)
+    version = next(wheel.name.split("-")[1] for wheel in wheels if wheel.name.startswith("tramdo-"))
+    release = f"{version}-{_sha256(packed)[:12]}"
+    archive = place.with_name(f"{name}.tar")
     archive.write_bytes(packed)
     archive.with_name(f"{name}.tar.release").write_text(release + "\n", encoding="utf-8")
     return f"{archive}: {release}"
@@ -127,11 +128,10 @@ def wanted(lock: str, target: Target) -> Iterator[str]:
             yield f"{requirement.name}{requirement.specifier} {hashed}"
 
 
-def _downloaded(locks: Sequence[Path], folder: Path, target: Target) -> list[Path]:
-    """The files of these locks, from `folder` where they are there already."""
-    entries = sorted({entry for lock in locks for entry in wanted(lock.read_text("utf-8"), target)})
+def _downloaded(entries: Sequence[str], folder: Path, target: Target) -> list[Path]:
+    """The files of these entries, from `folder` where they are there already."""
     text = "".join(f"{entry}\n" for entry in entries)
-    asked = folder / hashlib.sha256(text.encode()).hexdigest()[:12]
+    asked = folder / _sha256(text.encode())[:12]
     if not (asked / "complete").exists():
         shutil.rmtree(asked, ignore_errors=True)
         asked.mkdir(parents=True)
@@ -149,30 +149,46 @@ def _downloaded(locks: Sequence[Path], folder: Path, target: Target) -> list[Pat
     return sorted(path for path in asked.iterdir() if path.name != "complete")
 
 
-def _own_wheel(scratch: Path) -> Path:
-    """Our own wheel, from a copy of the sources: setuptools leaves its traces where it builds."""
-    sources = scratch / "sources"
+def _sources(place: Path) -> Path:
+    """A copy of our sources: setuptools leaves its traces where it builds."""
+    sources = place / "sources"
     sources.mkdir()
-    for name in _OURS:
-        source = ROOT / name
+    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    for source in (ROOT / name for name in _OURS):
         if source.is_dir():
-            ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
-            shutil.copytree(source, sources / name, ignore=ignore)
+            shutil.copytree(source, sources / source.name, ignore=ignore)
         else:
-            shutil.copy(source, sources / name)
+            shutil.copy(source, sources / source.name)
+    return sources
+
+
+def _built(sources: Path, folder: Path) -> None:
+    """A wheel of these sources, the same bytes each time, by this environment's build tools."""
+    before = set(folder.iterdir())
     _pip(
-        "wheel", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", str(scratch),
+        "wheel", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", str(folder),
         str(sources), epoch=True,
     )  # fmt: skip
-    return next(scratch.glob("tramdo-*.whl"))
+    (wheel,) = set(folder.iterdir()) - before
+    if not wheel.name.endswith("-none-any.whl"):
+        raise ValueError(f"{sources.name} is more than Python: {wheel.name} fits this machine only")
 
 
-def _packed(content: dict[str, Path]) -> bytes:
-    """A tar of these files that is the same whenever and by whomever it is made."""
+def _pinned(wheel: Path) -> str:
+    name, version, *_ = wheel.name.split("-")
+    return f"{name}=={version}"
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _packed(place: Path) -> bytes:
+    """A tar of a set that is the same whenever and by whomever it is made."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, path in sorted(content.items()):
-            member = tarfile.TarInfo(name)
+        for path in sorted(path for path in place.rglob("*") if path.is_file()):
+            member = tarfile.TarInfo(str(path.relative_to(place)))
             member.size = path.stat().st_size
             member.mtime = _EPOCH_S
             member.mode = 0o644
