@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import subprocess
 import sys
+import tarfile
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +16,8 @@ import msgspec
 
 from deploy.authority import authority
 from deploy.authority.authority import Authority
-from deploy.fleet import centre
+from deploy.fleet import centre, channel, releases, signature
+from deploy.fleet.channel import Channel
 from tests.broker import free_port
 from tests.client import eventually
 
@@ -27,14 +31,14 @@ class FleetCentre:
     def __init__(self, directory: Path) -> None:
         self.authority = directory / "authority"
         self.releases = directory / "releases"
-        self.settings = directory / "probes"
+        self.variables = directory / "boxes"
         self.key = directory / "release.key"
         self.public_key = directory / "release.key.pub"
         self.port = free_port()
         self.url = f"https://127.0.0.1:{self.port}"
         self._log = directory / "serve.log"
         directory.mkdir(parents=True, exist_ok=True)
-        self.settings.mkdir()
+        self.variables.mkdir()
         authority.init(self.authority, "Tramdo test", None, datetime.now(UTC))
         self._certificate = Authority(self.authority).server(["127.0.0.1"], datetime.now(UTC))
         run("key", "--out", str(self.key))
@@ -44,7 +48,7 @@ class FleetCentre:
         self._process = subprocess.Popen(
             [
                 *FLEET, "serve", "-d", str(self.authority), "--releases", str(self.releases),
-                "--settings", str(self.settings), "--host", "127.0.0.1", "--port", str(self.port),
+                "--variables", str(self.variables), "--host", "127.0.0.1", "--port", str(self.port),
                 "--certificate", str(self._certificate),
             ],
             cwd=ROOT, stdout=log, stderr=subprocess.STDOUT,
@@ -74,22 +78,20 @@ class FleetCentre:
         """A new enrolment token."""
         return centre.new_token(self.authority, probe, datetime.now(UTC))
 
-    def publish(self, release: str, *, well: bool, ring_days: str = "0") -> str:
-        """Sign a release whose probe is well or is not; the bundle's SHA-256."""
-        wheels = self.releases.parent / f"wheels-{release}"
-        wheels.mkdir(exist_ok=True)
-        _wheel(wheels, release, well=well)
-        lock = wheels / "requirements.txt"
-        lock.write_text("", encoding="utf-8")
-        digest = run(
-            "bundle", "--wheels", str(wheels), "--requirements", str(lock),
-            "--releases", str(self.releases),
-        ).strip()  # fmt: skip
+    def publish(self, release: str, *, well: bool, ring_days: str = "0") -> None:
+        """Sign a release whose probe is well or is not."""
+        wheelhouse = self.releases.parent / f"wheelhouse-{release}"
+        _wheelhouse(wheelhouse / releases.machine(), release, well=well)
         run(
-            "channel", release, digest, "--key", str(self.key), "--releases", str(self.releases),
-            "--ring-days", ring_days,
+            "publish", "--wheelhouse", str(wheelhouse), "--key", str(self.key),
+            "--releases", str(self.releases), "--ring-days", ring_days,
         )  # fmt: skip
-        return digest
+
+    @property
+    def channel(self) -> Channel:
+        """What the centre says now."""
+        content = (self.releases / "channel.json").read_bytes()
+        return channel.decode(signature.verified(content, self.public_key.read_bytes()))
 
 
 def run(*arguments: str, expect: int = 0) -> str:
@@ -99,6 +101,14 @@ def run(*arguments: str, expect: int = 0) -> str:
     )
     assert done.returncode == expect, done.stdout + done.stderr
     return done.stdout if expect == 0 else done.stderr
+
+
+def put_into_use(directory: Path, release: str) -> None:
+    """Let a box stand on a release that somebody installed, without the pip's ten seconds."""
+    root = directory / "opt"
+    (root / "releases" / release / "venv").mkdir(parents=True)
+    (root / "releases" / release / "ansible").mkdir()
+    (root / "venv").symlink_to(f"releases/{release}/venv")
 
 
 def box_settings(directory: Path, fleet: FleetCentre, probe: str) -> Path:
@@ -118,7 +128,12 @@ def box_settings(directory: Path, fleet: FleetCentre, probe: str) -> Path:
         "token_file": str(etc / "enrol.token"),
         "key_file": str(etc / "probe.key"),
         "certificate_file": str(etc / "probe.pem"),
-        "config_file": str(etc / "probe.toml"),
+        "variables_file": str(etc / "box.json"),
+        "converge": [
+            "sh",
+            "-c",
+            f"cat {{variables}} >> {directory}/converged; test -d {{release}}",
+        ],
         "root": str(root),
         "state_dir": str(directory / "state"),
         "restart": ["sh", "-c", f"readlink {root}/venv >> {directory}/restarts"],
@@ -133,10 +148,6 @@ def box_settings(directory: Path, fleet: FleetCentre, probe: str) -> Path:
 _PROBE = """
 import json, sys
 def main():
-    if sys.argv[1] == "check":
-        bad = "bad" in open(sys.argv[3]).read()
-        print("probe.toml: bad: unknown key" if bad else "ready", file=sys.stderr)
-        sys.exit(2 if bad else 0)
     line = {{"last": {{"latency": {{}}}}}}
     print(json.dumps({{"version": "{release}", "status": {{
         "connected": {well}, "pending": 0, "lines": {{"vnpt": line}}}}}}))
@@ -147,7 +158,27 @@ def fleet():
 """
 
 
-def _wheel(folder: Path, release: str, *, well: bool) -> None:
+def _wheelhouse(folder: Path, release: str, *, well: bool) -> None:
+    """What `make wheelhouse` makes for one machine, of a single wheel."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name, content = _wheel(release, well=well)
+    digest = hashlib.sha256(content).hexdigest()
+    files = {
+        name: content,
+        "build.txt": b"",
+        "probe.txt": b"",
+        "requirements": b"probe.txt\n",
+        "tramdo.txt": f"tramdo=={release} --hash=sha256:{digest}\n".encode(),
+    }
+    with tarfile.open(folder / "probe.tar", "w") as archive:
+        for file, data in files.items():
+            member = tarfile.TarInfo(file)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    (folder / "probe.tar.release").write_text(f"{release}-0123456789ab\n", encoding="utf-8")
+
+
+def _wheel(release: str, *, well: bool) -> tuple[str, bytes]:
     """A wheel of tramdo that has only what a release is judged by: its probe's status."""
     info = f"tramdo-{release}.dist-info"
     files = {
@@ -160,6 +191,8 @@ def _wheel(folder: Path, release: str, *, well: bool) -> None:
         "tramdo-fleet = tramdo_release:fleet\n",
     }
     record = "".join(f"{name},,\n" for name in files) + f"{info}/RECORD,,\n"
-    with zipfile.ZipFile(folder / f"tramdo-{release}-py3-none-any.whl", "w") as archive:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
         for name, text in {**files, f"{info}/RECORD": record}.items():
             archive.writestr(name, text)
+    return f"tramdo-{release}-py3-none-any.whl", buffer.getvalue()

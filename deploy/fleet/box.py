@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -25,13 +25,14 @@ from deploy.fleet.channel import Channel, ChannelError
 from deploy.fleet.releases import ReleaseError
 from deploy.fleet.signature import SignatureError
 from deploy.fleet.update import BoxState
-from probe.version import VERSION
 from runtime import secret_file, settings
 from wire.record import Name
 
 log = logging.getLogger(__name__)
 
 _TIMEOUT_S = 30
+# A playbook on a Zero 2 W that installs packages over a slow line.
+_COMMAND_LIMIT_S = 1800
 _LARGEST_ANSWER_BYTES = 1_000_000
 # What a person with a stopwatch calls at once; the daemon writes its status every 5 s.
 _LOOK_EVERY_S = 5.0
@@ -44,8 +45,10 @@ class FleetError(Exception):
 class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """/etc/tramdo/fleet.toml.
 
-    `url` is the centre's; `restart` and `status` are the commands that start the probe anew and
-    ask it how it is. `healthy_within_s` is how long a new release may take to publish.
+    `url` is the centre's. `converge`, `restart` and `status` are the commands that bring the box to
+    what roles and variables say, start the probe anew, and ask it how it is; `{release}`
+    and `{variables}` stand for the release's folder and the file of variables.
+    `healthy_within_s` is how long a new release may take to publish.
     """
 
     probe: Name
@@ -55,11 +58,15 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     token_file: str = "/etc/tramdo/enrol.token"
     key_file: str = "/etc/tramdo/probe.key"
     certificate_file: str = "/etc/tramdo/probe.pem"
-    config_file: str = "/etc/tramdo/probe.toml"
+    variables_file: str = "/etc/tramdo/box.json"
     # Who else may read the key: the probe's service. Empty: nobody.
     key_group: str = "tramdo"
     root: str = "/opt/tramdo"
     state_dir: str = "/var/lib/tramdo-fleet"
+    converge: tuple[str, ...] = (
+        "ansible-playbook", "--connection=local", "--inventory=localhost,",
+        "--extra-vars=@{variables}", "{release}/ansible/box.yml",
+    )  # fmt: skip
     restart: tuple[str, ...] = ("systemctl", "restart", "tramdo-probe.service")
     status: tuple[str, ...] = ("/opt/tramdo/venv/bin/tramdo-probe", "status", "--json")
     healthy_within_s: Annotated[float, Meta(gt=0, le=3600)] = 600.0
@@ -118,31 +125,27 @@ class Box:
         self._keep_certificate(self._post("renew", {"csr": self._csr()}))
         return "the certificate is renewed; the probe takes it at its next connection"
 
-    def settings(self, check: Callable[[Path], str | None]) -> str | None:
-        """Take the box's settings from the centre if they changed and `check` finds nothing.
+    def converge(self) -> str | None:
+        """Take the box's variables from the centre, and bring the box to what they say.
 
-        Args:
-            check: told a file, says in a sentence why it cannot be used.
+        The roles are those of the release in use; they check settings before they install them.
 
         Returns:
-            A sentence when something was changed, else None.
+            A sentence, or None where the centre has no variables for this box.
         """
-        response = self._request("POST", "settings", {"csr": self._csr()})
+        response = self._request("POST", "variables", {"csr": self._csr()})
         if response.status_code == 404:
             return None
-        content = self._sound(response, "settings").content
-        path = Path(self._fleet.config_file)
-        if path.exists() and path.read_bytes() == content:
-            return None
-        beside = path.with_name(f".{path.name}.new")
-        self._written(beside, content)
-        try:
-            if (fault := check(beside)) is not None:
-                raise FleetError(f"the centre's settings for this box are refused: {fault}")
-            self._written(path, content)
-        finally:
-            beside.unlink(missing_ok=True)
-        return "the settings changed"
+        content = self._sound(response, "variables").content
+        if content.lstrip()[:1] != b"{":
+            raise FleetError("the centre's variables for this box are no JSON object")
+        self._written(Path(self._fleet.variables_file), content)
+        release = releases.in_use(Path(self._fleet.root))
+        if release is None:
+            raise FleetError(f"no release is in use in {self._fleet.root}")
+        if (fault := self._converge(release)) is not None:
+            raise FleetError(f"the box is not what it should be: {fault}")
+        return "the box is what its variables say"
 
     def pull(self, *, at_once: bool = False) -> str:
         """Follow the channel: stay, try a release, or return from one.
@@ -180,14 +183,9 @@ class Box:
 
     def _adopted(self, state: BoxState) -> BoxState:
         """What a playbook or the first boot installed counts as the first good release."""
-        link = Path(self._fleet.root) / "venv"
-        if state.good is not None or not link.exists():
+        installed = releases.in_use(Path(self._fleet.root))
+        if state.good is not None or installed is None:
             return state
-        if link.is_symlink():
-            installed = link.readlink().parent.name
-        else:
-            installed = VERSION
-            releases.adopt(Path(self._fleet.root), installed)
         state = structs.replace(state, good=installed)
         self._remember(state)
         return state
@@ -203,18 +201,18 @@ class Box:
         state = update.trying(state, release)
         self._remember(state)
         releases.switch(root, release)
-        fault = self._restart() or self._wait_until_it_publishes(release)
+        fault = self._converge(release) or self._restart() or self._wait_until_it_publishes(release)
         if fault is not None:
             return self._go_back(state, release, state.good, fault)
         state = update.went_well(state)
         self._remember(state)
-        releases.tidy(root, {release})
+        releases.tidy(root, release)
         return f"runs {release}: it measures, and the centre has its results"
 
     def _go_back(self, state: BoxState, given_up: str, to: str | None, why: str) -> str:
         if to is not None:
             releases.switch(Path(self._fleet.root), to)
-            if (fault := self._restart()) is not None:
+            if (fault := self._converge(to) or self._restart()) is not None:
                 log.error("the probe did not start again on %s: %s", to, fault)
         self._remember(update.gave_up(state))
         back = f"back on {to}" if to else "and there is none to return to"
@@ -235,11 +233,19 @@ class Box:
                 return f"after {self._fleet.healthy_within_s:.0f} s: {fault}"
             self._wait(_LOOK_EVERY_S)
 
+    def _converge(self, release: str) -> str | None:
+        """Bring the box to what a release's roles say; nothing without variables, or roles."""
+        place = Path(self._fleet.root) / "releases" / release
+        if not (Path(self._fleet.variables_file).exists() and (place / "ansible").is_dir()):
+            return None
+        words = {
+            "release": str(place),
+            "variables": self._fleet.variables_file,
+        }
+        return _fault_of([part.format(**words) for part in self._fleet.converge])
+
     def _restart(self) -> str | None:
-        done = subprocess.run(
-            self._fleet.restart, capture_output=True, text=True, check=False, timeout=120
-        )
-        return None if done.returncode == 0 else done.stderr.strip() or "the restart failed"
+        return _fault_of(self._fleet.restart)
 
     def _read_channel(self, state: BoxState) -> Channel:
         document = self._sound(self._request("GET", "channel"), "channel").content
@@ -254,8 +260,12 @@ class Box:
     def _fetch_bundle(self, said: Channel) -> Path:
         folder.make(Path(self._fleet.state_dir))
         target = Path(self._fleet.state_dir) / "bundle"
-        left = said.bundle_bytes
-        url = f"{self._fleet.url}/v1/bundles/{said.bundle_sha256}"
+        try:
+            bundle = channel.bundle_for(said, releases.machine())
+        except ChannelError as error:
+            raise FleetError(str(error)) from error
+        left = bundle.size_bytes
+        url = f"{self._fleet.url}/v1/bundles/{bundle.sha256}"
         try:
             with (
                 requests.get(
@@ -271,7 +281,7 @@ class Box:
                     file.write(chunk)
         except (requests.RequestException, OSError) as error:
             raise FleetError(f"the bundle of {said.release} did not come: {error}") from error
-        if left or releases.sha256_of(target) != said.bundle_sha256:
+        if left or releases.sha256_of(target) != bundle.sha256:
             raise FleetError(f"the bundle of {said.release} is not the one that was signed")
         return target
 
@@ -342,3 +352,17 @@ class Box:
             releases.save(self._state_path, msgspec.json.encode(state))
         except AuthorityError as error:
             raise FleetError(str(error)) from error
+
+
+def _fault_of(command: Sequence[str]) -> str | None:
+    """Run a command of the box's own settings; why it failed, in its last words."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=_COMMAND_LIMIT_S
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{command[0]}: {error}"
+    if done.returncode == 0:
+        return None
+    last = (done.stdout + done.stderr).strip().splitlines()[-5:]
+    return f"{command[0]} failed: {' / '.join(last)}"

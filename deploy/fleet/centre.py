@@ -2,7 +2,7 @@
 
     POST /v1/enrol     {probe, token, csr}   -> {certificate, authority}     once for each token
     POST /v1/renew     {csr}                 -> {certificate, authority}     by the known key
-    POST /v1/settings  {csr}                 -> the box's probe.toml, 404 where there is none
+    POST /v1/variables {csr}                 -> the box's variables (JSON), 404 where none
     GET  /v1/channel                         -> the signed channel
     GET  /v1/bundles/SHA256                  -> the release's bundle
 
@@ -87,7 +87,7 @@ class Centre:
         authority_path: the authority's folder; `enrolment.json` in it holds the tokens' hashes.
         passphrase: its key's, where it has one.
         releases: holds `channel.json` and `bundles/SHA256`.
-        settings: holds a `PROBE.toml` for each box that has settings here.
+        variables: holds a `PROBE.json` for each box (`tramdo-fleet variables`).
         now: tells the time.
     """
 
@@ -96,13 +96,13 @@ class Centre:
         authority_path: Path,
         passphrase: bytes | None,
         releases: Path,
-        settings: Path,
+        variables: Path,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._path = authority_path
         self._authority = Authority(authority_path, passphrase)
         self._releases = releases
-        self._settings = settings
+        self._variables = variables
         self._now = now
         self._refusals: list[datetime] = []
 
@@ -112,7 +112,7 @@ class Centre:
             routes=[
                 Route("/v1/enrol", self._respond(self._enrol), methods=["POST"]),
                 Route("/v1/renew", self._respond(self._renew), methods=["POST"]),
-                Route("/v1/settings", self._respond(self._own_settings), methods=["POST"]),
+                Route("/v1/variables", self._respond(self._own_variables), methods=["POST"]),
                 Route("/v1/channel", self._channel),
                 Route("/v1/bundles/{sha256:str}", self._bundle),
             ]
@@ -168,12 +168,12 @@ class Centre:
         log.info("renewed %s", name)
         return self._certificate(path)
 
-    def _own_settings(self, body: bytes) -> Response:
+    def _own_variables(self, body: bytes) -> Response:
         name = self._known(msgspec.json.decode(body, type=Signed).csr)
-        path = self._settings / f"{name}.toml"
+        path = self._variables / f"{name}.json"
         if not path.is_file():
-            raise RefusedError(404, f"there are no settings for {name} in {self._settings}")
-        return Response(path.read_bytes(), media_type="application/toml")
+            raise RefusedError(404, f"there are no variables for {name} in {self._variables}")
+        return Response(path.read_bytes(), media_type="application/json")
 
     def _known(self, csr: str) -> str:
         asked = certificates.read_request(csr.encode())

@@ -23,6 +23,7 @@ from wire.record import Utc
 
 Version = Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+-]{0,39}$(?!\n)")]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
+Machine = Annotated[str, Meta(pattern=r"^cp3[0-9]+-[a-z0-9_]{1,20}$(?!\n)")]
 Share = Annotated[float, Meta(gt=0, le=1)]
 # A bundle of wheels and roles is some tens of MB; more is a mistake or an attack.
 LARGEST_BUNDLE_BYTES = 500_000_000
@@ -39,15 +40,24 @@ class Ring(Struct, frozen=True, forbid_unknown_fields=True):
     begins_at: Utc
 
 
+class Bundle(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a kind of machine installs: a file at the centre, named by its SHA-256."""
+
+    sha256: Sha256
+    size_bytes: Annotated[int, Meta(ge=1, le=LARGEST_BUNDLE_BYTES)]
+
+
 class Channel(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the centre says. `number` grows with every change; `expires_at` ends its word."""
+    """What the centre says. `number` grows with every change; `expires_at` ends its word.
+
+    `bundles` has one for each kind of machine, named as the wheelhouse names it: cp311-aarch64.
+    """
 
     number: Annotated[int, Meta(ge=1)]
     issued_at: Utc
     expires_at: Utc
     release: Version
-    bundle_sha256: Sha256
-    bundle_bytes: Annotated[int, Meta(ge=1, le=LARGEST_BUNDLE_BYTES)]
+    bundles: Annotated[dict[Machine, Bundle], Meta(min_length=1, max_length=20)]
     rings: Annotated[list[Ring], Meta(min_length=1, max_length=10)]
 
     def __post_init__(self) -> None:
@@ -55,6 +65,18 @@ class Channel(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         for earlier, later in zip(self.rings, self.rings[1:], strict=False):
             if later.share <= earlier.share or later.begins_at < earlier.begins_at:
                 raise ValueError("each of `rings` is larger and later than the one before")
+
+
+def bundle_for(channel: Channel, machine: str) -> Bundle:
+    """The bundle of a kind of machine.
+
+    Raises:
+        ChannelError: the release was not made for it.
+    """
+    if machine not in channel.bundles:
+        made = ", ".join(sorted(channel.bundles))
+        raise ChannelError(f"{channel.release} was not made for {machine}, only for {made}")
+    return channel.bundles[machine]
 
 
 def encode(channel: Channel) -> bytes:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from deploy.authority import certificates, folder
 from deploy.authority.cli import DEFAULT_FOLDER
 from deploy.authority.rules import AuthorityError, whole_days
-from deploy.fleet import centre, channel, releases, seed, signature
+from deploy.fleet import centre, channel, inventory, releases, seed, signature
 from deploy.fleet.box import Box, Fleet, FleetError, load
 from deploy.fleet.channel import Channel, ChannelError, Ring
 from deploy.fleet.releases import ReleaseError
@@ -25,10 +25,13 @@ from runtime import secret_file, settings
 from runtime.settings import SettingsError
 
 OK, REFUSED, BAD_INPUT = 0, 1, 2
+ROOT = Path(__file__).parents[2]
 RELEASES = Path("/srv/tramdo/releases")
+VARIABLES = Path("/srv/tramdo/boxes")
 FIRST_BOOT = Path(__file__).parents[1] / "image" / "first-boot"
 # 5 %, 25 %, all: two days for each, so that both a working day and a night have been seen.
 _RINGS = (0.05, 0.25, 1.0)
+_RING_DAYS = 2.0
 _EPILOG = """exit codes:
   0  done, or nothing to do
   1  refused or failed, with the reason on standard error; the box is as it was before
@@ -88,24 +91,31 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, default=Path("release.key"), help="(default: %(default)s)"
     )
 
-    made = command("bundle", _bundle, "At the centre: pack a wheelhouse as a release's bundle.")
-    made.add_argument("--wheels", type=Path, required=True, help="the wheelhouse")
-    made.add_argument("--requirements", type=Path, default=Path("requirements/fleet.txt"))
-    made.add_argument("--releases", type=Path, default=RELEASES, help="(default: %(default)s)")
-
-    made = command("channel", _channel, "At the centre: sign which release the fleet shall run.")
-    made.add_argument("release", help="its version, as `tramdo-probe --version` tells it")
-    made.add_argument("bundle", help="the bundle's SHA-256, as `bundle` printed it")
+    made = command(
+        "publish", _publish, "At the centre, in a checkout: pack a release, sign that it shall run."
+    )
+    made.add_argument(
+        "--wheelhouse", type=Path, default=ROOT / "out/wheelhouse",
+        help="`make wheelhouse` made it; each cp3N-MACHINE/probe.tar in it (default: %(default)s)",
+    )  # fmt: skip
     made.add_argument("--key", type=Path, required=True, help="the release key")
     made.add_argument("--releases", type=Path, default=RELEASES, help="(default: %(default)s)")
     made.add_argument(
-        "--ring-days", type=float, default=2.0, metavar="D",
-        help="days between rings of 5 %%, 25 %% and all (default: %(default)s; 0: all at once)",
+        "--ring-days", type=float, metavar="D",
+        help="days between rings of 5 %%, 25 %% and all (default: 2; 0: all at once). Of a release "
+        "that is under way the rings go on, unless this is given",
     )  # fmt: skip
     made.add_argument(
         "--valid-days", type=float, default=90.0, metavar="D",
-        help="how long boxes believe it; sign again before (default: %(default)s)",
+        help="how long boxes believe it; publish again before (default: %(default)s)",
     )  # fmt: skip
+
+    made = command(
+        "variables", _variables, "At the centre: what each box of an inventory shall be, as files."
+    )
+    made.add_argument("--inventory", type=Path, required=True)
+    made.add_argument("--group", default="probes", help="whose hosts (default: %(default)s)")
+    made.add_argument("--out", type=Path, default=VARIABLES, help="(default: %(default)s)")
 
     made = with_authority(command("seed", _seed, "At the centre: the boot files of one new box."))
     made.add_argument("probe", help="its name")
@@ -120,15 +130,14 @@ def _parser() -> argparse.ArgumentParser:
     made = with_authority(command("serve", _serve, "At the centre: answer boxes over HTTPS."))
     made.add_argument("--passphrase-file", type=Path, help="of the authority's key")
     made.add_argument("--releases", type=Path, default=RELEASES, help="(default: %(default)s)")
-    made.add_argument("--settings", type=Path, default=Path("/srv/tramdo/probes"),
-                      help="holds PROBE.toml for each box (default: %(default)s)")  # fmt: skip
+    made.add_argument("--variables", type=Path, default=VARIABLES, help="(default: %(default)s)")
     made.add_argument("--host", default="0.0.0.0", help="(default: %(default)s)")
     made.add_argument("--port", type=int, default=8443, help="(default: %(default)s)")
     made.add_argument("--certificate", type=Path, required=True, help="PEM; its key is beside it")
 
     with_box(command("enrol", _enrol, "On the box, once: make its key, redeem the seed's token."))
     made = with_box(
-        command("pull", _pull, "On the box, from a timer: certificate, settings, release.")
+        command("pull", _pull, "On the box, from a timer: certificate, roles, release.")
     )
     made.add_argument("--now", action="store_true", help="take the release before its ring's turn")
     with_box(command("recover", _recover, "On the box, at boot: return from an interrupted trial."))
@@ -146,30 +155,33 @@ def _key(options: argparse.Namespace) -> int:
     return OK
 
 
-def _bundle(options: argparse.Namespace) -> int:
-    digest, size = releases.make_bundle(
-        options.wheels, options.requirements, options.releases / "bundles"
-    )
-    print(digest)
-    print(f"{size} bytes in {options.releases / 'bundles' / digest}", file=sys.stderr)
-    return OK
-
-
-def _channel(options: argparse.Namespace) -> int:
-    bundle = options.releases / "bundles" / options.bundle
-    if not bundle.is_file() or releases.sha256_of(bundle) != options.bundle:
-        raise FleetError(f"{bundle} is not there, or not what its name says")
-    path = options.releases / "channel.json"
+def _publish(options: argparse.Namespace) -> int:
     key = folder.read_secret(options.key)
+    archives = sorted(options.wheelhouse.glob("cp3*/probe.tar"))
+    if not archives:
+        raise ReleaseError(f"no wheels in {options.wheelhouse}: run `make wheelhouse`")
+    versions = {_version(archive) for archive in archives}
+    if len(versions) != 1:
+        raise ReleaseError(
+            f"the wheelhouse holds different releases: {', '.join(sorted(versions))}"
+        )
+    (release,) = versions
+    bundles = {}
+    for archive in archives:
+        kind = archive.parent.name
+        bundles[kind] = releases.make_bundle(archive, ROOT, options.releases / "bundles")
+        print(f"{kind}: {bundles[kind].size_bytes / 1e6:.1f} MB")
+    path = options.releases / "channel.json"
+    before = _standing(path)
     now = datetime.now(UTC).replace(microsecond=0)
+    goes_on = before is not None and before.release == release and options.ring_days is None
     said = Channel(
-        number=_last_number(path) + 1,
+        number=1 if before is None else before.number + 1,
         issued_at=now,
         expires_at=now + timedelta(days=options.valid_days),
-        release=options.release,
-        bundle_sha256=options.bundle,
-        bundle_bytes=bundle.stat().st_size,
-        rings=_rings(now, options.ring_days),
+        release=release,
+        bundles=bundles,
+        rings=before.rings if before is not None and goes_on else _rings(now, options.ring_days),
     )
     folder.write(path, signature.sign(channel.encode(said), key), folder.PUBLIC)
     for ring in said.rings:
@@ -178,17 +190,53 @@ def _channel(options: argparse.Namespace) -> int:
     return OK
 
 
-def _rings(now: datetime, days: float) -> list[Ring]:
+def _version(archive: Path) -> str:
+    """The version in `probe.tar.release` beside it: 0.2.0 of 0.2.0-4f0a…"""
+    stamp = archive.with_name(f"{archive.name}.release")
+    return stamp.read_text(encoding="utf-8").strip().rpartition("-")[0]
+
+
+def _rings(now: datetime, days: float | None) -> list[Ring]:
+    if days is None:
+        days = _RING_DAYS
     if days <= 0:
         return [Ring(1.0, now)]
     return [Ring(share, now + timedelta(days=days * n)) for n, share in enumerate(_RINGS)]
 
 
-def _last_number(path: Path) -> int:
-    """Of the channel that stands there, whoever signed it; 0 where none does."""
+def _standing(path: Path) -> Channel | None:
+    """The channel that is published, whoever signed it; None where none is."""
     if not path.exists():
-        return 0
-    return channel.decode(signature.payload_of(folder.read(path))).number
+        return None
+    return channel.decode(signature.payload_of(folder.read(path)))
+
+
+def _variables(options: argparse.Namespace) -> int:
+    # Ansible of the environment that this runs in, or the machine's own.
+    program = shutil.which("ansible-inventory", path=str(Path(sys.executable).parent))
+    program = program or "ansible-inventory"
+    done = subprocess.run(
+        [program, "--inventory", options.inventory, "--list"],
+        capture_output=True, text=True, check=False, timeout=600,
+    )  # fmt: skip
+    if done.returncode:
+        raise FleetError(f"the inventory cannot be read: {done.stderr.strip()}")
+    found = inventory.variables_of(done.stdout.encode(), options.group)
+    if not found:
+        raise FleetError(f"the inventory has no hosts in its group {options.group}")
+    options.out.mkdir(parents=True, exist_ok=True)
+    changed = 0
+    for name, content in found.items():
+        path = options.out / f"{name}.json"
+        if not path.exists() or path.read_bytes() != content:
+            folder.write(path, content, folder.SECRET)
+            changed += 1
+    # A box that left the inventory is told nothing more; it stays as it is.
+    for path in options.out.glob("*.json"):
+        if path.stem not in found:
+            path.unlink()
+    print(f"{len(found)} boxes, {changed} changed, in {options.out}")
+    return OK
 
 
 def _seed(options: argparse.Namespace) -> int:
@@ -220,7 +268,7 @@ def _serve(options: argparse.Namespace) -> int:
     passphrase = None
     if options.passphrase_file is not None:
         passphrase = secret_file.read_text(options.passphrase_file).encode()
-    app = centre.Centre(options.directory, passphrase, options.releases, options.settings).app()
+    app = centre.Centre(options.directory, passphrase, options.releases, options.variables).app()
     uvicorn.run(
         app, host=options.host, port=options.port, log_level="warning", server_header=False,
         ssl_certfile=options.certificate, ssl_keyfile=options.certificate.with_suffix(".key"),
@@ -245,7 +293,7 @@ def _pull(options: argparse.Namespace) -> int:
     failed = False
     acts: list[Callable[[], str | None]] = [
         lambda: box.renew(days_left=_days_left(fleet)),
-        lambda: box.settings(lambda path: _check(fleet, path)),
+        box.converge,
         lambda: box.pull(at_once=options.now),
     ]
     for act in acts:
@@ -261,15 +309,6 @@ def _pull(options: argparse.Namespace) -> int:
 def _days_left(fleet: Fleet) -> int:
     content = folder.read(Path(fleet.certificate_file))
     return whole_days(certificates.load_certificate(content).not_valid_after_utc, datetime.now(UTC))
-
-
-def _check(fleet: Fleet, path: Path) -> str | None:
-    """What `tramdo-probe check` finds wrong with the file; what the machine lacks is not that."""
-    command: Sequence[str | os.PathLike[str]] = (
-        Path(fleet.root) / "venv/bin/tramdo-probe", "check", "--config", path,
-    )  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    return done.stderr.strip() if done.returncode == BAD_INPUT else None
 
 
 if __name__ == "__main__":

@@ -1,16 +1,19 @@
 """Floor 2. A release as files: the bundle made at the centre, and what a box does with it.
 
-    /opt/tramdo/releases/RELEASE/venv      each release whole, beside the others
+    /opt/tramdo/releases/RELEASE/         each release whole, beside the others:
+        venv/  ansible/  systemd/         environment, roles, units
     /opt/tramdo/venv -> releases/RELEASE/venv     what the units start; one rename switches
-    /var/lib/tramdo-fleet/state.json       what was tried (deploy/fleet/update.py)
 
-A bundle is a .tar.gz with `wheels/*.whl` and `requirements.txt`, locked by hashes: a box installs
-without asking any registry.
+The same places that the playbook's role `software` uses. A bundle is a .tar.gz of `wheels.tar`
+(from `make wheelhouse`: every wheel by its hash), the role's own `install_release`, `ansible/` and
+`systemd/`: a box installs without asking any registry.
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import platform
 import shutil
 import subprocess
 import sys
@@ -18,43 +21,58 @@ import tarfile
 from pathlib import Path
 
 from deploy.authority import folder
+from deploy.fleet.channel import Bundle
 
 _INSTALL_LIMIT_S = 1800
+_INSTALLER = Path("ansible/roles/software/files/install_release")
 
 
 class ReleaseError(Exception):
     """A release cannot be made, unpacked or installed; the text says why."""
 
 
-def make_bundle(wheels: Path, requirements: Path, target_folder: Path) -> tuple[str, int]:
-    """Pack wheels and their lock; the same files give the same bytes.
+def machine() -> str:
+    """What kind of machine this is, as the wheelhouse names it: cp311-aarch64."""
+    return f"cp3{sys.version_info.minor}-{platform.machine()}"
 
-    Returns:
-        The bundle's SHA-256, which is its name in `target_folder`, and its size in bytes.
+
+def make_bundle(wheels: Path, sources: Path, target_folder: Path) -> Bundle:
+    """Pack wheels with the roles and units of a checkout; the same files give the same bytes.
+
+    Args:
+        wheels: `probe.tar` of one kind of machine, by `make wheelhouse`.
+        sources: the checkout's root.
+        target_folder: gets the bundle, named by its SHA-256.
 
     Raises:
-        ReleaseError: no wheels, or a file cannot be read or written.
+        ReleaseError: a file cannot be read or written.
     """
-    found = sorted(wheels.glob("*.whl"))
-    if not any(path.name.startswith("tramdo-") for path in found):
-        raise ReleaseError(f"no wheel of tramdo in {wheels}: `make wheelhouse` puts it there")
     beside = target_folder / ".bundle"
     try:
         target_folder.mkdir(parents=True, exist_ok=True)
-        with tarfile.open(beside, "w:gz", format=tarfile.PAX_FORMAT) as archive:
-            for path, name in [*((p, f"wheels/{p.name}") for p in found),
-                               (requirements, "requirements.txt")]:  # fmt: skip
-                archive.add(path, name, filter=_plain)
+        with (
+            beside.open("wb") as file,
+            # No time and no name in the header: the hash says what is inside, and no more.
+            gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        ):
+            archive.add(wheels, "wheels.tar", filter=_plain)
+            archive.add(sources / _INSTALLER, "install_release", filter=_plain)
+            for name in ("ansible", "systemd"):
+                archive.add(sources / name, name, filter=_plain)
         digest = sha256_of(beside)
         size = beside.stat().st_size
         beside.replace(target_folder / digest)
     except OSError as error:
         raise ReleaseError(f"the bundle cannot be made: {error}") from error
-    return digest, size
+    return Bundle(digest, size)
 
 
-def _plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
-    info.mtime, info.uid, info.gid, info.uname, info.gname, info.mode = 0, 0, 0, "", "", 0o644
+def _plain(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    if "__pycache__" in info.name:
+        return None
+    info.mtime, info.uid, info.gid, info.uname, info.gname = 0, 0, 0, "", ""
+    info.mode = 0o755 if info.isdir() else 0o644
     return info
 
 
@@ -64,33 +82,31 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def install(bundle: Path, root: Path, release: str) -> Path:
+def install(bundle: Path, root: Path, release: str) -> None:
     """Unpack a bundle, whose hash was checked, and make its environment beside the others.
 
-    Returns:
-        The release's folder. What an interrupted installation left there is made anew.
+    What an interrupted installation left is made anew.
 
     Raises:
-        ReleaseError: damaged, or a package is missing for this machine; nothing was switched.
+        ReleaseError: damaged, or a package does not fit this machine; nothing was switched.
     """
     place = root / "releases" / release
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
+    beside = root / "releases" / f".{release}"
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
     try:
         with tarfile.open(bundle, "r:gz") as archive:
             # "data" refuses what would leave the folder, links and devices (PEP 706).
-            archive.extractall(place, filter="data")
+            archive.extractall(beside, filter="data")
+        # Debian's python3-lgpio is seen through the system's packages (docs/decisions/0007).
+        _run(["sh", str(beside / "install_release"), str(place), str(beside / "wheels.tar"),
+              "--system-site-packages"])  # fmt: skip
+        for name in ("ansible", "systemd"):
+            (beside / name).rename(place / name)
     except (OSError, tarfile.TarError) as error:
-        raise ReleaseError(f"the bundle of {release} cannot be unpacked: {error}") from error
-    # Debian's python3-lgpio is seen through the system's packages (docs/decisions/0007-gpio.md).
-    _run([sys.executable, "-m", "venv", "--system-site-packages", str(place / "venv")])
-    pip = [str(place / "venv/bin/pip"), "--disable-pip-version-check", "--quiet", "install",
-           "--no-index", "--find-links", str(place / "wheels")]  # fmt: skip
-    _run([*pip, "--require-hashes", "-r", str(place / "requirements.txt")])
-    own = sorted((place / "wheels").glob("tramdo-*.whl"))
-    _run([*pip, "--no-deps", *map(str, own)])
-    shutil.rmtree(place / "wheels")
-    return place
+        raise ReleaseError(f"the bundle of {release} cannot be installed: {error}") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def switch(root: Path, release: str) -> None:
@@ -102,35 +118,23 @@ def switch(root: Path, release: str) -> None:
     target = root / "releases" / release / "venv"
     if not target.is_dir():
         raise ReleaseError(f"{release} is not installed in {root}")
-    link = root / "venv"
-    if link.is_dir() and not link.is_symlink():
-        raise ReleaseError(f"{link} is a folder, not a link")
     beside = root / ".venv-next"
     beside.unlink(missing_ok=True)
     beside.symlink_to(target.relative_to(root))
-    beside.replace(link)
+    beside.replace(root / "venv")
 
 
-def adopt(root: Path, release: str) -> None:
-    """Make the environment that a playbook installed (`venv` is a folder) the first release.
-
-    Its scripts name /opt/tramdo/venv, which then leads to it through the link.
-    """
-    folder_of_it = root / "venv"
-    if folder_of_it.is_symlink() or not folder_of_it.is_dir():
-        return
-    place = root / "releases" / release
-    place.mkdir(parents=True, exist_ok=True)
-    folder_of_it.rename(place / "venv")
-    switch(root, release)
+def in_use(root: Path) -> str | None:
+    """The release that `venv` points to; None where nothing is installed."""
+    link = root / "venv"
+    return link.readlink().parent.name if link.is_symlink() else None
 
 
-def tidy(root: Path, kept: set[str]) -> list[str]:
-    """Delete releases that are neither good nor tried; which ones."""
-    gone = [path for path in (root / "releases").glob("*") if path.name not in kept]
-    for path in gone:
-        shutil.rmtree(path)
-    return sorted(path.name for path in gone)
+def tidy(root: Path, kept: str) -> None:
+    """Delete every release but one."""
+    for path in (root / "releases").iterdir():
+        if path.name != kept:
+            shutil.rmtree(path)
 
 
 def save(path: Path, content: bytes) -> None:
@@ -145,4 +149,4 @@ def _run(command: list[str]) -> None:
     )
     if done.returncode:
         last = (done.stderr or done.stdout).strip().splitlines()[-3:]
-        raise ReleaseError(f"{' '.join(command[:4])} … failed: {' / '.join(last)}")
+        raise ReleaseError(f"{command[0]} {command[1]} failed: {' / '.join(last)}")

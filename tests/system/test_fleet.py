@@ -17,7 +17,7 @@ from deploy.authority.authority import Authority
 from deploy.authority.register import Reason
 from deploy.fleet.box import Box, FleetError, load
 from deploy.fleet.cli import FIRST_BOOT
-from tests.fleet_centre import FLEET, ROOT, FleetCentre, box_settings, run
+from tests.fleet_centre import FLEET, ROOT, FleetCentre, box_settings, put_into_use, run
 from tests.unit.test_fleet_channel import NOW
 
 PROBE = "phu-thong-01"
@@ -108,21 +108,23 @@ def test_a_known_key_renews_and_a_revoked_one_does_not(tmp_path: Path, fleet: Fl
     assert "no valid certificate of renew-01 has this key" in fleet.log
 
 
-def test_settings_are_taken_once_checked_and_never_another_s(
+def test_a_box_is_told_its_own_variables_and_converges_to_them(
     tmp_path: Path, fleet: FleetCentre
 ) -> None:
-    config = enrolled(tmp_path, fleet, "settings-01")
-    target = config.with_name("probe.toml")
+    config = enrolled(tmp_path, fleet, "variables-01")
     box = Box(load(config))
-    assert box.settings(lambda _: None) is None
-    (fleet.settings / "settings-01.toml").write_text('probe = "settings-01"\n', encoding="utf-8")
-    assert box.settings(lambda _: None) == "the settings changed"
-    assert box.settings(lambda _: None) is None
-    (fleet.settings / "settings-01.toml").write_text("bad = 1\n", encoding="utf-8")
-    with pytest.raises(FleetError, match="refused: bad key"):
-        box.settings(lambda path: "bad key" if "bad" in path.read_text() else None)
-    assert target.read_text() == 'probe = "settings-01"\n'
-    assert [path.name for path in target.parent.glob("*.new")] == []
+    assert box.converge() is None
+    own = fleet.variables / "variables-01.json"
+    own.write_text('{"probe_name": "variables-01"}', encoding="utf-8")
+    with pytest.raises(FleetError, match="no release is in use"):
+        box.converge()
+    put_into_use(tmp_path, "0.1.0")
+    assert box.converge() == "the box is what its variables say"
+    assert (tmp_path / "converged").read_text() == '{"probe_name": "variables-01"}'
+    own.write_text("- hosts: all\n", encoding="utf-8")
+    with pytest.raises(FleetError, match="no JSON object"):
+        box.converge()
+    assert (tmp_path / "etc/box.json").read_text() == '{"probe_name": "variables-01"}'
 
 
 def test_a_release_is_tried_kept_when_well_and_left_when_not(
@@ -155,8 +157,7 @@ def test_a_box_that_dies_while_it_tries_comes_back_to_the_good_one(
     tmp_path: Path, fleet: FleetCentre
 ) -> None:
     config = enrolled(tmp_path, fleet, "power-cut-01")
-    fleet.publish("0.6.0", well=True)
-    run("pull", "--config", str(config))
+    put_into_use(tmp_path, "0.6.0")
     fleet.publish("0.7.0", well=False)
     text = config.read_text().replace("healthy_within_s = 2.0", "healthy_within_s = 600.0")
     config.write_text(text, encoding="utf-8")
@@ -189,7 +190,8 @@ def test_a_channel_by_another_key_and_an_older_one_change_nothing(
     fleet.publish("0.8.0", well=True)
     old = (fleet.releases / "channel.json").read_bytes()
     fleet.publish("0.9.0", well=True)
-    run("pull", "--config", str(config))
+    put_into_use(tmp_path, "0.9.0")
+    assert "runs 0.9.0 already" in run("pull", "--config", str(config))
     folder.write(fleet.releases / "channel.json", old, folder.PUBLIC)
     assert "was seen before" in run("pull", "--config", str(config), expect=1)
     document = json.loads(old)
@@ -201,10 +203,45 @@ def test_a_channel_by_another_key_and_an_older_one_change_nothing(
     assert os.readlink(tmp_path / "opt" / "venv") == "releases/0.9.0/venv"
 
 
+def test_publishing_again_goes_on_with_the_rings_and_the_same_bytes(fleet: FleetCentre) -> None:
+    fleet.publish("0.9.5", well=True, ring_days="3")
+    before = fleet.channel
+    wheelhouse = str(fleet.releases.parent / "wheelhouse-0.9.5")
+    again = ["publish", "--wheelhouse", wheelhouse, "--key", str(fleet.key)]
+    run(*again, "--releases", str(fleet.releases))
+    after = fleet.channel
+    assert (after.number, after.rings) == (before.number + 1, before.rings)
+    assert after.bundles == before.bundles
+
+
+def test_the_variables_of_an_inventory_become_a_file_a_box(tmp_path: Path) -> None:
+    hosts = tmp_path / "hosts.yml"
+    hosts.write_text(
+        "all:\n  children:\n    probes:\n      children:\n        bach_thong:\n          hosts:\n"
+        "            phu-thong-01: {probe_lines: [{id: vnpt}], ansible_password: secret}\n"
+        "    brokers: {hosts: {broker: {}}}\n",
+        encoding="utf-8",
+    )
+    out = tmp_path / "boxes"
+    out.mkdir()
+    (out / "gone-01.json").write_text("{}", encoding="utf-8")
+    told = ["variables", "--inventory", str(hosts), "--out", str(out)]
+    assert run(*told).startswith("1 boxes, 1 changed")
+    assert run(*told).startswith("1 boxes, 0 changed")
+    assert json.loads((out / "phu-thong-01.json").read_text()) == {
+        "probe_lines": [{"id": "vnpt"}],
+        "probe_name": "phu-thong-01",
+    }
+    assert [path.name for path in out.iterdir()] == ["phu-thong-01.json"]
+    hosts.write_text("probes: {hosts: {Phu_Thong: {}}}\n", encoding="utf-8")
+    assert "'Phu_Thong' is no probe's name" in run(*told, expect=2)
+
+
 def test_a_bundle_that_was_exchanged_is_not_installed(tmp_path: Path, fleet: FleetCentre) -> None:
     config = enrolled(tmp_path, fleet, "exchanged-01")
-    digest = fleet.publish("1.0.0", well=True)
-    bundle = fleet.releases / "bundles" / digest
+    fleet.publish("1.0.0", well=True)
+    (said,) = fleet.channel.bundles.values()
+    bundle = fleet.releases / "bundles" / said.sha256
     good = bundle.read_bytes()
     for content in (good[:-1] + b"x", good + b"more", good[:100]):
         bundle.write_bytes(content)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from deploy.fleet import channel, signature
-from deploy.fleet.channel import Channel, ChannelError, Ring
+from deploy.fleet.channel import Bundle, Channel, ChannelError, Ring
 from deploy.fleet.signature import SignatureError
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
@@ -20,8 +20,7 @@ def said(**changes: object) -> Channel:
         "issued_at": NOW,
         "expires_at": NOW + 90 * DAY,
         "release": "0.2.0",
-        "bundle_sha256": "a" * 64,
-        "bundle_bytes": 1000,
+        "bundles": {"cp311-aarch64": Bundle("a" * 64, 1000)},
         "rings": [Ring(0.05, NOW), Ring(0.25, NOW + 2 * DAY), Ring(1.0, NOW + 4 * DAY)],
     }
     return Channel(**{**fields, **changes})  # type: ignore[arg-type]
@@ -58,6 +57,12 @@ def test_an_old_word_is_refused_and_an_ended_one() -> None:
         channel.refuse_stale(said(), 7, NOW + 90 * DAY)
 
 
+def test_a_machine_that_the_release_was_not_made_for_is_told_so() -> None:
+    assert channel.bundle_for(said(), "cp311-aarch64").size_bytes == 1000
+    with pytest.raises(ChannelError, match=r"not made for cp313-x86_64, only for cp311-aarch64"):
+        channel.bundle_for(said(), "cp313-x86_64")
+
+
 def test_a_channel_survives_the_wire() -> None:
     assert channel.decode(channel.encode(said())) == said()
 
@@ -66,11 +71,12 @@ def test_a_channel_survives_the_wire() -> None:
     ("old", "new"),
     [
         ('"release":"0.2.0"', '"release":"../../etc"'),
-        ('"bundle_sha256":"a', '"bundle_sha256":"/'),
+        ('"sha256":"a', '"sha256":"/'),
+        ('"cp311-aarch64"', '"../cp311"'),
         ('"share":0.25', '"share":0.05'),
         ('"share":1.0', '"share":1.5'),
         ('"number":7', '"number":0'),
-        ('"bundle_bytes":1000', '"bundle_bytes":9000000000'),
+        ('"size_bytes":1000', '"size_bytes":9000000000'),
         ("{", '{"command":"rm -rf /",'),
     ],
 )

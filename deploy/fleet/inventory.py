@@ -1,0 +1,57 @@
+"""Floor 1. From an Ansible inventory to what each box is told of itself, and of no other.
+
+Reads what `ansible-inventory --list` prints. Variables whose name begins with `ansible_` say how
+the centre would reach a box; the box itself has no use for them, and may not be told passwords.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from wire.topics import is_name
+
+
+class _Meta(msgspec.Struct):
+    hostvars: dict[str, dict[str, Any]] = {}
+
+
+class _Group(msgspec.Struct):
+    hosts: list[str] = []
+    children: list[str] = []
+
+
+def variables_of(listing: bytes, group: str) -> dict[str, bytes]:
+    """The variables of each host in a group (or below it), as JSON a person can read.
+
+    Args:
+        listing: what `ansible-inventory --list` printed.
+        group: the group's name.
+
+    Raises:
+        ValueError: not such a listing, or a host whose name is not a probe's.
+    """
+    try:
+        raw = msgspec.json.decode(listing, type=dict[str, msgspec.Raw])
+        meta = msgspec.json.decode(raw.pop("_meta", msgspec.Raw(b"{}")), type=_Meta)
+        groups = {name: msgspec.json.decode(content, type=_Group) for name, content in raw.items()}
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"the inventory's listing cannot be read: {error}") from error
+    found = {}
+    for host in sorted(_hosts(groups, group)):
+        if not is_name(host):
+            raise ValueError(f"{host!r} is no probe's name: a-z, 0-9 and -, 1 to 40 characters")
+        own = {
+            name: value
+            for name, value in meta.hostvars.get(host, {}).items()
+            if not name.startswith("ansible_")
+        }
+        content = msgspec.json.encode({"probe_name": host, **own}, order="sorted")
+        found[host] = msgspec.json.format(content, indent=2) + b"\n"
+    return found
+
+
+def _hosts(groups: dict[str, _Group], name: str) -> set[str]:
+    group = groups.get(name, _Group())
+    return set(group.hosts).union(*(_hosts(groups, child) for child in group.children))
