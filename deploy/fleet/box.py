@@ -179,7 +179,11 @@ class Box:
         state = self._read_state()
         if state.trying is None:
             return None
-        return self._go_back(state, state.trying, state.good, "the box was switched off meanwhile")
+        if state.good is not None:
+            # The probe is not up yet: systemd starts it after this, on what the link says.
+            releases.switch(Path(self._fleet.root), state.good)
+        self._remember(update.gave_up(state))
+        return _given_up(state.trying, state.good, "the box was switched off meanwhile")
 
     def _adopted(self, state: BoxState) -> BoxState:
         """What a playbook or the first boot installed counts as the first good release."""
@@ -215,8 +219,7 @@ class Box:
             if (fault := self._converge(to) or self._restart()) is not None:
                 log.error("the probe did not start again on %s: %s", to, fault)
         self._remember(update.gave_up(state))
-        back = f"back on {to}" if to else "and there is none to return to"
-        raise FleetError(f"{given_up} is given up, {back}: {why}")
+        raise FleetError(_given_up(given_up, to, why))
 
     def _wait_until_it_publishes(self, release: str) -> str | None:
         deadline_s = time.monotonic() + self._fleet.healthy_within_s
@@ -352,6 +355,11 @@ class Box:
             releases.save(self._state_path, msgspec.json.encode(state))
         except AuthorityError as error:
             raise FleetError(str(error)) from error
+
+
+def _given_up(release: str, to: str | None, why: str) -> str:
+    back = f"back on {to}" if to else "and there is none to return to"
+    return f"{release} is given up, {back}: {why}"
 
 
 def _fault_of(command: Sequence[str]) -> str | None:
