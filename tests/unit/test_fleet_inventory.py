@@ -9,7 +9,7 @@ import pytest
 from deploy.fleet.inventory import variables_of
 
 
-def listing(**hostvars: dict[str, object]) -> bytes:
+def listing(**hostvars: object) -> bytes:
     return json.dumps(
         {
             "_meta": {"hostvars": hostvars},
