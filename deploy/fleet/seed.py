@@ -49,6 +49,7 @@ class SeedSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     timezone: str = "Asia/Ho_Chi_Minh"
     packages: tuple[str, ...] = (
         "python3-venv", "libiperf0", "python3-gpiozero", "python3-lgpio", "curl", "openssl",
+        "ansible-core",
     )  # fmt: skip
     lines: dict[Name, Annotated[list[SeedLine], Meta(min_length=1, max_length=8)]]
 
