@@ -1,7 +1,8 @@
 """Floor 1. From an Ansible inventory to what each box is told of itself, and of no other.
 
-Reads what `ansible-inventory --list` prints. Variables whose name begins with `ansible_` say how
-the centre would reach a box; the box itself has no use for them, and may not be told passwords.
+Reads what `ansible-inventory --list` prints. A box gets the variables of the roles that it runs on
+itself (ansible/box.yml) and no others: what else stands beside them in an inventory, passwords of
+the centre say, is none of its business.
 """
 
 from __future__ import annotations
@@ -11,6 +12,10 @@ from typing import Any
 import msgspec
 
 from wire.topics import is_name
+
+
+# The roles of ansible/box.yml name their variables so.
+_ROLES = ("base_", "probe_")
 
 
 class _Meta(msgspec.Struct):
@@ -45,9 +50,9 @@ def variables_of(listing: bytes, group: str) -> dict[str, bytes]:
         own = {
             name: value
             for name, value in meta.hostvars.get(host, {}).items()
-            if not name.startswith("ansible_")
+            if name.startswith(_ROLES)
         }
-        content = msgspec.json.encode({"probe_name": host, **own}, order="sorted")
+        content = msgspec.json.encode({**own, "probe_name": host}, order="sorted")
         found[host] = msgspec.json.format(content, indent=2) + b"\n"
     return found
 

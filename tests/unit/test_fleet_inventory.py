@@ -9,6 +9,15 @@ import pytest
 from deploy.fleet.inventory import variables_of
 
 
+VARIABLES = {
+    "probe_name": "{{ inventory_hostname }}",
+    "probe_lines": [{"id": "vnpt"}],
+    "base_watchdog": True,
+    "ansible_password": "x",
+    "collector_password": "{{ lookup('password') }}",
+}
+
+
 def listing(**hostvars: object) -> bytes:
     return json.dumps(
         {
@@ -22,16 +31,16 @@ def listing(**hostvars: object) -> bytes:
 
 
 def test_each_box_of_the_group_and_of_those_below_has_its_own() -> None:
-    found = variables_of(listing(**{"a-01": {"x": 1, "ansible_host": "10.0.0.1"}}), "probes")
+    found = variables_of(listing(**{"a-01": VARIABLES}), "probes")
     assert {name: json.loads(content) for name, content in found.items()} == {
-        "a-01": {"probe_name": "a-01", "x": 1},
+        "a-01": {"probe_name": "a-01", "base_watchdog": True, "probe_lines": [{"id": "vnpt"}]},
         "b-01": {"probe_name": "b-01"},
     }
 
 
 def test_the_same_inventory_gives_the_same_bytes() -> None:
-    one = variables_of(listing(**{"a-01": {"x": 1, "y": 2}}), "probes")
-    other = variables_of(listing(**{"a-01": {"y": 2, "x": 1}}), "probes")
+    one = variables_of(listing(**{"a-01": {"base_x": 1, "probe_y": 2}}), "probes")
+    other = variables_of(listing(**{"a-01": {"probe_y": 2, "base_x": 1}}), "probes")
     assert one == other
 
 
