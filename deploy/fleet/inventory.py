@@ -13,7 +13,6 @@ import msgspec
 
 from wire.topics import is_name
 
-
 # The roles of ansible/box.yml name their variables so.
 _ROLES = ("base_", "probe_")
 

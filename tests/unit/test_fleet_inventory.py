@@ -8,7 +8,6 @@ import pytest
 
 from deploy.fleet.inventory import variables_of
 
-
 VARIABLES = {
     "probe_name": "{{ inventory_hostname }}",
     "probe_lines": [{"id": "vnpt"}],
