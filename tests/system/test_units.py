@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "systemd"
-UNITS = sorted(FOLDER.glob("*.service"))
+# They install packages and units, as a package manager does: root, and told what to do by a signed
+# word only (docs/decisions/0038). Nothing of them listens.
+AS_ROOT = {"tramdo-fleet-pull.service", "tramdo-fleet-recover.service"}
+UNITS = sorted(unit for unit in FOLDER.glob("*.service") if unit.name not in AS_ROOT)
 MOST = 2.0
 WHY_NOT = "systemd-analyze is not installed (Debian: apt-get install systemd)"
 
@@ -40,6 +43,11 @@ def judged(unit: Path, tmp_path: Path) -> tuple[float, dict[str, float]]:
     ).stdout
     rows = json.loads(table)
     return whole, {row["json_field"]: float(row["exposure"] or 0) for row in rows}
+
+
+def test_what_runs_as_root_ends_by_itself() -> None:
+    for name in AS_ROOT:
+        assert "Type=oneshot" in (FOLDER / name).read_text(encoding="utf-8").splitlines()
 
 
 def test_there_are_units() -> None:
