@@ -164,11 +164,8 @@ def _wheelhouse(folder: Path, release: str, *, well: bool) -> None:
     name, content = _wheel(release, well=well)
     digest = hashlib.sha256(content).hexdigest()
     files = {
-        name: content,
-        "build.txt": b"",
-        "probe.txt": b"",
-        "requirements": b"probe.txt\n",
-        "tramdo.txt": f"tramdo=={release} --hash=sha256:{digest}\n".encode(),
+        f"wheels/{name}": content,
+        "requirements.txt": f"tramdo=={release} --hash=sha256:{digest}\n".encode(),
     }
     with tarfile.open(folder / "probe.tar", "w") as archive:
         for file, data in files.items():
