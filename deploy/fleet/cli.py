@@ -14,11 +14,10 @@ from pathlib import Path
 from deploy.authority import certificates, folder
 from deploy.authority.cli import DEFAULT_FOLDER
 from deploy.authority.rules import AuthorityError, whole_days
-from deploy.fleet import centre, channel, inventory, releases, seed, signature
+from deploy.fleet import channel, inventory, releases, signature
 from deploy.fleet.box import Box, Fleet, FleetError, load
 from deploy.fleet.channel import Channel, ChannelError, Ring
 from deploy.fleet.releases import ReleaseError
-from deploy.fleet.seed import SeedSettings
 from deploy.fleet.signature import SignatureError
 from deploy.fleet.tokens import TokenError
 from runtime import secret_file, settings
@@ -240,6 +239,10 @@ def _variables(options: argparse.Namespace) -> int:
 
 
 def _seed(options: argparse.Namespace) -> int:
+    # Imported here: a box has this command too, and neither YAML nor a web server.
+    from deploy.fleet import centre, seed  # noqa: PLC0415
+    from deploy.fleet.seed import SeedSettings  # noqa: PLC0415
+
     source = settings.parse(options.settings.read_bytes(), SeedSettings, str(options.settings))
     if options.probe not in source.lines:
         raise ValueError(f"{options.settings}: lines.{options.probe} is missing")
@@ -262,8 +265,9 @@ def _seed(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    # Imported here: a box has this command too, and no web server.
-    import uvicorn  # noqa: PLC0415
+    import uvicorn  # noqa: PLC0415 (see _seed)
+
+    from deploy.fleet import centre  # noqa: PLC0415
 
     passphrase = None
     if options.passphrase_file is not None:
