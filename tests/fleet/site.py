@@ -259,6 +259,10 @@ class Site:
     def _connect(self, name: str) -> None:
         """Lay the cables of a machine anew, the routers' ends set up, its own ends bare."""
         namespace = self.namespaces[name]
+        near = "wan" if name == "centre" else "lan"
+        for router in self.isps.values():
+            # A namespace that was deleted is taken down later; its cable would still be in the way.
+            router.run(["ip", "link", "del", near], check=False)
         namespace.create()
         number = list(self.namespaces).index(name)
         connect_root(namespace, "mgmt0", self._root_link(name), f"{self._mgmt}.{number * 4 + 1}/30")
@@ -266,14 +270,14 @@ class Site:
         for isp in ISPS:
             router = self.isps[isp.name]
             if name == "centre":
-                connect_veth(router, "wan", namespace, f"wan{isp.number}")
+                connect_veth(router, near, namespace, f"wan{isp.number}")
                 router.ip(
                     f"addr add 198.51.100.{isp.number * 4 + 1}/30 dev wan",
                     f"route add {CENTRE_ADDRESS} via 198.51.100.{isp.number * 4 + 2}",
                 )
                 _shape(router, "wan", isp.upload_bps)
             else:
-                connect_veth(router, "lan", namespace, isp.interface)
+                connect_veth(router, near, namespace, isp.interface)
                 router.ip(f"addr add {isp.gateway}/24 dev lan")
                 _shape(router, "lan", isp.download_bps)
                 if isp is VIETTEL:

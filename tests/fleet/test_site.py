@@ -61,6 +61,14 @@ def test_a_second_run_changes_nothing(first: Site) -> None:
     _tells_no_secret(first, play)
 
 
+def test_a_bad_inventory_is_refused_before_any_box_is_touched(first: Site) -> None:
+    play = first.play("site.yml", "--extra-vars", '{"probe_servers": []}')
+    assert play.code != 0
+    assert f"{PROBE}: probe_servers is empty" in play.printed
+    assert set(play.changed.values()) == {0}
+    assert "Gathering Facts" not in play.printed
+
+
 def test_both_lines_are_measured_and_the_centre_shows_it(first: Site) -> None:
     """Each by its own way: what comes of a line fits the rate that this line is shaped to."""
     for isp in ISPS:
