@@ -125,6 +125,7 @@ class Daemon:
         if round_now:
             self._want_round()
         notify.ready()
+        takes_new = False
         try:
             while not self._stopping.wait(_TICK_S):
                 self._plan_day()
@@ -136,10 +137,13 @@ class Daemon:
                     until_s = clock.monotonic_s() + IDENTIFY_S
                     self._display.emit(events.Identify(until_s))
                 if self._reload.is_set() and self._accepts_reload():
-                    return True
-            return False
+                    takes_new = True
+                    break
+            return takes_new
         finally:
-            notify.stopping()
+            # A service that says so is given a while and then killed, and this one goes on.
+            if not takes_new:
+                notify.stopping()
             self._end(threads)
 
     def run_once(self, deliver_within_s: float) -> list[str]:
