@@ -222,6 +222,9 @@ class Site:
                     "samples_per_month": 300, "office_hours": "allow", "idle_look_s": 0.5,
                     "cross_traffic_download_bps": 1e12, "cross_traffic_upload_bps": 1e12,
                 },
+                # Names and pages of the Internet, which is not there.
+                "dns": {"names": [], "random_labels": 0},
+                "web": {"pages": []},
                 "throughput": {"warm_up_s": 1, "duration_s": 2},
                 "http": {"warm_up_s": 1, "duration_s": 2, "pings": 4},
                 "latency": {"window_s": 5.0, "mean_gap_s": 0.1, "timeout_s": 1.0},

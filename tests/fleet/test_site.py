@@ -7,7 +7,9 @@ before it. `-k` alone is therefore of no use here.
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +25,7 @@ from tests.fleet.site import (
     Site,
     eventually,
     make_wheels,
+    wheels,
 )
 
 PROBE_TOML = "/etc/tramdo/probe.toml"
@@ -156,7 +159,7 @@ def test_the_log_is_in_memory_and_bounded(first: Site) -> None:
 def test_a_change_is_foretold_then_made_and_restarts_only_what_changed(first: Site) -> None:
     before, pid = first.probe.ssh(f"sha256sum < {PROBE_TOML}").stdout, _main_pid(first)
     option = '{"probe_site": {"commune_code": "01969", "office": "Trụ sở mới"}}'
-    limited = ("--limit", PROBE, "--extra-vars", option)
+    limited = ("--limit", PROBE, "--tags", "probe", "--extra-vars", option)
     foretold = first.play("site.yml", "--check", *limited)
     assert foretold.changed == {PROBE: 1}, _changes(foretold.printed)
     assert first.probe.ssh(f"sha256sum < {PROBE_TOML}").stdout == before
@@ -165,13 +168,31 @@ def test_a_change_is_foretold_then_made_and_restarts_only_what_changed(first: Si
     # The file and the reload; nothing else, and no restart.
     assert made.changed == {PROBE: 2}, _changes(made.printed)
     assert "Trụ sở mới" in first.probe.ssh(f"cat {PROBE_TOML}").stdout
+    eventually(lambda: first.status()["status"]["connected"], "it is back at the broker")
+    # Not deactivating: systemd would kill it in a while.
+    assert first.probe.ssh(f"systemctl show -P ActiveState {_UNIT}").stdout == "active\n"
     assert _main_pid(first) == pid
+
+
+def test_new_programs_are_used_by_a_restart(first: Site, tmp_path: Path) -> None:
+    """A release of another name, of the same wheels: the link leads to it, the probe runs it."""
+    pid = _main_pid(first)
+    folder = tmp_path / "wheelhouse"
+    shutil.copytree(wheels(), folder, ignore=shutil.ignore_patterns("downloads"))
+    for stamp in folder.rglob("probe.tar.release"):
+        stamp.write_text("0.1.0-another\n", encoding="utf-8")
+    play = first.play("site.yml", "--limit", PROBE, "-e", f"software_wheelhouse={folder}")
+    assert play.code == 0, play.printed[-6000:]
+    assert "0.1.0-another" in first.probe.ssh("readlink /opt/tramdo/venv").stdout
+    assert _main_pid(first) not in {0, pid}
+    _delivers(first)
 
 
 def test_settings_that_the_probe_refuses_are_not_installed(first: Site) -> None:
     before = first.probe.ssh(f"sha256sum < {PROBE_TOML}").stdout
     play = first.play(
-        "site.yml", "--limit", PROBE, "--extra-vars", '{"probe_settings": {"plan": {"no": 1}}}'
+        *("site.yml", "--limit", PROBE, "--tags", "probe"),
+        *("--extra-vars", '{"probe_settings": {"plan": {"no": 1}}}'),
     )
     assert play.failed == {PROBE: 1}
     assert "failed to validate" in play.printed
@@ -219,8 +240,11 @@ def test_a_power_cut_costs_nothing_and_all_is_there_after_the_start(first: Site)
     assert "policy drop" in first.probe.ssh("nft list ruleset").stdout
     _delivers(first)
     for isp in ISPS:
-        shown = first.probe.ssh(f"ip route get {CENTRE_ADDRESS} oif {isp.interface}").stdout
-        assert f"via {isp.gateway}" in shown
+        ask = f"ip route get {CENTRE_ADDRESS} oif {isp.interface}"
+        eventually(
+            lambda isp=isp, ask=ask: f"via {isp.gateway}" in first.probe.ssh(ask).stdout,  # type: ignore[misc]
+            f"the way out by {isp.name}",
+        )
 
 
 def test_a_certificate_is_renewed_in_place(first: Site) -> None:
