@@ -104,10 +104,15 @@ def _ours(network: OfficeNetwork, config: Path, line: Line) -> list[Said]:
     for result in results:
         if not isinstance(result.values, LatencyValues):
             raise CannotMeasureError(f"no figures from {result.target}: {result.detail}")
+        # The probe pings the gateway as well: that never crosses the link whose truth is known.
+        if result.values.address != _SERVER:
+            continue
         by_stamp = result.values.protocol == "stamp"
         new_key = partial(stamp_key, STAMP_PORT) if by_stamp else _icmp_key
         tool = OURS[0] if by_stamp else OURS[1]
         said.append(Said(tool, new_key, not by_stamp, result.values, None))
+    if sorted(one.tool for one in said) != sorted(OURS):
+        raise CannotMeasureError(f"not one of each from {_SERVER}: {[one.tool for one in said]}")
     return said
 
 
