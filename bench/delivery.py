@@ -1,9 +1,11 @@
 """Floor 3. What it costs to lose nothing: delivery with outbox, store and receipts, beside peers.
 
 Peers, interleaved with ours on the same kind of broker, the same results:
-- the limit: the same envelopes, ready made, by bare MQTT to a subscriber that only acknowledges;
-- paho, QoS 1, one result a message, no outbox and no store, to the same subscriber: what people
-  write first. It loses results (docs/delivery.md); here it is only fast or slow.
+- the limit: the same envelopes, ready made, by bare MQTT to a subscriber that only acknowledges,
+  with as many of them unanswered as ours has (16);
+- paho, QoS 1, no outbox and no store, to the same subscriber, with 1,000 unanswered: what people
+  write first. It loses results (docs/delivery.md); here it is only fast or slow. Where it is
+  faster than the limit, ours is held against it.
 
 Ours and the limit twice: with one result an envelope, as results travel that are measured while
 connected, and with as many as a backlog puts into one. What an envelope costs the broker and the
@@ -68,7 +70,7 @@ QUICK_RESULTS = {1: 1_500, 50: 10_000}
 DIFFERENT = 500
 # Two lines: a latency window a minute on each (their tests are few beside them).
 RESULTS_A_DAY = 2 * 1_440
-LIVE_PER_S = 60.0
+LIVE_PER_S = 100.0
 # p99 wants 299 samples at least (METHOD).
 LIVE_RESULTS = 400
 _WINDOW = 16
@@ -109,8 +111,6 @@ def measured(options: Options) -> Outcome:
     for number in range(size.rounds):
         for per_envelope, count in size.results.items():
             for name, once in ((LIMIT, _limit), (OURS, _ours), (NAIVE, _naive)):
-                if name is NAIVE and per_envelope > 1:
-                    continue
                 with tempfile.TemporaryDirectory(prefix="tramdo-bench-") as directory:
                     rate = once(Path(directory), count, per_envelope)
                 rates[name, per_envelope].append(rate)
@@ -128,12 +128,16 @@ def _outcome(
 ) -> Outcome:
     # By rate; the processor times are those of the same round.
     middle = {of: sorted(found)[len(found) // 2] for of, found in rates.items()}
+    limit_per_s = {
+        per_envelope: max(middle[name, per_envelope].per_s for name in (LIMIT, NAIVE))
+        for per_envelope in size.results
+    }
     rows: list[Row] = [
         {
             "what": name,
             "results_an_envelope": per_envelope,
             "results_per_s": round(rate.per_s),
-            "of_limit_ratio": round(rate.per_s / middle[LIMIT, per_envelope].per_s, 3),
+            "of_limit_ratio": round(rate.per_s / limit_per_s[per_envelope], 3),
             "probe_cpu_us_per_result": _micro(rate.probe_cpu_s, size.results[per_envelope]),
             "centre_cpu_us_per_result": _micro(rate.centre_cpu_s, size.results[per_envelope]),
             "results": size.results[per_envelope],
@@ -164,7 +168,7 @@ def _outcome(
     targets: list[Target] = [
         at_least(
             f"results/s end to end, of the limit, {per_envelope} an envelope (ratio)",
-            middle[OURS, per_envelope].per_s / middle[LIMIT, per_envelope].per_s,
+            middle[OURS, per_envelope].per_s / limit_per_s[per_envelope],
             0.6,
         )
         for per_envelope in size.results
@@ -204,16 +208,17 @@ def _ours(directory: Path, count: int, per_envelope: int) -> Rate:
 
 
 def _limit(directory: Path, count: int, per_envelope: int) -> Rate:
-    body = encode_result(samples.latency(target="1"))
-    numbered = (Numbered(seq, "latency", body) for seq in range(1, count + 1))
-    grouped = [_envelope(batch.numbered_bodies) for batch in batches(numbered, per_envelope)]
-    return Rate(count / _bare(directory, grouped, _WINDOW))
+    return Rate(count / _bare(directory, _envelopes(count, per_envelope), _WINDOW))
 
 
 def _naive(directory: Path, count: int, per_envelope: int) -> Rate:
+    return Rate(count / _bare(directory, _envelopes(count, per_envelope), _NAIVE_WINDOW))
+
+
+def _envelopes(count: int, per_envelope: int) -> list[bytes]:
     body = encode_result(samples.latency(target="1"))
-    payloads = [_envelope([(seq, body)]) for seq in range(1, count + 1, per_envelope)]
-    return Rate(count / _bare(directory, payloads, _NAIVE_WINDOW))
+    numbered = (Numbered(seq, "latency", body) for seq in range(1, count + 1))
+    return [_envelope(batch.numbered_bodies) for batch in batches(numbered, per_envelope)]
 
 
 def _bare(directory: Path, payloads: Sequence[bytes], window: int) -> float:

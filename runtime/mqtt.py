@@ -95,6 +95,7 @@ class Session:
         receive_maximum: how many unacknowledged messages the broker may send (MQTT 5 §3.1.2.11.3);
             None leaves it to the broker, and Mosquitto then stops after 20.
         kept: whether the broker keeps subscriptions and messages for us while we are away.
+        spread_s: over how long to spread the return to a broker that all have lost at once.
     """
 
     def __init__(
@@ -108,8 +109,10 @@ class Session:
         manual_ack: bool = False,
         receive_maximum: int | None = None,
         kept: bool = True,
+        spread_s: float = 0.0,
     ) -> None:
         self._kept = kept
+        self._spread_s = spread_s
         self._broker = broker
         self._client_id = client_id
         self._inbox = inbox
@@ -163,6 +166,8 @@ class Session:
 
     def _run(self) -> None:
         failures = 0
+        # Before the first connection somebody waits beside the box; after it, a whole fleet may.
+        spread_s = 0.0
         while not self._stopping.is_set():
             self._connection += 1
             number = self._connection
@@ -180,11 +185,14 @@ class Session:
                 # secret that others can read, a TLS failure.
                 self._inbox(Disconnected(number, str(error) or type(error).__name__))
             self._client = None
-            failures = 1 if reached.is_set() else failures + 1
+            if reached.is_set():
+                failures, spread_s = 0, self._spread_s
+            failures += 1
             delay_s = reconnect_delay_s(
                 failures,
                 self._broker.reconnect_max_s,
                 random.random(),  # noqa: S311 - spreads a fleet, hides nothing
+                spread_s=spread_s,
             )
             self._stopping.wait(delay_s)
 

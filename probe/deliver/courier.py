@@ -1,7 +1,8 @@
 """Floor 3. The courier: the one thread that owns the outbox and publishes from it.
 
 Everything reaches it through one inbox: results from whoever measures, events from the MQTT
-session. It stores first, in one transaction for all that waits, and then sends what is pending.
+session. It stores first (`writer`), in one transaction for all that waits, and then sends what is
+pending (`session` says what is due).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
@@ -20,34 +21,27 @@ from probe import clock, events
 from probe.boots_file import BootsFile
 from probe.config import Config
 from probe.deliver.batch import Batch, batches
-from probe.deliver.dropped import dropped
 from probe.deliver.hold import Hold
-from probe.deliver.outbox import Name, Outbox
-from probe.deliver.outbox_file import OutboxDamagedError, OutboxError, set_aside
-from probe.deliver.ranges import Range, counted
+from probe.deliver.outbox import Outbox
+from probe.deliver.outbox_file import OutboxDamagedError, OutboxError
 from probe.deliver.replay import Replaying
 from probe.deliver.session import Coverage, Delivery, coverage_of
+from probe.deliver.writer import OutboxWriter
 from runtime import mqtt
-from runtime.steady import Steadiness
 from wire import messages, topics
 from wire.commands import Answer, Refusal, Replay, Reply
 from wire.envelope import encode_envelope
 from wire.messages import Health, Info, Presence, Receipt, State
-from wire.result import Clock, DropCause, Result, encode_result
+from wire.result import Clock, Result
 
 log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
-_TIDY_EVERY_S = 60.0
-# Where nothing can be written, results wait in memory: a day and a half of the default plan.
-_MAX_UNSAVED = 20_000
-# How long minutes of latency wait for the others of their minute, and how many: each transaction
-# is an fsync, and a card has only so many.
-_GATHERED_WITHIN_S = 0.2
-_GATHERED = 20
 # In one transaction at most: what a burst stores first is on its way while the rest is stored.
 _MAX_TAKEN = 1_000
 _MAX_REPLIES = 100
+# A fleet that lost its broker comes back over this long; results wait in the outbox meanwhile.
+_RETURN_SPREAD_S = 30.0
 
 
 class Courier:
@@ -55,8 +49,7 @@ class Courier:
 
     Args:
         config: the probe's configuration.
-        outbox_path: the outbox's file. Opened by the courier, again and again where it cannot be: a
-            full disk may be emptied, and measuring must not wait for that.
+        outbox_path: the outbox's file, opened by the courier.
         emit: where `Delivery` and `Fault` events go.
         info: who the probe is, asked with the outbox's epoch, published on each connection.
         health: how the box is, asked every `delivery.health_every_s` with (pending, outbox bytes).
@@ -75,8 +68,7 @@ class Courier:
         read_clock: Callable[[], Clock] = clock.reading,
     ) -> None:
         self._config = config
-        self._outbox_path = outbox_path
-        self._outbox: Outbox | None = None
+        self._writer = OutboxWriter(outbox_path, config.delivery)
         self._receipt: Receipt | None = None
         self._emit = emit
         self._info = info
@@ -89,15 +81,9 @@ class Courier:
         # Replies of a probe that is cut off are worth little: the newest are kept.
         self._replies: deque[Reply] = deque(maxlen=_MAX_REPLIES)
         self._inbox: queue.SimpleQueue[mqtt.Event | Result | Reply] = queue.SimpleQueue()
-        self._unsaved: list[Result] = []
-        self._forgotten = 0
-        self._counting = threading.Lock()
-        self._submitted = self._stored = 0
-        self._pending = 0
         self._delivery = self._new_delivery(Coverage())
         self._stopping = threading.Event()
-        self._steadiness = Steadiness()
-        self._store_by_s = self._health_due_s = self._tidy_due_s = 0.0
+        self._health_due_s = 0.0
         self._shown: events.Delivery | None = None
         self._fault: str | None = None
         self._cause: str | None = "not connected yet"
@@ -108,6 +94,7 @@ class Courier:
             self._inbox.put,
             subscriptions=topics.probe_filters(config.tenant, config.probe),
             will=self._message("state", State(Presence.LOST), retain=True),
+            spread_s=_RETURN_SPREAD_S,
         )
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
 
@@ -118,8 +105,7 @@ class Courier:
 
     def submit(self, result: Result) -> None:
         """Take a result, from any thread. It is stored within half a second."""
-        with self._counting:
-            self._submitted += 1
+        self._writer.announce()
         self._inbox.put(result)
 
     def reply(self, reply: Reply) -> None:
@@ -131,14 +117,14 @@ class Courier:
         refusal = self._no_replay(command)
         if refusal is not None:
             self._say(command, Answer.REFUSED, refusal[1], refusal[0])
-        elif self._outbox is not None:
-            self._replaying = Replaying(command, self._outbox.last_seq)
+        elif self._writer.outbox is not None:
+            self._replaying = Replaying(command, self._writer.outbox.last_seq)
             self._say(command, Answer.ACCEPTED, f"{self._replaying.asked} numbers asked for")
 
     def wait_delivered(self, timeout_s: float, stop: threading.Event) -> bool:
         """Wait until a receipt covers all that was submitted; False when that did not happen."""
         deadline_s = clock.monotonic_s() + timeout_s
-        while self._outbox is None or self._pending or self._stored != self._submitted:
+        while not self._writer.idle:
             if clock.monotonic_s() >= deadline_s or stop.wait(_IDLE_S / 5):
                 return False
         return True
@@ -154,16 +140,16 @@ class Courier:
     def _run(self) -> None:
         while True:
             ending = self._stopping.is_set()
-            self._unsaved += self._take()
+            self._writer.add(self._take())
             try:
-                self._work(self._outbox or self._open())
+                self._work(self._writer.outbox or self._open())
                 self._tell_fault(None)
             except OutboxDamagedError as error:
                 self._replace_outbox(error)
             except OutboxError as error:
                 # Results stay in memory and are tried again: a full disk may be emptied.
                 self._tell_fault(f"{error}; results wait in memory")
-                self._bound_memory()
+                self._writer.bound_memory()
                 self._stopping.wait(_IDLE_S)
             self.alive_at_s = clock.monotonic_s()
             if ending and self._inbox.empty():
@@ -171,9 +157,7 @@ class Courier:
                 return
 
     def _open(self) -> Outbox:
-        outbox = Outbox(self._outbox_path)
-        self._pending = outbox.pending_count()
-        self._outbox = outbox
+        outbox = self._writer.open()
         connected = self._delivery.connected
         self._delivery = self._new_delivery(outbox.coverage)
         if connected:
@@ -192,53 +176,30 @@ class Courier:
         )
 
     def _close(self) -> None:
-        if self._outbox is not None:
+        if self._writer.outbox is not None:
             try:
-                self._outbox.close()
+                self._writer.outbox.close()
             except OutboxError as error:
                 log.warning("%s", error)
 
     def _replace_outbox(self, error: OutboxDamagedError) -> None:
-        """Set a damaged file aside and begin a new epoch; the centre is told what is gone."""
-        log.error("%s; it is set aside and a new one begun", error)
-        if self._outbox is not None:
-            self._outbox.abandon()
-            self._outbox = None
         self._replaying = None
         try:
-            epoch = set_aside(self._outbox_path, clock.utc_now().strftime("%Y%m%dT%H%M%S"))
+            self._writer.begin_anew(error)
         except OutboxError as stuck:
             self._tell_fault(str(stuck))
             self._stopping.wait(_IDLE_S)
-            return
-        if epoch is None:
-            # Not even its name is known; where it is, the mark remembers to tell it.
-            self._unsaved.insert(0, dropped(DropCause.OUTBOX_DAMAGED, None, None, []))
-            with self._counting:
-                self._submitted += 1
-
-    def _bound_memory(self) -> None:
-        """Forget the oldest where even memory would fill; how many is told once one can write."""
-        surplus = len(self._unsaved) - _MAX_UNSAVED
-        if surplus > 0:
-            del self._unsaved[:surplus]
-            self._forgotten += surplus
-            self._stored += surplus
 
     def _take(self) -> list[Result]:
         """All that waits in the inbox; sleeps where nothing does."""
         results: list[Result] = []
-        timeout_s = _IDLE_S
-        if self._unsaved:
-            timeout_s = min(max(self._store_by_s - clock.monotonic_s(), 0.0), _IDLE_S)
+        timeout_s = self._writer.patience_s(_IDLE_S)
         while True:
             try:
                 item = self._inbox.get(timeout=timeout_s)
             except queue.Empty:
                 return results
             if isinstance(item, Result):
-                if not self._unsaved and not results:
-                    self._store_by_s = clock.monotonic_s() + _GATHERED_WITHIN_S
                 results.append(item)
             elif isinstance(item, Reply):
                 self._replies.append(item)
@@ -249,19 +210,7 @@ class Courier:
                 return results
 
     def _work(self, outbox: Outbox) -> None:
-        self._name_losses(outbox)
-        if outbox.coverage.through > outbox.last_seq:
-            # A disk gave back an older file: numbers that were sent would be given a second time.
-            raise OutboxDamagedError(
-                f"the outbox ends at {outbox.last_seq}, the centre has {outbox.coverage.through}"
-            )
-        if self._forgotten:
-            self._store(outbox, [dropped(DropCause.OUTBOX_UNWRITABLE, None, self._forgotten, [])])
-            self._forgotten = 0
-        if self._unsaved and self._is_time_to_store():
-            self._store(outbox, self._unsaved)
-            self._stored += len(self._unsaved)
-            self._unsaved = []
+        self._writer.write(outbox, ending=self._stopping.is_set())
         reading = self._read_clock()
         if self._hold.learn(reading, clock.utc_now()):
             self._boots.keep(self._hold.known)
@@ -269,72 +218,26 @@ class Courier:
             self._send_pending(outbox)
             self._send_replay(outbox)
         self._send_replies()
+        self._writer.tidy(outbox)
         now_s = clock.monotonic_s()
-        if now_s >= self._tidy_due_s:
-            self._tidy_due_s = now_s + _TIDY_EVERY_S
-            self._tidy(outbox)
         if self._delivery.connected and now_s >= self._health_due_s:
             self._health_due_s = now_s + self._config.delivery.health_every_s
             health = self._health(outbox.pending_count(), outbox.size_bytes())
             self._session.publish(self._message("health", health))
         self._tell_delivery(outbox)
 
-    def _is_time_to_store(self) -> bool:
-        """A test's result goes at once; a minute of latency waits a moment for its neighbours."""
-        return (
-            len(self._unsaved) >= _GATHERED
-            or self._stopping.is_set()
-            or any(one.kind != "latency" for one in self._unsaved)
-            or clock.monotonic_s() >= self._store_by_s
-        )
-
-    def _store(self, outbox: Outbox, results: list[Result]) -> None:
-        bodies = [(result.kind, encode_result(result)) for result in results]
-        outbox.put(bodies, clock.utc_now().timestamp())
-        self._pending += len(bodies)
-
-    def _name_losses(self, outbox: Outbox) -> None:
-        """Tell what the card took: before anything else is numbered."""
-        name = self._names(DropCause.OUTBOX_DAMAGED, outbox.epoch)
-        now_s = clock.utc_now().timestamp()
-        outbox.name_ended(_epoch_lost, now_s)
-        if lost := outbox.name_lost_numbers(name, now_s):
-            log.error("the outbox lost its newest transactions: %d numbers are given up", lost)
-        if spoiled := outbox.name_spoiled(name, now_s):
-            log.error("%d results in the outbox were damaged and are given up", spoiled)
-
-    def _names(self, cause: DropCause, epoch: UUID) -> Name:
-        def name(ranges: Sequence[Range]) -> tuple[str, bytes]:
-            report = dropped(cause, epoch, counted(ranges), ranges)
-            return report.kind, encode_result(report)
-
-        return name
-
-    def _tidy(self, outbox: Outbox) -> None:
-        delivery = self._config.delivery
-        now_s = clock.utc_now().timestamp()
-        # Age means nothing while the clock may be years wrong; room is made by size all the same.
-        steady = self._steadiness.believed(now_s, clock.monotonic_s())
-        if steady and clock.synchronised():
-            outbox.prune(now_s - delivery.keep_days * 86_400)
-
-        name = self._names(DropCause.OUTBOX_FULL, outbox.epoch)
-        given_up = outbox.make_room(delivery.max_bytes, name, now_s)
-        if given_up:
-            log.error("the outbox was full: %d results were given up", given_up)
-
     def _on_mqtt(self, event: mqtt.Event) -> None:
         now_s = clock.monotonic_s()
         match event:
             case mqtt.Connected():
                 self._cause = None
-                last_seq = self._outbox.last_seq if self._outbox else 0
+                last_seq = self._writer.outbox.last_seq if self._writer.outbox else 0
                 self._delivery.on_connected(last_seq, now_s)
                 self._session.publish(
                     self._message("state", State(Presence.ONLINE, clock.utc_now()), retain=True)
                 )
-                if self._outbox is not None:
-                    self._publish_info(self._outbox)
+                if self._writer.outbox is not None:
+                    self._publish_info(self._writer.outbox)
                 log.info("connected to the broker")
             case mqtt.Disconnected(cause=cause):
                 self._cause = cause
@@ -343,8 +246,8 @@ class Courier:
                 log.warning("no connection to the broker: %s", cause)
             case mqtt.Published(mid=mid, refusal=refusal):
                 coverage = self._delivery.on_published(mid, refusal, now_s)
-                if coverage is not None and self._outbox is not None:
-                    self._outbox.cover(coverage)
+                if coverage is not None and self._writer.outbox is not None:
+                    self._writer.outbox.cover(coverage)
                 self._on_replayed(mid)
                 if refusal is not None:
                     log.error("the broker refused a message: %s; nothing was deleted", refusal)
@@ -372,8 +275,8 @@ class Courier:
             return
         # Kept, because the retained one may come before the outbox could be opened.
         self._receipt = receipt
-        if self._outbox is not None:
-            self._apply_receipt(self._outbox)
+        if self._writer.outbox is not None:
+            self._apply_receipt(self._writer.outbox)
 
     def _apply_receipt(self, outbox: Outbox) -> None:
         # A receipt of an older epoch (another SD card) is retained at the broker until ours comes.
@@ -400,10 +303,10 @@ class Courier:
     def _no_replay(self, command: Replay) -> tuple[Refusal, str] | None:
         if self._replaying is not None:
             return Refusal.BUSY, "another replay is under way"
-        if self._outbox is None:
+        if self._writer.outbox is None:
             return Refusal.BUSY, "the outbox cannot be read now"
-        if command.epoch != self._outbox.epoch:
-            return Refusal.UNKNOWN_EPOCH, f"the outbox here is {self._outbox.epoch}"
+        if command.epoch != self._writer.outbox.epoch:
+            return Refusal.UNKNOWN_EPOCH, f"the outbox here is {self._writer.outbox.epoch}"
         return None
 
     def _send_replay(self, outbox: Outbox) -> None:
@@ -467,8 +370,8 @@ class Courier:
 
     def _tell_delivery(self, outbox: Outbox) -> None:
         cause = self._delivery.refusal or self._cause
-        self._pending = outbox.pending_count()
-        shown = events.Delivery(self._delivery.connected, self._pending, cause)
+        self._writer.pending = outbox.pending_count()
+        shown = events.Delivery(self._delivery.connected, self._writer.pending, cause)
         if shown != self._shown:
             self._shown = shown
             self._emit(shown)
@@ -479,8 +382,3 @@ class Courier:
             self._emit(events.Fault("outbox", text))
             if text is not None:
                 log.error("%s", text)
-
-
-def _epoch_lost(epoch: UUID) -> tuple[str, bytes]:
-    report = dropped(DropCause.OUTBOX_DAMAGED, epoch, None, [])
-    return report.kind, encode_result(report)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import re
+from collections import Counter
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from probe import config
-from runtime.broker import BrokerConfig, ProxyConfig
+from runtime.broker import BrokerConfig, ProxyConfig, reconnect_delay_s
 
 TEXT = Path(config.__file__).with_name("probe.example.toml").read_text(encoding="utf-8")
 BROKER = TEXT.partition("\n[broker]\n")[2].partition("\n[throughput]\n")[0]
@@ -33,3 +35,18 @@ def test_the_proxy_that_it_shows_is_sound() -> None:
     assert [name for name, _ in fields] == list(ProxyConfig.__struct_fields__)
     shown = msgspec.toml.decode("\n".join(f"{name} = {value}" for name, value in fields))
     assert msgspec.convert(shown, ProxyConfig).type == "http"
+
+
+@pytest.mark.parametrize("down_s", [0.0, 5.0, 20.0, 60.0, 900.0])
+def test_ten_thousand_probes_do_not_return_in_the_same_second(down_s: float) -> None:
+    """All lose it in one moment; each tries until it is back. Evenly over 30 s it would be 333."""
+    rng = random.Random(1770)
+    returns: Counter[int] = Counter()
+    for _ in range(10_000):
+        at_s, failures = 0.0, 0
+        while at_s <= down_s:
+            failures += 1
+            at_s += reconnect_delay_s(failures, 120.0, rng.random(), spread_s=30.0)
+        returns[int(at_s - down_s)] += 1
+    assert max(returns.values()) < 750
+    assert max(returns) < 120 + 1

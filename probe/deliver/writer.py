@@ -1,0 +1,187 @@
+"""Floor 3. Brings results from memory into the outbox, whatever the card does meanwhile.
+
+A full disk is waited for in memory, a damaged file is set aside and a new epoch begun, and what is
+given up on the way is named by a result of its own. One thread owns it, and the outbox with it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import UUID
+
+from probe import clock
+from probe.config import DeliveryConfig
+from probe.deliver.dropped import dropped
+from probe.deliver.outbox import Name, Outbox
+from probe.deliver.outbox_file import OutboxDamagedError, set_aside
+from probe.deliver.ranges import Range, counted
+from runtime.steady import Steadiness
+from wire.result import DropCause, Result, encode_result
+
+log = logging.getLogger(__name__)
+
+# Where nothing can be written, results wait in memory: a day and a half of the default plan.
+_MAX_UNSAVED = 20_000
+# How long minutes of latency wait for the others of their minute, and how many: each transaction
+# is an fsync, and a card has only so many.
+_GATHERED_WITHIN_S = 0.2
+_GATHERED = 20
+_TIDY_EVERY_S = 60.0
+
+
+class OutboxWriter:
+    """All that is written into one outbox.
+
+    Args:
+        path: the outbox's file. Opened again and again where it cannot be: a full disk may be
+            emptied, and measuring must not wait for that.
+        settings: how much is kept, and how long.
+    """
+
+    def __init__(self, path: Path, settings: DeliveryConfig) -> None:
+        self._path = path
+        self._settings = settings
+        self.outbox: Outbox | None = None
+        self.pending = 0
+        self._unsaved: list[Result] = []
+        self._forgotten = 0
+        self._counting = threading.Lock()
+        self._announced = self._settled = 0
+        self._steadiness = Steadiness()
+        self._store_by_s = self._tidy_due_s = 0.0
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that was announced is in the file and covered there."""
+        return self.outbox is not None and not self.pending and self._settled == self._announced
+
+    def announce(self) -> None:
+        """A result is on its way here; from any thread."""
+        with self._counting:
+            self._announced += 1
+
+    def add(self, results: Sequence[Result]) -> None:
+        """Take results that were announced."""
+        if results and not self._unsaved:
+            self._store_by_s = clock.monotonic_s() + _GATHERED_WITHIN_S
+        self._unsaved += results
+
+    def patience_s(self, longest_s: float) -> float:
+        """How long nothing has to be written."""
+        if not self._unsaved:
+            return longest_s
+        return min(max(self._store_by_s - clock.monotonic_s(), 0.0), longest_s)
+
+    def open(self) -> Outbox:
+        """Open the outbox, which was not.
+
+        Raises:
+            OutboxError: it cannot be opened now.
+            OutboxDamagedError: never again.
+        """
+        outbox = Outbox(self._path)
+        self.pending = outbox.pending_count()
+        self.outbox = outbox
+        return outbox
+
+    def write(self, outbox: Outbox, *, ending: bool) -> None:
+        """Name what the card took, before anything else is numbered; then store what waits.
+
+        Raises:
+            OutboxError: it cannot be written now; all waits in memory.
+            OutboxDamagedError: it is to be set aside.
+        """
+        self._name_losses(outbox)
+        if outbox.coverage.through > outbox.last_seq:
+            # A disk gave back an older file: numbers that were sent would be given a second time.
+            raise OutboxDamagedError(
+                f"the outbox ends at {outbox.last_seq}, the centre has {outbox.coverage.through}"
+            )
+        if self._forgotten:
+            self._store(outbox, [dropped(DropCause.OUTBOX_UNWRITABLE, None, self._forgotten, [])])
+            self._forgotten = 0
+        if self._unsaved and (ending or self._is_time_to_store()):
+            self._store(outbox, self._unsaved)
+            self._settled += len(self._unsaved)
+            self._unsaved = []
+
+    def tidy(self, outbox: Outbox) -> None:
+        """Once a minute, make room: what is too old, then what is too much.
+
+        Raises:
+            OutboxError, OutboxDamagedError: as `write` does.
+        """
+        if clock.monotonic_s() < self._tidy_due_s:
+            return
+        self._tidy_due_s = clock.monotonic_s() + _TIDY_EVERY_S
+        now_s = clock.utc_now().timestamp()
+        # Age means nothing while the clock may be years wrong; room is made by size all the same.
+        steady = self._steadiness.believed(now_s, clock.monotonic_s())
+        if steady and clock.synchronised():
+            outbox.prune(now_s - self._settings.keep_days * 86_400)
+        name = _names(DropCause.OUTBOX_FULL, outbox.epoch)
+        given_up = outbox.make_room(self._settings.max_bytes, name, now_s)
+        if given_up:
+            log.error("the outbox was full: %d results were given up", given_up)
+
+    def begin_anew(self, error: OutboxDamagedError) -> None:
+        """Set a damaged file aside and begin a new epoch; the centre is told what is gone.
+
+        Raises:
+            OutboxError: it cannot be set aside now.
+        """
+        log.error("%s; it is set aside and a new one begun", error)
+        if self.outbox is not None:
+            self.outbox.abandon()
+            self.outbox = None
+        epoch = set_aside(self._path, clock.utc_now().strftime("%Y%m%dT%H%M%S"))
+        if epoch is None:
+            # Not even its name is known; where it is, the mark remembers to tell it.
+            self._unsaved.insert(0, dropped(DropCause.OUTBOX_DAMAGED, None, None, []))
+            self.announce()
+
+    def bound_memory(self) -> None:
+        """Forget the oldest where even memory would fill; how many is told once one can write."""
+        surplus = len(self._unsaved) - _MAX_UNSAVED
+        if surplus > 0:
+            del self._unsaved[:surplus]
+            self._forgotten += surplus
+            self._settled += surplus
+
+    def _is_time_to_store(self) -> bool:
+        """A test's result goes at once; a minute of latency waits a moment for its neighbours."""
+        return (
+            len(self._unsaved) >= _GATHERED
+            or any(one.kind != "latency" for one in self._unsaved)
+            or clock.monotonic_s() >= self._store_by_s
+        )
+
+    def _store(self, outbox: Outbox, results: Sequence[Result]) -> None:
+        bodies = [(result.kind, encode_result(result)) for result in results]
+        outbox.put(bodies, clock.utc_now().timestamp())
+        self.pending += len(bodies)
+
+    def _name_losses(self, outbox: Outbox) -> None:
+        name = _names(DropCause.OUTBOX_DAMAGED, outbox.epoch)
+        now_s = clock.utc_now().timestamp()
+        outbox.name_ended(_epoch_lost, now_s)
+        if lost := outbox.name_lost_numbers(name, now_s):
+            log.error("the outbox lost its newest transactions: %d numbers are given up", lost)
+        if spoiled := outbox.name_spoiled(name, now_s):
+            log.error("%d results in the outbox were damaged and are given up", spoiled)
+
+
+def _names(cause: DropCause, epoch: UUID) -> Name:
+    def name(ranges: Sequence[Range]) -> tuple[str, bytes]:
+        report = dropped(cause, epoch, counted(ranges), ranges)
+        return report.kind, encode_result(report)
+
+    return name
+
+
+def _epoch_lost(epoch: UUID) -> tuple[str, bytes]:
+    report = dropped(DropCause.OUTBOX_DAMAGED, epoch, None, [])
+    return report.kind, encode_result(report)
