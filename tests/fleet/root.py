@@ -14,6 +14,7 @@ import platform
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 SUITE = "bookworm"
@@ -52,28 +53,31 @@ def why_not() -> str | None:
     return None
 
 
-def prepared() -> Path:
+def prepared(also: Sequence[str] = ()) -> Path:
     """The root's folder; takes a minute or two the first time, and nothing after.
+
+    Args:
+        also: packages that it has from the start beside the usual ones.
 
     Raises:
         subprocess.CalledProcessError: the mirror does not give what is asked for.
     """
-    folder = _folder()
+    folder = _folder(also)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / "lock").open("w") as lock:
         # Two runs at once: one makes it, one waits.
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
-            _make(folder / "root")
+            _make(folder / "root", also)
             (folder / "complete").touch()
     # apt asks a mirror again where its lists are older than the roles allow.
     os.utime(folder / "root/var/lib/apt/periodic/update-success-stamp", (time.time(), time.time()))
     return folder / "root"
 
 
-def _folder() -> Path:
-    content = " ".join((*_FRESH, "/", *_DOWNLOADED, "/", platform.machine()))
+def _folder(also: Sequence[str] = ()) -> Path:
+    content = " ".join((*_FRESH, *also, "/", *_DOWNLOADED, "/", platform.machine()))
     key = hashlib.sha256(content.encode())
     base = os.environ.get("TRAMDO_TEST_CACHE") or "/var/cache/tramdo-test"
     return Path(base) / f"{SUITE}-{key.hexdigest()[:12]}"
@@ -92,11 +96,11 @@ def _mirror() -> str | None:
     return next((row[0] for row in rows if row[1:] == [release, "main"]), None)
 
 
-def _make(root: Path) -> None:
+def _make(root: Path, also: Sequence[str]) -> None:
     mirror = _mirror()
     assert mirror is not None, "why_not() has looked"
     root.parent.mkdir(parents=True)
-    include = ",".join(_FRESH)
+    include = ",".join((*_FRESH, *also))
     _run("debootstrap", "--variant=minbase", f"--include={include}", SUITE, str(root), mirror)
     # Nobody pulls the plug of a test: dpkg need not wait for the disk at each file.
     (root / "etc/dpkg/dpkg.cfg.d/test").write_text("force-unsafe-io\n")

@@ -6,6 +6,9 @@
 
 Each ISP is a router that translates addresses, as in an office: the centre never sees the probe.
 The lines are shaped to different rates, so that a result shows by which of them it came.
+
+The probe's lines are set up with systemd-networkd; with TRAMDO_TEST_NETWORK=networkmanager in the
+environment with NetworkManager, as Raspberry Pi OS has it.
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ ROOT = Path(__file__).parents[2]
 PLAYBOOKS = ROOT / "ansible"
 TENANT, PROBE = "bach-thong", "phu-thong-01"
 CENTRE_ADDRESS = "203.0.113.10"
+NETWORKMANAGER = os.environ.get("TRAMDO_TEST_NETWORK") == "networkmanager"
+ALREADY_THERE = ("network-manager",) if NETWORKMANAGER else ()
 # A machine that does other things at the same time takes minutes.
 _PLAY_S = 1200
 _RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.M)
@@ -237,6 +242,11 @@ class Site:
         number = list(self.namespaces).index(machine.name)
         address = f"{self._mgmt}.{number * 4 + 2}/30"
         machine.write("/etc/systemd/network/05-mgmt.network", network.format("mgmt0", address))
+        if NETWORKMANAGER:
+            others = "interface-name:mgmt0" if machine.name == "probe" else "*"
+            machine.write(
+                "/etc/NetworkManager/conf.d/test.conf", f"[keyfile]\nunmanaged-devices={others}\n"
+            )
         if machine.name == "centre":
             for isp in ISPS:
                 addresses = f"198.51.100.{isp.number * 4 + 2}/30\nAddress={CENTRE_ADDRESS}/32"

@@ -16,6 +16,7 @@ import pytest
 
 from tests.fleet import root
 from tests.fleet.site import (
+    ALREADY_THERE,
     CENTRE_ADDRESS,
     ISPS,
     PROBE,
@@ -37,7 +38,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     if (reason := root.why_not()) is not None:
         pytest.skip(reason)
     make_wheels()
-    with Site(tmp_path_factory.mktemp("fleet"), root.prepared()) as booted:
+    with Site(tmp_path_factory.mktemp("fleet"), root.prepared(ALREADY_THERE)) as booted:
         yield booted
 
 
