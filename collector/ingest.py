@@ -5,6 +5,9 @@
 A message is acknowledged only after the commit that holds it, so whatever ends this process in
 between leaves it with the broker or on the probe. Repeats are harmless (the store's key). While
 the store cannot write, nothing is acknowledged and the broker sends no more than it may.
+
+While a batch is on its way to the disk, what came meanwhile is judged; it is stored when the one
+before it is, so one batch at most is under way.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -40,6 +45,9 @@ _SETTLED_AFTER_S = 60.0
 # Of one batch: a flood of garbage must not fill the journal.
 _REFUSALS_LOGGED = 5
 
+# The most that MQTT 5 has a number for (§3.1.2.11.3).
+_RECEIVE_MAXIMUM = 65_535
+
 log = logging.getLogger(__name__)
 
 
@@ -48,6 +56,14 @@ class IngestState(Struct, frozen=True):
 
     broker_trouble: str | None = "not connected yet"
     store_trouble: str | None = None
+
+
+class _UnderWay(NamedTuple):
+    """A batch that is being stored; `finish` waits for it."""
+
+    received: Sequence[Received]
+    judged: Sequence[Judged]
+    finish: Callable[[], BatchStored]
 
 
 class Ingest:
@@ -66,6 +82,7 @@ class Ingest:
         self._stopping = threading.Event()
         self._inbox: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._pacing = Pacing(config.receipts.min_gap_s)
+        self._under_way: _UnderWay | None = None
         self._receipts_wanted = False
         self._connected_at_s = time.monotonic()
         self._turn_s = min(_TURN_S, notify.watchdog_interval_s() or _TURN_S)
@@ -75,7 +92,8 @@ class Ingest:
             self._inbox.put,
             subscriptions=topics.collector_filters(config.tenant),
             manual_ack=True,
-            receive_maximum=config.intake.batch_messages,
+            # One batch under way to the disk, one that is being judged.
+            receive_maximum=min(2 * config.intake.batch_messages, _RECEIVE_MAXIMUM),
         )
         limits = config.intake
         self._fairness = Fairness(
@@ -94,6 +112,7 @@ class Ingest:
                 self._turn()
                 # A turn that ended, whether it stored or could not, is progress; a hung one is not.
                 notify.watchdog()
+            self._finish()
         finally:
             self._publish_receipts(all_of_them=True)
             self._session.stop()
@@ -104,8 +123,21 @@ class Ingest:
         self._inbox.put(None)
 
     def _turn(self) -> None:
+        most = self._config.intake.batch_messages
+        received = self._received(most, waiting=self._under_way is None)
+        judged = self._judged(received)
+        if self._finish():
+            # What came while the disk was at work goes along.
+            more = self._received(most - len(received), waiting=False)
+            self._begin([*received, *more], [*judged, *self._judged(more)])
+        if self._receipts_wanted:
+            self._want_all_receipts()
+        self._publish_receipts()
+
+    def _received(self, most: int, *, waiting: bool) -> list[Received]:
+        """The messages of what is in the inbox; all else that happened is noted."""
         received = []
-        for event in self._waiting_events():
+        for event in self._waiting_events(most, waiting=waiting):
             match event:
                 case Received():
                     received.append(event)
@@ -120,35 +152,63 @@ class Ingest:
                     log.warning("the broker refused a receipt: %s", refusal)
                 case _:
                     pass
-        if received:
-            self._take(received)
-        if self._receipts_wanted:
-            self._want_all_receipts()
-        self._publish_receipts()
+        return received
 
-    def _waiting_events(self) -> list[Event]:
-        """What is in the inbox, a batch at most; waits for the first until something is due."""
+    def _waiting_events(self, most: int, *, waiting: bool) -> list[Event]:
+        """What is in the inbox, so many at most; `waiting` for the first until something is due."""
         due_s = self._pacing.next_due_s()
         wait_s = self._turn_s if due_s is None else due_s - time.monotonic()
         events: list[Event] = []
         try:
-            event = self._inbox.get(timeout=min(max(wait_s, 0.0), self._turn_s))
-            while event is not None:
-                events.append(event)
-                if len(events) == self._config.intake.batch_messages:
+            while len(events) < most:
+                wait_now = waiting and not events
+                event = self._inbox.get(wait_now, min(max(wait_s, 0.0), self._turn_s))
+                if event is None:
                     break
-                event = self._inbox.get_nowait()
+                events.append(event)
         except queue.Empty:
             pass
         return events
 
-    def _take(self, received: Sequence[Received]) -> None:
-        """Store, then acknowledge. Without a commit nothing is acknowledged."""
+    def _begin(self, received: Sequence[Received], judged: Sequence[Judged]) -> None:
+        """Begin to store; what holds nothing to store is acknowledged."""
+        if judged:
+            self._under_way = _UnderWay(received, judged, self._begun(judged))
+        else:
+            self._acknowledge(received)
+
+    def _begun(self, judged: Sequence[Judged]) -> Callable[[], BatchStored]:
         now = datetime.now(UTC)
-        fair = self._within_allowance(received)
-        judged = [*self._told_excess(now), *self._judged(fair, now)]
-        if judged and not self._stored(judged):
-            return
+        try:
+            return self._store.begin_batch(judged, now)
+        except StoreError:
+            # Tried anew where it is waited for, and told there.
+            return partial(self._store.store_batch, judged, now)
+
+    def _finish(self) -> bool:
+        """Wait for the batch that is under way, acknowledge it, and see to the receipts.
+
+        Without a commit nothing is acknowledged: False when we were told to stop before one was.
+        """
+        if self._under_way is None:
+            return True
+        received, judged, finish = self._under_way
+        self._under_way = None
+        done = self._until_done(judged, finish)
+        if done is None:
+            return False
+        for key, ledger in done.ledgers.items():
+            self._pacing.note(key, ledger)
+        self._acknowledge(received)
+        refusals = [refused for one in judged for refused in _refused(one)]
+        for refused in refusals[:_REFUSALS_LOGGED]:
+            log.warning("rejected (%s) %s: %s", refused.reason, refused.topic, refused.detail)
+        if len(refusals) > _REFUSALS_LOGGED:
+            log.warning("and %d more were rejected", len(refusals) - _REFUSALS_LOGGED)
+        self._on_stored()
+        return True
+
+    def _acknowledge(self, received: Sequence[Received]) -> None:
         for message in received:
             self._session.acknowledge(message)
 
@@ -173,28 +233,15 @@ class Ingest:
             for excess in self._fairness.excess(time.monotonic())
         ]
 
-    def _stored(self, judged: Sequence[Judged]) -> bool:
-        """Store, and see to the receipts; False when we were told to stop before it could be."""
-        done = self._store_until_done(judged)
-        if done is None:
-            return False
-        for key, ledger in done.ledgers.items():
-            self._pacing.note(key, ledger)
-        refusals = [refused for one in judged for refused in _refused(one)]
-        for refused in refusals[:_REFUSALS_LOGGED]:
-            log.warning("rejected (%s) %s: %s", refused.reason, refused.topic, refused.detail)
-        if len(refusals) > _REFUSALS_LOGGED:
-            log.warning("and %d more were rejected", len(refusals) - _REFUSALS_LOGGED)
-        self._on_stored()
-        return True
-
-    def _judged(self, received: Sequence[Received], now: datetime) -> list[Judged]:
+    def _judged(self, received: Sequence[Received]) -> list[Judged]:
         """What is to be stored; replies to commands go to who sent them."""
-        judged: list[Judged] = []
+        now = datetime.now(UTC)
+        fair = self._within_allowance(received)
+        judged: list[Judged] = self._told_excess(now)
         # What the broker kept while we were away comes first, and its times are not now.
         live = time.monotonic() - self._connected_at_s > _SETTLED_AFTER_S
         clock_known = kernel_time.synchronised() is not False
-        for message in received:
+        for message in fair:
             replied = judge_reply(message.topic, message.payload, now, retained=message.retained)
             if isinstance(replied, Replied):
                 self.commands.note(replied)
@@ -213,12 +260,14 @@ class Ingest:
             )
         return judged
 
-    def _store_until_done(self, judged: Sequence[Judged]) -> BatchStored | None:
+    def _until_done(
+        self, judged: Sequence[Judged], finish: Callable[[], BatchStored]
+    ) -> BatchStored | None:
         """What the store did; None when we were told to stop before it could."""
         failures = 0
         while True:
             try:
-                done = self._store.store_batch(judged, datetime.now(UTC))
+                done = finish()
             except StoreError as error:
                 failures += 1
                 self._note(IngestState(self.state.broker_trouble, str(error)))
@@ -233,6 +282,7 @@ class Ingest:
             if self._stopping.wait(delay_s):
                 return None
             notify.watchdog()
+            finish = partial(self._store.store_batch, judged, datetime.now(UTC))
 
     def _want_all_receipts(self) -> None:
         """After (re)connecting, every probe is told where it stands.

@@ -18,7 +18,7 @@ from wire import clock_repair, envelope, messages, topics
 from wire.clock_repair import ClockNote
 from wire.envelope import MAX_ENVELOPE_BYTES, RawRecord, Site
 from wire.messages import Health, Info, Rejection, State
-from wire.result import Result, Validity, decode_result, encode_result
+from wire.result import KIND_OF, Result, Validity, decode_result, encode_result
 
 _OWN_CHANNELS: Final[dict[str, type[State] | type[Info] | type[Health]]] = {
     "state": State,
@@ -166,7 +166,10 @@ def _results(address: topics.Topic, topic: str, payload: bytes, arrival: _Arriva
     refused: list[Rejected] = []
     for record in frame.records:
         try:
-            records.append(timing.judged(_record(record, kind)))
+            numbered = _record(record, kind)
+            records.append(
+                numbered if timing.is_sound(numbered.result) else timing.judged(numbered)
+            )
         except _REFUSALS as error:
             reason, why = _why(error)
             detail = f"record {record.seq}: {why}"[:_DETAIL_CHARACTERS]
@@ -190,12 +193,12 @@ def _results(address: topics.Topic, topic: str, payload: bytes, arrival: _Arriva
 
 def _record(record: RawRecord, kind: str) -> NumberedResult:
     result = decode_result(record.result)
-    if result.kind != kind:
+    if KIND_OF[type(result)] != kind:
         raise _RejectionError(
             Rejection.KIND, f"it is of kind {result.kind}, the topic is for {kind}"
         )
     _require_common_time(result.started_at, "`started_at`")
-    return NumberedResult(record.seq, result, bytes(record.result).decode())
+    return NumberedResult(record.seq, result, str(record.result, "utf-8"))
 
 
 class _Arrival(Struct, frozen=True):
@@ -220,6 +223,12 @@ class _Timing:
         # A message may be late and is never early: only what is far off is put down to the clock.
         apart = abs(received_at - frame.sent_at)
         self._by_ours = arrival.live and arrival.clock_known and apart > _ON_ITS_WAY
+
+    def is_sound(self, result: Result) -> bool:
+        """Whether there is nothing to repair or to flag: so it is with nearly every result."""
+        return self._note is None and (
+            not self._clock_known or self._ancient <= result.started_at <= self._future
+        )
 
     def judged(self, record: NumberedResult) -> NumberedResult:
         """The record with its time repaired where it can be, and flagged where it cannot be."""

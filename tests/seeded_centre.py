@@ -238,6 +238,9 @@ def _day(probe: SeededProbe, begins: datetime, chance: random.Random) -> Iterato
             yield samples.availability(
                 line=one.line, started_at=at.replace(minute=0), up=60 - down, down=down, unknown=0
             )
+            if down:
+                began_at = at.replace(minute=20, second=0, microsecond=0)
+                yield samples.outage(line=one.line, began_at=began_at, down=down)
 
 
 def _throughput(one: SeededLine, at: datetime, chance: random.Random) -> Result:

@@ -55,6 +55,7 @@ from wire.record import (
 __all__ = [
     "HOST_LINE",
     "KINDS",
+    "KIND_OF",
     "AnyResult",
     "AvailabilityResult",
     "AvailabilityValues",
@@ -138,6 +139,8 @@ KINDS: dict[str, type[Result]] = {
     "outage": OutageResult,
     "results_dropped": ResultsDroppedResult,
 }
+# The other way round, for those who ask for each of millions.
+KIND_OF: dict[type[Result], str] = {result_type: kind for kind, result_type in KINDS.items()}
 
 
 def kind_of(result_type: type[Result]) -> str:

@@ -11,8 +11,6 @@ from functools import cache
 from pathlib import Path
 
 import jinja2
-from weasyprint import HTML
-from weasyprint.urls import URLFetcher
 
 from collector.reports.document import Document
 
@@ -39,6 +37,11 @@ def pdf(document: Document) -> bytes:
             f"{rows} rows are too many for a PDF (at most {MOST_ROWS}): "
             "choose a smaller area, or XLSX or CSV"
         )
+    # WeasyPrint takes over a second to import, and 60 MB: not at the start of every command of the
+    # centre's, nor in a centre that draws up no paper.
+    from weasyprint import HTML  # noqa: PLC0415
+    from weasyprint.urls import URLFetcher  # noqa: PLC0415
+
     nothing = URLFetcher(allowed_protocols=(), fail_on_errors=True)
     page = HTML(string=html(document), url_fetcher=nothing)
     written: bytes = page.write_pdf(pdf_variant="pdf/ua-1")

@@ -12,8 +12,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
-from operator import mul
+from functools import cache, lru_cache
+from operator import itemgetter, mul
 
 from ddsketch.mapping import LogarithmicMapping
 from msgspec import Struct
@@ -132,9 +132,54 @@ def distribution(figures: Sequence[float], infinite: int = 0) -> Distribution:
     )
 
 
+def delays(microseconds: Sequence[int], infinite: int = 0) -> Distribution:
+    """Of delays in whole microseconds, told in milliseconds; `infinite` never came back.
+
+    The same as `distribution` of the thousandth parts, for a centre that takes fifty of them with
+    each of 15 million results a day: whole numbers add up exactly, and their bins are looked up.
+
+    Raises:
+        ValueError: one of them is negative.
+    """
+    if not microseconds:
+        return Distribution(infinite=infinite)
+    least, most = min(microseconds), max(microseconds)
+    if least < 0:
+        raise ValueError(f"a delay is negative: {least}")
+    above = microseconds if least else [delay for delay in microseconds if delay]
+    return Distribution(
+        len(microseconds),
+        sum(microseconds) / 1e3,
+        sum(map(mul, microseconds, microseconds)) / 1e6,
+        least / 1e3,
+        most / 1e3,
+        infinite,
+        len(microseconds) - len(above),
+        dict(Counter(_bins_of(above, most))),
+    )
+
+
+def _bins_of(microseconds: Sequence[int], most: int) -> Iterable[int]:
+    if most < _TABLE_MICROSECONDS and len(microseconds) > 1:
+        found: tuple[int, ...] = itemgetter(*microseconds)(_bin_by_microsecond())
+        return found
+    return (_key(delay / 1e3) for delay in microseconds)
+
+
+# A delay above this (65 ms) is rare in the country; its bin is worked out.
+_TABLE_MICROSECONDS = 1 << 16
+
+
+@cache
+def _bin_by_microsecond() -> list[int]:
+    """The bin of each number of microseconds; that of 0, which has none, is never asked for."""
+    shared: dict[int, int] = {}
+    bins = map(_MAPPING.key, (delay / 1e3 for delay in range(1, _TABLE_MICROSECONDS)))
+    return [0, *(shared.setdefault(number, number) for number in bins)]
+
+
 @lru_cache(maxsize=1 << 16)
 def _key(figure: float) -> int:
-    # Round-trip times are whole microseconds, so the same figures come again and again.
     return _MAPPING.key(figure)
 
 

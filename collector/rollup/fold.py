@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from collector.registry.registry import LineKey
 from collector.rollup.summary import Summary, Tally
-from wire.result import HOST_LINE, Result
+from wire.result import HOST_LINE, KIND_OF, Result
 
 _HOUR_S = 3600
 
@@ -25,18 +26,14 @@ def fold(results: Iterable[tuple[str, str, Result]]) -> dict[HourKey, Summary]:
     A result belongs to the hour in which it started. What concerns the box as a whole
     (`HOST_LINE`) is of no line and is left out, and so is what a clock from before 1970 says.
     """
-    tallies: dict[tuple[str, str, str, int], Tally] = {}
+    tallies: dict[tuple[str, str, str, int], Tally] = defaultdict(Tally)
+    host = HOST_LINE.id
     for tenant, probe, result in results:
-        start_s = int(result.started_at.timestamp() // _HOUR_S) * _HOUR_S
         line = result.line.id
-        if line == HOST_LINE.id or start_s < 0:
-            continue
-        key = (tenant, probe, line, start_s)
-        tally = tallies.get(key)
-        if tally is None:
-            tally = tallies[key] = Tally()
-        tally.take(result.kind, result)
+        hour = int(result.started_at.timestamp() // _HOUR_S)
+        if hour >= 0 and line != host:
+            tallies[tenant, probe, line, hour].take(KIND_OF[type(result)], result)
     return {
-        HourKey(LineKey(tenant, probe, line), start_s): tally.summary()
-        for (tenant, probe, line, start_s), tally in tallies.items()
+        HourKey(LineKey(tenant, probe, line), hour * _HOUR_S): tally.summary()
+        for (tenant, probe, line, hour), tally in tallies.items()
     }

@@ -5,13 +5,13 @@ Hours merge to days, days to months, lines to a commune, an ISP, a group, the na
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from msgspec import Struct
 
-from collector.rollup.distribution import Distribution, distribution
+from collector.rollup.distribution import Distribution, delays, distribution
 from collector.rollup.metrics import invalidating, kind_metrics, metric_kind, reader
 from wire.result import Outcome, Result
 
@@ -115,73 +115,88 @@ def merge_summaries(parts: Iterable[Summary]) -> Summary:
 
 
 class Tally:
-    """Takes results one by one; what they come to is a Summary."""
+    """Takes results one by one; what they come to is a Summary.
+
+    They are only sorted as they come and counted all together at the end: a column of figures at a
+    time costs a centre a third of what a result at a time does.
+    """
 
     def __init__(self) -> None:
-        self._counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-        self._reasons: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        self._flags: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        # A row of figures and sums for each valid result, by kind: columns are made at the end.
-        self._rows: dict[str, list[tuple[float | None, ...]]] = defaultdict(list)
-        self._packets: dict[str, list[float]] = defaultdict(list)
-        self._infinite: dict[str, int] = defaultdict(int)
+        self._taken: dict[tuple[str, str | None], list[Result]] = defaultdict(list)
 
     def take(self, kind: str, result: Result) -> None:
         """Count a result; its figures too when it is valid."""
-        counts = self._counts[kind]
-        counts[_PLACES[result.outcome]] += 1
-        if result.reason is not None:
-            self._reasons[kind][result.reason.value] += 1
-        if result.validity:
-            for flag in result.validity:
-                self._flags[kind][flag.value] += 1
-            if not invalidating(kind).isdisjoint(result.validity):
-                return
-        if result.outcome is Outcome.OK:
-            counts[3] += 1
-        named = metric_kind(kind, result.target)
-        values = result.values
-        # A failed latency window has values too: all of its packets were lost, and that counts.
-        if values is None or named is None:
-            return
-        self._rows[named].append(reader(named)(values))
-        if rtt_us := getattr(values, "rtt_us", None):
-            name = f"{named}_{PACKETS}"
-            self._packets[name].extend([rtt / 1000 for rtt in rtt_us])
-            self._infinite[name] += getattr(values, "lost", 0)
+        self._taken[kind, result.target].append(result)
 
     def summary(self) -> Summary:
         """What it comes to so far."""
-        metrics = {
-            name: distribution(packets, self._infinite[name])
-            for name, packets in self._packets.items()
-        }
+        kinds: dict[str, KindCounts] = {}
+        columns: dict[str, list[_Columns]] = defaultdict(list)
+        for (kind, target), results in self._taken.items():
+            counts, valid = _counted(kind, results)
+            kinds[kind] = kinds[kind].merged(counts) if kind in kinds else counts
+            named = metric_kind(kind, target)
+            # A failed latency window has values too: all of its packets were lost, and that counts.
+            values = [result.values for result in valid if result.values is not None]
+            if named is not None and values:
+                columns[named].append(_columns(named, values))
+        metrics: dict[str, Distribution] = {}
         sums: dict[str, float] = {}
-        for named, rows in self._rows.items():
+        for named, parts in columns.items():
             wanted = kind_metrics(named)
-            columns = [
-                [cell for cell in column if cell is not None] for column in zip(*rows, strict=True)
+            cells = [
+                [cell for column in same for cell in column if cell is not None]
+                for same in zip(*(part.figures for part in parts), strict=True)
             ]
-            for metric, figures in zip(wanted.figures, columns, strict=False):
+            for metric, figures in zip(wanted.figures, cells, strict=False):
                 if figures:
                     metrics[metric.name] = distribution(figures)
-            for metric, counts in zip(wanted.sums, columns[len(wanted.figures) :], strict=False):
-                sums[metric.name] = sum(counts)
-        kinds = {
-            kind: KindCounts(
-                ok,
-                failed,
-                skipped,
-                valid,
-                dict(self._reasons.get(kind, {})),
-                dict(self._flags.get(kind, {})),
-            )
-            for kind, (ok, failed, skipped, valid) in self._counts.items()
-        }
+            for metric, added in zip(wanted.sums, cells[len(wanted.figures) :], strict=False):
+                sums[metric.name] = sum(added)
+            packets = [rtt for part in parts for rtt in part.rtt_us]
+            if packets:
+                lost = sum(part.lost for part in parts)
+                metrics[f"{named}_{PACKETS}"] = delays(packets, lost)
         return Summary(kinds, metrics, sums)
 
 
-_PLACES = {Outcome.OK: 0, Outcome.FAILED: 1, Outcome.SKIPPED: 2}
+class _Columns(NamedTuple):
+    """Figures of results of one name, a column each; the delays of all packets, and those lost."""
+
+    figures: list[tuple[float | None, ...]]
+    rtt_us: list[int]
+    lost: int
+
+
+def _columns(named: str, values: list[Struct]) -> _Columns:
+    rtt_us: list[int] = []
+    lost = 0
+    if hasattr(values[0], "rtt_us"):
+        for value in values:
+            # One window without its packets is in no percentile of packets, its lost ones neither.
+            if packets := getattr(value, "rtt_us", None):
+                rtt_us += packets
+                lost += getattr(value, "lost", 0)
+    return _Columns(list(zip(*map(reader(named), values), strict=True)), rtt_us, lost)
+
+
+def _counted(kind: str, results: list[Result]) -> tuple[KindCounts, list[Result]]:
+    """The counts of results of one kind, and those that no flag keeps out of the figures."""
+    outcomes = [result.outcome for result in results]
+    ok = outcomes.count(Outcome.OK)
+    failed = 0 if ok == len(outcomes) else outcomes.count(Outcome.FAILED)
+    reasons = [result.reason.value for result in results if result.reason is not None]
+    flags = [flag.value for result in results for flag in result.validity]
+    valid, valid_ok = results, ok
+    if flags:
+        keeping_out = invalidating(kind)
+        valid = [result for result in results if keeping_out.isdisjoint(result.validity)]
+        valid_ok = sum(result.outcome is Outcome.OK for result in valid)
+    counts = KindCounts(
+        ok, failed, len(outcomes) - ok - failed, valid_ok, dict(Counter(reasons)),
+        dict(Counter(flags)),
+    )  # fmt: skip
+    return counts, valid
 
 
 def _added(one: Mapping[str, N], other: Mapping[str, N]) -> dict[str, N]:

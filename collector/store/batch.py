@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+import msgspec
 from msgspec import Struct
 
 from collector.intake import Accepted, Judged, Rejected, Reported
@@ -17,7 +18,10 @@ from collector.receipts import EpochKey
 from wire.envelope import Site
 from wire.ledger import Ledger
 from wire.messages import Health, Info, Presence, State
-from wire.result import Outcome, Result, ResultsDroppedValues
+from wire.result import KINDS, Outcome, Result, ResultsDroppedResult, ResultsDroppedValues
+
+# Before every place: sequence numbers begin at 1.
+_NOWHERE = (0, "")
 
 
 class ResultRow(NamedTuple):
@@ -126,12 +130,16 @@ class Batch:
         begin = len(self.results)
         self._spans.append((key, begin, begin + len(message.records)))
         stored_at, kind = self._stored_at, message.kind
-        last: dict[tuple[str, str, bool], LastPlace] = {}
-        for seq, result, body in ((r.seq, r.result, r.body) for r in message.records):
-            self._take_given_up(key, result)
-            line, target = result.line.id, plain_text(result.target)
-            started_at, outcome = utc_text(result.started_at), result.outcome
-            reason = result.reason.value if result.reason else None
+        names_dropped = KINDS[kind] is ResultsDroppedResult
+        # The last one of each (line, target), of all and of those that went well.
+        last: dict[tuple[str, str | None], tuple[int, str]] = {}
+        last_ok: dict[tuple[str, str | None], tuple[int, str]] = {}
+        for record in message.records:
+            seq, result = record.seq, record.result
+            if names_dropped:
+                self._take_given_up(key, result)
+            line, target, outcome = result.line.id, plain_text(result.target), result.outcome
+            started_at = utc_text(result.started_at)
             self.decoded.append(result)
             self.results.append(
                 ResultRow(
@@ -143,20 +151,24 @@ class Batch:
                     line,
                     target,
                     outcome.value,
-                    reason,
+                    result.reason and result.reason.value,
                     started_at,
                     received_at,
                     stored_at,
-                    body,
+                    record.body,
                 )
             )
-            place = LastPlace(epoch, seq, started_at)
-            for only_ok in (False, True) if outcome is Outcome.OK else (False,):
-                what = (line, target or "", only_ok)
-                if what not in last or last[what].seq < seq:
-                    last[what] = place
-        for (line, target, only_ok), place in last.items():
-            self._keep_later(LastKey(tenant, probe, line, kind, target, only_ok), place)
+            what = line, target
+            if last.get(what, _NOWHERE)[0] < seq:
+                last[what] = seq, started_at
+            if outcome is Outcome.OK and last_ok.get(what, _NOWHERE)[0] < seq:
+                last_ok[what] = seq, started_at
+        for only_ok, places in ((False, last), (True, last_ok)):
+            for (line, target), (seq, started_at) in places.items():
+                self._keep_later(
+                    LastKey(tenant, probe, line, kind, target or "", only_ok),
+                    LastPlace(epoch, seq, started_at),
+                )
 
     def _take_given_up(self, key: EpochKey, result: Result) -> None:
         """What a probe has given up is waited for no more: it counts as known in its ledger."""
@@ -190,6 +202,10 @@ def plain_text(text: str | None) -> str | None:
 
 def utc_text(at: datetime) -> str:
     """A time as stores keep it: UTC, fixed width, so that text order is time order."""
-    # Nearly all are UTC as they come, and a collector does this for each of 15 million a day.
-    utc = at if at.tzinfo is UTC else at.astimezone(UTC)
-    return f"{utc.isoformat(timespec='microseconds')[:-6]}Z"
+    # As msgspec writes times on the wire, a tenth of what `isoformat` costs: a collector does this
+    # for each of 15 million a day. A whole second has no fraction there.
+    text: str = msgspec.to_builtins(at if at.tzinfo is UTC else at.astimezone(UTC))
+    return text if len(text) == _TIME_CHARACTERS else f"{text[:-1]}.000000Z"
+
+
+_TIME_CHARACTERS = len("2026-07-25T05:00:00.000000Z")

@@ -35,16 +35,20 @@ class Column(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table that is made from types. `daily` names the time that parts it by day, where it is."""
+    """A table that is made from types. `daily` names the time that parts it by day, where it is.
+
+    `by_line`: our own pages ask it for one line, so that it has an index in every database.
+    """
 
     name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     daily: str | None = None
+    by_line: bool = False
 
 
 class Session(Protocol):
-    """One open transaction."""
+    """One open transaction. Only `execute` waits for its statement to be done."""
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """Run a statement; its rows, none where it has none."""
@@ -61,6 +65,9 @@ class Session(Protocol):
     def select_pairs(self, table: str, columns: str, pairs: Sequence[tuple[int, int]]) -> list[Row]:
         """The rows of a roll-up table with these (line_id, start_s)."""
 
+    def wait(self) -> None:
+        """After the block: until the transaction is committed. StoreError: nothing of it is."""
+
 
 class Database(Protocol):
     """A database that can be written by one transaction at a time and read by anybody.
@@ -68,8 +75,12 @@ class Database(Protocol):
     Every method may raise `collector.store.store.StoreError`.
     """
 
-    def transaction(self) -> AbstractContextManager[Session]:
-        """Begin; commit at the end of the block, or roll back when it raises."""
+    def transaction(self, *, waiting: bool = True) -> AbstractContextManager[Session]:
+        """Begin; commit at the end of the block, or roll back when it raises.
+
+        Not `waiting`, the block ends before the commit does: `Session.wait` waits for it, and so
+        does the next transaction.
+        """
 
     def read(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """The rows of a query, from what is committed."""

@@ -36,6 +36,8 @@ _COMMON = (
     Column("reason", ColumnType.TEXT),
     Column("validity", ColumnType.TEXT, required=True),
 )
+# Rare ones: an index costs each row of the others a tenth of its storing.
+_BY_LINE = {"outage"}
 _COMMON_NAMES = {column.name for column in _COMMON}
 
 
@@ -65,7 +67,9 @@ class KindTable:
     def __init__(self, kind: str, result_type: type[Result]) -> None:
         self._parts = tuple(_parts(result_type))
         fields = tuple(field.column for part in self._parts for field in part.fields)
-        self.table = Table(f"{kind}_results", (*_COMMON, *fields), ("number",), "started_at")
+        self.table = Table(
+            f"{kind}_results", (*_COMMON, *fields), ("number",), "started_at", kind in _BY_LINE
+        )
         self.columns = tuple(column.name for column in self.table.columns)
 
     def row(self, number: int, stored: ResultRow, result: Result) -> list[object]:
@@ -81,7 +85,7 @@ class KindTable:
             result.duration_s,
             stored.outcome,
             stored.reason,
-            " ".join(sorted(result.validity)),
+            " ".join(sorted(result.validity)) if result.validity else "",
         ]
         values = result.values
         # Such a character can only come from this escape (RFC 8259 §7).

@@ -6,15 +6,15 @@ that numbers are given in the order of commit and nobody who pages by number mis
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, Future
 from datetime import UTC, date, datetime, timedelta
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from collector.store.batch import utc_text
+from collector.store.connections import ConnectedDatabase, OpenTransaction
 from collector.store.database import Column, ColumnType, Row, Table
 from collector.store.migrate import Migration, packaged
 from collector.store.rollup_tables import FIGURES
@@ -22,7 +22,6 @@ from collector.store.sql_store import SqlStore, derived_tables, raw_tables
 from collector.store.store import StoreError
 
 _LOCK = 0x7472616D646F  # "tramdo"
-_READERS_KEPT = 4
 _OLDEST = 150_000
 _TYPES = {
     ColumnType.INTEGER: "bigint",
@@ -61,64 +60,50 @@ class PostgresqlStore(SqlStore):
         super().__init__(self.database, rejected_kept)
 
 
-class PostgresqlDatabase:
-    """A Database on a server. A connection that an error came from is made anew."""
+class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlSession"]):
+    """A Database on a server."""
 
     def __init__(self, conninfo: str, migrations: Sequence[Migration] | None = None) -> None:
+        super().__init__()
         try:
             self._conninfo = make_conninfo(conninfo, application_name="tramdo-collector")
         except psycopg.Error as error:
             raise StoreError(f"PostgreSQL: {_sentence(error)}") from error
         self._migrations = packaged("postgresql") if migrations is None else list(migrations)
-        self._writer: psycopg.Connection | None = None
-        self._readers: list[psycopg.Connection] = []
-        self._closed = False
-        self._writing = threading.Lock()
         with self.transaction():
             pass
 
-    @contextmanager
-    def transaction(self) -> Iterator[PostgresqlSession]:
-        """See Database."""
-        with self._writing:
-            try:
-                if self._writer is None:
-                    self._writer = self._connect()
-                    self._prepare(self._writer)
-                with self._writer.transaction():
-                    _lock(self._writer)
-                    yield PostgresqlSession(self._writer)
-            except BaseException as error:
-                if self._writer is not None:
-                    self._writer.close()
-                    self._writer = None
-                if isinstance(error, psycopg.errors.NumericValueOutOfRange):
-                    raise OverflowError(_sentence(error)) from error
-                if isinstance(error, psycopg.Error):
-                    raise _store_error(error) from error
-                raise
-
-    def read(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
-        """See Database."""
+    def _open_writer(self) -> psycopg.Connection:
+        connection = self._connect()
         try:
-            try:
-                reader = self._readers.pop()
-            except IndexError:
-                reader = self._connect()
-                reader.read_only = True
-                reader.autocommit = True
-            try:
-                rows = reader.execute(_query(sql), values or None).fetchall()
-            except psycopg.Error:
-                reader.close()
-                raise
-        except psycopg.Error as error:
-            raise _store_error(error) from error
-        if self._closed or len(self._readers) >= _READERS_KEPT:
-            reader.close()
-        else:
-            self._readers.append(reader)
-        return rows
+            _migrate(connection, self._migrations)
+            # Fewer migrations than the packaged ones are a test's: no room for these.
+            if len(self._migrations) >= len(packaged("postgresql")):
+                with connection.transaction():
+                    _lock(connection)
+                    _make_tables(connection, derived_tables())
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _open_reader(self) -> psycopg.Connection:
+        reader = self._connect()
+        reader.read_only = True
+        return reader
+
+    def _begin(self, writer: psycopg.Connection, later: Executor | None) -> PostgresqlSession:
+        writer.execute("BEGIN")
+        _lock(writer)
+        return PostgresqlSession(writer, later)
+
+    def _rows(self, reader: psycopg.Connection, sql: str, values: Sequence[object]) -> list[Row]:
+        return reader.execute(_query(sql), values or None).fetchall()
+
+    def _told(self, error: BaseException) -> Exception | None:
+        if isinstance(error, psycopg.errors.NumericValueOutOfRange):
+            return OverflowError(_sentence(error))
+        return _store_error(error) if isinstance(error, psycopg.Error) else None
 
     def make_room(self, days_ahead: int, now: datetime) -> None:
         """See Database. A part for today and each of the coming days, of every table of days."""
@@ -142,16 +127,6 @@ class PostgresqlDatabase:
         """See Database. Not by us: `collector.store.postgresql_tools` runs pg_dump."""
         raise StoreError(f"{destination}: PostgreSQL is copied by pg_dump")
 
-    def close(self) -> None:
-        """See Database."""
-        with self._writing:
-            self._closed = True
-            if self._writer is not None:
-                self._writer.close()
-                self._writer = None
-            while self._readers:
-                self._readers.pop().close()
-
     def _connect(self) -> psycopg.Connection:
         connection = psycopg.connect(self._conninfo, autocommit=True, connect_timeout=5)
         if connection.info.server_version < _OLDEST:
@@ -161,52 +136,81 @@ class PostgresqlDatabase:
         connection.execute(_query(f"SET lock_timeout = {_LOCK_TIMEOUT_MS}"))
         return connection
 
-    def _prepare(self, connection: psycopg.Connection) -> None:
-        _migrate(connection, self._migrations)
-        # Fewer migrations than the packaged ones are a test's: no room for these.
-        if len(self._migrations) >= len(packaged("postgresql")):
-            with connection.transaction():
-                _lock(connection)
-                _make_tables(connection, derived_tables())
 
+class PostgresqlSession(OpenTransaction):
+    """One open transaction.
 
-class PostgresqlSession:
-    """One open transaction."""
+    With `later`, what returns no rows is run by it, in order, while the caller goes on: the server
+    takes rows in while the next ones are being made.
+    """
 
-    def __init__(self, connection: psycopg.Connection) -> None:
+    def __init__(self, connection: psycopg.Connection, later: Executor | None = None) -> None:
         self._connection = connection
+        self._later = later
+        self._under_way: list[Future[None]] = []
+
+    def settle(self) -> None:
+        """See OpenTransaction."""
+        while self._under_way:
+            self._under_way.pop(0).result()
+
+    def give_up(self) -> None:
+        """See OpenTransaction."""
+        for statement in self._under_way:
+            statement.exception()
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """See Session."""
-        cursor = self._connection.execute(_query(sql), values or None)
-        return cursor.fetchall() if cursor.description else []
+        self.settle()
+        return self._execute(sql, values)
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """See Session."""
-        with self._connection.cursor() as cursor:
-            cursor.executemany(_query(sql), list(rows))
+        self._run(self._execute_many, _query(sql), list(rows))
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """See Session. COPY into a table of this session, then insert or ignore."""
-        if not rows:
-            return
+        """See Session. COPY; where a key is there already, insert or ignore."""
+        if rows:
+            self._run(self._insert, table, columns, rows)
+
+    def _run(self, statement: Callable[..., None], *arguments: object) -> None:
+        if self._later is None:
+            statement(*arguments)
+        else:
+            self._under_way.append(self._later.submit(statement, *arguments))
+
+    def _execute(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
+        cursor = self._connection.execute(_query(sql), values or None)
+        return cursor.fetchall() if cursor.description else []
+
+    def _execute_many(self, query: str, rows: Sequence[Sequence[object]]) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.executemany(query, rows)
+
+    def _insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         if "started_at" in columns:
             place = columns.index("started_at")
             for text in sorted({str(row[place])[:10] for row in rows}):
                 self._make_part_if_near(table, date.fromisoformat(text))
         names = ", ".join(columns)
-        self._copy(table, names, rows)
-        self.execute(
-            f"INSERT INTO {table} ({names}) SELECT {names} FROM staged_{table} "
-            "ON CONFLICT DO NOTHING"
-        )
+        try:
+            # Ledgers know what is stored, so that no key is there twice: straight in.
+            with self._connection.transaction():
+                self._copy(table, names, rows)
+        except psycopg.errors.UniqueViolation:
+            self._stage(table, names, rows)
+            self._execute(
+                f"INSERT INTO {table} ({names}) SELECT {names} FROM staged_{table} "
+                "ON CONFLICT DO NOTHING"
+            )
 
     def replace(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
         """See Session."""
         if not rows:
             return
         names = [column.name for column in table.columns]
-        self._copy(table.name, ", ".join(names), rows)
+        self.settle()
+        self._stage(table.name, ", ".join(names), rows)
         new = ", ".join(f"{name} = excluded.{name}" for name in names if name not in table.key)
         self.execute(
             f"INSERT INTO {table.name} ({', '.join(names)}) "
@@ -226,16 +230,18 @@ class PostgresqlSession:
     def make_part(self, table: str, day: date) -> None:
         """The part of a day, where it is not there; what was put elsewhere meanwhile moves in."""
         part = f"{table}_{day:%Y%m%d}"
-        if self.execute("SELECT to_regclass(?)", (part,)) != [(None,)]:
+        if self._execute("SELECT to_regclass(?)", (part,)) != [(None,)]:
             return
         begin, end = _midnight(day), _midnight(day + _ONE_DAY)
-        self.execute(f"CREATE TABLE {part} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
-        self.execute(
+        self._execute(
+            f"CREATE TABLE {part} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
+        )
+        self._execute(
             f"WITH moved AS (DELETE FROM {table}_other "
             f"WHERE started_at >= '{begin}' AND started_at < '{end}' RETURNING *) "
             f"INSERT INTO {part} SELECT * FROM moved"
         )
-        self.execute(
+        self._execute(
             f"ALTER TABLE {table} ATTACH PARTITION {part} FOR VALUES FROM ('{begin}') TO ('{end}')"
         )
 
@@ -283,16 +289,19 @@ class PostgresqlSession:
             # when the part is made.
             return
 
-    def _copy(self, table: str, names: str, rows: Sequence[Sequence[object]]) -> None:
+    def _stage(self, table: str, names: str, rows: Sequence[Sequence[object]]) -> None:
         staged = f"staged_{table}"
-        self.execute(
+        self._execute(
             f"CREATE TEMP TABLE IF NOT EXISTS {staged} (LIKE {table}) ON COMMIT DELETE ROWS"
         )
         # A batch may put into a table twice.
-        self.execute(f"TRUNCATE {staged}")
+        self._execute(f"TRUNCATE {staged}")
+        self._copy(staged, names, rows)
+
+    def _copy(self, table: str, names: str, rows: Sequence[Sequence[object]]) -> None:
         with (
             self._connection.cursor() as cursor,
-            cursor.copy(_query(f"COPY {staged} ({names}) FROM STDIN")) as copy,
+            cursor.copy(_query(f"COPY {table} ({names}) FROM STDIN")) as copy,
         ):
             for row in rows:
                 copy.write_row(row)

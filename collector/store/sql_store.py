@@ -6,15 +6,16 @@ that stores it: it is exact for any partitioning, and it outlives the row when r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from collector.intake import Judged
 from collector.receipts import EpochKey
+from collector.registry.registry import LineKey
 from collector.rollup.fold import fold
 from collector.store import columns, rollup_tables
-from collector.store.batch import Batch, ProbeChange, ResultRow, utc_text
+from collector.store.batch import Batch, ResultRow, utc_text
 from collector.store.database import Database, Row, Session, Table
 from collector.store.kind_tables import kind_tables
 from collector.store.registry_store import RegistryStore
@@ -22,6 +23,7 @@ from collector.store.rolling import forget, roll
 from collector.store.store import (
     BatchStored,
     LastResult,
+    StoredOutage,
     StoredProbe,
     StoredRejection,
     StoredResult,
@@ -31,12 +33,15 @@ from collector.store.store import (
 from collector.store.summaries import SqlSummaries
 from wire.ledger import Ledger
 from wire.messages import Rejection
-from wire.result import Result, decode_result
+from wire.result import FaultLocation, Result, decode_result
 
 _REJECTED_HEAD_BYTES = 16_384
 # So many raw rows go in one transaction: ingest waits for no more than that.
 _FORGET_ROWS = 5_000
 _BACKFILL_ROWS = 2_000
+# SQLite takes 32,766 values in a statement at most.
+_PROBES_AT_ONCE = 1_000
+_LONGEST_OUTAGE = timedelta(days=31)
 # Rooms for days are made so far ahead that a centre may sleep over a holiday.
 _DAYS_AHEAD = 7
 _RESULT_COLUMNS = (
@@ -77,21 +82,33 @@ class SqlStore:
 
     def store_batch(self, messages: Sequence[Judged], stored_at: datetime) -> BatchStored:
         """See Store."""
+        return self.begin_batch(messages, stored_at)()
+
+    def begin_batch(
+        self, messages: Sequence[Judged], stored_at: datetime
+    ) -> Callable[[], BatchStored]:
+        """See Store."""
         batch = Batch(messages, stored_at)
-        with self._database.transaction() as session:
+        with self._database.transaction(waiting=False) as session:
             revision = _count(session, "revision", 1)
-            known = {key: _ledgers_of(session, key) for key in batch.seqs}
+            known = _ledgers_of(session, batch.seqs)
             places = batch.new_places({key: stored for key, (_, stored) in known.items()})
+            _count(session, "results", len(places))
+            # What asks is above, what only writes is below: nothing waits between them.
             _insert_results(session, batch, places)
             _insert_deltas(session, batch, places)
-            _count(session, "results", len(places))
             ledgers = _extend_ledgers(session, batch, known, revision)
             _upsert_last_results(session, batch)
-            for (tenant, probe), change in batch.probes.items():
-                _upsert_probe(session, tenant, probe, revision, change)
+            _upsert_probes(session, batch, revision)
             self._insert_rejected(session, batch)
         duplicates = len(batch.results) - len(places)
-        return BatchStored(len(places), duplicates, len(batch.rejected), ledgers)
+        done = BatchStored(len(places), duplicates, len(batch.rejected), ledgers)
+
+        def finished() -> BatchStored:
+            session.wait()
+            return done
+
+        return finished
 
     def roll_up(self, now: datetime, most_deltas: int = 2_000) -> int:
         """See Store."""
@@ -172,6 +189,22 @@ class SqlStore:
             )
         # In the order of their characters, whatever the database takes for the alphabet.
         return [latest[key] for key in sorted(latest)]
+
+    def outages(self, line: LineKey, begin: datetime, end: datetime) -> list[StoredOutage]:
+        """See Store."""
+        rows = self._database.read(
+            "SELECT started_at, duration_s, fault FROM outage_results "
+            "WHERE tenant = ? AND probe = ? AND line = ? AND started_at >= ? AND started_at < ? "
+            "AND fault IS NOT NULL ORDER BY started_at",
+            (*line, utc_text(begin - _LONGEST_OUTAGE), utc_text(end)),
+        )
+        found = []
+        for started, duration_s, fault in rows:
+            started_at = columns.time(started)
+            ended_at = started_at + timedelta(seconds=duration_s)
+            if ended_at > begin:
+                found.append(StoredOutage(started_at, ended_at, FaultLocation(fault)))
+        return found
 
     def results_after(self, number: int, limit: int) -> list[StoredResult]:
         """See Store."""
@@ -279,15 +312,25 @@ def _count(session: Session, name: str, more: int) -> int:
     return int(rows[0][0])
 
 
-def _ledgers_of(session: Session, key: EpochKey) -> tuple[Ledger, Ledger]:
-    """What an epoch's receipt speaks of, and what of it is stored."""
-    rows = session.execute(
-        "SELECT ranges, stored FROM ledgers WHERE tenant = ? AND probe = ? AND epoch = ?",
-        (key.tenant, key.probe, str(key.epoch)),
-    )
-    if not rows:
-        return Ledger(), Ledger()
-    return columns.ledger(rows[0][0]), columns.ledger(rows[0][1])
+def _ledgers_of(
+    session: Session, keys: Collection[EpochKey]
+) -> dict[EpochKey, tuple[Ledger, Ledger]]:
+    """What each epoch's receipt speaks of, and what of it is stored."""
+    known = dict.fromkeys(keys, (Ledger(), Ledger()))
+    for tenant in sorted({key.tenant for key in keys}):
+        probes = sorted({key.probe for key in keys if key.tenant == tenant})
+        for at in range(0, len(probes), _PROBES_AT_ONCE):
+            some = probes[at : at + _PROBES_AT_ONCE]
+            rows = session.execute(
+                "SELECT probe, epoch, ranges, stored FROM ledgers "
+                f"WHERE tenant = ? AND probe IN ({', '.join('?' * len(some))})",
+                (tenant, *some),
+            )
+            for probe, epoch, ranges, stored in rows:
+                key = EpochKey(tenant, probe, UUID(epoch))
+                if key in known:
+                    known[key] = (columns.ledger(ranges), columns.ledger(stored))
+    return known
 
 
 def _extend_ledgers(
@@ -321,8 +364,7 @@ def _extend_ledgers(
 def _insert_results(session: Session, batch: Batch, places: Sequence[int]) -> None:
     if not places:
         return
-    last = _count(session, "number", len(places))
-    first = last - len(places) + 1
+    first = _count(session, "number", len(places)) - len(places) + 1
     numbered = [
         (number, batch.results[place], batch.decoded[place])
         for number, place in enumerate(places, start=first)
@@ -365,10 +407,8 @@ def _upsert_last_results(session: Session, batch: Batch) -> None:
     )
 
 
-def _upsert_probe(
-    session: Session, tenant: str, probe: str, revision: int, change: ProbeChange
-) -> None:
-    session.execute(
+def _upsert_probes(session: Session, batch: Batch, revision: int) -> None:
+    session.execute_many(
         f"INSERT INTO probes ({_PROBE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (tenant, probe) DO UPDATE SET revision = excluded.revision, "
         "site = coalesce(excluded.site, probes.site), "
@@ -380,16 +420,19 @@ def _upsert_probe(
         "health = coalesce(excluded.health, probes.health), "
         "health_at = coalesce(excluded.health_at, probes.health_at), "
         "last_contact_at = coalesce(excluded.last_contact_at, probes.last_contact_at)",
-        (
-            tenant,
-            probe,
-            revision,
-            columns.maybe(change.site, columns.message_text),
-            change.presence.value if change.presence else None,
-            columns.maybe(change.presence_since, utc_text),
-            columns.maybe(change.info, columns.message_text),
-            columns.maybe(change.health, columns.message_text),
-            columns.maybe(change.health_at, utc_text),
-            columns.maybe(change.last_contact_at, utc_text),
-        ),
+        [
+            (
+                tenant,
+                probe,
+                revision,
+                columns.maybe(change.site, columns.message_text),
+                change.presence.value if change.presence else None,
+                columns.maybe(change.presence_since, utc_text),
+                columns.maybe(change.info, columns.message_text),
+                columns.maybe(change.health, columns.message_text),
+                columns.maybe(change.health_at, utc_text),
+                columns.maybe(change.last_contact_at, utc_text),
+            )
+            for (tenant, probe), change in batch.probes.items()
+        ],
     )

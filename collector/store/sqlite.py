@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 from collector.store.batch import utc_text
+from collector.store.connections import ConnectedDatabase, OpenTransaction
 from collector.store.database import Column, ColumnType, Row, Table
 from collector.store.migrate import Migration, packaged
 from collector.store.sql_store import SqlStore, derived_tables
@@ -17,7 +18,6 @@ from collector.store.store import StoreError
 
 # Longer than a checkpoint or a backup holds the lock; the watchdog's interval is longer still.
 _BUSY_TIMEOUT_S = 2.0
-_READERS_KEPT = 4
 _TYPES = {
     ColumnType.INTEGER: "INTEGER",
     ColumnType.REAL: "REAL",
@@ -50,62 +50,46 @@ class SqliteStore(SqlStore):
         super().__init__(self.database, rejected_kept)
 
 
-class SqliteDatabase:
-    """A Database in one file.
-
-    A connection that an error came from is closed and made anew at the next call, so that a full
-    disk, a lock or a mount that went away for a while leaves nothing behind.
-    """
+class SqliteDatabase(ConnectedDatabase[sqlite3.Connection, "SqliteSession"]):
+    """A Database in one file."""
 
     def __init__(self, path: Path, migrations: Sequence[Migration] | None = None) -> None:
+        super().__init__()
         self._path = path
         self._migrations = packaged("sqlite") if migrations is None else list(migrations)
-        self._writer: sqlite3.Connection | None = None
-        self._readers: list[sqlite3.Connection] = []
-        self._closed = False
-        self._writing = threading.Lock()
         with self.transaction():
             pass
 
-    @contextmanager
-    def transaction(self) -> Iterator[SqliteSession]:
-        """See Database."""
-        with self._writing:
-            try:
-                if self._writer is None:
-                    self._writer = _connect(self._path)
-                    _migrate(self._writer, self._migrations)
-                    # Fewer migrations than the packaged ones are a test's: no room for these.
-                    if len(self._migrations) >= len(packaged("sqlite")):
-                        _make_tables(self._writer, derived_tables())
-                self._writer.execute("BEGIN IMMEDIATE")
-                yield SqliteSession(self._writer)
-                self._writer.execute("COMMIT")
-            except BaseException as error:
-                if self._writer is not None:
-                    self._writer.close()  # and so rolls back
-                    self._writer = None
-                if isinstance(error, sqlite3.Error):
-                    raise self._store_error(error) from error
-                raise
-
-    def read(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
-        """See Database."""
+    def _open_writer(self) -> sqlite3.Connection:
+        connection = _connect(self._path)
         try:
-            try:
-                reader = self._readers.pop()
-            except IndexError:
-                reader = _connect(self._path)
-                reader.execute("PRAGMA query_only = ON")
-            try:
-                rows: list[Row] = reader.execute(sql, values).fetchall()
-            except sqlite3.Error:
-                reader.close()
-                raise
-        except sqlite3.Error as error:
-            raise self._store_error(error) from error
-        self._keep(reader)
-        return rows
+            _migrate(connection, self._migrations)
+            # Fewer migrations than the packaged ones are a test's: no room for these.
+            if len(self._migrations) >= len(packaged("sqlite")):
+                _make_tables(connection, derived_tables())
+        except BaseException:
+            connection.close()  # and so rolls back
+            raise
+        return connection
+
+    def _open_reader(self) -> sqlite3.Connection:
+        reader = _connect(self._path)
+        reader.execute("PRAGMA query_only = ON")
+        return reader
+
+    def _begin(
+        self,
+        writer: sqlite3.Connection,
+        later: Executor | None,  # noqa: ARG002 - a statement takes no longer than handing it over
+    ) -> SqliteSession:
+        writer.execute("BEGIN IMMEDIATE")
+        return SqliteSession(writer)
+
+    def _rows(self, reader: sqlite3.Connection, sql: str, values: Sequence[object]) -> list[Row]:
+        return reader.execute(sql, values).fetchall()
+
+    def _told(self, error: BaseException) -> Exception | None:
+        return StoreError(f"{self._path}: {error}") if isinstance(error, sqlite3.Error) else None
 
     def make_room(self, days_ahead: int, now: datetime) -> None:
         """See Database. One file has room for every day."""
@@ -134,27 +118,8 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             raise StoreError(f"{destination}: {error}") from error
 
-    def close(self) -> None:
-        """See Database."""
-        with self._writing:
-            self._closed = True
-            if self._writer is not None:
-                self._writer.close()
-                self._writer = None
-            while self._readers:
-                self._readers.pop().close()
 
-    def _keep(self, reader: sqlite3.Connection) -> None:
-        if self._closed or len(self._readers) >= _READERS_KEPT:
-            reader.close()
-        else:
-            self._readers.append(reader)
-
-    def _store_error(self, error: sqlite3.Error) -> StoreError:
-        return StoreError(f"{self._path}: {error}")
-
-
-class SqliteSession:
+class SqliteSession(OpenTransaction):
     """One open transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -275,10 +240,14 @@ def _make_tables(connection: sqlite3.Connection, tables: Sequence[Table]) -> Non
         known = {row[1] for row in connection.execute(f"PRAGMA table_info({table.name})")}
         if not known:
             connection.execute(_create(table))
-            continue
-        for column in table.columns:
+        for column in table.columns if known else ():
             if column.name not in known:
                 connection.execute(f"ALTER TABLE {table.name} ADD COLUMN {_declared(column)}")
+        if table.by_line:
+            connection.execute(
+                f"CREATE INDEX IF NOT EXISTS {table.name}_by_line ON {table.name} "
+                f"(tenant, probe, line, {table.daily})"
+            )
     connection.execute("COMMIT")
 
 

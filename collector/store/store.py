@@ -11,7 +11,7 @@ The pages read nothing but a Store.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 from uuid import UUID
@@ -21,10 +21,12 @@ from msgspec import Struct
 from collector.intake import Judged
 from collector.receipts import EpochKey
 from collector.registry.changes import RegistryBook
+from collector.registry.registry import LineKey
 from collector.rollup.reading import Summaries
 from wire.envelope import Site
 from wire.ledger import Ledger
 from wire.messages import Health, Info, Presence, Rejection
+from wire.result import FaultLocation
 
 
 class StoreError(Exception):
@@ -106,6 +108,14 @@ class StoredRejection(Struct, frozen=True):
     payload_bytes: int
 
 
+class StoredOutage(NamedTuple):
+    """An outage as a probe told it, times UTC, and where the path was seen to break."""
+
+    started_at: datetime
+    ended_at: datetime
+    fault: FaultLocation
+
+
 class Totals(NamedTuple):
     """Counts since the store was made."""
 
@@ -158,6 +168,17 @@ class Store(Protocol):
             StoreError: nothing of it was stored; the same call may be made again.
         """
 
+    def begin_batch(
+        self, messages: Sequence[Judged], stored_at: datetime
+    ) -> Callable[[], BatchStored]:
+        """`store_batch` in two: what is returned waits until all of it is durable, and tells.
+
+        Between the two the caller can prepare the next batch. Whatever writes meanwhile waits.
+
+        Raises:
+            StoreError: as `store_batch`, from either half.
+        """
+
     def ledgers(self) -> Mapping[EpochKey, Ledger]:
         """Of each probe, the ledger of the epoch that it sent last.
 
@@ -176,6 +197,12 @@ class Store(Protocol):
 
     def last_results(self, tenant: str, probe: str) -> list[LastResult]:
         """The last word on each (line, kind, target) of a probe, in that order. StoreError."""
+
+    def outages(self, line: LineKey, begin: datetime, end: datetime) -> list[StoredOutage]:
+        """A line's outages that lie in or reach into the time, ascending. Raises StoreError.
+
+        As long as raw results are kept; those that lasted longer than a month may be left out.
+        """
 
     def results_after(self, number: int, limit: int) -> list[StoredResult]:
         """At most `limit` results with a higher number, ascending. Raises StoreError."""

@@ -295,6 +295,7 @@ LABELS = {
     "from": Phrase("Từ", "From"),
     "minutes_down": Phrase("Phút mất kết nối", "Minutes down"),
     "minutes_unknown": Phrase("Phút chưa rõ", "Minutes unknown"),
+    "fault_at": Phrase("Vị trí sự cố", "Where the fault was"),
     "no_outages": Phrase("Không ghi nhận mất kết nối.", "No outage was seen."),
     # The campaign
     "campaign_title": Phrase("Theo dõi, đôn đốc chiến dịch đo", "The campaign: monitor and urge"),

@@ -131,7 +131,12 @@ class LinePages:
             spreads=line_view.distributions(summary, reader),
             percentiles=line_view.percentiles(summary, reader),
             kinds=line_view.kind_rows(summary, reader),
-            outages=line_view.outages(buckets, reader),
+            outages=line_view.outages(
+                buckets,
+                centre.store.outages(line.key, period.starts_at, period.ends_at),
+                line_view.step_of(period),
+                reader,
+            ),
             box=probe_view.box_of(centre.probes().get(line.key[:2]), centre.now(), reader),
             thresholds=centre.thresholds,
             measurable=MEASURABLE,

@@ -50,8 +50,9 @@ class Limits(Strict, frozen=True):
     # For a collector that is away: the default of 1,000 is gone in seconds.
     max_queued_messages: Count = 100_000
     max_queued_bytes: Count = 256 * 2**20
-    # As many as the collector commits at once (`intake.batch_messages`).
-    max_inflight_messages: Annotated[int, Meta(ge=1, le=65_535)] = 200
+    # Twice what the collector commits at once (`intake.batch_messages`): it judges one batch while
+    # another is on its way to the disk.
+    max_inflight_messages: Annotated[int, Meta(ge=1, le=65_535)] = 400
     # The whole broker's heap.
     memory_limit_bytes: Count = 2**30
     # The longest `keepalive_s` that a program of ours may be given.

@@ -14,7 +14,7 @@ import pytest
 
 from collector.intake import Accepted, Judged, Rejected, Reported, judge
 from collector.receipts import EpochKey
-from collector.store.migrate import Migration, packaged, split_statements
+from collector.registry.registry import LineKey
 from collector.store.sqlite import SqliteStore
 from collector.store.store import Store, StoreError
 from tests import samples
@@ -24,6 +24,7 @@ from wire.ledger import Ledger
 from wire.messages import Presence, Rejection, State
 from wire.result import (
     DropCause,
+    FaultLocation,
     Outcome,
     Reason,
     Result,
@@ -301,6 +302,68 @@ def test_a_batch_that_fails_leaves_nothing(store: Store) -> None:
     assert store.store_batch([latencies(1)], NOW).stored == 1
 
 
+def test_the_next_batch_is_prepared_while_one_is_on_its_way(store: Store) -> None:
+    finish = store.begin_batch([latencies(1, 2)], NOW)
+    again = store.begin_batch([latencies(2, 3)], NOW)
+    assert finish() == (2, 0, 0, {KEY: Ledger(((1, 2),))})
+    assert again() == (1, 1, 0, {KEY: Ledger(((1, 3),))})
+    assert again() == (1, 1, 0, {KEY: Ledger(((1, 3),))})
+    assert [row.seq for row in store.results_after(0, 10)] == [1, 2, 3]
+
+
+def test_a_batch_that_nobody_waits_for_is_stored(open_store: OpenStore) -> None:
+    first = open_store()
+    first.begin_batch([latencies(1)], NOW)
+    first.close()
+    second = open_store()
+    assert [row.seq for row in second.results_after(0, 10)] == [1]
+    second.close()
+
+
+def test_a_batch_that_fails_on_its_way_leaves_nothing(store: Store) -> None:
+    record = latencies(3).records[0]
+    beyond = type(record)(2**70, record.result, record.body)
+    broken = Accepted("a", "b", NOW, False, "latency", samples.EPOCH, samples.SITE, (beyond,))
+    with pytest.raises(OverflowError):
+        store.begin_batch([latencies(1, 2), broken], NOW)()
+    assert store.results_after(0, 10) == []
+    assert store.begin_batch([latencies(1)], NOW)().stored == 1
+
+
+def test_a_repeat_within_a_batch_is_stored_once_and_last(store: Store) -> None:
+    later = samples.latency(started_at=samples.NOON + timedelta(minutes=1))
+    done = store.store_batch([results([(1, samples.latency()), (1, later)])], NOW)
+    assert (done.stored, done.duplicates) == (1, 1)
+    (entry,) = store.last_results(samples.TENANT, samples.PROBE)
+    assert decode_result(entry.last.body).started_at == samples.NOON
+
+
+def test_the_outages_of_a_line_with_where_they_were(store: Store) -> None:
+    def minutes(count: int) -> datetime:
+        return samples.NOON + timedelta(minutes=count)
+
+    store.store_batch(
+        [
+            results(
+                [
+                    (1, samples.outage(began_at=minutes(-20), down=10)),
+                    (2, samples.outage(began_at=minutes(-5), down=10, fault=FaultLocation.BEYOND)),
+                    (3, samples.outage(began_at=minutes(30), down=3)),
+                    (4, samples.outage(began_at=minutes(60), down=3)),
+                    (5, samples.outage(line=samples.VIETTEL, began_at=minutes(5), down=1)),
+                ]
+            )
+        ],
+        NOW,
+    )
+    line = LineKey(samples.TENANT, samples.PROBE, samples.VNPT.id)
+    assert store.outages(line, minutes(0), minutes(60)) == [
+        (minutes(-5), minutes(5), FaultLocation.BEYOND),
+        (minutes(30), minutes(33), FaultLocation.ISP_ACCESS),
+    ]
+    assert store.outages(line._replace(probe="another"), minutes(0), minutes(60)) == []
+
+
 def test_readers_see_whole_batches_while_writing_goes_on(open_store: OpenStore) -> None:
     writer, reader = open_store(), open_store()
     halt = threading.Event()
@@ -374,66 +437,6 @@ def test_sqlite_commits_are_durable(tmp_path: Path) -> None:
     assert writer.execute("PRAGMA synchronous").fetchone() == (2,)
     assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     store.close()
-
-
-# Migrations
-
-BROKEN = Migration(
-    2, "broken", ("CREATE TABLE more (a TEXT) STRICT", "INSERT INTO nowhere VALUES (1)")
-)
-
-
-def tables(path: Path) -> list[str]:
-    with sqlite3.connect(path) as connection:
-        rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    connection.close()
-    return sorted(name for (name,) in rows)
-
-
-def migrations_of(path: Path) -> list[tuple[int, str]]:
-    with sqlite3.connect(path) as connection:
-        rows = connection.execute("SELECT number, name FROM migrations ORDER BY 1").fetchall()
-    connection.close()
-    return rows
-
-
-def test_packaged_migrations_are_numbered_and_have_statements() -> None:
-    assert [migration.number for migration in packaged()] == list(range(1, len(packaged()) + 1))
-    assert packaged()[0].name == "first"
-    assert all(migration.statements for migration in packaged())
-
-
-def test_statements_are_split_at_line_ends() -> None:
-    script = "-- a; b\nCREATE TABLE a (\n    -- why;\n    b TEXT\n);\nSELECT ';' AS c;\n"
-    assert split_statements(script) == ("CREATE TABLE a (\n    b TEXT\n)", "SELECT ';' AS c")
-
-
-def test_sqlite_a_second_run_applies_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "results.sqlite"
-    for _ in range(2):
-        SqliteStore(path).close()
-        assert migrations_of(path) == [(m.number, m.name) for m in packaged()]
-
-
-def test_sqlite_a_failed_migration_leaves_nothing_and_runs_again(tmp_path: Path) -> None:
-    path = tmp_path / "results.sqlite"
-    first = packaged()[:1]
-    with pytest.raises(StoreError, match="nowhere"):
-        SqliteStore(path, migrations=[*first, BROKEN])
-    assert migrations_of(path) == [(1, "first")]
-    assert "more" not in tables(path)
-    corrected = Migration(2, "second", ("CREATE TABLE more (a TEXT) STRICT",))
-    SqliteStore(path, migrations=[*first, corrected]).close()
-    assert migrations_of(path) == [(1, "first"), (2, "second")]
-    assert "more" in tables(path)
-
-
-def test_sqlite_a_newer_store_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "results.sqlite"
-    later = Migration(len(packaged()) + 1, "later", ("CREATE TABLE later (a TEXT) STRICT",))
-    SqliteStore(path, migrations=[*packaged(), later]).close()
-    with pytest.raises(StoreError, match="a newer version has written it"):
-        SqliteStore(path)
 
 
 def test_what_a_probe_has_given_up_is_waited_for_no_more(store: Store) -> None:

@@ -133,6 +133,15 @@ def test_units_are_installed_as_they_are() -> None:
         assert (ROOT / "systemd" / unit).exists()
 
 
+def test_every_paper_that_has_a_timer_is_issued_on_time() -> None:
+    timers = {unit.stem.removeprefix("tramdo-report-") for unit in
+              (ROOT / "systemd").glob("tramdo-report-*.timer")}  # fmt: skip
+    known = _yaml(ANSIBLE / "roles/collector/vars/main.yml")["collector_known_papers"]
+    assert set(known) == timers
+    assert set(_options(ANSIBLE / "roles/collector")["collector_papers"]["choices"]) == timers
+    assert _yaml(ANSIBLE / "roles/collector/defaults/main.yml")["collector_papers"] == known
+
+
 def test_the_http_test_has_the_paths_that_probes_ask_for() -> None:
     known = _yaml(ANSIBLE / "roles/measurement_server/vars/main.yml")
     assert known["measurement_server_http_empty"] == http.EMPTY_PATH

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import msgspec
@@ -129,3 +130,18 @@ _WORDS = {
     ColumnType.TEXT: "TEXT",
     ColumnType.TIME: "TEXT",
 }
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        datetime(2026, 7, 25, 5, 2, 0, 123456, tzinfo=UTC),
+        datetime(2026, 7, 25, 5, 2, tzinfo=UTC),
+        datetime(2026, 7, 25, 5, 2, 0, 7, tzinfo=UTC),
+        datetime(2, 1, 1, tzinfo=UTC),
+        datetime(2026, 7, 25, 12, 2, 0, 120_000, tzinfo=timezone(timedelta(hours=7))),
+    ],
+)
+def test_times_are_text_of_one_width_whose_order_is_theirs(at: datetime) -> None:
+    plain = at.astimezone(UTC).replace(tzinfo=None)
+    assert utc_text(at) == f"{plain.isoformat(timespec='microseconds')}Z"

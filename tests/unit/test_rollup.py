@@ -13,6 +13,7 @@ import pytest
 from collector.rollup.distribution import (
     RELATIVE_ERROR,
     Distribution,
+    delays,
     distribution,
     merge_all,
 )
@@ -121,6 +122,27 @@ def tally(*results: Result) -> Summary:
     for result in results:
         found.take(result.kind, result)
     return found.summary()
+
+
+@pytest.mark.parametrize("most", [90, 60_000, 5_000_000])
+@pytest.mark.parametrize("count", [1, 2, 500])
+def test_delays_in_microseconds_are_the_same_figures(most: int, count: int) -> None:
+    chance = random.Random(f"{most} {count}")
+    microseconds = [chance.randrange(most) for _ in range(count)]
+    found = delays(microseconds, infinite=3)
+    wanted = distribution([delay / 1000 for delay in microseconds], infinite=3)
+    assert (found.count, found.infinite, found.zeros) == (count, 3, wanted.zeros)
+    assert found.bins == wanted.bins
+    assert (found.least, found.most) == (wanted.least, wanted.most)
+    assert found.total == pytest.approx(wanted.total)
+    assert found.squares == pytest.approx(wanted.squares)
+
+
+def test_no_delay_and_a_negative_one() -> None:
+    assert delays([], infinite=2) == Distribution(infinite=2)
+    assert delays([0]).zeros == 1
+    with pytest.raises(ValueError, match="negative"):
+        delays([5, -1])
 
 
 def test_valid_results_alone_make_figures() -> None:

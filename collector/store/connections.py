@@ -1,0 +1,163 @@
+"""Floor 2. A database's connections: one that writes, a transaction at a time, and some that read.
+
+A connection that an error came from is closed and made anew at the next call, so that a full disk,
+a lock, a mount or a server that went away for a while leaves nothing behind. What a transaction
+ends with (the wait for a disk, for a server) can go on in a thread of its own, while whoever
+stores prepares what comes next; the next transaction begins when it is over.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Generic, Protocol, TypeVar
+
+from collector.store.database import Row
+
+_READERS_KEPT = 4
+
+
+class Connection(Protocol):
+    """What both databases' libraries call a connection."""
+
+    def execute(self, query: Any, params: Any = ..., /) -> Any:  # noqa: ANN401 - the library's types
+        """Run a statement."""
+
+    def close(self) -> None:
+        """Close it; an open transaction is rolled back."""
+
+
+C = TypeVar("C", bound=Connection)
+
+
+class OpenTransaction:
+    """What every Session is beside its statements: what is still under way in it.
+
+    `committing` is there when the transaction's end is another thread's business.
+    """
+
+    committing: Future[None] | None = None
+
+    def settle(self) -> None:
+        """Wait for statements that another thread is running; raises what they raised."""
+
+    def give_up(self) -> None:
+        """Wait for them, whatever becomes of them."""
+
+    def wait(self) -> None:
+        """See Session."""
+        if self.committing is not None:
+            self.committing.result()
+
+
+S = TypeVar("S", bound=OpenTransaction)
+
+
+class ConnectedDatabase(ABC, Generic[C, S]):
+    """The half of a Database that is about connections."""
+
+    def __init__(self) -> None:
+        self._writer: C | None = None
+        self._readers: list[C] = []
+        self._closed = False
+        self._writing = threading.Lock()
+        self._later = ThreadPoolExecutor(1, "commit")
+
+    @abstractmethod
+    def _open_writer(self) -> C:
+        """A new connection with the schema brought up to date."""
+
+    @abstractmethod
+    def _open_reader(self) -> C:
+        """A new connection that may only read."""
+
+    @abstractmethod
+    def _begin(self, writer: C, later: Executor | None) -> S:
+        """Begin a transaction; statements that return nothing may be run by `later`."""
+
+    @abstractmethod
+    def _told(self, error: BaseException) -> Exception | None:
+        """What the caller is told instead of this error, None where it is the right one."""
+
+    @contextmanager
+    def transaction(self, *, waiting: bool = True) -> Iterator[S]:
+        """See Database."""
+        self._writing.acquire()
+        try:
+            with self._mended():
+                if self._writer is None:
+                    self._writer = self._open_writer()
+                session = self._begin(self._writer, None if waiting else self._later)
+                try:
+                    yield session
+                except BaseException:
+                    session.give_up()
+                    raise
+        except BaseException:
+            self._writing.release()
+            raise
+        if waiting:
+            self._commit(session)
+        else:
+            session.committing = self._later.submit(self._commit, session)
+
+    def read(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
+        """See Database."""
+        try:
+            try:
+                reader = self._readers.pop()
+            except IndexError:
+                reader = self._open_reader()
+            try:
+                rows = self._rows(reader, sql, values)
+            except BaseException:
+                reader.close()
+                raise
+        except Exception as error:
+            if (told := self._told(error)) is not None:
+                raise told from error
+            raise
+        if self._closed or len(self._readers) >= _READERS_KEPT:
+            reader.close()
+        else:
+            self._readers.append(reader)
+        return rows
+
+    @abstractmethod
+    def _rows(self, reader: C, sql: str, values: Sequence[object]) -> list[Row]:
+        """The rows of a query."""
+
+    def close(self) -> None:
+        """See Database."""
+        with self._writing:
+            self._closed = True
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+            while self._readers:
+                self._readers.pop().close()
+        self._later.shutdown()
+
+    def _commit(self, session: S) -> None:
+        try:
+            with self._mended():
+                session.settle()
+                if self._writer is not None:
+                    self._writer.execute("COMMIT")
+        finally:
+            self._writing.release()
+
+    @contextmanager
+    def _mended(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            if self._writer is not None:
+                self._writer.close()  # and so rolls back
+                self._writer = None
+            if (told := self._told(error)) is not None:
+                raise told from error
+            raise
