@@ -6,6 +6,8 @@
 #   make figures         write docs/figures.md from what the last `make bench` has left
 #   make chaos           kill, cut, fill, damage for some minutes; then every result is counted
 #                        (SEEDS=20, JSON=1: one JSON object at the end)
+#   make test-pi         LEDs on an emulated Raspberry Pi 3B, its pins read back: some 10 minutes, by
+#                        hand (KEEP=1: write the table into docs/pi.md)
 #   make check           the fast loop: lint, types, unit tests (about a minute)
 #   make wheelhouse      wheels for installing offline, in out/wheelhouse (FOR="cp311-aarch64 …")
 #   make contract        write docs/contract/ anew from the types in wire/
@@ -19,7 +21,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCKS := requirements/build.txt requirements/dev.txt
 
-.PHONY: handbook demo test bench figures chaos check lint types contract lock audit sbom wheelhouse clean
+.PHONY: handbook demo test test-pi bench figures chaos check lint types contract lock audit sbom wheelhouse clean
 
 demo: .venv/ready-demo
 	@$(BIN)/python -m deploy.demo $(if $(ONCE),--once) $(if $(JSON),--json)
@@ -44,6 +46,9 @@ figures: .venv/ready-check
 
 chaos: .venv/ready-test
 	@$(BIN)/python -m tests.chaos $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JSON),--json)
+
+test-pi: .venv/ready-test-pi
+	@$(BIN)/python -m tests.pi $(if $(KEEP),--keep docs/pi.md)
 
 check: .venv/ready-check lint types
 	@$(BIN)/pytest -q -n 2 --dist loadfile tests/unit
@@ -73,7 +78,7 @@ wheelhouse: .venv/ready-check
 
 lock: .venv/ready-check
 	@$(BIN)/pip install --quiet uv
-	@for extra in probe collector authority fleet dev; do \
+	@for extra in probe gpio collector authority fleet dev; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --no-header --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
 	@printf 'setuptools>=77\nwheel\n' | $(BIN)/uv pip compile --quiet --universal \
