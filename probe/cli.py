@@ -290,7 +290,7 @@ def _leds(config: Config, each_s: float) -> int:
     try:
         rehearsal.rehearse(config, each_s, stop, print, draw=None if real else _draw)
     except LedsUnavailableError as error:
-        print(f"{error}; while the daemon runs it holds the pins", file=sys.stderr)
+        print(error, file=sys.stderr)
         return FAILED
     return OK
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+from collections.abc import Sequence
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,8 @@ from wire.envelope import Site
 from wire.result import HOST_LINE, Line, Name, Text
 
 TimeOfDay = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+# A pin of the header by Broadcom's number, not by its place.
+BcmPin = Annotated[int, Meta(ge=0, le=27)]
 # Of one latency window: at 8 bytes each they fill a sixth of the largest envelope (ours).
 _MOST_PACKETS = 20_000
 # RFC 1035 §2.3.4: 253 characters of labels; a label's own rules are checked when it is asked.
@@ -278,13 +281,20 @@ class LedConfig(Strict, frozen=True):
     """LEDs: `gpio` drives pins, `simulated` the same code on gpiozero's mock pins."""
 
     driver: Literal["gpio", "simulated", "none"] = "gpio"
-    power_pin: Annotated[int, Meta(ge=0, le=27)] = 17
-    centre_pin: Annotated[int, Meta(ge=0, le=27)] = 27
-    # One (green, red) pair of BCM pins for each line, in the order of the lines.
-    line_pins: list[tuple[int, int]] = field(default_factory=lambda: [(22, 23), (24, 25)])
+    power_pin: BcmPin = 17
+    centre_pin: BcmPin = 27
+    # One (green, red) pair for each line, in the order of the lines.
+    line_pins: list[tuple[BcmPin, BcmPin]] = field(default_factory=lambda: [(22, 23), (24, 25)])
     active_high: bool = True
     # Of full current, by pulse-width modulation: some LEDs are too bright for a desk.
     brightness: Annotated[float, Meta(gt=0, le=1)] = 1.0
+
+    def pins(self, line_ids: Sequence[str]) -> dict[str, int]:
+        """Each LED's name, as in a frame, and its pin; spare pairs are not used."""
+        pins = {"power": self.power_pin, "centre": self.centre_pin}
+        for line_id, (green, red) in zip(line_ids, self.line_pins, strict=False):
+            pins[f"{line_id}.green"], pins[f"{line_id}.red"] = green, red
+        return pins
 
 
 class OperatorConfig(Strict, frozen=True):
@@ -333,6 +343,9 @@ class Config(Strict, frozen=True):
             )
         if self.leds.driver != "none" and len(self.leds.line_pins) < len(self.lines):
             raise ValueError("`leds.line_pins` needs a pair of pins for each line")
+        pins = self.leds.pins([line.id for line in self.lines])
+        if shared := [name for name, pin in pins.items() if list(pins.values()).count(pin) > 1]:
+            raise ValueError(f"`leds`: {' and '.join(shared)} are on the same pin")
         try:
             ZoneInfo(self.timezone)
         except (KeyError, ValueError) as error:

@@ -116,7 +116,7 @@ def _leds(config: Config, shown: Board | None) -> Finding:
     try:
         Leds(config.leds, config.lines).close()
     except LedsUnavailableError as error:
-        return bad("leds", str(error), "add the user to the group gpio; see the wiring plan")
+        return bad("leds", str(error), "mend what it names; the wiring plan is in the handbook")
     return good("leds", "the pins can be driven; `tramdo-probe leds` shows every pattern")
 
 

@@ -6,24 +6,41 @@ gpiozero runs the patterns in threads of its own; a frame is applied only where 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from probe.config import LedConfig, LineConfig
 from probe.show.status import Frame, Pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import gpiozero
+    from gpiozero.pins.pi import PiFactory
 
 SLOW_BLINK_S = 1.0
 FAST_BLINK_S = 0.15
 BREATH_S = 1.2
 
+# The chip behind the 40-pin header of a Pi 5, a Pi 4 and all before: numbers move with the kernel.
+_HEADER_CHIPS = ("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835")
+_NOT_INSTALLED = (
+    "Python does not find lgpio: install the release anew, or the package python3-lgpio where the "
+    "release has none (Python 3.13, 32 bits)"
+)
+_NO_PI = "this is no Raspberry Pi, or its firmware does not say which one"
+_BUSY = "another program holds it (the daemon holds all of them while it runs)"
+
 
 class LedsUnavailableError(Exception):
     """The pins cannot be driven here; the message says why and what to do."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(
+            f'the LEDs cannot be driven: {cause}. Where there are none, set `leds.driver` to "none"'
+        )
 
 
 class Leds:
@@ -34,16 +51,19 @@ class Leds:
     """
 
     def __init__(self, config: LedConfig, lines: Sequence[LineConfig]) -> None:
-        # gpiozero would fall back from one library to the next in silence (TRAPS): name ours.
-        os.environ["GPIOZERO_PIN_FACTORY"] = "mock" if config.driver == "simulated" else "lgpio"
-        try:
-            self._leds = _open(config, lines)
-        except Exception as error:  # every pin library raises types of its own
-            raise LedsUnavailableError(
-                f"the LEDs cannot be driven: {error}; set `leds.driver` to "
-                '"none" where there are none, or see `leds` in the handbook'
-            ) from error
         self._shown: Frame = {}
+        self._leds: dict[str, gpiozero.PWMLED] = {}
+        try:
+            self._factory = _factory(simulated=config.driver == "simulated")
+        except Exception as error:  # every pin library raises types of its own
+            raise LedsUnavailableError(_cause(error)) from error
+        for name, pin in config.pins([line.id for line in lines]).items():
+            try:
+                self._leds[name] = _led(config, pin, self._factory)
+            except Exception as error:  # as above
+                # Half of them would be misread, and the rest of the pins are not ours to keep.
+                self.close()
+                raise LedsUnavailableError(f"pin {pin} ({name}): {_cause(error)}") from error
 
     def show(self, frame: Frame) -> None:
         """Make every LED do what the frame says; LEDs that already do are left alone."""
@@ -60,20 +80,65 @@ class Leds:
         """Switch all off and let go of the pins."""
         for led in self._leds.values():
             led.close()
+        self._factory.close()
 
 
-def _open(config: LedConfig, lines: Sequence[LineConfig]) -> dict[str, gpiozero.PWMLED]:
-    # Imported here: a probe without GPIO must start, and lgpio acts on import.
-    import gpiozero  # noqa: PLC0415
-
-    factory = None
-    if config.driver == "simulated":
+# Imported in the functions below: a probe without GPIO must start, and lgpio acts on import.
+def _factory(*, simulated: bool) -> PiFactory:
+    """The pins. Named, because gpiozero would else try one library after the other in silence."""
+    if simulated:
         from gpiozero.pins.mock import MockFactory, MockPWMPin  # noqa: PLC0415
 
-        factory = MockFactory(pin_class=MockPWMPin)
-    pins = {"power": config.power_pin, "centre": config.centre_pin}
-    for line, (green, red) in zip(lines, config.line_pins, strict=False):
-        pins[f"{line.id}.green"], pins[f"{line.id}.red"] = green, red
+        return MockFactory(pin_class=MockPWMPin)
+    with _writable_folder():
+        from gpiozero.pins.lgpio import LGPIOFactory  # noqa: PLC0415
+    return LGPIOFactory(chip=_header_chip())
+
+
+@contextlib.contextmanager
+def _writable_folder() -> Iterator[None]:
+    """lgpio leaves a named pipe where it is imported, and fails where it may not write."""
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory() as scratch:
+        os.chdir(scratch)
+        try:
+            yield
+        finally:
+            try:
+                os.chdir(before)
+            except OSError:
+                os.chdir("/")  # another account's folder, by sudo
+
+
+def _header_chip() -> int:
+    """The number of the header's chip, by its label.
+
+    Raises:
+        OSError: none that may be opened is the header's; the text says which are there.
+    """
+    import lgpio  # noqa: PLC0415
+
+    closed, others = [], []
+    for path in sorted(Path("/dev").glob("gpiochip*")):
+        number = int(path.name.removeprefix("gpiochip"))
+        try:
+            handle = lgpio.gpiochip_open(number)
+        except lgpio.error:
+            closed.append(str(path))
+            continue
+        _, _, _, label = lgpio.gpio_get_chip_info(handle)
+        lgpio.gpiochip_close(handle)
+        if label in _HEADER_CHIPS:
+            return number
+        others.append(f"{path} is {label}")
+    if closed:
+        raise OSError(f"this account may not open {', '.join(closed)}: add it to the group gpio")
+    there = ", ".join(others) or "/dev/gpiochip0 is missing"
+    raise OSError(f"no GPIO chip of a Raspberry Pi is there ({there})")
+
+
+def _led(config: LedConfig, pin: int, factory: PiFactory) -> gpiozero.PWMLED:
+    import gpiozero  # noqa: PLC0415
 
     class Dimmed(gpiozero.PWMLED):  # type: ignore[misc]
         """A PWMLED whose full is `leds.brightness`: blinks and pulses of gpiozero know no other."""
@@ -81,10 +146,16 @@ def _open(config: LedConfig, lines: Sequence[LineConfig]) -> dict[str, gpiozero.
         def _value_to_state(self, value: float) -> float:
             return float(super()._value_to_state(value * config.brightness))
 
-    return {
-        name: Dimmed(pin, active_high=config.active_high, pin_factory=factory)
-        for name, pin in pins.items()
-    }
+    return Dimmed(pin, active_high=config.active_high, pin_factory=factory)
+
+
+def _cause(error: Exception) -> str:
+    """What a technician is told in place of a library's words."""
+    if isinstance(error, ModuleNotFoundError) and error.name == "lgpio":
+        return _NOT_INSTALLED
+    if type(error).__name__ == "PinUnknownPi":
+        return _NO_PI
+    return _BUSY if "busy" in str(error) else str(error)
 
 
 def _apply(led: gpiozero.PWMLED, pattern: Pattern) -> None:

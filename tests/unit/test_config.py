@@ -99,6 +99,16 @@ BAD = [
     ),
     (
         "[broker]",
+        "[leds]\nline_pins = [[22, 23], [24, 17]]\n[broker]",
+        "`leds`: power and viettel.red are on the same pin",
+    ),
+    (
+        "[broker]",
+        "[leds]\nline_pins = [[22, 40], [24, 25]]\n[broker]",
+        "leds.line_pins: expected `int` <= 27 (it is [[22, 40], [24, 25]])",
+    ),
+    (
+        "[broker]",
         '[leds]\ndriver = "blinkenlights"\n[broker]',
         "leds.driver: invalid enum value 'blinkenlights' (it is 'blinkenlights')",
     ),

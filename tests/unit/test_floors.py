@@ -26,14 +26,15 @@ IMPURE = {
     "asyncio", "ctypes", "fcntl", "http", "logging", "multiprocessing", "os", "pathlib", "queue",
     "random", "secrets", "select", "selectors", "shutil", "signal", "socket", "sqlite3", "ssl",
     "subprocess", "sys", "tempfile", "threading", "time", "urllib", "psycopg",
-    "argon2", "bokeh", "gpiozero", "iperf3", "itsdangerous", "jinja2", "paho", "psutil", "socks",
-    "requests", "schedule", "smtplib", "starlette", "uvicorn", "weasyprint", "xlsxwriter",
+    "argon2", "bokeh", "gpiozero", "iperf3", "itsdangerous", "jinja2", "lgpio", "paho", "psutil",
+    "socks", "requests", "schedule", "smtplib", "starlette", "uvicorn", "weasyprint", "xlsxwriter",
 }  # fmt: skip
 # One file wraps one outside thing.
 ONE_FILE_EACH = {
     "paho": {"runtime/mqtt.py"},
     "socks": {"runtime/mqtt.py"},
     "gpiozero": {"probe/show/leds.py"},
+    "lgpio": {"probe/show/leds.py"},
     "schedule": {"probe/timetable.py"},
     "iperf3": {"probe/measure/throughput/iperf3_child.py"},
     "requests": {"probe/measure/operator.py", "collector/alerts/webhook.py"},

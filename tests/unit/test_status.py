@@ -197,4 +197,10 @@ def test_an_unchanged_frame_leaves_a_blinking_pin_alone(leds: Leds) -> None:
 def test_no_gpio_is_a_sentence_and_not_a_traceback() -> None:
     with pytest.raises(LedsUnavailableError, match=r"cannot be driven.*leds\.driver"):
         Leds(LedConfig(driver="gpio"), CONFIG.lines)
-    Device.pin_factory = None
+    assert Device.pin_factory is None, "gpiozero must not go looking for pins by itself"
+
+
+def test_a_pin_that_cannot_be_had_is_named_and_the_others_are_let_go() -> None:
+    twice = LedConfig(driver="simulated", line_pins=[(22, 23), (24, 17)])
+    with pytest.raises(LedsUnavailableError, match=r"pin 17 \(.*\.red\): .*in use"):
+        Leds(twice, CONFIG.lines)
