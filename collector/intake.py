@@ -167,9 +167,10 @@ def _results(address: topics.Topic, topic: str, payload: bytes, arrival: _Arriva
     for record in frame.records:
         try:
             numbered = _record(record, kind)
-            records.append(
-                numbered if timing.is_sound(numbered.result) else timing.judged(numbered)
-            )
+            if not timing.is_sound(numbered.result):
+                _require_common_time(numbered.result.started_at, "`started_at`")
+                numbered = timing.judged(numbered)
+            records.append(numbered)
         except _REFUSALS as error:
             reason, why = _why(error)
             detail = f"record {record.seq}: {why}"[:_DETAIL_CHARACTERS]
@@ -197,7 +198,6 @@ def _record(record: RawRecord, kind: str) -> NumberedResult:
         raise _RejectionError(
             Rejection.KIND, f"it is of kind {result.kind}, the topic is for {kind}"
         )
-    _require_common_time(result.started_at, "`started_at`")
     return NumberedResult(record.seq, result, str(record.result, "utf-8"))
 
 
@@ -225,10 +225,8 @@ class _Timing:
         self._by_ours = arrival.live and arrival.clock_known and apart > _ON_ITS_WAY
 
     def is_sound(self, result: Result) -> bool:
-        """Whether there is nothing to repair or to flag: so it is with nearly every result."""
-        return self._note is None and (
-            not self._clock_known or self._ancient <= result.started_at <= self._future
-        )
+        """Whether its time is near ours and was never in doubt: so it is with nearly all."""
+        return self._note is None and self._ancient <= result.started_at <= self._future
 
     def judged(self, record: NumberedResult) -> NumberedResult:
         """The record with its time repaired where it can be, and flagged where it cannot be."""

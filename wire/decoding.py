@@ -6,16 +6,32 @@ alone would fall over a single broken byte from the network.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import msgspec
 
 
-@cache
-def _decoder(expected: Any) -> msgspec.json.Decoder[Any]:  # noqa: ANN401 - types of every shape
-    # For a union, msgspec reads all of its types anew at each call: that triples the cost.
-    return msgspec.json.Decoder(expected)
+def reader_of(expected: Any) -> Callable[[bytes | msgspec.Raw], Any]:  # noqa: ANN401 - any type
+    """What `decode_json` does for one type, for those who ask again and again.
+
+    For a union, msgspec reads all of its types anew at each call: that triples the cost.
+    """
+    decode = msgspec.json.Decoder(expected).decode
+
+    def read(payload: bytes | msgspec.Raw) -> Any:  # noqa: ANN401 - as above
+        try:
+            return decode(payload)
+        except UnicodeDecodeError as error:
+            raise msgspec.DecodeError(f"not UTF-8: {error.reason}") from error
+        except RecursionError as error:
+            raise msgspec.DecodeError("nested too deep") from error
+
+    return read
+
+
+_reader = cache(reader_of)
 
 
 def decode_json(payload: bytes | msgspec.Raw, expected: Any) -> Any:  # noqa: ANN401 - the caller names the type
@@ -25,9 +41,4 @@ def decode_json(payload: bytes | msgspec.Raw, expected: Any) -> Any:  # noqa: AN
         msgspec.ValidationError: JSON, but not of that type; the text names the place.
         msgspec.DecodeError: not JSON, not UTF-8, or nested too deep.
     """
-    try:
-        return _decoder(expected).decode(payload)
-    except UnicodeDecodeError as error:
-        raise msgspec.DecodeError(f"not UTF-8: {error.reason}") from error
-    except RecursionError as error:
-        raise msgspec.DecodeError("nested too deep") from error
+    return _reader(expected)(payload)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from wire.decoding import decode_json
+from wire.decoding import reader_of
 from wire.kinds.availability import (
     AvailabilityResult,
     AvailabilityValues,
@@ -178,5 +178,8 @@ def decode_result(body: bytes | msgspec.Raw) -> AnyResult:
         msgspec.ValidationError: the bytes are JSON but not a result.
         msgspec.DecodeError: the bytes are not JSON.
     """
-    result: AnyResult = decode_json(body, AnyResult)
+    result: AnyResult = _read_result(body)
     return result
+
+
+_read_result = reader_of(AnyResult)

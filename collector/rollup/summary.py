@@ -153,7 +153,11 @@ class Tally:
                     metrics[metric.name] = distribution(figures)
             for metric, added in zip(wanted.sums, cells[len(wanted.figures) :], strict=False):
                 sums[metric.name] = sum(added)
-            packets = [rtt for part in parts for rtt in part.rtt_us]
+            packets = (
+                parts[0].rtt_us
+                if len(parts) == 1
+                else [rtt for part in parts for rtt in part.rtt_us]
+            )
             if packets:
                 lost = sum(part.lost for part in parts)
                 metrics[f"{named}_{PACKETS}"] = delays(packets, lost)

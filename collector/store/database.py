@@ -56,8 +56,11 @@ class Session(Protocol):
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run a statement for each row of values."""
 
-    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Many rows at once. One whose key is there already changes nothing."""
+    def insert(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
+        """Many rows at once, in the order of the table's columns; their times are `utc_text`s.
+
+        One whose key is there already changes nothing.
+        """
 
     def replace(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
         """Many rows at once, in the order of the table's columns; each takes its key's place."""

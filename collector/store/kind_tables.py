@@ -72,9 +72,10 @@ class KindTable:
         )
         self.columns = tuple(column.name for column in self.table.columns)
 
-    def row(self, number: int, stored: ResultRow, result: Result) -> list[object]:
+    def row(self, number: int, stored: ResultRow, result: Result) -> tuple[object, ...]:
         """A result's row, in the order of `columns`."""
-        row: list[object] = [
+        validity = result.validity
+        row: tuple[object, ...] = (
             number,
             stored.tenant,
             stored.probe,
@@ -85,8 +86,8 @@ class KindTable:
             result.duration_s,
             stored.outcome,
             stored.reason,
-            " ".join(sorted(result.validity)) if result.validity else "",
-        ]
+            " ".join(sorted(validity)) if validity else "",
+        )
         values = result.values
         # Such a character can only come from this escape (RFC 8259 §7).
         plain = "\\u0000" not in stored.body
@@ -104,18 +105,21 @@ def kind_tables() -> dict[str, KindTable]:
     return {kind: KindTable(kind, result_type) for kind, result_type in KINDS.items()}
 
 
-def _cells(part: _Part, source: object, plain: bool) -> list[object]:
+def _cells(part: _Part, source: object, plain: bool) -> tuple[object, ...]:
     if source is None:
-        return [None] * len(part.fields)
+        return (None,) * len(part.fields)
     found = part.read(source)
-    cells = list(found) if len(part.fields) > 1 else [found]
+    read: tuple[object, ...] = found if len(part.fields) > 1 else (found,)
+    if plain and not part.converted:
+        return read
+    cells = list(read)
     for place, convert in part.converted:
         if cells[place] is not None:
             cells[place] = convert(cells[place])
     if not plain:
         for place in part.texts:
-            cells[place] = plain_text(cells[place])
-    return cells
+            cells[place] = plain_text(cells[place])  # type: ignore[arg-type]
+    return tuple(cells)
 
 
 def _parts(result_type: type[Result]) -> Iterator[_Part]:

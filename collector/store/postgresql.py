@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -31,6 +32,17 @@ _TYPES = {
     ColumnType.TIME: "timestamptz",
     ColumnType.BYTES: "bytea",
 }
+# As which each goes over in binary. A `timestamptz` is a whole number of microseconds there.
+_BINARY_TYPES = {
+    ColumnType.INTEGER: "int8",
+    ColumnType.REAL: "float8",
+    ColumnType.TEXT: "text",
+    ColumnType.BOOLEAN: "bool",
+    ColumnType.TIME: "int8",
+    ColumnType.BYTES: "bytea",
+}
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 # A clock that is wrong by more gets no part of its own: its results go where all such go.
 _DAYS_BACK, _DAYS_AHEAD = 400, 8
 _ONE_DAY = timedelta(days=1)
@@ -168,10 +180,10 @@ class PostgresqlSession(OpenTransaction):
         """See Session."""
         self._run(self._execute_many, _query(sql), list(rows))
 
-    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    def insert(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
         """See Session. COPY; where a key is there already, insert or ignore."""
         if rows:
-            self._run(self._insert, table, columns, rows)
+            self._run(self._insert, table, rows)
 
     def _run(self, statement: Callable[..., None], *arguments: object) -> None:
         if self._later is None:
@@ -187,34 +199,34 @@ class PostgresqlSession(OpenTransaction):
         with self._connection.cursor() as cursor:
             cursor.executemany(query, rows)
 
-    def _insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        if "started_at" in columns:
-            place = columns.index("started_at")
+    def _insert(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
+        names = [column.name for column in table.columns]
+        if table.daily is not None:
+            place = names.index(table.daily)
             for text in sorted({str(row[place])[:10] for row in rows}):
-                self._make_part_if_near(table, date.fromisoformat(text))
-        names = ", ".join(columns)
+                self._make_part_if_near(table.name, date.fromisoformat(text))
         try:
             # Ledgers know what is stored, so that no key is there twice: straight in.
             with self._connection.transaction():
-                self._copy(table, names, rows)
+                self._copy(table.name, table, rows)
         except psycopg.errors.UniqueViolation:
-            self._stage(table, names, rows)
+            listed = ", ".join(names)
             self._execute(
-                f"INSERT INTO {table} ({names}) SELECT {names} FROM staged_{table} "
-                "ON CONFLICT DO NOTHING"
+                f"INSERT INTO {table.name} ({listed}) "
+                f"SELECT {listed} FROM {self._stage(table, rows)} ON CONFLICT DO NOTHING"
             )
 
     def replace(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
         """See Session."""
         if not rows:
             return
-        names = [column.name for column in table.columns]
         self.settle()
-        self._stage(table.name, ", ".join(names), rows)
+        names = [column.name for column in table.columns]
+        listed = ", ".join(names)
         new = ", ".join(f"{name} = excluded.{name}" for name in names if name not in table.key)
-        self.execute(
-            f"INSERT INTO {table.name} ({', '.join(names)}) "
-            f"SELECT {', '.join(names)} FROM staged_{table.name} "
+        self._execute(
+            f"INSERT INTO {table.name} ({listed}) "
+            f"SELECT {listed} FROM {self._stage(table, rows)} "
             f"ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {new}"
         )
 
@@ -289,22 +301,31 @@ class PostgresqlSession(OpenTransaction):
             # when the part is made.
             return
 
-    def _stage(self, table: str, names: str, rows: Sequence[Sequence[object]]) -> None:
-        staged = f"staged_{table}"
+    def _stage(self, table: Table, rows: Sequence[Sequence[object]]) -> str:
+        """The rows in a table of this session; its name."""
+        staged = f"staged_{table.name}"
         self._execute(
-            f"CREATE TEMP TABLE IF NOT EXISTS {staged} (LIKE {table}) ON COMMIT DELETE ROWS"
+            f"CREATE TEMP TABLE IF NOT EXISTS {staged} (LIKE {table.name}) ON COMMIT DELETE ROWS"
         )
         # A batch may put into a table twice.
         self._execute(f"TRUNCATE {staged}")
-        self._copy(staged, names, rows)
+        self._copy(staged, table, rows)
+        return staged
 
-    def _copy(self, table: str, names: str, rows: Sequence[Sequence[object]]) -> None:
+    def _copy(self, into: str, table: Table, rows: Sequence[Sequence[object]]) -> None:
+        # In binary: writing a number as text and reading it back costs more than all the rest.
+        names = ", ".join(column.name for column in table.columns)
+        times = [place for place, c in enumerate(table.columns) if c.type is ColumnType.TIME]
         with (
             self._connection.cursor() as cursor,
-            cursor.copy(_query(f"COPY {table} ({names}) FROM STDIN")) as copy,
+            cursor.copy(_query(f"COPY {into} ({names}) FROM STDIN (FORMAT BINARY)")) as copy,
         ):
+            copy.set_types([_BINARY_TYPES[column.type] for column in table.columns])
             for row in rows:
-                copy.write_row(row)
+                cells = list(row)
+                for place in times:
+                    cells[place] = _microseconds(cells[place])
+                copy.write_row(cells)
 
 
 def environment(conninfo: str) -> dict[str, str]:
@@ -330,6 +351,12 @@ def is_empty(conninfo: str) -> bool:
     except psycopg.Error as error:
         raise _store_error(error) from error
     return not rows
+
+
+@lru_cache(1 << 14)
+def _microseconds(text: str | None) -> int | None:
+    """A time that `utc_text` wrote, as PostgreSQL counts it; a row's stands in two tables."""
+    return None if text is None else (datetime.fromisoformat(text) - _EPOCH) // _MICROSECOND
 
 
 def _query(sql: str) -> str:

@@ -16,7 +16,7 @@ from collector.registry.registry import LineKey
 from collector.rollup.fold import fold
 from collector.store import columns, rollup_tables
 from collector.store.batch import Batch, ResultRow, utc_text
-from collector.store.database import Database, Row, Session, Table
+from collector.store.database import Column, ColumnType, Database, Row, Session, Table
 from collector.store.kind_tables import kind_tables
 from collector.store.registry_store import RegistryStore
 from collector.store.rolling import forget, roll
@@ -52,7 +52,30 @@ _PROBE_COLUMNS = (
     "tenant, probe, revision, site, presence, presence_since, info, health, health_at, "
     "last_contact_at"
 )
-_STORED_COLUMNS = ("number", *ResultRow._fields)
+_TIMES = {"started_at", "received_at", "stored_at"}
+_TYPES = {"number": ColumnType.INTEGER, "seq": ColumnType.INTEGER} | dict.fromkeys(
+    _TIMES, ColumnType.TIME
+)
+# Made by a migration, as `DELTAS` is; here is what its columns hold.
+RESULTS = Table(
+    "results",
+    tuple(
+        Column(name, _TYPES.get(name, ColumnType.TEXT)) for name in ("number", *ResultRow._fields)
+    ),
+    ("tenant", "probe", "epoch", "seq"),
+    "started_at",
+)
+DELTAS = Table(
+    "rollup_deltas",
+    (
+        Column("tenant", ColumnType.TEXT),
+        Column("probe", ColumnType.TEXT),
+        Column("line", ColumnType.TEXT),
+        Column("start_s", ColumnType.INTEGER),
+        Column("body", ColumnType.BYTES),
+    ),
+    ("number",),
+)
 
 
 def derived_tables() -> list[Table]:
@@ -62,8 +85,7 @@ def derived_tables() -> list[Table]:
 
 def raw_tables() -> list[Table]:
     """The tables that retention empties, `results` last."""
-    results = Table("results", (), ("tenant", "probe", "epoch", "seq"), "started_at")
-    return [*(kind.table for kind in kind_tables().values()), results]
+    return [*(kind.table for kind in kind_tables().values()), RESULTS]
 
 
 class SqlStore:
@@ -369,17 +391,17 @@ def _insert_results(session: Session, batch: Batch, places: Sequence[int]) -> No
         (number, batch.results[place], batch.decoded[place])
         for number, place in enumerate(places, start=first)
     ]
-    session.insert("results", _STORED_COLUMNS, [(number, *row) for number, row, _ in numbered])
+    session.insert(RESULTS, [(number, *row) for number, row, _ in numbered])
     _insert_kinds(session, numbered)
 
 
 def _insert_kinds(session: Session, numbered: Sequence[tuple[int, ResultRow, Result]]) -> None:
-    by_kind: dict[str, list[list[object]]] = {}
+    by_kind: dict[str, list[tuple[object, ...]]] = {}
     tables = kind_tables()
     for number, row, result in numbered:
         by_kind.setdefault(row.kind, []).append(tables[row.kind].row(number, row, result))
     for kind, rows in by_kind.items():
-        session.insert(tables[kind].table.name, tables[kind].columns, rows)
+        session.insert(tables[kind].table, rows)
 
 
 def _insert_deltas(session: Session, batch: Batch, places: Sequence[int]) -> None:
@@ -389,8 +411,8 @@ def _insert_deltas(session: Session, batch: Batch, places: Sequence[int]) -> Non
 
 def _write_deltas(session: Session, rows: Sequence[ResultRow], decoded: Sequence[Result]) -> None:
     hours = fold((row.tenant, row.probe, result) for row, result in zip(rows, decoded, strict=True))
-    session.execute_many(
-        "INSERT INTO rollup_deltas (tenant, probe, line, start_s, body) VALUES (?, ?, ?, ?, ?)",
+    session.insert(
+        DELTAS,
         [(*key.line, key.start_s, rollup_tables.encode(summary)) for key, summary in hours.items()],
     )
 

@@ -15,6 +15,7 @@ import pytest
 from collector.intake import Accepted, Judged, Rejected, Reported, judge
 from collector.receipts import EpochKey
 from collector.registry.registry import LineKey
+from collector.store.postgresql import PostgresqlStore
 from collector.store.sqlite import SqliteStore
 from collector.store.store import Store, StoreError
 from tests import samples
@@ -336,6 +337,27 @@ def test_a_repeat_within_a_batch_is_stored_once_and_last(store: Store) -> None:
     assert (done.stored, done.duplicates) == (1, 1)
     (entry,) = store.last_results(samples.TENANT, samples.PROBE)
     assert decode_result(entry.last.body).started_at == samples.NOON
+
+
+def test_a_row_that_no_ledger_knows_of_is_not_put_in_again(store: Store) -> None:
+    assert isinstance(store, SqliteStore | PostgresqlStore)
+    store.store_batch([latencies(1, 2)], NOW)
+    with store.database.transaction() as session:
+        session.execute("DELETE FROM ledgers")
+    store.store_batch([latencies(1, 2, 3)], NOW)
+    assert [row.seq for row in store.results_after(0, 10)] == [1, 2, 3]
+
+
+def test_a_large_batch_has_every_row_in_both_tables(store: Store) -> None:
+    assert isinstance(store, SqliteStore | PostgresqlStore)
+    first = latencies(*range(1, 131))
+    assert store.store_batch([first], NOW).stored == 130
+    assert store.store_batch([latencies(*range(101, 231))], NOW).stored == 100
+    rows = store.results_after(0, 1_000)
+    assert [row.seq for row in rows] == list(range(1, 231))
+    assert [row.body.decode() for row in rows[:130]] == [record.body for record in first.records]
+    found = store.read_sql("SELECT number, rtt_p50_ms FROM latency_results ORDER BY number")
+    assert found == [(row.number, 10.0 + row.seq) for row in rows]
 
 
 def test_the_outages_of_a_line_with_where_they_were(store: Store) -> None:
