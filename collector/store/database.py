@@ -19,6 +19,7 @@ class ColumnType(StrEnum):
     """What a column holds; each database has its own word for it."""
 
     INTEGER = "integer"
+    SMALL = "small"
     REAL = "real"
     TEXT = "text"
     BOOLEAN = "boolean"
@@ -64,6 +65,12 @@ class Session(Protocol):
 
     def replace(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
         """Many rows at once, in the order of the table's columns; each takes its key's place."""
+
+    def upsert(self, table: Table, rows: Sequence[Sequence[object]], update: str) -> None:
+        """Many rows at once, as `replace`; where the key is there, `DO UPDATE` with this `update`.
+
+        No key may be there twice in the rows.
+        """
 
     def select_pairs(self, table: str, columns: str, pairs: Sequence[tuple[int, int]]) -> list[Row]:
         """The rows of a roll-up table with these (line_id, start_s)."""

@@ -26,6 +26,7 @@ _LOCK = 0x7472616D646F  # "tramdo"
 _OLDEST = 150_000
 _TYPES = {
     ColumnType.INTEGER: "bigint",
+    ColumnType.SMALL: "smallint",
     ColumnType.REAL: "double precision",
     ColumnType.TEXT: "text",
     ColumnType.BOOLEAN: "boolean",
@@ -35,6 +36,7 @@ _TYPES = {
 # As which each goes over in binary. A `timestamptz` is a whole number of microseconds there.
 _BINARY_TYPES = {
     ColumnType.INTEGER: "int8",
+    ColumnType.SMALL: "int2",
     ColumnType.REAL: "float8",
     ColumnType.TEXT: "text",
     ColumnType.BOOLEAN: "bool",
@@ -210,24 +212,25 @@ class PostgresqlSession(OpenTransaction):
             with self._connection.transaction():
                 self._copy(table.name, table, rows)
         except psycopg.errors.UniqueViolation:
-            listed = ", ".join(names)
-            self._execute(
-                f"INSERT INTO {table.name} ({listed}) "
-                f"SELECT {listed} FROM {self._stage(table, rows)} ON CONFLICT DO NOTHING"
-            )
+            self._merge(table, rows, "DO NOTHING")
 
     def replace(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
         """See Session."""
-        if not rows:
-            return
-        self.settle()
-        names = [column.name for column in table.columns]
-        listed = ", ".join(names)
-        new = ", ".join(f"{name} = excluded.{name}" for name in names if name not in table.key)
+        new = [f"{c.name} = excluded.{c.name}" for c in table.columns if c.name not in table.key]
+        self.upsert(table, rows, f"SET {', '.join(new)}")
+
+    def upsert(self, table: Table, rows: Sequence[Sequence[object]], update: str) -> None:
+        """See Session."""
+        if rows:
+            key = ", ".join(table.key)
+            self._run(self._merge, table, rows, f"({key}) DO UPDATE {update}")
+
+    def _merge(self, table: Table, rows: Sequence[Sequence[object]], conflict: str) -> None:
+        names = ", ".join(column.name for column in table.columns)
+        staged = self._stage(table, rows)
         self._execute(
-            f"INSERT INTO {table.name} ({listed}) "
-            f"SELECT {listed} FROM {self._stage(table, rows)} "
-            f"ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {new}"
+            f"INSERT INTO {table.name} ({names}) "
+            f"SELECT {names} FROM {staged} ON CONFLICT {conflict}"
         )
 
     def select_pairs(self, table: str, columns: str, pairs: Sequence[tuple[int, int]]) -> list[Row]:

@@ -6,18 +6,18 @@ that stores it: it is exact for any partitioning, and it outlives the row when r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from collector.intake import Judged
 from collector.receipts import EpochKey
 from collector.registry.registry import LineKey
-from collector.rollup.fold import fold
-from collector.store import columns, rollup_tables
+from collector.store import columns, rollup_tables, writing
 from collector.store.batch import Batch, ResultRow, utc_text
-from collector.store.database import Column, ColumnType, Database, Row, Session, Table
+from collector.store.database import Database, Row, Session, Table
 from collector.store.kind_tables import kind_tables
+from collector.store.migrated_tables import PROBES, RESULTS, names
 from collector.store.registry_store import RegistryStore
 from collector.store.rolling import forget, roll
 from collector.store.store import (
@@ -33,48 +33,18 @@ from collector.store.store import (
 from collector.store.summaries import SqlSummaries
 from wire.ledger import Ledger
 from wire.messages import Rejection
-from wire.result import FaultLocation, Result, decode_result
+from wire.result import FaultLocation, decode_result
 
 _REJECTED_HEAD_BYTES = 16_384
 # So many raw rows go in one transaction: ingest waits for no more than that.
 _FORGET_ROWS = 5_000
 _BACKFILL_ROWS = 2_000
-# SQLite takes 32,766 values in a statement at most.
-_PROBES_AT_ONCE = 1_000
 _LONGEST_OUTAGE = timedelta(days=31)
 # Rooms for days are made so far ahead that a centre may sleep over a holiday.
 _DAYS_AHEAD = 7
 _RESULT_COLUMNS = (
     "results.number, results.tenant, results.probe, results.epoch, results.seq, results.kind, "
     "results.line, results.target, results.received_at, results.stored_at, results.body"
-)
-_PROBE_COLUMNS = (
-    "tenant, probe, revision, site, presence, presence_since, info, health, health_at, "
-    "last_contact_at"
-)
-_TIMES = {"started_at", "received_at", "stored_at"}
-_TYPES = {"number": ColumnType.INTEGER, "seq": ColumnType.INTEGER} | dict.fromkeys(
-    _TIMES, ColumnType.TIME
-)
-# Made by a migration, as `DELTAS` is; here is what its columns hold.
-RESULTS = Table(
-    "results",
-    tuple(
-        Column(name, _TYPES.get(name, ColumnType.TEXT)) for name in ("number", *ResultRow._fields)
-    ),
-    ("tenant", "probe", "epoch", "seq"),
-    "started_at",
-)
-DELTAS = Table(
-    "rollup_deltas",
-    (
-        Column("tenant", ColumnType.TEXT),
-        Column("probe", ColumnType.TEXT),
-        Column("line", ColumnType.TEXT),
-        Column("start_s", ColumnType.INTEGER),
-        Column("body", ColumnType.BYTES),
-    ),
-    ("number",),
 )
 
 
@@ -112,16 +82,16 @@ class SqlStore:
         """See Store."""
         batch = Batch(messages, stored_at)
         with self._database.transaction(waiting=False) as session:
-            revision = _count(session, "revision", 1)
-            known = _ledgers_of(session, batch.seqs)
+            revision = writing.count(session, "revision", 1)
+            known = writing.ledgers_of(session, batch.seqs)
             places = batch.new_places({key: stored for key, (_, stored) in known.items()})
-            _count(session, "results", len(places))
+            writing.count(session, "results", len(places))
             # What asks is above, what only writes is below: nothing waits between them.
-            _insert_results(session, batch, places)
-            _insert_deltas(session, batch, places)
-            ledgers = _extend_ledgers(session, batch, known, revision)
-            _upsert_last_results(session, batch)
-            _upsert_probes(session, batch, revision)
+            writing.insert_results(session, batch, places)
+            writing.insert_deltas(session, batch, places)
+            ledgers = writing.extend_ledgers(session, batch, known, revision)
+            writing.upsert_last_results(session, batch)
+            writing.upsert_probes(session, batch, revision)
             self._insert_rejected(session, batch)
         duplicates = len(batch.results) - len(places)
         done = BatchStored(len(places), duplicates, len(batch.rejected), ledgers)
@@ -180,14 +150,14 @@ class SqlStore:
     def probes(self, changed_after: int = 0) -> list[StoredProbe]:
         """See Store."""
         rows = self._database.read(
-            f"SELECT {_PROBE_COLUMNS} FROM probes WHERE revision > ?", (changed_after,)
+            f"SELECT {names(PROBES)} FROM probes WHERE revision > ?", (changed_after,)
         )
         return [columns.probe(row) for row in sorted(rows)]
 
     def probe(self, tenant: str, probe: str) -> StoredProbe | None:
         """See Store."""
         rows = self._database.read(
-            f"SELECT {_PROBE_COLUMNS} FROM probes WHERE tenant = ? AND probe = ?", (tenant, probe)
+            f"SELECT {names(PROBES)} FROM probes WHERE tenant = ? AND probe = ?", (tenant, probe)
         )
         return columns.probe(rows[0]) if rows else None
 
@@ -292,18 +262,18 @@ class SqlStore:
             )
             stored = [(row[0], ResultRow(*row[1:])) for row in rows]
             decoded = [decode_result(row.body.encode()) for _, row in stored]
-            _insert_kinds(
+            writing.insert_kinds(
                 session, [(n, row, r) for (n, row), r in zip(stored, decoded, strict=True)]
             )
-            _write_deltas(session, [row for _, row in stored], decoded)
-            _count(session, "backfilled", (stored[-1][0] if stored else end) - done)
+            writing.write_deltas(session, [row for _, row in stored], decoded)
+            writing.count(session, "backfilled", (stored[-1][0] if stored else end) - done)
             return len(stored)
 
     def _insert_rejected(self, session: Session, batch: Batch) -> None:
         if not batch.rejected:
             return
         for message in batch.rejected:
-            _count(session, f"rejected:{message.reason}", 1)
+            writing.count(session, f"rejected:{message.reason}", 1)
         session.execute_many(
             "INSERT INTO rejected (topic, reason, detail, received_at, payload_head, payload_bytes)"
             " VALUES (?, ?, ?, ?, ?, ?)",
@@ -323,138 +293,3 @@ class SqlStore:
             "DELETE FROM rejected WHERE number <= (SELECT max(number) FROM rejected) - ?",
             (self._rejected_kept,),
         )
-
-
-def _count(session: Session, name: str, more: int) -> int:
-    rows = session.execute(
-        "INSERT INTO totals VALUES (?, ?) "
-        "ON CONFLICT (name) DO UPDATE SET count = totals.count + excluded.count RETURNING count",
-        (name, more),
-    )
-    return int(rows[0][0])
-
-
-def _ledgers_of(
-    session: Session, keys: Collection[EpochKey]
-) -> dict[EpochKey, tuple[Ledger, Ledger]]:
-    """What each epoch's receipt speaks of, and what of it is stored."""
-    known = dict.fromkeys(keys, (Ledger(), Ledger()))
-    for tenant in sorted({key.tenant for key in keys}):
-        probes = sorted({key.probe for key in keys if key.tenant == tenant})
-        for at in range(0, len(probes), _PROBES_AT_ONCE):
-            some = probes[at : at + _PROBES_AT_ONCE]
-            rows = session.execute(
-                "SELECT probe, epoch, ranges, stored FROM ledgers "
-                f"WHERE tenant = ? AND probe IN ({', '.join('?' * len(some))})",
-                (tenant, *some),
-            )
-            for probe, epoch, ranges, stored in rows:
-                key = EpochKey(tenant, probe, UUID(epoch))
-                if key in known:
-                    known[key] = (columns.ledger(ranges), columns.ledger(stored))
-    return known
-
-
-def _extend_ledgers(
-    session: Session, batch: Batch, known: Mapping[EpochKey, tuple[Ledger, Ledger]], revision: int
-) -> dict[EpochKey, Ledger]:
-    ledgers: dict[EpochKey, Ledger] = {}
-    rows = []
-    for place, (key, seqs) in enumerate(batch.seqs.items()):
-        ranges, stored = known[key]
-        ledgers[key] = ranges.with_seqs(seqs).with_ranges(batch.given_up[key])
-        rows.append(
-            (
-                key.tenant,
-                key.probe,
-                str(key.epoch),
-                columns.ledger_text(ledgers[key]),
-                # Of two epochs of one probe in a batch, the one that came last was used last.
-                (revision << 20) + place,
-                columns.ledger_text(stored.with_seqs(seqs)),
-            )
-        )
-    session.execute_many(
-        "INSERT INTO ledgers (tenant, probe, epoch, ranges, touched, stored) "
-        "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, probe, epoch) DO UPDATE SET "
-        "ranges = excluded.ranges, touched = excluded.touched, stored = excluded.stored",
-        rows,
-    )
-    return ledgers
-
-
-def _insert_results(session: Session, batch: Batch, places: Sequence[int]) -> None:
-    if not places:
-        return
-    first = _count(session, "number", len(places)) - len(places) + 1
-    numbered = [
-        (number, batch.results[place], batch.decoded[place])
-        for number, place in enumerate(places, start=first)
-    ]
-    session.insert(RESULTS, [(number, *row) for number, row, _ in numbered])
-    _insert_kinds(session, numbered)
-
-
-def _insert_kinds(session: Session, numbered: Sequence[tuple[int, ResultRow, Result]]) -> None:
-    by_kind: dict[str, list[tuple[object, ...]]] = {}
-    tables = kind_tables()
-    for number, row, result in numbered:
-        by_kind.setdefault(row.kind, []).append(tables[row.kind].row(number, row, result))
-    for kind, rows in by_kind.items():
-        session.insert(tables[kind].table, rows)
-
-
-def _insert_deltas(session: Session, batch: Batch, places: Sequence[int]) -> None:
-    rows = [batch.results[place] for place in places]
-    _write_deltas(session, rows, [batch.decoded[place] for place in places])
-
-
-def _write_deltas(session: Session, rows: Sequence[ResultRow], decoded: Sequence[Result]) -> None:
-    hours = fold((row.tenant, row.probe, result) for row, result in zip(rows, decoded, strict=True))
-    session.insert(
-        DELTAS,
-        [(*key.line, key.start_s, rollup_tables.encode(summary)) for key, summary in hours.items()],
-    )
-
-
-def _upsert_last_results(session: Session, batch: Batch) -> None:
-    session.execute_many(
-        "INSERT INTO last_results (tenant, probe, line, kind, target, only_ok, epoch, seq, "
-        "started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
-        "ON CONFLICT (tenant, probe, line, kind, target, only_ok) DO UPDATE SET "
-        "epoch = excluded.epoch, seq = excluded.seq, started_at = excluded.started_at "
-        # What is sent again late must not pass for the latest; a new epoch always does.
-        "WHERE excluded.epoch <> last_results.epoch OR excluded.seq > last_results.seq",
-        [(*key[:-1], int(key.only_ok), *last) for key, last in batch.last.items()],
-    )
-
-
-def _upsert_probes(session: Session, batch: Batch, revision: int) -> None:
-    session.execute_many(
-        f"INSERT INTO probes ({_PROBE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-        "ON CONFLICT (tenant, probe) DO UPDATE SET revision = excluded.revision, "
-        "site = coalesce(excluded.site, probes.site), "
-        "presence_since = CASE "
-        "WHEN coalesce(excluded.presence, probes.presence) IS NOT DISTINCT FROM probes.presence "
-        "THEN probes.presence_since ELSE excluded.presence_since END, "
-        "presence = coalesce(excluded.presence, probes.presence), "
-        "info = coalesce(excluded.info, probes.info), "
-        "health = coalesce(excluded.health, probes.health), "
-        "health_at = coalesce(excluded.health_at, probes.health_at), "
-        "last_contact_at = coalesce(excluded.last_contact_at, probes.last_contact_at)",
-        [
-            (
-                tenant,
-                probe,
-                revision,
-                columns.maybe(change.site, columns.message_text),
-                change.presence.value if change.presence else None,
-                columns.maybe(change.presence_since, utc_text),
-                columns.maybe(change.info, columns.message_text),
-                columns.maybe(change.health, columns.message_text),
-                columns.maybe(change.health_at, utc_text),
-                columns.maybe(change.last_contact_at, utc_text),
-            )
-            for (tenant, probe), change in batch.probes.items()
-        ],
-    )

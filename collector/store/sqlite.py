@@ -24,6 +24,7 @@ _BUSY_TIMEOUT_S = 2.0
 _ROWS_A_STATEMENT = 50
 _TYPES = {
     ColumnType.INTEGER: "INTEGER",
+    ColumnType.SMALL: "INTEGER",
     ColumnType.REAL: "REAL",
     ColumnType.TEXT: "TEXT",
     ColumnType.BOOLEAN: "INTEGER",
@@ -151,6 +152,13 @@ class SqliteSession(OpenTransaction):
     def replace(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
         """See Session."""
         self._connection.executemany(f"INSERT OR REPLACE {_values(table)}", rows)
+
+    def upsert(self, table: Table, rows: Sequence[Sequence[object]], update: str) -> None:
+        """See Session."""
+        key = ", ".join(table.key)
+        self._connection.executemany(
+            f"INSERT {_values(table)} ON CONFLICT ({key}) DO UPDATE {update}", rows
+        )
 
     def select_pairs(self, table: str, columns: str, pairs: Sequence[tuple[int, int]]) -> list[Row]:
         """See Session."""

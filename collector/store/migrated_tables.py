@@ -1,0 +1,50 @@
+"""Floor 1. The tables that migrations make, as far as rows are put into them in bulk.
+
+How they are made, and why, stands in `migrations/`; here is what their columns hold, in an order
+that those who write and read rows share.
+"""
+
+from __future__ import annotations
+
+from collector.store.database import Column, ColumnType, Table
+
+
+def names(table: Table) -> str:
+    """The names of its columns, for SQL."""
+    return ", ".join(column.name for column in table.columns)
+
+
+def _made_by_migrations(name: str, key: tuple[str, ...], columns: str) -> Table:
+    """What the columns of a table hold: `NAME` is text, `NAME:TYPE` another type."""
+    pairs = (column.partition(":") for column in columns.split())
+    return Table(
+        name,
+        tuple(Column(column, ColumnType(of or ColumnType.TEXT)) for column, _, of in pairs),
+        key,
+        "started_at" if name == "results" else None,
+    )
+
+
+RESULTS = _made_by_migrations(
+    "results",
+    ("tenant", "probe", "epoch", "seq"),
+    "number:integer tenant probe epoch seq:integer kind line target outcome reason "
+    "started_at:time received_at:time stored_at:time body",
+)
+DELTAS = _made_by_migrations(
+    "rollup_deltas", ("number",), "tenant probe line start_s:integer body:bytes"
+)
+LEDGERS = _made_by_migrations(
+    "ledgers", ("tenant", "probe", "epoch"), "tenant probe epoch ranges touched:integer stored"
+)
+LAST_RESULTS = _made_by_migrations(
+    "last_results",
+    ("tenant", "probe", "line", "kind", "target", "only_ok"),
+    "tenant probe line kind target only_ok:small epoch seq:integer started_at:time",
+)
+PROBES = _made_by_migrations(
+    "probes",
+    ("tenant", "probe"),
+    "tenant probe revision:integer site presence presence_since:time info health health_at:time "
+    "last_contact_at:time",
+)
