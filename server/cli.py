@@ -7,6 +7,7 @@ import errno
 import logging
 import signal
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 
 from runtime import notify
@@ -39,13 +40,11 @@ def main(argv: list[str] | None = None) -> int:
     listeners = _listeners(options.listen, options.port)
     if not listeners:
         return CANNOT_LISTEN
-    for listener in listeners:
-        log.info("listening on %s", listener.address)
-    _run(Reflector(listeners, RateLimit(options.rate_limit_pps)))
+    _run(Reflector(listeners, RateLimit(options.rate_limit_pps)), listeners)
     return OK
 
 
-def _run(reflector: Reflector) -> None:
+def _run(reflector: Reflector, listeners: Sequence[Listener]) -> None:
     """Reflect until a signal ends it; feeds systemd's watchdog from the loop itself."""
     asked_for_counters = False
 
@@ -65,6 +64,9 @@ def _run(reflector: Reflector) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: reflector.stop())
     signal.signal(signal.SIGUSR1, on_usr1)
+    # Only now: a signal that comes before its handler ends the program.
+    for listener in listeners:
+        log.info("listening on %s", listener.address)
     notify.ready()
     reflector.run(on_wake)
     notify.stopping()
