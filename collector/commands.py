@@ -22,6 +22,7 @@ from msgspec import Struct, structs
 from collector.intake import Rejected
 from wire import messages, topics
 from wire.commands import AnyCommand, Identify, Measure, Reload, Replay, Reply
+from wire.decoding import converted
 from wire.messages import Rejection
 
 # Long enough for a probe that reconnects, short enough that nobody is surprised.
@@ -71,7 +72,7 @@ def identify(
     command_id: UUID, at: datetime, *, duration_s: float = 60.0, asked_by: str | None = None
 ) -> Identify:
     """Make a probe's LEDs flash."""
-    return msgspec.convert(
+    return converted(
         {**_life(command_id, at, asked_by), "command": "identify", "duration_s": duration_s},
         Identify,
     )
@@ -81,7 +82,7 @@ def measure(
     command_id: UUID, at: datetime, *, kind: str, line: str, asked_by: str | None = None
 ) -> Measure:
     """Have a kind measured on a line now. msgspec.ValidationError for what is no name."""
-    return msgspec.convert(
+    return converted(
         {**_life(command_id, at, asked_by), "command": "measure", "kind": kind, "line": line},
         Measure,
     )
@@ -97,14 +98,12 @@ def replay(
 ) -> Replay:
     """Have results sent again. msgspec.ValidationError for more than is bounded."""
     life = _life(command_id, at, asked_by)
-    return msgspec.convert(
-        {**life, "command": "replay", "epoch": epoch, "ranges": list(ranges)}, Replay
-    )
+    return converted({**life, "command": "replay", "epoch": epoch, "ranges": list(ranges)}, Replay)
 
 
 def reload(command_id: UUID, at: datetime, *, asked_by: str | None = None) -> Reload:
     """Have the probe read its configuration anew."""
-    return msgspec.convert({**_life(command_id, at, asked_by), "command": "reload"}, Reload)
+    return converted({**_life(command_id, at, asked_by), "command": "reload"}, Reload)
 
 
 def _life(command_id: UUID, at: datetime, asked_by: str | None) -> dict[str, object]:

@@ -19,6 +19,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from wire.decoding import decode_json
+
 TOOLS = Path(".venv/tools/bin")
 LOCKS = Path("requirements")
 SBOM = Path("out/sbom.json")
@@ -94,7 +96,7 @@ def _audit() -> int:
         command += ["--requirement", str(LOCKS / f"{name}.txt")]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
-        report = msgspec.json.decode(run.stdout, type=Report)
+        report = decode_json(run.stdout, Report)
     except msgspec.MsgspecError:
         last = (run.stderr.strip() or "it said nothing").splitlines()[-1]
         print(f"the vulnerability service could not be asked: {last}", file=sys.stderr)

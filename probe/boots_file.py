@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from wire.clock_repair import KnownBoot
+from wire.decoding import decode_json
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ class BootsFile:
     def read(self) -> list[KnownBoot]:
         """What was kept; nothing where it cannot be read."""
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=list[KnownBoot])
+            return decode_json(self._path.read_bytes(), list[KnownBoot])
         except FileNotFoundError:
             return []
         except (OSError, UnicodeDecodeError, msgspec.MsgspecError) as error:

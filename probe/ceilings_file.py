@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from wire.decoding import decode_json
 from wire.messages import Ceiling
 
 log = logging.getLogger(__name__)
@@ -16,7 +17,7 @@ def read(state_dir: str) -> dict[str, Ceiling]:
     """What was measured; empty where nothing was, or the file cannot be read."""
     path = _path(state_dir)
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Ceiling])
+        return decode_json(path.read_bytes(), dict[str, Ceiling])
     except FileNotFoundError:
         return {}
     except (OSError, msgspec.MsgspecError) as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from probe.command import Memory
+from wire.decoding import decode_json
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class CommandFile:
 
     def _read(self) -> Memory:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Memory)
+            return decode_json(self._path.read_bytes(), Memory)
         except FileNotFoundError:
             return Memory()
         except (OSError, UnicodeDecodeError, msgspec.MsgspecError) as error:

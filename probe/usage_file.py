@@ -13,6 +13,7 @@ import msgspec
 
 from probe.plan.levels import reads_low
 from probe.plan.usage import Usage, counted, in_month, month_of
+from wire.decoding import decode_json
 from wire.result import Result
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class UsageFile:
 
     def _read(self) -> Usage:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Usage)
+            return decode_json(self._path.read_bytes(), Usage)
         except FileNotFoundError:
             return Usage()
         except (OSError, msgspec.MsgspecError) as error:

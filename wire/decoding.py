@@ -1,26 +1,46 @@
-"""Floor 1. JSON bytes to a type of the contract, with one family of errors for every bad byte.
+"""Floor 1. Bytes and plain values to types of ours, with one family of errors for every bad byte.
 
 msgspec lets a UnicodeDecodeError and a RecursionError through; whoever catches its DecodeError
 alone would fall over a single broken byte from the network.
+
+And msgspec (0.22) reads what a Struct consists of when it first decodes one, and has another thread
+that decodes one meanwhile use the half of it: the program ends by a segmentation fault. So every
+type is read under one lock, here, and nobody decodes to a Struct by msgspec itself
+(`tests/unit/test_decoding.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
-from typing import Any
+from threading import Lock
+from typing import Any, TypeVar, overload
 
 import msgspec
 
+T = TypeVar("T")
 
-def reader_of(expected: Any) -> Callable[[bytes | msgspec.Raw], Any]:  # noqa: ANN401 - any type
+_LOCK = Lock()
+_READERS: dict[Any, Callable[[bytes | str | msgspec.Raw], Any]] = {}
+
+
+def reader_of(expected: Any) -> Callable[[bytes | str | msgspec.Raw], Any]:  # noqa: ANN401 - any type
     """What `decode_json` does for one type, for those who ask again and again.
 
-    For a union, msgspec reads all of its types anew at each call: that triples the cost.
+    Kept by type: for a union, msgspec would read all of its types anew at each call, at thrice the
+    cost.
     """
-    decode = msgspec.json.Decoder(expected).decode
+    reader = _READERS.get(expected)
+    if reader is None:
+        with _LOCK:
+            decoder = msgspec.json.Decoder(expected)
+        reader = _READERS[expected] = _reader(decoder.decode)
+    return reader
 
-    def read(payload: bytes | msgspec.Raw) -> Any:  # noqa: ANN401 - as above
+
+def _reader(
+    decode: Callable[[bytes | str | msgspec.Raw], Any],
+) -> Callable[[bytes | str | msgspec.Raw], Any]:
+    def read(payload: bytes | str | msgspec.Raw) -> Any:  # noqa: ANN401 - any type
         try:
             return decode(payload)
         except UnicodeDecodeError as error:
@@ -31,14 +51,29 @@ def reader_of(expected: Any) -> Callable[[bytes | msgspec.Raw], Any]:  # noqa: A
     return read
 
 
-_reader = cache(reader_of)
-
-
-def decode_json(payload: bytes | msgspec.Raw, expected: Any) -> Any:  # noqa: ANN401 - the caller names the type
+@overload
+def decode_json(payload: bytes | str | msgspec.Raw, expected: type[T]) -> T: ...
+@overload
+def decode_json(payload: bytes | str | msgspec.Raw, expected: Any) -> Any: ...  # noqa: ANN401 - a union
+def decode_json(payload: bytes | str | msgspec.Raw, expected: Any) -> Any:
     """The value that the bytes spell, checked against `expected`.
 
     Raises:
         msgspec.ValidationError: JSON, but not of that type; the text names the place.
         msgspec.DecodeError: not JSON, not UTF-8, or nested too deep.
     """
-    return _reader(expected)(payload)
+    return reader_of(expected)(payload)
+
+
+@overload
+def converted(value: object, expected: type[T], *, strict: bool = True) -> T: ...
+@overload
+def converted(value: object, expected: Any, *, strict: bool = True) -> Any: ...  # noqa: ANN401 - as above
+def converted(value: object, expected: Any, *, strict: bool = True) -> Any:
+    """A value of plain types (a TOML table, a row) as `expected`; `strict` as in msgspec.
+
+    Raises:
+        msgspec.ValidationError: it is not of that type; the text names the place.
+    """
+    reader_of(expected)
+    return msgspec.convert(value, expected, strict=strict)

@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from collector.people.people import Deed, Person, Role
+from wire.decoding import decode_json
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS people (
@@ -173,7 +174,7 @@ def _person(row: Sequence[object]) -> Person:
     return Person(
         name=str(name),
         role=Role(str(role)),
-        communes=msgspec.json.decode(str(communes), type=tuple[str, ...]),
+        communes=decode_json(str(communes), tuple[str, ...]),
         enabled=bool(enabled),
         generation=int(str(generation)),
         created_at=datetime.fromisoformat(str(created_at)),

@@ -53,6 +53,7 @@ from collector.registry.registry import (
 )
 from runtime import settings
 from runtime.settings import SettingsError
+from wire.decoding import converted
 from wire.envelope import CommuneCode
 from wire.result import Name, Text
 
@@ -169,7 +170,7 @@ def parse_csv(content: bytes, source: str, official: Mapping[str, Commune]) -> R
     if problems:
         raise SettingsError(problems)
     table = {"probe": list(probes.values()), "isp": list(isps.values())}
-    return build(msgspec.convert(table, Document, strict=False), source, official)
+    return build(converted(table, Document, strict=False), source, official)
 
 
 def build(document: Document, source: str, official: Mapping[str, Commune]) -> Registry:
@@ -366,7 +367,7 @@ def _problems(table: dict[str, Any], expected: type[Struct]) -> list[str]:
     for field in msgspec.structs.fields(expected):
         if field.encode_name in table:
             try:
-                msgspec.convert(table[field.encode_name], field.type, strict=False)
+                converted(table[field.encode_name], field.type, strict=False)
             except msgspec.ValidationError as error:
                 found.append(f"{field.encode_name}: {error} (it is {table[field.encode_name]!r})")
     return found

@@ -12,6 +12,7 @@ import io
 import msgspec
 
 from collector.reports.paper import Direction, Figures, Paper
+from wire.decoding import decode_json
 
 Cell = str | int | float | None
 
@@ -78,4 +79,4 @@ def from_json(content: bytes) -> Paper:
     Raises:
         msgspec.DecodeError: it is not one.
     """
-    return msgspec.json.decode(content, type=Paper)
+    return decode_json(content, Paper)

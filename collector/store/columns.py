@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from collector.store.store import StoredProbe, StoredResult
+from wire.decoding import decode_json
 from wire.envelope import Site
 from wire.ledger import Ledger
 from wire.messages import Health, Info, Presence
@@ -84,7 +85,7 @@ def _message(text: str | None, expected: type[S]) -> S | None:
     if text is None:
         return None
     try:
-        return msgspec.json.decode(text, type=expected)
+        return decode_json(text, expected)
     except msgspec.ValidationError:
         # Another version of the contract: its next message replaces this one, and until then one
         # probe's old words must not take the page from all of them.

@@ -15,6 +15,7 @@ from collector.registry.registry import Commune, Group, Isp, Line, Probe, Regist
 from collector.store import columns
 from collector.store.batch import utc_text
 from collector.store.database import Database, Session
+from wire.decoding import converted
 
 _COMMUNE = (
     "code, name, kind, province_code, province_name, latitude, longitude, valid_from, valid_to"
@@ -151,13 +152,13 @@ def _line(fields: Sequence[Any]) -> Line:
     names = ("id", "isp", "plan_down_bps", "plan_up_bps", "contract_date", "technology")
     table = dict(zip(names, fields, strict=True))
     table["contract_date"] = _date(table["contract_date"])
-    return msgspec.convert(table, Line)
+    return converted(table, Line)
 
 
 def _commune(row: Sequence[Any]) -> Commune:
     table = dict(zip(Commune.__struct_fields__, row, strict=True))
     table |= {name: _date(table[name]) for name in ("valid_from", "valid_to")}
-    return msgspec.convert(table, Commune)
+    return converted(table, Commune)
 
 
 def _date(told: str | date | None) -> date | None:

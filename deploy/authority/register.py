@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta, Struct, structs
 
 from deploy.authority.rules import AuthorityError, whole_days
+from wire.decoding import decode_json
 
 
 class Purpose(StrEnum):
@@ -87,7 +88,7 @@ def decode(content: bytes) -> Register:
         AuthorityError: they are not one.
     """
     try:
-        return msgspec.json.decode(content, type=Register)
+        return decode_json(content, Register)
     except msgspec.MsgspecError as error:
         raise AuthorityError(f"the register is damaged: {error}") from error
 

@@ -20,7 +20,6 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
-import msgspec
 from msgspec import Struct
 
 from deploy.demo import settings
@@ -30,6 +29,7 @@ from tests.lab import network
 from tests.lab.network import LineShape, OfficeNetwork, theoretical_goodput_bps
 from tests.nginx import Nginx, NginxError
 from tests.services import Names, Pages, ServiceError, free_udp_and_tcp_port
+from wire.decoding import decode_json
 from wire.result import AnyResult
 
 TAG = "demo"
@@ -115,7 +115,7 @@ class Stage:
     def stored(self) -> list[StoredRow]:
         """The newest results that the centre has, oldest first; none while it does not answer."""
         answer = self._ask_page("/api/results?limit=500")
-        return [] if answer is None else msgspec.json.decode(answer, type=_StoredRows).results
+        return [] if answer is None else decode_json(answer, _StoredRows).results
 
     def goodput_bps(self, line: DemoLine, direction: str) -> float | None:
         """What TCP can carry over the shaped line at best, None where it is not shaped."""

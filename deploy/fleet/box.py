@@ -26,6 +26,7 @@ from deploy.fleet.releases import ReleaseError
 from deploy.fleet.signature import SignatureError
 from deploy.fleet.update import BoxState
 from runtime import secret_file, settings
+from wire.decoding import decode_json
 from wire.record import Name
 
 log = logging.getLogger(__name__)
@@ -303,7 +304,7 @@ class Box:
             authority: str
 
         try:
-            answer = msgspec.json.decode(response.content, type=Answer)
+            answer = decode_json(response.content, Answer)
         except msgspec.MsgspecError as error:
             raise FleetError(f"the centre's answer cannot be read: {error}") from error
         self._written(Path(self._fleet.certificate_file), answer.certificate.encode())
@@ -344,7 +345,7 @@ class Box:
         if not self._state_path.exists():
             return BoxState()
         try:
-            return msgspec.json.decode(folder.read(self._state_path), type=BoxState)
+            return decode_json(folder.read(self._state_path), BoxState)
         except (msgspec.MsgspecError, AuthorityError) as error:
             raise FleetError(
                 f"{self._state_path} cannot be read: {error}; delete it to begin anew"

@@ -34,6 +34,7 @@ from deploy.authority.register import Purpose, Standing
 from deploy.authority.rules import AuthorityError
 from deploy.fleet import tokens
 from deploy.fleet.tokens import TokenError
+from wire.decoding import decode_json
 from wire.record import Name
 
 log = logging.getLogger(__name__)
@@ -142,7 +143,7 @@ class Centre:
             log.warning("refused %s: %s", path, error)
 
     def _enrol(self, body: bytes) -> Response:
-        asked = msgspec.json.decode(body, type=Enrol)
+        asked = decode_json(body, Enrol)
         csr = certificates.read_request(asked.csr.encode())
         if csr.name != asked.probe:
             raise RefusedError(403, f"{asked.probe} sent a request for {csr.name}")
@@ -162,14 +163,14 @@ class Centre:
         return self._certificate(path)
 
     def _renew(self, body: bytes) -> Response:
-        asked = msgspec.json.decode(body, type=Signed)
+        asked = decode_json(body, Signed)
         name = self._known(asked.csr)
         path = self._authority.renew(asked.csr.encode(), self._now())
         log.info("renewed %s", name)
         return self._certificate(path)
 
     def _own_variables(self, body: bytes) -> Response:
-        name = self._known(msgspec.json.decode(body, type=Signed).csr)
+        name = self._known(decode_json(body, Signed).csr)
         path = self._variables / f"{name}.json"
         if not path.is_file():
             raise RefusedError(404, f"there are no variables for {name} in {self._variables}")

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from wire.decoding import decode_json
 from wire.topics import is_name
 
 # The roles of ansible/box.yml name their variables so.
@@ -37,9 +38,9 @@ def variables_of(listing: bytes, group: str) -> dict[str, bytes]:
         ValueError: not such a listing, or a host whose name is not a probe's.
     """
     try:
-        raw = msgspec.json.decode(listing, type=dict[str, msgspec.Raw])
-        meta = msgspec.json.decode(raw.pop("_meta", msgspec.Raw(b"{}")), type=_Meta)
-        groups = {name: msgspec.json.decode(content, type=_Group) for name, content in raw.items()}
+        raw = decode_json(listing, dict[str, msgspec.Raw])
+        meta = decode_json(raw.pop("_meta", msgspec.Raw(b"{}")), _Meta)
+        groups = {name: decode_json(content, _Group) for name, content in raw.items()}
     except msgspec.MsgspecError as error:
         raise ValueError(f"the inventory's listing cannot be read: {error}") from error
     found = {}

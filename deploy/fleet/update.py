@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from deploy.fleet.channel import Channel, Version, is_due
+from wire.decoding import decode_json
 
 
 class BoxState(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -113,7 +114,7 @@ def publishes(status_json: bytes, version: str) -> str | None:
     all that it has: measured, sent and stored, the whole way.
     """
     try:
-        reading = msgspec.json.decode(status_json, type=_Reading)
+        reading = decode_json(status_json, _Reading)
     except msgspec.MsgspecError as error:
         return f"its status cannot be read: {error}"
     if reading.version != version:

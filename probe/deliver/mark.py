@@ -20,6 +20,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from wire.decoding import decode_json
+
 # A day of the default plan reserves about 40 times; after a loss, at most so many numbers are named
 # as given up though they never were.
 RESERVED_AHEAD = 256
@@ -52,7 +54,7 @@ def read(outbox: Path) -> Mark | None:
         checksum, _, text = content.decode("ascii").partition(" ")
         if int(checksum, 16) != zlib.crc32(text.encode()):
             return None
-        return msgspec.json.decode(text, type=Mark)
+        return decode_json(text, Mark)
     except (ValueError, msgspec.MsgspecError):
         return None
 

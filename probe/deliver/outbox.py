@@ -31,6 +31,7 @@ from probe.deliver.outbox_file import (
 from probe.deliver.ranges import Range, clipped, minus
 from probe.deliver.session import Coverage
 from probe.deliver.write_ahead_log import claimed_frames, log_of, taken_frames
+from wire.decoding import decode_json
 from wire.ledger import Ledger
 
 # Each uncovered range of seqs is one search in the primary key, however much is kept besides.
@@ -273,7 +274,7 @@ class Outbox:
         except ValueError as error:
             raise OutboxDamagedError(f"the outbox {path} is damaged: {error}") from error
         try:
-            self.coverage = msgspec.json.decode(self._meta("coverage") or b"{}", type=Coverage)
+            self.coverage = decode_json(self._meta("coverage") or b"{}", Coverage)
         except (ValueError, msgspec.MsgspecError):
             self.coverage = Coverage()  # everything is sent again, and the centre says what it has
         self.last_seq = self._read_last_seq()

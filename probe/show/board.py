@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from probe.show.status import Board
+from wire.decoding import decode_json
 
 FILE_NAME = "status.json"
 
@@ -39,7 +40,7 @@ def read(runtime_dir: str) -> Board | None:
         content = (Path(runtime_dir) / FILE_NAME).read_bytes()
     except FileNotFoundError:
         return None
-    return msgspec.json.decode(content, type=Board)
+    return decode_json(content, Board)
 
 
 def writer_is_alive(board: Board) -> bool:

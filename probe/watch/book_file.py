@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from probe.watch.book import BookState
+from wire.decoding import decode_json
 
 log = logging.getLogger(__name__)
 _NAME = "availability.json"
@@ -26,7 +27,7 @@ class BookFile:
     def read(self) -> dict[str, BookState]:
         """What was put away; empty where there is nothing to read."""
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=dict[str, BookState])
+            return decode_json(self._path.read_bytes(), dict[str, BookState])
         except FileNotFoundError:
             return {}
         except (OSError, msgspec.MsgspecError) as error:
