@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from openapi_spec_validator import validate
+from prometheus_client.parser import text_string_to_metric_families
 
 from collector import thresholds_file
 from collector.judge import Verdict, Why
@@ -287,6 +288,32 @@ def test_metrics_are_in_base_units() -> None:
     ):
         assert line in text
     assert not re.search(r"_(ms|bps|mbit)\b", text)
+
+
+def test_prometheus_own_parser_reads_the_metrics() -> None:
+    (line, *_) = known_lines(SEEDED, [heard()])
+    odd = msgspec.structs.replace(line, isp='a "b" \\ c\nd')
+    summary = Summary(
+        metrics={DOWN: distribution([80e6]), "latency_rtt_mean_ms": distribution([12.5])}
+    )
+    text = metrics.text(
+        Totals(7, 1, {Rejection.TOPIC: 2}), [heard()], [odd], {}, {odd.key: summary}, NOW
+    )
+    families = {family.name: family for family in text_string_to_metric_families(text.decode())}
+    assert families["tramdo_results_stored"].type == "counter"
+    assert {family.type for name, family in families.items() if "_line_" in name} == {"gauge"}
+    (down,) = families["tramdo_line_download_bytes_per_second"].samples
+    assert down.value == 1e7
+    assert down.labels == {
+        "tenant": "bach-thong",
+        "probe": "tram-01969-1",
+        "line": "vnpt",
+        "isp": 'a "b" \\ c\nd',
+        "commune_code": "01969",
+    }
+    assert families["tramdo_line_loss_ratio"].samples == []
+    (state,) = families["tramdo_line_state"].samples
+    assert (state.labels["state"], state.value) == ("never", 1)
 
 
 def test_the_registry_as_text_is_the_registry() -> None:
