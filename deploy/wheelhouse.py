@@ -30,7 +30,10 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 # Which locks a set is made of (requirements/NAME.txt).
-SETS = {"probe": ("probe", "gpio", "authority", "fleet"), "centre": ("collector", "authority")}
+SETS = {
+    "probe": ("probe", "gpio", "authority", "fleet"),
+    "centre": ("collector", "authority", "fleet"),
+}
 _OURS = ("wire", "runtime", "probe", "server", "collector", "deploy", "pyproject.toml", "README.md")
 # glibc of Debian 12: 2.36.
 _GLIBC_MINORS = range(5, 37)

@@ -12,11 +12,17 @@ import ipaddress
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 Table = Mapping[str, Any]
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_GROUPS = {
+    "probes", "brokers", "collectors", "measurement_servers", "fleet_centres", "rescue_hosts",
+}  # fmt: skip
+# systemd/tramdo-fleet-serve.service names it.
+_FLEET_AUTHORITY = "/var/lib/tramdo-fleet-serve/authority"
 _NAME = re.compile(r"[a-z0-9-]{1,40}")
 _COMMUNE_CODE = re.compile(r"[0-9]{5}")
 _INTERFACE = re.compile(r"[^\s/]{1,15}")
@@ -117,13 +123,47 @@ def tramdo_preflight(host: Table) -> list[str]:
         found += _probe_problems(host)
     if "brokers" in groups:
         found += _broker_problems(host)
-    if not {"probes", "brokers", "collectors", "measurement_servers"} & set(groups):
+    if "fleet_centres" in groups:
+        found += _fleet_problems(host)
+    if not _GROUPS & set(groups):
         found.append(
-            "is in none of the groups probes, brokers, collectors, measurement_servers: "
-            "nothing would be done with it"
+            f"is in none of the groups {', '.join(sorted(_GROUPS))}: nothing would be done with it"
         )
     found += _door_problems(host)
     return [f"{host['inventory_hostname']}: {sentence}" for sentence in found]
+
+
+def tramdo_seconds(text: object) -> int:
+    """A time of an inventory, as in 2026-11-25T18:00+07:00, in seconds since 1970.
+
+    Raises:
+        ValueError: not such a time, or one without its zone.
+    """
+    try:
+        when = datetime.fromisoformat(str(text))
+    except ValueError:
+        when = None
+    if when is None or when.tzinfo is None:
+        raise ValueError(
+            f'{str(text)!r}: a time with its zone, in quotes, for example "2026-11-25T18:00+07:00"'
+        )
+    return int(when.timestamp())
+
+
+def tramdo_port(name: str) -> int:
+    """Where a probe's tunnel is found on the rescue host, drawn by its name: 20000 to 29999."""
+    return 20_000 + int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % 10_000
+
+
+def tramdo_tunnels(hosts: Sequence[Table], now_s: float) -> list[dict[str, Any]]:
+    """The probes whose tunnel is open at a time (seconds since 1970): name and port."""
+    found = []
+    for host in hosts:
+        if (until := host.get("tunnel_until")) and tramdo_seconds(until) > now_s:
+            name = str(host.get("probe_name", host["inventory_hostname"]))
+            port = int(host.get("tunnel_port", tramdo_port(name)))
+            found.append({"probe": name, "port": port})
+    return found
 
 
 def tramdo_twins(names: Mapping[str, str]) -> list[str]:
@@ -149,6 +189,7 @@ def _probe_problems(host: Table) -> Iterator[str]:
         yield "probe_tenant is missing or not a name: a-z, 0-9 and -, up to 40"
     yield from _site_problems(host.get("probe_site"))
     yield from _line_problems(host)
+    yield from _tunnel_problems(host)
     if not host.get("probe_servers"):
         yield "probe_servers is empty: a probe needs a measurement server, two are better"
     broker = host.get("probe_broker")
@@ -196,6 +237,18 @@ def _line_problems(host: Table) -> Iterator[str]:
         )
 
 
+def _tunnel_problems(host: Table) -> Iterator[str]:
+    if not (until := host.get("tunnel_until")):
+        return
+    try:
+        tramdo_seconds(until)
+    except ValueError as error:
+        yield f"tunnel_until is {error}"
+    for name in ("tunnel_host", "tunnel_host_key"):
+        if not host.get(name):
+            yield f"tunnel_until is given without {name}: where the tunnel leads, and its key"
+
+
 def _one_line_problems(line: Table) -> Iterator[str]:
     if not _NAME.fullmatch(str(line.get("id", ""))):
         yield f"id is {line.get('id')!r}: a-z, 0-9 and -, up to 40"
@@ -238,6 +291,25 @@ def _broker_problems(host: Table) -> Iterator[str]:
                 yield f"broker_passwords has none for {user!r} of {kind}"
 
 
+def _fleet_problems(host: Table) -> Iterator[str]:
+    names = host.get("fleet_centre_hosts") or []
+    if not names:
+        yield "fleet_centre_hosts is empty: the names and addresses that boxes ask"
+    # A server's certificate is kept by its first name.
+    elif names[0] in (host.get("broker_hosts") or [])[:1] and names != host["broker_hosts"]:
+        yield (
+            f"fleet_centre_hosts and broker_hosts both begin with {names[0]!r}, and differ: let "
+            "one begin with another name, or both be the same"
+        )
+    its = (host.get("certificates_authority_host"), host.get("certificates_authority_directory"))
+    if its != (host["inventory_hostname"], _FLEET_AUTHORITY):
+        yield (
+            "it signs for boxes, so the authority is on it: certificates_authority_host is "
+            f"{host['inventory_hostname']!r} and certificates_authority_directory "
+            f"{_FLEET_AUTHORITY!r}, for all hosts"
+        )
+
+
 def _door_problems(host: Table) -> Iterator[str]:
     """The firewall would shut the one out who is setting the box up over SSH."""
     if (
@@ -257,6 +329,25 @@ def _door_problems(host: Table) -> Iterator[str]:
             yield f"base_ssh_from: {source!r} is no network, for example 192.0.2.0/24"
 
 
+def tramdo_doctor(report: Table, *verdicts: str) -> list[str]:
+    """What `tramdo-probe doctor --json` found, a sentence each, for who reads a playbook's output.
+
+    Args:
+        report: the doctor's report.
+        verdicts: only findings of these; left out, all that are not good, after one on the whole.
+    """
+    told = [
+        f"{report['probe']}: {one['part']}: {one['seen']}"
+        + (f" -> {one['todo']}" if one["todo"] else "")
+        for one in report["findings"]
+        if (one["verdict"] in verdicts if verdicts else one["verdict"] != "good")
+    ]
+    if verdicts:
+        return told
+    bad = sum(one["verdict"] == "bad" for one in report["findings"])
+    return [f"{report['probe']}: {f'{bad} to be mended' if bad else 'all is well'}", *told]
+
+
 class FilterModule:
     """What Ansible looks for."""
 
@@ -268,4 +359,8 @@ class FilterModule:
             "mosquitto_passwords": mosquitto_passwords,
             "tramdo_preflight": tramdo_preflight,
             "tramdo_twins": tramdo_twins,
+            "tramdo_doctor": tramdo_doctor,
+            "tramdo_seconds": tramdo_seconds,
+            "tramdo_port": tramdo_port,
+            "tramdo_tunnels": tramdo_tunnels,
         }

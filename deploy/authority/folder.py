@@ -4,7 +4,8 @@
     ca.key          its key, mode 0600                 crl.pem         what it has revoked
     probes/NAME.pem     servers/HOST.pem and .key
 
-It must not know what is in them.
+What root writes belongs to whom the folder belongs: a service that answers boxes, and is not root,
+reads and replaces it next (tramdo-fleet-serve). It must not know what is in them.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ def write(path: Path, content: bytes, mode: int, *, group: str | None = None) ->
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
+            if (owner := _heir(path.parent)) is not None:
+                os.fchown(file.fileno(), *owner)
             if group is not None:
                 shutil.chown(beside, group=group)
             os.fchmod(file.fileno(), mode)
@@ -78,7 +81,11 @@ def make(path: Path) -> None:
         AuthorityError: it cannot be made.
     """
     try:
-        path.mkdir(FOLDER, parents=True, exist_ok=True)
+        if not path.is_dir():
+            path.mkdir(FOLDER, parents=True, exist_ok=True)
+            if (owner := _heir(path.parent)) is not None:
+                # The link's own, if somebody has put one in its place meanwhile.
+                os.lchown(path, *owner)
     except OSError as error:
         raise AuthorityError(f"{path} cannot be made: {error.strerror}") from error
 
@@ -101,6 +108,14 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _heir(parent: Path) -> tuple[int, int] | None:
+    """User and group that what is made in a folder belongs to; None: to whoever makes it."""
+    if os.geteuid() != 0:
+        return None
+    owner = os.stat(parent)
+    return owner.st_uid, owner.st_gid
 
 
 def _sync_folder(path: Path) -> None:

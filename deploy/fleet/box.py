@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -65,6 +65,8 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     root: str = "/opt/tramdo"
     state_dir: str = "/var/lib/tramdo-fleet"
     converge: tuple[str, ...] = (
+        # Its settings are the release's too: with them no module passes by way of the card.
+        "env", "ANSIBLE_CONFIG={release}/ansible/ansible.cfg",
         "ansible-playbook", "--connection=local", "--inventory=localhost,",
         "--extra-vars=@{variables}", "{release}/ansible/box.yml",
     )  # fmt: skip
@@ -88,15 +90,10 @@ def load(path: Path) -> Fleet:
 class Box:
     """One box. Every method raises FleetError when it cannot, and has then changed nothing."""
 
-    def __init__(
-        self,
-        fleet: Fleet,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        wait: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
-        self._now = now
-        self._wait = wait
+        # The release whose roles have just been run, so that a pull does not run them twice.
+        self._converged: str | None = None
         self._state_path = Path(fleet.state_dir) / "state.json"
 
     def enrol(self) -> str:
@@ -126,24 +123,36 @@ class Box:
         self._keep_certificate(self._post("renew", {"csr": self._csr()}))
         return "the certificate is renewed; the probe takes it at its next connection"
 
-    def converge(self) -> str | None:
-        """Take the box's variables from the centre, and bring the box to what they say.
-
-        The roles are those of the release in use; they check settings before they install them.
+    def take_variables(self) -> str | None:
+        """Take what this box shall be from the centre.
 
         Returns:
-            A sentence, or None where the centre has no variables for this box.
+            None, or a sentence where the centre has no variables for this box.
         """
         response = self._request("POST", "variables", {"csr": self._csr()})
         if response.status_code == 404:
-            return None
+            return "the centre has no variables for this box: it stays as it is set up"
         content = self._sound(response, "variables").content
         if content.lstrip()[:1] != b"{":
             raise FleetError("the centre's variables for this box are no JSON object")
         self._written(Path(self._fleet.variables_file), content)
+        return None
+
+    def converge(self) -> str | None:
+        """Bring the box to what its variables say, unless a release that was tried just now did.
+
+        The roles are those of the release in use; they check settings before they install them.
+
+        Returns:
+            A sentence, or None where there was nothing to do.
+        """
         release = releases.in_use(Path(self._fleet.root))
-        if release is None:
-            raise FleetError(f"no release is in use in {self._fleet.root}")
+        if release is None or release == self._converged:
+            return None
+        if not Path(self._fleet.variables_file).exists():
+            return None
+        if not self._roles(release).is_dir():
+            return f"{release} was set up by a playbook and brought no roles: a release will"
         if (fault := self._converge(release)) is not None:
             raise FleetError(f"the box is not what it should be: {fault}")
         return "the box is what its variables say"
@@ -161,14 +170,14 @@ class Box:
         said = self._read_channel(state)
         state = update.seen(state, said)
         self._remember(state)
-        step = update.next_step(state, said, self._fleet.probe, self._now())
+        step = update.next_step(state, said, self._fleet.probe, datetime.now(UTC))
         if at_once and isinstance(step, update.Stay) and state.good != said.release:
             step = update.Try(said.release)
         match step:
             case update.Stay(because):
                 return because
             case update.GoBack(given_up, to):
-                return self._go_back(state, given_up, to, "it was interrupted")
+                raise self._gone_back(state, given_up, to, "it was interrupted")
             case update.Try(release):
                 return self._try(state, said, release)
 
@@ -208,19 +217,20 @@ class Box:
         releases.switch(root, release)
         fault = self._converge(release) or self._restart() or self._wait_until_it_publishes(release)
         if fault is not None:
-            return self._go_back(state, release, state.good, fault)
+            raise self._gone_back(state, release, state.good, fault)
         state = update.went_well(state)
         self._remember(state)
         releases.tidy(root, release)
         return f"runs {release}: it measures, and the centre has its results"
 
-    def _go_back(self, state: BoxState, given_up: str, to: str | None, why: str) -> str:
+    def _gone_back(self, state: BoxState, given_up: str, to: str | None, why: str) -> FleetError:
+        """Return to the last good release; the error says what was given up, and why."""
         if to is not None:
             releases.switch(Path(self._fleet.root), to)
             if (fault := self._converge(to) or self._restart()) is not None:
                 log.error("the probe did not start again on %s: %s", to, fault)
         self._remember(update.gave_up(state))
-        raise FleetError(_given_up(given_up, to, why))
+        return FleetError(_given_up(given_up, to, why))
 
     def _wait_until_it_publishes(self, release: str) -> str | None:
         deadline_s = time.monotonic() + self._fleet.healthy_within_s
@@ -235,17 +245,18 @@ class Box:
                 return None
             if time.monotonic() >= deadline_s:
                 return f"after {self._fleet.healthy_within_s:.0f} s: {fault}"
-            self._wait(_LOOK_EVERY_S)
+            time.sleep(_LOOK_EVERY_S)
+
+    def _roles(self, release: str) -> Path:
+        return Path(self._fleet.root) / "releases" / release / "ansible"
 
     def _converge(self, release: str) -> str | None:
         """Bring the box to what a release's roles say; nothing without variables, or roles."""
-        place = Path(self._fleet.root) / "releases" / release
-        if not (Path(self._fleet.variables_file).exists() and (place / "ansible").is_dir()):
+        roles = self._roles(release)
+        if not (Path(self._fleet.variables_file).exists() and roles.is_dir()):
             return None
-        words = {
-            "release": str(place),
-            "variables": self._fleet.variables_file,
-        }
+        self._converged = release
+        words = {"release": str(roles.parent), "variables": self._fleet.variables_file}
         return _fault_of([part.format(**words) for part in self._fleet.converge])
 
     def _restart(self) -> str | None:
@@ -256,7 +267,7 @@ class Box:
         try:
             key = folder.read(Path(self._fleet.release_key_file))
             said = channel.decode(signature.verified(document, key))
-            channel.refuse_stale(said, state.channel_number, self._now())
+            channel.refuse_stale(said, state.channel_number, datetime.now(UTC))
         except (SignatureError, ChannelError, AuthorityError) as error:
             raise FleetError(f"the channel is refused: {error}") from error
         return said

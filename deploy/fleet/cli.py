@@ -291,14 +291,15 @@ def _recover(options: argparse.Namespace) -> int:
 
 
 def _pull(options: argparse.Namespace) -> int:
-    """All three, each tried though another fails: a box must not miss a mend for a late mistake."""
+    """All of it, each tried though another fails: a box must not miss a mend for a late mistake."""
     fleet = load(options.config)
     box = Box(fleet)
     failed = False
     acts: list[Callable[[], str | None]] = [
         lambda: box.renew(days_left=_days_left(fleet)),
-        box.converge,
+        box.take_variables,
         lambda: box.pull(at_once=options.now),
+        box.converge,
     ]
     for act in acts:
         try:

@@ -15,7 +15,7 @@ from wire.decoding import decode_json
 from wire.topics import is_name
 
 # The roles of ansible/box.yml name their variables so.
-_ROLES = ("base_", "probe_")
+_ROLES = ("base_", "probe_", "tunnel_")
 
 
 class _Meta(msgspec.Struct):

@@ -69,7 +69,8 @@ def make_bundle(wheels: Path, sources: Path, target_folder: Path) -> Bundle:
 
 
 def _plain(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    if "__pycache__" in info.name:
+    # Anybody may fetch a bundle: inventories, with whatever a technician keeps in them, stay here.
+    if "__pycache__" in info.name or info.name == "ansible/inventories":
         return None
     info.mtime, info.uid, info.gid, info.uname, info.gname = 0, 0, 0, "", ""
     info.mode = 0o755 if info.isdir() else 0o644

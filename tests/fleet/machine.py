@@ -68,11 +68,15 @@ class Machine:
         return self._namespace.management_address
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
-        """Write one of its files; before it boots."""
+        """Write one of its files, from outside; a booted system sees it too."""
         file = self.root / path.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
         file.chmod(mode)
+
+    def copy_in(self, source: Path, target: str) -> None:
+        """Copy a folder into it, as root, as `rsync` would."""
+        shutil.copytree(source, self.root / target.lstrip("/"))
 
     def boot(self, namespace: Namespace) -> None:
         """Boot it in a namespace whose interfaces are there; returns when SSH answers."""
@@ -101,7 +105,9 @@ class Machine:
         """What it wrote while booting."""
         return (self._folder / "console").read_text(encoding="utf-8", errors="replace")
 
-    def ssh(self, command: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def ssh(
+        self, command: str, *, check: bool = True, limit_s: float = _SSH_S
+    ) -> subprocess.CompletedProcess[str]:
         """Run a shell command in it as root.
 
         Raises:
@@ -109,7 +115,7 @@ class Machine:
         """
         argv = ["ssh", *self.ssh_options(), f"root@{self.address}", command]
         ended = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_SSH_S,
+            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit_s,
             check=False,
         )  # fmt: skip
         if check and ended.returncode != 0:

@@ -22,11 +22,14 @@ _FRESH = (
     "systemd", "systemd-sysv", "dbus", "openssh-server", "sudo", "python3", "python3-apt",
     "iproute2", "ca-certificates", "procps", "kmod", "less",
 )  # fmt: skip
+SEED_PACKAGES = ("python3-venv", "libiperf0", "curl", "openssl", "ansible-core")
 # What the roles ask apt for, without GPIO's.
 _DOWNLOADED = (
     "ca-certificates", "openssl", "systemd-timesyncd", "nftables", "systemd-zram-generator",
     "unattended-upgrades", "python3-venv", "libiperf0", "iperf3", "mosquitto", "nginx-light",
     "libpango-1.0-0", "libpangoft2-1.0-0", "libharfbuzz-subset0", "fonts-croscore",
+    # What a seed asks cloud-init for.
+    *SEED_PACKAGES,
 )  # fmt: skip
 _TOOLS = {
     "debootstrap": "debootstrap",

@@ -35,6 +35,7 @@ TENANT, PROBE = "bach-thong", "phu-thong-01"
 CENTRE_ADDRESS = "203.0.113.10"
 NETWORKMANAGER = os.environ.get("TRAMDO_TEST_NETWORK") == "networkmanager"
 ALREADY_THERE = ("network-manager",) if NETWORKMANAGER else ()
+FLEET_HOME = "/var/lib/tramdo-fleet-serve"
 # A machine that does other things at the same time takes minutes.
 _PLAY_S = 1200
 _RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.M)
@@ -77,6 +78,10 @@ class Site:
     def __init__(self, folder: Path, root: Path) -> None:
         self._folder = folder
         self.tag = f"f{os.getpid() % 100_000}"
+        # Whether the centre answers boxes, and signs for them: a technician's next step.
+        self.is_fleet = False
+        # The probe's variables of a tunnel, while one is wanted.
+        self.tunnel: Mapping[str, str] = {}
         self._processes: list[subprocess.Popen[str]] = []
         self._key = folder / "key"
         subprocess.run(
@@ -155,6 +160,11 @@ class Site:
             time.monotonic() - began_s,
         )
 
+    @property
+    def folder(self) -> Path:
+        """The technician's: of the machine that runs Ansible."""
+        return self._folder
+
     def inventory(self, **probe: Any) -> dict[str, Any]:
         """What a technician would write for this office; `probe` adds to the probe's variables."""
         secret = {"collector.1": "mật khẩu của trung tâm"}
@@ -168,7 +178,7 @@ class Site:
             "ansible_host": self.centre.address,
             "base_open_ports": [
                 {"port": "8883"}, {"port": "5201-5202"}, {"port": "8081"},
-                {"port": "862", "protocol": "udp"},
+                {"port": "862", "protocol": "udp"}, {"port": "8443"}, {"port": "22"},
             ],
             "broker_tenant": TENANT, "broker_hosts": [CENTRE_ADDRESS, "localhost"],
             "broker_passwords": secret,
@@ -177,11 +187,21 @@ class Site:
             "measurement_server_iperf3_ports": [5201, 5202],
             "measurement_server_http_port": 8081,
         }  # fmt: skip
-        groups = ("brokers", "collectors", "measurement_servers")
+        groups = ["brokers", "collectors", "measurement_servers", "rescue_hosts"]
+        if self.is_fleet:
+            groups.append("fleet_centres")
+            centre["fleet_centre_hosts"] = ["fleet.centre", CENTRE_ADDRESS]
+            everywhere |= {
+                "certificates_authority_host": "centre",
+                "certificates_authority_directory": f"{FLEET_HOME}/authority",
+                "certificates_authority_command": "/opt/tramdo/venv/bin/tramdo-authority",
+                "fleet_centre_releases": str(self._folder / "releases"),
+                "fleet_centre_boxes": str(self._folder / "boxes"),
+            }
         return {
             "all": {"vars": everywhere, "hosts": {"centre": centre}},
             **{group: {"hosts": {"centre": {}}} for group in groups},
-            "probes": {"hosts": {PROBE: self._probe_variables() | probe}},
+            "probes": {"hosts": {PROBE: self._probe_variables() | dict(self.tunnel) | probe}},
         }
 
     def api(self, path: str) -> Any:

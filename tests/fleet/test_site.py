@@ -6,18 +6,27 @@ before it. `-k` alone is therefore of no use here.
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+import yaml
 
 from tests.fleet import root
+from tests.fleet.release import Releases
+from tests.fleet.root import SEED_PACKAGES
 from tests.fleet.site import (
     ALREADY_THERE,
     CENTRE_ADDRESS,
+    FLEET_HOME,
     ISPS,
     PROBE,
     VIETTEL,
@@ -31,6 +40,7 @@ from tests.fleet.site import (
 
 PROBE_TOML = "/etc/tramdo/probe.toml"
 _UNIT = "tramdo-probe.service"
+GOOD, BAD = "0.2.0", "0.3.0"
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +58,14 @@ def first(site: Site) -> Site:
     play = site.play("site.yml", "--diff", "-vv")
     assert play.code == 0, play.printed[-6000:]
     assert play.changed[PROBE] > 10
+    assert f"{PROBE}: all is well" in play.printed
     _tells_no_secret(site, play)
     return site
+
+
+@pytest.fixture(scope="module")
+def published(site: Site) -> Releases:
+    return Releases(site.folder, wheels())
 
 
 def test_one_run_sets_up_both_systems(first: Site) -> None:
@@ -99,6 +115,18 @@ def test_the_leds_are_green_and_steady(first: Site) -> None:
         within_s=180,
     )
     assert first.status()["leds_driver"] == "simulated"
+
+
+def test_the_doctor_finds_nothing_to_mend(first: Site) -> None:
+    """As a technician asks it on the box; what the playbook's end has told is the same."""
+    asked = first.probe.ssh("/opt/tramdo/venv/bin/tramdo-probe doctor --json", check=False)
+    report = json.loads(asked.stdout)
+    faults = [one for one in report["findings"] if one["verdict"] == "bad"]
+    assert (asked.returncode, report["well"], faults) == (0, True, []), asked.stdout
+    good = {one["part"] for one in report["findings"] if one["verdict"] == "good"}
+    wanted = {f"line {isp.name}" for isp in ISPS} | {"our certificate", "daemon", "leds", "disk"}
+    assert wanted <= good, asked.stdout
+    assert any(part.startswith("broker") for part in good)
 
 
 def test_each_line_has_its_own_table(first: Site) -> None:
@@ -248,6 +276,115 @@ def test_a_power_cut_costs_nothing_and_all_is_there_after_the_start(first: Site)
         )
 
 
+def test_a_technician_s_way_in_opens_by_decision_and_ends_by_itself(first: Site) -> None:
+    unit = "tramdo-tunnel.service"
+    assert first.probe.ssh(f"systemctl cat {unit}", check=False).returncode != 0, "off by default"
+    host_key = first.centre.ssh("cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub").stdout.strip()
+    first.tunnel = {
+        "tunnel_until": f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M}+00:00",
+        "tunnel_host": CENTRE_ADDRESS, "tunnel_host_key": host_key,
+    }  # fmt: skip
+    play = first.play("site.yml", "--tags", "tunnel,rescue")
+    assert play.code == 0, play.printed[-6000:]
+    (port,) = re.findall(rf"{PROBE}: ssh -J centre -p (\d+) ", play.printed)
+    eventually(lambda: _speaks_ssh(first, port), "the box's SSH on the rescue host's loopback")
+    # The same key opens no shell there, and no other port.
+    ssh = (
+        "runuser -u tramdo-tunnel -- timeout 30 ssh -F none -i /etc/tramdo/probe.key "
+        "-o UserKnownHostsFile=/etc/tramdo-tunnel/known_hosts -o BatchMode=yes "
+        "-o ExitOnForwardFailure=yes {} tramdo-rescue@" + CENTRE_ADDRESS
+    )
+    shell = first.probe.ssh(f"{ssh.format('')} id", check=False)
+    assert shell.returncode == 1, shell.stderr
+    assert "uid=" not in shell.stdout
+    other = first.probe.ssh(ssh.format("-N -R 127.0.0.1:19999:127.0.0.1:22"), check=False)
+    assert "remote port forwarding failed" in other.stderr, other.stderr
+    end = f"/etc/systemd/system/{unit}.d/60-tramdo.conf"
+    first.probe.ssh(
+        f"sed -i s/UNTIL=.*/UNTIL=$(( $(date +%s) + 4 ))/ {end} && systemctl daemon-reload && "
+        f"systemctl restart {unit}"
+    )
+    state = f"systemctl show -P ActiveState {unit}"
+    eventually(lambda: first.probe.ssh(state).stdout == "inactive\n", "its time is over")
+    assert not _speaks_ssh(first, port)
+    first.tunnel = {}
+    closed = first.play("site.yml", "--tags", "tunnel,rescue")
+    assert closed.code == 0, closed.printed[-6000:]
+    assert first.probe.ssh(f"systemctl cat {unit}", check=False).returncode != 0
+    listed = first.centre.ssh("cat /etc/ssh/tramdo-rescue/authorized_keys").stdout
+    assert "permitlisten" not in listed
+
+
+def test_the_centre_answers_boxes(first: Site, published: Releases) -> None:
+    """The authority moves there from the laptop; what boxes are told comes with the playbook."""
+    published.publish(GOOD)
+    first.is_fleet = True
+    first.centre.copy_in(first.folder / ".tramdo/authority", f"{FLEET_HOME}/authority")
+    play = first.play("site.yml", "--limit", "centre", "--tags", "fleet_centre")
+    assert play.code == 0, play.printed[-6000:]
+    eventually(lambda: _asks(first, "channel").returncode == 0, "it answers the probe")
+    said = json.loads(_asks(first, "channel").stdout)
+    assert f'"release":"{GOOD}"' in base64.b64decode(said["payload"]).decode()
+    pid = first.centre.ssh("systemctl show -P MainPID tramdo-fleet-serve").stdout.strip()
+    status = first.centre.ssh(f"ps -o user= -p {pid}; cat /proc/{pid}/status").stdout
+    for line in ("tramdo-fleet\n", "NoNewPrivs:\t1", "CapEff:\t0000000000000000", "Seccomp:\t2"):
+        assert line in status
+    key = first.centre.ssh(f"stat -c '%U %a' {FLEET_HOME}/authority/ca.key").stdout
+    assert key == "tramdo-fleet 600\n"
+    again = first.play("fleet.yml")
+    assert again.changed == {"centre": 0}, _changes(again.printed)
+
+
+def test_a_new_card_becomes_the_probe_by_its_seed_alone(first: Site) -> None:
+    """What cloud-init does with the seed, then the first boot's own script: nobody comes in."""
+    first.probe.ssh(
+        f"systemctl disable --now {_UNIT} && rm -r /opt/tramdo /etc/tramdo /var/lib/tramdo-probe "
+        "/etc/systemd/system/tramdo-*"
+    )
+    token = _sow(first)
+    first.probe.ssh(
+        "DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends "
+        + " ".join(SEED_PACKAGES),
+    )
+    first.probe.ssh("/usr/local/sbin/tramdo-first-boot", limit_s=600)
+    assert first.probe.ssh("readlink /opt/tramdo/venv").stdout == f"releases/{GOOD}/venv\n"
+    _delivers(first)
+    assert first.status()["version"] == GOOD
+    # Its own roles have run: what they installed pulls from now on.
+    assert first.probe.ssh("systemctl is-enabled tramdo-fleet-pull.timer").stdout == "enabled\n"
+    # The token is burnt, here and at the centre, which never kept it.
+    assert first.probe.ssh("test -e /etc/tramdo/enrol.token", check=False).returncode == 1
+    kept = first.centre.ssh(f"cat {FLEET_HOME}/authority/enrolment.json").stdout
+    assert PROBE in kept
+    assert token not in kept + first.probe.ssh("cat /boot/firmware/user-data").stdout
+    owner = first.centre.ssh(f"stat -c %U {FLEET_HOME}/authority/register.json").stdout
+    assert owner == "tramdo-fleet\n"
+
+
+def test_a_release_that_does_not_publish_is_given_up(first: Site, published: Releases) -> None:
+    """It runs, measures, and nothing of it arrives: the box returns to the last good one itself."""
+    published.publish(BAD, broken=True)
+    told = first.play("fleet.yml")
+    assert told.code == 0, told.printed[-6000:]
+    first.probe.ssh(
+        "sed -i 's/^healthy_within_s.*/healthy_within_s = 20.0/' /etc/tramdo/fleet.toml"
+    )
+    before = len(_results(first.api("/api/results?limit=500")))
+    pulled = first.probe.ssh(
+        "systemctl start tramdo-fleet-pull; journalctl -u tramdo-fleet-pull -o cat", limit_s=600
+    ).stdout
+    assert f"refused: {BAD} is given up, back on {GOOD}: after 20 s: " in pulled, pulled
+    assert first.probe.ssh("readlink /opt/tramdo/venv").stdout == f"releases/{GOOD}/venv\n"
+    eventually(lambda: first.status().get("version") == GOOD, "the good one runs again")
+    eventually(
+        lambda: len(_results(first.api("/api/results?limit=500"))) > before,
+        "results go on to arrive",
+    )
+    _delivers(first)
+    log = first.centre.ssh("journalctl -u tramdo-collector -o cat").stdout
+    assert "Traceback" not in log
+
+
 def test_a_certificate_is_renewed_in_place(first: Site) -> None:
     serial = "openssl x509 -in /etc/tramdo/probe.pem -noout -serial"
     key = "sha256sum /etc/tramdo/probe.key"
@@ -272,6 +409,56 @@ def test_a_revoked_probe_is_shut_out(first: Site) -> None:
         lambda: "revoked" in str(first.status()["status"]["cause"]),
         f"told why: {first.status()['status']['cause']}",
     )
+
+
+def _speaks_ssh(site: Site, port: str) -> bool:
+    """Whether an SSH server answers on the centre's loopback."""
+    ask = f"import socket; print(socket.create_connection(('127.0.0.1', {port}), 5).recv(4))"
+    return "SSH-" in site.centre.ssh(f'python3 -c "{ask}"', check=False).stdout
+
+
+def _asks(site: Site, what: str) -> subprocess.CompletedProcess[str]:
+    url = f"https://{CENTRE_ADDRESS}:8443/v1/{what}"
+    ask = (
+        "import ssl, urllib.request as u; "
+        "c = ssl.create_default_context(cafile='/etc/tramdo/ca.pem'); "
+        f"print(u.urlopen('{url}', context=c, timeout=5).read().decode())"
+    )
+    return site.probe.ssh(f'python3 -c "{ask}"', check=False)
+
+
+def _sow(site: Site) -> str:
+    """Make a seed at the centre, and write its files into the probe as cloud-init does.
+
+    Returns:
+        The token in it.
+    """
+    settings = {
+        "url": f"https://{CENTRE_ADDRESS}:8443",
+        "technician_keys": [(site.folder / "key.pub").read_text().strip()],
+        "packages": list(SEED_PACKAGES),
+        "lines": {PROBE: [{"interface": isp.interface} for isp in ISPS]},
+    }
+    site.centre.write("/root/seed.toml", msgspec.toml.encode(settings).decode())
+    site.centre.write("/root/release.pub", (site.folder / "release.key.pub").read_text())
+    site.centre.ssh(
+        f"/opt/tramdo/venv/bin/tramdo-fleet seed {PROBE} --directory {FLEET_HOME}/authority "
+        "--settings /root/seed.toml --release-key /root/release.pub --out /root/seed"
+    )
+    text = site.centre.ssh("cat /root/seed/user-data").stdout
+    site.probe.write("/boot/firmware/user-data", text)
+    user_data = yaml.safe_load(text)
+    found = ""
+    for file in user_data["write_files"]:
+        content = file["content"]
+        if file["path"] == "/etc/tramdo/enrol.token":
+            found = content.strip()
+        if file["path"] == "/etc/tramdo/fleet.toml":
+            # In place of ten minutes.
+            content += "healthy_within_s = 20.0\n"
+        site.probe.write(file["path"], content, int(file["permissions"], 8))
+    assert user_data["runcmd"] == [["/usr/local/sbin/tramdo-first-boot"]]
+    return found
 
 
 def _tells_no_secret(site: Site, play: Play) -> None:

@@ -113,17 +113,21 @@ def test_a_box_is_told_its_own_variables_and_converges_to_them(
 ) -> None:
     config = enrolled(tmp_path, fleet, "variables-01")
     box = Box(load(config))
+    assert "no variables for this box" in (box.take_variables() or "")
     assert box.converge() is None
     own = fleet.variables / "variables-01.json"
     own.write_text('{"probe_name": "variables-01"}', encoding="utf-8")
-    with pytest.raises(FleetError, match="no release is in use"):
-        box.converge()
+    assert box.take_variables() is None
+    assert box.converge() is None, "nothing is installed yet"
     put_into_use(tmp_path, "0.1.0")
     assert box.converge() == "the box is what its variables say"
+    assert box.converge() is None, "those roles have just run"
     assert (tmp_path / "converged").read_text() == '{"probe_name": "variables-01"}'
+    (tmp_path / "opt/releases/0.1.0/ansible").rmdir()
+    assert "brought no roles" in (Box(load(config)).converge() or "")
     own.write_text("- hosts: all\n", encoding="utf-8")
     with pytest.raises(FleetError, match="no JSON object"):
-        box.converge()
+        box.take_variables()
     assert (tmp_path / "etc/box.json").read_text() == '{"probe_name": "variables-01"}'
 
 

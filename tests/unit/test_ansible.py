@@ -6,19 +6,23 @@ import base64
 import csv
 import hashlib
 import importlib.util
+import json
 import re
 import shutil
 import subprocess
 import tomllib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
 from deploy import wheelhouse
 from probe import config
+from probe.doctor import finding
 from wire import http
 
 ROOT = Path(__file__).parents[2]
@@ -93,13 +97,13 @@ def test_only_the_modules_that_come_with_ansible(role: Path) -> None:
     words = {
         "name", "when", "notify", "vars", "loop", "loop_control", "register", "delegate_to",
         "become", "changed_when", "failed_when", "check_mode", "no_log", "run_once", "block",
-        "args", "until", "retries", "delay", "listen",
+        "args", "until", "retries", "delay", "listen", "always",
     }  # fmt: skip
     for file in [*role.glob("tasks/*.yml"), *role.glob("handlers/*.yml")]:
         tasks = list(_yaml(file))
         while tasks:
             task = tasks.pop()
-            tasks += task.get("block", [])
+            tasks += task.get("block", []) + task.get("always", [])
             for word in set(task) - words:
                 assert word.startswith("ansible.builtin."), f"{file}: {word}"
 
@@ -125,7 +129,10 @@ def test_units_are_installed_as_they_are() -> None:
     """By `copy` from systemd/, never rendered: what varies is in drop-ins."""
     copied = "\n".join(file.read_text() for file in ANSIBLE.glob("roles/*/tasks/*.yml"))
     assert not list(ANSIBLE.glob("roles/*/templates/*.service*"))
-    for unit in ("tramdo-probe.service", "tramdo-collector.service"):
+    for unit in (
+        "tramdo-probe.service", "tramdo-collector.service", "tramdo-fleet-serve.service",
+        "tramdo-tunnel.service",
+    ):  # fmt: skip
         assert f"systemd/{unit}" in copied
     wanted = _yaml(ANSIBLE / "roles/measurement_server/vars/main.yml")
     for unit in ("tramdo-iperf3@.service", "tramdo-reflector.service", "tramdo-http.service"):
@@ -204,6 +211,30 @@ def test_a_sound_inventory_is_let_through() -> None:
     assert FILTERS["tramdo_preflight"](_probe_host()) == []
 
 
+def test_a_time_of_the_inventory_is_seconds() -> None:
+    assert FILTERS["tramdo_seconds"]("2026-11-25T18:00+07:00") == 1795604400
+    assert FILTERS["tramdo_seconds"]("2026-11-25T11:00:00Z") == 1795604400
+    until = {"tunnel_until": "2026-11-25T18:00+07:00"}
+    assert FILTERS["tramdo_preflight"](_probe_host(**until, **_RESCUE)) == []
+
+
+def test_a_tunnel_is_open_until_its_time_and_on_a_port_of_its_own() -> None:
+    hosts = [
+        _probe_host(tunnel_until="2026-11-25T18:00+07:00"),
+        _probe_host(probe_name="cam-giang-01", tunnel_until="2026-11-25T18:00+07:00"),
+        _probe_host(probe_name="vinh-thong-01"),
+    ]
+    names = ["phu-thong-01", "cam-giang-01"]
+    found = FILTERS["tramdo_tunnels"](hosts, 1795604399)
+    assert found == [{"probe": name, "port": FILTERS["tramdo_port"](name)} for name in names]
+    assert len({one["port"] for one in found}) == 2
+    assert all(20_000 <= one["port"] < 30_000 for one in found)
+    assert FILTERS["tramdo_tunnels"](hosts, 1795604400) == []
+
+
+_RESCUE = {"tunnel_host": "203.0.113.10", "tunnel_host_key": "ssh-ed25519 AAAA"}
+
+
 def _line(**changes: Any) -> list[dict[str, Any]]:
     return [_probe_host()["probe_lines"][0] | changes]
 
@@ -235,6 +266,12 @@ def _line(**changes: Any) -> list[dict[str, Any]]:
         ({"group_names": []}, "in none of the groups"),
         ({"base_ssh_from": []}, "base_ssh_from is empty and you come over SSH"),
         ({"base_ssh_from": ["office"]}, "'office' is no network"),
+        ({"tunnel_until": "tomorrow"} | _RESCUE, "tunnel_until is 'tomorrow': a time with its zo"),
+        ({"tunnel_until": "2026-11-25T18:00"} | _RESCUE, "a time with its zone, in quotes"),
+        (
+            {"tunnel_until": "2026-11-25T18:00+07:00", "tunnel_host": "203.0.113.10"},
+            "tunnel_until is given without tunnel_host_key",
+        ),
     ],
 )
 def test_what_cannot_work_is_refused_with_host_and_variable(
@@ -256,6 +293,47 @@ def test_a_broker_without_passwords_or_names_is_refused() -> None:
     assert [sentence.partition(": ")[2].split(" ")[0] for sentence in found] == [
         "broker_hosts", "broker_collectors:", "broker_passwords",
     ]  # fmt: skip
+
+
+def test_what_answers_boxes_holds_the_authority_and_has_names() -> None:
+    unit = (ROOT / "systemd/tramdo-fleet-serve.service").read_text(encoding="utf-8")
+    authority = "/var/lib/tramdo-fleet-serve/authority"
+    assert f"--directory {authority} " in unit
+    sound = {
+        "inventory_hostname": "centre", "group_names": ["fleet_centres"], "base_firewall": False,
+        "fleet_centre_hosts": ["fleet.example.vn"], "certificates_authority_host": "centre",
+        "certificates_authority_directory": authority,
+    }  # fmt: skip
+    assert FILTERS["tramdo_preflight"](sound) == []
+    for changes, sentence in (
+        ({"fleet_centre_hosts": []}, "fleet_centre_hosts is empty"),
+        ({"broker_hosts": ["fleet.example.vn", "10.0.0.1"]}, "both begin with 'fleet.example.vn'"),
+        ({"certificates_authority_host": "localhost"}, "it signs for boxes, so the authority is"),
+    ):
+        (found,) = FILTERS["tramdo_preflight"](sound | changes)
+        assert found.startswith("centre: ")
+        assert sentence in found
+
+
+def test_the_doctor_s_findings_are_told_as_sentences() -> None:
+    findings = [
+        finding.good("disk", "20 GB free"),
+        finding.bad("line viettel", "eth1 has no carrier", "plug in the cable"),
+        finding.unknown("power", "this board has no alarm"),
+    ]
+    report = finding.Report(
+        at=datetime(2026, 11, 24, tzinfo=UTC), probe="phu-thong-01", version="1", well=False,
+        findings=findings,
+    )  # fmt: skip
+    said = json.loads(msgspec.json.encode(report))
+    fault = "phu-thong-01: line viettel: eth1 has no carrier -> plug in the cable"
+    assert FILTERS["tramdo_doctor"](said) == [
+        "phu-thong-01: 1 to be mended", fault, "phu-thong-01: power: this board has no alarm",
+    ]  # fmt: skip
+    assert FILTERS["tramdo_doctor"](said, "bad") == [fault]
+    said["findings"] = said["findings"][:1]
+    assert FILTERS["tramdo_doctor"](said) == ["phu-thong-01: all is well"]
+    assert FILTERS["tramdo_doctor"](said, "bad") == []
 
 
 def test_two_probes_of_one_name_are_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import shutil
 import stat
 import subprocess
@@ -306,6 +307,22 @@ def test_modes_are_right_whatever_the_umask(path: Path) -> None:
     assert mode(path) == 0o700
     assert mode(path / "ca.key") == 0o600
     assert not list(path.glob(".*")), "nothing half written is left"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write for somebody else")
+def test_what_root_writes_belongs_to_whom_the_folder_belongs(
+    tmp_path: Path, request_of: RequestOf
+) -> None:
+    """A technician signs as root; the service that answers boxes reads and replaces it next."""
+    service = tmp_path / "service"
+    service.mkdir()
+    os.chown(service, 4711, 4712)
+    path = service / "authority"
+    authority.init(path, "Tramdo test", None, NOW)
+    Authority(path).sign(request_of("phu-thong-01"), NOW)
+    owners = {(found.stat().st_uid, found.stat().st_gid) for found in [path, *path.rglob("*")]}
+    assert owners == {(4711, 4712)}
+    assert (path / "ca.key").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_key_that_others_can_read_is_refused(path: Path) -> None:
