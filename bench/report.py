@@ -30,10 +30,22 @@ class CannotMeasureError(Exception):
     """The benchmark cannot be run here; the text says why, in a sentence."""
 
 
+class Number(NamedTuple):
+    """A number that one benchmark can be told: `--NAME N`."""
+
+    name: str
+    default: int
+    help: str
+
+
 class Options(NamedTuple):
-    """What was asked on the command line. `quick` is for a run under a minute."""
+    """What was asked on the command line. `quick` is for a run under a minute.
+
+    `number` is what a benchmark with a `Number` was told, or its default.
+    """
 
     quick: bool
+    number: int = 0
 
 
 class Target(NamedTuple):
@@ -67,21 +79,37 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def run(name: str, measure: Callable[[Options], Outcome], *, peers: Sequence[str] = ()) -> int:
+def run(
+    name: str,
+    measure: Callable[[Options], Outcome],
+    *,
+    peers: Sequence[str] = (),
+    number: Number | None = None,
+) -> int:
     """Run one benchmark as a command; its exit code.
 
     Args:
         name: the module's.
         measure: does it.
         peers: Debian packages that it is held against; their versions are stated.
+        number: one more option of its own.
     """
     parser = argparse.ArgumentParser(prog=f"python -m bench.{name}")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument("--quick", action="store_true", help="less of everything: under a minute")
+    if number is not None:
+        parser.add_argument(
+            f"--{number.name}", dest="number", type=int, default=number.default, metavar="N",
+            help=f"{number.help} (default: %(default)s)",
+        )  # fmt: skip
     arguments = parser.parse_args()
-    here = machine(f"{parser.prog}{' --quick' if arguments.quick else ''}", peers)
+    told = arguments.number if number is not None else 0
+    command = f"{parser.prog}{' --quick' if arguments.quick else ''}"
+    if number is not None and told != number.default:
+        command += f" --{number.name} {told}"
+    here = machine(command, peers)
     try:
-        outcome = measure(Options(quick=arguments.quick))
+        outcome = measure(Options(quick=arguments.quick, number=told))
     except CannotMeasureError as error:
         note(f"bench.{name} cannot measure here: {error}")
         return 1

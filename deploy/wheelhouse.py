@@ -5,6 +5,7 @@
     FOLDER/cp311-aarch64/probe.tar             both in one file
     FOLDER/cp311-aarch64/probe.tar.release     version and first of its SHA-256: 0.1.0-4f0a…
     FOLDER/downloads/                          what came from the index; not asked for again
+    FOLDER/built/                              what was built here, by the SHA-256 of its sources
 
 The same sources and the same locks make the same archive. What exists as sources only (iperf3) is
 built here, from the sources whose hash is locked, if it is Python alone: that runs on any machine.
@@ -90,9 +91,12 @@ def make(folder: Path, target: Target, name: str) -> str:
         if file.suffix == ".whl":
             shutil.copy(file, place / "wheels")
         else:
-            _built(file, place / "wheels")
-    _built(_sources(place), place / "wheels")
-    shutil.rmtree(place / "sources")
+            shutil.copy(
+                _built(file, _sha256(file.read_bytes()), folder / "built"), place / "wheels"
+            )
+    sources = _sources(place)
+    shutil.copy(_built(sources, _sha256_of_tree(sources), folder / "built"), place / "wheels")
+    shutil.rmtree(sources)
     wheels = sorted((place / "wheels").iterdir())
     lines = [f"{_pinned(wheel)} --hash=sha256:{_sha256(wheel.read_bytes())}\n" for wheel in wheels]
     (place / "requirements.txt").write_text("".join(lines), encoding="utf-8")
@@ -165,16 +169,34 @@ def _sources(place: Path) -> Path:
     return sources
 
 
-def _built(sources: Path, folder: Path) -> None:
-    """A wheel of these sources, the same bytes each time, by this environment's build tools."""
-    before = set(folder.iterdir())
-    _pip(
-        "wheel", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", str(folder),
-        str(sources), epoch=True,
-    )  # fmt: skip
-    (wheel,) = set(folder.iterdir()) - before
+def _built(sources: Path, digest: str, folder: Path) -> Path:
+    """The wheel of these sources, the same bytes each time, by this environment's build tools.
+
+    Built once: both sets hold it, and the next run may have the same sources.
+    """
+    name = sources.name if sources.is_dir() else sources.name.partition("-")[0]
+    place = folder / f"{name}-{digest[:12]}"
+    if not place.is_dir():
+        for earlier in folder.glob(f"{name}-*"):
+            shutil.rmtree(earlier)
+        beside = folder / f".{name}"
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        _pip(
+            "wheel", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", str(beside),
+            str(sources), epoch=True,
+        )  # fmt: skip
+        beside.rename(place)
+    (wheel,) = place.iterdir()
     if not wheel.name.endswith("-none-any.whl"):
         raise ValueError(f"{sources.name} is more than Python: {wheel.name} fits this machine only")
+    return wheel
+
+
+def _sha256_of_tree(folder: Path) -> str:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    listed = "".join(f"{path.relative_to(folder)} {_sha256(path.read_bytes())}\n" for path in files)
+    return _sha256(listed.encode())
 
 
 def _pinned(wheel: Path) -> str:

@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from deploy.authority import folder
 from deploy.fleet.channel import Bundle
@@ -97,8 +97,14 @@ def install(bundle: Path, root: Path, release: str) -> None:
     beside.mkdir(parents=True)
     try:
         with tarfile.open(bundle, "r:gz") as archive:
-            # "data" refuses what would leave the folder, links and devices (PEP 706).
-            archive.extractall(beside, filter="data")
+            members = archive.getmembers()
+            if (
+                odd := next((one.name for one in members if not _is_harmless(one)), None)
+            ) is not None:
+                raise ReleaseError(f"the bundle of {release} holds {odd!r}, which is no plain file")
+            # What later Pythons ask for (PEP 706); Debian 12's 3.11.2 does not know it yet.
+            archive.extraction_filter = getattr(tarfile, "data_filter", None)
+            archive.extractall(beside, members)
         # Debian's python3-lgpio is seen through the system's packages (docs/decisions/0007).
         _run(["sh", str(beside / "install_release"), str(place), str(beside / "wheels.tar"),
               "--system-site-packages"])  # fmt: skip
@@ -108,6 +114,17 @@ def install(bundle: Path, root: Path, release: str) -> None:
         raise ReleaseError(f"the bundle of {release} cannot be installed: {error}") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _is_harmless(member: tarfile.TarInfo) -> bool:
+    """A file or folder that stays in its place; no link, no device, no set-user-id."""
+    path = PurePosixPath(member.name)
+    return (
+        (member.isfile() or member.isdir())
+        and not path.is_absolute()
+        and ".." not in path.parts
+        and not member.mode & 0o7000
+    )
 
 
 def switch(root: Path, release: str) -> None:

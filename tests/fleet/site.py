@@ -7,7 +7,8 @@
 Each ISP is a router that translates addresses, as in an office: the centre never sees the probe.
 The lines are shaped to different rates, so that a result shows by which of them it came.
 
-The probe's lines are set up with systemd-networkd; with TRAMDO_TEST_NETWORK=networkmanager in the
+With several offices (bench.provision) each has a probe of its own, with two lines into these ISPs.
+The probes' lines are set up with systemd-networkd; with TRAMDO_TEST_NETWORK=networkmanager in the
 environment with NetworkManager, as Raspberry Pi OS has it.
 """
 
@@ -53,8 +54,12 @@ class Isp(NamedTuple):
 
     @property
     def gateway(self) -> str:
-        """The router's address in the office."""
-        return f"192.168.{self.number}.1"
+        """The router's address in the first office."""
+        return self.network(0).format(1)
+
+    def network(self, office: int) -> str:
+        """An office's addresses behind this ISP's router; the last number is to be put in."""
+        return f"192.168.{self.number + 10 * office}.{{}}"
 
 
 VNPT = Isp("vnpt", "VNPT", "eth0", 1, 40_000_000, 20_000_000)
@@ -73,16 +78,26 @@ class Play(NamedTuple):
 
 
 class Site:
-    """The office and its centre, booted while the context lasts."""
+    """The office and its centre, booted while the context lasts.
 
-    def __init__(self, folder: Path, root: Path) -> None:
+    Args:
+        folder: for everything that is written.
+        root: the fresh root that every machine begins with.
+        offices: how many, a probe each.
+    """
+
+    def __init__(self, folder: Path, root: Path, offices: int = 1) -> None:
         self._folder = folder
+        self._offices = {
+            "probe" if office == 0 else f"probe{office + 1}": office for office in range(offices)
+        }
         self.tag = f"f{os.getpid() % 100_000}"
         # Whether the centre answers boxes, and signs for them: a technician's next step.
         self.is_fleet = False
         # The probe's variables of a tunnel, while one is wanted.
         self.tunnel: Mapping[str, str] = {}
-        self._processes: list[subprocess.Popen[str]] = []
+        # A DHCP server for each office.
+        self._processes: dict[int, subprocess.Popen[str]] = {}
         self._key = folder / "key"
         subprocess.run(
             ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self._key)], check=True
@@ -92,21 +107,20 @@ class Site:
         self.isps = {isp.name: Namespace(f"tramdo-{self.tag}-{isp.name}") for isp in ISPS}
         self.namespaces = {
             name: Namespace(f"tramdo-{self.tag}-{name}", (), f"{self._mgmt}.{number * 4 + 2}")
-            for number, name in enumerate(("centre", "probe"))
+            for number, name in enumerate(("centre", *self._offices))
         }
-        self.centre = Machine("centre", root, folder, self._key)
-        self.probe = Machine("probe", root, folder, self._key)
-        for machine in (self.centre, self.probe):
+        self.machines = {name: Machine(name, root, folder, self._key) for name in self.namespaces}
+        self.centre, self.probe = self.machines["centre"], self.machines["probe"]
+        for machine in self.machines.values():
             self._give_network(machine)
 
     def __enter__(self) -> Site:
         try:
             for isp in ISPS:
                 self._open(isp)
-            self._connect("centre")
-            self._connect("probe")
-            self.centre.boot(self.namespaces["centre"])
-            self.probe.boot(self.namespaces["probe"])
+            for name, machine in self.machines.items():
+                self._connect(name)
+                machine.boot(self.namespaces[name])
         except BaseException:
             self.close()
             raise
@@ -117,9 +131,9 @@ class Site:
 
     def close(self) -> None:
         """End everything and leave nothing behind."""
-        for machine in (self.centre, self.probe):
+        for machine in self.machines.values():
             machine.close()
-        for process in self._processes:
+        for process in self._processes.values():
             process.kill()
             process.wait()
         for namespace in (*self.namespaces.values(), *self.isps.values()):
@@ -130,11 +144,10 @@ class Site:
 
     def start_again(self, name: str) -> None:
         """Boot a machine that is off, with nothing left of its network in the kernel."""
-        machine = {"centre": self.centre, "probe": self.probe}[name]
         self.namespaces[name].delete()
         remove_root_link(self._root_link(name))
         self._connect(name)
-        machine.boot(self.namespaces[name])
+        self.machines[name].boot(self.namespaces[name])
 
     def play(self, book: str, *options: str) -> Play:
         """Run a playbook as a technician does, and read its recap."""
@@ -149,7 +162,8 @@ class Site:
         began_s = time.monotonic()
         ended = subprocess.run(
             [*argv, "-i", str(inventory), book, *options], cwd=PLAYBOOKS, env=environment,
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_PLAY_S, check=False,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=_PLAY_S * len(self._offices), check=False,
         )  # fmt: skip
         rows = _RECAP.findall(ended.stdout)
         return Play(
@@ -201,7 +215,12 @@ class Site:
         return {
             "all": {"vars": everywhere, "hosts": {"centre": centre}},
             **{group: {"hosts": {"centre": {}}} for group in groups},
-            "probes": {"hosts": {PROBE: self._probe_variables() | dict(self.tunnel) | probe}},
+            "probes": {
+                "hosts": {
+                    probe_name(office): self._probe_variables(machine) | dict(self.tunnel) | probe
+                    for machine, office in self._offices.items()
+                }
+            },
         }
 
     def api(self, path: str) -> Any:
@@ -216,7 +235,8 @@ class Site:
         found: Mapping[str, Any] = json.loads(asked.stdout) if asked.returncode == 0 else {}
         return found
 
-    def _probe_variables(self) -> dict[str, Any]:
+    def _probe_variables(self, machine: str) -> dict[str, Any]:
+        office = self._offices[machine]
         lines: list[dict[str, Any]] = [
             {
                 "id": isp.name, "isp": isp.title, "interface": isp.interface,
@@ -224,10 +244,11 @@ class Site:
             }
             for isp in ISPS
         ]  # fmt: skip
-        lines[0] |= {"address": "192.168.1.10/24", "gateway": VNPT.gateway}
+        vnpt = VNPT.network(office)
+        lines[0] |= {"address": f"{vnpt.format(10)}/24", "gateway": vnpt.format(1)}
         return {
-            "ansible_host": self.probe.address,
-            "probe_name": PROBE,
+            "ansible_host": self.machines[machine].address,
+            "probe_name": probe_name(office),
             "probe_tenant": TENANT,
             "probe_site": {
                 "commune_code": "01969", "office": "Trụ sở UBND xã Phủ Thông",
@@ -240,8 +261,8 @@ class Site:
             ],
             "probe_broker": {"host": CENTRE_ADDRESS, "reconnect_max_s": 2.0},
             "probe_leds": {"driver": "simulated"},
-            # Short, often and at once: somebody waits for it.
-            "probe_round_at_start": True,
+            # Short, often and at once: somebody waits for it. Not where the machine has more to do.
+            "probe_round_at_start": len(self._offices) == 1,
             "probe_settings": {
                 "plan": {
                     "samples_per_month": 300, "office_hours": "allow", "idle_look_s": 0.5,
@@ -263,7 +284,7 @@ class Site:
         address = f"{self._mgmt}.{number * 4 + 2}/30"
         machine.write("/etc/systemd/network/05-mgmt.network", network.format("mgmt0", address))
         if NETWORKMANAGER:
-            others = "interface-name:mgmt0" if machine.name == "probe" else "*"
+            others = "interface-name:mgmt0" if machine.name != "centre" else "*"
             machine.write(
                 "/etc/NetworkManager/conf.d/test.conf", f"[keyfile]\nunmanaged-devices={others}\n"
             )
@@ -276,7 +297,7 @@ class Site:
                 )
 
     def _root_link(self, name: str) -> str:
-        return f"{self.tag}{name[:6]}"
+        return f"{self.tag}{name}"
 
     def _open(self, isp: Isp) -> None:
         """An ISP's router: forwards and translates."""
@@ -292,7 +313,7 @@ class Site:
     def _connect(self, name: str) -> None:
         """Lay the cables of a machine anew, the routers' ends set up, its own ends bare."""
         namespace = self.namespaces[name]
-        near = "wan" if name == "centre" else "lan"
+        near = "wan" if name == "centre" else f"lan{self._offices[name]}"
         for router in self.isps.values():
             # A namespace that was deleted is taken down later; its cable would still be in the way.
             router.run(["ip", "link", "del", near], check=False)
@@ -311,27 +332,31 @@ class Site:
                 _shape(router, "wan", isp.upload_bps)
             else:
                 connect_veth(router, near, namespace, isp.interface)
-                router.ip(f"addr add {isp.gateway}/24 dev lan")
-                _shape(router, "lan", isp.download_bps)
+                office = self._offices[name]
+                router.ip(f"addr add {isp.network(office).format(1)}/24 dev {near}")
+                _shape(router, near, isp.download_bps)
                 if isp is VIETTEL:
-                    self._serve_addresses(isp)
+                    self._serve_addresses(isp, office)
 
-    def _serve_addresses(self, isp: Isp) -> None:
-        for process in self._processes:
-            process.kill()
-            process.wait()
+    def _serve_addresses(self, isp: Isp, office: int) -> None:
+        if (earlier := self._processes.pop(office, None)) is not None:
+            earlier.kill()
+            earlier.wait()
         leases = self._folder / f"leases-{secrets.token_hex(4)}"
-        self._processes = [
-            self.isps[isp.name].popen(
-                [
-                    "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0",
-                    "--interface=lan", "--bind-interfaces", f"--dhcp-leasefile={leases}",
-                    f"--dhcp-range=192.168.{isp.number}.100,192.168.{isp.number}.199,1h",
-                    "--pid-file=", "--user=root",
-                ],
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            )
-        ]  # fmt: skip
+        addresses = ",".join(isp.network(office).format(number) for number in (100, 199))
+        self._processes[office] = self.isps[isp.name].popen(
+            [
+                "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0",
+                f"--interface=lan{office}", "--bind-interfaces", f"--dhcp-leasefile={leases}",
+                f"--dhcp-range={addresses},1h", "--pid-file=", "--user=root",
+            ],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+
+def probe_name(office: int) -> str:
+    """The probe of an office, counted from 0."""
+    return PROBE if office == 0 else f"phu-thong-{office + 1:02d}"
 
 
 def wheels() -> Path:

@@ -1,4 +1,7 @@
-"""A box and its centre over real TLS: enrolment, renewal, settings, releases, and the way back."""
+"""A box and its centre over real TLS: what is refused, each way of a release, and the way back.
+
+A whole box, from its seed to the release that it gives up, is booted in tests/fleet.
+"""
 
 from __future__ import annotations
 
@@ -252,36 +255,6 @@ def test_a_bundle_that_was_exchanged_is_not_installed(tmp_path: Path, fleet: Fle
         assert "not the one that was signed" in run("pull", "--config", str(config), expect=1)
     assert not (tmp_path / "opt" / "venv").exists()
     bundle.write_bytes(good)
-
-
-def test_the_first_boot_script_takes_enrols_and_burns(tmp_path: Path, fleet: FleetCentre) -> None:
-    config = box_settings(tmp_path, fleet, "first-boot-01")
-    fleet.publish("1.1.0", well=True)
-    token = fleet.token("first-boot-01")
-    token_file(config, token)
-    boot = tmp_path / "boot"
-    boot.mkdir()
-    (boot / "user-data").write_text(
-        "write_files:\n- path: /etc/tramdo/enrol.token\n  permissions: '0600'\n"
-        f"  owner: root:root\n  content: |\n    {token}\n- path: /other\n  content: x\n",
-        encoding="utf-8",
-    )
-    environment = os.environ | {
-        "TRAMDO_ETC": str(config.parent),
-        "TRAMDO_ROOT": str(tmp_path / "opt"),
-        "TRAMDO_BOOT": str(boot),
-    }
-    for _ in range(2):  # a second run changes nothing
-        done = subprocess.run(
-            [FIRST_BOOT], env=environment, capture_output=True, text=True, check=False, timeout=300
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-    assert os.readlink(tmp_path / "opt" / "venv") == "releases/1.1.0/venv"
-    assert config.with_name("probe.pem").exists()
-    assert not config.with_name("enrol.token").exists()
-    scrubbed = (boot / "user-data").read_text()
-    assert token not in scrubbed
-    assert scrubbed.endswith("    burnt\n- path: /other\n  content: x\n")
 
 
 def test_the_first_boot_script_believes_no_other_key(tmp_path: Path, fleet: FleetCentre) -> None:
