@@ -18,7 +18,7 @@ import msgspec
 
 from probe import ceiling, ceilings_file, checks, clock, config_file, texts
 from probe.config import Config
-from probe.daemon import Daemon
+from probe.daemon import IDENTIFY_S, Daemon
 from probe.doctor import finding
 from probe.doctor.look import look
 from probe.measure.kinds import MEASURES
@@ -153,7 +153,11 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="print it as one JSON object")
     leds = command("leds", "Show each LED and each pattern in turn, and what it means.")
     leds.add_argument(
-        "--each", type=float, default=3.0, metavar="S", help="how long (default: %(default)s s)"
+        "--each",
+        type=float,
+        default=3.0,
+        metavar="S",
+        help="how long each (default: %(default)s s)",
     )
     command("identify", "Make the running daemon flash every LED for a minute.")
     return parser
@@ -313,6 +317,10 @@ def _identify(config: Config) -> int:
     except (OSError, msgspec.MsgspecError) as error:
         print(f"the daemon cannot be told: {error}", file=sys.stderr)
         return FAILED
+    if shown.leds_driver == "none":
+        print("the daemon drives no LEDs: see `tramdo-probe doctor`", file=sys.stderr)
+        return FAILED
+    print(f"every LED flashes for {IDENTIFY_S:.0f} s")
     return OK
 
 

@@ -32,8 +32,9 @@ def scenes(config: Config) -> Iterator[Scene]:
     """Each LED alone, so that the wiring can be seen; then each pattern with its meaning."""
     names = lit_names(initial(config))
     dark = dict.fromkeys(names, Pattern.OFF)
-    for name in names:
-        yield Scene({**dark, name: Pattern.STEADY}, f"chỉ đèn {name}", f"{name} alone")
+    for name, pin in config.leds.pins(list(initial(config).lines)).items():
+        alone = {**dark, name: Pattern.STEADY}
+        yield Scene(alone, f"chỉ đèn {name}, chân GPIO {pin}", f"{name} alone, GPIO {pin}")
     for part, pattern, vietnamese, english in _MEANINGS:
         of_part = [name for name in names if name == part or name.endswith(f".{part}")]
         yield Scene({**dark, **dict.fromkeys(of_part, pattern)}, vietnamese, english)

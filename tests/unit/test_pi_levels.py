@@ -55,7 +55,7 @@ def test_brightness_is_the_share_of_time_lit() -> None:
     dim = seen(Pattern.STEADY, brightness=0.3)
     assert levels.judged(Pattern.STEADY, dim, 0.3).ok
     assert not levels.judged(Pattern.STEADY, dim).ok
-    assert not levels.judged(Pattern.STEADY, dim, 0.5).ok
+    assert not levels.judged(Pattern.STEADY, dim, 0.6).ok
 
 
 def test_nothing_seen_is_nothing_proved() -> None:
