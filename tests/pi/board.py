@@ -92,7 +92,7 @@ class Command:
 
 
 class Board:
-    """The board, running. Made by `powered`."""
+    """The board, running. Made by `Powered`."""
 
     def __init__(self, process: subprocess.Popen[bytes], folder: Path, log: IO[str]) -> None:
         self._process = process
