@@ -72,7 +72,7 @@ class Timing(NamedTuple):
 
 
 def measured(options: Options) -> Outcome:
-    gc.set_threshold(100_000, 50, 100)  # as `tramdo-collector run` does
+    gc.set_threshold(500_000, 50, 100)  # as `tramdo-collector run` does
     size = QUICK if options.quick else FULL
     rows: list[Row] = []
     targets: list[Target] = []

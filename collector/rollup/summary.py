@@ -6,7 +6,8 @@ Hours merge to days, days to months, lines to a commune, an ISP, a group, the na
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple, TypeVar
 
 from msgspec import Struct
@@ -144,10 +145,7 @@ class Tally:
         sums: dict[str, float] = {}
         for named, parts in columns.items():
             wanted = kind_metrics(named)
-            cells = [
-                [cell for column in same for cell in column if cell is not None]
-                for same in zip(*(part.figures for part in parts), strict=True)
-            ]
+            cells = [_known(same) for same in zip(*(part.figures for part in parts), strict=True)]
             for metric, figures in zip(wanted.figures, cells, strict=False):
                 if figures:
                     metrics[metric.name] = distribution(figures)
@@ -170,6 +168,12 @@ class _Columns(NamedTuple):
     figures: list[tuple[float | None, ...]]
     rtt_us: list[int]
     lost: int
+
+
+def _known(columns: Sequence[tuple[float | None, ...]]) -> Sequence[float]:
+    """The figures of some columns, without what is missing."""
+    whole = columns[0] if len(columns) == 1 else tuple(chain.from_iterable(columns))
+    return [cell for cell in whole if cell is not None]
 
 
 def _columns(named: str, values: list[Struct]) -> _Columns:
