@@ -47,8 +47,8 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """/etc/tramdo/fleet.toml.
 
     `url` is the centre's. `converge`, `restart` and `status` are the commands that bring the box to
-    what roles and variables say, start the probe anew, and ask it how it is; `{release}`
-    and `{variables}` stand for the release's folder and the file of variables.
+    what roles and variables say, start the probe anew, and ask it how it is; `{release}`,
+    `{variables}` and `{probe}` stand for the release's folder, the file of variables, and the name.
     `healthy_within_s` is how long a new release may take to publish.
     """
 
@@ -67,7 +67,7 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     converge: tuple[str, ...] = (
         # Its settings are the release's too: with them no module passes by way of the card.
         "env", "ANSIBLE_CONFIG={release}/ansible/ansible.cfg",
-        "ansible-playbook", "--connection=local", "--inventory=localhost,",
+        "ansible-playbook", "--connection=local", "--inventory={probe},",
         "--extra-vars=@{variables}", "{release}/ansible/box.yml",
     )  # fmt: skip
     restart: tuple[str, ...] = ("systemctl", "restart", "tramdo-probe.service")
@@ -256,7 +256,12 @@ class Box:
         if not (Path(self._fleet.variables_file).exists() and roles.is_dir()):
             return None
         self._converged = release
-        words = {"release": str(roles.parent), "variables": self._fleet.variables_file}
+        words = {
+            "release": str(roles.parent),
+            "variables": self._fleet.variables_file,
+            # By its own name: what a role draws by lot for each host is not the same for all.
+            "probe": self._fleet.probe,
+        }
         return _fault_of([part.format(**words) for part in self._fleet.converge])
 
     def _restart(self) -> str | None:

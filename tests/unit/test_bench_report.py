@@ -9,6 +9,7 @@ import pytest
 
 from bench.report import (
     CannotMeasureError,
+    Number,
     Options,
     Outcome,
     Row,
@@ -96,6 +97,32 @@ def test_with_json_standard_output_holds_nothing_else(
     assert "load_1min_after" in told["machine"]
     assert printed.err == "halfway\n"
     assert asked == [Options(quick=quick)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told", "command"),
+    [
+        ([], 1, "python -m bench.provision"),
+        (["--hosts", "10"], 10, "python -m bench.provision --hosts 10"),
+    ],
+)
+def test_a_benchmark_may_have_a_number_of_its_own(
+    arguments: list[str],
+    told: int,
+    command: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked: list[Options] = []
+
+    def measured(options: Options) -> Outcome:
+        asked.append(options)
+        return FOUND
+
+    monkeypatch.setattr(sys, "argv", ["bench", "--json", *arguments])
+    assert run("provision", measured, number=Number("hosts", 1, "how many")) == 0
+    assert asked == [Options(quick=False, number=told)]
+    assert json.loads(capsys.readouterr().out)["machine"]["command"] == command
 
 
 def test_what_cannot_be_measured_says_why(
