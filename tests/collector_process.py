@@ -125,7 +125,7 @@ class CollectorProcess:
 
     def _answers(self) -> bool:
         assert self.process is not None
-        assert self.process.poll() is None, self.log
+        assert self.process.poll() is None, f"ended with {self.process.returncode}: {self.log}"
         try:
             return bool(self.get("/healthz"))
         except OSError:
