@@ -34,8 +34,11 @@ ROOT = Path(__file__).parents[2]
 PLAYBOOKS = ROOT / "ansible"
 TENANT, PROBE = "bach-thong", "phu-thong-01"
 CENTRE_ADDRESS = "203.0.113.10"
+# The centre too: a minute is down only where two addresses were tried.
+ANOTHER_ADDRESS = "203.0.113.11"
 NETWORKMANAGER = os.environ.get("TRAMDO_TEST_NETWORK") == "networkmanager"
-ALREADY_THERE = ("network-manager",) if NETWORKMANAGER else ()
+# debootstrap does not see that libpam-systemd is a logind.
+ALREADY_THERE = ("network-manager", "libpam-systemd") if NETWORKMANAGER else ()
 FLEET_HOME = "/var/lib/tramdo-fleet-serve"
 # A machine that does other things at the same time takes minutes.
 _PLAY_S = 1200
@@ -97,6 +100,8 @@ class Site:
         # The probe's variables of a tunnel, while one is wanted.
         self.tunnel: Mapping[str, str] = {}
         # A DHCP server for each office.
+        # When a line's forwarding was cut (Unix time).
+        self.broke_at_s: dict[str, float] = {}
         self._processes: dict[int, subprocess.Popen[str]] = {}
         self._key = folder / "key"
         subprocess.run(
@@ -273,10 +278,23 @@ class Site:
                 "web": {"pages": []},
                 "throughput": {"warm_up_s": 1, "duration_s": 2},
                 "http": {"warm_up_s": 1, "duration_s": 2, "pings": 4},
-                "latency": {"window_s": 5.0, "mean_gap_s": 0.1, "timeout_s": 1.0},
+                "latency": {
+                    "window_s": 5.0, "mean_gap_s": 0.1, "timeout_s": 1.0,
+                    "icmp_targets": [ANOTHER_ADDRESS],
+                },
                 "delivery": {"resend_after_s": 5.0, "health_every_s": 5.0},
             },
         }  # fmt: skip
+
+    def break_beyond(self, isp: Isp) -> None:
+        """The ISP forwards nothing more; its router in the office goes on answering."""
+        cut = "table ip cut { chain way { type filter hook forward priority 0; policy drop; }; }"
+        self.isps[isp.name].run(["nft", cut])
+        self.broke_at_s[isp.name] = time.time()
+
+    def mend_beyond(self, isp: Isp) -> None:
+        """Undo `break_beyond`."""
+        self.isps[isp.name].run(["nft", "delete table ip cut"])
 
     def _give_network(self, machine: Machine) -> None:
         network = "[Match]\nName={}\n[Network]\nAddress={}\n"
@@ -290,7 +308,10 @@ class Site:
             )
         if machine.name == "centre":
             for isp in ISPS:
-                addresses = f"198.51.100.{isp.number * 4 + 2}/30\nAddress={CENTRE_ADDRESS}/32"
+                addresses = "\nAddress=".join(
+                    (f"198.51.100.{isp.number * 4 + 2}/30", f"{CENTRE_ADDRESS}/32",
+                     f"{ANOTHER_ADDRESS}/32")
+                )  # fmt: skip
                 machine.write(
                     f"/etc/systemd/network/10-{isp.name}.network",
                     network.format(f"wan{isp.number}", addresses),
@@ -325,9 +346,11 @@ class Site:
             router = self.isps[isp.name]
             if name == "centre":
                 connect_veth(router, near, namespace, f"wan{isp.number}")
+                beyond = f"198.51.100.{isp.number * 4 + 2}"
                 router.ip(
                     f"addr add 198.51.100.{isp.number * 4 + 1}/30 dev wan",
-                    f"route add {CENTRE_ADDRESS} via 198.51.100.{isp.number * 4 + 2}",
+                    f"route add {CENTRE_ADDRESS} via {beyond}",
+                    f"route add {ANOTHER_ADDRESS} via {beyond}",
                 )
                 _shape(router, "wan", isp.upload_bps)
             else:

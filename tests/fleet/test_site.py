@@ -11,6 +11,7 @@ import json
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -133,6 +134,11 @@ def test_the_doctor_finds_nothing_to_mend(first: Site) -> None:
     assert any(part.startswith("broker") for part in good)
 
 
+def test_a_line_breaks_beyond_the_gateway(first: Site) -> None:
+    """And stays so for the next chapters, a restart among them."""
+    first.break_beyond(VIETTEL)
+
+
 def test_each_line_has_its_own_table(first: Site) -> None:
     """One by its fixed address, one by DHCP; and the main table knows both."""
     for table, isp in enumerate(ISPS, 101):
@@ -231,6 +237,27 @@ def test_settings_that_the_probe_refuses_are_not_installed(first: Site) -> None:
     assert "failed to validate" in play.printed
     assert first.probe.ssh(f"sha256sum < {PROBE_TOML}").stdout == before
     assert first.status()["status"]["connected"]
+
+
+def test_the_outage_is_told_with_its_begin_its_end_and_the_place_of_the_fault(first: Site) -> None:
+    broke_s = first.broke_at_s[VIETTEL.name]
+    whole_minute_s = (broke_s // 60 + 2) * 60
+    time.sleep(max(whole_minute_s + 5 - time.time(), 0))
+    first.mend_beyond(VIETTEL)
+    mended_s = time.time()
+    eventually(lambda: _outages(first), "the outage at the centre", within_s=240)
+    (outage,) = _outages(first)
+    assert outage["line"]["id"] == VIETTEL.name
+    values = outage["values"]
+    began_s, ended_s = (
+        datetime.fromisoformat(values[name]).timestamp() for name in ("began_at", "ended_at")
+    )
+    # To the minute: a minute is down where nothing beyond answered in all of it.
+    assert broke_s - 60 <= began_s <= broke_s + 120
+    assert mended_s - 120 <= ended_s <= mended_s + 60
+    assert values["down_minutes"] >= 1
+    assert values["own_lan_minutes"] == 0
+    assert values["fault"] == "isp_access"
 
 
 def test_killed_it_comes_back_by_itself(first: Site) -> None:
@@ -484,6 +511,10 @@ def _changes(printed: str) -> str:
 
 def _results(answer: Any) -> list[Mapping[str, Any]]:
     return [row["result"] for row in answer["results"]]
+
+
+def _outages(site: Site) -> list[Mapping[str, Any]]:
+    return [row for row in _results(site.api("/api/results?limit=1000")) if row["kind"] == "outage"]
 
 
 def _rates(site: Site, line: str) -> list[float]:
