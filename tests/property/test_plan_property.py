@@ -24,7 +24,7 @@ from tests.unit.test_config import GOOD
 
 BASE = config.parse(GOOD.encode(), "probe.toml")
 GIGABYTE = 10**9
-plenty = settings(max_examples=60, deadline=None)
+plenty = settings(max_examples=60)
 
 days = st.dates(date(2026, 1, 1), date(2028, 12, 31))
 rates = st.one_of(st.none(), st.floats(1e6, 2e9))

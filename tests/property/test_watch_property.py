@@ -87,7 +87,7 @@ def after(history: list[tuple[str, object]], period_min: int) -> History:
 
 
 @given(steps, st.sampled_from([1, 5, 60, 1440]))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_every_minute_is_counted_once(history: list[tuple[str, object]], period_min: int) -> None:
     run = after(history, period_min)
     periods = [told for told in run.told if isinstance(told, Period)]
@@ -100,7 +100,7 @@ def test_every_minute_is_counted_once(history: list[tuple[str, object]], period_
 
 
 @given(steps, st.sampled_from([1, 5, 60]))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_outages_hold_the_minutes_that_were_bad(
     history: list[tuple[str, object]], period_min: int
 ) -> None:

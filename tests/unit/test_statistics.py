@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import comb
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from probe.measure.latency import statistics
@@ -87,7 +87,6 @@ def test_the_exact_bound_against_tables(sent: int, lost: int, upper: float) -> N
     assert statistics.loss_ratio_upper95(sent, lost) == pytest.approx(upper, abs=6e-4)
 
 
-@settings(deadline=None)  # a loaded machine is slower than any that is fixed
 @given(st.integers(2, 120), st.data())
 def test_the_exact_bound_leaves_five_percent(sent: int, data: st.DataObject) -> None:
     lost = data.draw(st.integers(1, sent - 1))
