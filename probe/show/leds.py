@@ -133,8 +133,8 @@ def _header_chip() -> int:
         others.append(f"{path} is {label}")
     if closed:
         raise OSError(f"this account may not open {', '.join(closed)}: add it to the group gpio")
-    there = ", ".join(others) or "/dev/gpiochip0 is missing"
-    raise OSError(f"no GPIO chip of a Raspberry Pi is there ({there})")
+    there = ", ".join(others) or "no /dev/gpiochip at all"
+    raise OSError(f"the GPIO chip of a Raspberry Pi's header is not there ({there})")
 
 
 def _led(config: LedConfig, pin: int, factory: PiFactory) -> gpiozero.PWMLED:

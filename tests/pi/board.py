@@ -128,7 +128,7 @@ class Board:
         return command
 
     def run(
-        self, *argv: str, user: str = "root", cwd: str = "/", stdin: str = "", within_s: float = 90
+        self, *argv: str, user: str = "root", cwd: str = "/", stdin: str = "", within_s: float = 300
     ) -> Command:
         """Run a command in the guest to its end.
 
@@ -138,6 +138,13 @@ class Board:
         command = self.start(*argv, user=user, cwd=cwd, stdin=stdin)
         command.wait(within_s)
         return command
+
+    def end_all(self) -> None:
+        """End every command that still runs in the guest, the service too: the next part is new."""
+        for command in self._commands.values():
+            if command.code is None:
+                command.signal(signal.SIGKILL)
+        self.run("systemctl", "stop", "tramdo-probe")
 
     def pins(self) -> levels.Sample:
         """The pins now.

@@ -130,7 +130,9 @@ def _blinked(seen: Sequence[Point], each_s: float) -> Seen:
     if not on or not off:
         return Seen(False, f"{len(edges)} changes, lit in {_share(seen):.1%}")
     allowed_s = each_s * _RELATIVE + _ABSOLUTE_S
-    good = all(abs(median(one) - each_s) <= allowed_s for one in (on, off))
+    # All the while, and not only at its end: half of what it has time for at the least.
+    enough = 2 * (len(phases) + 1) * each_s >= seen[-1].at_s - seen[0].at_s
+    good = enough and all(abs(median(one) - each_s) <= allowed_s for one in (on, off))
     return Seen(good, f"{median(on):.2f} s on, {median(off):.2f} s off, {len(on)} times")
 
 

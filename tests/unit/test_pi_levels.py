@@ -51,6 +51,11 @@ def test_a_pattern_at_another_pace_is_refused(pattern: Pattern) -> None:
     assert not levels.judged(pattern, seen(pattern, slower=1.6)).ok
 
 
+def test_a_blink_that_begins_late_is_refused() -> None:
+    late = [one._replace(lit=False) if one.at_s < 6 else one for one in seen(Pattern.FAST_BLINK)]
+    assert not levels.judged(Pattern.FAST_BLINK, late).ok
+
+
 def test_brightness_is_the_share_of_time_lit() -> None:
     dim = seen(Pattern.STEADY, brightness=0.3)
     assert levels.judged(Pattern.STEADY, dim, 0.3).ok
