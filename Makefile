@@ -26,11 +26,9 @@ LOCKS := requirements/build.txt requirements/dev.txt
 demo: .venv/ready-demo
 	@$(BIN)/python -m deploy.demo $(if $(ONCE),--once) $(if $(JSON),--json)
 
-# Two files at a time, because most of a system test is waiting. The longest first; beside it what is
-# held against time, so that not two of that kind meet.
-FIRST := tests/fleet/test_site.py tests/lab tests/system/test_bench.py tests/system/test_demo.py
+# Two files at a time, because most of a system test is waiting; tests/conftest.py has the order.
 test: .venv/ready-test lint types
-	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(FIRST) tests
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder tests
 
 # One after the other: they measure. One that cannot run here does not keep the others from it.
 bench: .venv/ready-bench
