@@ -68,7 +68,12 @@ class Daemon:
         self._display = Display(config, VERSION)
         ceilings = ceilings_file.read(config.state_dir)
         self._runner = Runner(config, self._display.emit, ceilings)
-        health = partial(host.health, directory=config.state_dir, leds=self._display.leds)
+        health = partial(
+            host.health,
+            directory=config.state_dir,
+            leds=self._display.leds,
+            certificate_file=config.broker.certificate_file,
+        )
         self._courier = Courier(
             config,
             Path(config.state_dir) / "outbox.sqlite",

@@ -420,7 +420,9 @@ def info(*, lines: Sequence[Line] = (VNPT, VIETTEL), epoch: UUID = EPOCH) -> Inf
     )
 
 
-def health(*, pending: int = 0, at: datetime = NOON) -> Health:
+def health(
+    *, pending: int = 0, at: datetime = NOON, certificate_ends_at: datetime | None = None
+) -> Health:
     """How a box is."""
     return Health(
         at=at,
@@ -433,6 +435,7 @@ def health(*, pending: int = 0, at: datetime = NOON) -> Health:
         memory_available_bytes=700_000_000,
         uptime_s=10_800.0,
         leds={"power": "steady", "centre": "steady"},
+        certificate_ends_at=certificate_ends_at,
     )
 
 

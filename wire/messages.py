@@ -81,6 +81,8 @@ class Health(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     memory_available_bytes: Count
     uptime_s: float
     leds: dict[str, Text]
+    # Of the certificate that it shows the broker; None where it has none, or cannot read it.
+    certificate_ends_at: Utc | None = None
 
 
 class Receipt(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -33,8 +33,8 @@ from collector.rollup.periods import Period, local_day, start_of_day
 from collector.rollup.summary import Summary
 from collector.store.store import LastResult, StoredProbe, StoreError
 from collector.web.centre import Centre
-from collector.web.certificates import ends_at
 from collector.web.known_lines import KnownLine, State, line_state
+from runtime.certificate import ends_at
 from wire.result import Outcome, decode_result
 
 # Means of whole days change only with late results.
@@ -124,7 +124,7 @@ class Watch:
             probes=[self._probe_seen(name, probes.get(name)) for name in sorted(names)],
             lines=list(self._lines_seen(lines, probes, now)),
             speeds=self._line_speeds(lines, now),
-            certificates=list(self._own_certificates()),
+            certificates=[*self._own_certificates(), *_of_probes(probes)],
         )
 
     def _probe_seen(self, name: tuple[str, str], probe: StoredProbe | None) -> ProbeSeen:
@@ -189,6 +189,12 @@ class Watch:
                 ends = None
             if ends is not None:
                 yield Certificate(path.name, ends)
+
+
+def _of_probes(probes: Mapping[tuple[str, str], StoredProbe]) -> Iterator[Certificate]:
+    for (tenant, name), probe in probes.items():
+        if probe.health is not None and probe.health.certificate_ends_at is not None:
+            yield Certificate("", probe.health.certificate_ends_at, tenant, name)
 
 
 def _where(subject: Subject, places: Mapping[tuple[str, str], KnownLine]) -> Whereabouts:

@@ -379,18 +379,22 @@ LABELS = {
     "rejected_topic": Phrase("sai chủ đề", "wrong topic"),
     "rejected_identity": Phrase("sai danh tính", "wrong identity"),
     "rejected_kind": Phrase("sai loại phép đo", "wrong kind"),
-    "certificates": Phrase("Chứng thư của trung tâm", "The centre's certificates"),
+    "certificates": Phrase(
+        "Chứng thư của trung tâm, và của các trạm sắp đến hạn (60 ngày)",
+        "The centre's certificates, and those of probes that end within 60 days",
+    ),
     "file": Phrase("Tệp", "File"),
+    "certificate": Phrase("Tệp hoặc trạm", "File or probe"),
     "ends_at": Phrase("Hết hạn", "Ends"),
     "days_left": Phrase("Còn (ngày)", "Days left"),
     "no_certificates": Phrase(
         "Cấu hình không dùng chứng thư.", "The configuration names no certificate."
     ),
     "system_note": Phrase(
-        "Trạm bị coi là mất liên lạc sau 15 phút không có tin. Hạn chứng thư của từng trạm xem "
-        "bằng lệnh tramdo-authority.",
-        "A probe is silent after 15 minutes without a word. Probes' own certificates: see "
-        "tramdo-authority.",
+        "Trạm bị coi là mất liên lạc sau 15 phút không có tin. Trạm tự báo hạn chứng thư của mình; "
+        "danh sách đầy đủ: tramdo-authority list.",
+        "A probe is silent after 15 minutes without a word. Each probe tells when its certificate "
+        "ends; all of them: tramdo-authority list.",
     ),
     # Public page and open data
     "public_title": Phrase("Thông tin công khai và số liệu mở", "Public information and open data"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from starlette.requests import Request
@@ -11,13 +12,15 @@ from starlette.routing import Route
 
 from collector.web import system_view as view
 from collector.web.centre import Centre
-from collector.web.certificates import ends_at
 from collector.web.figures import moment
 from collector.web.site import Site
+from runtime.certificate import ends_at
 
 # The last so many are looked at; the store keeps as many as it was told.
 _REJECTED = 1_000
 _SOON_DAYS = 30
+# A box asks for a new one so long before the end (docs/security.md).
+_RENEW_DAYS = 60
 
 
 class SystemPage:
@@ -34,15 +37,11 @@ class SystemPage:
         centre, reader = self._centre, self._site.reader(request)
         store, now = centre.store, centre.now()
         certificates = []
-        for path in self._certificates:
-            try:
-                ends = ends_at(path.read_bytes())
-            except OSError:
-                ends = None
+        for name, ends in (*self._own(), *self._of_probes(now)):
             left = None if ends is None else (ends - now).days
             certificates.append(
                 (
-                    path.name,
+                    name,
                     None if ends is None else moment(ends, reader.language, reader.timezone),
                     left,
                     left is not None and left > _SOON_DAYS,
@@ -62,3 +61,17 @@ class SystemPage:
             totals=store.totals(),
             certificates=certificates,
         )
+
+    def _own(self) -> Iterator[tuple[str, datetime | None]]:
+        for path in self._certificates:
+            try:
+                yield path.name, ends_at(path.read_bytes())
+            except OSError:
+                yield path.name, None
+
+    def _of_probes(self, now: datetime) -> Iterator[tuple[str, datetime]]:
+        """Those that are to be renewed: of thousands, nobody reads the others."""
+        for (_, name), probe in sorted(self._centre.probes().items()):
+            ends = probe.health.certificate_ends_at if probe.health else None
+            if ends is not None and (ends - now).days <= _RENEW_DAYS:
+                yield name, ends

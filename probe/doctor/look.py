@@ -12,13 +12,14 @@ import msgspec
 
 from probe import ceilings_file, checks, clock
 from probe.config import Config
-from probe.doctor import certificate, finding, network
+from probe.doctor import finding, network
 from probe.doctor.finding import Finding, Report, bad, good, unknown, watch
 from probe.measure import host
 from probe.show import board
 from probe.show.leds import Leds, LedsUnavailableError
 from probe.show.status import Board
 from probe.version import VERSION
+from runtime import certificate
 
 # A daemon that lives writes its board every 5 s.
 _STALE_S = 60.0

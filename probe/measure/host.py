@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import psutil
 from msgspec import Struct
 
 from probe import clock
+from runtime import certificate
 from wire.messages import Health
 from wire.result import Host
 
@@ -73,7 +75,12 @@ def evidence(before: Snapshot, after: Snapshot, sysfs: Path = SYSFS) -> Host:
 
 
 def health(
-    pending: int, outbox_bytes: int, *, directory: str, leds: Callable[[], dict[str, str]]
+    pending: int,
+    outbox_bytes: int,
+    *,
+    directory: str,
+    leds: Callable[[], dict[str, str]],
+    certificate_file: Path | str | None = None,
 ) -> Health:
     """How the box is now.
 
@@ -82,6 +89,7 @@ def health(
         outbox_bytes: size of the outbox.
         directory: whose file system's free space counts.
         leds: asked what each LED shows.
+        certificate_file: what the probe shows the broker, read anew because it is renewed in place.
     """
     return Health(
         at=clock.utc_now(),
@@ -94,7 +102,15 @@ def health(
         memory_available_bytes=psutil.virtual_memory().available,
         uptime_s=round(clock.reading().boottime_s, 1),
         leds=leds(),
+        certificate_ends_at=_certificate_ends_at(certificate_file),
     )
+
+
+def _certificate_ends_at(file: Path | str | None) -> datetime | None:
+    try:
+        return None if file is None else certificate.ends_at(Path(file).read_bytes())
+    except OSError:
+        return None
 
 
 def interface_of(address: str | None) -> str | None:

@@ -367,6 +367,18 @@ def test_a_certificate_that_ends_soon(stage: Stage, tmp_path: Path) -> None:
     assert stage.book.open_alerts() == {}
 
 
+def test_a_probe_tells_that_its_certificate_ends_soon(stage: Stage) -> None:
+    now = datetime.now(UTC)
+    stage.tell(samples.health(at=now, certificate_ends_at=now + timedelta(days=20)), now)
+    stage.look(now)
+    (alert,) = stage.book.newest(10)
+    assert alert.key.kind is AlertKind.CERTIFICATE_EXPIRING
+    assert alert.key.subject.probe == samples.PROBE
+    stage.tell(samples.health(at=now, certificate_ends_at=now + timedelta(days=700)), now)
+    stage.look(now + timedelta(minutes=1))
+    assert stage.book.open_alerts() == {}
+
+
 def test_mail_over_starttls_with_a_password(tmp_path: Path) -> None:
     key, file = certificate(tmp_path, 30)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -9,9 +9,6 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from openapi_spec_validator import validate
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -27,7 +24,6 @@ from collector.rollup.summary import EMPTY, KindCounts, Summary
 from collector.store.store import StoredOutage, StoredProbe, Totals
 from collector.web import campaign_view, isps_view, labels, line_view, metrics, openapi, words
 from collector.web.api_v1 import ApiLines, ApiSeries
-from collector.web.certificates import ends_at
 from collector.web.drawing import bars, line_chart, place_map
 from collector.web.drawing.line_chart import Figure, Series
 from collector.web.drawing.place_map import Point
@@ -233,27 +229,6 @@ def test_a_commune_is_short_by_the_samples_of_all_its_lines() -> None:
     rows = campaign_view.communes(lines, month, 300, EN)
     assert [(row.code, row.samples) for row in rows][-1] == ("01969", 300)
     assert sum(row.samples < 300 for row in rows) == 3
-
-
-@pytest.mark.parametrize("year", [2027, 2049, 2050, 2091])
-def test_the_end_of_a_certificate_is_read_from_its_bytes(year: int) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tram")])
-    ends = datetime(year, 3, 1, 12, 30, 59, tzinfo=UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(7)
-        .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
-        .not_valid_after(ends)
-        .sign(key, hashes.SHA256())
-        .public_bytes(serialization.Encoding.PEM)
-    )
-    assert ends_at(b"a comment before it\n" + made) == ends
-    assert ends_at(made[:200] + made[-40:]) is None
-    assert ends_at(b"no certificate") is None
 
 
 def test_the_openapi_document_is_one() -> None:

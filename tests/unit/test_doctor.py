@@ -19,8 +19,9 @@ from deploy.authority import authority
 from deploy.authority.authority import Authority
 from probe import cli
 from probe.config import Config
-from probe.doctor import certificate, finding, network
+from probe.doctor import finding, network
 from probe.doctor.finding import Finding, Report, Verdict
+from runtime import certificate
 from runtime.broker import BrokerConfig
 from tests.unit.test_plan import PARSED
 from wire.record import Clock

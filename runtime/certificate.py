@@ -1,6 +1,6 @@
-"""Floor 1. When a certificate ends: the one field that the doctor asks of a PEM file.
+"""Floor 1. When a certificate ends: the one field that people are told of a PEM file.
 
-The probe has no library for certificates (OpenSSL checks them for it at each connect), and needs
+Probe and collector have no library for certificates (OpenSSL checks them at each connect), and need
 none for one date: the way to it in the DER of RFC 5280 §4.1 is fixed. Whatever the bytes, the
 answer is a date or None; nothing is trusted because of it.
 """
