@@ -70,7 +70,7 @@ class SystemPage:
                 yield path.name, None
 
     def _of_probes(self, now: datetime) -> Iterator[tuple[str, datetime]]:
-        """Those that are to be renewed: of thousands, nobody reads the others."""
+        """Those that are to be renewed: nobody reads thousands of the others."""
         for (_, name), probe in sorted(self._centre.probes().items()):
             ends = probe.health.certificate_ends_at if probe.health else None
             if ends is not None and (ends - now).days <= _RENEW_DAYS:
