@@ -8,7 +8,7 @@
 #                        (SEEDS=20, JSON=1: one JSON object at the end)
 #   make test-pi         LEDs on an emulated Raspberry Pi 3B, its pins read back: some 10 minutes, by
 #                        hand (KEEP=1: write the table into docs/pi.md)
-#   make check           the fast loop: lint, types, unit tests (about a minute)
+#   make check           the fast loop: lint, types, unit tests (under a minute)
 #   make wheelhouse      wheels for installing offline, in out/wheelhouse (FOR="cp311-aarch64 …")
 #   make contract        write docs/contract/ anew from the types in wire/
 #   make handbook        draw the wiring plan and the office's card anew (docs/)
