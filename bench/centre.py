@@ -28,7 +28,7 @@ from bench import centre_load
 from bench.centre_load import Loader, Nation
 from bench.report import Options, Outcome, Row, Target, at_least, at_most, note, run
 from collector import thresholds_file
-from collector.ingest import IngestState
+from collector.ingest import GC_THRESHOLD, IngestState
 from collector.intake import judge
 from collector.people.register import Register
 from collector.registry.communes import official
@@ -72,7 +72,7 @@ class Timing(NamedTuple):
 
 
 def measured(options: Options) -> Outcome:
-    gc.set_threshold(500_000, 50, 100)  # as `tramdo-collector run` does
+    gc.set_threshold(*GC_THRESHOLD)
     size = QUICK if options.quick else FULL
     rows: list[Row] = []
     targets: list[Target] = []

@@ -24,7 +24,7 @@ from collector.alerts.watch import Watch
 from collector.commands import NotSentError
 from collector.config import Config
 from collector.export import command as export_command
-from collector.ingest import Ingest
+from collector.ingest import GC_THRESHOLD, Ingest
 from collector.people import command as people_command
 from collector.people.register import PeopleError, Register
 from collector.reports import command as report_command
@@ -140,9 +140,7 @@ def _read(path: Path) -> bytes:
 
 
 def _run(config: Config) -> int:
-    # Two batches under way are a hundred thousand values without a cycle: looking for cycles after
-    # every 700 of them costs a fifth of the whole, after every 100,000 still a fourteenth.
-    gc.set_threshold(500_000, 50, 100)
+    gc.set_threshold(*GC_THRESHOLD)
     # Blocked before any thread starts, so that all of them leave these signals to `sigtimedwait`.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     changes = Changes()

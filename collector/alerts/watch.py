@@ -34,7 +34,7 @@ from collector.rollup.summary import Summary
 from collector.store.store import LastResult, StoredProbe, StoreError
 from collector.web.centre import Centre
 from collector.web.known_lines import KnownLine, State, line_state
-from runtime.certificate import ends_at
+from runtime.certificate_file import ends_at
 from wire.result import Outcome, decode_result
 
 # Means of whole days change only with late results.
@@ -183,11 +183,7 @@ class Watch:
 
     def _own_certificates(self) -> Iterator[Certificate]:
         for path in self._certificates:
-            try:
-                ends = ends_at(path.read_bytes())
-            except OSError:
-                ends = None
-            if ends is not None:
+            if (ends := ends_at(path)) is not None:
                 yield Certificate(path.name, ends)
 
 

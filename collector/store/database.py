@@ -35,6 +35,11 @@ class Column(NamedTuple):
     required: bool = False
 
 
+def column_names(columns: Iterable[Column]) -> str:
+    """The names of columns, for SQL."""
+    return ", ".join(column.name for column in columns)
+
+
 class Table(NamedTuple):
     """A table that is made from types. `daily` names the time that parts it by day, where it is.
 

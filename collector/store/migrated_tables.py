@@ -9,11 +9,6 @@ from __future__ import annotations
 from collector.store.database import Column, ColumnType, Table
 
 
-def names(table: Table) -> str:
-    """The names of its columns, for SQL."""
-    return ", ".join(column.name for column in table.columns)
-
-
 def _made_by_migrations(name: str, key: tuple[str, ...], columns: str) -> Table:
     """What the columns of a table hold: `NAME` is text, `NAME:TYPE` another type."""
     pairs = (column.partition(":") for column in columns.split())

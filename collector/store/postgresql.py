@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from collector.store.batch import utc_text
 from collector.store.connections import ConnectedDatabase, OpenTransaction
-from collector.store.database import Column, ColumnType, Row, Table
+from collector.store.database import Column, ColumnType, Row, Table, column_names
 from collector.store.migrate import Migration, packaged
 from collector.store.rollup_tables import FIGURES
 from collector.store.sql_store import SqlStore, derived_tables, raw_tables
@@ -226,7 +226,7 @@ class PostgresqlSession(OpenTransaction):
             self._run(self._merge, table, rows, f"({key}) DO UPDATE {update}")
 
     def _merge(self, table: Table, rows: Sequence[Sequence[object]], conflict: str) -> None:
-        names = ", ".join(column.name for column in table.columns)
+        names = column_names(table.columns)
         staged = self._stage(table, rows)
         self._execute(
             f"INSERT INTO {table.name} ({names}) "
@@ -317,7 +317,7 @@ class PostgresqlSession(OpenTransaction):
 
     def _copy(self, into: str, table: Table, rows: Sequence[Sequence[object]]) -> None:
         # In binary: writing a number as text and reading it back costs more than all the rest.
-        names = ", ".join(column.name for column in table.columns)
+        names = column_names(table.columns)
         times = [place for place, c in enumerate(table.columns) if c.type is ColumnType.TIME]
         with (
             self._connection.cursor() as cursor,

@@ -15,9 +15,9 @@ from collector.receipts import EpochKey
 from collector.registry.registry import LineKey
 from collector.store import columns, rollup_tables, writing
 from collector.store.batch import Batch, ResultRow, utc_text
-from collector.store.database import Database, Row, Session, Table
+from collector.store.database import Database, Row, Session, Table, column_names
 from collector.store.kind_tables import kind_tables
-from collector.store.migrated_tables import PROBES, RESULTS, names
+from collector.store.migrated_tables import PROBES, RESULTS
 from collector.store.registry_store import RegistryStore
 from collector.store.rolling import forget, roll
 from collector.store.store import (
@@ -42,6 +42,7 @@ _BACKFILL_ROWS = 2_000
 _LONGEST_OUTAGE = timedelta(days=31)
 # Rooms for days are made so far ahead that a centre may sleep over a holiday.
 _DAYS_AHEAD = 7
+_PROBE_COLUMNS = column_names(PROBES.columns)
 _RESULT_COLUMNS = (
     "results.number, results.tenant, results.probe, results.epoch, results.seq, results.kind, "
     "results.line, results.target, results.received_at, results.stored_at, results.body"
@@ -150,14 +151,16 @@ class SqlStore:
     def probes(self, changed_after: int = 0) -> list[StoredProbe]:
         """See Store."""
         rows = self._database.read(
-            f"SELECT {names(PROBES)} FROM probes WHERE revision > ?", (changed_after,)
+            f"SELECT {_PROBE_COLUMNS} FROM probes WHERE revision > ?",
+            (changed_after,),
         )
         return [columns.probe(row) for row in sorted(rows)]
 
     def probe(self, tenant: str, probe: str) -> StoredProbe | None:
         """See Store."""
         rows = self._database.read(
-            f"SELECT {names(PROBES)} FROM probes WHERE tenant = ? AND probe = ?", (tenant, probe)
+            f"SELECT {_PROBE_COLUMNS} FROM probes WHERE tenant = ? AND probe = ?",
+            (tenant, probe),
         )
         return columns.probe(rows[0]) if rows else None
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from collector.store.batch import utc_text
 from collector.store.connections import ConnectedDatabase, OpenTransaction
-from collector.store.database import Column, ColumnType, Row, Table
+from collector.store.database import Column, ColumnType, Row, Table, column_names
 from collector.store.migrate import Migration, packaged
 from collector.store.sql_store import SqlStore, derived_tables
 from collector.store.store import StoreError
@@ -171,7 +171,7 @@ class SqliteSession(OpenTransaction):
 
 @cache
 def _values(table: Table, rows: int = 1) -> str:
-    names = ", ".join(column.name for column in table.columns)
+    names = column_names(table.columns)
     row = f"({', '.join('?' * len(table.columns))})"
     return f"INTO {table.name} ({names}) VALUES {', '.join([row] * rows)}"
 

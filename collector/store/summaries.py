@@ -11,7 +11,7 @@ from collector.rollup.periods import VIETNAM, Period, Step, local_day, pieces, w
 from collector.rollup.reading import OVERVIEW_KINDS, Bucket, Revised
 from collector.rollup.summary import EMPTY, Summary
 from collector.store import columns, rollup_tables
-from collector.store.database import Database, Row
+from collector.store.database import Database, Row, column_names
 from collector.store.rollup_tables import BODIES, FIGURE_COLUMNS, FIGURES
 
 # SQLite takes 32,766 values in a statement at most.
@@ -181,7 +181,7 @@ class SqlSummaries:
 
 def _overview_query(period: Period) -> tuple[str, list[int]]:
     sums = ", ".join(f"sum({column.name})" for column in FIGURE_COLUMNS)
-    names = ", ".join(column.name for column in FIGURE_COLUMNS)
+    names = column_names(FIGURE_COLUMNS)
     parts, values = [], []
     for piece in pieces(period):
         table = FIGURES[piece.step].name

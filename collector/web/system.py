@@ -14,7 +14,7 @@ from collector.web import system_view as view
 from collector.web.centre import Centre
 from collector.web.figures import moment
 from collector.web.site import Site
-from runtime.certificate import ends_at
+from runtime.certificate_file import ends_at
 
 # The last so many are looked at; the store keeps as many as it was told.
 _REJECTED = 1_000
@@ -37,7 +37,8 @@ class SystemPage:
         centre, reader = self._centre, self._site.reader(request)
         store, now = centre.store, centre.now()
         certificates = []
-        for name, ends in (*self._own(), *self._of_probes(now)):
+        own = [(path.name, ends_at(path)) for path in self._certificates]
+        for name, ends in (*own, *self._of_probes(now)):
             left = None if ends is None else (ends - now).days
             certificates.append(
                 (
@@ -61,13 +62,6 @@ class SystemPage:
             totals=store.totals(),
             certificates=certificates,
         )
-
-    def _own(self) -> Iterator[tuple[str, datetime | None]]:
-        for path in self._certificates:
-            try:
-                yield path.name, ends_at(path.read_bytes())
-            except OSError:
-                yield path.name, None
 
     def _of_probes(self, now: datetime) -> Iterator[tuple[str, datetime]]:
         """Those that are to be renewed: nobody reads thousands of the others."""

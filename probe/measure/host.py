@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 
 import psutil
 from msgspec import Struct
 
 from probe import clock
-from runtime import certificate
+from runtime.certificate_file import ends_at
 from wire.messages import Health
 from wire.result import Host
 
@@ -102,15 +101,8 @@ def health(
         memory_available_bytes=psutil.virtual_memory().available,
         uptime_s=round(clock.reading().boottime_s, 1),
         leds=leds(),
-        certificate_ends_at=_certificate_ends_at(certificate_file),
+        certificate_ends_at=ends_at(Path(certificate_file)) if certificate_file else None,
     )
-
-
-def _certificate_ends_at(file: Path | str | None) -> datetime | None:
-    try:
-        return None if file is None else certificate.ends_at(Path(file).read_bytes())
-    except OSError:
-        return None
 
 
 def interface_of(address: str | None) -> str | None:
