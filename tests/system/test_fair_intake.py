@@ -33,16 +33,21 @@ ROOT = Path(__file__).parents[2]
 # Small, so that the flood's burst is over soon on a loaded machine too.
 LIMITS = {"probe_messages_per_s": 20.0, "probe_burst_s": 1.0}
 ROUNDS = 10
+# "so many were let go unread": at once and then every minute.
+TOLD = 10
 # Waited out, the flood alone would keep a collector that takes everything busy for longer.
-PROMPT_S = 15.0
+PROMPT_S = 5.0
 
 
 @contextmanager
 def flood(port: int, topic: str, payload: bytes, folder: Path) -> Iterator[None]:
     path = folder / "payload"
     path.write_bytes(payload)
+    # A probe does not compute on the centre's processors: at a lower priority it floods with what
+    # the broker and the collector leave, as one at the end of a line would.
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.flood", str(port), topic, str(path)], cwd=ROOT
+        ["nice", "-n", "5", sys.executable, "-m", "tests.flood", str(port), topic, str(path)],
+        cwd=ROOT,
     )
     try:
         yield
@@ -71,9 +76,13 @@ def test_a_flood_of_one_does_not_delay_the_others(tmp_path: Path, garbage: bool)
         )
         quiet.start()
         try:
+            began_s = time.monotonic()
             with flood(broker.port, topic, payload, tmp_path):
                 eventually(lambda: "let go unread" in centre.log, "the flood is noticed", 60.0)
                 took_s = [_receipted(quiet) for _ in range(ROUNDS)]
+                allowed = LIMITS["probe_messages_per_s"] * (
+                    time.monotonic() - began_s + LIMITS["probe_burst_s"]
+                )
                 refused = centre.log.count("rejected (")
         finally:
             quiet.stop()
@@ -81,7 +90,8 @@ def test_a_flood_of_one_does_not_delay_the_others(tmp_path: Path, garbage: bool)
         assert sorted(took_s)[ROUNDS // 2] < PROMPT_S
         seqs = {one["seq"] for one in centre.results() if one["probe"] == settings.probe}
         assert seqs == set(range(1, ROUNDS + 1))
-        assert refused < 2_000, "a flood of garbage does not flood the log"
+        # Each line is of a message within the allowance, or says how many were not (once a minute).
+        assert refused <= allowed + TOLD, "a flood of garbage does not flood the log"
 
 
 def _receipted(courier: Courier) -> float:
