@@ -67,8 +67,12 @@ class ConnectedDatabase(ABC, Generic[C, S]):
         self._later = ThreadPoolExecutor(1, "commit")
 
     @abstractmethod
-    def _open_writer(self) -> C:
-        """A new connection with the schema brought up to date."""
+    def _connect(self) -> C:
+        """A new connection."""
+
+    @abstractmethod
+    def _bring_up_to_date(self, connection: C) -> None:
+        """Bring the schema up to date by a new connection."""
 
     @abstractmethod
     def _open_reader(self) -> C:
@@ -129,6 +133,15 @@ class ConnectedDatabase(ABC, Generic[C, S]):
     @abstractmethod
     def _rows(self, reader: C, sql: str, values: Sequence[object]) -> list[Row]:
         """The rows of a query."""
+
+    def _open_writer(self) -> C:
+        connection = self._connect()
+        try:
+            self._bring_up_to_date(connection)
+        except BaseException:
+            connection.close()  # and so rolls back
+            raise
+        return connection
 
     def close(self) -> None:
         """See Database."""

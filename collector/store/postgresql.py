@@ -14,25 +14,16 @@ from functools import lru_cache
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from collector.store import postgresql_schema
 from collector.store.batch import utc_text
 from collector.store.connections import ConnectedDatabase, OpenTransaction
-from collector.store.database import Column, ColumnType, Row, Table, column_names
+from collector.store.database import ColumnType, Row, Table, column_names
 from collector.store.migrate import Migration, packaged
-from collector.store.rollup_tables import FIGURES
 from collector.store.sql_store import SqlStore, derived_tables, raw_tables
 from collector.store.store import StoreError
 
 _LOCK = 0x7472616D646F  # "tramdo"
 _OLDEST = 150_000
-_TYPES = {
-    ColumnType.INTEGER: "bigint",
-    ColumnType.SMALL: "smallint",
-    ColumnType.REAL: "double precision",
-    ColumnType.TEXT: "text",
-    ColumnType.BOOLEAN: "boolean",
-    ColumnType.TIME: "timestamptz",
-    ColumnType.BYTES: "bytea",
-}
 # As which each goes over in binary. A `timestamptz` is a whole number of microseconds there.
 _BINARY_TYPES = {
     ColumnType.INTEGER: "int8",
@@ -87,19 +78,13 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlSessio
         with self.transaction():
             pass
 
-    def _open_writer(self) -> psycopg.Connection:
-        connection = self._connect()
-        try:
-            _migrate(connection, self._migrations)
-            # Fewer migrations than the packaged ones are a test's: no room for these.
-            if len(self._migrations) >= len(packaged("postgresql")):
-                with connection.transaction():
-                    _lock(connection)
-                    _make_tables(connection, derived_tables())
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+    def _bring_up_to_date(self, connection: psycopg.Connection) -> None:
+        _migrate(connection, self._migrations)
+        # Fewer migrations than the packaged ones are a test's: no room for these.
+        if len(self._migrations) >= len(packaged("postgresql")):
+            with connection.transaction():
+                _lock(connection)
+                _make_tables(connection, derived_tables())
 
     def _open_reader(self) -> psycopg.Connection:
         reader = self._connect()
@@ -138,7 +123,7 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlSessio
             return session.drop_parts(cut, tables) + session.forget_others(cut, tables)
 
     def copy_to(self, destination: str) -> None:
-        """See Database. Not by us: `collector.store.postgresql_tools` runs pg_dump."""
+        """See Database. Not by us: `collector.store.copies` runs pg_dump."""
         raise StoreError(f"{destination}: PostgreSQL is copied by pg_dump")
 
     def _connect(self) -> psycopg.Connection:
@@ -418,42 +403,6 @@ def _make_tables(connection: psycopg.Connection, tables: Sequence[Table]) -> Non
     known: dict[str, set[str]] = {}
     for table_name, column_name in rows:
         known.setdefault(table_name, set()).add(column_name)
-    changed = False
-    for table in tables:
-        statements = (
-            [
-                f"ALTER TABLE {table.name} ADD COLUMN {_declared(column)}"
-                for column in table.columns
-                if column.name not in known[table.name]
-            ]
-            if table.name in known
-            else _create(table)
-        )
-        for statement in statements:
-            connection.execute(statement)
-        changed = changed or bool(statements)
-    if changed:
-        for step, table in FIGURES.items():
-            connection.execute(
-                f"CREATE OR REPLACE VIEW line_{step}s AS SELECT tenant, probe, line, "
-                f"to_timestamp(start_s) AS start, {table.name}.* "
-                f"FROM {table.name} JOIN lines USING (line_id)",
-            )
-
-
-def _create(table: Table) -> list[str]:
-    columns = ", ".join(_declared(column) for column in table.columns)
-    if table.daily is None:
-        key = ", ".join(table.key)
-        return [f"CREATE TABLE {table.name} ({columns}, PRIMARY KEY ({key}))"]
-    key = ", ".join((*table.key, table.daily))
-    parted = f"PARTITION BY RANGE ({table.daily})"
-    return [
-        f"CREATE TABLE {table.name} ({columns}, PRIMARY KEY ({key})) {parted}",
-        f"CREATE INDEX {table.name}_by_line ON {table.name} (tenant, probe, line, {table.daily})",
-        f"CREATE TABLE {table.name}_other PARTITION OF {table.name} DEFAULT",
-    ]
-
-
-def _declared(column: Column) -> str:
-    return f"{column.name} {_TYPES[column.type]}{' NOT NULL' if column.required else ''}"
+    made = list(postgresql_schema.missing(tables, known))
+    for statement in (*made, *(postgresql_schema.views() if made else ())):
+        connection.execute(statement)

@@ -65,17 +65,14 @@ class SqliteDatabase(ConnectedDatabase[sqlite3.Connection, "SqliteSession"]):
         with self.transaction():
             pass
 
-    def _open_writer(self) -> sqlite3.Connection:
-        connection = _connect(self._path)
-        try:
-            _migrate(connection, self._migrations)
-            # Fewer migrations than the packaged ones are a test's: no room for these.
-            if len(self._migrations) >= len(packaged("sqlite")):
-                _make_tables(connection, derived_tables())
-        except BaseException:
-            connection.close()  # and so rolls back
-            raise
-        return connection
+    def _connect(self) -> sqlite3.Connection:
+        return _connect(self._path)
+
+    def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
+        _migrate(connection, self._migrations)
+        # Fewer migrations than the packaged ones are a test's: no room for these.
+        if len(self._migrations) >= len(packaged("sqlite")):
+            _make_tables(connection, derived_tables())
 
     def _open_reader(self) -> sqlite3.Connection:
         reader = _connect(self._path)

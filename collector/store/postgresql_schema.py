@@ -1,0 +1,60 @@
+"""Floor 1. PostgreSQL's words for the tables that are made from types: SQL, not who runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Mapping
+
+from collector.store.database import Column, ColumnType, Table
+from collector.store.rollup_tables import FIGURES
+
+_TYPES = {
+    ColumnType.INTEGER: "bigint",
+    ColumnType.SMALL: "smallint",
+    ColumnType.REAL: "double precision",
+    ColumnType.TEXT: "text",
+    ColumnType.BOOLEAN: "boolean",
+    ColumnType.TIME: "timestamptz",
+    ColumnType.BYTES: "bytea",
+}
+
+
+def missing(tables: Iterable[Table], known: Mapping[str, Container[str]]) -> Iterator[str]:
+    """What makes the tables, and columns that a table lacks.
+
+    Args:
+        tables: what types ask for.
+        known: the columns of each table that is there.
+    """
+    for table in tables:
+        if table.name not in known:
+            yield from _create(table)
+            continue
+        for column in table.columns:
+            if column.name not in known[table.name]:
+                yield f"ALTER TABLE {table.name} ADD COLUMN {_declared(column)}"
+
+
+def views() -> Iterator[str]:
+    """What makes the roll-ups readable by line and time, with the columns that they have now."""
+    for step, table in FIGURES.items():
+        yield (
+            f"CREATE OR REPLACE VIEW line_{step}s AS SELECT tenant, probe, line, "
+            f"to_timestamp(start_s) AS start, {table.name}.* "
+            f"FROM {table.name} JOIN lines USING (line_id)"
+        )
+
+
+def _create(table: Table) -> Iterator[str]:
+    columns = ", ".join(_declared(column) for column in table.columns)
+    if table.daily is None:
+        yield f"CREATE TABLE {table.name} ({columns}, PRIMARY KEY ({', '.join(table.key)}))"
+        return
+    key = ", ".join((*table.key, table.daily))
+    parted = f"PARTITION BY RANGE ({table.daily})"
+    yield f"CREATE TABLE {table.name} ({columns}, PRIMARY KEY ({key})) {parted}"
+    yield f"CREATE INDEX {table.name}_by_line ON {table.name} (tenant, probe, line, {table.daily})"
+    yield f"CREATE TABLE {table.name}_other PARTITION OF {table.name} DEFAULT"
+
+
+def _declared(column: Column) -> str:
+    return f"{column.name} {_TYPES[column.type]}{' NOT NULL' if column.required else ''}"
