@@ -11,47 +11,66 @@ import psutil
 
 from probe.config import Config
 from runtime import secret_file
+from runtime.language import Phrase
 
 
-def problems(config: Config) -> list[str]:
+def problems(config: Config) -> list[Phrase]:
     """What is missing here, in words that say what to do; empty where all is there."""
     return [*_lines(config), *_directories(config), *_tools(), *_secrets(config)]
 
 
-def _lines(config: Config) -> Iterator[str]:
+def _lines(config: Config) -> Iterator[Phrase]:
     interfaces = psutil.net_if_stats()
     addresses = {a.address for every in psutil.net_if_addrs().values() for a in every}
     for line in config.lines:
         if line.interface is not None and line.interface not in interfaces:
             known = ", ".join(sorted(interfaces))
-            yield f"line {line.id}: no interface {line.interface!r} here (there are {known})"
+            yield Phrase(
+                f"đường truyền {line.id}: không có cổng mạng {line.interface} (hiện có {known})",
+                f"line {line.id}: no interface {line.interface!r} here (there are {known})",
+            )
         elif line.interface is not None and not interfaces[line.interface].isup:
-            yield f"line {line.id}: the interface {line.interface} is down"
+            yield Phrase(
+                f"đường truyền {line.id}: cổng mạng {line.interface} không hoạt động",
+                f"line {line.id}: the interface {line.interface} is down",
+            )
         if line.source_address is not None and line.source_address not in addresses:
-            yield f"line {line.id}: no interface here has the address {line.source_address}"
+            yield Phrase(
+                f"đường truyền {line.id}: không cổng mạng nào có địa chỉ {line.source_address}",
+                f"line {line.id}: no interface here has the address {line.source_address}",
+            )
 
 
-def _directories(config: Config) -> Iterator[str]:
+def _directories(config: Config) -> Iterator[Phrase]:
     for name, text in (("state_dir", config.state_dir), ("runtime_dir", config.runtime_dir)):
         path = Path(text)
         nearest = next(parent for parent in (path, *path.parents) if parent.exists())
         if not os.access(nearest, os.W_OK):
-            yield f"{name}: {path} cannot be written by this user"
+            yield Phrase(
+                f"{name}: tài khoản này không ghi được vào {path}",
+                f"{name}: {path} cannot be written by this user",
+            )
 
 
-def _tools() -> Iterator[str]:
+def _tools() -> Iterator[Phrase]:
     if ctypes.util.find_library("iperf") is None:
-        yield "libiperf is missing: install Debian's package libiperf0"
+        yield Phrase(
+            "thiếu libiperf: cài gói libiperf0 của Debian",
+            "libiperf is missing: install Debian's package libiperf0",
+        )
 
 
-def _secrets(config: Config) -> Iterator[str]:
+def _secrets(config: Config) -> Iterator[Phrase]:
     broker = config.broker
     for name in ("ca_file", "certificate_file"):
         text: str | None = getattr(broker, name)
         if text is not None and not os.access(text, os.R_OK):
-            yield f"broker.{name}: {text} is not there or cannot be read by this user"
+            yield Phrase(
+                f"broker.{name}: không có {text}, hoặc tài khoản này không đọc được",
+                f"broker.{name}: {text} is not there or cannot be read by this user",
+            )
     for name in ("key_file", "password_file"):
         secret: str | None = getattr(broker, name)
         trouble = None if secret is None else secret_file.trouble(secret)
         if trouble is not None:
-            yield f"broker.{name}: {trouble}"
+            yield Phrase(f"broker.{name}: {trouble.vi}", f"broker.{name}: {trouble.en}")

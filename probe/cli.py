@@ -16,12 +16,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from probe import ceiling, ceilings_file, checks, clock, config_file, texts
+from probe import arguments, ceiling, ceilings_file, checks, clock, config_file, texts
 from probe.config import Config
 from probe.daemon import IDENTIFY_S, Daemon
-from probe.doctor import finding
+from probe.doctor import told
 from probe.doctor.look import look
-from probe.measure.kinds import MEASURES
 from probe.measure.limits import LEAST_CEILING_RATIO
 from probe.measure.measurement import Progress
 from probe.measure.trouble import Trouble
@@ -30,23 +29,16 @@ from probe.runner import Runner
 from probe.show import board, rehearsal
 from probe.show.leds import LedsUnavailableError
 from probe.usage_file import UsageFile
-from probe.version import VERSION
+from runtime.language import Language, Phrase
 from runtime.settings import SettingsError
 from wire.result import Outcome, ThroughputResult, kind_of
 
-DEFAULT_CONFIG = Path("/etc/tramdo/probe.toml")
 OK, FAILED, BAD_INPUT, NOT_RUNNING = 0, 1, 2, 3
-_EPILOG = """exit codes:
-  0  all went well
-  1  a measurement failed, a check found a problem, or the daemon could not go on
-  2  the command line or the configuration is wrong; nothing was started
-  3  (status, identify) no daemon is running here
-"""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    options = _parser().parse_args(argv)
+    options = arguments.parser().parse_args(argv)
     logging.basicConfig(
         level=logging.DEBUG if options.verbose else logging.INFO,
         format="%(levelname)s %(name)s: %(message)s",
@@ -70,104 +62,20 @@ def main(argv: list[str] | None = None) -> int:
         case "status":
             return _status(config, as_json=options.json)
         case "doctor":
-            return _doctor(config, as_json=options.json)
+            return _doctor(config, options)
         case "leds":
-            return _leds(config, options.each)
+            return _leds(config, options)
         case "identify":
-            return _identify(config)
+            return _identify(config, options.lang)
         case _:
             return _run(config, digest, options)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tramdo-probe",
-        description="Measures this office's Internet lines and sends the results to the centre.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"tramdo-probe {VERSION}")
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument(
-        "-c",
-        "--config",
-        type=Path,
-        default=DEFAULT_CONFIG,
-        help="configuration file (default: %(default)s)",
-    )
-    shared.add_argument("-v", "--verbose", action="store_true", help="log more")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    def command(name: str, text: str) -> argparse.ArgumentParser:
-        return commands.add_parser(
-            name,
-            parents=[shared],
-            help=text,
-            description=text,
-            epilog=_EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-
-    command("check", "Check the configuration and what it needs on this machine; start nothing.")
-    run = command("run", "Measure by the plan and deliver, until stopped (SIGHUP reloads).")
-    run.add_argument(
-        "--round-now", action="store_true", help="begin with one bulk test on every line"
-    )
-    run.add_argument(
-        "--once",
-        action="store_true",
-        help="one round of every kind on every line, wait for the centre's receipt, end",
-    )
-    run.add_argument(
-        "--deliver-within",
-        type=float,
-        default=60.0,
-        metavar="S",
-        help="with --once: how long to wait for the receipt (default: %(default)s s)",
-    )
-    measure = command("measure", "Measure one kind on one line now, and show the result.")
-    measure.add_argument("kind", choices=sorted(MEASURES), help="what to measure")
-    measure.add_argument("--line", required=True, help="a line's id in the configuration")
-    measure.add_argument("--server", help="a server's name (default: the first one)")
-    measure.add_argument("--json", action="store_true", help="print the results as a JSON array")
-    of_host = command(
-        "ceiling",
-        "Measure what this host itself can do against a peer in the LAN (iperf3 --server there), "
-        "hold it against each line's plan, and keep it for later results.",
-    )
-    of_host.add_argument("--peer", required=True, metavar="HOST", help="a host in the same LAN")
-    of_host.add_argument(
-        "--port", type=int, default=5201, help="its iperf3 port (default: %(default)s)"
-    )
-    of_host.add_argument("--line", help="only this line's interface (default: every line's)")
-    of_host.add_argument("--json", action="store_true", help="print it as one JSON object")
-    plan = command("plan", "Show the slots of a day, and what the month is expected to move.")
-    plan.add_argument(
-        "--day", type=date.fromisoformat, metavar="YYYY-MM-DD", help="which day (default: today)"
-    )
-    plan.add_argument("--month", action="store_true", help="show each day of the month in a row")
-    plan.add_argument("--json", action="store_true", help="print it as one JSON object")
-    status = command("status", "Show what the running daemon is doing.")
-    status.add_argument("--json", action="store_true", help="print it as one JSON object")
-    doctor = command("doctor", "Look at all that a technician would, and say what to do about it.")
-    doctor.add_argument("--json", action="store_true", help="print it as one JSON object")
-    leds = command("leds", "Show each LED and each pattern in turn, and what it means.")
-    leds.add_argument(
-        "--each",
-        type=float,
-        default=3.0,
-        metavar="S",
-        help="how long each (default: %(default)s s)",
-    )
-    command("identify", "Make the running daemon flash every LED for a minute.")
-    return parser
 
 
 def _check(config: Config, path: Path) -> int:
     # Here and not above: `requests` would stay in the daemon's memory, 4 MB of it, for nothing.
     from probe.measure import operator  # noqa: PLC0415
 
-    problems = checks.problems(config)
+    problems = [problem.en for problem in checks.problems(config)]
     print(texts.summary(config, str(path)))
     for line in config.lines:
         seen = operator.look_up(line, config.operator)
@@ -242,11 +150,11 @@ def _ceiling(config: Config, options: argparse.Namespace) -> int:
 
 def _plan(config: Config, options: argparse.Namespace) -> int:
     day = options.day or _today(config)
-    plan = tables.shown(config, day, UsageFile(config.state_dir).on(day))
+    plan = tables.shown(config, day, UsageFile(config.state_dir).on(day), options.lang)
     if options.json:
         print(msgspec.json.encode(plan).decode())
     else:
-        print(tables.text(plan, whole_month=options.month))
+        print(tables.text(plan, options.lang, whole_month=options.month))
     return OK
 
 
@@ -278,23 +186,29 @@ def _status(config: Config, *, as_json: bool) -> int:
     return OK
 
 
-def _doctor(config: Config, *, as_json: bool) -> int:
+def _doctor(config: Config, options: argparse.Namespace) -> int:
     report = look(config)
-    print(msgspec.json.encode(report).decode() if as_json else finding.text(report))
-    return OK if report.well else FAILED
+    shown = told.told(report, options.lang)
+    print(msgspec.json.encode(shown).decode() if options.json else told.text(report, options.lang))
+    return OK if shown.well else FAILED
 
 
-def _leds(config: Config, each_s: float) -> int:
+def _leds(config: Config, options: argparse.Namespace) -> int:
     real = config.leds.driver == "gpio"
     stop = threading.Event()
     _on_signals(stop.set)
     if not real:
-        print(f"`leds.driver` is {config.leds.driver!r}: simulated, with each LED's brightness")
+        driver = config.leds.driver
+        simulated = Phrase(
+            f"`leds.driver` là {driver!r}: mô phỏng, kèm độ sáng của từng đèn",
+            f"`leds.driver` is {driver!r}: simulated, with each LED's brightness",
+        )
+        print(simulated.in_(options.lang))
         config = rehearsal.simulated(config)
     try:
-        rehearsal.rehearse(config, each_s, stop, print, draw=None if real else _draw)
+        rehearsal.rehearse(config, options.each, stop, print, draw=None if real else _draw)
     except LedsUnavailableError as error:
-        print(error, file=sys.stderr)
+        print(error.sentence.in_(options.lang), file=sys.stderr)
         return FAILED
     return OK
 
@@ -307,21 +221,34 @@ def _draw(row: str) -> None:
         print(row)
 
 
-def _identify(config: Config) -> int:
+def _identify(config: Config, language: Language) -> int:
+    ending, words = _told_to_flash(config)
+    print(words.in_(language), file=sys.stderr if ending else sys.stdout)
+    return ending
+
+
+def _told_to_flash(config: Config) -> tuple[int, Phrase]:
+    folder = config.runtime_dir
     try:
-        shown = board.read(config.runtime_dir)
+        shown = board.read(folder)
         if shown is None or not board.writer_is_alive(shown):
-            print(f"no daemon is running (nothing alive in {config.runtime_dir})", file=sys.stderr)
-            return NOT_RUNNING
+            return NOT_RUNNING, Phrase(
+                f"dịch vụ đo không chạy (không có gì hoạt động trong {folder})",
+                f"no daemon is running (nothing alive in {folder})",
+            )
         os.kill(shown.pid, signal.SIGUSR1)
     except (OSError, msgspec.MsgspecError) as error:
-        print(f"the daemon cannot be told: {error}", file=sys.stderr)
-        return FAILED
+        return FAILED, Phrase(
+            f"không báo được cho dịch vụ đo ({error})", f"the daemon cannot be told: {error}"
+        )
     if shown.leds_driver == "none":
-        print("the daemon drives no LEDs: see `tramdo-probe doctor`", file=sys.stderr)
-        return FAILED
-    print(f"every LED flashes for {IDENTIFY_S:.0f} s")
-    return OK
+        return FAILED, Phrase(
+            "dịch vụ đo không điều khiển đèn nào: xem `tramdo-probe doctor`",
+            "the daemon drives no LEDs: see `tramdo-probe doctor`",
+        )
+    return OK, Phrase(
+        f"mọi đèn nháy trong {IDENTIFY_S:.0f} giây", f"every LED flashes for {IDENTIFY_S:.0f} s"
+    )
 
 
 def _run(config: Config, digest: str, options: argparse.Namespace) -> int:

@@ -10,19 +10,28 @@ import os
 import stat
 from pathlib import Path
 
+from runtime.language import Phrase
+
 _REFUSED = stat.S_IRWXO | stat.S_IWGRP
 
 
-def trouble(path: str | Path) -> str | None:
+def trouble(path: str | Path) -> Phrase | None:
     """Why a secret file may not be used, in a sentence; None when it may."""
     try:
         mode = stat.S_IMODE(os.stat(path).st_mode)
     except OSError as error:
-        return f"{path} cannot be read: {error.strerror}"
+        return Phrase(
+            f"không đọc được {path} ({error.strerror})", f"{path} cannot be read: {error.strerror}"
+        )
     if not mode & _REFUSED:
         return None
-    what = "read" if mode & stat.S_IROTH else "changed"
-    return f"{path} can be {what} by others (mode {mode:04o}): chmod 600 it, or 640"
+    what = Phrase("sửa", "changed")
+    if mode & stat.S_IROTH:
+        what = Phrase("đọc", "read")
+    return Phrase(
+        f"tài khoản khác {what.vi} được {path} (quyền {mode:04o}): chạy chmod 600 hoặc 640",
+        f"{path} can be {what.en} by others (mode {mode:04o}): chmod 600 it, or 640",
+    )
 
 
 def require_private(path: str | Path) -> None:
@@ -32,7 +41,7 @@ def require_private(path: str | Path) -> None:
         PermissionError: it is, or it is not there, with the sentence.
     """
     if (sentence := trouble(path)) is not None:
-        raise PermissionError(sentence)
+        raise PermissionError(sentence.en)
 
 
 def read_text(path: str | Path) -> str:

@@ -333,19 +333,18 @@ def tramdo_doctor(report: Table, *verdicts: str) -> list[str]:
     """What `tramdo-probe doctor --json` found, a sentence each, for who reads a playbook's output.
 
     Args:
-        report: the doctor's report.
+        report: the doctor's report, in the language that it was asked for.
         verdicts: only findings of these; left out, all that are not good, after one on the whole.
     """
     told = [
-        f"{report['probe']}: {one['part']}: {one['seen']}"
+        f"{report['probe']}: {one['title']}: {one['seen']}"
         + (f" -> {one['todo']}" if one["todo"] else "")
         for one in report["findings"]
         if (one["verdict"] in verdicts if verdicts else one["verdict"] != "good")
     ]
     if verdicts:
         return told
-    bad = sum(one["verdict"] == "bad" for one in report["findings"])
-    return [f"{report['probe']}: {f'{bad} to be mended' if bad else 'all is well'}", *told]
+    return [f"{report['probe']}: {report['summary']}", *told]
 
 
 class FilterModule:

@@ -17,7 +17,7 @@ from collector.web.figures import Moment, moment
 from collector.web.pages import Reader
 from collector.web.site import Site
 from collector.web.stored_api import json_response
-from collector.web.words import Language
+from runtime.language import Language
 
 # Ended ones beneath those that are open.
 _ENDED_SHOWN = 200

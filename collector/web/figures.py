@@ -10,7 +10,8 @@ import unicodedata
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
-from collector.web.words import FAULTS, MONTHS_EN, PACKETS, Figure, Language
+from collector.web.words import FAULTS, MONTHS_EN, PACKETS, Figure
+from runtime.language import Language
 from wire.result import FaultLocation, LatencyValues
 
 MISSING = "–"

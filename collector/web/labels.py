@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collector.web.words import Phrase
+from runtime.language import Phrase
 
 LABELS = {
     # On top of every page

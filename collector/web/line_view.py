@@ -32,6 +32,7 @@ from collector.web.line_table import (
     sample_of,
 )
 from collector.web.pages import Badge, Reader
+from runtime.language import Phrase
 
 RTT_WINDOW = "latency_rtt_p50_ms"
 RTT_PACKETS = f"latency_{PACKETS}"
@@ -348,9 +349,7 @@ def _heat_cell(
     )
 
 
-def _counted(
-    counts: Mapping[str, int], known: Mapping[Any, words.Phrase], reader: Reader
-) -> list[str]:
+def _counted(counts: Mapping[str, int], known: Mapping[Any, Phrase], reader: Reader) -> list[str]:
     found = []
     for name, many in sorted(counts.items(), key=lambda pair: -pair[1]):
         phrase = next((p for key, p in known.items() if str(key) == name), None)

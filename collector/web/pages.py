@@ -15,7 +15,8 @@ import msgspec
 from collector.store.store import LastResult, StoredProbe, StoredResult, Totals
 from collector.web import labels, words
 from collector.web.figures import MISSING, Cell, Moment, cell, moment, whole_number
-from collector.web.words import LABELS, Language
+from collector.web.words import LABELS
+from runtime.language import Language
 from wire.messages import Presence
 from wire.result import HOST_LINE, AnyResult, Line, Outcome, decode_result
 

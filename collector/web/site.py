@@ -21,7 +21,7 @@ from collector.people.register import Register
 from collector.people.sessions import Sessions
 from collector.web.figures import MISSING
 from collector.web.pages import Reader
-from collector.web.words import Language
+from runtime.language import Language
 
 SESSION_COOKIE, LANGUAGE_COOKIE = "tramdo_session", "lang"
 _YEAR_S = 365 * 24 * 3600

@@ -5,29 +5,11 @@ A test holds the tables complete: each Outcome, Reason, Validity, Presence and k
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import NamedTuple
 
+from runtime.language import Phrase
 from wire.messages import Presence
 from wire.result import FaultLocation, Outcome, Reason, Validity
-
-
-class Language(StrEnum):
-    """The languages of the pages; Vietnamese comes first."""
-
-    VI = "vi"
-    EN = "en"
-
-
-class Phrase(NamedTuple):
-    """The same in each language."""
-
-    vi: str
-    en: str
-
-    def in_(self, language: Language) -> str:
-        """The phrase in a language."""
-        return self.vi if language is Language.VI else self.en
 
 
 class Figure(NamedTuple):

@@ -70,7 +70,7 @@ def read_secret(path: Path) -> bytes:
         AuthorityError: others can read it too, or it cannot be read.
     """
     if (sentence := secret_file.trouble(path)) is not None:
-        raise AuthorityError(sentence)
+        raise AuthorityError(sentence.en)
     return read(path)
 
 

@@ -1,7 +1,8 @@
 """Floor 1. What the doctor finds, and how it judges: a verdict, what was seen, what to do.
 
 `watch` is what will become bad or may explain odd figures; `unknown` what cannot be seen from here.
-Only `bad` makes the command fail.
+Only `bad` makes the command fail. Words are in both languages until somebody is told
+(`probe/doctor/told.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from runtime.language import Phrase
 from wire.record import Clock
 
 _DATE_BAD, _DATE_WATCH = timedelta(0), timedelta(days=60)
@@ -20,6 +22,12 @@ _WARM_C, _HOT_C = 70.0, 80.0
 _LEAST_FREE_BYTES = 500_000_000
 # Pi 4's firmware of 2020 and Debian's kernels all have what we need from here on.
 _OLDEST_PYTHON = (3, 11)
+
+_CLOCK = Phrase("đồng hồ hệ thống", "clock")
+_DISK = Phrase("thẻ nhớ", "disk")
+_POWER = Phrase("nguồn điện", "power")
+_TEMPERATURE = Phrase("nhiệt độ", "temperature")
+VERSIONS = Phrase("phiên bản", "versions")
 
 
 class Verdict(StrEnum):
@@ -32,111 +40,153 @@ class Verdict(StrEnum):
 
 
 class Finding(Struct, frozen=True):
-    """One thing looked at. `todo` is None where there is nothing to do."""
+    """One thing looked at. `todo` is None where there is nothing to do.
 
-    part: str
+    The English of `part` is the name that programs know it by.
+    """
+
+    part: Phrase
     verdict: Verdict
-    seen: str
-    todo: str | None = None
+    seen: Phrase
+    todo: Phrase | None = None
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """All of it, as `--json` prints it."""
+    """All of it. `at` is in the office's time zone."""
 
     at: datetime
     probe: str
     version: str
-    well: bool
     findings: list[Finding]
 
 
-def good(part: str, seen: str) -> Finding:
+def good(part: Phrase, seen: Phrase) -> Finding:
     """Nothing to do."""
     return Finding(part, Verdict.GOOD, seen)
 
 
-def bad(part: str, seen: str, todo: str) -> Finding:
+def bad(part: Phrase, seen: Phrase, todo: Phrase) -> Finding:
     """To be mended before one leaves."""
     return Finding(part, Verdict.BAD, seen, todo)
 
 
-def watch(part: str, seen: str, todo: str) -> Finding:
+def watch(part: Phrase, seen: Phrase, todo: Phrase) -> Finding:
     """To be known, and seen to in time."""
     return Finding(part, Verdict.WATCH, seen, todo)
 
 
-def unknown(part: str, seen: str, todo: str | None = None) -> Finding:
+def unknown(part: Phrase, seen: Phrase, todo: Phrase | None = None) -> Finding:
     """Not to be seen from here."""
     return Finding(part, Verdict.UNKNOWN, seen, todo)
 
 
-def certificate(part: str, ends_at: datetime | None, now: datetime, renew: str) -> Finding:
+def certificate(part: Phrase, ends_at: datetime | None, now: datetime, renew: Phrase) -> Finding:
     """By its end date."""
     if ends_at is None:
-        return unknown(part, "its end date cannot be read", renew)
-    left = ends_at - now
-    seen = f"holds until {ends_at.astimezone(UTC):%Y-%m-%d} ({left.days} days)"
+        seen = Phrase("không đọc được ngày hết hạn", "its end date cannot be read")
+        return unknown(part, seen, renew)
+    left, end = ends_at - now, ends_at.astimezone(UTC)
     if left <= _DATE_BAD:
-        return bad(part, f"ended on {ends_at.astimezone(UTC):%Y-%m-%d}", renew)
+        ended = Phrase(f"đã hết hạn ngày {end:%d/%m/%Y}", f"ended on {end:%Y-%m-%d}")
+        return bad(part, ended, renew)
+    seen = Phrase(
+        f"có hiệu lực đến ngày {end:%d/%m/%Y} (còn {left.days} ngày)",
+        f"holds until {end:%Y-%m-%d} ({left.days} days)",
+    )
     return watch(part, seen, renew) if left < _DATE_WATCH else good(part, seen)
 
 
 def clock(reading: Clock, now: datetime) -> Finding:
-    """By the kernel's word."""
-    shown = f"{now.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    """By the kernel's word; `now` is told in its own time zone."""
+    vi, en = f"{now:%H:%M:%S} ngày {now:%d/%m/%Y}", f"{now:%Y-%m-%d %H:%M:%S%z}"
     if reading.synchronised:
-        return good("clock", f"{shown}, synchronised")
-    todo = (
+        return good(_CLOCK, Phrase(f"{vi}, đã đồng bộ", f"{en}, synchronised"))
+    todo = Phrase(
+        "cho NTP đi ra (cổng UDP 123) và xem `timedatectl`; cho đến lúc đồng bộ, kết quả đo bị "
+        "đánh dấu và trung tâm tính lại giờ đo",
         "let NTP out (UDP 123), and see `timedatectl`; until then results are marked, and their "
-        "times are worked out by the centre"
+        "times are worked out by the centre",
     )
     if reading.synchronised is None:
-        return unknown("clock", f"{shown}; this kernel does not say whether it is right", todo)
-    return watch("clock", f"{shown}, not synchronised", todo)
+        seen = Phrase(
+            f"{vi}; nhân hệ điều hành không cho biết giờ này có đúng không",
+            f"{en}; this kernel does not say whether it is right",
+        )
+        return unknown(_CLOCK, seen, todo)
+    return watch(_CLOCK, Phrase(f"{vi}, chưa đồng bộ", f"{en}, not synchronised"), todo)
 
 
 def disk(free_bytes: int | None, outbox_bytes: int, outbox_limit_bytes: int) -> Finding:
     """By what is free, and what the outbox may still take."""
     if free_bytes is None:
         return bad(
-            "disk", "the state directory is not there", "make `state_dir`, or mount its disk"
+            _DISK,
+            Phrase("không có thư mục dữ liệu", "the state directory is not there"),
+            Phrase(
+                "tạo thư mục ghi ở `state_dir`, hoặc gắn (mount) ổ chứa nó",
+                "make `state_dir`, or mount its disk",
+            ),
         )
-    seen = f"{free_bytes / 1e9:.1f} GB free; the outbox has {outbox_bytes / 1e6:.1f} MB"
+    free_gb, outbox_mb = f"{free_bytes / 1e9:.1f}", f"{outbox_bytes / 1e6:.1f}"
+    seen = Phrase(
+        f"còn trống {_comma(free_gb)} GB; kết quả lưu trên trạm chiếm {_comma(outbox_mb)} MB",
+        f"{free_gb} GB free; the outbox has {outbox_mb} MB",
+    )
     if free_bytes < _LEAST_FREE_BYTES:
-        return bad("disk", seen, "make room: `journalctl --vacuum-size=50M`, old packages")
+        todo = Phrase(
+            "dọn bớt: `journalctl --vacuum-size=50M`, gỡ các gói cũ",
+            "make room: `journalctl --vacuum-size=50M`, old packages",
+        )
+        return bad(_DISK, seen, todo)
     if outbox_bytes + free_bytes < outbox_limit_bytes:
-        todo = "lower `delivery.max_bytes`, or use a larger card"
-        return watch("disk", f"{seen}, which may grow to more than there is", todo)
-    return good("disk", seen)
+        growing = Phrase(
+            f"{seen.vi} và có thể tăng quá chỗ trống",
+            f"{seen.en}, which may grow to more than there is",
+        )
+        todo = Phrase(
+            "giảm `delivery.max_bytes`, hoặc dùng thẻ nhớ lớn hơn",
+            "lower `delivery.max_bytes`, or use a larger card",
+        )
+        return watch(_DISK, growing, todo)
+    return good(_DISK, seen)
 
 
 def power(throttled: bool | None) -> Finding:
     """By the Pi's own alarm."""
     if throttled is None:
-        return unknown("power", "this board has no under-voltage alarm")
+        seen = Phrase("bo mạch này không báo được sụt áp", "this board has no under-voltage alarm")
+        return unknown(_POWER, seen)
     if throttled:
-        todo = "use the board's own power supply and a short cable; results are marked `throttled`"
-        return bad("power", "the supply voltage was too low", todo)
-    return good("power", "the supply voltage is sound")
+        todo = Phrase(
+            "dùng bộ nguồn chính hãng và dây ngắn; kết quả đo bị đánh dấu `throttled`",
+            "use the board's own power supply and a short cable; results are marked `throttled`",
+        )
+        return bad(_POWER, Phrase("bị sụt áp", "the supply voltage was too low"), todo)
+    return good(_POWER, Phrase("điện áp ổn định", "the supply voltage is sound"))
 
 
 def temperature(celsius: float | None) -> Finding:
     """By where a Pi begins to slow down."""
     if celsius is None:
-        return unknown("temperature", "this board does not tell")
-    seen = f"{celsius:.0f} °C"
-    todo = "give it air: out of the cabinet, a heat sink, no sun"
+        seen = Phrase("bo mạch này không cho biết", "this board does not tell")
+        return unknown(_TEMPERATURE, seen)
+    seen = Phrase(f"{celsius:.0f} °C", f"{celsius:.0f} °C")
+    todo = Phrase(
+        "để nơi thoáng: ra khỏi tủ kín, tránh nắng, gắn thêm tản nhiệt",
+        "give it air: out of the cabinet, a heat sink, no sun",
+    )
     if celsius >= _HOT_C:
-        return bad("temperature", seen, todo)
-    return watch("temperature", seen, todo) if celsius >= _WARM_C else good("temperature", seen)
+        return bad(_TEMPERATURE, seen, todo)
+    return watch(_TEMPERATURE, seen, todo) if celsius >= _WARM_C else good(_TEMPERATURE, seen)
 
 
 def python(version: tuple[int, int]) -> Finding:
     """By what we run on."""
-    seen = f"Python {version[0]}.{version[1]}"
+    seen = Phrase(f"Python {version[0]}.{version[1]}", f"Python {version[0]}.{version[1]}")
     if version < _OLDEST_PYTHON:
-        return bad("versions", seen, "Debian 12 or newer has it")
-    return good("versions", seen)
+        todo = Phrase("dùng Debian 12 trở lên", "Debian 12 or newer has it")
+        return bad(VERSIONS, seen, todo)
+    return good(VERSIONS, seen)
 
 
 def is_well(findings: Sequence[Finding]) -> bool:
@@ -144,17 +194,6 @@ def is_well(findings: Sequence[Finding]) -> bool:
     return all(one.verdict is not Verdict.BAD for one in findings)
 
 
-_SIGNS = {Verdict.GOOD: "ok", Verdict.WATCH: "watch", Verdict.BAD: "BAD", Verdict.UNKNOWN: "?"}
-
-
-def text(report: Report) -> str:
-    """For a person at a terminal; what to do stands under what is not well."""
-    width = max((len(one.part) for one in report.findings), default=0)
-    lines = [f"{report.probe}, tramdo-probe {report.version}, {report.at:%Y-%m-%d %H:%M} UTC", ""]
-    for one in report.findings:
-        lines.append(f"{_SIGNS[one.verdict]:>5}  {one.part:<{width}}  {one.seen}")
-        if one.todo is not None:
-            lines.append(f"{'':>5}  {'':<{width}}  -> {one.todo}")
-    bad_count = sum(one.verdict is Verdict.BAD for one in report.findings)
-    lines += ["", "all is well" if report.well else f"{bad_count} to be mended"]
-    return "\n".join(lines)
+def _comma(number: str) -> str:
+    # Vietnamese writes 1,5 for 1.5.
+    return number.replace(".", ",")

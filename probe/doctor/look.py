@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -17,9 +18,10 @@ from probe.doctor.finding import Finding, Report, bad, good, unknown, watch
 from probe.measure import host
 from probe.show import board
 from probe.show.leds import Leds, LedsUnavailableError
-from probe.show.status import Board
+from probe.show.status import Board, Status
 from probe.version import VERSION
 from runtime import certificate
+from runtime.language import Phrase
 
 # A daemon that lives writes its board every 5 s.
 _STALE_S = 60.0
@@ -27,20 +29,15 @@ _STALE_S = 60.0
 
 def look(config: Config) -> Report:
     """Look; takes seconds, and longer where nothing answers."""
-    now = clock.utc_now()
-    findings = list(_findings(config, now))
+    now = clock.utc_now().astimezone(ZoneInfo(config.timezone))
     return Report(
-        at=now,
-        probe=config.probe,
-        version=VERSION,
-        well=finding.is_well(findings),
-        findings=findings,
+        at=now, probe=config.probe, version=VERSION, findings=list(_findings(config, now))
     )
 
 
 def _findings(config: Config, now: datetime) -> Iterator[Finding]:
     for problem in checks.problems(config):
-        yield bad("configuration", problem, "mend it in the configuration, or what it names")
+        yield bad(Phrase("cấu hình", "configuration"), problem, _MEND_CONFIGURATION)
     yield from network.lines(config)
     yield from network.servers(config)
     yield from _own_certificate(config, now)
@@ -59,7 +56,15 @@ def _findings(config: Config, now: datetime) -> Iterator[Finding]:
     yield finding.temperature(host.temperature_c())
     yield from _ceilings(config)
     yield finding.python(sys.version_info[:2])
-    yield good("versions", f"kernel {platform.release()} on {host.machine_name()}")
+    release, machine = platform.release(), host.machine_name()
+    seen = Phrase(f"nhân Linux {release} trên {machine}", f"kernel {release} on {machine}")
+    yield good(finding.VERSIONS, seen)
+
+
+_MEND_CONFIGURATION = Phrase(
+    "sửa trong tệp cấu hình, hoặc sửa chính thứ được nêu tên",
+    "mend it in the configuration, or what it names",
+)
 
 
 def _own_certificate(config: Config, now: datetime) -> Iterator[Finding]:
@@ -70,8 +75,12 @@ def _own_certificate(config: Config, now: datetime) -> Iterator[Finding]:
         ends_at = certificate.ends_at(Path(path).read_bytes())
     except OSError:
         return  # `checks` has told it
-    renew = "renew it (docs/security.md, A probe's key)"
-    yield finding.certificate("our certificate", ends_at, now, renew)
+    renew = Phrase(
+        "cấp lại chứng thư (docs/security.md, A probe's key)",
+        "renew it (docs/security.md, A probe's key)",
+    )
+    part = Phrase("chứng thư của trạm", "our certificate")
+    yield finding.certificate(part, ends_at, now, renew)
 
 
 def _board(config: Config) -> Board | None:
@@ -84,46 +93,94 @@ def _board(config: Config) -> Board | None:
 
 def _daemon(shown: Board | None, now: datetime) -> Iterator[Finding]:
     if shown is None:
-        todo = "systemctl enable --now tramdo-probe; then `journalctl -u tramdo-probe`"
-        yield bad("daemon", "it does not run", todo)
+        todo = Phrase(
+            "systemctl enable --now tramdo-probe; sau đó xem `journalctl -u tramdo-probe`",
+            "systemctl enable --now tramdo-probe; then `journalctl -u tramdo-probe`",
+        )
+        yield bad(_DAEMON, Phrase("không chạy", "it does not run"), todo)
         return
     age_s = (now - shown.written_at).total_seconds()
     if age_s > _STALE_S:
-        yield bad(
-            "daemon", f"it has said nothing for {age_s:.0f} s", "systemctl restart tramdo-probe"
+        silent = Phrase(
+            f"không phản hồi đã {age_s:.0f} giây", f"it has said nothing for {age_s:.0f} s"
         )
+        restart = "systemctl restart tramdo-probe"
+        yield bad(_DAEMON, silent, Phrase(restart, restart))
     else:
-        yield good("daemon", f"tramdo-probe {shown.version} runs (process {shown.pid})")
+        runs = Phrase(
+            f"tramdo-probe {shown.version} đang chạy (tiến trình {shown.pid})",
+            f"tramdo-probe {shown.version} runs (process {shown.pid})",
+        )
+        yield good(_DAEMON, runs)
     for part, text in sorted(shown.status.faults.items()):
-        yield bad(f"daemon: {part}", text, "see `journalctl -u tramdo-probe`")
-    if not shown.status.connected:
-        cause = shown.status.cause or "no cause told"
-        yield bad("delivery", f"no connection: {cause}", "see `broker` above")
-    elif shown.status.pending:
-        seen = f"{shown.status.pending} results wait for the centre's receipt"
-        yield watch("delivery", seen, "look again in a minute; if it grows, ask the centre")
-    else:
-        yield good("delivery", "the centre has confirmed every result")
+        # What the daemon says of a fault of its own is quoted, as its log has it.
+        told = Phrase(text, text)
+        yield bad(Phrase(f"{_DAEMON.vi}: {part}", f"{_DAEMON.en}: {part}"), told, _SEE_LOG)
+    yield _delivery(shown.status)
+
+
+_DAEMON, _DELIVERY = Phrase("dịch vụ đo", "daemon"), Phrase("gửi kết quả", "delivery")
+_SEE_LOG = Phrase("xem `journalctl -u tramdo-probe`", "see `journalctl -u tramdo-probe`")
+
+
+def _delivery(status: Status) -> Finding:
+    if not status.connected:
+        seen = Phrase(
+            f"không kết nối được: {status.cause or 'không rõ nguyên nhân'}",
+            f"no connection: {status.cause or 'no cause told'}",
+        )
+        return bad(_DELIVERY, seen, Phrase("xem mục máy chủ nhận tin ở trên", "see `broker` above"))
+    if status.pending:
+        waiting = Phrase(
+            f"{status.pending} kết quả chờ trung tâm xác nhận",
+            f"{status.pending} results wait for the centre's receipt",
+        )
+        todo = Phrase(
+            "xem lại sau một phút; nếu số này tăng, hỏi trung tâm",
+            "look again in a minute; if it grows, ask the centre",
+        )
+        return watch(_DELIVERY, waiting, todo)
+    confirmed = Phrase("trung tâm đã xác nhận mọi kết quả", "the centre has confirmed every result")
+    return good(_DELIVERY, confirmed)
 
 
 def _leds(config: Config, shown: Board | None) -> Finding:
-    driver = config.leds.driver
+    part, driver = Phrase("đèn báo", "leds"), config.leds.driver
     if driver != "gpio":
-        return good("leds", f"`leds.driver` is {driver!r}")
+        return good(part, Phrase(f"`leds.driver` là {driver!r}", f"`leds.driver` is {driver!r}"))
     if shown is not None:
         if shown.leds_driver == "gpio":
-            return good("leds", "the daemon drives the pins")
-        return bad("leds", "the daemon cannot drive the pins", "see `daemon: leds`")
+            seen = Phrase("dịch vụ đo đang điều khiển các chân", "the daemon drives the pins")
+            return good(part, seen)
+        cannot = Phrase(
+            "dịch vụ đo không điều khiển được các chân", "the daemon cannot drive the pins"
+        )
+        return bad(part, cannot, Phrase("xem mục dịch vụ đo: leds", "see `daemon: leds`"))
     try:
         Leds(config.leds, config.lines).close()
     except LedsUnavailableError as error:
-        return bad("leds", str(error), "mend what it names; the wiring plan is in the handbook")
-    return good("leds", "the pins can be driven; `tramdo-probe leds` shows every pattern")
+        todo = Phrase(
+            "sửa thứ được nêu tên; sơ đồ đấu dây có trong sổ tay",
+            "mend what it names; the wiring plan is in the handbook",
+        )
+        return bad(part, error.sentence, todo)
+    seen = Phrase(
+        "điều khiển được các chân; `tramdo-probe leds` cho xem mọi kiểu báo",
+        "the pins can be driven; `tramdo-probe leds` shows every pattern",
+    )
+    return good(part, seen)
 
 
 def _ceilings(config: Config) -> Iterator[Finding]:
     known = ceilings_file.read(config.state_dir)
     for line in config.lines:
         if line.id not in known:
-            seen = f"what this host itself can do by line {line.id} was never measured"
-            yield unknown("ceiling", seen, "tramdo-probe ceiling --peer HOST, against a LAN peer")
+            seen = Phrase(
+                f"chưa đo xem chính hộp này đạt được bao nhiêu qua đường truyền {line.id}",
+                f"what this host itself can do by line {line.id} was never measured",
+            )
+            todo = Phrase(
+                "tramdo-probe ceiling --peer MÁY, với một máy trong mạng nội bộ",
+                "tramdo-probe ceiling --peer HOST, against a LAN peer",
+            )
+            yield unknown(Phrase("giới hạn của trạm", "ceiling"), seen, todo)

@@ -23,6 +23,7 @@ from probe.config import (
 from probe.plan import spread
 from probe.plan.light import light_bytes
 from probe.plan.usage import STAMP_WIRE_BYTES, Usage, month_of
+from runtime.language import Phrase
 from wire.result import HttpResult, ThroughputResult, kind_of
 
 THROUGHPUT, HTTP = kind_of(ThroughputResult), kind_of(HttpResult)
@@ -136,32 +137,44 @@ def month_budget(config: Config, line: LineConfig, day: date, usage: Usage) -> M
     )
 
 
-def shortfalls(config: Config, budget: MonthBudget) -> Iterator[str]:
+def shortfalls(config: Config, budget: MonthBudget) -> Iterator[Phrase]:
     """Where the month is not what was wanted, a sentence each."""
-    name = f"line {budget.line_id}"
+    vi, en = f"đường truyền {budget.line_id}", f"line {budget.line_id}"
     held = _gigabytes(budget.budget_bytes)
     cost = _gigabytes(budget.expected_bytes)
     if not budget.counts:
-        yield f"{name}: no bulk test is planned (no share, or no server that offers it)"
+        yield Phrase(
+            f"{vi}: không có phép đo tốc độ nào (tỷ trọng bằng 0, hoặc không máy chủ nào hỗ trợ)",
+            f"{en}: no bulk test is planned (no share, or no server that offers it)",
+        )
     elif budget.expected_bytes > budget.bulk_bytes:
-        yield (
-            f"{name}: the minimum of {config.plan.weekly_minimum} tests a week is expected to move "
-            f"{cost} a month, more than the budget of {held} has for them"
+        yield Phrase(
+            f"{vi}: mức tối thiểu {config.plan.weekly_minimum} lượt đo mỗi tuần cần khoảng {cost} "
+            f"mỗi tháng, vượt phần còn lại của hạn mức {held}",
+            f"{en}: the minimum of {config.plan.weekly_minimum} tests a week is expected to move "
+            f"{cost} a month, more than the budget of {held} has for them",
         )
     elif budget.tests < budget.wanted_tests:
-        yield (
-            f"{name}: the budget of {held} a month holds {budget.tests} of "
-            f"{budget.wanted_tests} tests"
+        yield Phrase(
+            f"{vi}: hạn mức {held} mỗi tháng chỉ đủ cho {budget.tests} trong số "
+            f"{budget.wanted_tests} lượt đo",
+            f"{en}: the budget of {held} a month holds {budget.tests} of "
+            f"{budget.wanted_tests} tests",
         )
     if budget.assumed:
-        yield (
-            f"{name}: no `plan_download_bps` and `plan_upload_bps`; "
-            f"{ASSUMED_BPS / 1e6:.0f} Mbit/s are assumed until a month has been measured"
+        yield Phrase(
+            f"{vi}: chưa khai báo `plan_download_bps` và `plan_upload_bps`; tạm tính "
+            f"{ASSUMED_BPS / 1e6:.0f} Mbit/s cho đến khi đo được một tháng",
+            f"{en}: no `plan_download_bps` and `plan_upload_bps`; "
+            f"{ASSUMED_BPS / 1e6:.0f} Mbit/s are assumed until a month has been measured",
         )
     if budget.used_up:
-        yield (
-            f"{name}: {_gigabytes(budget.used_bytes)} moved, the budget of {held} is used up; "
-            f"only the minimum of {config.plan.weekly_minimum} tests a week goes on this month"
+        used = _gigabytes(budget.used_bytes)
+        yield Phrase(
+            f"{vi}: đã dùng {used}, hết hạn mức {held}; tháng này chỉ còn mức tối thiểu "
+            f"{config.plan.weekly_minimum} lượt đo mỗi tuần",
+            f"{en}: {used} moved, the budget of {held} is used up; "
+            f"only the minimum of {config.plan.weekly_minimum} tests a week goes on this month",
         )
 
 

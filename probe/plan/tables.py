@@ -14,6 +14,7 @@ from probe.plan.budget import month_budget, shortfalls
 from probe.plan.light import light_kinds
 from probe.plan.slots import DayPlan, day_plan
 from probe.plan.usage import Usage, month_of
+from runtime.language import Language, Phrase
 
 
 class SlotRow(Struct, frozen=True):
@@ -70,11 +71,12 @@ class PlanShown(Struct, frozen=True, kw_only=True):
     notes: list[str]
 
 
-def shown(config: Config, day: date, usage: Usage) -> PlanShown:
+def shown(config: Config, day: date, usage: Usage, language: Language = Language.EN) -> PlanShown:
     """The plan of a day and of its month. Planned, so `usage` counts only for what is expected."""
     zone = ZoneInfo(config.timezone)
     count = calendar.monthrange(day.year, day.month)[1]
     plans = {n: day_plan(config, day.replace(day=n), usage) for n in range(1, count + 1)}
+    left_out = sum(plan.left_out for plan in plans.values())
     return PlanShown(
         day=day,
         month=month_of(day),
@@ -101,11 +103,11 @@ def shown(config: Config, day: date, usage: Usage) -> PlanShown:
             for one in light_kinds(config, line)
         ],
         days=[_day_row(config, day.replace(day=n), plan) for n, plan in plans.items()],
-        notes=notes(config, day, usage, sum(plan.left_out for plan in plans.values())),
+        notes=[note.in_(language) for note in notes(config, day, usage, left_out)],
     )
 
 
-def notes(config: Config, day: date, usage: Usage, left_out: int = 0) -> list[str]:
+def notes(config: Config, day: date, usage: Usage, left_out: int = 0) -> list[Phrase]:
     """Where the month's plan falls short of what the configuration asks for."""
     found = [
         note
@@ -113,25 +115,47 @@ def notes(config: Config, day: date, usage: Usage, left_out: int = 0) -> list[st
         for note in shortfalls(config, month_budget(config, line, day, usage))
     ]
     if len(config.servers) < 2:
-        found.append(
-            "one measurement server alone: nothing tells when it reads low (two are asked)"
+        alone = Phrase(
+            "chỉ có một máy chủ đo: không biết được khi nào nó cho số thấp (cần hai)",
+            "one measurement server alone: nothing tells when it reads low (two are asked)",
         )
+        found.append(alone)
     if left_out:
-        found.append(f"the hours left for bulk tests are too short: {left_out} find no room")
+        crowded = Phrase(
+            f"khung giờ còn lại cho phép đo tốc độ quá ngắn: {left_out} lượt không xếp được",
+            f"the hours left for bulk tests are too short: {left_out} find no room",
+        )
+        found.append(crowded)
     return found
 
 
-def text(plan: PlanShown, *, whole_month: bool) -> str:
+def text(plan: PlanShown, language: Language, *, whole_month: bool) -> str:
     """The day's slots (or the month's days), then the month's sums, then what falls short."""
     if whole_month:
-        body = _table(_month_cells(plan))
-        title = f"slots in {plan.month}"
+        title, cells = _slots_in(plan.month), _month_cells(plan, language)
     else:
-        body = _table(_day_cells(plan))
-        title = f"slots on {plan.day}"
-    parts = [title, body, "", f"expected in {plan.month}", _table(_line_cells(plan))]
-    parts += ["", f"beside them in {plan.month}", _table(_light_cells(plan))]
-    return "\n".join([*parts, *(f"note: {note}" for note in plan.notes)])
+        title, cells = _slots_on(plan.day), _day_cells(plan, language)
+    parts = [title.in_(language), _table(cells)]
+    parts += ["", _expected_in(plan.month).in_(language), _table(_line_cells(plan, language))]
+    parts += ["", _beside_in(plan.month).in_(language), _table(_light_cells(plan, language))]
+    note = Phrase("lưu ý", "note").in_(language)
+    return "\n".join([*parts, *(f"{note}: {one}" for one in plan.notes)])
+
+
+def _slots_in(month: str) -> Phrase:
+    return Phrase(f"các lượt đo trong {_month_vi(month)}", f"slots in {month}")
+
+
+def _slots_on(day: date) -> Phrase:
+    return Phrase(f"các lượt đo ngày {day:%d/%m/%Y}", f"slots on {day}")
+
+
+def _expected_in(month: str) -> Phrase:
+    return Phrase(f"dự kiến trong {_month_vi(month)}", f"expected in {month}")
+
+
+def _beside_in(month: str) -> Phrase:
+    return Phrase(f"các phép đo nhẹ trong {_month_vi(month)}", f"beside them in {month}")
 
 
 def _line_rows(
@@ -161,25 +185,71 @@ def _day_row(config: Config, day: date, plan: DayPlan) -> DayRow:
     return DayRow(day, slots, round(sum(slot.expected_bytes for slot in plan.slots)))
 
 
-def _day_cells(plan: PlanShown) -> Iterator[list[str]]:
-    yield ["time", "line", "kind", "server", "hours", "bytes"]
+def _month_vi(month: str) -> str:
+    year, number = month.split("-")
+    return f"tháng {number}/{year}"
+
+
+_LINE, _KIND = Phrase("đường truyền", "line"), Phrase("phép đo", "kind")
+_BYTES = Phrase("dung lượng", "bytes")
+_DAY_HEADINGS = (
+    Phrase("giờ", "time"),
+    _LINE,
+    _KIND,
+    Phrase("máy chủ đo", "server"),
+    Phrase("khung giờ", "hours"),
+    _BYTES,
+)
+_LIGHT_HEADINGS = (_LINE, _KIND, Phrase("mỗi ngày", "a day"), _BYTES)
+_SUM_HEADINGS = (
+    Phrase("số mẫu", "samples"),
+    Phrase("cần", "wanted"),
+    Phrase("cao điểm", "in peak"),
+    _BYTES,
+    Phrase("phép đo nhẹ", "beside"),
+    Phrase("hạn mức", "budget"),
+    Phrase("đã dùng", "used"),
+)
+_PEAK, _OFF_PEAK = Phrase("cao điểm", "peak"), Phrase("thấp điểm", "off-peak")
+_WEEKDAYS = (
+    Phrase("T2", "Mon"),
+    Phrase("T3", "Tue"),
+    Phrase("T4", "Wed"),
+    Phrase("T5", "Thu"),
+    Phrase("T6", "Fri"),
+    Phrase("T7", "Sat"),
+    Phrase("CN", "Sun"),
+)
+
+
+def _headings(phrases: Iterable[Phrase], language: Language) -> list[str]:
+    return [phrase.in_(language) for phrase in phrases]
+
+
+def _day_cells(plan: PlanShown, language: Language) -> Iterator[list[str]]:
+    yield _headings(_DAY_HEADINGS, language)
     for slot in plan.slots:
-        hours = "peak" if slot.peak else "off-peak"
-        time = f"{slot.at:%H:%M:%S}"
-        yield [time, slot.line, slot.kind, slot.server, hours, _size(slot.expected_bytes)]
-    total = sum(slot.expected_bytes for slot in plan.slots)
-    yield ["total", "", f"{len(plan.slots)} slots", "", "", _size(total)]
+        hours = (_PEAK if slot.peak else _OFF_PEAK).in_(language)
+        time, size = f"{slot.at:%H:%M:%S}", _size(slot.expected_bytes, language)
+        yield [time, slot.line, slot.kind, slot.server, hours, size]
+    total = Phrase("tổng", "total").in_(language)
+    slots = Phrase(f"{len(plan.slots)} lượt", f"{len(plan.slots)} slots").in_(language)
+    size = _size(sum(slot.expected_bytes for slot in plan.slots), language)
+    yield [total, "", slots, "", "", size]
 
 
-def _month_cells(plan: PlanShown) -> Iterator[list[str]]:
-    yield ["day", *(line.line for line in plan.lines), "bytes"]
+def _month_cells(plan: PlanShown, language: Language) -> Iterator[list[str]]:
+    first, last = Phrase("ngày", "day").in_(language), _BYTES.in_(language)
+    yield [first, *(line.line for line in plan.lines), last]
     for row in plan.days:
-        yield [f"{row.day:%a %d}", *map(str, row.slots.values()), _size(row.expected_bytes)]
+        weekday = _WEEKDAYS[row.day.weekday()].in_(language)
+        size = _size(row.expected_bytes, language)
+        yield [f"{weekday} {row.day:%d}", *map(str, row.slots.values()), size]
 
 
-def _line_cells(plan: PlanShown) -> Iterator[list[str]]:
+def _line_cells(plan: PlanShown, language: Language) -> Iterator[list[str]]:
     kinds = list(plan.lines[0].samples_by_kind)
-    yield ["line", *kinds, "samples", "wanted", "in peak", "bytes", "beside", "budget", "used"]
+    yield [_LINE.in_(language), *kinds, *_headings(_SUM_HEADINGS, language)]
     for row in plan.lines:
         yield [
             row.line,
@@ -187,21 +257,22 @@ def _line_cells(plan: PlanShown) -> Iterator[list[str]]:
             str(row.samples),
             str(row.samples_wanted),
             str(row.peak_samples),
-            _size(row.expected_bytes),
-            _size(row.light_bytes),
-            _size(row.budget_bytes),
-            _size(row.used_bytes),
+            _size(row.expected_bytes, language),
+            _size(row.light_bytes, language),
+            _size(row.budget_bytes, language),
+            _size(row.used_bytes, language),
         ]
 
 
-def _light_cells(plan: PlanShown) -> Iterator[list[str]]:
-    yield ["line", "kind", "a day", "bytes"]
+def _light_cells(plan: PlanShown, language: Language) -> Iterator[list[str]]:
+    yield _headings(_LIGHT_HEADINGS, language)
     for row in plan.light:
-        yield [row.line, row.kind, str(row.per_day), _size(row.expected_bytes)]
+        yield [row.line, row.kind, str(row.per_day), _size(row.expected_bytes, language)]
 
 
-def _size(count: int) -> str:
-    return f"{count / 1e9:.2f} GB"
+def _size(count: int, language: Language) -> str:
+    size = f"{count / 1e9:.2f} GB"
+    return size.replace(".", ",") if language is Language.VI else size
 
 
 def _table(cells: Iterable[list[str]]) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from probe.config import LedConfig, LineConfig
 from probe.show.status import Frame, Pattern
+from runtime.language import Phrase
 
 if TYPE_CHECKING:
     import gpiozero
@@ -26,21 +27,41 @@ BREATH_S = 1.2
 
 # The chip behind the 40-pin header of a Pi 5, a Pi 4 and all before: numbers move with the kernel.
 _HEADER_CHIPS = ("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835")
-_NOT_INSTALLED = (
+_NOT_INSTALLED = Phrase(
+    "Python không tìm thấy lgpio: cài lại bản phát hành, hoặc cài gói python3-lgpio nếu bản phát "
+    "hành không kèm (Python 3.13, 32 bit)",
     "Python does not find lgpio: install the release anew, or the package python3-lgpio where the "
-    "release has none (Python 3.13, 32 bits)"
+    "release has none (Python 3.13, 32 bits)",
 )
-_NO_PI = "this is no Raspberry Pi, or its firmware does not say which one"
-_BUSY = "another program holds it (the daemon holds all of them while it runs)"
+_NO_PI = Phrase(
+    "đây không phải Raspberry Pi, hoặc firmware không cho biết là loại nào",
+    "this is no Raspberry Pi, or its firmware does not say which one",
+)
+_BUSY = Phrase(
+    "chương trình khác đang giữ chân này (khi trạm đang chạy, dịch vụ đo giữ tất cả các chân)",
+    "another program holds it (the daemon holds all of them while it runs)",
+)
 
 
 class LedsUnavailableError(Exception):
     """The pins cannot be driven here; the message says why and what to do."""
 
-    def __init__(self, cause: str) -> None:
-        super().__init__(
-            f'the LEDs cannot be driven: {cause}. Where there are none, set `leds.driver` to "none"'
+    def __init__(self, cause: Phrase) -> None:
+        self.sentence = Phrase(
+            f"không điều khiển được đèn: {cause.vi}. Nếu hộp không gắn đèn, đặt `leds.driver` là "
+            '"none"',
+            f"the LEDs cannot be driven: {cause.en}. Where there are none, set `leds.driver` to "
+            '"none"',
         )
+        super().__init__(self.sentence.en)
+
+
+class _NoChipError(Exception):
+    """The header's GPIO chip cannot be had."""
+
+    def __init__(self, cause: Phrase) -> None:
+        super().__init__(cause.en)
+        self.cause = cause
 
 
 class Leds:
@@ -63,7 +84,11 @@ class Leds:
             except Exception as error:  # as above
                 # Half of them would be misread, and the rest of the pins are not ours to keep.
                 self.close()
-                raise LedsUnavailableError(f"pin {pin} ({name}): {_cause(error)}") from error
+                cause = _cause(error)
+                named = Phrase(
+                    f"chân {pin} ({name}): {cause.vi}", f"pin {pin} ({name}): {cause.en}"
+                )
+                raise LedsUnavailableError(named) from error
 
     def show(self, frame: Frame) -> None:
         """Make every LED do what the frame says; LEDs that already do are left alone."""
@@ -114,7 +139,7 @@ def _header_chip() -> int:
     """The number of the header's chip, by its label.
 
     Raises:
-        OSError: none that may be opened is the header's; the text says which are there.
+        _NoChipError: none that may be opened is the header's; it says which are there.
     """
     import lgpio  # noqa: PLC0415
 
@@ -130,11 +155,21 @@ def _header_chip() -> int:
         lgpio.gpiochip_close(handle)
         if label in _HEADER_CHIPS:
             return number
-        others.append(f"{path} is {label}")
+        others.append(f"{path}: {label}")
     if closed:
-        raise OSError(f"this account may not open {', '.join(closed)}: add it to the group gpio")
-    there = ", ".join(others) or "no /dev/gpiochip at all"
-    raise OSError(f"the GPIO chip of a Raspberry Pi's header is not there ({there})")
+        paths = ", ".join(closed)
+        cause = Phrase(
+            f"tài khoản này không mở được {paths}: thêm vào nhóm gpio",
+            f"this account may not open {paths}: add it to the group gpio",
+        )
+        raise _NoChipError(cause)
+    there = ", ".join(others)
+    cause = Phrase(
+        f"không có chip GPIO của hàng chân Raspberry Pi ({there or 'không có /dev/gpiochip nào'})",
+        f"the GPIO chip of a Raspberry Pi's header is not there "
+        f"({there or 'no /dev/gpiochip at all'})",
+    )
+    raise _NoChipError(cause)
 
 
 def _led(config: LedConfig, pin: int, factory: PiFactory) -> gpiozero.PWMLED:
@@ -149,13 +184,15 @@ def _led(config: LedConfig, pin: int, factory: PiFactory) -> gpiozero.PWMLED:
     return Dimmed(pin, active_high=config.active_high, pin_factory=factory)
 
 
-def _cause(error: Exception) -> str:
+def _cause(error: Exception) -> Phrase:
     """What a technician is told in place of a library's words."""
+    if isinstance(error, _NoChipError):
+        return error.cause
     if isinstance(error, ModuleNotFoundError) and error.name == "lgpio":
         return _NOT_INSTALLED
     if type(error).__name__ == "PinUnknownPi":
         return _NO_PI
-    return _BUSY if "busy" in str(error) else str(error)
+    return _BUSY if "busy" in str(error) else Phrase(str(error), str(error))
 
 
 def _apply(led: gpiozero.PWMLED, pattern: Pattern) -> None:

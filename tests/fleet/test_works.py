@@ -21,24 +21,30 @@ _PLAY = """
 _PROGRAM = """#!/bin/sh
 case $1 in
   status) echo '{{"status": {{"connected": {connected}}}}}' ;;
-  doctor) echo '{report}'; exit {code} ;;
+  doctor) echo "$@" >"$0.asked"; echo '{report}'; exit {code} ;;
 esac
 """
 FAULT = "phu-thong-01: line viettel: eth1 has no carrier -> plug in the cable"
 
 
 def played(
-    folder: Path, doctor: str, *, connected: bool = True, well: bool = False
+    folder: Path,
+    doctor: str,
+    *,
+    connected: bool = True,
+    well: bool = False,
+    locale: str = "C.UTF-8",
 ) -> tuple[int, str]:
     """A run against a box whose program says so; how it ended, and what it printed."""
     findings = [
-        {"part": "disk", "verdict": "good", "seen": "20 GB free", "todo": None},
+        {"part": "disk", "title": "disk", "verdict": "good", "seen": "20 GB free", "todo": None},
         {
-            "part": "line viettel", "verdict": "good" if well else "bad",
+            "part": "line viettel", "title": "line viettel", "verdict": "good" if well else "bad",
             "seen": "eth1 has no carrier", "todo": None if well else "plug in the cable",
         },
     ]  # fmt: skip
-    report = {"probe": "phu-thong-01", "well": well, "findings": findings}
+    summary = "all is well" if well else "1 to be mended"
+    report = {"probe": "phu-thong-01", "well": well, "summary": summary, "findings": findings}
     program = folder / "tramdo-probe"
     program.write_text(
         _PROGRAM.format(
@@ -57,6 +63,11 @@ def played(
         "ANSIBLE_CONFIG": str(ROOT / "ansible/ansible.cfg"), "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_FILTER_PLUGINS": str(ROOT / "ansible/filter_plugins"), "HOME": str(folder),
     }  # fmt: skip
+    environment |= {"LC_ALL": "", "LC_MESSAGES": "", "LANG": locale}
+    if not locale.startswith("C."):
+        # Ansible itself wants its locale installed: C's own, by another name.
+        (folder / locale).symlink_to("/usr/lib/locale/C.utf8")
+        environment["LOCPATH"] = str(folder)
     ended = subprocess.run(
         [
             sys.executable, "-m", "ansible", "playbook", "--connection=local",
@@ -79,9 +90,16 @@ def test_a_fault_is_told_and_refused_where_the_technician_wants_it(
     assert "20 GB free" not in printed
 
 
+def test_the_doctor_speaks_the_language_of_who_runs_the_playbook(tmp_path: Path) -> None:
+    ended, printed = played(tmp_path, "warn", well=True, locale="vi_VN.UTF-8")
+    assert ended == 0, printed
+    assert (tmp_path / "tramdo-probe.asked").read_text() == "doctor --json --lang vi\n"
+
+
 def test_a_probe_that_is_well_is_let_through(tmp_path: Path) -> None:
     ended, printed = played(tmp_path, "fail", well=True)
     assert ended == 0, printed
+    assert (tmp_path / "tramdo-probe.asked").read_text() == "doctor --json --lang en\n"
     assert "phu-thong-01: all is well" in printed
 
 

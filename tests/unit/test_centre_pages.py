@@ -32,7 +32,7 @@ from collector.web.known_lines import State, chosen, is_silent, known_lines, lin
 from collector.web.line_table import DOWN, completeness, samples_target, speed_cell
 from collector.web.pages import Reader
 from collector.web.registry_view import toml
-from collector.web.words import Language
+from runtime.language import Language
 from tests import samples
 from tests.seeded_centre import REGISTRY
 from wire.commands import Answer

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from cryptography import x509
 from msgspec import structs
@@ -19,14 +21,16 @@ from deploy.authority import authority
 from deploy.authority.authority import Authority
 from probe import cli
 from probe.config import Config
-from probe.doctor import finding, network
+from probe.doctor import finding, network, told
 from probe.doctor.finding import Finding, Report, Verdict
 from runtime import certificate
 from runtime.broker import BrokerConfig
+from runtime.language import Language, Phrase
 from tests.unit.test_plan import PARSED
 from wire.record import Clock
 
 NOW = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
+OURS, RENEW = Phrase("của trạm", "ours"), Phrase("cấp lại", "renew it")
 BOOT = Clock(synchronised=True, boot_id="b", boottime_s=1.0)
 
 
@@ -53,7 +57,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_a_certificate_is_judged_by_what_is_left(left_days: int, verdict: Verdict) -> None:
-    found = finding.certificate("ours", NOW + timedelta(days=left_days), NOW, "renew it")
+    found = finding.certificate(OURS, NOW + timedelta(days=left_days), NOW, RENEW)
     assert found.verdict is verdict
     assert (found.todo is None) == (verdict is Verdict.GOOD)
 
@@ -61,7 +65,7 @@ def test_a_certificate_is_judged_by_what_is_left(left_days: int, verdict: Verdic
 @pytest.mark.parametrize(
     ("found", "verdict"),
     [
-        (finding.certificate("ours", None, NOW, "renew"), Verdict.UNKNOWN),
+        (finding.certificate(OURS, None, NOW, RENEW), Verdict.UNKNOWN),
         (finding.clock(BOOT, NOW), Verdict.GOOD),
         (finding.clock(structs.replace(BOOT, synchronised=False), NOW), Verdict.WATCH),
         (finding.clock(structs.replace(BOOT, synchronised=None), NOW), Verdict.UNKNOWN),
@@ -85,24 +89,69 @@ def test_each_part_by_its_own_rule(found: Finding, verdict: Verdict) -> None:
     assert verdict is not Verdict.BAD or found.todo, "who finds a fault says what to do"
 
 
-def test_only_what_is_bad_makes_it_fail_and_every_todo_is_printed() -> None:
+def report() -> Report:
+    """One finding of each verdict."""
     findings = [
-        finding.good("a", "fine"),
-        finding.watch("b", "soon", "see to it"),
-        finding.unknown("c", "who knows"),
+        finding.good(Phrase("một", "a"), Phrase("ổn", "fine")),
+        finding.watch(Phrase("hai", "b"), Phrase("sắp", "soon"), Phrase("để ý", "see to it")),
+        finding.unknown(Phrase("ba", "c"), Phrase("chưa rõ", "who knows")),
+        finding.bad(
+            Phrase("tên dài hơn", "longer name"), Phrase("hỏng", "broken"), Phrase("sửa", "mend it")
+        ),
     ]
-    assert finding.is_well(findings)
-    findings.append(finding.bad("longer name", "broken", "mend it"))
-    assert not finding.is_well(findings)
-    report = Report(at=NOW, probe="p", version="1", well=False, findings=findings)
-    shown = finding.text(report)
-    assert all(words in shown for words in ("see to it", "mend it", "1 to be mended", "BAD"))
-    assert len({line.index(word) for line, word in _columns(shown)}) == 1, "one column"
+    at = NOW.astimezone(ZoneInfo("Asia/Ho_Chi_Minh"))
+    return Report(at=at, probe="p", version="1", findings=findings)
 
 
-def _columns(shown: str) -> Iterator[tuple[str, str]]:
-    for word in ("fine", "soon", "who knows", "broken"):
-        yield next(line for line in shown.splitlines() if word in line), word
+@pytest.mark.parametrize(
+    ("language", "head", "seen", "todos"),
+    [
+        (
+            Language.EN,
+            "p, tramdo-probe 1, 2026-11-24 12:00+0700",
+            ("fine", "soon", "who knows", "broken"),
+            ("-> see to it", "-> mend it", "1 to be mended", "BAD"),
+        ),
+        (
+            Language.VI,
+            "p, tramdo-probe 1, 12:00 ngày 24/11/2026",
+            ("ổn", "sắp", "chưa rõ", "hỏng"),
+            ("-> để ý", "-> sửa", "1 lỗi cần khắc phục", "LỖI"),
+        ),
+    ],
+)
+def test_what_was_seen_stands_in_one_column_and_every_todo_below(
+    language: Language, head: str, seen: tuple[str, ...], todos: tuple[str, ...]
+) -> None:
+    first, _, *lines = told.text(report(), language).splitlines()
+    assert first == head
+    columns = {
+        next(line.index(f"  {word}") for line in lines if f"  {word}" in line) for word in seen
+    }
+    assert len(columns) == 1
+    assert all(any(words in line for line in lines) for words in todos)
+
+
+def test_only_what_is_bad_makes_it_fail() -> None:
+    assert not finding.is_well(report().findings)
+    assert finding.is_well(report().findings[:-1])
+
+
+def test_programs_read_the_same_in_every_language() -> None:
+    """Parts and verdicts are names; titles, what was seen and what to do are for people."""
+    vietnamese, english = (
+        json.loads(msgspec.json.encode(told.told(report(), language))) for language in Language
+    )
+    assert vietnamese["at"] == english["at"] == "2026-11-24T05:00:00Z"
+    for name in ("probe", "version", "well"):
+        assert vietnamese[name] == english[name]
+    assert (vietnamese["language"], english["language"]) == ("vi", "en")
+    assert (vietnamese["summary"], english["summary"]) == ("1 lỗi cần khắc phục", "1 to be mended")
+    for one, other in zip(vietnamese["findings"], english["findings"], strict=True):
+        assert (one["part"], one["verdict"]) == (other["part"], other["verdict"])
+        assert (one["title"], one["seen"]) != (other["title"], other["seen"])
+        assert (one["todo"] is None) is (other["todo"] is None)
+    assert english["findings"][3]["part"] == english["findings"][3]["title"] == "longer name"
 
 
 # Certificates
@@ -162,23 +211,47 @@ def test_a_server_is_reached_by_the_line_itself() -> None:
     with listening() as port:
         (found,) = network.servers(loopback(port))
     assert found.verdict is Verdict.GOOD, found
-    assert f"port {port}" in found.seen
+    assert f"port {port}" in found.seen.en
+    assert f"cổng {port}" in found.seen.vi
 
 
 def test_a_server_that_nobody_listens_on_is_told_with_every_port() -> None:
     (found,) = network.servers(loopback(2))
     assert found.verdict is Verdict.BAD
-    assert "port 1" in found.seen
-    assert "port 2" in found.seen
-    assert "iperf3" in (found.todo or "")
+    assert found.seen.en == (
+        "Nothing listens on TCP 127.0.0.1 port 1. Nothing listens on TCP 127.0.0.1 port 2."
+    )
+    assert found.seen.vi == (
+        "127.0.0.1 cổng 1: không có chương trình nào nhận kết nối; "
+        "127.0.0.1 cổng 2: không có chương trình nào nhận kết nối"
+    )
+    assert found.todo is not None
+    assert all("iperf3" in words for words in found.todo)
 
 
-def test_a_line_without_its_address_is_bad_and_no_server_is_tried_by_it() -> None:
-    line = structs.replace(PARSED.lines[0], interface=None, source_address="203.0.113.77")
+@pytest.mark.parametrize(
+    ("where", "vietnamese", "english"),
+    [
+        (
+            {"interface": None, "source_address": "203.0.113.77"},
+            "không cổng mạng nào có địa chỉ 203.0.113.77 của đường truyền",
+            "No interface has the line's address 203.0.113.77.",
+        ),
+        (
+            {"interface": "tramdo-none0", "source_address": None},
+            "không có cổng mạng tramdo-none0",
+            "There is no interface tramdo-none0.",
+        ),
+    ],
+)
+def test_a_line_that_is_not_there_is_bad_and_no_server_is_tried_by_it(
+    where: dict[str, str | None], vietnamese: str, english: str
+) -> None:
+    line = structs.replace(PARSED.lines[0], **where)
     config = structs.replace(loopback(2), lines=[line])
     (found,) = network.lines(config)
     assert found.verdict is Verdict.BAD
-    assert "203.0.113.77" in found.seen
+    assert found.seen == (vietnamese, english)
     assert list(network.servers(config)) == []
 
 
@@ -191,7 +264,8 @@ def test_the_brokers_door_and_the_end_of_its_certificate(folder: Path) -> None:
         door, theirs = network.broker(config, datetime.now(UTC))
     assert door.verdict is Verdict.GOOD, door
     assert theirs.verdict is Verdict.GOOD
-    assert "holds until" in theirs.seen
+    assert "holds until" in theirs.seen.en
+    assert "có hiệu lực đến" in theirs.seen.vi
 
 
 def test_a_broker_of_another_authority_is_told_by_what_to_look_at(folder: Path) -> None:
@@ -201,12 +275,15 @@ def test_a_broker_of_another_authority_is_told_by_what_to_look_at(folder: Path) 
     with listening(context) as port:
         (found,) = network.broker(BrokerConfig(host="localhost", port=port), NOW)
     assert found.verdict is Verdict.BAD
-    assert "ca_file" in (found.todo or "")
+    assert found.todo is not None
+    assert all("ca_file" in words for words in found.todo)
+    assert "không xác minh được chứng thư của máy chủ" in found.seen.vi
 
 
 def test_a_closed_broker_is_bad() -> None:
     (found,) = network.broker(BrokerConfig(host="127.0.0.1", port=1, tls=False), NOW)
     assert found.verdict is Verdict.BAD
+    assert found.seen.vi == "127.0.0.1 cổng 1: từ chối kết nối"
 
 
 # The command
@@ -239,8 +316,14 @@ leds = {{ driver = "simulated" }}
     assert all(one["todo"] for one in report["findings"] if one["verdict"] == "bad")
     wanted = {"broker", "clock", "disk", "power", "temperature", "leds", "versions", "ceiling"}
     assert wanted <= by_part.keys()
-    assert cli.main(["doctor", "-c", str(path)]) == cli.FAILED
+    assert cli.main(["doctor", "-c", str(path), "--lang", "en"]) == cli.FAILED
     assert "to be mended" in capsys.readouterr().out
+    assert cli.main(["doctor", "-c", str(path), "--lang", "vi"]) == cli.FAILED
+    shown = capsys.readouterr().out
+    assert "LỖI  dịch vụ đo" in shown
+    assert "tốt  đường truyền vnpt" in shown
+    assert cli.main(["identify", "-c", str(path), "--lang", "vi"]) == cli.NOT_RUNNING
+    assert "dịch vụ đo không chạy" in capsys.readouterr().err
     assert cli.main(["leds", "-c", str(path), "--each", "0.2"]) == cli.OK
     shown = capsys.readouterr().out
     assert "vnpt.green [##########]" in shown

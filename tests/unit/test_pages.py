@@ -11,7 +11,7 @@ from collector.store.store import LastResult, StoredProbe, StoredResult, Totals
 from collector.web import pages, words
 from collector.web.figures import MISSING, Cell, figure, moment, whole_number
 from collector.web.pages import Reader, RowView
-from collector.web.words import Language, Phrase
+from runtime.language import Language, Phrase
 from tests import samples
 from wire.messages import Presence, Rejection
 from wire.result import (

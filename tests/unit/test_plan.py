@@ -18,6 +18,7 @@ from probe.plan.hours import in_office_hours
 from probe.plan.light import light_kinds
 from probe.plan.slots import day_plan, light_slots
 from probe.plan.usage import Moved, Usage, counted, in_month
+from runtime.language import Language
 from tests import samples
 from tests.unit.test_config import GOOD
 from wire.result import Outcome, Reason
@@ -155,8 +156,8 @@ def test_a_line_may_have_a_budget_of_its_own() -> None:
 def test_what_a_test_has_moved_is_believed_before_the_plan() -> None:
     usage = Usage(month="2026-11", test_bytes={"vnpt": {"throughput": 2.0 * GIGABYTE}})
     assert month_budget(office(), PARSED.lines[0], DAY, usage).tests == 148
-    assert any("viettel: no `plan_" in note for note in tables.notes(office(), DAY, usage))
-    assert not any("vnpt: no `plan_" in note for note in tables.notes(office(), DAY, usage))
+    assert any("viettel: no `plan_" in note for note in tables.shown(office(), DAY, usage).notes)
+    assert not any("vnpt: no `plan_" in note for note in tables.shown(office(), DAY, usage).notes)
 
 
 def test_a_budget_that_is_used_up_leaves_the_weekly_minimum() -> None:
@@ -166,7 +167,7 @@ def test_a_budget_that_is_used_up_leaves_the_weekly_minimum() -> None:
     )
     assert counts["vnpt"] in (2, 3)
     assert counts["viettel"] == 70
-    assert any("is used up" in note for note in tables.notes(office(), DAY, usage))
+    assert any("is used up" in note for note in tables.shown(office(), DAY, usage).notes)
     december = day_plan(office(), date(2026, 12, 1), usage).slots
     assert sum(slot.line_id == "vnpt" for slot in december) in (9, 10)
 
@@ -188,12 +189,17 @@ def test_light_kinds_come_regularly_and_spread() -> None:
 
 def test_the_table_shows_the_day_or_the_month() -> None:
     shown = tables.shown(office(), DAY, Usage())
-    day = tables.text(shown, whole_month=False).splitlines()
+    day = tables.text(shown, Language.EN, whole_month=False).splitlines()
     assert day[0] == "slots on 2026-11-24"
     assert len([line for line in day if line[2:3] == ":"]) == 20
-    month = tables.text(shown, whole_month=True).splitlines()
+    month = tables.text(shown, Language.EN, whole_month=True).splitlines()
     assert "Tue 24  10    10       19.50 GB" in month
     assert any(line.startswith("vnpt     300") for line in month)
+    day = tables.text(shown, Language.VI, whole_month=False).splitlines()
+    assert day[0] == "các lượt đo ngày 24/11/2026"
+    assert day[1].split("  ")[0] == "giờ"
+    month = tables.text(shown, Language.VI, whole_month=True).splitlines()
+    assert "T3 24  10    10       19,50 GB" in month
 
 
 def test_usage_counts_both_ways_and_only_complete_tests_tell_the_next_months_estimate() -> None:
@@ -229,8 +235,9 @@ def test_the_day_when_clocks_change_is_planned_as_any_other() -> None:
 
 def test_one_server_alone_is_told() -> None:
     alone = msgspec.structs.replace(office(), servers=PARSED.servers[:1])
-    assert any("one measurement server alone" in note for note in tables.notes(alone, DAY, Usage()))
-    assert not any("alone" in note for note in tables.notes(office(), DAY, Usage()))
+    for language, words in ((Language.VI, "chỉ có một máy chủ đo"), (Language.EN, "server alone")):
+        assert any(words in note for note in tables.shown(alone, DAY, Usage(), language).notes)
+    assert not any("alone" in note.en for note in tables.notes(office(), DAY, Usage()))
 
 
 def test_what_runs_beside_bulk_tests_is_told_and_can_be_switched_off() -> None:
@@ -240,7 +247,7 @@ def test_what_runs_beside_bulk_tests_is_told_and_can_be_switched_off() -> None:
     assert latency.per_day == 1440
     assert latency.day_bytes == pytest.approx(86_400 / 1.5 * 2 * (86 + 2 * 98))
     assert {"dns", "web", "path"} <= set(by_kind)
-    text = tables.text(tables.shown(office(), DAY, Usage()), whole_month=False)
+    text = tables.text(tables.shown(office(), DAY, Usage()), Language.EN, whole_month=False)
     assert "beside them in 2026-11" in text
     less = msgspec.structs.replace(
         PARSED,

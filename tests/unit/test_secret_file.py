@@ -38,14 +38,20 @@ def test_the_owner_and_a_group_may_read(secret: Path, mode: int) -> None:
 )
 def test_what_others_can_read_or_change_is_refused(secret: Path, mode: int, sentence: str) -> None:
     secret.chmod(mode)
-    assert secret_file.trouble(secret) == f"{secret} {sentence}"
+    trouble = secret_file.trouble(secret)
+    assert trouble is not None
+    assert trouble.en == f"{secret} {sentence}"
+    assert trouble.vi.endswith("chạy chmod 600 hoặc 640")
     with pytest.raises(PermissionError, match=r"chmod 600 it, or 640"):
         secret_file.read_text(secret)
 
 
 def test_one_that_is_not_there_is_told_so(tmp_path: Path) -> None:
-    expected = f"{tmp_path}/none cannot be read: No such file or directory"
-    assert secret_file.trouble(tmp_path / "none") == expected
+    none = tmp_path / "none"
+    assert secret_file.trouble(none) == (
+        f"không đọc được {none} (No such file or directory)",
+        f"{none} cannot be read: No such file or directory",
+    )
 
 
 @pytest.mark.parametrize("which", ["key_file", "password_file"])

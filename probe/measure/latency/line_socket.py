@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from probe.config import LineConfig
 from probe.measure.lookup import Address
-from probe.measure.trouble import Trouble
+from probe.measure.trouble import LineLack, Trouble
 from runtime import kernel_time
 from wire.result import Reason
 
@@ -266,7 +266,26 @@ def trouble_of(error: OSError, line: LineConfig, peer: Address) -> Trouble:
 
 
 def line_trouble(line: LineConfig) -> Trouble | None:
-    """Why nothing can go out by this line: interface or address gone, no carrier; or None."""
+    """Why nothing can go out by this line, None where something can."""
+    lack = line_lack(line)
+    return None if lack is None else Trouble(Reason.LINE_DOWN, lack_sentence(line, lack))
+
+
+def lack_sentence(line: LineConfig, lack: LineLack) -> str:
+    """What a line has not, in a sentence."""
+    match lack:
+        case LineLack.INTERFACE:
+            return f"There is no interface {line.interface}."
+        case LineLack.SWITCHED_ON:
+            return f"The interface {line.interface} is switched off."
+        case LineLack.CARRIER:
+            return f"The interface {line.interface} has no carrier."
+        case LineLack.ADDRESS:
+            return f"No interface has the line's address {line.source_address}."
+
+
+def line_lack(line: LineConfig) -> LineLack | None:
+    """What it has not: interface or address gone, no carrier; None where nothing is missing."""
     family = socket.AF_INET6 if ":" in (line.source_address or "") else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as trial:
         if line.interface is not None:
@@ -274,16 +293,16 @@ def line_trouble(line: LineConfig) -> Trouble | None:
             try:
                 _, flags = _IFREQ.unpack(fcntl.ioctl(trial, _SIOCGIFFLAGS, request))
             except OSError:
-                return Trouble(Reason.LINE_DOWN, f"There is no interface {line.interface}.")
-            if not flags & _IFF_UP or not flags & _IFF_RUNNING or not _has_link(trial, line):
-                state = "has no carrier" if flags & _IFF_UP else "is switched off"
-                return Trouble(Reason.LINE_DOWN, f"The interface {line.interface} {state}.")
+                return LineLack.INTERFACE
+            if not flags & _IFF_UP:
+                return LineLack.SWITCHED_ON
+            if not flags & _IFF_RUNNING or not _has_link(trial, line):
+                return LineLack.CARRIER
         if line.source_address is not None:
             try:
                 trial.bind((line.source_address, 0))
             except OSError:
-                sentence = f"No interface has the line's address {line.source_address}."
-                return Trouble(Reason.LINE_DOWN, sentence)
+                return LineLack.ADDRESS
     return None
 
 

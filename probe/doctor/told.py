@@ -1,0 +1,82 @@
+"""Floor 1. The doctor's report as somebody is told it: in one language, as text or as JSON."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+from probe.doctor.finding import Report, Verdict, is_well
+from runtime.language import Language, Phrase
+
+_SIGNS = {
+    Verdict.GOOD: Phrase("tốt", "ok"),
+    Verdict.WATCH: Phrase("lưu ý", "watch"),
+    Verdict.BAD: Phrase("LỖI", "BAD"),
+    Verdict.UNKNOWN: Phrase("?", "?"),
+}
+
+
+class FindingTold(Struct, frozen=True):
+    """A finding. `part` and `verdict` are for programs, the same whatever the language."""
+
+    part: str
+    verdict: Verdict
+    title: str
+    seen: str
+    todo: str | None
+
+
+class ReportTold(Struct, frozen=True, kw_only=True):
+    """What `tramdo-probe doctor --json` prints; `at` is UTC."""
+
+    at: datetime
+    probe: str
+    version: str
+    language: Language
+    well: bool
+    summary: str
+    findings: list[FindingTold]
+
+
+def told(report: Report, language: Language) -> ReportTold:
+    """For programs, and whoever reads what they pass on."""
+    return ReportTold(
+        at=report.at.astimezone(UTC),
+        probe=report.probe,
+        version=report.version,
+        language=language,
+        well=is_well(report.findings),
+        summary=_summary(report).in_(language),
+        findings=[
+            FindingTold(
+                part=one.part.en,
+                verdict=one.verdict,
+                title=one.part.in_(language),
+                seen=one.seen.in_(language),
+                todo=one.todo.in_(language) if one.todo else None,
+            )
+            for one in report.findings
+        ],
+    )
+
+
+def text(report: Report, language: Language) -> str:
+    """For a person at a terminal; what to do stands under what is not well."""
+    findings = told(report, language).findings
+    width = max((len(one.title) for one in findings), default=0)
+    at = Phrase(f"{report.at:%H:%M} ngày {report.at:%d/%m/%Y}", f"{report.at:%Y-%m-%d %H:%M%z}")
+    lines = [f"{report.probe}, tramdo-probe {report.version}, {at.in_(language)}", ""]
+    for one in findings:
+        sign = _SIGNS[one.verdict].in_(language)
+        lines.append(f"{sign:>5}  {one.title:<{width}}  {one.seen}")
+        if one.todo is not None:
+            lines.append(f"{'':>5}  {'':<{width}}  -> {one.todo}")
+    return "\n".join([*lines, "", _summary(report).in_(language)])
+
+
+def _summary(report: Report) -> Phrase:
+    if is_well(report.findings):
+        return Phrase("mọi thứ đều ổn", "all is well")
+    count = sum(one.verdict is Verdict.BAD for one in report.findings)
+    return Phrase(f"{count} lỗi cần khắc phục", f"{count} to be mended")

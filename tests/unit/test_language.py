@@ -1,0 +1,90 @@
+"""What the probe's commands say is there in Vietnamese and in English, and the locale picks one."""
+
+from __future__ import annotations
+
+import ast
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from runtime.language import Language, of_locale
+
+ROOT = Path(__file__).parents[2]
+# Who speaks to a technician, and the pages, where both live side by side.
+SPEAKING = ("probe", "runtime", "collector/web")
+# In one of these a technician types it as it is, or it is a name.
+SAME_IN_BOTH = {
+    "?", "%", "ms", "p50, ms", "RTT p95", "DNS", "TCP", "TLS",
+    # What is formatted alone: a figure with its unit, a version, what a program said.
+    "f'{celsius:.0f} °C'", "f'Python {version[0]}.{version[1]}'",
+}  # fmt: skip
+# How a value is put, and halves of a phrase in the making.
+EACH_LANGUAGE_ITS_OWN = {"vi", "en", "_comma", "_cause_vi", "_month_vi"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "language"),
+    [
+        ({}, Language.EN),
+        ({"LANG": "C.UTF-8"}, Language.EN),
+        ({"LANG": "vi_VN.UTF-8"}, Language.VI),
+        ({"LANG": "vi"}, Language.VI),
+        ({"LANG": "vi@x"}, Language.VI),
+        ({"LANG": "vie_VN"}, Language.EN),
+        ({"LANG": "en_GB.UTF-8", "LC_MESSAGES": "vi_VN"}, Language.VI),
+        ({"LANG": "vi_VN.UTF-8", "LC_MESSAGES": "en_US.UTF-8"}, Language.EN),
+        ({"LANG": "vi_VN.UTF-8", "LC_ALL": "C"}, Language.EN),
+        ({"LANG": "vi_VN.UTF-8", "LC_ALL": "", "LC_MESSAGES": ""}, Language.VI),
+    ],
+)
+def test_the_locale_picks_the_language(environment: dict[str, str], language: Language) -> None:
+    assert of_locale(environment) is language
+
+
+class Said(NamedTuple):
+    """A phrase in the source, as its two texts are written there."""
+
+    where: str
+    vi: ast.expr
+    en: ast.expr
+
+
+def _phrases() -> Iterator[Said]:
+    for folder in SPEAKING:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and ast.unparse(node.func) == "Phrase":
+                    where = f"{path.relative_to(ROOT)}:{node.lineno}"
+                    assert len(node.args) == 2, f"{where}: one text for each language"
+                    yield Said(where, *node.args)
+
+
+def _text(node: ast.expr) -> str | None:
+    """A text as it is written; None for a name or a call: what it holds is made elsewhere."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    return ast.unparse(node) if isinstance(node, ast.JoinedStr) else None
+
+
+def _put_in(node: ast.expr) -> set[str]:
+    """The names whose values a text shows."""
+    shown = [part for part in ast.walk(node) if isinstance(part, ast.FormattedValue)]
+    names = {one.id for part in shown for one in ast.walk(part) if isinstance(one, ast.Name)}
+    return names - EACH_LANGUAGE_ITS_OWN
+
+
+def test_every_phrase_is_said_in_both_languages() -> None:
+    said = list(_phrases())
+    assert len(said) > 500, "the phrases are found"
+    for one in said:
+        vietnamese, english = _text(one.vi), _text(one.en)
+        assert vietnamese != "", f"{one.where}: no Vietnamese"
+        assert english != "", f"{one.where}: no English"
+        if vietnamese is None or english is None:
+            continue
+        assert unicodedata.is_normalized("NFC", vietnamese), one.where
+        assert vietnamese != english or vietnamese in SAME_IN_BOTH, f"{one.where}: not translated"
+        assert _put_in(one.vi) == _put_in(one.en), f"{one.where}: one tells more than the other"
