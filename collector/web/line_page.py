@@ -17,7 +17,7 @@ from collector.people.people import Act
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Period, month_of
 from collector.rollup.summary import EMPTY
-from collector.web import line_view, probe_view
+from collector.web import line_view, outages_view, probe_view
 from collector.web.asked import found, period_days
 from collector.web.centre import Centre
 from collector.web.headers import CHART_POLICY
@@ -131,9 +131,10 @@ class LinePages:
             spreads=line_view.distributions(summary, reader),
             percentiles=line_view.percentiles(summary, reader),
             kinds=line_view.kind_rows(summary, reader),
-            outages=line_view.outages(
+            outages=outages_view.outages(
                 buckets,
                 centre.store.outages(line.key, period.starts_at, period.ends_at),
+                outages_view.last_look(centre.store.last_results(*line.key[:2]), line.key.line),
                 line_view.step_of(period),
                 reader,
             ),

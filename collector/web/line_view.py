@@ -1,8 +1,7 @@
-"""Floor 1. One line in full: charts over time, hours by days, distribution, outages, validity."""
+"""Floor 1. One line in full: charts over time, hours by days, distribution, validity."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,13 +13,12 @@ from collector.rollup.distribution import Distribution
 from collector.rollup.periods import Period, Step
 from collector.rollup.reading import Bucket
 from collector.rollup.summary import PACKETS, Summary
-from collector.store.store import StoredOutage
 from collector.thresholds import Thresholds
 from collector.web import words
 from collector.web.drawing import bars, line_chart
 from collector.web.drawing.bars import Bars
 from collector.web.drawing.line_chart import Chart, Figure, Series
-from collector.web.figures import MISSING, Moment, axis_number, figure, moment, whole_number
+from collector.web.figures import MISSING, axis_number, figure, moment, whole_number
 from collector.web.known_lines import KnownLine
 from collector.web.line_table import (
     DOWN,
@@ -39,7 +37,6 @@ RTT_PACKETS = f"latency_{PACKETS}"
 LOADED_DOWN = "throughput_rtt_loaded_download_p50_ms"
 LOADED_UP = "throughput_rtt_loaded_upload_p50_ms"
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_OUTAGES_MOST = 50
 _MEGABIT = 1e-6
 
 
@@ -72,15 +69,6 @@ class KindRow(Struct, frozen=True, kw_only=True):
     skipped: str
     reasons: list[str]
     flags: list[str]
-
-
-class Outage(Struct, frozen=True):
-    """A bucket in which the line was down for some minutes, and where it was seen to break."""
-
-    at: Moment
-    down: str
-    unknown: str
-    faults: list[str]
 
 
 def step_of(period: Period) -> Step:
@@ -223,41 +211,6 @@ def kind_rows(summary: Summary, reader: Reader) -> list[KindRow]:
             flags=_counted(counts.flags, words.VALIDITIES, reader),
         )
         for kind, counts in sorted(summary.kinds.items())
-    ]
-
-
-def outages(
-    buckets: Sequence[Bucket], told: Sequence[StoredOutage], step: Step, reader: Reader
-) -> list[Outage]:
-    """The hours or days with minutes down, newest first.
-
-    `told` are the outages as the probe told them when they were over: of one that lasts, or whose
-    raw result is gone, the place is not known.
-    """
-    number = reader.number
-    length = timedelta(hours=1) if step is Step.HOUR else timedelta(days=1)
-    return [
-        Outage(
-            moment(bucket.start, reader.language, reader.timezone),
-            number(bucket.summary.down_minutes),
-            number(bucket.summary.unknown_minutes),
-            _faults(told, bucket.start, bucket.start + length, reader),
-        )
-        for bucket in reversed(buckets)
-        if bucket.summary.down_minutes
-    ][:_OUTAGES_MOST]
-
-
-def _faults(
-    told: Sequence[StoredOutage], begin: datetime, end: datetime, reader: Reader
-) -> list[str]:
-    """Where the outages of a time were, each place once, as often as it was: `… (2)`."""
-    places = Counter(
-        outage.fault for outage in told if outage.started_at < end and outage.ended_at > begin
-    )
-    return [
-        words.FAULTS[fault].in_(reader.language) + (f" ({reader.number(n)})" if n > 1 else "")
-        for fault, n in places.most_common()
     ]
 
 

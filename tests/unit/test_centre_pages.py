@@ -18,11 +18,10 @@ from collector.registry.communes import official
 from collector.registry.document import parse_toml
 from collector.registry.registry import LineKey
 from collector.rollup.distribution import distribution
-from collector.rollup.periods import Period, Step
-from collector.rollup.reading import Bucket
+from collector.rollup.periods import Period
 from collector.rollup.summary import EMPTY, KindCounts, Summary
-from collector.store.store import StoredOutage, StoredProbe, Totals
-from collector.web import campaign_view, isps_view, labels, line_view, metrics, openapi, words
+from collector.store.store import StoredProbe, Totals
+from collector.web import campaign_view, isps_view, labels, metrics, openapi, words
 from collector.web.api_v1 import ApiLines, ApiSeries
 from collector.web.drawing import bars, line_chart, place_map
 from collector.web.drawing.line_chart import Figure, Series
@@ -37,7 +36,6 @@ from tests import samples
 from tests.seeded_centre import REGISTRY
 from wire.commands import Answer
 from wire.messages import Presence, Rejection
-from wire.result import FaultLocation
 
 EN = Reader(Language.EN, ZoneInfo("Asia/Ho_Chi_Minh"))
 VI = Reader(Language.VI, ZoneInfo("Asia/Ho_Chi_Minh"))
@@ -314,25 +312,3 @@ def test_every_word_that_a_template_or_a_list_asks_for_is_there() -> None:
     for name, phrase in labels.LABELS.items():
         assert phrase.vi.strip(), name
         assert phrase.en.strip(), name
-
-
-def test_an_outage_says_where_the_fault_was() -> None:
-    hour = timedelta(hours=1)
-    buckets = [
-        Bucket(NOW + n * hour, 1, NOW, Summary(sums={"availability_down_minutes": down}))
-        for n, down in enumerate((7, 0, 3, 2))
-    ]
-    told = [
-        StoredOutage(NOW + hour / 2, NOW + hour / 2 + hour / 60, FaultLocation.ISP_ACCESS),
-        StoredOutage(NOW + hour / 4, NOW + hour / 4 + hour / 60, FaultLocation.ISP_ACCESS),
-        StoredOutage(NOW + hour * 2.9, NOW + hour * 3.1, FaultLocation.OWN_LAN),
-    ]
-    shown = line_view.outages(buckets, told, Step.HOUR, VI)
-    assert [one.down for one in shown] == ["2", "3", "7"]
-    assert [one.faults for one in shown] == [
-        ["Mạng nội bộ của trụ sở"],
-        ["Mạng nội bộ của trụ sở"],
-        ["Đường truy nhập của nhà mạng (2)"],
-    ]
-    (lasting, *_) = line_view.outages(buckets, [], Step.HOUR, EN)
-    assert lasting.faults == []

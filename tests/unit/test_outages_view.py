@@ -1,0 +1,133 @@
+"""The line page's outages: where each was, also of one whose end was not told yet."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from msgspec import structs
+
+from collector.rollup.periods import Step
+from collector.rollup.reading import Bucket
+from collector.rollup.summary import Summary
+from collector.store.store import LastResult, StoredOutage, StoredResult
+from collector.web.outages_view import Look, last_look, outages
+from collector.web.pages import Reader
+from runtime.language import Language
+from tests import samples
+from wire.result import FaultLocation, PathResult
+
+NOON = datetime(2026, 11, 20, 5, tzinfo=UTC)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+VI = Reader(Language.VI, ZoneInfo("Asia/Ho_Chi_Minh"))
+EN = Reader(Language.EN, ZoneInfo("Asia/Ho_Chi_Minh"))
+ACCESS, LAN = FaultLocation.ISP_ACCESS, FaultLocation.OWN_LAN
+OPEN = "The Internet provider's access line (its end was not told yet)"
+
+
+def hours(*down: int | None) -> list[Bucket]:
+    """The hours from noon, by their minutes down; of None the minutes are not told yet."""
+    return [
+        Bucket(NOON + n * HOUR, 1, NOON, Summary(sums={} if one is None else _sums(one)))
+        for n, one in enumerate(down)
+    ]
+
+
+def _sums(down: int) -> dict[str, float]:
+    return {"availability_down_minutes": down, "availability_up_minutes": 60 - down}
+
+
+def told(after_min: float, lasted_min: float, fault: FaultLocation = ACCESS) -> StoredOutage:
+    began_at = NOON + after_min * MINUTE
+    return StoredOutage(began_at, began_at + lasted_min * MINUTE, fault)
+
+
+def look(after_min: float, fault: FaultLocation = ACCESS) -> Look:
+    return Look(NOON + after_min * MINUTE, fault)
+
+
+def test_an_outage_that_was_told_says_where_it_was() -> None:
+    known = [told(30, 1), told(15, 1), told(174, 12, LAN)]
+    shown = outages(hours(7, 0, 3, 2), known, None, Step.HOUR, VI)
+    assert [one.down for one in shown] == ["2", "3", "7"]
+    assert [one.faults for one in shown] == [
+        ["Mạng nội bộ của trụ sở"],
+        ["Mạng nội bộ của trụ sở"],
+        ["Đường truy nhập của nhà mạng (2)"],
+    ]
+    (lasting, *_) = outages(hours(7, 0, 3, 2), [], None, Step.HOUR, EN)
+    assert lasting.faults == [], "nobody has looked"
+
+
+def test_one_that_goes_on_says_where_the_path_was_last_seen_to_break() -> None:
+    shown = outages(hours(5, 0, 40, 60, None), [told(10, 5)], look(250), Step.HOUR, EN)
+    assert [one.faults for one in shown] == [
+        [OPEN], [OPEN], ["The Internet provider's access line"],
+    ]  # fmt: skip
+    (day,) = outages(hours(60)[:1], [], look(65), Step.DAY, VI)
+    assert day.faults == ["Đường truy nhập của nhà mạng (chưa ghi nhận kết thúc)"]
+
+
+def test_an_hour_may_hold_one_that_ended_and_one_that_goes_on() -> None:
+    (shown,) = outages(hours(25), [told(5, 10)], look(50), Step.HOUR, EN)
+    assert shown.faults == ["The Internet provider's access line", OPEN]
+    (shown,) = outages(hours(15), [told(0, 30, LAN)], look(50), Step.HOUR, EN)
+    assert shown.faults == ["The office's own network", OPEN], "its minutes are unknown, not down"
+
+
+@pytest.mark.parametrize(
+    ("down", "known", "seen"),
+    [
+        # The line is up again.
+        ((60, 0), [], look(30)),
+        ((60, 0), [], look(100)),
+        # All minutes down were told of: the look came from a bad minute later on.
+        ((10, None), [told(20, 10)], look(75)),
+        # The look was into an outage that was told; nobody has looked into the one that goes on.
+        ((25,), [told(5, 10)], look(16)),
+        # It was before all of them.
+        ((0, 20), [], look(59)),
+    ],
+)
+def test_what_is_not_known_to_go_on_is_not_given_a_place(
+    down: tuple[int | None, ...], known: list[StoredOutage], seen: Look
+) -> None:
+    shown = outages(hours(*down), known, seen, Step.HOUR, EN)
+    assert not any("not told yet" in fault for one in shown for fault in one.faults)
+
+
+# The look itself
+
+
+def last(result: PathResult, line: str = "vnpt", body: bytes | None = None) -> LastResult:
+    stored = StoredResult(
+        number=1, tenant="bach-thong", probe="phu-thong-01", epoch=UUID(int=1), seq=1, kind="path",
+        line=line, target=result.target, received_at=NOON, stored_at=NOON,
+        body=msgspec.json.encode(result) if body is None else body,
+    )  # fmt: skip
+    return LastResult(stored, stored)
+
+
+def path(fault: FaultLocation, after_min: float) -> PathResult:
+    return structs.replace(
+        samples.path(fault=fault, reached=fault is FaultLocation.NONE),
+        started_at=NOON + after_min * MINUTE,
+    )
+
+
+def test_the_last_look_at_a_line_counts_whatever_its_target() -> None:
+    old, new = path(FaultLocation.BEYOND, 1), path(ACCESS, 2)
+    elsewhere = last(path(FaultLocation.BEYOND, 9), line="viettel")
+    assert last_look([last(new), last(old), elsewhere], "vnpt") == look(2)
+    assert last_look([elsewhere], "vnpt") is None
+
+
+def test_a_last_look_that_found_no_fault_is_none() -> None:
+    assert last_look([last(path(ACCESS, 1)), last(path(FaultLocation.NONE, 2))], "vnpt") is None
+
+
+def test_what_another_version_wrote_is_passed_over() -> None:
+    assert last_look([last(path(ACCESS, 1), body=b'{"kind": "path"}')], "vnpt") is None
