@@ -42,7 +42,11 @@ class Keeper:
         self.trouble: str | None = None
 
     def run(self) -> None:
-        """Roll and keep up until `stop`, from one thread; what waits then waits in the store."""
+        """Roll and keep up until `stop`, from one thread; what waits then waits in the store.
+
+        What nobody foresaw is logged and tried again too: a thread that ended would leave pages
+        and papers at the figures of that moment, and nobody would see it.
+        """
         while not self._stopping.wait(_ROLL_EVERY_S):
             try:
                 self.turn(datetime.now(UTC))
@@ -50,6 +54,10 @@ class Keeper:
                 if self.trouble is None:
                     log.error("cannot roll up, trying again: %s", error)  # noqa: TRY400
                 self.trouble = str(error)
+            except Exception as error:
+                if self.trouble != repr(error):
+                    log.exception("cannot roll up, trying again: this is a fault of ours")
+                self.trouble = repr(error)
             else:
                 self.trouble = None
 

@@ -37,13 +37,16 @@ Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Ratio = Annotated[float, Meta(ge=0, le=1)]
 
 
-BitsPerSecond = Annotated[float, Meta(ge=0)]
+# The bounds are far beyond anything that can be measured (10 Tbit/s, 30 years, 300 years). What is
+# larger was invented, and would make every sum that it enters infinite: one stolen key could take
+# a nation's means and pages with it.
+BitsPerSecond = Annotated[float, Meta(ge=0, le=1e13)]
 
 
-Milliseconds = Annotated[float, Meta(ge=0)]
+Milliseconds = Annotated[float, Meta(ge=0, le=1e12)]
 
 
-Seconds = Annotated[float, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0, le=1e10)]
 
 
 Utc = Annotated[datetime, Meta(tz=True)]

@@ -177,7 +177,8 @@ def place(alert: Alert) -> str:
     """Where: office, probe and line, as far as the alert has them."""
     subject = alert.key.subject
     parts = (alert.office, subject.probe, subject.line, subject.name)
-    return ", ".join(part for part in parts if part)
+    # An office that no registry knows is in its probe's words: they must not break a mail's head.
+    return ", ".join(" ".join(part.split()) for part in parts if part)
 
 
 def _paragraph(alert: Alert, timezone: tzinfo) -> str:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import msgspec
+
 from collector.alerts.alert import Subject, changes
 from collector.alerts.book import Book, BookError, Whereabouts
 from collector.alerts.rules import (
@@ -31,11 +33,11 @@ from collector.alerts.teller import Teller
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Period, local_day, start_of_day
 from collector.rollup.summary import Summary
-from collector.store.store import LastResult, StoredProbe, StoreError
+from collector.store.store import LastResult, StoredProbe, StoredResult, StoreError
 from collector.web.centre import Centre
-from collector.web.known_lines import KnownLine, State, line_state
+from collector.web.known_lines import KnownLine, State, certificate_ends_at, line_state
 from runtime.certificate_file import ends_at
-from wire.result import Outcome, decode_result
+from wire.result import AnyResult, Outcome, decode_result
 
 # Means of whole days change only with late results.
 _SPEEDS_EVERY = timedelta(minutes=30)
@@ -80,7 +82,10 @@ class Watch:
         self._trouble: str | None = None
 
     def run(self) -> None:
-        """Look until `stop`. Trouble with store or book is logged once and tried again."""
+        """Look until `stop`. Trouble with store or book is logged once and tried again.
+
+        So is what nobody foresaw: whatever one probe has said, the others' alerts go on.
+        """
         while not self._stopping.is_set():
             try:
                 self.look(datetime.now(UTC))
@@ -89,6 +94,10 @@ class Watch:
                 if self._trouble is None:
                     log.error("cannot watch, trying again: %s", error)  # noqa: TRY400
                 self._trouble = str(error)
+            except Exception as error:
+                if self._trouble != repr(error):
+                    log.exception("cannot watch, trying again: this is a fault of ours")
+                self._trouble = repr(error)
             else:
                 self._trouble = None
             self._stopping.wait(self._config.look_every_s)
@@ -178,7 +187,7 @@ class Watch:
             ]
             means = {day: self._centre.summaries.overview(Period(day, day)) for day in days}
             limit = self._centre.thresholds.speed_share.limit
-            self._speeds = (now, [_speed(line, means, limit) for line in lines.values()])
+            self._speeds = (now, [line_speed(line, means, limit) for line in lines.values()])
         return [speed for speed in self._speeds[1] if _key(speed) in lines]
 
     def _own_certificates(self) -> Iterator[Certificate]:
@@ -189,8 +198,8 @@ class Watch:
 
 def _of_probes(probes: Mapping[tuple[str, str], StoredProbe]) -> Iterator[Certificate]:
     for (tenant, name), probe in probes.items():
-        if probe.health is not None and probe.health.certificate_ends_at is not None:
-            yield Certificate("", probe.health.certificate_ends_at, tenant, name)
+        if (ends := certificate_ends_at(probe)) is not None:
+            yield Certificate("", ends, tenant, name)
 
 
 def _where(subject: Subject, places: Mapping[tuple[str, str], KnownLine]) -> Whereabouts:
@@ -209,17 +218,30 @@ def _last_words(
         and word.last.kind == "latency"
         and word.last.target != "icmp:gateway"
     ]
-    answered = [decode_result(word.last_ok.body).started_at for word in mine if word.last_ok]
-    last = [decode_result(word.last.body) for word in mine]
-    failed = [result.started_at for result in last if result.outcome is Outcome.FAILED]
+    good = [_read(word.last_ok) for word in mine if word.last_ok]
+    answered = [result.started_at for result in good if result]
+    last = [_read(word.last) for word in mine]
+    failed = [result.started_at for result in last if result and result.outcome is Outcome.FAILED]
     return max(answered, default=None), max(failed, default=None)
 
 
-def _speed(
+def _read(stored: StoredResult) -> AnyResult | None:
+    """The result; None where another version of the contract wrote it."""
+    try:
+        return decode_result(stored.body)
+    except msgspec.DecodeError:
+        return None
+
+
+def line_speed(
     line: KnownLine, means: Mapping[date, Mapping[LineKey, Summary]], limit: float
 ) -> LineSpeed:
+    """The days of a line that its plan may be held against."""
     days = []
     for day, summaries in means.items():
+        # A day under the contract before is not to be held against this one.
+        if line.contract_date is not None and day <= line.contract_date:
+            continue
         if (summary := summaries.get(line.key)) is not None:
             down = summary.metric("throughput_download_whole_bps")
             up = summary.metric("throughput_upload_whole_bps")

@@ -19,6 +19,9 @@ from ddsketch.mapping import LogarithmicMapping
 from msgspec import Struct
 
 RELATIVE_ERROR = 0.01
+# No line loses as many packets in all its years; what claims more was invented, and stays within
+# what stores and their encodings hold.
+COUNT_MOST = 2**53 - 1
 _MAPPING = LogarithmicMapping(RELATIVE_ERROR)
 # 97.5th percentile of Student's t for 1 to 9 degrees of freedom; above, a series is close enough.
 _STUDENT_T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
@@ -105,7 +108,7 @@ class Distribution(Struct, frozen=True, array_like=True):
             self.squares + other.squares,
             _extreme(min, self.least, other.least),
             _extreme(max, self.most, other.most),
-            self.infinite + other.infinite,
+            min(self.infinite + other.infinite, COUNT_MOST),
             self.zeros + other.zeros,
             _merged_bins(self.bins, other.bins),
         )

@@ -64,7 +64,19 @@ _SUMS = {
 INVALIDATING = frozenset(Validity) - {Validity.CLOCK_UNSYNCED, Validity.CLOCK_REPAIRED}
 # What i-Speed does is to stop early; of kind `http` those are the very figures that it is for.
 # They enter no verdict about a plan: verdicts read kind `throughput` alone (METHOD, HTTP).
-_INVALIDATING_OF = {"http": INVALIDATING - {Validity.EARLY_STOPPED}}
+# A slow link to the router says nothing of delays, losses and names; and minutes up and down are
+# facts whatever the box was like: only where it is not known of which time they are do they not
+# count. Else a box whose link or supply is weak would have no availability at all.
+_OF_DELAYS = INVALIDATING - {Validity.LINK_BELOW_PLAN}
+_INVALIDATING_OF = {
+    "http": INVALIDATING - {Validity.EARLY_STOPPED},
+    "latency": _OF_DELAYS,
+    "dns": _OF_DELAYS,
+    "web": _OF_DELAYS,
+    "path": _OF_DELAYS,
+    "availability": frozenset({Validity.TIME_IN_FUTURE, Validity.TIME_ANCIENT}),
+    "outage": frozenset({Validity.TIME_IN_FUTURE, Validity.TIME_ANCIENT}),
+}
 
 
 def invalidating(kind: str) -> frozenset[Validity]:

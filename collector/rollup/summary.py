@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 
 from msgspec import Struct
 
-from collector.rollup.distribution import Distribution, delays, distribution
+from collector.rollup.distribution import COUNT_MOST, Distribution, delays, distribution
 from collector.rollup.metrics import invalidating, kind_metrics, metric_kind, reader
 from wire.result import Outcome, Result
 
@@ -21,6 +21,8 @@ N = TypeVar("N", int, float)
 # Raw round-trip times of kind `latency`, all packets of all windows: its percentiles are those of
 # packets, not of windows. Named apart from the per-window metrics.
 PACKETS = "rtt_ms"
+# The kinds that are speed tests: what a probe's plan shares out, and the campaign counts.
+SPEED_KINDS = ("throughput", "http")
 
 
 class KindCounts(Struct, frozen=True, array_like=True):
@@ -64,6 +66,11 @@ class Summary(Struct, frozen=True, array_like=True):
     def metric(self, name: str) -> Distribution:
         """A metric, empty where it was never measured."""
         return self.metrics.get(name, _NO_FIGURES)
+
+    @property
+    def speed_tests(self) -> int:
+        """Speed tests that went well: pages and papers count the campaign by this alone."""
+        return sum(self.counts(kind).ok for kind in SPEED_KINDS)
 
     @property
     def loss_ratio(self) -> float | None:
@@ -150,7 +157,8 @@ class Tally:
                 if figures:
                     metrics[metric.name] = distribution(figures)
             for metric, added in zip(wanted.sums, cells[len(wanted.figures) :], strict=False):
-                sums[metric.name] = sum(added)
+                # As a float: counts that a broken probe invents add up to more than 64 bits hold.
+                sums[metric.name] = float(sum(added))
             packets = (
                 parts[0].rtt_us
                 if len(parts) == 1
@@ -158,7 +166,7 @@ class Tally:
             )
             if packets:
                 lost = sum(part.lost for part in parts)
-                metrics[f"{named}_{PACKETS}"] = delays(packets, lost)
+                metrics[f"{named}_{PACKETS}"] = delays(packets, min(lost, COUNT_MOST))
         return Summary(kinds, metrics, sums)
 
 

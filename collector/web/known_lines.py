@@ -18,6 +18,8 @@ from wire.messages import Presence
 
 # A probe says how it is every five minutes; after three of them missed it is silent.
 SILENT_AFTER = timedelta(minutes=15)
+# Before it there was no box of ours to have a certificate.
+_FIRST_YEAR = 2000
 
 
 class State(StrEnum):
@@ -53,6 +55,10 @@ class KnownLine(Struct, frozen=True, kw_only=True):
     def place(self) -> str:
         """The commune's name, or its code where the list has none of that code."""
         return self.commune.name if self.commune else self.commune_code
+
+    def plan_is_of(self, first: date) -> bool:
+        """Whether the declared plan was that of the day already (`Line.plan_is_of`)."""
+        return self.contract_date is None or self.contract_date <= first
 
     @property
     def province_code(self) -> str:
@@ -110,6 +116,16 @@ def is_silent(probe: StoredProbe, now: datetime) -> bool:
     if probe.presence in {Presence.LOST, Presence.OFFLINE}:
         return True
     return probe.last_contact_at is not None and now - probe.last_contact_at > SILENT_AFTER
+
+
+def certificate_ends_at(probe: StoredProbe) -> datetime | None:
+    """When a probe's certificate ends, by its own word; None where it says nothing that can be.
+
+    A time at an end of the calendar has no name in our zone and no day before it: whoever reckons
+    with it would fall over one probe's nonsense.
+    """
+    ends = probe.health.certificate_ends_at if probe.health else None
+    return ends if ends is not None and _FIRST_YEAR <= ends.year < 9_999 else None
 
 
 def worst(states: Iterable[State]) -> State:

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from collector.web import system_view as view
 from collector.web.centre import Centre
 from collector.web.figures import moment
+from collector.web.known_lines import certificate_ends_at
 from collector.web.site import Site
 from runtime.certificate_file import ends_at
 
@@ -66,6 +67,6 @@ class SystemPage:
     def _of_probes(self, now: datetime) -> Iterator[tuple[str, datetime]]:
         """Those that are to be renewed: nobody reads thousands of the others."""
         for (_, name), probe in sorted(self._centre.probes().items()):
-            ends = probe.health.certificate_ends_at if probe.health else None
+            ends = certificate_ends_at(probe)
             if ends is not None and (ends - now).days <= _RENEW_DAYS:
                 yield name, ends

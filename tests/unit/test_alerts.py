@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta, timezone
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta, timezone
 from email.header import decode_header, make_header
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from collector.alerts import notice
+from collector.alerts import notice, watch
 from collector.alerts.alert import (
     Alert,
     AlertKind,
@@ -36,9 +36,14 @@ from collector.alerts.rules import (
     SpeedDay,
     findings,
 )
-from collector.alerts.settings import MailConfig
+from collector.alerts.settings import AlertsConfig, MailConfig
 from collector.alerts.teller import Teller
+from collector.alerts.watch import Watch
 from collector.alerts.webhook import signature
+from collector.registry.registry import LineKey
+from collector.rollup.distribution import distribution
+from collector.rollup.summary import Summary
+from collector.web.known_lines import KnownLine
 
 NOW = datetime(2026, 7, 25, 5, 0, tzinfo=UTC)
 HANOI = timezone(timedelta(hours=7))
@@ -378,3 +383,58 @@ def test_the_signature_is_the_hmac_of_the_body() -> None:
     assert signature(b"what do ya want for nothing?", "Jefe") == (
         "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
     )
+
+
+# The watch itself
+
+
+class StumblingCentre:
+    """A centre that falls over what a probe has said, each time that it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.after_second: Callable[[], None] = lambda: None
+
+    def lines(self) -> list[KnownLine]:
+        self.asked += 1
+        if self.asked == 2:
+            self.after_second()
+        raise OverflowError("date value out of range")
+
+
+def test_what_nobody_foresaw_does_not_end_the_watch(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    centre, book = StumblingCentre(), Book(tmp_path / "alerts.sqlite")
+    config = AlertsConfig(path="unused", look_every_s=1.0)
+    watched = Watch(
+        centre,  # type: ignore[arg-type]
+        book, Teller(book, {}), config, [], lambda: True, lambda: None,
+    )  # fmt: skip
+    centre.after_second = watched.stop
+    watched.run()
+    book.close()
+    assert centre.asked == 2
+    assert [record.exc_info is not None for record in caplog.records] == [True], "said once"
+
+
+def test_days_under_the_contract_before_are_not_held_against_this_one() -> None:
+    key = LineKey(LINE.tenant, LINE.probe, LINE.line)
+    line = KnownLine(
+        key=key, office="", commune_code="01969", commune=None, isp="vnpt", isp_name="VNPT",
+        groups=(), plan_down_bps=300e6, plan_up_bps=300e6, contract_date=date(2026, 7, 23),
+    )  # fmt: skip
+    slow = Summary(
+        metrics={
+            f"throughput_{way}_whole_bps": distribution([95e6] * 10)
+            for way in ("download", "upload")
+        }
+    )
+    days = [date(2026, 7, day) for day in (22, 23, 24)]
+    speed = watch.line_speed(line, {day: {key: slow} for day in days}, 0.8)
+    assert [day.begins_at.astimezone(HANOI).date() for day in speed.days] == [date(2026, 7, 24)]
+
+
+def test_an_office_in_a_probes_own_words_breaks_no_mail() -> None:
+    told = msgspec.structs.replace(alert(), office="UBND xã\nBcc: all@example.vn\r\nX: y")
+    assert notice.place(told).startswith("UBND xã Bcc: all@example.vn X: y, ")

@@ -194,6 +194,9 @@ def spoil(document: dict[str, Any], path: str, value: object) -> dict[str, Any]:
         ("records.0.result.started_at", "9999-12-31T20:00:00Z"),
         ("records.0.result.values.loss_ratio", 1.5),
         ("records.0.result.values.surprise", 0),
+        # Figures that would make every sum of the nation infinite.
+        ("records.0.result.values.rtt_mean_ms", 1e300),
+        ("records.0.result.duration_s", 1e300),
     ],
 )
 def test_what_does_not_fit_the_schema(path: str, value: object) -> None:

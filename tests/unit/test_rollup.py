@@ -33,6 +33,7 @@ from collector.rollup.periods import (
 )
 from collector.rollup.reading import OVERVIEW_METRICS, OVERVIEW_SUMS
 from collector.rollup.summary import EMPTY, Summary, Tally, merge_summaries
+from collector.store import rollup_tables
 from tests import samples
 from wire.result import KINDS, Outcome, Reason, Result, Validity
 
@@ -122,6 +123,41 @@ def tally(*results: Result) -> Summary:
     for result in results:
         found.take(result.kind, result)
     return found.summary()
+
+
+def flagged(result: Result, *flags: Validity) -> Result:
+    return msgspec.structs.replace(result, validity=list(flags))
+
+
+def test_a_weak_box_has_its_minutes_and_its_delays_all_the_same() -> None:
+    weak = (Validity.LINK_BELOW_PLAN, Validity.PROBE_LIMITED, Validity.THROTTLED)
+    minutes = samples.availability(up=58, down=2, unknown=0)
+    whole = tally(
+        flagged(minutes, *weak),
+        flagged(minutes, Validity.TIME_ANCIENT),
+        flagged(samples.latency(), Validity.LINK_BELOW_PLAN),
+        flagged(samples.throughput(), Validity.LINK_BELOW_PLAN),
+    )
+    assert (whole.up_minutes, whole.down_minutes) == (58, 2)
+    assert whole.metric("latency_rtt_mean_ms").count == 1
+    # Of a speed it is the very objection.
+    assert whole.metric("throughput_download_bps").count == 0
+
+
+def test_counts_that_a_stolen_key_invents_break_no_store() -> None:
+    most = 2**53 - 1
+    told = samples.latency()
+    assert told.values is not None
+    values = msgspec.structs.replace(told.values, sent=most, lost=most)
+    invented = msgspec.structs.replace(told, values=values)
+    part = tally(*[invented] * 2_049)
+    whole = merge_summaries([part] * 3)
+    for summary in (part, whole):
+        # More than 64 bits hold would end the thread that stores, or rolls up, for everybody.
+        assert rollup_tables.decode(rollup_tables.encode(summary)) == summary
+        assert all(isinstance(cell, int | float | None) for cell in rollup_tables.figures(summary))
+    assert whole.metric("latency_rtt_ms").quantile(0.5) is None
+    assert whole.loss_ratio == 1
 
 
 @pytest.mark.parametrize("most", [90, 60_000, 5_000_000])
