@@ -37,7 +37,9 @@ def add_arguments(name: str, command: argparse.ArgumentParser) -> None:
         choices=("check", "apply", "export"),
         help="check: what the file would change; apply: change it; export: print it as TOML",
     )
-    command.add_argument("file", type=Path, nargs="?", help="TOML, or CSV with a row a line")
+    command.add_argument(
+        "file", type=Path, nargs="?", help="TOML, or CSV with a row a line (groups and places stay)"
+    )
     command.add_argument("--who", default=_user(), help="for the record (default: %(default)s)")
 
 
@@ -64,16 +66,30 @@ def _registry(options: argparse.Namespace, config: StoreConfig) -> int:
     if options.action != "export" and options.file is None:
         print(f"registry {options.action}: a file is wanted", file=sys.stderr)
         return BAD_INPUT
-    # The file first: a wrong one is told without a store.
+    if options.action == "export":
+        store = open_store(config)
+        try:
+            return _export(store.registry.read(), options.file)
+        finally:
+            store.close()
     try:
-        wanted = None if options.action == "export" else _read(options.file)
+        return _take(options, config)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
+
+
+def _take(options: argparse.Namespace, config: StoreConfig) -> int:
+    """Check or apply a file. Raises SettingsError: it is wrong, and changes nothing."""
+    content = _content(options.file)
+    by_row = options.file.suffix.lower() == ".csv"
+    # The file first: a wrong one is told without a store. A CSV speaks of lines alone, so what it
+    # makes depends on what is there.
+    wanted = None if by_row else parse_toml(content, str(options.file), official())
     store = open_store(config)
     try:
         if wanted is None:
-            return _export(store.registry.read(), options.file)
+            wanted = parse_csv(content, str(options.file), store.registry.read())
         if options.action == "check":
             changes = differences(store.registry.read(), wanted)
         else:
@@ -102,13 +118,11 @@ def _export(registry: Registry, file: Path | None) -> int:
     return OK
 
 
-def _read(file: Path) -> Registry:
+def _content(file: Path) -> bytes:
     try:
-        content = file.read_bytes()
+        return file.read_bytes()
     except OSError as error:
         raise SettingsError([f"{file}: cannot be read: {error.strerror}"]) from error
-    parse = parse_csv if file.suffix.lower() == ".csv" else parse_toml
-    return parse(content, str(file), official())
 
 
 def _user() -> str:

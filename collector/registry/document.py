@@ -147,8 +147,13 @@ def parse_toml(content: bytes, source: str, official: Mapping[str, Commune]) -> 
     return build(settings.parse(content, Document, source), source, official)
 
 
-def parse_csv(content: bytes, source: str, official: Mapping[str, Commune]) -> Registry:
+def parse_csv(content: bytes, source: str, known: Registry) -> Registry:
     """The registry in a CSV file's bytes: a row a line, columns as `CSV_COLUMNS`, UTF-8.
+
+    Args:
+        content: the file's bytes.
+        source: its name, for messages.
+        known: the registry as it is. Its groups and places stay: no column speaks of them.
 
     Raises:
         runtime.settings.SettingsError: every problem, each with file and row.
@@ -170,7 +175,8 @@ def parse_csv(content: bytes, source: str, official: Mapping[str, Commune]) -> R
     if problems:
         raise SettingsError(problems)
     table = {"probe": list(probes.values()), "isp": list(isps.values())}
-    return build(converted(table, Document, strict=False), source, official)
+    built = build(converted(table, Document, strict=False), source, known.communes)
+    return msgspec.structs.replace(built, groups=known.groups)
 
 
 def build(document: Document, source: str, official: Mapping[str, Commune]) -> Registry:

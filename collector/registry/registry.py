@@ -90,6 +90,13 @@ class Line(Struct, frozen=True, kw_only=True):
     contract_date: date | None = None
     technology: Technology | None = None
 
+    def plan_is_of(self, first: date) -> bool:
+        """Whether what is declared was declared on that day already.
+
+        What was measured under the contract before must not be held against this one.
+        """
+        return self.contract_date is None or self.contract_date <= first
+
 
 class Probe(Struct, frozen=True, kw_only=True):
     """A probe, the office that it stands in, and its lines."""

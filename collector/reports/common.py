@@ -203,6 +203,8 @@ def _revised(paper: Paper) -> list[str]:
         reasons.append(f"có kết quả bổ sung của ngày {days}{more}")
     if revision.thresholds_changed:
         reasons.append("ngưỡng so sánh đã thay đổi")
+    if revision.registry_changed:
+        reasons.append("sổ đăng ký (đường truyền, gói cước, cơ quan) đã thay đổi")
     return [
         (
             f"BẢN SỬA ĐỔI, phát hành lần {revision.version}; thay thế bản phát hành lần "

@@ -2,14 +2,15 @@
 
 A verdict needs one declared speed, so lines are judged one by one, and the lines of one ISP with
 one declared plan together, as the regulation takes its samples (QCVN 34:2022/BTTTT: of one
-service in one area). A commune's lines have several plans: its row counts verdicts and bears none.
+service in one area). A commune's lines have several plans: its row counts verdicts and bears none,
+and so does a line whose contract began within the period.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 
 from msgspec import Struct
 
@@ -26,11 +27,9 @@ from collector.registry.registry import Line, LineKey, Registry
 from collector.reports.paper import Area, Direction, Figures, Level
 from collector.rollup.distribution import Distribution
 from collector.rollup.periods import Period, start_of_day
-from collector.rollup.summary import EMPTY, Summary, merge_summaries
+from collector.rollup.summary import EMPTY, SPEED_KINDS, Summary, merge_summaries
 from collector.thresholds import Thresholds
 
-# The kinds that are speed tests: what a probe's plan and the campaign count.
-SPEED_KINDS = ("throughput", "http")
 # No percentile below these many samples (METHOD): 95 % one-sided.
 _P95_SAMPLES = 59
 
@@ -105,7 +104,7 @@ def _row(
         lines_measured=sum(_measured(given.summaries.get(key, EMPTY)) for key in keys),
         lines_met=verdicts.count(Verdict.MET),
         lines_not_met=verdicts.count(Verdict.NOT_MET),
-        tests=sum(count.ok for count in counts),
+        tests=whole.speed_tests,
         attempted=sum(count.attempted for count in counts),
         valid=sum(count.valid for count in counts),
         skipped=sum(count.skipped for count in counts),
@@ -152,6 +151,8 @@ def _direction(
         # Its lines stand under several plans, or would with the next contract.
         judged = _without_verdict(judged)
         common = None
+    elif any(_plan_changed(given, key) for key in keys):
+        judged = _without_verdict(judged)
     return Direction(
         declared_bps=common,
         samples=figures.count,
@@ -165,6 +166,12 @@ def _direction(
         verdict=judged.verdict,
         why=judged.why,
     )
+
+
+def _plan_changed(given: Input, key: LineKey) -> bool:
+    """Whether some of a line's samples may have been taken under another contract."""
+    line = given.registry.line(key)
+    return line is not None and not line.plan_is_of(_first_day(given, key))
 
 
 def _without_verdict(judged: Judgement) -> Judgement:
@@ -208,15 +215,19 @@ def _planned(given: Input, keys: list[LineKey]) -> int | None:
 
 def _elapsed_minutes(given: Input, key: LineKey) -> int:
     """How long the line could have been measured: from its probe's first day, until now."""
-    probe = given.registry.probe(key.tenant, key.probe)
-    installed = probe.installed_on if probe else None
-    first = max(given.period.first, installed or given.period.first)
-    elapsed = min(given.period.ends_at, given.now) - start_of_day(first)
+    elapsed = min(given.period.ends_at, given.now) - start_of_day(_first_day(given, key))
     return max(int(elapsed.total_seconds() // 60), 0)
 
 
+def _first_day(given: Input, key: LineKey) -> date:
+    """The first day of the period on which the line's probe was there."""
+    probe = given.registry.probe(key.tenant, key.probe)
+    installed = probe.installed_on if probe else None
+    return max(given.period.first, installed or given.period.first)
+
+
 def _measured(summary: Summary) -> bool:
-    return any(summary.counts(kind).ok for kind in SPEED_KINDS)
+    return summary.speed_tests > 0
 
 
 def _declared(line: Line | None, direction: str) -> float | None:

@@ -55,6 +55,15 @@ def about(paper: Paper) -> dict[str, Cell]:
     }
 
 
+def spreadsheet_cell(cell: Cell) -> Cell:
+    """A cell that no spreadsheet program takes for a formula.
+
+    Names come from people and, of a probe that is not registered, from whoever holds its key.
+    """
+    starts_one = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{cell}" if starts_one else cell
+
+
 def as_csv(paper: Paper) -> bytes:
     """CSV after RFC 4180, UTF-8 with a byte order mark for spreadsheet programs.
 
@@ -64,7 +73,10 @@ def as_csv(paper: Paper) -> bytes:
     shared = about(paper)
     writer = csv.DictWriter(text, [*shared, *columns()])
     writer.writeheader()
-    writer.writerows(shared | cells(row) for row in paper.rows)
+    writer.writerows(
+        {name: spreadsheet_cell(cell) for name, cell in (shared | cells(row)).items()}
+        for row in paper.rows
+    )
     return text.getvalue().encode("utf-8-sig")
 
 

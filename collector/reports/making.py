@@ -11,12 +11,14 @@ from datetime import date, datetime, timedelta
 
 from msgspec import Struct
 
+from collector.judge import Why
 from collector.registry.registry import LineKey, Registry
 from collector.reports import figures
-from collector.reports.figures import SPEED_KINDS, Input
+from collector.reports.figures import Input
 from collector.reports.paper import (
     Area,
     CommuneMonth,
+    Figures,
     OfficeConfig,
     Paper,
     PaperKind,
@@ -25,6 +27,7 @@ from collector.reports.paper import (
 )
 from collector.rollup.periods import Period, month_of
 from collector.rollup.reading import Summaries
+from collector.rollup.summary import EMPTY, SPEED_KINDS
 from collector.store.store import StoredProbe
 from collector.thresholds import Thresholds
 
@@ -121,7 +124,7 @@ def paper(
         made_at=now.replace(microsecond=0),
         data_revision=data_revision,
         waiting=summaries.waiting(),
-        revision=_revision(issued, sources, of, period),
+        revision=_revision(issued, rows, sources, of, period),
         office=sources.office,
         thresholds=sources.thresholds,
         rows=rows,
@@ -142,7 +145,9 @@ def planned_a_day(probes: Iterable[StoredProbe]) -> dict[LineKey, int]:
     }
 
 
-def _revision(issued: Paper | None, sources: Sources, of: Area, period: Period) -> Revision | None:
+def _revision(
+    issued: Paper | None, rows: Sequence[Figures], sources: Sources, of: Area, period: Period
+) -> Revision | None:
     if issued is None:
         return None
     days = {
@@ -150,7 +155,8 @@ def _revision(issued: Paper | None, sources: Sources, of: Area, period: Period) 
     }
     changed = issued.thresholds.version != sources.thresholds.version
     before = issued.revision.version if issued.revision else 1
-    if not days and not changed:
+    registry_changed = _registered(issued.rows) != _registered(rows)
+    if not days and not changed and not registry_changed:
         return issued.revision
     return Revision(
         version=before + 1,
@@ -158,7 +164,27 @@ def _revision(issued: Paper | None, sources: Sources, of: Area, period: Period) 
         replaces_issued_at=issued.made_at,
         days=sorted(days),
         thresholds_changed=changed,
+        registry_changed=registry_changed,
     )
+
+
+def _registered(rows: Sequence[Figures]) -> list[tuple[object, ...]]:
+    """What rows owe to the registry: a wrong plan that was mended must be able to leave a paper."""
+    return [
+        (
+            row.level,
+            row.commune_code,
+            row.office,
+            row.probe,
+            row.line,
+            row.isp,
+            row.lines,
+            row.download.declared_bps,
+            row.upload.declared_bps,
+            row.download.why is Why.SEVERAL_PLANS,
+        )
+        for row in rows
+    ]
 
 
 def _hours(
@@ -206,8 +232,7 @@ def _commune_month(
     tests: dict[str, int] = {}
     for key in lines:
         if (commune := sources.registry.commune_of(key)) is not None:
-            summary = overview.get(key)
-            done = sum(summary.counts(kind).ok for kind in SPEED_KINDS) if summary else 0
+            done = overview.get(key, EMPTY).speed_tests
             tests[commune.code] = tests.get(commune.code, 0) + done
     return [
         CommuneMonth(code, sources.registry.communes[code].name, count, needed)

@@ -150,6 +150,8 @@ class Revision(Struct, frozen=True, kw_only=True):
     replaces_issued_at: datetime
     days: Sequence[date]
     thresholds_changed: bool
+    # Lines, offices, places or declared plans of the rows are not what they were.
+    registry_changed: bool = False
 
 
 class Paper(Struct, frozen=True, kw_only=True):

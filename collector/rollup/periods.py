@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 VIETNAM = timezone(timedelta(hours=7), "Asia/Ho_Chi_Minh")
 _DAY = timedelta(days=1)
+# What a person may ask for; a day before and after each of its ends has a name in every zone.
+_FIRST_YEAR, _LAST_YEAR = 2000, 2999
 
 
 class Step(StrEnum):
@@ -71,8 +73,18 @@ def parse_period(text: str) -> Period:
     """`2026-W30`, `2026-07`, `2026-07-25`, or `2026-07-01..2026-07-15`.
 
     Raises:
-        ValueError: it is none of these, or runs backwards.
+        ValueError: it is none of these, runs backwards, or lies where no probe has measured.
     """
+    try:
+        period = _parsed(text)
+    except OverflowError as error:
+        raise ValueError(f"{text!r} is no week, month, day or pair of days") from error
+    if not _FIRST_YEAR <= period.first.year <= period.last.year <= _LAST_YEAR:
+        raise ValueError(f"{text!r} lies outside the years {_FIRST_YEAR} to {_LAST_YEAR}")
+    return period
+
+
+def _parsed(text: str) -> Period:
     first, dots, last = text.partition("..")
     if dots:
         period = Period(date.fromisoformat(first), date.fromisoformat(last))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from collector.registry.registry import LineKey
+from collector.reports.flat import spreadsheet_cell
 from collector.rollup.periods import month_of
+from collector.rollup.summary import SPEED_KINDS
 from collector.web import campaign_view as view
 from collector.web.asked import one_of
 from collector.web.centre import Centre
@@ -36,7 +40,7 @@ class CampaignPage:
         monday = self._monday(request)
         minimum = int(centre.thresholds.week_measurements.limit)
         needed = int(centre.thresholds.commune_month_samples.limit)
-        counts = centre.week_counts(view.weeks_period(mondays), "throughput")
+        counts = self._counts(mondays)
         offices = view.offices(lines, counts, centre.states(), monday, reader)
         urged = view.below(offices, minimum)
         month = month_of(centre.today())
@@ -71,9 +75,7 @@ class CampaignPage:
         centre, reader, filters = self._centre, self._site.reader(request), self._filters(request)
         lines = chosen(centre.lines(), province=filters["province"], group=filters["group"])
         monday = self._monday(request)
-        counts = centre.week_counts(
-            view.weeks_period(view.last_weeks(centre.today())), "throughput"
-        )
+        counts = self._counts(view.last_weeks(centre.today()))
         text = io.StringIO(newline="")
         writer = csv.writer(text)
         writer.writerow(
@@ -81,20 +83,23 @@ class CampaignPage:
         )
         for row in view.offices(lines, counts, centre.states(), monday, reader):
             for isp, samples in row.lines:
-                writer.writerow(
-                    [
-                        view.week_name(monday),
-                        row.province,
-                        row.commune_code,
-                        row.place,
-                        row.office,
-                        f"{row.tenant}/{row.probe}",
-                        isp,
-                        samples,
-                    ]
+                cells = (
+                    view.week_name(monday),
+                    row.province,
+                    row.commune_code,
+                    row.place,
+                    row.office,
+                    f"{row.tenant}/{row.probe}",
+                    isp,
+                    samples,
                 )
+                writer.writerow([spreadsheet_cell(cell) for cell in cells])
         # The mark lets a spreadsheet program read it as UTF-8.
         return Response("﻿" + text.getvalue(), media_type="text/csv; charset=utf-8")
+
+    def _counts(self, mondays: Sequence[date]) -> Mapping[LineKey, Mapping[date, int]]:
+        period = view.weeks_period(mondays)
+        return view.added(self._centre.week_counts(period, kind) for kind in SPEED_KINDS)
 
     def _week_text(self, monday: date, reader: Reader) -> str:
         name = view.week_name(monday)

@@ -1,11 +1,14 @@
 """Floor 1. The campaign: which offices to urge, which communes lack samples, and how it goes.
 
 The letter of 2021 asks every office for two measurements a week, per line; VNNIC rates a commune
-from 300 a month (METHOD). An office is below the minimum when any of its lines is.
+from 300 a month (METHOD). An office is below the minimum when any of its lines is. What is counted
+is the weekly paper's count: speed tests of both kinds that went well, which is also what a probe's
+plan keeps to. A page and a paper that urge different offices would be worth nothing.
 """
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
@@ -87,12 +90,12 @@ def below(rows: Iterable[OfficeRow], minimum: int) -> list[OfficeRow]:
 def communes(
     lines: Iterable[KnownLine], month: Mapping[LineKey, Summary], needed: int, reader: Reader
 ) -> list[CommuneRow]:
-    """Every commune with a line, the fewest valid samples first."""
+    """Every commune with a line, the fewest samples first."""
     samples: dict[str, int] = {}
     places: dict[str, KnownLine] = {}
     for line in lines:
-        valid = month.get(line.key, EMPTY).counts("throughput").valid
-        samples[line.commune_code] = samples.get(line.commune_code, 0) + valid
+        done = month.get(line.key, EMPTY).speed_tests
+        samples[line.commune_code] = samples.get(line.commune_code, 0) + done
         places[line.commune_code] = line
     rows = [
         CommuneRow(
@@ -134,6 +137,17 @@ def progress(
             f"{week_name(monday)}: {said}",
         )
     return trend(shares)
+
+
+def added(
+    by_kind: Iterable[Mapping[LineKey, Mapping[date, int]]],
+) -> Mapping[LineKey, Mapping[date, int]]:
+    """The counts of several kinds as one, of each line by week."""
+    found: dict[LineKey, Counter[date]] = defaultdict(Counter)
+    for counts in by_kind:
+        for key, weeks in counts.items():
+            found[key].update(weeks)
+    return found
 
 
 def last_weeks(today: date) -> list[date]:

@@ -93,7 +93,7 @@ LABELS = {
     "state_down": Phrase("Mất kết nối", "Down"),
     "state_silent": Phrase("Mất liên lạc", "Silent"),
     "state_unknown": Phrase("Chưa rõ", "Unknown"),
-    "state_never": Phrase("Chưa có trạm đo", "Never heard"),
+    "state_never": Phrase("Chưa từng liên lạc", "Never heard"),
     "verdict_met": Phrase("Đạt", "Met"),
     "verdict_not_met": Phrase("Không đạt", "Not met"),
     "verdict_none": Phrase("Chưa kết luận", "No verdict"),
@@ -163,7 +163,7 @@ LABELS = {
     "samples": Phrase("mẫu", "samples"),
     "samples_head": Phrase("Mẫu", "Samples"),
     "week_running": Phrase("chưa hết tuần", "not over yet"),
-    "samples_month": Phrase("Mẫu hợp lệ trong tháng", "Valid samples this month"),
+    "samples_month": Phrase("Mẫu trong tháng", "Samples this month"),
     "enough": Phrase("đủ", "enough"),
     "not_enough_yet": Phrase("chưa đủ", "not enough yet"),
     "boxes": Phrase("Thiết bị đo", "Probes"),
@@ -206,7 +206,7 @@ LABELS = {
     "leds_unknown": Phrase("Chưa rõ.", "Not known."),
     "led_off": Phrase("tắt", "off"),
     "led_steady": Phrase("sáng đều", "steady"),
-    "led_breathing": Phrase("sáng mờ dần", "breathing"),
+    "led_breathing": Phrase("sáng dần, tối dần", "breathing"),
     "led_slow_blink": Phrase("nháy chậm", "slow blink"),
     "led_fast_blink": Phrase("nháy nhanh", "fast blink"),
     "host_evidence": Phrase("Bằng chứng về thiết bị đo", "Host evidence"),
@@ -322,8 +322,10 @@ LABELS = {
     "short_list": Phrase("Xã chưa đủ mẫu trong tháng", "Communes short of samples in"),
     "nothing_short": Phrase("Mọi xã đều đã đủ mẫu.", "Every commune has enough samples."),
     "campaign_note": Phrase(
-        "Đếm lần đo tốc độ (TCP) thành công của trạm đo; không cộng vào số mẫu của VNNIC.",
-        "Successful TCP throughput tests of the probes; never added to VNNIC's own count.",
+        "Đếm các lần đo tốc độ thành công của trạm đo (iperf3 và HTTP), như trong báo cáo tuần; "
+        "không cộng vào số mẫu của VNNIC.",
+        "The probes' successful speed tests (iperf3 and HTTP), as in the weekly report; never "
+        "added to VNNIC's own count.",
     ),
     # ISPs compared
     "isps_title": Phrase("So sánh nhà mạng", "ISPs compared"),
@@ -438,6 +440,11 @@ LABELS = {
     "registry_applied": Phrase("Đã áp dụng số thay đổi", "Changes applied"),
     "registry_problems": Phrase(
         "Chưa áp dụng gì. Số lỗi cần sửa", "Nothing was applied. To be mended"
+    ),
+    "registry_meanwhile": Phrase(
+        "Người khác vừa thay đổi sổ đăng ký. Hãy xem lại những gì sẽ thay đổi rồi mới áp dụng.",
+        "Somebody else has changed the registry meanwhile. Look again at what would change, then "
+        "apply.",
     ),
     "registry_changes": Phrase("Sẽ thay đổi", "What would change"),
     "registry_same": Phrase("Không có gì thay đổi.", "Nothing would change."),

@@ -60,7 +60,7 @@ class LinePages:
             raise HTTPException(404, f"there is no commune {code}")
         month = month_of(centre.today())
         counted = centre.overview(month)
-        samples = sum(counted.get(line.key, EMPTY).counts("throughput").valid for line in lines)
+        samples = sum(counted.get(line.key, EMPTY).speed_tests for line in lines)
         states = centre.states()
         near = around([commune] if commune else [], registry.communes.values())
         return self._site.render(
@@ -126,7 +126,14 @@ class LinePages:
             days=days,
             state=state_badge(centre.states().get(line.key, State.NEVER), reader),
             charts=line_view.charts(buckets, line, period, centre.now(), reader),
-            measures=line_view.measures(summary, line, hours, centre.thresholds, reader),
+            measures=line_view.measures(
+                summary,
+                line,
+                hours,
+                centre.thresholds,
+                reader,
+                one_plan=line.plan_is_of(period.first),
+            ),
             heat=line_view.heat(cells, reader),
             spreads=line_view.distributions(summary, reader),
             percentiles=line_view.percentiles(summary, reader),

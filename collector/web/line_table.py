@@ -105,31 +105,35 @@ def _row(
     counts = summary.counts("throughput")
     target = samples_target(thresholds, period)
     known = summary.up_minutes + summary.down_minutes + summary.unknown_minutes
-    count = reader.number
+    count, one_plan = reader.number, line.plan_is_of(period.first)
     return LineRow(
         line=line,
         href=line_address(line.key),
         state=state_badge(state, reader),
-        down=speed_cell(summary.metric(DOWN), line.plan_down_bps, thresholds, reader),
-        up=speed_cell(summary.metric(UP), line.plan_up_bps, thresholds, reader),
+        down=speed_cell(summary.metric(DOWN), line.plan_down_bps, thresholds, reader, one_plan),
+        up=speed_cell(summary.metric(UP), line.plan_up_bps, thresholds, reader, one_plan),
         latency=maybe_figure(summary.metric(LATENCY).mean, reader),
         loss=percent(summary.loss_ratio, reader),
         availability=percent(summary.availability_ratio, reader),
         unknown_share=percent(summary.unknown_minutes / known, reader)
         if summary.unknown_minutes
         else "",
-        samples=f"{count(counts.valid)}/{count(target)}",
+        samples=f"{count(summary.speed_tests)}/{count(target)}",
         attempted=f"{count(counts.valid)}/{count(counts.attempted)}",
         completeness=percent(completeness(summary, probe, period, now), reader, places=0),
     )
 
 
 def speed_cell(
-    figures: Distribution, plan_bps: float | None, thresholds: Thresholds, reader: Reader
+    figures: Distribution,
+    plan_bps: float | None,
+    thresholds: Thresholds,
+    reader: Reader,
+    one_plan: bool = True,
 ) -> SpeedCell:
-    """A mean speed beside its plan."""
+    """A mean speed beside its plan; without a verdict where the plan changed meanwhile."""
     judged = judge_speed(sample_of(figures), plan_bps, thresholds)
-    look = VERDICT_LOOKS.get(judged.verdict)
+    look = VERDICT_LOOKS.get(judged.verdict) if one_plan else None
     share = ""
     if judged.share is not None and plan_bps is not None:
         plan = figure(plan_bps / _MEGABIT, reader.language)

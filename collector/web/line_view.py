@@ -6,9 +6,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from collector.judge import Judgement, Why, judge_availability, judge_latency, judge_speed
+from collector.judge import (
+    Judgement,
+    Verdict,
+    Why,
+    judge_availability,
+    judge_latency,
+    judge_speed,
+)
 from collector.rollup.distribution import Distribution
 from collector.rollup.periods import Period, Step
 from collector.rollup.reading import Bucket
@@ -114,9 +121,15 @@ def charts(
 
 
 def measures(
-    summary: Summary, line: KnownLine, hours: int, thresholds: Thresholds, reader: Reader
+    summary: Summary,
+    line: KnownLine,
+    hours: int,
+    thresholds: Thresholds,
+    reader: Reader,
+    *,
+    one_plan: bool = True,
 ) -> list[Measure]:
-    """What may be judged, and whether."""
+    """What may be judged, and whether. `one_plan`: it was that of the whole period."""
     latency = judge_latency(sample_of(summary.metric(LATENCY), hours), thresholds)
     available = judge_availability(summary.up_minutes * 60, summary.down_minutes * 60, thresholds)
     found = []
@@ -125,6 +138,8 @@ def measures(
         ("mean_up", UP, line.plan_up_bps),
     ):
         judged = judge_speed(sample_of(summary.metric(metric), hours), plan, thresholds)
+        if judged.count and not one_plan:
+            judged = structs.replace(judged, verdict=Verdict.NONE, why=Why.SEVERAL_PLANS)
         found.append(_measure(name, judged, _MEGABIT, thresholds.speed_share.source, reader))
     found.append(_measure("mean_latency", latency, 1, thresholds.latency_mean_ms.source, reader))
     found.append(

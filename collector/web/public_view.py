@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from collector.registry.registry import LineKey
+from collector.reports.flat import spreadsheet_cell
 from collector.rollup.periods import Period
 from collector.rollup.summary import EMPTY, Summary
 from collector.web.figures import whole_number
@@ -119,7 +120,10 @@ def open_lines(
 
 def cells(row: OpenLine) -> dict[str, Any]:
     """A row for CSV: what is not known is empty."""
-    return {k: "" if v is None else v for k, v in msgspec.structs.asdict(row).items()}
+    return {
+        name: "" if cell is None else spreadsheet_cell(cell)
+        for name, cell in msgspec.structs.asdict(row).items()
+    }
 
 
 def document(rows: Sequence[OpenLine], thresholds_version: str) -> dict[str, Any]:

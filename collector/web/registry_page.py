@@ -59,30 +59,38 @@ class RegistryPage:
         """Check a document, and apply it where that was asked for."""
         form = await request.form(max_files=1, max_fields=10, max_part_size=_DOCUMENT_MOST)
         self._site.require_form(request, str(form.get("token", "")))
-        text, name = str(form.get("document", "")), "page.toml"
+        text, name = str(form.get("document", "")), str(form.get("name") or "page.toml")
+        wanted, seen = str(form.get("do", "check")), str(form.get("seen", ""))
         sent = form.get("file")
         if isinstance(sent, UploadFile) and sent.filename:
             content = await sent.read(_DOCUMENT_MOST + 1)
             if len(content) > _DOCUMENT_MOST:
                 raise HTTPException(413, "the file is larger than 4 MB")
             text, name = content.decode("utf-8-sig", "replace"), sent.filename
-        name = str(form.get("name") or name)
-        wanted = str(form.get("do", "check"))
-        return await run_in_threadpool(self._change, request, text, name, wanted)
+            # Whatever button was pressed: nobody has seen yet what this file would change.
+            wanted = "check"
+        return await run_in_threadpool(self._change, request, text, name, wanted, seen)
 
-    def _change(self, request: Request, text: str, name: str, wanted: str) -> Response:
+    def _change(self, request: Request, text: str, name: str, wanted: str, seen: str) -> Response:
         person = self._site.require(request, Act.EDIT_REGISTRY)
         # Browsers send line ends as CR LF.
         content = text.replace("\r\n", "\n").encode()
-        parse = parse_csv if name.endswith(".csv") else parse_toml
+        book = self._centre.store.registry
         try:
-            registry: Registry = parse(content, name, official())
+            registry: Registry = (
+                parse_csv(content, name, book.read())
+                if name.lower().endswith(".csv")
+                else parse_toml(content, name, official())
+            )
         except SettingsError as error:
             return self._render(request, text, problems=list(error.problems), name=name, status=422)
-        book = self._centre.store.registry
-        if wanted != "apply":
+        # What somebody else has applied since would be undone without anybody having seen it.
+        meanwhile = wanted == "apply" and seen != str(book.revision())
+        if wanted != "apply" or meanwhile:
             changes = differences(book.read(), registry)
-            return self._render(request, text, shown=view.changes(changes), name=name, whole=True)
+            return self._render(
+                request, text, shown=view.changes(changes), name=name, meanwhile=meanwhile
+            )
         applied = book.apply(registry, person.name, name, datetime.now(UTC))
         self._centre.forget()
         self._site.note(request, person.name, "edit_registry", name, f"{len(applied)} changes")
@@ -99,7 +107,7 @@ class RegistryPage:
         shown: list[view.Shown] | None = None,
         applied: int | None = None,
         name: str = "page.toml",
-        whole: bool = False,
+        meanwhile: bool = False,
         status: int = 200,
     ) -> Response:
         reader, book = self._site.reader(request), self._centre.store.registry
@@ -114,6 +122,7 @@ class RegistryPage:
             shown=shown,
             applied=applied,
             name=name,
-            whole=whole,
+            seen=last,
+            meanwhile=meanwhile,
             recorded=view.recorded(recorded, reader),
         )

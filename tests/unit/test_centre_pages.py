@@ -21,13 +21,21 @@ from collector.rollup.distribution import distribution
 from collector.rollup.periods import Period
 from collector.rollup.summary import EMPTY, KindCounts, Summary
 from collector.store.store import StoredProbe, Totals
-from collector.web import campaign_view, isps_view, labels, metrics, openapi, words
+from collector.web import campaign_view, isps_view, labels, line_view, metrics, openapi, words
 from collector.web.api_v1 import ApiLines, ApiSeries
 from collector.web.drawing import bars, line_chart, place_map
 from collector.web.drawing.line_chart import Figure, Series
 from collector.web.drawing.place_map import Point
 from collector.web.figures import by_name
-from collector.web.known_lines import State, chosen, is_silent, known_lines, line_state, worst
+from collector.web.known_lines import (
+    State,
+    certificate_ends_at,
+    chosen,
+    is_silent,
+    known_lines,
+    line_state,
+    worst,
+)
 from collector.web.line_table import DOWN, completeness, samples_target, speed_cell
 from collector.web.pages import Reader
 from collector.web.registry_view import toml
@@ -217,16 +225,62 @@ def test_an_office_is_urged_when_any_of_its_lines_is_behind() -> None:
     assert (progress.bars[0].height, progress.bars[0].words) == (0.75, "2026-W30: 3/4")
 
 
+def test_the_campaign_counts_speed_tests_of_both_kinds_as_the_weekly_paper_does() -> None:
+    monday, other = date(2026, 7, 20), date(2026, 7, 13)
+    line = LineKey("bach-thong", "tram-01969-1", "vnpt")
+    silent = LineKey("bach-thong", "tram-01969-1", "viettel")
+    counts = campaign_view.added([{line: {monday: 1}}, {line: {monday: 1, other: 3}}])
+    assert counts == {line: {monday: 2, other: 3}}
+    assert counts.get(silent, {}) == {}
+
+
 def test_a_commune_is_short_by_the_samples_of_all_its_lines() -> None:
     lines = known_lines(SEEDED, [])
     month = {
-        line.key: Summary({"throughput": KindCounts(ok=160, valid=150)})
+        line.key: Summary(
+            {
+                "throughput": KindCounts(ok=80, failed=5, valid=70),
+                "http": KindCounts(ok=70, failed=5, valid=70),
+            }
+        )
         for line in lines
         if line.commune_code == "01969"
     }
     rows = campaign_view.communes(lines, month, 300, EN)
     assert [(row.code, row.samples) for row in rows][-1] == ("01969", 300)
     assert sum(row.samples < 300 for row in rows) == 3
+
+
+def test_a_line_whose_contract_is_new_bears_no_verdict() -> None:
+    (line,) = (
+        line
+        for line in known_lines(SEEDED, [])
+        if line.key == LineKey("bach-thong", "tram-01969-1", "vnpt")
+    )
+    figures = distribution([100e6 + n for n in range(1_200)])
+    summary = Summary(metrics={DOWN: figures})
+    judged = {}
+    for one_plan in (True, False):
+        (down, *_) = line_view.measures(summary, line, 24, THRESHOLDS, EN, one_plan=one_plan)
+        cell = speed_cell(figures, line.plan_down_bps, THRESHOLDS, EN, one_plan)
+        judged[one_plan] = (down.verdict.word, cell.verdict and cell.verdict.word)
+    assert judged == {
+        True: ("Not met", "Not met"),
+        False: ("Several different plans", None),
+    }
+    assert not line.plan_is_of(date(2026, 1, 14))
+
+
+@pytest.mark.parametrize(
+    "told", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"]
+)
+def test_a_certificates_end_that_no_calendar_has_is_not_believed(told: str) -> None:
+    ends = msgspec.convert(told, datetime)
+    health = msgspec.structs.replace(samples.health(at=NOW), certificate_ends_at=ends)
+    probe = msgspec.structs.replace(heard(), health=health)
+    assert certificate_ends_at(probe) is None
+    sound = msgspec.structs.replace(health, certificate_ends_at=NOW)
+    assert certificate_ends_at(msgspec.structs.replace(probe, health=sound)) == NOW
 
 
 def test_the_openapi_document_is_one() -> None:

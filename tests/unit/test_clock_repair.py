@@ -163,7 +163,7 @@ def test_boottimes_beyond_the_calendar_do_no_harm() -> None:
     result = taken(1e10, started_at=NOW)
     far = datetime(9_900, 1, 1, tzinfo=UTC)
     note = ClockNote(sending=reading(0.0), known=[KnownBoot(BOOT, 0.0, far)])
-    assert received(result, note, live=True, sent_at=WRONG).result == result
+    assert received(result, note, sent_at=WRONG).result == result
     end = datetime(9_999, 12, 30, tzinfo=UTC)
     late = structs.replace(samples.latency(started_at=WRONG), slot_at=end)
     assert repaired(late, NOW).slot_at is None

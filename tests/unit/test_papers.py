@@ -33,6 +33,7 @@ from collector.reports import (
 from collector.reports.archive import Archive, ArchiveError
 from collector.reports.desk import Desk, last_whole, require_period
 from collector.reports.document import Document
+from collector.reports.making import Sources
 from collector.reports.paper import Figures, Level, OfficeConfig, Paper, PaperKind
 from collector.reports.printing import PaperFormat, printed
 from collector.rollup.periods import Period, parse_period
@@ -377,6 +378,62 @@ def test_new_thresholds_make_a_revised_issue(month: Paper) -> None:
     paper = making.paper(PaperKind.MONTHLY, area, JULY, given, now=NOW, issued=month)
     assert paper.revision is not None
     assert paper.revision.thresholds_changed
+
+
+def replanned(given: Sources, **changes: object) -> Sources:
+    """With another plan of one line."""
+    probe = given.registry.probes["bach-thong", "tram-01969-1"]
+    first, *rest = probe.lines
+    changed = msgspec.structs.replace(first, **changes)
+    probe = msgspec.structs.replace(probe, lines=(changed, *rest))
+    probes = {**given.registry.probes, ("bach-thong", "tram-01969-1"): probe}
+    registry = msgspec.structs.replace(given.registry, probes=probes)
+    return msgspec.structs.replace(given, registry=registry)
+
+
+def test_a_plan_that_was_mended_makes_a_revised_issue(month: Paper) -> None:
+    given = replanned(paper_samples.sources(), plan_down_bps=400e6)
+    area = making.area(given.registry, GROUP)
+    paper = making.paper(PaperKind.MONTHLY, area, JULY, given, now=NOW, issued=month)
+    assert paper.revision is not None
+    assert paper.revision.registry_changed
+    (note,) = monthly.document(paper).head.notes
+    assert note.endswith("lý do: sổ đăng ký (đường truyền, gói cước, cơ quan) đã thay đổi")
+    again = making.paper(PaperKind.MONTHLY, area, JULY, given, now=NOW, issued=paper)
+    assert again.revision == paper.revision, "and the next one is the same issue"
+    assert flat.from_json(flat.as_json(paper)).revision == paper.revision
+
+
+def test_a_contract_of_the_month_itself_is_held_against_nobody() -> None:
+    before = paper_samples.sources()
+    area = making.area(before.registry, GROUP)
+    for contract, why in (
+        (date(2026, 7, 1), None),
+        (date(2026, 7, 15), Why.SEVERAL_PLANS),
+        (date(2026, 8, 1), Why.SEVERAL_PLANS),
+    ):
+        given = replanned(before, contract_date=contract)
+        paper = making.paper(PaperKind.MONTHLY, area, JULY, given, now=NOW)
+        down = line_row(paper, "tram-01969-1", "vnpt").download
+        assert (down.why, down.declared_bps) == (why, 300e6)
+        assert down.verdict is (Verdict.MET if why is None else Verdict.NONE)
+        (group,) = (r for r in paper.at(Level.ISP_PLAN) if (r.isp, r.lines) == ("VNPT", 4))
+        assert group.download.why is not None or why is None
+
+
+def test_no_spreadsheet_takes_a_name_for_a_formula(week: Paper) -> None:
+    row = msgspec.structs.replace(week.rows[-1], office='=HYPERLINK("https://x.example";"xem")')
+    paper = msgspec.structs.replace(week, rows=[*week.rows[:-1], row])
+    text = flat.as_csv(paper).decode("utf-8-sig")
+    (*_, last) = csv.DictReader(io.StringIO(text, newline=""))
+    assert last["office"].startswith("'=")
+    assert flat.spreadsheet_cell(-1.5) == -1.5
+
+
+@pytest.mark.parametrize("text", ["9999-12", "9999-W52", "0001-01-01", "1999-12-31..2000-01-01"])
+def test_a_period_beyond_all_measuring_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"no week|outside the years"):
+        parse_period(text)
 
 
 def test_what_is_not_over_is_drawn_up_but_not_issued(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+import msgspec
 import pytest
 
 from collector.registry.communes import official
@@ -47,6 +48,7 @@ id = "bach-thong-cu"
 name = "Huyện Bạch Thông (cũ)"
 communes = ["01969", "01981"]
 """
+KNOWN = Registry(communes=official())
 LINE = LineKey("bach-thong", "tram-01969-1", "vnpt")
 
 
@@ -165,13 +167,30 @@ bach-thong,tram-01981-1,01981,UBND xã Vĩnh Thông,vnpt,vnpt,VNPT,,,
 
 
 def test_a_csv_file_is_a_registry() -> None:
-    registry = parse_csv(b"\xef\xbb\xbf" + CSV.encode(), "r.csv", official())
+    registry = parse_csv(b"\xef\xbb\xbf" + CSV.encode(), "r.csv", KNOWN)
     assert [key.line for key in registry.lines()] == ["vnpt", "viettel", "vnpt"]
     line = registry.line(LINE)
     assert line is not None
     assert line.plan_down_bps == 300e6
     assert line.contract_date == date(2026, 1, 15)
     assert registry.isps["viettel"].name == "Viettel"
+
+
+def test_a_csv_file_leaves_groups_and_places_as_they_are() -> None:
+    added = msgspec.structs.replace(official()["01969"], code="99001", name="Xã Mới")
+    known = msgspec.structs.replace(sound(), communes={**official(), "99001": added})
+    registry = parse_csv(CSV.replace("01981", "99001").encode(), "r.csv", known)
+    assert registry.groups == known.groups
+    assert registry.communes == known.communes
+    assert registry.probes["bach-thong", "tram-99001-1"].commune == "99001"
+
+
+def test_a_plan_is_of_the_days_from_its_contract_on() -> None:
+    line = sound().line(LINE)
+    assert line is not None
+    assert line.plan_is_of(date(2026, 1, 15))
+    assert not line.plan_is_of(date(2026, 1, 14))
+    assert msgspec.structs.replace(line, contract_date=None).plan_is_of(date(2020, 1, 1))
 
 
 def test_every_wrong_row_of_a_csv_file_is_named() -> None:
@@ -181,7 +200,7 @@ def test_every_wrong_row_of_a_csv_file_is_named() -> None:
         .replace("2026-01-15", "15/01/2026")
     )
     with pytest.raises(SettingsError) as caught:
-        parse_csv(text.encode(), "r.csv", official())
+        parse_csv(text.encode(), "r.csv", KNOWN)
     places = [problem.split(": ")[1:3] for problem in caught.value.problems]
     assert places == [
         ["row 2", "contract_date"],
@@ -192,7 +211,7 @@ def test_every_wrong_row_of_a_csv_file_is_named() -> None:
 
 def test_a_csv_file_with_other_columns_is_refused() -> None:
     with pytest.raises(SettingsError) as caught:
-        parse_csv("tenant,probe,xã,office,line,isp\n".encode(), "r.csv", official())
+        parse_csv("tenant,probe,xã,office,line,isp\n".encode(), "r.csv", KNOWN)
     assert caught.value.problems == [
         "r.csv: unknown column `xã`",
         "r.csv: column `commune` is missing",
