@@ -13,6 +13,7 @@ import queue
 import re
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import msgspec
@@ -52,6 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     names.add_parser(CommandName.RELOAD, help="read its configuration anew")
     for each in names.choices.values():
         each.add_argument("--json", action="store_true", help="print what became of it as JSON")
+        # At the end as well, where people write it; what stands before the command is kept.
+        each.add_argument("-c", "--config", type=Path, default=argparse.SUPPRESS)
 
 
 def ask(config: Config, options: argparse.Namespace) -> Standing:

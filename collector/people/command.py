@@ -34,6 +34,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     actions.add_parser("list", help="Who may sign in, with role and last sign-in.")
     disable = actions.add_parser("disable", help="Shut somebody out, at once.")
     disable.add_argument("name")
+    for each in actions.choices.values():
+        # At the end as well, where people write it; what stands before the action is kept.
+        each.add_argument("-c", "--config", type=Path, default=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace, path: Path) -> int:

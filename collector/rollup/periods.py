@@ -15,7 +15,7 @@ from typing import NamedTuple
 VIETNAM = timezone(timedelta(hours=7), "Asia/Ho_Chi_Minh")
 _DAY = timedelta(days=1)
 # What a person may ask for; a day before and after each of its ends has a name in every zone.
-_FIRST_YEAR, _LAST_YEAR = 2000, 2999
+_FIRST_YEAR, _LAST_YEAR = 1970, 2999
 
 
 class Step(StrEnum):

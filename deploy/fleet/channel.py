@@ -126,5 +126,5 @@ def refuse_stale(channel: Channel, highest_number: int, now: datetime) -> None:
     if now >= channel.expires_at:
         raise ChannelError(
             f"the channel's word ended at {channel.expires_at:%Y-%m-%d %H:%M} UTC: "
-            "the centre must sign it anew (tramdo-fleet channel)"
+            "the centre must sign it anew (tramdo-fleet publish)"
         )

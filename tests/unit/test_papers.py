@@ -430,7 +430,7 @@ def test_no_spreadsheet_takes_a_name_for_a_formula(week: Paper) -> None:
     assert flat.spreadsheet_cell(-1.5) == -1.5
 
 
-@pytest.mark.parametrize("text", ["9999-12", "9999-W52", "0001-01-01", "1999-12-31..2000-01-01"])
+@pytest.mark.parametrize("text", ["9999-12", "9999-W52", "0001-01-01", "1969-12-31..1970-01-01"])
 def test_a_period_beyond_all_measuring_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"no week|outside the years"):
         parse_period(text)
