@@ -28,8 +28,9 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
@@ -110,7 +111,7 @@ def measured(options: Options) -> Outcome:
     rates: dict[tuple[str, int], list[Rate]] = defaultdict(list)
     for number in range(size.rounds):
         for per_envelope, count in size.results.items():
-            for name, once in ((LIMIT, _limit), (OURS, _ours), (NAIVE, _naive)):
+            for name, once in _WAYS.items():
                 with tempfile.TemporaryDirectory(prefix="tramdo-bench-") as directory:
                     rate = once(Path(directory), count, per_envelope)
                 rates[name, per_envelope].append(rate)
@@ -207,12 +208,15 @@ def _ours(directory: Path, count: int, per_envelope: int) -> Rate:
     return Rate(count / took_s, probe_cpu_s, centre_cpu_s)
 
 
-def _limit(directory: Path, count: int, per_envelope: int) -> Rate:
-    return Rate(count / _bare(directory, _envelopes(count, per_envelope), _WINDOW))
+def _without_us(directory: Path, count: int, per_envelope: int, *, window: int) -> Rate:
+    return Rate(count / _bare(directory, _envelopes(count, per_envelope), window))
 
 
-def _naive(directory: Path, count: int, per_envelope: int) -> Rate:
-    return Rate(count / _bare(directory, _envelopes(count, per_envelope), _NAIVE_WINDOW))
+_WAYS: dict[str, Callable[[Path, int, int], Rate]] = {
+    LIMIT: partial(_without_us, window=_WINDOW),
+    OURS: _ours,
+    NAIVE: partial(_without_us, window=_NAIVE_WINDOW),
+}
 
 
 def _envelopes(count: int, per_envelope: int) -> list[bytes]:

@@ -71,6 +71,19 @@ def test_the_table_lines_up_and_numbers_stand_right() -> None:
     ]
 
 
+def ran(name: str, number: Number | None = None) -> list[Options]:
+    """Run a benchmark that finds FOUND by the command line; what it was asked for."""
+    asked: list[Options] = []
+
+    def measured(options: Options) -> Outcome:
+        asked.append(options)
+        note("halfway")
+        return FOUND
+
+    assert run(name, measured, number=number) == 0, "whatever the figures"
+    return asked
+
+
 @pytest.mark.parametrize(
     ("arguments", "quick"), [(["--json"], False), (["--quick", "--json"], True)]
 )
@@ -80,15 +93,8 @@ def test_with_json_standard_output_holds_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    asked: list[Options] = []
-
-    def measured(options: Options) -> Outcome:
-        asked.append(options)
-        note("halfway")
-        return FOUND
-
     monkeypatch.setattr(sys, "argv", ["bench", *arguments])
-    assert run("data_saving", measured) == 0, "whatever the figures"
+    asked = ran("data_saving")
     printed = capsys.readouterr()
     told = json.loads(printed.out)
     assert told["bench"] == "data_saving"
@@ -113,14 +119,8 @@ def test_a_benchmark_may_have_a_number_of_its_own(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    asked: list[Options] = []
-
-    def measured(options: Options) -> Outcome:
-        asked.append(options)
-        return FOUND
-
     monkeypatch.setattr(sys, "argv", ["bench", "--json", *arguments])
-    assert run("provision", measured, number=Number("hosts", 1, "how many")) == 0
+    asked = ran("provision", Number("hosts", 1, "how many"))
     assert asked == [Options(quick=False, number=told)]
     assert json.loads(capsys.readouterr().out)["machine"]["command"] == command
 
