@@ -1,6 +1,7 @@
-"""Floor 1. The words of the pages beside the live one, in Vietnamese and English, as data.
+"""Floor 1. The words of the pages that tell of lines, in Vietnamese and English, as data.
 
-`words.LABELS` names the live page's own and what all pages share; a test holds the two apart.
+`words` has the live page's own and what all pages share, `desk_labels` those of the pages on which
+people act; a test holds the three apart.
 """
 
 from __future__ import annotations
@@ -20,73 +21,6 @@ LABELS = {
     "nav_audit": Phrase("Nhật ký thao tác", "Audit trail"),
     "nav_alerts": Phrase("Cảnh báo", "Alerts"),
     "nav_papers": Phrase("Báo cáo", "Papers"),
-    # Alerts
-    "alert": Phrase("Cảnh báo", "Alert"),
-    "alerts_open": Phrase("Đang diễn ra", "Open now"),
-    "alerts_ended": Phrase("Đã kết thúc", "Ended"),
-    "began_at": Phrase("Bắt đầu", "Began"),
-    "ended_at": Phrase("Kết thúc", "Ended"),
-    "alerts_note": Phrase(
-        "Mỗi cảnh báo được gửi một lần khi bắt đầu và một lần khi kết thúc, qua thư điện tử và "
-        "webhook nếu đã cài đặt.",
-        "Each alert is told once when it begins and once when it ends, by mail and webhook where "
-        "these are set.",
-    ),
-    # Papers
-    "paper": Phrase("Loại báo cáo", "Paper"),
-    "paper_weekly": Phrase("Báo cáo tuần", "Weekly report"),
-    "paper_monthly": Phrase("Báo cáo tháng", "Monthly report"),
-    "paper_bulletin": Phrase("Bản tin", "Bulletin"),
-    "area": Phrase("Địa bàn", "Area"),
-    "all_probes": Phrase("Toàn bộ các trạm đo", "All probes"),
-    "format": Phrase("Định dạng", "Format"),
-    "usual": Phrase("Mặc định", "The usual one"),
-    "draw_up": Phrase("Xem bản nháp", "Draw up a draft"),
-    "issue": Phrase("Phát hành", "Issue"),
-    "issue_number": Phrase("Lần phát hành", "Issue"),
-    "issued_at": Phrase("Phát hành lúc", "Issued at"),
-    "revised": Phrase("sửa đổi", "revised"),
-    "changed_since": Phrase("số liệu đã thay đổi, ngày", "figures changed since, day"),
-    "files": Phrase("Tệp", "Files"),
-    "papers_issued": Phrase("Báo cáo đã phát hành", "Papers issued"),
-    "no_papers": Phrase("Chưa phát hành báo cáo nào.", "No paper was issued yet."),
-    "papers_lead": Phrase(
-        "Kỳ báo cáo: tuần (2026-W30) hoặc tháng (2026-07); để trống là kỳ gần nhất đã kết thúc. "
-        "Bản nháp chỉ để xem; bản phát hành được lưu lại ở mọi định dạng.",
-        "Period: a week (2026-W30) or a month (2026-07); left empty, the last one that is over. A "
-        "draft is only looked at; an issue is kept in every format.",
-    ),
-    "papers_sign_in": Phrase(
-        "Đăng nhập với vai trò trung tâm để lập và phát hành báo cáo.",
-        "Sign in as the centre to draw up and issue papers.",
-    ),
-    # Signing in
-    "sign_in": Phrase("Đăng nhập", "Sign in"),
-    "sign_out": Phrase("Đăng xuất", "Sign out"),
-    "sign_in_why": Phrase(
-        "Chỉ cần đăng nhập khi yêu cầu trạm đo, sửa sổ đăng ký hoặc lập báo cáo. Xem số liệu thì "
-        "không cần.",
-        "Sign in only to command a probe, edit the registry or make reports. Reading needs nobody.",
-    ),
-    "sign_in_wrong": Phrase("Tên hoặc mật khẩu không đúng.", "The name or the password is wrong."),
-    "sign_in_wait": Phrase(
-        "Đã thử sai nhiều lần. Hãy thử lại sau", "Too many wrong attempts. Try again in"
-    ),
-    "minutes": Phrase("phút", "minutes"),
-    "name": Phrase("Tên đăng nhập", "Name"),
-    "password": Phrase("Mật khẩu", "Password"),
-    "refused": Phrase("Không thực hiện được", "This cannot be done"),
-    # The audit trail
-    "audit_caption": Phrase(
-        "200 thao tác gần nhất, mới nhất ở trên.", "The last 200 acts, the newest on top."
-    ),
-    "at": Phrase("Thời điểm", "When"),
-    "who": Phrase("Người thực hiện", "Who"),
-    "address": Phrase("Địa chỉ mạng", "Address"),
-    "action": Phrase("Thao tác", "Act"),
-    "subject": Phrase("Đối tượng", "On what"),
-    "detail": Phrase("Chi tiết", "Detail"),
-    "nothing_yet": Phrase("Chưa có gì.", "Nothing yet."),
     # States, verdicts, and the table of lines
     "state_good": Phrase("Tốt", "Good"),
     "state_degraded": Phrase("Chập chờn", "Degraded"),
@@ -430,30 +364,4 @@ LABELS = {
         "from elsewhere.",
     ),
     "embed_code": Phrase("Mã nhúng", "Code"),
-    # The registry
-    "registry_lead": Phrase(
-        "Trạm đo, đường truyền, gói cước (Mbit/s), nhóm xã. Sửa ngay trong ô hoặc tải tệp TOML hay "
-        "CSV lên; hệ thống kiểm tra toàn bộ trước, cho xem thay đổi, rồi mới áp dụng.",
-        "Probes, lines, plans (Mbit/s), groups. Edit here or send a TOML or CSV file; all of it is "
-        "checked first, the changes are shown, and only then applied.",
-    ),
-    "registry_applied": Phrase("Đã áp dụng số thay đổi", "Changes applied"),
-    "registry_problems": Phrase(
-        "Chưa áp dụng gì. Số lỗi cần sửa", "Nothing was applied. To be mended"
-    ),
-    "registry_meanwhile": Phrase(
-        "Người khác vừa thay đổi sổ đăng ký. Hãy xem lại những gì sẽ thay đổi rồi mới áp dụng.",
-        "Somebody else has changed the registry meanwhile. Look again at what would change, then "
-        "apply.",
-    ),
-    "registry_changes": Phrase("Sẽ thay đổi", "What would change"),
-    "registry_same": Phrase("Không có gì thay đổi.", "Nothing would change."),
-    "registry_file": Phrase("Tệp TOML hoặc CSV", "TOML or CSV file"),
-    "registry_text": Phrase("Nội dung sổ đăng ký (TOML)", "The registry as text (TOML)"),
-    "registry_check": Phrase("Kiểm tra", "Check"),
-    "registry_apply": Phrase("Áp dụng", "Apply"),
-    "registry_download": Phrase("Tải sổ đăng ký về", "Download the registry"),
-    "registry_record": Phrase("Các thay đổi đã áp dụng", "The record of changes"),
-    "before": Phrase("Trước", "Before"),
-    "after": Phrase("Sau", "After"),
 }

@@ -13,9 +13,8 @@ from typing import NamedTuple
 import msgspec
 
 from collector.store.store import LastResult, StoredProbe, StoredResult, Totals
-from collector.web import labels, words
+from collector.web import desk_labels, labels, words
 from collector.web.figures import MISSING, Cell, Moment, cell, moment, whole_number
-from collector.web.words import LABELS
 from runtime.language import Language
 from wire.messages import Presence
 from wire.result import HOST_LINE, AnyResult, Line, Outcome, decode_result
@@ -93,6 +92,9 @@ class SummaryView(NamedTuple):
     rejected: str
 
 
+_LABELS = words.LABELS | labels.LABELS | desk_labels.LABELS
+
+
 class Reader(NamedTuple):
     """Whom a page is made for."""
 
@@ -101,8 +103,7 @@ class Reader(NamedTuple):
 
     def word(self, name: str) -> str:
         """A label in the reader's language. KeyError when there is none."""
-        phrase = LABELS.get(name) or labels.LABELS[name]
-        return phrase.in_(self.language)
+        return _LABELS[name].in_(self.language)
 
     def number(self, value: int) -> str:
         """A count as the reader writes it."""

@@ -21,7 +21,16 @@ from collector.rollup.distribution import distribution
 from collector.rollup.periods import Period
 from collector.rollup.summary import EMPTY, KindCounts, Summary
 from collector.store.store import StoredProbe, Totals
-from collector.web import campaign_view, isps_view, labels, line_view, metrics, openapi, words
+from collector.web import (
+    campaign_view,
+    desk_labels,
+    isps_view,
+    labels,
+    line_view,
+    metrics,
+    openapi,
+    words,
+)
 from collector.web.api_v1 import ApiLines, ApiSeries
 from collector.web.drawing import bars, line_chart, place_map
 from collector.web.drawing.line_chart import Figure, Series
@@ -350,8 +359,9 @@ def test_the_registry_as_text_is_the_registry() -> None:
 
 
 def test_every_word_that_a_template_or_a_list_asks_for_is_there() -> None:
-    known = labels.LABELS.keys() | words.LABELS.keys()
-    assert not labels.LABELS.keys() & words.LABELS.keys()
+    tables = (words.LABELS, labels.LABELS, desk_labels.LABELS)
+    known = {name for table in tables for name in table}
+    assert len(known) == sum(map(len, tables)), "no name has two meanings"
     asked = {
         name
         for path in TEMPLATES.glob("*.html")
@@ -363,6 +373,6 @@ def test_every_word_that_a_template_or_a_list_asks_for_is_there() -> None:
     asked |= {f"rejected_{reason}" for reason in Rejection}
     asked |= {f"asked_{answer}" for answer in Answer}
     assert asked - known == set()
-    for name, phrase in labels.LABELS.items():
+    for name, phrase in (labels.LABELS | desk_labels.LABELS).items():
         assert phrase.vi.strip(), name
         assert phrase.en.strip(), name
