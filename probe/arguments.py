@@ -50,7 +50,11 @@ def parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
-    command("check", "Check the configuration and what it needs on this machine; start nothing.")
+    _speaks(
+        command(
+            "check", "Check the configuration and what it needs on this machine; start nothing."
+        )
+    )
     run = command("run", "Measure by the plan and deliver, until stopped (SIGHUP reloads).")
     run.add_argument(
         "--round-now", action="store_true", help="begin with one bulk test on every line"
@@ -92,6 +96,7 @@ def parser() -> argparse.ArgumentParser:
     _speaks(plan)
     status = command("status", "Show what the running daemon is doing.")
     status.add_argument("--json", action="store_true", help="print it as one JSON object")
+    _speaks(status)
     doctor = command("doctor", "Look at all that a technician would, and say what to do about it.")
     doctor.add_argument("--json", action="store_true", help="print it as one JSON object")
     _speaks(doctor)

@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 
 from probe.config import Config, LineConfig, ServerConfig
 from probe.measure.limits import LEAST_CEILING_RATIO
+from runtime.language import Phrase
 from wire.messages import Ceiling
 from wire.result import Host, Outcome, Reason, ThroughputResult, Validity
 
@@ -98,24 +99,28 @@ def text(shown: CeilingShown) -> str:
     return "\n".join(part for line in shown.lines for part in _line_text(line, shown.peer))
 
 
-def notes(lines: Sequence[LineConfig], ceilings: dict[str, Ceiling]) -> Iterator[str]:
+def notes(lines: Sequence[LineConfig], ceilings: dict[str, Ceiling]) -> Iterator[Phrase]:
     """Where a ceiling is missing or too low, a sentence each."""
     for line in lines:
         ceiling = ceilings.get(line.id)
         if ceiling is None:
-            yield (
+            yield Phrase(
+                f"đường truyền {line.id}: chưa biết chính hộp này đạt được bao nhiêu (tramdo-probe "
+                "ceiling --peer MÁY, với `iperf3 --server` chạy trên MÁY trong mạng nội bộ)",
                 f"line {line.id}: what this host itself can do is not known "
-                "(tramdo-probe ceiling --peer HOST, with `iperf3 --server` on HOST in the LAN)"
+                "(tramdo-probe ceiling --peer HOST, with `iperf3 --server` on HOST in the LAN)",
             )
             continue
         for name, ceiling_bps, plan_bps in (
-            ("download", ceiling.download_bps, line.plan_download_bps),
-            ("upload", ceiling.upload_bps, line.plan_upload_bps),
+            (Phrase("tải xuống", "download"), ceiling.download_bps, line.plan_download_bps),
+            (Phrase("tải lên", "upload"), ceiling.upload_bps, line.plan_upload_bps),
         ):
             if _direction(ceiling_bps, plan_bps).enough is False:
-                yield (
+                yield Phrase(
+                    f"đường truyền {line.id}: giới hạn {name.vi} của chính hộp này "
+                    f"({_rate(ceiling_bps)}) quá thấp để đánh giá gói cước {_rate(plan_bps)}",
                     f"line {line.id}: this host's own ceiling of {_rate(ceiling_bps)} in "
-                    f"{name} is too low to judge a plan of {_rate(plan_bps)}"
+                    f"{name.en} is too low to judge a plan of {_rate(plan_bps)}",
                 )
 
 

@@ -10,14 +10,14 @@ import sys
 import threading
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from probe import arguments, ceiling, ceilings_file, checks, clock, config_file, texts
-from probe.config import Config
+from probe.config import Config, LineConfig
 from probe.daemon import IDENTIFY_S, Daemon
 from probe.doctor import told
 from probe.doctor.look import look
@@ -32,6 +32,9 @@ from probe.usage_file import UsageFile
 from runtime.language import Language, Phrase
 from runtime.settings import SettingsError
 from wire.result import Outcome, ThroughputResult, kind_of
+
+if TYPE_CHECKING:
+    from probe.measure.operator import Operator
 
 OK, FAILED, BAD_INPUT, NOT_RUNNING = 0, 1, 2, 3
 
@@ -52,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
         return BAD_INPUT
     match options.command:
         case "check":
-            return _check(config, options.config)
+            return _check(config, options)
         case "measure":
             return _measure(config, options)
         case "ceiling":
@@ -60,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
         case "plan":
             return _plan(config, options)
         case "status":
-            return _status(config, as_json=options.json)
+            return _status(config, options)
         case "doctor":
             return _doctor(config, options)
         case "leds":
@@ -71,29 +74,45 @@ def main(argv: list[str] | None = None) -> int:
             return _run(config, digest, options)
 
 
-def _check(config: Config, path: Path) -> int:
+def _check(config: Config, options: argparse.Namespace) -> int:
     # Here and not above: `requests` would stay in the daemon's memory, 4 MB of it, for nothing.
     from probe.measure import operator  # noqa: PLC0415
 
-    problems = [problem.en for problem in checks.problems(config)]
-    print(texts.summary(config, str(path)))
+    language: Language = options.lang
+    problems = checks.problems(config)
+    print(texts.summary(config, str(options.config), language))
     for line in config.lines:
         seen = operator.look_up(line, config.operator)
         if isinstance(seen, Trouble):
-            problems.append(f"line {line.id}: its public address is not known: {seen.sentence}")
+            problems.append(_address_unknown(line, seen))
         elif seen is not None:
-            print(
-                f"line {line.id} is {seen.public_address} outside, {seen.name or 'by nobody named'}"
-            )
+            print(_outside(line, seen).in_(language))
     today = _today(config)
-    plan = tables.shown(config, today, UsageFile(config.state_dir).on(today))
-    ceilings = ceilings_file.read(config.state_dir)
-    for note in (*plan.notes, *ceiling.notes(config.lines, ceilings)):
-        print(f"note: {note}")
-    for problem in problems:
-        print(f"problem: {problem}")
-    print("not ready" if problems else "ready")
+    plan = tables.shown(config, today, UsageFile(config.state_dir).on(today), language)
+    of_host = ceiling.notes(config.lines, ceilings_file.read(config.state_dir))
+    note, problem = Phrase("lưu ý", "note"), Phrase("lỗi", "problem")
+    for sentence in (*plan.notes, *(one.in_(language) for one in of_host)):
+        print(f"{note.in_(language)}: {sentence}")
+    for one in problems:
+        print(f"{problem.in_(language)}: {one.in_(language)}")
+    ending = Phrase("chưa sẵn sàng", "not ready") if problems else Phrase("sẵn sàng", "ready")
+    print(ending.in_(language))
     return FAILED if problems else OK
+
+
+def _address_unknown(line: LineConfig, trouble: Trouble) -> Phrase:
+    return Phrase(
+        f"đường truyền {line.id}: không biết địa chỉ công cộng ({trouble.sentence})",
+        f"line {line.id}: its public address is not known: {trouble.sentence}",
+    )
+
+
+def _outside(line: LineConfig, seen: Operator) -> Phrase:
+    return Phrase(
+        f"đường truyền {line.id} có địa chỉ công cộng {seen.public_address}, "
+        f"{seen.name or 'không rõ của ai'}",
+        f"line {line.id} is {seen.public_address} outside, {seen.name or 'by nobody named'}",
+    )
 
 
 def _measure(config: Config, options: argparse.Namespace) -> int:
@@ -173,17 +192,29 @@ def _clear_progress() -> None:
         print("\r\033[K", end="", file=sys.stderr)
 
 
-def _status(config: Config, *, as_json: bool) -> int:
+def _status(config: Config, options: argparse.Namespace) -> int:
+    folder, language = config.runtime_dir, options.lang
     try:
-        shown = board.read(config.runtime_dir)
+        shown = board.read(folder)
     except (OSError, msgspec.MsgspecError) as error:
-        print(f"the status in {config.runtime_dir} cannot be read: {error}", file=sys.stderr)
+        unread = Phrase(
+            f"không đọc được trạng thái trong {folder} ({error})",
+            f"the status in {folder} cannot be read: {error}",
+        )
+        print(unread.in_(language), file=sys.stderr)
         return FAILED
     if shown is None or not board.writer_is_alive(shown):
-        print(f"no daemon is running (nothing alive in {config.runtime_dir})", file=sys.stderr)
+        print(_not_running(folder).in_(language), file=sys.stderr)
         return NOT_RUNNING
-    print(msgspec.json.encode(shown).decode() if as_json else texts.board(shown))
+    print(msgspec.json.encode(shown).decode() if options.json else texts.board(shown, language))
     return OK
+
+
+def _not_running(folder: str) -> Phrase:
+    return Phrase(
+        f"dịch vụ đo không chạy (không có gì hoạt động trong {folder})",
+        f"no daemon is running (nothing alive in {folder})",
+    )
 
 
 def _doctor(config: Config, options: argparse.Namespace) -> int:
@@ -232,10 +263,7 @@ def _told_to_flash(config: Config) -> tuple[int, Phrase]:
     try:
         shown = board.read(folder)
         if shown is None or not board.writer_is_alive(shown):
-            return NOT_RUNNING, Phrase(
-                f"dịch vụ đo không chạy (không có gì hoạt động trong {folder})",
-                f"no daemon is running (nothing alive in {folder})",
-            )
+            return NOT_RUNNING, _not_running(folder)
         os.kill(shown.pid, signal.SIGUSR1)
     except (OSError, msgspec.MsgspecError) as error:
         return FAILED, Phrase(

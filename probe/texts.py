@@ -8,7 +8,8 @@ import msgspec
 
 from probe.config import Config
 from probe.measure.measurement import Progress
-from probe.show.status import Board, LineStatus
+from probe.show.status import Board, LineState, LineStatus, Pattern, Status
+from runtime.language import Language, Phrase
 from wire.result import Outcome, PathValues, Result
 
 _UNITS = {"bps": ("Mbit/s", 1e-6), "ms": ("ms", 1.0), "ratio": ("%", 100.0)}
@@ -26,19 +27,35 @@ def figure(name: str, value: float | None) -> str:
     return f"{value * factor:.2f} {unit}".rstrip()
 
 
-def summary(config: Config, source: str) -> str:
+def summary(config: Config, source: str, language: Language) -> str:
     """The configuration in a few lines."""
-    broker = config.broker
-    lines = [
-        f"{source}: sound",
-        f"probe {config.probe} of {config.tenant}",
-        f"commune {config.site.commune_code}, {config.site.office}",
-        *(f"line {x.id} ({x.isp}) by {x.interface or x.source_address}" for x in config.lines),
-        *(f"server {x.name} at {x.host}" for x in config.servers),
-        f"broker {broker.host}:{broker.port}{' with TLS' if broker.tls else ''}",
-        f"{config.plan.samples_per_month} bulk tests a month wanted on each line",
-    ]
-    return "\n".join(lines)
+    return "\n".join(phrase.in_(language) for phrase in _summary(config, source))
+
+
+def _summary(config: Config, source: str) -> Iterator[Phrase]:
+    probe, tenant, site, broker = config.probe, config.tenant, config.site, config.broker
+    yield Phrase(f"{source}: hợp lệ", f"{source}: sound")
+    yield Phrase(f"trạm {probe} thuộc {tenant}", f"probe {probe} of {tenant}")
+    place = f"{site.commune_code}, {site.office}"
+    yield Phrase(f"xã {place}", f"commune {place}")
+    for line in config.lines:
+        way = line.interface or line.source_address
+        yield Phrase(
+            f"đường truyền {line.id} ({line.isp}) qua {way}",
+            f"line {line.id} ({line.isp}) by {way}",
+        )
+    for server in config.servers:
+        yield Phrase(
+            f"máy chủ đo {server.name} tại {server.host}", f"server {server.name} at {server.host}"
+        )
+    tls = Phrase("có TLS", "with TLS") if broker.tls else Phrase("không TLS", "without TLS")
+    where = f"{broker.host}:{broker.port}"
+    yield Phrase(f"máy chủ nhận tin {where} {tls.vi}", f"broker {where} {tls.en}")
+    samples = config.plan.samples_per_month
+    yield Phrase(
+        f"mỗi đường truyền cần {samples} lượt đo tốc độ mỗi tháng",
+        f"{samples} bulk tests a month wanted on each line",
+    )
 
 
 def result(one: Result) -> str:
@@ -80,27 +97,68 @@ def progress(step: Progress) -> str:
     return f"{step.step:<12} [{'#' * done}{'.' * (width - done)}] {step.done_ratio:4.0%}{rate}"
 
 
-def board(shown: Board) -> str:
+_STATES = {
+    LineState.UNKNOWN: Phrase("chưa rõ", "unknown"),
+    LineState.GOOD: Phrase("tốt", "good"),
+    LineState.DEGRADED: Phrase("kém", "degraded"),
+    LineState.DOWN: Phrase("mất kết nối", "down"),
+}
+_OUTCOMES = {
+    Outcome.OK: Phrase("đo được", "ok"),
+    Outcome.FAILED: Phrase("không đo được", "failed"),
+    Outcome.SKIPPED: Phrase("bỏ qua", "skipped"),
+}
+_PATTERNS = {
+    Pattern.OFF: Phrase("tắt", "off"),
+    Pattern.STEADY: Phrase("sáng đều", "steady"),
+    Pattern.BREATHING: Phrase("sáng dần rồi tối dần", "breathing"),
+    Pattern.SLOW_BLINK: Phrase("nháy chậm", "slow_blink"),
+    Pattern.FAST_BLINK: Phrase("nháy nhanh", "fast_blink"),
+}
+
+
+def board(shown: Board, language: Language) -> str:
     """The running daemon's status."""
     status = shown.status
-    centre = "connected" if status.connected else f"not connected: {status.cause}"
-    lines = [
-        f"probe {status.probe} of {status.tenant} (pid {shown.pid}, version {shown.version})",
-        f"centre: {centre}; {status.pending} results wait for its receipt",
-        *(f"fault: {part}: {text}" for part, text in status.faults.items()),
+    phrases = [
+        Phrase(
+            f"trạm {status.probe} thuộc {status.tenant} (tiến trình {shown.pid}, phiên bản "
+            f"{shown.version})",
+            f"probe {status.probe} of {status.tenant} (pid {shown.pid}, version {shown.version})",
+        ),
+        _centre(status),
+        *(
+            Phrase(f"lỗi: {part}: {said}", f"fault: {part}: {said}")
+            for part, said in status.faults.items()
+        ),
     ]
+    lines = [phrase.in_(language) for phrase in phrases]
     for line in status.lines.values():
-        lines += _line(line)
-    lines.append("LEDs: " + ", ".join(f"{name} {pattern}" for name, pattern in shown.leds.items()))
+        lines += _line(line, language)
+    lit = (f"{name} {_PATTERNS[pattern].in_(language)}" for name, pattern in shown.leds.items())
+    lines.append(f"{Phrase('đèn', 'LEDs').in_(language)}: {', '.join(lit)}")
     return "\n".join(lines)
 
 
-def _line(line: LineStatus) -> Iterator[str]:
-    yield f"line {line.id} ({line.isp}): {line.state}"
+def _centre(status: Status) -> Phrase:
+    pending, cause = status.pending, status.cause
+    centre = Phrase("đã kết nối", "connected")
+    if not status.connected:
+        centre = Phrase(f"không kết nối được: {cause}", f"not connected: {cause}")
+    return Phrase(
+        f"trung tâm: {centre.vi}; {pending} kết quả chờ xác nhận",
+        f"centre: {centre.en}; {pending} results wait for its receipt",
+    )
+
+
+def _line(line: LineStatus, language: Language) -> Iterator[str]:
+    name, state = f"{line.id} ({line.isp})", _STATES[line.state]
+    yield Phrase(f"đường truyền {name}: {state.vi}", f"line {name}: {state.en}").in_(language)
     if line.activity is not None:
-        step = line.activity.progress
-        yield f"  measuring {line.activity.kind}" + (f": {progress(step)}" if step else "")
+        step, measuring = line.activity.progress, Phrase("đang đo", "measuring").in_(language)
+        yield f"  {measuring} {line.activity.kind}" + (f": {progress(step)}" if step else "")
     for last in line.last.values():
         figures = "  ".join(f"{name} {figure(name, value)}" for name, value in last.figures.items())
-        ending = "" if last.outcome is Outcome.OK else f"  {last.outcome}: {last.reason}"
+        how = _OUTCOMES[last.outcome].in_(language)
+        ending = "" if last.outcome is Outcome.OK else f"  {how}: {last.reason}"
         yield f"  {last.kind} {last.target or ''}{ending}  {figures}".rstrip()

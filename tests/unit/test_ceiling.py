@@ -68,9 +68,9 @@ def test_the_technician_reads_figures_and_what_they_mean() -> None:
 
 def test_check_says_what_is_missing_or_too_low() -> None:
     (missing,) = ceiling.notes([LINE], {})
-    assert missing.startswith("line vnpt: what this host itself can do is not known")
+    assert missing.en.startswith("line vnpt: what this host itself can do is not known")
     (low,) = ceiling.notes([LINE], {"vnpt": FULL})
-    assert "260.0 Mbit/s in upload is too low to judge a plan of 300.0 Mbit/s" in low
+    assert "260.0 Mbit/s in upload is too low to judge a plan of 300.0 Mbit/s" in low.en
 
 
 def test_what_was_measured_is_kept_line_by_line(tmp_path: Path) -> None:
