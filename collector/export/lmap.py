@@ -52,8 +52,19 @@ def _report(
     }
     if (known := registry.probe(tenant, probe)) is not None:
         report["measurement-point"] = known.commune
-    report["result"] = [_result(stored, decode_result(stored.body)) for stored in results]
+    report["result"] = [told for stored in results if (told := _told(stored)) is not None]
     return report
+
+
+def _told(stored: StoredResult) -> dict[str, object] | None:
+    """A result; None for one that another version wrote, or that ends after all calendars.
+
+    It must not keep those behind it from ever being exported.
+    """
+    try:
+        return _result(stored, decode_result(stored.body))
+    except (msgspec.DecodeError, OverflowError):
+        return None
 
 
 def _result(stored: StoredResult, result: Result) -> dict[str, object]:

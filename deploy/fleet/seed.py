@@ -108,6 +108,7 @@ def make(
             _file("/etc/tramdo/ca.pem", ca_pem, "0644"),
             _file("/etc/tramdo/release.pub", release_pub, "0644"),
             _file("/etc/tramdo/enrol.token", token + "\n", "0600"),
+            _file("/etc/tramdo/packages", " ".join(settings.packages) + "\n", "0644"),
             _file("/usr/local/sbin/tramdo-first-boot", first_boot, "0755"),
         ],
         "runcmd": [["/usr/local/sbin/tramdo-first-boot"]],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from runtime import settings
 from runtime.settings import SettingsError
 
 EXAMPLE = Path(__file__).parents[2] / "deploy/image/example.toml"
+_AGAIN = "tramdo-first-boot.service"
 TOKEN = "one-shot-token-0123456789"
 
 
@@ -38,9 +41,44 @@ def test_user_data_is_cloud_config_with_the_files_and_their_modes() -> None:
     script = files["/usr/local/sbin/tramdo-first-boot"]
     assert script["content"] == FIRST_BOOT.read_text(encoding="utf-8")
     assert script["permissions"] == "0755"
+    assert files["/etc/tramdo/packages"]["content"].split() == document["packages"]
     assert document["runcmd"] == [["/usr/local/sbin/tramdo-first-boot"]]
     assert document["users"][0]["lock_passwd"] is True
     assert document["ssh_pwauth"] is False
+
+
+def test_a_first_boot_that_fails_is_tried_again_until_it_is_done(tmp_path: Path) -> None:
+    tools, calls, units = tmp_path / "bin", tmp_path / "calls", tmp_path / "units"
+    etc, program = tmp_path / "etc", tmp_path / "opt" / "venv" / "bin" / "tramdo-fleet"
+    for folder in (tools, units, etc, program.parent):
+        folder.mkdir(parents=True)
+    # No group is made on the machine that tests.
+    (etc / "fleet.toml").write_text('url = "https://fleet.example.vn"\nkey_group = ""\n')
+    (etc / "packages").write_text("bash\n")
+    for path, script in (
+        (tools / "systemctl", f'#!/bin/sh\necho "$@" >>{calls}\n'),
+        (program, f'#!/bin/sh\n[ "$1" = enrol ] || [ -e {tmp_path}/line-is-up ]\n'),
+    ):
+        path.write_text(script)
+        path.chmod(0o755)
+    environment = os.environ | {
+        "PATH": f"{tools}:{os.environ['PATH']}",
+        "TRAMDO_ETC": str(etc),
+        "TRAMDO_ROOT": str(tmp_path / "opt"),
+        "TRAMDO_BOOT": str(tmp_path / "boot"),
+        "TRAMDO_UNITS": str(units),
+    }
+    told = []
+    for again in ("", "1"):
+        done = subprocess.run([FIRST_BOOT], env=environment | {"TRAMDO_AGAIN": again}, check=False)
+        assert done.returncode == 1
+        assert [path.name for path in units.iterdir()] == ["tramdo-first-boot.service"]
+        told.append(calls.read_text().splitlines()[-1])
+    assert told == ["start --no-block tramdo-first-boot.service", f"enable --quiet {_AGAIN}"]
+    (tmp_path / "line-is-up").touch()
+    subprocess.run([FIRST_BOOT], env=environment, check=True)
+    assert list(units.iterdir()) == []
+    assert f"disable --quiet {_AGAIN}" in calls.read_text()
 
 
 def test_the_token_is_the_only_secret_and_stands_in_one_place() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import jsonschema
+import msgspec
 import pytest
 
 from collector.export import lmap
@@ -142,3 +143,14 @@ def test_a_report_is_of_one_probe_and_its_id_outlives_a_card() -> None:
     ids = [UUID(report["agent-id"]) for report in told]
     assert ids[0] != ids[1]
     assert {one.version for one in ids} == {5}
+
+
+def test_a_result_that_cannot_be_told_costs_its_neighbours_nothing() -> None:
+    endless = msgspec.structs.replace(
+        samples.latency(started_at=datetime(9_999, 12, 30, tzinfo=UTC)), duration_s=1e10
+    )
+    unreadable = msgspec.structs.replace(stored(samples.dns(), 2), body=b"{}")
+    given = [stored(endless, 1), unreadable, stored(samples.web(), 3)]
+    (report,) = lmap.reports(given, paper_samples.registry(), NOW)
+    told: Any = report
+    assert len(told["ietf-lmap-report:input"]["result"]) == 1
