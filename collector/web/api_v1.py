@@ -20,7 +20,9 @@ from collector.web.centre import Centre
 from collector.web.known_lines import KnownLine, State, chosen
 from collector.web.line_table import DOWN, LATENCY, UP
 from collector.web.line_view import LOADED_DOWN, LOADED_UP, step_of
+from collector.web.outages_view import going_on, last_look
 from collector.web.stored_api import json_response
+from wire.result import FaultLocation
 
 
 class ApiFigures(Struct, frozen=True, kw_only=True):
@@ -73,14 +75,34 @@ class ApiBucket(ApiFigures, frozen=True, kw_only=True):
     start: datetime
 
 
+class ApiOutage(Struct, frozen=True, kw_only=True):
+    """An outage that is over, as the probe told it (UTC), and where the path was seen to break."""
+
+    started_at: datetime
+    ended_at: datetime
+    fault: FaultLocation
+
+
+class ApiFault(Struct, frozen=True, kw_only=True):
+    """Where the path of a line was last seen to break (UTC)."""
+
+    seen_at: datetime
+    fault: FaultLocation
+
+
 class ApiSeries(Struct, frozen=True, kw_only=True):
-    """A line's buckets in the order of time; one without results is absent."""
+    """A line's buckets in the order of time; one without results is absent.
+
+    `fault_now` is of an outage whose end was not told yet; null where none is known to go on.
+    """
 
     tenant: str
     probe: str
     line: str
     step: Step
     buckets: list[ApiBucket]
+    outages: list[ApiOutage]
+    fault_now: ApiFault | None
 
 
 class Api:
@@ -128,13 +150,23 @@ class Api:
         found(next((line for line in centre.lines() if line.key == key), None), "such line")
         period = centre.last_days(period_days(request.query_params.get("days")))
         step = step_of(period)
+        buckets = centre.summaries.series(key, period, step)
+        told = centre.store.outages(key, period.starts_at, period.ends_at)
+        seen = last_look(centre.store.last_results(*key[:2]), key.line)
+        down = centre.states().get(key) is State.DOWN
+        look = going_on(buckets, told, seen, step, down=down)
         return json_response(
             ApiSeries(
                 tenant=key.tenant,
                 probe=key.probe,
                 line=key.line,
                 step=step,
-                buckets=[_bucket(one) for one in centre.summaries.series(key, period, step)],
+                buckets=[_bucket(one) for one in buckets],
+                outages=[
+                    ApiOutage(started_at=one.started_at, ended_at=one.ended_at, fault=one.fault)
+                    for one in told
+                ],
+                fault_now=ApiFault(seen_at=look.at, fault=look.fault) if look else None,
             )
         )
 

@@ -230,6 +230,8 @@ LABELS = {
     "minutes_down": Phrase("Phút mất kết nối", "Minutes down"),
     "minutes_unknown": Phrase("Phút chưa rõ", "Minutes unknown"),
     "fault_at": Phrase("Vị trí sự cố", "Where the fault was"),
+    "fault_now": Phrase("Vị trí sự cố", "Where the fault is"),
+    "seen_at": Phrase("quan sát lúc", "seen at"),
     "outage_open": Phrase("chưa ghi nhận kết thúc", "its end was not told yet"),
     "no_outages": Phrase("Không ghi nhận mất kết nối.", "No outage was seen."),
     # The campaign

@@ -115,8 +115,12 @@ class LinePages:
         days = period_days(request.query_params.get("days"))
         period = centre.last_days(days)
         summary = centre.summaries.of_lines([line.key], period).get(line.key, EMPTY)
-        buckets = centre.summaries.series(line.key, period, line_view.step_of(period))
         cells = centre.summaries.hours_of_week(line.key, period)
+        step, state = line_view.step_of(period), centre.states().get(line.key, State.NEVER)
+        buckets = centre.summaries.series(line.key, period, step)
+        told = centre.store.outages(line.key, period.starts_at, period.ends_at)
+        seen = outages_view.last_look(centre.store.last_results(*line.key[:2]), line.key.line)
+        look = outages_view.going_on(buckets, told, seen, step, down=state is State.DOWN)
         hours = len({hour for (_, hour), one in cells.items() if one.counts("throughput").valid})
         return self._site.render(
             request,
@@ -124,7 +128,7 @@ class LinePages:
             line=line,
             address=line_address(line.key),
             days=days,
-            state=state_badge(centre.states().get(line.key, State.NEVER), reader),
+            state=state_badge(state, reader),
             charts=line_view.charts(buckets, line, period, centre.now(), reader),
             measures=line_view.measures(
                 summary,
@@ -138,13 +142,8 @@ class LinePages:
             spreads=line_view.distributions(summary, reader),
             percentiles=line_view.percentiles(summary, reader),
             kinds=line_view.kind_rows(summary, reader),
-            outages=outages_view.outages(
-                buckets,
-                centre.store.outages(line.key, period.starts_at, period.ends_at),
-                outages_view.last_look(centre.store.last_results(*line.key[:2]), line.key.line),
-                line_view.step_of(period),
-                reader,
-            ),
+            fault_now=outages_view.fault_now(look, reader),
+            outages=outages_view.outages(buckets, told, look, step, reader),
             box=probe_view.box_of(centre.probes().get(line.key[:2]), centre.now(), reader),
             thresholds=centre.thresholds,
             measurable=MEASURABLE,

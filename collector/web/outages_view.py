@@ -25,6 +25,7 @@ from wire.result import FaultLocation, PathResult, decode_result
 _MOST = 50
 # So much around an outage a look belongs to it, as the probe has it (probe/watch/book.py).
 _AROUND = timedelta(minutes=2)
+_LENGTHS = {Step.HOUR: timedelta(hours=1), Step.DAY: timedelta(days=1)}
 
 
 class Outage(Struct, frozen=True):
@@ -34,6 +35,13 @@ class Outage(Struct, frozen=True):
     down: str
     unknown: str
     faults: list[str]
+
+
+class FaultNow(Struct, frozen=True):
+    """Where an outage that goes on is, and when that was seen."""
+
+    place: str
+    at: Moment
 
 
 class Look(NamedTuple):
@@ -58,6 +66,29 @@ def last_look(results: Sequence[LastResult], line: str) -> Look | None:
     return None if last is None or last.fault is FaultLocation.NONE else last
 
 
+def going_on(
+    buckets: Sequence[Bucket],
+    told: Sequence[StoredOutage],
+    look: Look | None,
+    step: Step,
+    *,
+    down: bool,
+) -> Look | None:
+    """The look into an outage whose end was not told; None where none is known to go on.
+
+    Args:
+        buckets: the line's hours or days, ascending.
+        told: its outages as the probe told them when they were over.
+        look: where its path was last seen to break.
+        step: what the buckets are.
+        down: whether the probe says that the line is down now.
+    """
+    if look is None or _is_of_one_told(look, told):
+        return None
+    lasting = list(_lasting(buckets, told, _LENGTHS[step]))
+    return look if down or (lasting and look.at >= lasting[-1]) else None
+
+
 def outages(
     buckets: Sequence[Bucket],
     told: Sequence[StoredOutage],
@@ -69,16 +100,16 @@ def outages(
 
     Args:
         buckets: the line's hours or days, ascending.
-        told: the outages as the probe told them when they were over; where the raw result is gone,
+        told: its outages as the probe told them when they were over; where the raw result is gone,
             the place is not known.
-        look: where the path was last seen to break.
+        look: into the outage that goes on.
         step: what the buckets are.
         reader: for whom.
     """
-    length = timedelta(hours=1) if step is Step.HOUR else timedelta(days=1)
-    lasting = set(_lasting(buckets, told, length))
-    if look is None or not lasting or look.at < min(lasting) or _is_of_one_told(look, told):
-        lasting = set()
+    length = _LENGTHS[step]
+    lasting = list(_lasting(buckets, told, length))
+    if look is None or not lasting or look.at < lasting[-1]:
+        lasting = []
     shown = []
     for bucket in reversed(buckets):
         if bucket.summary.down_minutes:
@@ -95,6 +126,14 @@ def outages(
                 )
             )
     return shown[:_MOST]
+
+
+def fault_now(look: Look | None, reader: Reader) -> FaultNow | None:
+    """The place of the outage that goes on, for the head of a page."""
+    if look is None:
+        return None
+    place = words.FAULTS[look.fault].in_(reader.language)
+    return FaultNow(place, moment(look.at, reader.language, reader.timezone))
 
 
 def _lasting(

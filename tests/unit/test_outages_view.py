@@ -14,7 +14,7 @@ from collector.rollup.periods import Step
 from collector.rollup.reading import Bucket
 from collector.rollup.summary import Summary
 from collector.store.store import LastResult, StoredOutage, StoredResult
-from collector.web.outages_view import Look, last_look, outages
+from collector.web.outages_view import Look, Outage, fault_now, going_on, last_look, outages
 from collector.web.pages import Reader
 from runtime.language import Language
 from tests import samples
@@ -49,32 +49,43 @@ def look(after_min: float, fault: FaultLocation = ACCESS) -> Look:
     return Look(NOON + after_min * MINUTE, fault)
 
 
+def shown_with(
+    buckets: list[Bucket],
+    known: list[StoredOutage],
+    seen: Look | None,
+    step: Step = Step.HOUR,
+    reader: Reader = EN,
+) -> list[Outage]:
+    """As the page makes it."""
+    return outages(buckets, known, going_on(buckets, known, seen, step, down=False), step, reader)
+
+
 def test_an_outage_that_was_told_says_where_it_was() -> None:
     known = [told(30, 1), told(15, 1), told(174, 12, LAN)]
-    shown = outages(hours(7, 0, 3, 2), known, None, Step.HOUR, VI)
+    shown = shown_with(hours(7, 0, 3, 2), known, None, reader=VI)
     assert [one.down for one in shown] == ["2", "3", "7"]
     assert [one.faults for one in shown] == [
         ["Mạng nội bộ của trụ sở"],
         ["Mạng nội bộ của trụ sở"],
         ["Đường truy nhập của nhà mạng (2)"],
     ]
-    (lasting, *_) = outages(hours(7, 0, 3, 2), [], None, Step.HOUR, EN)
+    (lasting, *_) = shown_with(hours(7, 0, 3, 2), [], None)
     assert lasting.faults == [], "nobody has looked"
 
 
 def test_one_that_goes_on_says_where_the_path_was_last_seen_to_break() -> None:
-    shown = outages(hours(5, 0, 40, 60, None), [told(10, 5)], look(250), Step.HOUR, EN)
+    shown = shown_with(hours(5, 0, 40, 60, None), [told(10, 5)], look(250))
     assert [one.faults for one in shown] == [
         [OPEN], [OPEN], ["The Internet provider's access line"],
     ]  # fmt: skip
-    (day,) = outages(hours(60)[:1], [], look(65), Step.DAY, VI)
+    (day,) = shown_with(hours(60), [], look(65), Step.DAY, VI)
     assert day.faults == ["Đường truy nhập của nhà mạng (chưa ghi nhận kết thúc)"]
 
 
 def test_an_hour_may_hold_one_that_ended_and_one_that_goes_on() -> None:
-    (shown,) = outages(hours(25), [told(5, 10)], look(50), Step.HOUR, EN)
+    (shown,) = shown_with(hours(25), [told(5, 10)], look(50))
     assert shown.faults == ["The Internet provider's access line", OPEN]
-    (shown,) = outages(hours(15), [told(0, 30, LAN)], look(50), Step.HOUR, EN)
+    (shown,) = shown_with(hours(15), [told(0, 30, LAN)], look(50))
     assert shown.faults == ["The office's own network", OPEN], "its minutes are unknown, not down"
 
 
@@ -95,8 +106,24 @@ def test_an_hour_may_hold_one_that_ended_and_one_that_goes_on() -> None:
 def test_what_is_not_known_to_go_on_is_not_given_a_place(
     down: tuple[int | None, ...], known: list[StoredOutage], seen: Look
 ) -> None:
-    shown = outages(hours(*down), known, seen, Step.HOUR, EN)
+    assert going_on(hours(*down), known, seen, Step.HOUR, down=False) is None
+    shown = shown_with(hours(*down), known, seen)
     assert not any("not told yet" in fault for one in shown for fault in one.faults)
+
+
+def test_a_line_that_is_down_now_needs_no_hour_to_be_told_of() -> None:
+    """The probe tells its minutes by the hour; what its LEDs show comes each minute."""
+    seen = going_on(hours(0, None), [], look(70), Step.HOUR, down=True)
+    assert seen == look(70)
+    now = fault_now(seen, VI)
+    assert now is not None
+    assert now.place == "Đường truy nhập của nhà mạng"
+    assert now.at.text == "13:10:00 20/11/2026"
+    (hour,) = outages(hours(0, 20), [], look(50), Step.HOUR, EN)
+    assert hour.faults == [], "that was seen before this hour"
+    of_the_last = going_on(hours(10, None), [told(20, 10)], look(25), Step.HOUR, down=True)
+    assert of_the_last is None, "nobody has looked into this one yet"
+    assert fault_now(of_the_last, VI) is None
 
 
 # The look itself
