@@ -23,9 +23,8 @@ from probe.deliver.courier import Courier
 from probe.measure import host
 from probe.measure.kinds import MEASURES
 from probe.measure.measurement import Stop
-from probe.plan.budget import bulk_kinds, month_budget
+from probe.plan.budget import bulk_kinds, told_plan
 from probe.plan.slots import Slot, day_plan, light_slots
-from probe.plan.usage import Usage
 from probe.runner import Runner
 from probe.scheduled import Scheduled
 from probe.show.display import Display
@@ -324,21 +323,21 @@ def _info(
     config: Config, digest: str, started_at: datetime, ceilings: list[Ceiling], epoch: UUID
 ) -> Info:
     today = started_at.astimezone(ZoneInfo(config.timezone)).date()
-    months = [month_budget(config, line, today, Usage()) for line in config.lines]
-    per_day = {
-        kind: min(round(month.counts[kind] / month.days) for month in months)
-        for kind in months[0].counts
-    }
-    per_day |= dict.fromkeys(_light_kinds(config), _MINUTES_A_DAY // config.plan.light_every_min)
+    per_day: dict[str, float] = dict.fromkeys(
+        _light_kinds(config), _MINUTES_A_DAY // config.plan.light_every_min
+    )
     if config.latency.enabled:
-        per_day[LATENCY] = round(86_400 / config.latency.window_s)
+        per_day[LATENCY] = round(86_400 / config.latency.window_s, 4)
         per_day[AVAILABILITY] = _MINUTES_A_DAY // config.availability.report_every_min
     return Info(
         probe_version=VERSION,
         epoch=epoch,
         site=config.site,
         lines=[line.identity for line in config.lines],
-        plan=[PlannedKind(kind, count) for kind, count in per_day.items()],
+        plan=[
+            *told_plan(config, today),
+            *(PlannedKind(kind, count) for kind, count in per_day.items()),
+        ],
         config_hash=digest,
         started_at=started_at,
         ceilings=ceilings,

@@ -6,11 +6,11 @@ Each is one frozen type, JSON on the wire, decoded strictly. The topics are in `
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TypeVar
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from wire.commands import Reply
 from wire.decoding import decode_json
@@ -36,10 +36,15 @@ class State(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PlannedKind(Struct, frozen=True, forbid_unknown_fields=True):
-    """How often a probe means to measure a kind on each line, so that the centre can see gaps."""
+    """How often a probe means to measure a kind on a line, so that the centre can see gaps.
+
+    The mean of the month: 49 tests in 30 days are 1.6333, and no whole number of them would tell a
+    line that does all of it from one that does not. `line` None: on each of its lines.
+    """
 
     kind: Name
-    per_line_and_day: Count
+    per_line_and_day: Annotated[float, Meta(ge=0, le=100_000)]
+    line: Name | None = None
 
 
 class Ceiling(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

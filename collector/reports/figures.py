@@ -47,7 +47,7 @@ class Input(Struct, frozen=True, kw_only=True):
     summaries: Mapping[LineKey, Summary]
     registry: Registry
     thresholds: Thresholds
-    planned_a_day: Mapping[LineKey, int]
+    planned_a_day: Mapping[LineKey, float]
     hours: Mapping[LineKey, frozenset[int]]
 
 

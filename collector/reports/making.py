@@ -133,11 +133,13 @@ def paper(
     )
 
 
-def planned_a_day(probes: Iterable[StoredProbe]) -> dict[LineKey, int]:
+def planned_a_day(probes: Iterable[StoredProbe]) -> dict[LineKey, float]:
     """Speed tests a day of each line, by its probe's own plan; only of probes that told theirs."""
     return {
         LineKey(probe.tenant, probe.probe, line.id): sum(
-            kind.per_line_and_day for kind in probe.info.plan if kind.kind in SPEED_KINDS
+            planned.per_line_and_day
+            for planned in probe.info.plan
+            if planned.kind in SPEED_KINDS and planned.line in (None, line.id)
         )
         for probe in probes
         if probe.info is not None

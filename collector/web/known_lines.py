@@ -49,6 +49,7 @@ class KnownLine(Struct, frozen=True, kw_only=True):
     plan_down_bps: float | None = None
     plan_up_bps: float | None = None
     contract_date: date | None = None
+    installed_on: date | None = None
     registered: bool = True
 
     @property
@@ -86,6 +87,7 @@ def known_lines(registry: Registry, probes: Iterable[StoredProbe]) -> list[Known
                 plan_down_bps=line.plan_down_bps,
                 plan_up_bps=line.plan_up_bps,
                 contract_date=line.contract_date,
+                installed_on=probe.installed_on,
             )
     for stored in probes:
         found |= _own_words(stored, registry, groups, found)

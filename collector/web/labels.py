@@ -86,12 +86,12 @@ LABELS = {
         "Tốc độ và độ trễ là trung bình cộng; tốc độ tính cả phiên (QCVN 34:2022/BTTTT); dòng nhỏ "
         "là tỷ lệ so với gói cước. «Đạt» hay «Không đạt» chỉ ghi khi có từ 1.000 mẫu và khoảng tin "
         "cậy 95% không chứa ngưỡng. Chỉ tiêu mẫu lấy theo 300 mẫu một xã mỗi tháng. «Đủ số liệu» "
-        "là phần kết quả đã về so với kế hoạch đo.",
+        "là phần lần đo tốc độ đã về so với kế hoạch đo.",
         "Speeds and latencies are arithmetic means, speeds of whole transfers (QCVN "
         "34:2022/BTTTT); in small, the share of the plan. “Met” or “Not met” stands only with "
         "1,000 samples or more, where the 95% interval does not hold the threshold. The target "
-        "follows 300 samples a commune and month. “Complete” is what has come of what the probe "
-        "planned.",
+        "follows 300 samples a commune and month. “Complete” is what has come of the speed "
+        "tests that the probe planned.",
     ),
     # A commune, a probe, a line
     "samples": Phrase("mẫu", "samples"),

@@ -14,9 +14,8 @@ from msgspec import Struct
 from collector.judge import Sample, Verdict, judge_speed
 from collector.registry.registry import LineKey
 from collector.rollup.distribution import Distribution
-from collector.rollup.periods import Period
-from collector.rollup.reading import OVERVIEW_KINDS
-from collector.rollup.summary import EMPTY, Summary
+from collector.rollup.periods import Period, start_of_day
+from collector.rollup.summary import EMPTY, SPEED_KINDS, Summary
 from collector.store.store import StoredProbe
 from collector.thresholds import Thresholds
 from collector.web.figures import MISSING, by_name, figure, whole_number
@@ -120,7 +119,7 @@ def _row(
         else "",
         samples=f"{count(summary.speed_tests)}/{count(target)}",
         attempted=f"{count(counts.valid)}/{count(counts.attempted)}",
-        completeness=percent(completeness(summary, probe, period, now), reader, places=0),
+        completeness=percent(completeness(summary, line, probe, period, now), reader, places=0),
     )
 
 
@@ -158,22 +157,28 @@ def samples_target(thresholds: Thresholds, period: Period) -> int:
 
 
 def completeness(
-    summary: Summary, probe: StoredProbe | None, period: Period, now: datetime
+    summary: Summary, line: KnownLine, probe: StoredProbe | None, period: Period, now: datetime
 ) -> float | None:
-    """How much of what the probe planned has come, the mean over its kinds; None without a plan.
+    """How much of the speed tests that the probe planned has come; None without a plan.
 
-    A skipped result counts as come: it says why there is no figure.
+    The papers' own figure: both kinds together, a skipped one counts as come (it says why there is
+    no figure), from the day on which the probe was installed. Windows of latency are not counted:
+    a line has several targets, so that a third of them would already pass for all.
     """
     if probe is None or probe.info is None:
         return None
-    days = (min(period.ends_at, now) - period.starts_at).total_seconds() / 86_400
-    shares = []
-    for planned in probe.info.plan:
-        expected = planned.per_line_and_day * days
-        if planned.kind in OVERVIEW_KINDS and expected > 0:
-            counts = summary.counts(planned.kind)
-            shares.append(min((counts.attempted + counts.skipped) / expected, 1.0))
-    return sum(shares) / len(shares) if shares else None
+    begin = period.starts_at
+    if line.installed_on is not None:
+        begin = max(begin, start_of_day(line.installed_on))
+    days = (min(period.ends_at, now) - begin).total_seconds() / 86_400
+    expected = days * sum(
+        planned.per_line_and_day
+        for planned in probe.info.plan
+        if planned.kind in SPEED_KINDS and planned.line in (None, line.key.line)
+    )
+    counts = [summary.counts(kind) for kind in SPEED_KINDS]
+    come = sum(count.attempted + count.skipped for count in counts)
+    return min(come / expected, 1.0) if expected > 0 else None
 
 
 def state_badge(state: State, reader: Reader) -> Badge:

@@ -24,6 +24,7 @@ from probe.plan import spread
 from probe.plan.light import light_bytes
 from probe.plan.usage import STAMP_WIRE_BYTES, Usage, month_of
 from runtime.language import Phrase
+from wire.messages import PlannedKind
 from wire.result import HttpResult, ThroughputResult, kind_of
 
 THROUGHPUT, HTTP = kind_of(ThroughputResult), kind_of(HttpResult)
@@ -135,6 +136,14 @@ def month_budget(config: Config, line: LineConfig, day: date, usage: Usage) -> M
         used_bytes=usage.used_bytes.get(line.id, 0) if usage.month == month_of(day) else 0,
         assumed=not all(line.plan_bps) and any(one.kind not in seen for one in kinds),
     )
+
+
+def told_plan(config: Config, day: date) -> Iterator[PlannedKind]:
+    """What the centre is told of a month's bulk tests: each line's own mean a day, by kind."""
+    for line in config.lines:
+        month = month_budget(config, line, day, Usage())
+        for kind, count in month.counts.items():
+            yield PlannedKind(kind, round(count / month.days, 4), line.id)
 
 
 def shortfalls(config: Config, budget: MonthBudget) -> Iterator[Phrase]:

@@ -52,7 +52,7 @@ from runtime.language import Language
 from tests import samples
 from tests.seeded_centre import REGISTRY
 from wire.commands import Answer
-from wire.messages import Presence, Rejection
+from wire.messages import PlannedKind, Presence, Rejection
 
 EN = Reader(Language.EN, ZoneInfo("Asia/Ho_Chi_Minh"))
 VI = Reader(Language.VI, ZoneInfo("Asia/Ho_Chi_Minh"))
@@ -134,13 +134,37 @@ def test_no_verdict_without_a_thousand_samples() -> None:
 
 def test_completeness_is_of_what_was_planned_and_counts_what_was_put_off() -> None:
     summary = Summary(
-        {"throughput": KindCounts(ok=10, failed=2, skipped=2), "latency": KindCounts(ok=4680)}
+        {
+            "throughput": KindCounts(ok=5, failed=1, skipped=1),
+            "http": KindCounts(ok=2),
+            # Windows of all targets: many more than minutes.
+            "latency": KindCounts(ok=4680),
+        }
     )
-    # 6.5 days of the week are over: 4 and 1,440 a day were planned.
-    assert completeness(summary, heard(), WEEK, NOW - timedelta(hours=0)) == pytest.approx(
-        (14 / (4 * 6.5) + 4680 / (1440 * 6.5)) / 2
+    line, other = (line for line in known_lines(SEEDED, []) if line.key.probe == "tram-01969-1")
+    # As a plan of 49 tests a month is: 25 and 24 in 30 days.
+    probe = planned(
+        PlannedKind("throughput", 0.8333, line.key.line),
+        PlannedKind("http", 0.8, line.key.line),
+        PlannedKind("throughput", 5, other.key.line),
+        PlannedKind("latency", 1440),
     )
-    assert completeness(EMPTY, None, WEEK, NOW) is None
+    # 6.5 days of the week are over.
+    share = completeness(summary, line, probe, WEEK, NOW)
+    assert share == pytest.approx(9 / (1.6333 * 6.5))
+    assert completeness(summary, other, probe, WEEK, NOW) == pytest.approx(9 / (5 * 6.5))
+    newer = msgspec.structs.replace(other, installed_on=date(2026, 7, 24))
+    assert completeness(summary, newer, probe, WEEK, NOW) == 1.0
+    assert completeness(EMPTY, line, None, WEEK, NOW) is None
+    assert completeness(EMPTY, line, planned(), WEEK, NOW) is None
+
+
+def planned(*kinds: PlannedKind) -> StoredProbe:
+    probe = heard()
+    assert probe.info is not None
+    return msgspec.structs.replace(
+        probe, info=msgspec.structs.replace(probe.info, plan=list(kinds))
+    )
 
 
 def test_vietnamese_names_stand_in_the_order_of_their_letters() -> None:

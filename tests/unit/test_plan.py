@@ -13,7 +13,7 @@ import pytest
 from probe import config
 from probe.config import Config, PlanConfig
 from probe.plan import tables
-from probe.plan.budget import bulk_kinds, month_budget
+from probe.plan.budget import bulk_kinds, month_budget, told_plan
 from probe.plan.hours import in_office_hours
 from probe.plan.light import light_kinds
 from probe.plan.slots import day_plan, light_slots
@@ -134,6 +134,18 @@ def test_a_budget_that_is_short_gives_fewer_tests_and_says_so() -> None:
     assert vnpt.expected_bytes + vnpt.light_bytes <= 50 * GIGABYTE
     assert vnpt.light_bytes > 0.9 * GIGABYTE, "three packets there and back each 1.5 s"
     assert shown.notes[0] == "line vnpt: the budget of 50.0 GB a month holds 49 of 300 tests"
+
+
+def test_the_centre_is_told_each_lines_own_mean_a_day() -> None:
+    lines = [msgspec.structs.replace(PARSED.lines[0], monthly_budget_bytes=20 * GIGABYTE)]
+    parsed = with_http(msgspec.structs.replace(office(), lines=[*lines, PARSED.lines[1]]))
+    told = {(one.line, one.kind): one.per_line_and_day for one in told_plan(parsed, DAY)}
+    tests = {line.line: line.samples for line in tables.shown(parsed, DAY, Usage()).lines}
+    assert sum(told[line, kind] for line, kind in told if line == "vnpt") * 30 == pytest.approx(
+        tests["vnpt"], abs=0.01
+    )
+    assert told["viettel", "throughput"] == told["viettel", "http"] == 5
+    assert tests["vnpt"] < tests["viettel"] == 300
 
 
 def test_the_weekly_minimum_is_kept_whatever_the_budget() -> None:
