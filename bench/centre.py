@@ -8,7 +8,6 @@ The pages are fetched over HTTP from the collector's own web server.
 
 from __future__ import annotations
 
-import gc
 import random
 import shutil
 import statistics
@@ -28,7 +27,7 @@ from bench import centre_load
 from bench.centre_load import Loader, Nation
 from bench.report import Options, Outcome, Row, Target, at_least, at_most, note, run
 from collector import thresholds_file
-from collector.ingest import GC_THRESHOLD, IngestState
+from collector.ingest import IngestState, tune_interpreter
 from collector.intake import judge
 from collector.people.register import Register
 from collector.registry.communes import official
@@ -72,7 +71,7 @@ class Timing(NamedTuple):
 
 
 def measured(options: Options) -> Outcome:
-    gc.set_threshold(*GC_THRESHOLD)
+    tune_interpreter()
     size = QUICK if options.quick else FULL
     rows: list[Row] = []
     targets: list[Target] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import logging
 import queue
 import signal
@@ -24,7 +23,7 @@ from collector.alerts.watch import Watch
 from collector.commands import NotSentError
 from collector.config import Config
 from collector.export import command as export_command
-from collector.ingest import GC_THRESHOLD, Ingest
+from collector.ingest import Ingest, tune_interpreter
 from collector.people import command as people_command
 from collector.people.register import PeopleError, Register
 from collector.reports import command as report_command
@@ -140,7 +139,7 @@ def _read(path: Path) -> bytes:
 
 
 def _run(config: Config) -> int:
-    gc.set_threshold(*GC_THRESHOLD)
+    tune_interpreter()
     # Blocked before any thread starts, so that all of them leave these signals to `sigtimedwait`.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     changes = Changes()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Generic, Protocol, TypeVar
@@ -36,16 +36,32 @@ C = TypeVar("C", bound=Connection)
 class OpenTransaction:
     """What every Session is beside its statements: what is still under way in it.
 
-    `committing` is there when the transaction's end is another thread's business.
+    With `later`, what returns no rows is run by it, in order, while the caller goes on: the
+    database takes rows in while the next ones are being made. `committing` is there when the
+    transaction's end is another thread's business.
     """
 
-    committing: Future[None] | None = None
+    def __init__(self, later: Executor | None) -> None:
+        self._later = later
+        self._under_way: list[Future[None]] = []
+        self.committing: Future[None] | None = None
+
+    def run(self, statement: Callable[..., None], *arguments: object) -> None:
+        """Run what returns no rows, now or by `later`."""
+        if self._later is None:
+            statement(*arguments)
+        else:
+            self._under_way.append(self._later.submit(statement, *arguments))
 
     def settle(self) -> None:
         """Wait for statements that another thread is running; raises what they raised."""
+        while self._under_way:
+            self._under_way.pop(0).result()
 
     def give_up(self) -> None:
         """Wait for them, whatever becomes of them."""
+        for statement in self._under_way:
+            statement.exception()
 
     def wait(self) -> None:
         """See Session."""

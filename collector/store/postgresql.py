@@ -6,8 +6,8 @@ that numbers are given in the order of commit and nobody who pages by number mis
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
@@ -137,26 +137,11 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlSessio
 
 
 class PostgresqlSession(OpenTransaction):
-    """One open transaction.
-
-    With `later`, what returns no rows is run by it, in order, while the caller goes on: the server
-    takes rows in while the next ones are being made.
-    """
+    """One open transaction."""
 
     def __init__(self, connection: psycopg.Connection, later: Executor | None = None) -> None:
+        super().__init__(later)
         self._connection = connection
-        self._later = later
-        self._under_way: list[Future[None]] = []
-
-    def settle(self) -> None:
-        """See OpenTransaction."""
-        while self._under_way:
-            self._under_way.pop(0).result()
-
-    def give_up(self) -> None:
-        """See OpenTransaction."""
-        for statement in self._under_way:
-            statement.exception()
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """See Session."""
@@ -165,18 +150,12 @@ class PostgresqlSession(OpenTransaction):
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """See Session."""
-        self._run(self._execute_many, _query(sql), list(rows))
+        self.run(self._execute_many, _query(sql), list(rows))
 
     def insert(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
         """See Session. COPY; where a key is there already, insert or ignore."""
         if rows:
-            self._run(self._insert, table, rows)
-
-    def _run(self, statement: Callable[..., None], *arguments: object) -> None:
-        if self._later is None:
-            statement(*arguments)
-        else:
-            self._under_way.append(self._later.submit(statement, *arguments))
+            self.run(self._insert, table, rows)
 
     def _execute(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         cursor = self._connection.execute(_query(sql), values or None)
@@ -208,7 +187,7 @@ class PostgresqlSession(OpenTransaction):
         """See Session."""
         if rows:
             key = ", ".join(table.key)
-            self._run(self._merge, table, rows, f"({key}) DO UPDATE {update}")
+            self.run(self._merge, table, rows, f"({key}) DO UPDATE {update}")
 
     def _merge(self, table: Table, rows: Sequence[Sequence[object]], conflict: str) -> None:
         names = column_names(table.columns)
