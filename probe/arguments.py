@@ -76,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
     measure.add_argument("--line", required=True, help="a line's id in the configuration")
     measure.add_argument("--server", help="a server's name (default: the first one)")
     measure.add_argument("--json", action="store_true", help="print the results as a JSON array")
+    _speaks(measure)
     of_host = command(
         "ceiling",
         "Measure what this host itself can do against a peer in the LAN (iperf3 --server there), "
@@ -87,6 +88,7 @@ def parser() -> argparse.ArgumentParser:
     )
     of_host.add_argument("--line", help="only this line's interface (default: every line's)")
     of_host.add_argument("--json", action="store_true", help="print it as one JSON object")
+    _speaks(of_host)
     plan = command("plan", "Show the slots of a day, and what the month is expected to move.")
     plan.add_argument(
         "--day", type=date.fromisoformat, metavar="YYYY-MM-DD", help="which day (default: today)"

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct, structs
 
+from probe import texts
 from probe.config import Config, LineConfig, ServerConfig
 from probe.measure.limits import LEAST_CEILING_RATIO
-from runtime.language import Phrase
+from runtime.language import Language, Phrase
 from wire.messages import Ceiling
 from wire.result import Host, Outcome, Reason, ThroughputResult, Validity
 
@@ -94,9 +95,11 @@ def kept(found: LineCeiling, result: ThroughputResult, peer: str) -> Ceiling:
     )
 
 
-def text(shown: CeilingShown) -> str:
+def text(shown: CeilingShown, language: Language) -> str:
     """For the technician."""
-    return "\n".join(part for line in shown.lines for part in _line_text(line, shown.peer))
+    return "\n".join(
+        part for line in shown.lines for part in _line_text(line, shown.peer, language)
+    )
 
 
 def notes(lines: Sequence[LineConfig], ceilings: dict[str, Ceiling]) -> Iterator[Phrase]:
@@ -112,8 +115,8 @@ def notes(lines: Sequence[LineConfig], ceilings: dict[str, Ceiling]) -> Iterator
             )
             continue
         for name, ceiling_bps, plan_bps in (
-            (Phrase("tải xuống", "download"), ceiling.download_bps, line.plan_download_bps),
-            (Phrase("tải lên", "upload"), ceiling.upload_bps, line.plan_upload_bps),
+            (_DOWNLOAD, ceiling.download_bps, line.plan_download_bps),
+            (_UPLOAD, ceiling.upload_bps, line.plan_upload_bps),
         ):
             if _direction(ceiling_bps, plan_bps).enough is False:
                 yield Phrase(
@@ -134,47 +137,69 @@ def _direction(ceiling_bps: float | None, plan_bps: float | None) -> DirectionCe
     )
 
 
-def _line_text(found: LineCeiling, peer: str) -> Iterator[str]:
-    yield f"line {found.line} ({_port_text(found)}) against {peer}: {found.outcome}"
+def _line_text(found: LineCeiling, peer: str, language: Language) -> Iterator[str]:
+    port, outcome = _port(found).in_(language), texts.OUTCOMES[found.outcome].in_(language)
+    head = Phrase(f"đường truyền {found.line}", f"line {found.line}").in_(language)
+    against = Phrase("đo với", "against").in_(language)
+    yield f"{head} ({port}) {against} {peer}: {outcome}"
     if found.detail is not None:
         yield f"  {found.detail}"
-    for name, one in (("download", found.download), ("upload", found.upload)):
-        yield f"  {name:<9} {_rate(one.ceiling_bps):>14}   {_judgement(one)}"
+    for name, one in ((_DOWNLOAD, found.download), (_UPLOAD, found.upload)):
+        judgement = _judgement(one).in_(language)
+        yield f"  {name.in_(language):<9} {_rate(one.ceiling_bps):>14}   {judgement}"
     if found.host is not None:
-        yield f"  {_host_text(found.host)}"
+        parts = [part.in_(language) for part in _host(found.host)]
+        yield f"  {', '.join([*parts, found.host.machine])}"
     if found.validity:
-        yield f"  held against it: {', '.join(found.validity)}"
+        yield f"  {texts.HELD_AGAINST_IT.in_(language)}: {', '.join(found.validity)}"
 
 
-def _judgement(one: DirectionCeiling) -> str:
+_DOWNLOAD, _UPLOAD = Phrase("tải xuống", "download"), Phrase("tải lên", "upload")
+
+
+def _judgement(one: DirectionCeiling) -> Phrase:
+    plan = _rate(one.plan_bps)
     if one.plan_bps is None:
-        return "no plan is told in the configuration"
+        return Phrase("cấu hình chưa khai báo gói cước", "no plan is told in the configuration")
     if one.plan_ratio is None:
-        return f"plan {_rate(one.plan_bps)}: not known"
-    words = "enough to judge it" if one.enough else "TOO LOW to judge it"
-    return (
-        f"{one.plan_ratio:.2f} of the plan of {_rate(one.plan_bps)}: {words} "
-        f"(takes {LEAST_CEILING_RATIO:g})"
+        return Phrase(f"gói cước {plan}: chưa biết", f"plan {plan}: not known")
+    words = Phrase("quá THẤP để đánh giá", "TOO LOW to judge it")
+    if one.enough:
+        words = Phrase("đủ để đánh giá", "enough to judge it")
+    ratio, least = f"{one.plan_ratio:.2f}", f"{LEAST_CEILING_RATIO:g}"
+    return Phrase(
+        f"{ratio} lần gói cước {plan}: {words.vi} (cần {least})",
+        f"{ratio} of the plan of {plan}: {words.en} (takes {least})",
     )
 
 
-def _port_text(found: LineCeiling) -> str:
+def _port(found: LineCeiling) -> Phrase:
     host = found.host
-    speed = "link speed unknown"
+    speed = Phrase("không rõ tốc độ cổng mạng", "link speed unknown")
     if host is not None and host.link_speed_bps is not None:
-        speed = f"link {_rate(host.link_speed_bps)} {host.link_duplex or ''}".rstrip()
-    return f"{found.interface or 'by source address'}, {speed}"
+        link = f"{_rate(host.link_speed_bps)} {host.link_duplex or ''}".rstrip()
+        speed = Phrase(f"cổng mạng {link}", f"link {link}")
+    way = Phrase("theo địa chỉ nguồn", "by source address")
+    if found.interface is not None:
+        way = Phrase(found.interface, found.interface)
+    return Phrase(f"{way.vi}, {speed.vi}", f"{way.en}, {speed.en}")
 
 
-def _host_text(host: Host) -> str:
+def _host(host: Host) -> Iterator[Phrase]:
     busiest = max(host.cpu_per_core_ratio, default=None)
-    parts = [
-        "busiest core unknown" if busiest is None else f"busiest core {busiest:.0%}",
-        "temperature unknown" if host.temperature_c is None else f"{host.temperature_c:.1f} °C",
-        {None: "supply unknown", True: "UNDER-VOLTAGE", False: "supply good"}[host.throttled],
-        host.machine,
-    ]
-    return ", ".join(parts)
+    if busiest is None:
+        yield Phrase("không rõ tải CPU", "busiest core unknown")
+    else:
+        yield Phrase(f"nhân CPU bận nhất {busiest:.0%}", f"busiest core {busiest:.0%}")
+    if host.temperature_c is None:
+        yield Phrase("không rõ nhiệt độ", "temperature unknown")
+    else:
+        yield Phrase(f"nhiệt độ {host.temperature_c:.1f} °C", f"{host.temperature_c:.1f} °C")
+    yield {
+        None: Phrase("không rõ nguồn điện", "supply unknown"),
+        True: Phrase("SỤT ÁP", "UNDER-VOLTAGE"),
+        False: Phrase("nguồn điện tốt", "supply good"),
+    }[host.throttled]
 
 
 def _rate(rate_bps: float | None) -> str:

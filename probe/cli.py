@@ -133,7 +133,7 @@ def _measure(config: Config, options: argparse.Namespace) -> int:
     if options.json:
         print(msgspec.json.format(msgspec.json.encode(results), indent=2).decode())
     else:
-        print("\n\n".join(texts.result(result) for result in results))
+        print("\n\n".join(texts.result(result, options.lang) for result in results))
     good = bool(results) and all(result.outcome is Outcome.OK for result in results)
     return OK if good else FAILED
 
@@ -157,7 +157,9 @@ def _ceiling(config: Config, options: argparse.Namespace) -> int:
                 kept.append(ceiling.kept(found[-1], result, options.peer))
     _clear_progress()
     shown = ceiling.CeilingShown(options.peer, LEAST_CEILING_RATIO, found)
-    print(msgspec.json.encode(shown).decode() if options.json else ceiling.text(shown))
+    print(
+        msgspec.json.encode(shown).decode() if options.json else ceiling.text(shown, options.lang)
+    )
     try:
         if kept:
             ceilings_file.keep(config.state_dir, kept)

@@ -10,9 +10,16 @@ from probe.config import Config
 from probe.measure.measurement import Progress
 from probe.show.status import Board, LineState, LineStatus, Pattern, Status
 from runtime.language import Language, Phrase
-from wire.result import Outcome, PathValues, Result
+from wire.result import HopAnswer, Outcome, PathValues, Result
 
 _UNITS = {"bps": ("Mbit/s", 1e-6), "ms": ("ms", 1.0), "ratio": ("%", 100.0)}
+
+OUTCOMES = {
+    Outcome.OK: Phrase("đo được", "ok"),
+    Outcome.FAILED: Phrase("không đo được", "failed"),
+    Outcome.SKIPPED: Phrase("bỏ qua", "skipped"),
+}
+HELD_AGAINST_IT = Phrase("điều cần lưu ý", "held against it")
 
 
 def figure(name: str, value: float | None) -> str:
@@ -58,15 +65,16 @@ def _summary(config: Config, source: str) -> Iterator[Phrase]:
     )
 
 
-def result(one: Result) -> str:
+def result(one: Result, language: Language) -> str:
     """A result for a person: how it ended, its first figures, then every value."""
-    ending = one.outcome if one.outcome is Outcome.OK else f"{one.outcome}: {one.reason}"
-    head = f"{one.line.id}  {one.kind}  {one.target or ''}  {ending}"
-    lines = [head]
+    ending = OUTCOMES[one.outcome].in_(language)
+    if one.outcome is not Outcome.OK:
+        ending = f"{ending}: {one.reason}"
+    lines = [f"{one.line.id}  {one.kind}  {one.target or ''}  {ending}"]
     if one.detail:
         lines.append(f"  {one.detail}")
     if one.validity:
-        lines.append(f"  held against it: {', '.join(one.validity)}")
+        lines.append(f"  {HELD_AGAINST_IT.in_(language)}: {', '.join(one.validity)}")
     values = one.values
     if values is not None:
         for name, value in msgspec.structs.asdict(values).items():
@@ -75,18 +83,32 @@ def result(one: Result) -> str:
             elif isinstance(value, int | str):
                 lines.append(f"  {name:<24} {value}")
     if isinstance(values, PathValues):
-        lines += _path(values)
+        lines += _path(values, language)
     return "\n".join(lines)
 
 
-def _path(values: PathValues) -> Iterator[str]:
+def _path(values: PathValues, language: Language) -> Iterator[str]:
+    hop_word, target_word = (
+        word.in_(language) for word in (Phrase("chặng", "hop"), Phrase("đích", "target"))
+    )
     for hop in values.hops:
-        answer = str(hop.answer).replace("_", " ")
-        rtt = figure("rtt_ms", hop.rtt_ms)
-        yield f"  hop {hop.hop:<2} {hop.address or '*':<17} {rtt:>12}  {answer}"
+        answer, rtt = _ANSWERS[hop.answer].in_(language), figure("rtt_ms", hop.rtt_ms)
+        yield f"  {hop_word} {hop.hop:<2} {hop.address or '*':<17} {rtt:>12}  {answer}"
     for target in values.targets:
-        said = "answers" if target.reached else target.trouble or "does not answer"
-        yield f"  target {target.name:<17} {figure('rtt_ms', target.rtt_ms):>12}  {said}"
+        said = _SILENT if target.trouble is None else Phrase(target.trouble, target.trouble)
+        if target.reached:
+            said = Phrase("có trả lời", "answers")
+        rtt = figure("rtt_ms", target.rtt_ms)
+        yield f"  {target_word} {target.name:<17} {rtt:>12}  {said.in_(language)}"
+
+
+_SILENT = Phrase("không trả lời", "does not answer")
+_ANSWERS = {
+    HopAnswer.TIME_EXCEEDED: Phrase("hết TTL", "time exceeded"),
+    HopAnswer.REACHED: Phrase("tới đích", "reached"),
+    HopAnswer.UNREACHABLE: Phrase("không tới được", "unreachable"),
+    HopAnswer.SILENT: Phrase("không trả lời", "silent"),
+}
 
 
 def progress(step: Progress) -> str:
@@ -102,11 +124,6 @@ _STATES = {
     LineState.GOOD: Phrase("tốt", "good"),
     LineState.DEGRADED: Phrase("kém", "degraded"),
     LineState.DOWN: Phrase("mất kết nối", "down"),
-}
-_OUTCOMES = {
-    Outcome.OK: Phrase("đo được", "ok"),
-    Outcome.FAILED: Phrase("không đo được", "failed"),
-    Outcome.SKIPPED: Phrase("bỏ qua", "skipped"),
 }
 _PATTERNS = {
     Pattern.OFF: Phrase("tắt", "off"),
@@ -159,6 +176,6 @@ def _line(line: LineStatus, language: Language) -> Iterator[str]:
         yield f"  {measuring} {line.activity.kind}" + (f": {progress(step)}" if step else "")
     for last in line.last.values():
         figures = "  ".join(f"{name} {figure(name, value)}" for name, value in last.figures.items())
-        how = _OUTCOMES[last.outcome].in_(language)
+        how = OUTCOMES[last.outcome].in_(language)
         ending = "" if last.outcome is Outcome.OK else f"  {how}: {last.reason}"
         yield f"  {last.kind} {last.target or ''}{ending}  {figures}".rstrip()

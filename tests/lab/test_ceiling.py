@@ -83,7 +83,7 @@ def test_what_the_host_can_do_is_told_kept_and_held_beside_results(
     assert result["host"]["ceiling_upload_bps"] == line["upload"]["ceiling_bps"]
     assert "link_below_plan" in result["validity"]
 
-    _, checked = command(network, "check", "-c", str(config))
+    _, checked = command(network, "check", "-c", str(config), "--lang", "en")
     assert "in upload is too low to judge a plan of 100.0 Mbit/s" in checked
 
 

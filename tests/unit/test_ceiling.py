@@ -10,6 +10,7 @@ from msgspec import structs
 
 from probe import ceiling, ceilings_file
 from probe.config import LineConfig
+from runtime.language import Language
 from tests import samples
 from wire.messages import Ceiling
 from wire.result import Outcome, Reason, Validity
@@ -48,7 +49,7 @@ def test_what_could_not_be_measured_is_told() -> None:
     )
     found = ceiling.line_ceiling(LINE, result)
     assert (found.download.ceiling_bps, found.download.enough, found.good) == (None, None, False)
-    shown = ceiling.text(ceiling.CeilingShown("192.168.1.20", 0.9, [found]))
+    shown = ceiling.text(ceiling.CeilingShown("192.168.1.20", 0.9, [found]), Language.EN)
     assert "Nobody listens." in shown
 
 
@@ -58,12 +59,15 @@ def test_the_technician_reads_figures_and_what_they_mean() -> None:
         upload_bps=200e6,
         validity=[Validity.LINK_BELOW_PLAN, Validity.THROTTLED],
     )
-    text = ceiling.text(
-        ceiling.CeilingShown("192.168.1.20", 0.9, [ceiling.line_ceiling(LINE, result)])
-    )
+    shown = ceiling.CeilingShown("192.168.1.20", 0.9, [ceiling.line_ceiling(LINE, result)])
+    text = ceiling.text(shown, Language.EN)
     assert "3.13 of the plan of 300.0 Mbit/s: enough to judge it (takes 0.9)" in text
     assert "0.67 of the plan of 300.0 Mbit/s: TOO LOW to judge it (takes 0.9)" in text
     assert "held against it: throttled" in text
+    text = ceiling.text(shown, Language.VI)
+    assert "3.13 lần gói cước 300.0 Mbit/s: đủ để đánh giá (cần 0.9)" in text
+    assert "0.67 lần gói cước 300.0 Mbit/s: quá THẤP để đánh giá (cần 0.9)" in text
+    assert "điều cần lưu ý: throttled" in text
 
 
 def test_check_says_what_is_missing_or_too_low() -> None:

@@ -13,6 +13,7 @@ from probe.config import LineConfig
 from probe.measure import gateway
 from probe.measure.path import method
 from probe.measure.path.method import Seen, locate
+from runtime.language import Language
 from tests import samples
 from wire.result import FaultLocation, HopAnswer, PathHop, PathTarget
 
@@ -178,7 +179,11 @@ def test_a_line_s_gateway_is_as_configured_or_its_interface_s_default_route(tmp_
 
 
 def test_a_person_is_shown_the_way_and_where_it_breaks() -> None:
-    shown = texts.result(samples.path(fault=FaultLocation.ISP_ACCESS, reached=False))
+    result = samples.path(fault=FaultLocation.ISP_ACCESS, reached=False)
+    shown = texts.result(result, Language.EN)
     assert "fault                    isp_access" in shown
     assert "hop 1  192.168.1.1            0.60 ms  time exceeded" in shown
     assert "target may-chu-1                    -  203.0.113.5 does not answer." in shown
+    shown = texts.result(result, Language.VI)
+    assert "chặng 1  192.168.1.1            0.60 ms  hết TTL" in shown
+    assert "đích may-chu-1                    -  203.0.113.5 does not answer." in shown
