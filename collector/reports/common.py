@@ -92,8 +92,9 @@ def method() -> list[str]:
         ),
         (
             "Mẫu bị ghi nhận có yếu tố ảnh hưởng (đường truyền đang có người dùng, thiết bị đo quá "
-            "tải, dừng sớm…) được giữ lại, tính vào số lần đã đo, không tính vào trung bình. Kết "
-            "quả đo HTTP chỉ tính vào số lần đo, không dùng để so với tốc độ công bố."
+            "tải, dừng sớm…) và lần đo theo yêu cầu, ngoài lịch, được giữ lại, tính vào số lần đã "
+            "đo, không tính vào trung bình. Kết quả đo HTTP chỉ tính vào số lần đo, không dùng để "
+            "so với tốc độ công bố."
         ),
     ]
 

@@ -79,6 +79,11 @@ _INVALIDATING_OF = {
 }
 
 
+# Beside the probe's own flags: a speed test that no plan made. Who presses the button chooses the
+# moment, and so the mean: it is kept, shown, counted as a test, and in no mean and no verdict.
+ON_DEMAND = "on_demand"
+
+
 def invalidating(kind: str) -> frozenset[Validity]:
     """The flags that keep a result of this kind out of the figures."""
     return _INVALIDATING_OF.get(kind, INVALIDATING)

@@ -13,7 +13,13 @@ from typing import NamedTuple, TypeVar
 from msgspec import Struct
 
 from collector.rollup.distribution import COUNT_MOST, Distribution, delays, distribution
-from collector.rollup.metrics import invalidating, kind_metrics, metric_kind, reader
+from collector.rollup.metrics import (
+    ON_DEMAND,
+    invalidating,
+    kind_metrics,
+    metric_kind,
+    reader,
+)
 from wire.result import Outcome, Result
 
 N = TypeVar("N", int, float)
@@ -204,9 +210,12 @@ def _counted(kind: str, results: list[Result]) -> tuple[KindCounts, list[Result]
     reasons = [result.reason.value for result in results if result.reason is not None]
     flags = [flag.value for result in results for flag in result.validity]
     valid, valid_ok = results, ok
+    if kind in SPEED_KINDS:
+        valid = [result for result in results if result.slot_at is not None]
+        flags += [ON_DEMAND] * (len(results) - len(valid))
     if flags:
         keeping_out = invalidating(kind)
-        valid = [result for result in results if keeping_out.isdisjoint(result.validity)]
+        valid = [result for result in valid if keeping_out.isdisjoint(result.validity)]
         valid_ok = sum(result.outcome is Outcome.OK for result in valid)
     counts = KindCounts(
         ok, failed, len(outcomes) - ok - failed, valid_ok, dict(Counter(reasons)),

@@ -17,6 +17,7 @@ from collector.judge import (
     judge_speed,
 )
 from collector.rollup.distribution import Distribution
+from collector.rollup.metrics import ON_DEMAND
 from collector.rollup.periods import Period, Step
 from collector.rollup.reading import Bucket
 from collector.rollup.summary import PACKETS, Summary
@@ -45,6 +46,7 @@ LOADED_DOWN = "throughput_rtt_loaded_download_p50_ms"
 LOADED_UP = "throughput_rtt_loaded_upload_p50_ms"
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MEGABIT = 1e-6
+_ON_DEMAND = Phrase("đo theo yêu cầu, ngoài lịch", "asked for, not planned")
 
 
 class Measure(Struct, frozen=True, kw_only=True):
@@ -223,7 +225,7 @@ def kind_rows(summary: Summary, reader: Reader) -> list[KindRow]:
             attempted=number(counts.attempted),
             skipped=number(counts.skipped),
             reasons=_counted(counts.reasons, words.REASONS, reader),
-            flags=_counted(counts.flags, words.VALIDITIES, reader),
+            flags=_counted(counts.flags, words.VALIDITIES | {ON_DEMAND: _ON_DEMAND}, reader),
         )
         for kind, counts in sorted(summary.kinds.items())
     ]

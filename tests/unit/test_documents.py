@@ -35,6 +35,8 @@ def commands(text: str) -> Iterator[str]:
     blocks = "\n".join(block.replace("\\\n", " ") for block in _FENCED.findall(text))
     lines = [part for line in blocks.splitlines() for part in _REMARK.sub("", line).split(";")]
     spoken = re.findall(r"`([^`]+)`", re.sub(r"\s*\n\s*", " ", _FENCED.sub("", text)))
+    # A sentence may name a command without what it takes.
+    spoken = [f"{words} --help" if words.count(" ") == 1 else words for words in spoken]
     for line in (*lines, *spoken):
         words = line.strip().removeprefix("sudo ").strip()
         if words.split(" ")[0] in PARSERS and " " in words:

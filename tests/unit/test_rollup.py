@@ -144,6 +144,15 @@ def test_a_weak_box_has_its_minutes_and_its_delays_all_the_same() -> None:
     assert whole.metric("throughput_download_bps").count == 0
 
 
+def test_a_speed_test_that_somebody_asked_for_counts_and_is_in_no_mean() -> None:
+    planned = samples.throughput(download_bps=200e6)
+    asked = msgspec.structs.replace(samples.throughput(download_bps=20e6), slot_at=None)
+    whole = tally(planned, asked)
+    counts = whole.counts("throughput")
+    assert (whole.speed_tests, counts.valid, counts.flags) == (2, 1, {"on_demand": 1})
+    assert whole.metric("throughput_download_bps").mean == 200e6
+
+
 def test_counts_that_a_stolen_key_invents_break_no_store() -> None:
     most = 2**53 - 1
     told = samples.latency()
