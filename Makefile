@@ -29,7 +29,7 @@ demo: .venv/ready-demo
 # Three at a time on two cores, because most of a system test is waiting; tests/conftest.py has what
 # is run beside what.
 test: .venv/ready-test lint types
-	@$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder tests
+	@$(BIN)/pytest -n 3 --no-loadscope-reorder tests
 
 # One after the other: they measure. One that cannot run here does not keep the others from it.
 bench: .venv/ready-bench
@@ -48,7 +48,7 @@ test-pi: .venv/ready-test-pi
 	@$(BIN)/python -m tests.pi $(if $(KEEP),--keep docs/pi.md)
 
 check: .venv/ready-check lint types
-	@$(BIN)/pytest -q -n 2 --dist loadfile tests/unit
+	@$(BIN)/pytest -q -n 2 tests/unit
 
 lint: .venv/ready-check
 	@$(BIN)/ruff check .

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile("tramdo", deadline=None)
 settings.load_profile("tramdo")
@@ -19,20 +20,23 @@ _TIMED = ("lab", "system/test_bench.py", "system/test_demo.py")
 _HERE = Path(__file__).parent
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
     """What is run by one process: a file, or all that is held against time."""
-    path = _place(item)
-    item.add_marker(pytest.mark.xdist_group("timed" if path.startswith(_TIMED) else path))
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0].removeprefix(f"{_HERE.name}/")
+        return "timed" if path.startswith(_TIMED) else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
+    """See pytest-xdist."""
+    return Scheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The order of files; within a file as it is written."""
-    items.sort(key=lambda item: _rank(_place(item)))
+    items.sort(key=lambda item: _rank(item.path.relative_to(_HERE).as_posix()))
 
 
 def _rank(path: str) -> int:
     return 0 if path == _FIRST else 1 if path.startswith(_TIMED) else 2
-
-
-def _place(item: pytest.Item) -> str:
-    return item.path.relative_to(_HERE).as_posix()
