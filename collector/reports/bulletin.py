@@ -19,7 +19,7 @@ def text(paper: Paper) -> str:
     """The bulletin, in Vietnamese: paragraphs with an empty line between them."""
     parts = [_title(paper), "Kính thưa bà con và các cơ quan, đơn vị!", _opening(paper)]
     lines = paper.at(Level.LINE)
-    if any(line.tests for line in lines):
+    if any(not line.is_silent for line in lines):
         told = lines if len(lines) <= _LINES_TOLD else paper.at(Level.COMMUNE)
         parts += [_one(row, paper) for row in told[:20]]
         if len(told) > 20:
@@ -47,10 +47,15 @@ def _when(paper: Paper) -> str:
 
 def _opening(paper: Paper) -> str:
     total = paper.total
-    if not total.tests:
+    if total.is_silent:
         return (
             f"{_when(paper)}, trạm đo không ghi nhận được kết quả nào. Đề nghị cơ "
             "quan có trạm đo kiểm tra nguồn điện và dây mạng."
+        )
+    if not total.tests:
+        return (
+            f"{_when(paper)}, các trạm đo đặt tại trụ sở cơ quan không đo được tốc độ Internet "
+            "lần nào."
         )
     several = "đường truyền" if total.lines > 1 else "đường truyền duy nhất"
     return (
@@ -61,8 +66,11 @@ def _opening(paper: Paper) -> str:
 
 def _one(row: Figures, paper: Paper) -> str:
     name = _name(row)
-    if not row.tests:
+    if row.is_silent:
         return f"{name}: chưa có kết quả đo trong thời gian này."
+    if not row.tests:
+        tried = "" if not row.attempted else f" ({numbers.number(row.attempted)} lần đo đều lỗi)"
+        return f"{name}: không đo được tốc độ{tried}. {_outages(row)}".rstrip()
     sentences = [
         (
             f"{name}: tải xuống trung bình {_speed(row.download)}, tải lên trung bình "
@@ -119,7 +127,8 @@ def _outages(row: Figures) -> str:
     if row.down_minutes == 0:
         return "Không ghi nhận gián đoạn."
     hours, minutes = divmod(row.down_minutes, 60)
-    spelt = f"{hours} giờ {minutes} phút" if hours else f"{minutes} phút"
+    parts = ((hours, "giờ"), (minutes, "phút"))
+    spelt = " ".join(f"{numbers.number(count)} {unit}" for count, unit in parts if count)
     return f"Tổng thời gian gián đoạn {spelt}."
 
 
@@ -146,6 +155,6 @@ def _version(paper: Paper) -> str:
 def _closing() -> str:
     return (
         "Bà con có thể tự đo tại nhà bằng ứng dụng i-Speed của Trung tâm Internet Việt Nam "
-        "(VNNIC). Nếu mạng thường xuyên chậm hoặc gián đoạn, đề nghị báo cho nhà mạng và cho Ủy "
-        "ban nhân dân xã."
+        "(VNNIC). Nếu mạng thường xuyên chậm hoặc gián đoạn, đề nghị báo cho nhà mạng và Ủy "
+        "ban nhân dân xã, phường nơi cư trú."
     )

@@ -123,6 +123,14 @@ class Figures(Struct, frozen=True, kw_only=True):
     availability_verdict: Verdict
     availability_why: Why | None
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing at all was heard: no test, failed ones neither, no minute up or down.
+
+        What was tried in vain is a result, and whose fault it is another question.
+        """
+        return not (self.attempted or self.skipped or self.up_minutes or self.down_minutes)
+
 
 class CommuneMonth(Struct, frozen=True):
     """A commune's speed tests from the first of the month to the paper's last day."""

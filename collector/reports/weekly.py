@@ -164,11 +164,17 @@ def _to_urge(paper: Paper) -> Section:
 
 def _proposals(paper: Paper) -> Section:
     points = []
-    if any(row.tests == 0 for row in paper.at(Level.LINE)):
+    lines = paper.at(Level.LINE)
+    if any(row.is_silent for row in lines):
         points.append(
             "Đề nghị cơ quan có đường truyền chưa có kết quả nào trong tuần kiểm tra nguồn điện, "
             "dây mạng và đèn báo của trạm đo; nếu đèn báo bình thường mà vẫn không có kết quả thì "
             "báo cho cán bộ kỹ thuật."
+        )
+    if any(row.tests == 0 and not row.is_silent for row in lines):
+        points.append(
+            "Đề nghị doanh nghiệp viễn thông phối hợp với cơ quan kiểm tra đường truyền mà trong "
+            "tuần trạm đo vẫn hoạt động nhưng không lần đo tốc độ nào thành công."
         )
     if any(row.tests > 0 for row in below_minimum(paper)):
         points.append(

@@ -421,6 +421,31 @@ def test_a_contract_of_the_month_itself_is_held_against_nobody() -> None:
         assert group.download.why is not None or why is None
 
 
+def tried_in_vain(paper: Paper, **changes: int) -> Paper:
+    """The paper of one line on which no speed test went well."""
+    rows = [
+        msgspec.structs.replace(
+            row, tests=0, valid=0, lines_measured=0,
+            **{"attempted": 0, "skipped": 0, "up_minutes": 0, "down_minutes": 0} | changes,
+        )
+        for row in (paper.total, line_row(paper, "tram-01969-1", "vnpt"))
+    ]  # fmt: skip
+    return msgspec.structs.replace(paper, rows=rows)
+
+
+def test_a_line_that_was_down_all_the_time_is_not_blamed_on_the_office(week: Paper) -> None:
+    silent, down = tried_in_vain(week), tried_in_vain(week, attempted=14, down_minutes=10_080)
+    assert "không ghi nhận được kết quả nào" in bulletin.text(silent)
+    told = bulletin.text(down)
+    assert "nguồn điện" not in told
+    assert "không đo được tốc độ (14 lần đo đều lỗi). Tổng thời gian gián đoạn 168 giờ" in told
+    power, isp = "kiểm tra nguồn điện", "Đề nghị doanh nghiệp viễn thông phối hợp"
+    for paper, asked, not_asked in ((silent, power, isp), (down, isp, power)):
+        points = [p for s in weekly.document(paper).sections for p in s.points]
+        assert any(asked in point for point in points)
+        assert not any(not_asked in point for point in points)
+
+
 def test_no_spreadsheet_takes_a_name_for_a_formula(week: Paper) -> None:
     row = msgspec.structs.replace(week.rows[-1], office='=HYPERLINK("https://x.example";"xem")')
     paper = msgspec.structs.replace(week, rows=[*week.rows[:-1], row])
