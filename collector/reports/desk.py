@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from pathlib import Path
 
 from collector.registry.registry import Registry
@@ -31,6 +32,23 @@ def sources_of(store: Store, thresholds: Thresholds, office: OfficeConfig) -> So
         thresholds=thresholds,
         office=office,
     )
+
+
+class Unfit(StrEnum):
+    """Why no paper can be made of what was asked for: a closed list, for which pages have words."""
+
+    PERIOD = "period"
+    WEEK = "week"
+    MONTH = "month"
+    NOT_OVER = "not_over"
+
+
+class UnfitError(ValueError):
+    """What was asked for is no paper's; the text is a sentence, `why` for who has words."""
+
+    def __init__(self, why: Unfit, sentence: str) -> None:
+        super().__init__(sentence)
+        self.why = why
 
 
 class Desk:
@@ -67,9 +85,10 @@ class Desk:
         """
         paper = self.draft(kind, area_id, period)
         if not paper.whole:
-            raise ValueError(
+            raise UnfitError(
+                Unfit.NOT_OVER,
                 f"{paper.first_day} to {paper.last_day} is not over: it can be drawn up (--out), "
-                "not issued"
+                "not issued",
             )
         last = self.archive.last(kind, area_id, Period(paper.first_day, paper.last_day))
         if last is not None and last.revision == paper.revision:
@@ -122,6 +141,8 @@ def require_period(kind: PaperKind, period: Period) -> None:
         ValueError: a weekly report of anything but a week, a monthly one of anything but a month.
     """
     if kind is PaperKind.WEEKLY and period != week_of(period.first):
-        raise ValueError(f"{period.first} to {period.last} is not a week, Monday to Sunday")
+        raise UnfitError(
+            Unfit.WEEK, f"{period.first} to {period.last} is not a week, Monday to Sunday"
+        )
     if kind is PaperKind.MONTHLY and period != month_of(period.first):
-        raise ValueError(f"{period.first} to {period.last} is not a month")
+        raise UnfitError(Unfit.MONTH, f"{period.first} to {period.last} is not a month")

@@ -119,7 +119,13 @@ class Web:
     def _on_http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         if "text/html" in request.headers.get("accept", "") and error.status_code != 304:
+            reader = self._site.reader(request)
+            name = f"refused_{error.status_code}"
             return self._site.render(
-                request, "refused.html", status=error.status_code, detail=error.detail
+                request,
+                "refused.html",
+                status=error.status_code,
+                said=reader.word(name) if reader.knows(name) else "",
+                detail=error.detail,
             )
         return json_response({"error": error.detail}, error.status_code)

@@ -48,6 +48,30 @@ LABELS = {
         "Đăng nhập với vai trò trung tâm để lập và phát hành báo cáo.",
         "Sign in as the centre to draw up and issue papers.",
     ),
+    "unfit_period": Phrase(
+        "Kỳ báo cáo không đúng: hãy viết tuần (2026-W30) hoặc tháng (2026-07).",
+        "This is no period: write a week (2026-W30) or a month (2026-07).",
+    ),
+    "unfit_week": Phrase(
+        "Báo cáo tuần chỉ lập cho trọn một tuần, từ thứ Hai đến Chủ Nhật (ví dụ 2026-W30).",
+        "A weekly report is of one whole week, Monday to Sunday (2026-W30).",
+    ),
+    "unfit_month": Phrase(
+        "Báo cáo tháng chỉ lập cho trọn một tháng (ví dụ 2026-07).",
+        "A monthly report is of one whole month (2026-07).",
+    ),
+    "unfit_not_over": Phrase(
+        "Kỳ báo cáo chưa kết thúc: có thể xem bản nháp, chưa thể phát hành.",
+        "The period is not over: a draft can be drawn up, nothing issued.",
+    ),
+    "unfit_too_long": Phrase(
+        "Báo cáo quá dài để lập tệp PDF: hãy chọn địa bàn nhỏ hơn, hoặc định dạng XLSX, CSV.",
+        "Too long for a PDF: choose a smaller area, or XLSX or CSV.",
+    ),
+    "unfit_area": Phrase(
+        "Địa bàn này chưa có đường truyền nào trong sổ đăng ký.",
+        "There is no such area, or it has no line in the registry.",
+    ),
     # Signing in
     "sign_in": Phrase("Đăng nhập", "Sign in"),
     "sign_out": Phrase("Đăng xuất", "Sign out"),
@@ -64,6 +88,19 @@ LABELS = {
     "name": Phrase("Tên đăng nhập", "Name"),
     "password": Phrase("Mật khẩu", "Password"),
     "refused": Phrase("Không thực hiện được", "This cannot be done"),
+    "refused_400": Phrase("Yêu cầu không đúng.", "This request is not a sound one."),
+    "refused_401": Phrase("Hãy đăng nhập trước.", "Sign in first."),
+    "refused_403": Phrase(
+        "Tài khoản này không được phép làm việc đó, hoặc trang đã mở quá lâu: hãy tải lại trang "
+        "rồi thử lại.",
+        "This account may not do that, or the page was open for too long: load it anew and try "
+        "again.",
+    ),
+    "refused_404": Phrase("Không tìm thấy trang này.", "There is no such page."),
+    "refused_413": Phrase("Tệp gửi lên quá lớn.", "The file is too large."),
+    "refused_503": Phrase(
+        "Hiện chưa thực hiện được, hãy thử lại sau.", "It cannot be done now; try again later."
+    ),
     # The audit trail
     "audit_caption": Phrase(
         "200 thao tác gần nhất, mới nhất ở trên.", "The last 200 acts, the newest on top."

@@ -203,9 +203,12 @@ def maybe_figure(value: float | None, reader: Reader) -> str:
 
 
 def percent(share: float | None, reader: Reader, *, places: int | None = None) -> str:
-    """A share of 1 as percent, or a dash."""
+    """A share of 1 as percent, or a dash. What is not quite all is never 100 %."""
     if share is None:
         return MISSING
+    shown, digits = share * 100, 0 if places == 0 else 1
+    if share < 1 and round(shown, digits) >= 100:
+        shown = 99 if digits == 0 else 99.9
     if places == 0:
-        return f"{whole_number(round(share * 100), reader.language)}%"
-    return f"{figure(share * 100, reader.language)}%"
+        return f"{whole_number(round(shown), reader.language)}%"
+    return f"{figure(shown, reader.language)}%"

@@ -105,6 +105,10 @@ class Reader(NamedTuple):
         """A label in the reader's language. KeyError when there is none."""
         return _LABELS[name].in_(self.language)
 
+    def knows(self, name: str) -> bool:
+        """Whether there is such a label."""
+        return name in _LABELS
+
     def number(self, value: int) -> str:
         """A count as the reader writes it."""
         return whole_number(value, self.language)

@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from collector.people.people import Act
 from collector.reports.archive import ArchiveError, Issue
-from collector.reports.desk import Desk, last_whole
+from collector.reports.desk import Desk, Unfit, UnfitError, last_whole
 from collector.reports.making import NATION
 from collector.reports.paper import PaperKind
 from collector.reports.pdf import TooLongError
@@ -27,6 +27,7 @@ from collector.rollup.periods import Period, parse_period
 from collector.web.asked import one_of
 from collector.web.centre import Centre
 from collector.web.figures import Moment, moment
+from collector.web.pages import Reader
 from collector.web.site import Site
 
 _ISSUES_SHOWN = 300
@@ -78,7 +79,7 @@ class PapersPage:
                 )
                 file = printed(paper, PaperFormat(paper_format or formats(kind)[0]))
         except (ValueError, TooLongError) as error:
-            return self._page(request, str(error), 422)
+            return self._page(request, error, 422)
         except ArchiveError as error:
             raise HTTPException(503, str(error)) from error
         disposition = f'attachment; filename="{file.name}"'
@@ -103,7 +104,7 @@ class PapersPage:
                     _kind(fields["kind"]), fields["area"], _period(fields["period"])
                 )
         except ValueError as error:
-            return self._page(request, str(error), 422)
+            return self._page(request, error, 422)
         except ArchiveError as error:
             raise HTTPException(503, str(error)) from error
         self._site.note(request, person.name, "issue_paper", paths[0].stem)
@@ -123,7 +124,9 @@ class PapersPage:
             lambda: self._desk.changed_since(issue),
         )
 
-    def _page(self, request: Request, problem: str = "", status: int = 200) -> Response:
+    def _page(
+        self, request: Request, problem: Exception | None = None, status: int = 200
+    ) -> Response:
         reader = self._site.reader(request)
         registry, now = self._centre.registry(), self._centre.now()
         areas = [(group.id, group.name) for group in registry.groups.values()]
@@ -135,7 +138,7 @@ class PapersPage:
             request,
             "papers.html",
             status=status,
-            problem=problem,
+            problem="" if problem is None else _in_words(problem, reader),
             may=self._site.visitor(request).may(Act.MAKE_PAPERS),
             kinds=[(kind.value, reader.word(f"paper_{kind}")) for kind in PaperKind],
             areas=areas,
@@ -169,4 +172,18 @@ def _kind(text: str | None) -> PaperKind:
 
 
 def _period(text: str | None) -> Period | None:
-    return parse_period(text) if text else None
+    try:
+        return parse_period(text) if text else None
+    except ValueError as error:
+        raise UnfitError(Unfit.PERIOD, str(error)) from error
+
+
+def _in_words(problem: Exception, reader: Reader) -> str:
+    """Why no paper was made, in the reader's language."""
+    match problem:
+        case UnfitError(why=why):
+            return reader.word(f"unfit_{why}")
+        case TooLongError():
+            return reader.word("unfit_too_long")
+        case _:
+            return reader.word("unfit_area")

@@ -57,18 +57,18 @@ class RegistryPage:
 
     async def change(self, request: Request) -> Response:
         """Check a document, and apply it where that was asked for."""
-        form = await request.form(max_files=1, max_fields=10, max_part_size=_DOCUMENT_MOST)
-        self._site.require_form(request, str(form.get("token", "")))
-        text, name = str(form.get("document", "")), str(form.get("name") or "page.toml")
-        wanted, seen = str(form.get("do", "check")), str(form.get("seen", ""))
-        sent = form.get("file")
-        if isinstance(sent, UploadFile) and sent.filename:
-            content = await sent.read(_DOCUMENT_MOST + 1)
-            if len(content) > _DOCUMENT_MOST:
-                raise HTTPException(413, "the file is larger than 4 MB")
-            text, name = content.decode("utf-8-sig", "replace"), sent.filename
-            # Whatever button was pressed: nobody has seen yet what this file would change.
-            wanted = "check"
+        async with request.form(max_files=1, max_fields=10, max_part_size=_DOCUMENT_MOST) as form:
+            self._site.require_form(request, str(form.get("token", "")))
+            text, name = str(form.get("document", "")), str(form.get("name") or "page.toml")
+            wanted, seen = str(form.get("do", "check")), str(form.get("seen", ""))
+            sent = form.get("file")
+            if isinstance(sent, UploadFile) and sent.filename:
+                content = await sent.read(_DOCUMENT_MOST + 1)
+                if len(content) > _DOCUMENT_MOST:
+                    raise HTTPException(413, "the file is larger than 4 MB")
+                text, name = content.decode("utf-8-sig", "replace"), sent.filename
+                # Whatever button was pressed: nobody has seen yet what this file would change.
+                wanted = "check"
         return await run_in_threadpool(self._change, request, text, name, wanted, seen)
 
     def _change(self, request: Request, text: str, name: str, wanted: str, seen: str) -> Response:

@@ -17,6 +17,7 @@ from collector.judge import Verdict, Why
 from collector.registry.communes import official
 from collector.registry.document import parse_toml
 from collector.registry.registry import LineKey
+from collector.reports.desk import Unfit
 from collector.rollup.distribution import distribution
 from collector.rollup.periods import Period
 from collector.rollup.summary import EMPTY, KindCounts, Summary
@@ -45,7 +46,13 @@ from collector.web.known_lines import (
     line_state,
     worst,
 )
-from collector.web.line_table import DOWN, completeness, samples_target, speed_cell
+from collector.web.line_table import (
+    DOWN,
+    completeness,
+    percent,
+    samples_target,
+    speed_cell,
+)
 from collector.web.pages import Reader
 from collector.web.registry_view import toml
 from runtime.language import Language
@@ -165,6 +172,15 @@ def planned(*kinds: PlannedKind) -> StoredProbe:
     return msgspec.structs.replace(
         probe, info=msgspec.structs.replace(probe.info, plan=list(kinds))
     )
+
+
+def test_what_is_not_all_is_never_100_percent() -> None:
+    # Two minutes down in a month; and 299 of 300 tests.
+    assert percent(1 - 2 / 43_200, VI) == "99,9%"
+    assert percent(1.0, VI) == "100,0%"
+    assert percent(299 / 300, EN, places=0) == "99%"
+    assert percent(1.0, EN, places=0) == "100%"
+    assert percent(1.2, EN, places=0) == "120%"
 
 
 def test_vietnamese_names_stand_in_the_order_of_their_letters() -> None:
@@ -396,6 +412,7 @@ def test_every_word_that_a_template_or_a_list_asks_for_is_there() -> None:
     asked |= {f"why_{why}" for why in Why}
     asked |= {f"rejected_{reason}" for reason in Rejection}
     asked |= {f"asked_{answer}" for answer in Answer}
+    asked |= {f"unfit_{why}" for why in Unfit}
     assert asked - known == set()
     for name, phrase in (labels.LABELS | desk_labels.LABELS).items():
         assert phrase.vi.strip(), name

@@ -122,7 +122,7 @@ def draw(
 
 def nice_top(most: float) -> float:
     """The least of 1, 2, 2.5, 4, 5, 8 times a power of ten that is not below."""
-    if most <= 0:
+    if most < 1e-9:
         return 1.0
     power = 10.0 ** math.floor(math.log10(most))
     return next(power * n for n in (1, 2, 2.5, 4, 5, 8, 10) if most <= power * n * 1.0000001)

@@ -1,0 +1,158 @@
+"""The registry's page, asked as a browser does: what is applied is what was shown, and no more."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import pytest
+from starlette.applications import Starlette
+
+from collector import thresholds_file
+from collector.ingest import IngestState
+from collector.people.people import Person, Role
+from collector.people.register import Register
+from collector.people.sessions import Claim, Sessions
+from collector.registry.communes import official
+from collector.registry.document import parse_toml
+from collector.registry.registry import Registry
+from collector.store.sqlite import SqliteStore
+from collector.web.app import Web
+from collector.web.changes import Changes
+from tests.seeded_centre import REGISTRY
+
+NOW = datetime(2026, 7, 25, 5, tzinfo=UTC)
+CSV = (
+    "tenant,probe,commune,office,line,isp,plan_up_mbit_s\n"
+    "bach-thong,tram-01969-1,01969,UBND xã,vnpt,vnpt,250\n"
+)
+
+
+def registry(text: str = REGISTRY) -> Registry:
+    return parse_toml(text.encode(), "registry.toml", official())
+
+
+class Answer(NamedTuple):
+    status: int
+    text: str
+
+    def field(self, name: str) -> str:
+        found = re.search(rf'name="{name}" value="([^"]*)"', self.text)
+        assert found is not None, self.text
+        return html.unescape(found[1])
+
+    @property
+    def document(self) -> str:
+        found = re.search(r"<textarea[^>]*>(.*?)</textarea>", self.text, re.DOTALL)
+        assert found is not None
+        return html.unescape(found[1])
+
+
+class Browser:
+    """A technician's, signed in."""
+
+    def __init__(self, store: SqliteStore, folder: Path) -> None:
+        people = Register(folder / "people.sqlite")
+        people.put(Person(name="lan", role=Role.TECHNICIAN), "no password is asked for here")
+        known = people.person("lan")
+        assert known is not None
+        self._cookie = Sessions(people.session_key()).cookie(Claim("lan", known.generation))
+        limits = thresholds_file.read()
+        web = Web(store, Changes(), IngestState, "Asia/Ho_Chi_Minh", people, limits)
+        self._app: Starlette = web.application()
+
+    def get(self) -> Answer:
+        return asyncio.run(self._ask("GET", b"", []))
+
+    def post(self, fields: Mapping[str, str], file: tuple[str, str] | None = None) -> Answer:
+        mark = uuid4().hex
+        parts = [(f'name="{name}"', value) for name, value in fields.items()]
+        if file is not None:
+            parts.append((f'name="file"; filename="{file[0]}"', file[1]))
+        body = "".join(
+            f"--{mark}\r\nContent-Disposition: form-data; {head}\r\n\r\n{value}\r\n"
+            for head, value in parts
+        )
+        told = [
+            (b"content-type", f"multipart/form-data; boundary={mark}".encode()),
+            (b"sec-fetch-site", b"same-origin"),
+        ]
+        return asyncio.run(self._ask("POST", f"{body}--{mark}--\r\n".encode(), told))
+
+    async def _ask(self, method: str, body: bytes, told: list[tuple[bytes, bytes]]) -> Answer:
+        sent: list[Any] = []
+        cookie = (b"cookie", f"tramdo_session={self._cookie}".encode())
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method,
+            "path": "/registry", "raw_path": b"/registry", "query_string": b"lang=en",
+            "headers": [(b"host", b"centre"), cookie, *told], "scheme": "http",
+            "server": ("centre", 80), "client": ("192.0.2.1", 1),
+        }  # fmt: skip
+        await self._app(scope, receive, send)
+        return Answer(sent[0]["status"], b"".join(m.get("body", b"") for m in sent[1:]).decode())
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    store = SqliteStore(tmp_path / "results.sqlite")
+    store.registry.apply(registry(), "centre", "registry.toml", NOW)
+    yield store
+    store.close()
+
+
+def form(answer: Answer, document: str, do: str) -> dict[str, str]:
+    fields = {name: answer.field(name) for name in ("token", "seen", "name")}
+    return fields | {"document": document, "do": do}
+
+
+def test_what_somebody_else_has_applied_meanwhile_is_not_undone_unseen(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    browser = Browser(store, tmp_path)
+    page = browser.get()
+    mine = page.document.replace("plan_up_mbit_s = 200.0", "plan_up_mbit_s = 250.0", 1)
+    shown = browser.post(form(page, mine, "check"))
+    theirs = registry(REGISTRY.replace("plan_up_mbit_s = 150", "plan_up_mbit_s = 155"))
+    store.registry.apply(theirs, "somebody else", "page.toml", NOW)
+    again = browser.post(form(shown, mine, "apply"))
+    assert "Somebody else has changed the registry meanwhile" in again.text
+    assert "155000000" in again.text, "what would be undone is shown"
+    assert store.registry.read() == theirs
+    browser.post(form(again, mine, "apply"))
+    assert store.registry.read() == registry(mine)
+
+
+def test_a_file_is_shown_before_it_is_applied_and_its_own_name_tells_what_it_is(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    browser = Browser(store, tmp_path)
+    refused = browser.post(form(browser.get(), "", "check"), ("lines.csv", "tenant\n"))
+    assert (refused.status, refused.field("name")) == (422, "lines.csv")
+    newer = REGISTRY.replace("plan_up_mbit_s = 150", "plan_up_mbit_s = 155")
+    shown = browser.post(form(refused, refused.document, "apply"), ("all.toml", newer))
+    assert shown.status == 200
+    assert store.registry.read() == registry(), "nobody has seen yet what it changes"
+    browser.post(form(shown, shown.document, "apply"))
+    assert store.registry.read() == registry(newer)
+
+
+def test_a_csv_file_leaves_the_groups(store: SqliteStore, tmp_path: Path) -> None:
+    browser = Browser(store, tmp_path)
+    shown = browser.post(form(browser.get(), "", "check"), ("LINES.CSV", CSV))
+    browser.post(form(shown, shown.document, "apply"))
+    now = store.registry.read()
+    assert list(now.groups) == ["bach-thong-cu"]
+    assert [line.plan_up_bps for probe in now.probes.values() for line in probe.lines] == [250e6]
