@@ -23,7 +23,7 @@ from collector.alerts.watch import Watch
 from collector.commands import NotSentError
 from collector.config import Config
 from collector.export import command as export_command
-from collector.ingest import Ingest, tune_interpreter
+from collector.ingest import Ingest, IngestState, tune_interpreter
 from collector.people import command as people_command
 from collector.people.register import PeopleError, Register
 from collector.reports import command as report_command
@@ -170,7 +170,7 @@ def _run(config: Config) -> int:
         web = Web(
             store,
             changes,
-            lambda: ingest.state,
+            lambda: _state(ingest, keeper),
             config.web.timezone,
             register,
             limits,
@@ -218,6 +218,12 @@ def _run(config: Config) -> int:
         return FAILED
     log.info("ended, all that was stored is receipted")
     return OK
+
+
+def _state(ingest: Ingest, keeper: Keeper) -> IngestState:
+    """How it is for who watches from outside: results that are not rolled up are on no page."""
+    state = ingest.state
+    return IngestState(state.broker_trouble, state.store_trouble or keeper.trouble)
 
 
 def _command(config: Config, options: argparse.Namespace) -> int:

@@ -160,4 +160,6 @@ def is_same_origin(request: Request) -> bool:
 
 def _in_language(request: Request, language: Language) -> str:
     kept = [(k, v) for k, v in request.query_params.multi_items() if k != "lang"]
-    return f"{request.url.path}?{urlencode([*kept, ('lang', language.value)])}"
+    # One slash: an address that begins with two is another host's.
+    path = f"/{request.url.path.lstrip('/')}"
+    return f"{path}?{urlencode([*kept, ('lang', language.value)])}"

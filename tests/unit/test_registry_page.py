@@ -67,8 +67,8 @@ class Browser:
         web = Web(store, Changes(), IngestState, "Asia/Ho_Chi_Minh", people, limits)
         self._app: Starlette = web.application()
 
-    def get(self) -> Answer:
-        return asyncio.run(self._ask("GET", b"", []))
+    def get(self, path: str = "/registry") -> Answer:
+        return asyncio.run(self._ask("GET", b"", [], path))
 
     def post(self, fields: Mapping[str, str], file: tuple[str, str] | None = None) -> Answer:
         mark = uuid4().hex
@@ -85,7 +85,9 @@ class Browser:
         ]
         return asyncio.run(self._ask("POST", f"{body}--{mark}--\r\n".encode(), told))
 
-    async def _ask(self, method: str, body: bytes, told: list[tuple[bytes, bytes]]) -> Answer:
+    async def _ask(
+        self, method: str, body: bytes, told: list[tuple[bytes, bytes]], path: str = "/registry"
+    ) -> Answer:
         sent: list[Any] = []
         cookie = (b"cookie", f"tramdo_session={self._cookie}".encode())
 
@@ -97,8 +99,9 @@ class Browser:
 
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method,
-            "path": "/registry", "raw_path": b"/registry", "query_string": b"lang=en",
-            "headers": [(b"host", b"centre"), cookie, *told], "scheme": "http",
+            "path": path, "raw_path": path.encode(), "query_string": b"lang=en",
+            "headers": [(b"host", b"centre"), (b"accept", b"text/html"), cookie, *told],
+            "scheme": "http",
             "server": ("centre", 80), "client": ("192.0.2.1", 1),
         }  # fmt: skip
         await self._app(scope, receive, send)
@@ -156,3 +159,10 @@ def test_a_csv_file_leaves_the_groups(store: SqliteStore, tmp_path: Path) -> Non
     now = store.registry.read()
     assert list(now.groups) == ["bach-thong-cu"]
     assert [line.plan_up_bps for probe in now.probes.values() for line in probe.lines] == [250e6]
+
+
+def test_no_page_leads_to_another_host(store: SqliteStore, tmp_path: Path) -> None:
+    answer = Browser(store, tmp_path).get("//elsewhere.example/x")
+    assert answer.status == 404
+    assert 'href="/elsewhere.example/x?lang=vi"' in answer.text
+    assert 'href="//' not in answer.text
