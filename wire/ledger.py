@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from heapq import merge
 from typing import Self
 from uuid import UUID
 
@@ -33,11 +34,21 @@ class Ledger(Struct, frozen=True):
         return self.with_ranges(_runs(sorted(set(seqs))))
 
     def with_ranges(self, ranges: Iterable[tuple[int, int]]) -> Self:
-        """The ledger with ranges of sequence numbers (first, last) as well."""
-        ledger = self
-        for first, last in ranges:
-            ledger = ledger.with_range(first, last)
-        return ledger
+        """The ledger with ranges of sequence numbers (first, last) as well, in any order.
+
+        In one pass: a probe that sends nothing but every other number must cost no more than its
+        share, and one by one a thousand gaps beside a hundred thousand take seconds.
+        """
+        added = sorted(ranges)
+        if len(added) < 2:
+            return self.with_range(*added[0]) if added else self
+        whole: list[tuple[int, int]] = []
+        for first, last in merge(self.ranges, added):
+            if whole and first <= whole[-1][1] + 1:
+                whole[-1] = (whole[-1][0], max(whole[-1][1], last))
+            else:
+                whole.append((first, last))
+        return type(self)(tuple(whole))
 
     def with_range(self, first: int, last: int) -> Self:
         """The ledger with everything from `first` to `last` as well."""

@@ -66,11 +66,11 @@ class Info(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     probe_version: Text
     epoch: UUID
     site: Site
-    lines: list[Line]
-    plan: list[PlannedKind]
+    lines: Annotated[list[Line], Meta(max_length=64)]
+    plan: Annotated[list[PlannedKind], Meta(max_length=1_000)]
     config_hash: Text
     started_at: Utc
-    ceilings: list[Ceiling] = []
+    ceilings: Annotated[list[Ceiling], Meta(max_length=64)] = []
 
 
 class Health(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -85,7 +85,7 @@ class Health(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     disk_free_bytes: Count | None
     memory_available_bytes: Count
     uptime_s: float
-    leds: dict[str, Text]
+    leds: Annotated[dict[Annotated[str, Meta(max_length=100)], Text], Meta(max_length=200)]
     # Of the certificate that it shows the broker; None where it has none, or cannot read it.
     certificate_ends_at: Utc | None = None
 

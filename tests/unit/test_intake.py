@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from collector.intake import Accepted, Rejected, Reported, judge
@@ -210,3 +211,11 @@ def test_a_state_that_is_no_state() -> None:
     for document in ({"presence": "happy"}, {"presence": "online", "at": "9999-12-31T20:00:00Z"}):
         reason, _ = refusal(document, topic)
         assert reason is Rejection.SCHEMA
+
+
+def test_a_probe_has_no_more_lines_than_an_office_can_have() -> None:
+    many = [msgspec.structs.replace(samples.VNPT, id=f"line-{n}") for n in range(65)]
+    topic = topics.of_probe(samples.TENANT, samples.PROBE, "info")
+    judged = judge(topic, messages.encode(samples.info(lines=many)), NOW)
+    assert isinstance(judged, Rejected)
+    assert "length <= 64" in judged.detail

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -37,6 +38,18 @@ def test_numbers_melt_into_ranges(
     before: tuple[tuple[int, int], ...], seqs: list[int], after: tuple[tuple[int, int], ...]
 ) -> None:
     assert Ledger(before).with_seqs(seqs) == Ledger(after)
+
+
+def test_many_ranges_at_once_are_the_same_as_one_by_one() -> None:
+    chance = random.Random(7)
+    for _ in range(200):
+        drawn = [chance.randrange(1, 60) for _ in range(chance.randrange(12))]
+        ranges = [(first, first + chance.randrange(5)) for first in drawn]
+        begun = Ledger().with_seqs(chance.randrange(1, 60) for _ in range(8))
+        one_by_one = begun
+        for first, last in ranges:
+            one_by_one = one_by_one.with_range(first, last)
+        assert begun.with_ranges(ranges) == one_by_one
 
 
 def test_an_empty_ledger_says_that_nothing_is_stored() -> None:
