@@ -18,6 +18,10 @@ from wire.record import Name
 _INTERFACE = Annotated[str, Meta(pattern=r"^[a-z0-9@._-]{1,15}$(?!\n)")]
 # The first line is the way out until the probe's role sets a table for each (policy routing).
 _FIRST_METRIC = 100
+# What the first boot needs, until the box's own roles install the rest. Each by a name that Debian
+# 12, 13 and Raspberry Pi OS have: one that is unknown, and cloud-init installs none of them. Hence
+# no python3-lgpio, which only Raspberry Pi OS has: role `probe` sees to it (decision 0007).
+PACKAGES = ("python3-venv", "libiperf0", "curl", "openssl", "ansible-core")
 
 
 class SeedLine(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -47,10 +51,7 @@ class SeedSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     technician_keys: Annotated[list[str], Meta(min_length=1)]
     technician: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,30}$(?!\n)")] = "tramdo-tech"
     timezone: str = "Asia/Ho_Chi_Minh"
-    packages: tuple[str, ...] = (
-        "python3-venv", "libiperf0", "python3-gpiozero", "python3-lgpio", "curl", "openssl",
-        "ansible-core",
-    )  # fmt: skip
+    packages: tuple[str, ...] = PACKAGES
     lines: dict[Name, Annotated[list[SeedLine], Meta(min_length=1, max_length=8)]]
 
     def __post_init__(self) -> None:

@@ -3,6 +3,8 @@
 It is what a technician gets: systemd, an SSH server, Python. The packages that the roles install
 lie in it as apt has downloaded them and not installed, so that the playbook itself installs them,
 and no booted machine needs a way to a mirror. Everything here needs root.
+
+Debian 12, or with TRAMDO_TEST_DEBIAN=trixie in the environment Debian 13.
 """
 
 from __future__ import annotations
@@ -17,19 +19,24 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-SUITE = "bookworm"
+from deploy.fleet import seed
+
+# Each Debian that a box or a centre may have, with its Python 3's minor version.
+PYTHONS = {"bookworm": 11, "trixie": 13}
+SUITE = os.environ.get("TRAMDO_TEST_DEBIAN") or "bookworm"
+if SUITE not in PYTHONS:
+    raise ValueError(f"TRAMDO_TEST_DEBIAN={SUITE}: one of {', '.join(PYTHONS)}")
 _FRESH = (
     "systemd", "systemd-sysv", "dbus", "openssh-server", "sudo", "python3", "python3-apt",
     "iproute2", "ca-certificates", "procps", "kmod", "less",
 )  # fmt: skip
-SEED_PACKAGES = ("python3-venv", "libiperf0", "curl", "openssl", "ansible-core")
-# What the roles ask apt for, without GPIO's.
+# What the roles ask apt for, without GPIO's, which Debian has not.
 _DOWNLOADED = (
     "ca-certificates", "openssl", "systemd-timesyncd", "nftables", "systemd-zram-generator",
     "unattended-upgrades", "python3-venv", "libiperf0", "iperf3", "mosquitto", "nginx-light",
     "libpango-1.0-0", "libpangoft2-1.0-0", "libharfbuzz-subset0", "fonts-croscore",
     # What a seed asks cloud-init for.
-    *SEED_PACKAGES,
+    *seed.PACKAGES,
 )  # fmt: skip
 _TOOLS = {
     "debootstrap": "debootstrap",

@@ -9,7 +9,7 @@ The lines are shaped to different rates, so that a result shows by which of them
 
 With several offices (bench.provision) each has a probe of its own, with two lines into these ISPs.
 The probes' lines are set up with systemd-networkd; with TRAMDO_TEST_NETWORK=networkmanager in the
-environment with NetworkManager, as Raspberry Pi OS has it.
+environment with NetworkManager, as Raspberry Pi OS has it. On Debian 12 or 13 (tests.fleet.root).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from deploy import wheelhouse
+from tests.fleet import root as fresh
 from tests.fleet.machine import Machine
 from tests.lab.namespace import Namespace, connect_root, connect_veth, remove_root_link
 
@@ -383,14 +384,14 @@ def probe_name(office: int) -> str:
 
 
 def wheels() -> Path:
-    """The wheelhouse for Debian 12's Python; what came from the index stays in the tests' cache."""
+    """The wheelhouse for that Debian; what came from the index stays in the tests' cache."""
     base = Path(os.environ.get("TRAMDO_TEST_CACHE") or "/var/cache/tramdo-test")
-    return base / "wheelhouse"
+    return base / f"wheelhouse-{fresh.SUITE}"
 
 
 def make_wheels() -> None:
     """Make it, of the sources as they are now."""
-    target = wheelhouse.Target(11, os.uname().machine)
+    target = wheelhouse.Target(fresh.PYTHONS[fresh.SUITE], os.uname().machine)
     for name in wheelhouse.SETS:
         wheelhouse.make(wheels(), target, name)
 

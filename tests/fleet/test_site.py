@@ -21,9 +21,9 @@ import msgspec
 import pytest
 import yaml
 
+from deploy.fleet import seed
 from tests.fleet import root
 from tests.fleet.release import Releases
-from tests.fleet.root import SEED_PACKAGES
 from tests.fleet.site import (
     ALREADY_THERE,
     CENTRE_ADDRESS,
@@ -213,6 +213,17 @@ def test_a_change_is_foretold_then_made_and_restarts_only_what_changed(first: Si
     assert _main_pid(first) == pid
 
 
+def test_pins_that_nothing_here_can_drive_are_told_and_stop_nothing(first: Site) -> None:
+    """Debian has no lgpio, on this architecture no release either, and this is no Pi."""
+    pins = ("--tags", "probe", "--limit", PROBE, "-e", '{"probe_leds": {"driver": "gpio"}}')
+    play = first.play("site.yml", *pins)
+    assert play.code == 0, play.printed[-6000:]
+    assert f"{PROBE}: leds: the daemon cannot drive the pins" in play.printed, play.printed[-6000:]
+    assert first.status()["status"]["connected"]
+    asked = first.probe.ssh("/opt/tramdo/venv/bin/tramdo-probe doctor --json", check=False)
+    assert "lgpio" in asked.stdout
+
+
 def test_new_programs_are_used_by_a_restart(first: Site, tmp_path: Path) -> None:
     """A release of another name, of the same wheels: the link leads to it, the probe runs it."""
     pid = _main_pid(first)
@@ -375,7 +386,7 @@ def test_a_new_card_becomes_the_probe_by_its_seed_alone(first: Site) -> None:
     token = _sow(first)
     first.probe.ssh(
         "DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends "
-        + " ".join(SEED_PACKAGES),
+        + " ".join(seed.PACKAGES),
     )
     first.probe.ssh("/usr/local/sbin/tramdo-first-boot", limit_s=600)
     assert first.probe.ssh("readlink /opt/tramdo/venv").stdout == f"releases/{GOOD}/venv\n"
@@ -464,7 +475,6 @@ def _sow(site: Site) -> str:
     settings = {
         "url": f"https://{CENTRE_ADDRESS}:8443",
         "technician_keys": [(site.folder / "key.pub").read_text().strip()],
-        "packages": list(SEED_PACKAGES),
         "lines": {PROBE: [{"interface": isp.interface} for isp in ISPS]},
     }
     site.centre.write("/root/seed.toml", msgspec.toml.encode(settings).decode())
