@@ -25,6 +25,7 @@ from probe.events import (
     Started,
 )
 from probe.measure.measurement import Progress
+from probe.watch.minutes import GATEWAY_TARGET, LEAST_TARGETS
 from wire.result import LatencyResult, Outcome, Reason, Result, Utc, headline, kind_of
 
 # A minute with this share of packets lost is felt by people (ITU-T G.1010: 3 % for data at most).
@@ -170,6 +171,8 @@ def frame(status: Status, now_s: float) -> Frame:
 
 _COLOURS = ("green", "red")
 _LATENCY = kind_of(LatencyResult)
+# Every host beyond is asked by echo; a server's STAMP is one of them under another name.
+_ECHO = "icmp:"
 _LINE_PATTERNS = {
     LineState.UNKNOWN: (Pattern.OFF, Pattern.OFF),
     LineState.GOOD: (Pattern.STEADY, Pattern.OFF),
@@ -209,10 +212,17 @@ def _last(result: Result) -> LastResult:
 
 
 def _line_state(last: Iterable[LastResult]) -> LineState:
-    """Down when nothing answers; degraded when something fails or loses; good otherwise."""
+    """Down when nothing beyond answers; degraded when something fails or loses; good otherwise.
+
+    As a minute is judged (METHOD, Availability): where the office's own gateway answers, it takes
+    at least 2 silent targets behind it to say that the line is down; one may be down itself.
+    """
     judged = [one for one in last if one.outcome is not Outcome.SKIPPED]
     latency = [one for one in judged if one.kind == _LATENCY]
-    if latency and all(one.outcome is Outcome.FAILED for one in latency):
+    beyond = [one for one in latency if one.target != GATEWAY_TARGET]
+    hosts = {one.target for one in beyond if (one.target or "").startswith(_ECHO)}
+    enough = beyond if len(hosts) >= LEAST_TARGETS else latency
+    if enough and all(one.outcome is Outcome.FAILED for one in enough):
         return LineState.DOWN
     if not judged:
         return LineState.UNKNOWN

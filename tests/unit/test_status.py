@@ -65,6 +65,47 @@ def test_a_line_shows_its_state(
     assert (shown["vnpt.green"], shown["vnpt.red"]) == (green, red)
 
 
+def answering(*targets: str) -> list[events.Event]:
+    return [events.Measured(samples.latency(target=target)) for target in targets]
+
+
+def silent(*targets: str) -> list[events.Event]:
+    return [
+        events.Measured(
+            samples.latency(
+                target=target, outcome=Outcome.FAILED, reason=Reason.NO_REPLY, detail="no answer"
+            )
+        )
+        for target in targets
+    ]
+
+
+@pytest.mark.parametrize(
+    ("happened", "state"),
+    [
+        # The ISP is down: the office's own router answers as ever.
+        (
+            [*answering("icmp:gateway"), *silent("stamp:may-chu-1", "icmp:192.0.2.1", "icmp:a.vn")],
+            LineState.DOWN,
+        ),
+        # One host of ours alone may be down itself.
+        (
+            [*answering("icmp:gateway"), *silent("stamp:may-chu-1", "icmp:192.0.2.1")],
+            LineState.DEGRADED,
+        ),
+        (
+            [*answering("icmp:gateway", "icmp:a.vn"), *silent("stamp:may-chu-1", "icmp:192.0.2.1")],
+            LineState.DEGRADED,
+        ),
+        ([*silent("icmp:gateway", "stamp:may-chu-1", "icmp:192.0.2.1")], LineState.DOWN),
+    ],
+)
+def test_a_line_behind_a_gateway_that_answers_can_be_down(
+    happened: list[events.Event], state: LineState
+) -> None:
+    assert after(*happened).lines["vnpt"].state is state
+
+
 def test_a_failed_throughput_test_degrades_a_line_that_answers() -> None:
     failure = samples.throughput(
         outcome=Outcome.FAILED, reason=Reason.CONNECTION_REFUSED, detail="refused"
