@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from collector.registry.registry import Commune, Registry
 from collector.web.asked import one_of, period_days
 from collector.web.centre import Centre
 from collector.web.figures import by_name
-from collector.web.known_lines import chosen
+from collector.web.known_lines import KnownLine, chosen
 from collector.web.line_table import STATE_LOOKS, line_rows
 from collector.web.overview_view import (
     LINES_MOST,
@@ -65,12 +68,7 @@ class OverviewPage:
             isps=isps,
             groups=groups,
             counts=counts(lines, len(communes), summaries, states, reader),
-            map=overview_map(
-                lines,
-                around(communes, registry.communes.values()) if filters["group"] else communes,
-                states,
-                reader,
-            ),
+            map=overview_map(lines, _behind(filters, lines, communes, registry), states, reader),
             looks=STATE_LOOKS,
             provinces_shown=province_rows(lines, summaries, states, centre.thresholds, reader)
             if by_province
@@ -88,3 +86,20 @@ class OverviewPage:
                 reader,
             ),
         )
+
+
+def _behind(
+    filters: Mapping[str, str],
+    lines: Iterable[KnownLine],
+    communes: Sequence[Commune],
+    registry: Registry,
+) -> Sequence[Commune]:
+    """What the map has behind what is shown: a whole province, what lies around a group, and else
+    as much of the country as has probes, so that those of one district lie apart.
+    """
+    measured = [line.commune for line in lines if line.commune is not None]
+    if filters["group"]:
+        return around(communes, registry.communes.values())
+    if filters["province"] or not measured:
+        return communes
+    return around(measured, communes)

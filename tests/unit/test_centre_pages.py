@@ -206,6 +206,15 @@ def test_a_map_draws_a_state_as_one_path_and_names_few_places() -> None:
     assert place_map.draw([]).layers == []
 
 
+def test_no_name_on_a_map_lies_on_another() -> None:
+    beside = [Point(22.0, 105.8, "good", "dot", "a", "/c/a", "Xã Phủ Thông")]
+    beside += [Point(22.001, 105.801, "good", "dot", "b", "/c/b", "Xã Bạch Thông")]
+    beside += [Point(22.3, 105.8, "good", "dot", "c", "/c/c", "Xã Vĩnh Thông")]
+    drawn = place_map.draw(beside)
+    assert [spot.label for spot in drawn.spots] == ["Xã Phủ Thông", "", "Xã Vĩnh Thông"]
+    assert [spot.title for spot in drawn.spots] == ["a", "b", "c"]
+
+
 def test_a_line_breaks_where_nothing_is_known() -> None:
     hour = timedelta(hours=1)
     figures = [Figure(NOW + n * hour, 100.0) for n in (0, 1, 2, 5, 8, 9)]

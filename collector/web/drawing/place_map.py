@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 # So many names can be read on one picture.
 LABELS_MOST = 12
+# Of a name's letters at 11 units, about.
+_LETTER_WIDTH, _LETTER_HEIGHT = 6.2, 11.0
 # What is drawn around a point, in units of the picture: a shape tells what a colour tells.
 _SHAPES = {
     "dot": "h0",
@@ -94,17 +96,29 @@ def draw(points: Sequence[Point], *, backdrop: Iterable[Point] = (), width: int 
         layers += _layers(points, place, _SMALL_SHAPES, 2.4, 0.7)
     named = [(point, *place(point)) for point in points if point.title]
     spots = [
-        Spot(
-            x,
-            y,
-            point.title,
-            point.href,
-            point.label if len(named) <= LABELS_MOST else "",
-            "start" if x < width / 2 else "end",
-        )
+        Spot(x, y, point.title, point.href, point.label, "start" if x < width / 2 else "end")
         for point, x, y in named
     ]
-    return Map(width, height, layers, spots)
+    return Map(width, height, layers, _legible(spots))
+
+
+def _legible(spots: Sequence[Spot]) -> list[Spot]:
+    """The spots, without the names that would lie on another; the table beside has them all."""
+    kept: list[Spot] = []
+    boxes: list[tuple[float, float, float]] = []
+    for spot in spots:
+        long = _LETTER_WIDTH * len(spot.label)
+        left = spot.x if spot.anchor == "start" else spot.x - long
+        clear = all(
+            abs(spot.y - y) >= _LETTER_HEIGHT or left >= end or begin >= left + long
+            for begin, end, y in boxes
+        )
+        if clear and len(spots) <= LABELS_MOST:
+            boxes.append((left, left + long, spot.y))
+            kept.append(spot)
+        else:
+            kept.append(structs.replace(spot, label=""))
+    return kept
 
 
 class _Projection:
