@@ -59,7 +59,7 @@ ORDER BY 1""",
 GROUP BY r.start_s, i.name HAVING sum(r.throughput_download_whole_bps_count) > 0
 ORDER BY 1""",
     "samples": f"""SELECT to_timestamp(r.start_s) AS "time", coalesce(c.name, p.commune) AS metric,
-  sum(r.throughput_ok) + coalesce(sum(r.http_ok), 0) AS value
+  coalesce(sum(r.throughput_ok), 0) + coalesce(sum(r.http_ok), 0) AS value
 {_CHOSEN.format(table="rollup_day")}
 GROUP BY 1, 2
 ORDER BY 1""",

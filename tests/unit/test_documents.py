@@ -25,6 +25,13 @@ PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "tramdo-authority": authority_cli._parser,
     "tramdo-reflector": server_cli._parser,
 }
+# Addresses of the centre's pages, and paths that begin like one and are a machine's.
+ADDRESSES = [
+    re.compile(re.sub(r"\{[^}]+\}", "[^/]+", told))
+    for module in (ROOT / "collector" / "web").glob("*.py")
+    for told in re.findall(r'Route\(\s*"([^"]+)"', module.read_text(encoding="utf-8"))
+]
+_OF_THE_SYSTEM = ("/etc", "/var", "/opt", "/dev", "/srv", "/usr", "/run", "/sys", "/proc", "/boot")
 _FENCED = re.compile(r"^ *```[a-z]*\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 # What a command does stands beside it, a wide gap or a `#` away; in `…` somebody puts something.
 _REMARK = re.compile(r" {5,}.*| +#.*")
@@ -61,6 +68,18 @@ def test_a_command_that_a_page_tells_is_one(
     except SystemExit as end:
         if end.code:  # `--help` ends so too, with 0
             pytest.fail(f"{page}: {words}\n{capsys.readouterr().err}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_files_and_addresses_are_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = [page.parent / told for told in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)]
+    rooms = "probe|collector|deploy|docs|tests|bench|wire|runtime|server|systemd|ansible"
+    files = [ROOT / told for told in re.findall(rf"`((?:{rooms})/[\w./-]+)`", text)]
+    assert [path for path in (*links, *files) if not path.exists()] == []
+    asked = [told.partition("?")[0] for told in re.findall(r"`(/[\w./{}?=-]*)`", text)]
+    ours = [told for told in asked if not told.startswith(_OF_THE_SYSTEM)]
+    assert [told for told in ours if not any(one.fullmatch(told) for one in ADDRESSES)] == []
 
 
 def test_the_pages_tell_commands() -> None:
