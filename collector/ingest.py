@@ -32,6 +32,7 @@ from collector.config import Config
 from collector.fairness import Allowance, Fairness
 from collector.intake import Accepted, Judged, Rejected, judge
 from collector.receipts import Pacing
+from collector.store.apart import store_apart
 from collector.store.store import BatchStored, Store, StoreError
 from runtime import kernel_time, notify
 from runtime.broker import reconnect_delay_s
@@ -44,6 +45,7 @@ _STORE_RETRY_MAX_S = 30.0
 _TURN_S = 5.0
 # After (re)connecting, so long messages may have waited for us at the broker.
 _SETTLED_AFTER_S = 60.0
+_UNFORESEEN = "a batch cannot be stored, its messages are tried one by one: this is a fault of ours"
 # Of one batch: a flood of garbage must not fill the journal.
 _REFUSALS_LOGGED = 5
 
@@ -200,6 +202,9 @@ class Ingest:
         except StoreError:
             # Tried anew where it is waited for, and told there.
             return partial(self._store.store_batch, judged, now)
+        except Exception:
+            log.exception(_UNFORESEEN)
+            return partial(store_apart, self._store, judged)
 
     def _finish(self) -> bool:
         """Wait for the batch that is under way, acknowledge it, and see to the receipts.
@@ -280,13 +285,21 @@ class Ingest:
         self, judged: Sequence[Judged], finish: Callable[[], BatchStored]
     ) -> BatchStored | None:
         """What the store did; None when we were told to stop before it could."""
-        failures = 0
+        failures, apart = 0, False
         while True:
             try:
                 done = finish()
             except StoreError as error:
                 failures += 1
                 self._note(IngestState(self.state.broker_trouble, str(error)))
+            except Exception:
+                # Without an acknowledgement the broker would send it again after every restart: one
+                # message of one probe would keep out all others'.
+                if apart:
+                    raise
+                log.exception(_UNFORESEEN)
+                apart, finish = True, partial(store_apart, self._store, judged)
+                continue
             else:
                 self._note(IngestState(self.state.broker_trouble, None))
                 return done

@@ -7,6 +7,7 @@ It knows no broker, no store and no clock.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -129,11 +130,40 @@ def judge(
         if message_type is None:
             return reject(Rejection.TOPIC, f"a probe publishes nothing on `{address.channel}`")
         message: State | Info | Health = messages.decode(payload, message_type)
-        if isinstance(message, State) and message.at is not None:
-            _require_common_time(message.at, "`at`")
+        for at, what in _times(message):
+            _require_common_time(at, what)
     except _REFUSALS as error:
         return reject(*_why(error))
     return Reported(address.tenant, address.probe, received_at, retained, message)
+
+
+def refused(judged: Judged, reason: Rejection, detail: str) -> Rejected:
+    """What is kept of a message that had passed, where it cannot be stored after all."""
+    detail = detail[:_DETAIL_CHARACTERS]
+    if isinstance(judged, Rejected):
+        # Nothing of what it says: that could not be stored either.
+        return Rejected("", b"", judged.received_at, reason, detail)
+    if isinstance(judged, Accepted):
+        topic = topics.measurement(judged.tenant, judged.probe, judged.kind)
+        payload = "\n".join(record.body for record in judged.records).encode()
+    else:
+        channel = next(name for name, of in _OWN_CHANNELS.items() if isinstance(judged.message, of))
+        topic = topics.of_probe(judged.tenant, judged.probe, channel)
+        payload = messages.encode(judged.message)
+    return Rejected(topic, payload, judged.received_at, reason, detail)
+
+
+def _times(message: State | Info | Health) -> Iterator[tuple[datetime, str]]:
+    """The times in what a probe says of itself, but for its certificate's end.
+
+    For that, the last day of the calendar means "no end" (RFC 5280 §4.1.2.5).
+    """
+    if isinstance(message, Info):
+        yield message.started_at, "`started_at`"
+        for ceiling in message.ceilings:
+            yield ceiling.measured_at, "`measured_at`"
+    elif message.at is not None:
+        yield message.at, "`at`"
 
 
 class _RejectionError(Exception):

@@ -114,6 +114,8 @@ class Rejection(StrEnum):
     IDENTITY = "identity"
     KIND = "kind"
     TOO_MANY = "too_many"
+    TOO_SCATTERED = "too_scattered"
+    UNSTORABLE = "unstorable"
 
 
 Payload = State | Info | Health | Receipt | Reply

@@ -13,13 +13,16 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
-from collector.intake import Accepted, Judged, Rejected, Reported
+from collector.intake import Accepted, Judged, Rejected, Reported, refused
 from collector.receipts import EpochKey
 from wire.envelope import Site
 from wire.ledger import Ledger
-from wire.messages import Health, Info, Presence, State
+from wire.messages import Health, Info, Presence, Rejection, State
 from wire.result import KINDS, Outcome, Result, ResultsDroppedResult, ResultsDroppedValues
 
+# An honest epoch is in as many pieces as it had losses. Each batch of an epoch reads and writes all
+# of its pieces, so one that is broken up on purpose would cost more and more.
+_PIECES_MOST = 20_000
 # Before every place: sequence numbers begin at 1.
 _NOWHERE = (0, "")
 
@@ -193,6 +196,38 @@ class Batch:
                     wanted.remove(seq)
                     places.append(place)
         return places
+
+
+def within_bounds(
+    messages: Sequence[Judged], known: Mapping[EpochKey, tuple[Ledger, Ledger]]
+) -> Sequence[Judged]:
+    """The messages, where an epoch is in too many pieces without those that would add to them.
+
+    Args:
+        messages: of a batch.
+        known: what each epoch's receipt speaks of, and what of it is stored.
+    """
+    scattered = {
+        key: stored
+        for key, (told, stored) in known.items()
+        if max(len(told.ranges), len(stored.ranges)) > _PIECES_MOST
+    }
+    if not scattered:
+        return messages
+    return [_bounded(message, scattered) for message in messages]
+
+
+def _bounded(message: Judged, scattered: Mapping[EpochKey, Ledger]) -> Judged:
+    if not isinstance(message, Accepted):
+        return message
+    stored = scattered.get(EpochKey(message.tenant, message.probe, message.epoch))
+    if stored is None:
+        return message
+    after = stored.with_seqs(record.seq for record in message.records)
+    if len(after.ranges) <= len(stored.ranges) and KINDS[message.kind] is not ResultsDroppedResult:
+        return message  # it closes gaps
+    detail = f"epoch {message.epoch} is in {len(stored.ranges)} pieces, and would be in more"
+    return refused(message, Rejection.TOO_SCATTERED, detail)
 
 
 def plain_text(text: str | None) -> str | None:

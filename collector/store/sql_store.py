@@ -14,7 +14,7 @@ from collector.intake import Judged
 from collector.receipts import EpochKey
 from collector.registry.registry import LineKey
 from collector.store import columns, rollup_tables, writing
-from collector.store.batch import Batch, ResultRow, utc_text
+from collector.store.batch import Batch, ResultRow, utc_text, within_bounds
 from collector.store.database import Database, Row, Session, Table, column_names
 from collector.store.kind_tables import kind_tables
 from collector.store.migrated_tables import PROBES, RESULTS
@@ -85,6 +85,8 @@ class SqlStore:
         with self._database.transaction(waiting=False) as session:
             revision = writing.count(session, "revision", 1)
             known = writing.ledgers_of(session, batch.seqs)
+            if (bounded := within_bounds(messages, known)) is not messages:
+                batch = Batch(bounded, stored_at)
             places = batch.new_places({key: stored for key, (_, stored) in known.items()})
             writing.count(session, "results", len(places))
             # What asks is above, what only writes is below: nothing waits between them.
@@ -115,7 +117,8 @@ class SqlStore:
         self._database.make_room(_DAYS_AHEAD, now)
         filled = self._backfill()
         forgotten = 0
-        if raw_days is not None:
+        # What is still to be taken into the roll-ups is not forgotten before.
+        if raw_days is not None and not filled:
             cut = now - timedelta(days=raw_days)
             forgotten = self._database.forget_before(cut, raw_tables(), _FORGET_ROWS)
         if rollup_days is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from uuid import UUID
 
 from collector.receipts import EpochKey
@@ -16,7 +17,7 @@ from wire.ledger import Ledger
 from wire.result import Result
 
 # SQLite takes 32,766 values in a statement at most.
-_PROBES_AT_ONCE = 1_000
+_EPOCHS_AT_ONCE = 1_000
 
 
 def count(session: Session, name: str, more: int) -> int:
@@ -34,19 +35,20 @@ def ledgers_of(
 ) -> dict[EpochKey, tuple[Ledger, Ledger]]:
     """What each epoch's receipt speaks of, and what of it is stored."""
     known = dict.fromkeys(keys, (Ledger(), Ledger()))
-    for tenant in sorted({key.tenant for key in keys}):
-        probes = sorted({key.probe for key in keys if key.tenant == tenant})
-        for at in range(0, len(probes), _PROBES_AT_ONCE):
-            some = probes[at : at + _PROBES_AT_ONCE]
-            rows = session.execute(
-                "SELECT probe, epoch, ranges, stored FROM ledgers "
-                f"WHERE tenant = ? AND probe IN ({', '.join('?' * len(some))})",
-                (tenant, *some),
-            )
-            for probe, epoch, ranges, stored in rows:
-                key = EpochKey(tenant, probe, UUID(epoch))
-                if key in known:
-                    known[key] = (columns.ledger(ranges), columns.ledger(stored))
+    every = sorted(keys)
+    for at in range(0, len(every), _EPOCHS_AT_ONCE):
+        some = every[at : at + _EPOCHS_AT_ONCE]
+        # By their whole key: a probe that makes up epochs must not have all of them read.
+        rows = session.execute(
+            "WITH wanted (tenant, probe, epoch) AS "
+            f"(VALUES {', '.join(['(?, ?, ?)'] * len(some))}) "
+            "SELECT tenant, probe, epoch, ranges, stored FROM wanted "
+            "JOIN ledgers USING (tenant, probe, epoch)",
+            tuple(chain.from_iterable((key.tenant, key.probe, str(key.epoch)) for key in some)),
+        )
+        for tenant, probe, epoch, ranges, stored in rows:
+            key = EpochKey(tenant, probe, UUID(epoch))
+            known[key] = (columns.ledger(ranges), columns.ledger(stored))
     return known
 
 

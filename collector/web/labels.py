@@ -313,6 +313,8 @@ LABELS = {
     "topic": Phrase("Chủ đề MQTT", "MQTT topic"),
     "rejected_too_large": Phrase("quá lớn", "too large"),
     "rejected_too_many": Phrase("gửi quá nhiều", "too many at once"),
+    "rejected_too_scattered": Phrase("số thứ tự rời rạc quá mức", "numbers too scattered"),
+    "rejected_unstorable": Phrase("không lưu được", "could not be stored"),
     "rejected_not_json": Phrase("không phải JSON", "not JSON"),
     "rejected_schema": Phrase("sai cấu trúc", "not of the contract"),
     "rejected_topic": Phrase("sai chủ đề", "wrong topic"),

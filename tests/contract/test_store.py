@@ -15,6 +15,7 @@ import pytest
 from collector.intake import Accepted, Judged, Rejected, Reported, judge
 from collector.receipts import EpochKey
 from collector.registry.registry import LineKey
+from collector.store.apart import store_apart
 from collector.store.postgresql import PostgresqlStore
 from collector.store.sqlite import SqliteStore
 from collector.store.store import Store, StoreError
@@ -478,3 +479,32 @@ def test_another_epochs_losses_change_nothing_in_this_one(store: Store) -> None:
     stored = store.store_batch([results([(1, samples.dropped(values))])], NOW)
     key = EpochKey(samples.TENANT, samples.PROBE, samples.EPOCH)
     assert stored.ledgers[key] == Ledger(((1, 1),))
+
+
+def test_what_cannot_be_stored_is_told_apart_from_what_can(store: Store) -> None:
+    sound, broken = latencies(1), latencies(2)
+    # More than either database has room for; no gate lets it through.
+    records = tuple(msgspec.structs.replace(one, seq=1 << 63) for one in broken.records)
+    broken = msgspec.structs.replace(broken, records=records)
+    with pytest.raises(OverflowError):
+        store.store_batch([sound, broken, latencies(3)], NOW)
+    assert store.totals().results == 0, "nothing of a batch that failed"
+    done = store_apart(store, [sound, broken, latencies(3)])
+    assert (done.stored, done.rejected) == (2, 1)
+    assert done.ledgers[KEY] == Ledger(((1, 1), (3, 3)))
+    (kept,) = store.rejected_after(0, 10)
+    assert (kept.reason, kept.topic.split("/")[-1]) == (Rejection.UNSTORABLE, "latency")
+
+
+def test_an_epoch_that_is_broken_up_on_purpose_grows_no_further(store: Store) -> None:
+    for begin in range(1, 44_001, 2_000):
+        odd = latencies(*range(begin, begin + 2_000, 2))
+        store.store_batch([odd], NOW)
+    stored = store.ledgers()[KEY]
+    assert len(stored.ranges) <= 21_000, "a batch beyond the limit, no more"
+    (refused, *_) = store.rejected_after(0, 10)
+    assert refused.reason is Rejection.TOO_SCATTERED
+    # What closes a gap is taken, and another epoch of the same probe.
+    other = UUID(int=7)
+    done = store.store_batch([latencies(2, 4, 6), latencies(1, epoch=other)], NOW)
+    assert (done.stored, done.rejected) == (4, 0)

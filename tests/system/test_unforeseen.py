@@ -1,0 +1,83 @@
+"""A result that nobody foresaw could not be stored costs no other, and is kept by its name.
+
+Real Mosquitto, the real intake; the store is SQLite's, with a fault of the kind that ours might
+have: one number of a probe makes it raise what is no trouble of the database.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from collector.config import Config, ReceiptConfig
+from collector.ingest import Ingest
+from collector.intake import Accepted, Judged
+from collector.store.sqlite import SqliteStore
+from collector.store.store import BatchStored
+from tests import samples
+from tests.broker import Broker, why_not
+from tests.client import Client, eventually
+from wire import topics
+from wire.messages import Receipt, Rejection
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+
+POISON = 2
+
+
+class FaultyStore(SqliteStore):
+    """Raises for one number; at once, or when its batch is waited for."""
+
+    at_once = True
+
+    def begin_batch(
+        self, messages: Sequence[Judged], stored_at: datetime
+    ) -> Callable[[], BatchStored]:
+        for message in messages:
+            if isinstance(message, Accepted) and message.records[0].seq == POISON:
+                if self.at_once:
+                    raise OverflowError("a number that nobody foresaw")
+                return self._fall
+        return super().begin_batch(messages, stored_at)
+
+    def _fall(self) -> BatchStored:
+        raise OverflowError("a number that nobody foresaw")
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_one_message_that_cannot_be_stored_costs_no_other(tmp_path: Path, at_once: bool) -> None:
+    topic = topics.measurement(samples.TENANT, samples.PROBE, "latency")
+    store = FaultyStore(tmp_path / "results.sqlite")
+    store.at_once = at_once
+    with Broker(tmp_path / "broker") as broker:
+        settings = Config(
+            broker=broker.config(), tenant=samples.TENANT, receipts=ReceiptConfig(min_gap_s=0.0)
+        )
+        ingest = Ingest(settings, store, lambda: None)
+        thread = threading.Thread(target=ingest.run)
+        thread.start()
+        receipts = [topics.of_probe(samples.TENANT, samples.PROBE, "receipt")]
+        try:
+            with Client(broker.config(), "probe", subscriptions=receipts) as probe:
+                for seq in (1, POISON, 3):
+                    probe.publish(topic, samples.envelope([(seq, samples.latency())]))
+                eventually(lambda: store.totals().results == 2, "the two others are stored", 20.0)
+                probe.wait_for(
+                    lambda message: (
+                        msgspec.json.decode(message.payload, type=Receipt).stored_through == 3
+                    )
+                )
+            assert thread.is_alive()
+        finally:
+            ingest.stop()
+            thread.join(20.0)
+    (kept,) = store.rejected_after(0, 10)
+    store.close()
+    assert (kept.topic, kept.reason) == (topic, Rejection.UNSTORABLE)
+    assert b"rtt_mean_ms" in kept.payload_head
+    assert "nobody foresaw" in kept.detail
