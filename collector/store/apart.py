@@ -1,4 +1,4 @@
-"""Floor 1. A batch that cannot be stored as one, message by message: one of them costs no other."""
+"""Floor 2. A batch that cannot be stored as one, message by message: one of them costs no other."""
 
 from __future__ import annotations
 
