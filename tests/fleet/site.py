@@ -100,9 +100,10 @@ class Site:
         self.is_fleet = False
         # The probe's variables of a tunnel, while one is wanted.
         self.tunnel: Mapping[str, str] = {}
-        # A DHCP server for each office.
-        # When a line's forwarding was cut (Unix time).
+        # When a line's forwarding was cut, and when that was undone (Unix time).
         self.broke_at_s: dict[str, float] = {}
+        self.mended_at_s: dict[str, float] = {}
+        # A DHCP server for each office.
         self._processes: dict[int, subprocess.Popen[str]] = {}
         self._key = folder / "key"
         subprocess.run(
@@ -296,6 +297,7 @@ class Site:
     def mend_beyond(self, isp: Isp) -> None:
         """Undo `break_beyond`."""
         self.isps[isp.name].run(["nft", "delete table ip cut"])
+        self.mended_at_s[isp.name] = time.time()
 
     def _give_network(self, machine: Machine) -> None:
         network = "[Match]\nName={}\n[Network]\nAddress={}\n"
