@@ -16,10 +16,10 @@ from probe import clock
 from probe.config import Config, LineConfig, ServerConfig
 from probe.doctor.finding import Finding, bad, certificate, good, unknown
 from probe.measure import gateway
-from probe.measure.latency.line_socket import LineSocketError, lack_sentence, line_lack
+from probe.measure.latency.line_socket import LineSocketError, line_lack
 from probe.measure.line_stream import connect
 from probe.measure.lookup import Address, Lookup
-from probe.measure.trouble import LineLack, Trouble
+from probe.measure.trouble import Trouble
 from runtime import secret_file
 from runtime.broker import BrokerConfig
 from runtime.language import Phrase
@@ -37,7 +37,7 @@ def lines(config: Config) -> Iterator[Finding]:
         part = Phrase(f"đường truyền {line.id}", f"line {line.id}")
         lack = line_lack(line)
         if lack is not None:
-            yield bad(part, Phrase(_lack_vi(line, lack), lack_sentence(line, lack)), _PLUG_IN)
+            yield bad(part, lack, _PLUG_IN)
             continue
         way = " ".join(filter(None, [line.interface, line.source_address]))
         seen = Phrase(f"{way} hoạt động", f"{way} is up")
@@ -50,18 +50,6 @@ _PLUG_IN = Phrase(
     "cắm dây mạng, hoặc sửa `interface` và `source_address`; xem `ip address`",
     "plug in the cable, or mend `interface` and `source_address`; see `ip address`",
 )
-
-
-def _lack_vi(line: LineConfig, lack: LineLack) -> str:
-    match lack:
-        case LineLack.INTERFACE:
-            return f"không có cổng mạng {line.interface}"
-        case LineLack.SWITCHED_ON:
-            return f"cổng mạng {line.interface} đang bị tắt"
-        case LineLack.CARRIER:
-            return f"cổng mạng {line.interface} không có tín hiệu"
-        case LineLack.ADDRESS:
-            return f"không cổng mạng nào có địa chỉ {line.source_address} của đường truyền"
 
 
 def servers(config: Config) -> Iterator[Finding]:

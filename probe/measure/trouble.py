@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import NamedTuple
 
 from wire.result import Reason
-
-
-class LineLack(StrEnum):
-    """What a line has not, so that nothing can go out by it."""
-
-    INTERFACE = "interface"
-    SWITCHED_ON = "switched_on"
-    CARRIER = "carrier"
-    ADDRESS = "address"
 
 
 class Trouble(NamedTuple):

@@ -17,8 +17,9 @@ from typing import NamedTuple
 
 from probe.config import LineConfig
 from probe.measure.lookup import Address
-from probe.measure.trouble import LineLack, Trouble
+from probe.measure.trouble import Trouble
 from runtime import kernel_time
+from runtime.language import Phrase
 from wire.result import Reason
 
 # linux/in.h, linux/in6.h, linux/icmp.h, linux/icmpv6.h; Python has no names for them.
@@ -268,23 +269,10 @@ def trouble_of(error: OSError, line: LineConfig, peer: Address) -> Trouble:
 def line_trouble(line: LineConfig) -> Trouble | None:
     """Why nothing can go out by this line, None where something can."""
     lack = line_lack(line)
-    return None if lack is None else Trouble(Reason.LINE_DOWN, lack_sentence(line, lack))
+    return None if lack is None else Trouble(Reason.LINE_DOWN, lack.en)
 
 
-def lack_sentence(line: LineConfig, lack: LineLack) -> str:
-    """What a line has not, in a sentence."""
-    match lack:
-        case LineLack.INTERFACE:
-            return f"There is no interface {line.interface}."
-        case LineLack.SWITCHED_ON:
-            return f"The interface {line.interface} is switched off."
-        case LineLack.CARRIER:
-            return f"The interface {line.interface} has no carrier."
-        case LineLack.ADDRESS:
-            return f"No interface has the line's address {line.source_address}."
-
-
-def line_lack(line: LineConfig) -> LineLack | None:
+def line_lack(line: LineConfig) -> Phrase | None:
     """What it has not: interface or address gone, no carrier; None where nothing is missing."""
     family = socket.AF_INET6 if ":" in (line.source_address or "") else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as trial:
@@ -293,16 +281,28 @@ def line_lack(line: LineConfig) -> LineLack | None:
             try:
                 _, flags = _IFREQ.unpack(fcntl.ioctl(trial, _SIOCGIFFLAGS, request))
             except OSError:
-                return LineLack.INTERFACE
+                return Phrase(
+                    f"không có cổng mạng {line.interface}",
+                    f"There is no interface {line.interface}.",
+                )
             if not flags & _IFF_UP:
-                return LineLack.SWITCHED_ON
+                return Phrase(
+                    f"cổng mạng {line.interface} đang bị tắt",
+                    f"The interface {line.interface} is switched off.",
+                )
             if not flags & _IFF_RUNNING or not _has_link(trial, line):
-                return LineLack.CARRIER
+                return Phrase(
+                    f"cổng mạng {line.interface} không có tín hiệu",
+                    f"The interface {line.interface} has no carrier.",
+                )
         if line.source_address is not None:
             try:
                 trial.bind((line.source_address, 0))
             except OSError:
-                return LineLack.ADDRESS
+                return Phrase(
+                    f"không cổng mạng nào có địa chỉ {line.source_address} của đường truyền",
+                    f"No interface has the line's address {line.source_address}.",
+                )
     return None
 
 
