@@ -139,7 +139,7 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlSessio
 class PostgresqlSession(OpenTransaction):
     """One open transaction."""
 
-    def __init__(self, connection: psycopg.Connection, later: Executor | None = None) -> None:
+    def __init__(self, connection: psycopg.Connection, later: Executor | None) -> None:
         super().__init__(later)
         self._connection = connection
 

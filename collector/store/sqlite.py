@@ -123,7 +123,7 @@ class SqliteDatabase(ConnectedDatabase[sqlite3.Connection, "SqliteSession"]):
 class SqliteSession(OpenTransaction):
     """One open transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, later: Executor | None = None) -> None:
+    def __init__(self, connection: sqlite3.Connection, later: Executor | None) -> None:
         super().__init__(later)
         self._connection = connection
 
