@@ -45,7 +45,6 @@ _STORE_RETRY_MAX_S = 30.0
 _TURN_S = 5.0
 # After (re)connecting, so long messages may have waited for us at the broker.
 _SETTLED_AFTER_S = 60.0
-_UNFORESEEN = "a batch cannot be stored, its messages are tried one by one: this is a fault of ours"
 # Of one batch: a flood of garbage must not fill the journal.
 _REFUSALS_LOGGED = 5
 
@@ -199,12 +198,8 @@ class Ingest:
         now = datetime.now(UTC)
         try:
             return self._store.begin_batch(judged, now)
-        except StoreError:
-            # Tried anew where it is waited for, and told there.
+        except Exception:  # noqa: BLE001 - tried anew where it is waited for, and told there
             return partial(self._store.store_batch, judged, now)
-        except Exception:
-            log.exception(_UNFORESEEN)
-            return partial(store_apart, self._store, judged)
 
     def _finish(self) -> bool:
         """Wait for the batch that is under way, acknowledge it, and see to the receipts.
@@ -221,11 +216,7 @@ class Ingest:
         for key, ledger in done.ledgers.items():
             self._pacing.note(key, ledger)
         self._acknowledge(received)
-        refusals = [refused for one in judged for refused in _refused(one)]
-        for refused in refusals[:_REFUSALS_LOGGED]:
-            log.warning("rejected (%s) %s: %s", refused.reason, refused.topic, refused.detail)
-        if len(refusals) > _REFUSALS_LOGGED:
-            log.warning("and %d more were rejected", len(refusals) - _REFUSALS_LOGGED)
+        _log_refusals([refused for one in judged for refused in _refused(one)])
         self._on_stored()
         return True
 
@@ -297,7 +288,9 @@ class Ingest:
                 # message of one probe would keep out all others'.
                 if apart:
                     raise
-                log.exception(_UNFORESEEN)
+                log.exception(
+                    "a batch cannot be stored, its messages are tried one by one: a fault of ours"
+                )
                 apart, finish = True, partial(store_apart, self._store, judged)
                 continue
             else:
@@ -350,6 +343,16 @@ class Ingest:
             log.info("the store works again")
         trouble = state.store_trouble or state.broker_trouble
         notify.status(trouble or "storing what the probes send")
+
+
+def _log_refusals(refusals: Sequence[Rejected]) -> None:
+    """Log the first few of a batch, and whoever floods, who is told once a minute, in any case."""
+    floods = [one for one in refusals if one.reason is Rejection.TOO_MANY]
+    others = [one for one in refusals if one.reason is not Rejection.TOO_MANY]
+    for one in (*floods, *others[:_REFUSALS_LOGGED]):
+        log.warning("rejected (%s) %s: %s", one.reason, one.topic, one.detail)
+    if len(others) > _REFUSALS_LOGGED:
+        log.warning("and %d more were rejected", len(others) - _REFUSALS_LOGGED)
 
 
 def _refused(judged: Judged) -> Sequence[Rejected]:
