@@ -158,16 +158,16 @@ def shortfalls(config: Config, budget: MonthBudget) -> Iterator[Phrase]:
         )
     elif budget.expected_bytes > budget.bulk_bytes:
         yield Phrase(
-            f"{vi}: mức tối thiểu {config.plan.weekly_minimum} lượt đo mỗi tuần cần khoảng {cost} "
-            f"mỗi tháng, vượt phần còn lại của hạn mức {held}",
+            f"{vi}: mức tối thiểu {config.plan.weekly_minimum} lượt đo mỗi tuần cần khoảng "
+            f"{cost.vi} mỗi tháng, vượt phần còn lại của hạn mức {held.vi}",
             f"{en}: the minimum of {config.plan.weekly_minimum} tests a week is expected to move "
-            f"{cost} a month, more than the budget of {held} has for them",
+            f"{cost.en} a month, more than the budget of {held.en} has for them",
         )
     elif budget.tests < budget.wanted_tests:
         yield Phrase(
-            f"{vi}: hạn mức {held} mỗi tháng chỉ đủ cho {budget.tests} trong số "
+            f"{vi}: hạn mức {held.vi} mỗi tháng chỉ đủ cho {budget.tests} trong số "
             f"{budget.wanted_tests} lượt đo",
-            f"{en}: the budget of {held} a month holds {budget.tests} of "
+            f"{en}: the budget of {held.en} a month holds {budget.tests} of "
             f"{budget.wanted_tests} tests",
         )
     if budget.assumed:
@@ -180,9 +180,9 @@ def shortfalls(config: Config, budget: MonthBudget) -> Iterator[Phrase]:
     if budget.used_up:
         used = _gigabytes(budget.used_bytes)
         yield Phrase(
-            f"{vi}: đã dùng {used}, hết hạn mức {held}; tháng này chỉ còn mức tối thiểu "
+            f"{vi}: đã dùng {used.vi}, hết hạn mức {held.vi}; tháng này chỉ còn mức tối thiểu "
             f"{config.plan.weekly_minimum} lượt đo mỗi tuần",
-            f"{en}: {used} moved, the budget of {held} is used up; "
+            f"{en}: {used.en} moved, the budget of {held.en} is used up; "
             f"only the minimum of {config.plan.weekly_minimum} tests a week goes on this month",
         )
 
@@ -227,8 +227,9 @@ def _stragglers_s(config: LatencyConfig) -> float:
     return 2 * config.timeout_s if config.enabled else 0.0
 
 
-def _gigabytes(count: float) -> str:
-    return f"{count / 1e9:.1f} GB"
+def _gigabytes(count: float) -> Phrase:
+    size = f"{count / 1e9:.1f} GB"
+    return Phrase(size.replace(".", ","), size)
 
 
 def _throughput_s(config: ThroughputConfig) -> float:
