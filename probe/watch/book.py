@@ -60,7 +60,10 @@ class Look(Struct, frozen=True):
 
 
 class BookState(Struct, frozen=True, kw_only=True):
-    """What is put away: the next minute to decide, the period's counts, what is running."""
+    """What is put away: the next minute to decide, the period's counts, what is running.
+
+    `evidence`: of minutes that were still open when the daemon ended, by minute.
+    """
 
     boot_id: str | None
     next: int
@@ -68,6 +71,7 @@ class BookState(Struct, frozen=True, kw_only=True):
     counts: dict[State, int]
     running: OpenOutage | None
     looks: list[Look]
+    evidence: dict[int, list[Evidence]] = {}
 
 
 class Book:
@@ -86,6 +90,7 @@ class Book:
         self._settle_s = settle_s
         self._period_min = period_min
         self._evidence: dict[int, list[Evidence]] = {}
+        self._left: dict[int, list[Evidence]] = {}
         self._looks: list[Look] = []
         self._then = now
         # Minutes before this one, if nothing else is known of them, are unknown for that cause.
@@ -113,11 +118,17 @@ class Book:
         yield from self._decide(until)
 
     def close(self, now: Now) -> Iterator[Period | Told]:
-        """Decide what can be: no more evidence comes. The minute that runs is up or left open."""
+        """Decide what can be: no more evidence comes. The minute that runs is up or left open.
+
+        What is known of an open one goes into `state`, for the next daemon to add to: a restart
+        may take the rest of it. The state before a close has none: a daemon that is killed leaves
+        half of the evidence, and by half a minute with an answer could be down.
+        """
         yield from self._noticed_clock(now)
         current = minute_of(now.unix_s)
         up = judged(self._evidence.get(current, [])) is State.UP
         yield from self._decide(current + 1 if up else current)
+        self._left = self._evidence
         yield from self._period_ended()
 
     def state(self) -> BookState:
@@ -129,6 +140,7 @@ class Book:
             counts={state: count for state, count in self._counts.items() if count},
             running=self._running,
             looks=list(self._looks),
+            evidence=self._left,
         )
 
     def _begin(self, minute: int) -> None:
@@ -146,6 +158,8 @@ class Book:
         self._counts |= before.counts
         self._running = before.running
         self._looks = list(before.looks)
+        for minute, evidence in before.evidence.items():
+            self._evidence.setdefault(minute, []).extend(evidence)
         same_boot = before.boot_id is not None and before.boot_id == now.boot_id
         self._gap = current, State.NOT_RUNNING if same_boot else State.PROBE_OFF
         return True

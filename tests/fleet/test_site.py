@@ -305,7 +305,11 @@ def test_a_technician_s_way_in_opens_by_decision_and_ends_by_itself(first: Site)
 
 def test_the_outage_is_told_with_its_begin_its_end_and_the_place_of_the_fault(first: Site) -> None:
     broke_s, mended_s = (at[VIETTEL.name] for at in (first.broke_at_s, first.mended_at_s))
-    eventually(lambda: _outages(first), "the outage at the centre", within_s=240)
+    try:
+        eventually(lambda: _outages(first), "the outage at the centre", within_s=240)
+    except AssertionError as error:
+        minutes = [row for row in _newest_results(first) if row["kind"] == "availability"]
+        pytest.fail(f"{error}; broken {broke_s}, mended {mended_s}, told: {minutes}")
     (outage,) = _outages(first)
     assert outage["line"]["id"] == VIETTEL.name
     values = outage["values"]
@@ -537,7 +541,11 @@ def _newest(site: Site) -> datetime:
 
 
 def _outages(site: Site) -> list[Mapping[str, Any]]:
-    return [row for row in _results(site.api("/api/results?limit=1000")) if row["kind"] == "outage"]
+    return [row for row in _newest_results(site) if row["kind"] == "outage"]
+
+
+def _newest_results(site: Site) -> list[Mapping[str, Any]]:
+    return _results(site.api("/api/results?limit=1000"))
 
 
 def _rates(site: Site, line: str) -> list[float]:

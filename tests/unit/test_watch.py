@@ -276,6 +276,30 @@ def test_a_book_that_was_not_closed_goes_on_where_it_was_put_away() -> None:
     assert told == [(0, 5, {State.UP: 4, State.PROBE_OFF: 1})]
 
 
+def test_a_restart_in_a_line_s_only_whole_minute_down_does_not_take_that_minute() -> None:
+    """The line is back when the next daemon measures: what the one before saw is all there is."""
+    first = book()
+    up(first, 0)
+    down(first, 1)
+    list(first.close(now(1.9)))
+    second = book(first.state(), at=now(2.0, monotonic_min=2.0))
+    up(second, 2)
+    told = list(second.close(now(2.9, monotonic_min=2.9)))
+    assert periods(told) == [(1, 3, {State.DOWN: 1, State.UP: 1})]
+    (outage,) = (one.outage for one in told if isinstance(one, Told))
+    assert (outage.first - M0, outage.end - M0) == (1, 2)
+
+
+def test_half_the_evidence_of_a_killed_daemon_makes_no_minute_down() -> None:
+    first = book()
+    down(first, 0)
+    list(first.advance(now(0.9)))
+    second = book(first.state(), at=now(1.0, monotonic_min=1.0))
+    up(second, 1)
+    told = periods(list(second.close(now(1.9, monotonic_min=1.9))))
+    assert told == [(0, 2, {State.NOT_RUNNING: 1, State.UP: 1})]
+
+
 def test_a_clock_that_is_set_forward_leaves_a_gap_of_its_own() -> None:
     one = book()
     up(one, 0)
@@ -382,6 +406,9 @@ def test_a_book_comes_back_as_it_was_put_away(tmp_path: Path) -> None:
     down(one, 0, 1)
     one.looked(M0 * 60.0, FaultLocation.BEYOND)
     list(one.advance(now(3.5)))
+    down(one, 3)
+    list(one.close(now(3.6)))
+    assert one.state().evidence
     BookFile(str(tmp_path)).write({"vnpt": one.state()})
     assert BookFile(str(tmp_path)).read() == {"vnpt": one.state()}
     BookFile(str(tmp_path / "none")).write({"vnpt": one.state()})
