@@ -38,7 +38,7 @@ from collector.web.changes import Changes
 from collector.web.server import WebServer
 from runtime import notify
 from runtime.mqtt import Connected, Disconnected, Event, Session
-from runtime.settings import SettingsError
+from runtime.settings import SettingsError, unreadable
 
 DEFAULT_CONFIG = Path("/etc/tramdo/collector.toml")
 OK, FAILED, BAD_INPUT = 0, 1, 2
@@ -135,7 +135,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise SettingsError([f"{path}: cannot be read: {error.strerror}"]) from error
+        raise unreadable(str(path), error) from error
 
 
 def _run(config: Config) -> int:

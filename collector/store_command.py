@@ -17,7 +17,7 @@ from collector.registry.registry import Registry
 from collector.store import copies
 from collector.store.opening import described, open_store
 from collector.store.store import StoreError
-from runtime.settings import SettingsError
+from runtime.settings import SettingsError, unreadable
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
 COMMANDS = {
@@ -122,7 +122,7 @@ def _content(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise SettingsError([f"{file}: cannot be read: {error.strerror}"]) from error
+        raise unreadable(str(file), error) from error
 
 
 def _user() -> str:

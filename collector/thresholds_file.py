@@ -6,7 +6,7 @@ from pathlib import Path
 
 from collector import thresholds
 from collector.thresholds import Thresholds
-from runtime.settings import SettingsError
+from runtime.settings import unreadable
 
 SHIPPED = Path(__file__).with_name("thresholds.toml")
 
@@ -20,5 +20,5 @@ def read(path: Path = SHIPPED) -> Thresholds:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise SettingsError([f"{path}: cannot be read: {error.strerror}"]) from error
+        raise unreadable(str(path), error) from error
     return thresholds.parse(content, str(path))

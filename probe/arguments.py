@@ -56,6 +56,8 @@ def parser() -> argparse.ArgumentParser:
         )
     )
     run = command("run", "Measure by the plan and deliver, until stopped (SIGHUP reloads).")
+    # What it says goes into a log.
+    run.set_defaults(lang=Language.EN)
     run.add_argument(
         "--round-now", action="store_true", help="begin with one bulk test on every line"
     )

@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         config, digest = config_file.load(options.config)
     except SettingsError as error:
-        print(error, file=sys.stderr)
+        print(error.in_(options.lang), file=sys.stderr)
         return BAD_INPUT
     match options.command:
         case "check":

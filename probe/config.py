@@ -16,6 +16,8 @@ from msgspec import Meta, Struct, field
 
 from runtime import settings
 from runtime.broker import BrokerConfig, Path, Port
+from runtime.language import Phrase
+from runtime.mistakes import RuleError
 from wire.commands import CommandName
 from wire.envelope import Site
 from wire.result import HOST_LINE, Line, Name, Text
@@ -42,7 +44,9 @@ def _require_address(name: str, text: str) -> None:
     try:
         ipaddress.ip_address(text)
     except ValueError as error:
-        raise ValueError(f"`{name}`: {text!r} is not an IP address") from error
+        raise RuleError(
+            f"`{name}`: {text!r} không phải địa chỉ IP", f"`{name}`: {text!r} is not an IP address"
+        ) from error
 
 
 class LineConfig(Strict, frozen=True):
@@ -63,7 +67,10 @@ class LineConfig(Strict, frozen=True):
     def __post_init__(self) -> None:
         """A line that is bound to nothing would measure whichever line the kernel likes."""
         if self.interface is None and self.source_address is None:
-            raise ValueError("a line needs `interface` or `source_address`")
+            raise RuleError(
+                "đường truyền cần `interface` hoặc `source_address`",
+                "a line needs `interface` or `source_address`",
+            )
         for name in ("source_address", "gateway"):
             if (text := getattr(self, name)) is not None:
                 _require_address(name, text)
@@ -135,12 +142,20 @@ class PlanConfig(Strict, frozen=True):
     def __post_init__(self) -> None:
         """Hours run forward, and a window to avoid leaves hours to measure in."""
         if self.peak_from_hour >= self.peak_to_hour:
-            raise ValueError("`peak_from_hour` comes before `peak_to_hour`")
+            raise RuleError(
+                "`peak_from_hour` phải trước `peak_to_hour`",
+                "`peak_from_hour` comes before `peak_to_hour`",
+            )
         if self.office_from >= self.office_to:
-            raise ValueError("`office_from` comes before `office_to`")
+            raise RuleError(
+                "`office_from` phải trước `office_to`", "`office_from` comes before `office_to`"
+            )
         office_h = (minute_of_day(self.office_to) - minute_of_day(self.office_from)) / 60
         if self.office_hours == "avoid" and office_h > 24 - _LEAST_HOURS_LEFT:
-            raise ValueError(f"`office_from` to `office_to` leaves less than {_LEAST_HOURS_LEFT} h")
+            raise RuleError(
+                f"từ `office_from` đến `office_to` còn lại chưa đến {_LEAST_HOURS_LEFT} giờ",
+                f"`office_from` to `office_to` leaves less than {_LEAST_HOURS_LEFT} h",
+            )
 
 
 class ThroughputConfig(Strict, frozen=True):
@@ -179,8 +194,9 @@ class LatencyConfig(Strict, frozen=True):
     def __post_init__(self) -> None:
         """A window's round-trip times all travel in its result, which has a largest size."""
         if self.window_s / self.mean_gap_s > _MOST_PACKETS:
-            raise ValueError(
-                f"`window_s` holds more than {_MOST_PACKETS} packets at a gap of `mean_gap_s`"
+            raise RuleError(
+                f"`window_s` chứa quá {_MOST_PACKETS} gói với khoảng cách `mean_gap_s`",
+                f"`window_s` holds more than {_MOST_PACKETS} packets at a gap of `mean_gap_s`",
             )
 
 
@@ -332,24 +348,37 @@ class Config(Strict, frozen=True):
     def __post_init__(self) -> None:
         """Names that must differ, and a time zone that must exist."""
         for what, names in (
-            ("line", [line.id for line in self.lines]),
-            ("server", [server.name for server in self.servers]),
+            (Phrase("đường truyền", "lines"), [line.id for line in self.lines]),
+            (Phrase("máy chủ đo", "servers"), [server.name for server in self.servers]),
         ):
             if repeated := sorted({name for name in names if names.count(name) > 1}):
-                raise ValueError(f"two {what}s are called `{repeated[0]}`")
+                raise RuleError(
+                    f"hai {what.vi} cùng tên `{repeated[0]}`",
+                    f"two {what.en} are called `{repeated[0]}`",
+                )
         if self.line(HOST_LINE.id) is not None:
-            raise ValueError(
-                f"no line may be called `{HOST_LINE.id}`: it stands for the box itself"
+            raise RuleError(
+                f"không đường truyền nào được tên `{HOST_LINE.id}`: tên ấy chỉ chính trạm đo",
+                f"no line may be called `{HOST_LINE.id}`: it stands for the box itself",
             )
         if self.leds.driver != "none" and len(self.leds.line_pins) < len(self.lines):
-            raise ValueError("`leds.line_pins` needs a pair of pins for each line")
+            raise RuleError(
+                "`leds.line_pins` cần một cặp chân cho mỗi đường truyền",
+                "`leds.line_pins` needs a pair of pins for each line",
+            )
         pins = self.leds.pins([line.id for line in self.lines])
         if shared := [name for name, pin in pins.items() if list(pins.values()).count(pin) > 1]:
-            raise ValueError(f"`leds`: {' and '.join(shared)} are on the same pin")
+            raise RuleError(
+                f"`leds`: {' và '.join(shared)} dùng chung một chân",
+                f"`leds`: {' and '.join(shared)} are on the same pin",
+            )
         try:
             ZoneInfo(self.timezone)
         except (KeyError, ValueError) as error:
-            raise ValueError(f"`timezone`: {self.timezone!r} is not a known time zone") from error
+            raise RuleError(
+                f"`timezone`: không có múi giờ {self.timezone!r}",
+                f"`timezone`: {self.timezone!r} is not a known time zone",
+            ) from error
 
     def line(self, line_id: str) -> LineConfig | None:
         """The line of that name, None when there is none."""

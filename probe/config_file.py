@@ -6,17 +6,17 @@ from pathlib import Path
 
 from probe import config
 from probe.config import Config
-from runtime.settings import SettingsError
+from runtime.settings import unreadable
 
 
 def load(path: Path) -> tuple[Config, str]:
     """The configuration in a file, and the SHA-256 of its bytes.
 
     Raises:
-        SettingsError: it cannot be read, or every problem in it.
+        runtime.settings.SettingsError: it cannot be read, or every problem in it.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise SettingsError([f"{path}: cannot be read: {error.strerror}"]) from error
+        raise unreadable(str(path), error) from error
     return config.parse(content, str(path)), config.digest(content)

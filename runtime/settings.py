@@ -9,21 +9,61 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Iterable
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Struct, structs
 
+from runtime.language import Language, Phrase
+from runtime.mistakes import phrase_of
+
 S = TypeVar("S", bound=Struct)
+MISSING = Phrase("còn thiếu", "is missing")
+
+
+class Problem(NamedTuple):
+    """A mistake and its place (a key, a row; with the file before it once that is known)."""
+
+    place: str
+    what: Phrase
+
+    def in_(self, language: Language) -> str:
+        """The sentence in a language."""
+        what = self.what.in_(language)
+        return f"{self.place}: {what}" if self.place else what
+
+    def within(self, outer: str) -> Problem:
+        """The same, its place in a file or a row."""
+        return Problem(f"{outer}: {self.place}" if self.place else outer, self.what)
 
 
 class SettingsError(Exception):
-    """Settings that cannot be used; `problems` has a sentence for each, file and key first."""
+    """Settings that cannot be used, with every problem; as text in English, a line each."""
 
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = list(problems)
+        super().__init__(self.in_(Language.EN))
+
+    def in_(self, language: Language) -> str:
+        """All of it in a language, a line for each problem."""
+        return "\n".join(problem.in_(language) for problem in self.problems)
+
+
+def unreadable(source: str, error: OSError) -> SettingsError:
+    """What is said of a file that cannot be read."""
+    what = Phrase(f"không đọc được: {error.strerror}", f"cannot be read: {error.strerror}")
+    return SettingsError([Problem(source, what)])
+
+
+def not_utf_8(source: str, error: UnicodeDecodeError) -> SettingsError:
+    """What is said of bytes that are no text."""
+    what = (
+        f"không phải văn bản UTF-8 (byte {error.start})",
+        f"is not UTF-8 text (byte {error.start})",
+    )
+    return SettingsError([Problem(source, Phrase(*what))])
 
 
 def parse(content: bytes, settings_type: type[S], source: str) -> S:
@@ -40,53 +80,56 @@ def parse(content: bytes, settings_type: type[S], source: str) -> S:
     try:
         table = tomllib.loads(content.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise SettingsError([f"{source}: is not UTF-8 text (byte {error.start})"]) from error
+        raise not_utf_8(source, error) from error
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError([f"{source}: is not TOML: {error}"]) from error
+        what = Phrase(f"không phải TOML: {error}", f"is not TOML: {error}")
+        raise SettingsError([Problem(source, what)]) from error
     problems = _problems_of_table(table, settings_type, "")
     if problems:
-        raise SettingsError([f"{source}: {problem}" for problem in problems])
+        raise SettingsError(problem.within(source) for problem in problems)
     return msgspec.convert(table, settings_type)
 
 
-def _problems_of_table(table: dict[str, Any], struct: type[Struct], place: str) -> list[str]:
+def _problems_of_table(table: dict[str, Any], struct: type[Struct], place: str) -> list[Problem]:
     fields = {field.encode_name: field for field in structs.fields(struct)}
     prefix = f"{place}." if place else ""
     problems = [
-        f"{prefix}{key}: unknown key{_nearest(key, list(fields))}"
-        for key in table
-        if key not in fields
+        Problem(f"{prefix}{key}", _unknown(key, list(fields))) for key in table if key not in fields
     ]
     for name, field in fields.items():
         if name in table:
             problems += _problems_of_value(table[name], field.type, f"{prefix}{name}")
         elif field.required:
-            problems.append(f"{prefix}{name}: is missing")
+            problems.append(Problem(f"{prefix}{name}", MISSING))
     # Rules between keys (a Struct's __post_init__) make sense only once each key is right.
     return problems or _problems_by_msgspec(table, struct, place, shown=None)
 
 
-def _problems_of_value(value: Any, expected: Any, place: str) -> list[str]:
+def _problems_of_value(value: Any, expected: Any, place: str) -> list[Problem]:
     table, table_list = _tables_in(expected)
     if table is not None and isinstance(value, dict):
         return _problems_of_table(value, table, place)
     if table_list is not None and isinstance(value, list):
-        problems: list[str] = []
+        problems: list[Problem] = []
         for position, item in enumerate(value, start=1):
             problems += _problems_of_value(item, table_list, f"{place}[{position}]")
         return problems or _problems_by_msgspec(value, expected, place, shown=None)
     return _problems_by_msgspec(value, expected, place, shown=value)
 
 
-def _problems_by_msgspec(value: Any, expected: Any, place: str, shown: Any) -> list[str]:
+def _problems_by_msgspec(value: Any, expected: Any, place: str, shown: Any) -> list[Problem]:
     try:
         msgspec.convert(value, expected)
     except msgspec.ValidationError as error:
-        sentence = str(error).partition(" - at `")[0]
-        sentence = sentence[:1].lower() + sentence[1:]
-        got = "" if shown is None else f" (it is {shown!r})"
-        return [f"{place}: {sentence}{got}" if place else f"{sentence}{got}"]
+        return [Problem(place, with_value(phrase_of(error, expected), shown))]
     return []
+
+
+def with_value(what: Phrase, shown: object) -> Phrase:
+    """What is wrong, with the value that is there; None where the place says it better."""
+    if shown is None:
+        return what
+    return Phrase(f"{what.vi} (đang là {shown!r})", f"{what.en} (it is {shown!r})")
 
 
 def _tables_in(expected: Any) -> tuple[type[Struct] | None, type[Struct] | None]:
@@ -103,6 +146,10 @@ def _tables_in(expected: Any) -> tuple[type[Struct] | None, type[Struct] | None]
     return None, None
 
 
-def _nearest(key: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(key, known, n=1)
-    return f" (did you mean `{close[0]}`?)" if close else f" (known: {', '.join(known)})"
+def _unknown(key: str, known: list[str]) -> Phrase:
+    if close := difflib.get_close_matches(key, known, n=1):
+        return Phrase(
+            f"khóa không có (ý là `{close[0]}`?)", f"unknown key (did you mean `{close[0]}`?)"
+        )
+    listed = ", ".join(known)
+    return Phrase(f"khóa không có (các khóa: {listed})", f"unknown key (known: {listed})")

@@ -52,7 +52,9 @@ from collector.registry.registry import (
     Technology,
 )
 from runtime import settings
-from runtime.settings import SettingsError
+from runtime.language import Phrase
+from runtime.mistakes import phrase_of
+from runtime.settings import MISSING, Problem, SettingsError
 from wire.decoding import converted
 from wire.envelope import CommuneCode
 from wire.result import Name, Text
@@ -156,22 +158,31 @@ def parse_csv(content: bytes, source: str, known: Registry) -> Registry:
         known: the registry as it is. Its groups and places stay: no column speaks of them.
 
     Raises:
-        runtime.settings.SettingsError: every problem, each with file and row.
+        runtime.settings.SettingsError: every problem, each with file and line.
     """
     try:
         text = content.decode("utf-8-sig")  # a spreadsheet program puts a mark before it
     except UnicodeDecodeError as error:
-        raise SettingsError([f"{source}: is not UTF-8 text (byte {error.start})"]) from error
+        raise settings.not_utf_8(source, error) from error
     rows = csv.DictReader(io.StringIO(text, newline=""))
     columns = rows.fieldnames or []
-    problems = [f"{source}: unknown column `{name}`" for name in columns if name not in CSV_COLUMNS]
-    problems += [f"{source}: column `{n}` is missing" for n in _CSV_REQUIRED if n not in columns]
+    problems = [
+        Problem(source, Phrase(f"không có cột tên `{name}`", f"unknown column `{name}`"))
+        for name in columns
+        if name not in CSV_COLUMNS
+    ]
+    problems += [
+        Problem(source, Phrase(f"thiếu cột `{name}`", f"column `{name}` is missing"))
+        for name in _CSV_REQUIRED
+        if name not in columns
+    ]
     if problems:
         raise SettingsError(problems)
     probes: dict[tuple[str, str], dict[str, Any]] = {}
     isps: dict[str, dict[str, Any]] = {}
     for row in rows:
-        problems += [f"{source}: row {rows.line_num}: {p}" for p in _take_row(row, probes, isps)]
+        place = f"{source}:{rows.line_num}"
+        problems += [problem.within(place) for problem in _take_row(row, probes, isps)]
     if problems:
         raise SettingsError(problems)
     table = {"probe": list(probes.values()), "isp": list(isps.values())}
@@ -185,7 +196,7 @@ def build(document: Document, source: str, official: Mapping[str, Commune]) -> R
     Raises:
         runtime.settings.SettingsError: every problem.
     """
-    problems: list[str] = []
+    problems: list[Problem] = []
     communes = _communes(document.commune, official, problems)
     isps = _once(((i.id, Isp(id=i.id, name=i.name)) for i in document.isp), "isp", problems)
     probes = _once(
@@ -199,14 +210,15 @@ def build(document: Document, source: str, official: Mapping[str, Commune]) -> R
     for place, group in _placed("group", document.group):
         _require_known(group.communes, communes, f"{place}.communes", problems)
         if len(set(group.communes)) < len(group.communes):
-            problems.append(f"{place}.communes: a code stands twice")
+            twice = Phrase("có mã xã lặp lại", "a code stands twice")
+            problems.append(Problem(f"{place}.communes", twice))
     groups = _once(
         ((g.id, Group(id=g.id, name=g.name, communes=tuple(g.communes))) for g in document.group),
         "group",
         problems,
     )
     if problems:
-        raise SettingsError([f"{source}: {problem}" for problem in problems])
+        raise SettingsError(problem.within(source) for problem in problems)
     return Registry(communes=communes, isps=isps, probes=probes, groups=groups)
 
 
@@ -260,20 +272,28 @@ def _placed(name: str, tables: Iterable[T]) -> Iterable[tuple[str, T]]:
     return ((f"{name}[{number}]", table) for number, table in enumerate(tables, start=1))
 
 
-def _once(pairs: Iterable[tuple[Any, T]], what: str, problems: list[str]) -> dict[Any, T]:
+def _once(pairs: Iterable[tuple[Any, T]], what: str, problems: list[Problem]) -> dict[Any, T]:
     found: dict[Any, T] = {}
     for number, (key, value) in enumerate(pairs, start=1):
         if key in found:
             shown = "/".join(key) if isinstance(key, tuple) else key
-            problems.append(f"{what}[{number}]: {shown} is there twice")
+            problems.append(Problem(f"{what}[{number}]", _twice(shown)))
         found[key] = value
     return found
 
 
 def _require_known(
-    codes: Iterable[str], communes: Mapping[str, Commune], place: str, problems: list[str]
+    codes: Iterable[str], communes: Mapping[str, Commune], place: str, problems: list[Problem]
 ) -> None:
-    problems += [f"{place}: there is no commune {code}" for code in codes if code not in communes]
+    problems += [
+        Problem(place, Phrase(f"không có xã mã {code}", f"there is no commune {code}"))
+        for code in codes
+        if code not in communes
+    ]
+
+
+def _twice(what: str) -> Phrase:
+    return Phrase(f"{what} có hai lần", f"{what} is there twice")
 
 
 def _probe(
@@ -281,16 +301,23 @@ def _probe(
     place: str,
     isps: Mapping[str, Isp],
     communes: Mapping[str, Commune],
-    problems: list[str],
+    problems: list[Problem],
 ) -> Probe:
     _require_known([table.commune], communes, f"{place}.commune", problems)
     problems += [
-        f"{place}.line[{number}].isp: there is no isp {line.isp}"
+        Problem(
+            f"{place}.line[{number}].isp",
+            Phrase(f"không có nhà mạng {line.isp}", f"there is no isp {line.isp}"),
+        )
         for number, line in enumerate(table.line, start=1)
         if line.isp not in isps
     ]
     ids = [line.id for line in table.line]
-    problems += [f"{place}.line: {i} is there twice" for i in sorted(set(ids)) if ids.count(i) > 1]
+    problems += [
+        Problem(f"{place}.line", _twice(line_id))
+        for line_id in sorted(set(ids))
+        if ids.count(line_id) > 1
+    ]
     return Probe(
         tenant=table.tenant,
         probe=table.probe,
@@ -316,42 +343,51 @@ def _bps(mbit_s: float | None) -> float | None:
 
 
 def _communes(
-    tables: Iterable[CommuneTable], official: Mapping[str, Commune], problems: list[str]
+    tables: Iterable[CommuneTable], official: Mapping[str, Commune], problems: list[Problem]
 ) -> dict[str, Commune]:
     communes = dict(official)
     seen = set()
     for place, table in _placed("commune", tables):
         if table.code in seen:
-            problems.append(f"{place}: {table.code} is there twice")
+            problems.append(Problem(place, _twice(table.code)))
         seen.add(table.code)
         known = official.get(table.code)
         said = {k: v for k, v in msgspec.structs.asdict(table).items() if v is not None}
         whole = (msgspec.structs.asdict(known) if known else {}) | said
         missing = [n for n in Commune.__struct_fields__[:7] if n not in whole]
         if missing:
-            problems.append(f"{place}: {table.code} is not in the official list: {missing} missing")
+            listed = ", ".join(missing)
+            unlisted = Phrase(
+                f"{table.code} không có trong danh mục chính thức: còn thiếu {listed}",
+                f"{table.code} is not in the official list: missing {listed}",
+            )
+            problems.append(Problem(place, unlisted))
             continue
         commune = Commune(**whole)
         if commune.valid_from and commune.valid_to and commune.valid_to <= commune.valid_from:
-            problems.append(f"{place}.valid_to: comes before `valid_from`")
+            backwards = Phrase("không được trước `valid_from`", "comes before `valid_from`")
+            problems.append(Problem(f"{place}.valid_to", backwards))
         communes[table.code] = commune
     return communes
 
 
 def _take_row(
     row: dict[str, Any], probes: dict[tuple[str, str], dict[str, Any]], isps: dict[str, Any]
-) -> list[str]:
+) -> list[Problem]:
     """Add a row to the tables of a document; what is wrong with it."""
     if None in row or None in row.values():
-        return ["has not as many cells as there are columns"]
+        uneven = Phrase("số ô khác số cột", "has not as many cells as there are columns")
+        return [Problem("", uneven)]
     cells: dict[str, Any] = {name: text.strip() for name, text in row.items() if text.strip()}
-    problems = [f"{name}: is missing" for name in _CSV_REQUIRED if name not in cells]
+    problems = [Problem(name, MISSING) for name in _CSV_REQUIRED if name not in cells]
     for name in _CSV_NUMBERS:
         try:
             if name in cells:
                 cells[name] = float(cells[name])
         except ValueError:
-            problems.append(f"{name}: {cells[name]!r} is not a number")
+            text = cells[name]
+            no_number = Phrase(f"{text!r} không phải là số", f"{text!r} is not a number")
+            problems.append(Problem(name, no_number))
     if problems:
         return problems
     isp, isp_name = cells["isp"], cells.pop("isp_name", cells["isp"])
@@ -361,19 +397,28 @@ def _take_row(
         problems += _problems(table, expected)
     known = probes.setdefault((probe["tenant"], probe["probe"]), probe | {"line": []})
     if {k: v for k, v in known.items() if k != "line"} != probe:
-        problems.append("says another commune, office or date than an earlier row of this probe")
+        other = Phrase(
+            "xã, cơ quan hoặc ngày khác với một dòng trước của cùng trạm đo",
+            "says another commune, office or date than an earlier row of this probe",
+        )
+        problems.append(Problem("", other))
     known["line"].append(line)
     if isps.setdefault(isp, {"id": isp, "name": isp_name})["name"] != isp_name:
-        problems.append(f"isp_name: {isp} has another name in an earlier row")
+        renamed = Phrase(
+            f"{isp} có tên khác ở một dòng trước", f"{isp} has another name in an earlier row"
+        )
+        problems.append(Problem("isp_name", renamed))
     return problems
 
 
-def _problems(table: dict[str, Any], expected: type[Struct]) -> list[str]:
+def _problems(table: dict[str, Any], expected: type[Struct]) -> list[Problem]:
     found = []
     for field in msgspec.structs.fields(expected):
         if field.encode_name in table:
             try:
                 converted(table[field.encode_name], field.type, strict=False)
             except msgspec.ValidationError as error:
-                found.append(f"{field.encode_name}: {error} (it is {table[field.encode_name]!r})")
+                what = phrase_of(error, field.type)
+                value = table[field.encode_name]
+                found.append(Problem(field.encode_name, settings.with_value(what, value)))
     return found

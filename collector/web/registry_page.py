@@ -6,6 +6,7 @@ what is applied: the document travels back in the form and is checked again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from starlette.concurrency import run_in_threadpool
@@ -23,7 +24,7 @@ from collector.registry.registry import Registry
 from collector.web import registry_view as view
 from collector.web.centre import Centre
 from collector.web.site import Site
-from runtime.settings import SettingsError
+from runtime.settings import Problem, SettingsError
 
 _DOCUMENT_MOST = 4_000_000
 _CHANGES_SHOWN = 200
@@ -83,7 +84,7 @@ class RegistryPage:
                 else parse_toml(content, name, official())
             )
         except SettingsError as error:
-            return self._render(request, text, problems=list(error.problems), name=name, status=422)
+            return self._render(request, text, problems=error.problems, name=name, status=422)
         # What somebody else has applied since would be undone without anybody having seen it.
         meanwhile = wanted == "apply" and seen != str(book.revision())
         if wanted != "apply" or meanwhile:
@@ -103,7 +104,7 @@ class RegistryPage:
         request: Request,
         text: str,
         *,
-        problems: list[str] | None = None,
+        problems: Sequence[Problem] = (),
         shown: list[view.Shown] | None = None,
         applied: int | None = None,
         name: str = "page.toml",
@@ -118,7 +119,7 @@ class RegistryPage:
             "registry.html",
             status=status,
             text=text,
-            problems=problems or [],
+            problems=[problem.in_(reader.language) for problem in problems],
             shown=shown,
             applied=applied,
             name=name,

@@ -84,7 +84,8 @@ def test_the_example_shows_every_default() -> None:
         ),
         (
             MINIMAL + '[[listeners]]\nport = 1\ncredential = "none"',
-            "listeners[1].credential: invalid enum value 'none' (it is 'none')",
+            "listeners[1].credential: invalid enum value 'none'"
+            "; allowed: certificate, password, both (it is 'none')",
         ),
         (
             MINIMAL + PLAIN + PLAIN,
@@ -103,7 +104,7 @@ def test_the_example_shows_every_default() -> None:
 def test_each_mistake_has_its_sentence(text: str, problem: str) -> None:
     with pytest.raises(SettingsError) as caught:
         parse(text)
-    assert caught.value.problems == [f"b.toml: {problem}"]
+    assert str(caught.value).splitlines() == [f"b.toml: {problem}"]
 
 
 def test_2_1_may_have_certificates_on_websockets() -> None:

@@ -134,14 +134,14 @@ def test_the_example_is_good_and_shows_the_defaults() -> None:
 def test_each_mistake_has_its_sentence(text: str, problem: str) -> None:
     with pytest.raises(SettingsError) as caught:
         parse(text.encode(), "c.toml")
-    assert caught.value.problems == [problem]
+    assert str(caught.value).splitlines() == [problem]
 
 
 def test_all_mistakes_are_told_at_once() -> None:
     text = "tenant = 1\n[broker]\nhost = ''\n[web]\nport = 'a'\n"
     with pytest.raises(SettingsError) as caught:
         parse(text.encode(), "c.toml")
-    assert [problem.split(": ")[1] for problem in caught.value.problems] == [
+    assert [problem.split(": ")[1] for problem in str(caught.value).splitlines()] == [
         "broker.host",
         "tenant",
         "web.port",

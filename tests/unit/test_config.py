@@ -65,11 +65,15 @@ BAD = [
         "broker: `username` and `password_file` go together",
     ),
     ("[broker]", "[broker]\ntls = false", "broker: certificates need `tls = true`"),
-    ("[broker]", "[broker]\nprotocol = 4", "broker.protocol: invalid enum value 4 (it is 4)"),
+    (
+        "[broker]",
+        "[broker]\nprotocol = 4",
+        "broker.protocol: invalid enum value 4; allowed: 5, 311 (it is 4)",
+    ),
     (
         "[broker]",
         '[broker]\ntransport = "udp"',
-        "broker.transport: invalid enum value 'udp' (it is 'udp')",
+        "broker.transport: invalid enum value 'udp'; allowed: tcp, websockets (it is 'udp')",
     ),
     (
         "[broker]",
@@ -85,7 +89,7 @@ BAD = [
     (
         "[broker]",
         '[broker.proxy]\nhost = "a"\nport = 1\ntype = "ftp"\n[broker]',
-        "broker.proxy.type: invalid enum value 'ftp' (it is 'ftp')",
+        "broker.proxy.type: invalid enum value 'ftp'; allowed: http, socks4, socks5 (it is 'ftp')",
     ),
     (
         'tenant = "bach-thong"',
@@ -110,12 +114,14 @@ BAD = [
     (
         "[broker]",
         '[leds]\ndriver = "blinkenlights"\n[broker]',
-        "leds.driver: invalid enum value 'blinkenlights' (it is 'blinkenlights')",
+        "leds.driver: invalid enum value 'blinkenlights'"
+        "; allowed: gpio, simulated, none (it is 'blinkenlights')",
     ),
     (
         "[broker]",
         '[commands]\nallow = ["run"]\n[broker]',
-        "commands.allow: invalid enum value 'run' (it is ['run'])",
+        "commands.allow: invalid enum value 'run'"
+        "; allowed: identify, measure, replay, reload (it is ['run'])",
     ),
     (
         "[broker]",
@@ -153,7 +159,8 @@ BAD = [
     (
         "[broker]",
         '[plan]\noffice_hours = "never"\n[broker]',
-        "plan.office_hours: invalid enum value 'never' (it is 'never')",
+        "plan.office_hours: invalid enum value 'never'"
+        "; allowed: avoid, idle_only, allow (it is 'never')",
     ),
     (
         "[broker]",
@@ -184,14 +191,16 @@ def test_a_bad_file_names_its_place_and_what_was_expected(
     assert old in GOOD
     with pytest.raises(SettingsError) as caught:
         config.parse(GOOD.replace(old, new, 1).encode(), "probe.toml")
-    assert caught.value.problems == [f"probe.toml: {sentence}"]
+    assert str(caught.value).splitlines() == [f"probe.toml: {sentence}"]
+    (problem,) = caught.value.problems
+    assert problem.what.vi != problem.what.en, "it is told in Vietnamese too"
 
 
 def test_all_mistakes_are_told_at_once() -> None:
     text = GOOD.replace('"01969"', "1969").replace("[broker]", "[brokr]").replace("hn-1", "HN 1")
     with pytest.raises(SettingsError) as caught:
         config.parse(text.encode(), "probe.toml")
-    assert sorted(problem.split(":")[1].strip() for problem in caught.value.problems) == [
+    assert sorted(problem.split(":")[1].strip() for problem in str(caught.value).splitlines()) == [
         "broker",
         "brokr",
         "servers[1].name",
@@ -209,7 +218,7 @@ def test_all_mistakes_are_told_at_once() -> None:
 def test_what_is_not_toml_is_told_so(content: bytes, sentence: str) -> None:
     with pytest.raises(SettingsError) as caught:
         config.parse(content, "probe.toml")
-    assert caught.value.problems[0].startswith(sentence)
+    assert str(caught.value).splitlines()[0].startswith(sentence)
 
 
 def test_a_line_is_found_by_its_id() -> None:

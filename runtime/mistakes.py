@@ -1,0 +1,101 @@
+"""Floor 1. What is wrong with a value that a person wrote, in Vietnamese and English.
+
+The English sentences are msgspec's own. They follow a few forms; one that is not known here is told
+as it is, rather than not at all.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import msgspec
+
+from runtime.language import Phrase
+
+# What msgspec calls them; other names (`datetime`, `uuid`) nobody is asked for in settings.
+_TYPES_VI = {
+    "int": "số nguyên",
+    "float": "số",
+    "str": "chuỗi ký tự",
+    "bool": "true hoặc false",
+    "array": "danh sách",
+    "object": "bảng",
+    "date": "ngày",
+    "time": "giờ",
+    "datetime": "ngày giờ",
+    "null": "để trống",
+}
+
+
+class RuleError(ValueError):
+    """A rule between keys that does not hold; for a Struct's `__post_init__`."""
+
+    def __init__(self, vi: str, en: str) -> None:
+        super().__init__(en)
+        self.phrase = Phrase(vi, en)
+
+
+def phrase_of(error: msgspec.ValidationError, expected: Any) -> Phrase:  # noqa: ANN401 - any type
+    """What an error of msgspec says.
+
+    Args:
+        error: as `msgspec.convert` raised it.
+        expected: the type that the value was to have: an enumeration's values are told.
+    """
+    # msgspec makes an error of its own of what `__post_init__` raised.
+    if isinstance(error.__cause__, RuleError):
+        return error.__cause__.phrase
+    sentence = str(error).partition(" - at `")[0]
+    english = sentence[:1].lower() + sentence[1:]
+    said = Phrase(_vietnamese(sentence), english)
+    if sentence.startswith("Invalid enum value") and (choices := _choices(expected)):
+        listed = ", ".join(choices)
+        return Phrase(f"{said.vi}; được phép: {listed}", f"{said.en}; allowed: {listed}")
+    return said
+
+
+def _vietnamese(sentence: str) -> str:
+    for pattern, tell in _FORMS:
+        if (found := pattern.fullmatch(sentence)) is not None:
+            return tell(found)
+    return sentence
+
+
+def _type(names: str) -> str:
+    return " hoặc ".join(_TYPES_VI.get(name, f"`{name}`") for name in names.split(" | "))
+
+
+_Tell = Callable[[re.Match[str]], str]
+
+
+def _form(pattern: str, tell: _Tell) -> tuple[re.Pattern[str], _Tell]:
+    return re.compile(pattern, re.DOTALL), tell
+
+
+_FORMS = (
+    _form(r"Expected `(.+)`, got `(.+)`", lambda m: f"cần {_type(m[1])}, không phải {_type(m[2])}"),
+    _form(r"Expected `str` of length ([<>]=?) (\d+)", lambda m: f"độ dài phải {m[1]} {m[2]} ký tự"),
+    _form(r"Expected `\w+` of length ([<>]=?) (\d+)", lambda m: f"số phần tử phải {m[1]} {m[2]}"),
+    _form(r"Expected `\w+` of length (\d+), got (\d+)", lambda m: f"cần {m[1]} phần tử, có {m[2]}"),
+    _form(r"Expected `str` matching regex (.+)", lambda m: f"phải khớp mẫu {m[1]}"),
+    _form(r"Expected `(\w+)` ([<>]=?) (\S+)", lambda m: f"cần {_type(m[1])} {m[2]} {m[3]}"),
+    _form(r"Expected `datetime` with a timezone component", lambda _: "ngày giờ thiếu múi giờ"),
+    _form(r"Invalid enum value (.+)", lambda m: f"giá trị {m[1]} không được phép"),
+    _form(
+        r"Invalid RFC3339 encoded (\w+)",
+        lambda m: f"không phải {_type(m[1])} theo RFC 3339",
+    ),
+)
+
+
+def _choices(expected: Any) -> list[str]:  # noqa: ANN401 - any type
+    """The values of an enumeration or of Literals, whatever else the type allows beside them."""
+    if isinstance(expected, type) and issubclass(expected, enum.Enum):
+        return [str(one.value) for one in expected]
+    if get_origin(expected) is Literal:
+        return [str(value) for value in get_args(expected)]
+    options = get_args(expected)[:1] if get_origin(expected) is Annotated else get_args(expected)
+    return [choice for option in options for choice in _choices(option)]
