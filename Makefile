@@ -26,8 +26,8 @@ LOCKS := requirements/build.txt requirements/dev.txt
 demo: .venv/ready-demo
 	@$(BIN)/python -m deploy.demo $(if $(ONCE),--once) $(if $(JSON),--json)
 
-# Three at a time on two cores, because most of a system test is waiting; tests/conftest.py has what is run beside
-# what.
+# Three at a time on two cores, because most of a system test is waiting; tests/conftest.py has what
+# is run beside what.
 test: .venv/ready-test lint types
 	@$(BIN)/pytest -n 3 --no-loadscope-reorder tests
 

@@ -59,11 +59,10 @@ def unreadable(source: str, error: OSError) -> SettingsError:
 
 def not_utf_8(source: str, error: UnicodeDecodeError) -> SettingsError:
     """What is said of bytes that are no text."""
-    what = (
-        f"không phải văn bản UTF-8 (byte {error.start})",
-        f"is not UTF-8 text (byte {error.start})",
+    what = Phrase(
+        f"không phải văn bản UTF-8 (byte {error.start})", f"is not UTF-8 text (byte {error.start})"
     )
-    return SettingsError([Problem(source, Phrase(*what))])
+    return SettingsError([Problem(source, what)])
 
 
 def parse(content: bytes, settings_type: type[S], source: str) -> S:

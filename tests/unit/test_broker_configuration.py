@@ -84,8 +84,10 @@ def test_the_example_shows_every_default() -> None:
         ),
         (
             MINIMAL + '[[listeners]]\nport = 1\ncredential = "none"',
-            "listeners[1].credential: invalid enum value 'none'"
-            "; allowed: certificate, password, both (it is 'none')",
+            (
+                "listeners[1].credential: invalid enum value 'none'"
+                "; allowed: certificate, password, both (it is 'none')"
+            ),
         ),
         (
             MINIMAL + PLAIN + PLAIN,

@@ -114,14 +114,18 @@ BAD = [
     (
         "[broker]",
         '[leds]\ndriver = "blinkenlights"\n[broker]',
-        "leds.driver: invalid enum value 'blinkenlights'"
-        "; allowed: gpio, simulated, none (it is 'blinkenlights')",
+        (
+            "leds.driver: invalid enum value 'blinkenlights'"
+            "; allowed: gpio, simulated, none (it is 'blinkenlights')"
+        ),
     ),
     (
         "[broker]",
         '[commands]\nallow = ["run"]\n[broker]',
-        "commands.allow: invalid enum value 'run'"
-        "; allowed: identify, measure, replay, reload (it is ['run'])",
+        (
+            "commands.allow: invalid enum value 'run'"
+            "; allowed: identify, measure, replay, reload (it is ['run'])"
+        ),
     ),
     (
         "[broker]",
@@ -159,8 +163,10 @@ BAD = [
     (
         "[broker]",
         '[plan]\noffice_hours = "never"\n[broker]',
-        "plan.office_hours: invalid enum value 'never'"
-        "; allowed: avoid, idle_only, allow (it is 'never')",
+        (
+            "plan.office_hours: invalid enum value 'never'"
+            "; allowed: avoid, idle_only, allow (it is 'never')"
+        ),
     ),
     (
         "[broker]",

@@ -14,7 +14,7 @@ from runtime.language import Language, of_locale
 
 ROOT = Path(__file__).parents[2]
 # Who speaks to a technician, and the pages, where both live side by side.
-SPEAKING = ("probe", "runtime", "collector/web")
+SPEAKING = ("probe", "runtime", "collector/registry", "collector/web")
 # In one of these a technician types it as it is, or it is a name.
 SAME_IN_BOTH = {
     "?", "%", "ms", "p50, ms", "RTT p95", "DNS", "TCP", "TLS",
@@ -44,6 +44,9 @@ def test_the_locale_picks_the_language(environment: dict[str, str], language: La
     assert of_locale(environment) is language
 
 
+_SAY = ("Phrase", "RuleError")
+
+
 class Said(NamedTuple):
     """A phrase in the source, as its two texts are written there."""
 
@@ -56,7 +59,7 @@ def _phrases() -> Iterator[Said]:
     for folder in SPEAKING:
         for path in sorted((ROOT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call) and ast.unparse(node.func) == "Phrase":
+                if isinstance(node, ast.Call) and ast.unparse(node.func) in _SAY:
                     where = f"{path.relative_to(ROOT)}:{node.lineno}"
                     assert len(node.args) == 2, f"{where}: one text for each language"
                     yield Said(where, *node.args)
