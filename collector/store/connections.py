@@ -44,14 +44,29 @@ class OpenTransaction:
     def __init__(self, later: Executor | None) -> None:
         self._later = later
         self._under_way: list[Future[None]] = []
+        self._failed = False
         self.committing: Future[None] | None = None
 
     def run(self, statement: Callable[..., None], *arguments: object) -> None:
-        """Run what returns no rows, now or by `later`."""
+        """Run what returns no rows, now or by `later`; nothing more after one that fails.
+
+        After an I/O error SQLite has rolled the whole transaction back by itself
+        (sqlite3_get_autocommit). What came after it would each be committed alone: the ledger,
+        and so a receipt, without its results.
+        """
         if self._later is None:
             statement(*arguments)
         else:
-            self._under_way.append(self._later.submit(statement, *arguments))
+            self._under_way.append(self._later.submit(self._in_turn, statement, *arguments))
+
+    def _in_turn(self, statement: Callable[..., None], *arguments: object) -> None:
+        if self._failed:
+            return
+        try:
+            statement(*arguments)
+        except BaseException:
+            self._failed = True
+            raise
 
     def settle(self) -> None:
         """Wait for statements that another thread is running; raises what they raised."""
