@@ -18,6 +18,7 @@ from wire.result import FaultLocation, OutageEnd
 # A run goes on over so many minutes of which nothing is known; a bulk test takes less (ours).
 BRIDGED_MINUTES = 5
 _SIDES = (State.DOWN, State.OWN_LAN)
+_SAW_NOTHING = (FaultLocation.NONE, FaultLocation.UNDETERMINED)
 
 
 class OpenOutage(Struct, frozen=True, kw_only=True):
@@ -81,11 +82,11 @@ def fault_of(side: State, looks: Iterable[FaultLocation]) -> FaultLocation:
     """Where the fault of an outage was, by the looks that were taken meanwhile.
 
     The office's own side needs none. Of several, what was seen most often; a look that saw no
-    fault came too late or too early.
+    fault came too late or too early, and one that could not tell outvotes none that could.
     """
     if side is State.OWN_LAN:
         return FaultLocation.OWN_LAN
-    seen = Counter(look for look in looks if look is not FaultLocation.NONE)
+    seen = Counter(look for look in looks if look not in _SAW_NOTHING)
     return seen.most_common(1)[0][0] if seen else FaultLocation.UNDETERMINED
 
 

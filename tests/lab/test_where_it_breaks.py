@@ -53,8 +53,8 @@ def line_of(network: OfficeNetwork, name: str = "vnpt") -> LineConfig:
     return LineConfig(id=name, isp="x", interface=line.interface)
 
 
-def looked(network: OfficeNetwork, line: LineConfig) -> Finding:
-    request = line_request(line, SERVERS, dns=DNS, path=PATH)
+def looked(network: OfficeNetwork, line: LineConfig, servers: list[Server] = SERVERS) -> Finding:
+    request = line_request(line, servers, dns=DNS, path=PATH)
     (finding,) = network.office.inside(lambda: list(path_probe.measure(request)))
     return finding
 
@@ -132,6 +132,16 @@ def test_a_whole_line_by_its_hops_and_alone(network: OfficeNetwork) -> None:
     for rtt_ms in (values.gateway_rtt_ms, values.target_rtt_ms, values.hops[0].rtt_ms):
         assert rtt_ms is not None
         assert 0 < rtt_ms < 500
+
+
+def test_a_name_without_an_address_puts_no_fault_on_the_line(network: OfficeNetwork) -> None:
+    nameless = Server(name="dn-1", host="dn-1.invalid")
+    values = values_of(looked(network, line_of(network), [SERVERS[0], nameless]))
+    assert (values.fault, values.targets_reached) == (FaultLocation.NONE, 1)
+    finding = looked(network, line_of(network), [nameless])
+    assert (finding.outcome, finding.reason) == (Outcome.FAILED, Reason.NAME_RESOLUTION)
+    assert values_of(finding).fault is FaultLocation.UNDETERMINED
+    assert values_of(finding).gateway_reached
 
 
 def test_a_router_s_refusal_is_told_with_its_name(network: OfficeNetwork) -> None:

@@ -39,10 +39,11 @@ def hop(number: int, address: str | None, answer: HopAnswer | None = None) -> Pa
     )
 
 
-def target(name: str, *, reached: bool) -> PathTarget:
+def target(name: str, letter: str) -> PathTarget:
+    """`+` was reached, `-` did not answer, `?` has no address and was never asked."""
     return PathTarget(
-        name=name, address="203.0.113.1", reached=reached, rtt_ms=9.0 if reached else None,
-        trouble=None,
+        name=name, address=None if letter == "?" else "203.0.113.1", reached=letter == "+",
+        rtt_ms=9.0 if letter == "+" else None, trouble=None,
     )  # fmt: skip
 
 
@@ -54,7 +55,7 @@ def seen(
     refusals: tuple[str, ...] = (),
     line_down: bool = False,
 ) -> Seen:
-    targets = [target(str(n), reached=letter == "+") for n, letter in enumerate(reached)]
+    targets = [target(str(n), letter) for n, letter in enumerate(reached)]
     return Seen(
         gateway=router,
         gateway_rtt_ms=gateway_rtt_ms,
@@ -97,11 +98,25 @@ SILENT = hop(2, None)
         ),
         (seen(hop(1, GATEWAY), SILENT, refusals=("100.64.0.1",)), FaultLocation.BEYOND),
         (seen(hop(1, GATEWAY), SILENT, refusals=(GATEWAY,)), FaultLocation.ISP_ACCESS),
+        # A name that is not resolved here says nothing of the way to where it would lead.
+        (seen(hop(1, GATEWAY), reached="+?"), FaultLocation.NONE),
+        (seen(hop(1, GATEWAY), SILENT, reached="-?"), FaultLocation.ISP_ACCESS),
+        (seen(hop(1, GATEWAY), SILENT, reached="+-?"), FaultLocation.BEYOND),
+        (seen(reached="??"), FaultLocation.UNDETERMINED),
+        (seen(reached="??", gateway_rtt_ms=None), FaultLocation.OWN_LAN),
+        (seen(reached="??", router=None, gateway_rtt_ms=None), FaultLocation.UNDETERMINED),
     ],
 )
 def test_the_fault_is_behind_the_last_thing_that_answers(what: Seen, fault: FaultLocation) -> None:
     assert locate(what) is fault
     assert (method.sentence(method.values(what)) is None) == (fault is FaultLocation.NONE)
+
+
+def test_only_targets_that_were_asked_are_told_as_silent() -> None:
+    found = method.values(seen(hop(1, GATEWAY), hop(2, "100.64.0.1"), reached="-?"))
+    assert method.sentence(found) == "The fault is beyond the access line: no answer from 0."
+    found = method.values(seen(reached="??"))
+    assert str(method.sentence(found)).startswith(f"{GATEWAY} answers, and no target has an")
 
 
 def test_the_target_is_no_hop_of_the_isp_s() -> None:
@@ -135,7 +150,7 @@ seens = st.builds(
         router=router,
     ),
     st.lists(addresses, max_size=8),
-    st.text("+-", min_size=1, max_size=4),
+    st.text("+-?", min_size=1, max_size=4),
     st.sampled_from([None, 0.5]),
     st.sampled_from([None, GATEWAY]),
 )
@@ -145,14 +160,15 @@ seens = st.builds(
 def test_a_fault_is_never_before_something_that_answers(what: Seen) -> None:
     found = method.values(what)
     if found.fault is FaultLocation.NONE:
-        assert found.targets_reached == len(found.targets)
+        assert found.targets_reached == len(method.asked(found.targets)) > 0
     if found.fault is FaultLocation.OWN_LAN:
         assert not found.gateway_reached
         assert found.targets_reached == 0
     if found.fault is FaultLocation.ISP_ACCESS:
         assert found.access_address is None
         assert found.targets_reached == 0
-    if what.gateway is not None:
+        assert method.asked(found.targets), "what was not asked cannot have been silent"
+    if what.gateway is not None and method.asked(found.targets):
         assert found.fault is not FaultLocation.UNDETERMINED
 
 

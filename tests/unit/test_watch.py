@@ -188,7 +188,10 @@ def test_the_fault_is_what_was_seen_most() -> None:
     assert outages.fault_of(State.DOWN, [isp, beyond, isp]) is isp
     assert outages.fault_of(State.DOWN, [none, beyond, none]) is beyond
     assert outages.fault_of(State.OWN_LAN, [isp]) is FaultLocation.OWN_LAN
-    assert outages.fault_of(State.DOWN, []) is FaultLocation.UNDETERMINED
+    unknown = FaultLocation.UNDETERMINED
+    assert outages.fault_of(State.DOWN, [unknown, isp, unknown]) is isp
+    assert outages.fault_of(State.DOWN, [unknown]) is unknown
+    assert outages.fault_of(State.DOWN, []) is unknown
 
 
 # The book

@@ -7,7 +7,7 @@ sockets; what answered is handed in.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -53,18 +53,25 @@ def locate(seen: Seen) -> FaultLocation:
     """Where the fault is: behind the last thing that answers.
 
     With every target reached there is none. With some reached, or with something of the ISP's that
-    answers, the access line works and the fault is beyond it.
+    answers, the access line works and the fault is beyond it. A target whose name has no address
+    was never asked, so it says nothing; where none was, nothing is known of what is behind the
+    gateway.
     """
-    reached = [target.reached for target in seen.targets]
+    reached = [target.reached for target in asked(seen.targets)]
     if reached and all(reached):
         return FaultLocation.NONE
     if any(reached) or _refusing(seen) or access_hop(seen.gateway, seen.hops) is not None:
         return FaultLocation.BEYOND
     if gateway_reached(seen) or (seen.gateway is None and _any_answer(seen.hops)):
-        return FaultLocation.ISP_ACCESS
+        return FaultLocation.ISP_ACCESS if reached else FaultLocation.UNDETERMINED
     if seen.gateway is None and not seen.line_down:
         return FaultLocation.UNDETERMINED
     return FaultLocation.OWN_LAN
+
+
+def asked(targets: Iterable[PathTarget]) -> list[PathTarget]:
+    """The targets that packets were sent to; a name that could not be resolved here is none."""
+    return [target for target in targets if target.address is not None]
 
 
 def gateway_reached(seen: Seen) -> bool | None:
@@ -100,7 +107,7 @@ def values(seen: Seen) -> PathValues:
 def sentence(found: PathValues) -> str | None:
     """Where the fault is, for a person; None where there is none."""
     gateway = found.gateway or "the gateway"
-    silent = ", ".join(target.name for target in found.targets if not target.reached)
+    silent = ", ".join(target.name for target in asked(found.targets) if not target.reached)
     match found.fault:
         case FaultLocation.NONE:
             return None
@@ -113,6 +120,8 @@ def sentence(found: PathValues) -> str | None:
             )
         case FaultLocation.BEYOND:
             return f"The fault is beyond the access line: no answer from {silent}."
+        case _ if found.gateway_reached:
+            return f"{gateway} answers, and no target has an address: nothing behind it was asked."
         case _:
             return "Nothing answers, and no gateway is known: the fault may be on either side."
 

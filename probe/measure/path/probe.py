@@ -22,6 +22,7 @@ from wire.result import Outcome as Ending
 
 _RESOLVE_S = 2.0
 _LOOK_S = 0.05
+_UNASKED = "No target's name could be resolved, so nothing behind the gateway was asked."
 # The probe's own failures say nothing of where the network breaks.
 _OWN_FAILURES = (Reason.PERMISSION_DENIED, Reason.TOOL_FAILED)
 
@@ -60,7 +61,8 @@ def _finding(
     on_the_way: Sequence[Aim],
     outcomes: Sequence[Outcome],
 ) -> Finding:
-    trouble = _trouble(request, outcomes)
+    known = [lookup.address for _, lookup in targets if lookup.address is not None]
+    trouble = _trouble(request, known, outcomes)
     direct = dict(zip((aim.address.ip for aim in aims), outcomes, strict=False))
     path = [
         hops.hop_of(aim, outcome)
@@ -154,17 +156,21 @@ def _rtt_ms(outcome: Outcome) -> float | None:
     return min(reached, default=None)
 
 
-def _trouble(request: Request, outcomes: Sequence[Outcome]) -> Trouble | None:
-    """Why nothing could be told: the line is down here, or we may not send."""
+def _trouble(
+    request: Request, known: Sequence[Address], outcomes: Sequence[Outcome]
+) -> Trouble | None:
+    """Why nothing could be told: the line is down, we may not send, no name has an address.
+
+    A gateway that is silent is a finding by itself, whatever the names.
+    """
     down = line_trouble(request.line)
     if down is not None:
         return down
-    if any(outcome.answers for outcome in outcomes):
+    if known and any(outcome.answers for outcome in outcomes):
         return None
     own = [t for o in outcomes for t in o.troubles if t.reason in _OWN_FAILURES]
     if own:
         return own[0]
-    if not outcomes:
-        sentence = "No target has an address, and no gateway is known."
-        return Trouble(Reason.NAME_RESOLUTION, sentence)
+    if not known and (not outcomes or any(outcome.answers for outcome in outcomes)):
+        return Trouble(Reason.NAME_RESOLUTION, _UNASKED)
     return None
