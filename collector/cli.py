@@ -304,10 +304,12 @@ def _check(config: Config, path: Path) -> int:
 def _broker_trouble(config: Config) -> str | None:
     """Why the broker does not take us, None when it does.
 
-    Under a client id of its own: with the collector's, a running collector would be thrown out.
+    Under a client id of its own: with the collector's, a running collector would be thrown out. A
+    broker that takes the user's name for it does so all the same, for a moment; what waits there
+    for the collector is kept, because none of it is acknowledged here.
     """
     inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
-    session = Session(config.broker, f"{config.client_id}-check", inbox.put)
+    session = Session(config.broker, f"{config.client_id}-check", inbox.put, manual_ack=True)
     session.start()
     try:
         deadline_s = time.monotonic() + config.broker.connect_timeout_s + 5

@@ -1,7 +1,7 @@
 """Floor 3. `tramdo-collector command`: sends one command, waits for the probe's answer, tells it.
 
-A session of its own that the broker forgets at once, under a client id of its own: a collector that
-runs beside it is not thrown out.
+A session of its own that the broker forgets at once, under a client id of its own, and by a user of
+its own where `[command]` names one: a collector that runs beside it is not thrown out.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from collector.commands import MAX_REPLY_BYTES, NotSentError, Replied, Standing,
 from collector.config import Config
 from collector.store.opening import open_store
 from collector.store.store import Store
+from runtime.broker import BrokerConfig
 from runtime.mqtt import Connected, Disconnected, Event, Received, Session
 from wire import topics
 from wire.commands import MAX_REPLAY_RANGES, Answer, AnyCommand, CommandName
@@ -146,7 +147,7 @@ def _sent(config: Config, tenant: str, probe: str, command: AnyCommand) -> Stand
     """Send, and take in replies until nothing more is to be expected."""
     inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
     session = Session(
-        config.broker,
+        _as_commander(config),
         # Two of us at once must not throw each other out.
         f"{config.client_id}-command-{os.getpid()}",
         inbox.put,
@@ -162,10 +163,19 @@ def _sent(config: Config, tenant: str, probe: str, command: AnyCommand) -> Stand
             standing = desk.standing(command.id)
             if standing is None or not standing.waiting_at(datetime.now(UTC)):
                 break
-            _take_reply(inbox, desk)
+            _take_reply(inbox, desk, shared=config.command.username is None)
         return standing or Standing(tenant=tenant, probe=probe, command=command)
     finally:
         session.stop()
+
+
+def _as_commander(config: Config) -> BrokerConfig:
+    own = config.command
+    if own.username is None:
+        return config.broker
+    return msgspec.structs.replace(
+        config.broker, username=own.username, password_file=own.password_file
+    )
 
 
 def _until_connected(config: Config, inbox: queue.SimpleQueue[Event]) -> None:
@@ -183,11 +193,17 @@ def _until_connected(config: Config, inbox: queue.SimpleQueue[Event]) -> None:
     raise NotSentError(f"no connection to the broker: {cause}")
 
 
-def _take_reply(inbox: queue.SimpleQueue[Event], desk: CommandDesk) -> None:
+def _take_reply(inbox: queue.SimpleQueue[Event], desk: CommandDesk, *, shared: bool) -> None:
     try:
         event = inbox.get(timeout=0.5)
     except queue.Empty:
         return
+    if isinstance(event, Disconnected) and shared:
+        # Each would throw the other out for as long as we wait; Mosquitto 2.0 does not say why.
+        raise NotSentError(
+            f"the broker has ended the connection ({event.cause}): where it takes a user for one "
+            "client, `[command]` of the configuration needs a user of its own"
+        )
     if isinstance(event, Received) and len(event.payload) <= MAX_REPLY_BYTES:
         replied = judge_reply(
             event.topic, event.payload, datetime.now(UTC), retained=event.retained

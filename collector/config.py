@@ -87,6 +87,22 @@ class PapersConfig(Strict, frozen=True):
     office: OfficeConfig = OfficeConfig()
 
 
+class CommandConfig(Strict, frozen=True):
+    """Who `tramdo-collector command` is at the broker; left out, it signs in as the collector.
+
+    Where the broker takes the user's name for the client's, as deploy/broker has it so that nobody
+    throws another out, this must be a user of its own.
+    """
+
+    username: str | None = None
+    password_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Half a credential is a mistake."""
+        if (self.username is None) != (self.password_file is None):
+            raise ValueError("`username` and `password_file` go together")
+
+
 class Config(Strict, frozen=True):
     """Everything the collector is told. `tenant` None takes every tenant's probes."""
 
@@ -99,6 +115,7 @@ class Config(Strict, frozen=True):
     receipts: ReceiptConfig = ReceiptConfig()
     papers: PapersConfig = PapersConfig()
     alerts: AlertsConfig = AlertsConfig()
+    command: CommandConfig = CommandConfig()
 
 
 def parse(content: bytes, source: str) -> Config:

@@ -42,7 +42,7 @@ ROOT = f"tramdo/v1/{TENANT}"
 PROBE, NEIGHBOUR, REVOKED = "phu-thong-01", "cam-giang-01", "bi-thu-hoi-01"
 HOST = "localhost"
 WAIT_S = 20.0
-COLLECTOR, SUBSCRIBER = "collector.1", "reader.vnpt"
+COLLECTOR, COMMANDER, SUBSCRIBER = "collector.1", "collector.command", "reader.vnpt"
 # Only 2.0 needs to be told that loopback is meant (deploy/broker/mosquitto.conf.j2).
 _LOOPBACK = "lo"
 
@@ -123,13 +123,13 @@ class SecuredBroker(Broker):
         self.office = office
         self.ports = {name: free_port() for name in ("certificate", "password", "both", "ws")}
         directory.mkdir(parents=True, exist_ok=True)
-        for user in (COLLECTOR, SUBSCRIBER):
+        for user in (COLLECTOR, COMMANDER, SUBSCRIBER):
             office.user(user)
         self.is_2_0 = _version() == "2.0"
         self.settings = BrokerSettings(
             tenant=TENANT,
             syntax="2.0" if self.is_2_0 else "2.1",
-            collectors=[COLLECTOR],
+            collectors=[COLLECTOR, COMMANDER],
             subscribers=[SUBSCRIBER],
             listeners=[
                 *(self._listening(name) for name in ("certificate", "password", "both")),

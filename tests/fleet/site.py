@@ -188,7 +188,7 @@ class Site:
 
     def inventory(self, **probe: Any) -> dict[str, Any]:
         """What a technician would write for this office; `probe` adds to the probe's variables."""
-        secret = {"collector.1": "mật khẩu của trung tâm"}
+        secret = {"collector.1": "mật khẩu của trung tâm", "collector.command": "mật khẩu ra lệnh"}
         everywhere = {
             "ansible_user": "root",
             "ansible_ssh_common_args": " ".join(self.probe.ssh_options()),
@@ -204,6 +204,7 @@ class Site:
             "broker_tenant": TENANT, "broker_hosts": [CENTRE_ADDRESS, "localhost"],
             "broker_passwords": secret,
             "collector_tenant": TENANT, "collector_password": secret["collector.1"],
+            "collector_command_password": secret["collector.command"],
             "collector_broker": {"host": "localhost", "reconnect_max_s": 2.0},
             "measurement_server_iperf3_ports": [5201, 5202],
             "measurement_server_http_port": 8081,

@@ -33,7 +33,7 @@ from probe.show import board
 from probe.turns import Wanted
 from probe.usage_file import UsageFile
 from runtime.mqtt import Received
-from tests import samples
+from tests import samples, secured_broker
 from tests.broker import Broker, why_not
 from tests.client import Client, eventually
 from tests.collector_process import CollectorProcess
@@ -184,6 +184,46 @@ def test_each_command_by_the_centres_own_command_line(
     code, said = command(centre, settings, "reload")
     assert (code, said["reply"]["reason"]) == (1, "faulty_configuration")
     assert not office.reloaded.is_set()
+
+
+@pytest.mark.skipif(secured_broker.why_not() is not None, reason=str(secured_broker.why_not()))
+def test_on_the_broker_as_deployed_the_command_line_leaves_the_collector_alone(
+    tmp_path: Path,
+) -> None:
+    """There the user's name is the client's: a second session of a user ends the first."""
+    with secured_broker.scene(tmp_path / "scene") as stage:
+        settings = msgspec.structs.replace(
+            config.parse(GOOD.encode(), "probe.toml"),
+            broker=stage.broker.by_certificate(stage.probe), probe=secured_broker.PROBE,
+            delivery=config.DeliveryConfig(clock_wait_s=0.0),
+        )  # fmt: skip
+        as_collector = stage.broker.by_password(secured_broker.COLLECTOR)
+        own = stage.broker.by_password(secured_broker.COMMANDER)
+        table = {"username": own.username, "password_file": own.password_file}
+        office = Office(settings, tmp_path / "office")
+        try:
+            eventually(office.connected, "the probe is connected")
+            tables = {"command": table}
+            with CollectorProcess(tmp_path / "centre", as_collector, tables=tables) as centre:
+                eventually(lambda: "connected to the broker" in centre.log, "it is connected")
+                code, said = command(centre, settings, "identify", "--for", "5")
+                assert (code, said["reply"]["answer"]) == (0, "done")
+                assert "no connection" not in centre.log
+                # While it waits for one that does not answer, the collector takes the name back.
+                sharing = CollectorProcess(tmp_path / "sharing", as_collector)
+                silent = msgspec.structs.replace(settings, probe=secured_broker.NEIGHBOUR)
+                code, said = command(sharing, silent, "identify", "--for", "5")
+                assert code != 0
+                assert "a user of its own" in said["stderr"]
+                # A check shares it on purpose, and takes nothing away.
+                line = [sys.executable, "-m", "collector.cli", "check", "-c"]
+                checked = subprocess.run([*line, str(centre.config_path)], cwd=ROOT, check=False)
+                assert checked.returncode == 0
+                for _ in range(10):
+                    office.courier.submit(samples.latency())
+                eventually(lambda: len(centre.results()) == 10, "10 results are stored", WAIT_S)
+        finally:
+            office.courier.stop()
 
 
 def test_replay_sends_again_what_the_store_has_lost(
