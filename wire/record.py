@@ -109,6 +109,8 @@ class Validity(StrEnum):
     TIME_ANCIENT = "time_ancient"
     SERVER_LOW = "server_low"
     INTERFACE_MISMATCH = "interface_mismatch"
+    # A window of kind `latency` in which the office's own cable or router was away.
+    OWN_LAN = "own_lan"
 
 
 class Line(Struct, frozen=True, forbid_unknown_fields=True):

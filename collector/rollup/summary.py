@@ -170,8 +170,8 @@ class Tally:
                 if len(parts) == 1
                 else [rtt for part in parts for rtt in part.rtt_us]
             )
-            if packets:
-                lost = sum(part.lost for part in parts)
+            lost = sum(part.lost for part in parts)
+            if packets or lost:
                 metrics[f"{named}_{PACKETS}"] = delays(packets, min(lost, COUNT_MOST))
         return Summary(kinds, metrics, sums)
 
@@ -195,8 +195,9 @@ def _columns(named: str, values: list[Struct]) -> _Columns:
     lost = 0
     if hasattr(values[0], "rtt_us"):
         for value in values:
-            # One window without its packets is in no percentile of packets, its lost ones neither.
-            if packets := getattr(value, "rtt_us", None):
+            # A window that does not tell its packets is in no percentile of packets, its lost ones
+            # neither. One that lost all of them is: each is +infinity (RFC 7679, 5).
+            if (packets := getattr(value, "rtt_us", None)) is not None:
                 rtt_us += packets
                 lost += getattr(value, "lost", 0)
     return _Columns(list(zip(*map(reader(named), values), strict=True)), rtt_us, lost)

@@ -70,6 +70,9 @@ VALIDITIES = {
     Validity.INTERFACE_MISMATCH: Phrase(
         "số đếm của cổng mạng không khớp", "the interface's own counters disagree"
     ),
+    Validity.OWN_LAN: Phrase(
+        "mạng nội bộ của cơ quan bị gián đoạn trong lúc đo", "the office's own network was away"
+    ),
     Validity.CLOCK_REPAIRED: Phrase("giờ đo đã được hiệu chỉnh", "time corrected afterwards"),
     Validity.TIME_IN_FUTURE: Phrase("giờ đo ở tương lai", "its time lies in the future"),
     Validity.TIME_ANCIENT: Phrase("giờ đo quá xa trong quá khứ", "its time lies long ago"),

@@ -25,6 +25,7 @@ from wire.result import (
     PathValues,
     Reason,
     Result,
+    Validity,
 )
 
 pytestmark = pytest.mark.usefixtures("_namespaces")
@@ -194,6 +195,10 @@ def test_a_minute_on_a_line_that_breaks(network: OfficeNetwork, where: str, stat
     gateway = network.line("vnpt").gateway_address
     evidence = [one for result in results for one in minutes.evidence_of(result, gateway)]
     assert minutes.judged(evidence) is state, results
+    # What the office's own cable or router loses is not the line's loss; the ISP's is.
+    for result in results:
+        own = state is State.OWN_LAN and result.target != minutes.GATEWAY_TARGET
+        assert (Validity.OWN_LAN in result.validity) == own, result
     looks = [result for result in results if minutes.is_bad(result, PATH)]
     assert bool(looks) == (where != "nowhere"), "a bad minute calls for a look at the path"
     assert {result.reason for result in results} <= {

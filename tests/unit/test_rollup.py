@@ -241,6 +241,24 @@ def test_percentiles_of_packets_come_from_raw_round_trip_times() -> None:
     assert packets.quantile(0.5) == pytest.approx(10, rel=RELATIVE_ERROR)
     assert packets.quantile(0.9) == pytest.approx(50, rel=RELATIVE_ERROR)
     assert packets.quantile(0.95) is None
+    # A window that lost all of its packets has no delay, and is the worst of percentiles.
+    packets = tally(window([10_000] * 50, 0), window([], 60)).metric("latency_rtt_ms")
+    assert (packets.count, packets.infinite, packets.mean) == (50, 60, 10)
+    assert packets.quantile(0.5) is None
+    packets = tally(window([], 60)).metric("latency_rtt_ms")
+    assert (packets.count, packets.infinite) == (0, 60)
+
+
+def test_what_the_office_s_own_network_loses_is_no_line_s_loss() -> None:
+    own = samples.latency(
+        sent=60, lost=60, outcome=Outcome.FAILED, reason=Reason.LINE_DOWN,
+        validity=[Validity.OWN_LAN],
+    )  # fmt: skip
+    cut = samples.latency(sent=60, lost=60, outcome=Outcome.FAILED, reason=Reason.NO_REPLY)
+    assert tally(samples.latency(sent=60), own).loss_ratio == 0
+    assert tally(samples.latency(sent=60), own, cut).loss_ratio == 0.5
+    assert tally(own).loss_ratio is None
+    assert tally(own).counts("latency").flags == {"own_lan": 1}
 
 
 def test_summaries_merge_in_any_order() -> None:

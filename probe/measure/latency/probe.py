@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import random
 import select
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from probe.measure import gateway
+from msgspec import structs
+
+from probe.measure import gateway as gateways
 from probe.measure.latency.clock_line import ClockLine, ClockReading
+from probe.measure.latency.own_network import troubled
 from probe.measure.latency.session import NANOSECONDS, Window
 from probe.measure.latency.summary import Verdict, figures, validity, verdict
-from probe.measure.latency.target import LatencyTarget, TargetSpec
+from probe.measure.latency.target import GATEWAY_TARGET, LatencyTarget, TargetSpec
 from probe.measure.measurement import Finding, Progress, Request
 from runtime import kernel_time
-from wire.result import Method, Outcome
+from wire.result import Method, Outcome, Reason, Validity
 
 # How often to look whether to stop; nothing wakes poll(2) for it.
 _LOOK_NS = NANOSECONDS // 4
@@ -58,8 +61,8 @@ def target_specs(request: Request) -> list[TargetSpec]:
     server, line = request.server, request.line
     specs = [TargetSpec(f"stamp:{server.name}", server.host, server.stamp_port)]
     hosts = []
-    if (router := gateway.of_line(line)) is not None:
-        specs.append(TargetSpec("icmp:gateway", router))
+    if (router := gateways.of_line(line)) is not None:
+        specs.append(TargetSpec(GATEWAY_TARGET, router))
         hosts.append(router)
     others = [other.host for other in request.config.servers]
     for host in (*request.config.latency.icmp_targets, server.host, *others):
@@ -146,13 +149,29 @@ class _Run:
         self._window_end_ns = max(self._window_end_ns, now_ns - self._window_ns) + self._window_ns
 
     def _told(self, now_ns: int) -> Iterator[Finding]:
-        for target in self._targets:
-            for window in target.session.closed(now_ns):
+        closed = [list(target.session.closed(now_ns)) for target in self._targets]
+        # The targets' windows end together, so those of one time stand side by side.
+        for windows in zip(*closed, strict=True):
+            gateway, beyond = self._sides(windows)
+            for target, window in zip(self._targets, windows, strict=True):
                 finding = _finding(target, window, self._method(target))
                 if window.silent or not window.packets:
                     target.recover()
-                if finding is not None:
-                    yield finding
+                if finding is None:
+                    continue
+                if not target.is_gateway and (
+                    finding.reason is Reason.LINE_DOWN or troubled(window, gateway, beyond)
+                ):
+                    finding = structs.replace(
+                        finding, validity=[*finding.validity, Validity.OWN_LAN]
+                    )
+                yield finding
+
+    def _sides(self, windows: Sequence[Window]) -> tuple[Window | None, list[Window]]:
+        """The windows of one time: the gateway's, None where none is known, and those beyond."""
+        pairs = list(zip(self._targets, windows, strict=True))
+        gateway = next((window for target, window in pairs if target.is_gateway), None)
+        return gateway, [window for target, window in pairs if not target.is_gateway]
 
     def _method(self, target: LatencyTarget) -> Method:
         stamp_port = target.spec.stamp_port

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from enum import Enum, auto
 
 from probe.measure.trouble import Trouble
+from wire.result import Reason
 
 NANOSECONDS = 1_000_000_000
 
@@ -68,6 +69,7 @@ class Window:
         self.malformed = 0
         self.forged = 0
         self.trouble: Trouble | None = None  # the last one
+        self.line_down = False  # a packet could not leave because the line was down here
 
     @property
     def duration_ns(self) -> int:
@@ -178,6 +180,7 @@ class Session:
     def troubled(self, trouble: Trouble) -> None:
         """The network or the kernel said why packets cannot leave or come back."""
         self.window.trouble = trouble
+        self.window.line_down |= trouble.reason is Reason.LINE_DOWN
 
     def clock_stepped(self) -> None:
         """A clock was stepped: the delay of whatever is under way will not be known."""

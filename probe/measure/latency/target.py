@@ -28,6 +28,10 @@ _UNRESOLVED_NS = NANOSECONDS // 20
 _OWN_FAILURES = (Reason.PERMISSION_DENIED, Reason.TOOL_FAILED)
 
 
+# What the window to the office's own router is called.
+GATEWAY_TARGET = "icmp:gateway"
+
+
 class TargetSpec(NamedTuple):
     """What to measure against. `stamp_port` is None for ICMP echo."""
 
@@ -73,6 +77,11 @@ class LatencyTarget:
         self._lookup = Lookup(spec.host, spec.stamp_port or 0, line.source_address)
         self._lookup.refresh()
         self._channel: _Channel | None = None
+
+    @property
+    def is_gateway(self) -> bool:
+        """Whether it is the office's own router; all others are beyond it."""
+        return self.spec.name == GATEWAY_TARGET
 
     @property
     def course(self) -> Course | None:
