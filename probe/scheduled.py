@@ -59,6 +59,7 @@ class Scheduled:
         self._take = take
         self._pause = pause
         self._obeyed = obeyed
+        self._servers = frozenset(server.name for server in config.servers)
         self._inbox: queue.SimpleQueue[Wanted] = queue.SimpleQueue()
         self._waiting: list[Wanted] = []
 
@@ -112,7 +113,7 @@ class Scheduled:
                 return
         for result in self._results(wanted, stopping):
             alive()
-            low = self._usage.count(result, self._today())
+            low = self._usage.count(result, self._today(), self._servers)
             if wanted.until is not None and turns.was_turned_away(result):
                 self._hold_back(turns.held_back(wanted, Reason.SERVER_BUSY), Reason.SERVER_BUSY)
             else:

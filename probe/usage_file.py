@@ -6,6 +6,7 @@ Written anew and renamed, without an fsync: what a power cut takes back is one t
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from datetime import date
 from pathlib import Path
 
@@ -30,20 +31,23 @@ class UsageFile:
         """The usage of a local day's month so far."""
         return in_month(self._usage, month_of(day))
 
-    def count(self, result: Result, day: date) -> bool:
+    def count(self, result: Result, day: date, servers: Collection[str] = ()) -> bool:
         """Count a bulk result. A disk that cannot be written is logged; measuring goes on.
 
         Returns:
-            Whether the server of this result reads low against the line's others.
+            Whether the server of this result reads low against those others of the line that are
+            configured, `servers`.
         """
-        self._usage = counted(self.on(day), result)
+        usage = self.on(day)
+        low = reads_low(usage.levels, result, servers)
+        self._usage = counted(usage, result)
         try:
             new = self._path.with_suffix(".new")
             new.write_bytes(msgspec.json.encode(self._usage))
             new.replace(self._path)
         except OSError as error:
             log.warning("%s cannot be written: %s", self._path, error)
-        return reads_low(self._usage.levels, result)
+        return low
 
     def _read(self) -> Usage:
         try:
