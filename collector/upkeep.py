@@ -19,6 +19,8 @@ from runtime.steady import Steadiness
 # How long a result waits at most until pages show it.
 _ROLL_EVERY_S = 2.0
 _KEEP_EVERY_S = 3_600.0
+# Of a backlog as much as some seconds roll up.
+_ROLLS_A_TURN = 50
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +49,12 @@ class Keeper:
         What nobody foresaw is logged and tried again too: a thread that ended would leave pages
         and papers at the figures of that moment, and nobody would see it.
         """
-        while not self._stopping.wait(_ROLL_EVERY_S):
+        wait_s = _ROLL_EVERY_S
+        while not self._stopping.wait(wait_s):
+            wait_s = _ROLL_EVERY_S
             try:
-                self.turn(datetime.now(UTC))
+                if self.turn(datetime.now(UTC)):
+                    wait_s = 0.0
             except StoreError as error:
                 if self.trouble is None:
                     log.error("cannot roll up, trying again: %s", error)  # noqa: TRY400
@@ -65,21 +70,30 @@ class Keeper:
         """End after the transaction in hand. From any thread."""
         self._stopping.set()
 
-    def turn(self, now: datetime) -> None:
-        """Roll up what waits; keep up when an hour has passed. Raises StoreError.
+    def turn(self, now: datetime) -> bool:
+        """Roll up what waits; keep up when an hour has passed.
+
+        Where results come without a pause something always waits: keeping up has its turn too.
+
+        Returns:
+            Whether something may wait still.
+
+        Raises:
+            StoreError: the store did not do it.
 
         Nothing is forgotten by a clock that has just jumped: it would be every result at once.
         """
         believed = self._steadiness.believed(now.timestamp(), monotonic())
-        rolled = False
-        while not self._stopping.is_set() and self._store.roll_up(now):
-            rolled = True
-        if rolled:
+        rolls = 0
+        while rolls < _ROLLS_A_TURN and not self._stopping.is_set() and self._store.roll_up(now):
+            rolls += 1
+        if rolls:
             self._on_rolled()
         if self._kept_at is None or abs((now - self._kept_at).total_seconds()) >= _KEEP_EVERY_S:
             while not self._stopping.is_set() and self._keep_up(now, believed) != Upkeep():
                 pass
             self._kept_at = now
+        return rolls == _ROLLS_A_TURN
 
     def _keep_up(self, now: datetime, forget: bool) -> Upkeep:
         raw_days, rollup_days = self._config.raw_days, self._config.rollup_days

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import smtplib
 import ssl
 from email.header import Header
@@ -11,6 +13,8 @@ from email.utils import formatdate
 from collector.alerts.notice import Notice, NotTakenError
 from collector.alerts.settings import MailConfig
 from runtime import secret_file
+
+log = logging.getLogger("alerts")
 
 
 def message(notice: Notice, config: MailConfig) -> MIMEText:
@@ -32,18 +36,26 @@ def message(notice: Notice, config: MailConfig) -> MIMEText:
 def send(notice: Notice, config: MailConfig) -> None:
     """Hand the notice to the server.
 
+    Told once some have it: tried again, those would have it again, for as long as one is refused.
+
     Raises:
-        NotTakenError: it was not taken, for all or some recipients.
+        NotTakenError: it was not taken for anybody.
     """
     try:
-        with _connected(config) as server:
+        server = _connected(config)
+        try:
             if config.username is not None and config.password_file is not None:
                 server.login(config.username, secret_file.read_text(config.password_file))
             refused = server.send_message(message(notice, config))
+        finally:
+            # It is taken or not by now, however the server says farewell.
+            with contextlib.suppress(OSError, smtplib.SMTPException):
+                server.quit()
+            server.close()
     except (OSError, smtplib.SMTPException, ValueError) as error:
         raise NotTakenError(f"mail server {config.host} port {config.port}: {error}") from error
     if refused:
-        raise NotTakenError(f"mail server {config.host} refused {', '.join(sorted(refused))}")
+        log.warning("mail server %s refused %s", config.host, ", ".join(sorted(refused)))
 
 
 def _connected(config: MailConfig) -> smtplib.SMTP:

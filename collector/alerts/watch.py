@@ -41,6 +41,8 @@ from wire.result import AnyResult, Outcome, decode_result
 
 # Means of whole days change only with late results.
 _SPEEDS_EVERY = timedelta(minutes=30)
+# A probe that is in no registry and was silent for longer is taken for taken down.
+_TAKEN_DOWN = timedelta(days=7)
 
 log = logging.getLogger("alerts")
 
@@ -72,7 +74,9 @@ class Watch:
         self._book = book
         self._teller = teller
         self._config = config
-        self._certificates = [*certificates, *(Path(name) for name in config.certificate_files)]
+        named = (Path(name) for name in config.certificate_files)
+        # A file that is named twice is one alert.
+        self._certificates = list(dict.fromkeys([*certificates, *named]))
         self._is_listening = is_listening
         self._on_change = on_change
         self._stopping = threading.Event()
@@ -126,7 +130,9 @@ class Watch:
         elif self._listening_since is None:
             self._listening_since = now
         probes = self._centre.probes()
-        names = {key[:2] for key, line in lines.items() if line.registered} | probes.keys()
+        names = _watched(lines, probes, now)
+        lines = {key: line for key, line in lines.items() if key[:2] in names}
+        probes = {name: probe for name, probe in probes.items() if name in names}
         return Snapshot(
             now=now,
             listening_since=self._listening_since,
@@ -193,7 +199,29 @@ class Watch:
     def _own_certificates(self) -> Iterator[Certificate]:
         for path in self._certificates:
             if (ends := ends_at(path)) is not None:
-                yield Certificate(path.name, ends)
+                # By the whole path: many a folder holds a `fullchain.pem`.
+                yield Certificate(str(path), ends)
+
+
+def _watched(
+    lines: Mapping[LineKey, KnownLine],
+    probes: Mapping[tuple[str, str], StoredProbe],
+    now: datetime,
+) -> set[tuple[str, str]]:
+    """Whose alerts there are: what is registered, and what was heard lately.
+
+    The store keeps a probe for ever. One that was taken down is struck off the registry, and its
+    alerts end. Where nothing is registered, nothing was struck off.
+    """
+    registered = {key[:2] for key, line in lines.items() if line.registered}
+    if not registered:
+        return set(probes)
+    heard = {
+        name
+        for name, probe in probes.items()
+        if probe.last_contact_at is not None and now - probe.last_contact_at < _TAKEN_DOWN
+    }
+    return registered | heard
 
 
 def _of_probes(probes: Mapping[tuple[str, str], StoredProbe]) -> Iterator[Certificate]:

@@ -6,10 +6,12 @@ and says so when they have changed. `weekly_bach-thong-cu_20260720-20260726_v1.j
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -82,8 +84,26 @@ class Archive:
         path = self._folder / name
         return path if path.is_file() else None
 
+    @contextmanager
+    def issuing(self) -> Iterator[None]:
+        """Hold the folder while an issue is drawn up and kept: timer and page may do it at once.
+
+        Raises:
+            ArchiveError: the folder cannot be written.
+        """
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock = (self._folder / ".lock").open("ab")
+        except OSError as error:
+            raise ArchiveError(f"{self._folder} cannot be written: {error.strerror}") from error
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def keep(self, paper: Paper, files: Iterable[Printed]) -> list[Path]:
         """Write an issue: its files, its record last. Files of the same issue are left as they are.
+
+        A file without a record is of an issue that a full disk has stopped, and had other figures.
 
         Raises:
             ArchiveError: the disk did not take it.
@@ -92,11 +112,12 @@ class Archive:
         rest = [file for file in files if file.name != record.name]
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            return [self._put(file) for file in (*rest, record)]
+            issued = (self._folder / record.name).exists()
+            return [self._put(file, over=not issued) for file in (*rest, record)]
         except OSError as error:
             raise ArchiveError(f"{self._folder} cannot be written: {error.strerror}") from error
 
-    def _put(self, file: Printed) -> Path:
+    def _put(self, file: Printed, *, over: bool) -> Path:
         target = self._folder / file.name
         handle, name = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".part")
         try:
@@ -106,7 +127,7 @@ class Archive:
                 os.fsync(out.fileno())
             # Readable by whoever may enter the folder; mkstemp is for its owner alone.
             os.chmod(name, 0o640)
-            if not target.exists():
+            if over or not target.exists():
                 os.replace(name, target)
         finally:
             Path(name).unlink(missing_ok=True)

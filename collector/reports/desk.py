@@ -83,6 +83,10 @@ class Desk:
 
         A paper too long for a PDF is issued in the other formats.
         """
+        with self.archive.issuing():
+            return self._issue(kind, area_id, period)
+
+    def _issue(self, kind: PaperKind, area_id: str, period: Period | None) -> list[Path]:
         paper = self.draft(kind, area_id, period)
         if not paper.whole:
             raise UnfitError(

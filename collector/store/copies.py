@@ -13,6 +13,7 @@ from pathlib import Path
 
 from collector.config import StoreConfig
 from collector.store import postgresql, sqlite
+from collector.store.opening import open_store
 from collector.store.store import StoreError
 
 
@@ -51,11 +52,20 @@ def restore(config: StoreConfig, copy: Path) -> None:
         raise StoreError(f"{copy}: there is no such file")
     if config.postgresql is None:
         sqlite.restore(copy, Path(config.path))
-        return
-    if not postgresql.is_empty(config.postgresql):
+    else:
+        _restore_postgresql(config.postgresql, copy)
+    store = open_store(config)
+    try:
+        store.leave_numbers()
+    finally:
+        store.close()
+
+
+def _restore_postgresql(conninfo: str, copy: Path) -> None:
+    if not postgresql.is_empty(conninfo):
         raise StoreError("the PostgreSQL database is not empty; make a new one first")
     _run(
-        config.postgresql, "pg_restore", "--exit-on-error", "--single-transaction", "--no-owner",
+        conninfo, "pg_restore", "--exit-on-error", "--single-transaction", "--no-owner",
         "--dbname=", str(copy),
     )  # fmt: skip
 

@@ -249,11 +249,12 @@ class PostgresqlSession(OpenTransaction):
             "DELETE FROM results_other WHERE stored_at < ? RETURNING number", (utc_text(cut),)
         )
         if rows:
-            # Numbers are in the order of storing.
-            last = max(number for (number,) in rows)
+            numbers = [number for (number,) in rows]
             for table in tables:
                 if table.name != "results":
-                    self.execute(f"DELETE FROM {table.name}_other WHERE number <= ?", (last,))
+                    self.execute(
+                        f"DELETE FROM {table.name}_other WHERE number = ANY(?)", (numbers,)
+                    )
         return len(rows)
 
     def _make_part_if_near(self, table: str, day: date) -> None:

@@ -39,6 +39,8 @@ _REJECTED_HEAD_BYTES = 16_384
 # So many raw rows go in one transaction: ingest waits for no more than that.
 _FORGET_ROWS = 5_000
 _BACKFILL_ROWS = 2_000
+# More than a centre gives out between two copies: a nation in eight weeks.
+_NUMBERS_LEFT = 10**9
 _LONGEST_OUTAGE = timedelta(days=31)
 # Rooms for days are made so far ahead that a centre may sleep over a holiday.
 _DAYS_AHEAD = 7
@@ -245,6 +247,12 @@ class SqlStore:
             if f"rejected:{reason}" in counts
         }
         return Totals(counts.get("results", 0), counts["probes"], rejected)
+
+    def leave_numbers(self) -> None:
+        """See Store."""
+        with self._database.transaction() as session:
+            for name in ("number", "rollup_revision"):
+                writing.count(session, name, _NUMBERS_LEFT)
 
     def close(self) -> None:
         """See Store."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
@@ -96,15 +97,22 @@ class SqliteDatabase(ConnectedDatabase[sqlite3.Connection, "SqliteSession"]):
         """See Database. One file has room for every day."""
 
     def forget_before(self, cut: datetime, tables: Sequence[Table], most_rows: int) -> int:
-        """See Database. By the time of storing, which is the order of `number`."""
+        """See Database. The oldest numbers are looked at, and of them exactly those deleted that
+        are old: among them may be some of a time when the centre's clock stood wrong.
+        """
         with self.transaction() as session:
             rows = session.execute(
                 "SELECT number, stored_at FROM results ORDER BY number LIMIT ?", (most_rows,)
             )
             old = [number for number, stored_at in rows if stored_at < utc_text(cut)]
             if old:
+                numbers = json.dumps(old)
                 for table in tables:
-                    session.execute(f"DELETE FROM {table.name} WHERE number <= ?", (old[-1],))
+                    session.execute(
+                        f"DELETE FROM {table.name} "
+                        "WHERE number IN (SELECT value FROM json_each(?))",
+                        (numbers,),
+                    )
         return len(old)
 
     def copy_to(self, destination: str) -> None:

@@ -216,5 +216,12 @@ class Store(Protocol):
     def totals(self) -> Totals:
         """Counts since the store was made. Raises StoreError."""
 
+    def leave_numbers(self) -> None:
+        """Go on with numbers that nobody was ever given: after a copy was put back.
+
+        Those between the copy and what was lost are in papers (`data_revision`) and with readers
+        of `results_after`, who would take what is new for what they have. Raises StoreError.
+        """
+
     def close(self) -> None:
         """Let go of the database. Harmless twice."""

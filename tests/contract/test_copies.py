@@ -94,6 +94,30 @@ def test_what_was_copied_comes_back(places: tuple[Place, Place], tmp_path: Path)
     store = two.open()
     again = [message([(3, samples.latency())]), message([(4, samples.latency())])]
     assert store.store_batch(again, NOW)[:2] == (1, 1)
+    # What the first has given out since the copy, nobody may get again for something else.
+    ((_, number),) = [(one.seq, one.number) for one in store.results_after(3, 100)]
+    assert number > 10**9
+    store.close()
+
+
+def test_an_issue_of_after_the_copy_learns_that_its_figures_have_changed(
+    places: tuple[Place, Place], tmp_path: Path
+) -> None:
+    one, two = places
+    fill(one)
+    assert one.command("backup", tmp_path / "copy") == 0
+    july = parse_period("2026-07")
+    store = one.open()
+    for _ in range(5):
+        store.store_batch([message([(4, samples.throughput(started_at=at(2)))])], NOW)
+        store.roll_up(NOW)
+    issued = store.summaries.revision()
+    store.close()
+    assert two.command("restore", tmp_path / "copy") == 0
+    store = two.open()
+    store.store_batch([message([(4, samples.throughput(started_at=at(2)))])], NOW)
+    store.roll_up(NOW)
+    assert store.summaries.revised_since(july, [VNPT], issued)
     store.close()
 
 

@@ -243,6 +243,17 @@ def test_raw_results_go_and_what_was_known_of_them_stays(store: Store) -> None:
     assert store.store_batch([message([(3, new)])], NOW).stored == 1
 
 
+def test_what_was_stored_while_the_centre_s_clock_stood_wrong_takes_nothing_else_along(
+    store: Store,
+) -> None:
+    for seq, stored_at in ((1, NOW), (2, NOW - timedelta(days=800)), (3, NOW)):
+        store.store_batch([message([(seq, samples.throughput(started_at=NOW))])], stored_at)
+    roll(store)
+    while store.keep_up(NOW, raw_days=90).forgotten:
+        pass
+    assert {1, 3} <= {row.seq for row in store.results_after(0, 10)}
+
+
 def test_raw_results_stay_for_ever_where_that_is_asked_for(store: Store) -> None:
     put(store, samples.throughput(started_at=at(1)))
     assert store.keep_up(NOW + timedelta(days=9_999), raw_days=None) == (0, 0)

@@ -61,6 +61,16 @@ class Mailbox:
     def __init__(self) -> None:
         self.mails: list[email.message.EmailMessage] = []
         self.is_away = False
+        self.refused: set[str] = set()
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: Any, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        del server, session, options
+        if address in self.refused:
+            return "550 no such user"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Session, envelope: Envelope) -> str:  # noqa: N802
         del server, session
@@ -360,11 +370,42 @@ def test_a_certificate_that_ends_soon(stage: Stage, tmp_path: Path) -> None:
     (alert,) = stage.book.newest(10)
     assert (alert.key.kind, alert.key.subject.name) == (
         AlertKind.CERTIFICATE_EXPIRING,
-        "server.crt",
+        str(file),
     )
     certificate(tmp_path, 400)
     stage.look(datetime.now(UTC))
     assert stage.book.open_alerts() == {}
+
+
+def test_two_certificates_of_one_file_name_are_two_alerts(stage: Stage, tmp_path: Path) -> None:
+    files = []
+    for name in ("mqtt", "www"):
+        (tmp_path / name).mkdir()
+        files.append(str(certificate(tmp_path / name, 20)[1]))
+    stage.config = AlertsConfig(certificate_files=[*files, files[0]])
+    stage.restart()
+    stage.look(datetime.now(UTC))
+    assert sorted(alert.key.subject.name for alert in stage.book.newest(10)) == files
+
+
+def test_a_probe_that_is_taken_down_and_struck_off_alerts_nobody(stage: Stage) -> None:
+    second = b"[[probe]]" + REGISTRY.partition(b"[[probe]]")[2]
+    other = REGISTRY + second.replace(b"tram-01969-1", b"tram-01969-2")
+    both = parse_toml(other, "registry.toml", official())
+    stage.store.registry.apply(both, "test", "test", NOW)
+    stage.hear(NOW)
+    stage.look(NOW)
+    stage.look(minutes(61))
+    silent = {alert.key.subject.probe for alert in stage.book.open_alerts().values()}
+    assert samples.PROBE in silent
+    one = parse_toml(other.replace(b"tram-01969-1", b"tram-01969-3"), "r.toml", official())
+    stage.store.registry.apply(one, "test", "test", NOW)
+    stage.look(minutes(62))
+    silent = {alert.key.subject.probe for alert in stage.book.open_alerts().values()}
+    assert samples.PROBE in silent, "it was heard an hour ago: somebody may have forgotten it"
+    stage.look(minutes(8 * 24 * 60))
+    silent = {alert.key.subject.probe for alert in stage.book.open_alerts().values()}
+    assert samples.PROBE not in silent
 
 
 def test_a_probe_tells_that_its_certificate_ends_soon(stage: Stage) -> None:
@@ -377,6 +418,25 @@ def test_a_probe_tells_that_its_certificate_ends_soon(stage: Stage) -> None:
     stage.tell(samples.health(at=now, certificate_ends_at=now + timedelta(days=700)), now)
     stage.look(now + timedelta(minutes=1))
     assert stage.book.open_alerts() == {}
+
+
+def test_one_refused_recipient_does_not_have_the_others_told_again(
+    stage: Stage, mailbox: tuple[Mailbox, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    box, port = mailbox
+    box.refused = {"gone@example.vn"}
+    stage.config = AlertsConfig(
+        mail=MailConfig(
+            host="127.0.0.1", port=port, security="none", sender="tramdo@example.vn",
+            recipients=["truc@example.vn", "gone@example.vn"],
+        )
+    )  # fmt: skip
+    stage.restart()
+    stage.hear(NOW)
+    for minute in (0, 61, 62, 63):
+        stage.look(minutes(minute))
+    assert len(box.mails) == 1
+    assert "refused gone@example.vn" in caplog.text
 
 
 def test_mail_over_starttls_with_a_password(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from collector.reports.desk import Desk, last_whole, require_period
 from collector.reports.document import Document
 from collector.reports.making import Sources
 from collector.reports.paper import Figures, Level, OfficeConfig, Paper, PaperKind
-from collector.reports.printing import PaperFormat, printed
+from collector.reports.printing import PaperFormat, Printed, printed
 from collector.rollup.periods import Period, parse_period
 from tests import paper_samples
 from tests.paper_samples import GOLDEN, GROUP, JULY, NOW, WEEK, FakeSummaries, key
@@ -483,6 +483,17 @@ def test_only_the_files_of_issues_are_given_out(desk: Desk, name: str) -> None:
     *_, record = desk.issue(PaperKind.BULLETIN, "01969")
     assert desk.archive.file(record.name) == record
     assert desk.archive.file(name) is None
+
+
+def test_a_file_that_a_full_disk_left_without_its_record_is_of_no_issue(tmp_path: Path) -> None:
+    paper = paper_samples.bulletin()
+    archive = Archive(tmp_path)
+    left = printed(paper, PaperFormat.JSON).name.replace(".json", ".txt")
+    (tmp_path / left).write_bytes(b"other figures")
+    archive.keep(paper, [Printed(left, "text/plain", b"these figures")])
+    assert (tmp_path / left).read_bytes() == b"these figures"
+    archive.keep(paper, [Printed(left, "text/plain", b"later ones")])
+    assert (tmp_path / left).read_bytes() == b"these figures", "it is issued"
 
 
 def test_an_archive_that_cannot_be_written_says_so(tmp_path: Path) -> None:
