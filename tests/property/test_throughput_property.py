@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probe.measure.throughput import iperf3_report
-from probe.measure.throughput.iperf3_report import Transcript
+from probe.measure.throughput.iperf3_report import Ended, Sample, Transcript
 from probe.measure.throughput.method import Reading, Spec
 from wire.result import Transfer
 
@@ -55,6 +55,13 @@ def _read(report: bytes) -> Reading:
 @given(st.binary(max_size=400))
 def test_any_bytes(report: bytes) -> None:
     assert _read(report).reason is not None
+
+
+def test_more_than_any_line_carries_is_no_figure() -> None:
+    lines = [Sample(0.5, 625_000_000_001, 0), Ended(None, None, "3.12")]
+    reading = _read(b"\n".join(msgspec.json.encode(line) for line in lines))
+    assert reading.reason is Reason.TOOL_FAILED
+    assert "whole_bps" in str(reading.detail)
 
 
 def test_json_that_is_nested_without_end() -> None:

@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from probe.measure.throughput.method import Reading, Spec
-from wire.decoding import decode_json
+from wire.decoding import converted, decode_json
 from wire.result import Interval, Reason, Transfer
 
 # Two counts of one transfer may differ by this and by a block for each stream (ours).
@@ -135,6 +135,8 @@ def read(transcript: Transcript, spec: Spec) -> Reading:
     reason, error = _error(transcript, parts, spec)
     version = None if parts.ended is None else parts.ended.version
     transfer = _transfer(transcript, parts, spec)
+    if transfer is not None and (impossible := _impossible(transfer)) is not None:
+        transfer, reason, error = None, Reason.TOOL_FAILED, impossible
     if transfer is not None and error is None:
         error = _disagreement(transfer)
         reason = None if error is None else Reason.PROTOCOL_ERROR
@@ -252,6 +254,15 @@ def _rate_bps(start: Sample, stop: Sample) -> float | None:
 
 def _whole(number: float | None) -> int | None:
     return None if number is None else round(number)
+
+
+def _impossible(transfer: Transfer) -> str | None:
+    """What of it no line can be: the centre would refuse the result and all that comes with it."""
+    try:
+        converted(msgspec.to_builtins(transfer), Transfer)
+    except msgspec.ValidationError as error:
+        return f"the report makes no sense: {error}"[:_DETAIL_CHARACTERS]
+    return None
 
 
 def _disagreement(transfer: Transfer) -> str | None:
