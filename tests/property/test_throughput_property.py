@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from probe.measure.throughput import iperf3_report
 from probe.measure.throughput.iperf3_report import Ended, Sample, Transcript
 from probe.measure.throughput.method import Reading, Spec
-from wire.result import Transfer
+from wire.result import Reason, Transfer
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "iperf3"
 REPORTS = {path.stem: path.read_bytes() for path in sorted(GOLDEN.glob("*.report"))}
