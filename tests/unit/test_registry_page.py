@@ -57,7 +57,8 @@ class Answer(NamedTuple):
 class Browser:
     """A technician's, signed in."""
 
-    def __init__(self, store: SqliteStore, folder: Path) -> None:
+    def __init__(self, store: SqliteStore, folder: Path, language: str = "en") -> None:
+        self._language = language
         people = Register(folder / "people.sqlite")
         people.put(Person(name="lan", role=Role.TECHNICIAN), "no password is asked for here")
         known = people.person("lan")
@@ -99,7 +100,7 @@ class Browser:
 
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method,
-            "path": path, "raw_path": path.encode(), "query_string": b"lang=en",
+            "path": path, "raw_path": path.encode(), "query_string": f"lang={self._language}".encode(),
             "headers": [(b"host", b"centre"), (b"accept", b"text/html"), cookie, *told],
             "scheme": "http",
             "server": ("centre", 80), "client": ("192.0.2.1", 1),
@@ -119,6 +120,17 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 def form(answer: Answer, document: str, do: str) -> dict[str, str]:
     fields = {name: answer.field(name) for name in ("token", "seen", "name")}
     return fields | {"document": document, "do": do}
+
+
+def test_what_is_wrong_is_told_in_the_reader_s_language(store: SqliteStore, tmp_path: Path) -> None:
+    browser = Browser(store, tmp_path, "vi")
+    page = browser.get()
+    wrong = page.document.replace('commune = "01969"', 'commune = "99999"', 1)
+    shown = browser.post(form(page, wrong + "\n[[isp]]\nid = 7\n", "check"))
+    assert shown.status == 422
+    assert "cần chuỗi ký tự, không phải số nguyên (đang là 7)" in html.unescape(shown.text)
+    shown = browser.post(form(page, wrong, "check"))
+    assert "page.toml: probe[1].commune: không có xã mã 99999" in shown.text
 
 
 def test_what_somebody_else_has_applied_meanwhile_is_not_undone_unseen(
