@@ -100,7 +100,8 @@ class Browser:
 
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method,
-            "path": path, "raw_path": path.encode(), "query_string": f"lang={self._language}".encode(),
+            "path": path, "raw_path": path.encode(),
+            "query_string": f"lang={self._language}".encode(),
             "headers": [(b"host", b"centre"), (b"accept", b"text/html"), cookie, *told],
             "scheme": "http",
             "server": ("centre", 80), "client": ("192.0.2.1", 1),
@@ -125,12 +126,13 @@ def form(answer: Answer, document: str, do: str) -> dict[str, str]:
 def test_what_is_wrong_is_told_in_the_reader_s_language(store: SqliteStore, tmp_path: Path) -> None:
     browser = Browser(store, tmp_path, "vi")
     page = browser.get()
-    wrong = page.document.replace('commune = "01969"', 'commune = "99999"', 1)
-    shown = browser.post(form(page, wrong + "\n[[isp]]\nid = 7\n", "check"))
-    assert shown.status == 422
-    assert "cần chuỗi ký tự, không phải số nguyên (đang là 7)" in html.unescape(shown.text)
-    shown = browser.post(form(page, wrong, "check"))
-    assert "page.toml: probe[1].commune: không có xã mã 99999" in shown.text
+    for right, wrong, told in (
+        ("plan_up_mbit_s = 200.0", 'plan_up_mbit_s = "nhanh"', "cần số hoặc để trống, không phải"),
+        ('"01969"', '"99999"', "không có xã mã 99999"),
+    ):
+        shown = browser.post(form(page, page.document.replace(right, wrong, 1), "check"))
+        assert shown.status == 422
+        assert any(told in problem for problem in re.findall("<li>(.*?)</li>", shown.text))
 
 
 def test_what_somebody_else_has_applied_meanwhile_is_not_undone_unseen(
