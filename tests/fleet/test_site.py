@@ -30,6 +30,7 @@ from tests.fleet.site import (
     FLEET_HOME,
     ISPS,
     PROBE,
+    TENANT,
     VIETTEL,
     VNPT,
     Play,
@@ -138,6 +139,20 @@ def test_the_doctor_finds_nothing_to_mend(first: Site) -> None:
     wanted = {f"line {isp.name}" for isp in ISPS} | {"our certificate", "daemon", "leds", "disk"}
     assert wanted <= good, asked.stdout
     assert any(part.startswith("broker") for part in good)
+
+
+def test_the_centre_asks_the_probe_to_identify_itself(first: Site) -> None:
+    """By a user of its own at the broker: the collector that runs beside it stays connected."""
+    lost = "journalctl -u tramdo-collector -o cat | grep -c 'no connection to the broker'"
+    before = first.centre.ssh(lost, check=False).stdout
+    command = (
+        "runuser -u tramdo -- /opt/tramdo/venv/bin/tramdo-collector command "
+        f"-c /etc/tramdo/collector.toml {TENANT}/{PROBE} identify --for 2 --json"
+    )
+    asked = first.centre.ssh(command, check=False)
+    assert asked.returncode == 0, asked.stderr
+    assert json.loads(asked.stdout)["reply"]["answer"] == "done"
+    assert first.centre.ssh(lost, check=False).stdout == before
 
 
 def test_pins_that_nothing_here_can_drive_are_told_and_stop_nothing(first: Site) -> None:
