@@ -18,8 +18,8 @@ def head(paper: Paper, about: str) -> Head:
     # The day is that of signing, and the office's to fill in.
     signed_on = f"ngày …… tháng {numbers.month(made.month)} năm {made.year}"
     return Head(
-        parent=(office.parent or DOTS).upper(),
-        office=(office.name or DOTS).upper(),
+        parent=_given(office.parent).upper(),
+        office=_given(office.name).upper(),
         number=f"Số: ……/{office.symbol or 'BC-……'}",
         place_and_date=f"{office.place or DOTS}, {signed_on}",
         date=signed_on,
@@ -36,8 +36,13 @@ def recipients(paper: Paper) -> list[str]:
 
 
 def signer_title(paper: Paper) -> str:
-    """Above the empty place of the signature."""
-    return (paper.office.signer_title or DOTS).upper()
+    """Above the empty place of the signature: of two lines where somebody signs for the office."""
+    return _given(paper.office.signer_title).upper()
+
+
+def signer_name(paper: Paper) -> str:
+    """Below the empty place; empty where the office writes or stamps it by hand."""
+    return paper.office.signer_name or ""
 
 
 def footer(paper: Paper) -> str:
@@ -179,6 +184,11 @@ def _declared(direction: Direction) -> str:
     declared = direction.declared_bps
     digits = 0 if declared is None or declared % 1e6 == 0 else 1
     return numbers.mbps(declared, digits)
+
+
+def _given(text: str | None) -> str:
+    """What the settings say, were it that there is none; dots only where they say nothing."""
+    return DOTS if text is None else text
 
 
 def _unfinished(paper: Paper) -> list[str]:

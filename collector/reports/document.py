@@ -35,6 +35,7 @@ class Head(Struct, frozen=True, kw_only=True):
     """What stands above the body. `parent` may be empty: some offices have none."""
 
     parent: str
+    # May be of several lines, as a committee's is.
     office: str
     number: str
     place_and_date: str
@@ -52,7 +53,10 @@ class Document(Struct, frozen=True, kw_only=True):
     head: Head
     sections: Sequence[Section]
     recipients: Sequence[str]
+    # May be of several lines: "TM. ỦY BAN NHÂN DÂN", "CHỦ TỊCH".
     signer_title: str
+    # May be empty.
+    signer_name: str
     appendices: Sequence[Section]
     # On the last line of each page: what somebody needs who holds one page alone.
     footer: str

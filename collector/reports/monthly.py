@@ -28,6 +28,7 @@ def document(paper: Paper) -> Document:
         ],
         recipients=common.recipients(paper),
         signer_title=common.signer_title(paper),
+        signer_name=common.signer_name(paper),
         appendices=[_by_commune(paper), _by_line(paper), _method(paper)],
         footer=common.footer(paper),
     )

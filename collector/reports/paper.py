@@ -46,7 +46,11 @@ class Area(Struct, frozen=True, kw_only=True):
 
 
 class OfficeConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Who issues papers: the table `[papers.office]`. What is left out is a dotted line to fill."""
+    """Who issues papers: the table `[papers.office]`. What is left out is a dotted line to fill.
+
+    A people's committee has no superior above its name (Nghị định 30/2020/NĐ-CP): `parent = ""`.
+    `name` and `signer_title` may be of two lines: "TM. ỦY BAN NHÂN DÂN", "CHỦ TỊCH".
+    """
 
     parent: Text | None = None
     name: Text | None = None
@@ -54,6 +58,7 @@ class OfficeConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     # After the number: "BC-VHTT" in "Số: …/BC-VHTT".
     symbol: Text | None = None
     signer_title: Text | None = None
+    signer_name: Text | None = None
     recipients: list[Text] = []
 
 

@@ -29,6 +29,7 @@ def document(paper: Paper) -> Document:
         ],
         recipients=common.recipients(paper),
         signer_title=common.signer_title(paper),
+        signer_name=common.signer_name(paper),
         appendices=[_lines(paper), _method(paper)],
         footer=common.footer(paper),
     )

@@ -275,6 +275,30 @@ def test_what_the_office_did_not_say_is_dots(month: Paper) -> None:
     assert head.number == "Số: ……/BC-……"
 
 
+COMMITTEE = OfficeConfig(
+    parent="",
+    name="Ủy ban nhân dân\nxã Phủ Thông",
+    place="Phủ Thông",
+    symbol="BC-UBND",
+    signer_title="TM. Ủy ban nhân dân\nChủ tịch",
+    signer_name="Nguyễn Văn A",
+)
+
+
+def test_a_committee_has_no_superior_and_signs_in_two_lines(month: Paper) -> None:
+    """Nghị định 30/2020/NĐ-CP, Phụ lục I: what stands above a committee's name is nothing."""
+    paper = msgspec.structs.replace(month, office=COMMITTEE)
+    reader = pypdf.PdfReader(io.BytesIO(printed(paper, PaperFormat.PDF).content))
+    lines = [line.strip() for page in reader.pages for line in page.extract_text().splitlines()]
+    assert lines[:2] == ["ỦY BAN NHÂN DÂN", "XÃ PHỦ THÔNG"], "its own name is the first"
+    title = lines.index("TM. ỦY BAN NHÂN DÂN")
+    assert lines[title + 1] == "CHỦ TỊCH"
+    assert "Nguyễn Văn A" in lines[title:]
+    # A row of dots waits for a pen; where there is no superior nothing does.
+    unsaid = monthly.document(msgspec.structs.replace(month, office=OfficeConfig())).head
+    assert set(unsaid.parent) == {"…"}
+
+
 def test_a_pdf_for_the_nation_is_refused_with_what_to_do(month: Paper) -> None:
     many = msgspec.structs.replace(month, rows=[*month.rows, *month.at(Level.LINE) * 60])
     with pytest.raises(pdf.TooLongError, match="choose a smaller area, or XLSX or CSV"):
