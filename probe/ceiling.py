@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 from probe import texts
 from probe.config import Config, LineConfig, ServerConfig
 from probe.measure.limits import LEAST_CEILING_RATIO
-from runtime.language import Language, Phrase
+from runtime.language import Language, Phrase, number
 from wire.messages import Ceiling
 from wire.result import Host, Outcome, Reason, ThroughputResult, Validity
 
@@ -121,9 +121,9 @@ def notes(lines: Sequence[LineConfig], ceilings: dict[str, Ceiling]) -> Iterator
             if _direction(ceiling_bps, plan_bps).enough is False:
                 yield Phrase(
                     f"đường truyền {line.id}: giới hạn {name.vi} của chính hộp này "
-                    f"({_rate(ceiling_bps)}) quá thấp để đánh giá gói cước {_rate(plan_bps)}",
-                    f"line {line.id}: this host's own ceiling of {_rate(ceiling_bps)} in "
-                    f"{name.en} is too low to judge a plan of {_rate(plan_bps)}",
+                    f"({_rate(ceiling_bps).vi}) quá thấp để đánh giá gói cước {_rate(plan_bps).vi}",
+                    f"line {line.id}: this host's own ceiling of {_rate(ceiling_bps).en} in "
+                    f"{name.en} is too low to judge a plan of {_rate(plan_bps).en}",
                 )
 
 
@@ -145,8 +145,8 @@ def _line_text(found: LineCeiling, peer: str, language: Language) -> Iterator[st
     if found.detail is not None:
         yield f"  {found.detail}"
     for name, one in ((_DOWNLOAD, found.download), (_UPLOAD, found.upload)):
-        judgement = _judgement(one).in_(language)
-        yield f"  {name.in_(language):<9} {_rate(one.ceiling_bps):>14}   {judgement}"
+        rate, judgement = _rate(one.ceiling_bps).in_(language), _judgement(one).in_(language)
+        yield f"  {name.in_(language):<9} {rate:>14}   {judgement}"
     if found.host is not None:
         parts = [part.in_(language) for part in _host(found.host)]
         yield f"  {', '.join([*parts, found.host.machine])}"
@@ -162,14 +162,14 @@ def _judgement(one: DirectionCeiling) -> Phrase:
     if one.plan_bps is None:
         return Phrase("cấu hình chưa khai báo gói cước", "no plan is told in the configuration")
     if one.plan_ratio is None:
-        return Phrase(f"gói cước {plan}: chưa biết", f"plan {plan}: not known")
+        return Phrase(f"gói cước {plan.vi}: chưa biết", f"plan {plan.en}: not known")
     words = Phrase("quá THẤP để đánh giá", "TOO LOW to judge it")
     if one.enough:
         words = Phrase("đủ để đánh giá", "enough to judge it")
-    ratio, least = f"{one.plan_ratio:.2f}", f"{LEAST_CEILING_RATIO:g}"
+    ratio, least = number(f"{one.plan_ratio:.2f}"), number(f"{LEAST_CEILING_RATIO:g}")
     return Phrase(
-        f"{ratio} lần gói cước {plan}: {words.vi} (cần {least})",
-        f"{ratio} of the plan of {plan}: {words.en} (takes {least})",
+        f"{ratio.vi} lần gói cước {plan.vi}: {words.vi} (cần {least.vi})",
+        f"{ratio.en} of the plan of {plan.en}: {words.en} (takes {least.en})",
     )
 
 
@@ -177,8 +177,8 @@ def _port(found: LineCeiling) -> Phrase:
     host = found.host
     speed = Phrase("không rõ tốc độ cổng mạng", "link speed unknown")
     if host is not None and host.link_speed_bps is not None:
-        link = f"{_rate(host.link_speed_bps)} {host.link_duplex or ''}".rstrip()
-        speed = Phrase(f"cổng mạng {link}", f"link {link}")
+        rate, duplex = _rate(host.link_speed_bps), f" {host.link_duplex or ''}".rstrip()
+        speed = Phrase(f"cổng mạng {rate.vi}{duplex}", f"link {rate.en}{duplex}")
     way = Phrase("theo địa chỉ nguồn", "by source address")
     if found.interface is not None:
         way = Phrase(found.interface, found.interface)
@@ -194,7 +194,8 @@ def _host(host: Host) -> Iterator[Phrase]:
     if host.temperature_c is None:
         yield Phrase("không rõ nhiệt độ", "temperature unknown")
     else:
-        yield Phrase(f"nhiệt độ {host.temperature_c:.1f} °C", f"{host.temperature_c:.1f} °C")
+        degrees = number(f"{host.temperature_c:.1f} °C")
+        yield Phrase(f"nhiệt độ {degrees.vi}", degrees.en)
     yield {
         None: Phrase("không rõ nguồn điện", "supply unknown"),
         True: Phrase("SỤT ÁP", "UNDER-VOLTAGE"),
@@ -202,5 +203,5 @@ def _host(host: Host) -> Iterator[Phrase]:
     }[host.throttled]
 
 
-def _rate(rate_bps: float | None) -> str:
-    return "-" if rate_bps is None else f"{rate_bps / 1e6:.1f} Mbit/s"
+def _rate(rate_bps: float | None) -> Phrase:
+    return number("-" if rate_bps is None else f"{rate_bps / 1e6:.1f} Mbit/s")

@@ -127,7 +127,7 @@ def _measure(config: Config, options: argparse.Namespace) -> int:
     server = config.servers[names.index(options.server or names[0])]
     stop = threading.Event()
     _on_signals(stop.set)
-    runner = Runner(config, _show_progress, ceilings_file.read(config.state_dir))
+    runner = Runner(config, _progress_shown(options.lang), ceilings_file.read(config.state_dir))
     results = list(runner.run(options.kind, line, server, stop))
     _clear_progress()
     if options.json:
@@ -146,7 +146,7 @@ def _ceiling(config: Config, options: argparse.Namespace) -> int:
         return BAD_INPUT
     stop = threading.Event()
     _on_signals(stop.set)
-    runner = Runner(ceiling.without_latency(config), _show_progress)
+    runner = Runner(ceiling.without_latency(config), _progress_shown(options.lang))
     server = ceiling.peer_server(options.peer, options.port)
     found, kept = [], []
     for line in lines:
@@ -183,10 +183,14 @@ def _today(config: Config) -> date:
     return clock.utc_now().astimezone(ZoneInfo(config.timezone)).date()
 
 
-def _show_progress(event: object) -> None:
-    progress: Progress | None = getattr(event, "progress", None)
-    if progress is not None and sys.stderr.isatty():
-        print(f"\r\033[K{texts.progress(progress)}", end="", file=sys.stderr, flush=True)
+def _progress_shown(language: Language) -> Callable[[object], None]:
+    def show(event: object) -> None:
+        progress: Progress | None = getattr(event, "progress", None)
+        if progress is not None and sys.stderr.isatty():
+            drawn = texts.progress(progress, language)
+            print(f"\r\033[K{drawn}", end="", file=sys.stderr, flush=True)
+
+    return show
 
 
 def _clear_progress() -> None:

@@ -9,7 +9,7 @@ import msgspec
 from probe.config import Config
 from probe.measure.measurement import Progress
 from probe.show.status import Board, LineState, LineStatus, Pattern, Status
-from runtime.language import Language, Phrase
+from runtime.language import Language, Phrase, number
 from wire.result import HopAnswer, Outcome, PathValues, Result
 
 _UNITS = {"bps": ("Mbit/s", 1e-6), "ms": ("ms", 1.0), "ratio": ("%", 100.0)}
@@ -22,7 +22,7 @@ OUTCOMES = {
 HELD_AGAINST_IT = Phrase("điều cần lưu ý", "held against it")
 
 
-def figure(name: str, value: float | None) -> str:
+def figure(name: str, value: float | None, language: Language) -> str:
     """A value with the unit that its field name bears: `download_bps` in Mbit/s."""
     if value is None:
         return "-"
@@ -31,7 +31,7 @@ def figure(name: str, value: float | None) -> str:
     unit, factor = next(
         (_UNITS[word] for word in reversed(name.split("_")) if word in _UNITS), ("", 1.0)
     )
-    return f"{value * factor:.2f} {unit}".rstrip()
+    return f"{number(f'{value * factor:.2f}').in_(language)} {unit}".rstrip()
 
 
 def summary(config: Config, source: str, language: Language) -> str:
@@ -57,7 +57,7 @@ def _summary(config: Config, source: str) -> Iterator[Phrase]:
         )
     tls = Phrase("có TLS", "with TLS") if broker.tls else Phrase("không TLS", "without TLS")
     where = f"{broker.host}:{broker.port}"
-    yield Phrase(f"máy chủ nhận tin {where} {tls.vi}", f"broker {where} {tls.en}")
+    yield Phrase(f"máy chủ nhận tin (MQTT) {where} {tls.vi}", f"broker {where} {tls.en}")
     samples = config.plan.samples_per_month
     yield Phrase(
         f"mỗi đường truyền cần {samples} lượt đo tốc độ mỗi tháng",
@@ -79,7 +79,7 @@ def result(one: Result, language: Language) -> str:
     if values is not None:
         for name, value in msgspec.structs.asdict(values).items():
             if value is None or isinstance(value, float):
-                lines.append(f"  {name:<24} {figure(name, value)}")
+                lines.append(f"  {name:<24} {figure(name, value, language)}")
             elif isinstance(value, int | str):
                 lines.append(f"  {name:<24} {value}")
     if isinstance(values, PathValues):
@@ -92,13 +92,13 @@ def _path(values: PathValues, language: Language) -> Iterator[str]:
         word.in_(language) for word in (Phrase("chặng", "hop"), Phrase("đích", "target"))
     )
     for hop in values.hops:
-        answer, rtt = _ANSWERS[hop.answer].in_(language), figure("rtt_ms", hop.rtt_ms)
+        answer, rtt = _ANSWERS[hop.answer].in_(language), figure("rtt_ms", hop.rtt_ms, language)
         yield f"  {hop_word} {hop.hop:<2} {hop.address or '*':<17} {rtt:>12}  {answer}"
     for target in values.targets:
         said = _SILENT if target.trouble is None else Phrase(target.trouble, target.trouble)
         if target.reached:
             said = Phrase("có trả lời", "answers")
-        rtt = figure("rtt_ms", target.rtt_ms)
+        rtt = figure("rtt_ms", target.rtt_ms, language)
         yield f"  {target_word} {target.name:<17} {rtt:>12}  {said.in_(language)}"
 
 
@@ -111,18 +111,20 @@ _ANSWERS = {
 }
 
 
-def progress(step: Progress) -> str:
+def progress(step: Progress, language: Language) -> str:
     """One line that can be drawn over itself."""
     width = 24
     done = round(step.done_ratio * width)
-    rate = f"  {step.rate_bps / 1e6:.1f} Mbit/s" if step.rate_bps is not None else ""
+    rate = ""
+    if step.rate_bps is not None:
+        rate = f"  {number(f'{step.rate_bps / 1e6:.1f}').in_(language)} Mbit/s"
     return f"{step.step:<12} [{'#' * done}{'.' * (width - done)}] {step.done_ratio:4.0%}{rate}"
 
 
 _STATES = {
-    LineState.UNKNOWN: Phrase("chưa rõ", "unknown"),
+    LineState.UNKNOWN: Phrase("không rõ", "unknown"),
     LineState.GOOD: Phrase("tốt", "good"),
-    LineState.DEGRADED: Phrase("kém", "degraded"),
+    LineState.DEGRADED: Phrase("chập chờn", "degraded"),
     LineState.DOWN: Phrase("mất kết nối", "down"),
 }
 _PATTERNS = {
@@ -173,9 +175,12 @@ def _line(line: LineStatus, language: Language) -> Iterator[str]:
     yield Phrase(f"đường truyền {name}: {state.vi}", f"line {name}: {state.en}").in_(language)
     if line.activity is not None:
         step, measuring = line.activity.progress, Phrase("đang đo", "measuring").in_(language)
-        yield f"  {measuring} {line.activity.kind}" + (f": {progress(step)}" if step else "")
+        how_far = "" if step is None else f": {progress(step, language)}"
+        yield f"  {measuring} {line.activity.kind}{how_far}"
     for last in line.last.values():
-        figures = "  ".join(f"{name} {figure(name, value)}" for name, value in last.figures.items())
+        figures = "  ".join(
+            f"{name} {figure(name, value, language)}" for name, value in last.figures.items()
+        )
         how = OUTCOMES[last.outcome].in_(language)
         ending = "" if last.outcome is Outcome.OK else f"  {how}: {last.reason}"
         yield f"  {last.kind} {last.target or ''}{ending}  {figures}".rstrip()

@@ -25,6 +25,14 @@ class Phrase(NamedTuple):
         return self.vi if language is Language.VI else self.en
 
 
+def number(english: str) -> Phrase:
+    """A number as each language writes it, from the English: 1,234.5 is 1.234,5 in Vietnamese."""
+    return Phrase(english.translate(_PUNCTUATION), english)
+
+
+_PUNCTUATION = str.maketrans(",.", ".,")
+
+
 def of_locale(environment: Mapping[str, str]) -> Language:
     """The language of a terminal's messages, in the order of POSIX (XBD 8.2): the first one set.
 

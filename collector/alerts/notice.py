@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from collector.alerts.alert import Alert, AlertKind
+from runtime.language import Phrase, number
 
 _MOST_LISTED = 200
 
@@ -77,7 +78,7 @@ def _vietnamese(alert: Alert, timezone: tzinfo) -> str:
         case AlertKind.LINE_DOWN:
             if "minutes_without_answer" not in figures:
                 return "Chưa lần đo nào trên đường truyền này có trả lời."
-            minutes = figures["minutes_without_answer"]
+            minutes = _count(figures["minutes_without_answer"]).vi
             return f"Đã {minutes} phút không có trả lời từ bên ngoài đường truyền."
         case AlertKind.PLAN_MISSED:
             return (
@@ -85,10 +86,8 @@ def _vietnamese(alert: Alert, timezone: tzinfo) -> str:
                 f"{figures['days']} ngày liền{_lowest(figures)}."
             )
         case AlertKind.BACKLOG_GROWING:
-            return (
-                f"{figures['pending']} kết quả đang chờ gửi tại trạm đo, trước đó là "
-                f"{figures['pending_before']}."
-            )
+            waiting, before = _count(figures["pending"]).vi, _count(figures["pending_before"]).vi
+            return f"{waiting} kết quả đang chờ gửi tại trạm đo, trước đó là {before}."
         case AlertKind.CERTIFICATE_EXPIRING:
             until = _clock(datetime.fromisoformat(str(figures["not_after"])), timezone)
             return f"Chứng thư số hết hạn lúc {until}; cần gia hạn trước thời điểm đó."
@@ -106,13 +105,14 @@ def _english(alert: Alert, timezone: tzinfo) -> str:
         case AlertKind.LINE_DOWN:
             if "minutes_without_answer" not in figures:
                 return "No measurement on this line was ever answered."
-            return f"Nothing beyond the line answered for {figures['minutes_without_answer']} min."
+            minutes = _count(figures["minutes_without_answer"]).en
+            return f"Nothing beyond the line answered for {minutes} min."
         case AlertKind.PLAN_MISSED:
             limit, days = float(figures["limit_share"]), figures["days"]
             return f"Mean speed below {limit:.0%} of the declared one for {days} days in a row."
         case AlertKind.BACKLOG_GROWING:
-            now, before = figures["pending"], figures["pending_before"]
-            return f"{now} results wait at the probe, {before} before that."
+            waiting, before = _count(figures["pending"]).en, _count(figures["pending_before"]).en
+            return f"{waiting} results wait at the probe, {before} before that."
         case AlertKind.CERTIFICATE_EXPIRING:
             until = datetime.fromisoformat(str(figures["not_after"])).astimezone(timezone)
             return f"The certificate ends at {until:%H:%M on %d/%m/%Y}."
@@ -197,6 +197,10 @@ def _lowest(figures: dict[str, str | int | float]) -> str:
         if name in figures
     ]
     return f" (thấp nhất: {', '.join(parts)})" if parts else ""
+
+
+def _count(evidence: str | float) -> Phrase:
+    return number(f"{int(evidence):,}")
 
 
 def _percent(share: str | float) -> str:

@@ -157,7 +157,7 @@ def thresholds(paper: Paper) -> Section:
 def published(paper: Paper) -> Table:
     """Figures of others."""
     return Table(
-        caption="Số liệu đã công bố để đối chiếu (Mb/s, Internet cố định)",
+        caption="Số liệu đã công bố để đối chiếu (Mbit/s, Internet cố định)",
         columns=["Phạm vi", "Tải xuống", "Tải lên", "Nguồn"],
         widths=[46, 16, 16, 22],
         numeric=[False, True, True, False],

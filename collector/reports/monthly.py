@@ -76,8 +76,8 @@ def _communes_short(paper: Paper) -> Table:
     return Table(
         caption="Kết quả theo xã, phường, đặc khu (số liệu đầy đủ tại Phụ lục I)",
         columns=[
-            "Xã, phường, đặc khu", "Đường truyền", "Số mẫu", "Tải xuống (Mb/s)", "Tải lên (Mb/s)",
-            "Độ trễ (ms)", "Khả dụng", "Đạt / không đạt / chưa kết luận",
+            "Xã, phường, đặc khu", "Đường truyền", "Số mẫu", "Tải xuống (Mbit/s)",
+            "Tải lên (Mbit/s)", "Độ trễ (ms)", "Khả dụng", "Đạt / không đạt / chưa kết luận",
         ],
         widths=[22, 11, 11, 12, 11, 10, 11, 12],
         numeric=[False, *[True] * 7],
@@ -118,14 +118,14 @@ def _by_isp(paper: Paper) -> Section:
         paragraphs=[
             ("Xếp theo tên, không xếp hạng: các doanh nghiệp có số đường truyền, gói cước và địa "
             "bàn khác nhau. Mỗi dòng gộp các đường truyền cùng doanh nghiệp, cùng tốc độ công bố "
-            "Vd/Vu (Mb/s). Chưa đủ số mẫu hoặc khoảng tin cậy chứa ngưỡng thì không kết luận.")
+            "Vd/Vu (Mbit/s). Chưa đủ số mẫu hoặc khoảng tin cậy chứa ngưỡng thì không kết luận.")
         ],
         tables=[
             Table(
                 caption="Tốc độ trung bình so với tốc độ công bố",
                 columns=[
                     "Doanh nghiệp (Vd/Vu)", "Đường truyền", "Chiều", "Số mẫu",
-                    "Trung bình (Mb/s)", "Khoảng tin cậy 95%", "So với công bố", "Nhận xét",
+                    "Trung bình (Mbit/s)", "Khoảng tin cậy 95%", "So với công bố", "Nhận xét",
                 ],
                 widths=[18, 9, 8, 12, 11, 14, 10, 18],
                 numeric=[False, True, False, True, True, True, True, False],
@@ -204,7 +204,7 @@ def _judged(paper: Paper) -> Table:
     return Table(
         caption="So với tốc độ công bố",
         columns=[
-            "Cơ quan", "Đường truyền", "Vd/Vu (Mb/s)", "Mẫu xuống", "Xuống: khoảng tin cậy 95%",
+            "Cơ quan", "Đường truyền", "Vd/Vu (Mbit/s)", "Mẫu xuống", "Xuống: khoảng tin cậy 95%",
             "Nhận xét chiều xuống", "Mẫu lên", "Lên: khoảng tin cậy 95%", "Nhận xét chiều lên",
         ],
         widths=[20, 12, 9, 8, 11, 12, 8, 9, 11],
@@ -241,7 +241,7 @@ def _needed(paper: Paper) -> int:
 
 def _speed(direction: Direction) -> str:
     mean, interval = numbers.mbps(direction.mean_bps), numbers.interval(direction)
-    return f"{mean} Mb/s (khoảng tin cậy 95%: {interval})"
+    return f"{mean} Mbit/s (khoảng tin cậy 95%: {interval})"
 
 
 def _verdicts(row: Figures) -> str:

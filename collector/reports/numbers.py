@@ -7,6 +7,7 @@ from datetime import date, datetime
 from collector.judge import Verdict, Why
 from collector.reports.paper import Direction
 from collector.rollup.periods import VIETNAM
+from runtime import language
 
 # Nothing is known. An empty cell could be a printer's fault.
 MISSING = "–"
@@ -17,7 +18,7 @@ def number(value: float | None, digits: int = 0) -> str:
     """1234.5 as 1.234,5; None as a dash, never as 0."""
     if value is None:
         return MISSING
-    return f"{value:,.{digits}f}".translate(str.maketrans(",.", ".,"))
+    return language.number(f"{value:,.{digits}f}").vi
 
 
 def mbps(bps: float | None, digits: int = 1) -> str:

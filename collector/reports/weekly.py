@@ -53,7 +53,7 @@ def _results(paper: Paper) -> Section:
         caption="Kết quả trong tuần theo xã, phường, đặc khu",
         columns=[
             "Xã, phường, đặc khu", "Đường truyền", f"Đủ {least} lần/tuần", "Lần đo", "Hợp lệ",
-            "Tải xuống (Mb/s)", "Tải lên (Mb/s)", "Độ trễ (ms)", "Mức đầy đủ",
+            "Tải xuống (Mbit/s)", "Tải lên (Mbit/s)", "Độ trễ (ms)", "Mức đầy đủ",
         ],
         widths=[22, 10, 10, 8, 10, 11, 10, 9, 10],
         numeric=[False, *[True] * 8],
@@ -179,8 +179,8 @@ def _proposals(paper: Paper) -> Section:
         )
     if any(row.tests > 0 for row in below_minimum(paper)):
         points.append(
-            "Đề nghị cơ quan có dưới mức tối thiểu giữ trạm đo hoạt động liên tục và tránh chiếm "
-            "dụng toàn bộ đường truyền trong khung giờ đo."
+            "Đề nghị cơ quan có số lần đo dưới mức tối thiểu giữ cho trạm đo hoạt động liên tục và "
+            "không để đường truyền bị chiếm dụng toàn bộ trong khung giờ đo."
         )
     points.append(
         "Đề nghị các cơ quan, đơn vị và người dân tiếp tục tự đo bằng ứng dụng i-Speed của VNNIC."

@@ -156,14 +156,14 @@ def _direction(name: str, of: Callable[[Figures], Direction]) -> list[_Column]:
         return numbers.verdict(of(row)) if row.level in (Level.LINE, Level.ISP_PLAN) else None
 
     return [
-        _Column(f"{name}: công bố (Mb/s)", 11, "speed", lambda r: _mbps(of(r).declared_bps)),
+        _Column(f"{name}: công bố (Mbit/s)", 11, "speed", lambda r: _mbps(of(r).declared_bps)),
         _Column(f"{name}: số mẫu", 9, "count", lambda r: of(r).samples),
-        _Column(f"{name}: trung bình (Mb/s)", 11, "speed", lambda r: _mbps(of(r).mean_bps)),
+        _Column(f"{name}: trung bình (Mbit/s)", 11, "speed", lambda r: _mbps(of(r).mean_bps)),
         _Column(f"{name}: cận dưới 95%", 11, "speed", lambda r: _mbps(of(r).mean_low_bps)),
         _Column(f"{name}: cận trên 95%", 11, "speed", lambda r: _mbps(of(r).mean_high_bps)),
-        _Column(f"{name}: trung vị (Mb/s)", 11, "speed", lambda r: _mbps(of(r).median_bps)),
-        _Column(f"{name}: p5 (Mb/s)", 11, "speed", lambda r: _mbps(of(r).p05_bps)),
-        _Column(f"{name}: ổn định (Mb/s)", 11, "speed", lambda r: _mbps(of(r).steady_mean_bps)),
+        _Column(f"{name}: trung vị (Mbit/s)", 11, "speed", lambda r: _mbps(of(r).median_bps)),
+        _Column(f"{name}: p5 (Mbit/s)", 11, "speed", lambda r: _mbps(of(r).p05_bps)),
+        _Column(f"{name}: ổn định (Mbit/s)", 11, "speed", lambda r: _mbps(of(r).steady_mean_bps)),
         _Column(f"{name}: so với công bố", 10, "percent", lambda r: of(r).share),
         _Column(f"{name}: nhận xét", 24, "text", verdict),
     ]

@@ -11,7 +11,7 @@ from datetime import datetime, tzinfo
 from typing import NamedTuple
 
 from collector.web.words import FAULTS, MONTHS_EN, PACKETS, Figure
-from runtime.language import Language
+from runtime.language import Language, number
 from wire.result import FaultLocation, LatencyValues
 
 MISSING = "–"
@@ -49,17 +49,17 @@ def cell(shown: Figure, values: object, language: Language) -> Cell:
 def figure(value: float, language: Language) -> str:
     """A number with its thousands marked: two places behind the point below 10, then one."""
     places = 2 if abs(value) < 10 else 1
-    return _punctuated(f"{value:,.{places}f}" if value else "0", language)
+    return number(f"{value:,.{places}f}" if value else "0").in_(language)
 
 
 def axis_number(value: float, language: Language) -> str:
     """A round number as an axis has it: no places that say nothing."""
-    return _punctuated(f"{value:,.2f}".rstrip("0").rstrip("."), language)
+    return number(f"{value:,.2f}".rstrip("0").rstrip(".")).in_(language)
 
 
 def whole_number(value: int, language: Language) -> str:
     """A count with its thousands marked."""
-    return _punctuated(f"{value:,}", language)
+    return number(f"{value:,}").in_(language)
 
 
 def by_name(text: str) -> tuple[str, str]:
@@ -77,12 +77,6 @@ def moment(at: datetime, language: Language, timezone: tzinfo) -> Moment:
         # Spaces that do not break: a narrow column may part time and day, not the day itself.
         day = f"{local.day}\xa0{MONTHS_EN[local.month - 1]}\xa0{local.year:04}"
     return Moment(local.isoformat(timespec="seconds"), f"{local:%H:%M:%S} {day}")
-
-
-def _punctuated(english: str, language: Language) -> str:
-    if language is Language.EN:
-        return english
-    return english.translate(str.maketrans(",.", ".,"))
 
 
 def _loss_notes(values: LatencyValues, language: Language) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ LABELS = {
     "state_degraded": Phrase("Chập chờn", "Degraded"),
     "state_down": Phrase("Mất kết nối", "Down"),
     "state_silent": Phrase("Mất liên lạc", "Silent"),
-    "state_unknown": Phrase("Chưa rõ", "Unknown"),
+    "state_unknown": Phrase("Không rõ", "Unknown"),
     "state_never": Phrase("Chưa từng liên lạc", "Never heard"),
     "verdict_met": Phrase("Đạt", "Met"),
     "verdict_not_met": Phrase("Không đạt", "Not met"),
@@ -54,12 +54,12 @@ LABELS = {
     "mean_latency": Phrase("Độ trễ, ms", "Latency, ms"),
     "loss_percent": Phrase("Mất gói", "Loss"),
     "availability": Phrase("Độ khả dụng", "Availability"),
-    "unknown_minutes": Phrase("chưa rõ", "unknown"),
+    "unknown_minutes": Phrase("không rõ", "unknown"),
     "samples_of_target": Phrase("Mẫu / chỉ tiêu", "Samples / target"),
-    "completeness": Phrase("Đủ số liệu", "Complete"),
+    "completeness": Phrase("Mức đầy đủ", "Complete"),
     "state_now": Phrase("Tình trạng hiện nay", "State now"),
     "place_and_office": Phrase("Xã, phường và trụ sở", "Commune and office"),
-    "place_unknown": Phrase("Chưa rõ địa bàn", "Place not known"),
+    "place_unknown": Phrase("Không rõ địa bàn", "Place not known"),
     "not_registered": Phrase("chưa có trong sổ đăng ký", "not in the registry"),
     "no_lines": Phrase("Không có đường truyền nào.", "No line."),
     "lines_caption": Phrase(
@@ -79,13 +79,14 @@ LABELS = {
         "Map of the communes by state; the table says the same",
     ),
     "map_caption": Phrase(
-        "Mỗi ký hiệu là một xã, lấy theo đường truyền kém nhất. Chấm nhỏ: xã chưa có trạm đo.",
+        "Mỗi ký hiệu là một xã, lấy theo đường truyền có tình trạng xấu nhất. Chấm nhỏ: xã chưa có "
+        "trạm đo.",
         "Each sign is a commune, by the worst of its lines. Small dots: no probe there yet.",
     ),
     "overview_note": Phrase(
         "Tốc độ và độ trễ là trung bình cộng; tốc độ tính cả phiên (QCVN 34:2022/BTTTT); dòng nhỏ "
         "là tỷ lệ so với gói cước. «Đạt» hay «Không đạt» chỉ ghi khi có từ 1.000 mẫu và khoảng tin "
-        "cậy 95% không chứa ngưỡng. Chỉ tiêu mẫu lấy theo 300 mẫu một xã mỗi tháng. «Đủ số liệu» "
+        "cậy 95% không chứa ngưỡng. Chỉ tiêu mẫu lấy theo 300 mẫu một xã mỗi tháng. «Mức đầy đủ» "
         "là phần lần đo tốc độ đã về so với kế hoạch đo.",
         "Speeds and latencies are arithmetic means, speeds of whole transfers (QCVN "
         "34:2022/BTTTT); in small, the share of the plan. “Met” or “Not met” stands only with "
@@ -137,7 +138,7 @@ LABELS = {
     "ceiling": Phrase("Trần của thiết bị,", "Ceiling of the box,"),
     "leds_now": Phrase("Đèn đang báo", "What the LEDs show"),
     "leds_note": Phrase("Theo tin gần nhất của trạm,", "By the probe's last word,"),
-    "leds_unknown": Phrase("Chưa rõ.", "Not known."),
+    "leds_unknown": Phrase("Không rõ.", "Not known."),
     "led_off": Phrase("tắt", "off"),
     "led_steady": Phrase("sáng đều", "steady"),
     "led_breathing": Phrase("sáng dần, tối dần", "breathing"),
@@ -154,7 +155,7 @@ LABELS = {
     "tool": Phrase("Công cụ", "Tool"),
     "yes": Phrase("có", "yes"),
     "no": Phrase("không", "no"),
-    "unknown_short": Phrase("chưa rõ", "not known"),
+    "unknown_short": Phrase("không rõ", "not known"),
     "contract_date": Phrase("Hợp đồng ngày", "Contract of"),
     "chart_zoom": Phrase(
         "Biểu đồ phóng to được (tải thêm 0,4 MB)", "Charts to zoom in (0.4 MB more)"
@@ -178,7 +179,7 @@ LABELS = {
     "source": Phrase("Nguồn", "Source"),
     "availability_percent": Phrase("Độ khả dụng, %", "Availability, %"),
     "why_no_samples": Phrase("Chưa có mẫu", "No samples"),
-    "why_no_declared_speed": Phrase("Chưa có gói cước để so", "No declared speed"),
+    "why_no_declared_speed": Phrase("Chưa có tốc độ công bố", "No declared speed"),
     "why_threshold_unverified": Phrase(
         "Ngưỡng chưa kiểm chứng, không kết luận", "Threshold unverified, no verdict"
     ),
@@ -228,7 +229,7 @@ LABELS = {
     "outages": Phrase("Các khoảng mất kết nối", "Outages"),
     "from": Phrase("Từ", "From"),
     "minutes_down": Phrase("Phút mất kết nối", "Minutes down"),
-    "minutes_unknown": Phrase("Phút chưa rõ", "Minutes unknown"),
+    "minutes_unknown": Phrase("Phút không rõ", "Minutes unknown"),
     "fault_at": Phrase("Vị trí sự cố", "Where the fault was"),
     "fault_now": Phrase("Vị trí sự cố", "Where the fault is"),
     "seen_at": Phrase("quan sát lúc", "seen at"),

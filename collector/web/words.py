@@ -84,7 +84,7 @@ PRESENCES = {
     Presence.OFFLINE: Phrase("Đã tắt", "Offline"),
     Presence.LOST: Phrase("Mất liên lạc", "Lost"),
 }
-PRESENCE_UNKNOWN = Phrase("Chưa rõ trạng thái", "State unknown")
+PRESENCE_UNKNOWN = Phrase("Không rõ trạng thái", "State unknown")
 
 KINDS = {
     "throughput": Phrase("Tốc độ (TCP)", "Throughput (TCP)"),
@@ -149,7 +149,7 @@ FIGURES = {
         Figure("availability_ratio", Phrase("Khả dụng", "Available"), _PERCENT, 100),
         Figure("up_minutes", Phrase("Hoạt động", "Up"), _MINUTES, 1),
         Figure("down_minutes", Phrase("Mất kết nối", "Down"), _MINUTES, 1),
-        Figure("unknown_minutes", Phrase("Chưa rõ", "Unknown"), _MINUTES, 1),
+        Figure("unknown_minutes", Phrase("Không rõ", "Unknown"), _MINUTES, 1),
     ),
     "outage": (
         _FAULT,
@@ -236,7 +236,7 @@ LABELS = {
     "method_availability": Phrase(
         "Độ khả dụng = số phút hoạt động / (số phút hoạt động + số phút mất kết nối). Một phút chỉ "
         "tính là mất kết nối khi thiết bị mạng của trụ sở vẫn trả lời mà ít nhất 2 đích đo đều "
-        "không trả lời; phút không đủ căn cứ (mất điện, mạng nội bộ hỏng) để riêng là «chưa rõ».",
+        "không trả lời; phút không đủ căn cứ (mất điện, mạng nội bộ hỏng) để riêng là «không rõ».",
         "Availability = minutes up / (up + down). A minute is down only where the office's gateway "
         "answered and none of at least 2 targets did; without enough evidence (no power, a fault "
         "of the office's own network) it is “unknown”, and shown apart.",

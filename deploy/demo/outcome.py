@@ -10,10 +10,11 @@ from rich.table import Table
 
 from deploy.demo.settings import ISPS
 from deploy.demo.stage import Stage, StoredRow
+from probe import texts
 from probe.measure.kinds import MEASURES
 from probe.show import board
-from probe.texts import figure
 from probe.watch.watch import AVAILABILITY
+from runtime.language import Language
 from wire.result import Outcome, ThroughputResult, headline
 
 # Every kind that a round brings; `outage` comes with one.
@@ -99,6 +100,11 @@ def print_table(round_: Round) -> None:
             )
     console.print(lines)
     console.print(f"{len(round_.results)} results stored, {round_.pending} pending")
+
+
+def figure(name: str, value: float | None) -> str:
+    """As the probe's own commands have it, in the demo's language."""
+    return texts.figure(name, value, Language.EN)
 
 
 def row_texts(row: StoredRow) -> tuple[str, ...]:

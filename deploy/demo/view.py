@@ -15,12 +15,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from deploy.demo.outcome import row_texts
+from deploy.demo.outcome import figure, row_texts
 from deploy.demo.settings import DemoLine
 from deploy.demo.stage import Stage, StoredRow
 from probe.show import board
 from probe.show.status import Board, LineStatus, Pattern
-from probe.texts import figure
 
 _RESULTS_SHOWN = 12
 _LED_COLOURS = {"power": "yellow", "centre": "blue", "green": "green", "red": "red"}

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from runtime.language import Phrase
+from runtime.language import Phrase, number
 from wire.record import Clock
 
 _DATE_BAD, _DATE_WATCH = timedelta(0), timedelta(days=60)
@@ -127,10 +127,10 @@ def disk(free_bytes: int | None, outbox_bytes: int, outbox_limit_bytes: int) -> 
                 "make `state_dir`, or mount its disk",
             ),
         )
-    free_gb, outbox_mb = f"{free_bytes / 1e9:.1f}", f"{outbox_bytes / 1e6:.1f}"
+    free_gb, outbox_mb = number(f"{free_bytes / 1e9:.1f}"), number(f"{outbox_bytes / 1e6:.1f}")
     seen = Phrase(
-        f"còn trống {_comma(free_gb)} GB; kết quả lưu trên trạm chiếm {_comma(outbox_mb)} MB",
-        f"{free_gb} GB free; the outbox has {outbox_mb} MB",
+        f"còn trống {free_gb.vi} GB; kết quả lưu trên trạm chiếm {outbox_mb.vi} MB",
+        f"{free_gb.en} GB free; the outbox has {outbox_mb.en} MB",
     )
     if free_bytes < _LEAST_FREE_BYTES:
         todo = Phrase(
@@ -192,8 +192,3 @@ def python(version: tuple[int, int]) -> Finding:
 def is_well(findings: Sequence[Finding]) -> bool:
     """Whether nothing is bad."""
     return all(one.verdict is not Verdict.BAD for one in findings)
-
-
-def _comma(number: str) -> str:
-    # Vietnamese writes 1,5 for 1.5.
-    return number.replace(".", ",")

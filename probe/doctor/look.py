@@ -129,7 +129,8 @@ def _delivery(status: Status) -> Finding:
             f"không kết nối được: {status.cause or 'không rõ nguyên nhân'}",
             f"no connection: {status.cause or 'no cause told'}",
         )
-        return bad(_DELIVERY, seen, Phrase("xem mục máy chủ nhận tin ở trên", "see `broker` above"))
+        above = Phrase("xem mục máy chủ nhận tin (MQTT) ở trên", "see `broker` above")
+        return bad(_DELIVERY, seen, above)
     if status.pending:
         waiting = Phrase(
             f"{status.pending} kết quả chờ trung tâm xác nhận",

@@ -28,7 +28,7 @@ from wire.result import Reason
 _WAIT_S = 5.0
 # Under TLS 1.3 a broker says after the handshake that it dislikes our certificate.
 _SECOND_THOUGHT_S = 1.0
-_BROKER = Phrase("máy chủ nhận tin", "broker")
+_BROKER = Phrase("máy chủ nhận tin (MQTT)", "broker")
 
 
 def lines(config: Config) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ from probe.config import (
 from probe.plan import spread
 from probe.plan.light import light_bytes
 from probe.plan.usage import STAMP_WIRE_BYTES, Usage, month_of
-from runtime.language import Phrase
+from runtime.language import Phrase, number
 from wire.messages import PlannedKind
 from wire.result import HttpResult, ThroughputResult, kind_of
 
@@ -228,8 +228,7 @@ def _stragglers_s(config: LatencyConfig) -> float:
 
 
 def _gigabytes(count: float) -> Phrase:
-    size = f"{count / 1e9:.1f} GB"
-    return Phrase(size.replace(".", ","), size)
+    return number(f"{count / 1e9:.1f} GB")
 
 
 def _throughput_s(config: ThroughputConfig) -> float:

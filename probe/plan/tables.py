@@ -14,7 +14,7 @@ from probe.plan.budget import month_budget, shortfalls
 from probe.plan.light import light_kinds
 from probe.plan.slots import DayPlan, day_plan
 from probe.plan.usage import Usage, month_of
-from runtime.language import Language, Phrase
+from runtime.language import Language, Phrase, number
 
 
 class SlotRow(Struct, frozen=True):
@@ -271,8 +271,7 @@ def _light_cells(plan: PlanShown, language: Language) -> Iterator[list[str]]:
 
 
 def _size(count: int, language: Language) -> str:
-    size = f"{count / 1e9:.2f} GB"
-    return size.replace(".", ",") if language is Language.VI else size
+    return number(f"{count / 1e9:.2f} GB").in_(language)
 
 
 def _table(cells: Iterable[list[str]]) -> str:

@@ -39,7 +39,7 @@ def scenes(config: Config) -> Iterator[Scene]:
         of_part = [name for name in names if name == part or name.endswith(f".{part}")]
         yield Scene({**dark, **dict.fromkeys(of_part, pattern)}, vietnamese, english)
     degraded = {name: Pattern.SLOW_BLINK for name in names if "." in name}
-    yield Scene({**dark, **degraded}, "đường truyền kém", "a line is degraded")
+    yield Scene({**dark, **degraded}, "đường truyền chập chờn", "a line is degraded")
     everything = dict.fromkeys(names, Pattern.FAST_BLINK)
     yield Scene(everything, "đang tìm trạm đo này", "identify: this is the box")
 
@@ -49,7 +49,7 @@ _MEANINGS = [
     ("power", Pattern.SLOW_BLINK, "trạm đo có lỗi", "a fault: see `tramdo-probe doctor`"),
     ("green", Pattern.STEADY, "đường truyền tốt", "a line is good"),
     ("green", Pattern.BREATHING, "đang đo", "measuring"),
-    ("red", Pattern.FAST_BLINK, "mất đường truyền", "a line is down"),
+    ("red", Pattern.FAST_BLINK, "đường truyền mất kết nối", "a line is down"),
     ("centre", Pattern.STEADY, "trung tâm đã nhận đủ kết quả", "the centre has every result"),
     ("centre", Pattern.SLOW_BLINK, "kết quả đang chờ gửi", "results wait"),
 ]

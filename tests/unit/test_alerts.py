@@ -321,16 +321,16 @@ def test_each_is_told_once_and_a_channel_that_is_away_waits_ever_longer(book: Bo
 
 EVIDENCE: dict[AlertKind, dict[str, str | int | float]] = {
     AlertKind.PROBE_SILENT: {"last_contact_at": "2026-07-25T03:30:00+00:00"},
-    AlertKind.LINE_DOWN: {"minutes_without_answer": 12},
+    AlertKind.LINE_DOWN: {"minutes_without_answer": 1_440},
     AlertKind.PLAN_MISSED: {"days": 3, "limit_share": 0.8, "lowest_down_share": 0.612},
-    AlertKind.BACKLOG_GROWING: {"pending": 900, "pending_before": 600},
+    AlertKind.BACKLOG_GROWING: {"pending": 12_345, "pending_before": 600},
     AlertKind.CERTIFICATE_EXPIRING: {"not_after": "2026-08-01T00:00:00+00:00", "days_left": 6},
 }
 SENTENCES = {
     AlertKind.PROBE_SILENT: "kể từ 10:30 ngày 25/07/2026.",
-    AlertKind.LINE_DOWN: "Đã 12 phút không có trả lời",
+    AlertKind.LINE_DOWN: "Đã 1.440 phút không có trả lời",
     AlertKind.PLAN_MISSED: "thấp hơn 80% mức công bố trong 3 ngày liền (thấp nhất: tải xuống 61%)",
-    AlertKind.BACKLOG_GROWING: "900 kết quả đang chờ gửi tại trạm đo, trước đó là 600.",
+    AlertKind.BACKLOG_GROWING: "12.345 kết quả đang chờ gửi tại trạm đo, trước đó là 600.",
     AlertKind.CERTIFICATE_EXPIRING: "hết hạn lúc 07:00 ngày 01/08/2026",
 }
 

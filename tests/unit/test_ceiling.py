@@ -65,8 +65,8 @@ def test_the_technician_reads_figures_and_what_they_mean() -> None:
     assert "0.67 of the plan of 300.0 Mbit/s: TOO LOW to judge it (takes 0.9)" in text
     assert "held against it: throttled" in text
     text = ceiling.text(shown, Language.VI)
-    assert "3.13 lần gói cước 300.0 Mbit/s: đủ để đánh giá (cần 0.9)" in text
-    assert "0.67 lần gói cước 300.0 Mbit/s: quá THẤP để đánh giá (cần 0.9)" in text
+    assert "3,13 lần gói cước 300,0 Mbit/s: đủ để đánh giá (cần 0,9)" in text
+    assert "0,67 lần gói cước 300,0 Mbit/s: quá THẤP để đánh giá (cần 0,9)" in text
     assert "điều cần lưu ý: throttled" in text
 
 
@@ -74,6 +74,7 @@ def test_check_says_what_is_missing_or_too_low() -> None:
     (missing,) = ceiling.notes([LINE], {})
     assert missing.en.startswith("line vnpt: what this host itself can do is not known")
     (low,) = ceiling.notes([LINE], {"vnpt": FULL})
+    assert "(260,0 Mbit/s) quá thấp để đánh giá gói cước 300,0 Mbit/s" in low.vi
     assert "260.0 Mbit/s in upload is too low to judge a plan of 300.0 Mbit/s" in low.en
 
 

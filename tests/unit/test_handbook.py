@@ -63,7 +63,7 @@ def test_the_card_is_one_a5_page_and_names_who_to_call(tmp_path: Path) -> None:
     (page,) = reader.pages
     assert [round(float(side) / 72 * 25.4) for side in page.mediabox.upper_right] == [148, 210]
     text = re.sub(r"\s+", " ", page.extract_text())
-    for words in ("0209 3870 123", "UBND xã <A>", "Gọi kỹ thuật viên", "07:00–17:30"):
+    for words in ("0209 3870 123", "UBND xã <A>", "Gọi kỹ thuật viên", "07:00–17:30", "Cả hai tắt"):
         assert words in text
     assert f"{PlanConfig().samples_per_month} lần một tháng" in text
 

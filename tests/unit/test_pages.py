@@ -310,7 +310,7 @@ def test_a_probe_of_which_nothing_is_known_yet() -> None:
         VI,
     )
     assert view.office == samples.PROBE
-    assert view.presence.word == "Chưa rõ trạng thái"
+    assert view.presence.word == "Không rõ trạng thái"
     assert (view.pending, view.last_contact, view.version, view.lines) == (None, None, None, [])
 
 

@@ -200,10 +200,10 @@ def test_all_formats_say_the_same(month: Paper) -> None:
         mean = row.download.mean_bps
         if mean is None:
             assert csv_row["download_mean_bps"] == ""
-            assert cells["Tải xuống: trung bình (Mb/s)"] is None
+            assert cells["Tải xuống: trung bình (Mbit/s)"] is None
         else:
             assert float(csv_row["download_mean_bps"]) == mean
-            assert cells["Tải xuống: trung bình (Mb/s)"] == pytest.approx(mean / 1e6, abs=0.001)
+            assert cells["Tải xuống: trung bình (Mbit/s)"] == pytest.approx(mean / 1e6, abs=0.001)
 
 
 def test_a_name_that_looks_like_a_formula_stays_a_name(month: Paper) -> None:

@@ -55,7 +55,7 @@ def test_the_status_in_vietnamese() -> None:
         "trung tâm: không kết nối được: timed out; 7 kết quả chờ xác nhận",
         "lỗi: leds: pin 24 is held",
         "đường truyền vnpt (VNPT): tốt",
-        "  latency stamp:hn-1  rtt_p50_ms 9.50 ms",
+        "  latency stamp:hn-1  rtt_p50_ms 9,50 ms",
         "đường truyền viettel (Viettel): mất kết nối",
         "  đang đo throughput: download     [############............]  50%",
         "  dns   không đo được: timeout",
@@ -84,3 +84,9 @@ def test_the_configuration_in_a_few_lines() -> None:
     assert english[0] == "probe.toml: sound"
     assert len(vietnamese) == len(english) == 5 + len(PARSED.lines) + len(PARSED.servers)
     assert vietnamese[-1] == "mỗi đường truyền cần 300 lượt đo tốc độ mỗi tháng"
+
+
+def test_progress_has_its_rate_as_each_language_writes_it() -> None:
+    step = Progress(step="download", done_ratio=0.5, rate_bps=94_260_000.0)
+    assert texts.progress(step, Language.VI).endswith(" 50%  94,3 Mbit/s")
+    assert texts.progress(step, Language.EN).endswith(" 50%  94.3 Mbit/s")
