@@ -257,6 +257,7 @@ def _one_line_problems(line: Table) -> Iterator[str]:
     if not _INTERFACE.fullmatch(str(line.get("interface") or "")):
         yield "interface is missing: the name that `ip link` shows, for example eth0"
     address, gateway = line.get("address"), line.get("gateway")
+    yield from _nameserver_problems(line)
     if not address:
         if gateway:
             yield "gateway is given without address: leave both out where the router gives them"
@@ -275,6 +276,21 @@ def _one_line_problems(line: Table) -> Iterator[str]:
         inside = False
     if not inside:
         yield f"gateway is {gateway!r}: a line with an address needs a gateway in {network}"
+
+
+def _nameserver_problems(line: Table) -> Iterator[str]:
+    if (nameservers := line.get("nameservers")) is None:
+        return
+    if not line.get("address"):
+        yield "nameservers is given without address: leave it out where the router gives them"
+    elif not isinstance(nameservers, Sequence) or isinstance(nameservers, str) or not nameservers:
+        yield "nameservers is not a list of addresses; left out, the gateway is asked"
+    else:
+        for text in nameservers:
+            try:
+                ipaddress.IPv4Address(text)
+            except ValueError:
+                yield f"nameservers: {text!r} is no IPv4 address"
 
 
 def _broker_problems(host: Table) -> Iterator[str]:

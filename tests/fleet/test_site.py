@@ -29,6 +29,7 @@ from tests.fleet.site import (
     CENTRE_ADDRESS,
     FLEET_HOME,
     ISPS,
+    NETWORKMANAGER,
     PROBE,
     TENANT,
     VIETTEL,
@@ -177,6 +178,11 @@ def test_each_line_has_its_own_table(first: Site) -> None:
         assert f"default via {isp.gateway} dev {isp.interface}" in shown
         way = first.probe.ssh(f"ip route get {CENTRE_ADDRESS} oif {isp.interface}").stdout
         assert f"via {isp.gateway} dev {isp.interface}" in way
+    if not NETWORKMANAGER:
+        shown = first.probe.ssh("networkctl status eth0").stdout
+        assert "/etc/systemd/network/05-tramdo-vnpt.network" in shown
+        # No systemd-resolved there, but networkd knows whom this line would ask.
+        assert re.search(rf"DNS: {re.escape(VNPT.gateway)}", shown), shown
     main = first.probe.ssh("ip route show default").stdout
     assert re.findall(r"via (\S+)", main) == [isp.gateway for isp in ISPS]
 
@@ -224,6 +230,11 @@ def test_the_log_is_in_memory_and_bounded(first: Site) -> None:
         assert ("here" in listed) is found, folder
     settings = first.probe.ssh("systemd-analyze cat-config systemd/journald.conf").stdout
     assert "RuntimeMaxUse=32M" in settings
+
+
+def test_no_start_waits_for_ever_for_the_clock(first: Site) -> None:
+    asked = "systemctl show -P TimeoutStartUSec systemd-time-wait-sync.service"
+    assert first.probe.ssh(asked).stdout == "1min 30s\n"
 
 
 def test_a_change_is_foretold_then_made_and_restarts_only_what_changed(first: Site) -> None:

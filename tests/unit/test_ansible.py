@@ -262,6 +262,12 @@ def _line(**changes: Any) -> list[dict[str, Any]]:
         ({"probe_lines": _line(address="192.168.1.10")}, "it needs its prefix"),
         ({"probe_lines": _line(address="nowhere/24")}, "no IP address with prefix"),
         ({"probe_lines": _line(gateway="10.0.0.1")}, "needs a gateway in 192.168.1.0/24"),
+        ({"probe_lines": _line(nameservers="8.8.8.8")}, "nameservers is not a list of addresses"),
+        ({"probe_lines": _line(nameservers=["dns.vn"])}, "nameservers: 'dns.vn' is no IPv4 addr"),
+        (
+            {"probe_lines": _line(address=None, gateway=None, nameservers=["8.8.8.8"])},
+            "nameservers is given without address",
+        ),
         ({"probe_leds": {"line_pins": [[1, 2]]}}, "probe_leds.line_pins has 1 pairs of pins for 2"),
         ({"probe_servers": []}, "probe_servers is empty"),
         ({"probe_broker": {}}, "probe_broker.host is missing"),

@@ -1,0 +1,137 @@
+"""What role `base` writes on a box, rendered by Ansible itself: lines, their names, the clock."""
+
+from __future__ import annotations
+
+import configparser
+import fnmatch
+import os
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
+from ansible.template import Templar, trust_as_template
+
+BASE = Path(__file__).parents[2] / "ansible/roles/base"
+FIXED = {
+    "id": "vnpt", "interface": "eth0", "address": "192.168.1.10/24", "gateway": "192.168.1.1",
+}  # fmt: skip
+BY_DHCP = {"id": "viettel", "interface": "eth1"}
+
+
+@cache
+def loader() -> DataLoader:
+    init_plugin_loader([])
+    return DataLoader()
+
+
+def rendered(text: str, **variables: Any) -> str:
+    known = yaml.safe_load((BASE / "vars/main.yml").read_text(encoding="utf-8"))
+    known |= {"ansible_managed": "Ansible", "line_number": 0} | variables
+    told = Templar(loader(), variables=known).template(trust_as_template(text))
+    assert isinstance(told, str)
+    return told
+
+
+def template(name: str, line: dict[str, Any]) -> list[str]:
+    text = (BASE / "templates" / name).read_text(encoding="utf-8")
+    return rendered(text, line=line).splitlines()
+
+
+def tasks(name: str) -> list[dict[str, Any]]:
+    read: list[dict[str, Any]] = yaml.safe_load((BASE / name).read_text(encoding="utf-8"))
+    return read
+
+
+@pytest.mark.parametrize(
+    ("nameservers", "asked"),
+    [({}, ["192.168.1.1"]), ({"nameservers": ["8.8.8.8", "1.1.1.1"]}, ["8.8.8.8", "1.1.1.1"])],
+)
+def test_a_line_of_a_fixed_address_has_nameservers(
+    nameservers: dict[str, list[str]], asked: list[str]
+) -> None:
+    connection = configparser.ConfigParser()
+    connection.read_string("\n".join(template("line.nmconnection.j2", FIXED | nameservers)))
+    assert dict(connection["ipv4"])["dns"] == "".join(f"{one};" for one in asked)
+    network = template("line.network.j2", FIXED | nameservers)
+    section = network[network.index("[Network]") + 1 : network.index("[Route]")]
+    assert [line[4:] for line in section if line.startswith("DNS=")] == asked
+
+
+def test_a_line_by_dhcp_takes_those_of_its_router() -> None:
+    for name in ("line.nmconnection.j2", "line.network.j2"):
+        assert not [line for line in template(name, BY_DHCP) if line.lower().startswith("dns")]
+
+
+def test_a_line_that_cannot_come_up_stops_neither_the_others_nor_the_play(tmp_path: Path) -> None:
+    (handler,) = [
+        one
+        for one in tasks("handlers/main.yml")
+        if "nmcli" in str(one.get("ansible.builtin.shell"))
+    ]
+    script = rendered(handler["ansible.builtin.shell"], base_lines=[FIXED, BY_DHCP])
+    calls = tmp_path / "calls"
+    for up_code in (0, 4):
+        # As nmcli without a carrier: 4, the activation failed.
+        (tmp_path / "nmcli").write_text(
+            f'#!/bin/sh\necho "$@" >>{calls}\ncase "$*" in *" up "*) exit {up_code} ;; esac\n'
+        )
+        (tmp_path / "nmcli").chmod(0o755)
+        calls.write_text("")
+        done = subprocess.run(
+            ["/bin/sh", "-c", script], env=os.environ | {"PATH": f"{tmp_path}:/usr/bin:/bin"},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert calls.read_text().splitlines() == [
+            "connection reload",
+            "--wait 30 connection up tramdo-vnpt",
+            "--wait 30 connection up tramdo-viettel",
+        ]
+        told = ["vnpt: not up now", "viettel: not up now"] if up_code else []
+        assert done.stdout.splitlines() == told
+    # Without NetworkManager nothing of it works, and that is told.
+    (tmp_path / "nmcli").write_text("#!/bin/sh\nexit 8\n")
+    path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    assert subprocess.run(["/bin/sh", "-c", script], env=path, check=False).returncode == 8
+
+
+def test_our_networks_come_before_netplan_s_and_those_of_earlier_names_go() -> None:
+    """systemd.network(5): of all folders' files, in the order of their names, the first fits."""
+    write, find, remove = tasks("tasks/networkd.yml")[:3]
+    ours = Path(rendered(write["ansible.builtin.template"]["dest"], line=FIXED))
+    names = ["10-netplan-eth0.network", "10-cloud-init-eth0.network", ours.name]
+    assert min(names) == ours.name
+    there = [
+        ours.parent / name for name in (*names, "10-tramdo-vnpt.network", "05-tramdo-old.network")
+    ]
+    patterns = find["ansible.builtin.find"]["patterns"]
+    files = [
+        {"path": str(path)} for path in there
+        if any(fnmatch.fnmatch(path.name, pattern) for pattern in patterns)
+    ]  # fmt: skip
+    gone = Templar(
+        loader(),
+        variables={
+            "base_lines": [FIXED], "base_networks": {"files": files},
+            "base_wanted_networks": trust_as_template(remove["vars"]["base_wanted_networks"]),
+        },
+    ).template(trust_as_template(remove["loop"]))  # fmt: skip
+    assert sorted(Path(one).name for one in gone) == [
+        "05-tramdo-old.network", "10-tramdo-vnpt.network",
+    ]  # fmt: skip
+
+
+def test_no_start_waits_for_ever_for_the_clock() -> None:
+    (task,) = [one for one in tasks("tasks/system.yml") if "loop_control" in one]
+    (one,) = [it for it in task["loop"] if it["source"] == "time-wait.conf.j2"]
+    assert one["folder"] == "system/systemd-time-wait-sync.service.d"
+    settings = configparser.ConfigParser()
+    settings.read_string((BASE / "templates" / one["source"]).read_text(encoding="utf-8"))
+    assert settings["Service"]["TimeoutStartSec"] == "90s"
+    # The folders are made in the same order: in check mode each looks at its own.
+    (made,) = [it for it in tasks("tasks/system.yml") if it.get("register") == "base_folders"]
+    assert [f"/etc/systemd/{it['folder']}" for it in task["loop"]] == made["loop"]
