@@ -113,6 +113,7 @@ class Runner:
         *,
         slot_at: datetime | None = None,
         continuous: bool = False,
+        patience_s: float | None = None,
     ) -> Iterator[Result]:
         """Measure a kind on a line; yields each result as soon as it is there.
 
@@ -123,6 +124,7 @@ class Runner:
             stop: ends the measurement early when set.
             slot_at: when it was planned for, None where nobody planned it.
             continuous: go on until `stop`, for kinds that can.
+            patience_s: how long it may wait for a busy server at most; None: as configured.
         """
         measure = MEASURES[kind]
         request = Request(
@@ -132,6 +134,7 @@ class Runner:
             stop=stop,
             progress=lambda progress: self._emit(events.Progressed(line.id, kind, progress)),
             slot_at=slot_at,
+            patience_s=patience_s,
         )
         run = measure.continuous if continuous and measure.continuous else measure.once
         guard = self._bulk if measure.bulk else threading.Lock()

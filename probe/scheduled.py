@@ -22,6 +22,7 @@ from probe.config import Config
 from probe.measure import host
 from probe.measure.kinds import MEASURES
 from probe.measure.measurement import Stop
+from probe.plan.hours import look_s
 from probe.runner import Runner
 from probe.turns import Counters, Decision, Limits, Wanted
 from probe.usage_file import UsageFile
@@ -105,13 +106,18 @@ class Scheduled:
                 pause.clear()
 
     def _bulk_turn(self, wanted: Wanted, stopping: Stop, alive: Callable[[], None]) -> None:
+        left_s = None
         if wanted.slot_at is not None:
             wanted, decision = self._looked(wanted, stopping)
             alive()
             if decision is Decision.DEFER:
                 self._hold_back(turns.held_back(wanted, Reason.CROSS_TRAFFIC), Reason.CROSS_TRAFFIC)
                 return
-        for result in self._results(wanted, stopping):
+            left_s = turns.left_s(self._config, wanted, clock.utc_now())
+            if left_s is not None and left_s < 0:
+                self._give_up(wanted, Reason.SLOT_MISSED, turns.came_too_late(wanted))
+                return
+        for result in self._results(wanted, stopping, left_s):
             alive()
             low = self._usage.count(result, self._today(), self._servers)
             if wanted.until is not None and turns.was_turned_away(result):
@@ -124,7 +130,7 @@ class Scheduled:
         """Watch the line's interface for a while: is it idle?"""
         interface = wanted.line.interface or host.interface_of(wanted.line.source_address)
         then = _counters(interface)
-        stopping.wait(turns.look_s(self._config, clock.utc_now()))
+        stopping.wait(look_s(self._config, clock.utc_now()))
         now = _counters(interface)
         plan = self._config.plan
         limits = Limits(plan.cross_traffic_download_bps, plan.cross_traffic_upload_bps)
@@ -153,9 +159,16 @@ class Scheduled:
             result = self._runner.skipped(wanted.kind, wanted.line, reason, detail, wanted.slot_at)
             self._take(turns.with_history(result, wanted, VERSION))
 
-    def _results(self, wanted: Wanted, stopping: Stop) -> Iterator[Result]:
+    def _results(
+        self, wanted: Wanted, stopping: Stop, patience_s: float | None = None
+    ) -> Iterator[Result]:
         return self._runner.run(
-            wanted.kind, wanted.line, wanted.server, stopping, slot_at=wanted.slot_at
+            wanted.kind,
+            wanted.line,
+            wanted.server,
+            stopping,
+            slot_at=wanted.slot_at,
+            patience_s=patience_s,
         )
 
     def _today(self) -> date:

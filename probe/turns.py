@@ -16,7 +16,7 @@ from msgspec import Struct, structs
 
 from probe.config import Config, LineConfig, ServerConfig
 from probe.plan.budget import bulk_kinds
-from probe.plan.hours import in_office_hours
+from probe.plan.hours import longest_look_s
 from wire.result import HttpValues, Method, Reason, Result, Validity
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 60.0, 960.0
@@ -40,8 +40,9 @@ class Wanted(Struct, frozen=True, kw_only=True):
     """A measurement to make, and what it has waited for.
 
     `slot_at` is None where nobody planned it: then it neither looks nor waits. `until` is the last
-    moment for a bulk test to begin, None where it does not wait. `seen` are the rates that it last
-    found on the interface, down and up. `command_id` says which command of the centre asked for it.
+    moment for a bulk test to begin with its look, None where it does not wait. `seen` are the rates
+    that it last found on the interface, down and up. `command_id` says which command of the centre
+    asked for it.
     """
 
     kind: str
@@ -103,11 +104,16 @@ def before_bulk(then: Counters, now: Counters, limits: Limits) -> Decision:
     return Decision.DEFER if over else Decision.GO
 
 
-def look_s(config: Config, at: datetime) -> float:
-    """How long to look at a line before a bulk test."""
-    plan = config.plan
-    careful = plan.office_hours == "idle_only" and in_office_hours(config, at)
-    return plan.office_idle_look_s if careful else plan.idle_look_s
+def left_s(config: Config, wanted: Wanted, at: datetime) -> float | None:
+    """How long after its look a bulk test may still wait to begin; under 0 it is too late.
+
+    None where nothing ends its time. A slot's time is that of its part of the day: one that begins
+    later runs into hours that may be avoided.
+    """
+    if wanted.until is None:
+        return None
+    last = wanted.until + timedelta(seconds=longest_look_s(config.plan))
+    return (last - at).total_seconds()
 
 
 def wait_s(waits: int, draw: float) -> float:
@@ -172,6 +178,14 @@ def waited_in_vain(wanted: Wanted, reason: Reason) -> str:
             f"{_kbps(wanted.seen.sent_bps)} up"
         )
     return text
+
+
+def came_too_late(wanted: Wanted) -> str:
+    """Why a slot whose turn came after its part of the day was given up, in words."""
+    return (
+        f"its turn came after its part of the day: deferred {wanted.deferrals} times, "
+        f"servers busy {wanted.busy} times"
+    )
 
 
 def with_history(result: Result, wanted: Wanted, version: str) -> Result:

@@ -67,6 +67,7 @@ class Request(Struct, frozen=True, kw_only=True):
     """What to measure: on which line, against which server, under which settings.
 
     `slot_at` is what a measurement may draw lots by: the same slot always draws the same.
+    `patience_s` is how long it may wait for a busy server where that is less than configured.
     """
 
     line: LineConfig
@@ -75,6 +76,7 @@ class Request(Struct, frozen=True, kw_only=True):
     stop: Stop
     progress: Callable[[Progress], None]
     slot_at: datetime | None = None
+    patience_s: float | None = None
 
 
 # Yields one Finding (throughput) or one for each target and window until stopped (latency).

@@ -21,6 +21,7 @@ from probe.config import (
     ThroughputConfig,
 )
 from probe.plan import spread
+from probe.plan.hours import longest_look_s
 from probe.plan.light import light_bytes
 from probe.plan.usage import STAMP_WIRE_BYTES, Usage, month_of
 from runtime.language import Phrase, number
@@ -40,7 +41,7 @@ class BulkKind(Struct, frozen=True):
     """A kind that fills the line: its share of the samples, its servers, what a test takes.
 
     `transfer_s` is a direction's full length: an early stop only saves. `longest_s` is how long a
-    test may hold the host, waiting for a busy server apart.
+    test may hold the host with the look before it, waiting for a busy server apart.
     """
 
     kind: str
@@ -91,20 +92,21 @@ class MonthBudget(Struct, frozen=True, kw_only=True):
 def bulk_kinds(config: Config) -> list[BulkKind]:
     """The kinds that are planned: those with a share and a server that offers them."""
     plan = config.plan
+    beside_s = longest_look_s(plan) + _stragglers_s(config.latency)
     kinds = [
         BulkKind(
             THROUGHPUT,
             plan.throughput_share,
             config.servers,
             config.throughput.warm_up_s + config.throughput.duration_s,
-            _throughput_s(config.throughput) + _stragglers_s(config.latency),
+            _throughput_s(config.throughput) + beside_s,
         ),
         BulkKind(
             HTTP,
             plan.http_share,
             [server for server in config.servers if server.http_port is not None],
             config.http.warm_up_s + config.http.duration_s,
-            _http_s(config.http) + _stragglers_s(config.latency),
+            _http_s(config.http) + beside_s,
         ),
     ]
     return [one for one in kinds if one.share > 0 and one.servers]

@@ -52,6 +52,20 @@ def in_office_hours(config: Config, at: datetime) -> bool:
     return within and local.isoweekday() in plan.office_weekdays
 
 
+def look_s(config: Config, at: datetime) -> float:
+    """How long a line is looked at before a bulk test: longer where people are at work."""
+    plan = config.plan
+    careful = plan.office_hours == "idle_only" and in_office_hours(config, at)
+    return plan.office_idle_look_s if careful else plan.idle_look_s
+
+
+def longest_look_s(plan: PlanConfig) -> float:
+    """What a slot has to have room for, whenever it comes."""
+    if plan.office_hours != "idle_only":
+        return plan.idle_look_s
+    return max(plan.idle_look_s, plan.office_idle_look_s)
+
+
 def bounds(config: Config, day: date) -> tuple[datetime, datetime]:
     """A local day's beginning and end, UTC."""
     return _between(config, day, 0, _DAY_MIN)

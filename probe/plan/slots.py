@@ -35,8 +35,8 @@ _MINUTES_A_DAY = 1440
 class Slot(Struct, frozen=True, kw_only=True):
     """One planned measurement.
 
-    A bulk test that has to wait may begin until `until`. `kept` ones are made also when the
-    line's budget is used up: they are the weekly minimum.
+    A bulk test that has to wait may begin until `until`, with its look at the line. `kept` ones are
+    made also when the line's budget is used up: they are the weekly minimum.
     """
 
     at: datetime

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from probe import config
 from probe.config import Config, HttpConfig, LineConfig, PlanConfig, ThroughputConfig
 from probe.plan.budget import bulk_kinds, month_budget
-from probe.plan.hours import bounds, in_office_hours, stretches
+from probe.plan.hours import bounds, in_office_hours, longest_look_s, stretches
 from probe.plan.slots import Slot, day_plan
 from probe.plan.usage import Usage
 from tests.unit.test_config import GOOD
@@ -131,6 +131,9 @@ def test_bulk_slots_of_a_host_never_overlap_and_stay_in_their_day(c: Config, day
         assert slot.at + timedelta(seconds=slot.longest_s) <= end
         assert slot.until is not None
         assert slot.at <= slot.until
+        # One that waited to the last moment, with its look, still ends within the day.
+        assert slot.until + timedelta(seconds=slot.longest_s) <= end
+        assert slot.longest_s > longest_look_s(c.plan)
 
 
 @plenty
@@ -209,7 +212,12 @@ def test_slots_say_truly_whether_they_are_in_peak_hours(c: Config, day: date) ->
 @given(configs(), days)
 def test_office_hours_are_avoided_where_the_rule_says_so(c: Config, day: date) -> None:
     if c.plan.office_hours == "avoid":
-        assert not any(in_office_hours(c, slot.at) for slot in day_plan(c, day).slots)
+        for slot in day_plan(c, day).slots:
+            assert slot.until is not None
+            assert not in_office_hours(c, slot.at)
+            # Nor does one reach into them that waited to the last moment.
+            ends = slot.until + timedelta(seconds=slot.longest_s - 0.001)
+            assert not in_office_hours(c, ends)
 
 
 @plenty

@@ -113,6 +113,16 @@ def test_a_line_in_use_is_left_alone_and_in_the_end_given_up(tmp_path: Path) -> 
     assert result.method.settings["deferrals"] == 1
 
 
+def test_a_turn_that_comes_after_its_part_of_the_day_is_given_up(tmp_path: Path) -> None:
+    """As behind the long test of another line: office hours may have begun meanwhile."""
+    config = loopback(tmp_path, cross_traffic_download_bps=1e12, cross_traffic_upload_bps=1e12)
+    with working(config) as (scheduled, results):
+        scheduled.put(wanted(config, -1))
+        result = results.get(timeout=20)
+    assert (result.outcome, result.reason) == (Outcome.SKIPPED, Reason.SLOT_MISSED)
+    assert (result.detail or "").startswith("its turn came after its part of the day")
+
+
 def test_a_slot_that_waits_as_the_probe_ends_is_told(tmp_path: Path) -> None:
     config = loopback(tmp_path)
     with traffic(), working(config) as (scheduled, results):

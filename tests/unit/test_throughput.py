@@ -296,6 +296,10 @@ def test_waits_for_a_busy_server_grow_and_stay_within_the_limit() -> None:
     assert list(busy_waits(settings, lambda: 0.5)) == [4, 8, 16]
     assert list(busy_waits(settings, lambda: 0.0)) == [2, 4, 8, 16]
     assert list(busy_waits(ThroughputConfig(busy_limit_s=0), lambda: 0.5)) == []
+    # Nor beyond the slot's part of the day.
+    assert list(busy_waits(settings, lambda: 0.5, 13)) == [4, 8]
+    assert list(busy_waits(settings, lambda: 0.5, 0)) == []
+    assert list(busy_waits(settings, lambda: 0.5, 1e6)) == [4, 8, 16]
 
 
 def test_both_directions_make_one_finding() -> None:

@@ -9,6 +9,7 @@ from msgspec import structs
 
 from probe import turns
 from probe.config import PlanConfig
+from probe.plan import hours
 from probe.turns import Counters, Decision, Limits, Rates, Wanted
 from tests import samples
 from tests.unit.test_plan import PARSED, office, with_http
@@ -86,7 +87,8 @@ def test_in_office_hours_a_line_is_looked_at_for_longer(
     rule: str, at: datetime, look_s: float
 ) -> None:
     plan = PlanConfig(office_hours=rule)  # type: ignore[arg-type] # of the known ones
-    assert turns.look_s(office(plan), at) == look_s
+    assert hours.look_s(office(plan), at) == look_s
+    assert hours.longest_look_s(plan) >= look_s
 
 
 @pytest.mark.parametrize("draw", [0.0, 0.5, 0.999])
@@ -116,6 +118,18 @@ def test_a_slot_waits_a_few_times_and_is_then_given_up() -> None:
 def test_nothing_waits_beyond_its_part_of_the_day(until: datetime | None) -> None:
     held = turns.held_back(wanted(until), Reason.CROSS_TRAFFIC)
     assert turns.again(held, SLOT, 0.0, lambda: 0.0) is None
+
+
+@pytest.mark.parametrize(("late_s", "left_s"), [(-10.0, 40.0), (0.0, 30.0), (30.0, 0.0), (31, -1)])
+def test_a_look_is_part_of_a_slot_s_time_and_waits_have_what_is_left(
+    late_s: float, left_s: float
+) -> None:
+    """30 s are kept for the look: a slot whose look began at the last moment is in time."""
+    one = wanted()
+    assert one.until is not None
+    after_look = one.until + timedelta(seconds=late_s)
+    assert turns.left_s(PARSED, one, after_look) == left_s
+    assert turns.left_s(PARSED, wanted(None), after_look) is None
 
 
 def test_what_has_been_due_longest_comes_first() -> None:

@@ -142,7 +142,9 @@ def _streams(
     return settings.streams
 
 
-def busy_waits(settings: ThroughputConfig, draw: Callable[[], float]) -> Iterator[float]:
+def busy_waits(
+    settings: ThroughputConfig, draw: Callable[[], float], patience_s: float | None = None
+) -> Iterator[float]:
     """How long to wait before each further try at a busy server, in seconds.
 
     Each wait is about twice the one before, spread by 0.5 to 1.5 so that probes do not meet again
@@ -151,12 +153,16 @@ def busy_waits(settings: ThroughputConfig, draw: Callable[[], float]) -> Iterato
     Args:
         settings: has the first wait and the limit.
         draw: uniform in [0, 1).
+        patience_s: what the slot has left; None where nothing ends it.
     """
+    limit_s = settings.busy_limit_s
+    if patience_s is not None:
+        limit_s = min(limit_s, patience_s)
     wait_s, spent_s = settings.busy_first_wait_s, 0.0
     while True:
         jittered_s = wait_s * (0.5 + draw())
         spent_s += jittered_s
-        if spent_s > settings.busy_limit_s:
+        if spent_s > limit_s:
             return
         yield jittered_s
         wait_s *= _BACKOFF_FACTOR

@@ -34,7 +34,7 @@ def measure(request: Request) -> Iterator[Finding]:
     """
     settings = request.config.throughput
     starve = host.transmit_queues_starve(_interface(request))
-    waits = busy_waits(settings, random.random)
+    waits = busy_waits(settings, random.random, request.patience_s)
     download = _transfer(Direction.DOWNLOAD, request, request.server.iperf3_ports, waits)
     upload = None
     if download.reading.reason is None:
