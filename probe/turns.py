@@ -17,16 +17,11 @@ from msgspec import Struct, structs
 from probe.config import Config, LineConfig, ServerConfig
 from probe.plan.budget import bulk_kinds
 from probe.plan.hours import longest_look_s
-from wire.result import HttpValues, Method, Reason, Result, Validity
+from wire.result import Method, Reason, Result, Validity
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 60.0, 960.0
 # 60, 120, 240, 480, 960: half an hour in all, then the slot is given up.
 _MOST_WAITS = 5
-# What an interface may carry beside a test: headers and a little (as kind `throughput` has it),
-# acknowledgements of the other way, and what was under way on each connection as it was cut off
-# (Linux's largest default send buffer).
-_HEADER_RATIO, _ACKNOWLEDGEMENT_RATIO = 1.10, 0.05
-_UNDER_WAY_BYTES = 4 * 2**20
 
 
 class Rates(Struct, frozen=True):
@@ -200,31 +195,12 @@ def with_history(result: Result, wanted: Wanted, version: str) -> Result:
         "cross_traffic_seen_at": "the probe's own interface",
     }
     method = structs.replace(method, settings={**method.settings, **history})
-    result = structs.replace(result, method=method)
-    return flagged(result, Validity.CROSS_TRAFFIC) if _others_used_it(result) else result
+    return structs.replace(result, method=method)
 
 
 def flagged(result: Result, flag: Validity) -> Result:
     """The result with one more thing to know of it."""
     return structs.replace(result, validity=sorted({*result.validity, flag}))
-
-
-def _others_used_it(result: Result) -> bool:
-    """Whether the interface carried more than the test's own bytes and a margin.
-
-    Kind `throughput` tells it itself, by each direction's own counters.
-    """
-    values, host = result.values, result.host
-    if host is None or not isinstance(values, HttpValues):
-        return False
-    down, up = (
-        0 if one is None else one.transferred_bytes for one in (values.download, values.upload)
-    )
-    spare = _UNDER_WAY_BYTES * values.connections
-    received, sent = host.interface_received_bytes, host.interface_sent_bytes
-    return (received or 0) > down * _HEADER_RATIO + up * _ACKNOWLEDGEMENT_RATIO + spare or (
-        sent or 0
-    ) > up * _HEADER_RATIO + down * _ACKNOWLEDGEMENT_RATIO + spare
 
 
 def _kbps(rate_bps: float | None) -> str:

@@ -30,6 +30,24 @@ def other_way(payload_bytes: int, carried_bytes: int | None) -> bool:
     return carried_bytes is not None and carried_bytes < payload_bytes * _LEAST_CARRIED_RATIO
 
 
+# What the interface may carry above the test's TCP payload: 5 % headers and 5 % to spare (ours).
+_INTERFACE_SPARE_RATIO = 1.10
+
+
+def others_used(own_bytes: int | None, carried_bytes: int | None) -> bool:
+    """Whether an interface carried more than a test's own bytes of one direction account for.
+
+    Cross traffic during a test (METHOD, Throughput); nothing is said where either is not known.
+
+    Args:
+        own_bytes: the test's TCP payload, with what was sent twice.
+        carried_bytes: what the interface carried that way meanwhile.
+    """
+    if own_bytes is None or carried_bytes is None:
+        return False
+    return carried_bytes > own_bytes * _INTERFACE_SPARE_RATIO
+
+
 class _Direction(NamedTuple):
     """One way of a bulk test, in bit/s; None where it is not known."""
 

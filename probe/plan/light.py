@@ -38,7 +38,9 @@ def light_kinds(config: Config, line: LineConfig) -> Iterator[LightKind]:
     """What runs beside a line's bulk tests."""
     latency = config.latency
     if latency.enabled:
-        echoes = len({line.gateway, config.servers[0].host, *latency.icmp_targets} - {None})
+        # The gateway (the kernel knows it where it is not told), every server, what is named.
+        servers = (server.host for server in config.servers)
+        echoes = len({line.gateway, *servers, *latency.icmp_targets})
         round_trip = 2 * (STAMP_WIRE_BYTES + echoes * _ECHO_WIRE_BYTES)
         packets = _DAY_S / latency.mean_gap_s
         windows = round(_DAY_S / latency.window_s)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import socket
+import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -122,6 +127,58 @@ def test_what_is_measured_goes_over_its_own_line_alone(network: OfficeNetwork) -
     # Heads of packets are 66 of 1514 bytes; what was still on its way at the end is thrown away.
     assert 1.04 < received / values.download.transferred_bytes < 1.25
     assert 1.04 < sent / values.upload.transferred_bytes < 1.25
+
+
+@contextmanager
+def somebody_sends(network: OfficeNetwork, rate_bps: float) -> Iterator[None]:
+    """A neighbour's datagrams to the office by vnpt, so slow beside the line's rate."""
+    size_bytes, stop = 1200, threading.Event()
+    address = network.line("vnpt").source_address
+
+    def send() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            while not stop.wait(size_bytes * 8 / rate_bps):
+                sock.sendto(bytes(size_bytes), (address, 9))
+
+    thread = threading.Thread(target=lambda: network.centre.inside(send))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+_ONCE = """
+import msgspec
+from tests.lab import test_http_lab as lab
+line = lab.LineConfig(id="vnpt", isp="x", interface="vnpt")
+request = lab.http_request(lab.SERVER_ADDRESSES[0], lab.PORT, lab.FULL_LENGTH, line=line)
+(finding,) = lab.measure(request)
+print(msgspec.json.encode(finding).decode())
+"""
+
+
+def flags_in_a_process(network: OfficeNetwork) -> list[Validity]:
+    """Measured by a process of the office's own: a thread that entered sees the host's /sys."""
+    made = network.office.run([sys.executable, "-c", _ONCE], timeout_s=60)
+    finding = json.loads(made.stdout)
+    assert finding["outcome"] == "ok", finding
+    for way in ("download", "upload"):
+        assert finding["values"][way]["interface_bytes"] > finding["values"][way]["tcp_bytes"]
+    return [Validity(flag) for flag in finding["validity"]]
+
+
+def test_somebody_on_a_slow_line_is_noticed(network: OfficeNetwork) -> None:
+    """2 Mbit/s down, a quarter of it somebody's: a megabyte in all, where 16 once were to spare."""
+    network.reshape("vnpt", download_bps=2_000_000, upload_bps=2_000_000)
+    try:
+        alone = flags_in_a_process(network)
+        with somebody_sends(network, 500_000):
+            shared = flags_in_a_process(network)
+    finally:
+        network.reshape("vnpt", download_bps=VNPT.download_bps, upload_bps=VNPT.upload_bps)
+    assert (alone, shared) == ([], [Validity.CROSS_TRAFFIC])
 
 
 @pytest.mark.parametrize(

@@ -245,6 +245,36 @@ def test_bytes_that_the_lines_own_card_did_not_carry_are_flagged() -> None:
         assert values.download.interface_bytes == carried
 
 
+@pytest.mark.parametrize("upload", [False, True], ids=["download", "upload"])
+@pytest.mark.parametrize(
+    ("tcp_bytes", "carried", "flagged"),
+    [
+        # Half a megabyte of a slow line: headers alone; a tenth of somebody else's; what TCP sent
+        # and the server has not acknowledged yet is the test's own.
+        (500_000, 524_000, False),
+        (500_000, 560_000, True),
+        (700_000, 735_000, False),
+        (None, 9_000_000, False),
+        (500_000, None, False),
+    ],
+)
+def test_each_direction_is_held_against_its_own_connections(
+    upload: bool, tcp_bytes: int | None, carried: int | None, flagged: bool
+) -> None:
+    slow = structs.replace(
+        FULL, samples=[Sample(0.0, 0), Sample(4.0, 500_000)], tcp_bytes=tcp_bytes,
+        interface_bytes=carried,
+    )  # fmt: skip
+    made = told(structs.replace(TEST, download=FULL, upload=FULL))
+    assert Validity.CROSS_TRAFFIC not in made.validity
+    made = told(structs.replace(TEST, **{"upload" if upload else "download": slow}))
+    assert (Validity.CROSS_TRAFFIC in made.validity) is flagged
+    values = values_of(made)
+    transfer = values.upload if upload else values.download
+    assert transfer is not None
+    assert (transfer.tcp_bytes, transfer.interface_bytes) == (tcp_bytes, carried)
+
+
 def test_before_the_first_ping_there_are_no_values() -> None:
     trouble = Trouble(Reason.CONNECTION_REFUSED, "Nothing listens.")
     made = told(HttpTest(address="203.0.113.10", trouble=trouble))

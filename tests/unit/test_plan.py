@@ -130,10 +130,10 @@ def test_a_budget_that_is_short_gives_fewer_tests_and_says_so() -> None:
     parsed = office(PlanConfig(monthly_budget_bytes=50 * GIGABYTE))
     shown = tables.shown(parsed, DAY, Usage())
     vnpt = shown.lines[0]
-    assert vnpt.samples == 49, "a test of 13 s both ways at 300 Mbit/s is 975 MB"
+    assert vnpt.samples == 48, "a test of 13 s both ways at 300 Mbit/s is 975 MB"
     assert vnpt.expected_bytes + vnpt.light_bytes <= 50 * GIGABYTE
-    assert vnpt.light_bytes > 0.9 * GIGABYTE, "three packets there and back each 1.5 s"
-    assert shown.notes[0] == "line vnpt: the budget of 50.0 GB a month holds 49 of 300 tests"
+    assert vnpt.light_bytes > 0.9 * GIGABYTE, "four packets there and back each 1.5 s"
+    assert shown.notes[0] == "line vnpt: the budget of 50.0 GB a month holds 48 of 300 tests"
 
 
 def test_the_centre_is_told_each_lines_own_mean_a_day() -> None:
@@ -255,9 +255,9 @@ def test_one_server_alone_is_told() -> None:
 def test_what_runs_beside_bulk_tests_is_told_and_can_be_switched_off() -> None:
     by_kind = {one.kind: one for one in light_kinds(PARSED, PARSED.lines[0])}
     latency = by_kind["latency"]
-    # STAMP of 86 bytes; echoes of 98 to the gateway and the server; there and back.
+    # STAMP of 86 bytes; echoes of 98 to the gateway and both servers; there and back.
     assert latency.per_day == 1440
-    assert latency.day_bytes == pytest.approx(86_400 / 1.5 * 2 * (86 + 2 * 98))
+    assert latency.day_bytes == pytest.approx(86_400 / 1.5 * 2 * (86 + 3 * 98))
     assert {"dns", "web", "path"} <= set(by_kind)
     text = tables.text(tables.shown(office(), DAY, Usage()), Language.EN, whole_month=False)
     assert "beside them in 2026-11" in text

@@ -13,20 +13,10 @@ from probe.plan import hours
 from probe.turns import Counters, Decision, Limits, Rates, Wanted
 from tests import samples
 from tests.unit.test_plan import PARSED, office, with_http
-from wire.result import (
-    Clock,
-    Host,
-    HttpResult,
-    HttpTransfer,
-    HttpValues,
-    Outcome,
-    Reason,
-    Validity,
-)
+from wire.result import Outcome, Reason
 
 LIMITS = Limits(64e3, 32e3)
 SLOT = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)  # Tuesday, 09:00 in Hà Nội
-MEGABYTE = 10**6
 
 
 def wanted(until: datetime | None = SLOT + timedelta(hours=5)) -> Wanted:
@@ -180,76 +170,6 @@ def test_a_slot_that_was_given_up_says_what_it_saw() -> None:
         "given up: deferred 6 times, servers busy 0 times; "
         "the interface carried 2500 kbit/s down, an unknown rate up"
     )
-
-
-def http_result(received_bytes: int, sent_bytes: int) -> HttpResult:
-    """An HTTP test of 100 MB down and 50 MB up on four connections."""
-
-    def transfer(count: int) -> HttpTransfer:
-        return HttpTransfer(
-            steady_bps=1e8,
-            whole_bps=1e8,
-            steady_s=1.0,
-            whole_s=1.0,
-            transferred_bytes=count,
-            connections=4,
-            connections_lost=0,
-            complete=True,
-            early_stopped=False,
-            early_bps=None,
-            early_at_s=None,
-            early_bytes=None,
-            sample_at_ms=[],
-            sample_bytes=[],
-        )
-
-    like = samples.throughput()
-    host = like.host
-    assert isinstance(host, Host)
-    assert isinstance(like.clock, Clock)
-    return HttpResult(
-        outcome=Outcome.OK,
-        line=like.line,
-        target="http:hn-1",
-        slot_at=SLOT,
-        started_at=SLOT,
-        duration_s=20.0,
-        clock=like.clock,
-        host=structs.replace(
-            host, interface_received_bytes=received_bytes, interface_sent_bytes=sent_bytes
-        ),
-        method=None,
-        probe_version="0.1",
-        values=HttpValues(
-            server_host="203.0.113.10",
-            server_port=80,
-            address="203.0.113.10",
-            connections=4,
-            warm_up_s=3,
-            calibration=False,
-            pings=0,
-            ping_min_ms=None,
-            ping_p50_ms=None,
-            jitter_abs_mean_ms=None,
-            jitter_std_ms=None,
-            download_bps=1e8,
-            download_whole_bps=1e8,
-            upload_bps=1e8,
-            upload_whole_bps=1e8,
-            download=transfer(100 * MEGABYTE),
-            upload=transfer(50 * MEGABYTE),
-        ),
-    )
-
-
-@pytest.mark.parametrize(
-    ("received", "sent", "flagged"),
-    [(106, 55, False), (112, 65, False), (150, 55, True), (106, 90, True)],
-)
-def test_a_test_that_was_not_alone_is_flagged(received: int, sent: int, flagged: bool) -> None:
-    result = http_result(received * MEGABYTE, sent * MEGABYTE)
-    validity = turns.with_history(result, wanted(), "0.1").validity
-    assert (Validity.CROSS_TRAFFIC in validity) is flagged
 
 
 def test_every_server_of_a_pool_is_asked_in_turn() -> None:

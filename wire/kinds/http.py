@@ -19,7 +19,9 @@ class HttpTransfer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     stop rule said, after `early_at_s` and `early_bytes`, whether it was obeyed or (in a
     full-length transfer) only noted: None where it was never sure. Sample i says how many bytes
     there were, all connections together, `sample_at_ms[i]` after the requests. `interface_bytes` is
-    what the interface carried from the first sample to the last: an independent check.
+    what the interface carried from the first sample to the last: an independent check. `tcp_bytes`
+    is what TCP counted of the test's own connections meanwhile, with heads and what was sent again:
+    the interface carries more than that and its packets' headers where others use the line.
     """
 
     steady_bps: BitsPerSecond | None
@@ -38,6 +40,7 @@ class HttpTransfer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     sample_bytes: list[Count]
     error: Text | None = None
     interface_bytes: Count | None = None
+    tcp_bytes: Count | None = None
 
 
 class HttpValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

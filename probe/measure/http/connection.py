@@ -40,8 +40,13 @@ _GATHER_S = 0.002
 _WRITE_BYTES = 64 * 1024
 # What is sent again and again: longer than the window of a compressor on the way (deflate: 32 KiB).
 _PAYLOAD_BYTES = 1024 * 1024
-# linux/tcp.h, struct tcp_info: tcpi_bytes_acked (RFC 4898, tcpEStatsAppHCThruOctetsAcked).
-_TCP_INFO_BYTES, _BYTES_ACKED = 136, struct.Struct("=120xQ")
+# linux/tcp.h, struct tcp_info: tcpi_bytes_acked and tcpi_bytes_received (RFC 4898,
+# tcpEStatsAppHCThruOctetsAcked and -Received), and tcpi_bytes_sent, which counts what was sent
+# again and what is still on its way (tcpEStatsPerfHCDataOctetsOut; Linux 4.19).
+_TCP_INFO_BYTES = 208
+_BYTES_ACKED, _BYTES_RECEIVED, _BYTES_SENT = (
+    struct.Struct("=120xQ"), struct.Struct("=128xQ"), struct.Struct("=200xQ"),
+)  # fmt: skip
 # "HTTP/1.1 204"
 _STATUS_LINE_BYTES, _STATUS = 12, slice(9, 12)
 # No request of ours is answered from a cache, and none comes back smaller than it is.
@@ -142,6 +147,17 @@ class LineHttp:
             return min(self._handed_bytes, max(0, self._acknowledged() - self._not_body_bytes))
         return 0
 
+    def carried_bytes(self, *, received: bool) -> int | None:
+        """What TCP has had of the line one way so far: heads, and what was sent again, included.
+
+        None once closed, or where the kernel does not tell.
+        """
+        field = _BYTES_RECEIVED if received else _BYTES_SENT
+        with suppress(OSError):
+            info = self._info()
+            return field.unpack_from(info)[0] if len(info) >= field.size else None
+        return None
+
     def congestion_control(self) -> str | None:
         """Our end's, which rules the upload; None once closed."""
         with suppress(OSError):
@@ -198,9 +214,11 @@ class LineHttp:
         return len(line) == _STATUS_LINE_BYTES
 
     def _acknowledged(self) -> int:
-        info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
-        acknowledged: int = _BYTES_ACKED.unpack_from(info)[0]
+        acknowledged: int = _BYTES_ACKED.unpack_from(self._info())[0]
         return acknowledged
+
+    def _info(self) -> bytes:
+        return self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
 
     def _unacknowledged(self) -> int:
         # tcp(7), SIOCOUTQ: bytes in the send queue, sent or not, that are not acknowledged.

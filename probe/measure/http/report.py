@@ -15,7 +15,7 @@ from probe.measure.http import stop as http_stop
 from probe.measure.http.method import ping_statistics, rate_bps, steady_part
 from probe.measure.http.stop import EarlyFigure, Sample
 from probe.measure.latency.summary import loaded_columns
-from probe.measure.limits import other_way
+from probe.measure.limits import other_way, others_used
 from probe.measure.measurement import Finding
 from probe.measure.trouble import Trouble
 from wire.result import (
@@ -49,6 +49,7 @@ class Transferred(Struct, frozen=True):
         trouble: why it was cut short; None where it was not.
         congestion_control: our end's.
         interface_bytes: what the interface carried meanwhile.
+        tcp_bytes: what TCP counted of the test's own connections meanwhile.
         loaded: the round-trip times beside it, where it was to run full length.
     """
 
@@ -59,6 +60,7 @@ class Transferred(Struct, frozen=True):
     trouble: Trouble | None = None
     congestion_control: str | None = None
     interface_bytes: int | None = None
+    tcp_bytes: int | None = None
     loaded: LoadedLatency | None = None
 
 
@@ -178,6 +180,7 @@ def _transfer(config: HttpConfig, transferred: Transferred | None) -> HttpTransf
         sample_bytes=[sample.total_bytes for sample in samples[1:]],
         error=trouble.sentence[:500] if trouble else None,
         interface_bytes=transferred.interface_bytes,
+        tcp_bytes=transferred.tcp_bytes,
     )
 
 
@@ -187,6 +190,8 @@ def _validity(transferred: Transferred) -> list[Validity]:
         flags.append(Validity.EARLY_STOPPED)
     elif transferred.trouble is not None:
         flags.append(Validity.SHORT)
+    if others_used(transferred.tcp_bytes, transferred.interface_bytes):
+        flags.append(Validity.CROSS_TRAFFIC)
     if other_way(transferred.samples[-1].total_bytes, transferred.interface_bytes):
         flags.append(Validity.INTERFACE_MISMATCH)
     return flags

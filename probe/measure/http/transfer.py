@@ -95,6 +95,8 @@ class _Run:
         self._connections = connections
         self._uploads = direction is Direction.UPLOAD
         self._counts = [0] * len(connections)
+        self._tcp_before = [self._tcp(connection) for connection in connections]
+        self._tcp_bytes = list(self._tcp_before)
         self._samples = [_START]
         self._interface = route.line.interface or host.interface_of(route.line.source_address)
         self._carried_before = self._carried()
@@ -120,6 +122,7 @@ class _Run:
             self._samples,
             early,
             interface_bytes=host.grown(self._carried_before, self._carried()),
+            tcp_bytes=self._tcp_grown(),
             early_stopped=trouble is None and self._samples[-1].at_s < length_s,
             connections_lost=sum(work.done() for work in self._work),
             trouble=trouble,
@@ -139,12 +142,26 @@ class _Run:
     def _carried(self) -> int | None:
         return host.carried_bytes(self._interface, received=not self._uploads)
 
+    def _tcp(self, connection: LineHttp) -> int | None:
+        return connection.carried_bytes(received=not self._uploads)
+
+    def _tcp_grown(self) -> int | None:
+        """Of all connections together; one that is lost keeps what it had when last asked."""
+        grown = [
+            host.grown(before, after)
+            for before, after in zip(self._tcp_before, self._tcp_bytes, strict=True)
+        ]
+        known = [one for one in grown if one is not None]
+        return sum(known) if len(known) == len(grown) else None
+
     def _count(self) -> None:
         now_s = clock.monotonic_s()
         for index, connection in enumerate(self._connections):
             count = connection.acknowledged_bytes() if self._uploads else connection.received_bytes
             # A connection that has been lost keeps what it had.
             self._counts[index] = max(self._counts[index], count)
+            if (carried := self._tcp(connection)) is not None:
+                self._tcp_bytes[index] = carried
         total = sum(self._counts)
         if total > self._samples[-1].total_bytes:
             self._grew_at_s = now_s

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from probe.config import LineConfig, ServerConfig, ThroughputConfig
 from probe.measure.latency.summary import loaded_columns
-from probe.measure.limits import other_way
+from probe.measure.limits import other_way, others_used
 from probe.measure.measurement import Finding
 from wire.result import (
     LoadedLatency,
@@ -34,8 +34,6 @@ _EXCHANGE_S = 5.0
 _SHORT_RATIO = 0.8
 # libiperf up to 3.15 is one thread: a core that it keeps this busy is the ceiling (ours).
 _CPU_LIMIT_RATIO = 0.95
-# Bytes that the interface may carry above the test's payload: 5 % headers and 5 % to spare (ours).
-_INTERFACE_SPARE_RATIO = 1.10
 _SEGMENT_BYTES = 1448
 _BACKOFF_FACTOR = 2.0
 
@@ -237,8 +235,7 @@ def _validity(trial: Trial) -> Iterator[Validity]:
         yield Validity.PROBE_LIMITED
     carried = transfer.interface_bytes
     sent_twice = (transfer.retransmits or 0) * _SEGMENT_BYTES
-    own = (transfer.transferred_bytes + sent_twice) * _INTERFACE_SPARE_RATIO
-    if carried is not None and carried > own:
+    if others_used(transfer.transferred_bytes + sent_twice, carried):
         yield Validity.CROSS_TRAFFIC
     # The counter begins at the first sample, which may have bytes in it.
     sampled = sum(interval.transferred_bytes for interval in transfer.intervals)
