@@ -6,6 +6,8 @@ An office's probe is not the regulator: what comes out is an indicative comparis
 - Speed is judged by the arithmetic mean of whole-transfer speeds against 0.8 of the declared Vd or
   Vu, and only if the 95 % interval of the mean lies wholly on one side. No declared speed, no
   verdict; under 1,000 samples, or all in the same hour of the day, "insufficient samples".
+- The samples of several lines are judged by the interval between the lines' means: one
+  line's alone say nothing of the others.
 - Lines with several declared speeds are no one thing that could meet 0.8 of one: no verdict.
 - A threshold that nobody has verified yields no verdict, however clear the figure is.
 - What has no national threshold is supplementary and is never judged.
@@ -16,10 +18,12 @@ Knows no words: the pages and the papers have their own for each `Why`.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from enum import StrEnum
 
 from msgspec import Struct
 
+from collector.rollup.distribution import student_t
 from collector.thresholds import Threshold, Thresholds
 
 # The interval is of a normal distribution; with fewer samples a mean has none that we would print.
@@ -44,8 +48,16 @@ class Why(StrEnum):
     THRESHOLD_UNVERIFIED = "threshold_unverified"
     INSUFFICIENT_SAMPLES = "insufficient_samples"
     SAME_HOUR = "same_hour"
+    ONE_LINE = "one_line"
     INTERVAL_CONTAINS_THRESHOLD = "interval_contains_threshold"
     SUPPLEMENTARY = "supplementary"
+
+
+class OfLine(Struct, frozen=True):
+    """One line's part of the samples of several: how many, and their mean in the figure's unit."""
+
+    count: int
+    mean: float
 
 
 class Sample(Struct, frozen=True, kw_only=True):
@@ -53,13 +65,15 @@ class Sample(Struct, frozen=True, kw_only=True):
 
     `deviation` is the samples' standard deviation (n - 1), in the figure's unit; None below two
     samples. `hours` is the number of different hours of the day in which samples were taken, None
-    where that is not known.
+    where that is not known. `lines` are the parts where the samples are of several lines, those
+    that have any; None where they are of one.
     """
 
     count: int
     mean: float | None
     deviation: float | None
     hours: int | None = None
+    lines: tuple[OfLine, ...] | None = None
 
 
 class Interval(Struct, frozen=True):
@@ -87,15 +101,41 @@ class Judgement(Struct, frozen=True, kw_only=True):
 
 
 def interval_of(sample: Sample) -> Interval | None:
-    """The mean's 95 % interval, by the normal distribution; None where the sample is too small.
+    """The mean's 95 % interval; None where the sample is too small.
 
-    It takes the samples for independent of each other. Those of one hour are not quite, so that the
-    true interval is somewhat wider: the 1,000 samples that a verdict needs are spread over a month.
+    Of one line by the normal distribution, which takes the samples for independent of each other.
+    Those of one hour are not quite, so that the true interval is somewhat wider: the 1,000 samples
+    that a verdict needs are spread over a month.
+
+    Samples of several lines are not independent at all: a line is fast or slow with all of its
+    own. What is drawn there is lines (cluster sampling; Cochran, Sampling Techniques, chapter 9),
+    so their means give the interval, by Student's t; the wider of the two counts (decision 32).
     """
     if sample.mean is None or sample.deviation is None or sample.count < INTERVAL_SAMPLES:
         return None
     half = _Z95 * sample.deviation / math.sqrt(sample.count)
-    return Interval(sample.mean - half, sample.mean + half)
+    if sample.lines is not None:
+        half = max(half, _half_between(sample.lines))
+    return Interval(sample.mean - half, sample.mean + half) if math.isfinite(half) else None
+
+
+def _half_between(lines: Sequence[OfLine]) -> float:
+    """Half of the interval that the lines' means give their mean, each with its samples' weight.
+
+    The mean is that of all samples, as the regulation has it, so a line with twice the samples
+    counts twice. Many lines of which one has nearly all samples say little more than that one:
+    the degrees of freedom are those of the effective number of lines (Kish 1965), which is their
+    number where all have the same count. Infinite where only one line has any.
+    """
+    if len(lines) < 2:
+        return math.inf
+    count = sum(line.count for line in lines)
+    parts = [(line.count / count, line.mean) for line in lines]
+    together = sum(share**2 for share, _ in parts)
+    mean = sum(share * of_line for share, of_line in parts)
+    spread = sum(share * (of_line - mean) ** 2 for share, of_line in parts)
+    freedom = max(1 / together - 1, 1.0)
+    return student_t(freedom) * math.sqrt(spread * together / (1 - together))
 
 
 def judge_speed(sample: Sample, declared_bps: float | None, thresholds: Thresholds) -> Judgement:
@@ -188,10 +228,12 @@ def _obstacle(
         return Why.NO_DECLARED_SPEED
     if not (threshold.verified and thresholds.speed_samples.verified):
         return Why.THRESHOLD_UNVERIFIED
-    if sample.count < thresholds.speed_samples.limit or interval_of(sample) is None:
+    if sample.count < max(thresholds.speed_samples.limit, INTERVAL_SAMPLES):
         return Why.INSUFFICIENT_SAMPLES
     if sample.hours is not None and sample.hours < 2:
         return Why.SAME_HOUR
+    if interval_of(sample) is None:
+        return Why.ONE_LINE if sample.lines is not None else Why.INSUFFICIENT_SAMPLES
     return None
 
 

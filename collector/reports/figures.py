@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from collector.judge import (
     Judgement,
+    OfLine,
     Sample,
     Verdict,
     Why,
@@ -95,7 +96,9 @@ def _row(
     rtt, packets = whole.metric("latency_rtt_mean_ms"), whole.metric("latency_rtt_ms")
     # Percentiles are of packets where their times are known; else the windows' medians must do.
     spread = packets if packets.count else whole.metric("latency_rtt_p50_ms")
-    latency = judge_latency(_sample(rtt, hours), given.thresholds)
+    latency = judge_latency(
+        _sample(given, keys, rtt, "latency_rtt_mean_ms", hours), given.thresholds
+    )
     available = judge_availability(whole.up_minutes * 60, whole.down_minutes * 60, given.thresholds)
     return Figures(
         level=level,
@@ -143,10 +146,11 @@ def _direction(
     direction: str,
     hours: int | None,
 ) -> Direction:
-    figures = whole.metric(f"throughput_{direction}_whole_bps")
+    metric = f"throughput_{direction}_whole_bps"
+    figures = whole.metric(metric)
     declared = {_declared(given.registry.line(key), direction) for key in keys}
     common = declared.pop() if len(declared) == 1 else None
-    judged = judge_speed(_sample(figures, hours), common, given.thresholds)
+    judged = judge_speed(_sample(given, keys, figures, metric, hours), common, given.thresholds)
     if level in (Level.AREA, Level.COMMUNE):
         # Its lines stand under several plans, or would with the next contract.
         judged = _without_verdict(judged)
@@ -195,8 +199,19 @@ def _line_verdict(down: Direction, up: Direction) -> Verdict:
     return Verdict.NONE if Verdict.NONE in verdicts else Verdict.MET
 
 
-def _sample(figures: Distribution, hours: int | None) -> Sample:
-    return Sample(count=figures.count, mean=figures.mean, deviation=figures.deviation, hours=hours)
+def _sample(
+    given: Input, keys: list[LineKey], figures: Distribution, metric: str, hours: int | None
+) -> Sample:
+    """A row's figures of a metric; of several lines with what each of them has of it."""
+    parts = [given.summaries.get(key, EMPTY).metric(metric) for key in keys]
+    lines = tuple(OfLine(part.count, part.mean) for part in parts if part.mean is not None)
+    return Sample(
+        count=figures.count,
+        mean=figures.mean,
+        deviation=figures.deviation,
+        hours=hours,
+        lines=lines if len(keys) > 1 else None,
+    )
 
 
 def _hours(given: Input, keys: list[LineKey]) -> int | None:

@@ -83,6 +83,7 @@ _WHY = {
     Why.THRESHOLD_UNVERIFIED: "Chưa kết luận (ngưỡng chưa kiểm chứng)",
     Why.INSUFFICIENT_SAMPLES: "Chưa đủ mẫu",
     Why.SAME_HOUR: "Mẫu chỉ trong một khung giờ",
+    Why.ONE_LINE: "Mới có số liệu của một đường truyền",
     Why.INTERVAL_CONTAINS_THRESHOLD: "Chưa kết luận (khoảng tin cậy chứa ngưỡng)",
     Why.SUPPLEMENTARY: "Chỉ tiêu bổ sung",
 }

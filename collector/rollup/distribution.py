@@ -71,7 +71,7 @@ class Distribution(Struct, frozen=True, array_like=True):
         mean, deviation = self.mean, self.deviation
         if mean is None or deviation is None:
             return None
-        reach = _student_t(self.count - 1) * deviation / math.sqrt(self.count)
+        reach = student_t(self.count - 1) * deviation / math.sqrt(self.count)
         return Interval(mean - reach, mean + reach)
 
     def quantile(self, share: float) -> float | None:
@@ -201,11 +201,17 @@ def merge_all(parts: Iterable[Distribution]) -> Distribution:
     return whole
 
 
-def _student_t(freedom: int) -> float:
-    if freedom <= len(_STUDENT_T):
-        return _STUDENT_T[freedom - 1]
+def student_t(freedom: float) -> float:
+    """The 97.5th percentile of Student's t for 1 degree of freedom or more.
+
+    Between whole ones it is found by their inverse, in which it is nearly a straight line.
+    """
+    whole = math.floor(freedom)
+    if whole < len(_STUDENT_T):
+        low, high = _STUDENT_T[whole - 1], _STUDENT_T[whole]
+        return high + (low - high) * whole * ((whole + 1) / freedom - 1)
     # Cornish-Fisher expansion (Abramowitz and Stegun 26.7.5).
-    z, n = _NORMAL_Z, float(freedom)
+    z, n = _NORMAL_Z, freedom
     return (
         z
         + (z**3 + z) / (4 * n)

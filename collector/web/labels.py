@@ -185,6 +185,9 @@ LABELS = {
     ),
     "why_insufficient_samples": Phrase("Chưa đủ mẫu để kết luận", "Insufficient samples"),
     "why_same_hour": Phrase("Mẫu đều vào một giờ trong ngày", "All samples in the same hour"),
+    "why_one_line": Phrase(
+        "Mới có số liệu của một đường truyền", "Only one of the lines has samples"
+    ),
     "why_interval_contains_threshold": Phrase(
         "Khoảng tin cậy chứa ngưỡng, chưa kết luận", "The interval holds the threshold"
     ),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector import thresholds_file
-from collector.judge import Sample, Verdict, interval_of, judge_latency, judge_speed
+from collector.judge import OfLine, Sample, Verdict, interval_of, judge_latency, judge_speed
 from collector.thresholds import Thresholds
 
 SHIPPED = thresholds_file.read()
@@ -19,6 +19,10 @@ samples = st.builds(
     mean=st.none() | st.floats(0, 1e10),
     deviation=st.none() | st.floats(0, 1e9),
     hours=st.none() | st.integers(0, 24),
+    lines=st.none()
+    | st.lists(
+        st.builds(OfLine, count=st.integers(1, 5_000), mean=st.floats(0, 1e10)), max_size=5
+    ).map(tuple),
 )
 declared = st.none() | st.floats(1e3, 1e10)
 
@@ -44,6 +48,7 @@ def test_a_verdict_on_speed_holds_every_rule(
     assert declared_bps is not None
     assert sample.count >= 1_000
     assert sample.hours is None or sample.hours > 1
+    assert sample.lines is None or len(sample.lines) > 1
     assert thresholds.speed_share.verified
     assert judged.interval is not None
     limit = 0.8 * declared_bps
@@ -76,3 +81,12 @@ def test_the_interval_holds_the_mean(sample: Sample) -> None:
     interval = interval_of(sample)
     if interval is not None and sample.mean is not None:
         assert interval.low <= sample.mean <= interval.high
+
+
+@given(samples)
+def test_lines_never_make_an_interval_narrower(sample: Sample) -> None:
+    lines = interval_of(sample)
+    alone = interval_of(msgspec.structs.replace(sample, lines=None))
+    if lines is not None:
+        assert alone is not None
+        assert lines.low <= alone.low <= alone.high <= lines.high

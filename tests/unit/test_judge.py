@@ -9,6 +9,7 @@ from collector import thresholds as parsing
 from collector import thresholds_file
 from collector.judge import (
     Judgement,
+    OfLine,
     Sample,
     Verdict,
     Why,
@@ -157,3 +158,60 @@ def test_what_has_no_threshold_is_supplementary() -> None:
 def test_a_small_sample_has_no_interval() -> None:
     assert interval_of(sample(count=29)) is None
     assert interval_of(sample(count=30)) is not None
+
+
+def pooled(*means: float, each: int = 150, deviation: float = 40e6) -> Sample:
+    """Lines of as many samples, which differ by as much within each."""
+    lines = tuple(OfLine(each, mean) for mean in means)
+    mean = sum(means) / len(means)
+    between = sum((one - mean) ** 2 for one in means) / len(means)
+    return Sample(
+        count=each * len(means),
+        mean=mean,
+        deviation=(deviation**2 + between) ** 0.5,
+        hours=24,
+        lines=lines,
+    )
+
+
+def test_several_lines_are_judged_by_how_they_differ() -> None:
+    """Five of seven reach 260 of 300: as independent samples 237 +- 3 would be “not met”."""
+    lines = pooled(*[260e6] * 5, *[180e6] * 2, deviation=20e6)
+    alone = judge_speed(msgspec.structs.replace(lines, lines=None), VD, SHIPPED)
+    assert said(alone) == (Verdict.NOT_MET, None)
+    judged = judge_speed(lines, VD, SHIPPED)
+    assert said(judged) == (Verdict.NONE, Why.INTERVAL_CONTAINS_THRESHOLD)
+    assert judged.mean == alone.mean, "the mean is that of all samples"
+    assert judged.interval is not None
+    # s = 39.04, / sqrt(7), * 2.447 (Student's t, 6 degrees of freedom).
+    half = (judged.interval.high - judged.interval.low) / 2
+    assert half == pytest.approx(36.1e6, rel=0.002)
+
+
+def test_lines_that_are_alike_may_be_judged() -> None:
+    assert said(judge_speed(pooled(*[262e6, 270e6] * 4), VD, SHIPPED)) == (Verdict.MET, None)
+    assert said(judge_speed(pooled(*[162e6, 170e6] * 4), VD, SHIPPED)) == (Verdict.NOT_MET, None)
+
+
+def test_lines_that_agree_by_chance_are_no_surer_than_their_samples() -> None:
+    lines = pooled(*[239e6] * 7)
+    assert interval_of(lines) == interval_of(msgspec.structs.replace(lines, lines=None))
+
+
+def test_one_line_of_several_says_nothing_of_the_others() -> None:
+    lines = msgspec.structs.replace(sample(), lines=(OfLine(1_200, 270e6),))
+    judged = judge_speed(lines, VD, SHIPPED)
+    assert said(judged) == (Verdict.NONE, Why.ONE_LINE)
+    assert judged.interval is None
+
+
+def test_a_line_with_nearly_all_samples_speaks_for_no_other() -> None:
+    few = (OfLine(2_000, 270e6), OfLine(1, 260e6), OfLine(1, 280e6), OfLine(1, 265e6))
+    many = tuple(msgspec.structs.replace(one, count=500) for one in few)
+    wide, narrow = (
+        interval_of(msgspec.structs.replace(sample(mean=269e6), lines=lines))
+        for lines in (few, many)
+    )
+    assert wide is not None
+    assert narrow is not None
+    assert wide.high - wide.low > 3 * (narrow.high - narrow.low)

@@ -16,6 +16,7 @@ from collector.rollup.distribution import (
     delays,
     distribution,
     merge_all,
+    student_t,
 )
 from collector.rollup.metrics import kind_metrics
 from collector.rollup.periods import (
@@ -74,6 +75,14 @@ def test_a_small_sample_has_a_wide_interval(count: int, student_t: float) -> Non
     assert interval is not None
     half = student_t * statistics.stdev(values) / math.sqrt(count)
     assert (interval.high - interval.low) / 2 == pytest.approx(half, rel=1e-3)
+
+
+def test_between_whole_degrees_of_freedom_student_falls() -> None:
+    percentiles = [student_t(freedom / 4) for freedom in range(4, 60)]
+    assert percentiles == sorted(percentiles, reverse=True)
+    assert percentiles[0] == pytest.approx(12.7062)
+    # By integration of the density; what is between the table's is rather too wide.
+    assert student_t(2.5) == pytest.approx(3.575, rel=0.02)
 
 
 def test_of_nothing_nothing_is_known() -> None:
