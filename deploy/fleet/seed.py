@@ -112,7 +112,8 @@ def make(
             _file("/etc/tramdo/packages", " ".join(settings.packages) + "\n", "0644"),
             _file("/usr/local/sbin/tramdo-first-boot", first_boot, "0755"),
         ],
-        "runcmd": [["/usr/local/sbin/tramdo-first-boot"]],
+        # Raspberry Pi's images have SSH off; who may come in, box and firewall know.
+        "runcmd": [["systemctl", "enable", "--now", "ssh"], ["/usr/local/sbin/tramdo-first-boot"]],
     }
     return Seed(
         user_data="#cloud-config\n" + _yaml(user_data),

@@ -23,6 +23,7 @@ import yaml
 
 from deploy.fleet import seed
 from tests.fleet import root
+from tests.fleet.machine import Machine
 from tests.fleet.release import Releases
 from tests.fleet.site import (
     ALREADY_THERE,
@@ -112,6 +113,16 @@ def test_both_lines_are_measured_and_the_centre_shows_it(first: Site) -> None:
     rows = first.api("/api/results?limit=500")
     sources = {(row["line"]["id"], row["line"]["interface"]) for row in _results(rows)}
     assert {(VNPT.name, "eth0"), (VIETTEL.name, "eth1")} <= sources
+
+
+def test_what_the_handbook_says_is_typed_is_found(first: Site) -> None:
+    """By whoever may sudo; and the collector's by its own user, whose the store must stay."""
+    _finds_programs(first.probe, "tramdo-probe")
+    _finds_programs(first.centre, "tramdo-collector")
+    listed = first.centre.ssh(
+        "cd /root && sudo -u tramdo tramdo-collector people list", check=False
+    )
+    assert listed.returncode == 0, listed.stderr
 
 
 def test_the_leds_are_green_and_steady(first: Site) -> None:
@@ -421,7 +432,7 @@ def test_a_new_card_becomes_the_probe_by_its_seed_alone(first: Site) -> None:
     """What cloud-init does with the seed, then the first boot's own script: nobody comes in."""
     first.probe.ssh(
         f"systemctl disable --now {_UNIT} && rm -r /opt/tramdo /etc/tramdo /var/lib/tramdo-probe "
-        "/etc/systemd/system/tramdo-*"
+        "/etc/systemd/system/tramdo-* /usr/local/bin/tramdo-*"
     )
     token = _sow(first)
     first.probe.ssh(
@@ -434,6 +445,8 @@ def test_a_new_card_becomes_the_probe_by_its_seed_alone(first: Site) -> None:
     assert first.status()["version"] == GOOD
     # Its own roles have run: what they installed pulls from now on.
     assert first.probe.ssh("systemctl is-enabled tramdo-fleet-pull.timer").stdout == "enabled\n"
+    assert first.probe.ssh("systemctl is-enabled ssh").stdout == "enabled\n"
+    _finds_programs(first.probe, "tramdo-probe")
     # The token is burnt, here and at the centre, which never kept it.
     assert first.probe.ssh("test -e /etc/tramdo/enrol.token", check=False).returncode == 1
     kept = first.centre.ssh(f"cat {FLEET_HOME}/authority/enrolment.json").stdout
@@ -490,6 +503,14 @@ def test_a_revoked_probe_is_shut_out(first: Site) -> None:
     )
 
 
+def _finds_programs(machine: Machine, *names: str) -> None:
+    """As sudo looks for them: in its own PATH."""
+    for name in (*names, "tramdo-fleet", "tramdo-authority"):
+        # The login that Ansible has may be root's: sudo is asked by somebody else.
+        asked = f"cd / && sudo -u nobody env {name} --help"
+        assert name in machine.ssh(asked).stdout
+
+
 def _speaks_ssh(site: Site, port: str) -> bool:
     """Whether an SSH server answers on the centre's loopback."""
     ask = f"import socket; print(socket.create_connection(('127.0.0.1', {port}), 5).recv(4))"
@@ -535,7 +556,9 @@ def _sow(site: Site) -> str:
             # In place of ten minutes.
             content += "healthy_within_s = 20.0\n"
         site.probe.write(file["path"], content, int(file["permissions"], 8))
-    assert user_data["runcmd"] == [["/usr/local/sbin/tramdo-first-boot"]]
+    open_ssh, first_boot = user_data["runcmd"]
+    assert first_boot == ["/usr/local/sbin/tramdo-first-boot"]
+    site.probe.ssh(" ".join(open_ssh))
     return found
 
 

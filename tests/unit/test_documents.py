@@ -45,7 +45,7 @@ def commands(text: str) -> Iterator[str]:
     # A sentence may name a command without what it takes.
     spoken = [f"{words} --help" if words.count(" ") == 1 else words for words in spoken]
     for line in (*lines, *spoken):
-        words = line.strip().removeprefix("sudo ").strip()
+        words = re.sub(r"^sudo (-u [a-z-]+ )?", "", line.strip())
         if words.split(" ")[0] in PARSERS and " " in words:
             yield words
 

@@ -42,7 +42,10 @@ def test_user_data_is_cloud_config_with_the_files_and_their_modes() -> None:
     assert script["content"] == FIRST_BOOT.read_text(encoding="utf-8")
     assert script["permissions"] == "0755"
     assert files["/etc/tramdo/packages"]["content"].split() == document["packages"]
-    assert document["runcmd"] == [["/usr/local/sbin/tramdo-first-boot"]]
+    # In this order: a first boot that fails must be one that somebody can look into.
+    assert document["runcmd"] == [
+        ["systemctl", "enable", "--now", "ssh"], ["/usr/local/sbin/tramdo-first-boot"],
+    ]  # fmt: skip
     assert document["users"][0]["lock_passwd"] is True
     assert document["ssh_pwauth"] is False
 

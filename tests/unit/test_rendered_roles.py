@@ -1,4 +1,4 @@
-"""What role `base` writes on a box, rendered by Ansible itself: lines, their names, the clock."""
+"""What roles write, rendered by Ansible itself: lines, their names, the clock, commands."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import configparser
 import fnmatch
 import os
 import subprocess
+import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 
-BASE = Path(__file__).parents[2] / "ansible/roles/base"
+ROOT = Path(__file__).parents[2]
+BASE = ROOT / "ansible/roles/base"
 FIXED = {
     "id": "vnpt", "interface": "eth0", "address": "192.168.1.10/24", "gateway": "192.168.1.1",
 }  # fmt: skip
@@ -135,3 +137,34 @@ def test_no_start_waits_for_ever_for_the_clock() -> None:
     # The folders are made in the same order: in check mode each looks at its own.
     (made,) = [it for it in tasks("tasks/system.yml") if it.get("register") == "base_folders"]
     assert [f"/etc/systemd/{it['folder']}" for it in task["loop"]] == made["loop"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "groups", "own"),
+    [
+        ("probe", ["probes"], {"tramdo-probe"}),
+        # A box that sets itself up is in no group.
+        ("probe", ["ungrouped"], {"tramdo-probe"}),
+        ("centre", ["collectors"], {"tramdo-collector"}),
+        ("centre", ["collectors", "probes"], {"tramdo-collector", "tramdo-probe"}),
+    ],
+)
+def test_programs_that_people_type_are_linked_where_they_look(
+    kind: str, groups: list[str], own: set[str]
+) -> None:
+    software = ROOT / "ansible/roles/software"
+    known = yaml.safe_load((software / "vars/main.yml").read_text(encoding="utf-8"))
+    (task,) = yaml.safe_load((software / "tasks/commands.yml").read_text(encoding="utf-8"))
+    variables = {"software_set": kind, "group_names": groups}
+    words = known["software_commands"]
+    linked = Templar(loader(), variables=variables).template(trust_as_template(words))
+    assert set(linked) == own | {"tramdo-authority", "tramdo-fleet"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert set(linked) <= set(project["project"]["scripts"])
+    file = task["ansible.builtin.file"]
+    assert file["dest"] == "/usr/local/bin/{{ item }}"
+    # By the link that a new release moves, whatever came with it.
+    assert file["src"] == "{{ software_root }}/venv/bin/{{ item }}"
+    for role in ("software", "fleet"):
+        tasks_of = (ROOT / "ansible/roles" / role / "tasks/main.yml").read_text(encoding="utf-8")
+        assert "Let our programs be found by their names" in tasks_of
