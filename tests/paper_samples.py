@@ -169,6 +169,10 @@ class FakeSummaries:
         self.now = 4_711
         self.left = 0
 
+    def put(self, line: LineKey, day: date, summary: Summary) -> None:
+        """Another summary of a line's day."""
+        self._days[line, day] = summary
+
     def overview(self, period: Period, tenant: str | None = None) -> Mapping[LineKey, Summary]:
         del tenant
         return self.of_lines(self.lines(), period)

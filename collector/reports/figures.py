@@ -92,7 +92,6 @@ def _row(
     counts = [whole.counts(kind) for kind in SPEED_KINDS]
     planned = _planned(given, keys)
     elapsed = sum(_elapsed_minutes(given, key) for key in keys)
-    received = sum(count.attempted + count.skipped for count in counts)
     rtt, packets = whole.metric("latency_rtt_mean_ms"), whole.metric("latency_rtt_ms")
     # Percentiles are of packets where their times are known; else the windows' medians must do.
     spread = packets if packets.count else whole.metric("latency_rtt_p50_ms")
@@ -112,7 +111,7 @@ def _row(
         valid=sum(count.valid for count in counts),
         skipped=sum(count.skipped for count in counts),
         planned=planned,
-        completeness_ratio=min(received / planned, 1.0) if planned else None,
+        completeness_ratio=min(whole.planned_come / planned, 1.0) if planned else None,
         download=down,
         upload=up,
         rtt_windows=rtt.count,

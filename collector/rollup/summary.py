@@ -79,6 +79,16 @@ class Summary(Struct, frozen=True, array_like=True):
         return sum(self.counts(kind).ok for kind in SPEED_KINDS)
 
     @property
+    def planned_come(self) -> int:
+        """Speed tests of the probe's plan that have come, however they ended: put off ones too.
+
+        A test that somebody asked for is no part of a plan, and must not fill a gap in one.
+        """
+        counts = [self.counts(kind) for kind in SPEED_KINDS]
+        come = sum(count.attempted + count.skipped for count in counts)
+        return come - sum(count.flags.get(ON_DEMAND, 0) for count in counts)
+
+    @property
     def loss_ratio(self) -> float | None:
         """Packets lost of packets sent to measurement servers; None where none was sent."""
         sent = self.sums.get("latency_sent", 0)

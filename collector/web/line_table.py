@@ -162,8 +162,9 @@ def completeness(
     """How much of the speed tests that the probe planned has come; None without a plan.
 
     The papers' own figure: both kinds together, a skipped one counts as come (it says why there is
-    no figure), from the day on which the probe was installed. Windows of latency are not counted:
-    a line has several targets, so that a third of them would already pass for all.
+    no figure), one that somebody asked for does not, from the day on which the probe was installed.
+    Windows of latency are not counted: a line has several targets, so that a third of them would
+    already pass for all.
     """
     if probe is None or probe.info is None:
         return None
@@ -176,9 +177,7 @@ def completeness(
         for planned in probe.info.plan
         if planned.kind in SPEED_KINDS and planned.line in (None, line.key.line)
     )
-    counts = [summary.counts(kind) for kind in SPEED_KINDS]
-    come = sum(count.attempted + count.skipped for count in counts)
-    return min(come / expected, 1.0) if expected > 0 else None
+    return min(summary.planned_come / expected, 1.0) if expected > 0 else None
 
 
 def state_badge(state: State, reader: Reader) -> Badge:

@@ -37,6 +37,7 @@ from collector.reports.making import Sources
 from collector.reports.paper import Figures, Level, OfficeConfig, Paper, PaperKind
 from collector.reports.printing import PaperFormat, Printed, printed
 from collector.rollup.periods import Period, parse_period
+from collector.rollup.summary import KindCounts, Summary
 from tests import paper_samples
 from tests.paper_samples import GOLDEN, GROUP, JULY, NOW, WEEK, FakeSummaries, key
 
@@ -161,6 +162,22 @@ def test_a_period_that_is_not_over_expects_less() -> None:
     assert not paper.whole
     assert paper.total.planned == 10 * 42 * 10.5
     assert "chưa kết thúc" in all_text(monthly.document(paper))
+
+
+def test_what_somebody_asked_for_fills_no_gap(summaries: FakeSummaries) -> None:
+    """A week of a plan of 42 a day without its last two days, and 84 tests by hand."""
+    line, kinds = key("tram-01969-1", "vnpt"), {"throughput": KindCounts(ok=42)}
+    given = paper_samples.sources(summaries)
+    area = making.area(given.registry, "01969")
+    for day in WEEK.each_day():
+        summaries.put(line, day, Summary(kinds))
+    asked = {"throughput": KindCounts(ok=84, flags={"on_demand": 84})}
+    for day in (WEEK.last, WEEK.last - timedelta(days=1)):
+        summaries.put(line, day, Summary(asked if day == WEEK.last else {}))
+    paper = making.paper(PaperKind.WEEKLY, area, WEEK, given, now=NOW)
+    row = line_row(paper, "tram-01969-1", "vnpt")
+    assert (row.tests, row.planned) == (7 * 42, 7 * 42), "they count for the campaign"
+    assert row.completeness_ratio == pytest.approx(5 / 7)
 
 
 def test_what_waits_to_be_rolled_up_is_said(summaries: FakeSummaries) -> None:

@@ -159,6 +159,7 @@ def test_a_speed_test_that_somebody_asked_for_counts_and_is_in_no_mean() -> None
     whole = tally(planned, asked)
     counts = whole.counts("throughput")
     assert (whole.speed_tests, counts.valid, counts.flags) == (2, 1, {"on_demand": 1})
+    assert whole.planned_come == 1, "it fills no gap in the plan"
     assert whole.metric("throughput_download_bps").mean == 200e6
 
 
