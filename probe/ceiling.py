@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from probe import texts
 from probe.config import Config, LineConfig, ServerConfig
-from probe.measure.limits import LEAST_CEILING_RATIO
+from probe.measure.limits import LEAST_CEILING_RATIO, core_ratios
 from runtime.language import Language, Phrase, number
 from wire.messages import Ceiling
 from wire.result import Host, Outcome, Reason, ThroughputResult, Validity
@@ -186,7 +186,7 @@ def _port(found: LineCeiling) -> Phrase:
 
 
 def _host(host: Host) -> Iterator[Phrase]:
-    busiest = max(host.cpu_per_core_ratio, default=None)
+    busiest = max(core_ratios(host), default=None)
     if busiest is None:
         yield Phrase("không rõ tải CPU", "busiest core unknown")
     else:

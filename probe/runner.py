@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from datetime import datetime
 from types import MappingProxyType
 
@@ -18,6 +19,7 @@ from msgspec import structs
 from probe import clock, events
 from probe.config import Config, LineConfig, ServerConfig
 from probe.measure import host
+from probe.measure.host_watch import HostWatch
 from probe.measure.kinds import MEASURES
 from probe.measure.limits import validity_from
 from probe.measure.measurement import Finding, Request, Stop, failed
@@ -35,8 +37,11 @@ _TOGETHER_S = 1.0
 class _Span:
     """From a measurement's start to each of its findings: times, host evidence, what they say."""
 
-    def __init__(self, line: LineConfig, ceiling: Ceiling | None) -> None:
+    def __init__(
+        self, line: LineConfig, ceiling: Ceiling | None, watch: HostWatch | None = None
+    ) -> None:
         self._line = line
+        self._watch = watch
         self._ceiling = ceiling
         self._interface = line.interface or host.interface_of(line.source_address)
         self._began_s = clock.monotonic_s()
@@ -51,7 +56,7 @@ class _Span:
             return finding.began_s, finding.duration_s
         return self._began_s, clock.monotonic_s() - self._began_s
 
-    def evidence(self) -> Host:
+    def evidence(self, finding: Finding) -> Host:
         """The host since the last evidence; findings that come together share one."""
         now_s = clock.monotonic_s()
         if self._evidence is None or now_s - self._evidence[0] > _TOGETHER_S:
@@ -62,6 +67,14 @@ class _Span:
                     found,
                     ceiling_download_bps=self._ceiling.download_bps,
                     ceiling_upload_bps=self._ceiling.upload_bps,
+                )
+            if self._watch is not None:
+                watched = self._watch.throttled
+                found = structs.replace(
+                    found,
+                    throttled=found.throttled if watched is None else watched or found.throttled,
+                    cpu_download_per_core_ratio=self._watch.busy_ratios(finding.steady_download),
+                    cpu_upload_per_core_ratio=self._watch.busy_ratios(finding.steady_upload),
                 )
             self._evidence = now_s, found
             self._before = after
@@ -154,8 +167,8 @@ class Runner:
         finding = Finding(outcome=Outcome.SKIPPED, reason=reason, detail=detail)
         return self._result(kind, line, finding, self._span(kind, line), slot_at)
 
-    def _span(self, kind: str, line: LineConfig) -> _Span:
-        return _Span(line, self._ceilings.get(line.id) if MEASURES[kind].bulk else None)
+    def _span(self, kind: str, line: LineConfig, watch: HostWatch | None = None) -> _Span:
+        return _Span(line, self._ceilings.get(line.id) if MEASURES[kind].bulk else None, watch)
 
     def told(self, kind: str, line: LineConfig, finding: Finding) -> Result:
         """A result that follows from others: nothing was measured for it."""
@@ -164,14 +177,16 @@ class Runner:
     def _results(
         self, kind: str, line: LineConfig, findings: Iterator[Finding], slot_at: datetime | None
     ) -> Iterator[Result]:
-        span = self._span(kind, line)
-        try:
-            for finding in findings:
-                yield self._result(kind, line, finding, span, slot_at)
-        except Exception as error:
-            log.exception("a fault of our own while measuring %s on %s", kind, line.id)
-            detail = f"the probe itself failed: {type(error).__name__}: {error}"
-            yield self._result(kind, line, failed(Reason.TOOL_FAILED, detail), span, slot_at)
+        watch = HostWatch() if MEASURES[kind].bulk else None
+        with watch or nullcontext():
+            span = self._span(kind, line, watch)
+            try:
+                for finding in findings:
+                    yield self._result(kind, line, finding, span, slot_at)
+            except Exception as error:
+                log.exception("a fault of our own while measuring %s on %s", kind, line.id)
+                detail = f"the probe itself failed: {type(error).__name__}: {error}"
+                yield self._result(kind, line, failed(Reason.TOOL_FAILED, detail), span, slot_at)
 
     def _result(
         self,
@@ -182,7 +197,7 @@ class Runner:
         slot_at: datetime | None,
     ) -> Result:
         began_s, duration_s = span.times(finding)
-        evidence = span.evidence()
+        evidence = span.evidence(finding)
         # Asked now, because it is now that the wall clock is asked for `started_at`.
         reading = clock.reading(began_s)
         return KINDS[kind](

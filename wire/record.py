@@ -144,6 +144,8 @@ class Host(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     The ceilings are what the Pi itself could do against a peer in its LAN when it was installed
     (`tramdo-probe ceiling`): TCP payload, in bulk results only, None where it was never measured.
+    In bulk results `throttled` is of any moment of the test, and beside the cores' means over all
+    of it stand those over the steady part of each direction; None where that part is not known.
     """
 
     cpu_per_core_ratio: list[Ratio]
@@ -160,6 +162,8 @@ class Host(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     machine: Text
     ceiling_download_bps: BitsPerSecond | None = None
     ceiling_upload_bps: BitsPerSecond | None = None
+    cpu_download_per_core_ratio: list[Ratio] | None = None
+    cpu_upload_per_core_ratio: list[Ratio] | None = None
 
 
 class Method(Struct, frozen=True, forbid_unknown_fields=True):

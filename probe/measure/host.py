@@ -48,7 +48,7 @@ def snapshot(interface: str | None) -> Snapshot:
     counters = None if interface is None else psutil.net_io_counters(pernic=True).get(interface)
     return Snapshot(
         interface=interface,
-        cores=_core_times(),
+        cores=core_times(),
         received_bytes=None if counters is None else counters.bytes_recv,
         sent_bytes=None if counters is None else counters.bytes_sent,
     )
@@ -58,7 +58,7 @@ def evidence(before: Snapshot, after: Snapshot, sysfs: Path = SYSFS) -> Host:
     """What the host did between two snapshots, and what it is now."""
     link_speed_bps, link_duplex = _link(after.interface)
     return Host(
-        cpu_per_core_ratio=_busy_ratios(before.cores, after.cores),
+        cpu_per_core_ratio=busy_ratios(before.cores, after.cores),
         cpu_frequency_mhz=_cpu_frequency_mhz(),
         load_1min=round(os.getloadavg()[0], 2),
         memory_available_bytes=psutil.virtual_memory().available,
@@ -167,7 +167,8 @@ def throttled(sysfs: Path = SYSFS) -> bool | None:
     return any(alarms) if alarms else None
 
 
-def _core_times() -> list[CoreTime]:
+def core_times() -> list[CoreTime]:
+    """What every core has done since boot."""
     cores = []
     for times in psutil.cpu_times(percpu=True):
         # Linux counts a guest's time within user's and nice's already.
@@ -177,8 +178,11 @@ def _core_times() -> list[CoreTime]:
     return cores
 
 
-def _busy_ratios(before: list[CoreTime], after: list[CoreTime]) -> list[float]:
-    """None of a core that had too little time to tell (the kernel counts in 10 ms)."""
+def busy_ratios(before: list[CoreTime], after: list[CoreTime]) -> list[float]:
+    """How busy each core was, 0 to 1.
+
+    None of a core that had too little time to tell (the kernel counts in 10 ms).
+    """
     return [
         round(min(1.0, max(0.0, (then.busy_s - first.busy_s) / (then.total_s - first.total_s))), 4)
         for first, then in zip(before, after, strict=False)

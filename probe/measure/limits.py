@@ -10,7 +10,7 @@ from msgspec import Struct
 from probe.config import LineConfig
 from wire.result import Host, Validity
 
-# A core that is busier than this over the test had no more to give (ours).
+# A core that is busier than this while a figure is taken had no more to give (ours).
 _BUSY_RATIO = 0.95
 # To judge 0.8 of a plan the host's own ceiling must be this much of it (METHOD, Throughput).
 LEAST_CEILING_RATIO = 0.9
@@ -48,6 +48,13 @@ def others_used(own_bytes: int | None, carried_bytes: int | None) -> bool:
     return carried_bytes > own_bytes * _INTERFACE_SPARE_RATIO
 
 
+def core_ratios(host: Host) -> list[float]:
+    """How busy the cores were while figures were taken; where that is not known, over all of it."""
+    by_direction = [host.cpu_download_per_core_ratio, host.cpu_upload_per_core_ratio]
+    known = [ratios for ratios in by_direction if ratios]
+    return [ratio for ratios in known for ratio in ratios] or host.cpu_per_core_ratio
+
+
 class _Direction(NamedTuple):
     """One way of a bulk test, in bit/s; None where it is not known."""
 
@@ -75,10 +82,10 @@ def validity_from(host: Host, line: LineConfig, values: Struct | None = None) ->
 
     `throttled`: the supply voltage was too low. `link_below_plan`: the link to the router is
     slower than the plan, or the host's ceiling is under 0.9 of it, so the plan cannot be judged
-    (METHOD, Throughput: host evidence). `probe_limited`: a core was busy all the time, the link is
-    half duplex, or the figure came as near to the host's ceiling as a host that is the limit
-    brings it. Where the ceiling lets the plan be judged, a figure near it is a good line's, and to
-    flag it would leave only the bad ones.
+    (METHOD, Throughput: host evidence). `probe_limited`: a core was busy all the time (of a bulk
+    test: while the figure of a direction was taken), the link is half duplex, or the figure came as
+    near to the host's ceiling as a host that is the limit brings it. Where the ceiling lets the
+    plan be judged, a figure near it is a good line's, and to flag it would leave only the bad ones.
 
     Args:
         host: the evidence.
@@ -88,7 +95,7 @@ def validity_from(host: Host, line: LineConfig, values: Struct | None = None) ->
     ways = list(_directions(host, line, values))
     flags = []
     half_duplex = host.link_duplex == "half"
-    busy = any(ratio > _BUSY_RATIO for ratio in host.cpu_per_core_ratio)
+    busy = any(ratio > _BUSY_RATIO for ratio in core_ratios(host))
     if half_duplex or busy or any(way.at_ceiling for way in ways):
         flags.append(Validity.PROBE_LIMITED)
     if host.throttled:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -17,12 +17,20 @@ from probe.config import Config, LineConfig, ServerConfig
 from wire.result import Method, Outcome, Reason, Validity
 
 
+class Steady(NamedTuple):
+    """The part of a transfer that its figure is of: from when to when (monotonic)."""
+
+    from_s: float
+    to_s: float
+
+
 class Finding(Struct, frozen=True, kw_only=True):
     """What one measurement found, before it is given time, line and host evidence.
 
     `values` is the kind's values type from `wire.result`, or None. A failed measurement keeps the
     values that it had (an interrupted transfer, say). `began_s` (monotonic) and `duration_s` are
-    given by a measurement that yields more than one; else the caller's own stand.
+    given by a measurement that yields more than one; else the caller's own stand. A bulk test says
+    when it measured each direction, so that the host is judged by that time alone.
     """
 
     outcome: Outcome
@@ -34,6 +42,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     method: Method | None = None
     began_s: float | None = None
     duration_s: float | None = None
+    steady_download: Steady | None = None
+    steady_upload: Steady | None = None
 
 
 def failed(

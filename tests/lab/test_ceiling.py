@@ -76,7 +76,8 @@ def test_what_the_host_can_do_is_told_kept_and_held_beside_results(
     assert line["outcome"] == "ok"
     assert line["download"]["ceiling_bps"] == pytest.approx(theory(), rel=0.15)
     assert (line["download"]["enough"], line["upload"]["enough"]) == (True, False)
-    assert line["host"]["cpu_per_core_ratio"]
+    for cores in ("cpu_per_core_ratio", "cpu_download_per_core_ratio", "cpu_upload_per_core_ratio"):
+        assert line["host"][cores], cores
 
     result: dict[str, Any] = json.loads(measured)[0]
     assert result["host"]["ceiling_download_bps"] == line["download"]["ceiling_bps"]

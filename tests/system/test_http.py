@@ -130,8 +130,14 @@ def test_a_steady_rate_is_known_early() -> None:
     assert finding.outcome is Outcome.OK
     assert own_flags(finding) == [Validity.EARLY_STOPPED]
     values = values_of(finding)
-    for transfer in (values.download, values.upload):
+    for transfer, steady in zip(
+        (values.download, values.upload),
+        (finding.steady_download, finding.steady_upload),
+        strict=True,
+    ):
         assert transfer is not None
+        assert steady is not None
+        assert steady.to_s - steady.from_s == pytest.approx(transfer.steady_s)
         assert transfer.early_stopped
         assert transfer.steady_bps == transfer.early_bps
         assert transfer.early_bytes == transfer.transferred_bytes
@@ -145,6 +151,10 @@ def test_the_calibration_share_runs_full_length_and_notes_what_it_would_have_sai
         finding = only(http_request("127.0.0.1", port, drawn, slot_at=SLOT))
     assert own_flags(finding) == []
     values = values_of(finding)
+    assert finding.steady_download is not None
+    assert finding.steady_upload is not None
+    assert finding.steady_download.to_s - finding.steady_download.from_s == pytest.approx(4, abs=1)
+    assert finding.steady_download.to_s < finding.steady_upload.from_s
     assert values.calibration
     assert values.download_bps == pytest.approx(PACED_BPS, rel=0.05)
     for transfer in (values.download, values.upload):

@@ -171,6 +171,30 @@ def test_what_the_evidence_says(changed: dict[str, object], flags: list[Validity
     assert validity_from(msgspec.structs.replace(IDLE, **changed), LINE) == flags
 
 
+@pytest.mark.parametrize(
+    ("download", "upload", "flags"),
+    [
+        ([0.97, 0.2], [0.3, 0.2], [Validity.PROBE_LIMITED]),
+        ([0.3, 0.2], [0.2, 0.96], [Validity.PROBE_LIMITED]),
+        ([0.3, 0.2], None, []),
+        ([], [0.3, 0.2], []),
+        # Where neither is known, the whole test's mean is what there is.
+        (None, None, [Validity.PROBE_LIMITED]),
+        ([], None, [Validity.PROBE_LIMITED]),
+    ],
+)
+def test_each_direction_of_a_bulk_test_is_judged_by_its_own_time(
+    download: list[float] | None, upload: list[float] | None, flags: list[Validity]
+) -> None:
+    host = msgspec.structs.replace(
+        IDLE,
+        cpu_per_core_ratio=[0.99, 0.99],
+        cpu_download_per_core_ratio=download,
+        cpu_upload_per_core_ratio=upload,
+    )
+    assert validity_from(host, LINE) == flags
+
+
 def found(download_bps: float | None, upload_bps: float | None) -> ThroughputValues:
     values = samples.throughput().values
     assert values is not None

@@ -16,7 +16,7 @@ from probe.measure.http.method import ping_statistics, rate_bps, steady_part
 from probe.measure.http.stop import EarlyFigure, Sample
 from probe.measure.latency.summary import loaded_columns
 from probe.measure.limits import other_way, others_used
-from probe.measure.measurement import Finding
+from probe.measure.measurement import Finding, Steady
 from probe.measure.trouble import Trouble
 from wire.result import (
     HttpTransfer,
@@ -51,6 +51,7 @@ class Transferred(Struct, frozen=True):
         interface_bytes: what the interface carried meanwhile.
         tcp_bytes: what TCP counted of the test's own connections meanwhile.
         loaded: the round-trip times beside it, where it was to run full length.
+        began_s: when the first sample was taken (monotonic).
     """
 
     samples: list[Sample]
@@ -62,6 +63,7 @@ class Transferred(Struct, frozen=True):
     interface_bytes: int | None = None
     tcp_bytes: int | None = None
     loaded: LoadedLatency | None = None
+    began_s: float | None = None
 
 
 class HttpTest(Struct, frozen=True, kw_only=True):
@@ -110,7 +112,22 @@ def finding(
         values=_values(server, port, config, test),
         validity=sorted({flag for one in transfers.values() if one for flag in _validity(one)}),
         method=_method(config, test, version),
+        steady_download=_steady(config, test.download),
+        steady_upload=_steady(config, test.upload),
     )
+
+
+def _steady(config: HttpConfig, transferred: Transferred | None) -> Steady | None:
+    """When the figure of a direction was taken: what the stop rule used, or all after warm-up."""
+    if transferred is None or transferred.began_s is None:
+        return None
+    began_s, early = transferred.began_s, transferred.early
+    if transferred.early_stopped and early is not None:
+        return Steady(began_s + early.from_s, began_s + early.at_s)
+    to_s = transferred.samples[-1].at_s
+    if to_s <= config.warm_up_s:
+        return None
+    return Steady(began_s + config.warm_up_s, began_s + to_s)
 
 
 def _outcome(trouble: Trouble | None) -> Outcome:

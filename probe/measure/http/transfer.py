@@ -123,6 +123,7 @@ class _Run:
             early,
             interface_bytes=host.grown(self._carried_before, self._carried()),
             tcp_bytes=self._tcp_grown(),
+            began_s=self._start_s,
             early_stopped=trouble is None and self._samples[-1].at_s < length_s,
             connections_lost=sum(work.done() for work in self._work),
             trouble=trouble,

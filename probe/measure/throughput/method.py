@@ -14,7 +14,7 @@ from msgspec import Struct
 from probe.config import LineConfig, ServerConfig, ThroughputConfig
 from probe.measure.latency.summary import loaded_columns
 from probe.measure.limits import other_way, others_used
-from probe.measure.measurement import Finding
+from probe.measure.measurement import Finding, Steady
 from wire.result import (
     LoadedLatency,
     Method,
@@ -82,11 +82,12 @@ class Reading(Struct, frozen=True, kw_only=True):
 
 
 class Trial(Struct, frozen=True):
-    """A reading, the test that it belongs to, and the round-trip times beside it."""
+    """A reading, the test that it belongs to, the round-trip times beside it, and when it was."""
 
     spec: Spec
     reading: Reading
     loaded: LoadedLatency | None = None
+    steady: Steady | None = None
 
 
 def spec_for(
@@ -195,6 +196,8 @@ def finding(
         values=values,
         validity=sorted({flag for one in tested for flag in _validity(one)}),
         method=_method(settings, tested, queues_starve=queues_starve),
+        steady_download=download.steady,
+        steady_upload=None if upload is None else upload.steady,
     )
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
+from probe import clock
 from probe.measure import host
 from probe.measure.latency.loaded import LoadedSession
-from probe.measure.measurement import Finding, Progress, Request
+from probe.measure.measurement import Finding, Progress, Request, Steady
 from probe.measure.throughput import iperf3_engine, iperf3_report
 from probe.measure.throughput.iperf3_report import Sample
 from probe.measure.throughput.method import (
@@ -74,7 +75,11 @@ def _transfer(
 
 
 def _test(spec: Spec, request: Request) -> Trial:
+    steady_s: list[float] = []
+
     def observe(sample: Sample, rate_bps: float | None) -> None:
+        if sample.at_s >= spec.warm_up_s:
+            steady_s.append(clock.monotonic_s())
         session.transferred(sample.at_s)
         done_ratio = _done_ratio(spec, sample.at_s)
         request.progress(Progress(spec.direction.value, done_ratio, rate_bps))
@@ -85,7 +90,8 @@ def _test(spec: Spec, request: Request) -> Trial:
     with LoadedSession(request, spec.warm_up_s) as session:
         transcript = iperf3_engine.run(spec, request.stop, observe, interface=interface)
         loaded = session.finish()
-    return Trial(spec, iperf3_report.read(transcript, spec), loaded)
+    steady = Steady(steady_s[0], steady_s[-1]) if steady_s else None
+    return Trial(spec, iperf3_report.read(transcript, spec), loaded, steady)
 
 
 def _interface(request: Request) -> str | None:
