@@ -6,7 +6,6 @@ address whose certificate the seed's authority vouches for; nothing comes in.
 
 from __future__ import annotations
 
-import logging
 import subprocess
 import time
 from collections.abc import Sequence
@@ -28,8 +27,6 @@ from deploy.fleet.update import BoxState
 from runtime import secret_file, settings
 from wire.decoding import decode_json
 from wire.record import Name
-
-log = logging.getLogger(__name__)
 
 _TIMEOUT_S = 30
 # A playbook on a Zero 2 W that installs packages over a slow line.
@@ -192,7 +189,7 @@ class Box:
         if state.good is not None:
             # The probe is not up yet: systemd starts it after this, on what the link says.
             releases.switch(Path(self._fleet.root), state.good)
-        self._remember(update.gave_up(state))
+        self._remember(update.gave_up(state, datetime.now(UTC)))
         return _given_up(state.trying, state.good, "the box was switched off meanwhile")
 
     def _adopted(self, state: BoxState) -> BoxState:
@@ -225,27 +222,35 @@ class Box:
 
     def _gone_back(self, state: BoxState, given_up: str, to: str | None, why: str) -> FleetError:
         """Return to the last good release; the error says what was given up, and why."""
+        fault = None
         if to is not None:
             releases.switch(Path(self._fleet.root), to)
-            if (fault := self._converge(to) or self._restart()) is not None:
-                log.error("the probe did not start again on %s: %s", to, fault)
-        self._remember(update.gave_up(state))
+            # Any version of the daemon: a playbook names a release with the hash of its wheels.
+            fault = (
+                self._converge(to) or self._restart() or self._wait_until_it_publishes(version=None)
+            )
+        self._remember(update.gave_up(state, datetime.now(UTC), to_blame=fault is None))
+        if fault is not None:
+            why = f"{why}; it is not to blame, for {to} does not publish now either: {fault}"
         return FleetError(_given_up(given_up, to, why))
 
-    def _wait_until_it_publishes(self, release: str) -> str | None:
+    def _wait_until_it_publishes(self, version: str | None) -> str | None:
         deadline_s = time.monotonic() + self._fleet.healthy_within_s
         while True:
-            done = subprocess.run(self._fleet.status, capture_output=True, check=False, timeout=60)
-            fault = (
-                update.publishes(done.stdout, release)
-                if done.returncode == 0
-                else done.stderr.decode(errors="replace").strip() or "its status cannot be asked"
-            )
-            if fault is None:
+            if (fault := self._does_not_publish(version)) is None:
                 return None
             if time.monotonic() >= deadline_s:
                 return f"after {self._fleet.healthy_within_s:.0f} s: {fault}"
             time.sleep(_LOOK_EVERY_S)
+
+    def _does_not_publish(self, version: str | None) -> str | None:
+        try:
+            done = subprocess.run(self._fleet.status, capture_output=True, check=False, timeout=60)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return f"its status cannot be asked: {error}"
+        if done.returncode:
+            return done.stderr.decode(errors="replace").strip() or "its status cannot be asked"
+        return update.publishes(done.stdout, version)
 
     def _roles(self, release: str) -> Path:
         return Path(self._fleet.root) / "releases" / release / "ansible"

@@ -9,28 +9,51 @@ back to the last good release by itself. Knows no file, process or clock.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 from msgspec import Struct, structs
 
 from deploy.fleet.channel import Channel, Version, is_due
 from wire.decoding import decode_json
+from wire.record import Utc
+
+# A passing fault (a mirror, the broker, the line that day) must not strand a box on an old release,
+# and a bad release must not have it go to and fro: this often, unless the centre publishes anew.
+_MOST_TRIALS = 3
+# At the next day's pull, which begins when this day's trial did, not when it ended.
+_AGAIN_AFTER = timedelta(hours=20)
 
 
-class BoxState(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class GivenUp(Struct, frozen=True):
+    """A release that was tried here and did not publish.
+
+    Attributes:
+        times: how often since the centre published it, while the release before it did well.
+        channel_number: what the centre had said last by then.
+        at: when the last trial ended.
+    """
+
+    times: int
+    channel_number: int
+    at: Utc
+
+
+class BoxState(Struct, frozen=True, kw_only=True):
     """What a box remembers of its releases.
+
+    What it does not know it passes over: a box that returned reads what a later release wrote.
 
     Attributes:
         good: the release that was last seen to publish; None before the first one.
         trying: the release that is being tried just now.
-        failed: releases that were tried and given up here, newest last; not tried again.
+        given_up: releases that were tried and did not publish, newest last.
         channel_number: the highest channel number that was seen.
     """
 
     good: Version | None = None
     trying: Version | None = None
-    failed: list[Version] = []
+    given_up: dict[Version, GivenUp] = {}
     channel_number: int = 0
 
 
@@ -62,12 +85,24 @@ def next_step(state: BoxState, channel: Channel, probe: str, now: datetime) -> S
         return GoBack(given_up=state.trying, to=state.good)
     if state.good == channel.release:
         return Stay(f"runs {channel.release} already")
-    if channel.release in state.failed:
-        return Stay(f"{channel.release} did not publish here and is not tried again")
+    if (past := state.given_up.get(channel.release)) is not None and (
+        because := _not_again_yet(past, channel, now)
+    ):
+        return Stay(f"{channel.release} did not publish here and {because}")
     # A box that has never had a release is new: there is nothing that could be made worse.
     if state.good is not None and not is_due(channel, probe, now):
         return Stay(f"the turn for {channel.release} has not come")
     return Try(channel.release)
+
+
+def _not_again_yet(past: GivenUp, channel: Channel, now: datetime) -> str | None:
+    if channel.number > past.channel_number:
+        return None
+    if past.times >= _MOST_TRIALS:
+        return "is tried again when the centre publishes anew"
+    if now - past.at < _AGAIN_AFTER:
+        return "is tried again a day later"
+    return None
 
 
 def seen(state: BoxState, channel: Channel) -> BoxState:
@@ -82,14 +117,24 @@ def trying(state: BoxState, release: Version) -> BoxState:
 
 def went_well(state: BoxState) -> BoxState:
     """The state once the release that is being tried has published."""
-    return structs.replace(state, good=state.trying, trying=None)
+    others = {name: past for name, past in state.given_up.items() if name != state.trying}
+    return structs.replace(state, good=state.trying, trying=None, given_up=others)
 
 
-def gave_up(state: BoxState) -> BoxState:
-    """The state once the box is back on the last good release."""
+def gave_up(state: BoxState, now: datetime, *, to_blame: bool = True) -> BoxState:
+    """The state once the box is back on the last good release.
+
+    Args:
+        to_blame: whether the release before it publishes; where that does not either, this trial
+            is not counted.
+    """
     if state.trying is None:
         return state
-    return structs.replace(state, trying=None, failed=[*state.failed, state.trying][-20:])
+    others = dict(state.given_up)
+    past = others.pop(state.trying, None)
+    before = past.times if past and past.channel_number == state.channel_number else 0
+    others[state.trying] = GivenUp(before + to_blame, state.channel_number, now)
+    return structs.replace(state, trying=None, given_up=dict(list(others.items())[-20:]))
 
 
 class _Reading(Struct):
@@ -107,8 +152,8 @@ class _Reading(Struct):
     status: _Status
 
 
-def publishes(status_json: bytes, version: str) -> str | None:
-    """Why a box does not yet publish with this version; None when it does.
+def publishes(status_json: bytes, version: str | None) -> str | None:
+    """Why a box does not yet publish with this version (None: whichever); None when it does.
 
     It does when the daemon of that version has measured something, and the centre's receipt covers
     all that it has: measured, sent and stored, the whole way.
@@ -117,7 +162,7 @@ def publishes(status_json: bytes, version: str) -> str | None:
         reading = decode_json(status_json, _Reading)
     except msgspec.MsgspecError as error:
         return f"its status cannot be read: {error}"
-    if reading.version != version:
+    if version is not None and reading.version != version:
         return f"version {reading.version} is running, not {version}"
     if not reading.status.connected:
         return "not connected to the broker"

@@ -151,13 +151,34 @@ def test_a_release_is_tried_kept_when_well_and_left_when_not(
     assert (tmp_path / "restarts").read_text().split() == [
         "releases/0.2.0/venv", "releases/0.3.0/venv", "releases/0.2.0/venv",
     ]  # fmt: skip
-    assert "is not tried again" in run("pull", "--config", str(config))
+    assert "is tried again a day later" in run("pull", "--config", str(config))
+    assert "not to blame" not in refused
 
     # Its ring's turn: 5 % at once, this box by its hash not among them.
     fleet.publish("0.4.0", well=True, ring_days="2")
     assert "the turn for 0.4.0 has not come" in run("pull", "--config", str(config))
     assert "runs 0.4.0" in run("pull", "--now", "--config", str(config))
     assert sorted(path.name for path in (root / "releases").iterdir()) == ["0.4.0"]
+
+
+def test_a_release_is_not_to_blame_for_what_ails_the_one_before_it_too(
+    tmp_path: Path, fleet: FleetCentre
+) -> None:
+    """Say the broker is away: neither can publish. The day after it is there, and so is the box."""
+    config = enrolled(tmp_path, fleet, "not-to-blame-01")
+    put_into_use(tmp_path, "0.4.5")
+    sound = config.read_text()
+    away = sound.replace(str(tmp_path / "opt/venv/bin/tramdo-probe"), "false")
+    assert away != sound
+    config.write_text(away, encoding="utf-8")
+    fleet.publish("0.4.6", well=True)
+    refused = run("pull", "--config", str(config), expect=1)
+    assert "0.4.6 is given up, back on 0.4.5: after 2 s: " in refused
+    assert "it is not to blame, for 0.4.5 does not publish now either: after 2 s: " in refused
+    config.write_text(sound, encoding="utf-8")
+    assert "is tried again a day later" in run("pull", "--config", str(config))
+    fleet.publish("0.4.6", well=True)
+    assert "runs 0.4.6" in run("pull", "--config", str(config)), "published anew"
 
 
 def test_a_box_that_dies_while_it_tries_comes_back_to_the_good_one(

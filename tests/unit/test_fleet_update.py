@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from deploy.fleet import update
 from deploy.fleet.channel import Ring
-from deploy.fleet.update import BoxState, GoBack, Stay, Try
+from deploy.fleet.update import BoxState, GivenUp, GoBack, Stay, Try
 from tests.unit.test_fleet_channel import NOW, said
+from wire.decoding import decode_json
 
 FUTURE = datetime(2027, 1, 1, tzinfo=UTC)
 
@@ -26,15 +27,63 @@ def test_an_interrupted_trial_comes_first() -> None:
     assert update.next_step(state, said(), "p", NOW) == GoBack("0.2.0", "0.1.0")
 
 
-def test_a_release_that_failed_here_is_not_tried_again_and_the_next_one_is() -> None:
-    all_now = said(rings=[Ring(1.0, NOW)])
-    state = update.gave_up(update.trying(BoxState(good="0.1.0"), "0.2.0"))
-    assert state == BoxState(good="0.1.0", failed=["0.2.0"])
-    step = update.next_step(state, all_now, "p", NOW)
-    assert isinstance(step, Stay)
-    assert "did not publish here" in step.because
+def tried(state: BoxState, at: datetime, *, to_blame: bool = True) -> BoxState:
+    """A trial of what the channel says that ended without success."""
+    return update.gave_up(update.trying(state, "0.2.0"), at, to_blame=to_blame)
+
+
+def stays(state: BoxState, at: datetime, *, number: int = 7) -> str:
+    """Why the box does not try 0.2.0 then; empty where it does."""
+    step = update.next_step(state, said(number=number, rings=[Ring(1.0, NOW)]), "p", at)
+    return step.because if isinstance(step, Stay) else ""
+
+
+def test_a_release_that_failed_here_is_tried_on_three_days_and_the_next_one_at_once() -> None:
+    state = update.seen(BoxState(good="0.1.0"), said())
+    for day in range(3):
+        at = NOW + timedelta(days=day)
+        assert stays(state, at) == ""
+        state = tried(state, at + timedelta(minutes=30))
+        assert "is tried again a day later" in stays(state, at + timedelta(hours=15)) or day == 2
+        assert state.given_up == {"0.2.0": GivenUp(day + 1, 7, at + timedelta(minutes=30))}
+    later = NOW + timedelta(days=60)
+    assert "is tried again when the centre publishes anew" in stays(state, later)
     newer = said(release="0.2.1", rings=[Ring(1.0, NOW)])
     assert update.next_step(state, newer, "p", NOW) == Try("0.2.1")
+
+
+def test_what_the_centre_publishes_anew_is_tried_anew() -> None:
+    state = update.seen(BoxState(good="0.1.0"), said())
+    for day in range(3):
+        state = tried(state, NOW + timedelta(days=day))
+    later = NOW + timedelta(days=3)
+    assert stays(state, later, number=7)
+    assert stays(state, later, number=8) == ""
+    state = tried(update.seen(state, said(number=8)), later)
+    # Once for each publishing at once, and two more days of it.
+    assert "a day later" in stays(state, later, number=8)
+    assert state.given_up["0.2.0"].times == 1
+
+
+def test_a_trial_is_not_counted_where_the_release_before_it_does_not_publish_either() -> None:
+    state = BoxState(good="0.1.0", channel_number=7)
+    for day in range(9):
+        at = NOW + timedelta(days=day)
+        assert stays(state, at) == ""
+        state = tried(state, at, to_blame=False)
+        # Nor is it tried at each pull: every trial takes the probe away for a while.
+        assert "a day later" in stays(state, at + timedelta(hours=1))
+    assert state.given_up["0.2.0"].times == 0
+
+
+def test_a_release_that_publishes_after_all_is_no_longer_given_up() -> None:
+    state = tried(BoxState(good="0.1.0"), NOW)
+    assert update.went_well(update.trying(state, "0.2.0")) == BoxState(good="0.2.0")
+
+
+def test_what_another_release_has_remembered_is_passed_over() -> None:
+    written = b'{"good": "0.1.0", "failed": ["0.0.9"], "channel_number": 3, "later": {}}'
+    assert decode_json(written, BoxState) == BoxState(good="0.1.0", channel_number=3)
 
 
 def test_a_release_that_went_well_is_where_the_box_stays() -> None:
@@ -61,6 +110,7 @@ def status(**changes: object) -> bytes:
 
 def test_it_publishes_when_measured_sent_and_confirmed() -> None:
     assert update.publishes(status(), "0.2.0") is None
+    assert update.publishes(status(version="0.1.0"), None) is None
 
 
 @pytest.mark.parametrize(
