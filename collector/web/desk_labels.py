@@ -36,6 +36,10 @@ LABELS = {
     "revised": Phrase("sửa đổi", "revised"),
     "changed_since": Phrase("số liệu đã thay đổi, ngày", "figures changed since, day"),
     "files": Phrase("Tệp", "Files"),
+    "papers_no_lines": Phrase(
+        "Sổ đăng ký chưa có đường truyền nào nên chưa lập được báo cáo.",
+        "The registry has no line yet, so no paper can be made.",
+    ),
     "papers_issued": Phrase("Báo cáo đã phát hành", "Papers issued"),
     "no_papers": Phrase("Chưa phát hành báo cáo nào.", "No paper was issued yet."),
     "papers_lead": Phrase(
@@ -135,6 +139,12 @@ LABELS = {
     "registry_check": Phrase("Kiểm tra", "Check"),
     "registry_apply": Phrase("Áp dụng", "Apply"),
     "registry_download": Phrase("Tải sổ đăng ký về", "Download the registry"),
+    "registry_example": Phrase(
+        "Sổ đăng ký còn trống: chưa lập được báo cáo, chưa so được với tốc độ công bố. Mẫu để chép "
+        "và sửa; lệnh tramdo-fleet registry tạo tệp này từ danh sách máy của Ansible.",
+        "The registry is empty: no paper is made, nothing is held against a declared speed. A "
+        "sample to copy and change; tramdo-fleet registry makes one of an Ansible inventory.",
+    ),
     "registry_record": Phrase("Các thay đổi đã áp dụng", "The record of changes"),
     "before": Phrase("Trước", "Before"),
     "after": Phrase("Sau", "After"),

@@ -142,6 +142,8 @@ class PapersPage:
             may=self._site.visitor(request).may(Act.MAKE_PAPERS),
             kinds=[(kind.value, reader.word(f"paper_{kind}")) for kind in PaperKind],
             areas=areas,
+            unregistered=not registry.lines(),
+            may_register=self._site.visitor(request).may(Act.EDIT_REGISTRY),
             week=f"{last.year}-W{last.week:02d}",
             month=f"{last_whole(PaperKind.MONTHLY, now).first:%Y-%m}",
             formats=[paper_format.value for paper_format in PaperFormat],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
@@ -27,6 +28,7 @@ from collector.web.site import Site
 from runtime.settings import Problem, SettingsError
 
 _DOCUMENT_MOST = 4_000_000
+_EXAMPLE = Path(__file__).parents[1] / "registry.example.toml"
 _CHANGES_SHOWN = 200
 
 
@@ -126,4 +128,6 @@ class RegistryPage:
             seen=last,
             meanwhile=meanwhile,
             recorded=view.recorded(recorded, reader),
+            # Nobody can guess the format, and without lines no paper is made.
+            example="" if book.read().probes else _EXAMPLE.read_text(encoding="utf-8"),
         )

@@ -14,7 +14,7 @@ from pathlib import Path
 from deploy.authority import certificates, folder
 from deploy.authority.cli import DEFAULT_FOLDER
 from deploy.authority.rules import AuthorityError, whole_days
-from deploy.fleet import channel, inventory, releases, signature
+from deploy.fleet import channel, inventory, registry, releases, signature
 from deploy.fleet.box import Box, Fleet, FleetError, load
 from deploy.fleet.channel import Channel, ChannelError, Ring
 from deploy.fleet.releases import ReleaseError
@@ -116,6 +116,17 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--group", default="probes", help="whose hosts (default: %(default)s)")
     made.add_argument("--out", type=Path, default=VARIABLES, help="(default: %(default)s)")
 
+    made = command(
+        "registry", _registry, "At the centre: an inventory's probes as a registry for its papers."
+    )
+    made.add_argument("--inventory", type=Path, required=True)
+    made.add_argument("--group", default="probes", help="whose hosts (default: %(default)s)")
+    made.add_argument(
+        "--out", type=Path, default=Path("registry.toml"),
+        help="for `tramdo-collector registry apply`; a file that is there stays "
+        "(default: %(default)s)",
+    )  # fmt: skip
+
     made = with_authority(command("seed", _seed, "At the centre: the boot files of one new box."))
     made.add_argument("probe", help="its name")
     made.add_argument(
@@ -210,7 +221,8 @@ def _standing(path: Path) -> Channel | None:
     return channel.decode(signature.payload_of(folder.read(path)))
 
 
-def _variables(options: argparse.Namespace) -> int:
+def _of_inventory(options: argparse.Namespace) -> dict[str, bytes]:
+    """The variables of the hosts of the inventory's group."""
     # Ansible of the environment that this runs in, or the machine's own.
     program = shutil.which("ansible-inventory", path=str(Path(sys.executable).parent))
     program = program or "ansible-inventory"
@@ -223,6 +235,23 @@ def _variables(options: argparse.Namespace) -> int:
     found = inventory.variables_of(done.stdout.encode(), options.group)
     if not found:
         raise FleetError(f"the inventory has no hosts in its group {options.group}")
+    return found
+
+
+def _registry(options: argparse.Namespace) -> int:
+    text = registry.toml(_of_inventory(options))
+    if options.out.exists():
+        raise FleetError(f"{options.out} exists: what was filled in there stays")
+    options.out.write_text(text, encoding="utf-8")
+    print(
+        f"{options.out}: fill in `contract_date` and `technology` where you know them, then "
+        "`tramdo-collector registry apply`, or the page /registry"
+    )
+    return OK
+
+
+def _variables(options: argparse.Namespace) -> int:
+    found = _of_inventory(options)
     options.out.mkdir(parents=True, exist_ok=True)
     changed = 0
     for name, content in found.items():

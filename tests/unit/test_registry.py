@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from collector.registry import document
 from collector.registry.communes import official
 from collector.registry.document import parse_csv, parse_toml
 from collector.registry.registry import LineKey, Registry, Technology
@@ -88,6 +91,17 @@ def test_a_sound_file_is_a_registry() -> None:
     assert registry.lines_in({"01981"}) == []
     assert registry.line(LINE._replace(line="none")) is None
     assert registry.line(LINE._replace(probe="none")) is None
+
+
+def test_the_example_is_a_registry_and_has_every_key() -> None:
+    path = Path(document.__file__).parents[1] / "registry.example.toml"
+    content = path.read_bytes()
+    made = parse_toml(content, "example", official())
+    assert len(made.lines()) == 3
+    assert made.lines_of_group("bach-thong-cu")
+    for table in (document.IspTable, document.ProbeTable, document.LineTable, document.GroupTable):
+        for key in table.__struct_fields__:
+            assert re.search(rf"^(\[+.*\b)?{key}( = |\]\])", content.decode(), re.MULTILINE), key
 
 
 def test_every_wrong_key_and_value_is_named_at_once() -> None:

@@ -22,9 +22,11 @@ from collector.people.sessions import Claim, Sessions
 from collector.registry.communes import official
 from collector.registry.document import parse_toml
 from collector.registry.registry import Registry
+from collector.reports.desk import Desk
 from collector.store.sqlite import SqliteStore
 from collector.web.app import Web
 from collector.web.changes import Changes
+from tests import paper_samples
 from tests.seeded_centre import REGISTRY
 
 NOW = datetime(2026, 7, 25, 5, tzinfo=UTC)
@@ -65,7 +67,8 @@ class Browser:
         assert known is not None
         self._cookie = Sessions(people.session_key()).cookie(Claim("lan", known.generation))
         limits = thresholds_file.read()
-        web = Web(store, Changes(), IngestState, "Asia/Ho_Chi_Minh", people, limits)
+        desk = Desk(paper_samples.sources, folder / "papers")
+        web = Web(store, Changes(), IngestState, "Asia/Ho_Chi_Minh", people, limits, desk=desk)
         self._app: Starlette = web.application()
 
     def get(self, path: str = "/registry") -> Answer:
@@ -180,3 +183,22 @@ def test_no_page_leads_to_another_host(store: SqliteStore, tmp_path: Path) -> No
     assert answer.status == 404
     assert 'href="/elsewhere.example/x?lang=vi"' in answer.text
     assert 'href="//' not in answer.text
+
+
+def test_an_empty_registry_shows_how_one_is_written_and_why_no_paper_is_made(
+    tmp_path: Path,
+) -> None:
+    store = SqliteStore(tmp_path / "empty.sqlite")
+    try:
+        browser = Browser(store, tmp_path, "vi")
+        why, page = "Sổ đăng ký chưa có đường truyền nào", browser.get()
+        assert why in browser.get("/papers").text
+        (sample,) = re.findall(r"<pre[^>]*>(.*?)</pre>", page.text, re.DOTALL)
+        shown = browser.post(form(page, html.unescape(sample), "check"))
+        assert shown.status == 200
+        applied = browser.post(form(shown, shown.document, "apply"))
+        assert "<pre" not in applied.text, "what there is now is its own sample"
+        assert len(store.registry.read().probes) == 2
+        assert why not in browser.get("/papers").text
+    finally:
+        store.close()
