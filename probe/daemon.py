@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from probe.measure.kinds import MEASURES
 from probe.measure.measurement import Stop
 from probe.plan.budget import bulk_kinds, told_plan
 from probe.plan.slots import Slot, day_plan, light_slots
+from probe.plan.usage import Usage
 from probe.runner import Runner
 from probe.scheduled import Scheduled
 from probe.show.display import Display
@@ -75,11 +76,14 @@ class Daemon:
             leds=self._display.leds,
             certificate_file=config.broker.certificate_file,
         )
+        self._usage = UsageFile(config.state_dir)
         self._courier = Courier(
             config,
             Path(config.state_dir) / "outbox.sqlite",
             self._display.emit,
-            partial(_info, config, digest, clock.utc_now(), list(ceilings.values())),
+            partial(
+                _info, config, digest, clock.utc_now(), list(ceilings.values()), self._usage.on
+            ),
             health,
             self._on_command,
         )
@@ -91,7 +95,6 @@ class Daemon:
         self._alive_at_s: dict[str, float] = {}
         # Idle latency pauses while a bulk test fills its line (METHOD, Latency).
         self._pause = {line.id: threading.Event() for line in config.lines}
-        self._usage = UsageFile(config.state_dir)
         self._scheduled = Scheduled(
             config, self._runner, self._usage, self._take, self._pause, self._on_obeyed
         )
@@ -267,6 +270,9 @@ class Daemon:
         now = clock.utc_now()
         today = now.astimezone(ZoneInfo(self._config.timezone)).date()
         if today != self._planned:
+            # A month has a plan of its own, and the centre reckons by it what is missing.
+            if self._planned is not None:
+                self._courier.tell_info()
             self._planned = today
             bulk = day_plan(self._config, today, self._usage.on(today)).slots
             light = light_slots(self._config, _light_kinds(self._config), today)
@@ -324,9 +330,14 @@ def _light_kinds(config: Config) -> list[str]:
 
 
 def _info(
-    config: Config, digest: str, started_at: datetime, ceilings: list[Ceiling], epoch: UUID
+    config: Config,
+    digest: str,
+    started_at: datetime,
+    ceilings: list[Ceiling],
+    usage_on: Callable[[date], Usage],
+    epoch: UUID,
 ) -> Info:
-    today = started_at.astimezone(ZoneInfo(config.timezone)).date()
+    today = clock.utc_now().astimezone(ZoneInfo(config.timezone)).date()
     per_day: dict[str, float] = dict.fromkeys(
         _light_kinds(config), _MINUTES_A_DAY // config.plan.light_every_min
     )
@@ -339,7 +350,7 @@ def _info(
         site=config.site,
         lines=[line.identity for line in config.lines],
         plan=[
-            *told_plan(config, today),
+            *told_plan(config, today, usage_on(today)),
             *(PlannedKind(kind, count) for kind, count in per_day.items()),
         ],
         config_hash=digest,

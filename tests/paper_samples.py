@@ -269,6 +269,7 @@ def sources(summaries: FakeSummaries | None = None) -> Sources:
         summaries=summaries or FakeSummaries(),
         registry=registry(),
         probes=probes(),
+        plans=lambda _: {},
         thresholds=thresholds_file.read(),
         office=OFFICE,
     )

@@ -29,6 +29,7 @@ def sources_of(store: Store, thresholds: Thresholds, office: OfficeConfig) -> So
         summaries=store.summaries,
         registry=store.registry.read(),
         probes=store.probes(),
+        plans=store.plans,
         thresholds=thresholds,
         office=office,
     )

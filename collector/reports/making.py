@@ -6,7 +6,7 @@ whatever it held.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from msgspec import Struct
@@ -30,6 +30,7 @@ from collector.rollup.reading import Summaries
 from collector.rollup.summary import EMPTY, SPEED_KINDS
 from collector.store.store import StoredProbe
 from collector.thresholds import Thresholds
+from wire.messages import PlannedKind
 
 NATION = "all"
 # Weeks of the trend, the paper's own among them.
@@ -39,11 +40,12 @@ _LINES_LOOKED_AT = 300
 
 
 class Sources(Struct, frozen=True, kw_only=True):
-    """Where a paper's figures come from."""
+    """Where a paper's figures come from. `plans` has what probes planned in the month of a day."""
 
     summaries: Summaries
     registry: Registry
     probes: Sequence[StoredProbe]
+    plans: Callable[[date], Mapping[tuple[str, str], Sequence[PlannedKind]]]
     thresholds: Thresholds
     office: OfficeConfig
 
@@ -110,7 +112,7 @@ def paper(
             summaries=summaries.of_lines(lines, period),
             registry=sources.registry,
             thresholds=sources.thresholds,
-            planned_a_day=planned_a_day(sources.probes),
+            planned_a_day=planned_a_day(sources.probes, sources.plans(period.last)),
             hours=_hours(summaries, lines, period),
         )
     )
@@ -133,12 +135,19 @@ def paper(
     )
 
 
-def planned_a_day(probes: Iterable[StoredProbe]) -> dict[LineKey, float]:
-    """Speed tests a day of each line, by its probe's own plan; only of probes that told theirs."""
+def planned_a_day(
+    probes: Iterable[StoredProbe],
+    plans: Mapping[tuple[str, str], Sequence[PlannedKind]],
+) -> dict[LineKey, float]:
+    """Speed tests a day of each line, by its probe's own plan; only of probes that told theirs.
+
+    `plans` are those of the period: a month's budget, and so its tests, are not the next one's.
+    Where there is none, what a probe says today must do.
+    """
     return {
         LineKey(probe.tenant, probe.probe, line.id): sum(
             planned.per_line_and_day
-            for planned in probe.info.plan
+            for planned in plans.get((probe.tenant, probe.probe), probe.info.plan)
             if planned.kind in SPEED_KINDS and planned.line in (None, line.id)
         )
         for probe in probes

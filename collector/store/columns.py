@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -14,7 +14,7 @@ from collector.store.store import StoredProbe, StoredResult
 from wire.decoding import decode_json
 from wire.envelope import Site
 from wire.ledger import Ledger
-from wire.messages import Health, Info, Presence
+from wire.messages import Health, Info, PlannedKind, Presence
 
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
@@ -54,6 +54,19 @@ def probe(row: Row) -> StoredProbe:
         health_at=maybe(health_at, time),
         last_contact_at=maybe(contact_at, time),
     )
+
+
+def plan(text: str) -> list[PlannedKind]:
+    """A plan from its JSON; nothing where another version of the contract wrote it."""
+    try:
+        return decode_json(text, list[PlannedKind])
+    except msgspec.ValidationError:
+        return []
+
+
+def plan_text(plan: Sequence[PlannedKind]) -> str:
+    """A plan as JSON."""
+    return msgspec.json.encode(plan).decode()
 
 
 def ledger(ranges: str) -> Ledger:

@@ -37,6 +37,7 @@ LAST_RESULTS = _made_by_migrations(
     ("tenant", "probe", "line", "kind", "target", "only_ok"),
     "tenant probe line kind target only_ok:small epoch seq:integer started_at:time",
 )
+PLANS = _made_by_migrations("probe_plans", ("tenant", "probe", "month"), "tenant probe month plan")
 PROBES = _made_by_migrations(
     "probes",
     ("tenant", "probe"),

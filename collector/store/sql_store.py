@@ -7,7 +7,7 @@ that stores it: it is exact for any partitioning, and it outlives the row when r
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from collector.intake import Judged
@@ -32,7 +32,7 @@ from collector.store.store import (
 )
 from collector.store.summaries import SqlSummaries
 from wire.ledger import Ledger
-from wire.messages import Rejection
+from wire.messages import PlannedKind, Rejection
 from wire.result import FaultLocation, decode_result
 
 _REJECTED_HEAD_BYTES = 16_384
@@ -97,6 +97,7 @@ class SqlStore:
             ledgers = writing.extend_ledgers(session, batch, known, revision)
             writing.upsert_last_results(session, batch)
             writing.upsert_probes(session, batch, revision)
+            writing.replace_plans(session, batch, stored_at)
             self._insert_rejected(session, batch)
         duplicates = len(batch.results) - len(places)
         done = BatchStored(len(places), duplicates, len(batch.rejected), ledgers)
@@ -160,6 +161,16 @@ class SqlStore:
             (changed_after,),
         )
         return [columns.probe(row) for row in sorted(rows)]
+
+    def plans(self, month: date) -> dict[tuple[str, str], list[PlannedKind]]:
+        """See Store."""
+        rows = self._database.read(
+            "SELECT tenant, probe, plan FROM probe_plans WHERE month = (SELECT max(month) "
+            "FROM probe_plans AS other WHERE other.tenant = probe_plans.tenant "
+            "AND other.probe = probe_plans.probe AND other.month <= ?)",
+            (f"{month:%Y-%m}",),
+        )
+        return {(tenant, probe): columns.plan(plan) for tenant, probe, plan in rows}
 
     def probe(self, tenant: str, probe: str) -> StoredProbe | None:
         """See Store."""

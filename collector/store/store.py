@@ -12,7 +12,7 @@ The pages read nothing but a Store.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
@@ -25,7 +25,7 @@ from collector.registry.registry import LineKey
 from collector.rollup.reading import Summaries
 from wire.envelope import Site
 from wire.ledger import Ledger
-from wire.messages import Health, Info, Presence, Rejection
+from wire.messages import Health, Info, PlannedKind, Presence, Rejection
 from wire.result import FaultLocation
 
 
@@ -191,6 +191,12 @@ class Store(Protocol):
 
     def probes(self, changed_after: int = 0) -> list[StoredProbe]:
         """The probes whose revision is above the given one, by tenant and name. StoreError."""
+
+    def plans(self, month: date) -> Mapping[tuple[str, str], Sequence[PlannedKind]]:
+        """What each probe (tenant, name) last said in the month of a day that it planned.
+
+        Where it said nothing in that month, what it had said before. Raises StoreError.
+        """
 
     def probe(self, tenant: str, probe: str) -> StoredProbe | None:
         """One probe, None when nothing was ever heard of it. Raises StoreError."""

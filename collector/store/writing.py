@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from itertools import chain
 from uuid import UUID
 
 from collector.receipts import EpochKey
 from collector.rollup.fold import fold
+from collector.rollup.periods import local_day
 from collector.store import columns, rollup_tables
 from collector.store.batch import Batch, ResultRow, utc_text
 from collector.store.database import Session
 from collector.store.kind_tables import kind_tables
-from collector.store.migrated_tables import DELTAS, LAST_RESULTS, LEDGERS, PROBES, RESULTS
+from collector.store.migrated_tables import DELTAS, LAST_RESULTS, LEDGERS, PLANS, PROBES, RESULTS
 from wire.ledger import Ledger
 from wire.result import Result
 
 # SQLite takes 32,766 values in a statement at most.
 _EPOCHS_AT_ONCE = 1_000
+_AHEAD = timedelta(minutes=10)
 
 
 def count(session: Session, name: str, more: int) -> int:
@@ -122,6 +125,23 @@ def upsert_last_results(session: Session, batch: Batch) -> None:
         "SET epoch = excluded.epoch, seq = excluded.seq, started_at = excluded.started_at "
         # What is sent again late must not pass for the latest; a new epoch always does.
         "WHERE excluded.epoch <> last_results.epoch OR excluded.seq > last_results.seq",
+    )
+
+
+def replace_plans(session: Session, batch: Batch, at: datetime) -> None:
+    """The plans that the batch tells, for the local month in which they are told.
+
+    A probe tells its month's plan as the month begins, and its clock may be a little ahead: what
+    comes in a month's last minutes is of the next one.
+    """
+    month = f"{local_day(at + _AHEAD):%Y-%m}"
+    session.replace(
+        PLANS,
+        [
+            (tenant, probe, month, columns.plan_text(change.info.plan))
+            for (tenant, probe), change in batch.probes.items()
+            if change.info is not None
+        ],
     )
 
 

@@ -83,6 +83,7 @@ class Courier:
         self._inbox: queue.SimpleQueue[mqtt.Event | Result | Reply] = queue.SimpleQueue()
         self._delivery = self._new_delivery(Coverage())
         self._stopping = threading.Event()
+        self._info_due = threading.Event()
         self._health_due_s = 0.0
         self._shown: events.Delivery | None = None
         self._fault: str | None = None
@@ -111,6 +112,10 @@ class Courier:
     def reply(self, reply: Reply) -> None:
         """Take a reply to a command, from any thread; sent as soon as there is a connection."""
         self._inbox.put(reply)
+
+    def tell_info(self) -> None:
+        """Say again who the probe is and what it plans, from any thread."""
+        self._info_due.set()
 
     def replay(self, command: Replay) -> None:
         """Send kept results again, one replay at a time; from the courier's thread only."""
@@ -224,6 +229,9 @@ class Courier:
             self._health_due_s = now_s + self._config.delivery.health_every_s
             health = self._health(outbox.pending_count(), outbox.size_bytes())
             self._session.publish(self._message("health", health))
+        if self._info_due.is_set() and self._delivery.connected:
+            self._info_due.clear()
+            self._publish_info(outbox)
         self._tell_delivery(outbox)
 
     def _on_mqtt(self, event: mqtt.Event) -> None:

@@ -140,10 +140,14 @@ def month_budget(config: Config, line: LineConfig, day: date, usage: Usage) -> M
     )
 
 
-def told_plan(config: Config, day: date) -> Iterator[PlannedKind]:
-    """What the centre is told of a month's bulk tests: each line's own mean a day, by kind."""
+def told_plan(config: Config, day: date, usage: Usage) -> Iterator[PlannedKind]:
+    """What the centre is told of a month's bulk tests: each line's own mean a day, by kind.
+
+    Of the same usage as the plan itself: by what a test is assumed to move there may be a third of
+    the tests that there are, and a line that lacks two of three would pass for complete.
+    """
     for line in config.lines:
-        month = month_budget(config, line, day, Usage())
+        month = month_budget(config, line, day, usage)
         for kind, count in month.counts.items():
             yield PlannedKind(kind, round(count / month.days, 4), line.id)
 

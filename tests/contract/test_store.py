@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -508,3 +508,22 @@ def test_an_epoch_that_is_broken_up_on_purpose_grows_no_further(store: Store) ->
     other = UUID(int=7)
     done = store.store_batch([latencies(2, 4, 6), latencies(1, epoch=other)], NOW)
     assert (done.stored, done.rejected) == (4, 0)
+
+
+def test_each_month_keeps_the_plan_that_was_told_in_it(store: Store) -> None:
+    def told(count: float, at: datetime) -> None:
+        plan = [messages.PlannedKind("throughput", count, "vnpt")]
+        info = msgspec.structs.replace(samples.info(), plan=plan)
+        store.store_batch([reported(info, at=at)], at)
+
+    key = (samples.TENANT, samples.PROBE)
+    told(9, datetime(2026, 7, 1, 5, tzinfo=UTC))
+    told(10, datetime(2026, 7, 31, 16, 40, tzinfo=UTC))
+    # 31 July, 23:58 in Vietnam: a clock that is ahead tells the plan of August.
+    told(11, datetime(2026, 7, 31, 16, 58, tzinfo=UTC))
+    told(12, datetime(2026, 10, 1, 5, tzinfo=UTC))
+    found = {
+        month: [one.per_line_and_day for one in store.plans(date(2026, month, 15)).get(key, ())]
+        for month in range(6, 13)
+    }
+    assert found == {6: [], 7: [10], 8: [11], 9: [11], 10: [12], 11: [12], 12: [12]}

@@ -40,6 +40,7 @@ from collector.rollup.periods import Period, parse_period
 from collector.rollup.summary import KindCounts, Summary
 from tests import paper_samples
 from tests.paper_samples import GOLDEN, GROUP, JULY, NOW, WEEK, FakeSummaries, key
+from wire.messages import PlannedKind
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +163,22 @@ def test_a_period_that_is_not_over_expects_less() -> None:
     assert not paper.whole
     assert paper.total.planned == 10 * 42 * 10.5
     assert "chưa kết thúc" in all_text(monthly.document(paper))
+
+
+def test_a_month_is_held_against_its_own_plan() -> None:
+    given = msgspec.structs.replace(
+        paper_samples.sources(),
+        plans=lambda month: {
+            (paper_samples.TENANT, "tram-01969-1"): [PlannedKind("throughput", month.day)]
+        },
+    )
+    paper = making.paper(
+        PaperKind.MONTHLY, making.area(given.registry, GROUP), JULY, given, now=NOW
+    )
+    assert line_row(paper, "tram-01969-1", "vnpt").planned == 31 * 31
+    assert line_row(paper, "tram-01969-2", "vnpt").planned == 31 * 42, (
+        "today's, where none is known"
+    )
 
 
 def test_what_somebody_asked_for_fills_no_gap(summaries: FakeSummaries) -> None:

@@ -139,13 +139,20 @@ def test_a_budget_that_is_short_gives_fewer_tests_and_says_so() -> None:
 def test_the_centre_is_told_each_lines_own_mean_a_day() -> None:
     lines = [msgspec.structs.replace(PARSED.lines[0], monthly_budget_bytes=20 * GIGABYTE)]
     parsed = with_http(msgspec.structs.replace(office(), lines=[*lines, PARSED.lines[1]]))
-    told = {(one.line, one.kind): one.per_line_and_day for one in told_plan(parsed, DAY)}
+    told = {(one.line, one.kind): one.per_line_and_day for one in told_plan(parsed, DAY, Usage())}
     tests = {line.line: line.samples for line in tables.shown(parsed, DAY, Usage()).lines}
     assert sum(told[line, kind] for line, kind in told if line == "vnpt") * 30 == pytest.approx(
         tests["vnpt"], abs=0.01
     )
     assert told["viettel", "throughput"] == told["viettel", "http"] == 5
     assert tests["vnpt"] < tests["viettel"] == 300
+    # A test that moved a tenth of what was assumed: there are more, and so it is told.
+    seen = Usage(month="2026-11", test_bytes={"vnpt": dict.fromkeys(("throughput", "http"), 1e8)})
+    more = {one.kind: one.per_line_and_day for one in told_plan(parsed, DAY, seen)
+            if one.line == "vnpt"}  # fmt: skip
+    (row,) = (row for row in tables.shown(parsed, DAY, seen).lines if row.line == "vnpt")
+    assert sum(more.values()) * 30 == pytest.approx(row.samples, abs=0.01)
+    assert row.samples > 2 * tests["vnpt"]
 
 
 def test_the_weekly_minimum_is_kept_whatever_the_budget() -> None:
