@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from deploy.measurement_server.http_server import TEMPLATE, write_files
 from probe.config import HttpConfig, LineConfig
