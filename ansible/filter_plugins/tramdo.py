@@ -31,6 +31,8 @@ _LINE_KEYS = (
     "id", "isp", "interface", "gateway", "plan_download_bps", "plan_upload_bps",
     "monthly_budget_bytes",
 )  # fmt: skip
+# A minute is down where so many hosts beyond the gateway were tried (probe/watch/minutes.py).
+_LEAST_TARGETS = 2
 # mosquitto_passwd's: PBKDF2 with SHA-512, 101 rounds, 64 bytes, a salt of 12 (Mosquitto 2.0).
 _ROUNDS, _SALT_BYTES = 101, 12
 
@@ -190,8 +192,7 @@ def _probe_problems(host: Table) -> Iterator[str]:
     yield from _site_problems(host.get("probe_site"))
     yield from _line_problems(host)
     yield from _tunnel_problems(host)
-    if not host.get("probe_servers"):
-        yield "probe_servers is empty: a probe needs a measurement server, two are better"
+    yield from _target_problems(host)
     broker = host.get("probe_broker")
     if not isinstance(broker, Mapping) or not broker.get("host"):
         yield "probe_broker.host is missing: the broker's name as in its certificate"
@@ -234,6 +235,27 @@ def _line_problems(host: Table) -> Iterator[str]:
         yield (
             f"probe_leds.line_pins has {count} pairs of pins for {len(lines)} lines: "
             'give each line a pair, or set probe_leds.driver to "none"'
+        )
+
+
+def _target_problems(host: Table) -> Iterator[str]:
+    servers = host.get("probe_servers")
+    if not servers:
+        yield "probe_servers is empty: a probe needs a measurement server, two are better"
+        return
+    latency = (host.get("probe_settings") or {}).get("latency") or {}
+    hosts = {str(server.get("host")) for server in servers}
+    hosts |= {str(target) for target in latency.get("icmp_targets") or []}
+    hosts -= {
+        str(line.get("gateway"))
+        for line in host.get("probe_lines") or []
+        if isinstance(line, Mapping)
+    }
+    if len(hosts) < _LEAST_TARGETS:
+        yield (
+            "probe_servers and probe_settings.latency.icmp_targets name fewer than "
+            f"{_LEAST_TARGETS} hosts beyond the gateway, so that no outage could be told: name "
+            'targets that are not yours, for example icmp_targets: ["8.8.8.8", "1.1.1.1"]'
         )
 
 

@@ -27,6 +27,7 @@ from tests.fleet.machine import Machine
 from tests.fleet.release import Releases
 from tests.fleet.site import (
     ALREADY_THERE,
+    ANOTHER_ADDRESS,
     CENTRE_ADDRESS,
     FLEET_HOME,
     ISPS,
@@ -291,9 +292,10 @@ def test_the_line_comes_back(first: Site) -> None:
 
 def test_settings_that_the_probe_refuses_are_not_installed(first: Site) -> None:
     before = first.probe.ssh(f"sha256sum < {PROBE_TOML}").stdout
+    latency = {"icmp_targets": [ANOTHER_ADDRESS]}
     play = first.play(
         *("site.yml", "--limit", PROBE, "--tags", "probe"),
-        *("--extra-vars", '{"probe_settings": {"plan": {"no": 1}}}'),
+        *("--extra-vars", json.dumps({"probe_settings": {"plan": {"no": 1}, "latency": latency}})),
     )
     assert play.failed == {PROBE: 1}
     assert "failed to validate" in play.printed

@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -263,6 +264,38 @@ def test_the_variables_of_an_inventory_become_a_file_a_box(tmp_path: Path) -> No
     assert [path.name for path in out.iterdir()] == ["phu-thong-01.json"]
     hosts.write_text("probes: {hosts: {Phu_Thong: {}}}\n", encoding="utf-8")
     assert "'Phu_Thong' is no probe's name" in run(*told, expect=2)
+
+
+def test_boxes_are_told_nothing_that_cannot_work(tmp_path: Path) -> None:
+    """Of boxes that set themselves up, each with a connection of its own: the nation's."""
+    shared = {
+        "ansible_connection": "local", "probe_tenant": "vn", "base_ssh_from": [],
+        "probe_site": {"commune_code": "01969", "office": "Trụ sở"},
+        "probe_lines": [{"id": "vnpt", "isp": "VNPT", "interface": "eth0"}],
+        "probe_servers": [{"name": name, "host": f"{name}.vn"} for name in ("hn-1", "hcm-1")],
+        "probe_broker": {"host": "broker.vn"}, "probe_name": "{{ inventory_hostname }}",
+    }  # fmt: skip
+    hosts: dict[str, dict[str, object]] = {"phu-thong-01": {}, "cam-giang-01": {}}
+    book = tmp_path / "inventory.json"
+
+    def told() -> subprocess.CompletedProcess[str]:
+        book.write_text(json.dumps({"probes": {"vars": shared, "hosts": hosts}}), encoding="utf-8")
+        return subprocess.run(
+            [sys.executable, "-m", "ansible", "playbook", "-i", str(book), "fleet.yml"],
+            cwd=ROOT / "ansible", env=os.environ | {"ANSIBLE_NOCOLOR": "1", "HOME": str(tmp_path)},
+            capture_output=True, text=True, check=False, timeout=300,
+        )  # fmt: skip
+
+    sound = told()
+    assert sound.returncode == 0, sound.stdout
+    assert "Tell boxes what they shall be" in sound.stdout
+    for host in hosts:
+        hosts[host] = {"probe_servers": []}
+    refused = told()
+    assert refused.returncode != 0
+    for host in hosts:
+        assert f"{host}: probe_servers is empty" in refused.stdout
+    assert "Tell boxes what they shall be" not in refused.stdout
 
 
 def test_a_bundle_that_was_exchanged_is_not_installed(tmp_path: Path, fleet: FleetCentre) -> None:

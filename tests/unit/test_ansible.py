@@ -24,6 +24,7 @@ from msgspec import structs
 from deploy import wheelhouse
 from probe import config
 from probe.doctor import finding, told
+from probe.watch import minutes
 from runtime.language import Language, Phrase
 from wire import http
 
@@ -74,6 +75,7 @@ def _probe_host(**changes: Any) -> dict[str, Any]:
             {"id": "viettel", "isp": "Viettel", "interface": "eth1"},
         ],
         "probe_servers": [{"name": "hn-1", "host": "203.0.113.10"}],
+        "probe_settings": {"latency": {"icmp_targets": ["8.8.8.8", "1.1.1.1"]}},
         "probe_broker": {"host": "broker.example.vn"},
         "base_ssh_from": ["192.0.2.0/24"],
     } | changes  # fmt: skip
@@ -213,6 +215,14 @@ def test_a_sound_inventory_is_let_through() -> None:
     assert FILTERS["tramdo_preflight"](_probe_host()) == []
 
 
+def test_hosts_beyond_the_gateway_are_as_many_as_a_minute_that_is_down_wants() -> None:
+    """Own servers count too; so many as the probe's own judgement takes."""
+    servers = [{"name": f"hn-{n}", "host": f"203.0.113.{n}"} for n in range(minutes.LEAST_TARGETS)]
+    assert FILTERS["tramdo_preflight"](_probe_host(probe_servers=servers, probe_settings={})) == []
+    found = FILTERS["tramdo_preflight"](_probe_host(probe_servers=servers[1:], probe_settings={}))
+    assert len(found) == 1
+
+
 def test_a_time_of_the_inventory_is_seconds() -> None:
     assert FILTERS["tramdo_seconds"]("2026-11-25T18:00+07:00") == 1795604400
     assert FILTERS["tramdo_seconds"]("2026-11-25T11:00:00Z") == 1795604400
@@ -270,6 +280,11 @@ def _line(**changes: Any) -> list[dict[str, Any]]:
         ),
         ({"probe_leds": {"line_pins": [[1, 2]]}}, "probe_leds.line_pins has 1 pairs of pins for 2"),
         ({"probe_servers": []}, "probe_servers is empty"),
+        ({"probe_settings": {}}, "name fewer than 2 hosts beyond the gateway"),
+        (
+            {"probe_settings": {"latency": {"icmp_targets": ["192.168.1.1", "203.0.113.10"]}}},
+            "name fewer than 2 hosts beyond the gateway",
+        ),
         ({"probe_broker": {}}, "probe_broker.host is missing"),
         ({"group_names": []}, "in none of the groups"),
         ({"base_ssh_from": []}, "base_ssh_from is empty and you come over SSH"),
