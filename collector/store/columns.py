@@ -56,12 +56,12 @@ def probe(row: Row) -> StoredProbe:
     )
 
 
-def plan(text: str) -> list[PlannedKind]:
-    """A plan from its JSON; nothing where another version of the contract wrote it."""
+def plan(text: str) -> list[PlannedKind] | None:
+    """A plan from its JSON; None where another version of the contract wrote it."""
     try:
         return decode_json(text, list[PlannedKind])
     except msgspec.ValidationError:
-        return []
+        return None
 
 
 def plan_text(plan: Sequence[PlannedKind]) -> str:

@@ -170,7 +170,11 @@ class SqlStore:
             "AND other.probe = probe_plans.probe AND other.month <= ?)",
             (f"{month:%Y-%m}",),
         )
-        return {(tenant, probe): columns.plan(plan) for tenant, probe, plan in rows}
+        return {
+            (tenant, probe): told
+            for tenant, probe, plan in rows
+            if (told := columns.plan(plan)) is not None
+        }
 
     def probe(self, tenant: str, probe: str) -> StoredProbe | None:
         """See Store."""
