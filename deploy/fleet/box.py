@@ -19,7 +19,8 @@ from msgspec import Meta, Struct, structs
 
 from deploy.authority import authority, folder
 from deploy.authority.rules import AuthorityError
-from deploy.fleet import channel, releases, signature, update
+from deploy.fleet import ask, channel, releases, signature, update
+from deploy.fleet.ask import Centre, FleetError
 from deploy.fleet.channel import Channel, ChannelError
 from deploy.fleet.releases import ReleaseError
 from deploy.fleet.signature import SignatureError
@@ -28,16 +29,10 @@ from runtime import secret_file, settings
 from wire.decoding import decode_json
 from wire.record import Name
 
-_TIMEOUT_S = 30
 # A playbook on a Zero 2 W that installs packages over a slow line.
 _COMMAND_LIMIT_S = 1800
-_LARGEST_ANSWER_BYTES = 1_000_000
 # What a person with a stopwatch calls at once; the daemon writes its status every 5 s.
 _LOOK_EVERY_S = 5.0
-
-
-class FleetError(Exception):
-    """The box cannot do it now; the text says what and what to do."""
 
 
 class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -89,9 +84,11 @@ class Box:
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
+        self._centre = Centre(fleet.url, fleet.ca_file)
         # The release whose roles have just been run, so that a pull does not run them twice.
         self._converged: str | None = None
         self._state_path = Path(fleet.state_dir) / "state.json"
+        self._before = Path(f"{fleet.variables_file}.before")
 
     def enrol(self) -> str:
         """Make the box's key here, redeem the seed's token for a certificate, burn the token.
@@ -108,7 +105,7 @@ class Box:
         except (OSError, ValueError) as error:
             raise FleetError(f"no enrolment token: {error}") from error
         csr = self._csr()
-        answer = self._post("enrol", {"probe": fleet.probe, "token": token, "csr": csr})
+        answer = self._centre.post("enrol", {"probe": fleet.probe, "token": token, "csr": csr})
         self._keep_certificate(answer)
         token_path.unlink()
         return f"{fleet.probe} is enrolled; its key has never left this box"
@@ -117,7 +114,7 @@ class Box:
         """Renew the certificate when its end is near; a sentence, or None when it is not."""
         if days_left > self._fleet.renew_days:
             return None
-        self._keep_certificate(self._post("renew", {"csr": self._csr()}))
+        self._keep_certificate(self._centre.post("renew", {"csr": self._csr()}))
         return "the certificate is renewed; the probe takes it at its next connection"
 
     def take_variables(self) -> str | None:
@@ -126,33 +123,66 @@ class Box:
         Returns:
             None, or a sentence where the centre has no variables for this box.
         """
-        response = self._request("POST", "variables", {"csr": self._csr()})
+        response = self._centre.ask("POST", "variables", {"csr": self._csr()})
         if response.status_code == 404:
             return "the centre has no variables for this box: it stays as it is set up"
-        content = self._sound(response, "variables").content
+        content = ask.sound(response, "variables").content
         if content.lstrip()[:1] != b"{":
             raise FleetError("the centre's variables for this box are no JSON object")
-        self._written(Path(self._fleet.variables_file), content)
+        path = Path(self._fleet.variables_file)
+        # Those that the centre was last reached with, until it is reached with the new ones.
+        if path.exists() and not self._before.exists() and path.read_bytes() != content:
+            self._written(self._before, path.read_bytes())
+        self._written(path, content)
         return None
 
     def converge(self) -> str | None:
         """Bring the box to what its variables say, unless a release that was tried just now did.
 
         The roles are those of the release in use; they check settings before they install them.
+        Other variables than before are given up where the centre is not reached with them.
 
         Returns:
             A sentence, or None where there was nothing to do.
         """
         release = releases.in_use(Path(self._fleet.root))
-        if release is None or release == self._converged:
-            return None
-        if not Path(self._fleet.variables_file).exists():
+        if release is None or not Path(self._fleet.variables_file).exists():
             return None
         if not self._roles(release).is_dir():
             return f"{release} was set up by a playbook and brought no roles: a release will"
-        if (fault := self._converge(release)) is not None:
+        done_already = release == self._converged
+        fault = None if done_already else self._converge(release)
+        if self._before.exists():
+            self._keep_what_reaches_the_centre(release)
+        if fault is not None:
             raise FleetError(f"the box is not what it should be: {fault}")
-        return "the box is what its variables say"
+        return None if done_already else "the box is what its variables say"
+
+    def _keep_what_reaches_the_centre(self, release: str) -> None:
+        """A wrong line or gateway would cut the box off for good: nobody could tell it another."""
+        if (away := self._centre_is_away()) is None:
+            self._before.unlink()
+            return
+        self._before.replace(self._fleet.variables_file)
+        fault = self._converge(release)
+        raise FleetError(
+            f"the centre's variables are given up, back on those before: {away}"
+            + (f"; and the box is not what those say: {fault}" if fault else "")
+        )
+
+    def _centre_is_away(self) -> str | None:
+        """Why the centre is not reached, in the time that a release has to publish; None: it is."""
+        deadline_s = time.monotonic() + self._fleet.healthy_within_s
+        while True:
+            # Before the first look too: an address that goes is gone a moment later.
+            time.sleep(min(_LOOK_EVERY_S, self._fleet.healthy_within_s))
+            try:
+                self._centre.ask("GET", "channel")
+            except FleetError as error:
+                if time.monotonic() >= deadline_s:
+                    return f"after {self._fleet.healthy_within_s:.0f} s: {error}"
+            else:
+                return None
 
     def pull(self, *, at_once: bool = False) -> str:
         """Follow the channel: stay, try a release, or return from one.
@@ -273,7 +303,7 @@ class Box:
         return _fault_of(self._fleet.restart)
 
     def _read_channel(self, state: BoxState) -> Channel:
-        document = self._sound(self._request("GET", "channel"), "channel").content
+        document = ask.sound(self._centre.ask("GET", "channel"), "channel").content
         try:
             key = folder.read(Path(self._fleet.release_key_file))
             said = channel.decode(signature.verified(document, key))
@@ -290,15 +320,12 @@ class Box:
         except ChannelError as error:
             raise FleetError(str(error)) from error
         left = bundle.size_bytes
-        url = f"{self._fleet.url}/v1/bundles/{bundle.sha256}"
         try:
             with (
-                requests.get(
-                    url, timeout=_TIMEOUT_S, verify=self._fleet.ca_file, stream=True
-                ) as response,
+                self._centre.stream(f"bundles/{bundle.sha256}") as response,
                 target.open("wb") as file,
             ):
-                self._sound(response, "bundle")
+                ask.sound(response, "bundle")
                 for chunk in response.iter_content(65_536):
                     left -= len(chunk)
                     if left < 0:
@@ -335,32 +362,6 @@ class Box:
             folder.write(path, content, folder.PUBLIC)
         except AuthorityError as error:
             raise FleetError(str(error)) from error
-
-    def _post(self, path: str, body: dict[str, str]) -> requests.Response:
-        return self._sound(self._request("POST", path, body), path)
-
-    def _request(
-        self, method: str, path: str, body: dict[str, str] | None = None
-    ) -> requests.Response:
-        url = f"{self._fleet.url}/v1/{path}"
-        try:
-            response = requests.request(
-                method, url, json=body, timeout=_TIMEOUT_S, verify=self._fleet.ca_file, stream=True
-            )
-            content = response.raw.read(_LARGEST_ANSWER_BYTES + 1, decode_content=True)
-        except (requests.RequestException, OSError) as error:
-            raise FleetError(f"no answer from {url}: {error}") from error
-        if len(content) > _LARGEST_ANSWER_BYTES:
-            raise FleetError(f"the answer from {url} is too large")
-        response._content = content  # noqa: SLF001 (read here, so that its size is bounded)
-        return response
-
-    def _sound(self, response: requests.Response, what: str) -> requests.Response:
-        if response.status_code != 200:
-            raise FleetError(
-                f"the centre refused ({what}): HTTP {response.status_code}; its log says why"
-            )
-        return response
 
     def _read_state(self) -> BoxState:
         if not self._state_path.exists():

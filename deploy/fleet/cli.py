@@ -15,7 +15,8 @@ from deploy.authority import certificates, folder
 from deploy.authority.cli import DEFAULT_FOLDER
 from deploy.authority.rules import AuthorityError, whole_days
 from deploy.fleet import channel, inventory, registry, releases, signature
-from deploy.fleet.box import Box, Fleet, FleetError, load
+from deploy.fleet.ask import FleetError
+from deploy.fleet.box import Box, Fleet, load
 from deploy.fleet.channel import Channel, ChannelError, Ring
 from deploy.fleet.releases import ReleaseError
 from deploy.fleet.signature import SignatureError

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,8 @@ from cryptography import x509
 from deploy.authority import authority, folder
 from deploy.authority.authority import Authority
 from deploy.authority.register import Reason
-from deploy.fleet.box import Box, FleetError, load
+from deploy.fleet.ask import FleetError
+from deploy.fleet.box import Box, load
 from deploy.fleet.cli import FIRST_BOOT
 from tests.fleet_centre import FLEET, ROOT, FleetCentre, box_settings, put_into_use, run
 from tests.unit.test_fleet_channel import NOW
@@ -133,6 +135,37 @@ def test_a_box_is_told_its_own_variables_and_converges_to_them(
     with pytest.raises(FleetError, match="no JSON object"):
         box.take_variables()
     assert (tmp_path / "etc/box.json").read_text() == '{"probe_name": "variables-01"}'
+
+
+def test_variables_that_cut_the_box_off_are_given_up(tmp_path: Path, fleet: FleetCentre) -> None:
+    """A gateway that is none, say. The way out is the authority's file here, which they take."""
+    config = enrolled(tmp_path, fleet, "cut-off-01")
+    ca, kept = tmp_path / "etc/ca.pem", tmp_path / "etc/kept.pem"
+    shutil.copy(ca, kept)
+    text = config.read_text()
+    way = f"grep -q wrong {{variables}} && : >{ca} || cp {kept} {ca}; test -d {{release}}"
+    config.write_text(text.replace("; test -d {release}", f"; {way}"), encoding="utf-8")
+    put_into_use(tmp_path, "0.1.0")
+    told, box_json = fleet.variables / "cut-off-01.json", tmp_path / "etc/box.json"
+    for content in ('{"gateway": "right"}', '{"gateway": "right too"}'):
+        told.write_text(content, encoding="utf-8")
+        box = Box(load(config))
+        box.take_variables()
+        assert box.converge() == "the box is what its variables say"
+    told.write_text('{"gateway": "wrong"}', encoding="utf-8")
+    box = Box(load(config))
+    box.take_variables()
+    with pytest.raises(FleetError, match=r"given up, back on those before: after 2 s: no answer"):
+        box.converge()
+    assert box_json.read_text() == '{"gateway": "right too"}'
+    assert box.take_variables() is None, "it asks again"
+    # The power goes before it has seen that they are wrong: the next pull knows those before.
+    shutil.copy(os.devnull, ca)
+    box = Box(load(config))
+    with pytest.raises(FleetError, match="back on those before"):
+        box.converge()
+    assert box_json.read_text() == '{"gateway": "right too"}'
+    assert sorted(path.name for path in box_json.parent.glob("box.json*")) == ["box.json"]
 
 
 def test_a_release_is_tried_kept_when_well_and_left_when_not(
