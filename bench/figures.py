@@ -2,9 +2,10 @@
 
     make bench figures
 
-The page is made anew each time, so that nobody edits a figure. What a benchmark means is the first
-paragraph of its module; why a target is missed stands in bench/remarks.toml, by hand, and a missed
-target without a remark is told on standard error. It must not know what is measured.
+Each benchmark's part is made anew by its run, so that nobody edits a figure; one that was not run
+keeps the part that its last run has made, with its date and commit. What a benchmark means is the
+first paragraph of its module; why a target is missed stands in bench/remarks.toml, by hand, and a
+missed target without a remark is told on standard error. It must not know what is measured.
 """
 
 from __future__ import annotations
@@ -50,11 +51,14 @@ def benchmarks(directory: Path = HERE, runs: Path = RUNS) -> Iterator[Found]:
             yield Found(path.stem, _meaning(source), _run(runs / f"{path.stem}.json"))
 
 
-def page(found: Sequence[Found], remarks: Mapping[str, str]) -> str:
-    """The whole page."""
+def page(found: Sequence[Found], remarks: Mapping[str, str], before: str = "") -> str:
+    """The whole page; `before` is the page as it is."""
     parts = [_HEAD]
     for one in found:
-        parts += _section(one, remarks.get(one.name))
+        if one.run is None and (kept := _section_of(before, one.name)) is not None:
+            parts.append(kept)
+        else:
+            parts += _section(one, remarks.get(one.name))
     return "\n".join(parts)
 
 
@@ -73,10 +77,11 @@ def main() -> int:
     """Write the page; 1 where a miss has no remark."""
     found = list(benchmarks())
     remarks: dict[str, str] = tomllib.loads(REMARKS.read_text(encoding="utf-8"))
-    PAGE.write_text(page(found, remarks), encoding="utf-8")
+    before = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+    PAGE.write_text(page(found, remarks, before), encoding="utf-8")
     for one in found:
         if one.run is None:
-            note(f"bench.{one.name} has left no figures in {RUNS}")
+            note(f"bench.{one.name} has left no figures in {RUNS}: its part stays as it was")
     missed = unexplained(found, remarks)
     for name in missed:
         note(f"bench.{name} misses a target, and bench/remarks.toml does not say why")
@@ -114,6 +119,13 @@ def _section(found: Found, remark: str | None) -> Iterator[str]:
     if remark is not None:
         yield f"{remark.strip()}\n"
     yield from _table(found.run["rows"])
+
+
+def _section_of(text: str, name: str) -> str | None:
+    """A benchmark's part of a page, None where it has none."""
+    _, found, rest = text.partition(f"\n## {name}\n")
+    part, _, _ = rest.partition("\n## ")
+    return f"## {name}\n{part}" if found else None
 
 
 def _target(target: Mapping[str, Any]) -> dict[str, Cell]:

@@ -50,6 +50,18 @@ def test_a_run_is_told_with_date_machine_command_figures_and_peers(tmp_path: Pat
     assert "| line | rate_mbps | note |\n| --- | ---: | ---: |\n| a/b | 95.63 | – |" in written
 
 
+def test_a_benchmark_that_was_not_run_keeps_the_part_of_its_last_run(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(MODULE)
+    for name in ("fast", "slow"):
+        (tmp_path / f"{name}.json").write_text(as_json(name, OUTCOME, HERE))
+    first = page(found(tmp_path), {"fast": "Because it rained.\n"})
+    (tmp_path / "fast.json").unlink()
+    assert page(found(tmp_path), {}, first) == first
+    (tmp_path / "fast.json").write_text(as_json("fast", OUTCOME, HERE))
+    (tmp_path / "slow.json").unlink()
+    assert page(found(tmp_path), {"fast": "Because it rained.\n"}, first) == first
+
+
 def test_a_miss_needs_a_word(tmp_path: Path) -> None:
     (tmp_path / "fast.json").write_text(as_json("fast", OUTCOME, HERE))
     assert unexplained(found(tmp_path), {}) == ["fast"]
