@@ -244,7 +244,7 @@ def _target_problems(host: Table) -> Iterator[str]:
         yield "probe_servers is empty: a probe needs a measurement server, two are better"
         return
     latency = (host.get("probe_settings") or {}).get("latency") or {}
-    hosts = {str(server.get("host")) for server in servers}
+    hosts = {str(server.get("host")) for server in servers if isinstance(server, Mapping)}
     hosts |= {str(target) for target in latency.get("icmp_targets") or []}
     hosts -= {
         str(line.get("gateway"))
