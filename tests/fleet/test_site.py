@@ -138,7 +138,10 @@ def test_the_leds_are_green_and_steady(first: Site) -> None:
         seen.update({name: how for name, how in shown.items() if wanted[name] == how})
         return seen == wanted
 
-    eventually(all_seen, f"{wanted}", within_s=180)
+    try:
+        eventually(all_seen, f"{wanted}", within_s=180)
+    except AssertionError as error:
+        pytest.fail(f"{error}; seen {seen}, last {first.status()}")
     assert first.status()["leds_driver"] == "simulated"
 
 
