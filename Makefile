@@ -26,10 +26,10 @@ LOCKS := requirements/build.txt requirements/dev.txt
 demo: .venv/ready-demo
 	@$(BIN)/python -m deploy.demo $(if $(ONCE),--once) $(if $(JSON),--json)
 
-# Three at a time on two cores, because most of a system test is waiting; tests/conftest.py has what
-# is run beside what.
+# Two at a time, because most of a system test is waiting; tests/conftest.py has what is run beside
+# what.
 test: .venv/ready-test lint types
-	@$(BIN)/pytest -n 3 --no-loadscope-reorder tests
+	@$(BIN)/pytest -n 2 --no-loadscope-reorder tests
 
 # One after the other: they measure. One that cannot run here does not keep the others from it.
 bench: .venv/ready-bench
