@@ -4,7 +4,6 @@ which tests come first, and which one after the other, where several are run at 
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -19,16 +18,6 @@ _FIRST = "fleet/test_site.py"
 # Held against time: never two of them at once, and beside the longest, which mostly waits.
 _TIMED = ("lab", "system/test_bench.py", "system/test_demo.py")
 _HERE = Path(__file__).parent
-# They have the longest and the timed; what runs beside them takes the processor that they leave.
-_IN_FRONT = ("gw0", "gw1")
-_BEHIND_NICE = 10
-
-
-def pytest_configure() -> None:
-    """See pytest; this process may be one of pytest-xdist's workers."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER")
-    if worker is not None and worker not in _IN_FRONT:
-        os.nice(_BEHIND_NICE)
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
