@@ -138,11 +138,7 @@ def fold(status: Status, event: Event) -> Status:
                 status, line_id, lambda line: structs.replace(line, activity=Activity(kind))
             )
         case Progressed(line_id, kind, progress):
-            return _with_line(
-                status,
-                line_id,
-                lambda line: structs.replace(line, activity=Activity(kind, progress)),
-            )
+            return _with_line(status, line_id, lambda line: _progressed(line, kind, progress))
         case Ended(line_id, _):
             return _with_line(status, line_id, lambda line: structs.replace(line, activity=None))
 
@@ -192,6 +188,13 @@ def _with_line(status: Status, line_id: str, change: Callable[[LineStatus], Line
     if line is None:
         return status
     return structs.replace(status, lines={**status.lines, line_id: change(line)})
+
+
+def _progressed(line: LineStatus, kind: str, progress: Progress) -> LineStatus:
+    """Of what has started: light kinds tell progress too, and nobody says when they have ended."""
+    if line.activity is None or line.activity.kind != kind:
+        return line
+    return structs.replace(line, activity=Activity(kind, progress))
 
 
 def _measured(line: LineStatus, result: Result) -> LineStatus:

@@ -130,6 +130,9 @@ def test_measuring_breathes() -> None:
     assert frame(status, 0.0)["vnpt.green"] is Pattern.BREATHING
     ended = fold(status, events.Ended("vnpt", "throughput"))
     assert frame(ended, 0.0)["vnpt.green"] is Pattern.STEADY
+    # A look at the path is light: nobody says when it has ended, so it must not begin to breathe.
+    light = fold(ended, events.Progressed("vnpt", "path", progress))
+    assert frame(light, 0.0)["vnpt.green"] is Pattern.STEADY
 
 
 @pytest.mark.parametrize(
