@@ -19,7 +19,7 @@ from wire.kinds.availability import (
 from wire.kinds.dns import DnsEnding, DnsQuery, DnsResult, DnsValues, ResolverRole
 from wire.kinds.dropped import DropCause, ResultsDroppedResult, ResultsDroppedValues
 from wire.kinds.http import HttpResult, HttpTransfer, HttpValues
-from wire.kinds.latency import LatencyResult, LatencyValues
+from wire.kinds.latency import GATEWAY_TARGET, LatencyResult, LatencyValues
 from wire.kinds.loaded import LoadedLatency
 from wire.kinds.path import (
     FaultLocation,
@@ -53,6 +53,7 @@ from wire.record import (
 )
 
 __all__ = [
+    "GATEWAY_TARGET",
     "HOST_LINE",
     "KINDS",
     "KIND_OF",

@@ -37,7 +37,7 @@ from collector.store.store import LastResult, StoredProbe, StoredResult, StoreEr
 from collector.web.centre import Centre
 from collector.web.known_lines import KnownLine, State, certificate_ends_at, line_state
 from runtime.certificate_file import ends_at
-from wire.result import AnyResult, Outcome, decode_result
+from wire.result import GATEWAY_TARGET, AnyResult, Outcome, decode_result
 
 # Means of whole days change only with late results.
 _SPEEDS_EVERY = timedelta(minutes=30)
@@ -244,7 +244,7 @@ def _last_words(
         for word in results
         if word.last.line == line
         and word.last.kind == "latency"
-        and word.last.target != "icmp:gateway"
+        and word.last.target != GATEWAY_TARGET
     ]
     good = [_read(word.last_ok) for word in mine if word.last_ok]
     answered = [result.started_at for result in good if result]

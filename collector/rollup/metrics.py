@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from wire.result import KINDS, Validity
+from wire.result import GATEWAY_TARGET, KINDS, Validity
 
 # The figures of kind `latency` speak of the line only where the target is a measurement server in
 # the country ("mean RTT to a server in the country", METHOD); the gateway has its own names.
-_SERVER, _GATEWAY = "stamp:", "icmp:gateway"
+_SERVER = "stamp:"
 
 _UNITS = ("_bps", "_ms", "_ratio", "_s")
 
@@ -100,7 +100,7 @@ def metric_kind(kind: str, target: str | None) -> str | None:
         return kind
     if target is not None and target.startswith(_SERVER):
         return kind
-    return "gateway_latency" if target == _GATEWAY else None
+    return "gateway_latency" if target == GATEWAY_TARGET else None
 
 
 @cache

@@ -25,8 +25,17 @@ from probe.events import (
     Started,
 )
 from probe.measure.measurement import Progress
-from probe.watch.minutes import GATEWAY_TARGET, LEAST_TARGETS
-from wire.result import LatencyResult, Outcome, Reason, Result, Utc, headline, kind_of
+from probe.watch.minutes import LEAST_TARGETS
+from wire.result import (
+    GATEWAY_TARGET,
+    LatencyResult,
+    Outcome,
+    Reason,
+    Result,
+    Utc,
+    headline,
+    kind_of,
+)
 
 # A minute with this share of packets lost is felt by people (ITU-T G.1010: 3 % for data at most).
 DEGRADED_LOSS_RATIO = 0.03

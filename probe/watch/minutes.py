@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from probe.config import PathConfig
 from wire.result import (
+    GATEWAY_TARGET,
     DnsResult,
     HttpResult,
     LatencyResult,
@@ -37,7 +38,6 @@ LEAST_TARGETS = 2
 # Half a minute, less what the ends of windows may be off by: of two that meet in a minute's middle
 # one always counts for it.
 _HALF_S = 29.0
-GATEWAY_TARGET = "icmp:gateway"
 # Where the probe itself could not try, nothing was tried. A host whose port is closed is there, but
 # who says so may be a firewall on the way.
 _NOT_TRIED = (

@@ -19,6 +19,7 @@ from probe.watch.minutes import State
 from tests.lab.network import SERVER_ADDRESSES, Cut, LineShape, OfficeNetwork
 from tests.line_request import line_request, office_config
 from wire.result import (
+    GATEWAY_TARGET,
     FaultLocation,
     HopAnswer,
     Outcome,
@@ -197,7 +198,7 @@ def test_a_minute_on_a_line_that_breaks(network: OfficeNetwork, where: str, stat
     assert minutes.judged(evidence) is state, results
     # What the office's own cable or router loses is not the line's loss; the ISP's is.
     for result in results:
-        own = state is State.OWN_LAN and result.target != minutes.GATEWAY_TARGET
+        own = state is State.OWN_LAN and result.target != GATEWAY_TARGET
         assert (Validity.OWN_LAN in result.validity) == own, result
     looks = [result for result in results if minutes.is_bad(result, PATH)]
     assert bool(looks) == (where != "nowhere"), "a bad minute calls for a look at the path"

@@ -8,6 +8,9 @@ from msgspec import Struct
 
 from wire.record import Count, Milliseconds, Ratio, Result, Seconds, Text
 
+# The target that is the office's own router; all others lie beyond it.
+GATEWAY_TARGET = "icmp:gateway"
+
 
 class LatencyValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One window of round-trip times to one target (METHOD, Latency).

@@ -18,10 +18,10 @@ from probe.measure.latency.clock_line import ClockLine, ClockReading
 from probe.measure.latency.own_network import troubled
 from probe.measure.latency.session import NANOSECONDS, Window
 from probe.measure.latency.summary import Verdict, figures, validity, verdict
-from probe.measure.latency.target import GATEWAY_TARGET, LatencyTarget, TargetSpec
+from probe.measure.latency.target import LatencyTarget, TargetSpec
 from probe.measure.measurement import Finding, Progress, Request
 from runtime import kernel_time
-from wire.result import Method, Outcome, Reason, Validity
+from wire.result import GATEWAY_TARGET, Method, Outcome, Reason, Validity
 
 # How often to look whether to stop; nothing wakes poll(2) for it.
 _LOOK_NS = NANOSECONDS // 4

@@ -20,16 +20,12 @@ from probe.measure.latency.summary import Course
 from probe.measure.lookup import Address, Lookup
 from probe.measure.trouble import Trouble
 from runtime import kernel_time
-from wire.result import Reason
+from wire.result import GATEWAY_TARGET, Reason
 
 # While an address is not known yet there is nothing to send; it is asked for this often.
 _UNRESOLVED_NS = NANOSECONDS // 20
 # The probe's own failures say nothing of the line: such a packet counts as never tried.
 _OWN_FAILURES = (Reason.PERMISSION_DENIED, Reason.TOOL_FAILED)
-
-
-# What the window to the office's own router is called.
-GATEWAY_TARGET = "icmp:gateway"
 
 
 class TargetSpec(NamedTuple):
