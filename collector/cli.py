@@ -36,9 +36,9 @@ from collector.web.app import Web
 from collector.web.centre import Centre
 from collector.web.changes import Changes
 from collector.web.server import WebServer
-from runtime import notify
+from runtime import notify, settings_file
 from runtime.mqtt import Connected, Disconnected, Event, Session
-from runtime.settings import SettingsError, unreadable
+from runtime.settings import SettingsError
 
 DEFAULT_CONFIG = Path("/etc/tramdo/collector.toml")
 OK, FAILED, BAD_INPUT = 0, 1, 2
@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
         level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
     try:
-        config = configuration.parse(_read(options.config), str(options.config))
+        config = configuration.parse(settings_file.content(options.config), str(options.config))
     except SettingsError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
@@ -129,13 +129,6 @@ def _parser() -> argparse.ArgumentParser:
         if name == "command":
             commanding.add_arguments(command)
     return parser
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise unreadable(str(path), error) from error
 
 
 def _run(config: Config) -> int:

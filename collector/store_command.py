@@ -17,7 +17,8 @@ from collector.registry.registry import Registry
 from collector.store import copies
 from collector.store.opening import described, open_store
 from collector.store.store import StoreError
-from runtime.settings import SettingsError, unreadable
+from runtime import settings_file
+from runtime.settings import SettingsError
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
 COMMANDS = {
@@ -81,7 +82,7 @@ def _registry(options: argparse.Namespace, config: StoreConfig) -> int:
 
 def _take(options: argparse.Namespace, config: StoreConfig) -> int:
     """Check or apply a file. Raises SettingsError: it is wrong, and changes nothing."""
-    content = _content(options.file)
+    content = settings_file.content(options.file)
     by_row = options.file.suffix.lower() == ".csv"
     # The file first: a wrong one is told without a store. A CSV speaks of lines alone, so what it
     # makes depends on what is there.
@@ -116,13 +117,6 @@ def _export(registry: Registry, file: Path | None) -> int:
         print(f"{file}: cannot be written: {error.strerror}", file=sys.stderr)
         return FAILED
     return OK
-
-
-def _content(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise unreadable(str(file), error) from error
 
 
 def _user() -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from collector import thresholds
 from collector.thresholds import Thresholds
-from runtime.settings import unreadable
+from runtime import settings_file
 
 SHIPPED = Path(__file__).with_name("thresholds.toml")
 
@@ -17,8 +17,4 @@ def read(path: Path = SHIPPED) -> Thresholds:
     Raises:
         runtime.settings.SettingsError: the file cannot be read, or every problem in it.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise unreadable(str(path), error) from error
-    return thresholds.parse(content, str(path))
+    return thresholds.parse(settings_file.content(path), str(path))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from probe import config
 from probe.config import Config
-from runtime.settings import unreadable
+from runtime import settings_file
 
 
 def load(path: Path) -> tuple[Config, str]:
@@ -15,8 +15,5 @@ def load(path: Path) -> tuple[Config, str]:
     Raises:
         runtime.settings.SettingsError: it cannot be read, or every problem in it.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise unreadable(str(path), error) from error
+    content = settings_file.content(path)
     return config.parse(content, str(path)), config.digest(content)

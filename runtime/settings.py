@@ -18,6 +18,7 @@ from msgspec import Struct, structs
 
 from runtime.language import Language, Phrase
 from runtime.mistakes import phrase_of
+from wire.decoding import converted
 
 S = TypeVar("S", bound=Struct)
 MISSING = Phrase("còn thiếu", "is missing")
@@ -51,12 +52,6 @@ class SettingsError(Exception):
         return "\n".join(problem.in_(language) for problem in self.problems)
 
 
-def unreadable(source: str, error: OSError) -> SettingsError:
-    """What is said of a file that cannot be read."""
-    what = Phrase(f"không đọc được: {error.strerror}", f"cannot be read: {error.strerror}")
-    return SettingsError([Problem(source, what)])
-
-
 def not_utf_8(source: str, error: UnicodeDecodeError) -> SettingsError:
     """What is said of bytes that are no text."""
     what = Phrase(
@@ -86,7 +81,7 @@ def parse(content: bytes, settings_type: type[S], source: str) -> S:
     problems = _problems_of_table(table, settings_type, "")
     if problems:
         raise SettingsError(problem.within(source) for problem in problems)
-    return msgspec.convert(table, settings_type)
+    return converted(table, settings_type)
 
 
 def _problems_of_table(table: dict[str, Any], struct: type[Struct], place: str) -> list[Problem]:
@@ -101,7 +96,7 @@ def _problems_of_table(table: dict[str, Any], struct: type[Struct], place: str) 
         elif field.required:
             problems.append(Problem(f"{prefix}{name}", MISSING))
     # Rules between keys (a Struct's __post_init__) make sense only once each key is right.
-    return problems or _problems_by_msgspec(table, struct, place, shown=None)
+    return problems or problems_by_msgspec(table, struct, place, shown=None)
 
 
 def _problems_of_value(value: Any, expected: Any, place: str) -> list[Problem]:
@@ -112,23 +107,35 @@ def _problems_of_value(value: Any, expected: Any, place: str) -> list[Problem]:
         problems: list[Problem] = []
         for position, item in enumerate(value, start=1):
             problems += _problems_of_value(item, table_list, f"{place}[{position}]")
-        return problems or _problems_by_msgspec(value, expected, place, shown=None)
-    return _problems_by_msgspec(value, expected, place, shown=value)
+        return problems or problems_by_msgspec(value, expected, place, shown=None)
+    return problems_by_msgspec(value, expected, place, shown=value)
 
 
-def _problems_by_msgspec(value: Any, expected: Any, place: str, shown: Any) -> list[Problem]:
+def problems_by_msgspec(
+    value: Any,
+    expected: Any,
+    place: str,
+    shown: object,
+    *,
+    strict: bool = True,
+) -> list[Problem]:
+    """What msgspec finds wrong with a value: the first thing, or nothing.
+
+    Args:
+        value: of plain types, as TOML or a cell has it.
+        expected: the type that it must fit.
+        place: where it stands.
+        shown: what is told of it; None where the place says it better.
+        strict: as in msgspec: a cell's text may be a date.
+    """
     try:
-        msgspec.convert(value, expected)
+        converted(value, expected, strict=strict)
     except msgspec.ValidationError as error:
-        return [Problem(place, with_value(phrase_of(error, expected), shown))]
+        what = phrase_of(error, expected)
+        if shown is not None:
+            what = Phrase(f"{what.vi} (đang là {shown!r})", f"{what.en} (it is {shown!r})")
+        return [Problem(place, what)]
     return []
-
-
-def with_value(what: Phrase, shown: object) -> Phrase:
-    """What is wrong, with the value that is there; None where the place says it better."""
-    if shown is None:
-        return what
-    return Phrase(f"{what.vi} (đang là {shown!r})", f"{what.en} (it is {shown!r})")
 
 
 def _tables_in(expected: Any) -> tuple[type[Struct] | None, type[Struct] | None]:

@@ -53,7 +53,6 @@ from collector.registry.registry import (
 )
 from runtime import settings
 from runtime.language import Phrase
-from runtime.mistakes import phrase_of
 from runtime.settings import MISSING, Problem, SettingsError
 from wire.decoding import converted
 from wire.envelope import CommuneCode
@@ -412,13 +411,10 @@ def _take_row(
 
 
 def _problems(table: dict[str, Any], expected: type[Struct]) -> list[Problem]:
-    found = []
-    for field in msgspec.structs.fields(expected):
-        if field.encode_name in table:
-            try:
-                converted(table[field.encode_name], field.type, strict=False)
-            except msgspec.ValidationError as error:
-                what = phrase_of(error, field.type)
-                value = table[field.encode_name]
-                found.append(Problem(field.encode_name, settings.with_value(what, value)))
+    found: list[Problem] = []
+    for name, field in ((field.encode_name, field) for field in msgspec.structs.fields(expected)):
+        if name in table:
+            found += settings.problems_by_msgspec(
+                table[name], field.type, name, table[name], strict=False
+            )
     return found

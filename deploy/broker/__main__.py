@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deploy.broker.configuration import BrokerSettings
 from deploy.broker.render import render
-from runtime import settings
+from runtime import settings, settings_file
 from runtime.settings import SettingsError
 
 
@@ -22,13 +22,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="where mosquitto.conf and acl are written")
     options = parser.parse_args(argv)
     try:
-        content = options.settings.read_bytes()
+        content = settings_file.content(options.settings)
         rendered = render(settings.parse(content, BrokerSettings, str(options.settings)))
     except SettingsError as error:
         print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"{options.settings} cannot be read: {error.strerror}", file=sys.stderr)
         return 2
     try:
         for name, text in (
