@@ -15,6 +15,7 @@ from collector.alerts.settings import AlertsConfig
 from collector.reports.paper import OfficeConfig
 from runtime import settings
 from runtime.broker import BrokerConfig, Path, Port
+from runtime.mistakes import require_pair
 from wire.envelope import MAX_ENVELOPE_BYTES
 from wire.result import Name
 
@@ -99,8 +100,7 @@ class CommandConfig(Strict, frozen=True):
 
     def __post_init__(self) -> None:
         """Half a credential is a mistake."""
-        if (self.username is None) != (self.password_file is None):
-            raise ValueError("`username` and `password_file` go together")
+        require_pair(self, "username", "password_file")
 
 
 class Config(Strict, frozen=True):

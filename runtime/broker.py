@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from runtime.mistakes import RuleError
+from runtime.mistakes import RuleError, require_pair
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Path = Annotated[str, Meta(min_length=1, max_length=1000)]
@@ -47,16 +47,8 @@ class BrokerConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     def __post_init__(self) -> None:
         """Half a credential is a mistake, not a choice."""
-        if (self.certificate_file is None) != (self.key_file is None):
-            raise RuleError(
-                "`certificate_file` và `key_file` phải đi cùng nhau",
-                "`certificate_file` and `key_file` go together",
-            )
-        if (self.username is None) != (self.password_file is None):
-            raise RuleError(
-                "`username` và `password_file` phải đi cùng nhau",
-                "`username` and `password_file` go together",
-            )
+        require_pair(self, "certificate_file", "key_file")
+        require_pair(self, "username", "password_file")
         if not self.tls and (self.ca_file or self.certificate_file):
             raise RuleError("chứng thư số cần `tls = true`", "certificates need `tls = true`")
 

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
+from msgspec import Struct
 
 from runtime.language import Phrase
 
-# What msgspec calls them; other names (`datetime`, `uuid`) nobody is asked for in settings.
+# What msgspec calls them; a type that is not here is told by that name.
 _TYPES_VI = {
     "int": "số nguyên",
     "float": "số",
@@ -36,6 +37,18 @@ class RuleError(ValueError):
     def __init__(self, vi: str, en: str) -> None:
         super().__init__(en)
         self.phrase = Phrase(vi, en)
+
+
+def require_pair(table: Struct, one: str, other: str) -> None:
+    """Two keys of a table that mean nothing without each other, half a credential say.
+
+    Raises:
+        RuleError: one of them is None and the other is not.
+    """
+    if (getattr(table, one) is None) != (getattr(table, other) is None):
+        raise RuleError(
+            f"`{one}` và `{other}` phải đi cùng nhau", f"`{one}` and `{other}` go together"
+        )
 
 
 def phrase_of(error: msgspec.ValidationError, expected: Any) -> Phrase:  # noqa: ANN401 - any type

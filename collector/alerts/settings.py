@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from collector.alerts.rules import Rules
 from runtime.broker import Path, Port
+from runtime.mistakes import require_pair
 
 Address = Annotated[str, Meta(pattern=r"^[^@\s<>,;]+@[^@\s<>,;]+\Z", max_length=254)]
 
@@ -27,8 +28,7 @@ class MailConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Half a credential is a mistake; a password never travels in the clear."""
-        if (self.username is None) != (self.password_file is None):
-            raise ValueError("`username` and `password_file` go together")
+        require_pair(self, "username", "password_file")
         if self.security == "none" and self.username is not None:
             raise ValueError("`username` needs `security` to be starttls or tls")
 
