@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
@@ -31,6 +32,12 @@ def number(english: str) -> Phrase:
 
 
 _PUNCTUATION = str.maketrans(",.", ".,")
+
+
+def unmarked(text: str) -> str:
+    """Vietnamese without its marks: "Bạch Thông" is Bach Thong."""
+    bare = unicodedata.normalize("NFD", text.replace("đ", "d").replace("Đ", "D"))
+    return "".join(letter for letter in bare if not unicodedata.combining(letter))
 
 
 def of_locale(environment: Mapping[str, str]) -> Language:

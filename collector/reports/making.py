@@ -27,7 +27,7 @@ from collector.reports.paper import (
 )
 from collector.rollup.periods import Period, month_of
 from collector.rollup.reading import Summaries
-from collector.rollup.summary import EMPTY, SPEED_KINDS
+from collector.rollup.summary import EMPTY, SPEED_KINDS, speed_tests_a_day
 from collector.store.store import StoredProbe
 from collector.thresholds import Thresholds
 from wire.messages import PlannedKind
@@ -145,10 +145,8 @@ def planned_a_day(
     Where there is none, what a probe says today must do.
     """
     return {
-        LineKey(probe.tenant, probe.probe, line.id): sum(
-            planned.per_line_and_day
-            for planned in plans.get((probe.tenant, probe.probe), probe.info.plan)
-            if planned.kind in SPEED_KINDS and planned.line in (None, line.id)
+        LineKey(probe.tenant, probe.probe, line.id): speed_tests_a_day(
+            plans.get((probe.tenant, probe.probe), probe.info.plan), line.id
         )
         for probe in probes
         if probe.info is not None

@@ -20,6 +20,7 @@ from collector.rollup.metrics import (
     metric_kind,
     reader,
 )
+from wire.messages import PlannedKind
 from wire.result import Outcome, Result
 
 N = TypeVar("N", int, float)
@@ -29,6 +30,15 @@ N = TypeVar("N", int, float)
 PACKETS = "rtt_ms"
 # The kinds that are speed tests: what a probe's plan shares out, and the campaign counts.
 SPEED_KINDS = ("throughput", "http")
+
+
+def speed_tests_a_day(plan: Iterable[PlannedKind], line: str) -> float:
+    """How many of them a probe's plan has for a line; what names no line is for each."""
+    return sum(
+        planned.per_line_and_day
+        for planned in plan
+        if planned.kind in SPEED_KINDS and planned.line in (None, line)
+    )
 
 
 class KindCounts(Struct, frozen=True, array_like=True):

@@ -17,7 +17,6 @@ from wire.ledger import Ledger
 from wire.messages import Health, Info, PlannedKind, Presence
 
 T = TypeVar("T")
-S = TypeVar("S", bound=msgspec.Struct)
 Row = tuple[Any, ...]
 
 
@@ -58,15 +57,7 @@ def probe(row: Row) -> StoredProbe:
 
 def plan(text: str) -> list[PlannedKind] | None:
     """A plan from its JSON; None where another version of the contract wrote it."""
-    try:
-        return decode_json(text, list[PlannedKind])
-    except msgspec.ValidationError:
-        return None
-
-
-def plan_text(plan: Sequence[PlannedKind]) -> str:
-    """A plan as JSON."""
-    return msgspec.json.encode(plan).decode()
+    return _message(text, list[PlannedKind])
 
 
 def ledger(ranges: str) -> Ledger:
@@ -79,8 +70,8 @@ def ledger_text(ledger: Ledger) -> str:
     return json.dumps(ledger.ranges, separators=(",", ":"))
 
 
-def message_text(message: msgspec.Struct) -> str:
-    """A message of the contract as JSON."""
+def message_text(message: msgspec.Struct | Sequence[msgspec.Struct]) -> str:
+    """A message of the contract, or a part of one, as JSON."""
     return msgspec.json.encode(message).decode()
 
 
@@ -94,7 +85,7 @@ def maybe(value: object, convert: Callable[..., T]) -> T | None:
     return None if value is None else convert(value)
 
 
-def _message(text: str | None, expected: type[S]) -> S | None:
+def _message(text: str | None, expected: type[T]) -> T | None:
     if text is None:
         return None
     try:

@@ -138,7 +138,7 @@ def replace_plans(session: Session, batch: Batch, at: datetime) -> None:
     session.replace(
         PLANS,
         [
-            (tenant, probe, month, columns.plan_text(change.info.plan))
+            (tenant, probe, month, columns.message_text(change.info.plan))
             for (tenant, probe), change in batch.probes.items()
             if change.info is not None
         ],

@@ -6,12 +6,11 @@ dash, never a zero.
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
 from collector.web.words import FAULTS, MONTHS_EN, PACKETS, Figure
-from runtime.language import Language, number
+from runtime.language import Language, number, unmarked
 from wire.result import FaultLocation, LatencyValues
 
 MISSING = "–"
@@ -64,9 +63,7 @@ def whole_number(value: int, language: Language) -> str:
 
 def by_name(text: str) -> tuple[str, str]:
     """To sort Vietnamese names by their letters first, then by their marks: Đà Nẵng before Huế."""
-    bare = unicodedata.normalize("NFD", text.casefold().replace("đ", "d"))
-    letters = "".join(letter for letter in bare if not unicodedata.combining(letter))
-    return letters, text
+    return unmarked(text.casefold()), text
 
 
 def moment(at: datetime, language: Language, timezone: tzinfo) -> Moment:

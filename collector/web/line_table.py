@@ -15,7 +15,7 @@ from collector.judge import Sample, Verdict, judge_speed
 from collector.registry.registry import LineKey
 from collector.rollup.distribution import Distribution
 from collector.rollup.periods import Period, start_of_day
-from collector.rollup.summary import EMPTY, SPEED_KINDS, Summary
+from collector.rollup.summary import EMPTY, Summary, speed_tests_a_day
 from collector.store.store import StoredProbe
 from collector.thresholds import Thresholds
 from collector.web.figures import MISSING, by_name, figure, whole_number
@@ -172,11 +172,7 @@ def completeness(
     if line.installed_on is not None:
         begin = max(begin, start_of_day(line.installed_on))
     days = (min(period.ends_at, now) - begin).total_seconds() / 86_400
-    expected = days * sum(
-        planned.per_line_and_day
-        for planned in probe.info.plan
-        if planned.kind in SPEED_KINDS and planned.line in (None, line.key.line)
-    )
+    expected = days * speed_tests_a_day(probe.info.plan, line.key.line)
     return min(summary.planned_come / expected, 1.0) if expected > 0 else None
 
 

@@ -7,15 +7,18 @@ know, when a contract began and what a line is made of, is left to be filled in.
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from runtime.language import unmarked
 from wire.decoding import decode_json
 from wire.topics import is_name
+
+_WORD = re.compile(r"[a-z0-9]+")
 
 
 class _Site(Struct):
@@ -95,10 +98,7 @@ def _line(line: _Line) -> dict[str, Any]:
 
 def _id(name: str) -> str:
     """A name's id: "Bạch Thông (cũ)" is bach-thong-cu."""
-    bare = unicodedata.normalize("NFD", name.lower().replace("đ", "d"))
-    letters = (letter if letter.isascii() and letter.isalnum() else " " for letter in bare
-               if not unicodedata.combining(letter))  # fmt: skip
-    made = "-".join("".join(letters).split())[:40].strip("-")
+    made = "-".join(_WORD.findall(unmarked(name.lower())))[:40].strip("-")
     if not is_name(made):
         raise ValueError(f"{name!r}: no id can be made of this name")
     return made
