@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -28,6 +26,7 @@ from tests.lab.network import (
     theoretical_goodput_bps,
 )
 from tests.nginx import Nginx
+from tests.stranger import sending
 from wire.result import HttpValues, Outcome, Reason, Validity
 
 pytestmark = [
@@ -129,24 +128,10 @@ def test_what_is_measured_goes_over_its_own_line_alone(network: OfficeNetwork) -
     assert 1.04 < sent / values.upload.transferred_bytes < 1.25
 
 
-@contextmanager
-def somebody_sends(network: OfficeNetwork, rate_bps: float) -> Iterator[None]:
+def somebody_sends(network: OfficeNetwork, rate_bps: float) -> AbstractContextManager[None]:
     """A neighbour's datagrams to the office by vnpt, so slow beside the line's rate."""
-    size_bytes, stop = 1200, threading.Event()
-    address = network.line("vnpt").source_address
-
-    def send() -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            while not stop.wait(size_bytes * 8 / rate_bps):
-                sock.sendto(bytes(size_bytes), (address, 9))
-
-    thread = threading.Thread(target=lambda: network.centre.inside(send))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+    address, size_bytes = network.line("vnpt").source_address, 1200
+    return sending(address, size_bytes, size_bytes * 8 / rate_bps, network.centre.inside)
 
 
 _ONCE = """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,11 +20,14 @@ from probe.scheduled import Scheduled
 from probe.turns import Wanted
 from probe.usage_file import UsageFile
 from tests import samples
+from tests.stranger import sending
 from tests.unit.test_plan import PARSED
 from wire.result import Outcome, Reason, Result
 
 # Nobody listens there: a test fails at once.
 CLOSED_PORT = 1
+# Somebody's on the loopback: more than a bulk test waits for.
+TRAFFIC = ("127.0.0.1", 1400, 0.01)
 
 
 def loopback(tmp_path: Path, **plan: Any) -> Config:
@@ -61,25 +63,6 @@ def working(
         assert not thread.is_alive()
 
 
-@contextmanager
-def traffic() -> Iterator[None]:
-    """Somebody's traffic on the loopback, until the end."""
-    stop = threading.Event()
-
-    def send() -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            while not stop.wait(0.01):
-                sock.sendto(bytes(1400), ("127.0.0.1", 9))
-
-    thread = threading.Thread(target=send)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
 def wanted(config: Config, minutes_left: float) -> Wanted:
     now = clock.utc_now()
     return Wanted(
@@ -104,7 +87,7 @@ def test_an_idle_line_is_measured_and_the_result_tells_what_was_seen(tmp_path: P
 
 def test_a_line_in_use_is_left_alone_and_in_the_end_given_up(tmp_path: Path) -> None:
     config = loopback(tmp_path)
-    with traffic(), working(config) as (scheduled, results):
+    with sending(*TRAFFIC), working(config) as (scheduled, results):
         scheduled.put(wanted(config, 0.5))
         result = results.get(timeout=20)
     assert (result.outcome, result.reason) == (Outcome.SKIPPED, Reason.CROSS_TRAFFIC)
@@ -125,7 +108,7 @@ def test_a_turn_that_comes_after_its_part_of_the_day_is_given_up(tmp_path: Path)
 
 def test_a_slot_that_waits_as_the_probe_ends_is_told(tmp_path: Path) -> None:
     config = loopback(tmp_path)
-    with traffic(), working(config) as (scheduled, results):
+    with sending(*TRAFFIC), working(config) as (scheduled, results):
         scheduled.put(wanted(config, 60))
         scheduled.put(structs.replace(wanted(config, 0), slot_at=datetime(2026, 1, 1, tzinfo=UTC)))
         assert results.get(timeout=20).slot_at == datetime(2026, 1, 1, tzinfo=UTC)
@@ -138,7 +121,7 @@ def test_what_a_command_asked_for_is_measured_at_once_and_told(tmp_path: Path) -
     config = loopback(tmp_path)
     told: queue.SimpleQueue[UUID] = queue.SimpleQueue()
     asked = UUID(int=7)
-    with traffic(), working(config, told.put) as (scheduled, results):
+    with sending(*TRAFFIC), working(config, told.put) as (scheduled, results):
         scheduled.put(structs.replace(wanted(config, 0), slot_at=None, until=None))
         scheduled.put(
             structs.replace(wanted(config, 0), slot_at=None, until=None, command_id=asked)
