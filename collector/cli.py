@@ -225,7 +225,7 @@ def _command(config: Config, options: argparse.Namespace) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
-    except (StoreError, NotSentError) as error:
+    except (StoreError, NotSentError, commanding.ThrownOutError) as error:
         print(error, file=sys.stderr)
         return FAILED
     if options.json:

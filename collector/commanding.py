@@ -32,6 +32,10 @@ from wire.commands import MAX_REPLAY_RANGES, Answer, AnyCommand, CommandName
 _RANGE = re.compile(r"([0-9]{1,16})(?:-([0-9]{1,16}))?")
 
 
+class ThrownOutError(Exception):
+    """The broker has ended our connection while we waited; the command may have gone out."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `tramdo-collector command` takes."""
     parser.add_argument("probe", help="the probe's name, or TENANT/NAME")
@@ -65,6 +69,7 @@ def ask(config: Config, options: argparse.Namespace) -> Standing:
         ValueError: the command line says nothing that could be sent.
         StoreError: the store was to say what is missing, and cannot.
         NotSentError: the command did not go out.
+        ThrownOutError: it may have gone out, and no answer can be waited for.
     """
     tenant, _, probe = options.probe.rpartition("/")
     tenant = tenant or config.tenant or ""
@@ -200,7 +205,7 @@ def _take_reply(inbox: queue.SimpleQueue[Event], desk: CommandDesk, *, shared: b
         return
     if isinstance(event, Disconnected) and shared:
         # Each would throw the other out for as long as we wait; Mosquitto 2.0 does not say why.
-        raise NotSentError(
+        raise ThrownOutError(
             f"the broker has ended the connection ({event.cause}): where it takes a user for one "
             "client, `[command]` of the configuration needs a user of its own"
         )

@@ -74,14 +74,13 @@ class Keeper:
         """Roll up what waits; keep up when an hour has passed.
 
         Where results come without a pause something always waits: keeping up has its turn too.
+        Nothing is forgotten by a clock that has just jumped: it would be every result at once.
 
         Returns:
             Whether something may wait still.
 
         Raises:
             StoreError: the store did not do it.
-
-        Nothing is forgotten by a clock that has just jumped: it would be every result at once.
         """
         believed = self._steadiness.believed(now.timestamp(), monotonic())
         rolls = 0

@@ -129,5 +129,5 @@ class RegistryPage:
             meanwhile=meanwhile,
             recorded=view.recorded(recorded, reader),
             # Nobody can guess the format, and without lines no paper is made.
-            example="" if book.read().probes else _EXAMPLE.read_text(encoding="utf-8"),
+            example="" if self._centre.registry().probes else _EXAMPLE.read_text(encoding="utf-8"),
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -160,7 +160,9 @@ class Box:
 
     def _keep_what_reaches_the_centre(self, release: str) -> None:
         """A wrong line or gateway would cut the box off for good: nobody could tell it another."""
-        if (away := self._centre_is_away()) is None:
+        # An address that goes is gone a moment later.
+        time.sleep(min(_LOOK_EVERY_S, self._fleet.healthy_within_s))
+        if (away := self._waited_out(self._centre_is_away)) is None:
             self._before.unlink()
             return
         self._before.replace(self._fleet.variables_file)
@@ -171,18 +173,25 @@ class Box:
         )
 
     def _centre_is_away(self) -> str | None:
-        """Why the centre is not reached, in the time that a release has to publish; None: it is."""
+        """Why the centre is not reached; None when it is."""
+        try:
+            self._centre.ask("GET", "channel")
+        except FleetError as error:
+            return str(error)
+        return None
+
+    def _waited_out(self, fault_now: Callable[[], str | None]) -> str | None:
+        """The fault that is there still when the time that a release has to publish is over.
+
+        Args:
+            fault_now: what is wrong at this moment; None ends the wait.
+        """
         deadline_s = time.monotonic() + self._fleet.healthy_within_s
-        while True:
-            # Before the first look too: an address that goes is gone a moment later.
-            time.sleep(min(_LOOK_EVERY_S, self._fleet.healthy_within_s))
-            try:
-                self._centre.ask("GET", "channel")
-            except FleetError as error:
-                if time.monotonic() >= deadline_s:
-                    return f"after {self._fleet.healthy_within_s:.0f} s: {error}"
-            else:
-                return None
+        while (fault := fault_now()) is not None:
+            if time.monotonic() >= deadline_s:
+                return f"after {self._fleet.healthy_within_s:.0f} s: {fault}"
+            time.sleep(_LOOK_EVERY_S)
+        return None
 
     def pull(self, *, at_once: bool = False) -> str:
         """Follow the channel: stay, try a release, or return from one.
@@ -265,13 +274,7 @@ class Box:
         return FleetError(_given_up(given_up, to, why))
 
     def _wait_until_it_publishes(self, version: str | None) -> str | None:
-        deadline_s = time.monotonic() + self._fleet.healthy_within_s
-        while True:
-            if (fault := self._does_not_publish(version)) is None:
-                return None
-            if time.monotonic() >= deadline_s:
-                return f"after {self._fleet.healthy_within_s:.0f} s: {fault}"
-            time.sleep(_LOOK_EVERY_S)
+        return self._waited_out(lambda: self._does_not_publish(version))
 
     def _does_not_publish(self, version: str | None) -> str | None:
         try:
