@@ -23,8 +23,8 @@ from bench.line_shapes import LINE, Changing, Policer, Shape, built, bursty, ste
 from bench.report import CannotMeasureError, Options, Outcome, Row, at_least, at_most, note, run
 from bench.stop_rules import RULES, first_figure
 from probe.config import HttpConfig, LineConfig
+from probe.measure.http.early_stop import Sample
 from probe.measure.http.probe import measure
-from probe.measure.http.stop import Sample
 from probe.measure.measurement import Finding, Progress, Request
 from tests import nginx
 from tests.http_request import http_request

@@ -52,8 +52,8 @@ from bench.report import (
 from probe import config as probe_config
 from probe.config import Config, DeliveryConfig, LineConfig, ServerConfig
 from probe.deliver.batch import Numbered, batches
-from probe.deliver.courier import Courier
 from probe.deliver.outbox import Outbox
+from probe.deliver.publisher import Courier
 from runtime import mqtt
 from tests import samples
 from tests.broker import Broker, why_not

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from probe.measure.http.stop import EarlyFigure, Sample, early_figure
+from probe.measure.http.early_stop import EarlyFigure, Sample, early_figure
 
 Rule = Callable[[Sequence[Sample]], EarlyFigure | None]
 

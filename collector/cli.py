@@ -36,7 +36,7 @@ from collector.web.app import Web
 from collector.web.centre import Centre
 from collector.web.changes import Changes
 from collector.web.server import WebServer
-from runtime import notify, settings_file
+from runtime import settings_file, systemd_notify
 from runtime.mqtt import Connected, Disconnected, Event, Session
 from runtime.settings import SettingsError
 
@@ -195,7 +195,7 @@ def _run(config: Config) -> int:
     told = None
     while told is None and thread.is_alive() and server.is_alive():
         told = signal.sigtimedwait(_SIGNALS, _LOOK_S)
-    notify.stopping()
+    systemd_notify.stopping()
     ingest.stop()
     keeper.stop()
     watch.stop()

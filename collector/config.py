@@ -15,7 +15,7 @@ from collector.alerts.settings import AlertsConfig
 from collector.reports.paper import OfficeConfig
 from runtime import settings
 from runtime.broker import BrokerConfig, Path, Port
-from runtime.mistakes import require_pair
+from runtime.value_errors import require_pair
 from wire.envelope import MAX_ENVELOPE_BYTES
 from wire.result import Name
 

@@ -34,7 +34,7 @@ from collector.intake import Accepted, Judged, Rejected, judge
 from collector.receipts import Pacing
 from collector.store.apart import store_apart
 from collector.store.store import BatchStored, Store, StoreError
-from runtime import kernel_time, notify
+from runtime import kernel_time, systemd_notify
 from runtime.broker import reconnect_delay_s
 from runtime.mqtt import Connected, Disconnected, Event, Message, Published, Received, Session
 from wire import messages, topics
@@ -102,7 +102,7 @@ class Ingest:
         self._under_way: _UnderWay | None = None
         self._receipts_wanted = False
         self._connected_at_s = time.monotonic()
-        self._turn_s = min(_TURN_S, notify.watchdog_interval_s() or _TURN_S)
+        self._turn_s = min(_TURN_S, systemd_notify.watchdog_interval_s() or _TURN_S)
         self._session = Session(
             config.broker,
             config.client_id,
@@ -123,12 +123,12 @@ class Ingest:
     def run(self) -> None:
         """Ingest until `stop`, from one thread. Ends with what was stored receipted."""
         self._session.start()
-        notify.ready()
+        systemd_notify.ready()
         try:
             while not self._stopping.is_set():
                 self._turn()
                 # A turn that ended, whether it stored or could not, is progress; a hung one is not.
-                notify.watchdog()
+                systemd_notify.watchdog()
             self._finish()
         finally:
             self._publish_receipts(all_of_them=True)
@@ -303,7 +303,7 @@ class Ingest:
             )
             if self._stopping.wait(delay_s):
                 return None
-            notify.watchdog()
+            systemd_notify.watchdog()
             finish = partial(self._store.store_batch, judged, datetime.now(UTC))
 
     def _want_all_receipts(self) -> None:
@@ -342,7 +342,7 @@ class Ingest:
         if before.store_trouble and not state.store_trouble:
             log.info("the store works again")
         trouble = state.store_trouble or state.broker_trouble
-        notify.status(trouble or "storing what the probes send")
+        systemd_notify.status(trouble or "storing what the probes send")
 
 
 def _log_refusals(refusals: Sequence[Rejected]) -> None:

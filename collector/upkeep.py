@@ -14,7 +14,7 @@ from time import monotonic
 
 from collector.config import StoreConfig
 from collector.store.store import Store, StoreError, Upkeep
-from runtime.steady import Steadiness
+from runtime.clock_stability import Steadiness
 
 # How long a result waits at most until pages show it.
 _ROLL_EVERY_S = 2.0

@@ -16,19 +16,20 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from probe import arguments, ceiling, ceilings_file, checks, clock, config_file, texts
+from probe import arguments, clock, config_file
 from probe.config import Config, LineConfig
 from probe.daemon import IDENTIFY_S, Daemon
-from probe.doctor import told
-from probe.doctor.look import look
-from probe.measure.limits import LEAST_CEILING_RATIO
+from probe.doctor import output, prerequisites
+from probe.doctor.examination import look
+from probe.measure.failure import Trouble
+from probe.measure.host_limits import LEAST_CEILING_RATIO
 from probe.measure.measurement import Progress
-from probe.measure.trouble import Trouble
+from probe.measure.runner import Runner
 from probe.plan import tables
-from probe.runner import Runner
-from probe.show import board, rehearsal
+from probe.show import ceiling, lamp_test, status_file, texts
 from probe.show.leds import LedsUnavailableError
-from probe.usage_file import UsageFile
+from probe.state import ceilings
+from probe.state.usage import UsageFile
 from runtime.language import Language, Phrase
 from runtime.settings import SettingsError
 from wire.result import Outcome, ThroughputResult, kind_of
@@ -79,7 +80,7 @@ def _check(config: Config, options: argparse.Namespace) -> int:
     from probe.measure import operator  # noqa: PLC0415
 
     language: Language = options.lang
-    problems = checks.problems(config)
+    problems = prerequisites.problems(config)
     print(texts.summary(config, str(options.config), language))
     for line in config.lines:
         seen = operator.look_up(line, config.operator)
@@ -89,7 +90,7 @@ def _check(config: Config, options: argparse.Namespace) -> int:
             print(_outside(line, seen).in_(language))
     today = _today(config)
     plan = tables.shown(config, today, UsageFile(config.state_dir).on(today), language)
-    of_host = ceiling.notes(config.lines, ceilings_file.read(config.state_dir))
+    of_host = ceiling.notes(config.lines, ceilings.read(config.state_dir))
     note, problem = Phrase("lưu ý", "note"), Phrase("lỗi", "problem")
     for sentence in (*plan.notes, *(one.in_(language) for one in of_host)):
         print(f"{note.in_(language)}: {sentence}")
@@ -127,7 +128,7 @@ def _measure(config: Config, options: argparse.Namespace) -> int:
     server = config.servers[names.index(options.server or names[0])]
     stop = threading.Event()
     _on_signals(stop.set)
-    runner = Runner(config, _progress_shown(options.lang), ceilings_file.read(config.state_dir))
+    runner = Runner(config, _progress_shown(options.lang), ceilings.read(config.state_dir))
     results = list(runner.run(options.kind, line, server, stop))
     _clear_progress()
     if options.json:
@@ -162,7 +163,7 @@ def _ceiling(config: Config, options: argparse.Namespace) -> int:
     )
     try:
         if kept:
-            ceilings_file.keep(config.state_dir, kept)
+            ceilings.keep(config.state_dir, kept)
     except OSError as error:
         print(f"it cannot be kept: {error}", file=sys.stderr)
         return FAILED
@@ -201,7 +202,7 @@ def _clear_progress() -> None:
 def _status(config: Config, options: argparse.Namespace) -> int:
     folder, language = config.runtime_dir, options.lang
     try:
-        shown = board.read(folder)
+        shown = status_file.read(folder)
     except (OSError, msgspec.MsgspecError) as error:
         unread = Phrase(
             f"không đọc được trạng thái trong {folder} ({error})",
@@ -209,7 +210,7 @@ def _status(config: Config, options: argparse.Namespace) -> int:
         )
         print(unread.in_(language), file=sys.stderr)
         return FAILED
-    if shown is None or not board.writer_is_alive(shown):
+    if shown is None or not status_file.writer_is_alive(shown):
         print(_not_running(folder).in_(language), file=sys.stderr)
         return NOT_RUNNING
     print(msgspec.json.encode(shown).decode() if options.json else texts.board(shown, language))
@@ -225,8 +226,10 @@ def _not_running(folder: str) -> Phrase:
 
 def _doctor(config: Config, options: argparse.Namespace) -> int:
     report = look(config)
-    shown = told.told(report, options.lang)
-    print(msgspec.json.encode(shown).decode() if options.json else told.text(report, options.lang))
+    shown = output.told(report, options.lang)
+    print(
+        msgspec.json.encode(shown).decode() if options.json else output.text(report, options.lang)
+    )
     return OK if shown.well else FAILED
 
 
@@ -241,9 +244,9 @@ def _leds(config: Config, options: argparse.Namespace) -> int:
             f"`leds.driver` is {driver!r}: simulated, with each LED's brightness",
         )
         print(simulated.in_(options.lang))
-        config = rehearsal.simulated(config)
+        config = lamp_test.simulated(config)
     try:
-        rehearsal.rehearse(config, options.each, stop, print, draw=None if real else _draw)
+        lamp_test.rehearse(config, options.each, stop, print, draw=None if real else _draw)
     except LedsUnavailableError as error:
         print(error.sentence.in_(options.lang), file=sys.stderr)
         return FAILED
@@ -267,8 +270,8 @@ def _identify(config: Config, language: Language) -> int:
 def _told_to_flash(config: Config) -> tuple[int, Phrase]:
     folder = config.runtime_dir
     try:
-        shown = board.read(folder)
-        if shown is None or not board.writer_is_alive(shown):
+        shown = status_file.read(folder)
+        if shown is None or not status_file.writer_is_alive(shown):
             return NOT_RUNNING, _not_running(folder)
         os.kill(shown.pid, signal.SIGUSR1)
     except (OSError, msgspec.MsgspecError) as error:

@@ -17,7 +17,7 @@ from msgspec import Meta, Struct, field
 from runtime import settings
 from runtime.broker import BrokerConfig, Path, Port
 from runtime.language import Phrase
-from runtime.mistakes import RuleError
+from runtime.value_errors import RuleError
 from wire.commands import CommandName
 from wire.envelope import Site
 from wire.result import HOST_LINE, Line, Name, Text

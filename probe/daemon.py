@@ -18,25 +18,26 @@ from zoneinfo import ZoneInfo
 
 from msgspec import structs
 
-from probe import ceilings_file, clock, config_file, events
-from probe.commanded import Acts, Commanded
+from probe import clock, config_file, events
+from probe.availability.monitor import AVAILABILITY, Watch
+from probe.commands.executor import Acts, Commanded
 from probe.config import Config, LineConfig
-from probe.deliver.courier import Courier
+from probe.deliver.publisher import Courier
 from probe.measure import host
 from probe.measure.kinds import MEASURES
 from probe.measure.measurement import Stop
+from probe.measure.runner import Runner
 from probe.plan.budget import bulk_kinds, told_plan
 from probe.plan.slots import Slot, day_plan, light_slots
 from probe.plan.usage import Usage
-from probe.runner import Runner
-from probe.scheduled import Scheduled
+from probe.schedule.admission import Wanted
+from probe.schedule.queue import Scheduled
+from probe.schedule.timetable import Timetable
 from probe.show.display import Display
-from probe.timetable import Timetable
-from probe.turns import Wanted
-from probe.usage_file import UsageFile
+from probe.state import ceilings
+from probe.state.usage import UsageFile
 from probe.version import VERSION
-from probe.watch.watch import AVAILABILITY, Watch
-from runtime import notify
+from runtime import systemd_notify
 from runtime.mqtt import Received
 from runtime.settings import SettingsError
 from wire.messages import Ceiling, Info, PlannedKind
@@ -68,8 +69,8 @@ class Daemon:
         Path(config.state_dir).mkdir(parents=True, exist_ok=True)
         Path(config.runtime_dir).mkdir(parents=True, exist_ok=True)
         self._display = Display(config, VERSION)
-        ceilings = ceilings_file.read(config.state_dir)
-        self._runner = Runner(config, self._display.emit, ceilings)
+        known = ceilings.read(config.state_dir)
+        self._runner = Runner(config, self._display.emit, known)
         health = partial(
             host.health,
             directory=config.state_dir,
@@ -81,9 +82,7 @@ class Daemon:
             config,
             Path(config.state_dir) / "outbox.sqlite",
             self._display.emit,
-            partial(
-                _info, config, digest, clock.utc_now(), list(ceilings.values()), self._usage.on
-            ),
+            partial(_info, config, digest, clock.utc_now(), list(known.values()), self._usage.on),
             health,
             self._on_command,
         )
@@ -133,7 +132,7 @@ class Daemon:
         threads = self._start()
         if round_now:
             self._want_round()
-        notify.ready()
+        systemd_notify.ready()
         takes_new = False
         try:
             while not self._stopping.wait(_TICK_S):
@@ -152,7 +151,7 @@ class Daemon:
         finally:
             # A service that says so is given a while and then killed, and this one goes on.
             if not takes_new:
-                notify.stopping()
+                systemd_notify.stopping()
             self._end(threads)
 
     def run_once(self, deliver_within_s: float) -> list[str]:
@@ -307,7 +306,7 @@ class Daemon:
         if hung:
             log.error("no progress for %d s in: %s", allowed_s, ", ".join(sorted(hung)))
         else:
-            notify.watchdog()
+            systemd_notify.watchdog()
 
     def _accepts_reload(self) -> bool:
         self._reload.clear()
@@ -333,7 +332,7 @@ def _info(
     config: Config,
     digest: str,
     started_at: datetime,
-    ceilings: list[Ceiling],
+    known_ceilings: list[Ceiling],
     usage_on: Callable[[date], Usage],
     epoch: UUID,
 ) -> Info:
@@ -355,5 +354,5 @@ def _info(
         ],
         config_hash=digest,
         started_at=started_at,
-        ceilings=ceilings,
+        ceilings=known_ceilings,
     )

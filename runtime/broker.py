@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from runtime.mistakes import RuleError, require_pair
+from runtime.value_errors import RuleError, require_pair
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Path = Annotated[str, Meta(min_length=1, max_length=1000)]

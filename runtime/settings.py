@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from runtime.language import Language, Phrase
-from runtime.mistakes import phrase_of
+from runtime.value_errors import phrase_of
 from wire.decoding import converted
 
 S = TypeVar("S", bound=Struct)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from runtime import notify
+from runtime import systemd_notify
 from server.rate_limit import RateLimit
 from server.reflector import Listener, Reflector, listen
 from wire import stamp
@@ -55,11 +55,11 @@ def _run(reflector: Reflector, listeners: Sequence[Listener]) -> None:
 
     def on_wake() -> None:
         nonlocal asked_for_counters
-        notify.watchdog()
+        systemd_notify.watchdog()
         if asked_for_counters:
             asked_for_counters = False
             log.info("%s", reflector.counters)
-            notify.status(str(reflector.counters))
+            systemd_notify.status(str(reflector.counters))
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: reflector.stop())
@@ -67,9 +67,9 @@ def _run(reflector: Reflector, listeners: Sequence[Listener]) -> None:
     # Only now: a signal that comes before its handler ends the program.
     for listener in listeners:
         log.info("listening on %s", listener.address)
-    notify.ready()
+    systemd_notify.ready()
     reflector.run(on_wake)
-    notify.stopping()
+    systemd_notify.stopping()
     log.info("ended: %s", reflector.counters)
 
 

@@ -3,10 +3,10 @@
     tramdo/v1/{tenant}/{probe}/cmd/{name}   centre -> probe
     tramdo/v1/{tenant}/{probe}/reply        probe -> centre
 
-A command is a wish: the probe decides (`probe.command`). None of them carries a program, a path, an
-address or a setting, so that whoever writes here can neither run anything on a probe nor send its
-results elsewhere. All that correctness needs is in the payload (expiry too); MQTT 5's message
-expiry only spares the broker.
+A command is a request: the probe decides (`probe.commands.policy`). None of them carries a program,
+a path, an address or a setting, so that whoever writes here can neither run anything on a probe nor
+send its results elsewhere. All that correctness needs is in the payload (expiry too); MQTT 5's
+message expiry only spares the broker.
 """
 
 from __future__ import annotations

@@ -31,7 +31,8 @@ _LINE_KEYS = (
     "id", "isp", "interface", "gateway", "plan_download_bps", "plan_upload_bps",
     "monthly_budget_bytes",
 )  # fmt: skip
-# A minute is down where so many hosts beyond the gateway were tried (probe/watch/minutes.py).
+# A minute is down where so many hosts beyond the gateway were tried
+# (probe/availability/minutes.py).
 _LEAST_TARGETS = 2
 # mosquitto_passwd's: PBKDF2 with SHA-512, 101 rounds, 64 bytes, a salt of 12 (Mosquitto 2.0).
 _ROUNDS, _SALT_BYTES = 101, 12

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from collector.alerts.rules import Rules
 from runtime.broker import Path, Port
-from runtime.mistakes import require_pair
+from runtime.value_errors import require_pair
 
 Address = Annotated[str, Meta(pattern=r"^[^@\s<>,;]+@[^@\s<>,;]+\Z", max_length=254)]
 

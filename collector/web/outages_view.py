@@ -23,7 +23,8 @@ from collector.web.pages import Reader
 from wire.result import FaultLocation, PathResult, decode_result
 
 _MOST = 50
-# So much around an outage a look belongs to it, as the probe has it (probe/watch/book.py).
+# A path measurement this close to an outage belongs to it, as at the probe
+# (probe/availability/tracker.py).
 _AROUND = timedelta(minutes=2)
 _LENGTHS = {Step.HOUR: timedelta(hours=1), Step.DAY: timedelta(days=1)}
 

@@ -10,10 +10,9 @@ from rich.table import Table
 
 from deploy.demo.settings import ISPS
 from deploy.demo.stage import Stage, StoredRow
-from probe import texts
+from probe.availability.monitor import AVAILABILITY
 from probe.measure.kinds import MEASURES
-from probe.show import board
-from probe.watch.watch import AVAILABILITY
+from probe.show import status_file, texts
 from runtime.language import Language
 from wire.result import Outcome, ThroughputResult, headline
 
@@ -49,7 +48,7 @@ class Round(Struct, frozen=True):
 def of_round(stage: Stage) -> Round:
     """Ask the centre what it has, and the probe what still waits."""
     stored = stage.stored()
-    shown = board.read(str(stage.folder / "run"))
+    shown = status_file.read(str(stage.folder / "run"))
     pending = None if shown is None else shown.status.pending
     return Round([_line(stage, stored, line.id) for line in stage.lines], stored, pending)
 

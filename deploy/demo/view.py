@@ -18,7 +18,7 @@ from rich.text import Text
 from deploy.demo.outcome import figure, row_texts
 from deploy.demo.settings import DemoLine
 from deploy.demo.stage import Stage, StoredRow
-from probe.show import board
+from probe.show import status_file
 from probe.show.status import Board, LineStatus, Pattern
 
 _RESULTS_SHOWN = 12
@@ -40,7 +40,7 @@ class Snapshot(Struct, frozen=True):
 def snapshot(stage: Stage) -> Snapshot:
     """Look at every part once."""
     try:
-        shown = board.read(str(stage.folder / "run"))
+        shown = status_file.read(str(stage.folder / "run"))
     except (OSError, msgspec.MsgspecError):
         shown = None
     return Snapshot(

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import msgspec
 
-from probe.deliver import mark, packing
+from probe.deliver import high_water_mark, row_codec
 from probe.deliver.batch import Numbered
-from probe.deliver.mark import RESERVED_AHEAD, Mark
+from probe.deliver.high_water_mark import RESERVED_AHEAD, Mark
 from probe.deliver.outbox_file import (
     OutboxDamagedError,
     OutboxError,
@@ -29,7 +29,7 @@ from probe.deliver.outbox_file import (
     told,
 )
 from probe.deliver.ranges import Range, clipped, minus
-from probe.deliver.session import Coverage
+from probe.deliver.sender_state import Coverage
 from probe.deliver.write_ahead_log import claimed_frames, log_of, taken_frames
 from wire.decoding import decode_json
 from wire.ledger import Ledger
@@ -265,7 +265,7 @@ class Outbox:
     def _open(self, path: Path, claimed: int | None) -> None:
         taken = taken_frames(path)
         make_tables(self._db)
-        found = mark.read(path)
+        found = high_water_mark.read(path)
         # What lost even its epoch goes on under the mark's, whose numbers are to be accounted for.
         epoch = uuid.uuid4() if found is None else found.epoch
         self._db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (str(epoch),))
@@ -294,7 +294,7 @@ class Outbox:
             found = None
         self._mark = found or Mark(self.epoch, self.last_seq, exact=False)
         if found is None:
-            mark.write(self._path, self._mark)
+            high_water_mark.write(self._path, self._mark)
             if cut_off:
                 raise OutboxDamagedError(f"the log of the outbox {self._path} is damaged")
             return None
@@ -310,13 +310,13 @@ class Outbox:
 
     def _write_mark(self, new: Mark) -> None:
         with told("the mark beside the outbox cannot be written"):
-            mark.write(self._path, new)
+            high_water_mark.write(self._path, new)
         self._mark = new
 
     def _sound(self, rows: Iterable[tuple[int, bytes, bytes, object]]) -> Iterator[Numbered]:
         for seq, kind, body, checksum in rows:
-            if checksum == packing.checksum(seq, kind, body):
-                yield Numbered(seq, kind.decode(), packing.unpack(body))
+            if checksum == row_codec.checksum(seq, kind, body):
+                yield Numbered(seq, kind.decode(), row_codec.unpack(body))
             elif checksum is None and body.startswith(b"{"):
                 yield Numbered(seq, kind.decode(), body)
             else:
@@ -391,6 +391,6 @@ def _rows(
     """Results as rows, in the order of the insertion's columns."""
     rows = []
     for seq, (kind, body) in enumerate(results, start=first_seq):
-        packed = packing.pack(body)
-        rows.append((seq, kind, now_s, packed, packing.checksum(seq, kind.encode(), packed)))
+        packed = row_codec.pack(body)
+        rows.append((seq, kind, now_s, packed, row_codec.checksum(seq, kind.encode(), packed)))
     return rows

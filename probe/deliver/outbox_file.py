@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from probe.deliver import mark
-from probe.deliver.mark import Mark
+from probe.deliver import high_water_mark
+from probe.deliver.high_water_mark import Mark
 from probe.deliver.write_ahead_log import index_of, log_of
 
 _SCHEMA = """
@@ -92,14 +92,14 @@ def set_aside(path: Path, suffix: str) -> uuid.UUID | None:
         OutboxError: it cannot be moved (a read-only disk).
     """
     with told(f"the damaged outbox {path} cannot be set aside"):
-        found = mark.read(path)
+        found = high_water_mark.read(path)
         for file in (path, log_of(path)):
             if file.exists():
                 file.rename(file.with_name(f"{file.name}.damaged-{suffix}"))
         index_of(path).unlink(missing_ok=True)
         # Last: a death before this leaves the old epoch, which then names all of its numbers.
         ended = () if found is None else (*found.ended, found.epoch)
-        mark.write(path, Mark(uuid.uuid4(), 0, exact=True, ended=ended))
+        high_water_mark.write(path, Mark(uuid.uuid4(), 0, exact=True, ended=ended))
     return None if found is None else found.epoch
 
 

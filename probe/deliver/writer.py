@@ -18,7 +18,7 @@ from probe.deliver.dropped import dropped
 from probe.deliver.outbox import Name, Outbox
 from probe.deliver.outbox_file import OutboxDamagedError, set_aside
 from probe.deliver.ranges import Range, counted
-from runtime.steady import Steadiness
+from runtime.clock_stability import Steadiness
 from wire.result import DropCause, Result, encode_result
 
 log = logging.getLogger(__name__)

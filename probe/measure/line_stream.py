@@ -11,9 +11,9 @@ import socket
 
 from probe import clock
 from probe.config import LineConfig
+from probe.measure.failure import Trouble
 from probe.measure.latency.line_socket import LineSocketError, bind_to_line, trouble_of
 from probe.measure.lookup import Address
-from probe.measure.trouble import Trouble
 from wire.result import Reason
 
 # A deadline that has come still asks the kernel once, for what is there already.

@@ -11,7 +11,7 @@ import socket
 import threading
 from typing import NamedTuple
 
-from probe.measure.trouble import Trouble
+from probe.measure.failure import Trouble
 from wire.result import Reason
 
 

@@ -1,8 +1,8 @@
 """Floor 1. One shape for every measurement: a callable that yields Findings.
 
-The caller (`probe.runner`) owns slot, clock, identity, host evidence and the lock on bulk tests; a
-measurement knows only its line, its server and its settings. "Could not" is a Finding with a
-reason; an exception that leaves a measurement is a bug.
+The caller (`probe.measure.runner`) owns slot, clock, identity, host evidence and the lock on bulk
+tests; a measurement knows only its line, its server and its settings. "Could not" is a Finding with
+a reason; an exception that leaves a measurement is a bug.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from urllib3.connection import HTTPConnection
 
 from probe import clock
 from probe.config import LineConfig, OperatorConfig
-from probe.measure.trouble import Trouble
+from probe.measure.failure import Trouble
 from wire.decoding import decode_json
 from wire.result import Reason
 

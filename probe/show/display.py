@@ -14,7 +14,7 @@ import threading
 from probe import clock
 from probe.config import Config
 from probe.events import Event, Fault
-from probe.show import board, status
+from probe.show import status, status_file
 from probe.show.leds import Leds, LedsUnavailableError
 
 log = logging.getLogger(__name__)
@@ -104,6 +104,6 @@ class Display:
             leds=frame,
         )
         try:
-            board.write(self._config.runtime_dir, shown)
+            status_file.write(self._config.runtime_dir, shown)
         except OSError as error:
             log.warning("the status board cannot be written: %s", error)

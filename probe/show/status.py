@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from msgspec import Struct, structs
 
+from probe.availability.minutes import LEAST_TARGETS
 from probe.config import Config
 from probe.events import (
     Delivery,
@@ -25,7 +26,6 @@ from probe.events import (
     Started,
 )
 from probe.measure.measurement import Progress
-from probe.watch.minutes import LEAST_TARGETS
 from wire.result import (
     GATEWAY_TARGET,
     LatencyResult,

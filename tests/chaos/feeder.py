@@ -20,7 +20,7 @@ from pathlib import Path
 from uuid import UUID
 
 from probe import config_file
-from probe.deliver.courier import Courier
+from probe.deliver.publisher import Courier
 from probe.measure import host
 from tests import samples
 from wire.messages import Info

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from probe.deliver.packing import UnpackError, unpack
+from probe.deliver.row_codec import UnpackError, unpack
 from tests.chaos.reckoning import Numbered, Stored
 from wire.result import ResultsDroppedValues
 

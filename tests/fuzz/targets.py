@@ -20,8 +20,8 @@ from collector.commands import Replied, judge_reply
 from collector.intake import Accepted, Judged, Rejected, judge
 from collector.store.batch import Batch
 from collector.store.sqlite import SqliteStore
-from probe.command import Memory, Obeyed, Refused, Situation, decide
-from probe.deliver.session import coverage_of
+from probe.commands.policy import Memory, Obeyed, Refused, Situation, decide
+from probe.deliver.sender_state import coverage_of
 from probe.measure.throughput import iperf3_report
 from probe.measure.throughput.iperf3_report import Transcript
 from tests import samples

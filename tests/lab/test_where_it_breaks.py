@@ -9,13 +9,13 @@ from functools import partial
 
 import pytest
 
+from probe.availability import minutes
+from probe.availability.minutes import State
 from probe.config import DnsConfig, LatencyConfig, LineConfig, PathConfig
 from probe.config import ServerConfig as Server
 from probe.measure.measurement import Finding
 from probe.measure.path import probe as path_probe
-from probe.runner import Runner
-from probe.watch import minutes
-from probe.watch.minutes import State
+from probe.measure.runner import Runner
 from tests.lab.network import SERVER_ADDRESSES, Cut, LineShape, OfficeNetwork
 from tests.line_request import line_request, office_config
 from wire.result import (

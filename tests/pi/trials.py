@@ -17,7 +17,7 @@ import tomli_w
 
 from probe import config as probe_config
 from probe.config import Config
-from probe.show.rehearsal import scenes
+from probe.show.lamp_test import scenes
 from probe.show.status import Frame, Pattern
 from tests.pi import levels
 from tests.pi.board import Board, DiedError

@@ -7,8 +7,8 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probe.watch.book import Book, Now, Period, Told
-from probe.watch.minutes import Evidence, State, judged, minutes_of
+from probe.availability.minutes import Evidence, State, judged, minutes_of
+from probe.availability.tracker import Book, Now, Period, Told
 from wire.result import FaultLocation
 
 M0 = 29_000_000

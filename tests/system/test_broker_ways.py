@@ -17,7 +17,7 @@ from collector.config import ReceiptConfig
 from collector.ingest import Ingest
 from collector.store.sqlite import SqliteStore
 from probe import clock, config
-from probe.deliver.courier import Courier
+from probe.deliver.publisher import Courier
 from runtime.broker import ProxyConfig
 from tests import samples
 from tests.client import Client

@@ -25,13 +25,13 @@ from collector import commands
 from collector.command_desk import CommandDesk
 from collector.store.sqlite import SqliteStore
 from probe import clock, config, events
-from probe.commanded import Acts, Commanded
+from probe.commands.executor import Acts, Commanded
 from probe.config import Config
-from probe.deliver import mark
-from probe.deliver.courier import Courier
-from probe.show import board
-from probe.turns import Wanted
-from probe.usage_file import UsageFile
+from probe.deliver import high_water_mark
+from probe.deliver.publisher import Courier
+from probe.schedule.admission import Wanted
+from probe.show import status_file
+from probe.state.usage import UsageFile
 from runtime.mqtt import Received
 from tests import samples, secured_broker
 from tests.broker import Broker, why_not
@@ -258,7 +258,7 @@ def test_replay_sends_again_what_the_store_has_lost(
 
 
 def epoch_of(office: Office) -> str:
-    known = mark.read(Path(office.settings.state_dir) / "outbox.sqlite")
+    known = high_water_mark.read(Path(office.settings.state_dir) / "outbox.sqlite")
     assert known is not None
     return str(known.epoch)
 
@@ -367,7 +367,7 @@ def test_identify_on_the_box_itself_flashes_every_led(settings: Config, tmp_path
     assert identified(path) == 3, "no daemon runs"
     with daemon(path):
         shown = eventually(
-            lambda: board.read(str(tmp_path / "run")), "the board is written", WAIT_S
+            lambda: status_file.read(str(tmp_path / "run")), "the board is written", WAIT_S
         )
         assert {str(pattern) for pattern in shown.leds.values()} != {"fast_blink"}
         assert identified(path) == 0
@@ -385,7 +385,7 @@ def identified(path: Path) -> int:
 
 
 def flashes(runtime_dir: Path) -> bool:
-    shown = board.read(str(runtime_dir))
+    shown = status_file.read(str(runtime_dir))
     assert shown is not None
     return {str(pattern) for pattern in shown.leds.values()} == {"fast_blink"}
 

@@ -17,7 +17,7 @@ import pytest
 
 from probe import clock, config, events
 from probe.config import Config
-from probe.deliver.courier import Courier
+from probe.deliver.publisher import Courier
 from runtime import mqtt
 from tests import samples
 from tests.broker import Broker, why_not

@@ -18,7 +18,7 @@ import pytest
 from msgspec import structs
 
 from probe import config
-from probe.deliver.courier import Courier
+from probe.deliver.publisher import Courier
 from tests import samples
 from tests.broker import Broker, why_not
 from tests.client import eventually

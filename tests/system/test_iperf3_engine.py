@@ -22,7 +22,7 @@ import pytest
 
 from probe.config import Config, parse
 from probe.measure.measurement import Finding, Progress, Request
-from probe.measure.throughput import iperf3_engine, iperf3_report
+from probe.measure.throughput import iperf3_process, iperf3_report
 from probe.measure.throughput import probe as throughput_probe
 from probe.measure.throughput.iperf3_report import Sample, Transcript
 from probe.measure.throughput.method import Reading, Spec
@@ -62,7 +62,7 @@ class Line(NamedTuple):
         observe: Callable[[int], None] = lambda _number: None,
         *,
         stop: threading.Event | None = None,
-        interpreter: Sequence[str] = iperf3_engine.INTERPRETER,
+        interpreter: Sequence[str] = iperf3_process.INTERPRETER,
     ) -> Transcript:
         """One test from the office; `observe` is told the number of each sample."""
         seen: list[Sample] = []
@@ -72,7 +72,7 @@ class Line(NamedTuple):
             observe(len(seen))
 
         return self.network.office.inside(
-            lambda: iperf3_engine.run(
+            lambda: iperf3_process.run(
                 spec, stop or threading.Event(), observe_sample, interpreter=interpreter
             )
         )
@@ -146,7 +146,7 @@ def test_a_server_that_is_stopped_ends_at_the_deadline(line: Line) -> None:
     began = time.monotonic()
     with line.server(5303) as server:
         reading = line.read(asked, at_sample(3, lambda: server.send_signal(signal.SIGSTOP)))
-    assert time.monotonic() - began < 2 + iperf3_engine.KILL_GRACE_S
+    assert time.monotonic() - began < 2 + iperf3_process.KILL_GRACE_S
     assert reading.reason is Reason.TIMEOUT
     assert reading.transfer is not None
     assert len(reading.transfer.intervals) == 5
@@ -206,7 +206,7 @@ def test_a_killed_parent_leaves_no_orphan(line: Line) -> None:
         "from probe.measure.throughput.method import Spec\n"
         "spec = msgspec.json.decode(sys.argv[1], type=Spec)\n"
         "print_it = lambda sample, rate: print(sample, flush=True)\n"
-        "iperf3_engine.run(spec, threading.Event(), print_it)\n"
+        "iperf3_process.run(spec, threading.Event(), print_it)\n"
     )
     with line.server(5307):
         command = [sys.executable, "-c", program, msgspec.json.encode(asked).decode()]
@@ -266,7 +266,7 @@ def test_a_child_that_listens_to_nobody_is_killed(line: Line) -> None:
     began = time.monotonic()
     deaf = ("sh", "-c", "trap '' TERM INT HUP; echo started; sleep 60 & wait; wait", "sh")
     transcript = line.run(asked, interpreter=deaf)
-    assert time.monotonic() - began < 0.2 + iperf3_engine.KILL_GRACE_S + 1
+    assert time.monotonic() - began < 0.2 + iperf3_process.KILL_GRACE_S + 1
     assert (transcript.killed, transcript.printed) == (True, "started\n")
     assert iperf3_report.read(transcript, asked).reason is Reason.TIMEOUT
     assert not [pid for pid in line.network.office.pids() if _named(pid, "sleep")]

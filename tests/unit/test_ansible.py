@@ -23,8 +23,8 @@ from msgspec import structs
 
 from deploy import wheelhouse
 from probe import config
-from probe.doctor import finding, told
-from probe.watch import minutes
+from probe.availability import minutes
+from probe.doctor import check, output
 from runtime.language import Language, Phrase
 from wire import http
 
@@ -341,27 +341,27 @@ def test_what_answers_boxes_holds_the_authority_and_has_names() -> None:
 
 def test_the_doctor_s_findings_are_told_as_sentences() -> None:
     findings = [
-        finding.good(Phrase("thẻ nhớ", "disk"), Phrase("còn 20 GB", "20 GB free")),
-        finding.bad(
+        check.good(Phrase("thẻ nhớ", "disk"), Phrase("còn 20 GB", "20 GB free")),
+        check.bad(
             Phrase("đường truyền viettel", "line viettel"),
             Phrase("eth1 không có tín hiệu", "eth1 has no carrier"),
             Phrase("cắm dây mạng", "plug in the cable"),
         ),
-        finding.unknown(Phrase("nguồn điện", "power"), Phrase("không báo", "it does not tell")),
+        check.unknown(Phrase("nguồn điện", "power"), Phrase("không báo", "it does not tell")),
     ]
     at = datetime(2026, 11, 24, tzinfo=UTC)
-    report = finding.Report(at=at, probe="phu-thong-01", version="1", findings=findings)
-    vietnamese = json.loads(msgspec.json.encode(told.told(report, Language.VI)))
+    report = check.Report(at=at, probe="phu-thong-01", version="1", findings=findings)
+    vietnamese = json.loads(msgspec.json.encode(output.told(report, Language.VI)))
     fault = "phu-thong-01: đường truyền viettel: eth1 không có tín hiệu -> cắm dây mạng"
     assert FILTERS["tramdo_doctor"](vietnamese, "bad") == [fault]
-    said = json.loads(msgspec.json.encode(told.told(report, Language.EN)))
+    said = json.loads(msgspec.json.encode(output.told(report, Language.EN)))
     fault = "phu-thong-01: line viettel: eth1 has no carrier -> plug in the cable"
     assert FILTERS["tramdo_doctor"](said) == [
         "phu-thong-01: 1 to be mended", fault, "phu-thong-01: power: it does not tell",
     ]  # fmt: skip
     assert FILTERS["tramdo_doctor"](said, "bad") == [fault]
     well = structs.replace(report, findings=findings[:1])
-    said = json.loads(msgspec.json.encode(told.told(well, Language.EN)))
+    said = json.loads(msgspec.json.encode(output.told(well, Language.EN)))
     assert FILTERS["tramdo_doctor"](said) == ["phu-thong-01: all is well"]
     assert FILTERS["tramdo_doctor"](said, "bad") == []
 

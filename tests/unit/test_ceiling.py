@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from probe import ceiling, ceilings_file
 from probe.config import LineConfig
+from probe.show import ceiling
+from probe.state import ceilings
 from runtime.language import Language
 from tests import samples
 from wire.messages import Ceiling
@@ -80,16 +81,16 @@ def test_check_says_what_is_missing_or_too_low() -> None:
 
 def test_what_was_measured_is_kept_line_by_line(tmp_path: Path) -> None:
     state = str(tmp_path / "state")
-    assert ceilings_file.read(state) == {}
-    ceilings_file.keep(state, [FULL])
+    assert ceilings.read(state) == {}
+    ceilings.keep(state, [FULL])
     other = structs.replace(FULL, line="viettel")
     newer = structs.replace(FULL, upload_bps=500e6)
-    ceilings_file.keep(state, [other, newer])
-    assert ceilings_file.read(state) == {"vnpt": newer, "viettel": other}
+    ceilings.keep(state, [other, newer])
+    assert ceilings.read(state) == {"vnpt": newer, "viettel": other}
 
 
 def test_a_damaged_file_is_no_ceiling(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "ceilings.json").write_bytes(b"{")
     with caplog.at_level(logging.WARNING):
-        assert ceilings_file.read(str(tmp_path)) == {}
+        assert ceilings.read(str(tmp_path)) == {}
     assert "no ceiling of this host is known" in caplog.text

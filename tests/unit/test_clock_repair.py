@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from collector.intake import ANCIENT, FUTURE, Accepted, NumberedResult, judge
-from probe.deliver.hold import Hold
+from probe.deliver.clock_hold import Hold
 from tests import samples
 from wire import topics
 from wire.clock_repair import MAX_KNOWN_BOOTS, ClockNote, KnownBoot, began_at, repaired

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from probe.deliver.batch import BATCH_BYTES, Numbered, batches
-from probe.deliver.session import (
+from probe.deliver.send_window import FIRST, LATE_S, LEAST, PROMPT_S
+from probe.deliver.sender_state import (
     MAX_BACKLOG_IN_FLIGHT,
     MAX_IN_FLIGHT,
     Coverage,
@@ -13,7 +14,6 @@ from probe.deliver.session import (
     Due,
     Lane,
 )
-from probe.deliver.window import FIRST, LATE_S, LEAST, PROMPT_S
 
 RESEND_S = 60.0
 

@@ -20,7 +20,7 @@ from probe.measure.dns.message import (
     encode_question,
 )
 from probe.measure.dns.method import Asked, Exchange, Resolver
-from probe.measure.trouble import Trouble
+from probe.measure.failure import Trouble
 from wire.result import DnsEnding, DnsValues, Outcome, Reason, ResolverRole
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "dns"

@@ -21,8 +21,8 @@ from deploy.authority import authority
 from deploy.authority.authority import Authority
 from probe import cli
 from probe.config import Config
-from probe.doctor import finding, network, told
-from probe.doctor.finding import Finding, Report, Verdict
+from probe.doctor import check, network_checks, output
+from probe.doctor.check import Finding, Report, Verdict
 from runtime import certificate
 from runtime.broker import BrokerConfig
 from runtime.language import Language, Phrase
@@ -57,7 +57,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_a_certificate_is_judged_by_what_is_left(left_days: int, verdict: Verdict) -> None:
-    found = finding.certificate(OURS, NOW + timedelta(days=left_days), NOW, RENEW)
+    found = check.certificate(OURS, NOW + timedelta(days=left_days), NOW, RENEW)
     assert found.verdict is verdict
     assert (found.todo is None) == (verdict is Verdict.GOOD)
 
@@ -65,23 +65,23 @@ def test_a_certificate_is_judged_by_what_is_left(left_days: int, verdict: Verdic
 @pytest.mark.parametrize(
     ("found", "verdict"),
     [
-        (finding.certificate(OURS, None, NOW, RENEW), Verdict.UNKNOWN),
-        (finding.clock(BOOT, NOW), Verdict.GOOD),
-        (finding.clock(structs.replace(BOOT, synchronised=False), NOW), Verdict.WATCH),
-        (finding.clock(structs.replace(BOOT, synchronised=None), NOW), Verdict.UNKNOWN),
-        (finding.disk(None, 0, 10**9), Verdict.BAD),
-        (finding.disk(10**8, 0, 10**9), Verdict.BAD),
-        (finding.disk(6 * 10**8, 10**8, 10**9), Verdict.WATCH),
-        (finding.disk(10**10, 10**8, 10**9), Verdict.GOOD),
-        (finding.power(throttled=None), Verdict.UNKNOWN),
-        (finding.power(throttled=True), Verdict.BAD),
-        (finding.power(throttled=False), Verdict.GOOD),
-        (finding.temperature(None), Verdict.UNKNOWN),
-        (finding.temperature(55.0), Verdict.GOOD),
-        (finding.temperature(70.0), Verdict.WATCH),
-        (finding.temperature(85.0), Verdict.BAD),
-        (finding.python((3, 9)), Verdict.BAD),
-        (finding.python((3, 13)), Verdict.GOOD),
+        (check.certificate(OURS, None, NOW, RENEW), Verdict.UNKNOWN),
+        (check.clock(BOOT, NOW), Verdict.GOOD),
+        (check.clock(structs.replace(BOOT, synchronised=False), NOW), Verdict.WATCH),
+        (check.clock(structs.replace(BOOT, synchronised=None), NOW), Verdict.UNKNOWN),
+        (check.disk(None, 0, 10**9), Verdict.BAD),
+        (check.disk(10**8, 0, 10**9), Verdict.BAD),
+        (check.disk(6 * 10**8, 10**8, 10**9), Verdict.WATCH),
+        (check.disk(10**10, 10**8, 10**9), Verdict.GOOD),
+        (check.power(throttled=None), Verdict.UNKNOWN),
+        (check.power(throttled=True), Verdict.BAD),
+        (check.power(throttled=False), Verdict.GOOD),
+        (check.temperature(None), Verdict.UNKNOWN),
+        (check.temperature(55.0), Verdict.GOOD),
+        (check.temperature(70.0), Verdict.WATCH),
+        (check.temperature(85.0), Verdict.BAD),
+        (check.python((3, 9)), Verdict.BAD),
+        (check.python((3, 13)), Verdict.GOOD),
     ],
 )
 def test_each_part_by_its_own_rule(found: Finding, verdict: Verdict) -> None:
@@ -92,10 +92,10 @@ def test_each_part_by_its_own_rule(found: Finding, verdict: Verdict) -> None:
 def report() -> Report:
     """One finding of each verdict."""
     findings = [
-        finding.good(Phrase("một", "a"), Phrase("ổn", "fine")),
-        finding.watch(Phrase("hai", "b"), Phrase("sắp", "soon"), Phrase("để ý", "see to it")),
-        finding.unknown(Phrase("ba", "c"), Phrase("chưa rõ", "who knows")),
-        finding.bad(
+        check.good(Phrase("một", "a"), Phrase("ổn", "fine")),
+        check.watch(Phrase("hai", "b"), Phrase("sắp", "soon"), Phrase("để ý", "see to it")),
+        check.unknown(Phrase("ba", "c"), Phrase("chưa rõ", "who knows")),
+        check.bad(
             Phrase("tên dài hơn", "longer name"), Phrase("hỏng", "broken"), Phrase("sửa", "mend it")
         ),
     ]
@@ -123,7 +123,7 @@ def report() -> Report:
 def test_what_was_seen_stands_in_one_column_and_every_todo_below(
     language: Language, head: str, seen: tuple[str, ...], todos: tuple[str, ...]
 ) -> None:
-    first, _, *lines = told.text(report(), language).splitlines()
+    first, _, *lines = output.text(report(), language).splitlines()
     assert first == head
     columns = {
         next(line.index(f"  {word}") for line in lines if f"  {word}" in line) for word in seen
@@ -133,14 +133,14 @@ def test_what_was_seen_stands_in_one_column_and_every_todo_below(
 
 
 def test_only_what_is_bad_makes_it_fail() -> None:
-    assert not finding.is_well(report().findings)
-    assert finding.is_well(report().findings[:-1])
+    assert not check.is_well(report().findings)
+    assert check.is_well(report().findings[:-1])
 
 
 def test_programs_read_the_same_in_every_language() -> None:
     """Parts and verdicts are names; titles, what was seen and what to do are for people."""
     vietnamese, english = (
-        json.loads(msgspec.json.encode(told.told(report(), language))) for language in Language
+        json.loads(msgspec.json.encode(output.told(report(), language))) for language in Language
     )
     assert vietnamese["at"] == english["at"] == "2026-11-24T05:00:00Z"
     for name in ("probe", "version", "well"):
@@ -209,14 +209,14 @@ def listening(context: ssl.SSLContext | None = None) -> Iterator[int]:
 
 def test_a_server_is_reached_by_the_line_itself() -> None:
     with listening() as port:
-        (found,) = network.servers(loopback(port))
+        (found,) = network_checks.servers(loopback(port))
     assert found.verdict is Verdict.GOOD, found
     assert f"port {port}" in found.seen.en
     assert f"cổng {port}" in found.seen.vi
 
 
 def test_a_server_that_nobody_listens_on_is_told_with_every_port() -> None:
-    (found,) = network.servers(loopback(2))
+    (found,) = network_checks.servers(loopback(2))
     assert found.verdict is Verdict.BAD
     assert found.seen.en == (
         "Nothing listens on TCP 127.0.0.1 port 1. Nothing listens on TCP 127.0.0.1 port 2."
@@ -249,10 +249,10 @@ def test_a_line_that_is_not_there_is_bad_and_no_server_is_tried_by_it(
 ) -> None:
     line = structs.replace(PARSED.lines[0], **where)
     config = structs.replace(loopback(2), lines=[line])
-    (found,) = network.lines(config)
+    (found,) = network_checks.lines(config)
     assert found.verdict is Verdict.BAD
     assert found.seen == (vietnamese, english)
-    assert list(network.servers(config)) == []
+    assert list(network_checks.servers(config)) == []
 
 
 def test_the_brokers_door_and_the_end_of_its_certificate(folder: Path) -> None:
@@ -261,7 +261,7 @@ def test_the_brokers_door_and_the_end_of_its_certificate(folder: Path) -> None:
     context.load_cert_chain(pem, pem.with_suffix(".key"))
     with listening(context) as port:
         config = BrokerConfig(host="localhost", port=port, ca_file=str(folder / "ca.pem"))
-        door, theirs = network.broker(config, datetime.now(UTC))
+        door, theirs = network_checks.broker(config, datetime.now(UTC))
     assert door.verdict is Verdict.GOOD, door
     assert theirs.verdict is Verdict.GOOD
     assert "holds until" in theirs.seen.en
@@ -273,7 +273,7 @@ def test_a_broker_of_another_authority_is_told_by_what_to_look_at(folder: Path) 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem, pem.with_suffix(".key"))
     with listening(context) as port:
-        (found,) = network.broker(BrokerConfig(host="localhost", port=port), NOW)
+        (found,) = network_checks.broker(BrokerConfig(host="localhost", port=port), NOW)
     assert found.verdict is Verdict.BAD
     assert found.todo is not None
     assert all("ca_file" in words for words in found.todo)
@@ -281,7 +281,7 @@ def test_a_broker_of_another_authority_is_told_by_what_to_look_at(folder: Path) 
 
 
 def test_a_closed_broker_is_bad() -> None:
-    (found,) = network.broker(BrokerConfig(host="127.0.0.1", port=1, tls=False), NOW)
+    (found,) = network_checks.broker(BrokerConfig(host="127.0.0.1", port=1, tls=False), NOW)
     assert found.verdict is Verdict.BAD
     assert found.seen.vi == "127.0.0.1 cổng 1: từ chối kết nối"
 

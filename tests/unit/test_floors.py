@@ -37,7 +37,7 @@ ONE_FILE_EACH = {
     "socks": {"runtime/mqtt.py"},
     "gpiozero": {"probe/show/leds.py"},
     "lgpio": {"probe/show/leds.py"},
-    "schedule": {"probe/timetable.py"},
+    "schedule": {"probe/schedule/timetable.py"},
     "iperf3": {"probe/measure/throughput/iperf3_child.py"},
     "requests": {"probe/measure/operator.py", "collector/alerts/webhook.py"},
     "smtplib": {"collector/alerts/mail.py"},

@@ -11,7 +11,7 @@ import pytest
 from probe.config import LineConfig
 from probe.measure import host
 from probe.measure.host import CoreTime, Snapshot
-from probe.measure.limits import validity_from
+from probe.measure.host_limits import validity_from
 from tests import samples
 from wire.result import Host, ThroughputValues, Validity
 

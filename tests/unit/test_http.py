@@ -13,6 +13,8 @@ from msgspec import structs
 
 from deploy.measurement_server.http_server import TEMPLATE, HttpServer, render
 from probe.config import HttpConfig, ServerConfig
+from probe.measure.failure import Trouble
+from probe.measure.http.early_stop import EarlyFigure, Sample, early_figure
 from probe.measure.http.method import (
     calibrates,
     longest_s,
@@ -20,10 +22,8 @@ from probe.measure.http.method import (
     rate_bps,
     steady_part,
 )
-from probe.measure.http.report import HttpTest, Transferred, finding
-from probe.measure.http.stop import EarlyFigure, Sample, early_figure
+from probe.measure.http.results import HttpTest, Transferred, finding
 from probe.measure.measurement import Finding
-from probe.measure.trouble import Trouble
 from wire.http import EMPTY_PATH, SINK_PATH, SIZES_BYTES, random_path
 from wire.result import HttpValues, Outcome, Reason, Validity
 

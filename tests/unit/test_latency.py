@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probe.measure.failure import Trouble
 from probe.measure.latency import icmp_echo
-from probe.measure.latency.clock_line import STEP_NS, ClockLine, ClockReading
+from probe.measure.latency.clock_offset import STEP_NS, ClockLine, ClockReading
 from probe.measure.latency.icmp_echo import Echo, Stray
 from probe.measure.latency.session import Session, Window, poisson_gap_ns
 from probe.measure.latency.summary import (
@@ -21,7 +22,6 @@ from probe.measure.latency.summary import (
     validity,
     verdict,
 )
-from probe.measure.trouble import Trouble
 from wire.result import (
     HttpValues,
     LatencyValues,

@@ -11,7 +11,7 @@ import pytest
 from probe.plan import levels
 from probe.plan.levels import KEPT, LEAST, Levels, noted
 from probe.plan.usage import Usage, counted, in_month
-from probe.usage_file import UsageFile
+from probe.state.usage import UsageFile
 from tests import samples
 from wire.result import Outcome, Reason, Result, ThroughputResult, Validity
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from probe.config import LineConfig, OperatorConfig
+from probe.measure.failure import Trouble
 from probe.measure.operator import Operator, look_up
-from probe.measure.trouble import Trouble
 from wire.result import Reason
 
 ANSWERS = {

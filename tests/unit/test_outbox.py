@@ -17,7 +17,7 @@ import pytest
 
 from probe.deliver.outbox import Outbox
 from probe.deliver.outbox_file import OutboxDamagedError, OutboxError, set_aside
-from probe.deliver.session import Coverage
+from probe.deliver.sender_state import Coverage
 from tests import samples
 from wire.result import encode_result
 

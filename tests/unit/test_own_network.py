@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from probe.measure.failure import Trouble
 from probe.measure.latency.own_network import troubled
 from probe.measure.latency.session import Session, Window
-from probe.measure.trouble import Trouble
 from wire.result import Reason
 
 MS, S = 1_000_000, 1_000_000_000

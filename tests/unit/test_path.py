@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe import texts
 from probe.config import LineConfig
 from probe.measure import gateway
 from probe.measure.path import method
 from probe.measure.path.method import Seen, locate
+from probe.show import texts
 from runtime.language import Language
 from tests import samples
 from wire.result import FaultLocation, HopAnswer, PathHop, PathTarget

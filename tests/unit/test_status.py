@@ -13,7 +13,7 @@ from gpiozero import Device
 from probe import config, events
 from probe.config import LedConfig
 from probe.measure.measurement import Progress
-from probe.show import rehearsal
+from probe.show import lamp_test
 from probe.show.leds import FAST_BLINK_S, SLOW_BLINK_S, Leds, LedsUnavailableError
 from probe.show.status import LineState, Pattern, Status, fold, frame, initial
 from tests import samples
@@ -254,11 +254,11 @@ def test_a_pin_that_cannot_be_had_is_named_and_the_others_are_let_go() -> None:
 
 def test_the_rehearsal_names_every_led_with_its_pin_and_ends_when_told() -> None:
     said: list[str] = []
-    rehearsal.rehearse(rehearsal.simulated(CONFIG), 0.0, threading.Event(), said.append, draw=None)
+    lamp_test.rehearse(lamp_test.simulated(CONFIG), 0.0, threading.Event(), said.append, draw=None)
     for name, pin in CONFIG.leds.pins([line.id for line in CONFIG.lines]).items():
         assert f"chỉ đèn {name}, chân GPIO {pin} / {name} alone, GPIO {pin}" in said
     told = threading.Event()
     told.set()
     said.clear()
-    rehearsal.rehearse(rehearsal.simulated(CONFIG), 30.0, told, said.append, draw=None)
+    lamp_test.rehearse(lamp_test.simulated(CONFIG), 30.0, told, said.append, draw=None)
     assert len(said) == 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from probe import texts
 from probe.measure.measurement import Progress
+from probe.show import texts
 from probe.show.status import (
     Activity,
     Board,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.measure.trouble import Trouble
+from probe.measure.failure import Trouble
 from probe.measure.web import method
 from probe.measure.web.method import BadUrlError, Url, Visit, parse_url, redirected
 from wire.result import Outcome, Reason, Validity, WebPhase

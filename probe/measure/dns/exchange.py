@@ -15,12 +15,12 @@ from probe.config import LineConfig
 from probe.measure.dns import method
 from probe.measure.dns.message import Answer, Question, Stray, decode_answer, encode_question
 from probe.measure.dns.method import Asked, Exchange
+from probe.measure.failure import Trouble
 from probe.measure.latency import line_socket
 from probe.measure.latency.line_socket import Departure, LineSocket, LineSocketError
 from probe.measure.line_stream import DeadlineReader, connect, stream_trouble
 from probe.measure.lookup import Address
 from probe.measure.measurement import Stop
-from probe.measure.trouble import Trouble
 from runtime import kernel_time
 from wire.result import Reason
 

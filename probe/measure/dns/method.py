@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from probe.config import DnsConfig
 from probe.measure.dns.message import Answer
+from probe.measure.failure import Trouble
 from probe.measure.latency import statistics
-from probe.measure.trouble import Trouble
 from wire.result import DnsEnding, DnsQuery, DnsValues, Outcome, Reason, ResolverRole
 
 NOERROR, NXDOMAIN, REFUSED = "NOERROR", "NXDOMAIN", "REFUSED"

@@ -26,9 +26,9 @@ from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
 from probe.config import LineConfig
-from probe.measure.http.trouble import LineHttpError, refusal, trouble_from
+from probe.measure.failure import Trouble
+from probe.measure.http.failures import LineHttpError, refusal, trouble_from
 from probe.measure.lookup import Address
-from probe.measure.trouble import Trouble
 from wire.http import EMPTY_PATH, SINK_PATH, random_path
 from wire.result import Reason
 

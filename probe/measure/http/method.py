@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from probe.config import HttpConfig
-from probe.measure.http.stop import Sample
+from probe.measure.http.early_stop import Sample
 
 
 class Pings(NamedTuple):

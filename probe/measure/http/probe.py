@@ -12,16 +12,16 @@ from contextlib import nullcontext
 from msgspec import structs
 
 from probe import clock
+from probe.measure.failure import Trouble
 from probe.measure.http.connection import LineHttp, Route, library_version
+from probe.measure.http.early_stop import Sample
+from probe.measure.http.failures import LineHttpError
 from probe.measure.http.method import calibrates, rate_bps
-from probe.measure.http.report import Direction, HttpTest, Transferred, finding
-from probe.measure.http.stop import Sample
+from probe.measure.http.results import Direction, HttpTest, Transferred, finding
 from probe.measure.http.transfer import transfer
-from probe.measure.http.trouble import LineHttpError
 from probe.measure.latency.loaded import LoadedSession
 from probe.measure.lookup import Address, Lookup
 from probe.measure.measurement import Finding, Progress, Request
-from probe.measure.trouble import Trouble
 from wire.result import Reason
 
 # How often to look whether a name has been resolved, and over how much progress tells the rate.

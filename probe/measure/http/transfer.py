@@ -13,12 +13,12 @@ from itertools import chain, repeat
 from probe import clock
 from probe.config import HttpConfig
 from probe.measure import host
+from probe.measure.failure import Trouble
 from probe.measure.http.connection import LineHttp, Route
-from probe.measure.http.report import Direction, Transferred
-from probe.measure.http.stop import SAMPLE_S, Sample, early_figure
-from probe.measure.http.trouble import LineHttpError, trouble_from
+from probe.measure.http.early_stop import SAMPLE_S, Sample, early_figure
+from probe.measure.http.failures import LineHttpError, trouble_from
+from probe.measure.http.results import Direction, Transferred
 from probe.measure.measurement import Stop
-from probe.measure.trouble import Trouble
 from wire.http import SIZES_BYTES
 from wire.result import Reason
 

@@ -16,8 +16,8 @@ from struct import Struct
 from typing import NamedTuple
 
 from probe.config import LineConfig
+from probe.measure.failure import Trouble
 from probe.measure.lookup import Address
-from probe.measure.trouble import Trouble
 from runtime import kernel_time
 from runtime.language import Phrase
 from wire.result import Reason

@@ -15,7 +15,7 @@ from types import TracebackType
 
 import msgspec
 
-from probe.measure.latency.clock_line import ClockLine, ClockReading
+from probe.measure.latency.clock_offset import ClockLine, ClockReading
 from probe.measure.latency.session import NANOSECONDS, Window
 from probe.measure.latency.summary import loaded_figures
 from probe.measure.latency.target import LatencyTarget, TargetSpec

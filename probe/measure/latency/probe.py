@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import structs
 
 from probe.measure import gateway as gateways
-from probe.measure.latency.clock_line import ClockLine, ClockReading
+from probe.measure.latency.clock_offset import ClockLine, ClockReading
 from probe.measure.latency.own_network import troubled
 from probe.measure.latency.session import NANOSECONDS, Window
 from probe.measure.latency.summary import Verdict, figures, validity, verdict

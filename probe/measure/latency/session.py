@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from enum import Enum, auto
 
-from probe.measure.trouble import Trouble
+from probe.measure.failure import Trouble
 from wire.result import Reason
 
 NANOSECONDS = 1_000_000_000

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
+from probe.measure.failure import Trouble
 from probe.measure.latency import statistics
 from probe.measure.latency.session import Fate, Packet, Window
-from probe.measure.trouble import Trouble
 from wire.result import LatencyValues, LoadedLatency, Outcome, Reason, Validity
 from wire.stamp import PACKET_BYTES
 

@@ -10,15 +10,15 @@ import random
 from typing import NamedTuple
 
 from probe.config import LatencyConfig, LineConfig
+from probe.measure.failure import Trouble
 from probe.measure.latency import line_socket
-from probe.measure.latency.clock_line import ClockLine
+from probe.measure.latency.clock_offset import ClockLine
 from probe.measure.latency.echo import EchoProtocol, IcmpEcho, StampEcho
 from probe.measure.latency.icmp_echo import Stray
 from probe.measure.latency.line_socket import Arrival, LineSocket, LineSocketError
 from probe.measure.latency.session import NANOSECONDS, Session, Window, poisson_gap_ns
 from probe.measure.latency.summary import Course
 from probe.measure.lookup import Address, Lookup
-from probe.measure.trouble import Trouble
 from runtime import kernel_time
 from wire.result import GATEWAY_TARGET, Reason
 

@@ -14,13 +14,13 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 from probe.config import LineConfig
+from probe.measure.failure import Trouble
 from probe.measure.latency import line_socket
 from probe.measure.latency.echo import EchoProtocol, IcmpEcho
 from probe.measure.latency.icmp_echo import Stray
 from probe.measure.latency.line_socket import LineSocket, LineSocketError
 from probe.measure.lookup import Address
 from probe.measure.measurement import Stop
-from probe.measure.trouble import Trouble
 from runtime import kernel_time
 from wire.result import HopAnswer, PathHop, Reason
 

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 
 from probe import clock
 from probe.measure import gateway
+from probe.measure.failure import Trouble
 from probe.measure.latency.line_socket import line_trouble
 from probe.measure.lookup import Address, Lookup
 from probe.measure.measurement import Finding, Progress, Request
 from probe.measure.path import hops, method
 from probe.measure.path.hops import Aim, Outcome
 from probe.measure.path.method import Seen
-from probe.measure.trouble import Trouble
 from probe.version import VERSION
 from wire.result import HopAnswer, Method, PathHop, PathTarget, Reason
 from wire.result import Outcome as Ending

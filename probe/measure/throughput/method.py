@@ -12,8 +12,8 @@ from enum import StrEnum
 from msgspec import Struct
 
 from probe.config import LineConfig, ServerConfig, ThroughputConfig
+from probe.measure.host_limits import other_way, others_used
 from probe.measure.latency.summary import loaded_columns
-from probe.measure.limits import other_way, others_used
 from probe.measure.measurement import Finding, Steady
 from wire.result import (
     LoadedLatency,

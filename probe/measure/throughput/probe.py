@@ -14,7 +14,7 @@ from probe import clock
 from probe.measure import host
 from probe.measure.latency.loaded import LoadedSession
 from probe.measure.measurement import Finding, Progress, Request, Steady
-from probe.measure.throughput import iperf3_engine, iperf3_report
+from probe.measure.throughput import iperf3_process, iperf3_report
 from probe.measure.throughput.iperf3_report import Sample
 from probe.measure.throughput.method import (
     Direction,
@@ -88,7 +88,7 @@ def _test(spec: Spec, request: Request) -> Trial:
         return Trial(spec, Reading(reason=Reason.SHUTTING_DOWN, detail="before it began"))
     interface = _interface(request)
     with LoadedSession(request, spec.warm_up_s) as session:
-        transcript = iperf3_engine.run(spec, request.stop, observe, interface=interface)
+        transcript = iperf3_process.run(spec, request.stop, observe, interface=interface)
         loaded = session.finish()
     steady = Steady(steady_s[0], steady_s[-1]) if steady_s else None
     return Trial(spec, iperf3_report.read(transcript, spec), loaded, steady)

@@ -14,12 +14,12 @@ from typing import cast
 
 from probe import clock
 from probe.config import LineConfig
+from probe.measure.failure import Trouble
 from probe.measure.latency.line_socket import LineSocketError
 from probe.measure.line_stream import DeadlineReader, connect, left_s, stream_trouble
 from probe.measure.lookup import Address
-from probe.measure.trouble import Trouble
 from probe.measure.web.method import Url, Visit
-from probe.measure.web.names import Names
+from probe.measure.web.resolver import Names
 from probe.version import VERSION
 from wire.result import Reason, WebPhase
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from probe.measure.trouble import Trouble
+from probe.measure.failure import Trouble
 from wire.result import Outcome, Reason, Validity, WebPhase, WebValues
 
 _URL = re.compile(

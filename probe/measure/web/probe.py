@@ -11,12 +11,12 @@ from functools import partial
 
 from probe import clock
 from probe.config import WebConfig
+from probe.measure.failure import Trouble
 from probe.measure.measurement import Finding, Progress, Request, failed
-from probe.measure.trouble import Trouble
 from probe.measure.web import method
 from probe.measure.web.fetch import Fetcher
 from probe.measure.web.method import BadUrlError, Url, Visit
-from probe.measure.web.names import Names
+from probe.measure.web.resolver import Names
 from probe.version import VERSION
 from wire.result import Method, Reason
 

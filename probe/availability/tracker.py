@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from probe.watch import outages
-from probe.watch.minutes import Evidence, State, judged, minute_of, minutes_of
-from probe.watch.outages import OpenOutage, Outage, fault_of, fold
+from probe.availability import outages
+from probe.availability.minutes import Evidence, State, judged, minute_of, minutes_of
+from probe.availability.outages import OpenOutage, Outage, fault_of, fold
 from wire.result import FaultLocation, OutageEnd
 
 # NTP slews below this; a larger difference between wall and monotonic time is a step.

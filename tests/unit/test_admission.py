@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec import structs
 
-from probe import turns
 from probe.config import PlanConfig
 from probe.plan import hours
-from probe.turns import Counters, Decision, Limits, Rates, Wanted
+from probe.schedule import admission
+from probe.schedule.admission import Counters, Decision, Limits, Rates, Wanted
 from tests import samples
 from tests.unit.test_plan import PARSED, office, with_http
 from wire.result import Outcome, Reason
@@ -44,8 +44,8 @@ def test_a_line_that_somebody_uses_defers_a_bulk_test(
 ) -> None:
     then = Counters(100.0, 10_000, 20_000)
     now = Counters(105.0, 10_000 + int(received_bps * 5 / 8), 20_000 + int(sent_bps * 5 / 8))
-    assert turns.before_bulk(then, now, LIMITS) is decision
-    assert turns.rates_between(then, now).sent_bps == pytest.approx(sent_bps, rel=1e-3)
+    assert admission.before_bulk(then, now, LIMITS) is decision
+    assert admission.rates_between(then, now).sent_bps == pytest.approx(sent_bps, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_a_line_that_somebody_uses_defers_a_bulk_test(
 def test_what_cannot_be_read_is_unknown_and_holds_nothing_back(
     then: Counters, now: Counters
 ) -> None:
-    assert turns.rates_between(then, now) == Rates(None, None)
-    assert turns.before_bulk(then, now, LIMITS) is Decision.GO
+    assert admission.rates_between(then, now) == Rates(None, None)
+    assert admission.before_bulk(then, now, LIMITS) is Decision.GO
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_in_office_hours_a_line_is_looked_at_for_longer(
 
 @pytest.mark.parametrize("draw", [0.0, 0.5, 0.999])
 def test_waits_grow_from_60_to_960_s(draw: float) -> None:
-    waits = [turns.wait_s(n, draw) for n in range(6)]
+    waits = [admission.wait_s(n, draw) for n in range(6)]
     assert waits == sorted(waits)
     assert all(60 <= wait <= 960 for wait in waits)
     assert waits[4] >= 720
@@ -93,8 +93,8 @@ def test_a_slot_waits_a_few_times_and_is_then_given_up() -> None:
     """60 + 120 + 240 + 480 + 960 s: a neighbour's test, a meeting on video, but not the day."""
     now, now_s, tries, one = SLOT, 0.0, 0, wanted()
     while True:
-        one = turns.held_back(one, Reason.CROSS_TRAFFIC if tries % 2 else Reason.SERVER_BUSY)
-        following = turns.again(one, now, now_s, lambda: 0.5)
+        one = admission.held_back(one, Reason.CROSS_TRAFFIC if tries % 2 else Reason.SERVER_BUSY)
+        following = admission.again(one, now, now_s, lambda: 0.5)
         if following is None:
             break
         now += timedelta(seconds=following.due_s - now_s)
@@ -106,8 +106,8 @@ def test_a_slot_waits_a_few_times_and_is_then_given_up() -> None:
 
 @pytest.mark.parametrize("until", [None, SLOT + timedelta(seconds=59)])
 def test_nothing_waits_beyond_its_part_of_the_day(until: datetime | None) -> None:
-    held = turns.held_back(wanted(until), Reason.CROSS_TRAFFIC)
-    assert turns.again(held, SLOT, 0.0, lambda: 0.0) is None
+    held = admission.held_back(wanted(until), Reason.CROSS_TRAFFIC)
+    assert admission.again(held, SLOT, 0.0, lambda: 0.0) is None
 
 
 @pytest.mark.parametrize(("late_s", "left_s"), [(-10.0, 40.0), (0.0, 30.0), (30.0, 0.0), (31, -1)])
@@ -118,55 +118,57 @@ def test_a_look_is_part_of_a_slot_s_time_and_waits_have_what_is_left(
     one = wanted()
     assert one.until is not None
     after_look = one.until + timedelta(seconds=late_s)
-    assert turns.left_s(PARSED, one, after_look) == left_s
-    assert turns.left_s(PARSED, wanted(None), after_look) is None
+    assert admission.left_s(PARSED, one, after_look) == left_s
+    assert admission.left_s(PARSED, wanted(None), after_look) is None
 
 
 def test_what_has_been_due_longest_comes_first() -> None:
     first, second, third = (structs.replace(wanted(), due_s=due_s) for due_s in (3.0, 1.0, 9.0))
-    assert turns.first_due([first, second, third], 5.0) == second
-    assert turns.first_due([third], 5.0) is None
+    assert admission.first_due([first, second, third], 5.0) == second
+    assert admission.first_due([third], 5.0) is None
 
 
 def test_another_server_is_asked_after_a_busy_one() -> None:
     hn, hcm = PARSED.servers
-    assert turns.next_server(PARSED, wanted()) == hcm
-    assert turns.next_server(PARSED, structs.replace(wanted(), server=hcm)) == hn
+    assert admission.next_server(PARSED, wanted()) == hcm
+    assert admission.next_server(PARSED, structs.replace(wanted(), server=hcm)) == hn
 
 
 def test_only_servers_that_offer_http_are_asked_for_it() -> None:
     only = structs.replace(PARSED.servers[0], http_port=80)
     config = structs.replace(PARSED, servers=[only, PARSED.servers[1]])
     http = structs.replace(wanted(), kind="http", server=only)
-    assert turns.next_server(config, http) == only
-    assert turns.next_server(config, structs.replace(http, kind="throughput")) == PARSED.servers[1]
+    assert admission.next_server(config, http) == only
+    assert (
+        admission.next_server(config, structs.replace(http, kind="throughput")) == PARSED.servers[1]
+    )
 
 
 def test_a_busy_server_turns_a_slot_away_only_before_anything_was_measured() -> None:
     busy = samples.throughput(outcome=Outcome.SKIPPED, reason=Reason.SERVER_BUSY)
-    assert turns.was_turned_away(busy)
+    assert admission.was_turned_away(busy)
     half = structs.replace(busy, values=samples.throughput().values)
-    assert not turns.was_turned_away(half), "its download is kept"
-    assert not turns.was_turned_away(samples.throughput())
+    assert not admission.was_turned_away(half), "its download is kept"
+    assert not admission.was_turned_away(samples.throughput())
 
 
 def test_a_result_tells_what_its_slot_waited_for() -> None:
     waited = structs.replace(wanted(), deferrals=2, busy=1, seen=Rates(1200.0, None))
-    result = turns.with_history(samples.throughput(), waited, "0.1")
+    result = admission.with_history(samples.throughput(), waited, "0.1")
     assert result.method is not None
     settings = result.method.settings
     assert (settings["deferrals"], settings["busy_servers"]) == (2, 1)
     assert (settings["before_received_bps"], settings["before_sent_bps"]) == (1200.0, None)
     assert settings["cross_traffic_seen_at"] == "the probe's own interface"
     bare = structs.replace(samples.throughput(), method=None)
-    method = turns.with_history(bare, waited, "0.1").method
+    method = admission.with_history(bare, waited, "0.1").method
     assert method is not None
     assert method.tool == "tramdo-probe"
 
 
 def test_a_slot_that_was_given_up_says_what_it_saw() -> None:
     waited = structs.replace(wanted(), deferrals=6, seen=Rates(2_500_000.0, None))
-    assert turns.waited_in_vain(waited, Reason.CROSS_TRAFFIC) == (
+    assert admission.waited_in_vain(waited, Reason.CROSS_TRAFFIC) == (
         "given up: deferred 6 times, servers busy 0 times; "
         "the interface carried 2500 kbit/s down, an unknown rate up"
     )
@@ -178,5 +180,5 @@ def test_every_server_of_a_pool_is_asked_in_turn() -> None:
     seen = set()
     for _ in config.servers:
         seen.add(one.server.name)
-        one = structs.replace(one, server=turns.next_server(config, one))
+        one = structs.replace(one, server=admission.next_server(config, one))
     assert seen == {server.name for server in config.servers}

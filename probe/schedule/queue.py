@@ -1,7 +1,7 @@
 """Floor 3. Makes what the timetable fires: one measurement at a time, bulk tests on idle lines.
 
-The thread behind `probe.turns`, where every decision is. One queue for all kinds, so that neither a
-page nor a resolver is measured under our own bulk test.
+The thread behind `probe.schedule.admission`, where every decision is. One queue for all kinds, so
+that neither a page nor a resolver is measured under our own bulk test.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from zoneinfo import ZoneInfo
 
 from msgspec import structs
 
-from probe import clock, turns
+from probe import clock
 from probe.config import Config
 from probe.measure import host
 from probe.measure.kinds import MEASURES
 from probe.measure.measurement import Stop
+from probe.measure.runner import Runner
 from probe.plan.hours import look_s
-from probe.runner import Runner
-from probe.turns import Counters, Decision, Limits, Wanted
-from probe.usage_file import UsageFile
+from probe.schedule import admission
+from probe.schedule.admission import Counters, Decision, Limits, Wanted
+from probe.state.usage import UsageFile
 from probe.version import VERSION
 from wire.result import Reason, Result, Validity
 
@@ -72,7 +73,7 @@ class Scheduled:
         """Work until `stopping`; `alive` is called at each step."""
         while not stopping.is_set():
             alive()
-            due = turns.first_due(self._waiting, clock.monotonic_s())
+            due = admission.first_due(self._waiting, clock.monotonic_s())
             self._collect(0.0 if due else _TICK_S)
             if due is not None:
                 self._waiting.remove(due)
@@ -111,20 +112,22 @@ class Scheduled:
             wanted, decision = self._looked(wanted, stopping)
             alive()
             if decision is Decision.DEFER:
-                self._hold_back(turns.held_back(wanted, Reason.CROSS_TRAFFIC), Reason.CROSS_TRAFFIC)
+                self._hold_back(
+                    admission.held_back(wanted, Reason.CROSS_TRAFFIC), Reason.CROSS_TRAFFIC
+                )
                 return
-            left_s = turns.left_s(self._config, wanted, clock.utc_now())
+            left_s = admission.left_s(self._config, wanted, clock.utc_now())
             if left_s is not None and left_s < 0:
-                self._give_up(wanted, Reason.SLOT_MISSED, turns.came_too_late(wanted))
+                self._give_up(wanted, Reason.SLOT_MISSED, admission.came_too_late(wanted))
                 return
         for result in self._results(wanted, stopping, left_s):
             alive()
             low = self._usage.count(result, self._today(), self._servers)
-            if wanted.until is not None and turns.was_turned_away(result):
-                self._hold_back(turns.held_back(wanted, Reason.SERVER_BUSY), Reason.SERVER_BUSY)
+            if wanted.until is not None and admission.was_turned_away(result):
+                self._hold_back(admission.held_back(wanted, Reason.SERVER_BUSY), Reason.SERVER_BUSY)
             else:
-                told = turns.with_history(result, wanted, VERSION)
-                self._take(turns.flagged(told, Validity.SERVER_LOW) if low else told)
+                told = admission.with_history(result, wanted, VERSION)
+                self._take(admission.flagged(told, Validity.SERVER_LOW) if low else told)
 
     def _looked(self, wanted: Wanted, stopping: Stop) -> tuple[Wanted, Decision]:
         """Watch the line's interface for a while: is it idle?"""
@@ -134,16 +137,16 @@ class Scheduled:
         now = _counters(interface)
         plan = self._config.plan
         limits = Limits(plan.cross_traffic_download_bps, plan.cross_traffic_upload_bps)
-        seen = structs.replace(wanted, seen=turns.rates_between(then, now))
-        return seen, turns.before_bulk(then, now, limits)
+        seen = structs.replace(wanted, seen=admission.rates_between(then, now))
+        return seen, admission.before_bulk(then, now, limits)
 
     def _hold_back(self, wanted: Wanted, reason: Reason) -> None:
         if reason is Reason.SERVER_BUSY:
-            wanted = structs.replace(wanted, server=turns.next_server(self._config, wanted))
+            wanted = structs.replace(wanted, server=admission.next_server(self._config, wanted))
         now_s = clock.monotonic_s()
-        again = turns.again(wanted, clock.utc_now(), now_s, random.random)
+        again = admission.again(wanted, clock.utc_now(), now_s, random.random)
         if again is None:
-            self._give_up(wanted, reason, turns.waited_in_vain(wanted, reason))
+            self._give_up(wanted, reason, admission.waited_in_vain(wanted, reason))
             return
         log.info(
             "%s on %s: %s; again in %.0f s",
@@ -157,7 +160,7 @@ class Scheduled:
     def _give_up(self, wanted: Wanted, reason: Reason, detail: str) -> None:
         if wanted.slot_at is not None:
             result = self._runner.skipped(wanted.kind, wanted.line, reason, detail, wanted.slot_at)
-            self._take(turns.with_history(result, wanted, VERSION))
+            self._take(admission.with_history(result, wanted, VERSION))
 
     def _results(
         self, wanted: Wanted, stopping: Stop, patience_s: float | None = None

@@ -15,10 +15,10 @@ from msgspec import structs
 
 from probe import clock
 from probe.config import Config, PlanConfig, ThroughputConfig
-from probe.runner import Runner
-from probe.scheduled import Scheduled
-from probe.turns import Wanted
-from probe.usage_file import UsageFile
+from probe.measure.runner import Runner
+from probe.schedule.admission import Wanted
+from probe.schedule.queue import Scheduled
+from probe.state.usage import UsageFile
 from tests import samples
 from tests.stranger import sending
 from tests.unit.test_plan import PARSED

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from probe.doctor.finding import Report, Verdict, is_well
+from probe.doctor.check import Report, Verdict, is_well
 from runtime.language import Language, Phrase
 
 _SIGNS = {

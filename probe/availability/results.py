@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from probe.availability.minutes import MINUTE_S, State
+from probe.availability.tracker import Period, Told
 from probe.measure.measurement import Finding
-from probe.watch.book import Period, Told
-from probe.watch.minutes import MINUTE_S, State
 from wire.result import AvailabilityValues, Method, OutageValues, Outcome
 
 Values = AvailabilityValues | OutageValues

@@ -1,4 +1,4 @@
-"""Floor 3. Obeys commands from the centre: decides by `probe.command`, then calls who can do it.
+"""Floor 3. Executes commands from the centre that `probe.commands.policy` accepts.
 
 Runs on the courier's thread, so that it needs no lock; what takes long is done elsewhere, and its
 `done` is told from there. A fault in here is logged and ends there: no command may end delivery.
@@ -15,13 +15,13 @@ from zoneinfo import ZoneInfo
 from msgspec import structs
 
 from probe import clock, config_file, events
-from probe.command import Ignored, Memory, Refused, Situation, decide, owing
-from probe.command_file import CommandFile
+from probe.commands.policy import Ignored, Memory, Refused, Situation, decide, owing
+from probe.commands.state import CommandFile
 from probe.config import Config, ServerConfig
 from probe.measure.kinds import MEASURES
 from probe.plan.budget import bulk_kinds, month_budget
-from probe.turns import Wanted
-from probe.usage_file import UsageFile
+from probe.schedule.admission import Wanted
+from probe.state.usage import UsageFile
 from runtime import mqtt
 from runtime.settings import SettingsError
 from wire.commands import (

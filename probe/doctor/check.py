@@ -2,7 +2,7 @@
 
 `watch` is what will become bad or may explain odd figures; `unknown` what cannot be seen from here.
 Only `bad` makes the command fail. Words are in both languages until somebody is told
-(`probe/doctor/told.py`).
+(`probe/doctor/output.py`).
 """
 
 from __future__ import annotations

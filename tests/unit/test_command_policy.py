@@ -9,7 +9,16 @@ from uuid import UUID, uuid4
 import pytest
 from msgspec import structs
 
-from probe.command import PER_HOUR, Decision, Ignored, Memory, Obeyed, Refused, Situation, decide
+from probe.commands.policy import (
+    PER_HOUR,
+    Decision,
+    Ignored,
+    Memory,
+    Obeyed,
+    Refused,
+    Situation,
+    decide,
+)
 from wire.commands import (
     AnyCommand,
     CommandName,

@@ -11,14 +11,15 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from probe import ceilings_file, checks, clock
+from probe import clock
 from probe.config import Config
-from probe.doctor import finding, network
-from probe.doctor.finding import Finding, Report, bad, good, unknown, watch
+from probe.doctor import check, network_checks, prerequisites
+from probe.doctor.check import Finding, Report, bad, good, unknown, watch
 from probe.measure import host
-from probe.show import board
+from probe.show import status_file
 from probe.show.leds import Leds, LedsUnavailableError
 from probe.show.status import Board, Status
+from probe.state import ceilings
 from probe.version import VERSION
 from runtime import certificate
 from runtime.language import Phrase
@@ -36,29 +37,29 @@ def look(config: Config) -> Report:
 
 
 def _findings(config: Config, now: datetime) -> Iterator[Finding]:
-    for problem in checks.problems(config):
+    for problem in prerequisites.problems(config):
         yield bad(Phrase("cấu hình", "configuration"), problem, _MEND_CONFIGURATION)
-    yield from network.lines(config)
-    yield from network.servers(config)
+    yield from network_checks.lines(config)
+    yield from network_checks.servers(config)
     yield from _own_certificate(config, now)
-    yield from network.broker(config.broker, now)
+    yield from network_checks.broker(config.broker, now)
     shown = _board(config)
     yield from _daemon(shown, now)
-    yield finding.clock(clock.reading(), now)
+    yield check.clock(clock.reading(), now)
     yield _leds(config, shown)
     outbox = Path(config.state_dir) / "outbox.sqlite"
     logs = (outbox, outbox.with_name("outbox.sqlite-wal"))
     outbox_bytes = sum(path.stat().st_size for path in logs if path.exists())
-    yield finding.disk(
+    yield check.disk(
         host.disk_free_bytes(config.state_dir), outbox_bytes, config.delivery.max_bytes
     )
-    yield finding.power(host.throttled())
-    yield finding.temperature(host.temperature_c())
+    yield check.power(host.throttled())
+    yield check.temperature(host.temperature_c())
     yield from _ceilings(config)
-    yield finding.python(sys.version_info[:2])
+    yield check.python(sys.version_info[:2])
     release, machine = platform.release(), host.machine_name()
     seen = Phrase(f"nhân Linux {release} trên {machine}", f"kernel {release} on {machine}")
-    yield good(finding.VERSIONS, seen)
+    yield good(check.VERSIONS, seen)
 
 
 _MEND_CONFIGURATION = Phrase(
@@ -80,15 +81,15 @@ def _own_certificate(config: Config, now: datetime) -> Iterator[Finding]:
         "renew it (docs/security.md, A probe's key)",
     )
     part = Phrase("chứng thư của trạm", "our certificate")
-    yield finding.certificate(part, ends_at, now, renew)
+    yield check.certificate(part, ends_at, now, renew)
 
 
 def _board(config: Config) -> Board | None:
     try:
-        shown = board.read(config.runtime_dir)
+        shown = status_file.read(config.runtime_dir)
     except (OSError, msgspec.MsgspecError):
         return None
-    return shown if shown is not None and board.writer_is_alive(shown) else None
+    return shown if shown is not None and status_file.writer_is_alive(shown) else None
 
 
 def _daemon(shown: Board | None, now: datetime) -> Iterator[Finding]:
@@ -173,7 +174,7 @@ def _leds(config: Config, shown: Board | None) -> Finding:
 
 
 def _ceilings(config: Config) -> Iterator[Finding]:
-    known = ceilings_file.read(config.state_dir)
+    known = ceilings.read(config.state_dir)
     for line in config.lines:
         if line.id not in known:
             seen = Phrase(

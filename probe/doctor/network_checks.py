@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 
 from probe import clock
 from probe.config import Config, LineConfig, ServerConfig
-from probe.doctor.finding import Finding, bad, certificate, good, unknown
+from probe.doctor.check import Finding, bad, certificate, good, unknown
 from probe.measure import gateway
+from probe.measure.failure import Trouble
 from probe.measure.latency.line_socket import LineSocketError, line_lack
 from probe.measure.line_stream import connect
 from probe.measure.lookup import Address, Lookup
-from probe.measure.trouble import Trouble
 from runtime import secret_file
 from runtime.broker import BrokerConfig
 from runtime.language import Phrase

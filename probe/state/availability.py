@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from probe.watch.book import BookState
+from probe.availability.tracker import BookState
 from wire.decoding import decode_json
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct, structs
 
-from probe.watch.minutes import State
+from probe.availability.minutes import State
 from wire.result import FaultLocation, OutageEnd
 
 # A run goes on over so many minutes of which nothing is known; a bulk test takes less (ours).

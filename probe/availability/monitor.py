@@ -13,14 +13,14 @@ from datetime import UTC, datetime
 from msgspec import structs
 
 from probe import clock
+from probe.availability import minutes, results
+from probe.availability.tracker import Book, Now, Period, Told
 from probe.config import Config, LineConfig
 from probe.measure import gateway
-from probe.runner import Runner
-from probe.turns import Wanted
+from probe.measure.runner import Runner
+from probe.schedule.admission import Wanted
+from probe.state.availability import BookFile
 from probe.version import VERSION
-from probe.watch import findings, minutes
-from probe.watch.book import Book, Now, Period, Told
-from probe.watch.book_file import BookFile
 from wire.result import (
     AvailabilityResult,
     Method,
@@ -132,14 +132,14 @@ class Watch:
         if isinstance(told, Period):
             targets = sorted(self._hosts[line.id])
             self._hosts[line.id].clear()
-            values = findings.availability(told, gateway.of_line(line), targets)
+            values = results.availability(told, gateway.of_line(line), targets)
             self._result(AVAILABILITY, line, told.first, told.end, values)
         else:
             outage = told.outage
-            self._result(OUTAGE, line, outage.first, outage.end, findings.outage(told))
+            self._result(OUTAGE, line, outage.first, outage.end, results.outage(told))
 
     def _result(
-        self, kind: str, line: LineConfig, first: int, end: int, values: findings.Values
+        self, kind: str, line: LineConfig, first: int, end: int, values: results.Values
     ) -> None:
         method = Method(
             "tramdo-availability",
@@ -153,7 +153,7 @@ class Watch:
         began_at = datetime.fromtimestamp(first * minutes.MINUTE_S, UTC)
         duration_s = (end - first) * minutes.MINUTE_S
         ago_s = (clock.utc_now() - began_at).total_seconds()
-        finding = findings.finding(values, method, clock.monotonic_s() - ago_s, duration_s)
+        finding = results.finding(values, method, clock.monotonic_s() - ago_s, duration_s)
         result = self._runner.told(kind, line, finding)
         # The host's evidence would be of this moment, not of the period.
         result = structs.replace(result, started_at=began_at, host=None)

@@ -12,9 +12,9 @@ from http import HTTPStatus
 from http.client import HTTPException, IncompleteRead
 
 from probe.config import LineConfig
+from probe.measure.failure import Trouble
 from probe.measure.latency.line_socket import line_trouble
 from probe.measure.lookup import Address
-from probe.measure.trouble import Trouble
 from wire.result import Reason
 
 _REASONS = {

@@ -18,15 +18,15 @@ from uuid import UUID
 import msgspec
 
 from probe import clock, events
-from probe.boots_file import BootsFile
 from probe.config import Config
 from probe.deliver.batch import Batch, batches
-from probe.deliver.hold import Hold
+from probe.deliver.clock_hold import Hold
 from probe.deliver.outbox import Outbox
 from probe.deliver.outbox_file import OutboxDamagedError, OutboxError
 from probe.deliver.replay import Replaying
-from probe.deliver.session import Coverage, Delivery, coverage_of
+from probe.deliver.sender_state import Coverage, Delivery, coverage_of
 from probe.deliver.writer import OutboxWriter
+from probe.state.boots import BootsFile
 from runtime import mqtt
 from wire import messages, topics
 from wire.commands import Answer, Refusal, Replay, Reply

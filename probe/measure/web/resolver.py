@@ -13,10 +13,10 @@ from probe.measure import resolvers
 from probe.measure.dns.exchange import Client
 from probe.measure.dns.message import BadNameError
 from probe.measure.dns.method import NOERROR, NXDOMAIN, REFUSED, Asked, Exchange
+from probe.measure.failure import Trouble
 from probe.measure.latency.line_socket import line_trouble
 from probe.measure.lookup import Address
 from probe.measure.measurement import Stop
-from probe.measure.trouble import Trouble
 from wire.result import Reason
 
 _REASONS = {NXDOMAIN: Reason.NAME_NOT_FOUND, REFUSED: Reason.QUERY_REFUSED}

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from probe.availability import outages, results
+from probe.availability.minutes import Evidence, State, evidence_of, is_bad, judged, minutes_of
+from probe.availability.monitor import Watch
+from probe.availability.outages import OpenOutage, Outage, fold
+from probe.availability.tracker import Book, BookState, Now, Period, Told
 from probe.config import LineConfig, PathConfig, ServerConfig
-from probe.runner import Runner
-from probe.turns import Wanted
-from probe.watch import findings, outages
-from probe.watch.book import Book, BookState, Now, Period, Told
-from probe.watch.book_file import BookFile
-from probe.watch.minutes import Evidence, State, evidence_of, is_bad, judged, minutes_of
-from probe.watch.outages import OpenOutage, Outage, fold
-from probe.watch.watch import Watch
+from probe.measure.runner import Runner
+from probe.schedule.admission import Wanted
+from probe.state.availability import BookFile
 from tests import samples
 from tests.line_request import office_config
 from wire.result import (
@@ -248,7 +248,7 @@ def test_an_outage_knows_where_the_path_was_seen_to_break() -> None:
     one.looked((M0 + 2) * 60.0, FaultLocation.BEYOND)
     (told,) = [t for t in one.advance(now(6.2)) if isinstance(t, Told)]
     assert (told.fault, told.looks, told.outage.bad_minutes) == (FaultLocation.BEYOND, 1, 3)
-    values = findings.outage(told)
+    values = results.outage(told)
     assert (values.down_minutes, values.own_lan_minutes, values.unknown_minutes) == (3, 0, 0)
     assert values.began_at == datetime.fromtimestamp((M0 + 1) * 60, UTC)
     assert values.ended_at - values.began_at == timedelta(minutes=3)
@@ -345,10 +345,10 @@ def test_an_old_book_that_cannot_be_is_not_taken_up(away: int) -> None:
 
 def test_availability_is_up_over_up_and_down() -> None:
     counts = {State.UP: 30, State.DOWN: 10, State.OWN_LAN: 4, State.CLOCK: 1}
-    values = findings.availability(Period(0, 45, counts), GATEWAY, ["a"])
+    values = results.availability(Period(0, 45, counts), GATEWAY, ["a"])
     assert values.availability_ratio == 0.75
     assert (values.unknown_minutes, values.unknown_own_lan, values.unknown_clock) == (5, 4, 1)
-    nothing = findings.availability(Period(0, 5, {State.PROBE_OFF: 5}), GATEWAY, [])
+    nothing = results.availability(Period(0, 5, {State.PROBE_OFF: 5}), GATEWAY, [])
     assert nothing.availability_ratio is None
 
 

@@ -21,7 +21,7 @@ from enum import Enum
 from msgspec import Struct
 
 from probe.deliver.ranges import clipped, counted
-from probe.deliver.window import Window
+from probe.deliver.send_window import Window
 from wire.ledger import Ledger
 from wire.messages import Receipt
 

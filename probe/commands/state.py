@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from probe.command import Memory
+from probe.commands.policy import Memory
 from wire.decoding import decode_json
 
 log = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct, structs
 
-from probe import texts
 from probe.config import Config, LineConfig, ServerConfig
-from probe.measure.limits import LEAST_CEILING_RATIO, core_ratios
+from probe.measure.host_limits import LEAST_CEILING_RATIO, core_ratios
+from probe.show import texts
 from runtime.language import Language, Phrase, number
 from wire.messages import Ceiling
 from wire.result import Host, Outcome, Reason, ThroughputResult, Validity

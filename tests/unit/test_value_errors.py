@@ -11,8 +11,8 @@ import pytest
 from msgspec import Meta, Struct
 
 from runtime.language import Language, Phrase
-from runtime.mistakes import RuleError, phrase_of
 from runtime.settings import SettingsError, parse
+from runtime.value_errors import RuleError, phrase_of
 
 
 class Fruit(StrEnum):

@@ -11,13 +11,13 @@ from enum import StrEnum
 from msgspec import Struct
 
 from probe.config import HttpConfig, ServerConfig
-from probe.measure.http import stop as http_stop
+from probe.measure.failure import Trouble
+from probe.measure.host_limits import other_way, others_used
+from probe.measure.http import early_stop as http_stop
+from probe.measure.http.early_stop import EarlyFigure, Sample
 from probe.measure.http.method import ping_statistics, rate_bps, steady_part
-from probe.measure.http.stop import EarlyFigure, Sample
 from probe.measure.latency.summary import loaded_columns
-from probe.measure.limits import other_way, others_used
 from probe.measure.measurement import Finding, Steady
-from probe.measure.trouble import Trouble
 from wire.result import (
     HttpTransfer,
     HttpValues,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from probe import clock
-from probe.measure.host_watch import HostWatch
+from probe.measure.host_sampler import HostWatch
 from probe.measure.measurement import Steady
 
 PATIENCE_S = 20.0

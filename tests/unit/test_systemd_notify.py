@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime import notify
+from runtime import systemd_notify
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -29,10 +29,10 @@ def manager(
 
 
 def test_each_state_is_one_datagram(manager: socket.socket) -> None:
-    notify.ready()
-    notify.watchdog()
-    notify.status("two lines\nREADY=1  and Bạch Thông")
-    notify.stopping()
+    systemd_notify.ready()
+    systemd_notify.watchdog()
+    systemd_notify.status("two lines\nREADY=1  and Bạch Thông")
+    systemd_notify.stopping()
     assert [manager.recv(500).decode() for _ in range(4)] == [
         "READY=1",
         "WATCHDOG=1",
@@ -48,7 +48,7 @@ def test_without_a_socket_of_ours_nothing_happens(
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     if address is not None:
         monkeypatch.setenv("NOTIFY_SOCKET", address)
-    notify.ready()
+    systemd_notify.ready()
     assert caplog.records == []
 
 
@@ -57,13 +57,13 @@ def test_a_manager_that_is_gone_does_not_end_the_program(
 ) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
     with caplog.at_level(logging.WARNING):
-        notify.watchdog()
+        systemd_notify.watchdog()
     assert "systemd was not told WATCHDOG" in caplog.text
 
 
 def test_a_manager_that_does_not_read_does_not_stop_the_program(manager: socket.socket) -> None:
     for _ in range(10_000):  # far beyond any socket's queue
-        notify.watchdog()
+        systemd_notify.watchdog()
     assert manager.recv(500) == b"WATCHDOG=1"
 
 
@@ -86,4 +86,4 @@ def test_half_of_what_systemd_waits(
         monkeypatch.delenv(name, raising=False)
         if value is not None:
             monkeypatch.setenv(name, str(os.getpid()) if value == "self" else value)
-    assert notify.watchdog_interval_s() == interval_s
+    assert systemd_notify.watchdog_interval_s() == interval_s

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime.steady import STEADY_FOR_S, Steadiness
+from runtime.clock_stability import STEADY_FOR_S, Steadiness
 
 YEARS_S = 5 * 365 * 86_400.0
 

@@ -19,9 +19,9 @@ from msgspec import structs
 from probe import clock, events
 from probe.config import Config, LineConfig, ServerConfig
 from probe.measure import host
-from probe.measure.host_watch import HostWatch
+from probe.measure.host_limits import validity_from
+from probe.measure.host_sampler import HostWatch
 from probe.measure.kinds import MEASURES
-from probe.measure.limits import validity_from
 from probe.measure.measurement import Finding, Request, Stop, failed
 from probe.version import VERSION
 from wire.messages import Ceiling

@@ -1,0 +1,1 @@
+"""Commands from the centre: what is accepted, who executes it, what outlives a restart."""

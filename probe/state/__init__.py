@@ -1,0 +1,1 @@
+"""State that outlives a restart: JSON files in the state directory, replaced atomically."""
