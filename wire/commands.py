@@ -29,7 +29,7 @@ MAX_REPLAY_RANGES = 100
 MAX_REPLAY_RESULTS = 50_000
 
 # Kinds are named with underscores, lines with hyphens.
-KindName = Annotated[str, Meta(pattern=r"^[a-z_]{1,40}$(?!\n)")]
+KindName = Annotated[str, Meta(pattern=r"^[a-z_]{1,40}\Z")]
 
 
 class CommandName(StrEnum):

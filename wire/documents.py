@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
-from wire import topics
+from wire import json_schema, topics
 from wire.commands import Identify, Measure, Reload, Replay, Reply
 from wire.envelope import SCHEMA, Envelope
 from wire.messages import Health, Info, Receipt, State
@@ -46,23 +45,22 @@ _CHANNELS = [
 ]
 
 
-def json_schema(message: type[Struct]) -> Document:
+def schema_of(message: type[Struct]) -> Document:
     """The JSON Schema (2020-12) of one payload, complete in itself."""
-    schema = msgspec.json.schema(message)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": dialect, **json_schema.schema_of(message)}
 
 
 def json_schemas() -> dict[str, Document]:
     """File name to JSON Schema, one for each payload of the contract."""
     return {
-        f"{row.message.__name__.lower()}.schema.json": json_schema(row.message) for row in _CHANNELS
+        f"{row.message.__name__.lower()}.schema.json": schema_of(row.message) for row in _CHANNELS
     }
 
 
 def asyncapi() -> Document:
     """The contract as an AsyncAPI 3.0 document."""
     messages = [row.message for row in _CHANNELS]
-    _, components = msgspec.json.schema_components(messages, ref_template=_REF)
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -75,7 +73,7 @@ def asyncapi() -> Document:
         "channels": {row.name: _channel(row) for row in _CHANNELS},
         "operations": {row.name: _operation(row) for row in _CHANNELS},
         "components": {
-            "schemas": components,
+            "schemas": json_schema.components_of(messages, _REF),
             "messages": {row.name: _message(row) for row in _CHANNELS},
         },
     }

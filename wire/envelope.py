@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -19,12 +19,12 @@ from wire.clock_repair import ClockNote
 from wire.decoding import decode_json
 from wire.result import AnyResult, Name, Seq, Text, Utc
 
-SCHEMA = "tramdo/1"
+SCHEMA: Final = "tramdo/1"
 # A broker and a collector must know what to expect: the longest test in the finest steps fits.
 MAX_ENVELOPE_BYTES = 1_048_576
 
 CommuneCode = Annotated[
-    str, Meta(pattern=r"^[0-9]{5}$(?!\n)", description="official 5-digit commune code, a string")
+    str, Meta(pattern=r"^[0-9]{5}\Z", description="official 5-digit commune code, a string")
 ]
 
 
@@ -49,7 +49,7 @@ class Envelope(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     `clock` is there when a result in it was taken while the probe's clock was not known.
     """
 
-    schema: Annotated[str, Meta(pattern="^tramdo/1$")] = SCHEMA
+    schema: Literal["tramdo/1"] = SCHEMA
     tenant: Name
     probe: Name
     epoch: UUID
@@ -69,7 +69,7 @@ class RawRecord(Struct, frozen=True, forbid_unknown_fields=True):
 class Frame(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """An envelope whose results were not looked at yet, so that each can be judged by itself."""
 
-    schema: Annotated[str, Meta(pattern="^tramdo/1$")] = SCHEMA
+    schema: Literal["tramdo/1"] = SCHEMA
     tenant: Name
     probe: Name
     epoch: UUID

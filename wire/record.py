@@ -21,9 +21,9 @@ from msgspec import Meta, Struct
 
 Name = Annotated[
     str,
-    # Python's $ also matches before a last line break; the rest of the pattern forbids that.
+    # Python's $ also matches before a last line break, \Z does not (`wire.json_schema`).
     Meta(
-        pattern=r"^[a-z0-9-]{1,40}$(?!\n)",
+        pattern=r"^[a-z0-9-]{1,40}\Z",
         description="a name in topics: a-z, 0-9 and -, 1 to 40",
     ),
 ]

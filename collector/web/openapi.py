@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from wire import json_schema
+
 _DAYS = {
     "name": "days",
     "in": "query",
@@ -26,9 +28,7 @@ _FREE = {"type": "object", "additionalProperties": True}
 
 def document(types: Sequence[type[msgspec.Struct]]) -> dict[str, Any]:
     """The document. `types` are the answers of `/api/v1`, by name."""
-    _, components = msgspec.json.schema_components(
-        types, ref_template="#/components/schemas/{name}"
-    )
+    components = json_schema.components_of(types, "#/components/schemas/{name}")
     return {
         "openapi": "3.1.0",
         "info": {

@@ -21,9 +21,9 @@ from msgspec import Meta, Struct
 from wire.decoding import decode_json
 from wire.record import Utc
 
-Version = Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+-]{0,39}$(?!\n)")]
-Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
-Machine = Annotated[str, Meta(pattern=r"^cp3[0-9]+-[a-z0-9_]{1,20}$(?!\n)")]
+Version = Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+-]{0,39}\Z")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Machine = Annotated[str, Meta(pattern=r"^cp3[0-9]+-[a-z0-9_]{1,20}\Z")]
 Share = Annotated[float, Meta(gt=0, le=1)]
 # A bundle of wheels and roles is some tens of MB; more is a mistake or an attack.
 LARGEST_BUNDLE_BYTES = 500_000_000

@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 
 from wire.record import Name
 
-_INTERFACE = Annotated[str, Meta(pattern=r"^[a-z0-9@._-]{1,15}$(?!\n)")]
+_INTERFACE = Annotated[str, Meta(pattern=r"^[a-z0-9@._-]{1,15}\Z")]
 # The first line is the way out until the probe's role sets a table for each (policy routing).
 _FIRST_METRIC = 100
 # What the first boot needs, until the box's own roles install the rest. Each by a name that Debian
@@ -49,7 +49,7 @@ class SeedSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     url: Annotated[str, Meta(pattern=r"^https://[^\s/]+$")]
     technician_keys: Annotated[list[str], Meta(min_length=1)]
-    technician: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,30}$(?!\n)")] = "tramdo-tech"
+    technician: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,30}\Z")] = "tramdo-tech"
     timezone: str = "Asia/Ho_Chi_Minh"
     packages: tuple[str, ...] = PACKAGES
     lines: dict[Name, Annotated[list[SeedLine], Meta(min_length=1, max_length=8)]]

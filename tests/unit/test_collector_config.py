@@ -23,7 +23,7 @@ from runtime.settings import SettingsError
 from wire.envelope import MAX_ENVELOPE_BYTES
 
 MINIMAL = '[broker]\nhost = "broker.example.vn"\n'
-NAME = r"^[a-z0-9-]{1,40}$(?!\\n)"
+NAME = r"^[a-z0-9-]{1,40}\\Z"
 CLIENT_ID = "^[a-zA-Z0-9_-]{1,64}$"
 EXAMPLE = Path(__file__).parents[2] / "collector" / "collector.example.toml"
 

@@ -10,7 +10,7 @@ from probe import config
 from runtime.settings import SettingsError
 
 GOOD = (Path(__file__).parents[1] / "golden" / "config" / "good.toml").read_text(encoding="utf-8")
-NAME = r"expected `str` matching regex '^[a-z0-9-]{1,40}$(?!\\n)'"
+NAME = r"expected `str` matching regex '^[a-z0-9-]{1,40}\\Z'"
 
 # (what to replace in the good file, by what, the sentence)
 BAD = [
@@ -25,7 +25,7 @@ BAD = [
     (
         'commune_code = "01969"',
         'commune_code = "1969"',
-        r"site.commune_code: expected `str` matching regex '^[0-9]{5}$(?!\\n)' (it is '1969')",
+        r"site.commune_code: expected `str` matching regex '^[0-9]{5}\\Z' (it is '1969')",
     ),
     (
         'interface = "eth0"',

@@ -198,7 +198,7 @@ def test_the_documents_are_current() -> None:
 
 
 def test_the_schema_accepts_what_the_types_accept_and_refuses_what_they_refuse() -> None:
-    schema = documents.json_schema(Envelope)
+    schema = documents.schema_of(Envelope)
     check = jsonschema.Draft202012Validator(schema)
     payload = envelope(samples.latency(), samples.latency())
     check.validate(json.loads(payload))
