@@ -8,7 +8,8 @@ for whom:
   plain `$` also matches before a last line break.
 - OpenAPI's `discriminator` goes: unknown to JSON Schema, an error for AJV and in AsyncAPI 3. The
   tag of each type (`kind`, `command`) is required and has one value, which tells them apart.
-- An `enum` of strings states its `type`, for AJV's strict mode and for typed clients.
+- An `enum` of strings states its `type`, for AJV's strict mode and for typed clients; with one
+  value it is a `const`.
 - A tuple of equal items is an array of fixed length: `prefixItems` is not in the draft that
   AsyncAPI builds on.
 - A docstring loses the indentation of the source.
@@ -50,7 +51,9 @@ def portable(schema: Document) -> Document:
     if isinstance(schema.get("pattern"), str):
         found |= _pattern(schema["pattern"])
     if "enum" in schema and all(isinstance(value, str) for value in schema["enum"]):
-        found["type"] = "string"
+        found |= {"type": "string"}
+        if len(schema["enum"]) == 1:
+            (found["const"],) = found.pop("enum")
     if "prefixItems" in schema:
         found["items"] = _same_items(found.pop("prefixItems"))
     if isinstance(schema.get("description"), str):
