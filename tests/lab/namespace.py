@@ -152,6 +152,11 @@ class Namespace:
 
         return self.inside(listening)
 
+    def is_up(self, interface: str) -> bool:
+        """Whether the interface is up and has a carrier that the kernel has acted upon (RFC 2863)."""
+        printed = _command(["ip", "-n", self.name, "-json", "link", "show", "dev", interface])
+        return bool(json.loads(printed)[0]["operstate"] == "UP")
+
     def counters(self, interface: str) -> InterfaceCounters:
         """What the interface has carried so far. LabError when there is no such interface."""
         printed = _command(

@@ -20,6 +20,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from typing import Self
 
 from tests.lab.emulated_link import EmulatedLink
@@ -35,6 +36,7 @@ from tests.lab.namespace import (
     remove_root_link,
     why_not,
 )
+from tests.lab.polling import wait_until
 
 __all__ = [
     "Cut",
@@ -65,6 +67,7 @@ class Cut(Enum):
     """Where a line is cut."""
 
     CABLE = "cable"  # between the office and the gateway: the interface loses its carrier
+    GATEWAY = "gateway"  # the gateway answers nothing, the request for its address included (ARP)
     ACCESS = "access"  # behind the gateway, which still answers: the ISP loses what it forwards
 
 
@@ -179,15 +182,33 @@ class OfficeNetwork:
         isp = self.line(name).isp
         if where is Cut.CABLE:
             isp.ip("link set lan down")
+        elif where is Cut.GATEWAY:
+            isp.ip("link set lan arp off")
+            self.office.ip(f"neigh flush dev {name}")
         else:
             # A host that does not forward drops in silence what is not for itself.
             isp.sysctl({"ipv4/ip_forward": "0"})
 
     def restore(self, name: str) -> None:
-        """Mend a cut line. Does nothing to a line that is whole."""
+        """Mend a cut line and wait until it carries. Does nothing to a line that is whole."""
         isp = self.line(name).isp
-        isp.ip("link set lan up")
+        isp.ip("link set lan arp on", "link set lan up")
         isp.sysctl({"ipv4/ip_forward": "1"})
+        self.settle(name)
+
+    def settle(self, name: str) -> None:
+        """Wait for the line's carrier and let both ends ask for each other's address anew.
+
+        Linux asks for a neighbour three times, a second apart (RFC 826), and refuses with "no route
+        to host" after that: a request that began on a dead line would fail a connection on a
+        mended one.
+        """
+        line = self.line(name)
+        ends = ((self.office, line.interface), (line.isp, "lan"))
+        for end, interface in ends:
+            wait_until(partial(end.is_up, interface), what=f"{interface} of {end.name} to be up")
+        for end, interface in ends:
+            end.ip(f"neigh flush dev {interface}")
 
     def reshape(
         self, name: str, *, download_bps: int | None = None, upload_bps: int | None = None

@@ -71,13 +71,18 @@ def broken(network: OfficeNetwork, where: str) -> Iterator[None]:
     """The line vnpt, broken at a place in words."""
     isp, gateway = network.line("vnpt").isp, network.line("vnpt").gateway_address
     address = SERVER_ADDRESSES[0]
+
+    def mend_gateway() -> None:
+        isp.ip(f"addr add {gateway}/24 dev lan")
+        network.settle("vnpt")
+
     breaks: dict[str, tuple[Callable[[], None], Callable[[], None]]] = {
         "nowhere": (lambda: None, lambda: None),
         "cable": (partial(network.cut, "vnpt", Cut.CABLE), partial(network.restore, "vnpt")),
         "access": (partial(network.cut, "vnpt"), partial(network.restore, "vnpt")),
         "gateway": (
             lambda: isp.ip(f"addr del {gateway}/24 dev lan"),
-            lambda: isp.ip(f"addr add {gateway}/24 dev lan"),
+            mend_gateway,
         ),
         "one server": (
             lambda: network.centre.ip(f"addr del {address}/32 dev lo"),
