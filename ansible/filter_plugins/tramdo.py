@@ -1,7 +1,7 @@
-"""Filters of the Tramdo roles: variables into TOML, password hashes, and the preflight's sentences.
+"""Floor 1. Filters of the Tramdo roles: TOML, password hashes, and what the preflight reports.
 
-Pure functions of Ansible's variables; they run on the machine that runs Ansible and import nothing
-of ours, because an ansible-pull on a box has no more than Ansible.
+Pure functions of Ansible's variables. They run on the machine that runs Ansible and import nothing
+of ours: where a box runs its own playbook there is no more than Ansible.
 """
 
 from __future__ import annotations

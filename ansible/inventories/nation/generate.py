@@ -1,4 +1,4 @@
-"""Writes the nation's inventory from the list of communes, one probe each.
+"""Floor 3. Writes the nation's inventory from the list of communes, one probe each.
 
     python generate.py vn_communes.csv > hosts.yml
 
@@ -32,7 +32,7 @@ def inventory(rows: Iterable[Mapping[str, str]]) -> Iterator[str]:
 def main() -> int:
     """Run the command; returns the exit code."""
     if len(sys.argv) != 2:
-        sys.stderr.write(f"{__doc__}\n")
+        sys.stderr.write("usage: python3 generate.py COMMUNES.csv > hosts.yml\n")
         return 2
     with Path(sys.argv[1]).open(encoding="utf-8-sig", newline="") as file:
         sys.stdout.writelines(f"{line}\n" for line in inventory(csv.DictReader(file)))
