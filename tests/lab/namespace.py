@@ -153,7 +153,7 @@ class Namespace:
         return self.inside(listening)
 
     def is_up(self, interface: str) -> bool:
-        """Whether the interface is up and has a carrier that the kernel has acted upon (RFC 2863)."""
+        """Whether it is up with a carrier that the kernel has acted upon (RFC 2863: operstate)."""
         printed = _command(["ip", "-n", self.name, "-json", "link", "show", "dev", interface])
         return bool(json.loads(printed)[0]["operstate"] == "UP")
 
