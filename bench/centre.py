@@ -26,10 +26,9 @@ from uuid import UUID
 from bench import centre_load
 from bench.centre_load import Loader, Nation
 from bench.report import Options, Outcome, Row, Target, at_least, at_most, note, run
-from collector import thresholds_file
-from collector.ingest import IngestState, tune_interpreter
-from collector.intake import judge
-from collector.people.register import Register
+from collector.domain import thresholds_file
+from collector.ingest.pipeline import IngestState, tune_interpreter
+from collector.ingest.validation import judge
 from collector.registry.communes import official
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Period, Step, last_days, local_day, month_of
@@ -38,8 +37,9 @@ from collector.store.batch import utc_text
 from collector.store.postgresql import PostgresqlStore
 from collector.store.sqlite import SqliteStore
 from collector.store.store import BatchStored
+from collector.users.user_store import Register
 from collector.web.app import Web
-from collector.web.changes import Changes
+from collector.web.change_signal import Changes
 from collector.web.server import WebServer
 from tests import postgresql, samples
 from tests.broker import free_port
@@ -170,7 +170,7 @@ def _ingest(store: AnyStore, messages: int) -> tuple[float, float]:
     finish: Callable[[], BatchStored] | None = None
     stored = 0
     for begin in range(0, messages, _MESSAGES_A_BATCH):
-        # As `collector.ingest` does it: judged while the batch before is on its way to the disk.
+        # As `collector.ingest.pipeline` does it: validated while the batch before it is written.
         judged = [
             judge(topic, payload, now)
             for topic, payload in payloads[begin : begin + _MESSAGES_A_BATCH]

@@ -15,26 +15,28 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from collector import commanding, store_command, thresholds_file
 from collector import config as configuration
-from collector.alerts.book import Book, BookError
-from collector.alerts.teller import Teller, channels
-from collector.alerts.watch import Watch
-from collector.commands import NotSentError
+from collector.alerts.alert_store import Book, BookError
+from collector.alerts.monitor import Watch
+from collector.alerts.notifier import Teller, channels
+from collector.commands import cli as commands_cli
+from collector.commands.builder import NotSentError
 from collector.config import Config
-from collector.export import command as export_command
-from collector.ingest import Ingest, IngestState, tune_interpreter
-from collector.people import command as people_command
-from collector.people.register import PeopleError, Register
-from collector.reports import command as report_command
-from collector.reports.desk import Desk, sources_of
-from collector.store.opening import described, open_store
+from collector.domain import thresholds_file
+from collector.domain.read_model import Centre
+from collector.domain.thresholds import Thresholds
+from collector.export import cli as export_cli
+from collector.ingest.pipeline import Ingest, IngestState, tune_interpreter
+from collector.reports import cli as reports_cli
+from collector.reports.service import Desk, sources_of
+from collector.store import cli as store_cli
+from collector.store.factory import described, open_store
+from collector.store.maintenance import Keeper
 from collector.store.store import StoreError
-from collector.thresholds import Thresholds
-from collector.upkeep import Keeper
+from collector.users import cli as users_cli
+from collector.users.user_store import PeopleError, Register
 from collector.web.app import Web
-from collector.web.centre import Centre
-from collector.web.changes import Changes
+from collector.web.change_signal import Changes
 from collector.web.server import WebServer
 from runtime import settings_file, systemd_notify
 from runtime.mqtt import Connected, Disconnected, Event, Session
@@ -76,9 +78,9 @@ def main(argv: list[str] | None = None) -> int:
         case "export":
             return _export(config, options)
         case "people":
-            return people_command.run(options, Path(config.web.people_file))
-        case name if name in store_command.COMMANDS:
-            return store_command.run(options, config.store)
+            return users_cli.run(options, Path(config.web.people_file))
+        case name if name in store_cli.COMMANDS:
+            return store_cli.run(options, config.store)
         case _:
             return _run(config)
 
@@ -100,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         ("check", "Check the configuration, the store and the broker; one sentence each."),
         ("people", "Who may sign in to the pages: add, list, disable."),
         ("report", "Draw up or issue papers: weekly, monthly, bulletin."),
-        *store_command.COMMANDS.items(),
+        *store_cli.COMMANDS.items(),
         ("export", "Write results in another program's shape (lmap)."),
         ("command", "Ask a probe to identify itself, measure, replay or reload; wait for it."),
     ):
@@ -119,15 +121,15 @@ def _parser() -> argparse.ArgumentParser:
             help="configuration file (default: %(default)s)",
         )
         if name == "people":
-            people_command.add_arguments(command)
+            users_cli.add_arguments(command)
         if name == "report":
-            report_command.add_arguments(command)
-        if name in store_command.COMMANDS:
-            store_command.add_arguments(name, command)
+            reports_cli.add_arguments(command)
+        if name in store_cli.COMMANDS:
+            store_cli.add_arguments(name, command)
         if name == "export":
-            export_command.add_arguments(command)
+            export_cli.add_arguments(command)
         if name == "command":
-            commanding.add_arguments(command)
+            commands_cli.add_arguments(command)
     return parser
 
 
@@ -221,18 +223,18 @@ def _state(ingest: Ingest, keeper: Keeper) -> IngestState:
 
 def _command(config: Config, options: argparse.Namespace) -> int:
     try:
-        standing = commanding.ask(config, options)
+        standing = commands_cli.ask(config, options)
     except ValueError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
-    except (StoreError, NotSentError, commanding.ThrownOutError) as error:
+    except (StoreError, NotSentError, commands_cli.ThrownOutError) as error:
         print(error, file=sys.stderr)
         return FAILED
     if options.json:
         print(msgspec.json.encode(standing).decode())
     else:
-        print(commanding.sentence(standing))
-    return OK if commanding.is_done(standing) else FAILED
+        print(commands_cli.sentence(standing))
+    return OK if commands_cli.is_done(standing) else FAILED
 
 
 def _thresholds(config: Config) -> Thresholds:
@@ -254,7 +256,7 @@ def _report(config: Config, options: argparse.Namespace) -> int:
         return FAILED
     try:
         desk = Desk(lambda: sources_of(store, limits, papers.office), Path(papers.path))
-        return report_command.run(options, desk)
+        return reports_cli.run(options, desk)
     finally:
         store.close()
 
@@ -266,7 +268,7 @@ def _export(config: Config, options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return FAILED
     try:
-        return export_command.run(options, store, sys.stdout.buffer.write)
+        return export_cli.run(options, store, sys.stdout.buffer.write)
     finally:
         store.close()
 

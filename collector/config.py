@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Meta, Struct
 
 from collector.alerts.settings import AlertsConfig
-from collector.reports.paper import OfficeConfig
+from collector.reports.report import OfficeConfig
 from runtime import settings
 from runtime.broker import BrokerConfig, Path, Port
 from runtime.value_errors import require_pair

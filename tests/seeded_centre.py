@@ -1,8 +1,8 @@
 """Floor 3. A centre that has watched some communes for weeks: seeded, through intake and store.
 
-Every message passes `collector.intake.judge` as it would from the broker, and the store rolls it
-up as it would in service. Nothing is written into a table by hand. The same seed is the same centre
-but for its days, which end at `now` so that the pages have a last week.
+Every message passes `collector.ingest.validation.judge` as it would from the broker, and the
+store rolls it up as it would in service. Nothing is written into a table by hand. The same seed is
+the same centre but for its days, which end at `now` so that the pages have a last week.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from uuid import UUID
 
 import msgspec
 
-from collector.intake import judge
+from collector.ingest.validation import judge
 from collector.registry.communes import official
-from collector.registry.document import parse_toml
+from collector.registry.file_format import parse_toml
 from collector.store.store import Store
 from tests import samples
 from wire import messages, topics

@@ -10,7 +10,7 @@ from email.header import Header
 from email.mime.text import MIMEText
 from email.utils import formatdate
 
-from collector.alerts.notice import Notice, NotTakenError
+from collector.alerts.notification import Notice, NotTakenError
 from collector.alerts.settings import MailConfig
 from runtime import secret_file
 

@@ -12,7 +12,7 @@ import hmac
 
 import requests
 
-from collector.alerts.notice import NotTakenError
+from collector.alerts.notification import NotTakenError
 from collector.alerts.settings import WebhookConfig
 from runtime import secret_file
 

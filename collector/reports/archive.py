@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from collector.reports import flat, printing
-from collector.reports.paper import Paper, PaperKind
-from collector.reports.printing import Printed
+from collector.reports import flat_table, rendering
+from collector.reports.rendering import Printed
+from collector.reports.report import Paper, PaperKind
 from collector.rollup.periods import Period
 
 _NAME = re.compile(
@@ -108,7 +108,9 @@ class Archive:
         Raises:
             ArchiveError: the disk did not take it.
         """
-        record = Printed(f"{printing.stem(paper)}.json", "application/json", flat.as_json(paper))
+        record = Printed(
+            f"{rendering.stem(paper)}.json", "application/json", flat_table.as_json(paper)
+        )
         rest = [file for file in files if file.name != record.name]
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -135,7 +137,7 @@ class Archive:
 
     def _read(self, path: Path) -> Paper:
         try:
-            return flat.from_json(path.read_bytes())
+            return flat_table.from_json(path.read_bytes())
         except OSError as error:
             raise ArchiveError(f"{path} cannot be read: {error.strerror}") from error
         except msgspec.DecodeError as error:

@@ -6,9 +6,9 @@ measured and what it means for a household, and whom nobody should take it for.
 
 from __future__ import annotations
 
-from collector.judge import Verdict
-from collector.reports import numbers
-from collector.reports.paper import Direction, Figures, Level, Paper
+from collector.domain.assessment import Verdict
+from collector.reports import formatting
+from collector.reports.report import Direction, Figures, Level, Paper
 from collector.rollup.periods import Period, month_of
 
 # More lines than these are told together.
@@ -34,7 +34,7 @@ def _title(paper: Paper) -> str:
     if paper.revision is not None:
         lines.append(
             f"Bản sửa đổi, thay bản phát hành lúc "
-            f"{numbers.clock(paper.revision.replaces_issued_at)}"
+            f"{formatting.clock(paper.revision.replaces_issued_at)}"
         )
     return "\n".join(lines)
 
@@ -42,7 +42,7 @@ def _title(paper: Paper) -> str:
 def _when(paper: Paper) -> str:
     if Period(paper.first_day, paper.last_day) == month_of(paper.first_day):
         return f"Tháng {paper.first_day.month} năm {paper.first_day.year}"
-    return f"Từ ngày {numbers.day(paper.first_day)} đến ngày {numbers.day(paper.last_day)}"
+    return f"Từ ngày {formatting.day(paper.first_day)} đến ngày {formatting.day(paper.last_day)}"
 
 
 def _opening(paper: Paper) -> str:
@@ -60,7 +60,8 @@ def _opening(paper: Paper) -> str:
     several = "đường truyền" if total.lines > 1 else "đường truyền duy nhất"
     return (
         f"{_when(paper)}, các trạm đo đặt tại trụ sở cơ quan đã đo tốc độ Internet "
-        f"{numbers.number(total.tests)} lần trên {numbers.number(total.lines_measured)} {several}."
+        f"{formatting.number(total.tests)} lần trên "
+        f"{formatting.number(total.lines_measured)} {several}."
     )
 
 
@@ -69,7 +70,7 @@ def _one(row: Figures, paper: Paper) -> str:
     if row.is_silent:
         return f"{name}: chưa có kết quả đo trong thời gian này."
     if not row.tests:
-        tried = "" if not row.attempted else f" ({numbers.number(row.attempted)} lần đo đều lỗi)"
+        tried = "" if not row.attempted else f" ({formatting.number(row.attempted)} lần đo đều lỗi)"
         return f"{name}: không đo được tốc độ{tried}. {_outages(row)}".rstrip()
     sentences = [
         (
@@ -79,7 +80,7 @@ def _one(row: Figures, paper: Paper) -> str:
     ]
     if row.rtt_mean_ms is not None:
         sentences.append(
-            f"Thời gian phản hồi trung bình {numbers.number(row.rtt_mean_ms)} mi-li-giây."
+            f"Thời gian phản hồi trung bình {formatting.number(row.rtt_mean_ms)} mi-li-giây."
         )
     sentences.append(_outages(row))
     sentences += _verdicts(row, paper)
@@ -97,18 +98,18 @@ def _speed(direction: Direction) -> str:
     if direction.mean_bps is None:
         return "chưa có số liệu"
     mbps = direction.mean_bps / 1e6
-    return f"khoảng {numbers.number(mbps, 0 if mbps >= 10 else 1)} mê-ga-bít trên giây"
+    return f"khoảng {formatting.number(mbps, 0 if mbps >= 10 else 1)} mê-ga-bít trên giây"
 
 
 def _against_plan(row: Figures) -> str:
     share = row.download.share
     if share is None:
         return ""
-    return f"; tải xuống bằng khoảng {numbers.percent(share, 0)} tốc độ nhà mạng công bố"
+    return f"; tải xuống bằng khoảng {formatting.percent(share, 0)} tốc độ nhà mạng công bố"
 
 
 def _verdicts(row: Figures, paper: Paper) -> list[str]:
-    limit = numbers.percent(paper.thresholds.speed_share.limit, 0)
+    limit = formatting.percent(paper.thresholds.speed_share.limit, 0)
     directions = (("tải xuống", row.download), ("tải lên", row.upload))
     sentences = []
     for verdict, words in (
@@ -128,7 +129,7 @@ def _outages(row: Figures) -> str:
         return "Không ghi nhận gián đoạn."
     hours, minutes = divmod(row.down_minutes, 60)
     parts = ((hours, "giờ"), (minutes, "phút"))
-    spelt = " ".join(f"{numbers.number(count)} {unit}" for count, unit in parts if count)
+    spelt = " ".join(f"{formatting.number(count)} {unit}" for count, unit in parts if count)
     return f"Tổng thời gian gián đoạn {spelt}."
 
 
@@ -137,11 +138,11 @@ def _reliability(paper: Paper) -> str:
     whole = (
         ""
         if total.completeness_ratio is None
-        else f" Mức đầy đủ của số liệu là {numbers.percent(total.completeness_ratio, 0)}."
+        else f" Mức đầy đủ của số liệu là {formatting.percent(total.completeness_ratio, 0)}."
     )
     return (
-        f"Trong {numbers.number(total.attempted)} lần đo đã thực hiện có "
-        f"{numbers.number(total.valid)} lần hợp lệ.{whole} Đây là số liệu tham khảo, đo tự động "
+        f"Trong {formatting.number(total.attempted)} lần đo đã thực hiện có "
+        f"{formatting.number(total.valid)} lần hợp lệ.{whole} Đây là số liệu tham khảo, đo tự động "
         "qua dây mạng tại trụ sở cơ quan, không thay thế kết quả đo kiểm của cơ quan quản lý; "
         f"ngưỡng so sánh phiên bản ngày {_version(paper)}."
     )

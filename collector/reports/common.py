@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collector.reports import numbers
-from collector.reports.document import Head, Section, Table
-from collector.reports.numbers import DOTS, MISSING
-from collector.reports.paper import Direction, Figures, Paper
+from collector.reports import formatting
+from collector.reports.formatting import DOTS, MISSING
+from collector.reports.layout import Head, Section, Table
+from collector.reports.report import Direction, Figures, Paper
 from collector.rollup.periods import VIETNAM
 
 INDICATIVE = "so sánh tham khảo"
@@ -16,7 +16,7 @@ def head(paper: Paper, about: str) -> Head:
     office = paper.office
     made = paper.made_at.astimezone(VIETNAM)
     # The day is that of signing, and the office's to fill in.
-    signed_on = f"ngày …… tháng {numbers.month(made.month)} năm {made.year}"
+    signed_on = f"ngày …… tháng {formatting.month(made.month)} năm {made.year}"
     return Head(
         parent=_given(office.parent).upper(),
         office=_given(office.name).upper(),
@@ -49,7 +49,7 @@ def footer(paper: Paper) -> str:
     """On each page: period, area, thresholds, data."""
     version = paper.revision.version if paper.revision else 1
     return (
-        f"{paper.area}, {numbers.day(paper.first_day)}–{numbers.day(paper.last_day)} · "
+        f"{paper.area}, {formatting.day(paper.first_day)}–{formatting.day(paper.last_day)} · "
         f"{INDICATIVE} · ngưỡng {paper.thresholds.version} · "
         f"số liệu {paper.data_revision} · lần phát hành {version}"
     )
@@ -62,9 +62,9 @@ def scope(paper: Paper) -> list[str]:
     return [
         (
             "Số liệu do trạm đo đặt cố định tại trụ sở cơ quan tự động ghi nhận qua dây mạng, trên "
-            f"từng đường truyền: {numbers.number(total.lines)} đường truyền tại "
-            f"{numbers.number(communes)} xã, phường, đặc khu; "
-            f"{numbers.number(total.lines_measured)} đường truyền có kết quả."
+            f"từng đường truyền: {formatting.number(total.lines)} đường truyền tại "
+            f"{formatting.number(communes)} xã, phường, đặc khu; "
+            f"{formatting.number(total.lines_measured)} đường truyền có kết quả."
         ),
         (
             "Số liệu có tính chất so sánh tham khảo, không thay thế kết quả đo kiểm của cơ quan "
@@ -108,12 +108,14 @@ def method() -> list[str]:
 
 def completeness(total: Figures) -> str:
     """Valid of attempted, and how much of the plan came in."""
-    planned = "" if total.planned is None else f" trên {numbers.number(total.planned)} lần dự kiến"
+    planned = (
+        "" if total.planned is None else f" trên {formatting.number(total.planned)} lần dự kiến"
+    )
     return (
-        f"Số lần đo tốc độ đã thực hiện: {numbers.number(total.attempted)}{planned}; hợp lệ: "
-        f"{numbers.share_of(total.valid, total.attempted)}; chưa thực hiện được theo lịch (đường "
-        f"truyền bận, máy chủ bận…): {numbers.number(total.skipped)}; mức đầy đủ của số liệu: "
-        f"{numbers.percent(total.completeness_ratio)}."
+        f"Số lần đo tốc độ đã thực hiện: {formatting.number(total.attempted)}{planned}; hợp lệ: "
+        f"{formatting.share_of(total.valid, total.attempted)}; chưa thực hiện được theo lịch "
+        f"(đường truyền bận, máy chủ bận…): {formatting.number(total.skipped)}; "
+        f"mức đầy đủ của số liệu: {formatting.percent(total.completeness_ratio)}."
     )
 
 
@@ -135,7 +137,7 @@ def thresholds(paper: Paper) -> Section:
         rows.append(
             [
                 title,
-                pattern.format(numbers.number(limit, digits)),
+                pattern.format(formatting.number(limit, digits)),
                 threshold.source,
                 "Đã kiểm chứng" if threshold.verified else "Chưa kiểm chứng, không kết luận",
             ]
@@ -166,8 +168,8 @@ def published(paper: Paper) -> Table:
         rows=[
             [
                 one.subject_vi,
-                numbers.number(one.download_mbps, 2),
-                numbers.number(one.upload_mbps, 2),
+                formatting.number(one.download_mbps, 2),
+                formatting.number(one.upload_mbps, 2),
                 one.source,
             ]
             for one in paper.thresholds.published
@@ -185,7 +187,7 @@ def plan(row: Figures) -> str:
 def _declared(direction: Direction) -> str:
     declared = direction.declared_bps
     digits = 0 if declared is None or declared % 1e6 == 0 else 1
-    return numbers.mbps(declared, digits)
+    return formatting.mbps(declared, digits)
 
 
 def _given(text: str | None) -> str:
@@ -196,13 +198,13 @@ def _given(text: str | None) -> str:
 def _unfinished(paper: Paper) -> list[str]:
     if paper.whole:
         return []
-    return [f"Kỳ báo cáo chưa kết thúc; số liệu đến {numbers.clock(paper.made_at)}"]
+    return [f"Kỳ báo cáo chưa kết thúc; số liệu đến {formatting.clock(paper.made_at)}"]
 
 
 def _waiting(paper: Paper) -> list[str]:
     if not paper.waiting:
         return []
-    return [f"Còn {numbers.number(paper.waiting)} kết quả đã nhận nhưng chưa được tổng hợp"]
+    return [f"Còn {formatting.number(paper.waiting)} kết quả đã nhận nhưng chưa được tổng hợp"]
 
 
 def _revised(paper: Paper) -> list[str]:
@@ -211,7 +213,7 @@ def _revised(paper: Paper) -> list[str]:
         return []
     reasons = []
     if revision.days:
-        days = ", ".join(numbers.day(one) for one in list(revision.days)[:10])
+        days = ", ".join(formatting.day(one) for one in list(revision.days)[:10])
         more = f" và {len(revision.days) - 10} ngày khác" if len(revision.days) > 10 else ""
         reasons.append(f"có kết quả bổ sung của ngày {days}{more}")
     if revision.thresholds_changed:
@@ -221,7 +223,7 @@ def _revised(paper: Paper) -> list[str]:
     return [
         (
             f"BẢN SỬA ĐỔI, phát hành lần {revision.version}; thay thế bản phát hành lần "
-            f"{revision.replaces_version} lúc {numbers.clock(revision.replaces_issued_at)}; "
+            f"{revision.replaces_version} lúc {formatting.clock(revision.replaces_issued_at)}; "
             f"lý do: {'; '.join(reasons)}"
         )
     ]

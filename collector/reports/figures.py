@@ -14,7 +14,7 @@ from datetime import date, datetime
 
 from msgspec import Struct
 
-from collector.judge import (
+from collector.domain.assessment import (
     Judgement,
     OfLine,
     Sample,
@@ -24,12 +24,12 @@ from collector.judge import (
     judge_latency,
     judge_speed,
 )
+from collector.domain.thresholds import Thresholds
 from collector.registry.registry import Line, LineKey, Registry
-from collector.reports.paper import Area, Direction, Figures, Level
+from collector.reports.report import Area, Direction, Figures, Level
 from collector.rollup.distribution import Distribution
 from collector.rollup.periods import Period, start_of_day
 from collector.rollup.summary import EMPTY, SPEED_KINDS, Summary, merge_summaries
-from collector.thresholds import Thresholds
 
 # No percentile below these many samples (METHOD): 95 % one-sided.
 _P95_SAMPLES = 59

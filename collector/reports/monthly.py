@@ -6,16 +6,16 @@ the order of names, never as a rank.
 
 from __future__ import annotations
 
-from collector.reports import common, numbers
-from collector.reports.document import Document, Section, Table
-from collector.reports.numbers import MISSING
-from collector.reports.paper import Direction, Figures, Level, Paper
+from collector.reports import common, formatting
+from collector.reports.formatting import MISSING
+from collector.reports.layout import Document, Section, Table
+from collector.reports.report import Direction, Figures, Level, Paper
 
 
 def document(paper: Paper) -> Document:
     """The monthly report, in Vietnamese."""
     about = (
-        f"Chất lượng Internet cố định tháng {numbers.month(paper.first_day.month)} năm "
+        f"Chất lượng Internet cố định tháng {formatting.month(paper.first_day.month)} năm "
         f"{paper.first_day.year} đo tại trụ sở cơ quan – {paper.area} ({common.INDICATIVE})"
     )
     return Document(
@@ -37,32 +37,34 @@ def document(paper: Paper) -> Document:
 def _overall(paper: Paper) -> Section:
     total = paper.total
     enough = sum(one.tests >= one.needed for one in paper.commune_month)
-    needed = numbers.number(paper.thresholds.commune_month_samples.limit)
+    needed = formatting.number(paper.thresholds.commune_month_samples.limit)
     points = [
         common.completeness(total),
         (
             f"Số xã, phường, đặc khu đủ {needed} mẫu trong tháng (theo số liệu của trạm đo): "
-            f"{numbers.share_of(enough, len(paper.commune_month))}."
+            f"{formatting.share_of(enough, len(paper.commune_month))}."
         ),
         (
             f"Tải xuống trung bình {_speed(total.download)}; "
             f"tải lên trung bình {_speed(total.upload)}."
         ),
         (
-            f"Độ trễ trung bình {numbers.number(total.rtt_mean_ms, 1)} ms (trung vị "
-            f"{numbers.number(total.rtt_median_ms, 1)} ms, phân vị 95% là "
-            f"{numbers.number(total.rtt_p95_ms, 1)} ms); tỷ lệ mất gói "
-            f"{numbers.percent(total.loss_ratio, 2)} trên {numbers.number(total.packets_sent)} gói."
+            f"Độ trễ trung bình {formatting.number(total.rtt_mean_ms, 1)} ms (trung vị "
+            f"{formatting.number(total.rtt_median_ms, 1)} ms, phân vị 95% là "
+            f"{formatting.number(total.rtt_p95_ms, 1)} ms); tỷ lệ mất gói "
+            f"{formatting.percent(total.loss_ratio, 2)} trên "
+            f"{formatting.number(total.packets_sent)} gói."
         ),
         (
-            f"Độ khả dụng {numbers.percent(total.availability_ratio, 2)}; gián đoạn "
-            f"{numbers.number(total.down_minutes)} phút, không rõ "
-            f"{numbers.number(total.unknown_minutes)} phút trên tổng số các đường truyền."
+            f"Độ khả dụng {formatting.percent(total.availability_ratio, 2)}; gián đoạn "
+            f"{formatting.number(total.down_minutes)} phút, không rõ "
+            f"{formatting.number(total.unknown_minutes)} phút trên tổng số các đường truyền."
         ),
         (
-            f"So với tốc độ công bố: {numbers.number(total.lines_met)} đường truyền đạt, "
-            f"{numbers.number(total.lines_not_met)} không đạt, "
-            f"{numbers.number(total.lines - total.lines_met - total.lines_not_met)} chưa kết luận."
+            f"So với tốc độ công bố: {formatting.number(total.lines_met)} đường truyền đạt, "
+            f"{formatting.number(total.lines_not_met)} không đạt, "
+            f"{formatting.number(total.lines - total.lines_met - total.lines_not_met)} "
+            "chưa kết luận."
         ),
     ]
     return Section(
@@ -84,12 +86,12 @@ def _communes_short(paper: Paper) -> Table:
         rows=[
             [
                 row.commune or "",
-                numbers.share_of(row.lines_measured, row.lines),
-                numbers.number(row.tests),
-                numbers.mbps(row.download.mean_bps),
-                numbers.mbps(row.upload.mean_bps),
-                numbers.number(row.rtt_mean_ms, 1),
-                numbers.percent(row.availability_ratio, 2),
+                formatting.share_of(row.lines_measured, row.lines),
+                formatting.number(row.tests),
+                formatting.mbps(row.download.mean_bps),
+                formatting.mbps(row.upload.mean_bps),
+                formatting.number(row.rtt_mean_ms, 1),
+                formatting.percent(row.availability_ratio, 2),
                 _verdicts(row),
             ]
             for row in paper.at(Level.COMMUNE)
@@ -104,13 +106,13 @@ def _by_isp(paper: Paper) -> Section:
             rows.append(
                 [
                     f"{row.isp} ({common.plan(row)})",
-                    numbers.number(row.lines),
+                    formatting.number(row.lines),
                     word,
-                    numbers.share_of(direction.samples, _needed(paper)),
-                    numbers.mbps(direction.mean_bps),
-                    numbers.interval(direction),
-                    numbers.percent(direction.share, 0),
-                    numbers.verdict(direction),
+                    formatting.share_of(direction.samples, _needed(paper)),
+                    formatting.mbps(direction.mean_bps),
+                    formatting.interval(direction),
+                    formatting.percent(direction.share, 0),
+                    formatting.verdict(direction),
                 ]
             )
     return Section(
@@ -181,19 +183,19 @@ def _quality(rows: list[Figures], *, by_line: bool) -> Table:
         rows=[
             [
                 (row.office if by_line else row.commune) or "",
-                _line_name(row) if by_line else numbers.share_of(row.lines_measured, row.lines),
-                numbers.share_of(row.valid, row.attempted),
-                numbers.percent(row.completeness_ratio, 0),
-                numbers.mbps(row.download.mean_bps),
-                numbers.mbps(row.download.median_bps),
-                numbers.mbps(row.upload.mean_bps),
-                numbers.mbps(row.upload.median_bps),
-                numbers.number(row.rtt_mean_ms, 1),
-                numbers.number(row.rtt_p95_ms, 1),
+                _line_name(row) if by_line else formatting.share_of(row.lines_measured, row.lines),
+                formatting.share_of(row.valid, row.attempted),
+                formatting.percent(row.completeness_ratio, 0),
+                formatting.mbps(row.download.mean_bps),
+                formatting.mbps(row.download.median_bps),
+                formatting.mbps(row.upload.mean_bps),
+                formatting.mbps(row.upload.median_bps),
+                formatting.number(row.rtt_mean_ms, 1),
+                formatting.number(row.rtt_p95_ms, 1),
                 _loaded(row),
-                numbers.percent(row.loss_ratio, 2),
-                numbers.percent(row.availability_ratio, 2),
-                numbers.number(row.unknown_minutes),
+                formatting.percent(row.loss_ratio, 2),
+                formatting.percent(row.availability_ratio, 2),
+                formatting.number(row.unknown_minutes),
             ]
             for row in rows
         ],
@@ -214,12 +216,12 @@ def _judged(paper: Paper) -> Table:
                 row.office or "",
                 _line_name(row),
                 common.plan(row),
-                numbers.share_of(row.download.samples, _needed(paper)),
-                numbers.interval(row.download),
-                numbers.verdict(row.download),
-                numbers.share_of(row.upload.samples, _needed(paper)),
-                numbers.interval(row.upload),
-                numbers.verdict(row.upload),
+                formatting.share_of(row.download.samples, _needed(paper)),
+                formatting.interval(row.download),
+                formatting.verdict(row.download),
+                formatting.share_of(row.upload.samples, _needed(paper)),
+                formatting.interval(row.upload),
+                formatting.verdict(row.upload),
             ]
             for row in paper.at(Level.LINE)
         ],
@@ -240,7 +242,7 @@ def _needed(paper: Paper) -> int:
 
 
 def _speed(direction: Direction) -> str:
-    mean, interval = numbers.mbps(direction.mean_bps), numbers.interval(direction)
+    mean, interval = formatting.mbps(direction.mean_bps), formatting.interval(direction)
     return f"{mean} Mbit/s (khoảng tin cậy 95%: {interval})"
 
 
@@ -252,8 +254,8 @@ def _verdicts(row: Figures) -> str:
 def _loaded(row: Figures) -> str:
     if row.rtt_loaded_download_ms is None and row.rtt_loaded_upload_ms is None:
         return MISSING
-    down = numbers.number(row.rtt_loaded_download_ms)
-    return f"{down}/{numbers.number(row.rtt_loaded_upload_ms)}"
+    down = formatting.number(row.rtt_loaded_download_ms)
+    return f"{down}/{formatting.number(row.rtt_loaded_upload_ms)}"
 
 
 def _line_name(row: Figures) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import jinja2
 
-from collector.reports.document import Document
+from collector.reports.layout import Document
 
 # As many rows in all tables together take about ten seconds.
 MOST_ROWS = 1_000

@@ -6,9 +6,9 @@ readers to "monitor and urge"; this is that list.
 
 from __future__ import annotations
 
-from collector.reports import common, numbers
-from collector.reports.document import Document, Section, Table
-from collector.reports.paper import Figures, Level, Paper
+from collector.reports import common, formatting
+from collector.reports.layout import Document, Section, Table
+from collector.reports.report import Figures, Level, Paper
 
 
 def document(paper: Paper) -> Document:
@@ -16,7 +16,7 @@ def document(paper: Paper) -> Document:
     first = paper.first_day.isocalendar()
     about = (
         f"Kết quả đo chất lượng Internet tuần {first.week:02d} năm {first.year} "
-        f"(từ ngày {numbers.day(paper.first_day)} đến ngày {numbers.day(paper.last_day)}) – "
+        f"(từ ngày {formatting.day(paper.first_day)} đến ngày {formatting.day(paper.last_day)}) – "
         f"{paper.area} ({common.INDICATIVE})"
     )
     return Document(
@@ -47,7 +47,7 @@ def _fewest(row: Figures) -> tuple[int, str, str]:
 
 def _results(paper: Paper) -> Section:
     total, below = paper.total, below_minimum(paper)
-    least = numbers.number(paper.thresholds.week_measurements.limit)
+    least = formatting.number(paper.thresholds.week_measurements.limit)
     enough = total.lines - len(below)
     communes = Table(
         caption="Kết quả trong tuần theo xã, phường, đặc khu",
@@ -63,8 +63,8 @@ def _results(paper: Paper) -> Section:
         heading="II. KẾT QUẢ ĐO TRONG TUẦN",
         paragraphs=[
             (
-                f"Có {numbers.share_of(enough, total.lines)} đường truyền được đo từ {least} lần "
-                f"trở lên trong tuần; tổng số {numbers.number(total.tests)} lần đo tốc độ."
+                f"Có {formatting.share_of(enough, total.lines)} đường truyền được đo từ {least} "
+                f"lần trở lên trong tuần; tổng số {formatting.number(total.tests)} lần đo tốc độ."
             ),
             common.completeness(total),
         ],
@@ -78,14 +78,14 @@ def _commune(paper: Paper, row: Figures) -> list[str]:
     enough = sum(line.tests >= least for line in lines)
     return [
         row.commune or "",
-        numbers.share_of(row.lines_measured, row.lines),
-        numbers.share_of(enough, row.lines),
-        numbers.number(row.tests),
-        numbers.share_of(row.valid, row.attempted),
-        numbers.mbps(row.download.mean_bps),
-        numbers.mbps(row.upload.mean_bps),
-        numbers.number(row.rtt_mean_ms, 1),
-        numbers.percent(row.completeness_ratio, 0),
+        formatting.share_of(row.lines_measured, row.lines),
+        formatting.share_of(enough, row.lines),
+        formatting.number(row.tests),
+        formatting.share_of(row.valid, row.attempted),
+        formatting.mbps(row.download.mean_bps),
+        formatting.mbps(row.upload.mean_bps),
+        formatting.number(row.rtt_mean_ms, 1),
+        formatting.percent(row.completeness_ratio, 0),
     ]
 
 
@@ -96,10 +96,10 @@ def _trend(paper: Paper) -> Table:
         rows.append(
             [
                 f"Tuần {iso.week:02d}/{iso.year}",
-                numbers.day(week.monday),
-                numbers.number(week.tests),
-                numbers.share_of(week.lines_enough, week.lines),
-                numbers.percent(week.lines_enough / week.lines if week.lines else None, 0),
+                formatting.day(week.monday),
+                formatting.number(week.tests),
+                formatting.share_of(week.lines_enough, week.lines),
+                formatting.percent(week.lines_enough / week.lines if week.lines else None, 0),
             ]
         )
     return Table(
@@ -113,8 +113,8 @@ def _trend(paper: Paper) -> Table:
 
 def _to_urge(paper: Paper) -> Section:
     below = below_minimum(paper)
-    least = numbers.number(paper.thresholds.week_measurements.limit)
-    needed = numbers.number(paper.thresholds.commune_month_samples.limit)
+    least = formatting.number(paper.thresholds.week_measurements.limit)
+    needed = formatting.number(paper.thresholds.commune_month_samples.limit)
     few = [one for one in paper.commune_month if one.tests < one.needed]
     tables = []
     if below:
@@ -129,8 +129,8 @@ def _to_urge(paper: Paper) -> Section:
                         row.commune or "",
                         row.office or "",
                         _line_name(row),
-                        numbers.number(row.tests),
-                        numbers.number(row.attempted - row.tests),
+                        formatting.number(row.tests),
+                        formatting.number(row.attempted - row.tests),
                     ]
                     for row in below
                 ],
@@ -140,12 +140,12 @@ def _to_urge(paper: Paper) -> Section:
         tables.append(
             Table(
                 caption=f"Xã, phường, đặc khu chưa đủ {needed} mẫu trong tháng "
-                f"(tính đến ngày {numbers.day(paper.last_day)}, theo số liệu của trạm đo)",
+                f"(tính đến ngày {formatting.day(paper.last_day)}, theo số liệu của trạm đo)",
                 columns=["Mã", "Xã, phường, đặc khu", "Số mẫu"],
                 widths=[20, 50, 30],
                 numeric=[False, False, True],
                 rows=[
-                    [one.commune_code, one.commune, numbers.share_of(one.tests, one.needed)]
+                    [one.commune_code, one.commune, formatting.share_of(one.tests, one.needed)]
                     for one in few
                 ],
             )
@@ -154,9 +154,9 @@ def _to_urge(paper: Paper) -> Section:
         heading="III. ĐƠN VỊ CẦN THEO DÕI, ĐÔN ĐỐC",
         paragraphs=[
             (
-                f"Có {numbers.number(len(below))} đường truyền chưa đủ {least} lần đo trong tuần "
-                f"và {numbers.number(len(few))} xã, phường, đặc khu chưa đủ {needed} mẫu trong "
-                "tháng. Số mẫu của trạm đo không cộng vào số mẫu i-Speed của VNNIC."
+                f"Có {formatting.number(len(below))} đường truyền chưa đủ {least} lần đo trong "
+                f"tuần và {formatting.number(len(few))} xã, phường, đặc khu chưa đủ {needed} "
+                "mẫu trong tháng. Số mẫu của trạm đo không cộng vào số mẫu i-Speed của VNNIC."
             )
         ],
         tables=tables,
@@ -205,12 +205,12 @@ def _lines(paper: Paper) -> Section:
                         row.commune or "",
                         row.office or "",
                         _line_name(row),
-                        numbers.number(row.tests),
-                        numbers.share_of(row.valid, row.attempted),
-                        numbers.number(row.skipped),
-                        numbers.number(row.planned),
-                        numbers.percent(row.completeness_ratio, 0),
-                        numbers.percent(row.availability_ratio, 2),
+                        formatting.number(row.tests),
+                        formatting.share_of(row.valid, row.attempted),
+                        formatting.number(row.skipped),
+                        formatting.number(row.planned),
+                        formatting.percent(row.completeness_ratio, 0),
+                        formatting.percent(row.availability_ratio, 2),
                     ]
                     for row in paper.at(Level.LINE)
                 ],

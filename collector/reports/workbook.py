@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import xlsxwriter
 
-from collector.reports import common, numbers
-from collector.reports.document import Document
-from collector.reports.flat import Cell
-from collector.reports.paper import Direction, Figures, Level, Paper
+from collector.reports import common, formatting
+from collector.reports.flat_table import Cell
+from collector.reports.layout import Document
+from collector.reports.report import Direction, Figures, Level, Paper
 
 _SHEETS = (
     (Level.COMMUNE, "Theo xã"),
@@ -84,7 +84,7 @@ def _words(book: xlsxwriter.Workbook, paper: Paper, document: Document) -> None:
             for table in common.thresholds(paper).tables
             for row in table.rows
         ),
-        (f"Lập lúc {numbers.clock(paper.made_at)}. {document.footer}", text),
+        (f"Lập lúc {formatting.clock(paper.made_at)}. {document.footer}", text),
     ]
     for number, (line, style) in enumerate(lines):
         sheet.write_string(number, 0, line, style)
@@ -153,7 +153,7 @@ def _mbps(bps: float | None) -> float | None:
 def _direction(name: str, of: Callable[[Figures], Direction]) -> list[_Column]:
     def verdict(row: Figures) -> str | None:
         # A row of several plans has no verdict to give.
-        return numbers.verdict(of(row)) if row.level in (Level.LINE, Level.ISP_PLAN) else None
+        return formatting.verdict(of(row)) if row.level in (Level.LINE, Level.ISP_PLAN) else None
 
     return [
         _Column(f"{name}: công bố (Mbit/s)", 11, "speed", lambda r: _mbps(of(r).declared_bps)),

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
-from collector.intake import Accepted, Judged, Rejected, Reported, refused
-from collector.receipts import EpochKey
+from collector.ingest.receipts import EpochKey
+from collector.ingest.validation import Accepted, Judged, Rejected, Reported, refused
 from wire.envelope import Site
 from wire.ledger import Ledger
 from wire.messages import Health, Info, Presence, Rejection, State

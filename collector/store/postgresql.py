@@ -123,7 +123,7 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlSessio
             return session.drop_parts(cut, tables) + session.forget_others(cut, tables)
 
     def copy_to(self, destination: str) -> None:
-        """See Database. Not by us: `collector.store.copies` runs pg_dump."""
+        """See Database. Not by us: `collector.store.backup` runs pg_dump."""
         raise StoreError(f"{destination}: PostgreSQL is copied by pg_dump")
 
     def _connect(self) -> psycopg.Connection:

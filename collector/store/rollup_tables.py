@@ -13,7 +13,7 @@ import msgspec
 
 from collector.rollup.distribution import Distribution
 from collector.rollup.periods import Step
-from collector.rollup.reading import OVERVIEW_KINDS, OVERVIEW_METRICS, OVERVIEW_SUMS
+from collector.rollup.queries import OVERVIEW_KINDS, OVERVIEW_METRICS, OVERVIEW_SUMS
 from collector.rollup.summary import KindCounts, Summary
 from collector.store.database import Column, ColumnType, Table
 

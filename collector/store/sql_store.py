@@ -10,16 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from collector.intake import Judged
-from collector.receipts import EpochKey
+from collector.ingest.receipts import EpochKey
+from collector.ingest.validation import Judged
 from collector.registry.registry import LineKey
-from collector.store import columns, rollup_tables, writing
+from collector.store import batch_writer, columns, rollup_tables
 from collector.store.batch import Batch, ResultRow, utc_text, within_bounds
 from collector.store.database import Database, Row, Session, Table, column_names
 from collector.store.kind_tables import kind_tables
 from collector.store.migrated_tables import PROBES, RESULTS
 from collector.store.registry_store import RegistryStore
-from collector.store.rolling import forget, roll
+from collector.store.rollup_writer import forget, roll
 from collector.store.store import (
     BatchStored,
     LastResult,
@@ -85,19 +85,19 @@ class SqlStore:
         """See Store."""
         batch = Batch(messages, stored_at)
         with self._database.transaction(waiting=False) as session:
-            revision = writing.count(session, "revision", 1)
-            known = writing.ledgers_of(session, batch.seqs)
+            revision = batch_writer.count(session, "revision", 1)
+            known = batch_writer.ledgers_of(session, batch.seqs)
             if (bounded := within_bounds(messages, known)) is not messages:
                 batch = Batch(bounded, stored_at)
             places = batch.new_places({key: stored for key, (_, stored) in known.items()})
-            writing.count(session, "results", len(places))
+            batch_writer.count(session, "results", len(places))
             # What asks is above, what only writes is below: nothing waits between them.
-            writing.insert_results(session, batch, places)
-            writing.insert_deltas(session, batch, places)
-            ledgers = writing.extend_ledgers(session, batch, known, revision)
-            writing.upsert_last_results(session, batch)
-            writing.upsert_probes(session, batch, revision)
-            writing.replace_plans(session, batch, stored_at)
+            batch_writer.insert_results(session, batch, places)
+            batch_writer.insert_deltas(session, batch, places)
+            ledgers = batch_writer.extend_ledgers(session, batch, known, revision)
+            batch_writer.upsert_last_results(session, batch)
+            batch_writer.upsert_probes(session, batch, revision)
+            batch_writer.replace_plans(session, batch, stored_at)
             self._insert_rejected(session, batch)
         duplicates = len(batch.results) - len(places)
         done = BatchStored(len(places), duplicates, len(batch.rejected), ledgers)
@@ -267,7 +267,7 @@ class SqlStore:
         """See Store."""
         with self._database.transaction() as session:
             for name in ("number", "rollup_revision"):
-                writing.count(session, name, _NUMBERS_LEFT)
+                batch_writer.count(session, name, _NUMBERS_LEFT)
 
     def close(self) -> None:
         """See Store."""
@@ -291,18 +291,18 @@ class SqlStore:
             )
             stored = [(row[0], ResultRow(*row[1:])) for row in rows]
             decoded = [decode_result(row.body.encode()) for _, row in stored]
-            writing.insert_kinds(
+            batch_writer.insert_kinds(
                 session, [(n, row, r) for (n, row), r in zip(stored, decoded, strict=True)]
             )
-            writing.write_deltas(session, [row for _, row in stored], decoded)
-            writing.count(session, "backfilled", (stored[-1][0] if stored else end) - done)
+            batch_writer.write_deltas(session, [row for _, row in stored], decoded)
+            batch_writer.count(session, "backfilled", (stored[-1][0] if stored else end) - done)
             return len(stored)
 
     def _insert_rejected(self, session: Session, batch: Batch) -> None:
         if not batch.rejected:
             return
         for message in batch.rejected:
-            writing.count(session, f"rejected:{message.reason}", 1)
+            batch_writer.count(session, f"rejected:{message.reason}", 1)
         session.execute_many(
             "INSERT INTO rejected (topic, reason, detail, received_at, payload_head, payload_bytes)"
             " VALUES (?, ?, ?, ?, ?, ?)",

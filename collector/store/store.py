@@ -18,11 +18,11 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from collector.intake import Judged
-from collector.receipts import EpochKey
+from collector.ingest.receipts import EpochKey
+from collector.ingest.validation import Judged
 from collector.registry.changes import RegistryBook
 from collector.registry.registry import LineKey
-from collector.rollup.reading import Summaries
+from collector.rollup.queries import Summaries
 from wire.envelope import Site
 from wire.ledger import Ledger
 from wire.messages import Health, Info, PlannedKind, Presence, Rejection

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 
 from collector.registry.registry import LineKey
 from collector.rollup.periods import VIETNAM, Period, Step, local_day, pieces, week_of
-from collector.rollup.reading import OVERVIEW_KINDS, Bucket, Revised
+from collector.rollup.queries import OVERVIEW_KINDS, Bucket, Revised
 from collector.rollup.summary import EMPTY, Summary
 from collector.store import columns, rollup_tables
 from collector.store.database import Database, Row, column_names
@@ -19,7 +19,7 @@ _LINES_AT_ONCE = 1_000
 
 
 class SqlSummaries:
-    """See `collector.rollup.reading.Summaries`."""
+    """See `collector.rollup.queries.Summaries`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -8,13 +8,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from collector.alerts import notice
+from collector.alerts import notification
 from collector.alerts.alert import Alert
-from collector.alerts.book import Book
-from collector.alerts.notice import Due, Edge
-from collector.web.asked import whole_number
-from collector.web.figures import Moment, moment
+from collector.alerts.alert_store import Book
+from collector.alerts.notification import Due, Edge
+from collector.web.formatting import Moment, moment
 from collector.web.pages import Reader
+from collector.web.query import whole_number
 from collector.web.site import Site
 from collector.web.stored_api import json_response
 from runtime.language import Language
@@ -60,7 +60,9 @@ class AlertsPage:
         return json_response(
             {
                 "alerts": [
-                    notice.as_json(Due(Edge.BEGIN if alert.ended_at is None else Edge.END, alert))
+                    notification.as_json(
+                        Due(Edge.BEGIN if alert.ended_at is None else Edge.END, alert)
+                    )
                     for alert in self._book.newest(limit)
                 ]
             }
@@ -73,10 +75,10 @@ def _row(alert: Alert, reader: Reader) -> AlertRow:
     ended = alert.ended_at
     vietnamese = reader.language is Language.VI
     return AlertRow(
-        title=notice.title(alert.key.kind, vietnamese),
-        place=notice.place(alert),
+        title=notification.title(alert.key.kind, vietnamese),
+        place=notification.place(alert),
         href=href,
-        sentence=notice.sentence(alert, reader.timezone, vietnamese=vietnamese),
+        sentence=notification.sentence(alert, reader.timezone, vietnamese=vietnamese),
         began=moment(alert.began_at, reader.language, reader.timezone),
         ended=None if ended is None else moment(ended, reader.language, reader.timezone),
     )

@@ -10,17 +10,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from collector.domain.lines import KnownLine, State, chosen
+from collector.domain.read_model import Centre
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Step
-from collector.rollup.reading import Bucket
+from collector.rollup.queries import Bucket
 from collector.rollup.summary import EMPTY, Summary
 from collector.web import openapi
-from collector.web.asked import found, one_of, period_days
-from collector.web.centre import Centre
-from collector.web.known_lines import KnownLine, State, chosen
 from collector.web.line_table import DOWN, LATENCY, UP
 from collector.web.line_view import LOADED_DOWN, LOADED_UP, step_of
 from collector.web.outages_view import going_on, last_look
+from collector.web.query import found, one_of, period_days
 from collector.web.stored_api import json_response
 from wire.result import FaultLocation
 

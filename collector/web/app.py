@@ -20,27 +20,27 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from collector.alerts.book import Book, BookError
-from collector.commands import CommandSender
-from collector.ingest import IngestState
-from collector.people.register import PeopleError, Register
-from collector.reports.desk import Desk
+from collector.alerts.alert_store import Book, BookError
+from collector.commands.builder import CommandSender
+from collector.domain.read_model import Centre
+from collector.domain.thresholds import Thresholds
+from collector.ingest.pipeline import IngestState
+from collector.reports.service import Desk
 from collector.store.store import Store, StoreError
-from collector.thresholds import Thresholds
+from collector.users.user_store import PeopleError, Register
 from collector.web.alerts_page import AlertsPage
 from collector.web.api_v1 import Api
 from collector.web.campaign import CampaignPage
-from collector.web.centre import Centre
-from collector.web.changes import Changes
+from collector.web.change_signal import Changes
 from collector.web.headers import SecurityHeaders
 from collector.web.isps import IspsPage
 from collector.web.line_page import LinePages
 from collector.web.live import LivePage
 from collector.web.metrics_page import MetricsPage
 from collector.web.overview import OverviewPage
-from collector.web.papers_page import PapersPage
 from collector.web.public import PublicPages
 from collector.web.registry_page import RegistryPage
+from collector.web.reports_page import PapersPage
 from collector.web.sign_in import SignInPages
 from collector.web.site import Site
 from collector.web.stored_api import StoredApi, json_response

@@ -11,15 +11,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from collector.domain.lines import chosen
+from collector.domain.read_model import Centre
 from collector.registry.registry import LineKey
-from collector.reports.flat import spreadsheet_cell
+from collector.reports.flat_table import spreadsheet_cell
 from collector.rollup.periods import month_of
 from collector.rollup.summary import SPEED_KINDS
 from collector.web import campaign_view as view
-from collector.web.asked import one_of
-from collector.web.centre import Centre
-from collector.web.known_lines import chosen
 from collector.web.pages import Reader
+from collector.web.query import one_of
 from collector.web.site import Site
 
 

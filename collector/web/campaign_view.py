@@ -14,12 +14,12 @@ from datetime import date, timedelta
 
 from msgspec import Struct
 
+from collector.domain.lines import KnownLine, State, worst
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Period, week_of
 from collector.rollup.summary import EMPTY, Summary
 from collector.web.drawing.bars import Bars, trend
-from collector.web.figures import whole_number
-from collector.web.known_lines import KnownLine, State, worst
+from collector.web.formatting import whole_number
 from collector.web.line_table import percent, state_badge
 from collector.web.pages import Badge, Reader
 

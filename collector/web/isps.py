@@ -6,10 +6,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from collector.domain.lines import chosen
+from collector.domain.read_model import Centre
 from collector.web import isps_view as view
-from collector.web.asked import one_of, period_days
-from collector.web.centre import Centre
-from collector.web.known_lines import chosen
+from collector.web.query import one_of, period_days
 from collector.web.site import Site
 
 

@@ -16,12 +16,12 @@ from itertools import combinations
 
 from msgspec import Struct
 
+from collector.domain.lines import KnownLine
 from collector.registry.registry import LineKey
 from collector.rollup.distribution import Distribution, merge_all
 from collector.rollup.summary import Summary, merge_summaries
 from collector.web.drawing.bars import Whisker, whiskers
-from collector.web.figures import MISSING, figure
-from collector.web.known_lines import KnownLine
+from collector.web.formatting import MISSING, figure
 from collector.web.line_table import DOWN, LATENCY, UP, maybe_figure, megabits, percent
 from collector.web.pages import Badge, Reader
 

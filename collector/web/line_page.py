@@ -11,20 +11,20 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from collector import commands
-from collector.commands import CommandSender, NotSentError
-from collector.people.people import Act
+from collector.commands import builder
+from collector.commands.builder import CommandSender, NotSentError, Standing
+from collector.domain.lines import KnownLine, State
+from collector.domain.read_model import Centre
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Period, month_of
 from collector.rollup.summary import EMPTY
+from collector.users.user import Act
 from collector.web import line_view, outages_view, probe_view
-from collector.web.asked import found, period_days
-from collector.web.centre import Centre
 from collector.web.headers import CHART_POLICY
-from collector.web.known_lines import KnownLine, State
 from collector.web.line_table import STATE_LOOKS, LineRow, line_address, line_rows, state_badge
 from collector.web.overview_view import around, overview_map
 from collector.web.pages import Reader
+from collector.web.query import found, period_days
 from collector.web.site import Site
 from wire.commands import AnyCommand
 
@@ -182,12 +182,12 @@ class LinePages:
         command_id, at = uuid4(), datetime.now(UTC)
         command: AnyCommand
         if act is Act.IDENTIFY:
-            command = commands.identify(command_id, at, asked_by=person.name)
+            command = builder.identify(command_id, at, asked_by=person.name)
         else:
             kind, line = fields.get("kind", ""), fields.get("line", "")
             if kind not in MEASURABLE or line not in {known.key.line for known in lines}:
                 raise HTTPException(400, "there is no such kind or line")
-            command = commands.measure(command_id, at, kind=kind, line=line, asked_by=person.name)
+            command = builder.measure(command_id, at, kind=kind, line=line, asked_by=person.name)
         try:
             self._sender.send(tenant, probe, command)
         except NotSentError as error:
@@ -196,7 +196,7 @@ class LinePages:
         self._site.note(request, person.name, what, f"{tenant}/{probe}", detail)
         return RedirectResponse(f"/probe/{tenant}/{probe}?asked={command_id}", 303)
 
-    def _standing(self, text: str | None) -> commands.Standing | None:
+    def _standing(self, text: str | None) -> Standing | None:
         if text is None or self._sender is None:
             return None
         try:

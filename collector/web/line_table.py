@@ -1,7 +1,7 @@
 """Floor 1. Lines as rows of figures: state, speed against plan, latency, loss, samples.
 
-One table for overview, commune and probe page. A figure is judged by `collector.judge` alone;
-where there is no verdict the row says nothing of one.
+One table for overview, commune and probe page. A figure is assessed by
+`collector.domain.assessment` alone; where there is no verdict the row says nothing of one.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from collector.judge import Sample, Verdict, judge_speed
+from collector.domain.assessment import Sample, Verdict, judge_speed
+from collector.domain.lines import KnownLine, State
+from collector.domain.thresholds import Thresholds
 from collector.registry.registry import LineKey
 from collector.rollup.distribution import Distribution
 from collector.rollup.periods import Period, start_of_day
 from collector.rollup.summary import EMPTY, Summary, speed_tests_a_day
 from collector.store.store import StoredProbe
-from collector.thresholds import Thresholds
-from collector.web.figures import MISSING, by_name, figure, whole_number
-from collector.web.known_lines import KnownLine, State
+from collector.web.formatting import MISSING, by_name, figure, whole_number
 from collector.web.pages import Badge, Reader
 
 DOWN, UP = "throughput_download_whole_bps", "throughput_upload_whole_bps"

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from collector.judge import (
+from collector.domain.assessment import (
     Judgement,
     Verdict,
     Why,
@@ -16,18 +16,18 @@ from collector.judge import (
     judge_latency,
     judge_speed,
 )
+from collector.domain.lines import KnownLine
+from collector.domain.thresholds import Thresholds
 from collector.rollup.distribution import Distribution
 from collector.rollup.metrics import ON_DEMAND
 from collector.rollup.periods import Period, Step
-from collector.rollup.reading import Bucket
+from collector.rollup.queries import Bucket
 from collector.rollup.summary import PACKETS, Summary
-from collector.thresholds import Thresholds
 from collector.web import words
 from collector.web.drawing import bars, line_chart
 from collector.web.drawing.bars import Bars
 from collector.web.drawing.line_chart import Chart, Figure, Series
-from collector.web.figures import MISSING, axis_number, figure, moment, whole_number
-from collector.web.known_lines import KnownLine
+from collector.web.formatting import MISSING, axis_number, figure, moment, whole_number
 from collector.web.line_table import (
     DOWN,
     LATENCY,

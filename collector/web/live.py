@@ -13,8 +13,8 @@ from starlette.routing import Route
 
 from collector.store.store import Store, StoredProbe, StoreError
 from collector.web import pages
-from collector.web.asked import NUMBER_MOST, whole_number
-from collector.web.changes import Changes
+from collector.web.change_signal import Changes
+from collector.web.query import NUMBER_MOST, whole_number
 from collector.web.site import Site
 
 # A comment this often keeps proxies from closing a quiet stream.

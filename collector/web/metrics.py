@@ -16,10 +16,10 @@ from datetime import datetime
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.utils import floatToGoString
 
+from collector.domain.lines import KnownLine, State, is_silent
 from collector.registry.registry import LineKey
 from collector.rollup.summary import EMPTY, Summary
 from collector.store.store import StoredProbe, Totals
-from collector.web.known_lines import KnownLine, State, is_silent
 from collector.web.line_table import DOWN, LATENCY, UP
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST

@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from collector.domain.read_model import Centre
 from collector.web import metrics
-from collector.web.centre import Centre
 
 
 class MetricsPage:

@@ -15,10 +15,10 @@ import msgspec
 from msgspec import Struct
 
 from collector.rollup.periods import Step
-from collector.rollup.reading import Bucket
+from collector.rollup.queries import Bucket
 from collector.store.store import LastResult, StoredOutage
 from collector.web import words
-from collector.web.figures import Moment, moment
+from collector.web.formatting import Moment, moment
 from collector.web.pages import Reader
 from wire.result import FaultLocation, PathResult, decode_result
 

@@ -8,11 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from collector.domain.lines import KnownLine, chosen
+from collector.domain.read_model import Centre
 from collector.registry.registry import Commune, Registry
-from collector.web.asked import one_of, period_days
-from collector.web.centre import Centre
-from collector.web.figures import by_name
-from collector.web.known_lines import KnownLine, chosen
+from collector.web.formatting import by_name
 from collector.web.line_table import STATE_LOOKS, line_rows
 from collector.web.overview_view import (
     LINES_MOST,
@@ -21,6 +20,7 @@ from collector.web.overview_view import (
     overview_map,
     province_rows,
 )
+from collector.web.query import one_of, period_days
 from collector.web.site import Site
 
 

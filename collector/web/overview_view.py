@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
+from collector.domain.lines import KnownLine, State, worst
+from collector.domain.thresholds import Thresholds
 from collector.registry.registry import Commune, LineKey
 from collector.rollup.summary import EMPTY, Summary
-from collector.thresholds import Thresholds
 from collector.web.drawing.place_map import Map, Point, draw
-from collector.web.figures import by_name, whole_number
-from collector.web.known_lines import KnownLine, State, worst
+from collector.web.formatting import by_name, whole_number
 from collector.web.line_table import (
     DOWN,
     LATENCY,

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import msgspec
 
 from collector.store.store import LastResult, StoredProbe, StoredResult, Totals
-from collector.web import desk_labels, labels, words
-from collector.web.figures import MISSING, Cell, Moment, cell, moment, whole_number
+from collector.web import labels, staff_labels, words
+from collector.web.formatting import MISSING, Cell, Moment, cell, moment, whole_number
 from runtime.language import Language
 from wire.messages import Presence
 from wire.result import HOST_LINE, AnyResult, Line, Outcome, decode_result
@@ -92,7 +92,7 @@ class SummaryView(NamedTuple):
     rejected: str
 
 
-_LABELS = words.LABELS | labels.LABELS | desk_labels.LABELS
+_LABELS = words.LABELS | labels.LABELS | staff_labels.LABELS
 
 
 class Reader(NamedTuple):

@@ -8,9 +8,9 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
+from collector.domain.lines import is_silent
 from collector.store.store import LastResult, StoredProbe
-from collector.web.figures import MISSING, Moment, figure, moment, whole_number
-from collector.web.known_lines import is_silent
+from collector.web.formatting import MISSING, Moment, figure, moment, whole_number
 from collector.web.line_table import percent
 from collector.web.pages import Badge, Reader
 from wire.result import AnyResult, decode_result

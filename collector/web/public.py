@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from collector.domain.lines import chosen
+from collector.domain.read_model import Centre
 from collector.web import public_view as view
-from collector.web.asked import one_of, period_days
-from collector.web.centre import Centre
 from collector.web.headers import EMBED_POLICY
-from collector.web.known_lines import chosen
 from collector.web.pages import Reader
+from collector.web.query import one_of, period_days
 from collector.web.site import Site
 from collector.web.stored_api import json_response
 

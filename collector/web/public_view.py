@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from collector.domain.lines import KnownLine, State
 from collector.registry.registry import LineKey
-from collector.reports.flat import spreadsheet_cell
+from collector.reports.flat_table import spreadsheet_cell
 from collector.rollup.periods import Period
 from collector.rollup.summary import EMPTY, Summary
-from collector.web.figures import whole_number
-from collector.web.known_lines import KnownLine, State
+from collector.web.formatting import whole_number
 from collector.web.line_table import (
     DOWN,
     LATENCY,

@@ -17,13 +17,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from collector.people.people import Act
+from collector.domain.read_model import Centre
 from collector.registry.changes import differences
 from collector.registry.communes import official
-from collector.registry.document import parse_csv, parse_toml
+from collector.registry.file_format import parse_csv, parse_toml
 from collector.registry.registry import Registry
+from collector.users.user import Act
 from collector.web import registry_view as view
-from collector.web.centre import Centre
 from collector.web.site import Site
 from runtime.settings import Problem, SettingsError
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from collector.registry.changes import Change, RecordedChange
 from collector.registry.registry import Commune, Registry
-from collector.web.figures import Moment, moment
+from collector.web.formatting import Moment, moment
 from collector.web.pages import Reader
 
 _MEGABIT = 1e6
@@ -36,7 +36,7 @@ class Recorded(Struct, frozen=True):
 
 
 def toml(registry: Registry, official: Mapping[str, Commune]) -> str:
-    """The registry as `collector.registry.document` reads it; the official places are left out."""
+    """The registry as TOML for `collector.registry.file_format`, without the official places."""
     table: dict[str, Any] = {
         "isp": [{"id": isp.id, "name": isp.name} for isp in registry.isps.values()],
         "probe": [

@@ -17,11 +17,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from collector.people import passwords
-from collector.people.attempts import Attempts
-from collector.people.people import Act
-from collector.people.sessions import SESSION_S, Claim
-from collector.web.figures import moment
+from collector.users import passwords
+from collector.users.attempts import Attempts
+from collector.users.sessions import SESSION_S, Claim
+from collector.users.user import Act
+from collector.web.formatting import moment
 from collector.web.site import SESSION_COOKIE, Site, address_of, is_same_origin
 
 _VISIT_COOKIE = "tramdo_visit"

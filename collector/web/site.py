@@ -16,10 +16,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from collector.people.people import Act, Deed, Person
-from collector.people.register import Register
-from collector.people.sessions import Sessions
-from collector.web.figures import MISSING
+from collector.users.sessions import Sessions
+from collector.users.user import Act, Deed, Person
+from collector.users.user_store import Register
+from collector.web.formatting import MISSING
 from collector.web.pages import Reader
 from runtime.language import Language
 

@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from collector.ingest import IngestState
-from collector.receipts import EpochKey
+from collector.ingest.pipeline import IngestState
+from collector.ingest.receipts import EpochKey
 from collector.store.store import Store, StoredResult, StoreError
-from collector.web.asked import NUMBER_MOST, whole_number
+from collector.web.query import NUMBER_MOST, whole_number
 from wire.ledger import Ledger
 
 _RESULTS_DEFAULT, _RESULTS_MOST = 100, 1_000

@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from collector.domain.lines import certificate_ends_at
+from collector.domain.read_model import Centre
 from collector.web import system_view as view
-from collector.web.centre import Centre
-from collector.web.figures import moment
-from collector.web.known_lines import certificate_ends_at
+from collector.web.formatting import moment
 from collector.web.site import Site
 from runtime.certificate_file import ends_at
 

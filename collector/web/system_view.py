@@ -7,10 +7,10 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from collector.receipts import EpochKey
+from collector.domain.lines import is_silent
+from collector.ingest.receipts import EpochKey
 from collector.store.store import StoredProbe, StoredRejection, Totals
-from collector.web.figures import Moment, figure, moment, whole_number
-from collector.web.known_lines import is_silent
+from collector.web.formatting import Moment, figure, moment, whole_number
 from collector.web.pages import Reader
 from wire.ledger import Ledger
 

@@ -13,10 +13,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from collector.people import passwords
-from collector.people.people import Person, Role
-from collector.people.register import Register
 from collector.store.sqlite import SqliteStore
+from collector.users import passwords
+from collector.users.user import Person, Role
+from collector.users.user_store import Register
 from tests import seeded_centre
 from tests.broker import Broker
 from tests.browser.test_page import DESKTOP, PHONE, browser, why_not

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from collector.intake import Accepted, judge
+from collector.ingest.validation import Accepted, judge
 from collector.store.store import Store
 from tests import samples
 from wire import topics

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from collector.intake import Accepted, judge
+from collector.ingest.validation import Accepted, judge
 from collector.store.kind_tables import kind_tables
 from collector.store.sql_store import SqlStore
 from collector.store.store import Store

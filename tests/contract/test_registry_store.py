@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from collector.registry.communes import official
-from collector.registry.document import parse_toml, to_toml
+from collector.registry.file_format import parse_toml, to_toml
 from collector.registry.registry import Registry
 from collector.store.store import Store
 from tests.unit.test_registry import LINE, SOUND

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from collector.intake import Accepted, judge
+from collector.ingest.validation import Accepted, judge
 from collector.registry.registry import LineKey
 from collector.rollup.fold import fold
 from collector.rollup.periods import Period, Step, last_days, parse_period, start_of_day

@@ -12,10 +12,10 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from collector.intake import Accepted, Judged, Rejected, Reported, judge
-from collector.receipts import EpochKey
+from collector.ingest.receipts import EpochKey
+from collector.ingest.validation import Accepted, Judged, Rejected, Reported, judge
 from collector.registry.registry import LineKey
-from collector.store.apart import store_apart
+from collector.store.individual import store_apart
 from collector.store.postgresql import PostgresqlStore
 from collector.store.sqlite import SqliteStore
 from collector.store.store import Store, StoreError

@@ -16,8 +16,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from collector.commands import Replied, judge_reply
-from collector.intake import Accepted, Judged, Rejected, judge
+from collector.commands.builder import Replied, judge_reply
+from collector.ingest.validation import Accepted, Judged, Rejected, judge
 from collector.store.batch import Batch
 from collector.store.sqlite import SqliteStore
 from probe.commands.policy import Memory, Obeyed, Refused, Situation, decide

@@ -18,20 +18,20 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, Session
 
-from collector import thresholds_file
 from collector.alerts.alert import AlertKind
-from collector.alerts.book import Book
-from collector.alerts.notice import NotTakenError, webhook_body
+from collector.alerts.alert_store import Book
+from collector.alerts.monitor import Watch
+from collector.alerts.notification import NotTakenError, webhook_body
+from collector.alerts.notifier import Teller, channels
 from collector.alerts.settings import AlertsConfig, MailConfig, WebhookConfig
-from collector.alerts.teller import Teller, channels
-from collector.alerts.watch import Watch
 from collector.alerts.webhook import post, signature
-from collector.intake import Accepted, Reported, judge
+from collector.domain import thresholds_file
+from collector.domain.read_model import Centre
+from collector.ingest.validation import Accepted, Reported, judge
 from collector.registry.communes import official
-from collector.registry.document import parse_toml
+from collector.registry.file_format import parse_toml
 from collector.rollup.periods import VIETNAM, start_of_day
 from collector.store.sqlite import SqliteStore
-from collector.web.centre import Centre
 from tests import samples
 from tests.broker import free_port
 from wire.messages import Health, Info

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from collector.config import Config as CollectorConfig
 from collector.config import ReceiptConfig
-from collector.ingest import Ingest
+from collector.ingest.pipeline import Ingest
 from collector.store.sqlite import SqliteStore
 from probe import clock, config
 from probe.deliver.publisher import Courier

@@ -22,8 +22,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from collector.people.attempts import NAME_MOST
-from collector.people.register import Register
+from collector.users.attempts import NAME_MOST
+from collector.users.user_store import Register
 from tests import broker as brokers
 from tests import nginx
 from tests.broker import Broker, free_port

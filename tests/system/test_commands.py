@@ -21,8 +21,8 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from collector import commands
-from collector.command_desk import CommandDesk
+from collector.commands import builder
+from collector.commands.sender import CommandDesk
 from collector.store.sqlite import SqliteStore
 from probe import clock, config, events
 from probe.commands.executor import Acts, Commanded
@@ -266,7 +266,7 @@ def epoch_of(office: Office) -> str:
 def test_a_reload_is_done_only_once_the_probe_has_started_anew(
     settings: Config, watcher: Watcher, office: Office
 ) -> None:
-    told = watcher.send(commands.reload(uuid4(), datetime.now(UTC)))
+    told = watcher.send(builder.reload(uuid4(), datetime.now(UTC)))
     eventually(lambda: watcher.answers(told) == [Answer.ACCEPTED], "it is accepted")
     eventually(office.reloaded.is_set, "the daemon is told")
     office.courier.stop()
@@ -321,7 +321,7 @@ def test_garbage_on_a_command_topic_ends_nothing(
         for payload in (b"", b"\xff\xff", b"{}", b"[" * 10_000, b'{"id": "x"}'):
             for name in ("identify", "run", "measure"):
                 vandal.publish(f"{root}/{name}", payload)
-    told = watcher.send(commands.identify(uuid4(), datetime.now(UTC)))
+    told = watcher.send(builder.identify(uuid4(), datetime.now(UTC)))
     eventually(lambda: watcher.answers(told) == [Answer.DONE], "it still obeys")
 
 
@@ -332,8 +332,8 @@ def test_without_a_clock_a_measurement_is_refused_and_the_lights_flash(
     try:
         eventually(office.connected, "the probe is connected")
         now = datetime.now(UTC)
-        measure = watcher.send(commands.measure(uuid4(), now, kind="latency", line="vnpt"))
-        identify = watcher.send(commands.identify(uuid4(), now))
+        measure = watcher.send(builder.measure(uuid4(), now, kind="latency", line="vnpt"))
+        identify = watcher.send(builder.identify(uuid4(), now))
         eventually(lambda: watcher.answers(identify) == [Answer.DONE], "the lights")
         assert watcher.answers(measure) == [Answer.REFUSED]
         assert not office.wanted
@@ -349,10 +349,10 @@ def test_the_daemon_itself_obeys_and_reloads(
     path.write_text(daemon_configuration(settings, tmp_path, "none"), encoding="utf-8")
     with daemon(path):
         now = datetime.now(UTC)
-        identify = watcher.until_answered(lambda: commands.identify(uuid4(), now))
+        identify = watcher.until_answered(lambda: builder.identify(uuid4(), now))
         assert watcher.answers(identify) == [Answer.DONE]
-        measure = watcher.send(commands.measure(uuid4(), now, kind="throughput", line="vnpt"))
-        reload = watcher.send(commands.reload(uuid4(), now))
+        measure = watcher.send(builder.measure(uuid4(), now, kind="throughput", line="vnpt"))
+        reload = watcher.send(builder.reload(uuid4(), now))
         known = clock.synchronised() is True
         expected = [Answer.ACCEPTED, Answer.DONE] if known else [Answer.REFUSED]
         eventually(

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from collector.intake import Accepted, judge
+from collector.ingest.validation import Accepted, judge
 from collector.store.sqlite import SqliteStore
 from collector.store.store import StoreError
 from tests import samples

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import structs
 
-from collector.intake import judge
+from collector.ingest.validation import judge
 from collector.store.sqlite import SqliteStore
 from tests import samples
 from tests.broker import Broker

@@ -15,8 +15,8 @@ import msgspec
 import pytest
 
 from collector.config import Config, ReceiptConfig
-from collector.ingest import Ingest
-from collector.intake import Accepted, Judged
+from collector.ingest.pipeline import Ingest
+from collector.ingest.validation import Accepted, Judged
 from collector.store.sqlite import SqliteStore
 from collector.store.store import BatchStored
 from tests import samples

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from collector.alerts import notice, watch
+from collector.alerts import monitor, notification
 from collector.alerts.alert import (
     Alert,
     AlertKind,
@@ -22,9 +22,11 @@ from collector.alerts.alert import (
     Subject,
     changes,
 )
-from collector.alerts.book import Book, BookError, Whereabouts
+from collector.alerts.alert_store import Book, BookError, Whereabouts
 from collector.alerts.mail import message
-from collector.alerts.notice import Due, Edge, NotTakenError
+from collector.alerts.monitor import Watch
+from collector.alerts.notification import Due, Edge, NotTakenError
+from collector.alerts.notifier import Teller
 from collector.alerts.rules import (
     Backlog,
     Certificate,
@@ -37,13 +39,11 @@ from collector.alerts.rules import (
     findings,
 )
 from collector.alerts.settings import AlertsConfig, MailConfig
-from collector.alerts.teller import Teller
-from collector.alerts.watch import Watch
 from collector.alerts.webhook import signature
+from collector.domain.lines import KnownLine
 from collector.registry.registry import LineKey
 from collector.rollup.distribution import distribution
 from collector.rollup.summary import Summary
-from collector.web.known_lines import KnownLine
 
 NOW = datetime(2026, 7, 25, 5, 0, tzinfo=UTC)
 HANOI = timezone(timedelta(hours=7))
@@ -338,12 +338,12 @@ SENTENCES = {
 @pytest.mark.parametrize("kind", list(AlertKind))
 def test_every_kind_has_its_sentence(kind: AlertKind) -> None:
     told = msgspec.structs.replace(alert(key=Key(kind, LINE)), evidence=EVIDENCE[kind])
-    assert SENTENCES[kind] in notice.sentence(told, HANOI)
-    assert notice.title(kind) != notice.title(kind, vietnamese=False)
+    assert SENTENCES[kind] in notification.sentence(told, HANOI)
+    assert notification.title(kind) != notification.title(kind, vietnamese=False)
 
 
 def test_one_alert_has_a_subject_of_its_own() -> None:
-    told = notice.notice([Due(Edge.END, alert(ended_at=NOW))], HANOI)
+    told = notification.notice([Due(Edge.END, alert(ended_at=NOW))], HANOI)
     assert told.subject == (
         "[Tramdo] Đường truyền mất kết nối (đã kết thúc): UBND xã Phủ Thông, tram-01969-1, vnpt"
     )
@@ -353,7 +353,7 @@ def test_one_alert_has_a_subject_of_its_own() -> None:
 
 def test_a_storm_is_one_notice() -> None:
     storm = [Due(Edge.BEGIN, alert(number=n)) for n in range(3_000)]
-    told = notice.notice(storm, HANOI)
+    told = notification.notice(storm, HANOI)
     assert told.subject == "[Tramdo] 3000 cảnh báo mới, 0 cảnh báo đã kết thúc"
     assert "… và 2800 cảnh báo khác" in told.text
     assert len(told.text) < 60_000
@@ -361,13 +361,13 @@ def test_a_storm_is_one_notice() -> None:
 
 def test_a_notice_is_known_by_what_it_tells() -> None:
     one, other = Due(Edge.BEGIN, alert(1)), Due(Edge.END, alert(2))
-    assert notice.notice_id([one, other]) == notice.notice_id([other, one])
-    assert notice.notice_id([one]) != notice.notice_id([Due(Edge.END, alert(1))])
+    assert notification.notice_id([one, other]) == notification.notice_id([other, one])
+    assert notification.notice_id([one]) != notification.notice_id([Due(Edge.END, alert(1))])
 
 
 def test_the_mail_can_be_answered_by_nobody() -> None:
     config = MailConfig(host="m", sender="tramdo@example.vn", recipients=["a@b.vn", "c@d.vn"])
-    told = notice.notice([Due(Edge.BEGIN, alert())], HANOI)
+    told = notification.notice([Due(Edge.BEGIN, alert())], HANOI)
     mail = message(told, config)
     assert mail["Message-ID"] == f"<{told.id}@example.vn>"
     assert mail["Auto-Submitted"] == "auto-generated"
@@ -431,10 +431,10 @@ def test_days_under_the_contract_before_are_not_held_against_this_one() -> None:
         }
     )
     days = [date(2026, 7, day) for day in (22, 23, 24)]
-    speed = watch.line_speed(line, {day: {key: slow} for day in days}, 0.8)
+    speed = monitor.line_speed(line, {day: {key: slow} for day in days}, 0.8)
     assert [day.begins_at.astimezone(HANOI).date() for day in speed.days] == [date(2026, 7, 24)]
 
 
 def test_an_office_in_a_probes_own_words_breaks_no_mail() -> None:
     told = msgspec.structs.replace(alert(), office="UBND xã\nBcc: all@example.vn\r\nX: y")
-    assert notice.place(told).startswith("UBND xã Bcc: all@example.vn X: y, ")
+    assert notification.place(told).startswith("UBND xã Bcc: all@example.vn X: y, ")

@@ -12,32 +12,9 @@ import pytest
 from openapi_spec_validator import validate
 from prometheus_client.parser import text_string_to_metric_families
 
-from collector import thresholds_file
-from collector.judge import Verdict, Why
-from collector.registry.communes import official
-from collector.registry.document import parse_toml
-from collector.registry.registry import LineKey
-from collector.reports.desk import Unfit
-from collector.rollup.distribution import distribution
-from collector.rollup.periods import Period
-from collector.rollup.summary import EMPTY, KindCounts, Summary
-from collector.store.store import StoredProbe, Totals
-from collector.web import (
-    campaign_view,
-    desk_labels,
-    isps_view,
-    labels,
-    line_view,
-    metrics,
-    openapi,
-    words,
-)
-from collector.web.api_v1 import ApiLines, ApiSeries
-from collector.web.drawing import bars, line_chart, place_map
-from collector.web.drawing.line_chart import Figure, Series
-from collector.web.drawing.place_map import Point
-from collector.web.figures import by_name
-from collector.web.known_lines import (
+from collector.domain import thresholds_file
+from collector.domain.assessment import Verdict, Why
+from collector.domain.lines import (
     State,
     certificate_ends_at,
     chosen,
@@ -46,6 +23,29 @@ from collector.web.known_lines import (
     line_state,
     worst,
 )
+from collector.registry.communes import official
+from collector.registry.file_format import parse_toml
+from collector.registry.registry import LineKey
+from collector.reports.service import Unfit
+from collector.rollup.distribution import distribution
+from collector.rollup.periods import Period
+from collector.rollup.summary import EMPTY, KindCounts, Summary
+from collector.store.store import StoredProbe, Totals
+from collector.web import (
+    campaign_view,
+    isps_view,
+    labels,
+    line_view,
+    metrics,
+    openapi,
+    staff_labels,
+    words,
+)
+from collector.web.api_v1 import ApiLines, ApiSeries
+from collector.web.drawing import bars, line_chart, place_map
+from collector.web.drawing.line_chart import Figure, Series
+from collector.web.drawing.place_map import Point
+from collector.web.formatting import by_name
 from collector.web.line_table import (
     DOWN,
     completeness,
@@ -409,7 +409,7 @@ def test_the_registry_as_text_is_the_registry() -> None:
 
 
 def test_every_word_that_a_template_or_a_list_asks_for_is_there() -> None:
-    tables = (words.LABELS, labels.LABELS, desk_labels.LABELS)
+    tables = (words.LABELS, labels.LABELS, staff_labels.LABELS)
     known = {name for table in tables for name in table}
     assert len(known) == sum(map(len, tables)), "no name has two meanings"
     asked = {
@@ -424,6 +424,6 @@ def test_every_word_that_a_template_or_a_list_asks_for_is_there() -> None:
     asked |= {f"asked_{answer}" for answer in Answer}
     asked |= {f"unfit_{why}" for why in Unfit}
     assert asked - known == set()
-    for name, phrase in (labels.LABELS | desk_labels.LABELS).items():
+    for name, phrase in (labels.LABELS | staff_labels.LABELS).items():
         assert phrase.vi.strip(), name
         assert phrase.en.strip(), name

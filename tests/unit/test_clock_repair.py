@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec import structs
 
-from collector.intake import ANCIENT, FUTURE, Accepted, NumberedResult, judge
+from collector.ingest.validation import ANCIENT, FUTURE, Accepted, NumberedResult, judge
 from probe.deliver.clock_hold import Hold
 from tests import samples
 from wire import topics

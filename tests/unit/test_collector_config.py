@@ -17,7 +17,7 @@ from collector.config import (
     WebConfig,
     parse,
 )
-from collector.reports.paper import OfficeConfig
+from collector.reports.report import OfficeConfig
 from runtime.broker import BrokerConfig
 from runtime.settings import SettingsError
 from wire.envelope import MAX_ENVELOPE_BYTES

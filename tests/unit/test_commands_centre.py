@@ -10,10 +10,10 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from collector import commands
-from collector.command_desk import CommandDesk
-from collector.commands import NotSentError, Replied, Standings, judge_reply
-from collector.intake import Rejected
+from collector.commands import builder
+from collector.commands.builder import NotSentError, Replied, Standings, judge_reply
+from collector.commands.sender import CommandDesk
+from collector.ingest.validation import Rejected
 from runtime.mqtt import Message
 from wire import topics
 from wire.commands import Answer, CommandName, Refusal, Reply, decode_command
@@ -46,13 +46,13 @@ class Broker:
 def test_a_command_goes_to_its_topic_and_expires_at_the_broker_too() -> None:
     broker = Broker()
     desk = CommandDesk(broker.publish)
-    command = commands.measure(ID, NOW, kind="http", line="vnpt", asked_by="lan")
+    command = builder.measure(ID, NOW, kind="http", line="vnpt", asked_by="lan")
     desk.send(TENANT, PROBE, command)
     message = broker.sent[0]
     assert message.topic == "tramdo/v1/bach-thong/phu-thong-01/cmd/measure"
     assert decode_command(message.payload) == command
     assert not message.retain, "a retained command would come again at each connect"
-    assert message.expiry_s == commands.LIFE.total_seconds()
+    assert message.expiry_s == builder.LIFE.total_seconds()
     standing = desk.standing(ID)
     assert standing is not None
     assert standing.waiting_at(NOW)
@@ -62,13 +62,13 @@ def test_a_command_goes_to_its_topic_and_expires_at_the_broker_too() -> None:
 def test_without_a_connection_nothing_is_sent_later() -> None:
     desk = CommandDesk(Broker(connected=False).publish)
     with pytest.raises(NotSentError, match="no connection"):
-        desk.send(TENANT, PROBE, commands.reload(ID, NOW))
+        desk.send(TENANT, PROBE, builder.reload(ID, NOW))
     assert desk.standing(ID) is None
 
 
 def test_a_reply_is_taken_from_the_probe_that_was_asked_only() -> None:
     desk = CommandDesk(Broker().publish)
-    desk.send(TENANT, PROBE, commands.identify(ID, NOW))
+    desk.send(TENANT, PROBE, builder.identify(ID, NOW))
     desk.note(Replied(TENANT, "another", reply(Answer.DONE)))
     assert desk.standing(ID).reply is None  # type: ignore[union-attr]
     desk.note(Replied(TENANT, PROBE, reply(Answer.ACCEPTED)))
@@ -82,7 +82,7 @@ def test_a_reply_is_taken_from_the_probe_that_was_asked_only() -> None:
 
 def test_an_accepted_command_may_take_longer_than_its_life() -> None:
     standings = Standings()
-    command = commands.identify(ID, NOW)
+    command = builder.identify(ID, NOW)
     standings.note_sent(TENANT, PROBE, command)
     standings.note_reply(TENANT, PROBE, reply(Answer.ACCEPTED))
     standing = standings.get(ID)
@@ -93,9 +93,9 @@ def test_an_accepted_command_may_take_longer_than_its_life() -> None:
 
 def test_what_was_sent_long_ago_is_forgotten() -> None:
     standings = Standings()
-    standings.note_sent(TENANT, PROBE, commands.identify(ID, NOW))
+    standings.note_sent(TENANT, PROBE, builder.identify(ID, NOW))
     for _ in range(1_000):
-        standings.note_sent(TENANT, PROBE, commands.identify(uuid4(), NOW))
+        standings.note_sent(TENANT, PROBE, builder.identify(uuid4(), NOW))
     assert standings.get(ID) is None
 
 
@@ -105,7 +105,7 @@ def test_many_threads_may_send_and_ask() -> None:
 
     def work() -> None:
         for _ in range(50):
-            one = commands.identify(uuid4(), NOW)
+            one = builder.identify(uuid4(), NOW)
             desk.send(TENANT, PROBE, one)
             said = structs.replace(reply(Answer.DONE), id=one.id)
             desk.note(Replied(TENANT, PROBE, said))
@@ -142,8 +142,8 @@ def test_what_is_no_reply_is_rejected_with_a_reason() -> None:
 
 def test_commands_that_ask_for_too_much_are_not_made() -> None:
     with pytest.raises(msgspec.ValidationError):
-        commands.identify(ID, NOW, duration_s=1e9)
+        builder.identify(ID, NOW, duration_s=1e9)
     with pytest.raises(msgspec.ValidationError):
-        commands.replay(ID, NOW, epoch=ID, ranges=[(1, 10**6)])
+        builder.replay(ID, NOW, epoch=ID, ranges=[(1, 10**6)])
     with pytest.raises(msgspec.ValidationError):
-        commands.measure(ID, NOW, kind="http", line="vnpt/../other")
+        builder.measure(ID, NOW, kind="http", line="vnpt/../other")

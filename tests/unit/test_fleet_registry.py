@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from collector.registry.communes import official
-from collector.registry.document import parse_toml
+from collector.registry.file_format import parse_toml
 from deploy.fleet import registry
 from deploy.fleet.cli import BAD_INPUT, OK, REFUSED, main
 

@@ -13,7 +13,7 @@ import pytest
 
 from collector.export import lmap
 from collector.store.store import StoredResult
-from tests import paper_samples, samples
+from tests import report_samples, samples
 from wire.result import Outcome, Reason, Result, Validity, encode_result
 
 NOW = datetime(2026, 7, 25, 6, 0, tzinfo=UTC)
@@ -103,7 +103,7 @@ EVERY = [
 
 @pytest.mark.parametrize("result", EVERY, ids=lambda r: f"{r.kind}-{r.outcome}")
 def test_every_kind_fits_the_tree(result: Result) -> None:
-    (report,) = lmap.reports([stored(result)], paper_samples.registry(), NOW)
+    (report,) = lmap.reports([stored(result)], report_samples.registry(), NOW)
     told = json.loads(lmap.as_json(report))
     assert list(told) == ["ietf-lmap-report:input"]
     jsonschema.validate(told["ietf-lmap-report:input"], TREE)
@@ -116,7 +116,7 @@ def test_every_kind_fits_the_tree(result: Result) -> None:
 
 def test_figures_settings_and_flags_are_all_there() -> None:
     result = samples.throughput(download_bps=238_810_000.0, validity=[Validity.CROSS_TRAFFIC])
-    (report,) = lmap.reports([stored(result, 7)], paper_samples.registry(), NOW)
+    (report,) = lmap.reports([stored(result, 7)], report_samples.registry(), NOW)
     told: Any = report["ietf-lmap-report:input"]
     assert told["measurement-point"] == "01969"
     one = told["result"][0]
@@ -137,7 +137,7 @@ def test_a_report_is_of_one_probe_and_its_id_outlives_a_card() -> None:
     ]
     told: list[Any] = [
         report["ietf-lmap-report:input"]
-        for report in lmap.reports(results, paper_samples.registry(), NOW)
+        for report in lmap.reports(results, report_samples.registry(), NOW)
     ]
     assert [len(report["result"]) for report in told] == [2, 1]
     ids = [UUID(report["agent-id"]) for report in told]
@@ -151,6 +151,6 @@ def test_a_result_that_cannot_be_told_costs_its_neighbours_nothing() -> None:
     )
     unreadable = msgspec.structs.replace(stored(samples.dns(), 2), body=b"{}")
     given = [stored(endless, 1), unreadable, stored(samples.web(), 3)]
-    (report,) = lmap.reports(given, paper_samples.registry(), NOW)
+    (report,) = lmap.reports(given, report_samples.registry(), NOW)
     told: Any = report
     assert len(told["ietf-lmap-report:input"]["result"]) == 1

@@ -9,7 +9,7 @@ import pytest
 
 from collector.store.store import LastResult, StoredProbe, StoredResult, Totals
 from collector.web import pages, words
-from collector.web.figures import MISSING, Cell, figure, moment, whole_number
+from collector.web.formatting import MISSING, Cell, figure, moment, whole_number
 from collector.web.pages import Reader, RowView
 from runtime.language import Language, Phrase
 from tests import samples

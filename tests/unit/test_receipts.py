@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from collector.receipts import EpochKey, Pacing
+from collector.ingest.receipts import EpochKey, Pacing
 from wire import messages
 from wire.ledger import MAX_MISSING_RANGES, Ledger
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from collector.registry import document
+from collector.registry import file_format
 from collector.registry.communes import official
-from collector.registry.document import parse_csv, parse_toml
+from collector.registry.file_format import parse_csv, parse_toml
 from collector.registry.registry import LineKey, Registry, Technology
 from runtime.settings import SettingsError
 
@@ -94,12 +94,17 @@ def test_a_sound_file_is_a_registry() -> None:
 
 
 def test_the_example_is_a_registry_and_has_every_key() -> None:
-    path = Path(document.__file__).parents[1] / "registry.example.toml"
+    path = Path(file_format.__file__).parents[1] / "registry.example.toml"
     content = path.read_bytes()
     made = parse_toml(content, "example", official())
     assert len(made.lines()) == 3
     assert made.lines_of_group("bach-thong-cu")
-    for table in (document.IspTable, document.ProbeTable, document.LineTable, document.GroupTable):
+    for table in (
+        file_format.IspTable,
+        file_format.ProbeTable,
+        file_format.LineTable,
+        file_format.GroupTable,
+    ):
         for key in table.__struct_fields__:
             assert re.search(rf"^(\[+.*\b)?{key}( = |\]\])", content.decode(), re.MULTILINE), key
 

@@ -14,19 +14,19 @@ from uuid import uuid4
 import pytest
 from starlette.applications import Starlette
 
-from collector import thresholds_file
-from collector.ingest import IngestState
-from collector.people.people import Person, Role
-from collector.people.register import Register
-from collector.people.sessions import Claim, Sessions
+from collector.domain import thresholds_file
+from collector.ingest.pipeline import IngestState
 from collector.registry.communes import official
-from collector.registry.document import parse_toml
+from collector.registry.file_format import parse_toml
 from collector.registry.registry import Registry
-from collector.reports.desk import Desk
+from collector.reports.service import Desk
 from collector.store.sqlite import SqliteStore
+from collector.users.sessions import Claim, Sessions
+from collector.users.user import Person, Role
+from collector.users.user_store import Register
 from collector.web.app import Web
-from collector.web.changes import Changes
-from tests import paper_samples
+from collector.web.change_signal import Changes
+from tests import report_samples
 from tests.seeded_centre import REGISTRY
 
 NOW = datetime(2026, 7, 25, 5, tzinfo=UTC)
@@ -67,7 +67,7 @@ class Browser:
         assert known is not None
         self._cookie = Sessions(people.session_key()).cookie(Claim("lan", known.generation))
         limits = thresholds_file.read()
-        desk = Desk(paper_samples.sources, folder / "papers")
+        desk = Desk(report_samples.sources, folder / "papers")
         web = Web(store, Changes(), IngestState, "Asia/Ho_Chi_Minh", people, limits, desk=desk)
         self._app: Starlette = web.application()
 

@@ -32,7 +32,7 @@ from collector.rollup.periods import (
     start_of_day,
     week_of,
 )
-from collector.rollup.reading import OVERVIEW_METRICS, OVERVIEW_SUMS
+from collector.rollup.queries import OVERVIEW_METRICS, OVERVIEW_SUMS
 from collector.rollup.summary import EMPTY, Summary, Tally, merge_summaries
 from collector.store import rollup_tables
 from tests import samples

@@ -1,0 +1,216 @@
+"""Floor 2. The book of alerts: a SQLite file of its own, so that none is told twice or forgotten.
+
+It stands apart from the results' store, which may be PostgreSQL and which a broken disk may have
+taken: what is wrong should still be known then. An alert and what is due to be told of it are
+written in one transaction; who has been told is noted after the message was taken.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from collector.alerts.alert import Alert, AlertKind, Begin, End, Key, Subject
+from collector.alerts.notification import Due, Edge
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS alerts (
+    number       INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind         TEXT NOT NULL,
+    tenant       TEXT NOT NULL,
+    probe        TEXT NOT NULL,
+    line         TEXT NOT NULL,
+    name         TEXT NOT NULL,
+    began_at     TEXT NOT NULL,
+    seen_at      TEXT NOT NULL,
+    ended_at     TEXT,
+    commune_code TEXT,
+    office       TEXT,
+    evidence     TEXT NOT NULL
+) STRICT;
+-- One alert of a kind and subject is open at a time, whatever a program does.
+CREATE UNIQUE INDEX IF NOT EXISTS open_alerts
+    ON alerts (kind, tenant, probe, line, name) WHERE ended_at IS NULL;
+CREATE TABLE IF NOT EXISTS due (
+    number  INTEGER NOT NULL REFERENCES alerts,
+    channel TEXT NOT NULL,
+    edge    TEXT NOT NULL,
+    PRIMARY KEY (number, channel, edge)
+) STRICT, WITHOUT ROWID;
+"""
+_COLUMNS = (
+    "number, kind, tenant, probe, line, name, began_at, seen_at, ended_at, commune_code, office,"
+    " evidence"
+)
+
+
+class BookError(Exception):
+    """The book cannot be read or written now; the text is a sentence for a person."""
+
+
+class Whereabouts(NamedTuple):
+    """Where a probe stood when its alert began."""
+
+    commune_code: str | None
+    office: str | None
+
+
+class Book:
+    """Opened once for each process; its methods may be called from any thread.
+
+    Raises:
+        BookError: the file cannot be opened; so may every method.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        try:
+            self._connection = sqlite3.connect(path, check_same_thread=False, timeout=10)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise BookError(f"the book of alerts {path} cannot be opened: {error}") from error
+
+    def open_alerts(self) -> Mapping[Key, Alert]:
+        """What is open, by key."""
+        found = self._read("WHERE ended_at IS NULL ORDER BY number")
+        return {alert.key: alert for alert in found}
+
+    def newest(self, limit: int) -> list[Alert]:
+        """The newest alerts, open or ended, the last begun first."""
+        return self._read("ORDER BY number DESC LIMIT ?", limit)
+
+    def write(
+        self,
+        changes: Iterable[Begin | End],
+        channels: Sequence[str],
+        where: Callable[[Subject], Whereabouts],
+    ) -> None:
+        """Write what begins and what ends, and note for each channel what it is due to tell.
+
+        The beginning of an alert that ended before it was told is not told any more: its end says
+        both.
+        """
+        with self._lock:
+            try:
+                with self._connection:
+                    for change in changes:
+                        if isinstance(change, Begin):
+                            self._begin(change, channels, where(change.finding.key.subject))
+                        else:
+                            self._end(change, channels)
+            except sqlite3.Error as error:
+                raise BookError(f"the book of alerts cannot be written: {error}") from error
+
+    def due(self, channel: str) -> list[Due]:
+        """What a channel has still to tell, the oldest first."""
+        with self._lock:
+            try:
+                rows = self._connection.execute(
+                    f"SELECT edge, {_COLUMNS} FROM due JOIN alerts USING (number)"  # noqa: S608 - a constant
+                    " WHERE channel = ? ORDER BY number, edge",
+                    (channel,),
+                ).fetchall()
+            except sqlite3.Error as error:
+                raise BookError(f"the book of alerts cannot be read: {error}") from error
+        return [Due(Edge(edge), _alert(row)) for edge, *row in rows]
+
+    def told(self, channel: str, told: Iterable[Due]) -> None:
+        """Note what a channel has told."""
+        rows = [(one.alert.number, channel, one.edge) for one in told]
+        with self._lock:
+            try:
+                with self._connection:
+                    self._connection.executemany(
+                        "DELETE FROM due WHERE number = ? AND channel = ? AND edge = ?", rows
+                    )
+            except sqlite3.Error as error:
+                raise BookError(f"the book of alerts cannot be written: {error}") from error
+
+    def close(self) -> None:
+        """Let go of the file. Harmless twice."""
+        with self._lock:
+            self._connection.close()
+
+    def _read(self, rest: str, *arguments: int) -> list[Alert]:
+        with self._lock:
+            try:
+                rows = self._connection.execute(
+                    f"SELECT {_COLUMNS} FROM alerts {rest}",  # noqa: S608 - our own constants
+                    arguments,
+                ).fetchall()
+            except sqlite3.Error as error:
+                raise BookError(f"the book of alerts cannot be read: {error}") from error
+        return [_alert(row) for row in rows]
+
+    def _begin(self, begin: Begin, channels: Sequence[str], where: Whereabouts) -> None:
+        finding = begin.finding
+        subject = finding.key.subject
+        cursor = self._connection.execute(
+            "INSERT INTO alerts (kind, tenant, probe, line, name, began_at, seen_at, ended_at,"
+            " commune_code, office, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?)",
+            (
+                finding.key.kind,
+                subject.tenant,
+                subject.probe,
+                subject.line,
+                subject.name,
+                _text(finding.since or begin.at),
+                _text(begin.at),
+                where.commune_code,
+                where.office,
+                msgspec.json.encode(finding.evidence).decode(),
+            ),
+        )
+        self._note(cursor.lastrowid, channels, Edge.BEGIN)
+
+    def _end(self, end: End, channels: Sequence[str]) -> None:
+        subject = end.key.subject
+        row = self._connection.execute(
+            "UPDATE alerts SET ended_at = ? WHERE kind = ? AND tenant = ? AND probe = ?"
+            " AND line = ? AND name = ? AND ended_at IS NULL RETURNING number",
+            (
+                _text(end.at),
+                end.key.kind,
+                subject.tenant,
+                subject.probe,
+                subject.line,
+                subject.name,
+            ),
+        ).fetchone()
+        if row is not None:
+            self._connection.execute(
+                "DELETE FROM due WHERE number = ? AND edge = ?", (row[0], Edge.BEGIN)
+            )
+            self._note(row[0], channels, Edge.END)
+
+    def _note(self, number: int | None, channels: Sequence[str], edge: Edge) -> None:
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO due VALUES (?, ?, ?)",
+            [(number, channel, edge) for channel in channels],
+        )
+
+
+def _alert(row: Sequence[str | int | None]) -> Alert:
+    number, kind, tenant, probe, line, name, began, seen, ended, commune, office, evidence = row
+    return Alert(
+        number=int(number or 0),
+        key=Key(AlertKind(str(kind)), Subject(str(tenant), str(probe), str(line), str(name))),
+        began_at=datetime.fromisoformat(str(began)),
+        seen_at=datetime.fromisoformat(str(seen)),
+        ended_at=None if ended is None else datetime.fromisoformat(str(ended)),
+        commune_code=None if commune is None else str(commune),
+        office=None if office is None else str(office),
+        evidence=msgspec.json.decode(str(evidence)),
+    )
+
+
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,294 @@
+"""Floor 3. Looks at the store every minute, keeps the book of alerts, and has them told.
+
+A thread of the collector. What it costs does not grow with the results: probes that changed, days'
+means, and the last results of those lines alone whose probe says that they are down.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from collector.alerts.alert import Subject, changes
+from collector.alerts.alert_store import Book, BookError, Whereabouts
+from collector.alerts.notifier import Teller
+from collector.alerts.rules import (
+    Backlog,
+    Certificate,
+    LineSeen,
+    LineSpeed,
+    ProbeSeen,
+    Snapshot,
+    SpeedDay,
+    findings,
+)
+from collector.alerts.settings import AlertsConfig
+from collector.domain.lines import KnownLine, State, certificate_ends_at, line_state
+from collector.domain.read_model import Centre
+from collector.registry.registry import LineKey
+from collector.rollup.periods import Period, local_day, start_of_day
+from collector.rollup.summary import Summary
+from collector.store.store import LastResult, StoredProbe, StoredResult, StoreError
+from runtime.certificate_file import ends_at
+from wire.result import GATEWAY_TARGET, AnyResult, Outcome, decode_result
+
+# Means of whole days change only with late results.
+_SPEEDS_EVERY = timedelta(minutes=30)
+# A probe that is in no registry and was silent for longer is taken for taken down.
+_TAKEN_DOWN = timedelta(days=7)
+
+log = logging.getLogger("alerts")
+
+
+class Watch:
+    """Runs until `stop`.
+
+    Args:
+        centre: what is known, as the pages read it.
+        book: where alerts are kept.
+        teller: who tells them.
+        config: the table `[alerts]`.
+        certificates: files of the centre's own whose end is watched.
+        is_listening: whether the broker is connected now.
+        on_change: called after alerts began or ended, from this thread.
+    """
+
+    def __init__(
+        self,
+        centre: Centre,
+        book: Book,
+        teller: Teller,
+        config: AlertsConfig,
+        certificates: Sequence[Path],
+        is_listening: Callable[[], bool],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._centre = centre
+        self._book = book
+        self._teller = teller
+        self._config = config
+        named = (Path(name) for name in config.certificate_files)
+        # A file that is named twice is one alert.
+        self._certificates = list(dict.fromkeys([*certificates, *named]))
+        self._is_listening = is_listening
+        self._on_change = on_change
+        self._stopping = threading.Event()
+        self._listening_since: datetime | None = None
+        self._backlogs: dict[tuple[str, str], deque[Backlog]] = {}
+        self._speeds: tuple[datetime, list[LineSpeed]] | None = None
+        self._trouble: str | None = None
+
+    def run(self) -> None:
+        """Look until `stop`. Trouble with store or book is logged once and tried again.
+
+        So is what nobody foresaw: whatever one probe has said, the others' alerts go on.
+        """
+        while not self._stopping.is_set():
+            try:
+                self.look(datetime.now(UTC))
+                self._teller.tell(time.monotonic())
+            except (StoreError, BookError) as error:
+                if self._trouble is None:
+                    log.error("cannot watch, trying again: %s", error)  # noqa: TRY400
+                self._trouble = str(error)
+            except Exception as error:
+                if self._trouble != repr(error):
+                    log.exception("cannot watch, trying again: this is a fault of ours")
+                self._trouble = repr(error)
+            else:
+                self._trouble = None
+            self._stopping.wait(self._config.look_every_s)
+
+    def stop(self) -> None:
+        """End after the look in hand. From any thread."""
+        self._stopping.set()
+
+    def look(self, now: datetime) -> None:
+        """One look: begin and end what must. Raises StoreError, BookError."""
+        lines = {line.key: line for line in self._centre.lines()}
+        snapshot = self._snapshot(lines, now)
+        begun_and_ended = changes(
+            self._book.open_alerts(), findings(snapshot, self._config.rules), now
+        )
+        if begun_and_ended:
+            places = {key[:2]: line for key, line in lines.items()}
+            self._book.write(
+                begun_and_ended, self._teller.names, lambda subject: _where(subject, places)
+            )
+            self._on_change()
+
+    def _snapshot(self, lines: Mapping[LineKey, KnownLine], now: datetime) -> Snapshot:
+        if not self._is_listening():
+            self._listening_since = None
+        elif self._listening_since is None:
+            self._listening_since = now
+        probes = self._centre.probes()
+        names = _watched(lines, probes, now)
+        lines = {key: line for key, line in lines.items() if key[:2] in names}
+        probes = {name: probe for name, probe in probes.items() if name in names}
+        return Snapshot(
+            now=now,
+            listening_since=self._listening_since,
+            probes=[self._probe_seen(name, probes.get(name)) for name in sorted(names)],
+            lines=list(self._lines_seen(lines, probes, now)),
+            speeds=self._line_speeds(lines, now),
+            certificates=[*self._own_certificates(), *_of_probes(probes)],
+        )
+
+    def _probe_seen(self, name: tuple[str, str], probe: StoredProbe | None) -> ProbeSeen:
+        seen = self._backlogs.setdefault(name, deque())
+        if probe is not None and probe.health is not None and probe.health_at is not None:
+            if not seen or seen[-1].at < probe.health_at:
+                seen.append(Backlog(probe.health_at, probe.health.pending))
+            # One from before the window is what the newest is held against.
+            window = timedelta(minutes=self._config.rules.backlog_minutes)
+            while len(seen) > 2 and seen[-1].at - seen[1].at >= window:
+                seen.popleft()
+        contact = probe.last_contact_at if probe else None
+        return ProbeSeen(
+            tenant=name[0], probe=name[1], last_contact_at=contact, backlogs=tuple(seen)
+        )
+
+    def _lines_seen(
+        self,
+        lines: Mapping[LineKey, KnownLine],
+        probes: Mapping[tuple[str, str], StoredProbe],
+        now: datetime,
+    ) -> Iterator[LineSeen]:
+        for key in lines:
+            probe = probes.get(key[:2])
+            answered = failed = None
+            match line_state(probe, key.line, now):
+                case State.GOOD | State.DEGRADED:
+                    answered = probe.health_at if probe else None
+                case State.DOWN:
+                    answered, failed = _last_words(
+                        self._centre.store.last_results(key.tenant, key.probe), key.line
+                    )
+                case _:
+                    pass
+            yield LineSeen(
+                tenant=key.tenant,
+                probe=key.probe,
+                line=key.line,
+                answered_at=answered,
+                failed_at=failed,
+            )
+
+    def _line_speeds(
+        self, lines: Mapping[LineKey, KnownLine], now: datetime
+    ) -> Sequence[LineSpeed]:
+        if self._speeds is None or now - self._speeds[0] >= _SPEEDS_EVERY:
+            today = local_day(now)
+            days = [
+                today - timedelta(days=back)
+                for back in range(self._config.rules.plan_missed_days, 0, -1)
+            ]
+            means = {day: self._centre.summaries.overview(Period(day, day)) for day in days}
+            limit = self._centre.thresholds.speed_share.limit
+            self._speeds = (now, [line_speed(line, means, limit) for line in lines.values()])
+        return [speed for speed in self._speeds[1] if _key(speed) in lines]
+
+    def _own_certificates(self) -> Iterator[Certificate]:
+        for path in self._certificates:
+            if (ends := ends_at(path)) is not None:
+                # By the whole path: many a folder holds a `fullchain.pem`.
+                yield Certificate(str(path), ends)
+
+
+def _watched(
+    lines: Mapping[LineKey, KnownLine],
+    probes: Mapping[tuple[str, str], StoredProbe],
+    now: datetime,
+) -> set[tuple[str, str]]:
+    """Whose alerts there are: what is registered, and what was heard lately.
+
+    The store keeps a probe for ever. One that was taken down is struck off the registry, and its
+    alerts end. Where nothing is registered, nothing was struck off.
+    """
+    registered = {key[:2] for key, line in lines.items() if line.registered}
+    if not registered:
+        return set(probes)
+    heard = {
+        name
+        for name, probe in probes.items()
+        if probe.last_contact_at is not None and now - probe.last_contact_at < _TAKEN_DOWN
+    }
+    return registered | heard
+
+
+def _of_probes(probes: Mapping[tuple[str, str], StoredProbe]) -> Iterator[Certificate]:
+    for (tenant, name), probe in probes.items():
+        if (ends := certificate_ends_at(probe)) is not None:
+            yield Certificate("", ends, tenant, name)
+
+
+def _where(subject: Subject, places: Mapping[tuple[str, str], KnownLine]) -> Whereabouts:
+    line = places.get((subject.tenant, subject.probe))
+    return Whereabouts(line.commune_code, line.office) if line else Whereabouts(None, None)
+
+
+def _last_words(
+    results: Sequence[LastResult], line: str
+) -> tuple[datetime | None, datetime | None]:
+    """When something beyond the gateway last answered on a line, and when nothing last did."""
+    mine = [
+        word
+        for word in results
+        if word.last.line == line
+        and word.last.kind == "latency"
+        and word.last.target != GATEWAY_TARGET
+    ]
+    good = [_read(word.last_ok) for word in mine if word.last_ok]
+    answered = [result.started_at for result in good if result]
+    last = [_read(word.last) for word in mine]
+    failed = [result.started_at for result in last if result and result.outcome is Outcome.FAILED]
+    return max(answered, default=None), max(failed, default=None)
+
+
+def _read(stored: StoredResult) -> AnyResult | None:
+    """The result; None where another version of the contract wrote it."""
+    try:
+        return decode_result(stored.body)
+    except msgspec.DecodeError:
+        return None
+
+
+def line_speed(
+    line: KnownLine, means: Mapping[date, Mapping[LineKey, Summary]], limit: float
+) -> LineSpeed:
+    """The days of a line that its plan may be held against."""
+    days = []
+    for day, summaries in means.items():
+        # A day under the contract before is not to be held against this one.
+        if line.contract_date is not None and day <= line.contract_date:
+            continue
+        if (summary := summaries.get(line.key)) is not None:
+            down = summary.metric("throughput_download_whole_bps")
+            up = summary.metric("throughput_upload_whole_bps")
+            days.append(
+                SpeedDay(
+                    start_of_day(day),
+                    min(down.count, up.count),
+                    _share(down.mean, line.plan_down_bps),
+                    _share(up.mean, line.plan_up_bps),
+                )
+            )
+    return LineSpeed(
+        tenant=line.key.tenant, probe=line.key.probe, line=line.key.line, days=days, limit=limit
+    )
+
+
+def _share(mean: float | None, declared: float | None) -> float | None:
+    return mean / declared if mean is not None and declared else None
+
+
+def _key(speed: LineSpeed) -> LineKey:
+    return LineKey(speed.tenant, speed.probe, speed.line)

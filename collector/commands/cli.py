@@ -1,0 +1,238 @@
+"""Floor 3. `tramdo-collector command`: sends one command, waits for the probe's answer, tells it.
+
+A session of its own that the broker forgets at once, under a client id of its own, and by a user of
+its own where `[command]` names one: a collector that runs beside it is not thrown out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import queue
+import re
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import msgspec
+
+from collector.commands import builder
+from collector.commands.builder import (
+    MAX_REPLY_BYTES,
+    NotSentError,
+    Replied,
+    Standing,
+    judge_reply,
+)
+from collector.commands.sender import CommandDesk
+from collector.config import Config
+from collector.store.factory import open_store
+from collector.store.store import Store
+from runtime.broker import BrokerConfig
+from runtime.mqtt import Connected, Disconnected, Event, Received, Session
+from wire import topics
+from wire.commands import MAX_REPLAY_RANGES, Answer, AnyCommand, CommandName
+
+_RANGE = re.compile(r"([0-9]{1,16})(?:-([0-9]{1,16}))?")
+
+
+class ThrownOutError(Exception):
+    """The broker has ended our connection while we waited; the command may have gone out."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `tramdo-collector command` takes."""
+    parser.add_argument("probe", help="the probe's name, or TENANT/NAME")
+    names = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
+    identify = names.add_parser(CommandName.IDENTIFY, help="make its LEDs flash")
+    identify.add_argument("--for", dest="duration_s", type=float, default=60.0, metavar="S")
+    measure = names.add_parser(CommandName.MEASURE, help="measure a kind on a line now")
+    measure.add_argument("kind", help="throughput, http, latency …")
+    measure.add_argument("--line", required=True, help="the line's id")
+    replay = names.add_parser(CommandName.REPLAY, help="send results again")
+    replay.add_argument("--epoch", type=UUID, help="default: the one that it sent last")
+    replay.add_argument(
+        "--range",
+        dest="ranges",
+        type=_range,
+        action="append",
+        metavar="FIRST[-LAST]",
+        help="numbers, repeatable (default: what the store is missing)",
+    )
+    names.add_parser(CommandName.RELOAD, help="read its configuration anew")
+    for each in names.choices.values():
+        each.add_argument("--json", action="store_true", help="print what became of it as JSON")
+        # At the end as well, where people write it; what stands before the command is kept.
+        each.add_argument("-c", "--config", type=Path, default=argparse.SUPPRESS)
+
+
+def ask(config: Config, options: argparse.Namespace) -> Standing:
+    """Send what the command line says, and wait until nothing more is to be expected.
+
+    Raises:
+        ValueError: the command line says nothing that could be sent.
+        StoreError: the store was to say what is missing, and cannot.
+        NotSentError: the command did not go out.
+        ThrownOutError: it may have gone out, and no answer can be waited for.
+    """
+    tenant, _, probe = options.probe.rpartition("/")
+    tenant = tenant or config.tenant or ""
+    if not topics.is_name(tenant) or not topics.is_name(probe):
+        raise ValueError("name the probe as TENANT/NAME, or set `tenant`")
+    try:
+        command = _command(config, tenant, probe, options)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from error
+    return _sent(config, tenant, probe, command)
+
+
+def missing(store: Store, tenant: str, probe: str) -> tuple[UUID, list[tuple[int, int]]]:
+    """The epoch that a probe sent last, and what of it the store does not have.
+
+    Raises:
+        ValueError: nothing is known of the probe, or nothing is missing.
+        StoreError: the store cannot be read.
+    """
+    for key, ledger in store.ledgers().items():
+        if (key.tenant, key.probe) == (tenant, probe):
+            if not ledger.missing:
+                raise ValueError(f"nothing is missing up to {ledger.stored_through}")
+            return key.epoch, list(ledger.missing[:MAX_REPLAY_RANGES])
+    raise ValueError(f"nothing was ever received from {tenant}/{probe}")
+
+
+def is_done(standing: Standing) -> bool:
+    """Whether the probe has done what it was asked."""
+    return standing.reply is not None and standing.reply.answer is Answer.DONE
+
+
+def sentence(standing: Standing) -> str:
+    """What became of a command, for a person."""
+    reply = standing.reply
+    what = f"{standing.tenant}/{standing.probe}: {standing.command.name}"
+    if reply is None:
+        return f"{what}: no answer; it has expired at {standing.command.expires_at:%H:%M:%S} UTC"
+    said = " ".join(filter(None, [reply.answer, f"({reply.reason})" if reply.reason else ""]))
+    return f"{what}: {said}{f': {reply.detail}' if reply.detail else ''}"
+
+
+def _command(config: Config, tenant: str, probe: str, options: argparse.Namespace) -> AnyCommand:
+    command_id, at, asked_by = uuid4(), datetime.now(UTC), _who()
+    match options.name:
+        case CommandName.IDENTIFY:
+            return builder.identify(
+                command_id, at, duration_s=options.duration_s, asked_by=asked_by
+            )
+        case CommandName.MEASURE:
+            return builder.measure(
+                command_id, at, kind=options.kind, line=options.line, asked_by=asked_by
+            )
+        case CommandName.REPLAY:
+            epoch, ranges = options.epoch, options.ranges
+            if epoch is None or ranges is None:
+                known, absent = _known(config, tenant, probe, whole=ranges is None)
+                epoch, ranges = epoch or known, ranges or absent
+            return builder.replay(command_id, at, epoch=epoch, ranges=ranges, asked_by=asked_by)
+        case _:
+            return builder.reload(command_id, at, asked_by=asked_by)
+
+
+def _known(
+    config: Config, tenant: str, probe: str, *, whole: bool
+) -> tuple[UUID, list[tuple[int, int]]]:
+    store = open_store(config.store)
+    try:
+        if whole:
+            return missing(store, tenant, probe)
+        epochs = [key.epoch for key in store.ledgers() if key[:2] == (tenant, probe)]
+        if not epochs:
+            raise ValueError(f"nothing was ever received from {tenant}/{probe}")
+        return epochs[0], []
+    finally:
+        store.close()
+
+
+def _sent(config: Config, tenant: str, probe: str, command: AnyCommand) -> Standing:
+    """Send, and take in replies until nothing more is to be expected."""
+    inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    session = Session(
+        _as_commander(config),
+        # Two of us at once must not throw each other out.
+        f"{config.client_id}-command-{os.getpid()}",
+        inbox.put,
+        subscriptions=[topics.of_probe(tenant, probe, "reply")],
+        kept=False,
+    )
+    desk = CommandDesk(session.publish)
+    session.start()
+    try:
+        _until_connected(config, inbox)
+        desk.send(tenant, probe, command)
+        while True:
+            standing = desk.standing(command.id)
+            if standing is None or not standing.waiting_at(datetime.now(UTC)):
+                break
+            _take_reply(inbox, desk, shared=config.command.username is None)
+        return standing or Standing(tenant=tenant, probe=probe, command=command)
+    finally:
+        session.stop()
+
+
+def _as_commander(config: Config) -> BrokerConfig:
+    own = config.command
+    if own.username is None:
+        return config.broker
+    return msgspec.structs.replace(
+        config.broker, username=own.username, password_file=own.password_file
+    )
+
+
+def _until_connected(config: Config, inbox: queue.SimpleQueue[Event]) -> None:
+    deadline_s = time.monotonic() + config.broker.connect_timeout_s + 5
+    cause = "no answer"
+    while (left_s := deadline_s - time.monotonic()) > 0:
+        try:
+            match inbox.get(timeout=left_s):
+                case Connected():
+                    return
+                case Disconnected(_, cause):
+                    break
+        except queue.Empty:
+            break
+    raise NotSentError(f"no connection to the broker: {cause}")
+
+
+def _take_reply(inbox: queue.SimpleQueue[Event], desk: CommandDesk, *, shared: bool) -> None:
+    try:
+        event = inbox.get(timeout=0.5)
+    except queue.Empty:
+        return
+    if isinstance(event, Disconnected) and shared:
+        # Each would throw the other out for as long as we wait; Mosquitto 2.0 does not say why.
+        raise ThrownOutError(
+            f"the broker has ended the connection ({event.cause}): where it takes a user for one "
+            "client, `[command]` of the configuration needs a user of its own"
+        )
+    if isinstance(event, Received) and len(event.payload) <= MAX_REPLY_BYTES:
+        replied = judge_reply(
+            event.topic, event.payload, datetime.now(UTC), retained=event.retained
+        )
+        if isinstance(replied, Replied):
+            desk.note(replied)
+
+
+def _range(text: str) -> tuple[int, int]:
+    match = _RANGE.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not FIRST-LAST")
+    first = int(match[1])
+    return first, int(match[2] or first)
+
+
+def _who() -> str | None:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name
+        return None

@@ -1,0 +1,70 @@
+"""Floor 3. Sends commands by a session that somebody else runs, and remembers what became of them.
+
+`collector.ingest.pipeline` has one for the pages; the command line has one of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from uuid import UUID
+
+from collector.commands.builder import NotSentError, Replied, Standing, Standings
+from runtime.mqtt import Message
+from wire import topics
+from wire.commands import AnyCommand, encode_command
+
+log = logging.getLogger(__name__)
+
+
+class CommandDesk:
+    """A `CommandSender` for any number of threads.
+
+    Args:
+        publish: hands a message to the broker; None where there is no connection.
+    """
+
+    def __init__(self, publish: Callable[[Message], int | None]) -> None:
+        self._publish = publish
+        self._lock = threading.Lock()
+        self._standings = Standings()
+
+    def send(self, tenant: str, probe: str, command: AnyCommand) -> None:
+        """Publish a command. Raises NotSentError where there is no connection."""
+        life_s = (command.expires_at - command.issued_at).total_seconds()
+        message = Message(
+            topics.command(tenant, probe, command.name),
+            encode_command(command),
+            expiry_s=max(1, round(life_s)),
+        )
+        # Before it goes out: the reply may be faster than this thread.
+        with self._lock:
+            self._standings.note_sent(tenant, probe, command)
+        if self._publish(message) is None:
+            with self._lock:
+                self._standings.forget(command.id)
+            raise NotSentError("there is no connection to the broker; nothing was sent")
+        asked_by = command.asked_by or "nobody named"
+        log.info("sent %s %s to %s/%s for %s", command.name, command.id, tenant, probe, asked_by)
+
+    def standing(self, command_id: UUID) -> Standing | None:
+        """What became of a command that was sent from here."""
+        with self._lock:
+            return self._standings.get(command_id)
+
+    def note(self, replied: Replied) -> None:
+        """A reply came in."""
+        with self._lock:
+            ours = self._standings.note_reply(replied.tenant, replied.probe, replied.reply)
+        reply = replied.reply
+        log.log(
+            logging.INFO if ours else logging.DEBUG,
+            "%s/%s: %s %s: %s %s",
+            replied.tenant,
+            replied.probe,
+            reply.command,
+            reply.id,
+            reply.answer,
+            reply.reason or "",
+        )

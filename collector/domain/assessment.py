@@ -1,0 +1,243 @@
+"""Floor 1. What may be said of a figure against its threshold, and why no more than that.
+
+An office's probe is not the regulator: what comes out is an indicative comparison. The rules
+(METHOD, "What a report may say in Vietnam"; QCVN 34:2022/BTTTT for speed):
+
+- Speed is judged by the arithmetic mean of whole-transfer speeds against 0.8 of the declared Vd or
+  Vu, and only if the 95 % interval of the mean lies wholly on one side. No declared speed, no
+  verdict; under 1,000 samples, or all in the same hour of the day, "insufficient samples".
+- The samples of several lines are judged by the interval between the lines' means: one
+  line's alone say nothing of the others.
+- Lines with several declared speeds are no one thing that could meet 0.8 of one: no verdict.
+- A threshold that nobody has verified yields no verdict, however clear the figure is.
+- What has no national threshold is supplementary and is never judged.
+
+Knows no words: the pages and the papers have their own for each `Why`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from enum import StrEnum
+
+from msgspec import Struct
+
+from collector.domain.thresholds import Threshold, Thresholds
+from collector.rollup.distribution import student_t
+
+# The interval is of a normal distribution; with fewer samples a mean has none that we would print.
+INTERVAL_SAMPLES = 30
+_Z95 = 1.959964
+
+
+class Verdict(StrEnum):
+    """What may be said of a figure."""
+
+    MET = "met"
+    NOT_MET = "not_met"
+    NONE = "none"
+
+
+class Why(StrEnum):
+    """Why there is no verdict: a closed list. The first that applies, in this order, is given."""
+
+    NO_SAMPLES = "no_samples"
+    SEVERAL_PLANS = "several_plans"
+    NO_DECLARED_SPEED = "no_declared_speed"
+    THRESHOLD_UNVERIFIED = "threshold_unverified"
+    INSUFFICIENT_SAMPLES = "insufficient_samples"
+    SAME_HOUR = "same_hour"
+    ONE_LINE = "one_line"
+    INTERVAL_CONTAINS_THRESHOLD = "interval_contains_threshold"
+    SUPPLEMENTARY = "supplementary"
+
+
+class OfLine(Struct, frozen=True):
+    """One line's part of the samples of several: how many, and their mean in the figure's unit."""
+
+    count: int
+    mean: float
+
+
+class Sample(Struct, frozen=True, kw_only=True):
+    """What the roll-ups know of one figure over a period.
+
+    `deviation` is the samples' standard deviation (n - 1), in the figure's unit; None below two
+    samples. `hours` is the number of different hours of the day in which samples were taken, None
+    where that is not known. `lines` are the parts where the samples are of several lines, those
+    that have any; None where they are of one.
+    """
+
+    count: int
+    mean: float | None
+    deviation: float | None
+    hours: int | None = None
+    lines: tuple[OfLine, ...] | None = None
+
+
+class Interval(Struct, frozen=True):
+    """The 95 % interval of a mean, in the figure's unit."""
+
+    low: float
+    high: float
+
+
+class Judgement(Struct, frozen=True, kw_only=True):
+    """A figure beside its threshold. `why` is given exactly when `verdict` is NONE.
+
+    `limit` is in the figure's unit; None where none can be given. `needed` is the number of samples
+    that a verdict takes.
+    """
+
+    verdict: Verdict
+    why: Why | None
+    count: int
+    needed: int
+    mean: float | None
+    interval: Interval | None
+    limit: float | None
+    share: float | None = None
+
+
+def interval_of(sample: Sample) -> Interval | None:
+    """The mean's 95 % interval; None where the sample is too small.
+
+    Of one line by the normal distribution, which takes the samples for independent of each other.
+    Those of one hour are not quite, so that the true interval is somewhat wider: the 1,000 samples
+    that a verdict needs are spread over a month.
+
+    Samples of several lines are not independent at all: a line is fast or slow with all of its
+    own. What is drawn there is lines (cluster sampling; Cochran, Sampling Techniques, chapter 9),
+    so their means give the interval, by Student's t; the wider of the two counts (decision 32).
+    """
+    if sample.mean is None or sample.deviation is None or sample.count < INTERVAL_SAMPLES:
+        return None
+    half = _Z95 * sample.deviation / math.sqrt(sample.count)
+    if sample.lines is not None:
+        half = max(half, _half_between(sample.lines))
+    return Interval(sample.mean - half, sample.mean + half) if math.isfinite(half) else None
+
+
+def _half_between(lines: Sequence[OfLine]) -> float:
+    """Half of the interval that the lines' means give their mean, each with its samples' weight.
+
+    The mean is that of all samples, as the regulation has it, so a line with twice the samples
+    counts twice. Many lines of which one has nearly all samples say little more than that one:
+    the degrees of freedom are those of the effective number of lines (Kish 1965), which is their
+    number where all have the same count. Infinite where only one line has any.
+    """
+    if len(lines) < 2:
+        return math.inf
+    count = sum(line.count for line in lines)
+    parts = [(line.count / count, line.mean) for line in lines]
+    together = sum(share**2 for share, _ in parts)
+    mean = sum(share * of_line for share, of_line in parts)
+    spread = sum(share * (of_line - mean) ** 2 for share, of_line in parts)
+    freedom = max(1 / together - 1, 1.0)
+    return student_t(freedom) * math.sqrt(spread * together / (1 - together))
+
+
+def judge_speed(sample: Sample, declared_bps: float | None, thresholds: Thresholds) -> Judgement:
+    """Mean whole-transfer speed of one direction (bit/s) against the declared speed (bit/s).
+
+    `share` is mean / declared.
+    """
+    share = thresholds.speed_share
+    limit = None if declared_bps is None else share.limit * declared_bps
+    why, interval = _obstacle(sample, limit, share, thresholds), interval_of(sample)
+    verdict = Verdict.NONE
+    if why is None and limit is not None and interval is not None:
+        verdict = _side(interval.low >= limit, interval.high < limit)
+        why = Why.INTERVAL_CONTAINS_THRESHOLD if verdict is Verdict.NONE else None
+    mean = sample.mean
+    return Judgement(
+        verdict=verdict,
+        why=why,
+        count=sample.count,
+        needed=int(thresholds.speed_samples.limit),
+        mean=mean,
+        interval=interval,
+        limit=limit,
+        share=mean / declared_bps if mean is not None and declared_bps else None,
+    )
+
+
+def judge_latency(sample: Sample, thresholds: Thresholds) -> Judgement:
+    """Mean round-trip time (ms) to a server in the country against its upper limit (ms)."""
+    threshold = thresholds.latency_mean_ms
+    why, interval = _obstacle(sample, threshold.limit, threshold, thresholds), interval_of(sample)
+    verdict = Verdict.NONE
+    if why is None and interval is not None:
+        verdict = _side(interval.high <= threshold.limit, interval.low > threshold.limit)
+        why = Why.INTERVAL_CONTAINS_THRESHOLD if verdict is Verdict.NONE else None
+    return Judgement(
+        verdict=verdict,
+        why=why,
+        count=sample.count,
+        needed=int(thresholds.speed_samples.limit),
+        mean=sample.mean,
+        interval=interval,
+        limit=threshold.limit,
+    )
+
+
+def judge_availability(up_s: float, down_s: float, thresholds: Thresholds) -> Judgement:
+    """Seconds up and down (unknown ones in neither) against the least share of time up."""
+    threshold = thresholds.availability
+    known_s = up_s + down_s
+    ratio = up_s / known_s if known_s > 0 else None
+    verdict, why = Verdict.NONE, None
+    if ratio is None:
+        why = Why.NO_SAMPLES
+    elif not threshold.verified:
+        why = Why.THRESHOLD_UNVERIFIED
+    else:
+        verdict = _side(ratio >= threshold.limit, ratio < threshold.limit)
+    return Judgement(
+        verdict=verdict,
+        why=why,
+        count=int(known_s // 60),
+        needed=1,
+        mean=ratio,
+        interval=None,
+        limit=threshold.limit,
+    )
+
+
+def supplementary(sample: Sample) -> Judgement:
+    """A figure that has no national threshold: loss, delay variation, latency under load."""
+    return Judgement(
+        verdict=Verdict.NONE,
+        why=Why.SUPPLEMENTARY if sample.count else Why.NO_SAMPLES,
+        count=sample.count,
+        needed=0,
+        mean=sample.mean,
+        interval=interval_of(sample),
+        limit=None,
+    )
+
+
+def _obstacle(
+    sample: Sample, limit: float | None, threshold: Threshold, thresholds: Thresholds
+) -> Why | None:
+    """What forbids a verdict before anybody looks at the interval."""
+    if sample.count == 0 or sample.mean is None:
+        return Why.NO_SAMPLES
+    if limit is None:
+        return Why.NO_DECLARED_SPEED
+    if not (threshold.verified and thresholds.speed_samples.verified):
+        return Why.THRESHOLD_UNVERIFIED
+    if sample.count < max(thresholds.speed_samples.limit, INTERVAL_SAMPLES):
+        return Why.INSUFFICIENT_SAMPLES
+    if sample.hours is not None and sample.hours < 2:
+        return Why.SAME_HOUR
+    if interval_of(sample) is None:
+        return Why.ONE_LINE if sample.lines is not None else Why.INSUFFICIENT_SAMPLES
+    return None
+
+
+def _side(met: bool, not_met: bool) -> Verdict:
+    if met:
+        return Verdict.MET
+    return Verdict.NOT_MET if not_met else Verdict.NONE

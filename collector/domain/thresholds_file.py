@@ -1,0 +1,20 @@
+"""Floor 2. Reads the file of thresholds: the one that came with this program, or another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from collector.domain import thresholds
+from collector.domain.thresholds import Thresholds
+from runtime import settings_file
+
+SHIPPED = Path(__file__).parents[1] / "thresholds.toml"
+
+
+def read(path: Path = SHIPPED) -> Thresholds:
+    """The thresholds in force.
+
+    Raises:
+        runtime.settings.SettingsError: the file cannot be read, or every problem in it.
+    """
+    return thresholds.parse(settings_file.content(path), str(path))

@@ -1,0 +1,1 @@
+"""From the broker into the store: validation, rate limit, pipeline, receipts."""

@@ -1,0 +1,249 @@
+"""Floor 1. Makes a paper: asks the roll-ups what it needs, once each, and puts it together.
+
+Reads roll-ups and the probes' plans alone, never raw results, so that a month costs the same
+whatever it held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+
+from msgspec import Struct
+
+from collector.domain.assessment import Why
+from collector.domain.thresholds import Thresholds
+from collector.registry.registry import LineKey, Registry
+from collector.reports import figures
+from collector.reports.figures import Input
+from collector.reports.report import (
+    Area,
+    CommuneMonth,
+    Figures,
+    OfficeConfig,
+    Paper,
+    PaperKind,
+    Revision,
+    Week,
+)
+from collector.rollup.periods import Period, month_of
+from collector.rollup.queries import Summaries
+from collector.rollup.summary import EMPTY, SPEED_KINDS, speed_tests_a_day
+from collector.store.store import StoredProbe
+from wire.messages import PlannedKind
+
+NATION = "all"
+# Weeks of the trend, the paper's own among them.
+_TREND_WEEKS = 5
+# Hours of the day are looked up line by line; beyond these many nobody looks.
+_LINES_LOOKED_AT = 300
+
+
+class Sources(Struct, frozen=True, kw_only=True):
+    """Where a paper's figures come from. `plans` has what probes planned in the month of a day."""
+
+    summaries: Summaries
+    registry: Registry
+    probes: Sequence[StoredProbe]
+    plans: Callable[[date], Mapping[tuple[str, str], Sequence[PlannedKind]]]
+    thresholds: Thresholds
+    office: OfficeConfig
+
+
+def area(registry: Registry, name: str) -> Area:
+    """The area of that name: a group's id, a commune's or province's code, or "all".
+
+    Raises:
+        ValueError: there is none, or it has no registered line; the text is a sentence.
+    """
+    if name == NATION:
+        title, lines = "Toàn bộ các trạm đo", registry.lines()
+    elif (group := registry.groups.get(name)) is not None:
+        title, lines = group.name, registry.lines_of_group(name)
+    elif (commune := registry.communes.get(name)) is not None:
+        title, lines = commune.name, registry.lines_in({name})
+    else:
+        inside = {
+            c.code: c.province_name for c in registry.communes.values() if c.province_code == name
+        }
+        if not inside:
+            known = ", ".join(sorted(registry.groups)) or "none"
+            raise ValueError(
+                f"there is no group, commune or province {name!r} (groups: {known}; "
+                f"or a commune code, a province code, {NATION!r})"
+            )
+        title, lines = next(iter(inside.values())), registry.lines_in(set(inside))
+    if not lines:
+        raise ValueError(f"{title} ({name}) has no line in the registry")
+    return Area(id=name, name=title, lines=tuple(sorted(lines)))
+
+
+def paper(
+    kind: PaperKind,
+    of: Area,
+    period: Period,
+    sources: Sources,
+    *,
+    now: datetime,
+    issued: Paper | None = None,
+) -> Paper:
+    """The paper as the figures are now.
+
+    Args:
+        kind: which.
+        of: the area.
+        period: whole local days.
+        sources: roll-ups, registry, probes, thresholds.
+        now: UTC.
+        issued: what was issued last for this kind, area and period; the paper says that it stands
+            in for it where figures or thresholds have changed since.
+
+    Raises:
+        collector.store.store.StoreError: the roll-ups cannot be read.
+    """
+    summaries, lines = sources.summaries, of.lines
+    # Before the figures: what is rolled up meanwhile is told as changed rather than missed.
+    data_revision = summaries.revision()
+    rows = figures.rows(
+        Input(
+            area=of,
+            period=period,
+            now=now,
+            summaries=summaries.of_lines(lines, period),
+            registry=sources.registry,
+            thresholds=sources.thresholds,
+            planned_a_day=planned_a_day(sources.probes, sources.plans(period.last)),
+            hours=_hours(summaries, lines, period),
+        )
+    )
+    return Paper(
+        kind=kind,
+        area_id=of.id,
+        area=of.name,
+        first_day=period.first,
+        last_day=period.last,
+        whole=now >= period.ends_at,
+        made_at=now.replace(microsecond=0),
+        data_revision=data_revision,
+        waiting=summaries.waiting(),
+        revision=_revision(issued, rows, sources, of, period),
+        office=sources.office,
+        thresholds=sources.thresholds,
+        rows=rows,
+        weeks=_weeks(sources, lines, period) if kind is PaperKind.WEEKLY else (),
+        commune_month=_commune_month(sources, lines, period),
+    )
+
+
+def planned_a_day(
+    probes: Iterable[StoredProbe],
+    plans: Mapping[tuple[str, str], Sequence[PlannedKind]],
+) -> dict[LineKey, float]:
+    """Speed tests a day of each line, by its probe's own plan; only of probes that told theirs.
+
+    `plans` are those of the period: a month's budget, and so its tests, are not the next one's.
+    Where there is none, what a probe says today must do.
+    """
+    return {
+        LineKey(probe.tenant, probe.probe, line.id): speed_tests_a_day(
+            plans.get((probe.tenant, probe.probe), probe.info.plan), line.id
+        )
+        for probe in probes
+        if probe.info is not None
+        for line in probe.info.lines
+    }
+
+
+def _revision(
+    issued: Paper | None, rows: Sequence[Figures], sources: Sources, of: Area, period: Period
+) -> Revision | None:
+    if issued is None:
+        return None
+    days = {
+        one.day for one in sources.summaries.revised_since(period, of.lines, issued.data_revision)
+    }
+    changed = issued.thresholds.version != sources.thresholds.version
+    before = issued.revision.version if issued.revision else 1
+    registry_changed = _registered(issued.rows) != _registered(rows)
+    if not days and not changed and not registry_changed:
+        return issued.revision
+    return Revision(
+        version=before + 1,
+        replaces_version=before,
+        replaces_issued_at=issued.made_at,
+        days=sorted(days),
+        thresholds_changed=changed,
+        registry_changed=registry_changed,
+    )
+
+
+def _registered(rows: Sequence[Figures]) -> list[tuple[object, ...]]:
+    """What rows owe to the registry: a wrong plan that was mended must be able to leave a paper."""
+    return [
+        (
+            row.level,
+            row.commune_code,
+            row.office,
+            row.probe,
+            row.line,
+            row.isp,
+            row.lines,
+            row.download.declared_bps,
+            row.upload.declared_bps,
+            row.download.why is Why.SEVERAL_PLANS,
+        )
+        for row in rows
+    ]
+
+
+def _hours(
+    summaries: Summaries, lines: Sequence[LineKey], period: Period
+) -> dict[LineKey, frozenset[int]]:
+    if len(lines) > _LINES_LOOKED_AT:
+        return {}
+    return {
+        key: frozenset(
+            hour
+            for (_, hour), summary in summaries.hours_of_week(key, period).items()
+            if summary.counts("throughput").ok
+        )
+        for key in lines
+    }
+
+
+def _weeks(sources: Sources, lines: Sequence[LineKey], period: Period) -> list[Week]:
+    """The paper's week and those before it, the oldest first."""
+    first = period.first - (_TREND_WEEKS - 1) * timedelta(days=7)
+    span = Period(first, period.last)
+    by_kind = [sources.summaries.week_counts(span, kind) for kind in SPEED_KINDS]
+    least = sources.thresholds.week_measurements.limit
+    found = []
+    for number in range(_TREND_WEEKS):
+        monday = first + number * timedelta(days=7)
+        tests = [_in_week(by_kind, key, monday) for key in lines]
+        enough = sum(count >= least for count in tests)
+        found.append(Week(monday, len(lines), enough, sum(tests)))
+    return found
+
+
+def _in_week(
+    by_kind: Sequence[Mapping[LineKey, Mapping[date, int]]], key: LineKey, monday: date
+) -> int:
+    return sum(counts.get(key, {}).get(monday, 0) for counts in by_kind)
+
+
+def _commune_month(
+    sources: Sources, lines: Sequence[LineKey], period: Period
+) -> list[CommuneMonth]:
+    month = Period(month_of(period.last).first, period.last)
+    overview = sources.summaries.overview(month)
+    needed = int(sources.thresholds.commune_month_samples.limit)
+    tests: dict[str, int] = {}
+    for key in lines:
+        if (commune := sources.registry.commune_of(key)) is not None:
+            done = overview.get(key, EMPTY).speed_tests
+            tests[commune.code] = tests.get(commune.code, 0) + done
+    return [
+        CommuneMonth(code, sources.registry.communes[code].name, count, needed)
+        for code, count in sorted(tests.items())
+    ]

@@ -1,0 +1,103 @@
+"""Floor 3. `tramdo-collector report weekly|monthly|bulletin`: draw up or issue papers."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from collector.reports.archive import ArchiveError
+from collector.reports.pdf import TooLongError
+from collector.reports.rendering import PaperFormat, formats, printed
+from collector.reports.report import PaperKind
+from collector.reports.service import Desk
+from collector.rollup.periods import Period, parse_period
+from collector.store.store import StoreError
+
+OK, FAILED, BAD_INPUT = 0, 1, 2
+
+log = logging.getLogger("report")
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """The options of `report`."""
+    command.add_argument("kind", type=PaperKind, choices=list(PaperKind), metavar="KIND",
+                         help="weekly, monthly or bulletin")  # fmt: skip
+    command.add_argument(
+        "--period",
+        type=_period,
+        help="2026-W30, 2026-07, or 2026-07-01..2026-07-15 (bulletin); "
+        "default: the last week or month that is over",
+    )
+    command.add_argument(
+        "--group",
+        default=None,
+        help="a group's id, a commune code, a province code, or all; "
+        "default: every group of the registry",
+    )
+    command.add_argument(
+        "--format",
+        type=PaperFormat,
+        choices=list(PaperFormat),
+        action="append",
+        help="repeatable; default: every format that the paper has",
+    )
+    command.add_argument(
+        "--out",
+        type=Path,
+        help="draw up into this folder, or this file; without it the paper is issued into the "
+        "folder of papers, and a period must be over for that",
+    )
+
+
+def run(options: argparse.Namespace, desk: Desk) -> int:
+    """Do it, and print the path of each file; the exit code."""
+    areas = [options.group] if options.group else desk.areas()
+    if options.out is not None and len(areas) > 1 and options.out.suffix:
+        print("--out is one file, and there are several groups: name a folder", file=sys.stderr)
+        return BAD_INPUT
+    worst = OK
+    for area in areas:
+        try:
+            for path in _made(options, desk, area):
+                print(path)
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            worst = max(worst, BAD_INPUT)
+        except (StoreError, ArchiveError, TooLongError, OSError) as error:
+            print(f"{area}: {error}", file=sys.stderr)
+            worst = max(worst, FAILED)
+    return worst
+
+
+def _made(options: argparse.Namespace, desk: Desk, area: str) -> list[Path]:
+    kind: PaperKind = options.kind
+    if options.out is None:
+        if options.format:
+            raise ValueError("an issue is kept in every format: --format goes with --out")
+        return desk.issue(kind, area, options.period)
+    out: Path = options.out
+    wanted = options.format or _by_suffix(out) or list(formats(kind))
+    if out.suffix and len(wanted) > 1:
+        raise ValueError("--out is one file, and there are several formats: name a folder")
+    paper = desk.draft(kind, area, options.period)
+    written = []
+    for paper_format in wanted:
+        file = printed(paper, paper_format)
+        path = out if out.suffix else out / file.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.content)
+        written.append(path)
+    return written
+
+
+def _by_suffix(out: Path) -> list[PaperFormat]:
+    return [one for one in PaperFormat if out.suffix == f".{one}"]
+
+
+def _period(text: str) -> Period:
+    try:
+        return parse_period(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

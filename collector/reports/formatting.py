@@ -1,0 +1,89 @@
+"""Floor 1. Numbers and dates as a Vietnamese office writes them: 1.234,5 and ngày 05/01/2026."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from collector.domain.assessment import Verdict, Why
+from collector.reports.report import Direction
+from collector.rollup.periods import VIETNAM
+from runtime import language
+
+# Nothing is known. An empty cell could be a printer's fault.
+MISSING = "–"
+DOTS = "…" * 8
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    """1234.5 as 1.234,5; None as a dash, never as 0."""
+    if value is None:
+        return MISSING
+    return language.number(f"{value:,.{digits}f}").vi
+
+
+def mbps(bps: float | None, digits: int = 1) -> str:
+    """Mbit/s."""
+    return number(None if bps is None else bps / 1e6, digits)
+
+
+def percent(ratio: float | None, digits: int = 1) -> str:
+    """A ratio of 0..1 as percent, with the sign. What is not quite all is never 100 %."""
+    if ratio is None:
+        return MISSING
+    shown = ratio * 100
+    if ratio < 1 and round(shown, digits) >= 100:
+        shown = 100 - 10.0**-digits
+    return f"{number(shown, digits)}%"
+
+
+def share_of(part: int, whole: int) -> str:
+    """3/12."""
+    return f"{number(part)}/{number(whole)}"
+
+
+def day(value: date) -> str:
+    """25/07/2026."""
+    return f"{value:%d/%m/%Y}"
+
+
+def month(value: int) -> str:
+    """A month's number: January and February with a 0 before it (Nghị định 30/2020/NĐ-CP)."""
+    return f"{value:02d}" if value <= 2 else str(value)
+
+
+def clock(at: datetime) -> str:
+    """14:05 ngày 25/07/2026, Vietnam's time."""
+    local = at.astimezone(VIETNAM)
+    return f"{local:%H:%M} ngày {local:%d/%m/%Y}"
+
+
+def interval(direction: Direction) -> str:
+    """The 95 % interval of a mean, Mbit/s: 238,1–240,3."""
+    if direction.mean_low_bps is None or direction.mean_high_bps is None:
+        return MISSING
+    return f"{mbps(max(direction.mean_low_bps, 0))}–{mbps(direction.mean_high_bps)}"
+
+
+def verdict(direction: Direction) -> str:
+    """What is said of a direction, with its reason where nothing is said."""
+    return verdict_text(direction.verdict, direction.why)
+
+
+def verdict_text(said: Verdict, why: Why | None) -> str:
+    """A verdict in words that stand in a table."""
+    if why is not None:
+        return _WHY[why]
+    return "Đạt" if said is Verdict.MET else "Không đạt"
+
+
+_WHY = {
+    Why.NO_SAMPLES: "Không có số liệu",
+    Why.SEVERAL_PLANS: "Nhiều gói cước",
+    Why.NO_DECLARED_SPEED: "Chưa có tốc độ công bố",
+    Why.THRESHOLD_UNVERIFIED: "Chưa kết luận (ngưỡng chưa kiểm chứng)",
+    Why.INSUFFICIENT_SAMPLES: "Chưa đủ mẫu",
+    Why.SAME_HOUR: "Mẫu chỉ trong một khung giờ",
+    Why.ONE_LINE: "Mới có số liệu của một đường truyền",
+    Why.INTERVAL_CONTAINS_THRESHOLD: "Chưa kết luận (khoảng tin cậy chứa ngưỡng)",
+    Why.SUPPLEMENTARY: "Chỉ tiêu bổ sung",
+}

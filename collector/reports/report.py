@@ -1,0 +1,202 @@
+"""Floor 1. A paper: its figures and all that must be printed beside them, before any layout.
+
+PDF, XLSX, CSV, JSON and the bulletin are made of one Paper, so that no two of them disagree. Units
+are in the names: this is what `--format json` writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from enum import StrEnum
+
+from msgspec import Struct
+
+from collector.domain.assessment import Verdict, Why
+from collector.domain.thresholds import Thresholds
+from collector.registry.registry import LineKey
+from wire.result import Text
+
+SCHEMA = "tramdo-paper/1"
+
+
+class PaperKind(StrEnum):
+    """Which paper."""
+
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    BULLETIN = "bulletin"
+
+
+class Level(StrEnum):
+    """What a row of figures is of. `isp_plan`: the lines of one ISP with one declared plan."""
+
+    AREA = "area"
+    COMMUNE = "commune"
+    ISP_PLAN = "isp_plan"
+    LINE = "line"
+
+
+class Area(Struct, frozen=True, kw_only=True):
+    """What a paper is about. `id` is a group's, a commune's or province's code, or "all"."""
+
+    id: Text
+    name: Text
+    lines: tuple[LineKey, ...]
+
+
+class OfficeConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who issues papers: the table `[papers.office]`. What is left out is a dotted line to fill.
+
+    A people's committee has no superior above its name (Nghị định 30/2020/NĐ-CP): `parent = ""`.
+    `name` and `signer_title` may be of two lines: "TM. ỦY BAN NHÂN DÂN", "CHỦ TỊCH".
+    """
+
+    parent: Text | None = None
+    name: Text | None = None
+    place: Text | None = None
+    # After the number: "BC-VHTT" in "Số: …/BC-VHTT".
+    symbol: Text | None = None
+    signer_title: Text | None = None
+    signer_name: Text | None = None
+    recipients: list[Text] = []
+
+
+class Direction(Struct, frozen=True, kw_only=True):
+    """Speed in one direction: whole transfers of kind `throughput`, the mean and its 95 % interval.
+
+    `declared_bps` is Vd or Vu where all lines of the row declare the same. `share` is mean /
+    declared. The verdict is `none` for rows whose lines have several plans.
+    """
+
+    declared_bps: float | None
+    samples: int
+    mean_bps: float | None
+    mean_low_bps: float | None
+    mean_high_bps: float | None
+    median_bps: float | None
+    p05_bps: float | None
+    steady_mean_bps: float | None
+    share: float | None
+    verdict: Verdict
+    why: Why | None
+
+
+class Figures(Struct, frozen=True, kw_only=True):
+    """One row. Ratios are 0..1; what is not known is None.
+
+    `tests` are speed tests of kinds `throughput` and `http` that went well: what a campaign counts.
+    `attempted`, `valid`, `skipped` are of the same kinds; `planned` by the probes' own plan.
+    `lines_met` and `lines_not_met` count the lines with a verdict in both directions.
+    """
+
+    level: Level
+    commune_code: str | None = None
+    commune: str | None = None
+    office: str | None = None
+    tenant: str | None = None
+    probe: str | None = None
+    line: str | None = None
+    isp: str | None = None
+    lines: int
+    lines_measured: int
+    lines_met: int
+    lines_not_met: int
+    tests: int
+    attempted: int
+    valid: int
+    skipped: int
+    planned: int | None
+    completeness_ratio: float | None
+    download: Direction
+    upload: Direction
+    rtt_windows: int
+    rtt_mean_ms: float | None
+    rtt_median_ms: float | None
+    rtt_p95_ms: float | None
+    rtt_verdict: Verdict
+    rtt_why: Why | None
+    rtt_loaded_download_ms: float | None
+    rtt_loaded_upload_ms: float | None
+    delay_variation_ms: float | None
+    packets_sent: int
+    loss_ratio: float | None
+    up_minutes: int
+    down_minutes: int
+    unknown_minutes: int
+    availability_ratio: float | None
+    availability_verdict: Verdict
+    availability_why: Why | None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing at all was heard: no test, failed ones neither, no minute up or down.
+
+        What was tried in vain is a result, and whose fault it is another question.
+        """
+        return not (self.attempted or self.skipped or self.up_minutes or self.down_minutes)
+
+
+class CommuneMonth(Struct, frozen=True):
+    """A commune's speed tests from the first of the month to the paper's last day."""
+
+    commune_code: str
+    commune: str
+    tests: int
+    needed: int
+
+
+class Week(Struct, frozen=True):
+    """One week of the trend: `lines_enough` of `lines` had the week's minimum."""
+
+    monday: date
+    lines: int
+    lines_enough: int
+    tests: int
+
+
+class Revision(Struct, frozen=True, kw_only=True):
+    """Why this paper stands in for one that was issued before."""
+
+    version: int
+    replaces_version: int
+    replaces_issued_at: datetime
+    days: Sequence[date]
+    thresholds_changed: bool
+    # Lines, offices, places or declared plans of the rows are not what they were.
+    registry_changed: bool = False
+
+
+class Paper(Struct, frozen=True, kw_only=True):
+    """All that a paper says.
+
+    `data_revision` is that of the roll-ups: whoever has it can ask whether the figures still hold.
+    `waiting` results, of whatever day, were stored and not rolled up when it was made. `whole`: the
+    period was over.
+    """
+
+    schema: str = SCHEMA
+    kind: PaperKind
+    area_id: str
+    area: str
+    first_day: date
+    last_day: date
+    whole: bool
+    made_at: datetime
+    data_revision: int
+    waiting: int
+    revision: Revision | None
+    office: OfficeConfig
+    thresholds: Thresholds
+    rows: Sequence[Figures]
+    weeks: Sequence[Week] = ()
+    commune_month: Sequence[CommuneMonth] = ()
+
+    def at(self, level: Level) -> list[Figures]:
+        """The rows of a level, in their order."""
+        return [row for row in self.rows if row.level is level]
+
+    @property
+    def total(self) -> Figures:
+        """The row of the whole area."""
+        return self.at(Level.AREA)[0]

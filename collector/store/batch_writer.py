@@ -1,0 +1,177 @@
+"""Floor 2. A batch into the tables, within one transaction: the parts of `SqlStore.begin_batch`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import chain
+from uuid import UUID
+
+from collector.ingest.receipts import EpochKey
+from collector.rollup.fold import fold
+from collector.rollup.periods import local_day
+from collector.store import columns, rollup_tables
+from collector.store.batch import Batch, ResultRow, utc_text
+from collector.store.database import Session
+from collector.store.kind_tables import kind_tables
+from collector.store.migrated_tables import DELTAS, LAST_RESULTS, LEDGERS, PLANS, PROBES, RESULTS
+from wire.ledger import Ledger
+from wire.result import Result
+
+# SQLite takes 32,766 values in a statement at most.
+_EPOCHS_AT_ONCE = 1_000
+_AHEAD = timedelta(minutes=10)
+
+
+def count(session: Session, name: str, more: int) -> int:
+    """Add to a count of `totals`; what it is then."""
+    rows = session.execute(
+        "INSERT INTO totals VALUES (?, ?) "
+        "ON CONFLICT (name) DO UPDATE SET count = totals.count + excluded.count RETURNING count",
+        (name, more),
+    )
+    return int(rows[0][0])
+
+
+def ledgers_of(
+    session: Session, keys: Collection[EpochKey]
+) -> dict[EpochKey, tuple[Ledger, Ledger]]:
+    """What each epoch's receipt speaks of, and what of it is stored."""
+    known = dict.fromkeys(keys, (Ledger(), Ledger()))
+    every = sorted(keys)
+    for at in range(0, len(every), _EPOCHS_AT_ONCE):
+        some = every[at : at + _EPOCHS_AT_ONCE]
+        # By their whole key: a probe that makes up epochs must not have all of them read.
+        rows = session.execute(
+            "WITH wanted (tenant, probe, epoch) AS "
+            f"(VALUES {', '.join(['(?, ?, ?)'] * len(some))}) "
+            "SELECT tenant, probe, epoch, ranges, stored FROM wanted "
+            "JOIN ledgers USING (tenant, probe, epoch)",
+            tuple(chain.from_iterable((key.tenant, key.probe, str(key.epoch)) for key in some)),
+        )
+        for tenant, probe, epoch, ranges, stored in rows:
+            key = EpochKey(tenant, probe, UUID(epoch))
+            known[key] = (columns.ledger(ranges), columns.ledger(stored))
+    return known
+
+
+def extend_ledgers(
+    session: Session, batch: Batch, known: Mapping[EpochKey, tuple[Ledger, Ledger]], revision: int
+) -> dict[EpochKey, Ledger]:
+    """Write what the epochs of the batch have now; what each receipt speaks of."""
+    ledgers: dict[EpochKey, Ledger] = {}
+    rows = []
+    for place, (key, seqs) in enumerate(batch.seqs.items()):
+        ranges, stored = known[key]
+        ledgers[key] = ranges.with_seqs(seqs).with_ranges(batch.given_up[key])
+        rows.append(
+            (
+                key.tenant,
+                key.probe,
+                str(key.epoch),
+                columns.ledger_text(ledgers[key]),
+                # Of two epochs of one probe in a batch, the one that came last was used last.
+                (revision << 20) + place,
+                columns.ledger_text(stored.with_seqs(seqs)),
+            )
+        )
+    session.replace(LEDGERS, rows)
+    return ledgers
+
+
+def insert_results(session: Session, batch: Batch, places: Sequence[int]) -> None:
+    """Number the results at these places of the batch; into `results` and their kinds' tables."""
+    if not places:
+        return
+    first = count(session, "number", len(places)) - len(places) + 1
+    numbered = [
+        (number, batch.results[place], batch.decoded[place])
+        for number, place in enumerate(places, start=first)
+    ]
+    session.insert(RESULTS, [(number, *row) for number, row, _ in numbered])
+    insert_kinds(session, numbered)
+
+
+def insert_kinds(session: Session, numbered: Sequence[tuple[int, ResultRow, Result]]) -> None:
+    """Numbered results in the tables of their kinds."""
+    by_kind: dict[str, list[tuple[object, ...]]] = {}
+    tables = kind_tables()
+    for number, row, result in numbered:
+        by_kind.setdefault(row.kind, []).append(tables[row.kind].row(number, row, result))
+    for kind, rows in by_kind.items():
+        session.insert(tables[kind].table, rows)
+
+
+def insert_deltas(session: Session, batch: Batch, places: Sequence[int]) -> None:
+    """What the results at these places add to their hours."""
+    rows = [batch.results[place] for place in places]
+    write_deltas(session, rows, [batch.decoded[place] for place in places])
+
+
+def write_deltas(session: Session, rows: Sequence[ResultRow], decoded: Sequence[Result]) -> None:
+    """What results add to their hours, for `rolling` to take."""
+    hours = fold((row.tenant, row.probe, result) for row, result in zip(rows, decoded, strict=True))
+    session.insert(
+        DELTAS,
+        [(*key.line, key.start_s, rollup_tables.encode(summary)) for key, summary in hours.items()],
+    )
+
+
+def upsert_last_results(session: Session, batch: Batch) -> None:
+    """The last result of each line, kind and target."""
+    session.upsert(
+        LAST_RESULTS,
+        [(*key[:-1], int(key.only_ok), *last) for key, last in batch.last.items()],
+        "SET epoch = excluded.epoch, seq = excluded.seq, started_at = excluded.started_at "
+        # What is sent again late must not pass for the latest; a new epoch always does.
+        "WHERE excluded.epoch <> last_results.epoch OR excluded.seq > last_results.seq",
+    )
+
+
+def replace_plans(session: Session, batch: Batch, at: datetime) -> None:
+    """The plans that the batch tells, for the local month in which they are told.
+
+    A probe tells its month's plan as the month begins, and its clock may be a little ahead: what
+    comes in a month's last minutes is of the next one.
+    """
+    month = f"{local_day(at + _AHEAD):%Y-%m}"
+    session.replace(
+        PLANS,
+        [
+            (tenant, probe, month, columns.message_text(change.info.plan))
+            for (tenant, probe), change in batch.probes.items()
+            if change.info is not None
+        ],
+    )
+
+
+def upsert_probes(session: Session, batch: Batch, revision: int) -> None:
+    """What the batch says of each probe."""
+    session.upsert(
+        PROBES,
+        [
+            (
+                tenant,
+                probe,
+                revision,
+                columns.maybe(change.site, columns.message_text),
+                change.presence.value if change.presence else None,
+                columns.maybe(change.presence_since, utc_text),
+                columns.maybe(change.info, columns.message_text),
+                columns.maybe(change.health, columns.message_text),
+                columns.maybe(change.health_at, utc_text),
+                columns.maybe(change.last_contact_at, utc_text),
+            )
+            for (tenant, probe), change in batch.probes.items()
+        ],
+        "SET revision = excluded.revision, "
+        "site = coalesce(excluded.site, probes.site), "
+        "presence_since = CASE "
+        "WHEN coalesce(excluded.presence, probes.presence) IS NOT DISTINCT FROM probes.presence "
+        "THEN probes.presence_since ELSE excluded.presence_since END, "
+        "presence = coalesce(excluded.presence, probes.presence), "
+        "info = coalesce(excluded.info, probes.info), "
+        "health = coalesce(excluded.health, probes.health), "
+        "health_at = coalesce(excluded.health_at, probes.health_at), "
+        "last_contact_at = coalesce(excluded.last_contact_at, probes.last_contact_at)",
+    )

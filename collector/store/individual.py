@@ -1,0 +1,40 @@
+"""Floor 2. A batch that cannot be stored as one, message by message: one of them costs no other."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from collector.ingest.receipts import EpochKey
+from collector.ingest.validation import Judged, refused
+from collector.store.store import BatchStored, Store, StoreError
+from wire.ledger import Ledger
+from wire.messages import Rejection
+
+log = logging.getLogger(__name__)
+
+
+def store_apart(store: Store, judged: Sequence[Judged]) -> BatchStored:
+    """Store messages one at a time; what cannot be stored is kept among the rejected ones.
+
+    Raises:
+        StoreError: the store cannot be written; what was stored before is a repeat then.
+    """
+    stored, duplicates, rejected = 0, 0, 0
+    ledgers: dict[EpochKey, Ledger] = {}
+    for message in judged:
+        now = datetime.now(UTC)
+        try:
+            done = store.store_batch([message], now)
+        except StoreError:
+            raise
+        except Exception as error:
+            log.exception("a message cannot be stored")
+            # In letters that every store takes.
+            detail = f"{type(error).__name__}: {str(error)!a}"
+            done = store.store_batch([refused(message, Rejection.UNSTORABLE, detail)], now)
+        stored, duplicates = stored + done.stored, duplicates + done.duplicates
+        rejected += done.rejected
+        ledgers.update(done.ledgers)
+    return BatchStored(stored, duplicates, rejected, ledgers)

@@ -1,0 +1,110 @@
+"""Floor 3. `tramdo-collector people add|list|disable`: who may sign in to the pages.
+
+A password is asked for twice on a terminal; from a pipe it is the first line. It is never an
+argument, where every process list would show it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from collector.users import passwords
+from collector.users.user import Deed, Person, Role, name_trouble, password_trouble
+from collector.users.user_store import PeopleError, Register
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """The options of `people`."""
+    actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
+    add = actions.add_parser("add", help="Add somebody, or give them a new password or role.")
+    add.add_argument("name")
+    add.add_argument("--role", type=Role, choices=list(Role), required=True)
+    add.add_argument(
+        "--commune",
+        action="append",
+        default=[],
+        metavar="CODE",
+        help="commune that an office acts for (repeatable)",
+    )
+    actions.add_parser("list", help="Who may sign in, with role and last sign-in.")
+    disable = actions.add_parser("disable", help="Shut somebody out, at once.")
+    disable.add_argument("name")
+    for each in actions.choices.values():
+        # At the end as well, where people write it; what stands before the action is kept.
+        each.add_argument("-c", "--config", type=Path, default=argparse.SUPPRESS)
+
+
+def run(options: argparse.Namespace, path: Path) -> int:
+    """Do it; the exit code (0 done, 1 the register failed, 2 the input is wrong)."""
+    try:
+        register = Register(path)
+        if options.action == "list":
+            _list(register)
+            return 0
+        if options.action == "disable":
+            return _disable(register, options.name)
+        return _add(register, options.name, options.role, tuple(options.commune))
+    except PeopleError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _add(register: Register, name: str, role: Role, communes: tuple[str, ...]) -> int:
+    trouble = name_trouble(name)
+    if trouble is None and (role is Role.OFFICE) != bool(communes):
+        trouble = "an office needs --commune, the other roles take none"
+    if trouble is None:
+        password = _password()
+        trouble = (
+            "the two passwords differ" if password is None else password_trouble(password, name)
+        )
+    if trouble is not None:
+        print(trouble, file=sys.stderr)
+        return 2
+    assert password is not None
+    register.put(Person(name=name, role=role, communes=communes), passwords.make_hash(password))
+    _note(register, "people_add", name, f"{role} {' '.join(communes)}".strip())
+    print(f"{name}: {role}, may sign in")
+    return 0
+
+
+def _disable(register: Register, name: str) -> int:
+    if not register.disable(name):
+        print(f"nobody is called {name}", file=sys.stderr)
+        return 2
+    _note(register, "people_disable", name)
+    print(f"{name}: signed out everywhere, may not sign in")
+    return 0
+
+
+def _list(register: Register) -> None:
+    for person in register.people():
+        state = "enabled" if person.enabled else "disabled"
+        last = person.last_sign_in_at.isoformat() if person.last_sign_in_at else "never signed in"
+        print(person.name, person.role, state, last, *person.communes, sep="\t")
+
+
+def _password() -> str | None:
+    """What was typed or piped; None when it was typed in two ways."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    first = getpass.getpass("password: ")
+    return first if first == getpass.getpass("again: ") else None
+
+
+def _note(register: Register, action: str, subject: str, detail: str = "") -> None:
+    register.note(
+        Deed(
+            at=datetime.now(UTC),
+            person=f"uid {os.getuid()}",
+            address="command line",
+            action=action,
+            subject=subject,
+            detail=detail,
+        )
+    )

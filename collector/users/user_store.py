@@ -1,0 +1,198 @@
+"""Floor 2. Who may sign in and what was done, in an SQLite file of its own, readable by us alone.
+
+Apart from the results: it is small, secret, and the same whichever database holds the results
+(docs/decisions/0027-people.md). What is in the trail is never changed and never removed from here.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from collector.users.user import Deed, Person, Role
+from wire.decoding import decode_json
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS people (
+  name TEXT PRIMARY KEY, role TEXT NOT NULL, communes TEXT NOT NULL, enabled INTEGER NOT NULL,
+  generation INTEGER NOT NULL, created_at TEXT NOT NULL, last_sign_in_at TEXT,
+  password_hash TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS deeds (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, person TEXT NOT NULL,
+  address TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+"""
+_COLUMNS = "name, role, communes, enabled, generation, created_at, last_sign_in_at"
+_TEXT_MOST = 500
+
+
+class PeopleError(Exception):
+    """The register cannot be used; the text is a sentence for a person."""
+
+
+class Register:
+    """The people and their deeds.
+
+    Raises:
+        PeopleError: here and in every method: the file cannot be read or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        with self._asked() as connection:
+            connection.executescript(_SCHEMA)
+            connection.execute(
+                "INSERT OR IGNORE INTO secrets VALUES ('session', ?)", (secrets.token_bytes(32),)
+            )
+
+    def session_key(self) -> bytes:
+        """The secret that signs sessions; made with the file."""
+        with self._asked() as connection:
+            row = connection.execute("SELECT value FROM secrets WHERE name = 'session'").fetchone()
+        return bytes(row[0])
+
+    def people(self) -> list[Person]:
+        """Everybody, by name."""
+        with self._asked() as connection:
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} FROM people ORDER BY name"  # noqa: S608 - our own constant
+            ).fetchall()
+        return [_person(row) for row in rows]
+
+    def person(self, name: str) -> Person | None:
+        """One person; None when there is none of that name."""
+        with self._asked() as connection:
+            row = connection.execute(
+                f"SELECT {_COLUMNS} FROM people WHERE name = ?",  # noqa: S608 - our own constant
+                (name,),
+            ).fetchone()
+        return _person(row) if row else None
+
+    def password_hash(self, name: str) -> str | None:
+        """What is kept of a password; None when there is nobody of that name, or not enabled."""
+        with self._asked() as connection:
+            row = connection.execute(
+                "SELECT password_hash FROM people WHERE name = ? AND enabled", (name,)
+            ).fetchone()
+        return str(row[0]) if row else None
+
+    def put(self, person: Person, password_hash: str) -> None:
+        """Add somebody, or replace them; every session of theirs ends."""
+        with self._asked() as connection:
+            connection.execute(
+                "INSERT INTO people VALUES (?, ?, ?, ?, ?, ?, NULL, ?) ON CONFLICT DO UPDATE SET "
+                "role = excluded.role, communes = excluded.communes, enabled = excluded.enabled, "
+                "generation = people.generation + 1, password_hash = excluded.password_hash",
+                (
+                    person.name,
+                    person.role.value,
+                    msgspec.json.encode(person.communes).decode(),
+                    int(person.enabled),
+                    person.generation,
+                    _utc(datetime.now(UTC)),
+                    password_hash,
+                ),
+            )
+
+    def set_hash(self, name: str, password_hash: str) -> None:
+        """The same password under newer parameters; sessions stay."""
+        with self._asked() as connection:
+            connection.execute(
+                "UPDATE people SET password_hash = ? WHERE name = ?", (password_hash, name)
+            )
+
+    def disable(self, name: str) -> bool:
+        """Nobody signs in by that name any more, and who is signed in is out. False: no such."""
+        with self._asked() as connection:
+            cursor = connection.execute(
+                "UPDATE people SET enabled = 0, generation = generation + 1 WHERE name = ?", (name,)
+            )
+        return cursor.rowcount > 0
+
+    def end_sessions(self, name: str) -> None:
+        """End every session of theirs."""
+        with self._asked() as connection:
+            connection.execute(
+                "UPDATE people SET generation = generation + 1 WHERE name = ?", (name,)
+            )
+
+    def signed_in(self, name: str, at: datetime) -> None:
+        """Remember when."""
+        with self._asked() as connection:
+            connection.execute(
+                "UPDATE people SET last_sign_in_at = ? WHERE name = ?", (_utc(at), name)
+            )
+
+    def note(self, deed: Deed) -> None:
+        """Add a line to the trail."""
+        fields = (deed.person, deed.address, deed.action, deed.subject, deed.detail)
+        with self._asked() as connection:
+            connection.execute(
+                "INSERT INTO deeds (at, person, address, action, subject, detail) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (_utc(deed.at), *(text[:_TEXT_MOST] for text in fields)),
+            )
+
+    def deeds(self, limit: int) -> list[Deed]:
+        """The newest lines of the trail, newest first."""
+        with self._asked() as connection:
+            rows = connection.execute(
+                "SELECT at, person, address, action, subject, detail FROM deeds "
+                "ORDER BY number DESC LIMIT ?",
+                (limit,),
+            ).fetchall()
+        return [_deed(row) for row in rows]
+
+    @contextmanager
+    def _asked(self) -> Iterator[sqlite3.Connection]:
+        """A connection for one transaction: calls are rare, and nothing is left open."""
+        with self._lock:
+            try:
+                # Made private before SQLite puts anything into it.
+                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+                connection = sqlite3.connect(self._path, timeout=5.0)
+                try:
+                    with connection:
+                        yield connection
+                finally:
+                    connection.close()
+            except (OSError, sqlite3.Error) as error:
+                raise PeopleError(f"{self._path}: {error}") from error
+
+
+def _person(row: Sequence[object]) -> Person:
+    name, role, communes, enabled, generation, created_at, last = row
+    return Person(
+        name=str(name),
+        role=Role(str(role)),
+        communes=decode_json(str(communes), tuple[str, ...]),
+        enabled=bool(enabled),
+        generation=int(str(generation)),
+        created_at=datetime.fromisoformat(str(created_at)),
+        last_sign_in_at=datetime.fromisoformat(str(last)) if last else None,
+    )
+
+
+def _deed(row: Sequence[str]) -> Deed:
+    at, person, address, action, subject, detail = row
+    return Deed(
+        at=datetime.fromisoformat(at),
+        person=person,
+        address=address,
+        action=action,
+        subject=subject,
+        detail=detail,
+    )
+
+
+def _utc(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds")

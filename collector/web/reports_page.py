@@ -1,0 +1,191 @@
+"""Floor 3. Papers: what was issued, for everybody; drawing up and issuing, for who may.
+
+Drawing up is for those who are signed in, because a PDF takes seconds of a processor: one is made
+at a time.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import date
+from typing import NamedTuple
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from collector.domain.read_model import Centre
+from collector.reports.archive import ArchiveError, Issue
+from collector.reports.builder import NATION
+from collector.reports.pdf import TooLongError
+from collector.reports.rendering import PaperFormat, formats, printed
+from collector.reports.report import PaperKind
+from collector.reports.service import Desk, Unfit, UnfitError, last_whole
+from collector.rollup.periods import Period, parse_period
+from collector.users.user import Act
+from collector.web.formatting import Moment, moment
+from collector.web.pages import Reader
+from collector.web.query import one_of
+from collector.web.site import Site
+
+_ISSUES_SHOWN = 300
+# Of the newest so many it is told whether their figures have changed since.
+_LOOKED_AT = 20
+
+
+class IssueRow(NamedTuple):
+    """An issue, ready to be shown: `files` are (format, file name)."""
+
+    kind: str
+    area: str
+    period: str
+    version: int
+    at: Moment
+    changed: list[str]
+    files: list[tuple[str, str]]
+
+
+class PapersPage:
+    """`/papers` and what is beneath it."""
+
+    def __init__(self, site: Site, centre: Centre, desk: Desk) -> None:
+        self._site = site
+        self._centre = centre
+        self._desk = desk
+        self._one_at_a_time = threading.Lock()
+        self.routes = [
+            Route("/papers", self.page, methods=["GET"]),
+            Route("/papers", self.issue, methods=["POST"]),
+            Route("/papers/draft", self.draft),
+            Route("/papers/file/{name}", self.file),
+        ]
+
+    def page(self, request: Request) -> Response:
+        """What was issued, and the form for who may draw up."""
+        return self._page(request)
+
+    def draft(self, request: Request) -> Response:
+        """A paper as the figures are now, as a file."""
+        self._site.require(request, Act.MAKE_PAPERS)
+        asked = request.query_params
+        kind = _kind(asked.get("kind"))
+        paper_format = one_of("format", asked.get("format"), [f.value for f in formats(kind)])
+        try:
+            with self._one_at_a_time:
+                paper = self._desk.draft(
+                    kind, asked.get("area", NATION), _period(asked.get("period"))
+                )
+                file = printed(paper, PaperFormat(paper_format or formats(kind)[0]))
+        except (ValueError, TooLongError) as error:
+            return self._page(request, error, 422)
+        except ArchiveError as error:
+            raise HTTPException(503, str(error)) from error
+        disposition = f'attachment; filename="{file.name}"'
+        return Response(
+            file.content,
+            media_type=file.media_type,
+            headers={"Content-Disposition": disposition, "Cache-Control": "no-store"},
+        )
+
+    async def issue(self, request: Request) -> Response:
+        """Issue a paper; then the list, with the new one on top."""
+        form = await request.form(max_files=0, max_fields=10)
+        self._site.require_form(request, str(form.get("token", "")))
+        fields = {name: str(form.get(name, "")) for name in ("kind", "area", "period")}
+        return await run_in_threadpool(self._issue, request, fields)
+
+    def _issue(self, request: Request, fields: dict[str, str]) -> Response:
+        person = self._site.require(request, Act.MAKE_PAPERS)
+        try:
+            with self._one_at_a_time:
+                paths = self._desk.issue(
+                    _kind(fields["kind"]), fields["area"], _period(fields["period"])
+                )
+        except ValueError as error:
+            return self._page(request, error, 422)
+        except ArchiveError as error:
+            raise HTTPException(503, str(error)) from error
+        self._site.note(request, person.name, "issue_paper", paths[0].stem)
+        return RedirectResponse("/papers", 303)
+
+    def file(self, request: Request) -> Response:
+        """A file of an issue."""
+        path = self._desk.archive.file(request.path_params["name"])
+        if path is None:
+            raise HTTPException(404, "no such paper")
+        return FileResponse(path, filename=path.name)
+
+    def _changed(self, issue: Issue) -> list[date]:
+        """Remembered for some seconds, as everything that visitors may ask for at will."""
+        return self._centre.kept(
+            ("changed", issue.kind, issue.area_id, issue.period, issue.version),
+            lambda: self._desk.changed_since(issue),
+        )
+
+    def _page(
+        self, request: Request, problem: Exception | None = None, status: int = 200
+    ) -> Response:
+        reader = self._site.reader(request)
+        registry, now = self._centre.registry(), self._centre.now()
+        areas = [(group.id, group.name) for group in registry.groups.values()]
+        codes = sorted({probe.commune for probe in registry.probes.values()})
+        areas += [(code, registry.communes[code].name) for code in codes]
+        areas.append((NATION, reader.word("all_probes")))
+        last = last_whole(PaperKind.WEEKLY, now).first.isocalendar()
+        return self._site.render(
+            request,
+            "papers.html",
+            status=status,
+            problem="" if problem is None else _in_words(problem, reader),
+            may=self._site.visitor(request).may(Act.MAKE_PAPERS),
+            kinds=[(kind.value, reader.word(f"paper_{kind}")) for kind in PaperKind],
+            areas=areas,
+            unregistered=not registry.lines(),
+            may_register=self._site.visitor(request).may(Act.EDIT_REGISTRY),
+            week=f"{last.year}-W{last.week:02d}",
+            month=f"{last_whole(PaperKind.MONTHLY, now).first:%Y-%m}",
+            formats=[paper_format.value for paper_format in PaperFormat],
+            issues=[
+                IssueRow(
+                    kind=reader.word(f"paper_{issue.kind}"),
+                    area=_area_name(issue, dict(areas)),
+                    period=f"{issue.period.first:%d/%m/%Y}–{issue.period.last:%d/%m/%Y}",
+                    version=issue.version,
+                    at=moment(issue.at, reader.language, reader.timezone),
+                    changed=[
+                        f"{day:%d/%m}"
+                        for day in (self._changed(issue) if place < _LOOKED_AT else [])
+                    ],
+                    files=[(path.suffix[1:].upper(), path.name) for path in issue.files],
+                )
+                for place, issue in enumerate(self._desk.archive.issues()[:_ISSUES_SHOWN])
+            ],
+        )
+
+
+def _area_name(issue: Issue, names: dict[str, str]) -> str:
+    return names.get(issue.area_id, issue.area_id)
+
+
+def _kind(text: str | None) -> PaperKind:
+    return PaperKind(one_of("kind", text, [k.value for k in PaperKind]) or PaperKind.WEEKLY)
+
+
+def _period(text: str | None) -> Period | None:
+    try:
+        return parse_period(text) if text else None
+    except ValueError as error:
+        raise UnfitError(Unfit.PERIOD, str(error)) from error
+
+
+def _in_words(problem: Exception, reader: Reader) -> str:
+    """Why no paper was made, in the reader's language."""
+    match problem:
+        case UnfitError(why=why):
+            return reader.word(f"unfit_{why}")
+        case TooLongError():
+            return reader.word("unfit_too_long")
+        case _:
+            return reader.word("unfit_area")

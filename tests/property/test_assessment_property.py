@@ -1,0 +1,99 @@
+"""What no figure, however odd, may make the judge say."""
+
+from __future__ import annotations
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.domain import thresholds_file
+from collector.domain.assessment import (
+    OfLine,
+    Sample,
+    Verdict,
+    interval_of,
+    judge_latency,
+    judge_speed,
+)
+from collector.domain.thresholds import Thresholds
+
+SHIPPED = thresholds_file.read()
+NAMES = list(SHIPPED.all())
+
+samples = st.builds(
+    Sample,
+    count=st.integers(0, 5_000),
+    mean=st.none() | st.floats(0, 1e10),
+    deviation=st.none() | st.floats(0, 1e9),
+    hours=st.none() | st.integers(0, 24),
+    lines=st.none()
+    | st.lists(
+        st.builds(OfLine, count=st.integers(1, 5_000), mean=st.floats(0, 1e10)), max_size=5
+    ).map(tuple),
+)
+declared = st.none() | st.floats(1e3, 1e10)
+
+
+@st.composite
+def any_thresholds(draw: st.DrawFn) -> Thresholds:
+    """The shipped ones, each verified or not."""
+    changed = {
+        name: msgspec.structs.replace(SHIPPED.of(name), verified=draw(st.booleans()))
+        for name in NAMES
+    }
+    return msgspec.structs.replace(SHIPPED, **changed)
+
+
+@given(samples, declared, any_thresholds())
+def test_a_verdict_on_speed_holds_every_rule(
+    sample: Sample, declared_bps: float | None, thresholds: Thresholds
+) -> None:
+    judged = judge_speed(sample, declared_bps, thresholds)
+    assert (judged.verdict is Verdict.NONE) == (judged.why is not None)
+    if judged.verdict is Verdict.NONE:
+        return
+    assert declared_bps is not None
+    assert sample.count >= 1_000
+    assert sample.hours is None or sample.hours > 1
+    assert sample.lines is None or len(sample.lines) > 1
+    assert thresholds.speed_share.verified
+    assert judged.interval is not None
+    limit = 0.8 * declared_bps
+    clears = judged.interval.low >= limit or judged.interval.high < limit
+    assert clears
+    assert (judged.verdict is Verdict.MET) == (judged.interval.low >= limit)
+
+
+@given(st.integers(1_000, 5_000), st.floats(1e6, 1e9), st.floats(0, 1e9), st.floats(1e6, 1e9))
+def test_more_of_the_same_speed_never_turns_a_verdict(
+    count: int, mean: float, deviation: float, declared_bps: float
+) -> None:
+    first, second = (
+        judge_speed(Sample(count=n, mean=mean, deviation=deviation), declared_bps, SHIPPED)
+        for n in (count, count * 4)
+    )
+    if first.verdict is not Verdict.NONE:
+        assert second.verdict is first.verdict
+
+
+@given(samples, any_thresholds())
+def test_an_unverified_limit_never_judges_latency(sample: Sample, thresholds: Thresholds) -> None:
+    judged = judge_latency(sample, thresholds)
+    if not thresholds.latency_mean_ms.verified:
+        assert judged.verdict is Verdict.NONE
+
+
+@given(samples)
+def test_the_interval_holds_the_mean(sample: Sample) -> None:
+    interval = interval_of(sample)
+    if interval is not None and sample.mean is not None:
+        assert interval.low <= sample.mean <= interval.high
+
+
+@given(samples)
+def test_lines_never_make_an_interval_narrower(sample: Sample) -> None:
+    lines = interval_of(sample)
+    alone = interval_of(msgspec.structs.replace(sample, lines=None))
+    if lines is not None:
+        assert alone is not None
+        assert lines.low <= alone.low <= alone.high <= lines.high
