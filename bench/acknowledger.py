@@ -19,7 +19,7 @@ _RECEIVE_MAXIMUM = 200
 
 def main(host: str, port: str, count: str) -> int:
     inbox: queue.SimpleQueue[mqtt.Event] = queue.SimpleQueue()
-    session = mqtt.Session(
+    session = mqtt.MqttSession(
         BrokerConfig(host=host, port=int(port), tls=False),
         "acknowledger",
         inbox.put,

@@ -23,9 +23,9 @@ from bench.line_shapes import LINE, Changing, Policer, Shape, built, bursty, ste
 from bench.report import CannotMeasureError, Options, Outcome, Row, at_least, at_most, note, run
 from bench.stop_rules import RULES, first_figure
 from probe.config import HttpConfig, LineConfig
-from probe.measure.http.early_stop import Sample
+from probe.measure.http.early_stop import TransferSample
 from probe.measure.http.probe import measure
-from probe.measure.measurement import Finding, Progress, Request
+from probe.measure.measurement import MeasurementRequest, Progress, RawResult
 from tests import nginx
 from tests.http_request import http_request
 from tests.lab import namespace
@@ -139,13 +139,15 @@ def _run(network: OfficeNetwork, changing: Changing, config: HttpConfig) -> tupl
     return finding.values, received + after.sent_bytes - before.sent_bytes
 
 
-def _findings(request: Request) -> list[Finding]:
+def _findings(request: MeasurementRequest) -> list[RawResult]:
     return list(measure(request))
 
 
 def _trials(shape: Shape, direction: str, transfer: HttpTransfer) -> Iterator[Trial]:
     at_s = [0.0, *(at_ms / 1000 for at_ms in transfer.sample_at_ms)]
-    samples = [Sample(*pair) for pair in zip(at_s, [0, *transfer.sample_bytes], strict=True)]
+    samples = [
+        TransferSample(*pair) for pair in zip(at_s, [0, *transfer.sample_bytes], strict=True)
+    ]
     full_bps = transfer.steady_bps
     if not full_bps:
         raise CannotMeasureError(f"{shape.name}, {direction}: nothing was transferred")

@@ -51,9 +51,9 @@ from bench.report import (
 )
 from probe import config as probe_config
 from probe.config import Config, DeliveryConfig, LineConfig, ServerConfig
-from probe.deliver.batch import Numbered, batches
+from probe.deliver.batch import NumberedResult, batches
 from probe.deliver.outbox import Outbox
-from probe.deliver.publisher import Courier
+from probe.deliver.publisher import Publisher
 from runtime import mqtt
 from tests import samples
 from tests.broker import Broker, why_not
@@ -221,7 +221,7 @@ _WAYS: dict[str, Callable[[Path, int, int], Rate]] = {
 
 def _envelopes(count: int, per_envelope: int) -> list[bytes]:
     body = encode_result(samples.latency(target="1"))
-    numbered = (Numbered(seq, "latency", body) for seq in range(1, count + 1))
+    numbered = (NumberedResult(seq, "latency", body) for seq in range(1, count + 1))
     return [_envelope(batch.numbered_bodies) for batch in batches(numbered, per_envelope)]
 
 
@@ -249,7 +249,7 @@ def _bare(directory: Path, payloads: Sequence[bytes], window: int) -> float:
 
 def _publish(broker: Broker, topic: str, payloads: Sequence[bytes], window: int) -> None:
     inbox: queue.SimpleQueue[mqtt.Event] = queue.SimpleQueue()
-    session = mqtt.Session(broker.config(), "publisher", inbox.put)
+    session = mqtt.MqttSession(broker.config(), "publisher", inbox.put)
     session.start()
     while not isinstance(inbox.get(timeout=10), mqtt.Connected):
         pass
@@ -353,8 +353,8 @@ def _fill(directory: Path, count: int) -> UUID:
         return outbox.epoch
 
 
-def _courier(broker: Broker, directory: Path, per_envelope: int = max(RESULTS)) -> Courier:
-    return Courier(
+def _courier(broker: Broker, directory: Path, per_envelope: int = max(RESULTS)) -> Publisher:
+    return Publisher(
         _config(broker, per_envelope),
         directory / "outbox.sqlite",
         lambda _event: None,

@@ -36,7 +36,7 @@ from probe import config_file
 from probe.config import Config
 from probe.measure.kinds import MEASURES
 from probe.measure.latency.probe import target_specs
-from probe.measure.measurement import Request
+from probe.measure.measurement import MeasurementRequest
 from probe.plan.slots import day_plan, light_slots
 from tests import broker as brokers
 from tests.broker import Broker
@@ -151,8 +151,8 @@ def planned_day(config: Config) -> Day:
     return Day(results, bulk)
 
 
-def _request(config: Config, number: int) -> Request:
-    return Request(
+def _request(config: Config, number: int) -> MeasurementRequest:
+    return MeasurementRequest(
         line=config.lines[number],
         server=config.servers[0],
         config=config,

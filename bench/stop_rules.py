@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from probe.measure.http.early_stop import EarlyFigure, Sample, early_figure
+from probe.measure.http.early_stop import EarlyFigure, TransferSample, early_figure
 
-Rule = Callable[[Sequence[Sample]], EarlyFigure | None]
+Rule = Callable[[Sequence[TransferSample]], EarlyFigure | None]
 
 # Fast.com, as its parameters are public in clients of it: not before so long, then the last
 # measurements of the overall speed within so much of each other.
@@ -22,12 +22,12 @@ _FULL_GROWTH, _FULL_ROUNDS = 1.25, 3
 _FIXED_S, _FIXED_SKIP_S = 3.0, 1.0
 
 
-def fixed_time(samples: Sequence[Sample]) -> EarlyFigure | None:
+def fixed_time(samples: Sequence[TransferSample]) -> EarlyFigure | None:
     """Three seconds, the first of them left out."""
     return None if samples[-1].at_s < _FIXED_S else _figure(samples, _FIXED_SKIP_S)
 
 
-def stable(samples: Sequence[Sample]) -> EarlyFigure | None:
+def stable(samples: Sequence[TransferSample]) -> EarlyFigure | None:
     """A bare stability rule, as Fast.com's: the overall speed no longer moves."""
     now_s = samples[-1].at_s
     if now_s < _FAST_LEAST_S:
@@ -42,7 +42,7 @@ def stable(samples: Sequence[Sample]) -> EarlyFigure | None:
     return _figure(samples, 0.0)
 
 
-def pipe_full(samples: Sequence[Sample]) -> EarlyFigure | None:
+def pipe_full(samples: Sequence[TransferSample]) -> EarlyFigure | None:
     """BBR's "pipe full" signal: growth has ended; the figure is the rate since."""
     rates = [
         (later.total_bytes - earlier.total_bytes) / (later.at_s - earlier.at_s)
@@ -68,13 +68,13 @@ RULES: dict[str, Rule] = {
 }
 
 
-def first_figure(rule: Rule, samples: Sequence[Sample]) -> EarlyFigure | None:
+def first_figure(rule: Rule, samples: Sequence[TransferSample]) -> EarlyFigure | None:
     """What the rule would have said first, had it been asked after each sample."""
     said = (rule(samples[:count]) for count in range(2, len(samples) + 1))
     return next((figure for figure in said if figure is not None), None)
 
 
-def _figure(samples: Sequence[Sample], from_s: float) -> EarlyFigure | None:
+def _figure(samples: Sequence[TransferSample], from_s: float) -> EarlyFigure | None:
     first = next(sample for sample in samples if sample.at_s >= from_s)
     last = samples[-1]
     if last.at_s <= first.at_s:

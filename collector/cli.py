@@ -39,7 +39,7 @@ from collector.web.app import Web
 from collector.web.change_signal import Changes
 from collector.web.server import WebServer
 from runtime import settings_file, systemd_notify
-from runtime.mqtt import Connected, Disconnected, Event, Session
+from runtime.mqtt import Connected, Disconnected, Event, MqttSession
 from runtime.settings import SettingsError
 
 DEFAULT_CONFIG = Path("/etc/tramdo/collector.toml")
@@ -304,7 +304,7 @@ def _broker_trouble(config: Config) -> str | None:
     for the collector is kept, because none of it is acknowledged here.
     """
     inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
-    session = Session(config.broker, f"{config.client_id}-check", inbox.put, manual_ack=True)
+    session = MqttSession(config.broker, f"{config.client_id}-check", inbox.put, manual_ack=True)
     session.start()
     try:
         deadline_s = time.monotonic() + config.broker.connect_timeout_s + 5

@@ -20,8 +20,8 @@ from probe import arguments, clock, config_file
 from probe.config import Config, LineConfig
 from probe.daemon import IDENTIFY_S, Daemon
 from probe.doctor import output, prerequisites
-from probe.doctor.examination import look
-from probe.measure.failure import Trouble
+from probe.doctor.examination import examine
+from probe.measure.failure import Failure
 from probe.measure.host_limits import LEAST_CEILING_RATIO
 from probe.measure.measurement import Progress
 from probe.measure.runner import Runner
@@ -84,12 +84,12 @@ def _check(config: Config, options: argparse.Namespace) -> int:
     print(texts.summary(config, str(options.config), language))
     for line in config.lines:
         seen = operator.look_up(line, config.operator)
-        if isinstance(seen, Trouble):
+        if isinstance(seen, Failure):
             problems.append(_address_unknown(line, seen))
         elif seen is not None:
             print(_outside(line, seen).in_(language))
     today = _today(config)
-    plan = tables.shown(config, today, UsageFile(config.state_dir).on(today), language)
+    plan = tables.document(config, today, UsageFile(config.state_dir).on(today), language)
     of_host = ceiling.notes(config.lines, ceilings.read(config.state_dir))
     note, problem = Phrase("lưu ý", "note"), Phrase("lỗi", "problem")
     for sentence in (*plan.notes, *(one.in_(language) for one in of_host)):
@@ -101,7 +101,7 @@ def _check(config: Config, options: argparse.Namespace) -> int:
     return FAILED if problems else OK
 
 
-def _address_unknown(line: LineConfig, trouble: Trouble) -> Phrase:
+def _address_unknown(line: LineConfig, trouble: Failure) -> Phrase:
     return Phrase(
         f"đường truyền {line.id}: không biết địa chỉ công cộng ({trouble.sentence})",
         f"line {line.id}: its public address is not known: {trouble.sentence}",
@@ -155,15 +155,15 @@ def _ceiling(config: Config, options: argparse.Namespace) -> int:
             assert isinstance(result, ThroughputResult)
             found.append(ceiling.line_ceiling(line, result))
             if result.outcome is Outcome.OK:
-                kept.append(ceiling.kept(found[-1], result, options.peer))
+                kept.append(ceiling.published_ceiling(found[-1], result, options.peer))
     _clear_progress()
-    shown = ceiling.CeilingShown(options.peer, LEAST_CEILING_RATIO, found)
+    shown = ceiling.CeilingDocument(options.peer, LEAST_CEILING_RATIO, found)
     print(
         msgspec.json.encode(shown).decode() if options.json else ceiling.text(shown, options.lang)
     )
     try:
         if kept:
-            ceilings.keep(config.state_dir, kept)
+            ceilings.store(config.state_dir, kept)
     except OSError as error:
         print(f"it cannot be kept: {error}", file=sys.stderr)
         return FAILED
@@ -172,7 +172,7 @@ def _ceiling(config: Config, options: argparse.Namespace) -> int:
 
 def _plan(config: Config, options: argparse.Namespace) -> int:
     day = options.day or _today(config)
-    plan = tables.shown(config, day, UsageFile(config.state_dir).on(day), options.lang)
+    plan = tables.document(config, day, UsageFile(config.state_dir).on(day), options.lang)
     if options.json:
         print(msgspec.json.encode(plan).decode())
     else:
@@ -213,7 +213,7 @@ def _status(config: Config, options: argparse.Namespace) -> int:
     if shown is None or not status_file.writer_is_alive(shown):
         print(_not_running(folder).in_(language), file=sys.stderr)
         return NOT_RUNNING
-    print(msgspec.json.encode(shown).decode() if options.json else texts.board(shown, language))
+    print(msgspec.json.encode(shown).decode() if options.json else texts.snapshot(shown, language))
     return OK
 
 
@@ -225,8 +225,8 @@ def _not_running(folder: str) -> Phrase:
 
 
 def _doctor(config: Config, options: argparse.Namespace) -> int:
-    report = look(config)
-    shown = output.told(report, options.lang)
+    report = examine(config)
+    shown = output.document(report, options.lang)
     print(
         msgspec.json.encode(shown).decode() if options.json else output.text(report, options.lang)
     )
@@ -246,7 +246,7 @@ def _leds(config: Config, options: argparse.Namespace) -> int:
         print(simulated.in_(options.lang))
         config = lamp_test.simulated(config)
     try:
-        lamp_test.rehearse(config, options.each, stop, print, draw=None if real else _draw)
+        lamp_test.run(config, options.each, stop, print, draw=None if real else _draw)
     except LedsUnavailableError as error:
         print(error.sentence.in_(options.lang), file=sys.stderr)
         return FAILED

@@ -19,19 +19,19 @@ from zoneinfo import ZoneInfo
 from msgspec import structs
 
 from probe import clock, config_file, events
-from probe.availability.monitor import AVAILABILITY, Watch
-from probe.commands.executor import Acts, Commanded
+from probe.availability.monitor import AVAILABILITY, AvailabilityMonitor
+from probe.commands.executor import CommandActions, CommandExecutor
 from probe.config import Config, LineConfig
-from probe.deliver.publisher import Courier
+from probe.deliver.publisher import Publisher
 from probe.measure import host
 from probe.measure.kinds import MEASURES
 from probe.measure.measurement import Stop
 from probe.measure.runner import Runner
-from probe.plan.budget import bulk_kinds, told_plan
+from probe.plan.budget import bulk_kinds, published_plan
 from probe.plan.slots import Slot, day_plan, light_slots
 from probe.plan.usage import Usage
-from probe.schedule.admission import Wanted
-from probe.schedule.queue import Scheduled
+from probe.schedule.admission import QueuedMeasurement
+from probe.schedule.queue import MeasurementQueue
 from probe.schedule.timetable import Timetable
 from probe.show.display import Display
 from probe.state import ceilings
@@ -78,7 +78,7 @@ class Daemon:
             certificate_file=config.broker.certificate_file,
         )
         self._usage = UsageFile(config.state_dir)
-        self._courier = Courier(
+        self._courier = Publisher(
             config,
             Path(config.state_dir) / "outbox.sqlite",
             self._display.emit,
@@ -94,14 +94,14 @@ class Daemon:
         self._alive_at_s: dict[str, float] = {}
         # Idle latency pauses while a bulk test fills its line (METHOD, Latency).
         self._pause = {line.id: threading.Event() for line in config.lines}
-        self._scheduled = Scheduled(
+        self._scheduled = MeasurementQueue(
             config, self._runner, self._usage, self._take, self._pause, self._on_obeyed
         )
-        self._commanded = Commanded(
+        self._commanded = CommandExecutor(
             config,
             config_path,
             self._usage,
-            Acts(
+            CommandActions(
                 measure=self._scheduled.put,
                 replay=self._courier.replay,
                 reload=self.reload,
@@ -109,7 +109,7 @@ class Daemon:
                 reply=self._courier.reply,
             ),
         )
-        self._watch = Watch(config, self._runner, self._scheduled.put, self._take)
+        self._watch = AvailabilityMonitor(config, self._runner, self._scheduled.put, self._take)
 
     def stop(self) -> None:
         """End soon; safe in a signal handler."""
@@ -143,7 +143,7 @@ class Daemon:
                 if self._identify.is_set():
                     self._identify.clear()
                     until_s = clock.monotonic_s() + IDENTIFY_S
-                    self._display.emit(events.Identify(until_s))
+                    self._display.emit(events.IdentifyRequested(until_s))
                 if self._reload.is_set() and self._accepts_reload():
                     takes_new = True
                     break
@@ -191,7 +191,7 @@ class Daemon:
     def _start(self) -> list[threading.Thread]:
         self._display.start()
         self._courier.start()
-        self._commanded.tell_owed()
+        self._commanded.send_pending_done()
         alive = partial(self._alive, "scheduled")
         threads = [
             threading.Thread(
@@ -224,7 +224,7 @@ class Daemon:
         self._display.stop()
 
     def _latency_loop(self, line: LineConfig) -> None:
-        wanted = Wanted(kind=LATENCY, line=line, server=self._config.servers[0])
+        wanted = QueuedMeasurement(kind=LATENCY, line=line, server=self._config.servers[0])
         pause = self._pause[line.id]
         while not self._stopping.is_set():
             self._alive(threading.current_thread().name)
@@ -234,7 +234,9 @@ class Daemon:
             for _ in self._measure(wanted, pause, continuous=True):
                 self._alive(threading.current_thread().name)
 
-    def _measure(self, wanted: Wanted, stop: Stop, *, continuous: bool = False) -> Iterator[Result]:
+    def _measure(
+        self, wanted: QueuedMeasurement, stop: Stop, *, continuous: bool = False
+    ) -> Iterator[Result]:
         for result in self._runner.run(
             wanted.kind,
             wanted.line,
@@ -249,7 +251,7 @@ class Daemon:
     def _take(self, result: Result) -> None:
         self._courier.submit(result)
         self._watch.note(result)
-        self._display.emit(events.Measured(result))
+        self._display.emit(events.ResultProduced(result))
 
     def _on_slot(self, slot: Slot) -> None:
         line = self._config.line(slot.line_id)
@@ -262,7 +264,9 @@ class Daemon:
             self._take(self._runner.skipped(slot.kind, line, Reason.SLOT_MISSED, detail, slot.at))
             return
         self._scheduled.put(
-            Wanted(kind=slot.kind, line=line, server=server, slot_at=slot.at, until=slot.until)
+            QueuedMeasurement(
+                kind=slot.kind, line=line, server=server, slot_at=slot.at, until=slot.until
+            )
         )
 
     def _plan_day(self) -> None:
@@ -278,11 +282,11 @@ class Daemon:
             self._timetable.load([*bulk, *light], now)
             log.info("planned %s; next slot at %s", today, self._timetable.next_at())
 
-    def _round(self, kinds: Iterable[str]) -> Iterator[Wanted]:
+    def _round(self, kinds: Iterable[str]) -> Iterator[QueuedMeasurement]:
         for kind in kinds:
             for number, line in enumerate(self._config.lines):
                 server = self._config.servers[number % len(self._config.servers)]
-                yield Wanted(kind=kind, line=line, server=server)
+                yield QueuedMeasurement(kind=kind, line=line, server=server)
 
     def _want_round(self) -> None:
         # A slot like any other: not on a line that people use, and in the means of the centre.
@@ -349,7 +353,7 @@ def _info(
         site=config.site,
         lines=[line.identity for line in config.lines],
         plan=[
-            *told_plan(config, today, usage_on(today)),
+            *published_plan(config, today, usage_on(today)),
             *(PlannedKind(kind, count) for kind, count in per_day.items()),
         ],
         config_hash=digest,

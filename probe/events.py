@@ -12,14 +12,14 @@ from probe.measure.measurement import Progress
 from wire.result import Result
 
 
-class Started(Struct, frozen=True):
+class MeasurementStarted(Struct, frozen=True):
     """A measurement has begun on a line."""
 
     line_id: str
     kind: str
 
 
-class Progressed(Struct, frozen=True):
+class MeasurementProgressed(Struct, frozen=True):
     """A measurement on a line has come this far."""
 
     line_id: str
@@ -27,20 +27,20 @@ class Progressed(Struct, frozen=True):
     progress: Progress
 
 
-class Measured(Struct, frozen=True):
+class ResultProduced(Struct, frozen=True):
     """A measurement on a line has ended with this result."""
 
     result: Result
 
 
-class Ended(Struct, frozen=True):
+class MeasurementEnded(Struct, frozen=True):
     """No more results come from this run of a measurement."""
 
     line_id: str
     kind: str
 
 
-class Delivery(Struct, frozen=True):
+class DeliveryStatus(Struct, frozen=True):
     """Where delivery stands. `cause` says in words why there is no connection."""
 
     connected: bool
@@ -55,10 +55,18 @@ class Fault(Struct, frozen=True):
     text: str | None
 
 
-class Identify(Struct, frozen=True):
+class IdentifyRequested(Struct, frozen=True):
     """Somebody looks for the box: flash until this monotonic time."""
 
     until_s: float
 
 
-Event = Started | Progressed | Measured | Ended | Delivery | Fault | Identify
+Event = (
+    MeasurementStarted
+    | MeasurementProgressed
+    | ResultProduced
+    | MeasurementEnded
+    | DeliveryStatus
+    | Fault
+    | IdentifyRequested
+)

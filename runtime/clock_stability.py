@@ -12,14 +12,14 @@ STEADY_FOR_S = 3_600.0
 _SAME_WITHIN_S = 60.0
 
 
-class Steadiness:
+class ClockStability:
     """Remembers since when the two clocks have run together. To be asked now and then."""
 
     def __init__(self) -> None:
         self._offset_s: float | None = None
         self._since_s = 0.0
 
-    def believed(self, wall_s: float, monotonic_s: float) -> bool:
+    def is_stable(self, wall_s: float, monotonic_s: float) -> bool:
         """Whether an age by the wall clock may cost anything now."""
         offset_s = wall_s - monotonic_s
         if self._offset_s is None or abs(offset_s - self._offset_s) > _SAME_WITHIN_S:

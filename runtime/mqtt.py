@@ -55,7 +55,7 @@ class Published(Struct, frozen=True):
 
 
 class Received(Struct, frozen=True):
-    """A message came in. With manual acknowledgement, `Session.acknowledge` it after the commit."""
+    """A message arrived. With manual acknowledgement, call `acknowledge` after the commit."""
 
     connection: int
     topic: str
@@ -82,7 +82,7 @@ class Message(Struct, frozen=True):
     expiry_s: int | None = None
 
 
-class Session:
+class MqttSession:
     """A session that lives until `stop`, through any number of connections.
 
     Args:

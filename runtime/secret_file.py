@@ -15,7 +15,7 @@ from runtime.language import Phrase
 _REFUSED = stat.S_IRWXO | stat.S_IWGRP
 
 
-def trouble(path: str | Path) -> Phrase | None:
+def problem(path: str | Path) -> Phrase | None:
     """Why a secret file may not be used, in a sentence; None when it may."""
     try:
         mode = stat.S_IMODE(os.stat(path).st_mode)
@@ -40,7 +40,7 @@ def require_private(path: str | Path) -> None:
     Raises:
         PermissionError: it is, or it is not there, with the sentence.
     """
-    if (sentence := trouble(path)) is not None:
+    if (sentence := problem(path)) is not None:
         raise PermissionError(sentence.en)
 
 

@@ -33,7 +33,7 @@ _AT_ONCE = 64
 _WAKE_S = 1.0
 
 
-class Counters(Record):
+class ReflectorCounters(Record):
     """What became of the packets that came."""
 
     received: int = 0
@@ -107,7 +107,7 @@ class Reflector:
     """
 
     def __init__(self, listeners: Iterable[Listener], limit: RateLimit) -> None:
-        self.counters = Counters()
+        self.counters = ReflectorCounters()
         self._listeners = {listener.sock.fileno(): listener for listener in listeners}
         self._own_ports = {listener.sock.getsockname()[1] for listener in self._listeners.values()}
         self._limit = limit

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Self, TypeVar
 
 from runtime.broker import BrokerConfig
-from runtime.mqtt import Connected, Event, Message, Published, Received, Session
+from runtime.mqtt import Connected, Event, Message, MqttSession, Published, Received
 
 T = TypeVar("T")
 _ANSWER_TIMEOUT_S = 20.0
@@ -31,7 +31,7 @@ class Client:
         will: Message | None = None,
     ) -> None:
         self._inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._session = Session(
+        self._session = MqttSession(
             broker, client_id, self._inbox.put, subscriptions=subscriptions, will=will
         )
         self.received: list[Received] = []

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from runtime.broker import BrokerConfig
-from runtime.mqtt import Connected, Event, Message, Published, Session
+from runtime.mqtt import Connected, Event, Message, MqttSession, Published
 
 # Not answered yet: enough that the broker never waits for us.
 _WINDOW = 500
@@ -21,7 +21,7 @@ def main() -> None:
     inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
     broker = BrokerConfig(host="127.0.0.1", port=int(sys.argv[1]), tls=False)
     message = Message(sys.argv[2], Path(sys.argv[3]).read_bytes())
-    session = Session(broker, "flood", inbox.put, kept=False)
+    session = MqttSession(broker, "flood", inbox.put, kept=False)
     session.start()
     under_way = 0
     while True:

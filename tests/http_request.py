@@ -14,7 +14,7 @@ from probe.config import (
     LineConfig,
     ServerConfig,
 )
-from probe.measure.measurement import Progress, Request
+from probe.measure.measurement import MeasurementRequest, Progress
 from runtime.broker import BrokerConfig
 from wire.envelope import Site
 
@@ -30,7 +30,7 @@ def http_request(
     stop: threading.Event | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
     slot_at: datetime | None = None,
-) -> Request:
+) -> MeasurementRequest:
     """A request to measure `line` against an nginx, under these settings."""
     server = ServerConfig(name="hanoi", host=host, http_port=port)
     config = Config(
@@ -44,7 +44,7 @@ def http_request(
         http=http,
         latency=LatencyConfig(enabled=False),  # an nginx alone has no reflector beside it
     )
-    return Request(
+    return MeasurementRequest(
         line=line,
         server=server,
         config=config,

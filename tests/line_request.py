@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 from probe.config import Config, LedConfig, LineConfig, ServerConfig
-from probe.measure.measurement import Request
+from probe.measure.measurement import MeasurementRequest
 from runtime.broker import BrokerConfig
 from wire.envelope import Site
 
@@ -31,9 +31,9 @@ def line_request(
     *,
     stop: threading.Event | None = None,
     **tables: Any,
-) -> Request:
+) -> MeasurementRequest:
     """A request to measure `line`, towards the first server."""
-    return Request(
+    return MeasurementRequest(
         line=line,
         server=servers[0],
         config=office_config(line, servers, **tables),

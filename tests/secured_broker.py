@@ -33,7 +33,7 @@ from deploy.authority.register import Reason
 from deploy.broker.configuration import BrokerSettings, Limits, Listener
 from deploy.broker.render import render
 from runtime.broker import BrokerConfig
-from runtime.mqtt import Disconnected, Event, Message, Published, Session
+from runtime.mqtt import Disconnected, Event, Message, MqttSession, Published
 from tests.broker import Broker, free_port
 from tests.client import Client, eventually
 
@@ -241,7 +241,7 @@ def scene(path: Path) -> Iterator[Scene]:
 def session(config: BrokerConfig, name: str) -> Iterator[queue.SimpleQueue[Event]]:
     """A session whose events the test reads itself."""
     inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
-    running = Session(config, name, inbox.put, subscriptions=[f"{ROOT}/{name}/receipt"])
+    running = MqttSession(config, name, inbox.put, subscriptions=[f"{ROOT}/{name}/receipt"])
     running.start()
     try:
         yield inbox

@@ -145,7 +145,7 @@ class Reply(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return self.answer is not Answer.ACCEPTED
 
 
-class Frame(Struct, frozen=True):
+class CommandFrame(Struct, frozen=True):
     """What of a command can be read when the rest is not of the contract: whom to answer."""
 
     id: UUID

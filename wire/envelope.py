@@ -66,7 +66,7 @@ class RawRecord(Struct, frozen=True, forbid_unknown_fields=True):
     result: msgspec.Raw
 
 
-class Frame(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class EnvelopeFrame(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """An envelope whose results were not looked at yet, so that each can be judged by itself."""
 
     schema: Literal["tramdo/1"] = SCHEMA
@@ -93,7 +93,7 @@ def encode_envelope(
     The bodies are carried as they are: what was stored is what is sent, byte for byte.
     """
     return msgspec.json.encode(
-        Frame(
+        EnvelopeFrame(
             tenant=tenant,
             probe=probe,
             epoch=epoch,
@@ -116,12 +116,12 @@ def decode_envelope(payload: bytes) -> Envelope:
     return envelope
 
 
-def decode_frame(payload: bytes) -> Frame:
+def decode_frame(payload: bytes) -> EnvelopeFrame:
     """An envelope with every field checked but the results, which stay bytes of JSON.
 
     Raises:
         msgspec.ValidationError: JSON, but not an envelope; the message names the place.
         msgspec.DecodeError: not JSON.
     """
-    frame: Frame = decode_json(payload, Frame)
+    frame: EnvelopeFrame = decode_json(payload, EnvelopeFrame)
     return frame

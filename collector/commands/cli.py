@@ -31,7 +31,7 @@ from collector.config import Config
 from collector.store.factory import open_store
 from collector.store.store import Store
 from runtime.broker import BrokerConfig
-from runtime.mqtt import Connected, Disconnected, Event, Received, Session
+from runtime.mqtt import Connected, Disconnected, Event, MqttSession, Received
 from wire import topics
 from wire.commands import MAX_REPLAY_RANGES, Answer, AnyCommand, CommandName
 
@@ -157,7 +157,7 @@ def _known(
 def _sent(config: Config, tenant: str, probe: str, command: AnyCommand) -> Standing:
     """Send, and take in replies until nothing more is to be expected."""
     inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
-    session = Session(
+    session = MqttSession(
         _as_commander(config),
         # Two of us at once must not throw each other out.
         f"{config.client_id}-command-{os.getpid()}",

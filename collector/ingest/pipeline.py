@@ -36,7 +36,7 @@ from collector.store.individual import store_apart
 from collector.store.store import BatchStored, Store, StoreError
 from runtime import kernel_time, systemd_notify
 from runtime.broker import reconnect_delay_s
-from runtime.mqtt import Connected, Disconnected, Event, Message, Published, Received, Session
+from runtime.mqtt import Connected, Disconnected, Event, Message, MqttSession, Published, Received
 from wire import messages, topics
 from wire.messages import Rejection
 
@@ -103,7 +103,7 @@ class Ingest:
         self._receipts_wanted = False
         self._connected_at_s = time.monotonic()
         self._turn_s = min(_TURN_S, systemd_notify.watchdog_interval_s() or _TURN_S)
-        self._session = Session(
+        self._session = MqttSession(
             config.broker,
             config.client_id,
             self._inbox.put,

@@ -243,7 +243,7 @@ class _Arrival(Struct, frozen=True):
 class _Timing:
     """What an envelope and our own clock say about the times in it."""
 
-    def __init__(self, frame: envelope.Frame, arrival: _Arrival) -> None:
+    def __init__(self, frame: envelope.EnvelopeFrame, arrival: _Arrival) -> None:
         received_at = arrival.received_at
         self._note = frame.clock
         self._received_at = received_at

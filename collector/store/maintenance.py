@@ -14,7 +14,7 @@ from time import monotonic
 
 from collector.config import StoreConfig
 from collector.store.store import Store, StoreError, Upkeep
-from runtime.clock_stability import Steadiness
+from runtime.clock_stability import ClockStability
 
 # How long a result waits at most until pages show it.
 _ROLL_EVERY_S = 2.0
@@ -40,7 +40,7 @@ class Keeper:
         self._on_rolled = on_rolled
         self._stopping = threading.Event()
         self._kept_at: datetime | None = None
-        self._steadiness = Steadiness()
+        self._steadiness = ClockStability()
         self.trouble: str | None = None
 
     def run(self) -> None:
@@ -82,14 +82,14 @@ class Keeper:
         Raises:
             StoreError: the store did not do it.
         """
-        believed = self._steadiness.believed(now.timestamp(), monotonic())
+        is_stable = self._steadiness.is_stable(now.timestamp(), monotonic())
         rolls = 0
         while rolls < _ROLLS_A_TURN and not self._stopping.is_set() and self._store.roll_up(now):
             rolls += 1
         if rolls:
             self._on_rolled()
         if self._kept_at is None or abs((now - self._kept_at).total_seconds()) >= _KEEP_EVERY_S:
-            while not self._stopping.is_set() and self._keep_up(now, believed) != Upkeep():
+            while not self._stopping.is_set() and self._keep_up(now, is_stable) != Upkeep():
                 pass
             self._kept_at = now
         return rolls == _ROLLS_A_TURN

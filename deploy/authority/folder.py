@@ -69,7 +69,7 @@ def read_secret(path: Path) -> bytes:
     Raises:
         AuthorityError: others can read it too, or it cannot be read.
     """
-    if (sentence := secret_file.trouble(path)) is not None:
+    if (sentence := secret_file.problem(path)) is not None:
         raise AuthorityError(sentence.en)
     return read(path)
 

@@ -19,7 +19,7 @@ from deploy.demo.outcome import figure, row_texts
 from deploy.demo.settings import DemoLine
 from deploy.demo.stage import Stage, StoredRow
 from probe.show import status_file
-from probe.show.status import Board, LineStatus, Pattern
+from probe.show.status import LineStatus, Pattern, StatusSnapshot
 
 _RESULTS_SHOWN = 12
 _LED_COLOURS = {"power": "yellow", "centre": "blue", "green": "green", "red": "red"}
@@ -29,7 +29,7 @@ _STATE_COLOURS = {"good": "green", "degraded": "yellow", "down": "red"}
 class Snapshot(Struct, frozen=True):
     """What there is to show: the probe's board, the centre's results (newest last), the page."""
 
-    board: Board | None
+    board: StatusSnapshot | None
     stored: list[StoredRow]
     lines: list[DemoLine]
     goodput_bps: dict[tuple[str, str], float | None]
@@ -110,7 +110,7 @@ def _header(now: Snapshot) -> Panel:
     return Panel(text, title="Tramdo · trạm đo chất lượng Internet")
 
 
-def _leds(shown: Board, at_s: float) -> Panel:
+def _leds(shown: StatusSnapshot, at_s: float) -> Panel:
     table = Table.grid(padding=(0, 3))
     for _ in shown.leds:
         table.add_column(justify="center")
@@ -134,7 +134,7 @@ def _led(name: str, pattern: Pattern, at_s: float) -> Text:
     return Text("●" if lit else "○", style=f"bold {colour}" if lit else "dim")
 
 
-def _lines(now: Snapshot, shown: Board) -> Panel:
+def _lines(now: Snapshot, shown: StatusSnapshot) -> Panel:
     table = Table(expand=True, box=None)
     for title in ("line", "state", "download", "upload", "RTT p50", "loss", "measuring"):
         table.add_column(title)

@@ -50,7 +50,7 @@ _NOT_TRIED = (
 )
 
 
-class State(StrEnum):
+class MinuteState(StrEnum):
     """What a minute was."""
 
     UP = "up"
@@ -62,7 +62,7 @@ class State(StrEnum):
     EVIDENCE = "unknown_evidence"
 
 
-class Evidence(Struct, frozen=True):
+class ReachabilitySample(Struct, frozen=True):
     """Whether something answered between two times (Unix seconds).
 
     `host` tells targets apart; None is the gateway. `line_down`: the probe's own interface was.
@@ -75,7 +75,7 @@ class Evidence(Struct, frozen=True):
     line_down: bool = False
 
 
-def evidence_of(result: Result, gateway: str | None) -> Iterator[Evidence]:
+def samples_of(result: Result, gateway: str | None) -> Iterator[ReachabilitySample]:
     """What a result says about its minutes; nothing where it says nothing.
 
     Latency windows say both that something answered and that it did not. Of the others only a
@@ -98,7 +98,7 @@ def evidence_of(result: Result, gateway: str | None) -> Iterator[Evidence]:
             return
 
 
-def minutes_of(evidence: Evidence) -> list[int]:
+def minutes_of(evidence: ReachabilitySample) -> list[int]:
     """The minutes that an evidence speaks for: covered by half, or holding its middle.
 
     Windows that follow one another without a gap leave no minute without one.
@@ -114,22 +114,22 @@ def minute_of(unix_s: float) -> int:
     return int(unix_s // MINUTE_S)
 
 
-def judged(evidence: Iterable[Evidence]) -> State:
+def minute_state(evidence: Iterable[ReachabilitySample]) -> MinuteState:
     """What a minute was, by all the evidence there is for it."""
     all_ = list(evidence)
     far = [one for one in all_ if one.host is not None]
     near = [one for one in all_ if one.host is None]
     if any(one.answered for one in far):
-        return State.UP
+        return MinuteState.UP
     if any(one.line_down for one in all_):
-        return State.OWN_LAN
+        return MinuteState.OWN_LAN
     if any(one.answered for one in near):
         tried = {one.host for one in far}
-        return State.DOWN if len(tried) >= LEAST_TARGETS else State.EVIDENCE
-    return State.OWN_LAN if near else State.EVIDENCE
+        return MinuteState.DOWN if len(tried) >= LEAST_TARGETS else MinuteState.EVIDENCE
+    return MinuteState.OWN_LAN if near else MinuteState.EVIDENCE
 
 
-def is_bad(result: Result, config: PathConfig) -> bool:
+def is_degraded(result: Result, config: PathConfig) -> bool:
     """Whether a latency window calls for a look at the path: failed, too lossy, too slow."""
     if not isinstance(result, LatencyResult):
         return False
@@ -144,7 +144,7 @@ def is_bad(result: Result, config: PathConfig) -> bool:
     return slow or lossy
 
 
-def _of_window(result: LatencyResult, gateway: str | None) -> Iterator[Evidence]:
+def _of_window(result: LatencyResult, gateway: str | None) -> Iterator[ReachabilitySample]:
     values, target = result.values, result.target
     if result.reason is Reason.LINE_DOWN:
         yield _evidence(result, None, answered=False, line_down=True)
@@ -156,7 +156,7 @@ def _of_window(result: LatencyResult, gateway: str | None) -> Iterator[Evidence]
     yield _evidence(result, host, answered=values.received + values.late > 0)
 
 
-def _of_path(result: PathResult) -> Iterator[Evidence]:
+def _of_path(result: PathResult) -> Iterator[ReachabilitySample]:
     values = result.values
     if values is None or result.outcome is not Outcome.OK:
         return
@@ -169,9 +169,9 @@ def _of_path(result: PathResult) -> Iterator[Evidence]:
 
 def _evidence(
     result: Result, host: str | None, *, answered: bool, line_down: bool = False
-) -> Evidence:
+) -> ReachabilitySample:
     began_s = unix_s(result.started_at)
-    return Evidence(began_s, began_s + result.duration_s, host, answered, line_down)
+    return ReachabilitySample(began_s, began_s + result.duration_s, host, answered, line_down)
 
 
 def unix_s(at: datetime) -> float:

@@ -14,12 +14,17 @@ from msgspec import structs
 
 from probe import clock
 from probe.availability import minutes, results
-from probe.availability.tracker import Book, Now, Period, Told
+from probe.availability.tracker import (
+    AvailabilityPeriod,
+    AvailabilityTracker,
+    Instant,
+    LocatedOutage,
+)
 from probe.config import Config, LineConfig
 from probe.measure import gateway
 from probe.measure.runner import Runner
-from probe.schedule.admission import Wanted
-from probe.state.availability import BookFile
+from probe.schedule.admission import QueuedMeasurement
+from probe.state.availability import AvailabilityFile
 from probe.version import VERSION
 from wire.result import (
     AvailabilityResult,
@@ -37,7 +42,7 @@ _GRACE_S = 10.0
 _PUT_AWAY_S = 300.0
 
 
-class Watch:
+class AvailabilityMonitor:
     """The books of all lines.
 
     Args:
@@ -51,7 +56,7 @@ class Watch:
         self,
         config: Config,
         runner: Runner,
-        want: Callable[[Wanted], None],
+        want: Callable[[QueuedMeasurement], None],
         take: Callable[[Result], None],
     ) -> None:
         self._config = config
@@ -61,7 +66,7 @@ class Watch:
         self._want = want
         self._take = take
         self._inbox: queue.SimpleQueue[Result] = queue.SimpleQueue()
-        self._file = BookFile(config.state_dir)
+        self._file = AvailabilityFile(config.state_dir)
         self._closed = False
         self._put_away_s = clock.monotonic_s()
         self._looked_s: dict[str, float] = {}
@@ -71,7 +76,8 @@ class Watch:
         settle_s = latency.window_s + latency.timeout_s + _GRACE_S
         period_min = config.availability.report_every_min
         self._books = {
-            line.id: Book(now, settle_s, period_min, before.get(line.id)) for line in self._lines
+            line.id: AvailabilityTracker(now, settle_s, period_min, before.get(line.id))
+            for line in self._lines
         }
 
     def note(self, result: Result) -> None:
@@ -112,13 +118,13 @@ class Watch:
 
     def _note(self, line: LineConfig, result: Result) -> None:
         book = self._books[line.id]
-        for evidence in minutes.evidence_of(result, gateway.of_line(line)):
+        for evidence in minutes.samples_of(result, gateway.of_line(line)):
             if evidence.host is not None:
                 self._hosts[line.id].add(evidence.host)
             book.note(evidence)
         if isinstance(result, PathResult) and result.values is not None:
             book.looked(minutes.unix_s(result.started_at), result.values.fault)
-        if minutes.is_bad(result, self._config.path):
+        if minutes.is_degraded(result, self._config.path):
             self._look(line)
 
     def _look(self, line: LineConfig) -> None:
@@ -126,10 +132,10 @@ class Watch:
         last_s = self._looked_s.get(line.id)
         if last_s is None or now_s - last_s >= self._config.path.every_min * minutes.MINUTE_S:
             self._looked_s[line.id] = now_s
-            self._want(Wanted(kind=PATH, line=line, server=self._config.servers[0]))
+            self._want(QueuedMeasurement(kind=PATH, line=line, server=self._config.servers[0]))
 
-    def _tell(self, line: LineConfig, told: Period | Told) -> None:
-        if isinstance(told, Period):
+    def _tell(self, line: LineConfig, told: AvailabilityPeriod | LocatedOutage) -> None:
+        if isinstance(told, AvailabilityPeriod):
             targets = sorted(self._hosts[line.id])
             self._hosts[line.id].clear()
             values = results.availability(told, gateway.of_line(line), targets)
@@ -153,7 +159,7 @@ class Watch:
         began_at = datetime.fromtimestamp(first * minutes.MINUTE_S, UTC)
         duration_s = (end - first) * minutes.MINUTE_S
         ago_s = (clock.utc_now() - began_at).total_seconds()
-        finding = results.finding(values, method, clock.monotonic_s() - ago_s, duration_s)
+        finding = results.raw_result(values, method, clock.monotonic_s() - ago_s, duration_s)
         result = self._runner.told(kind, line, finding)
         # The host's evidence would be of this moment, not of the period.
         result = structs.replace(result, started_at=began_at, host=None)
@@ -163,10 +169,10 @@ class Watch:
             result = structs.replace(result, clock=unknown)
         self._take(result)
 
-    def _put_away(self, now: Now) -> None:
+    def _put_away(self, now: Instant) -> None:
         self._put_away_s = now.monotonic_s
         self._file.write({line_id: book.state() for line_id, book in self._books.items()})
 
 
-def _now() -> Now:
-    return Now(clock.utc_now().timestamp(), clock.monotonic_s(), clock.reading().boot_id)
+def _now() -> Instant:
+    return Instant(clock.utc_now().timestamp(), clock.monotonic_s(), clock.reading().boot_id)

@@ -12,19 +12,19 @@ from collections.abc import Iterable
 
 from msgspec import Struct, structs
 
-from probe.availability.minutes import State
+from probe.availability.minutes import MinuteState
 from wire.result import FaultLocation, OutageEnd
 
 # A run goes on over so many minutes of which nothing is known; a bulk test takes less (ours).
 BRIDGED_MINUTES = 5
-_SIDES = (State.DOWN, State.OWN_LAN)
+_SIDES = (MinuteState.DOWN, MinuteState.OWN_LAN)
 _SAW_NOTHING = (FaultLocation.NONE, FaultLocation.UNDETERMINED)
 
 
 class OpenOutage(Struct, frozen=True, kw_only=True):
     """A run that has not ended; `last` is its newest bad minute."""
 
-    side: State
+    side: MinuteState
     first: int
     last: int
     bad_minutes: int = 1
@@ -33,7 +33,7 @@ class OpenOutage(Struct, frozen=True, kw_only=True):
 class Outage(Struct, frozen=True, kw_only=True):
     """A run that has ended, from `first` to before `end` (minutes)."""
 
-    side: State
+    side: MinuteState
     first: int
     end: int
     bad_minutes: int
@@ -46,28 +46,28 @@ class Outage(Struct, frozen=True, kw_only=True):
 
 
 def fold(
-    running: OpenOutage | None, minute: int, state: State
+    running: OpenOutage | None, minute: int, state: MinuteState
 ) -> tuple[OpenOutage | None, Outage | None]:
     """What is running after a minute, and what ended with it. Minutes come in order."""
     if state in _SIDES:
         if running is None:
             return _begun(state, minute), None
         if running.side is not state:
-            return _begun(state, minute), ended(running, OutageEnd.FAULT_MOVED)
+            return _begun(state, minute), closed(running, OutageEnd.FAULT_MOVED)
         if minute - running.last - 1 > BRIDGED_MINUTES:
-            return _begun(state, minute), ended(running, OutageEnd.UNKNOWN)
+            return _begun(state, minute), closed(running, OutageEnd.UNKNOWN)
         return structs.replace(running, last=minute, bad_minutes=running.bad_minutes + 1), None
     if running is None:
         return None, None
-    if state is State.UP:
+    if state is MinuteState.UP:
         seen = minute == running.last + 1
-        return None, ended(running, OutageEnd.UP if seen else OutageEnd.UNKNOWN)
+        return None, closed(running, OutageEnd.UP if seen else OutageEnd.UNKNOWN)
     if minute - running.last > BRIDGED_MINUTES:
-        return None, ended(running, OutageEnd.UNKNOWN)
+        return None, closed(running, OutageEnd.UNKNOWN)
     return running, None
 
 
-def ended(running: OpenOutage, by: OutageEnd) -> Outage:
+def closed(running: OpenOutage, by: OutageEnd) -> Outage:
     """The run, ended after its last bad minute."""
     return Outage(
         side=running.side,
@@ -78,17 +78,17 @@ def ended(running: OpenOutage, by: OutageEnd) -> Outage:
     )
 
 
-def fault_of(side: State, looks: Iterable[FaultLocation]) -> FaultLocation:
+def fault_of(side: MinuteState, looks: Iterable[FaultLocation]) -> FaultLocation:
     """Where the fault of an outage was, by the looks that were taken meanwhile.
 
     The office's own side needs none. Of several, what was seen most often; a look that saw no
     fault came too late or too early, and one that could not tell outvotes none that could.
     """
-    if side is State.OWN_LAN:
+    if side is MinuteState.OWN_LAN:
         return FaultLocation.OWN_LAN
     seen = Counter(look for look in looks if look not in _SAW_NOTHING)
     return seen.most_common(1)[0][0] if seen else FaultLocation.UNDETERMINED
 
 
-def _begun(side: State, minute: int) -> OpenOutage:
+def _begun(side: MinuteState, minute: int) -> OpenOutage:
     return OpenOutage(side=side, first=minute, last=minute)

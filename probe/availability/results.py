@@ -5,37 +5,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from probe.availability.minutes import MINUTE_S, State
-from probe.availability.tracker import Period, Told
-from probe.measure.measurement import Finding
+from probe.availability.minutes import MINUTE_S, MinuteState
+from probe.availability.tracker import AvailabilityPeriod, LocatedOutage
+from probe.measure.measurement import RawResult
 from wire.result import AvailabilityValues, Method, OutageValues, Outcome
 
 Values = AvailabilityValues | OutageValues
 
 
-def availability(period: Period, gateway: str | None, targets: Sequence[str]) -> AvailabilityValues:
+def availability(
+    period: AvailabilityPeriod, gateway: str | None, targets: Sequence[str]
+) -> AvailabilityValues:
     """A period's counts; availability = up / (up + down) (METHOD, Availability)."""
-    counts = dict.fromkeys(State, 0) | period.counts
-    up, down = counts[State.UP], counts[State.DOWN]
+    counts = dict.fromkeys(MinuteState, 0) | period.counts
+    up, down = counts[MinuteState.UP], counts[MinuteState.DOWN]
     return AvailabilityValues(
         up_minutes=up,
         down_minutes=down,
         unknown_minutes=sum(counts.values()) - up - down,
         availability_ratio=up / (up + down) if up + down else None,
-        unknown_probe_off=counts[State.PROBE_OFF],
-        unknown_not_running=counts[State.NOT_RUNNING],
-        unknown_clock=counts[State.CLOCK],
-        unknown_own_lan=counts[State.OWN_LAN],
-        unknown_evidence=counts[State.EVIDENCE],
+        unknown_probe_off=counts[MinuteState.PROBE_OFF],
+        unknown_not_running=counts[MinuteState.NOT_RUNNING],
+        unknown_clock=counts[MinuteState.CLOCK],
+        unknown_own_lan=counts[MinuteState.OWN_LAN],
+        unknown_evidence=counts[MinuteState.EVIDENCE],
         gateway=gateway,
         targets=list(targets),
     )
 
 
-def outage(told: Told) -> OutageValues:
+def outage(told: LocatedOutage) -> OutageValues:
     """An outage with its times."""
     run = told.outage
-    down = run.bad_minutes if run.side is State.DOWN else 0
+    down = run.bad_minutes if run.side is MinuteState.DOWN else 0
     return OutageValues(
         began_at=datetime.fromtimestamp(run.first * MINUTE_S, UTC),
         ended_at=datetime.fromtimestamp(run.end * MINUTE_S, UTC),
@@ -48,8 +50,8 @@ def outage(told: Told) -> OutageValues:
     )
 
 
-def finding(values: Values, method: Method, began_s: float, duration_s: float) -> Finding:
+def raw_result(values: Values, method: Method, began_s: float, duration_s: float) -> RawResult:
     """As a finding: always ok, for what is told is a fact, also where it is a bad one."""
-    return Finding(
+    return RawResult(
         outcome=Outcome.OK, values=values, method=method, began_s=began_s, duration_s=duration_s
     )

@@ -2,7 +2,7 @@
 
 Every minute is decided once, in order, when its evidence must be there; so the counts of all
 periods add up to the minutes from the first to the last, whatever comes late, twice or never.
-Times and boots are handed in; the book can be put away (`BookState`) and taken up by the next
+Times and boots are handed in; the book can be put away (`TrackerState`) and taken up by the next
 daemon, which then knows for how long there was none.
 """
 
@@ -13,7 +13,13 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from probe.availability import outages
-from probe.availability.minutes import Evidence, State, judged, minute_of, minutes_of
+from probe.availability.minutes import (
+    MinuteState,
+    ReachabilitySample,
+    minute_of,
+    minute_state,
+    minutes_of,
+)
 from probe.availability.outages import OpenOutage, Outage, fault_of, fold
 from wire.result import FaultLocation, OutageEnd
 
@@ -28,7 +34,7 @@ _MINUTES_A_DAY = 1440
 _LOOK_S = 120.0
 
 
-class Now(Struct, frozen=True):
+class Instant(Struct, frozen=True):
     """The time, by both clocks, and which boot it is."""
 
     unix_s: float
@@ -36,15 +42,15 @@ class Now(Struct, frozen=True):
     boot_id: str | None
 
 
-class Period(Struct, frozen=True):
+class AvailabilityPeriod(Struct, frozen=True):
     """Decided minutes from `first` to before `end`, counted by their state."""
 
     first: int
     end: int
-    counts: dict[State, int]
+    counts: dict[MinuteState, int]
 
 
-class Told(Struct, frozen=True):
+class LocatedOutage(Struct, frozen=True):
     """An outage that ended, where its fault was, and how many looks that rests on."""
 
     outage: Outage
@@ -52,14 +58,14 @@ class Told(Struct, frozen=True):
     looks: int
 
 
-class Look(Struct, frozen=True):
+class PathObservation(Struct, frozen=True):
     """Where a look at the path saw the fault, and when (Unix time)."""
 
     at_s: float
     fault: FaultLocation
 
 
-class BookState(Struct, frozen=True, kw_only=True):
+class TrackerState(Struct, frozen=True, kw_only=True):
     """What is put away: the next minute to decide, the period's counts, what is running.
 
     `evidence`: of minutes that were still open when the daemon ended, by minute.
@@ -68,13 +74,13 @@ class BookState(Struct, frozen=True, kw_only=True):
     boot_id: str | None
     next: int
     first: int
-    counts: dict[State, int]
+    counts: dict[MinuteState, int]
     running: OpenOutage | None
-    looks: list[Look]
-    evidence: dict[int, list[Evidence]] = {}
+    looks: list[PathObservation]
+    evidence: dict[int, list[ReachabilitySample]] = {}
 
 
-class Book:
+class AvailabilityTracker:
     """The minutes of one line.
 
     Args:
@@ -85,21 +91,21 @@ class Book:
     """
 
     def __init__(
-        self, now: Now, settle_s: float, period_min: int, before: BookState | None = None
+        self, now: Instant, settle_s: float, period_min: int, before: TrackerState | None = None
     ) -> None:
         self._settle_s = settle_s
         self._period_min = period_min
-        self._evidence: dict[int, list[Evidence]] = {}
-        self._left: dict[int, list[Evidence]] = {}
-        self._looks: list[Look] = []
+        self._evidence: dict[int, list[ReachabilitySample]] = {}
+        self._left: dict[int, list[ReachabilitySample]] = {}
+        self._looks: list[PathObservation] = []
         self._then = now
         # Minutes before this one, if nothing else is known of them, are unknown for that cause.
-        self._gap = (0, State.EVIDENCE)
+        self._gap = (0, MinuteState.EVIDENCE)
         self._begin(minute_of(now.unix_s))
         # A Pi without a clock wakes in the past: the old book may fit once the clock is set.
         self._waiting = None if before is None or self._taken_up(before, now) else before
 
-    def note(self, evidence: Evidence) -> None:
+    def note(self, evidence: ReachabilitySample) -> None:
         """Take evidence in; what comes after its minute was decided is too late."""
         for minute in minutes_of(evidence):
             if minute >= self._next:
@@ -109,15 +115,15 @@ class Book:
         """Take in where the path was seen to break; what no outage can need is forgotten."""
         first = self._next if self._running is None else self._running.first
         kept = [look for look in self._looks if look.at_s >= first * 60 - _LOOK_S]
-        self._looks = [*kept, Look(at_s, fault)]
+        self._looks = [*kept, PathObservation(at_s, fault)]
 
-    def advance(self, now: Now) -> Iterator[Period | Told]:
+    def advance(self, now: Instant) -> Iterator[AvailabilityPeriod | LocatedOutage]:
         """Decide what is to be decided by now."""
         yield from self._noticed_clock(now)
         until = minute_of(now.unix_s - self._settle_s)
         yield from self._decide(until)
 
-    def close(self, now: Now) -> Iterator[Period | Told]:
+    def close(self, now: Instant) -> Iterator[AvailabilityPeriod | LocatedOutage]:
         """Decide what can be: no more evidence comes. The minute that runs is up or left open.
 
         What is known of an open one goes into `state`, for the next daemon to add to: a restart
@@ -126,14 +132,14 @@ class Book:
         """
         yield from self._noticed_clock(now)
         current = minute_of(now.unix_s)
-        up = judged(self._evidence.get(current, [])) is State.UP
+        up = minute_state(self._evidence.get(current, [])) is MinuteState.UP
         yield from self._decide(current + 1 if up else current)
         self._left = self._evidence
         yield from self._period_ended()
 
-    def state(self) -> BookState:
+    def state(self) -> TrackerState:
         """The book as it is put away."""
-        return BookState(
+        return TrackerState(
             boot_id=self._then.boot_id,
             next=self._next,
             first=self._first,
@@ -145,11 +151,11 @@ class Book:
 
     def _begin(self, minute: int) -> None:
         self._next = self._first = minute
-        self._counts = dict.fromkeys(State, 0)
+        self._counts = dict.fromkeys(MinuteState, 0)
         self._running: OpenOutage | None = None
         self._looks = []
 
-    def _taken_up(self, before: BookState, now: Now) -> bool:
+    def _taken_up(self, before: TrackerState, now: Instant) -> bool:
         """Go on with an old book, if it can be of the time before now."""
         current = minute_of(now.unix_s)
         if not current - _FORGOTTEN_MINUTES < before.next <= current + 1:
@@ -161,10 +167,10 @@ class Book:
         for minute, evidence in before.evidence.items():
             self._evidence.setdefault(minute, []).extend(evidence)
         same_boot = before.boot_id is not None and before.boot_id == now.boot_id
-        self._gap = current, State.NOT_RUNNING if same_boot else State.PROBE_OFF
+        self._gap = current, MinuteState.NOT_RUNNING if same_boot else MinuteState.PROBE_OFF
         return True
 
-    def _noticed_clock(self, now: Now) -> Iterator[Period | Told]:
+    def _noticed_clock(self, now: Instant) -> Iterator[AvailabilityPeriod | LocatedOutage]:
         """A wall clock that was set forward leaves a gap; one set back begins the book anew."""
         then, self._then = self._then, now
         step_s = (now.unix_s - then.unix_s) - (now.monotonic_s - then.monotonic_s)
@@ -175,25 +181,27 @@ class Book:
             yield from self._ended_with(then)
             self._begin(current)
 
-    def _set_forward(self, current: int, then: Now, now: Now) -> Iterator[Period | Told]:
+    def _set_forward(
+        self, current: int, then: Instant, now: Instant
+    ) -> Iterator[AvailabilityPeriod | LocatedOutage]:
         waiting, self._waiting = self._waiting, None
         if waiting is None and current - self._next <= _FORGOTTEN_MINUTES:
-            self._gap = current, State.CLOCK
+            self._gap = current, MinuteState.CLOCK
             return
         yield from self._ended_with(then)
         self._begin(current)
         if waiting is not None:
             self._taken_up(waiting, now)
 
-    def _ended_with(self, then: Now) -> Iterator[Period | Told]:
+    def _ended_with(self, then: Instant) -> Iterator[AvailabilityPeriod | LocatedOutage]:
         """End the book by a clock that was wrong; the centre may repair its times."""
         yield from self._decide(minute_of(then.unix_s))
         if self._running is not None:
-            yield self._told(outages.ended(self._running, OutageEnd.UNKNOWN))
+            yield self._told(outages.closed(self._running, OutageEnd.UNKNOWN))
         yield from self._period_ended()
         self._evidence.clear()
 
-    def _decide(self, until: int) -> Iterator[Period | Told]:
+    def _decide(self, until: int) -> Iterator[AvailabilityPeriod | LocatedOutage]:
         while self._next < until:
             minute = self._next
             state = self._decided(minute)
@@ -207,22 +215,22 @@ class Book:
             if self._next % (_MINUTES_A_DAY if in_gap else self._period_min) == 0:
                 yield from self._period_ended()
 
-    def _decided(self, minute: int) -> State:
+    def _decided(self, minute: int) -> MinuteState:
         evidence = self._evidence.pop(minute, None)
         until, cause = self._gap
         if not evidence:
-            return cause if minute < until else State.EVIDENCE
-        return judged(evidence)
+            return cause if minute < until else MinuteState.EVIDENCE
+        return minute_state(evidence)
 
-    def _told(self, outage: Outage) -> Told:
+    def _told(self, outage: Outage) -> LocatedOutage:
         first_s, end_s = outage.first * 60 - _LOOK_S, outage.end * 60 + _LOOK_S
         looks = [look.fault for look in self._looks if first_s <= look.at_s <= end_s]
         self._looks = [look for look in self._looks if look.at_s > end_s]
-        return Told(outage, fault_of(outage.side, looks), len(looks))
+        return LocatedOutage(outage, fault_of(outage.side, looks), len(looks))
 
-    def _period_ended(self) -> Iterator[Period]:
+    def _period_ended(self) -> Iterator[AvailabilityPeriod]:
         if self._next > self._first:
             counts = {state: count for state, count in self._counts.items() if count}
-            yield Period(self._first, self._next, counts)
+            yield AvailabilityPeriod(self._first, self._next, counts)
         self._first = self._next
-        self._counts = dict.fromkeys(State, 0)
+        self._counts = dict.fromkeys(MinuteState, 0)

@@ -15,12 +15,19 @@ from zoneinfo import ZoneInfo
 from msgspec import structs
 
 from probe import clock, config_file, events
-from probe.commands.policy import Ignored, Memory, Refused, Situation, decide, owing
-from probe.commands.state import CommandFile
+from probe.commands.policy import (
+    CommandHistory,
+    CommandIgnored,
+    CommandRefused,
+    ProbeContext,
+    decide,
+    with_pending_done,
+)
+from probe.commands.state import CommandState
 from probe.config import Config, ServerConfig
 from probe.measure.kinds import MEASURES
 from probe.plan.budget import bulk_kinds, month_budget
-from probe.schedule.admission import Wanted
+from probe.schedule.admission import QueuedMeasurement
 from probe.state.usage import UsageFile
 from runtime import mqtt
 from runtime.settings import SettingsError
@@ -39,7 +46,7 @@ from wire.commands import (
 log = logging.getLogger(__name__)
 
 
-class Acts:
+class CommandActions:
     """Who does what a command asks for; each call returns at once.
 
     Args:
@@ -53,7 +60,7 @@ class Acts:
     def __init__(
         self,
         *,
-        measure: Callable[[Wanted], None],
+        measure: Callable[[QueuedMeasurement], None],
         replay: Callable[[Replay], None],
         reload: Callable[[], None],
         emit: Callable[[events.Event], None],
@@ -66,7 +73,7 @@ class Acts:
         self.reply = reply
 
 
-class Commanded:
+class CommandExecutor:
     """Takes commands as they come; answers each that can be answered.
 
     Args:
@@ -82,7 +89,7 @@ class Commanded:
         config: Config,
         config_path: Path,
         usage: UsageFile,
-        acts: Acts,
+        acts: CommandActions,
         clock_known: Callable[[], bool] = lambda: clock.synchronised() is True,
     ) -> None:
         self._clock_known = clock_known
@@ -90,9 +97,9 @@ class Commanded:
         self._config_path = config_path
         self._usage = usage
         self._acts = acts
-        self._file = CommandFile(config.state_dir)
+        self._file = CommandState(config.state_dir)
 
-    def tell_owed(self) -> None:
+    def send_pending_done(self) -> None:
         """Say `done` for what was begun before we started anew."""
         owed = self._file.memory.owed
         if owed:
@@ -118,9 +125,9 @@ class Commanded:
             name, received.payload, memory, self._situation(), retained=received.retained
         )
         match decision:
-            case Ignored(cause):
+            case CommandIgnored(cause):
                 log.warning("ignored a command on %s: %s", received.topic, cause)
-            case Refused():
+            case CommandRefused():
                 log.warning("refused %s: %s: %s", name, decision.reason, decision.detail)
                 self._acts.reply(decision.reply(clock.utc_now()))
             case _:
@@ -130,10 +137,10 @@ class Commanded:
                 self._file.keep(decision.memory)
                 self._obey(command, decision.memory)
 
-    def _obey(self, command: AnyCommand, memory: Memory) -> None:
+    def _obey(self, command: AnyCommand, memory: CommandHistory) -> None:
         match command:
             case Identify(duration_s=duration_s):
-                self._acts.emit(events.Identify(clock.monotonic_s() + duration_s))
+                self._acts.emit(events.IdentifyRequested(clock.monotonic_s() + duration_s))
                 none = self._config.leds.driver == "none"
                 detail = "this probe has no LEDs" if none else f"its LEDs flash for {duration_s} s"
                 self._done(command.id, command.name, detail)
@@ -142,22 +149,24 @@ class Commanded:
                 server = self._servers()[kind][0]
                 self._accepted(command, f"against {server.name}, when its turn has come")
                 self._acts.measure(
-                    Wanted(kind=kind, line=line, server=server, command_id=command.id)
+                    QueuedMeasurement(kind=kind, line=line, server=server, command_id=command.id)
                 )
             case Replay():
                 self._acts.replay(command)
             case Reload():
                 self._reload(command, memory)
 
-    def _reload(self, command: Reload, memory: Memory) -> None:
+    def _reload(self, command: Reload, memory: CommandHistory) -> None:
         try:
             config_file.load(self._config_path)
         except SettingsError as error:
             reason = Refusal.FAULTY_CONFIGURATION
-            refused = Refused(command.id, command.name, reason, f"the old one stays: {error}")
+            refused = CommandRefused(
+                command.id, command.name, reason, f"the old one stays: {error}"
+            )
             self._acts.reply(refused.reply(clock.utc_now()))
             return
-        self._file.keep(owing(memory, command, clock.utc_now()))
+        self._file.keep(with_pending_done(memory, command, clock.utc_now()))
         self._accepted(command, "the new configuration is sound and is taken now")
         self._acts.reload()
 
@@ -173,11 +182,11 @@ class Commanded:
         now = clock.utc_now()
         self._acts.reply(Reply(id=command_id, command=name, answer=answer, detail=detail, at=now))
 
-    def _situation(self) -> Situation:
+    def _situation(self) -> ProbeContext:
         config, now = self._config, clock.utc_now()
         today = now.astimezone(ZoneInfo(config.timezone)).date()
         usage = self._usage.on(today)
-        return Situation(
+        return ProbeContext(
             now=now,
             clock_known=self._clock_known(),
             allowed=config.commands.allow,

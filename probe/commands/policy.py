@@ -23,8 +23,8 @@ from wire.commands import (
     MAX_COMMAND_BYTES,
     Answer,
     AnyCommand,
+    CommandFrame,
     CommandName,
-    Frame,
     Measure,
     Refusal,
     Reply,
@@ -45,7 +45,7 @@ PER_HOUR: Mapping[CommandName, int] = {
 }
 
 
-class Taken(Struct, frozen=True):
+class AcceptedCommand(Struct, frozen=True):
     """A command that was obeyed, and when by our clock."""
 
     id: UUID
@@ -53,14 +53,14 @@ class Taken(Struct, frozen=True):
     at: datetime
 
 
-class Memory(Struct, frozen=True):
+class CommandHistory(Struct, frozen=True):
     """What must outlive a restart: what was obeyed lately, and to which of it `done` is owed."""
 
-    taken: tuple[Taken, ...] = ()
-    owed: tuple[Taken, ...] = ()
+    taken: tuple[AcceptedCommand, ...] = ()
+    owed: tuple[AcceptedCommand, ...] = ()
 
 
-class Situation(Struct, frozen=True, kw_only=True):
+class ProbeContext(Struct, frozen=True, kw_only=True):
     """What a decision stands on. `used_up` are lines whose month holds no more bulk tests."""
 
     now: datetime
@@ -73,14 +73,14 @@ class Situation(Struct, frozen=True, kw_only=True):
     used_up: Collection[str]
 
 
-class Obeyed(Struct, frozen=True):
+class CommandAccepted(Struct, frozen=True):
     """Do it, after `memory` has been kept: a command is obeyed at most once."""
 
     command: AnyCommand
-    memory: Memory
+    memory: CommandHistory
 
 
-class Refused(Struct, frozen=True):
+class CommandRefused(Struct, frozen=True):
     """Do nothing, and say why."""
 
     id: UUID
@@ -100,18 +100,18 @@ class Refused(Struct, frozen=True):
         )
 
 
-class Ignored(Struct, frozen=True):
+class CommandIgnored(Struct, frozen=True):
     """Do nothing and say nothing, because nobody waits for a word; `cause` is for our log."""
 
     cause: str
 
 
-Decision = Obeyed | Refused | Ignored
+CommandDecision = CommandAccepted | CommandRefused | CommandIgnored
 
 
 def decide(
-    name: str, payload: bytes, memory: Memory, situation: Situation, *, retained: bool
-) -> Decision:
+    name: str, payload: bytes, memory: CommandHistory, situation: ProbeContext, *, retained: bool
+) -> CommandDecision:
     """What to do with a message on `cmd/{name}`; never an exception, whatever the bytes.
 
     Args:
@@ -122,49 +122,51 @@ def decide(
         retained: whether the broker had kept it: then it was meant for another time.
     """
     if retained:
-        return Ignored("it was retained; a command is for now")
+        return CommandIgnored("it was retained; a command is for now")
     if name not in set(CommandName):
-        return Ignored("there is no command of that name")
+        return CommandIgnored("there is no command of that name")
     told = CommandName(name)
     if len(payload) > MAX_COMMAND_BYTES:
-        return Ignored(f"{len(payload)} bytes are no command")
+        return CommandIgnored(f"{len(payload)} bytes are no command")
     try:
         command = decode_command(payload)
     except msgspec.DecodeError as error:
-        frame = Frame.of(payload)
+        frame = CommandFrame.of(payload)
         if frame is None:
             # It goes into our log: neither long nor over several lines, whatever was sent.
-            return Ignored(f"it cannot be read: {' '.join(str(error).split())[:200]}")
-        return Refused(frame.id, told, Refusal.MALFORMED, str(error))
+            return CommandIgnored(f"it cannot be read: {' '.join(str(error).split())[:200]}")
+        return CommandRefused(frame.id, told, Refusal.MALFORMED, str(error))
     if command.name is not told:
         detail = f"the topic is for {told}, the command is {command.name}"
-        return Refused(command.id, told, Refusal.MALFORMED, detail)
+        return CommandRefused(command.id, told, Refusal.MALFORMED, detail)
     if any(one.id == command.id for one in memory.taken):
-        return Ignored(f"{command.id} was obeyed already")
+        return CommandIgnored(f"{command.id} was obeyed already")
     refusal = _refusal(command, memory, situation)
     if refusal is not None:
-        return Refused(command.id, told, *refusal)
-    return Obeyed(command, _with(memory, command, situation.now))
+        return CommandRefused(command.id, told, *refusal)
+    return CommandAccepted(command, _with(memory, command, situation.now))
 
 
-def owing(memory: Memory, command: AnyCommand, at: datetime) -> Memory:
+def with_pending_done(memory: CommandHistory, command: AnyCommand, at: datetime) -> CommandHistory:
     """The memory with a `done` that is owed once we have started anew."""
-    return structs.replace(memory, owed=(*memory.owed, Taken(command.id, command.name, at)))
+    return structs.replace(
+        memory, owed=(*memory.owed, AcceptedCommand(command.id, command.name, at))
+    )
 
 
 def _refusal(
-    command: AnyCommand, memory: Memory, situation: Situation
+    command: AnyCommand, memory: CommandHistory, situation: ProbeContext
 ) -> tuple[Refusal, str] | None:
     if command.name not in situation.allowed:
         return Refusal.NOT_ALLOWED, f"`commands.allow` of this probe has no {command.name}"
     return (
-        _too_late(command, situation)
-        or _beyond_us(command, situation)
-        or _too_often(command.name, memory, situation)
+        _expiry_refusal(command, situation)
+        or _scope_refusal(command, situation)
+        or _rate_refusal(command.name, memory, situation)
     )
 
 
-def _too_late(command: AnyCommand, situation: Situation) -> tuple[Refusal, str] | None:
+def _expiry_refusal(command: AnyCommand, situation: ProbeContext) -> tuple[Refusal, str] | None:
     if not situation.clock_known:
         if command.name is CommandName.IDENTIFY:
             return None
@@ -178,7 +180,7 @@ def _too_late(command: AnyCommand, situation: Situation) -> tuple[Refusal, str] 
     return None
 
 
-def _beyond_us(command: AnyCommand, situation: Situation) -> tuple[Refusal, str] | None:
+def _scope_refusal(command: AnyCommand, situation: ProbeContext) -> tuple[Refusal, str] | None:
     if not isinstance(command, Measure):
         return None
     if command.kind not in situation.kinds:
@@ -191,8 +193,8 @@ def _beyond_us(command: AnyCommand, situation: Situation) -> tuple[Refusal, str]
     return None
 
 
-def _too_often(
-    name: CommandName, memory: Memory, situation: Situation
+def _rate_refusal(
+    name: CommandName, memory: CommandHistory, situation: ProbeContext
 ) -> tuple[Refusal, str] | None:
     measure = name is CommandName.MEASURE
     limit = situation.measures_per_hour if measure else PER_HOUR[name]
@@ -203,7 +205,7 @@ def _too_often(
     return Refusal.TOO_OFTEN, f"{lately} of {name} within an hour, {limit} at most"
 
 
-def _with(memory: Memory, command: AnyCommand, now: datetime) -> Memory:
+def _with(memory: CommandHistory, command: AnyCommand, now: datetime) -> CommandHistory:
     kept = [one for one in memory.taken if abs(now - one.at) < _REMEMBERED]
-    kept = [*kept, Taken(command.id, command.name, now)][-_MOST_REMEMBERED:]
+    kept = [*kept, AcceptedCommand(command.id, command.name, now)][-_MOST_REMEMBERED:]
     return structs.replace(memory, taken=tuple(kept))

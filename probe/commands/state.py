@@ -7,20 +7,20 @@ from pathlib import Path
 
 import msgspec
 
-from probe.commands.policy import Memory
+from probe.commands.policy import CommandHistory
 from wire.decoding import decode_json
 
 log = logging.getLogger(__name__)
 
 
-class CommandFile:
+class CommandState:
     """The memory of commands. One thread uses it."""
 
     def __init__(self, state_dir: str) -> None:
         self._path = Path(state_dir) / "commands.json"
         self.memory = self._read()
 
-    def keep(self, memory: Memory) -> None:
+    def keep(self, memory: CommandHistory) -> None:
         """Keep it, in memory alone where the disk cannot be written.
 
         Written anew and renamed, without an fsync: what a power cut brings back is one command, and
@@ -34,11 +34,11 @@ class CommandFile:
         except OSError as error:
             log.warning("%s cannot be written: %s", self._path, error)
 
-    def _read(self) -> Memory:
+    def _read(self) -> CommandHistory:
         try:
-            return decode_json(self._path.read_bytes(), Memory)
+            return decode_json(self._path.read_bytes(), CommandHistory)
         except FileNotFoundError:
-            return Memory()
+            return CommandHistory()
         except (OSError, UnicodeDecodeError, msgspec.MsgspecError) as error:
             log.warning("%s cannot be read, it is begun anew: %s", self._path, error)
-            return Memory()
+            return CommandHistory()

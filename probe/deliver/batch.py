@@ -10,7 +10,7 @@ from msgspec import Struct
 BATCH_BYTES = 131_072
 
 
-class Numbered(Struct, frozen=True):
+class NumberedResult(Struct, frozen=True):
     """A numbered result, encoded."""
 
     seq: int
@@ -18,7 +18,7 @@ class Numbered(Struct, frozen=True):
     body: bytes
 
 
-class Batch(Struct, frozen=True):
+class ResultBatch(Struct, frozen=True):
     """What one envelope carries: numbered bodies of one kind, in order."""
 
     kind: str
@@ -30,7 +30,7 @@ class Batch(Struct, frozen=True):
         return self.numbered_bodies[-1][0]
 
 
-def batches(pending: Iterable[Numbered], most: int) -> Iterator[Batch]:
+def batches(pending: Iterable[NumberedResult], most: int) -> Iterator[ResultBatch]:
     """Group results by kind, keeping their order within the kind; a result is never split.
 
     Args:
@@ -43,9 +43,9 @@ def batches(pending: Iterable[Numbered], most: int) -> Iterator[Batch]:
         size = sizes.get(one.kind, 0) + len(one.body)
         full = len(open_batches.get(one.kind, ())) >= most
         if one.kind in open_batches and (full or size > BATCH_BYTES):
-            yield Batch(one.kind, open_batches.pop(one.kind))
+            yield ResultBatch(one.kind, open_batches.pop(one.kind))
             size = len(one.body)
         open_batches.setdefault(one.kind, []).append((one.seq, one.body))
         sizes[one.kind] = size
     for kind, bodies in open_batches.items():
-        yield Batch(kind, bodies)
+        yield ResultBatch(kind, bodies)

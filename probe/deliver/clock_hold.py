@@ -16,7 +16,7 @@ from wire.clock_repair import MAX_KNOWN_BOOTS, UNSYNCHRONISED, ClockNote, KnownB
 from wire.record import Clock
 
 
-class Hold:
+class ClockHold:
     """Not thread-safe: the courier's thread owns it.
 
     Args:

@@ -16,7 +16,7 @@ from wire.result import (
 )
 
 
-def dropped(
+def dropped_result(
     cause: DropCause, epoch: UUID | None, count: int | None, ranges: Sequence[tuple[int, int]]
 ) -> ResultsDroppedResult:
     """What was given up; see `ResultsDroppedValues` for what a missing epoch or count says."""

@@ -27,7 +27,7 @@ from wire.decoding import decode_json
 RESERVED_AHEAD = 256
 
 
-class Mark(Struct, frozen=True):
+class HighWaterMark(Struct, frozen=True):
     """No number above `through` was ever given in `epoch`.
 
     `exact` in a file that was closed in order: then `through` was given, and none beyond it.
@@ -40,7 +40,7 @@ class Mark(Struct, frozen=True):
     ended: tuple[UUID, ...] = ()
 
 
-def read(outbox: Path) -> Mark | None:
+def read(outbox: Path) -> HighWaterMark | None:
     """The mark beside an outbox; None where there is none, or what is there is damaged.
 
     Raises:
@@ -54,12 +54,12 @@ def read(outbox: Path) -> Mark | None:
         checksum, _, text = content.decode("ascii").partition(" ")
         if int(checksum, 16) != zlib.crc32(text.encode()):
             return None
-        return decode_json(text, Mark)
+        return decode_json(text, HighWaterMark)
     except (ValueError, msgspec.MsgspecError):
         return None
 
 
-def write(outbox: Path, mark: Mark) -> None:
+def write(outbox: Path, mark: HighWaterMark) -> None:
     """Replace the mark, on the disk before this returns.
 
     Raises:

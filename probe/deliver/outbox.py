@@ -19,16 +19,16 @@ from pathlib import Path
 import msgspec
 
 from probe.deliver import high_water_mark, row_codec
-from probe.deliver.batch import Numbered
-from probe.deliver.high_water_mark import RESERVED_AHEAD, Mark
+from probe.deliver.batch import NumberedResult
+from probe.deliver.high_water_mark import RESERVED_AHEAD, HighWaterMark
 from probe.deliver.outbox_file import (
     OutboxDamagedError,
     OutboxError,
-    connected,
     make_tables,
-    told,
+    open_database,
+    translated_errors,
 )
-from probe.deliver.ranges import Range, clipped, minus
+from probe.deliver.ranges import Range, clip, subtract
 from probe.deliver.sender_state import Coverage
 from probe.deliver.write_ahead_log import claimed_frames, log_of, taken_frames
 from wire.decoding import decode_json
@@ -54,7 +54,7 @@ _COVERAGE_EVERY_S = 600.0
 _LAST_SEQ = 2**62
 
 # Makes the (kind, body) of the result that names given-up seqs, as ranges (first, last).
-Name = Callable[[Sequence[Range]], tuple[str, bytes]]
+DroppedReport = Callable[[Sequence[Range]], tuple[str, bytes]]
 
 
 class Outbox:
@@ -73,9 +73,9 @@ class Outbox:
         self._lost: Range | None = None
         self._pending = 0
         self._coverage_written_s = 0.0
-        with told(f"the outbox {path} cannot be opened"):
+        with translated_errors(f"the outbox {path} cannot be opened"):
             claimed = claimed_frames(path)
-            self._db = connected(path)
+            self._db = open_database(path)
             try:
                 self._open(path, claimed)
             except BaseException:
@@ -98,22 +98,22 @@ class Outbox:
         self.last_seq += len(rows)
         self._pending += len(rows)
 
-    def pending(self, after: int, through: int, limit: int) -> list[Numbered]:
+    def pending(self, after: int, through: int, limit: int) -> list[NumberedResult]:
         """At most `limit` results with `after < seq <= through` that no receipt covers, in order.
 
         A row that is not as it was written is left out: see `name_spoiled`.
         """
-        found: list[Numbered] = []
-        for first, last in clipped(self._uncovered(), after + 1, through):
+        found: list[NumberedResult] = []
+        for first, last in clip(self._uncovered(), after + 1, through):
             found += self.kept(first, last, limit - len(found))
         return found
 
-    def kept(self, first: int, last: int, limit: int) -> list[Numbered]:
+    def kept(self, first: int, last: int, limit: int) -> list[NumberedResult]:
         """At most `limit` results with `first <= seq <= last`, covered ones too, in order."""
-        found: list[Numbered] = []
+        found: list[NumberedResult] = []
         before = first - 1
         while len(found) < limit:
-            with told("the outbox cannot be read"):
+            with translated_errors("the outbox cannot be read"):
                 rows = self._db.execute(
                     # As bytes: of a damaged row not even the types can be trusted.
                     "SELECT seq, ifnull(CAST(kind AS BLOB), x''), "
@@ -140,7 +140,7 @@ class Outbox:
         before = self._uncovered()
         self.coverage = coverage
         after = self._uncovered()
-        self._pending += self._count(minus(after, before)) - self._count(minus(before, after))
+        self._pending += self._count(subtract(after, before)) - self._count(subtract(before, after))
 
     def name_ended(self, name: Callable[[uuid.UUID], tuple[str, bytes]], now_s: float) -> int:
         """After opening: name the epochs of files that were set aside. Returns how many.
@@ -150,10 +150,10 @@ class Outbox:
         ended = self._mark.ended
         if ended:
             self.put([name(epoch) for epoch in ended], now_s)
-            self._write_mark(Mark(self.epoch, self._mark.through, False))
+            self._write_mark(HighWaterMark(self.epoch, self._mark.through, False))
         return len(ended)
 
-    def name_lost_numbers(self, name: Name, now_s: float) -> int:
+    def name_lost_numbers(self, name: DroppedReport, now_s: float) -> int:
         """After opening: name the numbers that may have been given and are not in the file.
 
         Returns:
@@ -162,7 +162,7 @@ class Outbox:
         if self._lost is None:
             return 0
         first, last = self._lost
-        with told("the outbox cannot be written"):
+        with translated_errors("the outbox cannot be written"):
             # So that what is left of the damaged log is not found again after the next start.
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         rows = _rows([name([self._lost])], last + 1, now_s)
@@ -174,7 +174,7 @@ class Outbox:
         self._pending += 1
         return last - first + 1
 
-    def name_spoiled(self, name: Name, now_s: float) -> int:
+    def name_spoiled(self, name: DroppedReport, now_s: float) -> int:
         """Give up the rows that `pending` found spoiled, and name them in the same transaction."""
         if not self._spoiled:
             return 0
@@ -201,7 +201,7 @@ class Outbox:
                 {"before": stored_before_s, "uncovered": self._uncovered_json()},
             ).rowcount
 
-    def make_room(self, limit_bytes: int, name: Name, now_s: float) -> int:
+    def make_room(self, limit_bytes: int, name: DroppedReport, now_s: float) -> int:
         """Get below nine tenths of a limit, once above it.
 
         What the centre has goes first, oldest first; then what it has not: latency, then tests,
@@ -255,11 +255,11 @@ class Outbox:
         finally:
             self._db.close()
         if self._lost is None:
-            self._write_mark(Mark(self.epoch, self.last_seq, True, self._mark.ended))
+            self._write_mark(HighWaterMark(self.epoch, self.last_seq, True, self._mark.ended))
 
     def abandon(self) -> None:
         """Close a file that is not to be written any more."""
-        with suppress(OutboxError), told("the outbox cannot be closed"):
+        with suppress(OutboxError), translated_errors("the outbox cannot be closed"):
             self._db.close()
 
     def _open(self, path: Path, claimed: int | None) -> None:
@@ -282,7 +282,9 @@ class Outbox:
         cut_off = claimed is None or claimed > taken
         self._lost = self._lost_numbers(found, cut_off=cut_off, empty=claimed == 0)
 
-    def _lost_numbers(self, found: Mark | None, *, cut_off: bool, empty: bool) -> Range | None:
+    def _lost_numbers(
+        self, found: HighWaterMark | None, *, cut_off: bool, empty: bool
+    ) -> Range | None:
         """The numbers that may have been given and are not in the file; sets the mark.
 
         Args:
@@ -292,7 +294,7 @@ class Outbox:
         """
         if found is not None and found.epoch != self.epoch:
             found = None
-        self._mark = found or Mark(self.epoch, self.last_seq, exact=False)
+        self._mark = found or HighWaterMark(self.epoch, self.last_seq, exact=False)
         if found is None:
             high_water_mark.write(self._path, self._mark)
             if cut_off:
@@ -306,19 +308,21 @@ class Outbox:
 
     def _reserve(self, through: int) -> None:
         if self._mark.exact or through > self._mark.through:
-            self._write_mark(Mark(self.epoch, through + RESERVED_AHEAD, False, self._mark.ended))
+            self._write_mark(
+                HighWaterMark(self.epoch, through + RESERVED_AHEAD, False, self._mark.ended)
+            )
 
-    def _write_mark(self, new: Mark) -> None:
-        with told("the mark beside the outbox cannot be written"):
+    def _write_mark(self, new: HighWaterMark) -> None:
+        with translated_errors("the mark beside the outbox cannot be written"):
             high_water_mark.write(self._path, new)
         self._mark = new
 
-    def _sound(self, rows: Iterable[tuple[int, bytes, bytes, object]]) -> Iterator[Numbered]:
+    def _sound(self, rows: Iterable[tuple[int, bytes, bytes, object]]) -> Iterator[NumberedResult]:
         for seq, kind, body, checksum in rows:
             if checksum == row_codec.checksum(seq, kind, body):
-                yield Numbered(seq, kind.decode(), row_codec.unpack(body))
+                yield NumberedResult(seq, kind.decode(), row_codec.unpack(body))
             elif checksum is None and body.startswith(b"{"):
-                yield Numbered(seq, kind.decode(), body)
+                yield NumberedResult(seq, kind.decode(), body)
             else:
                 self._spoiled.add(seq)
 
@@ -337,7 +341,7 @@ class Outbox:
         return [row[0] for row in rows]
 
     def _used_bytes(self) -> int:
-        with told("the outbox cannot be read"):
+        with translated_errors("the outbox cannot be read"):
             pages, free, size = (
                 self._db.execute(f"PRAGMA {name}").fetchone()[0]
                 for name in ("page_count", "freelist_count", "page_size")
@@ -368,12 +372,12 @@ class Outbox:
 
     def _count(self, ranges: Iterable[Range]) -> int:
         count = "SELECT count(*) FROM results WHERE seq BETWEEN ? AND ?"
-        with told("the outbox cannot be read"):
+        with translated_errors("the outbox cannot be read"):
             return sum(int(self._db.execute(count, one).fetchone()[0]) for one in ranges)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with told("the outbox cannot be written"):
+        with translated_errors("the outbox cannot be written"):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield

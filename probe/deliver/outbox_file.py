@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from probe.deliver import high_water_mark
-from probe.deliver.high_water_mark import Mark
+from probe.deliver.high_water_mark import HighWaterMark
 from probe.deliver.write_ahead_log import index_of, log_of
 
 _SCHEMA = """
@@ -45,14 +45,14 @@ class OutboxDamagedError(OutboxError):
     """The file is no longer a sound database: it is to be set aside (`set_aside`)."""
 
 
-def connected(path: Path) -> sqlite3.Connection:
+def open_database(path: Path) -> sqlite3.Connection:
     """A connection to the file, made where there is none, whose transactions are ours to begin.
 
     Raises:
         OutboxDamagedError: SQLite finds damage in it.
         OutboxError: it cannot be opened now.
     """
-    with told(f"the outbox {path} cannot be opened"):
+    with translated_errors(f"the outbox {path} cannot be opened"):
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             _prepare(db, path)
@@ -74,7 +74,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
 
 
 def make_tables(db: sqlite3.Connection) -> None:
-    """Make what is not there. Apart from `connected`: the log is looked at before it is written."""
+    """Create missing tables. Not part of `open_database`: the log is read before it is written."""
     db.executescript(_SCHEMA)
     if "checksum" not in {row[1] for row in db.execute("PRAGMA table_info(results)")}:
         db.execute("ALTER TABLE results ADD COLUMN checksum INTEGER")
@@ -91,7 +91,7 @@ def set_aside(path: Path, suffix: str) -> uuid.UUID | None:
     Raises:
         OutboxError: it cannot be moved (a read-only disk).
     """
-    with told(f"the damaged outbox {path} cannot be set aside"):
+    with translated_errors(f"the damaged outbox {path} cannot be set aside"):
         found = high_water_mark.read(path)
         for file in (path, log_of(path)):
             if file.exists():
@@ -99,12 +99,12 @@ def set_aside(path: Path, suffix: str) -> uuid.UUID | None:
         index_of(path).unlink(missing_ok=True)
         # Last: a death before this leaves the old epoch, which then names all of its numbers.
         ended = () if found is None else (*found.ended, found.epoch)
-        high_water_mark.write(path, Mark(uuid.uuid4(), 0, exact=True, ended=ended))
+        high_water_mark.write(path, HighWaterMark(uuid.uuid4(), 0, exact=True, ended=ended))
     return None if found is None else found.epoch
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
+def translated_errors(what: str) -> Iterator[None]:
     """Turn what sqlite3 and the file system raise into our own two errors."""
     try:
         yield

@@ -19,12 +19,12 @@ import msgspec
 
 from probe import clock, events
 from probe.config import Config
-from probe.deliver.batch import Batch, batches
-from probe.deliver.clock_hold import Hold
+from probe.deliver.batch import ResultBatch, batches
+from probe.deliver.clock_hold import ClockHold
 from probe.deliver.outbox import Outbox
 from probe.deliver.outbox_file import OutboxDamagedError, OutboxError
-from probe.deliver.replay import Replaying
-from probe.deliver.sender_state import Coverage, Delivery, coverage_of
+from probe.deliver.replay import ReplayJob
+from probe.deliver.sender_state import Coverage, SenderState, coverage_of
 from probe.deliver.writer import OutboxWriter
 from probe.state.boots import BootsFile
 from runtime import mqtt
@@ -44,13 +44,13 @@ _MAX_REPLIES = 100
 _RETURN_SPREAD_S = 30.0
 
 
-class Courier:
+class Publisher:
     """Takes results at any time; delivers them whenever there is a way.
 
     Args:
         config: the probe's configuration.
         outbox_path: the outbox's file, opened by the courier.
-        emit: where `Delivery` and `Fault` events go.
+        emit: where `SenderState` and `Fault` events go.
         info: who the probe is, asked with the outbox's epoch, published on each connection.
         health: how the box is, asked every `delivery.health_every_s` with (pending, outbox bytes).
         on_command: called with each message on our command topics, from the courier's thread.
@@ -76,8 +76,8 @@ class Courier:
         self._on_command = on_command
         self._read_clock = read_clock
         self._boots = BootsFile(outbox_path.parent)
-        self._hold = Hold(config.delivery.clock_wait_s, self._boots.read())
-        self._replaying: Replaying | None = None
+        self._hold = ClockHold(config.delivery.clock_wait_s, self._boots.read())
+        self._replaying: ReplayJob | None = None
         # Replies of a probe that is cut off are worth little: the newest are kept.
         self._replies: deque[Reply] = deque(maxlen=_MAX_REPLIES)
         self._inbox: queue.SimpleQueue[mqtt.Event | Result | Reply] = queue.SimpleQueue()
@@ -85,11 +85,11 @@ class Courier:
         self._stopping = threading.Event()
         self._info_due = threading.Event()
         self._health_due_s = 0.0
-        self._shown: events.Delivery | None = None
+        self._shown: events.DeliveryStatus | None = None
         self._fault: str | None = None
         self._cause: str | None = "not connected yet"
         self.alive_at_s = clock.monotonic_s()
-        self._session = mqtt.Session(
+        self._session = mqtt.MqttSession(
             config.broker,
             config.probe,
             self._inbox.put,
@@ -123,7 +123,7 @@ class Courier:
         if refusal is not None:
             self._say(command, Answer.REFUSED, refusal[1], refusal[0])
         elif self._writer.outbox is not None:
-            self._replaying = Replaying(command, self._writer.outbox.last_seq)
+            self._replaying = ReplayJob(command, self._writer.outbox.last_seq)
             self._say(command, Answer.ACCEPTED, f"{self._replaying.asked} numbers asked for")
 
     def wait_delivered(self, timeout_s: float, stop: threading.Event) -> bool:
@@ -171,9 +171,9 @@ class Courier:
         self._apply_receipt(outbox)
         return outbox
 
-    def _new_delivery(self, coverage: Coverage) -> Delivery:
+    def _new_delivery(self, coverage: Coverage) -> SenderState:
         settings = self._config.delivery
-        return Delivery(
+        return SenderState(
             settings.resend_after_s,
             coverage,
             by_broker=settings.confirm == "broker",
@@ -352,7 +352,7 @@ class Courier:
                 return
             self._replies.popleft()
 
-    def _envelope(self, epoch: UUID, batch: Batch) -> mqtt.Message:
+    def _envelope(self, epoch: UUID, batch: ResultBatch) -> mqtt.Message:
         payload = encode_envelope(
             self._config.tenant,
             self._config.probe,
@@ -379,7 +379,7 @@ class Courier:
     def _tell_delivery(self, outbox: Outbox) -> None:
         cause = self._delivery.refusal or self._cause
         self._writer.pending = outbox.pending_count()
-        shown = events.Delivery(self._delivery.connected, self._writer.pending, cause)
+        shown = events.DeliveryStatus(self._delivery.connected, self._writer.pending, cause)
         if shown != self._shown:
             self._shown = shown
             self._emit(shown)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 Range = tuple[int, int]
 
 
-def clipped(ranges: Iterable[Range], first: int, last: int) -> Iterator[Range]:
+def clip(ranges: Iterable[Range], first: int, last: int) -> Iterator[Range]:
     """What of the ranges lies from `first` to `last`."""
     for start, end in ranges:
         if start > last:
@@ -16,11 +16,11 @@ def clipped(ranges: Iterable[Range], first: int, last: int) -> Iterator[Range]:
             yield max(start, first), min(end, last)
 
 
-def minus(ranges: Iterable[Range], others: Sequence[Range]) -> Iterator[Range]:
+def subtract(ranges: Iterable[Range], others: Sequence[Range]) -> Iterator[Range]:
     """What of the ranges lies in none of the others."""
     for first, last in ranges:
         left = first
-        for start, end in clipped(others, first, last):
+        for start, end in clip(others, first, last):
             if left < start:
                 yield left, start - 1
             left = end + 1
@@ -28,6 +28,6 @@ def minus(ranges: Iterable[Range], others: Sequence[Range]) -> Iterator[Range]:
             yield left, last
 
 
-def counted(ranges: Iterable[Range]) -> int:
+def total(ranges: Iterable[Range]) -> int:
     """How many numbers they hold."""
     return sum(last - first + 1 for first, last in ranges)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from wire.commands import Replay
 
 
-class Replaying:
+class ReplayJob:
     """One replay under way. Not thread-safe: the thread of the outbox owns it.
 
     Args:

@@ -21,7 +21,7 @@ _GROWN = 1.3
 _SHRUNK = 0.7
 
 
-class Window:
+class SendWindow:
     """`size` is how many results may be under way, uncovered."""
 
     def __init__(self) -> None:

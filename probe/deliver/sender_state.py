@@ -20,8 +20,8 @@ from enum import Enum
 
 from msgspec import Struct
 
-from probe.deliver.ranges import clipped, counted
-from probe.deliver.send_window import Window
+from probe.deliver.ranges import clip, total
+from probe.deliver.send_window import SendWindow
 from wire.ledger import Ledger
 from wire.messages import Receipt
 
@@ -66,7 +66,7 @@ class Lane(Enum):
     BACKLOG = "backlog"
 
 
-class Due(Struct, frozen=True):
+class DueRange(Struct, frozen=True):
     """Pending results with `after < seq <= through` are to be sent now, lowest first."""
 
     lane: Lane
@@ -74,7 +74,7 @@ class Due(Struct, frozen=True):
     through: int
 
 
-class Delivery:
+class SenderState:
     """One probe's delivery. Not thread-safe: one thread owns it, and the outbox with it.
 
     Args:
@@ -96,7 +96,7 @@ class Delivery:
         self._resend_after_s = resend_after_s
         self._batch = batch
         self._coverage = coverage
-        self._window = Window()
+        self._window = SendWindow()
         self._acknowledged = _ledger_of(coverage) if by_broker else None
         self._in_flight: dict[int, tuple[Lane, tuple[int, ...]]] = {}
         # How far each lane has come. The backlog ends where the live lane began.
@@ -161,7 +161,7 @@ class Delivery:
             self._restart(last_seq, now_s)
         self._cover(coverage, now_s)
 
-    def next_due(self, last_seq: int, now_s: float) -> Due | None:
+    def next_due(self, last_seq: int, now_s: float) -> DueRange | None:
         """What to send now, None for nothing. `last_seq` is the newest result in the outbox."""
         if not self.connected or self.refusal is not None or not self.room(Lane.LIVE):
             return None
@@ -173,11 +173,11 @@ class Delivery:
             self._asking = True
             self._patience_s = min(2 * self._patience_s, LONGEST_PATIENCE_S)
         if self._sent[Lane.LIVE] < last_seq:
-            return Due(Lane.LIVE, self._sent[Lane.LIVE], last_seq)
+            return DueRange(Lane.LIVE, self._sent[Lane.LIVE], last_seq)
         if self._asking and self._sent[Lane.BACKLOG]:
             return None
         if self._sent[Lane.BACKLOG] < self._backlog_end and self.room(Lane.BACKLOG):
-            return Due(Lane.BACKLOG, self._sent[Lane.BACKLOG], self._backlog_end)
+            return DueRange(Lane.BACKLOG, self._sent[Lane.BACKLOG], self._backlog_end)
         return None
 
     def room(self, lane: Lane) -> int:
@@ -193,7 +193,7 @@ class Delivery:
     def _awaited_backlog(self) -> int:
         """How many numbers of the backlog were handed over and are not covered."""
         uncovered = (*self._coverage.missing, (self._coverage.through + 1, self._backlog_end))
-        return counted(clipped(uncovered, 1, self._sent[Lane.BACKLOG]))
+        return total(clip(uncovered, 1, self._sent[Lane.BACKLOG]))
 
     def _cover(self, coverage: Coverage, now_s: float) -> None:
         self._coverage = coverage

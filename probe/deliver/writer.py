@@ -14,11 +14,11 @@ from uuid import UUID
 
 from probe import clock
 from probe.config import DeliveryConfig
-from probe.deliver.dropped import dropped
-from probe.deliver.outbox import Name, Outbox
+from probe.deliver.dropped import dropped_result
+from probe.deliver.outbox import DroppedReport, Outbox
 from probe.deliver.outbox_file import OutboxDamagedError, set_aside
-from probe.deliver.ranges import Range, counted
-from runtime.clock_stability import Steadiness
+from probe.deliver.ranges import Range, total
+from runtime.clock_stability import ClockStability
 from wire.result import DropCause, Result, encode_result
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class OutboxWriter:
         self._forgotten = 0
         self._counting = threading.Lock()
         self._announced = self._settled = 0
-        self._steadiness = Steadiness()
+        self._steadiness = ClockStability()
         self._store_by_s = self._tidy_due_s = 0.0
 
     @property
@@ -101,7 +101,9 @@ class OutboxWriter:
                 f"the outbox ends at {outbox.last_seq}, the centre has {outbox.coverage.through}"
             )
         if self._forgotten:
-            self._store(outbox, [dropped(DropCause.OUTBOX_UNWRITABLE, None, self._forgotten, [])])
+            self._store(
+                outbox, [dropped_result(DropCause.OUTBOX_UNWRITABLE, None, self._forgotten, [])]
+            )
             self._forgotten = 0
         if self._unsaved and (ending or self._is_time_to_store()):
             self._store(outbox, self._unsaved)
@@ -119,7 +121,7 @@ class OutboxWriter:
         self._tidy_due_s = clock.monotonic_s() + _TIDY_EVERY_S
         now_s = clock.utc_now().timestamp()
         # Age means nothing while the clock may be years wrong; room is made by size all the same.
-        steady = self._steadiness.believed(now_s, clock.monotonic_s())
+        steady = self._steadiness.is_stable(now_s, clock.monotonic_s())
         if steady and clock.synchronised():
             outbox.prune(now_s - self._settings.keep_days * 86_400)
         name = _names(DropCause.OUTBOX_FULL, outbox.epoch)
@@ -140,7 +142,7 @@ class OutboxWriter:
         epoch = set_aside(self._path, clock.utc_now().strftime("%Y%m%dT%H%M%S"))
         if epoch is None:
             # Not even its name is known; where it is, the mark remembers to tell it.
-            self._unsaved.insert(0, dropped(DropCause.OUTBOX_DAMAGED, None, None, []))
+            self._unsaved.insert(0, dropped_result(DropCause.OUTBOX_DAMAGED, None, None, []))
             self.announce()
 
     def bound_memory(self) -> None:
@@ -174,14 +176,14 @@ class OutboxWriter:
             log.error("%d results in the outbox were damaged and are given up", spoiled)
 
 
-def _names(cause: DropCause, epoch: UUID) -> Name:
+def _names(cause: DropCause, epoch: UUID) -> DroppedReport:
     def name(ranges: Sequence[Range]) -> tuple[str, bytes]:
-        report = dropped(cause, epoch, counted(ranges), ranges)
+        report = dropped_result(cause, epoch, total(ranges), ranges)
         return report.kind, encode_result(report)
 
     return name
 
 
 def _epoch_lost(epoch: UUID) -> tuple[str, bytes]:
-    report = dropped(DropCause.OUTBOX_DAMAGED, epoch, None, [])
+    report = dropped_result(DropCause.OUTBOX_DAMAGED, epoch, None, [])
     return report.kind, encode_result(report)

@@ -1,8 +1,8 @@
-"""Floor 1. What the doctor finds, and how it judges: a verdict, what was seen, what to do.
+"""Floor 1. The checks of `tramdo-probe doctor`: a status, what was seen, and what to do.
 
-`watch` is what will become bad or may explain odd figures; `unknown` what cannot be seen from here.
-Only `bad` makes the command fail. Words are in both languages until somebody is told
-(`probe/doctor/output.py`).
+`watch` means that something will become bad or may explain odd figures; `unknown` that it cannot be
+checked from here. Only `bad` makes the command fail. Texts are held in both languages until they
+are printed (`probe/doctor/output.py`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TEMPERATURE = Phrase("nhiệt độ", "temperature")
 VERSIONS = Phrase("phiên bản", "versions")
 
 
-class Verdict(StrEnum):
+class CheckStatus(StrEnum):
     """What a finding means for the technician."""
 
     GOOD = "good"
@@ -39,48 +39,50 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Finding(Struct, frozen=True):
+class CheckResult(Struct, frozen=True):
     """One thing looked at. `todo` is None where there is nothing to do.
 
     The English of `part` is the name that programs know it by.
     """
 
     part: Phrase
-    verdict: Verdict
+    verdict: CheckStatus
     seen: Phrase
     todo: Phrase | None = None
 
 
-class Report(Struct, frozen=True, kw_only=True):
+class DoctorReport(Struct, frozen=True, kw_only=True):
     """All of it. `at` is in the office's time zone."""
 
     at: datetime
     probe: str
     version: str
-    findings: list[Finding]
+    findings: list[CheckResult]
 
 
-def good(part: Phrase, seen: Phrase) -> Finding:
+def good(part: Phrase, seen: Phrase) -> CheckResult:
     """Nothing to do."""
-    return Finding(part, Verdict.GOOD, seen)
+    return CheckResult(part, CheckStatus.GOOD, seen)
 
 
-def bad(part: Phrase, seen: Phrase, todo: Phrase) -> Finding:
+def bad(part: Phrase, seen: Phrase, todo: Phrase) -> CheckResult:
     """To be mended before one leaves."""
-    return Finding(part, Verdict.BAD, seen, todo)
+    return CheckResult(part, CheckStatus.BAD, seen, todo)
 
 
-def watch(part: Phrase, seen: Phrase, todo: Phrase) -> Finding:
+def warning(part: Phrase, seen: Phrase, todo: Phrase) -> CheckResult:
     """To be known, and seen to in time."""
-    return Finding(part, Verdict.WATCH, seen, todo)
+    return CheckResult(part, CheckStatus.WATCH, seen, todo)
 
 
-def unknown(part: Phrase, seen: Phrase, todo: Phrase | None = None) -> Finding:
+def unknown(part: Phrase, seen: Phrase, todo: Phrase | None = None) -> CheckResult:
     """Not to be seen from here."""
-    return Finding(part, Verdict.UNKNOWN, seen, todo)
+    return CheckResult(part, CheckStatus.UNKNOWN, seen, todo)
 
 
-def certificate(part: Phrase, ends_at: datetime | None, now: datetime, renew: Phrase) -> Finding:
+def certificate(
+    part: Phrase, ends_at: datetime | None, now: datetime, renew: Phrase
+) -> CheckResult:
     """By its end date."""
     if ends_at is None:
         seen = Phrase("không đọc được ngày hết hạn", "its end date cannot be read")
@@ -93,10 +95,10 @@ def certificate(part: Phrase, ends_at: datetime | None, now: datetime, renew: Ph
         f"có hiệu lực đến ngày {end:%d/%m/%Y} (còn {left.days} ngày)",
         f"holds until {end:%Y-%m-%d} ({left.days} days)",
     )
-    return watch(part, seen, renew) if left < _DATE_WATCH else good(part, seen)
+    return warning(part, seen, renew) if left < _DATE_WATCH else good(part, seen)
 
 
-def clock(reading: Clock, now: datetime) -> Finding:
+def clock(reading: Clock, now: datetime) -> CheckResult:
     """By the kernel's word; `now` is told in its own time zone."""
     vi, en = f"{now:%H:%M:%S} ngày {now:%d/%m/%Y}", f"{now:%Y-%m-%d %H:%M:%S%z}"
     if reading.synchronised:
@@ -113,10 +115,10 @@ def clock(reading: Clock, now: datetime) -> Finding:
             f"{en}; this kernel does not say whether it is right",
         )
         return unknown(_CLOCK, seen, todo)
-    return watch(_CLOCK, Phrase(f"{vi}, chưa đồng bộ", f"{en}, not synchronised"), todo)
+    return warning(_CLOCK, Phrase(f"{vi}, chưa đồng bộ", f"{en}, not synchronised"), todo)
 
 
-def disk(free_bytes: int | None, outbox_bytes: int, outbox_limit_bytes: int) -> Finding:
+def disk(free_bytes: int | None, outbox_bytes: int, outbox_limit_bytes: int) -> CheckResult:
     """By what is free, and what the outbox may still take."""
     if free_bytes is None:
         return bad(
@@ -147,11 +149,11 @@ def disk(free_bytes: int | None, outbox_bytes: int, outbox_limit_bytes: int) -> 
             "giảm `delivery.max_bytes`, hoặc dùng thẻ nhớ lớn hơn",
             "lower `delivery.max_bytes`, or use a larger card",
         )
-        return watch(_DISK, growing, todo)
+        return warning(_DISK, growing, todo)
     return good(_DISK, seen)
 
 
-def power(throttled: bool | None) -> Finding:
+def power(throttled: bool | None) -> CheckResult:
     """By the Pi's own alarm."""
     if throttled is None:
         seen = Phrase("bo mạch này không báo được sụt áp", "this board has no under-voltage alarm")
@@ -165,7 +167,7 @@ def power(throttled: bool | None) -> Finding:
     return good(_POWER, Phrase("điện áp ổn định", "the supply voltage is sound"))
 
 
-def temperature(celsius: float | None) -> Finding:
+def temperature(celsius: float | None) -> CheckResult:
     """By where a Pi begins to slow down."""
     if celsius is None:
         seen = Phrase("bo mạch này không cho biết", "this board does not tell")
@@ -177,10 +179,10 @@ def temperature(celsius: float | None) -> Finding:
     )
     if celsius >= _HOT_C:
         return bad(_TEMPERATURE, seen, todo)
-    return watch(_TEMPERATURE, seen, todo) if celsius >= _WARM_C else good(_TEMPERATURE, seen)
+    return warning(_TEMPERATURE, seen, todo) if celsius >= _WARM_C else good(_TEMPERATURE, seen)
 
 
-def python(version: tuple[int, int]) -> Finding:
+def python(version: tuple[int, int]) -> CheckResult:
     """By what we run on."""
     seen = Phrase(f"Python {version[0]}.{version[1]}", f"Python {version[0]}.{version[1]}")
     if version < _OLDEST_PYTHON:
@@ -189,6 +191,6 @@ def python(version: tuple[int, int]) -> Finding:
     return good(VERSIONS, seen)
 
 
-def is_well(findings: Sequence[Finding]) -> bool:
+def has_no_errors(findings: Sequence[CheckResult]) -> bool:
     """Whether nothing is bad."""
-    return all(one.verdict is not Verdict.BAD for one in findings)
+    return all(one.verdict is not CheckStatus.BAD for one in findings)

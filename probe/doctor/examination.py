@@ -14,11 +14,11 @@ import msgspec
 from probe import clock
 from probe.config import Config
 from probe.doctor import check, network_checks, prerequisites
-from probe.doctor.check import Finding, Report, bad, good, unknown, watch
+from probe.doctor.check import CheckResult, DoctorReport, bad, good, unknown, warning
 from probe.measure import host
 from probe.show import status_file
 from probe.show.leds import Leds, LedsUnavailableError
-from probe.show.status import Board, Status
+from probe.show.status import Status, StatusSnapshot
 from probe.state import ceilings
 from probe.version import VERSION
 from runtime import certificate
@@ -28,15 +28,15 @@ from runtime.language import Phrase
 _STALE_S = 60.0
 
 
-def look(config: Config) -> Report:
+def examine(config: Config) -> DoctorReport:
     """Look; takes seconds, and longer where nothing answers."""
     now = clock.utc_now().astimezone(ZoneInfo(config.timezone))
-    return Report(
+    return DoctorReport(
         at=now, probe=config.probe, version=VERSION, findings=list(_findings(config, now))
     )
 
 
-def _findings(config: Config, now: datetime) -> Iterator[Finding]:
+def _findings(config: Config, now: datetime) -> Iterator[CheckResult]:
     for problem in prerequisites.problems(config):
         yield bad(Phrase("cấu hình", "configuration"), problem, _MEND_CONFIGURATION)
     yield from network_checks.lines(config)
@@ -68,7 +68,7 @@ _MEND_CONFIGURATION = Phrase(
 )
 
 
-def _own_certificate(config: Config, now: datetime) -> Iterator[Finding]:
+def _own_certificate(config: Config, now: datetime) -> Iterator[CheckResult]:
     path = config.broker.certificate_file
     if path is None:
         return
@@ -84,7 +84,7 @@ def _own_certificate(config: Config, now: datetime) -> Iterator[Finding]:
     yield check.certificate(part, ends_at, now, renew)
 
 
-def _board(config: Config) -> Board | None:
+def _board(config: Config) -> StatusSnapshot | None:
     try:
         shown = status_file.read(config.runtime_dir)
     except (OSError, msgspec.MsgspecError):
@@ -92,7 +92,7 @@ def _board(config: Config) -> Board | None:
     return shown if shown is not None and status_file.writer_is_alive(shown) else None
 
 
-def _daemon(shown: Board | None, now: datetime) -> Iterator[Finding]:
+def _daemon(shown: StatusSnapshot | None, now: datetime) -> Iterator[CheckResult]:
     if shown is None:
         todo = Phrase(
             "systemctl enable --now tramdo-probe; sau đó xem `journalctl -u tramdo-probe`",
@@ -124,7 +124,7 @@ _DAEMON, _DELIVERY = Phrase("dịch vụ đo", "daemon"), Phrase("gửi kết qu
 _SEE_LOG = Phrase("xem `journalctl -u tramdo-probe`", "see `journalctl -u tramdo-probe`")
 
 
-def _delivery(status: Status) -> Finding:
+def _delivery(status: Status) -> CheckResult:
     if not status.connected:
         seen = Phrase(
             f"không kết nối được: {status.cause or 'không rõ nguyên nhân'}",
@@ -141,12 +141,12 @@ def _delivery(status: Status) -> Finding:
             "xem lại sau một phút; nếu số này tăng, hỏi trung tâm",
             "look again in a minute; if it grows, ask the centre",
         )
-        return watch(_DELIVERY, waiting, todo)
+        return warning(_DELIVERY, waiting, todo)
     confirmed = Phrase("trung tâm đã xác nhận mọi kết quả", "the centre has confirmed every result")
     return good(_DELIVERY, confirmed)
 
 
-def _leds(config: Config, shown: Board | None) -> Finding:
+def _leds(config: Config, shown: StatusSnapshot | None) -> CheckResult:
     part, driver = Phrase("đèn báo", "leds"), config.leds.driver
     if driver != "gpio":
         return good(part, Phrase(f"`leds.driver` là {driver!r}", f"`leds.driver` is {driver!r}"))
@@ -173,7 +173,7 @@ def _leds(config: Config, shown: Board | None) -> Finding:
     return good(part, seen)
 
 
-def _ceilings(config: Config) -> Iterator[Finding]:
+def _ceilings(config: Config) -> Iterator[CheckResult]:
     known = ceilings.read(config.state_dir)
     for line in config.lines:
         if line.id not in known:

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 
 from probe import clock
 from probe.config import Config, LineConfig, ServerConfig
-from probe.doctor.check import Finding, bad, certificate, good, unknown
+from probe.doctor.check import CheckResult, bad, certificate, good, unknown
 from probe.measure import gateway
-from probe.measure.failure import Trouble
-from probe.measure.latency.line_socket import LineSocketError, line_lack
+from probe.measure.failure import Failure
+from probe.measure.latency.line_socket import LineSocketError, line_fault
 from probe.measure.line_stream import connect
 from probe.measure.lookup import Address, Lookup
 from runtime import secret_file
@@ -31,11 +31,11 @@ _SECOND_THOUGHT_S = 1.0
 _BROKER = Phrase("máy chủ nhận tin (MQTT)", "broker")
 
 
-def lines(config: Config) -> Iterator[Finding]:
+def lines(config: Config) -> Iterator[CheckResult]:
     """Each line's interface, address and way out."""
     for line in config.lines:
         part = Phrase(f"đường truyền {line.id}", f"line {line.id}")
-        lack = line_lack(line)
+        lack = line_fault(line)
         if lack is not None:
             yield bad(part, lack, _PLUG_IN)
             continue
@@ -52,15 +52,15 @@ _PLUG_IN = Phrase(
 )
 
 
-def servers(config: Config) -> Iterator[Finding]:
+def servers(config: Config) -> Iterator[CheckResult]:
     """Each server by each line: the only proof that its route is there."""
     for line in config.lines:
-        if line_lack(line) is None:
+        if line_fault(line) is None:
             for server in config.servers:
                 yield _server(line, server)
 
 
-def _server(line: LineConfig, server: ServerConfig) -> Finding:
+def _server(line: LineConfig, server: ServerConfig) -> CheckResult:
     part = Phrase(f"{server.name} qua {line.id}", f"{server.name} by {line.id}")
     lookup = Lookup(server.host, server.iperf3_ports[0], line.source_address)
     deadline_s, pause = clock.monotonic_s() + _WAIT_S, threading.Event()
@@ -68,7 +68,7 @@ def _server(line: LineConfig, server: ServerConfig) -> Finding:
     while lookup.address is None and clock.monotonic_s() < deadline_s:
         pause.wait(0.05)
     if lookup.address is None:
-        sentence = lookup.trouble.sentence if lookup.trouble else "no address"
+        sentence = lookup.failure.sentence if lookup.failure else "no address"
         seen = Phrase(f"không phân giải được tên miền {server.host}", sentence)
         return bad(part, seen, _SEE_RESOLVER)
     refused = []
@@ -78,7 +78,7 @@ def _server(line: LineConfig, server: ServerConfig) -> Finding:
         try:
             connect(line, address, began_s + _WAIT_S).close()
         except LineSocketError as error:
-            refused.append(_refusal(address, error.trouble))
+            refused.append(_refusal(address, error.failure))
         else:
             took_ms = (clock.monotonic_s() - began_s) * 1e3
             taken = Phrase(
@@ -109,12 +109,12 @@ _REFUSALS_VI = {
 }
 
 
-def _refusal(address: Address, trouble: Trouble) -> Phrase:
-    vi = _REFUSALS_VI.get(trouble.reason, trouble.sentence)
-    return Phrase(f"{address.ip} cổng {address.port}: {vi}", trouble.sentence)
+def _refusal(address: Address, failure: Failure) -> Phrase:
+    vi = _REFUSALS_VI.get(failure.reason, failure.sentence)
+    return Phrase(f"{address.ip} cổng {address.port}: {vi}", failure.sentence)
 
 
-def broker(config: BrokerConfig, now: datetime) -> Iterator[Finding]:
+def broker(config: BrokerConfig, now: datetime) -> Iterator[CheckResult]:
     """Whether it is reached, whether it takes our certificate, until when its own holds."""
     where = Phrase(f"{config.host} cổng {config.port}", f"{config.host} port {config.port}")
     if config.proxy is not None:

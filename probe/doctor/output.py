@@ -6,28 +6,28 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from probe.doctor.check import Report, Verdict, is_well
+from probe.doctor.check import CheckStatus, DoctorReport, has_no_errors
 from runtime.language import Language, Phrase
 
 _SIGNS = {
-    Verdict.GOOD: Phrase("tốt", "ok"),
-    Verdict.WATCH: Phrase("lưu ý", "watch"),
-    Verdict.BAD: Phrase("LỖI", "BAD"),
-    Verdict.UNKNOWN: Phrase("?", "?"),
+    CheckStatus.GOOD: Phrase("tốt", "ok"),
+    CheckStatus.WATCH: Phrase("lưu ý", "watch"),
+    CheckStatus.BAD: Phrase("LỖI", "BAD"),
+    CheckStatus.UNKNOWN: Phrase("?", "?"),
 }
 
 
-class FindingTold(Struct, frozen=True):
+class CheckDocument(Struct, frozen=True):
     """A finding. `part` and `verdict` are for programs, the same whatever the language."""
 
     part: str
-    verdict: Verdict
+    verdict: CheckStatus
     title: str
     seen: str
     todo: str | None
 
 
-class ReportTold(Struct, frozen=True, kw_only=True):
+class DoctorDocument(Struct, frozen=True, kw_only=True):
     """What `tramdo-probe doctor --json` prints; `at` is UTC."""
 
     at: datetime
@@ -36,20 +36,20 @@ class ReportTold(Struct, frozen=True, kw_only=True):
     language: Language
     well: bool
     summary: str
-    findings: list[FindingTold]
+    findings: list[CheckDocument]
 
 
-def told(report: Report, language: Language) -> ReportTold:
+def document(report: DoctorReport, language: Language) -> DoctorDocument:
     """For programs, and whoever reads what they pass on."""
-    return ReportTold(
+    return DoctorDocument(
         at=report.at.astimezone(UTC),
         probe=report.probe,
         version=report.version,
         language=language,
-        well=is_well(report.findings),
+        well=has_no_errors(report.findings),
         summary=_summary(report).in_(language),
         findings=[
-            FindingTold(
+            CheckDocument(
                 part=one.part.en,
                 verdict=one.verdict,
                 title=one.part.in_(language),
@@ -61,9 +61,9 @@ def told(report: Report, language: Language) -> ReportTold:
     )
 
 
-def text(report: Report, language: Language) -> str:
+def text(report: DoctorReport, language: Language) -> str:
     """For a person at a terminal; what to do stands under what is not well."""
-    findings = told(report, language).findings
+    findings = document(report, language).findings
     width = max((len(one.title) for one in findings), default=0)
     at = Phrase(f"{report.at:%H:%M} ngày {report.at:%d/%m/%Y}", f"{report.at:%Y-%m-%d %H:%M%z}")
     lines = [f"{report.probe}, tramdo-probe {report.version}, {at.in_(language)}", ""]
@@ -75,8 +75,8 @@ def text(report: Report, language: Language) -> str:
     return "\n".join([*lines, "", _summary(report).in_(language)])
 
 
-def _summary(report: Report) -> Phrase:
-    if is_well(report.findings):
+def _summary(report: DoctorReport) -> Phrase:
+    if has_no_errors(report.findings):
         return Phrase("mọi thứ đều ổn", "all is well")
-    count = sum(one.verdict is Verdict.BAD for one in report.findings)
+    count = sum(one.verdict is CheckStatus.BAD for one in report.findings)
     return Phrase(f"{count} lỗi cần khắc phục", f"{count} to be mended")

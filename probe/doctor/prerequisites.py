@@ -71,6 +71,6 @@ def _secrets(config: Config) -> Iterator[Phrase]:
             )
     for name in ("key_file", "password_file"):
         secret: str | None = getattr(broker, name)
-        trouble = None if secret is None else secret_file.trouble(secret)
-        if trouble is not None:
-            yield Phrase(f"broker.{name}: {trouble.vi}", f"broker.{name}: {trouble.en}")
+        failure = None if secret is None else secret_file.problem(secret)
+        if failure is not None:
+            yield Phrase(f"broker.{name}: {failure.vi}", f"broker.{name}: {failure.en}")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from wire.result import Reason
 
 
-class Trouble(NamedTuple):
+class Failure(NamedTuple):
     """Why packets could not leave or come back; `sentence` is for the technician."""
 
     reason: Reason

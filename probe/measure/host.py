@@ -34,7 +34,7 @@ class CoreTime(Struct, frozen=True):
     total_s: float
 
 
-class Snapshot(Struct, frozen=True):
+class HostSnapshot(Struct, frozen=True):
     """The counters at one moment; `evidence` tells what happened between two."""
 
     interface: str | None
@@ -43,10 +43,10 @@ class Snapshot(Struct, frozen=True):
     sent_bytes: int | None
 
 
-def snapshot(interface: str | None) -> Snapshot:
+def snapshot(interface: str | None) -> HostSnapshot:
     """Read the counters now. `interface` is the line's, None when it is not known."""
     counters = None if interface is None else psutil.net_io_counters(pernic=True).get(interface)
-    return Snapshot(
+    return HostSnapshot(
         interface=interface,
         cores=core_times(),
         received_bytes=None if counters is None else counters.bytes_recv,
@@ -54,7 +54,7 @@ def snapshot(interface: str | None) -> Snapshot:
     )
 
 
-def evidence(before: Snapshot, after: Snapshot, sysfs: Path = SYSFS) -> Host:
+def evidence(before: HostSnapshot, after: HostSnapshot, sysfs: Path = SYSFS) -> Host:
     """What the host did between two snapshots, and what it is now."""
     link_speed_bps, link_duplex = _link(after.interface)
     return Host(
@@ -66,8 +66,8 @@ def evidence(before: Snapshot, after: Snapshot, sysfs: Path = SYSFS) -> Host:
         throttled=throttled(sysfs),
         link_speed_bps=link_speed_bps,
         link_duplex=link_duplex,
-        interface_received_bytes=grown(before.received_bytes, after.received_bytes),
-        interface_sent_bytes=grown(before.sent_bytes, after.sent_bytes),
+        interface_received_bytes=counter_increase(before.received_bytes, after.received_bytes),
+        interface_sent_bytes=counter_increase(before.sent_bytes, after.sent_bytes),
         kernel=platform.release(),
         machine=machine_name(),
     )
@@ -190,7 +190,7 @@ def busy_ratios(before: list[CoreTime], after: list[CoreTime]) -> list[float]:
     ]
 
 
-def grown(before: int | None, after: int | None) -> int | None:
+def counter_increase(before: int | None, after: int | None) -> int | None:
     """What a counter has grown by; None when it is missing or its interface was made anew."""
     if before is None or after is None or after < before:
         return None

@@ -22,7 +22,7 @@ _AT_CEILING_RATIO = 0.95
 _LEAST_CARRIED_RATIO = 0.9
 
 
-def other_way(payload_bytes: int, carried_bytes: int | None) -> bool:
+def bypassed_interface(payload_bytes: int, carried_bytes: int | None) -> bool:
     """Whether a test's bytes did not all pass by the line's interface.
 
     Its own counters are read a moment after each sample, so they may miss a little at the start.
@@ -34,7 +34,7 @@ def other_way(payload_bytes: int, carried_bytes: int | None) -> bool:
 _INTERFACE_SPARE_RATIO = 1.10
 
 
-def others_used(own_bytes: int | None, carried_bytes: int | None) -> bool:
+def had_cross_traffic(own_bytes: int | None, carried_bytes: int | None) -> bool:
     """Whether an interface carried more than a test's own bytes of one direction account for.
 
     Cross traffic during a test (METHOD, Throughput); nothing is said where either is not known.

@@ -18,19 +18,19 @@ from typing import NamedTuple
 from probe import clock
 from probe.measure import host
 from probe.measure.host import SYSFS, CoreTime
-from probe.measure.measurement import Steady
+from probe.measure.measurement import SteadyInterval
 
 _EVERY_S = 0.5
 # Half an hour of it: the longest test of both directions, and much waiting for a busy server.
 _KEPT = 4096
 
 
-class _Look(NamedTuple):
+class _HostSample(NamedTuple):
     at_s: float
     cores: list[CoreTime]
 
 
-class HostWatch:
+class HostSampler:
     """Looks at the host as long as it is entered.
 
     Args:
@@ -39,12 +39,12 @@ class HostWatch:
 
     def __init__(self, sysfs: Path = SYSFS) -> None:
         self._sysfs = sysfs
-        self._looks: deque[_Look] = deque(maxlen=_KEPT)
+        self._looks: deque[_HostSample] = deque(maxlen=_KEPT)
         self._throttled: bool | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="host-watch", daemon=True)
 
-    def __enter__(self) -> HostWatch:
+    def __enter__(self) -> HostSampler:
         """Look once, and again and again."""
         self._look()
         self._thread.start()
@@ -65,7 +65,7 @@ class HostWatch:
         """Whether the supply was too low at any look so far; None where it cannot be read."""
         return self._throttled
 
-    def busy_ratios(self, steady: Steady | None) -> list[float] | None:
+    def busy_ratios(self, steady: SteadyInterval | None) -> list[float] | None:
         """How busy each core was over the steady part of a transfer, by the looks within it.
 
         None where the part is not known; empty where it was too short to tell.
@@ -80,7 +80,7 @@ class HostWatch:
             self._look()
 
     def _look(self) -> None:
-        self._looks.append(_Look(clock.monotonic_s(), host.core_times()))
+        self._looks.append(_HostSample(clock.monotonic_s(), host.core_times()))
         seen = host.throttled(self._sysfs)
         if seen is not None:
             self._throttled = bool(self._throttled) or seen

@@ -11,7 +11,7 @@ from probe.config import Config
 from probe.measure.dns import probe as dns_probe
 from probe.measure.http import probe as http_probe
 from probe.measure.latency import probe as latency_probe
-from probe.measure.measurement import Measure
+from probe.measure.measurement import MeasureFunction
 from probe.measure.path import probe as path_probe
 from probe.measure.throughput import probe as throughput_probe
 from probe.measure.web import probe as web_probe
@@ -38,8 +38,8 @@ class MeasureKind(Struct, frozen=True):
     measured at all; for bulk kinds, their share does.
     """
 
-    once: Measure
-    continuous: Measure | None = None
+    once: MeasureFunction
+    continuous: MeasureFunction | None = None
     bulk: bool = False
     wanted: Callable[[Config], bool] = _always
 

@@ -11,8 +11,8 @@ import socket
 
 from probe import clock
 from probe.config import LineConfig
-from probe.measure.failure import Trouble
-from probe.measure.latency.line_socket import LineSocketError, bind_to_line, trouble_of
+from probe.measure.failure import Failure
+from probe.measure.latency.line_socket import LineSocketError, bind_to_line, failure_of
 from probe.measure.lookup import Address
 from wire.result import Reason
 
@@ -29,7 +29,7 @@ def connect(line: LineConfig, peer: Address, deadline_s: float) -> socket.socket
     try:
         sock = socket.socket(peer.family, socket.SOCK_STREAM)
     except OSError as error:
-        raise LineSocketError(trouble_of(error, line, peer)) from error
+        raise LineSocketError(failure_of(error, line, peer)) from error
     try:
         bind_to_line(sock, line)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -37,7 +37,7 @@ def connect(line: LineConfig, peer: Address, deadline_s: float) -> socket.socket
         sock.connect(peer.sockaddr)
     except OSError as error:
         sock.close()
-        raise LineSocketError(stream_trouble(error, line, peer)) from error
+        raise LineSocketError(stream_failure(error, line, peer)) from error
     return sock
 
 
@@ -46,19 +46,19 @@ def left_s(deadline_s: float) -> float:
     return max(_LEAST_S, deadline_s - clock.monotonic_s())
 
 
-def stream_trouble(error: OSError, line: LineConfig, peer: Address) -> Trouble:
+def stream_failure(error: OSError, line: LineConfig, peer: Address) -> Failure:
     """What the end of a connection means, by the closed list."""
     where = f"{peer.ip} port {peer.port}"
-    trouble = trouble_of(error, line, peer)
-    if trouble.reason is Reason.LINE_DOWN:
-        return trouble
+    failure = failure_of(error, line, peer)
+    if failure.reason is Reason.LINE_DOWN:
+        return failure
     if isinstance(error, TimeoutError):
-        return Trouble(Reason.TIMEOUT, f"{where} does not answer in time.")
+        return Failure(Reason.TIMEOUT, f"{where} does not answer in time.")
     if isinstance(error, ConnectionRefusedError):
-        return Trouble(Reason.CONNECTION_REFUSED, f"Nothing listens on TCP {where}.")
+        return Failure(Reason.CONNECTION_REFUSED, f"Nothing listens on TCP {where}.")
     if isinstance(error, (ConnectionError, EOFError)):
-        return Trouble(Reason.CONNECTION_LOST, f"{where} broke the connection off.")
-    return trouble
+        return Failure(Reason.CONNECTION_LOST, f"{where} broke the connection off.")
+    return failure
 
 
 class DeadlineReader(io.RawIOBase):

@@ -11,7 +11,7 @@ import socket
 import threading
 from typing import NamedTuple
 
-from probe.measure.failure import Trouble
+from probe.measure.failure import Failure
 from wire.result import Reason
 
 
@@ -39,7 +39,7 @@ class Address(NamedTuple):
 
 
 class Lookup:
-    """The address of one host: `address` once known, `trouble` while the last look-up has none.
+    """The address of one host: `address` once known, `failure` while the last look-up has none.
 
     Args:
         host: a name or an IP address; an address is known at once.
@@ -54,7 +54,7 @@ class Lookup:
         if source_address is not None:
             self._family = socket.AF_INET6 if ":" in source_address else socket.AF_INET
         self.address: Address | None = None
-        self.trouble: Trouble | None = None
+        self.failure: Failure | None = None
         self._thread: threading.Thread | None = None
         self._look_up(socket.AI_NUMERICHOST)
         self._literal = self.address is not None
@@ -64,7 +64,7 @@ class Lookup:
         if self._literal or (self._thread is not None and self._thread.is_alive()):
             return
         sentence = f"The name {self._host} has no address yet: no answer from the resolver."
-        self.trouble = Trouble(Reason.NAME_RESOLUTION, sentence)
+        self.failure = Failure(Reason.NAME_RESOLUTION, sentence)
         self._thread = threading.Thread(
             target=self._look_up, args=(0,), name=f"lookup-{self._host}", daemon=True
         )
@@ -78,9 +78,9 @@ class Lookup:
         except (OSError, UnicodeError) as error:
             said = error.strerror if isinstance(error, OSError) else "not a host name"
             sentence = f"The name {self._host} has no address: {said}."
-            self.trouble = Trouble(Reason.NAME_RESOLUTION, sentence)
+            self.failure = Failure(Reason.NAME_RESOLUTION, sentence)
             return
         ip, port, *rest = found[0][4]
         scope_id = rest[-1] if rest else 0  # what follows for IPv6: flow information, scope
         self.address = Address(str(ip).partition("%")[0], int(port), int(scope_id))
-        self.trouble = None
+        self.failure = None

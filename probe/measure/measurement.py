@@ -17,14 +17,14 @@ from probe.config import Config, LineConfig, ServerConfig
 from wire.result import Method, Outcome, Reason, Validity
 
 
-class Steady(NamedTuple):
+class SteadyInterval(NamedTuple):
     """The part of a transfer that its figure is of: from when to when (monotonic)."""
 
     from_s: float
     to_s: float
 
 
-class Finding(Struct, frozen=True, kw_only=True):
+class RawResult(Struct, frozen=True, kw_only=True):
     """What one measurement found, before it is given time, line and host evidence.
 
     `values` is the kind's values type from `wire.result`, or None. A failed measurement keeps the
@@ -42,15 +42,15 @@ class Finding(Struct, frozen=True, kw_only=True):
     method: Method | None = None
     began_s: float | None = None
     duration_s: float | None = None
-    steady_download: Steady | None = None
-    steady_upload: Steady | None = None
+    steady_download: SteadyInterval | None = None
+    steady_upload: SteadyInterval | None = None
 
 
-def failed(
+def failed_result(
     reason: Reason, detail: str, *, target: str | None = None, method: Method | None = None
-) -> Finding:
+) -> RawResult:
     """A failure without values."""
-    return Finding(
+    return RawResult(
         outcome=Outcome.FAILED, reason=reason, detail=detail[:500], target=target, method=method
     )
 
@@ -73,7 +73,7 @@ class Stop(Protocol):
         """Sleep for at most `timeout` seconds; True as soon as to stop."""
 
 
-class Request(Struct, frozen=True, kw_only=True):
+class MeasurementRequest(Struct, frozen=True, kw_only=True):
     """What to measure: on which line, against which server, under which settings.
 
     `slot_at` is what a measurement may draw lots by: the same slot always draws the same.
@@ -90,4 +90,4 @@ class Request(Struct, frozen=True, kw_only=True):
 
 
 # Yields one Finding (throughput) or one for each target and window until stopped (latency).
-Measure = Callable[[Request], Iterator[Finding]]
+MeasureFunction = Callable[[MeasurementRequest], Iterator[RawResult]]

@@ -22,7 +22,7 @@ from urllib3.connection import HTTPConnection
 
 from probe import clock
 from probe.config import LineConfig, OperatorConfig
-from probe.measure.failure import Trouble
+from probe.measure.failure import Failure
 from wire.decoding import decode_json
 from wire.result import Reason
 
@@ -45,7 +45,7 @@ class Operator(Struct, frozen=True):
     name: str | None
 
 
-class _Answer(Struct, frozen=True):
+class _OperatorResponse(Struct, frozen=True):
     ip: str
     org: Annotated[str, Meta(max_length=200)] | None = None
     isp: Annotated[str, Meta(max_length=200)] | None = None
@@ -71,7 +71,7 @@ class _LineAdapter(HTTPAdapter):
         super().init_poolmanager(connections, maxsize, block, **bound)
 
 
-def look_up(line: LineConfig, config: OperatorConfig) -> Operator | Trouble | None:
+def look_up(line: LineConfig, config: OperatorConfig) -> Operator | Failure | None:
     """Ask the configured URL over the line. None when no URL is configured.
 
     Takes at most about three times `config.timeout_s`: to connect, for the answer's head, for the
@@ -89,17 +89,17 @@ def look_up(line: LineConfig, config: OperatorConfig) -> Operator | Trouble | No
             return _trouble(error)
 
 
-def _asked(session: requests.Session, url: str, timeout_s: float) -> Operator | Trouble:
+def _asked(session: requests.Session, url: str, timeout_s: float) -> Operator | Failure:
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
     with session.get(
         url, headers=headers, timeout=timeout_s, allow_redirects=False, stream=True
     ) as response:
         if response.status_code != requests.codes.ok:
-            return Trouble(Reason.PROTOCOL_ERROR, f"It answered HTTP {response.status_code}.")
+            return Failure(Reason.PROTOCOL_ERROR, f"It answered HTTP {response.status_code}.")
         return _read(response, clock.monotonic_s() + timeout_s)
 
 
-def _read(response: requests.Response, deadline_s: float) -> Operator | Trouble:
+def _read(response: requests.Response, deadline_s: float) -> Operator | Failure:
     body = bytearray()
     # A byte at a time: larger reads wait until they are full, and a server that drips would never
     # let the deadline be seen.
@@ -107,36 +107,36 @@ def _read(response: requests.Response, deadline_s: float) -> Operator | Trouble:
     for piece in pieces:
         body += piece
         if len(body) > _ANSWER_BYTES:
-            return Trouble(Reason.PROTOCOL_ERROR, f"Its answer is over {_ANSWER_BYTES} bytes.")
+            return Failure(Reason.PROTOCOL_ERROR, f"Its answer is over {_ANSWER_BYTES} bytes.")
         if clock.monotonic_s() > deadline_s:
-            return Trouble(Reason.TIMEOUT, "Its answer did not come to an end in time.")
+            return Failure(Reason.TIMEOUT, "Its answer did not come to an end in time.")
     return _operator(bytes(body))
 
 
-def _operator(body: bytes) -> Operator | Trouble:
+def _operator(body: bytes) -> Operator | Failure:
     try:
-        answer: _Answer = decode_json(body, _Answer)
+        answer: _OperatorResponse = decode_json(body, _OperatorResponse)
         address = ipaddress.ip_address(answer.ip)
     except (msgspec.DecodeError, ValueError) as error:
         sentence = f"Its answer is not the JSON expected: {error}."
-        return Trouble(Reason.PROTOCOL_ERROR, sentence[:300])
+        return Failure(Reason.PROTOCOL_ERROR, sentence[:300])
     return Operator(str(address), answer.isp or answer.org)
 
 
-def _trouble(error: Exception) -> Trouble:
+def _trouble(error: Exception) -> Failure:
     sentence = f"{error}"[:300]
     for cause in _causes(error):
         if isinstance(cause, socket.gaierror):
-            return Trouble(Reason.NAME_RESOLUTION, sentence)
+            return Failure(Reason.NAME_RESOLUTION, sentence)
         if isinstance(cause, ssl.SSLError):  # an OSError, but its number is OpenSSL's
-            return Trouble(Reason.PROTOCOL_ERROR, sentence)
+            return Failure(Reason.PROTOCOL_ERROR, sentence)
         if isinstance(cause, OSError) and cause.errno in _REASONS:
-            return Trouble(_REASONS[cause.errno], sentence)
+            return Failure(_REASONS[cause.errno], sentence)
     if isinstance(error, requests.Timeout):
-        return Trouble(Reason.TIMEOUT, sentence)
+        return Failure(Reason.TIMEOUT, sentence)
     if isinstance(error, requests.exceptions.InvalidURL):
-        return Trouble(Reason.PROTOCOL_ERROR, sentence)
-    return Trouble(Reason.CONNECTION_LOST, sentence)
+        return Failure(Reason.PROTOCOL_ERROR, sentence)
+    return Failure(Reason.CONNECTION_LOST, sentence)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -20,9 +20,9 @@ from probe import clock, events
 from probe.config import Config, LineConfig, ServerConfig
 from probe.measure import host
 from probe.measure.host_limits import validity_from
-from probe.measure.host_sampler import HostWatch
+from probe.measure.host_sampler import HostSampler
 from probe.measure.kinds import MEASURES
-from probe.measure.measurement import Finding, Request, Stop, failed
+from probe.measure.measurement import MeasurementRequest, RawResult, Stop, failed_result
 from probe.version import VERSION
 from wire.messages import Ceiling
 from wire.result import KINDS, Clock, Host, Outcome, Reason, Result, Validity
@@ -34,11 +34,11 @@ STEP_S = 0.5
 _TOGETHER_S = 1.0
 
 
-class _Span:
+class _MeasurementSpan:
     """From a measurement's start to each of its findings: times, host evidence, what they say."""
 
     def __init__(
-        self, line: LineConfig, ceiling: Ceiling | None, watch: HostWatch | None = None
+        self, line: LineConfig, ceiling: Ceiling | None, watch: HostSampler | None = None
     ) -> None:
         self._line = line
         self._watch = watch
@@ -50,13 +50,13 @@ class _Span:
         self._before = host.snapshot(self._interface)
         self._evidence: tuple[float, Host] | None = None
 
-    def times(self, finding: Finding) -> tuple[float, float]:
+    def times(self, finding: RawResult) -> tuple[float, float]:
         """When a finding's measurement began (monotonic), and how long it took."""
         if finding.began_s is not None and finding.duration_s is not None:
             return finding.began_s, finding.duration_s
         return self._began_s, clock.monotonic_s() - self._began_s
 
-    def evidence(self, finding: Finding) -> Host:
+    def evidence(self, finding: RawResult) -> Host:
         """The host since the last evidence; findings that come together share one."""
         now_s = clock.monotonic_s()
         if self._evidence is None or now_s - self._evidence[0] > _TOGETHER_S:
@@ -83,7 +83,7 @@ class _Span:
             self._stepped = abs(self._wall_less_monotonic_s - was) > STEP_S
         return self._evidence[1]
 
-    def validity(self, finding: Finding, evidence: Host, reading: Clock) -> list[Validity]:
+    def validity(self, finding: RawResult, evidence: Host, reading: Clock) -> list[Validity]:
         """The finding's own flags, and what clock and host add."""
         flags = {*finding.validity, *validity_from(evidence, self._line, finding.values)}
         if reading.synchronised is False:
@@ -140,12 +140,14 @@ class Runner:
             patience_s: how long it may wait for a busy server at most; None: as configured.
         """
         measure = MEASURES[kind]
-        request = Request(
+        request = MeasurementRequest(
             line=line,
             server=server,
             config=self._config,
             stop=stop,
-            progress=lambda progress: self._emit(events.Progressed(line.id, kind, progress)),
+            progress=lambda progress: self._emit(
+                events.MeasurementProgressed(line.id, kind, progress)
+            ),
             slot_at=slot_at,
             patience_s=patience_s,
         )
@@ -153,31 +155,35 @@ class Runner:
         guard = self._bulk if measure.bulk else threading.Lock()
         with guard:
             if measure.bulk:
-                self._emit(events.Started(line.id, kind))
+                self._emit(events.MeasurementStarted(line.id, kind))
             try:
                 yield from self._results(kind, line, run(request), slot_at)
             finally:
                 if measure.bulk:
-                    self._emit(events.Ended(line.id, kind))
+                    self._emit(events.MeasurementEnded(line.id, kind))
 
     def skipped(
         self, kind: str, line: LineConfig, reason: Reason, detail: str, slot_at: datetime
     ) -> Result:
         """A planned measurement that was not made, and why."""
-        finding = Finding(outcome=Outcome.SKIPPED, reason=reason, detail=detail)
+        finding = RawResult(outcome=Outcome.SKIPPED, reason=reason, detail=detail)
         return self._result(kind, line, finding, self._span(kind, line), slot_at)
 
-    def _span(self, kind: str, line: LineConfig, watch: HostWatch | None = None) -> _Span:
-        return _Span(line, self._ceilings.get(line.id) if MEASURES[kind].bulk else None, watch)
+    def _span(
+        self, kind: str, line: LineConfig, watch: HostSampler | None = None
+    ) -> _MeasurementSpan:
+        return _MeasurementSpan(
+            line, self._ceilings.get(line.id) if MEASURES[kind].bulk else None, watch
+        )
 
-    def told(self, kind: str, line: LineConfig, finding: Finding) -> Result:
+    def told(self, kind: str, line: LineConfig, finding: RawResult) -> Result:
         """A result that follows from others: nothing was measured for it."""
-        return self._result(kind, line, finding, _Span(line, None), None)
+        return self._result(kind, line, finding, _MeasurementSpan(line, None), None)
 
     def _results(
-        self, kind: str, line: LineConfig, findings: Iterator[Finding], slot_at: datetime | None
+        self, kind: str, line: LineConfig, findings: Iterator[RawResult], slot_at: datetime | None
     ) -> Iterator[Result]:
-        watch = HostWatch() if MEASURES[kind].bulk else None
+        watch = HostSampler() if MEASURES[kind].bulk else None
         with watch or nullcontext():
             span = self._span(kind, line, watch)
             try:
@@ -186,14 +192,16 @@ class Runner:
             except Exception as error:
                 log.exception("a fault of our own while measuring %s on %s", kind, line.id)
                 detail = f"the probe itself failed: {type(error).__name__}: {error}"
-                yield self._result(kind, line, failed(Reason.TOOL_FAILED, detail), span, slot_at)
+                yield self._result(
+                    kind, line, failed_result(Reason.TOOL_FAILED, detail), span, slot_at
+                )
 
     def _result(
         self,
         kind: str,
         line: LineConfig,
-        finding: Finding,
-        span: _Span,
+        finding: RawResult,
+        span: _MeasurementSpan,
         slot_at: datetime | None,
     ) -> Result:
         began_s, duration_s = span.times(finding)

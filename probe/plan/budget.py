@@ -21,7 +21,7 @@ from probe.config import (
     ThroughputConfig,
 )
 from probe.plan import spread
-from probe.plan.hours import longest_look_s
+from probe.plan.hours import longest_idle_check_s
 from probe.plan.light import light_bytes
 from probe.plan.usage import STAMP_WIRE_BYTES, Usage, month_of
 from runtime.language import Phrase, number
@@ -92,7 +92,7 @@ class MonthBudget(Struct, frozen=True, kw_only=True):
 def bulk_kinds(config: Config) -> list[BulkKind]:
     """The kinds that are planned: those with a share and a server that offers them."""
     plan = config.plan
-    beside_s = longest_look_s(plan) + _stragglers_s(config.latency)
+    beside_s = longest_idle_check_s(plan) + _stragglers_s(config.latency)
     kinds = [
         BulkKind(
             THROUGHPUT,
@@ -140,7 +140,7 @@ def month_budget(config: Config, line: LineConfig, day: date, usage: Usage) -> M
     )
 
 
-def told_plan(config: Config, day: date, usage: Usage) -> Iterator[PlannedKind]:
+def published_plan(config: Config, day: date, usage: Usage) -> Iterator[PlannedKind]:
     """What the centre is told of a month's bulk tests: each line's own mean a day, by kind.
 
     Of the same usage as the plan itself: by what a test is assumed to move there may be a third of

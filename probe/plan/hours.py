@@ -20,7 +20,7 @@ _CHANGE_MIN = 1
 _DAY_MIN = 24 * 60
 
 
-class Stretch(Struct, frozen=True):
+class TimeRange(Struct, frozen=True):
     """A part of a day between two cuts, UTC."""
 
     start: datetime
@@ -33,9 +33,11 @@ class Stretch(Struct, frozen=True):
         return (self.end - self.start).total_seconds()
 
 
-def stretches(config: Config, day: date, least_s: float) -> list[Stretch]:
+def bulk_time_ranges(config: Config, day: date, least_s: float) -> list[TimeRange]:
     """The stretches of a local day for bulk tests, in order; none shorter than `least_s`."""
-    cut = [Stretch(*_between(config, day, *m), _is_peak(config.plan, *m)) for m in _minutes(config)]
+    cut = [
+        TimeRange(*_between(config, day, *m), _is_peak(config.plan, *m)) for m in _minutes(config)
+    ]
     avoids = config.plan.office_hours == "avoid"
     return [
         one
@@ -52,14 +54,14 @@ def in_office_hours(config: Config, at: datetime) -> bool:
     return within and local.isoweekday() in plan.office_weekdays
 
 
-def look_s(config: Config, at: datetime) -> float:
+def idle_check_s(config: Config, at: datetime) -> float:
     """How long a line is looked at before a bulk test: longer where people are at work."""
     plan = config.plan
     careful = plan.office_hours == "idle_only" and in_office_hours(config, at)
     return plan.office_idle_look_s if careful else plan.idle_look_s
 
 
-def longest_look_s(plan: PlanConfig) -> float:
+def longest_idle_check_s(plan: PlanConfig) -> float:
     """What a slot has to have room for, whenever it comes."""
     if plan.office_hours != "idle_only":
         return plan.idle_look_s

@@ -23,7 +23,7 @@ RECENT = timedelta(days=7)
 LOW_RATIO = 0.9
 
 
-class Shown(Struct, frozen=True):
+class ServerFigures(Struct, frozen=True):
     """The steady figures of one result, in bit/s, and when it began (UTC)."""
 
     at: datetime
@@ -31,20 +31,20 @@ class Shown(Struct, frozen=True):
     upload_bps: float | None
 
 
-class Levels(Struct, frozen=True):
+class ServerLevels(Struct, frozen=True):
     """What a server has last shown of one line and kind, as it came.
 
     Files of before had bare figures here; they are passed over, for nobody knows of which days.
     """
 
-    shown: list[Shown] = []
+    shown: list[ServerFigures] = []
 
 
 # By line, kind and target; a key is those three, parted by spaces.
-History = Mapping[str, Levels]
+History = Mapping[str, ServerLevels]
 
 
-def noted(history: History, result: Result) -> dict[str, Levels]:
+def with_figures(history: History, result: Result) -> dict[str, ServerLevels]:
     """The history with a result's figures; those that say nothing of the line are left out."""
     values = result.values
     known = dict(history)
@@ -52,9 +52,9 @@ def noted(history: History, result: Result) -> dict[str, Levels]:
         return known
     if result.outcome is not Outcome.OK or _spoilt(result):
         return known
-    shown = Shown(result.started_at, values.download_bps, values.upload_bps)
-    before = known.get(_key(result), Levels()).shown
-    known[_key(result)] = Levels([*before, shown][-KEPT:])
+    shown = ServerFigures(result.started_at, values.download_bps, values.upload_bps)
+    before = known.get(_key(result), ServerLevels()).shown
+    known[_key(result)] = ServerLevels([*before, shown][-KEPT:])
     return known
 
 
@@ -69,7 +69,7 @@ def reads_low(history: History, result: Result, servers: Collection[str]) -> boo
     if result.values is None:
         return False
     now = result.started_at
-    own = _between(history.get(_key(result), Levels()), now - RECENT, now)
+    own = _between(history.get(_key(result), ServerLevels()), now - RECENT, now)
     if not own:
         return False
     since = min(one.at for one in own)
@@ -79,7 +79,7 @@ def reads_low(history: History, result: Result, servers: Collection[str]) -> boo
     ) or _low([one.upload_bps for one in own], [[one.upload_bps for one in o] for o in others])
 
 
-def _between(levels: Levels, first: datetime, last: datetime) -> list[Shown]:
+def _between(levels: ServerLevels, first: datetime, last: datetime) -> list[ServerFigures]:
     return [one for one in levels.shown if first <= one.at <= last]
 
 
@@ -94,7 +94,7 @@ def _median(figures: Sequence[float | None]) -> float | None:
     return statistics.median(known) if len(known) >= LEAST else None
 
 
-def _others(history: History, result: Result, servers: Collection[str]) -> Iterator[Levels]:
+def _others(history: History, result: Result, servers: Collection[str]) -> Iterator[ServerLevels]:
     place, own = f"{result.line.id} {result.kind} ", _key(result)
     for key, levels in history.items():
         # A target is its tool and the server's name: "iperf3:hn-1".

@@ -24,7 +24,7 @@ from msgspec import Struct, structs
 from probe.config import Config, LineConfig
 from probe.plan import spread
 from probe.plan.budget import BulkKind, MonthBudget, bulk_kinds, month_budget
-from probe.plan.hours import Stretch, bounds, stretches
+from probe.plan.hours import TimeRange, bounds, bulk_time_ranges
 from probe.plan.usage import Usage
 
 # The day's first minute belongs to the change of the timetable.
@@ -70,7 +70,7 @@ class _Test(Struct, frozen=True):
 def day_plan(config: Config, day: date, usage: Usage | None = None) -> DayPlan:
     """The bulk slots of a local day."""
     longest = {one.kind: one.longest_s for one in bulk_kinds(config)}
-    rooms = stretches(config, day, max(longest.values(), default=0.0))
+    rooms = bulk_time_ranges(config, day, max(longest.values(), default=0.0))
     wanted: list[Slot] = []
     count = 0
     for line in config.lines:
@@ -106,25 +106,25 @@ def light_slots(config: Config, kinds: Sequence[str], day: date) -> list[Slot]:
 def _month(config: Config, line: LineConfig, day: date, budget: MonthBudget) -> Iterator[_Test]:
     """All tests of a line in a day's month, in order."""
     count, month = budget.tests, f"{_name(config, line)}/{day.year}-{day.month}"
-    phase = spread.drawn(f"{_name(config, line)}/days")
-    peak_phase = spread.drawn(f"{_name(config, line)}/peak")
+    phase = spread.hashed(f"{_name(config, line)}/days")
+    peak_phase = spread.hashed(f"{_name(config, line)}/peak")
     peak_count = _peak_count(config, budget)
     peaks = [
-        spread.up_to(n, count, peak_count, peak_phase)
-        < spread.up_to(n + 1, count, peak_count, peak_phase)
+        spread.cumulative(n, count, peak_count, peak_phase)
+        < spread.cumulative(n + 1, count, peak_count, peak_phase)
         for n in range(count)
     ]
     peak_kinds = spread.apportioned(peak_count, budget.counts)
     rest = {kind: all_ - peak_kinds[kind] for kind, all_ in budget.counts.items()}
     kinds = {
-        True: iter(spread.mixed(peak_kinds, f"{month}/peak")),
-        False: iter(spread.mixed(rest, f"{month}/off-peak")),
+        True: iter(spread.interleaved(peak_kinds, f"{month}/peak")),
+        False: iter(spread.interleaved(rest, f"{month}/off-peak")),
     }
     servers = {one.kind: _turns(one, f"{month}/{one.kind}") for one in bulk_kinds(config)}
     every = max(1, count // budget.floor_tests) if budget.floor_tests else None
     number = 0
     for day_index in range(budget.days):
-        while number < spread.up_to(day_index + 1, budget.days, count, phase):
+        while number < spread.cumulative(day_index + 1, budget.days, count, phase):
             kind = next(kinds[peaks[number]])
             kept = every is not None and number % every == 0
             yield _Test(day_index, kind, next(servers[kind]), peaks[number], kept)
@@ -150,14 +150,14 @@ def _turns(kind: BulkKind, name: str) -> Iterator[str]:
     In one fixed order, a server would always get the peak hours, or always Sundays.
     """
     for turn in itertools.count():
-        drawn = {one.name: spread.drawn(f"{name}/{turn}/{one.name}") for one in kind.servers}
+        drawn = {one.name: spread.hashed(f"{name}/{turn}/{one.name}") for one in kind.servers}
         yield from sorted(drawn, key=drawn.__getitem__)
 
 
 def _timed(
     name: str,
     tests: Sequence[_Test],
-    rooms: Sequence[Stretch],
+    rooms: Sequence[TimeRange],
     longest: dict[str, float],
     budget: MonthBudget,
 ) -> Iterator[Slot]:
@@ -180,7 +180,7 @@ def _timed(
             )
 
 
-def _within(rooms: Sequence[Stretch], place: float) -> tuple[datetime, Stretch]:
+def _within(rooms: Sequence[TimeRange], place: float) -> tuple[datetime, TimeRange]:
     """A place, 0 to 1, on the stretches laid end to end."""
     left_s = place * sum(room.length_s for room in rooms)
     for room in rooms[:-1]:
@@ -190,7 +190,7 @@ def _within(rooms: Sequence[Stretch], place: float) -> tuple[datetime, Stretch]:
     return rooms[-1].start + timedelta(seconds=min(left_s, rooms[-1].length_s - 1)), rooms[-1]
 
 
-def _placed(wanted: Sequence[Slot], rooms: Sequence[Stretch]) -> list[Slot]:
+def _placed(wanted: Sequence[Slot], rooms: Sequence[TimeRange]) -> list[Slot]:
     """Slots that do not overlap. Where a stretch is full, another takes what is over.
 
     The weekly minimum is placed first; what finds no room in the day is left out.
@@ -207,16 +207,16 @@ def _placed(wanted: Sequence[Slot], rooms: Sequence[Stretch]) -> list[Slot]:
         at = min(max(slot.at, room.start), room.end)
         until = room.end - timedelta(seconds=slot.longest_s)
         held[number].append(structs.replace(slot, at=at, peak=room.peak, until=until))
-    return [slot for n, room in enumerate(rooms) for slot in _apart(held[n], room)]
+    return [slot for n, room in enumerate(rooms) for slot in _without_overlap(held[n], room)]
 
 
-def _distance(room: Stretch, slot: Slot) -> tuple[bool, float]:
+def _distance(room: TimeRange, slot: Slot) -> tuple[bool, float]:
     """First the stretches of the slot's own sort, then the nearest."""
     outside_s = max((room.start - slot.at).total_seconds(), (slot.at - room.end).total_seconds())
     return room.peak is not slot.peak, max(0.0, outside_s)
 
 
-def _apart(slots: Sequence[Slot], room: Stretch) -> list[Slot]:
+def _without_overlap(slots: Sequence[Slot], room: TimeRange) -> list[Slot]:
     """Push slots that are too close later; then draw back from the end what fell out."""
     placed: list[Slot] = []
     earliest = room.start

@@ -12,17 +12,17 @@ from collections.abc import Mapping
 _BITS = 56
 
 
-def drawn(name: str) -> int:
+def hashed(name: str) -> int:
     """0 <= n < 2**56 from a name, the same on every machine."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[: _BITS // 8])
 
 
 def fraction(name: str) -> float:
     """0 <= f < 1 from a name."""
-    return drawn(name) / float(2**_BITS)
+    return hashed(name) / float(2**_BITS)
 
 
-def up_to(part: int, parts: int, count: int, phase: int) -> int:
+def cumulative(part: int, parts: int, count: int, phase: int) -> int:
     """How many of `count` things, spread evenly over `parts`, come before a part.
 
     The n-th comes where `count * part / parts + phase` passes a whole number, so any parts in a row
@@ -33,7 +33,7 @@ def up_to(part: int, parts: int, count: int, phase: int) -> int:
         part: 0 (none before it) to `parts` (all of them).
         parts: how many parts there are.
         count: how many things.
-        phase: from `drawn`.
+        phase: from `hashed`.
     """
     return ((count * part << _BITS) // parts + phase) >> _BITS
 
@@ -51,7 +51,7 @@ def apportioned(count: int, shares: Mapping[str, float]) -> dict[str, int]:
     return parts
 
 
-def mixed(counts: Mapping[str, int], name: str) -> list[str]:
+def interleaved(counts: Mapping[str, int], name: str) -> list[str]:
     """Each key as often as its count says, evenly mixed; `name` decides who begins."""
     places = [
         ((index + fraction(f"{name}/{key}")) / count, key)

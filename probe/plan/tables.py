@@ -59,7 +59,7 @@ class DayRow(Struct, frozen=True):
     expected_bytes: int
 
 
-class PlanShown(Struct, frozen=True, kw_only=True):
+class PlanDocument(Struct, frozen=True, kw_only=True):
     """What `tramdo-probe plan --json` prints."""
 
     day: date
@@ -71,13 +71,15 @@ class PlanShown(Struct, frozen=True, kw_only=True):
     notes: list[str]
 
 
-def shown(config: Config, day: date, usage: Usage, language: Language = Language.EN) -> PlanShown:
+def document(
+    config: Config, day: date, usage: Usage, language: Language = Language.EN
+) -> PlanDocument:
     """The plan of a day and of its month. Planned, so `usage` counts only for what is expected."""
     zone = ZoneInfo(config.timezone)
     count = calendar.monthrange(day.year, day.month)[1]
     plans = {n: day_plan(config, day.replace(day=n), usage) for n in range(1, count + 1)}
     left_out = sum(plan.left_out for plan in plans.values())
-    return PlanShown(
+    return PlanDocument(
         day=day,
         month=month_of(day),
         slots=[
@@ -129,7 +131,7 @@ def notes(config: Config, day: date, usage: Usage, left_out: int = 0) -> list[Ph
     return found
 
 
-def text(plan: PlanShown, language: Language, *, whole_month: bool) -> str:
+def text(plan: PlanDocument, language: Language, *, whole_month: bool) -> str:
     """The day's slots (or the month's days), then the month's sums, then what falls short."""
     if whole_month:
         title, cells = _slots_in(plan.month), _month_cells(plan, language)
@@ -226,7 +228,7 @@ def _headings(phrases: Iterable[Phrase], language: Language) -> list[str]:
     return [phrase.in_(language) for phrase in phrases]
 
 
-def _day_cells(plan: PlanShown, language: Language) -> Iterator[list[str]]:
+def _day_cells(plan: PlanDocument, language: Language) -> Iterator[list[str]]:
     yield _headings(_DAY_HEADINGS, language)
     for slot in plan.slots:
         hours = (_PEAK if slot.peak else _OFF_PEAK).in_(language)
@@ -238,7 +240,7 @@ def _day_cells(plan: PlanShown, language: Language) -> Iterator[list[str]]:
     yield [total, "", slots, "", "", size]
 
 
-def _month_cells(plan: PlanShown, language: Language) -> Iterator[list[str]]:
+def _month_cells(plan: PlanDocument, language: Language) -> Iterator[list[str]]:
     first, last = Phrase("ngày", "day").in_(language), _BYTES.in_(language)
     yield [first, *(line.line for line in plan.lines), last]
     for row in plan.days:
@@ -247,7 +249,7 @@ def _month_cells(plan: PlanShown, language: Language) -> Iterator[list[str]]:
         yield [f"{weekday} {row.day:%d}", *map(str, row.slots.values()), size]
 
 
-def _line_cells(plan: PlanShown, language: Language) -> Iterator[list[str]]:
+def _line_cells(plan: PlanDocument, language: Language) -> Iterator[list[str]]:
     kinds = list(plan.lines[0].samples_by_kind)
     yield [_LINE.in_(language), *kinds, *_headings(_SUM_HEADINGS, language)]
     for row in plan.lines:
@@ -264,7 +266,7 @@ def _line_cells(plan: PlanShown, language: Language) -> Iterator[list[str]]:
         ]
 
 
-def _light_cells(plan: PlanShown, language: Language) -> Iterator[list[str]]:
+def _light_cells(plan: PlanDocument, language: Language) -> Iterator[list[str]]:
     yield _headings(_LIGHT_HEADINGS, language)
     for row in plan.light:
         yield [row.line, row.kind, str(row.per_day), _size(row.expected_bytes, language)]

@@ -10,7 +10,7 @@ from datetime import date
 
 from msgspec import Struct, structs
 
-from probe.plan.levels import Levels, noted
+from probe.plan.levels import ServerLevels, with_figures
 from wire.result import HttpValues, Outcome, Result, ThroughputValues
 from wire.stamp import PACKET_BYTES
 
@@ -20,7 +20,7 @@ WIRE_RATIO = 1514 / 1448
 STAMP_WIRE_BYTES = 14 + 20 + 8 + PACKET_BYTES
 
 
-class Moved(Struct, frozen=True):
+class KindUsage(Struct, frozen=True):
     """Complete tests, and the bytes of all of them on the wire."""
 
     tests: int = 0
@@ -36,9 +36,9 @@ class Usage(Struct, frozen=True, kw_only=True):
 
     month: str = ""
     used_bytes: dict[str, int] = {}
-    moved: dict[str, dict[str, Moved]] = {}
+    moved: dict[str, dict[str, KindUsage]] = {}
     test_bytes: dict[str, dict[str, float]] = {}
-    levels: dict[str, Levels] = {}
+    levels: dict[str, ServerLevels] = {}
 
 
 def month_of(day: date) -> str:
@@ -63,17 +63,17 @@ def in_month(usage: Usage, month: str) -> Usage:
     return Usage(month=month, test_bytes={**usage.test_bytes, **seen}, levels=usage.levels)
 
 
-def counted(usage: Usage, result: Result) -> Usage:
+def with_bulk_result(usage: Usage, result: Result) -> Usage:
     """The usage with a bulk result's bytes; only complete tests say what a test moves."""
     moved_bytes = wire_bytes(result)
     line_id = result.line.id
     used = {**usage.used_bytes, line_id: usage.used_bytes.get(line_id, 0) + moved_bytes}
-    usage = structs.replace(usage, used_bytes=used, levels=noted(usage.levels, result))
+    usage = structs.replace(usage, used_bytes=used, levels=with_figures(usage.levels, result))
     if result.outcome is not Outcome.OK or moved_bytes == 0:
         return usage
     kinds = usage.moved.get(line_id, {})
-    before = kinds.get(result.kind, Moved())
-    after = Moved(before.tests + 1, before.wire_bytes + moved_bytes)
+    before = kinds.get(result.kind, KindUsage())
+    after = KindUsage(before.tests + 1, before.wire_bytes + moved_bytes)
     return structs.replace(usage, moved={**usage.moved, line_id: {**kinds, result.kind: after}})
 
 

@@ -16,7 +16,7 @@ from msgspec import Struct, structs
 
 from probe.config import Config, LineConfig, ServerConfig
 from probe.plan.budget import bulk_kinds
-from probe.plan.hours import longest_look_s
+from probe.plan.hours import longest_idle_check_s
 from wire.result import Method, Reason, Result, Validity
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 60.0, 960.0
@@ -24,14 +24,14 @@ _FIRST_WAIT_S, _LONGEST_WAIT_S = 60.0, 960.0
 _MOST_WAITS = 5
 
 
-class Rates(Struct, frozen=True):
+class InterfaceRates(Struct, frozen=True):
     """What an interface carried, in bit/s; None where it is not known."""
 
     received_bps: float | None
     sent_bps: float | None
 
 
-class Wanted(Struct, frozen=True, kw_only=True):
+class QueuedMeasurement(Struct, frozen=True, kw_only=True):
     """A measurement to make, and what it has waited for.
 
     `slot_at` is None where nobody planned it: then it neither looks nor waits. `until` is the last
@@ -48,11 +48,11 @@ class Wanted(Struct, frozen=True, kw_only=True):
     due_s: float = 0.0
     deferrals: int = 0
     busy: int = 0
-    seen: Rates | None = None
+    seen: InterfaceRates | None = None
     command_id: UUID | None = None
 
 
-class Counters(Struct, frozen=True):
+class InterfaceCounters(Struct, frozen=True):
     """An interface's byte counters at a monotonic time; None where they cannot be read."""
 
     at_s: float
@@ -60,21 +60,21 @@ class Counters(Struct, frozen=True):
     sent_bytes: int | None
 
 
-class Limits(Struct, frozen=True):
+class CrossTrafficLimits(Struct, frozen=True):
     """More than this on a line's interface is somebody's traffic."""
 
     download_bps: float
     upload_bps: float
 
 
-class Decision(StrEnum):
+class AdmissionDecision(StrEnum):
     """Whether a bulk test may begin."""
 
     GO = "go"
     DEFER = "defer"
 
 
-def rates_between(then: Counters, now: Counters) -> Rates:
+def rates_between(then: InterfaceCounters, now: InterfaceCounters) -> InterfaceRates:
     """The rates between two readings; unknown where a counter is missing or began anew."""
     elapsed_s = now.at_s - then.at_s
 
@@ -83,12 +83,14 @@ def rates_between(then: Counters, now: Counters) -> Rates:
             return None
         return (after - before) * 8 / elapsed_s
 
-    return Rates(
+    return InterfaceRates(
         rate(then.received_bytes, now.received_bytes), rate(then.sent_bytes, now.sent_bytes)
     )
 
 
-def before_bulk(then: Counters, now: Counters, limits: Limits) -> Decision:
+def bulk_admission(
+    then: InterfaceCounters, now: InterfaceCounters, limits: CrossTrafficLimits
+) -> AdmissionDecision:
     """Whether a line is idle enough for a bulk test (METHOD, Throughput: cross traffic).
 
     What cannot be read does not hold a test back: the result says that nothing was seen.
@@ -96,10 +98,10 @@ def before_bulk(then: Counters, now: Counters, limits: Limits) -> Decision:
     rates = rates_between(then, now)
     over = (rates.received_bps or 0.0) > limits.download_bps
     over = over or (rates.sent_bps or 0.0) > limits.upload_bps
-    return Decision.DEFER if over else Decision.GO
+    return AdmissionDecision.DEFER if over else AdmissionDecision.GO
 
 
-def left_s(config: Config, wanted: Wanted, at: datetime) -> float | None:
+def remaining_start_s(config: Config, wanted: QueuedMeasurement, at: datetime) -> float | None:
     """How long after its look a bulk test may still wait to begin; under 0 it is too late.
 
     None where nothing ends its time. A slot's time is that of its part of the day: one that begins
@@ -107,11 +109,11 @@ def left_s(config: Config, wanted: Wanted, at: datetime) -> float | None:
     """
     if wanted.until is None:
         return None
-    last = wanted.until + timedelta(seconds=longest_look_s(config.plan))
+    last = wanted.until + timedelta(seconds=longest_idle_check_s(config.plan))
     return (last - at).total_seconds()
 
 
-def wait_s(waits: int, draw: float) -> float:
+def backoff_s(waits: int, draw: float) -> float:
     """How long to wait after so many waits: doubling from 60 to 960 s, times 0.75 to 1.25.
 
     Args:
@@ -122,49 +124,51 @@ def wait_s(waits: int, draw: float) -> float:
     return min(_LONGEST_WAIT_S, max(_FIRST_WAIT_S, plain_s * (0.75 + 0.5 * draw)))
 
 
-def held_back(wanted: Wanted, reason: Reason) -> Wanted:
+def with_deferral(wanted: QueuedMeasurement, reason: Reason) -> QueuedMeasurement:
     """What was held back, with that counted: by a busy server, or by cross traffic."""
     if reason is Reason.SERVER_BUSY:
         return structs.replace(wanted, busy=wanted.busy + 1)
     return structs.replace(wanted, deferrals=wanted.deferrals + 1)
 
 
-def again(wanted: Wanted, at: datetime, now_s: float, draw: Callable[[], float]) -> Wanted | None:
+def rescheduled(
+    wanted: QueuedMeasurement, at: datetime, now_s: float, draw: Callable[[], float]
+) -> QueuedMeasurement | None:
     """What was held back, with its next time; None where it is to be given up.
 
     Args:
-        wanted: from `held_back`.
+        wanted: from `with_deferral`.
         at: wall-clock time.
         now_s: monotonic time.
         draw: uniform in [0, 1).
     """
     waits = wanted.deferrals + wanted.busy
-    pause_s = wait_s(waits - 1, draw())
+    pause_s = backoff_s(waits - 1, draw())
     in_time = wanted.until is not None and at + timedelta(seconds=pause_s) <= wanted.until
     if waits > _MOST_WAITS or not in_time:
         return None
     return structs.replace(wanted, due_s=now_s + pause_s)
 
 
-def was_turned_away(result: Result) -> bool:
+def was_server_busy(result: Result) -> bool:
     """Whether the server was busy before anything was measured: then the slot may come again."""
     return result.reason is Reason.SERVER_BUSY and result.values is None
 
 
-def next_server(config: Config, wanted: Wanted) -> ServerConfig:
+def next_server(config: Config, wanted: QueuedMeasurement) -> ServerConfig:
     """The server after the busy one that offers the same: each serves one test at a time."""
     pools = {one.kind: one.servers for one in bulk_kinds(config)}
     pool = pools.get(wanted.kind, config.servers)
     return pool[(pool.index(wanted.server) + 1) % len(pool)]
 
 
-def first_due(waiting: Sequence[Wanted], now_s: float) -> Wanted | None:
+def first_due(waiting: Sequence[QueuedMeasurement], now_s: float) -> QueuedMeasurement | None:
     """Of what waits, the one that has been due the longest; None where nothing is due."""
     due = [one for one in waiting if one.due_s <= now_s]
     return min(due, key=lambda one: one.due_s, default=None)
 
 
-def waited_in_vain(wanted: Wanted, reason: Reason) -> str:
+def gave_up_detail(wanted: QueuedMeasurement, reason: Reason) -> str:
     """Why a slot was given up, in words."""
     text = f"given up: deferred {wanted.deferrals} times, servers busy {wanted.busy} times"
     if reason is Reason.CROSS_TRAFFIC and wanted.seen is not None:
@@ -175,7 +179,7 @@ def waited_in_vain(wanted: Wanted, reason: Reason) -> str:
     return text
 
 
-def came_too_late(wanted: Wanted) -> str:
+def too_late_detail(wanted: QueuedMeasurement) -> str:
     """Why a slot whose turn came after its part of the day was given up, in words."""
     return (
         f"its turn came after its part of the day: deferred {wanted.deferrals} times, "
@@ -183,10 +187,10 @@ def came_too_late(wanted: Wanted) -> str:
     )
 
 
-def with_history(result: Result, wanted: Wanted, version: str) -> Result:
+def with_admission_history(result: Result, wanted: QueuedMeasurement, version: str) -> Result:
     """A bulk result that says what its slot waited for and what was seen on the interface."""
     method = result.method or Method("tramdo-probe", version, {})
-    seen = wanted.seen or Rates(None, None)
+    seen = wanted.seen or InterfaceRates(None, None)
     history: dict[str, str | int | float | bool | None] = {
         "deferrals": wanted.deferrals,
         "busy_servers": wanted.busy,
@@ -198,7 +202,7 @@ def with_history(result: Result, wanted: Wanted, version: str) -> Result:
     return structs.replace(result, method=method)
 
 
-def flagged(result: Result, flag: Validity) -> Result:
+def with_flag(result: Result, flag: Validity) -> Result:
     """The result with one more thing to know of it."""
     return structs.replace(result, validity=sorted({*result.validity, flag}))
 

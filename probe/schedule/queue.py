@@ -23,9 +23,14 @@ from probe.measure import host
 from probe.measure.kinds import MEASURES
 from probe.measure.measurement import Stop
 from probe.measure.runner import Runner
-from probe.plan.hours import look_s
+from probe.plan.hours import idle_check_s
 from probe.schedule import admission
-from probe.schedule.admission import Counters, Decision, Limits, Wanted
+from probe.schedule.admission import (
+    AdmissionDecision,
+    CrossTrafficLimits,
+    InterfaceCounters,
+    QueuedMeasurement,
+)
 from probe.state.usage import UsageFile
 from probe.version import VERSION
 from wire.result import Reason, Result, Validity
@@ -34,7 +39,7 @@ log = logging.getLogger(__name__)
 _TICK_S = 0.5
 
 
-class Scheduled:
+class MeasurementQueue:
     """The queue of measurements to make, and the thread's work on it.
 
     Args:
@@ -62,10 +67,10 @@ class Scheduled:
         self._pause = pause
         self._obeyed = obeyed
         self._servers = frozenset(server.name for server in config.servers)
-        self._inbox: queue.SimpleQueue[Wanted] = queue.SimpleQueue()
-        self._waiting: list[Wanted] = []
+        self._inbox: queue.SimpleQueue[QueuedMeasurement] = queue.SimpleQueue()
+        self._waiting: list[QueuedMeasurement] = []
 
-    def put(self, wanted: Wanted) -> None:
+    def put(self, wanted: QueuedMeasurement) -> None:
         """Measure this when its turn has come; from any thread."""
         self._inbox.put(wanted)
 
@@ -92,7 +97,7 @@ class Scheduled:
         except queue.Empty:
             return
 
-    def _turn(self, wanted: Wanted, stopping: Stop, alive: Callable[[], None]) -> None:
+    def _turn(self, wanted: QueuedMeasurement, stopping: Stop, alive: Callable[[], None]) -> None:
         if not MEASURES[wanted.kind].bulk:
             for result in self._results(wanted, stopping):
                 self._take(result)
@@ -106,47 +111,53 @@ class Scheduled:
             if not stopping.is_set():
                 pause.clear()
 
-    def _bulk_turn(self, wanted: Wanted, stopping: Stop, alive: Callable[[], None]) -> None:
+    def _bulk_turn(
+        self, wanted: QueuedMeasurement, stopping: Stop, alive: Callable[[], None]
+    ) -> None:
         left_s = None
         if wanted.slot_at is not None:
             wanted, decision = self._looked(wanted, stopping)
             alive()
-            if decision is Decision.DEFER:
+            if decision is AdmissionDecision.DEFER:
                 self._hold_back(
-                    admission.held_back(wanted, Reason.CROSS_TRAFFIC), Reason.CROSS_TRAFFIC
+                    admission.with_deferral(wanted, Reason.CROSS_TRAFFIC), Reason.CROSS_TRAFFIC
                 )
                 return
-            left_s = admission.left_s(self._config, wanted, clock.utc_now())
+            left_s = admission.remaining_start_s(self._config, wanted, clock.utc_now())
             if left_s is not None and left_s < 0:
-                self._give_up(wanted, Reason.SLOT_MISSED, admission.came_too_late(wanted))
+                self._give_up(wanted, Reason.SLOT_MISSED, admission.too_late_detail(wanted))
                 return
         for result in self._results(wanted, stopping, left_s):
             alive()
             low = self._usage.count(result, self._today(), self._servers)
-            if wanted.until is not None and admission.was_turned_away(result):
-                self._hold_back(admission.held_back(wanted, Reason.SERVER_BUSY), Reason.SERVER_BUSY)
+            if wanted.until is not None and admission.was_server_busy(result):
+                self._hold_back(
+                    admission.with_deferral(wanted, Reason.SERVER_BUSY), Reason.SERVER_BUSY
+                )
             else:
-                told = admission.with_history(result, wanted, VERSION)
-                self._take(admission.flagged(told, Validity.SERVER_LOW) if low else told)
+                told = admission.with_admission_history(result, wanted, VERSION)
+                self._take(admission.with_flag(told, Validity.SERVER_LOW) if low else told)
 
-    def _looked(self, wanted: Wanted, stopping: Stop) -> tuple[Wanted, Decision]:
+    def _looked(
+        self, wanted: QueuedMeasurement, stopping: Stop
+    ) -> tuple[QueuedMeasurement, AdmissionDecision]:
         """Watch the line's interface for a while: is it idle?"""
         interface = wanted.line.interface or host.interface_of(wanted.line.source_address)
         then = _counters(interface)
-        stopping.wait(look_s(self._config, clock.utc_now()))
+        stopping.wait(idle_check_s(self._config, clock.utc_now()))
         now = _counters(interface)
         plan = self._config.plan
-        limits = Limits(plan.cross_traffic_download_bps, plan.cross_traffic_upload_bps)
+        limits = CrossTrafficLimits(plan.cross_traffic_download_bps, plan.cross_traffic_upload_bps)
         seen = structs.replace(wanted, seen=admission.rates_between(then, now))
-        return seen, admission.before_bulk(then, now, limits)
+        return seen, admission.bulk_admission(then, now, limits)
 
-    def _hold_back(self, wanted: Wanted, reason: Reason) -> None:
+    def _hold_back(self, wanted: QueuedMeasurement, reason: Reason) -> None:
         if reason is Reason.SERVER_BUSY:
             wanted = structs.replace(wanted, server=admission.next_server(self._config, wanted))
         now_s = clock.monotonic_s()
-        again = admission.again(wanted, clock.utc_now(), now_s, random.random)
+        again = admission.rescheduled(wanted, clock.utc_now(), now_s, random.random)
         if again is None:
-            self._give_up(wanted, reason, admission.waited_in_vain(wanted, reason))
+            self._give_up(wanted, reason, admission.gave_up_detail(wanted, reason))
             return
         log.info(
             "%s on %s: %s; again in %.0f s",
@@ -157,13 +168,13 @@ class Scheduled:
         )
         self._waiting.append(again)
 
-    def _give_up(self, wanted: Wanted, reason: Reason, detail: str) -> None:
+    def _give_up(self, wanted: QueuedMeasurement, reason: Reason, detail: str) -> None:
         if wanted.slot_at is not None:
             result = self._runner.skipped(wanted.kind, wanted.line, reason, detail, wanted.slot_at)
-            self._take(admission.with_history(result, wanted, VERSION))
+            self._take(admission.with_admission_history(result, wanted, VERSION))
 
     def _results(
-        self, wanted: Wanted, stopping: Stop, patience_s: float | None = None
+        self, wanted: QueuedMeasurement, stopping: Stop, patience_s: float | None = None
     ) -> Iterator[Result]:
         return self._runner.run(
             wanted.kind,
@@ -178,6 +189,6 @@ class Scheduled:
         return clock.utc_now().astimezone(ZoneInfo(self._config.timezone)).date()
 
 
-def _counters(interface: str | None) -> Counters:
+def _counters(interface: str | None) -> InterfaceCounters:
     snapshot = host.snapshot(interface)
-    return Counters(clock.monotonic_s(), snapshot.received_bytes, snapshot.sent_bytes)
+    return InterfaceCounters(clock.monotonic_s(), snapshot.received_bytes, snapshot.sent_bytes)

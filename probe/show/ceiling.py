@@ -48,7 +48,7 @@ class LineCeiling(Struct, frozen=True, kw_only=True):
         return self.outcome is Outcome.OK and False not in enough
 
 
-class CeilingShown(Struct, frozen=True):
+class CeilingDocument(Struct, frozen=True):
     """What `tramdo-probe ceiling --json` prints."""
 
     peer: str
@@ -84,7 +84,7 @@ def line_ceiling(line: LineConfig, result: ThroughputResult) -> LineCeiling:
     )
 
 
-def kept(found: LineCeiling, result: ThroughputResult, peer: str) -> Ceiling:
+def published_ceiling(found: LineCeiling, result: ThroughputResult, peer: str) -> Ceiling:
     """What is stored, shown to the centre, and held beside every later result."""
     return Ceiling(
         line=found.line,
@@ -95,7 +95,7 @@ def kept(found: LineCeiling, result: ThroughputResult, peer: str) -> Ceiling:
     )
 
 
-def text(shown: CeilingShown, language: Language) -> str:
+def text(shown: CeilingDocument, language: Language) -> str:
     """For the technician."""
     return "\n".join(
         part for line in shown.lines for part in _line_text(line, shown.peer, language)

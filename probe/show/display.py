@@ -95,7 +95,7 @@ class Display:
                 return
 
     def _write(self, frame: status.Frame) -> None:
-        shown = status.Board(
+        shown = status.StatusSnapshot(
             written_at=clock.utc_now(),
             pid=os.getpid(),
             version=self._version,

@@ -55,7 +55,7 @@ _MEANINGS = [
 ]
 
 
-def rehearse(
+def run(
     config: Config,
     each_s: float,
     stop: Stop,

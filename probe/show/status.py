@@ -16,14 +16,14 @@ from msgspec import Struct, structs
 from probe.availability.minutes import LEAST_TARGETS
 from probe.config import Config
 from probe.events import (
-    Delivery,
-    Ended,
+    DeliveryStatus,
     Event,
     Fault,
-    Identify,
-    Measured,
-    Progressed,
-    Started,
+    IdentifyRequested,
+    MeasurementEnded,
+    MeasurementProgressed,
+    MeasurementStarted,
+    ResultProduced,
 )
 from probe.measure.measurement import Progress
 from wire.result import (
@@ -57,7 +57,7 @@ class Activity(Struct, frozen=True):
     progress: Progress | None = None
 
 
-class LastResult(Struct, frozen=True):
+class LatestResult(Struct, frozen=True):
     """The newest result of a kind against a target."""
 
     kind: str
@@ -76,7 +76,7 @@ class LineStatus(Struct, frozen=True):
     isp: str | None
     state: LineState = LineState.UNKNOWN
     activity: Activity | None = None
-    last: dict[str, LastResult] = {}
+    last: dict[str, LatestResult] = {}
 
 
 class Status(Struct, frozen=True, kw_only=True):
@@ -106,7 +106,7 @@ class Pattern(StrEnum):
 Frame = dict[str, Pattern]
 
 
-class Board(Struct, frozen=True, kw_only=True):
+class StatusSnapshot(Struct, frozen=True, kw_only=True):
     """What a reader of the probe is given: the status, what the LEDs show, and since when."""
 
     written_at: Utc
@@ -129,7 +129,7 @@ def initial(config: Config) -> Status:
 def fold(status: Status, event: Event) -> Status:
     """The status after an event. Events of a line that is not ours change nothing."""
     match event:
-        case Delivery():
+        case DeliveryStatus():
             return structs.replace(
                 status, connected=event.connected, pending=event.pending, cause=event.cause
             )
@@ -138,17 +138,17 @@ def fold(status: Status, event: Event) -> Status:
             return structs.replace(
                 status, faults=faults if text is None else {**faults, part: text}
             )
-        case Identify(until_s):
+        case IdentifyRequested(until_s):
             return structs.replace(status, identify_until_s=until_s)
-        case Measured(result):
+        case ResultProduced(result):
             return _with_line(status, result.line.id, lambda line: _measured(line, result))
-        case Started(line_id, kind):
+        case MeasurementStarted(line_id, kind):
             return _with_line(
                 status, line_id, lambda line: structs.replace(line, activity=Activity(kind))
             )
-        case Progressed(line_id, kind, progress):
+        case MeasurementProgressed(line_id, kind, progress):
             return _with_line(status, line_id, lambda line: _progressed(line, kind, progress))
-        case Ended(line_id, _):
+        case MeasurementEnded(line_id, _):
             return _with_line(status, line_id, lambda line: structs.replace(line, activity=None))
 
 
@@ -211,8 +211,8 @@ def _measured(line: LineStatus, result: Result) -> LineStatus:
     return structs.replace(line, last=last, state=_line_state(last.values()))
 
 
-def _last(result: Result) -> LastResult:
-    return LastResult(
+def _last(result: Result) -> LatestResult:
+    return LatestResult(
         kind=result.kind,
         target=result.target,
         outcome=result.outcome,
@@ -223,7 +223,7 @@ def _last(result: Result) -> LastResult:
     )
 
 
-def _line_state(last: Iterable[LastResult]) -> LineState:
+def _line_state(last: Iterable[LatestResult]) -> LineState:
     """Down when nothing beyond answers; degraded when something fails or loses; good otherwise.
 
     As a minute is judged (METHOD, Availability): where the office's own gateway answers, it takes

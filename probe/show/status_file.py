@@ -11,13 +11,13 @@ from pathlib import Path
 
 import msgspec
 
-from probe.show.status import Board
+from probe.show.status import StatusSnapshot
 from wire.decoding import decode_json
 
 FILE_NAME = "status.json"
 
 
-def write(runtime_dir: str, board: Board) -> None:
+def write(runtime_dir: str, board: StatusSnapshot) -> None:
     """Replace the board.
 
     Raises:
@@ -29,7 +29,7 @@ def write(runtime_dir: str, board: Board) -> None:
     fresh.replace(target)
 
 
-def read(runtime_dir: str) -> Board | None:
+def read(runtime_dir: str) -> StatusSnapshot | None:
     """The board as last written, None where there is none (the daemon never ran here).
 
     Raises:
@@ -40,10 +40,10 @@ def read(runtime_dir: str) -> Board | None:
         content = (Path(runtime_dir) / FILE_NAME).read_bytes()
     except FileNotFoundError:
         return None
-    return decode_json(content, Board)
+    return decode_json(content, StatusSnapshot)
 
 
-def writer_is_alive(board: Board) -> bool:
+def writer_is_alive(board: StatusSnapshot) -> bool:
     """Whether the daemon that wrote the board still runs."""
     try:
         os.kill(board.pid, 0)

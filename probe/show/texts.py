@@ -8,7 +8,7 @@ import msgspec
 
 from probe.config import Config
 from probe.measure.measurement import Progress
-from probe.show.status import Board, LineState, LineStatus, Pattern, Status
+from probe.show.status import LineState, LineStatus, Pattern, Status, StatusSnapshot
 from runtime.language import Language, Phrase, number
 from wire.result import HopAnswer, Outcome, PathValues, Result
 
@@ -136,7 +136,7 @@ _PATTERNS = {
 }
 
 
-def board(shown: Board, language: Language) -> str:
+def snapshot(shown: StatusSnapshot, language: Language) -> str:
     """The running daemon's status."""
     status = shown.status
     phrases = [

@@ -11,30 +11,30 @@ from pathlib import Path
 
 import msgspec
 
-from probe.availability.tracker import BookState
+from probe.availability.tracker import TrackerState
 from wire.decoding import decode_json
 
 log = logging.getLogger(__name__)
 _NAME = "availability.json"
 
 
-class BookFile:
+class AvailabilityFile:
     """The books by line, in the state directory."""
 
     def __init__(self, state_dir: str) -> None:
         self._path = Path(state_dir) / _NAME
 
-    def read(self) -> dict[str, BookState]:
+    def read(self) -> dict[str, TrackerState]:
         """What was put away; empty where there is nothing to read."""
         try:
-            return decode_json(self._path.read_bytes(), dict[str, BookState])
+            return decode_json(self._path.read_bytes(), dict[str, TrackerState])
         except FileNotFoundError:
             return {}
         except (OSError, msgspec.MsgspecError) as error:
             log.warning("the book of minutes cannot be read and begins anew: %s", error)
             return {}
 
-    def write(self, books: dict[str, BookState]) -> None:
+    def write(self, books: dict[str, TrackerState]) -> None:
         """Put them away; a failure costs minutes, not measurements."""
         fresh = self._path.with_suffix(".new")
         try:

@@ -25,7 +25,7 @@ def read(state_dir: str) -> dict[str, Ceiling]:
         return {}
 
 
-def keep(state_dir: str, measured: list[Ceiling]) -> None:
+def store(state_dir: str, measured: list[Ceiling]) -> None:
     """Put what was just measured in place of what was known of those lines.
 
     Raises:

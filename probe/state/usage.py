@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from probe.plan.levels import reads_low
-from probe.plan.usage import Usage, counted, in_month, month_of
+from probe.plan.usage import Usage, in_month, month_of, with_bulk_result
 from wire.decoding import decode_json
 from wire.result import Result
 
@@ -40,7 +40,7 @@ class UsageFile:
         """
         usage = self.on(day)
         low = reads_low(usage.levels, result, servers)
-        self._usage = counted(usage, result)
+        self._usage = with_bulk_result(usage, result)
         try:
             new = self._path.with_suffix(".new")
             new.write_bytes(msgspec.json.encode(self._usage))

@@ -20,7 +20,7 @@ from pathlib import Path
 from uuid import UUID
 
 from probe import config_file
-from probe.deliver.publisher import Courier
+from probe.deliver.publisher import Publisher
 from probe.measure import host
 from tests import samples
 from wire.messages import Info
@@ -36,7 +36,7 @@ CONFIRMED, UNCONFIRMED = "confirmed", "not confirmed"
 class Feeder:
     """Makes results with a token each ("life/number") and hands them to a courier."""
 
-    def __init__(self, courier: Courier, journal: Path, life: int) -> None:
+    def __init__(self, courier: Publisher, journal: Path, life: int) -> None:
         self._courier = courier
         self._journal = journal.open("a", encoding="ascii", buffering=1)
         self._life = life
@@ -56,7 +56,7 @@ def main(config_path: str, journal: str, life: str, rate: str) -> int:
     """Feed until told to end."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     config, _ = config_file.load(Path(config_path))
-    courier = Courier(
+    courier = Publisher(
         config,
         Path(config.state_dir) / "outbox.sqlite",
         lambda _event: None,

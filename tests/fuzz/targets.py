@@ -20,7 +20,13 @@ from collector.commands.builder import Replied, judge_reply
 from collector.ingest.validation import Accepted, Judged, Rejected, judge
 from collector.store.batch import Batch
 from collector.store.sqlite import SqliteStore
-from probe.commands.policy import Memory, Obeyed, Refused, Situation, decide
+from probe.commands.policy import (
+    CommandAccepted,
+    CommandHistory,
+    CommandRefused,
+    ProbeContext,
+    decide,
+)
 from probe.deliver.sender_state import coverage_of
 from probe.measure.throughput import iperf3_report
 from probe.measure.throughput.iperf3_report import Transcript
@@ -128,7 +134,7 @@ def _reply(payload: bytes, draw: random.Random) -> str:
 
 
 def _command(payload: bytes, draw: random.Random) -> str:
-    situation = Situation(
+    situation = ProbeContext(
         now=NOW + timedelta(minutes=draw.choice([0, 0, 0, 5, -7])),
         clock_known=draw.random() < 0.9,
         allowed=list(CommandName),
@@ -141,14 +147,14 @@ def _command(payload: bytes, draw: random.Random) -> str:
     name = draw.choice([*CommandName, "run"])
     if draw.random() < 0.8 and (told := re.search(rb'"command":"([a-z]+)"', payload)):
         name = told[1].decode()
-    decision = decide(name, payload, Memory(), situation, retained=draw.random() < 0.05)
+    decision = decide(name, payload, CommandHistory(), situation, retained=draw.random() < 0.05)
     match decision:
-        case Obeyed():
+        case CommandAccepted():
             # Obeyed is only what the types allow: what it says can be said again.
             again = commands.decode_command(commands.encode_command(decision.command))
             assert again == decision.command
             return f"obeyed {decision.command.name}"
-        case Refused():
+        case CommandRefused():
             assert decision.reply(NOW).reason is decision.reason
             return f"refused {decision.reason} {_shape(decision.detail)}"
         case _:

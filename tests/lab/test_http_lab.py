@@ -17,7 +17,7 @@ from msgspec import structs
 
 from probe.config import HttpConfig, LineConfig
 from probe.measure.http.probe import measure
-from probe.measure.measurement import Finding
+from probe.measure.measurement import RawResult
 from tests import nginx
 from tests.http_request import http_request
 from tests.lab.congestion import use_congestion_control
@@ -74,13 +74,13 @@ def served(network: OfficeNetwork, directory: Path) -> Nginx:
     return Nginx(directory, host=SERVER_ADDRESSES[0], port=PORT, prefix=prefix)
 
 
-def found(network: OfficeNetwork, line: LineConfig, http: HttpConfig) -> Finding:
+def found(network: OfficeNetwork, line: LineConfig, http: HttpConfig) -> RawResult:
     request = http_request(SERVER_ADDRESSES[0], PORT, http, line=line)
     (finding,) = network.office.inside(lambda: list(measure(request)))
     return finding
 
 
-def values_of(finding: Finding) -> HttpValues:
+def values_of(finding: RawResult) -> HttpValues:
     assert isinstance(finding.values, HttpValues), finding
     return finding.values
 

@@ -14,7 +14,7 @@ import pytest
 
 from probe.config import DnsConfig, LineConfig, ServerConfig, WebConfig
 from probe.measure.dns import probe as dns_probe
-from probe.measure.measurement import Finding
+from probe.measure.measurement import RawResult
 from probe.measure.web import probe as web_probe
 from tests import services
 from tests.lab.network import SERVER_ADDRESSES, Cut, LineShape, OfficeNetwork
@@ -56,13 +56,13 @@ class Lab(NamedTuple):
         whole = {"interface": self.network.line(name).interface, "resolvers": [OWN]} | fields
         return LineConfig(id=name, isp="x", **whole)
 
-    def asked(self, line: LineConfig | None = None, dns: DnsConfig = DNS) -> list[Finding]:
+    def asked(self, line: LineConfig | None = None, dns: DnsConfig = DNS) -> list[RawResult]:
         request = line_request(line or self.line(), SERVERS, dns=dns)
         return self.network.office.inside(lambda: list(dns_probe.measure(request)))
 
     def fetched(
         self, page: str, line: LineConfig | None = None, timeout_s: float = 1.5, **web: Any
-    ) -> Finding:
+    ) -> RawResult:
         settings = {"ca_file": str(self.pages.ca_file)} | web
         config = WebConfig(pages=[page], timeout_s=timeout_s, **settings)
         request = line_request(line or self.line(), SERVERS, dns=DNS, web=config)
@@ -118,12 +118,12 @@ def talker(network: OfficeNetwork, port: int, greeting: bytes) -> Iterator[None]
         thread.join(5)
 
 
-def dns_of(finding: Finding) -> DnsValues:
+def dns_of(finding: RawResult) -> DnsValues:
     assert isinstance(finding.values, DnsValues), finding
     return finding.values
 
 
-def web_of(finding: Finding) -> WebValues:
+def web_of(finding: RawResult) -> WebValues:
     assert isinstance(finding.values, WebValues), finding
     return finding.values
 

@@ -10,10 +10,10 @@ from functools import partial
 import pytest
 
 from probe.availability import minutes
-from probe.availability.minutes import State
+from probe.availability.minutes import MinuteState
 from probe.config import DnsConfig, LatencyConfig, LineConfig, PathConfig
 from probe.config import ServerConfig as Server
-from probe.measure.measurement import Finding
+from probe.measure.measurement import RawResult
 from probe.measure.path import probe as path_probe
 from probe.measure.runner import Runner
 from tests.lab.network import SERVER_ADDRESSES, Cut, LineShape, OfficeNetwork
@@ -55,13 +55,13 @@ def line_of(network: OfficeNetwork, name: str = "vnpt") -> LineConfig:
     return LineConfig(id=name, isp="x", interface=line.interface)
 
 
-def looked(network: OfficeNetwork, line: LineConfig, servers: list[Server] = SERVERS) -> Finding:
+def looked(network: OfficeNetwork, line: LineConfig, servers: list[Server] = SERVERS) -> RawResult:
     request = line_request(line, servers, dns=DNS, path=PATH)
     (finding,) = network.office.inside(lambda: list(path_probe.measure(request)))
     return finding
 
 
-def values_of(finding: Finding) -> PathValues:
+def values_of(finding: RawResult) -> PathValues:
     assert isinstance(finding.values, PathValues), finding
     return finding.values
 
@@ -186,26 +186,28 @@ def windows(network: OfficeNetwork, line: LineConfig) -> list[Result]:
 @pytest.mark.parametrize(
     ("where", "state"),
     [
-        ("nowhere", State.UP),
-        ("cable", State.OWN_LAN),
-        ("gateway", State.OWN_LAN),
-        ("access", State.DOWN),
-        ("one server", State.UP),
-        ("both servers", State.DOWN),
+        ("nowhere", MinuteState.UP),
+        ("cable", MinuteState.OWN_LAN),
+        ("gateway", MinuteState.OWN_LAN),
+        ("access", MinuteState.DOWN),
+        ("one server", MinuteState.UP),
+        ("both servers", MinuteState.DOWN),
     ],
 )
-def test_a_minute_on_a_line_that_breaks(network: OfficeNetwork, where: str, state: State) -> None:
+def test_a_minute_on_a_line_that_breaks(
+    network: OfficeNetwork, where: str, state: MinuteState
+) -> None:
     line = line_of(network)
     with broken(network, where):
         results = windows(network, line)
     gateway = network.line("vnpt").gateway_address
-    evidence = [one for result in results for one in minutes.evidence_of(result, gateway)]
-    assert minutes.judged(evidence) is state, results
+    evidence = [one for result in results for one in minutes.samples_of(result, gateway)]
+    assert minutes.minute_state(evidence) is state, results
     # What the office's own cable or router loses is not the line's loss; the ISP's is.
     for result in results:
-        own = state is State.OWN_LAN and result.target != GATEWAY_TARGET
+        own = state is MinuteState.OWN_LAN and result.target != GATEWAY_TARGET
         assert (Validity.OWN_LAN in result.validity) == own, result
-    looks = [result for result in results if minutes.is_bad(result, PATH)]
+    looks = [result for result in results if minutes.is_degraded(result, PATH)]
     assert bool(looks) == (where != "nowhere"), "a bad minute calls for a look at the path"
     assert {result.reason for result in results} <= {
         None, Reason.LINE_DOWN, Reason.NO_REPLY, Reason.UNREACHABLE, Reason.CONNECTION_REFUSED,

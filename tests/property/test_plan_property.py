@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from probe import config
 from probe.config import Config, HttpConfig, LineConfig, PlanConfig, ThroughputConfig
 from probe.plan.budget import bulk_kinds, month_budget
-from probe.plan.hours import bounds, in_office_hours, longest_look_s, stretches
+from probe.plan.hours import bounds, bulk_time_ranges, in_office_hours, longest_idle_check_s
 from probe.plan.slots import Slot, day_plan
 from probe.plan.usage import Usage
 from tests.unit.test_config import GOOD
@@ -133,7 +133,7 @@ def test_bulk_slots_of_a_host_never_overlap_and_stay_in_their_day(c: Config, day
         assert slot.at <= slot.until
         # One that waited to the last moment, with its look, still ends within the day.
         assert slot.until + timedelta(seconds=slot.longest_s) <= end
-        assert slot.longest_s > longest_look_s(c.plan)
+        assert slot.longest_s > longest_idle_check_s(c.plan)
 
 
 @plenty
@@ -192,7 +192,7 @@ def test_every_weekday_is_covered_where_there_is_a_test_a_day(c: Config, day: da
 def test_any_week_of_three_tests_has_peak_and_off_peak_hours(c: Config, day: date) -> None:
     assume(roomy(c, day))
     week = seven_days(c, day)
-    sorts = [{room.peak for room in stretches(c, d, longest_s(c))} for d in week]
+    sorts = [{room.peak for room in bulk_time_ranges(c, d, longest_s(c))} for d in week]
     assume(all(sort == {True, False} for sort in sorts))
     for line in c.lines:
         if rate_a_day(c, line, week) >= Fraction(3, 7):

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probe.measure.latency import icmp_echo
-from probe.measure.latency.echo import IcmpEcho, Reply, StampEcho
-from probe.measure.latency.icmp_echo import Echo, Stray
+from probe.measure.latency.echo import EchoReply, IcmpEcho, StampEcho
+from probe.measure.latency.icmp_echo import Echo, EchoDiscard
 from wire import stamp
 from wire.stamp import ErrorEstimate, ReflectorPacket, SenderPacket, StampError
 
@@ -86,7 +86,7 @@ def test_an_interval_of_ntp_times_is_right_to_a_nanosecond(at_ns: int, span_ns: 
 @given(datagrams, st.booleans())
 def test_no_bytes_make_a_session_s_parser_raise(body: bytes, ipv6: bool) -> None:
     for protocol in (StampEcho(), IcmpEcho(1, 7, ipv6=ipv6), IcmpEcho(1, None, ipv6=ipv6)):
-        assert isinstance(protocol.reply(body), Reply | Stray)
+        assert isinstance(protocol.reply(body), EchoReply | EchoDiscard)
         assert isinstance(protocol.own_seq(body), int | None)
 
 
@@ -107,4 +107,4 @@ def test_one_flipped_bit_is_never_taken_for_the_answer(seq: int, nonce: int, bit
     reply[2:4] = icmp_echo.checksum(bytes(reply)).to_bytes(2, "big")
     assert icmp_echo.decode_reply(bytes(reply), 7, ipv6=False) == Echo(seq, nonce)
     reply[bit // 8] ^= 1 << bit % 8
-    assert isinstance(icmp_echo.decode_reply(bytes(reply), 7, ipv6=False), Stray)
+    assert isinstance(icmp_echo.decode_reply(bytes(reply), 7, ipv6=False), EchoDiscard)

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probe.measure.throughput import iperf3_report
-from probe.measure.throughput.iperf3_report import Ended, Sample, Transcript
-from probe.measure.throughput.method import Reading, Spec
+from probe.measure.throughput.iperf3_report import Iperf3End, Iperf3Sample, Transcript
+from probe.measure.throughput.method import Iperf3Result, Iperf3Spec
 from wire.result import Reason, Transfer
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "iperf3"
 REPORTS = {path.stem: path.read_bytes() for path in sorted(GOLDEN.glob("*.report"))}
 
-SPEC = Spec(
+SPEC = Iperf3Spec(
     host="203.0.113.1",
     port=5201,
     reverse=False,
@@ -41,7 +41,7 @@ JSON = st.recursive(
 )
 
 
-def _read(report: bytes) -> Reading:
+def _read(report: bytes) -> Iperf3Result:
     reading = iperf3_report.read(Transcript(report=report), SPEC)
     assert reading.transfer is not None or reading.reason is not None
     assert (reading.reason is None) == (reading.detail is None)
@@ -58,7 +58,7 @@ def test_any_bytes(report: bytes) -> None:
 
 
 def test_more_than_any_line_carries_is_no_figure() -> None:
-    lines = [Sample(0.5, 625_000_000_001, 0), Ended(None, None, "3.12")]
+    lines = [Iperf3Sample(0.5, 625_000_000_001, 0), Iperf3End(None, None, "3.12")]
     reading = _read(b"\n".join(msgspec.json.encode(line) for line in lines))
     assert reading.reason is Reason.TOOL_FAILED
     assert "whole_bps" in str(reading.detail)

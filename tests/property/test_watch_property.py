@@ -7,15 +7,20 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probe.availability.minutes import Evidence, State, judged, minutes_of
-from probe.availability.tracker import Book, Now, Period, Told
+from probe.availability.minutes import MinuteState, ReachabilitySample, minute_state, minutes_of
+from probe.availability.tracker import (
+    AvailabilityPeriod,
+    AvailabilityTracker,
+    Instant,
+    LocatedOutage,
+)
 from wire.result import FaultLocation
 
 M0 = 29_000_000
 HOSTS = st.sampled_from([None, "a", "b", "c"])
 
 evidences = st.builds(
-    lambda start, length, host, answered, down: Evidence(
+    lambda start, length, host, answered, down: ReachabilitySample(
         M0 * 60 + start, M0 * 60 + start + length, host, answered, down
     ),
     st.floats(-300, 7200),
@@ -45,14 +50,14 @@ class History:
     def __init__(self, period_min: int) -> None:
         self.unix_s, self.monotonic_s, self.boot_id = M0 * 60.0, 500.0, "a"
         self.period_min = period_min
-        self.told: list[Period | Told] = []
-        self.book = Book(self.now(), 70, period_min)
+        self.told: list[AvailabilityPeriod | LocatedOutage] = []
+        self.book = AvailabilityTracker(self.now(), 70, period_min)
 
-    def now(self) -> Now:
-        return Now(self.unix_s, self.monotonic_s, self.boot_id)
+    def now(self) -> Instant:
+        return Instant(self.unix_s, self.monotonic_s, self.boot_id)
 
     def step(self, what: str, value: object) -> None:
-        if what == "note" and isinstance(value, Evidence):
+        if what == "note" and isinstance(value, ReachabilitySample):
             self.book.note(value)
         elif what == "look" and isinstance(value, FaultLocation):
             self.book.looked(self.unix_s, value)
@@ -69,7 +74,7 @@ class History:
             self.unix_s += away_s
             self.monotonic_s = 500.0 if boot_id != self.boot_id else self.monotonic_s + away_s
             self.boot_id = boot_id
-            self.book = Book(self.now(), 70, self.period_min, before)
+            self.book = AvailabilityTracker(self.now(), 70, self.period_min, before)
         self.told += self.book.advance(self.now())
 
     def end(self) -> None:
@@ -90,7 +95,7 @@ def after(history: list[tuple[str, object]], period_min: int) -> History:
 @settings(max_examples=150)
 def test_every_minute_is_counted_once(history: list[tuple[str, object]], period_min: int) -> None:
     run = after(history, period_min)
-    periods = [told for told in run.told if isinstance(told, Period)]
+    periods = [told for told in run.told if isinstance(told, AvailabilityPeriod)]
     expected = M0
     for period in periods:
         assert period.first == expected, "no gap and no overlap"
@@ -105,12 +110,12 @@ def test_outages_hold_the_minutes_that_were_bad(
     history: list[tuple[str, object]], period_min: int
 ) -> None:
     run = after(history, period_min)
-    bad = dict.fromkeys((State.DOWN, State.OWN_LAN), 0)
+    bad = dict.fromkeys((MinuteState.DOWN, MinuteState.OWN_LAN), 0)
     for told in run.told:
-        if isinstance(told, Period):
+        if isinstance(told, AvailabilityPeriod):
             for side in bad:
                 bad[side] += told.counts.get(side, 0)
-    ended = [told for told in run.told if isinstance(told, Told)]
+    ended = [told for told in run.told if isinstance(told, LocatedOutage)]
     running = run.book.state().running
     if running is not None:
         bad[running.side] -= running.bad_minutes
@@ -122,28 +127,28 @@ def test_outages_hold_the_minutes_that_were_bad(
     for told in ended:
         outage = told.outage
         assert 1 <= outage.bad_minutes <= outage.end - outage.first
-        assert (outage.side is State.OWN_LAN) == (told.fault is FaultLocation.OWN_LAN) or (
-            outage.side is State.DOWN
+        assert (outage.side is MinuteState.OWN_LAN) == (told.fault is FaultLocation.OWN_LAN) or (
+            outage.side is MinuteState.DOWN
         )
 
 
 @given(st.lists(evidences, max_size=12))
-def test_a_minute_is_down_only_on_full_evidence(found: list[Evidence]) -> None:
-    state = judged(found)
+def test_a_minute_is_down_only_on_full_evidence(found: list[ReachabilitySample]) -> None:
+    state = minute_state(found)
     far = [one for one in found if one.host is not None]
-    if state is State.DOWN:
+    if state is MinuteState.DOWN:
         assert any(one.host is None and one.answered for one in found)
         assert len({one.host for one in far}) >= 2
         assert not any(one.answered for one in far)
-    assert (state is State.UP) == any(one.answered for one in far)
+    assert (state is MinuteState.UP) == any(one.answered for one in far)
 
 
 @given(st.lists(evidences, max_size=12), evidences)
 def test_an_answer_from_afar_always_makes_a_minute_up(
-    found: list[Evidence], more: Evidence
+    found: list[ReachabilitySample], more: ReachabilitySample
 ) -> None:
-    answer = Evidence(more.from_s, more.to_s, "z", True)
-    assert judged([*found, answer]) is State.UP
+    answer = ReachabilitySample(more.from_s, more.to_s, "z", True)
+    assert minute_state([*found, answer]) is MinuteState.UP
 
 
 @given(st.floats(0, 59.9), st.floats(1, 600), st.integers(2, 30))
@@ -153,5 +158,5 @@ def test_windows_without_a_gap_leave_no_minute_without_one(
     covered: set[int] = set()
     for number in range(count):
         begun_s = M0 * 60 + offset_s + number * length_s
-        covered |= set(minutes_of(Evidence(begun_s, begun_s + length_s, "a", True)))
+        covered |= set(minutes_of(ReachabilitySample(begun_s, begun_s + length_s, "a", True)))
     assert covered == set(range(min(covered), max(covered) + 1))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from runtime.mqtt import Event, Message, Session
+from runtime.mqtt import Event, Message, MqttSession
 from tests.client import Client
 from tests.secured_broker import (
     COLLECTOR,
@@ -97,7 +97,7 @@ def test_a_last_will_is_no_way_around_the_rights(stage: Scene, protocol: int) ->
             (f"{ROOT}/{PROBE}/state", true),
         ):
             inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
-            vanishing = Session(config, PROBE, inbox.put, will=Message(topic, payload))
+            vanishing = MqttSession(config, PROBE, inbox.put, will=Message(topic, payload))
             vanishing.start()
             # Let in or not: Mosquitto may refuse a client for its will.
             inbox.get(timeout=WAIT_S)

@@ -17,7 +17,7 @@ from collector.config import ReceiptConfig
 from collector.ingest.pipeline import Ingest
 from collector.store.sqlite import SqliteStore
 from probe import clock, config
-from probe.deliver.publisher import Courier
+from probe.deliver.publisher import Publisher
 from runtime.broker import ProxyConfig
 from tests import samples
 from tests.client import Client
@@ -72,7 +72,7 @@ def test_results_arrive_and_receipts_come_back(
         broker=stage.broker.as_probe(stage.probe, protocol=protocol, transport=transport),
         delivery=config.DeliveryConfig(clock_wait_s=0.0),
     )
-    courier = Courier(office, tmp_path / "outbox.sqlite", lambda _: None, _info, _health)
+    courier = Publisher(office, tmp_path / "outbox.sqlite", lambda _: None, _info, _health)
     courier.start()
     try:
         for _ in range(20):

@@ -16,7 +16,7 @@ import pytest
 from msgspec import structs
 
 from probe import clock, config
-from probe.deliver.publisher import Courier
+from probe.deliver.publisher import Publisher
 from tests import samples
 from tests.broker import Broker, why_not
 from tests.client import Client, eventually
@@ -61,7 +61,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
         yield started
 
 
-def delivering(broker: Broker, folder: Path, read_clock: Callable[[], Clock]) -> Courier:
+def delivering(broker: Broker, folder: Path, read_clock: Callable[[], Clock]) -> Publisher:
     folder.mkdir(exist_ok=True)
     settings = structs.replace(
         config.parse(GOOD.encode(), "probe.toml"),
@@ -69,7 +69,7 @@ def delivering(broker: Broker, folder: Path, read_clock: Callable[[], Clock]) ->
         delivery=config.DeliveryConfig(clock_wait_s=WAIT_S),
     )
     path = folder / "outbox.sqlite"
-    return Courier(
+    return Publisher(
         settings, path, lambda _: None, samples_info, samples_health, read_clock=read_clock
     )
 

@@ -25,11 +25,11 @@ from collector.commands import builder
 from collector.commands.sender import CommandDesk
 from collector.store.sqlite import SqliteStore
 from probe import clock, config, events
-from probe.commands.executor import Acts, Commanded
+from probe.commands.executor import CommandActions, CommandExecutor
 from probe.config import Config
 from probe.deliver import high_water_mark
-from probe.deliver.publisher import Courier
-from probe.schedule.admission import Wanted
+from probe.deliver.publisher import Publisher
+from probe.schedule.admission import QueuedMeasurement
 from probe.show import status_file
 from probe.state.usage import UsageFile
 from runtime.mqtt import Received
@@ -57,9 +57,9 @@ class Office:
         self.config_path = folder / "probe.toml"
         self.config_path.write_text(GOOD, encoding="utf-8")
         self.events: list[events.Event] = []
-        self.wanted: list[Wanted] = []
+        self.wanted: list[QueuedMeasurement] = []
         self.reloaded = threading.Event()
-        self.courier = Courier(
+        self.courier = Publisher(
             self.settings,
             folder / "outbox.sqlite",
             self.events.append,
@@ -67,11 +67,11 @@ class Office:
             samples_health,
             self._on_command,
         )
-        self.commanded = Commanded(
+        self.commanded = CommandExecutor(
             self.settings,
             self.config_path,
             UsageFile(str(folder)),
-            Acts(
+            CommandActions(
                 measure=self._measure,
                 replay=self.courier.replay,
                 reload=self.reloaded.set,
@@ -81,18 +81,18 @@ class Office:
             lambda: clock_known,
         )
         self.courier.start()
-        self.commanded.tell_owed()
+        self.commanded.send_pending_done()
 
     def _on_command(self, received: Received) -> None:
         self.commanded.take(received)
 
-    def _measure(self, wanted: Wanted) -> None:
+    def _measure(self, wanted: QueuedMeasurement) -> None:
         self.wanted.append(wanted)
         assert wanted.command_id is not None
         self.commanded.measured(wanted.command_id)
 
     def connected(self) -> bool:
-        return any(isinstance(one, events.Delivery) and one.connected for one in self.events)
+        return any(isinstance(one, events.DeliveryStatus) and one.connected for one in self.events)
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def test_each_command_by_the_centres_own_command_line(
     centre = CollectorProcess(tmp_path / "centre", broker.config())  # its settings only
     code, said = command(centre, settings, "identify", "--for", "5")
     assert (code, said["reply"]["answer"]) == (0, "done")
-    assert any(isinstance(one, events.Identify) for one in office.events)
+    assert any(isinstance(one, events.IdentifyRequested) for one in office.events)
 
     code, said = command(centre, settings, "measure", "latency", "--line", "vnpt")
     assert (code, said["reply"]["answer"]) == (0, "done")
@@ -302,7 +302,7 @@ def test_retained_repeated_and_expired_commands_do_nothing(
             last = Identify(id=uuid4(), **life)
             client.publish(topic, encode_command(last))
             client.wait_for(lambda message: replied(message).id == last.id)
-            flashes = [one for one in office.events if isinstance(one, events.Identify)]
+            flashes = [one for one in office.events if isinstance(one, events.IdentifyRequested)]
             assert len(flashes) == 2, "the fresh one once, and the last"
             said = [replied(message) for message in client.received]
             assert [(one.id, one.reason) for one in said if one.reason] == [

@@ -17,7 +17,7 @@ import pytest
 
 from probe import clock, config, events
 from probe.config import Config
-from probe.deliver.publisher import Courier
+from probe.deliver.publisher import Publisher
 from runtime import mqtt
 from tests import samples
 from tests.broker import Broker, why_not
@@ -52,7 +52,7 @@ class Centre:
         self.healths: list[Health] = []
         self.epoch: UUID | None = None
         self._inbox: queue.SimpleQueue[mqtt.Event] = queue.SimpleQueue()
-        self._session = mqtt.Session(
+        self._session = mqtt.MqttSession(
             broker.config(), "centre", self._inbox.put, subscriptions=topics.collector_filters()
         )
         self._stop = threading.Event()
@@ -111,7 +111,7 @@ class Office:
 
     def __init__(self, settings: Config, folder: Path) -> None:
         self.events: list[events.Event] = []
-        self.courier = Courier(
+        self.courier = Publisher(
             settings, folder / "outbox.sqlite", self.events.append, samples_info, samples_health
         )
         self.courier.start()
@@ -120,7 +120,7 @@ class Office:
         return self.courier.wait_delivered(WAIT_S, threading.Event())
 
     def pending(self) -> int:
-        shown = [event for event in self.events if isinstance(event, events.Delivery)]
+        shown = [event for event in self.events if isinstance(event, events.DeliveryStatus)]
         return shown[-1].pending if shown else -1
 
 
@@ -214,7 +214,9 @@ def test_a_killed_broker_loses_nothing(broker: Broker, settings: Config, tmp_pat
     assert office.delivered()
     broker.kill()
     until(
-        lambda: any(isinstance(e, events.Delivery) and not e.connected for e in office.events[1:]),
+        lambda: any(
+            isinstance(e, events.DeliveryStatus) and not e.connected for e in office.events[1:]
+        ),
         "the courier's notice of the loss",
     )
     for _ in range(10):
@@ -353,7 +355,7 @@ def test_a_full_disk_costs_nothing_once_it_is_emptied(
         ballast.unlink()
         assert office.delivered()
         assert sorted(set(centre.seqs)) == [1, 2, 3, 4, 5]
-        assert isinstance(office.events[-1], events.Fault | events.Delivery)
+        assert isinstance(office.events[-1], events.Fault | events.DeliveryStatus)
         office.courier.stop()
         centre.close()
     finally:

@@ -19,7 +19,7 @@ from msgspec import structs
 from deploy.measurement_server.http_server import TEMPLATE, write_files
 from probe.config import HttpConfig, LineConfig
 from probe.measure.http.probe import measure
-from probe.measure.measurement import Finding, Progress, Request
+from probe.measure.measurement import MeasurementRequest, Progress, RawResult
 from tests.broker import free_port
 from tests.http_request import http_request
 from tests.nginx import Nginx, why_not
@@ -54,25 +54,25 @@ def server(tmp_path: Path, root: Path) -> Iterator[Nginx]:
         yield server
 
 
-def only(request: Request) -> Finding:
+def only(request: MeasurementRequest) -> RawResult:
     (finding,) = measure(request)
     return finding
 
 
-def found(server: Nginx, http: HttpConfig, **how: Any) -> Finding:
+def found(server: Nginx, http: HttpConfig, **how: Any) -> RawResult:
     return only(http_request(server.host, server.port, http, **how))
 
 
-def values_of(finding: Finding) -> HttpValues:
+def values_of(finding: RawResult) -> HttpValues:
     assert isinstance(finding.values, HttpValues), finding
     return finding.values
 
 
-def failure(finding: Finding) -> tuple[Outcome, Reason | None]:
+def failure(finding: RawResult) -> tuple[Outcome, Reason | None]:
     return finding.outcome, finding.reason
 
 
-def own_flags(finding: Finding) -> list[Validity]:
+def own_flags(finding: RawResult) -> list[Validity]:
     """Without what other tests' traffic adds: all of them share this loopback."""
     return [flag for flag in finding.validity if flag is not Validity.CROSS_TRAFFIC]
 
@@ -229,7 +229,7 @@ def test_a_server_that_stalls_is_given_up(server: Nginx, step: str) -> None:
     broken_transfer(finding, step)
 
 
-def broken_transfer(finding: Finding, step: str) -> HttpTransfer:
+def broken_transfer(finding: RawResult, step: str) -> HttpTransfer:
     """The one that broke off; what came before it is whole."""
     values = values_of(finding)
     transfer = getattr(values, step)

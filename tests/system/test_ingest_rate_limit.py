@@ -18,7 +18,7 @@ import pytest
 from msgspec import structs
 
 from probe import config
-from probe.deliver.publisher import Courier
+from probe.deliver.publisher import Publisher
 from tests import samples
 from tests.broker import Broker, why_not
 from tests.client import eventually
@@ -71,7 +71,7 @@ def test_a_flood_of_one_does_not_delay_the_others(tmp_path: Path, garbage: bool)
             broker=broker.config(),
             delivery=config.DeliveryConfig(clock_wait_s=0.0, resend_after_s=5.0),
         )
-        quiet = Courier(
+        quiet = Publisher(
             settings, tmp_path / "outbox.sqlite", lambda _: None, samples_info, samples_health
         )
         quiet.start()
@@ -94,7 +94,7 @@ def test_a_flood_of_one_does_not_delay_the_others(tmp_path: Path, garbage: bool)
         assert refused <= allowed + TOLD, "a flood of garbage does not flood the log"
 
 
-def _receipted(courier: Courier) -> float:
+def _receipted(courier: Publisher) -> float:
     """Submit one result and wait for its receipt; how long that took."""
     began_s = time.monotonic()
     courier.submit(samples.latency())

@@ -21,11 +21,11 @@ import msgspec
 import pytest
 
 from probe.config import Config, parse
-from probe.measure.measurement import Finding, Progress, Request
+from probe.measure.measurement import MeasurementRequest, Progress, RawResult
 from probe.measure.throughput import iperf3_process, iperf3_report
 from probe.measure.throughput import probe as throughput_probe
-from probe.measure.throughput.iperf3_report import Sample, Transcript
-from probe.measure.throughput.method import Reading, Spec
+from probe.measure.throughput.iperf3_report import Iperf3Sample, Transcript
+from probe.measure.throughput.method import Iperf3Result, Iperf3Spec
 from tests.lab.network import LineShape, OfficeNetwork, why_not
 from tests.lab.polling import wait_until
 from wire.result import Outcome, Reason, ThroughputValues
@@ -58,16 +58,16 @@ class Line(NamedTuple):
 
     def run(
         self,
-        spec: Spec,
+        spec: Iperf3Spec,
         observe: Callable[[int], None] = lambda _number: None,
         *,
         stop: threading.Event | None = None,
         interpreter: Sequence[str] = iperf3_process.INTERPRETER,
     ) -> Transcript:
         """One test from the office; `observe` is told the number of each sample."""
-        seen: list[Sample] = []
+        seen: list[Iperf3Sample] = []
 
-        def observe_sample(sample: Sample, _rate_bps: float | None) -> None:
+        def observe_sample(sample: Iperf3Sample, _rate_bps: float | None) -> None:
             seen.append(sample)
             observe(len(seen))
 
@@ -77,7 +77,9 @@ class Line(NamedTuple):
             )
         )
 
-    def read(self, spec: Spec, observe: Callable[[int], None] = lambda _number: None) -> Reading:
+    def read(
+        self, spec: Iperf3Spec, observe: Callable[[int], None] = lambda _number: None
+    ) -> Iperf3Result:
         """One test from the office, read."""
         return iperf3_report.read(self.run(spec, observe), spec)
 
@@ -89,8 +91,10 @@ def line() -> Iterator[Line]:
         yield Line(network)
 
 
-def spec(port: int, *, reverse: bool = False, total_s: int = 1, deadline_s: float = 5) -> Spec:
-    return Spec(
+def spec(
+    port: int, *, reverse: bool = False, total_s: int = 1, deadline_s: float = 5
+) -> Iperf3Spec:
+    return Iperf3Spec(
         host=SERVER,
         port=port,
         reverse=reverse,
@@ -154,7 +158,7 @@ def test_a_server_that_is_stopped_ends_at_the_deadline(line: Line) -> None:
 
 
 def test_a_busy_server_says_so(line: Line) -> None:
-    others: list[Reading] = []
+    others: list[Iperf3Result] = []
     with line.server(5304):
         first = line.read(
             spec(5304),
@@ -329,9 +333,9 @@ busy_limit_s = 0.5
 """
 
 
-def _measure(line: Line, stop: threading.Event, progress: Callable[[Progress], None]) -> Finding:
+def _measure(line: Line, stop: threading.Event, progress: Callable[[Progress], None]) -> RawResult:
     config: Config = parse(CONFIG.encode(), "test.toml")
-    request = Request(
+    request = MeasurementRequest(
         line=config.lines[0], server=config.servers[0], config=config, stop=stop, progress=progress
     )
     (finding,) = line.network.office.inside(lambda: list(throughput_probe.measure(request)))

@@ -14,7 +14,7 @@ import pytest
 
 from probe.config import Config, LatencyConfig, LedConfig, LineConfig, ServerConfig
 from probe.measure.latency.probe import measure
-from probe.measure.measurement import Finding, Progress, Request
+from probe.measure.measurement import MeasurementRequest, Progress, RawResult
 from runtime import kernel_time
 from runtime.broker import BrokerConfig
 from tests.lab.impairment import Impairment, LineImpairment
@@ -38,7 +38,7 @@ def request_on(
     latency: LatencyConfig = FAST,
     stop: threading.Event | None = None,
     progress: list[Progress] | None = None,
-) -> Request:
+) -> MeasurementRequest:
     server = ServerConfig(name="hanoi", host=host, stamp_port=port)
     config = Config(
         tenant="bach-thong",
@@ -50,7 +50,7 @@ def request_on(
         leds=LedConfig(driver="none"),
         latency=latency,
     )
-    return Request(
+    return MeasurementRequest(
         line=line,
         server=server,
         config=config,
@@ -59,13 +59,13 @@ def request_on(
     )
 
 
-def by_target(findings: list[Finding]) -> dict[str, Finding]:
+def by_target(findings: list[RawResult]) -> dict[str, RawResult]:
     found = {finding.target or "": finding for finding in findings}
     assert len(found) == len(findings), "one finding for each target"
     return found
 
 
-def values_of(finding: Finding) -> LatencyValues:
+def values_of(finding: RawResult) -> LatencyValues:
     assert isinstance(finding.values, LatencyValues), finding
     return finding.values
 

@@ -11,7 +11,7 @@ import pytest
 from probe.config import Config, LatencyConfig, LineConfig, ServerConfig
 from probe.measure.latency.loaded import LoadedSession
 from probe.measure.latency.summary import loaded_columns
-from probe.measure.measurement import Request
+from probe.measure.measurement import MeasurementRequest
 from runtime.broker import BrokerConfig
 from tests.reflector_process import ReflectorProcess
 from wire.envelope import Site
@@ -27,7 +27,7 @@ def port() -> Iterator[int]:
         yield reflector.ports[HOST]
 
 
-def request(port: int, *, enabled: bool = True, timeout_s: float = 1.0) -> Request:
+def request(port: int, *, enabled: bool = True, timeout_s: float = 1.0) -> MeasurementRequest:
     line = LineConfig(id="vnpt", isp="VNPT", source_address=HOST)
     server = ServerConfig(name="may-chu-1", host=HOST, stamp_port=port)
     config = Config(
@@ -39,7 +39,7 @@ def request(port: int, *, enabled: bool = True, timeout_s: float = 1.0) -> Reque
         broker=BrokerConfig(host="localhost"),
         latency=LatencyConfig(enabled=enabled, loaded_mean_gap_s=0.01, timeout_s=timeout_s),
     )
-    return Request(
+    return MeasurementRequest(
         line=line, server=server, config=config, stop=threading.Event(), progress=lambda _: None
     )
 

@@ -10,17 +10,23 @@ from msgspec import structs
 from probe.config import PlanConfig
 from probe.plan import hours
 from probe.schedule import admission
-from probe.schedule.admission import Counters, Decision, Limits, Rates, Wanted
+from probe.schedule.admission import (
+    AdmissionDecision,
+    CrossTrafficLimits,
+    InterfaceCounters,
+    InterfaceRates,
+    QueuedMeasurement,
+)
 from tests import samples
 from tests.unit.test_plan import PARSED, office, with_http
 from wire.result import Outcome, Reason
 
-LIMITS = Limits(64e3, 32e3)
+LIMITS = CrossTrafficLimits(64e3, 32e3)
 SLOT = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)  # Tuesday, 09:00 in Hà Nội
 
 
-def wanted(until: datetime | None = SLOT + timedelta(hours=5)) -> Wanted:
-    return Wanted(
+def wanted(until: datetime | None = SLOT + timedelta(hours=5)) -> QueuedMeasurement:
+    return QueuedMeasurement(
         kind="throughput",
         line=PARSED.lines[0],
         server=PARSED.servers[0],
@@ -32,36 +38,38 @@ def wanted(until: datetime | None = SLOT + timedelta(hours=5)) -> Wanted:
 @pytest.mark.parametrize(
     ("received_bps", "sent_bps", "decision"),
     [
-        (0, 0, Decision.GO),
-        (64e3, 32e3, Decision.GO),
-        (64.1e3, 0, Decision.DEFER),
-        (0, 32.1e3, Decision.DEFER),
-        (5e6, 5e6, Decision.DEFER),
+        (0, 0, AdmissionDecision.GO),
+        (64e3, 32e3, AdmissionDecision.GO),
+        (64.1e3, 0, AdmissionDecision.DEFER),
+        (0, 32.1e3, AdmissionDecision.DEFER),
+        (5e6, 5e6, AdmissionDecision.DEFER),
     ],
 )
 def test_a_line_that_somebody_uses_defers_a_bulk_test(
-    received_bps: float, sent_bps: float, decision: Decision
+    received_bps: float, sent_bps: float, decision: AdmissionDecision
 ) -> None:
-    then = Counters(100.0, 10_000, 20_000)
-    now = Counters(105.0, 10_000 + int(received_bps * 5 / 8), 20_000 + int(sent_bps * 5 / 8))
-    assert admission.before_bulk(then, now, LIMITS) is decision
+    then = InterfaceCounters(100.0, 10_000, 20_000)
+    now = InterfaceCounters(
+        105.0, 10_000 + int(received_bps * 5 / 8), 20_000 + int(sent_bps * 5 / 8)
+    )
+    assert admission.bulk_admission(then, now, LIMITS) is decision
     assert admission.rates_between(then, now).sent_bps == pytest.approx(sent_bps, rel=1e-3)
 
 
 @pytest.mark.parametrize(
     ("then", "now"),
     [
-        (Counters(0, None, None), Counters(5, None, None)),
-        (Counters(0, 10**9, 10**9), Counters(5, 0, 0)),
-        (Counters(5, 0, 0), Counters(5, 10**9, 10**9)),
+        (InterfaceCounters(0, None, None), InterfaceCounters(5, None, None)),
+        (InterfaceCounters(0, 10**9, 10**9), InterfaceCounters(5, 0, 0)),
+        (InterfaceCounters(5, 0, 0), InterfaceCounters(5, 10**9, 10**9)),
     ],
     ids=["no counters", "interface made anew", "no time"],
 )
 def test_what_cannot_be_read_is_unknown_and_holds_nothing_back(
-    then: Counters, now: Counters
+    then: InterfaceCounters, now: InterfaceCounters
 ) -> None:
-    assert admission.rates_between(then, now) == Rates(None, None)
-    assert admission.before_bulk(then, now, LIMITS) is Decision.GO
+    assert admission.rates_between(then, now) == InterfaceRates(None, None)
+    assert admission.bulk_admission(then, now, LIMITS) is AdmissionDecision.GO
 
 
 @pytest.mark.parametrize(
@@ -77,13 +85,13 @@ def test_in_office_hours_a_line_is_looked_at_for_longer(
     rule: str, at: datetime, look_s: float
 ) -> None:
     plan = PlanConfig(office_hours=rule)  # type: ignore[arg-type] # of the known ones
-    assert hours.look_s(office(plan), at) == look_s
-    assert hours.longest_look_s(plan) >= look_s
+    assert hours.idle_check_s(office(plan), at) == look_s
+    assert hours.longest_idle_check_s(plan) >= look_s
 
 
 @pytest.mark.parametrize("draw", [0.0, 0.5, 0.999])
 def test_waits_grow_from_60_to_960_s(draw: float) -> None:
-    waits = [admission.wait_s(n, draw) for n in range(6)]
+    waits = [admission.backoff_s(n, draw) for n in range(6)]
     assert waits == sorted(waits)
     assert all(60 <= wait <= 960 for wait in waits)
     assert waits[4] >= 720
@@ -93,8 +101,10 @@ def test_a_slot_waits_a_few_times_and_is_then_given_up() -> None:
     """60 + 120 + 240 + 480 + 960 s: a neighbour's test, a meeting on video, but not the day."""
     now, now_s, tries, one = SLOT, 0.0, 0, wanted()
     while True:
-        one = admission.held_back(one, Reason.CROSS_TRAFFIC if tries % 2 else Reason.SERVER_BUSY)
-        following = admission.again(one, now, now_s, lambda: 0.5)
+        one = admission.with_deferral(
+            one, Reason.CROSS_TRAFFIC if tries % 2 else Reason.SERVER_BUSY
+        )
+        following = admission.rescheduled(one, now, now_s, lambda: 0.5)
         if following is None:
             break
         now += timedelta(seconds=following.due_s - now_s)
@@ -106,8 +116,8 @@ def test_a_slot_waits_a_few_times_and_is_then_given_up() -> None:
 
 @pytest.mark.parametrize("until", [None, SLOT + timedelta(seconds=59)])
 def test_nothing_waits_beyond_its_part_of_the_day(until: datetime | None) -> None:
-    held = admission.held_back(wanted(until), Reason.CROSS_TRAFFIC)
-    assert admission.again(held, SLOT, 0.0, lambda: 0.0) is None
+    held = admission.with_deferral(wanted(until), Reason.CROSS_TRAFFIC)
+    assert admission.rescheduled(held, SLOT, 0.0, lambda: 0.0) is None
 
 
 @pytest.mark.parametrize(("late_s", "left_s"), [(-10.0, 40.0), (0.0, 30.0), (30.0, 0.0), (31, -1)])
@@ -118,8 +128,8 @@ def test_a_look_is_part_of_a_slot_s_time_and_waits_have_what_is_left(
     one = wanted()
     assert one.until is not None
     after_look = one.until + timedelta(seconds=late_s)
-    assert admission.left_s(PARSED, one, after_look) == left_s
-    assert admission.left_s(PARSED, wanted(None), after_look) is None
+    assert admission.remaining_start_s(PARSED, one, after_look) == left_s
+    assert admission.remaining_start_s(PARSED, wanted(None), after_look) is None
 
 
 def test_what_has_been_due_longest_comes_first() -> None:
@@ -146,29 +156,29 @@ def test_only_servers_that_offer_http_are_asked_for_it() -> None:
 
 def test_a_busy_server_turns_a_slot_away_only_before_anything_was_measured() -> None:
     busy = samples.throughput(outcome=Outcome.SKIPPED, reason=Reason.SERVER_BUSY)
-    assert admission.was_turned_away(busy)
+    assert admission.was_server_busy(busy)
     half = structs.replace(busy, values=samples.throughput().values)
-    assert not admission.was_turned_away(half), "its download is kept"
-    assert not admission.was_turned_away(samples.throughput())
+    assert not admission.was_server_busy(half), "its download is kept"
+    assert not admission.was_server_busy(samples.throughput())
 
 
 def test_a_result_tells_what_its_slot_waited_for() -> None:
-    waited = structs.replace(wanted(), deferrals=2, busy=1, seen=Rates(1200.0, None))
-    result = admission.with_history(samples.throughput(), waited, "0.1")
+    waited = structs.replace(wanted(), deferrals=2, busy=1, seen=InterfaceRates(1200.0, None))
+    result = admission.with_admission_history(samples.throughput(), waited, "0.1")
     assert result.method is not None
     settings = result.method.settings
     assert (settings["deferrals"], settings["busy_servers"]) == (2, 1)
     assert (settings["before_received_bps"], settings["before_sent_bps"]) == (1200.0, None)
     assert settings["cross_traffic_seen_at"] == "the probe's own interface"
     bare = structs.replace(samples.throughput(), method=None)
-    method = admission.with_history(bare, waited, "0.1").method
+    method = admission.with_admission_history(bare, waited, "0.1").method
     assert method is not None
     assert method.tool == "tramdo-probe"
 
 
 def test_a_slot_that_was_given_up_says_what_it_saw() -> None:
-    waited = structs.replace(wanted(), deferrals=6, seen=Rates(2_500_000.0, None))
-    assert admission.waited_in_vain(waited, Reason.CROSS_TRAFFIC) == (
+    waited = structs.replace(wanted(), deferrals=6, seen=InterfaceRates(2_500_000.0, None))
+    assert admission.gave_up_detail(waited, Reason.CROSS_TRAFFIC) == (
         "given up: deferred 6 times, servers busy 0 times; "
         "the interface carried 2500 kbit/s down, an unknown rate up"
     )

@@ -350,18 +350,18 @@ def test_the_doctor_s_findings_are_told_as_sentences() -> None:
         check.unknown(Phrase("nguồn điện", "power"), Phrase("không báo", "it does not tell")),
     ]
     at = datetime(2026, 11, 24, tzinfo=UTC)
-    report = check.Report(at=at, probe="phu-thong-01", version="1", findings=findings)
-    vietnamese = json.loads(msgspec.json.encode(output.told(report, Language.VI)))
+    report = check.DoctorReport(at=at, probe="phu-thong-01", version="1", findings=findings)
+    vietnamese = json.loads(msgspec.json.encode(output.document(report, Language.VI)))
     fault = "phu-thong-01: đường truyền viettel: eth1 không có tín hiệu -> cắm dây mạng"
     assert FILTERS["tramdo_doctor"](vietnamese, "bad") == [fault]
-    said = json.loads(msgspec.json.encode(output.told(report, Language.EN)))
+    said = json.loads(msgspec.json.encode(output.document(report, Language.EN)))
     fault = "phu-thong-01: line viettel: eth1 has no carrier -> plug in the cable"
     assert FILTERS["tramdo_doctor"](said) == [
         "phu-thong-01: 1 to be mended", fault, "phu-thong-01: power: it does not tell",
     ]  # fmt: skip
     assert FILTERS["tramdo_doctor"](said, "bad") == [fault]
     well = structs.replace(report, findings=findings[:1])
-    said = json.loads(msgspec.json.encode(output.told(well, Language.EN)))
+    said = json.loads(msgspec.json.encode(output.document(well, Language.EN)))
     assert FILTERS["tramdo_doctor"](said) == ["phu-thong-01: all is well"]
     assert FILTERS["tramdo_doctor"](said, "bad") == []
 

@@ -9,14 +9,27 @@ import pytest
 from msgspec import structs
 
 from probe.availability import outages, results
-from probe.availability.minutes import Evidence, State, evidence_of, is_bad, judged, minutes_of
-from probe.availability.monitor import Watch
+from probe.availability.minutes import (
+    MinuteState,
+    ReachabilitySample,
+    is_degraded,
+    minute_state,
+    minutes_of,
+    samples_of,
+)
+from probe.availability.monitor import AvailabilityMonitor
 from probe.availability.outages import OpenOutage, Outage, fold
-from probe.availability.tracker import Book, BookState, Now, Period, Told
+from probe.availability.tracker import (
+    AvailabilityPeriod,
+    AvailabilityTracker,
+    Instant,
+    LocatedOutage,
+    TrackerState,
+)
 from probe.config import LineConfig, PathConfig, ServerConfig
 from probe.measure.runner import Runner
-from probe.schedule.admission import Wanted
-from probe.state.availability import BookFile
+from probe.schedule.admission import QueuedMeasurement
+from probe.state.availability import AvailabilityFile
 from tests import samples
 from tests.line_request import office_config
 from wire.result import (
@@ -35,12 +48,12 @@ GATEWAY = "192.168.1.1"
 M0 = 29_000_000  # a minute of 2025
 
 
-def far(host: str, *, answered: bool, minute: int = M0) -> Evidence:
-    return Evidence(minute * 60.0, minute * 60.0 + 60, host, answered)
+def far(host: str, *, answered: bool, minute: int = M0) -> ReachabilitySample:
+    return ReachabilitySample(minute * 60.0, minute * 60.0 + 60, host, answered)
 
 
-def near(*, answered: bool, minute: int = M0) -> Evidence:
-    return Evidence(minute * 60.0, minute * 60.0 + 60, None, answered)
+def near(*, answered: bool, minute: int = M0) -> ReachabilitySample:
+    return ReachabilitySample(minute * 60.0, minute * 60.0 + 60, None, answered)
 
 
 # A minute
@@ -49,21 +62,32 @@ def near(*, answered: bool, minute: int = M0) -> Evidence:
 @pytest.mark.parametrize(
     ("evidence", "state"),
     [
-        ([], State.EVIDENCE),
-        ([far("a", answered=True)], State.UP),
-        ([far("a", answered=False), far("b", answered=True)], State.UP),
-        ([near(answered=False), far("a", answered=True)], State.UP),
-        ([near(answered=True), far("a", answered=False), far("b", answered=False)], State.DOWN),
-        ([near(answered=True), far("a", answered=False)], State.EVIDENCE),
-        ([near(answered=True), far("a", answered=False), far("a", answered=False)], State.EVIDENCE),
-        ([near(answered=False), far("a", answered=False), far("b", answered=False)], State.OWN_LAN),
-        ([far("a", answered=False), far("b", answered=False)], State.EVIDENCE),
-        ([Evidence(0, 60, None, False, line_down=True)], State.OWN_LAN),
-        ([near(answered=True)], State.EVIDENCE),
+        ([], MinuteState.EVIDENCE),
+        ([far("a", answered=True)], MinuteState.UP),
+        ([far("a", answered=False), far("b", answered=True)], MinuteState.UP),
+        ([near(answered=False), far("a", answered=True)], MinuteState.UP),
+        (
+            [near(answered=True), far("a", answered=False), far("b", answered=False)],
+            MinuteState.DOWN,
+        ),
+        ([near(answered=True), far("a", answered=False)], MinuteState.EVIDENCE),
+        (
+            [near(answered=True), far("a", answered=False), far("a", answered=False)],
+            MinuteState.EVIDENCE,
+        ),
+        (
+            [near(answered=False), far("a", answered=False), far("b", answered=False)],
+            MinuteState.OWN_LAN,
+        ),
+        ([far("a", answered=False), far("b", answered=False)], MinuteState.EVIDENCE),
+        ([ReachabilitySample(0, 60, None, False, line_down=True)], MinuteState.OWN_LAN),
+        ([near(answered=True)], MinuteState.EVIDENCE),
     ],
 )
-def test_a_minute_is_down_only_on_full_evidence(evidence: list[Evidence], state: State) -> None:
-    assert judged(evidence) is state
+def test_a_minute_is_down_only_on_full_evidence(
+    evidence: list[ReachabilitySample], state: MinuteState
+) -> None:
+    assert minute_state(evidence) is state
 
 
 @pytest.mark.parametrize(
@@ -84,7 +108,7 @@ def test_a_minute_is_down_only_on_full_evidence(evidence: list[Evidence], state:
 def test_a_window_speaks_for_the_minutes_it_covers(
     from_s: float, to_s: float, covered: list[int]
 ) -> None:
-    assert minutes_of(Evidence(from_s, to_s, "a", True)) == covered
+    assert minutes_of(ReachabilitySample(from_s, to_s, "a", True)) == covered
 
 
 # What results say
@@ -101,7 +125,7 @@ def at_gateway(result: LatencyResult) -> LatencyResult:
 
 
 def said(result: Result) -> list[tuple[str | None, bool, bool]]:
-    return [(e.host, e.answered, e.line_down) for e in evidence_of(result, GATEWAY)]
+    return [(e.host, e.answered, e.line_down) for e in samples_of(result, GATEWAY)]
 
 
 def test_a_window_says_that_something_answered_or_did_not() -> None:
@@ -138,14 +162,16 @@ def test_of_other_kinds_only_a_success_counts() -> None:
 
 def test_a_bad_window_calls_for_a_look() -> None:
     config = PathConfig(bad_loss_ratio=0.2, bad_rtt_ms=100)
-    assert not is_bad(samples.latency(), config)
-    assert is_bad(lost(), config)
-    assert is_bad(samples.latency(lost=13), config)
-    assert not is_bad(samples.latency(lost=12), config)
-    assert not is_bad(samples.latency(sent=3, lost=1), config), "one packet is no minute"
-    assert is_bad(samples.latency(rtt_ms=101), config)
-    assert not is_bad(lost(reason=Reason.PERMISSION_DENIED), config)
-    assert not is_bad(samples.throughput(outcome=Outcome.FAILED, reason=Reason.TIMEOUT), config)
+    assert not is_degraded(samples.latency(), config)
+    assert is_degraded(lost(), config)
+    assert is_degraded(samples.latency(lost=13), config)
+    assert not is_degraded(samples.latency(lost=12), config)
+    assert not is_degraded(samples.latency(sent=3, lost=1), config), "one packet is no minute"
+    assert is_degraded(samples.latency(rtt_ms=101), config)
+    assert not is_degraded(lost(reason=Reason.PERMISSION_DENIED), config)
+    assert not is_degraded(
+        samples.throughput(outcome=Outcome.FAILED, reason=Reason.TIMEOUT), config
+    )
 
 
 # Outages
@@ -153,7 +179,12 @@ def test_a_bad_window_calls_for_a_look() -> None:
 
 def folded(states: str) -> tuple[OpenOutage | None, list[Outage]]:
     """u up, d down, l own LAN, ? without evidence."""
-    letters = {"u": State.UP, "d": State.DOWN, "l": State.OWN_LAN, "?": State.EVIDENCE}
+    letters = {
+        "u": MinuteState.UP,
+        "d": MinuteState.DOWN,
+        "l": MinuteState.OWN_LAN,
+        "?": MinuteState.EVIDENCE,
+    }
     running: OpenOutage | None = None
     found = []
     for minute, letter in enumerate(states):
@@ -185,41 +216,45 @@ def test_outages_begin_and_end(states: str, ended: list[tuple[int, int, int, Out
 
 def test_the_fault_is_what_was_seen_most() -> None:
     isp, beyond, none = FaultLocation.ISP_ACCESS, FaultLocation.BEYOND, FaultLocation.NONE
-    assert outages.fault_of(State.DOWN, [isp, beyond, isp]) is isp
-    assert outages.fault_of(State.DOWN, [none, beyond, none]) is beyond
-    assert outages.fault_of(State.OWN_LAN, [isp]) is FaultLocation.OWN_LAN
+    assert outages.fault_of(MinuteState.DOWN, [isp, beyond, isp]) is isp
+    assert outages.fault_of(MinuteState.DOWN, [none, beyond, none]) is beyond
+    assert outages.fault_of(MinuteState.OWN_LAN, [isp]) is FaultLocation.OWN_LAN
     unknown = FaultLocation.UNDETERMINED
-    assert outages.fault_of(State.DOWN, [unknown, isp, unknown]) is isp
-    assert outages.fault_of(State.DOWN, [unknown]) is unknown
-    assert outages.fault_of(State.DOWN, []) is unknown
+    assert outages.fault_of(MinuteState.DOWN, [unknown, isp, unknown]) is isp
+    assert outages.fault_of(MinuteState.DOWN, [unknown]) is unknown
+    assert outages.fault_of(MinuteState.DOWN, []) is unknown
 
 
 # The book
 
 
-def now(minute: float, boot_id: str = "a", *, monotonic_min: float | None = None) -> Now:
+def now(minute: float, boot_id: str = "a", *, monotonic_min: float | None = None) -> Instant:
     at = minute if monotonic_min is None else monotonic_min
-    return Now((M0 + minute) * 60.0, 1e6 + at * 60.0, boot_id)
+    return Instant((M0 + minute) * 60.0, 1e6 + at * 60.0, boot_id)
 
 
-def book(before: BookState | None = None, *, at: Now | None = None, period_min: int = 5) -> Book:
-    return Book(at or now(0), 70, period_min, before)
+def book(
+    before: TrackerState | None = None, *, at: Instant | None = None, period_min: int = 5
+) -> AvailabilityTracker:
+    return AvailabilityTracker(at or now(0), 70, period_min, before)
 
 
-def up(one: Book, *at: int) -> None:
+def up(one: AvailabilityTracker, *at: int) -> None:
     for minute in at:
         one.note(far("a", answered=True, minute=M0 + minute))
 
 
-def down(one: Book, *at: int) -> None:
+def down(one: AvailabilityTracker, *at: int) -> None:
     for minute in at:
         one.note(near(answered=True, minute=M0 + minute))
         for host in "ab":
             one.note(far(host, answered=False, minute=M0 + minute))
 
 
-def periods(told: list[Period | Told]) -> list[tuple[int, int, dict[State, int]]]:
-    return [(p.first - M0, p.end - M0, p.counts) for p in told if isinstance(p, Period)]
+def periods(
+    told: list[AvailabilityPeriod | LocatedOutage],
+) -> list[tuple[int, int, dict[MinuteState, int]]]:
+    return [(p.first - M0, p.end - M0, p.counts) for p in told if isinstance(p, AvailabilityPeriod)]
 
 
 def test_a_period_ends_on_the_grid_once_its_evidence_must_be_there() -> None:
@@ -228,8 +263,8 @@ def test_a_period_ends_on_the_grid_once_its_evidence_must_be_there() -> None:
     down(one, 2)
     assert list(one.advance(now(5))) == [], "evidence of the last minutes may still come"
     told = list(one.advance(now(6.2)))
-    assert periods(told) == [(0, 5, {State.UP: 4, State.DOWN: 1})]
-    (outage,) = [t for t in told if isinstance(t, Told)]
+    assert periods(told) == [(0, 5, {MinuteState.UP: 4, MinuteState.DOWN: 1})]
+    (outage,) = [t for t in told if isinstance(t, LocatedOutage)]
     assert (outage.outage.first - M0, outage.outage.end - M0) == (2, 3)
     assert outage.fault is FaultLocation.UNDETERMINED
 
@@ -238,7 +273,7 @@ def test_what_comes_too_late_changes_nothing() -> None:
     one = book()
     list(one.advance(now(6.2)))
     up(one, 0)
-    assert periods(list(one.close(now(6.3)))) == [(5, 6, {State.EVIDENCE: 1})]
+    assert periods(list(one.close(now(6.3)))) == [(5, 6, {MinuteState.EVIDENCE: 1})]
 
 
 def test_an_outage_knows_where_the_path_was_seen_to_break() -> None:
@@ -246,7 +281,7 @@ def test_an_outage_knows_where_the_path_was_seen_to_break() -> None:
     up(one, 0, 4)
     down(one, 1, 2, 3)
     one.looked((M0 + 2) * 60.0, FaultLocation.BEYOND)
-    (told,) = [t for t in one.advance(now(6.2)) if isinstance(t, Told)]
+    (told,) = [t for t in one.advance(now(6.2)) if isinstance(t, LocatedOutage)]
     assert (told.fault, told.looks, told.outage.bad_minutes) == (FaultLocation.BEYOND, 1, 3)
     values = results.outage(told)
     assert (values.down_minutes, values.own_lan_minutes, values.unknown_minutes) == (3, 0, 0)
@@ -254,18 +289,22 @@ def test_an_outage_knows_where_the_path_was_seen_to_break() -> None:
     assert values.ended_at - values.began_at == timedelta(minutes=3)
 
 
-@pytest.mark.parametrize(("boot_id", "cause"), [("a", State.NOT_RUNNING), ("b", State.PROBE_OFF)])
-def test_a_daemon_that_was_away_knows_for_how_long_and_why(boot_id: str, cause: State) -> None:
+@pytest.mark.parametrize(
+    ("boot_id", "cause"), [("a", MinuteState.NOT_RUNNING), ("b", MinuteState.PROBE_OFF)]
+)
+def test_a_daemon_that_was_away_knows_for_how_long_and_why(
+    boot_id: str, cause: MinuteState
+) -> None:
     first = book()
     up(first, 0, 1)
     told = list(first.close(now(1.5)))
-    assert periods(told) == [(0, 2, {State.UP: 2})], "the minute that runs is up already"
+    assert periods(told) == [(0, 2, {MinuteState.UP: 2})], "the minute that runs is up already"
     second = book(first.state(), at=now(4.5, boot_id, monotonic_min=0))
     up(second, 5, 6)
     told = list(second.advance(now(11.3, boot_id, monotonic_min=6.8)))
     assert periods(told) == [
-        (2, 5, {cause: 2, State.EVIDENCE: 1}),
-        (5, 10, {State.UP: 2, State.EVIDENCE: 3}),
+        (2, 5, {cause: 2, MinuteState.EVIDENCE: 1}),
+        (5, 10, {MinuteState.UP: 2, MinuteState.EVIDENCE: 3}),
     ]
 
 
@@ -276,7 +315,7 @@ def test_a_book_that_was_not_closed_goes_on_where_it_was_put_away() -> None:
     second = book(first.state(), at=now(3.6, "b", monotonic_min=0))
     up(second, 3, 4)
     told = periods(list(second.advance(now(6.5, "b", monotonic_min=2.9))))
-    assert told == [(0, 5, {State.UP: 4, State.PROBE_OFF: 1})]
+    assert told == [(0, 5, {MinuteState.UP: 4, MinuteState.PROBE_OFF: 1})]
 
 
 def test_a_restart_in_a_line_s_only_whole_minute_down_does_not_take_that_minute() -> None:
@@ -288,8 +327,8 @@ def test_a_restart_in_a_line_s_only_whole_minute_down_does_not_take_that_minute(
     second = book(first.state(), at=now(2.0, monotonic_min=2.0))
     up(second, 2)
     told = list(second.close(now(2.9, monotonic_min=2.9)))
-    assert periods(told) == [(1, 3, {State.DOWN: 1, State.UP: 1})]
-    (outage,) = (one.outage for one in told if isinstance(one, Told))
+    assert periods(told) == [(1, 3, {MinuteState.DOWN: 1, MinuteState.UP: 1})]
+    (outage,) = (one.outage for one in told if isinstance(one, LocatedOutage))
     assert (outage.first - M0, outage.end - M0) == (1, 2)
 
 
@@ -300,7 +339,7 @@ def test_half_the_evidence_of_a_killed_daemon_makes_no_minute_down() -> None:
     second = book(first.state(), at=now(1.0, monotonic_min=1.0))
     up(second, 1)
     told = periods(list(second.close(now(1.9, monotonic_min=1.9))))
-    assert told == [(0, 2, {State.NOT_RUNNING: 1, State.UP: 1})]
+    assert told == [(0, 2, {MinuteState.NOT_RUNNING: 1, MinuteState.UP: 1})]
 
 
 def test_a_clock_that_is_set_forward_leaves_a_gap_of_its_own() -> None:
@@ -309,7 +348,7 @@ def test_a_clock_that_is_set_forward_leaves_a_gap_of_its_own() -> None:
     list(one.advance(now(21.2, monotonic_min=1)))
     up(one, 21, 22, 23, 24)
     told = periods(list(one.advance(now(26.5, monotonic_min=6.3))))
-    assert told == [(0, 25, {State.UP: 5, State.CLOCK: 20})]
+    assert told == [(0, 25, {MinuteState.UP: 5, MinuteState.CLOCK: 20})]
 
 
 def test_a_clock_that_is_set_back_begins_the_book_anew() -> None:
@@ -317,9 +356,11 @@ def test_a_clock_that_is_set_back_begins_the_book_anew() -> None:
     up(one, 100)
     list(one.advance(now(102.2)))
     told = periods(list(one.advance(now(10, monotonic_min=102.3))))
-    assert told == [(100, 102, {State.UP: 1, State.EVIDENCE: 1})]
+    assert told == [(100, 102, {MinuteState.UP: 1, MinuteState.EVIDENCE: 1})]
     up(one, 10)
-    assert periods(list(one.close(now(10.5, monotonic_min=102.8)))) == [(10, 11, {State.UP: 1})]
+    assert periods(list(one.close(now(10.5, monotonic_min=102.8)))) == [
+        (10, 11, {MinuteState.UP: 1})
+    ]
 
 
 def test_months_without_power_are_told_by_the_day() -> None:
@@ -331,7 +372,7 @@ def test_months_without_power_are_told_by_the_day() -> None:
     told = periods(list(second.advance(now(away + 1.5, "b", monotonic_min=1.5))))
     assert 28 <= len(told) <= 32
     assert sum(sum(counts.values()) for _, _, counts in told) <= away
-    assert all(set(counts) == {State.PROBE_OFF} for _, _, counts in told)
+    assert all(set(counts) == {MinuteState.PROBE_OFF} for _, _, counts in told)
 
 
 @pytest.mark.parametrize("away", [-10, 500 * 1440])
@@ -340,15 +381,22 @@ def test_an_old_book_that_cannot_be_is_not_taken_up(away: int) -> None:
     list(first.close(now(0.5)))
     second = book(first.state(), at=now(away, "b", monotonic_min=0))
     told = periods(list(second.close(now(away + 1.5, "b", monotonic_min=1.5))))
-    assert told == [(away, away + 1, {State.EVIDENCE: 1})]
+    assert told == [(away, away + 1, {MinuteState.EVIDENCE: 1})]
 
 
 def test_availability_is_up_over_up_and_down() -> None:
-    counts = {State.UP: 30, State.DOWN: 10, State.OWN_LAN: 4, State.CLOCK: 1}
-    values = results.availability(Period(0, 45, counts), GATEWAY, ["a"])
+    counts = {
+        MinuteState.UP: 30,
+        MinuteState.DOWN: 10,
+        MinuteState.OWN_LAN: 4,
+        MinuteState.CLOCK: 1,
+    }
+    values = results.availability(AvailabilityPeriod(0, 45, counts), GATEWAY, ["a"])
     assert values.availability_ratio == 0.75
     assert (values.unknown_minutes, values.unknown_own_lan, values.unknown_clock) == (5, 4, 1)
-    nothing = results.availability(Period(0, 5, {State.PROBE_OFF: 5}), GATEWAY, [])
+    nothing = results.availability(
+        AvailabilityPeriod(0, 5, {MinuteState.PROBE_OFF: 5}), GATEWAY, []
+    )
     assert nothing.availability_ratio is None
 
 
@@ -357,13 +405,17 @@ def test_availability_is_up_over_up_and_down() -> None:
 
 def a_watch(
     tmp_path: Path,
-) -> tuple[Watch, list[Wanted], list[Result]]:
+) -> tuple[AvailabilityMonitor, list[QueuedMeasurement], list[Result]]:
     line = LineConfig(id="vnpt", isp="VNPT", interface="lo", gateway=GATEWAY)
     server = ServerConfig(name="hn-1", host="203.0.113.5")
     config = structs.replace(office_config(line, [server]), state_dir=str(tmp_path))
-    wanted: list[Wanted] = []
+    wanted: list[QueuedMeasurement] = []
     told: list[Result] = []
-    return Watch(config, Runner(config, lambda _: None), wanted.append, told.append), wanted, told
+    return (
+        AvailabilityMonitor(config, Runner(config, lambda _: None), wanted.append, told.append),
+        wanted,
+        told,
+    )
 
 
 def just_now(result: LatencyResult) -> LatencyResult:
@@ -384,7 +436,7 @@ def test_the_watch_tells_a_minute_and_puts_the_book_away(tmp_path: Path) -> None
     assert result.started_at.second == 0
     assert result.duration_s == 60 * (1 + result.values.unknown_minutes)
     assert wanted == []
-    assert "vnpt" in BookFile(str(tmp_path)).read()
+    assert "vnpt" in AvailabilityFile(str(tmp_path)).read()
 
 
 def test_a_bad_window_makes_the_watch_want_one_look(tmp_path: Path) -> None:
@@ -397,7 +449,7 @@ def test_a_bad_window_makes_the_watch_want_one_look(tmp_path: Path) -> None:
 
 def test_a_book_that_cannot_be_read_begins_anew(tmp_path: Path) -> None:
     (tmp_path / "availability.json").write_text('{"vnpt": 7}', encoding="ascii")
-    assert BookFile(str(tmp_path)).read() == {}
+    assert AvailabilityFile(str(tmp_path)).read() == {}
     watch, _, told = a_watch(tmp_path)
     watch.note(just_now(samples.latency()))
     watch.close()
@@ -412,9 +464,9 @@ def test_a_book_comes_back_as_it_was_put_away(tmp_path: Path) -> None:
     down(one, 3)
     list(one.close(now(3.6)))
     assert one.state().evidence
-    BookFile(str(tmp_path)).write({"vnpt": one.state()})
-    assert BookFile(str(tmp_path)).read() == {"vnpt": one.state()}
-    BookFile(str(tmp_path / "none")).write({"vnpt": one.state()})
+    AvailabilityFile(str(tmp_path)).write({"vnpt": one.state()})
+    assert AvailabilityFile(str(tmp_path)).read() == {"vnpt": one.state()}
+    AvailabilityFile(str(tmp_path / "none")).write({"vnpt": one.state()})
 
 
 def test_a_box_that_wakes_in_the_past_takes_its_book_up_once_the_clock_is_set() -> None:
@@ -427,8 +479,8 @@ def test_a_box_that_wakes_in_the_past_takes_its_book_up_once_the_clock_is_set() 
     up(second, 5, 6)
     told += second.advance(now(11.3, "b", monotonic_min=7.8))
     assert periods(told) == [
-        (2, 5, {State.PROBE_OFF: 2, State.EVIDENCE: 1}),
-        (5, 10, {State.UP: 2, State.EVIDENCE: 3}),
+        (2, 5, {MinuteState.PROBE_OFF: 2, MinuteState.EVIDENCE: 1}),
+        (5, 10, {MinuteState.UP: 2, MinuteState.EVIDENCE: 3}),
     ]
 
 
@@ -440,18 +492,18 @@ def test_a_clock_that_jumps_decades_makes_no_gap_of_decades() -> None:
     up(one, 0)
     told += one.close(now(1.5, monotonic_min=3.1))
     assert periods(told) == [
-        (-20_000_000, -19_999_998, {State.UP: 1, State.EVIDENCE: 1}),
-        (0, 1, {State.UP: 1}),
+        (-20_000_000, -19_999_998, {MinuteState.UP: 1, MinuteState.EVIDENCE: 1}),
+        (0, 1, {MinuteState.UP: 1}),
     ]
 
 
 def test_what_began_in_another_boot_is_not_repaired_by_this_one_s(tmp_path: Path) -> None:
     hours_ago = int(datetime.now(UTC).timestamp() // 60) - 10 * 1440
-    old = BookState(
-        boot_id="another", next=hours_ago + 2, first=hours_ago, counts={State.UP: 2},
+    old = TrackerState(
+        boot_id="another", next=hours_ago + 2, first=hours_ago, counts={MinuteState.UP: 2},
         running=None, looks=[],
     )  # fmt: skip
-    BookFile(str(tmp_path)).write({"vnpt": old})
+    AvailabilityFile(str(tmp_path)).write({"vnpt": old})
     watch, _, told = a_watch(tmp_path)
     watch.tick()
     watch.close()

@@ -34,7 +34,7 @@ def test_nine_tenths_of_the_plan_is_enough() -> None:
     assert (found.download.enough, found.upload.enough) == (True, False)
     assert found.download.plan_ratio == 0.9
     assert not found.good
-    kept = ceiling.kept(found, result, "192.168.1.20")
+    kept = ceiling.published_ceiling(found, result, "192.168.1.20")
     assert (kept.line, kept.download_bps, kept.upload_bps) == ("vnpt", 270e6, 269e6)
 
 
@@ -50,7 +50,7 @@ def test_what_could_not_be_measured_is_told() -> None:
     )
     found = ceiling.line_ceiling(LINE, result)
     assert (found.download.ceiling_bps, found.download.enough, found.good) == (None, None, False)
-    shown = ceiling.text(ceiling.CeilingShown("192.168.1.20", 0.9, [found]), Language.EN)
+    shown = ceiling.text(ceiling.CeilingDocument("192.168.1.20", 0.9, [found]), Language.EN)
     assert "Nobody listens." in shown
 
 
@@ -60,7 +60,7 @@ def test_the_technician_reads_figures_and_what_they_mean() -> None:
         upload_bps=200e6,
         validity=[Validity.LINK_BELOW_PLAN, Validity.THROTTLED],
     )
-    shown = ceiling.CeilingShown("192.168.1.20", 0.9, [ceiling.line_ceiling(LINE, result)])
+    shown = ceiling.CeilingDocument("192.168.1.20", 0.9, [ceiling.line_ceiling(LINE, result)])
     text = ceiling.text(shown, Language.EN)
     assert "3.13 of the plan of 300.0 Mbit/s: enough to judge it (takes 0.9)" in text
     assert "0.67 of the plan of 300.0 Mbit/s: TOO LOW to judge it (takes 0.9)" in text
@@ -82,10 +82,10 @@ def test_check_says_what_is_missing_or_too_low() -> None:
 def test_what_was_measured_is_kept_line_by_line(tmp_path: Path) -> None:
     state = str(tmp_path / "state")
     assert ceilings.read(state) == {}
-    ceilings.keep(state, [FULL])
+    ceilings.store(state, [FULL])
     other = structs.replace(FULL, line="viettel")
     newer = structs.replace(FULL, upload_bps=500e6)
-    ceilings.keep(state, [other, newer])
+    ceilings.store(state, [other, newer])
     assert ceilings.read(state) == {"vnpt": newer, "viettel": other}
 
 

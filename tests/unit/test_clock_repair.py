@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from collector.ingest.validation import ANCIENT, FUTURE, Accepted, NumberedResult, judge
-from probe.deliver.clock_hold import Hold
+from probe.deliver.clock_hold import ClockHold
 from tests import samples
 from wire import topics
 from wire.clock_repair import MAX_KNOWN_BOOTS, ClockNote, KnownBoot, began_at, repaired
@@ -64,7 +64,7 @@ def received(
 
 
 def test_after_a_boot_results_wait_for_the_clock_and_then_never_again() -> None:
-    hold = Hold(300.0)
+    hold = ClockHold(300.0)
     assert hold.waits(reading(20.0))
     assert hold.waits(reading(299.0))
     assert not hold.waits(reading(299.5, synchronised=True))
@@ -75,11 +75,11 @@ def test_after_a_boot_results_wait_for_the_clock_and_then_never_again() -> None:
     "first", [reading(300.0), reading(5.0, synchronised=True), reading(5.0, synchronised=None)]
 )
 def test_nothing_waits_for_a_clock_that_will_not_come_or_is_there(first: Clock) -> None:
-    assert not Hold(300.0).waits(first)
+    assert not ClockHold(300.0).waits(first)
 
 
 def test_a_boot_is_learnt_once_and_old_ones_are_forgotten() -> None:
-    hold = Hold(300.0)
+    hold = ClockHold(300.0)
     assert not hold.learn(reading(20.0), WRONG)
     assert hold.learn(reading(30.0, synchronised=True), NOW)
     assert not hold.learn(reading(60.0, synchronised=True), NOW + timedelta(seconds=30))
@@ -91,7 +91,7 @@ def test_a_boot_is_learnt_once_and_old_ones_are_forgotten() -> None:
 
 
 def test_only_an_envelope_with_an_unknown_clock_carries_a_note() -> None:
-    hold = Hold(300.0, [KnownBoot(BOOT, 30.0, NOW)])
+    hold = ClockHold(300.0, [KnownBoot(BOOT, 30.0, NOW)])
     now = reading(40.0, synchronised=True)
     good = encode_result(samples.latency())
     assert hold.note([good, good], lambda: now) is None

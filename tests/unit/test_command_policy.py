@@ -11,12 +11,12 @@ from msgspec import structs
 
 from probe.commands.policy import (
     PER_HOUR,
-    Decision,
-    Ignored,
-    Memory,
-    Obeyed,
-    Refused,
-    Situation,
+    CommandAccepted,
+    CommandDecision,
+    CommandHistory,
+    CommandIgnored,
+    CommandRefused,
+    ProbeContext,
     decide,
 )
 from wire.commands import (
@@ -34,7 +34,7 @@ NOW = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
 ID = UUID("5a4c1f0e-8f0e-4a57-9d0c-0d3b6f2f7a01")
 EPOCH = UUID("6f1c1b1e-8f0e-4a57-9d0c-0d3b6f2f7a01")
 LIFE: dict[str, Any] = {"id": ID, "issued_at": NOW, "expires_at": NOW + timedelta(minutes=2)}
-SITUATION = Situation(
+SITUATION = ProbeContext(
     now=NOW,
     clock_known=True,
     allowed=list(CommandName),
@@ -54,31 +54,31 @@ EVERY: list[AnyCommand] = [
 
 def decided(
     command: AnyCommand,
-    situation: Situation = SITUATION,
-    memory: Memory | None = None,
+    situation: ProbeContext = SITUATION,
+    memory: CommandHistory | None = None,
     *,
     retained: bool = False,
-) -> Decision:
+) -> CommandDecision:
     payload = encode_command(command)
-    return decide(command.name, payload, memory or Memory(), situation, retained=retained)
+    return decide(command.name, payload, memory or CommandHistory(), situation, retained=retained)
 
 
-def reason(decision: Decision) -> Refusal | None:
-    return decision.reason if isinstance(decision, Refused) else None
+def reason(decision: CommandDecision) -> Refusal | None:
+    return decision.reason if isinstance(decision, CommandRefused) else None
 
 
 @pytest.mark.parametrize("command", EVERY, ids=lambda one: str(one.name))
 def test_a_good_command_is_obeyed_once(command: AnyCommand) -> None:
     first = decided(command)
-    assert isinstance(first, Obeyed)
+    assert isinstance(first, CommandAccepted)
     assert first.command == command
     again = decided(command, memory=first.memory)
-    assert isinstance(again, Ignored), "the broker sent it again"
+    assert isinstance(again, CommandIgnored), "the broker sent it again"
 
 
 @pytest.mark.parametrize("command", EVERY, ids=lambda one: str(one.name))
 def test_a_retained_command_is_ignored(command: AnyCommand) -> None:
-    assert isinstance(decided(command, retained=True), Ignored)
+    assert isinstance(decided(command, retained=True), CommandIgnored)
 
 
 @pytest.mark.parametrize("command", EVERY, ids=lambda one: str(one.name))
@@ -86,7 +86,7 @@ def test_what_has_expired_is_refused_by_the_payload_alone(command: AnyCommand) -
     late = structs.replace(SITUATION, now=command.expires_at)
     assert reason(decided(command, late)) is Refusal.EXPIRED
     in_time = structs.replace(SITUATION, now=command.expires_at - timedelta(seconds=1))
-    assert isinstance(decided(command, in_time), Obeyed)
+    assert isinstance(decided(command, in_time), CommandAccepted)
 
 
 def test_without_a_clock_only_the_lights_are_obeyed() -> None:
@@ -104,7 +104,7 @@ def test_a_command_from_the_future_is_refused_for_a_clock_is_wrong() -> None:
     early = structs.replace(SITUATION, now=NOW - timedelta(minutes=6))
     assert reason(decided(EVERY[0], early)) is Refusal.CLOCK_UNKNOWN
     slightly = structs.replace(SITUATION, now=NOW - timedelta(minutes=4))
-    assert isinstance(decided(EVERY[0], slightly), Obeyed)
+    assert isinstance(decided(EVERY[0], slightly), CommandAccepted)
 
 
 @pytest.mark.parametrize("command", EVERY, ids=lambda one: str(one.name))
@@ -134,10 +134,10 @@ def test_a_probe_measures_what_it_has_and_may(
 @pytest.mark.parametrize("command", EVERY, ids=lambda one: str(one.name))
 def test_each_name_has_its_own_limit_an_hour(command: AnyCommand) -> None:
     limit = {**PER_HOUR, CommandName.MEASURE: SITUATION.measures_per_hour}[command.name]
-    memory = Memory()
+    memory = CommandHistory()
     for _ in range(limit):
         decision = decided(structs.replace(command, id=uuid4()), memory=memory)
-        assert isinstance(decision, Obeyed)
+        assert isinstance(decision, CommandAccepted)
         memory = decision.memory
     one_more = structs.replace(command, id=uuid4())
     assert reason(decided(one_more, memory=memory)) is Refusal.TOO_OFTEN
@@ -146,19 +146,23 @@ def test_each_name_has_its_own_limit_an_hour(command: AnyCommand) -> None:
     assert reason(decided(one_more, back, memory)) is Refusal.TOO_OFTEN
     later = NOW + timedelta(minutes=61)
     fresh = structs.replace(one_more, issued_at=later, expires_at=later + timedelta(minutes=1))
-    assert isinstance(decided(fresh, structs.replace(SITUATION, now=later), memory), Obeyed)
+    assert isinstance(
+        decided(fresh, structs.replace(SITUATION, now=later), memory), CommandAccepted
+    )
     for other in EVERY:
         if other.name is not command.name:
-            assert isinstance(decided(structs.replace(other, id=uuid4()), memory=memory), Obeyed)
+            assert isinstance(
+                decided(structs.replace(other, id=uuid4()), memory=memory), CommandAccepted
+            )
 
 
 def test_the_memory_is_bounded_and_forgets_the_oldest() -> None:
-    memory, at = Memory(), NOW
+    memory, at = CommandHistory(), NOW
     for _ in range(600):
         at += timedelta(minutes=3)
         command = Identify(id=uuid4(), issued_at=at, expires_at=at + timedelta(minutes=1))
         decision = decided(command, structs.replace(SITUATION, now=at), memory)
-        assert isinstance(decision, Obeyed)
+        assert isinstance(decision, CommandAccepted)
         memory = decision.memory
     assert 20 <= len(memory.taken) <= 100
     assert memory.taken[-1].at == at
@@ -179,11 +183,11 @@ def test_the_memory_is_bounded_and_forgets_the_oldest() -> None:
 def test_what_is_no_command_is_refused_where_somebody_can_be_told(
     name: str, payload: bytes, expected: Refusal | None
 ) -> None:
-    decision = decide(name, payload, Memory(), SITUATION, retained=False)
+    decision = decide(name, payload, CommandHistory(), SITUATION, retained=False)
     if expected is None:
-        assert isinstance(decision, Ignored)
+        assert isinstance(decision, CommandIgnored)
     else:
-        assert isinstance(decision, Refused)
+        assert isinstance(decision, CommandRefused)
         assert decision.id == ID
         assert decision.reason is expected
         assert decision.reply(NOW).reason is expected
@@ -191,8 +195,8 @@ def test_what_is_no_command_is_refused_where_somebody_can_be_told(
 
 def test_what_cannot_be_read_does_not_fill_or_break_our_log() -> None:
     hostile = b'{"command": "' + b"\\n\\nERROR forged " * 500 + b'"}'
-    decision = decide("identify", hostile, Memory(), SITUATION, retained=False)
-    assert isinstance(decision, Ignored)
+    decision = decide("identify", hostile, CommandHistory(), SITUATION, retained=False)
+    assert isinstance(decision, CommandIgnored)
     assert len(decision.cause) < 250
     assert "\n" not in decision.cause
 

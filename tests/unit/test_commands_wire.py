@@ -10,7 +10,16 @@ import msgspec
 import pytest
 
 from wire import commands, topics
-from wire.commands import Answer, CommandName, Frame, Identify, Measure, Refusal, Replay, Reply
+from wire.commands import (
+    Answer,
+    CommandFrame,
+    CommandName,
+    Identify,
+    Measure,
+    Refusal,
+    Replay,
+    Reply,
+)
 
 NOW = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
 ID = UUID("5a4c1f0e-8f0e-4a57-9d0c-0d3b6f2f7a01")
@@ -55,12 +64,12 @@ def test_what_is_no_command_is_refused_by_name(fields: dict[str, object], said: 
     payload = msgspec.json.encode(whole)
     with pytest.raises(msgspec.ValidationError, match=said):
         commands.decode_command(payload)
-    assert Frame.of(payload) == Frame(ID), "whom to answer can still be read"
+    assert CommandFrame.of(payload) == CommandFrame(ID), "whom to answer can still be read"
 
 
 @pytest.mark.parametrize("payload", [b"", b"\xff", b"[]", b'{"id": 7}', b"[" * 100_000])
 def test_what_has_no_id_cannot_be_answered(payload: bytes) -> None:
-    assert Frame.of(payload) is None
+    assert CommandFrame.of(payload) is None
 
 
 def test_a_refusal_names_its_reason_and_nothing_else_does() -> None:

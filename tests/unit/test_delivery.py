@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import pytest
 
-from probe.deliver.batch import BATCH_BYTES, Numbered, batches
+from probe.deliver.batch import BATCH_BYTES, NumberedResult, batches
 from probe.deliver.send_window import FIRST, LATE_S, LEAST, PROMPT_S
 from probe.deliver.sender_state import (
     MAX_BACKLOG_IN_FLIGHT,
     MAX_IN_FLIGHT,
     Coverage,
-    Delivery,
-    Due,
+    DueRange,
     Lane,
+    SenderState,
 )
 
 RESEND_S = 60.0
 
 
-def connected(coverage: Coverage | None = None, last_seq: int = 0) -> Delivery:
-    delivery = Delivery(RESEND_S, coverage or Coverage())
+def connected(coverage: Coverage | None = None, last_seq: int = 0) -> SenderState:
+    delivery = SenderState(RESEND_S, coverage or Coverage())
     delivery.on_connected(last_seq, 0.0)
     return delivery
 
 
-def send(delivery: Delivery, last_seq: int, now_s: float, mid: int = 1) -> Due | None:
+def send(delivery: SenderState, last_seq: int, now_s: float, mid: int = 1) -> DueRange | None:
     """Send what is due, whole, as the courier does."""
     due = delivery.next_due(last_seq, now_s)
     if due is not None:
@@ -34,17 +34,17 @@ def send(delivery: Delivery, last_seq: int, now_s: float, mid: int = 1) -> Due |
 
 
 def test_nothing_goes_out_without_a_connection() -> None:
-    delivery = Delivery(RESEND_S, Coverage())
+    delivery = SenderState(RESEND_S, Coverage())
     assert delivery.next_due(5, 0.0) is None
     delivery.on_connected(5, 1.0)
-    assert delivery.next_due(5, 1.0) == Due(Lane.BACKLOG, 0, 5)
+    assert delivery.next_due(5, 1.0) == DueRange(Lane.BACKLOG, 0, 5)
     delivery.on_disconnected()
     assert delivery.next_due(5, 2.0) is None
 
 
 def test_what_was_sent_is_not_sent_again_at_once() -> None:
     delivery = connected()
-    assert send(delivery, 10, 0.0) == Due(Lane.LIVE, 0, 10)
+    assert send(delivery, 10, 0.0) == DueRange(Lane.LIVE, 0, 10)
     assert delivery.next_due(10, RESEND_S - 1) is None
 
 
@@ -54,7 +54,7 @@ def test_a_reconnect_sends_all_that_is_pending_again() -> None:
     delivery.on_published(1, None, 0.0)
     delivery.on_disconnected()
     delivery.on_connected(10, 5.0)
-    assert delivery.next_due(10, 5.0) == Due(Lane.BACKLOG, 0, 10)
+    assert delivery.next_due(10, 5.0) == DueRange(Lane.BACKLOG, 0, 10)
 
 
 def test_a_puback_is_not_a_receipt() -> None:
@@ -62,7 +62,7 @@ def test_a_puback_is_not_a_receipt() -> None:
     send(delivery, 10, 0.0)
     delivery.on_published(1, None, 0.0)
     again = delivery.next_due(10, RESEND_S)
-    assert again == Due(Lane.BACKLOG, 0, 10), "PUBACK alone must not stop the repetition"
+    assert again == DueRange(Lane.BACKLOG, 0, 10), "PUBACK alone must not stop the repetition"
 
 
 def test_a_receipt_stops_the_repetition() -> None:
@@ -77,7 +77,7 @@ def test_progress_puts_the_repetition_off() -> None:
     send(delivery, 10, 0.0)
     delivery.on_coverage(Coverage(5), 10, now_s=50.0)
     assert delivery.next_due(10, 100.0) is None
-    assert delivery.next_due(10, 50.0 + RESEND_S) == Due(Lane.BACKLOG, 0, 10)
+    assert delivery.next_due(10, 50.0 + RESEND_S) == DueRange(Lane.BACKLOG, 0, 10)
 
 
 def test_a_gap_is_sent_again_although_later_results_are_receipted() -> None:
@@ -85,10 +85,10 @@ def test_a_gap_is_sent_again_although_later_results_are_receipted() -> None:
     send(delivery, 10, 0.0)
     for second in range(1, 59):
         through = 10 + second
-        assert send(delivery, through, float(second)) == Due(Lane.LIVE, through - 1, through)
+        assert send(delivery, through, float(second)) == DueRange(Lane.LIVE, through - 1, through)
         delivery.on_published(1, None, 0.0)
         delivery.on_coverage(Coverage(through, ((3, 4),)), through, now_s=float(second))
-    assert delivery.next_due(68, 1.0 + RESEND_S) == Due(Lane.BACKLOG, 0, 68)
+    assert delivery.next_due(68, 1.0 + RESEND_S) == DueRange(Lane.BACKLOG, 0, 68)
 
 
 def test_a_centre_that_is_away_is_asked_ever_more_seldom_and_with_one_batch() -> None:
@@ -105,7 +105,7 @@ def test_a_centre_that_is_away_is_asked_ever_more_seldom_and_with_one_batch() ->
     assert asked_at_s == [0, 60, 180, 420, 900, 1860]
     assert delivery.next_due(1000, 1999.0) is None, "only the first batch was sent again"
     delivery.on_coverage(Coverage(50), 1000, 2000.0)
-    assert delivery.next_due(1000, 2000.0) == Due(Lane.BACKLOG, 50, 1000), "a receipt opens it"
+    assert delivery.next_due(1000, 2000.0) == DueRange(Lane.BACKLOG, 50, 1000), "a receipt opens it"
 
 
 def test_idle_time_does_not_count_as_waiting() -> None:
@@ -119,17 +119,17 @@ def test_a_receipt_that_says_less_starts_delivery_anew() -> None:
     delivery = connected(Coverage(100), last_seq=100)
     send(delivery, 101, 0.0)
     delivery.on_coverage(Coverage(40), 101, now_s=1.0)
-    assert delivery.next_due(101, 1.0) == Due(Lane.BACKLOG, 0, 101)
+    assert delivery.next_due(101, 1.0) == DueRange(Lane.BACKLOG, 0, 101)
 
 
 def test_a_live_result_goes_out_before_the_backlog() -> None:
     delivery = connected(last_seq=1000)
     due = delivery.next_due(1000, 0.0)
-    assert due == Due(Lane.BACKLOG, 0, 1000)
+    assert due == DueRange(Lane.BACKLOG, 0, 1000)
     delivery.on_sent(1, Lane.BACKLOG, range(1, 51), 0.0)
     delivery.on_lane(Lane.BACKLOG, 50)
-    assert send(delivery, 1001, 0.0, mid=2) == Due(Lane.LIVE, 1000, 1001)
-    assert delivery.next_due(1001, 0.0) == Due(Lane.BACKLOG, 50, 1000)
+    assert send(delivery, 1001, 0.0, mid=2) == DueRange(Lane.LIVE, 1000, 1001)
+    assert delivery.next_due(1001, 0.0) == DueRange(Lane.BACKLOG, 50, 1000)
 
 
 def test_the_backlog_leaves_the_window_open_for_live_results() -> None:
@@ -139,9 +139,9 @@ def test_the_backlog_leaves_the_window_open_for_live_results() -> None:
         delivery.on_sent(mid, Lane.BACKLOG, [mid + 1], 0.0)
         delivery.on_lane(Lane.BACKLOG, mid + 1)
     assert delivery.next_due(1000, 0.0) is None
-    assert delivery.next_due(1001, 0.0) == Due(Lane.LIVE, 1000, 1001)
+    assert delivery.next_due(1001, 0.0) == DueRange(Lane.LIVE, 1000, 1001)
     delivery.on_published(3, None, 0.0)
-    assert delivery.next_due(1000, 0.0) == Due(Lane.BACKLOG, MAX_BACKLOG_IN_FLIGHT, 1000)
+    assert delivery.next_due(1000, 0.0) == DueRange(Lane.BACKLOG, MAX_BACKLOG_IN_FLIGHT, 1000)
 
 
 def test_the_broker_is_never_given_more_than_the_window() -> None:
@@ -162,11 +162,11 @@ def test_a_refusal_is_an_alarm_until_the_next_connection() -> None:
     assert delivery.next_due(1, RESEND_S * 2) is None
     delivery.on_disconnected()
     delivery.on_connected(1, 200.0)
-    assert delivery.next_due(1, 200.0) == Due(Lane.BACKLOG, 0, 1)
+    assert delivery.next_due(1, 200.0) == DueRange(Lane.BACKLOG, 0, 1)
 
 
 def test_by_the_brokers_word_a_puback_covers_exactly_its_results() -> None:
-    delivery = Delivery(RESEND_S, Coverage(9, ((3, 4), (9, 9))), by_broker=True)
+    delivery = SenderState(RESEND_S, Coverage(9, ((3, 4), (9, 9))), by_broker=True)
     delivery.on_connected(12, 0.0)
     delivery.on_sent(1, Lane.BACKLOG, [3, 11], 0.0)
     delivery.on_sent(2, Lane.BACKLOG, [4, 9, 10, 12], 0.0)
@@ -184,7 +184,7 @@ def test_the_first_uncovered_seq(coverage: Coverage, first: int) -> None:
 
 
 def test_batches_hold_one_kind_in_order_and_lose_nothing() -> None:
-    pending = [Numbered(seq, "ab"[seq % 2], b"x") for seq in range(1, 8)]
+    pending = [NumberedResult(seq, "ab"[seq % 2], b"x") for seq in range(1, 8)]
     made = list(batches(pending, 50))
     assert [(batch.kind, [seq for seq, _ in batch.numbered_bodies]) for batch in made] == [
         ("b", [1, 3, 5, 7]),
@@ -195,12 +195,12 @@ def test_batches_hold_one_kind_in_order_and_lose_nothing() -> None:
 
 def test_a_batch_ends_before_it_grows_too_large() -> None:
     body = b"x" * (BATCH_BYTES // 2)
-    made = list(batches((Numbered(seq, "a", body) for seq in range(1, 6)), 50))
+    made = list(batches((NumberedResult(seq, "a", body) for seq in range(1, 6)), 50))
     assert [len(batch.numbered_bodies) for batch in made] == [2, 2, 1]
 
 
 def test_a_batch_holds_no_more_than_it_may() -> None:
-    made = list(batches((Numbered(seq, "ab"[seq == 4], b"x") for seq in range(1, 9)), 3))
+    made = list(batches((NumberedResult(seq, "ab"[seq == 4], b"x") for seq in range(1, 9)), 3))
     assert [[seq for seq, _ in batch.numbered_bodies] for batch in made] == [
         [1, 2, 3],
         [5, 6, 7],
@@ -210,7 +210,11 @@ def test_a_batch_holds_no_more_than_it_may() -> None:
 
 
 def test_a_result_larger_than_a_batch_goes_alone() -> None:
-    made = list(batches([Numbered(1, "a", b"x" * (BATCH_BYTES + 1)), Numbered(2, "a", b"x")], 50))
+    made = list(
+        batches(
+            [NumberedResult(1, "a", b"x" * (BATCH_BYTES + 1)), NumberedResult(2, "a", b"x")], 50
+        )
+    )
     assert [batch.last_seq for batch in made] == [1, 2]
 
 
@@ -256,10 +260,10 @@ def test_a_result_that_is_never_stored_does_not_close_the_window() -> None:
 def test_live_results_do_not_wait_for_the_window() -> None:
     delivery = connected(last_seq=10_000)
     drain(delivery, 0.0)
-    assert delivery.next_due(10_001, 0.0) == Due(Lane.LIVE, 10_000, 10_001)
+    assert delivery.next_due(10_001, 0.0) == DueRange(Lane.LIVE, 10_000, 10_001)
 
 
-def drain(delivery: Delivery, now_s: float, batch: int = 50) -> int:
+def drain(delivery: SenderState, now_s: float, batch: int = 50) -> int:
     """Send what the window has room for, each envelope answered by the broker at once."""
     sent = 0
     while (due := delivery.next_due(delivery._backlog_end, now_s)) is not None:

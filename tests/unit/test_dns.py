@@ -12,15 +12,15 @@ from probe.config import DnsConfig, LineConfig
 from probe.measure import resolvers
 from probe.measure.dns import method
 from probe.measure.dns.message import (
-    Answer,
     BadNameError,
-    Question,
-    Stray,
+    DnsAnswer,
+    DnsDiscard,
+    DnsQuestion,
     decode_answer,
     encode_question,
 )
-from probe.measure.dns.method import Asked, Exchange, Resolver
-from probe.measure.failure import Trouble
+from probe.measure.dns.method import PlannedQuery, QueryExchange, Resolver
+from probe.measure.failure import Failure
 from wire.result import DnsEnding, DnsValues, Outcome, Reason, ResolverRole
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "dns"
@@ -33,8 +33,8 @@ def golden(name: str) -> bytes:
     return (GOLDEN / f"dnsmasq-2.90-{name}.packet").read_bytes()
 
 
-def question(name: str, kind: str = "A") -> Question:
-    return Question(name, kind, NUMBER)
+def question(name: str, kind: str = "A") -> DnsQuestion:
+    return DnsQuestion(name, kind, NUMBER)
 
 
 # Messages
@@ -43,53 +43,53 @@ def question(name: str, kind: str = "A") -> Question:
 @pytest.mark.parametrize(
     ("name", "asked", "answer"),
     [
-        ("ok", question("dichvucong.gov.vn"), Answer("NOERROR", False, 1, ("203.0.113.80",))),
-        ("alias", question("cong.vn"), Answer("NOERROR", False, 2, ("203.0.113.80",))),
-        ("ipv6", question("sau.vn", "AAAA"), Answer("NOERROR", False, 1, ("2001:db8::80",))),
-        ("no-data", question("dichvucong.gov.vn", "AAAA"), Answer("NOERROR", False, 0, ())),
-        ("not-found", question("khongco.vn"), Answer("NXDOMAIN", False, 0, ())),
-        ("refused", question("example.com"), Answer("REFUSED", False, 0, ())),
-        ("truncated", question("nhieu.vn"), Answer("NOERROR", True, 0, ())),
+        ("ok", question("dichvucong.gov.vn"), DnsAnswer("NOERROR", False, 1, ("203.0.113.80",))),
+        ("alias", question("cong.vn"), DnsAnswer("NOERROR", False, 2, ("203.0.113.80",))),
+        ("ipv6", question("sau.vn", "AAAA"), DnsAnswer("NOERROR", False, 1, ("2001:db8::80",))),
+        ("no-data", question("dichvucong.gov.vn", "AAAA"), DnsAnswer("NOERROR", False, 0, ())),
+        ("not-found", question("khongco.vn"), DnsAnswer("NXDOMAIN", False, 0, ())),
+        ("refused", question("example.com"), DnsAnswer("REFUSED", False, 0, ())),
+        ("truncated", question("nhieu.vn"), DnsAnswer("NOERROR", True, 0, ())),
     ],
 )
-def test_real_answers_are_read(name: str, asked: Question, answer: Answer) -> None:
+def test_real_answers_are_read(name: str, asked: DnsQuestion, answer: DnsAnswer) -> None:
     assert decode_answer(golden(name), asked) == answer
 
 
 def test_a_real_answer_over_tcp_is_whole() -> None:
     answer = decode_answer(golden("whole-over-tcp"), question("nhieu.vn"))
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, DnsAnswer)
     assert (answer.answers, len(answer.addresses), answer.truncated) == (120, 120, False)
 
 
 @pytest.mark.parametrize(
     "asked",
     [
-        Question("dichvucong.gov.vn", "A", NUMBER + 1),
-        Question("dichvucong.gov.vn", "AAAA", NUMBER),
-        Question("dichvucong.gov.vn.x", "A", NUMBER),
+        DnsQuestion("dichvucong.gov.vn", "A", NUMBER + 1),
+        DnsQuestion("dichvucong.gov.vn", "AAAA", NUMBER),
+        DnsQuestion("dichvucong.gov.vn.x", "A", NUMBER),
     ],
     ids=["number", "type", "name"],
 )
-def test_an_answer_to_another_question_is_forged(asked: Question) -> None:
-    assert decode_answer(golden("ok"), asked) is Stray.FORGED
+def test_an_answer_to_another_question_is_forged(asked: DnsQuestion) -> None:
+    assert decode_answer(golden("ok"), asked) is DnsDiscard.FORGED
 
 
 def test_our_own_question_is_no_answer() -> None:
     asked = question("dichvucong.gov.vn")
-    assert decode_answer(encode_question(asked), asked) is Stray.FORGED
+    assert decode_answer(encode_question(asked), asked) is DnsDiscard.FORGED
 
 
 @pytest.mark.parametrize("length", [0, 1, 11, 20, 40, 61])
 def test_a_cut_packet_is_malformed(length: int) -> None:
     stray = decode_answer(golden("ok")[:length], question("dichvucong.gov.vn"))
-    assert stray in {Stray.MALFORMED, Stray.FORGED}
+    assert stray in {DnsDiscard.MALFORMED, DnsDiscard.FORGED}
 
 
 @given(st.binary(max_size=600))
 def test_no_packet_breaks_the_parser(packet: bytes) -> None:
     found = decode_answer(packet, question("dichvucong.gov.vn"))
-    assert isinstance(found, (Answer, Stray))
+    assert isinstance(found, (DnsAnswer, DnsDiscard))
 
 
 @given(st.sampled_from(sorted(GOLDEN.iterdir())), st.data())
@@ -98,7 +98,7 @@ def test_no_damage_breaks_the_parser(path: Path, data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 6))):
         packet[data.draw(st.integers(0, len(packet) - 1))] = data.draw(st.integers(0, 255))
     found = decode_answer(bytes(packet), question("dichvucong.gov.vn"))
-    assert isinstance(found, (Answer, Stray))
+    assert isinstance(found, (DnsAnswer, DnsDiscard))
 
 
 @pytest.mark.parametrize("name", ["a..vn", f"{'a' * 64}.vn", ".".join(["a" * 60] * 5)])
@@ -129,11 +129,11 @@ def test_the_kernel_s_delay_holds_unless_the_clock_was_stepped() -> None:
     assert method.delay_ms(9_000_000_000, 2_000_000) == 2.0
 
 
-def answered(rcode: str, rtt_ms: float = 5.0) -> Exchange:
-    return Exchange(answer=Answer(rcode, False, 1, ("192.0.2.1",)), rtt_ms=rtt_ms)
+def answered(rcode: str, rtt_ms: float = 5.0) -> QueryExchange:
+    return QueryExchange(answer=DnsAnswer(rcode, False, 1, ("192.0.2.1",)), rtt_ms=rtt_ms)
 
 
-REFUSED_PORT = Trouble(Reason.CONNECTION_REFUSED, "Nothing listens.")
+REFUSED_PORT = Failure(Reason.CONNECTION_REFUSED, "Nothing listens.")
 
 
 @pytest.mark.parametrize(
@@ -145,22 +145,22 @@ REFUSED_PORT = Trouble(Reason.CONNECTION_REFUSED, "Nothing listens.")
         (answered("REFUSED"), True, DnsEnding.REFUSED),
         (answered("SERVFAIL"), False, DnsEnding.SERVER_FAILURE),
         (answered("FORMERR"), False, DnsEnding.SERVER_FAILURE),
-        (Exchange(), False, DnsEnding.TIMEOUT),
-        (Exchange(forged=3), False, DnsEnding.TIMEOUT),
-        (Exchange(malformed=1), False, DnsEnding.MALFORMED),
-        (Exchange(trouble=REFUSED_PORT), False, DnsEnding.UNREACHABLE),
-        (Exchange(trouble=Trouble(Reason.TIMEOUT, "TCP")), False, DnsEnding.TIMEOUT),
+        (QueryExchange(), False, DnsEnding.TIMEOUT),
+        (QueryExchange(forged=3), False, DnsEnding.TIMEOUT),
+        (QueryExchange(malformed=1), False, DnsEnding.MALFORMED),
+        (QueryExchange(failure=REFUSED_PORT), False, DnsEnding.UNREACHABLE),
+        (QueryExchange(failure=Failure(Reason.TIMEOUT, "TCP")), False, DnsEnding.TIMEOUT),
     ],
 )
 def test_a_query_ends_in_one_place(
-    exchange: Exchange, random_label: bool, ending: DnsEnding
+    exchange: QueryExchange, random_label: bool, ending: DnsEnding
 ) -> None:
-    assert method.ended(Asked("a.vn", "A", random_label), exchange).ending is ending
+    assert method.dns_query(PlannedQuery("a.vn", "A", random_label), exchange).ending is ending
 
 
-def of(*exchanges: Exchange, random_labels: int = 0) -> DnsValues:
-    asked = [Asked(f"{n}.vn", "A", n < random_labels) for n in range(len(exchanges))]
-    queries = [method.ended(*pair) for pair in zip(asked, exchanges, strict=True)]
+def of(*exchanges: QueryExchange, random_labels: int = 0) -> DnsValues:
+    asked = [PlannedQuery(f"{n}.vn", "A", n < random_labels) for n in range(len(exchanges))]
+    queries = [method.dns_query(*pair) for pair in zip(asked, exchanges, strict=True)]
     return method.values(LINE, CONFIG, queries, exchanges)
 
 
@@ -169,9 +169,9 @@ def test_the_counts_add_up_and_a_silence_counts_as_infinite() -> None:
         answered("NXDOMAIN", 40.0),
         answered("NOERROR", 4.0),
         answered("NOERROR", 6.0),
-        Exchange(forged=2),
+        QueryExchange(forged=2),
         answered("SERVFAIL"),
-        Exchange(malformed=1),
+        QueryExchange(malformed=1),
         random_labels=1,
     )
     counts = (found.answered, found.timeouts, found.server_failures, found.malformed)
@@ -186,26 +186,26 @@ def test_the_counts_add_up_and_a_silence_counts_as_infinite() -> None:
 @pytest.mark.parametrize(
     ("exchanges", "reason"),
     [
-        ([Exchange(), Exchange()], Reason.TIMEOUT),
+        ([QueryExchange(), QueryExchange()], Reason.TIMEOUT),
         ([answered("NXDOMAIN")] * 2, Reason.NAME_NOT_FOUND),
         ([answered("REFUSED")] * 2, Reason.QUERY_REFUSED),
         ([answered("SERVFAIL")] * 2, Reason.SERVER_FAILURE),
-        ([Exchange(malformed=1)] * 2, Reason.PROTOCOL_ERROR),
-        ([Exchange(trouble=REFUSED_PORT)] * 2, Reason.CONNECTION_REFUSED),
-        ([Exchange(), Exchange(), answered("REFUSED")], Reason.TIMEOUT),
+        ([QueryExchange(malformed=1)] * 2, Reason.PROTOCOL_ERROR),
+        ([QueryExchange(failure=REFUSED_PORT)] * 2, Reason.CONNECTION_REFUSED),
+        ([QueryExchange(), QueryExchange(), answered("REFUSED")], Reason.TIMEOUT),
     ],
 )
-def test_a_round_without_an_answer_says_why(exchanges: list[Exchange], reason: Reason) -> None:
-    troubles = [one.trouble for one in exchanges if one.trouble is not None]
-    outcome, said, detail = method.verdict(of(*exchanges), troubles)
+def test_a_round_without_an_answer_says_why(exchanges: list[QueryExchange], reason: Reason) -> None:
+    failures = [one.failure for one in exchanges if one.failure is not None]
+    outcome, said, detail = method.round_status(of(*exchanges), failures)
     assert (outcome, said) == (Outcome.FAILED, reason)
     assert detail
 
 
 def test_one_listed_name_answered_is_ok_but_a_random_one_is_not_enough() -> None:
-    assert method.verdict(of(answered("NOERROR"), Exchange()), []).outcome is Outcome.OK
+    assert method.round_status(of(answered("NOERROR"), QueryExchange()), []).outcome is Outcome.OK
     lying = of(answered("NXDOMAIN"), answered("NXDOMAIN"), random_labels=1)
-    assert method.verdict(lying, []).reason is Reason.NAME_NOT_FOUND
+    assert method.round_status(lying, []).reason is Reason.NAME_NOT_FOUND
 
 
 # Which resolvers

@@ -22,7 +22,7 @@ from deploy.authority.authority import Authority
 from probe import cli
 from probe.config import Config
 from probe.doctor import check, network_checks, output
-from probe.doctor.check import Finding, Report, Verdict
+from probe.doctor.check import CheckResult, CheckStatus, DoctorReport
 from runtime import certificate
 from runtime.broker import BrokerConfig
 from runtime.language import Language, Phrase
@@ -49,58 +49,58 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("left_days", "verdict"),
     [
-        (-1, Verdict.BAD),
-        (0, Verdict.BAD),
-        (1, Verdict.WATCH),
-        (59, Verdict.WATCH),
-        (61, Verdict.GOOD),
+        (-1, CheckStatus.BAD),
+        (0, CheckStatus.BAD),
+        (1, CheckStatus.WATCH),
+        (59, CheckStatus.WATCH),
+        (61, CheckStatus.GOOD),
     ],
 )
-def test_a_certificate_is_judged_by_what_is_left(left_days: int, verdict: Verdict) -> None:
+def test_a_certificate_is_judged_by_what_is_left(left_days: int, verdict: CheckStatus) -> None:
     found = check.certificate(OURS, NOW + timedelta(days=left_days), NOW, RENEW)
     assert found.verdict is verdict
-    assert (found.todo is None) == (verdict is Verdict.GOOD)
+    assert (found.todo is None) == (verdict is CheckStatus.GOOD)
 
 
 @pytest.mark.parametrize(
     ("found", "verdict"),
     [
-        (check.certificate(OURS, None, NOW, RENEW), Verdict.UNKNOWN),
-        (check.clock(BOOT, NOW), Verdict.GOOD),
-        (check.clock(structs.replace(BOOT, synchronised=False), NOW), Verdict.WATCH),
-        (check.clock(structs.replace(BOOT, synchronised=None), NOW), Verdict.UNKNOWN),
-        (check.disk(None, 0, 10**9), Verdict.BAD),
-        (check.disk(10**8, 0, 10**9), Verdict.BAD),
-        (check.disk(6 * 10**8, 10**8, 10**9), Verdict.WATCH),
-        (check.disk(10**10, 10**8, 10**9), Verdict.GOOD),
-        (check.power(throttled=None), Verdict.UNKNOWN),
-        (check.power(throttled=True), Verdict.BAD),
-        (check.power(throttled=False), Verdict.GOOD),
-        (check.temperature(None), Verdict.UNKNOWN),
-        (check.temperature(55.0), Verdict.GOOD),
-        (check.temperature(70.0), Verdict.WATCH),
-        (check.temperature(85.0), Verdict.BAD),
-        (check.python((3, 9)), Verdict.BAD),
-        (check.python((3, 13)), Verdict.GOOD),
+        (check.certificate(OURS, None, NOW, RENEW), CheckStatus.UNKNOWN),
+        (check.clock(BOOT, NOW), CheckStatus.GOOD),
+        (check.clock(structs.replace(BOOT, synchronised=False), NOW), CheckStatus.WATCH),
+        (check.clock(structs.replace(BOOT, synchronised=None), NOW), CheckStatus.UNKNOWN),
+        (check.disk(None, 0, 10**9), CheckStatus.BAD),
+        (check.disk(10**8, 0, 10**9), CheckStatus.BAD),
+        (check.disk(6 * 10**8, 10**8, 10**9), CheckStatus.WATCH),
+        (check.disk(10**10, 10**8, 10**9), CheckStatus.GOOD),
+        (check.power(throttled=None), CheckStatus.UNKNOWN),
+        (check.power(throttled=True), CheckStatus.BAD),
+        (check.power(throttled=False), CheckStatus.GOOD),
+        (check.temperature(None), CheckStatus.UNKNOWN),
+        (check.temperature(55.0), CheckStatus.GOOD),
+        (check.temperature(70.0), CheckStatus.WATCH),
+        (check.temperature(85.0), CheckStatus.BAD),
+        (check.python((3, 9)), CheckStatus.BAD),
+        (check.python((3, 13)), CheckStatus.GOOD),
     ],
 )
-def test_each_part_by_its_own_rule(found: Finding, verdict: Verdict) -> None:
+def test_each_part_by_its_own_rule(found: CheckResult, verdict: CheckStatus) -> None:
     assert found.verdict is verdict
-    assert verdict is not Verdict.BAD or found.todo, "who finds a fault says what to do"
+    assert verdict is not CheckStatus.BAD or found.todo, "who finds a fault says what to do"
 
 
-def report() -> Report:
+def report() -> DoctorReport:
     """One finding of each verdict."""
     findings = [
         check.good(Phrase("một", "a"), Phrase("ổn", "fine")),
-        check.watch(Phrase("hai", "b"), Phrase("sắp", "soon"), Phrase("để ý", "see to it")),
+        check.warning(Phrase("hai", "b"), Phrase("sắp", "soon"), Phrase("để ý", "see to it")),
         check.unknown(Phrase("ba", "c"), Phrase("chưa rõ", "who knows")),
         check.bad(
             Phrase("tên dài hơn", "longer name"), Phrase("hỏng", "broken"), Phrase("sửa", "mend it")
         ),
     ]
     at = NOW.astimezone(ZoneInfo("Asia/Ho_Chi_Minh"))
-    return Report(at=at, probe="p", version="1", findings=findings)
+    return DoctorReport(at=at, probe="p", version="1", findings=findings)
 
 
 @pytest.mark.parametrize(
@@ -133,14 +133,15 @@ def test_what_was_seen_stands_in_one_column_and_every_todo_below(
 
 
 def test_only_what_is_bad_makes_it_fail() -> None:
-    assert not check.is_well(report().findings)
-    assert check.is_well(report().findings[:-1])
+    assert not check.has_no_errors(report().findings)
+    assert check.has_no_errors(report().findings[:-1])
 
 
 def test_programs_read_the_same_in_every_language() -> None:
     """Parts and verdicts are names; titles, what was seen and what to do are for people."""
     vietnamese, english = (
-        json.loads(msgspec.json.encode(output.told(report(), language))) for language in Language
+        json.loads(msgspec.json.encode(output.document(report(), language)))
+        for language in Language
     )
     assert vietnamese["at"] == english["at"] == "2026-11-24T05:00:00Z"
     for name in ("probe", "version", "well"):
@@ -210,14 +211,14 @@ def listening(context: ssl.SSLContext | None = None) -> Iterator[int]:
 def test_a_server_is_reached_by_the_line_itself() -> None:
     with listening() as port:
         (found,) = network_checks.servers(loopback(port))
-    assert found.verdict is Verdict.GOOD, found
+    assert found.verdict is CheckStatus.GOOD, found
     assert f"port {port}" in found.seen.en
     assert f"cổng {port}" in found.seen.vi
 
 
 def test_a_server_that_nobody_listens_on_is_told_with_every_port() -> None:
     (found,) = network_checks.servers(loopback(2))
-    assert found.verdict is Verdict.BAD
+    assert found.verdict is CheckStatus.BAD
     assert found.seen.en == (
         "Nothing listens on TCP 127.0.0.1 port 1. Nothing listens on TCP 127.0.0.1 port 2."
     )
@@ -250,7 +251,7 @@ def test_a_line_that_is_not_there_is_bad_and_no_server_is_tried_by_it(
     line = structs.replace(PARSED.lines[0], **where)
     config = structs.replace(loopback(2), lines=[line])
     (found,) = network_checks.lines(config)
-    assert found.verdict is Verdict.BAD
+    assert found.verdict is CheckStatus.BAD
     assert found.seen == (vietnamese, english)
     assert list(network_checks.servers(config)) == []
 
@@ -262,8 +263,8 @@ def test_the_brokers_door_and_the_end_of_its_certificate(folder: Path) -> None:
     with listening(context) as port:
         config = BrokerConfig(host="localhost", port=port, ca_file=str(folder / "ca.pem"))
         door, theirs = network_checks.broker(config, datetime.now(UTC))
-    assert door.verdict is Verdict.GOOD, door
-    assert theirs.verdict is Verdict.GOOD
+    assert door.verdict is CheckStatus.GOOD, door
+    assert theirs.verdict is CheckStatus.GOOD
     assert "holds until" in theirs.seen.en
     assert "có hiệu lực đến" in theirs.seen.vi
 
@@ -274,7 +275,7 @@ def test_a_broker_of_another_authority_is_told_by_what_to_look_at(folder: Path) 
     context.load_cert_chain(pem, pem.with_suffix(".key"))
     with listening(context) as port:
         (found,) = network_checks.broker(BrokerConfig(host="localhost", port=port), NOW)
-    assert found.verdict is Verdict.BAD
+    assert found.verdict is CheckStatus.BAD
     assert found.todo is not None
     assert all("ca_file" in words for words in found.todo)
     assert "không xác minh được chứng thư của máy chủ" in found.seen.vi
@@ -282,7 +283,7 @@ def test_a_broker_of_another_authority_is_told_by_what_to_look_at(folder: Path) 
 
 def test_a_closed_broker_is_bad() -> None:
     (found,) = network_checks.broker(BrokerConfig(host="127.0.0.1", port=1, tls=False), NOW)
-    assert found.verdict is Verdict.BAD
+    assert found.verdict is CheckStatus.BAD
     assert found.seen.vi == "127.0.0.1 cổng 1: từ chối kết nối"
 
 

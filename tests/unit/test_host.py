@@ -10,7 +10,7 @@ import pytest
 
 from probe.config import LineConfig
 from probe.measure import host
-from probe.measure.host import CoreTime, Snapshot
+from probe.measure.host import CoreTime, HostSnapshot
 from probe.measure.host_limits import validity_from
 from tests import samples
 from wire.result import Host, ThroughputValues, Validity
@@ -18,8 +18,8 @@ from wire.result import Host, ThroughputValues, Validity
 
 def snapshot(
     *cores: CoreTime, received: int | None = 0, sent: int | None = 0, interface: str = "lo"
-) -> Snapshot:
-    return Snapshot(interface, list(cores), received, sent)
+) -> HostSnapshot:
+    return HostSnapshot(interface, list(cores), received, sent)
 
 
 def test_real_counters_of_an_interface() -> None:
@@ -109,7 +109,7 @@ def test_what_an_interface_carried() -> None:
     assert before is not None
     assert host.carried_bytes("no-such-card", received=False) is None
     assert host.carried_bytes(None, received=True) is None
-    assert host.grown(5, 3) is None, "made anew"
+    assert host.counter_increase(5, 3) is None, "made anew"
 
 
 def test_the_interface_that_bears_an_address() -> None:

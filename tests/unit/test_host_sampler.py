@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from probe import clock
-from probe.measure.host_sampler import HostWatch
-from probe.measure.measurement import Steady
+from probe.measure.host_sampler import HostSampler
+from probe.measure.measurement import SteadyInterval
 
 PATIENCE_S = 20.0
 
 
-def seen(watch: HostWatch) -> bool | None:
+def seen(watch: HostSampler) -> bool | None:
     return watch.throttled
 
 
@@ -28,7 +28,7 @@ def alarm(tmp_path: Path) -> Path:
 
 
 def test_a_supply_that_gave_in_for_a_moment_is_remembered(tmp_path: Path, alarm: Path) -> None:
-    with HostWatch(tmp_path) as watch:
+    with HostSampler(tmp_path) as watch:
         assert seen(watch) is False
         alarm.write_text("1\n")
         until_s = clock.monotonic_s() + PATIENCE_S
@@ -36,19 +36,19 @@ def test_a_supply_that_gave_in_for_a_moment_is_remembered(tmp_path: Path, alarm:
             threading.Event().wait(0.02)
         alarm.write_text("0\n")
         assert seen(watch) is True
-    with HostWatch(tmp_path) as another:
+    with HostSampler(tmp_path) as another:
         assert seen(another) is False
 
 
 def test_where_there_is_no_alarm_nothing_is_known_of_the_supply(tmp_path: Path) -> None:
-    with HostWatch(tmp_path) as watch:
+    with HostSampler(tmp_path) as watch:
         assert seen(watch) is None
 
 
 def test_a_core_that_was_busy_in_one_direction_is_told_by_that_direction(tmp_path: Path) -> None:
     core = min(os.sched_getaffinity(0))
     allowed = os.sched_getaffinity(0)
-    with HostWatch(tmp_path) as watch:
+    with HostSampler(tmp_path) as watch:
         from_s = clock.monotonic_s()
         os.sched_setaffinity(0, {core})  # this thread alone
         try:
@@ -56,9 +56,9 @@ def test_a_core_that_was_busy_in_one_direction_is_told_by_that_direction(tmp_pat
                 pass
         finally:
             os.sched_setaffinity(0, allowed)
-        busy = watch.busy_ratios(Steady(from_s, clock.monotonic_s()))
+        busy = watch.busy_ratios(SteadyInterval(from_s, clock.monotonic_s()))
         assert busy is not None
         assert busy[core] > 0.9
-        assert watch.busy_ratios(Steady(from_s, from_s + 0.01)) == [], "too short to tell"
-        assert watch.busy_ratios(Steady(from_s - 9, from_s - 5)) == []
+        assert watch.busy_ratios(SteadyInterval(from_s, from_s + 0.01)) == [], "too short to tell"
+        assert watch.busy_ratios(SteadyInterval(from_s - 9, from_s - 5)) == []
         assert watch.busy_ratios(None) is None

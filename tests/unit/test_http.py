@@ -13,8 +13,8 @@ from msgspec import structs
 
 from deploy.measurement_server.http_server import TEMPLATE, HttpServer, render
 from probe.config import HttpConfig, ServerConfig
-from probe.measure.failure import Trouble
-from probe.measure.http.early_stop import EarlyFigure, Sample, early_figure
+from probe.measure.failure import Failure
+from probe.measure.http.early_stop import EarlyFigure, TransferSample, early_figure
 from probe.measure.http.method import (
     calibrates,
     longest_s,
@@ -22,8 +22,8 @@ from probe.measure.http.method import (
     rate_bps,
     steady_part,
 )
-from probe.measure.http.results import HttpTest, Transferred, finding
-from probe.measure.measurement import Finding
+from probe.measure.http.results import HttpTest, TransferRecord, raw_result
+from probe.measure.measurement import RawResult
 from wire.http import EMPTY_PATH, SINK_PATH, SIZES_BYTES, random_path
 from wire.result import HttpValues, Outcome, Reason, Validity
 
@@ -31,16 +31,16 @@ LINE_BPS = 80e6
 SLOT = datetime(2026, 7, 25, 5, 0, tzinfo=UTC)
 
 
-def samples(rate_at: Callable[[float], float], length_s: float = 13.0) -> list[Sample]:
+def samples(rate_at: Callable[[float], float], length_s: float = 13.0) -> list[TransferSample]:
     """A transfer whose rate is a function of time, counted every 100 ms."""
-    counted, total_bits = [Sample(0.0, 0)], 0.0
+    counted, total_bits = [TransferSample(0.0, 0)], 0.0
     for number in range(1, round(length_s * 10) + 1):
         total_bits += rate_at(number / 10 - 0.05) * 0.1
-        counted.append(Sample(number / 10, round(total_bits / 8)))
+        counted.append(TransferSample(number / 10, round(total_bits / 8)))
     return counted
 
 
-def first(counted: list[Sample]) -> EarlyFigure | None:
+def first(counted: list[TransferSample]) -> EarlyFigure | None:
     """What the rule says first, asked after every sample as a transfer asks it."""
     said = (early_figure(counted[:count]) for count in range(1, len(counted) + 1))
     return next((figure for figure in said if figure is not None), None)
@@ -113,15 +113,15 @@ def test_when_it_was_counted_does_not_matter() -> None:
     """A probe is woken late now and then: the time of each sample counts, not its number."""
     draw = random.Random(1)
     at_s = sorted(draw.uniform(0.0, 4.0) for _ in range(60))
-    counted = [Sample(0.0, 0), *(Sample(s, round(LINE_BPS * s / 8)) for s in at_s)]
+    counted = [TransferSample(0.0, 0), *(TransferSample(s, round(LINE_BPS * s / 8)) for s in at_s)]
     figure = first(counted)
     assert figure is not None
     assert figure.rate_bps == pytest.approx(LINE_BPS, rel=1e-5)
 
 
 def test_rates_are_bits_over_the_time_between_two_samples() -> None:
-    assert rate_bps(Sample(1.0, 1_000), Sample(3.0, 2_000)) == 4_000
-    assert rate_bps(Sample(1.0, 1_000), Sample(1.0, 1_000)) is None
+    assert rate_bps(TransferSample(1.0, 1_000), TransferSample(3.0, 2_000)) == 4_000
+    assert rate_bps(TransferSample(1.0, 1_000), TransferSample(1.0, 1_000)) is None
 
 
 def test_the_steady_part_begins_after_the_warm_up() -> None:
@@ -156,21 +156,21 @@ def test_the_longest_test_is_within_its_bound() -> None:
     assert longest_s(config) == 2 + 20 + 2 * (4 + 13)
 
 
-def told(test: HttpTest) -> Finding:
+def told(test: HttpTest) -> RawResult:
     server = ServerConfig(name="hn-1", host="203.0.113.10", http_port=8080)
-    return finding(server, 8080, HttpConfig(), test, "2.8.0")
+    return raw_result(server, 8080, HttpConfig(), test, "2.8.0")
 
 
-def values_of(made: Finding) -> HttpValues:
+def values_of(made: RawResult) -> HttpValues:
     assert isinstance(made.values, HttpValues)
     return made.values
 
 
-FULL = Transferred(
+FULL = TransferRecord(
     samples(lambda s: LINE_BPS / 2 if s < 3 else LINE_BPS),
     early=EarlyFigure(0.6 * LINE_BPS, 0.5, 2.5, 7),
 )
-EARLY = Transferred(
+EARLY = TransferRecord(
     samples(lambda _: LINE_BPS, 2.0),
     early=EarlyFigure(1.1 * LINE_BPS, 0.5, 2.0, 20_000_000),
     early_stopped=True,
@@ -213,7 +213,7 @@ def test_an_early_figure_is_marked() -> None:
 def test_a_broken_transfer_keeps_its_samples_but_no_headline(
     reason: Reason, outcome: Outcome
 ) -> None:
-    broken = structs.replace(FULL, trouble=Trouble(reason, "It is so."), connections_lost=4)
+    broken = structs.replace(FULL, failure=Failure(reason, "It is so."), connections_lost=4)
     made = told(structs.replace(TEST, download=broken, upload=None))
     assert (made.outcome, made.reason) == (outcome, reason)
     assert made.detail == "download: It is so."
@@ -262,7 +262,7 @@ def test_each_direction_is_held_against_its_own_connections(
     upload: bool, tcp_bytes: int | None, carried: int | None, flagged: bool
 ) -> None:
     slow = structs.replace(
-        FULL, samples=[Sample(0.0, 0), Sample(4.0, 500_000)], tcp_bytes=tcp_bytes,
+        FULL, samples=[TransferSample(0.0, 0), TransferSample(4.0, 500_000)], tcp_bytes=tcp_bytes,
         interface_bytes=carried,
     )  # fmt: skip
     made = told(structs.replace(TEST, download=FULL, upload=FULL))
@@ -276,8 +276,8 @@ def test_each_direction_is_held_against_its_own_connections(
 
 
 def test_before_the_first_ping_there_are_no_values() -> None:
-    trouble = Trouble(Reason.CONNECTION_REFUSED, "Nothing listens.")
-    made = told(HttpTest(address="203.0.113.10", trouble=trouble))
+    failure = Failure(Reason.CONNECTION_REFUSED, "Nothing listens.")
+    made = told(HttpTest(address="203.0.113.10", failure=failure))
     assert (made.outcome, made.reason) == (Outcome.FAILED, Reason.CONNECTION_REFUSED)
     assert (made.detail, made.values) == ("Nothing listens.", None)
 

@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.measure.failure import Trouble
+from probe.measure.failure import Failure
 from probe.measure.latency import icmp_echo
-from probe.measure.latency.clock_offset import STEP_NS, ClockLine, ClockReading
-from probe.measure.latency.icmp_echo import Echo, Stray
-from probe.measure.latency.session import Session, Window, poisson_gap_ns
+from probe.measure.latency.clock_offset import STEP_NS, ClockOffset, ClockReading
+from probe.measure.latency.icmp_echo import Echo, EchoDiscard
+from probe.measure.latency.session import LatencySession, LatencyWindow, poisson_gap_ns
 from probe.measure.latency.summary import (
-    Course,
-    figures,
+    SessionParameters,
     loaded_columns,
-    loaded_figures,
+    loaded_values,
     validity,
-    verdict,
+    window_status,
+    window_values,
 )
 from wire.result import (
     HttpValues,
@@ -34,30 +34,30 @@ from wire.result import (
 MS = 1_000_000
 S = 1_000 * MS
 TMAX = 3 * S
-COURSE = Course(protocol="stamp", address="192.0.2.1", timeout_s=3.0, mean_gap_s=1.5)
+COURSE = SessionParameters(protocol="stamp", address="192.0.2.1", timeout_s=3.0, mean_gap_s=1.5)
 TOKEN = 77
 
 
-def session_with(count: int, gap_ns: int = S) -> Session:
+def session_with(count: int, gap_ns: int = S) -> LatencySession:
     """A session that has sent so many packets, one each `gap_ns` from 0 on."""
-    session = Session(TMAX, 0)
+    session = LatencySession(TMAX, 0)
     for seq in range(count):
         session.sent(seq, seq * gap_ns, TOKEN)
     return session
 
 
-def answer(session: Session, seq: int, delay_ns: int, gap_ns: int = S) -> None:
+def answer(session: LatencySession, seq: int, delay_ns: int, gap_ns: int = S) -> None:
     session.received(seq, seq * gap_ns + delay_ns, TOKEN)
 
 
-def only_window(session: Session, end_ns: int = 60 * S) -> Window:
+def only_window(session: LatencySession, end_ns: int = 60 * S) -> LatencyWindow:
     session.end_window(end_ns)
     (window,) = session.closed(end_ns + TMAX)
     return window
 
 
-def summed(session: Session, end_ns: int = 60 * S) -> LatencyValues:
-    return figures(only_window(session, end_ns), COURSE)
+def summed(session: LatencySession, end_ns: int = 60 * S) -> LatencyValues:
+    return window_values(only_window(session, end_ns), COURSE)
 
 
 def test_delays_by_hand() -> None:
@@ -83,8 +83,8 @@ def test_a_session_beside_a_transfer_is_told_by_the_same_rules() -> None:
     for seq in range(60):
         answer(session, seq, (seq + 1) * MS, S // 10)
     window = only_window(session, 6 * S)
-    loaded = loaded_figures(window, COURSE)
-    values = figures(window, COURSE)
+    loaded = loaded_values(window, COURSE)
+    values = window_values(window, COURSE)
     assert (loaded.sent, loaded.received, loaded.lost) == (61, 60, 1)
     assert (loaded.rtt_p50_ms, loaded.rtt_p95_ms, loaded.rtt_p99_ms) == (31.0, 58.0, None)
     assert loaded.rtt_us == values.rtt_us
@@ -100,7 +100,7 @@ def test_a_session_beside_a_transfer_is_told_by_the_same_rules() -> None:
 
 
 def test_where_nothing_came_back_beside_a_transfer_no_loss_of_the_line_is_claimed() -> None:
-    loaded = loaded_figures(only_window(session_with(60, S // 10), 6 * S), COURSE)
+    loaded = loaded_values(only_window(session_with(60, S // 10), 6 * S), COURSE)
     assert (loaded.sent, loaded.loss_ratio) == (60, 1.0)
     assert loaded_columns(loaded, None) == {"loaded_download": loaded, "loaded_upload": None}
 
@@ -211,7 +211,7 @@ def test_packets_belong_to_the_window_in_which_they_were_sent() -> None:
     assert list(session.closed(2 * S + TMAX - 1)) == []
     (first,) = session.closed(2 * S + TMAX)
     assert list(first.packets) == [0, 1]
-    assert figures(first, COURSE).received == 1
+    assert window_values(first, COURSE).received == 1
     session.received(0, 2 * S + TMAX + 1, TOKEN)  # too late to be told
     second = only_window(session)
     assert list(second.packets) == [2]
@@ -234,7 +234,7 @@ def test_a_window_cut_short_keeps_only_what_is_decided() -> None:
         answer(session, seq, 10 * MS)
     session.cut(5 * S + 500 * MS)  # decided: what was sent until 2.5 s
     (window,) = session.closed(5 * S + 500 * MS)
-    values = figures(window, COURSE)
+    values = window_values(window, COURSE)
     assert (values.sent, values.received, window.duration_ns) == (3, 2, 2500 * MS)
     assert validity(window) == [Validity.SHORT]
 
@@ -255,7 +255,7 @@ def test_no_delay_is_taken_across_a_clock_step() -> None:
     session.sent(3, 3 * S, TOKEN)
     answer(session, 3, 12 * MS)
     window = only_window(session)
-    values = figures(window, COURSE)
+    values = window_values(window, COURSE)
     assert validity(window) == [Validity.CLOCK_STEPPED]
     assert (values.sent, values.received, values.lost, values.late) == (4, 3, 1, 0)
     assert (values.rtt_samples, values.rtt_max_ms) == (2, 12.0)
@@ -267,7 +267,7 @@ def test_a_reflector_whose_clock_stepped_gives_no_delay(residence_ns: int) -> No
     session = session_with(1)
     session.received(0, 30 * MS, TOKEN, residence_ns)
     window = only_window(session)
-    values = figures(window, COURSE)
+    values = window_values(window, COURSE)
     assert (values.received, values.rtt_samples, values.rtt_min_ms) == (1, 0, None)
     assert validity(window) == [Validity.CLOCK_STEPPED]
 
@@ -307,32 +307,32 @@ def test_whose_clock_it_was_is_stated(by_kernel: list[tuple[bool, bool]], source
     assert summed(session).timestamp_source == source
 
 
-UNREACHABLE = Trouble(Reason.UNREACHABLE, "192.0.2.1 cannot be reached.")
+UNREACHABLE = Failure(Reason.UNREACHABLE, "192.0.2.1 cannot be reached.")
 
 
 def test_an_answer_in_time_makes_a_window_ok() -> None:
     session = session_with(2)
     answer(session, 0, MS)
     values = summed(session)
-    assert verdict(values, None) == (Outcome.OK, None, None)
-    assert verdict(values, UNREACHABLE) == (Outcome.OK, None, UNREACHABLE.sentence)
+    assert window_status(values, None) == (Outcome.OK, None, None)
+    assert window_status(values, UNREACHABLE) == (Outcome.OK, None, UNREACHABLE.sentence)
 
 
 def test_a_window_without_an_answer_says_why() -> None:
     silent = summed(session_with(2))
-    assert verdict(silent, None)[:2] == (Outcome.FAILED, Reason.NO_REPLY)
-    assert verdict(silent, None).detail == "192.0.2.1 answered none of 2 packets."
-    assert verdict(silent, UNREACHABLE) == (Outcome.FAILED, *UNREACHABLE)
+    assert window_status(silent, None)[:2] == (Outcome.FAILED, Reason.NO_REPLY)
+    assert window_status(silent, None).detail == "192.0.2.1 answered none of 2 packets."
+    assert window_status(silent, UNREACHABLE) == (Outcome.FAILED, *UNREACHABLE)
 
     session = session_with(1)
     answer(session, 0, TMAX + 1)
-    outcome, reason, detail = verdict(summed(session), None)
+    outcome, reason, detail = window_status(summed(session), None)
     assert (outcome, reason) == (Outcome.FAILED, Reason.TIMEOUT)
     assert detail == "192.0.2.1 answered 1 of 1 packet, all later than 3 s."
 
     session = session_with(1)
     session.malformed()
-    assert verdict(summed(session), None).reason is Reason.PROTOCOL_ERROR
+    assert window_status(summed(session), None).reason is Reason.PROTOCOL_ERROR
 
 
 @given(st.data())
@@ -383,12 +383,12 @@ def reading(monotonic_ns: int, wall_ns: int, width_ns: int = 100) -> ClockReadin
 
 
 def test_wall_clock_stamps_are_put_on_the_monotonic_line() -> None:
-    line = ClockLine(reading(1_000, 5_000_000))
+    line = ClockOffset(reading(1_000, 5_000_000))
     assert line.monotonic_ns(5_000_500) == 1_500
 
 
 def test_a_step_is_noticed_once_and_moves_the_line() -> None:
-    line = ClockLine(reading(0, 7 * S))
+    line = ClockOffset(reading(0, 7 * S))
     assert not line.stepped(reading(S, 8 * S))
     assert line.stepped(reading(2 * S, 9 * S + MS))
     assert not line.stepped(reading(3 * S, 10 * S + MS))
@@ -396,12 +396,12 @@ def test_a_step_is_noticed_once_and_moves_the_line() -> None:
 
 
 def test_a_step_backwards_is_noticed() -> None:
-    line = ClockLine(reading(0, 7 * S))
+    line = ClockOffset(reading(0, 7 * S))
     assert line.stepped(reading(S, 7 * S))
 
 
 def test_what_a_pause_between_the_readings_explains_is_no_step() -> None:
-    line = ClockLine(reading(0, 7 * S))
+    line = ClockOffset(reading(0, 7 * S))
     away = ClockReading(S, 8 * S, S + MS)  # away for 1 ms, after the wall clock was read
     assert not line.stepped(away)
     # and the line has not moved by that half millisecond
@@ -431,8 +431,8 @@ def test_only_a_reply_to_us_is_taken() -> None:
     reply = bytes([129]) + request[1:]
     assert icmp_echo.decode_reply(reply, 5, ipv6=True) == Echo(1, 3)
     assert icmp_echo.decode_reply(reply, None, ipv6=True) == Echo(1, 3)
-    assert icmp_echo.decode_reply(reply, 6, ipv6=True) is Stray.FOREIGN
-    assert icmp_echo.decode_reply(request, 5, ipv6=True) is Stray.FOREIGN
-    assert icmp_echo.decode_reply(reply[:-1], 5, ipv6=True) is Stray.MALFORMED
-    assert icmp_echo.decode_reply(reply[:-1] + b"\xff", 5, ipv6=True) is Stray.MALFORMED
-    assert icmp_echo.decode_reply(reply[:7], 5, ipv6=True) is Stray.MALFORMED
+    assert icmp_echo.decode_reply(reply, 6, ipv6=True) is EchoDiscard.FOREIGN
+    assert icmp_echo.decode_reply(request, 5, ipv6=True) is EchoDiscard.FOREIGN
+    assert icmp_echo.decode_reply(reply[:-1], 5, ipv6=True) is EchoDiscard.MALFORMED
+    assert icmp_echo.decode_reply(reply[:-1] + b"\xff", 5, ipv6=True) is EchoDiscard.MALFORMED
+    assert icmp_echo.decode_reply(reply[:7], 5, ipv6=True) is EchoDiscard.MALFORMED

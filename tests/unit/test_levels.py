@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from probe.plan import levels
-from probe.plan.levels import KEPT, LEAST, Levels, noted
-from probe.plan.usage import Usage, counted, in_month
+from probe.plan.levels import KEPT, LEAST, ServerLevels, with_figures
+from probe.plan.usage import Usage, in_month, with_bulk_result
 from probe.state.usage import UsageFile
 from tests import samples
 from wire.result import Outcome, Reason, Result, ThroughputResult, Validity
@@ -30,16 +30,16 @@ def result(
 
 
 def shown(
-    history: dict[str, Levels], count: int, until: datetime = NOW, **by_target: float
-) -> dict[str, Levels]:
+    history: dict[str, ServerLevels], count: int, until: datetime = NOW, **by_target: float
+) -> dict[str, ServerLevels]:
     """With so many more figures of each server, an hour apart, the last one before `until`."""
     for back in range(count, 0, -1):
         for name, bps in by_target.items():
-            history = noted(history, result(f"iperf3:{name}", bps, until - back * HOUR))
+            history = with_figures(history, result(f"iperf3:{name}", bps, until - back * HOUR))
     return history
 
 
-def reads_low(history: dict[str, Levels], of: Result) -> bool:
+def reads_low(history: dict[str, ServerLevels], of: Result) -> bool:
     return levels.reads_low(history, of, SERVERS)
 
 
@@ -51,9 +51,9 @@ def test_low_is_under_nine_tenths_of_the_best_other(bps: float, low: bool) -> No
 
 
 def test_one_direction_is_enough() -> None:
-    history: dict[str, Levels] = {}
+    history: dict[str, ServerLevels] = {}
     for target, upload_bps in ((NEAR, 300e6), (FAR, 5)) * LEAST:
-        history = noted(history, samples.throughput(target=target, upload_bps=upload_bps))
+        history = with_figures(history, samples.throughput(target=target, upload_bps=upload_bps))
     assert reads_low(history, result(FAR, 300e6))
     assert not reads_low(history, result(NEAR, 300e6))
 
@@ -64,7 +64,7 @@ def test_few_figures_and_a_server_alone_say_nothing() -> None:
     history = shown(history, LEAST - 1, NOW - HOUR, far=1e6)
     # Its own figure is no fifth: a result is judged by what was shown before it.
     assert not reads_low(history, result(FAR, 1e6))
-    assert reads_low(noted(history, result(FAR, 1e6)), result(FAR, 1e6))
+    assert reads_low(with_figures(history, result(FAR, 1e6)), result(FAR, 1e6))
 
 
 def test_a_server_that_is_asked_no_more_hides_no_line_that_got_slow() -> None:
@@ -75,7 +75,7 @@ def test_a_server_that_is_asked_no_more_hides_no_line_that_got_slow() -> None:
     for number in range(2 * KEPT):
         slow = result(FAR, 200e6, before + number * 3 * HOUR)
         said.append(reads_low(history, slow))
-        history = noted(history, slow)
+        history = with_figures(history, slow)
     # Its figures of before the fall were of the same days as some of the dead one's.
     assert sum(said[: LEAST + 1]) <= 1
     assert not any(said[LEAST + 1 :])
@@ -96,25 +96,27 @@ def test_a_server_that_is_not_configured_is_no_measure() -> None:
 def test_lines_are_apart() -> None:
     history = shown({}, LEAST, near=300e6)
     for _ in range(LEAST):
-        history = noted(history, samples.throughput(line=samples.VIETTEL, target=FAR, upload_bps=1))
+        history = with_figures(
+            history, samples.throughput(line=samples.VIETTEL, target=FAR, upload_bps=1)
+        )
     assert not reads_low(history, samples.throughput(line=samples.VIETTEL, target=FAR))
 
 
 def test_what_says_nothing_of_the_server_is_not_noted_and_old_figures_go() -> None:
-    assert noted({}, result(NEAR, 1e6, validity=[Validity.CROSS_TRAFFIC])) == {}
+    assert with_figures({}, result(NEAR, 1e6, validity=[Validity.CROSS_TRAFFIC])) == {}
     failed = samples.throughput(target=NEAR, outcome=Outcome.FAILED, reason=Reason.TIMEOUT)
-    assert noted({}, failed) == {}
-    assert noted({}, samples.latency()) == {}
+    assert with_figures({}, failed) == {}
+    assert with_figures({}, samples.latency()) == {}
     assert not reads_low({}, failed)
-    history: dict[str, Levels] = {}
+    history: dict[str, ServerLevels] = {}
     for number in range(KEPT + 3):
-        history = noted(history, result(FAR, float(number)))
+        history = with_figures(history, result(FAR, float(number)))
     (kept,) = history.values()
     assert [one.download_bps for one in kept.shown] == [float(n) for n in range(3, KEPT + 3)]
 
 
 def test_it_is_kept_beside_the_usage_and_over_the_month() -> None:
-    usage = counted(in_month(Usage(), "2026-11"), result(NEAR, 300e6))
+    usage = with_bulk_result(in_month(Usage(), "2026-11"), result(NEAR, 300e6))
     assert in_month(usage, "2026-12").levels == usage.levels != {}
 
 
@@ -135,4 +137,4 @@ def test_a_file_of_before_keeps_its_budget_and_loses_figures_without_a_time(tmp_
     (tmp_path / "usage.json").write_text(old, encoding="ascii")
     usage = UsageFile(str(tmp_path)).on(date(2026, 7, 25))
     assert usage.used_bytes == {"vnpt": 5}
-    assert usage.levels == {"vnpt throughput iperf3:near": Levels()}
+    assert usage.levels == {"vnpt throughput iperf3:near": ServerLevels()}

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from probe.config import LineConfig, OperatorConfig
-from probe.measure.failure import Trouble
+from probe.measure.failure import Failure
 from probe.measure.operator import Operator, look_up
 from wire.result import Reason
 
@@ -84,7 +84,7 @@ def server() -> Iterator[str]:
         thread.join()
 
 
-def ask(url: str, line: LineConfig = SOURCE, timeout_s: float = 2.0) -> Operator | Trouble | None:
+def ask(url: str, line: LineConfig = SOURCE, timeout_s: float = 2.0) -> Operator | Failure | None:
     return look_up(line, OperatorConfig(url=url, timeout_s=timeout_s))
 
 
@@ -118,7 +118,7 @@ def test_an_answer(server: str, path: str, operator: Operator) -> None:
 )
 def test_an_answer_that_is_not_one(server: str, path: str) -> None:
     found = ask(server + path)
-    assert isinstance(found, Trouble)
+    assert isinstance(found, Failure)
     assert found.reason is Reason.PROTOCOL_ERROR
     assert found.sentence
 
@@ -127,7 +127,7 @@ def test_an_answer_that_is_not_one(server: str, path: str) -> None:
 def test_an_answer_that_does_not_come_to_an_end(server: str, path: str) -> None:
     began = time.monotonic()
     found = ask(server + path, timeout_s=0.3)
-    assert isinstance(found, Trouble)
+    assert isinstance(found, Failure)
     assert found.reason is Reason.TIMEOUT
     assert time.monotonic() - began < 2
 
@@ -136,25 +136,25 @@ def test_nobody_listens() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         found = ask(f"http://127.0.0.1:{free.getsockname()[1]}/")
-    assert isinstance(found, Trouble)
+    assert isinstance(found, Failure)
     assert found.reason is Reason.CONNECTION_REFUSED
 
 
 def test_a_name_that_is_none() -> None:
     found = ask("http://no-such-host.invalid/")
-    assert isinstance(found, Trouble)
+    assert isinstance(found, Failure)
     assert found.reason is Reason.NAME_RESOLUTION
 
 
 def test_no_tls_there(server: str) -> None:
     found = ask(server.replace("http:", "https:") + "/org")
-    assert isinstance(found, Trouble)
+    assert isinstance(found, Failure)
     assert found.reason is Reason.PROTOCOL_ERROR
 
 
 def test_a_url_that_makes_no_sense() -> None:
     found = ask("http://[/")
-    assert isinstance(found, Trouble)
+    assert isinstance(found, Failure)
     assert found.reason is Reason.PROTOCOL_ERROR
 
 
@@ -178,7 +178,7 @@ def test_it_leaves_by_the_device_of_the_line(server: str) -> None:
 )
 def test_a_line_that_is_not_there(server: str, line: LineConfig) -> None:
     found = ask(server + "/org", line)
-    assert isinstance(found, Trouble)
+    assert isinstance(found, Failure)
     assert found.reason is Reason.LINE_DOWN
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from probe.config import LineConfig
 from probe.measure import gateway
 from probe.measure.path import method
-from probe.measure.path.method import Seen, locate
+from probe.measure.path.method import PathEvidence, locate
 from probe.show import texts
 from runtime.language import Language
 from tests import samples
@@ -54,9 +54,9 @@ def seen(
     router: str | None = GATEWAY,
     refusals: tuple[str, ...] = (),
     line_down: bool = False,
-) -> Seen:
+) -> PathEvidence:
     targets = [target(str(n), letter) for n, letter in enumerate(reached)]
-    return Seen(
+    return PathEvidence(
         gateway=router,
         gateway_rtt_ms=gateway_rtt_ms,
         hops=hops,
@@ -107,7 +107,9 @@ SILENT = hop(2, None)
         (seen(reached="??", router=None, gateway_rtt_ms=None), FaultLocation.UNDETERMINED),
     ],
 )
-def test_the_fault_is_behind_the_last_thing_that_answers(what: Seen, fault: FaultLocation) -> None:
+def test_the_fault_is_behind_the_last_thing_that_answers(
+    what: PathEvidence, fault: FaultLocation
+) -> None:
     assert locate(what) is fault
     assert (method.sentence(method.values(what)) is None) == (fault is FaultLocation.NONE)
 
@@ -157,18 +159,18 @@ seens = st.builds(
 
 
 @given(seens)
-def test_a_fault_is_never_before_something_that_answers(what: Seen) -> None:
+def test_a_fault_is_never_before_something_that_answers(what: PathEvidence) -> None:
     found = method.values(what)
     if found.fault is FaultLocation.NONE:
-        assert found.targets_reached == len(method.asked(found.targets)) > 0
+        assert found.targets_reached == len(method.resolved_targets(found.targets)) > 0
     if found.fault is FaultLocation.OWN_LAN:
         assert not found.gateway_reached
         assert found.targets_reached == 0
     if found.fault is FaultLocation.ISP_ACCESS:
         assert found.access_address is None
         assert found.targets_reached == 0
-        assert method.asked(found.targets), "what was not asked cannot have been silent"
-    if what.gateway is not None and method.asked(found.targets):
+        assert method.resolved_targets(found.targets), "what was not asked cannot have been silent"
+    if what.gateway is not None and method.resolved_targets(found.targets):
         assert found.fault is not FaultLocation.UNDETERMINED
 
 

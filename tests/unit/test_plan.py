@@ -13,11 +13,11 @@ import pytest
 from probe import config
 from probe.config import Config, PlanConfig
 from probe.plan import tables
-from probe.plan.budget import bulk_kinds, month_budget, told_plan
+from probe.plan.budget import bulk_kinds, month_budget, published_plan
 from probe.plan.hours import in_office_hours
 from probe.plan.light import light_kinds
 from probe.plan.slots import day_plan, light_slots
-from probe.plan.usage import Moved, Usage, counted, in_month
+from probe.plan.usage import KindUsage, Usage, in_month, with_bulk_result
 from runtime.language import Language
 from tests import samples
 from tests.unit.test_config import GOOD
@@ -73,7 +73,7 @@ def test_a_day_that_is_too_short_keeps_what_fits_and_says_what_does_not() -> Non
     planned = day_plan(parsed, DAY)
     assert len(planned.slots) + planned.left_out == 600
     assert len(planned.slots) > 0.98 * 86_400 / bulk_kinds(parsed)[0].longest_s
-    assert any("find no room" in note for note in tables.shown(parsed, DAY, Usage()).notes)
+    assert any("find no room" in note for note in tables.document(parsed, DAY, Usage()).notes)
 
 
 def test_no_tests_are_planned_when_none_are_wanted() -> None:
@@ -128,7 +128,7 @@ def test_http_goes_to_the_servers_that_offer_it() -> None:
 
 def test_a_budget_that_is_short_gives_fewer_tests_and_says_so() -> None:
     parsed = office(PlanConfig(monthly_budget_bytes=50 * GIGABYTE))
-    shown = tables.shown(parsed, DAY, Usage())
+    shown = tables.document(parsed, DAY, Usage())
     vnpt = shown.lines[0]
     assert vnpt.samples == 48, "a test of 13 s both ways at 300 Mbit/s is 975 MB"
     assert vnpt.expected_bytes + vnpt.light_bytes <= 50 * GIGABYTE
@@ -139,8 +139,10 @@ def test_a_budget_that_is_short_gives_fewer_tests_and_says_so() -> None:
 def test_the_centre_is_told_each_lines_own_mean_a_day() -> None:
     lines = [msgspec.structs.replace(PARSED.lines[0], monthly_budget_bytes=20 * GIGABYTE)]
     parsed = with_http(msgspec.structs.replace(office(), lines=[*lines, PARSED.lines[1]]))
-    told = {(one.line, one.kind): one.per_line_and_day for one in told_plan(parsed, DAY, Usage())}
-    tests = {line.line: line.samples for line in tables.shown(parsed, DAY, Usage()).lines}
+    told = {
+        (one.line, one.kind): one.per_line_and_day for one in published_plan(parsed, DAY, Usage())
+    }
+    tests = {line.line: line.samples for line in tables.document(parsed, DAY, Usage()).lines}
     assert sum(told[line, kind] for line, kind in told if line == "vnpt") * 30 == pytest.approx(
         tests["vnpt"], abs=0.01
     )
@@ -148,16 +150,16 @@ def test_the_centre_is_told_each_lines_own_mean_a_day() -> None:
     assert tests["vnpt"] < tests["viettel"] == 300
     # A test that moved a tenth of what was assumed: there are more, and so it is told.
     seen = Usage(month="2026-11", test_bytes={"vnpt": dict.fromkeys(("throughput", "http"), 1e8)})
-    more = {one.kind: one.per_line_and_day for one in told_plan(parsed, DAY, seen)
+    more = {one.kind: one.per_line_and_day for one in published_plan(parsed, DAY, seen)
             if one.line == "vnpt"}  # fmt: skip
-    (row,) = (row for row in tables.shown(parsed, DAY, seen).lines if row.line == "vnpt")
+    (row,) = (row for row in tables.document(parsed, DAY, seen).lines if row.line == "vnpt")
     assert sum(more.values()) * 30 == pytest.approx(row.samples, abs=0.01)
     assert row.samples > 2 * tests["vnpt"]
 
 
 def test_the_weekly_minimum_is_kept_whatever_the_budget() -> None:
     parsed = office(PlanConfig(monthly_budget_bytes=0))
-    shown = tables.shown(parsed, DAY, Usage())
+    shown = tables.document(parsed, DAY, Usage())
     assert shown.lines[0].samples == 9
     assert shown.notes[0] == (
         "line vnpt: the minimum of 2 tests a week is expected to move 8.8 GB a month, "
@@ -168,15 +170,17 @@ def test_the_weekly_minimum_is_kept_whatever_the_budget() -> None:
 def test_a_line_may_have_a_budget_of_its_own() -> None:
     lines = [msgspec.structs.replace(PARSED.lines[0], monthly_budget_bytes=20 * GIGABYTE)]
     parsed = msgspec.structs.replace(office(), lines=[*lines, PARSED.lines[1]])
-    samples_ = [line.samples for line in tables.shown(parsed, DAY, Usage()).lines]
+    samples_ = [line.samples for line in tables.document(parsed, DAY, Usage()).lines]
     assert samples_ == [18, 300]
 
 
 def test_what_a_test_has_moved_is_believed_before_the_plan() -> None:
     usage = Usage(month="2026-11", test_bytes={"vnpt": {"throughput": 2.0 * GIGABYTE}})
     assert month_budget(office(), PARSED.lines[0], DAY, usage).tests == 148
-    assert any("viettel: no `plan_" in note for note in tables.shown(office(), DAY, usage).notes)
-    assert not any("vnpt: no `plan_" in note for note in tables.shown(office(), DAY, usage).notes)
+    assert any("viettel: no `plan_" in note for note in tables.document(office(), DAY, usage).notes)
+    assert not any(
+        "vnpt: no `plan_" in note for note in tables.document(office(), DAY, usage).notes
+    )
 
 
 def test_a_budget_that_is_used_up_leaves_the_weekly_minimum() -> None:
@@ -186,7 +190,7 @@ def test_a_budget_that_is_used_up_leaves_the_weekly_minimum() -> None:
     )
     assert counts["vnpt"] in (2, 3)
     assert counts["viettel"] == 70
-    assert any("is used up" in note for note in tables.shown(office(), DAY, usage).notes)
+    assert any("is used up" in note for note in tables.document(office(), DAY, usage).notes)
     december = day_plan(office(), date(2026, 12, 1), usage).slots
     assert sum(slot.line_id == "vnpt" for slot in december) in (9, 10)
 
@@ -207,7 +211,7 @@ def test_light_kinds_come_regularly_and_spread() -> None:
 
 
 def test_the_table_shows_the_day_or_the_month() -> None:
-    shown = tables.shown(office(), DAY, Usage())
+    shown = tables.document(office(), DAY, Usage())
     day = tables.text(shown, Language.EN, whole_month=False).splitlines()
     assert day[0] == "slots on 2026-11-24"
     assert len([line for line in day if line[2:3] == ":"]) == 20
@@ -230,7 +234,7 @@ def test_usage_counts_both_ways_and_only_complete_tests_tell_the_next_months_est
     failed = samples.throughput(outcome=Outcome.FAILED, reason=Reason.TIMEOUT)
     usage = in_month(Usage(), "2026-11")
     for result in (good, good, failed):
-        usage = counted(usage, result)
+        usage = with_bulk_result(usage, result)
     assert usage.used_bytes["vnpt"] == pytest.approx(2 * payload * 1.0456, rel=1e-3)
     assert usage.moved["vnpt"]["throughput"].tests == 2
     december = in_month(usage, "2026-12")
@@ -240,7 +244,7 @@ def test_usage_counts_both_ways_and_only_complete_tests_tell_the_next_months_est
 
 
 def test_a_clock_that_was_wrong_does_not_take_the_month_back() -> None:
-    usage = Usage(month="2026-11", moved={"vnpt": {"throughput": Moved(1, 5)}})
+    usage = Usage(month="2026-11", moved={"vnpt": {"throughput": KindUsage(1, 5)}})
     assert in_month(usage, "1970-01") is usage
 
 
@@ -255,7 +259,7 @@ def test_the_day_when_clocks_change_is_planned_as_any_other() -> None:
 def test_one_server_alone_is_told() -> None:
     alone = msgspec.structs.replace(office(), servers=PARSED.servers[:1])
     for language, words in ((Language.VI, "chỉ có một máy chủ đo"), (Language.EN, "server alone")):
-        assert any(words in note for note in tables.shown(alone, DAY, Usage(), language).notes)
+        assert any(words in note for note in tables.document(alone, DAY, Usage(), language).notes)
     assert not any("alone" in note.en for note in tables.notes(office(), DAY, Usage()))
 
 
@@ -266,7 +270,7 @@ def test_what_runs_beside_bulk_tests_is_told_and_can_be_switched_off() -> None:
     assert latency.per_day == 1440
     assert latency.day_bytes == pytest.approx(86_400 / 1.5 * 2 * (86 + 3 * 98))
     assert {"dns", "web", "path"} <= set(by_kind)
-    text = tables.text(tables.shown(office(), DAY, Usage()), Language.EN, whole_month=False)
+    text = tables.text(tables.document(office(), DAY, Usage()), Language.EN, whole_month=False)
     assert "beside them in 2026-11" in text
     less = msgspec.structs.replace(
         PARSED,

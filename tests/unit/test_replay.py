@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from probe.deliver.replay import Replaying
+from probe.deliver.replay import ReplayJob
 from wire.commands import Replay
 
 NOW = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
@@ -15,14 +15,14 @@ ID = UUID("5a4c1f0e-8f0e-4a57-9d0c-0d3b6f2f7a01")
 LIMIT = 5
 
 
-def replaying(*ranges: tuple[int, int], last_seq: int = 100) -> Replaying:
+def replaying(*ranges: tuple[int, int], last_seq: int = 100) -> ReplayJob:
     end = NOW + timedelta(minutes=1)
-    return Replaying(
+    return ReplayJob(
         Replay(id=ID, issued_at=NOW, expires_at=end, epoch=ID, ranges=list(ranges)), last_seq
     )
 
 
-def read(one: Replaying, kept: set[int]) -> list[int]:
+def read(one: ReplayJob, kept: set[int]) -> list[int]:
     """One turn of the courier: what the outbox has of the next range, `LIMIT` at most."""
     seqs = one.next_range()
     if seqs is None:

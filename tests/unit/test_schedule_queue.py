@@ -16,8 +16,8 @@ from msgspec import structs
 from probe import clock
 from probe.config import Config, PlanConfig, ThroughputConfig
 from probe.measure.runner import Runner
-from probe.schedule.admission import Wanted
-from probe.schedule.queue import Scheduled
+from probe.schedule.admission import QueuedMeasurement
+from probe.schedule.queue import MeasurementQueue
 from probe.state.usage import UsageFile
 from tests import samples
 from tests.stranger import sending
@@ -46,12 +46,12 @@ def loopback(tmp_path: Path, **plan: Any) -> Config:
 @contextmanager
 def working(
     config: Config, obeyed: Callable[[UUID], None] = lambda _: None
-) -> Iterator[tuple[Scheduled, queue.SimpleQueue[Result]]]:
+) -> Iterator[tuple[MeasurementQueue, queue.SimpleQueue[Result]]]:
     results: queue.SimpleQueue[Result] = queue.SimpleQueue()
     runner = Runner(config, lambda _: None)
     pause = {line.id: threading.Event() for line in config.lines}
     usage = UsageFile(config.state_dir)
-    scheduled = Scheduled(config, runner, usage, results.put, pause, obeyed)
+    scheduled = MeasurementQueue(config, runner, usage, results.put, pause, obeyed)
     stopping = threading.Event()
     thread = threading.Thread(target=scheduled.run, args=(stopping, lambda: None))
     thread.start()
@@ -63,9 +63,9 @@ def working(
         assert not thread.is_alive()
 
 
-def wanted(config: Config, minutes_left: float) -> Wanted:
+def wanted(config: Config, minutes_left: float) -> QueuedMeasurement:
     now = clock.utc_now()
-    return Wanted(
+    return QueuedMeasurement(
         kind="throughput",
         line=config.lines[0],
         server=config.servers[0],

@@ -9,7 +9,7 @@ import pytest
 
 from runtime import secret_file
 from runtime.broker import BrokerConfig
-from runtime.mqtt import Disconnected, Event, Session
+from runtime.mqtt import Disconnected, Event, MqttSession
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def secret(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("mode", [0o400, 0o600, 0o440, 0o640])
 def test_the_owner_and_a_group_may_read(secret: Path, mode: int) -> None:
     secret.chmod(mode)
-    assert secret_file.trouble(secret) is None
+    assert secret_file.problem(secret) is None
     assert secret_file.read_text(secret) == "mật khẩu", "without the editor's line break"
 
 
@@ -38,7 +38,7 @@ def test_the_owner_and_a_group_may_read(secret: Path, mode: int) -> None:
 )
 def test_what_others_can_read_or_change_is_refused(secret: Path, mode: int, sentence: str) -> None:
     secret.chmod(mode)
-    trouble = secret_file.trouble(secret)
+    trouble = secret_file.problem(secret)
     assert trouble is not None
     assert trouble.en == f"{secret} {sentence}"
     assert trouble.vi.endswith("chạy chmod 600 hoặc 640")
@@ -48,7 +48,7 @@ def test_what_others_can_read_or_change_is_refused(secret: Path, mode: int, sent
 
 def test_one_that_is_not_there_is_told_so(tmp_path: Path) -> None:
     none = tmp_path / "none"
-    assert secret_file.trouble(none) == (
+    assert secret_file.problem(none) == (
         f"không đọc được {none} (No such file or directory)",
         f"{none} cannot be read: No such file or directory",
     )
@@ -64,7 +64,7 @@ def test_a_session_sends_nothing_with_an_open_secret(secret: Path, which: str) -
     else:
         fields |= {"username": "collector.1", "tls": False}
     inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
-    session = Session(BrokerConfig(**fields), "x", inbox.put)  # type: ignore[arg-type]  # by name
+    session = MqttSession(BrokerConfig(**fields), "x", inbox.put)  # type: ignore[arg-type]  # by name
     session.start()
     try:
         event = inbox.get(timeout=10)

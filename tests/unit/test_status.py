@@ -31,11 +31,11 @@ def after(*happened: events.Event) -> Status:
 
 
 def good_latency() -> events.Event:
-    return events.Measured(samples.latency())
+    return events.ResultProduced(samples.latency())
 
 
 def lost_latency() -> events.Event:
-    return events.Measured(
+    return events.ResultProduced(
         samples.latency(outcome=Outcome.FAILED, reason=Reason.NO_REPLY, detail="no answer")
     )
 
@@ -66,12 +66,12 @@ def test_a_line_shows_its_state(
 
 
 def answering(*targets: str) -> list[events.Event]:
-    return [events.Measured(samples.latency(target=target)) for target in targets]
+    return [events.ResultProduced(samples.latency(target=target)) for target in targets]
 
 
 def silent(*targets: str) -> list[events.Event]:
     return [
-        events.Measured(
+        events.ResultProduced(
             samples.latency(
                 target=target, outcome=Outcome.FAILED, reason=Reason.NO_REPLY, detail="no answer"
             )
@@ -110,37 +110,42 @@ def test_a_failed_throughput_test_degrades_a_line_that_answers() -> None:
     failure = samples.throughput(
         outcome=Outcome.FAILED, reason=Reason.CONNECTION_REFUSED, detail="refused"
     )
-    assert after(good_latency(), events.Measured(failure)).lines["vnpt"].state is LineState.DEGRADED
+    assert (
+        after(good_latency(), events.ResultProduced(failure)).lines["vnpt"].state
+        is LineState.DEGRADED
+    )
 
 
 def test_a_skipped_test_says_nothing_about_the_line() -> None:
     skipped = samples.throughput(
         outcome=Outcome.SKIPPED, reason=Reason.SERVER_BUSY, detail="the server is busy"
     )
-    assert after(good_latency(), events.Measured(skipped)).lines["vnpt"].state is LineState.GOOD
+    assert (
+        after(good_latency(), events.ResultProduced(skipped)).lines["vnpt"].state is LineState.GOOD
+    )
 
 
 def test_measuring_breathes() -> None:
     progress = Progress("download", 0.5, 1e6)
     status = after(
         good_latency(),
-        events.Started("vnpt", "throughput"),
-        events.Progressed("vnpt", "throughput", progress),
+        events.MeasurementStarted("vnpt", "throughput"),
+        events.MeasurementProgressed("vnpt", "throughput", progress),
     )
     assert frame(status, 0.0)["vnpt.green"] is Pattern.BREATHING
-    ended = fold(status, events.Ended("vnpt", "throughput"))
+    ended = fold(status, events.MeasurementEnded("vnpt", "throughput"))
     assert frame(ended, 0.0)["vnpt.green"] is Pattern.STEADY
     # A look at the path is light: nobody says when it has ended, so it must not begin to breathe.
-    light = fold(ended, events.Progressed("vnpt", "path", progress))
+    light = fold(ended, events.MeasurementProgressed("vnpt", "path", progress))
     assert frame(light, 0.0)["vnpt.green"] is Pattern.STEADY
 
 
 @pytest.mark.parametrize(
     ("delivery", "pattern"),
     [
-        (events.Delivery(connected=False, pending=0), Pattern.OFF),
-        (events.Delivery(connected=True, pending=3), Pattern.SLOW_BLINK),
-        (events.Delivery(connected=True, pending=0), Pattern.STEADY),
+        (events.DeliveryStatus(connected=False, pending=0), Pattern.OFF),
+        (events.DeliveryStatus(connected=True, pending=3), Pattern.SLOW_BLINK),
+        (events.DeliveryStatus(connected=True, pending=0), Pattern.STEADY),
     ],
 )
 def test_the_centre_led(delivery: events.Event, pattern: Pattern) -> None:
@@ -154,14 +159,14 @@ def test_a_fault_makes_power_blink_until_it_is_gone() -> None:
 
 
 def test_identify_flashes_everything_and_ends() -> None:
-    status = after(good_latency(), events.Identify(until_s=10.0))
+    status = after(good_latency(), events.IdentifyRequested(until_s=10.0))
     assert set(frame(status, 9.9).values()) == {Pattern.FAST_BLINK}
     assert frame(status, 10.0)["vnpt.green"] is Pattern.STEADY
 
 
 def test_events_of_a_line_that_is_not_ours_change_nothing() -> None:
     status = initial(CONFIG)
-    assert fold(status, events.Started("fpt", "throughput")) == status
+    assert fold(status, events.MeasurementStarted("fpt", "throughput")) == status
 
 
 @pytest.fixture
@@ -254,11 +259,11 @@ def test_a_pin_that_cannot_be_had_is_named_and_the_others_are_let_go() -> None:
 
 def test_the_rehearsal_names_every_led_with_its_pin_and_ends_when_told() -> None:
     said: list[str] = []
-    lamp_test.rehearse(lamp_test.simulated(CONFIG), 0.0, threading.Event(), said.append, draw=None)
+    lamp_test.run(lamp_test.simulated(CONFIG), 0.0, threading.Event(), said.append, draw=None)
     for name, pin in CONFIG.leds.pins([line.id for line in CONFIG.lines]).items():
         assert f"chỉ đèn {name}, chân GPIO {pin} / {name} alone, GPIO {pin}" in said
     told = threading.Event()
     told.set()
     said.clear()
-    lamp_test.rehearse(lamp_test.simulated(CONFIG), 30.0, told, said.append, draw=None)
+    lamp_test.run(lamp_test.simulated(CONFIG), 30.0, told, said.append, draw=None)
     assert len(said) == 1

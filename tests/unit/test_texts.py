@@ -8,20 +8,20 @@ from probe.measure.measurement import Progress
 from probe.show import texts
 from probe.show.status import (
     Activity,
-    Board,
-    LastResult,
+    LatestResult,
     LineState,
     LineStatus,
     Pattern,
     Status,
+    StatusSnapshot,
 )
 from runtime.language import Language
 from tests.unit.test_plan import PARSED
 from wire.result import Outcome, Reason
 
 AT = datetime(2026, 11, 24, 5, tzinfo=UTC)
-GOOD = LastResult("latency", "stamp:hn-1", Outcome.OK, None, None, AT, {"rtt_p50_ms": 9.5})
-LATE = LastResult("dns", None, Outcome.FAILED, Reason.TIMEOUT, None, AT, {})
+GOOD = LatestResult("latency", "stamp:hn-1", Outcome.OK, None, None, AT, {"rtt_p50_ms": 9.5})
+LATE = LatestResult("dns", None, Outcome.FAILED, Reason.TIMEOUT, None, AT, {})
 STATUS = Status(
     tenant="bach-thong",
     probe="phu-thong-01",
@@ -39,7 +39,7 @@ STATUS = Status(
     pending=7,
     faults={"leds": "pin 24 is held"},
 )
-BOARD = Board(
+BOARD = StatusSnapshot(
     pid=42,
     version="1",
     written_at=AT,
@@ -50,7 +50,7 @@ BOARD = Board(
 
 
 def test_the_status_in_vietnamese() -> None:
-    assert texts.board(BOARD, Language.VI).splitlines() == [
+    assert texts.snapshot(BOARD, Language.VI).splitlines() == [
         "trạm phu-thong-01 thuộc bach-thong (tiến trình 42, phiên bản 1)",
         "trung tâm: không kết nối được: timed out; 7 kết quả chờ xác nhận",
         "lỗi: leds: pin 24 is held",
@@ -64,7 +64,7 @@ def test_the_status_in_vietnamese() -> None:
 
 
 def test_the_status_in_english() -> None:
-    assert texts.board(BOARD, Language.EN).splitlines() == [
+    assert texts.snapshot(BOARD, Language.EN).splitlines() == [
         "probe phu-thong-01 of bach-thong (pid 42, version 1)",
         "centre: not connected: timed out; 7 results wait for its receipt",
         "fault: leds: pin 24 is held",

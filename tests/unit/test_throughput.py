@@ -14,11 +14,11 @@ from probe.measure.throughput import iperf3_report
 from probe.measure.throughput.iperf3_report import Transcript, reason_of
 from probe.measure.throughput.method import (
     Direction,
-    Reading,
-    Spec,
-    Trial,
-    busy_waits,
-    finding,
+    DirectionResult,
+    Iperf3Result,
+    Iperf3Spec,
+    busy_backoff_s,
+    raw_result,
     spec_for,
 )
 from wire.result import Outcome, Reason, ThroughputValues, Transfer, Validity
@@ -32,9 +32,9 @@ LINE = LineConfig(id="vnpt", isp="VNPT", interface="eth0", source_address="192.0
 SERVER = ServerConfig(name="may-chu-1", host="203.0.113.1", iperf3_ports=[5201, 5202])
 
 
-def spec(name: str = "3.12-download-ok") -> Spec:
+def spec(name: str = "3.12-download-ok") -> Iperf3Spec:
     """The spec that a golden report was made with."""
-    return Spec(
+    return Iperf3Spec(
         host="203.0.113.1",
         port=5201,
         reverse="-download-" in name,
@@ -50,7 +50,7 @@ def spec(name: str = "3.12-download-ok") -> Spec:
     )
 
 
-def read(name: str, interface_bytes: int | None = None) -> Reading:
+def read(name: str, interface_bytes: int | None = None) -> Iperf3Result:
     """What a golden report comes to."""
     report, printed = GOLDEN / f"{name}.report", GOLDEN / f"{name}.printed"
     transcript = Transcript(
@@ -293,19 +293,19 @@ def test_streams(
 
 def test_waits_for_a_busy_server_grow_and_stay_within_the_limit() -> None:
     settings = ThroughputConfig(busy_first_wait_s=4, busy_limit_s=40)
-    assert list(busy_waits(settings, lambda: 0.5)) == [4, 8, 16]
-    assert list(busy_waits(settings, lambda: 0.0)) == [2, 4, 8, 16]
-    assert list(busy_waits(ThroughputConfig(busy_limit_s=0), lambda: 0.5)) == []
+    assert list(busy_backoff_s(settings, lambda: 0.5)) == [4, 8, 16]
+    assert list(busy_backoff_s(settings, lambda: 0.0)) == [2, 4, 8, 16]
+    assert list(busy_backoff_s(ThroughputConfig(busy_limit_s=0), lambda: 0.5)) == []
     # Nor beyond the slot's part of the day.
-    assert list(busy_waits(settings, lambda: 0.5, 13)) == [4, 8]
-    assert list(busy_waits(settings, lambda: 0.5, 0)) == []
-    assert list(busy_waits(settings, lambda: 0.5, 1e6)) == [4, 8, 16]
+    assert list(busy_backoff_s(settings, lambda: 0.5, 13)) == [4, 8]
+    assert list(busy_backoff_s(settings, lambda: 0.5, 0)) == []
+    assert list(busy_backoff_s(settings, lambda: 0.5, 1e6)) == [4, 8, 16]
 
 
 def test_both_directions_make_one_finding() -> None:
-    download = Trial(spec(), read("3.12-download-ok"))
-    upload = Trial(spec("-upload-ok"), read("3.12-upload-ok"))
-    found = finding(SERVER, ThroughputConfig(), download, upload)
+    download = DirectionResult(spec(), read("3.12-download-ok"))
+    upload = DirectionResult(spec("-upload-ok"), read("3.12-upload-ok"))
+    found = raw_result(SERVER, ThroughputConfig(), download, upload)
     assert (found.outcome, found.reason, found.target) == (Outcome.OK, None, "iperf3:may-chu-1")
     assert isinstance(found.values, ThroughputValues)
     assert found.values.download_bps == transfer("3.12-download-ok").steady_bps
@@ -319,9 +319,9 @@ def test_both_directions_make_one_finding() -> None:
 
 
 def test_a_failed_upload_keeps_the_download_and_its_own_intervals_without_figures() -> None:
-    download = Trial(spec(), read("3.12-download-ok"))
-    upload = Trial(spec("-upload-server-killed"), read("3.12-upload-server-killed"))
-    found = finding(SERVER, ThroughputConfig(), download, upload)
+    download = DirectionResult(spec(), read("3.12-download-ok"))
+    upload = DirectionResult(spec("-upload-server-killed"), read("3.12-upload-server-killed"))
+    found = raw_result(SERVER, ThroughputConfig(), download, upload)
     assert (found.outcome, found.reason) == (Outcome.FAILED, Reason.CONNECTION_LOST)
     assert found.detail == "upload: control socket has closed unexpectedly"
     assert isinstance(found.values, ThroughputValues)
@@ -341,7 +341,7 @@ def test_a_failed_upload_keeps_the_download_and_its_own_intervals_without_figure
     ],
 )
 def test_what_was_not_tried_is_skipped_and_not_failed(name: str, outcome: Outcome) -> None:
-    found = finding(SERVER, ThroughputConfig(), Trial(spec(name), read(name)), None)
+    found = raw_result(SERVER, ThroughputConfig(), DirectionResult(spec(name), read(name)), None)
     assert found.outcome is outcome
     assert (found.values is None) == (name != "3.12-upload-stop-requested")
 
@@ -350,7 +350,7 @@ def test_bytes_of_others_on_the_interface_are_flagged() -> None:
     own = round(4_483_008 * 1514 / 1448)
     for interface_bytes, flags in ((own, []), (own * 2, [Validity.CROSS_TRAFFIC])):
         reading = read("3.12-download-ok", interface_bytes)
-        found = finding(SERVER, ThroughputConfig(), Trial(spec(), reading), None)
+        found = raw_result(SERVER, ThroughputConfig(), DirectionResult(spec(), reading), None)
         assert found.validity == flags
 
 
@@ -363,7 +363,7 @@ def test_a_test_that_passed_by_another_interface_is_flagged() -> None:
         (None, []),
     ):
         reading = read("3.12-download-ok", interface_bytes)
-        found = finding(SERVER, ThroughputConfig(), Trial(spec(), reading), None)
+        found = raw_result(SERVER, ThroughputConfig(), DirectionResult(spec(), reading), None)
         assert found.validity == flags, interface_bytes
 
 
@@ -373,8 +373,8 @@ def test_one_upload_stream_where_several_would_starve_each_other() -> None:
         upload = spec_for(Direction.UPLOAD, line, SERVER, 5201, settings, queues_starve=True)
         download = spec_for(Direction.DOWNLOAD, line, SERVER, 5201, settings, queues_starve=True)
         assert (upload.streams, download.streams) == (streams, 4)
-    trial = Trial(spec(), read("3.12-download-ok"))
-    found = finding(SERVER, ThroughputConfig(), trial, None, queues_starve=True)
+    trial = DirectionResult(spec(), read("3.12-download-ok"))
+    found = raw_result(SERVER, ThroughputConfig(), trial, None, queues_starve=True)
     assert found.method is not None
     assert found.method.settings["transmit_queues_starve"] is True
 
@@ -397,7 +397,10 @@ def test_a_core_full_of_libiperf_is_flagged_where_it_has_but_one(
     assert reading.transfer is not None
     busy = msgspec.structs.replace(reading.transfer, cpu_local_ratio=0.97)
     changed = msgspec.structs.replace(reading, transfer=busy, version=version)
-    assert finding(SERVER, ThroughputConfig(), Trial(spec(), changed), None).validity == flags
+    assert (
+        raw_result(SERVER, ThroughputConfig(), DirectionResult(spec(), changed), None).validity
+        == flags
+    )
 
 
 def _libiperf_json(name: str) -> bytes:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.measure.failure import Trouble
+from probe.measure.failure import Failure
 from probe.measure.web import method
-from probe.measure.web.method import BadUrlError, Url, Visit, parse_url, redirected
+from probe.measure.web.method import BadUrlError, HttpExchange, Url, parse_url, redirect_target
 from wire.result import Outcome, Reason, Validity, WebPhase
 
 
@@ -48,10 +48,10 @@ def test_no_text_ends_a_line_of_the_request(text: str) -> None:
     assert url.path.isascii()
 
 
-def visit(status: int | None = 200, location: str | None = None, **fields: object) -> Visit:
+def visit(status: int | None = 200, location: str | None = None, **fields: object) -> HttpExchange:
     url = Url("https", "a.vn", 443, "/p/home?x=1")
     begun = {"url": url, "began_s": 10.0, "ended_s": 10.5, "complete": True}
-    return Visit(**(begun | {"status": status, "location": location} | fields))  # type: ignore[arg-type]  # by name
+    return HttpExchange(**(begun | {"status": status, "location": location} | fields))  # type: ignore[arg-type]  # by name
 
 
 @pytest.mark.parametrize(
@@ -67,19 +67,19 @@ def visit(status: int | None = 200, location: str | None = None, **fields: objec
     ],
 )
 def test_a_redirect_leads_on(location: str, onward: str) -> None:
-    assert str(redirected(visit(302, location))) == onward
+    assert str(redirect_target(visit(302, location))) == onward
 
 
 @pytest.mark.parametrize(
     ("status", "location"), [(200, "/x"), (302, None), (304, "/x"), (500, "/")]
 )
 def test_what_is_no_redirect(status: int, location: str | None) -> None:
-    assert redirected(visit(status, location)) is None
+    assert redirect_target(visit(status, location)) is None
 
 
 def test_a_redirect_to_nowhere_is_told() -> None:
     with pytest.raises(BadUrlError):
-        redirected(visit(302, "javascript://x"))
+        redirect_target(visit(302, "javascript://x"))
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_redirect_to_nowhere_is_told() -> None:
         (visit(503), Outcome.FAILED, Reason.HTTP_STATUS, []),
         (visit(200, complete=False), Outcome.OK, None, [Validity.SHORT]),
         (
-            visit(None, trouble=Trouble(Reason.TLS_ERROR, "No TLS.")),
+            visit(None, failure=Failure(Reason.TLS_ERROR, "No TLS.")),
             Outcome.FAILED,
             Reason.TLS_ERROR,
             [],
@@ -99,9 +99,9 @@ def test_a_redirect_to_nowhere_is_told() -> None:
     ],
 )
 def test_how_a_page_ended(
-    page: Visit, outcome: Outcome, reason: Reason | None, validity: list[Validity]
+    page: HttpExchange, outcome: Outcome, reason: Reason | None, validity: list[Validity]
 ) -> None:
-    ended = method.verdict(page)
+    ended = method.page_status(page)
     assert (ended.outcome, ended.reason, ended.validity) == (outcome, reason, validity)
 
 
@@ -115,7 +115,7 @@ def test_a_page_s_figures_are_its_own_and_what_led_there_stands_apart() -> None:
 
 
 def test_a_page_that_failed_has_no_total_and_says_where() -> None:
-    trouble = Trouble(Reason.TIMEOUT, "No answer.")
-    page = visit(None, trouble=trouble, phase=WebPhase.TCP, dns_ms=1.0, complete=False)
+    failure = Failure(Reason.TIMEOUT, "No answer.")
+    page = visit(None, failure=failure, phase=WebPhase.TCP, dns_ms=1.0, complete=False)
     found = method.values("https://a.vn/", [page], page)
     assert (found.total_ms, found.failed_phase, found.dns_ms) == (None, WebPhase.TCP, 1.0)

@@ -13,12 +13,18 @@ from collections.abc import Iterator
 from probe import clock
 from probe.config import LineConfig
 from probe.measure.dns import method
-from probe.measure.dns.message import Answer, Question, Stray, decode_answer, encode_question
-from probe.measure.dns.method import Asked, Exchange
-from probe.measure.failure import Trouble
+from probe.measure.dns.message import (
+    DnsAnswer,
+    DnsDiscard,
+    DnsQuestion,
+    decode_answer,
+    encode_question,
+)
+from probe.measure.dns.method import PlannedQuery, QueryExchange
+from probe.measure.failure import Failure
 from probe.measure.latency import line_socket
-from probe.measure.latency.line_socket import Departure, LineSocket, LineSocketError
-from probe.measure.line_stream import DeadlineReader, connect, stream_trouble
+from probe.measure.latency.line_socket import LineSocket, LineSocketError, SentTimestamp
+from probe.measure.line_stream import DeadlineReader, connect, stream_failure
 from probe.measure.lookup import Address
 from probe.measure.measurement import Stop
 from runtime import kernel_time
@@ -29,7 +35,7 @@ _LOOK_S = 0.25
 _LENGTH_BYTES = 2  # RFC 1035 §4.2.2
 
 
-class Client:
+class DnsClient:
     """Asks one resolver over one line.
 
     Args:
@@ -45,28 +51,30 @@ class Client:
         self._timeout_s = timeout_s
         self._stop = stop
 
-    def ask(self, asked: Asked) -> Exchange:
+    def ask(self, asked: PlannedQuery) -> QueryExchange:
         """What comes of a question. BadNameError when the name cannot be asked for."""
-        question = Question(asked.name, asked.record_type, secrets.randbits(16))
+        question = DnsQuestion(asked.name, asked.record_type, secrets.randbits(16))
         packet = encode_question(question)
         try:
             sock = line_socket.open_udp(self._line, self._resolver)
         except LineSocketError as error:
-            return Exchange(trouble=error.trouble)
+            return QueryExchange(failure=error.failure)
         try:
-            over_udp = _Wait(sock, question).until_answer(packet, self._timeout_s, self._stop)
+            over_udp = _UdpQuery(sock, question).until_answer(packet, self._timeout_s, self._stop)
         except LineSocketError as error:
-            return Exchange(trouble=error.trouble)
+            return QueryExchange(failure=error.failure)
         finally:
             sock.close()
         return self._over_tcp(question, packet, over_udp) if over_udp.truncated else over_udp
 
-    def _over_tcp(self, question: Question, packet: bytes, over_udp: Exchange) -> Exchange:
+    def _over_tcp(
+        self, question: DnsQuestion, packet: bytes, over_udp: QueryExchange
+    ) -> QueryExchange:
         """The same question over TCP, after a truncated answer (RFC 7766)."""
         began_s = clock.monotonic_s()
         deadline_s = began_s + self._timeout_s
-        answer: Answer | None = None
-        trouble: Trouble | None = None
+        answer: DnsAnswer | None = None
+        failure: Failure | None = None
         malformed = over_udp.malformed
         try:
             with connect(self._line, self._resolver, deadline_s) as sock:
@@ -74,18 +82,18 @@ class Client:
                 reader = DeadlineReader(sock, deadline_s)
                 length = int.from_bytes(_exactly(reader, _LENGTH_BYTES), "big")
                 decoded = decode_answer(_exactly(reader, length), question)
-            if isinstance(decoded, Stray):
+            if isinstance(decoded, DnsDiscard):
                 malformed += 1
             else:
                 answer = decoded
         except LineSocketError as error:
-            trouble = error.trouble
+            failure = error.failure
         except (OSError, EOFError) as error:
             os_error = error if isinstance(error, OSError) else ConnectionAbortedError()
-            trouble = stream_trouble(os_error, self._line, self._resolver)
-        return Exchange(
+            failure = stream_failure(os_error, self._line, self._resolver)
+        return QueryExchange(
             answer=answer,
-            trouble=trouble,
+            failure=failure,
             rtt_ms=over_udp.rtt_ms,
             tcp_ms=None if answer is None else (clock.monotonic_s() - began_s) * 1000,
             truncated=True,
@@ -94,10 +102,10 @@ class Client:
         )
 
 
-class _Wait:
+class _UdpQuery:
     """One question on its way over UDP."""
 
-    def __init__(self, sock: LineSocket, question: Question) -> None:
+    def __init__(self, sock: LineSocket, question: DnsQuestion) -> None:
         self._sock = sock
         self._question = question
         self._sent_ns = 0
@@ -105,7 +113,7 @@ class _Wait:
         self._malformed = 0
         self._forged = 0
 
-    def until_answer(self, packet: bytes, timeout_s: float, stop: Stop) -> Exchange:
+    def until_answer(self, packet: bytes, timeout_s: float, stop: Stop) -> QueryExchange:
         poller = select.poll()
         poller.register(self._sock.fileno(), select.POLLIN)
         self._sent_ns = kernel_time.monotonic_ns()
@@ -118,30 +126,30 @@ class _Wait:
             if left_s <= 0:
                 break
             poller.poll(-(-min(left_s, _LOOK_S) * 1000 // 1))
-        trouble = Trouble(Reason.SHUTTING_DOWN, "The probe ends.") if stop.is_set() else None
-        return Exchange(trouble=trouble, malformed=self._malformed, forged=self._forged)
+        failure = Failure(Reason.SHUTTING_DOWN, "The probe ends.") if stop.is_set() else None
+        return QueryExchange(failure=failure, malformed=self._malformed, forged=self._forged)
 
-    def _taken_in(self) -> Iterator[Exchange]:
+    def _taken_in(self) -> Iterator[QueryExchange]:
         # When it left comes first: the answer may be waiting already.
         for report in self._sock.reports():
-            if isinstance(report, Departure):
+            if isinstance(report, SentTimestamp):
                 self._departed_wall_ns = report.wall_ns
             else:
-                yield Exchange(trouble=report, malformed=self._malformed, forged=self._forged)
+                yield QueryExchange(failure=report, malformed=self._malformed, forged=self._forged)
         for arrival in self._sock.arrivals():
             decoded = decode_answer(arrival.packet, self._question)
-            if decoded is Stray.FORGED or not arrival.from_peer:
+            if decoded is DnsDiscard.FORGED or not arrival.from_peer:
                 self._forged += 1
-            elif isinstance(decoded, Stray):
+            elif isinstance(decoded, DnsDiscard):
                 self._malformed += 1
             else:
                 yield self._answered(decoded, arrival.wall_ns)
 
-    def _answered(self, answer: Answer, wall_ns: int | None) -> Exchange:
+    def _answered(self, answer: DnsAnswer, wall_ns: int | None) -> QueryExchange:
         kernel_ns = None
         if wall_ns is not None and self._departed_wall_ns is not None:
             kernel_ns = wall_ns - self._departed_wall_ns
-        return Exchange(
+        return QueryExchange(
             answer=None if answer.truncated else answer,
             truncated=answer.truncated,
             rtt_ms=method.delay_ms(kernel_ns, kernel_time.monotonic_ns() - self._sent_ns),

@@ -25,14 +25,14 @@ class BadNameError(ValueError):
     """A text is no name that can be asked for."""
 
 
-class Stray(Enum):
+class DnsDiscard(Enum):
     """A packet that is not the answer to our question."""
 
     MALFORMED = auto()
     FORGED = auto()
 
 
-class Question(Struct, frozen=True):
+class DnsQuestion(Struct, frozen=True):
     """What is asked: a name, a type in letters, and the number that the answer must bear."""
 
     name: str
@@ -40,7 +40,7 @@ class Question(Struct, frozen=True):
     number: int
 
 
-class Answer(Struct, frozen=True):
+class DnsAnswer(Struct, frozen=True):
     """What a resolver said. `addresses` are of the asked type, whatever aliases led there."""
 
     rcode: str
@@ -49,7 +49,7 @@ class Answer(Struct, frozen=True):
     addresses: tuple[str, ...]
 
 
-def encode_question(question: Question) -> bytes:
+def encode_question(question: DnsQuestion) -> bytes:
     """A recursive query with EDNS.
 
     Raises:
@@ -58,17 +58,17 @@ def encode_question(question: Question) -> bytes:
     return _query(question).to_wire()
 
 
-def decode_answer(packet: bytes, question: Question) -> Answer | Stray:
+def decode_answer(packet: bytes, question: DnsQuestion) -> DnsAnswer | DnsDiscard:
     """The answer to a question, or why a packet is none."""
     # A truncated answer is to be asked for again: where it was cut is of no interest.
     cut = len(packet) > 2 and bool(packet[2] & _TRUNCATED_BIT)
     try:
         message = dns.message.from_wire(packet, ignore_trailing=True, question_only=cut)
         if not _query(question).is_response(message):
-            return Stray.FORGED
+            return DnsDiscard.FORGED
         wanted = dns.rdatatype.from_text(question.record_type)
         records = [record for found in message.answer for record in found]
-        return Answer(
+        return DnsAnswer(
             rcode=dns.rcode.to_text(message.rcode()),
             truncated=bool(message.flags & dns.flags.TC),
             answers=len(records),
@@ -76,10 +76,10 @@ def decode_answer(packet: bytes, question: Question) -> Answer | Stray:
         )
     # dnspython's own, and what it lets through for some malformed records.
     except (dns.exception.DNSException, ValueError, IndexError, KeyError):
-        return Stray.MALFORMED
+        return DnsDiscard.MALFORMED
 
 
-def _query(question: Question) -> dns.message.QueryMessage:
+def _query(question: DnsQuestion) -> dns.message.QueryMessage:
     try:
         return dns.message.make_query(
             question.name,

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from probe.config import DnsConfig
-from probe.measure.dns.message import Answer
-from probe.measure.failure import Trouble
+from probe.measure.dns.message import DnsAnswer
+from probe.measure.failure import Failure
 from probe.measure.latency import statistics
 from wire.result import DnsEnding, DnsQuery, DnsValues, Outcome, Reason, ResolverRole
 
@@ -22,7 +22,7 @@ NOERROR, NXDOMAIN, REFUSED = "NOERROR", "NXDOMAIN", "REFUSED"
 LABEL_LETTERS = 16
 
 
-class Asked(NamedTuple):
+class PlannedQuery(NamedTuple):
     """A question of a round."""
 
     name: str
@@ -37,15 +37,15 @@ class Resolver(NamedTuple):
     role: ResolverRole
 
 
-class Exchange(Struct, frozen=True, kw_only=True):
+class QueryExchange(Struct, frozen=True, kw_only=True):
     """What came of one question.
 
-    `trouble` is the network's or the kernel's word where there was no answer; without one and
+    `failure` is the network's or the kernel's word where there was no answer; without one and
     without an answer, time ran out. `malformed` and `forged` are packets that came beside it.
     """
 
-    answer: Answer | None = None
-    trouble: Trouble | None = None
+    answer: DnsAnswer | None = None
+    failure: Failure | None = None
     rtt_ms: float | None = None
     tcp_ms: float | None = None
     truncated: bool = False
@@ -53,7 +53,7 @@ class Exchange(Struct, frozen=True, kw_only=True):
     forged: int = 0
 
 
-class Verdict(NamedTuple):
+class MeasurementStatus(NamedTuple):
     """How a round ended."""
 
     outcome: Outcome
@@ -61,7 +61,7 @@ class Verdict(NamedTuple):
     detail: str | None
 
 
-def round_of(config: DnsConfig, labels: Sequence[str], *, ipv6: bool) -> list[Asked]:
+def round_of(config: DnsConfig, labels: Sequence[str], *, ipv6: bool) -> list[PlannedQuery]:
     """The questions of a round: the listed names over and over, the random labels between.
 
     Args:
@@ -70,8 +70,10 @@ def round_of(config: DnsConfig, labels: Sequence[str], *, ipv6: bool) -> list[As
         ipv6: ask for addresses of that sort: the line carries no other.
     """
     kind = "AAAA" if ipv6 else "A"
-    listed = [Asked(name, kind, False) for _ in range(config.repeats) for name in config.names]
-    random = [Asked(f"{label}.{config.random_zone}", kind, True) for label in labels]
+    listed = [
+        PlannedQuery(name, kind, False) for _ in range(config.repeats) for name in config.names
+    ]
+    random = [PlannedQuery(f"{label}.{config.random_zone}", kind, True) for label in labels]
     return [*listed[: len(config.names)], *random, *listed[len(config.names) :]]
 
 
@@ -85,7 +87,7 @@ def delay_ms(kernel_ns: int | None, process_ns: int) -> float:
     return process_ns / 1e6
 
 
-def ended(asked: Asked, exchange: Exchange) -> DnsQuery:
+def dns_query(asked: PlannedQuery, exchange: QueryExchange) -> DnsQuery:
     """Where a question ended."""
     answer = exchange.answer
     return DnsQuery(
@@ -105,7 +107,7 @@ def values(
     resolver: Resolver,
     config: DnsConfig,
     queries: Sequence[DnsQuery],
-    exchanges: Sequence[Exchange],
+    exchanges: Sequence[QueryExchange],
 ) -> DnsValues:
     """What a round found."""
     count = {ending: sum(q.ending is ending for q in queries) for ending in DnsEnding}
@@ -140,25 +142,25 @@ def values(
     )
 
 
-def verdict(found: DnsValues, troubles: Sequence[Trouble]) -> Verdict:
+def round_status(found: DnsValues, failures: Sequence[Failure]) -> MeasurementStatus:
     """How a round ended: ok as soon as one listed name was answered, for failures are a figure.
 
     Else the reason is where most of the listed names ended; without listed names, of all.
     """
     listed = [q for q in found.queries if not q.random_label] or found.queries
     if any(q.ending is DnsEnding.ANSWERED for q in listed):
-        return Verdict(Outcome.OK, None, troubles[0].sentence if troubles else None)
+        return MeasurementStatus(Outcome.OK, None, failures[0].sentence if failures else None)
     endings = [q.ending for q in listed]
     most = max(DnsEnding, key=endings.count)
-    if most is DnsEnding.UNREACHABLE and troubles:
-        return Verdict(Outcome.FAILED, *troubles[-1])
-    return Verdict(Outcome.FAILED, *_FAILURES[most](found))
+    if most is DnsEnding.UNREACHABLE and failures:
+        return MeasurementStatus(Outcome.FAILED, *failures[-1])
+    return MeasurementStatus(Outcome.FAILED, *_FAILURES[most](found))
 
 
-def _ending(asked: Asked, exchange: Exchange) -> DnsEnding:
+def _ending(asked: PlannedQuery, exchange: QueryExchange) -> DnsEnding:
     answer = exchange.answer
     if answer is None:
-        if exchange.trouble is not None and exchange.trouble.reason is not Reason.TIMEOUT:
+        if exchange.failure is not None and exchange.failure.reason is not Reason.TIMEOUT:
             return DnsEnding.UNREACHABLE
         return DnsEnding.MALFORMED if exchange.malformed else DnsEnding.TIMEOUT
     if answer.rcode == NOERROR or (asked.random_label and answer.rcode == NXDOMAIN):
@@ -181,25 +183,25 @@ def _distinct(words: Iterator[str]) -> list[str]:
 
 
 _FAILURES = {
-    DnsEnding.NOT_FOUND: lambda found: Trouble(
+    DnsEnding.NOT_FOUND: lambda found: Failure(
         Reason.NAME_NOT_FOUND, f"{found.resolver} says that there are no such names."
     ),
-    DnsEnding.REFUSED: lambda found: Trouble(
+    DnsEnding.REFUSED: lambda found: Failure(
         Reason.QUERY_REFUSED, f"{found.resolver} refuses to answer."
     ),
-    DnsEnding.SERVER_FAILURE: lambda found: Trouble(
+    DnsEnding.SERVER_FAILURE: lambda found: Failure(
         Reason.SERVER_FAILURE, f"{found.resolver} reports a failure: {_rcodes(found)}."
     ),
-    DnsEnding.TIMEOUT: lambda found: Trouble(
+    DnsEnding.TIMEOUT: lambda found: Failure(
         Reason.TIMEOUT,
         f"{found.resolver} answers none of {found.sent} queries within {found.timeout_s:g} s.",
     ),
-    DnsEnding.UNREACHABLE: lambda found: Trouble(
+    DnsEnding.UNREACHABLE: lambda found: Failure(
         Reason.UNREACHABLE, f"{found.resolver} cannot be reached."
     ),
-    DnsEnding.MALFORMED: lambda found: Trouble(
+    DnsEnding.MALFORMED: lambda found: Failure(
         Reason.PROTOCOL_ERROR, f"What comes from {found.resolver} is no answer of DNS."
     ),
     # Not chosen: a round with an answer has not failed.
-    DnsEnding.ANSWERED: lambda found: Trouble(Reason.TOOL_FAILED, f"{found.resolver} answers."),
+    DnsEnding.ANSWERED: lambda found: Failure(Reason.TOOL_FAILED, f"{found.resolver} answers."),
 }

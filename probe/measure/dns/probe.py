@@ -12,18 +12,18 @@ from importlib.metadata import version
 from probe import clock
 from probe.measure import resolvers
 from probe.measure.dns import method
-from probe.measure.dns.exchange import Client
+from probe.measure.dns.exchange import DnsClient
 from probe.measure.dns.message import BadNameError
 from probe.measure.dns.method import Resolver
-from probe.measure.latency.line_socket import line_trouble
+from probe.measure.latency.line_socket import line_failure
 from probe.measure.lookup import Address
-from probe.measure.measurement import Finding, Progress, Request, failed
+from probe.measure.measurement import MeasurementRequest, Progress, RawResult, failed_result
 from wire.result import Method, Outcome, Reason, ResolverRole, Validity
 
 _LABEL_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
-def measure(request: Request) -> Iterator[Finding]:
+def measure(request: MeasurementRequest) -> Iterator[RawResult]:
     """Ask each resolver of the line a round of questions; yields a Finding for each resolver.
 
     A round that `request.stop` cuts short is `short` and keeps what was decided; without any
@@ -34,7 +34,7 @@ def measure(request: Request) -> Iterator[Finding]:
     found = _resolvers(request)
     if not found:
         detail = f"No resolver is known for line {request.line.id}: set `resolvers` or `gateway`."
-        yield failed(Reason.NAME_RESOLUTION, detail)
+        yield failed_result(Reason.NAME_RESOLUTION, detail)
     for number, resolver in enumerate(found):
         request.progress(Progress("dns", number / len(found)))
         finding = _round(request, resolver)
@@ -42,7 +42,7 @@ def measure(request: Request) -> Iterator[Finding]:
             yield finding
 
 
-def _resolvers(request: Request) -> list[Resolver]:
+def _resolvers(request: MeasurementRequest) -> list[Resolver]:
     own = [Resolver(address, ResolverRole.LINE) for address in resolvers.of_line(request.line)]
     public = request.config.dns.public_resolver
     if public is None or any(resolver.address == public for resolver in own):
@@ -50,12 +50,12 @@ def _resolvers(request: Request) -> list[Resolver]:
     return [*own, Resolver(public, ResolverRole.PUBLIC)]
 
 
-def _round(request: Request, resolver: Resolver) -> Finding | None:
+def _round(request: MeasurementRequest, resolver: Resolver) -> RawResult | None:
     config = request.config.dns
     target = f"dns:{resolver.address}"
     labels = [_random_label() for _ in range(config.random_labels)]
     address = Address(resolver.address, config.port)
-    client = Client(request.line, address, config.timeout_s, request.stop)
+    client = DnsClient(request.line, address, config.timeout_s, request.stop)
     ipv6 = ":" in (request.line.source_address or "")
     began_s = clock.monotonic_s()
     queries, exchanges = [], []
@@ -63,20 +63,20 @@ def _round(request: Request, resolver: Resolver) -> Finding | None:
         try:
             exchange = client.ask(asked)
         except BadNameError as error:
-            return failed(Reason.NAME_RESOLUTION, str(error), target=target)
+            return failed_result(Reason.NAME_RESOLUTION, str(error), target=target)
         if request.stop.is_set():
             break
         exchanges.append(exchange)
-        queries.append(method.ended(asked, exchange))
+        queries.append(method.dns_query(asked, exchange))
     if not queries:
         return None
     values = method.values(resolver, config, queries, exchanges)
-    troubles = [one.trouble for one in exchanges if one.trouble is not None]
-    outcome, reason, detail = method.verdict(values, troubles)
-    down = line_trouble(request.line) if outcome is Outcome.FAILED else None
+    failures = [one.failure for one in exchanges if one.failure is not None]
+    outcome, reason, detail = method.round_status(values, failures)
+    down = line_failure(request.line) if outcome is Outcome.FAILED else None
     if down is not None:  # it explains any silence
         reason, detail = down
-    return Finding(
+    return RawResult(
         outcome=outcome,
         reason=reason,
         detail=detail,

@@ -26,8 +26,8 @@ from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
 from probe.config import LineConfig
-from probe.measure.failure import Trouble
-from probe.measure.http.failures import LineHttpError, refusal, trouble_from
+from probe.measure.failure import Failure
+from probe.measure.http.failures import LineHttpError, failure_from, refusal
 from probe.measure.lookup import Address
 from wire.http import EMPTY_PATH, SINK_PATH, random_path
 from wire.result import Reason
@@ -100,7 +100,7 @@ class LineHttp:
             self._connection.connect()
         except (OSError, HTTPError) as error:
             self._connection.close()
-            raise trouble_from(error, line, peer) from error
+            raise failure_from(error, line, peer) from error
         # Kept apart: urllib3 lets go of its own when a server says that it closes.
         self._socket: socket.socket = self._connection.sock
 
@@ -187,7 +187,7 @@ class LineHttp:
         stated = answer.headers.get("Content-Length")
         if stated != str(size_bytes) or "Content-Encoding" in answer.headers:
             sentence = f"{self._peer.ip} answers {path} with something else ({stated} bytes)."
-            raise LineHttpError(Trouble(Reason.PROTOCOL_ERROR, sentence))
+            raise LineHttpError(Failure(Reason.PROTOCOL_ERROR, sentence))
         return answer
 
     def _body(self, size_bytes: int) -> Iterator[memoryview]:
@@ -230,7 +230,7 @@ class LineHttp:
         try:
             yield
         except (OSError, HTTPException, HTTPError) as error:
-            raise trouble_from(error, self._line, self._peer) from error
+            raise failure_from(error, self._line, self._peer) from error
 
 
 def library_version() -> str:

@@ -37,7 +37,7 @@ _RELAXING_RATIO_PER_S = 0.04
 _NORMAL = 1.96
 
 
-class Sample(NamedTuple):
+class TransferSample(NamedTuple):
     """Bytes of all connections so far, at a time since the requests were sent."""
 
     at_s: float
@@ -57,7 +57,7 @@ class EarlyFigure(NamedTuple):
     total_bytes: int
 
 
-def early_figure(samples: Sequence[Sample]) -> EarlyFigure | None:
+def early_figure(samples: Sequence[TransferSample]) -> EarlyFigure | None:
     """The figure, as soon as it is known well enough; None until then.
 
     Args:
@@ -82,7 +82,7 @@ def early_figure(samples: Sequence[Sample]) -> EarlyFigure | None:
     return EarlyFigure(mean_bps, now.at_s - _BATCH_S * len(kept), now.at_s, now.total_bytes)
 
 
-def _batches(samples: Sequence[Sample]) -> list[float]:
+def _batches(samples: Sequence[TransferSample]) -> list[float]:
     """The mean rates of whole batches, in bit/s; what is left over is at the beginning."""
     now_s = samples[-1].at_s
     count = math.floor(now_s / _BATCH_S)
@@ -90,7 +90,7 @@ def _batches(samples: Sequence[Sample]) -> list[float]:
     return [(totals[index + 1] - totals[index]) * 8 / _BATCH_S for index in range(count)]
 
 
-def _total_at(samples: Sequence[Sample], at_s: float) -> float:
+def _total_at(samples: Sequence[TransferSample], at_s: float) -> float:
     """The bytes at a time between two samples, on the straight line between them."""
     index = bisect_left(samples, at_s, key=lambda sample: sample.at_s)
     if index == 0:

@@ -12,8 +12,8 @@ from http import HTTPStatus
 from http.client import HTTPException, IncompleteRead
 
 from probe.config import LineConfig
-from probe.measure.failure import Trouble
-from probe.measure.latency.line_socket import line_trouble
+from probe.measure.failure import Failure
+from probe.measure.latency.line_socket import line_failure
 from probe.measure.lookup import Address
 from wire.result import Reason
 
@@ -32,43 +32,43 @@ _BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 class LineHttpError(Exception):
-    """An HTTP connection could not do what it was asked; `trouble` says why."""
+    """An HTTP connection could not do what it was asked; `failure` says why."""
 
-    def __init__(self, trouble: Trouble) -> None:
-        super().__init__(trouble.sentence)
-        self.trouble = trouble
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.sentence)
+        self.failure = failure
 
 
 def refusal(status: int, path: str, peer: Address) -> LineHttpError:
     """An answer with another status than the test's. A redirect is one: it is not followed."""
     if status in _BUSY:
         sentence = f"{peer.ip} is busy: it answers {path} with HTTP {status}."
-        return LineHttpError(Trouble(Reason.SERVER_BUSY, sentence))
+        return LineHttpError(Failure(Reason.SERVER_BUSY, sentence))
     sentence = f"{peer.ip} answers {path} with HTTP {status}: it has no HTTP test of ours."
-    return LineHttpError(Trouble(Reason.PROTOCOL_ERROR, sentence))
+    return LineHttpError(Failure(Reason.PROTOCOL_ERROR, sentence))
 
 
-def trouble_from(error: Exception, line: LineConfig, peer: Address) -> LineHttpError:
+def failure_from(error: Exception, line: LineConfig, peer: Address) -> LineHttpError:
     """What an exception of the connection means. A line that is down now explains any of them."""
-    down = line_trouble(line)
+    down = line_failure(line)
     return LineHttpError(down or _classified(error, peer))
 
 
-def _classified(error: Exception, peer: Address) -> Trouble:
+def _classified(error: Exception, peer: Address) -> Failure:
     where = f"{peer.ip} port {peer.port}"
     for cause in _causes(error):
         if isinstance(cause, TimeoutError):
-            return Trouble(Reason.TIMEOUT, f"{where} does not answer in time.")
+            return Failure(Reason.TIMEOUT, f"{where} does not answer in time.")
         if isinstance(cause, ConnectionRefusedError):
-            return Trouble(Reason.CONNECTION_REFUSED, f"Nothing listens on TCP {where}.")
+            return Failure(Reason.CONNECTION_REFUSED, f"Nothing listens on TCP {where}.")
         if isinstance(cause, (ConnectionError, IncompleteRead)):
-            return Trouble(Reason.CONNECTION_LOST, f"{where} broke the connection off.")
+            return Failure(Reason.CONNECTION_LOST, f"{where} broke the connection off.")
         if isinstance(cause, OSError) and cause.errno in _REASONS:
             sentence = f"{where} cannot be reached: {cause.strerror or cause}."
-            return Trouble(_REASONS[cause.errno], sentence)
+            return Failure(_REASONS[cause.errno], sentence)
     if any(isinstance(cause, HTTPException) for cause in _causes(error)):
-        return Trouble(Reason.PROTOCOL_ERROR, f"{where} does not speak HTTP: {error!r}"[:300])
-    return Trouble(Reason.TOOL_FAILED, f"{where}: {error!r}"[:300])
+        return Failure(Reason.PROTOCOL_ERROR, f"{where} does not speak HTTP: {error!r}"[:300])
+    return Failure(Reason.TOOL_FAILED, f"{where}: {error!r}"[:300])
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

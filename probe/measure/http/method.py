@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from probe.config import HttpConfig
-from probe.measure.http.early_stop import Sample
+from probe.measure.http.early_stop import TransferSample
 
 
 class Pings(NamedTuple):
@@ -26,13 +26,15 @@ class Pings(NamedTuple):
     jitter_std_ms: float | None
 
 
-def rate_bps(first: Sample, last: Sample) -> float | None:
+def rate_bps(first: TransferSample, last: TransferSample) -> float | None:
     """The mean rate between two samples; None where no time lies between them."""
     elapsed_s = last.at_s - first.at_s
     return (last.total_bytes - first.total_bytes) * 8 / elapsed_s if elapsed_s > 0 else None
 
 
-def steady_part(samples: Sequence[Sample], warm_up_s: float) -> tuple[Sample, Sample] | None:
+def steady_part(
+    samples: Sequence[TransferSample], warm_up_s: float
+) -> tuple[TransferSample, TransferSample] | None:
     """The first sample after the warm-up and the last one; None where the warm-up is not over."""
     first = next((sample for sample in samples if sample.at_s >= warm_up_s), None)
     return None if first is None or first is samples[-1] else (first, samples[-1])

@@ -12,16 +12,16 @@ from contextlib import nullcontext
 from msgspec import structs
 
 from probe import clock
-from probe.measure.failure import Trouble
+from probe.measure.failure import Failure
 from probe.measure.http.connection import LineHttp, Route, library_version
-from probe.measure.http.early_stop import Sample
+from probe.measure.http.early_stop import TransferSample
 from probe.measure.http.failures import LineHttpError
 from probe.measure.http.method import calibrates, rate_bps
-from probe.measure.http.results import Direction, HttpTest, Transferred, finding
+from probe.measure.http.results import Direction, HttpTest, TransferRecord, raw_result
 from probe.measure.http.transfer import transfer
 from probe.measure.latency.loaded import LoadedSession
 from probe.measure.lookup import Address, Lookup
-from probe.measure.measurement import Finding, Progress, Request
+from probe.measure.measurement import MeasurementRequest, Progress, RawResult
 from wire.result import Reason
 
 # How often to look whether a name has been resolved, and over how much progress tells the rate.
@@ -29,7 +29,7 @@ _LOOK_S = 0.05
 _RECENT_SAMPLES = 5
 
 
-def measure(request: Request) -> Iterator[Finding]:
+def measure(request: MeasurementRequest) -> Iterator[RawResult]:
     """Measure a line against a server's nginx; yields one Finding, or none without `http_port`.
 
     The upload is left out when the download failed: it would fail the same way, seconds later.
@@ -38,25 +38,25 @@ def measure(request: Request) -> Iterator[Finding]:
     if port is None:
         return
     test = _tested(request, port)
-    yield finding(request.server, port, request.config.http, test, library_version())
+    yield raw_result(request.server, port, request.config.http, test, library_version())
 
 
-def _tested(request: Request, port: int) -> HttpTest:
+def _tested(request: MeasurementRequest, port: int) -> HttpTest:
     config, line, server = request.config.http, request.line, request.server
     place = f"{request.config.tenant}/{request.config.probe}/{line.id}"
     calibration = config.early_stop and calibrates(place, request.slot_at, config.calibration_ratio)
     request.progress(Progress("ping", 0.0))
     peer = _resolved(request, port)
-    if isinstance(peer, Trouble):
-        return HttpTest(trouble=peer)
+    if isinstance(peer, Failure):
+        return HttpTest(failure=peer)
     route = Route(line, peer, server.host)
-    pings_ms, trouble = _pings(request, route)
-    if trouble is not None:
-        return HttpTest(address=peer.ip, pings_ms=pings_ms, trouble=trouble)
+    pings_ms, failure = _pings(request, route)
+    if failure is not None:
+        return HttpTest(address=peer.ip, pings_ms=pings_ms, failure=failure)
     obey_early = config.early_stop and not calibration
     download = _transferred(Direction.DOWNLOAD, request, route, obey_early=obey_early)
     upload = None
-    if download.trouble is None:
+    if download.failure is None:
         upload = _transferred(Direction.UPLOAD, request, route, obey_early=obey_early)
     return HttpTest(
         address=peer.ip,
@@ -67,24 +67,24 @@ def _tested(request: Request, port: int) -> HttpTest:
     )
 
 
-def _resolved(request: Request, port: int) -> Address | Trouble:
+def _resolved(request: MeasurementRequest, port: int) -> Address | Failure:
     lookup = Lookup(request.server.host, port, request.line.source_address)
     lookup.refresh()
     deadline_s = clock.monotonic_s() + request.config.http.timeout_s
     while lookup.address is None and clock.monotonic_s() < deadline_s:
         if request.stop.wait(_LOOK_S):
             return _told_to_end()
-    return lookup.address or lookup.trouble or Trouble(Reason.NAME_RESOLUTION, "No address.")
+    return lookup.address or lookup.failure or Failure(Reason.NAME_RESOLUTION, "No address.")
 
 
-def _pings(request: Request, route: Route) -> tuple[list[float], Trouble | None]:
+def _pings(request: MeasurementRequest, route: Route) -> tuple[list[float], Failure | None]:
     """The round-trip times of pings on a warm connection, and what ended them early."""
     config = request.config.http
     rtts_ms: list[float] = []
     try:
         connection = LineHttp(route, config.timeout_s)
     except LineHttpError as error:
-        return rtts_ms, error.trouble
+        return rtts_ms, error.failure
     try:
         connection.ping()  # warms it up on both ends
         while len(rtts_ms) < config.pings:
@@ -94,21 +94,21 @@ def _pings(request: Request, route: Route) -> tuple[list[float], Trouble | None]
             connection.ping()
             rtts_ms.append((clock.monotonic_s() - asked_s) * 1000)
     except LineHttpError as error:
-        return rtts_ms, error.trouble
+        return rtts_ms, error.failure
     finally:
         connection.close()
     return rtts_ms, None
 
 
 def _transferred(
-    direction: Direction, request: Request, route: Route, *, obey_early: bool
-) -> Transferred:
+    direction: Direction, request: MeasurementRequest, route: Route, *, obey_early: bool
+) -> TransferRecord:
     config = request.config.http
     before_ratio = 0.0 if direction is Direction.DOWNLOAD else 0.5
     # Free to stop early, it ends before a session beside it has enough to say.
     beside = None if obey_early else LoadedSession(request, config.warm_up_s)
 
-    def observe(samples: Sequence[Sample]) -> None:
+    def observe(samples: Sequence[TransferSample]) -> None:
         done_ratio = samples[-1].at_s / (config.warm_up_s + config.duration_s)
         recent_bps = rate_bps(samples[-_RECENT_SAMPLES:][0], samples[-1])
         progress = Progress(direction, before_ratio + min(1.0, done_ratio) / 2, recent_bps)
@@ -124,5 +124,5 @@ def _transferred(
     return structs.replace(transferred, loaded=loaded)
 
 
-def _told_to_end() -> Trouble:
-    return Trouble(Reason.SHUTTING_DOWN, "The probe was told to end.")
+def _told_to_end() -> Failure:
+    return Failure(Reason.SHUTTING_DOWN, "The probe was told to end.")

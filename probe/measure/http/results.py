@@ -11,13 +11,13 @@ from enum import StrEnum
 from msgspec import Struct
 
 from probe.config import HttpConfig, ServerConfig
-from probe.measure.failure import Trouble
-from probe.measure.host_limits import other_way, others_used
+from probe.measure.failure import Failure
+from probe.measure.host_limits import bypassed_interface, had_cross_traffic
 from probe.measure.http import early_stop as http_stop
-from probe.measure.http.early_stop import EarlyFigure, Sample
+from probe.measure.http.early_stop import EarlyFigure, TransferSample
 from probe.measure.http.method import ping_statistics, rate_bps, steady_part
 from probe.measure.latency.summary import loaded_columns
-from probe.measure.measurement import Finding, Steady
+from probe.measure.measurement import RawResult, SteadyInterval
 from wire.result import (
     HttpTransfer,
     HttpValues,
@@ -38,7 +38,7 @@ class Direction(StrEnum):
     UPLOAD = "upload"
 
 
-class Transferred(Struct, frozen=True):
+class TransferRecord(Struct, frozen=True):
     """What one direction came to.
 
     Attributes:
@@ -54,11 +54,11 @@ class Transferred(Struct, frozen=True):
         began_s: when the first sample was taken (monotonic).
     """
 
-    samples: list[Sample]
+    samples: list[TransferSample]
     early: EarlyFigure | None = None
     early_stopped: bool = False
     connections_lost: int = 0
-    trouble: Trouble | None = None
+    failure: Failure | None = None
     congestion_control: str | None = None
     interface_bytes: int | None = None
     tcp_bytes: int | None = None
@@ -79,14 +79,14 @@ class HttpTest(Struct, frozen=True, kw_only=True):
     address: str | None = None
     calibration: bool = False
     pings_ms: Sequence[float] = ()
-    trouble: Trouble | None = None
-    download: Transferred | None = None
-    upload: Transferred | None = None
+    failure: Failure | None = None
+    download: TransferRecord | None = None
+    upload: TransferRecord | None = None
 
 
-def finding(
+def raw_result(
     server: ServerConfig, port: int, config: HttpConfig, test: HttpTest, version: str
-) -> Finding:
+) -> RawResult:
     """One Finding of pings and both directions, ending where the trouble was.
 
     A transfer that broke off is kept in `values` without a headline figure for its direction.
@@ -99,14 +99,14 @@ def finding(
         version: of urllib3.
     """
     transfers = {Direction.DOWNLOAD: test.download, Direction.UPLOAD: test.upload}
-    trouble, detail = test.trouble, test.trouble.sentence if test.trouble else None
+    failure, detail = test.failure, test.failure.sentence if test.failure else None
     for direction, transferred in transfers.items():
-        if transferred is not None and transferred.trouble is not None:
-            trouble = transferred.trouble
-            detail = f"{direction}: {trouble.sentence}"
-    return Finding(
-        outcome=_outcome(trouble),
-        reason=None if trouble is None else trouble.reason,
+        if transferred is not None and transferred.failure is not None:
+            failure = transferred.failure
+            detail = f"{direction}: {failure.sentence}"
+    return RawResult(
+        outcome=_outcome(failure),
+        reason=None if failure is None else failure.reason,
         detail=None if detail is None else detail[:500],
         target=f"http:{server.name}",
         values=_values(server, port, config, test),
@@ -117,23 +117,23 @@ def finding(
     )
 
 
-def _steady(config: HttpConfig, transferred: Transferred | None) -> Steady | None:
+def _steady(config: HttpConfig, transferred: TransferRecord | None) -> SteadyInterval | None:
     """When the figure of a direction was taken: what the stop rule used, or all after warm-up."""
     if transferred is None or transferred.began_s is None:
         return None
     began_s, early = transferred.began_s, transferred.early
     if transferred.early_stopped and early is not None:
-        return Steady(began_s + early.from_s, began_s + early.at_s)
+        return SteadyInterval(began_s + early.from_s, began_s + early.at_s)
     to_s = transferred.samples[-1].at_s
     if to_s <= config.warm_up_s:
         return None
-    return Steady(began_s + config.warm_up_s, began_s + to_s)
+    return SteadyInterval(began_s + config.warm_up_s, began_s + to_s)
 
 
-def _outcome(trouble: Trouble | None) -> Outcome:
-    if trouble is None:
+def _outcome(failure: Failure | None) -> Outcome:
+    if failure is None:
         return Outcome.OK
-    return Outcome.SKIPPED if trouble.reason in _SKIPS else Outcome.FAILED
+    return Outcome.SKIPPED if failure.reason in _SKIPS else Outcome.FAILED
 
 
 def _values(
@@ -168,10 +168,10 @@ def _values(
     )
 
 
-def _transfer(config: HttpConfig, transferred: Transferred | None) -> HttpTransfer | None:
+def _transfer(config: HttpConfig, transferred: TransferRecord | None) -> HttpTransfer | None:
     if transferred is None:
         return None
-    samples, early, trouble = transferred.samples, transferred.early, transferred.trouble
+    samples, early, failure = transferred.samples, transferred.early, transferred.failure
     first, last = samples[0], samples[-1]
     if transferred.early_stopped and early is not None:
         steady_bps: float | None = early.rate_bps
@@ -188,28 +188,28 @@ def _transfer(config: HttpConfig, transferred: Transferred | None) -> HttpTransf
         transferred_bytes=last.total_bytes,
         connections=config.connections,
         connections_lost=transferred.connections_lost,
-        complete=trouble is None,
+        complete=failure is None,
         early_stopped=transferred.early_stopped,
         early_bps=early.rate_bps if early else None,
         early_at_s=early.at_s if early else None,
         early_bytes=early.total_bytes if early else None,
         sample_at_ms=[round(sample.at_s * 1000) for sample in samples[1:]],
         sample_bytes=[sample.total_bytes for sample in samples[1:]],
-        error=trouble.sentence[:500] if trouble else None,
+        error=failure.sentence[:500] if failure else None,
         interface_bytes=transferred.interface_bytes,
         tcp_bytes=transferred.tcp_bytes,
     )
 
 
-def _validity(transferred: Transferred) -> list[Validity]:
+def _validity(transferred: TransferRecord) -> list[Validity]:
     flags = []
     if transferred.early_stopped:
         flags.append(Validity.EARLY_STOPPED)
-    elif transferred.trouble is not None:
+    elif transferred.failure is not None:
         flags.append(Validity.SHORT)
-    if others_used(transferred.tcp_bytes, transferred.interface_bytes):
+    if had_cross_traffic(transferred.tcp_bytes, transferred.interface_bytes):
         flags.append(Validity.CROSS_TRAFFIC)
-    if other_way(transferred.samples[-1].total_bytes, transferred.interface_bytes):
+    if bypassed_interface(transferred.samples[-1].total_bytes, transferred.interface_bytes):
         flags.append(Validity.INTERFACE_MISMATCH)
     return flags
 

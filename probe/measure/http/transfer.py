@@ -13,16 +13,16 @@ from itertools import chain, repeat
 from probe import clock
 from probe.config import HttpConfig
 from probe.measure import host
-from probe.measure.failure import Trouble
+from probe.measure.failure import Failure
 from probe.measure.http.connection import LineHttp, Route
-from probe.measure.http.early_stop import SAMPLE_S, Sample, early_figure
-from probe.measure.http.failures import LineHttpError, trouble_from
-from probe.measure.http.results import Direction, Transferred
+from probe.measure.http.early_stop import SAMPLE_S, TransferSample, early_figure
+from probe.measure.http.failures import LineHttpError, failure_from
+from probe.measure.http.results import Direction, TransferRecord
 from probe.measure.measurement import Stop
 from wire.http import SIZES_BYTES
 from wire.result import Reason
 
-_START = Sample(0.0, 0)
+_START = TransferSample(0.0, 0)
 
 
 def transfer(
@@ -30,10 +30,10 @@ def transfer(
     route: Route,
     config: HttpConfig,
     stop: Stop,
-    observe: Callable[[Sequence[Sample]], None],
+    observe: Callable[[Sequence[TransferSample]], None],
     *,
     obey_early: bool,
-) -> Transferred:
+) -> TransferRecord:
     """Fill the line in one direction; never raises for what the network does.
 
     Args:
@@ -49,9 +49,9 @@ def transfer(
         with ThreadPoolExecutor(config.connections, thread_name_prefix=f"http-{direction}") as pool:
             opened = list(pool.map(_opened, repeat((route, config.timeout_s), config.connections)))
             connections += [one for one in opened if isinstance(one, LineHttp)]
-            troubles = [one for one in opened if isinstance(one, Trouble)]
-            if troubles:
-                return Transferred([_START], trouble=troubles[0])
+            failures = [one for one in opened if isinstance(one, Failure)]
+            if failures:
+                return TransferRecord([_START], failure=failures[0])
             try:
                 return _Run(direction, route, connections, config, pool).watch(
                     stop, observe, obey_early=obey_early
@@ -65,17 +65,17 @@ def transfer(
             connection.close()
 
 
-def _opened(place: tuple[Route, float]) -> LineHttp | Trouble:
+def _opened(place: tuple[Route, float]) -> LineHttp | Failure:
     """A connection that has answered a ping: neither its set-up nor its first trip is counted."""
     try:
         connection = LineHttp(*place)
     except LineHttpError as error:
-        return error.trouble
+        return error.failure
     try:
         connection.ping()
     except LineHttpError as error:
         connection.close()
-        return error.trouble
+        return error.failure
     return connection
 
 
@@ -104,12 +104,12 @@ class _Run:
         self._work = [pool.submit(self._fill, connection) for connection in connections]
 
     def watch(
-        self, stop: Stop, observe: Callable[[Sequence[Sample]], None], *, obey_early: bool
-    ) -> Transferred:
+        self, stop: Stop, observe: Callable[[Sequence[TransferSample]], None], *, obey_early: bool
+    ) -> TransferRecord:
         """Count until it is over."""
         length_s = self._config.warm_up_s + self._config.duration_s
-        early = trouble = None
-        while trouble is None:
+        early = failure = None
+        while failure is None:
             due_s = SAMPLE_S * (round(self._samples[-1].at_s / SAMPLE_S) + 1)
             stop.wait(max(0.0, self._start_s + due_s - clock.monotonic_s()))
             self._count()
@@ -117,27 +117,27 @@ class _Run:
             early = early or early_figure(self._samples)
             if self._samples[-1].at_s >= length_s or (obey_early and early is not None):
                 break
-            trouble = self._trouble(stop)
-        return Transferred(
+            failure = self._trouble(stop)
+        return TransferRecord(
             self._samples,
             early,
-            interface_bytes=host.grown(self._carried_before, self._carried()),
+            interface_bytes=host.counter_increase(self._carried_before, self._carried()),
             tcp_bytes=self._tcp_grown(),
             began_s=self._start_s,
-            early_stopped=trouble is None and self._samples[-1].at_s < length_s,
+            early_stopped=failure is None and self._samples[-1].at_s < length_s,
             connections_lost=sum(work.done() for work in self._work),
-            trouble=trouble,
+            failure=failure,
             congestion_control=self._connections[0].congestion_control(),
         )
 
-    def _fill(self, connection: LineHttp) -> Trouble:
+    def _fill(self, connection: LineHttp) -> Failure:
         """Ask for one body after the other until something ends it."""
         ask = connection.upload if self._uploads else connection.download
         try:
             for size_bytes in chain(SIZES_BYTES, repeat(SIZES_BYTES[-1])):
                 ask(size_bytes)
         except LineHttpError as error:
-            return error.trouble
+            return error.failure
         raise AssertionError("the sizes never end")
 
     def _carried(self) -> int | None:
@@ -149,7 +149,7 @@ class _Run:
     def _tcp_grown(self) -> int | None:
         """Of all connections together; one that is lost keeps what it had when last asked."""
         grown = [
-            host.grown(before, after)
+            host.counter_increase(before, after)
             for before, after in zip(self._tcp_before, self._tcp_bytes, strict=True)
         ]
         known = [one for one in grown if one is not None]
@@ -166,16 +166,16 @@ class _Run:
         total = sum(self._counts)
         if total > self._samples[-1].total_bytes:
             self._grew_at_s = now_s
-        self._samples.append(Sample(now_s - self._start_s, total))
+        self._samples.append(TransferSample(now_s - self._start_s, total))
 
-    def _trouble(self, stop: Stop) -> Trouble | None:
+    def _trouble(self, stop: Stop) -> Failure | None:
         """Why it cannot go on; None when it can, with fewer connections perhaps."""
         if stop.is_set():
-            return Trouble(Reason.SHUTTING_DOWN, "The probe was told to end.")
+            return Failure(Reason.SHUTTING_DOWN, "The probe was told to end.")
         lost = [work.result() for work in self._work if work.done()]
-        busy = [trouble for trouble in lost if trouble.reason is Reason.SERVER_BUSY]
+        busy = [failure for failure in lost if failure.reason is Reason.SERVER_BUSY]
         if busy or len(lost) == len(self._work):
             return (busy or lost)[0]
         if clock.monotonic_s() - self._grew_at_s > self._config.timeout_s:
-            return trouble_from(TimeoutError(), self._route.line, self._route.peer).trouble
+            return failure_from(TimeoutError(), self._route.line, self._route.peer).failure
         return None

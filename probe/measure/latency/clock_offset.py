@@ -31,7 +31,7 @@ class ClockReading(NamedTuple):
         return (self.monotonic_after_ns - self.monotonic_before_ns + 1) // 2
 
 
-class ClockLine:
+class ClockOffset:
     """Translates wall-clock stamps to monotonic time; notices a step of the wall clock."""
 
     def __init__(self, reading: ClockReading) -> None:

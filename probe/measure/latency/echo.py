@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from probe.measure.latency import icmp_echo
-from probe.measure.latency.icmp_echo import Echo, Stray
+from probe.measure.latency.icmp_echo import Echo, EchoDiscard
 from wire import stamp
 
 
-class Reply(NamedTuple):
+class EchoReply(NamedTuple):
     """An answer: to which packet, and for how long the other end held it.
 
     `residence_ns` is STAMP's T3 - T2; ICMP does not tell it, so it is 0 there.
@@ -33,7 +33,7 @@ class EchoProtocol(Protocol):
     def own_seq(self, packet: bytes) -> int | None:
         """The number of our request at the end of a packet that the kernel hands back."""
 
-    def reply(self, packet: bytes) -> Reply | Stray:
+    def reply(self, packet: bytes) -> EchoReply | EchoDiscard:
         """The answer that a received packet is, or why it is none."""
 
 
@@ -53,13 +53,13 @@ class StampEcho:
         except stamp.StampError:
             return None
 
-    def reply(self, packet: bytes) -> Reply | Stray:
+    def reply(self, packet: bytes) -> EchoReply | EchoDiscard:
         """See `EchoProtocol`. The sender's own number counts: a stateful reflector has another."""
         try:
             answer = stamp.decode_reflector(packet)
         except stamp.StampError:
-            return Stray.MALFORMED
-        return Reply(answer.sender_seq, answer.sender_timestamp, answer.residence_ns)
+            return EchoDiscard.MALFORMED
+        return EchoReply(answer.sender_seq, answer.sender_timestamp, answer.residence_ns)
 
 
 class IcmpEcho:
@@ -86,7 +86,11 @@ class IcmpEcho:
         echo = icmp_echo.decode_own_request(packet)
         return None if echo is None else echo.seq
 
-    def reply(self, packet: bytes) -> Reply | Stray:
+    def reply(self, packet: bytes) -> EchoReply | EchoDiscard:
         """See `EchoProtocol`."""
         echo = icmp_echo.decode_reply(packet, self._identifier, ipv6=self._ipv6)
-        return echo if isinstance(echo, Stray) else Reply(echo.seq, echo.nonce, residence_ns=0)
+        return (
+            echo
+            if isinstance(echo, EchoDiscard)
+            else EchoReply(echo.seq, echo.nonce, residence_ns=0)
+        )

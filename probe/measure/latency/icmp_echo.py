@@ -20,7 +20,7 @@ _MARK = Struct("!QQ")
 _PATTERN = bytes(range(PAYLOAD_BYTES - _MARK.size))
 
 
-class Stray(Enum):
+class EchoDiscard(Enum):
     """A packet that is not an answer to us."""
 
     FOREIGN = auto()  # of another type or another program: raw sockets see everyone's
@@ -48,7 +48,7 @@ def encode_request(echo: Echo, identifier: int, *, ipv6: bool) -> bytes:
     return _HEADER.pack(kind, 0, checksum(packet), identifier, number) + payload
 
 
-def decode_reply(packet: bytes, identifier: int | None, *, ipv6: bool) -> Echo | Stray:
+def decode_reply(packet: bytes, identifier: int | None, *, ipv6: bool) -> Echo | EchoDiscard:
     """The answer in an ICMP packet without its IP header.
 
     Args:
@@ -57,15 +57,15 @@ def decode_reply(packet: bytes, identifier: int | None, *, ipv6: bool) -> Echo |
         ipv6: whether it is ICMPv6, whose checksum the kernel has checked.
     """
     if len(packet) < _HEADER.size:
-        return Stray.MALFORMED
+        return EchoDiscard.MALFORMED
     kind, code, _, its_identifier, _ = _HEADER.unpack_from(packet)
     if kind != (ECHO_REPLY_V6 if ipv6 else ECHO_REPLY_V4):
-        return Stray.FOREIGN
+        return EchoDiscard.FOREIGN
     if identifier is not None and its_identifier != identifier:
-        return Stray.FOREIGN
+        return EchoDiscard.FOREIGN
     if code != 0 or len(packet) != PACKET_BYTES or (not ipv6 and checksum(packet) != 0):
-        return Stray.MALFORMED
-    return _marked(packet) or Stray.MALFORMED
+        return EchoDiscard.MALFORMED
+    return _marked(packet) or EchoDiscard.MALFORMED
 
 
 def decode_own_request(packet: bytes) -> Echo | None:

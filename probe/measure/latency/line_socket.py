@@ -16,7 +16,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from probe.config import LineConfig
-from probe.measure.failure import Trouble
+from probe.measure.failure import Failure
 from probe.measure.lookup import Address
 from runtime import kernel_time
 from runtime.language import Phrase
@@ -62,21 +62,21 @@ _REASONS = {
 
 
 class LineSocketError(Exception):
-    """A socket cannot be had or cannot send; `trouble` says why."""
+    """A socket cannot be had or cannot send; `failure` says why."""
 
-    def __init__(self, trouble: Trouble) -> None:
-        super().__init__(trouble.sentence)
-        self.trouble = trouble
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.sentence)
+        self.failure = failure
 
 
-class Departure(NamedTuple):
+class SentTimestamp(NamedTuple):
     """The kernel says when a packet of ours left; it is at the end of `packet`, after headers."""
 
     packet: bytes
     wall_ns: int
 
 
-class NetworkError(NamedTuple):
+class IcmpError(NamedTuple):
     """An ICMP error about a packet of ours: who sent it, and what it says.
 
     `expired` packets had no hops left; `no_port` means that the host is there and nothing listens.
@@ -87,7 +87,7 @@ class NetworkError(NamedTuple):
     no_port: bool
 
 
-class Arrival(NamedTuple):
+class ReceivedPacket(NamedTuple):
     """A packet that came. `wall_ns` is the kernel's stamp, None where it gave none."""
 
     packet: bytes
@@ -129,7 +129,7 @@ class LineSocket:
             sock.connect(peer.sockaddr)
         except OSError as error:
             sock.close()
-            raise LineSocketError(trouble_of(error, line, peer)) from error
+            raise LineSocketError(failure_of(error, line, peer)) from error
 
     def fileno(self) -> int:
         """For poll(2)."""
@@ -147,9 +147,9 @@ class LineSocket:
         try:
             self._sock.send(packet)
         except OSError as error:
-            raise LineSocketError(trouble_of(error, self._line, self._peer)) from error
+            raise LineSocketError(failure_of(error, self._line, self._peer)) from error
 
-    def reports(self) -> Iterator[Departure | Trouble]:
+    def reports(self) -> Iterator[SentTimestamp | Failure]:
         """What the kernel has to say about packets that were sent: when they left, what failed."""
         for _ in range(_AT_ONCE):
             try:
@@ -164,7 +164,7 @@ class LineSocket:
                     number, origin, *_ = _EXTENDED_ERROR.unpack_from(body)
                     if origin == _ORIGIN_TIMESTAMPING:
                         if stamp_ns is not None:
-                            yield Departure(packet, stamp_ns)
+                            yield SentTimestamp(packet, stamp_ns)
                     elif origin in (_ORIGIN_ICMP, _ORIGIN_ICMP6):
                         yield self._told(number, body[_EXTENDED_ERROR.size :])
 
@@ -175,7 +175,7 @@ class LineSocket:
         else:
             self._sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, hops)
 
-    def network_errors(self) -> Iterator[NetworkError]:
+    def network_errors(self) -> Iterator[IcmpError]:
         """What routers and hosts have said of packets that were sent; the rest is thrown away."""
         for _ in range(_AT_ONCE):
             try:
@@ -188,13 +188,13 @@ class LineSocket:
                 if (level, kind) in _ERROR_MESSAGES:
                     _, origin, icmp_type, code, *_ = _EXTENDED_ERROR.unpack_from(body)
                     if origin in _NO_PORT:
-                        yield NetworkError(
+                        yield IcmpError(
                             offender=_address_in(body[_EXTENDED_ERROR.size :]),
                             expired=icmp_type == _EXPIRED[origin],
                             no_port=(icmp_type, code) == _NO_PORT[origin],
                         )
 
-    def arrivals(self) -> Iterator[Arrival]:
+    def arrivals(self) -> Iterator[ReceivedPacket]:
         """What has come in so far."""
         for _ in range(_AT_ONCE):
             try:
@@ -207,21 +207,21 @@ class LineSocket:
                 packet = packet[(packet[0] & 0x0F) * 4 :]
             # A datagram ICMP socket takes replies from anybody.
             from_peer = source[0] == self._peer.ip
-            yield Arrival(packet, kernel_time.stamp_ns(messages), from_peer)
+            yield ReceivedPacket(packet, kernel_time.stamp_ns(messages), from_peer)
 
-    def _told(self, number: int, offender: bytes) -> Trouble:
+    def _told(self, number: int, offender: bytes) -> Failure:
         """An ICMP error in words. Its errno is the kernel's; EACCES is a remote firewall's."""
         peer = self._peer.ip
         if number == errno.ECONNREFUSED:
             port = self._peer.port
             sentence = f"Nothing listens on UDP port {port} of {peer} (ICMP port unreachable)."
-            return Trouble(Reason.CONNECTION_REFUSED, sentence)
+            return Failure(Reason.CONNECTION_REFUSED, sentence)
         by = _address_in(offender)
         teller = "The network" if by is None else f"{by} on the way"
         if by == peer:
             teller = peer
         sentence = f"{teller} says that {peer} cannot be reached ({errno.errorcode[number]})."
-        return Trouble(Reason.UNREACHABLE, sentence)
+        return Failure(Reason.UNREACHABLE, sentence)
 
 
 def open_udp(line: LineConfig, peer: Address) -> LineSocket:
@@ -242,7 +242,7 @@ def open_icmp(line: LineConfig, peer: Address) -> LineSocket:
     try:
         return LineSocket(_new(peer, socket.SOCK_DGRAM, protocol), line, peer)
     except LineSocketError as error:
-        if error.trouble.reason is not Reason.PERMISSION_DENIED:
+        if error.failure.reason is not Reason.PERMISSION_DENIED:
             raise
     raw = _new(peer, socket.SOCK_RAW, protocol)
     # A set bit blocks that type (raw(7), icmpv6_filter).
@@ -256,23 +256,23 @@ def open_icmp(line: LineConfig, peer: Address) -> LineSocket:
     return LineSocket(raw, line, peer)
 
 
-def trouble_of(error: OSError, line: LineConfig, peer: Address) -> Trouble:
+def failure_of(error: OSError, line: LineConfig, peer: Address) -> Failure:
     """What the kernel's refusal to send means; a line that is down now explains any."""
-    down = line_trouble(line)
+    down = line_failure(line)
     if down is not None:
         return down
     reason = _REASONS.get(error.errno or 0, Reason.TOOL_FAILED)
     way = line.interface or line.source_address
-    return Trouble(reason, f"Cannot send to {peer.ip} by {way}: {error.strerror or error}.")
+    return Failure(reason, f"Cannot send to {peer.ip} by {way}: {error.strerror or error}.")
 
 
-def line_trouble(line: LineConfig) -> Trouble | None:
+def line_failure(line: LineConfig) -> Failure | None:
     """Why nothing can go out by this line, None where something can."""
-    lack = line_lack(line)
-    return None if lack is None else Trouble(Reason.LINE_DOWN, lack.en)
+    lack = line_fault(line)
+    return None if lack is None else Failure(Reason.LINE_DOWN, lack.en)
 
 
-def line_lack(line: LineConfig) -> Phrase | None:
+def line_fault(line: LineConfig) -> Phrase | None:
     """What it has not: interface or address gone, no carrier; None where nothing is missing."""
     family = socket.AF_INET6 if ":" in (line.source_address or "") else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as trial:
@@ -327,12 +327,12 @@ def _new(peer: Address, kind: socket.SocketKind, protocol: int) -> socket.socket
     except OSError as error:
         if protocol == socket.IPPROTO_UDP or error.errno not in (errno.EACCES, errno.EPERM):
             reason = _REASONS.get(error.errno or 0, Reason.TOOL_FAILED)
-            raise LineSocketError(Trouble(reason, f"No socket: {error.strerror}.")) from error
+            raise LineSocketError(Failure(reason, f"No socket: {error.strerror}.")) from error
         sentence = (
             "This process may not send ICMP echo: open net.ipv4.ping_group_range to its group, "
             "or give it CAP_NET_RAW."
         )
-        raise LineSocketError(Trouble(Reason.PERMISSION_DENIED, sentence)) from error
+        raise LineSocketError(Failure(Reason.PERMISSION_DENIED, sentence)) from error
 
 
 def bind_to_line(sock: socket.socket, line: LineConfig) -> None:

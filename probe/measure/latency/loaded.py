@@ -15,11 +15,11 @@ from types import TracebackType
 
 import msgspec
 
-from probe.measure.latency.clock_offset import ClockLine, ClockReading
-from probe.measure.latency.session import NANOSECONDS, Window
-from probe.measure.latency.summary import loaded_figures
+from probe.measure.latency.clock_offset import ClockOffset, ClockReading
+from probe.measure.latency.session import NANOSECONDS, LatencyWindow
+from probe.measure.latency.summary import loaded_values
 from probe.measure.latency.target import LatencyTarget, TargetSpec
-from probe.measure.measurement import Request
+from probe.measure.measurement import MeasurementRequest
 from runtime import kernel_time
 from wire.result import LoadedLatency
 
@@ -34,11 +34,11 @@ class LoadedSession:
         steady_from_s: how far the transfer is when its warm-up is over.
     """
 
-    def __init__(self, request: Request, steady_from_s: float) -> None:
+    def __init__(self, request: MeasurementRequest, steady_from_s: float) -> None:
         self._request = request
         self._steady_from_s = steady_from_s
         self._thread: threading.Thread | None = None
-        self._window: Window | None = None
+        self._window: LatencyWindow | None = None
         self._steady_ns: int | None = None
         self._counted_ns = 0
         self._over = threading.Event()
@@ -95,17 +95,17 @@ class LoadedSession:
         course = self._target.course
         if self._window is None or course is None or not self._window.packets:
             return None
-        return loaded_figures(self._window, course)
+        return loaded_values(self._window, course)
 
     def _run(self) -> None:
-        clock = ClockLine(ClockReading(*kernel_time.clock_reading()))
+        clock = ClockOffset(ClockReading(*kernel_time.clock_reading()))
         try:
             while not self._step(clock):
                 self._wait()
         finally:
             self._target.close()
 
-    def _step(self, clock: ClockLine) -> bool:
+    def _step(self, clock: ClockOffset) -> bool:
         """Take in and send; True when all is over."""
         session, now_ns = self._target.session, kernel_time.monotonic_ns()
         if clock.stepped(ClockReading(*kernel_time.clock_reading())):
@@ -123,7 +123,7 @@ class LoadedSession:
         if self._window.end_ns is None:
             session.end_window(self._counted_ns)
             self._window.forget_after(self._counted_ns)
-        hopeless = self._window.trouble is not None and self._window.silent
+        hopeless = self._window.failure is not None and self._window.silent
         overdue = now_ns > self._counted_ns + self._request.config.latency.timeout_s * NANOSECONDS
         return not self._window.outstanding or hopeless or overdue
 

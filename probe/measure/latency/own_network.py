@@ -16,13 +16,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from probe.measure.latency.session import Fate, Window
+from probe.measure.latency.session import LatencyWindow, PacketStatus
 
 # One packet that a router forgets to answer is no silence; so many in a row are.
 _RUN = 3
 
 
-def troubled(window: Window, gateway: Window | None, beyond: Sequence[Window]) -> bool:
+def is_own_network_fault(
+    window: LatencyWindow, gateway: LatencyWindow | None, beyond: Sequence[LatencyWindow]
+) -> bool:
     """Whether the office's own network was away in a window to a target beyond the gateway.
 
     Args:
@@ -38,7 +40,7 @@ def troubled(window: Window, gateway: Window | None, beyond: Sequence[Window]) -
         packet.sent_ns
         for one in beyond
         for packet in one.packets.values()
-        if packet.fate is not Fate.LOST
+        if packet.status is not PacketStatus.LOST
     ]
     return any(
         not any(from_ns <= sent_ns <= to_ns for sent_ns in answered_ns)
@@ -46,12 +48,14 @@ def troubled(window: Window, gateway: Window | None, beyond: Sequence[Window]) -
     )
 
 
-def _silences(gateway: Window) -> Iterator[tuple[int, int]]:
+def _silences(gateway: LatencyWindow) -> Iterator[tuple[int, int]]:
     """From when to when a gateway answered nothing: all of a window, or between its packets."""
     if gateway.silent:
         yield gateway.start_ns, gateway.start_ns + gateway.duration_ns
         return
-    for lost, run in groupby(gateway.packets.values(), lambda packet: packet.fate is Fate.LOST):
+    for lost, run in groupby(
+        gateway.packets.values(), lambda packet: packet.status is PacketStatus.LOST
+    ):
         sent_ns = [packet.sent_ns for packet in run]
         if lost and len(sent_ns) >= _RUN:
             yield sent_ns[0], sent_ns[-1]

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import structs
 
 from probe.measure import gateway as gateways
-from probe.measure.latency.clock_offset import ClockLine, ClockReading
-from probe.measure.latency.own_network import troubled
-from probe.measure.latency.session import NANOSECONDS, Window
-from probe.measure.latency.summary import Verdict, figures, validity, verdict
+from probe.measure.latency.clock_offset import ClockOffset, ClockReading
+from probe.measure.latency.own_network import is_own_network_fault
+from probe.measure.latency.session import NANOSECONDS, LatencyWindow
+from probe.measure.latency.summary import MeasurementStatus, validity, window_status, window_values
 from probe.measure.latency.target import LatencyTarget, TargetSpec
-from probe.measure.measurement import Finding, Progress, Request
+from probe.measure.measurement import MeasurementRequest, Progress, RawResult
 from runtime import kernel_time
 from wire.result import GATEWAY_TARGET, Method, Outcome, Reason, Validity
 
@@ -28,10 +28,10 @@ _LOOK_NS = NANOSECONDS // 4
 
 
 def measure(
-    request: Request,
+    request: MeasurementRequest,
     windows: int | None = None,
     read_clock: Callable[[], tuple[int, int, int]] = kernel_time.clock_reading,
-) -> Iterator[Finding]:
+) -> Iterator[RawResult]:
     """Measure every target of the line at once until `request.stop`, or for so many windows.
 
     Args:
@@ -52,7 +52,7 @@ def measure(
         run.close()
 
 
-def target_specs(request: Request) -> list[TargetSpec]:
+def target_specs(request: MeasurementRequest) -> list[TargetSpec]:
     """The targets of a line, each once.
 
     STAMP to one server; ICMP echo to every server, for a minute counts as down only where two
@@ -77,7 +77,7 @@ class _Run:
 
     def __init__(
         self,
-        request: Request,
+        request: MeasurementRequest,
         windows: int | None,
         read_clock: Callable[[], tuple[int, int, int]],
     ) -> None:
@@ -89,7 +89,7 @@ class _Run:
         self._window_end_ns = self._start_ns + self._window_ns
         self._ended = 0
         self._read_clock = read_clock
-        self._clock = ClockLine(ClockReading(*read_clock()))
+        self._clock = ClockOffset(ClockReading(*read_clock()))
         generator = random.Random()  # noqa: S311 - when to send is no secret; nonces only tell apart
         self._targets = [
             LatencyTarget(spec, request.line, self._config, generator, self._start_ns)
@@ -101,7 +101,7 @@ class _Run:
         for target in self._targets:
             target.close()
 
-    def findings(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[RawResult]:
         """See `measure`."""
         while True:
             now_ns = kernel_time.monotonic_ns()
@@ -148,7 +148,7 @@ class _Run:
         # On the grid, unless the consumer of the findings kept this loop away for a whole window.
         self._window_end_ns = max(self._window_end_ns, now_ns - self._window_ns) + self._window_ns
 
-    def _told(self, now_ns: int) -> Iterator[Finding]:
+    def _told(self, now_ns: int) -> Iterator[RawResult]:
         closed = [list(target.session.closed(now_ns)) for target in self._targets]
         # The targets' windows end together, so those of one time stand side by side.
         for windows in zip(*closed, strict=True):
@@ -160,14 +160,17 @@ class _Run:
                 if finding is None:
                     continue
                 if not target.is_gateway and (
-                    finding.reason is Reason.LINE_DOWN or troubled(window, gateway, beyond)
+                    finding.reason is Reason.LINE_DOWN
+                    or is_own_network_fault(window, gateway, beyond)
                 ):
                     finding = structs.replace(
                         finding, validity=[*finding.validity, Validity.OWN_LAN]
                     )
                 yield finding
 
-    def _sides(self, windows: Sequence[Window]) -> tuple[Window | None, list[Window]]:
+    def _sides(
+        self, windows: Sequence[LatencyWindow]
+    ) -> tuple[LatencyWindow | None, list[LatencyWindow]]:
         """The windows of one time: the gateway's, None where none is known, and those beyond."""
         pairs = list(zip(self._targets, windows, strict=True))
         gateway = next((window for target, window in pairs if target.is_gateway), None)
@@ -207,18 +210,18 @@ class _Run:
         poller.poll(max(0, -(-(min(wake_ns) - now_ns) // 1_000_000)))
 
 
-def _finding(target: LatencyTarget, window: Window, method: Method) -> Finding | None:
+def _finding(target: LatencyTarget, window: LatencyWindow, method: Method) -> RawResult | None:
     """What a closed window found; None where no packet was due in it and nothing went wrong."""
-    trouble = target.trouble_of(window)
+    failure = target.trouble_of(window)
     values = None
     if window.packets and target.course is not None:
-        values = figures(window, target.course)
-        ending = verdict(values, trouble)
-    elif trouble is not None and not window.cut_short:
-        ending = Verdict(Outcome.FAILED, *trouble)
+        values = window_values(window, target.course)
+        ending = window_status(values, failure)
+    elif failure is not None and not window.cut_short:
+        ending = MeasurementStatus(Outcome.FAILED, *failure)
     else:
         return None
-    return Finding(
+    return RawResult(
         outcome=ending.outcome,
         reason=ending.reason,
         detail=ending.detail,

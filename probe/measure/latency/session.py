@@ -12,13 +12,13 @@ from collections import deque
 from collections.abc import Iterator
 from enum import Enum, auto
 
-from probe.measure.failure import Trouble
+from probe.measure.failure import Failure
 from wire.result import Reason
 
 NANOSECONDS = 1_000_000_000
 
 
-class Fate(Enum):
+class PacketStatus(Enum):
     """What became of a packet."""
 
     LOST = auto()  # not back yet, or never
@@ -31,11 +31,11 @@ class Packet:
 
     __slots__ = (
         "delay_ns",
-        "fate",
         "received_by_kernel",
         "sent_by_kernel",
         "sent_ns",
         "seq",
+        "status",
         "suspect",
         "token",
     )
@@ -44,14 +44,14 @@ class Packet:
         self.seq = seq
         self.sent_ns = sent_ns
         self.token = token
-        self.fate = Fate.LOST
+        self.status = PacketStatus.LOST
         self.delay_ns: int | None = None
         self.sent_by_kernel = False
         self.received_by_kernel = False
         self.suspect = False  # a clock was stepped while it was away: its delay is not known
 
 
-class Window:
+class LatencyWindow:
     """The packets sent in one span of time, and what was counted meanwhile.
 
     `malformed` and `forged` answers belong to no packet; they are counted in the window in which
@@ -68,7 +68,7 @@ class Window:
         self.reordered = 0
         self.malformed = 0
         self.forged = 0
-        self.trouble: Trouble | None = None  # the last one
+        self.failure: Failure | None = None  # the last one
         self.line_down = False  # a packet could not leave because the line was down here
 
     @property
@@ -79,12 +79,14 @@ class Window:
     @property
     def silent(self) -> bool:
         """Whether packets were sent and nothing at all came back for them."""
-        return bool(self.packets) and all(p.fate is Fate.LOST for p in self.packets.values())
+        return bool(self.packets) and all(
+            p.status is PacketStatus.LOST for p in self.packets.values()
+        )
 
     @property
     def outstanding(self) -> bool:
         """Whether anything that was sent has not come back yet."""
-        return any(p.fate is Fate.LOST for p in self.packets.values())
+        return any(p.status is PacketStatus.LOST for p in self.packets.values())
 
     def forget_after(self, at_ns: int) -> None:
         """Forget the packets that were sent after a moment: they are no part of the window."""
@@ -92,7 +94,7 @@ class Window:
             del self.packets[seq]
 
 
-class Session:
+class LatencySession:
     """The packets to one target, from the first window to the last.
 
     Args:
@@ -102,7 +104,7 @@ class Session:
 
     def __init__(self, timeout_ns: int, start_ns: int) -> None:
         self._timeout_ns = timeout_ns
-        self._windows: deque[Window] = deque([Window(start_ns)])
+        self._windows: deque[LatencyWindow] = deque([LatencyWindow(start_ns)])
         self._next_seq = 0
         self._expected_seq = 0  # RFC 4737's NextExp
 
@@ -112,7 +114,7 @@ class Session:
         return self._next_seq
 
     @property
-    def window(self) -> Window:
+    def window(self) -> LatencyWindow:
         """The window that is being sent in."""
         return self._windows[-1]
 
@@ -120,7 +122,7 @@ class Session:
     def answered(self) -> bool:
         """Whether anything has come back for the packets of the windows that are still open."""
         return any(
-            packet.fate is not Fate.LOST
+            packet.status is not PacketStatus.LOST
             for window in self._windows
             for packet in window.packets.values()
         )
@@ -157,7 +159,7 @@ class Session:
                 self.window.forged += 1
         elif packet.token != token:
             self.window.forged += 1
-        elif packet.fate is not Fate.LOST:
+        elif packet.status is not PacketStatus.LOST:
             window.duplicates += 1
         else:
             elapsed_ns = at_ns - packet.sent_ns
@@ -165,7 +167,7 @@ class Session:
             # No honest reflector holds a packet for longer than it was away.
             packet.suspect |= not 0 <= residence_ns <= elapsed_ns
             if elapsed_ns > self._timeout_ns and not packet.suspect:
-                packet.fate = Fate.LATE
+                packet.status = PacketStatus.LATE
             else:
                 self._accept(window, packet, elapsed_ns - residence_ns)
 
@@ -177,21 +179,21 @@ class Session:
         """Something came from another address than the target's."""
         self.window.forged += 1
 
-    def troubled(self, trouble: Trouble) -> None:
+    def troubled(self, failure: Failure) -> None:
         """The network or the kernel said why packets cannot leave or come back."""
-        self.window.trouble = trouble
-        self.window.line_down |= trouble.reason is Reason.LINE_DOWN
+        self.window.failure = failure
+        self.window.line_down |= failure.reason is Reason.LINE_DOWN
 
     def clock_stepped(self) -> None:
         """A clock was stepped: the delay of whatever is under way will not be known."""
         for window in self._windows:
             for packet in window.packets.values():
-                packet.suspect |= packet.fate is Fate.LOST
+                packet.suspect |= packet.status is PacketStatus.LOST
 
     def next_window(self, at_ns: int) -> None:
         """End the present window and begin the next."""
         self.end_window(at_ns)
-        self._windows.append(Window(at_ns))
+        self._windows.append(LatencyWindow(at_ns))
 
     def end_window(self, at_ns: int) -> None:
         """End the present window; nothing more will be sent."""
@@ -209,7 +211,7 @@ class Session:
                 window.end_ns = max(window.start_ns, decided_until_ns)
                 window.forget_after(decided_until_ns)
 
-    def closed(self, now_ns: int) -> Iterator[Window]:
+    def closed(self, now_ns: int) -> Iterator[LatencyWindow]:
         """The windows of which every packet is decided; each is given once."""
         while self._windows:
             end_ns = self._windows[0].end_ns
@@ -222,14 +224,14 @@ class Session:
         end_ns = self._windows[0].end_ns if self._windows else None
         return None if end_ns is None else end_ns + self._timeout_ns
 
-    def _find(self, seq: int) -> tuple[Window, Packet] | tuple[None, None]:
+    def _find(self, seq: int) -> tuple[LatencyWindow, Packet] | tuple[None, None]:
         for window in self._windows:
             if (packet := window.packets.get(seq)) is not None:
                 return window, packet
         return None, None
 
-    def _accept(self, window: Window, packet: Packet, delay_ns: int) -> None:
-        packet.fate = Fate.RECEIVED
+    def _accept(self, window: LatencyWindow, packet: Packet, delay_ns: int) -> None:
+        packet.status = PacketStatus.RECEIVED
         # RFC 4737, 3.3: reordered is what comes after one that was sent later.
         if packet.seq < self._expected_seq:
             window.reordered += 1

@@ -1,6 +1,6 @@
 """Floor 1. A closed window told in a Finding's words: figures, outcome, reason, validity.
 
-Knows no socket and no clock; what went wrong outside is handed in as `Trouble`.
+Knows no socket and no clock; what went wrong outside is handed in as `Failure`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from probe.measure.failure import Trouble
+from probe.measure.failure import Failure
 from probe.measure.latency import statistics
-from probe.measure.latency.session import Fate, Packet, Window
+from probe.measure.latency.session import LatencyWindow, Packet, PacketStatus
 from wire.result import LatencyValues, LoadedLatency, Outcome, Reason, Validity
 from wire.stamp import PACKET_BYTES
 
@@ -23,7 +23,7 @@ _NS_PER_S = 1_000_000_000
 _HEADER_BYTES = {4: 20 + 8, 6: 40 + 8}
 
 
-class Course(Struct, frozen=True, kw_only=True):
+class SessionParameters(Struct, frozen=True, kw_only=True):
     """By what, whereto and how a session's packets went."""
 
     protocol: str
@@ -32,7 +32,7 @@ class Course(Struct, frozen=True, kw_only=True):
     mean_gap_s: float
 
 
-class Verdict(NamedTuple):
+class MeasurementStatus(NamedTuple):
     """How a window ended."""
 
     outcome: Outcome
@@ -40,12 +40,12 @@ class Verdict(NamedTuple):
     detail: str | None
 
 
-def figures(window: Window, course: Course) -> LatencyValues:
+def window_values(window: LatencyWindow, course: SessionParameters) -> LatencyValues:
     """The figures of a closed window, each by `statistics`."""
     packets = list(window.packets.values())
     delays_ms = [packet.delay_ns / _NS_PER_MS for packet in packets if packet.delay_ns is not None]
     sent = len(packets)
-    received = sum(packet.fate is Fate.RECEIVED for packet in packets)
+    received = sum(packet.status is PacketStatus.RECEIVED for packet in packets)
     lost = sent - received
     variation = statistics.pdv(delays_ms, lost)
     return LatencyValues(
@@ -56,7 +56,7 @@ def figures(window: Window, course: Course) -> LatencyValues:
         sent=sent,
         received=received,
         lost=lost,
-        late=sum(packet.fate is Fate.LATE for packet in packets),
+        late=sum(packet.status is PacketStatus.LATE for packet in packets),
         duplicates=window.duplicates,
         reordered=window.reordered,
         malformed=window.malformed,
@@ -87,9 +87,9 @@ def figures(window: Window, course: Course) -> LatencyValues:
     )
 
 
-def loaded_figures(window: Window, course: Course) -> LoadedLatency:
+def loaded_values(window: LatencyWindow, course: SessionParameters) -> LoadedLatency:
     """The figures of a session beside a transfer: those of a window, by the same rules."""
-    of_window = figures(window, course)
+    of_window = window_values(window, course)
     shared = {
         name: getattr(of_window, name)
         for name in LoadedLatency.__struct_fields__
@@ -121,7 +121,7 @@ def loaded_columns(download: LoadedLatency | None, upload: LoadedLatency | None)
     return columns
 
 
-def verdict(values: LatencyValues, trouble: Trouble | None) -> Verdict:
+def window_status(values: LatencyValues, failure: Failure | None) -> MeasurementStatus:
     """How a window ended: ok as soon as one answer came in time, for loss is a figure.
 
     Args:
@@ -129,10 +129,10 @@ def verdict(values: LatencyValues, trouble: Trouble | None) -> Verdict:
         trouble: what the network or the kernel said meanwhile, if anything.
     """
     if values.received:
-        return Verdict(Outcome.OK, None, None if trouble is None else trouble.sentence)
+        return MeasurementStatus(Outcome.OK, None, None if failure is None else failure.sentence)
     packets = f"packet{'' if values.sent == 1 else 's'}"
-    if trouble is not None:
-        reason, detail = trouble
+    if failure is not None:
+        reason, detail = failure
     elif values.late:
         reason = Reason.TIMEOUT
         detail = (
@@ -148,13 +148,13 @@ def verdict(values: LatencyValues, trouble: Trouble | None) -> Verdict:
     else:
         reason = Reason.NO_REPLY
         detail = f"{values.address} answered none of {values.sent} {packets}."
-    return Verdict(Outcome.FAILED, reason, detail)
+    return MeasurementStatus(Outcome.FAILED, reason, detail)
 
 
-def validity(window: Window) -> list[Validity]:
+def validity(window: LatencyWindow) -> list[Validity]:
     """What a reader must know of a window."""
     found = []
-    if any(p.suspect and p.fate is Fate.RECEIVED for p in window.packets.values()):
+    if any(p.suspect and p.status is PacketStatus.RECEIVED for p in window.packets.values()):
         found.append(Validity.CLOCK_STEPPED)
     if window.cut_short:
         found.append(Validity.SHORT)
@@ -176,7 +176,7 @@ def timestamp_source(packets: list[Packet]) -> str:
     pairs = {
         (packet.sent_by_kernel, packet.received_by_kernel)
         for packet in packets
-        if packet.fate is not Fate.LOST
+        if packet.status is not PacketStatus.LOST
     }
     if len(pairs) != 1:
         return "mixed" if pairs else "none"

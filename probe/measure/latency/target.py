@@ -10,14 +10,14 @@ import random
 from typing import NamedTuple
 
 from probe.config import LatencyConfig, LineConfig
-from probe.measure.failure import Trouble
+from probe.measure.failure import Failure
 from probe.measure.latency import line_socket
-from probe.measure.latency.clock_offset import ClockLine
+from probe.measure.latency.clock_offset import ClockOffset
 from probe.measure.latency.echo import EchoProtocol, IcmpEcho, StampEcho
-from probe.measure.latency.icmp_echo import Stray
-from probe.measure.latency.line_socket import Arrival, LineSocket, LineSocketError
-from probe.measure.latency.session import NANOSECONDS, Session, Window, poisson_gap_ns
-from probe.measure.latency.summary import Course
+from probe.measure.latency.icmp_echo import EchoDiscard
+from probe.measure.latency.line_socket import LineSocket, LineSocketError, ReceivedPacket
+from probe.measure.latency.session import NANOSECONDS, LatencySession, LatencyWindow, poisson_gap_ns
+from probe.measure.latency.summary import SessionParameters
 from probe.measure.lookup import Address, Lookup
 from runtime import kernel_time
 from wire.result import GATEWAY_TARGET, Reason
@@ -63,7 +63,7 @@ class LatencyTarget:
     ) -> None:
         self.spec = spec
         self.due_ns = now_ns
-        self.session = Session(round(config.timeout_s * NANOSECONDS), now_ns)
+        self.session = LatencySession(round(config.timeout_s * NANOSECONDS), now_ns)
         self.channel_kind: str | None = None
         self._line = line
         self._config = config
@@ -80,11 +80,11 @@ class LatencyTarget:
         return self.spec.name == GATEWAY_TARGET
 
     @property
-    def course(self) -> Course | None:
+    def course(self) -> SessionParameters | None:
         """How the packets go; None while the address has never been known."""
         if self._lookup.address is None:
             return None
-        return Course(
+        return SessionParameters(
             protocol="icmp" if self.spec.stamp_port is None else "stamp",
             address=self._lookup.address.ip,
             timeout_s=self._config.timeout_s,
@@ -111,34 +111,34 @@ class LatencyTarget:
         try:
             self._send(self._opened(self._lookup.address))
         except LineSocketError as error:
-            self.session.troubled(error.trouble)
-            if error.trouble.reason not in _OWN_FAILURES:
+            self.session.troubled(error.failure)
+            if error.failure.reason not in _OWN_FAILURES:
                 self.session.sent(self.session.next_seq, now_ns, token=0)
             self.close()
 
-    def take_in(self, clock: ClockLine) -> None:
+    def take_in(self, clock: ClockOffset) -> None:
         """Take in what the kernel has: departures, errors, answers."""
         if self._channel is None:
             return
         _, sock, protocol = self._channel
         # Departures first: the answer to a packet may be waiting already.
         for report in sock.reports():
-            if isinstance(report, Trouble):
+            if isinstance(report, Failure):
                 self.session.troubled(report)
             elif (seq := protocol.own_seq(report.packet)) is not None:
                 self.session.departed(seq, clock.monotonic_ns(report.wall_ns))
         for arrival in sock.arrivals():
             self._answer(arrival, protocol, clock)
 
-    def trouble_of(self, window: Window) -> Trouble | None:
+    def trouble_of(self, window: LatencyWindow) -> Failure | None:
         """Why a closed window came to little or nothing; None when nothing was said.
 
         Where a window was silent, a line that is down now is the reason, whatever else was said.
         """
         if not window.packets:
-            return window.trouble or self._lookup.trouble
-        down = line_socket.line_trouble(self._line) if window.silent else None
-        return down or window.trouble
+            return window.failure or self._lookup.failure
+        down = line_socket.line_failure(self._line) if window.silent else None
+        return down or window.failure
 
     def recover(self) -> None:
         """Make address and socket anew, after a window in which nothing came back."""
@@ -176,13 +176,13 @@ class LatencyTarget:
         channel.socket.send(packet)
         self.session.sent(seq, at_ns, token)
 
-    def _answer(self, arrival: Arrival, protocol: EchoProtocol, clock: ClockLine) -> None:
+    def _answer(self, arrival: ReceivedPacket, protocol: EchoProtocol, clock: ClockOffset) -> None:
         reply = protocol.reply(arrival.packet)
-        if reply is Stray.FOREIGN:
+        if reply is EchoDiscard.FOREIGN:
             return
         if not arrival.from_peer:
             self.session.forged()
-        elif isinstance(reply, Stray):
+        elif isinstance(reply, EchoDiscard):
             self.session.malformed()
         else:
             by_kernel = arrival.wall_ns is not None

@@ -14,10 +14,10 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 from probe.config import LineConfig
-from probe.measure.failure import Trouble
+from probe.measure.failure import Failure
 from probe.measure.latency import line_socket
 from probe.measure.latency.echo import EchoProtocol, IcmpEcho
-from probe.measure.latency.icmp_echo import Stray
+from probe.measure.latency.icmp_echo import EchoDiscard
 from probe.measure.latency.line_socket import LineSocket, LineSocketError
 from probe.measure.lookup import Address
 from probe.measure.measurement import Stop
@@ -33,14 +33,14 @@ _ROUND_S = 0.05
 _LOOK_S = 0.25
 
 
-class Aim(NamedTuple):
+class HopProbe(NamedTuple):
     """Where a packet is sent, and after how many hops it is to expire; None: not on the way."""
 
     address: Address
     hop: int | None
 
 
-class Answer(NamedTuple):
+class HopReply(NamedTuple):
     """Who answered a packet, how, and after how long."""
 
     address: str | None
@@ -48,18 +48,18 @@ class Answer(NamedTuple):
     rtt_ms: float
 
 
-class Outcome(NamedTuple):
+class HopOutcome(NamedTuple):
     """What came of the packets of one aim."""
 
     sent: int
-    answers: list[Answer]
-    troubles: list[Trouble]
+    answers: list[HopReply]
+    failures: list[Failure]
 
 
 class _Packet:
     """One packet and its socket."""
 
-    def __init__(self, aim: Aim, sock: LineSocket, protocol: EchoProtocol | None) -> None:
+    def __init__(self, aim: HopProbe, sock: LineSocket, protocol: EchoProtocol | None) -> None:
         self.aim = aim
         self.sock = sock
         self._protocol = protocol
@@ -73,30 +73,30 @@ class _Packet:
         self._sent_ns = kernel_time.monotonic_ns()
         self.sock.send(content)
 
-    def answer(self) -> Answer | None:
+    def answer(self) -> HopReply | None:
         """What has come for it."""
         rtt_ms = (kernel_time.monotonic_ns() - self._sent_ns) / 1e6
         peer = self.aim.address.ip
         for error in self.sock.network_errors():
             if error.expired:
-                return Answer(error.offender, HopAnswer.TIME_EXCEEDED, rtt_ms)
+                return HopReply(error.offender, HopAnswer.TIME_EXCEEDED, rtt_ms)
             # From the target itself a refusal is as good as an answer.
             reached = error.offender == peer
             kind = HopAnswer.REACHED if reached else HopAnswer.UNREACHABLE
-            return Answer(error.offender, kind, rtt_ms)
+            return HopReply(error.offender, kind, rtt_ms)
         for arrival in self.sock.arrivals():
             if self._protocol is None or not arrival.from_peer:
                 continue
-            if not isinstance(self._protocol.reply(arrival.packet), Stray):
-                return Answer(peer, HopAnswer.REACHED, rtt_ms)
+            if not isinstance(self._protocol.reply(arrival.packet), EchoDiscard):
+                return HopReply(peer, HopAnswer.REACHED, rtt_ms)
         return None
 
 
 def send(
-    line: LineConfig, aims: Sequence[Aim], rounds: int, timeout_s: float, stop: Stop
-) -> list[Outcome]:
+    line: LineConfig, aims: Sequence[HopProbe], rounds: int, timeout_s: float, stop: Stop
+) -> list[HopOutcome]:
     """Send to every aim, in rounds, and wait for what comes back; one Outcome an aim, in order."""
-    found = {number: Outcome(0, [], []) for number in range(len(aims))}
+    found = {number: HopOutcome(0, [], []) for number in range(len(aims))}
     waiting: dict[int, tuple[int, _Packet]] = {}
     poller = select.poll()
     with ExitStack() as sockets:
@@ -107,7 +107,7 @@ def send(
                     sockets.callback(packet.sock.close)
                     packet.send()
                 except LineSocketError as error:
-                    found[number].troubles.append(error.trouble)
+                    found[number].failures.append(error.failure)
                 else:
                     waiting[packet.sock.fileno()] = number, packet
                     poller.register(packet.sock.fileno(), select.POLLIN)
@@ -117,7 +117,7 @@ def send(
     return list(found.values())
 
 
-def hop_of(aim: Aim, outcome: Outcome) -> PathHop:
+def hop_of(aim: HopProbe, outcome: HopOutcome) -> PathHop:
     """A hop from what came of its packets. Reached beats expired beats unreachable."""
     for kind in (HopAnswer.REACHED, HopAnswer.TIME_EXCEEDED, HopAnswer.UNREACHABLE):
         of_kind = [answer for answer in outcome.answers if answer.kind is kind]
@@ -125,7 +125,7 @@ def hop_of(aim: Aim, outcome: Outcome) -> PathHop:
             best = min(of_kind, key=lambda answer: answer.rtt_ms)
             break
     else:
-        best = Answer(None, HopAnswer.SILENT, 0.0)
+        best = HopReply(None, HopAnswer.SILENT, 0.0)
     silent = best.kind is HopAnswer.SILENT
     return PathHop(
         hop=aim.hop or 1,
@@ -137,7 +137,7 @@ def hop_of(aim: Aim, outcome: Outcome) -> PathHop:
     )
 
 
-def _opened(line: LineConfig, aim: Aim, *, icmp: bool) -> _Packet:
+def _opened(line: LineConfig, aim: HopProbe, *, icmp: bool) -> _Packet:
     protocol: EchoProtocol | None = None
     sock = _icmp_socket(line, aim) if icmp or aim.hop is None else None
     if sock is None:
@@ -153,7 +153,7 @@ def _opened(line: LineConfig, aim: Aim, *, icmp: bool) -> _Packet:
     return _Packet(aim, sock, protocol)
 
 
-def _icmp_socket(line: LineConfig, aim: Aim) -> LineSocket | None:
+def _icmp_socket(line: LineConfig, aim: HopProbe) -> LineSocket | None:
     """None where UDP has to do: ICMP is not permitted, or a raw socket would mix up the hops.
 
     A raw socket is told of every error on the way to its peer, also of other sockets' packets.
@@ -161,7 +161,7 @@ def _icmp_socket(line: LineConfig, aim: Aim) -> LineSocket | None:
     try:
         sock = line_socket.open_icmp(line, aim.address)
     except LineSocketError as error:
-        if error.trouble.reason is not Reason.PERMISSION_DENIED:
+        if error.failure.reason is not Reason.PERMISSION_DENIED:
             raise
         return None
     if sock.raw and aim.hop is not None:
@@ -173,7 +173,7 @@ def _icmp_socket(line: LineConfig, aim: Aim) -> LineSocket | None:
 def _take_in(
     waiting: dict[int, tuple[int, _Packet]],
     poller: select.poll,
-    found: dict[int, Outcome],
+    found: dict[int, HopOutcome],
     wait_s: float,
     stop: Stop,
 ) -> None:

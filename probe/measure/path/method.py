@@ -18,7 +18,7 @@ from wire.result import FaultLocation, HopAnswer, PathHop, PathTarget, PathValue
 _PREMISES = ipaddress.ip_network("192.168.0.0/16")
 
 
-class Seen(Struct, frozen=True, kw_only=True):
+class PathEvidence(Struct, frozen=True, kw_only=True):
     """What answered. `gateway` is None where the office's router is not known.
 
     `refusals` are the addresses that said of a target that it cannot be reached. `line_down`: the
@@ -49,7 +49,7 @@ def access_hop(gateway: str | None, hops: Sequence[PathHop]) -> PathHop | None:
     )
 
 
-def locate(seen: Seen) -> FaultLocation:
+def locate(seen: PathEvidence) -> FaultLocation:
     """Where the fault is: behind the last thing that answers.
 
     With every target reached there is none. With some reached, or with something of the ISP's that
@@ -57,7 +57,7 @@ def locate(seen: Seen) -> FaultLocation:
     was never asked, so it says nothing; where none was, nothing is known of what is behind the
     gateway.
     """
-    reached = [target.reached for target in asked(seen.targets)]
+    reached = [target.reached for target in resolved_targets(seen.targets)]
     if reached and all(reached):
         return FaultLocation.NONE
     if any(reached) or _refusing(seen) or access_hop(seen.gateway, seen.hops) is not None:
@@ -69,12 +69,12 @@ def locate(seen: Seen) -> FaultLocation:
     return FaultLocation.OWN_LAN
 
 
-def asked(targets: Iterable[PathTarget]) -> list[PathTarget]:
+def resolved_targets(targets: Iterable[PathTarget]) -> list[PathTarget]:
     """The targets that packets were sent to; a name that could not be resolved here is none."""
     return [target for target in targets if target.address is not None]
 
 
-def gateway_reached(seen: Seen) -> bool | None:
+def gateway_reached(seen: PathEvidence) -> bool | None:
     """Whether the gateway is there: it answered, or something behind it did. None: not known."""
     if seen.gateway is None:
         return None
@@ -82,7 +82,7 @@ def gateway_reached(seen: Seen) -> bool | None:
     return seen.gateway_rtt_ms is not None or behind or bool(seen.refusals)
 
 
-def values(seen: Seen) -> PathValues:
+def values(seen: PathEvidence) -> PathValues:
     """What was found."""
     access = access_hop(seen.gateway, seen.hops)
     access_address = _refusing(seen) if access is None else access.address
@@ -107,7 +107,9 @@ def values(seen: Seen) -> PathValues:
 def sentence(found: PathValues) -> str | None:
     """Where the fault is, for a person; None where there is none."""
     gateway = found.gateway or "the gateway"
-    silent = ", ".join(target.name for target in asked(found.targets) if not target.reached)
+    silent = ", ".join(
+        target.name for target in resolved_targets(found.targets) if not target.reached
+    )
     match found.fault:
         case FaultLocation.NONE:
             return None
@@ -139,7 +141,7 @@ def _outside(gateway: str | None, hops: Sequence[PathHop]) -> Iterator[PathHop]:
             yield hop
 
 
-def _refusing(seen: Seen) -> str | None:
+def _refusing(seen: PathEvidence) -> str | None:
     """Who of those outside the premises says that a target cannot be reached; the first."""
     return next((text for text in seen.refusals if not _of_premises(seen.gateway, text)), None)
 

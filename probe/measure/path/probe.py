@@ -9,16 +9,15 @@ from collections.abc import Iterator, Sequence
 
 from probe import clock
 from probe.measure import gateway
-from probe.measure.failure import Trouble
-from probe.measure.latency.line_socket import line_trouble
+from probe.measure.failure import Failure
+from probe.measure.latency.line_socket import line_failure
 from probe.measure.lookup import Address, Lookup
-from probe.measure.measurement import Finding, Progress, Request
+from probe.measure.measurement import MeasurementRequest, Progress, RawResult
 from probe.measure.path import hops, method
-from probe.measure.path.hops import Aim, Outcome
-from probe.measure.path.method import Seen
+from probe.measure.path.hops import HopOutcome, HopProbe
+from probe.measure.path.method import PathEvidence
 from probe.version import VERSION
-from wire.result import HopAnswer, Method, PathHop, PathTarget, Reason
-from wire.result import Outcome as Ending
+from wire.result import HopAnswer, Method, Outcome, PathHop, PathTarget, Reason
 
 _RESOLVE_S = 2.0
 _LOOK_S = 0.05
@@ -27,7 +26,7 @@ _UNASKED = "No target's name could be resolved, so nothing behind the gateway wa
 _OWN_FAILURES = (Reason.PERMISSION_DENIED, Reason.TOOL_FAILED)
 
 
-def measure(request: Request) -> Iterator[Finding]:
+def measure(request: MeasurementRequest) -> Iterator[RawResult]:
     """Find how far the packets of a line get; yields one Finding.
 
     It is ok when that could be told, also when what it tells is a fault; `failed` with the line's
@@ -37,11 +36,11 @@ def measure(request: Request) -> Iterator[Finding]:
     targets = _resolved(request)
     router = gateway.of_line(request.line)
     known = [lookup.address for _, lookup in targets if lookup.address is not None]
-    aims = [Aim(address, None) for address in known]
+    aims = [HopProbe(address, None) for address in known]
     if router is not None:
-        aims.append(Aim(Address(router, 0), None))
+        aims.append(HopProbe(Address(router, 0), None))
     config = request.config.path
-    on_the_way = [Aim(known[0], hop) for hop in range(1, config.max_hops + 1)] if known else []
+    on_the_way = [HopProbe(known[0], hop) for hop in range(1, config.max_hops + 1)] if known else []
     outcomes = hops.send(
         request.line,
         [*aims, *on_the_way],
@@ -54,21 +53,21 @@ def measure(request: Request) -> Iterator[Finding]:
 
 
 def _finding(
-    request: Request,
+    request: MeasurementRequest,
     targets: Sequence[tuple[str, Lookup]],
     router: str | None,
-    aims: Sequence[Aim],
-    on_the_way: Sequence[Aim],
-    outcomes: Sequence[Outcome],
-) -> Finding:
+    aims: Sequence[HopProbe],
+    on_the_way: Sequence[HopProbe],
+    outcomes: Sequence[HopOutcome],
+) -> RawResult:
     known = [lookup.address for _, lookup in targets if lookup.address is not None]
-    trouble = _trouble(request, known, outcomes)
+    failure = _trouble(request, known, outcomes)
     direct = dict(zip((aim.address.ip for aim in aims), outcomes, strict=False))
     path = [
         hops.hop_of(aim, outcome)
         for aim, outcome in zip(on_the_way, outcomes[len(aims) :], strict=True)
     ]
-    seen = Seen(
+    seen = PathEvidence(
         gateway=router,
         gateway_rtt_ms=None if router is None else _rtt_ms(direct[router]),
         hops=path,
@@ -79,13 +78,13 @@ def _finding(
             for answer in outcome.answers
             if answer.kind is HopAnswer.UNREACHABLE and answer.address is not None
         ],
-        line_down=trouble is not None and trouble.reason is Reason.LINE_DOWN,
+        line_down=failure is not None and failure.reason is Reason.LINE_DOWN,
     )
     values = method.values(seen)
-    return Finding(
-        outcome=Ending.OK if trouble is None else Ending.FAILED,
-        reason=None if trouble is None else trouble.reason,
-        detail=method.sentence(values) if trouble is None else trouble.sentence,
+    return RawResult(
+        outcome=Outcome.OK if failure is None else Outcome.FAILED,
+        reason=None if failure is None else failure.reason,
+        detail=method.sentence(values) if failure is None else failure.sentence,
         target=f"path:{targets[0][0]}",
         values=values,
         method=Method(
@@ -101,7 +100,7 @@ def _finding(
     )
 
 
-def _resolved(request: Request) -> list[tuple[str, Lookup]]:
+def _resolved(request: MeasurementRequest) -> list[tuple[str, Lookup]]:
     """Every target with its look-up: the server first, then the others, each address once."""
     config = request.config
     hosts = {request.server.name: request.server.host}
@@ -125,11 +124,11 @@ def _resolved(request: Request) -> list[tuple[str, Lookup]]:
 
 
 def _target(
-    name: str, lookup: Lookup, direct: dict[str, Outcome], path: Sequence[PathHop]
+    name: str, lookup: Lookup, direct: dict[str, HopOutcome], path: Sequence[PathHop]
 ) -> PathTarget:
     address = lookup.address
     if address is None:
-        sentence = None if lookup.trouble is None else lookup.trouble.sentence
+        sentence = None if lookup.failure is None else lookup.failure.sentence
         return PathTarget(name=name, address=None, reached=False, rtt_ms=None, trouble=sentence)
     outcome = direct[address.ip]
     rtts_ms = [
@@ -138,39 +137,39 @@ def _target(
         if hop.answer is HopAnswer.REACHED and hop.address == address.ip and hop.rtt_ms is not None
     ]
     rtt_ms = min((rtt for rtt in (_rtt_ms(outcome), *rtts_ms) if rtt is not None), default=None)
-    trouble = None
+    failure = None
     if rtt_ms is None:
         said = [answer for answer in outcome.answers if answer.kind is HopAnswer.UNREACHABLE]
-        trouble = f"{address.ip} does not answer."
+        failure = f"{address.ip} does not answer."
         if said:
-            trouble = f"{said[0].address} says that {address.ip} cannot be reached."
-        elif outcome.troubles:
-            trouble = outcome.troubles[0].sentence
+            failure = f"{said[0].address} says that {address.ip} cannot be reached."
+        elif outcome.failures:
+            failure = outcome.failures[0].sentence
     return PathTarget(
-        name=name, address=address.ip, reached=rtt_ms is not None, rtt_ms=rtt_ms, trouble=trouble
+        name=name, address=address.ip, reached=rtt_ms is not None, rtt_ms=rtt_ms, trouble=failure
     )
 
 
-def _rtt_ms(outcome: Outcome) -> float | None:
+def _rtt_ms(outcome: HopOutcome) -> float | None:
     reached = [a.rtt_ms for a in outcome.answers if a.kind is HopAnswer.REACHED]
     return min(reached, default=None)
 
 
 def _trouble(
-    request: Request, known: Sequence[Address], outcomes: Sequence[Outcome]
-) -> Trouble | None:
+    request: MeasurementRequest, known: Sequence[Address], outcomes: Sequence[HopOutcome]
+) -> Failure | None:
     """Why nothing could be told: the line is down, we may not send, no name has an address.
 
     A gateway that is silent is a finding by itself, whatever the names.
     """
-    down = line_trouble(request.line)
+    down = line_failure(request.line)
     if down is not None:
         return down
     if known and any(outcome.answers for outcome in outcomes):
         return None
-    own = [t for o in outcomes for t in o.troubles if t.reason in _OWN_FAILURES]
+    own = [t for o in outcomes for t in o.failures if t.reason in _OWN_FAILURES]
     if own:
         return own[0]
     if not known and (not outcomes or any(outcome.answers for outcome in outcomes)):
-        return Trouble(Reason.NAME_RESOLUTION, _UNASKED)
+        return Failure(Reason.NAME_RESOLUTION, _UNASKED)
     return None

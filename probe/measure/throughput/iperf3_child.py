@@ -40,7 +40,7 @@ _END_MARGIN_S = 0.1
 _OPTIONAL = {"iperf_set_test_connect_timeout", "iperf_set_test_rcv_timeout"}
 
 
-class Stream(NamedTuple):
+class StreamCounters(NamedTuple):
     """One stream's TCP state and the kernel's counters for it (linux/tcp.h, struct tcp_info)."""
 
     state: int
@@ -49,7 +49,7 @@ class Stream(NamedTuple):
     retransmits: int
 
 
-class Test:
+class LibiperfTest:
     """One configured libiperf test."""
 
     def __init__(self, spec: dict[str, Any], address: str) -> None:
@@ -111,14 +111,14 @@ class Test:
                 except OSError as error:  # not connected (yet): the parent's kill is left
                     sys.stderr.write(f"control connection: {error}\n")
 
-    def streams(self) -> list[Stream]:
+    def streams(self) -> list[StreamCounters]:
         """The kernel's counters of each stream that is open now."""
         found = {int(name): self._stream(int(name)) for name in os.listdir("/proc/self/fd")}
         # Asked last: libiperf may have connected it while we looked, and it is no stream.
         found.pop(self._lib.iperf_get_control_socket(self._test), None)
         return [stream for stream in found.values() if stream is not None]
 
-    def _stream(self, descriptor: int) -> Stream | None:
+    def _stream(self, descriptor: int) -> StreamCounters | None:
         try:
             connection = socket.socket(fileno=descriptor)
         except OSError:  # not a socket, or closed since it was listed
@@ -135,10 +135,10 @@ class Test:
             connection.detach()  # the descriptor is libiperf's
         acknowledged_bytes, received_bytes = struct.unpack_from("=QQ", info, 120)
         (retransmits,) = struct.unpack_from("=I", info, 100)
-        return Stream(info[0], acknowledged_bytes, received_bytes, retransmits)
+        return StreamCounters(info[0], acknowledged_bytes, received_bytes, retransmits)
 
 
-class Report:
+class ReportWriter:
     """Lines to the parent, whole ones also from two threads."""
 
     def __init__(self, descriptor: int) -> None:
@@ -162,7 +162,7 @@ class Report:
             content = content[os.write(self._descriptor, content) :]
 
 
-def watch(test: Test, spec: dict[str, Any], report: Report) -> None:
+def supervise(test: LibiperfTest, spec: dict[str, Any], report: ReportWriter) -> None:
     """Sample the streams on a fixed grid; end the test at the deadline or when told to.
 
     The clock starts when the first payload is there: received (download), acknowledged (upload).
@@ -178,9 +178,9 @@ def watch(test: Test, spec: dict[str, Any], report: Report) -> None:
             return
 
 
-def sampling(test: Test, spec: dict[str, Any], report: Report) -> Iterator[float]:
+def sampling(test: LibiperfTest, spec: dict[str, Any], report: ReportWriter) -> Iterator[float]:
     """Write a sample at each turn; yield when the next is due (monotonic s). Ends with the test."""
-    while not (moved(streams := test.streams(), spec) and len(streams) == spec["streams"]):
+    while not (arrived_bytes(streams := test.streams(), spec) and len(streams) == spec["streams"]):
         yield time.monotonic() + _STREAM_POLL_S
     started_at = time.monotonic()
     for due_s in grid_s(spec["total_s"], spec["interval_s"]):
@@ -190,7 +190,7 @@ def sampling(test: Test, spec: dict[str, Any], report: Report) -> Iterator[float
             report.line(
                 line="sample",
                 at_s=round(now - started_at, 6),
-                transferred_bytes=moved(streams, spec),
+                transferred_bytes=arrived_bytes(streams, spec),
                 retransmits=sum(stream.retransmits for stream in streams),
             )
 
@@ -202,7 +202,7 @@ def grid_s(total_s: float, interval_s: float) -> list[float]:
     return due_s if last_s - due_s[-1] < _END_MARGIN_S / 2 else [*due_s, last_s]
 
 
-def moved(streams: list[Stream], spec: dict[str, Any]) -> int:
+def arrived_bytes(streams: list[StreamCounters], spec: dict[str, Any]) -> int:
     """Payload that has arrived at the receiver, all streams."""
     if spec["reverse"]:
         return sum(stream.received_bytes for stream in streams)
@@ -234,14 +234,14 @@ def main() -> None:
     report_fd, parent_pid = (int(argument) for argument in sys.argv[1:3])
     die_with_parent(parent_pid)
     spec = json.loads(sys.stdin.buffer.readline())
-    report = Report(report_fd)
+    report = ReportWriter(report_fd)
     try:
-        test = Test(spec, resolve(spec))
+        test = LibiperfTest(spec, resolve(spec))
     except socket.gaierror as error:
         sys.exit(f"name resolution: {spec['host']}: {error.strerror}")
     except OSError as error:
         sys.exit(f"libiperf: {error}")
-    threading.Thread(target=watch, args=(test, spec, report), daemon=True).start()
+    threading.Thread(target=supervise, args=(test, spec, report), daemon=True).start()
     said = test.run()
     report.close(said, test.version, test.output())
     # The interpreter's shutdown would run Client.__del__, which closes other people's descriptors.

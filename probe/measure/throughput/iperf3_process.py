@@ -22,8 +22,8 @@ import msgspec
 from probe import clock
 from probe.measure import host
 from probe.measure.measurement import Stop
-from probe.measure.throughput.iperf3_report import Sample, Transcript, sample_in
-from probe.measure.throughput.method import Direction, Spec
+from probe.measure.throughput.iperf3_report import Iperf3Sample, Transcript, sample_in
+from probe.measure.throughput.method import Direction, Iperf3Spec
 
 CHILD = Path(__file__).with_name("iperf3_child.py")
 # Isolated: neither the environment nor the script's directory can put a module in the way.
@@ -34,13 +34,13 @@ _LOOK_S = 0.1
 _PRINTED_BYTES = 2000
 
 
-class Run:
+class Iperf3Process:
     """One child process. `interface` is where the kernel's byte counters are read, if known."""
 
-    def __init__(self, spec: Spec, interface: str | None, interpreter: Sequence[str]) -> None:
+    def __init__(self, spec: Iperf3Spec, interface: str | None, interpreter: Sequence[str]) -> None:
         self._interface = interface
         self._received = spec.direction is Direction.DOWNLOAD
-        self._samples: list[Sample] = []
+        self._samples: list[Iperf3Sample] = []
         self._carried_bytes: list[int] = []
         self._report = bytearray()
         self._line = bytearray()
@@ -93,7 +93,7 @@ class Run:
         return bool(chunk)
 
     @property
-    def samples(self) -> list[Sample]:
+    def samples(self) -> list[Iperf3Sample]:
         """The samples so far."""
         return self._samples
 
@@ -115,14 +115,14 @@ class Run:
             report=bytes(self._report),
             printed=printed.decode(errors="replace"),
             killed=killed,
-            interface_bytes=host.grown(carried[0], carried[-1]) if carried else None,
+            interface_bytes=host.counter_increase(carried[0], carried[-1]) if carried else None,
         )
 
 
 def run(
-    spec: Spec,
+    spec: Iperf3Spec,
     stop: Stop,
-    observe: Callable[[Sample, float | None], None],
+    observe: Callable[[Iperf3Sample, float | None], None],
     *,
     interface: str | None = None,
     interpreter: Sequence[str] = INTERPRETER,
@@ -137,7 +137,7 @@ def run(
         interpreter: what to start the child with.
     """
     try:
-        child = Run(spec, interface, interpreter)
+        child = Iperf3Process(spec, interface, interpreter)
     except OSError as error:
         return Transcript(report=b"", printed=f"{interpreter[0]}: {error.strerror}")
     killed = True
@@ -149,7 +149,10 @@ def run(
 
 
 def _follow(
-    child: Run, spec: Spec, stop: Stop, observe: Callable[[Sample, float | None], None]
+    child: Iperf3Process,
+    spec: Iperf3Spec,
+    stop: Stop,
+    observe: Callable[[Iperf3Sample, float | None], None],
 ) -> bool:
     """Listen until it has said all (True) or its time is up (False)."""
     limit = clock.monotonic_s() + spec.deadline_s + KILL_GRACE_S
@@ -167,7 +170,7 @@ def _follow(
     return False
 
 
-def _rate_bps(samples: list[Sample], number: int) -> float | None:
+def _rate_bps(samples: list[Iperf3Sample], number: int) -> float | None:
     if number == 0 or samples[number].at_s <= samples[number - 1].at_s:
         return None
     before, after = samples[number - 1], samples[number]

@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from probe.measure.throughput.method import Reading, Spec
+from probe.measure.throughput.method import Iperf3Result, Iperf3Spec
 from wire.decoding import converted, decode_json
 from wire.result import Interval, Reason, Transfer
 
@@ -71,7 +71,7 @@ class Transcript(Struct, frozen=True, kw_only=True):
     interface_bytes: int | None = None
 
 
-class Sample(Struct, frozen=True, tag_field="line", tag="sample"):
+class Iperf3Sample(Struct, frozen=True, tag_field="line", tag="sample"):
     """Payload that had arrived at the receiver, `at_s` after the first of it had."""
 
     at_s: _Seconds
@@ -79,7 +79,7 @@ class Sample(Struct, frozen=True, tag_field="line", tag="sample"):
     retransmits: _Bytes
 
 
-class Ended(Struct, frozen=True, tag_field="line", tag="ended"):
+class Iperf3End(Struct, frozen=True, tag_field="line", tag="ended"):
     """How the test ended: by itself (None), at its deadline or on request."""
 
     by: Literal["deadline", "request"] | None
@@ -114,22 +114,22 @@ class _Output(Struct, frozen=True):
 
 
 class _Parts(Struct, frozen=True):
-    samples: list[Sample]
-    ended: Ended | None
+    samples: list[Iperf3Sample]
+    ended: Iperf3End | None
     output: _Output
     defect: str | None
 
 
-def sample_in(line: bytes) -> Sample | None:
+def sample_in(line: bytes) -> Iperf3Sample | None:
     """The sample that a line of the report is; None when it is something else."""
     try:
-        sample: Sample = decode_json(line, Sample)
+        sample: Iperf3Sample = decode_json(line, Iperf3Sample)
     except msgspec.DecodeError:
         return None
     return sample
 
 
-def read(transcript: Transcript, spec: Spec) -> Reading:
+def read(transcript: Transcript, spec: Iperf3Spec) -> Iperf3Result:
     """What the test came to. Never raises: a report that makes no sense is a failure, too."""
     parts = _parts(transcript.report)
     reason, error = _error(transcript, parts, spec)
@@ -144,7 +144,7 @@ def read(transcript: Transcript, spec: Spec) -> Reading:
         transfer = msgspec.structs.replace(transfer, complete=False, error=error)
     if transfer is None and error is None:
         reason, error = Reason.TOOL_FAILED, "the test ended before any of it could be sampled"
-    return Reading(transfer=transfer, reason=reason, detail=error, version=version)
+    return Iperf3Result(transfer=transfer, reason=reason, detail=error, version=version)
 
 
 def reason_of(error: str) -> Reason:
@@ -154,31 +154,33 @@ def reason_of(error: str) -> Reason:
 
 def _parts(report: bytes) -> _Parts:
     """Samples, the line that ends them, then libiperf's JSON."""
-    samples: list[Sample] = []
+    samples: list[Iperf3Sample] = []
     rest = report
     while rest:
         line, _, rest = rest.partition(b"\n")
         try:
-            record: Sample | Ended = decode_json(line, Sample | Ended)
+            record: Iperf3Sample | Iperf3End = decode_json(line, Iperf3Sample | Iperf3End)
         except msgspec.DecodeError as error:
             return _Parts(samples, None, _Output(), f"line {len(samples) + 1}: {error}")
-        if isinstance(record, Ended):
+        if isinstance(record, Iperf3End):
             return _with_output(samples, record, rest)
-        last = samples[-1] if samples else Sample(0.0, 0, 0)
+        last = samples[-1] if samples else Iperf3Sample(0.0, 0, 0)
         if record.at_s < last.at_s or record.transferred_bytes < last.transferred_bytes:
             return _Parts(samples, None, _Output(), f"line {len(samples) + 1}: runs backwards")
         samples.append(record)
     return _Parts(samples, None, _Output(), None)
 
 
-def _with_output(samples: list[Sample], ended: Ended, text: bytes) -> _Parts:
+def _with_output(samples: list[Iperf3Sample], ended: Iperf3End, text: bytes) -> _Parts:
     try:
         return _Parts(samples, ended, decode_json(text, _Output), None)
     except msgspec.DecodeError as error:
         return _Parts(samples, ended, _Output(), f"libiperf's JSON: {error}")
 
 
-def _error(transcript: Transcript, parts: _Parts, spec: Spec) -> tuple[Reason | None, str | None]:
+def _error(
+    transcript: Transcript, parts: _Parts, spec: Iperf3Spec
+) -> tuple[Reason | None, str | None]:
     """Why the test failed, the strongest evidence first; (None, None) when it did not."""
     ended = parts.ended
     if ended is not None and ended.by == "request":
@@ -203,7 +205,7 @@ def _telling_line(printed: str) -> str:
     return (telling or lines or ["it printed nothing"])[-1]
 
 
-def _transfer(transcript: Transcript, parts: _Parts, spec: Spec) -> Transfer | None:
+def _transfer(transcript: Transcript, parts: _Parts, spec: Iperf3Spec) -> Transfer | None:
     samples, end = parts.samples, parts.output.end
     if not samples or samples[-1].at_s < spec.interval_s / 2:  # too little to be a rate
         return None
@@ -214,7 +216,7 @@ def _transfer(transcript: Transcript, parts: _Parts, spec: Spec) -> Transfer | N
     cpu = end.cpu_utilization_percent
     return Transfer(
         steady_bps=_rate_bps(first, last),
-        whole_bps=_rate_bps(Sample(0.0, 0, 0), last),
+        whole_bps=_rate_bps(Iperf3Sample(0.0, 0, 0), last),
         steady_s=round(last.at_s - first.at_s, 6),
         whole_s=last.at_s,
         transferred_bytes=last.transferred_bytes,
@@ -232,7 +234,9 @@ def _transfer(transcript: Transcript, parts: _Parts, spec: Spec) -> Transfer | N
     )
 
 
-def _intervals(samples: list[Sample], steady_from_s: float, *, reverse: bool) -> list[Interval]:
+def _intervals(
+    samples: list[Iperf3Sample], steady_from_s: float, *, reverse: bool
+) -> list[Interval]:
     return [
         Interval(
             start_s=before.at_s,
@@ -245,7 +249,7 @@ def _intervals(samples: list[Sample], steady_from_s: float, *, reverse: bool) ->
     ]
 
 
-def _rate_bps(start: Sample, stop: Sample) -> float | None:
+def _rate_bps(start: Iperf3Sample, stop: Iperf3Sample) -> float | None:
     elapsed_s = stop.at_s - start.at_s
     if elapsed_s <= 0:
         return None

@@ -12,9 +12,9 @@ from enum import StrEnum
 from msgspec import Struct
 
 from probe.config import LineConfig, ServerConfig, ThroughputConfig
-from probe.measure.host_limits import other_way, others_used
+from probe.measure.host_limits import bypassed_interface, had_cross_traffic
 from probe.measure.latency.summary import loaded_columns
-from probe.measure.measurement import Finding, Steady
+from probe.measure.measurement import RawResult, SteadyInterval
 from wire.result import (
     LoadedLatency,
     Method,
@@ -45,7 +45,7 @@ class Direction(StrEnum):
     UPLOAD = "upload"
 
 
-class Spec(Struct, frozen=True, kw_only=True):
+class Iperf3Spec(Struct, frozen=True, kw_only=True):
     """One test, in full: what the child process is given as JSON.
 
     `total_s` includes `warm_up_s`. libiperf's own `omit` is not used: it loses the interval in
@@ -72,7 +72,7 @@ class Spec(Struct, frozen=True, kw_only=True):
         return Direction.DOWNLOAD if self.reverse else Direction.UPLOAD
 
 
-class Reading(Struct, frozen=True, kw_only=True):
+class Iperf3Result(Struct, frozen=True, kw_only=True):
     """What one test came to: a transfer, a reason why not, or a broken-off transfer and why."""
 
     transfer: Transfer | None = None
@@ -81,13 +81,13 @@ class Reading(Struct, frozen=True, kw_only=True):
     version: str | None = None
 
 
-class Trial(Struct, frozen=True):
+class DirectionResult(Struct, frozen=True):
     """A reading, the test that it belongs to, the round-trip times beside it, and when it was."""
 
-    spec: Spec
-    reading: Reading
+    spec: Iperf3Spec
+    reading: Iperf3Result
     loaded: LoadedLatency | None = None
-    steady: Steady | None = None
+    steady: SteadyInterval | None = None
 
 
 def spec_for(
@@ -98,7 +98,7 @@ def spec_for(
     settings: ThroughputConfig,
     *,
     queues_starve: bool = False,
-) -> Spec:
+) -> Iperf3Spec:
     """The test of one direction of a line against one port of a server.
 
     Args:
@@ -110,7 +110,7 @@ def spec_for(
         queues_starve: whether several upload streams would starve each other on this host.
     """
     total_s = settings.warm_up_s + settings.duration_s
-    return Spec(
+    return Iperf3Spec(
         host=server.host,
         port=port,
         reverse=direction is Direction.DOWNLOAD,
@@ -141,7 +141,7 @@ def _streams(
     return settings.streams
 
 
-def busy_waits(
+def busy_backoff_s(
     settings: ThroughputConfig, draw: Callable[[], float], patience_s: float | None = None
 ) -> Iterator[float]:
     """How long to wait before each further try at a busy server, in seconds.
@@ -167,14 +167,14 @@ def busy_waits(
         wait_s *= _BACKOFF_FACTOR
 
 
-def finding(
+def raw_result(
     server: ServerConfig,
     settings: ThroughputConfig,
-    download: Trial,
-    upload: Trial | None,
+    download: DirectionResult,
+    upload: DirectionResult | None,
     *,
     queues_starve: bool = False,
-) -> Finding:
+) -> RawResult:
     """One Finding of both directions; `upload` is None where the download had ended it all.
 
     A transfer that broke off is kept in `values` without figures for the direction. Whether the
@@ -188,7 +188,7 @@ def finding(
     values = None
     if any(one.reading.transfer is not None for one in tested):
         values = _values(download, upload)
-    return Finding(
+    return RawResult(
         outcome=_outcome(reason),
         reason=reason,
         detail=detail,
@@ -208,7 +208,7 @@ def _outcome(reason: Reason | None) -> Outcome:
     return Outcome.SKIPPED if reason in skips else Outcome.FAILED
 
 
-def _values(download: Trial, upload: Trial | None) -> ThroughputValues:
+def _values(download: DirectionResult, upload: DirectionResult | None) -> ThroughputValues:
     down = download.reading.transfer
     up = None if upload is None else upload.reading.transfer
     return ThroughputValues(
@@ -226,7 +226,7 @@ def _values(download: Trial, upload: Trial | None) -> ThroughputValues:
     )
 
 
-def _validity(trial: Trial) -> Iterator[Validity]:
+def _validity(trial: DirectionResult) -> Iterator[Validity]:
     transfer = trial.reading.transfer
     if transfer is None:
         return
@@ -238,11 +238,11 @@ def _validity(trial: Trial) -> Iterator[Validity]:
         yield Validity.PROBE_LIMITED
     carried = transfer.interface_bytes
     sent_twice = (transfer.retransmits or 0) * _SEGMENT_BYTES
-    if others_used(transfer.transferred_bytes + sent_twice, carried):
+    if had_cross_traffic(transfer.transferred_bytes + sent_twice, carried):
         yield Validity.CROSS_TRAFFIC
     # The counter begins at the first sample, which may have bytes in it.
     sampled = sum(interval.transferred_bytes for interval in transfer.intervals)
-    if other_way(sampled, carried):
+    if bypassed_interface(sampled, carried):
         yield Validity.INTERFACE_MISMATCH
 
 
@@ -254,7 +254,9 @@ def _single_threaded(version: str | None) -> bool:
     )
 
 
-def _method(settings: ThroughputConfig, tested: list[Trial], *, queues_starve: bool) -> Method:
+def _method(
+    settings: ThroughputConfig, tested: list[DirectionResult], *, queues_starve: bool
+) -> Method:
     in_effect: dict[str, str | int | float | bool | None] = {
         "warm_up_s": settings.warm_up_s,
         "duration_s": settings.duration_s,

@@ -13,41 +13,41 @@ from collections.abc import Iterator
 from probe import clock
 from probe.measure import host
 from probe.measure.latency.loaded import LoadedSession
-from probe.measure.measurement import Finding, Progress, Request, Steady
+from probe.measure.measurement import MeasurementRequest, Progress, RawResult, SteadyInterval
 from probe.measure.throughput import iperf3_process, iperf3_report
-from probe.measure.throughput.iperf3_report import Sample
+from probe.measure.throughput.iperf3_report import Iperf3Sample
 from probe.measure.throughput.method import (
     Direction,
-    Reading,
-    Spec,
-    Trial,
-    busy_waits,
-    finding,
+    DirectionResult,
+    Iperf3Result,
+    Iperf3Spec,
+    busy_backoff_s,
+    raw_result,
     spec_for,
 )
 from wire.result import Reason
 
 
-def measure(request: Request) -> Iterator[Finding]:
+def measure(request: MeasurementRequest) -> Iterator[RawResult]:
     """Measure both directions of a line; yields one Finding.
 
     The upload is left out when the download failed: it would fail the same way, seconds later.
     """
     settings = request.config.throughput
     starve = host.transmit_queues_starve(_interface(request))
-    waits = busy_waits(settings, random.random, request.patience_s)
+    waits = busy_backoff_s(settings, random.random, request.patience_s)
     download = _transfer(Direction.DOWNLOAD, request, request.server.iperf3_ports, waits)
     upload = None
     if download.reading.reason is None:
         served = download.spec.port
         ports = sorted(request.server.iperf3_ports, key=lambda port: port != served)
         upload = _transfer(Direction.UPLOAD, request, ports, waits)
-    yield finding(request.server, settings, download, upload, queues_starve=starve)
+    yield raw_result(request.server, settings, download, upload, queues_starve=starve)
 
 
 def _transfer(
-    direction: Direction, request: Request, ports: list[int], waits: Iterator[float]
-) -> Trial:
+    direction: Direction, request: MeasurementRequest, ports: list[int], waits: Iterator[float]
+) -> DirectionResult:
     """One direction, on the first port that serves; what is left of `waits` is for both."""
     settings = request.config.throughput
     while True:
@@ -70,14 +70,16 @@ def _transfer(
             return busy or trial
         request.progress(Progress("server busy", _done_ratio(busy.spec, 0.0)))
         if request.stop.wait(wait_s):
-            stopped = Reading(reason=Reason.SHUTTING_DOWN, detail="while waiting for a free port")
-            return Trial(busy.spec, stopped)
+            stopped = Iperf3Result(
+                reason=Reason.SHUTTING_DOWN, detail="while waiting for a free port"
+            )
+            return DirectionResult(busy.spec, stopped)
 
 
-def _test(spec: Spec, request: Request) -> Trial:
+def _test(spec: Iperf3Spec, request: MeasurementRequest) -> DirectionResult:
     steady_s: list[float] = []
 
-    def observe(sample: Sample, rate_bps: float | None) -> None:
+    def observe(sample: Iperf3Sample, rate_bps: float | None) -> None:
         if sample.at_s >= spec.warm_up_s:
             steady_s.append(clock.monotonic_s())
         session.transferred(sample.at_s)
@@ -85,20 +87,22 @@ def _test(spec: Spec, request: Request) -> Trial:
         request.progress(Progress(spec.direction.value, done_ratio, rate_bps))
 
     if request.stop.is_set():
-        return Trial(spec, Reading(reason=Reason.SHUTTING_DOWN, detail="before it began"))
+        return DirectionResult(
+            spec, Iperf3Result(reason=Reason.SHUTTING_DOWN, detail="before it began")
+        )
     interface = _interface(request)
     with LoadedSession(request, spec.warm_up_s) as session:
         transcript = iperf3_process.run(spec, request.stop, observe, interface=interface)
         loaded = session.finish()
-    steady = Steady(steady_s[0], steady_s[-1]) if steady_s else None
-    return Trial(spec, iperf3_report.read(transcript, spec), loaded, steady)
+    steady = SteadyInterval(steady_s[0], steady_s[-1]) if steady_s else None
+    return DirectionResult(spec, iperf3_report.read(transcript, spec), loaded, steady)
 
 
-def _interface(request: Request) -> str | None:
+def _interface(request: MeasurementRequest) -> str | None:
     return request.line.interface or host.interface_of(request.line.source_address)
 
 
-def _done_ratio(spec: Spec, at_s: float) -> float:
+def _done_ratio(spec: Iperf3Spec, at_s: float) -> float:
     """How much of both directions is done; each is half of it."""
     half = 0.5 * min(1.0, at_s / spec.total_s)
     return half if spec.direction is Direction.DOWNLOAD else 0.5 + half

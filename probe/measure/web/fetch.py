@@ -14,12 +14,12 @@ from typing import cast
 
 from probe import clock
 from probe.config import LineConfig
-from probe.measure.failure import Trouble
+from probe.measure.failure import Failure
 from probe.measure.latency.line_socket import LineSocketError
-from probe.measure.line_stream import DeadlineReader, connect, left_s, stream_trouble
+from probe.measure.line_stream import DeadlineReader, connect, left_s, stream_failure
 from probe.measure.lookup import Address
-from probe.measure.web.method import Url, Visit
-from probe.measure.web.resolver import Names
+from probe.measure.web.method import HttpExchange, Url
+from probe.measure.web.resolver import LineResolver
 from probe.version import VERSION
 from wire.result import Reason, WebPhase
 
@@ -37,29 +37,29 @@ class Fetcher:
     """
 
     def __init__(
-        self, line: LineConfig, names: Names, context: ssl.SSLContext, max_bytes: int
+        self, line: LineConfig, names: LineResolver, context: ssl.SSLContext, max_bytes: int
     ) -> None:
         self._line = line
         self._names = names
         self._context = context
         self._max_bytes = max_bytes
 
-    def visit(self, url: Url, deadline_s: float) -> Visit:
+    def visit(self, url: Url, deadline_s: float) -> HttpExchange:
         """One request; whatever goes wrong is in the visit."""
-        visit = Visit(url=url, began_s=clock.monotonic_s(), phase=WebPhase.DNS)
+        visit = HttpExchange(url=url, began_s=clock.monotonic_s(), phase=WebPhase.DNS)
         try:
             self._go(visit, deadline_s)
         except LineSocketError as error:
-            visit.trouble = error.trouble
+            visit.failure = error.failure
         visit.ended_s = clock.monotonic_s()
         return visit
 
-    def _go(self, visit: Visit, deadline_s: float) -> None:
+    def _go(self, visit: HttpExchange, deadline_s: float) -> None:
         url = visit.url
         resolved = self._names.resolve(url.host)
         visit.resolver, visit.address = resolved.resolver, resolved.address
         if resolved.address is None:
-            visit.trouble = resolved.trouble
+            visit.failure = resolved.failure
             return
         if resolved.resolver is not None:
             visit.dns_ms = _since_ms(visit.began_s)
@@ -72,17 +72,19 @@ class Fetcher:
                 sock = self._secured(sock, visit, deadline_s)
             self._ask(sock, visit, deadline_s)
         except ssl.SSLError as error:
-            visit.trouble = _tls_trouble(error, url)
+            visit.failure = _tls_failure(error, url)
         except (OSError, EOFError) as error:
             os_error = error if isinstance(error, OSError) else ConnectionAbortedError()
-            visit.trouble = stream_trouble(os_error, self._line, peer)
+            visit.failure = stream_failure(os_error, self._line, peer)
         except HTTPException as error:
             sentence = f"{url.host} does not speak HTTP: {error!r}"[:300]
-            visit.trouble = Trouble(Reason.PROTOCOL_ERROR, sentence)
+            visit.failure = Failure(Reason.PROTOCOL_ERROR, sentence)
         finally:
             sock.close()
 
-    def _secured(self, sock: socket.socket, visit: Visit, deadline_s: float) -> socket.socket:
+    def _secured(
+        self, sock: socket.socket, visit: HttpExchange, deadline_s: float
+    ) -> socket.socket:
         visit.phase, began_s = WebPhase.TLS, clock.monotonic_s()
         sock.settimeout(left_s(deadline_s))
         secured = self._context.wrap_socket(sock, server_hostname=visit.url.host)
@@ -90,7 +92,7 @@ class Fetcher:
         visit.tls_version = secured.version()
         return secured
 
-    def _ask(self, sock: socket.socket, visit: Visit, deadline_s: float) -> None:
+    def _ask(self, sock: socket.socket, visit: HttpExchange, deadline_s: float) -> None:
         visit.phase, began_s = WebPhase.FIRST_BYTE, clock.monotonic_s()
         sock.settimeout(left_s(deadline_s))
         sock.sendall(_head(visit.url))
@@ -109,7 +111,7 @@ class Fetcher:
         visit.body_ms = _since_ms(began_s)
         visit.phase = None
 
-    def _read(self, answer: HTTPResponse, visit: Visit) -> None:
+    def _read(self, answer: HTTPResponse, visit: HttpExchange) -> None:
         while piece := answer.read1(_READ_BYTES):
             visit.body_bytes += len(piece)
             if visit.body_bytes > self._max_bytes:
@@ -137,14 +139,14 @@ def _head(url: Url) -> bytes:
     ).encode("ascii")
 
 
-def _tls_trouble(error: ssl.SSLError, url: Url) -> Trouble:
+def _tls_failure(error: ssl.SSLError, url: Url) -> Failure:
     if isinstance(error, ssl.SSLCertVerificationError):
         sentence = f"The certificate of {url.host} is not good: {error.verify_message.rstrip('.')}."
-        return Trouble(Reason.TLS_ERROR, sentence)
+        return Failure(Reason.TLS_ERROR, sentence)
     if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         sentence = f"{url.host} broke the connection off while TLS was being set up or used."
-        return Trouble(Reason.CONNECTION_LOST, sentence)
-    return Trouble(Reason.TLS_ERROR, f"No TLS with {url.host}: {error.reason or error}.")
+        return Failure(Reason.CONNECTION_LOST, sentence)
+    return Failure(Reason.TLS_ERROR, f"No TLS with {url.host}: {error.reason or error}.")
 
 
 def _since_ms(began_s: float) -> float:

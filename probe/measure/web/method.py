@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from probe.measure.failure import Trouble
+from probe.measure.failure import Failure
 from wire.result import Outcome, Reason, Validity, WebPhase, WebValues
 
 _URL = re.compile(
@@ -44,7 +44,7 @@ class Url(NamedTuple):
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
 
-class Visit(Struct, kw_only=True):
+class HttpExchange(Struct, kw_only=True):
     """One request and its answer, filled in as far as it came. Times are monotonic seconds."""
 
     url: Url
@@ -64,10 +64,10 @@ class Visit(Struct, kw_only=True):
     body_bytes: int = 0
     complete: bool = False
     phase: WebPhase | None = None
-    trouble: Trouble | None = None
+    failure: Failure | None = None
 
 
-class Verdict(NamedTuple):
+class PageStatus(NamedTuple):
     """How a page ended."""
 
     outcome: Outcome
@@ -95,7 +95,7 @@ def parse_url(text: str) -> Url:
     return Url(scheme, authority["ipv6"] or _ascii(authority["host"]), port, _quoted(path))
 
 
-def redirected(visit: Visit) -> Url | None:
+def redirect_target(visit: HttpExchange) -> Url | None:
     """Where a visit sends us on; None where it does not (RFC 9110 §15.4, RFC 3986 §5.2).
 
     Raises:
@@ -117,7 +117,7 @@ def redirected(visit: Visit) -> Url | None:
     return url._replace(path=_quoted(f"{bare.rpartition('/')[0]}/{text}"))
 
 
-def values(url: str, visits: Sequence[Visit], failed: Visit | None) -> WebValues:
+def values(url: str, visits: Sequence[HttpExchange], failed: HttpExchange | None) -> WebValues:
     """The figures of a page.
 
     Args:
@@ -154,20 +154,20 @@ def values(url: str, visits: Sequence[Visit], failed: Visit | None) -> WebValues
     )
 
 
-def verdict(page: Visit) -> Verdict:
+def page_status(page: HttpExchange) -> PageStatus:
     """How a page ended, from its last visit: an HTTP error is one, however fast it came."""
-    if page.trouble is not None:
-        return Verdict(Outcome.FAILED, *page.trouble, [])
+    if page.failure is not None:
+        return PageStatus(Outcome.FAILED, *page.failure, [])
     if page.status is None or page.status >= 400:
         sentence = f"{page.url.host} answers with HTTP {page.status}."
-        return Verdict(Outcome.FAILED, Reason.HTTP_STATUS, sentence, [])
+        return PageStatus(Outcome.FAILED, Reason.HTTP_STATUS, sentence, [])
     if not page.complete:
         sentence = f"The page is longer than what is read of it: {page.body_bytes} bytes."
-        return Verdict(Outcome.OK, None, sentence, [Validity.SHORT])
-    return Verdict(Outcome.OK, None, None, [])
+        return PageStatus(Outcome.OK, None, sentence, [Validity.SHORT])
+    return PageStatus(Outcome.OK, None, None, [])
 
 
-def _elapsed_ms(visit: Visit) -> float:
+def _elapsed_ms(visit: HttpExchange) -> float:
     return 0.0 if visit.ended_s is None else (visit.ended_s - visit.began_s) * 1000
 
 

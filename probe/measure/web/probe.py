@@ -11,17 +11,17 @@ from functools import partial
 
 from probe import clock
 from probe.config import WebConfig
-from probe.measure.failure import Trouble
-from probe.measure.measurement import Finding, Progress, Request, failed
+from probe.measure.failure import Failure
+from probe.measure.measurement import MeasurementRequest, Progress, RawResult, failed_result
 from probe.measure.web import method
 from probe.measure.web.fetch import Fetcher
-from probe.measure.web.method import BadUrlError, Url, Visit
-from probe.measure.web.resolver import Names
+from probe.measure.web.method import BadUrlError, HttpExchange, Url
+from probe.measure.web.resolver import LineResolver
 from probe.version import VERSION
 from wire.result import Method, Reason
 
 
-def measure(request: Request) -> Iterator[Finding]:
+def measure(request: MeasurementRequest) -> Iterator[RawResult]:
     """Fetch each page of `web.pages`; yields a Finding for each. Without pages, nothing.
 
     What `request.stop` interrupts is not told.
@@ -32,9 +32,11 @@ def measure(request: Request) -> Iterator[Finding]:
     try:
         context = ssl.create_default_context(cafile=config.ca_file)
     except (OSError, ssl.SSLError) as error:
-        yield failed(Reason.TOOL_FAILED, f"web.ca_file: {config.ca_file}: {error}")
+        yield failed_result(Reason.TOOL_FAILED, f"web.ca_file: {config.ca_file}: {error}")
         return
-    names = Names(request.line, request.config.dns.port, request.config.dns.timeout_s, request.stop)
+    names = LineResolver(
+        request.line, request.config.dns.port, request.config.dns.timeout_s, request.stop
+    )
     fetcher = Fetcher(request.line, names, context, config.max_bytes)
     for number, page in enumerate(config.pages):
         if request.stop.is_set():
@@ -45,17 +47,17 @@ def measure(request: Request) -> Iterator[Finding]:
             yield finding
 
 
-def _page(text: str, config: WebConfig, fetcher: Fetcher) -> Finding:
+def _page(text: str, config: WebConfig, fetcher: Fetcher) -> RawResult:
     began_s = clock.monotonic_s()
     try:
         url = method.parse_url(text)
     except BadUrlError as error:
-        return failed(Reason.PROTOCOL_ERROR, str(error), target=f"web:{text}"[:500])
+        return failed_result(Reason.PROTOCOL_ERROR, str(error), target=f"web:{text}"[:500])
     visits = _visits(url, config, partial(fetcher.visit, deadline_s=began_s + config.timeout_s))
     page = visits[-1]
-    bad = page if page.trouble is not None else None
-    outcome, reason, detail, validity = method.verdict(page)
-    return Finding(
+    bad = page if page.failure is not None else None
+    outcome, reason, detail, validity = method.page_status(page)
+    return RawResult(
         outcome=outcome,
         reason=reason,
         detail=None if detail is None else detail[:500],
@@ -72,20 +74,20 @@ def _page(text: str, config: WebConfig, fetcher: Fetcher) -> Finding:
     )
 
 
-def _visits(url: Url, config: WebConfig, visit: partial[Visit]) -> list[Visit]:
+def _visits(url: Url, config: WebConfig, visit: partial[HttpExchange]) -> list[HttpExchange]:
     """The page and what led there; the last one has the trouble if there was any."""
     visits = [visit(url)]
-    while visits[-1].trouble is None:
+    while visits[-1].failure is None:
         try:
-            onward = method.redirected(visits[-1])
+            onward = method.redirect_target(visits[-1])
         except BadUrlError as error:
-            visits[-1].trouble = Trouble(Reason.PROTOCOL_ERROR, f"A redirect: {error}.")
+            visits[-1].failure = Failure(Reason.PROTOCOL_ERROR, f"A redirect: {error}.")
             break
         if onward is None:
             break
         if len(visits) > config.max_redirects:
             sentence = f"More than {config.max_redirects} redirects."
-            visits[-1].trouble = Trouble(Reason.PROTOCOL_ERROR, sentence)
+            visits[-1].failure = Failure(Reason.PROTOCOL_ERROR, sentence)
             break
         visits.append(visit(onward))
     return visits

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from probe.config import LineConfig
 from probe.measure import resolvers
-from probe.measure.dns.exchange import Client
+from probe.measure.dns.exchange import DnsClient
 from probe.measure.dns.message import BadNameError
-from probe.measure.dns.method import NOERROR, NXDOMAIN, REFUSED, Asked, Exchange
-from probe.measure.failure import Trouble
-from probe.measure.latency.line_socket import line_trouble
+from probe.measure.dns.method import NOERROR, NXDOMAIN, REFUSED, PlannedQuery, QueryExchange
+from probe.measure.failure import Failure
+from probe.measure.latency.line_socket import line_failure
 from probe.measure.lookup import Address
 from probe.measure.measurement import Stop
 from wire.result import Reason
@@ -22,15 +22,15 @@ from wire.result import Reason
 _REASONS = {NXDOMAIN: Reason.NAME_NOT_FOUND, REFUSED: Reason.QUERY_REFUSED}
 
 
-class Resolved(NamedTuple):
+class ResolvedName(NamedTuple):
     """What a name led to, and who said so; no resolver where the host is an address already."""
 
     address: str | None
     resolver: str | None
-    trouble: Trouble | None
+    failure: Failure | None
 
 
-class Names:
+class LineResolver:
     """Resolves over one line.
 
     Args:
@@ -46,39 +46,41 @@ class Names:
         self._timeout_s = timeout_s
         self._stop = stop
 
-    def resolve(self, host: str) -> Resolved:
+    def resolve(self, host: str) -> ResolvedName:
         """The first address of a host, of the family that the line carries."""
         if _is_address(host):
-            return Resolved(host, None, None)
+            return ResolvedName(host, None, None)
         kind = "AAAA" if ":" in (self._line.source_address or "") else "A"
-        trouble = Trouble(Reason.NAME_RESOLUTION, f"No resolver is known for {self._line.id}.")
+        failure = Failure(Reason.NAME_RESOLUTION, f"No resolver is known for {self._line.id}.")
         resolver = None
         for resolver in resolvers.of_line(self._line):
-            client = Client(self._line, Address(resolver, self._port), self._timeout_s, self._stop)
+            client = DnsClient(
+                self._line, Address(resolver, self._port), self._timeout_s, self._stop
+            )
             try:
-                exchange = client.ask(Asked(host, kind, False))
+                exchange = client.ask(PlannedQuery(host, kind, False))
             except BadNameError as error:
-                return Resolved(None, resolver, Trouble(Reason.NAME_RESOLUTION, str(error)))
+                return ResolvedName(None, resolver, Failure(Reason.NAME_RESOLUTION, str(error)))
             if exchange.answer is not None:
                 return _told(host, resolver, exchange)
-            trouble = exchange.trouble or Trouble(
+            failure = exchange.failure or Failure(
                 Reason.PROTOCOL_ERROR if exchange.malformed else Reason.TIMEOUT,
                 f"The resolver {resolver} does not answer for {host}.",
             )
-        return Resolved(None, resolver, line_trouble(self._line) or trouble)
+        return ResolvedName(None, resolver, line_failure(self._line) or failure)
 
 
-def _told(host: str, resolver: str, exchange: Exchange) -> Resolved:
+def _told(host: str, resolver: str, exchange: QueryExchange) -> ResolvedName:
     answer = exchange.answer
     if answer is not None and answer.addresses:
-        return Resolved(answer.addresses[0], resolver, None)
+        return ResolvedName(answer.addresses[0], resolver, None)
     rcode = NOERROR if answer is None else answer.rcode
     if rcode == NOERROR:
         sentence = f"The name {host} has no address."
-        return Resolved(None, resolver, Trouble(Reason.NAME_RESOLUTION, sentence))
+        return ResolvedName(None, resolver, Failure(Reason.NAME_RESOLUTION, sentence))
     reason = _REASONS.get(rcode, Reason.SERVER_FAILURE)
     sentence = f"The resolver {resolver} says {rcode} to {host}."
-    return Resolved(None, resolver, Trouble(reason, sentence))
+    return ResolvedName(None, resolver, Failure(reason, sentence))
 
 
 def _is_address(host: str) -> bool:
