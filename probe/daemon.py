@@ -78,7 +78,7 @@ class Daemon:
             certificate_file=config.broker.certificate_file,
         )
         self._usage = UsageFile(config.state_dir)
-        self._courier = Publisher(
+        self._publisher = Publisher(
             config,
             Path(config.state_dir) / "outbox.sqlite",
             self._display.emit,
@@ -94,22 +94,29 @@ class Daemon:
         self._alive_at_s: dict[str, float] = {}
         # Idle latency pauses while a bulk test fills its line (METHOD, Latency).
         self._pause = {line.id: threading.Event() for line in config.lines}
-        self._scheduled = MeasurementQueue(
-            config, self._runner, self._usage, self._take, self._pause, self._on_obeyed
+        self._queue = MeasurementQueue(
+            config,
+            self._runner,
+            self._usage,
+            self._on_result,
+            self._pause,
+            self._on_command_measured,
         )
-        self._commanded = CommandExecutor(
+        self._commands = CommandExecutor(
             config,
             config_path,
             self._usage,
             CommandActions(
-                measure=self._scheduled.put,
-                replay=self._courier.replay,
+                measure=self._queue.enqueue,
+                replay=self._publisher.replay,
                 reload=self.reload,
                 emit=self._display.emit,
-                reply=self._courier.reply,
+                reply=self._publisher.reply,
             ),
         )
-        self._watch = AvailabilityMonitor(config, self._runner, self._scheduled.put, self._take)
+        self._availability = AvailabilityMonitor(
+            config, self._runner, self._queue.enqueue, self._on_result
+        )
 
     def stop(self) -> None:
         """End soon; safe in a signal handler."""
@@ -131,14 +138,14 @@ class Daemon:
         """
         threads = self._start()
         if round_now:
-            self._want_round()
+            self._enqueue_round()
         systemd_notify.ready()
         takes_new = False
         try:
             while not self._stopping.wait(_TICK_S):
                 self._plan_day()
                 self._timetable.run_due()
-                self._watch.tick()
+                self._availability.tick()
                 self._feed_watchdog()
                 if self._identify.is_set():
                     self._identify.clear()
@@ -161,11 +168,11 @@ class Daemon:
             What is missing, a sentence each; empty where all went well.
         """
         self._display.start()
-        self._courier.start()
+        self._publisher.start()
         problems: list[str] = []
         try:
             for wanted in self._round(
-                kind for kind, one in MEASURES.items() if one.wanted(self._config)
+                kind for kind, one in MEASURES.items() if one.enabled(self._config)
             ):
                 problems += [
                     f"{result.line.id}: {result.kind} {result.target or ''}: "
@@ -175,27 +182,27 @@ class Daemon:
                 ]
                 if self._stopping.is_set():
                     return [*problems, "stopped before the round was complete"]
-            self._watch.close()
-            if not self._courier.wait_delivered(deliver_within_s, self._stopping):
+            self._availability.close()
+            if not self._publisher.wait_delivered(deliver_within_s, self._stopping):
                 problems.append(f"the centre did not confirm all results in {deliver_within_s} s")
             return problems
         finally:
             self._end([])
 
     def _on_command(self, received: Received) -> None:
-        self._commanded.take(received)
+        self._commands.on_message(received)
 
-    def _on_obeyed(self, command_id: UUID) -> None:
-        self._commanded.measured(command_id)
+    def _on_command_measured(self, command_id: UUID) -> None:
+        self._commands.on_measured(command_id)
 
     def _start(self) -> list[threading.Thread]:
         self._display.start()
-        self._courier.start()
-        self._commanded.send_pending_done()
+        self._publisher.start()
+        self._commands.send_pending_done()
         alive = partial(self._alive, "scheduled")
         threads = [
             threading.Thread(
-                target=self._scheduled.run,
+                target=self._queue.run,
                 args=(self._stopping, alive),
                 name="scheduled",
                 daemon=True,
@@ -219,8 +226,8 @@ class Daemon:
             pause.set()
         for thread in threads:
             thread.join(10)
-        self._watch.close()
-        self._courier.stop()
+        self._availability.close()
+        self._publisher.stop()
         self._display.stop()
 
     def _latency_loop(self, line: LineConfig) -> None:
@@ -245,12 +252,12 @@ class Daemon:
             slot_at=wanted.slot_at,
             continuous=continuous,
         ):
-            self._take(result)
+            self._on_result(result)
             yield result
 
-    def _take(self, result: Result) -> None:
-        self._courier.submit(result)
-        self._watch.note(result)
+    def _on_result(self, result: Result) -> None:
+        self._publisher.submit(result)
+        self._availability.note(result)
         self._display.emit(events.ResultProduced(result))
 
     def _on_slot(self, slot: Slot) -> None:
@@ -261,9 +268,11 @@ class Daemon:
         late_s = (clock.utc_now() - slot.at).total_seconds()
         if abs(late_s) > SLOT_TOLERANCE_S:
             detail = f"the slot came {late_s:.0f} s away from its time: the clock has jumped"
-            self._take(self._runner.skipped(slot.kind, line, Reason.SLOT_MISSED, detail, slot.at))
+            self._on_result(
+                self._runner.skipped(slot.kind, line, Reason.SLOT_MISSED, detail, slot.at)
+            )
             return
-        self._scheduled.put(
+        self._queue.enqueue(
             QueuedMeasurement(
                 kind=slot.kind, line=line, server=server, slot_at=slot.at, until=slot.until
             )
@@ -275,7 +284,7 @@ class Daemon:
         if today != self._planned:
             # A month has a plan of its own, and the centre reckons by it what is missing.
             if self._planned is not None:
-                self._courier.tell_info()
+                self._publisher.republish_info()
             self._planned = today
             bulk = day_plan(self._config, today, self._usage.on(today)).slots
             light = light_slots(self._config, _light_kinds(self._config), today)
@@ -288,11 +297,11 @@ class Daemon:
                 server = self._config.servers[number % len(self._config.servers)]
                 yield QueuedMeasurement(kind=kind, line=line, server=server)
 
-    def _want_round(self) -> None:
+    def _enqueue_round(self) -> None:
         # A slot like any other: not on a line that people use, and in the means of the centre.
         now = clock.utc_now()
         for wanted in self._round(kind for kind, one in MEASURES.items() if one.bulk):
-            self._scheduled.put(structs.replace(wanted, slot_at=now))
+            self._queue.enqueue(structs.replace(wanted, slot_at=now))
 
     def _alive(self, thread_name: str) -> None:
         self._alive_at_s[thread_name] = clock.monotonic_s()
@@ -305,7 +314,7 @@ class Daemon:
         bulk_s += self._config.throughput.busy_limit_s
         allowed_s = max(window_s, bulk_s) + _GRACE_S
         ages = {name: now_s - at_s for name, at_s in self._alive_at_s.items()}
-        ages["courier"] = now_s - self._courier.alive_at_s
+        ages["courier"] = now_s - self._publisher.alive_at_s
         hung = [name for name, age_s in ages.items() if age_s > allowed_s]
         if hung:
             log.error("no progress for %d s in: %s", allowed_s, ", ".join(sorted(hung)))
@@ -328,7 +337,7 @@ def _light_kinds(config: Config) -> list[str]:
     return [
         kind
         for kind, one in MEASURES.items()
-        if not one.bulk and one.continuous is None and one.wanted(config)
+        if not one.bulk and one.continuous is None and one.enabled(config)
     ]
 
 

@@ -40,7 +40,7 @@ class Keeper:
         self._on_rolled = on_rolled
         self._stopping = threading.Event()
         self._kept_at: datetime | None = None
-        self._steadiness = ClockStability()
+        self._clock_stability = ClockStability()
         self.trouble: str | None = None
 
     def run(self) -> None:
@@ -82,7 +82,7 @@ class Keeper:
         Raises:
             StoreError: the store did not do it.
         """
-        is_stable = self._steadiness.is_stable(now.timestamp(), monotonic())
+        is_stable = self._clock_stability.is_stable(now.timestamp(), monotonic())
         rolls = 0
         while rolls < _ROLLS_A_TURN and not self._stopping.is_set() and self._store.roll_up(now):
             rolls += 1

@@ -34,9 +34,9 @@ def availability(
     )
 
 
-def outage(told: LocatedOutage) -> OutageValues:
+def outage(ended: LocatedOutage) -> OutageValues:
     """An outage with its times."""
-    run = told.outage
+    run = ended.outage
     down = run.bad_minutes if run.side is MinuteState.DOWN else 0
     return OutageValues(
         began_at=datetime.fromtimestamp(run.first * MINUTE_S, UTC),
@@ -45,8 +45,8 @@ def outage(told: LocatedOutage) -> OutageValues:
         down_minutes=down,
         own_lan_minutes=run.bad_minutes - down,
         unknown_minutes=run.unknown_minutes,
-        fault=told.fault,
-        path_measurements=told.looks,
+        fault=ended.fault,
+        path_measurements=ended.path_observations,
     )
 
 

@@ -31,7 +31,7 @@ _BACK_MINUTES = 2
 _FORGOTTEN_MINUTES = 400 * 1440
 _MINUTES_A_DAY = 1440
 # A look at the path belongs to an outage that begins as much later, or ended as much before.
-_LOOK_S = 120.0
+_PATH_MARGIN_S = 120.0
 
 
 class Instant(Struct, frozen=True):
@@ -55,7 +55,7 @@ class LocatedOutage(Struct, frozen=True):
 
     outage: Outage
     fault: FaultLocation
-    looks: int
+    path_observations: int
 
 
 class PathObservation(Struct, frozen=True):
@@ -65,7 +65,7 @@ class PathObservation(Struct, frozen=True):
     fault: FaultLocation
 
 
-class TrackerState(Struct, frozen=True, kw_only=True):
+class TrackerState(Struct, frozen=True, kw_only=True, rename={"path_observations": "looks"}):
     """What is put away: the next minute to decide, the period's counts, what is running.
 
     `evidence`: of minutes that were still open when the daemon ended, by minute.
@@ -76,7 +76,7 @@ class TrackerState(Struct, frozen=True, kw_only=True):
     first: int
     counts: dict[MinuteState, int]
     running: OpenOutage | None
-    looks: list[PathObservation]
+    path_observations: list[PathObservation]
     evidence: dict[int, list[ReachabilitySample]] = {}
 
 
@@ -97,13 +97,13 @@ class AvailabilityTracker:
         self._period_min = period_min
         self._evidence: dict[int, list[ReachabilitySample]] = {}
         self._left: dict[int, list[ReachabilitySample]] = {}
-        self._looks: list[PathObservation] = []
+        self._path_observations: list[PathObservation] = []
         self._then = now
         # Minutes before this one, if nothing else is known of them, are unknown for that cause.
         self._gap = (0, MinuteState.EVIDENCE)
         self._begin(minute_of(now.unix_s))
         # A Pi without a clock wakes in the past: the old book may fit once the clock is set.
-        self._waiting = None if before is None or self._taken_up(before, now) else before
+        self._previous = None if before is None or self._restore(before, now) else before
 
     def note(self, evidence: ReachabilitySample) -> None:
         """Take evidence in; what comes after its minute was decided is too late."""
@@ -111,15 +111,17 @@ class AvailabilityTracker:
             if minute >= self._next:
                 self._evidence.setdefault(minute, []).append(evidence)
 
-    def looked(self, at_s: float, fault: FaultLocation) -> None:
+    def note_path(self, at_s: float, fault: FaultLocation) -> None:
         """Take in where the path was seen to break; what no outage can need is forgotten."""
         first = self._next if self._running is None else self._running.first
-        kept = [look for look in self._looks if look.at_s >= first * 60 - _LOOK_S]
-        self._looks = [*kept, PathObservation(at_s, fault)]
+        kept = [
+            look for look in self._path_observations if look.at_s >= first * 60 - _PATH_MARGIN_S
+        ]
+        self._path_observations = [*kept, PathObservation(at_s, fault)]
 
     def advance(self, now: Instant) -> Iterator[AvailabilityPeriod | LocatedOutage]:
         """Decide what is to be decided by now."""
-        yield from self._noticed_clock(now)
+        yield from self._check_clock(now)
         until = minute_of(now.unix_s - self._settle_s)
         yield from self._decide(until)
 
@@ -130,7 +132,7 @@ class AvailabilityTracker:
         may take the rest of it. The state before a close has none: a daemon that is killed leaves
         half of the evidence, and by half a minute with an answer could be down.
         """
-        yield from self._noticed_clock(now)
+        yield from self._check_clock(now)
         current = minute_of(now.unix_s)
         up = minute_state(self._evidence.get(current, [])) is MinuteState.UP
         yield from self._decide(current + 1 if up else current)
@@ -145,7 +147,7 @@ class AvailabilityTracker:
             first=self._first,
             counts={state: count for state, count in self._counts.items() if count},
             running=self._running,
-            looks=list(self._looks),
+            path_observations=list(self._path_observations),
             evidence=self._left,
         )
 
@@ -153,9 +155,9 @@ class AvailabilityTracker:
         self._next = self._first = minute
         self._counts = dict.fromkeys(MinuteState, 0)
         self._running: OpenOutage | None = None
-        self._looks = []
+        self._path_observations = []
 
-    def _taken_up(self, before: TrackerState, now: Instant) -> bool:
+    def _restore(self, before: TrackerState, now: Instant) -> bool:
         """Go on with an old book, if it can be of the time before now."""
         current = minute_of(now.unix_s)
         if not current - _FORGOTTEN_MINUTES < before.next <= current + 1:
@@ -163,14 +165,14 @@ class AvailabilityTracker:
         self._next, self._first = before.next, before.first
         self._counts |= before.counts
         self._running = before.running
-        self._looks = list(before.looks)
+        self._path_observations = list(before.path_observations)
         for minute, evidence in before.evidence.items():
             self._evidence.setdefault(minute, []).extend(evidence)
         same_boot = before.boot_id is not None and before.boot_id == now.boot_id
         self._gap = current, MinuteState.NOT_RUNNING if same_boot else MinuteState.PROBE_OFF
         return True
 
-    def _noticed_clock(self, now: Instant) -> Iterator[AvailabilityPeriod | LocatedOutage]:
+    def _check_clock(self, now: Instant) -> Iterator[AvailabilityPeriod | LocatedOutage]:
         """A wall clock that was set forward leaves a gap; one set back begins the book anew."""
         then, self._then = self._then, now
         step_s = (now.unix_s - then.unix_s) - (now.monotonic_s - then.monotonic_s)
@@ -178,26 +180,26 @@ class AvailabilityTracker:
         if step_s > _STEP_S:
             yield from self._set_forward(current, then, now)
         elif current + _BACK_MINUTES < self._next:
-            yield from self._ended_with(then)
+            yield from self._close_with(then)
             self._begin(current)
 
     def _set_forward(
         self, current: int, then: Instant, now: Instant
     ) -> Iterator[AvailabilityPeriod | LocatedOutage]:
-        waiting, self._waiting = self._waiting, None
-        if waiting is None and current - self._next <= _FORGOTTEN_MINUTES:
+        previous, self._previous = self._previous, None
+        if previous is None and current - self._next <= _FORGOTTEN_MINUTES:
             self._gap = current, MinuteState.CLOCK
             return
-        yield from self._ended_with(then)
+        yield from self._close_with(then)
         self._begin(current)
-        if waiting is not None:
-            self._taken_up(waiting, now)
+        if previous is not None:
+            self._restore(previous, now)
 
-    def _ended_with(self, then: Instant) -> Iterator[AvailabilityPeriod | LocatedOutage]:
+    def _close_with(self, then: Instant) -> Iterator[AvailabilityPeriod | LocatedOutage]:
         """End the book by a clock that was wrong; the centre may repair its times."""
         yield from self._decide(minute_of(then.unix_s))
         if self._running is not None:
-            yield self._told(outages.closed(self._running, OutageEnd.UNKNOWN))
+            yield self._located(outages.closed(self._running, OutageEnd.UNKNOWN))
         yield from self._period_ended()
         self._evidence.clear()
 
@@ -209,7 +211,7 @@ class AvailabilityTracker:
             self._counts[state] += 1
             self._running, ended = fold(self._running, minute, state)
             if ended is not None:
-                yield self._told(ended)
+                yield self._located(ended)
             # A gap is told by the day: after months without power not one result an hour.
             in_gap = self._next < self._gap[0] and self._next not in self._evidence
             if self._next % (_MINUTES_A_DAY if in_gap else self._period_min) == 0:
@@ -222,11 +224,15 @@ class AvailabilityTracker:
             return cause if minute < until else MinuteState.EVIDENCE
         return minute_state(evidence)
 
-    def _told(self, outage: Outage) -> LocatedOutage:
-        first_s, end_s = outage.first * 60 - _LOOK_S, outage.end * 60 + _LOOK_S
-        looks = [look.fault for look in self._looks if first_s <= look.at_s <= end_s]
-        self._looks = [look for look in self._looks if look.at_s > end_s]
-        return LocatedOutage(outage, fault_of(outage.side, looks), len(looks))
+    def _located(self, outage: Outage) -> LocatedOutage:
+        first_s, end_s = outage.first * 60 - _PATH_MARGIN_S, outage.end * 60 + _PATH_MARGIN_S
+        path_observations = [
+            look.fault for look in self._path_observations if first_s <= look.at_s <= end_s
+        ]
+        self._path_observations = [look for look in self._path_observations if look.at_s > end_s]
+        return LocatedOutage(
+            outage, fault_of(outage.side, path_observations), len(path_observations)
+        )
 
     def _period_ended(self) -> Iterator[AvailabilityPeriod]:
         if self._next > self._first:

@@ -23,11 +23,11 @@ from probe.commands.policy import (
     decide,
     with_pending_done,
 )
-from probe.commands.state import CommandState
 from probe.config import Config, ServerConfig
 from probe.measure.kinds import MEASURES
 from probe.plan.budget import bulk_kinds, month_budget
 from probe.schedule.admission import QueuedMeasurement
+from probe.state.json_file import JsonFile
 from probe.state.usage import UsageFile
 from runtime import mqtt
 from runtime.settings import SettingsError
@@ -89,58 +89,59 @@ class CommandExecutor:
         config: Config,
         config_path: Path,
         usage: UsageFile,
-        acts: CommandActions,
+        actions: CommandActions,
         clock_known: Callable[[], bool] = lambda: clock.synchronised() is True,
     ) -> None:
         self._clock_known = clock_known
         self._config = config
         self._config_path = config_path
         self._usage = usage
-        self._acts = acts
-        self._file = CommandState(config.state_dir)
+        self._actions = actions
+        self._file = JsonFile(Path(config.state_dir) / "commands.json", CommandHistory)
+        self._history = self._file.load(CommandHistory())
 
     def send_pending_done(self) -> None:
         """Say `done` for what was begun before we started anew."""
-        owed = self._file.memory.owed
-        if owed:
-            self._file.keep(structs.replace(self._file.memory, owed=()))
-        for one in owed:
+        pending_done = self._history.pending_done
+        if pending_done:
+            self._remember(structs.replace(self._history, pending_done=()))
+        for one in pending_done:
             self._done(one.id, one.name, "the probe has started with the new configuration")
 
-    def take(self, received: mqtt.Received) -> None:
+    def on_message(self, received: mqtt.Received) -> None:
         """A message on one of our command topics; from the courier's thread."""
         try:
-            self._take(received)
+            self._handle(received)
         except Exception:
             log.exception("a fault of our own in a command on %s", received.topic)
 
-    def measured(self, command_id: UUID) -> None:
+    def on_measured(self, command_id: UUID) -> None:
         """A measurement that a command asked for has been made; from any thread."""
         self._done(command_id, CommandName.MEASURE, None)
 
-    def _take(self, received: mqtt.Received) -> None:
+    def _handle(self, received: mqtt.Received) -> None:
         name = received.topic.rpartition("/")[2]
-        memory = self._file.memory
+        history = self._history
         decision = decide(
-            name, received.payload, memory, self._situation(), retained=received.retained
+            name, received.payload, history, self._context(), retained=received.retained
         )
         match decision:
             case CommandIgnored(cause):
                 log.warning("ignored a command on %s: %s", received.topic, cause)
             case CommandRefused():
                 log.warning("refused %s: %s: %s", name, decision.reason, decision.detail)
-                self._acts.reply(decision.reply(clock.utc_now()))
+                self._actions.reply(decision.reply(clock.utc_now()))
             case _:
                 command = decision.command
                 log.info("%s, asked by %s: %s", name, command.asked_by or "nobody named", command)
                 # Kept first: what a death interrupts is not begun a second time.
-                self._file.keep(decision.memory)
-                self._obey(command, decision.memory)
+                self._remember(decision.history)
+                self._execute(command, decision.history)
 
-    def _obey(self, command: AnyCommand, memory: CommandHistory) -> None:
+    def _execute(self, command: AnyCommand, history: CommandHistory) -> None:
         match command:
             case Identify(duration_s=duration_s):
-                self._acts.emit(events.IdentifyRequested(clock.monotonic_s() + duration_s))
+                self._actions.emit(events.IdentifyRequested(clock.monotonic_s() + duration_s))
                 none = self._config.leds.driver == "none"
                 detail = "this probe has no LEDs" if none else f"its LEDs flash for {duration_s} s"
                 self._done(command.id, command.name, detail)
@@ -148,15 +149,15 @@ class CommandExecutor:
                 line = next(line for line in self._config.lines if line.id == line_id)
                 server = self._servers()[kind][0]
                 self._accepted(command, f"against {server.name}, when its turn has come")
-                self._acts.measure(
+                self._actions.measure(
                     QueuedMeasurement(kind=kind, line=line, server=server, command_id=command.id)
                 )
             case Replay():
-                self._acts.replay(command)
+                self._actions.replay(command)
             case Reload():
-                self._reload(command, memory)
+                self._reload(command, history)
 
-    def _reload(self, command: Reload, memory: CommandHistory) -> None:
+    def _reload(self, command: Reload, history: CommandHistory) -> None:
         try:
             config_file.load(self._config_path)
         except SettingsError as error:
@@ -164,11 +165,11 @@ class CommandExecutor:
             refused = CommandRefused(
                 command.id, command.name, reason, f"the old one stays: {error}"
             )
-            self._acts.reply(refused.reply(clock.utc_now()))
+            self._actions.reply(refused.reply(clock.utc_now()))
             return
-        self._file.keep(with_pending_done(memory, command, clock.utc_now()))
+        self._remember(with_pending_done(history, command, clock.utc_now()))
         self._accepted(command, "the new configuration is sound and is taken now")
-        self._acts.reload()
+        self._actions.reload()
 
     def _accepted(self, command: AnyCommand, detail: str) -> None:
         self._reply(command.id, command.name, Answer.ACCEPTED, detail)
@@ -176,13 +177,24 @@ class CommandExecutor:
     def _done(self, command_id: UUID, name: CommandName, detail: str | None) -> None:
         self._reply(command_id, name, Answer.DONE, detail)
 
+    def _remember(self, history: CommandHistory) -> None:
+        """Store the history; in memory alone where the disk cannot be written.
+
+        Written without fsync: a power cut may bring one command back, which its expiry and the
+        broker's acknowledgement still stop.
+        """
+        self._history = history
+        self._file.save(history)
+
     def _reply(
         self, command_id: UUID, name: CommandName, answer: Answer, detail: str | None
     ) -> None:
         now = clock.utc_now()
-        self._acts.reply(Reply(id=command_id, command=name, answer=answer, detail=detail, at=now))
+        self._actions.reply(
+            Reply(id=command_id, command=name, answer=answer, detail=detail, at=now)
+        )
 
-    def _situation(self) -> ProbeContext:
+    def _context(self) -> ProbeContext:
         config, now = self._config, clock.utc_now()
         today = now.astimezone(ZoneInfo(config.timezone)).date()
         usage = self._usage.on(today)
@@ -194,8 +206,10 @@ class CommandExecutor:
             kinds=self._servers().keys(),
             bulk_kinds=[kind for kind, one in MEASURES.items() if one.bulk],
             lines=[line.id for line in config.lines],
-            used_up=[
-                line.id for line in config.lines if month_budget(config, line, today, usage).used_up
+            exhausted_lines=[
+                line.id
+                for line in config.lines
+                if month_budget(config, line, today, usage).is_exhausted
             ],
         )
 

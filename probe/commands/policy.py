@@ -53,15 +53,22 @@ class AcceptedCommand(Struct, frozen=True):
     at: datetime
 
 
-class CommandHistory(Struct, frozen=True):
+# Names in commands.json as the first version wrote them.
+_STORED_NAMES = {"accepted": "taken", "pending_done": "owed"}
+
+
+class CommandHistory(Struct, frozen=True, rename=_STORED_NAMES):
     """What must outlive a restart: what was obeyed lately, and to which of it `done` is owed."""
 
-    taken: tuple[AcceptedCommand, ...] = ()
-    owed: tuple[AcceptedCommand, ...] = ()
+    accepted: tuple[AcceptedCommand, ...] = ()
+    pending_done: tuple[AcceptedCommand, ...] = ()
 
 
 class ProbeContext(Struct, frozen=True, kw_only=True):
-    """What a decision stands on. `used_up` are lines whose month holds no more bulk tests."""
+    """What a decision depends on.
+
+    `exhausted_lines` have used up their month's budget for bulk tests.
+    """
 
     now: datetime
     clock_known: bool
@@ -70,14 +77,14 @@ class ProbeContext(Struct, frozen=True, kw_only=True):
     kinds: Collection[str]
     bulk_kinds: Collection[str]
     lines: Collection[str]
-    used_up: Collection[str]
+    exhausted_lines: Collection[str]
 
 
 class CommandAccepted(Struct, frozen=True):
-    """Do it, after `memory` has been kept: a command is obeyed at most once."""
+    """Do it, after `history` has been kept: a command is obeyed at most once."""
 
     command: AnyCommand
-    memory: CommandHistory
+    history: CommandHistory
 
 
 class CommandRefused(Struct, frozen=True):
@@ -110,7 +117,7 @@ CommandDecision = CommandAccepted | CommandRefused | CommandIgnored
 
 
 def decide(
-    name: str, payload: bytes, memory: CommandHistory, situation: ProbeContext, *, retained: bool
+    name: str, payload: bytes, history: CommandHistory, context: ProbeContext, *, retained: bool
 ) -> CommandDecision:
     """What to do with a message on `cmd/{name}`; never an exception, whatever the bytes.
 
@@ -139,73 +146,73 @@ def decide(
     if command.name is not told:
         detail = f"the topic is for {told}, the command is {command.name}"
         return CommandRefused(command.id, told, Refusal.MALFORMED, detail)
-    if any(one.id == command.id for one in memory.taken):
+    if any(one.id == command.id for one in history.accepted):
         return CommandIgnored(f"{command.id} was obeyed already")
-    refusal = _refusal(command, memory, situation)
+    refusal = _refusal(command, history, context)
     if refusal is not None:
         return CommandRefused(command.id, told, *refusal)
-    return CommandAccepted(command, _with(memory, command, situation.now))
+    return CommandAccepted(command, _with(history, command, context.now))
 
 
-def with_pending_done(memory: CommandHistory, command: AnyCommand, at: datetime) -> CommandHistory:
+def with_pending_done(history: CommandHistory, command: AnyCommand, at: datetime) -> CommandHistory:
     """The memory with a `done` that is owed once we have started anew."""
     return structs.replace(
-        memory, owed=(*memory.owed, AcceptedCommand(command.id, command.name, at))
+        history, pending_done=(*history.pending_done, AcceptedCommand(command.id, command.name, at))
     )
 
 
 def _refusal(
-    command: AnyCommand, memory: CommandHistory, situation: ProbeContext
+    command: AnyCommand, history: CommandHistory, context: ProbeContext
 ) -> tuple[Refusal, str] | None:
-    if command.name not in situation.allowed:
+    if command.name not in context.allowed:
         return Refusal.NOT_ALLOWED, f"`commands.allow` of this probe has no {command.name}"
     return (
-        _expiry_refusal(command, situation)
-        or _scope_refusal(command, situation)
-        or _rate_refusal(command.name, memory, situation)
+        _expiry_refusal(command, context)
+        or _scope_refusal(command, context)
+        or _rate_refusal(command.name, history, context)
     )
 
 
-def _expiry_refusal(command: AnyCommand, situation: ProbeContext) -> tuple[Refusal, str] | None:
-    if not situation.clock_known:
+def _expiry_refusal(command: AnyCommand, context: ProbeContext) -> tuple[Refusal, str] | None:
+    if not context.clock_known:
         if command.name is CommandName.IDENTIFY:
             return None
         detail = "the probe's clock is not synchronised: whether this has expired is not known"
         return Refusal.CLOCK_UNKNOWN, detail
-    if situation.now >= command.expires_at:
-        late_s = (situation.now - command.expires_at).total_seconds()
+    if context.now >= command.expires_at:
+        late_s = (context.now - command.expires_at).total_seconds()
         return Refusal.EXPIRED, f"it came {late_s:.0f} s after its end"
-    if command.issued_at - situation.now > _CLOCKS_DIFFER:
+    if command.issued_at - context.now > _CLOCKS_DIFFER:
         return Refusal.CLOCK_UNKNOWN, "it comes from the future: one of the two clocks is wrong"
     return None
 
 
-def _scope_refusal(command: AnyCommand, situation: ProbeContext) -> tuple[Refusal, str] | None:
+def _scope_refusal(command: AnyCommand, context: ProbeContext) -> tuple[Refusal, str] | None:
     if not isinstance(command, Measure):
         return None
-    if command.kind not in situation.kinds:
-        known = ", ".join(sorted(situation.kinds))
+    if command.kind not in context.kinds:
+        known = ", ".join(sorted(context.kinds))
         return Refusal.UNKNOWN_KIND, f"this probe measures {known}"
-    if command.line not in situation.lines:
-        return Refusal.UNKNOWN_LINE, f"this probe has {', '.join(sorted(situation.lines))}"
-    if command.kind in situation.bulk_kinds and command.line in situation.used_up:
+    if command.line not in context.lines:
+        return Refusal.UNKNOWN_LINE, f"this probe has {', '.join(sorted(context.lines))}"
+    if command.kind in context.bulk_kinds and command.line in context.exhausted_lines:
         return Refusal.DATA_USED_UP, f"the month's bytes of line {command.line} are used up"
     return None
 
 
 def _rate_refusal(
-    name: CommandName, memory: CommandHistory, situation: ProbeContext
+    name: CommandName, history: CommandHistory, context: ProbeContext
 ) -> tuple[Refusal, str] | None:
     measure = name is CommandName.MEASURE
-    limit = situation.measures_per_hour if measure else PER_HOUR[name]
+    limit = context.measures_per_hour if measure else PER_HOUR[name]
     # By distance: after our clock was set back, what is "in the future" still counts.
-    lately = sum(one.name is name and abs(situation.now - one.at) < _HOUR for one in memory.taken)
+    lately = sum(one.name is name and abs(context.now - one.at) < _HOUR for one in history.accepted)
     if lately < limit:
         return None
     return Refusal.TOO_OFTEN, f"{lately} of {name} within an hour, {limit} at most"
 
 
-def _with(memory: CommandHistory, command: AnyCommand, now: datetime) -> CommandHistory:
-    kept = [one for one in memory.taken if abs(now - one.at) < _REMEMBERED]
+def _with(history: CommandHistory, command: AnyCommand, now: datetime) -> CommandHistory:
+    kept = [one for one in history.accepted if abs(now - one.at) < _REMEMBERED]
     kept = [*kept, AcceptedCommand(command.id, command.name, now)][-_MOST_REMEMBERED:]
-    return structs.replace(memory, taken=tuple(kept))
+    return structs.replace(history, accepted=tuple(kept))

@@ -29,7 +29,7 @@ class ClockHold:
         self._released = False
         self.known = tuple(known)
 
-    def waits(self, reading: Clock) -> bool:
+    def is_holding(self, reading: Clock) -> bool:
         """Whether nothing may leave now. Once released, for good."""
         # None: this system cannot say, so there is nothing to wait for.
         waiting = reading.synchronised is False and reading.boottime_s < self._wait_s
@@ -46,7 +46,9 @@ class ClockHold:
         self.known = (*self.known, boot)[-MAX_KNOWN_BOOTS:]
         return True
 
-    def note(self, bodies: Sequence[bytes], read_clock: Callable[[], Clock]) -> ClockNote | None:
+    def clock_note(
+        self, bodies: Sequence[bytes], read_clock: Callable[[], Clock]
+    ) -> ClockNote | None:
         """What goes with an envelope; None where every result in it had a known clock."""
         if any(UNSYNCHRONISED in body for body in bodies):
             return ClockNote(sending=read_clock(), known=list(self.known))

@@ -12,7 +12,6 @@ and remembers until then that it is to be named.
 
 from __future__ import annotations
 
-import os
 import zlib
 from pathlib import Path
 from uuid import UUID
@@ -20,6 +19,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from probe.state.json_file import replace_file
 from wire.decoding import decode_json
 
 # A day of the default plan reserves about 40 times; after a loss, at most so many numbers are named
@@ -66,17 +66,7 @@ def write(outbox: Path, mark: HighWaterMark) -> None:
         OSError: the disk is full or read-only; the old mark stands.
     """
     text = msgspec.json.encode(mark)
-    new = path_of(outbox).with_suffix(".new")
-    with new.open("wb") as file:
-        file.write(b"%08x " % zlib.crc32(text) + text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path_of(outbox))
-    directory = os.open(outbox.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    replace_file(path_of(outbox), b"%08x " % zlib.crc32(text) + text, sync=True)
 
 
 def path_of(outbox: Path) -> Path:

@@ -69,7 +69,7 @@ class Outbox:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._spoiled: set[int] = set()
+        self._corrupt_seqs: set[int] = set()
         self._lost: Range | None = None
         self._pending = 0
         self._coverage_written_s = 0.0
@@ -101,7 +101,7 @@ class Outbox:
     def pending(self, after: int, through: int, limit: int) -> list[NumberedResult]:
         """At most `limit` results with `after < seq <= through` that no receipt covers, in order.
 
-        A row that is not as it was written is left out: see `name_spoiled`.
+        A row that is not as it was written is left out: see `report_corrupt_rows`.
         """
         found: list[NumberedResult] = []
         for first, last in clip(self._uncovered(), after + 1, through):
@@ -123,7 +123,7 @@ class Outbox:
                 ).fetchall()
             if not rows:
                 break
-            found += self._sound(rows)
+            found += self._intact_rows(rows)
             before = rows[-1][0]
         return found
 
@@ -131,7 +131,7 @@ class Outbox:
         """How many results no receipt covers. Kept in memory: it is asked at every turn."""
         return self._pending
 
-    def cover(self, coverage: Coverage) -> None:
+    def apply_coverage(self, coverage: Coverage) -> None:
         """Remember what the centre has.
 
         Written now and then with the next results, not by itself: an fsync wears the card, and a
@@ -142,7 +142,9 @@ class Outbox:
         after = self._uncovered()
         self._pending += self._count(subtract(after, before)) - self._count(subtract(before, after))
 
-    def name_ended(self, name: Callable[[uuid.UUID], tuple[str, bytes]], now_s: float) -> int:
+    def report_ended_epochs(
+        self, name: Callable[[uuid.UUID], tuple[str, bytes]], now_s: float
+    ) -> int:
         """After opening: name the epochs of files that were set aside. Returns how many.
 
         The mark forgets them only once that is stored: a death in between names them twice.
@@ -153,7 +155,7 @@ class Outbox:
             self._write_mark(HighWaterMark(self.epoch, self._mark.through, False))
         return len(ended)
 
-    def name_lost_numbers(self, name: DroppedReport, now_s: float) -> int:
+    def report_lost_seqs(self, name: DroppedReport, now_s: float) -> int:
         """After opening: name the numbers that may have been given and are not in the file.
 
         Returns:
@@ -174,17 +176,17 @@ class Outbox:
         self._pending += 1
         return last - first + 1
 
-    def name_spoiled(self, name: DroppedReport, now_s: float) -> int:
+    def report_corrupt_rows(self, name: DroppedReport, now_s: float) -> int:
         """Give up the rows that `pending` found spoiled, and name them in the same transaction."""
-        if not self._spoiled:
+        if not self._corrupt_seqs:
             return 0
-        spoiled = sorted(self._spoiled)
+        spoiled = sorted(self._corrupt_seqs)
         rows = _rows([name(Ledger().with_seqs(spoiled).ranges)], self.last_seq + 1, now_s)
         self._reserve(self.last_seq + 1)
         with self._transaction():
             self._insert(rows)
             self._db.executemany("DELETE FROM results WHERE seq = ?", [(one,) for one in spoiled])
-        self._spoiled.clear()
+        self._corrupt_seqs.clear()
         self.last_seq += 1
         self._pending = self._count(self._uncovered())
         return len(spoiled)
@@ -248,7 +250,7 @@ class Outbox:
         )
 
     def close(self) -> None:
-        """Write what `cover` was told last, and close the file."""
+        """Write what `apply_coverage` was told last, and close the file."""
         try:
             with self._transaction():
                 self._write_coverage(0.0)
@@ -317,14 +319,16 @@ class Outbox:
             high_water_mark.write(self._path, new)
         self._mark = new
 
-    def _sound(self, rows: Iterable[tuple[int, bytes, bytes, object]]) -> Iterator[NumberedResult]:
+    def _intact_rows(
+        self, rows: Iterable[tuple[int, bytes, bytes, object]]
+    ) -> Iterator[NumberedResult]:
         for seq, kind, body, checksum in rows:
             if checksum == row_codec.checksum(seq, kind, body):
                 yield NumberedResult(seq, kind.decode(), row_codec.unpack(body))
             elif checksum is None and body.startswith(b"{"):
                 yield NumberedResult(seq, kind.decode(), body)
             else:
-                self._spoiled.add(seq)
+                self._corrupt_seqs.add(seq)
 
     def _insert(self, rows: Sequence[tuple[int, str, float, bytes, int]]) -> None:
         self._db.executemany(

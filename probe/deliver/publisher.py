@@ -26,9 +26,10 @@ from probe.deliver.outbox_file import OutboxDamagedError, OutboxError
 from probe.deliver.replay import ReplayJob
 from probe.deliver.sender_state import Coverage, SenderState, coverage_of
 from probe.deliver.writer import OutboxWriter
-from probe.state.boots import BootsFile
+from probe.state.json_file import JsonFile
 from runtime import mqtt
 from wire import messages, topics
+from wire.clock_repair import KnownBoot
 from wire.commands import Answer, Refusal, Replay, Reply
 from wire.envelope import encode_envelope
 from wire.messages import Health, Info, Presence, Receipt, State
@@ -75,13 +76,13 @@ class Publisher:
         self._health = health
         self._on_command = on_command
         self._read_clock = read_clock
-        self._boots = BootsFile(outbox_path.parent)
-        self._hold = ClockHold(config.delivery.clock_wait_s, self._boots.read())
-        self._replaying: ReplayJob | None = None
+        self._boots = JsonFile(outbox_path.parent / "boots.json", list[KnownBoot])
+        self._clock_hold = ClockHold(config.delivery.clock_wait_s, self._boots.load([]))
+        self._replay_job: ReplayJob | None = None
         # Replies of a probe that is cut off are worth little: the newest are kept.
         self._replies: deque[Reply] = deque(maxlen=_MAX_REPLIES)
         self._inbox: queue.SimpleQueue[mqtt.Event | Result | Reply] = queue.SimpleQueue()
-        self._delivery = self._new_delivery(Coverage())
+        self._sender = self._new_sender(Coverage())
         self._stopping = threading.Event()
         self._info_due = threading.Event()
         self._health_due_s = 0.0
@@ -106,25 +107,27 @@ class Publisher:
 
     def submit(self, result: Result) -> None:
         """Take a result, from any thread. It is stored within half a second."""
-        self._writer.announce()
+        self._writer.expect()
         self._inbox.put(result)
 
     def reply(self, reply: Reply) -> None:
         """Take a reply to a command, from any thread; sent as soon as there is a connection."""
         self._inbox.put(reply)
 
-    def tell_info(self) -> None:
+    def republish_info(self) -> None:
         """Say again who the probe is and what it plans, from any thread."""
         self._info_due.set()
 
     def replay(self, command: Replay) -> None:
         """Send kept results again, one replay at a time; from the courier's thread only."""
-        refusal = self._no_replay(command)
+        refusal = self._replay_refusal(command)
         if refusal is not None:
-            self._say(command, Answer.REFUSED, refusal[1], refusal[0])
+            self._queue_reply(command, Answer.REFUSED, refusal[1], refusal[0])
         elif self._writer.outbox is not None:
-            self._replaying = ReplayJob(command, self._writer.outbox.last_seq)
-            self._say(command, Answer.ACCEPTED, f"{self._replaying.asked} numbers asked for")
+            self._replay_job = ReplayJob(command, self._writer.outbox.last_seq)
+            self._queue_reply(
+                command, Answer.ACCEPTED, f"{self._replay_job.requested} numbers asked for"
+            )
 
     def wait_delivered(self, timeout_s: float, stop: threading.Event) -> bool:
         """Wait until a receipt covers all that was submitted; False when that did not happen."""
@@ -145,16 +148,16 @@ class Publisher:
     def _run(self) -> None:
         while True:
             ending = self._stopping.is_set()
-            self._writer.add(self._take())
+            self._writer.add(self._drain_inbox())
             try:
-                self._work(self._writer.outbox or self._open())
-                self._tell_fault(None)
+                self._deliver(self._writer.outbox or self._open())
+                self._report_fault(None)
             except OutboxDamagedError as error:
                 self._replace_outbox(error)
             except OutboxError as error:
                 # Results stay in memory and are tried again: a full disk may be emptied.
-                self._tell_fault(f"{error}; results wait in memory")
-                self._writer.bound_memory()
+                self._report_fault(f"{error}; results wait in memory")
+                self._writer.limit_memory()
                 self._stopping.wait(_IDLE_S)
             self.alive_at_s = clock.monotonic_s()
             if ending and self._inbox.empty():
@@ -163,20 +166,20 @@ class Publisher:
 
     def _open(self) -> Outbox:
         outbox = self._writer.open()
-        connected = self._delivery.connected
-        self._delivery = self._new_delivery(outbox.coverage)
+        connected = self._sender.connected
+        self._sender = self._new_sender(outbox.coverage)
         if connected:
-            self._delivery.on_connected(outbox.last_seq, clock.monotonic_s())
+            self._sender.on_connected(outbox.last_seq, clock.monotonic_s())
             self._publish_info(outbox)
         self._apply_receipt(outbox)
         return outbox
 
-    def _new_delivery(self, coverage: Coverage) -> SenderState:
+    def _new_sender(self, coverage: Coverage) -> SenderState:
         settings = self._config.delivery
         return SenderState(
             settings.resend_after_s,
             coverage,
-            by_broker=settings.confirm == "broker",
+            confirm_by_broker=settings.confirm == "broker",
             batch=settings.batch,
         )
 
@@ -188,14 +191,14 @@ class Publisher:
                 log.warning("%s", error)
 
     def _replace_outbox(self, error: OutboxDamagedError) -> None:
-        self._replaying = None
+        self._replay_job = None
         try:
-            self._writer.begin_anew(error)
+            self._writer.start_new_epoch(error)
         except OutboxError as stuck:
-            self._tell_fault(str(stuck))
+            self._report_fault(str(stuck))
             self._stopping.wait(_IDLE_S)
 
-    def _take(self) -> list[Result]:
+    def _drain_inbox(self) -> list[Result]:
         """All that waits in the inbox; sleeps where nothing does."""
         results: list[Result] = []
         timeout_s = self._writer.patience_s(_IDLE_S)
@@ -214,25 +217,25 @@ class Publisher:
             if len(results) == _MAX_TAKEN:
                 return results
 
-    def _work(self, outbox: Outbox) -> None:
+    def _deliver(self, outbox: Outbox) -> None:
         self._writer.write(outbox, ending=self._stopping.is_set())
         reading = self._read_clock()
-        if self._hold.learn(reading, clock.utc_now()):
-            self._boots.keep(self._hold.known)
-        if not self._hold.waits(reading):
+        if self._clock_hold.learn(reading, clock.utc_now()):
+            self._boots.save(list(self._clock_hold.known))
+        if not self._clock_hold.is_holding(reading):
             self._send_pending(outbox)
             self._send_replay(outbox)
         self._send_replies()
-        self._writer.tidy(outbox)
+        self._writer.enforce_limits(outbox)
         now_s = clock.monotonic_s()
-        if self._delivery.connected and now_s >= self._health_due_s:
+        if self._sender.connected and now_s >= self._health_due_s:
             self._health_due_s = now_s + self._config.delivery.health_every_s
             health = self._health(outbox.pending_count(), outbox.size_bytes())
             self._session.publish(self._message("health", health))
-        if self._info_due.is_set() and self._delivery.connected:
+        if self._info_due.is_set() and self._sender.connected:
             self._info_due.clear()
             self._publish_info(outbox)
-        self._tell_delivery(outbox)
+        self._emit_status(outbox)
 
     def _on_mqtt(self, event: mqtt.Event) -> None:
         now_s = clock.monotonic_s()
@@ -240,7 +243,7 @@ class Publisher:
             case mqtt.Connected():
                 self._cause = None
                 last_seq = self._writer.outbox.last_seq if self._writer.outbox else 0
-                self._delivery.on_connected(last_seq, now_s)
+                self._sender.on_connected(last_seq, now_s)
                 self._session.publish(
                     self._message("state", State(Presence.ONLINE, clock.utc_now()), retain=True)
                 )
@@ -249,13 +252,13 @@ class Publisher:
                 log.info("connected to the broker")
             case mqtt.Disconnected(cause=cause):
                 self._cause = cause
-                self._delivery.on_disconnected()
+                self._sender.on_disconnected()
                 self._on_replayed(None)
                 log.warning("no connection to the broker: %s", cause)
             case mqtt.Published(mid=mid, refusal=refusal):
-                coverage = self._delivery.on_published(mid, refusal, now_s)
+                coverage = self._sender.on_published(mid, refusal, now_s)
                 if coverage is not None and self._writer.outbox is not None:
-                    self._writer.outbox.cover(coverage)
+                    self._writer.outbox.apply_coverage(coverage)
                 self._on_replayed(mid)
                 if refusal is not None:
                     log.error("the broker refused a message: %s; nothing was deleted", refusal)
@@ -270,10 +273,10 @@ class Publisher:
 
     def _on_replayed(self, mid: int | None) -> None:
         """The broker's answer to an envelope that may be a replay's; None: none will come."""
-        if self._replaying is not None and mid is not None:
-            self._replaying.on_published(mid)
-        elif self._replaying is not None:
-            self._replaying.on_disconnected()
+        if self._replay_job is not None and mid is not None:
+            self._replay_job.on_published(mid)
+        elif self._replay_job is not None:
+            self._replay_job.on_disconnected()
 
     def _on_receipt(self, topic: str, payload: bytes) -> None:
         try:
@@ -290,26 +293,26 @@ class Publisher:
         # A receipt of an older epoch (another SD card) is retained at the broker until ours comes.
         if self._receipt is not None and self._receipt.epoch == outbox.epoch:
             coverage = coverage_of(self._receipt)
-            self._delivery.on_coverage(coverage, outbox.last_seq, clock.monotonic_s())
-            outbox.cover(coverage)
+            self._sender.on_coverage(coverage, outbox.last_seq, clock.monotonic_s())
+            outbox.apply_coverage(coverage)
 
     def _send_pending(self, outbox: Outbox) -> None:
         most = self._config.delivery.batch
-        while (due := self._delivery.next_due(outbox.last_seq, clock.monotonic_s())) is not None:
+        while (due := self._sender.next_due(outbox.last_seq, clock.monotonic_s())) is not None:
             # As much as the window takes in one look at the file.
-            limit = most * self._delivery.room(due.lane)
+            limit = most * self._sender.room(due.lane)
             pending = outbox.pending(due.after, due.through, limit)
             for batch in batches(pending, most):
                 mid = self._session.publish(self._envelope(outbox.epoch, batch))
                 if mid is None:
                     return  # the connection went away; all of it goes out on the next one
                 seqs = [seq for seq, _ in batch.numbered_bodies]
-                self._delivery.on_sent(mid, due.lane, seqs, clock.monotonic_s())
+                self._sender.on_sent(mid, due.lane, seqs, clock.monotonic_s())
             through = pending[-1].seq if len(pending) == limit else due.through
-            self._delivery.on_lane(due.lane, through)
+            self._sender.on_lane_sent(due.lane, through)
 
-    def _no_replay(self, command: Replay) -> tuple[Refusal, str] | None:
-        if self._replaying is not None:
+    def _replay_refusal(self, command: Replay) -> tuple[Refusal, str] | None:
+        if self._replay_job is not None:
             return Refusal.BUSY, "another replay is under way"
         if self._writer.outbox is None:
             return Refusal.BUSY, "the outbox cannot be read now"
@@ -319,25 +322,25 @@ class Publisher:
 
     def _send_replay(self, outbox: Outbox) -> None:
         """The next handful of what the centre asked for again, beside all that is due."""
-        replaying = self._replaying
-        if replaying is None or not self._delivery.connected:
+        job = self._replay_job
+        if job is None or not self._sender.connected:
             return
-        if (seqs := replaying.next_range()) is not None:
+        if (seqs := job.next_range()) is not None:
             limit = self._config.delivery.batch
             kept = outbox.kept(*seqs, limit)
-            replaying.on_read([one.seq for one in kept], limit)
+            job.on_read([one.seq for one in kept], limit)
             envelopes = [self._envelope(outbox.epoch, one) for one in batches(kept, limit)]
             mids = [self._session.publish(one) for one in envelopes]
             if None in mids:
-                replaying.on_disconnected()
+                job.on_disconnected()
                 return
-            replaying.on_sent(mid for mid in mids if mid is not None)
-        if replaying.done:
-            self._replaying = None
-            detail = f"{replaying.sent} results were sent again, {replaying.asked} asked for"
-            self._say(replaying.command, Answer.DONE, detail)
+            job.on_sent(mid for mid in mids if mid is not None)
+        if job.done:
+            self._replay_job = None
+            detail = f"{job.sent} results were sent again, {job.requested} asked for"
+            self._queue_reply(job.command, Answer.DONE, detail)
 
-    def _say(
+    def _queue_reply(
         self, command: Replay, answer: Answer, detail: str, reason: Refusal | None = None
     ) -> None:
         now = clock.utc_now()
@@ -360,7 +363,9 @@ class Publisher:
             self._config.site,
             clock.utc_now(),
             batch.numbered_bodies,
-            self._hold.note([body for _, body in batch.numbered_bodies], self._read_clock),
+            self._clock_hold.clock_note(
+                [body for _, body in batch.numbered_bodies], self._read_clock
+            ),
         )
         topic = topics.measurement(self._config.tenant, self._config.probe, batch.kind)
         return mqtt.Message(topic, payload)
@@ -376,15 +381,15 @@ class Publisher:
     def _topic(self, channel: str) -> str:
         return topics.of_probe(self._config.tenant, self._config.probe, channel)
 
-    def _tell_delivery(self, outbox: Outbox) -> None:
-        cause = self._delivery.refusal or self._cause
+    def _emit_status(self, outbox: Outbox) -> None:
+        cause = self._sender.refusal or self._cause
         self._writer.pending = outbox.pending_count()
-        shown = events.DeliveryStatus(self._delivery.connected, self._writer.pending, cause)
+        shown = events.DeliveryStatus(self._sender.connected, self._writer.pending, cause)
         if shown != self._shown:
             self._shown = shown
             self._emit(shown)
 
-    def _tell_fault(self, text: str | None) -> None:
+    def _report_fault(self, text: str | None) -> None:
         if text != self._fault:
             self._fault = text
             self._emit(events.Fault("outbox", text))

@@ -31,7 +31,7 @@ MAX_IN_FLIGHT = 16
 # Of these, what the backlog may use: a live result then always finds the window open.
 MAX_BACKLOG_IN_FLIGHT = 8
 # How seldom a centre that does not answer is asked at the least.
-LONGEST_PATIENCE_S = 3600.0
+MAX_RESEND_TIMEOUT_S = 3600.0
 
 
 class Coverage(Struct, frozen=True):
@@ -90,21 +90,21 @@ class SenderState:
         resend_after_s: float,
         coverage: Coverage,
         *,
-        by_broker: bool = False,
+        confirm_by_broker: bool = False,
         batch: int = 50,
     ) -> None:
         self._resend_after_s = resend_after_s
         self._batch = batch
         self._coverage = coverage
         self._window = SendWindow()
-        self._acknowledged = _ledger_of(coverage) if by_broker else None
+        self._acknowledged = _ledger_of(coverage) if confirm_by_broker else None
         self._in_flight: dict[int, tuple[Lane, tuple[int, ...]]] = {}
         # How far each lane has come. The backlog ends where the live lane began.
         self._sent = {Lane.LIVE: 0, Lane.BACKLOG: 0}
         self._backlog_end = 0
         self._progress_at_s = 0.0
-        self._patience_s = resend_after_s
-        self._asking = False
+        self._resend_timeout_s = resend_after_s
+        self._probing = False
         self.connected = False
         self.refusal: str | None = None
 
@@ -112,8 +112,8 @@ class SenderState:
         """A new connection: nothing is under way on it, all that is pending goes out again."""
         self.connected = True
         self.refusal = None
-        self._asking = False
-        self._patience_s = self._resend_after_s
+        self._probing = False
+        self._resend_timeout_s = self._resend_after_s
         self._restart(last_seq, now_s)
 
     def on_disconnected(self) -> None:
@@ -129,7 +129,7 @@ class SenderState:
             self._window.on_sent(seqs[-1], now_s)
         self._in_flight[mid] = lane, tuple(seqs)
 
-    def on_lane(self, lane: Lane, through: int) -> None:
+    def on_lane_sent(self, lane: Lane, through: int) -> None:
         """All that is pending in a lane up to a seq has been handed over."""
         self._sent[lane] = through
 
@@ -146,35 +146,35 @@ class SenderState:
             self._acknowledged = self._acknowledged.with_seqs(seqs)
             held = self._acknowledged
             coverage = Coverage(held.stored_through, held.missing)
-            self._cover(coverage, now_s)
+            self._apply_coverage(coverage, now_s)
             self._progress_at_s = now_s
             return coverage
         return None
 
     def on_coverage(self, coverage: Coverage, last_seq: int, now_s: float) -> None:
         """A receipt. One that says less than before (a restored store) starts delivery anew."""
-        self._asking = False
+        self._probing = False
         if coverage.first_uncovered > self._coverage.first_uncovered:
             self._progress_at_s = now_s
-            self._patience_s = self._resend_after_s
+            self._resend_timeout_s = self._resend_after_s
         elif coverage.first_uncovered < self._coverage.first_uncovered:
             self._restart(last_seq, now_s)
-        self._cover(coverage, now_s)
+        self._apply_coverage(coverage, now_s)
 
     def next_due(self, last_seq: int, now_s: float) -> DueRange | None:
         """What to send now, None for nothing. `last_seq` is the newest result in the outbox."""
         if not self.connected or self.refusal is not None or not self.room(Lane.LIVE):
             return None
         awaited = self._coverage.first_uncovered <= max(self._sent.values())
-        if awaited and now_s - self._progress_at_s >= self._patience_s:
+        if awaited and now_s - self._progress_at_s >= self._resend_timeout_s:
             self._restart(last_seq, now_s)
             # A centre that is away must not be sent everything again and again: one batch asks
             # whether it is back, ever more seldom, and its receipt opens the rest.
-            self._asking = True
-            self._patience_s = min(2 * self._patience_s, LONGEST_PATIENCE_S)
+            self._probing = True
+            self._resend_timeout_s = min(2 * self._resend_timeout_s, MAX_RESEND_TIMEOUT_S)
         if self._sent[Lane.LIVE] < last_seq:
             return DueRange(Lane.LIVE, self._sent[Lane.LIVE], last_seq)
-        if self._asking and self._sent[Lane.BACKLOG]:
+        if self._probing and self._sent[Lane.BACKLOG]:
             return None
         if self._sent[Lane.BACKLOG] < self._backlog_end and self.room(Lane.BACKLOG):
             return DueRange(Lane.BACKLOG, self._sent[Lane.BACKLOG], self._backlog_end)
@@ -185,17 +185,17 @@ class SenderState:
         room = MAX_IN_FLIGHT - len(self._in_flight)
         if lane is Lane.BACKLOG:
             unanswered = sum(lane is Lane.BACKLOG for lane, _ in self._in_flight.values())
-            results = self._window.size - self._awaited_backlog()
-            of_window = 1 if self._asking else -(-results // self._batch)
+            results = self._window.size - self._unconfirmed_backlog()
+            of_window = 1 if self._probing else -(-results // self._batch)
             room = min(room, MAX_BACKLOG_IN_FLIGHT - unanswered, of_window)
         return max(room, 0)
 
-    def _awaited_backlog(self) -> int:
+    def _unconfirmed_backlog(self) -> int:
         """How many numbers of the backlog were handed over and are not covered."""
         uncovered = (*self._coverage.missing, (self._coverage.through + 1, self._backlog_end))
         return total(clip(uncovered, 1, self._sent[Lane.BACKLOG]))
 
-    def _cover(self, coverage: Coverage, now_s: float) -> None:
+    def _apply_coverage(self, coverage: Coverage, now_s: float) -> None:
         self._coverage = coverage
         self._window.on_covered(coverage.missing, coverage.through, now_s)
 

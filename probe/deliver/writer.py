@@ -47,21 +47,21 @@ class OutboxWriter:
         self.outbox: Outbox | None = None
         self.pending = 0
         self._unsaved: list[Result] = []
-        self._forgotten = 0
+        self._discarded = 0
         self._counting = threading.Lock()
-        self._announced = self._settled = 0
-        self._steadiness = ClockStability()
+        self._expected = self._finished = 0
+        self._clock_stability = ClockStability()
         self._store_by_s = self._tidy_due_s = 0.0
 
     @property
     def idle(self) -> bool:
         """Whether all that was announced is in the file and covered there."""
-        return self.outbox is not None and not self.pending and self._settled == self._announced
+        return self.outbox is not None and not self.pending and self._finished == self._expected
 
-    def announce(self) -> None:
+    def expect(self) -> None:
         """A result is on its way here; from any thread."""
         with self._counting:
-            self._announced += 1
+            self._expected += 1
 
     def add(self, results: Sequence[Result]) -> None:
         """Take results that were announced."""
@@ -94,23 +94,23 @@ class OutboxWriter:
             OutboxError: it cannot be written now; all waits in memory.
             OutboxDamagedError: it is to be set aside.
         """
-        self._name_losses(outbox)
+        self._report_losses(outbox)
         if outbox.coverage.through > outbox.last_seq:
             # A disk gave back an older file: numbers that were sent would be given a second time.
             raise OutboxDamagedError(
                 f"the outbox ends at {outbox.last_seq}, the centre has {outbox.coverage.through}"
             )
-        if self._forgotten:
+        if self._discarded:
             self._store(
-                outbox, [dropped_result(DropCause.OUTBOX_UNWRITABLE, None, self._forgotten, [])]
+                outbox, [dropped_result(DropCause.OUTBOX_UNWRITABLE, None, self._discarded, [])]
             )
-            self._forgotten = 0
+            self._discarded = 0
         if self._unsaved and (ending or self._is_time_to_store()):
             self._store(outbox, self._unsaved)
-            self._settled += len(self._unsaved)
+            self._finished += len(self._unsaved)
             self._unsaved = []
 
-    def tidy(self, outbox: Outbox) -> None:
+    def enforce_limits(self, outbox: Outbox) -> None:
         """Once a minute, make room: what is too old, then what is too much.
 
         Raises:
@@ -121,15 +121,15 @@ class OutboxWriter:
         self._tidy_due_s = clock.monotonic_s() + _TIDY_EVERY_S
         now_s = clock.utc_now().timestamp()
         # Age means nothing while the clock may be years wrong; room is made by size all the same.
-        steady = self._steadiness.is_stable(now_s, clock.monotonic_s())
+        steady = self._clock_stability.is_stable(now_s, clock.monotonic_s())
         if steady and clock.synchronised():
             outbox.prune(now_s - self._settings.keep_days * 86_400)
-        name = _names(DropCause.OUTBOX_FULL, outbox.epoch)
+        name = _report_for(DropCause.OUTBOX_FULL, outbox.epoch)
         given_up = outbox.make_room(self._settings.max_bytes, name, now_s)
         if given_up:
             log.error("the outbox was full: %d results were given up", given_up)
 
-    def begin_anew(self, error: OutboxDamagedError) -> None:
+    def start_new_epoch(self, error: OutboxDamagedError) -> None:
         """Set a damaged file aside and begin a new epoch; the centre is told what is gone.
 
         Raises:
@@ -143,15 +143,15 @@ class OutboxWriter:
         if epoch is None:
             # Not even its name is known; where it is, the mark remembers to tell it.
             self._unsaved.insert(0, dropped_result(DropCause.OUTBOX_DAMAGED, None, None, []))
-            self.announce()
+            self.expect()
 
-    def bound_memory(self) -> None:
+    def limit_memory(self) -> None:
         """Forget the oldest where even memory would fill; how many is told once one can write."""
         surplus = len(self._unsaved) - _MAX_UNSAVED
         if surplus > 0:
             del self._unsaved[:surplus]
-            self._forgotten += surplus
-            self._settled += surplus
+            self._discarded += surplus
+            self._finished += surplus
 
     def _is_time_to_store(self) -> bool:
         """A test's result goes at once; a minute of latency waits a moment for its neighbours."""
@@ -166,17 +166,17 @@ class OutboxWriter:
         outbox.put(bodies, clock.utc_now().timestamp())
         self.pending += len(bodies)
 
-    def _name_losses(self, outbox: Outbox) -> None:
-        name = _names(DropCause.OUTBOX_DAMAGED, outbox.epoch)
+    def _report_losses(self, outbox: Outbox) -> None:
+        name = _report_for(DropCause.OUTBOX_DAMAGED, outbox.epoch)
         now_s = clock.utc_now().timestamp()
-        outbox.name_ended(_epoch_lost, now_s)
-        if lost := outbox.name_lost_numbers(name, now_s):
+        outbox.report_ended_epochs(_ended_epoch_report, now_s)
+        if lost := outbox.report_lost_seqs(name, now_s):
             log.error("the outbox lost its newest transactions: %d numbers are given up", lost)
-        if spoiled := outbox.name_spoiled(name, now_s):
+        if spoiled := outbox.report_corrupt_rows(name, now_s):
             log.error("%d results in the outbox were damaged and are given up", spoiled)
 
 
-def _names(cause: DropCause, epoch: UUID) -> DroppedReport:
+def _report_for(cause: DropCause, epoch: UUID) -> DroppedReport:
     def name(ranges: Sequence[Range]) -> tuple[str, bytes]:
         report = dropped_result(cause, epoch, total(ranges), ranges)
         return report.kind, encode_result(report)
@@ -184,6 +184,6 @@ def _names(cause: DropCause, epoch: UUID) -> DroppedReport:
     return name
 
 
-def _epoch_lost(epoch: UUID) -> tuple[str, bytes]:
+def _ended_epoch_report(epoch: UUID) -> tuple[str, bytes]:
     report = dropped_result(DropCause.OUTBOX_DAMAGED, epoch, None, [])
     return report.kind, encode_result(report)

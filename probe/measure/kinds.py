@@ -34,14 +34,14 @@ class MeasureKind(Struct, frozen=True):
     """How a kind is measured.
 
     `once` ends by itself; `continuous`, where a kind has it, goes on until stopped. A `bulk` kind
-    fills the line, so one runs at a time on a host. `wanted` says whether a configuration has it
+    fills the line, so one runs at a time on a host. `enabled` says whether a configuration has it
     measured at all; for bulk kinds, their share does.
     """
 
     once: MeasureFunction
     continuous: MeasureFunction | None = None
     bulk: bool = False
-    wanted: Callable[[Config], bool] = _always
+    enabled: Callable[[Config], bool] = _always
 
 
 MEASURES: dict[str, MeasureKind] = {
@@ -51,10 +51,10 @@ MEASURES: dict[str, MeasureKind] = {
         partial(latency_probe.measure, windows=1), continuous=latency_probe.measure
     ),
     kind_of(DnsResult): MeasureKind(
-        dns_probe.measure, wanted=lambda config: bool(config.dns.names)
+        dns_probe.measure, enabled=lambda config: bool(config.dns.names)
     ),
     kind_of(WebResult): MeasureKind(
-        web_probe.measure, wanted=lambda config: bool(config.web.pages)
+        web_probe.measure, enabled=lambda config: bool(config.web.pages)
     ),
     kind_of(PathResult): MeasureKind(path_probe.measure),
 }

@@ -50,13 +50,13 @@ class _MeasurementSpan:
         self._before = host.snapshot(self._interface)
         self._evidence: tuple[float, Host] | None = None
 
-    def times(self, finding: RawResult) -> tuple[float, float]:
+    def times(self, raw: RawResult) -> tuple[float, float]:
         """When a finding's measurement began (monotonic), and how long it took."""
-        if finding.began_s is not None and finding.duration_s is not None:
-            return finding.began_s, finding.duration_s
+        if raw.began_s is not None and raw.duration_s is not None:
+            return raw.began_s, raw.duration_s
         return self._began_s, clock.monotonic_s() - self._began_s
 
-    def evidence(self, finding: RawResult) -> Host:
+    def evidence(self, raw: RawResult) -> Host:
         """The host since the last evidence; findings that come together share one."""
         now_s = clock.monotonic_s()
         if self._evidence is None or now_s - self._evidence[0] > _TOGETHER_S:
@@ -73,8 +73,8 @@ class _MeasurementSpan:
                 found = structs.replace(
                     found,
                     throttled=found.throttled if watched is None else watched or found.throttled,
-                    cpu_download_per_core_ratio=self._watch.busy_ratios(finding.steady_download),
-                    cpu_upload_per_core_ratio=self._watch.busy_ratios(finding.steady_upload),
+                    cpu_download_per_core_ratio=self._watch.busy_ratios(raw.steady_download),
+                    cpu_upload_per_core_ratio=self._watch.busy_ratios(raw.steady_upload),
                 )
             self._evidence = now_s, found
             self._before = after
@@ -83,9 +83,9 @@ class _MeasurementSpan:
             self._stepped = abs(self._wall_less_monotonic_s - was) > STEP_S
         return self._evidence[1]
 
-    def validity(self, finding: RawResult, evidence: Host, reading: Clock) -> list[Validity]:
+    def validity(self, raw: RawResult, evidence: Host, reading: Clock) -> list[Validity]:
         """The finding's own flags, and what clock and host add."""
-        flags = {*finding.validity, *validity_from(evidence, self._line, finding.values)}
+        flags = {*raw.validity, *validity_from(evidence, self._line, raw.values)}
         if reading.synchronised is False:
             flags.add(Validity.CLOCK_UNSYNCED)
         if self._stepped:
@@ -166,8 +166,8 @@ class Runner:
         self, kind: str, line: LineConfig, reason: Reason, detail: str, slot_at: datetime
     ) -> Result:
         """A planned measurement that was not made, and why."""
-        finding = RawResult(outcome=Outcome.SKIPPED, reason=reason, detail=detail)
-        return self._result(kind, line, finding, self._span(kind, line), slot_at)
+        raw = RawResult(outcome=Outcome.SKIPPED, reason=reason, detail=detail)
+        return self._result(kind, line, raw, self._span(kind, line), slot_at)
 
     def _span(
         self, kind: str, line: LineConfig, watch: HostSampler | None = None
@@ -176,9 +176,9 @@ class Runner:
             line, self._ceilings.get(line.id) if MEASURES[kind].bulk else None, watch
         )
 
-    def told(self, kind: str, line: LineConfig, finding: RawResult) -> Result:
+    def derived(self, kind: str, line: LineConfig, raw: RawResult) -> Result:
         """A result that follows from others: nothing was measured for it."""
-        return self._result(kind, line, finding, _MeasurementSpan(line, None), None)
+        return self._result(kind, line, raw, _MeasurementSpan(line, None), None)
 
     def _results(
         self, kind: str, line: LineConfig, findings: Iterator[RawResult], slot_at: datetime | None
@@ -187,8 +187,8 @@ class Runner:
         with watch or nullcontext():
             span = self._span(kind, line, watch)
             try:
-                for finding in findings:
-                    yield self._result(kind, line, finding, span, slot_at)
+                for raw in findings:
+                    yield self._result(kind, line, raw, span, slot_at)
             except Exception as error:
                 log.exception("a fault of our own while measuring %s on %s", kind, line.id)
                 detail = f"the probe itself failed: {type(error).__name__}: {error}"
@@ -200,27 +200,27 @@ class Runner:
         self,
         kind: str,
         line: LineConfig,
-        finding: RawResult,
+        raw: RawResult,
         span: _MeasurementSpan,
         slot_at: datetime | None,
     ) -> Result:
-        began_s, duration_s = span.times(finding)
-        evidence = span.evidence(finding)
+        began_s, duration_s = span.times(raw)
+        evidence = span.evidence(raw)
         # Asked now, because it is now that the wall clock is asked for `started_at`.
         reading = clock.reading(began_s)
         return KINDS[kind](
-            outcome=finding.outcome,
-            reason=finding.reason,
-            detail=finding.detail,
-            validity=span.validity(finding, evidence, reading),
+            outcome=raw.outcome,
+            reason=raw.reason,
+            detail=raw.detail,
+            validity=span.validity(raw, evidence, reading),
             line=line.identity,
-            target=finding.target,
+            target=raw.target,
             slot_at=slot_at,
             started_at=clock.utc_at(began_s),
             duration_s=duration_s,
             clock=reading,
             host=evidence,
-            method=finding.method,
+            method=raw.method,
             probe_version=VERSION,
-            values=finding.values,
+            values=raw.values,
         )

@@ -84,7 +84,7 @@ class MonthBudget(Struct, frozen=True, kw_only=True):
         return max(0.0, self.budget_bytes - self.light_bytes)
 
     @property
-    def used_up(self) -> bool:
+    def is_exhausted(self) -> bool:
         """Whether only the weekly minimum goes on until the month ends."""
         return self.used_bytes > 0 and self.used_bytes >= self.bulk_bytes
 
@@ -183,7 +183,7 @@ def shortfalls(config: Config, budget: MonthBudget) -> Iterator[Phrase]:
             f"{en}: no `plan_download_bps` and `plan_upload_bps`; "
             f"{ASSUMED_BPS / 1e6:.0f} Mbit/s are assumed until a month has been measured",
         )
-    if budget.used_up:
+    if budget.is_exhausted:
         used = _gigabytes(budget.used_bytes)
         yield Phrase(
             f"{vi}: đã dùng {used.vi}, hết hạn mức {held.vi}; tháng này chỉ còn mức tối thiểu "

@@ -78,7 +78,7 @@ def day_plan(config: Config, day: date, usage: Usage | None = None) -> DayPlan:
         tests = [
             test
             for test in _month(config, line, day, budget)
-            if test.day_index == day.day - 1 and (test.kept or not budget.used_up)
+            if test.day_index == day.day - 1 and (test.kept or not budget.is_exhausted)
         ]
         count += len(tests)
         if rooms:

@@ -34,10 +34,14 @@ class InterfaceRates(Struct, frozen=True):
 class QueuedMeasurement(Struct, frozen=True, kw_only=True):
     """A measurement to make, and what it has waited for.
 
-    `slot_at` is None where nobody planned it: then it neither looks nor waits. `until` is the last
-    moment for a bulk test to begin with its look, None where it does not wait. `seen` are the rates
-    that it last found on the interface, down and up. `command_id` says which command of the centre
-    asked for it.
+    Attributes:
+        slot_at: when it was planned; None for an on-demand one, which neither checks nor waits.
+        until: the latest start of its idle check, for a bulk test; None where it does not wait.
+        due_s: when it may be tried (monotonic).
+        deferrals: how often cross traffic held it back.
+        busy_count: how often a busy server held it back.
+        rates_before: the interface's rates in its last idle check.
+        command_id: the centre's command that asked for it.
     """
 
     kind: str
@@ -47,8 +51,8 @@ class QueuedMeasurement(Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     due_s: float = 0.0
     deferrals: int = 0
-    busy: int = 0
-    seen: InterfaceRates | None = None
+    busy_count: int = 0
+    rates_before: InterfaceRates | None = None
     command_id: UUID | None = None
 
 
@@ -127,7 +131,7 @@ def backoff_s(waits: int, draw: float) -> float:
 def with_deferral(wanted: QueuedMeasurement, reason: Reason) -> QueuedMeasurement:
     """What was held back, with that counted: by a busy server, or by cross traffic."""
     if reason is Reason.SERVER_BUSY:
-        return structs.replace(wanted, busy=wanted.busy + 1)
+        return structs.replace(wanted, busy_count=wanted.busy_count + 1)
     return structs.replace(wanted, deferrals=wanted.deferrals + 1)
 
 
@@ -142,7 +146,7 @@ def rescheduled(
         now_s: monotonic time.
         draw: uniform in [0, 1).
     """
-    waits = wanted.deferrals + wanted.busy
+    waits = wanted.deferrals + wanted.busy_count
     pause_s = backoff_s(waits - 1, draw())
     in_time = wanted.until is not None and at + timedelta(seconds=pause_s) <= wanted.until
     if waits > _MOST_WAITS or not in_time:
@@ -168,13 +172,13 @@ def first_due(waiting: Sequence[QueuedMeasurement], now_s: float) -> QueuedMeasu
     return min(due, key=lambda one: one.due_s, default=None)
 
 
-def gave_up_detail(wanted: QueuedMeasurement, reason: Reason) -> str:
+def abandoned_detail(wanted: QueuedMeasurement, reason: Reason) -> str:
     """Why a slot was given up, in words."""
-    text = f"given up: deferred {wanted.deferrals} times, servers busy {wanted.busy} times"
-    if reason is Reason.CROSS_TRAFFIC and wanted.seen is not None:
+    text = f"given up: deferred {wanted.deferrals} times, servers busy {wanted.busy_count} times"
+    if reason is Reason.CROSS_TRAFFIC and wanted.rates_before is not None:
         text += (
-            f"; the interface carried {_kbps(wanted.seen.received_bps)} down, "
-            f"{_kbps(wanted.seen.sent_bps)} up"
+            f"; the interface carried {_kbps(wanted.rates_before.received_bps)} down, "
+            f"{_kbps(wanted.rates_before.sent_bps)} up"
         )
     return text
 
@@ -183,19 +187,19 @@ def too_late_detail(wanted: QueuedMeasurement) -> str:
     """Why a slot whose turn came after its part of the day was given up, in words."""
     return (
         f"its turn came after its part of the day: deferred {wanted.deferrals} times, "
-        f"servers busy {wanted.busy} times"
+        f"servers busy {wanted.busy_count} times"
     )
 
 
 def with_admission_history(result: Result, wanted: QueuedMeasurement, version: str) -> Result:
     """A bulk result that says what its slot waited for and what was seen on the interface."""
     method = result.method or Method("tramdo-probe", version, {})
-    seen = wanted.seen or InterfaceRates(None, None)
+    rates_before = wanted.rates_before or InterfaceRates(None, None)
     history: dict[str, str | int | float | bool | None] = {
         "deferrals": wanted.deferrals,
-        "busy_servers": wanted.busy,
-        "before_received_bps": seen.received_bps,
-        "before_sent_bps": seen.sent_bps,
+        "busy_servers": wanted.busy_count,
+        "before_received_bps": rates_before.received_bps,
+        "before_sent_bps": rates_before.sent_bps,
         "cross_traffic_seen_at": "the probe's own interface",
     }
     method = structs.replace(method, settings={**method.settings, **history})

@@ -56,21 +56,21 @@ class MeasurementQueue:
         config: Config,
         runner: Runner,
         usage: UsageFile,
-        take: Callable[[Result], None],
+        on_result: Callable[[Result], None],
         pause: dict[str, threading.Event],
-        obeyed: Callable[[UUID], None] = lambda _: None,
+        on_command_done: Callable[[UUID], None] = lambda _: None,
     ) -> None:
         self._config = config
         self._runner = runner
         self._usage = usage
-        self._take = take
+        self._on_result = on_result
         self._pause = pause
-        self._obeyed = obeyed
+        self._on_command_done = on_command_done
         self._servers = frozenset(server.name for server in config.servers)
         self._inbox: queue.SimpleQueue[QueuedMeasurement] = queue.SimpleQueue()
         self._waiting: list[QueuedMeasurement] = []
 
-    def put(self, wanted: QueuedMeasurement) -> None:
+    def enqueue(self, wanted: QueuedMeasurement) -> None:
         """Measure this when its turn has come; from any thread."""
         self._inbox.put(wanted)
 
@@ -79,17 +79,17 @@ class MeasurementQueue:
         while not stopping.is_set():
             alive()
             due = admission.first_due(self._waiting, clock.monotonic_s())
-            self._collect(0.0 if due else _TICK_S)
+            self._drain_inbox(0.0 if due else _TICK_S)
             if due is not None:
                 self._waiting.remove(due)
-                self._turn(due, stopping, alive)
+                self._run_one(due, stopping, alive)
                 if due.command_id is not None:
-                    self._obeyed(due.command_id)
-        self._collect(0.0)
+                    self._on_command_done(due.command_id)
+        self._drain_inbox(0.0)
         for wanted in self._waiting:
-            self._give_up(wanted, Reason.SHUTTING_DOWN, "the probe ended before its turn")
+            self._abandon(wanted, Reason.SHUTTING_DOWN, "the probe ended before its turn")
 
-    def _collect(self, timeout_s: float) -> None:
+    def _drain_inbox(self, timeout_s: float) -> None:
         try:
             self._waiting.append(self._inbox.get(timeout=timeout_s))
             while True:
@@ -97,48 +97,48 @@ class MeasurementQueue:
         except queue.Empty:
             return
 
-    def _turn(self, wanted: QueuedMeasurement, stopping: Stop, alive: Callable[[], None]) -> None:
+    def _run_one(
+        self, wanted: QueuedMeasurement, stopping: Stop, alive: Callable[[], None]
+    ) -> None:
         if not MEASURES[wanted.kind].bulk:
             for result in self._results(wanted, stopping):
-                self._take(result)
+                self._on_result(result)
                 alive()
             return
         pause = self._pause[wanted.line.id]
         pause.set()
         try:
-            self._bulk_turn(wanted, stopping, alive)
+            self._run_bulk(wanted, stopping, alive)
         finally:
             if not stopping.is_set():
                 pause.clear()
 
-    def _bulk_turn(
+    def _run_bulk(
         self, wanted: QueuedMeasurement, stopping: Stop, alive: Callable[[], None]
     ) -> None:
         left_s = None
         if wanted.slot_at is not None:
-            wanted, decision = self._looked(wanted, stopping)
+            wanted, decision = self._with_idle_check(wanted, stopping)
             alive()
             if decision is AdmissionDecision.DEFER:
-                self._hold_back(
+                self._defer(
                     admission.with_deferral(wanted, Reason.CROSS_TRAFFIC), Reason.CROSS_TRAFFIC
                 )
                 return
             left_s = admission.remaining_start_s(self._config, wanted, clock.utc_now())
             if left_s is not None and left_s < 0:
-                self._give_up(wanted, Reason.SLOT_MISSED, admission.too_late_detail(wanted))
+                self._abandon(wanted, Reason.SLOT_MISSED, admission.too_late_detail(wanted))
                 return
         for result in self._results(wanted, stopping, left_s):
             alive()
             low = self._usage.count(result, self._today(), self._servers)
             if wanted.until is not None and admission.was_server_busy(result):
-                self._hold_back(
-                    admission.with_deferral(wanted, Reason.SERVER_BUSY), Reason.SERVER_BUSY
-                )
+                self._defer(admission.with_deferral(wanted, Reason.SERVER_BUSY), Reason.SERVER_BUSY)
             else:
                 told = admission.with_admission_history(result, wanted, VERSION)
-                self._take(admission.with_flag(told, Validity.SERVER_LOW) if low else told)
+                self._on_result(admission.with_flag(told, Validity.SERVER_LOW) if low else told)
 
-    def _looked(
+    def _with_idle_check(
         self, wanted: QueuedMeasurement, stopping: Stop
     ) -> tuple[QueuedMeasurement, AdmissionDecision]:
         """Watch the line's interface for a while: is it idle?"""
@@ -148,16 +148,16 @@ class MeasurementQueue:
         now = _counters(interface)
         plan = self._config.plan
         limits = CrossTrafficLimits(plan.cross_traffic_download_bps, plan.cross_traffic_upload_bps)
-        seen = structs.replace(wanted, seen=admission.rates_between(then, now))
-        return seen, admission.bulk_admission(then, now, limits)
+        rates_before = structs.replace(wanted, rates_before=admission.rates_between(then, now))
+        return rates_before, admission.bulk_admission(then, now, limits)
 
-    def _hold_back(self, wanted: QueuedMeasurement, reason: Reason) -> None:
+    def _defer(self, wanted: QueuedMeasurement, reason: Reason) -> None:
         if reason is Reason.SERVER_BUSY:
             wanted = structs.replace(wanted, server=admission.next_server(self._config, wanted))
         now_s = clock.monotonic_s()
         again = admission.rescheduled(wanted, clock.utc_now(), now_s, random.random)
         if again is None:
-            self._give_up(wanted, reason, admission.gave_up_detail(wanted, reason))
+            self._abandon(wanted, reason, admission.abandoned_detail(wanted, reason))
             return
         log.info(
             "%s on %s: %s; again in %.0f s",
@@ -168,10 +168,10 @@ class MeasurementQueue:
         )
         self._waiting.append(again)
 
-    def _give_up(self, wanted: QueuedMeasurement, reason: Reason, detail: str) -> None:
+    def _abandon(self, wanted: QueuedMeasurement, reason: Reason, detail: str) -> None:
         if wanted.slot_at is not None:
             result = self._runner.skipped(wanted.kind, wanted.line, reason, detail, wanted.slot_at)
-            self._take(admission.with_admission_history(result, wanted, VERSION))
+            self._on_result(admission.with_admission_history(result, wanted, VERSION))
 
     def _results(
         self, wanted: QueuedMeasurement, stopping: Stop, patience_s: float | None = None

@@ -76,7 +76,7 @@ class Display:
         written_at_s = float("-inf")
         while True:
             ending = self._stopping.wait(_REFRESH_S)
-            self._fold_waiting()
+            self._apply_events()
             now_s = clock.monotonic_s()
             self._frame = frame = status.frame(self._status, now_s)
             if self._leds is not None:
@@ -87,7 +87,7 @@ class Display:
             if ending:
                 return
 
-    def _fold_waiting(self) -> None:
+    def _apply_events(self) -> None:
         while True:
             try:
                 self._status = status.fold(self._status, self._queue.get_nowait())

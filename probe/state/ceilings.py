@@ -1,43 +1,29 @@
-"""Floor 2. The host's ceilings in a file of the state directory, by line."""
+"""Floor 2. The measured ceilings of this host, by line, in a file of the state directory."""
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Iterable
 from pathlib import Path
 
-import msgspec
-
-from wire.decoding import decode_json
+from probe.state.json_file import JsonFile
 from wire.messages import Ceiling
-
-log = logging.getLogger(__name__)
 
 
 def read(state_dir: str) -> dict[str, Ceiling]:
-    """What was measured; empty where nothing was, or the file cannot be read."""
-    path = _path(state_dir)
-    try:
-        return decode_json(path.read_bytes(), dict[str, Ceiling])
-    except FileNotFoundError:
-        return {}
-    except (OSError, msgspec.MsgspecError) as error:
-        log.warning("%s cannot be read: no ceiling of this host is known: %s", path, error)
-        return {}
+    """The stored ceilings by line id; empty where there are none or the file cannot be read."""
+    return _file(state_dir).load({})
 
 
-def store(state_dir: str, measured: list[Ceiling]) -> None:
-    """Put what was just measured in place of what was known of those lines.
+def store(state_dir: str, measured: Iterable[Ceiling]) -> None:
+    """Store newly measured ceilings; those of other lines stay.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
-    path = _path(state_dir)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    known = read(state_dir) | {one.line: one for one in measured}
-    new = path.with_suffix(".new")
-    new.write_bytes(msgspec.json.encode(known) + b"\n")
-    new.replace(path)
+    file = _file(state_dir)
+    file.path.parent.mkdir(parents=True, exist_ok=True)
+    file.write(file.load({}) | {one.line: one for one in measured})
 
 
-def _path(state_dir: str) -> Path:
-    return Path(state_dir) / "ceilings.json"
+def _file(state_dir: str) -> JsonFile[dict[str, Ceiling]]:
+    return JsonFile(Path(state_dir) / "ceilings.json", dict[str, Ceiling])

@@ -142,7 +142,7 @@ def _command(payload: bytes, draw: random.Random) -> str:
         kinds=["latency", "throughput"],
         bulk_kinds=["throughput"],
         lines=["vnpt"],
-        used_up=[],
+        exhausted_lines=[],
     )
     name = draw.choice([*CommandName, "run"])
     if draw.random() < 0.8 and (told := re.search(rb'"command":"([a-z]+)"', payload)):

@@ -167,9 +167,9 @@ def test_the_minimum_goes_on_when_the_budget_is_used_up(c: Config, day: date, le
     month = month_of(c, day)
     first = date(day.year, day.month, 1)
     assume(all(roomy(c, first + timedelta(7 * n)) for n in range(4)))
-    used_up = bounds(c, first + timedelta(days=left))[0]
+    is_exhausted = bounds(c, first + timedelta(days=left))[0]
     for line in c.lines:
-        made = [s for s in month if s.line_id == line.id and (s.kept or s.at < used_up)]
+        made = [s for s in month if s.line_id == line.id and (s.kept or s.at < is_exhausted)]
         for start in range(calendar.monthrange(day.year, day.month)[1] - 6):
             after, _ = bounds(c, first + timedelta(start))
             before, _ = bounds(c, first + timedelta(start + 7))

@@ -84,12 +84,12 @@ class Office:
         self.commanded.send_pending_done()
 
     def _on_command(self, received: Received) -> None:
-        self.commanded.take(received)
+        self.commanded.on_message(received)
 
     def _measure(self, wanted: QueuedMeasurement) -> None:
         self.wanted.append(wanted)
         assert wanted.command_id is not None
-        self.commanded.measured(wanted.command_id)
+        self.commanded.on_measured(wanted.command_id)
 
     def connected(self) -> bool:
         return any(isinstance(one, events.DeliveryStatus) and one.connected for one in self.events)

@@ -157,7 +157,7 @@ def test_results_arrive_in_order_and_are_confirmed(
     until(lambda: centre.states[-1:] == ["online"], "state online")
     until(lambda: bool(centre.infos and centre.healths), "info and health")
     told = len(centre.infos)
-    office.courier.tell_info()
+    office.courier.republish_info()
     until(lambda: len(centre.infos) > told, "what it plans, as a month begins")
     office.courier.stop()
     until(lambda: centre.states[-1] == "offline", "state offline")

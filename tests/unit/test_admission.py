@@ -111,7 +111,7 @@ def test_a_slot_waits_a_few_times_and_is_then_given_up() -> None:
         now_s, tries, one = following.due_s, tries + 1, following
     assert tries == 5
     assert now_s == 60 + 120 + 240 + 480 + 960
-    assert (one.busy, one.deferrals) == (3, 3)
+    assert (one.busy_count, one.deferrals) == (3, 3)
 
 
 @pytest.mark.parametrize("until", [None, SLOT + timedelta(seconds=59)])
@@ -155,15 +155,17 @@ def test_only_servers_that_offer_http_are_asked_for_it() -> None:
 
 
 def test_a_busy_server_turns_a_slot_away_only_before_anything_was_measured() -> None:
-    busy = samples.throughput(outcome=Outcome.SKIPPED, reason=Reason.SERVER_BUSY)
-    assert admission.was_server_busy(busy)
-    half = structs.replace(busy, values=samples.throughput().values)
+    busy_count = samples.throughput(outcome=Outcome.SKIPPED, reason=Reason.SERVER_BUSY)
+    assert admission.was_server_busy(busy_count)
+    half = structs.replace(busy_count, values=samples.throughput().values)
     assert not admission.was_server_busy(half), "its download is kept"
     assert not admission.was_server_busy(samples.throughput())
 
 
 def test_a_result_tells_what_its_slot_waited_for() -> None:
-    waited = structs.replace(wanted(), deferrals=2, busy=1, seen=InterfaceRates(1200.0, None))
+    waited = structs.replace(
+        wanted(), deferrals=2, busy_count=1, rates_before=InterfaceRates(1200.0, None)
+    )
     result = admission.with_admission_history(samples.throughput(), waited, "0.1")
     assert result.method is not None
     settings = result.method.settings
@@ -177,8 +179,8 @@ def test_a_result_tells_what_its_slot_waited_for() -> None:
 
 
 def test_a_slot_that_was_given_up_says_what_it_saw() -> None:
-    waited = structs.replace(wanted(), deferrals=6, seen=InterfaceRates(2_500_000.0, None))
-    assert admission.gave_up_detail(waited, Reason.CROSS_TRAFFIC) == (
+    waited = structs.replace(wanted(), deferrals=6, rates_before=InterfaceRates(2_500_000.0, None))
+    assert admission.abandoned_detail(waited, Reason.CROSS_TRAFFIC) == (
         "given up: deferred 6 times, servers busy 0 times; "
         "the interface carried 2500 kbit/s down, an unknown rate up"
     )
@@ -187,8 +189,8 @@ def test_a_slot_that_was_given_up_says_what_it_saw() -> None:
 def test_every_server_of_a_pool_is_asked_in_turn() -> None:
     config = with_http(PARSED)
     one = structs.replace(wanted(), kind="http", server=config.servers[0])
-    seen = set()
+    rates_before = set()
     for _ in config.servers:
-        seen.add(one.server.name)
+        rates_before.add(one.server.name)
         one = structs.replace(one, server=admission.next_server(config, one))
-    assert seen == {server.name for server in config.servers}
+    assert rates_before == {server.name for server in config.servers}

@@ -17,7 +17,7 @@ from probe.availability.minutes import (
     minutes_of,
     samples_of,
 )
-from probe.availability.monitor import AvailabilityMonitor
+from probe.availability.monitor import AvailabilityMonitor, state_file
 from probe.availability.outages import OpenOutage, Outage, fold
 from probe.availability.tracker import (
     AvailabilityPeriod,
@@ -29,7 +29,6 @@ from probe.availability.tracker import (
 from probe.config import LineConfig, PathConfig, ServerConfig
 from probe.measure.runner import Runner
 from probe.schedule.admission import QueuedMeasurement
-from probe.state.availability import AvailabilityFile
 from tests import samples
 from tests.line_request import office_config
 from wire.result import (
@@ -280,9 +279,13 @@ def test_an_outage_knows_where_the_path_was_seen_to_break() -> None:
     one = book()
     up(one, 0, 4)
     down(one, 1, 2, 3)
-    one.looked((M0 + 2) * 60.0, FaultLocation.BEYOND)
+    one.note_path((M0 + 2) * 60.0, FaultLocation.BEYOND)
     (told,) = [t for t in one.advance(now(6.2)) if isinstance(t, LocatedOutage)]
-    assert (told.fault, told.looks, told.outage.bad_minutes) == (FaultLocation.BEYOND, 1, 3)
+    assert (told.fault, told.path_observations, told.outage.bad_minutes) == (
+        FaultLocation.BEYOND,
+        1,
+        3,
+    )
     values = results.outage(told)
     assert (values.down_minutes, values.own_lan_minutes, values.unknown_minutes) == (3, 0, 0)
     assert values.began_at == datetime.fromtimestamp((M0 + 1) * 60, UTC)
@@ -436,7 +439,7 @@ def test_the_watch_tells_a_minute_and_puts_the_book_away(tmp_path: Path) -> None
     assert result.started_at.second == 0
     assert result.duration_s == 60 * (1 + result.values.unknown_minutes)
     assert wanted == []
-    assert "vnpt" in AvailabilityFile(str(tmp_path)).read()
+    assert "vnpt" in state_file(str(tmp_path)).load({})
 
 
 def test_a_bad_window_makes_the_watch_want_one_look(tmp_path: Path) -> None:
@@ -449,7 +452,7 @@ def test_a_bad_window_makes_the_watch_want_one_look(tmp_path: Path) -> None:
 
 def test_a_book_that_cannot_be_read_begins_anew(tmp_path: Path) -> None:
     (tmp_path / "availability.json").write_text('{"vnpt": 7}', encoding="ascii")
-    assert AvailabilityFile(str(tmp_path)).read() == {}
+    assert state_file(str(tmp_path)).load({}) == {}
     watch, _, told = a_watch(tmp_path)
     watch.note(just_now(samples.latency()))
     watch.close()
@@ -459,14 +462,14 @@ def test_a_book_that_cannot_be_read_begins_anew(tmp_path: Path) -> None:
 def test_a_book_comes_back_as_it_was_put_away(tmp_path: Path) -> None:
     one = book()
     down(one, 0, 1)
-    one.looked(M0 * 60.0, FaultLocation.BEYOND)
+    one.note_path(M0 * 60.0, FaultLocation.BEYOND)
     list(one.advance(now(3.5)))
     down(one, 3)
     list(one.close(now(3.6)))
     assert one.state().evidence
-    AvailabilityFile(str(tmp_path)).write({"vnpt": one.state()})
-    assert AvailabilityFile(str(tmp_path)).read() == {"vnpt": one.state()}
-    AvailabilityFile(str(tmp_path / "none")).write({"vnpt": one.state()})
+    state_file(str(tmp_path)).save({"vnpt": one.state()})
+    assert state_file(str(tmp_path)).load({}) == {"vnpt": one.state()}
+    state_file(str(tmp_path / "none")).save({"vnpt": one.state()})
 
 
 def test_a_box_that_wakes_in_the_past_takes_its_book_up_once_the_clock_is_set() -> None:
@@ -501,9 +504,9 @@ def test_what_began_in_another_boot_is_not_repaired_by_this_one_s(tmp_path: Path
     hours_ago = int(datetime.now(UTC).timestamp() // 60) - 10 * 1440
     old = TrackerState(
         boot_id="another", next=hours_ago + 2, first=hours_ago, counts={MinuteState.UP: 2},
-        running=None, looks=[],
+        running=None, path_observations=[],
     )  # fmt: skip
-    AvailabilityFile(str(tmp_path)).write({"vnpt": old})
+    state_file(str(tmp_path)).save({"vnpt": old})
     watch, _, told = a_watch(tmp_path)
     watch.tick()
     watch.close()

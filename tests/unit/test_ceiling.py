@@ -93,4 +93,4 @@ def test_a_damaged_file_is_no_ceiling(tmp_path: Path, caplog: pytest.LogCaptureF
     (tmp_path / "ceilings.json").write_bytes(b"{")
     with caplog.at_level(logging.WARNING):
         assert ceilings.read(str(tmp_path)) == {}
-    assert "no ceiling of this host is known" in caplog.text
+    assert "ceilings.json cannot be read" in caplog.text

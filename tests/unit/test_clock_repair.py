@@ -65,17 +65,17 @@ def received(
 
 def test_after_a_boot_results_wait_for_the_clock_and_then_never_again() -> None:
     hold = ClockHold(300.0)
-    assert hold.waits(reading(20.0))
-    assert hold.waits(reading(299.0))
-    assert not hold.waits(reading(299.5, synchronised=True))
-    assert not hold.waits(reading(299.9)), "a clock that is lost again holds nothing back"
+    assert hold.is_holding(reading(20.0))
+    assert hold.is_holding(reading(299.0))
+    assert not hold.is_holding(reading(299.5, synchronised=True))
+    assert not hold.is_holding(reading(299.9)), "a clock that is lost again holds nothing back"
 
 
 @pytest.mark.parametrize(
     "first", [reading(300.0), reading(5.0, synchronised=True), reading(5.0, synchronised=None)]
 )
 def test_nothing_waits_for_a_clock_that_will_not_come_or_is_there(first: Clock) -> None:
-    assert not ClockHold(300.0).waits(first)
+    assert not ClockHold(300.0).is_holding(first)
 
 
 def test_a_boot_is_learnt_once_and_old_ones_are_forgotten() -> None:
@@ -94,8 +94,8 @@ def test_only_an_envelope_with_an_unknown_clock_carries_a_note() -> None:
     hold = ClockHold(300.0, [KnownBoot(BOOT, 30.0, NOW)])
     now = reading(40.0, synchronised=True)
     good = encode_result(samples.latency())
-    assert hold.note([good, good], lambda: now) is None
-    assert hold.note([good, encode_result(taken(10.0))], lambda: now) == ClockNote(
+    assert hold.clock_note([good, good], lambda: now) is None
+    assert hold.clock_note([good, encode_result(taken(10.0))], lambda: now) == ClockNote(
         sending=now, known=[KnownBoot(BOOT, 30.0, NOW)]
     )
 

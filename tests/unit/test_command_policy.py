@@ -42,7 +42,7 @@ SITUATION = ProbeContext(
     kinds=["throughput", "latency"],
     bulk_kinds=["throughput"],
     lines=["vnpt", "viettel"],
-    used_up=["viettel"],
+    exhausted_lines=["viettel"],
 )
 EVERY: list[AnyCommand] = [
     Identify(**LIFE),
@@ -54,13 +54,13 @@ EVERY: list[AnyCommand] = [
 
 def decided(
     command: AnyCommand,
-    situation: ProbeContext = SITUATION,
-    memory: CommandHistory | None = None,
+    context: ProbeContext = SITUATION,
+    history: CommandHistory | None = None,
     *,
     retained: bool = False,
 ) -> CommandDecision:
     payload = encode_command(command)
-    return decide(command.name, payload, memory or CommandHistory(), situation, retained=retained)
+    return decide(command.name, payload, history or CommandHistory(), context, retained=retained)
 
 
 def reason(decision: CommandDecision) -> Refusal | None:
@@ -72,7 +72,7 @@ def test_a_good_command_is_obeyed_once(command: AnyCommand) -> None:
     first = decided(command)
     assert isinstance(first, CommandAccepted)
     assert first.command == command
-    again = decided(command, memory=first.memory)
+    again = decided(command, history=first.history)
     assert isinstance(again, CommandIgnored), "the broker sent it again"
 
 
@@ -134,38 +134,38 @@ def test_a_probe_measures_what_it_has_and_may(
 @pytest.mark.parametrize("command", EVERY, ids=lambda one: str(one.name))
 def test_each_name_has_its_own_limit_an_hour(command: AnyCommand) -> None:
     limit = {**PER_HOUR, CommandName.MEASURE: SITUATION.measures_per_hour}[command.name]
-    memory = CommandHistory()
+    history = CommandHistory()
     for _ in range(limit):
-        decision = decided(structs.replace(command, id=uuid4()), memory=memory)
+        decision = decided(structs.replace(command, id=uuid4()), history=history)
         assert isinstance(decision, CommandAccepted)
-        memory = decision.memory
+        history = decision.history
     one_more = structs.replace(command, id=uuid4())
-    assert reason(decided(one_more, memory=memory)) is Refusal.TOO_OFTEN
+    assert reason(decided(one_more, history=history)) is Refusal.TOO_OFTEN
     # A clock that is set back by less does not open the door.
     back = structs.replace(SITUATION, now=NOW - timedelta(minutes=4))
-    assert reason(decided(one_more, back, memory)) is Refusal.TOO_OFTEN
+    assert reason(decided(one_more, back, history)) is Refusal.TOO_OFTEN
     later = NOW + timedelta(minutes=61)
     fresh = structs.replace(one_more, issued_at=later, expires_at=later + timedelta(minutes=1))
     assert isinstance(
-        decided(fresh, structs.replace(SITUATION, now=later), memory), CommandAccepted
+        decided(fresh, structs.replace(SITUATION, now=later), history), CommandAccepted
     )
     for other in EVERY:
         if other.name is not command.name:
             assert isinstance(
-                decided(structs.replace(other, id=uuid4()), memory=memory), CommandAccepted
+                decided(structs.replace(other, id=uuid4()), history=history), CommandAccepted
             )
 
 
 def test_the_memory_is_bounded_and_forgets_the_oldest() -> None:
-    memory, at = CommandHistory(), NOW
+    history, at = CommandHistory(), NOW
     for _ in range(600):
         at += timedelta(minutes=3)
         command = Identify(id=uuid4(), issued_at=at, expires_at=at + timedelta(minutes=1))
-        decision = decided(command, structs.replace(SITUATION, now=at), memory)
+        decision = decided(command, structs.replace(SITUATION, now=at), history)
         assert isinstance(decision, CommandAccepted)
-        memory = decision.memory
-    assert 20 <= len(memory.taken) <= 100
-    assert memory.taken[-1].at == at
+        history = decision.history
+    assert 20 <= len(history.accepted) <= 100
+    assert history.accepted[-1].at == at
 
 
 @pytest.mark.parametrize(

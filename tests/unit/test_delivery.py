@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from probe.deliver.batch import BATCH_BYTES, NumberedResult, batches
-from probe.deliver.send_window import FIRST, LATE_S, LEAST, PROMPT_S
+from probe.deliver.send_window import INITIAL_SIZE, LATE_S, MIN_SIZE, PROMPT_S
 from probe.deliver.sender_state import (
     MAX_BACKLOG_IN_FLIGHT,
     MAX_IN_FLIGHT,
@@ -29,7 +29,7 @@ def send(delivery: SenderState, last_seq: int, now_s: float, mid: int = 1) -> Du
     due = delivery.next_due(last_seq, now_s)
     if due is not None:
         delivery.on_sent(mid, due.lane, range(due.after + 1, due.through + 1), now_s)
-        delivery.on_lane(due.lane, due.through)
+        delivery.on_lane_sent(due.lane, due.through)
     return due
 
 
@@ -100,7 +100,7 @@ def test_a_centre_that_is_away_is_asked_ever_more_seldom_and_with_one_batch() ->
             if due.after == 0:
                 asked_at_s.append(second)
             delivery.on_sent(1, due.lane, [due.after + 1], float(second))
-            delivery.on_lane(due.lane, min(due.after + 50, due.through))
+            delivery.on_lane_sent(due.lane, min(due.after + 50, due.through))
             delivery.on_published(1, None, float(second))
     assert asked_at_s == [0, 60, 180, 420, 900, 1860]
     assert delivery.next_due(1000, 1999.0) is None, "only the first batch was sent again"
@@ -127,7 +127,7 @@ def test_a_live_result_goes_out_before_the_backlog() -> None:
     due = delivery.next_due(1000, 0.0)
     assert due == DueRange(Lane.BACKLOG, 0, 1000)
     delivery.on_sent(1, Lane.BACKLOG, range(1, 51), 0.0)
-    delivery.on_lane(Lane.BACKLOG, 50)
+    delivery.on_lane_sent(Lane.BACKLOG, 50)
     assert send(delivery, 1001, 0.0, mid=2) == DueRange(Lane.LIVE, 1000, 1001)
     assert delivery.next_due(1001, 0.0) == DueRange(Lane.BACKLOG, 50, 1000)
 
@@ -137,7 +137,7 @@ def test_the_backlog_leaves_the_window_open_for_live_results() -> None:
     for mid in range(MAX_BACKLOG_IN_FLIGHT):
         assert delivery.next_due(1000, 0.0) is not None
         delivery.on_sent(mid, Lane.BACKLOG, [mid + 1], 0.0)
-        delivery.on_lane(Lane.BACKLOG, mid + 1)
+        delivery.on_lane_sent(Lane.BACKLOG, mid + 1)
     assert delivery.next_due(1000, 0.0) is None
     assert delivery.next_due(1001, 0.0) == DueRange(Lane.LIVE, 1000, 1001)
     delivery.on_published(3, None, 0.0)
@@ -166,7 +166,7 @@ def test_a_refusal_is_an_alarm_until_the_next_connection() -> None:
 
 
 def test_by_the_brokers_word_a_puback_covers_exactly_its_results() -> None:
-    delivery = SenderState(RESEND_S, Coverage(9, ((3, 4), (9, 9))), by_broker=True)
+    delivery = SenderState(RESEND_S, Coverage(9, ((3, 4), (9, 9))), confirm_by_broker=True)
     delivery.on_connected(12, 0.0)
     delivery.on_sent(1, Lane.BACKLOG, [3, 11], 0.0)
     delivery.on_sent(2, Lane.BACKLOG, [4, 9, 10, 12], 0.0)
@@ -222,7 +222,7 @@ def test_a_backlog_is_let_out_as_the_centre_stores_it() -> None:
     """The broker answers at once, and still no more goes out than receipts have room for."""
     delivery = connected(last_seq=10_000)
     sent = drain(delivery, 0.0)
-    assert sent == FIRST
+    assert sent == INITIAL_SIZE
     assert drain(delivery, 0.1) == 0, "until a receipt comes"
     delivery.on_coverage(Coverage(200), 10_000, 0.2)
     assert drain(delivery, 0.2) == 200, "neither prompt nor late: as many as were stored"
@@ -236,14 +236,14 @@ def test_prompt_receipts_open_the_window_and_late_ones_close_it() -> None:
         now_s += PROMPT_S / 2
         delivery.on_coverage(Coverage(covered), 100_000, now_s)
     opened = drain(delivery, now_s)
-    assert opened > 2 * FIRST
+    assert opened > 2 * INITIAL_SIZE
     covered += opened
     for _ in range(20):
         now_s += 2 * LATE_S
         delivery.on_coverage(Coverage(covered), 100_000, now_s)
         covered += drain(delivery, now_s)
     delivery.on_coverage(Coverage(covered), 100_000, now_s + 1.0)
-    assert drain(delivery, now_s + 1.0) == LEAST
+    assert drain(delivery, now_s + 1.0) == MIN_SIZE
 
 
 def test_a_result_that_is_never_stored_does_not_close_the_window() -> None:
@@ -270,7 +270,7 @@ def drain(delivery: SenderState, now_s: float, batch: int = 50) -> int:
         assert due.lane is Lane.BACKLOG
         last = min(due.after + batch, due.through)
         delivery.on_sent(1, due.lane, range(due.after + 1, last + 1), now_s)
-        delivery.on_lane(due.lane, last)
+        delivery.on_lane_sent(due.lane, last)
         delivery.on_published(1, None, now_s)
         sent += last - due.after
     return sent

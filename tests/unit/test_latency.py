@@ -34,7 +34,7 @@ from wire.result import (
 MS = 1_000_000
 S = 1_000 * MS
 TMAX = 3 * S
-COURSE = SessionParameters(protocol="stamp", address="192.0.2.1", timeout_s=3.0, mean_gap_s=1.5)
+PARAMETERS = SessionParameters(protocol="stamp", address="192.0.2.1", timeout_s=3.0, mean_gap_s=1.5)
 TOKEN = 77
 
 
@@ -57,7 +57,7 @@ def only_window(session: LatencySession, end_ns: int = 60 * S) -> LatencyWindow:
 
 
 def summed(session: LatencySession, end_ns: int = 60 * S) -> LatencyValues:
-    return window_values(only_window(session, end_ns), COURSE)
+    return window_values(only_window(session, end_ns), PARAMETERS)
 
 
 def test_delays_by_hand() -> None:
@@ -83,8 +83,8 @@ def test_a_session_beside_a_transfer_is_told_by_the_same_rules() -> None:
     for seq in range(60):
         answer(session, seq, (seq + 1) * MS, S // 10)
     window = only_window(session, 6 * S)
-    loaded = loaded_values(window, COURSE)
-    values = window_values(window, COURSE)
+    loaded = loaded_values(window, PARAMETERS)
+    values = window_values(window, PARAMETERS)
     assert (loaded.sent, loaded.received, loaded.lost) == (61, 60, 1)
     assert (loaded.rtt_p50_ms, loaded.rtt_p95_ms, loaded.rtt_p99_ms) == (31.0, 58.0, None)
     assert loaded.rtt_us == values.rtt_us
@@ -100,7 +100,7 @@ def test_a_session_beside_a_transfer_is_told_by_the_same_rules() -> None:
 
 
 def test_where_nothing_came_back_beside_a_transfer_no_loss_of_the_line_is_claimed() -> None:
-    loaded = loaded_values(only_window(session_with(60, S // 10), 6 * S), COURSE)
+    loaded = loaded_values(only_window(session_with(60, S // 10), 6 * S), PARAMETERS)
     assert (loaded.sent, loaded.loss_ratio) == (60, 1.0)
     assert loaded_columns(loaded, None) == {"loaded_download": loaded, "loaded_upload": None}
 
@@ -111,7 +111,7 @@ def test_packets_after_the_last_counted_byte_are_forgotten() -> None:
     answer(session, 1, MS)
     session.end_window(S + MS)
     before = session.window.outstanding
-    session.window.forget_after(S + MS)
+    session.window.drop_after(S + MS)
     assert (before, session.window.outstanding) == (True, False)
     assert list(session.window.packets) == [0, 1]
 
@@ -211,7 +211,7 @@ def test_packets_belong_to_the_window_in_which_they_were_sent() -> None:
     assert list(session.closed(2 * S + TMAX - 1)) == []
     (first,) = session.closed(2 * S + TMAX)
     assert list(first.packets) == [0, 1]
-    assert window_values(first, COURSE).received == 1
+    assert window_values(first, PARAMETERS).received == 1
     session.received(0, 2 * S + TMAX + 1, TOKEN)  # too late to be told
     second = only_window(session)
     assert list(second.packets) == [2]
@@ -234,7 +234,7 @@ def test_a_window_cut_short_keeps_only_what_is_decided() -> None:
         answer(session, seq, 10 * MS)
     session.cut(5 * S + 500 * MS)  # decided: what was sent until 2.5 s
     (window,) = session.closed(5 * S + 500 * MS)
-    values = window_values(window, COURSE)
+    values = window_values(window, PARAMETERS)
     assert (values.sent, values.received, window.duration_ns) == (3, 2, 2500 * MS)
     assert validity(window) == [Validity.SHORT]
 
@@ -255,7 +255,7 @@ def test_no_delay_is_taken_across_a_clock_step() -> None:
     session.sent(3, 3 * S, TOKEN)
     answer(session, 3, 12 * MS)
     window = only_window(session)
-    values = window_values(window, COURSE)
+    values = window_values(window, PARAMETERS)
     assert validity(window) == [Validity.CLOCK_STEPPED]
     assert (values.sent, values.received, values.lost, values.late) == (4, 3, 1, 0)
     assert (values.rtt_samples, values.rtt_max_ms) == (2, 12.0)
@@ -267,7 +267,7 @@ def test_a_reflector_whose_clock_stepped_gives_no_delay(residence_ns: int) -> No
     session = session_with(1)
     session.received(0, 30 * MS, TOKEN, residence_ns)
     window = only_window(session)
-    values = window_values(window, COURSE)
+    values = window_values(window, PARAMETERS)
     assert (values.received, values.rtt_samples, values.rtt_min_ms) == (1, 0, None)
     assert validity(window) == [Validity.CLOCK_STEPPED]
 

@@ -72,7 +72,7 @@ def test_another_program_that_opens_the_file_sees_that_it_is_in_use(
 
 def test_a_receipt_covers_all_but_its_gaps(outbox: Outbox) -> None:
     fill(outbox, 10)
-    outbox.cover(Coverage(8, ((2, 3), (6, 6))))
+    outbox.apply_coverage(Coverage(8, ((2, 3), (6, 6))))
     assert seqs(outbox) == [2, 3, 6, 9, 10]
     assert seqs(outbox, after=3, limit=2) == [6, 9]
     assert outbox.pending_count() == 5
@@ -80,16 +80,16 @@ def test_a_receipt_covers_all_but_its_gaps(outbox: Outbox) -> None:
 
 def test_a_receipt_that_says_less_makes_results_pending_again(outbox: Outbox) -> None:
     fill(outbox, 4)
-    outbox.cover(Coverage(4))
+    outbox.apply_coverage(Coverage(4))
     assert outbox.pending_count() == 0
-    outbox.cover(Coverage(1))
+    outbox.apply_coverage(Coverage(1))
     assert seqs(outbox) == [2, 3, 4]
 
 
 def test_everything_survives_reopening(path: Path) -> None:
     first = Outbox(path)
     fill(first, 5)
-    first.cover(Coverage(3, ((2, 2),)))
+    first.apply_coverage(Coverage(3, ((2, 2),)))
     first.close()
     second = Outbox(path)
     assert second.epoch == first.epoch
@@ -106,15 +106,15 @@ def test_each_file_has_its_own_epoch(outbox: Outbox, tmp_path: Path) -> None:
 def test_pruning_takes_only_what_is_covered_and_old(outbox: Outbox) -> None:
     fill(outbox, 3, now_s=100.0)
     fill(outbox, 3, now_s=200.0)
-    outbox.cover(Coverage(5, ((2, 2),)))
+    outbox.apply_coverage(Coverage(5, ((2, 2),)))
     assert outbox.prune(stored_before_s=150.0) == 2
-    outbox.cover(Coverage(0))
+    outbox.apply_coverage(Coverage(0))
     assert seqs(outbox) == [2, 4, 5, 6]
 
 
 def test_a_seq_is_never_used_twice(outbox: Outbox) -> None:
     fill(outbox, 2)
-    outbox.cover(Coverage(2))
+    outbox.apply_coverage(Coverage(2))
     outbox.prune(stored_before_s=1e12)
     assert outbox.last_seq == 2
     fill(outbox, 1)
@@ -156,7 +156,7 @@ def name(ranges: Sequence[tuple[int, int]]) -> tuple[str, bytes]:
 def test_room_is_made_of_what_the_centre_has_first(outbox: Outbox) -> None:
     large(outbox, "latency", 1000)
     large(outbox, "throughput", 1000)
-    outbox.cover(Coverage(1500))
+    outbox.apply_coverage(Coverage(1500))
     assert outbox.make_room(5_000_000, name, 0.0) == 0
     assert seqs(outbox) == list(range(1501, 2001)), "nothing that is pending was touched"
 
@@ -254,7 +254,7 @@ def test_no_byte_of_the_log_can_bring_a_number_back(path: Path, tmp_path: Path) 
         except OutboxDamagedError:
             assert set_aside(copy, "now") == outbox.epoch, at
             continue
-        named = opened.name_lost_numbers(name, 0.0)
+        named = opened.report_lost_seqs(name, 0.0)
         fill(opened, 1)
         rows = opened.pending(0, opened.last_seq, 10_000)
         told = {
@@ -274,7 +274,7 @@ def test_a_sudden_end_names_no_number_that_is_there(path: Path, tmp_path: Path) 
     outbox = Outbox(path)
     fill(outbox, 3)
     copy = Outbox(killed(path, tmp_path / "killed"))
-    assert copy.name_lost_numbers(name, 0.0) == 0
+    assert copy.report_lost_seqs(name, 0.0) == 0
     fill(copy, 1)
     assert seqs(copy) == [1, 2, 3, 4]
     copy.close()
@@ -291,7 +291,7 @@ def test_a_file_that_is_older_than_its_mark_gives_no_number_twice(path: Path) ->
     second.close()
     path.write_bytes(old)
     third = Outbox(path)
-    assert third.name_lost_numbers(name, 0.0) == 4
+    assert third.report_lost_seqs(name, 0.0) == 4
     fill(third, 1)
     assert seqs(third) == [1, 2, 3, 8, 9], "4 to 7 are named by 8"
     third.close()
@@ -313,12 +313,12 @@ def test_an_epoch_that_ended_is_named_even_after_a_death_in_between(
     assert fresh.epoch not in ended
     fresh.put([("latency", b"1")], 0.0)
     killed_before = Outbox(killed(path, tmp_path / "killed"))
-    assert killed_before.name_ended(of, 0.0) == 2, "still to be named"
+    assert killed_before.report_ended_epochs(of, 0.0) == 2, "still to be named"
     killed_before.close()
-    assert fresh.name_ended(of, 0.0) == 2
+    assert fresh.report_ended_epochs(of, 0.0) == 2
     fresh.close()
     again = Outbox(path)
-    assert again.name_ended(of, 0.0) == 0
+    assert again.report_ended_epochs(of, 0.0) == 0
     named = [row.body.decode() for row in again.pending(1, again.last_seq, 10)]
     assert named == [str(epoch) for epoch in ended]
     again.close()
@@ -351,8 +351,8 @@ def test_a_spoiled_row_is_named_and_the_sound_ones_are_sent(path: Path) -> None:
     opened = Outbox(path)
     assert seqs(opened) == [1, 3, 5]
     assert opened.pending_count() == 5
-    assert opened.name_spoiled(name, 0.0) == 2
-    assert opened.name_spoiled(name, 0.0) == 0
+    assert opened.report_corrupt_rows(name, 0.0) == 2
+    assert opened.report_corrupt_rows(name, 0.0) == 0
     rows = opened.pending(0, opened.last_seq, 10)
     assert [row.seq for row in rows] == [1, 3, 5, 6]
     assert json.loads(rows[-1].body) == [2, 4]
@@ -371,7 +371,7 @@ def test_the_count_of_what_is_pending_is_kept_right(outbox: Outbox) -> None:
         Coverage(40),
         Coverage(60),
     ):
-        outbox.cover(coverage)
+        outbox.apply_coverage(coverage)
         assert outbox.pending_count() == len(seqs(outbox)), coverage
 
 

@@ -71,9 +71,9 @@ def test_one_answer_from_beyond_the_gateway_is_enough_whoever_gave_it() -> None:
 def test_where_no_gateway_is_known_nothing_is_said_but_of_the_line_itself() -> None:
     assert not is_own_network_fault(window("----"), None, [window("----")])
     down = session("++--")
-    down.troubled(Failure(Reason.LINE_DOWN, "The interface eth0 has no carrier."))
-    down.troubled(Failure(Reason.UNREACHABLE, "Cannot send."))
+    down.on_failure(Failure(Reason.LINE_DOWN, "The interface eth0 has no carrier."))
+    down.on_failure(Failure(Reason.UNREACHABLE, "Cannot send."))
     assert is_own_network_fault(closed(down), None, [])
     other = session("++--")
-    other.troubled(Failure(Reason.UNREACHABLE, "Cannot send."))
+    other.on_failure(Failure(Reason.UNREACHABLE, "Cannot send."))
     assert not is_own_network_fault(closed(other), window("++++"), [])

@@ -49,7 +49,7 @@ def test_all_that_is_kept_goes_out_a_handful_at_a_time() -> None:
     assert one.done
     assert sent == sorted(kept)
     assert one.sent == len(kept)
-    assert one.asked == 12 + 2 + 211
+    assert one.requested == 12 + 2 + 211
 
 
 def test_two_envelopes_of_a_handful_are_both_awaited() -> None:

@@ -77,7 +77,7 @@ def wanted(config: Config, minutes_left: float) -> QueuedMeasurement:
 def test_an_idle_line_is_measured_and_the_result_tells_what_was_seen(tmp_path: Path) -> None:
     config = loopback(tmp_path, cross_traffic_download_bps=1e12, cross_traffic_upload_bps=1e12)
     with working(config) as (scheduled, results):
-        scheduled.put(wanted(config, 60))
+        scheduled.enqueue(wanted(config, 60))
         result = results.get(timeout=20)
     assert result.reason is Reason.CONNECTION_REFUSED
     assert result.method is not None
@@ -88,7 +88,7 @@ def test_an_idle_line_is_measured_and_the_result_tells_what_was_seen(tmp_path: P
 def test_a_line_in_use_is_left_alone_and_in_the_end_given_up(tmp_path: Path) -> None:
     config = loopback(tmp_path)
     with sending(*TRAFFIC), working(config) as (scheduled, results):
-        scheduled.put(wanted(config, 0.5))
+        scheduled.enqueue(wanted(config, 0.5))
         result = results.get(timeout=20)
     assert (result.outcome, result.reason) == (Outcome.SKIPPED, Reason.CROSS_TRAFFIC)
     assert (result.detail or "").startswith("given up: deferred 1 times")
@@ -100,7 +100,7 @@ def test_a_turn_that_comes_after_its_part_of_the_day_is_given_up(tmp_path: Path)
     """As behind the long test of another line: office hours may have begun meanwhile."""
     config = loopback(tmp_path, cross_traffic_download_bps=1e12, cross_traffic_upload_bps=1e12)
     with working(config) as (scheduled, results):
-        scheduled.put(wanted(config, -1))
+        scheduled.enqueue(wanted(config, -1))
         result = results.get(timeout=20)
     assert (result.outcome, result.reason) == (Outcome.SKIPPED, Reason.SLOT_MISSED)
     assert (result.detail or "").startswith("its turn came after its part of the day")
@@ -109,8 +109,10 @@ def test_a_turn_that_comes_after_its_part_of_the_day_is_given_up(tmp_path: Path)
 def test_a_slot_that_waits_as_the_probe_ends_is_told(tmp_path: Path) -> None:
     config = loopback(tmp_path)
     with sending(*TRAFFIC), working(config) as (scheduled, results):
-        scheduled.put(wanted(config, 60))
-        scheduled.put(structs.replace(wanted(config, 0), slot_at=datetime(2026, 1, 1, tzinfo=UTC)))
+        scheduled.enqueue(wanted(config, 60))
+        scheduled.enqueue(
+            structs.replace(wanted(config, 0), slot_at=datetime(2026, 1, 1, tzinfo=UTC))
+        )
         assert results.get(timeout=20).slot_at == datetime(2026, 1, 1, tzinfo=UTC)
     result = results.get(timeout=5)
     assert (result.outcome, result.reason) == (Outcome.SKIPPED, Reason.SHUTTING_DOWN)
@@ -122,8 +124,8 @@ def test_what_a_command_asked_for_is_measured_at_once_and_told(tmp_path: Path) -
     told: queue.SimpleQueue[UUID] = queue.SimpleQueue()
     asked = UUID(int=7)
     with sending(*TRAFFIC), working(config, told.put) as (scheduled, results):
-        scheduled.put(structs.replace(wanted(config, 0), slot_at=None, until=None))
-        scheduled.put(
+        scheduled.enqueue(structs.replace(wanted(config, 0), slot_at=None, until=None))
+        scheduled.enqueue(
             structs.replace(wanted(config, 0), slot_at=None, until=None, command_id=asked)
         )
         assert told.get(timeout=20) == asked

@@ -51,9 +51,9 @@ class DnsClient:
         self._timeout_s = timeout_s
         self._stop = stop
 
-    def ask(self, asked: PlannedQuery) -> QueryExchange:
+    def ask(self, query: PlannedQuery) -> QueryExchange:
         """What comes of a question. BadNameError when the name cannot be asked for."""
-        question = DnsQuestion(asked.name, asked.record_type, secrets.randbits(16))
+        question = DnsQuestion(query.name, query.record_type, secrets.randbits(16))
         packet = encode_question(question)
         try:
             sock = line_socket.open_udp(self._line, self._resolver)

@@ -87,14 +87,14 @@ def delay_ms(kernel_ns: int | None, process_ns: int) -> float:
     return process_ns / 1e6
 
 
-def dns_query(asked: PlannedQuery, exchange: QueryExchange) -> DnsQuery:
+def dns_query(query: PlannedQuery, exchange: QueryExchange) -> DnsQuery:
     """Where a question ended."""
     answer = exchange.answer
     return DnsQuery(
-        name=asked.name,
-        record_type=asked.record_type,
-        random_label=asked.random_label,
-        ending=_ending(asked, exchange),
+        name=query.name,
+        record_type=query.record_type,
+        random_label=query.random_label,
+        ending=_ending(query, exchange),
         rcode=None if answer is None else answer.rcode,
         rtt_ms=exchange.rtt_ms,
         truncated=exchange.truncated,
@@ -157,13 +157,13 @@ def round_status(found: DnsValues, failures: Sequence[Failure]) -> MeasurementSt
     return MeasurementStatus(Outcome.FAILED, *_FAILURES[most](found))
 
 
-def _ending(asked: PlannedQuery, exchange: QueryExchange) -> DnsEnding:
+def _ending(query: PlannedQuery, exchange: QueryExchange) -> DnsEnding:
     answer = exchange.answer
     if answer is None:
         if exchange.failure is not None and exchange.failure.reason is not Reason.TIMEOUT:
             return DnsEnding.UNREACHABLE
         return DnsEnding.MALFORMED if exchange.malformed else DnsEnding.TIMEOUT
-    if answer.rcode == NOERROR or (asked.random_label and answer.rcode == NXDOMAIN):
+    if answer.rcode == NOERROR or (query.random_label and answer.rcode == NXDOMAIN):
         return DnsEnding.ANSWERED
     if answer.rcode == NXDOMAIN:
         return DnsEnding.NOT_FOUND

@@ -37,9 +37,9 @@ def measure(request: MeasurementRequest) -> Iterator[RawResult]:
         yield failed_result(Reason.NAME_RESOLUTION, detail)
     for number, resolver in enumerate(found):
         request.progress(Progress("dns", number / len(found)))
-        finding = _round(request, resolver)
-        if finding is not None:
-            yield finding
+        raw = _round(request, resolver)
+        if raw is not None:
+            yield raw
 
 
 def _resolvers(request: MeasurementRequest) -> list[Resolver]:
@@ -59,15 +59,15 @@ def _round(request: MeasurementRequest, resolver: Resolver) -> RawResult | None:
     ipv6 = ":" in (request.line.source_address or "")
     began_s = clock.monotonic_s()
     queries, exchanges = [], []
-    for asked in method.round_of(config, labels, ipv6=ipv6):
+    for query in method.round_of(config, labels, ipv6=ipv6):
         try:
-            exchange = client.ask(asked)
+            exchange = client.ask(query)
         except BadNameError as error:
             return failed_result(Reason.NAME_RESOLUTION, str(error), target=target)
         if request.stop.is_set():
             break
         exchanges.append(exchange)
-        queries.append(method.dns_query(asked, exchange))
+        queries.append(method.dns_query(query, exchange))
     if not queries:
         return None
     values = method.values(resolver, config, queries, exchanges)

@@ -107,12 +107,12 @@ class LineHttp:
     def ping(self) -> None:
         """Ask for the empty file and read the answer."""
         with self._troubles():
-            self._answered(EMPTY_PATH, 0).read()
+            self._response(EMPTY_PATH, 0).read()
 
     def download(self, size_bytes: int) -> None:
         """Read the random file of that size; `received_bytes` grows meanwhile."""
         with self._troubles():
-            answer = self._answered(random_path(size_bytes), size_bytes)
+            answer = self._response(random_path(size_bytes), size_bytes)
             # From here on the caller watches for stalls: one connection may starve for a while.
             self._socket.settimeout(None)
             while piece := answer.read1(_READ_BYTES):
@@ -177,7 +177,7 @@ class LineHttp:
         self._connection.close()
         self._socket.close()
 
-    def _answered(self, path: str, size_bytes: int) -> BaseHTTPResponse:
+    def _response(self, path: str, size_bytes: int) -> BaseHTTPResponse:
         self._connection.request(
             "GET", path, headers=self._headers, preload_content=False, decode_content=False
         )
@@ -195,14 +195,14 @@ class LineHttp:
         if self._not_body_bytes is None:
             self._not_body_bytes = self._acknowledged() + self._unacknowledged()
         payload = memoryview(os.urandom(_PAYLOAD_BYTES))
-        welcome = False
+        accepted = False
         for offset in range(0, size_bytes, _WRITE_BYTES):
-            welcome = welcome or self._welcome()
+            accepted = accepted or self._early_status()
             self._handed_bytes += _WRITE_BYTES
             start = offset % _PAYLOAD_BYTES
             yield payload[start : start + _WRITE_BYTES]
 
-    def _welcome(self) -> bool:
+    def _early_status(self) -> bool:
         """Whether the server has said yes, which it does before it has the body. Never waits."""
         try:
             line = self._socket.recv(_STATUS_LINE_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)

@@ -53,11 +53,11 @@ def _tested(request: MeasurementRequest, port: int) -> HttpTest:
     pings_ms, failure = _pings(request, route)
     if failure is not None:
         return HttpTest(address=peer.ip, pings_ms=pings_ms, failure=failure)
-    obey_early = config.early_stop and not calibration
-    download = _transferred(Direction.DOWNLOAD, request, route, obey_early=obey_early)
+    stop_early = config.early_stop and not calibration
+    download = _transferred(Direction.DOWNLOAD, request, route, stop_early=stop_early)
     upload = None
     if download.failure is None:
-        upload = _transferred(Direction.UPLOAD, request, route, obey_early=obey_early)
+        upload = _transferred(Direction.UPLOAD, request, route, stop_early=stop_early)
     return HttpTest(
         address=peer.ip,
         calibration=calibration,
@@ -73,7 +73,7 @@ def _resolved(request: MeasurementRequest, port: int) -> Address | Failure:
     deadline_s = clock.monotonic_s() + request.config.http.timeout_s
     while lookup.address is None and clock.monotonic_s() < deadline_s:
         if request.stop.wait(_LOOK_S):
-            return _told_to_end()
+            return _shutting_down()
     return lookup.address or lookup.failure or Failure(Reason.NAME_RESOLUTION, "No address.")
 
 
@@ -89,7 +89,7 @@ def _pings(request: MeasurementRequest, route: Route) -> tuple[list[float], Fail
         connection.ping()  # warms it up on both ends
         while len(rtts_ms) < config.pings:
             if request.stop.is_set():
-                return rtts_ms, _told_to_end()
+                return rtts_ms, _shutting_down()
             asked_s = clock.monotonic_s()
             connection.ping()
             rtts_ms.append((clock.monotonic_s() - asked_s) * 1000)
@@ -101,12 +101,12 @@ def _pings(request: MeasurementRequest, route: Route) -> tuple[list[float], Fail
 
 
 def _transferred(
-    direction: Direction, request: MeasurementRequest, route: Route, *, obey_early: bool
+    direction: Direction, request: MeasurementRequest, route: Route, *, stop_early: bool
 ) -> TransferRecord:
     config = request.config.http
     before_ratio = 0.0 if direction is Direction.DOWNLOAD else 0.5
     # Free to stop early, it ends before a session beside it has enough to say.
-    beside = None if obey_early else LoadedSession(request, config.warm_up_s)
+    beside = None if stop_early else LoadedSession(request, config.warm_up_s)
 
     def observe(samples: Sequence[TransferSample]) -> None:
         done_ratio = samples[-1].at_s / (config.warm_up_s + config.duration_s)
@@ -118,11 +118,11 @@ def _transferred(
 
     with beside or nullcontext():
         transferred = transfer(
-            direction, route, config, request.stop, observe, obey_early=obey_early
+            direction, route, config, request.stop, observe, stop_early=stop_early
         )
         loaded = beside.finish() if beside is not None else None
     return structs.replace(transferred, loaded=loaded)
 
 
-def _told_to_end() -> Failure:
+def _shutting_down() -> Failure:
     return Failure(Reason.SHUTTING_DOWN, "The probe was told to end.")

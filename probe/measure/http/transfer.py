@@ -32,7 +32,7 @@ def transfer(
     stop: Stop,
     observe: Callable[[Sequence[TransferSample]], None],
     *,
-    obey_early: bool,
+    stop_early: bool,
 ) -> TransferRecord:
     """Fill the line in one direction; never raises for what the network does.
 
@@ -54,7 +54,7 @@ def transfer(
                 return TransferRecord([_START], failure=failures[0])
             try:
                 return _Run(direction, route, connections, config, pool).watch(
-                    stop, observe, obey_early=obey_early
+                    stop, observe, stop_early=stop_early
                 )
             finally:
                 # Their threads end by it; leaving the pool waits for them.
@@ -104,7 +104,7 @@ class _Run:
         self._work = [pool.submit(self._fill, connection) for connection in connections]
 
     def watch(
-        self, stop: Stop, observe: Callable[[Sequence[TransferSample]], None], *, obey_early: bool
+        self, stop: Stop, observe: Callable[[Sequence[TransferSample]], None], *, stop_early: bool
     ) -> TransferRecord:
         """Count until it is over."""
         length_s = self._config.warm_up_s + self._config.duration_s
@@ -115,7 +115,7 @@ class _Run:
             self._count()
             observe(self._samples)
             early = early or early_figure(self._samples)
-            if self._samples[-1].at_s >= length_s or (obey_early and early is not None):
+            if self._samples[-1].at_s >= length_s or (stop_early and early is not None):
                 break
             failure = self._trouble(stop)
         return TransferRecord(

@@ -166,7 +166,7 @@ class LineSocket:
                         if stamp_ns is not None:
                             yield SentTimestamp(packet, stamp_ns)
                     elif origin in (_ORIGIN_ICMP, _ORIGIN_ICMP6):
-                        yield self._told(number, body[_EXTENDED_ERROR.size :])
+                        yield self._icmp_failure(number, body[_EXTENDED_ERROR.size :])
 
     def limit_hops(self, hops: int) -> None:
         """Let what is sent from now on expire after so many hops (TTL, hop limit)."""
@@ -209,7 +209,7 @@ class LineSocket:
             from_peer = source[0] == self._peer.ip
             yield ReceivedPacket(packet, kernel_time.stamp_ns(messages), from_peer)
 
-    def _told(self, number: int, offender: bytes) -> Failure:
+    def _icmp_failure(self, number: int, offender: bytes) -> Failure:
         """An ICMP error in words. Its errno is the kernel's; EACCES is a remote firewall's."""
         peer = self._peer.ip
         if number == errno.ECONNREFUSED:

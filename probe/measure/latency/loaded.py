@@ -92,10 +92,10 @@ class LoadedSession:
         os.eventfd_write(self._wake, 1)
         thread.join()
         os.close(self._wake)
-        course = self._target.course
-        if self._window is None or course is None or not self._window.packets:
+        parameters = self._target.parameters
+        if self._window is None or parameters is None or not self._window.packets:
             return None
-        return loaded_values(self._window, course)
+        return loaded_values(self._window, parameters)
 
     def _run(self) -> None:
         clock = ClockOffset(ClockReading(*kernel_time.clock_reading()))
@@ -110,7 +110,7 @@ class LoadedSession:
         session, now_ns = self._target.session, kernel_time.monotonic_ns()
         if clock.stepped(ClockReading(*kernel_time.clock_reading())):
             session.clock_stepped()
-        self._target.take_in(clock)
+        self._target.receive(clock)
         if self._window is None and self._steady_ns is not None:
             session.next_window(self._steady_ns)
             self._window = session.window
@@ -122,7 +122,7 @@ class LoadedSession:
             return True
         if self._window.end_ns is None:
             session.end_window(self._counted_ns)
-            self._window.forget_after(self._counted_ns)
+            self._window.drop_after(self._counted_ns)
         hopeless = self._window.failure is not None and self._window.silent
         overdue = now_ns > self._counted_ns + self._request.config.latency.timeout_s * NANOSECONDS
         return not self._window.outstanding or hopeless or overdue

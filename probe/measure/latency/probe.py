@@ -47,7 +47,7 @@ def measure(
     """
     run = _Run(request, windows, read_clock)
     try:
-        yield from run.findings()
+        yield from run.raw_results()
     finally:
         run.close()
 
@@ -101,18 +101,18 @@ class _Run:
         for target in self._targets:
             target.close()
 
-    def findings(self) -> Iterator[RawResult]:
+    def raw_results(self) -> Iterator[RawResult]:
         """See `measure`."""
         while True:
             now_ns = kernel_time.monotonic_ns()
-            self._take_in()
+            self._receive()
             if self._request.stop.is_set():
                 for target in self._targets:
                     target.session.cut(now_ns)
-                yield from self._told(now_ns)
+                yield from self._closed_results(now_ns)
                 return
-            self._turn_windows(now_ns)
-            yield from self._told(now_ns)
+            self._advance_windows(now_ns)
+            yield from self._closed_results(now_ns)
             if self._sending():
                 for target in self._targets:
                     target.send_if_due(kernel_time.monotonic_ns())
@@ -123,16 +123,16 @@ class _Run:
     def _sending(self) -> bool:
         return self._windows is None or self._ended < self._windows
 
-    def _take_in(self) -> None:
+    def _receive(self) -> None:
         # Asked before the packets are looked at: a step since the last look may lie between a
         # packet's stamps, and then its delay is not to be used.
         stepped = self._clock.stepped(ClockReading(*self._read_clock()))
         for target in self._targets:
             if stepped:
                 target.session.clock_stepped()
-            target.take_in(self._clock)
+            target.receive(self._clock)
 
-    def _turn_windows(self, now_ns: int) -> None:
+    def _advance_windows(self, now_ns: int) -> None:
         if self._windows is not None:
             span_ns = self._windows * self._window_ns + round(self._config.timeout_s * NANOSECONDS)
             done_ratio = min(1.0, (now_ns - self._start_ns) / span_ns)
@@ -148,25 +148,22 @@ class _Run:
         # On the grid, unless the consumer of the findings kept this loop away for a whole window.
         self._window_end_ns = max(self._window_end_ns, now_ns - self._window_ns) + self._window_ns
 
-    def _told(self, now_ns: int) -> Iterator[RawResult]:
+    def _closed_results(self, now_ns: int) -> Iterator[RawResult]:
         closed = [list(target.session.closed(now_ns)) for target in self._targets]
         # The targets' windows end together, so those of one time stand side by side.
         for windows in zip(*closed, strict=True):
             gateway, beyond = self._sides(windows)
             for target, window in zip(self._targets, windows, strict=True):
-                finding = _finding(target, window, self._method(target))
+                raw = _raw_result(target, window, self._method(target))
                 if window.silent or not window.packets:
                     target.recover()
-                if finding is None:
+                if raw is None:
                     continue
                 if not target.is_gateway and (
-                    finding.reason is Reason.LINE_DOWN
-                    or is_own_network_fault(window, gateway, beyond)
+                    raw.reason is Reason.LINE_DOWN or is_own_network_fault(window, gateway, beyond)
                 ):
-                    finding = structs.replace(
-                        finding, validity=[*finding.validity, Validity.OWN_LAN]
-                    )
-                yield finding
+                    raw = structs.replace(raw, validity=[*raw.validity, Validity.OWN_LAN])
+                yield raw
 
     def _sides(
         self, windows: Sequence[LatencyWindow]
@@ -210,12 +207,12 @@ class _Run:
         poller.poll(max(0, -(-(min(wake_ns) - now_ns) // 1_000_000)))
 
 
-def _finding(target: LatencyTarget, window: LatencyWindow, method: Method) -> RawResult | None:
+def _raw_result(target: LatencyTarget, window: LatencyWindow, method: Method) -> RawResult | None:
     """What a closed window found; None where no packet was due in it and nothing went wrong."""
-    failure = target.trouble_of(window)
+    failure = target.failure_of(window)
     values = None
-    if window.packets and target.course is not None:
-        values = window_values(window, target.course)
+    if window.packets and target.parameters is not None:
+        values = window_values(window, target.parameters)
         ending = window_status(values, failure)
     elif failure is not None and not window.cut_short:
         ending = MeasurementStatus(Outcome.FAILED, *failure)

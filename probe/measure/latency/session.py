@@ -1,8 +1,8 @@
 """Floor 1. A latency session to one target: which packets left, which came back, and when.
 
 Takes numbers and times, knows no socket, no packet format and no clock. Every time is monotonic
-nanoseconds on one time line (`clock_line`). A session has windows by the time of sending; a window
-is closed Tmax (`timeout_ns`) after its end, when each of its packets has come back or is lost.
+nanoseconds (`clock_offset`). A session has windows by the time of sending; a window is closed Tmax
+(`timeout_ns`) after its end, when each of its packets has come back or is lost.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class LatencyWindow:
         """Whether anything that was sent has not come back yet."""
         return any(p.status is PacketStatus.LOST for p in self.packets.values())
 
-    def forget_after(self, at_ns: int) -> None:
+    def drop_after(self, at_ns: int) -> None:
         """Forget the packets that were sent after a moment: they are no part of the window."""
         for seq in [seq for seq, p in self.packets.items() if p.sent_ns > at_ns]:
             del self.packets[seq]
@@ -179,7 +179,7 @@ class LatencySession:
         """Something came from another address than the target's."""
         self.window.forged += 1
 
-    def troubled(self, failure: Failure) -> None:
+    def on_failure(self, failure: Failure) -> None:
         """The network or the kernel said why packets cannot leave or come back."""
         self.window.failure = failure
         self.window.line_down |= failure.reason is Reason.LINE_DOWN
@@ -209,7 +209,7 @@ class LatencySession:
             if window.end_ns is None or window.end_ns > decided_until_ns:
                 window.cut_short = True
                 window.end_ns = max(window.start_ns, decided_until_ns)
-                window.forget_after(decided_until_ns)
+                window.drop_after(decided_until_ns)
 
     def closed(self, now_ns: int) -> Iterator[LatencyWindow]:
         """The windows of which every packet is decided; each is given once."""

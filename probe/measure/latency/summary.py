@@ -40,7 +40,7 @@ class MeasurementStatus(NamedTuple):
     detail: str | None
 
 
-def window_values(window: LatencyWindow, course: SessionParameters) -> LatencyValues:
+def window_values(window: LatencyWindow, parameters: SessionParameters) -> LatencyValues:
     """The figures of a closed window, each by `statistics`."""
     packets = list(window.packets.values())
     delays_ms = [packet.delay_ns / _NS_PER_MS for packet in packets if packet.delay_ns is not None]
@@ -49,10 +49,10 @@ def window_values(window: LatencyWindow, course: SessionParameters) -> LatencyVa
     lost = sent - received
     variation = statistics.pdv(delays_ms, lost)
     return LatencyValues(
-        protocol=course.protocol,
-        address=course.address,
-        timeout_s=course.timeout_s,
-        mean_gap_s=course.mean_gap_s,
+        protocol=parameters.protocol,
+        address=parameters.address,
+        timeout_s=parameters.timeout_s,
+        mean_gap_s=parameters.mean_gap_s,
         sent=sent,
         received=received,
         lost=lost,
@@ -87,16 +87,16 @@ def window_values(window: LatencyWindow, course: SessionParameters) -> LatencyVa
     )
 
 
-def loaded_values(window: LatencyWindow, course: SessionParameters) -> LoadedLatency:
+def loaded_values(window: LatencyWindow, parameters: SessionParameters) -> LoadedLatency:
     """The figures of a session beside a transfer: those of a window, by the same rules."""
-    of_window = window_values(window, course)
+    of_window = window_values(window, parameters)
     shared = {
         name: getattr(of_window, name)
         for name in LoadedLatency.__struct_fields__
         if name in LatencyValues.__struct_fields__
     }
     span_s = window.duration_ns / _NS_PER_S
-    packet_bytes = PACKET_BYTES + _HEADER_BYTES[6 if ":" in course.address else 4]
+    packet_bytes = PACKET_BYTES + _HEADER_BYTES[6 if ":" in parameters.address else 4]
     return LoadedLatency(
         **shared,
         span_s=span_s,

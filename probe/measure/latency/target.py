@@ -80,7 +80,7 @@ class LatencyTarget:
         return self.spec.name == GATEWAY_TARGET
 
     @property
-    def course(self) -> SessionParameters | None:
+    def parameters(self) -> SessionParameters | None:
         """How the packets go; None while the address has never been known."""
         if self._lookup.address is None:
             return None
@@ -109,14 +109,14 @@ class LatencyTarget:
         # What a stall delayed is not made up for in a burst.
         self.due_ns = max(self.due_ns + gap_ns, now_ns)
         try:
-            self._send(self._opened(self._lookup.address))
+            self._send(self._open_channel(self._lookup.address))
         except LineSocketError as error:
-            self.session.troubled(error.failure)
+            self.session.on_failure(error.failure)
             if error.failure.reason not in _OWN_FAILURES:
                 self.session.sent(self.session.next_seq, now_ns, token=0)
             self.close()
 
-    def take_in(self, clock: ClockOffset) -> None:
+    def receive(self, clock: ClockOffset) -> None:
         """Take in what the kernel has: departures, errors, answers."""
         if self._channel is None:
             return
@@ -124,13 +124,13 @@ class LatencyTarget:
         # Departures first: the answer to a packet may be waiting already.
         for report in sock.reports():
             if isinstance(report, Failure):
-                self.session.troubled(report)
+                self.session.on_failure(report)
             elif (seq := protocol.own_seq(report.packet)) is not None:
                 self.session.departed(seq, clock.monotonic_ns(report.wall_ns))
         for arrival in sock.arrivals():
-            self._answer(arrival, protocol, clock)
+            self._on_packet(arrival, protocol, clock)
 
-    def trouble_of(self, window: LatencyWindow) -> Failure | None:
+    def failure_of(self, window: LatencyWindow) -> Failure | None:
         """Why a closed window came to little or nothing; None when nothing was said.
 
         Where a window was silent, a line that is down now is the reason, whatever else was said.
@@ -153,7 +153,7 @@ class LatencyTarget:
             self._channel.socket.close()
         self._channel = None
 
-    def _opened(self, address: Address) -> _Channel:
+    def _open_channel(self, address: Address) -> _Channel:
         if self._channel is not None and self._channel.address == address:
             return self._channel
         self.close()
@@ -176,7 +176,9 @@ class LatencyTarget:
         channel.socket.send(packet)
         self.session.sent(seq, at_ns, token)
 
-    def _answer(self, arrival: ReceivedPacket, protocol: EchoProtocol, clock: ClockOffset) -> None:
+    def _on_packet(
+        self, arrival: ReceivedPacket, protocol: EchoProtocol, clock: ClockOffset
+    ) -> None:
         reply = protocol.reply(arrival.packet)
         if reply is EchoDiscard.FOREIGN:
             return

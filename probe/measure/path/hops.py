@@ -113,7 +113,7 @@ def send(
                     poller.register(packet.sock.fileno(), select.POLLIN)
                 found[number] = found[number]._replace(sent=turn + 1)
             wait_s = timeout_s if turn == rounds - 1 else _ROUND_S
-            _take_in(waiting, poller, found, wait_s, stop)
+            _receive(waiting, poller, found, wait_s, stop)
     return list(found.values())
 
 
@@ -170,7 +170,7 @@ def _icmp_socket(line: LineConfig, aim: HopProbe) -> LineSocket | None:
     return sock
 
 
-def _take_in(
+def _receive(
     waiting: dict[int, tuple[int, _Packet]],
     poller: select.poll,
     found: dict[int, HopOutcome],

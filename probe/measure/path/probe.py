@@ -49,10 +49,10 @@ def measure(request: MeasurementRequest) -> Iterator[RawResult]:
         request.stop,
     )
     if not request.stop.is_set():
-        yield _finding(request, targets, router, aims, on_the_way, outcomes)
+        yield _raw_result(request, targets, router, aims, on_the_way, outcomes)
 
 
-def _finding(
+def _raw_result(
     request: MeasurementRequest,
     targets: Sequence[tuple[str, Lookup]],
     router: str | None,

@@ -62,9 +62,9 @@ class Iperf3Process:
             raise
         finally:
             os.close(writing)
-        self._tell(msgspec.json.encode(spec) + b"\n")
+        self._send_spec(msgspec.json.encode(spec) + b"\n")
 
-    def _tell(self, spec_line: bytes) -> None:
+    def _send_spec(self, spec_line: bytes) -> None:
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):  # it has ended already; what it printed says why
             self._process.stdin.write(spec_line)

@@ -44,81 +44,81 @@ class Fetcher:
         self._context = context
         self._max_bytes = max_bytes
 
-    def visit(self, url: Url, deadline_s: float) -> HttpExchange:
-        """One request; whatever goes wrong is in the visit."""
-        visit = HttpExchange(url=url, began_s=clock.monotonic_s(), phase=WebPhase.DNS)
+    def fetch(self, url: Url, deadline_s: float) -> HttpExchange:
+        """One request; whatever goes wrong is in the exchange."""
+        exchange = HttpExchange(url=url, began_s=clock.monotonic_s(), phase=WebPhase.DNS)
         try:
-            self._go(visit, deadline_s)
+            self._go(exchange, deadline_s)
         except LineSocketError as error:
-            visit.failure = error.failure
-        visit.ended_s = clock.monotonic_s()
-        return visit
+            exchange.failure = error.failure
+        exchange.ended_s = clock.monotonic_s()
+        return exchange
 
-    def _go(self, visit: HttpExchange, deadline_s: float) -> None:
-        url = visit.url
+    def _go(self, exchange: HttpExchange, deadline_s: float) -> None:
+        url = exchange.url
         resolved = self._names.resolve(url.host)
-        visit.resolver, visit.address = resolved.resolver, resolved.address
+        exchange.resolver, exchange.address = resolved.resolver, resolved.address
         if resolved.address is None:
-            visit.failure = resolved.failure
+            exchange.failure = resolved.failure
             return
         if resolved.resolver is not None:
-            visit.dns_ms = _since_ms(visit.began_s)
+            exchange.dns_ms = _since_ms(exchange.began_s)
         peer = Address(resolved.address, url.port)
-        visit.phase, began_s = WebPhase.TCP, clock.monotonic_s()
+        exchange.phase, began_s = WebPhase.TCP, clock.monotonic_s()
         sock = connect(self._line, peer, deadline_s)
-        visit.tcp_ms = _since_ms(began_s)
+        exchange.tcp_ms = _since_ms(began_s)
         try:
             if url.scheme == "https":
-                sock = self._secured(sock, visit, deadline_s)
-            self._ask(sock, visit, deadline_s)
+                sock = self._secured(sock, exchange, deadline_s)
+            self._ask(sock, exchange, deadline_s)
         except ssl.SSLError as error:
-            visit.failure = _tls_failure(error, url)
+            exchange.failure = _tls_failure(error, url)
         except (OSError, EOFError) as error:
             os_error = error if isinstance(error, OSError) else ConnectionAbortedError()
-            visit.failure = stream_failure(os_error, self._line, peer)
+            exchange.failure = stream_failure(os_error, self._line, peer)
         except HTTPException as error:
             sentence = f"{url.host} does not speak HTTP: {error!r}"[:300]
-            visit.failure = Failure(Reason.PROTOCOL_ERROR, sentence)
+            exchange.failure = Failure(Reason.PROTOCOL_ERROR, sentence)
         finally:
             sock.close()
 
     def _secured(
-        self, sock: socket.socket, visit: HttpExchange, deadline_s: float
+        self, sock: socket.socket, exchange: HttpExchange, deadline_s: float
     ) -> socket.socket:
-        visit.phase, began_s = WebPhase.TLS, clock.monotonic_s()
+        exchange.phase, began_s = WebPhase.TLS, clock.monotonic_s()
         sock.settimeout(left_s(deadline_s))
-        secured = self._context.wrap_socket(sock, server_hostname=visit.url.host)
-        visit.tls_ms = _since_ms(began_s)
-        visit.tls_version = secured.version()
+        secured = self._context.wrap_socket(sock, server_hostname=exchange.url.host)
+        exchange.tls_ms = _since_ms(began_s)
+        exchange.tls_version = secured.version()
         return secured
 
-    def _ask(self, sock: socket.socket, visit: HttpExchange, deadline_s: float) -> None:
-        visit.phase, began_s = WebPhase.FIRST_BYTE, clock.monotonic_s()
+    def _ask(self, sock: socket.socket, exchange: HttpExchange, deadline_s: float) -> None:
+        exchange.phase, began_s = WebPhase.FIRST_BYTE, clock.monotonic_s()
         sock.settimeout(left_s(deadline_s))
-        sock.sendall(_head(visit.url))
+        sock.sendall(_head(exchange.url))
         reader = io.BufferedReader(DeadlineReader(sock, deadline_s), _READ_BYTES)
         if not reader.peek(1):
             raise EOFError
-        visit.first_byte_ms = _since_ms(began_s)
-        visit.phase, began_s = WebPhase.BODY, clock.monotonic_s()
+        exchange.first_byte_ms = _since_ms(began_s)
+        exchange.phase, began_s = WebPhase.BODY, clock.monotonic_s()
         # It wants a socket, and of a socket only this.
         answer = HTTPResponse(cast("socket.socket", _Incoming(reader)), method="GET")
         answer.begin()
-        visit.status = answer.status
-        visit.http_version = "HTTP/1.0" if answer.version == 10 else "HTTP/1.1"
-        visit.location = answer.getheader("Location")
-        self._read(answer, visit)
-        visit.body_ms = _since_ms(began_s)
-        visit.phase = None
+        exchange.status = answer.status
+        exchange.http_version = "HTTP/1.0" if answer.version == 10 else "HTTP/1.1"
+        exchange.location = answer.getheader("Location")
+        self._read(answer, exchange)
+        exchange.body_ms = _since_ms(began_s)
+        exchange.phase = None
 
-    def _read(self, answer: HTTPResponse, visit: HttpExchange) -> None:
+    def _read(self, answer: HTTPResponse, exchange: HttpExchange) -> None:
         while piece := answer.read1(_READ_BYTES):
-            visit.body_bytes += len(piece)
-            if visit.body_bytes > self._max_bytes:
+            exchange.body_bytes += len(piece)
+            if exchange.body_bytes > self._max_bytes:
                 return
         if answer.length:
             raise EOFError
-        visit.complete = True
+        exchange.complete = True
 
 
 class _Incoming:

@@ -95,15 +95,15 @@ def parse_url(text: str) -> Url:
     return Url(scheme, authority["ipv6"] or _ascii(authority["host"]), port, _quoted(path))
 
 
-def redirect_target(visit: HttpExchange) -> Url | None:
+def redirect_target(exchange: HttpExchange) -> Url | None:
     """Where a visit sends us on; None where it does not (RFC 9110 §15.4, RFC 3986 §5.2).
 
     Raises:
         BadUrlError: to nowhere that can be asked.
     """
-    if visit.status not in _REDIRECTS or not visit.location:
+    if exchange.status not in _REDIRECTS or not exchange.location:
         return None
-    text, url = visit.location.strip(), visit.url
+    text, url = exchange.location.strip(), exchange.url
     if "://" in text.partition("?")[0]:
         return parse_url(text)
     if text.startswith("//"):
@@ -117,7 +117,7 @@ def redirect_target(visit: HttpExchange) -> Url | None:
     return url._replace(path=_quoted(f"{bare.rpartition('/')[0]}/{text}"))
 
 
-def values(url: str, visits: Sequence[HttpExchange], failed: HttpExchange | None) -> WebValues:
+def values(url: str, exchanges: Sequence[HttpExchange], failed: HttpExchange | None) -> WebValues:
     """The figures of a page.
 
     Args:
@@ -125,12 +125,12 @@ def values(url: str, visits: Sequence[HttpExchange], failed: HttpExchange | None
         visits: what was asked for, in order; the last one is the page, or where it ended.
         failed: that last one, where it ended badly.
     """
-    page = visits[-1]
-    before = visits[:-1]
-    redirect_ms = [_elapsed_ms(visit) for visit in before]
+    page = exchanges[-1]
+    before = exchanges[:-1]
+    redirect_ms = [_elapsed_ms(exchange) for exchange in before]
     whole_ms = None
     if page.ended_s is not None and failed is None:
-        whole_ms = (page.ended_s - visits[0].began_s) * 1000
+        whole_ms = (page.ended_s - exchanges[0].began_s) * 1000
     return WebValues(
         url=url,
         final_url=str(page.url)[:500],
@@ -167,8 +167,8 @@ def page_status(page: HttpExchange) -> PageStatus:
     return PageStatus(Outcome.OK, None, None, [])
 
 
-def _elapsed_ms(visit: HttpExchange) -> float:
-    return 0.0 if visit.ended_s is None else (visit.ended_s - visit.began_s) * 1000
+def _elapsed_ms(exchange: HttpExchange) -> float:
+    return 0.0 if exchange.ended_s is None else (exchange.ended_s - exchange.began_s) * 1000
 
 
 def _ascii(host: str) -> str:

@@ -42,9 +42,9 @@ def measure(request: MeasurementRequest) -> Iterator[RawResult]:
         if request.stop.is_set():
             return
         request.progress(Progress("web", number / len(config.pages)))
-        finding = _page(page, config, fetcher)
+        raw = _page(page, config, fetcher)
         if not request.stop.is_set():
-            yield finding
+            yield raw
 
 
 def _page(text: str, config: WebConfig, fetcher: Fetcher) -> RawResult:
@@ -53,8 +53,10 @@ def _page(text: str, config: WebConfig, fetcher: Fetcher) -> RawResult:
         url = method.parse_url(text)
     except BadUrlError as error:
         return failed_result(Reason.PROTOCOL_ERROR, str(error), target=f"web:{text}"[:500])
-    visits = _visits(url, config, partial(fetcher.visit, deadline_s=began_s + config.timeout_s))
-    page = visits[-1]
+    exchanges = _exchanges(
+        url, config, partial(fetcher.fetch, deadline_s=began_s + config.timeout_s)
+    )
+    page = exchanges[-1]
     bad = page if page.failure is not None else None
     outcome, reason, detail, validity = method.page_status(page)
     return RawResult(
@@ -62,7 +64,7 @@ def _page(text: str, config: WebConfig, fetcher: Fetcher) -> RawResult:
         reason=reason,
         detail=None if detail is None else detail[:500],
         target=f"web:{url.authority}{url.path}".rstrip("/")[:500],
-        values=method.values(text, visits, bad),
+        values=method.values(text, exchanges, bad),
         validity=validity,
         method=Method(
             "tramdo-web",
@@ -74,20 +76,20 @@ def _page(text: str, config: WebConfig, fetcher: Fetcher) -> RawResult:
     )
 
 
-def _visits(url: Url, config: WebConfig, visit: partial[HttpExchange]) -> list[HttpExchange]:
+def _exchanges(url: Url, config: WebConfig, exchange: partial[HttpExchange]) -> list[HttpExchange]:
     """The page and what led there; the last one has the trouble if there was any."""
-    visits = [visit(url)]
-    while visits[-1].failure is None:
+    exchanges = [exchange(url)]
+    while exchanges[-1].failure is None:
         try:
-            onward = method.redirect_target(visits[-1])
+            onward = method.redirect_target(exchanges[-1])
         except BadUrlError as error:
-            visits[-1].failure = Failure(Reason.PROTOCOL_ERROR, f"A redirect: {error}.")
+            exchanges[-1].failure = Failure(Reason.PROTOCOL_ERROR, f"A redirect: {error}.")
             break
         if onward is None:
             break
-        if len(visits) > config.max_redirects:
+        if len(exchanges) > config.max_redirects:
             sentence = f"More than {config.max_redirects} redirects."
-            visits[-1].failure = Failure(Reason.PROTOCOL_ERROR, sentence)
+            exchanges[-1].failure = Failure(Reason.PROTOCOL_ERROR, sentence)
             break
-        visits.append(visit(onward))
-    return visits
+        exchanges.append(exchange(onward))
+    return exchanges

@@ -62,7 +62,7 @@ class LineResolver:
             except BadNameError as error:
                 return ResolvedName(None, resolver, Failure(Reason.NAME_RESOLUTION, str(error)))
             if exchange.answer is not None:
-                return _told(host, resolver, exchange)
+                return _from_exchange(host, resolver, exchange)
             failure = exchange.failure or Failure(
                 Reason.PROTOCOL_ERROR if exchange.malformed else Reason.TIMEOUT,
                 f"The resolver {resolver} does not answer for {host}.",
@@ -70,7 +70,7 @@ class LineResolver:
         return ResolvedName(None, resolver, line_failure(self._line) or failure)
 
 
-def _told(host: str, resolver: str, exchange: QueryExchange) -> ResolvedName:
+def _from_exchange(host: str, resolver: str, exchange: QueryExchange) -> ResolvedName:
     answer = exchange.answer
     if answer is not None and answer.addresses:
         return ResolvedName(answer.addresses[0], resolver, None)

@@ -60,7 +60,7 @@ class History:
         if what == "note" and isinstance(value, ReachabilitySample):
             self.book.note(value)
         elif what == "look" and isinstance(value, FaultLocation):
-            self.book.looked(self.unix_s, value)
+            self.book.note_path(self.unix_s, value)
         elif what == "pass" and isinstance(value, float):
             self.unix_s += value
             self.monotonic_s += value
