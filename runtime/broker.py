@@ -51,21 +51,3 @@ class BrokerConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         require_pair(self, "username", "password_file")
         if not self.tls and (self.ca_file or self.certificate_file):
             raise RuleError("chứng thư số cần `tls = true`", "certificates need `tls = true`")
-
-
-def reconnect_delay_s(
-    failures: int, longest_s: float, uniform: float, *, spread_s: float = 0.0
-) -> float:
-    """How long to wait before the next try: doubling, with full jitter.
-
-    paho's own back-off has no jitter, so a fleet that lost its broker returns in one second.
-
-    Args:
-        failures: tries that failed in a row, 1 or more.
-        longest_s: the cap.
-        uniform: a random number in 0..1; the caller owns the randomness.
-        spread_s: over how long at the least a whole fleet spreads that lost its broker in the same
-            moment; 10,000 probes over 30 s are 333 TLS handshakes a second.
-    """
-    ceiling_s = min(longest_s, max(spread_s, 2.0 ** min(failures, 16)))
-    return 0.2 + uniform * (ceiling_s - 0.2)

@@ -25,7 +25,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from runtime import secret_file
-from runtime.broker import BrokerConfig, ProxyConfig, reconnect_delay_s
+from runtime.backoff import reconnect_delay_s
+from runtime.broker import BrokerConfig, ProxyConfig
 
 # How long the broker keeps our subscriptions and what it queued for us while we are away.
 SESSION_EXPIRY_S = 7 * 86_400

@@ -35,7 +35,7 @@ from collector.ingest.validation import Accepted, Judged, Rejected, judge
 from collector.store.individual import store_apart
 from collector.store.store import BatchStored, Store, StoreError
 from runtime import kernel_time, systemd_notify
-from runtime.broker import reconnect_delay_s
+from runtime.backoff import reconnect_delay_s
 from runtime.mqtt import Connected, Disconnected, Event, Message, MqttSession, Published, Received
 from wire import messages, topics
 from wire.messages import Rejection

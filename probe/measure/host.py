@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from probe import clock
 from runtime.certificate_file import ends_at
+from wire.figures import MEGABIT
 from wire.messages import Health
 from wire.result import Host
 
@@ -201,7 +202,7 @@ def _link(interface: str | None) -> tuple[float | None, str | None]:
     link = None if interface is None else psutil.net_if_stats().get(interface)
     if link is None:
         return None, None
-    return link.speed * 1e6 or None, _DUPLEX.get(link.duplex)
+    return float(link.speed * MEGABIT) or None, _DUPLEX.get(link.duplex)
 
 
 def _cpu_frequency_mhz() -> float | None:

@@ -9,12 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
 from probe.config import Config, LineConfig, ServerConfig
 from wire.result import Method, Outcome, Reason, Validity
+
+
+class Direction(StrEnum):
+    """Which way a bulk transfer's payload goes, as seen from the office."""
+
+    DOWNLOAD = "download"
+    UPLOAD = "upload"
+
+
+class MeasurementStatus(NamedTuple):
+    """How a measurement ended."""
+
+    outcome: Outcome
+    reason: Reason | None
+    detail: str | None
 
 
 class SteadyInterval(NamedTuple):

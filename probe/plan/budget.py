@@ -25,6 +25,7 @@ from probe.plan.hours import longest_idle_check_s
 from probe.plan.light import light_bytes
 from probe.plan.usage import STAMP_WIRE_BYTES, Usage, month_of
 from runtime.language import Phrase, number
+from wire.figures import MEGABIT
 from wire.messages import PlannedKind
 from wire.result import HttpResult, ThroughputResult, kind_of
 
@@ -32,7 +33,7 @@ THROUGHPUT, HTTP = kind_of(ThroughputResult), kind_of(HttpResult)
 
 # Assumed of a line whose plan is not told until a month has been measured: about the nation's mean
 # in September 2025 (METHOD), and above it rather than below.
-ASSUMED_BPS = 300e6
+ASSUMED_BPS = 300.0 * MEGABIT
 # A transfer's results may take this much longer than its bytes to come.
 _EXCHANGE_S = 5.0
 
@@ -179,9 +180,9 @@ def shortfalls(config: Config, budget: MonthBudget) -> Iterator[Phrase]:
     if budget.assumed:
         yield Phrase(
             f"{vi}: chưa khai báo `plan_download_bps` và `plan_upload_bps`; tạm tính "
-            f"{ASSUMED_BPS / 1e6:.0f} Mbit/s cho đến khi đo được một tháng",
+            f"{ASSUMED_BPS / MEGABIT:.0f} Mbit/s cho đến khi đo được một tháng",
             f"{en}: no `plan_download_bps` and `plan_upload_bps`; "
-            f"{ASSUMED_BPS / 1e6:.0f} Mbit/s are assumed until a month has been measured",
+            f"{ASSUMED_BPS / MEGABIT:.0f} Mbit/s are assumed until a month has been measured",
         )
     if budget.is_exhausted:
         used = _gigabytes(budget.used_bytes)

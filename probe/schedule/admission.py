@@ -17,6 +17,7 @@ from msgspec import Struct, structs
 from probe.config import Config, LineConfig, ServerConfig
 from probe.plan.budget import bulk_kinds
 from probe.plan.hours import longest_idle_check_s
+from runtime.backoff import backoff_s
 from wire.result import Method, Reason, Result, Validity
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 60.0, 960.0
@@ -117,17 +118,6 @@ def remaining_start_s(config: Config, wanted: QueuedMeasurement, at: datetime) -
     return (last - at).total_seconds()
 
 
-def backoff_s(waits: int, draw: float) -> float:
-    """How long to wait after so many waits: doubling from 60 to 960 s, times 0.75 to 1.25.
-
-    Args:
-        waits: how many there were before, 0 or more.
-        draw: uniform in [0, 1).
-    """
-    plain_s = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0**waits)
-    return min(_LONGEST_WAIT_S, max(_FIRST_WAIT_S, plain_s * (0.75 + 0.5 * draw)))
-
-
 def with_deferral(wanted: QueuedMeasurement, reason: Reason) -> QueuedMeasurement:
     """What was held back, with that counted: by a busy server, or by cross traffic."""
     if reason is Reason.SERVER_BUSY:
@@ -147,7 +137,7 @@ def rescheduled(
         draw: uniform in [0, 1).
     """
     waits = wanted.deferrals + wanted.busy_count
-    pause_s = backoff_s(waits - 1, draw())
+    pause_s = max(_FIRST_WAIT_S, backoff_s(waits, _FIRST_WAIT_S, _LONGEST_WAIT_S, draw()))
     in_time = wanted.until is not None and at + timedelta(seconds=pause_s) <= wanted.until
     if waits > _MOST_WAITS or not in_time:
         return None

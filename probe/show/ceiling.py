@@ -15,6 +15,7 @@ from probe.config import Config, LineConfig, ServerConfig
 from probe.measure.host_limits import LEAST_CEILING_RATIO, core_ratios
 from probe.show import texts
 from runtime.language import Language, Phrase, number
+from wire.figures import MEGABIT
 from wire.messages import Ceiling
 from wire.result import Host, Outcome, Reason, ThroughputResult, Validity
 
@@ -204,4 +205,4 @@ def _host(host: Host) -> Iterator[Phrase]:
 
 
 def _rate(rate_bps: float | None) -> Phrase:
-    return number("-" if rate_bps is None else f"{rate_bps / 1e6:.1f} Mbit/s")
+    return number("-" if rate_bps is None else f"{rate_bps / MEGABIT:.1f} Mbit/s")

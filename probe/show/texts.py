@@ -10,9 +10,10 @@ from probe.config import Config
 from probe.measure.measurement import Progress
 from probe.show.status import LineState, LineStatus, Pattern, Status, StatusSnapshot
 from runtime.language import Language, Phrase, number
+from wire.figures import MEGABIT
 from wire.result import HopAnswer, Outcome, PathValues, Result
 
-_UNITS = {"bps": ("Mbit/s", 1e-6), "ms": ("ms", 1.0), "ratio": ("%", 100.0)}
+_UNITS = {"bps": ("Mbit/s", 1 / MEGABIT), "ms": ("ms", 1.0), "ratio": ("%", 100.0)}
 
 OUTCOMES = {
     Outcome.OK: Phrase("đo được", "ok"),
@@ -117,7 +118,7 @@ def progress(step: Progress, language: Language) -> str:
     done = round(step.done_ratio * width)
     rate = ""
     if step.rate_bps is not None:
-        rate = f"  {number(f'{step.rate_bps / 1e6:.1f}').in_(language)} Mbit/s"
+        rate = f"  {number(f'{step.rate_bps / MEGABIT:.1f}').in_(language)} Mbit/s"
     return f"{step.step:<12} [{'#' * done}{'.' * (width - done)}] {step.done_ratio:4.0%}{rate}"
 
 

@@ -91,7 +91,12 @@ def test_in_office_hours_a_line_is_looked_at_for_longer(
 
 @pytest.mark.parametrize("draw", [0.0, 0.5, 0.999])
 def test_waits_grow_from_60_to_960_s(draw: float) -> None:
-    waits = [admission.backoff_s(n, draw) for n in range(6)]
+    waits, one = [], structs.replace(wanted(), until=SLOT + timedelta(days=1))
+    for _ in range(5):
+        one = admission.with_deferral(one, Reason.CROSS_TRAFFIC)
+        again = admission.rescheduled(one, SLOT, 0.0, lambda: draw)
+        assert again is not None
+        waits.append(again.due_s)
     assert waits == sorted(waits)
     assert all(60 <= wait <= 960 for wait in waits)
     assert waits[4] >= 720

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from probe import config
-from runtime.broker import BrokerConfig, ProxyConfig, reconnect_delay_s
+from runtime.backoff import reconnect_delay_s
+from runtime.broker import BrokerConfig, ProxyConfig
 
 TEXT = Path(config.__file__).with_name("probe.example.toml").read_text(encoding="utf-8")
 BROKER = TEXT.partition("\n[broker]\n")[2].partition("\n[throughput]\n")[0]

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probe.measure.latency import statistics
+from wire.figures import MIN_SAMPLES
 
 delays = st.lists(st.floats(0, 1e4), max_size=120)
 
@@ -44,7 +45,7 @@ def test_a_percentile_is_the_smallest_x_with_f_of_x_at_least_p(
     n = len(sample) + lost
     reached = [x for x in sample if Fraction(sum(y <= x for y in sample), n) * 1000 >= per_mille]
     expected = min(reached, default=None)
-    if n < statistics.MINIMUM_SAMPLE.get(per_mille, 1):
+    if n < MIN_SAMPLES.get(per_mille, 1):
         expected = None
     assert statistics.percentile(sample, lost, per_mille) == expected
 
@@ -55,7 +56,7 @@ def test_the_least_samples_are_the_first_to_reach_95_percent(per_mille: int) -> 
     n = 1
     while below**n > Fraction(5, 100):
         n += 1
-    assert statistics.MINIMUM_SAMPLE[per_mille] == n
+    assert MIN_SAMPLES[per_mille] == n
 
 
 @pytest.mark.parametrize(("per_mille", "least"), [(950, 59), (990, 299), (999, 2995)])

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from probe.config import LineConfig, ServerConfig, ThroughputConfig
+from probe.measure.measurement import Direction
 from probe.measure.throughput import iperf3_report
 from probe.measure.throughput.iperf3_report import Transcript, reason_of
 from probe.measure.throughput.method import (
-    Direction,
     DirectionResult,
     Iperf3Result,
     Iperf3Spec,

@@ -15,6 +15,7 @@ from probe.config import DnsConfig
 from probe.measure.dns.message import DnsAnswer
 from probe.measure.failure import Failure
 from probe.measure.latency import statistics
+from probe.measure.measurement import MeasurementStatus
 from wire.result import DnsEnding, DnsQuery, DnsValues, Outcome, Reason, ResolverRole
 
 NOERROR, NXDOMAIN, REFUSED = "NOERROR", "NXDOMAIN", "REFUSED"
@@ -51,14 +52,6 @@ class QueryExchange(Struct, frozen=True, kw_only=True):
     truncated: bool = False
     malformed: int = 0
     forged: int = 0
-
-
-class MeasurementStatus(NamedTuple):
-    """How a round ended."""
-
-    outcome: Outcome
-    reason: Reason | None
-    detail: str | None
 
 
 def round_of(config: DnsConfig, labels: Sequence[str], *, ipv6: bool) -> list[PlannedQuery]:

@@ -17,11 +17,11 @@ from probe.measure.http.connection import LineHttp, Route, library_version
 from probe.measure.http.early_stop import TransferSample
 from probe.measure.http.failures import LineHttpError
 from probe.measure.http.method import calibrates, rate_bps
-from probe.measure.http.results import Direction, HttpTest, TransferRecord, raw_result
+from probe.measure.http.results import HttpTest, TransferRecord, raw_result
 from probe.measure.http.transfer import transfer
 from probe.measure.latency.loaded import LoadedSession
 from probe.measure.lookup import Address, Lookup
-from probe.measure.measurement import MeasurementRequest, Progress, RawResult
+from probe.measure.measurement import Direction, MeasurementRequest, Progress, RawResult
 from wire.result import Reason
 
 # How often to look whether a name has been resolved, and over how much progress tells the rate.

@@ -6,7 +6,6 @@ Knows neither connections nor clocks.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 
 from msgspec import Struct
 
@@ -17,7 +16,7 @@ from probe.measure.http import early_stop as http_stop
 from probe.measure.http.early_stop import EarlyFigure, TransferSample
 from probe.measure.http.method import ping_statistics, rate_bps, steady_part
 from probe.measure.latency.summary import loaded_columns
-from probe.measure.measurement import RawResult, SteadyInterval
+from probe.measure.measurement import Direction, RawResult, SteadyInterval
 from wire.result import (
     HttpTransfer,
     HttpValues,
@@ -29,13 +28,6 @@ from wire.result import (
 )
 
 _SKIPS = (Reason.SERVER_BUSY, Reason.SHUTTING_DOWN)
-
-
-class Direction(StrEnum):
-    """Which way the bodies go."""
-
-    DOWNLOAD = "download"
-    UPLOAD = "upload"
 
 
 class TransferRecord(Struct, frozen=True):

@@ -17,8 +17,8 @@ from probe.measure.failure import Failure
 from probe.measure.http.connection import LineHttp, Route
 from probe.measure.http.early_stop import SAMPLE_S, TransferSample, early_figure
 from probe.measure.http.failures import LineHttpError, failure_from
-from probe.measure.http.results import Direction, TransferRecord
-from probe.measure.measurement import Stop
+from probe.measure.http.results import TransferRecord
+from probe.measure.measurement import Direction, Stop
 from wire.http import SIZES_BYTES
 from wire.result import Reason
 

@@ -17,9 +17,9 @@ from probe.measure import gateway as gateways
 from probe.measure.latency.clock_offset import ClockOffset, ClockReading
 from probe.measure.latency.own_network import is_own_network_fault
 from probe.measure.latency.session import NANOSECONDS, LatencyWindow
-from probe.measure.latency.summary import MeasurementStatus, validity, window_status, window_values
+from probe.measure.latency.summary import validity, window_status, window_values
 from probe.measure.latency.target import LatencyTarget, TargetSpec
-from probe.measure.measurement import MeasurementRequest, Progress, RawResult
+from probe.measure.measurement import MeasurementRequest, MeasurementStatus, Progress, RawResult
 from runtime import kernel_time
 from wire.result import GATEWAY_TARGET, Method, Outcome, Reason, Validity
 

@@ -11,9 +11,8 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-# The least sample in which, with 95 % confidence, at least one value lies above the percentile:
-# the smallest n with p^n <= 0.05 (ours; METHOD, Latency). By per mille.
-MINIMUM_SAMPLE = {950: 59, 990: 299, 999: 2995}
+from wire.figures import MIN_SAMPLES
+
 _SIGNIFICANCE = 0.05
 
 
@@ -27,11 +26,11 @@ def percentile(delays_ms: Sequence[float], lost: int, per_mille: int) -> float |
             is 7.000000000000001 and would pick the eighth value.
 
     Returns:
-        None where the percentile falls among the lost, or the sample is under `MINIMUM_SAMPLE`, or
+        None where the percentile falls among the lost, or the sample is under `MIN_SAMPLES`, or
         there is no sample.
     """
     population = len(delays_ms) + lost
-    if population < max(1, MINIMUM_SAMPLE.get(per_mille, 1)):
+    if population < max(1, MIN_SAMPLES.get(per_mille, 1)):
         return None
     rank = -(-population * per_mille // 1000)
     return sorted(delays_ms)[rank - 1] if rank <= len(delays_ms) else None
@@ -89,9 +88,7 @@ def pdv(delays_ms: Sequence[float], lost: int) -> tuple[str, float] | None:
     name says which. None where there is no such percentile.
     """
     population = len(delays_ms) + lost
-    per_mille, name = (
-        (999, "p99.9 - min") if population >= MINIMUM_SAMPLE[999] else (950, "p95 - min")
-    )
+    per_mille, name = (999, "p99.9 - min") if population >= MIN_SAMPLES[999] else (950, "p95 - min")
     high = percentile(delays_ms, lost, per_mille)
     return None if high is None else (name, high - min(delays_ms))
 

@@ -6,13 +6,14 @@ Knows no socket and no clock; what went wrong outside is handed in as `Failure`.
 from __future__ import annotations
 
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec import Struct
 
 from probe.measure.failure import Failure
 from probe.measure.latency import statistics
 from probe.measure.latency.session import LatencyWindow, Packet, PacketStatus
+from probe.measure.measurement import MeasurementStatus
 from wire.result import LatencyValues, LoadedLatency, Outcome, Reason, Validity
 from wire.stamp import PACKET_BYTES
 
@@ -30,14 +31,6 @@ class SessionParameters(Struct, frozen=True, kw_only=True):
     address: str
     timeout_s: float
     mean_gap_s: float
-
-
-class MeasurementStatus(NamedTuple):
-    """How a window ended."""
-
-    outcome: Outcome
-    reason: Reason | None
-    detail: str | None
 
 
 def window_values(window: LatencyWindow, parameters: SessionParameters) -> LatencyValues:

@@ -21,9 +21,9 @@ import msgspec
 
 from probe import clock
 from probe.measure import host
-from probe.measure.measurement import Stop
+from probe.measure.measurement import Direction, Stop
 from probe.measure.throughput.iperf3_report import Iperf3Sample, Transcript, sample_in
-from probe.measure.throughput.method import Direction, Iperf3Spec
+from probe.measure.throughput.method import Iperf3Spec
 
 CHILD = Path(__file__).with_name("iperf3_child.py")
 # Isolated: neither the environment nor the script's directory can put a module in the way.

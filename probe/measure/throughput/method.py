@@ -6,15 +6,17 @@ warm-up and 10 s measured) and nothing of processes and sockets.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Iterator
-from enum import StrEnum
 
 from msgspec import Struct
 
 from probe.config import LineConfig, ServerConfig, ThroughputConfig
 from probe.measure.host_limits import bypassed_interface, had_cross_traffic
 from probe.measure.latency.summary import loaded_columns
-from probe.measure.measurement import RawResult, SteadyInterval
+from probe.measure.measurement import Direction, RawResult, SteadyInterval
+from runtime.backoff import backoff_s
 from wire.result import (
     LoadedLatency,
     Method,
@@ -35,14 +37,8 @@ _SHORT_RATIO = 0.8
 # libiperf up to 3.15 is one thread: a core that it keeps this busy is the ceiling (ours).
 _CPU_LIMIT_RATIO = 0.95
 _SEGMENT_BYTES = 1448
-_BACKOFF_FACTOR = 2.0
-
-
-class Direction(StrEnum):
-    """As the office sees it."""
-
-    DOWNLOAD = "download"
-    UPLOAD = "upload"
+# ndt7 specification: so that probes that met at a busy server do not meet again.
+_JITTER = (0.5, 1.5)
 
 
 class Iperf3Spec(Struct, frozen=True, kw_only=True):
@@ -157,14 +153,13 @@ def busy_backoff_s(
     limit_s = settings.busy_limit_s
     if patience_s is not None:
         limit_s = min(limit_s, patience_s)
-    wait_s, spent_s = settings.busy_first_wait_s, 0.0
-    while True:
-        jittered_s = wait_s * (0.5 + draw())
-        spent_s += jittered_s
+    spent_s = 0.0
+    for failures in itertools.count(1):
+        wait_s = backoff_s(failures, settings.busy_first_wait_s, math.inf, draw(), jitter=_JITTER)
+        spent_s += wait_s
         if spent_s > limit_s:
             return
-        yield jittered_s
-        wait_s *= _BACKOFF_FACTOR
+        yield wait_s
 
 
 def raw_result(

@@ -13,11 +13,16 @@ from collections.abc import Iterator
 from probe import clock
 from probe.measure import host
 from probe.measure.latency.loaded import LoadedSession
-from probe.measure.measurement import MeasurementRequest, Progress, RawResult, SteadyInterval
+from probe.measure.measurement import (
+    Direction,
+    MeasurementRequest,
+    Progress,
+    RawResult,
+    SteadyInterval,
+)
 from probe.measure.throughput import iperf3_process, iperf3_report
 from probe.measure.throughput.iperf3_report import Iperf3Sample
 from probe.measure.throughput.method import (
-    Direction,
     DirectionResult,
     Iperf3Result,
     Iperf3Spec,
