@@ -1,4 +1,4 @@
-"""Floor 2. The clocks: wall time for what people read, monotonic time for every duration.
+"""Floor 2. The clocks: wall time for time stamps, monotonic time for every duration.
 
 The only file of the probe that reads a clock. Whether the wall clock is synchronised is asked of
 the kernel (`runtime.kernel_time`).
@@ -21,20 +21,20 @@ def utc_now() -> datetime:
 
 
 def monotonic_s() -> float:
-    """Monotonic time in seconds; only differences mean something."""
+    """Monotonic time in seconds; only differences have a meaning."""
     return time.monotonic()
 
 
 def utc_at(at_s: float) -> datetime:
-    """The wall-clock time of a monotonic time, by the wall clock as it is now."""
+    """The wall-clock time (UTC) of a monotonic time, by the present wall clock."""
     return utc_now() - timedelta(seconds=monotonic_s() - at_s)
 
 
 def reading(at_s: float | None = None) -> Clock:
-    """What the clock is worth now, with what it takes to repair its times later.
+    """Whether the clock is synchronised, with the boot id and boot time to repair it by later.
 
     Args:
-        at_s: the monotonic time whose boottime is wanted; now where it is not given.
+        at_s: the monotonic time that the boot time is for; now where it is None.
     """
     boottime_s = time.clock_gettime(time.CLOCK_BOOTTIME)
     if at_s is not None:
@@ -47,7 +47,7 @@ def reading(at_s: float | None = None) -> Clock:
 
 
 def synchronised() -> bool | None:
-    """Whether the kernel says that the wall clock is disciplined; None where it cannot be asked."""
+    """Whether the kernel reports a synchronised clock; None where it cannot be asked."""
     return kernel_time.synchronised()
 
 

@@ -1,4 +1,4 @@
-"""Floor 2. Reads the configuration file; `probe.config` says what is in it."""
+"""Floor 2. Reads the configuration file, whose content `probe.config` defines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def load(path: Path) -> tuple[Config, str]:
     """The configuration in a file, and the SHA-256 of its bytes.
 
     Raises:
-        runtime.settings.SettingsError: it cannot be read, or every problem in it.
+        runtime.settings.SettingsError: it cannot be read, or it has problems; lists all of them.
     """
     content = settings_file.content(path)
     return config.parse(content, str(path)), config.digest(content)

@@ -1,8 +1,8 @@
-"""Floor 3. The daemon: who is called when, and how it all ends.
+"""Floor 3. The daemon: wires the parts together, runs the main loop and shuts down.
 
-Threads: one for each line's latency, one for all that is on the timetable, the courier, the
-display; the main thread keeps the timetable, the watchdog and the signals. A thread that does not
-come forward any more stops the watchdog's feed, and systemd starts us anew.
+Threads: one for each line's latency, one for the measurement queue, the publisher, the display; the
+main thread has the timetable, the watchdog and the signals. When a thread makes no progress the
+watchdog is not fed, and systemd restarts the daemon.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ from wire.result import LatencyResult, Outcome, Reason, Result, kind_of
 log = logging.getLogger(__name__)
 
 LATENCY = kind_of(LatencyResult)
-# A slot that fires later than this (the clock jumped, the Pi slept) is skipped, by name.
+# A slot that fires later than this (the clock jumped, the Pi slept) becomes a skipped result.
 SLOT_TOLERANCE_S = 120.0
-# Who looks for the box on the spot walks this long.
+# How long LEDs flash for `tramdo-probe identify`.
 IDENTIFY_S = 60.0
 _TICK_S = 0.5
 _MINUTES_A_DAY = 1440
-# What a thread may take beyond what its work is known to take before it counts as hung.
+# Added to the longest time that a thread's work may take before it counts as hung.
 _GRACE_S = 60.0
 
 
 class Daemon:
-    """The probe at work under one configuration, until `stop` or `reload`.
+    """The running probe with one configuration, until `stop` or `reload`.
 
     Raises:
         OSError: the state or runtime directory cannot be made.
@@ -119,11 +119,11 @@ class Daemon:
         )
 
     def stop(self) -> None:
-        """End soon; safe in a signal handler."""
+        """Stop soon; safe in a signal handler."""
         self._stopping.set()
 
     def reload(self) -> None:
-        """Take a new configuration if it is sound; safe in a signal handler."""
+        """Load a new configuration if it is valid; safe in a signal handler."""
         self._reload.set()
 
     def identify(self) -> None:
@@ -131,10 +131,10 @@ class Daemon:
         self._identify.set()
 
     def run(self, *, round_now: bool = False) -> bool:
-        """Measure and deliver until told to stop.
+        """Measure and deliver until `stop`.
 
         Returns:
-            True where a sound new configuration waits to be taken, False to end.
+            True where a valid new configuration is to be loaded, False to exit.
         """
         threads = self._start()
         if round_now:
@@ -156,16 +156,16 @@ class Daemon:
                     break
             return takes_new
         finally:
-            # A service that says so is given a while and then killed, and this one goes on.
+            # After STOPPING=1 systemd kills the service in a while, and a reload goes on.
             if not takes_new:
                 systemd_notify.stopping()
             self._end(threads)
 
     def run_once(self, deliver_within_s: float) -> list[str]:
-        """One round of every kind on every line, delivered; then end.
+        """Run one round of every kind on every line, deliver it, and stop.
 
         Returns:
-            What is missing, a sentence each; empty where all went well.
+            A sentence for each failure; empty where all went well.
         """
         self._display.start()
         self._publisher.start()
@@ -282,7 +282,7 @@ class Daemon:
         now = clock.utc_now()
         today = now.astimezone(ZoneInfo(self._config.timezone)).date()
         if today != self._planned:
-            # A month has a plan of its own, and the centre reckons by it what is missing.
+            # Each month has a plan of its own, by which the centre counts what is missing.
             if self._planned is not None:
                 self._publisher.republish_info()
             self._planned = today
@@ -298,7 +298,7 @@ class Daemon:
                 yield QueuedMeasurement(kind=kind, line=line, server=server)
 
     def _enqueue_round(self) -> None:
-        # A slot like any other: not on a line that people use, and in the means of the centre.
+        # With a slot, so that it waits for an idle line and counts in the centre's means.
         now = clock.utc_now()
         for wanted in self._round(kind for kind, one in MEASURES.items() if one.bulk):
             self._queue.enqueue(structs.replace(wanted, slot_at=now))
@@ -307,7 +307,7 @@ class Daemon:
         self._alive_at_s[thread_name] = clock.monotonic_s()
 
     def _feed_watchdog(self) -> None:
-        """Feed it only while every thread comes forward: a watchdog that a timer feeds is none."""
+        """Feed the watchdog while every thread makes progress."""
         now_s = clock.monotonic_s()
         window_s = self._config.latency.window_s + self._config.latency.timeout_s
         bulk_s = max((one.longest_s for one in bulk_kinds(self._config)), default=0.0)
@@ -333,7 +333,7 @@ class Daemon:
 
 
 def _light_kinds(config: Config) -> list[str]:
-    """The kinds that load a line little; the continuous ones need no slots."""
+    """The light kinds that have slots; a continuous kind needs none."""
     return [
         kind
         for kind, one in MEASURES.items()

@@ -1,7 +1,7 @@
-"""Floor 1. What happens in the daemon, as values that the display folds into a status.
+"""Floor 1. Events of the daemon, from which the display computes the status.
 
-Whoever measures or delivers emits these and forgets them: they travel through a small queue that
-drops when full, so that no LED and no file ever delays a measurement.
+They pass through a small queue that drops when full, so that no LED and no file ever delays a
+measurement.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from wire.result import Result
 
 
 class MeasurementStarted(Struct, frozen=True):
-    """A measurement has begun on a line."""
+    """A bulk measurement has started on a line."""
 
     line_id: str
     kind: str
 
 
 class MeasurementProgressed(Struct, frozen=True):
-    """A measurement on a line has come this far."""
+    """A measurement on a line reports its progress."""
 
     line_id: str
     kind: str
@@ -28,20 +28,20 @@ class MeasurementProgressed(Struct, frozen=True):
 
 
 class ResultProduced(Struct, frozen=True):
-    """A measurement on a line has ended with this result."""
+    """A measurement on a line has produced a result."""
 
     result: Result
 
 
 class MeasurementEnded(Struct, frozen=True):
-    """No more results come from this run of a measurement."""
+    """A bulk measurement on a line has ended."""
 
     line_id: str
     kind: str
 
 
 class DeliveryStatus(Struct, frozen=True):
-    """Where delivery stands. `cause` says in words why there is no connection."""
+    """The state of delivery. `cause` describes why there is no connection."""
 
     connected: bool
     pending: int
@@ -49,14 +49,14 @@ class DeliveryStatus(Struct, frozen=True):
 
 
 class Fault(Struct, frozen=True):
-    """Something is wrong with the probe itself (text), or no longer so (None)."""
+    """A fault of a part of the probe; `text` is None when it has cleared."""
 
     part: str
     text: str | None
 
 
 class IdentifyRequested(Struct, frozen=True):
-    """Somebody looks for the box: flash until this monotonic time."""
+    """Flash every LED until this monotonic time, so that the box can be found."""
 
     until_s: float
 

@@ -1,1 +1,1 @@
-"""Availability: minutes up, down and unknown, outages, and a look at the path of a bad one."""
+"""Availability: minutes up, down and unknown, outages, and path measurements after bad minutes."""

@@ -1,13 +1,13 @@
-"""Floor 1. What a minute of a line was: up, down, or unknown and why (METHOD, Availability).
+"""Floor 1. Whether a minute of a line was up, down or unknown, and why (METHOD, Availability).
 
 Rules:
 - Up: something beyond the gateway answered.
 - Down: the gateway answered, at least 2 targets beyond it were tried, and none answered.
 - Unknown: all else. Without an answer of the gateway the fault may be the office's own; a probe
-  that did not run, or had no power, knows nothing.
+  that did not run, or had no power, has no evidence.
 
-An answer can only make a minute better, and a minute without evidence is never down. Minutes are
-numbered by the wall clock (Unix time / 60). Knows no clock.
+More answers never make a minute worse, and a minute without evidence is never down. Minutes are
+numbered by the wall clock (Unix time / 60). Reads no clock.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _NOT_TRIED = (
 
 
 class MinuteState(StrEnum):
-    """What a minute was."""
+    """The state of a minute."""
 
     UP = "up"
     DOWN = "down"
@@ -63,7 +63,7 @@ class MinuteState(StrEnum):
 
 
 class ReachabilitySample(Struct, frozen=True):
-    """Whether something answered between two times (Unix seconds).
+    """Whether a host answered between two times (Unix seconds).
 
     `host` tells targets apart; None is the gateway. `line_down`: the probe's own interface was.
     """
@@ -76,11 +76,11 @@ class ReachabilitySample(Struct, frozen=True):
 
 
 def samples_of(result: Result, gateway: str | None) -> Iterator[ReachabilitySample]:
-    """What a result says about its minutes; nothing where it says nothing.
+    """The reachability samples that a result gives; none where it says nothing about the line.
 
-    Latency windows say both that something answered and that it did not. Of the others only a
-    success counts: a server that fails, or a page, is not the line. The gateway's own resolver may
-    answer from its cache.
+    Latency windows and path measurements give answers and their absence. Of other kinds only a
+    success counts, because a failing server or page is not the line's fault. The gateway's own
+    resolver does not count: it may answer from its cache.
     """
     match result:
         case LatencyResult():
@@ -99,7 +99,7 @@ def samples_of(result: Result, gateway: str | None) -> Iterator[ReachabilitySamp
 
 
 def minutes_of(evidence: ReachabilitySample) -> list[int]:
-    """The minutes that an evidence speaks for: covered by half, or holding its middle.
+    """The minutes that a sample counts for: half covered by it, or holding its middle.
 
     Windows that follow one another without a gap leave no minute without one.
     """
@@ -110,12 +110,12 @@ def minutes_of(evidence: ReachabilitySample) -> list[int]:
 
 
 def minute_of(unix_s: float) -> int:
-    """The number of the minute that holds a time."""
+    """The number of the minute that contains a Unix time."""
     return int(unix_s // MINUTE_S)
 
 
 def minute_state(evidence: Iterable[ReachabilitySample]) -> MinuteState:
-    """What a minute was, by all the evidence there is for it."""
+    """The state of a minute, from all of its samples."""
     all_ = list(evidence)
     far = [one for one in all_ if one.host is not None]
     near = [one for one in all_ if one.host is None]
@@ -130,7 +130,7 @@ def minute_state(evidence: Iterable[ReachabilitySample]) -> MinuteState:
 
 
 def is_degraded(result: Result, config: PathConfig) -> bool:
-    """Whether a latency window calls for a look at the path: failed, too lossy, too slow."""
+    """Whether a latency window calls for a path measurement: failed, too lossy or too slow."""
     if not isinstance(result, LatencyResult):
         return False
     if result.outcome is Outcome.FAILED:
@@ -139,7 +139,7 @@ def is_degraded(result: Result, config: PathConfig) -> bool:
     if values is None:
         return False
     slow = values.rtt_p50_ms is not None and values.rtt_p50_ms > config.bad_rtt_ms
-    # A packet or two of a window that was cut short are not a bad minute.
+    # One lost packet of a window that was cut short does not count.
     lossy = (values.loss_ratio or 0) > config.bad_loss_ratio and values.lost > 1
     return slow or lossy
 

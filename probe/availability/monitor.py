@@ -1,7 +1,7 @@
-"""Floor 3. The watch: every result into its line's book; what follows out as results.
+"""Floor 3. The availability monitor: feeds each result to its line's tracker and emits results.
 
-Results come from any thread; the books are the main thread's, which calls `tick`. A bad minute
-makes the watch want a look at the path, at most one a line in `path.every_min`.
+Results come from any thread; the trackers belong to the main thread, which calls `tick`. A degraded
+window requests a path measurement, at most one a line in `path.every_min`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from wire.result import (
 
 AVAILABILITY, OUTAGE = kind_of(AvailabilityResult), kind_of(OutageResult)
 PATH = kind_of(PathResult)
-# Beyond window and timeout: a result comes a moment after its packets are decided.
+# Added to window and timeout: a result arrives a moment after its packets are decided.
 _GRACE_S = 10.0
 _SAVE_EVERY_S = 300.0
 
@@ -54,13 +54,13 @@ def state_file(state_dir: str) -> JsonFile[dict[str, TrackerState]]:
 
 
 class AvailabilityMonitor:
-    """The books of all lines.
+    """The trackers of all lines.
 
     Args:
         config: the probe's configuration.
-        runner: makes results of what the books tell.
-        want: where looks at the path are asked for.
-        take: where results go.
+        runner: makes results of periods and outages.
+        request: takes requests for path measurements.
+        on_result: takes results.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class AvailabilityMonitor:
         on_result: Callable[[Result], None],
     ) -> None:
         self._config = config
-        # Without latency windows nothing is known of any minute, and nothing is told.
+        # Without latency windows no minute has samples, so nothing is reported.
         self._lines = config.lines if config.latency.enabled else []
         self._runner = runner
         self._request = request
@@ -92,11 +92,11 @@ class AvailabilityMonitor:
         }
 
     def note(self, result: Result) -> None:
-        """Take a result in; from any thread."""
+        """Add a result; from any thread."""
         self._inbox.put(result)
 
     def tick(self) -> None:
-        """Do what is due: cheap, to be called often."""
+        """Process new results and emit what is due; cheap, to be called often."""
         self._drain_inbox()
         now = _now()
         for line in self._lines:
@@ -106,7 +106,7 @@ class AvailabilityMonitor:
             self._save(now)
 
     def close(self) -> None:
-        """Tell what can be told, and put the books away; the watch is over then."""
+        """Emit what can be decided and store the trackers' states."""
         if self._closed:
             return
         self._closed = True
@@ -172,10 +172,10 @@ class AvailabilityMonitor:
         ago_s = (clock.utc_now() - began_at).total_seconds()
         finding = results.raw_result(values, method, clock.monotonic_s() - ago_s, duration_s)
         result = self._runner.derived(kind, line, finding)
-        # The host's evidence would be of this moment, not of the period.
+        # Host evidence would be of this moment, not of the period.
         result = structs.replace(result, started_at=began_at, host=None)
         if ago_s > clock.reading().boottime_s:
-            # It began in another boot: this one's reading is not to repair its time by.
+            # It began in another boot, so this boot's reading must not repair its time.
             unknown = structs.replace(result.clock, boot_id=None)
             result = structs.replace(result, clock=unknown)
         self._on_result(result)

@@ -1,8 +1,8 @@
 """Floor 1. Outages: runs of minutes in which nothing beyond the gateway answered.
 
-A run is on one side of the gateway: the line's (minutes down) or the office's own (unknown, for
-the gateway did not answer either). It ends with a minute up, with a fault that moved to the other
-side, or with so many minutes of which nothing is known that it cannot be said to go on.
+An outage is on one side of the gateway: the line's (minutes down) or the office's own (unknown,
+because the gateway did not answer either). It ends with a minute up, when the fault moves to the
+other side, or after `BRIDGED_MINUTES` unknown minutes.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from msgspec import Struct, structs
 from probe.availability.minutes import MinuteState
 from wire.result import FaultLocation, OutageEnd
 
-# A run goes on over so many minutes of which nothing is known; a bulk test takes less (ours).
+# An outage goes on over so many unknown minutes; a bulk test takes less (ours).
 BRIDGED_MINUTES = 5
 _SIDES = (MinuteState.DOWN, MinuteState.OWN_LAN)
 _SAW_NOTHING = (FaultLocation.NONE, FaultLocation.UNDETERMINED)
 
 
 class OpenOutage(Struct, frozen=True, kw_only=True):
-    """A run that has not ended; `last` is its newest bad minute."""
+    """An outage that goes on; `last` is its newest bad minute."""
 
     side: MinuteState
     first: int
@@ -31,7 +31,7 @@ class OpenOutage(Struct, frozen=True, kw_only=True):
 
 
 class Outage(Struct, frozen=True, kw_only=True):
-    """A run that has ended, from `first` to before `end` (minutes)."""
+    """An outage that has ended, from `first` to before `end` (minutes)."""
 
     side: MinuteState
     first: int
@@ -41,14 +41,14 @@ class Outage(Struct, frozen=True, kw_only=True):
 
     @property
     def unknown_minutes(self) -> int:
-        """Minutes in between of which nothing was known."""
+        """The unknown minutes within it."""
         return self.end - self.first - self.bad_minutes
 
 
 def fold(
     running: OpenOutage | None, minute: int, state: MinuteState
 ) -> tuple[OpenOutage | None, Outage | None]:
-    """What is running after a minute, and what ended with it. Minutes come in order."""
+    """The open outage after a minute, and the outage that ended with it. Minutes are in order."""
     if state in _SIDES:
         if running is None:
             return _begun(state, minute), None
@@ -68,7 +68,7 @@ def fold(
 
 
 def closed(running: OpenOutage, by: OutageEnd) -> Outage:
-    """The run, ended after its last bad minute."""
+    """The outage, ended after its last bad minute."""
     return Outage(
         side=running.side,
         first=running.first,
@@ -79,10 +79,10 @@ def closed(running: OpenOutage, by: OutageEnd) -> Outage:
 
 
 def fault_of(side: MinuteState, looks: Iterable[FaultLocation]) -> FaultLocation:
-    """Where the fault of an outage was, by the looks that were taken meanwhile.
+    """Where the fault of an outage was, by the path measurements made meanwhile.
 
-    The office's own side needs none. Of several, what was seen most often; a look that saw no
-    fault came too late or too early, and one that could not tell outvotes none that could.
+    An outage on the office's own side needs none. Of several the most frequent location counts;
+    those that found no fault, or could not locate it, are left out.
     """
     if side is MinuteState.OWN_LAN:
         return FaultLocation.OWN_LAN

@@ -1,4 +1,4 @@
-"""Floor 1. What a book tells, as the values of the contract."""
+"""Floor 1. Availability periods and outages as values of the contract."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Values = AvailabilityValues | OutageValues
 def availability(
     period: AvailabilityPeriod, gateway: str | None, targets: Sequence[str]
 ) -> AvailabilityValues:
-    """A period's counts; availability = up / (up + down) (METHOD, Availability)."""
+    """The counts of a period; availability = up / (up + down) (METHOD, Availability)."""
     counts = dict.fromkeys(MinuteState, 0) | period.counts
     up, down = counts[MinuteState.UP], counts[MinuteState.DOWN]
     return AvailabilityValues(
@@ -35,7 +35,7 @@ def availability(
 
 
 def outage(ended: LocatedOutage) -> OutageValues:
-    """An outage with its times."""
+    """The values of an outage."""
     run = ended.outage
     down = run.bad_minutes if run.side is MinuteState.DOWN else 0
     return OutageValues(
@@ -51,7 +51,7 @@ def outage(ended: LocatedOutage) -> OutageValues:
 
 
 def raw_result(values: Values, method: Method, began_s: float, duration_s: float) -> RawResult:
-    """As a finding: always ok, for what is told is a fact, also where it is a bad one."""
+    """The raw result of such values; its outcome is always ok."""
     return RawResult(
         outcome=Outcome.OK, values=values, method=method, began_s=began_s, duration_s=duration_s
     )

@@ -1,9 +1,9 @@
-"""Floor 1. One line's book of minutes: evidence in, periods and outages out.
+"""Floor 1. The availability tracker of a line: reachability samples in, periods and outages out.
 
-Every minute is decided once, in order, when its evidence must be there; so the counts of all
-periods add up to the minutes from the first to the last, whatever comes late, twice or never.
-Times and boots are handed in; the book can be put away (`TrackerState`) and taken up by the next
-daemon, which then knows for how long there was none.
+Every minute is decided once, in order, after the time in which its samples may arrive; so the
+counts of all periods add up to the minutes from the first to the last, whatever comes late, twice
+or never. The caller passes times and boot ids. `TrackerState` is stored and restored by the next
+daemon, which counts the minutes in between as unknown.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from wire.result import FaultLocation, OutageEnd
 
 # NTP slews below this; a larger difference between wall and monotonic time is a step.
 _STEP_S = 30.0
-# Further back than this a clock was set right: what it said before is no base to go on from.
+# A clock that goes back further than this was corrected, and the tracker starts anew.
 _BACK_MINUTES = 2
-# A box that was away longer begins anew: its old book may bear any clock.
+# A stored state older than this is not restored: its clock may have been wrong.
 _FORGOTTEN_MINUTES = 400 * 1440
 _MINUTES_A_DAY = 1440
-# A look at the path belongs to an outage that begins as much later, or ended as much before.
+# A path measurement belongs to an outage that begins so much later or ended so much before.
 _PATH_MARGIN_S = 120.0
 
 
 class Instant(Struct, frozen=True):
-    """The time, by both clocks, and which boot it is."""
+    """A moment by both clocks, and its boot."""
 
     unix_s: float
     monotonic_s: float
@@ -43,7 +43,7 @@ class Instant(Struct, frozen=True):
 
 
 class AvailabilityPeriod(Struct, frozen=True):
-    """Decided minutes from `first` to before `end`, counted by their state."""
+    """The decided minutes from `first` to before `end`, counted by state."""
 
     first: int
     end: int
@@ -51,7 +51,7 @@ class AvailabilityPeriod(Struct, frozen=True):
 
 
 class LocatedOutage(Struct, frozen=True):
-    """An outage that ended, where its fault was, and how many looks that rests on."""
+    """An ended outage, its fault location, and how many path measurements located it."""
 
     outage: Outage
     fault: FaultLocation
@@ -59,16 +59,16 @@ class LocatedOutage(Struct, frozen=True):
 
 
 class PathObservation(Struct, frozen=True):
-    """Where a look at the path saw the fault, and when (Unix time)."""
+    """A fault location by a path measurement, and its Unix time."""
 
     at_s: float
     fault: FaultLocation
 
 
 class TrackerState(Struct, frozen=True, kw_only=True, rename={"path_observations": "looks"}):
-    """What is put away: the next minute to decide, the period's counts, what is running.
+    """The stored state: the next minute to decide, the period's counts, the open outage.
 
-    `evidence`: of minutes that were still open when the daemon ended, by minute.
+    `evidence`: the samples of minutes that were open when the daemon ended, by minute.
     """
 
     boot_id: str | None
@@ -81,13 +81,13 @@ class TrackerState(Struct, frozen=True, kw_only=True, rename={"path_observations
 
 
 class AvailabilityTracker:
-    """The minutes of one line.
+    """Tracks the minutes of one line.
 
     Args:
-        now: when the book is opened.
-        settle_s: how long after a minute its evidence may come.
+        now: the present moment.
+        settle_s: how long after a minute its samples may arrive.
         period_min: a period ends where the wall clock's minutes are a multiple of this.
-        before: the book of the daemon before, None where there is none.
+        before: the state that the previous daemon stored, None where there is none.
     """
 
     def __init__(
@@ -99,20 +99,20 @@ class AvailabilityTracker:
         self._left: dict[int, list[ReachabilitySample]] = {}
         self._path_observations: list[PathObservation] = []
         self._then = now
-        # Minutes before this one, if nothing else is known of them, are unknown for that cause.
+        # Minutes before this one without samples are unknown for that cause.
         self._gap = (0, MinuteState.EVIDENCE)
         self._begin(minute_of(now.unix_s))
-        # A Pi without a clock wakes in the past: the old book may fit once the clock is set.
+        # A Pi without a clock battery boots in the past: the state may fit once the clock is set.
         self._previous = None if before is None or self._restore(before, now) else before
 
     def note(self, evidence: ReachabilitySample) -> None:
-        """Take evidence in; what comes after its minute was decided is too late."""
+        """Add a sample; it is ignored where its minute is decided already."""
         for minute in minutes_of(evidence):
             if minute >= self._next:
                 self._evidence.setdefault(minute, []).append(evidence)
 
     def note_path(self, at_s: float, fault: FaultLocation) -> None:
-        """Take in where the path was seen to break; what no outage can need is forgotten."""
+        """Add a fault location; those that no outage can need are dropped."""
         first = self._next if self._running is None else self._running.first
         kept = [
             look for look in self._path_observations if look.at_s >= first * 60 - _PATH_MARGIN_S
@@ -120,17 +120,17 @@ class AvailabilityTracker:
         self._path_observations = [*kept, PathObservation(at_s, fault)]
 
     def advance(self, now: Instant) -> Iterator[AvailabilityPeriod | LocatedOutage]:
-        """Decide what is to be decided by now."""
+        """Decide the minutes that are due; yields periods and outages that ended."""
         yield from self._check_clock(now)
         until = minute_of(now.unix_s - self._settle_s)
         yield from self._decide(until)
 
     def close(self, now: Instant) -> Iterator[AvailabilityPeriod | LocatedOutage]:
-        """Decide what can be: no more evidence comes. The minute that runs is up or left open.
+        """Decide what can be decided at the end; the present minute is up or left open.
 
-        What is known of an open one goes into `state`, for the next daemon to add to: a restart
-        may take the rest of it. The state before a close has none: a daemon that is killed leaves
-        half of the evidence, and by half a minute with an answer could be down.
+        The samples of an open minute go into `state` for the next daemon to add to. A state that
+        was stored before `close` has none: with only half of its samples an answered minute could
+        be taken for a down one.
         """
         yield from self._check_clock(now)
         current = minute_of(now.unix_s)
@@ -140,7 +140,7 @@ class AvailabilityTracker:
         yield from self._period_ended()
 
     def state(self) -> TrackerState:
-        """The book as it is put away."""
+        """The state to store."""
         return TrackerState(
             boot_id=self._then.boot_id,
             next=self._next,
@@ -158,7 +158,7 @@ class AvailabilityTracker:
         self._path_observations = []
 
     def _restore(self, before: TrackerState, now: Instant) -> bool:
-        """Go on with an old book, if it can be of the time before now."""
+        """Restore a stored state where its time fits; returns whether it was restored."""
         current = minute_of(now.unix_s)
         if not current - _FORGOTTEN_MINUTES < before.next <= current + 1:
             return False
@@ -173,7 +173,7 @@ class AvailabilityTracker:
         return True
 
     def _check_clock(self, now: Instant) -> Iterator[AvailabilityPeriod | LocatedOutage]:
-        """A wall clock that was set forward leaves a gap; one set back begins the book anew."""
+        """Handle clock steps: a step forward leaves a gap, a step back starts anew."""
         then, self._then = self._then, now
         step_s = (now.unix_s - then.unix_s) - (now.monotonic_s - then.monotonic_s)
         current = minute_of(now.unix_s)
@@ -196,7 +196,7 @@ class AvailabilityTracker:
             self._restore(previous, now)
 
     def _close_with(self, then: Instant) -> Iterator[AvailabilityPeriod | LocatedOutage]:
-        """End the book by a clock that was wrong; the centre may repair its times."""
+        """End the period of a wrong clock; the centre may repair its times."""
         yield from self._decide(minute_of(then.unix_s))
         if self._running is not None:
             yield self._located(outages.closed(self._running, OutageEnd.UNKNOWN))
@@ -212,7 +212,7 @@ class AvailabilityTracker:
             self._running, ended = fold(self._running, minute, state)
             if ended is not None:
                 yield self._located(ended)
-            # A gap is told by the day: after months without power not one result an hour.
+            # A gap is reported by the day, not by the hour: it may be months without power.
             in_gap = self._next < self._gap[0] and self._next not in self._evidence
             if self._next % (_MINUTES_A_DAY if in_gap else self._period_min) == 0:
                 yield from self._period_ended()

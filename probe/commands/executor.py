@@ -1,7 +1,7 @@
 """Floor 3. Executes commands from the centre that `probe.commands.policy` accepts.
 
-Runs on the courier's thread, so that it needs no lock; what takes long is done elsewhere, and its
-`done` is told from there. A fault in here is logged and ends there: no command may end delivery.
+Runs on the publisher's thread and needs no lock. Whatever takes long runs elsewhere and reports
+`done` from there. An exception in here is logged, so that no command can end delivery.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ log = logging.getLogger(__name__)
 
 
 class CommandActions:
-    """Who does what a command asks for; each call returns at once.
+    """The callbacks that carry out commands; each returns at once.
 
     Args:
         measure: puts a measurement on the queue.
-        replay: sends kept results again.
-        reload: takes the new configuration.
-        emit: where `Identify` events go.
+        replay: sends stored results again.
+        reload: loads the new configuration.
+        emit: takes `IdentifyRequested` events.
         reply: sends a reply to the centre.
     """
 
@@ -74,14 +74,14 @@ class CommandActions:
 
 
 class CommandExecutor:
-    """Takes commands as they come; answers each that can be answered.
+    """Executes accepted commands and replies to them.
 
     Args:
         config: the probe's configuration.
-        config_path: where it was read from, for `reload`.
+        config_path: the file that `reload` reads.
         usage: what the lines' bulk tests have moved.
-        acts: who does what is asked for.
-        clock_known: whether expiry can be judged by the wall clock.
+        actions: carries the commands out.
+        clock_known: whether the wall clock is synchronised, so that expiry can be checked.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class CommandExecutor:
         self._history = self._file.load(CommandHistory())
 
     def send_pending_done(self) -> None:
-        """Say `done` for what was begun before we started anew."""
+        """Send `done` for commands that were begun before the restart."""
         pending_done = self._history.pending_done
         if pending_done:
             self._remember(structs.replace(self._history, pending_done=()))
@@ -109,14 +109,14 @@ class CommandExecutor:
             self._done(one.id, one.name, "the probe has started with the new configuration")
 
     def on_message(self, received: mqtt.Received) -> None:
-        """A message on one of our command topics; from the courier's thread."""
+        """Handle a message on a command topic; called on the publisher's thread."""
         try:
             self._handle(received)
         except Exception:
-            log.exception("a fault of our own in a command on %s", received.topic)
+            log.exception("internal error in a command on %s", received.topic)
 
     def on_measured(self, command_id: UUID) -> None:
-        """A measurement that a command asked for has been made; from any thread."""
+        """Reply `done` for a command whose measurement has ended; from any thread."""
         self._done(command_id, CommandName.MEASURE, None)
 
     def _handle(self, received: mqtt.Received) -> None:
@@ -134,7 +134,7 @@ class CommandExecutor:
             case _:
                 command = decision.command
                 log.info("%s, asked by %s: %s", name, command.asked_by or "nobody named", command)
-                # Kept first: what a death interrupts is not begun a second time.
+                # Stored first: a command that a crash interrupts is not executed again.
                 self._remember(decision.history)
                 self._execute(command, decision.history)
 
@@ -214,7 +214,7 @@ class CommandExecutor:
         )
 
     def _servers(self) -> dict[str, list[ServerConfig]]:
-        """By kind, the servers that offer it; a kind that none offers cannot be measured."""
+        """The servers that offer each kind; a kind without a server cannot be measured."""
         bulk = {one.kind: one.servers for one in bulk_kinds(self._config)}
         offered = {
             kind: bulk.get(kind, []) if one.bulk else self._config.servers

@@ -1,12 +1,12 @@
-"""Floor 1. What to do with a command from the centre: obey it, refuse it with a reason, ignore it.
+"""Floor 1. Command policy: accept a command from the centre, refuse it with a reason, or ignore it.
 
-In this order: retained, unreadable, repeated, not allowed, expired, beyond what this probe has, too
-often. Only then is it obeyed. Everything is decided by the payload; nothing depends on a property
-of MQTT 5. Knows no broker, no clock and no thread.
+Checked in this order: retained, unreadable, repeated, not allowed, expired, unknown kind or line,
+rate limit. Everything is decided by the payload and nothing by a property of MQTT 5. Reads no
+broker, clock or thread.
 
-Expiry needs a clock. While ours is not synchronised, only `identify` is obeyed: a technician who
-stands before the box needs it just then, and lights that flash late harm nobody. Everything else is
-refused by name, and the centre may ask again.
+Expiry needs a synchronised clock. Without one only `identify` is accepted: a technician beside the
+box needs it just then, and LEDs that flash late harm nobody. All other commands are refused with
+`clock_unknown`, and the centre may send them again.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from wire.commands import (
 )
 
 _HOUR = timedelta(hours=1)
-# How far the centre's clock may be ahead of ours.
+# How far the centre's clock may be ahead of the probe's.
 _CLOCKS_DIFFER = timedelta(minutes=5)
-# Ids are remembered well beyond the longest life of a command, by a clock that may be corrected.
+# Longer than any command lives, because the clock may be corrected meanwhile.
 _REMEMBERED = 2 * (LONGEST_LIFE + _HOUR)
 _MOST_REMEMBERED = 500
-# At most so many of one name are obeyed in an hour; `measure` has a setting, it costs data.
+# Rate limit by command; `measure` has a setting, because it costs data.
 PER_HOUR: Mapping[CommandName, int] = {
     CommandName.IDENTIFY: 30,
     CommandName.REPLAY: 6,
@@ -46,7 +46,7 @@ PER_HOUR: Mapping[CommandName, int] = {
 
 
 class AcceptedCommand(Struct, frozen=True):
-    """A command that was obeyed, and when by our clock."""
+    """A command that was accepted, and when, by the probe's clock."""
 
     id: UUID
     name: CommandName
@@ -58,7 +58,7 @@ _STORED_NAMES = {"accepted": "taken", "pending_done": "owed"}
 
 
 class CommandHistory(Struct, frozen=True, rename=_STORED_NAMES):
-    """What must outlive a restart: what was obeyed lately, and to which of it `done` is owed."""
+    """Commands accepted lately, and those whose `done` is sent after the restart."""
 
     accepted: tuple[AcceptedCommand, ...] = ()
     pending_done: tuple[AcceptedCommand, ...] = ()
@@ -81,14 +81,14 @@ class ProbeContext(Struct, frozen=True, kw_only=True):
 
 
 class CommandAccepted(Struct, frozen=True):
-    """Do it, after `history` has been kept: a command is obeyed at most once."""
+    """Execute it after storing `history`, so that it is executed at most once."""
 
     command: AnyCommand
     history: CommandHistory
 
 
 class CommandRefused(Struct, frozen=True):
-    """Do nothing, and say why."""
+    """Do not execute it; reply with the reason."""
 
     id: UUID
     name: CommandName
@@ -96,7 +96,7 @@ class CommandRefused(Struct, frozen=True):
     detail: str
 
     def reply(self, at: datetime) -> Reply:
-        """What the centre is told."""
+        """The reply to the centre."""
         return Reply(
             id=self.id,
             command=self.name,
@@ -108,7 +108,7 @@ class CommandRefused(Struct, frozen=True):
 
 
 class CommandIgnored(Struct, frozen=True):
-    """Do nothing and say nothing, because nobody waits for a word; `cause` is for our log."""
+    """Do not execute it and send no reply; `cause` is logged."""
 
     cause: str
 
@@ -119,14 +119,14 @@ CommandDecision = CommandAccepted | CommandRefused | CommandIgnored
 def decide(
     name: str, payload: bytes, history: CommandHistory, context: ProbeContext, *, retained: bool
 ) -> CommandDecision:
-    """What to do with a message on `cmd/{name}`; never an exception, whatever the bytes.
+    """Decide on a message on `cmd/{name}`; never raises, whatever the bytes.
 
     Args:
         name: the topic's last level.
         payload: any bytes.
-        memory: what was obeyed before.
-        situation: the probe as it is now.
-        retained: whether the broker had kept it: then it was meant for another time.
+        history: commands accepted before.
+        context: the probe's present state.
+        retained: whether it is a retained message, which is meant for another time.
     """
     if retained:
         return CommandIgnored("it was retained; a command is for now")
@@ -140,7 +140,7 @@ def decide(
     except msgspec.DecodeError as error:
         frame = CommandFrame.of(payload)
         if frame is None:
-            # It goes into our log: neither long nor over several lines, whatever was sent.
+            # Logged: shortened and on one line, whatever was sent.
             return CommandIgnored(f"it cannot be read: {' '.join(str(error).split())[:200]}")
         return CommandRefused(frame.id, told, Refusal.MALFORMED, str(error))
     if command.name is not told:
@@ -155,7 +155,7 @@ def decide(
 
 
 def with_pending_done(history: CommandHistory, command: AnyCommand, at: datetime) -> CommandHistory:
-    """The memory with a `done` that is owed once we have started anew."""
+    """The history with a command whose `done` is sent after the restart."""
     return structs.replace(
         history, pending_done=(*history.pending_done, AcceptedCommand(command.id, command.name, at))
     )
@@ -205,7 +205,7 @@ def _rate_refusal(
 ) -> tuple[Refusal, str] | None:
     measure = name is CommandName.MEASURE
     limit = context.measures_per_hour if measure else PER_HOUR[name]
-    # By distance: after our clock was set back, what is "in the future" still counts.
+    # By distance: after the clock was set back, times "in the future" still count.
     lately = sum(one.name is name and abs(context.now - one.at) < _HOUR for one in history.accepted)
     if lately < limit:
         return None

@@ -1,4 +1,4 @@
-"""Floor 1. Batches: pending results to envelopes, one kind each, of a bounded size."""
+"""Floor 1. Groups pending results into batches of one kind and a bounded size, one an envelope."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BATCH_BYTES = 131_072
 
 
 class NumberedResult(Struct, frozen=True):
-    """A numbered result, encoded."""
+    """An encoded result with its sequence number."""
 
     seq: int
     kind: str
@@ -19,7 +19,7 @@ class NumberedResult(Struct, frozen=True):
 
 
 class ResultBatch(Struct, frozen=True):
-    """What one envelope carries: numbered bodies of one kind, in order."""
+    """The content of one envelope: numbered bodies of one kind, in order."""
 
     kind: str
     numbered_bodies: list[tuple[int, bytes]]

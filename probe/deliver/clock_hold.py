@@ -1,10 +1,10 @@
-"""Floor 1. Whether results wait: after a boot, until the clock is known, and no longer than so.
+"""Floor 1. Holds results back after a boot until the clock is synchronised, for a limited time.
 
-NTP needs the same network that delivery needs, and seconds. So after a boot results wait a little
-(in the outbox, numbered and safe), and nearly always leave with a known clock. Where NTP never
-comes (an office that blocks it), they leave marked, and the centre's own clock must do.
+NTP needs the same network as delivery, and some seconds. So after a boot results wait in the outbox
+and nearly always leave with a synchronised clock. Where NTP is blocked they leave after `wait_s`
+with an unknown clock, and the centre estimates their times.
 
-Also here: which boots are known, for the note that goes with results of an unknown clock.
+Also keeps which boots' times are known, for the clock note of results of an unsynchronised clock.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from wire.record import Clock
 
 
 class ClockHold:
-    """Not thread-safe: the courier's thread owns it.
+    """Decides whether results are held. Not thread-safe: the publisher's thread owns it.
 
     Args:
-        wait_s: how long after a boot results may wait.
-        known: boots whose time was known before, oldest first.
+        wait_s: how long after a boot results may be held.
+        known: boots whose time is known already, oldest first.
     """
 
     def __init__(self, wait_s: float, known: Sequence[KnownBoot] = ()) -> None:
@@ -30,14 +30,14 @@ class ClockHold:
         self.known = tuple(known)
 
     def is_holding(self, reading: Clock) -> bool:
-        """Whether nothing may leave now. Once released, for good."""
-        # None: this system cannot say, so there is nothing to wait for.
+        """Whether results are held now; once released, they are never held again."""
+        # None: this system cannot report synchronisation, so there is nothing to wait for.
         waiting = reading.synchronised is False and reading.boottime_s < self._wait_s
         self._released = self._released or not waiting
         return not self._released
 
     def learn(self, reading: Clock, at: datetime) -> bool:
-        """Take note of a reading; True where a boot became known that was not, to be kept."""
+        """Record a reading; True where a boot became known, which is then to be stored."""
         if reading.synchronised is not True or reading.boot_id is None:
             return False
         if any(one.boot_id == reading.boot_id for one in self.known):
@@ -49,7 +49,7 @@ class ClockHold:
     def clock_note(
         self, bodies: Sequence[bytes], read_clock: Callable[[], Clock]
     ) -> ClockNote | None:
-        """What goes with an envelope; None where every result in it had a known clock."""
+        """The clock note of an envelope; None where all of its results had a synchronised clock."""
         if any(UNSYNCHRONISED in body for body in bodies):
             return ClockNote(sending=read_clock(), known=list(self.known))
         return None

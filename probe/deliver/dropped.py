@@ -1,4 +1,4 @@
-"""Floor 2. The result that names what the probe had to give up: its clock, no line."""
+"""Floor 2. Makes the `results_dropped` result: time and clock of the probe, and no line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wire.result import (
 def dropped_result(
     cause: DropCause, epoch: UUID | None, count: int | None, ranges: Sequence[tuple[int, int]]
 ) -> ResultsDroppedResult:
-    """What was given up; see `ResultsDroppedValues` for what a missing epoch or count says."""
+    """A result that reports dropped results; see `ResultsDroppedValues` for None in its fields."""
     return ResultsDroppedResult(
         outcome=Outcome.OK,
         line=HOST_LINE,

@@ -1,13 +1,13 @@
-"""Floor 2. The high-water mark beside the outbox: which numbers may have been given already.
+"""Floor 2. The high-water mark beside the outbox: up to which sequence numbers may be in use.
 
-A database that lost its newest transactions (a damaged write-ahead log is cut off in silence by
-SQLite, a card may give back old pages) looks whole and would give their numbers again. The centre
-would take the new results for repeats and drop them: the one loss that no receipt shows. So numbers
-are reserved here, in a file of its own, before the first of them is given: a block at a time,
-because each reservation costs an fsync.
+A database that lost its newest transactions (SQLite silently cuts off a damaged write-ahead log, an
+SD card may return old pages) looks intact and would assign their numbers again. The centre would
+take the new results for repeats and drop them, a loss that no receipt shows. So numbers are
+reserved in this file before they are assigned, a block at a time, because each reservation costs an
+fsync.
 
-It also names the outbox's epoch, so that a file which cannot be read any more can still be named,
-and remembers until then that it is to be named.
+The mark also holds the outbox's epoch, so that the epoch of an unreadable outbox is still known,
+and the ended epochs that are still to be reported to the centre.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from msgspec import Struct
 from probe.state.json_file import replace_file
 from wire.decoding import decode_json
 
-# A day of the default plan reserves about 40 times; after a loss, at most so many numbers are named
-# as given up though they never were.
+# A day of the default plan reserves about 40 times; after a loss at most so many numbers are
+# reported as dropped though they were never assigned.
 RESERVED_AHEAD = 256
 
 
 class HighWaterMark(Struct, frozen=True):
-    """No number above `through` was ever given in `epoch`.
+    """No number above `through` was ever assigned in `epoch`.
 
-    `exact` in a file that was closed in order: then `through` was given, and none beyond it.
-    `ended` are epochs whose files were set aside and that the centre has not been told of.
+    `exact` in an outbox that was closed in order: then `through` is the last assigned number.
+    `ended` are epochs whose files were set aside and are still to be reported to the centre.
     """
 
     epoch: UUID
@@ -41,7 +41,7 @@ class HighWaterMark(Struct, frozen=True):
 
 
 def read(outbox: Path) -> HighWaterMark | None:
-    """The mark beside an outbox; None where there is none, or what is there is damaged.
+    """The mark of an outbox; None where there is none or it is damaged.
 
     Raises:
         OSError: it cannot be read now.
@@ -60,7 +60,7 @@ def read(outbox: Path) -> HighWaterMark | None:
 
 
 def write(outbox: Path, mark: HighWaterMark) -> None:
-    """Replace the mark, on the disk before this returns.
+    """Replace the mark; it is on the disk when this returns (fsync).
 
     Raises:
         OSError: the disk is full or read-only; the old mark stands.
@@ -70,5 +70,5 @@ def write(outbox: Path, mark: HighWaterMark) -> None:
 
 
 def path_of(outbox: Path) -> Path:
-    """Where the mark of an outbox is kept."""
+    """The path of an outbox's mark."""
     return outbox.with_name(f"{outbox.name}.mark")

@@ -1,12 +1,13 @@
 """Floor 2. The outbox: results in a SQLite file until the centre has them.
 
-`put` numbers a result in the transaction that stores it. What the centre has is kept as the last
-receipt, one row, and not as a mark on each result: a receipt that says less than before (a store
-that came back from a backup) makes results pending again by itself, as long as they are kept.
+`put` numbers a result in the transaction that stores it. What the centre has is stored as the last
+receipt, one row, and not as a flag on each result: a receipt that covers less than before (a store
+restored from a backup) makes results pending again by itself, as long as they are kept.
 
-A dying card changes bytes without a word. So each row has a checksum, asked when it is read to be
-sent; a number that was given is remembered beside the file (`mark`), so that a log which SQLite cut
-off does not give it a second time. What is lost so is named to the centre, and the file lives on.
+A failing SD card changes bytes without an error. So each row has a checksum, verified when it is
+read, and assigned numbers are recorded beside the file (`high_water_mark`), so that none is
+assigned twice after SQLite cut its log off. Lost results are reported to the centre, and the file
+stays in use.
 """
 
 from __future__ import annotations
@@ -34,37 +35,37 @@ from probe.deliver.write_ahead_log import claimed_frames, log_of, taken_frames
 from wire.decoding import decode_json
 from wire.ledger import Ledger
 
-# Each uncovered range of seqs is one search in the primary key, however much is kept besides.
+# Each uncovered range of seqs is one search in the primary key, however many rows there are.
 _UNCOVERED_RANGES = (
     "json_each(:uncovered) AS range CROSS JOIN results ON seq "
     "BETWEEN json_extract(range.value, '$[0]') AND json_extract(range.value, '$[1]')"
 )
-# The newest number must stay readable in the file.
+# The row with the newest number stays, so that the number can be read from the file.
 _NOT_NEWEST = "seq < (SELECT max(seq) FROM results)"
-# What goes first when there is no room: one minute of many, before a test of few, before events.
+# What is dropped first when there is no room: frequent latency windows, then tests, then events.
 _GIVEN_UP_FIRST = (
     "CASE kind WHEN 'latency' THEN 0 WHEN 'throughput' THEN 2 WHEN 'http' THEN 2 "
     "WHEN 'availability' THEN 2 WHEN 'outage' THEN 3 WHEN 'results_dropped' THEN 3 ELSE 1 END"
 )
 _MADE_ROOM_RATIO = 0.9
-# Few, so that little more is given up than must be.
+# Few, so that little more is dropped than needed.
 _ROWS_AT_ONCE = 50
-# A receipt that is forgotten costs only that results are sent again.
+# A receipt that is lost costs only that results are sent again.
 _COVERAGE_EVERY_S = 600.0
 _LAST_SEQ = 2**62
 
-# Makes the (kind, body) of the result that names given-up seqs, as ranges (first, last).
+# Makes the (kind, body) of the result that reports dropped seqs, given as ranges (first, last).
 DroppedReport = Callable[[Sequence[Range]], tuple[str, bytes]]
 
 
 class Outbox:
-    """One probe's outbox. Used by one thread at a time.
+    """The outbox of a probe. Used by one thread at a time.
 
-    `epoch` names the file for ever; `last_seq` is the number given last, 0 in a new file.
+    `epoch` identifies the file; `last_seq` is the number assigned last, 0 in a new file.
 
     Raises (every method):
         OutboxDamagedError: the file is damaged.
-        OutboxError: it cannot be used now: the disk is full or read-only, another holds it.
+        OutboxError: it cannot be used now: the disk is full or read-only, or another program locks it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -101,7 +102,7 @@ class Outbox:
     def pending(self, after: int, through: int, limit: int) -> list[NumberedResult]:
         """At most `limit` results with `after < seq <= through` that no receipt covers, in order.
 
-        A row that is not as it was written is left out: see `report_corrupt_rows`.
+        A row whose checksum is wrong is left out: see `report_corrupt_rows`.
         """
         found: list[NumberedResult] = []
         for first, last in clip(self._uncovered(), after + 1, through):
@@ -128,14 +129,14 @@ class Outbox:
         return found
 
     def pending_count(self) -> int:
-        """How many results no receipt covers. Kept in memory: it is asked at every turn."""
+        """How many results no receipt covers; from memory, because it is asked often."""
         return self._pending
 
     def apply_coverage(self, coverage: Coverage) -> None:
-        """Remember what the centre has.
+        """Set what the centre has.
 
-        Written now and then with the next results, not by itself: an fsync wears the card, and a
-        probe that forgot a receipt only sends again.
+        Written with later results and not by itself: an fsync wears the card, and a probe that
+        lost a receipt only sends again.
         """
         before = self._uncovered()
         self.coverage = coverage
@@ -145,9 +146,9 @@ class Outbox:
     def report_ended_epochs(
         self, name: Callable[[uuid.UUID], tuple[str, bytes]], now_s: float
     ) -> int:
-        """After opening: name the epochs of files that were set aside. Returns how many.
+        """After opening: report the epochs of files that were set aside. Returns how many.
 
-        The mark forgets them only once that is stored: a death in between names them twice.
+        The mark drops them once the report is stored; a crash in between reports them twice.
         """
         ended = self._mark.ended
         if ended:
@@ -156,16 +157,16 @@ class Outbox:
         return len(ended)
 
     def report_lost_seqs(self, name: DroppedReport, now_s: float) -> int:
-        """After opening: name the numbers that may have been given and are not in the file.
+        """After opening: report the numbers that may have been assigned and are not in the file.
 
         Returns:
-            How many they are; 0 nearly always.
+            How many there are; nearly always 0.
         """
         if self._lost is None:
             return 0
         first, last = self._lost
         with translated_errors("the outbox cannot be written"):
-            # So that what is left of the damaged log is not found again after the next start.
+            # So that the rest of the damaged log is not found again after the next start.
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         rows = _rows([name([self._lost])], last + 1, now_s)
         self._reserve(last + 1)
@@ -177,7 +178,7 @@ class Outbox:
         return last - first + 1
 
     def report_corrupt_rows(self, name: DroppedReport, now_s: float) -> int:
-        """Give up the rows that `pending` found spoiled, and name them in the same transaction."""
+        """Delete the rows that `pending` found corrupt and report them in the same transaction."""
         if not self._corrupt_seqs:
             return 0
         spoiled = sorted(self._corrupt_seqs)
@@ -194,7 +195,7 @@ class Outbox:
     def prune(self, stored_before_s: float) -> int:
         """Delete covered results that were stored before a Unix time. Returns how many.
 
-        Only covered ones: a clock that jumps by years must not cost a result that nobody has.
+        Only covered ones: a clock that jumps by years must not delete pending results.
         """
         with self._transaction():
             return self._db.execute(
@@ -204,19 +205,18 @@ class Outbox:
             ).rowcount
 
     def make_room(self, limit_bytes: int, name: DroppedReport, now_s: float) -> int:
-        """Get below nine tenths of a limit, once above it.
+        """Once above a limit, delete results until nine tenths of it are used.
 
-        What the centre has goes first, oldest first; then what it has not: latency, then tests,
-        then events, oldest first in each. Numbers that the centre will never get are named in the
-        transaction that gives them up, so that nothing can come between.
+        Covered results go first, oldest first; then pending ones: latency, then tests, then events,
+        oldest first in each. Dropped numbers are reported in the transaction that deletes them.
 
         Args:
             limit_bytes: of the file's pages in use.
-            name: makes the result that names given-up seqs.
+            name: makes the result that reports dropped seqs.
             now_s: Unix time, for `prune` only.
 
         Returns:
-            How many results were given up that the centre does not have.
+            How many pending results were dropped.
         """
         if self._used_bytes() <= limit_bytes:
             return 0
@@ -250,7 +250,7 @@ class Outbox:
         )
 
     def close(self) -> None:
-        """Write what `apply_coverage` was told last, and close the file."""
+        """Write the coverage and close the file."""
         try:
             with self._transaction():
                 self._write_coverage(0.0)
@@ -260,7 +260,7 @@ class Outbox:
             self._write_mark(HighWaterMark(self.epoch, self.last_seq, True, self._mark.ended))
 
     def abandon(self) -> None:
-        """Close a file that is not to be written any more."""
+        """Close the file without writing to it."""
         with suppress(OutboxError), translated_errors("the outbox cannot be closed"):
             self._db.close()
 
@@ -268,7 +268,7 @@ class Outbox:
         taken = taken_frames(path)
         make_tables(self._db)
         found = high_water_mark.read(path)
-        # What lost even its epoch goes on under the mark's, whose numbers are to be accounted for.
+        # A file that lost its epoch goes on with the mark's, whose numbers are to be accounted for.
         epoch = uuid.uuid4() if found is None else found.epoch
         self._db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (str(epoch),))
         try:
@@ -278,7 +278,7 @@ class Outbox:
         try:
             self.coverage = decode_json(self._meta("coverage") or b"{}", Coverage)
         except (ValueError, msgspec.MsgspecError):
-            self.coverage = Coverage()  # everything is sent again, and the centre says what it has
+            self.coverage = Coverage()  # everything is sent again; the receipt says what arrived
         self.last_seq = self._read_last_seq()
         self._pending = self._count(self._uncovered())
         cut_off = claimed is None or claimed > taken
@@ -287,12 +287,12 @@ class Outbox:
     def _lost_numbers(
         self, found: HighWaterMark | None, *, cut_off: bool, empty: bool
     ) -> Range | None:
-        """The numbers that may have been given and are not in the file; sets the mark.
+        """The numbers that may have been assigned and are not in the file; sets the mark.
 
         Args:
             found: the mark beside the file.
-            cut_off: SQLite took less of the log than the log claims to hold.
-            empty: there was no log, or nothing in it.
+            cut_off: SQLite used fewer frames of the log than it holds.
+            empty: there was no log, or an empty one.
         """
         if found is not None and found.epoch != self.epoch:
             found = None
@@ -302,7 +302,7 @@ class Outbox:
             if cut_off:
                 raise OutboxDamagedError(f"the log of the outbox {self._path} is damaged")
             return None
-        # After a sudden end there is a log; one that is gone took numbers with it.
+        # After a crash there is a log; without one its numbers are lost.
         suspect = cut_off or found.exact or empty
         if suspect and found.through > self.last_seq:
             return self.last_seq + 1, found.through
@@ -368,7 +368,7 @@ class Outbox:
         return bytes(row[0]) if row else b""
 
     def _uncovered(self) -> list[Range]:
-        """The ranges of numbers that no receipt covers, the last without end."""
+        """The ranges of numbers that no receipt covers; the last has no end."""
         return [*self.coverage.missing, (self.coverage.through + 1, _LAST_SEQ)]
 
     def _uncovered_json(self) -> str:

@@ -1,9 +1,9 @@
-"""Floor 2. The outbox's file: opened, looked over, set aside. Wraps sqlite3 and its errors.
+"""Floor 2. The outbox's SQLite file: opens, checks and sets it aside. Wraps sqlite3's errors.
 
-What the pragmas are for (decision 16 has the measurements):
-- `synchronous = FULL`: with less, a power cut may take back a committed seq that was sent already;
-  the next result would then bear the same number and be taken for a repeat at the centre.
-- `journal_mode = WAL`: that is one fsync a transaction, and the owner puts all that waits in one.
+The pragmas (decision 16 has the measurements):
+- `synchronous = FULL`: with less, a power cut may undo a committed seq that was sent already;
+  the next result would get the same number and be taken for a repeat at the centre.
+- `journal_mode = WAL`: one fsync a transaction, and all waiting results go into one transaction.
 - `page_size = 1024`: a transaction writes whole pages, and a packed result is some 200 bytes.
 """
 
@@ -32,21 +32,21 @@ CREATE TABLE IF NOT EXISTS results (
 _PAGE_BYTES = 1024
 # Between two checkpoints the log holds a megabyte: some hours of results in one write each page.
 _LOG_PAGES = 1000
-# Of SQLite's 2 MB: what is read is read once, and a Pi has other uses for memory.
+# Less than SQLite's 2 MB: every row is read once.
 _CACHE_KIB = 512
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 class OutboxError(Exception):
-    """The outbox cannot be read or written now; the message says why."""
+    """The outbox cannot be read or written now; the message has the cause."""
 
 
 class OutboxDamagedError(OutboxError):
-    """The file is no longer a sound database: it is to be set aside (`set_aside`)."""
+    """The file is damaged and is to be set aside (`set_aside`)."""
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """A connection to the file, made where there is none, whose transactions are ours to begin.
+    """Open the file, creating it if needed; transactions are begun explicitly.
 
     Raises:
         OutboxDamagedError: SQLite finds damage in it.
@@ -81,12 +81,12 @@ def make_tables(db: sqlite3.Connection) -> None:
 
 
 def set_aside(path: Path, suffix: str) -> uuid.UUID | None:
-    """Move a damaged outbox out of the way, for a person to look at; nothing of it is deleted.
+    """Rename a damaged outbox, so that it can be examined; nothing is deleted.
 
-    The next one begins a new epoch, and names this one (`Outbox.name_ended`).
+    The next outbox has a new epoch and reports this one (`Outbox.report_ended_epochs`).
 
     Returns:
-        Its epoch, None when even that is not known.
+        Its epoch, None when it is not known.
 
     Raises:
         OutboxError: it cannot be moved (a read-only disk).
@@ -97,7 +97,7 @@ def set_aside(path: Path, suffix: str) -> uuid.UUID | None:
             if file.exists():
                 file.rename(file.with_name(f"{file.name}.damaged-{suffix}"))
         index_of(path).unlink(missing_ok=True)
-        # Last: a death before this leaves the old epoch, which then names all of its numbers.
+        # Last: after a crash before this the old epoch goes on and reports all of its numbers.
         ended = () if found is None else (*found.ended, found.epoch)
         high_water_mark.write(path, HighWaterMark(uuid.uuid4(), 0, exact=True, ended=ended))
     return None if found is None else found.epoch
@@ -105,7 +105,7 @@ def set_aside(path: Path, suffix: str) -> uuid.UUID | None:
 
 @contextmanager
 def translated_errors(what: str) -> Iterator[None]:
-    """Turn what sqlite3 and the file system raise into our own two errors."""
+    """Translate errors of sqlite3 and the file system into OutboxError or OutboxDamagedError."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:

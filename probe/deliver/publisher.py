@@ -1,8 +1,7 @@
-"""Floor 3. The courier: the one thread that owns the outbox and publishes from it.
+"""Floor 3. The publisher: the thread that owns the outbox and publishes results from it.
 
-Everything reaches it through one inbox: results from whoever measures, events from the MQTT
-session. It stores first (`writer`), in one transaction for all that waits, and then sends what is
-pending (`session` says what is due).
+Results and MQTT events reach it through one inbox. It first stores all waiting results in one
+transaction (`writer`) and then sends what is due (`sender_state`).
 """
 
 from __future__ import annotations
@@ -38,24 +37,24 @@ from wire.result import Clock, Result
 log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
-# In one transaction at most: what a burst stores first is on its way while the rest is stored.
+# At most in one transaction: the first results of a burst are sent while the rest is stored.
 _MAX_TAKEN = 1_000
 _MAX_REPLIES = 100
-# A fleet that lost its broker comes back over this long; results wait in the outbox meanwhile.
+# A fleet that lost its broker reconnects over this long; results wait in the outbox meanwhile.
 _RETURN_SPREAD_S = 30.0
 
 
 class Publisher:
-    """Takes results at any time; delivers them whenever there is a way.
+    """Stores results at once and delivers them while there is a connection.
 
     Args:
         config: the probe's configuration.
-        outbox_path: the outbox's file, opened by the courier.
+        outbox_path: the outbox's file, opened by this thread.
         emit: where `SenderState` and `Fault` events go.
-        info: who the probe is, asked with the outbox's epoch, published on each connection.
-        health: how the box is, asked every `delivery.health_every_s` with (pending, outbox bytes).
-        on_command: called with each message on our command topics, from the courier's thread.
-        read_clock: what the wall clock is worth now.
+        info: makes the `info` message from the outbox's epoch; published on each connection.
+        health: makes the `health` message from (pending, outbox bytes), each `health_every_s`.
+        on_command: called with each message on the command topics, on this thread.
+        read_clock: whether the wall clock is synchronised, with boot id and boot time.
     """
 
     def __init__(
@@ -79,7 +78,7 @@ class Publisher:
         self._boots = JsonFile(outbox_path.parent / "boots.json", list[KnownBoot])
         self._clock_hold = ClockHold(config.delivery.clock_wait_s, self._boots.load([]))
         self._replay_job: ReplayJob | None = None
-        # Replies of a probe that is cut off are worth little: the newest are kept.
+        # Without a connection only the newest replies are kept.
         self._replies: deque[Reply] = deque(maxlen=_MAX_REPLIES)
         self._inbox: queue.SimpleQueue[mqtt.Event | Result | Reply] = queue.SimpleQueue()
         self._sender = self._new_sender(Coverage())
@@ -101,25 +100,25 @@ class Publisher:
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
 
     def start(self) -> None:
-        """Begin to connect and to deliver."""
+        """Start the MQTT session and this thread."""
         self._session.start()
         self._thread.start()
 
     def submit(self, result: Result) -> None:
-        """Take a result, from any thread. It is stored within half a second."""
+        """Queue a result, from any thread; it is stored within half a second."""
         self._writer.expect()
         self._inbox.put(result)
 
     def reply(self, reply: Reply) -> None:
-        """Take a reply to a command, from any thread; sent as soon as there is a connection."""
+        """Queue a reply to a command, from any thread; sent while there is a connection."""
         self._inbox.put(reply)
 
     def republish_info(self) -> None:
-        """Say again who the probe is and what it plans, from any thread."""
+        """Publish `info` again soon, from any thread."""
         self._info_due.set()
 
     def replay(self, command: Replay) -> None:
-        """Send kept results again, one replay at a time; from the courier's thread only."""
+        """Start a replay, one at a time; called on this thread only."""
         refusal = self._replay_refusal(command)
         if refusal is not None:
             self._queue_reply(command, Answer.REFUSED, refusal[1], refusal[0])
@@ -130,7 +129,7 @@ class Publisher:
             )
 
     def wait_delivered(self, timeout_s: float, stop: threading.Event) -> bool:
-        """Wait until a receipt covers all that was submitted; False when that did not happen."""
+        """Wait until a receipt covers every submitted result; False on timeout or `stop`."""
         deadline_s = clock.monotonic_s() + timeout_s
         while not self._writer.idle:
             if clock.monotonic_s() >= deadline_s or stop.wait(_IDLE_S / 5):
@@ -138,7 +137,7 @@ class Publisher:
         return True
 
     def stop(self, timeout_s: float = 10.0) -> None:
-        """Store what has been submitted, say good-bye to the broker, close the outbox."""
+        """Store submitted results, publish `offline`, disconnect and close the outbox."""
         self._stopping.set()
         self._thread.join(timeout_s)
         self._session.stop(
@@ -155,7 +154,7 @@ class Publisher:
             except OutboxDamagedError as error:
                 self._replace_outbox(error)
             except OutboxError as error:
-                # Results stay in memory and are tried again: a full disk may be emptied.
+                # Results stay in memory and are retried: a full disk may be emptied.
                 self._report_fault(f"{error}; results wait in memory")
                 self._writer.limit_memory()
                 self._stopping.wait(_IDLE_S)
@@ -199,7 +198,7 @@ class Publisher:
             self._stopping.wait(_IDLE_S)
 
     def _drain_inbox(self) -> list[Result]:
-        """All that waits in the inbox; sleeps where nothing does."""
+        """The queued results; handles replies and events, and waits where nothing is queued."""
         results: list[Result] = []
         timeout_s = self._writer.patience_s(_IDLE_S)
         while True:
@@ -272,7 +271,7 @@ class Publisher:
             self._on_command(received)
 
     def _on_replayed(self, mid: int | None) -> None:
-        """The broker's answer to an envelope that may be a replay's; None: none will come."""
+        """Pass the broker's answer to a running replay; None: the connection was lost."""
         if self._replay_job is not None and mid is not None:
             self._replay_job.on_published(mid)
         elif self._replay_job is not None:
@@ -284,13 +283,13 @@ class Publisher:
         except msgspec.MsgspecError as error:
             log.warning("ignored a message on %s: %s", topic, error)
             return
-        # Kept, because the retained one may come before the outbox could be opened.
+        # Kept, because the retained receipt may arrive before the outbox could be opened.
         self._receipt = receipt
         if self._writer.outbox is not None:
             self._apply_receipt(self._writer.outbox)
 
     def _apply_receipt(self, outbox: Outbox) -> None:
-        # A receipt of an older epoch (another SD card) is retained at the broker until ours comes.
+        # The broker retains the receipt of an older epoch (another SD card) until ours arrives.
         if self._receipt is not None and self._receipt.epoch == outbox.epoch:
             coverage = coverage_of(self._receipt)
             self._sender.on_coverage(coverage, outbox.last_seq, clock.monotonic_s())
@@ -299,13 +298,13 @@ class Publisher:
     def _send_pending(self, outbox: Outbox) -> None:
         most = self._config.delivery.batch
         while (due := self._sender.next_due(outbox.last_seq, clock.monotonic_s())) is not None:
-            # As much as the window takes in one look at the file.
+            # One query for all that the window takes.
             limit = most * self._sender.room(due.lane)
             pending = outbox.pending(due.after, due.through, limit)
             for batch in batches(pending, most):
                 mid = self._session.publish(self._envelope(outbox.epoch, batch))
                 if mid is None:
-                    return  # the connection went away; all of it goes out on the next one
+                    return  # the connection was lost; all of it is sent on the next one
                 seqs = [seq for seq, _ in batch.numbered_bodies]
                 self._sender.on_sent(mid, due.lane, seqs, clock.monotonic_s())
             through = pending[-1].seq if len(pending) == limit else due.through
@@ -321,7 +320,7 @@ class Publisher:
         return None
 
     def _send_replay(self, outbox: Outbox) -> None:
-        """The next handful of what the centre asked for again, beside all that is due."""
+        """Send the next batch of a running replay."""
         job = self._replay_job
         if job is None or not self._sender.connected:
             return

@@ -1,4 +1,4 @@
-"""Floor 1. Ranges of numbers: (first, last), both included, ascending, none touching another."""
+"""Floor 1. Ranges of sequence numbers: (first, last), inclusive, ascending and disjoint."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Range = tuple[int, int]
 
 
 def clip(ranges: Iterable[Range], first: int, last: int) -> Iterator[Range]:
-    """What of the ranges lies from `first` to `last`."""
+    """The parts of the ranges between `first` and `last`."""
     for start, end in ranges:
         if start > last:
             return
@@ -17,7 +17,7 @@ def clip(ranges: Iterable[Range], first: int, last: int) -> Iterator[Range]:
 
 
 def subtract(ranges: Iterable[Range], others: Sequence[Range]) -> Iterator[Range]:
-    """What of the ranges lies in none of the others."""
+    """The parts of the ranges that are in none of the others."""
     for first, last in ranges:
         left = first
         for start, end in clip(others, first, last):
@@ -29,5 +29,5 @@ def subtract(ranges: Iterable[Range], others: Sequence[Range]) -> Iterator[Range
 
 
 def total(ranges: Iterable[Range]) -> int:
-    """How many numbers they hold."""
+    """How many numbers the ranges hold."""
     return sum(last - first + 1 for first, last in ranges)

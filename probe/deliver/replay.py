@@ -1,8 +1,8 @@
-"""Floor 1. Sending kept results again because the centre asked for them, one handful at a time.
+"""Floor 1. Replay: sends stored results again at the centre's request, one batch at a time.
 
-Beside the delivery and never in its way: a handful is read, sent, and only when the broker has
-answered for all of it comes the next. A connection that goes away takes the handful back. What the
-outbox does not keep any more is passed over, and counted by who asked.
+Runs beside normal delivery without delaying it: the next batch is read once the broker has answered
+for the whole of the last. A lost connection repeats the batch in flight. Results that the outbox no
+longer has are skipped.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from wire.commands import Replay
 
 
 class ReplayJob:
-    """One replay under way. Not thread-safe: the thread of the outbox owns it.
+    """A running replay. Not thread-safe: the publisher's thread owns it.
 
     Args:
-        command: what the centre asked for.
-        last_seq: the highest number that there is.
+        command: the centre's request.
+        last_seq: the highest number in the outbox.
     """
 
     def __init__(self, command: Replay, last_seq: int) -> None:
@@ -34,15 +34,15 @@ class ReplayJob:
 
     @property
     def done(self) -> bool:
-        """Whether all of it has been sent and answered by the broker."""
+        """Whether everything has been sent and answered by the broker."""
         return not self._ranges and self._in_flight is None
 
     def next_range(self) -> tuple[int, int] | None:
-        """The seqs (first, last) to read from now; None while a handful is under way."""
+        """The seqs (first, last) to read next; None while a batch is in flight."""
         return self._ranges[0] if self._ranges and self._in_flight is None else None
 
     def on_read(self, seqs: Sequence[int], limit: int) -> None:
-        """What the outbox had of `next_range`; fewer than the limit means that this is all."""
+        """Record the seqs read of `next_range`; fewer than the limit are all that there are."""
         first, last = self._ranges.popleft()
         through = seqs[-1] if len(seqs) == limit else last
         if through < last:
@@ -51,19 +51,19 @@ class ReplayJob:
         self.sent += len(seqs)
 
     def on_sent(self, mids: Iterable[int]) -> None:
-        """The handful was handed over, in envelopes that the broker will answer by these."""
+        """The batch was sent, in envelopes with these packet identifiers."""
         self._awaited = set(mids)
         if not self._awaited:
             self._in_flight = None
 
     def on_published(self, mid: int) -> None:
-        """The broker's answer. Refused or not: a refusal is an alarm elsewhere already."""
+        """The broker answered; a refusal is reported elsewhere."""
         self._awaited.discard(mid)
         if not self._awaited:
             self._in_flight = None
 
     def on_disconnected(self) -> None:
-        """What was under way is sent again, from the first of its handful."""
+        """Send the batch in flight again, from its first seq."""
         if self._in_flight is not None:
             seqs, count = self._in_flight
             self._ranges.appendleft(seqs)

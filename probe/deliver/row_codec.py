@@ -1,11 +1,11 @@
-"""Floor 1. A result's body as the outbox keeps it: deflated against a dictionary, with a checksum.
+"""Floor 1. Compression and checksums of the outbox's rows: deflate with a preset dictionary.
 
 Results of one kind are nearly the same text: with a dictionary of that text, 950 bytes of JSON
-become about 200, and a card writes so much less. What is sent is the JSON as it was, byte for byte.
+become about 200, which saves writes to the SD card. Unpacking gives the same JSON, byte for byte.
 
-A dictionary is part of the file format: what was packed with it can only be read with it. So a new
-one gets a letter of its own and the old one stays. A kind that it does not know is packed a little
-worse, no more.
+A dictionary is part of the file format: a body can only be unpacked with the dictionary that packed
+it. So a new dictionary gets a new letter and the old one stays. A kind that is not in it is packed
+a little worse.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from __future__ import annotations
 import zlib
 from typing import Final
 
-# A window of 4 KB and small tables: zlib's own choice takes five times as long (80 µs a body, not
-# 15), for its memory, and saves not one byte.
+# A window of 4 KB and small tables: zlib's defaults take five times as long (80 µs a body, not
+# 15) because of their memory, and save not one byte.
 _LEVEL: Final = 6
 _WINDOW_BITS: Final = 12
 _MEMORY_LEVEL: Final = 5
-# The letter before a body that was packed; a body that stands there as it was begins with `{`.
+# By the letter before a packed body; an unpacked body begins with `{`.
 _DICTIONARIES: Final[dict[bytes, bytes]] = {
-    # What is most often asked for stands last (zlib looks back from the end).
+    # The most frequent text is last (zlib searches back from the end).
     b"a": (
         b'{"kind":"throughput","host":{"cpu_per_core_ratio":[0.0,0.0,0.0,0.0],"cpu_frequency_mhz'
         b'":1500.0,"load_1min":0.0,"memory_available_bytes":0,"temperature_c":48.5,"throttled":f'
@@ -46,26 +46,26 @@ _DICTIONARIES: Final[dict[bytes, bytes]] = {
     ),
 }
 _NEWEST: Final = b"a"
-# Has read the dictionary, and is copied for each body.
+# Holds the dictionary already; copied for each body.
 _PACKER: Final = zlib.compressobj(
     _LEVEL, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL, zdict=_DICTIONARIES[_NEWEST]
 )
-# No body is longer; what unpacks to more was not packed here.
+# No body is longer; more than this was not packed by `pack`.
 _MAX_BODY_BYTES: Final = 64 << 20
 
 
 class UnpackError(ValueError):
-    """The bytes are not what `pack` made."""
+    """The bytes were not made by `pack`."""
 
 
 def pack(body: bytes) -> bytes:
-    """A body as it is kept."""
+    """Compress a body."""
     packer = _PACKER.copy()
     return _NEWEST + packer.compress(body) + packer.flush()
 
 
 def unpack(packed: bytes) -> bytes:
-    """The body that `pack` was given.
+    """Decompress a body.
 
     Raises:
         UnpackError: the bytes were changed.
@@ -84,7 +84,7 @@ def unpack(packed: bytes) -> bytes:
 
 
 def checksum(seq: int, kind: bytes, packed: bytes) -> int:
-    """CRC-32 over a row: of the number too, so that a body under another number shows.
+    """CRC-32 over seq, kind and packed body, so that a body under a wrong seq is found.
 
     zlib's own check (Adler-32) is of the body alone.
     """

@@ -1,20 +1,19 @@
-"""Floor 1. How many results of a backlog may be on their way to the store at once.
+"""Floor 1. The send window of the backlog: how many results may be unconfirmed at once.
 
-The broker takes a backlog far quicker than a centre stores it. What lies between them in the
-broker's queue delays every live result behind it, and a broker drops what its queue has no room
-for. So the backlog is let out as receipts come: more while they come promptly, less when they are
-late. Only the probe can know: it sees both ends. Times are monotonic seconds.
+A broker accepts a backlog far faster than a centre stores it. Results in the broker's queue delay
+every live result behind them, and a broker drops what exceeds its queue. So the window grows while
+receipts are prompt and shrinks when they are late. Times are monotonic seconds.
 """
 
 from __future__ import annotations
 
 from collections import deque
 
-# An envelope or two: the least that a slow line is asked to carry before a live result.
+# An envelope or two: little enough for a slow line to send before a live result.
 MIN_SIZE = 100
 INITIAL_SIZE = 400
 MAX_SIZE = 20_000
-# From handing over to the receipt. A live result waits as long, and a second is promised.
+# From sending to the receipt: a live result waits as long, and within a second it must arrive.
 PROMPT_S = 0.15
 LATE_S = 0.3
 _GROWN = 1.3
@@ -22,14 +21,14 @@ _SHRUNK = 0.7
 
 
 class SendWindow:
-    """`size` is how many results may be under way, uncovered."""
+    """`size` is how many results may be in flight, which is sent and not covered."""
 
     def __init__(self) -> None:
         self.size = INITIAL_SIZE
         self._in_flight: deque[tuple[int, float]] = deque()
 
     def on_sent(self, last_seq: int, now_s: float) -> None:
-        """An envelope of the backlog was handed over; its numbers end at `last_seq`."""
+        """An envelope of the backlog was sent; its last number is `last_seq`."""
         self._in_flight.append((last_seq, now_s))
 
     def on_covered(self, missing: tuple[tuple[int, int], ...], through: int, now_s: float) -> None:
@@ -41,12 +40,12 @@ class SendWindow:
             sent_s = self._in_flight.popleft()[1]
         if sent_s is None:
             return
-        # Of all that this receipt covers, the one sent last waited only for the store.
+        # Of all that this receipt covers, the envelope sent last waited only for the store.
         if now_s - sent_s < PROMPT_S:
             self.size = min(int(self.size * _GROWN), MAX_SIZE)
         elif now_s - sent_s > LATE_S:
             self.size = max(int(self.size * _SHRUNK), MIN_SIZE)
 
     def clear(self) -> None:
-        """Nothing is under way any more: all that is pending goes out again."""
+        """Forget what is in flight: all pending results are sent again."""
         self._in_flight.clear()

@@ -1,16 +1,16 @@
-"""Floor 1. Delivery as a pure state machine: what to send next, what is under way, what to repeat.
+"""Floor 1. The sender's state machine: what to send next, what is in flight, what to send again.
 
     pending (outbox) --sent--> in flight --PUBACK--> with the broker --receipt--> covered
 
-A PUBACK is not "stored" (a broker that is killed loses what it acknowledged), so only a receipt
-moves a result out of what is pending. What was sent and is not covered is sent again after a
-reconnect, or after a while in which no receipt came nearer. Repeats are harmless: `(probe, epoch,
-seq)` is the key at the centre.
+A PUBACK does not mean "stored" (a broker that is killed loses what it acknowledged), so only a
+receipt ends the pending state. What was sent and is not covered is sent again after a reconnect, or
+after a time without progress in the receipts. Repeats are harmless: `(probe, epoch, seq)` is the
+key at the centre.
 
-Two lanes leave the outbox. What is measured while connected goes out at once in the live lane; what
-was waiting when the connection came (or is to be repeated) drains in the backlog lane, which never
-takes the whole window, and no more of it is under way than the centre stores promptly (`window`).
-So a month of backlog delays no live result. Times are monotonic seconds.
+There are two lanes. Results measured while connected are sent at once in the live lane; those that
+waited for the connection, or are sent again, drain in the backlog lane, which never takes all of
+the in-flight limit and is bounded by `send_window`. So a month of backlog delays no live result.
+Times are monotonic seconds.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from probe.deliver.send_window import SendWindow
 from wire.ledger import Ledger
 from wire.messages import Receipt
 
-# Envelopes that the broker has not answered yet. Enough to fill a slow line, few enough that a
+# Envelopes without an answer of the broker. Enough to fill a slow line, few enough that a
 # reconnect repeats little.
 MAX_IN_FLIGHT = 16
-# Of these, what the backlog may use: a live result then always finds the window open.
+# How many of these the backlog may use, so that a live result can always be sent.
 MAX_BACKLOG_IN_FLIGHT = 8
-# How seldom a centre that does not answer is asked at the least.
+# The longest time between two probes of a centre that does not answer.
 MAX_RESEND_TIMEOUT_S = 3600.0
 
 
 class Coverage(Struct, frozen=True):
-    """What the centre has stored: everything up to `through` but the `missing` ranges."""
+    """What the centre has stored: every seq up to `through` except the `missing` ranges."""
 
     through: int = 0
     missing: tuple[tuple[int, int], ...] = ()
@@ -47,12 +47,12 @@ class Coverage(Struct, frozen=True):
 
 
 def coverage_of(receipt: Receipt) -> Coverage:
-    """The coverage that a receipt states."""
+    """The coverage of a receipt."""
     return Coverage(receipt.stored_through, tuple(receipt.missing))
 
 
 def _ledger_of(coverage: Coverage) -> Ledger:
-    """The numbers that a coverage covers."""
+    """The covered numbers as a ledger."""
     starts = (1, *(last + 1 for _, last in coverage.missing))
     ends = (*(first - 1 for first, _ in coverage.missing), coverage.through)
     pairs = zip(starts, ends, strict=True)
@@ -60,14 +60,14 @@ def _ledger_of(coverage: Coverage) -> Ledger:
 
 
 class Lane(Enum):
-    """Which way a result leaves the outbox."""
+    """The lane in which a result is sent."""
 
     LIVE = "live"
     BACKLOG = "backlog"
 
 
 class DueRange(Struct, frozen=True):
-    """Pending results with `after < seq <= through` are to be sent now, lowest first."""
+    """Pending results with `after < seq <= through` are due, lowest first."""
 
     lane: Lane
     after: int
@@ -75,12 +75,12 @@ class DueRange(Struct, frozen=True):
 
 
 class SenderState:
-    """One probe's delivery. Not thread-safe: one thread owns it, and the outbox with it.
+    """The state of one probe's delivery. Not thread-safe: the outbox's thread owns it.
 
     Args:
         resend_after_s: how long the lowest uncovered result may wait for its receipt.
-        coverage: what the last receipt said.
-        by_broker: whether the broker's PUBACK covers a result (`delivery.confirm = "broker"`), for
+        coverage: that of the last receipt.
+        confirm_by_broker: whether a PUBACK covers a result (`delivery.confirm = "broker"`), for
             subscribers that send no receipts. It promises less: see decision 2.
         batch: how many results an envelope carries at most.
     """
@@ -109,7 +109,7 @@ class SenderState:
         self.refusal: str | None = None
 
     def on_connected(self, last_seq: int, now_s: float) -> None:
-        """A new connection: nothing is under way on it, all that is pending goes out again."""
+        """A new connection: nothing is in flight, and all pending results are sent again."""
         self.connected = True
         self.refusal = None
         self._probing = False
@@ -117,12 +117,12 @@ class SenderState:
         self._restart(last_seq, now_s)
 
     def on_disconnected(self) -> None:
-        """The connection is gone, and with it every answer that was due."""
+        """The connection was lost; no outstanding answer will come."""
         self.connected = False
         self._in_flight.clear()
 
     def on_sent(self, mid: int, lane: Lane, seqs: Sequence[int], now_s: float) -> None:
-        """An envelope with these seqs was handed over; `mid` is what its answer will bear."""
+        """An envelope with these seqs was sent; `mid` identifies the broker's answer."""
         if max(self._sent.values()) < self._coverage.first_uncovered:
             self._progress_at_s = now_s  # nothing was awaited until now
         if lane is Lane.BACKLOG:
@@ -130,14 +130,14 @@ class SenderState:
         self._in_flight[mid] = lane, tuple(seqs)
 
     def on_lane_sent(self, lane: Lane, through: int) -> None:
-        """All that is pending in a lane up to a seq has been handed over."""
+        """All pending results of a lane up to a seq have been sent."""
         self._sent[lane] = through
 
     def on_published(self, mid: int, refusal: str | None, now_s: float) -> Coverage | None:
-        """The broker's answer. A refusal (0x87: not authorised) is an alarm, never a delete.
+        """The broker answered. A refusal (0x87: not authorised) is an alarm and deletes nothing.
 
         Returns:
-            What is covered now, where the broker's word is enough; else None.
+            The new coverage where a PUBACK confirms; else None.
         """
         _, seqs = self._in_flight.pop(mid, (None, ()))
         if refusal is not None:
@@ -152,7 +152,7 @@ class SenderState:
         return None
 
     def on_coverage(self, coverage: Coverage, last_seq: int, now_s: float) -> None:
-        """A receipt. One that says less than before (a restored store) starts delivery anew."""
+        """A receipt came. One that covers less than before (a restored store) restarts delivery."""
         self._probing = False
         if coverage.first_uncovered > self._coverage.first_uncovered:
             self._progress_at_s = now_s
@@ -162,14 +162,14 @@ class SenderState:
         self._apply_coverage(coverage, now_s)
 
     def next_due(self, last_seq: int, now_s: float) -> DueRange | None:
-        """What to send now, None for nothing. `last_seq` is the newest result in the outbox."""
+        """What to send now, None for nothing. `last_seq` is the newest seq in the outbox."""
         if not self.connected or self.refusal is not None or not self.room(Lane.LIVE):
             return None
         awaited = self._coverage.first_uncovered <= max(self._sent.values())
         if awaited and now_s - self._progress_at_s >= self._resend_timeout_s:
             self._restart(last_seq, now_s)
-            # A centre that is away must not be sent everything again and again: one batch asks
-            # whether it is back, ever more seldom, and its receipt opens the rest.
+            # An absent centre must not be sent everything again and again: one batch probes
+            # whether it is back, at growing intervals, and its receipt releases the rest.
             self._probing = True
             self._resend_timeout_s = min(2 * self._resend_timeout_s, MAX_RESEND_TIMEOUT_S)
         if self._sent[Lane.LIVE] < last_seq:
@@ -181,7 +181,7 @@ class SenderState:
         return None
 
     def room(self, lane: Lane) -> int:
-        """How many envelopes may be handed over in a lane now."""
+        """How many envelopes may be sent in a lane now."""
         room = MAX_IN_FLIGHT - len(self._in_flight)
         if lane is Lane.BACKLOG:
             unanswered = sum(lane is Lane.BACKLOG for lane, _ in self._in_flight.values())
@@ -191,7 +191,7 @@ class SenderState:
         return max(room, 0)
 
     def _unconfirmed_backlog(self) -> int:
-        """How many numbers of the backlog were handed over and are not covered."""
+        """How many numbers of the backlog were sent and are not covered."""
         uncovered = (*self._coverage.missing, (self._coverage.through + 1, self._backlog_end))
         return total(clip(uncovered, 1, self._sent[Lane.BACKLOG]))
 

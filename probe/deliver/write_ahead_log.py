@@ -1,9 +1,8 @@
-"""Floor 2. How many frames SQLite's write-ahead log claims to hold, and how many SQLite took.
+"""Floor 2. Counts the frames of SQLite's write-ahead log, and those that SQLite used.
 
-SQLite reads a log up to the first frame whose checksum is wrong and forgets the rest without a
-word: it cannot tell a commit that a power cut tore from one that a dying card changed later. Who
-counts the frames that were written since the log last began anew, and compares with what SQLite
-took, sees that something was cut off.
+SQLite reads a log up to the first frame whose checksum is wrong and silently ignores the rest: it
+cannot tell a commit torn by a power cut from one that a failing card changed later. Comparing the
+frames written since the last reset with those that SQLite used shows whether some were cut off.
 
 Formats: https://www.sqlite.org/fileformat2.html#the_write_ahead_log and
 https://www.sqlite.org/walformat.html. A frame belongs to the log's present round when it bears the
@@ -68,7 +67,7 @@ def claimed_frames(database: Path) -> int | None:
 
 
 def taken_frames(database: Path) -> int:
-    """How many frames SQLite took, once it has read the file.
+    """How many frames SQLite used after it has read the file.
 
     From the index, because asking SQLite means a checkpoint, and that wants room on the disk. It is
     read through SQLite's own descriptor: to open the index and to close it again takes this whole

@@ -1,7 +1,7 @@
-"""Floor 3. Brings results from memory into the outbox, whatever the card does meanwhile.
+"""Floor 3. Writes results from memory into the outbox and handles the disk's failures.
 
-A full disk is waited for in memory, a damaged file is set aside and a new epoch begun, and what is
-given up on the way is named by a result of its own. One thread owns it, and the outbox with it.
+While the disk is full results wait in memory; a damaged file is set aside and a new epoch begun;
+dropped results are reported by a result of their own. One thread owns it and the outbox.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ log = logging.getLogger(__name__)
 
 # Where nothing can be written, results wait in memory: a day and a half of the default plan.
 _MAX_UNSAVED = 20_000
-# How long minutes of latency wait for the others of their minute, and how many: each transaction
-# is an fsync, and a card has only so many.
+# How long latency results wait for others of their minute, and how many: each transaction
+# is an fsync, which wears the card.
 _GATHERED_WITHIN_S = 0.2
 _GATHERED = 20
 _TIDY_EVERY_S = 60.0
 
 
 class OutboxWriter:
-    """All that is written into one outbox.
+    """The writer of one outbox.
 
     Args:
-        path: the outbox's file. Opened again and again where it cannot be: a full disk may be
-            emptied, and measuring must not wait for that.
+        path: the outbox's file. Opening is retried where it fails: a full disk may be
+            emptied, and measuring does not wait for it.
         settings: how much is kept, and how long.
     """
 
@@ -55,32 +55,32 @@ class OutboxWriter:
 
     @property
     def idle(self) -> bool:
-        """Whether all that was announced is in the file and covered there."""
+        """Whether every expected result is stored and covered."""
         return self.outbox is not None and not self.pending and self._finished == self._expected
 
     def expect(self) -> None:
-        """A result is on its way here; from any thread."""
+        """Count a result that will be added; from any thread."""
         with self._counting:
             self._expected += 1
 
     def add(self, results: Sequence[Result]) -> None:
-        """Take results that were announced."""
+        """Add results that were counted by `expect`."""
         if results and not self._unsaved:
             self._store_by_s = clock.monotonic_s() + _GATHERED_WITHIN_S
         self._unsaved += results
 
     def patience_s(self, longest_s: float) -> float:
-        """How long nothing has to be written."""
+        """Seconds until something has to be written, at most `longest_s`."""
         if not self._unsaved:
             return longest_s
         return min(max(self._store_by_s - clock.monotonic_s(), 0.0), longest_s)
 
     def open(self) -> Outbox:
-        """Open the outbox, which was not.
+        """Open the outbox.
 
         Raises:
             OutboxError: it cannot be opened now.
-            OutboxDamagedError: never again.
+            OutboxDamagedError: it is damaged.
         """
         outbox = Outbox(self._path)
         self.pending = outbox.pending_count()
@@ -88,15 +88,15 @@ class OutboxWriter:
         return outbox
 
     def write(self, outbox: Outbox, *, ending: bool) -> None:
-        """Name what the card took, before anything else is numbered; then store what waits.
+        """Report lost results before numbering new ones; then store the waiting results.
 
         Raises:
-            OutboxError: it cannot be written now; all waits in memory.
+            OutboxError: it cannot be written now; results wait in memory.
             OutboxDamagedError: it is to be set aside.
         """
         self._report_losses(outbox)
         if outbox.coverage.through > outbox.last_seq:
-            # A disk gave back an older file: numbers that were sent would be given a second time.
+            # The disk returned an older file: numbers that were sent would be assigned again.
             raise OutboxDamagedError(
                 f"the outbox ends at {outbox.last_seq}, the centre has {outbox.coverage.through}"
             )
@@ -111,7 +111,7 @@ class OutboxWriter:
             self._unsaved = []
 
     def enforce_limits(self, outbox: Outbox) -> None:
-        """Once a minute, make room: what is too old, then what is too much.
+        """Once a minute: delete results that are too old, then those beyond the size limit.
 
         Raises:
             OutboxError, OutboxDamagedError: as `write` does.
@@ -120,7 +120,7 @@ class OutboxWriter:
             return
         self._tidy_due_s = clock.monotonic_s() + _TIDY_EVERY_S
         now_s = clock.utc_now().timestamp()
-        # Age means nothing while the clock may be years wrong; room is made by size all the same.
+        # Age has no meaning while the clock may be years wrong; the size limit holds always.
         steady = self._clock_stability.is_stable(now_s, clock.monotonic_s())
         if steady and clock.synchronised():
             outbox.prune(now_s - self._settings.keep_days * 86_400)
@@ -130,7 +130,7 @@ class OutboxWriter:
             log.error("the outbox was full: %d results were given up", given_up)
 
     def start_new_epoch(self, error: OutboxDamagedError) -> None:
-        """Set a damaged file aside and begin a new epoch; the centre is told what is gone.
+        """Set a damaged file aside and begin a new epoch; the loss is reported to the centre.
 
         Raises:
             OutboxError: it cannot be set aside now.
@@ -141,12 +141,12 @@ class OutboxWriter:
             self.outbox = None
         epoch = set_aside(self._path, clock.utc_now().strftime("%Y%m%dT%H%M%S"))
         if epoch is None:
-            # Not even its name is known; where it is, the mark remembers to tell it.
+            # Its epoch is unknown; a known one is reported from the high-water mark.
             self._unsaved.insert(0, dropped_result(DropCause.OUTBOX_DAMAGED, None, None, []))
             self.expect()
 
     def limit_memory(self) -> None:
-        """Forget the oldest where even memory would fill; how many is told once one can write."""
+        """Discard the oldest beyond the memory limit; their number is reported later."""
         surplus = len(self._unsaved) - _MAX_UNSAVED
         if surplus > 0:
             del self._unsaved[:surplus]
@@ -154,7 +154,7 @@ class OutboxWriter:
             self._finished += surplus
 
     def _is_time_to_store(self) -> bool:
-        """A test's result goes at once; a minute of latency waits a moment for its neighbours."""
+        """Latency results are gathered for a moment; all others are stored at once."""
         return (
             len(self._unsaved) >= _GATHERED
             or any(one.kind != "latency" for one in self._unsaved)

@@ -1,8 +1,8 @@
-"""Floor 1. Whose turn it is: what waits to be measured, when it may go, and when it is given up.
+"""Floor 1. Admission: whether a queued measurement may start, when it is retried or abandoned.
 
-A bulk test waits for two things: people who use the line (cross traffic) and a server that serves
-somebody else. Both wait by one rule: 60 to 960 s, growing, with jitter (ndt7 specification), within
-the slot's part of the day. Knows no clock, no thread and no interface.
+A bulk test is deferred for two reasons: cross traffic on the line, and a server that is busy with
+another test. Both back off by one rule: 60 to 960 s, doubling, with jitter (ndt7 specification),
+within the slot's part of the day. Reads no clock, thread or interface.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from runtime.backoff import backoff_s
 from wire.result import Method, Reason, Result, Validity
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 60.0, 960.0
-# 60, 120, 240, 480, 960: half an hour in all, then the slot is given up.
+# 60, 120, 240, 480, 960 s: half an hour in all, then the slot is abandoned.
 _MOST_WAITS = 5
 
 
 class InterfaceRates(Struct, frozen=True):
-    """What an interface carried, in bit/s; None where it is not known."""
+    """The rates of an interface, in bit/s; None where unknown."""
 
     received_bps: float | None
     sent_bps: float | None
@@ -58,7 +58,7 @@ class QueuedMeasurement(Struct, frozen=True, kw_only=True):
 
 
 class InterfaceCounters(Struct, frozen=True):
-    """An interface's byte counters at a monotonic time; None where they cannot be read."""
+    """The byte counters of an interface at a monotonic time; None where they cannot be read."""
 
     at_s: float
     received_bytes: int | None
@@ -66,7 +66,7 @@ class InterfaceCounters(Struct, frozen=True):
 
 
 class CrossTrafficLimits(Struct, frozen=True):
-    """More than this on a line's interface is somebody's traffic."""
+    """Rates on a line's interface above which there is cross traffic, in bit/s."""
 
     download_bps: float
     upload_bps: float
@@ -80,7 +80,7 @@ class AdmissionDecision(StrEnum):
 
 
 def rates_between(then: InterfaceCounters, now: InterfaceCounters) -> InterfaceRates:
-    """The rates between two readings; unknown where a counter is missing or began anew."""
+    """The rates between two readings; None where a counter is missing or was reset."""
     elapsed_s = now.at_s - then.at_s
 
     def rate(before: int | None, after: int | None) -> float | None:
@@ -98,7 +98,7 @@ def bulk_admission(
 ) -> AdmissionDecision:
     """Whether a line is idle enough for a bulk test (METHOD, Throughput: cross traffic).
 
-    What cannot be read does not hold a test back: the result says that nothing was seen.
+    Counters that cannot be read do not defer a test; its result then states no rates.
     """
     rates = rates_between(then, now)
     over = (rates.received_bps or 0.0) > limits.download_bps
@@ -107,10 +107,10 @@ def bulk_admission(
 
 
 def remaining_start_s(config: Config, wanted: QueuedMeasurement, at: datetime) -> float | None:
-    """How long after its look a bulk test may still wait to begin; under 0 it is too late.
+    """Seconds in which a bulk test may still start after its idle check; negative: too late.
 
-    None where nothing ends its time. A slot's time is that of its part of the day: one that begins
-    later runs into hours that may be avoided.
+    None where it has no time limit. A slot belongs to its part of the day: a later start would run
+    into hours that are to be avoided.
     """
     if wanted.until is None:
         return None
@@ -119,7 +119,7 @@ def remaining_start_s(config: Config, wanted: QueuedMeasurement, at: datetime) -
 
 
 def with_deferral(wanted: QueuedMeasurement, reason: Reason) -> QueuedMeasurement:
-    """What was held back, with that counted: by a busy server, or by cross traffic."""
+    """The measurement with one more deferral counted, by a busy server or by cross traffic."""
     if reason is Reason.SERVER_BUSY:
         return structs.replace(wanted, busy_count=wanted.busy_count + 1)
     return structs.replace(wanted, deferrals=wanted.deferrals + 1)
@@ -128,10 +128,10 @@ def with_deferral(wanted: QueuedMeasurement, reason: Reason) -> QueuedMeasuremen
 def rescheduled(
     wanted: QueuedMeasurement, at: datetime, now_s: float, draw: Callable[[], float]
 ) -> QueuedMeasurement | None:
-    """What was held back, with its next time; None where it is to be given up.
+    """A deferred measurement with its next time; None where it is to be abandoned.
 
     Args:
-        wanted: from `with_deferral`.
+        wanted: the result of `with_deferral`.
         at: wall-clock time.
         now_s: monotonic time.
         draw: uniform in [0, 1).
@@ -145,25 +145,25 @@ def rescheduled(
 
 
 def was_server_busy(result: Result) -> bool:
-    """Whether the server was busy before anything was measured: then the slot may come again."""
+    """Whether the server was busy before anything was measured; the slot may then be retried."""
     return result.reason is Reason.SERVER_BUSY and result.values is None
 
 
 def next_server(config: Config, wanted: QueuedMeasurement) -> ServerConfig:
-    """The server after the busy one that offers the same: each serves one test at a time."""
+    """The next server that offers the kind; each serves one test at a time."""
     pools = {one.kind: one.servers for one in bulk_kinds(config)}
     pool = pools.get(wanted.kind, config.servers)
     return pool[(pool.index(wanted.server) + 1) % len(pool)]
 
 
 def first_due(waiting: Sequence[QueuedMeasurement], now_s: float) -> QueuedMeasurement | None:
-    """Of what waits, the one that has been due the longest; None where nothing is due."""
+    """The queued measurement that has been due the longest; None where none is due."""
     due = [one for one in waiting if one.due_s <= now_s]
     return min(due, key=lambda one: one.due_s, default=None)
 
 
 def abandoned_detail(wanted: QueuedMeasurement, reason: Reason) -> str:
-    """Why a slot was given up, in words."""
+    """The detail text of an abandoned slot."""
     text = f"given up: deferred {wanted.deferrals} times, servers busy {wanted.busy_count} times"
     if reason is Reason.CROSS_TRAFFIC and wanted.rates_before is not None:
         text += (
@@ -174,7 +174,7 @@ def abandoned_detail(wanted: QueuedMeasurement, reason: Reason) -> str:
 
 
 def too_late_detail(wanted: QueuedMeasurement) -> str:
-    """Why a slot whose turn came after its part of the day was given up, in words."""
+    """The detail text of a slot that could only start after its part of the day."""
     return (
         f"its turn came after its part of the day: deferred {wanted.deferrals} times, "
         f"servers busy {wanted.busy_count} times"
@@ -182,7 +182,7 @@ def too_late_detail(wanted: QueuedMeasurement) -> str:
 
 
 def with_admission_history(result: Result, wanted: QueuedMeasurement, version: str) -> Result:
-    """A bulk result that says what its slot waited for and what was seen on the interface."""
+    """The result with its deferrals and the rates of its idle check among the method's settings."""
     method = result.method or Method("tramdo-probe", version, {})
     rates_before = wanted.rates_before or InterfaceRates(None, None)
     history: dict[str, str | int | float | bool | None] = {
@@ -197,7 +197,7 @@ def with_admission_history(result: Result, wanted: QueuedMeasurement, version: s
 
 
 def with_flag(result: Result, flag: Validity) -> Result:
-    """The result with one more thing to know of it."""
+    """The result with one more validity flag."""
     return structs.replace(result, validity=sorted({*result.validity, flag}))
 
 

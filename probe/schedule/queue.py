@@ -1,7 +1,7 @@
-"""Floor 3. Makes what the timetable fires: one measurement at a time, bulk tests on idle lines.
+"""Floor 3. The measurement queue: runs one measurement at a time, bulk tests on idle lines.
 
-The thread behind `probe.schedule.admission`, where every decision is. One queue for all kinds, so
-that neither a page nor a resolver is measured under our own bulk test.
+One queue for all kinds, so that no page or resolver is measured during our own bulk test. The
+decisions are in `probe.schedule.admission`.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ _TICK_S = 0.5
 
 
 class MeasurementQueue:
-    """The queue of measurements to make, and the thread's work on it.
+    """A queue of measurements and the loop that runs them.
 
     Args:
         config: the probe's configuration.
-        runner: makes the measurements.
-        usage: counts what they move.
-        take: where results go.
-        pause: by line, set while a bulk test has the line to itself.
-        obeyed: told when a measurement that a command asked for has been made.
+        runner: runs the measurements.
+        usage: counts the bytes of bulk tests.
+        on_result: called with each result.
+        pause: by line; set while a bulk test runs, to pause idle latency.
+        on_command_done: called with the command's id when its measurement has ended.
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class MeasurementQueue:
         self._waiting: list[QueuedMeasurement] = []
 
     def enqueue(self, wanted: QueuedMeasurement) -> None:
-        """Measure this when its turn has come; from any thread."""
+        """Add a measurement; from any thread."""
         self._inbox.put(wanted)
 
     def run(self, stopping: Stop, alive: Callable[[], None]) -> None:
-        """Work until `stopping`; `alive` is called at each step."""
+        """Run queued measurements until `stopping`; calls `alive` at each step."""
         while not stopping.is_set():
             alive()
             due = admission.first_due(self._waiting, clock.monotonic_s())
@@ -141,7 +141,7 @@ class MeasurementQueue:
     def _with_idle_check(
         self, wanted: QueuedMeasurement, stopping: Stop
     ) -> tuple[QueuedMeasurement, AdmissionDecision]:
-        """Watch the line's interface for a while: is it idle?"""
+        """Compare the interface's counters over the idle check."""
         interface = wanted.line.interface or host.interface_of(wanted.line.source_address)
         then = _counters(interface)
         stopping.wait(idle_check_s(self._config, clock.utc_now()))

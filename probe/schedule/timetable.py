@@ -1,4 +1,4 @@
-"""Floor 2. The timetable: fires the plan's slots, by the package `schedule`.
+"""Floor 2. The timetable: calls back for each planned slot at its time. Wraps `schedule`.
 
 Each slot is a daily `.at()` entry that removes itself once fired: `every(n).seconds` would count
 from the end of a test and drift (measured: 1.31 s for 1 s). `schedule` works in the system's local

@@ -42,7 +42,7 @@ def transfer(
         config: how many connections, how long, how patient.
         stop: ends it.
         observe: told the samples so far after each.
-        obey_early: whether to end where the stop rule is sure.
+        stop_early: whether to end where the stop rule is sure.
     """
     connections: list[LineHttp] = []
     try:

@@ -119,7 +119,7 @@ def window_status(values: LatencyValues, failure: Failure | None) -> Measurement
 
     Args:
         values: the window's figures.
-        trouble: what the network or the kernel said meanwhile, if anything.
+        failure: what the network or the kernel reported meanwhile, if anything.
     """
     if values.received:
         return MeasurementStatus(Outcome.OK, None, None if failure is None else failure.sentence)

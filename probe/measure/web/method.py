@@ -122,7 +122,7 @@ def values(url: str, exchanges: Sequence[HttpExchange], failed: HttpExchange | N
 
     Args:
         url: as configured.
-        visits: what was asked for, in order; the last one is the page, or where it ended.
+        exchanges: the requests made, in order; the last one is the page, or where it ended.
         failed: that last one, where it ended badly.
     """
     page = exchanges[-1]
