@@ -65,7 +65,7 @@ class Outbox:
 
     Raises (every method):
         OutboxDamagedError: the file is damaged.
-        OutboxError: it cannot be used now: the disk is full or read-only, or another program locks it.
+        OutboxError: it cannot be used now: disk full or read-only, or locked by another program.
     """
 
     def __init__(self, path: Path) -> None:

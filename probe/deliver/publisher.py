@@ -50,7 +50,7 @@ class Publisher:
     Args:
         config: the probe's configuration.
         outbox_path: the outbox's file, opened by this thread.
-        emit: where `SenderState` and `Fault` events go.
+        emit: takes `DeliveryStatus` and `Fault` events.
         info: makes the `info` message from the outbox's epoch; published on each connection.
         health: makes the `health` message from (pending, outbox bytes), each `health_every_s`.
         on_command: called with each message on the command topics, on this thread.

@@ -235,7 +235,7 @@ def ping_reading(network: OfficeNetwork) -> PingReading:
     start_ns = time.monotonic_ns()
     waited_ms: list[float] = []
 
-    def measured() -> list[Finding]:
+    def measured() -> list[RawResult]:
         """Both counts of waiting in the thread that pings: before, and when the pings are over."""
         request = http_request(
             SERVER_ADDRESSES[0],
