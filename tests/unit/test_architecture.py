@@ -67,5 +67,8 @@ def test_a_new_folder_is_seen(tmp_path: Path, name: str) -> None:
 
 
 def test_the_list_is_read_by_its_indentation() -> None:
-    text = "\n## Rooms\n\n```\nprobe/      x; show/ too\n  plan/     y\n            more/\ndocs/\n```\n"
+    text = (
+        "\n## Rooms\n\n```\nprobe/      x; show/ too\n  plan/     y\n            more/\n"
+        "docs/\n```\n"
+    )
     assert listed(text) == {"probe", "probe/plan", "docs"}
