@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-import requests
-
 from collector.alerts.notification import NotTakenError
 from collector.alerts.settings import WebhookConfig
 from runtime import secret_file
@@ -28,6 +26,9 @@ def post(body: bytes, notice_id: str, config: WebhookConfig) -> None:
     Raises:
         NotTakenError: no answer, or one that is not 2xx.
     """
+    # Here: with all that it brings it is a fifth of a start, and few centres have a webhook.
+    import requests  # noqa: PLC0415
+
     headers = {"Content-Type": "application/json", "Idempotency-Key": notice_id}
     try:
         if config.secret_file is not None:

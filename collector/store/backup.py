@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 from collector.config import StoreConfig
-from collector.store import postgresql, sqlite
+from collector.store import sqlite
 from collector.store.factory import open_store
 from collector.store.store import StoreError
 
@@ -62,6 +62,9 @@ def restore(config: StoreConfig, copy: Path) -> None:
 
 
 def _restore_postgresql(conninfo: str, copy: Path) -> None:
+    # Loaded where it is used: see factory.py.
+    from collector.store import postgresql  # noqa: PLC0415
+
     if not postgresql.is_empty(conninfo):
         raise StoreError("the PostgreSQL database is not empty; make a new one first")
     _run(
@@ -71,6 +74,8 @@ def _restore_postgresql(conninfo: str, copy: Path) -> None:
 
 
 def _run(conninfo: str, program: str, *arguments: str) -> None:
+    from collector.store import postgresql  # noqa: PLC0415
+
     environment = postgresql.environment(conninfo)
     # pg_restore connects only where a database is named.
     named = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from collector.config import StoreConfig
-from collector.store.postgresql import PostgresqlStore
 from collector.store.sql_store import SqlStore
 from collector.store.sqlite import SqliteStore
 
@@ -17,6 +16,9 @@ def open_store(config: StoreConfig) -> SqlStore:
         collector.store.store.StoreError: it cannot be opened.
     """
     if config.postgresql is not None:
+        # Here, because psycopg is a seventh of what every start of a centre without it loads.
+        from collector.store.postgresql import PostgresqlStore  # noqa: PLC0415
+
         return PostgresqlStore(config.postgresql, config.rejected_kept)
     return SqliteStore(Path(config.path), config.rejected_kept)
 

@@ -67,6 +67,7 @@ def test_a_password_is_kept_as_an_argon2id_hash() -> None:
     assert passwords.matches(kept, GOOD)
     assert not passwords.matches(kept, GOOD + " ")
     assert not passwords.matches(None, GOOD)
+    assert not passwords.is_outdated(passwords.NOBODY), "as long as today's hashes take"
     assert not passwords.matches("no hash at all", GOOD)
     assert not passwords.is_outdated(kept)
 
