@@ -3,7 +3,7 @@
     FOLDER/cp311-aarch64/probe/wheels/*.whl    ours among them
     FOLDER/cp311-aarch64/probe/requirements.txt   every one with its hash, for `--require-hashes`
     FOLDER/cp311-aarch64/probe.tar             both in one file
-    FOLDER/cp311-aarch64/probe.tar.release     version and first of its SHA-256: 0.1.0-4f0a…
+    FOLDER/cp311-aarch64/probe.tar.release     version and first of its SHA-256: 0.2.0-4f0a…
     FOLDER/downloads/                          what came from the index; not asked for again
     FOLDER/built/                              what was built here, by the SHA-256 of its sources
 
@@ -35,7 +35,10 @@ SETS = {
     "probe": ("probe", "gpio", "authority", "fleet"),
     "centre": ("collector", "authority", "fleet"),
 }
-_OURS = ("wire", "runtime", "probe", "server", "collector", "deploy", "pyproject.toml", "README.md")
+_OURS = (
+    "wire", "runtime", "probe", "server", "collector", "deploy",
+    "pyproject.toml", "README.md", "LICENSE", "NOTICE",
+)  # fmt: skip
 # glibc of Debian 12: 2.36.
 _GLIBC_MINORS = range(5, 37)
 # 1 January 1980, the first that a zip file can tell.

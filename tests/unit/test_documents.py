@@ -17,7 +17,7 @@ from probe import arguments as probe_arguments
 from server import cli as server_cli
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("README*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("deploy/*/*.md")])
+PAGES = sorted([*ROOT.glob("[A-Z]*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("deploy/*/*.md")])
 PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "tramdo-collector": collector_cli._parser,
     "tramdo-probe": probe_arguments.parser,

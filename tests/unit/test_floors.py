@@ -82,6 +82,7 @@ WRAPPED_BY = {
         "deploy/fleet/box.py",
         "deploy/fleet/cli.py",
         "deploy/fleet/releases.py",
+        "deploy/hygiene.py",
         "deploy/demo/stage.py",
         "deploy/supply_chain.py",
         "deploy/wheelhouse.py",
