@@ -94,8 +94,6 @@ class Web:
         return Starlette(
             routes=[
                 *self._routes,
-                # Bokeh's own scripts, out of the installed package: nothing of it is copied here.
-                Mount("/bokeh", StaticFiles(packages=[("bokeh", "server/static/js")])),
                 Mount("/static", StaticFiles(packages=[("collector.web", "static")])),
             ],
             middleware=[

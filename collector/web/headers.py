@@ -1,6 +1,6 @@
 """Floor 3. What every answer says to a browser: nothing from elsewhere, nothing sniffed or framed.
 
-A page that needs another policy (the embeddable block, the chart page) sets its own header; what an
+A page that needs another policy (the embeddable block) sets its own header; what an
 answer says already is left alone.
 """
 
@@ -17,13 +17,6 @@ POLICY = _POLICY.format(ancestors="'none'")
 EMBED_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors *"
-)
-# Bokeh puts `<style>` elements into its shadow roots and data: images for its cursors. Scripts stay
-# ours alone, and the page has no form.
-CHART_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
 )
 _HEADERS = {
     "content-security-policy": POLICY,

@@ -157,16 +157,29 @@ LABELS = {
     "no": Phrase("không", "no"),
     "unknown_short": Phrase("không rõ", "not known"),
     "contract_date": Phrase("Hợp đồng ngày", "Contract of"),
-    "chart_zoom": Phrase(
-        "Biểu đồ phóng to được (tải thêm 0,4 MB)", "Charts to zoom in (0.4 MB more)"
-    ),
-    "chart_plain": Phrase("Biểu đồ thường", "Plain charts"),
-    "chart_needs_script": Phrase("Trang này cần JavaScript.", "This page needs JavaScript."),
+    "chart_zoom": Phrase("Phóng to biểu đồ", "Zoom the charts"),
+    "chart_plain": Phrase("Trang của đường truyền", "The line's page"),
     "chart_failed": Phrase("Không tải được số liệu:", "The figures could not be loaded:"),
+    "chart_table": Phrase("Số liệu của các biểu đồ", "The figures of the charts"),
     "chart_note": Phrase(
-        "Kéo để di chuyển, cuộn để phóng to, chỉ vào điểm để xem số. Giờ Việt Nam.",
-        "Drag to move, scroll to zoom, point to see figures. Times of Vietnam.",
+        "Kéo trên biểu đồ để chọn khoảng thời gian. Giữ Ctrl và lăn chuột để phóng to hoặc thu "
+        "nhỏ; trên màn hình cảm ứng: vuốt ngang, chụm hai ngón. Khi biểu đồ được chọn bằng phím "
+        "Tab: phím + và − phóng to, thu nhỏ, ← và → di chuyển, 0 trở lại toàn bộ. Khoảng không quá "
+        "8 ngày được vẽ theo giờ, dài hơn thì theo ngày.",
+        "Drag over a chart to choose a range. Hold Ctrl and scroll to zoom in or out; on a touch "
+        "screen swipe sideways, or pinch. With a chart chosen by Tab: + and − zoom, ← and → move, "
+        "0 goes back to the whole. Up to 8 days are drawn by hours, a longer range by days.",
     ),
+    "zoom": Phrase("Phóng to, thu nhỏ", "Zoom"),
+    "zoom_in": Phrase("Phóng to", "Zoom in"),
+    "zoom_out": Phrase("Thu nhỏ", "Zoom out"),
+    "zoom_earlier": Phrase("Sớm hơn", "Earlier"),
+    "zoom_later": Phrase("Muộn hơn", "Later"),
+    "zoom_reset": Phrase("Toàn bộ", "Whole period"),
+    "hourly_means": Phrase("trung bình từng giờ", "means of each hour"),
+    "daily_means": Phrase("trung bình từng ngày", "means of each day"),
+    "time_from": Phrase("Từ lúc (giờ Việt Nam)", "From (Vietnam time)"),
+    "time_to": Phrase("Đến lúc", "To"),
     "plan": Phrase("gói cước", "plan"),
     "against_thresholds": Phrase("So với ngưỡng", "Against the thresholds"),
     "thresholds_version": Phrase("bộ ngưỡng", "thresholds of"),

@@ -19,8 +19,7 @@ from collector.registry.registry import LineKey
 from collector.rollup.periods import Period, month_of
 from collector.rollup.summary import EMPTY
 from collector.users.user import Act
-from collector.web import line_view, outages_view, probe_view
-from collector.web.headers import CHART_POLICY
+from collector.web import chart_view, line_view, outages_view, probe_view
 from collector.web.line_table import STATE_LOOKS, LineRow, line_address, line_rows, state_badge
 from collector.web.overview_view import around, overview_map
 from collector.web.pages import Reader
@@ -151,14 +150,37 @@ class LinePages:
         )
 
     def chart(self, request: Request) -> Response:
-        """The same charts to zoom in, by Bokeh's own scripts: 1.4 MB, so on a page of their own."""
-        line = self._line(request)
-        days = period_days(request.query_params.get("days"))
-        answer = self._site.render(
-            request, "chart.html", line=line, address=line_address(line.key), days=days
+        """The same charts over any range; `static/zoom.js` follows its links by drag and wheel."""
+        centre, reader = self._centre, self._site.reader(request)
+        line, asked = self._line(request), request.query_params
+        days, now = period_days(asked.get("days")), centre.now()
+        shown = chart_view.range_of_days(centre.last_days(days), now)
+        if "from" in asked or "to" in asked:
+            try:
+                shown = chart_view.range_between(asked.get("from", ""), asked.get("to", ""))
+            except ValueError as error:
+                raise HTTPException(400, str(error)) from error
+        stored = centre.summaries.series(line.key, shown.period, shown.step)
+        buckets = chart_view.within(stored, shown)
+        address = f"{line_address(line.key)}/chart"
+        return self._site.render(
+            request,
+            "chart.html",
+            line=line,
+            address=address,
+            line_address=line_address(line.key),
+            days=days,
+            shown=shown,
+            range_words=chart_view.range_words(shown, reader),
+            local_text=chart_view.local_text,
+            latest=max(chart_view.newest_end(now), shown.end),
+            limits=chart_view,
+            links=chart_view.zoom_links(address, shown, days, now, reader),
+            charts=line_view.charts_between(
+                buckets, line, shown.start, shown.end, shown.step, reader
+            ),
+            rows=chart_view.rows(buckets, address, shown, days, reader),
         )
-        answer.headers["Content-Security-Policy"] = CHART_POLICY
-        return answer
 
     async def ask(self, request: Request) -> Response:
         """Send a command for somebody who may."""

@@ -20,7 +20,7 @@ from collector.domain.lines import KnownLine
 from collector.domain.thresholds import Thresholds
 from collector.rollup.distribution import Distribution
 from collector.rollup.metrics import ON_DEMAND
-from collector.rollup.periods import Period, Step
+from collector.rollup.periods import Period, Step, bucket_start
 from collector.rollup.queries import Bucket
 from collector.rollup.summary import PACKETS, Summary
 from collector.web import words
@@ -46,6 +46,7 @@ LOADED_DOWN = "throughput_rtt_loaded_download_p50_ms"
 LOADED_UP = "throughput_rtt_loaded_upload_p50_ms"
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MEGABIT = 1e-6
+_STEPS = {Step.HOUR: timedelta(hours=1), Step.DAY: timedelta(days=1)}
 _ON_DEMAND = Phrase("đo theo yêu cầu, ngoài lịch", "asked for, not planned")
 
 
@@ -88,18 +89,31 @@ def step_of(period: Period) -> Step:
 def charts(
     buckets: Sequence[Bucket], line: KnownLine, period: Period, now: datetime, reader: Reader
 ) -> dict[str, Chart | None]:
-    """Speed, latency, loss over time, by the names of their words."""
-    step = timedelta(hours=1) if step_of(period) is Step.HOUR else timedelta(days=1)
-    end = min(period.ends_at, max(now, period.starts_at + step))
+    """Speed, latency, loss over a period up to now, by the names of their words."""
+    step = step_of(period)
+    end = min(period.ends_at, max(now, period.starts_at + _STEPS[step]))
+    return charts_between(buckets, line, period.starts_at, end, step, reader)
+
+
+def charts_between(
+    buckets: Sequence[Bucket],
+    line: KnownLine,
+    start: datetime,
+    end: datetime,
+    step: Step,
+    reader: Reader,
+) -> dict[str, Chart | None]:
+    """Speed, latency, loss from one moment to another, by the names of their words."""
 
     def drawn(series: Sequence[Series], plan: float | None = None) -> Chart | None:
         return line_chart.draw(
             series,
-            period.starts_at,
+            start,
             end,
-            step,
+            _STEPS[step],
+            midnight=bucket_start(start, Step.DAY),
             plan=plan,
-            label_x=lambda at: _axis_time(at, period, reader),
+            label_x=lambda at: _axis_time(at, reader),
             label_y=lambda value: axis_number(value, reader.language),
         )
 
@@ -328,9 +342,10 @@ def _counted(counts: Mapping[str, int], known: Mapping[Any, Phrase], reader: Rea
     return found
 
 
-def _axis_time(at: datetime, period: Period, reader: Reader) -> str:
+def _axis_time(at: datetime, reader: Reader) -> str:
+    """Midnight as its day, any other time as the hour."""
     local = at.astimezone(reader.timezone)
-    return f"{local:%H:%M}" if period.days == 1 else f"{local:%d/%m}"
+    return f"{local:%d/%m}" if (local.hour, local.minute) == (0, 0) else f"{local:%H:%M}"
 
 
 def _scaled(value: float | None, factor: float, reader: Reader) -> str:

@@ -47,7 +47,7 @@ IMPURE = {
     "random", "resource", "sched", "secrets", "select", "selectors", "shutil", "signal", "socket",
     "socketserver", "sqlite3", "ssl", "subprocess", "sys", "tarfile", "tempfile", "termios",
     "threading", "time", "urllib", "zipfile",
-    "ansible", "anyio", "argon2", "bokeh", "cryptography", "gpiozero", "iperf3", "itsdangerous",
+    "ansible", "anyio", "argon2", "cryptography", "gpiozero", "iperf3", "itsdangerous",
     "jinja2", "lgpio", "paho", "prometheus_client", "psutil", "psycopg", "requests", "rich",
     "schedule", "smtplib", "socks", "starlette", "urllib3", "uvicorn", "weasyprint", "xlsxwriter",
 }  # fmt: skip

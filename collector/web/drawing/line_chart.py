@@ -80,13 +80,16 @@ def draw(
     end: datetime,
     step: timedelta,
     *,
+    midnight: datetime | None = None,
     plan: float | None = None,
     label_x: Callable[[datetime], str],
     label_y: Callable[[float], str],
 ) -> Chart | None:
     """The chart from `start` to `end`; None where no series has a figure.
 
-    A line breaks where a bucket of `step` is missing: nothing is drawn through what is not known.
+    Marks of the time axis are counted from `midnight`, the last one before `start` (or from `start`
+    itself). A line breaks where a bucket of `step` is missing: nothing is drawn through what is not
+    known.
     """
     values = [
         value
@@ -113,7 +116,7 @@ def draw(
     ]
     return Chart(
         drawn,
-        _ticks_x(start, end, x, label_x),
+        _ticks_x(midnight or start, start, end, x, label_x),
         [Tick(y(top * n / 4), label_y(top * n / 4)) for n in range(5)],
         _hits(series, x, step),
         None if plan is None else y(plan),
@@ -171,22 +174,22 @@ def _band(
 
 
 def _ticks_x(
+    midnight: datetime,
     start: datetime,
     end: datetime,
     x: Callable[[datetime], float],
     label: Callable[[datetime], str],
 ) -> list[Tick]:
-    days = max(round((end - start) / timedelta(days=1)), 1)
-    every = max(math.ceil(days / 8), 1)
-    if days == 1:
-        return [
-            Tick(x(start + timedelta(hours=n)), label(start + timedelta(hours=n)))
-            for n in range(0, 24, 4)
-        ]
-    return [
-        Tick(x(start + timedelta(days=n)), label(start + timedelta(days=n)))
-        for n in range(0, days, every)
-    ]
+    """Marks at round hours of a short range, at midnights of a long one; some eight at most."""
+    every = _tick_step(end - start)
+    first = math.ceil((start - midnight) / every)
+    times = [midnight + n * every for n in range(first, math.ceil((end - midnight) / every))]
+    return [Tick(x(at), label(at)) for at in times]
+
+
+def _tick_step(span: timedelta) -> timedelta:
+    hours = next((n for n in (1, 2, 3, 4, 6, 12) if span <= n * timedelta(hours=8)), 24)
+    return max(math.ceil(span / timedelta(days=8)), 1) * timedelta(hours=hours)
 
 
 def _hits(series: Sequence[Series], x: Callable[[datetime], float], step: timedelta) -> list[Hit]:

@@ -1,0 +1,218 @@
+"""Floor 1. The page of one line's charts over any range: what it shows, and where zooming leads.
+
+A range is whole hours; one of more than `HOURS_UP_TO` is whole days of Vietnam, because roll-ups
+have no finer buckets. Nothing here draws: `line_view.charts_between` does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from collector.rollup.periods import VIETNAM, Period, Step, bucket_start, local_day
+from collector.rollup.queries import Bucket
+from collector.web.figures import MISSING, Moment, moment
+from collector.web.line_table import DOWN, LATENCY, UP, maybe_figure, percent
+from collector.web.line_view import LOADED_DOWN
+from collector.web.pages import Reader
+
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+# Six points are still a curve; a year and a day of days are still points.
+LEAST, MOST = timedelta(hours=6), timedelta(days=366)
+HOURS_UP_TO = timedelta(days=8)
+_MEGABIT = 1e-6
+
+
+class Range(NamedTuple):
+    """What the charts show: `start` <= time < `end`, UTC."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def span(self) -> timedelta:
+        """How long it is."""
+        return self.end - self.start
+
+    @property
+    def step(self) -> Step:
+        """Means of hours for a week or so, of days beyond."""
+        return Step.HOUR if self.span <= HOURS_UP_TO else Step.DAY
+
+    @property
+    def period(self) -> Period:
+        """The local days that it touches."""
+        return Period(local_day(self.start), local_day(self.end - _HOUR))
+
+
+class ZoomLink(NamedTuple):
+    """A step in time or in scale; `address` is None where there is no further one."""
+
+    name: str
+    sign: str
+    address: str | None
+
+
+class Row(NamedTuple):
+    """One hour or day in the table; `address` shows a day by its hours."""
+
+    at: Moment
+    address: str | None
+    cells: list[str]
+
+
+def newest_end(now: datetime) -> datetime:
+    """The end of the hour that is running: no range goes beyond."""
+    return bucket_start(now, Step.HOUR) + _HOUR
+
+
+def range_of_days(period: Period, now: datetime) -> Range:
+    """A page's period up to now, as the line page shows it."""
+    least_end = period.starts_at + LEAST
+    return _whole(Range(period.starts_at, max(min(period.ends_at, newest_end(now)), least_end)))
+
+
+def range_between(start_text: str, end_text: str) -> Range:
+    """The range from one local time to another, as `2026-07-25T08:00`, widened to whole hours.
+
+    Raises:
+        ValueError: a text is no such time, or the range is too short, too long or runs backwards.
+    """
+    start, end = _parsed("from", start_text), _parsed("to", end_text)
+    end_hour = bucket_start(end, Step.HOUR)
+    found = Range(bucket_start(start, Step.HOUR), end_hour if end_hour == end else end_hour + _HOUR)
+    found = _whole(found)
+    if not LEAST <= found.span <= MOST:
+        raise ValueError("`to` is 6 hours to 366 days after `from`")
+    return found
+
+
+def zoom_links(
+    address: str, shown: Range, days: int, now: datetime, reader: Reader
+) -> list[ZoomLink]:
+    """Closer, wider, earlier, later, and back to the whole period."""
+    latest = max(newest_end(now), shown.end)
+    steps = (
+        ("zoom_in", "+", _resized(shown, 0.5, latest)),
+        ("zoom_out", "−", _resized(shown, 2.0, latest)),
+        ("zoom_earlier", "←", _moved(shown, -0.5, latest)),
+        ("zoom_later", "→", _moved(shown, 0.5, latest)),
+    )
+    links = [
+        ZoomLink(reader.word(name), sign, None if to == shown else range_address(address, to, days))
+        for name, sign, to in steps
+    ]
+    return [*links, ZoomLink(reader.word("zoom_reset"), "↺", f"{address}?days={days}")]
+
+
+def range_address(address: str, shown: Range, days: int) -> str:
+    """Where a range is shown; `days` is what the reset goes back to."""
+    asked = {"days": days, "from": local_text(shown.start), "to": local_text(shown.end)}
+    return f"{address}?{urlencode(asked, safe=':')}"
+
+
+def local_text(at: datetime) -> str:
+    """A moment as the address and the form have it: Vietnam's time, to the minute."""
+    return at.astimezone(VIETNAM).strftime("%Y-%m-%dT%H:%M")
+
+
+def range_words(shown: Range, reader: Reader) -> str:
+    """The range and what each point is, in words."""
+    step = reader.word("hourly_means" if shown.step is Step.HOUR else "daily_means")
+    return f"{_minute(shown.start, reader)} – {_minute(shown.end, reader)}: {step}"
+
+
+def within(buckets: Sequence[Bucket], shown: Range) -> list[Bucket]:
+    """The buckets of a range; a store reads whole days."""
+    return [bucket for bucket in buckets if shown.start <= bucket.start < shown.end]
+
+
+def rows(
+    buckets: Sequence[Bucket], address: str, shown: Range, days: int, reader: Reader
+) -> list[Row]:
+    """The table beside the charts: the same figures, for who cannot or does not want to see."""
+    return [
+        Row(
+            _bucket_time(bucket.start, shown.step, reader),
+            range_address(address, Range(bucket.start, bucket.start + _DAY), days)
+            if shown.step is Step.DAY
+            else None,
+            _cells(bucket, reader),
+        )
+        for bucket in buckets
+    ]
+
+
+def _cells(bucket: Bucket, reader: Reader) -> list[str]:
+    means = [
+        (bucket.summary.metric(metric).mean, factor)
+        for metric, factor in (
+            (DOWN, _MEGABIT),
+            (UP, _MEGABIT),
+            (LATENCY, 1.0),
+            (LOADED_DOWN, 1.0),
+        )
+    ]
+    loss = bucket.summary.loss_ratio
+    return [
+        *(maybe_figure(None if mean is None else mean * factor, reader) for mean, factor in means),
+        MISSING if loss is None else percent(loss, reader),
+        reader.number(bucket.summary.metric(DOWN).count),
+    ]
+
+
+def _bucket_time(at: datetime, step: Step, reader: Reader) -> Moment:
+    """A day as a date, an hour with it."""
+    text = _minute(at, reader)
+    iso = moment(at, reader.language, reader.timezone).iso
+    return Moment(iso, text.partition(" ")[2] if step is Step.DAY else text)
+
+
+def _minute(at: datetime, reader: Reader) -> str:
+    """A time without its seconds: 08:00 25/07/2026."""
+    text = moment(at, reader.language, reader.timezone).text
+    return f"{text[:5]}{text[8:]}"
+
+
+def _parsed(name: str, text: str) -> datetime:
+    try:
+        local = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"`{name}` is a time of Vietnam, as 2026-07-25T08:00") from error
+    if local.tzinfo is not None or not 2000 <= local.year <= 2999:
+        raise ValueError(f"`{name}` is a time of Vietnam, as 2026-07-25T08:00")
+    return local.replace(tzinfo=VIETNAM).astimezone(UTC)
+
+
+def _whole(shown: Range) -> Range:
+    """A range of days as whole days; a shorter one is as it is."""
+    if shown.step is Step.HOUR:
+        return shown
+    end_day = bucket_start(shown.end, Step.DAY)
+    end = end_day if end_day == shown.end else end_day + _DAY
+    return Range(bucket_start(shown.start, Step.DAY), end)
+
+
+def _resized(shown: Range, factor: float, latest: datetime) -> Range:
+    span = min(max(_hours(shown.span * factor), LEAST), MOST)
+    start = shown.start + _hours((shown.span - span) / 2)
+    return _until(latest, start, span)
+
+
+def _moved(shown: Range, share: float, latest: datetime) -> Range:
+    return _until(latest, shown.start + _hours(shown.span * share), shown.span)
+
+
+def _until(latest: datetime, start: datetime, span: timedelta) -> Range:
+    """A range of about this length that does not begin later than it may."""
+    start = min(start, latest - span)
+    if span > HOURS_UP_TO:
+        start, span = bucket_start(start, Step.DAY), math.ceil(span / _DAY) * _DAY
+    return Range(start, start + span)
+
+
+def _hours(span: timedelta) -> timedelta:
+    return round(span / _HOUR) * _HOUR
