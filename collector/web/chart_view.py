@@ -10,7 +10,6 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
-from urllib.parse import urlencode
 
 from collector.rollup.periods import VIETNAM, Period, Step, bucket_start, local_day
 from collector.rollup.queries import Bucket
@@ -110,8 +109,8 @@ def zoom_links(
 
 def range_address(address: str, shown: Range, days: int) -> str:
     """Where a range is shown; `days` is what the reset goes back to."""
-    asked = {"days": days, "from": local_text(shown.start), "to": local_text(shown.end)}
-    return f"{address}?{urlencode(asked, safe=':')}"
+    start, end = local_text(shown.start), local_text(shown.end)
+    return f"{address}?days={days}&from={start}&to={end}"
 
 
 def local_text(at: datetime) -> str:
