@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from collector.rollup.periods import VIETNAM, Period, Step, bucket_start, local_day
 from collector.rollup.queries import Bucket
-from collector.web.figures import MISSING, Moment, moment
+from collector.web.formatting import MISSING, Moment, moment
 from collector.web.line_table import DOWN, LATENCY, UP, maybe_figure, percent
 from collector.web.line_view import LOADED_DOWN
 from collector.web.pages import Reader
