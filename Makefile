@@ -1,6 +1,7 @@
 # Every target installs what it needs: Debian packages and a virtual environment in .venv.
 #   make demo            the whole system on this machine, live; Ctrl-C ends it
-#   make demo ONCE=1     one round of everything, then a table (JSON=1: one JSON object)
+#   make demo ONCE=1     one round of everything, then a table (JSON=1: one JSON object;
+#                        MESSAGES=out/messages.jsonl: every MQTT message, a JSON object a line)
 #   make test            lint, types and every test
 #   make bench           every benchmark in full, one by one; their JSON goes to out/bench/
 #   make figures         write docs/figures.md from what the last `make bench` has left
@@ -26,7 +27,7 @@ LOCKS := requirements/build.txt requirements/dev.txt
 .PHONY: handbook demo test test-pi bench figures chaos check pre-commit hooks lint hygiene types contract lock audit sbom wheelhouse clean
 
 demo: .venv/ready-demo
-	@$(BIN)/python -m deploy.demo $(if $(ONCE),--once) $(if $(JSON),--json)
+	@$(BIN)/python -m deploy.demo $(if $(ONCE),--once) $(if $(JSON),--json) $(if $(MESSAGES),--messages $(MESSAGES))
 
 # Two at a time, because most of a system test is waiting; tests/conftest.py has what is run beside
 # what.

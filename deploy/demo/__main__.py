@@ -9,6 +9,7 @@ import argparse
 import signal
 import sys
 import time
+from pathlib import Path
 
 import msgspec
 
@@ -30,12 +31,18 @@ def main() -> int:
     parser.add_argument(
         "--json", action="store_true", help="with --once: print one JSON object at the end"
     )
+    parser.add_argument(
+        "--messages",
+        type=Path,
+        metavar="FILE",
+        help="write every MQTT message to a file (JSON lines)",
+    )
     options = parser.parse_args()
     if options.json and not options.once:
         parser.error("--json needs --once")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with Stage(once=options.once) as stage:
+        with Stage(once=options.once, messages=options.messages) as stage:
             if stage.why_loopback is not None:
                 print(f"both lines are loopback: {stage.why_loopback}", file=sys.stderr)
             return _once(stage, as_json=options.json) if options.once else _live(stage)

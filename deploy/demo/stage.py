@@ -23,7 +23,9 @@ from typing import Self
 from msgspec import Struct
 
 from deploy.demo import settings
+from deploy.demo.message_log import MessageLog
 from deploy.demo.settings import DemoLine, DemoServer, DemoServices
+from runtime.broker import BrokerConfig
 from tests.broker import Broker, BrokerError, free_port
 from tests.lab import network
 from tests.lab.network import LineShape, OfficeNetwork, theoretical_goodput_bps
@@ -63,8 +65,9 @@ class Stage:
         StageError: a part is missing or does not start.
     """
 
-    def __init__(self, *, once: bool) -> None:
+    def __init__(self, *, once: bool, messages: Path | None = None) -> None:
         self._once = once
+        self._messages = messages
         self._exits = ExitStack()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._office_prefix: list[str] = []
@@ -150,6 +153,8 @@ class Stage:
                 once=self._once,
             ),
         )
+        if self._messages is not None:
+            self._log_messages(BrokerConfig(host=broker_at_centre, port=broker.port, tls=False))
         self._start_collector((broker_at_centre, broker.port))
 
     def _build_network(self) -> OfficeNetwork:
@@ -233,6 +238,13 @@ class Stage:
             [*self._centre_prefix, _tool("tramdo-reflector"), *listen, "--port", str(stamp_port)],
         )
         return servers
+
+    def _log_messages(self, broker: BrokerConfig) -> None:
+        assert self._messages is not None
+        try:
+            self._exits.enter_context(MessageLog(broker, self._messages))
+        except OSError as error:
+            raise StageError(f"{self._messages} cannot be written: {error.strerror}") from error
 
     def _start_collector(self, broker: tuple[str, int]) -> None:
         self._page_address = ("127.0.0.1", free_port())

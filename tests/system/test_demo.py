@@ -16,7 +16,9 @@ import pytest
 from deploy.demo.outcome import ROUND_KINDS
 from deploy.demo.stage import Stage, StoredRow
 from tests import broker
+from tests.contract_clients import clients, expected_figures
 from tests.lab import network
+from wire import topics
 
 ROOT = Path(__file__).parents[2]
 # "within 3 % of the shaped lines' theoretical TCP goodput": the issue's bound.
@@ -27,10 +29,10 @@ needs_broker = pytest.mark.skipif(broker.why_not() is not None, reason=str(broke
 needs_lines = pytest.mark.skipif(network.why_not() is not None, reason=str(network.why_not()))
 
 
-def one_round() -> dict[str, Any]:
-    """What `make -s demo ONCE=1 JSON=1` prints."""
+def one_round(messages: Path) -> dict[str, Any]:
+    """What `make -s demo ONCE=1 JSON=1 MESSAGES=FILE` prints."""
     done = subprocess.run(
-        [sys.executable, "-m", "deploy.demo", "--once", "--json"],
+        [sys.executable, "-m", "deploy.demo", "--once", "--json", "--messages", str(messages)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -49,10 +51,16 @@ def off_theory(round_: dict[str, Any]) -> float:
 
 
 @pytest.fixture(scope="module")
-def round_() -> dict[str, Any]:
+def messages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the round's MQTT messages are written."""
+    return tmp_path_factory.mktemp("demo") / "messages.jsonl"
+
+
+@pytest.fixture(scope="module")
+def round_(messages: Path) -> dict[str, Any]:
     """One round; a second one where somebody else had the processor during the first."""
-    first = one_round()
-    return first if off_theory(first) <= GOODPUT_TOLERANCE else one_round()
+    first = one_round(messages)
+    return first if off_theory(first) <= GOODPUT_TOLERANCE else one_round(messages)
 
 
 @needs_broker
@@ -74,6 +82,23 @@ def test_the_centre_shows_the_shaped_lines_goodput(round_: dict[str, Any]) -> No
             assert line[f"{way}_bps"] == pytest.approx(
                 line[f"goodput_{way}_bps"], rel=GOODPUT_TOLERANCE
             ), f"{line['id']} {way}"
+
+
+@needs_broker
+def test_generated_clients_decode_what_the_broker_carried(
+    round_: dict[str, Any], messages: Path
+) -> None:
+    lines = [json.loads(line) for line in messages.read_text(encoding="utf-8").splitlines()]
+    samples = [clients.sample_of(line["topic"], line["payload"]) for line in lines]
+    parsed = [topics.parse(line["topic"]) for line in lines]
+    channels = {topic.channel for topic in parsed if topic is not None}
+    assert channels == {"m", "state", "info", "health", "receipt"}
+    expected = expected_figures.of(samples)
+    assert {seq for seq, *_ in expected} == {row["seq"] for row in round_["results"]}
+    assert clients.by_python(samples) == expected
+    assert clients.by_typescript(samples) == expected
+    assert clients.typescript_errors(samples) == ""
+    assert all(clients.by_node(samples)["verdicts"])
 
 
 def until_rows(stage: Stage, count: int, timeout_s: float) -> list[StoredRow]:

@@ -11,13 +11,22 @@ from pathlib import Path
 import pytest
 
 from collector import cli as collector_cli
+from collector.rollup.metrics import invalidating
 from deploy.authority import cli as authority_cli
 from deploy.fleet import cli as fleet_cli
 from probe import arguments as probe_arguments
 from server import cli as server_cli
+from wire.result import KINDS, Validity
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("[A-Z]*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("deploy/*/*.md")])
+PAGES = sorted(
+    [
+        *ROOT.glob("[A-Z]*.md"),
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("docs/contract/*.md"),
+        *ROOT.glob("deploy/*/*.md"),
+    ]
+)
 PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "tramdo-collector": collector_cli._parser,
     "tramdo-probe": probe_arguments.parser,
@@ -80,6 +89,21 @@ def test_links_files_and_addresses_are_there(page: Path) -> None:
     asked = [told.partition("?")[0] for told in re.findall(r"`(/[\w./{}?=-]*)`", text)]
     ours = [told for told in asked if not told.startswith(_OF_THE_SYSTEM)]
     assert [told for told in ours if not any(one.fullmatch(told) for one in ADDRESSES)] == []
+
+
+def test_the_contract_s_table_of_validity_is_what_the_centre_does() -> None:
+    text = (ROOT / "docs" / "contract" / "README.md").read_text(encoding="utf-8")
+    told = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|$", text, re.MULTILINE))
+    # `results_dropped` has no figure that enters a mean.
+    kinds = [kind for kind in KINDS if kind != "results_dropped"]
+    for flag in Validity:
+        kept_out = [kind for kind in kinds if flag in invalidating(kind)]
+        others = [kind for kind in kinds if kind not in kept_out]
+        assert told[flag.value] in (
+            "nothing" if not kept_out else ", ".join(kept_out),
+            f"all but {', '.join(others)}" if others else "all",
+        ), flag
+    assert len(told) == len(Validity)
 
 
 def test_the_pages_tell_commands() -> None:

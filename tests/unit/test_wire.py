@@ -207,7 +207,7 @@ def test_the_schema_accepts_what_the_types_accept_and_refuses_what_they_refuse()
 
 
 def test_the_asyncapi_document_is_whole() -> None:
-    document = documents.asyncapi()
+    document = documents.asyncapi(contract.examples_by_channel())
     text = json.dumps(document)
     for reference in {part.split('"')[0] for part in text.split('"$ref": "')[1:]}:
         place: Any = document
