@@ -1,18 +1,26 @@
 """Prints every result of every probe: paho-mqtt, jsonschema and docs/contract, none of our code.
 
-python subscribe.py HOST PORT docs/contract/envelope.schema.json
+python3 subscribe.py broker.example.vn --user reader.vnpt --password-file reader.password \
+    --ca ca.pem --schema docs/contract/envelope.schema.json
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 import jsonschema
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-host, port, schema = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-validator = jsonschema.Draft202012Validator(json.loads(schema.read_text(encoding="utf-8")))
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("broker")
+parser.add_argument("--port", type=int, default=8884)
+parser.add_argument("--user", help="left out: no password and no TLS, on loopback, for a try")
+parser.add_argument("--password-file", type=Path)
+parser.add_argument("--ca", help="ca.pem of the tenant's authority")
+parser.add_argument("--schema", type=Path, required=True)
+options = parser.parse_args()
+validator = jsonschema.Draft202012Validator(json.loads(options.schema.read_bytes()))
 
 
 def show(_client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
@@ -25,8 +33,11 @@ def show(_client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> 
         print(envelope["epoch"], record["seq"], *words, flush=True)
 
 
-client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+client = mqtt.Client(CallbackAPIVersion.VERSION2, options.user or "", protocol=mqtt.MQTTv5)
+if options.user:
+    client.username_pw_set(options.user, options.password_file.read_text().strip())
+    client.tls_set(options.ca)
 client.on_connect = lambda client, *_: client.subscribe("tramdo/v1/+/+/m/+", qos=1)
 client.on_message = show
-client.connect(host, port)
+client.connect(options.broker, options.port)
 client.loop_forever()

@@ -16,16 +16,17 @@ import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 import pytest
 import yaml
 
 from collector.store.postgresql import PostgresqlStore
+from deploy.broker.configuration import BrokerSettings
 from deploy.grafana import make_dashboard
 from runtime.broker import BrokerConfig
-from tests import postgresql, samples, seeded_centre
+from tests import postgresql, samples, secured_broker, seeded_centre
 from tests.broker import Broker
 from tests.client import Client, eventually
 
@@ -34,45 +35,136 @@ DEPLOY = ROOT / "deploy"
 ENVELOPE = samples.envelope(
     [(1, samples.throughput()), (2, samples.throughput(line=samples.VIETTEL))]
 )
+CONTRACT = ROOT / "docs" / "contract"
+READERS = ["subscribe.py", "mosquitto_sub.sh"]
 TOPIC = f"tramdo/v1/{samples.TENANT}/{samples.PROBE}/m/throughput"
 
 
-# Mosquitto's clients and twenty lines of Python
+# Mosquitto's clients and some lines of Python
 
 
-@pytest.mark.parametrize("command", ["subscribe.py", "mosquitto_sub.sh"])
-def test_a_subscriber_that_has_none_of_our_code_gets_results(command: str, tmp_path: Path) -> None:
-    for program in ("mosquitto_sub", "jq") if command.endswith(".sh") else ():
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
-    with Broker(tmp_path) as broker, (tmp_path / "said").open("w") as said:
-        if command == "subscribe.py":
-            schema = ROOT / "docs/contract/envelope.schema.json"
-            argv = [sys.executable, "-I", str(DEPLOY / "subscribers" / command), "127.0.0.1"]
-            argv += [str(broker.port), str(schema)]
-            environment = {}
-        else:
-            argv = [str(DEPLOY / "subscribers" / command)]
-            environment = {"BROKER": "127.0.0.1", "PORT": str(broker.port)}
-        path = "/usr/bin:/bin"
-        process = subprocess.Popen(argv, cwd="/", stdout=said, env=environment | {"PATH": path})
-        try:
-            with Client(
-                BrokerConfig(host="127.0.0.1", port=broker.port, tls=False), "sender"
-            ) as client:
+class Reader(NamedTuple):
+    """A command line and what stands in its environment."""
 
-                def heard() -> bool:
-                    client.publish(TOPIC, ENVELOPE)
-                    return len((tmp_path / "said").read_text().splitlines()) >= 2
+    argv: list[str]
+    environment: dict[str, str]
 
-                eventually(heard, "both results are printed", 20.0)
-        finally:
-            process.terminate()
-            process.wait(10)
-    lines = (tmp_path / "said").read_text().splitlines()
+
+def reader(command: str, port: int, account: tuple[str, Path, Path] | None) -> Reader:
+    """How somebody would start it, with an account (user, password file, CA) or for a try."""
+    if command == "subscribe.py":
+        argv = [sys.executable, "-I", str(DEPLOY / "subscribers" / command), "localhost"]
+        argv += ["--port", str(port), "--schema", str(CONTRACT / "envelope.schema.json")]
+        if account is not None:
+            user, password, ca = account
+            argv += ["--user", user, "--password-file", str(password), "--ca", str(ca)]
+        return Reader(argv, {})
+    given = {"BROKER": "localhost", "PORT": str(port)}
+    if account is not None:
+        user, password, ca = account
+        given |= {"READER": user, "PASSWORD_FILE": str(password), "CA": str(ca)}
+    return Reader([str(DEPLOY / "subscribers" / command)], given)
+
+
+def printed(reading: Reader, folder: Path, sender: Client, topic: str) -> list[str]:
+    """The two lines that a reader prints of an envelope that is published until it does."""
+    said = folder / "said"
+    environment = reading.environment | {"PATH": "/usr/bin:/bin"}
+    with said.open("w") as out:
+        process = subprocess.Popen(reading.argv, cwd="/", stdout=out, env=environment)
+
+    def heard() -> bool:
+        sender.publish(topic, ENVELOPE)
+        return len(said.read_text().splitlines()) >= 2
+
+    try:
+        eventually(heard, "both results are printed", 20.0)
+    finally:
+        process.terminate()
+        process.wait(10)
+    return said.read_text().splitlines()
+
+
+def assert_both_lines(lines: list[str]) -> None:
     assert all(samples.PROBE in line and "throughput" in line for line in lines)
     assert any("viettel" in line for line in lines)
     assert any("vnpt" in line for line in lines)
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[secured_broker.Scene]:
+    """A broker as deploy/broker sets it up: TLS, users, rights."""
+    with secured_broker.scene(tmp_path_factory.mktemp("scene")) as ready:
+        yield ready
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_a_reader_with_an_account_gets_results_from_the_broker_that_we_deploy(
+    command: str, deployed: secured_broker.Scene, tmp_path: Path
+) -> None:
+    office, broker = deployed.office, deployed.broker
+    user = secured_broker.SUBSCRIBER
+    account = (user, office.path / f"{user}.password", office.ca_file)
+    reading = reader(command, broker.ports["password"], account)
+    topic = f"{secured_broker.ROOT}/{secured_broker.PROBE}/m/throughput"
+    with Client(broker.by_certificate(deployed.probe), secured_broker.PROBE) as probe:
+        lines = printed(reading, tmp_path, probe, topic)
+    assert_both_lines(lines)
+    if command == "mosquitto_sub.sh":
+        values = samples.throughput().values
+        assert values is not None
+        assert values.download_whole_bps is not None
+        assert f"\t{round(values.download_whole_bps / 1e6)}\t" in lines[0], "slow start included"
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_a_wrong_password_ends_a_reader_or_lets_nothing_in(
+    command: str, deployed: secured_broker.Scene, tmp_path: Path
+) -> None:
+    (tmp_path / "password").write_text("not this one\n")
+    account = (secured_broker.SUBSCRIBER, tmp_path / "password", deployed.office.ca_file)
+    reading = reader(command, deployed.broker.ports["password"], account)
+    before = deployed.broker.log.count("not authorised")
+    process = subprocess.Popen(
+        reading.argv,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=reading.environment | {"PATH": "/usr/bin:/bin"},
+    )
+    try:
+        eventually(
+            lambda: deployed.broker.log.count("not authorised") > before, "it is refused", 20.0
+        )
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_a_reader_without_an_account_is_for_a_try(command: str, tmp_path: Path) -> None:
+    with Broker(tmp_path) as broker:
+        config = BrokerConfig(host="127.0.0.1", port=broker.port, tls=False)
+        with Client(config, "sender") as sender:
+            assert_both_lines(printed(reader(command, broker.port, None), tmp_path, sender, TOPIC))
+
+
+def test_the_files_for_other_programs_fit_the_broker_that_we_deploy() -> None:
+    """Host and port of readers, and a user whose name is the client identifier."""
+    telegraf = tomllib.loads((DEPLOY / "telegraf" / "tramdo.conf").read_text(encoding="utf-8"))
+    (node_red,) = (node for node in flow() if node["type"] == "mqtt-broker")
+    found = [
+        (consumer["servers"][0].rpartition(":")[2], consumer["username"], consumer["client_id"])
+        for consumer in telegraf["inputs"]["mqtt_consumer"]
+    ]
+    found.append((node_red["port"], node_red["credentials"]["user"], node_red["clientid"]))
+    (port,) = (
+        listener.port
+        for listener in BrokerSettings(tenant="x").listeners
+        if listener.credential == "password" and listener.protocol == "mqtt"
+    )
+    users = [user for _, user, _ in found]
+    BrokerSettings(tenant="bach-thong", subscribers=users)  # each may be named there, and once
+    assert [(told, client) for told, _, client in found] == [(str(port), user) for user in users]
 
 
 # Telegraf
