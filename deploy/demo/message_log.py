@@ -11,7 +11,7 @@ from typing import Self
 import msgspec
 
 from runtime.broker import BrokerConfig
-from runtime.mqtt import Event, Received, Session
+from runtime.mqtt import Event, MqttSession, Received
 from wire.topics import ROOT
 
 
@@ -24,7 +24,7 @@ class MessageLog:
 
     def __init__(self, broker: BrokerConfig, file: Path) -> None:
         self._file = file.open("wb")
-        self._session = Session(
+        self._session = MqttSession(
             broker, "demo-message-log", self._write, subscriptions=[f"{ROOT}/#"], kept=False
         )
 
