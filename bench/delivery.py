@@ -52,6 +52,7 @@ from bench.report import (
 from probe import config as probe_config
 from probe.config import Config, DeliveryConfig, LineConfig, ServerConfig
 from probe.deliver.batch import NumberedResult, batches
+from probe.deliver.epochs import Epochs
 from probe.deliver.outbox import Outbox
 from probe.deliver.publisher import Publisher
 from runtime import mqtt
@@ -221,8 +222,9 @@ _WAYS: dict[str, Callable[[Path, int, int], Rate]] = {
 
 def _envelopes(count: int, per_envelope: int) -> list[bytes]:
     body = encode_result(samples.latency(target="1"))
-    numbered = (NumberedResult(seq, "latency", body) for seq in range(1, count + 1))
-    return [_envelope(batch.numbered_bodies) for batch in batches(numbered, per_envelope)]
+    numbered = (NumberedResult(row, "latency", body) for row in range(1, count + 1))
+    epochs = Epochs([(1, samples.EPOCH)])
+    return [_envelope(batch.numbered_bodies) for batch in batches(numbered, per_envelope, epochs)]
 
 
 def _bare(directory: Path, payloads: Sequence[bytes], window: int) -> float:

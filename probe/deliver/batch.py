@@ -1,51 +1,56 @@
-"""Floor 1. Groups pending results into batches of one kind and a bounded size, one an envelope."""
+"""Floor 1. Batches: pending results to envelopes, one epoch and kind each, of a bounded size."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from uuid import UUID
 
 from msgspec import Struct
+
+from probe.deliver.epochs import Epochs
 
 # Small enough that a slow line carries it within a keep-alive, large enough to drain a month.
 BATCH_BYTES = 131_072
 
 
 class NumberedResult(Struct, frozen=True):
-    """An encoded result with its sequence number."""
+    """An encoded result and its row in the outbox."""
 
-    seq: int
+    row: int
     kind: str
     body: bytes
 
 
 class ResultBatch(Struct, frozen=True):
-    """The content of one envelope: numbered bodies of one kind, in order."""
+    """What one envelope carries: (number, body) of one kind and epoch, in order; and their rows."""
 
+    epoch: UUID
     kind: str
+    rows: list[int]
     numbered_bodies: list[tuple[int, bytes]]
 
-    @property
-    def last_seq(self) -> int:
-        """The highest seq in the batch."""
-        return self.numbered_bodies[-1][0]
 
-
-def batches(pending: Iterable[NumberedResult], most: int) -> Iterator[ResultBatch]:
-    """Group results by kind, keeping their order within the kind; a result is never split.
+def batches(pending: Iterable[NumberedResult], most: int, epochs: Epochs) -> Iterator[ResultBatch]:
+    """Group results by epoch and kind, keeping their order within each; none is split.
 
     Args:
         pending: in order.
         most: how many results an envelope may carry.
+        epochs: of the outbox that the results are from.
     """
-    open_batches: dict[str, list[tuple[int, bytes]]] = {}
-    sizes: dict[str, int] = {}
+    open_batches: dict[tuple[UUID, str], ResultBatch] = {}
+    sizes: dict[tuple[UUID, str], int] = {}
     for one in pending:
-        size = sizes.get(one.kind, 0) + len(one.body)
-        full = len(open_batches.get(one.kind, ())) >= most
-        if one.kind in open_batches and (full or size > BATCH_BYTES):
-            yield ResultBatch(one.kind, open_batches.pop(one.kind))
-            size = len(one.body)
-        open_batches.setdefault(one.kind, []).append((one.seq, one.body))
-        sizes[one.kind] = size
-    for kind, bodies in open_batches.items():
-        yield ResultBatch(kind, bodies)
+        epoch, seq = epochs.identity(one.row)
+        key = epoch, one.kind
+        size = sizes.get(key, 0) + len(one.body)
+        batch = open_batches.get(key)
+        if batch is not None and (len(batch.rows) >= most or size > BATCH_BYTES):
+            yield open_batches.pop(key)
+            batch, size = None, len(one.body)
+        if batch is None:
+            batch = open_batches[key] = ResultBatch(epoch, one.kind, [], [])
+        batch.rows.append(one.row)
+        batch.numbered_bodies.append((seq, one.body))
+        sizes[key] = size
+    yield from open_batches.values()

@@ -1,13 +1,13 @@
 """Floor 2. The high-water mark beside the outbox: up to which sequence numbers may be in use.
 
-A database that lost its newest transactions (SQLite silently cuts off a damaged write-ahead log, an
-SD card may return old pages) looks intact and would assign their numbers again. The centre would
-take the new results for repeats and drop them, a loss that no receipt shows. So numbers are
-reserved in this file before they are assigned, a block at a time, because each reservation costs an
-fsync.
+A database that lost its newest transactions (a damaged write-ahead log is cut off in silence by
+SQLite, a card may give back old pages) looks whole, and nothing in it says what is gone. So numbers
+are reserved here, in a file of its own, before the first of them is given: a block at a time,
+because each reservation costs an fsync. What was given and is not in the database is then named to
+the centre as given up.
 
-The mark also holds the outbox's epoch, so that the epoch of an unreadable outbox is still known,
-and the ended epochs that are still to be reported to the centre.
+It also names the epochs of the outbox, so that a file which cannot be read any more can still be
+named, and remembers until then that it is to be named.
 """
 
 from __future__ import annotations
@@ -28,16 +28,20 @@ RESERVED_AHEAD = 256
 
 
 class HighWaterMark(Struct, frozen=True):
-    """No number above `through` was ever assigned in `epoch`.
+    """No number above `through` was ever given in `epoch`, the newest of the outbox.
 
-    `exact` in an outbox that was closed in order: then `through` is the last assigned number.
-    `ended` are epochs whose files were set aside and are still to be reported to the centre.
+    `exact` in a file that was closed in order: then `through` was given, and none beyond it.
+    `ended` are epochs whose files were set aside, and `lost` numbers (epoch, first, last) that are
+    gone from the file: neither has been named to the centre yet. `earlier` are older epochs of the
+    file of which results were pending when this was written.
     """
 
     epoch: UUID
     through: int
     exact: bool
     ended: tuple[UUID, ...] = ()
+    lost: tuple[tuple[UUID, int, int], ...] = ()
+    earlier: tuple[UUID, ...] = ()
 
 
 def read(outbox: Path) -> HighWaterMark | None:

@@ -1,13 +1,14 @@
 """Floor 2. The outbox: results in a SQLite file until the centre has them.
 
-`put` numbers a result in the transaction that stores it. What the centre has is stored as the last
-receipt, one row, and not as a flag on each result: a receipt that covers less than before (a store
-restored from a backup) makes results pending again by itself, as long as they are kept.
+`put` numbers a result in the transaction that stores it. Each opening of the file begins an epoch
+of its own (`epochs`), so that no copy of the file (a card restored from an image, a cloned card)
+gives a number that another one gives too. What the centre has is kept as one coverage of rows, and
+not as a mark on each result: a receipt that says less than before (a store that came back from a
+backup) makes results pending again by itself, as long as they are kept.
 
-A failing SD card changes bytes without an error. So each row has a checksum, verified when it is
-read, and assigned numbers are recorded beside the file (`high_water_mark`), so that none is
-assigned twice after SQLite cut its log off. Lost results are reported to the centre, and the file
-stays in use.
+A dying card changes bytes without a word. So each row has a checksum, asked when it is read to be
+sent; a number that was given is remembered beside the file (`mark`). What is lost so is named to
+the centre, and the file lives on.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import msgspec
 
 from probe.deliver import high_water_mark, row_codec
 from probe.deliver.batch import NumberedResult
+from probe.deliver.epochs import Epochs, coverage_from, covered_ranges, last_number
 from probe.deliver.high_water_mark import RESERVED_AHEAD, HighWaterMark
 from probe.deliver.outbox_file import (
     OutboxDamagedError,
@@ -54,14 +56,16 @@ _ROWS_AT_ONCE = 50
 _COVERAGE_EVERY_S = 600.0
 _LAST_SEQ = 2**62
 
-# Makes the (kind, body) of the result that reports dropped seqs, given as ranges (first, last).
-DroppedReport = Callable[[Sequence[Range]], tuple[str, bytes]]
+# Makes the (kind, body) of the result that names given-up numbers of an epoch, as ranges
+# (first, last).
+DroppedReport = Callable[[uuid.UUID, Sequence[Range]], tuple[str, bytes]]
 
 
 class Outbox:
     """The outbox of a probe. Used by one thread at a time.
 
-    `epoch` identifies the file; `last_seq` is the number assigned last, 0 in a new file.
+    `epoch` is that of this opening, `epochs` are all of the file. `last_row` is the newest row, 0
+    in a new file.
 
     Raises (every method):
         OutboxDamagedError: the file is damaged.
@@ -70,8 +74,8 @@ class Outbox:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._corrupt_seqs: set[int] = set()
-        self._lost: Range | None = None
+        self._spoiled: set[int] = set()
+        self._lost: tuple[tuple[uuid.UUID, int, int], ...] = ()
         self._pending = 0
         self._coverage_written_s = 0.0
         with translated_errors(f"the outbox {path} cannot be opened"):
@@ -90,17 +94,12 @@ class Outbox:
             results: in the order in which they are to be numbered.
             now_s: Unix time, for `prune` only.
         """
-        rows = _rows(results, self.last_seq + 1, now_s)
-        self._reserve(self.last_seq + len(rows))
-        with self._transaction():
-            self._insert(rows)
+        with self._numbering(list(results), now_s):
             if abs(now_s - self._coverage_written_s) >= _COVERAGE_EVERY_S:
                 self._write_coverage(now_s)
-        self.last_seq += len(rows)
-        self._pending += len(rows)
 
     def pending(self, after: int, through: int, limit: int) -> list[NumberedResult]:
-        """At most `limit` results with `after < seq <= through` that no receipt covers, in order.
+        """At most `limit` results with `after < row <= through` that no receipt covers, in order.
 
         A row whose checksum is wrong is left out: see `report_corrupt_rows`.
         """
@@ -110,7 +109,7 @@ class Outbox:
         return found
 
     def kept(self, first: int, last: int, limit: int) -> list[NumberedResult]:
-        """At most `limit` results with `first <= seq <= last`, covered ones too, in order."""
+        """At most `limit` results with `first <= row <= last`, covered ones too, in order."""
         found: list[NumberedResult] = []
         before = first - 1
         while len(found) < limit:
@@ -132,14 +131,26 @@ class Outbox:
         """How many results no receipt covers; from memory, because it is asked often."""
         return self._pending
 
+    def receive(self, epoch: uuid.UUID, stored: Coverage) -> Coverage | None:
+        """Take what a receipt says of an epoch.
+
+        Returns:
+            What is covered now, as rows; None where the epoch is none of this file.
+        """
+        covered = self.epochs.covered(self.coverage, epoch, stored, self.last_row)
+        if covered is not None:
+            self.apply_coverage(covered)
+            return self.coverage
+        return None
+
     def apply_coverage(self, coverage: Coverage) -> None:
-        """Set what the centre has.
+        """Remember which rows the centre has; what was given up counts among them.
 
         Written with later results and not by itself: an fsync wears the card, and a probe that
         lost a receipt only sends again.
         """
         before = self._uncovered()
-        self.coverage = coverage
+        self.coverage = self._settled(covered_ranges(coverage))
         after = self._uncovered()
         self._pending += self._count(subtract(after, before)) - self._count(subtract(before, after))
 
@@ -153,43 +164,39 @@ class Outbox:
         ended = self._mark.ended
         if ended:
             self.put([name(epoch) for epoch in ended], now_s)
-            self._write_mark(HighWaterMark(self.epoch, self._mark.through, False))
+            self._write_mark(msgspec.structs.replace(self._mark, ended=()))
         return len(ended)
 
     def report_lost_seqs(self, name: DroppedReport, now_s: float) -> int:
         """After opening: report the numbers that may have been assigned and are not in the file.
 
+        The mark forgets them only once that is stored: a death in between names them twice.
+
         Returns:
             How many there are; nearly always 0.
         """
-        if self._lost is None:
+        lost = self._lost
+        if not lost:
             return 0
-        first, last = self._lost
         with translated_errors("the outbox cannot be written"):
-            # So that the rest of the damaged log is not found again after the next start.
+            # So that what is left of the damaged log is not found again after the next start.
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        rows = _rows([name([self._lost])], last + 1, now_s)
-        self._reserve(last + 1)
-        with self._transaction():
-            self._insert(rows)
-        self._lost = None
-        self.last_seq = last + 1
-        self._pending += 1
-        return last - first + 1
+        self.put([name(epoch, [(first, last)]) for epoch, first, last in lost], now_s)
+        self._lost = ()
+        self._write_mark(msgspec.structs.replace(self._mark, lost=()))
+        return sum(last - first + 1 for _, first, last in lost)
 
     def report_corrupt_rows(self, name: DroppedReport, now_s: float) -> int:
-        """Delete the rows that `pending` found corrupt and report them in the same transaction."""
-        if not self._corrupt_seqs:
+        """Give up the rows that `pending` found spoiled, and name them in the same transaction."""
+        spoiled = sorted(self._spoiled)
+        if not spoiled:
             return 0
-        spoiled = sorted(self._corrupt_seqs)
-        rows = _rows([name(Ledger().with_seqs(spoiled).ranges)], self.last_seq + 1, now_s)
-        self._reserve(self.last_seq + 1)
-        with self._transaction():
-            self._insert(rows)
+        reports = self._reports(name, spoiled)
+        with self._numbering(reports, now_s):
             self._db.executemany("DELETE FROM results WHERE seq = ?", [(one,) for one in spoiled])
-        self._corrupt_seqs.clear()
-        self.last_seq += 1
-        self._pending = self._count(self._uncovered())
+            self._write_given_up(spoiled)
+        self._spoiled.clear()
+        self._gave_up(spoiled)
         return len(spoiled)
 
     def prune(self, stored_before_s: float) -> int:
@@ -228,19 +235,21 @@ class Outbox:
                     break
         pending = f"seq IN (SELECT seq FROM {_UNCOVERED_RANGES}) ORDER BY {_GIVEN_UP_FIRST}, seq"
         given_up: list[int] = []
-        self._reserve(self.last_seq + 1)
+        # One report for each epoch that rows are given up of.
+        self._reserve(len(self.epochs) + 1)
         with self._transaction():
             while self._used_bytes() > enough_bytes:
-                seqs = self._delete_some(pending)
-                if not seqs:
+                rows = self._delete_some(pending)
+                if not rows:
                     break
-                given_up += seqs
+                given_up += rows
+            reports = _rows(self._reports(name, given_up), self.last_row + 1, now_s)
             if given_up:
-                report = name(Ledger().with_seqs(given_up).ranges)
-                self._insert(_rows([report], self.last_seq + 1, now_s))
+                self._insert(reports)
+                self._write_given_up(given_up)
         if given_up:
-            self.last_seq += 1
-            self._pending += 1 - len(given_up)
+            self._inserted(len(reports))
+            self._gave_up(given_up)
         return len(given_up)
 
     def size_bytes(self) -> int:
@@ -250,14 +259,17 @@ class Outbox:
         )
 
     def close(self) -> None:
-        """Write the coverage and close the file."""
+        """Write what `cover` was told last, and close the file."""
+        newest = self.epoch if self._begun else self._marked
         try:
+            earlier = self._pending_epochs(newest)
             with self._transaction():
                 self._write_coverage(0.0)
         finally:
             self._db.close()
-        if self._lost is None:
-            self._write_mark(HighWaterMark(self.epoch, self.last_seq, True, self._mark.ended))
+        if newest is not None and not self._lost:
+            through = last_number(self.epochs, newest, self.last_row)
+            self._write_mark(HighWaterMark(newest, through, True, self._mark.ended, (), earlier))
 
     def abandon(self) -> None:
         """Close the file without writing to it."""
@@ -268,51 +280,97 @@ class Outbox:
         taken = taken_frames(path)
         make_tables(self._db)
         found = high_water_mark.read(path)
-        # A file that lost its epoch goes on with the mark's, whose numbers are to be accounted for.
-        epoch = uuid.uuid4() if found is None else found.epoch
-        self._db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (str(epoch),))
         try:
-            self.epoch = uuid.UUID(self._meta("epoch").decode())
+            self.epochs = Epochs(
+                (int(first), uuid.UUID(str(epoch)))
+                for first, epoch in self._db.execute(
+                    "SELECT first_row, epoch FROM epochs ORDER BY first_row"
+                )
+            )
         except ValueError as error:
             raise OutboxDamagedError(f"the outbox {path} is damaged: {error}") from error
-        try:
-            self.coverage = decode_json(self._meta("coverage") or b"{}", Coverage)
-        except (ValueError, msgspec.MsgspecError):
-            self.coverage = Coverage()  # everything is sent again; the receipt says what arrived
-        self.last_seq = self._read_last_seq()
+        self.last_row = self._read_last_row()
+        self._given_up = self._read_given_up()
+        self.coverage = self._read_coverage()
         self._pending = self._count(self._uncovered())
         cut_off = claimed is None or claimed > taken
         self._lost = self._lost_numbers(found, cut_off=cut_off, empty=claimed == 0)
+        if found is None and cut_off:
+            *earlier, newest = self.epochs or [uuid.uuid4()]
+            high_water_mark.write(
+                path, HighWaterMark(newest, 0, exact=False, earlier=tuple(earlier))
+            )
+            raise OutboxDamagedError(f"the log of the outbox {path} is damaged")
+        self.epoch, self._begun = uuid.uuid4(), False
+        self._marked = None if found is None else found.epoch
+        self._mark = HighWaterMark(
+            self.epoch, 0, exact=True, ended=() if found is None else found.ended, lost=self._lost
+        )
 
     def _lost_numbers(
         self, found: HighWaterMark | None, *, cut_off: bool, empty: bool
-    ) -> Range | None:
-        """The numbers that may have been assigned and are not in the file; sets the mark.
+    ) -> tuple[tuple[uuid.UUID, int, int], ...]:
+        """The numbers (epoch, first, last) that may have been given and are not in the file.
 
         Args:
             found: the mark beside the file.
             cut_off: SQLite used fewer frames of the log than it holds.
             empty: there was no log, or an empty one.
         """
-        if found is not None and found.epoch != self.epoch:
-            found = None
-        self._mark = found or HighWaterMark(self.epoch, self.last_seq, exact=False)
         if found is None:
-            high_water_mark.write(self._path, self._mark)
-            if cut_off:
-                raise OutboxDamagedError(f"the log of the outbox {self._path} is damaged")
-            return None
-        # After a crash there is a log; without one its numbers are lost.
+            return ()
+        there = last_number(self.epochs, found.epoch, self.last_row)
+        # After a sudden end there is a log; one that is gone took numbers with it.
         suspect = cut_off or found.exact or empty
-        if suspect and found.through > self.last_seq:
-            return self.last_seq + 1, found.through
-        return None
+        if suspect and found.through > there:
+            return (*found.lost, (found.epoch, there + 1, found.through))
+        return found.lost
 
-    def _reserve(self, through: int) -> None:
+    def _reserve(self, count: int) -> None:
+        """Have the mark say that so many more numbers may be given in this epoch."""
+        through = last_number(self.epochs, self.epoch, self.last_row) + count
         if self._mark.exact or through > self._mark.through:
             self._write_mark(
-                HighWaterMark(self.epoch, through + RESERVED_AHEAD, False, self._mark.ended)
+                msgspec.structs.replace(
+                    self._mark,
+                    through=through + RESERVED_AHEAD,
+                    exact=False,
+                    earlier=self._pending_epochs(self.epoch),
+                )
             )
+
+    def _pending_epochs(self, newest: uuid.UUID | None) -> tuple[uuid.UUID, ...]:
+        """The other epochs of the file of which results are pending."""
+        return tuple(
+            epoch
+            for epoch in self.epochs
+            if epoch != newest
+            and (rows := self.epochs.rows(epoch, self.last_row)) is not None
+            and self._count(clip(self._uncovered(), *rows))
+        )
+
+    def _reports(self, name: DroppedReport, rows: Sequence[int]) -> list[tuple[str, bytes]]:
+        """What names given-up rows: a result for each epoch that they are of."""
+        ranges = Ledger().with_seqs(rows).ranges
+        return [name(*one) for one in self.epochs.by_epoch(ranges, self.last_row)]
+
+    @contextmanager
+    def _numbering(self, results: Sequence[tuple[str, bytes]], now_s: float) -> Iterator[None]:
+        """Number and store results in one transaction with what the caller does."""
+        rows = _rows(results, self.last_row + 1, now_s)
+        self._reserve(len(rows))
+        with self._transaction():
+            self._insert(rows)
+            yield
+        self._inserted(len(rows))
+
+    def _inserted(self, count: int) -> None:
+        """So many rows were stored behind the last one."""
+        if count and not self._begun:
+            self._begun = True
+            self.epochs.add(self.last_row + 1, self.epoch)
+        self.last_row += count
+        self._pending += count
 
     def _write_mark(self, new: HighWaterMark) -> None:
         with translated_errors("the mark beside the outbox cannot be written"):
@@ -322,15 +380,17 @@ class Outbox:
     def _intact_rows(
         self, rows: Iterable[tuple[int, bytes, bytes, object]]
     ) -> Iterator[NumberedResult]:
-        for seq, kind, body, checksum in rows:
-            if checksum == row_codec.checksum(seq, kind, body):
-                yield NumberedResult(seq, kind.decode(), row_codec.unpack(body))
+        for row, kind, body, checksum in rows:
+            if checksum == row_codec.checksum(row, kind, body):
+                yield NumberedResult(row, kind.decode(), row_codec.unpack(body))
             elif checksum is None and body.startswith(b"{"):
-                yield NumberedResult(seq, kind.decode(), body)
+                yield NumberedResult(row, kind.decode(), body)
             else:
-                self._corrupt_seqs.add(seq)
+                self._spoiled.add(row)
 
     def _insert(self, rows: Sequence[tuple[int, str, float, bytes, int]]) -> None:
+        if rows and not self._begun:
+            self._db.execute("INSERT INTO epochs VALUES (?, ?)", (rows[0][0], str(self.epoch)))
         self._db.executemany(
             "INSERT INTO results (seq, kind, stored_at_s, body, checksum) VALUES (?, ?, ?, ?, ?)",
             rows,
@@ -359,7 +419,39 @@ class Outbox:
             (msgspec.json.encode(self.coverage).decode(),),
         )
 
-    def _read_last_seq(self) -> int:
+    def _read_coverage(self) -> Coverage:
+        try:
+            read = decode_json(self._meta("coverage") or b"{}", Coverage)
+        except (ValueError, msgspec.MsgspecError):
+            read = Coverage()  # everything is sent again, and the centre says what it has
+        return self._settled(clip(covered_ranges(read), 1, self.last_row))
+
+    def _read_given_up(self) -> Ledger:
+        try:
+            ranges = decode_json(self._meta("given_up") or b"[]", tuple[tuple[int, int], ...])
+        except (ValueError, msgspec.MsgspecError):
+            ranges = ()
+        return Ledger().with_ranges(clip(ranges, 1, self.last_row))
+
+    def _write_given_up(self, rows: Sequence[int]) -> None:
+        """Remember rows as given up: nobody waits for a receipt that covers them."""
+        ranges = self._given_up.with_seqs(rows).ranges
+        self._db.execute(
+            "INSERT OR REPLACE INTO meta VALUES ('given_up', ?)",
+            (msgspec.json.encode(ranges).decode(),),
+        )
+
+    def _gave_up(self, rows: Sequence[int]) -> None:
+        """Rows were given up in a transaction that is committed."""
+        self._given_up = self._given_up.with_seqs(rows)
+        self.coverage = self._settled(covered_ranges(self.coverage))
+        self._pending = self._count(self._uncovered())
+
+    def _settled(self, covered: Iterable[Range]) -> Coverage:
+        """These rows and those that were given up."""
+        return coverage_from(Ledger(self._given_up.ranges).with_ranges(covered))
+
+    def _read_last_row(self) -> int:
         return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM results").fetchone()[0])
 
     def _meta(self, key: str) -> bytes:
@@ -394,11 +486,11 @@ class Outbox:
 
 
 def _rows(
-    results: Iterable[tuple[str, bytes]], first_seq: int, now_s: float
+    results: Iterable[tuple[str, bytes]], first_row: int, now_s: float
 ) -> list[tuple[int, str, float, bytes, int]]:
     """Results as rows, in the order of the insertion's columns."""
     rows = []
-    for seq, (kind, body) in enumerate(results, start=first_seq):
+    for row, (kind, body) in enumerate(results, start=first_row):
         packed = row_codec.pack(body)
-        rows.append((seq, kind, now_s, packed, row_codec.checksum(seq, kind.encode(), packed)))
+        rows.append((row, kind, now_s, packed, row_codec.checksum(row, kind.encode(), packed)))
     return rows

@@ -1,9 +1,9 @@
 """Floor 2. The outbox's SQLite file: opens, checks and sets it aside. Wraps sqlite3's errors.
 
-The pragmas (decision 16 has the measurements):
-- `synchronous = FULL`: with less, a power cut may undo a committed seq that was sent already;
-  the next result would get the same number and be taken for a repeat at the centre.
-- `journal_mode = WAL`: one fsync a transaction, and all waiting results go into one transaction.
+What the pragmas are for (decision 16 has the measurements):
+- `synchronous = FULL`: with less, a power cut may take back results that were committed, and the
+  probe would not know which.
+- `journal_mode = WAL`: that is one fsync a transaction, and the owner puts all that waits in one.
 - `page_size = 1024`: a transaction writes whole pages, and a packed result is some 200 bytes.
 """
 
@@ -22,12 +22,14 @@ from probe.deliver.write_ahead_log import index_of, log_of
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS results (
-    seq INTEGER PRIMARY KEY,  -- never used twice: the newest row stays, whatever is deleted
+    seq INTEGER PRIMARY KEY,  -- the row; never used twice: the newest stays, whatever is deleted
     kind TEXT NOT NULL,
     stored_at_s REAL NOT NULL,
     body BLOB NOT NULL,       -- packed
     checksum INTEGER          -- of seq, kind and body; NULL in a row of an older version, unpacked
 );
+-- One row an opening in which results were stored: which row its epoch begins at.
+CREATE TABLE IF NOT EXISTS epochs (first_row INTEGER PRIMARY KEY, epoch TEXT NOT NULL UNIQUE);
 """
 _PAGE_BYTES = 1024
 # Between two checkpoints the log holds a megabyte: some hours of results in one write each page.
@@ -78,6 +80,14 @@ def make_tables(db: sqlite3.Connection) -> None:
     db.executescript(_SCHEMA)
     if "checksum" not in {row[1] for row in db.execute("PRAGMA table_info(results)")}:
         db.execute("ALTER TABLE results ADD COLUMN checksum INTEGER")
+    # Before 0.2.0 a file had one epoch from its first row on, `meta.epoch`. A file made since then
+    # has one there too that nobody uses: an older version, after a rollback, would number its
+    # results by rows, and they must collide with none.
+    db.execute(
+        "INSERT INTO epochs SELECT 1, value FROM meta WHERE key = 'epoch' "
+        "AND NOT EXISTS (SELECT 1 FROM epochs) AND EXISTS (SELECT 1 FROM results)"
+    )
+    db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (str(uuid.uuid4()),))
 
 
 def set_aside(path: Path, suffix: str) -> uuid.UUID | None:
@@ -97,9 +107,12 @@ def set_aside(path: Path, suffix: str) -> uuid.UUID | None:
             if file.exists():
                 file.rename(file.with_name(f"{file.name}.damaged-{suffix}"))
         index_of(path).unlink(missing_ok=True)
-        # Last: after a crash before this the old epoch goes on and reports all of its numbers.
-        ended = () if found is None else (*found.ended, found.epoch)
-        high_water_mark.write(path, HighWaterMark(uuid.uuid4(), 0, exact=True, ended=ended))
+        # Last: a death before this leaves the old epoch, which then names all of its numbers.
+        ended = () if found is None else (*found.ended, *found.earlier, found.epoch)
+        lost = () if found is None else found.lost
+        high_water_mark.write(
+            path, HighWaterMark(uuid.uuid4(), 0, exact=True, ended=ended, lost=lost)
+        )
     return None if found is None else found.epoch
 
 

@@ -40,7 +40,8 @@ _IDLE_S = 0.5
 # At most in one transaction: the first results of a burst are sent while the rest is stored.
 _MAX_TAKEN = 1_000
 _MAX_REPLIES = 100
-# A fleet that lost its broker reconnects over this long; results wait in the outbox meanwhile.
+_MAX_RECEIPTS = 100
+# A fleet that lost its broker comes back over this long; results wait in the outbox meanwhile.
 _RETURN_SPREAD_S = 30.0
 
 
@@ -69,7 +70,8 @@ class Publisher:
     ) -> None:
         self._config = config
         self._writer = OutboxWriter(outbox_path, config.delivery)
-        self._receipt: Receipt | None = None
+        # By epoch: those that came while the outbox could not be opened.
+        self._receipts: dict[UUID, Receipt] = {}
         self._emit = emit
         self._info = info
         self._health = health
@@ -123,7 +125,9 @@ class Publisher:
         if refusal is not None:
             self._queue_reply(command, Answer.REFUSED, refusal[1], refusal[0])
         elif self._writer.outbox is not None:
-            self._replay_job = ReplayJob(command, self._writer.outbox.last_seq)
+            outbox = self._writer.outbox
+            ranges = outbox.epochs.rows_of(command.epoch, command.ranges, outbox.last_row)
+            self._replay_job = ReplayJob(command, ranges)
             self._queue_reply(
                 command, Answer.ACCEPTED, f"{self._replay_job.requested} numbers asked for"
             )
@@ -168,9 +172,11 @@ class Publisher:
         connected = self._sender.connected
         self._sender = self._new_sender(outbox.coverage)
         if connected:
-            self._sender.on_connected(outbox.last_seq, clock.monotonic_s())
+            self._sender.on_connected(outbox.last_row, clock.monotonic_s())
             self._publish_info(outbox)
-        self._apply_receipt(outbox)
+        receipts, self._receipts = self._receipts, {}
+        for receipt in receipts.values():
+            self._apply_receipt(outbox, receipt)
         return outbox
 
     def _new_sender(self, coverage: Coverage) -> SenderState:
@@ -241,7 +247,7 @@ class Publisher:
         match event:
             case mqtt.Connected():
                 self._cause = None
-                last_seq = self._writer.outbox.last_seq if self._writer.outbox else 0
+                last_seq = self._writer.outbox.last_row if self._writer.outbox else 0
                 self._sender.on_connected(last_seq, now_s)
                 self._session.publish(
                     self._message("state", State(Presence.ONLINE, clock.utc_now()), retain=True)
@@ -283,31 +289,29 @@ class Publisher:
         except msgspec.MsgspecError as error:
             log.warning("ignored a message on %s: %s", topic, error)
             return
-        # Kept, because the retained receipt may arrive before the outbox could be opened.
-        self._receipt = receipt
         if self._writer.outbox is not None:
-            self._apply_receipt(self._writer.outbox)
+            self._apply_receipt(self._writer.outbox, receipt)
+        elif len(self._receipts) < _MAX_RECEIPTS:
+            self._receipts[receipt.epoch] = receipt
 
-    def _apply_receipt(self, outbox: Outbox) -> None:
-        # The broker retains the receipt of an older epoch (another SD card) until ours arrives.
-        if self._receipt is not None and self._receipt.epoch == outbox.epoch:
-            coverage = coverage_of(self._receipt)
-            self._sender.on_coverage(coverage, outbox.last_seq, clock.monotonic_s())
-            outbox.apply_coverage(coverage)
+    def _apply_receipt(self, outbox: Outbox, receipt: Receipt) -> None:
+        # A receipt of a foreign epoch (another SD card) is retained at the broker until ours comes.
+        coverage = outbox.receive(receipt.epoch, coverage_of(receipt))
+        if coverage is not None:
+            self._sender.on_coverage(coverage, outbox.last_row, clock.monotonic_s())
 
     def _send_pending(self, outbox: Outbox) -> None:
         most = self._config.delivery.batch
-        while (due := self._sender.next_due(outbox.last_seq, clock.monotonic_s())) is not None:
-            # One query for all that the window takes.
+        while (due := self._sender.next_due(outbox.last_row, clock.monotonic_s())) is not None:
+            # As much as the window takes in one look at the file.
             limit = most * self._sender.room(due.lane)
             pending = outbox.pending(due.after, due.through, limit)
-            for batch in batches(pending, most):
-                mid = self._session.publish(self._envelope(outbox.epoch, batch))
+            for batch in batches(pending, most, outbox.epochs):
+                mid = self._session.publish(self._envelope(batch))
                 if mid is None:
-                    return  # the connection was lost; all of it is sent on the next one
-                seqs = [seq for seq, _ in batch.numbered_bodies]
-                self._sender.on_sent(mid, due.lane, seqs, clock.monotonic_s())
-            through = pending[-1].seq if len(pending) == limit else due.through
+                    return  # the connection went away; all of it goes out on the next one
+                self._sender.on_sent(mid, due.lane, batch.rows, clock.monotonic_s())
+            through = pending[-1].row if len(pending) == limit else due.through
             self._sender.on_lane_sent(due.lane, through)
 
     def _replay_refusal(self, command: Replay) -> tuple[Refusal, str] | None:
@@ -315,7 +319,8 @@ class Publisher:
             return Refusal.BUSY, "another replay is under way"
         if self._writer.outbox is None:
             return Refusal.BUSY, "the outbox cannot be read now"
-        if command.epoch != self._writer.outbox.epoch:
+        known = set(self._writer.outbox.epochs) | {self._writer.outbox.epoch}
+        if command.epoch not in known:
             return Refusal.UNKNOWN_EPOCH, f"the outbox here is {self._writer.outbox.epoch}"
         return None
 
@@ -327,8 +332,8 @@ class Publisher:
         if (seqs := job.next_range()) is not None:
             limit = self._config.delivery.batch
             kept = outbox.kept(*seqs, limit)
-            job.on_read([one.seq for one in kept], limit)
-            envelopes = [self._envelope(outbox.epoch, one) for one in batches(kept, limit)]
+            job.on_read([one.row for one in kept], limit)
+            envelopes = [self._envelope(one) for one in batches(kept, limit, outbox.epochs)]
             mids = [self._session.publish(one) for one in envelopes]
             if None in mids:
                 job.on_disconnected()
@@ -354,11 +359,11 @@ class Publisher:
                 return
             self._replies.popleft()
 
-    def _envelope(self, epoch: UUID, batch: ResultBatch) -> mqtt.Message:
+    def _envelope(self, batch: ResultBatch) -> mqtt.Message:
         payload = encode_envelope(
             self._config.tenant,
             self._config.probe,
-            epoch,
+            batch.epoch,
             self._config.site,
             clock.utc_now(),
             batch.numbered_bodies,

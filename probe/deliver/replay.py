@@ -18,16 +18,14 @@ class ReplayJob:
 
     Args:
         command: the centre's request.
-        last_seq: the highest number in the outbox.
+        rows: the rows of the outbox that may hold what it asks for, ascending.
     """
 
-    def __init__(self, command: Replay, last_seq: int) -> None:
+    def __init__(self, command: Replay, rows: Sequence[tuple[int, int]]) -> None:
         self.command = command
         self.requested = sum(last - first + 1 for first, last in command.ranges)
         self.sent = 0
-        self._ranges = deque(
-            (first, min(last, last_seq)) for first, last in command.ranges if first <= last_seq
-        )
+        self._ranges = deque(rows)
         self._awaited: set[int] = set()
         # (first, through) and how many results that were.
         self._in_flight: tuple[tuple[int, int], int] | None = None
@@ -38,17 +36,17 @@ class ReplayJob:
         return not self._ranges and self._in_flight is None
 
     def next_range(self) -> tuple[int, int] | None:
-        """The seqs (first, last) to read next; None while a batch is in flight."""
+        """The rows (first, last) to read next; None while a batch is in flight."""
         return self._ranges[0] if self._ranges and self._in_flight is None else None
 
-    def on_read(self, seqs: Sequence[int], limit: int) -> None:
-        """Record the seqs read of `next_range`; fewer than the limit are all that there are."""
+    def on_read(self, rows: Sequence[int], limit: int) -> None:
+        """Record the rows read of `next_range`; fewer than the limit are all that there are."""
         first, last = self._ranges.popleft()
-        through = seqs[-1] if len(seqs) == limit else last
+        through = rows[-1] if len(rows) == limit else last
         if through < last:
             self._ranges.appendleft((through + 1, last))
-        self._in_flight = ((first, through), len(seqs)) if seqs else None
-        self.sent += len(seqs)
+        self._in_flight = ((first, through), len(rows)) if rows else None
+        self.sent += len(rows)
 
     def on_sent(self, mids: Iterable[int]) -> None:
         """The batch was sent, in envelopes with these packet identifiers."""
@@ -63,10 +61,10 @@ class ReplayJob:
             self._in_flight = None
 
     def on_disconnected(self) -> None:
-        """Send the batch in flight again, from its first seq."""
+        """Send the batch in flight again, from its first row."""
         if self._in_flight is not None:
-            seqs, count = self._in_flight
-            self._ranges.appendleft(seqs)
+            rows, count = self._in_flight
+            self._ranges.appendleft(rows)
             self._in_flight = None
             self.sent -= count
         self._awaited = set()

@@ -10,7 +10,7 @@ key at the centre.
 There are two lanes. Results measured while connected are sent at once in the live lane; those that
 waited for the connection, or are sent again, drain in the backlog lane, which never takes all of
 the in-flight limit and is bounded by `send_window`. So a month of backlog delays no live result.
-Times are monotonic seconds.
+Times are monotonic seconds. A `seq` is here the row of the outbox; `epochs` translates receipts.
 """
 
 from __future__ import annotations

@@ -95,11 +95,6 @@ class OutboxWriter:
             OutboxDamagedError: it is to be set aside.
         """
         self._report_losses(outbox)
-        if outbox.coverage.through > outbox.last_seq:
-            # The disk returned an older file: numbers that were sent would be assigned again.
-            raise OutboxDamagedError(
-                f"the outbox ends at {outbox.last_seq}, the centre has {outbox.coverage.through}"
-            )
         if self._discarded:
             self._store(
                 outbox, [dropped_result(DropCause.OUTBOX_UNWRITABLE, None, self._discarded, [])]
@@ -124,7 +119,7 @@ class OutboxWriter:
         steady = self._clock_stability.is_stable(now_s, clock.monotonic_s())
         if steady and clock.synchronised():
             outbox.prune(now_s - self._settings.keep_days * 86_400)
-        name = _report_for(DropCause.OUTBOX_FULL, outbox.epoch)
+        name = _report_for(DropCause.OUTBOX_FULL)
         given_up = outbox.make_room(self._settings.max_bytes, name, now_s)
         if given_up:
             log.error("the outbox was full: %d results were given up", given_up)
@@ -167,7 +162,7 @@ class OutboxWriter:
         self.pending += len(bodies)
 
     def _report_losses(self, outbox: Outbox) -> None:
-        name = _report_for(DropCause.OUTBOX_DAMAGED, outbox.epoch)
+        name = _report_for(DropCause.OUTBOX_DAMAGED)
         now_s = clock.utc_now().timestamp()
         outbox.report_ended_epochs(_ended_epoch_report, now_s)
         if lost := outbox.report_lost_seqs(name, now_s):
@@ -176,8 +171,8 @@ class OutboxWriter:
             log.error("%d results in the outbox were damaged and are given up", spoiled)
 
 
-def _report_for(cause: DropCause, epoch: UUID) -> DroppedReport:
-    def name(ranges: Sequence[Range]) -> tuple[str, bytes]:
+def _report_for(cause: DropCause) -> DroppedReport:
+    def name(epoch: UUID, ranges: Sequence[Range]) -> tuple[str, bytes]:
         report = dropped_result(cause, epoch, total(ranges), ranges)
         return report.kind, encode_result(report)
 

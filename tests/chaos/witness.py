@@ -50,15 +50,18 @@ class Witness:
 
     def _read(self, path: Path) -> None:
         with closing(sqlite3.connect(path)) as db:
-            row = db.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
-            if row is None:
-                return
-            epoch = str(row[0])
-            self._last_seq[epoch] = max(self._last_seq.get(epoch, 0), _last_seq(db))
-            for seq, body in db.execute("SELECT seq, ifnull(CAST(body AS BLOB), x'') FROM results"):
-                token = _token(body)
-                if token is not None:
-                    self._tokens[epoch, seq].add(token)
+            starts = db.execute("SELECT first_row, epoch FROM epochs ORDER BY first_row").fetchall()
+            ends = [*(first - 1 for first, _ in starts[1:]), _last_seq(db)]
+            for (first, epoch), last in zip(starts, ends, strict=False):
+                self._last_seq[epoch] = max(self._last_seq.get(epoch, 0), last - first + 1)
+                for row, body in db.execute(
+                    "SELECT seq, ifnull(CAST(body AS BLOB), x'') FROM results "
+                    "WHERE seq BETWEEN ? AND ?",
+                    (first, last),
+                ):
+                    token = _token(body)
+                    if token is not None:
+                        self._tokens[epoch, row - first + 1].add(token)
 
 
 def numbered_count(outbox_path: Path) -> int:

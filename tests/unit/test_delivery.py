@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 
 from probe.deliver.batch import BATCH_BYTES, NumberedResult, batches
+from probe.deliver.epochs import Epochs
 from probe.deliver.send_window import INITIAL_SIZE, LATE_S, MIN_SIZE, PROMPT_S
 from probe.deliver.sender_state import (
     MAX_BACKLOG_IN_FLIGHT,
@@ -16,6 +19,8 @@ from probe.deliver.sender_state import (
 )
 
 RESEND_S = 60.0
+
+ONE_EPOCH = Epochs([(1, UUID(int=1))])
 
 
 def connected(coverage: Coverage | None = None, last_seq: int = 0) -> SenderState:
@@ -185,22 +190,24 @@ def test_the_first_uncovered_seq(coverage: Coverage, first: int) -> None:
 
 def test_batches_hold_one_kind_in_order_and_lose_nothing() -> None:
     pending = [NumberedResult(seq, "ab"[seq % 2], b"x") for seq in range(1, 8)]
-    made = list(batches(pending, 50))
+    made = list(batches(pending, 50, ONE_EPOCH))
     assert [(batch.kind, [seq for seq, _ in batch.numbered_bodies]) for batch in made] == [
         ("b", [1, 3, 5, 7]),
         ("a", [2, 4, 6]),
     ]
-    assert made[0].last_seq == 7
+    assert made[0].rows == [1, 3, 5, 7]
 
 
 def test_a_batch_ends_before_it_grows_too_large() -> None:
     body = b"x" * (BATCH_BYTES // 2)
-    made = list(batches((NumberedResult(seq, "a", body) for seq in range(1, 6)), 50))
+    made = list(batches((NumberedResult(seq, "a", body) for seq in range(1, 6)), 50, ONE_EPOCH))
     assert [len(batch.numbered_bodies) for batch in made] == [2, 2, 1]
 
 
 def test_a_batch_holds_no_more_than_it_may() -> None:
-    made = list(batches((NumberedResult(seq, "ab"[seq == 4], b"x") for seq in range(1, 9)), 3))
+    made = list(
+        batches((NumberedResult(seq, "ab"[seq == 4], b"x") for seq in range(1, 9)), 3, ONE_EPOCH)
+    )
     assert [[seq for seq, _ in batch.numbered_bodies] for batch in made] == [
         [1, 2, 3],
         [5, 6, 7],
@@ -210,12 +217,18 @@ def test_a_batch_holds_no_more_than_it_may() -> None:
 
 
 def test_a_result_larger_than_a_batch_goes_alone() -> None:
-    made = list(
-        batches(
-            [NumberedResult(1, "a", b"x" * (BATCH_BYTES + 1)), NumberedResult(2, "a", b"x")], 50
-        )
-    )
-    assert [batch.last_seq for batch in made] == [1, 2]
+    pending = [NumberedResult(1, "a", b"x" * (BATCH_BYTES + 1)), NumberedResult(2, "a", b"x")]
+    made = list(batches(pending, 50, ONE_EPOCH))
+    assert [batch.rows for batch in made] == [[1], [2]]
+
+
+def test_an_envelope_is_of_one_epoch_and_bears_its_numbers() -> None:
+    epochs = Epochs([(1, UUID(int=1)), (4, UUID(int=2))])
+    made = list(batches([NumberedResult(row, "a", b"x") for row in range(2, 6)], 50, epochs))
+    assert [(one.epoch.int, one.rows, [seq for seq, _ in one.numbered_bodies]) for one in made] == [
+        (1, [2, 3], [2, 3]),
+        (2, [4, 5], [1, 2]),
+    ]
 
 
 def test_a_backlog_is_let_out_as_the_centre_stores_it() -> None:

@@ -39,19 +39,19 @@ def fill(outbox: Outbox, count: int, now_s: float = 0.0) -> None:
 
 
 def seqs(outbox: Outbox, after: int = 0, limit: int = 10_000) -> list[int]:
-    return [one.seq for one in outbox.pending(after, outbox.last_seq, limit)]
+    return [one.row for one in outbox.pending(after, outbox.last_row, limit)]
 
 
 def test_results_are_numbered_from_one_in_the_order_given(outbox: Outbox) -> None:
     fill(outbox, 3)
-    assert [(one.seq, one.body) for one in outbox.pending(0, 3, 10)] == [
+    assert [(one.row, one.body) for one in outbox.pending(0, 3, 10)] == [
         (1, b"0"),
         (2, b"1"),
         (3, b"2"),
     ]
     assert seqs(outbox, after=2) == [3]
     assert seqs(outbox, limit=2) == [1, 2]
-    assert [one.seq for one in outbox.pending(0, 2, 10)] == [1, 2]
+    assert [one.row for one in outbox.pending(0, 2, 10)] == [1, 2]
 
 
 def test_another_program_that_opens_the_file_sees_that_it_is_in_use(
@@ -92,7 +92,7 @@ def test_everything_survives_reopening(path: Path) -> None:
     first.apply_coverage(Coverage(3, ((2, 2),)))
     first.close()
     second = Outbox(path)
-    assert second.epoch == first.epoch
+    assert list(second.epochs) == [first.epoch]
     assert seqs(second) == [2, 4, 5]
     second.close()
 
@@ -101,6 +101,91 @@ def test_each_file_has_its_own_epoch(outbox: Outbox, tmp_path: Path) -> None:
     other = Outbox(tmp_path / "other.sqlite")
     assert other.epoch != outbox.epoch
     other.close()
+
+
+def test_each_opening_has_its_own_epoch_and_numbers_from_one(path: Path) -> None:
+    first = Outbox(path)
+    fill(first, 3)
+    first.close()
+    second = Outbox(path)
+    fill(second, 2)
+    assert second.epoch != first.epoch
+    assert [second.epochs.identity(row) for row in seqs(second)] == [
+        *((first.epoch, seq) for seq in (1, 2, 3)),
+        *((second.epoch, seq) for seq in (1, 2)),
+    ]
+    assert second.receive(first.epoch, Coverage(2)) == Coverage(2)
+    assert second.receive(second.epoch, Coverage(1)) == Coverage(4, ((3, 3),))
+    assert seqs(second) == [3, 5]
+    assert second.receive(UUID(int=7), Coverage(9)) is None
+    # The centre has more of the first epoch than this file, which is an older copy.
+    assert second.receive(first.epoch, Coverage(400)) == Coverage(4)
+    assert seqs(second) == [5]
+    second.close()
+
+
+def test_no_two_openings_of_a_copied_file_give_the_same_number(path: Path, tmp_path: Path) -> None:
+    """An older image of the card is put back, or the card is cloned."""
+    outbox = Outbox(path)
+    fill(outbox, 5)
+    outbox.close()
+    given: dict[tuple[UUID, int], bytes] = {}
+    for number in range(3):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for file in (path, path.with_name(f"{path.name}.mark")):
+            shutil.copy(file, folder)
+        copy = Outbox(folder / path.name)
+        copy.put([("latency", b"%d %d" % (number, at)) for at in range(4)], 0.0)
+        for one in copy.pending(0, copy.last_row, 100):
+            identity = copy.epochs.identity(one.row)
+            assert given.setdefault(identity, one.body) == one.body, "a number of two results"
+        copy.close()
+    assert len(given) == 5 + 3 * 4
+
+
+def test_what_is_given_up_of_an_earlier_epoch_is_named_by_that_epoch(path: Path) -> None:
+    def of(epoch: UUID, ranges: Sequence[tuple[int, int]]) -> tuple[str, bytes]:
+        return "results_dropped", json.dumps([str(epoch), ranges]).encode()
+
+    first = Outbox(path)
+    large(first, "latency", 600)
+    first.close()
+    second = Outbox(path)
+    large(second, "latency", 600)
+    count = second.make_room(1_500_000, of, 0.0)
+    reports = [
+        json.loads(one.body)
+        for one in second.pending(1_200, second.last_row, 10)
+        if one.kind == "results_dropped"
+    ]
+    assert [epoch for epoch, _ in reports] == [str(first.epoch), str(second.epoch)]
+    assert reports[0][1] == [[1, 600]]
+    assert reports[1][1] == [[1, count - 600]]
+    assert second.coverage.first_uncovered == count + 1, "nobody waits for what was given up"
+    second.receive(second.epoch, Coverage())
+    assert second.coverage.first_uncovered == count + 1
+    second.close()
+    third = Outbox(path)
+    assert third.coverage.first_uncovered == count + 1
+    third.close()
+
+
+def test_a_file_of_an_older_version_keeps_its_epoch(path: Path) -> None:
+    outbox = Outbox(path)
+    fill(outbox, 3)
+    outbox.close()
+    old = UUID(int=17)
+    with sqlite3.connect(path) as db:  # as 0.1.0 left it
+        db.execute("DROP TABLE epochs")
+        db.execute("UPDATE meta SET value = ? WHERE key = 'epoch'", (str(old),))
+    opened = Outbox(path)
+    fill(opened, 1)
+    assert [opened.epochs.identity(row) for row in seqs(opened)] == [
+        *((old, seq) for seq in (1, 2, 3)),
+        (opened.epoch, 1),
+    ]
+    opened.close()
 
 
 def test_pruning_takes_only_what_is_covered_and_old(outbox: Outbox) -> None:
@@ -116,7 +201,7 @@ def test_a_seq_is_never_used_twice(outbox: Outbox) -> None:
     fill(outbox, 2)
     outbox.apply_coverage(Coverage(2))
     outbox.prune(stored_before_s=1e12)
-    assert outbox.last_seq == 2
+    assert outbox.last_row == 2
     fill(outbox, 1)
     assert seqs(outbox) == [3]
 
@@ -148,7 +233,7 @@ def large(outbox: Outbox, kind: str, count: int) -> None:
     outbox.put([(kind, noise.randbytes(4000)) for _ in range(count)], 0.0)
 
 
-def name(ranges: Sequence[tuple[int, int]]) -> tuple[str, bytes]:
+def name(_epoch: UUID, ranges: Sequence[tuple[int, int]]) -> tuple[str, bytes]:
     given_up = [seq for first, last in ranges for seq in range(first, last + 1)]
     return "results_dropped", json.dumps(given_up).encode()
 
@@ -167,7 +252,7 @@ def test_then_minutes_go_before_tests_and_every_loss_is_named(outbox: Outbox) ->
     large(outbox, "results_dropped", 10)
     before = seqs(outbox)
     count = outbox.make_room(3_000_000, name, 0.0)
-    report = outbox.pending(outbox.last_seq - 1, outbox.last_seq, 1)[0]
+    report = outbox.pending(outbox.last_row - 1, outbox.last_row, 1)[0]
     assert report.kind == "results_dropped", "named in the transaction that gave them up"
     given_up = json.loads(report.body)
     assert len(given_up) == count
@@ -198,7 +283,7 @@ def test_a_damaged_file_is_told_and_can_be_set_aside(path: Path, damage: bytes) 
     assert path.with_name("outbox.sqlite.damaged-now").read_bytes() == damage
     second = Outbox(path)
     assert second.epoch != first.epoch
-    assert second.last_seq == 0
+    assert second.last_row == 0
     second.close()
 
 
@@ -230,7 +315,7 @@ def test_no_byte_of_the_log_can_bring_a_number_back(path: Path, tmp_path: Path) 
     outbox = Outbox(path)
     for _ in range(4):
         fill(outbox, 2)
-    given = set(range(1, outbox.last_seq + 1))
+    given = set(range(1, outbox.last_row + 1))
     size = path.with_name(f"{path.name}-wal").stat().st_size
     cut_off = 0
     frame_starts = range(32, size, 1024 + 24)
@@ -256,12 +341,12 @@ def test_no_byte_of_the_log_can_bring_a_number_back(path: Path, tmp_path: Path) 
             continue
         named = opened.report_lost_seqs(name, 0.0)
         fill(opened, 1)
-        rows = opened.pending(0, opened.last_seq, 10_000)
+        rows = opened.pending(0, opened.last_row, 10_000)
         told = {
             seq for row in rows if row.kind == "results_dropped" for seq in json.loads(row.body)
         }
-        assert given <= {row.seq for row in rows if row.kind == "latency"} | told, at
-        assert rows[-1].seq > max(given), f"byte {at}: a number was given a second time"
+        assert given <= {row.row for row in rows if row.kind == "latency"} | told, at
+        assert opened.epochs.identity(rows[-1].row)[0] == opened.epoch
         assert opened.pending_count() == len(rows)
         cut_off += bool(named)
         opened.close()
@@ -293,7 +378,11 @@ def test_a_file_that_is_older_than_its_mark_gives_no_number_twice(path: Path) ->
     third = Outbox(path)
     assert third.report_lost_seqs(name, 0.0) == 4
     fill(third, 1)
-    assert seqs(third) == [1, 2, 3, 8, 9], "4 to 7 are named by 8"
+    identities = [third.epochs.identity(row) for row in seqs(third)]
+    assert identities == [
+        *((first.epoch, seq) for seq in (1, 2, 3)),
+        *((third.epoch, seq) for seq in (1, 2)),
+    ]
     third.close()
 
 
@@ -306,6 +395,7 @@ def test_an_epoch_that_ended_is_named_even_after_a_death_in_between(
     ended = []
     for suffix in "ab":
         outbox = Outbox(path)
+        fill(outbox, 1)
         outbox.close()
         path.write_bytes(b"no database at all")
         ended.append(set_aside(path, suffix))
@@ -319,7 +409,7 @@ def test_an_epoch_that_ended_is_named_even_after_a_death_in_between(
     fresh.close()
     again = Outbox(path)
     assert again.report_ended_epochs(of, 0.0) == 0
-    named = [row.body.decode() for row in again.pending(1, again.last_seq, 10)]
+    named = [row.body.decode() for row in again.pending(1, again.last_row, 10)]
     assert named == [str(epoch) for epoch in ended]
     again.close()
 
@@ -353,8 +443,8 @@ def test_a_spoiled_row_is_named_and_the_sound_ones_are_sent(path: Path) -> None:
     assert opened.pending_count() == 5
     assert opened.report_corrupt_rows(name, 0.0) == 2
     assert opened.report_corrupt_rows(name, 0.0) == 0
-    rows = opened.pending(0, opened.last_seq, 10)
-    assert [row.seq for row in rows] == [1, 3, 5, 6]
+    rows = opened.pending(0, opened.last_row, 10)
+    assert [row.row for row in rows] == [1, 3, 5, 6]
     assert json.loads(rows[-1].body) == [2, 4]
     assert opened.pending_count() == 4
     opened.close()

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from probe.deliver.ranges import clip
 from probe.deliver.replay import ReplayJob
 from wire.commands import Replay
 
@@ -18,7 +19,8 @@ LIMIT = 5
 def replaying(*ranges: tuple[int, int], last_seq: int = 100) -> ReplayJob:
     end = NOW + timedelta(minutes=1)
     return ReplayJob(
-        Replay(id=ID, issued_at=NOW, expires_at=end, epoch=ID, ranges=list(ranges)), last_seq
+        Replay(id=ID, issued_at=NOW, expires_at=end, epoch=ID, ranges=list(ranges)),
+        list(clip(ranges, 1, last_seq)),
     )
 
 
