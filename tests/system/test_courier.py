@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -19,17 +20,20 @@ from probe import clock, config, events
 from probe.config import Config
 from probe.deliver.publisher import Publisher
 from runtime import mqtt
+from runtime.broker import BrokerConfig
 from tests import samples
 from tests.broker import Broker, why_not
 from tests.unit.test_config import GOOD
 from wire import messages, topics
 from wire.envelope import decode_envelope
+from wire.ledger import Ledger
 from wire.messages import Health, Info, Receipt, State
-from wire.result import ResultsDroppedValues
+from wire.result import Result, ResultsDroppedValues
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
 WAIT_S = 20.0
+NOBODY = BrokerConfig(host="127.0.0.1", port=1, tls=False)
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
@@ -51,6 +55,8 @@ class Centre:
         self.given_up: list[ResultsDroppedValues] = []
         self.healths: list[Health] = []
         self.epoch: UUID | None = None
+        # What is stored, by identity; the first that came with a number keeps it.
+        self.stored: dict[tuple[UUID, int], Result] = {}
         self._inbox: queue.SimpleQueue[mqtt.Event] = queue.SimpleQueue()
         self._session = mqtt.MqttSession(
             broker.config(), "centre", self._inbox.put, subscriptions=topics.collector_filters()
@@ -94,10 +100,15 @@ class Centre:
             envelope = decode_envelope(event.payload)
             self.epoch = envelope.epoch
             self.seqs += [record.seq for record in envelope.records]
+            for record in envelope.records:
+                self.stored.setdefault((envelope.epoch, record.seq), record.result)
             values = [record.result.values for record in envelope.records]
             self.given_up += [one for one in values if isinstance(one, ResultsDroppedValues)]
             if self.confirms:
-                self.confirm(max(self.seqs))
+                stored = Ledger().with_seqs(
+                    seq for epoch, seq in self.stored if epoch == envelope.epoch
+                )
+                self.confirm(stored.stored_through, list(stored.missing))
         elif channel == "state":
             self.states.append(messages.decode(event.payload, State).presence)
         elif channel == "info":
@@ -122,6 +133,10 @@ class Office:
     def pending(self) -> int:
         shown = [event for event in self.events if isinstance(event, events.DeliveryStatus)]
         return shown[-1].pending if shown else -1
+
+
+def is_pending(office: Office, count: int) -> bool:
+    return office.pending() == count
 
 
 def samples_info(epoch: UUID) -> Info:
@@ -304,33 +319,44 @@ def test_a_damaged_outbox_is_set_aside_and_the_centre_is_told(
     centre.close()
 
 
-def test_a_disk_that_was_rolled_back_begins_a_new_epoch(
-    broker: Broker, settings: Config, tmp_path: Path
+@pytest.mark.parametrize("offline", [2, 5, 12], ids=["shorter", "equal", "longer"])
+def test_a_card_restored_from_an_older_image_loses_no_result(
+    broker: Broker, settings: Config, tmp_path: Path, offline: int
 ) -> None:
-    """Else numbers that the centre has would be given again, and new results taken for repeats."""
+    """Else numbers that the centre has are given again, and new results taken for repeats."""
     centre = Centre(broker, settings)
     first = Office(settings, tmp_path)
-    first.courier.submit(samples.latency())
+    first.courier.submit(samples.latency(target="before"))
     assert first.delivered()
     first.courier.stop()
     # The file and the mark beside it, which else would tell.
     files = [tmp_path / "outbox.sqlite", tmp_path / "outbox.sqlite.mark"]
-    kept = [file.read_bytes() for file in files]
-    old_epoch = centre.epoch
-    second = Office(settings, tmp_path)
-    for _ in range(5):
-        second.courier.submit(samples.latency())
-    assert second.delivered()
-    second.courier.stop()
-    for file, content in zip(files, kept, strict=True):
-        file.write_bytes(content)
-    centre.seqs.clear()
-    third = Office(settings, tmp_path)
-    until(lambda: bool(centre.given_up), "what is gone to be named")
-    assert third.delivered()
-    assert [values.epoch for values in centre.given_up][:1] == [old_epoch]
-    assert centre.epoch != old_epoch
-    third.courier.stop()
+    image = [file.read_bytes() for file in files]
+    for life in range(2):
+        office = Office(settings, tmp_path)
+        for number in range(5):
+            office.courier.submit(samples.latency(target=f"lost card {life} {number}"))
+        assert office.delivered()
+        office.courier.stop()
+        for file, content in zip(files, image, strict=True):
+            file.write_bytes(content)
+        away = Office(msgspec.structs.replace(settings, broker=NOBODY), tmp_path)
+        for number in range(offline):
+            away.courier.submit(samples.latency(target=f"restored {life} {number}"))
+        until(partial(is_pending, away, offline), "the results to be in the file")
+        away.courier.stop()
+        back = Office(settings, tmp_path)
+        back.courier.submit(samples.latency(target=f"back {life}"))
+        assert back.delivered()
+        back.courier.stop()
+    measured = [
+        "before",
+        *(f"lost card {life} {number}" for life in range(2) for number in range(5)),
+        *(f"restored {life} {number}" for life in range(2) for number in range(offline)),
+        *(f"back {life}" for life in range(2)),
+    ]
+    targets = [str(one.target) for one in centre.stored.values() if one.kind == "latency"]
+    assert sorted(targets) == sorted(measured), "each result once"
     centre.close()
 
 
