@@ -115,6 +115,7 @@ class Rejection(StrEnum):
     KIND = "kind"
     TOO_MANY = "too_many"
     TOO_SCATTERED = "too_scattered"
+    NUMBER_REUSED = "number_reused"
     UNSTORABLE = "unstorable"
 
 

@@ -176,13 +176,25 @@ class Batch:
     def _take_given_up(self, key: EpochKey, result: Result) -> None:
         """What a probe has given up is waited for no more: it counts as known in its ledger."""
         values = result.values
-        if isinstance(values, ResultsDroppedValues) and values.epoch == key.epoch:
-            self.given_up[key].extend(values.ranges)
+        if isinstance(values, ResultsDroppedValues) and values.epoch is not None:
+            # Of an earlier epoch too: each opening of the outbox begins a new one.
+            self.given_up[key._replace(epoch=values.epoch)].extend(values.ranges)
+
+    @property
+    def epochs(self) -> list[EpochKey]:
+        """The epochs that the batch names given-up numbers of, then those it has results of."""
+        return [*(key for key in self.given_up if key not in self.seqs), *self.seqs]
 
     def _keep_later(self, key: LastKey, place: LastPlace) -> None:
         known = self.last.get(key)
-        if known is None or known.epoch != place.epoch or known.seq < place.seq:
+        if known is None or self._is_later(place, known):
             self.last[key] = place
+
+    def _is_later(self, place: LastPlace, known: LastPlace) -> bool:
+        """By number in one epoch; else by time, unless the known one's clock ran ahead of ours."""
+        if place.epoch == known.epoch:
+            return place.seq > known.seq
+        return place.started_at >= known.started_at or known.started_at > self._stored_at
 
     def new_places(self, stored: Mapping[EpochKey, Ledger]) -> list[int]:
         """Where in `results` those are that no ledger has: of a repeat in the batch the first."""
@@ -220,14 +232,20 @@ def within_bounds(
 def _bounded(message: Judged, scattered: Mapping[EpochKey, Ledger]) -> Judged:
     if not isinstance(message, Accepted):
         return message
-    stored = scattered.get(EpochKey(message.tenant, message.probe, message.epoch))
-    if stored is None:
-        return message
-    after = stored.with_seqs(record.seq for record in message.records)
-    if len(after.ranges) <= len(stored.ranges) and KINDS[message.kind] is not ResultsDroppedResult:
-        return message  # it closes gaps
-    detail = f"epoch {message.epoch} is in {len(stored.ranges)} pieces, and would be in more"
-    return refused(message, Rejection.TOO_SCATTERED, detail)
+    named = {
+        record.result.values.epoch
+        for record in message.records
+        if isinstance(record.result.values, ResultsDroppedValues)
+    }
+    for epoch in {message.epoch, *named}:
+        stored = scattered.get(EpochKey(message.tenant, message.probe, epoch or message.epoch))
+        if stored is None:
+            continue
+        after = stored.with_seqs(record.seq for record in message.records)
+        if named or len(after.ranges) > len(stored.ranges):  # else it closes gaps
+            detail = f"epoch {epoch} is in {len(stored.ranges)} pieces, and would be in more"
+            return refused(message, Rejection.TOO_SCATTERED, detail)
+    return message
 
 
 def plain_text(text: str | None) -> str | None:

@@ -61,9 +61,10 @@ def extend_ledgers(
     """Write what the epochs of the batch have now; what each receipt speaks of."""
     ledgers: dict[EpochKey, Ledger] = {}
     rows = []
-    for place, (key, seqs) in enumerate(batch.seqs.items()):
+    for place, key in enumerate(batch.epochs):
         ranges, stored = known[key]
-        ledgers[key] = ranges.with_seqs(seqs).with_ranges(batch.given_up[key])
+        seqs = batch.seqs.get(key, ())
+        ledgers[key] = ranges.with_seqs(seqs).with_ranges(batch.given_up.get(key, ()))
         rows.append(
             (
                 key.tenant,
@@ -117,14 +118,18 @@ def write_deltas(session: Session, rows: Sequence[ResultRow], decoded: Sequence[
     )
 
 
-def upsert_last_results(session: Session, batch: Batch) -> None:
-    """The last result of each line, kind and target."""
+def upsert_last_results(session: Session, batch: Batch, at: datetime) -> None:
+    """The last result of each line, kind and target; `at` is our own clock."""
     session.upsert(
         LAST_RESULTS,
         [(*key[:-1], int(key.only_ok), *last) for key, last in batch.last.items()],
         "SET epoch = excluded.epoch, seq = excluded.seq, started_at = excluded.started_at "
-        # What is sent again late must not pass for the latest; a new epoch always does.
-        "WHERE excluded.epoch <> last_results.epoch OR excluded.seq > last_results.seq",
+        # What is sent again late must not pass for the latest: by number in one epoch, else by
+        # time, unless the known one's clock ran ahead of ours. See `Batch`.
+        "WHERE CASE WHEN excluded.epoch = last_results.epoch "
+        "THEN excluded.seq > last_results.seq "
+        "ELSE excluded.started_at >= last_results.started_at "
+        f"OR last_results.started_at > '{utc_text(at)}' END",
     )
 
 

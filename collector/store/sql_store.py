@@ -19,6 +19,7 @@ from collector.store.database import Database, Row, Session, Table, column_names
 from collector.store.kind_tables import kind_tables
 from collector.store.migrated_tables import PROBES, RESULTS
 from collector.store.registry_store import RegistryStore
+from collector.store.repeats import reused_numbers
 from collector.store.rollup_writer import forget, roll
 from collector.store.store import (
     BatchStored,
@@ -86,20 +87,22 @@ class SqlStore:
         batch = Batch(messages, stored_at)
         with self._database.transaction(waiting=False) as session:
             revision = batch_writer.count(session, "revision", 1)
-            known = batch_writer.ledgers_of(session, batch.seqs)
+            known = batch_writer.ledgers_of(session, batch.epochs)
             if (bounded := within_bounds(messages, known)) is not messages:
                 batch = Batch(bounded, stored_at)
             places = batch.new_places({key: stored for key, (_, stored) in known.items()})
+            reused = reused_numbers(session, batch, places, stored_at)
+            batch.rejected.extend(reused)
             batch_writer.count(session, "results", len(places))
             # What asks is above, what only writes is below: nothing waits between them.
             batch_writer.insert_results(session, batch, places)
             batch_writer.insert_deltas(session, batch, places)
             ledgers = batch_writer.extend_ledgers(session, batch, known, revision)
-            batch_writer.upsert_last_results(session, batch)
+            batch_writer.upsert_last_results(session, batch, stored_at)
             batch_writer.upsert_probes(session, batch, revision)
             batch_writer.replace_plans(session, batch, stored_at)
             self._insert_rejected(session, batch)
-        duplicates = len(batch.results) - len(places)
+        duplicates = len(batch.results) - len(places) - len(reused)
         done = BatchStored(len(places), duplicates, len(batch.rejected), ledgers)
 
         def finished() -> BatchStored:

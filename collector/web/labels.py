@@ -331,6 +331,9 @@ LABELS = {
     "rejected_too_large": Phrase("quá lớn", "too large"),
     "rejected_too_many": Phrase("gửi quá nhiều", "too many at once"),
     "rejected_too_scattered": Phrase("số thứ tự rời rạc quá mức", "numbers too scattered"),
+    "rejected_number_reused": Phrase(
+        "số thứ tự đã thuộc về kết quả khác", "number of another result"
+    ),
     "rejected_unstorable": Phrase("không lưu được", "could not be stored"),
     "rejected_not_json": Phrase("không phải JSON", "not JSON"),
     "rejected_schema": Phrase("sai cấu trúc", "not of the contract"),

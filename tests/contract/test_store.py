@@ -11,9 +11,10 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from collector.ingest.receipts import EpochKey
-from collector.ingest.validation import Accepted, Judged, Rejected, Reported, judge
+from collector.ingest.validation import Accepted, Judged, NumberedResult, Rejected, Reported, judge
 from collector.registry.registry import LineKey
 from collector.store.individual import store_apart
 from collector.store.postgresql import PostgresqlStore
@@ -92,9 +93,8 @@ def test_a_result_comes_back_as_it_was_sent(store: Store) -> None:
 def test_a_repeat_is_counted_and_changes_nothing(store: Store) -> None:
     store.store_batch([latencies(1, 2)], NOW)
     before = store.results_after(0, 10)
-    changed = results([(2, samples.latency(rtt_ms=99.0)), (3, samples.latency())])
-    done = store.store_batch([changed, latencies(1), latencies(3)], NOW + timedelta(hours=1))
-    assert (done.stored, done.duplicates) == (1, 4 - 1)
+    done = store.store_batch([latencies(2, 3), latencies(1), latencies(3)], NOW)
+    assert (done.stored, done.duplicates, done.rejected) == (1, 3, 0)
     after = store.results_after(0, 10)
     assert after[:2] == before
     assert [row.seq for row in after] == [1, 2, 3]
@@ -333,8 +333,7 @@ def test_a_batch_that_fails_on_its_way_leaves_nothing(store: Store) -> None:
 
 
 def test_a_repeat_within_a_batch_is_stored_once_and_last(store: Store) -> None:
-    later = samples.latency(started_at=samples.NOON + timedelta(minutes=1))
-    done = store.store_batch([results([(1, samples.latency()), (1, later)])], NOW)
+    done = store.store_batch([results([(1, samples.latency()), (1, samples.latency())])], NOW)
     assert (done.stored, done.duplicates) == (1, 1)
     (entry,) = store.last_results(samples.TENANT, samples.PROBE)
     assert decode_result(entry.last.body).started_at == samples.NOON
@@ -470,6 +469,60 @@ def test_what_a_probe_has_given_up_is_waited_for_no_more(store: Store) -> None:
     stored = store.store_batch([results([(7, samples.dropped(values))])], NOW)
     key = EpochKey(samples.TENANT, samples.PROBE, samples.EPOCH)
     assert stored.ledgers[key] == Ledger(((1, 7),))
+
+
+def test_a_number_of_another_result_is_no_repeat(store: Store) -> None:
+    """Not even where only the time differs: a card was put back, or two boxes share an outbox."""
+    store.store_batch([latencies(1, 2, 3)], NOW)
+    later = samples.latency(rtt_ms=12.0, started_at=samples.NOON + timedelta(days=1))
+    other = samples.latency(rtt_ms=99.0)
+    done = store.store_batch([results([(1, other), (2, later), (4, other)]), latencies(3)], NOW)
+    assert (done.stored, done.duplicates, done.rejected) == (1, 1, 2)
+    rejected = store.rejected_after(0, 10)
+    assert [one.reason for one in rejected] == [Rejection.NUMBER_REUSED] * 2
+    assert "under number 1" in rejected[0].detail
+    # In one batch as well.
+    twice = results([(7, samples.latency(rtt_ms=1.0)), (7, samples.latency(rtt_ms=2.0))])
+    done = store.store_batch([twice], NOW)
+    assert (done.stored, done.duplicates, done.rejected) == (1, 0, 1)
+
+
+def test_a_repeat_is_one_also_where_the_centre_has_changed_its_time(store: Store) -> None:
+    ancient = samples.latency(started_at=NOW - timedelta(days=2_000))
+    first = results([(1, ancient)])
+    assert first.records[0].result.validity, "flagged here"
+    unflagged = structs.replace(first, records=(NumberedResult(1, ancient, "{}"),))
+    assert store.store_batch([first], NOW).stored == 1
+    done = store.store_batch([unflagged], NOW)
+    assert (done.duplicates, done.rejected) == (1, 0)
+
+
+def test_a_late_result_of_an_earlier_epoch_is_not_the_last(store: Store) -> None:
+    """Each opening of an outbox is an epoch, and an earlier one's backlog may come after it."""
+    times = [samples.NOON - timedelta(minutes=minutes) for minutes in (3, 2, 1)]
+    late, live = ([(1, samples.latency(rtt_ms=1.0, started_at=at))] for at in times[:2])
+    store.store_batch([results(live, epoch=samples.OTHER_EPOCH)], NOW)
+    store.store_batch([results(late)], NOW)
+    (entry,) = store.last_results(samples.TENANT, samples.PROBE)
+    assert entry.last.epoch == samples.OTHER_EPOCH
+    # A clock that ran ahead keeps nobody out.
+    ahead = [(2, samples.latency(started_at=NOW + timedelta(days=900)))]
+    store.store_batch([results(ahead, epoch=samples.OTHER_EPOCH)], NOW)
+    store.store_batch([results([(2, samples.latency(started_at=times[2]))])], NOW)
+    (entry,) = store.last_results(samples.TENANT, samples.PROBE)
+    assert (entry.last.epoch, entry.last.seq) == (samples.EPOCH, 2)
+
+
+def test_losses_of_an_earlier_epoch_are_waited_for_no_more(store: Store) -> None:
+    values = ResultsDroppedValues(
+        cause=DropCause.OUTBOX_FULL, epoch=samples.EPOCH, count=2, ranges=[(3, 4)]
+    )
+    store.store_batch([latencies(1, 2, 5)], NOW)
+    dropped = results([(1, samples.dropped(values))], epoch=samples.OTHER_EPOCH)
+    stored = store.store_batch([dropped], NOW)
+    other = KEY._replace(epoch=samples.OTHER_EPOCH)
+    assert stored.ledgers == {KEY: Ledger(((1, 5),)), other: Ledger(((1, 1),))}
+    assert list(store.ledgers()) == [other], "the one that it sent last"
 
 
 def test_another_epochs_losses_change_nothing_in_this_one(store: Store) -> None:

@@ -1,0 +1,125 @@
+"""Floor 2. Repeats: results whose number the store has already, compared with what it has.
+
+A probe sends again what no receipt has covered, byte for byte. Another result under a number that
+is taken (two boxes with one outbox, of a version that numbered a copied file on) must not pass for
+a repeat.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from msgspec import structs
+
+from collector.ingest.validation import Rejected
+from collector.store.batch import Batch, ResultRow
+from collector.store.database import Session
+from wire import topics
+from wire.messages import Rejection
+from wire.result import Result, Validity, decode_result
+
+_AT_ONCE = 500
+_OF_THE_CENTRE = (
+    Validity.CLOCK_REPAIRED,
+    Validity.CLOCK_UNSYNCED,  # taken away by a repair
+    Validity.TIME_ANCIENT,
+    Validity.TIME_IN_FUTURE,
+)
+_Identity = tuple[str, str, str, int]
+
+
+def reused_numbers(
+    session: Session,
+    batch: Batch,
+    places: Sequence[int],
+    at: datetime,
+) -> list[Rejected]:
+    """The results of a batch whose number another result has, as rejected messages.
+
+    Args:
+        session: the transaction that stores the batch.
+        batch: the batch.
+        places: where in `batch.results` those are that are new.
+        at: when the batch is stored.
+    """
+    new = set(places)
+    if len(new) == len(batch.results):
+        return []
+    first = {_identity(batch.results[place]): batch.decoded[place] for place in places}
+    repeats = [place for place in range(len(batch.results)) if place not in new]
+    elsewhere = [place for place in repeats if _identity(batch.results[place]) not in first]
+    # Nearly all repeats are in the same day's part, under the same time.
+    known = _bodies(session, [batch.results[place] for place in elsewhere], by_time=True)
+    left = [place for place in elsewhere if _identity(batch.results[place]) not in known]
+    known |= _bodies(session, [batch.results[place] for place in left], by_time=False)
+    return [
+        _rejected(batch.results[place], at)
+        for place in repeats
+        if not _is_repeat(batch, place, known, first)
+    ]
+
+
+def _is_repeat(
+    batch: Batch, place: int, known: Mapping[_Identity, str], first: Mapping[_Identity, Result]
+) -> bool:
+    row, result = batch.results[place], batch.decoded[place]
+    identity = _identity(row)
+    if identity in first:
+        return _same(result, first[identity])
+    body = known.get(identity)
+    # Where raw results have gone by age, nothing is left to compare it with.
+    return body is None or body == row.body or _same(result, decode_result(body.encode()))
+
+
+def _same(one: Result, other: Result) -> bool:
+    """Whether two results are one, as their probe sent them."""
+    return _as_sent(one) == _as_sent(other)
+
+
+def _as_sent(result: Result) -> Result:
+    """A result without what the centre says of its time (`collector.ingest.validation`)."""
+    return structs.replace(
+        result,
+        started_at=result.clock.stated_at or result.started_at,
+        slot_at=None,
+        clock=structs.replace(result.clock, stated_at=None),
+        validity=[flag for flag in result.validity if flag not in _OF_THE_CENTRE],
+    )
+
+
+def _bodies(session: Session, rows: Sequence[ResultRow], *, by_time: bool) -> dict[_Identity, str]:
+    """The stored bodies of these identities; by time, of those parts alone that it points to."""
+    by_epoch: dict[tuple[str, str, str], list[ResultRow]] = defaultdict(list)
+    for row in rows:
+        by_epoch[row.tenant, row.probe, row.epoch].append(row)
+    found: dict[_Identity, str] = {}
+    for key, every in by_epoch.items():
+        for some in (every[at : at + _AT_ONCE] for at in range(0, len(every), _AT_ONCE)):
+            times = [row.started_at for row in some]
+            span, ends = "", list[str]()
+            if by_time:
+                span, ends = "AND started_at BETWEEN ? AND ? ", [min(times), max(times)]
+            for seq, body in session.execute(
+                "SELECT seq, body FROM results WHERE tenant = ? AND probe = ? AND epoch = ? "
+                f"{span}AND seq IN ({', '.join('?' * len(some))})",
+                (*key, *ends, *(row.seq for row in some)),
+            ):
+                found[(*key, int(seq))] = str(body)
+    return found
+
+
+def _identity(row: ResultRow) -> _Identity:
+    return row.tenant, row.probe, row.epoch, row.seq
+
+
+def _rejected(row: ResultRow, at: datetime) -> Rejected:
+    return Rejected(
+        topics.measurement(row.tenant, row.probe, row.kind),
+        row.body.encode(),
+        at,
+        Rejection.NUMBER_REUSED,
+        f"epoch {row.epoch} has another result under number {row.seq}: an older image of a card "
+        "was put back, or two boxes use one outbox",
+    )
