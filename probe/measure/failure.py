@@ -1,4 +1,4 @@
-"""Floor 1. What went wrong on the way, as a value: a reason from the closed list and a sentence."""
+"""Floor 1. A failure as a value: a reason from the closed list and a sentence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from wire.result import Reason
 
 
 class Failure(NamedTuple):
-    """Why packets could not leave or come back; `sentence` is for the technician."""
+    """Why a measurement failed; `sentence` is for the technician."""
 
     reason: Reason
     sentence: str

@@ -1,4 +1,4 @@
-"""Floor 2. Reads the kernel's routes: a line's gateway, where the configuration does not say."""
+"""Floor 2. Reads a line's gateway from the kernel's routes where it is not configured."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _GATEWAY_FLAG = 0x2  # linux/route.h: RTF_GATEWAY
 
 
 def of_line(line: LineConfig, routes: Path = ROUTES) -> str | None:
-    """The line's gateway: as configured, else of its interface's default route (main table)."""
+    """The configured gateway, else that of the interface's default route (main table)."""
     if line.gateway is not None or line.interface is None:
         return line.gateway
     try:

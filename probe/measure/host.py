@@ -1,7 +1,7 @@
-"""Floor 2. Wraps psutil and sysfs: what the host itself did and could have limited.
+"""Floor 2. Wraps psutil and sysfs: host evidence for results, and the host's health.
 
-perfSONAR does not support the Raspberry Pi because its faults look like network faults; the answer
-is evidence in every result (METHOD, Throughput). What is not there to be read is None.
+perfSONAR does not support the Raspberry Pi because its faults look like network faults; so every
+result has host evidence (METHOD, Throughput). Values that cannot be read are None.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _DUPLEX: dict[int, str] = {psutil.NIC_DUPLEX_FULL: "full", psutil.NIC_DUPLEX_HAL
 
 
 class CoreTime(Struct, frozen=True):
-    """What a core has done since boot, in seconds; waiting for a disk is not busy."""
+    """A core's time since boot, in seconds; waiting for a disk does not count as busy."""
 
     busy_s: float
     total_s: float
 
 
 class HostSnapshot(Struct, frozen=True):
-    """The counters at one moment; `evidence` tells what happened between two."""
+    """The host's counters at one moment; `evidence` compares two of them."""
 
     interface: str | None
     cores: list[CoreTime]
@@ -45,7 +45,7 @@ class HostSnapshot(Struct, frozen=True):
 
 
 def snapshot(interface: str | None) -> HostSnapshot:
-    """Read the counters now. `interface` is the line's, None when it is not known."""
+    """Read the counters now. `interface` is the line's, None when unknown."""
     counters = None if interface is None else psutil.net_io_counters(pernic=True).get(interface)
     return HostSnapshot(
         interface=interface,
@@ -56,7 +56,7 @@ def snapshot(interface: str | None) -> HostSnapshot:
 
 
 def evidence(before: HostSnapshot, after: HostSnapshot, sysfs: Path = SYSFS) -> Host:
-    """What the host did between two snapshots, and what it is now."""
+    """The host evidence between two snapshots."""
     link_speed_bps, link_duplex = _link(after.interface)
     return Host(
         cpu_per_core_ratio=busy_ratios(before.cores, after.cores),
@@ -82,14 +82,14 @@ def health(
     leds: Callable[[], dict[str, str]],
     certificate_file: Path | str | None = None,
 ) -> Health:
-    """How the box is now.
+    """The host's present health.
 
     Args:
         pending: results that wait for a receipt.
         outbox_bytes: size of the outbox.
         directory: whose file system's free space counts.
-        leds: asked what each LED shows.
-        certificate_file: what the probe shows the broker, read anew because it is renewed in place.
+        leds: returns what each LED shows.
+        certificate_file: the probe's certificate; read each time because it is renewed in place.
     """
     return Health(
         at=clock.utc_now(),
@@ -107,7 +107,7 @@ def health(
 
 
 def interface_of(address: str | None) -> str | None:
-    """The interface that bears an address; None when there is none."""
+    """The interface that has an address; None when there is none."""
     for interface, addresses in psutil.net_if_addrs().items():
         if any(entry.address == address for entry in addresses):
             return interface
@@ -115,9 +115,9 @@ def interface_of(address: str | None) -> str | None:
 
 
 def carried_bytes(interface: str | None, *, received: bool) -> int | None:
-    """What an interface has carried one way since it was made; None where it cannot be read.
+    """The bytes of an interface in one direction; None where the counter cannot be read.
 
-    One small file of sysfs: cheap enough to be read beside each sample of a test.
+    One small file of sysfs, cheap enough to read with each sample of a test.
     """
     if interface is None:
         return None
@@ -148,7 +148,7 @@ def transmit_queues_starve(
 
 
 def temperature_c() -> float | None:
-    """The processor's temperature, the hottest of its sensors."""
+    """The processor's temperature in °C, of its hottest sensor."""
     found = psutil.sensors_temperatures()
     readings = [entry.current for name in _CPU_SENSORS for entry in found.get(name, [])]
     return max(readings, default=None)
@@ -169,7 +169,7 @@ def throttled(sysfs: Path = SYSFS) -> bool | None:
 
 
 def core_times() -> list[CoreTime]:
-    """What every core has done since boot."""
+    """Every core's time since boot."""
     cores = []
     for times in psutil.cpu_times(percpu=True):
         # Linux counts a guest's time within user's and nice's already.
@@ -180,9 +180,9 @@ def core_times() -> list[CoreTime]:
 
 
 def busy_ratios(before: list[CoreTime], after: list[CoreTime]) -> list[float]:
-    """How busy each core was, 0 to 1.
+    """Each core's busy ratio, 0 to 1.
 
-    None of a core that had too little time to tell (the kernel counts in 10 ms).
+    A core with too little time between the readings is left out (the kernel counts in 10 ms).
     """
     return [
         round(min(1.0, max(0.0, (then.busy_s - first.busy_s) / (then.total_s - first.total_s))), 4)
@@ -192,7 +192,7 @@ def busy_ratios(before: list[CoreTime], after: list[CoreTime]) -> list[float]:
 
 
 def counter_increase(before: int | None, after: int | None) -> int | None:
-    """What a counter has grown by; None when it is missing or its interface was made anew."""
+    """The increase of a counter; None when it is missing or was reset."""
     if before is None or after is None or after < before:
         return None
     return after - before
@@ -215,7 +215,7 @@ def _cpu_frequency_mhz() -> float | None:
 
 
 def disk_free_bytes(directory: str) -> int | None:
-    """What is free on a directory\'s file system; None where it is not there."""
+    """The free bytes of a directory's file system; None where it does not exist."""
     try:
         return psutil.disk_usage(directory).free
     except OSError:
@@ -223,7 +223,7 @@ def disk_free_bytes(directory: str) -> int | None:
 
 
 def machine_name() -> str:
-    """The board\'s model, else the processor\'s architecture."""
+    """The board's model, else the processor's architecture."""
     try:
         return _MODEL.read_text(encoding="utf-8").rstrip("\0\n")
     except OSError:

@@ -1,4 +1,4 @@
-"""Floor 1. What the host evidence says against a result: was the probe the ceiling, or the line?"""
+"""Floor 1. Validity flags from host evidence: whether the probe or the line was the limit."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from msgspec import Struct
 from probe.config import LineConfig
 from wire.result import Host, Validity
 
-# A core that is busier than this while a figure is taken had no more to give (ours).
+# A core that is busier than this while a rate is measured was the limit (ours).
 _BUSY_RATIO = 0.95
-# To judge 0.8 of a plan the host's own ceiling must be this much of it (METHOD, Throughput).
+# To assess 0.8 of a plan the host's own ceiling must be this much of it (METHOD, Throughput).
 LEAST_CEILING_RATIO = 0.9
-# A test that came this near to the host's ceiling may have been held down by it (ours).
+# A test that came this near to the host's ceiling may have been limited by it (ours).
 _AT_CEILING_RATIO = 0.95
 
 
-# A card that carried less than this of a test's payload did not carry the test (ours).
+# An interface that carried less than this of a test's payload did not carry the test (ours).
 _LEAST_CARRIED_RATIO = 0.9
 
 
 def bypassed_interface(payload_bytes: int, carried_bytes: int | None) -> bool:
-    """Whether a test's bytes did not all pass by the line's interface.
+    """Whether some of a test's bytes did not pass through the line's interface.
 
-    Its own counters are read a moment after each sample, so they may miss a little at the start.
+    The counters are read a moment after each sample, so they may miss a little at the start.
     """
     return carried_bytes is not None and carried_bytes < payload_bytes * _LEAST_CARRIED_RATIO
 
 
-# What the interface may carry above the test's TCP payload: 5 % headers and 5 % to spare (ours).
+# What the interface may carry above the test's TCP payload: 5 % headers and 5 % margin (ours).
 _INTERFACE_SPARE_RATIO = 1.10
 
 
 def had_cross_traffic(own_bytes: int | None, carried_bytes: int | None) -> bool:
-    """Whether an interface carried more than a test's own bytes of one direction account for.
+    """Whether an interface carried more in one direction than the test's own bytes explain.
 
-    Cross traffic during a test (METHOD, Throughput); nothing is said where either is not known.
+    Cross traffic during a test (METHOD, Throughput); False where either count is unknown.
 
     Args:
-        own_bytes: the test's TCP payload, with what was sent twice.
-        carried_bytes: what the interface carried that way meanwhile.
+        own_bytes: the test's TCP payload, retransmissions included.
+        carried_bytes: the interface's bytes in that direction meanwhile.
     """
     if own_bytes is None or carried_bytes is None:
         return False
@@ -49,14 +49,14 @@ def had_cross_traffic(own_bytes: int | None, carried_bytes: int | None) -> bool:
 
 
 def core_ratios(host: Host) -> list[float]:
-    """How busy the cores were while figures were taken; where that is not known, over all of it."""
+    """The cores' busy ratios in the steady parts; over the whole test where those are unknown."""
     by_direction = [host.cpu_download_per_core_ratio, host.cpu_upload_per_core_ratio]
     known = [ratios for ratios in by_direction if ratios]
     return [ratio for ratios in known for ratio in ratios] or host.cpu_per_core_ratio
 
 
 class _Direction(NamedTuple):
-    """One way of a bulk test, in bit/s; None where it is not known."""
+    """One direction of a bulk test, in bit/s; None where unknown."""
 
     measured: float | None
     ceiling: float | None
@@ -64,7 +64,7 @@ class _Direction(NamedTuple):
 
     @property
     def judges(self) -> bool | None:
-        """Whether the ceiling lets the plan be judged; None where either is not known."""
+        """Whether the ceiling allows to assess the plan; None where either is unknown."""
         if self.ceiling is None or self.plan is None:
             return None
         return self.ceiling >= LEAST_CEILING_RATIO * self.plan
@@ -78,10 +78,10 @@ class _Direction(NamedTuple):
 
 
 def validity_from(host: Host, line: LineConfig, values: Struct | None = None) -> list[Validity]:
-    """The flags that the evidence calls for.
+    """The validity flags that the host evidence calls for.
 
     `throttled`: the supply voltage was too low. `link_below_plan`: the link to the router is
-    slower than the plan, or the host's ceiling is under 0.9 of it, so the plan cannot be judged
+    slower than the plan, or the host's ceiling is under 0.9 of it, so the plan cannot be assessed
     (METHOD, Throughput: host evidence). `probe_limited`: a core was busy all the time (of a bulk
     test: while the figure of a direction was taken), the link is half duplex, or the figure came as
     near to the host's ceiling as a host that is the limit brings it. Where the ceiling lets the

@@ -1,10 +1,10 @@
-"""Floor 2. Watches the host while a bulk test runs: every core's time, and the supply's alarm.
+"""Floor 2. Samples the host during a bulk test: every core's time and the under-voltage alarm.
 
-Both are read by a thread every half second. The cores, because a mean over the whole test, with its
-waits, its handshakes and the direction that was easy, hides a core that had no more to give in the
-other (METHOD, Throughput: `probe_limited`). The alarm, because the kernel's driver asks the
-firmware every 2 s and forgets what it was told before (drivers/hwmon/raspberrypi-hwmon.c): a supply
-that gave in early in a test would not be seen at its end.
+A thread reads both every half second. The cores, because a mean over the whole test, with its waits
+and handshakes and both directions, hides a core that was saturated in one of them (METHOD,
+Throughput: `probe_limited`). The alarm, because the kernel's driver polls the firmware every 2 s
+and keeps only the last state (drivers/hwmon/raspberrypi-hwmon.c): an under-voltage early in a test
+would not be seen at its end.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from probe.measure.host import SYSFS, CoreTime
 from probe.measure.measurement import SteadyInterval
 
 _EVERY_S = 0.5
-# Half an hour of it: the longest test of both directions, and much waiting for a busy server.
+# Half an hour: the longest test of both directions, with waits for a busy server.
 _KEPT = 4096
 
 
@@ -31,10 +31,10 @@ class _HostSample(NamedTuple):
 
 
 class HostSampler:
-    """Looks at the host as long as it is entered.
+    """Samples the host while its context is entered.
 
     Args:
-        sysfs: where the alarms are.
+        sysfs: the directory of sysfs.
     """
 
     def __init__(self, sysfs: Path = SYSFS) -> None:
@@ -45,7 +45,7 @@ class HostSampler:
         self._thread = threading.Thread(target=self._run, name="host-watch", daemon=True)
 
     def __enter__(self) -> HostSampler:
-        """Look once, and again and again."""
+        """Take the first sample and start the thread."""
         self._look()
         self._thread.start()
         return self
@@ -56,19 +56,19 @@ class HostSampler:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Look no more."""
+        """Stop the thread."""
         self._stopping.set()
         self._thread.join()
 
     @property
     def throttled(self) -> bool | None:
-        """Whether the supply was too low at any look so far; None where it cannot be read."""
+        """Whether any sample saw under-voltage; None where it cannot be read."""
         return self._throttled
 
     def busy_ratios(self, steady: SteadyInterval | None) -> list[float] | None:
-        """How busy each core was over the steady part of a transfer, by the looks within it.
+        """Each core's busy ratio over the steady part of a transfer, from the samples within it.
 
-        None where the part is not known; empty where it was too short to tell.
+        None where the part is unknown; empty where it was too short.
         """
         if steady is None:
             return None

@@ -1,4 +1,4 @@
-"""Floor 3. The table of kinds: what can be measured, and how it is started."""
+"""Floor 3. The table of kinds that can be measured, and their functions."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def _always(_: Config) -> bool:
 class MeasureKind(Struct, frozen=True):
     """How a kind is measured.
 
-    `once` ends by itself; `continuous`, where a kind has it, goes on until stopped. A `bulk` kind
-    fills the line, so one runs at a time on a host. `enabled` says whether a configuration has it
-    measured at all; for bulk kinds, their share does.
+    `once` ends by itself; `continuous`, where a kind has it, runs until stopped. A `bulk` kind
+    fills the line, so one runs at a time on a host. `enabled` says whether a configuration
+    enables it; for bulk kinds their share does.
     """
 
     once: MeasureFunction

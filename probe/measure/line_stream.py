@@ -1,7 +1,7 @@
 """Floor 2. Wraps a TCP socket that is bound to a line: connect, and read against a deadline.
 
-A socket's own timeout is for one call, so that a peer which drips bytes could hold us for ever;
-here every wait ends at one deadline. Knows nothing of what is said over the connection.
+A socket's timeout is for one call, so a peer that sends a byte now and then could block for ever;
+here every wait ends at one deadline. Independent of the protocol above TCP.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from probe.measure.latency.line_socket import LineSocketError, bind_to_line, fai
 from probe.measure.lookup import Address
 from wire.result import Reason
 
-# A deadline that has come still asks the kernel once, for what is there already.
+# After the deadline the kernel is still asked once, for data that has arrived.
 _LEAST_S = 0.001
 
 
 def connect(line: LineConfig, peer: Address, deadline_s: float) -> socket.socket:
-    """A TCP connection by a line, its timeout the time that is left.
+    """Connect by a line; the socket's timeout is the time left.
 
     Raises:
-        LineSocketError: it could not be had by the deadline (monotonic).
+        LineSocketError: it could not connect by the deadline (monotonic).
     """
     try:
         sock = socket.socket(peer.family, socket.SOCK_STREAM)
@@ -42,12 +42,12 @@ def connect(line: LineConfig, peer: Address, deadline_s: float) -> socket.socket
 
 
 def left_s(deadline_s: float) -> float:
-    """The time until a deadline, never quite nothing."""
+    """Seconds until a deadline, at least 1 ms."""
     return max(_LEAST_S, deadline_s - clock.monotonic_s())
 
 
 def stream_failure(error: OSError, line: LineConfig, peer: Address) -> Failure:
-    """What the end of a connection means, by the closed list."""
+    """The failure that the end of a connection means."""
     where = f"{peer.ip} port {peer.port}"
     failure = failure_of(error, line, peer)
     if failure.reason is Reason.LINE_DOWN:
@@ -62,7 +62,7 @@ def stream_failure(error: OSError, line: LineConfig, peer: Address) -> Failure:
 
 
 class DeadlineReader(io.RawIOBase):
-    """What comes in on a connection, until a deadline; then TimeoutError."""
+    """Reads from a connection until a deadline; then raises TimeoutError."""
 
     def __init__(self, sock: socket.socket, deadline_s: float) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class DeadlineReader(io.RawIOBase):
         self._deadline_s = deadline_s
 
     def readable(self) -> bool:
-        """It is."""
+        """True."""
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # as io calls it

@@ -1,8 +1,8 @@
 """Floor 2. Wraps getaddrinfo(3): a host's address, looked up in a thread of its own.
 
-A look-up without an answer lasts many seconds; meanwhile the other targets of the line go on being
-measured, and those seconds are the very ones that tell where the fault is. Uses the system's
-resolver, which is not bound to the line.
+A look-up without an answer takes many seconds, in which the other targets of the line are still
+measured: those seconds show where the fault is. Uses the system's resolver, which is not bound to
+the line.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from wire.result import Reason
 
 
 class Address(NamedTuple):
-    """Where to send. `scope_id` is an interface's number for an IPv6 link-local address, else 0."""
+    """An IP address and port. `scope_id` is the interface of a link-local IPv6 address, else 0."""
 
     ip: str
     port: int
@@ -39,12 +39,12 @@ class Address(NamedTuple):
 
 
 class Lookup:
-    """The address of one host: `address` once known, `failure` while the last look-up has none.
+    """Resolves one host: `address` once known, `failure` while the last look-up has none.
 
     Args:
         host: a name or an IP address; an address is known at once.
         port: put into the address.
-        source_address: when given, only addresses of its family will do.
+        source_address: when given, only addresses of its family are used.
     """
 
     def __init__(self, host: str, port: int, source_address: str | None) -> None:
@@ -60,7 +60,7 @@ class Lookup:
         self._literal = self.address is not None
 
     def refresh(self) -> None:
-        """Look up again unless one is under way; the known address holds until then."""
+        """Look up again unless one is running; the known address stays until then."""
         if self._literal or (self._thread is not None and self._thread.is_alive()):
             return
         sentence = f"The name {self._host} has no address yet: no answer from the resolver."

@@ -1,7 +1,7 @@
-"""Floor 1. One shape for every measurement: a callable that yields Findings.
+"""Floor 1. The interface of every kind of measurement: a function that yields RawResults.
 
 The caller (`probe.measure.runner`) owns slot, clock, identity, host evidence and the lock on bulk
-tests; a measurement knows only its line, its server and its settings. "Could not" is a Finding with
+tests; a measurement gets its line, its server and its settings. A failure is a RawResult with
 a reason; an exception that leaves a measurement is a bug.
 """
 
@@ -34,19 +34,19 @@ class MeasurementStatus(NamedTuple):
 
 
 class SteadyInterval(NamedTuple):
-    """The part of a transfer that its figure is of: from when to when (monotonic)."""
+    """The steady part of a transfer, that its rate is taken from (monotonic seconds)."""
 
     from_s: float
     to_s: float
 
 
 class RawResult(Struct, frozen=True, kw_only=True):
-    """What one measurement found, before it is given time, line and host evidence.
+    """The output of one measurement, before the runner adds times, line and host evidence.
 
     `values` is the kind's values type from `wire.result`, or None. A failed measurement keeps the
-    values that it had (an interrupted transfer, say). `began_s` (monotonic) and `duration_s` are
-    given by a measurement that yields more than one; else the caller's own stand. A bulk test says
-    when it measured each direction, so that the host is judged by that time alone.
+    values that it had (of an interrupted transfer, for example). `began_s` (monotonic) and
+    `duration_s` are set by a measurement that yields more than one; else the caller's times are
+    used. A bulk test gives each direction's steady part, for which the host's load is taken.
     """
 
     outcome: Outcome
@@ -65,14 +65,14 @@ class RawResult(Struct, frozen=True, kw_only=True):
 def failed_result(
     reason: Reason, detail: str, *, target: str | None = None, method: Method | None = None
 ) -> RawResult:
-    """A failure without values."""
+    """A failed measurement without values."""
     return RawResult(
         outcome=Outcome.FAILED, reason=reason, detail=detail[:500], target=target, method=method
     )
 
 
 class Progress(Struct, frozen=True):
-    """How far a measurement is: the step in a word, 0..1 of the whole, the rate if known."""
+    """The progress of a measurement: step, done ratio 0 to 1, and rate in bit/s if known."""
 
     step: str
     done_ratio: float
@@ -80,20 +80,20 @@ class Progress(Struct, frozen=True):
 
 
 class Stop(Protocol):
-    """Told when the daemon wants to end (threading.Event fits)."""
+    """Set when the measurement is to stop (threading.Event fits)."""
 
     def is_set(self) -> bool:
-        """Whether to stop."""
+        """Whether it is set."""
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Sleep for at most `timeout` seconds; True as soon as to stop."""
+        """Wait for at most `timeout` seconds; True as soon as it is set."""
 
 
 class MeasurementRequest(Struct, frozen=True, kw_only=True):
-    """What to measure: on which line, against which server, under which settings.
+    """What to measure: line, server and settings.
 
-    `slot_at` is what a measurement may draw lots by: the same slot always draws the same.
-    `patience_s` is how long it may wait for a busy server where that is less than configured.
+    `slot_at` seeds random choices, so that the same slot always draws the same. `patience_s` limits
+    the wait for a busy server where that is less than configured.
     """
 
     line: LineConfig
@@ -105,5 +105,5 @@ class MeasurementRequest(Struct, frozen=True, kw_only=True):
     patience_s: float | None = None
 
 
-# Yields one Finding (throughput) or one for each target and window until stopped (latency).
+# Yields one RawResult (throughput) or one for each target and window until stopped (latency).
 MeasureFunction = Callable[[MeasurementRequest], Iterator[RawResult]]

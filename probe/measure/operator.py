@@ -1,8 +1,8 @@
 """Floor 2. Wraps requests: a line's public address and operator, as an outside server sees them.
 
-Tells a line that has been swapped or that left by another ISP. The request leaves by the line
-itself (its device, its source address). The answer is small JSON such as `{"ip": "203.0.113.7",
-"org": "AS45899 VNPT Corp"}`; whatever goes wrong is a Trouble, never an exception.
+Shows when lines have been swapped or traffic leaves by another ISP. The request is bound to the
+line (its device, its source address). The answer is small JSON such as `{"ip": "203.0.113.7",
+"org": "AS45899 VNPT Corp"}`; errors are returned as a Failure and never raised.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _REASONS = {
 
 
 class Operator(Struct, frozen=True):
-    """Who carries the line: its public address and, where the server knows, the operator's name."""
+    """A line's public address and, where the server knows it, the operator's name."""
 
     public_address: str
     name: str | None
@@ -52,7 +52,7 @@ class _OperatorResponse(Struct, frozen=True):
 
 
 class _LineAdapter(HTTPAdapter):
-    """Connections that leave by one line."""
+    """Connections that are bound to one line."""
 
     def __init__(self, line: LineConfig) -> None:
         self._bound: dict[str, object] = {}
@@ -101,8 +101,8 @@ def _asked(session: requests.Session, url: str, timeout_s: float) -> Operator | 
 
 def _read(response: requests.Response, deadline_s: float) -> Operator | Failure:
     body = bytearray()
-    # A byte at a time: larger reads wait until they are full, and a server that drips would never
-    # let the deadline be seen.
+    # A byte at a time: larger reads wait until they are full, and with a slow server the
+    # deadline would not be checked.
     pieces: Iterator[bytes] = response.iter_content(1)
     for piece in pieces:
         body += piece

@@ -1,7 +1,7 @@
-"""Floor 2. Reads resolv.conf(5): which resolvers a line's people ask.
+"""Floor 2. The resolvers of a line's users: configured, the gateway, or from resolv.conf(5).
 
-A line's own setting comes first, then its gateway, which in an office answers for the ISP; the
-system's resolvers are the last resort, for they may belong to another line.
+A line's own setting comes first, then its gateway, which in an office forwards to the ISP's; the
+system's resolvers come last, because they may belong to another line.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _system(resolv_conf: Path) -> list[str]:
 
 
 def _usable(text: str) -> bool:
-    """A stub on the loopback interface would leave by whichever line it likes."""
+    """Whether it is not a stub on the loopback interface, whose queries may use any line."""
     try:
         return not ipaddress.ip_address(text.partition("%")[0]).is_loopback
     except ValueError:

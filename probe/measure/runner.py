@@ -1,8 +1,8 @@
-"""Floor 3. The runner: from "measure this now" to Results, and always to Results.
+"""Floor 3. The runner: runs a measurement and always makes Results of it.
 
-Owns what every measurement shares: the lock that lets one bulk test run at a time on a host, wall
-clock and durations, host evidence, validity, and the last defence: an exception that leaves a
-measurement is a bug of ours, is logged as one, and still becomes a failed result.
+Owns what all measurements share: the lock that lets one bulk test run at a time on a host, clocks
+and durations, host evidence and validity. An exception that leaves a measurement is a bug; it is
+logged and becomes a failed result.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from wire.result import KINDS, Clock, Host, Outcome, Reason, Result, Validity
 log = logging.getLogger(__name__)
 # NTP slews below this; a larger difference between wall and monotonic time is a step.
 STEP_S = 0.5
-# Findings of one window come within this; they share their host evidence.
+# RawResults of one window come within this; they share their host evidence.
 _TOGETHER_S = 1.0
 
 
 class _MeasurementSpan:
-    """From a measurement's start to each of its findings: times, host evidence, what they say."""
+    """Times and host evidence from a measurement's start to each of its results."""
 
     def __init__(
         self, line: LineConfig, ceiling: Ceiling | None, watch: HostSampler | None = None
@@ -51,13 +51,13 @@ class _MeasurementSpan:
         self._evidence: tuple[float, Host] | None = None
 
     def times(self, raw: RawResult) -> tuple[float, float]:
-        """When a finding's measurement began (monotonic), and how long it took."""
+        """When the measurement began (monotonic) and its duration, in seconds."""
         if raw.began_s is not None and raw.duration_s is not None:
             return raw.began_s, raw.duration_s
         return self._began_s, clock.monotonic_s() - self._began_s
 
     def evidence(self, raw: RawResult) -> Host:
-        """The host since the last evidence; findings that come together share one."""
+        """The host evidence since the last one; results that come together share it."""
         now_s = clock.monotonic_s()
         if self._evidence is None or now_s - self._evidence[0] > _TOGETHER_S:
             after = host.snapshot(self._interface)
@@ -78,13 +78,13 @@ class _MeasurementSpan:
                 )
             self._evidence = now_s, found
             self._before = after
-            # A step flags what was under way, not all that comes after it.
+            # A step flags the measurement that it fell into, and no later one.
             was, self._wall_less_monotonic_s = self._wall_less_monotonic_s, _wall_less_monotonic_s()
             self._stepped = abs(self._wall_less_monotonic_s - was) > STEP_S
         return self._evidence[1]
 
     def validity(self, raw: RawResult, evidence: Host, reading: Clock) -> list[Validity]:
-        """The finding's own flags, and what clock and host add."""
+        """The measurement's own flags with those of clock and host."""
         flags = {*raw.validity, *validity_from(evidence, self._line, raw.values)}
         if reading.synchronised is False:
             flags.add(Validity.CLOCK_UNSYNCED)
@@ -102,8 +102,8 @@ class Runner:
 
     Args:
         config: the probe's configuration.
-        emit: where events for the display go.
-        ceilings: what the host itself can do, by line; stands in the evidence of bulk tests.
+        emit: takes events for the display.
+        ceilings: the host's ceilings by line, for the evidence of bulk tests.
     """
 
     def __init__(
@@ -128,16 +128,16 @@ class Runner:
         continuous: bool = False,
         patience_s: float | None = None,
     ) -> Iterator[Result]:
-        """Measure a kind on a line; yields each result as soon as it is there.
+        """Measure a kind on a line; yields each result as soon as it is available.
 
         Args:
             kind: a name in `wire.result.KINDS`.
             line: the line to measure.
             server: the measurement server to measure against.
             stop: ends the measurement early when set.
-            slot_at: when it was planned for, None where nobody planned it.
-            continuous: go on until `stop`, for kinds that can.
-            patience_s: how long it may wait for a busy server at most; None: as configured.
+            slot_at: its planned time, None for an on-demand measurement.
+            continuous: run until `stop`, for kinds that support it.
+            patience_s: the longest wait for a busy server; None: as configured.
         """
         measure = MEASURES[kind]
         request = MeasurementRequest(
@@ -165,7 +165,7 @@ class Runner:
     def skipped(
         self, kind: str, line: LineConfig, reason: Reason, detail: str, slot_at: datetime
     ) -> Result:
-        """A planned measurement that was not made, and why."""
+        """The skipped result of a planned measurement."""
         raw = RawResult(outcome=Outcome.SKIPPED, reason=reason, detail=detail)
         return self._result(kind, line, raw, self._span(kind, line), slot_at)
 
@@ -177,7 +177,7 @@ class Runner:
         )
 
     def derived(self, kind: str, line: LineConfig, raw: RawResult) -> Result:
-        """A result that follows from others: nothing was measured for it."""
+        """A result that is derived from others, without a measurement of its own."""
         return self._result(kind, line, raw, _MeasurementSpan(line, None), None)
 
     def _results(
@@ -190,7 +190,7 @@ class Runner:
                 for raw in findings:
                     yield self._result(kind, line, raw, span, slot_at)
             except Exception as error:
-                log.exception("a fault of our own while measuring %s on %s", kind, line.id)
+                log.exception("internal error while measuring %s on %s", kind, line.id)
                 detail = f"the probe itself failed: {type(error).__name__}: {error}"
                 yield self._result(
                     kind, line, failed_result(Reason.TOOL_FAILED, detail), span, slot_at
@@ -206,7 +206,7 @@ class Runner:
     ) -> Result:
         began_s, duration_s = span.times(raw)
         evidence = span.evidence(raw)
-        # Asked now, because it is now that the wall clock is asked for `started_at`.
+        # Read together with the wall clock for `started_at`.
         reading = clock.reading(began_s)
         return KINDS[kind](
             outcome=raw.outcome,

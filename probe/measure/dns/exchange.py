@@ -1,7 +1,7 @@
 """Floor 2. One question to one resolver over one line: UDP, and TCP where it does not fit.
 
-Each question has a socket of its own, hence a port that cannot be guessed (RFC 5452 §9.2), and no
-late answer of the one before. Delays are the kernel's where it stamps. Decides nothing.
+Each query has a socket of its own, so its port cannot be guessed (RFC 5452 §9.2) and no late answer
+to the query before arrives on it. Delays are from kernel timestamps where there are any.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from probe.measure.measurement import Stop
 from runtime import kernel_time
 from wire.result import Reason
 
-# How often to look whether to stop; nothing wakes poll(2) for it.
+# How often `stop` is checked; nothing wakes poll(2) for it.
 _LOOK_S = 0.25
 _LENGTH_BYTES = 2  # RFC 1035 §4.2.2
 
 
 class DnsClient:
-    """Asks one resolver over one line.
+    """A DNS client for one resolver over one line.
 
     Args:
-        line: by which to leave.
+        line: the line to send by.
         resolver: address and port of the resolver.
         timeout_s: for each of UDP and TCP.
-        stop: ends a wait early; the question then counts as out of time.
+        stop: ends a wait early; the query then counts as timed out.
     """
 
     def __init__(self, line: LineConfig, resolver: Address, timeout_s: float, stop: Stop) -> None:
@@ -52,7 +52,11 @@ class DnsClient:
         self._stop = stop
 
     def ask(self, query: PlannedQuery) -> QueryExchange:
-        """What comes of a question. BadNameError when the name cannot be asked for."""
+        """Send a query and return what came of it.
+
+        Raises:
+            BadNameError: the name breaks the rules of RFC 1035.
+        """
         question = DnsQuestion(query.name, query.record_type, secrets.randbits(16))
         packet = encode_question(question)
         try:
@@ -70,7 +74,7 @@ class DnsClient:
     def _over_tcp(
         self, question: DnsQuestion, packet: bytes, over_udp: QueryExchange
     ) -> QueryExchange:
-        """The same question over TCP, after a truncated answer (RFC 7766)."""
+        """Repeat the query over TCP after a truncated answer (RFC 7766)."""
         began_s = clock.monotonic_s()
         deadline_s = began_s + self._timeout_s
         answer: DnsAnswer | None = None
@@ -103,7 +107,7 @@ class DnsClient:
 
 
 class _UdpQuery:
-    """One question on its way over UDP."""
+    """One query over UDP."""
 
     def __init__(self, sock: LineSocket, question: DnsQuestion) -> None:
         self._sock = sock
@@ -130,7 +134,7 @@ class _UdpQuery:
         return QueryExchange(failure=failure, malformed=self._malformed, forged=self._forged)
 
     def _taken_in(self) -> Iterator[QueryExchange]:
-        # When it left comes first: the answer may be waiting already.
+        # The send timestamp first: the answer may be waiting already.
         for report in self._sock.reports():
             if isinstance(report, SentTimestamp):
                 self._departed_wall_ns = report.wall_ns
@@ -159,7 +163,7 @@ class _UdpQuery:
 
 
 def _exactly(reader: DeadlineReader, count: int) -> bytes:
-    """So many bytes; EOFError where the connection ends before."""
+    """Read exactly `count` bytes; EOFError where the connection ends before."""
     body = b""
     while len(body) < count:
         piece = reader.read(count - len(body))

@@ -1,7 +1,7 @@
-"""Floor 1. Wraps dnspython's messages: a question to bytes, bytes to an answer (RFC 1035).
+"""Floor 1. Wraps dnspython's messages: encodes queries and decodes answers (RFC 1035).
 
-Bytes in, values out. An answer counts only with our number and our question (RFC 5452 §9.1);
-whether it came from the resolver is the socket's to say. Opens no socket.
+An answer is accepted only with the query's ID and question (RFC 5452 §9.1); the socket checks the
+source address. Opens no socket.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ import dns.rcode
 import dns.rdatatype
 from msgspec import Struct
 
-# DNS flag day 2020: an answer that fits every path unfragmented.
+# DNS flag day 2020: an answer of this size is not fragmented on any usual path.
 _UDP_PAYLOAD_BYTES = 1232
 # RFC 1035 §4.1.1: TC in the header's third octet.
 _TRUNCATED_BIT = 0x02
 
 
 class BadNameError(ValueError):
-    """A text is no name that can be asked for."""
+    """A text is not a valid domain name."""
 
 
 class DnsDiscard(Enum):
-    """A packet that is not the answer to our question."""
+    """Why a received packet is discarded."""
 
     MALFORMED = auto()
     FORGED = auto()
 
 
 class DnsQuestion(Struct, frozen=True):
-    """What is asked: a name, a type in letters, and the number that the answer must bear."""
+    """A DNS question: name, record type, and the ID that the answer must have."""
 
     name: str
     record_type: str
@@ -41,7 +41,7 @@ class DnsQuestion(Struct, frozen=True):
 
 
 class DnsAnswer(Struct, frozen=True):
-    """What a resolver said. `addresses` are of the asked type, whatever aliases led there."""
+    """A resolver's answer. `addresses` are of the asked type, also those behind CNAMEs."""
 
     rcode: str
     truncated: bool
@@ -59,8 +59,8 @@ def encode_question(question: DnsQuestion) -> bytes:
 
 
 def decode_answer(packet: bytes, question: DnsQuestion) -> DnsAnswer | DnsDiscard:
-    """The answer to a question, or why a packet is none."""
-    # A truncated answer is to be asked for again: where it was cut is of no interest.
+    """The answer to a question, or why the packet is discarded."""
+    # A truncated answer is asked for again over TCP, so only its question is read.
     cut = len(packet) > 2 and bool(packet[2] & _TRUNCATED_BIT)
     try:
         message = dns.message.from_wire(packet, ignore_trailing=True, question_only=cut)
@@ -74,7 +74,7 @@ def decode_answer(packet: bytes, question: DnsQuestion) -> DnsAnswer | DnsDiscar
             answers=len(records),
             addresses=tuple(str(r) for r in records if r.rdtype == wanted),
         )
-    # dnspython's own, and what it lets through for some malformed records.
+    # dnspython's own errors, and those that it does not catch for some malformed records.
     except (dns.exception.DNSException, ValueError, IndexError, KeyError):
         return DnsDiscard.MALFORMED
 

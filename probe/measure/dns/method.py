@@ -1,7 +1,7 @@
-"""Floor 1. Kind `dns`: which questions make a round, where each ends, and what the round found.
+"""Floor 1. Kind `dns`: the queries of a round, how each ended, and the round's values.
 
-Bytes and sockets are elsewhere: here an exchange is what was said and how long it took. One
-query ends in one place, so that the counts of a round add up (METHOD, DNS and web).
+Each query has exactly one ending, so that the counts of a round add up (METHOD, DNS and web). Knows
+no bytes and no sockets.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from probe.measure.measurement import MeasurementStatus
 from wire.result import DnsEnding, DnsQuery, DnsValues, Outcome, Reason, ResolverRole
 
 NOERROR, NXDOMAIN, REFUSED = "NOERROR", "NXDOMAIN", "REFUSED"
-# Of 36 letters and digits: nobody has asked for such a name before (83 bits).
+# Of 36 letters and digits (83 bits): such a name is in no cache.
 LABEL_LETTERS = 16
 
 
 class PlannedQuery(NamedTuple):
-    """A question of a round."""
+    """A query of a round."""
 
     name: str
     record_type: str
@@ -32,17 +32,17 @@ class PlannedQuery(NamedTuple):
 
 
 class Resolver(NamedTuple):
-    """Who is asked."""
+    """A resolver and its role."""
 
     address: str
     role: ResolverRole
 
 
 class QueryExchange(Struct, frozen=True, kw_only=True):
-    """What came of one question.
+    """The outcome of one query.
 
-    `failure` is the network's or the kernel's word where there was no answer; without one and
-    without an answer, time ran out. `malformed` and `forged` are packets that came beside it.
+    `failure` is what the network or the kernel reported where there was no answer; with neither
+    failure nor answer, it timed out. `malformed` and `forged` count discarded packets.
     """
 
     answer: DnsAnswer | None = None
@@ -55,12 +55,12 @@ class QueryExchange(Struct, frozen=True, kw_only=True):
 
 
 def round_of(config: DnsConfig, labels: Sequence[str], *, ipv6: bool) -> list[PlannedQuery]:
-    """The questions of a round: the listed names over and over, the random labels between.
+    """The queries of a round: the configured names repeated, the random labels in between.
 
     Args:
-        config: what to ask for.
+        config: the names and repeats.
         labels: random labels, `config.random_labels` of them.
-        ipv6: ask for addresses of that sort: the line carries no other.
+        ipv6: ask for AAAA instead of A, where the line carries only IPv6.
     """
     kind = "AAAA" if ipv6 else "A"
     listed = [
@@ -71,9 +71,9 @@ def round_of(config: DnsConfig, labels: Sequence[str], *, ipv6: bool) -> list[Pl
 
 
 def delay_ms(kernel_ns: int | None, process_ns: int) -> float:
-    """A delay by the kernel's two stamps, unless they cannot be: the clock was stepped between.
+    """The delay in ms by kernel timestamps, or by the process where a clock step spoiled those.
 
-    The process sends before and reads after the kernel does, so its own delay is the longer one.
+    The process sends before and reads after the kernel, so its delay is never the shorter one.
     """
     if kernel_ns is not None and 0 <= kernel_ns <= process_ns:
         return kernel_ns / 1e6
@@ -81,7 +81,7 @@ def delay_ms(kernel_ns: int | None, process_ns: int) -> float:
 
 
 def dns_query(query: PlannedQuery, exchange: QueryExchange) -> DnsQuery:
-    """Where a question ended."""
+    """The record of a query with its ending."""
     answer = exchange.answer
     return DnsQuery(
         name=query.name,
@@ -102,7 +102,7 @@ def values(
     queries: Sequence[DnsQuery],
     exchanges: Sequence[QueryExchange],
 ) -> DnsValues:
-    """What a round found."""
+    """The values of a round."""
     count = {ending: sum(q.ending is ending for q in queries) for ending in DnsEnding}
     sent, answered = len(queries), count[DnsEnding.ANSWERED]
     listed = [q for q in queries if not q.random_label]
@@ -136,9 +136,10 @@ def values(
 
 
 def round_status(found: DnsValues, failures: Sequence[Failure]) -> MeasurementStatus:
-    """How a round ended: ok as soon as one listed name was answered, for failures are a figure.
+    """The status of a round: ok if any configured name was answered; failures are counted.
 
-    Else the reason is where most of the listed names ended; without listed names, of all.
+    Else the reason is the most frequent ending of the configured names, or of all where none is
+    configured.
     """
     listed = [q for q in found.queries if not q.random_label] or found.queries
     if any(q.ending is DnsEnding.ANSWERED for q in listed):

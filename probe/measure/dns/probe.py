@@ -1,6 +1,6 @@
-"""Floor 2. Kind `dns`: a round of questions to each resolver of a line, one after another.
+"""Floor 2. Kind `dns`: a round of queries to each resolver of a line, one after another.
 
-Questions, sockets and counts are below; what is here is the loop.
+The queries are in `method`, the sockets in `exchange`.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _LABEL_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
 def measure(request: MeasurementRequest) -> Iterator[RawResult]:
-    """Ask each resolver of the line a round of questions; yields a Finding for each resolver.
+    """Query each resolver of the line; yields a RawResult for each.
 
-    A round that `request.stop` cuts short is `short` and keeps what was decided; without any
-    question decided it is not told. Without `dns.names` nothing is measured.
+    A round that `request.stop` cuts short is flagged `short` and has the queries that had ended;
+    without any it yields nothing. Without `dns.names` nothing is measured.
     """
     if not request.config.dns.names:
         return

@@ -1,7 +1,7 @@
-"""Floor 1. What a latency session sends and takes for an answer: STAMP or ICMP echo, one shape.
+"""Floor 1. The packets of a latency session: STAMP or ICMP echo behind one interface.
 
-Bytes in, numbers out. A `token` travels in each packet and comes back with the answer: an answer
-with another token was not made from a packet of ours.
+Each packet carries a `token` that comes back with the answer: an answer with another token was not
+made from a packet of this session.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from wire import stamp
 
 
 class EchoReply(NamedTuple):
-    """An answer: to which packet, and for how long the other end held it.
+    """A decoded answer: to which packet, and how long the reflector held it.
 
-    `residence_ns` is STAMP's T3 - T2; ICMP does not tell it, so it is 0 there.
+    `residence_ns` is STAMP's T3 - T2; 0 for ICMP, which has no such field.
     """
 
     seq: int
@@ -25,16 +25,16 @@ class EchoReply(NamedTuple):
 
 
 class EchoProtocol(Protocol):
-    """A kind of packet that comes back."""
+    """A protocol whose packets are reflected."""
 
     def request(self, seq: int, unix_ns: int) -> tuple[bytes, int]:
-        """The packet of that number, sent at that Unix time, and its token."""
+        """The packet with a sequence number, sent at a Unix time (ns), and its token."""
 
     def own_seq(self, packet: bytes) -> int | None:
-        """The number of our request at the end of a packet that the kernel hands back."""
+        """The sequence number of the request at the end of a packet that the kernel returns."""
 
     def reply(self, packet: bytes) -> EchoReply | EchoDiscard:
-        """The answer that a received packet is, or why it is none."""
+        """The decoded answer, or why the packet is discarded."""
 
 
 class StampEcho:
@@ -54,7 +54,7 @@ class StampEcho:
             return None
 
     def reply(self, packet: bytes) -> EchoReply | EchoDiscard:
-        """See `EchoProtocol`. The sender's own number counts: a stateful reflector has another."""
+        """See `EchoProtocol`. Uses the sender's number: a stateful reflector has its own."""
         try:
             answer = stamp.decode_reflector(packet)
         except stamp.StampError:

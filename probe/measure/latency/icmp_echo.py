@@ -1,7 +1,7 @@
 """Floor 1. ICMP echo requests and replies as bytes (RFC 792, RFC 4443), with our own payload.
 
-56 octets of payload, as ping and fping send: a session's nonce, the packet's number (ICMP's own
-has 16 bits only) and a pattern that shows corruption. Knows no socket.
+The payload has 56 octets, as with ping and fping: the session's nonce, the packet's number (ICMP's
+own has only 16 bits) and a pattern that shows corruption. Knows no socket.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ _PATTERN = bytes(range(PAYLOAD_BYTES - _MARK.size))
 
 
 class EchoDiscard(Enum):
-    """A packet that is not an answer to us."""
+    """Why a received packet is discarded."""
 
     FOREIGN = auto()  # of another type or another program: raw sockets see everyone's
     MALFORMED = auto()
 
 
 class Echo(NamedTuple):
-    """An echo request or reply of ours."""
+    """An echo request of this session, or its reply."""
 
     seq: int
     nonce: int
 
 
 def encode_request(echo: Echo, identifier: int, *, ipv6: bool) -> bytes:
-    """An echo request, 64 octets. A datagram socket puts its own identifier in place of this one.
+    """An echo request, 64 octets. A datagram socket replaces the identifier by its own.
 
     The checksum is filled in for IPv4; for IPv6 it covers addresses, and the kernel does it.
     """
@@ -49,11 +49,11 @@ def encode_request(echo: Echo, identifier: int, *, ipv6: bool) -> bytes:
 
 
 def decode_reply(packet: bytes, identifier: int | None, *, ipv6: bool) -> Echo | EchoDiscard:
-    """The answer in an ICMP packet without its IP header.
+    """The echo reply in an ICMP packet without its IP header, or why it is discarded.
 
     Args:
         packet: from the ICMP type on.
-        identifier: the one that we sent, or None where the kernel delivers no other.
+        identifier: the one that was sent, or None where the kernel filters by it.
         ipv6: whether it is ICMPv6, whose checksum the kernel has checked.
     """
     if len(packet) < _HEADER.size:
@@ -69,7 +69,7 @@ def decode_reply(packet: bytes, identifier: int | None, *, ipv6: bool) -> Echo |
 
 
 def decode_own_request(packet: bytes) -> Echo | None:
-    """Which request of ours is at the end of a packet that the kernel returns with its headers."""
+    """The echo request at the end of a packet that the kernel returns with its headers."""
     return _marked(packet[-PACKET_BYTES:]) if len(packet) >= PACKET_BYTES else None
 
 

@@ -1,7 +1,7 @@
-"""Floor 2. Wraps a datagram socket that is bound to a line and joined to one peer.
+"""Floor 2. Wraps a datagram socket that is bound to a line and connected to one peer.
 
-Gives what left and what came with the kernel's timestamps, and what the network says about it
-(ICMP errors), as values. Knows UDP and ICMP as kinds of socket, and no packet format above IP.
+Returns sent and received packets with kernel timestamps, and ICMP errors, as values. Knows UDP and
+ICMP sockets, and no packet format above IP.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _SIOCETHTOOL, _ETHTOOL_GLINK = 0x8946, 0x0A
 _IFREQ_POINTER = Struct("@16sP")
 
 _BUFFER_BYTES, _ANCILLARY_BYTES = 2048, 512
-# A flood must not keep the caller from its other targets.
+# At most so many packets in one call, so that a flood does not block the other targets.
 _AT_ONCE = 256
 
 _REASONS = {
@@ -70,16 +70,16 @@ class LineSocketError(Exception):
 
 
 class SentTimestamp(NamedTuple):
-    """The kernel says when a packet of ours left; it is at the end of `packet`, after headers."""
+    """The kernel's send timestamp; the sent packet is at the end of `packet`, after headers."""
 
     packet: bytes
     wall_ns: int
 
 
 class IcmpError(NamedTuple):
-    """An ICMP error about a packet of ours: who sent it, and what it says.
+    """An ICMP error about a sent packet: who sent it, and what it reports.
 
-    `expired` packets had no hops left; `no_port` means that the host is there and nothing listens.
+    `expired`: time exceeded; `no_port`: port unreachable, so the host is up and nothing listens.
     """
 
     offender: str | None
@@ -88,7 +88,7 @@ class IcmpError(NamedTuple):
 
 
 class ReceivedPacket(NamedTuple):
-    """A packet that came. `wall_ns` is the kernel's stamp, None where it gave none."""
+    """A received packet. `wall_ns` is the kernel timestamp, None where there is none."""
 
     packet: bytes
     wall_ns: int | None
@@ -99,9 +99,9 @@ class LineSocket:
     """One socket to one peer over one line.
 
     Args:
-        sock: not bound yet; closed with this object, and when this raises.
-        line: by which interface and source address to send.
-        peer: where to.
+        sock: not bound yet; closed with this object, and when the constructor raises.
+        line: the interface and source address to send by.
+        peer: the address to send to.
 
     Attributes:
         raw: whether it is a raw socket, which sees every ICMP reply of the host.
@@ -136,13 +136,12 @@ class LineSocket:
         return self._sock.fileno()
 
     def close(self) -> None:
-        """Give it back."""
+        """Close the socket."""
         self._sock.close()
 
     def send(self, packet: bytes) -> None:
         """Send one packet. LineSocketError when the kernel refuses."""
-        # An ICMP error that came for an earlier packet would be raised for this one; it has been,
-        # or will be, told by `reports`.
+        # An ICMP error for an earlier packet would be raised for this one; `reports` returns it.
         self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         try:
             self._sock.send(packet)
@@ -150,7 +149,7 @@ class LineSocket:
             raise LineSocketError(failure_of(error, self._line, self._peer)) from error
 
     def reports(self) -> Iterator[SentTimestamp | Failure]:
-        """What the kernel has to say about packets that were sent: when they left, what failed."""
+        """The kernel's reports on sent packets: send timestamps and ICMP errors."""
         for _ in range(_AT_ONCE):
             try:
                 packet, messages, _, _ = self._sock.recvmsg(
@@ -169,14 +168,14 @@ class LineSocket:
                         yield self._icmp_failure(number, body[_EXTENDED_ERROR.size :])
 
     def limit_hops(self, hops: int) -> None:
-        """Let what is sent from now on expire after so many hops (TTL, hop limit)."""
+        """Set the TTL or hop limit of packets sent from now on."""
         if self._peer.ipv6:
             self._sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, hops)
         else:
             self._sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, hops)
 
     def network_errors(self) -> Iterator[IcmpError]:
-        """What routers and hosts have said of packets that were sent; the rest is thrown away."""
+        """The ICMP errors about sent packets; other reports are discarded."""
         for _ in range(_AT_ONCE):
             try:
                 _, messages, _, _ = self._sock.recvmsg(
@@ -195,14 +194,14 @@ class LineSocket:
                         )
 
     def arrivals(self) -> Iterator[ReceivedPacket]:
-        """What has come in so far."""
+        """The packets received so far."""
         for _ in range(_AT_ONCE):
             try:
                 packet, messages, _, source = self._sock.recvmsg(_BUFFER_BYTES, _ANCILLARY_BYTES)
             except BlockingIOError:
                 return
             except OSError:
-                continue  # an ICMP error again, which `reports` has told in full
+                continue  # an ICMP error, which `reports` returns in full
             if self._strip_header and packet:
                 packet = packet[(packet[0] & 0x0F) * 4 :]
             # A datagram ICMP socket takes replies from anybody.
@@ -210,7 +209,7 @@ class LineSocket:
             yield ReceivedPacket(packet, kernel_time.stamp_ns(messages), from_peer)
 
     def _icmp_failure(self, number: int, offender: bytes) -> Failure:
-        """An ICMP error in words. Its errno is the kernel's; EACCES is a remote firewall's."""
+        """The failure that an ICMP error means. Its errno is the kernel's; EACCES: a firewall."""
         peer = self._peer.ip
         if number == errno.ECONNREFUSED:
             port = self._peer.port
@@ -225,12 +224,12 @@ class LineSocket:
 
 
 def open_udp(line: LineConfig, peer: Address) -> LineSocket:
-    """A UDP socket; LineSocketError when there cannot be one."""
+    """Open a UDP socket; LineSocketError on failure."""
     return LineSocket(_new(peer, socket.SOCK_DGRAM, socket.IPPROTO_UDP), line, peer)
 
 
 def open_icmp(line: LineConfig, peer: Address) -> LineSocket:
-    """An ICMP echo socket: a datagram one, or a raw one where only that is permitted.
+    """Open an ICMP echo socket: a datagram one, or a raw one where only that is permitted.
 
     Datagram sockets need the process's group in net.ipv4.ping_group_range (which rules IPv6 too)
     and no privilege; raw ones need CAP_NET_RAW.
@@ -257,7 +256,7 @@ def open_icmp(line: LineConfig, peer: Address) -> LineSocket:
 
 
 def failure_of(error: OSError, line: LineConfig, peer: Address) -> Failure:
-    """What the kernel's refusal to send means; a line that is down now explains any."""
+    """The failure that an error of the kernel means; a line that is down explains any error."""
     down = line_failure(line)
     if down is not None:
         return down
@@ -267,13 +266,13 @@ def failure_of(error: OSError, line: LineConfig, peer: Address) -> Failure:
 
 
 def line_failure(line: LineConfig) -> Failure | None:
-    """Why nothing can go out by this line, None where something can."""
+    """Why nothing can be sent by this line, None where it is up."""
     lack = line_fault(line)
     return None if lack is None else Failure(Reason.LINE_DOWN, lack.en)
 
 
 def line_fault(line: LineConfig) -> Phrase | None:
-    """What it has not: interface or address gone, no carrier; None where nothing is missing."""
+    """The line's fault: interface or address missing, no carrier; None where there is none."""
     family = socket.AF_INET6 if ":" in (line.source_address or "") else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as trial:
         if line.interface is not None:
@@ -307,7 +306,7 @@ def line_fault(line: LineConfig) -> Phrase | None:
 
 
 def _has_link(sock: socket.socket, line: LineConfig) -> bool:
-    """Whether the cable is in, asked of the driver: IFF_RUNNING follows up to a second later.
+    """Whether the driver reports a link: IFF_RUNNING follows up to a second later.
 
     An interface that cannot be asked (a tunnel) counts as linked.
     """
@@ -336,7 +335,7 @@ def _new(peer: Address, kind: socket.SocketKind, protocol: int) -> socket.socket
 
 
 def bind_to_line(sock: socket.socket, line: LineConfig) -> None:
-    """Let nothing of a socket leave by another line. OSError when the line is not there."""
+    """Bind a socket to a line's device and address. OSError when either is missing."""
     if line.interface is not None:
         name = line.interface.encode()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name)

@@ -1,8 +1,8 @@
-"""Floor 2. Latency under load: a STAMP session in a thread of its own while a transfer is made.
+"""Floor 2. Latency under load: a STAMP session in a thread of its own during a transfer.
 
-Who makes the transfer says how far it is; from that the session knows which of its packets fell
-into the steady part. Kind `latency` pauses meanwhile, so the two never mix (METHOD, Latency). It
-must not know how the line is filled.
+The transfer reports its progress, from which the session knows the packets of the steady part. Kind
+`latency` pauses meanwhile, so that the two never mix (METHOD, Latency). Independent of how the line
+is filled.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _LONGEST_WAIT_NS = NANOSECONDS // 4
 
 
 class LoadedSession:
-    """One direction's session; a context, so that its thread and socket never outlive a transfer.
+    """The session of one direction; a context that ends its thread and socket.
 
     Args:
-        request: the line, the server, the settings; told to stop, it does not wait for stragglers.
-        steady_from_s: how far the transfer is when its warm-up is over.
+        request: line, server and settings; when stopped, it does not wait for late packets.
+        steady_from_s: the transfer's time at the end of its warm-up.
     """
 
     def __init__(self, request: MeasurementRequest, steady_from_s: float) -> None:
@@ -56,7 +56,7 @@ class LoadedSession:
         self._thread = threading.Thread(target=self._run, name="loaded-latency", daemon=True)
 
     def __enter__(self) -> LoadedSession:
-        """Begin to send."""
+        """Start the thread."""
         if self._thread is not None:
             self._thread.start()
         return self
@@ -67,11 +67,11 @@ class LoadedSession:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        """End it, whatever happened."""
+        """End the session."""
         self.finish()
 
     def transferred(self, at_s: float) -> None:
-        """The transfer is that far, by its own time, and has just counted its bytes."""
+        """Record the transfer's progress: its time in seconds, just after counting its bytes."""
         if self._thread is None:
             return
         self._counted_ns = kernel_time.monotonic_ns()
@@ -80,10 +80,10 @@ class LoadedSession:
             os.eventfd_write(self._wake, 1)
 
     def finish(self) -> LoadedLatency | None:
-        """Stop sending, wait for what is under way (Tmax at most), and give the figures.
+        """Stop sending, wait for packets in flight (at most Tmax), and return the values.
 
         Returns:
-            None where no packet fell into the steady part, or the session was told to stop.
+            None where no packet fell into the steady part, or the session was stopped.
         """
         thread, self._thread = self._thread, None
         if thread is None:
@@ -106,7 +106,7 @@ class LoadedSession:
             self._target.close()
 
     def _step(self, clock: ClockOffset) -> bool:
-        """Take in and send; True when all is over."""
+        """Receive and send; True when the session is over."""
         session, now_ns = self._target.session, kernel_time.monotonic_ns()
         if clock.stepped(ClockReading(*kernel_time.clock_reading())):
             session.clock_stepped()
@@ -137,7 +137,7 @@ class LoadedSession:
         fileno = self._target.fileno()
         if fileno is not None:
             poller.register(fileno, select.POLLIN)
-        # Rounded up: to wake a moment before the time would turn the wait into a busy loop.
+        # Rounded up: waking just before the time would make a busy loop.
         poller.poll(max(0, -(-wait_ns // 1_000_000)))
         try:
             os.eventfd_read(self._wake)

@@ -1,12 +1,12 @@
-"""Floor 1. Whether a window's losses are the office's own: its cable, its switch, its router.
+"""Floor 1. Whether a window's losses are in the office's own network: cable, switch or router.
 
-What is lost while nothing passes the gateway is not the line's (METHOD, Availability: own LAN, the
-ISP's access, beyond); a window that has such a time says so, and is in no figure. Rules (ours):
+Losses while nothing passes the gateway are not the line's (METHOD, Availability: own LAN, the ISP's
+access, beyond); such a window is flagged `own_lan` and left out of figures. Rules (ours):
 
-- A packet could not leave because the line was down here: the window is the own network's.
-- So it is where a time of it was: all of the window, or several of the gateway's packets one after
-  another, in which neither the gateway nor anything beyond it answered what was sent. A gateway
-  that never answers, as some are set, is no fault: something behind it does.
+- A packet could not leave because the line was down at the probe.
+- For all of the window, or for several of the gateway's packets in a row, neither the gateway nor
+  anything beyond it answered. A gateway that never answers, as some are configured, is no fault
+  while something behind it answers.
 
 Knows no socket and no clock.
 """
@@ -18,19 +18,19 @@ from itertools import groupby
 
 from probe.measure.latency.session import LatencyWindow, PacketStatus
 
-# One packet that a router forgets to answer is no silence; so many in a row are.
+# So many unanswered packets in a row count; routers drop single echo requests.
 _RUN = 3
 
 
 def is_own_network_fault(
     window: LatencyWindow, gateway: LatencyWindow | None, beyond: Sequence[LatencyWindow]
 ) -> bool:
-    """Whether the office's own network was away in a window to a target beyond the gateway.
+    """Whether the office's own network failed in a window to a target beyond the gateway.
 
     Args:
-        window: the window that is asked about.
-        gateway: the one to the gateway of the same time, None where no gateway is known.
-        beyond: those of the same time to all targets beyond the gateway.
+        window: the window to check.
+        gateway: the gateway's window of the same time, None where no gateway is known.
+        beyond: the windows of the same time to all targets beyond the gateway.
     """
     if window.line_down:
         return True
@@ -49,7 +49,7 @@ def is_own_network_fault(
 
 
 def _silences(gateway: LatencyWindow) -> Iterator[tuple[int, int]]:
-    """From when to when a gateway answered nothing: all of a window, or between its packets."""
+    """The times (from, to) in which the gateway did not answer, in ns."""
     if gateway.silent:
         yield gateway.start_ns, gateway.start_ns + gateway.duration_ns
         return

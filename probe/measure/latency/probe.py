@@ -1,8 +1,7 @@
 """Floor 2. Kind `latency`: round-trip times to every target of a line, in one thread.
 
-STAMP to the measurement server; ICMP echo to the gateway, to the configured targets and to the
-server. The targets' windows begin and end together; a window is told Tmax after its end. Sockets,
-packets and statistics are below; what is here is the loop.
+STAMP to the measurement server; ICMP echo to the gateway, to the configured targets and to every
+server. The targets' windows begin and end together; a window's result comes Tmax after its end.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from probe.measure.measurement import MeasurementRequest, MeasurementStatus, Pro
 from runtime import kernel_time
 from wire.result import GATEWAY_TARGET, Method, Outcome, Reason, Validity
 
-# How often to look whether to stop; nothing wakes poll(2) for it.
+# How often `stop` is checked; nothing wakes poll(2) for it.
 _LOOK_NS = NANOSECONDS // 4
 
 
@@ -32,18 +31,18 @@ def measure(
     windows: int | None = None,
     read_clock: Callable[[], tuple[int, int, int]] = kernel_time.clock_reading,
 ) -> Iterator[RawResult]:
-    """Measure every target of the line at once until `request.stop`, or for so many windows.
+    """Measure every target of the line until `request.stop`, or for a number of windows.
 
     Args:
         request: the line, the server, the settings.
-        windows: how many; None for no end.
-        read_clock: monotonic, wall and monotonic time in ns, to notice a step of the wall clock by.
+        windows: how many; None until stopped.
+        read_clock: returns monotonic, wall and monotonic time in ns, to detect clock steps.
 
     Yields:
-        For each window one Finding a target, `timeout_s` after the window's end. A window in which
-        nothing came back is `failed` and keeps its values; the next one builds its sockets anew.
-        A window that `stop` cuts short has the validity `short` and only those packets that were
-        decided; without any, it is not told, nor is one in which no packet fell due.
+        For each window one RawResult a target, `timeout_s` after the window's end. A window without
+        an answer is `failed` and has values; the next one opens new sockets. A window that `stop`
+        cuts short is flagged `short` and has only decided packets; without any it yields nothing,
+        as does a window in which no packet was due.
     """
     run = _Run(request, windows, read_clock)
     try:
@@ -55,8 +54,8 @@ def measure(
 def target_specs(request: MeasurementRequest) -> list[TargetSpec]:
     """The targets of a line, each once.
 
-    STAMP to one server; ICMP echo to every server, for a minute counts as down only where two
-    targets are silent (METHOD, Availability).
+    STAMP to one server; ICMP echo to every server, because a minute counts as down only where at
+    least two targets are silent (METHOD, Availability).
     """
     server, line = request.server, request.line
     specs = [TargetSpec(f"stamp:{server.name}", server.host, server.stamp_port)]
@@ -97,7 +96,7 @@ class _Run:
         ]
 
     def close(self) -> None:
-        """Give every socket back."""
+        """Close every socket."""
         for target in self._targets:
             target.close()
 
@@ -124,8 +123,8 @@ class _Run:
         return self._windows is None or self._ended < self._windows
 
     def _receive(self) -> None:
-        # Asked before the packets are looked at: a step since the last look may lie between a
-        # packet's stamps, and then its delay is not to be used.
+        # Read before the packets: a step since the last call may lie between a packet's
+        # timestamps, and then its delay is not used.
         stepped = self._clock.stepped(ClockReading(*self._read_clock()))
         for target in self._targets:
             if stepped:
@@ -145,12 +144,12 @@ class _Run:
                 target.session.next_window(now_ns)
             else:
                 target.session.end_window(now_ns)
-        # On the grid, unless the consumer of the findings kept this loop away for a whole window.
+        # On the grid, unless the consumer of the results blocked this loop for a whole window.
         self._window_end_ns = max(self._window_end_ns, now_ns - self._window_ns) + self._window_ns
 
     def _closed_results(self, now_ns: int) -> Iterator[RawResult]:
         closed = [list(target.session.closed(now_ns)) for target in self._targets]
-        # The targets' windows end together, so those of one time stand side by side.
+        # The targets' windows end together, so they are paired by position.
         for windows in zip(*closed, strict=True):
             gateway, beyond = self._sides(windows)
             for target, window in zip(self._targets, windows, strict=True):
@@ -168,7 +167,7 @@ class _Run:
     def _sides(
         self, windows: Sequence[LatencyWindow]
     ) -> tuple[LatencyWindow | None, list[LatencyWindow]]:
-        """The windows of one time: the gateway's, None where none is known, and those beyond."""
+        """The gateway's window, None where none is known, and the windows beyond it."""
         pairs = list(zip(self._targets, windows, strict=True))
         gateway = next((window for target, window in pairs if target.is_gateway), None)
         return gateway, [window for target, window in pairs if not target.is_gateway]
@@ -203,12 +202,12 @@ class _Run:
             fileno = target.fileno()
             if fileno is not None:
                 poller.register(fileno, select.POLLIN)
-        # Rounded up: to wake a moment before the time would turn the wait into a busy loop.
+        # Rounded up: waking just before the time would make a busy loop.
         poller.poll(max(0, -(-(min(wake_ns) - now_ns) // 1_000_000)))
 
 
 def _raw_result(target: LatencyTarget, window: LatencyWindow, method: Method) -> RawResult | None:
-    """What a closed window found; None where no packet was due in it and nothing went wrong."""
+    """The result of a closed window; None where no packet was due and nothing failed."""
     failure = target.failure_of(window)
     values = None
     if window.packets and target.parameters is not None:

@@ -1,8 +1,8 @@
 """Floor 1. A latency session to one target: which packets left, which came back, and when.
 
-Takes numbers and times, knows no socket, no packet format and no clock. Every time is monotonic
-nanoseconds (`clock_offset`). A session has windows by the time of sending; a window is closed Tmax
-(`timeout_ns`) after its end, when each of its packets has come back or is lost.
+Knows no socket, packet format or clock. Every time is monotonic nanoseconds (`clock_offset`). A
+session has windows by the time of sending; a window is closed Tmax (`timeout_ns`) after its end,
+when each of its packets has been answered or is lost.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NANOSECONDS = 1_000_000_000
 
 
 class PacketStatus(Enum):
-    """What became of a packet."""
+    """The status of a packet."""
 
     LOST = auto()  # not back yet, or never
     RECEIVED = auto()
@@ -27,7 +27,7 @@ class PacketStatus(Enum):
 
 
 class Packet:
-    """One packet that was sent, and its first copy that came back (later copies change nothing)."""
+    """A sent packet and its first answer; later copies change nothing."""
 
     __slots__ = (
         "delay_ns",
@@ -52,7 +52,7 @@ class Packet:
 
 
 class LatencyWindow:
-    """The packets sent in one span of time, and what was counted meanwhile.
+    """The packets sent in one stretch of time, and the counts of that time.
 
     `malformed` and `forged` answers belong to no packet; they are counted in the window in which
     they came.
@@ -73,23 +73,23 @@ class LatencyWindow:
 
     @property
     def duration_ns(self) -> int:
-        """How long it was sent in; 0 while it still is."""
+        """The window's length in ns; 0 while it is open."""
         return 0 if self.end_ns is None else self.end_ns - self.start_ns
 
     @property
     def silent(self) -> bool:
-        """Whether packets were sent and nothing at all came back for them."""
+        """Whether packets were sent and none was answered."""
         return bool(self.packets) and all(
             p.status is PacketStatus.LOST for p in self.packets.values()
         )
 
     @property
     def outstanding(self) -> bool:
-        """Whether anything that was sent has not come back yet."""
+        """Whether any packet is not answered yet."""
         return any(p.status is PacketStatus.LOST for p in self.packets.values())
 
     def drop_after(self, at_ns: int) -> None:
-        """Forget the packets that were sent after a moment: they are no part of the window."""
+        """Remove the packets that were sent after a moment."""
         for seq in [seq for seq, p in self.packets.items() if p.sent_ns > at_ns]:
             del self.packets[seq]
 
@@ -110,17 +110,17 @@ class LatencySession:
 
     @property
     def next_seq(self) -> int:
-        """The number that the next packet must bear."""
+        """The sequence number of the next packet."""
         return self._next_seq
 
     @property
     def window(self) -> LatencyWindow:
-        """The window that is being sent in."""
+        """The open window."""
         return self._windows[-1]
 
     @property
     def answered(self) -> bool:
-        """Whether anything has come back for the packets of the windows that are still open."""
+        """Whether any packet of the windows that are not closed was answered."""
         return any(
             packet.status is not PacketStatus.LOST
             for window in self._windows
@@ -128,14 +128,14 @@ class LatencySession:
         )
 
     def sent(self, seq: int, at_ns: int, token: int) -> None:
-        """A packet is about to leave. ValueError when `seq` is not `next_seq`."""
+        """Record a packet that is sent. ValueError when `seq` is not `next_seq`."""
         if seq != self._next_seq:
             raise ValueError(f"packet {seq} is sent after packet {self._next_seq - 1}")
         self._next_seq += 1
         self.window.packets[seq] = Packet(seq, at_ns, token)
 
     def departed(self, seq: int, at_ns: int) -> None:
-        """The kernel says when the packet left; its first word counts (tunnels repeat it)."""
+        """Set a packet's send time by the kernel; the first report counts (tunnels repeat it)."""
         _, packet = self._find(seq)
         if packet is not None and not packet.sent_by_kernel:
             packet.sent_ns = at_ns
@@ -144,17 +144,17 @@ class LatencySession:
     def received(
         self, seq: int, at_ns: int, token: int, residence_ns: int = 0, *, by_kernel: bool = True
     ) -> None:
-        """An answer came.
+        """Record an answer.
 
         Args:
             seq, token: as the answer has them.
             at_ns: when it arrived.
-            residence_ns: how long the other end held it; taken off the delay.
-            by_kernel: whether `at_ns` is the kernel's or only this program's.
+            residence_ns: how long the reflector held it; subtracted from the delay.
+            by_kernel: whether `at_ns` is a kernel timestamp.
         """
         window, packet = self._find(seq)
         if window is None or packet is None:
-            # Unknown but old: its window is closed and has counted it as lost.
+            # An old number: its window is closed and has counted it as lost.
             if seq >= self._next_seq:
                 self.window.forged += 1
         elif packet.token != token:
@@ -164,7 +164,7 @@ class LatencySession:
         else:
             elapsed_ns = at_ns - packet.sent_ns
             packet.received_by_kernel = by_kernel
-            # No honest reflector holds a packet for longer than it was away.
+            # A reflector cannot hold a packet for longer than the round trip took.
             packet.suspect |= not 0 <= residence_ns <= elapsed_ns
             if elapsed_ns > self._timeout_ns and not packet.suspect:
                 packet.status = PacketStatus.LATE
@@ -172,37 +172,37 @@ class LatencySession:
                 self._accept(window, packet, elapsed_ns - residence_ns)
 
     def malformed(self) -> None:
-        """Something came that is no answer in the protocol's form."""
+        """Count an answer that cannot be decoded."""
         self.window.malformed += 1
 
     def forged(self) -> None:
-        """Something came from another address than the target's."""
+        """Count an answer from another address than the target's."""
         self.window.forged += 1
 
     def on_failure(self, failure: Failure) -> None:
-        """The network or the kernel said why packets cannot leave or come back."""
+        """Record why packets cannot leave or come back, by the network or the kernel."""
         self.window.failure = failure
         self.window.line_down |= failure.reason is Reason.LINE_DOWN
 
     def clock_stepped(self) -> None:
-        """A clock was stepped: the delay of whatever is under way will not be known."""
+        """The clock was stepped: the delays of packets in flight cannot be known."""
         for window in self._windows:
             for packet in window.packets.values():
                 packet.suspect |= packet.status is PacketStatus.LOST
 
     def next_window(self, at_ns: int) -> None:
-        """End the present window and begin the next."""
+        """End the open window and begin the next."""
         self.end_window(at_ns)
         self._windows.append(LatencyWindow(at_ns))
 
     def end_window(self, at_ns: int) -> None:
-        """End the present window; nothing more will be sent."""
+        """End the open window; nothing more will be sent."""
         self.window.end_ns = at_ns
 
     def cut(self, now_ns: int) -> None:
-        """Stop at once: keep what is decided by now, which is what was sent until Tmax ago.
+        """Stop at once and keep what is decided, which is what was sent until Tmax ago.
 
-        Keeping the answered ones of the last packets too would count answers and not losses.
+        Keeping later packets that were answered would count answers without losses.
         """
         decided_until_ns = now_ns - self._timeout_ns
         for window in self._windows:
@@ -212,7 +212,7 @@ class LatencySession:
                 window.drop_after(decided_until_ns)
 
     def closed(self, now_ns: int) -> Iterator[LatencyWindow]:
-        """The windows of which every packet is decided; each is given once."""
+        """The windows of which every packet is decided; each is yielded once."""
         while self._windows:
             end_ns = self._windows[0].end_ns
             if end_ns is None or end_ns + self._timeout_ns > now_ns:
@@ -220,7 +220,7 @@ class LatencySession:
             yield self._windows.popleft()
 
     def next_close_ns(self) -> int | None:
-        """When the next window can be closed; None while none has ended."""
+        """When the next window can be closed (ns); None while none has ended."""
         end_ns = self._windows[0].end_ns if self._windows else None
         return None if end_ns is None else end_ns + self._timeout_ns
 
@@ -243,12 +243,12 @@ class LatencySession:
 
 
 def poisson_gap_ns(drawn: float, mean_gap_s: float) -> int:
-    """The time to the next packet: exponential, so that the packets are a Poisson stream.
+    """The time to the next packet in ns: exponential, so that packets are a Poisson stream.
 
-    Such a stream synchronises with nothing that is periodic (RFC 2330, 11.1).
+    Such a stream is not synchronised with anything periodic (RFC 2330, 11.1).
 
     Args:
-        drawn: uniform in [0, 1), from a random generator; the gap grows with it.
-        mean_gap_s: the mean of the gaps.
+        drawn: a random number in [0, 1); the gap grows with it.
+        mean_gap_s: the mean gap in seconds.
     """
     return round(-math.log1p(-drawn) * mean_gap_s * NANOSECONDS)

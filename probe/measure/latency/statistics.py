@@ -1,8 +1,7 @@
 """Floor 1. The statistics of round-trip times and losses, each rule with its source.
 
-Knows numbers only: no packets, no times of day, no network. A delay is in milliseconds; a lost
-packet has none and counts as +infinity (RFC 7679, 5), so it is given as a count beside the delays.
-What a sample is too small to say is None.
+Delays are in milliseconds; a lost packet has none and counts as +infinity (RFC 7679, 5), so losses
+are passed as a count beside the delays. A statistic that the sample is too small for is None.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ def loss_ratio(sent: int, lost: int) -> float | None:
 
 
 def loss_ratio_upper95(sent: int, lost: int) -> float | None:
-    """The loss ratio that the line stays under with 95 % confidence, one-sided.
+    """The upper bound of the loss ratio with 95 % confidence, one-sided.
 
     Without a loss it is the rule of three, 3/n (Hanley and Lippman-Hand, JAMA 1983), capped at 1.
     With losses it is the exact bound of Clopper and Pearson (Biometrika 1934): the p at which so
@@ -115,7 +114,7 @@ def jitter_rfc3550(delays_ms: Sequence[float]) -> float | None:
 
 
 def _at_most(lost: int, sent: int, probability: float) -> float:
-    """The chance of at most so many losses among so many packets (binomial distribution)."""
+    """The probability of at most `lost` losses among `sent` packets (binomial distribution)."""
     log_p, log_q = math.log(probability), math.log1p(-probability)
     return math.fsum(
         math.exp(_log_choose(sent, k) + k * log_p + (sent - k) * log_q) for k in range(lost + 1)

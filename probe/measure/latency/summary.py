@@ -1,6 +1,6 @@
-"""Floor 1. A closed window told in a Finding's words: figures, outcome, reason, validity.
+"""Floor 1. The values, status and validity of a closed latency window.
 
-Knows no socket and no clock; what went wrong outside is handed in as `Failure`.
+Knows no socket and no clock; failures are passed in.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _HEADER_BYTES = {4: 20 + 8, 6: 40 + 8}
 
 
 class SessionParameters(Struct, frozen=True, kw_only=True):
-    """By what, whereto and how a session's packets went."""
+    """The parameters of a session: protocol, address, Tmax and mean gap."""
 
     protocol: str
     address: str
@@ -34,7 +34,7 @@ class SessionParameters(Struct, frozen=True, kw_only=True):
 
 
 def window_values(window: LatencyWindow, parameters: SessionParameters) -> LatencyValues:
-    """The figures of a closed window, each by `statistics`."""
+    """The values of a closed window, computed by `statistics`."""
     packets = list(window.packets.values())
     delays_ms = [packet.delay_ns / _NS_PER_MS for packet in packets if packet.delay_ns is not None]
     sent = len(packets)
@@ -81,7 +81,7 @@ def window_values(window: LatencyWindow, parameters: SessionParameters) -> Laten
 
 
 def loaded_values(window: LatencyWindow, parameters: SessionParameters) -> LoadedLatency:
-    """The figures of a session beside a transfer: those of a window, by the same rules."""
+    """The values of a session during a transfer, by the same rules as a window's."""
     of_window = window_values(window, parameters)
     shared = {
         name: getattr(of_window, name)
@@ -98,10 +98,10 @@ def loaded_values(window: LatencyWindow, parameters: SessionParameters) -> Loade
 
 
 def loaded_columns(download: LoadedLatency | None, upload: LoadedLatency | None) -> dict[str, Any]:
-    """Both directions' figures under load, by the names that a bulk kind's values have for them.
+    """Both directions' values under load, by their field names in a bulk kind's values.
 
-    Where nothing at all came back, the reflector is at fault rather than the line, which carried a
-    transfer meanwhile: then the counts stand in the session's own figures alone.
+    Where nothing was answered, the reflector is at fault and not the line, which carried a transfer
+    meanwhile: then the counts are only in the session's own values.
     """
     columns: dict[str, Any] = {"loaded_download": download, "loaded_upload": upload}
     for direction, loaded in (("download", download), ("upload", upload)):
@@ -115,10 +115,10 @@ def loaded_columns(download: LoadedLatency | None, upload: LoadedLatency | None)
 
 
 def window_status(values: LatencyValues, failure: Failure | None) -> MeasurementStatus:
-    """How a window ended: ok as soon as one answer came in time, for loss is a figure.
+    """The status of a window: ok if any packet was answered in time; loss is a value.
 
     Args:
-        values: the window's figures.
+        values: the window's values.
         failure: what the network or the kernel reported meanwhile, if anything.
     """
     if values.received:
@@ -145,7 +145,7 @@ def window_status(values: LatencyValues, failure: Failure | None) -> Measurement
 
 
 def validity(window: LatencyWindow) -> list[Validity]:
-    """What a reader must know of a window."""
+    """The validity flags of a window."""
     found = []
     if any(p.suspect and p.status is PacketStatus.RECEIVED for p in window.packets.values()):
         found.append(Validity.CLOCK_STEPPED)
@@ -155,12 +155,12 @@ def validity(window: LatencyWindow) -> list[Validity]:
 
 
 def _to_ns(value_ms: float | None) -> float | None:
-    """No more digits than the stamps have."""
+    """Rounded to nanoseconds, the resolution of the timestamps."""
     return None if value_ms is None else round(value_ms, 6)
 
 
 def timestamp_source(packets: list[Packet]) -> str:
-    """Who took the times of the answered packets.
+    """What took the times of the answered packets.
 
     Returns:
         "kernel" at both ends, "process" at both, "kernel send", "kernel receive" (the other end by

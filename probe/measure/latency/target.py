@@ -1,7 +1,7 @@
 """Floor 2. One target of a line's latency: its address, its socket, its session.
 
-Joins the pure session to a socket and keeps it alive: whatever fails is noted as trouble, and what
-failed is built anew. Knows neither the other targets nor the loop that calls it.
+Connects the pure session with a socket: failures are recorded in the session, and a failed socket
+is opened again. Independent of the other targets and of the calling loop.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from probe.measure.lookup import Address, Lookup
 from runtime import kernel_time
 from wire.result import GATEWAY_TARGET, Reason
 
-# While an address is not known yet there is nothing to send; it is asked for this often.
+# How often an unresolved address is checked.
 _UNRESOLVED_NS = NANOSECONDS // 20
-# The probe's own failures say nothing of the line: such a packet counts as never tried.
+# The probe's own failures say nothing about the line: such a packet counts as not sent.
 _OWN_FAILURES = (Reason.PERMISSION_DENIED, Reason.TOOL_FAILED)
 
 
 class TargetSpec(NamedTuple):
-    """What to measure against. `stamp_port` is None for ICMP echo."""
+    """A latency target. `stamp_port` is None for ICMP echo."""
 
     name: str
     host: str
@@ -37,7 +37,7 @@ class TargetSpec(NamedTuple):
 
 
 class _Channel(NamedTuple):
-    """An open way to the target."""
+    """An open socket to the target and its protocol."""
 
     address: Address
     socket: LineSocket
@@ -45,12 +45,12 @@ class _Channel(NamedTuple):
 
 
 class LatencyTarget:
-    """Sends to one target and takes in what comes back. All times are monotonic nanoseconds.
+    """Sends to one target and receives its answers. All times are monotonic nanoseconds.
 
     Attributes:
         due_ns: when the next packet is to be sent.
         session: the packets so far.
-        channel_kind: what they go through: udp, icmp datagram or icmp raw; None before the first.
+        channel_kind: the socket's kind: udp, icmp datagram or icmp raw; None before the first.
     """
 
     def __init__(
@@ -76,12 +76,12 @@ class LatencyTarget:
 
     @property
     def is_gateway(self) -> bool:
-        """Whether it is the office's own router; all others are beyond it."""
+        """Whether it is the gateway; all others are beyond it."""
         return self.spec.name == GATEWAY_TARGET
 
     @property
     def parameters(self) -> SessionParameters | None:
-        """How the packets go; None while the address has never been known."""
+        """The session's parameters; None while the address was never known."""
         if self._lookup.address is None:
             return None
         return SessionParameters(
@@ -96,9 +96,9 @@ class LatencyTarget:
         return None if self._channel is None else self._channel.socket.fileno()
 
     def send_if_due(self, now_ns: int) -> None:
-        """Send the next packet when it is time, and draw the time of the one after it.
+        """Send the next packet when it is due, and draw the time of the one after it.
 
-        A packet that the network's state keeps from leaving is sent and lost: an office's would be.
+        A packet that cannot leave because of the network's state counts as sent and lost.
         """
         if now_ns < self.due_ns:
             return
@@ -106,7 +106,7 @@ class LatencyTarget:
             self.due_ns = now_ns + _UNRESOLVED_NS
             return
         gap_ns = poisson_gap_ns(self._generator.random(), self._config.mean_gap_s)
-        # What a stall delayed is not made up for in a burst.
+        # Packets delayed by a stall are not sent in a burst.
         self.due_ns = max(self.due_ns + gap_ns, now_ns)
         try:
             self._send(self._open_channel(self._lookup.address))
@@ -117,11 +117,11 @@ class LatencyTarget:
             self.close()
 
     def receive(self, clock: ClockOffset) -> None:
-        """Take in what the kernel has: departures, errors, answers."""
+        """Process the kernel's send timestamps, errors and received packets."""
         if self._channel is None:
             return
         _, sock, protocol = self._channel
-        # Departures first: the answer to a packet may be waiting already.
+        # Send timestamps first: the answer to a packet may be waiting already.
         for report in sock.reports():
             if isinstance(report, Failure):
                 self.session.on_failure(report)
@@ -131,9 +131,9 @@ class LatencyTarget:
             self._on_packet(arrival, protocol, clock)
 
     def failure_of(self, window: LatencyWindow) -> Failure | None:
-        """Why a closed window came to little or nothing; None when nothing was said.
+        """The failure of a closed window; None when none was reported.
 
-        Where a window was silent, a line that is down now is the reason, whatever else was said.
+        Where nothing was answered, a line that is down now is the reason.
         """
         if not window.packets:
             return window.failure or self._lookup.failure
@@ -141,14 +141,14 @@ class LatencyTarget:
         return down or window.failure
 
     def recover(self) -> None:
-        """Make address and socket anew, after a window in which nothing came back."""
+        """Resolve and connect again, after a window without an answer."""
         self._lookup.refresh()
-        # Whatever comes back by now shows that the socket is good.
+        # Any answer since then shows that the socket works.
         if not self.session.answered:
             self.close()
 
     def close(self) -> None:
-        """Give the socket back; the next packet opens another."""
+        """Close the socket; the next packet opens another."""
         if self._channel is not None:
             self._channel.socket.close()
         self._channel = None
