@@ -1,4 +1,4 @@
-"""Floor 3. The command `tramdo-probe`: what a technician types, and the exit codes."""
+"""Floor 3. The command `tramdo-probe`: runs its subcommands and returns the exit codes."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _check(config: Config, options: argparse.Namespace) -> int:
-    # Here and not above: `requests` would stay in the daemon's memory, 4 MB of it, for nothing.
+    # Imported here, because `requests` would take 4 MB of the daemon's memory.
     from probe.measure import operator  # noqa: PLC0415
 
     language: Language = options.lang

@@ -1,1 +1,1 @@
-"""`tramdo-probe doctor`: all that a technician would look at, each with what to do about it."""
+"""`tramdo-probe doctor`: checks of the installation, each with what to do."""

@@ -31,7 +31,7 @@ VERSIONS = Phrase("phiên bản", "versions")
 
 
 class CheckStatus(StrEnum):
-    """What a finding means for the technician."""
+    """The status of a check."""
 
     GOOD = "good"
     WATCH = "watch"
@@ -40,9 +40,9 @@ class CheckStatus(StrEnum):
 
 
 class CheckResult(Struct, frozen=True):
-    """One thing looked at. `todo` is None where there is nothing to do.
+    """The result of one check. `todo` is None where there is nothing to do.
 
-    The English of `part` is the name that programs know it by.
+    The English of `part` is its name for programs.
     """
 
     part: Phrase
@@ -52,7 +52,7 @@ class CheckResult(Struct, frozen=True):
 
 
 class DoctorReport(Struct, frozen=True, kw_only=True):
-    """All of it. `at` is in the office's time zone."""
+    """The results of all checks. `at` is in the office's time zone."""
 
     at: datetime
     probe: str
@@ -61,29 +61,29 @@ class DoctorReport(Struct, frozen=True, kw_only=True):
 
 
 def good(part: Phrase, seen: Phrase) -> CheckResult:
-    """Nothing to do."""
+    """A result without a need for action."""
     return CheckResult(part, CheckStatus.GOOD, seen)
 
 
 def bad(part: Phrase, seen: Phrase, todo: Phrase) -> CheckResult:
-    """To be mended before one leaves."""
+    """A fault to be repaired at once."""
     return CheckResult(part, CheckStatus.BAD, seen, todo)
 
 
 def warning(part: Phrase, seen: Phrase, todo: Phrase) -> CheckResult:
-    """To be known, and seen to in time."""
+    """Something to know of, and to act on in time."""
     return CheckResult(part, CheckStatus.WATCH, seen, todo)
 
 
 def unknown(part: Phrase, seen: Phrase, todo: Phrase | None = None) -> CheckResult:
-    """Not to be seen from here."""
+    """Something that cannot be checked from here."""
     return CheckResult(part, CheckStatus.UNKNOWN, seen, todo)
 
 
 def certificate(
     part: Phrase, ends_at: datetime | None, now: datetime, renew: Phrase
 ) -> CheckResult:
-    """By its end date."""
+    """Check a certificate's end date."""
     if ends_at is None:
         seen = Phrase("không đọc được ngày hết hạn", "its end date cannot be read")
         return unknown(part, seen, renew)
@@ -99,7 +99,7 @@ def certificate(
 
 
 def clock(reading: Clock, now: datetime) -> CheckResult:
-    """By the kernel's word; `now` is told in its own time zone."""
+    """Check the clock's synchronisation; `now` is shown in its own time zone."""
     vi, en = f"{now:%H:%M:%S} ngày {now:%d/%m/%Y}", f"{now:%Y-%m-%d %H:%M:%S%z}"
     if reading.synchronised:
         return good(_CLOCK, Phrase(f"{vi}, đã đồng bộ", f"{en}, synchronised"))
@@ -119,7 +119,7 @@ def clock(reading: Clock, now: datetime) -> CheckResult:
 
 
 def disk(free_bytes: int | None, outbox_bytes: int, outbox_limit_bytes: int) -> CheckResult:
-    """By what is free, and what the outbox may still take."""
+    """Check the free bytes against the outbox's limit."""
     if free_bytes is None:
         return bad(
             _DISK,
@@ -154,7 +154,7 @@ def disk(free_bytes: int | None, outbox_bytes: int, outbox_limit_bytes: int) -> 
 
 
 def power(throttled: bool | None) -> CheckResult:
-    """By the Pi's own alarm."""
+    """Check the under-voltage alarm."""
     if throttled is None:
         seen = Phrase("bo mạch này không báo được sụt áp", "this board has no under-voltage alarm")
         return unknown(_POWER, seen)
@@ -168,7 +168,7 @@ def power(throttled: bool | None) -> CheckResult:
 
 
 def temperature(celsius: float | None) -> CheckResult:
-    """By where a Pi begins to slow down."""
+    """Check the temperature against the Pi's throttling."""
     if celsius is None:
         seen = Phrase("bo mạch này không cho biết", "this board does not tell")
         return unknown(_TEMPERATURE, seen)
@@ -183,7 +183,7 @@ def temperature(celsius: float | None) -> CheckResult:
 
 
 def python(version: tuple[int, int]) -> CheckResult:
-    """By what we run on."""
+    """Check the version of Python."""
     seen = Phrase(f"Python {version[0]}.{version[1]}", f"Python {version[0]}.{version[1]}")
     if version < _OLDEST_PYTHON:
         todo = Phrase("dùng Debian 12 trở lên", "Debian 12 or newer has it")
@@ -192,5 +192,5 @@ def python(version: tuple[int, int]) -> CheckResult:
 
 
 def has_no_errors(findings: Sequence[CheckResult]) -> bool:
-    """Whether nothing is bad."""
+    """Whether no result is bad."""
     return all(one.verdict is not CheckStatus.BAD for one in findings)

@@ -1,4 +1,4 @@
-"""Floor 3. Looks at everything that a technician would, and puts it into one report."""
+"""Floor 3. Runs all checks of `tramdo-probe doctor` and makes one report."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from probe.version import VERSION
 from runtime import certificate
 from runtime.language import Phrase
 
-# A daemon that lives writes its board every 5 s.
+# A running daemon writes its status file every 5 s.
 _STALE_S = 60.0
 
 
 def examine(config: Config) -> DoctorReport:
-    """Look; takes seconds, and longer where nothing answers."""
+    """Run all checks; takes seconds, longer where nothing answers."""
     now = clock.utc_now().astimezone(ZoneInfo(config.timezone))
     return DoctorReport(
         at=now, probe=config.probe, version=VERSION, findings=list(_findings(config, now))
@@ -75,7 +75,7 @@ def _own_certificate(config: Config, now: datetime) -> Iterator[CheckResult]:
     try:
         ends_at = certificate.ends_at(Path(path).read_bytes())
     except OSError:
-        return  # `checks` has told it
+        return  # reported by `prerequisites`
     renew = Phrase(
         "cấp lại chứng thư (docs/security.md, A probe's key)",
         "renew it (docs/security.md, A probe's key)",
@@ -114,7 +114,7 @@ def _daemon(shown: StatusSnapshot | None, now: datetime) -> Iterator[CheckResult
         )
         yield good(_DAEMON, runs)
     for part, text in sorted(shown.status.faults.items()):
-        # What the daemon says of a fault of its own is quoted, as its log has it.
+        # The daemon's own text of a fault is quoted as in its log.
         told = Phrase(text, text)
         yield bad(Phrase(f"{_DAEMON.vi}: {part}", f"{_DAEMON.en}: {part}"), told, _SEE_LOG)
     yield _delivery(shown.status)

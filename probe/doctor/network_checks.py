@@ -1,7 +1,7 @@
-"""Floor 2. Wraps sockets and TLS for the doctor: each line to each server, and the broker's door.
+"""Floor 2. Network checks of the doctor: each line, each server over each line, the broker.
 
-Says nothing over what it opens: an iperf3 server sees a connection that ends, a broker a handshake.
-A session of MQTT would throw out the daemon's own, which bears the same name.
+Only connects: an iperf3 server sees a connection that ends, a broker a TLS handshake. An MQTT
+session would take over the daemon's own, which has the same client identifier.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from runtime.language import Phrase
 from wire.result import Reason
 
 _WAIT_S = 5.0
-# Under TLS 1.3 a broker says after the handshake that it dislikes our certificate.
+# With TLS 1.3 a broker rejects the client's certificate only after the handshake.
 _SECOND_THOUGHT_S = 1.0
 _BROKER = Phrase("máy chủ nhận tin (MQTT)", "broker")
 
 
 def lines(config: Config) -> Iterator[CheckResult]:
-    """Each line's interface, address and way out."""
+    """Check each line's interface, address and gateway."""
     for line in config.lines:
         part = Phrase(f"đường truyền {line.id}", f"line {line.id}")
         lack = line_fault(line)
@@ -53,7 +53,7 @@ _PLUG_IN = Phrase(
 
 
 def servers(config: Config) -> Iterator[CheckResult]:
-    """Each server by each line: the only proof that its route is there."""
+    """Check each server over each line, which proves its route."""
     for line in config.lines:
         if line_fault(line) is None:
             for server in config.servers:
@@ -115,7 +115,7 @@ def _refusal(address: Address, failure: Failure) -> Phrase:
 
 
 def broker(config: BrokerConfig, now: datetime) -> Iterator[CheckResult]:
-    """Whether it is reached, whether it takes our certificate, until when its own holds."""
+    """Check that the broker is reached and accepts our certificate, and the end of its own."""
     where = Phrase(f"{config.host} cổng {config.port}", f"{config.host} port {config.port}")
     if config.proxy is not None:
         seen = Phrase(
@@ -165,7 +165,7 @@ _RENEW = Phrase(
 
 
 def _cause_vi(error: Exception) -> str:
-    # What has no words of its own is quoted: it can be looked up as it is.
+    # Other errors are quoted, so that they can be looked up.
     match error:
         case ssl.SSLCertVerificationError():
             return f"không xác minh được chứng thư của máy chủ ({error.verify_message})"

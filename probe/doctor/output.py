@@ -1,4 +1,4 @@
-"""Floor 1. The doctor's report as somebody is told it: in one language, as text or as JSON."""
+"""Floor 1. Output of `tramdo-probe doctor`: the report in one language, as JSON or text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SIGNS = {
 
 
 class CheckDocument(Struct, frozen=True):
-    """A finding. `part` and `verdict` are for programs, the same whatever the language."""
+    """The result of a check. `part` and `verdict` are the same in every language."""
 
     part: str
     verdict: CheckStatus
@@ -40,7 +40,7 @@ class DoctorDocument(Struct, frozen=True, kw_only=True):
 
 
 def document(report: DoctorReport, language: Language) -> DoctorDocument:
-    """For programs, and whoever reads what they pass on."""
+    """The report as a JSON document."""
     return DoctorDocument(
         at=report.at.astimezone(UTC),
         probe=report.probe,
@@ -62,7 +62,7 @@ def document(report: DoctorReport, language: Language) -> DoctorDocument:
 
 
 def text(report: DoctorReport, language: Language) -> str:
-    """For a person at a terminal; what to do stands under what is not well."""
+    """The report as text; what to do is under each result that is not good."""
     findings = document(report, language).findings
     width = max((len(one.title) for one in findings), default=0)
     at = Phrase(f"{report.at:%H:%M} ngày {report.at:%d/%m/%Y}", f"{report.at:%Y-%m-%d %H:%M%z}")

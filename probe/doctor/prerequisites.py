@@ -1,4 +1,4 @@
-"""Floor 2. Looks at this machine for what the configuration needs; a sentence for each lack."""
+"""Floor 2. Checks that this machine has what the configuration needs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runtime.language import Phrase
 
 
 def problems(config: Config) -> list[Phrase]:
-    """What is missing here, in words that say what to do; empty where all is there."""
+    """A sentence for each missing prerequisite; empty where there is none."""
     return [*_lines(config), *_directories(config), *_tools(), *_secrets(config)]
 
 

@@ -1,7 +1,7 @@
-"""Floor 1. The budget: how many bulk tests of each kind a line gets in a month, and what they cost.
+"""Floor 1. The data budget: how many bulk tests of each kind a line gets in a month.
 
-Wants `samples_per_month`, takes what the byte budget holds, and never less than the weekly minimum
-(METHOD, Data used). What falls short is told in words, for `plan` and `check`.
+At most `samples_per_month`, as many as the byte budget allows, and never less than the weekly
+minimum (METHOD, Data used). Shortfalls are described for `plan` and `check`.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from wire.result import HttpResult, ThroughputResult, kind_of
 
 THROUGHPUT, HTTP = kind_of(ThroughputResult), kind_of(HttpResult)
 
-# Assumed of a line whose plan is not told until a month has been measured: about the nation's mean
+# Assumed for a line without a configured plan until a month was measured: about the nation's mean
 # in September 2025 (METHOD), and above it rather than below.
 ASSUMED_BPS = 300.0 * MEGABIT
-# A transfer's results may take this much longer than its bytes to come.
+# A transfer's results may arrive this much later than its bytes.
 _EXCHANGE_S = 5.0
 
 
 class BulkKind(Struct, frozen=True):
-    """A kind that fills the line: its share of the samples, its servers, what a test takes.
+    """A bulk kind: its share of the samples, its servers, the duration of a test.
 
-    `transfer_s` is a direction's full length: an early stop only saves. `longest_s` is how long a
-    test may hold the host with the look before it, waiting for a busy server apart.
+    `transfer_s` is a direction's full length, without early stop. `longest_s` is how long a
+    test holds the host with its idle check, without waits for a busy server.
     """
 
     kind: str
@@ -53,9 +53,9 @@ class BulkKind(Struct, frozen=True):
 
 
 class MonthBudget(Struct, frozen=True, kw_only=True):
-    """One line's month. `floor_tests` of the `tests` are made whatever the budget says.
+    """The budget of a line's month. `floor_tests` of the `tests` run whatever the budget is.
 
-    `light_bytes` of the budget are for the kinds that run beside them (`probe.plan.light`).
+    `light_bytes` of the budget are for the light kinds (`probe.plan.light`).
     """
 
     line_id: str
@@ -71,27 +71,27 @@ class MonthBudget(Struct, frozen=True, kw_only=True):
 
     @property
     def tests(self) -> int:
-        """Tests of all kinds."""
+        """The number of tests of all kinds."""
         return sum(self.counts.values())
 
     @property
     def expected_bytes(self) -> float:
-        """What they are expected to move, both directions."""
+        """The expected bytes of all tests, both directions."""
         return _cost_bytes(self.counts, self.test_bytes)
 
     @property
     def bulk_bytes(self) -> float:
-        """What the budget has for bulk tests."""
+        """The budget's bytes for bulk tests."""
         return max(0.0, self.budget_bytes - self.light_bytes)
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether only the weekly minimum goes on until the month ends."""
+        """Whether the budget is used up: only the weekly minimum runs until the month ends."""
         return self.used_bytes > 0 and self.used_bytes >= self.bulk_bytes
 
 
 def bulk_kinds(config: Config) -> list[BulkKind]:
-    """The kinds that are planned: those with a share and a server that offers them."""
+    """The planned bulk kinds: those with a share and a server that offers them."""
     plan = config.plan
     beside_s = longest_idle_check_s(plan) + _stragglers_s(config.latency)
     kinds = [
@@ -114,7 +114,7 @@ def bulk_kinds(config: Config) -> list[BulkKind]:
 
 
 def month_budget(config: Config, line: LineConfig, day: date, usage: Usage) -> MonthBudget:
-    """What a line gets in a day's month."""
+    """A line's budget in the month of a day."""
     kinds = bulk_kinds(config)
     days = calendar.monthrange(day.year, day.month)[1]
     seen = usage.test_bytes.get(line.id, {})
@@ -142,10 +142,10 @@ def month_budget(config: Config, line: LineConfig, day: date, usage: Usage) -> M
 
 
 def published_plan(config: Config, day: date, usage: Usage) -> Iterator[PlannedKind]:
-    """What the centre is told of a month's bulk tests: each line's own mean a day, by kind.
+    """A month's bulk tests as published in `info`: each line's mean a day, by kind.
 
-    Of the same usage as the plan itself: by what a test is assumed to move there may be a third of
-    the tests that there are, and a line that lacks two of three would pass for complete.
+    From the same usage as the plan itself, because by assumed bytes there may be a third of the
+    tests, and a line that lacks two of three would look complete.
     """
     for line in config.lines:
         month = month_budget(config, line, day, usage)
@@ -154,7 +154,7 @@ def published_plan(config: Config, day: date, usage: Usage) -> Iterator[PlannedK
 
 
 def shortfalls(config: Config, budget: MonthBudget) -> Iterator[Phrase]:
-    """Where the month is not what was wanted, a sentence each."""
+    """A sentence for each shortfall of the month against the configuration."""
     vi, en = f"đường truyền {budget.line_id}", f"line {budget.line_id}"
     held = _gigabytes(budget.budget_bytes)
     cost = _gigabytes(budget.expected_bytes)
@@ -200,7 +200,7 @@ def _affordable(
     budget_bytes: float,
     between: tuple[int, int],
 ) -> dict[str, int]:
-    """The most tests that the budget holds, between a least and a most number."""
+    """The most tests by kind that the budget allows, between two limits."""
     least, most = between
     low, high = least, most
     # Largest remainder can take from one kind as the sum grows (the Alabama paradox), so the search
@@ -219,9 +219,9 @@ def _cost_bytes(counts: Mapping[str, int], test_bytes: Mapping[str, float]) -> f
 
 
 def _full_bytes(config: Config, line: LineConfig, kind: BulkKind) -> float:
-    """Both directions at the line's plan, full length: 975 MB for 13 s at 300 Mbit/s.
+    """The bytes of both directions at the line's plan, full length: 975 MB, 13 s, 300 Mbit/s.
 
-    With the session beside them, there and back, which is 0.05 MB more.
+    Includes the latency session beside them, 0.05 MB.
     """
     rates_bps = (rate or ASSUMED_BPS for rate in line.plan_bps)
     latency = config.latency
@@ -230,7 +230,7 @@ def _full_bytes(config: Config, line: LineConfig, kind: BulkKind) -> float:
 
 
 def _stragglers_s(config: LatencyConfig) -> float:
-    """How long a test may wait for packets of the sessions beside it, both directions."""
+    """How long a test may wait for late packets of its latency sessions, both directions."""
     return 2 * config.timeout_s if config.enabled else 0.0
 
 
@@ -244,6 +244,6 @@ def _throughput_s(config: ThroughputConfig) -> float:
 
 
 def _http_s(config: HttpConfig) -> float:
-    """As `http.method.longest_s`, but that pings take a fraction of their time limit."""
+    """Like `http.method.longest_s`, but pings take a fraction of their timeout."""
     direction_s = 2 * config.timeout_s + config.warm_up_s + config.duration_s
     return 2 * config.timeout_s + 2 * direction_s

@@ -1,7 +1,7 @@
-"""Floor 1. The hours of a day: which stretches of it may hold bulk tests, and of which sort.
+"""Floor 1. The time ranges of a day in which bulk tests may run, peak or off-peak.
 
-A local day is cut at the peak hours and at the office hours. Each stretch is peak or off-peak; one
-within office hours that are to be avoided is left out.
+A local day is cut at the peak hours and at the office hours. A range within office hours that are
+to be avoided is left out.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from msgspec import Struct
 
 from probe.config import Config, PlanConfig, minute_of_day
 
-# The first minute belongs to the change of the day's timetable.
+# The first minute is left for loading the day's timetable.
 _CHANGE_MIN = 1
 _DAY_MIN = 24 * 60
 
 
 class TimeRange(Struct, frozen=True):
-    """A part of a day between two cuts, UTC."""
+    """A time range of a day, UTC."""
 
     start: datetime
     end: datetime
@@ -29,12 +29,12 @@ class TimeRange(Struct, frozen=True):
 
     @property
     def length_s(self) -> float:
-        """How long it is."""
+        """Its length in seconds."""
         return (self.end - self.start).total_seconds()
 
 
 def bulk_time_ranges(config: Config, day: date, least_s: float) -> list[TimeRange]:
-    """The stretches of a local day for bulk tests, in order; none shorter than `least_s`."""
+    """The time ranges of a local day for bulk tests, in order; none shorter than `least_s`."""
     cut = [
         TimeRange(*_between(config, day, *m), _is_peak(config.plan, *m)) for m in _minutes(config)
     ]
@@ -47,7 +47,7 @@ def bulk_time_ranges(config: Config, day: date, least_s: float) -> list[TimeRang
 
 
 def in_office_hours(config: Config, at: datetime) -> bool:
-    """Whether people are at work then."""
+    """Whether a time is within the configured office hours."""
     plan, local = config.plan, at.astimezone(ZoneInfo(config.timezone))
     minute = local.hour * 60 + local.minute
     within = minute_of_day(plan.office_from) <= minute < minute_of_day(plan.office_to)
@@ -55,21 +55,21 @@ def in_office_hours(config: Config, at: datetime) -> bool:
 
 
 def idle_check_s(config: Config, at: datetime) -> float:
-    """How long a line is looked at before a bulk test: longer where people are at work."""
+    """The length of the idle check before a bulk test: longer within office hours."""
     plan = config.plan
     careful = plan.office_hours == "idle_only" and in_office_hours(config, at)
     return plan.office_idle_look_s if careful else plan.idle_look_s
 
 
 def longest_idle_check_s(plan: PlanConfig) -> float:
-    """What a slot has to have room for, whenever it comes."""
+    """The longest idle check of any time, which a slot must have room for."""
     if plan.office_hours != "idle_only":
         return plan.idle_look_s
     return max(plan.idle_look_s, plan.office_idle_look_s)
 
 
 def bounds(config: Config, day: date) -> tuple[datetime, datetime]:
-    """A local day's beginning and end, UTC."""
+    """The start and end of a local day, UTC."""
     return _between(config, day, 0, _DAY_MIN)
 
 
@@ -95,7 +95,7 @@ def _between(config: Config, day: date, first_min: int, last_min: int) -> tuple[
 
 
 def _at(config: Config, day: date, minute: int) -> datetime:
-    """A local wall time in UTC; where clocks are put forward, the time that they jump to."""
+    """A local time in UTC; a time that a clock change skips becomes the one after it."""
     day += timedelta(days=minute // _DAY_MIN)
     hour, minute = divmod(minute % _DAY_MIN, 60)
     zone = ZoneInfo(config.timezone)

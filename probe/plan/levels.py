@@ -1,9 +1,8 @@
-"""Floor 1. What each measurement server has shown of a line: does one read low against the others?
+"""Floor 1. The rates that each server measured on a line, and whether one reads low.
 
-A server that is overloaded, or far away, or badly connected reads as a slow line. With two servers
-in turn the difference shows, and the result says so (METHOD, Throughput; arXiv 2205.12376). Servers
-are held against each other by figures of the same days only: what one has shown of the line as it
-was before says nothing of another today, least of all where it is not asked any more.
+A server that is overloaded, far away or badly connected makes a line look slow. With two servers in
+turn the difference shows, and the result is flagged (METHOD, Throughput; arXiv 2205.12376). Servers
+are compared by results of the same days only, because the line may have changed since.
 """
 
 from __future__ import annotations
@@ -16,15 +15,15 @@ from msgspec import Struct
 
 from wire.result import HttpValues, Outcome, Result, ThroughputValues, Validity
 
-# How many of a server's last figures count, how few say nothing, and how old one may be (ours).
+# How many of a server's last results are kept, the least for a comparison, the oldest (ours).
 KEPT, LEAST = 10, 5
 RECENT = timedelta(days=7)
-# A server whose median is under this much of the best other one's reads low (ours).
+# A server whose median is under this share of the best other one's reads low (ours).
 LOW_RATIO = 0.9
 
 
 class ServerFigures(Struct, frozen=True):
-    """The steady figures of one result, in bit/s, and when it began (UTC)."""
+    """The steady rates of one result, in bit/s, and its start (UTC)."""
 
     at: datetime
     download_bps: float | None
@@ -32,20 +31,20 @@ class ServerFigures(Struct, frozen=True):
 
 
 class ServerLevels(Struct, frozen=True):
-    """What a server has last shown of one line and kind, as it came.
+    """The last results of a server for one line and kind, in order of arrival.
 
-    Files of before had bare figures here; they are passed over, for nobody knows of which days.
+    Files of an older version had rates without times here; those are ignored.
     """
 
     shown: list[ServerFigures] = []
 
 
-# By line, kind and target; a key is those three, parted by spaces.
+# By "line kind target".
 History = Mapping[str, ServerLevels]
 
 
 def with_figures(history: History, result: Result) -> dict[str, ServerLevels]:
-    """The history with a result's figures; those that say nothing of the line are left out."""
+    """The history with a result's rates added, where they are valid for the line."""
     values = result.values
     known = dict(history)
     if not isinstance(values, ThroughputValues | HttpValues) or result.target is None:
@@ -62,9 +61,9 @@ def reads_low(history: History, result: Result, servers: Collection[str]) -> boo
     """Whether the server of a result reads low on this line, in either direction.
 
     Args:
-        history: of before this result, which is not to be its own judge.
-        result: the one that is asked about.
-        servers: the names of those that are configured now; no other is held against it.
+        history: without this result.
+        result: the result to check.
+        servers: the names of the configured servers, which it is compared with.
     """
     if result.values is None:
         return False
@@ -104,7 +103,7 @@ def _others(history: History, result: Result, servers: Collection[str]) -> Itera
 
 
 def _spoilt(result: Result) -> bool:
-    """Whether something else than line and server has made the figure."""
+    """Whether something other than line and server influenced the rate."""
     reasons = (Validity.CROSS_TRAFFIC, Validity.PROBE_LIMITED, Validity.THROTTLED)
     return any(flag in result.validity for flag in reasons)
 

@@ -1,8 +1,8 @@
-"""Floor 1. What the kinds that load a line little move in a month: latency, dns, web, path.
+"""Floor 1. The bytes that light kinds use in a month: latency, dns, web, path.
 
-They run whatever the budget says, so what they take of it is taken off before bulk tests are
-planned: 1 GB of a month is nothing to a fibre line and a fifth of a metered one. Bytes are those of
-Ethernet frames, both ways, and estimates: nobody knows how large a page will be.
+They run whatever the budget is, so their bytes are subtracted before bulk tests are planned: 1 GB a
+month is little on a fibre line and a fifth of a metered one. Bytes are estimates, of Ethernet
+frames in both directions.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from wire.result import DnsResult, LatencyResult, PathResult, WebResult, kind_of
 _DAY_S, _DAY_MIN = 86_400, 1440
 # Ethernet, IPv4, ICMP and the 56 octets that ping sends.
 _ECHO_WIRE_BYTES = 14 + 20 + 8 + 56
-# A question and its answer, with headers (ours, for names of this length).
+# A query and its answer, with headers (ours).
 _QUESTION_BYTES = 90 + 200
-# A start page with its handshake (ours: the median of public-service portals is unknown).
+# A start page with its TLS handshake (ours: the median of public-service portals is unknown).
 _PAGE_BYTES = 250_000
-# A time-exceeded message quotes what it answers (RFC 1812, 4.3.2.3).
+# A time-exceeded message quotes the packet (RFC 1812, 4.3.2.3).
 _HOP_BYTES = 2 * _ECHO_WIRE_BYTES
 
 
 class LightKind(Struct, frozen=True):
-    """A kind on one line: results or windows a day, and bytes a day, both ways."""
+    """A light kind on one line: results or windows a day, and bytes a day in both directions."""
 
     kind: str
     per_day: int
@@ -35,10 +35,10 @@ class LightKind(Struct, frozen=True):
 
 
 def light_kinds(config: Config, line: LineConfig) -> Iterator[LightKind]:
-    """What runs beside a line's bulk tests."""
+    """The light kinds of a line."""
     latency = config.latency
     if latency.enabled:
-        # The gateway (the kernel knows it where it is not told), every server, what is named.
+        # The gateway (read from the kernel where not configured), every server, other targets.
         servers = (server.host for server in config.servers)
         echoes = len({line.gateway, *servers, *latency.icmp_targets})
         round_trip = 2 * (STAMP_WIRE_BYTES + echoes * _ECHO_WIRE_BYTES)
@@ -60,5 +60,5 @@ def light_kinds(config: Config, line: LineConfig) -> Iterator[LightKind]:
 
 
 def light_bytes(config: Config, line: LineConfig, days: int) -> float:
-    """What they are expected to move in a month of so many days."""
+    """The expected bytes of all light kinds in a month of `days` days."""
     return days * sum(one.day_bytes for one in light_kinds(config, line))

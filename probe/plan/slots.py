@@ -1,12 +1,12 @@
-"""Floor 1. The slots: (configuration, day, usage) to a local day's slots, at absolute UTC times.
+"""Floor 1. Slots: from configuration, day and usage to a local day's slots at UTC times.
 
-A line's tests of a month are a sequence, spread evenly over its days; kinds and servers are mixed
-in and some are peak-hour tests. A day's tests each fall where a hash puts them in an equal part of
-that day's peak or off-peak hours, so a fleet never starts at the top of the hour (the most common
+A line's tests of a month are a sequence, spread evenly over its days; kinds and servers alternate
+and some are peak-hour tests. Each of a day's tests is placed by a hash within an equal part of that
+day's peak or off-peak hours, so a fleet never starts at the top of the hour (the most common
 complaint about such systems) and the same probe on the same day has the same plan. The bulk tests
 of a host never overlap.
 
-Promises, held by `tests/property/test_plan_property.py` for any configuration:
+Properties, tested by `tests/property/test_plan_property.py` for any configuration:
 the month's expected bytes stay within the budget unless the weekly minimum needs more; any seven
 days in a row hold the weekly minimum; with a test a day every weekday has one; with three tests a
 week any seven days have one in peak hours and one outside; servers take turns.
@@ -27,7 +27,7 @@ from probe.plan.budget import BulkKind, MonthBudget, bulk_kinds, month_budget
 from probe.plan.hours import TimeRange, bounds, bulk_time_ranges
 from probe.plan.usage import Usage
 
-# The day's first minute belongs to the change of the timetable.
+# The day's first minute is left for loading the timetable.
 _CHANGE_S = 60.0
 _MINUTES_A_DAY = 1440
 
@@ -35,8 +35,8 @@ _MINUTES_A_DAY = 1440
 class Slot(Struct, frozen=True, kw_only=True):
     """One planned measurement.
 
-    A bulk test that has to wait may begin until `until`, with its look at the line. `kept` ones are
-    made also when the line's budget is used up: they are the weekly minimum.
+    `until` is the latest start of a deferred bulk test with its idle check. `kept` slots are
+    the weekly minimum, which runs also when the line's budget is used up.
     """
 
     at: datetime
@@ -51,14 +51,14 @@ class Slot(Struct, frozen=True, kw_only=True):
 
 
 class DayPlan(Struct, frozen=True):
-    """A day's bulk slots in order of time, and how many tests found no room in its hours."""
+    """A day's bulk slots in order of time, and the number of tests without room in its hours."""
 
     slots: list[Slot]
     left_out: int
 
 
 class _Test(Struct, frozen=True):
-    """One of a line's tests in a month, before it has a time."""
+    """One of a line's tests in a month, before its time is set."""
 
     day_index: int
     kind: str
@@ -88,7 +88,7 @@ def day_plan(config: Config, day: date, usage: Usage | None = None) -> DayPlan:
 
 
 def light_slots(config: Config, kinds: Sequence[str], day: date) -> list[Slot]:
-    """Slots of kinds that load a line little (DNS, web): every so many minutes, spread by hash."""
+    """The slots of light kinds: every `light_every_min` minutes, spread by a hash."""
     start, end = bounds(config, day)
     period_s = config.plan.light_every_min * 60.0
     slots = []
@@ -132,7 +132,7 @@ def _month(config: Config, line: LineConfig, day: date, budget: MonthBudget) -> 
 
 
 def _peak_count(config: Config, budget: MonthBudget) -> int:
-    """How many of the month's tests are for peak hours.
+    """How many of the month's tests are in peak hours.
 
     As many as their share of the day; and where tests are few, enough that each week has one in
     peak hours and one outside.
@@ -145,9 +145,9 @@ def _peak_count(config: Config, budget: MonthBudget) -> int:
 
 
 def _turns(kind: BulkKind, name: str) -> Iterator[str]:
-    """Servers without end, each once a round; the order within a round is drawn anew.
+    """An endless sequence of servers, each once a round; each round's order is from a hash.
 
-    In one fixed order, a server would always get the peak hours, or always Sundays.
+    With one fixed order a server would always get the peak hours, or always Sundays.
     """
     for turn in itertools.count():
         drawn = {one.name: spread.hashed(f"{name}/{turn}/{one.name}") for one in kind.servers}
@@ -161,7 +161,7 @@ def _timed(
     longest: dict[str, float],
     budget: MonthBudget,
 ) -> Iterator[Slot]:
-    """A line's tests of a day, each somewhere in its equal part of the peak or off-peak hours."""
+    """A line's tests of a day, each within its equal part of the peak or off-peak hours."""
     for peak in (True, False):
         mine = [test for test in tests if test.peak is peak]
         fitting = [room for room in rooms if room.peak is peak] or rooms
@@ -181,7 +181,7 @@ def _timed(
 
 
 def _within(rooms: Sequence[TimeRange], place: float) -> tuple[datetime, TimeRange]:
-    """A place, 0 to 1, on the stretches laid end to end."""
+    """The time at a position, 0 to 1, in the concatenated time ranges."""
     left_s = place * sum(room.length_s for room in rooms)
     for room in rooms[:-1]:
         if left_s < room.length_s:
@@ -191,9 +191,9 @@ def _within(rooms: Sequence[TimeRange], place: float) -> tuple[datetime, TimeRan
 
 
 def _placed(wanted: Sequence[Slot], rooms: Sequence[TimeRange]) -> list[Slot]:
-    """Slots that do not overlap. Where a stretch is full, another takes what is over.
+    """Slots that do not overlap. Where a time range is full, another one is used.
 
-    The weekly minimum is placed first; what finds no room in the day is left out.
+    The weekly minimum is placed first; slots without room in the day are left out.
     """
     held: list[list[Slot]] = [[] for _ in rooms]
     free_s = [room.length_s for room in rooms]
@@ -211,13 +211,13 @@ def _placed(wanted: Sequence[Slot], rooms: Sequence[TimeRange]) -> list[Slot]:
 
 
 def _distance(room: TimeRange, slot: Slot) -> tuple[bool, float]:
-    """First the stretches of the slot's own sort, then the nearest."""
+    """The order of time ranges for a slot: its own sort first, then the nearest."""
     outside_s = max((room.start - slot.at).total_seconds(), (slot.at - room.end).total_seconds())
     return room.peak is not slot.peak, max(0.0, outside_s)
 
 
 def _without_overlap(slots: Sequence[Slot], room: TimeRange) -> list[Slot]:
-    """Push slots that are too close later; then draw back from the end what fell out."""
+    """Move overlapping slots later; then move back those beyond the end of the range."""
     placed: list[Slot] = []
     earliest = room.start
     for slot in sorted(slots, key=_by_time):

@@ -1,7 +1,7 @@
-"""Floor 1. Even spreading: counts over parts, kinds over a sequence, names over an interval.
+"""Floor 1. Even spreading by hashes: counts over parts, kinds over a sequence, names in time.
 
-Everything is exact (integers), so that promises about sums hold to the last test, and comes from a
-hash, so that a fleet spreads and the same name always draws the same. Knows nothing of lines.
+Integer arithmetic, so that sums are exact to the last test. Positions come from a hash, so that a
+fleet is spread and the same name always gets the same position.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ _BITS = 56
 
 
 def hashed(name: str) -> int:
-    """0 <= n < 2**56 from a name, the same on every machine."""
+    """A hash of a name, 0 <= n < 2**56, the same on every machine."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[: _BITS // 8])
 
 
 def fraction(name: str) -> float:
-    """0 <= f < 1 from a name."""
+    """A hash of a name as a fraction, 0 <= f < 1."""
     return hashed(name) / float(2**_BITS)
 
 
 def cumulative(part: int, parts: int, count: int, phase: int) -> int:
-    """How many of `count` things, spread evenly over `parts`, come before a part.
+    """How many of `count` items, spread evenly over `parts`, come before a part.
 
     The n-th comes where `count * part / parts + phase` passes a whole number, so any parts in a row
     hold as many as they must, less at most a fraction: seven parts at a rate of r a part hold at
@@ -31,15 +31,15 @@ def cumulative(part: int, parts: int, count: int, phase: int) -> int:
 
     Args:
         part: 0 (none before it) to `parts` (all of them).
-        parts: how many parts there are.
-        count: how many things.
+        parts: the number of parts.
+        count: the number of items.
         phase: from `hashed`.
     """
     return ((count * part << _BITS) // parts + phase) >> _BITS
 
 
 def apportioned(count: int, shares: Mapping[str, float]) -> dict[str, int]:
-    """`count` divided in proportion to shares, to whole numbers, by largest remainder."""
+    """Divide `count` in proportion to shares into whole numbers, by largest remainder."""
     total = sum(shares.values())
     if total == 0:
         return dict.fromkeys(shares, 0)
@@ -52,7 +52,7 @@ def apportioned(count: int, shares: Mapping[str, float]) -> dict[str, int]:
 
 
 def interleaved(counts: Mapping[str, int], name: str) -> list[str]:
-    """Each key as often as its count says, evenly mixed; `name` decides who begins."""
+    """Each key as often as its count, evenly interleaved; `name` decides which comes first."""
     places = [
         ((index + fraction(f"{name}/{key}")) / count, key)
         for key, count in counts.items()

@@ -1,4 +1,4 @@
-"""Floor 1. The plan as it is shown: a day's slots and the month's sums, as values and as text."""
+"""Floor 1. Output of `tramdo-probe plan`: a day's slots and the month's sums, JSON and text."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SlotRow(Struct, frozen=True):
 
 
 class LineRow(Struct, frozen=True, kw_only=True):
-    """A line's month: samples are tests of all bulk kinds."""
+    """A line's month; samples are tests of all bulk kinds."""
 
     line: str
     samples: int
@@ -43,7 +43,7 @@ class LineRow(Struct, frozen=True, kw_only=True):
 
 
 class LightRow(Struct, frozen=True, kw_only=True):
-    """A kind that runs beside a line's bulk tests."""
+    """A light kind of a line."""
 
     line: str
     kind: str
@@ -74,7 +74,7 @@ class PlanDocument(Struct, frozen=True, kw_only=True):
 def document(
     config: Config, day: date, usage: Usage, language: Language = Language.EN
 ) -> PlanDocument:
-    """The plan of a day and of its month. Planned, so `usage` counts only for what is expected."""
+    """The plan of a day and its month; `usage` only changes the expected bytes."""
     zone = ZoneInfo(config.timezone)
     count = calendar.monthrange(day.year, day.month)[1]
     plans = {n: day_plan(config, day.replace(day=n), usage) for n in range(1, count + 1)}
@@ -110,7 +110,7 @@ def document(
 
 
 def notes(config: Config, day: date, usage: Usage, left_out: int = 0) -> list[Phrase]:
-    """Where the month's plan falls short of what the configuration asks for."""
+    """A sentence for each shortfall of the month's plan against the configuration."""
     found = [
         note
         for line in config.lines
@@ -132,7 +132,7 @@ def notes(config: Config, day: date, usage: Usage, left_out: int = 0) -> list[Ph
 
 
 def text(plan: PlanDocument, language: Language, *, whole_month: bool) -> str:
-    """The day's slots (or the month's days), then the month's sums, then what falls short."""
+    """The day's slots (or the month's days), then the month's sums, then shortfalls."""
     if whole_month:
         title, cells = _slots_in(plan.month), _month_cells(plan, language)
     else:

@@ -1,7 +1,7 @@
-"""Floor 1. Usage: what a line's bulk tests have moved this month, and what a test moved before.
+"""Floor 1. Usage: the bytes of a line's bulk tests this month, and of a test in earlier months.
 
-The plan estimates a test by what the month before has shown, so that within a month the plan stays
-the same; a line that has used its budget up keeps only the weekly minimum.
+The plan estimates a test's bytes by the month before, so that it stays the same within a month; a
+line that has used up its budget keeps only the weekly minimum.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from probe.plan.levels import ServerLevels, with_figures
 from wire.result import HttpValues, Outcome, Result, ThroughputValues
 from wire.stamp import PACKET_BYTES
 
-# A full segment on the wire against its payload (Ethernet, IPv4, TCP with timestamps).
+# The bytes of a full segment on the wire by its payload (Ethernet, IPv4, TCP with timestamps).
 WIRE_RATIO = 1514 / 1448
-# A packet of the session beside a transfer, or of kind `latency`'s (Ethernet, IPv4, UDP).
+# A STAMP packet on the wire (Ethernet, IPv4, UDP).
 STAMP_WIRE_BYTES = 14 + 20 + 8 + PACKET_BYTES
 
 
 class KindUsage(Struct, frozen=True):
-    """Complete tests, and the bytes of all of them on the wire."""
+    """The number of complete tests and their bytes on the wire."""
 
     tests: int = 0
     wire_bytes: int = 0
@@ -30,8 +30,8 @@ class KindUsage(Struct, frozen=True):
 class Usage(Struct, frozen=True, kw_only=True):
     """By line, and by kind within it. `month` is the local one, "2026-11"; "" before the first.
 
-    `test_bytes` is what a complete test moved in the last month that had one. `levels` are what
-    each server has shown (`probe.plan.levels`); they know no months.
+    `test_bytes` is the mean of a complete test in the last month that had one. `levels` are the
+    rates by server (`probe.plan.levels`), independent of months.
     """
 
     month: str = ""
@@ -47,9 +47,9 @@ def month_of(day: date) -> str:
 
 
 def in_month(usage: Usage, month: str) -> Usage:
-    """The usage as a month begins; unchanged within it.
+    """The usage in a month: unchanged within its own, reset in a later one.
 
-    Never back: a Pi without a clock battery boots in the past until NTP has told it better.
+    Never reset by an earlier month: a Pi without a clock battery boots in the past until NTP.
     """
     if month <= usage.month:
         return usage
@@ -64,7 +64,7 @@ def in_month(usage: Usage, month: str) -> Usage:
 
 
 def with_bulk_result(usage: Usage, result: Result) -> Usage:
-    """The usage with a bulk result's bytes; only complete tests say what a test moves."""
+    """The usage with a bulk result's bytes; only complete tests count for `test_bytes`."""
     moved_bytes = wire_bytes(result)
     line_id = result.line.id
     used = {**usage.used_bytes, line_id: usage.used_bytes.get(line_id, 0) + moved_bytes}
@@ -78,7 +78,7 @@ def with_bulk_result(usage: Usage, result: Result) -> Usage:
 
 
 def wire_bytes(result: Result) -> int:
-    """What a bulk test moved in both directions, headers included by their usual share."""
+    """The bytes of a bulk test on the wire in both directions, with an estimate of headers."""
     values = result.values
     if not isinstance(values, ThroughputValues | HttpValues):
         return 0

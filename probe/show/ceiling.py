@@ -1,8 +1,8 @@
-"""Floor 1. The host's ceiling: what this Pi itself can do by a line's interface, beside the plan.
+"""Floor 1. The host's ceiling: the rate that this host reaches by a line's interface.
 
-Measured at installation against a peer in the LAN, where no ISP is in the way. To judge 0.8 of a
-plan the ceiling must be 0.9 of it (METHOD, Throughput): perfSONAR's objection to the Raspberry Pi,
-answered by a figure. Knows no network and no file.
+Measured at installation against a peer in the LAN, without an ISP in between. To assess 0.8 of a
+plan the ceiling must be 0.9 of it (METHOD, Throughput), which answers perfSONAR's objection to the
+Raspberry Pi. Knows no network and no file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from wire.result import Host, Outcome, Reason, ThroughputResult, Validity
 
 
 class DirectionCeiling(Struct, frozen=True, kw_only=True):
-    """One direction. `enough` is None where the ceiling or the plan is not known."""
+    """One direction. `enough` is None where ceiling or plan is unknown."""
 
     ceiling_bps: float | None
     plan_bps: float | None
@@ -30,7 +30,7 @@ class DirectionCeiling(Struct, frozen=True, kw_only=True):
 
 
 class LineCeiling(Struct, frozen=True, kw_only=True):
-    """What was found for one line, and what must be known beside it."""
+    """The measured ceiling of one line, with outcome, validity and host evidence."""
 
     line: str
     interface: str | None
@@ -44,7 +44,7 @@ class LineCeiling(Struct, frozen=True, kw_only=True):
 
     @property
     def good(self) -> bool:
-        """Whether it was measured, and is enough for what was bought."""
+        """Whether it was measured and is enough for the plan."""
         enough = (self.download.enough, self.upload.enough)
         return self.outcome is Outcome.OK and False not in enough
 
@@ -58,17 +58,17 @@ class CeilingDocument(Struct, frozen=True):
 
 
 def peer_server(host: str, port: int) -> ServerConfig:
-    """The peer as a measurement server: `iperf3 --server` on one port, and nothing else."""
+    """The peer as a measurement server with one iperf3 port."""
     return ServerConfig(name="ceiling-peer", host=host, iperf3_ports=[port])
 
 
 def without_latency(config: Config) -> Config:
-    """The same settings for a peer that has no reflector."""
+    """The configuration without latency, for a peer without a reflector."""
     return structs.replace(config, latency=structs.replace(config.latency, enabled=False))
 
 
 def line_ceiling(line: LineConfig, result: ThroughputResult) -> LineCeiling:
-    """What a throughput test against the peer says of this host."""
+    """The ceiling of a line by a throughput test against the peer."""
     values = result.values
     down_bps, up_bps = (values.download_bps, values.upload_bps) if values else (None, None)
     return LineCeiling(
@@ -77,7 +77,7 @@ def line_ceiling(line: LineConfig, result: ThroughputResult) -> LineCeiling:
         outcome=result.outcome,
         reason=result.reason,
         detail=result.detail,
-        # Whether the port is slower than the plan is this command's own answer.
+        # Whether the port is slower than the plan is what this command reports itself.
         validity=[flag for flag in result.validity if flag is not Validity.LINK_BELOW_PLAN],
         download=_direction(down_bps, line.plan_download_bps),
         upload=_direction(up_bps, line.plan_upload_bps),
@@ -86,7 +86,7 @@ def line_ceiling(line: LineConfig, result: ThroughputResult) -> LineCeiling:
 
 
 def published_ceiling(found: LineCeiling, result: ThroughputResult, peer: str) -> Ceiling:
-    """What is stored, shown to the centre, and held beside every later result."""
+    """The ceiling as stored, published in `info` and added to later results."""
     return Ceiling(
         line=found.line,
         peer=peer,
@@ -97,14 +97,14 @@ def published_ceiling(found: LineCeiling, result: ThroughputResult, peer: str) -
 
 
 def text(shown: CeilingDocument, language: Language) -> str:
-    """For the technician."""
+    """The ceilings as text."""
     return "\n".join(
         part for line in shown.lines for part in _line_text(line, shown.peer, language)
     )
 
 
 def notes(lines: Sequence[LineConfig], ceilings: dict[str, Ceiling]) -> Iterator[Phrase]:
-    """Where a ceiling is missing or too low, a sentence each."""
+    """A sentence for each ceiling that is missing or too low."""
     for line in lines:
         ceiling = ceilings.get(line.id)
         if ceiling is None:

@@ -1,7 +1,7 @@
-"""Floor 3. The display: folds events into the status, and shows it on the board and the LEDs.
+"""Floor 3. The display: computes the status from events, writes the status file, drives the LEDs.
 
-Its queue is small and drops when full: showing must never delay measuring. An event that matters
-for good (a result) is in the outbox anyway; the status is what a person sees just now.
+Its queue is small and drops when full, so that it never delays measuring; results are in the outbox
+in any case.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from probe.show.leds import Leds, LedsUnavailableError
 log = logging.getLogger(__name__)
 
 _QUEUE_LENGTH = 256
-# Four times a second is smooth for a person and nothing for a processor.
+# Four times a second looks smooth and takes little processor time.
 _REFRESH_S = 0.25
-# Also without news, so that a reader of the board can tell a living daemon from a hung one.
+# Also without changes, so that a reader of the file can tell a running daemon from a hung one.
 _REWRITE_S = 5.0
 
 
 class Display:
-    """Shows what happens, in a thread of its own."""
+    """Shows the status, in a thread of its own."""
 
     def __init__(self, config: Config, version: str) -> None:
         self._config = config
@@ -40,22 +40,22 @@ class Display:
         self._thread = threading.Thread(target=self._run, name="display", daemon=True)
 
     def start(self) -> None:
-        """Begin to show."""
+        """Start the thread."""
         self._thread.start()
 
     def emit(self, event: Event) -> None:
-        """Take an event, from any thread, at once; lost when too much happens."""
+        """Queue an event, from any thread, without blocking; dropped when the queue is full."""
         try:
             self._queue.put_nowait(event)
         except queue.Full:
             log.debug("display busy: an event is not shown")
 
     def leds(self) -> dict[str, str]:
-        """What each LED shows now; from any thread."""
+        """Each LED's present pattern; from any thread."""
         return {name: str(pattern) for name, pattern in self._frame.items()}
 
     def stop(self) -> None:
-        """Show the last state and switch the LEDs off."""
+        """Write the last status and switch the LEDs off."""
         self._stopping.set()
         self._thread.join(5)
         if self._leds is not None:

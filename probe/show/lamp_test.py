@@ -1,7 +1,7 @@
-"""Floor 3. `tramdo-probe leds`: every pattern on every LED in turn, with what it means.
+"""Floor 3. Lamp test, `tramdo-probe leds`: shows every pattern in turn, with its meaning.
 
-On the pins where there are any; else the same code on mock pins, their brightness drawn in the
-terminal. For whoever has wired a box, and for whoever must read one.
+On the real pins where `leds.driver` is gpio; else on mock pins, whose brightness is drawn in the
+terminal.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _BAR = 10
 
 
 class Scene(NamedTuple):
-    """What the LEDs show together, and the sentences for it."""
+    """A frame of all LEDs and its meaning in both languages."""
 
     frame: Frame
     vietnamese: str
@@ -29,7 +29,7 @@ class Scene(NamedTuple):
 
 
 def scenes(config: Config) -> Iterator[Scene]:
-    """Each LED alone, so that the wiring can be seen; then each pattern with its meaning."""
+    """Each LED alone, to check the wiring; then each pattern with its meaning."""
     names = lit_names(initial(config))
     dark = dict.fromkeys(names, Pattern.OFF)
     for name, pin in config.leds.pins(list(initial(config).lines)).items():
@@ -62,14 +62,14 @@ def run(
     say: Callable[[str], None],
     draw: Callable[[str], None] | None,
 ) -> None:
-    """Show every scene for a while.
+    """Show every scene in turn.
 
     Args:
         config: the probe's configuration.
-        each_s: how long each scene stays.
+        each_s: the time for each scene in seconds.
         stop: ends it early.
-        say: where a sentence goes.
-        draw: where the LEDs' brightness goes as it changes; None where there are LEDs to look at.
+        say: called with each scene's sentence.
+        draw: called with the LEDs' brightness as it changes; None where there are real LEDs.
 
     Raises:
         LedsUnavailableError: the pins cannot be driven: no GPIO, or the daemon holds them.

@@ -1,7 +1,7 @@
-"""Floor 2. LEDs by gpiozero: makes pins do what a frame says. The only file that imports gpiozero.
+"""Floor 2. Wraps gpiozero: drives the LEDs by a frame of patterns.
 
 gpiozero runs the patterns in threads of its own; a frame is applied only where it changed. With
-`simulated` the very same code drives gpiozero's mock pins.
+`simulated` the same code drives gpiozero's mock pins.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _BUSY = Phrase(
 
 
 class LedsUnavailableError(Exception):
-    """The pins cannot be driven here; the message says why and what to do."""
+    """The pins cannot be driven here; the message has the cause and what to do."""
 
     def __init__(self, cause: Phrase) -> None:
         self.sentence = Phrase(
@@ -57,7 +57,7 @@ class LedsUnavailableError(Exception):
 
 
 class _NoChipError(Exception):
-    """The header's GPIO chip cannot be had."""
+    """The header's GPIO chip is missing or cannot be opened."""
 
     def __init__(self, cause: Phrase) -> None:
         super().__init__(cause.en)
@@ -82,7 +82,7 @@ class Leds:
             try:
                 self._leds[name] = _led(config, pin, self._factory)
             except Exception as error:  # as above
-                # Half of them would be misread, and the rest of the pins are not ours to keep.
+                # Some of the LEDs alone would mislead, so all pins are released.
                 self.close()
                 cause = _cause(error)
                 named = Phrase(
@@ -91,18 +91,18 @@ class Leds:
                 raise LedsUnavailableError(named) from error
 
     def show(self, frame: Frame) -> None:
-        """Make every LED do what the frame says; LEDs that already do are left alone."""
+        """Apply a frame; LEDs whose pattern is unchanged are left alone."""
         for name, pattern in frame.items():
             if self._shown.get(name) is not pattern and name in self._leds:
                 _apply(self._leds[name], pattern)
         self._shown = dict(frame)
 
     def brightness(self) -> dict[str, float]:
-        """How bright each LED is just now, 0 to 1."""
+        """Each LED's present brightness, 0 to 1."""
         return {name: float(led.value) for name, led in self._leds.items()}
 
     def close(self) -> None:
-        """Switch all off and let go of the pins."""
+        """Switch all LEDs off and release the pins."""
         for led in self._leds.values():
             led.close()
         self._factory.close()
@@ -110,7 +110,7 @@ class Leds:
 
 # Imported in the functions below: a probe without GPIO must start, and lgpio acts on import.
 def _factory(*, simulated: bool) -> PiFactory:
-    """The pins. Named, because gpiozero would else try one library after the other in silence."""
+    """The pin factory, given explicitly because gpiozero would silently try several."""
     if simulated:
         from gpiozero.pins.mock import MockFactory, MockPWMPin  # noqa: PLC0415
 
@@ -122,7 +122,7 @@ def _factory(*, simulated: bool) -> PiFactory:
 
 @contextlib.contextmanager
 def _writable_folder() -> Iterator[None]:
-    """lgpio leaves a named pipe where it is imported, and fails where it may not write."""
+    """Change into a writable directory: lgpio creates a named pipe where it is imported."""
     before = Path.cwd()
     with tempfile.TemporaryDirectory() as scratch:
         os.chdir(scratch)
@@ -136,10 +136,10 @@ def _writable_folder() -> Iterator[None]:
 
 
 def _header_chip() -> int:
-    """The number of the header's chip, by its label.
+    """The number of the header's GPIO chip, by its label.
 
     Raises:
-        _NoChipError: none that may be opened is the header's; it says which are there.
+        _NoChipError: no chip that can be opened is the header's; lists those that exist.
     """
     import lgpio  # noqa: PLC0415
 
@@ -176,7 +176,7 @@ def _led(config: LedConfig, pin: int, factory: PiFactory) -> gpiozero.PWMLED:
     import gpiozero  # noqa: PLC0415
 
     class Dimmed(gpiozero.PWMLED):  # type: ignore[misc]
-        """A PWMLED whose full is `leds.brightness`: blinks and pulses of gpiozero know no other."""
+        """A PWMLED dimmed to `leds.brightness`, which gpiozero's blink and pulse do not support."""
 
         def _value_to_state(self, value: float) -> float:
             return float(super()._value_to_state(value * config.brightness))
@@ -185,7 +185,7 @@ def _led(config: LedConfig, pin: int, factory: PiFactory) -> gpiozero.PWMLED:
 
 
 def _cause(error: Exception) -> Phrase:
-    """What a technician is told in place of a library's words."""
+    """The cause as a sentence for the technician."""
     if isinstance(error, _NoChipError):
         return error.cause
     if isinstance(error, ModuleNotFoundError) and error.name == "lgpio":

@@ -1,8 +1,8 @@
-"""Floor 1. Status: everything a person is shown, folded from events; and the LEDs it calls for.
+"""Floor 1. The probe's status, computed from events, and the LED patterns for it.
 
-`fold` never looks at a clock and never forgets a fault by itself. `frame` says what each LED shows.
+`fold` reads no clock, and a fault stays until an event clears it. `frame` gives each LED's pattern.
 The pattern carries the meaning as well as the colour (DESIGN, section 5): steady, breathing, slow
-or fast blinking and off can be told apart by somebody who sees no colours.
+and fast blinking and off can be distinguished without seeing colours.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from wire.result import (
     kind_of,
 )
 
-# A minute with this share of packets lost is felt by people (ITU-T G.1010: 3 % for data at most).
+# Users notice a minute with this loss ratio (ITU-T G.1010: 3 % for data at most).
 DEGRADED_LOSS_RATIO = 0.03
 
 
 class LineState(StrEnum):
-    """What a line is worth right now."""
+    """The present state of a line."""
 
     UNKNOWN = "unknown"
     GOOD = "good"
@@ -51,7 +51,7 @@ class LineState(StrEnum):
 
 
 class Activity(Struct, frozen=True):
-    """A bulk measurement that is under way."""
+    """A running bulk measurement."""
 
     kind: str
     progress: Progress | None = None
@@ -70,7 +70,7 @@ class LatestResult(Struct, frozen=True):
 
 
 class LineStatus(Struct, frozen=True):
-    """A line's state, what is being measured on it, and its last results."""
+    """A line's state, its running measurement, and its latest results."""
 
     id: str
     isp: str | None
@@ -80,7 +80,7 @@ class LineStatus(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """All of it. `pending` counts results that no receipt covers yet."""
+    """The probe's status. `pending` counts results that no receipt covers yet."""
 
     tenant: str
     probe: str
@@ -93,7 +93,7 @@ class Status(Struct, frozen=True, kw_only=True):
 
 
 class Pattern(StrEnum):
-    """What one LED does over time."""
+    """The pattern of an LED."""
 
     OFF = "off"
     STEADY = "steady"
@@ -102,12 +102,12 @@ class Pattern(StrEnum):
     FAST_BLINK = "fast_blink"
 
 
-# LED name ("power", "centre", "<line>.green", "<line>.red") to what it does.
+# LED name ("power", "centre", "<line>.green", "<line>.red") to pattern.
 Frame = dict[str, Pattern]
 
 
 class StatusSnapshot(Struct, frozen=True, kw_only=True):
-    """What a reader of the probe is given: the status, what the LEDs show, and since when."""
+    """The content of the status file: the status, the LED patterns, and when it was written."""
 
     written_at: Utc
     pid: int
@@ -118,7 +118,7 @@ class StatusSnapshot(Struct, frozen=True, kw_only=True):
 
 
 def initial(config: Config) -> Status:
-    """The status before anything has happened."""
+    """The status before the first event."""
     return Status(
         tenant=config.tenant,
         probe=config.probe,
@@ -127,7 +127,7 @@ def initial(config: Config) -> Status:
 
 
 def fold(status: Status, event: Event) -> Status:
-    """The status after an event. Events of a line that is not ours change nothing."""
+    """The status after an event. Events of an unknown line change nothing."""
     match event:
         case DeliveryStatus():
             return structs.replace(
@@ -153,13 +153,13 @@ def fold(status: Status, event: Event) -> Status:
 
 
 def lit_names(status: Status) -> list[str]:
-    """Every LED of the box, by name."""
+    """The names of all LEDs."""
     lines = status.lines.values()
     return ["power", "centre", *(f"{x.id}.{colour}" for x in lines for colour in _COLOURS)]
 
 
 def frame(status: Status, now_s: float) -> Frame:
-    """What the LEDs show at a monotonic time."""
+    """The LED patterns at a monotonic time."""
     lines = status.lines.values()
     names = lit_names(status)
     if status.identify_until_s is not None and now_s < status.identify_until_s:
@@ -176,7 +176,7 @@ def frame(status: Status, now_s: float) -> Frame:
 
 _COLOURS = ("green", "red")
 _LATENCY = kind_of(LatencyResult)
-# Every host beyond is asked by echo; a server's STAMP is one of them under another name.
+# Every host beyond the gateway has an ICMP target; STAMP targets are the same hosts.
 _ECHO = "icmp:"
 _LINE_PATTERNS = {
     LineState.UNKNOWN: (Pattern.OFF, Pattern.OFF),
@@ -200,7 +200,7 @@ def _with_line(status: Status, line_id: str, change: Callable[[LineStatus], Line
 
 
 def _progressed(line: LineStatus, kind: str, progress: Progress) -> LineStatus:
-    """Of what has started: light kinds tell progress too, and nobody says when they have ended."""
+    """Only for a started kind: light kinds report progress, but not their end."""
     if line.activity is None or line.activity.kind != kind:
         return line
     return structs.replace(line, activity=Activity(kind, progress))
@@ -224,10 +224,10 @@ def _last(result: Result) -> LatestResult:
 
 
 def _line_state(last: Iterable[LatestResult]) -> LineState:
-    """Down when nothing beyond answers; degraded when something fails or loses; good otherwise.
+    """Down when nothing beyond the gateway answers; degraded on failures or loss; else good.
 
-    As a minute is judged (METHOD, Availability): where the office's own gateway answers, it takes
-    at least 2 silent targets behind it to say that the line is down; one may be down itself.
+    As for minutes (METHOD, Availability): where the gateway answers, at least 2 silent targets
+    behind it are needed for down; a single one may be down itself.
     """
     judged = [one for one in last if one.outcome is not Outcome.SKIPPED]
     latency = [one for one in judged if one.kind == _LATENCY]

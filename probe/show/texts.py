@@ -24,7 +24,7 @@ HELD_AGAINST_IT = Phrase("điều cần lưu ý", "held against it")
 
 
 def figure(name: str, value: float | None, language: Language) -> str:
-    """A value with the unit that its field name bears: `download_bps` in Mbit/s."""
+    """A value with the unit of its field name: `download_bps` in Mbit/s."""
     if value is None:
         return "-"
     if isinstance(value, int):
@@ -67,7 +67,7 @@ def _summary(config: Config, source: str) -> Iterator[Phrase]:
 
 
 def result(one: Result, language: Language) -> str:
-    """A result for a person: how it ended, its first figures, then every value."""
+    """A result as text: outcome, then its values."""
     ending = OUTCOMES[one.outcome].in_(language)
     if one.outcome is not Outcome.OK:
         ending = f"{ending}: {one.reason}"

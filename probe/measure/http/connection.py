@@ -1,8 +1,8 @@
-"""Floor 2. Wraps urllib3: one HTTP connection over one line, and what the kernel says of it.
+"""Floor 2. Wraps urllib3: one HTTP connection over one line, and its kernel counters.
 
-The connection layer alone: no pool, no retries, no redirects, no proxy from the environment. It
-leaves by the line's device and source address. Counters may be read from another thread while the
-connection works. It must not know how long a test lasts or how many connections it has.
+Uses urllib3's connection layer only: no pool, retries, redirects or proxy from the environment. The
+socket is bound to the line's device and source address. Counters may be read from another thread
+while the connection is in use.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from wire.result import Reason
 _READ_BYTES = 256 * 1024
 _GATHER_S = 0.002
 _WRITE_BYTES = 64 * 1024
-# What is sent again and again: longer than the window of a compressor on the way (deflate: 32 KiB).
+# The repeated payload: longer than the window of a compressor on the way (deflate: 32 KiB).
 _PAYLOAD_BYTES = 1024 * 1024
 # linux/tcp.h, struct tcp_info: tcpi_bytes_acked and tcpi_bytes_received (RFC 4898,
 # tcpEStatsAppHCThruOctetsAcked and -Received), and tcpi_bytes_sent, which counts what was sent
@@ -49,12 +49,12 @@ _BYTES_ACKED, _BYTES_RECEIVED, _BYTES_SENT = (
 )  # fmt: skip
 # "HTTP/1.1 204"
 _STATUS_LINE_BYTES, _STATUS = 12, slice(9, 12)
-# No request of ours is answered from a cache, and none comes back smaller than it is.
+# So that no answer comes from a cache or is compressed.
 _HEADERS = {"Accept-Encoding": "identity", "Cache-Control": "no-store, no-transform"}
 
 
 class Route(NamedTuple):
-    """How to get to a server: the line to leave by, its address, and its name for its own use."""
+    """The way to a server: line, address, and the host name for the `Host` header."""
 
     line: LineConfig
     peer: Address
@@ -62,17 +62,17 @@ class Route(NamedTuple):
 
 
 class LineHttp:
-    """One HTTP connection, open from the start; close it when done.
+    """One HTTP connection, opened by the constructor.
 
     Args:
-        route: by which line to which server.
+        route: line and server.
         timeout_s: for connecting and for the head of each answer.
 
     Attributes:
         received_bytes: bytes of downloaded bodies so far.
 
     Raises:
-        LineHttpError: there is no connection; so do all methods that ask for something.
+        LineHttpError: no connection; also raised by `ping`, `download` and `upload`.
     """
 
     def __init__(self, route: Route, timeout_s: float) -> None:
@@ -94,18 +94,18 @@ class LineHttp:
             source_address=None if line.source_address is None else (line.source_address, 0),
             socket_options=options,
         )
-        # A request on a connection that has ended is a trouble, not a reason for another one.
+        # A request on a closed connection is an error and must not reconnect.
         self._connection.auto_open = 0
         try:
             self._connection.connect()
         except (OSError, HTTPError) as error:
             self._connection.close()
             raise failure_from(error, line, peer) from error
-        # Kept apart: urllib3 lets go of its own when a server says that it closes.
+        # Held here, because urllib3 drops its reference when the server announces to close.
         self._socket: socket.socket = self._connection.sock
 
     def ping(self) -> None:
-        """Ask for the empty file and read the answer."""
+        """Request the empty file and read the response."""
         with self._troubles():
             self._response(EMPTY_PATH, 0).read()
 
@@ -113,7 +113,7 @@ class LineHttp:
         """Read the random file of that size; `received_bytes` grows meanwhile."""
         with self._troubles():
             answer = self._response(random_path(size_bytes), size_bytes)
-            # From here on the caller watches for stalls: one connection may starve for a while.
+            # From here on the caller detects stalls: a single connection may starve for a while.
             self._socket.settimeout(None)
             while piece := answer.read1(_READ_BYTES):
                 self.received_bytes += len(piece)
@@ -136,9 +136,9 @@ class LineHttp:
             answer.read()
 
     def acknowledged_bytes(self) -> int:
-        """Bytes of uploaded bodies that the server's TCP has acknowledged; 0 once closed.
+        """Bytes of uploaded bodies acknowledged by the server's TCP; 0 once closed.
 
-        What the kernel here has taken says little: it buffers megabytes. The heads of a
+        Bytes handed to the local kernel do not count: it buffers megabytes. The heads of a
         connection's later requests are counted too, 0.02 % of its bodies.
         """
         if self._not_body_bytes is None:
@@ -148,9 +148,9 @@ class LineHttp:
         return 0
 
     def carried_bytes(self, *, received: bool) -> int | None:
-        """What TCP has had of the line one way so far: heads, and what was sent again, included.
+        """The TCP bytes in one direction so far, with headers of HTTP and retransmissions.
 
-        None once closed, or where the kernel does not tell.
+        None once closed, or where the kernel has no such counter.
         """
         field = _BYTES_RECEIVED if received else _BYTES_SENT
         with suppress(OSError):
@@ -159,21 +159,21 @@ class LineHttp:
         return None
 
     def congestion_control(self) -> str | None:
-        """Our end's, which rules the upload; None once closed."""
+        """The probe's congestion control, which governs the upload; None once closed."""
         with suppress(OSError):
             name = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16)
             return name.rstrip(b"\0").decode()
         return None
 
     def abort(self) -> None:
-        """Break it off from another thread: nothing more is sent, a waiting call ends."""
+        """Abort from another thread: nothing more is sent, and a blocked call returns."""
         with suppress(OSError):
-            # A reset at the end, no FIN: what waits to be sent is dropped, and what still comes.
+            # RST instead of FIN: drops what is queued, and what still arrives.
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Give it back."""
+        """Close the connection."""
         self._connection.close()
         self._socket.close()
 
@@ -203,7 +203,7 @@ class LineHttp:
             yield payload[start : start + _WRITE_BYTES]
 
     def _early_status(self) -> bool:
-        """Whether the server has said yes, which it does before it has the body. Never waits."""
+        """Whether the server has sent status 204, which it does before the body. Never blocks."""
         try:
             line = self._socket.recv(_STATUS_LINE_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:

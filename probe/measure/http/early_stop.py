@@ -1,20 +1,20 @@
-"""Floor 1. When an HTTP transfer has told enough: the early stop, a pure function of the samples.
+"""Floor 1. The early stop of an HTTP transfer: a pure function of its samples.
 
-A bare rule "stable for so long" stops too early on lines that only look stable and too late on
-lines that never do (TurboTest, NSDI '26). Here the question is how well the mean is known:
+A rule "stable for so long" stops too early on lines that only look stable and too late on lines
+that never do (TurboTest, NSDI '26). Here the criterion is how well the mean is known:
 
 1. The samples are cut into batches of a quarter of a second, the last one ending now: over that
-   long most stalls and bursts of loss recovery cancel out (batch means).
-2. What the figure must not include (slow start, a policer's first burst, the rate before a change)
-   is cut off where the mean of the rest is known best: White's MSER rule (Simulation 69, 1997).
-   While more is cut off than kept, nothing can be said.
-3. It is enough when both the 95 % confidence interval's half width and the trend over the kept
-   batches are within a tolerance of the mean. The tolerance grows with every further second: on a
-   line that is never quiet, the next seconds cost bytes and teach little.
+   time most stalls and bursts of loss recovery cancel out (batch means).
+2. What the rate must not include (slow start, a policer's first burst, the rate before a change) is
+   cut off where the mean of the rest is known best: White's MSER rule (Simulation 69, 1997). While
+   more is cut off than kept, there is no rate yet.
+3. The transfer may stop when both the 95 % confidence interval's half width and the trend over the
+   kept batches are within a tolerance of the mean. The tolerance grows with time: on an unstable
+   line further seconds cost bytes and improve the estimate little.
 
-What comes after the stop cannot be known. That is why a share of tests runs full length, and why
-no early figure enters a verdict. The numbers below were chosen on recorded transfers of emulated
-lines (cubic and BBR); `bench.data_saving` measures what they come to on others.
+Changes after the stop are unknown. So a share of tests runs full length (calibration), and no early
+rate enters an assessment. The constants were chosen on recorded transfers of emulated lines (cubic
+and BBR); `bench.data_saving` measures their error on others.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# Goes into every result; another rule or other numbers are another name.
+# Stored in every result; a changed rule or constant needs a new name.
 RULE = "mser-relaxing-1"
 # How often the bytes are counted.
 SAMPLE_S = 0.1
@@ -45,10 +45,10 @@ class TransferSample(NamedTuple):
 
 
 class EarlyFigure(NamedTuple):
-    """What a transfer comes to, as far as its first seconds can tell.
+    """The rate of a transfer, estimated from its first seconds.
 
-    The mean rate from `from_s`, where slow start was over, to `at_s`, where it was known well
-    enough; `total_bytes` had been moved by then.
+    The mean rate from `from_s`, the end of slow start, to `at_s`, when it was known well
+    enough; `total_bytes` had been transferred by then.
     """
 
     rate_bps: float
@@ -58,7 +58,7 @@ class EarlyFigure(NamedTuple):
 
 
 def early_figure(samples: Sequence[TransferSample]) -> EarlyFigure | None:
-    """The figure, as soon as it is known well enough; None until then.
+    """The estimated rate, as soon as it is known well enough; None until then.
 
     Args:
         samples: so far, at least one, in the order of time; the first is (0, 0).
@@ -83,7 +83,7 @@ def early_figure(samples: Sequence[TransferSample]) -> EarlyFigure | None:
 
 
 def _batches(samples: Sequence[TransferSample]) -> list[float]:
-    """The mean rates of whole batches, in bit/s; what is left over is at the beginning."""
+    """The mean rates of whole batches in bit/s; a partial batch at the beginning is left out."""
     now_s = samples[-1].at_s
     count = math.floor(now_s / _BATCH_S)
     totals = [_total_at(samples, now_s - _BATCH_S * index) for index in range(count, -1, -1)]
@@ -91,7 +91,7 @@ def _batches(samples: Sequence[TransferSample]) -> list[float]:
 
 
 def _total_at(samples: Sequence[TransferSample], at_s: float) -> float:
-    """The bytes at a time between two samples, on the straight line between them."""
+    """The bytes at a time, interpolated linearly between two samples."""
     index = bisect_left(samples, at_s, key=lambda sample: sample.at_s)
     if index == 0:
         return samples[0].total_bytes
@@ -130,7 +130,7 @@ def _student_t(freedom: int) -> float:
 
 
 def _trend(rates: Sequence[float]) -> float:
-    """How far the straight line of least squares rises from the first batch to the last's end."""
+    """The rise of the least-squares line over all batches, in bit/s."""
     centre = (len(rates) - 1) / 2
     spread = math.fsum((index - centre) ** 2 for index in range(len(rates)))
     slope = math.fsum((index - centre) * rate for index, rate in enumerate(rates)) / spread

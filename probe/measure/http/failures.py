@@ -1,7 +1,7 @@
-"""Floor 2. From whatever an HTTP connection ends with to a reason of the closed list.
+"""Floor 2. Maps the exceptions of an HTTP connection to reasons of the closed list.
 
-Looks through the exceptions that libraries wrap into each other for what the kernel said, and asks
-whether the line itself is down. It must not know what was being measured.
+Searches the chain of wrapped exceptions for the kernel's error, and checks whether the line itself
+is down. Independent of what is measured.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 class LineHttpError(Exception):
-    """An HTTP connection could not do what it was asked; `failure` says why."""
+    """An HTTP request failed; `failure` has the reason."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.sentence)
@@ -40,7 +40,7 @@ class LineHttpError(Exception):
 
 
 def refusal(status: int, path: str, peer: Address) -> LineHttpError:
-    """An answer with another status than the test's. A redirect is one: it is not followed."""
+    """The error for an unexpected HTTP status. Redirects count, as they are not followed."""
     if status in _BUSY:
         sentence = f"{peer.ip} is busy: it answers {path} with HTTP {status}."
         return LineHttpError(Failure(Reason.SERVER_BUSY, sentence))
@@ -49,7 +49,7 @@ def refusal(status: int, path: str, peer: Address) -> LineHttpError:
 
 
 def failure_from(error: Exception, line: LineConfig, peer: Address) -> LineHttpError:
-    """What an exception of the connection means. A line that is down now explains any of them."""
+    """The error for an exception of the connection; a line that is down explains any of them."""
     down = line_failure(line)
     return LineHttpError(down or _classified(error, peer))
 
@@ -72,7 +72,7 @@ def _classified(error: Exception, peer: Address) -> Failure:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An exception and what it was raised from, outermost first."""
+    """An exception and its causes, outermost first."""
     found: BaseException | None = error
     while found is not None:
         yield found

@@ -1,7 +1,7 @@
-"""Floor 1. Kind `http`: the numbers of an HTTP test.
+"""Floor 1. Kind `http`: the arithmetic of an HTTP test.
 
 Rates from counted bytes, the statistics of pings, the draw of the calibration share, the longest
-that a test can last. When to stop is in `http_stop`. Knows no sockets and no clocks.
+duration of a test. The stop rule is in `early_stop`. Knows no sockets and no clocks.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ def ping_statistics(rtts_ms: Sequence[float]) -> Pings:
 
 
 def calibrates(place: str, slot_at: datetime | None, ratio: float) -> bool:
-    """Whether a slot is of the share that runs full length: by a hash, the same for everybody.
+    """Whether a slot is in the calibration share that runs full length, by a hash.
 
     Args:
-        place: what tells apart the slots of one time: tenant, probe and line.
-        slot_at: when it was planned for. What nobody planned is not of the share: a person who
-            measures again and again would choose the sample.
+        place: tenant, probe and line, which differ between slots of the same time.
+        slot_at: its planned time. On-demand tests are not in the share: a user who
+            measures again and again would bias the sample.
         ratio: the share, 0 to 1.
     """
     if slot_at is None:
@@ -75,7 +75,7 @@ def calibrates(place: str, slot_at: datetime | None, ratio: float) -> bool:
 
 
 def longest_s(config: HttpConfig) -> float:
-    """How long one test may hold the host's bulk lock.
+    """The longest time in seconds that one test holds the host's bulk lock.
 
     Connecting, the pings, and for each direction its connections, its first answers and its length.
     """

@@ -24,15 +24,15 @@ from probe.measure.lookup import Address, Lookup
 from probe.measure.measurement import Direction, MeasurementRequest, Progress, RawResult
 from wire.result import Reason
 
-# How often to look whether a name has been resolved, and over how much progress tells the rate.
+# How often the look-up is checked, and over how many samples the progress rate is taken.
 _LOOK_S = 0.05
 _RECENT_SAMPLES = 5
 
 
 def measure(request: MeasurementRequest) -> Iterator[RawResult]:
-    """Measure a line against a server's nginx; yields one Finding, or none without `http_port`.
+    """Measure a line against a server's nginx; yields one RawResult, none without `http_port`.
 
-    The upload is left out when the download failed: it would fail the same way, seconds later.
+    The upload is left out when the download failed: it would fail the same way.
     """
     port = request.server.http_port
     if port is None:
@@ -78,7 +78,7 @@ def _resolved(request: MeasurementRequest, port: int) -> Address | Failure:
 
 
 def _pings(request: MeasurementRequest, route: Route) -> tuple[list[float], Failure | None]:
-    """The round-trip times of pings on a warm connection, and what ended them early."""
+    """The round-trip times of pings in ms on a warm connection, and what ended them early."""
     config = request.config.http
     rtts_ms: list[float] = []
     try:
@@ -105,7 +105,7 @@ def _transferred(
 ) -> TransferRecord:
     config = request.config.http
     before_ratio = 0.0 if direction is Direction.DOWNLOAD else 0.5
-    # Free to stop early, it ends before a session beside it has enough to say.
+    # A transfer that may stop early is too short for a latency session beside it.
     beside = None if stop_early else LoadedSession(request, config.warm_up_s)
 
     def observe(samples: Sequence[TransferSample]) -> None:

@@ -1,4 +1,4 @@
-"""Floor 1. From what an HTTP test counted to one Finding: figures, reason, validity, method.
+"""Floor 1. Makes the RawResult of an HTTP test: values, reason, validity, method.
 
 Knows neither connections nor clocks.
 """
@@ -31,18 +31,18 @@ _SKIPS = (Reason.SERVER_BUSY, Reason.SHUTTING_DOWN)
 
 
 class TransferRecord(Struct, frozen=True):
-    """What one direction came to.
+    """The record of one direction.
 
     Attributes:
-        samples: from the requests on; the first is (0, 0).
-        early: what the stop rule said first, obeyed or not.
-        early_stopped: whether it was obeyed.
+        samples: since the requests; the first is (0, 0).
+        early: the stop rule's first estimate, whether it ended the transfer or not.
+        early_stopped: whether the stop rule ended the transfer.
         connections_lost: how many ended before the transfer did.
-        trouble: why it was cut short; None where it was not.
-        congestion_control: our end's.
-        interface_bytes: what the interface carried meanwhile.
-        tcp_bytes: what TCP counted of the test's own connections meanwhile.
-        loaded: the round-trip times beside it, where it was to run full length.
+        failure: why it was cut short; None where it was not.
+        congestion_control: of the probe's end.
+        interface_bytes: the interface's bytes meanwhile.
+        tcp_bytes: the TCP bytes of the test's own connections meanwhile.
+        loaded: the latency under load, where it was to run full length.
         began_s: when the first sample was taken (monotonic).
     """
 
@@ -59,13 +59,13 @@ class TransferRecord(Struct, frozen=True):
 
 
 class HttpTest(Struct, frozen=True, kw_only=True):
-    """All that one test came to, as far as it got.
+    """The record of one test, as far as it got.
 
     Attributes:
         address: the server's; None where its name could not be resolved.
-        calibration: whether it was drawn to run at full length.
-        pings_ms: request to response, in the order of sending.
-        trouble: what ended it before the transfers; a transfer has its own.
+        calibration: whether it was drawn to run full length.
+        pings_ms: from request to response in ms, in the order of sending.
+        failure: what ended it before the transfers; a transfer has its own.
     """
 
     address: str | None = None
@@ -79,15 +79,15 @@ class HttpTest(Struct, frozen=True, kw_only=True):
 def raw_result(
     server: ServerConfig, port: int, config: HttpConfig, test: HttpTest, version: str
 ) -> RawResult:
-    """One Finding of pings and both directions, ending where the trouble was.
+    """One RawResult of pings and both directions, up to the failure.
 
-    A transfer that broke off is kept in `values` without a headline figure for its direction.
+    An interrupted transfer is kept in `values`, without a headline rate for its direction.
 
     Args:
-        server: where it was measured against.
+        server: the measurement server.
         port: of its HTTP test.
         config: the settings in effect.
-        test: what was counted.
+        test: the test's record.
         version: of urllib3.
     """
     transfers = {Direction.DOWNLOAD: test.download, Direction.UPLOAD: test.upload}
@@ -110,7 +110,7 @@ def raw_result(
 
 
 def _steady(config: HttpConfig, transferred: TransferRecord | None) -> SteadyInterval | None:
-    """When the figure of a direction was taken: what the stop rule used, or all after warm-up."""
+    """The steady part of a direction: that of the stop rule, or all after the warm-up."""
     if transferred is None or transferred.began_s is None:
         return None
     began_s, early = transferred.began_s, transferred.early

@@ -1,7 +1,7 @@
 """Floor 2. One direction of an HTTP test: parallel connections, counted every 100 ms.
 
-A thread for each connection, which the kernel keeps waiting most of the time; this one counts, asks
-the stop rule, and breaks everything off when it is over. It must not know what the figures mean.
+Each connection has a thread, which mostly waits in the kernel; the calling thread counts bytes,
+applies the stop rule, and aborts the connections at the end.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def transfer(
     """Fill the line in one direction; never raises for what the network does.
 
     Args:
-        direction: which way.
-        route: by which line to which server.
-        config: how many connections, how long, how patient.
-        stop: ends it.
-        observe: told the samples so far after each.
-        stop_early: whether to end where the stop rule is sure.
+        direction: download or upload.
+        route: line and server.
+        config: the number of connections, durations and timeouts.
+        stop: ends it early.
+        observe: called with all samples after each new one.
+        stop_early: whether the stop rule may end it.
     """
     connections: list[LineHttp] = []
     try:
@@ -66,7 +66,7 @@ def transfer(
 
 
 def _opened(place: tuple[Route, float]) -> LineHttp | Failure:
-    """A connection that has answered a ping: neither its set-up nor its first trip is counted."""
+    """An open connection that has answered a ping, so that its set-up is not counted."""
     try:
         connection = LineHttp(*place)
     except LineHttpError as error:
@@ -80,7 +80,7 @@ def _opened(place: tuple[Route, float]) -> LineHttp | Failure:
 
 
 class _Run:
-    """One transfer under way."""
+    """A running transfer."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class _Run:
     def watch(
         self, stop: Stop, observe: Callable[[Sequence[TransferSample]], None], *, stop_early: bool
     ) -> TransferRecord:
-        """Count until it is over."""
+        """Count bytes until the transfer is over."""
         length_s = self._config.warm_up_s + self._config.duration_s
         early = failure = None
         while failure is None:
@@ -131,7 +131,7 @@ class _Run:
         )
 
     def _fill(self, connection: LineHttp) -> Failure:
-        """Ask for one body after the other until something ends it."""
+        """Request one body after the other until an error ends it."""
         ask = connection.upload if self._uploads else connection.download
         try:
             for size_bytes in chain(SIZES_BYTES, repeat(SIZES_BYTES[-1])):
@@ -147,7 +147,7 @@ class _Run:
         return connection.carried_bytes(received=not self._uploads)
 
     def _tcp_grown(self) -> int | None:
-        """Of all connections together; one that is lost keeps what it had when last asked."""
+        """The TCP bytes of all connections; a lost connection keeps its last count."""
         grown = [
             host.counter_increase(before, after)
             for before, after in zip(self._tcp_before, self._tcp_bytes, strict=True)

@@ -1,8 +1,8 @@
-"""Floor 2. Packets that expire on the way: who answers at each hop, and whether a host is there.
+"""Floor 2. Sends packets with limited TTL: who answers at each hop, and whether a host is up.
 
-Each packet has a socket of its own, so that an answer needs no further look to belong to it: an
-ICMP echo and a UDP datagram in turn, for some routers and hosts answer only one of them. Needs no
-privilege: datagram sockets, and the kernel's error queue (IP_RECVERR). Decides nothing.
+Each packet has a socket of its own, which its answer arrives on. ICMP echo and UDP in turn, because
+some routers and hosts answer only one of them. Needs no privilege: datagram sockets, and the
+kernel's error queue (IP_RECVERR).
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from runtime import kernel_time
 from wire.result import HopAnswer, PathHop, Reason
 
 _FULL_HOPS = 64
-# traceroute's, where nothing is expected to listen.
+# traceroute's port, on which nothing is expected to listen.
 _UDP_PORT = 33434
 _UDP_PAYLOAD = bytes(32)
-# Rounds apart by so much: routers limit how often they answer (Linux: one a second, after 6).
+# Between rounds: routers limit the rate of their answers (Linux: one a second, after 6).
 _ROUND_S = 0.05
 _LOOK_S = 0.25
 
 
 class HopProbe(NamedTuple):
-    """Where a packet is sent, and after how many hops it is to expire; None: not on the way."""
+    """A packet's destination and its TTL; None for a full one."""
 
     address: Address
     hop: int | None
 
 
 class HopReply(NamedTuple):
-    """Who answered a packet, how, and after how long."""
+    """Who answered a packet, how, and the round-trip time."""
 
     address: str | None
     kind: HopAnswer
@@ -49,7 +49,7 @@ class HopReply(NamedTuple):
 
 
 class HopOutcome(NamedTuple):
-    """What came of the packets of one aim."""
+    """The answers and failures of the packets to one destination and TTL."""
 
     sent: int
     answers: list[HopReply]
@@ -74,13 +74,13 @@ class _Packet:
         self.sock.send(content)
 
     def answer(self) -> HopReply | None:
-        """What has come for it."""
+        """The answer that has arrived, None where there is none."""
         rtt_ms = (kernel_time.monotonic_ns() - self._sent_ns) / 1e6
         peer = self.aim.address.ip
         for error in self.sock.network_errors():
             if error.expired:
                 return HopReply(error.offender, HopAnswer.TIME_EXCEEDED, rtt_ms)
-            # From the target itself a refusal is as good as an answer.
+            # An ICMP error from the target itself shows that it is up.
             reached = error.offender == peer
             kind = HopAnswer.REACHED if reached else HopAnswer.UNREACHABLE
             return HopReply(error.offender, kind, rtt_ms)
@@ -95,7 +95,7 @@ class _Packet:
 def send(
     line: LineConfig, aims: Sequence[HopProbe], rounds: int, timeout_s: float, stop: Stop
 ) -> list[HopOutcome]:
-    """Send to every aim, in rounds, and wait for what comes back; one Outcome an aim, in order."""
+    """Send to every destination in rounds and wait for answers; one HopOutcome each, in order."""
     found = {number: HopOutcome(0, [], []) for number in range(len(aims))}
     waiting: dict[int, tuple[int, _Packet]] = {}
     poller = select.poll()
@@ -118,7 +118,7 @@ def send(
 
 
 def hop_of(aim: HopProbe, outcome: HopOutcome) -> PathHop:
-    """A hop from what came of its packets. Reached beats expired beats unreachable."""
+    """The hop by its packets' answers: reached before time exceeded before unreachable."""
     for kind in (HopAnswer.REACHED, HopAnswer.TIME_EXCEEDED, HopAnswer.UNREACHABLE):
         of_kind = [answer for answer in outcome.answers if answer.kind is kind]
         if of_kind:
@@ -154,9 +154,9 @@ def _opened(line: LineConfig, aim: HopProbe, *, icmp: bool) -> _Packet:
 
 
 def _icmp_socket(line: LineConfig, aim: HopProbe) -> LineSocket | None:
-    """None where UDP has to do: ICMP is not permitted, or a raw socket would mix up the hops.
+    """An ICMP socket; None where UDP is used instead: not permitted, or only a raw one is.
 
-    A raw socket is told of every error on the way to its peer, also of other sockets' packets.
+    A raw socket receives every ICMP error from the way to its peer, also other sockets' errors.
     """
     try:
         sock = line_socket.open_icmp(line, aim.address)

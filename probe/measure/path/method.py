@@ -1,7 +1,7 @@
-"""Floor 1. Kind `path`: from what answered to where the fault is (METHOD, Availability).
+"""Floor 1. Kind `path`: locates a fault by what answered (METHOD, Availability).
 
-Own network, the ISP's access, beyond: the fault lies behind the last thing that answers. Knows no
-sockets; what answered is handed in.
+The fault is behind the last thing that answers: in the own network, the ISP's access, or beyond.
+Knows no sockets.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from msgspec import Struct
 
 from wire.result import FaultLocation, HopAnswer, PathHop, PathTarget, PathValues
 
-# A router of the office's own behind the ISP's box: homes and offices number themselves so, while
+# Routers of the office's own behind the ISP's box: homes and offices use this range, while
 # ISPs number their access networks from 10/8 and 100.64/10 (RFC 1918, RFC 6598; ours).
 _PREMISES = ipaddress.ip_network("192.168.0.0/16")
 
 
 class PathEvidence(Struct, frozen=True, kw_only=True):
-    """What answered. `gateway` is None where the office's router is not known.
+    """What answered. `gateway` is None where the office's router is unknown.
 
-    `refusals` are the addresses that said of a target that it cannot be reached. `line_down`: the
+    `refusals` are the addresses that reported a target as unreachable. `line_down`: the
     probe's own interface has no cable or no address.
     """
 
@@ -43,19 +43,18 @@ def shown_hops(hops: Sequence[PathHop]) -> list[PathHop]:
 
 
 def access_hop(gateway: str | None, hops: Sequence[PathHop]) -> PathHop | None:
-    """The first hop of the ISP's: behind the gateway, and no router of the office's own."""
+    """The ISP's first hop: behind the gateway, and not a router of the office's own."""
     return next(
         (hop for hop in _outside(gateway, hops) if hop.answer is not HopAnswer.SILENT), None
     )
 
 
 def locate(seen: PathEvidence) -> FaultLocation:
-    """Where the fault is: behind the last thing that answers.
+    """The fault location: behind the last thing that answers.
 
-    With every target reached there is none. With some reached, or with something of the ISP's that
-    answers, the access line works and the fault is beyond it. A target whose name has no address
-    was never asked, so it says nothing; where none was, nothing is known of what is behind the
-    gateway.
+    With every target reached there is none. With some reached, or with an answer of an ISP's hop,
+    the access line works and the fault is beyond it. A target whose name has no address was not
+    probed; where none was probed, nothing is known of what is behind the gateway.
     """
     reached = [target.reached for target in resolved_targets(seen.targets)]
     if reached and all(reached):
@@ -70,12 +69,12 @@ def locate(seen: PathEvidence) -> FaultLocation:
 
 
 def resolved_targets(targets: Iterable[PathTarget]) -> list[PathTarget]:
-    """The targets that packets were sent to; a name that could not be resolved here is none."""
+    """The targets whose name has an address, to which packets were sent."""
     return [target for target in targets if target.address is not None]
 
 
 def gateway_reached(seen: PathEvidence) -> bool | None:
-    """Whether the gateway is there: it answered, or something behind it did. None: not known."""
+    """Whether the gateway is up: it or something behind it answered. None where unknown."""
     if seen.gateway is None:
         return None
     behind = any(target.reached for target in seen.targets) or _any_answer(seen.hops)
@@ -83,7 +82,7 @@ def gateway_reached(seen: PathEvidence) -> bool | None:
 
 
 def values(seen: PathEvidence) -> PathValues:
-    """What was found."""
+    """The values of a path measurement."""
     access = access_hop(seen.gateway, seen.hops)
     access_address = _refusing(seen) if access is None else access.address
     reached = [target for target in seen.targets if target.reached]
@@ -105,7 +104,7 @@ def values(seen: PathEvidence) -> PathValues:
 
 
 def sentence(found: PathValues) -> str | None:
-    """Where the fault is, for a person; None where there is none."""
+    """The fault location as a sentence; None where there is no fault."""
     gateway = found.gateway or "the gateway"
     silent = ", ".join(
         target.name for target in resolved_targets(found.targets) if not target.reached
@@ -129,7 +128,7 @@ def sentence(found: PathValues) -> str | None:
 
 
 def _outside(gateway: str | None, hops: Sequence[PathHop]) -> Iterator[PathHop]:
-    """The hops from the first on that is not of the premises; the target itself is no hop."""
+    """The hops from the first one outside the premises, without the target."""
     outside = False
     for hop in hops:
         if hop.answer is HopAnswer.REACHED:
@@ -142,7 +141,7 @@ def _outside(gateway: str | None, hops: Sequence[PathHop]) -> Iterator[PathHop]:
 
 
 def _refusing(seen: PathEvidence) -> str | None:
-    """Who of those outside the premises says that a target cannot be reached; the first."""
+    """The first address outside the premises that reported a target as unreachable."""
     return next((text for text in seen.refusals if not _of_premises(seen.gateway, text)), None)
 
 

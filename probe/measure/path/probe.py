@@ -1,6 +1,6 @@
-"""Floor 2. Kind `path`: the gateway, the first hops and every target, asked at the same moment.
+"""Floor 2. Kind `path`: probes the gateway, the first hops and every target at once.
 
-Packets and sockets are in `hops`, what follows from the answers in `method`; here they are joined.
+Packets and sockets are in `hops`; `method` locates the fault.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from wire.result import HopAnswer, Method, Outcome, PathHop, PathTarget, Reason
 _RESOLVE_S = 2.0
 _LOOK_S = 0.05
 _UNASKED = "No target's name could be resolved, so nothing behind the gateway was asked."
-# The probe's own failures say nothing of where the network breaks.
+# The probe's own failures say nothing about where the network fails.
 _OWN_FAILURES = (Reason.PERMISSION_DENIED, Reason.TOOL_FAILED)
 
 
 def measure(request: MeasurementRequest) -> Iterator[RawResult]:
-    """Find how far the packets of a line get; yields one Finding.
+    """Locate where packets of a line stop; yields one RawResult.
 
-    It is ok when that could be told, also when what it tells is a fault; `failed` with the line's
-    own trouble when nothing could be sent. What `request.stop` interrupts is not told.
+    Ok also where a fault was located; `failed` where nothing could be sent. Yields nothing where
+    `request.stop` interrupts it.
     """
     request.progress(Progress("path", 0.0))
     targets = _resolved(request)
@@ -101,7 +101,7 @@ def _raw_result(
 
 
 def _resolved(request: MeasurementRequest) -> list[tuple[str, Lookup]]:
-    """Every target with its look-up: the server first, then the others, each address once."""
+    """Every target with its look-up: the request's server first, each address once."""
     config = request.config
     hosts = {request.server.name: request.server.host}
     hosts |= {server.name: server.host for server in config.servers}
@@ -158,9 +158,9 @@ def _rtt_ms(outcome: HopOutcome) -> float | None:
 def _trouble(
     request: MeasurementRequest, known: Sequence[Address], outcomes: Sequence[HopOutcome]
 ) -> Failure | None:
-    """Why nothing could be told: the line is down, we may not send, no name has an address.
+    """Why the measurement failed: the line is down, sending not permitted, no name resolved.
 
-    A gateway that is silent is a finding by itself, whatever the names.
+    A silent gateway is not a failure of the measurement but a located fault.
     """
     down = line_failure(request.line)
     if down is not None:

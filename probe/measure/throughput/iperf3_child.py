@@ -1,16 +1,16 @@
-"""Floor 2. A program of its own: one iperf3 test by libiperf, in a process that ends with it.
+"""Floor 2. A program of its own: runs one iperf3 test by libiperf, and its process ends with it.
 
-Started by `iperf3_engine`, never imported by the daemon. `iperf3.Client` makes the handle and the
+Started by `iperf3_process`, never imported by the daemon. `iperf3.Client` makes the handle and the
 settings; its `run()` hangs on large output and its `__del__` closes a socket twice, so the test is
 run through the handle and the process leaves by `os._exit`. libiperf knows neither how much the
 far end has got of an upload nor (from 3.17 on) parts of its 128 KiB blocks, so a thread reads the
 kernel's own counters of the test's sockets (RFC 4898) while libiperf works.
 
 In: a spec as one line of JSON on standard input; its end (EOF) means "stop".
-Out: on the descriptor that argv[1] numbers, a line of JSON for each sample, a line that says how it
-ended, then libiperf's JSON as it is. argv[2] is the parent's process id. The shapes are `Spec` of
-`throughput` and `Sample`, `Ended` of `iperf3_report`, which this file does not import: it needs
-nothing of ours, and every import is time before the test.
+Out: on descriptor number argv[1], a line of JSON for each sample, a line that says how the test
+ended, then libiperf's JSON as it is. argv[2] is the parent's process id. The types are `Iperf3Spec` of
+`method` and `Iperf3Sample`, `Iperf3End` of `iperf3_report`; this file does not import them, because
+every import delays the test.
 """
 
 import ctypes
@@ -36,7 +36,7 @@ _BEFORE_TEST_BYTES = 1 + 37
 _STREAM_POLL_S = 0.005
 # libiperf's clock starts a little before ours, so its test ends a little before our total.
 _END_MARGIN_S = 0.1
-# What libiperf can lack (it is 3.9 on Debian 11) without the result being another one.
+# Setters that old libiperf (3.9 on Debian 11) lacks and the result does not depend on.
 _OPTIONAL = {"iperf_set_test_connect_timeout", "iperf_set_test_rcv_timeout"}
 
 
@@ -139,7 +139,7 @@ class LibiperfTest:
 
 
 class ReportWriter:
-    """Lines to the parent, whole ones also from two threads."""
+    """Writes lines to the parent, thread-safe."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -152,7 +152,7 @@ class ReportWriter:
             self._write(json.dumps(fields).encode() + b"\n")
 
     def close(self, error: str | None, version: str, output: bytes) -> None:
-        """The last of it; nothing can follow."""
+        """Write the end of the report; nothing can follow."""
         self._lock.acquire()
         ended = {"line": "ended", "by": self.ended_by, "error": error, "version": version}
         self._write(json.dumps(ended).encode() + b"\n" + output)
@@ -163,7 +163,7 @@ class ReportWriter:
 
 
 def supervise(test: LibiperfTest, spec: dict[str, Any], report: ReportWriter) -> None:
-    """Sample the streams on a fixed grid; end the test at the deadline or when told to.
+    """Sample the streams on a fixed grid; end the test at the deadline or on request.
 
     The clock starts when the first payload is there: received (download), acknowledged (upload).
     """
@@ -179,7 +179,7 @@ def supervise(test: LibiperfTest, spec: dict[str, Any], report: ReportWriter) ->
 
 
 def sampling(test: LibiperfTest, spec: dict[str, Any], report: ReportWriter) -> Iterator[float]:
-    """Write a sample at each turn; yield when the next is due (monotonic s). Ends with the test."""
+    """Write a sample at each step; yields when the next is due (monotonic s), until the end."""
     while not (arrived_bytes(streams := test.streams(), spec) and len(streams) == spec["streams"]):
         yield time.monotonic() + _STREAM_POLL_S
     started_at = time.monotonic()
@@ -203,14 +203,14 @@ def grid_s(total_s: float, interval_s: float) -> list[float]:
 
 
 def arrived_bytes(streams: list[StreamCounters], spec: dict[str, Any]) -> int:
-    """Payload that has arrived at the receiver, all streams."""
+    """The payload bytes of all streams that have arrived at the receiver."""
     if spec["reverse"]:
         return sum(stream.received_bytes for stream in streams)
     return sum(max(0, stream.acknowledged_bytes - _BEFORE_TEST_BYTES) for stream in streams)
 
 
 def die_with_parent(parent_pid: int) -> None:
-    """Have the kernel kill this process when the parent ends, and see whether it already has."""
+    """Have the kernel kill this process when its parent ends; exit if it already has."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:
         sys.exit("the parent has ended")
@@ -219,7 +219,7 @@ def die_with_parent(parent_pid: int) -> None:
 def resolve(spec: dict[str, Any]) -> str:
     """The server's address, of the family that the test is bound to.
 
-    libiperf would tell a name that does not resolve as "Resource temporarily unavailable".
+    libiperf reports a name that does not resolve as "Resource temporarily unavailable".
     """
     bound = spec["bind_address"]
     family = socket.AF_UNSPEC
@@ -230,7 +230,7 @@ def resolve(spec: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Run the test that standard input describes."""
+    """Run the test described on standard input."""
     report_fd, parent_pid = (int(argument) for argument in sys.argv[1:3])
     die_with_parent(parent_pid)
     spec = json.loads(sys.stdin.buffer.readline())

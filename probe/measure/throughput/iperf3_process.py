@@ -1,9 +1,8 @@
-"""Floor 2. Wraps the iperf3 child process: starts it, listens to it, and ends it in time.
+"""Floor 2. Wraps the iperf3 child process: starts it, reads its report, and ends it in time.
 
-The daemon never loads libiperf: it hangs, it calls exit(), it closes other people's descriptors
-(see `iperf3_child`). Whatever the child does, `run` returns within its limit and leaves neither a
-process nor a descriptor behind. It must not know what the report means, samples apart: those tell
-how far the test is.
+The daemon never loads libiperf, which hangs, calls exit() and closes descriptors of others (see
+`iperf3_child`). Whatever the child does, `run` returns within its limit and leaves neither a
+process nor a descriptor. It interprets only the samples, for the test's progress.
 """
 
 from __future__ import annotations
@@ -26,16 +25,16 @@ from probe.measure.throughput.iperf3_report import Iperf3Sample, Transcript, sam
 from probe.measure.throughput.method import Iperf3Spec
 
 CHILD = Path(__file__).with_name("iperf3_child.py")
-# Isolated: neither the environment nor the script's directory can put a module in the way.
+# Isolated: neither the environment nor the script's directory can shadow a module.
 INTERPRETER = (sys.executable, "-I")
-# How long a child that was told to end may take to hand over what it has.
+# How long a child that was asked to end may take to report.
 KILL_GRACE_S = 2.0
 _LOOK_S = 0.1
 _PRINTED_BYTES = 2000
 
 
 class Iperf3Process:
-    """One child process. `interface` is where the kernel's byte counters are read, if known."""
+    """A child process. `interface` is the one whose byte counters are read, if known."""
 
     def __init__(self, spec: Iperf3Spec, interface: str | None, interpreter: Sequence[str]) -> None:
         self._interface = interface
@@ -54,7 +53,7 @@ class Iperf3Process:
                 stdout=self._printed,
                 stderr=self._printed,
                 pass_fds=(writing,),
-                process_group=0,  # a terminal's Ctrl-C is for us: we ask it to end
+                process_group=0,  # a terminal's Ctrl-C goes to the parent, which ends the child
             )
         except OSError:
             os.close(self._reading)
@@ -71,13 +70,13 @@ class Iperf3Process:
             self._process.stdin.flush()
 
     def ask_to_end(self) -> None:
-        """Close its standard input: it ends the test and reports what it has."""
+        """Close its standard input, so that it ends the test and reports."""
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):
             self._process.stdin.close()
 
     def listen(self, timeout_s: float) -> bool:
-        """Take in what it reports next; False when it has closed its report."""
+        """Read the next part of its report; False at its end."""
         if not select.select([self._reading], [], [], timeout_s)[0]:
             return True
         chunk = os.read(self._reading, 1 << 16)
@@ -98,7 +97,7 @@ class Iperf3Process:
         return self._samples
 
     def close(self, *, killed: bool) -> Transcript:
-        """End the process if it has not ended, and give everything back."""
+        """End the process if it still runs, and close everything."""
         if not killed:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(KILL_GRACE_S)
@@ -127,14 +126,14 @@ def run(
     interface: str | None = None,
     interpreter: Sequence[str] = INTERPRETER,
 ) -> Transcript:
-    """Run one test and return what is left of it, within `spec.deadline_s` + 2 * KILL_GRACE_S.
+    """Run one test and return its transcript, within `spec.deadline_s` + 2 * KILL_GRACE_S.
 
     Args:
         spec: the test.
-        stop: looked at ten times a second; once set, the test is ended and what it has is kept.
-        observe: told each sample as it comes, and the rate in bit/s since the one before.
-        interface: whose byte counters are read beside it.
-        interpreter: what to start the child with.
+        stop: checked ten times a second; once set, the test ends and its data is kept.
+        observe: called with each sample and the rate in bit/s since the one before.
+        interface: the one whose byte counters are read.
+        interpreter: the command that starts the child.
     """
     try:
         child = Iperf3Process(spec, interface, interpreter)
@@ -154,7 +153,7 @@ def _follow(
     stop: Stop,
     observe: Callable[[Iperf3Sample, float | None], None],
 ) -> bool:
-    """Listen until it has said all (True) or its time is up (False)."""
+    """Read its report until the end (True) or until its time is up (False)."""
     limit = clock.monotonic_s() + spec.deadline_s + KILL_GRACE_S
     asked, told = False, 0
     while (left_s := limit - clock.monotonic_s()) > 0:

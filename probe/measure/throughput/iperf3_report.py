@@ -1,6 +1,6 @@
-"""Floor 1. Reads what the iperf3 child process reported: bytes to a Reading.
+"""Floor 1. Reads the report of the iperf3 child process: bytes to an Iperf3Result.
 
-Which number means what, found by holding libiperf 3.9, 3.12, 3.18 and 3.22 against each other:
+The meaning of the numbers, found by comparing libiperf 3.9, 3.12, 3.18 and 3.22:
 - `intervals` are the local end's. A sender's are what it put into its socket buffers: up to 25 %
   above the line's rate at first. From 3.17 on whole blocks of 128 KiB alone are counted, so short
   intervals jump by a block's worth and the last block is lost.
@@ -33,8 +33,8 @@ _Seconds = Annotated[float, Meta(ge=0, le=1e6)]
 _Bytes = Annotated[int, Meta(ge=0, le=2**60)]
 _Float = Annotated[float, Meta(ge=0, le=1e18)]
 
-# What an error text means. libiperf puts errno's text behind its own, and its own differs between
-# versions, so the first match counts and what is most telling stands first.
+# Reasons by error text. libiperf appends errno's text to its own, and its own differs between
+# versions, so the first match counts and the most specific text is first.
 REASONS: tuple[tuple[str, Reason], ...] = (
     ("name resolution:", Reason.NAME_RESOLUTION),
     ("No module named 'iperf3'", Reason.TOOL_MISSING),
@@ -59,10 +59,10 @@ REASONS: tuple[tuple[str, Reason], ...] = (
 
 
 class Transcript(Struct, frozen=True, kw_only=True):
-    """All that is left of a child process.
+    """The output of a child process.
 
-    `report` is what it wrote for us, `printed` the end of what it or libiperf printed, `killed`
-    whether it had to be, `interface_bytes` what the interface carried from first to last sample.
+    `report` is its report, `printed` the end of what it or libiperf printed, `killed` whether it
+    was killed, `interface_bytes` the interface's bytes from first to last sample.
     """
 
     report: bytes
@@ -72,7 +72,7 @@ class Transcript(Struct, frozen=True, kw_only=True):
 
 
 class Iperf3Sample(Struct, frozen=True, tag_field="line", tag="sample"):
-    """Payload that had arrived at the receiver, `at_s` after the first of it had."""
+    """The payload arrived at the receiver, `at_s` seconds after its first byte."""
 
     at_s: _Seconds
     transferred_bytes: _Bytes
@@ -107,7 +107,7 @@ class _End(Struct, frozen=True):
 
 
 class _Output(Struct, frozen=True):
-    """What is used of libiperf's JSON. All of it may be missing."""
+    """The used part of libiperf's JSON. All of it may be missing."""
 
     error: str | None = None
     end: _End = _End()
@@ -121,7 +121,7 @@ class _Parts(Struct, frozen=True):
 
 
 def sample_in(line: bytes) -> Iperf3Sample | None:
-    """The sample that a line of the report is; None when it is something else."""
+    """The sample in a line of the report; None when the line is something else."""
     try:
         sample: Iperf3Sample = decode_json(line, Iperf3Sample)
     except msgspec.DecodeError:
@@ -130,7 +130,7 @@ def sample_in(line: bytes) -> Iperf3Sample | None:
 
 
 def read(transcript: Transcript, spec: Iperf3Spec) -> Iperf3Result:
-    """What the test came to. Never raises: a report that makes no sense is a failure, too."""
+    """The result of a test. Never raises: an invalid report is a failure, too."""
     parts = _parts(transcript.report)
     reason, error = _error(transcript, parts, spec)
     version = None if parts.ended is None else parts.ended.version
@@ -148,7 +148,7 @@ def read(transcript: Transcript, spec: Iperf3Spec) -> Iperf3Result:
 
 
 def reason_of(error: str) -> Reason:
-    """The reason that an error text of libiperf, of our child or of Python stands for."""
+    """The reason for an error text of libiperf, of the child or of Python."""
     return next((reason for text, reason in REASONS if text in error), Reason.TOOL_FAILED)
 
 
@@ -199,7 +199,7 @@ def _error(
 
 
 def _telling_line(printed: str) -> str:
-    """The line that has a reason, else the last one: tracebacks and warnings stand around it."""
+    """The printed line that has a known reason, else the last line."""
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
     telling = [line for line in lines if reason_of(line) is not Reason.TOOL_FAILED]
     return (telling or lines or ["it printed nothing"])[-1]
@@ -261,7 +261,7 @@ def _whole(number: float | None) -> int | None:
 
 
 def _impossible(transfer: Transfer) -> str | None:
-    """What of it no line can be: the centre would refuse the result and all that comes with it."""
+    """What makes the transfer invalid by the contract, None where it is valid."""
     try:
         converted(msgspec.to_builtins(transfer), Transfer)
     except msgspec.ValidationError as error:
@@ -270,7 +270,7 @@ def _impossible(transfer: Transfer) -> str | None:
 
 
 def _disagreement(transfer: Transfer) -> str | None:
-    """What the receiving iperf3 counted against the kernel's count, brought to the same time."""
+    """A disagreement of the receiver's count and the kernel's count; None where they agree."""
     reported, report_s = transfer.receiver_report_bytes, transfer.receiver_report_s
     if reported is None or report_s is None:
         return None

@@ -1,7 +1,7 @@
-"""Floor 1. Kind `throughput`: what to ask of iperf3, and what its answers amount to.
+"""Floor 1. Kind `throughput`: the parameters of iperf3 tests, and the RawResult of both.
 
-Knows the rules of METHOD, Throughput (BEREC: parallel streams, one direction at a time, 3 s of
-warm-up and 10 s measured) and nothing of processes and sockets.
+Implements METHOD, Throughput (BEREC: parallel streams, one direction at a time, 3 s of warm-up and
+10 s measured). Knows no processes and sockets.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from wire.result import (
     Validity,
 )
 
-# BEREC and SamKnows: four streams fill a line up to here, eight above.
+# BEREC and SamKnows: four streams fill a line up to this rate, eight above.
 _EIGHT_STREAMS_ABOVE_BPS = 950e6
-# A transfer may take this much longer than its data: connecting apart, the results' exchange
+# A test may take this much longer than its data, without connecting: the exchange of results
 # through a full queue.
 _EXCHANGE_S = 5.0
-# Less of the steady window than this is told as `short` (ours).
+# Less of the steady part than this is flagged `short` (ours).
 _SHORT_RATIO = 0.8
-# libiperf up to 3.15 is one thread: a core that it keeps this busy is the ceiling (ours).
+# libiperf up to 3.15 is one thread: when it keeps a core this busy, that core is the limit (ours).
 _CPU_LIMIT_RATIO = 0.95
 _SEGMENT_BYTES = 1448
 # ndt7 specification: so that probes that met at a busy server do not meet again.
@@ -42,10 +42,10 @@ _JITTER = (0.5, 1.5)
 
 
 class Iperf3Spec(Struct, frozen=True, kw_only=True):
-    """One test, in full: what the child process is given as JSON.
+    """The parameters of one test, passed to the child process as JSON.
 
     `total_s` includes `warm_up_s`. libiperf's own `omit` is not used: it loses the interval in
-    which the warm-up ends, so the whole transfer could not be told. `deadline_s` ends the test
+    which the warm-up ends, so the whole transfer would be unknown. `deadline_s` ends the test
     whatever the server does.
     """
 
@@ -69,7 +69,7 @@ class Iperf3Spec(Struct, frozen=True, kw_only=True):
 
 
 class Iperf3Result(Struct, frozen=True, kw_only=True):
-    """What one test came to: a transfer, a reason why not, or a broken-off transfer and why."""
+    """The result of one test: a transfer, a reason, or an interrupted transfer and its reason."""
 
     transfer: Transfer | None = None
     reason: Reason | None = None
@@ -78,7 +78,7 @@ class Iperf3Result(Struct, frozen=True, kw_only=True):
 
 
 class DirectionResult(Struct, frozen=True):
-    """A reading, the test that it belongs to, the round-trip times beside it, and when it was."""
+    """The result of one direction with its test, latency under load and steady part."""
 
     spec: Iperf3Spec
     reading: Iperf3Result
@@ -95,14 +95,14 @@ def spec_for(
     *,
     queues_starve: bool = False,
 ) -> Iperf3Spec:
-    """The test of one direction of a line against one port of a server.
+    """The parameters of one direction's test against one port of a server.
 
     Args:
-        direction: which way.
-        line: what was bought decides how many streams.
-        server: where to.
+        direction: download or upload.
+        line: the plan decides the number of streams.
+        server: the measurement server.
         port: of its iperf3 servers.
-        settings: in effect.
+        settings: those in effect.
         queues_starve: whether several upload streams would starve each other on this host.
     """
     total_s = settings.warm_up_s + settings.duration_s
@@ -140,15 +140,15 @@ def _streams(
 def busy_backoff_s(
     settings: ThroughputConfig, draw: Callable[[], float], patience_s: float | None = None
 ) -> Iterator[float]:
-    """How long to wait before each further try at a busy server, in seconds.
+    """The waits before each further try at a busy server, in seconds.
 
-    Each wait is about twice the one before, spread by 0.5 to 1.5 so that probes do not meet again
+    Each wait is about twice the one before, times 0.5 to 1.5 so that probes do not meet again
     (ndt7 specification); together they stay within `busy_limit_s`.
 
     Args:
-        settings: has the first wait and the limit.
-        draw: uniform in [0, 1).
-        patience_s: what the slot has left; None where nothing ends it.
+        settings: with the first wait and the limit.
+        draw: returns a random number in [0, 1).
+        patience_s: the time that the slot has left; None without limit.
     """
     limit_s = settings.busy_limit_s
     if patience_s is not None:
@@ -170,10 +170,10 @@ def raw_result(
     *,
     queues_starve: bool = False,
 ) -> RawResult:
-    """One Finding of both directions; `upload` is None where the download had ended it all.
+    """One RawResult of both directions; `upload` is None where the download failed.
 
-    A transfer that broke off is kept in `values` without figures for the direction. Whether the
-    host's transmit queues asked for one upload stream is stated (`spec_for`).
+    An interrupted transfer is kept in `values`, without rates for its direction. Whether the
+    host's transmit queues required one upload stream is recorded (`spec_for`).
     """
     tested = [download] if upload is None else [download, upload]
     last = tested[-1]
@@ -235,14 +235,14 @@ def _validity(trial: DirectionResult) -> Iterator[Validity]:
     sent_twice = (transfer.retransmits or 0) * _SEGMENT_BYTES
     if had_cross_traffic(transfer.transferred_bytes + sent_twice, carried):
         yield Validity.CROSS_TRAFFIC
-    # The counter begins at the first sample, which may have bytes in it.
+    # The counter starts at the first sample, which may have bytes already.
     sampled = sum(interval.transferred_bytes for interval in transfer.intervals)
     if bypassed_interface(sampled, carried):
         yield Validity.INTERFACE_MISMATCH
 
 
 def _single_threaded(version: str | None) -> bool:
-    """Whether all streams share one core: libiperf up to 3.15. False where it is not known."""
+    """Whether all streams share one core: libiperf up to 3.15. False where unknown."""
     numbers = (version or "").split(".")
     return (
         numbers[0] == "3" and len(numbers) > 1 and numbers[1].isdecimal() and int(numbers[1]) < 16

@@ -1,8 +1,8 @@
 """Floor 2. Kind `throughput`: download, then upload, against one server's iperf3 ports.
 
-Wires the rules (`throughput`), the child process (`iperf3_engine`) and its report together. A port
-serves one test at a time and turns others away, so the server's other ports are tried at once and
-all of them again after growing waits.
+Connects the rules (`method`), the child process (`iperf3_process`) and its report. A port serves
+one test at a time and refuses others, so the server's other ports are tried at once, and all of
+them again with back-off.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from wire.result import Reason
 
 
 def measure(request: MeasurementRequest) -> Iterator[RawResult]:
-    """Measure both directions of a line; yields one Finding.
+    """Measure both directions of a line; yields one RawResult.
 
-    The upload is left out when the download failed: it would fail the same way, seconds later.
+    The upload is left out when the download failed: it would fail the same way.
     """
     settings = request.config.throughput
     starve = host.transmit_queues_starve(_interface(request))
@@ -53,7 +53,7 @@ def measure(request: MeasurementRequest) -> Iterator[RawResult]:
 def _transfer(
     direction: Direction, request: MeasurementRequest, ports: list[int], waits: Iterator[float]
 ) -> DirectionResult:
-    """One direction, on the first port that serves; what is left of `waits` is for both."""
+    """Test one direction on the first free port; both directions share the waits."""
     settings = request.config.throughput
     while True:
         busy = None
@@ -108,6 +108,6 @@ def _interface(request: MeasurementRequest) -> str | None:
 
 
 def _done_ratio(spec: Iperf3Spec, at_s: float) -> float:
-    """How much of both directions is done; each is half of it."""
+    """The done ratio of both directions; each is half of it."""
     half = 0.5 * min(1.0, at_s / spec.total_s)
     return half if spec.direction is Direction.DOWNLOAD else 0.5 + half

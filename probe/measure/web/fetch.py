@@ -1,7 +1,7 @@
-"""Floor 2. Wraps TLS and http.client: one request over one line, told by phase.
+"""Floor 2. Wraps TLS and http.client: one request over one line, timed by phase.
 
-Each phase begins where the one before ended, and all of them end at one deadline. A connection is
-made for each request and its certificate is checked. Which page comes next is not decided here.
+Each phase begins where the one before ended, and all share one deadline. Each request has a new
+connection, whose certificate is verified. Does not follow redirects.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _READ_BYTES = 64 * 1024
 
 
 class Fetcher:
-    """Asks for pages over one line.
+    """Fetches pages over one line.
 
     Args:
-        line: by which to leave.
+        line: the line to send by.
         names: resolves hosts, over the same line.
-        context: which authorities are believed.
-        max_bytes: of a body, no more is read.
+        context: with the trusted certificate authorities.
+        max_bytes: how much of a body is read at most.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Fetcher:
         self._max_bytes = max_bytes
 
     def fetch(self, url: Url, deadline_s: float) -> HttpExchange:
-        """One request; whatever goes wrong is in the exchange."""
+        """Make one request; errors are recorded in the exchange."""
         exchange = HttpExchange(url=url, began_s=clock.monotonic_s(), phase=WebPhase.DNS)
         try:
             self._go(exchange, deadline_s)
@@ -101,7 +101,7 @@ class Fetcher:
             raise EOFError
         exchange.first_byte_ms = _since_ms(began_s)
         exchange.phase, began_s = WebPhase.BODY, clock.monotonic_s()
-        # It wants a socket, and of a socket only this.
+        # HTTPResponse uses only `makefile` of a socket.
         answer = HTTPResponse(cast("socket.socket", _Incoming(reader)), method="GET")
         answer.begin()
         exchange.status = answer.status
@@ -122,7 +122,7 @@ class Fetcher:
 
 
 class _Incoming:
-    """What `HTTPResponse` takes for a socket."""
+    """The part of a socket that `HTTPResponse` uses."""
 
     def __init__(self, reader: io.BufferedReader[DeadlineReader]) -> None:
         self._reader = reader

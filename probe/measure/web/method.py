@@ -1,6 +1,6 @@
-"""Floor 1. Kind `web`: addresses of pages, redirects, and what a fetch found (METHOD, DNS and web).
+"""Floor 1. Kind `web`: URLs of pages, redirects, and a fetch's values (METHOD, DNS and web).
 
-A page is one or more visits: what redirects, and at last the page itself. Knows no sockets.
+A page takes one or more exchanges: redirects, and at last the page itself. Knows no sockets.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class BadUrlError(ValueError):
-    """A text is no address of a page."""
+    """A text is not an http or https URL."""
 
 
 class Url(NamedTuple):
-    """An http or https address in its parts; `path` has the query with it, `host` is ASCII."""
+    """An http or https URL in its parts; `path` includes the query, `host` is ASCII."""
 
     scheme: str
     host: str
@@ -39,13 +39,13 @@ class Url(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """Host, and port where it is not the scheme's own: also what `Host` says (RFC 9110)."""
+        """Host, with the port where it is not the scheme's default, as in `Host` (RFC 9110)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
 
 class HttpExchange(Struct, kw_only=True):
-    """One request and its answer, filled in as far as it came. Times are monotonic seconds."""
+    """One request and its response, as far as it got. Times are monotonic seconds."""
 
     url: Url
     began_s: float
@@ -68,7 +68,7 @@ class HttpExchange(Struct, kw_only=True):
 
 
 class PageStatus(NamedTuple):
-    """How a page ended."""
+    """The status of a page."""
 
     outcome: Outcome
     reason: Reason | None
@@ -77,10 +77,10 @@ class PageStatus(NamedTuple):
 
 
 def parse_url(text: str) -> Url:
-    """An address in its parts.
+    """Parse a URL.
 
     Raises:
-        BadUrlError: it is not an http or https address.
+        BadUrlError: it is not an http or https URL.
     """
     found = _URL.fullmatch(text.strip())
     authority = None if found is None else _AUTHORITY.fullmatch(found["authority"])
@@ -96,10 +96,10 @@ def parse_url(text: str) -> Url:
 
 
 def redirect_target(exchange: HttpExchange) -> Url | None:
-    """Where a visit sends us on; None where it does not (RFC 9110 §15.4, RFC 3986 §5.2).
+    """The target of a redirect; None where there is none (RFC 9110 §15.4, RFC 3986 §5.2).
 
     Raises:
-        BadUrlError: to nowhere that can be asked.
+        BadUrlError: the target is not an http or https URL.
     """
     if exchange.status not in _REDIRECTS or not exchange.location:
         return None
@@ -118,7 +118,7 @@ def redirect_target(exchange: HttpExchange) -> Url | None:
 
 
 def values(url: str, exchanges: Sequence[HttpExchange], failed: HttpExchange | None) -> WebValues:
-    """The figures of a page.
+    """The values of a page.
 
     Args:
         url: as configured.
@@ -155,7 +155,7 @@ def values(url: str, exchanges: Sequence[HttpExchange], failed: HttpExchange | N
 
 
 def page_status(page: HttpExchange) -> PageStatus:
-    """How a page ended, from its last visit: an HTTP error is one, however fast it came."""
+    """The status of a page by its last exchange; an HTTP error status is a failure."""
     if page.failure is not None:
         return PageStatus(Outcome.FAILED, *page.failure, [])
     if page.status is None or page.status >= 400:
@@ -172,7 +172,7 @@ def _elapsed_ms(exchange: HttpExchange) -> float:
 
 
 def _ascii(host: str) -> str:
-    """A host name as DNS and TLS have it; Vietnamese letters are encoded (RFC 3490)."""
+    """A host name in ASCII, as DNS and TLS use it; other letters are encoded (RFC 3490)."""
     try:
         return host.encode("idna").decode("ascii").lower()
     except UnicodeError as error:
@@ -180,7 +180,7 @@ def _ascii(host: str) -> str:
 
 
 def _quoted(path: str) -> str:
-    """What is not ASCII as octets of UTF-8 (RFC 3986 §2.5); what could end a line is refused."""
+    """Percent-encode what is not ASCII (RFC 3986 §2.5); refuse spaces and control characters."""
     if any(letter.isspace() or ord(letter) < 0x21 for letter in path):
         raise BadUrlError(f"{path[:200]!r} is no path")
     return "".join(

@@ -1,6 +1,6 @@
-"""Floor 2. Kind `web`: each configured page over the line, one after another, redirects followed.
+"""Floor 2. Kind `web`: fetches each configured page over the line, following redirects.
 
-Phases and figures are below; what is here is the loop.
+Phases are timed in `fetch`, values are made in `method`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from wire.result import Method, Reason
 
 
 def measure(request: MeasurementRequest) -> Iterator[RawResult]:
-    """Fetch each page of `web.pages`; yields a Finding for each. Without pages, nothing.
+    """Fetch each page of `web.pages`; yields a RawResult for each. Without pages, nothing.
 
-    What `request.stop` interrupts is not told.
+    A page that `request.stop` interrupts yields nothing.
     """
     config = request.config.web
     if not config.pages:
@@ -77,7 +77,7 @@ def _page(text: str, config: WebConfig, fetcher: Fetcher) -> RawResult:
 
 
 def _exchanges(url: Url, config: WebConfig, exchange: partial[HttpExchange]) -> list[HttpExchange]:
-    """The page and what led there; the last one has the trouble if there was any."""
+    """The redirects and the page; the last one has the failure if there was one."""
     exchanges = [exchange(url)]
     while exchanges[-1].failure is None:
         try:

@@ -1,6 +1,6 @@
-"""Floor 2. A page's name to an address, asked of the line's own resolver over the line.
+"""Floor 2. Resolves a page's host name by the line's own resolver, over the line.
 
-The system's resolver would answer from a cache, or by another line.
+The system's resolver might answer from a cache, or use another line.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _REASONS = {NXDOMAIN: Reason.NAME_NOT_FOUND, REFUSED: Reason.QUERY_REFUSED}
 
 
 class ResolvedName(NamedTuple):
-    """What a name led to, and who said so; no resolver where the host is an address already."""
+    """The address of a name, and its resolver; None where the host is an address already."""
 
     address: str | None
     resolver: str | None
@@ -31,12 +31,12 @@ class ResolvedName(NamedTuple):
 
 
 class LineResolver:
-    """Resolves over one line.
+    """Resolves names over one line.
 
     Args:
-        line: whose resolvers are asked, in their order.
+        line: the line whose resolvers are used, in their order.
         port: of every resolver.
-        timeout_s: for each resolver; the next one is asked where one does not answer.
+        timeout_s: for each resolver; the next one is used where one does not answer.
         stop: ends a wait early.
     """
 
@@ -47,7 +47,7 @@ class LineResolver:
         self._stop = stop
 
     def resolve(self, host: str) -> ResolvedName:
-        """The first address of a host, of the family that the line carries."""
+        """The first address of a host, of the line's address family."""
         if _is_address(host):
             return ResolvedName(host, None, None)
         kind = "AAAA" if ":" in (self._line.source_address or "") else "A"
