@@ -1,4 +1,4 @@
-"""Floor 3. What a technician may type after `tramdo-probe`: commands, options, and their help."""
+"""Floor 3. The command line of `tramdo-probe`: commands, options and their help."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from runtime.language import Language, of_locale
 
 DEFAULT_CONFIG = Path("/etc/tramdo/probe.toml")
 _EPILOG = """exit codes:
-  0  all went well
-  1  a measurement failed, a check found a problem, or the daemon could not go on
+  0  success
+  1  a measurement failed, a check found a problem, or the daemon failed
   2  the command line or the configuration is wrong; nothing was started
   3  (status, identify) no daemon is running here
 """
@@ -51,12 +51,10 @@ def parser() -> argparse.ArgumentParser:
         )
 
     _speaks(
-        command(
-            "check", "Check the configuration and what it needs on this machine; start nothing."
-        )
+        command("check", "Check the configuration and this machine's prerequisites; start nothing.")
     )
-    run = command("run", "Measure by the plan and deliver, until stopped (SIGHUP reloads).")
-    # What it says goes into a log.
+    run = command("run", "Measure by the schedule and deliver until stopped (SIGHUP reloads).")
+    # Its output goes into a log.
     run.set_defaults(lang=Language.EN)
     run.add_argument(
         "--round-now", action="store_true", help="begin with one bulk test on every line"
@@ -64,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--once",
         action="store_true",
-        help="one round of every kind on every line, wait for the centre's receipt, end",
+        help="run one round of every kind on every line, wait for the centre's receipt, exit",
     )
     run.add_argument(
         "--deliver-within",
@@ -81,8 +79,8 @@ def parser() -> argparse.ArgumentParser:
     _speaks(measure)
     of_host = command(
         "ceiling",
-        "Measure what this host itself can do against a peer in the LAN (iperf3 --server there), "
-        "hold it against each line's plan, and keep it for later results.",
+        "Measure this host's own ceiling against a peer in the LAN (iperf3 --server there), "
+        "compare it with each line's plan, and store it for later results.",
     )
     of_host.add_argument("--peer", required=True, metavar="HOST", help="a host in the same LAN")
     of_host.add_argument(
@@ -91,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
     of_host.add_argument("--line", help="only this line's interface (default: every line's)")
     of_host.add_argument("--json", action="store_true", help="print it as one JSON object")
     _speaks(of_host)
-    plan = command("plan", "Show the slots of a day, and what the month is expected to move.")
+    plan = command("plan", "Show the slots of a day and the bytes expected in the month.")
     plan.add_argument(
         "--day", type=date.fromisoformat, metavar="YYYY-MM-DD", help="which day (default: today)"
     )
@@ -101,10 +99,10 @@ def parser() -> argparse.ArgumentParser:
     status = command("status", "Show what the running daemon is doing.")
     status.add_argument("--json", action="store_true", help="print it as one JSON object")
     _speaks(status)
-    doctor = command("doctor", "Look at all that a technician would, and say what to do about it.")
+    doctor = command("doctor", "Check the installation, and say what to do about each fault.")
     doctor.add_argument("--json", action="store_true", help="print it as one JSON object")
     _speaks(doctor)
-    leds = command("leds", "Show each LED and each pattern in turn, and what it means.")
+    leds = command("leds", "Lamp test: show each LED and each pattern in turn, with its meaning.")
     leds.add_argument(
         "--each",
         type=float,

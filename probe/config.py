@@ -50,14 +50,14 @@ def _require_address(name: str, text: str) -> None:
 
 
 class LineConfig(Strict, frozen=True):
-    """One ISP line: by which interface or source address it is reached, and what was bought."""
+    """An ISP line: the interface or source address that it is used by, and its plan."""
 
     id: Name
     isp: Text
     interface: Annotated[str, Meta(pattern=r"^[^\s/]{1,15}$")] | None = None
     source_address: str | None = None
     gateway: str | None = None
-    # What the line's people ask; left out: the gateway, and without one the system's own.
+    # The resolvers of the line's users; default: the gateway, or the system's resolvers.
     resolvers: Annotated[list[str], Meta(max_length=3)] = []
     plan_download_bps: Annotated[float, Meta(gt=0)] | None = None
     plan_upload_bps: Annotated[float, Meta(gt=0)] | None = None
@@ -65,7 +65,7 @@ class LineConfig(Strict, frozen=True):
     monthly_budget_bytes: Annotated[int, Meta(ge=0)] | None = None
 
     def __post_init__(self) -> None:
-        """A line that is bound to nothing would measure whichever line the kernel likes."""
+        """Require an interface or source address: else the kernel would choose the line."""
         if self.interface is None and self.source_address is None:
             raise RuleError(
                 "đường truyền cần `interface` hoặc `source_address`",
@@ -79,12 +79,12 @@ class LineConfig(Strict, frozen=True):
 
     @property
     def identity(self) -> Line:
-        """What goes into every result of this line."""
+        """The line as stated in its results."""
         return Line(self.id, self.isp, self.interface, self.source_address)
 
     @property
     def plan_bps(self) -> tuple[float | None, float | None]:
-        """What was bought, down and up; None where it is not told."""
+        """The plan's download and upload rates in bit/s; None where not configured."""
         return self.plan_download_bps, self.plan_upload_bps
 
 
@@ -108,7 +108,7 @@ def minute_of_day(text: TimeOfDay) -> int:
 
 
 class PlanConfig(Strict, frozen=True):
-    """When is measured, and what of a line it may take (METHOD, Data used; letter 1770).
+    """When bulk tests run, and how many bytes they may use (METHOD, Data used; letter 1770).
 
     Hours are the probe's local hours, weekdays ISO's (1 is Monday). Bulk tests are `throughput` and
     `http`; their shares divide the month's samples. A share of 0 turns a kind off.
@@ -134,13 +134,13 @@ class PlanConfig(Strict, frozen=True):
     # More than this on the line's interface before a bulk test defers it (FCC and SamKnows).
     cross_traffic_download_bps: Annotated[float, Meta(ge=0)] = 64e3
     cross_traffic_upload_bps: Annotated[float, Meta(ge=0)] = 32e3
-    # How long the line is looked at before it counts as idle; people's traffic comes in bursts, so
+    # How long the line is checked before it counts as idle; users' traffic comes in bursts, so
     # under `idle_only` longer in office hours (ours).
     idle_look_s: Annotated[float, Meta(ge=0.5, le=60)] = 5.0
     office_idle_look_s: Annotated[float, Meta(ge=0.5, le=60)] = 30.0
 
     def __post_init__(self) -> None:
-        """Hours run forward, and a window to avoid leaves hours to measure in."""
+        """Check that hours are in order and that avoided hours leave room for tests."""
         if self.peak_from_hour >= self.peak_to_hour:
             raise RuleError(
                 "`peak_from_hour` phải trước `peak_to_hour`",
@@ -171,7 +171,7 @@ class ThroughputConfig(Strict, frozen=True):
     upload_streams: Annotated[int, Meta(ge=1, le=64)] | None = None
     # At both ends; None leaves each host's default, and the result records which it was.
     congestion_control: Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,15}$")] | None = None
-    # When every port of the server is busy: growing, jittered waits, in all no longer than this.
+    # When every port of the server is busy: back-off, in all no longer than this.
     busy_first_wait_s: Annotated[float, Meta(gt=0, le=960)] = 4.0
     busy_limit_s: Annotated[float, Meta(ge=0, le=3600)] = 40.0
 
@@ -192,7 +192,7 @@ class LatencyConfig(Strict, frozen=True):
     loaded_mean_gap_s: Annotated[float, Meta(ge=0.01, le=1)] = 0.1
 
     def __post_init__(self) -> None:
-        """A window's round-trip times all travel in its result, which has a largest size."""
+        """Limit the packets of a window: a result has all of its round-trip times."""
         if self.window_s / self.mean_gap_s > _MOST_PACKETS:
             raise RuleError(
                 f"`window_s` chứa quá {_MOST_PACKETS} gói với khoảng cách `mean_gap_s`",
@@ -208,7 +208,7 @@ class HttpConfig(Strict, frozen=True):
     warm_up_s: Annotated[int, Meta(ge=0, le=30)] = 3
     duration_s: Annotated[int, Meta(ge=1, le=120)] = 10
     early_stop: bool = True
-    # The share of slots that run full length all the same, to measure what the early stop costs.
+    # The calibration share: slots that run full length, to measure the early stop's error.
     calibration_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.1
     # For connecting, for each answer, and for how long no byte may move.
     timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
@@ -221,7 +221,7 @@ class DnsConfig(Strict, frozen=True):
         default_factory=lambda: ["dichvucong.gov.vn", "chinhphu.vn", "vnnic.vn"]
     )
     repeats: Annotated[int, Meta(ge=1, le=20)] = 2
-    # Names that no cache has: a random label in this zone. "There is no such name" is an answer.
+    # Uncached names: a random label in this zone. NXDOMAIN counts as an answer.
     random_labels: Annotated[int, Meta(ge=0, le=20)] = 2
     random_zone: DnsName = "vn"
     public_resolver: str | None = "8.8.8.8"
@@ -229,7 +229,7 @@ class DnsConfig(Strict, frozen=True):
     timeout_s: Annotated[float, Meta(gt=0, le=30)] = 3.0
 
     def __post_init__(self) -> None:
-        """A resolver is asked by its address: who should resolve its name?"""
+        """Require the public resolver as an IP address."""
         if self.public_resolver is not None:
             _require_address("public_resolver", self.public_resolver)
 
@@ -253,15 +253,15 @@ class WebConfig(Strict, frozen=True):
 
 
 class PathConfig(Strict, frozen=True):
-    """Kind `path`: by timetable, by hand, and after a minute that was bad."""
+    """Kind `path`: by the timetable, on demand, and after a degraded latency window."""
 
     max_hops: Annotated[int, Meta(ge=1, le=30)] = 8
     probes_per_hop: Annotated[int, Meta(ge=1, le=10)] = 3
     timeout_s: Annotated[float, Meta(gt=0, le=10)] = 1.0
-    # A minute is bad where a target loses or takes more than this.
+    # A window is degraded where a target's loss or delay is above this.
     bad_loss_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.2
     bad_rtt_ms: Annotated[float, Meta(gt=0)] = 400.0
-    # At most one look in so many minutes for bad ones.
+    # At most one path measurement for degraded windows in so many minutes.
     every_min: Annotated[int, Meta(ge=1, le=1440)] = 10
 
 
@@ -274,7 +274,7 @@ class AvailabilityConfig(Strict, frozen=True):
 class DeliveryConfig(Strict, frozen=True):
     """How results are kept and sent until the centre's receipt covers them."""
 
-    # "broker": a PUBACK is enough, for subscribers that send no receipts. It promises less.
+    # "broker": a PUBACK confirms, for subscribers that send no receipts. It guarantees less.
     confirm: Literal["centre", "broker"] = "centre"
     keep_days: Annotated[int, Meta(ge=0, le=3650)] = 30
     batch: Annotated[int, Meta(ge=1, le=1000)] = 50
@@ -286,7 +286,7 @@ class DeliveryConfig(Strict, frozen=True):
 
 
 class CommandConfig(Strict, frozen=True):
-    """What the centre may ask of this probe. No command can run a program or change a setting."""
+    """The commands that this probe accepts. None can run a program or change a setting."""
 
     allow: list[CommandName] = field(default_factory=lambda: list(CommandName))
     # Each bulk test moves as much as one of the plan; the month's budget holds for them too.
@@ -321,7 +321,7 @@ class OperatorConfig(Strict, frozen=True):
 
 
 class Config(Strict, frozen=True):
-    """Everything the daemon is told. `lines` and `servers` are arrays of tables in TOML."""
+    """The whole configuration. `lines` and `servers` are arrays of tables in TOML."""
 
     tenant: Name
     probe: Name
@@ -346,7 +346,7 @@ class Config(Strict, frozen=True):
     operator: OperatorConfig = OperatorConfig()
 
     def __post_init__(self) -> None:
-        """Names that must differ, and a time zone that must exist."""
+        """Check that names differ and that the time zone exists."""
         for what, names in (
             (Phrase("đường truyền", "lines"), [line.id for line in self.lines]),
             (Phrase("máy chủ đo", "servers"), [server.name for server in self.servers]),
@@ -381,12 +381,12 @@ class Config(Strict, frozen=True):
             ) from error
 
     def line(self, line_id: str) -> LineConfig | None:
-        """The line of that name, None when there is none."""
+        """The line with an id, None when there is none."""
         return next((line for line in self.lines if line.id == line_id), None)
 
 
 def parse(content: bytes, source: str) -> Config:
-    """The configuration in a TOML file's bytes.
+    """Parse the configuration in a TOML file's bytes.
 
     Raises:
         runtime.settings.SettingsError: every problem, each with file and key.
@@ -395,5 +395,5 @@ def parse(content: bytes, source: str) -> Config:
 
 
 def digest(content: bytes) -> str:
-    """SHA-256 of the file's bytes: what `info` publishes, so that drift can be seen."""
+    """SHA-256 of the file's bytes, published in `info` to detect configuration drift."""
     return hashlib.sha256(content).hexdigest()

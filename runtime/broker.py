@@ -1,9 +1,9 @@
-"""Floor 1. How an MQTT broker is reached: the `[broker]` table of every program of ours.
+"""Floor 1. Settings of an MQTT broker: the `[broker]` table of every program of Tramdo.
 
 MQTT 3.1.1 (`protocol = 311`) is for brokers that speak nothing newer. It has no reason codes: a
-publish that the access list denies is acknowledged like any other, so nothing here can say that a
-message was refused. The collector's receipt does not come then, and the result stays pending. A
-session that is never used again is dropped when the broker likes, not when we say so.
+publish that the access list denies is acknowledged like any other, so that a refusal cannot be
+detected. The collector's receipt does not come then, and the result stays pending. The broker
+decides when a session that is never used again is dropped.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Path = Annotated[str, Meta(min_length=1, max_length=1000)]
 
 
 class ProxyConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A proxy that stands between the office and the Internet; it looks up the broker's name."""
+    """A proxy between the office and the Internet, which resolves the broker's name."""
 
     host: Annotated[str, Meta(min_length=1)]
     port: Port
@@ -27,7 +27,7 @@ class ProxyConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 
 class BrokerConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The MQTT broker. A password comes from a file, never from the settings themselves."""
+    """The MQTT broker. A password is read from a file, never from the settings."""
 
     host: Annotated[str, Meta(min_length=1)]
     port: Port = 8883
@@ -46,7 +46,7 @@ class BrokerConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     reconnect_max_s: Annotated[float, Meta(ge=1, le=3600)] = 120.0
 
     def __post_init__(self) -> None:
-        """Half a credential is a mistake, not a choice."""
+        """Check that credentials are complete."""
         require_pair(self, "certificate_file", "key_file")
         require_pair(self, "username", "password_file")
         if not self.tls and (self.ca_file or self.certificate_file):

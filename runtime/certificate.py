@@ -1,8 +1,8 @@
-"""Floor 1. When a certificate ends: the one field that people are told of a PEM file.
+"""Floor 1. The end date of a certificate in a PEM file.
 
-Probe and collector have no library for certificates (OpenSSL checks them at each connect), and need
-none for one date: the way to it in the DER of RFC 5280 §4.1 is fixed. Whatever the bytes, the
-answer is a date or None; nothing is trusted because of it.
+Probe and collector have no certificate library (OpenSSL verifies at each connect) and need none for
+one date, whose position in the DER of RFC 5280 §4.1 is fixed. Returns a date or None for any bytes;
+nothing is trusted because of it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class _Element(NamedTuple):
 
 
 def ends_at(pem: bytes) -> datetime | None:
-    """`notAfter` of the first certificate in a PEM file; None where there is none to be read."""
+    """`notAfter` of the first certificate in a PEM file; None where it cannot be read."""
     found = _PEM.search(pem)
     if found is None:
         return None
@@ -47,7 +47,7 @@ def _not_after(der: bytes) -> datetime:
     not_after = _element(not_before.rest)
     text = not_after.content.decode("ascii")
     if not_after.tag == _UTC_TIME:
-        # Two digits of the year: from 50 on they are of the century before (§4.1.2.5.1).
+        # A two-digit year: 50 and above is of the 20th century (§4.1.2.5.1).
         text = ("19" if text >= "50" else "20") + text
     elif not_after.tag != _GENERALIZED_TIME:
         raise ValueError("no time")

@@ -1,4 +1,4 @@
-"""Floor 2. When the certificate in a file ends; read anew each time, for it is renewed in place."""
+"""Floor 2. The end date of a certificate file; read each time, because it is renewed in place."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from runtime import certificate
 
 
 def ends_at(path: Path) -> datetime | None:
-    """Its last moment; None where the file cannot be read or holds no certificate."""
+    """Its end date; None where the file cannot be read or has no certificate."""
     try:
         return certificate.ends_at(path.read_bytes())
     except OSError:

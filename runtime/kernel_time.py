@@ -1,7 +1,7 @@
-"""Floor 2. Wraps the kernel's packet timestamps, and the clocks and what they are worth.
+"""Floor 2. Wraps the kernel's packet timestamps, the clocks, and their synchronisation.
 
-A process that is woken late reads the clock late; the kernel stamps a datagram when it comes in
-and when it is handed to the network interface's queue. Knows no protocol.
+A process that is scheduled late reads the clock late; the kernel timestamps a datagram on arrival
+and when it enters the network interface's queue. Knows no protocol.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ AncillaryMessages = Iterable[tuple[int, int, bytes]]
 
 
 def stamp_received(sock: socket.socket) -> bool:
-    """Ask for a stamp on each received datagram; whether the kernel agreed."""
+    """Enable timestamps of received datagrams; returns whether the kernel supports them."""
     return _ask(sock, _RX_SOFTWARE | _SOFTWARE)
 
 
 def stamp_both_ways(sock: socket.socket) -> bool:
-    """Ask for stamps on received datagrams and, by the error queue, on sent ones."""
+    """Enable timestamps of received datagrams and, by the error queue, of sent ones."""
     return _ask(sock, _RX_SOFTWARE | _SOFTWARE | _TX_SCHED) or stamp_received(sock)
 
 
 def stamp_ns(messages: AncillaryMessages) -> int | None:
-    """The Unix time in ns that the kernel put on a datagram; None when it put none."""
+    """The kernel timestamp of a datagram as Unix time in ns; None without one."""
     for level, kind, body in messages:
         if (
             level == socket.SOL_SOCKET
@@ -54,9 +54,9 @@ def stamp_ns(messages: AncillaryMessages) -> int | None:
 
 
 def synchronised() -> bool | None:
-    """Whether the kernel says that the wall clock is disciplined; None where it cannot be asked.
+    """Whether the kernel reports a synchronised wall clock; None where it cannot be asked.
 
-    NTP daemons of every make keep it informed.
+    Every NTP daemon sets this state.
     """
     state: int = _libc().adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
     return None if state < 0 else state != _TIME_ERROR
@@ -64,22 +64,22 @@ def synchronised() -> bool | None:
 
 @functools.cache
 def _libc() -> ctypes.CDLL:
-    # Opened once: it is asked for every envelope, and opening took a seventh of the courier's time.
+    # Opened once: used for every envelope, and opening took a seventh of the publisher's time.
     return ctypes.CDLL(None, use_errno=True)
 
 
 def wall_ns() -> int:
-    """The wall clock, which the kernel's stamps are read from: Unix time in ns."""
+    """The wall clock, which kernel timestamps use: Unix time in ns."""
     return time.time_ns()
 
 
 def monotonic_ns() -> int:
-    """The monotonic clock in ns; only differences mean something."""
+    """The monotonic clock in ns; only differences have a meaning."""
     return time.monotonic_ns()
 
 
 def clock_reading() -> tuple[int, int, int]:
-    """Monotonic, wall and monotonic time in ns: the closest of three tries."""
+    """Monotonic, wall and monotonic time in ns: the closest of three readings."""
     tries = [(time.monotonic_ns(), time.time_ns(), time.monotonic_ns()) for _ in range(3)]
     return min(tries, key=lambda times: times[2] - times[0])
 

@@ -1,10 +1,9 @@
 """Floor 2. One MQTT session by paho-mqtt: connects, reconnects, and turns callbacks into events.
 
-The only file that imports paho, and PySocks for its proxies. Callbacks do nothing but put an event
-on the owner's inbox (an exception in a callback would kill paho's thread; a lock of ours taken in
-one would deadlock with `publish`). Each connection gets a fresh paho client, so no half-sent
-message of paho's own comes back after a reconnect: what is sent again is the owner's decision
-alone.
+The only file that imports paho, and PySocks for its proxies. Callbacks only put an event on the
+owner's inbox (an exception in a callback would kill paho's thread; a lock taken in one would
+deadlock with `publish`). Each connection gets a new paho client, so that paho itself never repeats
+a message after a reconnect: the owner decides what is sent again.
 """
 
 from __future__ import annotations
@@ -28,27 +27,27 @@ from runtime import secret_file
 from runtime.backoff import reconnect_delay_s
 from runtime.broker import BrokerConfig, ProxyConfig
 
-# How long the broker keeps our subscriptions and what it queued for us while we are away.
+# How long the broker keeps subscriptions and queued messages of a disconnected session.
 SESSION_EXPIRY_S = 7 * 86_400
 _LOOP_TURN_S = 1.0
 _PROXY_TYPE = {"http": socks.HTTP, "socks4": socks.SOCKS4, "socks5": socks.SOCKS5}
 
 
 class Connected(Struct, frozen=True):
-    """The broker has accepted us and our subscriptions were sent."""
+    """The broker accepted the connection, and the subscriptions were sent."""
 
     connection: int
 
 
 class Disconnected(Struct, frozen=True):
-    """There is no connection, and why, in words."""
+    """There is no connection; `cause` describes why."""
 
     connection: int
     cause: str
 
 
 class Published(Struct, frozen=True):
-    """The broker answered a QoS 1 publish; `refusal` is None where it took it."""
+    """The broker answered a QoS 1 publish; `refusal` is None where it accepted it."""
 
     connection: int
     mid: int
@@ -72,8 +71,8 @@ Event = Connected | Disconnected | Published | Received
 class Message(Struct, frozen=True):
     """A message to publish; also the shape of a last will.
 
-    `expiry_s` is for the broker (MQTT 5 §3.3.2.3.3) and is lost under 3.1.1: what must not be acted
-    on too late says so in its payload too.
+    `expiry_s` is the message expiry (MQTT 5 §3.3.2.3.3) and is lost with 3.1.1: a message that must
+    not be used too late has an expiry in its payload too.
     """
 
     topic: str
@@ -84,19 +83,19 @@ class Message(Struct, frozen=True):
 
 
 class MqttSession:
-    """A session that lives until `stop`, through any number of connections.
+    """An MQTT session until `stop`, over any number of connections.
 
     Args:
-        broker: how to reach it.
+        broker: its address, credentials and transport.
         client_id: the MQTT client identifier.
         inbox: called with each Event, from paho's thread; must not block (SimpleQueue.put fits).
         subscriptions: topic filters, QoS 1.
-        will: what the broker says for us when we vanish.
+        will: the last will.
         manual_ack: whether the owner acknowledges each message itself.
         receive_maximum: how many unacknowledged messages the broker may send (MQTT 5 §3.1.2.11.3);
             None leaves it to the broker, and Mosquitto then stops after 20.
-        kept: whether the broker keeps subscriptions and messages for us while we are away.
-        spread_s: over how long to spread the return to a broker that all have lost at once.
+        kept: whether the broker keeps subscriptions and messages while disconnected.
+        spread_s: the time over which a fleet spreads its reconnects after a broker's outage.
     """
 
     def __init__(
@@ -127,11 +126,11 @@ class MqttSession:
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
 
     def start(self) -> None:
-        """Begin to connect, in a thread of its own."""
+        """Start connecting, in a thread of its own."""
         self._thread.start()
 
     def stop(self, farewell: Message | None = None, timeout_s: float = 5.0) -> None:
-        """Say farewell where connected, disconnect, and end the thread."""
+        """Publish the farewell message if connected, disconnect, and end the thread."""
         self._stopping.set()
         client = self._client
         if client is not None:
@@ -145,10 +144,10 @@ class MqttSession:
             self._thread.join(timeout_s)
 
     def publish(self, message: Message) -> int | None:
-        """Hand a message to the broker.
+        """Send a message to the broker.
 
         Returns:
-            The packet identifier that `Published` will bear, None where there is no connection.
+            The packet identifier that `Published` will have, None without a connection.
         """
         client = self._client
         if client is None or not client.is_connected():
@@ -160,14 +159,14 @@ class MqttSession:
         return info.mid if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
 
     def acknowledge(self, message: Received) -> None:
-        """Tell the broker that a message is ours now. Silent for a connection that has ended."""
+        """Acknowledge a received message. No effect for a connection that has ended."""
         client = self._client
         if client is not None and message.connection == self._connection and message.qos:
             client.ack(message.mid, message.qos)
 
     def _run(self) -> None:
         failures = 0
-        # Before the first connection somebody waits beside the box; after it, a whole fleet may.
+        # Before the first connection a technician waits beside the box, so there is no spread.
         spread_s = 0.0
         while not self._stopping.is_set():
             self._connection += 1
@@ -225,8 +224,8 @@ class MqttSession:
     def _listen_for_connection(
         self, client: paho.Client, number: int, reached: threading.Event
     ) -> None:
-        # Under TLS 1.3 a broker says only after the handshake that it dislikes our certificate:
-        # paho tells its log what it said, and `on_disconnect` an "Unspecified error".
+        # With TLS 1.3 a broker rejects the client's certificate only after the handshake:
+        # paho logs the TLS alert, and passes "Unspecified error" to `on_disconnect`.
         trouble: list[str] = []
 
         def on_connect(
@@ -238,8 +237,8 @@ class MqttSession:
                 return
             reached.set()
             if self._subscriptions:
-                # Retained messages come with each subscription, known or not: after a restart
-                # the receipt is what tells where we stand.
+                # Retained messages come with each subscription, also of a known session: after a
+                # restart the retained receipt says what is covered.
                 _subscribe(client, self._broker, self._subscriptions)
             self._inbox(Connected(number))
 
@@ -355,5 +354,5 @@ def _wait_for(info: paho.MQTTMessageInfo, timeout_s: float) -> None:
     try:
         info.wait_for_publish(timeout_s)
     except (RuntimeError, ValueError):
-        # Not connected any more: the last will speaks for us.
+        # Not connected any more: the broker publishes the last will.
         return

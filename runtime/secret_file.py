@@ -1,7 +1,7 @@
-"""Floor 2. Secrets in files: a password, a private key, a passphrase, and who may read them.
+"""Floor 2. Files with secrets (password, private key, passphrase): permissions and content.
 
-What others on the machine can read is no secret: it is refused with a sentence that says what to
-do, never used in silence. The group may read, because a service's key is often `root:tramdo 0640`.
+A file that others on the machine can read is refused with a sentence that says what to do. The
+group may read, because a service's key is often `root:tramdo 0640`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _REFUSED = stat.S_IRWXO | stat.S_IWGRP
 
 
 def problem(path: str | Path) -> Phrase | None:
-    """Why a secret file may not be used, in a sentence; None when it may."""
+    """Why a secret file may not be used; None when it may."""
     try:
         mode = stat.S_IMODE(os.stat(path).st_mode)
     except OSError as error:
@@ -35,17 +35,17 @@ def problem(path: str | Path) -> Phrase | None:
 
 
 def require_private(path: str | Path) -> None:
-    """Refuse a secret file that is open to others.
+    """Raise unless a secret file is closed to others.
 
     Raises:
-        PermissionError: it is, or it is not there, with the sentence.
+        PermissionError: it is readable or writable by others, or missing.
     """
     if (sentence := problem(path)) is not None:
         raise PermissionError(sentence.en)
 
 
 def read_text(path: str | Path) -> str:
-    """The secret in a file, without the line break that editors put after it.
+    """Read a secret from a file, without a trailing line break.
 
     Raises:
         PermissionError: as `require_private`.

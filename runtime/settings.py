@@ -1,8 +1,8 @@
-"""Floor 1. Strict settings: TOML bytes to frozen types, or every error at once with its place.
+"""Floor 1. Strict settings: TOML bytes to frozen types, or all errors at once with their places.
 
-msgspec checks a whole document and stops at the first error; a person who edits a file wants all
-of them. So the tables are walked here and each value is handed to msgspec alone. Unknown keys are
-errors: a misspelt key would otherwise be a default in silence. Knows no file and no program.
+msgspec stops at the first error of a document; a person who edits a file wants all of them. So each
+value of the tables is checked by msgspec on its own. Unknown keys are errors: a misspelt key would
+otherwise silently leave the default. Knows no file and no program.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ MISSING = Phrase("còn thiếu", "is missing")
 
 
 class Problem(NamedTuple):
-    """A mistake and its place (a key, a row; with the file before it once that is known)."""
+    """An error and its place: a key or row, preceded by the file once that is known."""
 
     place: str
     what: Phrase
 
     def in_(self, language: Language) -> str:
-        """The sentence in a language."""
+        """The error as a sentence in a language."""
         what = self.what.in_(language)
         return f"{self.place}: {what}" if self.place else what
 
     def within(self, outer: str) -> Problem:
-        """The same, its place in a file or a row."""
+        """The same error with an outer place: a file or a row."""
         return Problem(f"{outer}: {self.place}" if self.place else outer, self.what)
 
 

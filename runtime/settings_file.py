@@ -1,4 +1,4 @@
-"""Floor 2. Reads a file of settings; `runtime.settings` says what may be in it."""
+"""Floor 2. Reads a settings file, whose content `runtime.settings` checks."""
 
 from __future__ import annotations
 

@@ -14,27 +14,27 @@ log = logging.getLogger(__name__)
 
 
 def ready() -> None:
-    """Starting is over: what orders itself after us may start."""
+    """Report that startup is complete, so that units ordered after this one may start."""
     _send("READY=1")
 
 
 def watchdog() -> None:
-    """Alive. To be said only by what has seen that the real work goes on."""
+    """Feed the watchdog. To be called only where the real work has made progress."""
     _send("WATCHDOG=1")
 
 
 def stopping() -> None:
-    """Told to end, and ending."""
+    """Report that the service is stopping."""
     _send("STOPPING=1")
 
 
 def status(text: str) -> None:
-    """What `systemctl status` shows. One line: what follows a line break would be an order."""
+    """Set the text of `systemctl status`, on one line: a line break would begin a command."""
     _send("STATUS=" + " ".join(text.split()))
 
 
 def watchdog_interval_s() -> float | None:
-    """How often to call `watchdog`: half the time that systemd waits, as sd_watchdog(3) advises.
+    """How often to call `watchdog`, in seconds: half of systemd's timeout, by sd_watchdog(3).
 
     None when systemd does not wait for this process.
     """
@@ -54,8 +54,8 @@ def _send(state: str) -> None:
     target = "\0" + address[1:] if address.startswith("@") else address
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-            # A manager that does not read must not stop us.
+            # Never blocks, even if the manager does not read.
             sock.setblocking(False)
             sock.sendto(state.encode(), target)
     except OSError as error:
-        log.warning("systemd was not told %s: %s", state.partition("=")[0], error)
+        log.warning("systemd was not notified of %s: %s", state.partition("=")[0], error)

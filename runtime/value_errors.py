@@ -1,7 +1,7 @@
-"""Floor 1. What is wrong with a value that a person wrote, in Vietnamese and English.
+"""Floor 1. Errors of values in settings, in Vietnamese and English.
 
-The English sentences are msgspec's own. They follow a few forms; one that is not known here is told
-as it is, rather than not at all.
+The English sentences are msgspec's own. They follow a few forms; one that is unknown here is shown
+untranslated.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from runtime.language import Phrase
 
-# What msgspec calls them; a type that is not here is told by that name.
+# By msgspec's names; a type that is not here is shown by that name.
 _TYPES_VI = {
     "int": "số nguyên",
     "float": "số",
@@ -32,7 +32,7 @@ _TYPES_VI = {
 
 
 class RuleError(ValueError):
-    """A rule between keys that does not hold; for a Struct's `__post_init__`."""
+    """A rule between keys is violated; raised in a Struct's `__post_init__`."""
 
     def __init__(self, vi: str, en: str) -> None:
         super().__init__(en)
@@ -40,7 +40,7 @@ class RuleError(ValueError):
 
 
 def require_pair(table: Struct, one: str, other: str) -> None:
-    """Two keys of a table that mean nothing without each other, half a credential say.
+    """Require two keys of a table to be set together, such as the halves of a credential.
 
     Raises:
         RuleError: one of them is None and the other is not.
@@ -52,13 +52,13 @@ def require_pair(table: Struct, one: str, other: str) -> None:
 
 
 def phrase_of(error: msgspec.ValidationError, expected: Any) -> Phrase:  # noqa: ANN401 - any type
-    """What an error of msgspec says.
+    """The phrase of an error of msgspec.
 
     Args:
         error: as `msgspec.convert` raised it.
-        expected: the type that the value was to have: an enumeration's values are told.
+        expected: the type of the value; the values of an enumeration are listed.
     """
-    # msgspec makes an error of its own of what `__post_init__` raised.
+    # msgspec wraps what `__post_init__` raises.
     if isinstance(error.__cause__, RuleError):
         return error.__cause__.phrase
     sentence = str(error).partition(" - at `")[0]

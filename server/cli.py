@@ -17,7 +17,7 @@ from wire import stamp
 
 log = logging.getLogger("reflector")
 OK, CANNOT_LISTEN = 0, 1
-_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - a reflector is there to be reached
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - a reflector must be reachable
 _EPILOG = """exit codes:
   0  ended by SIGTERM or SIGINT
   1  an address cannot be listened on
@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(reflector: Reflector, listeners: Sequence[Listener]) -> None:
-    """Reflect until a signal ends it; feeds systemd's watchdog from the loop itself."""
+    """Reflect until a signal ends it; feeds systemd's watchdog from the loop."""
     asked_for_counters = False
 
     def on_usr1(*_: object) -> None:
@@ -64,7 +64,7 @@ def _run(reflector: Reflector, listeners: Sequence[Listener]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: reflector.stop())
     signal.signal(signal.SIGUSR1, on_usr1)
-    # Only now: a signal that comes before its handler ends the program.
+    # After the handlers are set: a signal before that ends the program.
     for listener in listeners:
         log.info("listening on %s", listener.address)
     systemd_notify.ready()
@@ -74,9 +74,9 @@ def _run(reflector: Reflector, listeners: Sequence[Listener]) -> None:
 
 
 def _listeners(addresses: list[str] | None, port: int) -> list[Listener]:
-    """A socket for each address; none at all when one of them cannot be had.
+    """A socket for each address; an empty list when one of them fails.
 
-    Without addresses both families are meant, and a host may do without one of them.
+    Without addresses it listens on both families, of which a host may lack one.
     """
     listeners: list[Listener] = []
     for address in addresses or _EVERYWHERE:
@@ -85,7 +85,7 @@ def _listeners(addresses: list[str] | None, port: int) -> list[Listener]:
         except OSError as error:
             if addresses is None and error.errno == errno.EAFNOSUPPORT:
                 continue
-            # What failed is a setting, not this code: no traceback.
+            # The cause is a setting, so there is no traceback.
             log.error(  # noqa: TRY400
                 "cannot listen on %s port %d: %s", address, port, error.strerror or error
             )

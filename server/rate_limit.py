@@ -1,7 +1,8 @@
-"""Floor 1. How many packets a source may send each second; the rest are dropped in silence.
+"""Floor 1. Limits the packets of a source each second; the rest are silently dropped.
 
-A reflector answers whoever a packet claims to come from. The answer is no longer than the packet,
-so nothing is gained by the claim, and this bounds what one victim can be sent. Reads no clock.
+A reflector answers to a packet's source address, which may be forged. The answer is no longer than
+the packet, so there is no amplification, and the limit bounds what a victim can be sent. Reads no
+clock.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ _SECOND_NS = 1_000_000_000
 
 
 class RateLimit:
-    """Counts packets by source, second by second; its memory is one second's sources.
+    """Counts packets by source in each second; holds one second's sources in memory.
 
     Args:
         per_second: packets allowed for a source in a second; 0 for no limit.
@@ -38,7 +39,7 @@ class RateLimit:
 
 
 def source_of(address: str) -> str:
-    """Whom an address belongs to: itself, or for IPv6 its /64, which is one customer's."""
+    """The source that an address counts for: itself, or for IPv6 its /64, which is one customer."""
     if ":" not in address:
         return address
     prefix = int(IPv6Address(address.partition("%")[0])) >> 64

@@ -1,7 +1,7 @@
 """Floor 2. Wraps the sockets of a STAMP session-reflector: stateless, unauthenticated (RFC 8762).
 
-Answers each sound packet at once, with the kernel's receive timestamp as T2 and the clock just
-before sending as T3. Knows no probe and keeps nothing of a sender beyond the present second.
+Answers each valid packet at once, with the kernel's receive timestamp as T2 and the clock just
+before sending as T3. Keeps no state of a sender beyond the present second.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _IP_TTL, _IP_PKTINFO, _IP_RECVTTL = 2, 8, 12
 _IN_PKTINFO = Struct("=i4s4s")  # interface, our address, the header's destination
 _IN6_PKTINFO = Struct("=16sI")  # the header's destination, interface
 _TTL = Struct("=i")
-# An Ethernet frame holds 1,500 octets; what is longer was never a test of a line.
+# The MTU of Ethernet: a longer datagram is not a test packet.
 _LONGEST_BYTES = 1500
 _ANCILLARY_BYTES = 512
-# Receive buffers of the kernel: a burst while Python is away. Doubled by the kernel, and capped.
+# The kernel's receive buffer, for bursts. Doubled by the kernel, and capped.
 _RECEIVE_BUFFER_BYTES = 1 << 20
 _AT_ONCE = 64
 _WAKE_S = 1.0
 
 
 class ReflectorCounters(Record):
-    """What became of the packets that came."""
+    """Counters of received packets."""
 
     received: int = 0
     reflected: int = 0
@@ -50,27 +50,27 @@ class ReflectorCounters(Record):
 
 
 class Listener(NamedTuple):
-    """One socket of the reflector; `address` is "192.0.2.1 port 862" for people."""
+    """One socket of the reflector; `address` is its text, "192.0.2.1 port 862"."""
 
     sock: socket.socket
     ipv6: bool
 
     @property
     def address(self) -> str:
-        """Where it listens."""
+        """The address and port that it listens on."""
         host, port = self.sock.getsockname()[:2]
         return f"{host} port {port}"
 
 
 def listen(address: str, port: int) -> Listener:
-    """A socket that a reflector can answer on.
+    """Open a socket for a reflector.
 
     Args:
         address: an IPv4 or IPv6 address of this host, or the unspecified one for all of a family.
         port: UDP port; 0 lets the kernel choose.
 
     Raises:
-        OSError: it is not ours, or taken, or a port that needs CAP_NET_BIND_SERVICE.
+        OSError: not an address of this host, in use, or a port that needs CAP_NET_BIND_SERVICE.
     """
     family, _, _, _, sockaddr = socket.getaddrinfo(
         address, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST | socket.AI_PASSIVE
@@ -96,11 +96,11 @@ def listen(address: str, port: int) -> Listener:
 
 
 class Reflector:
-    """Reflects on the given listeners until told to stop; closes them then.
+    """Reflects on the given listeners until `stop`; then closes them.
 
     Args:
         listeners: from `listen`.
-        limit: how much each source may send.
+        limit: the rate limit of each source.
 
     Attributes:
         counters: since the start.
@@ -122,7 +122,7 @@ class Reflector:
 
     def wake(self) -> None:
         """Make `run` call `on_wake` soon; safe in a signal handler."""
-        # Full: it is awake already. Closed: it has ended.
+        # A full socket means that it is awake, a closed one that it has ended.
         with suppress(OSError):
             self._wake_write.send(b"\0")
 
@@ -161,7 +161,7 @@ class Reflector:
                     _LONGEST_BYTES, _ANCILLARY_BYTES
                 )
             except OSError:
-                return  # nothing waits, or an ICMP error for an answer that nobody wanted
+                return  # nothing to read, or an ICMP error for an answer
             self.counters.received += 1
             if flags & socket.MSG_TRUNC:
                 self.counters.too_long += 1
@@ -179,7 +179,7 @@ class Reflector:
         if not self._limit.allows(source[0], kernel_time.monotonic_ns()):
             self.counters.limited += 1
             return
-        # Two reflectors that are shown to each other by a forged source would never end.
+        # Two reflectors would answer each other for ever after a packet with a forged source.
         if answer_from is None or source[1] in self._own_ports or source[1] == 0:
             self.counters.refused += 1
             return
@@ -212,7 +212,7 @@ class Reflector:
 def _read(
     messages: list[tuple[int, int, bytes]], *, ipv6: bool
 ) -> tuple[int, tuple[int, int, bytes] | None]:
-    """TTL or hop limit, and the message that makes the answer leave from the address asked.
+    """TTL or hop limit, and the ancillary message that sets the answer's source address.
 
     The message is None for a packet to a group or broadcast address, which is not answered.
     """
@@ -224,7 +224,7 @@ def _read(
             elif kind == socket.IPV6_PKTINFO:
                 address, interface = _IN6_PKTINFO.unpack_from(body)
                 if address[0] != 0xFF:
-                    # Only a link-local address (fe80::/10) needs its interface said.
+                    # Only a link-local address (fe80::/10) needs its interface.
                     link_local = address[0] == 0xFE and address[1] & 0xC0 == 0x80
                     info = _IN6_PKTINFO.pack(address, interface if link_local else 0)
                     answer_from = (level, kind, info)

@@ -8,9 +8,9 @@ kernel's own counters of the test's sockets (RFC 4898) while libiperf works.
 
 In: a spec as one line of JSON on standard input; its end (EOF) means "stop".
 Out: on descriptor number argv[1], a line of JSON for each sample, a line that says how the test
-ended, then libiperf's JSON as it is. argv[2] is the parent's process id. The types are `Iperf3Spec` of
-`method` and `Iperf3Sample`, `Iperf3End` of `iperf3_report`; this file does not import them, because
-every import delays the test.
+ended, then libiperf's JSON as it is. argv[2] is the parent's process id. The types are `Iperf3Spec`
+of `method` and `Iperf3Sample`, `Iperf3End` of `iperf3_report`; this file does not import them,
+because every import delays the test.
 """
 
 import ctypes
