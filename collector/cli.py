@@ -43,6 +43,12 @@ from runtime.mqtt import Connected, Disconnected, Event, MqttSession
 from runtime.settings import SettingsError
 
 DEFAULT_CONFIG = Path("/etc/tramdo/collector.toml")
+# Printed by `example`, by name; the first one where none is given.
+EXAMPLES = {
+    "collector": Path(__file__).with_name("collector.example.toml"),
+    "registry": Path(__file__).with_name("registry.example.toml"),
+    "thresholds": thresholds_file.SHIPPED,
+}
 OK, FAILED, BAD_INPUT = 0, 1, 2
 _SIGNALS = {signal.SIGTERM, signal.SIGINT}
 # How often to look whether ingest and pages are still there while waiting for a signal.
@@ -63,6 +69,9 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
+    if options.command == "example":
+        print(EXAMPLES[options.file].read_text(encoding="utf-8"), end="")
+        return OK
     try:
         config = configuration.parse(settings_file.content(options.config), str(options.config))
     except SettingsError as error:
@@ -104,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         ("report", "Draw up or issue papers: weekly, monthly, bulletin."),
         *store_cli.COMMANDS.items(),
         ("export", "Write results in another program's shape (lmap)."),
+        ("example", "Print an example file with every key: settings, registry or thresholds."),
         ("command", "Ask a probe to identify itself, measure, replay or reload; wait for it."),
     ):
         command = commands.add_parser(
@@ -120,6 +130,10 @@ def _parser() -> argparse.ArgumentParser:
             default=DEFAULT_CONFIG,
             help="configuration file (default: %(default)s)",
         )
+        if name == "example":
+            command.add_argument(
+                "file", nargs="?", choices=EXAMPLES, default="collector", help="which one"
+            )
         if name == "people":
             users_cli.add_arguments(command)
         if name == "report":

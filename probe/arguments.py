@@ -111,6 +111,7 @@ def parser() -> argparse.ArgumentParser:
         help="how long each (default: %(default)s s)",
     )
     _speaks(leds)
+    command("example", "Print a configuration file with every setting and its default.")
     _speaks(command("identify", "Make the running daemon flash every LED for a minute."))
     return whole
 

@@ -49,6 +49,14 @@ def main(argv: list[str] | None = None) -> int:
         stream=sys.stderr,
     )
     logging.getLogger("schedule").setLevel(logging.WARNING)
+    if options.command == "example":
+        print(config_file.EXAMPLE.read_text(encoding="utf-8"), end="")
+        return OK
+    return _configured(options)
+
+
+def _configured(options: argparse.Namespace) -> int:
+    """Run a command that needs the configuration file."""
     try:
         config, digest = config_file.load(options.config)
     except SettingsError as error:

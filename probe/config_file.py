@@ -8,6 +8,8 @@ from probe import config
 from probe.config import Config
 from runtime import settings_file
 
+EXAMPLE = Path(__file__).with_name("probe.example.toml")
+
 
 def load(path: Path) -> tuple[Config, str]:
     """The configuration in a file, and the SHA-256 of its bytes.

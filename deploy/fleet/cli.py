@@ -28,6 +28,7 @@ OK, REFUSED, BAD_INPUT = 0, 1, 2
 ROOT = Path(__file__).parents[2]
 RELEASES = Path("/srv/tramdo/releases")
 VARIABLES = Path("/srv/tramdo/boxes")
+EXAMPLE = Path(__file__).parents[1] / "image" / "example.toml"
 FIRST_BOOT = Path(__file__).parents[1] / "image" / "first-boot"
 # 5 %, 25 %, all: two days for each, so that both a working day and a night have been seen.
 _RINGS = (0.05, 0.25, 1.0)
@@ -131,13 +132,14 @@ def _parser() -> argparse.ArgumentParser:
     made = with_authority(command("seed", _seed, "At the centre: the boot files of one new box."))
     made.add_argument("probe", help="its name")
     made.add_argument(
-        "--settings", type=Path, required=True, help="TOML; deploy/image/example.toml"
+        "--settings", type=Path, required=True, help="TOML; see `tramdo-fleet example`"
     )
     made.add_argument("--release-key", type=Path, required=True, help="release.key.pub")
     made.add_argument(
         "--out", type=Path, required=True, help="folder, or the card's boot partition"
     )
 
+    command("example", _example, "Print seed settings with every key (for `seed --settings`).")
     made = with_authority(command("serve", _serve, "At the centre: answer boxes over HTTPS."))
     made.add_argument("--passphrase-file", type=Path, help="of the authority's key")
     made.add_argument("--releases", type=Path, default=RELEASES, help="(default: %(default)s)")
@@ -265,6 +267,11 @@ def _variables(options: argparse.Namespace) -> int:
         if path.stem not in found:
             path.unlink()
     print(f"{len(found)} boxes, {changed} changed, in {options.out}")
+    return OK
+
+
+def _example(_options: argparse.Namespace) -> int:
+    print(EXAMPLE.read_text(encoding="utf-8"), end="")
     return OK
 
 

@@ -43,7 +43,7 @@ def test_a_broker_is_all_that_must_be_said() -> None:
 def test_the_example_is_good_and_shows_the_defaults() -> None:
     text = EXAMPLE.read_text(encoding="utf-8")
     given = parse(text.encode(), "example")
-    assert given.broker.certificate_file == "/etc/tramdo/collector.crt"
+    assert given.broker.username == "collector.1"
     # With every commented key taken in, nothing changes but what has no default.
     lines = [
         line.removeprefix("# ")
@@ -53,7 +53,12 @@ def test_the_example_is_good_and_shows_the_defaults() -> None:
     ]
     told = parse("\n".join(lines).encode(), "example")
     assert told.tenant == "bach-thong"
-    assert told.broker.username == "collector"
+    assert told.broker.certificate_file == "/etc/tramdo/collector.pem"
+    without = parse(MINIMAL.encode(), "c").broker
+    for name in ("protocol", "transport", "websocket_path", "tls", "keepalive_s"):
+        assert getattr(told.broker, name) == getattr(without, name)
+    for name in ("connect_timeout_s", "reconnect_max_s"):
+        assert getattr(told.broker, name) == getattr(without, name)
     assert told.store.postgresql == "host=/run/postgresql dbname=tramdo"
     assert msgspec.structs.replace(told.store, postgresql=None) == StoreConfig()
     for name in ("client_id", "web", "intake", "receipts"):
