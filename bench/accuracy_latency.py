@@ -52,7 +52,6 @@ from tests.lab.impairment import Impairment, LineImpairment
 from tests.lab.network import Line, LineShape, OfficeNetwork
 from tests.lab.truth import PacketTruth
 
-TAG = "benchlat"
 RIVALS = {OURS[0]: ("irtt",), OURS[1]: PEERS}
 EMULATED, BARE = "emulated", "bare"
 DELAYS_MS = (0.2, 5.0, 30.0, 150.0)
@@ -115,7 +114,7 @@ def measured(options: Options) -> Outcome:
     shapes = [LineShape(EMULATED, impairment=LineImpairment()), LineShape(BARE)]
     with (
         tempfile.TemporaryDirectory(prefix="tramdo-") as directory,
-        OfficeNetwork(shapes, tag=TAG) as network,
+        OfficeNetwork(shapes) as network,
         latency_tools.servers(network),
     ):
         latency = {"mean_gap_s": GAP_MS / 1000, "timeout_s": TIMEOUT_S, "window_s": WINDOW_S}

@@ -27,7 +27,6 @@ from bench.report import CannotMeasureError, Options, Outcome, Row, at_most, not
 from tests.lab.impairment import Impairment, LineImpairment
 from tests.lab.network import Line, LineShape, OfficeNetwork
 
-TAG = "benchloss"
 LINE = "vnpt"
 PEERS = ("ping", "fping")
 LOSS_RATIOS = (0.0, 0.001, 0.01, 0.05)  # a direction's
@@ -86,7 +85,7 @@ def measured(options: Options) -> Outcome:
     trials: list[Trial] = []
     with (
         tempfile.TemporaryDirectory(prefix="tramdo-") as directory,
-        OfficeNetwork([LineShape(LINE, impairment=LineImpairment())], tag=TAG) as network,
+        OfficeNetwork([LineShape(LINE, impairment=LineImpairment())]) as network,
         latency_tools.servers(network),
     ):
         latency = {"mean_gap_s": GAP_MS / 1000, "timeout_s": TIMEOUT_S, "window_s": window_s}

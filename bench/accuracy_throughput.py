@@ -25,7 +25,6 @@ from tests.lab.yardstick import iperf3_server
 from tests.reflector_process import ReflectorProcess
 from wire.result import ThroughputResult, ThroughputValues, kind_of
 
-TAG = "benchrate"
 LINE = "vnpt"
 M = 1_000_000
 RATES_BPS = (10 * M, 50 * M, 100 * M, 300 * M, 900 * M)
@@ -61,7 +60,7 @@ def all_rates(options: Options) -> Outcome:
     trials: list[Trial] = []
     with (
         tempfile.TemporaryDirectory(prefix="tramdo-") as directory,
-        OfficeNetwork([LineShape(LINE, M, M)], tag=TAG) as network,
+        OfficeNetwork([LineShape(LINE, M, M)]) as network,
         iperf3_server(network.centre, IPERF3_PORT),
         ReflectorProcess(
             [SERVER_ADDRESSES[0]],

@@ -33,7 +33,6 @@ from tests.lab.network import SERVER_ADDRESSES, OfficeNetwork
 from wire.result import HttpTransfer, HttpValues
 
 M = 1_000_000
-TAG = "datasaving"
 PORT = 8080
 ROUNDS = 2
 LATE = "late step (unknowable)"
@@ -92,7 +91,7 @@ def measured(options: Options) -> Outcome:
             for shape in QUICK_SHAPES if options.quick else SHAPES:
                 seed = 1000 * (number + 1)
                 with (
-                    built(shape, TAG, seed) as network,
+                    built(shape, seed) as network,
                     nginx.Nginx(
                         Path(directory),
                         host=SERVER_ADDRESSES[0],

@@ -46,7 +46,6 @@ from tests.lab.network import SERVER_ADDRESSES, LineShape, OfficeNetwork
 from tests.lab.yardstick import iperf3_server
 from tests.reflector_process import ReflectorProcess
 
-TAG = "benchfoot"
 M = 1_000_000
 RATE_BPS = 20 * M
 DAY_S = 86_400
@@ -252,7 +251,7 @@ def _office() -> Iterator[_Office]:
         disk = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=ROOT / "out")))
         in_memory = _MEMORY if _MEMORY.is_dir() else None
         memory = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=in_memory)))
-        network = stack.enter_context(OfficeNetwork(lines, tag=TAG, management=True))
+        network = stack.enter_context(OfficeNetwork(lines, management=True))
         centre = network.centre
         centre.ip(*(f"addr add {address}/32 dev lo" for address in EXTRA_TARGETS))
         for line in network.lines:

@@ -79,10 +79,10 @@ def step(after_s: float, ratio: float) -> Changes:
 
 
 @contextmanager
-def built(shape: Shape, tag: str, seed: int) -> Iterator[OfficeNetwork]:
+def built(shape: Shape, seed: int) -> Iterator[OfficeNetwork]:
     """The lab with that line, up while the context lasts."""
     line_shape = LineShape(LINE, impairment=shape.impairment(seed))
-    with OfficeNetwork([line_shape], tag=tag) as network:
+    with OfficeNetwork([line_shape]) as network:
         use_congestion_control(network, LINE, shape.congestion_control)
         if shape.policer is not None:
             rate_bps, burst_bytes = shape.policer

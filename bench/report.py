@@ -22,6 +22,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from tests import resources
+
 Cell = str | int | float | bool | None
 Row = Mapping[str, Cell]
 
@@ -107,6 +109,8 @@ def run(
     command = f"{parser.prog}{' --quick' if arguments.quick else ''}"
     if number is not None and told != number.default:
         command += f" --{number.name} {told}"
+    resources.watch()
+    resources.unwind_on_signals()
     here = machine(command, peers)
     try:
         outcome = measure(Options(quick=arguments.quick, number=told))

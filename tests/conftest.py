@@ -1,14 +1,18 @@
-"""For every test: hypothesis sets no time limit, a loaded machine is slower than any of them; and
-which tests come first, and which one after the other, where several are run at a time.
+"""For every test: hypothesis sets no time limit, a loaded machine is slower than any of them; which
+tests come first, and which one after the other, where several are run at a time; and that nothing
+is left of a run that is interrupted.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
+
+from tests import resources
 
 settings.register_profile("tramdo", deadline=None)
 settings.load_profile("tramdo")
@@ -26,6 +30,21 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0].removeprefix(f"{_HERE.name}/")
         return "timed" if path.startswith(_TIMED) else path
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Interruptions close fixtures, and what is left all the same has a reaper."""
+    is_worker = hasattr(config, "workerinput")
+    resources.unwind_on_signals()
+    if is_worker or "MAKELEVEL" in os.environ:
+        resources.end_with_parent()
+    if is_worker or config.getoption("dist", "no") == "no":
+        resources.watch()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _place(tmp_path_factory: pytest.TempPathFactory) -> None:
+    resources.record("place", str(tmp_path_factory.getbasetemp()))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:

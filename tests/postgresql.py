@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+
+from tests import resources
 
 
 class PostgresqlServer:
@@ -57,7 +58,7 @@ def running(
     assert bin_directory is not None, "postgresql is not installed (deploy/packages.txt)"
     owner = "postgres" if os.geteuid() == 0 else None
     # Not under pytest's own directory, which other users may not enter; short, for the socket.
-    directory = Path(tempfile.mkdtemp(prefix="tramdo-pg-", dir=parent))
+    directory = resources.new_folder("tramdo-pg-", parent)
     try:
         if owner:
             shutil.chown(directory, owner)

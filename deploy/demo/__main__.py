@@ -6,9 +6,10 @@ Exit codes: 0 all went well; 1 something is missing, said on standard error; 2 w
 from __future__ import annotations
 
 import argparse
-import signal
+import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ import msgspec
 from deploy.demo import outcome
 from deploy.demo.stage import Stage, StageError
 from deploy.demo.view import Snapshot, View, snapshot
+from tests import resources
 
 _REFRESH_S = 0.25
 # One round: a latency window and both directions on each line, with room for retries.
@@ -40,8 +42,11 @@ def main() -> int:
     options = parser.parse_args()
     if options.json and not options.once:
         parser.error("--json needs --once")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    resources.unwind_on_signals()
+    if "MAKELEVEL" in os.environ:
+        resources.end_with_parent()
     try:
+        resources.watch()
         with Stage(once=options.once, messages=options.messages) as stage:
             if stage.why_loopback is not None:
                 print(f"both lines are loopback: {stage.why_loopback}", file=sys.stderr)
@@ -50,7 +55,8 @@ def main() -> int:
         print(f"the demo could not start: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("ended; nothing is left running", file=sys.stderr)
+        with suppress(OSError):  # the terminal was closed
+            print("ended; nothing is left running", file=sys.stderr)
         return 0 if not options.once else 1
 
 

@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from deploy.demo import settings
 from deploy.demo.message_log import MessageLog
 from deploy.demo.settings import DemoLine, DemoServer, DemoServices
 from runtime.broker import BrokerConfig
+from tests import resources
 from tests.broker import Broker, BrokerError, free_port
 from tests.lab import network
 from tests.lab.network import LineShape, OfficeNetwork, theoretical_goodput_bps
@@ -34,7 +34,6 @@ from tests.services import Names, Pages, ServiceError, free_udp_and_tcp_port
 from wire.decoding import decode_json
 from wire.result import AnyResult
 
-TAG = "demo"
 _SERVER_NAMES = ("may-chu-1", "may-chu-2")
 _STAMP_PORT = 8620
 _START_S = 15.0
@@ -126,7 +125,7 @@ class Stage:
         return None if rate is None else theoretical_goodput_bps(rate)
 
     def _build(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="tramdo-demo-"))
+        self.folder = resources.new_folder("tramdo-demo-")
         self._exits.callback(shutil.rmtree, self.folder, ignore_errors=True)
         hosts = ("127.0.0.1", "127.0.0.1")
         broker_at_centre = broker_at_office = listen = "127.0.0.1"
@@ -158,9 +157,8 @@ class Stage:
         self._start_collector((broker_at_centre, broker.port))
 
     def _build_network(self) -> OfficeNetwork:
-        network.remove_stale(TAG)
         shapes = [LineShape(name, *rates) for name, rates in settings.SHAPES.items()]
-        net = self._exits.enter_context(OfficeNetwork(shapes, tag=TAG, management=True))
+        net = self._exits.enter_context(OfficeNetwork(shapes, management=True))
         self._office_prefix = ["ip", "netns", "exec", net.office.name]
         self._centre_prefix = ["ip", "netns", "exec", net.centre.name]
         self.lines = [

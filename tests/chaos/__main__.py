@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
+from tests import resources
 from tests.broker import why_not
 from tests.chaos.faults import deck
 from tests.chaos.run import Ended, run_seed
@@ -34,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if (reason := why_not()) is not None:
         _say(f"cannot run: {reason}")
         return 2
+    resources.watch()
+    resources.unwind_on_signals()
     faults, refused = deck()
     for name, reason in refused.items():
         _say(f"left out: {name}: {reason}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from tests import resources
 from tests.chaos.faults import Fault
 from tests.chaos.reckoning import Verdict
 from tests.chaos.schedule import schedule
@@ -28,8 +28,8 @@ def run_seed(seed: int, count: int, faults: Mapping[str, Fault], kept: Path) -> 
     """Run one seed; what it leaves is kept below `kept` where something was found."""
     plan = schedule(list(faults), seed, count)
     with (
-        tempfile.TemporaryDirectory(prefix="tramdo-chaos-") as directory,
-        staged(Path(directory) / "stage") as stage,
+        resources.temporary_folder("tramdo-chaos-") as directory,
+        staged(directory / "stage") as stage,
     ):
         for number, planned in enumerate(plan):
             stage.pause(planned.pause_s)

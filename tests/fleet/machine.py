@@ -22,6 +22,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests import resources
 from tests.lab.namespace import Namespace
 
 _BOOT_S, _SSH_S = 90.0, 120.0
@@ -153,11 +154,12 @@ class Machine:
         subprocess.run(["umount", "--lazy", str(self.root)], check=False, capture_output=True)
         shutil.rmtree(self._folder, ignore_errors=True)
         if self._namespace is not None:
-            _remove_cgroups(self._namespace.name)
+            remove_cgroups(self._namespace.name)
 
 
 def _own_cgroup(name: str) -> list[str]:
     """How a command is put into a cgroup of its own: two machines must not share one."""
+    resources.record("cgroup", name)
     if Path("/run/systemd/system").exists():
         return ["systemd-run", "--scope", "--quiet", f"--unit={name}", "--property=Delegate=yes"]
     folders = [str(folder / name) for folder in _cgroup_roots()]
@@ -175,7 +177,8 @@ def _cgroup_roots() -> list[Path]:
     ]  # fmt: skip
 
 
-def _remove_cgroups(name: str) -> None:
+def remove_cgroups(name: str) -> None:
+    """Remove what `boot` made for a machine, once its processes have ended."""
     for root in _cgroup_roots():
         folders = sorted((root / name).rglob("*"), reverse=True) if (root / name).exists() else []
         for folder in [each for each in folders if each.is_dir()] + [root / name]:

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deploy.fleet import seed
+from tests import resources
 
 # Each Debian that a box or a centre may have, with its Python 3's minor version.
 PYTHONS = {"bookworm": 11, "trixie": 13}
@@ -78,6 +79,8 @@ def prepared(also: Sequence[str] = ()) -> Path:
         # Two runs at once: one makes it, one waits.
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "complete").exists():
+            # debootstrap mounts file systems in it: they must go with an interrupted run.
+            resources.record("place", str(folder))
             shutil.rmtree(folder, ignore_errors=True)
             _make(folder / "root", also)
             (folder / "complete").touch()

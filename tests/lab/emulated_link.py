@@ -5,13 +5,14 @@ It must not know addresses, lines or what is measured over the link.
 
 import json
 import select
+import shutil
 import subprocess
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+from tests import resources
 from tests.lab.impairment import Impairment, LineImpairment
 from tests.lab.namespace import LabError, Namespace
 from tests.lab.truth import PacketTruth, parse_truth_line
@@ -45,7 +46,7 @@ class EmulatedLink:
         self._far, self._far_interface = far, far_interface
         self._impairment = impairment
         self._with_truth = truth
-        self._directory: tempfile.TemporaryDirectory[str] | None = None
+        self._directory: Path | None = None
         self._lines = ""
         self._process: subprocess.Popen[str] | None = None
 
@@ -64,8 +65,8 @@ class EmulatedLink:
         argv += ["--upload", json.dumps(self._impairment.upload.as_json())]
         argv += ["--download", json.dumps(self._impairment.download.as_json())]
         if self._with_truth:
-            self._directory = tempfile.TemporaryDirectory(prefix="tramdo-")
-            argv += ["--truth", str(Path(self._directory.name, _TRUTH_FILE))]
+            self._directory = resources.new_folder("tramdo-")
+            argv += ["--truth", str(self._directory / _TRUTH_FILE)]
         # Started inside the near namespace, so that whoever removes that ends the process too; in
         # a session of its own, so that an interrupt from the keyboard leaves it to `close`.
         self._process = self._near.popen(
@@ -123,11 +124,11 @@ class EmulatedLink:
             process.stdout.close()
             if self._directory is not None:
                 self._read_lines()
-                self._directory.cleanup()
+                shutil.rmtree(self._directory)
 
     def _read_lines(self) -> None:
         assert self._directory is not None
-        path = Path(self._directory.name, _TRUTH_FILE)
+        path = self._directory / _TRUTH_FILE
         self._lines = path.read_text(encoding="ascii") if path.exists() else ""
 
     def _command(self, command: dict[str, object]) -> int:

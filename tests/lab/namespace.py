@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests import resources
+
 T = TypeVar("T")
 
 PREFIX = "tramdo"
@@ -64,6 +66,8 @@ class Namespace:
 
     def create(self) -> None:
         """Make it, loopback up. LabError when one of that name exists or the kernel refuses."""
+        if not (NETNS_DIRECTORY / self.name).exists():
+            resources.record("netns", self.name)
         _command(["ip", "netns", "add", self.name])
         self.ip("link set lo up")
         # Links carry IPv4 only: what the kernel sends by itself over IPv6 would be counted too.
@@ -205,6 +209,8 @@ def connect_root(namespace: Namespace, name: str, root_name: str, root_address: 
     `root_address` is "192.0.2.1/30"; the namespace's own is its `management_address`.
     """
     length = root_address.partition("/")[2]
+    if not Path("/sys/class/net", root_name).exists():
+        resources.record("link", root_name)
     lines = (
         f"link add {root_name} type veth peer name {name} netns {namespace.name}",
         f"addr add {root_address} dev {root_name}",

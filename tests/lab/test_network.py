@@ -278,10 +278,9 @@ def test_a_killed_run_is_cleaned_up() -> None:
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         child = int(run.stdout.readline())
+        assert len(namespaces_of(tag)) == 3
         run.send_signal(signal.SIGKILL)
-    assert len(namespaces_of(tag)) == 3
-    remove_stale(tag)
-    assert namespaces_of(tag) == []
+    wait_until(lambda: namespaces_of(tag) == [], what="the end of the run's namespaces")
     left = {name for _, name in socket.if_nameindex()}
     assert left.isdisjoint(root_link_name(tag, part) for part in ("office", "centre"))
     wait_until(lambda: not alive(child), what="the end of the run's process")

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
+from tests import resources
 from tests.pi import image
 from tests.pi.board import DiedError, Powered
 from tests.pi.trials import Check, all_of_them
@@ -46,8 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     os.umask(0o022)
     signal.signal(signal.SIGALRM, _too_late)
-    # By way of the contexts: the emulator must not outlive us.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # The emulator must not outlive us.
+    resources.watch()
+    resources.unwind_on_signals()
     signal.alarm(round(options.limit_min * 60))
     begun_s = time.monotonic()
     try:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import queue
 import random
+import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from tests import resources
 from tests.pi import levels
 from tests.pi.image import Image
 
@@ -239,8 +240,8 @@ class Powered:
         self._log_file = log_file
 
     def __enter__(self) -> Board:
-        self._folder = tempfile.TemporaryDirectory(prefix="tramdo-pi-")
-        folder = Path(self._folder.name)
+        self._folder = resources.new_folder("tramdo-pi-")
+        folder = self._folder
         self._log_file.parent.mkdir(parents=True, exist_ok=True)
         self._log = self._log_file.open("w", encoding="utf-8")
         self._process = subprocess.Popen(
@@ -256,7 +257,7 @@ class Powered:
         self._process.kill()
         self._process.wait()
         self._log.close()
-        self._folder.cleanup()
+        shutil.rmtree(self._folder)
 
 
 def argv(image: Image, folder: Path) -> Sequence[str]:
