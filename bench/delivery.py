@@ -73,7 +73,7 @@ DIFFERENT = 500
 # Two lines: a latency window a minute on each (their tests are few beside them).
 RESULTS_A_DAY = 2 * 1_440
 LIVE_PER_S = 100.0
-# p99 wants 299 samples at least (METHOD).
+# p99 wants 299 samples at least (docs/method.md#statistics, S2).
 LIVE_RESULTS = 400
 _WINDOW = 16
 _NAIVE_WINDOW = 1_000

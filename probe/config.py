@@ -108,7 +108,7 @@ def minute_of_day(text: TimeOfDay) -> int:
 
 
 class PlanConfig(Strict, frozen=True):
-    """When bulk tests run, and how many bytes they may use (METHOD, Data used; letter 1770).
+    """When bulk tests run, and how many bytes they may use (docs/method.md#plan).
 
     Hours are the probe's local hours, weekdays ISO's (1 is Monday). Bulk tests are `throughput` and
     `http`; their shares divide the month's samples. A share of 0 turns a kind off.
@@ -159,7 +159,7 @@ class PlanConfig(Strict, frozen=True):
 
 
 class ThroughputConfig(Strict, frozen=True):
-    """Kind `throughput` (METHOD, Throughput: BEREC's streams, warm-up and duration)."""
+    """Kind `throughput` (docs/method.md#throughput, T2, T4: streams, warm-up, duration)."""
 
     streams: Annotated[int, Meta(ge=1, le=64)] = 4
     warm_up_s: Annotated[int, Meta(ge=0, le=30)] = 3
@@ -177,7 +177,7 @@ class ThroughputConfig(Strict, frozen=True):
 
 
 class LatencyConfig(Strict, frozen=True):
-    """Kind `latency` (METHOD, Latency: Poisson gaps, Tmax, a summary each window).
+    """Kind `latency` (docs/method.md#latency, L3, L4, L5: gaps, windows, Tmax).
 
     `enabled` rules the session under load as well.
     """
@@ -201,7 +201,7 @@ class LatencyConfig(Strict, frozen=True):
 
 
 class HttpConfig(Strict, frozen=True):
-    """Kind `http` (METHOD, HTTP). Full length is `warm_up_s` and `duration_s` a direction."""
+    """Kind `http` (docs/method.md#http, H6). Full length is `warm_up_s`, then `duration_s`."""
 
     connections: Annotated[int, Meta(ge=1, le=32)] = 4
     pings: Annotated[int, Meta(ge=2, le=100)] = 20
@@ -215,7 +215,7 @@ class HttpConfig(Strict, frozen=True):
 
 
 class DnsConfig(Strict, frozen=True):
-    """Kind `dns` (METHOD, DNS and web). Without `names` it is not measured."""
+    """Kind `dns` (docs/method.md#dns). Without `names` it is not measured."""
 
     names: Annotated[list[DnsName], Meta(max_length=20)] = field(
         default_factory=lambda: ["dichvucong.gov.vn", "chinhphu.vn", "vnnic.vn"]
@@ -235,7 +235,7 @@ class DnsConfig(Strict, frozen=True):
 
 
 class WebConfig(Strict, frozen=True):
-    """Kind `web` (METHOD, DNS and web). Without `pages` it is not measured."""
+    """Kind `web` (docs/method.md#web). Without `pages` it is not measured."""
 
     pages: Annotated[list[PageUrl], Meta(max_length=20)] = field(
         default_factory=lambda: [
@@ -266,7 +266,7 @@ class PathConfig(Strict, frozen=True):
 
 
 class AvailabilityConfig(Strict, frozen=True):
-    """Kinds `availability` and `outage`: from the windows of kind `latency` (METHOD)."""
+    """Kinds `availability` and `outage` (docs/method.md#availability, A6)."""
 
     report_every_min: Annotated[int, Meta(ge=1, le=1440)] = 60
 

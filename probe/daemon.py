@@ -92,7 +92,7 @@ class Daemon:
         self._reload = threading.Event()
         self._identify = threading.Event()
         self._alive_at_s: dict[str, float] = {}
-        # Idle latency pauses while a bulk test fills its line (METHOD, Latency).
+        # Idle latency pauses while a bulk test fills its line (docs/method.md#latency, L14).
         self._pause = {line.id: threading.Event() for line in config.lines}
         self._queue = MeasurementQueue(
             config,

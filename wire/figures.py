@@ -6,5 +6,5 @@ from __future__ import annotations
 MEGABIT = 1_000_000
 
 # The least sample of a percentile, by per mille: the smallest n with p^n <= 0.05, in which with
-# 95 % confidence at least one value lies above the percentile (METHOD, Latency).
+# 95 % confidence at least one value lies above the percentile (docs/method.md#statistics, S2).
 MIN_SAMPLES = {950: 59, 990: 299, 999: 2995}

@@ -1,7 +1,7 @@
 """Floor 1. What may be said of a figure against its threshold, and why no more than that.
 
 An office's probe is not the regulator: what comes out is an indicative comparison. The rules
-(METHOD, "What a report may say in Vietnam"; QCVN 34:2022/BTTTT for speed):
+(docs/method.md#assessment; QCVN 34:2022/BTTTT for speed):
 
 - Speed is judged by the arithmetic mean of whole-transfer speeds against 0.8 of the declared Vd or
   Vu, and only if the 95 % interval of the mean lies wholly on one side. No declared speed, no

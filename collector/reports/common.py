@@ -56,7 +56,7 @@ def footer(paper: Paper) -> str:
 
 
 def scope(paper: Paper) -> list[str]:
-    """What was measured, by whom, how much of it is there. Method in METHOD's words."""
+    """What was measured, by whom, how much of it is there. The method is docs/method.md's."""
     total = paper.total
     communes = len({row.commune_code for row in paper.rows if row.commune_code})
     return [

@@ -31,7 +31,7 @@ from collector.rollup.distribution import Distribution
 from collector.rollup.periods import Period, start_of_day
 from collector.rollup.summary import EMPTY, SPEED_KINDS, Summary, merge_summaries
 
-# No percentile below these many samples (METHOD): 95 % one-sided.
+# No percentile below these many samples (docs/method.md#assessment, M10): 95 % one-sided.
 _P95_SAMPLES = 59
 
 

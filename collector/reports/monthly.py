@@ -1,7 +1,7 @@
 """Floor 1. The monthly quality report: each commune, each ISP by declared plan, each line.
 
-An indicative comparison (METHOD): an ISP's lines are shown with the interval of their mean and in
-the order of names, never as a rank.
+An indicative comparison (docs/method.md#not-claimed, N3): an ISP's lines are shown with the
+interval of their mean and in the order of names, never as a rank.
 """
 
 from __future__ import annotations

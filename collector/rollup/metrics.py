@@ -17,7 +17,7 @@ import msgspec
 from wire.result import GATEWAY_TARGET, KINDS, Validity
 
 # The figures of kind `latency` speak of the line only where the target is a measurement server in
-# the country ("mean RTT to a server in the country", METHOD); the gateway has its own names.
+# the country (docs/method.md#roll-ups, R6); the gateway has its own names.
 _SERVER = "stamp:"
 
 _UNITS = ("_bps", "_ms", "_ratio", "_s")
@@ -63,7 +63,8 @@ _SUMS = {
 # no percentile. A clock that was not synchronised makes the time uncertain, not the figure.
 INVALIDATING = frozenset(Validity) - {Validity.CLOCK_UNSYNCED, Validity.CLOCK_REPAIRED}
 # What i-Speed does is to stop early; of kind `http` those are the very figures that it is for.
-# They enter no verdict about a plan: verdicts read kind `throughput` alone (METHOD, HTTP).
+# They enter no verdict about a plan: verdicts read kind `throughput` alone
+# (docs/method.md#http, H9).
 # A slow link to the router says nothing of delays, losses and names; and minutes up and down are
 # facts whatever the box was like: only where it is not known of which time they are do they not
 # count. Else a box whose link or supply is weak would have no availability at all.

@@ -121,7 +121,7 @@ class Summary(Struct, frozen=True, array_like=True):
 
     @property
     def availability_ratio(self) -> float | None:
-        """up / (up + down) (METHOD, Availability); None where neither is known."""
+        """up / (up + down) (docs/method.md#roll-ups, R8); None where neither is known."""
         known = self.up_minutes + self.down_minutes
         return self.up_minutes / known if known else None
 

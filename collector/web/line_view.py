@@ -216,7 +216,7 @@ def percentiles(summary: Summary, reader: Reader) -> list[tuple[str, str, str, s
         figures = summary.metric(metric)
         if not figures.count:
             continue
-        # METHOD: no p95 under 59 samples.
+        # docs/method.md#assessment, M10: no p95 under 59 samples.
         p95 = figures.quantile(0.95) if figures.count + figures.infinite >= 59 else None
         rows.append(
             (

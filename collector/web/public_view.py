@@ -30,7 +30,7 @@ from collector.web.pages import Badge, Reader
 
 LICENCE = "CC BY 4.0"
 LICENCE_URL = "https://creativecommons.org/licenses/by/4.0/"
-METHOD = (
+METHOD_SUMMARY = (
     "TCP throughput (iperf3, whole transfer, receiver side, QCVN 34:2022/BTTTT), RTT by STAMP "
     "(RFC 8762); arithmetic means of valid samples; indicative, not a regulatory measurement"
 )
@@ -131,7 +131,7 @@ def document(rows: Sequence[OpenLine], thresholds_version: str) -> dict[str, Any
     return {
         "licence": LICENCE,
         "licence_url": LICENCE_URL,
-        "method": METHOD,
+        "method": METHOD_SUMMARY,
         "thresholds_version": thresholds_version,
         "lines": rows,
     }
@@ -162,7 +162,7 @@ def geojson(rows: Iterable[OpenLine]) -> bytes:
             "type": "FeatureCollection",
             "licence": LICENCE,
             "licence_url": LICENCE_URL,
-            "method": METHOD,
+            "method": METHOD_SUMMARY,
             "features": features,
         }
     )

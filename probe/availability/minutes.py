@@ -1,4 +1,4 @@
-"""Floor 1. Whether a minute of a line was up, down or unknown, and why (METHOD, Availability).
+"""Floor 1. A minute of a line: up, down or unknown, and why (docs/method.md#availability, A1).
 
 Rules:
 - Up: something beyond the gateway answered.

@@ -16,7 +16,7 @@ Values = AvailabilityValues | OutageValues
 def availability(
     period: AvailabilityPeriod, gateway: str | None, targets: Sequence[str]
 ) -> AvailabilityValues:
-    """The counts of a period; availability = up / (up + down) (METHOD, Availability)."""
+    """The counts of a period; availability = up / (up + down) (docs/method.md#availability)."""
     counts = dict.fromkeys(MinuteState, 0) | period.counts
     up, down = counts[MinuteState.UP], counts[MinuteState.DOWN]
     return AvailabilityValues(

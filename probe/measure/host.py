@@ -1,7 +1,7 @@
 """Floor 2. Wraps psutil and sysfs: host evidence for results, and the host's health.
 
 perfSONAR does not support the Raspberry Pi because its faults look like network faults; so every
-result has host evidence (METHOD, Throughput). Values that cannot be read are None.
+result has host evidence (docs/method.md#validity, V1). Values that cannot be read are None.
 """
 
 from __future__ import annotations

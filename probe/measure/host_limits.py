@@ -12,7 +12,8 @@ from wire.result import Host, Validity
 
 # A core that is busier than this while a rate is measured was the limit (ours).
 _BUSY_RATIO = 0.95
-# To assess 0.8 of a plan the host's own ceiling must be this much of it (METHOD, Throughput).
+# To assess 0.8 of a plan the host's own ceiling must be this much of it
+# (docs/method.md#validity, V6).
 LEAST_CEILING_RATIO = 0.9
 # A test that came this near to the host's ceiling may have been limited by it (ours).
 _AT_CEILING_RATIO = 0.95
@@ -37,7 +38,8 @@ _INTERFACE_SPARE_RATIO = 1.10
 def had_cross_traffic(own_bytes: int | None, carried_bytes: int | None) -> bool:
     """Whether an interface carried more in one direction than the test's own bytes explain.
 
-    Cross traffic during a test (METHOD, Throughput); False where either count is unknown.
+    Cross traffic during a test (docs/method.md#throughput, T10); False where either count is
+    unknown.
 
     Args:
         own_bytes: the test's TCP payload, retransmissions included.
@@ -82,7 +84,7 @@ def validity_from(host: Host, line: LineConfig, values: Struct | None = None) ->
 
     `throttled`: the supply voltage was too low. `link_below_plan`: the link to the router is
     slower than the plan, or the host's ceiling is under 0.9 of it, so the plan cannot be assessed
-    (METHOD, Throughput: host evidence). `probe_limited`: a core was busy all the time (of a bulk
+    (docs/method.md#validity, V6). `probe_limited`: a core was busy all the time (of a bulk
     test: while the figure of a direction was taken), the link is half duplex, or the figure came as
     near to the host's ceiling as a host that is the limit brings it. Where the ceiling lets the
     plan be judged, a figure near it is a good line's, and to flag it would leave only the bad ones.

@@ -1,8 +1,8 @@
 """Floor 2. Samples the host during a bulk test: every core's time and the under-voltage alarm.
 
 A thread reads both every half second. The cores, because a mean over the whole test, with its waits
-and handshakes and both directions, hides a core that was saturated in one of them (METHOD,
-Throughput: `probe_limited`). The alarm, because the kernel's driver polls the firmware every 2 s
+and handshakes and both directions, hides a core that was saturated in one of them
+(docs/method.md#validity, V2). The alarm, because the kernel's driver polls the firmware every 2 s
 and keeps only the last state (drivers/hwmon/raspberrypi-hwmon.c): an under-voltage early in a test
 would not be seen at its end.
 """

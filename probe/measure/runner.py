@@ -38,14 +38,19 @@ class _MeasurementSpan:
     """Times and host evidence from a measurement's start to each of its results."""
 
     def __init__(
-        self, line: LineConfig, ceiling: Ceiling | None, watch: HostSampler | None = None
+        self,
+        line: LineConfig,
+        ceiling: Ceiling | None,
+        clock_offset_s: Callable[[], float],
+        watch: HostSampler | None = None,
     ) -> None:
         self._line = line
         self._watch = watch
         self._ceiling = ceiling
         self._interface = line.interface or host.interface_of(line.source_address)
         self._began_s = clock.monotonic_s()
-        self._wall_less_monotonic_s = _wall_less_monotonic_s()
+        self._read_offset_s = clock_offset_s
+        self._offset_s = clock_offset_s()
         self._stepped = False
         self._before = host.snapshot(self._interface)
         self._evidence: tuple[float, Host] | None = None
@@ -79,8 +84,8 @@ class _MeasurementSpan:
             self._evidence = now_s, found
             self._before = after
             # A step flags the measurement that it fell into, and no later one.
-            was, self._wall_less_monotonic_s = self._wall_less_monotonic_s, _wall_less_monotonic_s()
-            self._stepped = abs(self._wall_less_monotonic_s - was) > STEP_S
+            was, self._offset_s = self._offset_s, self._read_offset_s()
+            self._stepped = abs(self._offset_s - was) > STEP_S
         return self._evidence[1]
 
     def validity(self, raw: RawResult, evidence: Host, reading: Clock) -> list[Validity]:
@@ -93,7 +98,8 @@ class _MeasurementSpan:
         return sorted(flags)
 
 
-def _wall_less_monotonic_s() -> float:
+def _clock_offset_s() -> float:
+    """Wall less monotonic time."""
     return clock.utc_now().timestamp() - clock.monotonic_s()
 
 
@@ -111,10 +117,12 @@ class Runner:
         config: Config,
         emit: Callable[[events.Event], None],
         ceilings: Mapping[str, Ceiling] = MappingProxyType({}),
+        clock_offset_s: Callable[[], float] = _clock_offset_s,
     ) -> None:
         self._config = config
         self._emit = emit
         self._ceilings = ceilings
+        self._clock_offset_s = clock_offset_s
         self._bulk = threading.Lock()
 
     def run(
@@ -172,13 +180,13 @@ class Runner:
     def _span(
         self, kind: str, line: LineConfig, watch: HostSampler | None = None
     ) -> _MeasurementSpan:
-        return _MeasurementSpan(
-            line, self._ceilings.get(line.id) if MEASURES[kind].bulk else None, watch
-        )
+        ceiling = self._ceilings.get(line.id) if MEASURES[kind].bulk else None
+        return _MeasurementSpan(line, ceiling, self._clock_offset_s, watch)
 
     def derived(self, kind: str, line: LineConfig, raw: RawResult) -> Result:
         """A result that is derived from others, without a measurement of its own."""
-        return self._result(kind, line, raw, _MeasurementSpan(line, None), None)
+        span = _MeasurementSpan(line, None, self._clock_offset_s)
+        return self._result(kind, line, raw, span, None)
 
     def _results(
         self, kind: str, line: LineConfig, findings: Iterator[RawResult], slot_at: datetime | None

@@ -1,7 +1,7 @@
 """Floor 1. The data budget: how many bulk tests of each kind a line gets in a month.
 
 At most `samples_per_month`, as many as the byte budget allows, and never less than the weekly
-minimum (METHOD, Data used). Shortfalls are described for `plan` and `check`.
+minimum (docs/method.md#plan, B2, B3). Shortfalls are described for `plan` and `check`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from wire.result import HttpResult, ThroughputResult, kind_of
 THROUGHPUT, HTTP = kind_of(ThroughputResult), kind_of(HttpResult)
 
 # Assumed for a line without a configured plan until a month was measured: about the nation's mean
-# in September 2025 (METHOD), and above it rather than below.
+# in September 2025 (docs/method.md#plan, B4), and above it rather than below.
 ASSUMED_BPS = 300.0 * MEGABIT
 # A transfer's results may arrive this much later than its bytes.
 _EXCHANGE_S = 5.0

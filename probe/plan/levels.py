@@ -1,7 +1,7 @@
 """Floor 1. The rates that each server measured on a line, and whether one reads low.
 
 A server that is overloaded, far away or badly connected makes a line look slow. With two servers in
-turn the difference shows, and the result is flagged (METHOD, Throughput; arXiv 2205.12376). Servers
+turn the difference shows, and the result is flagged (docs/method.md#throughput, T14). Servers
 are compared by results of the same days only, because the line may have changed since.
 """
 

@@ -96,7 +96,7 @@ def rates_between(then: InterfaceCounters, now: InterfaceCounters) -> InterfaceR
 def bulk_admission(
     then: InterfaceCounters, now: InterfaceCounters, limits: CrossTrafficLimits
 ) -> AdmissionDecision:
-    """Whether a line is idle enough for a bulk test (METHOD, Throughput: cross traffic).
+    """Whether a line is idle enough for a bulk test (docs/method.md#plan, B7).
 
     Counters that cannot be read do not defer a test; its result then states no rates.
     """

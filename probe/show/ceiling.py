@@ -1,8 +1,8 @@
 """Floor 1. The host's ceiling: the rate that this host reaches by a line's interface.
 
 Measured at installation against a peer in the LAN, without an ISP in between. To assess 0.8 of a
-plan the ceiling must be 0.9 of it (METHOD, Throughput), which answers perfSONAR's objection to the
-Raspberry Pi. Knows no network and no file.
+plan the ceiling must be 0.9 of it (docs/method.md#validity, V6), which answers perfSONAR's
+objection to the Raspberry Pi. Knows no network and no file.
 """
 
 from __future__ import annotations

@@ -226,8 +226,8 @@ def _last(result: Result) -> LatestResult:
 def _line_state(last: Iterable[LatestResult]) -> LineState:
     """Down when nothing beyond the gateway answers; degraded on failures or loss; else good.
 
-    As for minutes (METHOD, Availability): where the gateway answers, at least 2 silent targets
-    behind it are needed for down; a single one may be down itself.
+    As for minutes (docs/method.md#availability, A1): where the gateway answers, at least 2
+    silent targets behind it are needed for down; a single one may be down itself.
     """
     judged = [one for one in last if one.outcome is not Outcome.SKIPPED]
     latency = [one for one in judged if one.kind == _LATENCY]

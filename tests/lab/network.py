@@ -51,7 +51,7 @@ __all__ = [
     "why_not",
 ]
 
-SERVER_ADDRESSES = ("203.0.113.1", "203.0.113.2")  # RFC 5737; two, as METHOD rotates over two
+SERVER_ADDRESSES = ("203.0.113.1", "203.0.113.2")  # RFC 5737; two to take turns
 FRAME_BYTES = 1514  # Ethernet header and a full IP packet: what tbf counts (no FCS, no preamble)
 PAYLOAD_BYTES = 1448  # 1500 less 20 IP, 20 TCP and 12 of the timestamps option (RFC 7323)
 _ETHERNET_BYTES = 14

@@ -16,7 +16,7 @@ from wire.stamp import ErrorEstimate, SenderPacket
 
 ESTIMATE = ErrorEstimate(synchronised=True, ptp=False, scale=10, multiplier=5)
 SILENCE_S = 0.3
-# Answers each second; METHOD asks for 5,000. Closed loop: what is measured is the reflector.
+# Answers each second, as many as a nation of probes needs. Closed loop: the reflector's limit.
 REQUIRED_PPS = 5_000
 
 

@@ -12,7 +12,7 @@ from wire.record import Count, Ratio, Result, Text, Utc
 
 
 class AvailabilityValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The minutes of one line and period (METHOD, Availability).
+    """The minutes of one line and period (docs/method.md#availability).
 
     The period is `started_at` and `duration_s`, whole minutes by the wall clock. A minute is up
     where a target beyond the gateway answered or a test went through; down where the gateway

@@ -49,7 +49,7 @@ class DnsQuery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class DnsValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One round of queries to one resolver (METHOD, DNS and web).
+    """One round of queries to one resolver (docs/method.md#dns).
 
     sent = answered + not_found + refused + server_failures + timeouts + unreachable + malformed:
     each query ends in one place. `failure_ratio` is all but `answered` over `sent`. `malformed`

@@ -44,7 +44,7 @@ class HttpTransfer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class HttpValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Ping, download and upload over HTTP, one after the other (METHOD, HTTP).
+    """Ping, download and upload over HTTP, one after the other (docs/method.md#http).
 
     A ping is an empty file asked for on a warm connection, request to response.
     `jitter_abs_mean_ms` is the mean absolute difference of neighbours, `jitter_std_ms` the

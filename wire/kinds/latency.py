@@ -13,7 +13,7 @@ GATEWAY_TARGET = "icmp:gateway"
 
 
 class LatencyValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One window of round-trip times to one target (METHOD, Latency).
+    """One window of round-trip times to one target (docs/method.md#latency).
 
     A lost packet counts as +infinity for percentiles, so a percentile that falls among the lost is
     None; so is one that the sample is too small for (`rtt_p95_ms` under 59, `rtt_p99_ms` under

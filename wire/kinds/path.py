@@ -11,7 +11,7 @@ from wire.record import Count, Milliseconds, Result, Text
 
 
 class FaultLocation(StrEnum):
-    """Where a fault is: own network, the ISP's access, beyond (METHOD, Availability)."""
+    """Where a fault is: own network, the ISP's access, beyond (docs/method.md#path, P3)."""
 
     NONE = "none"
     OWN_LAN = "own_lan"
@@ -52,7 +52,7 @@ class PathTarget(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class PathValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where the packets of a line get to (METHOD, Availability).
+    """Where the packets of a line get to (docs/method.md#path).
 
     `gateway_rtt_ms` is the office's own router, `access_rtt_ms` the first hop of the ISP's behind
     it (`access_address`), `target_rtt_ms` the first target that answered. A result without a

@@ -52,7 +52,7 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class ThroughputValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Both directions, measured one after the other (METHOD, Throughput)."""
+    """Both directions, measured one after the other (docs/method.md#throughput)."""
 
     headline: ClassVar = ("download_bps", "upload_bps")
 

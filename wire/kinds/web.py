@@ -21,7 +21,7 @@ class WebPhase(StrEnum):
 
 
 class WebValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One page by phase (METHOD, DNS and web).
+    """One page by phase (docs/method.md#web).
 
     `dns_ms`, `tcp_ms`, `tls_ms`, `first_byte_ms` (from the request to the answer's first byte) and
     `body_ms` are of the page itself; what led there stands in `redirects` and `redirect_ms`.

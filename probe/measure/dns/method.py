@@ -1,7 +1,7 @@
 """Floor 1. Kind `dns`: the queries of a round, how each ended, and the round's values.
 
-Each query has exactly one ending, so that the counts of a round add up (METHOD, DNS and web). Knows
-no bytes and no sockets.
+Each query has exactly one ending, so that the counts of a round add up (docs/method.md#dns, D5).
+Knows no bytes and no sockets.
 """
 
 from __future__ import annotations

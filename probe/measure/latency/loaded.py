@@ -1,8 +1,8 @@
 """Floor 2. Latency under load: a STAMP session in a thread of its own during a transfer.
 
 The transfer reports its progress, from which the session knows the packets of the steady part. Kind
-`latency` pauses meanwhile, so that the two never mix (METHOD, Latency). Independent of how the line
-is filled.
+`latency` pauses meanwhile, so that the two never mix (docs/method.md#latency, L14).
+Independent of how the line is filled.
 """
 
 from __future__ import annotations

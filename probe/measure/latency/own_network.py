@@ -1,7 +1,7 @@
 """Floor 1. Whether a window's losses are in the office's own network: cable, switch or router.
 
-Losses while nothing passes the gateway are not the line's (METHOD, Availability: own LAN, the ISP's
-access, beyond); such a window is flagged `own_lan` and left out of figures. Rules (ours):
+Losses while nothing passes the gateway are not the line's (docs/method.md#latency, L13); such a
+window is flagged `own_lan` and left out of figures. Rules (ours):
 
 - A packet could not leave because the line was down at the probe.
 - For all of the window, or for several of the gateway's packets in a row, neither the gateway nor

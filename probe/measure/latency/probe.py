@@ -55,7 +55,7 @@ def target_specs(request: MeasurementRequest) -> list[TargetSpec]:
     """The targets of a line, each once.
 
     STAMP to one server; ICMP echo to every server, because a minute counts as down only where at
-    least two targets are silent (METHOD, Availability).
+    least two targets are silent (docs/method.md#availability, A1).
     """
     server, line = request.server, request.line
     specs = [TargetSpec(f"stamp:{server.name}", server.host, server.stamp_port)]

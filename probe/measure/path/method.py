@@ -1,4 +1,4 @@
-"""Floor 1. Kind `path`: locates a fault by what answered (METHOD, Availability).
+"""Floor 1. Kind `path`: locates a fault by what answered (docs/method.md#path, P3).
 
 The fault is behind the last thing that answers: in the own network, the ISP's access, or beyond.
 Knows no sockets.

@@ -1,7 +1,7 @@
 """Floor 1. Kind `throughput`: the parameters of iperf3 tests, and the RawResult of both.
 
-Implements METHOD, Throughput (BEREC: parallel streams, one direction at a time, 3 s of warm-up and
-10 s measured). Knows no processes and sockets.
+Implements docs/method.md#throughput (BEREC: parallel streams, one direction at a time, 3 s of
+warm-up and 10 s measured). Knows no processes and sockets.
 """
 
 from __future__ import annotations

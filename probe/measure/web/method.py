@@ -1,4 +1,4 @@
-"""Floor 1. Kind `web`: URLs of pages, redirects, and a fetch's values (METHOD, DNS and web).
+"""Floor 1. Kind `web`: URLs of pages, redirects, and a fetch's values (docs/method.md#web).
 
 A page takes one or more exchanges: redirects, and at last the page itself. Knows no sockets.
 """
