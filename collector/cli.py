@@ -208,9 +208,9 @@ def _run(config: Config) -> int:
     watching.start()
     thread.start()
     log.info("pages at http://%s:%d/", config.web.host, config.web.port)
-    told = None
-    while told is None and thread.is_alive() and server.is_alive():
-        told = signal.sigtimedwait(_SIGNALS, _LOOK_S)
+    asked = False
+    while not asked and thread.is_alive() and server.is_alive():
+        asked = _asked_to_end(_LOOK_S)
     systemd_notify.stopping()
     ingest.stop()
     keeper.stop()
@@ -222,11 +222,21 @@ def _run(config: Config) -> int:
     server.stop()
     store.close()
     book.close()
-    if told is None:
+    if not asked:
         log.error("ended because a part of it had ended")
         return FAILED
     log.info("ended, all that was stored is receipted")
     return OK
+
+
+def _asked_to_end(timeout_s: float) -> bool:
+    """Wait for one of our signals; False when none came in time.
+
+    CPython 3.11 returns a value that is no signal where the wait was interrupted past its deadline,
+    as by SIGSTOP and SIGCONT (Ctrl-Z and `fg`, a frozen container).
+    """
+    received = signal.sigtimedwait(_SIGNALS, timeout_s)
+    return received is not None and received.si_signo in _SIGNALS
 
 
 def _state(ingest: Ingest, keeper: Keeper) -> IngestState:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -90,6 +91,16 @@ class CollectorProcess:
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+
+    def hang(self) -> None:
+        """Stop it where it stands, until `go_on` (SIGSTOP)."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it go on (SIGCONT)."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
 
     def stop(self) -> int:
         """End it as systemd does; its exit code."""

@@ -1,8 +1,9 @@
 """Floor 1. Envelope: numbered results of one kind from one probe, as one MQTT payload.
 
-`(probe, epoch, seq)` is a result's identity for ever. `epoch` is a UUID made with the outbox file;
-`seq` starts at 1 in each epoch and has no holes but those that a `results_dropped` names. A
-collector that has all of an epoch up to `seq` has all that the probe ever measured in it.
+`(probe, epoch, seq)` is a result's identity for ever. `epoch` is a UUID that is drawn each time the
+probe opens its outbox (decision 67); `seq` starts at 1 in each epoch and has no holes but those
+that a `results_dropped` names, which may be of a later epoch. A collector that has all of an epoch
+up to `seq` has all that the probe ever measured in it up to there.
 """
 
 from __future__ import annotations

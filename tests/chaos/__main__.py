@@ -30,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--faults-per-seed", type=int, default=12, help="how many (default: %(default)s)"
     )
+    parser.add_argument("--only", default="", metavar="TEXT", help="faults whose name has this")
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     options = parser.parse_args(argv)
     if (reason := why_not()) is not None:
@@ -37,7 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     resources.watch()
     resources.unwind_on_signals()
-    faults, refused = deck()
+    every, refused = deck()
+    faults = {name: fault for name, fault in every.items() if options.only in name}
+    if not faults:
+        _say(f"no fault has {options.only!r} in its name; there are: {', '.join(every)}")
+        return 2
     for name, reason in refused.items():
         _say(f"left out: {name}: {reason}")
     ended = []

@@ -86,6 +86,61 @@ def hang(stage: Stage, uniform: float) -> None:
     stage.probe.go_on()
 
 
+def collector_hangs(stage: Stage, uniform: float) -> None:
+    """The collector is stopped where it stands and continued (Ctrl-Z, a frozen container)."""
+    stage.collector.hang()
+    stage.probe.make(100)
+    stage.pause(1.5 + uniform)
+    stage.collector.go_on()
+
+
+def card_restored(stage: Stage, uniform: float, *, rolled_back: int, offline: int) -> None:
+    """An older image of the probe's card is put back; it measures offline before it connects.
+
+    Args:
+        stage: what is struck.
+        uniform: when within the run.
+        rolled_back: how many results at least the image does not know of.
+        offline: how many the probe makes before it connects again.
+    """
+    stage.kill(Part.PROBE)
+    image = stage.probe.card_image()
+    stage.start(Part.PROBE)
+    wanted = stage.numbered_count() + rolled_back
+    stage.probe.make(rolled_back)
+    stage.wait_for(lambda: stage.numbered_count() >= wanted, _NUMBERED_WITHIN_S)
+    stage.pause(uniform)
+    stage.kill(Part.PROBE)
+    stage.put_card(image)
+    stage.probe_relay.cut()
+    stage.start(Part.PROBE)
+    wanted = stage.numbered_count() + offline
+    stage.probe.make(offline)
+    stage.wait_for(lambda: stage.numbered_count() >= wanted, _NUMBERED_WITHIN_S)
+    stage.probe_relay.heal()
+
+
+def card_restored_twice(stage: Stage, uniform: float) -> None:
+    """The same image is put back two times."""
+    card_restored(stage, uniform, rolled_back=60, offline=90)
+    card_restored(stage, uniform, rolled_back=40, offline=20)
+
+
+def card_cloned(stage: Stage, uniform: float) -> None:
+    """A copy of the card runs in a second box under the same name, and both deliver."""
+    stage.kill(Part.PROBE)
+    clone = stage.clone()
+    stage.start(Part.PROBE)
+    clone.start()
+    for box in (stage.probe, clone):
+        box.make(50)
+    stage.pause(3.0 + 3 * uniform)
+    # Each takes the connection from the other; the first is switched off so that the clone can end.
+    stage.kill(Part.PROBE)
+    stage.retire(clone)
+    stage.start(Part.PROBE)
+
+
 def broker_wiped(stage: Stage, _uniform: float) -> None:
     """The broker's disk is lost: sessions, queues, retained receipts."""
     stage.kill(Part.BROKER)
@@ -289,6 +344,18 @@ def deck() -> tuple[dict[str, Fault], dict[str, str]]:
         faults[f"outbox damaged: {name}"] = partial(outbox_damaged, damage=damage)
     faults |= {
         "probe hangs": hang,
+        "collector stopped and continued": collector_hangs,
+        "older image of the card, offline shorter": partial(
+            card_restored, rolled_back=120, offline=40
+        ),
+        "older image of the card, offline as long": partial(
+            card_restored, rolled_back=80, offline=80
+        ),
+        "older image of the card, offline longer": partial(
+            card_restored, rolled_back=40, offline=200
+        ),
+        "older image of the card, twice": card_restored_twice,
+        "card cloned": card_cloned,
         "broker's disk wiped": broker_wiped,
         "centre's store restored from a backup": store_restored,
         "the same, another backup": store_restored,

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ class ProbeProcess:
         state_directory: Path,
         broker: BrokerConfig,
         environment: dict[str, str],
+        first_life: int = 1,
     ) -> None:
         self.outbox_path = state_directory / "outbox.sqlite"
         self.log_path = directory / "probe.log"
@@ -40,7 +42,8 @@ class ProbeProcess:
         self._journal_path = directory / "journal"
         self._environment = os.environ | environment
         self._process: subprocess.Popen[bytes] | None = None
-        self._life = 0
+        self._first_life = first_life
+        self._life = first_life - 1
         self._ended_in_order: set[int] = set()
         self._config_path.write_bytes(msgspec.toml.encode(_table(broker, state_directory)))
 
@@ -59,6 +62,21 @@ class ProbeProcess:
                 stdout=subprocess.PIPE,
                 stderr=log,
             )
+
+    def card_image(self) -> dict[str, bytes]:
+        """What an image of the card holds: the files of the state directory. It must be off."""
+        assert self._process is None, "an image of a running box"
+        files = (path for path in self.outbox_path.parent.iterdir() if path.is_file())
+        return {path.name: path.read_bytes() for path in files}
+
+    def put_card(self, image: Mapping[str, bytes]) -> None:
+        """Write an image of a card over what is there."""
+        assert self._process is None, "the card is in use"
+        for path in self.outbox_path.parent.iterdir():
+            if path.is_file():
+                path.unlink()
+        for name, content in image.items():
+            (self.outbox_path.parent / name).write_bytes(content)
 
     def make(self, count: int) -> None:
         """Order so many results at once."""
@@ -94,7 +112,7 @@ class ProbeProcess:
 
     def lives(self) -> dict[int, Life]:
         """Every life so far, by its number."""
-        made = dict.fromkeys(range(1, self._life + 1), 0)
+        made = dict.fromkeys(range(self._first_life, self._life + 1), 0)
         if self._journal_path.exists():
             for line in self._journal_path.read_text(encoding="ascii").splitlines():
                 life, count = line.split()

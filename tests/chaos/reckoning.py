@@ -7,7 +7,7 @@ result under two numbers, or a number with another result in it, shows as well.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Set
 from typing import NamedTuple
 
@@ -57,13 +57,39 @@ class Verdict(NamedTuple):
     findings: tuple[str, ...]
 
 
-def reckon(numbered: Numbered, stored: Iterable[Stored], lives: Mapping[int, Life]) -> Verdict:
-    """Compare both ends."""
+def together(parts: Iterable[Numbered]) -> Numbered:
+    """What several boxes have numbered; clones share what was numbered before the copy."""
+    last_seq: dict[str, int] = {}
+    tokens: dict[tuple[str, int], set[str]] = defaultdict(set)
+    for part in parts:
+        for epoch, last in part.last_seq.items():
+            last_seq[epoch] = max(last_seq.get(epoch, 0), last)
+        for identity, some in part.tokens.items():
+            tokens[identity] |= some
+    return Numbered(last_seq, tokens)
+
+
+def reckon(
+    numbered: Numbered,
+    stored: Iterable[Stored],
+    lives: Mapping[int, Life],
+    discarded: Set[tuple[str, int]] = frozenset(),
+) -> Verdict:
+    """Compare both ends.
+
+    Args:
+        numbered: what was read from the outboxes.
+        stored: the rows of the centre's store.
+        lives: every process of a probe.
+        discarded: what was on a card alone that was thrown away. It is stored, or it is gone with
+            the card and counts as never sent.
+    """
     rows = list(stored)
     at_centre = {(row.epoch, row.seq): row.token for row in rows}
     everything = {
         (epoch, seq) for epoch, last in numbered.last_seq.items() for seq in range(1, last + 1)
     }
+    everything -= discarded - at_centre.keys()
     findings: list[str] = []
     absent = everything - at_centre.keys()
     named = _named(absent, rows)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -52,6 +52,8 @@ class Stage:
         self.backups: list[Path] = []
         self.captured: list[tuple[str, bytes]] = []
         self.missed = 0
+        self.discarded: set[tuple[str, int]] = set()
+        self._clones: list[tuple[ProbeProcess, Witness, str]] = []
         self._pausing = threading.Event()
 
     def open(self) -> None:
@@ -76,6 +78,8 @@ class Stage:
     def close(self) -> None:
         """End every process."""
         self.probe.kill()
+        for clone, _, _ in self._clones:
+            clone.kill()
         if self.collector.process is not None and self.collector.process.poll() is None:
             self.collector.kill()
 
@@ -127,14 +131,54 @@ class Stage:
             Path(f"{self.collector.store_path}{suffix}").unlink(missing_ok=True)
         shutil.copy(backup, self.collector.store_path)
 
+    def put_card(self, image: Mapping[str, bytes]) -> None:
+        """Put an older image in the place of the probe's card, which must not be running.
+
+        What was on the discarded card alone, and not delivered yet, is gone with it.
+        """
+        before = self.witness.in_the_file()
+        self.probe.put_card(image)
+        self.discarded |= before - self.witness.in_the_file()
+
+    def clone(self) -> ProbeProcess:
+        """A second box with a copy of the probe's card, which must not be running."""
+        directory = self.directory / f"clone-{len(self._clones)}"
+        (directory / "state").mkdir(parents=True)
+        clone = ProbeProcess(
+            directory,
+            directory / "state",
+            self._through(self.probe_relay),
+            self.probe_clock.environment(),
+            first_life=1_000 * (len(self._clones) + 1),
+        )
+        clone.put_card(self.probe.card_image())
+        self._clones.append((clone, Witness(clone.outbox_path), ""))
+        return clone
+
+    def retire(self, clone: ProbeProcess) -> None:
+        """Let a clone deliver what it has, and end it in order."""
+        place = next(i for i, (one, _, _) in enumerate(self._clones) if one is clone)
+        said = clone.end()
+        witness = self._clones[place][1]
+        witness.look()
+        self._clones[place] = clone, witness, said
+
     def verdict(self) -> Verdict:
         """Let everything that waits arrive, end in order, and compare both ends."""
         said = self.probe.end()
         self.witness.look()
         code = self.collector.stop()
         rows = self._stored()
-        found = reckoning.reckon(self.witness.numbered(), rows, self.probe.lives())
-        troubles = [] if said == "confirmed" else [f"at the end the probe said: {said}"]
+        witnesses = [self.witness, *(witness for _, witness, _ in self._clones)]
+        lives = [self.probe.lives(), *(clone.lives() for clone, _, _ in self._clones)]
+        found = reckoning.reckon(
+            reckoning.together(witness.numbered() for witness in witnesses),
+            rows,
+            {number: life for some in lives for number, life in some.items()},
+            self.discarded,
+        )
+        words = [("the probe", said), *(("a clone", word) for _, _, word in self._clones)]
+        troubles = [f"at the end {who} said: {word}" for who, word in words if word != "confirmed"]
         troubles += [] if code == 0 else [f"the collector ended with exit code {code}"]
         troubles += [
             f"a traceback in {path.name}"

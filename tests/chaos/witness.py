@@ -44,6 +44,15 @@ class Witness:
             if copy.exists():
                 self._read(copy)
 
+    def in_the_file(self) -> set[tuple[str, int]]:
+        """The identities that the file holds now; it must not be in use."""
+        fresh = Witness(self._path)
+        fresh.look()
+        found = fresh.numbered()
+        return {
+            (epoch, seq) for epoch, last in found.last_seq.items() for seq in range(1, last + 1)
+        }
+
     def numbered(self) -> Numbered:
         """All that was seen."""
         return Numbered(dict(self._last_seq), dict(self._tokens))

@@ -37,6 +37,22 @@ def test_nothing_is_lost_and_nothing_doubled(seed: int, tmp_path: Path) -> None:
     assert ended.verdict.sent == ended.verdict.stored + ended.verdict.dropped_named
 
 
+COPIES = (
+    "older image of the card, offline shorter",
+    "older image of the card, offline as long",
+    "older image of the card, offline longer",
+    "card cloned",
+    "collector stopped and continued",
+)
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_no_copy_of_a_card_costs_a_result(name: str, tmp_path: Path) -> None:
+    ended = run_seed(0, 1, {name: deck()[0][name]}, tmp_path / "kept")
+    assert ended.verdict.findings == (), ended
+    assert ended.verdict.sent == ended.verdict.stored + ended.verdict.dropped_named
+
+
 @pytest.mark.parametrize("name", sorted(deck()[1]) or ["none"])
 def test_every_fault_can_be_had_here(name: str) -> None:
     refused = deck()[1]
