@@ -27,8 +27,8 @@ from bench import centre_load
 from bench.centre_load import Loader, Nation
 from bench.report import Options, Outcome, Row, Target, at_least, at_most, note, run
 from collector.domain import thresholds_file
-from collector.ingest.pipeline import IngestState, tune_interpreter
-from collector.ingest.validation import judge
+from collector.ingest.pipeline import IngestStatus, tune_interpreter
+from collector.ingest.validation import validate
 from collector.registry.communes import official
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Period, Step, last_days, local_day, month_of
@@ -36,7 +36,7 @@ from collector.rollup.summary import merge_summaries
 from collector.store.batch import utc_text
 from collector.store.postgresql import PostgresqlStore
 from collector.store.sqlite import SqliteStore
-from collector.store.store import BatchStored
+from collector.store.store import BatchResult
 from collector.users.user_store import Register
 from collector.web.app import Web
 from collector.web.change_signal import Changes
@@ -167,12 +167,12 @@ def _ingest(store: AnyStore, messages: int) -> tuple[float, float]:
         )
     now = datetime.now(UTC)
     began, began_cpu = time.monotonic(), time.process_time()
-    finish: Callable[[], BatchStored] | None = None
+    finish: Callable[[], BatchResult] | None = None
     stored = 0
     for begin in range(0, messages, _MESSAGES_A_BATCH):
         # As `collector.ingest.pipeline` does it: validated while the batch before it is written.
         judged = [
-            judge(topic, payload, now)
+            validate(topic, payload, now)
             for topic, payload in payloads[begin : begin + _MESSAGES_A_BATCH]
         ]
         stored += finish().stored if finish is not None else 0
@@ -260,7 +260,7 @@ def _pages(store: AnyStore) -> Iterator[str]:
         changes = Changes()
         register = Register(Path(directory) / "people.sqlite")
         web = Web(
-            store, changes, lambda: IngestState(None, None), "Asia/Ho_Chi_Minh", register,
+            store, changes, lambda: IngestStatus(None, None), "Asia/Ho_Chi_Minh", register,
             thresholds_file.read(),
         )  # fmt: skip
         server = WebServer(web.application(), "127.0.0.1", port)

@@ -20,7 +20,7 @@ from collector.rollup.fold import fold
 from collector.rollup.periods import Step, bucket_start, start_of_day
 from collector.rollup.summary import Summary, merge_summaries
 from collector.store.batch import utc_text
-from collector.store.database import Database, Session
+from collector.store.database import Database, Transaction
 from collector.store.rollup_tables import BODIES, FIGURE_COLUMNS, FIGURES, encode, figures
 from collector.store.sql_store import SqlStore
 from tests import samples
@@ -101,7 +101,7 @@ class Loader:
             session.execute("INSERT INTO totals VALUES ('rollup_revision', 1)")
         return len(self._loaded) * self._lines * RESULTS_PER_LINE_AND_DAY
 
-    def _prepare(self, session: Session, rng: random.Random) -> None:
+    def _prepare(self, session: Transaction, rng: random.Random) -> None:
         binary = "BLOB" if type(self._database).__name__.startswith("Sqlite") else "bytea"
         numbers = ", ".join(f"{column.name} double precision" for column in FIGURE_COLUMNS)
         marks = ", ".join("?" * (2 + len(FIGURE_COLUMNS)))
@@ -132,7 +132,7 @@ class Loader:
                 source = rows or f"(SELECT 0 AS hour, {int(start.timestamp())} AS start_s) AS day"
                 _load_buckets(session, step, source, f"hour * 31 + {back}", now)
 
-    def _load_raw(self, session: Session, back: int, hours: Sequence[datetime]) -> None:
+    def _load_raw(self, session: Transaction, back: int, hours: Sequence[datetime]) -> None:
         if hasattr(session, "make_part"):
             for day in sorted({at.date() for at in hours}):
                 for kind in ("throughput", "latency"):
@@ -163,7 +163,7 @@ class Loader:
             f"{source}"
         )
 
-    def _load_months(self, session: Session) -> None:
+    def _load_months(self, session: Transaction) -> None:
         starts = {
             int(bucket_start(start_of_day(self._today - timedelta(days=b)), Step.MONTH).timestamp())
             for b in self._loaded
@@ -175,7 +175,7 @@ class Loader:
             _load_buckets(session, Step.MONTH, source, "3", utc_text(datetime.now(UTC)))
 
 
-def _load_buckets(session: Session, step: Step, source: str, seed: str, now: str) -> None:
+def _load_buckets(session: Transaction, step: Step, source: str, seed: str, now: str) -> None:
     cast = "::timestamptz" if hasattr(session, "make_part") else ""
     chosen = f"t.id = (l.line_id * 7 + {seed}) % {_TEMPLATES}"
     where = f"FROM lines AS l CROSS JOIN {source} JOIN bench_{step} AS t ON {chosen}"

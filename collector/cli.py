@@ -23,15 +23,15 @@ from collector.commands import cli as commands_cli
 from collector.commands.builder import NotSentError
 from collector.config import Config
 from collector.domain import thresholds_file
-from collector.domain.read_model import Centre
+from collector.domain.read_model import ReadModel
 from collector.domain.thresholds import Thresholds
 from collector.export import cli as export_cli
-from collector.ingest.pipeline import Ingest, IngestState, tune_interpreter
+from collector.ingest.pipeline import IngestPipeline, IngestStatus, tune_interpreter
 from collector.reports import cli as reports_cli
 from collector.reports.service import Desk, sources_of
 from collector.store import cli as store_cli
-from collector.store.factory import described, open_store
-from collector.store.maintenance import Keeper
+from collector.store.factory import describe, open_store
+from collector.store.maintenance import Maintenance
 from collector.store.store import StoreError
 from collector.users import cli as users_cli
 from collector.users.user_store import PeopleError, Register
@@ -154,9 +154,9 @@ def _run(config: Config) -> int:
     changes = Changes()
     try:
         store = open_store(config.store)
-        ingest = Ingest(config, store, changes.ring)
+        ingest = IngestPipeline(config, store, changes.ring)
         register = Register(Path(config.web.people_file))
-        keeper = Keeper(store, config.store, changes.ring)
+        keeper = Maintenance(store, config.store, changes.ring)
         limits = _thresholds(config)
         certificates = [
             Path(name)
@@ -168,7 +168,7 @@ def _run(config: Config) -> int:
             lambda: sources_of(store, limits, config.papers.office), Path(config.papers.path)
         )
         watch = Watch(
-            Centre(store, limits),
+            ReadModel(store, limits),
             book,
             Teller(book, channels(config.alerts, ZoneInfo(config.web.timezone))),
             config.alerts,
@@ -239,25 +239,25 @@ def _asked_to_end(timeout_s: float) -> bool:
     return received is not None and received.si_signo in _SIGNALS
 
 
-def _state(ingest: Ingest, keeper: Keeper) -> IngestState:
+def _state(ingest: IngestPipeline, keeper: Maintenance) -> IngestStatus:
     """How it is for who watches from outside: results that are not rolled up are on no page."""
     state = ingest.state
-    return IngestState(state.broker_trouble, state.store_trouble or keeper.trouble)
+    return IngestStatus(state.broker_trouble, state.store_trouble or keeper.trouble)
 
 
 def _command(config: Config, options: argparse.Namespace) -> int:
     try:
-        standing = commands_cli.ask(config, options)
+        standing = commands_cli.send_and_wait(config, options)
     except ValueError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
-    except (StoreError, NotSentError, commands_cli.ThrownOutError) as error:
+    except (StoreError, NotSentError, commands_cli.SessionTakenOverError) as error:
         print(error, file=sys.stderr)
         return FAILED
     if options.json:
         print(msgspec.json.encode(standing).decode())
     else:
-        print(commands_cli.sentence(standing))
+        print(commands_cli.describe(standing))
     return OK if commands_cli.is_done(standing) else FAILED
 
 
@@ -306,7 +306,7 @@ def _check(config: Config, path: Path) -> int:
         well = False
         print(f"problem: store: {error}")
     else:
-        print(f"store: {described(config.store)} opens; {store.totals().results} results in it")
+        print(f"store: {describe(config.store)} opens; {store.totals().results} results in it")
         store.close()
     trouble = _broker_trouble(config)
     well = well and trouble is None

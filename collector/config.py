@@ -58,7 +58,7 @@ class WebConfig(Strict, frozen=True):
             raise ValueError(f"`timezone`: {self.timezone!r} is not a known time zone") from error
 
 
-class IntakeConfig(Strict, frozen=True):
+class IngestConfig(Strict, frozen=True):
     """What is taken in: the size of one message, and how many messages share one commit."""
 
     max_message_bytes: Annotated[int, Meta(ge=1_024, le=268_435_455)] = MAX_ENVELOPE_BYTES
@@ -80,7 +80,7 @@ class ReceiptConfig(Strict, frozen=True):
     min_gap_s: Annotated[float, Meta(ge=0, le=60)] = 0.1
 
 
-class PapersConfig(Strict, frozen=True):
+class ReportsConfig(Strict, frozen=True):
     """Reports: where issues are kept, who issues them, which thresholds (None: those shipped)."""
 
     path: Path = "/var/lib/tramdo-collector/papers"
@@ -111,9 +111,9 @@ class Config(Strict, frozen=True):
     tenant: Name | None = None
     store: StoreConfig = StoreConfig()
     web: WebConfig = WebConfig()
-    intake: IntakeConfig = IntakeConfig()
+    intake: IngestConfig = IngestConfig()
     receipts: ReceiptConfig = ReceiptConfig()
-    papers: PapersConfig = PapersConfig()
+    papers: ReportsConfig = ReportsConfig()
     alerts: AlertsConfig = AlertsConfig()
     command: CommandConfig = CommandConfig()
 

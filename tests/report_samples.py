@@ -20,7 +20,7 @@ from collector.reports.builder import Sources
 from collector.reports.report import OfficeConfig, Paper, PaperKind
 from collector.rollup.distribution import distribution
 from collector.rollup.periods import Period, Step, start_of_day, week_of
-from collector.rollup.queries import Bucket, Revised
+from collector.rollup.queries import Bucket, RevisedDay
 from collector.rollup.summary import KindCounts, Summary, merge_summaries
 from collector.store.store import StoredProbe
 from tests import samples
@@ -222,10 +222,10 @@ class FakeSummaries:
 
     def revised_since(
         self, period: Period, lines: Iterable[LineKey], revision: int
-    ) -> list[Revised]:
+    ) -> list[RevisedDay]:
         wanted = set(lines)
         return [
-            Revised(line, day, NOW)
+            RevisedDay(line, day, NOW)
             for (line, day), changed in sorted(self.changed.items())
             if line in wanted and period.first <= day <= period.last and changed > revision
         ]

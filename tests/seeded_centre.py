@@ -1,6 +1,6 @@
 """Floor 3. A centre that has watched some communes for weeks: seeded, through intake and store.
 
-Every message passes `collector.ingest.validation.judge` as it would from the broker, and the
+Every message passes `collector.ingest.validation.validate` as it would from the broker, and the
 store rolls it up as it would in service. Nothing is written into a table by hand. The same seed is
 the same centre but for its days, which end at `now` so that the pages have a last week.
 """
@@ -15,7 +15,7 @@ from uuid import UUID
 
 import msgspec
 
-from collector.ingest.validation import judge
+from collector.ingest.validation import validate
 from collector.registry.communes import official
 from collector.registry.file_format import parse_toml
 from collector.store.store import Store
@@ -158,7 +158,7 @@ def fill(store: Store, now: datetime, days: int = 24, seed: int = 1) -> None:
     store.registry.apply(registry, "centre", "seeded.toml", now - timedelta(days=days))
     for probe in PROBES:
         _fill_probe(store, probe, now, days, random.Random(f"{seed} {probe.probe}"))
-    bad = judge(topics.of_probe(TENANT, "tram-01981-1", "info"), b"{", now)
+    bad = validate(topics.of_probe(TENANT, "tram-01981-1", "info"), b"{", now)
     store.store_batch([bad], now)
     while store.roll_up(now):
         pass
@@ -193,7 +193,7 @@ def _fill_probe(
     ]  # fmt: skip
     store.store_batch(
         [
-            judge(topics.of_probe(TENANT, probe.probe, name), messages.encode(message), last)
+            validate(topics.of_probe(TENANT, probe.probe, name), messages.encode(message), last)
             for name, message in told
         ],
         last,
@@ -209,7 +209,7 @@ def _fill_probe(
             by_kind.setdefault(result.kind, []).append((seq, result))
             seq += 1
         batch = [
-            judge(
+            validate(
                 topics.measurement(TENANT, probe.probe, kind),
                 samples.envelope(
                     numbered, tenant=TENANT, probe=probe.probe, epoch=epoch, site=probe.site,

@@ -30,8 +30,8 @@ from collector.alerts.rules import (
     findings,
 )
 from collector.alerts.settings import AlertsConfig
-from collector.domain.lines import KnownLine, State, certificate_ends_at, line_state
-from collector.domain.read_model import Centre
+from collector.domain.lines import KnownLine, LineState, certificate_ends_at, line_state
+from collector.domain.read_model import ReadModel
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Period, local_day, start_of_day
 from collector.rollup.summary import Summary
@@ -62,7 +62,7 @@ class Watch:
 
     def __init__(
         self,
-        centre: Centre,
+        centre: ReadModel,
         book: Book,
         teller: Teller,
         config: AlertsConfig,
@@ -166,9 +166,9 @@ class Watch:
             probe = probes.get(key[:2])
             answered = failed = None
             match line_state(probe, key.line, now):
-                case State.GOOD | State.DEGRADED:
+                case LineState.GOOD | LineState.DEGRADED:
                     answered = probe.health_at if probe else None
-                case State.DOWN:
+                case LineState.DOWN:
                     answered, failed = _last_words(
                         self._centre.store.last_results(key.tenant, key.probe), key.line
                     )

@@ -19,26 +19,26 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct, structs
 
-from collector.ingest.validation import Rejected
+from collector.ingest.validation import RejectedMessage
 from wire import messages, topics
 from wire.commands import AnyCommand, Identify, Measure, Reload, Replay, Reply
 from wire.decoding import converted
 from wire.messages import Rejection
 
 # Long enough for a probe that reconnects, short enough that nobody is surprised.
-LIFE = timedelta(minutes=2)
+LIFETIME = timedelta(minutes=2)
 # A reply is a few hundred bytes; more is not one.
 MAX_REPLY_BYTES = 4_096
-_STANDINGS_KEPT = 1_000
+_MAX_TRACKED = 1_000
 # Beyond its expiry, a command that was accepted in time may still be under way (a bulk test).
-_PATIENCE = timedelta(minutes=5)
+_EXECUTION_TIME = timedelta(minutes=5)
 
 
 class NotSentError(Exception):
     """The command did not go out (no connection to the broker); the text is for a person."""
 
 
-class Standing(Struct, frozen=True, kw_only=True):
+class CommandStatus(Struct, frozen=True, kw_only=True):
     """A command that was sent, and the last that its probe said."""
 
     tenant: str
@@ -51,7 +51,7 @@ class Standing(Struct, frozen=True, kw_only=True):
         if self.reply is not None and self.reply.final:
             return False
         accepted = self.reply is not None
-        return at < self.command.expires_at + (_PATIENCE if accepted else timedelta(0))
+        return at < self.command.expires_at + (_EXECUTION_TIME if accepted else timedelta(0))
 
 
 class CommandSender(Protocol):
@@ -64,7 +64,7 @@ class CommandSender(Protocol):
             NotSentError: it did not go out; it will not go out later either.
         """
 
-    def standing(self, command_id: UUID) -> Standing | None:
+    def status(self, command_id: UUID) -> CommandStatus | None:
         """What became of a command; None for one that this process has not sent, or long ago."""
 
 
@@ -73,7 +73,7 @@ def identify(
 ) -> Identify:
     """Make a probe's LEDs flash."""
     return converted(
-        {**_life(command_id, at, asked_by), "command": "identify", "duration_s": duration_s},
+        {**_envelope(command_id, at, asked_by), "command": "identify", "duration_s": duration_s},
         Identify,
     )
 
@@ -83,7 +83,7 @@ def measure(
 ) -> Measure:
     """Have a kind measured on a line now. msgspec.ValidationError for what is no name."""
     return converted(
-        {**_life(command_id, at, asked_by), "command": "measure", "kind": kind, "line": line},
+        {**_envelope(command_id, at, asked_by), "command": "measure", "kind": kind, "line": line},
         Measure,
     )
 
@@ -97,36 +97,36 @@ def replay(
     asked_by: str | None = None,
 ) -> Replay:
     """Have results sent again. msgspec.ValidationError for more than is bounded."""
-    life = _life(command_id, at, asked_by)
+    life = _envelope(command_id, at, asked_by)
     return converted({**life, "command": "replay", "epoch": epoch, "ranges": list(ranges)}, Replay)
 
 
 def reload(command_id: UUID, at: datetime, *, asked_by: str | None = None) -> Reload:
     """Have the probe read its configuration anew."""
-    return converted({**_life(command_id, at, asked_by), "command": "reload"}, Reload)
+    return converted({**_envelope(command_id, at, asked_by), "command": "reload"}, Reload)
 
 
-def _life(command_id: UUID, at: datetime, asked_by: str | None) -> dict[str, object]:
-    return {"id": command_id, "issued_at": at, "expires_at": at + LIFE, "asked_by": asked_by}
+def _envelope(command_id: UUID, at: datetime, asked_by: str | None) -> dict[str, object]:
+    return {"id": command_id, "issued_at": at, "expires_at": at + LIFETIME, "asked_by": asked_by}
 
 
-class Standings:
+class CommandTracker:
     """The commands that were sent from here, the oldest forgotten first. Not thread-safe."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[UUID, Standing] = OrderedDict()
+        self._known: OrderedDict[UUID, CommandStatus] = OrderedDict()
 
-    def note_sent(self, tenant: str, probe: str, command: AnyCommand) -> None:
+    def sent(self, tenant: str, probe: str, command: AnyCommand) -> None:
         """A command goes out."""
-        self._known[command.id] = Standing(tenant=tenant, probe=probe, command=command)
-        while len(self._known) > _STANDINGS_KEPT:
+        self._known[command.id] = CommandStatus(tenant=tenant, probe=probe, command=command)
+        while len(self._known) > _MAX_TRACKED:
             self._known.popitem(last=False)
 
     def forget(self, command_id: UUID) -> None:
         """A command did not go out after all."""
         self._known.pop(command_id, None)
 
-    def note_reply(self, tenant: str, probe: str, reply: Reply) -> bool:
+    def replied(self, tenant: str, probe: str, reply: Reply) -> bool:
         """A reply came in; False where it answers nothing that was sent from here to that probe.
 
         Nobody can answer for another probe: the broker ties the topic to the probe's certificate,
@@ -139,12 +139,12 @@ class Standings:
             self._known[reply.id] = structs.replace(known, reply=reply)
         return True
 
-    def get(self, command_id: UUID) -> Standing | None:
+    def get(self, command_id: UUID) -> CommandStatus | None:
         """What became of a command."""
         return self._known.get(command_id)
 
 
-class Replied(Struct, frozen=True):
+class ValidatedReply(Struct, frozen=True):
     """A reply, and whose topic it came on."""
 
     tenant: str
@@ -152,22 +152,24 @@ class Replied(Struct, frozen=True):
     reply: Reply
 
 
-def judge_reply(
+def validate_reply(
     topic: str, payload: bytes, received_at: datetime, *, retained: bool
-) -> Replied | Rejected | None:
+) -> ValidatedReply | RejectedMessage | None:
     """A reply from a probe; None for a topic that bears none, or one that a broker had kept."""
     address = topics.parse(topic)
     if address is None or address.channel != "reply":
         return None
     if len(payload) > MAX_REPLY_BYTES:
         detail = f"{len(payload)} bytes, at most {MAX_REPLY_BYTES} bytes are taken"
-        return Rejected(topic, payload, received_at, Rejection.TOO_LARGE, detail)
+        return RejectedMessage(topic, payload, received_at, Rejection.TOO_LARGE, detail)
     if retained:
-        return Rejected(topic, payload, received_at, Rejection.TOPIC, "a reply is never retained")
+        return RejectedMessage(
+            topic, payload, received_at, Rejection.TOPIC, "a reply is never retained"
+        )
     try:
         reply = messages.decode(payload, Reply)
     except msgspec.ValidationError as error:
-        return Rejected(topic, payload, received_at, Rejection.SCHEMA, str(error)[:500])
+        return RejectedMessage(topic, payload, received_at, Rejection.SCHEMA, str(error)[:500])
     except msgspec.DecodeError as error:
-        return Rejected(topic, payload, received_at, Rejection.NOT_JSON, str(error)[:500])
-    return Replied(address.tenant, address.probe, reply)
+        return RejectedMessage(topic, payload, received_at, Rejection.NOT_JSON, str(error)[:500])
+    return ValidatedReply(address.tenant, address.probe, reply)

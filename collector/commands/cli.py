@@ -21,12 +21,12 @@ import msgspec
 from collector.commands import builder
 from collector.commands.builder import (
     MAX_REPLY_BYTES,
+    CommandStatus,
     NotSentError,
-    Replied,
-    Standing,
-    judge_reply,
+    ValidatedReply,
+    validate_reply,
 )
-from collector.commands.sender import CommandDesk
+from collector.commands.sender import MqttCommandSender
 from collector.config import Config
 from collector.store.factory import open_store
 from collector.store.store import Store
@@ -38,7 +38,7 @@ from wire.commands import MAX_REPLAY_RANGES, Answer, AnyCommand, CommandName
 _RANGE = re.compile(r"([0-9]{1,16})(?:-([0-9]{1,16}))?")
 
 
-class ThrownOutError(Exception):
+class SessionTakenOverError(Exception):
     """The broker has ended our connection while we waited; the command may have gone out."""
 
 
@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         each.add_argument("-c", "--config", type=Path, default=argparse.SUPPRESS)
 
 
-def ask(config: Config, options: argparse.Namespace) -> Standing:
+def send_and_wait(config: Config, options: argparse.Namespace) -> CommandStatus:
     """Send what the command line says, and wait until nothing more is to be expected.
 
     Raises:
@@ -85,10 +85,10 @@ def ask(config: Config, options: argparse.Namespace) -> Standing:
         command = _command(config, tenant, probe, options)
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from error
-    return _sent(config, tenant, probe, command)
+    return _send_and_wait(config, tenant, probe, command)
 
 
-def missing(store: Store, tenant: str, probe: str) -> tuple[UUID, list[tuple[int, int]]]:
+def missing_ranges(store: Store, tenant: str, probe: str) -> tuple[UUID, list[tuple[int, int]]]:
     """The epoch that a probe sent last, and what of it the store does not have.
 
     Raises:
@@ -103,23 +103,23 @@ def missing(store: Store, tenant: str, probe: str) -> tuple[UUID, list[tuple[int
     raise ValueError(f"nothing was ever received from {tenant}/{probe}")
 
 
-def is_done(standing: Standing) -> bool:
+def is_done(status: CommandStatus) -> bool:
     """Whether the probe has done what it was asked."""
-    return standing.reply is not None and standing.reply.answer is Answer.DONE
+    return status.reply is not None and status.reply.answer is Answer.DONE
 
 
-def sentence(standing: Standing) -> str:
+def describe(status: CommandStatus) -> str:
     """What became of a command, for a person."""
-    reply = standing.reply
-    what = f"{standing.tenant}/{standing.probe}: {standing.command.name}"
+    reply = status.reply
+    what = f"{status.tenant}/{status.probe}: {status.command.name}"
     if reply is None:
-        return f"{what}: no answer; it has expired at {standing.command.expires_at:%H:%M:%S} UTC"
+        return f"{what}: no answer; it has expired at {status.command.expires_at:%H:%M:%S} UTC"
     said = " ".join(filter(None, [reply.answer, f"({reply.reason})" if reply.reason else ""]))
     return f"{what}: {said}{f': {reply.detail}' if reply.detail else ''}"
 
 
 def _command(config: Config, tenant: str, probe: str, options: argparse.Namespace) -> AnyCommand:
-    command_id, at, asked_by = uuid4(), datetime.now(UTC), _who()
+    command_id, at, asked_by = uuid4(), datetime.now(UTC), _user()
     match options.name:
         case CommandName.IDENTIFY:
             return builder.identify(
@@ -132,20 +132,20 @@ def _command(config: Config, tenant: str, probe: str, options: argparse.Namespac
         case CommandName.REPLAY:
             epoch, ranges = options.epoch, options.ranges
             if epoch is None or ranges is None:
-                known, absent = _known(config, tenant, probe, whole=ranges is None)
+                known, absent = _ranges_to_replay(config, tenant, probe, whole=ranges is None)
                 epoch, ranges = epoch or known, ranges or absent
             return builder.replay(command_id, at, epoch=epoch, ranges=ranges, asked_by=asked_by)
         case _:
             return builder.reload(command_id, at, asked_by=asked_by)
 
 
-def _known(
+def _ranges_to_replay(
     config: Config, tenant: str, probe: str, *, whole: bool
 ) -> tuple[UUID, list[tuple[int, int]]]:
     store = open_store(config.store)
     try:
         if whole:
-            return missing(store, tenant, probe)
+            return missing_ranges(store, tenant, probe)
         epochs = [key.epoch for key in store.ledgers() if key[:2] == (tenant, probe)]
         if not epochs:
             raise ValueError(f"nothing was ever received from {tenant}/{probe}")
@@ -154,33 +154,33 @@ def _known(
         store.close()
 
 
-def _sent(config: Config, tenant: str, probe: str, command: AnyCommand) -> Standing:
+def _send_and_wait(config: Config, tenant: str, probe: str, command: AnyCommand) -> CommandStatus:
     """Send, and take in replies until nothing more is to be expected."""
     inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
     session = MqttSession(
-        _as_commander(config),
+        _command_broker(config),
         # Two of us at once must not throw each other out.
         f"{config.client_id}-command-{os.getpid()}",
         inbox.put,
         subscriptions=[topics.of_probe(tenant, probe, "reply")],
         kept=False,
     )
-    desk = CommandDesk(session.publish)
+    sender = MqttCommandSender(session.publish)
     session.start()
     try:
         _until_connected(config, inbox)
-        desk.send(tenant, probe, command)
+        sender.send(tenant, probe, command)
         while True:
-            standing = desk.standing(command.id)
-            if standing is None or not standing.waiting_at(datetime.now(UTC)):
+            status = sender.status(command.id)
+            if status is None or not status.waiting_at(datetime.now(UTC)):
                 break
-            _take_reply(inbox, desk, shared=config.command.username is None)
-        return standing or Standing(tenant=tenant, probe=probe, command=command)
+            _handle_reply(inbox, sender, shared=config.command.username is None)
+        return status or CommandStatus(tenant=tenant, probe=probe, command=command)
     finally:
         session.stop()
 
 
-def _as_commander(config: Config) -> BrokerConfig:
+def _command_broker(config: Config) -> BrokerConfig:
     own = config.command
     if own.username is None:
         return config.broker
@@ -204,23 +204,25 @@ def _until_connected(config: Config, inbox: queue.SimpleQueue[Event]) -> None:
     raise NotSentError(f"no connection to the broker: {cause}")
 
 
-def _take_reply(inbox: queue.SimpleQueue[Event], desk: CommandDesk, *, shared: bool) -> None:
+def _handle_reply(
+    inbox: queue.SimpleQueue[Event], sender: MqttCommandSender, *, shared: bool
+) -> None:
     try:
         event = inbox.get(timeout=0.5)
     except queue.Empty:
         return
     if isinstance(event, Disconnected) and shared:
         # Each would throw the other out for as long as we wait; Mosquitto 2.0 does not say why.
-        raise ThrownOutError(
+        raise SessionTakenOverError(
             f"the broker has ended the connection ({event.cause}): where it takes a user for one "
             "client, `[command]` of the configuration needs a user of its own"
         )
     if isinstance(event, Received) and len(event.payload) <= MAX_REPLY_BYTES:
-        replied = judge_reply(
+        replied = validate_reply(
             event.topic, event.payload, datetime.now(UTC), retained=event.retained
         )
-        if isinstance(replied, Replied):
-            desk.note(replied)
+        if isinstance(replied, ValidatedReply):
+            sender.note(replied)
 
 
 def _range(text: str) -> tuple[int, int]:
@@ -231,7 +233,7 @@ def _range(text: str) -> tuple[int, int]:
     return first, int(match[2] or first)
 
 
-def _who() -> str | None:
+def _user() -> str | None:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a user without a name

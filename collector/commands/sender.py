@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from uuid import UUID
 
-from collector.commands.builder import NotSentError, Replied, Standing, Standings
+from collector.commands.builder import CommandStatus, CommandTracker, NotSentError, ValidatedReply
 from runtime.mqtt import Message
 from wire import topics
 from wire.commands import AnyCommand, encode_command
@@ -18,7 +18,7 @@ from wire.commands import AnyCommand, encode_command
 log = logging.getLogger(__name__)
 
 
-class CommandDesk:
+class MqttCommandSender:
     """A `CommandSender` for any number of threads.
 
     Args:
@@ -28,7 +28,7 @@ class CommandDesk:
     def __init__(self, publish: Callable[[Message], int | None]) -> None:
         self._publish = publish
         self._lock = threading.Lock()
-        self._standings = Standings()
+        self._tracker = CommandTracker()
 
     def send(self, tenant: str, probe: str, command: AnyCommand) -> None:
         """Publish a command. Raises NotSentError where there is no connection."""
@@ -40,23 +40,23 @@ class CommandDesk:
         )
         # Before it goes out: the reply may be faster than this thread.
         with self._lock:
-            self._standings.note_sent(tenant, probe, command)
+            self._tracker.sent(tenant, probe, command)
         if self._publish(message) is None:
             with self._lock:
-                self._standings.forget(command.id)
+                self._tracker.forget(command.id)
             raise NotSentError("there is no connection to the broker; nothing was sent")
         asked_by = command.asked_by or "nobody named"
         log.info("sent %s %s to %s/%s for %s", command.name, command.id, tenant, probe, asked_by)
 
-    def standing(self, command_id: UUID) -> Standing | None:
+    def status(self, command_id: UUID) -> CommandStatus | None:
         """What became of a command that was sent from here."""
         with self._lock:
-            return self._standings.get(command_id)
+            return self._tracker.get(command_id)
 
-    def note(self, replied: Replied) -> None:
+    def note(self, replied: ValidatedReply) -> None:
         """A reply came in."""
         with self._lock:
-            ours = self._standings.note_reply(replied.tenant, replied.probe, replied.reply)
+            ours = self._tracker.replied(replied.tenant, replied.probe, replied.reply)
         reply = replied.reply
         log.log(
             logging.INFO if ours else logging.DEBUG,

@@ -12,7 +12,7 @@ An office's probe is not the regulator: what comes out is an indicative comparis
 - A threshold that nobody has verified yields no verdict, however clear the figure is.
 - What has no national threshold is supplementary and is never judged.
 
-Knows no words: the pages and the papers have their own for each `Why`.
+Knows no words: the pages and the papers have their own for each `NoVerdictReason`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Verdict(StrEnum):
     NONE = "none"
 
 
-class Why(StrEnum):
+class NoVerdictReason(StrEnum):
     """Why there is no verdict: a closed list. The first that applies, in this order, is given."""
 
     NO_SAMPLES = "no_samples"
@@ -53,14 +53,14 @@ class Why(StrEnum):
     SUPPLEMENTARY = "supplementary"
 
 
-class OfLine(Struct, frozen=True):
+class LineSample(Struct, frozen=True):
     """One line's part of the samples of several: how many, and their mean in the figure's unit."""
 
     count: int
     mean: float
 
 
-class Sample(Struct, frozen=True, kw_only=True):
+class SampleStatistics(Struct, frozen=True, kw_only=True):
     """What the roll-ups know of one figure over a period.
 
     `deviation` is the samples' standard deviation (n - 1), in the figure's unit; None below two
@@ -73,17 +73,17 @@ class Sample(Struct, frozen=True, kw_only=True):
     mean: float | None
     deviation: float | None
     hours: int | None = None
-    lines: tuple[OfLine, ...] | None = None
+    lines: tuple[LineSample, ...] | None = None
 
 
-class Interval(Struct, frozen=True):
+class ConfidenceInterval(Struct, frozen=True):
     """The 95 % interval of a mean, in the figure's unit."""
 
     low: float
     high: float
 
 
-class Judgement(Struct, frozen=True, kw_only=True):
+class Assessment(Struct, frozen=True, kw_only=True):
     """A figure beside its threshold. `why` is given exactly when `verdict` is NONE.
 
     `limit` is in the figure's unit; None where none can be given. `needed` is the number of samples
@@ -91,16 +91,16 @@ class Judgement(Struct, frozen=True, kw_only=True):
     """
 
     verdict: Verdict
-    why: Why | None
+    why: NoVerdictReason | None
     count: int
     needed: int
     mean: float | None
-    interval: Interval | None
+    interval: ConfidenceInterval | None
     limit: float | None
     share: float | None = None
 
 
-def interval_of(sample: Sample) -> Interval | None:
+def confidence_interval(sample: SampleStatistics) -> ConfidenceInterval | None:
     """The mean's 95 % interval; None where the sample is too small.
 
     Of one line by the normal distribution, which takes the samples for independent of each other.
@@ -116,10 +116,12 @@ def interval_of(sample: Sample) -> Interval | None:
     half = _Z95 * sample.deviation / math.sqrt(sample.count)
     if sample.lines is not None:
         half = max(half, _half_between(sample.lines))
-    return Interval(sample.mean - half, sample.mean + half) if math.isfinite(half) else None
+    return (
+        ConfidenceInterval(sample.mean - half, sample.mean + half) if math.isfinite(half) else None
+    )
 
 
-def _half_between(lines: Sequence[OfLine]) -> float:
+def _half_between(lines: Sequence[LineSample]) -> float:
     """Half of the interval that the lines' means give their mean, each with its samples' weight.
 
     The mean is that of all samples, as the regulation has it, so a line with twice the samples
@@ -138,20 +140,25 @@ def _half_between(lines: Sequence[OfLine]) -> float:
     return student_t(freedom) * math.sqrt(spread * together / (1 - together))
 
 
-def judge_speed(sample: Sample, declared_bps: float | None, thresholds: Thresholds) -> Judgement:
+def assess_speed(
+    sample: SampleStatistics, declared_bps: float | None, thresholds: Thresholds
+) -> Assessment:
     """Mean whole-transfer speed of one direction (bit/s) against the declared speed (bit/s).
 
     `share` is mean / declared.
     """
     share = thresholds.speed_share
     limit = None if declared_bps is None else share.limit * declared_bps
-    why, interval = _obstacle(sample, limit, share, thresholds), interval_of(sample)
+    why, interval = (
+        _missing_condition(sample, limit, share, thresholds),
+        confidence_interval(sample),
+    )
     verdict = Verdict.NONE
     if why is None and limit is not None and interval is not None:
         verdict = _side(interval.low >= limit, interval.high < limit)
-        why = Why.INTERVAL_CONTAINS_THRESHOLD if verdict is Verdict.NONE else None
+        why = NoVerdictReason.INTERVAL_CONTAINS_THRESHOLD if verdict is Verdict.NONE else None
     mean = sample.mean
-    return Judgement(
+    return Assessment(
         verdict=verdict,
         why=why,
         count=sample.count,
@@ -163,15 +170,18 @@ def judge_speed(sample: Sample, declared_bps: float | None, thresholds: Threshol
     )
 
 
-def judge_latency(sample: Sample, thresholds: Thresholds) -> Judgement:
+def assess_latency(sample: SampleStatistics, thresholds: Thresholds) -> Assessment:
     """Mean round-trip time (ms) to a server in the country against its upper limit (ms)."""
     threshold = thresholds.latency_mean_ms
-    why, interval = _obstacle(sample, threshold.limit, threshold, thresholds), interval_of(sample)
+    why, interval = (
+        _missing_condition(sample, threshold.limit, threshold, thresholds),
+        confidence_interval(sample),
+    )
     verdict = Verdict.NONE
     if why is None and interval is not None:
         verdict = _side(interval.high <= threshold.limit, interval.low > threshold.limit)
-        why = Why.INTERVAL_CONTAINS_THRESHOLD if verdict is Verdict.NONE else None
-    return Judgement(
+        why = NoVerdictReason.INTERVAL_CONTAINS_THRESHOLD if verdict is Verdict.NONE else None
+    return Assessment(
         verdict=verdict,
         why=why,
         count=sample.count,
@@ -182,19 +192,19 @@ def judge_latency(sample: Sample, thresholds: Thresholds) -> Judgement:
     )
 
 
-def judge_availability(up_s: float, down_s: float, thresholds: Thresholds) -> Judgement:
+def assess_availability(up_s: float, down_s: float, thresholds: Thresholds) -> Assessment:
     """Seconds up and down (unknown ones in neither) against the least share of time up."""
     threshold = thresholds.availability
     known_s = up_s + down_s
     ratio = up_s / known_s if known_s > 0 else None
     verdict, why = Verdict.NONE, None
     if ratio is None:
-        why = Why.NO_SAMPLES
+        why = NoVerdictReason.NO_SAMPLES
     elif not threshold.verified:
-        why = Why.THRESHOLD_UNVERIFIED
+        why = NoVerdictReason.THRESHOLD_UNVERIFIED
     else:
         verdict = _side(ratio >= threshold.limit, ratio < threshold.limit)
-    return Judgement(
+    return Assessment(
         verdict=verdict,
         why=why,
         count=int(known_s // 60),
@@ -205,35 +215,39 @@ def judge_availability(up_s: float, down_s: float, thresholds: Thresholds) -> Ju
     )
 
 
-def supplementary(sample: Sample) -> Judgement:
+def assess_supplementary(sample: SampleStatistics) -> Assessment:
     """A figure that has no national threshold: loss, delay variation, latency under load."""
-    return Judgement(
+    return Assessment(
         verdict=Verdict.NONE,
-        why=Why.SUPPLEMENTARY if sample.count else Why.NO_SAMPLES,
+        why=NoVerdictReason.SUPPLEMENTARY if sample.count else NoVerdictReason.NO_SAMPLES,
         count=sample.count,
         needed=0,
         mean=sample.mean,
-        interval=interval_of(sample),
+        interval=confidence_interval(sample),
         limit=None,
     )
 
 
-def _obstacle(
-    sample: Sample, limit: float | None, threshold: Threshold, thresholds: Thresholds
-) -> Why | None:
+def _missing_condition(
+    sample: SampleStatistics, limit: float | None, threshold: Threshold, thresholds: Thresholds
+) -> NoVerdictReason | None:
     """What forbids a verdict before anybody looks at the interval."""
     if sample.count == 0 or sample.mean is None:
-        return Why.NO_SAMPLES
+        return NoVerdictReason.NO_SAMPLES
     if limit is None:
-        return Why.NO_DECLARED_SPEED
+        return NoVerdictReason.NO_DECLARED_SPEED
     if not (threshold.verified and thresholds.speed_samples.verified):
-        return Why.THRESHOLD_UNVERIFIED
+        return NoVerdictReason.THRESHOLD_UNVERIFIED
     if sample.count < max(thresholds.speed_samples.limit, INTERVAL_SAMPLES):
-        return Why.INSUFFICIENT_SAMPLES
+        return NoVerdictReason.INSUFFICIENT_SAMPLES
     if sample.hours is not None and sample.hours < 2:
-        return Why.SAME_HOUR
-    if interval_of(sample) is None:
-        return Why.ONE_LINE if sample.lines is not None else Why.INSUFFICIENT_SAMPLES
+        return NoVerdictReason.SAME_HOUR
+    if confidence_interval(sample) is None:
+        return (
+            NoVerdictReason.ONE_LINE
+            if sample.lines is not None
+            else NoVerdictReason.INSUFFICIENT_SAMPLES
+        )
     return None
 
 

@@ -22,7 +22,7 @@ SILENT_AFTER = timedelta(minutes=15)
 _FIRST_YEAR = 2000
 
 
-class State(StrEnum):
+class LineState(StrEnum):
     """What a line is like now, the worst last."""
 
     NEVER = "never"
@@ -33,7 +33,7 @@ class State(StrEnum):
     DOWN = "down"
 
 
-_BADNESS = {state: place for place, state in enumerate(State)}
+_SEVERITY = {state: place for place, state in enumerate(LineState)}
 
 
 class KnownLine(Struct, frozen=True, kw_only=True):
@@ -90,27 +90,27 @@ def known_lines(registry: Registry, probes: Iterable[StoredProbe]) -> list[Known
                 installed_on=probe.installed_on,
             )
     for stored in probes:
-        found |= _own_words(stored, registry, groups, found)
+        found |= _self_reported(stored, registry, groups, found)
     return list(found.values())
 
 
-def line_state(probe: StoredProbe | None, line: str, now: datetime) -> State:
+def line_state(probe: StoredProbe | None, line: str, now: datetime) -> LineState:
     """What a line is like now: what its LEDs show, if the probe was heard lately."""
     if probe is None or probe.last_contact_at is None:
-        return State.NEVER
+        return LineState.NEVER
     if is_silent(probe, now):
-        return State.SILENT
+        return LineState.SILENT
     leds: Mapping[str, str] = probe.health.leds if probe.health else {}
     green, red = leds.get(f"{line}.green"), leds.get(f"{line}.red")
     # Two lit alike is degraded, or a box that is being looked for; a breathing green is measuring.
     match green, red:
         case "off", "fast_blink":
-            return State.DOWN
+            return LineState.DOWN
         case "slow_blink", "slow_blink":
-            return State.DEGRADED
+            return LineState.DEGRADED
         case ("steady", _) | ("breathing", "off"):
-            return State.GOOD
-    return State.UNKNOWN
+            return LineState.GOOD
+    return LineState.UNKNOWN
 
 
 def is_silent(probe: StoredProbe, now: datetime) -> bool:
@@ -130,12 +130,12 @@ def certificate_ends_at(probe: StoredProbe) -> datetime | None:
     return ends if ends is not None and _FIRST_YEAR <= ends.year < 9_999 else None
 
 
-def worst(states: Iterable[State]) -> State:
+def worst_state(states: Iterable[LineState]) -> LineState:
     """The worst of several lines' states; NEVER of none."""
-    return max(states, key=_BADNESS.__getitem__, default=State.NEVER)
+    return max(states, key=_SEVERITY.__getitem__, default=LineState.NEVER)
 
 
-def _own_words(
+def _self_reported(
     stored: StoredProbe,
     registry: Registry,
     groups: Mapping[str, tuple[str, ...]],
@@ -172,7 +172,7 @@ def _groups_of(registry: Registry) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def chosen(
+def filter_lines(
     lines: Sequence[KnownLine], *, province: str = "", group: str = "", isp: str = ""
 ) -> list[KnownLine]:
     """The lines that pass a page's filters; "" lets all pass."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
-from collector.domain.lines import KnownLine, State, known_lines, line_state
+from collector.domain.lines import KnownLine, LineState, known_lines, line_state
 from collector.domain.thresholds import Thresholds
 from collector.registry.registry import LineKey, Registry
 from collector.rollup.periods import Period, last_days, local_day
@@ -22,12 +22,12 @@ from collector.store.store import Store, StoredProbe, StoreError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-_KEPT_S = 20.0
-_STALE_MOST_S = 180.0
-_KEPT_MOST = 64
+_CACHE_S = 20.0
+_MAX_STALE_S = 180.0
+_MAX_CACHED = 64
 
 
-class Centre:
+class ReadModel:
     """One for all pages. Any thread may ask."""
 
     def __init__(
@@ -41,7 +41,7 @@ class Centre:
         self._registry: tuple[int, Registry] | None = None
         self._lock = threading.Lock()
         self._reading = threading.Lock()
-        self._kept: dict[Any, tuple[float, Any]] = {}
+        self._cached: dict[Any, tuple[float, Any]] = {}
         self._probes: dict[tuple[str, str], StoredProbe] = {}
         self._revision = 0
         self._refreshing: set[Any] = set()
@@ -61,13 +61,13 @@ class Centre:
     def registry(self) -> Registry:
         """The registry; read anew when it has changed."""
 
-        def look() -> Registry:
+        def read() -> Registry:
             revision = self.store.registry.revision()
             if self._registry is None or self._registry[0] != revision:
                 self._registry = (revision, self.store.registry.read())
             return self._registry[1]
 
-        return self.kept("registry", look, 2.0)
+        return self.cached("registry", read, 2.0)
 
     def probes(self) -> Mapping[tuple[str, str], StoredProbe]:
         """Every probe, by tenant and name; only those that changed are read anew."""
@@ -82,48 +82,50 @@ class Centre:
 
     def lines(self) -> list[KnownLine]:
         """Every line that is known."""
-        return self.kept("lines", lambda: known_lines(self.registry(), self.probes().values()))
+        return self.cached("lines", lambda: known_lines(self.registry(), self.probes().values()))
 
-    def states(self) -> dict[LineKey, State]:
+    def states(self) -> dict[LineKey, LineState]:
         """What each line is like now."""
 
-        def look() -> dict[LineKey, State]:
+        def read() -> dict[LineKey, LineState]:
             probes, now = self.probes(), self.now()
             return {
                 line.key: line_state(probes.get(line.key[:2]), line.key.line, now)
                 for line in self.lines()
             }
 
-        return self.kept("states", look, 5.0)
+        return self.cached("states", read, 5.0)
 
     def overview(self, period: Period) -> Mapping[LineKey, Summary]:
         """Every line's figures of a period, without percentiles."""
-        return self.kept(("overview", period), lambda: self.summaries.overview(period))
+        return self.cached(("overview", period), lambda: self.summaries.overview(period))
 
     def week_counts(self, period: Period, kind: str) -> Mapping[LineKey, Mapping[date, int]]:
         """Of each line the good results of a kind by week."""
-        return self.kept(("weeks", period, kind), lambda: self.summaries.week_counts(period, kind))
+        return self.cached(
+            ("weeks", period, kind), lambda: self.summaries.week_counts(period, kind)
+        )
 
-    def kept(self, key: Any, ask: Callable[[], T], kept_s: float = _KEPT_S) -> T:  # noqa: ANN401
-        """What `ask` said within the last seconds, or says now.
+    def cached(self, key: Any, query: Callable[[], T], cache_s: float = _CACHE_S) -> T:  # noqa: ANN401
+        """What `query` said within the last seconds, or says now.
 
         What is a little older is given all the same while it is asked anew behind the visitor's
         back: nobody waits for a query over the nation but the first after a quiet while.
         """
         now_s = time.monotonic()
-        found = self._kept.get(key)
+        found = self._cached.get(key)
         if found is not None:
             value: T = found[1]
-            if now_s - found[0] < kept_s:
+            if now_s - found[0] < cache_s:
                 return value
-            if now_s - found[0] < _STALE_MOST_S:
-                self._refresh(key, ask)
+            if now_s - found[0] < _MAX_STALE_S:
+                self._refresh(key, query)
                 return value
-        value = ask()
-        self._keep(key, value)
+        value = query()
+        self._put(key, value)
         return value
 
-    def _refresh(self, key: Any, ask: Callable[[], T]) -> None:  # noqa: ANN401
+    def _refresh(self, key: Any, query: Callable[[], T]) -> None:  # noqa: ANN401
         with self._lock:
             if key in self._refreshing:
                 return
@@ -131,7 +133,7 @@ class Centre:
 
         def refresh() -> None:
             try:
-                self._keep(key, ask())
+                self._put(key, query())
             except StoreError as error:
                 log.warning("a page's figures are not renewed: %s", error)
             finally:
@@ -140,12 +142,12 @@ class Centre:
 
         threading.Thread(target=refresh, name="figures", daemon=True).start()
 
-    def _keep(self, key: Any, value: object) -> None:  # noqa: ANN401
-        self._kept[key] = (time.monotonic(), value)
-        if len(self._kept) > _KEPT_MOST:
-            oldest = min(list(self._kept.items()), key=lambda item: item[1][0])[0]
-            self._kept.pop(oldest, None)
+    def _put(self, key: Any, value: object) -> None:  # noqa: ANN401
+        self._cached[key] = (time.monotonic(), value)
+        if len(self._cached) > _MAX_CACHED:
+            oldest = min(list(self._cached.items()), key=lambda item: item[1][0])[0]
+            self._cached.pop(oldest, None)
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Ask anew: the registry was changed."""
-        self._kept.clear()
+        self._cached.clear()

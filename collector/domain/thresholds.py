@@ -31,7 +31,7 @@ class Threshold(_Strict, frozen=True):
     note_en: Sentence
 
 
-class Published(_Strict, frozen=True):
+class PublishedFigure(_Strict, frozen=True):
     """A figure that somebody else has published, for comparison alone."""
 
     subject_vi: Sentence
@@ -51,7 +51,7 @@ class Thresholds(_Strict, frozen=True):
     availability: Threshold
     commune_month_samples: Threshold
     week_measurements: Threshold
-    published: list[Published] = []
+    published: list[PublishedFigure] = []
 
     def __post_init__(self) -> None:
         """A limit must be finite, a share at most 1, a count whole."""

@@ -26,14 +26,14 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from collector.commands.builder import Replied, judge_reply
-from collector.commands.sender import CommandDesk
+from collector.commands.builder import ValidatedReply, validate_reply
+from collector.commands.sender import MqttCommandSender
 from collector.config import Config
-from collector.ingest.rate_limit import Allowance, Fairness
-from collector.ingest.receipts import Pacing
-from collector.ingest.validation import Accepted, Judged, Rejected, judge
-from collector.store.individual import store_apart
-from collector.store.store import BatchStored, Store, StoreError
+from collector.ingest.rate_limit import ProbeRateLimit, RateLimiter
+from collector.ingest.receipts import ReceiptPacer
+from collector.ingest.validation import RejectedMessage, ResultsMessage, ValidatedMessage, validate
+from collector.store.individual import store_individually
+from collector.store.store import BatchResult, Store, StoreError
 from runtime import kernel_time, systemd_notify
 from runtime.backoff import reconnect_delay_s
 from runtime.mqtt import Connected, Disconnected, Event, Message, MqttSession, Published, Received
@@ -42,11 +42,11 @@ from wire.messages import Rejection
 
 _STORE_RETRY_MAX_S = 30.0
 # How long an idle turn lasts at most; half of a shorter watchdog interval when there is one.
-_TURN_S = 5.0
+_IDLE_WAIT_S = 5.0
 # After (re)connecting, so long messages may have waited for us at the broker.
-_SETTLED_AFTER_S = 60.0
+_BACKLOG_AFTER_CONNECT_S = 60.0
 # Of one batch: a flood of garbage must not fill the journal.
-_REFUSALS_LOGGED = 5
+_MAX_REJECTIONS_LOGGED = 5
 
 # The most that MQTT 5 has a number for (§3.1.2.11.3).
 _RECEIVE_MAXIMUM = 65_535
@@ -68,22 +68,22 @@ def tune_interpreter() -> None:
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
 
 
-class IngestState(Struct, frozen=True):
+class IngestStatus(Struct, frozen=True):
     """How ingest is: what `/healthz` tells. Each trouble is a sentence, None when there is none."""
 
     broker_trouble: str | None = "not connected yet"
     store_trouble: str | None = None
 
 
-class _UnderWay(NamedTuple):
+class _PendingBatch(NamedTuple):
     """A batch that is being stored; `finish` waits for it."""
 
     received: Sequence[Received]
-    judged: Sequence[Judged]
-    finish: Callable[[], BatchStored]
+    validated: Sequence[ValidatedMessage]
+    finish: Callable[[], BatchResult]
 
 
-class Ingest:
+class IngestPipeline:
     """Runs until `stop`.
 
     Args:
@@ -98,11 +98,11 @@ class Ingest:
         self._on_stored = on_stored
         self._stopping = threading.Event()
         self._inbox: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._pacing = Pacing(config.receipts.min_gap_s)
-        self._under_way: _UnderWay | None = None
-        self._receipts_wanted = False
+        self._receipt_pacer = ReceiptPacer(config.receipts.min_gap_s)
+        self._pending: _PendingBatch | None = None
+        self._all_receipts_due = False
         self._connected_at_s = time.monotonic()
-        self._turn_s = min(_TURN_S, systemd_notify.watchdog_interval_s() or _TURN_S)
+        self._idle_wait_s = min(_IDLE_WAIT_S, systemd_notify.watchdog_interval_s() or _IDLE_WAIT_S)
         self._session = MqttSession(
             config.broker,
             config.client_id,
@@ -113,12 +113,14 @@ class Ingest:
             receive_maximum=min(2 * config.intake.batch_messages, _RECEIVE_MAXIMUM),
         )
         limits = config.intake
-        self._fairness = Fairness(
-            Allowance(limits.probe_messages_per_s, limits.probe_bytes_per_s, limits.probe_burst_s)
+        self._rate_limiter = RateLimiter(
+            ProbeRateLimit(
+                limits.probe_messages_per_s, limits.probe_bytes_per_s, limits.probe_burst_s
+            )
         )
-        self.state = IngestState()
+        self.state = IngestStatus()
         # What the pages send commands by: `collector.commands.builder.CommandSender`.
-        self.commands = CommandDesk(self._session.publish)
+        self.commands = MqttCommandSender(self._session.publish)
 
     def run(self) -> None:
         """Ingest until `stop`, from one thread. Ends with what was stored receipted."""
@@ -126,7 +128,7 @@ class Ingest:
         systemd_notify.ready()
         try:
             while not self._stopping.is_set():
-                self._turn()
+                self._run_once()
                 # A turn that ended, whether it stored or could not, is progress; a hung one is not.
                 systemd_notify.watchdog()
             self._finish()
@@ -139,16 +141,16 @@ class Ingest:
         self._stopping.set()
         self._inbox.put(None)
 
-    def _turn(self) -> None:
+    def _run_once(self) -> None:
         most = self._config.intake.batch_messages
-        received = self._received(most, waiting=self._under_way is None)
-        judged = self._judged(received)
+        received = self._received(most, waiting=self._pending is None)
+        validated = self._validate(received)
         if self._finish():
             # What came while the disk was at work goes along.
             more = self._received(most - len(received), waiting=False)
-            self._begin([*received, *more], [*judged, *self._judged(more)])
-        if self._receipts_wanted:
-            self._want_all_receipts()
+            self._begin([*received, *more], [*validated, *self._validate(more)])
+        if self._all_receipts_due:
+            self._queue_all_receipts()
         self._publish_receipts()
 
     def _received(self, most: int, *, waiting: bool) -> list[Received]:
@@ -159,12 +161,12 @@ class Ingest:
                 case Received():
                     received.append(event)
                 case Connected():
-                    self._receipts_wanted = True
+                    self._all_receipts_due = True
                     self._connected_at_s = time.monotonic()
-                    self._note(IngestState(None, self.state.store_trouble))
+                    self._set_status(IngestStatus(None, self.state.store_trouble))
                     log.info("connected to the broker")
                 case Disconnected(_, cause):
-                    self._note(IngestState(cause, self.state.store_trouble))
+                    self._set_status(IngestStatus(cause, self.state.store_trouble))
                 case Published(_, _, str(refusal)):
                     log.warning("the broker refused a receipt: %s", refusal)
                 case _:
@@ -173,13 +175,13 @@ class Ingest:
 
     def _waiting_events(self, most: int, *, waiting: bool) -> list[Event]:
         """What is in the inbox, so many at most; `waiting` for the first until something is due."""
-        due_s = self._pacing.next_due_s()
-        wait_s = self._turn_s if due_s is None else due_s - time.monotonic()
+        due_s = self._receipt_pacer.next_due_s()
+        wait_s = self._idle_wait_s if due_s is None else due_s - time.monotonic()
         events: list[Event] = []
         try:
             while len(events) < most:
                 wait_now = waiting and not events
-                event = self._inbox.get(wait_now, min(max(wait_s, 0.0), self._turn_s))
+                event = self._inbox.get(wait_now, min(max(wait_s, 0.0), self._idle_wait_s))
                 if event is None:
                     break
                 events.append(event)
@@ -187,36 +189,36 @@ class Ingest:
             pass
         return events
 
-    def _begin(self, received: Sequence[Received], judged: Sequence[Judged]) -> None:
+    def _begin(self, received: Sequence[Received], validated: Sequence[ValidatedMessage]) -> None:
         """Begin to store; what holds nothing to store is acknowledged."""
-        if judged:
-            self._under_way = _UnderWay(received, judged, self._begun(judged))
+        if validated:
+            self._pending = _PendingBatch(received, validated, self._start_storing(validated))
         else:
             self._acknowledge(received)
 
-    def _begun(self, judged: Sequence[Judged]) -> Callable[[], BatchStored]:
+    def _start_storing(self, validated: Sequence[ValidatedMessage]) -> Callable[[], BatchResult]:
         now = datetime.now(UTC)
         try:
-            return self._store.begin_batch(judged, now)
+            return self._store.begin_batch(validated, now)
         except Exception:  # noqa: BLE001 - tried anew where it is waited for, and told there
-            return partial(self._store.store_batch, judged, now)
+            return partial(self._store.store_batch, validated, now)
 
     def _finish(self) -> bool:
         """Wait for the batch that is under way, acknowledge it, and see to the receipts.
 
         Without a commit nothing is acknowledged: False when we were told to stop before one was.
         """
-        if self._under_way is None:
+        if self._pending is None:
             return True
-        received, judged, finish = self._under_way
-        self._under_way = None
-        done = self._until_done(judged, finish)
+        received, validated, finish = self._pending
+        self._pending = None
+        done = self._store_with_retries(validated, finish)
         if done is None:
             return False
         for key, ledger in done.ledgers.items():
-            self._pacing.note(key, ledger)
+            self._receipt_pacer.note(key, ledger)
         self._acknowledge(received)
-        _log_refusals([refused for one in judged for refused in _refused(one)])
+        _log_rejections([refused for one in validated for refused in _rejections_of(one)])
         self._on_stored()
         return True
 
@@ -224,43 +226,43 @@ class Ingest:
         for message in received:
             self._session.acknowledge(message)
 
-    def _within_allowance(self, received: Sequence[Received]) -> list[Received]:
+    def _within_rate_limit(self, received: Sequence[Received]) -> list[Received]:
         """Without what is beyond its probe's allowance: that is acknowledged unread."""
         now_s = time.monotonic()
         return [
             message
             for message in received
-            if self._fairness.takes(_sender(message.topic), len(message.payload), now_s)
+            if self._rate_limiter.allows(_sender(message.topic), len(message.payload), now_s)
         ]
 
-    def _told_excess(self, now: datetime) -> list[Judged]:
+    def _rate_limit_rejections(self, now: datetime) -> list[ValidatedMessage]:
         return [
-            Rejected(
+            RejectedMessage(
                 topic=excess.sender,
                 payload=b"",
                 received_at=now,
                 reason=Rejection.TOO_MANY,
                 detail=f"{excess.messages} messages ({excess.size_bytes} bytes) were let go unread",
             )
-            for excess in self._fairness.excess(time.monotonic())
+            for excess in self._rate_limiter.take_dropped(time.monotonic())
         ]
 
-    def _judged(self, received: Sequence[Received]) -> list[Judged]:
+    def _validate(self, received: Sequence[Received]) -> list[ValidatedMessage]:
         """What is to be stored; replies to commands go to who sent them."""
         now = datetime.now(UTC)
-        fair = self._within_allowance(received)
-        judged: list[Judged] = self._told_excess(now)
+        within = self._within_rate_limit(received)
+        validated: list[ValidatedMessage] = self._rate_limit_rejections(now)
         # What the broker kept while we were away comes first, and its times are not now.
-        live = time.monotonic() - self._connected_at_s > _SETTLED_AFTER_S
+        live = time.monotonic() - self._connected_at_s > _BACKLOG_AFTER_CONNECT_S
         clock_known = kernel_time.synchronised() is not False
-        for message in fair:
-            replied = judge_reply(message.topic, message.payload, now, retained=message.retained)
-            if isinstance(replied, Replied):
-                self.commands.note(replied)
+        for message in within:
+            reply = validate_reply(message.topic, message.payload, now, retained=message.retained)
+            if isinstance(reply, ValidatedReply):
+                self.commands.note(reply)
                 continue
-            judged.append(
-                replied
-                or judge(
+            validated.append(
+                reply
+                or validate(
                     message.topic,
                     message.payload,
                     now,
@@ -270,11 +272,11 @@ class Ingest:
                     max_bytes=self._config.intake.max_message_bytes,
                 )
             )
-        return judged
+        return validated
 
-    def _until_done(
-        self, judged: Sequence[Judged], finish: Callable[[], BatchStored]
-    ) -> BatchStored | None:
+    def _store_with_retries(
+        self, validated: Sequence[ValidatedMessage], finish: Callable[[], BatchResult]
+    ) -> BatchResult | None:
         """What the store did; None when we were told to stop before it could."""
         failures, apart = 0, False
         while True:
@@ -282,7 +284,7 @@ class Ingest:
                 done = finish()
             except StoreError as error:
                 failures += 1
-                self._note(IngestState(self.state.broker_trouble, str(error)))
+                self._set_status(IngestStatus(self.state.broker_trouble, str(error)))
             except Exception:
                 # Without an acknowledgement the broker would send it again after every restart: one
                 # message of one probe would keep out all others'.
@@ -291,22 +293,22 @@ class Ingest:
                 log.exception(
                     "a batch cannot be stored, its messages are tried one by one: a fault of ours"
                 )
-                apart, finish = True, partial(store_apart, self._store, judged)
+                apart, finish = True, partial(store_individually, self._store, validated)
                 continue
             else:
-                self._note(IngestState(self.state.broker_trouble, None))
+                self._set_status(IngestStatus(self.state.broker_trouble, None))
                 return done
             delay_s = reconnect_delay_s(
                 failures,
-                min(_STORE_RETRY_MAX_S, self._turn_s),
+                min(_STORE_RETRY_MAX_S, self._idle_wait_s),
                 random.random(),  # noqa: S311 - spreads tries, hides nothing
             )
             if self._stopping.wait(delay_s):
                 return None
             systemd_notify.watchdog()
-            finish = partial(self._store.store_batch, judged, datetime.now(UTC))
+            finish = partial(self._store.store_batch, validated, datetime.now(UTC))
 
-    def _want_all_receipts(self) -> None:
+    def _queue_all_receipts(self) -> None:
         """After (re)connecting, every probe is told where it stands.
 
         The broker may have lost the retained receipts, and the store may have come back from a
@@ -315,22 +317,22 @@ class Ingest:
         try:
             ledgers = self._store.ledgers()
         except StoreError as error:
-            self._note(IngestState(self.state.broker_trouble, str(error)))
+            self._set_status(IngestStatus(self.state.broker_trouble, str(error)))
             return
-        self._receipts_wanted = False
-        self._note(IngestState(self.state.broker_trouble, None))
+        self._all_receipts_due = False
+        self._set_status(IngestStatus(self.state.broker_trouble, None))
         for key, ledger in ledgers.items():
-            self._pacing.note(key, ledger)
+            self._receipt_pacer.note(key, ledger)
 
     def _publish_receipts(self, *, all_of_them: bool = False) -> None:
         now = datetime.now(UTC)
-        for key, ledger in self._pacing.take_due(time.monotonic(), all_of_them=all_of_them):
+        for key, ledger in self._receipt_pacer.take_due(time.monotonic(), all_of_them=all_of_them):
             receipt = messages.encode(ledger.receipt(key.epoch, now))
             topic = topics.of_probe(key.tenant, key.probe, "receipt")
             # Without a connection it is dropped: all are published anew after the next Connected.
             self._session.publish(Message(topic, receipt, qos=1, retain=True))
 
-    def _note(self, state: IngestState) -> None:
+    def _set_status(self, state: IngestStatus) -> None:
         """Say each trouble once, when it comes and when it goes."""
         before, self.state = self.state, state
         if state == before:
@@ -345,21 +347,21 @@ class Ingest:
         systemd_notify.status(trouble or "storing what the probes send")
 
 
-def _log_refusals(refusals: Sequence[Rejected]) -> None:
+def _log_rejections(refusals: Sequence[RejectedMessage]) -> None:
     """Log the first few of a batch, and whoever floods, who is told once a minute, in any case."""
     floods = [one for one in refusals if one.reason is Rejection.TOO_MANY]
     others = [one for one in refusals if one.reason is not Rejection.TOO_MANY]
-    for one in (*floods, *others[:_REFUSALS_LOGGED]):
+    for one in (*floods, *others[:_MAX_REJECTIONS_LOGGED]):
         log.warning("rejected (%s) %s: %s", one.reason, one.topic, one.detail)
-    if len(others) > _REFUSALS_LOGGED:
-        log.warning("and %d more were rejected", len(others) - _REFUSALS_LOGGED)
+    if len(others) > _MAX_REJECTIONS_LOGGED:
+        log.warning("and %d more were rejected", len(others) - _MAX_REJECTIONS_LOGGED)
 
 
-def _refused(judged: Judged) -> Sequence[Rejected]:
+def _rejections_of(validated: ValidatedMessage) -> Sequence[RejectedMessage]:
     """What of a message goes to the rejected ones: all of it, or single records."""
-    if isinstance(judged, Rejected):
-        return (judged,)
-    return judged.refused if isinstance(judged, Accepted) else ()
+    if isinstance(validated, RejectedMessage):
+        return (validated,)
+    return validated.rejected_records if isinstance(validated, ResultsMessage) else ()
 
 
 def _sender(topic: str) -> str:

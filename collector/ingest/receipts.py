@@ -16,7 +16,7 @@ class EpochKey(NamedTuple):
     epoch: UUID
 
 
-class Pacing:
+class ReceiptPacer:
     """Which receipts are due: at once for an idle probe, at most one each `min_gap_s` under load.
 
     Receipts that wait for the same epoch become one, the last. Time comes from the caller

@@ -48,10 +48,10 @@ class NumberedResult(Struct, frozen=True):
     body: str
 
 
-class Accepted(Struct, frozen=True):
+class ResultsMessage(Struct, frozen=True):
     """The results of one envelope. Every record is of `kind`, as the topic said.
 
-    `refused` are records of it that are not: a broken result does not cost its neighbours.
+    `rejected_records` are those that are not; the valid ones are stored all the same.
     """
 
     tenant: str
@@ -62,10 +62,10 @@ class Accepted(Struct, frozen=True):
     epoch: UUID
     site: Site
     records: tuple[NumberedResult, ...]
-    refused: tuple[Rejected, ...] = ()
+    rejected_records: tuple[RejectedMessage, ...] = ()
 
 
-class Reported(Struct, frozen=True):
+class StatusMessage(Struct, frozen=True):
     """What a probe says of itself. A retained message is no sign of life."""
 
     tenant: str
@@ -75,7 +75,7 @@ class Reported(Struct, frozen=True):
     message: State | Info | Health
 
 
-class Rejected(Struct, frozen=True):
+class RejectedMessage(Struct, frozen=True):
     """A message that is not of the contract, and why; `detail` is a sentence for a person."""
 
     topic: str
@@ -85,10 +85,10 @@ class Rejected(Struct, frozen=True):
     detail: str
 
 
-Judged = Accepted | Reported | Rejected
+ValidatedMessage = ResultsMessage | StatusMessage | RejectedMessage
 
 
-def judge(
+def validate(
     topic: str,
     payload: bytes,
     received_at: datetime,
@@ -97,7 +97,7 @@ def judge(
     live: bool = False,
     clock_known: bool = True,
     max_bytes: int = MAX_ENVELOPE_BYTES,
-) -> Judged:
+) -> ValidatedMessage:
     """What to do with a message.
 
     Args:
@@ -112,8 +112,8 @@ def judge(
         max_bytes: above this it is not even read.
     """
 
-    def reject(reason: Rejection, detail: str) -> Rejected:
-        return Rejected(topic, payload, received_at, reason, detail[:_DETAIL_CHARACTERS])
+    def reject(reason: Rejection, detail: str) -> RejectedMessage:
+        return RejectedMessage(topic, payload, received_at, reason, detail[:_DETAIL_CHARACTERS])
 
     if len(payload) > max_bytes:
         return reject(
@@ -133,24 +133,28 @@ def judge(
         for at, what in _times(message):
             _require_common_time(at, what)
     except _REFUSALS as error:
-        return reject(*_why(error))
-    return Reported(address.tenant, address.probe, received_at, retained, message)
+        return reject(*_reason_of(error))
+    return StatusMessage(address.tenant, address.probe, received_at, retained, message)
 
 
-def refused(judged: Judged, reason: Rejection, detail: str) -> Rejected:
+def rejected_after_validation(
+    checked: ValidatedMessage, reason: Rejection, detail: str
+) -> RejectedMessage:
     """What is kept of a message that had passed, where it cannot be stored after all."""
     detail = detail[:_DETAIL_CHARACTERS]
-    if isinstance(judged, Rejected):
+    if isinstance(checked, RejectedMessage):
         # Nothing of what it says: that could not be stored either.
-        return Rejected("", b"", judged.received_at, reason, detail)
-    if isinstance(judged, Accepted):
-        topic = topics.measurement(judged.tenant, judged.probe, judged.kind)
-        payload = "\n".join(record.body for record in judged.records).encode()
+        return RejectedMessage("", b"", checked.received_at, reason, detail)
+    if isinstance(checked, ResultsMessage):
+        topic = topics.measurement(checked.tenant, checked.probe, checked.kind)
+        payload = "\n".join(record.body for record in checked.records).encode()
     else:
-        channel = next(name for name, of in _OWN_CHANNELS.items() if isinstance(judged.message, of))
-        topic = topics.of_probe(judged.tenant, judged.probe, channel)
-        payload = messages.encode(judged.message)
-    return Rejected(topic, payload, judged.received_at, reason, detail)
+        channel = next(
+            name for name, of in _OWN_CHANNELS.items() if isinstance(checked.message, of)
+        )
+        topic = topics.of_probe(checked.tenant, checked.probe, channel)
+        payload = messages.encode(checked.message)
+    return RejectedMessage(topic, payload, checked.received_at, reason, detail)
 
 
 def _times(message: State | Info | Health) -> Iterator[tuple[datetime, str]]:
@@ -175,14 +179,16 @@ class _RejectionError(Exception):
 _REFUSALS = (_RejectionError, msgspec.MsgspecError, UnicodeDecodeError)
 
 
-def _why(error: Exception) -> tuple[Rejection, str]:
+def _reason_of(error: Exception) -> tuple[Rejection, str]:
     if isinstance(error, _RejectionError):
         return error.reason, str(error)
     schema = isinstance(error, msgspec.ValidationError)
     return Rejection.SCHEMA if schema else Rejection.NOT_JSON, str(error)
 
 
-def _results(address: topics.Topic, topic: str, payload: bytes, arrival: _Arrival) -> Accepted:
+def _results(
+    address: topics.Topic, topic: str, payload: bytes, arrival: _Arrival
+) -> ResultsMessage:
     frame = envelope.decode_frame(payload)
     if (frame.tenant, frame.probe) != (address.tenant, address.probe):
         raise _RejectionError(
@@ -191,25 +197,25 @@ def _results(address: topics.Topic, topic: str, payload: bytes, arrival: _Arriva
             f"the topic belongs to {address.tenant}/{address.probe}",
         )
     kind = str(address.kind)
-    timing = _Timing(frame, arrival)
+    timing = _TimeCheck(frame, arrival)
     records: list[NumberedResult] = []
-    refused: list[Rejected] = []
+    rejected_records: list[RejectedMessage] = []
     for record in frame.records:
         try:
             numbered = _record(record, kind)
-            if not timing.is_sound(numbered.result):
+            if not timing.is_plausible(numbered.result):
                 _require_common_time(numbered.result.started_at, "`started_at`")
-                numbered = timing.judged(numbered)
+                numbered = timing.checked(numbered)
             records.append(numbered)
         except _REFUSALS as error:
-            reason, why = _why(error)
+            reason, why = _reason_of(error)
             detail = f"record {record.seq}: {why}"[:_DETAIL_CHARACTERS]
-            refused.append(
-                Rejected(topic, bytes(record.result), arrival.received_at, reason, detail)
+            rejected_records.append(
+                RejectedMessage(topic, bytes(record.result), arrival.received_at, reason, detail)
             )
     if not records:
-        raise _RejectionError(refused[0].reason, refused[0].detail)
-    return Accepted(
+        raise _RejectionError(rejected_records[0].reason, rejected_records[0].detail)
+    return ResultsMessage(
         tenant=address.tenant,
         probe=address.probe,
         received_at=arrival.received_at,
@@ -218,7 +224,7 @@ def _results(address: topics.Topic, topic: str, payload: bytes, arrival: _Arriva
         epoch=frame.epoch,
         site=frame.site,
         records=tuple(records),
-        refused=tuple(refused),
+        rejected_records=tuple(rejected_records),
     )
 
 
@@ -240,7 +246,7 @@ class _Arrival(Struct, frozen=True):
     clock_known: bool
 
 
-class _Timing:
+class _TimeCheck:
     """What an envelope and our own clock say about the times in it."""
 
     def __init__(self, frame: envelope.EnvelopeFrame, arrival: _Arrival) -> None:
@@ -254,11 +260,11 @@ class _Timing:
         apart = abs(received_at - frame.sent_at)
         self._by_ours = arrival.live and arrival.clock_known and apart > _ON_ITS_WAY
 
-    def is_sound(self, result: Result) -> bool:
+    def is_plausible(self, result: Result) -> bool:
         """Whether its time is near ours and was never in doubt: so it is with nearly all."""
         return self._note is None and self._ancient <= result.started_at <= self._future
 
-    def judged(self, record: NumberedResult) -> NumberedResult:
+    def checked(self, record: NumberedResult) -> NumberedResult:
         """The record with its time repaired where it can be, and flagged where it cannot be."""
         result = record.result
         if self._note is not None and result.clock.synchronised is False:

@@ -34,7 +34,7 @@ class RecordedChange(Struct, frozen=True):
     change: Change
 
 
-class RegistryBook(Protocol):
+class RegistryStore(Protocol):
     """Where the registry is kept. Every method may raise `collector.store.store.StoreError`."""
 
     def read(self) -> Registry:
@@ -59,7 +59,7 @@ class RegistryBook(Protocol):
 
 def differences(old: Registry, new: Registry) -> list[Change]:
     """What must be changed to make the old registry the new one, things in a fixed order."""
-    before, after = _things(old), _things(new)
+    before, after = _entries(old), _entries(new)
     keys = sorted(before.keys() | after.keys())
     return [
         Change(*key, before.get(key), after.get(key))
@@ -68,23 +68,23 @@ def differences(old: Registry, new: Registry) -> list[Change]:
     ]
 
 
-def _things(registry: Registry) -> Mapping[tuple[str, str], str]:
+def _entries(registry: Registry) -> Mapping[tuple[str, str], str]:
     things: dict[tuple[str, str], str] = {}
     for commune in registry.communes.values():
-        things["commune", commune.code] = _text(commune)
+        things["commune", commune.code] = _json(commune)
     for isp in registry.isps.values():
-        things["isp", isp.id] = _text(isp)
+        things["isp", isp.id] = _json(isp)
     for group in registry.groups.values():
-        things["group", group.id] = _text(group)
+        things["group", group.id] = _json(group)
     for probe in registry.probes.values():
         name = f"{probe.tenant}/{probe.probe}"
-        things["probe", name] = _text(msgspec.structs.replace(probe, lines=()))
+        things["probe", name] = _json(msgspec.structs.replace(probe, lines=()))
         for place, line in enumerate(probe.lines):
             things["line", f"{name}/{line.id}"] = _line_text(line, place)
     return things
 
 
-def _text(thing: Struct) -> str:
+def _json(thing: Struct) -> str:
     return msgspec.json.encode(thing).decode()
 
 

@@ -125,7 +125,7 @@ class CommuneTable(_Strict, frozen=True):
     valid_to: date | None = None
 
 
-class Document(_Strict, frozen=True):
+class RegistryFile(_Strict, frozen=True):
     """The whole file."""
 
     isp: list[IspTable] = []
@@ -145,7 +145,7 @@ def parse_toml(content: bytes, source: str, official: Mapping[str, Commune]) -> 
     Raises:
         runtime.settings.SettingsError: every problem, each with file and place.
     """
-    return build(settings.parse(content, Document, source), source, official)
+    return build(settings.parse(content, RegistryFile, source), source, official)
 
 
 def parse_csv(content: bytes, source: str, known: Registry) -> Registry:
@@ -181,38 +181,38 @@ def parse_csv(content: bytes, source: str, known: Registry) -> Registry:
     isps: dict[str, dict[str, Any]] = {}
     for row in rows:
         place = f"{source}:{rows.line_num}"
-        problems += [problem.within(place) for problem in _take_row(row, probes, isps)]
+        problems += [problem.within(place) for problem in _add_row(row, probes, isps)]
     if problems:
         raise SettingsError(problems)
     table = {"probe": list(probes.values()), "isp": list(isps.values())}
-    built = build(converted(table, Document, strict=False), source, known.communes)
+    built = build(converted(table, RegistryFile, strict=False), source, known.communes)
     return msgspec.structs.replace(built, groups=known.groups)
 
 
-def build(document: Document, source: str, official: Mapping[str, Commune]) -> Registry:
+def build(file: RegistryFile, source: str, official: Mapping[str, Commune]) -> Registry:
     """A registry from a document, every reference followed.
 
     Raises:
         runtime.settings.SettingsError: every problem.
     """
     problems: list[Problem] = []
-    communes = _communes(document.commune, official, problems)
-    isps = _once(((i.id, Isp(id=i.id, name=i.name)) for i in document.isp), "isp", problems)
-    probes = _once(
+    communes = _communes(file.commune, official, problems)
+    isps = _unique(((i.id, Isp(id=i.id, name=i.name)) for i in file.isp), "isp", problems)
+    probes = _unique(
         (
             ((table.tenant, table.probe), _probe(table, place, isps, communes, problems))
-            for place, table in _placed("probe", document.probe)
+            for place, table in _numbered("probe", file.probe)
         ),
         "probe",
         problems,
     )
-    for place, group in _placed("group", document.group):
+    for place, group in _numbered("group", file.group):
         _require_known(group.communes, communes, f"{place}.communes", problems)
         if len(set(group.communes)) < len(group.communes):
             twice = Phrase("có mã xã lặp lại", "a code stands twice")
             problems.append(Problem(f"{place}.communes", twice))
-    groups = _once(
-        ((g.id, Group(id=g.id, name=g.name, communes=tuple(g.communes))) for g in document.group),
+    groups = _unique(
+        ((g.id, Group(id=g.id, name=g.name, communes=tuple(g.communes))) for g in file.group),
         "group",
         problems,
     )
@@ -267,16 +267,16 @@ def _toml(value: object) -> str:
     return value.isoformat() if isinstance(value, date) else repr(value)
 
 
-def _placed(name: str, tables: Iterable[T]) -> Iterable[tuple[str, T]]:
+def _numbered(name: str, tables: Iterable[T]) -> Iterable[tuple[str, T]]:
     return ((f"{name}[{number}]", table) for number, table in enumerate(tables, start=1))
 
 
-def _once(pairs: Iterable[tuple[Any, T]], what: str, problems: list[Problem]) -> dict[Any, T]:
+def _unique(pairs: Iterable[tuple[Any, T]], what: str, problems: list[Problem]) -> dict[Any, T]:
     found: dict[Any, T] = {}
     for number, (key, value) in enumerate(pairs, start=1):
         if key in found:
             shown = "/".join(key) if isinstance(key, tuple) else key
-            problems.append(Problem(f"{what}[{number}]", _twice(shown)))
+            problems.append(Problem(f"{what}[{number}]", _duplicate(shown)))
         found[key] = value
     return found
 
@@ -291,7 +291,7 @@ def _require_known(
     ]
 
 
-def _twice(what: str) -> Phrase:
+def _duplicate(what: str) -> Phrase:
     return Phrase(f"{what} có hai lần", f"{what} is there twice")
 
 
@@ -313,7 +313,7 @@ def _probe(
     ]
     ids = [line.id for line in table.line]
     problems += [
-        Problem(f"{place}.line", _twice(line_id))
+        Problem(f"{place}.line", _duplicate(line_id))
         for line_id in sorted(set(ids))
         if ids.count(line_id) > 1
     ]
@@ -346,9 +346,9 @@ def _communes(
 ) -> dict[str, Commune]:
     communes = dict(official)
     seen = set()
-    for place, table in _placed("commune", tables):
+    for place, table in _numbered("commune", tables):
         if table.code in seen:
-            problems.append(Problem(place, _twice(table.code)))
+            problems.append(Problem(place, _duplicate(table.code)))
         seen.add(table.code)
         known = official.get(table.code)
         said = {k: v for k, v in msgspec.structs.asdict(table).items() if v is not None}
@@ -370,7 +370,7 @@ def _communes(
     return communes
 
 
-def _take_row(
+def _add_row(
     row: dict[str, Any], probes: dict[tuple[str, str], dict[str, Any]], isps: dict[str, Any]
 ) -> list[Problem]:
     """Add a row to the tables of a document; what is wrong with it."""

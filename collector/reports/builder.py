@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 
 from msgspec import Struct
 
-from collector.domain.assessment import Why
+from collector.domain.assessment import NoVerdictReason
 from collector.domain.thresholds import Thresholds
 from collector.registry.registry import LineKey, Registry
 from collector.reports import figures
@@ -190,7 +190,7 @@ def _registered(rows: Sequence[Figures]) -> list[tuple[object, ...]]:
             row.lines,
             row.download.declared_bps,
             row.upload.declared_bps,
-            row.download.why is Why.SEVERAL_PLANS,
+            row.download.why is NoVerdictReason.SEVERAL_PLANS,
         )
         for row in rows
     ]

@@ -15,14 +15,14 @@ from datetime import date, datetime
 from msgspec import Struct
 
 from collector.domain.assessment import (
-    Judgement,
-    OfLine,
-    Sample,
+    Assessment,
+    LineSample,
+    NoVerdictReason,
+    SampleStatistics,
     Verdict,
-    Why,
-    judge_availability,
-    judge_latency,
-    judge_speed,
+    assess_availability,
+    assess_latency,
+    assess_speed,
 )
 from collector.domain.thresholds import Thresholds
 from collector.registry.registry import Line, LineKey, Registry
@@ -95,10 +95,12 @@ def _row(
     rtt, packets = whole.metric("latency_rtt_mean_ms"), whole.metric("latency_rtt_ms")
     # Percentiles are of packets where their times are known; else the windows' medians must do.
     spread = packets if packets.count else whole.metric("latency_rtt_p50_ms")
-    latency = judge_latency(
+    latency = assess_latency(
         _sample(given, keys, rtt, "latency_rtt_mean_ms", hours), given.thresholds
     )
-    available = judge_availability(whole.up_minutes * 60, whole.down_minutes * 60, given.thresholds)
+    available = assess_availability(
+        whole.up_minutes * 60, whole.down_minutes * 60, given.thresholds
+    )
     return Figures(
         level=level,
         **_names(given.registry, level, keys),
@@ -111,7 +113,7 @@ def _row(
         valid=sum(count.valid for count in counts),
         skipped=sum(count.skipped for count in counts),
         planned=planned,
-        completeness_ratio=min(whole.planned_come / planned, 1.0) if planned else None,
+        completeness_ratio=min(whole.planned_completed / planned, 1.0) if planned else None,
         download=down,
         upload=up,
         rtt_windows=rtt.count,
@@ -149,7 +151,7 @@ def _direction(
     figures = whole.metric(metric)
     declared = {_declared(given.registry.line(key), direction) for key in keys}
     common = declared.pop() if len(declared) == 1 else None
-    judged = judge_speed(_sample(given, keys, figures, metric, hours), common, given.thresholds)
+    judged = assess_speed(_sample(given, keys, figures, metric, hours), common, given.thresholds)
     if level in (Level.AREA, Level.COMMUNE):
         # Its lines stand under several plans, or would with the next contract.
         judged = _without_verdict(judged)
@@ -177,9 +179,9 @@ def _plan_changed(given: Input, key: LineKey) -> bool:
     return line is not None and not line.plan_is_of(_first_day(given, key))
 
 
-def _without_verdict(judged: Judgement) -> Judgement:
-    why = Why.NO_SAMPLES if judged.mean is None else Why.SEVERAL_PLANS
-    return Judgement(
+def _without_verdict(judged: Assessment) -> Assessment:
+    why = NoVerdictReason.NO_SAMPLES if judged.mean is None else NoVerdictReason.SEVERAL_PLANS
+    return Assessment(
         verdict=Verdict.NONE,
         why=why,
         count=judged.count,
@@ -200,11 +202,11 @@ def _line_verdict(down: Direction, up: Direction) -> Verdict:
 
 def _sample(
     given: Input, keys: list[LineKey], figures: Distribution, metric: str, hours: int | None
-) -> Sample:
+) -> SampleStatistics:
     """A row's figures of a metric; of several lines with what each of them has of it."""
     parts = [given.summaries.get(key, EMPTY).metric(metric) for key in keys]
-    lines = tuple(OfLine(part.count, part.mean) for part in parts if part.mean is not None)
-    return Sample(
+    lines = tuple(LineSample(part.count, part.mean) for part in parts if part.mean is not None)
+    return SampleStatistics(
         count=figures.count,
         mean=figures.mean,
         deviation=figures.deviation,

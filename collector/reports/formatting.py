@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from collector.domain.assessment import Verdict, Why
+from collector.domain.assessment import NoVerdictReason, Verdict
 from collector.reports.report import Direction
 from collector.rollup.periods import VIETNAM
 from runtime import language
@@ -69,7 +69,7 @@ def verdict(direction: Direction) -> str:
     return verdict_text(direction.verdict, direction.why)
 
 
-def verdict_text(said: Verdict, why: Why | None) -> str:
+def verdict_text(said: Verdict, why: NoVerdictReason | None) -> str:
     """A verdict in words that stand in a table."""
     if why is not None:
         return _WHY[why]
@@ -77,13 +77,13 @@ def verdict_text(said: Verdict, why: Why | None) -> str:
 
 
 _WHY = {
-    Why.NO_SAMPLES: "Không có số liệu",
-    Why.SEVERAL_PLANS: "Nhiều gói cước",
-    Why.NO_DECLARED_SPEED: "Chưa có tốc độ công bố",
-    Why.THRESHOLD_UNVERIFIED: "Chưa kết luận (ngưỡng chưa kiểm chứng)",
-    Why.INSUFFICIENT_SAMPLES: "Chưa đủ mẫu",
-    Why.SAME_HOUR: "Mẫu chỉ trong một khung giờ",
-    Why.ONE_LINE: "Mới có số liệu của một đường truyền",
-    Why.INTERVAL_CONTAINS_THRESHOLD: "Chưa kết luận (khoảng tin cậy chứa ngưỡng)",
-    Why.SUPPLEMENTARY: "Chỉ tiêu bổ sung",
+    NoVerdictReason.NO_SAMPLES: "Không có số liệu",
+    NoVerdictReason.SEVERAL_PLANS: "Nhiều gói cước",
+    NoVerdictReason.NO_DECLARED_SPEED: "Chưa có tốc độ công bố",
+    NoVerdictReason.THRESHOLD_UNVERIFIED: "Chưa kết luận (ngưỡng chưa kiểm chứng)",
+    NoVerdictReason.INSUFFICIENT_SAMPLES: "Chưa đủ mẫu",
+    NoVerdictReason.SAME_HOUR: "Mẫu chỉ trong một khung giờ",
+    NoVerdictReason.ONE_LINE: "Mới có số liệu của một đường truyền",
+    NoVerdictReason.INTERVAL_CONTAINS_THRESHOLD: "Chưa kết luận (khoảng tin cậy chứa ngưỡng)",
+    NoVerdictReason.SUPPLEMENTARY: "Chỉ tiêu bổ sung",
 }

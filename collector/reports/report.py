@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from collector.domain.assessment import Verdict, Why
+from collector.domain.assessment import NoVerdictReason, Verdict
 from collector.domain.thresholds import Thresholds
 from collector.registry.registry import LineKey
 from wire.result import Text
@@ -79,7 +79,7 @@ class Direction(Struct, frozen=True, kw_only=True):
     steady_mean_bps: float | None
     share: float | None
     verdict: Verdict
-    why: Why | None
+    why: NoVerdictReason | None
 
 
 class Figures(Struct, frozen=True, kw_only=True):
@@ -115,7 +115,7 @@ class Figures(Struct, frozen=True, kw_only=True):
     rtt_median_ms: float | None
     rtt_p95_ms: float | None
     rtt_verdict: Verdict
-    rtt_why: Why | None
+    rtt_why: NoVerdictReason | None
     rtt_loaded_download_ms: float | None
     rtt_loaded_upload_ms: float | None
     delay_variation_ms: float | None
@@ -126,7 +126,7 @@ class Figures(Struct, frozen=True, kw_only=True):
     unknown_minutes: int
     availability_ratio: float | None
     availability_verdict: Verdict
-    availability_why: Why | None
+    availability_why: NoVerdictReason | None
 
     @property
     def is_silent(self) -> bool:

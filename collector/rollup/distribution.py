@@ -29,7 +29,7 @@ _STUDENT_T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2
 _NORMAL_Z = 1.959964
 
 
-class Interval(Struct, frozen=True):
+class ConfidenceInterval(Struct, frozen=True):
     """The 95 % interval of a mean."""
 
     low: float
@@ -66,13 +66,13 @@ class Distribution(Struct, frozen=True, array_like=True):
         return math.sqrt(max(spread, 0.0) / (self.count - 1))
 
     @property
-    def mean_interval95(self) -> Interval | None:
+    def mean_interval95(self) -> ConfidenceInterval | None:
         """The 95 % interval of the mean by Student's t, None under two figures."""
         mean, deviation = self.mean, self.deviation
         if mean is None or deviation is None:
             return None
         reach = student_t(self.count - 1) * deviation / math.sqrt(self.count)
-        return Interval(mean - reach, mean + reach)
+        return ConfidenceInterval(mean - reach, mean + reach)
 
     def quantile(self, share: float) -> float | None:
         """The smallest figure with F(x) >= share (RFC 2330 §11.3), within 1 %.

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from collector.registry.registry import LineKey
-from collector.rollup.summary import Summary, Tally
+from collector.rollup.summary import Summary, SummaryBuilder
 from wire.result import HOST_LINE, KIND_OF, Result
 
 _HOUR_S = 3600
@@ -26,7 +26,7 @@ def fold(results: Iterable[tuple[str, str, Result]]) -> dict[HourKey, Summary]:
     A result belongs to the hour in which it started. What concerns the box as a whole
     (`HOST_LINE`) is of no line and is left out, and so is what a clock from before 1970 says.
     """
-    tallies: dict[tuple[str, str, str, int], Tally] = defaultdict(Tally)
+    tallies: dict[tuple[str, str, str, int], SummaryBuilder] = defaultdict(SummaryBuilder)
     host = HOST_LINE.id
     for tenant, probe, result in results:
         line = result.line.id

@@ -36,7 +36,7 @@ class Bucket(Struct, frozen=True):
     summary: Summary
 
 
-class Revised(NamedTuple):
+class RevisedDay(NamedTuple):
     """A day of a line that was changed after a given revision: a late result re-opened it."""
 
     line: LineKey
@@ -80,7 +80,7 @@ class Summaries(Protocol):
 
     def revised_since(
         self, period: Period, lines: Iterable[LineKey], revision: int
-    ) -> list[Revised]:
+    ) -> list[RevisedDay]:
         """The days of these lines in the period that changed after a revision, by day."""
 
 

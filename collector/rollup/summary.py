@@ -77,7 +77,7 @@ class Summary(Struct, frozen=True, array_like=True):
 
     def counts(self, kind: str) -> KindCounts:
         """The counts of a kind, zeros where it was never measured."""
-        return self.kinds.get(kind, _NOTHING)
+        return self.kinds.get(kind, _NO_COUNTS)
 
     def metric(self, name: str) -> Distribution:
         """A metric, empty where it was never measured."""
@@ -89,7 +89,7 @@ class Summary(Struct, frozen=True, array_like=True):
         return sum(self.counts(kind).ok for kind in SPEED_KINDS)
 
     @property
-    def planned_come(self) -> int:
+    def planned_completed(self) -> int:
         """Speed tests of the probe's plan that have come, however they ended: put off ones too.
 
         A test that somebody asked for is no part of a plan, and must not fill a gap in one.
@@ -135,7 +135,7 @@ class Summary(Struct, frozen=True, array_like=True):
         return Summary(kinds, metrics, _added(self.sums, other.sums))
 
 
-_NOTHING = KindCounts()
+_NO_COUNTS = KindCounts()
 _NO_FIGURES = Distribution()
 EMPTY = Summary()
 
@@ -148,7 +148,7 @@ def merge_summaries(parts: Iterable[Summary]) -> Summary:
     return whole
 
 
-class Tally:
+class SummaryBuilder:
     """Takes results one by one; what they come to is a Summary.
 
     They are only sorted as they come and counted all together at the end: a column of figures at a

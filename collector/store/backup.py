@@ -56,7 +56,7 @@ def restore(config: StoreConfig, copy: Path) -> None:
         _restore_postgresql(config.postgresql, copy)
     store = open_store(config)
     try:
-        store.leave_numbers()
+        store.skip_numbers()
     finally:
         store.close()
 

@@ -14,7 +14,13 @@ import msgspec
 from msgspec import Struct
 
 from collector.ingest.receipts import EpochKey
-from collector.ingest.validation import Accepted, Judged, Rejected, Reported, refused
+from collector.ingest.validation import (
+    RejectedMessage,
+    ResultsMessage,
+    StatusMessage,
+    ValidatedMessage,
+    rejected_after_validation,
+)
 from wire.envelope import Site
 from wire.ledger import Ledger
 from wire.messages import Health, Info, Presence, Rejection, State
@@ -22,7 +28,7 @@ from wire.result import KINDS, Outcome, Result, ResultsDroppedResult, ResultsDro
 
 # An honest epoch is in as many pieces as it had losses. Each batch of an epoch reads and writes all
 # of its pieces, so one that is broken up on purpose would cost more and more.
-_PIECES_MOST = 20_000
+_MAX_RANGES = 20_000
 # Before every place: sequence numbers begin at 1.
 _NOWHERE = (0, "")
 
@@ -45,7 +51,7 @@ class ResultRow(NamedTuple):
     body: str
 
 
-class LastKey(NamedTuple):
+class LastResultKey(NamedTuple):
     """What has a last result; a target of None is '' (a key holds no null)."""
 
     tenant: str
@@ -56,7 +62,7 @@ class LastKey(NamedTuple):
     only_ok: bool
 
 
-class LastPlace(NamedTuple):
+class LastResultRef(NamedTuple):
     """Which result is the last one. `started_at` says in which day's part of a table it is."""
 
     epoch: str
@@ -75,12 +81,12 @@ class ProbeChange(Struct):
     health_at: datetime | None = None
     last_contact_at: datetime | None = None
 
-    def note_contact(self, message: Accepted | Reported) -> None:
+    def note_contact(self, message: ResultsMessage | StatusMessage) -> None:
         """Take what every message tells: that the probe was there, unless a broker kept it."""
         if not message.retained:
             self.last_contact_at = message.received_at
 
-    def note_report(self, report: Reported) -> None:
+    def note_report(self, report: StatusMessage) -> None:
         """Take what a probe says of itself. A last will is the broker's word, not a contact."""
         message = report.message
         if isinstance(message, State):
@@ -99,7 +105,7 @@ class ProbeChange(Struct):
 class Batch:
     """The rows of a batch, in the order of the messages."""
 
-    def __init__(self, messages: Sequence[Judged], stored_at: datetime) -> None:
+    def __init__(self, messages: Sequence[ValidatedMessage], stored_at: datetime) -> None:
         self._stored_at = utc_text(stored_at)
         self.results: list[ResultRow] = []
         # The same results as values, place for place.
@@ -108,23 +114,23 @@ class Batch:
         self._spans: list[tuple[EpochKey, int, int]] = []
         self.seqs: dict[EpochKey, list[int]] = defaultdict(list)
         self.given_up: dict[EpochKey, list[tuple[int, int]]] = defaultdict(list)
-        self.last: dict[LastKey, LastPlace] = {}
+        self.last: dict[LastResultKey, LastResultRef] = {}
         self.probes: dict[tuple[str, str], ProbeChange] = defaultdict(ProbeChange)
-        self.rejected: list[Rejected] = []
+        self.rejected: list[RejectedMessage] = []
         for message in messages:
-            if isinstance(message, Rejected):
+            if isinstance(message, RejectedMessage):
                 self.rejected.append(message)
                 continue
             change = self.probes[message.tenant, message.probe]
-            if isinstance(message, Accepted):
+            if isinstance(message, ResultsMessage):
                 change.site = message.site
                 change.note_contact(message)
-                self.rejected.extend(message.refused)
+                self.rejected.extend(message.rejected_records)
                 self._take_results(message)
             else:
                 change.note_report(message)
 
-    def _take_results(self, message: Accepted) -> None:
+    def _take_results(self, message: ResultsMessage) -> None:
         tenant, probe, epoch = message.tenant, message.probe, str(message.epoch)
         received_at = utc_text(message.received_at)
         key = EpochKey(tenant, probe, message.epoch)
@@ -141,7 +147,7 @@ class Batch:
             seq, result = record.seq, record.result
             if names_dropped:
                 self._take_given_up(key, result)
-            line, target, outcome = result.line.id, plain_text(result.target), result.outcome
+            line, target, outcome = result.line.id, without_nul(result.target), result.outcome
             started_at = utc_text(result.started_at)
             self.decoded.append(result)
             self.results.append(
@@ -169,8 +175,8 @@ class Batch:
         for only_ok, places in ((False, last), (True, last_ok)):
             for (line, target), (seq, started_at) in places.items():
                 self._keep_later(
-                    LastKey(tenant, probe, line, kind, target or "", only_ok),
-                    LastPlace(epoch, seq, started_at),
+                    LastResultKey(tenant, probe, line, kind, target or "", only_ok),
+                    LastResultRef(epoch, seq, started_at),
                 )
 
     def _take_given_up(self, key: EpochKey, result: Result) -> None:
@@ -185,12 +191,12 @@ class Batch:
         """The epochs that the batch names given-up numbers of, then those it has results of."""
         return [*(key for key in self.given_up if key not in self.seqs), *self.seqs]
 
-    def _keep_later(self, key: LastKey, place: LastPlace) -> None:
+    def _keep_later(self, key: LastResultKey, place: LastResultRef) -> None:
         known = self.last.get(key)
         if known is None or self._is_later(place, known):
             self.last[key] = place
 
-    def _is_later(self, place: LastPlace, known: LastPlace) -> bool:
+    def _is_later(self, place: LastResultRef, known: LastResultRef) -> bool:
         """By number in one epoch; else by time, unless the known one's clock ran ahead of ours."""
         if place.epoch == known.epoch:
             return place.seq > known.seq
@@ -210,9 +216,9 @@ class Batch:
         return places
 
 
-def within_bounds(
-    messages: Sequence[Judged], known: Mapping[EpochKey, tuple[Ledger, Ledger]]
-) -> Sequence[Judged]:
+def reject_scattered(
+    messages: Sequence[ValidatedMessage], known: Mapping[EpochKey, tuple[Ledger, Ledger]]
+) -> Sequence[ValidatedMessage]:
     """The messages, where an epoch is in too many pieces without those that would add to them.
 
     Args:
@@ -221,16 +227,18 @@ def within_bounds(
     """
     scattered = {
         key: stored
-        for key, (told, stored) in known.items()
-        if max(len(told.ranges), len(stored.ranges)) > _PIECES_MOST
+        for key, (known_error, stored) in known.items()
+        if max(len(known_error.ranges), len(stored.ranges)) > _MAX_RANGES
     }
     if not scattered:
         return messages
-    return [_bounded(message, scattered) for message in messages]
+    return [_reject_if_scattered(message, scattered) for message in messages]
 
 
-def _bounded(message: Judged, scattered: Mapping[EpochKey, Ledger]) -> Judged:
-    if not isinstance(message, Accepted):
+def _reject_if_scattered(
+    message: ValidatedMessage, scattered: Mapping[EpochKey, Ledger]
+) -> ValidatedMessage:
+    if not isinstance(message, ResultsMessage):
         return message
     named = {
         record.result.values.epoch
@@ -244,11 +252,11 @@ def _bounded(message: Judged, scattered: Mapping[EpochKey, Ledger]) -> Judged:
         after = stored.with_seqs(record.seq for record in message.records)
         if named or len(after.ranges) > len(stored.ranges):  # else it closes gaps
             detail = f"epoch {epoch} is in {len(stored.ranges)} pieces, and would be in more"
-            return refused(message, Rejection.TOO_SCATTERED, detail)
+            return rejected_after_validation(message, Rejection.TOO_SCATTERED, detail)
     return message
 
 
-def plain_text(text: str | None) -> str | None:
+def without_nul(text: str | None) -> str | None:
     """Text as every database takes it: PostgreSQL has no character of number 0."""
     return text.replace("\0", "\ufffd") if text else text
 

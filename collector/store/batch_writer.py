@@ -12,7 +12,7 @@ from collector.rollup.fold import fold
 from collector.rollup.periods import local_day
 from collector.store import columns, rollup_tables
 from collector.store.batch import Batch, ResultRow, utc_text
-from collector.store.database import Session
+from collector.store.database import Transaction
 from collector.store.kind_tables import kind_tables
 from collector.store.migrated_tables import DELTAS, LAST_RESULTS, LEDGERS, PLANS, PROBES, RESULTS
 from wire.ledger import Ledger
@@ -23,9 +23,9 @@ _EPOCHS_AT_ONCE = 1_000
 _AHEAD = timedelta(minutes=10)
 
 
-def count(session: Session, name: str, more: int) -> int:
+def count(transaction: Transaction, name: str, more: int) -> int:
     """Add to a count of `totals`; what it is then."""
-    rows = session.execute(
+    rows = transaction.execute(
         "INSERT INTO totals VALUES (?, ?) "
         "ON CONFLICT (name) DO UPDATE SET count = totals.count + excluded.count RETURNING count",
         (name, more),
@@ -34,7 +34,7 @@ def count(session: Session, name: str, more: int) -> int:
 
 
 def ledgers_of(
-    session: Session, keys: Collection[EpochKey]
+    transaction: Transaction, keys: Collection[EpochKey]
 ) -> dict[EpochKey, tuple[Ledger, Ledger]]:
     """What each epoch's receipt speaks of, and what of it is stored."""
     known = dict.fromkeys(keys, (Ledger(), Ledger()))
@@ -42,7 +42,7 @@ def ledgers_of(
     for at in range(0, len(every), _EPOCHS_AT_ONCE):
         some = every[at : at + _EPOCHS_AT_ONCE]
         # By their whole key: a probe that makes up epochs must not have all of them read.
-        rows = session.execute(
+        rows = transaction.execute(
             "WITH wanted (tenant, probe, epoch) AS "
             f"(VALUES {', '.join(['(?, ?, ?)'] * len(some))}) "
             "SELECT tenant, probe, epoch, ranges, stored FROM wanted "
@@ -56,7 +56,10 @@ def ledgers_of(
 
 
 def extend_ledgers(
-    session: Session, batch: Batch, known: Mapping[EpochKey, tuple[Ledger, Ledger]], revision: int
+    transaction: Transaction,
+    batch: Batch,
+    known: Mapping[EpochKey, tuple[Ledger, Ledger]],
+    revision: int,
 ) -> dict[EpochKey, Ledger]:
     """Write what the epochs of the batch have now; what each receipt speaks of."""
     ledgers: dict[EpochKey, Ledger] = {}
@@ -76,51 +79,55 @@ def extend_ledgers(
                 columns.ledger_text(stored.with_seqs(seqs)),
             )
         )
-    session.replace(LEDGERS, rows)
+    transaction.replace(LEDGERS, rows)
     return ledgers
 
 
-def insert_results(session: Session, batch: Batch, places: Sequence[int]) -> None:
+def insert_results(transaction: Transaction, batch: Batch, places: Sequence[int]) -> None:
     """Number the results at these places of the batch; into `results` and their kinds' tables."""
     if not places:
         return
-    first = count(session, "number", len(places)) - len(places) + 1
+    first = count(transaction, "number", len(places)) - len(places) + 1
     numbered = [
         (number, batch.results[place], batch.decoded[place])
         for number, place in enumerate(places, start=first)
     ]
-    session.insert(RESULTS, [(number, *row) for number, row, _ in numbered])
-    insert_kinds(session, numbered)
+    transaction.insert(RESULTS, [(number, *row) for number, row, _ in numbered])
+    insert_kinds(transaction, numbered)
 
 
-def insert_kinds(session: Session, numbered: Sequence[tuple[int, ResultRow, Result]]) -> None:
+def insert_kinds(
+    transaction: Transaction, numbered: Sequence[tuple[int, ResultRow, Result]]
+) -> None:
     """Numbered results in the tables of their kinds."""
     by_kind: dict[str, list[tuple[object, ...]]] = {}
     tables = kind_tables()
     for number, row, result in numbered:
         by_kind.setdefault(row.kind, []).append(tables[row.kind].row(number, row, result))
     for kind, rows in by_kind.items():
-        session.insert(tables[kind].table, rows)
+        transaction.insert(tables[kind].table, rows)
 
 
-def insert_deltas(session: Session, batch: Batch, places: Sequence[int]) -> None:
+def insert_deltas(transaction: Transaction, batch: Batch, places: Sequence[int]) -> None:
     """What the results at these places add to their hours."""
     rows = [batch.results[place] for place in places]
-    write_deltas(session, rows, [batch.decoded[place] for place in places])
+    write_deltas(transaction, rows, [batch.decoded[place] for place in places])
 
 
-def write_deltas(session: Session, rows: Sequence[ResultRow], decoded: Sequence[Result]) -> None:
+def write_deltas(
+    transaction: Transaction, rows: Sequence[ResultRow], decoded: Sequence[Result]
+) -> None:
     """What results add to their hours, for `rolling` to take."""
     hours = fold((row.tenant, row.probe, result) for row, result in zip(rows, decoded, strict=True))
-    session.insert(
+    transaction.insert(
         DELTAS,
         [(*key.line, key.start_s, rollup_tables.encode(summary)) for key, summary in hours.items()],
     )
 
 
-def upsert_last_results(session: Session, batch: Batch, at: datetime) -> None:
+def upsert_last_results(transaction: Transaction, batch: Batch, at: datetime) -> None:
     """The last result of each line, kind and target; `at` is our own clock."""
-    session.upsert(
+    transaction.upsert(
         LAST_RESULTS,
         [(*key[:-1], int(key.only_ok), *last) for key, last in batch.last.items()],
         "SET epoch = excluded.epoch, seq = excluded.seq, started_at = excluded.started_at "
@@ -133,14 +140,14 @@ def upsert_last_results(session: Session, batch: Batch, at: datetime) -> None:
     )
 
 
-def replace_plans(session: Session, batch: Batch, at: datetime) -> None:
+def replace_plans(transaction: Transaction, batch: Batch, at: datetime) -> None:
     """The plans that the batch tells, for the local month in which they are told.
 
     A probe tells its month's plan as the month begins, and its clock may be a little ahead: what
     comes in a month's last minutes is of the next one.
     """
     month = f"{local_day(at + _AHEAD):%Y-%m}"
-    session.replace(
+    transaction.replace(
         PLANS,
         [
             (tenant, probe, month, columns.message_text(change.info.plan))
@@ -150,9 +157,9 @@ def replace_plans(session: Session, batch: Batch, at: datetime) -> None:
     )
 
 
-def upsert_probes(session: Session, batch: Batch, revision: int) -> None:
+def upsert_probes(transaction: Transaction, batch: Batch, revision: int) -> None:
     """What the batch says of each probe."""
-    session.upsert(
+    transaction.upsert(
         PROBES,
         [
             (

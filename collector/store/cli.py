@@ -15,7 +15,7 @@ from collector.registry.communes import official
 from collector.registry.file_format import parse_csv, parse_toml, to_toml
 from collector.registry.registry import Registry
 from collector.store import backup
-from collector.store.factory import described, open_store
+from collector.store.factory import describe, open_store
 from collector.store.store import StoreError
 from runtime import settings_file
 from runtime.settings import SettingsError
@@ -50,11 +50,11 @@ def run(options: argparse.Namespace, config: StoreConfig) -> int:
         match options.command:
             case "backup":
                 backup.backup(config, options.file)
-                print(f"{options.file}: a copy of {described(config)}")
+                print(f"{options.file}: a copy of {describe(config)}")
                 return OK
             case "restore":
                 backup.restore(config, options.file)
-                print(f"{options.file} is now {described(config)}")
+                print(f"{options.file} is now {describe(config)}")
                 return OK
             case _:
                 return _registry(options, config)
@@ -74,13 +74,13 @@ def _registry(options: argparse.Namespace, config: StoreConfig) -> int:
         finally:
             store.close()
     try:
-        return _take(options, config)
+        return _import(options, config)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
 
 
-def _take(options: argparse.Namespace, config: StoreConfig) -> int:
+def _import(options: argparse.Namespace, config: StoreConfig) -> int:
     """Check or apply a file. Raises SettingsError: it is wrong, and changes nothing."""
     content = settings_file.content(options.file)
     by_row = options.file.suffix.lower() == ".csv"

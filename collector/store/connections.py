@@ -33,33 +33,35 @@ class Connection(Protocol):
 C = TypeVar("C", bound=Connection)
 
 
-class OpenTransaction:
+class QueuedTransaction:
     """What every Session is beside its statements: what is still under way in it.
 
-    With `later`, what returns no rows is run by it, in order, while the caller goes on: the
+    With `background`, what returns no rows is run by it, in order, while the caller goes on: the
     database takes rows in while the next ones are being made. `committing` is there when the
     transaction's end is another thread's business.
     """
 
-    def __init__(self, later: Executor | None) -> None:
-        self._later = later
+    def __init__(self, background: Executor | None) -> None:
+        self._background = background
         self._under_way: list[Future[None]] = []
         self._failed = False
         self.committing: Future[None] | None = None
 
     def run(self, statement: Callable[..., None], *arguments: object) -> None:
-        """Run what returns no rows, now or by `later`; nothing more after one that fails.
+        """Run what returns no rows, now or by `background`; nothing more after one that fails.
 
         After an I/O error SQLite has rolled the whole transaction back by itself
         (sqlite3_get_autocommit). What came after it would each be committed alone: the ledger,
         and so a receipt, without its results.
         """
-        if self._later is None:
+        if self._background is None:
             statement(*arguments)
         else:
-            self._under_way.append(self._later.submit(self._in_turn, statement, *arguments))
+            self._under_way.append(
+                self._background.submit(self._run_unless_failed, statement, *arguments)
+            )
 
-    def _in_turn(self, statement: Callable[..., None], *arguments: object) -> None:
+    def _run_unless_failed(self, statement: Callable[..., None], *arguments: object) -> None:
         if self._failed:
             return
         try:
@@ -73,7 +75,7 @@ class OpenTransaction:
         while self._under_way:
             self._under_way.pop(0).result()
 
-    def give_up(self) -> None:
+    def abandon(self) -> None:
         """Wait for them, whatever becomes of them."""
         for statement in self._under_way:
             statement.exception()
@@ -84,7 +86,7 @@ class OpenTransaction:
             self.committing.result()
 
 
-S = TypeVar("S", bound=OpenTransaction)
+S = TypeVar("S", bound=QueuedTransaction)
 
 
 class ConnectedDatabase(ABC, Generic[C, S]):
@@ -95,14 +97,14 @@ class ConnectedDatabase(ABC, Generic[C, S]):
         self._readers: list[C] = []
         self._closed = False
         self._writing = threading.Lock()
-        self._later = ThreadPoolExecutor(1, "commit")
+        self._background = ThreadPoolExecutor(1, "commit")
 
     @abstractmethod
     def _connect(self) -> C:
         """A new connection."""
 
     @abstractmethod
-    def _bring_up_to_date(self, connection: C) -> None:
+    def _migrate_schema(self, connection: C) -> None:
         """Bring the schema up to date by a new connection."""
 
     @abstractmethod
@@ -110,11 +112,11 @@ class ConnectedDatabase(ABC, Generic[C, S]):
         """A new connection that may only read."""
 
     @abstractmethod
-    def _begin(self, writer: C, later: Executor | None) -> S:
-        """Begin a transaction; statements that return nothing may be run by `later`."""
+    def _begin(self, writer: C, background: Executor | None) -> S:
+        """Begin a transaction; statements that return nothing may be run by `background`."""
 
     @abstractmethod
-    def _told(self, error: BaseException) -> Exception | None:
+    def _translate(self, error: BaseException) -> Exception | None:
         """What the caller is told instead of this error, None where it is the right one."""
 
     @contextmanager
@@ -122,22 +124,22 @@ class ConnectedDatabase(ABC, Generic[C, S]):
         """See Database."""
         self._writing.acquire()
         try:
-            with self._mended():
+            with self._reconnect_after_error():
                 if self._writer is None:
                     self._writer = self._open_writer()
-                session = self._begin(self._writer, None if waiting else self._later)
+                transaction = self._begin(self._writer, None if waiting else self._background)
                 try:
-                    yield session
+                    yield transaction
                 except BaseException:
-                    session.give_up()
+                    transaction.abandon()
                     raise
         except BaseException:
             self._writing.release()
             raise
         if waiting:
-            self._commit(session)
+            self._commit(transaction)
         else:
-            session.committing = self._later.submit(self._commit, session)
+            transaction.committing = self._background.submit(self._commit, transaction)
 
     def read(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """See Database."""
@@ -152,8 +154,8 @@ class ConnectedDatabase(ABC, Generic[C, S]):
                 reader.close()
                 raise
         except Exception as error:
-            if (told := self._told(error)) is not None:
-                raise told from error
+            if (known_error := self._translate(error)) is not None:
+                raise known_error from error
             raise
         if self._closed or len(self._readers) >= _READERS_KEPT:
             reader.close()
@@ -168,7 +170,7 @@ class ConnectedDatabase(ABC, Generic[C, S]):
     def _open_writer(self) -> C:
         connection = self._connect()
         try:
-            self._bring_up_to_date(connection)
+            self._migrate_schema(connection)
         except BaseException:
             connection.close()  # and so rolls back
             raise
@@ -183,25 +185,25 @@ class ConnectedDatabase(ABC, Generic[C, S]):
                 self._writer = None
             while self._readers:
                 self._readers.pop().close()
-        self._later.shutdown()
+        self._background.shutdown()
 
-    def _commit(self, session: S) -> None:
+    def _commit(self, transaction: S) -> None:
         try:
-            with self._mended():
-                session.settle()
+            with self._reconnect_after_error():
+                transaction.settle()
                 if self._writer is not None:
                     self._writer.execute("COMMIT")
         finally:
             self._writing.release()
 
     @contextmanager
-    def _mended(self) -> Iterator[None]:
+    def _reconnect_after_error(self) -> Iterator[None]:
         try:
             yield
         except BaseException as error:
             if self._writer is not None:
                 self._writer.close()  # and so rolls back
                 self._writer = None
-            if (told := self._told(error)) is not None:
-                raise told from error
+            if (known_error := self._translate(error)) is not None:
+                raise known_error from error
             raise

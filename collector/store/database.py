@@ -53,7 +53,7 @@ class Table(NamedTuple):
     by_line: bool = False
 
 
-class Session(Protocol):
+class Transaction(Protocol):
     """One open transaction. Only `execute` waits for its statement to be done."""
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
@@ -90,7 +90,7 @@ class Database(Protocol):
     Every method may raise `collector.store.store.StoreError`.
     """
 
-    def transaction(self, *, waiting: bool = True) -> AbstractContextManager[Session]:
+    def transaction(self, *, waiting: bool = True) -> AbstractContextManager[Transaction]:
         """Begin; commit at the end of the block, or roll back when it raises.
 
         Not `waiting`, the block ends before the commit does: `Session.wait` waits for it, and so
@@ -100,10 +100,10 @@ class Database(Protocol):
     def read(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """The rows of a query, from what is committed."""
 
-    def make_room(self, days_ahead: int, now: datetime) -> None:
+    def create_partitions(self, days_ahead: int, now: datetime) -> None:
         """Prepare for results of the coming days, where the database parts tables by day."""
 
-    def forget_before(self, cut: datetime, tables: Sequence[Table], most_rows: int) -> int:
+    def delete_before(self, cut: datetime, tables: Sequence[Table], most_rows: int) -> int:
         """Delete raw results from before `cut`; how many rows or parts went, 0 when done."""
 
     def copy_to(self, destination: str) -> None:

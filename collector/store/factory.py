@@ -23,6 +23,6 @@ def open_store(config: StoreConfig) -> SqlStore:
     return SqliteStore(Path(config.path), config.rejected_kept)
 
 
-def described(config: StoreConfig) -> str:
+def describe(config: StoreConfig) -> str:
     """Which one it is, in words without a secret."""
     return config.path if config.postgresql is None else "the PostgreSQL database"

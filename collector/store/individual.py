@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from collector.ingest.receipts import EpochKey
-from collector.ingest.validation import Judged, refused
-from collector.store.store import BatchStored, Store, StoreError
+from collector.ingest.validation import ValidatedMessage, rejected_after_validation
+from collector.store.store import BatchResult, Store, StoreError
 from wire.ledger import Ledger
 from wire.messages import Rejection
 
 log = logging.getLogger(__name__)
 
 
-def store_apart(store: Store, judged: Sequence[Judged]) -> BatchStored:
+def store_individually(store: Store, validated: Sequence[ValidatedMessage]) -> BatchResult:
     """Store messages one at a time; what cannot be stored is kept among the rejected ones.
 
     Raises:
@@ -23,7 +23,7 @@ def store_apart(store: Store, judged: Sequence[Judged]) -> BatchStored:
     """
     stored, duplicates, rejected = 0, 0, 0
     ledgers: dict[EpochKey, Ledger] = {}
-    for message in judged:
+    for message in validated:
         now = datetime.now(UTC)
         try:
             done = store.store_batch([message], now)
@@ -33,8 +33,10 @@ def store_apart(store: Store, judged: Sequence[Judged]) -> BatchStored:
             log.exception("a message cannot be stored")
             # In letters that every store takes.
             detail = f"{type(error).__name__}: {str(error)!a}"
-            done = store.store_batch([refused(message, Rejection.UNSTORABLE, detail)], now)
+            done = store.store_batch(
+                [rejected_after_validation(message, Rejection.UNSTORABLE, detail)], now
+            )
         stored, duplicates = stored + done.stored, duplicates + done.duplicates
         rejected += done.rejected
         ledgers.update(done.ledgers)
-    return BatchStored(stored, duplicates, rejected, ledgers)
+    return BatchResult(stored, duplicates, rejected, ledgers)

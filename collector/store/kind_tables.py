@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import inspect
 
-from collector.store.batch import ResultRow, plain_text, utc_text
+from collector.store.batch import ResultRow, utc_text, without_nul
 from collector.store.database import Column, ColumnType, Table
 from wire.result import KINDS, Result
 
@@ -80,7 +80,7 @@ class KindTable:
             stored.tenant,
             stored.probe,
             stored.line,
-            plain_text(result.line.isp),
+            without_nul(result.line.isp),
             stored.target,
             stored.started_at,
             result.duration_s,
@@ -118,7 +118,7 @@ def _cells(part: _Part, source: object, plain: bool) -> tuple[object, ...]:
             cells[place] = convert(cells[place])
     if not plain:
         for place in part.texts:
-            cells[place] = plain_text(cells[place])  # type: ignore[arg-type]
+            cells[place] = without_nul(cells[place])  # type: ignore[arg-type]
     return tuple(cells)
 
 
@@ -157,8 +157,8 @@ def _part(
             path,
             tuple(fields),
             attrgetter(*(field.name for field in fields)),
-            tuple((place, c) for place, c in conversions if c is not None and c != plain_text),
-            tuple(place for place, c in conversions if c == plain_text),
+            tuple((place, c) for place, c in conversions if c is not None and c != without_nul),
+            tuple(place for place, c in conversions if c == without_nul),
         )
 
 
@@ -193,7 +193,7 @@ def _scalar_option(
         case inspect.BoolType():
             return ColumnType.BOOLEAN, None
         case inspect.StrType():
-            return ColumnType.TEXT, plain_text
+            return ColumnType.TEXT, without_nul
         case inspect.EnumType() | inspect.UUIDType() | inspect.LiteralType():
             return ColumnType.TEXT, str
         case inspect.DateTimeType():

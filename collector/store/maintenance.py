@@ -13,19 +13,19 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from collector.config import StoreConfig
-from collector.store.store import Store, StoreError, Upkeep
+from collector.store.store import MaintenanceResult, Store, StoreError
 from runtime.clock_stability import ClockStability
 
 # How long a result waits at most until pages show it.
 _ROLL_EVERY_S = 2.0
-_KEEP_EVERY_S = 3_600.0
+_MAINTAIN_EVERY_S = 3_600.0
 # Of a backlog as much as some seconds roll up.
-_ROLLS_A_TURN = 50
+_MAX_ROLLUPS = 50
 
 log = logging.getLogger(__name__)
 
 
-class Keeper:
+class Maintenance:
     """Runs until `stop`.
 
     Args:
@@ -39,8 +39,8 @@ class Keeper:
         self._config = config
         self._on_rolled = on_rolled
         self._stopping = threading.Event()
-        self._kept_at: datetime | None = None
-        self._clock_stability = ClockStability()
+        self._maintained_at: datetime | None = None
+        self._clock = ClockStability()
         self.trouble: str | None = None
 
     def run(self) -> None:
@@ -53,7 +53,7 @@ class Keeper:
         while not self._stopping.wait(wait_s):
             wait_s = _ROLL_EVERY_S
             try:
-                if self.turn(datetime.now(UTC)):
+                if self.run_once(datetime.now(UTC)):
                     wait_s = 0.0
             except StoreError as error:
                 if self.trouble is None:
@@ -70,7 +70,7 @@ class Keeper:
         """End after the transaction in hand. From any thread."""
         self._stopping.set()
 
-    def turn(self, now: datetime) -> bool:
+    def run_once(self, now: datetime) -> bool:
         """Roll up what waits; keep up when an hour has passed.
 
         Where results come without a pause something always waits: keeping up has its turn too.
@@ -82,20 +82,28 @@ class Keeper:
         Raises:
             StoreError: the store did not do it.
         """
-        is_stable = self._clock_stability.is_stable(now.timestamp(), monotonic())
+        clock_is_stable = self._clock.is_stable(now.timestamp(), monotonic())
         rolls = 0
-        while rolls < _ROLLS_A_TURN and not self._stopping.is_set() and self._store.roll_up(now):
+        while rolls < _MAX_ROLLUPS and not self._stopping.is_set() and self._store.roll_up(now):
             rolls += 1
         if rolls:
             self._on_rolled()
-        if self._kept_at is None or abs((now - self._kept_at).total_seconds()) >= _KEEP_EVERY_S:
-            while not self._stopping.is_set() and self._keep_up(now, is_stable) != Upkeep():
+        if (
+            self._maintained_at is None
+            or abs((now - self._maintained_at).total_seconds()) >= _MAINTAIN_EVERY_S
+        ):
+            while (
+                not self._stopping.is_set()
+                and self._maintain(now, clock_is_stable) != MaintenanceResult()
+            ):
                 pass
-            self._kept_at = now
-        return rolls == _ROLLS_A_TURN
+            self._maintained_at = now
+        return rolls == _MAX_ROLLUPS
 
-    def _keep_up(self, now: datetime, forget: bool) -> Upkeep:
+    def _maintain(self, now: datetime, delete_old: bool) -> MaintenanceResult:
         raw_days, rollup_days = self._config.raw_days, self._config.rollup_days
-        return self._store.keep_up(
-            now, (raw_days or None) if forget else None, (rollup_days or None) if forget else None
+        return self._store.maintain(
+            now,
+            (raw_days or None) if delete_old else None,
+            (rollup_days or None) if delete_old else None,
         )

@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from collector.store import postgresql_schema
 from collector.store.batch import utc_text
-from collector.store.connections import ConnectedDatabase, OpenTransaction
+from collector.store.connections import ConnectedDatabase, QueuedTransaction
 from collector.store.database import ColumnType, Row, Table, column_names
 from collector.store.migrate import Migration, packaged
 from collector.store.sql_store import SqlStore, derived_tables, raw_tables
@@ -65,7 +65,7 @@ class PostgresqlStore(SqlStore):
         super().__init__(self.database, rejected_kept)
 
 
-class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlSession"]):
+class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlTransaction"]):
     """A Database on a server."""
 
     def __init__(self, conninfo: str, migrations: Sequence[Migration] | None = None) -> None:
@@ -73,54 +73,58 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlSessio
         try:
             self._conninfo = make_conninfo(conninfo, application_name="tramdo-collector")
         except psycopg.Error as error:
-            raise StoreError(f"PostgreSQL: {_sentence(error)}") from error
+            raise StoreError(f"PostgreSQL: {_one_line(error)}") from error
         self._migrations = packaged("postgresql") if migrations is None else list(migrations)
         with self.transaction():
             pass
 
-    def _bring_up_to_date(self, connection: psycopg.Connection) -> None:
+    def _migrate_schema(self, connection: psycopg.Connection) -> None:
         _migrate(connection, self._migrations)
         # Fewer migrations than the packaged ones are a test's: no room for these.
         if len(self._migrations) >= len(packaged("postgresql")):
             with connection.transaction():
                 _lock(connection)
-                _make_tables(connection, derived_tables())
+                _create_tables(connection, derived_tables())
 
     def _open_reader(self) -> psycopg.Connection:
         reader = self._connect()
         reader.read_only = True
         return reader
 
-    def _begin(self, writer: psycopg.Connection, later: Executor | None) -> PostgresqlSession:
+    def _begin(
+        self, writer: psycopg.Connection, background: Executor | None
+    ) -> PostgresqlTransaction:
         writer.execute("BEGIN")
         _lock(writer)
-        return PostgresqlSession(writer, later)
+        return PostgresqlTransaction(writer, background)
 
     def _rows(self, reader: psycopg.Connection, sql: str, values: Sequence[object]) -> list[Row]:
         return reader.execute(_query(sql), values or None).fetchall()
 
-    def _told(self, error: BaseException) -> Exception | None:
+    def _translate(self, error: BaseException) -> Exception | None:
         if isinstance(error, psycopg.errors.NumericValueOutOfRange):
-            return OverflowError(_sentence(error))
+            return OverflowError(_one_line(error))
         return _store_error(error) if isinstance(error, psycopg.Error) else None
 
-    def make_room(self, days_ahead: int, now: datetime) -> None:
+    def create_partitions(self, days_ahead: int, now: datetime) -> None:
         """See Database. A part for today and each of the coming days, of every table of days."""
         today = now.astimezone(UTC).date()
-        with self.transaction() as session:
+        with self.transaction() as transaction:
             for table in raw_tables():
                 for ahead in range(days_ahead + 1):
-                    session.make_part(table.name, today + ahead * _ONE_DAY)
+                    transaction.create_partition(table.name, today + ahead * _ONE_DAY)
 
-    def forget_before(
+    def delete_before(
         self,
         cut: datetime,
         tables: Sequence[Table],
         most_rows: int,  # noqa: ARG002 - a part goes whole, however many rows it has
     ) -> int:
         """See Database. Whole days by when results started; the others by when they were stored."""
-        with self.transaction() as session:
-            return session.drop_parts(cut, tables) + session.forget_others(cut, tables)
+        with self.transaction() as transaction:
+            return transaction.drop_partitions(cut, tables) + transaction.delete_default_partition(
+                cut, tables
+            )
 
     def copy_to(self, destination: str) -> None:
         """See Database. Not by us: `collector.store.backup` runs pg_dump."""
@@ -136,11 +140,11 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlSessio
         return connection
 
 
-class PostgresqlSession(OpenTransaction):
+class PostgresqlTransaction(QueuedTransaction):
     """One open transaction."""
 
-    def __init__(self, connection: psycopg.Connection, later: Executor | None) -> None:
-        super().__init__(later)
+    def __init__(self, connection: psycopg.Connection, background: Executor | None) -> None:
+        super().__init__(background)
         self._connection = connection
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
@@ -170,7 +174,7 @@ class PostgresqlSession(OpenTransaction):
         if table.daily is not None:
             place = names.index(table.daily)
             for text in sorted({str(row[place])[:10] for row in rows}):
-                self._make_part_if_near(table.name, date.fromisoformat(text))
+                self._create_partition_if_near(table.name, date.fromisoformat(text))
         try:
             # Ledgers know what is stored, so that no key is there twice: straight in.
             with self._connection.transaction():
@@ -206,7 +210,7 @@ class PostgresqlSession(OpenTransaction):
             (lines, starts),
         )
 
-    def make_part(self, table: str, day: date) -> None:
+    def create_partition(self, table: str, day: date) -> None:
         """The part of a day, where it is not there; what was put elsewhere meanwhile moves in."""
         part = f"{table}_{day:%Y%m%d}"
         if self._execute("SELECT to_regclass(?)", (part,)) != [(None,)]:
@@ -224,7 +228,7 @@ class PostgresqlSession(OpenTransaction):
             f"ALTER TABLE {table} ATTACH PARTITION {part} FOR VALUES FROM ('{begin}') TO ('{end}')"
         )
 
-    def drop_parts(self, cut: datetime, tables: Sequence[Table]) -> int:
+    def drop_partitions(self, cut: datetime, tables: Sequence[Table]) -> int:
         """Drop the days that ended before `cut`; how many parts."""
         dropped = 0
         for table in tables:
@@ -243,7 +247,7 @@ class PostgresqlSession(OpenTransaction):
                     dropped += 1
         return dropped
 
-    def forget_others(self, cut: datetime, tables: Sequence[Table]) -> int:
+    def delete_default_partition(self, cut: datetime, tables: Sequence[Table]) -> int:
         """Delete what is in no day's part and was stored before `cut`; how many rows."""
         rows = self.execute(
             "DELETE FROM results_other WHERE stored_at < ? RETURNING number", (utc_text(cut),)
@@ -257,13 +261,13 @@ class PostgresqlSession(OpenTransaction):
                     )
         return len(rows)
 
-    def _make_part_if_near(self, table: str, day: date) -> None:
+    def _create_partition_if_near(self, table: str, day: date) -> None:
         away = (day - datetime.now(UTC).date()).days
         if not -_DAYS_BACK <= away <= _DAYS_AHEAD:
             return
         try:
             with self._connection.transaction():
-                self.make_part(table, day)
+                self.create_partition(table, day)
         except psycopg.errors.LockNotAvailable:
             # Somebody reads for long (a dump). It waits where all wrong clocks are, and moves in
             # when the part is made.
@@ -304,8 +308,8 @@ def environment(conninfo: str) -> dict[str, str]:
     names = {"dbname": "PGDATABASE", "host": "PGHOST", "port": "PGPORT", "user": "PGUSER"}
     names |= {key: f"PG{key.upper()}" for key in ("password", "passfile", "service", "sslmode")}
     names |= {"sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY"}
-    told = conninfo_to_dict(conninfo)
-    return {names[key]: str(value) for key, value in told.items() if key in names}
+    known_error = conninfo_to_dict(conninfo)
+    return {names[key]: str(value) for key, value in known_error.items() if key in names}
 
 
 def is_empty(conninfo: str) -> bool:
@@ -339,12 +343,12 @@ def _midnight(day: date) -> str:
     return f"{day.isoformat()} 00:00:00+00"
 
 
-def _sentence(error: psycopg.Error) -> str:
+def _one_line(error: psycopg.Error) -> str:
     return " ".join(str(error).split())
 
 
 def _store_error(error: psycopg.Error) -> StoreError:
-    return StoreError(f"PostgreSQL: {_sentence(error)}")
+    return StoreError(f"PostgreSQL: {_one_line(error)}")
 
 
 def _migrate(connection: psycopg.Connection, migrations: Sequence[Migration]) -> None:
@@ -374,7 +378,7 @@ def _migrate(connection: psycopg.Connection, migrations: Sequence[Migration]) ->
                 )
 
 
-def _make_tables(connection: psycopg.Connection, tables: Sequence[Table]) -> None:
+def _create_tables(connection: psycopg.Connection, tables: Sequence[Table]) -> None:
     """Make what types ask for and is not there: tables, and columns that a table lacks."""
     rows = connection.execute(
         "SELECT table_name, column_name FROM information_schema.columns "

@@ -27,11 +27,11 @@ def missing(tables: Iterable[Table], known: Mapping[str, Container[str]]) -> Ite
     """
     for table in tables:
         if table.name not in known:
-            yield from _create(table)
+            yield from _create_table(table)
             continue
         for column in table.columns:
             if column.name not in known[table.name]:
-                yield f"ALTER TABLE {table.name} ADD COLUMN {_declared(column)}"
+                yield f"ALTER TABLE {table.name} ADD COLUMN {_column_sql(column)}"
 
 
 def views() -> Iterator[str]:
@@ -44,8 +44,8 @@ def views() -> Iterator[str]:
         )
 
 
-def _create(table: Table) -> Iterator[str]:
-    columns = ", ".join(_declared(column) for column in table.columns)
+def _create_table(table: Table) -> Iterator[str]:
+    columns = ", ".join(_column_sql(column) for column in table.columns)
     if table.daily is None:
         yield f"CREATE TABLE {table.name} ({columns}, PRIMARY KEY ({', '.join(table.key)}))"
         return
@@ -56,5 +56,5 @@ def _create(table: Table) -> Iterator[str]:
     yield f"CREATE TABLE {table.name}_other PARTITION OF {table.name} DEFAULT"
 
 
-def _declared(column: Column) -> str:
+def _column_sql(column: Column) -> str:
     return f"{column.name} {_TYPES[column.type]}{' NOT NULL' if column.required else ''}"

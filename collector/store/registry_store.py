@@ -14,7 +14,7 @@ from collector.registry.communes import official
 from collector.registry.registry import Commune, Group, Isp, Line, Probe, Registry
 from collector.store import columns
 from collector.store.batch import utc_text
-from collector.store.database import Database, Session
+from collector.store.database import Database, Transaction
 from wire.decoding import converted
 
 _COMMUNE = (
@@ -23,7 +23,7 @@ _COMMUNE = (
 _LINE = "isp, plan_down_bps, plan_up_bps, contract_date, technology"
 
 
-class RegistryStore:
+class SqlRegistryStore:
     """See `collector.registry.changes.RegistryBook`."""
 
     def __init__(self, database: Database) -> None:
@@ -71,11 +71,11 @@ class RegistryStore:
         changes = differences(self.read(), registry)
         if not changes:
             return []
-        with self._database.transaction() as session:
+        with self._database.transaction() as transaction:
             for table in ("probes", "lines", "isps", "groups", "communes"):
-                session.execute(f"DELETE FROM registry_{table}")
-            _write(session, registry)
-            session.execute_many(
+                transaction.execute(f"DELETE FROM registry_{table}")
+            _write(transaction, registry)
+            transaction.execute_many(
                 "INSERT INTO registry_changes (at, who, source, thing, key, before, after) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [(utc_text(at), who, source, *change) for change in changes],
@@ -100,8 +100,8 @@ class RegistryStore:
         return int(number or 0)
 
 
-def _write(session: Session, registry: Registry) -> None:
-    session.execute_many(
+def _write(transaction: Transaction, registry: Registry) -> None:
+    transaction.execute_many(
         "INSERT INTO registry_probes (tenant, probe, commune, office, installed_on) "
         "VALUES (?, ?, ?, ?, ?)",
         [
@@ -109,7 +109,7 @@ def _write(session: Session, registry: Registry) -> None:
             for p in registry.probes.values()
         ],
     )
-    session.execute_many(
+    transaction.execute_many(
         f"INSERT INTO registry_lines (tenant, probe, place, line, {_LINE}) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
@@ -118,15 +118,15 @@ def _write(session: Session, registry: Registry) -> None:
             for place, line in enumerate(probe.lines)
         ],
     )
-    session.execute_many(
+    transaction.execute_many(
         "INSERT INTO registry_isps (id, name) VALUES (?, ?)",
         [(isp.id, isp.name) for isp in registry.isps.values()],
     )
-    session.execute_many(
+    transaction.execute_many(
         "INSERT INTO registry_groups (id, name, communes) VALUES (?, ?, ?)",
         [(group.id, group.name, json.dumps(group.communes)) for group in registry.groups.values()],
     )
-    session.execute_many(
+    transaction.execute_many(
         f"INSERT INTO registry_communes ({_COMMUNE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (*cells[:-2], _date_text(cells[-2]), _date_text(cells[-1]))
@@ -161,8 +161,8 @@ def _commune(row: Sequence[Any]) -> Commune:
     return converted(table, Commune)
 
 
-def _date(told: str | date | None) -> date | None:
-    return date.fromisoformat(told) if isinstance(told, str) else told
+def _date(known_error: str | date | None) -> date | None:
+    return date.fromisoformat(known_error) if isinstance(known_error, str) else known_error
 
 
 def _date_text(day: date | None) -> str | None:

@@ -13,9 +13,9 @@ from datetime import datetime
 
 from msgspec import structs
 
-from collector.ingest.validation import Rejected
+from collector.ingest.validation import RejectedMessage
 from collector.store.batch import Batch, ResultRow
-from collector.store.database import Session
+from collector.store.database import Transaction
 from wire import topics
 from wire.messages import Rejection
 from wire.result import Result, Validity, decode_result
@@ -31,15 +31,15 @@ _Identity = tuple[str, str, str, int]
 
 
 def reused_numbers(
-    session: Session,
+    transaction: Transaction,
     batch: Batch,
     places: Sequence[int],
     at: datetime,
-) -> list[Rejected]:
+) -> list[RejectedMessage]:
     """The results of a batch whose number another result has, as rejected messages.
 
     Args:
-        session: the transaction that stores the batch.
+        transaction: the transaction that stores the batch.
         batch: the batch.
         places: where in `batch.results` those are that are new.
         at: when the batch is stored.
@@ -51,9 +51,9 @@ def reused_numbers(
     repeats = [place for place in range(len(batch.results)) if place not in new]
     elsewhere = [place for place in repeats if _identity(batch.results[place]) not in first]
     # Nearly all repeats are in the same day's part, under the same time.
-    known = _bodies(session, [batch.results[place] for place in elsewhere], by_time=True)
+    known = _bodies(transaction, [batch.results[place] for place in elsewhere], by_time=True)
     left = [place for place in elsewhere if _identity(batch.results[place]) not in known]
-    known |= _bodies(session, [batch.results[place] for place in left], by_time=False)
+    known |= _bodies(transaction, [batch.results[place] for place in left], by_time=False)
     return [
         _rejected(batch.results[place], at)
         for place in repeats
@@ -89,7 +89,9 @@ def _as_sent(result: Result) -> Result:
     )
 
 
-def _bodies(session: Session, rows: Sequence[ResultRow], *, by_time: bool) -> dict[_Identity, str]:
+def _bodies(
+    transaction: Transaction, rows: Sequence[ResultRow], *, by_time: bool
+) -> dict[_Identity, str]:
     """The stored bodies of these identities; by time, of those parts alone that it points to."""
     by_epoch: dict[tuple[str, str, str], list[ResultRow]] = defaultdict(list)
     for row in rows:
@@ -101,7 +103,7 @@ def _bodies(session: Session, rows: Sequence[ResultRow], *, by_time: bool) -> di
             span, ends = "", list[str]()
             if by_time:
                 span, ends = "AND started_at BETWEEN ? AND ? ", [min(times), max(times)]
-            for seq, body in session.execute(
+            for seq, body in transaction.execute(
                 "SELECT seq, body FROM results WHERE tenant = ? AND probe = ? AND epoch = ? "
                 f"{span}AND seq IN ({', '.join('?' * len(some))})",
                 (*key, *ends, *(row.seq for row in some)),
@@ -114,8 +116,8 @@ def _identity(row: ResultRow) -> _Identity:
     return row.tenant, row.probe, row.epoch, row.seq
 
 
-def _rejected(row: ResultRow, at: datetime) -> Rejected:
-    return Rejected(
+def _rejected(row: ResultRow, at: datetime) -> RejectedMessage:
+    return RejectedMessage(
         topics.measurement(row.tenant, row.probe, row.kind),
         row.body.encode(),
         at,

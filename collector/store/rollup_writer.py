@@ -15,15 +15,15 @@ from collector.rollup.periods import Step, bucket_start
 from collector.rollup.summary import Summary
 from collector.store import rollup_tables
 from collector.store.batch import utc_text
-from collector.store.database import Session
+from collector.store.database import Transaction
 from collector.store.rollup_tables import BODIES, FIGURES
 
 _Buckets = dict[tuple[int, int], Summary]
 
 
-def roll(session: Session, now: datetime, most_deltas: int) -> int:
+def merge_deltas(transaction: Transaction, now: datetime, most_deltas: int) -> int:
     """Merge the oldest deltas; how many, 0 when none is waiting."""
-    rows = session.execute(
+    rows = transaction.execute(
         "SELECT number, tenant, probe, line, start_s, body FROM rollup_deltas "
         "ORDER BY number LIMIT ?",
         (most_deltas,),
@@ -35,20 +35,22 @@ def roll(session: Session, now: datetime, most_deltas: int) -> int:
         key = (LineKey(tenant, probe, line), start_s)
         delta = rollup_tables.decode(bytes(body))
         hours[key] = hours[key].merged(delta) if key in hours else delta
-    ids = _line_ids(session, {line for line, _ in hours})
-    revision = _next_revision(session)
+    ids = _line_ids(transaction, {line for line, _ in hours})
+    revision = _next_revision(transaction)
     buckets: _Buckets = {(ids[line], start_s): delta for (line, start_s), delta in hours.items()}
     for step in Step:
-        _merge(session, step, _coarser(buckets, step), revision, now)
-    session.execute("DELETE FROM rollup_deltas WHERE number <= ?", (rows[-1][0],))
+        _merge(transaction, step, _coarser(buckets, step), revision, now)
+    transaction.execute("DELETE FROM rollup_deltas WHERE number <= ?", (rows[-1][0],))
     return len(rows)
 
 
-def forget(session: Session, cut: datetime) -> None:
+def delete_rollups(transaction: Transaction, cut: datetime) -> None:
     """Delete the hours and days that began before `cut`. Months stay."""
     for step in (Step.HOUR, Step.DAY):
         for table in (FIGURES[step], BODIES[step]):
-            session.execute(f"DELETE FROM {table.name} WHERE start_s < ?", (int(cut.timestamp()),))
+            transaction.execute(
+                f"DELETE FROM {table.name} WHERE start_s < ?", (int(cut.timestamp()),)
+            )
 
 
 def _coarser(hours: _Buckets, step: Step) -> _Buckets:
@@ -66,13 +68,13 @@ def _coarser(hours: _Buckets, step: Step) -> _Buckets:
 
 
 def _merge(
-    session: Session, step: Step, deltas: Mapping[tuple[int, int], Summary], revision: int,
+    transaction: Transaction, step: Step, deltas: Mapping[tuple[int, int], Summary], revision: int,
     now: datetime,
 ) -> None:  # fmt: skip
     bodies, figures = BODIES[step], FIGURES[step]
     known = {
         (line_id, start_s): rollup_tables.decode(bytes(body))
-        for line_id, start_s, body in session.select_pairs(
+        for line_id, start_s, body in transaction.select_pairs(
             bodies.name, "line_id, start_s, body", list(deltas)
         )
     }
@@ -83,23 +85,23 @@ def _merge(
         bucket = (*key, revision, changed_at)
         body_rows.append((*bucket, rollup_tables.encode(whole)))
         figure_rows.append((*bucket, *rollup_tables.figures(whole)))
-    session.replace(bodies, body_rows)
-    session.replace(figures, figure_rows)
+    transaction.replace(bodies, body_rows)
+    transaction.replace(figures, figure_rows)
 
 
-def _line_ids(session: Session, lines: set[LineKey]) -> dict[LineKey, int]:
-    rows = session.execute("SELECT line_id, tenant, probe, line FROM lines")
+def _line_ids(transaction: Transaction, lines: set[LineKey]) -> dict[LineKey, int]:
+    rows = transaction.execute("SELECT line_id, tenant, probe, line FROM lines")
     ids = {LineKey(*names): line_id for line_id, *names in rows}
     new = sorted(lines - ids.keys())
     for key in new:
-        ((ids[key],),) = session.execute(
+        ((ids[key],),) = transaction.execute(
             "INSERT INTO lines (tenant, probe, line) VALUES (?, ?, ?) RETURNING line_id", key
         )
     return ids
 
 
-def _next_revision(session: Session) -> int:
-    ((revision,),) = session.execute(
+def _next_revision(transaction: Transaction) -> int:
+    ((revision,),) = transaction.execute(
         "INSERT INTO totals VALUES ('rollup_revision', 1) "
         "ON CONFLICT (name) DO UPDATE SET count = totals.count + 1 RETURNING count"
     )

@@ -11,25 +11,25 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from collector.ingest.receipts import EpochKey
-from collector.ingest.validation import Judged
+from collector.ingest.validation import ValidatedMessage
 from collector.registry.registry import LineKey
 from collector.store import batch_writer, columns, rollup_tables
-from collector.store.batch import Batch, ResultRow, utc_text, within_bounds
-from collector.store.database import Database, Row, Session, Table, column_names
+from collector.store.batch import Batch, ResultRow, reject_scattered, utc_text
+from collector.store.database import Database, Row, Table, Transaction, column_names
 from collector.store.kind_tables import kind_tables
 from collector.store.migrated_tables import PROBES, RESULTS
-from collector.store.registry_store import RegistryStore
+from collector.store.registry_store import SqlRegistryStore
 from collector.store.repeats import reused_numbers
-from collector.store.rollup_writer import forget, roll
+from collector.store.rollup_writer import delete_rollups, merge_deltas
 from collector.store.store import (
-    BatchStored,
+    BatchResult,
     LastResult,
+    MaintenanceResult,
     StoredOutage,
     StoredProbe,
     StoredRejection,
     StoredResult,
     Totals,
-    Upkeep,
 )
 from collector.store.summaries import SqlSummaries
 from wire.ledger import Ledger
@@ -38,10 +38,10 @@ from wire.result import FaultLocation, decode_result
 
 _REJECTED_HEAD_BYTES = 16_384
 # So many raw rows go in one transaction: ingest waits for no more than that.
-_FORGET_ROWS = 5_000
+_DELETE_ROWS = 5_000
 _BACKFILL_ROWS = 2_000
 # More than a centre gives out between two copies: a nation in eight weeks.
-_NUMBERS_LEFT = 10**9
+_NUMBERS_SKIPPED = 10**9
 _LONGEST_OUTAGE = timedelta(days=31)
 # Rooms for days are made so far ahead that a centre may sleep over a holiday.
 _DAYS_AHEAD = 7
@@ -74,63 +74,63 @@ class SqlStore:
         self._database = database
         self._rejected_kept = rejected_kept
         self.summaries = SqlSummaries(database)
-        self.registry = RegistryStore(database)
+        self.registry = SqlRegistryStore(database)
 
-    def store_batch(self, messages: Sequence[Judged], stored_at: datetime) -> BatchStored:
+    def store_batch(self, messages: Sequence[ValidatedMessage], stored_at: datetime) -> BatchResult:
         """See Store."""
         return self.begin_batch(messages, stored_at)()
 
     def begin_batch(
-        self, messages: Sequence[Judged], stored_at: datetime
-    ) -> Callable[[], BatchStored]:
+        self, messages: Sequence[ValidatedMessage], stored_at: datetime
+    ) -> Callable[[], BatchResult]:
         """See Store."""
         batch = Batch(messages, stored_at)
-        with self._database.transaction(waiting=False) as session:
-            revision = batch_writer.count(session, "revision", 1)
-            known = batch_writer.ledgers_of(session, batch.epochs)
-            if (bounded := within_bounds(messages, known)) is not messages:
+        with self._database.transaction(waiting=False) as transaction:
+            revision = batch_writer.count(transaction, "revision", 1)
+            known = batch_writer.ledgers_of(transaction, batch.epochs)
+            if (bounded := reject_scattered(messages, known)) is not messages:
                 batch = Batch(bounded, stored_at)
             places = batch.new_places({key: stored for key, (_, stored) in known.items()})
-            reused = reused_numbers(session, batch, places, stored_at)
+            reused = reused_numbers(transaction, batch, places, stored_at)
             batch.rejected.extend(reused)
-            batch_writer.count(session, "results", len(places))
+            batch_writer.count(transaction, "results", len(places))
             # What asks is above, what only writes is below: nothing waits between them.
-            batch_writer.insert_results(session, batch, places)
-            batch_writer.insert_deltas(session, batch, places)
-            ledgers = batch_writer.extend_ledgers(session, batch, known, revision)
-            batch_writer.upsert_last_results(session, batch, stored_at)
-            batch_writer.upsert_probes(session, batch, revision)
-            batch_writer.replace_plans(session, batch, stored_at)
-            self._insert_rejected(session, batch)
+            batch_writer.insert_results(transaction, batch, places)
+            batch_writer.insert_deltas(transaction, batch, places)
+            ledgers = batch_writer.extend_ledgers(transaction, batch, known, revision)
+            batch_writer.upsert_last_results(transaction, batch, stored_at)
+            batch_writer.upsert_probes(transaction, batch, revision)
+            batch_writer.replace_plans(transaction, batch, stored_at)
+            self._insert_rejected(transaction, batch)
         duplicates = len(batch.results) - len(places) - len(reused)
-        done = BatchStored(len(places), duplicates, len(batch.rejected), ledgers)
+        done = BatchResult(len(places), duplicates, len(batch.rejected), ledgers)
 
-        def finished() -> BatchStored:
-            session.wait()
+        def finished() -> BatchResult:
+            transaction.wait()
             return done
 
         return finished
 
     def roll_up(self, now: datetime, most_deltas: int = 2_000) -> int:
         """See Store."""
-        with self._database.transaction() as session:
-            return roll(session, now, most_deltas)
+        with self._database.transaction() as transaction:
+            return merge_deltas(transaction, now, most_deltas)
 
-    def keep_up(
+    def maintain(
         self, now: datetime, raw_days: int | None, rollup_days: int | None = None
-    ) -> Upkeep:
+    ) -> MaintenanceResult:
         """See Store."""
-        self._database.make_room(_DAYS_AHEAD, now)
+        self._database.create_partitions(_DAYS_AHEAD, now)
         filled = self._backfill()
-        forgotten = 0
+        deleted = 0
         # What is still to be taken into the roll-ups is not forgotten before.
         if raw_days is not None and not filled:
             cut = now - timedelta(days=raw_days)
-            forgotten = self._database.forget_before(cut, raw_tables(), _FORGET_ROWS)
+            deleted = self._database.delete_before(cut, raw_tables(), _DELETE_ROWS)
         if rollup_days is not None:
-            with self._database.transaction() as session:
-                forget(session, now - timedelta(days=rollup_days))
-        return Upkeep(backfilled=filled, forgotten=forgotten)
+            with self._database.transaction() as transaction:
+                delete_rollups(transaction, now - timedelta(days=rollup_days))
+        return MaintenanceResult(backfilled=filled, deleted=deleted)
 
     def copy_to(self, destination: str) -> None:
         """See Store."""
@@ -174,9 +174,9 @@ class SqlStore:
             (f"{month:%Y-%m}",),
         )
         return {
-            (tenant, probe): told
+            (tenant, probe): known_error
             for tenant, probe, plan in rows
-            if (told := columns.plan(plan)) is not None
+            if (known_error := columns.plan(plan)) is not None
         }
 
     def probe(self, tenant: str, probe: str) -> StoredProbe | None:
@@ -266,11 +266,11 @@ class SqlStore:
         }
         return Totals(counts.get("results", 0), counts["probes"], rejected)
 
-    def leave_numbers(self) -> None:
+    def skip_numbers(self) -> None:
         """See Store."""
-        with self._database.transaction() as session:
+        with self._database.transaction() as transaction:
             for name in ("number", "rollup_revision"):
-                batch_writer.count(session, name, _NUMBERS_LEFT)
+                batch_writer.count(transaction, name, _NUMBERS_SKIPPED)
 
     def close(self) -> None:
         """See Store."""
@@ -278,16 +278,16 @@ class SqlStore:
 
     def _backfill(self) -> int:
         """Take results from before the roll-ups into them, a part of them at each call."""
-        with self._database.transaction() as session:
+        with self._database.transaction() as transaction:
             marks: dict[str, int] = dict(
-                session.execute(
+                transaction.execute(
                     "SELECT name, count FROM totals WHERE name IN ('backfilled', 'backfill_to')"
                 )
             )
             done, end = marks.get("backfilled", 0), marks.get("backfill_to", 0)
             if done >= end:
                 return 0
-            rows = session.execute(
+            rows = transaction.execute(
                 f"SELECT number, {', '.join(ResultRow._fields)} FROM results "
                 "WHERE number > ? AND number <= ? ORDER BY number LIMIT ?",
                 (done, end, _BACKFILL_ROWS),
@@ -295,18 +295,18 @@ class SqlStore:
             stored = [(row[0], ResultRow(*row[1:])) for row in rows]
             decoded = [decode_result(row.body.encode()) for _, row in stored]
             batch_writer.insert_kinds(
-                session, [(n, row, r) for (n, row), r in zip(stored, decoded, strict=True)]
+                transaction, [(n, row, r) for (n, row), r in zip(stored, decoded, strict=True)]
             )
-            batch_writer.write_deltas(session, [row for _, row in stored], decoded)
-            batch_writer.count(session, "backfilled", (stored[-1][0] if stored else end) - done)
+            batch_writer.write_deltas(transaction, [row for _, row in stored], decoded)
+            batch_writer.count(transaction, "backfilled", (stored[-1][0] if stored else end) - done)
             return len(stored)
 
-    def _insert_rejected(self, session: Session, batch: Batch) -> None:
+    def _insert_rejected(self, transaction: Transaction, batch: Batch) -> None:
         if not batch.rejected:
             return
         for message in batch.rejected:
-            batch_writer.count(session, f"rejected:{message.reason}", 1)
-        session.execute_many(
+            batch_writer.count(transaction, f"rejected:{message.reason}", 1)
+        transaction.execute_many(
             "INSERT INTO rejected (topic, reason, detail, received_at, payload_head, payload_bytes)"
             " VALUES (?, ?, ?, ?, ?, ?)",
             [
@@ -321,7 +321,7 @@ class SqlStore:
                 for message in batch.rejected
             ],
         )
-        session.execute(
+        transaction.execute(
             "DELETE FROM rejected WHERE number <= (SELECT max(number) FROM rejected) - ?",
             (self._rejected_kept,),
         )

@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 from collector.store.batch import utc_text
-from collector.store.connections import ConnectedDatabase, OpenTransaction
+from collector.store.connections import ConnectedDatabase, QueuedTransaction
 from collector.store.database import Column, ColumnType, Row, Table, column_names
 from collector.store.migrate import Migration, packaged
 from collector.store.sql_store import SqlStore, derived_tables
@@ -59,7 +59,7 @@ class SqliteStore(SqlStore):
         super().__init__(self.database, rejected_kept)
 
 
-class SqliteDatabase(ConnectedDatabase[sqlite3.Connection, "SqliteSession"]):
+class SqliteDatabase(ConnectedDatabase[sqlite3.Connection, "SqliteTransaction"]):
     """A Database in one file."""
 
     def __init__(self, path: Path, migrations: Sequence[Migration] | None = None) -> None:
@@ -72,43 +72,43 @@ class SqliteDatabase(ConnectedDatabase[sqlite3.Connection, "SqliteSession"]):
     def _connect(self) -> sqlite3.Connection:
         return _connect(self._path)
 
-    def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
+    def _migrate_schema(self, connection: sqlite3.Connection) -> None:
         _migrate(connection, self._migrations)
         # Fewer migrations than the packaged ones are a test's: no room for these.
         if len(self._migrations) >= len(packaged("sqlite")):
-            _make_tables(connection, derived_tables())
+            _create_tables(connection, derived_tables())
 
     def _open_reader(self) -> sqlite3.Connection:
         reader = _connect(self._path)
         reader.execute("PRAGMA query_only = ON")
         return reader
 
-    def _begin(self, writer: sqlite3.Connection, later: Executor | None) -> SqliteSession:
+    def _begin(self, writer: sqlite3.Connection, background: Executor | None) -> SqliteTransaction:
         writer.execute("BEGIN IMMEDIATE")
-        return SqliteSession(writer, later)
+        return SqliteTransaction(writer, background)
 
     def _rows(self, reader: sqlite3.Connection, sql: str, values: Sequence[object]) -> list[Row]:
         return reader.execute(sql, values).fetchall()
 
-    def _told(self, error: BaseException) -> Exception | None:
+    def _translate(self, error: BaseException) -> Exception | None:
         return StoreError(f"{self._path}: {error}") if isinstance(error, sqlite3.Error) else None
 
-    def make_room(self, days_ahead: int, now: datetime) -> None:
+    def create_partitions(self, days_ahead: int, now: datetime) -> None:
         """See Database. One file has room for every day."""
 
-    def forget_before(self, cut: datetime, tables: Sequence[Table], most_rows: int) -> int:
+    def delete_before(self, cut: datetime, tables: Sequence[Table], most_rows: int) -> int:
         """See Database. The oldest numbers are looked at, and of them exactly those deleted that
         are old: among them may be some of a time when the centre's clock stood wrong.
         """
-        with self.transaction() as session:
-            rows = session.execute(
+        with self.transaction() as transaction:
+            rows = transaction.execute(
                 "SELECT number, stored_at FROM results ORDER BY number LIMIT ?", (most_rows,)
             )
             old = [number for number, stored_at in rows if stored_at < utc_text(cut)]
             if old:
                 numbers = json.dumps(old)
                 for table in tables:
-                    session.execute(
+                    transaction.execute(
                         f"DELETE FROM {table.name} "
                         "WHERE number IN (SELECT value FROM json_each(?))",
                         (numbers,),
@@ -128,11 +128,11 @@ class SqliteDatabase(ConnectedDatabase[sqlite3.Connection, "SqliteSession"]):
             raise StoreError(f"{destination}: {error}") from error
 
 
-class SqliteSession(OpenTransaction):
+class SqliteTransaction(QueuedTransaction):
     """One open transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, later: Executor | None) -> None:
-        super().__init__(later)
+    def __init__(self, connection: sqlite3.Connection, background: Executor | None) -> None:
+        super().__init__(background)
         self._connection = connection
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
@@ -265,16 +265,16 @@ def _migrate(connection: sqlite3.Connection, migrations: Sequence[Migration]) ->
         connection.execute("COMMIT")
 
 
-def _make_tables(connection: sqlite3.Connection, tables: Sequence[Table]) -> None:
+def _create_tables(connection: sqlite3.Connection, tables: Sequence[Table]) -> None:
     """Make what types ask for and is not there: tables, and columns that a table lacks."""
     connection.execute("BEGIN IMMEDIATE")
     for table in tables:
         known = {row[1] for row in connection.execute(f"PRAGMA table_info({table.name})")}
         if not known:
-            connection.execute(_create(table))
+            connection.execute(_create_table(table))
         for column in table.columns if known else ():
             if column.name not in known:
-                connection.execute(f"ALTER TABLE {table.name} ADD COLUMN {_declared(column)}")
+                connection.execute(f"ALTER TABLE {table.name} ADD COLUMN {_column_sql(column)}")
         if table.by_line:
             connection.execute(
                 f"CREATE INDEX IF NOT EXISTS {table.name}_by_line ON {table.name} "
@@ -283,8 +283,8 @@ def _make_tables(connection: sqlite3.Connection, tables: Sequence[Table]) -> Non
     connection.execute("COMMIT")
 
 
-def _create(table: Table) -> str:
-    columns = [_declared(column) for column in table.columns]
+def _create_table(table: Table) -> str:
+    columns = [_column_sql(column) for column in table.columns]
     # By one whole number: the row's own. Else the key's tree holds the rows, which are short,
     # but for those with bytes in them.
     by_number = table.key == ("number",)
@@ -296,5 +296,5 @@ def _create(table: Table) -> str:
     )
 
 
-def _declared(column: Column) -> str:
+def _column_sql(column: Column) -> str:
     return f"{column.name} {_TYPES[column.type]}{' NOT NULL' if column.required else ''}"

@@ -19,8 +19,8 @@ from uuid import UUID
 from msgspec import Struct
 
 from collector.ingest.receipts import EpochKey
-from collector.ingest.validation import Judged
-from collector.registry.changes import RegistryBook
+from collector.ingest.validation import ValidatedMessage
+from collector.registry.changes import RegistryStore
 from collector.registry.registry import LineKey
 from collector.rollup.queries import Summaries
 from wire.envelope import Site
@@ -33,7 +33,7 @@ class StoreError(Exception):
     """The store cannot do it now (disk full, locked, gone); the text is a sentence for a person."""
 
 
-class BatchStored(NamedTuple):
+class BatchResult(NamedTuple):
     """What `store_batch` did. `ledgers` holds the epochs that the batch touched, as they are now.
 
     `ledgers` names an epoch also when all of its results were known: a probe that sends again has
@@ -124,11 +124,11 @@ class Totals(NamedTuple):
     rejected: Mapping[Rejection, int]
 
 
-class Upkeep(NamedTuple):
-    """What one call of `keep_up` did; all zeros when nothing is left to do."""
+class MaintenanceResult(NamedTuple):
+    """What one call of `maintain` did; all zeros when nothing is left to do."""
 
     backfilled: int = 0
-    forgotten: int = 0
+    deleted: int = 0
 
 
 class Store(Protocol):
@@ -139,7 +139,7 @@ class Store(Protocol):
         """The roll-ups: what pages and reports read."""
 
     @property
-    def registry(self) -> RegistryBook:
+    def registry(self) -> RegistryStore:
         """Probes, lines, plans, places, groups, and every change of them."""
 
     def roll_up(self, now: datetime, most_deltas: int = 2_000) -> int:
@@ -148,9 +148,9 @@ class Store(Protocol):
         One transaction each call. Raises StoreError: nothing was done.
         """
 
-    def keep_up(
+    def maintain(
         self, now: datetime, raw_days: int | None, rollup_days: int | None = None
-    ) -> Upkeep:
+    ) -> MaintenanceResult:
         """Do a part of what must be done from time to time: room for the coming days, retention.
 
         Raw results that are older than `raw_days` go, hours and days of the roll-ups that are older
@@ -161,7 +161,7 @@ class Store(Protocol):
     def copy_to(self, destination: str) -> None:
         """Write a whole and consistent copy into a file, while others go on. StoreError."""
 
-    def store_batch(self, messages: Sequence[Judged], stored_at: datetime) -> BatchStored:
+    def store_batch(self, messages: Sequence[ValidatedMessage], stored_at: datetime) -> BatchResult:
         """Store all of it in one transaction, in the order given.
 
         Raises:
@@ -169,8 +169,8 @@ class Store(Protocol):
         """
 
     def begin_batch(
-        self, messages: Sequence[Judged], stored_at: datetime
-    ) -> Callable[[], BatchStored]:
+        self, messages: Sequence[ValidatedMessage], stored_at: datetime
+    ) -> Callable[[], BatchResult]:
         """`store_batch` in two: what is returned waits until all of it is durable, and tells.
 
         Between the two the caller can prepare the next batch. Whatever writes meanwhile waits.
@@ -222,7 +222,7 @@ class Store(Protocol):
     def totals(self) -> Totals:
         """Counts since the store was made. Raises StoreError."""
 
-    def leave_numbers(self) -> None:
+    def skip_numbers(self) -> None:
         """Go on with numbers that nobody was ever given: after a copy was put back.
 
         Those between the copy and what was lost are in papers (`data_revision`) and with readers

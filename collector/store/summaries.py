@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 
 from collector.registry.registry import LineKey
 from collector.rollup.periods import VIETNAM, Period, Step, local_day, pieces, week_of
-from collector.rollup.queries import OVERVIEW_KINDS, Bucket, Revised
+from collector.rollup.queries import OVERVIEW_KINDS, Bucket, RevisedDay
 from collector.rollup.summary import EMPTY, Summary
 from collector.store import columns, rollup_tables
 from collector.store.database import Database, Row, column_names
@@ -104,7 +104,7 @@ class SqlSummaries:
 
     def revised_since(
         self, period: Period, lines: Iterable[LineKey], revision: int
-    ) -> list[Revised]:
+    ) -> list[RevisedDay]:
         """See Summaries."""
         wanted = set(lines)
         rows = self._database.read(
@@ -114,7 +114,7 @@ class SqlSummaries:
         )
         names = self._line_names(row[0] for row in rows)
         found = [
-            Revised(names[line_id], _day(start_s), columns.time(changed_at))
+            RevisedDay(names[line_id], _day(start_s), columns.time(changed_at))
             for line_id, start_s, changed_at in rows
             if names[line_id] in wanted
         ]

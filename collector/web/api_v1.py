@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from collector.domain.lines import KnownLine, State, chosen
-from collector.domain.read_model import Centre
+from collector.domain.lines import KnownLine, LineState, filter_lines
+from collector.domain.read_model import ReadModel
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Step
 from collector.rollup.queries import Bucket
@@ -57,7 +57,7 @@ class ApiLine(Struct, frozen=True, kw_only=True):
     registered: bool
     plan_down_bps: float | None
     plan_up_bps: float | None
-    state: State
+    state: LineState
     figures: ApiFigures
 
 
@@ -108,7 +108,7 @@ class ApiSeries(Struct, frozen=True, kw_only=True):
 class Api:
     """`/api/v1/…`, `/api/openapi.json`."""
 
-    def __init__(self, centre: Centre) -> None:
+    def __init__(self, centre: ReadModel) -> None:
         self._centre = centre
         self.routes = [
             Route("/api/v1/lines", self.lines),
@@ -121,7 +121,7 @@ class Api:
         centre, asked = self._centre, request.query_params
         registry, every = centre.registry(), centre.lines()
         period = centre.last_days(period_days(asked.get("days")))
-        lines = chosen(
+        lines = filter_lines(
             every,
             province=one_of("province", asked.get("province"), {x.province_code for x in every}),
             group=one_of("group", asked.get("group"), registry.groups),
@@ -135,7 +135,7 @@ class Api:
                 lines=[
                     _line(
                         line,
-                        states.get(line.key, State.NEVER),
+                        states.get(line.key, LineState.NEVER),
                         summaries.get(line.key, EMPTY),
                     )
                     for line in lines
@@ -153,7 +153,7 @@ class Api:
         buckets = centre.summaries.series(key, period, step)
         told = centre.store.outages(key, period.starts_at, period.ends_at)
         seen = last_look(centre.store.last_results(*key[:2]), key.line)
-        down = centre.states().get(key) is State.DOWN
+        down = centre.states().get(key) is LineState.DOWN
         look = going_on(buckets, told, seen, step, down=down)
         return json_response(
             ApiSeries(
@@ -175,7 +175,7 @@ class Api:
         return json_response(openapi.document([ApiLines, ApiSeries]))
 
 
-def _line(line: KnownLine, state: State, summary: Summary) -> ApiLine:
+def _line(line: KnownLine, state: LineState, summary: Summary) -> ApiLine:
     return ApiLine(
         tenant=line.key.tenant,
         probe=line.key.probe,

@@ -22,9 +22,9 @@ from starlette.staticfiles import StaticFiles
 
 from collector.alerts.alert_store import Book, BookError
 from collector.commands.builder import CommandSender
-from collector.domain.read_model import Centre
+from collector.domain.read_model import ReadModel
 from collector.domain.thresholds import Thresholds
-from collector.ingest.pipeline import IngestState
+from collector.ingest.pipeline import IngestStatus
 from collector.reports.service import Desk
 from collector.store.store import Store, StoreError
 from collector.users.user_store import PeopleError, Register
@@ -54,7 +54,7 @@ class Web:
         self,
         store: Store,
         changes: Changes,
-        ingest_state: Callable[[], IngestState],
+        ingest_state: Callable[[], IngestStatus],
         timezone: str,
         register: Register,
         thresholds: Thresholds,
@@ -65,7 +65,7 @@ class Web:
     ) -> None:
         self._changes = changes
         self._site = Site(timezone, register)
-        centre = Centre(store, thresholds)
+        centre = ReadModel(store, thresholds)
         self._routes = [
             *OverviewPage(self._site, centre).routes,
             *LinePages(self._site, centre, sender).routes,

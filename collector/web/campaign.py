@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from collector.domain.lines import chosen
-from collector.domain.read_model import Centre
+from collector.domain.lines import filter_lines
+from collector.domain.read_model import ReadModel
 from collector.registry.registry import LineKey
 from collector.reports.flat_table import spreadsheet_cell
 from collector.rollup.periods import month_of
@@ -26,7 +26,7 @@ from collector.web.site import Site
 class CampaignPage:
     """`/campaign`, `/campaign.csv`."""
 
-    def __init__(self, site: Site, centre: Centre) -> None:
+    def __init__(self, site: Site, centre: ReadModel) -> None:
         self._site = site
         self._centre = centre
         self.routes = [Route("/campaign", self.page), Route("/campaign.csv", self.table)]
@@ -35,7 +35,7 @@ class CampaignPage:
         """Filters: `province`, `group`, `week`."""
         centre, reader = self._centre, self._site.reader(request)
         registry, every, filters = centre.registry(), centre.lines(), self._filters(request)
-        lines = chosen(every, province=filters["province"], group=filters["group"])
+        lines = filter_lines(every, province=filters["province"], group=filters["group"])
         mondays = view.last_weeks(centre.today())
         monday = self._monday(request)
         minimum = int(centre.thresholds.week_measurements.limit)
@@ -73,7 +73,7 @@ class CampaignPage:
     def table(self, request: Request) -> Response:
         """All offices of the week as CSV, the least measured first."""
         centre, reader, filters = self._centre, self._site.reader(request), self._filters(request)
-        lines = chosen(centre.lines(), province=filters["province"], group=filters["group"])
+        lines = filter_lines(centre.lines(), province=filters["province"], group=filters["group"])
         monday = self._monday(request)
         counts = self._counts(view.last_weeks(centre.today()))
         text = io.StringIO(newline="")

@@ -15,7 +15,7 @@ from datetime import date, timedelta
 
 from msgspec import Struct
 
-from collector.domain.lines import KnownLine, State, worst
+from collector.domain.lines import KnownLine, LineState, worst_state
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Period, week_of
 from collector.rollup.summary import EMPTY, Summary
@@ -59,7 +59,7 @@ class CommuneRow(Struct, frozen=True, kw_only=True):
 def offices(
     lines: Iterable[KnownLine],
     counts: Mapping[LineKey, Mapping[date, int]],
-    states: Mapping[LineKey, State],
+    states: Mapping[LineKey, LineState],
     monday: date,
     reader: Reader,
 ) -> list[OfficeRow]:
@@ -76,7 +76,9 @@ def offices(
             place=inside[0].place,
             province=inside[0].commune.province_name if inside[0].commune else "",
             lines=[(line.isp_name, counts.get(line.key, {}).get(monday, 0)) for line in inside],
-            state=state_badge(worst(states.get(line.key, State.NEVER) for line in inside), reader),
+            state=state_badge(
+                worst_state(states.get(line.key, LineState.NEVER) for line in inside), reader
+            ),
         )
         for (tenant, probe), inside in by_probe.items()
     ]

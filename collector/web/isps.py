@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from collector.domain.lines import chosen
-from collector.domain.read_model import Centre
+from collector.domain.lines import filter_lines
+from collector.domain.read_model import ReadModel
 from collector.web import isps_view as view
 from collector.web.query import one_of, period_days
 from collector.web.site import Site
@@ -16,7 +16,7 @@ from collector.web.site import Site
 class IspsPage:
     """`/isps`."""
 
-    def __init__(self, site: Site, centre: Centre) -> None:
+    def __init__(self, site: Site, centre: ReadModel) -> None:
         self._site = site
         self._centre = centre
         self.routes = [Route("/isps", self.page)]
@@ -32,13 +32,13 @@ class IspsPage:
         }
         days = period_days(asked.get("days") or "30")
         period = centre.last_days(days)
-        lines = view.shared_lines(chosen(every, **filters))
+        lines = view.shared_lines(filter_lines(every, **filters))
         rows, top = view.isp_rows(lines, centre.overview(period), reader)
         by_hour = len(lines) <= view.LINES_MOST
         hours = {}
         if by_hour:
             for line in lines:
-                hours[line.key] = centre.kept(
+                hours[line.key] = centre.cached(
                     ("hours", line.key, period),
                     lambda key=line.key: centre.summaries.hours_of_week(key, period),  # type: ignore[misc]
                 )

@@ -12,9 +12,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from collector.commands import builder
-from collector.commands.builder import CommandSender, NotSentError, Standing
-from collector.domain.lines import KnownLine, State
-from collector.domain.read_model import Centre
+from collector.commands.builder import CommandSender, CommandStatus, NotSentError
+from collector.domain.lines import KnownLine, LineState
+from collector.domain.read_model import ReadModel
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Period, month_of
 from collector.rollup.summary import EMPTY
@@ -34,7 +34,7 @@ MEASURABLE = ("throughput", "http", "latency", "dns", "web")
 class LinePages:
     """`/commune/…`, `/probe/…`, `/line/…`."""
 
-    def __init__(self, site: Site, centre: Centre, sender: CommandSender | None) -> None:
+    def __init__(self, site: Site, centre: ReadModel, sender: CommandSender | None) -> None:
         self._site = site
         self._centre = centre
         self._sender = sender
@@ -115,11 +115,11 @@ class LinePages:
         period = centre.last_days(days)
         summary = centre.summaries.of_lines([line.key], period).get(line.key, EMPTY)
         cells = centre.summaries.hours_of_week(line.key, period)
-        step, state = line_view.step_of(period), centre.states().get(line.key, State.NEVER)
+        step, state = line_view.step_of(period), centre.states().get(line.key, LineState.NEVER)
         buckets = centre.summaries.series(line.key, period, step)
         told = centre.store.outages(line.key, period.starts_at, period.ends_at)
         seen = outages_view.last_look(centre.store.last_results(*line.key[:2]), line.key.line)
-        look = outages_view.going_on(buckets, told, seen, step, down=state is State.DOWN)
+        look = outages_view.going_on(buckets, told, seen, step, down=state is LineState.DOWN)
         hours = len({hour for (_, hour), one in cells.items() if one.counts("throughput").valid})
         return self._site.render(
             request,
@@ -218,11 +218,11 @@ class LinePages:
         self._site.note(request, person.name, what, f"{tenant}/{probe}", detail)
         return RedirectResponse(f"/probe/{tenant}/{probe}?asked={command_id}", 303)
 
-    def _standing(self, text: str | None) -> Standing | None:
+    def _standing(self, text: str | None) -> CommandStatus | None:
         if text is None or self._sender is None:
             return None
         try:
-            return self._sender.standing(UUID(text))
+            return self._sender.status(UUID(text))
         except ValueError:
             return None
 

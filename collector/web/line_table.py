@@ -11,8 +11,8 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from collector.domain.assessment import Sample, Verdict, judge_speed
-from collector.domain.lines import KnownLine, State
+from collector.domain.assessment import SampleStatistics, Verdict, assess_speed
+from collector.domain.lines import KnownLine, LineState
 from collector.domain.thresholds import Thresholds
 from collector.registry.registry import LineKey
 from collector.rollup.distribution import Distribution
@@ -27,12 +27,12 @@ LATENCY = "latency_rtt_mean_ms"
 _MEGABIT = 1e6
 # State to tone and sign; the word is `state_NAME` among the labels.
 STATE_LOOKS = {
-    State.GOOD: ("good", "●", "dot"),
-    State.DEGRADED: ("bad", "▲", "triangle"),
-    State.DOWN: ("bad", "✕", "cross"),
-    State.SILENT: ("quiet", "○", "ring"),
-    State.UNKNOWN: ("quiet", "?", "square"),
-    State.NEVER: ("none", "·", "dot"),
+    LineState.GOOD: ("good", "●", "dot"),
+    LineState.DEGRADED: ("bad", "▲", "triangle"),
+    LineState.DOWN: ("bad", "✕", "cross"),
+    LineState.SILENT: ("quiet", "○", "ring"),
+    LineState.UNKNOWN: ("quiet", "?", "square"),
+    LineState.NEVER: ("none", "·", "dot"),
 }
 VERDICT_LOOKS = {Verdict.MET: ("good", "✓"), Verdict.NOT_MET: ("bad", "✕")}
 
@@ -65,7 +65,7 @@ class LineRow(Struct, frozen=True, kw_only=True):
 def line_rows(
     lines: Iterable[KnownLine],
     summaries: Mapping[LineKey, Summary],
-    states: Mapping[LineKey, State],
+    states: Mapping[LineKey, LineState],
     probes: Mapping[tuple[str, str], StoredProbe],
     thresholds: Thresholds,
     period: Period,
@@ -80,7 +80,7 @@ def line_rows(
         _row(
             line,
             summaries.get(line.key, EMPTY),
-            states.get(line.key, State.NEVER),
+            states.get(line.key, LineState.NEVER),
             probes.get(line.key[:2]),
             thresholds,
             period,
@@ -94,7 +94,7 @@ def line_rows(
 def _row(
     line: KnownLine,
     summary: Summary,
-    state: State,
+    state: LineState,
     probe: StoredProbe | None,
     thresholds: Thresholds,
     period: Period,
@@ -131,7 +131,7 @@ def speed_cell(
     one_plan: bool = True,
 ) -> SpeedCell:
     """A mean speed beside its plan; without a verdict where the plan changed meanwhile."""
-    judged = judge_speed(sample_of(figures), plan_bps, thresholds)
+    judged = assess_speed(sample_of(figures), plan_bps, thresholds)
     look = VERDICT_LOOKS.get(judged.verdict) if one_plan else None
     share = ""
     if judged.share is not None and plan_bps is not None:
@@ -144,9 +144,11 @@ def speed_cell(
     )
 
 
-def sample_of(figures: Distribution, hours: int | None = None) -> Sample:
+def sample_of(figures: Distribution, hours: int | None = None) -> SampleStatistics:
     """What `judge` takes, of what the roll-ups hold."""
-    return Sample(count=figures.count, mean=figures.mean, deviation=figures.deviation, hours=hours)
+    return SampleStatistics(
+        count=figures.count, mean=figures.mean, deviation=figures.deviation, hours=hours
+    )
 
 
 def samples_target(thresholds: Thresholds, period: Period) -> int:
@@ -173,10 +175,10 @@ def completeness(
         begin = max(begin, start_of_day(line.installed_on))
     days = (min(period.ends_at, now) - begin).total_seconds() / 86_400
     expected = days * speed_tests_a_day(probe.info.plan, line.key.line)
-    return min(summary.planned_come / expected, 1.0) if expected > 0 else None
+    return min(summary.planned_completed / expected, 1.0) if expected > 0 else None
 
 
-def state_badge(state: State, reader: Reader) -> Badge:
+def state_badge(state: LineState, reader: Reader) -> Badge:
     """A state as sign and word."""
     tone, sign, _ = STATE_LOOKS[state]
     return Badge("quiet" if tone == "none" else tone, sign, reader.word(f"state_{state}"))

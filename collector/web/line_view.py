@@ -9,12 +9,12 @@ from typing import Any
 from msgspec import Struct, structs
 
 from collector.domain.assessment import (
-    Judgement,
+    Assessment,
+    NoVerdictReason,
     Verdict,
-    Why,
-    judge_availability,
-    judge_latency,
-    judge_speed,
+    assess_availability,
+    assess_latency,
+    assess_speed,
 )
 from collector.domain.lines import KnownLine
 from collector.domain.thresholds import Thresholds
@@ -146,16 +146,18 @@ def measures(
     one_plan: bool = True,
 ) -> list[Measure]:
     """What may be judged, and whether. `one_plan`: it was that of the whole period."""
-    latency = judge_latency(sample_of(summary.metric(LATENCY), hours), thresholds)
-    available = judge_availability(summary.up_minutes * 60, summary.down_minutes * 60, thresholds)
+    latency = assess_latency(sample_of(summary.metric(LATENCY), hours), thresholds)
+    available = assess_availability(summary.up_minutes * 60, summary.down_minutes * 60, thresholds)
     found = []
     for name, metric, plan in (
         ("mean_down", DOWN, line.plan_down_bps),
         ("mean_up", UP, line.plan_up_bps),
     ):
-        judged = judge_speed(sample_of(summary.metric(metric), hours), plan, thresholds)
+        judged = assess_speed(sample_of(summary.metric(metric), hours), plan, thresholds)
         if judged.count and not one_plan:
-            judged = structs.replace(judged, verdict=Verdict.NONE, why=Why.SEVERAL_PLANS)
+            judged = structs.replace(
+                judged, verdict=Verdict.NONE, why=NoVerdictReason.SEVERAL_PLANS
+            )
         found.append(_measure(name, judged, _MEGABIT, thresholds.speed_share.source, reader))
     found.append(_measure("mean_latency", latency, 1, thresholds.latency_mean_ms.source, reader))
     found.append(
@@ -245,12 +247,12 @@ def kind_rows(summary: Summary, reader: Reader) -> list[KindRow]:
     ]
 
 
-def why_words(why: Why | None, reader: Reader) -> str:
+def why_words(why: NoVerdictReason | None, reader: Reader) -> str:
     """Why there is no verdict."""
     return reader.word(f"why_{why}") if why else ""
 
 
-def _measure(name: str, judged: Judgement, factor: float, source: str, reader: Reader) -> Measure:
+def _measure(name: str, judged: Assessment, factor: float, source: str, reader: Reader) -> Measure:
     language = reader.language
     interval = MISSING
     if judged.interval is not None:

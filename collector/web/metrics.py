@@ -16,7 +16,7 @@ from datetime import datetime
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.utils import floatToGoString
 
-from collector.domain.lines import KnownLine, State, is_silent
+from collector.domain.lines import KnownLine, LineState, is_silent
 from collector.registry.registry import LineKey
 from collector.rollup.summary import EMPTY, Summary
 from collector.store.store import StoredProbe, Totals
@@ -46,7 +46,7 @@ def text(
     totals: Totals,
     probes: Iterable[StoredProbe],
     lines: Iterable[KnownLine],
-    states: Mapping[LineKey, State],
+    states: Mapping[LineKey, LineState],
     summaries: Mapping[LineKey, Summary],
     now: datetime,
 ) -> bytes:
@@ -96,7 +96,7 @@ def _probes(probes: Iterable[StoredProbe], now: datetime) -> Iterator[_Family]:
 
 def _lines(
     lines: Iterable[KnownLine],
-    states: Mapping[LineKey, State],
+    states: Mapping[LineKey, LineState],
     summaries: Mapping[LineKey, Summary],
 ) -> Iterator[_Family]:
     down = _Family("tramdo_line_download_bytes_per_second", "Mean of today, whole transfers")
@@ -116,7 +116,7 @@ def _lines(
         }
         labels = _labels(**names)
         summary = summaries.get(line.key, EMPTY)
-        good.add(1, _labels(**names, state=states.get(line.key, State.NEVER).value))
+        good.add(1, _labels(**names, state=states.get(line.key, LineState.NEVER).value))
         down.add(_bytes(summary.metric(DOWN).mean), labels)
         up.add(_bytes(summary.metric(UP).mean), labels)
         rtt.add(_seconds(summary.metric(LATENCY).mean), labels)

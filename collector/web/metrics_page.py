@@ -6,14 +6,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from collector.domain.read_model import Centre
+from collector.domain.read_model import ReadModel
 from collector.web import metrics
 
 
 class MetricsPage:
     """For Prometheus."""
 
-    def __init__(self, centre: Centre) -> None:
+    def __init__(self, centre: ReadModel) -> None:
         self._centre = centre
         self.routes = [Route("/metrics", self.page)]
 

@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from collector.domain.lines import KnownLine, chosen
-from collector.domain.read_model import Centre
+from collector.domain.lines import KnownLine, filter_lines
+from collector.domain.read_model import ReadModel
 from collector.registry.registry import Commune, Registry
 from collector.web.formatting import by_name
 from collector.web.line_table import STATE_LOOKS, line_rows
@@ -27,7 +27,7 @@ from collector.web.site import Site
 class OverviewPage:
     """`/`."""
 
-    def __init__(self, site: Site, centre: Centre) -> None:
+    def __init__(self, site: Site, centre: ReadModel) -> None:
         self._site = site
         self._centre = centre
         self.routes = [Route("/", self.page)]
@@ -49,7 +49,7 @@ class OverviewPage:
         }
         days = period_days(asked.get("days"))
         period = centre.last_days(days)
-        lines = chosen(every, **filters)
+        lines = filter_lines(every, **filters)
         summaries, states = centre.overview(period), centre.states()
         communes = [
             commune

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from collector.domain.lines import KnownLine, State, worst
+from collector.domain.lines import KnownLine, LineState, worst_state
 from collector.domain.thresholds import Thresholds
 from collector.registry.registry import Commune, LineKey
 from collector.rollup.summary import EMPTY, Summary
@@ -68,7 +68,7 @@ def counts(
     lines: Sequence[KnownLine],
     communes_all: int,
     summaries: Mapping[LineKey, Summary],
-    states: Mapping[LineKey, State],
+    states: Mapping[LineKey, LineState],
     reader: Reader,
 ) -> Counts:
     """Of all lines that pass the filters."""
@@ -91,7 +91,7 @@ def counts(
 def province_rows(
     lines: Sequence[KnownLine],
     summaries: Mapping[LineKey, Summary],
-    states: Mapping[LineKey, State],
+    states: Mapping[LineKey, LineState],
     thresholds: Thresholds,
     reader: Reader,
 ) -> list[ProvinceRow]:
@@ -109,19 +109,19 @@ def province_rows(
 def overview_map(
     lines: Iterable[KnownLine],
     communes: Iterable[Commune],
-    states: Mapping[LineKey, State],
+    states: Mapping[LineKey, LineState],
     reader: Reader,
 ) -> Map:
     """Each commune with a line by the worst of its lines; the others of the list behind them."""
-    measured: dict[str, list[State]] = {}
+    measured: dict[str, list[LineState]] = {}
     places: dict[str, Commune] = {}
     for line in lines:
         if line.commune is not None:
-            measured.setdefault(line.commune_code, []).append(states.get(line.key, State.NEVER))
+            measured.setdefault(line.commune_code, []).append(states.get(line.key, LineState.NEVER))
             places[line.commune_code] = line.commune
     named = len(measured) <= _SPOTS_MOST
     points = [
-        _point(places[code], worst(found), reader if named else None)
+        _point(places[code], worst_state(found), reader if named else None)
         for code, found in measured.items()
     ]
     backdrop = [
@@ -143,7 +143,7 @@ def around(communes: Sequence[Commune], every: Iterable[Commune]) -> list[Commun
     return [c for c in every if west < c.longitude < east and south < c.latitude < north]
 
 
-def _point(commune: Commune, state: State, reader: Reader | None) -> Point:
+def _point(commune: Commune, state: LineState, reader: Reader | None) -> Point:
     tone, _, shape = STATE_LOOKS[state]
     if reader is None:
         return Point(commune.latitude, commune.longitude, tone, shape)
@@ -156,7 +156,7 @@ def _province_row(
     code: str,
     lines: Sequence[KnownLine],
     summaries: Mapping[LineKey, Summary],
-    states: Mapping[LineKey, State],
+    states: Mapping[LineKey, LineState],
     thresholds: Thresholds,
     reader: Reader,
 ) -> ProvinceRow:
@@ -201,9 +201,9 @@ def _mean_of_means(summaries: Sequence[Summary], metric: str) -> float | None:
 
 
 def _state_counts(
-    lines: Iterable[KnownLine], states: Mapping[LineKey, State], reader: Reader
+    lines: Iterable[KnownLine], states: Mapping[LineKey, LineState], reader: Reader
 ) -> list[tuple[Badge, str]]:
-    found = Counter(states.get(line.key, State.NEVER) for line in lines)
+    found = Counter(states.get(line.key, LineState.NEVER) for line in lines)
     return [
         (state_badge(state, reader), whole_number(found[state], reader.language))
         for state in STATE_LOOKS

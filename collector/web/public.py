@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from collector.domain.lines import chosen
-from collector.domain.read_model import Centre
+from collector.domain.lines import filter_lines
+from collector.domain.read_model import ReadModel
 from collector.web import public_view as view
 from collector.web.headers import EMBED_POLICY
 from collector.web.pages import Reader
@@ -25,7 +25,7 @@ _OPEN = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cr
 class PublicPages:
     """`/public`, `/public/…`, `/embed/…`, `/open/…`."""
 
-    def __init__(self, site: Site, centre: Centre) -> None:
+    def __init__(self, site: Site, centre: ReadModel) -> None:
         self._site = site
         self._centre = centre
         self.routes = [
@@ -46,7 +46,7 @@ class PublicPages:
         )
         if not province and len(provinces) == 1:
             province = provinces[0][1]
-        inside = chosen(every, province=province) if province else []
+        inside = filter_lines(every, province=province) if province else []
         return self._site.render(
             request,
             "public.html",
@@ -114,7 +114,7 @@ class PublicPages:
         centre, asked = self._centre, request.query_params
         registry = centre.registry()
         provinces = {commune.province_code for commune in registry.communes.values()}
-        lines = chosen(
+        lines = filter_lines(
             centre.lines(),
             province=one_of("province", asked.get("province"), provinces),
             group=one_of("group", asked.get("group"), registry.groups),

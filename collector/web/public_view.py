@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from collector.domain.lines import KnownLine, State
+from collector.domain.lines import KnownLine, LineState
 from collector.registry.registry import LineKey
 from collector.reports.flat_table import spreadsheet_cell
 from collector.rollup.periods import Period
@@ -85,7 +85,7 @@ def public_commune(
     name: str,
     lines: Iterable[KnownLine],
     summaries: Mapping[LineKey, Summary],
-    states: Mapping[LineKey, State],
+    states: Mapping[LineKey, LineState],
     period: Period,
     reader: Reader,
 ) -> PublicCommune:
@@ -95,7 +95,7 @@ def public_commune(
         [
             PublicLine(
                 line.isp_name,
-                state_badge(states.get(line.key, State.NEVER), reader),
+                state_badge(states.get(line.key, LineState.NEVER), reader),
                 megabits(summary.metric(DOWN).mean, reader),
                 megabits(summary.metric(UP).mean, reader),
                 maybe_figure(summary.metric(LATENCY).mean, reader),

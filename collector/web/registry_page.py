@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from collector.domain.read_model import Centre
+from collector.domain.read_model import ReadModel
 from collector.registry.changes import differences
 from collector.registry.communes import official
 from collector.registry.file_format import parse_csv, parse_toml
@@ -35,7 +35,7 @@ _CHANGES_SHOWN = 200
 class RegistryPage:
     """`/registry`, `/registry.toml`."""
 
-    def __init__(self, site: Site, centre: Centre) -> None:
+    def __init__(self, site: Site, centre: ReadModel) -> None:
         self._site = site
         self._centre = centre
         self.routes = [
@@ -95,7 +95,7 @@ class RegistryPage:
                 request, text, shown=view.changes(changes), name=name, meanwhile=meanwhile
             )
         applied = book.apply(registry, person.name, name, datetime.now(UTC))
-        self._centre.forget()
+        self._centre.invalidate()
         self._site.note(request, person.name, "edit_registry", name, f"{len(applied)} changes")
         return self._render(
             request, view.toml(self._centre.registry(), official()), applied=len(applied)

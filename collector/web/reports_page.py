@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from collector.domain.read_model import Centre
+from collector.domain.read_model import ReadModel
 from collector.reports.archive import ArchiveError, Issue
 from collector.reports.builder import NATION
 from collector.reports.pdf import TooLongError
@@ -50,7 +50,7 @@ class IssueRow(NamedTuple):
 class PapersPage:
     """`/papers` and what is beneath it."""
 
-    def __init__(self, site: Site, centre: Centre, desk: Desk) -> None:
+    def __init__(self, site: Site, centre: ReadModel, desk: Desk) -> None:
         self._site = site
         self._centre = centre
         self._desk = desk
@@ -119,7 +119,7 @@ class PapersPage:
 
     def _changed(self, issue: Issue) -> list[date]:
         """Remembered for some seconds, as everything that visitors may ask for at will."""
-        return self._centre.kept(
+        return self._centre.cached(
             ("changed", issue.kind, issue.area_id, issue.period, issue.version),
             lambda: self._desk.changed_since(issue),
         )

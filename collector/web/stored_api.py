@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from collector.ingest.pipeline import IngestState
+from collector.ingest.pipeline import IngestStatus
 from collector.ingest.receipts import EpochKey
 from collector.store.store import Store, StoredResult, StoreError
 from collector.web.query import NUMBER_MOST, whole_number
@@ -22,7 +22,7 @@ _RESULTS_DEFAULT, _RESULTS_MOST = 100, 1_000
 class StoredApi:
     """`/api/probes`, `/api/results`, `/healthz`."""
 
-    def __init__(self, store: Store, ingest_state: Callable[[], IngestState]) -> None:
+    def __init__(self, store: Store, ingest_state: Callable[[], IngestStatus]) -> None:
         self._store = store
         self._ingest_state = ingest_state
         self.routes = [

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from collector.domain.lines import certificate_ends_at
-from collector.domain.read_model import Centre
+from collector.domain.read_model import ReadModel
 from collector.web import system_view as view
 from collector.web.formatting import moment
 from collector.web.site import Site
@@ -27,7 +27,7 @@ _RENEW_DAYS = 60
 class SystemPage:
     """`/system`. `certificates` are the files of ours whose end is watched."""
 
-    def __init__(self, site: Site, centre: Centre, certificates: Sequence[Path]) -> None:
+    def __init__(self, site: Site, centre: ReadModel, certificates: Sequence[Path]) -> None:
         self._site = site
         self._centre = centre
         self._certificates = certificates

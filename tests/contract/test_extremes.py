@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from collector.ingest.validation import Accepted, judge
+from collector.ingest.validation import ResultsMessage, validate
 from collector.store.store import Store
 from tests import samples
 from wire import topics
@@ -65,8 +65,8 @@ def stored(store: Store, kind: str, some: list[bytes]) -> int:
         list(enumerate(some, start=1)),
     )  # fmt: skip
     topic = topics.measurement(samples.TENANT, samples.PROBE, kind)
-    judged = judge(topic, payload, NOW, max_bytes=_MOST_BYTES)
-    assert isinstance(judged, Accepted), judged
+    judged = validate(topic, payload, NOW, max_bytes=_MOST_BYTES)
+    assert isinstance(judged, ResultsMessage), judged
     return store.store_batch([judged], NOW).stored
 
 
@@ -92,6 +92,6 @@ def test_many_windows_of_invented_counts_are_stored_and_rolled_up(store: Store) 
             [(first + number, body) for number in range(each)],
         )  # fmt: skip
         topic = topics.measurement(samples.TENANT, samples.PROBE, "latency")
-        batch.append(judge(topic, payload, NOW, max_bytes=_MOST_BYTES))
+        batch.append(validate(topic, payload, NOW, max_bytes=_MOST_BYTES))
     assert store.store_batch(batch, NOW).stored == 3 * each
     assert store.roll_up(NOW) > 0

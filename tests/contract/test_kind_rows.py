@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from collector.ingest.validation import Accepted, judge
+from collector.ingest.validation import ResultsMessage, validate
 from collector.store.kind_tables import kind_tables
 from collector.store.sql_store import SqlStore
 from collector.store.store import Store
@@ -18,8 +18,8 @@ NOW = datetime(2026, 7, 25, 5, 2, tzinfo=UTC)
 
 def put(store: Store, *numbered: tuple[int, Result]) -> None:
     topic = f"tramdo/v1/{samples.TENANT}/{samples.PROBE}/m/{numbered[0][1].kind}"
-    judged = judge(topic, samples.envelope(numbered), NOW)
-    assert isinstance(judged, Accepted), judged
+    judged = validate(topic, samples.envelope(numbered), NOW)
+    assert isinstance(judged, ResultsMessage), judged
     store.store_batch([judged], NOW)
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from collector.ingest.validation import Accepted, judge
+from collector.ingest.validation import ResultsMessage, validate
 from collector.registry.registry import LineKey
 from collector.rollup.fold import fold
 from collector.rollup.periods import Period, Step, last_days, parse_period, start_of_day
@@ -26,10 +26,10 @@ def message(
     *,
     epoch: UUID = samples.EPOCH,
     probe: str = samples.PROBE,
-) -> Accepted:
+) -> ResultsMessage:
     topic = f"tramdo/v1/{samples.TENANT}/{probe}/m/{numbered[0][1].kind}"
-    judged = judge(topic, samples.envelope(numbered, epoch=epoch, probe=probe), NOW)
-    assert isinstance(judged, Accepted), judged
+    judged = validate(topic, samples.envelope(numbered, epoch=epoch, probe=probe), NOW)
+    assert isinstance(judged, ResultsMessage), judged
     return judged
 
 
@@ -231,7 +231,7 @@ def test_raw_results_go_and_what_was_known_of_them_stays(store: Store) -> None:
     store.store_batch([message([(2, new)])], at(31))
     roll(store)
     before = store.summaries.series(VNPT, JULY, Step.MONTH)
-    while store.keep_up(at(31) + timedelta(days=1), raw_days=15).forgotten:
+    while store.maintain(at(31) + timedelta(days=1), raw_days=15).deleted:
         pass
     assert [row.seq for row in store.results_after(0, 10)] == [2]
     assert store.summaries.series(VNPT, JULY, Step.MONTH) == before
@@ -249,20 +249,20 @@ def test_what_was_stored_while_the_centre_s_clock_stood_wrong_takes_nothing_else
     for seq, stored_at in ((1, NOW), (2, NOW - timedelta(days=800)), (3, NOW)):
         store.store_batch([message([(seq, samples.throughput(started_at=NOW))])], stored_at)
     roll(store)
-    while store.keep_up(NOW, raw_days=90).forgotten:
+    while store.maintain(NOW, raw_days=90).deleted:
         pass
     assert {1, 3} <= {row.seq for row in store.results_after(0, 10)}
 
 
 def test_raw_results_stay_for_ever_where_that_is_asked_for(store: Store) -> None:
     put(store, samples.throughput(started_at=at(1)))
-    assert store.keep_up(NOW + timedelta(days=9_999), raw_days=None) == (0, 0)
+    assert store.maintain(NOW + timedelta(days=9_999), raw_days=None) == (0, 0)
     assert len(store.results_after(0, 10)) == 1
 
 
 def test_hours_and_days_may_go_and_months_stay(store: Store) -> None:
     put(store, samples.throughput(started_at=at(1)), samples.throughput(started_at=at(31)))
-    store.keep_up(at(31), raw_days=None, rollup_days=10)
+    store.maintain(at(31), raw_days=None, rollup_days=10)
     assert len(store.summaries.series(VNPT, JULY, Step.HOUR)) == 1
     assert len(store.summaries.series(VNPT, JULY, Step.DAY)) == 1
     (month,) = store.summaries.series(VNPT, JULY, Step.MONTH)

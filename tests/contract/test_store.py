@@ -14,9 +14,16 @@ import pytest
 from msgspec import structs
 
 from collector.ingest.receipts import EpochKey
-from collector.ingest.validation import Accepted, Judged, NumberedResult, Rejected, Reported, judge
+from collector.ingest.validation import (
+    NumberedResult,
+    RejectedMessage,
+    ResultsMessage,
+    StatusMessage,
+    ValidatedMessage,
+    validate,
+)
 from collector.registry.registry import LineKey
-from collector.store.individual import store_apart
+from collector.store.individual import store_individually
 from collector.store.postgresql import PostgresqlStore
 from collector.store.sqlite import SqliteStore
 from collector.store.store import Store, StoreError
@@ -42,15 +49,15 @@ KEY = EpochKey(samples.TENANT, samples.PROBE, samples.EPOCH)
 
 def results(
     numbered: Sequence[tuple[int, Result]], *, epoch: UUID = samples.EPOCH, at: datetime = NOW
-) -> Accepted:
+) -> ResultsMessage:
     kind = numbered[0][1].kind
     topic = f"tramdo/v1/{samples.TENANT}/{samples.PROBE}/m/{kind}"
-    judged = judge(topic, samples.envelope(numbered, epoch=epoch), at)
-    assert isinstance(judged, Accepted), judged
+    judged = validate(topic, samples.envelope(numbered, epoch=epoch), at)
+    assert isinstance(judged, ResultsMessage), judged
     return judged
 
 
-def latencies(*seqs: int, epoch: UUID = samples.EPOCH, at: datetime = NOW) -> Accepted:
+def latencies(*seqs: int, epoch: UUID = samples.EPOCH, at: datetime = NOW) -> ResultsMessage:
     return results([(seq, samples.latency(rtt_ms=10.0 + seq)) for seq in seqs], epoch=epoch, at=at)
 
 
@@ -59,12 +66,12 @@ def reported(
     *,
     at: datetime = NOW,
     retained: bool = False,
-) -> Reported:
-    return Reported(samples.TENANT, samples.PROBE, at, retained, message)
+) -> StatusMessage:
+    return StatusMessage(samples.TENANT, samples.PROBE, at, retained, message)
 
 
-def rejected(text: str = "nonsense", reason: Rejection = Rejection.NOT_JSON) -> Rejected:
-    return Rejected("tramdo/v1/a/b/m/latency", text.encode(), NOW, reason, "why")
+def rejected(text: str = "nonsense", reason: Rejection = Rejection.NOT_JSON) -> RejectedMessage:
+    return RejectedMessage("tramdo/v1/a/b/m/latency", text.encode(), NOW, reason, "why")
 
 
 def test_an_empty_store_says_so(store: Store) -> None:
@@ -266,7 +273,7 @@ def test_revisions_tell_what_changed(store: Store) -> None:
     store.store_batch([latencies(1)], NOW)
     seen = store.revision()
     assert store.probes(changed_after=seen) == []
-    other = Reported(samples.TENANT, "tram-2", NOW, False, State(Presence.ONLINE))
+    other = StatusMessage(samples.TENANT, "tram-2", NOW, False, State(Presence.ONLINE))
     store.store_batch([other], NOW)
     assert [probe.probe for probe in store.probes(changed_after=seen)] == ["tram-2"]
     assert store.revision() > seen
@@ -289,12 +296,14 @@ def test_an_empty_batch_stores_nothing(store: Store) -> None:
 
 
 def test_a_batch_that_fails_leaves_nothing(store: Store) -> None:
-    broken: list[Judged] = [latencies(1, 2), rejected("\x00")]
+    broken: list[ValidatedMessage] = [latencies(1, 2), rejected("\x00")]
     broken.append(rejected(reason=Rejection.TOPIC))
     # No store can write this number: SQLite and PostgreSQL have 64 bits.
     record = latencies(3).records[0]
     beyond = type(record)(2**70, record.result, record.body)
-    broken.append(Accepted("a", "b", NOW, False, "latency", samples.EPOCH, samples.SITE, (beyond,)))
+    broken.append(
+        ResultsMessage("a", "b", NOW, False, "latency", samples.EPOCH, samples.SITE, (beyond,))
+    )
     with pytest.raises(OverflowError):
         store.store_batch(broken, NOW)
     assert store.results_after(0, 10) == []
@@ -325,7 +334,7 @@ def test_a_batch_that_nobody_waits_for_is_stored(open_store: OpenStore) -> None:
 def test_a_batch_that_fails_on_its_way_leaves_nothing(store: Store) -> None:
     record = latencies(3).records[0]
     beyond = type(record)(2**70, record.result, record.body)
-    broken = Accepted("a", "b", NOW, False, "latency", samples.EPOCH, samples.SITE, (beyond,))
+    broken = ResultsMessage("a", "b", NOW, False, "latency", samples.EPOCH, samples.SITE, (beyond,))
     with pytest.raises(OverflowError):
         store.begin_batch([latencies(1, 2), broken], NOW)()
     assert store.results_after(0, 10) == []
@@ -542,7 +551,7 @@ def test_what_cannot_be_stored_is_told_apart_from_what_can(store: Store) -> None
     with pytest.raises(OverflowError):
         store.store_batch([sound, broken, latencies(3)], NOW)
     assert store.totals().results == 0, "nothing of a batch that failed"
-    done = store_apart(store, [sound, broken, latencies(3)])
+    done = store_individually(store, [sound, broken, latencies(3)])
     assert (done.stored, done.rejected) == (2, 1)
     assert done.ledgers[KEY] == Ledger(((1, 1), (3, 3)))
     (kept,) = store.rejected_after(0, 10)

@@ -16,8 +16,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from collector.commands.builder import Replied, judge_reply
-from collector.ingest.validation import Accepted, Judged, Rejected, judge
+from collector.commands.builder import ValidatedReply, validate_reply
+from collector.ingest.validation import RejectedMessage, ResultsMessage, ValidatedMessage, validate
 from collector.store.batch import Batch
 from collector.store.sqlite import SqliteStore
 from probe.commands.policy import (
@@ -78,7 +78,7 @@ class _Intake:
 
     def __init__(self, folder: Path) -> None:
         self._store = SqliteStore(folder / "fuzz.sqlite", rejected_kept=100)
-        self._waiting: list[Judged] = []
+        self._waiting: list[ValidatedMessage] = []
         own = ("state", "info", "health")
         self._topics = [
             *(topics.of_probe(samples.TENANT, samples.PROBE, channel) for channel in own),
@@ -88,7 +88,7 @@ class _Intake:
     def take(self, payload: bytes, draw: random.Random) -> str:
         topic = self._topic(payload, draw)
         live, retained = draw.random() < 0.5, draw.random() < 0.1
-        judged = judge(topic, payload, NOW, retained=retained, live=live)
+        judged = validate(topic, payload, NOW, retained=retained, live=live)
         for row in Batch([judged], NOW).results:
             assert 1 <= row.seq < 2**63
             assert all(value.encode() or True for value in row if isinstance(value, str))
@@ -96,12 +96,12 @@ class _Intake:
         if len(self._waiting) == _STORED_AT_ONCE:
             self.close()
         match judged:
-            case Rejected():
+            case RejectedMessage():
                 assert 0 < len(judged.detail) <= 500
                 return f"rejected {judged.reason} {_shape(judged.detail)}"
-            case Accepted():
+            case ResultsMessage():
                 flags = sorted({flag for one in judged.records for flag in one.result.validity})
-                refused = sorted({one.reason for one in judged.refused})
+                refused = sorted({one.reason for one in judged.rejected_records})
                 return f"accepted {judged.kind} {' '.join(flags)} | {' '.join(refused)}"
             case _:
                 return f"reported {type(judged.message).__name__}"
@@ -126,10 +126,10 @@ class _Intake:
 
 def _reply(payload: bytes, draw: random.Random) -> str:
     topic = topics.of_probe(samples.TENANT, samples.PROBE, "reply")
-    judged = judge_reply(topic, payload, NOW, retained=draw.random() < 0.05)
-    if isinstance(judged, Replied):
+    judged = validate_reply(topic, payload, NOW, retained=draw.random() < 0.05)
+    if isinstance(judged, ValidatedReply):
         return f"replied {judged.reply.answer} {judged.reply.reason}"
-    assert isinstance(judged, Rejected)
+    assert isinstance(judged, RejectedMessage)
     return f"rejected {judged.reason} {_shape(judged.detail)}"
 
 

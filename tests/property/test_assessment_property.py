@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from collector.domain import thresholds_file
 from collector.domain.assessment import (
-    OfLine,
-    Sample,
+    LineSample,
+    SampleStatistics,
     Verdict,
-    interval_of,
-    judge_latency,
-    judge_speed,
+    assess_latency,
+    assess_speed,
+    confidence_interval,
 )
 from collector.domain.thresholds import Thresholds
 
@@ -21,14 +21,14 @@ SHIPPED = thresholds_file.read()
 NAMES = list(SHIPPED.all())
 
 samples = st.builds(
-    Sample,
+    SampleStatistics,
     count=st.integers(0, 5_000),
     mean=st.none() | st.floats(0, 1e10),
     deviation=st.none() | st.floats(0, 1e9),
     hours=st.none() | st.integers(0, 24),
     lines=st.none()
     | st.lists(
-        st.builds(OfLine, count=st.integers(1, 5_000), mean=st.floats(0, 1e10)), max_size=5
+        st.builds(LineSample, count=st.integers(1, 5_000), mean=st.floats(0, 1e10)), max_size=5
     ).map(tuple),
 )
 declared = st.none() | st.floats(1e3, 1e10)
@@ -46,9 +46,9 @@ def any_thresholds(draw: st.DrawFn) -> Thresholds:
 
 @given(samples, declared, any_thresholds())
 def test_a_verdict_on_speed_holds_every_rule(
-    sample: Sample, declared_bps: float | None, thresholds: Thresholds
+    sample: SampleStatistics, declared_bps: float | None, thresholds: Thresholds
 ) -> None:
-    judged = judge_speed(sample, declared_bps, thresholds)
+    judged = assess_speed(sample, declared_bps, thresholds)
     assert (judged.verdict is Verdict.NONE) == (judged.why is not None)
     if judged.verdict is Verdict.NONE:
         return
@@ -69,7 +69,9 @@ def test_more_of_the_same_speed_never_turns_a_verdict(
     count: int, mean: float, deviation: float, declared_bps: float
 ) -> None:
     first, second = (
-        judge_speed(Sample(count=n, mean=mean, deviation=deviation), declared_bps, SHIPPED)
+        assess_speed(
+            SampleStatistics(count=n, mean=mean, deviation=deviation), declared_bps, SHIPPED
+        )
         for n in (count, count * 4)
     )
     if first.verdict is not Verdict.NONE:
@@ -77,23 +79,25 @@ def test_more_of_the_same_speed_never_turns_a_verdict(
 
 
 @given(samples, any_thresholds())
-def test_an_unverified_limit_never_judges_latency(sample: Sample, thresholds: Thresholds) -> None:
-    judged = judge_latency(sample, thresholds)
+def test_an_unverified_limit_never_judges_latency(
+    sample: SampleStatistics, thresholds: Thresholds
+) -> None:
+    judged = assess_latency(sample, thresholds)
     if not thresholds.latency_mean_ms.verified:
         assert judged.verdict is Verdict.NONE
 
 
 @given(samples)
-def test_the_interval_holds_the_mean(sample: Sample) -> None:
-    interval = interval_of(sample)
+def test_the_interval_holds_the_mean(sample: SampleStatistics) -> None:
+    interval = confidence_interval(sample)
     if interval is not None and sample.mean is not None:
         assert interval.low <= sample.mean <= interval.high
 
 
 @given(samples)
-def test_lines_never_make_an_interval_narrower(sample: Sample) -> None:
-    lines = interval_of(sample)
-    alone = interval_of(msgspec.structs.replace(sample, lines=None))
+def test_lines_never_make_an_interval_narrower(sample: SampleStatistics) -> None:
+    lines = confidence_interval(sample)
+    alone = confidence_interval(msgspec.structs.replace(sample, lines=None))
     if lines is not None:
         assert alone is not None
         assert lines.low <= alone.low <= alone.high <= lines.high

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collector.ingest.validation import Accepted, Rejected, judge
+from collector.ingest.validation import RejectedMessage, ResultsMessage, validate
 from collector.store.batch import Batch
 from tests import samples
 from wire import messages, topics
@@ -27,8 +27,8 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 
 
 def check(topic: str, payload: bytes) -> None:
-    judged = judge(topic, payload, NOW)
-    if isinstance(judged, Rejected):
+    judged = validate(topic, payload, NOW)
+    if isinstance(judged, RejectedMessage):
         assert judged.detail
     # Whatever it became, its rows can be made and are text that a database takes.
     batch = Batch([judged], NOW)
@@ -88,4 +88,4 @@ def test_a_good_message_with_one_strange_value(data: st.DataObject) -> None:
 
 
 def test_the_starting_point_is_good() -> None:
-    assert isinstance(judge(MEASUREMENT, GOOD, NOW), Accepted)
+    assert isinstance(validate(MEASUREMENT, GOOD, NOW), ResultsMessage)

@@ -26,8 +26,8 @@ from collector.alerts.notifier import Teller, channels
 from collector.alerts.settings import AlertsConfig, MailConfig, WebhookConfig
 from collector.alerts.webhook import post, signature
 from collector.domain import thresholds_file
-from collector.domain.read_model import Centre
-from collector.ingest.validation import Accepted, Reported, judge
+from collector.domain.read_model import ReadModel
+from collector.ingest.validation import ResultsMessage, StatusMessage, validate
 from collector.registry.communes import official
 from collector.registry.file_format import parse_toml
 from collector.rollup.periods import VIETNAM, start_of_day
@@ -161,7 +161,7 @@ class Stage:
         self.book = Book(self.folder / "alerts.sqlite")
         self.teller = Teller(self.book, channels(self.config, VIETNAM), wait_s=60)
         self.watch = Watch(
-            Centre(self.store, thresholds_file.read()),
+            ReadModel(self.store, thresholds_file.read()),
             self.book,
             self.teller,
             self.config,
@@ -190,19 +190,19 @@ class Stage:
         self.tell(health, at)
 
     def tell(self, message: Health | Info, at: datetime) -> None:
-        reported = Reported(samples.TENANT, samples.PROBE, at, False, message)
+        reported = StatusMessage(samples.TENANT, samples.PROBE, at, False, message)
         self.store.store_batch([reported], at)
 
     def put(self, result: Result) -> None:
         self._seq += 1
         topic = f"tramdo/v1/{samples.TENANT}/{samples.PROBE}/m/{result.kind}"
-        judged = judge(topic, samples.envelope([(self._seq, result)]), NOW)
-        assert isinstance(judged, Accepted), judged
+        judged = validate(topic, samples.envelope([(self._seq, result)]), NOW)
+        assert isinstance(judged, ResultsMessage), judged
         self.store.store_batch([judged], NOW)
 
     def look(self, at: datetime) -> None:
         # A new Centre's memory is of seconds of the real clock; the test's minutes are not real.
-        self.watch._centre.forget()
+        self.watch._centre.invalidate()
         self.watch.look(at)
         self._tell_s += 10_000
         self.teller.tell(self._tell_s)

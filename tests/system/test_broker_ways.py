@@ -14,7 +14,7 @@ from msgspec import structs
 
 from collector.config import Config as CollectorConfig
 from collector.config import ReceiptConfig
-from collector.ingest.pipeline import Ingest
+from collector.ingest.pipeline import IngestPipeline
 from collector.store.sqlite import SqliteStore
 from probe import clock, config
 from probe.deliver.publisher import Publisher
@@ -56,7 +56,7 @@ def test_results_arrive_and_receipts_come_back(
 ) -> None:
     """The real courier, the real collector."""
     store = SqliteStore(tmp_path / "results.sqlite")
-    ingest = Ingest(
+    ingest = IngestPipeline(
         CollectorConfig(
             broker=stage.broker.by_password(COLLECTOR, protocol=protocol),
             tenant=TENANT,

@@ -22,7 +22,7 @@ import msgspec
 import pytest
 
 from collector.commands import builder
-from collector.commands.sender import CommandDesk
+from collector.commands.sender import MqttCommandSender
 from collector.store.sqlite import SqliteStore
 from probe import clock, config, events
 from probe.commands.executor import CommandActions, CommandExecutor
@@ -123,7 +123,7 @@ def replied(message: Received) -> Reply:
 class Watcher:
     """A centre by hand: sends commands, and remembers what was replied to each."""
 
-    def __init__(self, client: Client, desk: CommandDesk, settings: Config) -> None:
+    def __init__(self, client: Client, desk: MqttCommandSender, settings: Config) -> None:
         self._client, self._desk, self._settings = client, desk, settings
 
     def send(self, made: AnyCommand) -> UUID:
@@ -151,7 +151,7 @@ class Watcher:
 def watcher(broker: Broker, settings: Config) -> Iterator[Watcher]:
     topic = topics.of_probe(settings.tenant, settings.probe, "reply")
     with Client(broker.config(), "watcher", subscriptions=[topic]) as client:
-        yield Watcher(client, CommandDesk(client.hand_over), settings)
+        yield Watcher(client, MqttCommandSender(client.hand_over), settings)
 
 
 def command(centre: CollectorProcess, settings: Config, *words: str) -> tuple[int, dict[str, Any]]:

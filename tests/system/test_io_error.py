@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from collector.ingest.validation import Accepted, judge
+from collector.ingest.validation import ResultsMessage, validate
 from collector.store.sqlite import SqliteStore
 from collector.store.store import StoreError
 from tests import samples
@@ -66,11 +66,11 @@ def _held(store: SqliteStore) -> dict[str, object]:
     return {"ledger": ledger.ranges, "results": results, "of_kind": of_kind}
 
 
-def _message(first: int, end: int) -> Accepted:
+def _message(first: int, end: int) -> ResultsMessage:
     numbered = [(seq, samples.latency(rtt_ms=10.0 + seq % 50)) for seq in range(first, end)]
     topic = f"tramdo/v1/{samples.TENANT}/{samples.PROBE}/m/latency"
-    judged = judge(topic, samples.envelope(numbered), NOON)
-    assert isinstance(judged, Accepted), judged
+    judged = validate(topic, samples.envelope(numbered), NOON)
+    assert isinstance(judged, ResultsMessage), judged
     return judged
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import structs
 
-from collector.ingest.validation import judge
+from collector.ingest.validation import validate
 from collector.store.sqlite import SqliteStore
 from tests import samples
 from tests.broker import Broker
@@ -35,7 +35,7 @@ class Probe:
             ("health", health),
         ]
         batch = [
-            judge(
+            validate(
                 topics.of_probe(samples.TENANT, samples.PROBE, name), messages.encode(it), self._now
             )
             for name, it in told
@@ -44,7 +44,7 @@ class Probe:
             self._seq += 1
             topic = topics.measurement(samples.TENANT, samples.PROBE, result.kind)
             envelope = samples.envelope([(self._seq, result)], sent_at=self._now)
-            batch.append(judge(topic, envelope, self._now))
+            batch.append(validate(topic, envelope, self._now))
         store = SqliteStore(self._path)
         assert store.store_batch(batch, self._now).stored == len(results)
         while store.roll_up(self._now):

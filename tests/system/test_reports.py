@@ -15,7 +15,7 @@ import pypdf
 import pytest
 import requests
 
-from collector.ingest.validation import Accepted, judge
+from collector.ingest.validation import ResultsMessage, validate
 from collector.reports.report import PaperKind
 from collector.reports.service import last_whole
 from collector.store.sqlite import SqliteStore
@@ -139,8 +139,8 @@ def test_an_issue_by_button_and_its_revision_after_a_late_result(
     )
     topic = f"tramdo/v1/{seeded_centre.TENANT}/tram-01969-1/m/throughput"
     envelope = samples.envelope([(900_000, late)], probe="tram-01969-1")
-    judged = judge(topic, envelope, datetime.now(UTC))
-    assert isinstance(judged, Accepted), judged
+    judged = validate(topic, envelope, datetime.now(UTC))
+    assert isinstance(judged, ResultsMessage), judged
     store = SqliteStore(centre.store_path)
     store.store_batch([judged], datetime.now(UTC))
     eventually(lambda: store.summaries.waiting() == 0, "the collector rolls it up", 30.0)

@@ -15,10 +15,10 @@ import msgspec
 import pytest
 
 from collector.config import Config, ReceiptConfig
-from collector.ingest.pipeline import Ingest
-from collector.ingest.validation import Accepted, Judged
+from collector.ingest.pipeline import IngestPipeline
+from collector.ingest.validation import ResultsMessage, ValidatedMessage
 from collector.store.sqlite import SqliteStore
-from collector.store.store import BatchStored
+from collector.store.store import BatchResult
 from tests import samples
 from tests.broker import Broker, why_not
 from tests.client import Client, eventually
@@ -36,16 +36,16 @@ class FaultyStore(SqliteStore):
     at_once = True
 
     def begin_batch(
-        self, messages: Sequence[Judged], stored_at: datetime
-    ) -> Callable[[], BatchStored]:
+        self, messages: Sequence[ValidatedMessage], stored_at: datetime
+    ) -> Callable[[], BatchResult]:
         for message in messages:
-            if isinstance(message, Accepted) and message.records[0].seq == POISON:
+            if isinstance(message, ResultsMessage) and message.records[0].seq == POISON:
                 if self.at_once:
                     raise OverflowError("a number that nobody foresaw")
                 return self._fall
         return super().begin_batch(messages, stored_at)
 
-    def _fall(self) -> BatchStored:
+    def _fall(self) -> BatchResult:
         raise OverflowError("a number that nobody foresaw")
 
 
@@ -58,7 +58,7 @@ def test_one_message_that_cannot_be_stored_costs_no_other(tmp_path: Path, at_onc
         settings = Config(
             broker=broker.config(), tenant=samples.TENANT, receipts=ReceiptConfig(min_gap_s=0.0)
         )
-        ingest = Ingest(settings, store, lambda: None)
+        ingest = IngestPipeline(settings, store, lambda: None)
         thread = threading.Thread(target=ingest.run)
         thread.start()
         receipts = [topics.of_probe(samples.TENANT, samples.PROBE, "receipt")]

@@ -8,16 +8,16 @@ import pytest
 from collector.domain import thresholds as parsing
 from collector.domain import thresholds_file
 from collector.domain.assessment import (
-    Judgement,
-    OfLine,
-    Sample,
+    Assessment,
+    LineSample,
+    NoVerdictReason,
+    SampleStatistics,
     Verdict,
-    Why,
-    interval_of,
-    judge_availability,
-    judge_latency,
-    judge_speed,
-    supplementary,
+    assess_availability,
+    assess_latency,
+    assess_speed,
+    assess_supplementary,
+    confidence_interval,
 )
 from collector.domain.thresholds import Thresholds
 from runtime.settings import SettingsError
@@ -29,11 +29,11 @@ VD = 300e6
 
 def sample(
     count: int = 1_200, mean: float | None = 270e6, deviation: float | None = 40e6, hours: int = 24
-) -> Sample:
-    return Sample(count=count, mean=mean, deviation=deviation, hours=hours)
+) -> SampleStatistics:
+    return SampleStatistics(count=count, mean=mean, deviation=deviation, hours=hours)
 
 
-def said(judgement: Judgement) -> tuple[Verdict, Why | None]:
+def said(judgement: Assessment) -> tuple[Verdict, NoVerdictReason | None]:
     return judgement.verdict, judgement.why
 
 
@@ -84,7 +84,7 @@ def test_a_file_that_is_not_there_is_a_sentence() -> None:
 
 
 def test_a_mean_whose_interval_is_above_the_share_meets_it() -> None:
-    judged = judge_speed(sample(), VD, SHIPPED)
+    judged = assess_speed(sample(), VD, SHIPPED)
     assert said(judged) == (Verdict.MET, None)
     assert judged.limit == pytest.approx(240e6)
     assert judged.share == pytest.approx(0.9)
@@ -93,44 +93,51 @@ def test_a_mean_whose_interval_is_above_the_share_meets_it() -> None:
 
 
 def test_a_mean_whose_interval_is_below_the_share_does_not_meet_it() -> None:
-    assert said(judge_speed(sample(mean=200e6), VD, SHIPPED)) == (Verdict.NOT_MET, None)
+    assert said(assess_speed(sample(mean=200e6), VD, SHIPPED)) == (Verdict.NOT_MET, None)
 
 
 def test_an_interval_that_holds_the_share_is_no_verdict() -> None:
     wide = sample(mean=241e6)
-    assert said(judge_speed(wide, VD, SHIPPED)) == (
+    assert said(assess_speed(wide, VD, SHIPPED)) == (
         Verdict.NONE,
-        Why.INTERVAL_CONTAINS_THRESHOLD,
+        NoVerdictReason.INTERVAL_CONTAINS_THRESHOLD,
     )
 
 
 def test_no_declared_speed_no_verdict() -> None:
-    judged = judge_speed(sample(), None, SHIPPED)
-    assert said(judged) == (Verdict.NONE, Why.NO_DECLARED_SPEED)
+    judged = assess_speed(sample(), None, SHIPPED)
+    assert said(judged) == (Verdict.NONE, NoVerdictReason.NO_DECLARED_SPEED)
     assert (judged.limit, judged.share) == (None, None)
 
 
-@pytest.mark.parametrize(("count", "why"), [(999, Why.INSUFFICIENT_SAMPLES), (1_000, None)])
-def test_a_thousand_samples_are_needed(count: int, why: Why | None) -> None:
-    judged = judge_speed(sample(count=count, mean=299e6), VD, SHIPPED)
+@pytest.mark.parametrize(
+    ("count", "why"), [(999, NoVerdictReason.INSUFFICIENT_SAMPLES), (1_000, None)]
+)
+def test_a_thousand_samples_are_needed(count: int, why: NoVerdictReason | None) -> None:
+    judged = assess_speed(sample(count=count, mean=299e6), VD, SHIPPED)
     assert judged.why is why
     assert (judged.count, judged.needed) == (count, 1_000)
 
 
 def test_samples_of_one_hour_of_the_day_are_not_enough() -> None:
-    assert said(judge_speed(sample(hours=1), VD, SHIPPED)) == (Verdict.NONE, Why.SAME_HOUR)
+    assert said(assess_speed(sample(hours=1), VD, SHIPPED)) == (
+        Verdict.NONE,
+        NoVerdictReason.SAME_HOUR,
+    )
 
 
 def test_no_samples_is_said_before_anything_else() -> None:
     empty = sample(count=0, mean=None, deviation=None)
-    assert said(judge_speed(empty, None, SHIPPED)) == (Verdict.NONE, Why.NO_SAMPLES)
+    assert said(assess_speed(empty, None, SHIPPED)) == (Verdict.NONE, NoVerdictReason.NO_SAMPLES)
 
 
 def test_an_unverified_threshold_gives_no_verdict_and_is_still_shown() -> None:
-    judged = judge_latency(sample(mean=12.0, deviation=1.0), SHIPPED)
-    assert said(judged) == (Verdict.NONE, Why.THRESHOLD_UNVERIFIED)
+    judged = assess_latency(sample(mean=12.0, deviation=1.0), SHIPPED)
+    assert said(judged) == (Verdict.NONE, NoVerdictReason.THRESHOLD_UNVERIFIED)
     assert judged.limit == 50
-    assert judge_availability(2_591_000, 1_000, SHIPPED).why is Why.THRESHOLD_UNVERIFIED
+    assert (
+        assess_availability(2_591_000, 1_000, SHIPPED).why is NoVerdictReason.THRESHOLD_UNVERIFIED
+    )
 
 
 @pytest.mark.parametrize(
@@ -138,34 +145,34 @@ def test_an_unverified_threshold_gives_no_verdict_and_is_still_shown() -> None:
 )
 def test_latency_is_judged_once_its_threshold_is_verified(mean: float, verdict: Verdict) -> None:
     verified = with_verified("latency_mean_ms", True)
-    assert judge_latency(sample(mean=mean, deviation=4.0), verified).verdict is verdict
+    assert assess_latency(sample(mean=mean, deviation=4.0), verified).verdict is verdict
 
 
 @pytest.mark.parametrize(("down_s", "verdict"), [(5, Verdict.MET), (6, Verdict.NOT_MET)])
 def test_availability_is_of_the_known_time(down_s: float, verdict: Verdict) -> None:
     verified = with_verified("availability", True)
-    assert judge_availability(1_000 - down_s, down_s, verified).verdict is verdict
-    assert judge_availability(0, 0, verified).why is Why.NO_SAMPLES
+    assert assess_availability(1_000 - down_s, down_s, verified).verdict is verdict
+    assert assess_availability(0, 0, verified).why is NoVerdictReason.NO_SAMPLES
 
 
 def test_what_has_no_threshold_is_supplementary() -> None:
-    assert said(supplementary(sample(mean=0.01, deviation=0.02))) == (
+    assert said(assess_supplementary(sample(mean=0.01, deviation=0.02))) == (
         Verdict.NONE,
-        Why.SUPPLEMENTARY,
+        NoVerdictReason.SUPPLEMENTARY,
     )
 
 
 def test_a_small_sample_has_no_interval() -> None:
-    assert interval_of(sample(count=29)) is None
-    assert interval_of(sample(count=30)) is not None
+    assert confidence_interval(sample(count=29)) is None
+    assert confidence_interval(sample(count=30)) is not None
 
 
-def pooled(*means: float, each: int = 150, deviation: float = 40e6) -> Sample:
+def pooled(*means: float, each: int = 150, deviation: float = 40e6) -> SampleStatistics:
     """Lines of as many samples, which differ by as much within each."""
-    lines = tuple(OfLine(each, mean) for mean in means)
+    lines = tuple(LineSample(each, mean) for mean in means)
     mean = sum(means) / len(means)
     between = sum((one - mean) ** 2 for one in means) / len(means)
-    return Sample(
+    return SampleStatistics(
         count=each * len(means),
         mean=mean,
         deviation=(deviation**2 + between) ** 0.5,
@@ -177,10 +184,10 @@ def pooled(*means: float, each: int = 150, deviation: float = 40e6) -> Sample:
 def test_several_lines_are_judged_by_how_they_differ() -> None:
     """Five of seven reach 260 of 300: as independent samples 237 +- 3 would be “not met”."""
     lines = pooled(*[260e6] * 5, *[180e6] * 2, deviation=20e6)
-    alone = judge_speed(msgspec.structs.replace(lines, lines=None), VD, SHIPPED)
+    alone = assess_speed(msgspec.structs.replace(lines, lines=None), VD, SHIPPED)
     assert said(alone) == (Verdict.NOT_MET, None)
-    judged = judge_speed(lines, VD, SHIPPED)
-    assert said(judged) == (Verdict.NONE, Why.INTERVAL_CONTAINS_THRESHOLD)
+    judged = assess_speed(lines, VD, SHIPPED)
+    assert said(judged) == (Verdict.NONE, NoVerdictReason.INTERVAL_CONTAINS_THRESHOLD)
     assert judged.mean == alone.mean, "the mean is that of all samples"
     assert judged.interval is not None
     # s = 39.04, / sqrt(7), * 2.447 (Student's t, 6 degrees of freedom).
@@ -189,27 +196,34 @@ def test_several_lines_are_judged_by_how_they_differ() -> None:
 
 
 def test_lines_that_are_alike_may_be_judged() -> None:
-    assert said(judge_speed(pooled(*[262e6, 270e6] * 4), VD, SHIPPED)) == (Verdict.MET, None)
-    assert said(judge_speed(pooled(*[162e6, 170e6] * 4), VD, SHIPPED)) == (Verdict.NOT_MET, None)
+    assert said(assess_speed(pooled(*[262e6, 270e6] * 4), VD, SHIPPED)) == (Verdict.MET, None)
+    assert said(assess_speed(pooled(*[162e6, 170e6] * 4), VD, SHIPPED)) == (Verdict.NOT_MET, None)
 
 
 def test_lines_that_agree_by_chance_are_no_surer_than_their_samples() -> None:
     lines = pooled(*[239e6] * 7)
-    assert interval_of(lines) == interval_of(msgspec.structs.replace(lines, lines=None))
+    assert confidence_interval(lines) == confidence_interval(
+        msgspec.structs.replace(lines, lines=None)
+    )
 
 
 def test_one_line_of_several_says_nothing_of_the_others() -> None:
-    lines = msgspec.structs.replace(sample(), lines=(OfLine(1_200, 270e6),))
-    judged = judge_speed(lines, VD, SHIPPED)
-    assert said(judged) == (Verdict.NONE, Why.ONE_LINE)
+    lines = msgspec.structs.replace(sample(), lines=(LineSample(1_200, 270e6),))
+    judged = assess_speed(lines, VD, SHIPPED)
+    assert said(judged) == (Verdict.NONE, NoVerdictReason.ONE_LINE)
     assert judged.interval is None
 
 
 def test_a_line_with_nearly_all_samples_speaks_for_no_other() -> None:
-    few = (OfLine(2_000, 270e6), OfLine(1, 260e6), OfLine(1, 280e6), OfLine(1, 265e6))
+    few = (
+        LineSample(2_000, 270e6),
+        LineSample(1, 260e6),
+        LineSample(1, 280e6),
+        LineSample(1, 265e6),
+    )
     many = tuple(msgspec.structs.replace(one, count=500) for one in few)
     wide, narrow = (
-        interval_of(msgspec.structs.replace(sample(mean=269e6), lines=lines))
+        confidence_interval(msgspec.structs.replace(sample(mean=269e6), lines=lines))
         for lines in (few, many)
     )
     assert wide is not None

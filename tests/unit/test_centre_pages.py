@@ -13,15 +13,15 @@ from openapi_spec_validator import validate
 from prometheus_client.parser import text_string_to_metric_families
 
 from collector.domain import thresholds_file
-from collector.domain.assessment import Verdict, Why
+from collector.domain.assessment import NoVerdictReason, Verdict
 from collector.domain.lines import (
-    State,
+    LineState,
     certificate_ends_at,
-    chosen,
+    filter_lines,
     is_silent,
     known_lines,
     line_state,
-    worst,
+    worst_state,
 )
 from collector.registry.communes import official
 from collector.registry.file_format import parse_toml
@@ -95,22 +95,22 @@ def test_the_registry_has_the_last_word_and_an_unknown_probe_its_own() -> None:
     assert (own.registered, own.plan_down_bps, own.isp_name) == (False, None, "VNPT")
     assert own.office == samples.SITE.office
     assert len(lines) == 8
-    assert len(chosen(list(lines.values()), isp="viettel")) == 3
-    assert chosen(list(lines.values()), province="01") == []
+    assert len(filter_lines(list(lines.values()), isp="viettel")) == 3
+    assert filter_lines(list(lines.values()), province="01") == []
 
 
 @pytest.mark.parametrize(
     ("green", "red", "state"),
     [
-        ("steady", "off", State.GOOD),
-        ("breathing", "off", State.GOOD),
-        ("slow_blink", "slow_blink", State.DEGRADED),
-        ("off", "fast_blink", State.DOWN),
-        ("off", "off", State.UNKNOWN),
-        ("fast_blink", "fast_blink", State.UNKNOWN),
+        ("steady", "off", LineState.GOOD),
+        ("breathing", "off", LineState.GOOD),
+        ("slow_blink", "slow_blink", LineState.DEGRADED),
+        ("off", "fast_blink", LineState.DOWN),
+        ("off", "off", LineState.UNKNOWN),
+        ("fast_blink", "fast_blink", LineState.UNKNOWN),
     ],
 )
-def test_a_line_is_as_its_leds_show(green: str, red: str, state: State) -> None:
+def test_a_line_is_as_its_leds_show(green: str, red: str, state: LineState) -> None:
     probe = heard(leds={"vnpt.green": green, "vnpt.red": red})
     assert line_state(probe, "vnpt", NOW) is state
 
@@ -120,10 +120,10 @@ def test_who_is_not_heard_is_silent_and_who_never_was_is_not() -> None:
     assert not is_silent(probe, NOW + timedelta(minutes=15))
     assert is_silent(probe, NOW + timedelta(minutes=16))
     assert is_silent(msgspec.structs.replace(probe, presence=Presence.LOST), NOW)
-    assert line_state(None, "vnpt", NOW) is State.NEVER
-    assert line_state(probe, "vnpt", NOW + timedelta(hours=1)) is State.SILENT
-    assert worst([State.GOOD, State.SILENT, State.DEGRADED]) is State.SILENT
-    assert worst([]) is State.NEVER
+    assert line_state(None, "vnpt", NOW) is LineState.NEVER
+    assert line_state(probe, "vnpt", NOW + timedelta(hours=1)) is LineState.SILENT
+    assert worst_state([LineState.GOOD, LineState.SILENT, LineState.DEGRADED]) is LineState.SILENT
+    assert worst_state([]) is LineState.NEVER
 
 
 def test_no_verdict_without_a_thousand_samples() -> None:
@@ -417,9 +417,9 @@ def test_every_word_that_a_template_or_a_list_asks_for_is_there() -> None:
         for path in TEMPLATES.glob("*.html")
         for name in re.findall(r'word\("([a-z_0-9]+)"\)', path.read_text("utf-8"))
     }
-    asked |= {f"state_{state}" for state in State}
+    asked |= {f"state_{state}" for state in LineState}
     asked |= {f"verdict_{verdict}" for verdict in Verdict}
-    asked |= {f"why_{why}" for why in Why}
+    asked |= {f"why_{why}" for why in NoVerdictReason}
     asked |= {f"rejected_{reason}" for reason in Rejection}
     asked |= {f"asked_{answer}" for answer in Answer}
     asked |= {f"unfit_{why}" for why in Unfit}

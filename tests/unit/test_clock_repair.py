@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec import structs
 
-from collector.ingest.validation import ANCIENT, FUTURE, Accepted, NumberedResult, judge
+from collector.ingest.validation import ANCIENT, FUTURE, NumberedResult, ResultsMessage, validate
 from probe.deliver.clock_hold import ClockHold
 from tests import samples
 from wire import topics
@@ -55,8 +55,8 @@ def received(
         [(1, encode_result(result))],
         note,
     )
-    judged = judge(TOPIC, payload, NOW, live=live, retained=retained, clock_known=clock_known)
-    assert isinstance(judged, Accepted), judged
+    judged = validate(TOPIC, payload, NOW, live=live, retained=retained, clock_known=clock_known)
+    assert isinstance(judged, ResultsMessage), judged
     return judged.records[0]
 
 

@@ -10,9 +10,9 @@ import pytest
 from collector.alerts.rules import Rules
 from collector.config import (
     Config,
-    IntakeConfig,
-    PapersConfig,
+    IngestConfig,
     ReceiptConfig,
+    ReportsConfig,
     StoreConfig,
     WebConfig,
     parse,
@@ -35,7 +35,7 @@ def test_a_broker_is_all_that_must_be_said() -> None:
         tenant=None,
         store=StoreConfig(path="/var/lib/tramdo-collector/results.sqlite", rejected_kept=1000),
         web=WebConfig(host="127.0.0.1", port=8080, timezone="Asia/Ho_Chi_Minh"),
-        intake=IntakeConfig(max_message_bytes=MAX_ENVELOPE_BYTES, batch_messages=200),
+        intake=IngestConfig(max_message_bytes=MAX_ENVELOPE_BYTES, batch_messages=200),
         receipts=ReceiptConfig(min_gap_s=0.1),
     )
 
@@ -63,11 +63,11 @@ def test_the_example_is_good_and_shows_the_defaults() -> None:
     assert msgspec.structs.replace(told.store, postgresql=None) == StoreConfig()
     for name in ("client_id", "web", "intake", "receipts"):
         assert getattr(told, name) == getattr(parse(MINIMAL.encode(), "c"), name)
-    assert (told.papers.path, told.alerts.rules) == (PapersConfig().path, Rules())
+    assert (told.papers.path, told.alerts.rules) == (ReportsConfig().path, Rules())
     assert told.papers.office.place == "Thái Nguyên"
     assert told.alerts.mail is not None
     assert told.alerts.webhook is not None
-    for section in (StoreConfig, WebConfig, IntakeConfig, ReceiptConfig, Rules, OfficeConfig):
+    for section in (StoreConfig, WebConfig, IngestConfig, ReceiptConfig, Rules, OfficeConfig):
         for key in section.__struct_fields__:
             assert f"{key} = " in text
 

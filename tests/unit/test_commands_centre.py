@@ -11,9 +11,9 @@ import pytest
 from msgspec import structs
 
 from collector.commands import builder
-from collector.commands.builder import NotSentError, Replied, Standings, judge_reply
-from collector.commands.sender import CommandDesk
-from collector.ingest.validation import Rejected
+from collector.commands.builder import CommandTracker, NotSentError, ValidatedReply, validate_reply
+from collector.commands.sender import MqttCommandSender
+from collector.ingest.validation import RejectedMessage
 from runtime.mqtt import Message
 from wire import topics
 from wire.commands import Answer, CommandName, Refusal, Reply, decode_command
@@ -45,71 +45,71 @@ class Broker:
 
 def test_a_command_goes_to_its_topic_and_expires_at_the_broker_too() -> None:
     broker = Broker()
-    desk = CommandDesk(broker.publish)
+    sender = MqttCommandSender(broker.publish)
     command = builder.measure(ID, NOW, kind="http", line="vnpt", asked_by="lan")
-    desk.send(TENANT, PROBE, command)
+    sender.send(TENANT, PROBE, command)
     message = broker.sent[0]
     assert message.topic == "tramdo/v1/bach-thong/phu-thong-01/cmd/measure"
     assert decode_command(message.payload) == command
     assert not message.retain, "a retained command would come again at each connect"
-    assert message.expiry_s == builder.LIFE.total_seconds()
-    standing = desk.standing(ID)
-    assert standing is not None
-    assert standing.waiting_at(NOW)
-    assert not standing.waiting_at(command.expires_at)
+    assert message.expiry_s == builder.LIFETIME.total_seconds()
+    status = sender.status(ID)
+    assert status is not None
+    assert status.waiting_at(NOW)
+    assert not status.waiting_at(command.expires_at)
 
 
 def test_without_a_connection_nothing_is_sent_later() -> None:
-    desk = CommandDesk(Broker(connected=False).publish)
+    sender = MqttCommandSender(Broker(connected=False).publish)
     with pytest.raises(NotSentError, match="no connection"):
-        desk.send(TENANT, PROBE, builder.reload(ID, NOW))
-    assert desk.standing(ID) is None
+        sender.send(TENANT, PROBE, builder.reload(ID, NOW))
+    assert sender.status(ID) is None
 
 
 def test_a_reply_is_taken_from_the_probe_that_was_asked_only() -> None:
-    desk = CommandDesk(Broker().publish)
-    desk.send(TENANT, PROBE, builder.identify(ID, NOW))
-    desk.note(Replied(TENANT, "another", reply(Answer.DONE)))
-    assert desk.standing(ID).reply is None  # type: ignore[union-attr]
-    desk.note(Replied(TENANT, PROBE, reply(Answer.ACCEPTED)))
-    desk.note(Replied(TENANT, PROBE, reply(Answer.DONE)))
-    desk.note(Replied(TENANT, PROBE, reply(Answer.ACCEPTED)))
-    standing = desk.standing(ID)
-    assert standing is not None
-    assert standing.reply == reply(Answer.DONE), "a late repeat takes nothing back"
-    assert not standing.waiting_at(NOW)
+    sender = MqttCommandSender(Broker().publish)
+    sender.send(TENANT, PROBE, builder.identify(ID, NOW))
+    sender.note(ValidatedReply(TENANT, "another", reply(Answer.DONE)))
+    assert sender.status(ID).reply is None  # type: ignore[union-attr]
+    sender.note(ValidatedReply(TENANT, PROBE, reply(Answer.ACCEPTED)))
+    sender.note(ValidatedReply(TENANT, PROBE, reply(Answer.DONE)))
+    sender.note(ValidatedReply(TENANT, PROBE, reply(Answer.ACCEPTED)))
+    status = sender.status(ID)
+    assert status is not None
+    assert status.reply == reply(Answer.DONE), "a late repeat takes nothing back"
+    assert not status.waiting_at(NOW)
 
 
 def test_an_accepted_command_may_take_longer_than_its_life() -> None:
-    standings = Standings()
+    tracker = CommandTracker()
     command = builder.identify(ID, NOW)
-    standings.note_sent(TENANT, PROBE, command)
-    standings.note_reply(TENANT, PROBE, reply(Answer.ACCEPTED))
-    standing = standings.get(ID)
-    assert standing is not None
-    assert standing.waiting_at(command.expires_at)
-    assert not standing.waiting_at(command.expires_at + timedelta(hours=1))
+    tracker.sent(TENANT, PROBE, command)
+    tracker.replied(TENANT, PROBE, reply(Answer.ACCEPTED))
+    status = tracker.get(ID)
+    assert status is not None
+    assert status.waiting_at(command.expires_at)
+    assert not status.waiting_at(command.expires_at + timedelta(hours=1))
 
 
 def test_what_was_sent_long_ago_is_forgotten() -> None:
-    standings = Standings()
-    standings.note_sent(TENANT, PROBE, builder.identify(ID, NOW))
+    tracker = CommandTracker()
+    tracker.sent(TENANT, PROBE, builder.identify(ID, NOW))
     for _ in range(1_000):
-        standings.note_sent(TENANT, PROBE, builder.identify(uuid4(), NOW))
-    assert standings.get(ID) is None
+        tracker.sent(TENANT, PROBE, builder.identify(uuid4(), NOW))
+    assert tracker.get(ID) is None
 
 
 def test_many_threads_may_send_and_ask() -> None:
     broker = Broker()
-    desk = CommandDesk(broker.publish)
+    sender = MqttCommandSender(broker.publish)
 
     def work() -> None:
         for _ in range(50):
             one = builder.identify(uuid4(), NOW)
-            desk.send(TENANT, PROBE, one)
+            sender.send(TENANT, PROBE, one)
             said = structs.replace(reply(Answer.DONE), id=one.id)
-            desk.note(Replied(TENANT, PROBE, said))
-            assert desk.standing(one.id).reply == said  # type: ignore[union-attr]
+            sender.note(ValidatedReply(TENANT, PROBE, said))
+            assert sender.status(one.id).reply == said  # type: ignore[union-attr]
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -131,13 +131,15 @@ def test_what_is_no_reply_is_rejected_with_a_reason() -> None:
         (b" " * 4_097, False, Rejection.TOO_LARGE),
     ]
     for payload, retained, reason in cases:
-        judged = judge_reply(REPLY_TOPIC, payload, NOW, retained=retained)
+        judged = validate_reply(REPLY_TOPIC, payload, NOW, retained=retained)
         if reason is None:
-            assert judged == Replied(TENANT, PROBE, reply(Answer.DONE))
+            assert judged == ValidatedReply(TENANT, PROBE, reply(Answer.DONE))
         else:
-            assert isinstance(judged, Rejected)
+            assert isinstance(judged, RejectedMessage)
             assert judged.reason is reason
-    assert judge_reply(topics.of_probe(TENANT, PROBE, "state"), good, NOW, retained=False) is None
+    assert (
+        validate_reply(topics.of_probe(TENANT, PROBE, "state"), good, NOW, retained=False) is None
+    )
 
 
 def test_commands_that_ask_for_too_much_are_not_made() -> None:

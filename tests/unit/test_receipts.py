@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from collector.ingest.receipts import EpochKey, Pacing
+from collector.ingest.receipts import EpochKey, ReceiptPacer
 from wire import messages
 from wire.ledger import MAX_MISSING_RANGES, Ledger
 
@@ -75,7 +75,7 @@ def test_a_receipt_with_too_many_gaps_speaks_of_the_lower_part() -> None:
 
 
 def test_an_idle_probe_gets_its_receipt_at_once() -> None:
-    pacing = Pacing(0.5)
+    pacing = ReceiptPacer(0.5)
     assert pacing.next_due_s() is None
     pacing.note(A, Ledger(((1, 1),)))
     due_s = pacing.next_due_s()
@@ -87,7 +87,7 @@ def test_an_idle_probe_gets_its_receipt_at_once() -> None:
 
 
 def test_under_load_receipts_become_one_each_half_second() -> None:
-    pacing = Pacing(0.5)
+    pacing = ReceiptPacer(0.5)
     taken = []
     for step in range(201):
         now_s = 100.0 + step * 0.01
@@ -98,7 +98,7 @@ def test_under_load_receipts_become_one_each_half_second() -> None:
 
 
 def test_one_probes_load_does_not_hold_another_back() -> None:
-    pacing = Pacing(0.5)
+    pacing = ReceiptPacer(0.5)
     pacing.note(A, Ledger(((1, 1),)))
     pacing.take_due(100.0)
     pacing.note(A, Ledger(((1, 2),)))
@@ -110,7 +110,7 @@ def test_one_probes_load_does_not_hold_another_back() -> None:
 
 def test_the_epoch_that_was_noted_last_is_published_last() -> None:
     # `receipt` is one retained topic: the last one published is what stays.
-    pacing = Pacing(0.5)
+    pacing = ReceiptPacer(0.5)
     other = A._replace(epoch=UUID(int=1))
     pacing.note(A, Ledger(((1, 1),)))
     pacing.note(other, Ledger(((1, 1),)))
@@ -119,7 +119,7 @@ def test_the_epoch_that_was_noted_last_is_published_last() -> None:
 
 
 def test_at_the_end_all_that_wait_are_taken() -> None:
-    pacing = Pacing(60)
+    pacing = ReceiptPacer(60)
     pacing.note(A, Ledger(((1, 1),)))
     pacing.take_due(100.0)
     pacing.note(A, Ledger(((1, 2),)))

@@ -15,7 +15,7 @@ import pytest
 from starlette.applications import Starlette
 
 from collector.domain import thresholds_file
-from collector.ingest.pipeline import IngestState
+from collector.ingest.pipeline import IngestStatus
 from collector.registry.communes import official
 from collector.registry.file_format import parse_toml
 from collector.registry.registry import Registry
@@ -68,7 +68,7 @@ class Browser:
         self._cookie = Sessions(people.session_key()).cookie(Claim("lan", known.generation))
         limits = thresholds_file.read()
         desk = Desk(report_samples.sources, folder / "papers")
-        web = Web(store, Changes(), IngestState, "Asia/Ho_Chi_Minh", people, limits, desk=desk)
+        web = Web(store, Changes(), IngestStatus, "Asia/Ho_Chi_Minh", people, limits, desk=desk)
         self._app: Starlette = web.application()
 
     def get(self, path: str = "/registry") -> Answer:

@@ -17,7 +17,7 @@ import openpyxl
 import pypdf
 import pytest
 
-from collector.domain.assessment import Verdict, Why
+from collector.domain.assessment import NoVerdictReason, Verdict
 from collector.reports import (
     builder,
     bulletin,
@@ -132,16 +132,22 @@ def test_verdicts_are_those_of_the_method(month: Paper) -> None:
     }
     assert verdicts["tram-01969-1", "vnpt"] == (Verdict.MET, None)
     assert verdicts["tram-01969-1", "viettel"] == (Verdict.NOT_MET, None)
-    assert verdicts["tram-02008-1", "vnpt"] == (Verdict.NONE, Why.INTERVAL_CONTAINS_THRESHOLD)
-    assert verdicts["tram-01981-1", "vnpt"] == (Verdict.NONE, Why.INSUFFICIENT_SAMPLES)
-    assert verdicts["tram-02014-1", "viettel"] == (Verdict.NONE, Why.NO_DECLARED_SPEED)
-    assert verdicts["tram-02014-1", "vnpt"] == (Verdict.NONE, Why.NO_SAMPLES)
+    assert verdicts["tram-02008-1", "vnpt"] == (
+        Verdict.NONE,
+        NoVerdictReason.INTERVAL_CONTAINS_THRESHOLD,
+    )
+    assert verdicts["tram-01981-1", "vnpt"] == (Verdict.NONE, NoVerdictReason.INSUFFICIENT_SAMPLES)
+    assert verdicts["tram-02014-1", "viettel"] == (Verdict.NONE, NoVerdictReason.NO_DECLARED_SPEED)
+    assert verdicts["tram-02014-1", "vnpt"] == (Verdict.NONE, NoVerdictReason.NO_SAMPLES)
     assert all(row.rtt_why is not None for row in month.rows), "the threshold is not verified"
 
 
 def test_communes_and_the_area_bear_no_verdict(month: Paper) -> None:
     for row in (*month.at(Level.COMMUNE), month.total):
-        assert (row.download.verdict, row.download.why) == (Verdict.NONE, Why.SEVERAL_PLANS)
+        assert (row.download.verdict, row.download.why) == (
+            Verdict.NONE,
+            NoVerdictReason.SEVERAL_PLANS,
+        )
     assert (month.total.lines_met, month.total.lines_not_met) == (1, 1)
 
 
@@ -473,8 +479,8 @@ def test_a_contract_of_the_month_itself_is_held_against_nobody() -> None:
     area = builder.area(before.registry, GROUP)
     for contract, why in (
         (date(2026, 7, 1), None),
-        (date(2026, 7, 15), Why.SEVERAL_PLANS),
-        (date(2026, 8, 1), Why.SEVERAL_PLANS),
+        (date(2026, 7, 15), NoVerdictReason.SEVERAL_PLANS),
+        (date(2026, 8, 1), NoVerdictReason.SEVERAL_PLANS),
     ):
         given = replanned(before, contract_date=contract)
         paper = builder.paper(PaperKind.MONTHLY, area, JULY, given, now=NOW)

@@ -33,7 +33,7 @@ from collector.rollup.periods import (
     week_of,
 )
 from collector.rollup.queries import OVERVIEW_METRICS, OVERVIEW_SUMS
-from collector.rollup.summary import EMPTY, Summary, Tally, merge_summaries
+from collector.rollup.summary import EMPTY, Summary, SummaryBuilder, merge_summaries
 from collector.store import rollup_tables
 from tests import samples
 from wire.result import KINDS, Outcome, Reason, Result, Validity
@@ -128,7 +128,7 @@ def test_without_its_sketch_a_distribution_keeps_its_mean() -> None:
 
 
 def tally(*results: Result) -> Summary:
-    found = Tally()
+    found = SummaryBuilder()
     for result in results:
         found.take(result.kind, result)
     return found.summary()
@@ -159,7 +159,7 @@ def test_a_speed_test_that_somebody_asked_for_counts_and_is_in_no_mean() -> None
     whole = tally(planned, asked)
     counts = whole.counts("throughput")
     assert (whole.speed_tests, counts.valid, counts.flags) == (2, 1, {"on_demand": 1})
-    assert whole.planned_come == 1, "it fills no gap in the plan"
+    assert whole.planned_completed == 1, "it fills no gap in the plan"
     assert whole.metric("throughput_download_bps").mean == 200e6
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from collector.ingest.validation import Accepted, Rejected, Reported, judge
+from collector.ingest.validation import RejectedMessage, ResultsMessage, StatusMessage, validate
 from tests import samples
 from wire import messages, topics
 from wire.envelope import encode_envelope
@@ -27,8 +27,8 @@ def valid() -> dict[str, Any]:
 
 
 def refusal(document: dict[str, Any], topic: str = TOPIC) -> tuple[Rejection, str]:
-    judged = judge(topic, json.dumps(document).encode(), NOW)
-    assert isinstance(judged, Rejected), judged
+    judged = validate(topic, json.dumps(document).encode(), NOW)
+    assert isinstance(judged, RejectedMessage), judged
     assert judged.topic == topic
     assert judged.received_at == NOW
     return judged.reason, judged.detail
@@ -36,8 +36,8 @@ def refusal(document: dict[str, Any], topic: str = TOPIC) -> tuple[Rejection, st
 
 def test_an_envelope_is_accepted_with_bodies_as_sent() -> None:
     good, slow = samples.latency(), samples.latency(rtt_ms=80.0)
-    judged = judge(TOPIC, samples.envelope([(4, good), (5, slow)]), NOW)
-    assert isinstance(judged, Accepted)
+    judged = validate(TOPIC, samples.envelope([(4, good), (5, slow)]), NOW)
+    assert isinstance(judged, ResultsMessage)
     assert (judged.tenant, judged.probe, judged.kind) == (samples.TENANT, samples.PROBE, "latency")
     assert judged.epoch == samples.EPOCH
     assert judged.site == samples.SITE
@@ -52,8 +52,8 @@ def test_an_envelope_is_accepted_with_bodies_as_sent() -> None:
 def test_bodies_keep_the_senders_spelling() -> None:
     # Another probe's encoder may space its JSON: what is stored is what was sent.
     payload = json.dumps(valid(), indent=1).encode()
-    judged = judge(TOPIC, payload, NOW)
-    assert isinstance(judged, Accepted)
+    judged = validate(TOPIC, payload, NOW)
+    assert isinstance(judged, ResultsMessage)
     assert judged.records[0].body.startswith('{\n    "kind": "latency"')
 
 
@@ -70,17 +70,17 @@ def test_a_probes_own_messages_are_taken(
     channel: str, message: State | messages.Info | messages.Health
 ) -> None:
     topic = topics.of_probe(samples.TENANT, samples.PROBE, channel)
-    judged = judge(topic, messages.encode(message), NOW, retained=True)
-    assert judged == Reported(samples.TENANT, samples.PROBE, NOW, True, message)
+    judged = validate(topic, messages.encode(message), NOW, retained=True)
+    assert judged == StatusMessage(samples.TENANT, samples.PROBE, NOW, True, message)
 
 
 def test_a_message_over_the_limit_is_not_read() -> None:
     payload = samples.envelope([(1, samples.latency())])
-    judged = judge(TOPIC, payload, NOW, max_bytes=len(payload) - 1)
-    assert isinstance(judged, Rejected)
+    judged = validate(TOPIC, payload, NOW, max_bytes=len(payload) - 1)
+    assert isinstance(judged, RejectedMessage)
     assert judged.reason is Rejection.TOO_LARGE
     assert judged.payload == payload
-    assert isinstance(judge(TOPIC, payload, NOW, max_bytes=len(payload)), Accepted)
+    assert isinstance(validate(TOPIC, payload, NOW, max_bytes=len(payload)), ResultsMessage)
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,8 @@ def test_a_message_over_the_limit_is_not_read() -> None:
     ],
 )
 def test_bytes_that_are_not_json(payload: bytes) -> None:
-    judged = judge(TOPIC, payload, NOW)
-    assert isinstance(judged, Rejected)
+    judged = validate(TOPIC, payload, NOW)
+    assert isinstance(judged, RejectedMessage)
     assert judged.reason in (Rejection.NOT_JSON, Rejection.SCHEMA)
     assert judged.detail
     assert len(judged.detail) <= 500
@@ -132,8 +132,8 @@ def test_a_probe_cannot_speak_for_another(field: str, value: str) -> None:
 
 
 def test_each_record_must_be_of_the_topics_kind() -> None:
-    judged = judge(TOPIC, samples.envelope([(2, samples.throughput())]), NOW)
-    assert isinstance(judged, Rejected)
+    judged = validate(TOPIC, samples.envelope([(2, samples.throughput())]), NOW)
+    assert isinstance(judged, RejectedMessage)
     assert judged.reason is Rejection.KIND
     assert judged.detail == "record 2: it is of kind throughput, the topic is for latency"
 
@@ -149,14 +149,14 @@ def test_a_broken_record_does_not_cost_its_neighbours() -> None:
     payload = encode_envelope(
         samples.TENANT, samples.PROBE, samples.EPOCH, samples.SITE, NOW, bodies
     )
-    judged = judge(TOPIC, payload, NOW)
-    assert isinstance(judged, Accepted)
+    judged = validate(TOPIC, payload, NOW)
+    assert isinstance(judged, ResultsMessage)
     assert [record.seq for record in judged.records] == [1, 4, 6]
-    assert [(one.payload, one.reason) for one in judged.refused] == list(broken.values())
-    assert [one.detail.split(":")[0] for one in judged.refused] == [
+    assert [(one.payload, one.reason) for one in judged.rejected_records] == list(broken.values())
+    assert [one.detail.split(":")[0] for one in judged.rejected_records] == [
         f"record {seq}" for seq in broken
     ]
-    assert [one.topic for one in judged.refused] == [TOPIC] * 3
+    assert [one.topic for one in judged.rejected_records] == [TOPIC] * 3
 
 
 def spoil(document: dict[str, Any], path: str, value: object) -> dict[str, Any]:
@@ -216,6 +216,6 @@ def test_a_state_that_is_no_state() -> None:
 def test_a_probe_has_no_more_lines_than_an_office_can_have() -> None:
     many = [msgspec.structs.replace(samples.VNPT, id=f"line-{n}") for n in range(65)]
     topic = topics.of_probe(samples.TENANT, samples.PROBE, "info")
-    judged = judge(topic, messages.encode(samples.info(lines=many)), NOW)
-    assert isinstance(judged, Rejected)
+    judged = validate(topic, messages.encode(samples.info(lines=many)), NOW)
+    assert isinstance(judged, RejectedMessage)
     assert "length <= 64" in judged.detail
