@@ -27,7 +27,9 @@ from bench import centre_load
 from bench.centre_load import Loader, Nation
 from bench.report import Options, Outcome, Row, Target, at_least, at_most, note, run
 from collector.domain import thresholds_file
-from collector.ingest.pipeline import IngestStatus, tune_interpreter
+from collector.domain.read_model import ReadModel
+from collector.ingest.pipeline import tune_interpreter
+from collector.ingest.status import IngestStatus
 from collector.ingest.validation import validate
 from collector.registry.communes import official
 from collector.registry.registry import LineKey
@@ -260,8 +262,8 @@ def _pages(store: AnyStore) -> Iterator[str]:
         changes = Changes()
         register = Register(Path(directory) / "people.sqlite")
         web = Web(
-            store, changes, lambda: IngestStatus(None, None), "Asia/Ho_Chi_Minh", register,
-            thresholds_file.read(),
+            ReadModel(store, thresholds_file.read()), changes, lambda: IngestStatus(None, None),
+            "Asia/Ho_Chi_Minh", register,
         )  # fmt: skip
         server = WebServer(web.application(), "127.0.0.1", port)
         server.start()

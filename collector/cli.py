@@ -26,7 +26,8 @@ from collector.domain import thresholds_file
 from collector.domain.read_model import ReadModel
 from collector.domain.thresholds import Thresholds
 from collector.export import cli as export_cli
-from collector.ingest.pipeline import IngestPipeline, IngestStatus, tune_interpreter
+from collector.ingest.pipeline import IngestPipeline, tune_interpreter
+from collector.ingest.status import IngestStatus
 from collector.reports import cli as reports_cli
 from collector.reports.service import Desk, sources_of
 from collector.store import cli as store_cli
@@ -158,6 +159,7 @@ def _run(config: Config) -> int:
         register = Register(Path(config.web.people_file))
         keeper = Maintenance(store, config.store, changes.ring)
         limits = _thresholds(config)
+        read_model = ReadModel(store, limits)
         certificates = [
             Path(name)
             for name in (config.broker.certificate_file, config.broker.ca_file)
@@ -168,7 +170,7 @@ def _run(config: Config) -> int:
             lambda: sources_of(store, limits, config.papers.office), Path(config.papers.path)
         )
         watch = Watch(
-            ReadModel(store, limits),
+            read_model,
             book,
             Teller(book, channels(config.alerts, ZoneInfo(config.web.timezone))),
             config.alerts,
@@ -177,12 +179,11 @@ def _run(config: Config) -> int:
             changes.ring,
         )
         web = Web(
-            store,
+            read_model,
             changes,
             lambda: _state(ingest, keeper),
             config.web.timezone,
             register,
-            limits,
             ingest.commands,
             certificates,
             book,

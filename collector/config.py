@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from collector.alerts.settings import AlertsConfig
 from collector.reports.report import OfficeConfig
+from collector.store.settings import StoreConfig
 from runtime import settings
 from runtime.broker import BrokerConfig, Path, Port
 from runtime.value_errors import require_pair
@@ -22,23 +23,6 @@ from wire.result import Name
 
 class Strict(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of every table: frozen, unknown keys refused."""
-
-
-class StoreConfig(Strict, frozen=True):
-    """Where results are kept. One SQLite file serves a commune, a district, a province.
-
-    With `postgresql` (how to reach the database, as libpq has it: `host=… dbname=…` or a URL) they
-    are kept there, and `path` is not used. A password belongs into libpq's own password file.
-    """
-
-    path: Path = "/var/lib/tramdo-collector/results.sqlite"
-    postgresql: Annotated[str, Meta(min_length=1, max_length=2_000)] | None = None
-    # Rejected messages are kept to be looked at, the oldest go first; the count goes on.
-    rejected_kept: Annotated[int, Meta(ge=0, le=1_000_000)] = 1_000
-    # For how many days raw results are kept; 0 for ever. Roll-ups stay whatever this says.
-    raw_days: Annotated[int, Meta(ge=0, le=36_500)] = 90
-    # For how many days the hourly and daily roll-ups are kept; 0 for ever. Months always stay.
-    rollup_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
 
 
 class WebConfig(Strict, frozen=True):

@@ -19,7 +19,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct, structs
 
-from collector.ingest.validation import RejectedMessage
+from collector.store.messages import RejectedMessage
 from wire import messages, topics
 from wire.commands import AnyCommand, Identify, Measure, Reload, Replay, Reply
 from wire.decoding import converted

@@ -172,6 +172,13 @@ def _groups_of(registry: Registry) -> dict[str, tuple[str, ...]]:
     return found
 
 
+def provinces_of(lines: Iterable[KnownLine]) -> list[tuple[str, str]]:
+    """The provinces in which the lines are, each as (name, code), by name."""
+    return sorted(
+        {(line.commune.province_name, line.province_code) for line in lines if line.commune}
+    )
+
+
 def filter_lines(
     lines: Sequence[KnownLine], *, province: str = "", group: str = "", isp: str = ""
 ) -> list[KnownLine]:

@@ -24,15 +24,15 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple
 
-from msgspec import Struct
-
 from collector.commands.builder import ValidatedReply, validate_reply
 from collector.commands.sender import MqttCommandSender
 from collector.config import Config
 from collector.ingest.rate_limit import ProbeRateLimit, RateLimiter
 from collector.ingest.receipts import ReceiptPacer
-from collector.ingest.validation import RejectedMessage, ResultsMessage, ValidatedMessage, validate
+from collector.ingest.status import IngestStatus
+from collector.ingest.validation import validate
 from collector.store.individual import store_individually
+from collector.store.messages import RejectedMessage, ResultsMessage, ValidatedMessage
 from collector.store.store import BatchResult, Store, StoreError
 from runtime import kernel_time, systemd_notify
 from runtime.backoff import reconnect_delay_s
@@ -66,13 +66,6 @@ def tune_interpreter() -> None:
     """Set this process's interpreter for an Ingest: its garbage collector, its threads' turns."""
     gc.set_threshold(*_GC_THRESHOLD)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-
-
-class IngestStatus(Struct, frozen=True):
-    """How ingest is: what `/healthz` tells. Each trouble is a sentence, None when there is none."""
-
-    broker_trouble: str | None = "not connected yet"
-    store_trouble: str | None = None
 
 
 class _PendingBatch(NamedTuple):

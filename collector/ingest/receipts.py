@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-from uuid import UUID
-
+from collector.store.messages import EpochKey
 from wire.ledger import Ledger
-
-
-class EpochKey(NamedTuple):
-    """Whose ledger it is."""
-
-    tenant: str
-    probe: str
-    epoch: UUID
 
 
 class ReceiptPacer:

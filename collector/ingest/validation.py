@@ -9,24 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Final
-from uuid import UUID
 
 import msgspec
 from msgspec import Struct, structs
 
+from collector.store.messages import (
+    MAX_DETAIL_CHARACTERS,
+    STATUS_CHANNELS,
+    NumberedResult,
+    RejectedMessage,
+    ResultsMessage,
+    StatusMessage,
+    ValidatedMessage,
+)
 from wire import clock_repair, envelope, messages, topics
 from wire.clock_repair import ClockNote
-from wire.envelope import MAX_ENVELOPE_BYTES, RawRecord, Site
+from wire.envelope import MAX_ENVELOPE_BYTES, RawRecord
 from wire.messages import Health, Info, Rejection, State
 from wire.result import KIND_OF, Result, Validity, decode_result, encode_result
 
-_OWN_CHANNELS: Final[dict[str, type[State] | type[Info] | type[Health]]] = {
-    "state": State,
-    "info": Info,
-    "health": Health,
-}
-_DETAIL_CHARACTERS = 500
 # A clock that is called synchronised is within seconds; a message takes no time backwards.
 FUTURE = timedelta(minutes=10)
 # A probe that was away for a year is told from a clock that is years wrong by nobody else.
@@ -34,58 +35,6 @@ ANCIENT = timedelta(days=400)
 # Sooner than this a message may only have been on its way.
 _ON_ITS_WAY = timedelta(seconds=60)
 _DAY = timedelta(days=1)
-
-
-class NumberedResult(Struct, frozen=True):
-    """A result with its number and its JSON, character for character as the probe sent it.
-
-    But for a result whose time was repaired or flagged here: then the JSON says so too, and
-    `clock.stated_at` keeps what the probe's wall clock had said.
-    """
-
-    seq: int
-    result: Result
-    body: str
-
-
-class ResultsMessage(Struct, frozen=True):
-    """The results of one envelope. Every record is of `kind`, as the topic said.
-
-    `rejected_records` are those that are not; the valid ones are stored all the same.
-    """
-
-    tenant: str
-    probe: str
-    received_at: datetime
-    retained: bool
-    kind: str
-    epoch: UUID
-    site: Site
-    records: tuple[NumberedResult, ...]
-    rejected_records: tuple[RejectedMessage, ...] = ()
-
-
-class StatusMessage(Struct, frozen=True):
-    """What a probe says of itself. A retained message is no sign of life."""
-
-    tenant: str
-    probe: str
-    received_at: datetime
-    retained: bool
-    message: State | Info | Health
-
-
-class RejectedMessage(Struct, frozen=True):
-    """A message that is not of the contract, and why; `detail` is a sentence for a person."""
-
-    topic: str
-    payload: bytes
-    received_at: datetime
-    reason: Rejection
-    detail: str
-
-
-ValidatedMessage = ResultsMessage | StatusMessage | RejectedMessage
 
 
 def validate(
@@ -113,7 +62,7 @@ def validate(
     """
 
     def reject(reason: Rejection, detail: str) -> RejectedMessage:
-        return RejectedMessage(topic, payload, received_at, reason, detail[:_DETAIL_CHARACTERS])
+        return RejectedMessage(topic, payload, received_at, reason, detail[:MAX_DETAIL_CHARACTERS])
 
     if len(payload) > max_bytes:
         return reject(
@@ -126,7 +75,7 @@ def validate(
         if address.channel == "m":
             arrival = _Arrival(received_at, retained, live and not retained, clock_known)
             return _results(address, topic, payload, arrival)
-        message_type = _OWN_CHANNELS.get(address.channel)
+        message_type = STATUS_CHANNELS.get(address.channel)
         if message_type is None:
             return reject(Rejection.TOPIC, f"a probe publishes nothing on `{address.channel}`")
         message: State | Info | Health = messages.decode(payload, message_type)
@@ -135,26 +84,6 @@ def validate(
     except _REFUSALS as error:
         return reject(*_reason_of(error))
     return StatusMessage(address.tenant, address.probe, received_at, retained, message)
-
-
-def rejected_after_validation(
-    checked: ValidatedMessage, reason: Rejection, detail: str
-) -> RejectedMessage:
-    """What is kept of a message that had passed, where it cannot be stored after all."""
-    detail = detail[:_DETAIL_CHARACTERS]
-    if isinstance(checked, RejectedMessage):
-        # Nothing of what it says: that could not be stored either.
-        return RejectedMessage("", b"", checked.received_at, reason, detail)
-    if isinstance(checked, ResultsMessage):
-        topic = topics.measurement(checked.tenant, checked.probe, checked.kind)
-        payload = "\n".join(record.body for record in checked.records).encode()
-    else:
-        channel = next(
-            name for name, of in _OWN_CHANNELS.items() if isinstance(checked.message, of)
-        )
-        topic = topics.of_probe(checked.tenant, checked.probe, channel)
-        payload = messages.encode(checked.message)
-    return RejectedMessage(topic, payload, checked.received_at, reason, detail)
 
 
 def _times(message: State | Info | Health) -> Iterator[tuple[datetime, str]]:
@@ -209,7 +138,7 @@ def _results(
             records.append(numbered)
         except _REFUSALS as error:
             reason, why = _reason_of(error)
-            detail = f"record {record.seq}: {why}"[:_DETAIL_CHARACTERS]
+            detail = f"record {record.seq}: {why}"[:MAX_DETAIL_CHARACTERS]
             rejected_records.append(
                 RejectedMessage(topic, bytes(record.result), arrival.received_at, reason, detail)
             )

@@ -11,9 +11,9 @@ import os
 import subprocess
 from pathlib import Path
 
-from collector.config import StoreConfig
 from collector.store import sqlite
 from collector.store.factory import open_store
+from collector.store.settings import StoreConfig
 from collector.store.store import StoreError
 
 

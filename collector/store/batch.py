@@ -13,8 +13,8 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
-from collector.ingest.receipts import EpochKey
-from collector.ingest.validation import (
+from collector.store.messages import (
+    EpochKey,
     RejectedMessage,
     ResultsMessage,
     StatusMessage,

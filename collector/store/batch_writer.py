@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from itertools import chain
 from uuid import UUID
 
-from collector.ingest.receipts import EpochKey
 from collector.rollup.fold import fold
 from collector.rollup.periods import local_day
 from collector.store import columns, rollup_tables
 from collector.store.batch import Batch, ResultRow, utc_text
 from collector.store.database import Transaction
 from collector.store.kind_tables import kind_tables
+from collector.store.messages import EpochKey
 from collector.store.migrated_tables import DELTAS, LAST_RESULTS, LEDGERS, PLANS, PROBES, RESULTS
 from wire.ledger import Ledger
 from wire.result import Result

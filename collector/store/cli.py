@@ -9,13 +9,13 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from collector.config import StoreConfig
 from collector.registry.changes import differences
 from collector.registry.communes import official
 from collector.registry.file_format import parse_csv, parse_toml, to_toml
 from collector.registry.registry import Registry
 from collector.store import backup
 from collector.store.factory import describe, open_store
+from collector.store.settings import StoreConfig
 from collector.store.store import StoreError
 from runtime import settings_file
 from runtime.settings import SettingsError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from collector.config import StoreConfig
+from collector.store.settings import StoreConfig
 from collector.store.sql_store import SqlStore
 from collector.store.sqlite import SqliteStore
 

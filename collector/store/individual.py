@@ -6,8 +6,7 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from collector.ingest.receipts import EpochKey
-from collector.ingest.validation import ValidatedMessage, rejected_after_validation
+from collector.store.messages import EpochKey, ValidatedMessage, rejected_after_validation
 from collector.store.store import BatchResult, Store, StoreError
 from wire.ledger import Ledger
 from wire.messages import Rejection

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from time import monotonic
 
-from collector.config import StoreConfig
+from collector.store.settings import StoreConfig
 from collector.store.store import MaintenanceResult, Store, StoreError
 from runtime.clock_stability import ClockStability
 

@@ -13,9 +13,9 @@ from datetime import datetime
 
 from msgspec import structs
 
-from collector.ingest.validation import RejectedMessage
 from collector.store.batch import Batch, ResultRow
 from collector.store.database import Transaction
+from collector.store.messages import RejectedMessage
 from wire import topics
 from wire.messages import Rejection
 from wire.result import Result, Validity, decode_result

@@ -10,13 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from collector.ingest.receipts import EpochKey
-from collector.ingest.validation import ValidatedMessage
 from collector.registry.registry import LineKey
 from collector.store import batch_writer, columns, rollup_tables
 from collector.store.batch import Batch, ResultRow, reject_scattered, utc_text
 from collector.store.database import Database, Row, Table, Transaction, column_names
 from collector.store.kind_tables import kind_tables
+from collector.store.messages import EpochKey, ValidatedMessage
 from collector.store.migrated_tables import PROBES, RESULTS
 from collector.store.registry_store import SqlRegistryStore
 from collector.store.repeats import reused_numbers

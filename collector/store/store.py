@@ -18,11 +18,10 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from collector.ingest.receipts import EpochKey
-from collector.ingest.validation import ValidatedMessage
 from collector.registry.changes import RegistryStore
 from collector.registry.registry import LineKey
 from collector.rollup.queries import Summaries
+from collector.store.messages import EpochKey, ValidatedMessage
 from wire.envelope import Site
 from wire.ledger import Ledger
 from wire.messages import Health, Info, PlannedKind, Presence, Rejection

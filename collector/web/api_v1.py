@@ -20,7 +20,7 @@ from collector.web import openapi
 from collector.web.line_table import DOWN, LATENCY, UP
 from collector.web.line_view import LOADED_DOWN, LOADED_UP, step_of
 from collector.web.outages_view import going_on, last_look
-from collector.web.query import found, one_of, period_days
+from collector.web.query import found, one_of, period_days, province_code
 from collector.web.stored_api import json_response
 from wire.result import FaultLocation
 
@@ -123,7 +123,7 @@ class Api:
         period = centre.last_days(period_days(asked.get("days")))
         lines = filter_lines(
             every,
-            province=one_of("province", asked.get("province"), {x.province_code for x in every}),
+            province=province_code(asked.get("province"), registry),
             group=one_of("group", asked.get("group"), registry.groups),
             isp=one_of("isp", asked.get("isp"), {x.isp for x in every}),
         )

@@ -23,10 +23,9 @@ from starlette.staticfiles import StaticFiles
 from collector.alerts.alert_store import Book, BookError
 from collector.commands.builder import CommandSender
 from collector.domain.read_model import ReadModel
-from collector.domain.thresholds import Thresholds
-from collector.ingest.pipeline import IngestStatus
+from collector.ingest.status import IngestStatus
 from collector.reports.service import Desk
-from collector.store.store import Store, StoreError
+from collector.store.store import StoreError
 from collector.users.user_store import PeopleError, Register
 from collector.web.alerts_page import AlertsPage
 from collector.web.api_v1 import Api
@@ -48,16 +47,18 @@ from collector.web.system import SystemPage
 
 
 class Web:
-    """The endpoints. Store calls wait for a database, so they run in worker threads."""
+    """The endpoints. Store calls wait for a database, so they run in worker threads.
+
+    `read_model` is the process's one, shared with the alerts.
+    """
 
     def __init__(
         self,
-        store: Store,
+        read_model: ReadModel,
         changes: Changes,
         ingest_state: Callable[[], IngestStatus],
         timezone: str,
         register: Register,
-        thresholds: Thresholds,
         sender: CommandSender | None = None,
         certificates: Sequence[Path] = (),
         alerts: Book | None = None,
@@ -65,21 +66,20 @@ class Web:
     ) -> None:
         self._changes = changes
         self._site = Site(timezone, register)
-        centre = ReadModel(store, thresholds)
         self._routes = [
-            *OverviewPage(self._site, centre).routes,
-            *LinePages(self._site, centre, sender).routes,
-            *CampaignPage(self._site, centre).routes,
-            *IspsPage(self._site, centre).routes,
-            *SystemPage(self._site, centre, certificates).routes,
-            *PublicPages(self._site, centre).routes,
-            *RegistryPage(self._site, centre).routes,
+            *OverviewPage(self._site, read_model).routes,
+            *LinePages(self._site, read_model, sender).routes,
+            *CampaignPage(self._site, read_model).routes,
+            *IspsPage(self._site, read_model).routes,
+            *SystemPage(self._site, read_model, certificates).routes,
+            *PublicPages(self._site, read_model).routes,
+            *RegistryPage(self._site, read_model).routes,
             *(AlertsPage(self._site, alerts).routes if alerts else []),
-            *(PapersPage(self._site, centre, desk).routes if desk else []),
-            *Api(centre).routes,
-            *MetricsPage(centre).routes,
-            *LivePage(self._site, store, changes).routes,
-            *StoredApi(store, ingest_state).routes,
+            *(PapersPage(self._site, read_model, desk).routes if desk else []),
+            *Api(read_model).routes,
+            *MetricsPage(read_model).routes,
+            *LivePage(self._site, read_model.store, changes).routes,
+            *StoredApi(read_model.store, ingest_state).routes,
             *SignInPages(self._site).routes,
         ]
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from collector.domain.lines import filter_lines
+from collector.domain.lines import filter_lines, provinces_of
 from collector.domain.read_model import ReadModel
 from collector.registry.registry import LineKey
 from collector.reports.flat_table import spreadsheet_cell
@@ -19,7 +19,7 @@ from collector.rollup.periods import month_of
 from collector.rollup.summary import SPEED_KINDS
 from collector.web import campaign_view as view
 from collector.web.pages import Reader
-from collector.web.query import one_of
+from collector.web.query import one_of, province_code
 from collector.web.site import Site
 
 
@@ -50,9 +50,7 @@ class CampaignPage:
             request,
             "campaign.html",
             filters=filters,
-            provinces=sorted(
-                {(x.commune.province_name, x.province_code) for x in every if x.commune}
-            ),
+            provinces=provinces_of(every),
             groups=sorted((group.name, group.id) for group in registry.groups.values()),
             weeks=[(self._week_text(day, reader), view.week_name(day)) for day in mondays[::-1]],
             week=view.week_name(monday),
@@ -108,9 +106,8 @@ class CampaignPage:
 
     def _filters(self, request: Request) -> dict[str, str]:
         asked, registry = request.query_params, self._centre.registry()
-        provinces = {commune.province_code for commune in registry.communes.values()}
         return {
-            "province": one_of("province", asked.get("province"), provinces),
+            "province": province_code(asked.get("province"), registry),
             "group": one_of("group", asked.get("group"), registry.groups),
         }
 

@@ -6,10 +6,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from collector.domain.lines import filter_lines
+from collector.domain.lines import filter_lines, provinces_of
 from collector.domain.read_model import ReadModel
 from collector.web import isps_view as view
-from collector.web.query import one_of, period_days
+from collector.web.query import one_of, period_days, province_code
 from collector.web.site import Site
 
 
@@ -25,9 +25,9 @@ class IspsPage:
         """Filters: `province`, `group`, `days`."""
         centre, reader, asked = self._centre, self._site.reader(request), request.query_params
         registry, every = centre.registry(), centre.lines()
-        provinces = sorted({(x.commune.province_name, x.province_code) for x in every if x.commune})
+        provinces = provinces_of(every)
         filters = {
-            "province": one_of("province", asked.get("province"), [code for _, code in provinces]),
+            "province": province_code(asked.get("province"), registry),
             "group": one_of("group", asked.get("group"), registry.groups),
         }
         days = period_days(asked.get("days") or "30")

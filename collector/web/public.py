@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from collector.domain.lines import filter_lines
+from collector.domain.lines import filter_lines, provinces_of
 from collector.domain.read_model import ReadModel
 from collector.web import public_view as view
 from collector.web.headers import EMBED_POLICY
 from collector.web.pages import Reader
-from collector.web.query import one_of, period_days
+from collector.web.query import one_of, period_days, province_code
 from collector.web.site import Site
 from collector.web.stored_api import json_response
 
@@ -40,10 +40,8 @@ class PublicPages:
     def page(self, request: Request) -> Response:
         """What it is, the communes of a province, and the open data."""
         every = self._centre.lines()
-        provinces = sorted({(x.commune.province_name, x.province_code) for x in every if x.commune})
-        province = one_of(
-            "province", request.query_params.get("province"), [code for _, code in provinces]
-        )
+        provinces = provinces_of(every)
+        province = province_code(request.query_params.get("province"), self._centre.registry())
         if not province and len(provinces) == 1:
             province = provinces[0][1]
         inside = filter_lines(every, province=province) if province else []
@@ -113,10 +111,9 @@ class PublicPages:
     def _open_lines(self, request: Request) -> list[view.OpenLine]:
         centre, asked = self._centre, request.query_params
         registry = centre.registry()
-        provinces = {commune.province_code for commune in registry.communes.values()}
         lines = filter_lines(
             centre.lines(),
-            province=one_of("province", asked.get("province"), provinces),
+            province=province_code(asked.get("province"), registry),
             group=one_of("group", asked.get("group"), registry.groups),
         )
         period = centre.last_days(period_days(asked.get("days") or "30"))

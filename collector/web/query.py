@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from starlette.exceptions import HTTPException
 
+from collector.registry.registry import Registry
+
 T = TypeVar("T")
 # The largest integer of SQLite and PostgreSQL.
 NUMBER_MOST = 2**63 - 1
@@ -49,6 +51,15 @@ def one_of(name: str, text: str | None, known: Collection[str]) -> str:
     if text not in known:
         raise HTTPException(400, f"`{name}` is not known: {text[:80]}")
     return text
+
+
+def province_code(text: str | None, registry: Registry) -> str:
+    """The province code of the filter `province`; "" where the address has none.
+
+    Raises:
+        HTTPException: 400 for a code that no commune of the registry has.
+    """
+    return one_of("province", text, {c.province_code for c in registry.communes.values()})
 
 
 def found(thing: T | None, what: str) -> T:

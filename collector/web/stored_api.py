@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from collector.ingest.pipeline import IngestStatus
-from collector.ingest.receipts import EpochKey
+from collector.ingest.status import IngestStatus
+from collector.store.messages import EpochKey
 from collector.store.store import Store, StoredResult, StoreError
 from collector.web.query import NUMBER_MOST, whole_number
 from wire.ledger import Ledger

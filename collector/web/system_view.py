@@ -8,7 +8,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from collector.domain.lines import is_silent
-from collector.ingest.receipts import EpochKey
+from collector.store.messages import EpochKey
 from collector.store.store import StoredProbe, StoredRejection, Totals
 from collector.web.formatting import Moment, figure, moment, whole_number
 from collector.web.pages import Reader

@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from collector.ingest.validation import ResultsMessage, validate
+from collector.ingest.validation import validate
+from collector.store.messages import ResultsMessage
 from collector.store.store import Store
 from tests import samples
 from wire import topics

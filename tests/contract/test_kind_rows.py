@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from collector.ingest.validation import ResultsMessage, validate
+from collector.ingest.validation import validate
 from collector.store.kind_tables import kind_tables
+from collector.store.messages import ResultsMessage
 from collector.store.sql_store import SqlStore
 from collector.store.store import Store
 from tests import samples

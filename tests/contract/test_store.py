@@ -13,17 +13,17 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from collector.ingest.receipts import EpochKey
-from collector.ingest.validation import (
+from collector.ingest.validation import validate
+from collector.registry.registry import LineKey
+from collector.store.individual import store_individually
+from collector.store.messages import (
+    EpochKey,
     NumberedResult,
     RejectedMessage,
     ResultsMessage,
     StatusMessage,
     ValidatedMessage,
-    validate,
 )
-from collector.registry.registry import LineKey
-from collector.store.individual import store_individually
 from collector.store.postgresql import PostgresqlStore
 from collector.store.sqlite import SqliteStore
 from collector.store.store import Store, StoreError

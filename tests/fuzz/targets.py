@@ -17,8 +17,9 @@ import msgspec
 from msgspec import Struct
 
 from collector.commands.builder import ValidatedReply, validate_reply
-from collector.ingest.validation import RejectedMessage, ResultsMessage, ValidatedMessage, validate
+from collector.ingest.validation import validate
 from collector.store.batch import Batch
+from collector.store.messages import RejectedMessage, ResultsMessage, ValidatedMessage
 from collector.store.sqlite import SqliteStore
 from probe.commands.policy import (
     CommandAccepted,

@@ -9,8 +9,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collector.ingest.validation import RejectedMessage, ResultsMessage, validate
+from collector.ingest.validation import validate
 from collector.store.batch import Batch
+from collector.store.messages import RejectedMessage, ResultsMessage
 from tests import samples
 from wire import messages, topics
 

@@ -27,10 +27,11 @@ from collector.alerts.settings import AlertsConfig, MailConfig, WebhookConfig
 from collector.alerts.webhook import post, signature
 from collector.domain import thresholds_file
 from collector.domain.read_model import ReadModel
-from collector.ingest.validation import ResultsMessage, StatusMessage, validate
+from collector.ingest.validation import validate
 from collector.registry.communes import official
 from collector.registry.file_format import parse_toml
 from collector.rollup.periods import VIETNAM, start_of_day
+from collector.store.messages import ResultsMessage, StatusMessage
 from collector.store.sqlite import SqliteStore
 from tests import samples
 from tests.broker import free_port

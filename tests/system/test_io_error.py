@@ -11,7 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from collector.ingest.validation import ResultsMessage, validate
+from collector.ingest.validation import validate
+from collector.store.messages import ResultsMessage
 from collector.store.sqlite import SqliteStore
 from collector.store.store import StoreError
 from tests import samples

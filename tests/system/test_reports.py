@@ -15,9 +15,10 @@ import pypdf
 import pytest
 import requests
 
-from collector.ingest.validation import ResultsMessage, validate
+from collector.ingest.validation import validate
 from collector.reports.report import PaperKind
 from collector.reports.service import last_whole
+from collector.store.messages import ResultsMessage
 from collector.store.sqlite import SqliteStore
 from runtime.broker import BrokerConfig
 from tests import samples, seeded_centre

@@ -16,7 +16,7 @@ import pytest
 
 from collector.config import Config, ReceiptConfig
 from collector.ingest.pipeline import IngestPipeline
-from collector.ingest.validation import ResultsMessage, ValidatedMessage
+from collector.store.messages import ResultsMessage, ValidatedMessage
 from collector.store.sqlite import SqliteStore
 from collector.store.store import BatchResult
 from tests import samples

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec import structs
 
-from collector.ingest.validation import ANCIENT, FUTURE, NumberedResult, ResultsMessage, validate
+from collector.ingest.validation import ANCIENT, FUTURE, validate
+from collector.store.messages import NumberedResult, ResultsMessage
 from probe.deliver.clock_hold import ClockHold
 from tests import samples
 from wire import topics

@@ -13,11 +13,11 @@ from collector.config import (
     IngestConfig,
     ReceiptConfig,
     ReportsConfig,
-    StoreConfig,
     WebConfig,
     parse,
 )
 from collector.reports.report import OfficeConfig
+from collector.store.settings import StoreConfig
 from runtime.broker import BrokerConfig
 from runtime.settings import SettingsError
 from wire.envelope import MAX_ENVELOPE_BYTES

@@ -13,7 +13,7 @@ from msgspec import structs
 from collector.commands import builder
 from collector.commands.builder import CommandTracker, NotSentError, ValidatedReply, validate_reply
 from collector.commands.sender import MqttCommandSender
-from collector.ingest.validation import RejectedMessage
+from collector.store.messages import RejectedMessage
 from runtime.mqtt import Message
 from wire import topics
 from wire.commands import Answer, CommandName, Refusal, Reply, decode_command

@@ -8,7 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from collector.ingest.receipts import EpochKey, ReceiptPacer
+from collector.ingest.receipts import ReceiptPacer
+from collector.store.messages import EpochKey
 from wire import messages
 from wire.ledger import MAX_MISSING_RANGES, Ledger
 

@@ -15,7 +15,8 @@ import pytest
 from starlette.applications import Starlette
 
 from collector.domain import thresholds_file
-from collector.ingest.pipeline import IngestStatus
+from collector.domain.read_model import ReadModel
+from collector.ingest.status import IngestStatus
 from collector.registry.communes import official
 from collector.registry.file_format import parse_toml
 from collector.registry.registry import Registry
@@ -66,9 +67,9 @@ class Browser:
         known = people.person("lan")
         assert known is not None
         self._cookie = Sessions(people.session_key()).cookie(Claim("lan", known.generation))
-        limits = thresholds_file.read()
+        model = ReadModel(store, thresholds_file.read())
         desk = Desk(report_samples.sources, folder / "papers")
-        web = Web(store, Changes(), IngestStatus, "Asia/Ho_Chi_Minh", people, limits, desk=desk)
+        web = Web(model, Changes(), IngestStatus, "Asia/Ho_Chi_Minh", people, desk=desk)
         self._app: Starlette = web.application()
 
     def get(self, path: str = "/registry") -> Answer:

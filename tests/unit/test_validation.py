@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from collector.ingest.validation import RejectedMessage, ResultsMessage, StatusMessage, validate
+from collector.ingest.validation import validate
+from collector.store.messages import RejectedMessage, ResultsMessage, StatusMessage
 from tests import samples
 from wire import messages, topics
 from wire.envelope import encode_envelope
