@@ -81,7 +81,6 @@ class QueuedTransaction:
             statement.exception()
 
     def wait(self) -> None:
-        """See Session."""
         if self.committing is not None:
             self.committing.result()
 
@@ -121,7 +120,6 @@ class ConnectedDatabase(ABC, Generic[C, S]):
 
     @contextmanager
     def transaction(self, *, waiting: bool = True) -> Iterator[S]:
-        """See Database."""
         self._writing.acquire()
         try:
             with self._reconnect_after_error():
@@ -142,7 +140,6 @@ class ConnectedDatabase(ABC, Generic[C, S]):
             transaction.committing = self._background.submit(self._commit, transaction)
 
     def read(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
-        """See Database."""
         try:
             try:
                 reader = self._readers.pop()
@@ -177,7 +174,6 @@ class ConnectedDatabase(ABC, Generic[C, S]):
         return connection
 
     def close(self) -> None:
-        """See Database."""
         with self._writing:
             self._closed = True
             if self._writer is not None:

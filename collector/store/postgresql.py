@@ -107,7 +107,7 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlTransa
         return _store_error(error) if isinstance(error, psycopg.Error) else None
 
     def create_partitions(self, days_ahead: int, now: datetime) -> None:
-        """See Database. A part for today and each of the coming days, of every table of days."""
+        """A part for today and each of the coming days, of every table of days."""
         today = now.astimezone(UTC).date()
         with self.transaction() as transaction:
             for table in raw_tables():
@@ -120,14 +120,14 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlTransa
         tables: Sequence[Table],
         most_rows: int,  # noqa: ARG002 - a part goes whole, however many rows it has
     ) -> int:
-        """See Database. Whole days by when results started; the others by when they were stored."""
+        """Whole days by when results started; the others by when they were stored."""
         with self.transaction() as transaction:
             return transaction.drop_partitions(cut, tables) + transaction.delete_default_partition(
                 cut, tables
             )
 
     def copy_to(self, destination: str) -> None:
-        """See Database. Not by us: `collector.store.backup` runs pg_dump."""
+        """Not by us: `collector.store.backup` runs pg_dump."""
         raise StoreError(f"{destination}: PostgreSQL is copied by pg_dump")
 
     def _connect(self) -> psycopg.Connection:
@@ -148,16 +148,14 @@ class PostgresqlTransaction(QueuedTransaction):
         self._connection = connection
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
-        """See Session."""
         self.settle()
         return self._execute(sql, values)
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
-        """See Session."""
         self.run(self._execute_many, _query(sql), list(rows))
 
     def insert(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
-        """See Session. COPY; where a key is there already, insert or ignore."""
+        """COPY; where a key is there already, insert or ignore."""
         if rows:
             self.run(self._insert, table, rows)
 
@@ -183,12 +181,10 @@ class PostgresqlTransaction(QueuedTransaction):
             self._merge(table, rows, "DO NOTHING")
 
     def replace(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
-        """See Session."""
         new = [f"{c.name} = excluded.{c.name}" for c in table.columns if c.name not in table.key]
         self.upsert(table, rows, f"SET {', '.join(new)}")
 
     def upsert(self, table: Table, rows: Sequence[Sequence[object]], update: str) -> None:
-        """See Session."""
         if rows:
             key = ", ".join(table.key)
             self.run(self._merge, table, rows, f"({key}) DO UPDATE {update}")
@@ -202,7 +198,6 @@ class PostgresqlTransaction(QueuedTransaction):
         )
 
     def select_pairs(self, table: str, columns: str, pairs: Sequence[tuple[int, int]]) -> list[Row]:
-        """See Session."""
         lines, starts = [line for line, _ in pairs], [start for _, start in pairs]
         return self.execute(
             f"SELECT {columns} FROM unnest(?::bigint[], ?::bigint[]) AS wanted (line_id, start_s) "

@@ -24,13 +24,12 @@ _LINE = "isp, plan_down_bps, plan_up_bps, contract_date, technology"
 
 
 class SqlRegistryStore:
-    """See `collector.registry.changes.RegistryBook`."""
+    """`collector.registry.changes.RegistryStore` on a Database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def read(self) -> Registry:
-        """See RegistryBook."""
         read = self._database.read
         communes = {
             row[0]: _commune(row) for row in read(f"SELECT {_COMMUNE} FROM registry_communes")
@@ -67,7 +66,6 @@ class SqlRegistryStore:
         )
 
     def apply(self, registry: Registry, who: str, source: str, at: datetime) -> list[Change]:
-        """See RegistryBook."""
         changes = differences(self.read(), registry)
         if not changes:
             return []
@@ -83,7 +81,6 @@ class SqlRegistryStore:
         return changes
 
     def changes(self, after: int = 0, limit: int = 1_000) -> list[RecordedChange]:
-        """See RegistryBook."""
         rows = self._database.read(
             "SELECT number, at, who, source, thing, key, before, after FROM registry_changes "
             "WHERE number > ? ORDER BY number LIMIT ?",
@@ -95,7 +92,6 @@ class SqlRegistryStore:
         ]
 
     def revision(self) -> int:
-        """See RegistryBook."""
         ((number,),) = self._database.read("SELECT max(number) FROM registry_changes")
         return int(number or 0)
 

@@ -76,13 +76,11 @@ class SqlStore:
         self.registry = SqlRegistryStore(database)
 
     def store_batch(self, messages: Sequence[ValidatedMessage], stored_at: datetime) -> BatchResult:
-        """See Store."""
         return self.begin_batch(messages, stored_at)()
 
     def begin_batch(
         self, messages: Sequence[ValidatedMessage], stored_at: datetime
     ) -> Callable[[], BatchResult]:
-        """See Store."""
         batch = Batch(messages, stored_at)
         with self._database.transaction(waiting=False) as transaction:
             revision = batch_writer.count(transaction, "revision", 1)
@@ -111,14 +109,12 @@ class SqlStore:
         return finished
 
     def roll_up(self, now: datetime, most_deltas: int = 2_000) -> int:
-        """See Store."""
         with self._database.transaction() as transaction:
             return merge_deltas(transaction, now, most_deltas)
 
     def maintain(
         self, now: datetime, raw_days: int | None, rollup_days: int | None = None
     ) -> MaintenanceResult:
-        """See Store."""
         self._database.create_partitions(_DAYS_AHEAD, now)
         filled = self._backfill()
         deleted = 0
@@ -132,7 +128,6 @@ class SqlStore:
         return MaintenanceResult(backfilled=filled, deleted=deleted)
 
     def copy_to(self, destination: str) -> None:
-        """See Store."""
         self._database.copy_to(destination)
 
     def read_sql(self, sql: str) -> list[Row]:
@@ -140,7 +135,6 @@ class SqlStore:
         return self._database.read(sql)
 
     def ledgers(self) -> Mapping[EpochKey, Ledger]:
-        """See Store."""
         rows = self._database.read(
             "SELECT tenant, probe, epoch, ranges FROM (SELECT tenant, probe, epoch, ranges, "
             "row_number() OVER (PARTITION BY tenant, probe ORDER BY touched DESC) AS place "
@@ -152,12 +146,10 @@ class SqlStore:
         }
 
     def revision(self) -> int:
-        """See Store."""
         rows = self._database.read("SELECT count FROM totals WHERE name = 'revision'")
         return int(rows[0][0]) if rows else 0
 
     def probes(self, changed_after: int = 0) -> list[StoredProbe]:
-        """See Store."""
         rows = self._database.read(
             f"SELECT {_PROBE_COLUMNS} FROM probes WHERE revision > ?",
             (changed_after,),
@@ -165,7 +157,6 @@ class SqlStore:
         return [columns.probe(row) for row in sorted(rows)]
 
     def plans(self, month: date) -> dict[tuple[str, str], list[PlannedKind]]:
-        """See Store."""
         rows = self._database.read(
             "SELECT tenant, probe, plan FROM probe_plans WHERE month = (SELECT max(month) "
             "FROM probe_plans AS other WHERE other.tenant = probe_plans.tenant "
@@ -179,7 +170,6 @@ class SqlStore:
         }
 
     def probe(self, tenant: str, probe: str) -> StoredProbe | None:
-        """See Store."""
         rows = self._database.read(
             f"SELECT {_PROBE_COLUMNS} FROM probes WHERE tenant = ? AND probe = ?",
             (tenant, probe),
@@ -187,7 +177,6 @@ class SqlStore:
         return columns.probe(rows[0]) if rows else None
 
     def last_results(self, tenant: str, probe: str) -> list[LastResult]:
-        """See Store."""
         rows = self._database.read(
             f"SELECT last.only_ok, {_RESULT_COLUMNS} FROM last_results AS last "
             "JOIN results USING (tenant, probe, epoch, seq, started_at) "
@@ -208,7 +197,6 @@ class SqlStore:
         return [latest[key] for key in sorted(latest)]
 
     def outages(self, line: LineKey, begin: datetime, end: datetime) -> list[StoredOutage]:
-        """See Store."""
         rows = self._database.read(
             "SELECT started_at, duration_s, fault FROM outage_results "
             "WHERE tenant = ? AND probe = ? AND line = ? AND started_at >= ? AND started_at < ? "
@@ -224,7 +212,6 @@ class SqlStore:
         return found
 
     def results_after(self, number: int, limit: int) -> list[StoredResult]:
-        """See Store."""
         rows = self._database.read(
             f"SELECT {_RESULT_COLUMNS} FROM results WHERE number > ? ORDER BY number LIMIT ?",
             (number, limit),
@@ -232,14 +219,12 @@ class SqlStore:
         return [columns.result(row) for row in rows]
 
     def newest_results(self, limit: int) -> list[StoredResult]:
-        """See Store."""
         rows = self._database.read(
             f"SELECT {_RESULT_COLUMNS} FROM results ORDER BY number DESC LIMIT ?", (limit,)
         )
         return [columns.result(row) for row in reversed(rows)]
 
     def rejected_after(self, number: int, limit: int) -> list[StoredRejection]:
-        """See Store."""
         rows = self._database.read(
             "SELECT number, topic, reason, detail, received_at, payload_head, payload_bytes "
             "FROM rejected WHERE number > ? ORDER BY number LIMIT ?",
@@ -253,7 +238,6 @@ class SqlStore:
         ]
 
     def totals(self) -> Totals:
-        """See Store."""
         rows = self._database.read(
             "SELECT name, count FROM totals UNION ALL SELECT 'probes', count(*) FROM probes"
         )
@@ -266,13 +250,11 @@ class SqlStore:
         return Totals(counts.get("results", 0), counts["probes"], rejected)
 
     def skip_numbers(self) -> None:
-        """See Store."""
         with self._database.transaction() as transaction:
             for name in ("number", "rollup_revision"):
                 batch_writer.count(transaction, name, _NUMBERS_SKIPPED)
 
     def close(self) -> None:
-        """See Store."""
         self._database.close()
 
     def _backfill(self) -> int:

@@ -94,10 +94,10 @@ class SqliteDatabase(ConnectedDatabase[sqlite3.Connection, "SqliteTransaction"])
         return StoreError(f"{self._path}: {error}") if isinstance(error, sqlite3.Error) else None
 
     def create_partitions(self, days_ahead: int, now: datetime) -> None:
-        """See Database. One file has room for every day."""
+        """One file has room for every day."""
 
     def delete_before(self, cut: datetime, tables: Sequence[Table], most_rows: int) -> int:
-        """See Database. The oldest numbers are looked at, and of them exactly those deleted that
+        """The oldest numbers are looked at, and of them exactly those deleted that
         are old: among them may be some of a time when the centre's clock stood wrong.
         """
         with self.transaction() as transaction:
@@ -116,7 +116,7 @@ class SqliteDatabase(ConnectedDatabase[sqlite3.Connection, "SqliteTransaction"])
         return len(old)
 
     def copy_to(self, destination: str) -> None:
-        """See Database. By SQLite's own backup, a page at a time, of one moment."""
+        """By SQLite's own backup, a page at a time, of one moment."""
         try:
             with (
                 closing(_connect(self._path)) as source,
@@ -136,25 +136,20 @@ class SqliteTransaction(QueuedTransaction):
         self._connection = connection
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
-        """See Session."""
         self.settle()
         return self._connection.execute(sql, values).fetchall()
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
-        """See Session."""
         self.run(self._execute_many, sql, list(rows))
 
     def insert(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
-        """See Session."""
         # Not OR IGNORE, which would pass over a broken row in silence as well.
         self.run(self._write, "INSERT", table, rows, "ON CONFLICT DO NOTHING")
 
     def replace(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
-        """See Session."""
         self.run(self._write, "INSERT OR REPLACE", table, rows, "")
 
     def upsert(self, table: Table, rows: Sequence[Sequence[object]], update: str) -> None:
-        """See Session."""
         key = ", ".join(table.key)
         self.run(self._write, "INSERT", table, rows, f"ON CONFLICT ({key}) DO UPDATE {update}")
 
@@ -171,7 +166,6 @@ class SqliteTransaction(QueuedTransaction):
             self._connection.execute(sql, list(chain.from_iterable(some)))
 
     def select_pairs(self, table: str, columns: str, pairs: Sequence[tuple[int, int]]) -> list[Row]:
-        """See Session."""
         self.settle()
         found: list[Row] = []
         sql = f"SELECT {columns} FROM {table} WHERE line_id = ? AND start_s = ?"

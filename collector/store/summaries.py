@@ -19,14 +19,13 @@ _LINES_AT_ONCE = 1_000
 
 
 class SqlSummaries:
-    """See `collector.rollup.queries.Summaries`."""
+    """`collector.rollup.queries.Summaries` on a Database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._names: dict[int, LineKey] = {}
 
     def overview(self, period: Period, tenant: str | None = None) -> Mapping[LineKey, Summary]:
-        """See Summaries."""
         rows = self._database.read(*_overview_query(period))
         names = self._line_names(row[0] for row in rows)
         return {
@@ -36,7 +35,6 @@ class SqlSummaries:
         }
 
     def of_lines(self, lines: Sequence[LineKey], period: Period) -> Mapping[LineKey, Summary]:
-        """See Summaries."""
         ids = self._line_ids(lines)
         found: dict[LineKey, Summary] = {}
         for piece in pieces(period):
@@ -47,7 +45,6 @@ class SqlSummaries:
         return found
 
     def series(self, line: LineKey, period: Period, step: Step) -> list[Bucket]:
-        """See Summaries."""
         rows = self._bodies(
             step,
             self._line_ids([line]),
@@ -66,7 +63,6 @@ class SqlSummaries:
         ]
 
     def hours_of_week(self, line: LineKey, period: Period) -> Mapping[tuple[int, int], Summary]:
-        """See Summaries."""
         found: dict[tuple[int, int], Summary] = {}
         for bucket in self.series(line, period, Step.HOUR):
             local = bucket.start.astimezone(VIETNAM)
@@ -75,7 +71,6 @@ class SqlSummaries:
         return found
 
     def week_counts(self, period: Period, kind: str) -> Mapping[LineKey, Mapping[date, int]]:
-        """See Summaries."""
         weeks = Period(week_of(period.first).first, week_of(period.last).last)
         start_s, end_s = _seconds(weeks.starts_at), _seconds(weeks.ends_at)
         if kind not in OVERVIEW_KINDS:
@@ -88,24 +83,20 @@ class SqlSummaries:
         return self._by_week(rows)
 
     def lines(self) -> list[LineKey]:
-        """See Summaries."""
         rows = self._database.read("SELECT tenant, probe, line FROM lines")
         return sorted(LineKey(*row) for row in rows)
 
     def revision(self) -> int:
-        """See Summaries."""
         rows = self._database.read("SELECT count FROM totals WHERE name = 'rollup_revision'")
         return int(rows[0][0]) if rows else 0
 
     def waiting(self) -> int:
-        """See Summaries."""
         ((count,),) = self._database.read("SELECT count(*) FROM rollup_deltas")
         return int(count)
 
     def revised_since(
         self, period: Period, lines: Iterable[LineKey], revision: int
     ) -> list[RevisedDay]:
-        """See Summaries."""
         wanted = set(lines)
         rows = self._database.read(
             f"SELECT line_id, start_s, changed_at FROM {FIGURES[Step.DAY].name} "

@@ -16,6 +16,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("wire", "runtime", "probe", "server", "collector", "deploy", "ansible")
+_SHARED = {"wire", "runtime"}
+_STORAGE = {"collector.registry", "collector.rollup", "collector.store"}
+_ABOVE_STORAGE = {
+    "collector.domain", "collector.users", "collector.alerts", "collector.reports",
+    "collector.commands", "collector.ingest",
+}  # fmt: skip
 # What a room may import besides itself. `wire` is pure and knows nobody. A room inside `deploy` has
 # a line of its own: what is installed (authority, fleet) must not reach what only a checkout has.
 ROOMS = {
@@ -23,7 +29,21 @@ ROOMS = {
     "runtime": {"wire"},
     "probe": {"wire", "runtime"},
     "server": {"wire", "runtime"},
-    "collector": {"wire", "runtime"},
+    # Storage, then domain, then what is shown and sent: web, alerts, reports. Never back.
+    "collector.registry": {"wire", "runtime"},
+    "collector.rollup": {"wire", "collector.registry"},
+    "collector.store": _SHARED | {"collector.registry", "collector.rollup"},
+    "collector.domain": _SHARED | _STORAGE,
+    "collector.users": _SHARED,
+    "collector.export": _SHARED | _STORAGE,
+    "collector.alerts": _SHARED | _STORAGE | {"collector.domain"},
+    "collector.reports": _SHARED | _STORAGE | {"collector.domain"},
+    # Of `collector` itself they take `config`.
+    "collector.commands": _SHARED | _STORAGE | {"collector"},
+    "collector.ingest": _SHARED | _STORAGE | {"collector", "collector.commands"},
+    "collector.web": _SHARED | _STORAGE | _ABOVE_STORAGE,
+    # The command line and the configuration.
+    "collector": _SHARED | _STORAGE | _ABOVE_STORAGE | {"collector.web", "collector.export"},
     "deploy.authority": {"wire", "runtime"},
     "deploy.fleet": {"wire", "runtime", "deploy.authority"},
     "deploy.broker": {"wire", "runtime"},
@@ -257,6 +277,10 @@ def test_a_socket_in_a_pure_module_is_found_in_every_room(room: str) -> None:
         (from_another_room, "probe/planted.py", "from deploy.fleet.box import Box"),
         (from_another_room, "deploy/authority/planted.py", "import deploy.fleet.tokens"),
         (from_another_room, "deploy/fleet/planted.py", "from tests import broker"),
+        (from_another_room, "collector/alerts/planted.py", "from collector.web.site import Site"),
+        (from_another_room, "collector/domain/planted.py", "from collector.alerts import rules"),
+        (from_another_room, "collector/store/planted.py", "from collector.domain import lines"),
+        (from_another_room, "collector/web/planted.py", "from collector import config"),
         (from_another_room, "deploy/fleet/planted.py", "from deploy import wheelhouse"),
         (from_another_room, "ansible/filter_plugins/planted.py", "from wire import topics"),
         (impure, "deploy/fleet/planted.py", '"""Floor 1. P."""\nfrom cryptography import x509'),
