@@ -37,8 +37,8 @@ from collector.rollup.periods import Period, Step, last_days, local_day, month_o
 from collector.rollup.summary import merge_summaries
 from collector.store.batch import utc_text
 from collector.store.postgresql import PostgresqlStore
+from collector.store.records import BatchResult
 from collector.store.sqlite import SqliteStore
-from collector.store.store import BatchResult
 from collector.users.user_store import Register
 from collector.web.app import Web
 from collector.web.change_signal import Changes

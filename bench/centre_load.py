@@ -16,9 +16,8 @@ import msgspec
 
 from collector.registry.communes import official
 from collector.registry.registry import Isp, Line, LineKey, Probe, Registry
-from collector.rollup.fold import fold
 from collector.rollup.periods import Step, bucket_start, start_of_day
-from collector.rollup.summary import Summary, merge_summaries
+from collector.rollup.summary import Summary, fold, merge_summaries
 from collector.store.batch import utc_text
 from collector.store.database import Database, Transaction
 from collector.store.rollup_tables import BODIES, FIGURE_COLUMNS, FIGURES, encode, figures

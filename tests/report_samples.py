@@ -22,7 +22,7 @@ from collector.rollup.distribution import distribution
 from collector.rollup.periods import Period, Step, start_of_day, week_of
 from collector.rollup.queries import Bucket, RevisedDay
 from collector.rollup.summary import KindCounts, Summary, merge_summaries
-from collector.store.store import StoredProbe
+from collector.store.records import StoredProbe
 from tests import samples
 from wire.envelope import Site
 from wire.messages import Info, PlannedKind

@@ -35,7 +35,8 @@ from collector.domain.read_model import ReadModel
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Period, local_day, start_of_day
 from collector.rollup.summary import Summary
-from collector.store.store import LastResult, StoredProbe, StoredResult, StoreError
+from collector.store.records import LastResult, StoredProbe, StoredResult
+from collector.store.store import StoreError
 from runtime.certificate_file import ends_at
 from wire.result import GATEWAY_TARGET, AnyResult, Outcome, decode_result
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from collector.registry.registry import Commune, LineKey, Registry
-from collector.store.store import StoredProbe
+from collector.store.records import StoredProbe
 from wire.messages import Presence
 
 # A probe says how it is every five minutes; after three of them missed it is silent.

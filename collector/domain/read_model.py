@@ -18,7 +18,8 @@ from collector.domain.thresholds import Thresholds
 from collector.registry.registry import LineKey, Registry
 from collector.rollup.periods import Period, last_days, local_day
 from collector.rollup.summary import Summary
-from collector.store.store import Store, StoredProbe, StoreError
+from collector.store.records import StoredProbe
+from collector.store.store import Store, StoreError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

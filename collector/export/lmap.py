@@ -19,7 +19,7 @@ from uuid import NAMESPACE_URL, uuid5
 import msgspec
 
 from collector.registry.registry import Registry
-from collector.store.store import StoredResult
+from collector.store.records import StoredResult
 from wire.result import Outcome, Result, decode_result
 
 # RFC 8194: `status` is the code that the action returned.

@@ -33,7 +33,8 @@ from collector.ingest.status import IngestStatus
 from collector.ingest.validation import validate
 from collector.store.individual import store_individually
 from collector.store.messages import RejectedMessage, ResultsMessage, ValidatedMessage
-from collector.store.store import BatchResult, Store, StoreError
+from collector.store.records import BatchResult
+from collector.store.store import Store, StoreError
 from runtime import kernel_time, systemd_notify
 from runtime.backoff import reconnect_delay_s
 from runtime.mqtt import Connected, Disconnected, Event, Message, MqttSession, Published, Received

@@ -29,7 +29,7 @@ from collector.reports.report import (
 from collector.rollup.periods import Period, month_of
 from collector.rollup.queries import Summaries
 from collector.rollup.summary import EMPTY, SPEED_KINDS, speed_tests_a_day
-from collector.store.store import StoredProbe
+from collector.store.records import StoredProbe
 from wire.messages import PlannedKind
 
 NATION = "all"

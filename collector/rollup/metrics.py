@@ -59,6 +59,26 @@ _SUMS = {
     "availability": ("up_minutes", "down_minutes", "unknown_minutes"),
 }
 
+# The metrics, sums and kinds that `Summaries.overview` returns; each is a column in the store.
+OVERVIEW_METRICS = (
+    "throughput_download_bps",
+    "throughput_download_whole_bps",
+    "throughput_upload_bps",
+    "throughput_upload_whole_bps",
+    "latency_rtt_mean_ms",
+    "latency_loss_ratio",
+    "http_download_bps",
+    "http_upload_bps",
+)
+OVERVIEW_SUMS = (
+    "latency_sent",
+    "latency_lost",
+    "availability_up_minutes",
+    "availability_down_minutes",
+    "availability_unknown_minutes",
+)
+OVERVIEW_KINDS = ("throughput", "latency", "http")
+
 # With one of these flags a result is kept, counted as attempted and shown, but is in no mean and
 # no percentile. A clock that was not synchronised makes the time uncertain, not the figure.
 INVALIDATING = frozenset(Validity) - {Validity.CLOCK_UNSYNCED, Validity.CLOCK_REPAIRED}

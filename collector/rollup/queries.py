@@ -84,27 +84,6 @@ class Summaries(Protocol):
         """The days of these lines in the period that changed after a revision, by day."""
 
 
-# What `overview` tells of each line: these are columns in the store.
-OVERVIEW_METRICS = (
-    "throughput_download_bps",
-    "throughput_download_whole_bps",
-    "throughput_upload_bps",
-    "throughput_upload_whole_bps",
-    "latency_rtt_mean_ms",
-    "latency_loss_ratio",
-    "http_download_bps",
-    "http_upload_bps",
-)
-OVERVIEW_SUMS = (
-    "latency_sent",
-    "latency_lost",
-    "availability_up_minutes",
-    "availability_down_minutes",
-    "availability_unknown_minutes",
-)
-OVERVIEW_KINDS = ("throughput", "latency", "http")
-
-
 def by_commune(
     summaries: Mapping[LineKey, Summary], registry: Registry
 ) -> dict[str | None, dict[LineKey, Summary]]:

@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 
 from msgspec import Struct
 
+from collector.registry.registry import LineKey
 from collector.rollup.distribution import COUNT_MOST, Distribution, delays, distribution
 from collector.rollup.metrics import (
     ON_DEMAND,
@@ -21,7 +22,7 @@ from collector.rollup.metrics import (
     reader,
 )
 from wire.messages import PlannedKind
-from wire.result import Outcome, Result
+from wire.result import HOST_LINE, KIND_OF, Outcome, Result
 
 N = TypeVar("N", int, float)
 
@@ -250,3 +251,29 @@ def _added(one: Mapping[str, N], other: Mapping[str, N]) -> dict[str, N]:
     for name, more in other.items():
         total[name] = total[name] + more if name in total else more
     return total
+
+
+class HourKey(NamedTuple):
+    """An hour of a line; `start_s` is its beginning, seconds since 1970, UTC."""
+
+    line: LineKey
+    start_s: int
+
+
+def fold(results: Iterable[tuple[str, str, Result]]) -> dict[HourKey, Summary]:
+    """What results of (tenant, probe) add to which hours.
+
+    A result belongs to the hour in which it started. What concerns the box as a whole
+    (`HOST_LINE`) is of no line and is left out, and so is what a clock from before 1970 says.
+    """
+    tallies: dict[tuple[str, str, str, int], SummaryBuilder] = defaultdict(SummaryBuilder)
+    host = HOST_LINE.id
+    for tenant, probe, result in results:
+        line = result.line.id
+        hour = int(result.started_at.timestamp() // 3600)
+        if hour >= 0 and line != host:
+            tallies[tenant, probe, line, hour].take(KIND_OF[type(result)], result)
+    return {
+        HourKey(LineKey(tenant, probe, line), hour * 3600): tally.summary()
+        for (tenant, probe, line, hour), tally in tallies.items()
+    }

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from itertools import chain
 from uuid import UUID
 
-from collector.rollup.fold import fold
 from collector.rollup.periods import local_day
+from collector.rollup.summary import fold
 from collector.store import columns, rollup_tables
 from collector.store.batch import Batch, ResultRow, utc_text
 from collector.store.database import Transaction

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from collector.store.store import StoredProbe, StoredResult
+from collector.store.records import StoredProbe, StoredResult
 from wire.decoding import decode_json
 from wire.envelope import Site
 from wire.ledger import Ledger

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from collector.store.messages import EpochKey, ValidatedMessage, rejected_after_validation
-from collector.store.store import BatchResult, Store, StoreError
+from collector.store.records import BatchResult
+from collector.store.store import Store, StoreError
 from wire.ledger import Ledger
 from wire.messages import Rejection
 

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from time import monotonic
 
+from collector.store.records import MaintenanceResult
 from collector.store.settings import StoreConfig
-from collector.store.store import MaintenanceResult, Store, StoreError
+from collector.store.store import Store, StoreError
 from runtime.clock_stability import ClockStability
 
 # How long a result waits at most until pages show it.

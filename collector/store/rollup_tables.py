@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from collector.rollup.distribution import Distribution
+from collector.rollup.metrics import OVERVIEW_KINDS, OVERVIEW_METRICS, OVERVIEW_SUMS
 from collector.rollup.periods import Step
-from collector.rollup.queries import OVERVIEW_KINDS, OVERVIEW_METRICS, OVERVIEW_SUMS
 from collector.rollup.summary import KindCounts, Summary
 from collector.store.database import Column, ColumnType, Table
 

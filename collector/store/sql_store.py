@@ -17,10 +17,7 @@ from collector.store.database import Database, Row, Table, Transaction, column_n
 from collector.store.kind_tables import kind_tables
 from collector.store.messages import EpochKey, ValidatedMessage
 from collector.store.migrated_tables import PROBES, RESULTS
-from collector.store.registry_store import SqlRegistryStore
-from collector.store.repeats import reused_numbers
-from collector.store.rollup_writer import delete_rollups, merge_deltas
-from collector.store.store import (
+from collector.store.records import (
     BatchResult,
     LastResult,
     MaintenanceResult,
@@ -30,6 +27,9 @@ from collector.store.store import (
     StoredResult,
     Totals,
 )
+from collector.store.registry_store import SqlRegistryStore
+from collector.store.repeats import reused_numbers
+from collector.store.rollup_writer import delete_rollups, merge_deltas
 from collector.store.summaries import SqlSummaries
 from wire.ledger import Ledger
 from wire.messages import PlannedKind, Rejection

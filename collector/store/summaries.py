@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 
 from collector.registry.registry import LineKey
+from collector.rollup.metrics import OVERVIEW_KINDS
 from collector.rollup.periods import VIETNAM, Period, Step, local_day, pieces, week_of
-from collector.rollup.queries import OVERVIEW_KINDS, Bucket, RevisedDay
+from collector.rollup.queries import Bucket, RevisedDay
 from collector.rollup.summary import EMPTY, Summary
 from collector.store import columns, rollup_tables
 from collector.store.database import Database, Row, column_names

@@ -18,7 +18,7 @@ from collector.registry.registry import LineKey
 from collector.rollup.distribution import Distribution
 from collector.rollup.periods import Period, start_of_day
 from collector.rollup.summary import EMPTY, Summary, speed_tests_a_day
-from collector.store.store import StoredProbe
+from collector.store.records import StoredProbe
 from collector.web.formatting import MISSING, by_name, figure, whole_number
 from collector.web.pages import Badge, Reader
 

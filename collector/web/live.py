@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from collector.store.store import Store, StoredProbe, StoreError
+from collector.store.records import StoredProbe
+from collector.store.store import Store, StoreError
 from collector.web import pages
 from collector.web.change_signal import Changes
 from collector.web.query import NUMBER_MOST, whole_number

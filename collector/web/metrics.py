@@ -19,7 +19,7 @@ from prometheus_client.utils import floatToGoString
 from collector.domain.lines import KnownLine, LineState, is_silent
 from collector.registry.registry import LineKey
 from collector.rollup.summary import EMPTY, Summary
-from collector.store.store import StoredProbe, Totals
+from collector.store.records import StoredProbe, Totals
 from collector.web.line_table import DOWN, LATENCY, UP
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from collector.rollup.periods import Step
 from collector.rollup.queries import Bucket
-from collector.store.store import LastResult, StoredOutage
+from collector.store.records import LastResult, StoredOutage
 from collector.web import words
 from collector.web.formatting import Moment, moment
 from collector.web.pages import Reader

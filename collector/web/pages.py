@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from collector.store.store import LastResult, StoredProbe, StoredResult, Totals
+from collector.store.records import LastResult, StoredProbe, StoredResult, Totals
 from collector.web import labels, staff_labels, words
 from collector.web.formatting import MISSING, Cell, Moment, cell, moment, whole_number
 from runtime.language import Language

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from collector.domain.lines import is_silent
-from collector.store.store import LastResult, StoredProbe
+from collector.store.records import LastResult, StoredProbe
 from collector.web.formatting import MISSING, Moment, figure, moment, whole_number
 from collector.web.line_table import percent
 from collector.web.pages import Badge, Reader

@@ -12,7 +12,8 @@ from starlette.routing import Route
 
 from collector.ingest.status import IngestStatus
 from collector.store.messages import EpochKey
-from collector.store.store import Store, StoredResult, StoreError
+from collector.store.records import StoredResult
+from collector.store.store import Store, StoreError
 from collector.web.query import NUMBER_MOST, whole_number
 from wire.ledger import Ledger
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from collector.domain.lines import is_silent
 from collector.store.messages import EpochKey
-from collector.store.store import StoredProbe, StoredRejection, Totals
+from collector.store.records import StoredProbe, StoredRejection, Totals
 from collector.web.formatting import Moment, figure, moment, whole_number
 from collector.web.pages import Reader
 from wire.ledger import Ledger

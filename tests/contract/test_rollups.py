@@ -9,9 +9,8 @@ import pytest
 
 from collector.ingest.validation import validate
 from collector.registry.registry import LineKey
-from collector.rollup.fold import fold
 from collector.rollup.periods import Period, Step, last_days, parse_period, start_of_day
-from collector.rollup.summary import Summary, merge_summaries
+from collector.rollup.summary import Summary, fold, merge_summaries
 from collector.store.messages import ResultsMessage
 from collector.store.store import Store
 from tests import samples

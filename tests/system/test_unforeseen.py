@@ -17,8 +17,8 @@ import pytest
 from collector.config import Config, ReceiptConfig
 from collector.ingest.pipeline import IngestPipeline
 from collector.store.messages import ResultsMessage, ValidatedMessage
+from collector.store.records import BatchResult
 from collector.store.sqlite import SqliteStore
-from collector.store.store import BatchResult
 from tests import samples
 from tests.broker import Broker, why_not
 from tests.client import Client, eventually

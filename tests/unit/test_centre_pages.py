@@ -30,7 +30,7 @@ from collector.reports.service import Unfit
 from collector.rollup.distribution import distribution
 from collector.rollup.periods import Period
 from collector.rollup.summary import EMPTY, KindCounts, Summary
-from collector.store.store import StoredProbe, Totals
+from collector.store.records import StoredProbe, Totals
 from collector.web import (
     campaign_view,
     isps_view,

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from collector.export import lmap
-from collector.store.store import StoredResult
+from collector.store.records import StoredResult
 from tests import report_samples, samples
 from wire.result import Outcome, Reason, Result, Validity, encode_result
 

@@ -13,7 +13,7 @@ from msgspec import structs
 from collector.rollup.periods import Step
 from collector.rollup.queries import Bucket
 from collector.rollup.summary import Summary
-from collector.store.store import LastResult, StoredOutage, StoredResult
+from collector.store.records import LastResult, StoredOutage, StoredResult
 from collector.web.outages_view import Look, Outage, fault_now, going_on, last_look, outages
 from collector.web.pages import Reader
 from runtime.language import Language

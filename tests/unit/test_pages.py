@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from collector.store.store import LastResult, StoredProbe, StoredResult, Totals
+from collector.store.records import LastResult, StoredProbe, StoredResult, Totals
 from collector.web import pages, words
 from collector.web.formatting import MISSING, Cell, figure, moment, whole_number
 from collector.web.pages import Reader, RowView

@@ -18,7 +18,7 @@ from collector.rollup.distribution import (
     merge_all,
     student_t,
 )
-from collector.rollup.metrics import kind_metrics
+from collector.rollup.metrics import OVERVIEW_METRICS, OVERVIEW_SUMS, kind_metrics
 from collector.rollup.periods import (
     Period,
     Piece,
@@ -32,7 +32,6 @@ from collector.rollup.periods import (
     start_of_day,
     week_of,
 )
-from collector.rollup.queries import OVERVIEW_METRICS, OVERVIEW_SUMS
 from collector.rollup.summary import EMPTY, Summary, SummaryBuilder, merge_summaries
 from collector.store import rollup_tables
 from tests import samples
