@@ -52,7 +52,7 @@ EXAMPLES = {
 }
 OK, FAILED, BAD_INPUT = 0, 1, 2
 _SIGNALS = {signal.SIGTERM, signal.SIGINT}
-# How often to look whether ingest and pages are still there while waiting for a signal.
+# How often to check that ingest and pages are alive while waiting for a signal.
 _LOOK_S = 1.0
 _EPILOG = """exit codes:
   0  all went well; `run` was ended by SIGTERM or SIGINT
@@ -150,14 +150,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(config: Config) -> int:
     tune_interpreter()
-    # Blocked before any thread starts, so that all of them leave these signals to `sigtimedwait`.
+    # Blocked before any thread starts, so that `sigtimedwait` receives these signals.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     changes = Changes()
     try:
         store = open_store(config.store)
         ingest = IngestPipeline(config, store, changes.ring)
         register = Register(Path(config.web.people_file))
-        keeper = Maintenance(store, config.store, changes.ring)
+        maintenance = Maintenance(store, config.store, changes.ring)
         limits = _thresholds(config)
         read_model = ReadModel(store, limits)
         certificates = [
@@ -181,7 +181,7 @@ def _run(config: Config) -> int:
         web = Web(
             read_model,
             changes,
-            lambda: _state(ingest, keeper),
+            lambda: _status(ingest, maintenance),
             config.web.timezone,
             register,
             ingest.commands,
@@ -202,35 +202,35 @@ def _run(config: Config) -> int:
         )
         return FAILED
     thread = threading.Thread(target=ingest.run, name="ingest")
-    upkeep = threading.Thread(target=keeper.run, name="upkeep")
+    maintaining = threading.Thread(target=maintenance.run, name="maintenance")
     watching = threading.Thread(target=watch.run, name="watch")
     server.start()
-    upkeep.start()
+    maintaining.start()
     watching.start()
     thread.start()
     log.info("pages at http://%s:%d/", config.web.host, config.web.port)
-    asked = False
-    while not asked and thread.is_alive() and server.is_alive():
-        asked = _asked_to_end(_LOOK_S)
+    stopping = False
+    while not stopping and thread.is_alive() and server.is_alive():
+        stopping = _stop_requested(_LOOK_S)
     systemd_notify.stopping()
     ingest.stop()
-    keeper.stop()
+    maintenance.stop()
     watch.stop()
     thread.join()
-    upkeep.join()
+    maintaining.join()
     watching.join()
     changes.close()
     server.stop()
     store.close()
     book.close()
-    if not asked:
+    if not stopping:
         log.error("ended because a part of it had ended")
         return FAILED
     log.info("ended, all that was stored is receipted")
     return OK
 
 
-def _asked_to_end(timeout_s: float) -> bool:
+def _stop_requested(timeout_s: float) -> bool:
     """Wait for one of our signals; False when none came in time.
 
     CPython 3.11 returns a value that is no signal where the wait was interrupted past its deadline,
@@ -240,10 +240,10 @@ def _asked_to_end(timeout_s: float) -> bool:
     return received is not None and received.si_signo in _SIGNALS
 
 
-def _state(ingest: IngestPipeline, keeper: Maintenance) -> IngestStatus:
-    """How it is for who watches from outside: results that are not rolled up are on no page."""
+def _status(ingest: IngestPipeline, maintenance: Maintenance) -> IngestStatus:
+    """The status for `/healthz`: without roll-ups, results are on no page."""
     state = ingest.state
-    return IngestStatus(state.broker_trouble, state.store_trouble or keeper.trouble)
+    return IngestStatus(state.broker_trouble, state.store_trouble or maintenance.trouble)
 
 
 def _command(config: Config, options: argparse.Namespace) -> int:
@@ -263,7 +263,7 @@ def _command(config: Config, options: argparse.Namespace) -> int:
 
 
 def _thresholds(config: Config) -> Thresholds:
-    """The thresholds in force. Raises SettingsError."""
+    """The configured thresholds. Raises SettingsError."""
     own = config.papers.thresholds_file
     return thresholds_file.read(Path(own) if own else thresholds_file.SHIPPED)
 
@@ -322,11 +322,11 @@ def _check(config: Config, path: Path) -> int:
 
 
 def _broker_trouble(config: Config) -> str | None:
-    """Why the broker does not take us, None when it does.
+    """Why the broker refuses the collector, None when it accepts it.
 
-    Under a client id of its own: with the collector's, a running collector would be thrown out. A
-    broker that takes the user's name for it does so all the same, for a moment; what waits there
-    for the collector is kept, because none of it is acknowledged here.
+    It connects under another client id, so that a running collector keeps its session. A broker
+    that uses the user name as client id takes the session over for a moment all the same; no
+    message is lost, because none is acknowledged here.
     """
     inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
     session = MqttSession(config.broker, f"{config.client_id}-check", inbox.put, manual_ack=True)

@@ -1,7 +1,7 @@
-"""Floor 1. The collector's configuration: TOML bytes to a frozen Config, all defaults here.
+"""Floor 1. The collector's configuration: TOML bytes to a frozen Config with all defaults.
 
-Every rule is here: a type, a bound, or a `__post_init__` that compares keys. What comes out can be
-used without another look. Reading the file is the command line's part.
+Every rule is a type, a bound, or a `__post_init__` that compares keys; a Config needs no further
+check. The command line reads the file.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ class Strict(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class WebConfig(Strict, frozen=True):
-    """The pages. Anywhere but on loopback, put a reverse proxy with TLS before them."""
+    """The pages. Behind a reverse proxy with TLS, unless on loopback."""
 
     host: Annotated[str, Meta(min_length=1, max_length=253)] = "127.0.0.1"
     port: Port = 8080
     timezone: str = "Asia/Ho_Chi_Minh"
-    # Who may sign in, and the audit trail; made where there is none.
+    # Users and the audit trail; created where it does not exist.
     people_file: Path = "/var/lib/tramdo-collector/people.sqlite"
 
     def __post_init__(self) -> None:
-        """A time zone must exist."""
+        """Check that the time zone exists."""
         try:
             ZoneInfo(self.timezone)
         except (KeyError, ValueError, OSError) as error:
@@ -43,20 +43,20 @@ class WebConfig(Strict, frozen=True):
 
 
 class IngestConfig(Strict, frozen=True):
-    """What is taken in: the size of one message, and how many messages share one commit."""
+    """Ingest: the size of a message, the messages of a batch, the rate limit of a probe."""
 
     max_message_bytes: Annotated[int, Meta(ge=1_024, le=268_435_455)] = MAX_ENVELOPE_BYTES
-    # The broker keeps as many unacknowledged messages under way to us; a commit takes them all.
+    # A commit takes so many messages; the receive maximum is twice that.
     batch_messages: Annotated[int, Meta(ge=1, le=65_535)] = 200
-    # What one probe may send in the long run, and how much of that at once. A day is some 2,000
-    # results in as many messages; a month's backlog comes in about 1,000 larger ones.
+    # The rate limit of each probe. A day has some 2,000 results in as many messages; a month's
+    # backlog comes in about 1,000 larger ones.
     probe_messages_per_s: Annotated[float, Meta(gt=0, le=1e6)] = 500.0
     probe_bytes_per_s: Annotated[float, Meta(ge=1_024, le=1e10)] = 20e6
     probe_burst_s: Annotated[float, Meta(ge=1, le=3600)] = 30.0
 
 
 class ReceiptConfig(Strict, frozen=True):
-    """How often a probe that sends without pause is told what is stored.
+    """How often a receipt is published to a probe that sends without pause.
 
     A probe lets its backlog out as receipts come: the longer the gap, the slower it drains.
     """
@@ -65,7 +65,7 @@ class ReceiptConfig(Strict, frozen=True):
 
 
 class ReportsConfig(Strict, frozen=True):
-    """Reports: where issues are kept, who issues them, which thresholds (None: those shipped)."""
+    """Reports: the folder of issues, the issuing office, the thresholds (None: the packaged ones)."""
 
     path: Path = "/var/lib/tramdo-collector/papers"
     thresholds_file: Path | None = None
@@ -73,7 +73,7 @@ class ReportsConfig(Strict, frozen=True):
 
 
 class CommandConfig(Strict, frozen=True):
-    """Who `tramdo-collector command` is at the broker; left out, it signs in as the collector.
+    """The MQTT user of `tramdo-collector command`; by default that of the collector.
 
     Where the broker takes the user's name for the client's, as deploy/broker has it so that nobody
     throws another out, this must be a user of its own.
@@ -83,12 +83,12 @@ class CommandConfig(Strict, frozen=True):
     password_file: Path | None = None
 
     def __post_init__(self) -> None:
-        """Half a credential is a mistake."""
+        """Require both or neither."""
         require_pair(self, "username", "password_file")
 
 
 class Config(Strict, frozen=True):
-    """Everything the collector is told. `tenant` None takes every tenant's probes."""
+    """The whole configuration. `tenant` None: the probes of every tenant."""
 
     broker: BrokerConfig
     client_id: Annotated[str, Meta(pattern="^[a-zA-Z0-9_-]{1,64}$")] = "tramdo-collector"

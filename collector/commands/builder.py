@@ -1,11 +1,11 @@
-"""Floor 1. Commands at the centre: how one is made, what became of it, who may send one.
+"""Floor 1. Commands at the centre: building one, tracking its status, validating its reply.
 
-    command = commands.measure(uuid4(), now, kind="throughput", line="vnpt", asked_by="lan")
+    command = builder.measure(uuid4(), now, kind="throughput", line="vnpt", asked_by="lan")
     sender.send("bach-thong", "phu-thong-01", command)
-    sender.standing(command.id)        # None, sent, accepted, refused (with a reason), done
+    sender.status(command.id)          # None, sent, accepted, refused (with a reason), done
 
-The pages know a `CommandSender` and nothing of MQTT. A reply that never comes is normal (the probe
-is off, or the command has expired on the way): `Standing.waiting_at` tells when to stop waiting.
+The pages use a `CommandSender` and know nothing of MQTT. A missing reply is normal (the probe is
+off, or the command has expired): `CommandStatus.waiting_at` says when to stop waiting.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from wire.commands import AnyCommand, Identify, Measure, Reload, Replay, Reply
 from wire.decoding import converted
 from wire.messages import Rejection
 
-# Long enough for a probe that reconnects, short enough that nobody is surprised.
+# Long enough for a probe that reconnects, short enough that a late command surprises nobody.
 LIFETIME = timedelta(minutes=2)
-# A reply is a few hundred bytes; more is not one.
+# A reply has a few hundred bytes.
 MAX_REPLY_BYTES = 4_096
 _MAX_TRACKED = 1_000
-# Beyond its expiry, a command that was accepted in time may still be under way (a bulk test).
+# An accepted command may run beyond its expiry (a bulk test).
 _EXECUTION_TIME = timedelta(minutes=5)
 
 
 class NotSentError(Exception):
-    """The command did not go out (no connection to the broker); the text is for a person."""
+    """The command was not sent (no connection to the broker); the text is for users."""
 
 
 class CommandStatus(Struct, frozen=True, kw_only=True):
-    """A command that was sent, and the last that its probe said."""
+    """A command that was sent, and its probe's last reply."""
 
     tenant: str
     probe: str
@@ -47,7 +47,7 @@ class CommandStatus(Struct, frozen=True, kw_only=True):
     reply: Reply | None = None
 
     def waiting_at(self, at: datetime) -> bool:
-        """Whether an answer, or a further one, may still come."""
+        """Whether a (further) reply may still come."""
         if self.reply is not None and self.reply.final:
             return False
         accepted = self.reply is not None
@@ -55,17 +55,17 @@ class CommandStatus(Struct, frozen=True, kw_only=True):
 
 
 class CommandSender(Protocol):
-    """What the pages and the command line send commands by. Any thread may call it."""
+    """Sends commands for the pages and the command line. Thread-safe."""
 
     def send(self, tenant: str, probe: str, command: AnyCommand) -> None:
         """Publish a command to a probe.
 
         Raises:
-            NotSentError: it did not go out; it will not go out later either.
+            NotSentError: it was not sent, and will not be sent later.
         """
 
     def status(self, command_id: UUID) -> CommandStatus | None:
-        """What became of a command; None for one that this process has not sent, or long ago."""
+        """The status of a command; None for one not sent by this process, or long ago."""
 
 
 def identify(
@@ -81,7 +81,7 @@ def identify(
 def measure(
     command_id: UUID, at: datetime, *, kind: str, line: str, asked_by: str | None = None
 ) -> Measure:
-    """Have a kind measured on a line now. msgspec.ValidationError for what is no name."""
+    """Measure a kind on a line now. Raises msgspec.ValidationError for an invalid name."""
     return converted(
         {**_envelope(command_id, at, asked_by), "command": "measure", "kind": kind, "line": line},
         Measure,
@@ -96,13 +96,13 @@ def replay(
     ranges: Iterable[tuple[int, int]],
     asked_by: str | None = None,
 ) -> Replay:
-    """Have results sent again. msgspec.ValidationError for more than is bounded."""
+    """Send results again. Raises msgspec.ValidationError for too many ranges."""
     life = _envelope(command_id, at, asked_by)
     return converted({**life, "command": "replay", "epoch": epoch, "ranges": list(ranges)}, Replay)
 
 
 def reload(command_id: UUID, at: datetime, *, asked_by: str | None = None) -> Reload:
-    """Have the probe read its configuration anew."""
+    """Make the probe reload its configuration."""
     return converted({**_envelope(command_id, at, asked_by), "command": "reload"}, Reload)
 
 
@@ -111,26 +111,26 @@ def _envelope(command_id: UUID, at: datetime, asked_by: str | None) -> dict[str,
 
 
 class CommandTracker:
-    """The commands that were sent from here, the oldest forgotten first. Not thread-safe."""
+    """The status of the last commands that this process has sent. Not thread-safe."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[UUID, CommandStatus] = OrderedDict()
 
     def sent(self, tenant: str, probe: str, command: AnyCommand) -> None:
-        """A command goes out."""
+        """Track a command that is being sent."""
         self._known[command.id] = CommandStatus(tenant=tenant, probe=probe, command=command)
         while len(self._known) > _MAX_TRACKED:
             self._known.popitem(last=False)
 
     def forget(self, command_id: UUID) -> None:
-        """A command did not go out after all."""
+        """Stop tracking a command that could not be sent."""
         self._known.pop(command_id, None)
 
     def replied(self, tenant: str, probe: str, reply: Reply) -> bool:
-        """A reply came in; False where it answers nothing that was sent from here to that probe.
+        """Record a reply; False where no command of this process to that probe has its id.
 
-        Nobody can answer for another probe: the broker ties the topic to the probe's certificate,
-        and here the topic is tied to the command.
+        A probe cannot reply for another: the broker ties the topic to the certificate, and here
+        the topic is tied to the command.
         """
         known = self._known.get(reply.id)
         if known is None or (known.tenant, known.probe) != (tenant, probe):
@@ -140,12 +140,12 @@ class CommandTracker:
         return True
 
     def get(self, command_id: UUID) -> CommandStatus | None:
-        """What became of a command."""
+        """The status of a command; None for an unknown one."""
         return self._known.get(command_id)
 
 
 class ValidatedReply(Struct, frozen=True):
-    """A reply, and whose topic it came on."""
+    """A reply, with tenant and probe of its topic."""
 
     tenant: str
     probe: str
@@ -155,7 +155,7 @@ class ValidatedReply(Struct, frozen=True):
 def validate_reply(
     topic: str, payload: bytes, received_at: datetime, *, retained: bool
 ) -> ValidatedReply | RejectedMessage | None:
-    """A reply from a probe; None for a topic that bears none, or one that a broker had kept."""
+    """Validate a reply from a probe; None for another topic."""
     address = topics.parse(topic)
     if address is None or address.channel != "reply":
         return None

@@ -1,7 +1,7 @@
-"""Floor 3. `tramdo-collector command`: sends one command, waits for the probe's answer, tells it.
+"""Floor 3. `tramdo-collector command`: sends one command, waits for the reply, prints it.
 
-A session of its own that the broker forgets at once, under a client id of its own, and by a user of
-its own where `[command]` names one: a collector that runs beside it is not thrown out.
+It has an MQTT session of its own (clean start, own client id, and an own user where `[command]`
+names one), so that a running collector keeps its session.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _RANGE = re.compile(r"([0-9]{1,16})(?:-([0-9]{1,16}))?")
 
 
 class SessionTakenOverError(Exception):
-    """The broker has ended our connection while we waited; the command may have gone out."""
+    """The broker ended the session while a reply was awaited; the command may have been sent."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What `tramdo-collector command` takes."""
+    """Add the arguments of `tramdo-collector command`."""
     parser.add_argument("probe", help="the probe's name, or TENANT/NAME")
     names = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
     identify = names.add_parser(CommandName.IDENTIFY, help="make its LEDs flash")
@@ -64,18 +64,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     names.add_parser(CommandName.RELOAD, help="read its configuration anew")
     for each in names.choices.values():
         each.add_argument("--json", action="store_true", help="print what became of it as JSON")
-        # At the end as well, where people write it; what stands before the command is kept.
+        # Accepted after the command too; SUPPRESS keeps a value given before it.
         each.add_argument("-c", "--config", type=Path, default=argparse.SUPPRESS)
 
 
 def send_and_wait(config: Config, options: argparse.Namespace) -> CommandStatus:
-    """Send what the command line says, and wait until nothing more is to be expected.
+    """Send the command and wait for its final reply, or until none can come.
 
     Raises:
-        ValueError: the command line says nothing that could be sent.
-        StoreError: the store was to say what is missing, and cannot.
-        NotSentError: the command did not go out.
-        ThrownOutError: it may have gone out, and no answer can be waited for.
+        ValueError: the arguments are invalid.
+        StoreError: the store cannot be read for the missing ranges.
+        NotSentError: the command was not sent.
+        SessionTakenOverError: it may have been sent, and no reply can be awaited.
     """
     tenant, _, probe = options.probe.rpartition("/")
     tenant = tenant or config.tenant or ""
@@ -89,7 +89,7 @@ def send_and_wait(config: Config, options: argparse.Namespace) -> CommandStatus:
 
 
 def missing_ranges(store: Store, tenant: str, probe: str) -> tuple[UUID, list[tuple[int, int]]]:
-    """The epoch that a probe sent last, and what of it the store does not have.
+    """The epoch that a probe sent last, and the ranges of it that the store lacks.
 
     Raises:
         ValueError: nothing is known of the probe, or nothing is missing.
@@ -104,12 +104,12 @@ def missing_ranges(store: Store, tenant: str, probe: str) -> tuple[UUID, list[tu
 
 
 def is_done(status: CommandStatus) -> bool:
-    """Whether the probe has done what it was asked."""
+    """Whether the probe has executed the command."""
     return status.reply is not None and status.reply.answer is Answer.DONE
 
 
 def describe(status: CommandStatus) -> str:
-    """What became of a command, for a person."""
+    """The status of a command as a sentence."""
     reply = status.reply
     what = f"{status.tenant}/{status.probe}: {status.command.name}"
     if reply is None:
@@ -155,11 +155,11 @@ def _ranges_to_replay(
 
 
 def _send_and_wait(config: Config, tenant: str, probe: str, command: AnyCommand) -> CommandStatus:
-    """Send, and take in replies until nothing more is to be expected."""
+    """Send, and handle replies until the final one, or until none can come."""
     inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
     session = MqttSession(
         _command_broker(config),
-        # Two of us at once must not throw each other out.
+        # Two commands at once must not take over each other's session.
         f"{config.client_id}-command-{os.getpid()}",
         inbox.put,
         subscriptions=[topics.of_probe(tenant, probe, "reply")],
@@ -212,7 +212,7 @@ def _handle_reply(
     except queue.Empty:
         return
     if isinstance(event, Disconnected) and shared:
-        # Each would throw the other out for as long as we wait; Mosquitto 2.0 does not say why.
+        # Both would take over each other's session in turns; Mosquitto 2.0 gives no reason code.
         raise SessionTakenOverError(
             f"the broker has ended the connection ({event.cause}): where it takes a user for one "
             "client, `[command]` of the configuration needs a user of its own"

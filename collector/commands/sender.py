@@ -1,6 +1,6 @@
-"""Floor 3. Sends commands by a session that somebody else runs, and remembers what became of them.
+"""Floor 3. Sends commands over an MQTT session, and tracks their replies.
 
-`collector.ingest.pipeline` has one for the pages; the command line has one of its own.
+`collector.ingest.pipeline` has one for the pages, `collector.commands.cli` one of its own.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 
 
 class MqttCommandSender:
-    """A `CommandSender` for any number of threads.
+    """A `CommandSender` over MQTT. Thread-safe.
 
     Args:
-        publish: hands a message to the broker; None where there is no connection.
+        publish: publishes a message; returns None where there is no connection.
     """
 
     def __init__(self, publish: Callable[[Message], int | None]) -> None:
@@ -38,7 +38,7 @@ class MqttCommandSender:
             encode_command(command),
             expiry_s=max(1, round(life_s)),
         )
-        # Before it goes out: the reply may be faster than this thread.
+        # Before it is published: the reply may arrive before this thread goes on.
         with self._lock:
             self._tracker.sent(tenant, probe, command)
         if self._publish(message) is None:
@@ -49,12 +49,12 @@ class MqttCommandSender:
         log.info("sent %s %s to %s/%s for %s", command.name, command.id, tenant, probe, asked_by)
 
     def status(self, command_id: UUID) -> CommandStatus | None:
-        """What became of a command that was sent from here."""
+        """The status of a command that was sent here."""
         with self._lock:
             return self._tracker.get(command_id)
 
     def note(self, replied: ValidatedReply) -> None:
-        """A reply came in."""
+        """Record a reply."""
         with self._lock:
             ours = self._tracker.replied(replied.tenant, replied.probe, replied.reply)
         reply = replied.reply

@@ -1,18 +1,17 @@
-"""Floor 1. What may be said of a figure against its threshold, and why no more than that.
+"""Floor 1. Assesses a figure against its threshold, by statistical rules.
 
-An office's probe is not the regulator: what comes out is an indicative comparison. The rules
+The result is an indicative comparison, not a finding of the regulator. The rules
 (docs/method.md#assessment; QCVN 34:2022/BTTTT for speed):
 
-- Speed is judged by the arithmetic mean of whole-transfer speeds against 0.8 of the declared Vd or
-  Vu, and only if the 95 % interval of the mean lies wholly on one side. No declared speed, no
+- Speed: the arithmetic mean of whole-transfer speeds is compared with 0.8 of the declared Vd or Vu.
+  There is a verdict only if the 95 % interval of the mean lies wholly on one side. No declared speed, no
   verdict; under 1,000 samples, or all in the same hour of the day, "insufficient samples".
-- The samples of several lines are judged by the interval between the lines' means: one
-  line's alone say nothing of the others.
-- Lines with several declared speeds are no one thing that could meet 0.8 of one: no verdict.
-- A threshold that nobody has verified yields no verdict, however clear the figure is.
-- What has no national threshold is supplementary and is never judged.
+- Samples of several lines: the interval is that of the lines' means (cluster sampling).
+- Lines with several declared speeds together: no verdict.
+- A threshold whose source nobody has verified: no verdict.
+- A figure without a national threshold is supplementary: no verdict.
 
-Knows no words: the pages and the papers have their own for each `NoVerdictReason`.
+Pages and reports have a text for each `NoVerdictReason`.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ from msgspec import Struct
 from collector.domain.thresholds import Threshold, Thresholds
 from collector.rollup.distribution import student_t
 
-# The interval is of a normal distribution; with fewer samples a mean has none that we would print.
+# The interval assumes a normal distribution of the mean; below this number none is given.
 INTERVAL_SAMPLES = 30
 _Z95 = 1.959964
 
 
 class Verdict(StrEnum):
-    """What may be said of a figure."""
+    """Whether a figure meets its threshold."""
 
     MET = "met"
     NOT_MET = "not_met"
@@ -61,7 +60,7 @@ class LineSample(Struct, frozen=True):
 
 
 class SampleStatistics(Struct, frozen=True, kw_only=True):
-    """What the roll-ups know of one figure over a period.
+    """Count, mean and deviation of one figure over a period.
 
     `deviation` is the samples' standard deviation (n - 1), in the figure's unit; None below two
     samples. `hours` is the number of different hours of the day in which samples were taken, None
@@ -84,10 +83,10 @@ class ConfidenceInterval(Struct, frozen=True):
 
 
 class Assessment(Struct, frozen=True, kw_only=True):
-    """A figure beside its threshold. `why` is given exactly when `verdict` is NONE.
+    """A figure compared with its threshold. `why` is given exactly when `verdict` is NONE.
 
     `limit` is in the figure's unit; None where none can be given. `needed` is the number of samples
-    that a verdict takes.
+    that a verdict requires.
     """
 
     verdict: Verdict
@@ -103,13 +102,13 @@ class Assessment(Struct, frozen=True, kw_only=True):
 def confidence_interval(sample: SampleStatistics) -> ConfidenceInterval | None:
     """The mean's 95 % interval; None where the sample is too small.
 
-    Of one line by the normal distribution, which takes the samples for independent of each other.
-    Those of one hour are not quite, so that the true interval is somewhat wider: the 1,000 samples
-    that a verdict needs are spread over a month.
+    For one line it is that of the normal distribution, which assumes independent samples. Samples
+    of one hour are correlated, so the true interval is somewhat wider; the 1,000 samples that a
+    verdict requires are spread over a month.
 
-    Samples of several lines are not independent at all: a line is fast or slow with all of its
-    own. What is drawn there is lines (cluster sampling; Cochran, Sampling Techniques, chapter 9),
-    so their means give the interval, by Student's t; the wider of the two counts (decision 32).
+    Samples of several lines are correlated within each line. The sampling unit is the line (cluster
+    sampling; Cochran, Sampling Techniques, chapter 9), so the interval is computed from the lines'
+    means by Student's t; the wider of the two is returned (decision 32).
     """
     if sample.mean is None or sample.deviation is None or sample.count < INTERVAL_SAMPLES:
         return None
@@ -122,12 +121,11 @@ def confidence_interval(sample: SampleStatistics) -> ConfidenceInterval | None:
 
 
 def _half_between(lines: Sequence[LineSample]) -> float:
-    """Half of the interval that the lines' means give their mean, each with its samples' weight.
+    """Half the width of the interval from the lines' means, weighted by their samples.
 
-    The mean is that of all samples, as the regulation has it, so a line with twice the samples
-    counts twice. Many lines of which one has nearly all samples say little more than that one:
-    the degrees of freedom are those of the effective number of lines (Kish 1965), which is their
-    number where all have the same count. Infinite where only one line has any.
+    The mean is that of all samples, as the regulation defines it, so a line with twice the samples
+    counts twice. The degrees of freedom are those of the effective number of lines (Kish 1965),
+    which equals their number where all have the same count. Infinite where only one line has any.
     """
     if len(lines) < 2:
         return math.inf
@@ -143,7 +141,7 @@ def _half_between(lines: Sequence[LineSample]) -> float:
 def assess_speed(
     sample: SampleStatistics, declared_bps: float | None, thresholds: Thresholds
 ) -> Assessment:
-    """Mean whole-transfer speed of one direction (bit/s) against the declared speed (bit/s).
+    """Assess the mean whole-transfer speed of one direction (bit/s) by the declared speed (bit/s).
 
     `share` is mean / declared.
     """
@@ -171,7 +169,7 @@ def assess_speed(
 
 
 def assess_latency(sample: SampleStatistics, thresholds: Thresholds) -> Assessment:
-    """Mean round-trip time (ms) to a server in the country against its upper limit (ms)."""
+    """Assess the mean round-trip time (ms) to a server in the country by its upper limit (ms)."""
     threshold = thresholds.latency_mean_ms
     why, interval = (
         _missing_condition(sample, threshold.limit, threshold, thresholds),
@@ -193,7 +191,7 @@ def assess_latency(sample: SampleStatistics, thresholds: Thresholds) -> Assessme
 
 
 def assess_availability(up_s: float, down_s: float, thresholds: Thresholds) -> Assessment:
-    """Seconds up and down (unknown ones in neither) against the least share of time up."""
+    """Assess availability from seconds up and down (unknown seconds in neither)."""
     threshold = thresholds.availability
     known_s = up_s + down_s
     ratio = up_s / known_s if known_s > 0 else None
@@ -231,7 +229,7 @@ def assess_supplementary(sample: SampleStatistics) -> Assessment:
 def _missing_condition(
     sample: SampleStatistics, limit: float | None, threshold: Threshold, thresholds: Thresholds
 ) -> NoVerdictReason | None:
-    """What forbids a verdict before anybody looks at the interval."""
+    """The first condition for a verdict that is not met; None where all are."""
     if sample.count == 0 or sample.mean is None:
         return NoVerdictReason.NO_SAMPLES
     if limit is None:

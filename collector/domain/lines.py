@@ -1,7 +1,7 @@
-"""Floor 1. Every line that the centre knows, whoever says so, and what state each is in now.
+"""Floor 1. Lines: the list from registry and probes, their current state, and filters.
 
-The registry has the last word on place, ISP and plan. A probe that is not registered yet is shown
-by its own words, without a plan and so without a verdict: an office must see its box at once.
+Place, ISP and plan come from the registry. A probe that is not registered is listed with what it
+reports of itself, without a plan and so without a verdict: an office sees its box at once.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from collector.registry.registry import Commune, LineKey, Registry
 from collector.store.records import StoredProbe
 from wire.messages import Presence
 
-# A probe says how it is every five minutes; after three of them missed it is silent.
+# A probe publishes its health every five minutes; after three missed ones it is silent.
 SILENT_AFTER = timedelta(minutes=15)
-# Before it there was no box of ours to have a certificate.
+# No probe had a certificate before this year.
 _FIRST_YEAR = 2000
 
 
 class LineState(StrEnum):
-    """What a line is like now, the worst last."""
+    """The current state of a line, in the order of severity."""
 
     NEVER = "never"
     UNKNOWN = "unknown"
@@ -37,7 +37,7 @@ _SEVERITY = {state: place for place, state in enumerate(LineState)}
 
 
 class KnownLine(Struct, frozen=True, kw_only=True):
-    """A line with all that the centre knows of where and whose it is."""
+    """A line with its place, ISP and plan."""
 
     key: LineKey
     office: str
@@ -54,21 +54,21 @@ class KnownLine(Struct, frozen=True, kw_only=True):
 
     @property
     def place(self) -> str:
-        """The commune's name, or its code where the list has none of that code."""
+        """The commune's name; its code where the list of communes lacks it."""
         return self.commune.name if self.commune else self.commune_code
 
     def plan_is_of(self, first: date) -> bool:
-        """Whether the declared plan was that of the day already (`Line.plan_is_of`)."""
+        """Whether the declared plan was in force on that day (`Line.plan_is_of`)."""
         return self.contract_date is None or self.contract_date <= first
 
     @property
     def province_code(self) -> str:
-        """Its province, "" where the place is not known."""
+        """The province's code, "" where the place is not known."""
         return self.commune.province_code if self.commune else ""
 
 
 def known_lines(registry: Registry, probes: Iterable[StoredProbe]) -> list[KnownLine]:
-    """Every line of the registry, then those that only their probes name."""
+    """Every line of the registry, then those that only their probes report."""
     groups = _groups_of(registry)
     found: dict[LineKey, KnownLine] = {}
     for probe in registry.probes.values():
@@ -95,14 +95,14 @@ def known_lines(registry: Registry, probes: Iterable[StoredProbe]) -> list[Known
 
 
 def line_state(probe: StoredProbe | None, line: str, now: datetime) -> LineState:
-    """What a line is like now: what its LEDs show, if the probe was heard lately."""
+    """The current state of a line, from its LEDs as last reported; SILENT without recent contact."""
     if probe is None or probe.last_contact_at is None:
         return LineState.NEVER
     if is_silent(probe, now):
         return LineState.SILENT
     leds: Mapping[str, str] = probe.health.leds if probe.health else {}
     green, red = leds.get(f"{line}.green"), leds.get(f"{line}.red")
-    # Two lit alike is degraded, or a box that is being looked for; a breathing green is measuring.
+    # Both blinking slowly: degraded, or the box identifies itself. A breathing green: measuring.
     match green, red:
         case "off", "fast_blink":
             return LineState.DOWN
@@ -114,17 +114,16 @@ def line_state(probe: StoredProbe | None, line: str, now: datetime) -> LineState
 
 
 def is_silent(probe: StoredProbe, now: datetime) -> bool:
-    """Whether a probe that was heard once is not heard now."""
+    """Whether a probe is offline, or its last contact is older than SILENT_AFTER."""
     if probe.presence in {Presence.LOST, Presence.OFFLINE}:
         return True
     return probe.last_contact_at is not None and now - probe.last_contact_at > SILENT_AFTER
 
 
 def certificate_ends_at(probe: StoredProbe) -> datetime | None:
-    """When a probe's certificate ends, by its own word; None where it says nothing that can be.
+    """When a probe's certificate ends, as it reports; None where it reports none or an absurd year.
 
-    A time at an end of the calendar has no name in our zone and no day before it: whoever reckons
-    with it would fall over one probe's nonsense.
+    A time at an end of the calendar cannot be converted to the local zone (OverflowError).
     """
     ends = probe.health.certificate_ends_at if probe.health else None
     return ends if ends is not None and _FIRST_YEAR <= ends.year < 9_999 else None
@@ -182,7 +181,7 @@ def provinces_of(lines: Iterable[KnownLine]) -> list[tuple[str, str]]:
 def filter_lines(
     lines: Sequence[KnownLine], *, province: str = "", group: str = "", isp: str = ""
 ) -> list[KnownLine]:
-    """The lines that pass a page's filters; "" lets all pass."""
+    """The lines that match all filters; "" matches every line."""
     return [
         line
         for line in lines

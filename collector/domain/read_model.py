@@ -1,7 +1,7 @@
-"""Floor 3. What the pages read: probes, roll-ups, registry, thresholds; remembered for a moment.
+"""Floor 3. The read model of pages, API and alerts: probes, roll-ups, registry, thresholds; cached.
 
-Nothing here reads a raw result. What costs a query over every line is kept for some seconds, so
-that a hundred visitors cost as much as one.
+It reads no raw results. Queries over every line are cached for some seconds, so that many visitors
+cost as much as one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MAX_CACHED = 64
 
 
 class ReadModel:
-    """One for all pages. Any thread may ask."""
+    """One for the process. Thread-safe."""
 
     def __init__(
         self,
@@ -52,15 +52,15 @@ class ReadModel:
         return datetime.now(UTC)
 
     def today(self) -> date:
-        """The local day."""
+        """The current local day."""
         return local_day(self.now())
 
     def last_days(self, count: int) -> Period:
-        """The last so many days, today included."""
+        """The last `count` local days, today included."""
         return last_days(count, self.today())
 
     def registry(self) -> Registry:
-        """The registry; read anew when it has changed."""
+        """The registry; read from the store when its revision has changed."""
 
         def read() -> Registry:
             revision = self.store.registry.revision()
@@ -71,10 +71,10 @@ class ReadModel:
         return self.cached("registry", read, 2.0)
 
     def probes(self) -> Mapping[tuple[str, str], StoredProbe]:
-        """Every probe, by tenant and name; only those that changed are read anew."""
+        """Every probe, by (tenant, name); only those that changed are read from the store."""
         with self._reading:
             if self._revision > self.store.revision():
-                # A store that came back from a backup counts anew from there.
+                # A store restored from a backup has a lower revision.
                 self._probes, self._revision = {}, 0
             for probe in self.store.probes(self._revision):
                 self._probes[probe.tenant, probe.probe] = probe
@@ -82,11 +82,11 @@ class ReadModel:
             return dict(self._probes)
 
     def lines(self) -> list[KnownLine]:
-        """Every line that is known."""
+        """Every known line."""
         return self.cached("lines", lambda: known_lines(self.registry(), self.probes().values()))
 
     def states(self) -> dict[LineKey, LineState]:
-        """What each line is like now."""
+        """The current state of each line."""
 
         def read() -> dict[LineKey, LineState]:
             probes, now = self.probes(), self.now()
@@ -98,20 +98,20 @@ class ReadModel:
         return self.cached("states", read, 5.0)
 
     def overview(self, period: Period) -> Mapping[LineKey, Summary]:
-        """Every line's figures of a period, without percentiles."""
+        """The Summary of each line over a period, without percentiles."""
         return self.cached(("overview", period), lambda: self.summaries.overview(period))
 
     def week_counts(self, period: Period, kind: str) -> Mapping[LineKey, Mapping[date, int]]:
-        """Of each line the good results of a kind by week."""
+        """For each line, the number of `ok` results of a kind by week (its Monday)."""
         return self.cached(
             ("weeks", period, kind), lambda: self.summaries.week_counts(period, kind)
         )
 
     def cached(self, key: Any, query: Callable[[], T], cache_s: float = _CACHE_S) -> T:  # noqa: ANN401
-        """What `query` said within the last seconds, or says now.
+        """The cached value of `key` where it is younger than `cache_s` seconds, else that of `query()`.
 
-        What is a little older is given all the same while it is asked anew behind the visitor's
-        back: nobody waits for a query over the nation but the first after a quiet while.
+        A value up to `_MAX_STALE_S` old is returned while a thread refreshes it (stale while
+        revalidate, RFC 5861): only the first request after a pause waits for the query.
         """
         now_s = time.monotonic()
         found = self._cached.get(key)
@@ -150,5 +150,5 @@ class ReadModel:
             self._cached.pop(oldest, None)
 
     def invalidate(self) -> None:
-        """Ask anew: the registry was changed."""
+        """Drop all cached values; called when the registry was changed."""
         self._cached.clear()

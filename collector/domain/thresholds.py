@@ -1,8 +1,7 @@
-"""Floor 1. The thresholds that papers and pages hold figures against: TOML bytes to frozen values.
+"""Floor 1. The thresholds of reports and pages: TOML bytes to frozen values.
 
-All of them stand in one dated file (`thresholds.toml`), each with its source and with whether
-somebody has read it there. What a threshold means for a figure is decided in
-`collector.domain.assessment`.
+They stand in one dated file (`thresholds.toml`), each with its source and whether somebody has
+verified it there. `collector.domain.assessment` compares figures with them.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ class _Strict(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Threshold(_Strict, frozen=True):
-    """One limit. What is not `verified` is shown and yields no verdict."""
+    """One limit. One that is not `verified` is shown and gives no verdict."""
 
     limit: Annotated[float, Meta(gt=0)]
     source: Sentence
@@ -32,7 +31,7 @@ class Threshold(_Strict, frozen=True):
 
 
 class PublishedFigure(_Strict, frozen=True):
-    """A figure that somebody else has published, for comparison alone."""
+    """A figure that another organisation has published, for comparison only."""
 
     subject_vi: Sentence
     subject_en: Sentence
@@ -42,7 +41,7 @@ class PublishedFigure(_Strict, frozen=True):
 
 
 class Thresholds(_Strict, frozen=True):
-    """The whole file. `version` is the date of its last change, printed on every paper."""
+    """The whole file. `version` is the date of its last change, printed on every report."""
 
     version: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
     speed_share: Threshold
@@ -54,7 +53,7 @@ class Thresholds(_Strict, frozen=True):
     published: list[PublishedFigure] = []
 
     def __post_init__(self) -> None:
-        """A limit must be finite, a share at most 1, a count whole."""
+        """Check that a limit is finite, a share at most 1, a count whole."""
         for name in ("speed_share", "availability"):
             if self.of(name).limit > 1:
                 raise ValueError(f"`{name}.limit` is a share: at most 1")

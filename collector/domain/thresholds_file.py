@@ -1,4 +1,4 @@
-"""Floor 2. Reads the file of thresholds: the one that came with this program, or another."""
+"""Floor 2. Reads the file of thresholds: the packaged one, or one of the owner's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHIPPED = Path(__file__).parents[1] / "thresholds.toml"
 
 
 def read(path: Path = SHIPPED) -> Thresholds:
-    """The thresholds in force.
+    """Read the thresholds.
 
     Raises:
         runtime.settings.SettingsError: the file cannot be read, or every problem in it.

@@ -1,13 +1,12 @@
-"""Floor 3. From the broker into the store, and the receipt back; one thread, in this order:
+"""Floor 3. The ingest pipeline: from the broker into the store, and receipts back. One thread:
 
-    what waits -> judged -> one commit -> acknowledged to the broker -> receipts -> pages move
+    receive -> validate -> commit -> acknowledge to the broker -> publish receipts -> notify pages
 
-A message is acknowledged only after the commit that holds it, so whatever ends this process in
-between leaves it with the broker or on the probe. Repeats are harmless (the store's key). While
-the store cannot write, nothing is acknowledged and the broker sends no more than it may.
+A message is acknowledged after the commit that holds it, so that a crash in between loses nothing:
+it is still at the broker or on the probe. Repeats are harmless (the store's key). While the store
+cannot write, nothing is acknowledged, and the broker sends no more than the receive maximum.
 
-While a batch is on its way to the disk, what came meanwhile is judged; it is stored when the one
-before it is, so one batch at most is under way.
+While a batch is being committed, the next one is validated; at most one batch is being committed.
 """
 
 from __future__ import annotations
@@ -42,35 +41,35 @@ from wire import messages, topics
 from wire.messages import Rejection
 
 _STORE_RETRY_MAX_S = 30.0
-# How long an idle turn lasts at most; half of a shorter watchdog interval when there is one.
+# How long to wait for messages at most; half of the watchdog interval where that is shorter.
 _IDLE_WAIT_S = 5.0
-# After (re)connecting, so long messages may have waited for us at the broker.
+# So long after (re)connecting, messages may be a backlog of the broker.
 _BACKLOG_AFTER_CONNECT_S = 60.0
-# Of one batch: a flood of garbage must not fill the journal.
+# Of one batch: invalid messages in masses must not fill the journal.
 _MAX_REJECTIONS_LOGGED = 5
 
-# The most that MQTT 5 has a number for (§3.1.2.11.3).
+# MQTT 5, section 3.1.2.11.3.
 _RECEIVE_MAXIMUM = 65_535
 
-# Two batches under way are a hundred thousand values without a cycle: looking for cycles after
-# every 700 of them costs a fifth of the whole, after every 100,000 still a fourteenth.
+# Two batches hold a hundred thousand objects without a cycle: a collection after every 700
+# allocations costs a fifth of the CPU time, after every 100,000 still a fourteenth.
 _GC_THRESHOLD = (500_000, 50, 100)
-# How long a thread may keep the interpreter from another that wants it. What hands rows to the
-# database asks for it at every statement, and at Python's 5 ms waits for most of its time
-# (PostgreSQL: 13,500 rows a second; with this 17,400).
+# How long a thread may hold the interpreter while another waits for it. The database thread needs
+# it at every statement; at Python's default of 5 ms it waits most of the time (PostgreSQL: 13,500
+# rows a second; with this value 17,400).
 _SWITCH_INTERVAL_S = 0.000_2
 
 log = logging.getLogger(__name__)
 
 
 def tune_interpreter() -> None:
-    """Set this process's interpreter for an Ingest: its garbage collector, its threads' turns."""
+    """Tune this process's garbage collector and thread switching for ingest."""
     gc.set_threshold(*_GC_THRESHOLD)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
 
 
 class _PendingBatch(NamedTuple):
-    """A batch that is being stored; `finish` waits for it."""
+    """A batch that is being committed; `finish` waits for the commit."""
 
     received: Sequence[Received]
     validated: Sequence[ValidatedMessage]
@@ -103,7 +102,7 @@ class IngestPipeline:
             self._inbox.put,
             subscriptions=topics.collector_filters(config.tenant),
             manual_ack=True,
-            # One batch under way to the disk, one that is being judged.
+            # One batch being committed, one being validated.
             receive_maximum=min(2 * config.intake.batch_messages, _RECEIVE_MAXIMUM),
         )
         limits = config.intake
@@ -113,17 +112,17 @@ class IngestPipeline:
             )
         )
         self.state = IngestStatus()
-        # What the pages send commands by: `collector.commands.builder.CommandSender`.
+        # The pages send commands through it: `collector.commands.builder.CommandSender`.
         self.commands = MqttCommandSender(self._session.publish)
 
     def run(self) -> None:
-        """Ingest until `stop`, from one thread. Ends with what was stored receipted."""
+        """Ingest until `stop`, in the calling thread; publishes the last receipts before it returns."""
         self._session.start()
         systemd_notify.ready()
         try:
             while not self._stopping.is_set():
                 self._run_once()
-                # A turn that ended, whether it stored or could not, is progress; a hung one is not.
+                # Progress, whether the store could write or not; a hang is none.
                 systemd_notify.watchdog()
             self._finish()
         finally:
@@ -131,7 +130,7 @@ class IngestPipeline:
             self._session.stop()
 
     def stop(self) -> None:
-        """End after the batch in hand. From any thread."""
+        """End after the current batch. Thread-safe."""
         self._stopping.set()
         self._inbox.put(None)
 
@@ -140,7 +139,7 @@ class IngestPipeline:
         received = self._received(most, waiting=self._pending is None)
         validated = self._validate(received)
         if self._finish():
-            # What came while the disk was at work goes along.
+            # What arrived during the commit goes into the same batch.
             more = self._received(most - len(received), waiting=False)
             self._begin([*received, *more], [*validated, *self._validate(more)])
         if self._all_receipts_due:
@@ -148,7 +147,7 @@ class IngestPipeline:
         self._publish_receipts()
 
     def _received(self, most: int, *, waiting: bool) -> list[Received]:
-        """The messages of what is in the inbox; all else that happened is noted."""
+        """The messages in the inbox; other events are handled here."""
         received = []
         for event in self._waiting_events(most, waiting=waiting):
             match event:
@@ -168,7 +167,7 @@ class IngestPipeline:
         return received
 
     def _waiting_events(self, most: int, *, waiting: bool) -> list[Event]:
-        """What is in the inbox, so many at most; `waiting` for the first until something is due."""
+        """At most `most` events of the inbox; if `waiting`, waits for one until a receipt is due."""
         due_s = self._receipt_pacer.next_due_s()
         wait_s = self._idle_wait_s if due_s is None else due_s - time.monotonic()
         events: list[Event] = []
@@ -184,7 +183,7 @@ class IngestPipeline:
         return events
 
     def _begin(self, received: Sequence[Received], validated: Sequence[ValidatedMessage]) -> None:
-        """Begin to store; what holds nothing to store is acknowledged."""
+        """Begin to store; acknowledge at once where there is nothing to store."""
         if validated:
             self._pending = _PendingBatch(received, validated, self._start_storing(validated))
         else:
@@ -194,13 +193,13 @@ class IngestPipeline:
         now = datetime.now(UTC)
         try:
             return self._store.begin_batch(validated, now)
-        except Exception:  # noqa: BLE001 - tried anew where it is waited for, and told there
+        except Exception:  # noqa: BLE001 - retried in `_store_with_retries`, which logs it
             return partial(self._store.store_batch, validated, now)
 
     def _finish(self) -> bool:
-        """Wait for the batch that is under way, acknowledge it, and see to the receipts.
+        """Wait for the pending batch, acknowledge it, and queue its receipts.
 
-        Without a commit nothing is acknowledged: False when we were told to stop before one was.
+        Returns False when `stop` was called before it could be committed; nothing is acknowledged.
         """
         if self._pending is None:
             return True
@@ -221,7 +220,7 @@ class IngestPipeline:
             self._session.acknowledge(message)
 
     def _within_rate_limit(self, received: Sequence[Received]) -> list[Received]:
-        """Without what is beyond its probe's allowance: that is acknowledged unread."""
+        """The messages within their probe's rate limit; the others are dropped and acknowledged."""
         now_s = time.monotonic()
         return [
             message
@@ -236,17 +235,17 @@ class IngestPipeline:
                 payload=b"",
                 received_at=now,
                 reason=Rejection.TOO_MANY,
-                detail=f"{excess.messages} messages ({excess.size_bytes} bytes) were let go unread",
+                detail=f"{excess.messages} messages ({excess.size_bytes} bytes) were dropped unread",
             )
             for excess in self._rate_limiter.take_dropped(time.monotonic())
         ]
 
     def _validate(self, received: Sequence[Received]) -> list[ValidatedMessage]:
-        """What is to be stored; replies to commands go to who sent them."""
+        """The validated messages to store; replies to commands go to the command sender."""
         now = datetime.now(UTC)
         within = self._within_rate_limit(received)
         validated: list[ValidatedMessage] = self._rate_limit_rejections(now)
-        # What the broker kept while we were away comes first, and its times are not now.
+        # A backlog of the broker comes first; it was not sent now.
         live = time.monotonic() - self._connected_at_s > _BACKLOG_AFTER_CONNECT_S
         clock_known = kernel_time.synchronised() is not False
         for message in within:
@@ -271,7 +270,7 @@ class IngestPipeline:
     def _store_with_retries(
         self, validated: Sequence[ValidatedMessage], finish: Callable[[], BatchResult]
     ) -> BatchResult | None:
-        """What the store did; None when we were told to stop before it could."""
+        """The result of the commit, retried while the store fails; None when `stop` was called."""
         failures, apart = 0, False
         while True:
             try:
@@ -280,12 +279,12 @@ class IngestPipeline:
                 failures += 1
                 self._set_status(IngestStatus(self.state.broker_trouble, str(error)))
             except Exception:
-                # Without an acknowledgement the broker would send it again after every restart: one
-                # message of one probe would keep out all others'.
+                # A poison message: unacknowledged, the broker would send it again after every
+                # restart, and no other message would ever be stored.
                 if apart:
                     raise
                 log.exception(
-                    "a batch cannot be stored, its messages are tried one by one: a fault of ours"
+                    "a batch cannot be stored, its messages are stored individually: a fault of ours"
                 )
                 apart, finish = True, partial(store_individually, self._store, validated)
                 continue
@@ -295,7 +294,7 @@ class IngestPipeline:
             delay_s = reconnect_delay_s(
                 failures,
                 min(_STORE_RETRY_MAX_S, self._idle_wait_s),
-                random.random(),  # noqa: S311 - spreads tries, hides nothing
+                random.random(),  # noqa: S311 - jitter, no secret
             )
             if self._stopping.wait(delay_s):
                 return None
@@ -303,10 +302,10 @@ class IngestPipeline:
             finish = partial(self._store.store_batch, validated, datetime.now(UTC))
 
     def _queue_all_receipts(self) -> None:
-        """After (re)connecting, every probe is told where it stands.
+        """Queue a receipt for every probe, after (re)connecting.
 
-        The broker may have lost the retained receipts, and the store may have come back from a
-        backup and have less than a probe was told.
+        The broker may have lost the retained receipts, and a store restored from a backup may have
+        less than the last receipt said.
         """
         try:
             ledgers = self._store.ledgers()
@@ -323,11 +322,11 @@ class IngestPipeline:
         for key, ledger in self._receipt_pacer.take_due(time.monotonic(), all_of_them=all_of_them):
             receipt = messages.encode(ledger.receipt(key.epoch, now))
             topic = topics.of_probe(key.tenant, key.probe, "receipt")
-            # Without a connection it is dropped: all are published anew after the next Connected.
+            # Without a connection it is dropped; all are published after the next Connected.
             self._session.publish(Message(topic, receipt, qos=1, retain=True))
 
     def _set_status(self, state: IngestStatus) -> None:
-        """Say each trouble once, when it comes and when it goes."""
+        """Set the status; log each trouble once when it begins and when it ends."""
         before, self.state = self.state, state
         if state == before:
             return
@@ -342,7 +341,7 @@ class IngestPipeline:
 
 
 def _log_rejections(refusals: Sequence[RejectedMessage]) -> None:
-    """Log the first few of a batch, and whoever floods, who is told once a minute, in any case."""
+    """Log the first rejections of a batch, and every rate-limit rejection (one a minute)."""
     floods = [one for one in refusals if one.reason is Rejection.TOO_MANY]
     others = [one for one in refusals if one.reason is not Rejection.TOO_MANY]
     for one in (*floods, *others[:_MAX_REJECTIONS_LOGGED]):
@@ -352,13 +351,13 @@ def _log_rejections(refusals: Sequence[RejectedMessage]) -> None:
 
 
 def _rejections_of(validated: ValidatedMessage) -> Sequence[RejectedMessage]:
-    """What of a message goes to the rejected ones: all of it, or single records."""
+    """The rejections in a message: the message itself, or single records of it."""
     if isinstance(validated, RejectedMessage):
         return (validated,)
     return validated.rejected_records if isinstance(validated, ResultsMessage) else ()
 
 
 def _sender(topic: str) -> str:
-    """Whose allowance a message counts against; all that is no topic of ours shares one."""
+    """The sender that a message is counted for; unknown topics share one."""
     address = topics.parse(topic)
     return "" if address is None else f"{address.tenant}/{address.probe}"

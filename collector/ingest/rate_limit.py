@@ -1,25 +1,25 @@
-"""Floor 1. What one probe may take of the centre's time, so that it cannot take the others'.
+"""Floor 1. A rate limit for each probe, so that one cannot delay the others.
 
-The broker brings messages in the order in which they came, so a probe that floods (a fault of ours,
-a stolen key) stands before everybody. What is beyond its allowance is therefore let go unread: it
-is acknowledged to the broker, not stored, and gets no receipt. A sound probe loses nothing by that:
-only a receipt ends its waiting, so it sends again.
+The broker delivers messages in the order of arrival, so a probe that floods (a fault of ours, a
+stolen key) would delay everybody. A message beyond the limit is dropped: acknowledged to the
+broker, not stored, and without a receipt. A sound probe loses nothing: it sends again what no
+receipt covers.
 
-One allowance for messages and bytes together: each message costs the longer of its share of a
-second by count and by size (the virtual scheduling of ITU-T I.371, GCRA). What is saved up is
-bounded; a month's backlog fits in it.
+The limit is the generic cell rate algorithm (GCRA, virtual scheduling, ITU-T I.371), for messages
+and bytes together: a message takes the longer of 1 / messages_per_s and size / bytes_per_s.
+`burst_s` is the tolerance; a month's backlog fits in the default.
 """
 
 from __future__ import annotations
 
 from msgspec import Struct
 
-# Idle allowances are full ones: they are forgotten, so that names cost no memory for ever.
+# An idle sender has its full burst: its entry is removed, so that memory is bounded.
 _PRUNE_EVERY_S = 60.0
 
 
 class ProbeRateLimit(Struct, frozen=True):
-    """What each probe may send in the long run, and how much of it at once."""
+    """The long-term rate of each probe, and the burst (s of that rate)."""
 
     messages_per_s: float
     bytes_per_s: float
@@ -27,7 +27,7 @@ class ProbeRateLimit(Struct, frozen=True):
 
 
 class DroppedMessages(Struct, frozen=True):
-    """What of one sender was let go since it was told last."""
+    """What of one sender was dropped since the last report."""
 
     sender: str
     messages: int
@@ -35,19 +35,19 @@ class DroppedMessages(Struct, frozen=True):
 
 
 class RateLimiter:
-    """Each sender's allowance. Not thread-safe; times are monotonic seconds."""
+    """The state of each sender. Not thread-safe; times are monotonic seconds."""
 
     def __init__(self, limit: ProbeRateLimit, report_every_s: float = 60.0) -> None:
         self._limit = limit
         self._report_every_s = report_every_s
-        # Until when each sender's time is spoken for.
+        # GCRA's theoretical arrival time of each sender's next message.
         self._theoretical_arrival_s: dict[str, float] = {}
         self._dropped: dict[str, tuple[int, int]] = {}
         self._reported_at_s: dict[str, float] = {}
         self._prune_at_s = float("-inf")
 
     def allows(self, sender: str, size_bytes: int, now_s: float) -> bool:
-        """Whether a message is within its sender's allowance; what is not is counted."""
+        """Whether a message is within its sender's limit; one that is not is counted as dropped."""
         spent_s = max(self._theoretical_arrival_s.get(sender, now_s), now_s)
         if spent_s - now_s > self._limit.burst_s:
             messages, size = self._dropped.get(sender, (0, 0))
@@ -58,7 +58,7 @@ class RateLimiter:
         return True
 
     def take_dropped(self, now_s: float) -> list[DroppedMessages]:
-        """What was let go and is to be told now: of each sender at most once in a while."""
+        """What was dropped and is to be reported now; at most once in `report_every_s` a sender."""
         self._prune(now_s)
         due = [
             sender

@@ -1,4 +1,4 @@
-"""Floor 1. Whose ledger it is, and when its receipt is to be sent. Knows no store and no broker."""
+"""Floor 1. When the receipt of a changed ledger is published. Knows no store and no broker."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class ReceiptPacer:
         self._last_s: dict[tuple[str, str], float] = {}
 
     def note(self, epoch: EpochKey, ledger: Ledger) -> None:
-        """A ledger has changed, so its probe is owed a receipt."""
+        """Queue a receipt for a ledger that has changed."""
         self._waiting.pop(epoch, None)
         self._waiting[epoch] = ledger
 
     def take_due(self, now_s: float, *, all_of_them: bool = False) -> list[tuple[EpochKey, Ledger]]:
-        """What to publish now, oldest first; it is taken off the list."""
+        """Remove and return the receipts to publish now, oldest first."""
         recent_s = now_s - self._min_gap_s
         self._last_s = {probe: at_s for probe, at_s in self._last_s.items() if at_s > recent_s}
         due = [
@@ -38,7 +38,7 @@ class ReceiptPacer:
         return due
 
     def next_due_s(self) -> float | None:
-        """When the next receipt falls due, None when none is waiting."""
+        """When the next receipt is due (monotonic s), None when none is queued."""
         return min(
             (
                 self._last_s.get((epoch.tenant, epoch.probe), 0.0) + self._min_gap_s

@@ -1,8 +1,7 @@
-"""Floor 1. The gate: a topic and its bytes become something to store, or a rejection with a reason.
+"""Floor 1. Validation: a topic and a payload become a message to store, or a rejection with a reason.
 
-Whatever comes in, no exception goes out: a message that cannot be judged would come back for ever.
-What passes can be stored without another look (text is UTF-8, times fit UTC, numbers fit 64 bits).
-It knows no broker, no store and no clock.
+`validate` never raises: the broker would deliver an unacknowledged message for ever. A validated
+message needs no further check (text is UTF-8, times fit UTC, numbers fit 64 bits).
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ from wire.envelope import MAX_ENVELOPE_BYTES, RawRecord
 from wire.messages import Health, Info, Rejection, State
 from wire.result import KIND_OF, Result, Validity, decode_result, encode_result
 
-# A clock that is called synchronised is within seconds; a message takes no time backwards.
+# A synchronised clock is right within seconds, so a later time is wrong.
 FUTURE = timedelta(minutes=10)
-# A probe that was away for a year is told from a clock that is years wrong by nobody else.
+# The bound between a probe that was offline for a year and a clock that is years behind.
 ANCIENT = timedelta(days=400)
-# Sooner than this a message may only have been on its way.
+# A difference up to this can be the transmission delay.
 _ON_ITS_WAY = timedelta(seconds=60)
 _DAY = timedelta(days=1)
 
@@ -47,18 +46,17 @@ def validate(
     clock_known: bool = True,
     max_bytes: int = MAX_ENVELOPE_BYTES,
 ) -> ValidatedMessage:
-    """What to do with a message.
+    """Validate a message.
 
     Args:
         topic: the MQTT topic.
         payload: its bytes, any bytes.
         received_at: the collector's clock, UTC.
-        retained: whether the broker had kept it for us (MQTT's RETAIN flag).
-        live: whether it can hardly have waited at the broker: then our clock can stand for a
-            probe's that is not known.
-        clock_known: whether our own clock may be held against others'; a centre whose clock is
-            wrong must not spoil what is right.
-        max_bytes: above this it is not even read.
+        retained: MQTT's RETAIN flag.
+        live: whether it cannot have waited at the broker; then the centre's clock replaces that
+            of a probe whose clock is unknown.
+        clock_known: whether the centre's own clock is synchronised; if not, no time is flagged.
+        max_bytes: a larger payload is rejected unread.
     """
 
     def reject(reason: Rejection, detail: str) -> RejectedMessage:
@@ -87,9 +85,9 @@ def validate(
 
 
 def _times(message: State | Info | Health) -> Iterator[tuple[datetime, str]]:
-    """The times in what a probe says of itself, but for its certificate's end.
+    """The times in a status message, except the certificate's end.
 
-    For that, the last day of the calendar means "no end" (RFC 5280 §4.1.2.5).
+    There, the last day of the calendar means "no end" (RFC 5280, section 4.1.2.5).
     """
     if isinstance(message, Info):
         yield message.started_at, "`started_at`"
@@ -167,7 +165,7 @@ def _record(record: RawRecord, kind: str) -> NumberedResult:
 
 
 class _Arrival(Struct, frozen=True):
-    """How a message came, and what our own clock is worth."""
+    """When and how a message arrived, and whether the centre's clock is synchronised."""
 
     received_at: datetime
     retained: bool
@@ -176,7 +174,7 @@ class _Arrival(Struct, frozen=True):
 
 
 class _TimeCheck:
-    """What an envelope and our own clock say about the times in it."""
+    """Checks and repairs the times of an envelope's records."""
 
     def __init__(self, frame: envelope.EnvelopeFrame, arrival: _Arrival) -> None:
         received_at = arrival.received_at
@@ -185,16 +183,16 @@ class _TimeCheck:
         self._clock_known = arrival.clock_known
         self._future = received_at + FUTURE
         self._ancient = received_at - ANCIENT
-        # A message may be late and is never early: only what is far off is put down to the clock.
+        # Only a large difference is put down to the clock; a small one can be the delay.
         apart = abs(received_at - frame.sent_at)
         self._by_ours = arrival.live and arrival.clock_known and apart > _ON_ITS_WAY
 
     def is_plausible(self, result: Result) -> bool:
-        """Whether its time is near ours and was never in doubt: so it is with nearly all."""
+        """Whether the time needs no repair and no flag, as with nearly all results."""
         return self._note is None and self._ancient <= result.started_at <= self._future
 
     def checked(self, record: NumberedResult) -> NumberedResult:
-        """The record with its time repaired where it can be, and flagged where it cannot be."""
+        """The record with its time repaired where possible, and flagged where not."""
         result = record.result
         if self._note is not None and result.clock.synchronised is False:
             result = self._repaired(result, self._note)
@@ -222,7 +220,7 @@ class _TimeCheck:
 
 
 def _require_common_time(at: datetime, what: str) -> None:
-    """Refuse the calendar's first and last day, which some time zones have no name for."""
+    """Reject the calendar's first and last day, which some time zones cannot express."""
     if 1 < at.year < 9_999:
         return
     try:
