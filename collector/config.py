@@ -65,7 +65,7 @@ class ReceiptConfig(Strict, frozen=True):
 
 
 class ReportsConfig(Strict, frozen=True):
-    """Reports: the folder of issues, the issuing office, the thresholds (None: the packaged ones)."""
+    """Reports: folder of issues, issuing office, thresholds (None: the packaged ones)."""
 
     path: Path = "/var/lib/tramdo-collector/papers"
     thresholds_file: Path | None = None

@@ -4,8 +4,8 @@ The result is an indicative comparison, not a finding of the regulator. The rule
 (docs/method.md#assessment; QCVN 34:2022/BTTTT for speed):
 
 - Speed: the arithmetic mean of whole-transfer speeds is compared with 0.8 of the declared Vd or Vu.
-  There is a verdict only if the 95 % interval of the mean lies wholly on one side. No declared speed, no
-  verdict; under 1,000 samples, or all in the same hour of the day, "insufficient samples".
+  There is a verdict only if the 95 % interval of the mean lies wholly on one side. There is none
+  without a declared speed, under 1,000 samples, or with all samples in the same hour of the day.
 - Samples of several lines: the interval is that of the lines' means (cluster sampling).
 - Lines with several declared speeds together: no verdict.
 - A threshold whose source nobody has verified: no verdict.

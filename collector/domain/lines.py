@@ -95,7 +95,7 @@ def known_lines(registry: Registry, probes: Iterable[StoredProbe]) -> list[Known
 
 
 def line_state(probe: StoredProbe | None, line: str, now: datetime) -> LineState:
-    """The current state of a line, from its LEDs as last reported; SILENT without recent contact."""
+    """The current state of a line, from its LEDs as last reported; SILENT without a contact."""
     if probe is None or probe.last_contact_at is None:
         return LineState.NEVER
     if is_silent(probe, now):

@@ -108,7 +108,7 @@ class ReadModel:
         )
 
     def cached(self, key: Any, query: Callable[[], T], cache_s: float = _CACHE_S) -> T:  # noqa: ANN401
-        """The cached value of `key` where it is younger than `cache_s` seconds, else that of `query()`.
+        """The cached value of `key` if younger than `cache_s` seconds, else that of `query()`.
 
         A value up to `_MAX_STALE_S` old is returned while a thread refreshes it (stale while
         revalidate, RFC 5861): only the first request after a pause waits for the query.

@@ -116,7 +116,7 @@ class IngestPipeline:
         self.commands = MqttCommandSender(self._session.publish)
 
     def run(self) -> None:
-        """Ingest until `stop`, in the calling thread; publishes the last receipts before it returns."""
+        """Ingest until `stop`, in the calling thread; then publish the last receipts."""
         self._session.start()
         systemd_notify.ready()
         try:
@@ -167,7 +167,7 @@ class IngestPipeline:
         return received
 
     def _waiting_events(self, most: int, *, waiting: bool) -> list[Event]:
-        """At most `most` events of the inbox; if `waiting`, waits for one until a receipt is due."""
+        """At most `most` events of the inbox; `waiting`: wait for one until a receipt is due."""
         due_s = self._receipt_pacer.next_due_s()
         wait_s = self._idle_wait_s if due_s is None else due_s - time.monotonic()
         events: list[Event] = []
@@ -231,13 +231,13 @@ class IngestPipeline:
     def _rate_limit_rejections(self, now: datetime) -> list[ValidatedMessage]:
         return [
             RejectedMessage(
-                topic=excess.sender,
+                topic=dropped.sender,
                 payload=b"",
                 received_at=now,
                 reason=Rejection.TOO_MANY,
-                detail=f"{excess.messages} messages ({excess.size_bytes} bytes) were dropped unread",
+                detail=f"{dropped.messages} messages ({dropped.size_bytes} bytes) dropped unread",
             )
-            for excess in self._rate_limiter.take_dropped(time.monotonic())
+            for dropped in self._rate_limiter.take_dropped(time.monotonic())
         ]
 
     def _validate(self, received: Sequence[Received]) -> list[ValidatedMessage]:
@@ -271,7 +271,7 @@ class IngestPipeline:
         self, validated: Sequence[ValidatedMessage], finish: Callable[[], BatchResult]
     ) -> BatchResult | None:
         """The result of the commit, retried while the store fails; None when `stop` was called."""
-        failures, apart = 0, False
+        failures, individually = 0, False
         while True:
             try:
                 done = finish()
@@ -281,12 +281,12 @@ class IngestPipeline:
             except Exception:
                 # A poison message: unacknowledged, the broker would send it again after every
                 # restart, and no other message would ever be stored.
-                if apart:
+                if individually:
                     raise
                 log.exception(
-                    "a batch cannot be stored, its messages are stored individually: a fault of ours"
+                    "a batch cannot be stored; storing its messages one by one: a fault of ours"
                 )
-                apart, finish = True, partial(store_individually, self._store, validated)
+                individually, finish = True, partial(store_individually, self._store, validated)
                 continue
             else:
                 self._set_status(IngestStatus(self.state.broker_trouble, None))

@@ -1,4 +1,4 @@
-"""Floor 1. Validation: a topic and a payload become a message to store, or a rejection with a reason.
+"""Floor 1. Validation: topic and payload become a message to store, or a rejection with a reason.
 
 `validate` never raises: the broker would deliver an unacknowledged message for ever. A validated
 message needs no further check (text is UTF-8, times fit UTC, numbers fit 64 bits).

@@ -1,1 +1,1 @@
-"""What the centre itself knows: probes, lines with their declared plans, ISPs, places, groups."""
+"""The registry: probes, lines with their declared plans, ISPs, communes, groups."""

@@ -1,6 +1,6 @@
-"""Floor 1. Changes of the registry: what a new one differs in, and the record of each.
+"""Floor 1. Changes of the registry: the differences of two, and the record of each change.
 
-The record is for ever: who, when, from which file or page, what it was, what it became.
+The record is permanent: who, when, from which file or page, before and after.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collector.registry.registry import Line, Registry
 
 
 class Change(NamedTuple):
-    """One thing that is new, other, or gone (`before` or `after` None); both as JSON."""
+    """An entry that was added, changed or removed; `before` and `after` are JSON or None."""
 
     thing: str
     key: str
@@ -35,30 +35,30 @@ class RecordedChange(Struct, frozen=True):
 
 
 class RegistryStore(Protocol):
-    """Where the registry is kept. Every method may raise `collector.store.store.StoreError`."""
+    """Stores the registry. Every method may raise `collector.store.store.StoreError`."""
 
     def read(self) -> Registry:
-        """The registry as it is now; the official communes are in it."""
+        """The current registry, with the official communes."""
 
     def apply(self, registry: Registry, who: str, source: str, at: datetime) -> list[Change]:
-        """Make this the registry, in one transaction; what was changed.
+        """Replace the registry in one transaction; returns the changes.
 
         Args:
-            registry: the whole of it; what is not in it goes.
-            who: the person, as they signed in or as the system knows them.
-            source: the file or the page that it came from.
+            registry: the whole registry; entries that are not in it are removed.
+            who: the user, by their sign-in or system name.
+            source: the file or page of the change.
             at: now, UTC.
         """
 
     def changes(self, after: int = 0, limit: int = 1_000) -> list[RecordedChange]:
-        """The record after a number, ascending."""
+        """At most `limit` recorded changes with a higher number, ascending."""
 
     def revision(self) -> int:
-        """The number of the last change, 0 before any: whoever remembers it need not read anew."""
+        """The number of the last change, 0 before any; equal while nothing has changed."""
 
 
 def differences(old: Registry, new: Registry) -> list[Change]:
-    """What must be changed to make the old registry the new one, things in a fixed order."""
+    """The changes from the old registry to the new one, in a fixed order."""
     before, after = _entries(old), _entries(new)
     keys = sorted(before.keys() | after.keys())
     return [
@@ -89,5 +89,5 @@ def _json(thing: Struct) -> str:
 
 
 def _line_text(line: Line, place: int) -> str:
-    # The order of a probe's lines is the owner's; a change of it is one.
+    # The order of a probe's lines is the owner's choice, so moving one is a change.
     return msgspec.json.encode(msgspec.structs.asdict(line) | {"place": place}).decode()

@@ -1,7 +1,7 @@
 """Floor 2. The official list of communes that is packaged beside this file.
 
-34 provinces, 3,321 communes with their codes as of 25 July 2026, and a centre point each. It states
-no dates: what was merged before or after is told in the registry's file.
+34 provinces, 3,321 communes with their codes as of 25 July 2026, and a centre point each. It has
+no dates: communes merged before or after are in the registry's file.
 """
 
 from __future__ import annotations

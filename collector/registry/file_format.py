@@ -1,7 +1,7 @@
-"""Floor 1. The registry as a person writes it: TOML, or CSV with a row a line; checked whole.
+"""Floor 1. The registry's file formats: TOML, or CSV with a row for each line; validated whole.
 
-Every problem is found at once, each with its place; a file with one wrong code changes nothing.
-Plans are in Mbit/s here, as in a contract, and in bit/s inside.
+All problems are reported at once, each with its place; an invalid file changes nothing. Plans are
+in Mbit/s in the file, as in a contract, and in bit/s in the registry.
 
 TOML::
 
@@ -154,13 +154,13 @@ def parse_csv(content: bytes, source: str, known: Registry) -> Registry:
     Args:
         content: the file's bytes.
         source: its name, for messages.
-        known: the registry as it is. Its groups and places stay: no column speaks of them.
+        known: the current registry. Its groups and places stay: the file has no column for them.
 
     Raises:
         runtime.settings.SettingsError: every problem, each with file and line.
     """
     try:
-        text = content.decode("utf-8-sig")  # a spreadsheet program puts a mark before it
+        text = content.decode("utf-8-sig")  # spreadsheet programs write a byte order mark
     except UnicodeDecodeError as error:
         raise settings.not_utf_8(source, error) from error
     rows = csv.DictReader(io.StringIO(text, newline=""))
@@ -190,7 +190,7 @@ def parse_csv(content: bytes, source: str, known: Registry) -> Registry:
 
 
 def build(file: RegistryFile, source: str, official: Mapping[str, Commune]) -> Registry:
-    """A registry from a document, every reference followed.
+    """Build a registry from a file's content; every reference is checked.
 
     Raises:
         runtime.settings.SettingsError: every problem.
@@ -222,7 +222,7 @@ def build(file: RegistryFile, source: str, official: Mapping[str, Commune]) -> R
 
 
 def to_toml(registry: Registry, official: Mapping[str, Commune]) -> str:
-    """The file that `parse_toml` makes this registry of."""
+    """The registry as TOML that `parse_toml` reads."""
     blocks = [_block("isp", {"id": isp.id, "name": isp.name}) for isp in registry.isps.values()]
     for probe in registry.probes.values():
         fields = msgspec.structs.asdict(probe)
@@ -260,7 +260,7 @@ def _block(name: str, fields: Mapping[str, Any]) -> str:
 
 def _toml(value: object) -> str:
     if isinstance(value, str):
-        # A JSON string is a TOML string, but for this one character.
+        # A JSON string is a TOML string, except for this character.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, tuple):
         return f"[{', '.join(map(_toml, value))}]"
@@ -373,7 +373,7 @@ def _communes(
 def _add_row(
     row: dict[str, Any], probes: dict[tuple[str, str], dict[str, Any]], isps: dict[str, Any]
 ) -> list[Problem]:
-    """Add a row to the tables of a document; what is wrong with it."""
+    """Add a CSV row to the tables; returns its problems."""
     if None in row or None in row.values():
         uneven = Phrase("số ô khác số cột", "has not as many cells as there are columns")
         return [Problem("", uneven)]

@@ -1,8 +1,8 @@
-"""Floor 1. The registry: which probe stands where, which line is whose, what its contract declares.
+"""Floor 1. The registry: places of probes, ISPs of lines, declared plans.
 
-What a probe says of itself (its Site, its lines' ISPs) is the probe's word; this is the centre's,
-and it has the last one. Places are keyed by the official 5-digit commune code, a string: names
-collide (Văn Lang, Văn Lăng), and codes change by law, so a commune bears its dates of validity.
+It overrides what a probe reports of itself (its Site, the ISPs of its lines). Places are keyed by
+the official 5-digit commune code, a string: names collide (Văn Lang, Văn Lăng), and codes change by
+law, so a commune has dates of validity.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from wire.result import BitsPerSecond, Name, Text
 
 
 class Technology(StrEnum):
-    """What a line is made of."""
+    """The access technology of a line."""
 
     FIBRE = "fibre"
     CABLE = "cable"
@@ -30,7 +30,7 @@ class Technology(StrEnum):
 
 
 class LineKey(NamedTuple):
-    """Which line: everywhere in the centre."""
+    """The key of a line."""
 
     tenant: str
     probe: str
@@ -47,8 +47,8 @@ class Isp(Struct, frozen=True, kw_only=True):
 class Commune(Struct, frozen=True, kw_only=True):
     """A commune, ward or special zone (`kind`: xa, phuong, dac_khu) and its centre point, WGS 84.
 
-    `valid_from` None: since before our list; `valid_to` is the first day that it is no more, None
-    while it stands.
+    `valid_from` None: before the list begins; `valid_to` is the first day on which it no longer
+    exists, None while it does.
     """
 
     code: CommuneCode
@@ -62,7 +62,7 @@ class Commune(Struct, frozen=True, kw_only=True):
     valid_to: date | None = None
 
     def is_valid_on(self, day: date) -> bool:
-        """Whether the commune stood on that day."""
+        """Whether the commune existed on that day."""
         return (self.valid_from is None or self.valid_from <= day) and (
             self.valid_to is None or day < self.valid_to
         )
@@ -79,8 +79,8 @@ class Group(Struct, frozen=True, kw_only=True):
 class Line(Struct, frozen=True, kw_only=True):
     """A line as its contract declares it.
 
-    `plan_down_bps` and `plan_up_bps` are Vd and Vu of QCVN 34:2022/BTTTT: what the ISP declares.
-    None where no contract says; then there is no verdict.
+    `plan_down_bps` and `plan_up_bps` are Vd and Vu of QCVN 34:2022/BTTTT: what the ISP declares;
+    None where it is not known.
     """
 
     id: Name
@@ -91,15 +91,15 @@ class Line(Struct, frozen=True, kw_only=True):
     technology: Technology | None = None
 
     def plan_is_of(self, first: date) -> bool:
-        """Whether what is declared was declared on that day already.
+        """Whether the declared plan was in force on that day.
 
-        What was measured under the contract before must not be held against this one.
+        Results from before the contract are not compared with its plan.
         """
         return self.contract_date is None or self.contract_date <= first
 
 
 class Probe(Struct, frozen=True, kw_only=True):
-    """A probe, the office that it stands in, and its lines."""
+    """A probe, its office, and its lines."""
 
     tenant: Name
     probe: Name
@@ -110,7 +110,7 @@ class Probe(Struct, frozen=True, kw_only=True):
 
 
 class Registry(Struct, frozen=True, kw_only=True):
-    """All of it, by key. Empty is a registry too: the probes' own words must do then."""
+    """The whole registry, by key. It may be empty."""
 
     communes: Mapping[str, Commune] = {}
     isps: Mapping[str, Isp] = {}
@@ -127,7 +127,7 @@ class Registry(Struct, frozen=True, kw_only=True):
         return next((line for line in probe.lines if line.id == key.line), None) if probe else None
 
     def commune_of(self, key: LineKey) -> Commune | None:
-        """Where a line is."""
+        """The commune of a line, None where it is not known."""
         probe = self.probe(key.tenant, key.probe)
         return self.communes.get(probe.commune) if probe else None
 

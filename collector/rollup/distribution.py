@@ -1,10 +1,10 @@
-"""Floor 1. A Distribution: what many figures of one kind were, mergeable without loss of the means.
+"""Floor 1. A Distribution: mergeable statistics of many figures: exact moments and a sketch.
 
 Count, sum and sum of squares are exact, for the regulation's means and their interval (QCVN 34:2022
 /BTTTT: arithmetic mean). Percentiles come from a DDSketch (Masson, Rim, Lee: VLDB 2019): bins of
 relative width, whose merge is the sketch of the whole; each percentile is within 1 % of the true
-one. What never came back (a lost packet) has no figure and is +infinity to a percentile (RFC 7679
-§5); it is counted apart and is in no mean.
+one. A lost packet has no figure: it counts as +infinity in percentiles (RFC 7679, section 5), is
+counted in `infinite`, and is in no mean.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from ddsketch.mapping import LogarithmicMapping
 from msgspec import Struct
 
 RELATIVE_ERROR = 0.01
-# No line loses as many packets in all its years; what claims more was invented, and stays within
-# what stores and their encodings hold.
+# A bound that no line reaches; it keeps what a broken probe invents within 64-bit integers.
 COUNT_MOST = 2**53 - 1
 _MAPPING = LogarithmicMapping(RELATIVE_ERROR)
 # 97.5th percentile of Student's t for 1 to 9 degrees of freedom; above, a series is close enough.
@@ -37,10 +36,10 @@ class ConfidenceInterval(Struct, frozen=True):
 
 
 class Distribution(Struct, frozen=True, array_like=True):
-    """Of `count` figures, none of them negative, and `infinite` that have none.
+    """Statistics of `count` figures, none negative, and of `infinite` lost ones.
 
-    `bins` is the sketch: bin number to count; `zeros` are the figures of exactly 0, which no bin
-    has. None where it was left out in reading: then no percentile can be told.
+    `bins` is the sketch: bin number to count; `zeros` counts the figures of exactly 0, which have
+    no bin. None where it was not read; then there are no percentiles.
     """
 
     count: int = 0
@@ -54,7 +53,7 @@ class Distribution(Struct, frozen=True, array_like=True):
 
     @property
     def mean(self) -> float | None:
-        """The arithmetic mean, None of nothing."""
+        """The arithmetic mean, None without figures."""
         return self.total / self.count if self.count else None
 
     @property
@@ -77,8 +76,8 @@ class Distribution(Struct, frozen=True, array_like=True):
     def quantile(self, share: float) -> float | None:
         """The smallest figure with F(x) >= share (RFC 2330 §11.3), within 1 %.
 
-        None where nothing is known, where it falls among the infinite, or where the sketch was
-        left out. Whether the sample is large enough for it is the caller's question.
+        None without figures, where it falls among the infinite, or without the sketch. The caller
+        decides whether the sample is large enough.
         """
         if self.bins is None:
             return None
@@ -93,12 +92,12 @@ class Distribution(Struct, frozen=True, array_like=True):
         for key in sorted(self.bins):
             below += self.bins[key]
             if rank <= below:
-                # A bin's middle may lie beyond the figures themselves.
+                # The middle of a bin may lie beyond the extremes.
                 return min(max(_MAPPING.value(key), self.least), self.most)
         return self.most
 
     def merged(self, other: Distribution) -> Distribution:
-        """Of all figures of both."""
+        """The Distribution of all figures of both."""
         if not other.count and not other.infinite:
             return self
         if not self.count and not self.infinite:
@@ -116,7 +115,7 @@ class Distribution(Struct, frozen=True, array_like=True):
 
 
 def distribution(figures: Sequence[float], infinite: int = 0) -> Distribution:
-    """Of these figures, and of so many that have none. ValueError for a negative one."""
+    """The Distribution of figures and of `infinite` lost ones. ValueError for a negative one."""
     if not figures:
         return Distribution(infinite=infinite)
     least = min(figures)
@@ -125,7 +124,7 @@ def distribution(figures: Sequence[float], infinite: int = 0) -> Distribution:
     above = figures if least else [figure for figure in figures if figure > 0]
     return Distribution(
         len(figures),
-        # Not fsum: what a broken probe sends may add up to infinity, and fsum raises then.
+        # Not fsum, which raises where the sum is infinite, as a broken probe can make it.
         float(sum(figures)),
         _squares(figures),
         float(least),
@@ -137,10 +136,10 @@ def distribution(figures: Sequence[float], infinite: int = 0) -> Distribution:
 
 
 def delays(microseconds: Sequence[int], infinite: int = 0) -> Distribution:
-    """Of delays in whole microseconds, told in milliseconds; `infinite` never came back.
+    """The Distribution, in milliseconds, of delays in whole microseconds; `infinite` were lost.
 
-    The same as `distribution` of the thousandth parts, for a centre that takes fifty of them with
-    each of 15 million results a day: whole numbers add up exactly, and their bins are looked up.
+    Equal to `distribution` of the thousandth parts, but faster (fifty delays in each of 15 million
+    results a day): integers are added, and their bins are looked up in a table.
 
     Raises:
         ValueError: one of them is negative.
@@ -164,7 +163,7 @@ def delays(microseconds: Sequence[int], infinite: int = 0) -> Distribution:
 
 
 def _squares(figures: Sequence[float]) -> float:
-    # Within the last digit, as a sum of products is, in a fifth of its time.
+    # As exact as a sum of products, in a fifth of its time.
     length = math.hypot(*figures)
     return length * length
 
@@ -176,13 +175,13 @@ def _bins_of(microseconds: Sequence[int], most: int) -> Iterable[int]:
     return (_key(delay / 1e3) for delay in microseconds)
 
 
-# A delay above this (65 ms) is rare in the country; its bin is worked out.
+# Above this (65 ms, rare in the country) the bin is computed.
 _TABLE_MICROSECONDS = 1 << 16
 
 
 @cache
 def _bin_by_microsecond() -> list[int]:
-    """The bin of each number of microseconds; that of 0, which has none, is never asked for."""
+    """The bin of each number of microseconds; index 0 is unused."""
     shared: dict[int, int] = {}
     bins = map(_MAPPING.key, (delay / 1e3 for delay in range(1, _TABLE_MICROSECONDS)))
     return [0, *(shared.setdefault(number, number) for number in bins)]
@@ -194,7 +193,7 @@ def _key(figure: float) -> int:
 
 
 def merge_all(parts: Iterable[Distribution]) -> Distribution:
-    """Of all figures of all parts."""
+    """The Distribution of all figures of all parts."""
     whole = Distribution()
     for part in parts:
         whole = whole.merged(part)
@@ -204,7 +203,7 @@ def merge_all(parts: Iterable[Distribution]) -> Distribution:
 def student_t(freedom: float) -> float:
     """The 97.5th percentile of Student's t for 1 degree of freedom or more.
 
-    Between whole ones it is found by their inverse, in which it is nearly a straight line.
+    Between integers it is interpolated linearly in 1 / freedom.
     """
     whole = math.floor(freedom)
     if whole < len(_STUDENT_T):
@@ -232,6 +231,6 @@ def _merged_bins(one: dict[int, int] | None, other: dict[int, int] | None) -> di
     if one is None or other is None:
         return None
     small, large = (one, other) if len(one) < len(other) else (other, one)
-    # As a loop over `small` would do it, at a third of its cost: rolling up is mostly this.
+    # A third of the cost of a loop over `small`; rolling up spends most of its time here.
     sums = map(add, small.values(), map(large.get, small, repeat(0)))
     return large | dict(zip(small, sums, strict=True))

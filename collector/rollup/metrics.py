@@ -1,8 +1,8 @@
 """Floor 1. Which figures of which kinds are rolled up, under which names.
 
 A metric's name is KIND_FIELD with its unit. A kind that is not named here is rolled up by its
-`headline` (distributions of what ends in a unit, sums of counts), so a new kind is on the pages
-before anybody has thought of it.
+`headline` (distributions of figures with a unit, sums of counts), so a new kind is on the pages
+without a change here.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ import msgspec
 
 from wire.result import GATEWAY_TARGET, KINDS, Validity
 
-# The figures of kind `latency` speak of the line only where the target is a measurement server in
-# the country (docs/method.md#roll-ups, R6); the gateway has its own names.
+# Latency is a figure of the line only where the target is a measurement server in the country
+# ("mean RTT to a server in the country", METHOD); latency to the gateway has its own metrics.
 _SERVER = "stamp:"
 
 _UNITS = ("_bps", "_ms", "_ratio", "_s")
 
 
 class Metric(NamedTuple):
-    """One figure of a result's values: `field` of kind's values goes into metric `name`."""
+    """The metric `name`, of the field `field` of a kind's values."""
 
     name: str
     field: str
 
 
 class KindMetrics(NamedTuple):
-    """What is rolled up of a kind: figures of valid results, and counts that add up exactly."""
+    """The metrics of a kind: distributions of valid figures, and exact sums."""
 
     figures: tuple[Metric, ...]
     sums: tuple[Metric, ...]
@@ -79,15 +79,13 @@ OVERVIEW_SUMS = (
 )
 OVERVIEW_KINDS = ("throughput", "latency", "http")
 
-# With one of these flags a result is kept, counted as attempted and shown, but is in no mean and
-# no percentile. A clock that was not synchronised makes the time uncertain, not the figure.
+# A result with one of these flags is stored, counted as attempted and shown, but is in no mean and
+# no percentile. An unsynchronised clock makes the time uncertain, not the figure.
 INVALIDATING = frozenset(Validity) - {Validity.CLOCK_UNSYNCED, Validity.CLOCK_REPAIRED}
-# What i-Speed does is to stop early; of kind `http` those are the very figures that it is for.
-# They enter no verdict about a plan: verdicts read kind `throughput` alone
-# (docs/method.md#http, H9).
-# A slow link to the router says nothing of delays, losses and names; and minutes up and down are
-# facts whatever the box was like: only where it is not known of which time they are do they not
-# count. Else a box whose link or supply is weak would have no availability at all.
+# Kind `http` stops early by design, as i-Speed does; verdicts read kind `throughput` alone
+# (docs/method.md#http). A slow link to the router does not falsify delays, losses and name lookups.
+# Minutes up and down count whatever the state of the box, unless their time is unknown; else a box
+# with a weak link or supply would have no availability at all.
 _OF_DELAYS = INVALIDATING - {Validity.LINK_BELOW_PLAN}
 _INVALIDATING_OF = {
     "http": INVALIDATING - {Validity.EARLY_STOPPED},
@@ -100,8 +98,8 @@ _INVALIDATING_OF = {
 }
 
 
-# Beside the probe's own flags: a speed test that no plan made. Who presses the button chooses the
-# moment, and so the mean: it is kept, shown, counted as a test, and in no mean and no verdict.
+# A flag of the centre: a speed test on demand. Its time is chosen by a user, which biases the mean;
+# it is stored, shown and counted as a test, but is in no mean and no verdict.
 ON_DEMAND = "on_demand"
 
 
@@ -112,10 +110,9 @@ def invalidating(kind: str) -> frozenset[Validity]:
 
 @lru_cache(maxsize=1 << 12)
 def metric_kind(kind: str, target: str | None) -> str | None:
-    """Under which kind's names a result's figures go: latency to the gateway has its own.
+    """The kind in the metric names of a result; "gateway_latency" for latency to the gateway.
 
-    None for latency to anything else than a measurement server or the gateway: counted, not
-    averaged, for what they are is the owner's choice.
+    None for latency to a target of the owner's choice: it is counted, not averaged.
     """
     if kind != "latency":
         return kind
@@ -126,7 +123,7 @@ def metric_kind(kind: str, target: str | None) -> str | None:
 
 @cache
 def kind_metrics(kind: str) -> KindMetrics:
-    """What is rolled up of a kind (as `metric_kind` names it)."""
+    """The metrics of a kind as `metric_kind` names it."""
     wire_kind = kind.removeprefix("gateway_")
     headline = _headline(wire_kind)
     figures = _FIGURES.get(wire_kind, tuple(f for f in headline if f.endswith(_UNITS)))
@@ -139,7 +136,7 @@ def kind_metrics(kind: str) -> KindMetrics:
 
 @cache
 def reader(kind: str) -> Callable[[Any], tuple[float | None, ...]]:
-    """Takes a kind's figures, then its sums, out of its values, in the order of `kind_metrics`."""
+    """A function from a kind's values to its figures, then its sums (order of `kind_metrics`)."""
     metrics = kind_metrics(kind)
     fields = [metric.field for metric in (*metrics.figures, *metrics.sums)]
     if len(fields) > 1:

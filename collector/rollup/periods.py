@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 VIETNAM = timezone(timedelta(hours=7), "Asia/Ho_Chi_Minh")
 _DAY = timedelta(days=1)
-# What a person may ask for; a day before and after each of its ends has a name in every zone.
+# The years that may be queried; the days around them exist in every time zone.
 _FIRST_YEAR, _LAST_YEAR = 1970, 2999
 
 
 class Step(StrEnum):
-    """How long a bucket is."""
+    """The length of a bucket."""
 
     HOUR = "hour"
     DAY = "day"
@@ -34,7 +34,7 @@ class Period(NamedTuple):
 
     @property
     def days(self) -> int:
-        """How many days it has."""
+        """The number of days."""
         return (self.last - self.first).days + 1
 
     @property
@@ -73,7 +73,7 @@ def parse_period(text: str) -> Period:
     """`2026-W30`, `2026-07`, `2026-07-25`, or `2026-07-01..2026-07-15`.
 
     Raises:
-        ValueError: it is none of these, runs backwards, or lies where no probe has measured.
+        ValueError: it is none of these, runs backwards, or lies outside of the years allowed.
     """
     try:
         period = _parsed(text)
@@ -130,7 +130,7 @@ class Piece(NamedTuple):
 
 
 def pieces(period: Period) -> list[Piece]:
-    """A period as few buckets: whole months as months, the rest as days."""
+    """Split a period into as few buckets as possible: whole months, and days for the rest."""
     found: list[Piece] = []
     day, end = period.first, period.last + _DAY
     while day < end:

@@ -1,14 +1,14 @@
-"""Floor 1. How pages and reports read: from roll-ups alone, so that no page waits for raw rows.
+"""Floor 1. The query interface of the roll-ups, which pages and reports read.
 
     summaries.overview(period)              every line's Summary, no percentiles: one quick query
     summaries.of_lines(lines, period)       some lines' Summaries, with percentiles
     summaries.series(line, period, step)    buckets of one line in the order of time
     summaries.hours_of_week(line, period)   (weekday, hour) -> Summary: the heat map
-    summaries.revision()                    print it on a paper …
-    summaries.revised_since(period, lines, revision)    … and ask later whether it still holds
+    summaries.revision()                    the data revision that a report prints
+    summaries.revised_since(period, lines, revision)    the days that changed since then
 
-Lines come together by the registry: `by_commune`, `by_isp`, `merge_summaries`. A commune's figures
-are those of its lines as the registry has them now, so moving a probe moves its figures.
+Lines are grouped by the registry: `by_commune`, `by_isp`, `merge_summaries`. A commune's figures
+are those of its lines in the current registry, so moving a probe moves its figures.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Bucket(Struct, frozen=True):
 
 
 class RevisedDay(NamedTuple):
-    """A day of a line that was changed after a given revision: a late result re-opened it."""
+    """A day of a line whose figures changed after a given revision, by a late result."""
 
     line: LineKey
     day: date
@@ -64,7 +64,7 @@ class Summaries(Protocol):
         """By (weekday, hour), local, Monday is 0."""
 
     def week_counts(self, period: Period, kind: str) -> Mapping[LineKey, Mapping[date, int]]:
-        """Of each line the `ok` results of a kind by ISO week, each week by its Monday.
+        """For each line, the number of `ok` results of a kind by ISO week (its Monday).
 
         Whole weeks that touch the period. A week without results is absent.
         """
@@ -73,10 +73,10 @@ class Summaries(Protocol):
         """Every line that ever had a result."""
 
     def revision(self) -> int:
-        """What was rolled up last; 0 before anything was."""
+        """The revision of the last roll-up; 0 before any."""
 
     def waiting(self) -> int:
-        """How many deltas are stored and not rolled up yet; a paper is printed at 0."""
+        """How many stored deltas are not rolled up yet."""
 
     def revised_since(
         self, period: Period, lines: Iterable[LineKey], revision: int

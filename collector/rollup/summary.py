@@ -1,4 +1,4 @@
-"""Floor 1. A Summary: what a line's results of some time come to; mergeable with any other.
+"""Floor 1. A Summary: counts and statistics of a line's results over some time, mergeable.
 
 Hours merge to days, days to months, lines to a commune, an ISP, a group, the nation.
 """
@@ -26,15 +26,14 @@ from wire.result import HOST_LINE, KIND_OF, Outcome, Result
 
 N = TypeVar("N", int, float)
 
-# Raw round-trip times of kind `latency`, all packets of all windows: its percentiles are those of
-# packets, not of windows. Named apart from the per-window metrics.
+# Round-trip times of all packets of all `latency` windows: percentiles of packets, not of windows.
 PACKETS = "rtt_ms"
-# The kinds that are speed tests: what a probe's plan shares out, and the campaign counts.
+# The kinds that are speed tests, which the campaign counts.
 SPEED_KINDS = ("throughput", "http")
 
 
 def speed_tests_a_day(plan: Iterable[PlannedKind], line: str) -> float:
-    """How many of them a probe's plan has for a line; what names no line is for each."""
+    """The number of speed tests a day in a plan for a line; an entry without a line is for each."""
     return sum(
         planned.per_line_and_day
         for planned in plan
@@ -43,7 +42,7 @@ def speed_tests_a_day(plan: Iterable[PlannedKind], line: str) -> float:
 
 
 class KindCounts(Struct, frozen=True, array_like=True):
-    """The results of one kind, counted; `valid` of the `ok` bear no flag that invalidates them."""
+    """Counts of the results of one kind; `valid` are the `ok` ones without an invalidating flag."""
 
     ok: int = 0
     failed: int = 0
@@ -54,11 +53,11 @@ class KindCounts(Struct, frozen=True, array_like=True):
 
     @property
     def attempted(self) -> int:
-        """What was begun: `ok` and `failed`. A skipped one was put off, and is told apart."""
+        """`ok` and `failed`; a skipped one was not begun."""
         return self.ok + self.failed
 
     def merged(self, other: KindCounts) -> KindCounts:
-        """Of both."""
+        """The counts of both."""
         return KindCounts(
             self.ok + other.ok,
             self.failed + other.failed,
@@ -77,23 +76,23 @@ class Summary(Struct, frozen=True, array_like=True):
     sums: dict[str, float] = {}
 
     def counts(self, kind: str) -> KindCounts:
-        """The counts of a kind, zeros where it was never measured."""
+        """The counts of a kind, zeros where there are no results."""
         return self.kinds.get(kind, _NO_COUNTS)
 
     def metric(self, name: str) -> Distribution:
-        """A metric, empty where it was never measured."""
+        """A metric, empty where there are no figures."""
         return self.metrics.get(name, _NO_FIGURES)
 
     @property
     def speed_tests(self) -> int:
-        """Speed tests that went well: pages and papers count the campaign by this alone."""
+        """The number of `ok` speed tests, by which pages and reports count the campaign."""
         return sum(self.counts(kind).ok for kind in SPEED_KINDS)
 
     @property
     def planned_completed(self) -> int:
-        """Speed tests of the probe's plan that have come, however they ended: put off ones too.
+        """The number of planned speed tests whose result was received, skipped ones included.
 
-        A test that somebody asked for is no part of a plan, and must not fill a gap in one.
+        Tests on demand are not planned and do not fill a gap in the plan.
         """
         counts = [self.counts(kind) for kind in SPEED_KINDS]
         come = sum(count.attempted + count.skipped for count in counts)
@@ -101,7 +100,7 @@ class Summary(Struct, frozen=True, array_like=True):
 
     @property
     def loss_ratio(self) -> float | None:
-        """Packets lost of packets sent to measurement servers; None where none was sent."""
+        """Packets lost / packets sent, to measurement servers; None where none was sent."""
         sent = self.sums.get("latency_sent", 0)
         return self.sums.get("latency_lost", 0) / sent if sent else None
 
@@ -117,7 +116,7 @@ class Summary(Struct, frozen=True, array_like=True):
 
     @property
     def unknown_minutes(self) -> int:
-        """Minutes of which nobody knows; shown beside the availability, in no ratio."""
+        """Minutes of unknown state; shown beside the availability, in no ratio."""
         return int(self.sums.get("availability_unknown_minutes", 0))
 
     @property
@@ -127,7 +126,7 @@ class Summary(Struct, frozen=True, array_like=True):
         return self.up_minutes / known if known else None
 
     def merged(self, other: Summary) -> Summary:
-        """Of both."""
+        """The Summary of both."""
         kinds, metrics = dict(self.kinds), dict(self.metrics)
         for kind, counts in other.kinds.items():
             kinds[kind] = kinds[kind].merged(counts) if kind in kinds else counts
@@ -142,7 +141,7 @@ EMPTY = Summary()
 
 
 def merge_summaries(parts: Iterable[Summary]) -> Summary:
-    """Of all parts."""
+    """The Summary of all parts."""
     whole = EMPTY
     for part in parts:
         whole = whole.merged(part)
@@ -150,28 +149,28 @@ def merge_summaries(parts: Iterable[Summary]) -> Summary:
 
 
 class SummaryBuilder:
-    """Takes results one by one; what they come to is a Summary.
+    """Builds a Summary from results.
 
-    They are only sorted as they come and counted all together at the end: a column of figures at a
-    time costs a centre a third of what a result at a time does.
+    Results are grouped as they are added and counted at the end, a column of figures at a time: a
+    third of the cost of a result at a time.
     """
 
     def __init__(self) -> None:
         self._taken: dict[tuple[str, str | None], list[Result]] = defaultdict(list)
 
     def take(self, kind: str, result: Result) -> None:
-        """Count a result; its figures too when it is valid."""
+        """Add a result."""
         self._taken[kind, result.target].append(result)
 
     def summary(self) -> Summary:
-        """What it comes to so far."""
+        """The Summary of the results so far."""
         kinds: dict[str, KindCounts] = {}
         columns: dict[str, list[_Columns]] = defaultdict(list)
         for (kind, target), results in self._taken.items():
             counts, valid = _counted(kind, results)
             kinds[kind] = kinds[kind].merged(counts) if kind in kinds else counts
             named = metric_kind(kind, target)
-            # A failed latency window has values too: all of its packets were lost, and that counts.
+            # A failed latency window has values too: all of its packets were lost.
             values = [result.values for result in valid if result.values is not None]
             if named is not None and values:
                 columns[named].append(_columns(named, values))
@@ -184,7 +183,7 @@ class SummaryBuilder:
                 if figures:
                     metrics[metric.name] = distribution(figures)
             for metric, added in zip(wanted.sums, cells[len(wanted.figures) :], strict=False):
-                # As a float: counts that a broken probe invents add up to more than 64 bits hold.
+                # A float, for counts that a broken probe invents may exceed 64 bits.
                 sums[metric.name] = float(sum(added))
             packets = (
                 parts[0].rtt_us
@@ -198,7 +197,7 @@ class SummaryBuilder:
 
 
 class _Columns(NamedTuple):
-    """Figures of results of one name, a column each; the delays of all packets, and those lost."""
+    """Figures of some results, a column each; the delays of all packets (µs), and the lost ones."""
 
     figures: list[tuple[float | None, ...]]
     rtt_us: list[int]
@@ -206,7 +205,7 @@ class _Columns(NamedTuple):
 
 
 def _known(columns: Sequence[tuple[float | None, ...]]) -> Sequence[float]:
-    """The figures of some columns, without what is missing."""
+    """The figures of some columns, without None."""
     whole = columns[0] if len(columns) == 1 else tuple(chain.from_iterable(columns))
     return [cell for cell in whole if cell is not None]
 
@@ -216,8 +215,8 @@ def _columns(named: str, values: list[Struct]) -> _Columns:
     lost = 0
     if hasattr(values[0], "rtt_us"):
         for value in values:
-            # A window that does not tell its packets is in no percentile of packets, its lost ones
-            # neither. One that lost all of them is: each is +infinity (RFC 7679, 5).
+            # A window without the delays of its packets is in no percentile of packets, nor are its
+            # lost ones. In one that lost all of them each is +infinity (RFC 7679, section 5).
             if (packets := getattr(value, "rtt_us", None)) is not None:
                 rtt_us += packets
                 lost += getattr(value, "lost", 0)
@@ -225,7 +224,7 @@ def _columns(named: str, values: list[Struct]) -> _Columns:
 
 
 def _counted(kind: str, results: list[Result]) -> tuple[KindCounts, list[Result]]:
-    """The counts of results of one kind, and those that no flag keeps out of the figures."""
+    """The counts of results of one kind, and the results that enter the figures."""
     outcomes = [result.outcome for result in results]
     ok = outcomes.count(Outcome.OK)
     failed = 0 if ok == len(outcomes) else outcomes.count(Outcome.FAILED)
@@ -254,17 +253,17 @@ def _added(one: Mapping[str, N], other: Mapping[str, N]) -> dict[str, N]:
 
 
 class HourKey(NamedTuple):
-    """An hour of a line; `start_s` is its beginning, seconds since 1970, UTC."""
+    """An hour of a line; `start_s` is its beginning (s since 1970, UTC)."""
 
     line: LineKey
     start_s: int
 
 
 def fold(results: Iterable[tuple[str, str, Result]]) -> dict[HourKey, Summary]:
-    """What results of (tenant, probe) add to which hours.
+    """Summaries of (tenant, probe, result) triples by line and hour.
 
-    A result belongs to the hour in which it started. What concerns the box as a whole
-    (`HOST_LINE`) is of no line and is left out, and so is what a clock from before 1970 says.
+    A result belongs to the hour in which it started. Results of the host (`HOST_LINE`) and results
+    from before 1970 are left out.
     """
     tallies: dict[tuple[str, str, str, int], SummaryBuilder] = defaultdict(SummaryBuilder)
     host = HOST_LINE.id

@@ -1,1 +1,1 @@
-"""One Store protocol, and the stores behind it."""
+"""The Store protocol, and its implementations on SQLite and PostgreSQL."""

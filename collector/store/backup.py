@@ -1,8 +1,8 @@
-"""Floor 2. A whole copy of the store into a file, and back: SQLite's own backup, or pg_dump.
+"""Floor 2. Backup and restore of the store: SQLite's backup API, or pg_dump.
 
-A copy is of one moment, taken while the collector runs. It holds results, ledgers, roll-ups, the
-registry and its record. A centre that comes back from a copy has less than its probes were told;
-they are told so by the next receipt and send again what they still have.
+A backup is a consistent snapshot, taken while the collector runs. It holds results, ledgers,
+roll-ups, the registry and its record. After a restore, the next receipts state what is missing, and
+the probes send it again where they still have it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from collector.store.store import StoreError
 
 
 def backup(config: StoreConfig, destination: Path) -> None:
-    """Write a copy.
+    """Write a backup.
 
     Raises:
-        StoreError: there is such a file already, or the copy could not be made; then no file of
-            that name is there.
+        StoreError: the file exists already, or the backup failed; then no file is left.
     """
     if destination.exists():
         raise StoreError(f"{destination}: is there already")
@@ -43,10 +42,10 @@ def backup(config: StoreConfig, destination: Path) -> None:
 
 
 def restore(config: StoreConfig, copy: Path) -> None:
-    """Make the store of a copy. No collector may run, and there may be no store yet.
+    """Create the store from a backup. No collector may run, and no store may exist.
 
     Raises:
-        StoreError: there is a store, or the copy is damaged; the store is as it was.
+        StoreError: a store exists, or the backup is damaged; nothing was changed.
     """
     if not copy.exists():
         raise StoreError(f"{copy}: there is no such file")
@@ -77,7 +76,7 @@ def _run(conninfo: str, program: str, *arguments: str) -> None:
     from collector.store import postgresql  # noqa: PLC0415
 
     environment = postgresql.environment(conninfo)
-    # pg_restore connects only where a database is named.
+    # pg_restore connects only if a database is named.
     named = [
         f"--dbname={environment.get('PGDATABASE', '')}" if a == "--dbname=" else a
         for a in arguments

@@ -1,6 +1,6 @@
-"""Floor 1. A batch of judged messages as the rows that it means, the same for every database.
+"""Floor 1. The rows of a batch of validated messages, the same for every database.
 
-Folded here so that a store writes each row once a batch: many messages of one probe touch one row.
+They are merged so that each row is written once a batch: many messages of a probe change one row.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from wire.ledger import Ledger
 from wire.messages import Health, Info, Presence, Rejection, State
 from wire.result import KINDS, Outcome, Result, ResultsDroppedResult, ResultsDroppedValues
 
-# An honest epoch is in as many pieces as it had losses. Each batch of an epoch reads and writes all
-# of its pieces, so one that is broken up on purpose would cost more and more.
+# A sound epoch has as many ranges as it had losses. Each batch reads and writes all ranges of its
+# epochs, so an epoch that is scattered on purpose would cost more and more.
 _MAX_RANGES = 20_000
-# Before every place: sequence numbers begin at 1.
+# Before every result: sequence numbers begin at 1.
 _NOWHERE = (0, "")
 
 
@@ -52,7 +52,7 @@ class ResultRow(NamedTuple):
 
 
 class LastResultKey(NamedTuple):
-    """What has a last result; a target of None is '' (a key holds no null)."""
+    """The key of a last result; a target of None is '' (a key cannot be null)."""
 
     tenant: str
     probe: str
@@ -63,7 +63,7 @@ class LastResultKey(NamedTuple):
 
 
 class LastResultRef(NamedTuple):
-    """Which result is the last one. `started_at` says in which day's part of a table it is."""
+    """The result that is the last one. `started_at` determines its partition."""
 
     epoch: str
     seq: int
@@ -71,7 +71,7 @@ class LastResultRef(NamedTuple):
 
 
 class ProbeChange(Struct):
-    """What a batch says of a probe; None where it says nothing."""
+    """The changes of a probe in a batch; None where there is none."""
 
     site: Site | None = None
     presence: Presence | None = None
@@ -82,12 +82,12 @@ class ProbeChange(Struct):
     last_contact_at: datetime | None = None
 
     def note_contact(self, message: ResultsMessage | StatusMessage) -> None:
-        """Take what every message tells: that the probe was there, unless a broker kept it."""
+        """Record the last contact, unless the message was retained by the broker."""
         if not message.retained:
             self.last_contact_at = message.received_at
 
     def note_report(self, report: StatusMessage) -> None:
-        """Take what a probe says of itself. A last will is the broker's word, not a contact."""
+        """Record a status message. A last will is sent by the broker and is no contact."""
         message = report.message
         if isinstance(message, State):
             if message.presence is not self.presence:
@@ -108,9 +108,9 @@ class Batch:
     def __init__(self, messages: Sequence[ValidatedMessage], stored_at: datetime) -> None:
         self._stored_at = utc_text(stored_at)
         self.results: list[ResultRow] = []
-        # The same results as values, place for place.
+        # The same results decoded, in the same order.
         self.decoded: list[Result] = []
-        # Whose results stand from where to where.
+        # The epoch of each span of results: [begin, end).
         self._spans: list[tuple[EpochKey, int, int]] = []
         self.seqs: dict[EpochKey, list[int]] = defaultdict(list)
         self.given_up: dict[EpochKey, list[tuple[int, int]]] = defaultdict(list)
@@ -134,13 +134,13 @@ class Batch:
         tenant, probe, epoch = message.tenant, message.probe, str(message.epoch)
         received_at = utc_text(message.received_at)
         key = EpochKey(tenant, probe, message.epoch)
-        # Put last among the epochs of its probe, however early it came up in this batch.
+        # Moved to the end: the last epoch of a probe in the batch is its current one.
         self.seqs[key] = [*self.seqs.pop(key, ()), *(record.seq for record in message.records)]
         begin = len(self.results)
         self._spans.append((key, begin, begin + len(message.records)))
         stored_at, kind = self._stored_at, message.kind
         names_dropped = KINDS[kind] is ResultsDroppedResult
-        # The last one of each (line, target), of all and of those that went well.
+        # The last result of each (line, target), of all and of the `ok` ones.
         last: dict[tuple[str, str | None], tuple[int, str]] = {}
         last_ok: dict[tuple[str, str | None], tuple[int, str]] = {}
         for record in message.records:
@@ -180,7 +180,7 @@ class Batch:
                 )
 
     def _take_given_up(self, key: EpochKey, result: Result) -> None:
-        """What a probe has given up is waited for no more: it counts as known in its ledger."""
+        """Ranges that a probe has given up count as known in its ledger."""
         values = result.values
         if isinstance(values, ResultsDroppedValues) and values.epoch is not None:
             # Of an earlier epoch too: each opening of the outbox begins a new one.
@@ -203,7 +203,7 @@ class Batch:
         return place.started_at >= known.started_at or known.started_at > self._stored_at
 
     def new_places(self, stored: Mapping[EpochKey, Ledger]) -> list[int]:
-        """Where in `results` those are that no ledger has: of a repeat in the batch the first."""
+        """The indices in `results` of new results; of repeats in the batch, the first."""
         fresh = {key: stored[key].without(seqs) for key, seqs in self.seqs.items()}
         places = []
         for key, begin, end in self._spans:
@@ -219,16 +219,16 @@ class Batch:
 def reject_scattered(
     messages: Sequence[ValidatedMessage], known: Mapping[EpochKey, tuple[Ledger, Ledger]]
 ) -> Sequence[ValidatedMessage]:
-    """The messages, where an epoch is in too many pieces without those that would add to them.
+    """Reject messages that would add ranges to an epoch that has too many.
 
     Args:
         messages: of a batch.
-        known: what each epoch's receipt speaks of, and what of it is stored.
+        known: of each epoch, the ledger of its receipt, and the ledger of what is stored.
     """
     scattered = {
         key: stored
-        for key, (known_error, stored) in known.items()
-        if max(len(known_error.ranges), len(stored.ranges)) > _MAX_RANGES
+        for key, (receipt, stored) in known.items()
+        if max(len(receipt.ranges), len(stored.ranges)) > _MAX_RANGES
     }
     if not scattered:
         return messages
@@ -257,14 +257,14 @@ def _reject_if_scattered(
 
 
 def without_nul(text: str | None) -> str | None:
-    """Text as every database takes it: PostgreSQL has no character of number 0."""
+    """Text with NUL replaced, which PostgreSQL cannot store."""
     return text.replace("\0", "\ufffd") if text else text
 
 
 def utc_text(at: datetime) -> str:
-    """A time as stores keep it: UTC, fixed width, so that text order is time order."""
-    # As msgspec writes times on the wire, a tenth of what `isoformat` costs: a collector does this
-    # for each of 15 million a day. A whole second has no fraction there.
+    """A time as UTC text of fixed width, so that text order is time order."""
+    # A tenth of the cost of `isoformat`, for 15 million results a day. msgspec writes whole seconds
+    # without a fraction.
     text: str = msgspec.to_builtins(at if at.tzinfo is UTC else at.astimezone(UTC))
     return text if len(text) == _TIME_CHARACTERS else f"{text[:-1]}.000000Z"
 

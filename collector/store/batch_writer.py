@@ -1,4 +1,4 @@
-"""Floor 2. A batch into the tables, within one transaction: the parts of `SqlStore.begin_batch`."""
+"""Floor 2. Writes a batch into the tables within one transaction; used by `SqlStore`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _AHEAD = timedelta(minutes=10)
 
 
 def count(transaction: Transaction, name: str, more: int) -> int:
-    """Add to a count of `totals`; what it is then."""
+    """Add to a counter of `totals`; returns its new value."""
     rows = transaction.execute(
         "INSERT INTO totals VALUES (?, ?) "
         "ON CONFLICT (name) DO UPDATE SET count = totals.count + excluded.count RETURNING count",
@@ -36,12 +36,12 @@ def count(transaction: Transaction, name: str, more: int) -> int:
 def ledgers_of(
     transaction: Transaction, keys: Collection[EpochKey]
 ) -> dict[EpochKey, tuple[Ledger, Ledger]]:
-    """What each epoch's receipt speaks of, and what of it is stored."""
+    """Of each epoch, the ledger of its receipt, and the ledger of what is stored."""
     known = dict.fromkeys(keys, (Ledger(), Ledger()))
     every = sorted(keys)
     for at in range(0, len(every), _EPOCHS_AT_ONCE):
         some = every[at : at + _EPOCHS_AT_ONCE]
-        # By their whole key: a probe that makes up epochs must not have all of them read.
+        # By the whole key, so that a probe with many epochs does not have all of them read.
         rows = transaction.execute(
             "WITH wanted (tenant, probe, epoch) AS "
             f"(VALUES {', '.join(['(?, ?, ?)'] * len(some))}) "
@@ -61,7 +61,7 @@ def extend_ledgers(
     known: Mapping[EpochKey, tuple[Ledger, Ledger]],
     revision: int,
 ) -> dict[EpochKey, Ledger]:
-    """Write what the epochs of the batch have now; what each receipt speaks of."""
+    """Write the new ledgers of the batch's epochs; returns those for the receipts."""
     ledgers: dict[EpochKey, Ledger] = {}
     rows = []
     for place, key in enumerate(batch.epochs):
@@ -74,7 +74,7 @@ def extend_ledgers(
                 key.probe,
                 str(key.epoch),
                 columns.ledger_text(ledgers[key]),
-                # Of two epochs of one probe in a batch, the one that came last was used last.
+                # Of two epochs of one probe in a batch, the last one is the current one.
                 (revision << 20) + place,
                 columns.ledger_text(stored.with_seqs(seqs)),
             )
@@ -84,7 +84,7 @@ def extend_ledgers(
 
 
 def insert_results(transaction: Transaction, batch: Batch, places: Sequence[int]) -> None:
-    """Number the results at these places of the batch; into `results` and their kinds' tables."""
+    """Number the results at these indices; insert them into `results` and the kinds' tables."""
     if not places:
         return
     first = count(transaction, "number", len(places)) - len(places) + 1
@@ -99,7 +99,7 @@ def insert_results(transaction: Transaction, batch: Batch, places: Sequence[int]
 def insert_kinds(
     transaction: Transaction, numbered: Sequence[tuple[int, ResultRow, Result]]
 ) -> None:
-    """Numbered results in the tables of their kinds."""
+    """Insert numbered results into the tables of their kinds."""
     by_kind: dict[str, list[tuple[object, ...]]] = {}
     tables = kind_tables()
     for number, row, result in numbered:
@@ -109,7 +109,7 @@ def insert_kinds(
 
 
 def insert_deltas(transaction: Transaction, batch: Batch, places: Sequence[int]) -> None:
-    """What the results at these places add to their hours."""
+    """Insert the roll-up deltas of the results at these indices."""
     rows = [batch.results[place] for place in places]
     write_deltas(transaction, rows, [batch.decoded[place] for place in places])
 
@@ -117,7 +117,7 @@ def insert_deltas(transaction: Transaction, batch: Batch, places: Sequence[int])
 def write_deltas(
     transaction: Transaction, rows: Sequence[ResultRow], decoded: Sequence[Result]
 ) -> None:
-    """What results add to their hours, for `rolling` to take."""
+    """Insert the roll-up deltas of results, which `rollup_writer` merges later."""
     hours = fold((row.tenant, row.probe, result) for row, result in zip(rows, decoded, strict=True))
     transaction.insert(
         DELTAS,
@@ -126,13 +126,13 @@ def write_deltas(
 
 
 def upsert_last_results(transaction: Transaction, batch: Batch, at: datetime) -> None:
-    """The last result of each line, kind and target; `at` is our own clock."""
+    """Update the last result of each line, kind and target; `at` is the centre's clock."""
     transaction.upsert(
         LAST_RESULTS,
         [(*key[:-1], int(key.only_ok), *last) for key, last in batch.last.items()],
         "SET epoch = excluded.epoch, seq = excluded.seq, started_at = excluded.started_at "
-        # What is sent again late must not pass for the latest: by number in one epoch, else by
-        # time, unless the known one's clock ran ahead of ours. See `Batch`.
+        # A late repeat is not the last result: by number in one epoch, else by time, unless the
+        # known one's clock was ahead of the centre's. See `Batch`.
         "WHERE CASE WHEN excluded.epoch = last_results.epoch "
         "THEN excluded.seq > last_results.seq "
         "ELSE excluded.started_at >= last_results.started_at "
@@ -141,10 +141,10 @@ def upsert_last_results(transaction: Transaction, batch: Batch, at: datetime) ->
 
 
 def replace_plans(transaction: Transaction, batch: Batch, at: datetime) -> None:
-    """The plans that the batch tells, for the local month in which they are told.
+    """Write the plans in the batch for the local month in which they were received.
 
-    A probe tells its month's plan as the month begins, and its clock may be a little ahead: what
-    comes in a month's last minutes is of the next one.
+    A probe publishes its plan as the month begins, and its clock may be a little ahead: one that
+    is received in a month's last minutes is of the next month.
     """
     month = f"{local_day(at + _AHEAD):%Y-%m}"
     transaction.replace(
@@ -158,7 +158,7 @@ def replace_plans(transaction: Transaction, batch: Batch, at: datetime) -> None:
 
 
 def upsert_probes(transaction: Transaction, batch: Batch, revision: int) -> None:
-    """What the batch says of each probe."""
+    """Update the probes that the batch has changes of."""
     transaction.upsert(
         PROBES,
         [

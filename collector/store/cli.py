@@ -1,4 +1,4 @@
-"""Floor 3. `tramdo-collector backup | restore | registry`: the store by hand."""
+"""Floor 3. The commands `tramdo-collector backup | restore | registry`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COMMANDS = {
 
 
 def add_arguments(name: str, command: argparse.ArgumentParser) -> None:
-    """The arguments of one of `COMMANDS`."""
+    """Add the arguments of one of `COMMANDS`."""
     if name != "registry":
         command.add_argument("file", type=Path, help="the copy")
         return
@@ -45,7 +45,7 @@ def add_arguments(name: str, command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, config: StoreConfig) -> int:
-    """Run one of `COMMANDS`; the exit code."""
+    """Run one of `COMMANDS`; returns the exit code."""
     try:
         match options.command:
             case "backup":
@@ -81,11 +81,11 @@ def _registry(options: argparse.Namespace, config: StoreConfig) -> int:
 
 
 def _import(options: argparse.Namespace, config: StoreConfig) -> int:
-    """Check or apply a file. Raises SettingsError: it is wrong, and changes nothing."""
+    """Check or apply a file. Raises SettingsError: it is invalid; nothing was changed."""
     content = settings_file.content(options.file)
     by_row = options.file.suffix.lower() == ".csv"
-    # The file first: a wrong one is told without a store. A CSV speaks of lines alone, so what it
-    # makes depends on what is there.
+    # TOML is parsed before the store is opened, so that a wrong file is reported without one. CSV
+    # has only lines, so it needs the current registry.
     wanted = None if by_row else parse_toml(content, str(options.file), official())
     store = open_store(config)
     try:
@@ -120,7 +120,7 @@ def _export(registry: Registry, file: Path | None) -> int:
 
 
 def _user() -> str:
-    # Who typed `sudo` is the one who did it.
+    # The user who called `sudo` is the author.
     try:
         return os.environ.get("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError):

@@ -1,4 +1,4 @@
-"""Floor 1. Columns of text to values and back, for any store that keeps times and JSON as text."""
+"""Floor 1. Conversion between columns and values: times and JSON as text."""
 
 from __future__ import annotations
 
@@ -75,9 +75,9 @@ def message_text(message: msgspec.Struct | Sequence[msgspec.Struct]) -> str:
     return msgspec.json.encode(message).decode()
 
 
-def time(told: str | datetime) -> datetime:
+def time(cell: str | datetime) -> datetime:
     """A time that `utc_text` wrote, as text or as the database's own type."""
-    return told.astimezone(UTC) if isinstance(told, datetime) else datetime.fromisoformat(told)
+    return cell.astimezone(UTC) if isinstance(cell, datetime) else datetime.fromisoformat(cell)
 
 
 def maybe(value: object, convert: Callable[..., T]) -> T | None:
@@ -91,6 +91,6 @@ def _message(text: str | None, expected: type[T]) -> T | None:
     try:
         return decode_json(text, expected)
     except msgspec.ValidationError:
-        # Another version of the contract: its next message replaces this one, and until then one
-        # probe's old words must not take the page from all of them.
+        # Written by another version of the contract; the probe's next message replaces it. Until
+        # then one probe must not break the page of all.
         return None

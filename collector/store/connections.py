@@ -1,9 +1,8 @@
-"""Floor 2. A database's connections: one that writes, a transaction at a time, and some that read.
+"""Floor 2. Connections of a database: one writer, a transaction at a time, and a pool of readers.
 
-A connection that an error came from is closed and made anew at the next call, so that a full disk,
-a lock, a mount or a server that went away for a while leaves nothing behind. What a transaction
-ends with (the wait for a disk, for a server) can go on in a thread of its own, while whoever
-stores prepares what comes next; the next transaction begins when it is over.
+A connection that raised an error is closed and opened again at the next call, so that a full disk,
+a lock or a lost server has no lasting effect. A commit can run in a background thread while the
+caller prepares the next batch; the next transaction begins after it.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _READERS_KEPT = 4
 
 
 class Connection(Protocol):
-    """What both databases' libraries call a connection."""
+    """What `sqlite3` and psycopg connections have in common."""
 
     def execute(self, query: Any, params: Any = ..., /) -> Any:  # noqa: ANN401 - the library's types
         """Run a statement."""
@@ -34,11 +33,10 @@ C = TypeVar("C", bound=Connection)
 
 
 class QueuedTransaction:
-    """What every Session is beside its statements: what is still under way in it.
+    """The base of Transactions: queues statements that return no rows.
 
-    With `background`, what returns no rows is run by it, in order, while the caller goes on: the
-    database takes rows in while the next ones are being made. `committing` is there when the
-    transaction's end is another thread's business.
+    With `background`, they run there in order while the caller goes on. `committing` is set while
+    the background thread commits.
     """
 
     def __init__(self, background: Executor | None) -> None:
@@ -48,10 +46,10 @@ class QueuedTransaction:
         self.committing: Future[None] | None = None
 
     def run(self, statement: Callable[..., None], *arguments: object) -> None:
-        """Run what returns no rows, now or by `background`; nothing more after one that fails.
+        """Run a statement without rows, now or in `background`; none is run after a failed one.
 
-        After an I/O error SQLite has rolled the whole transaction back by itself
-        (sqlite3_get_autocommit). What came after it would each be committed alone: the ledger,
+        After an I/O error SQLite has rolled back the whole transaction by itself
+        (sqlite3_get_autocommit); each later statement would be committed on its own: the ledger,
         and so a receipt, without its results.
         """
         if self._background is None:
@@ -71,12 +69,12 @@ class QueuedTransaction:
             raise
 
     def settle(self) -> None:
-        """Wait for statements that another thread is running; raises what they raised."""
+        """Wait for the queued statements; raises what they raised."""
         while self._under_way:
             self._under_way.pop(0).result()
 
     def abandon(self) -> None:
-        """Wait for them, whatever becomes of them."""
+        """Wait for the queued statements, ignoring their errors."""
         for statement in self._under_way:
             statement.exception()
 
@@ -89,7 +87,7 @@ S = TypeVar("S", bound=QueuedTransaction)
 
 
 class ConnectedDatabase(ABC, Generic[C, S]):
-    """The half of a Database that is about connections."""
+    """The connection handling of a Database."""
 
     def __init__(self) -> None:
         self._writer: C | None = None
@@ -100,23 +98,23 @@ class ConnectedDatabase(ABC, Generic[C, S]):
 
     @abstractmethod
     def _connect(self) -> C:
-        """A new connection."""
+        """Open a connection."""
 
     @abstractmethod
     def _migrate_schema(self, connection: C) -> None:
-        """Bring the schema up to date by a new connection."""
+        """Migrate the schema over a new connection."""
 
     @abstractmethod
     def _open_reader(self) -> C:
-        """A new connection that may only read."""
+        """Open a read-only connection."""
 
     @abstractmethod
     def _begin(self, writer: C, background: Executor | None) -> S:
-        """Begin a transaction; statements that return nothing may be run by `background`."""
+        """Begin a transaction; statements without rows may run in `background`."""
 
     @abstractmethod
     def _translate(self, error: BaseException) -> Exception | None:
-        """What the caller is told instead of this error, None where it is the right one."""
+        """The exception to raise in place of this one; None to raise it as it is."""
 
     @contextmanager
     def transaction(self, *, waiting: bool = True) -> Iterator[S]:
@@ -151,8 +149,8 @@ class ConnectedDatabase(ABC, Generic[C, S]):
                 reader.close()
                 raise
         except Exception as error:
-            if (known_error := self._translate(error)) is not None:
-                raise known_error from error
+            if (translated := self._translate(error)) is not None:
+                raise translated from error
             raise
         if self._closed or len(self._readers) >= _READERS_KEPT:
             reader.close()
@@ -169,7 +167,7 @@ class ConnectedDatabase(ABC, Generic[C, S]):
         try:
             self._migrate_schema(connection)
         except BaseException:
-            connection.close()  # and so rolls back
+            connection.close()  # rolls back
             raise
         return connection
 
@@ -198,8 +196,8 @@ class ConnectedDatabase(ABC, Generic[C, S]):
             yield
         except BaseException as error:
             if self._writer is not None:
-                self._writer.close()  # and so rolls back
+                self._writer.close()  # rolls back
                 self._writer = None
-            if (known_error := self._translate(error)) is not None:
-                raise known_error from error
+            if (translated := self._translate(error)) is not None:
+                raise translated from error
             raise

@@ -1,7 +1,7 @@
-"""Floor 1. What the store asks of a database, so that its SQL is written once for all of them.
+"""Floor 1. The interface of a database: the store's SQL is written once for all of them.
 
-SQL here is the part that SQLite (3.39 on) and PostgreSQL (15 on) share, with `?` for values. What
-they do not share is a method: rows in bulk, buckets by key, parts by day.
+The SQL is the part that SQLite (3.39 or newer) and PostgreSQL (15 or newer) share, with `?` for
+values. What they do not share is a method: bulk inserts, buckets by key, partitions by day.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Row = tuple[Any, ...]
 
 
 class ColumnType(StrEnum):
-    """What a column holds; each database has its own word for it."""
+    """The type of a column; each database maps it to its own."""
 
     INTEGER = "integer"
     SMALL = "small"
@@ -28,7 +28,7 @@ class ColumnType(StrEnum):
 
 
 class Column(NamedTuple):
-    """A column of a table that is made from types."""
+    """A column of a table."""
 
     name: str
     type: ColumnType
@@ -41,9 +41,9 @@ def column_names(columns: Iterable[Column]) -> str:
 
 
 class Table(NamedTuple):
-    """A table that is made from types. `daily` names the time that parts it by day, where it is.
+    """A table. `daily` is the column by which it is partitioned by day, if it is.
 
-    `by_line`: our own pages ask it for one line, so that it has an index in every database.
+    `by_line`: it has an index by line, for queries of the pages.
     """
 
     name: str
@@ -54,60 +54,60 @@ class Table(NamedTuple):
 
 
 class Transaction(Protocol):
-    """One open transaction. Only `execute` waits for its statement to be done."""
+    """An open transaction. Only `execute` waits until its statement is done."""
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
-        """Run a statement; its rows, none where it has none."""
+        """Run a statement; returns its rows, if any."""
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run a statement for each row of values."""
 
     def insert(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
-        """Many rows at once, in the order of the table's columns; their times are `utc_text`s.
+        """Insert rows in the order of the table's columns; times are `utc_text`s.
 
-        One whose key is there already changes nothing.
+        A row whose key exists is ignored.
         """
 
     def replace(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
-        """Many rows at once, in the order of the table's columns; each takes its key's place."""
+        """Insert rows in the order of the table's columns, replacing those with the same key."""
 
     def upsert(self, table: Table, rows: Sequence[Sequence[object]], update: str) -> None:
-        """Many rows at once, as `replace`; where the key is there, `DO UPDATE` with this `update`.
+        """Insert rows; where the key exists, `DO UPDATE` with `update`.
 
-        No key may be there twice in the rows.
+        The keys of the rows must be distinct.
         """
 
     def select_pairs(self, table: str, columns: str, pairs: Sequence[tuple[int, int]]) -> list[Row]:
         """The rows of a roll-up table with these (line_id, start_s)."""
 
     def wait(self) -> None:
-        """After the block: until the transaction is committed. StoreError: nothing of it is."""
+        """Wait, after the block, for the commit. Raises StoreError: nothing was committed."""
 
 
 class Database(Protocol):
-    """A database that can be written by one transaction at a time and read by anybody.
+    """A database with one write transaction at a time and any number of readers.
 
     Every method may raise `collector.store.store.StoreError`.
     """
 
     def transaction(self, *, waiting: bool = True) -> AbstractContextManager[Transaction]:
-        """Begin; commit at the end of the block, or roll back when it raises.
+        """Begin a transaction; commit at the end of the block, roll back when it raises.
 
-        Not `waiting`, the block ends before the commit does: `Session.wait` waits for it, and so
+        If not `waiting`, the block ends before the commit: `Transaction.wait` waits for it, and so
         does the next transaction.
         """
 
     def read(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
-        """The rows of a query, from what is committed."""
+        """The rows of a query over committed data."""
 
     def create_partitions(self, days_ahead: int, now: datetime) -> None:
-        """Prepare for results of the coming days, where the database parts tables by day."""
+        """Create the partitions of the coming days, where the database has partitions."""
 
     def delete_before(self, cut: datetime, tables: Sequence[Table], most_rows: int) -> int:
-        """Delete raw results from before `cut`; how many rows or parts went, 0 when done."""
+        """Delete raw results from before `cut`; returns the rows or partitions, 0 when done."""
 
     def copy_to(self, destination: str) -> None:
-        """A whole and consistent copy of everything into a file."""
+        """Write a consistent copy of everything into a file."""
 
     def close(self) -> None:
-        """Let go of it. Harmless twice."""
+        """Close all connections. Idempotent."""

@@ -1,4 +1,4 @@
-"""Floor 2. The store that a configuration names."""
+"""Floor 2. Opens the configured store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collector.store.sqlite import SqliteStore
 
 
 def open_store(config: StoreConfig) -> SqlStore:
-    """Open it; its schema is brought up to date.
+    """Open the store and migrate its schema.
 
     Raises:
         collector.store.store.StoreError: it cannot be opened.
@@ -24,5 +24,5 @@ def open_store(config: StoreConfig) -> SqlStore:
 
 
 def describe(config: StoreConfig) -> str:
-    """Which one it is, in words without a secret."""
+    """The store's name for users, without secrets."""
     return config.path if config.postgresql is None else "the PostgreSQL database"

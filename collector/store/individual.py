@@ -1,4 +1,4 @@
-"""Floor 2. A batch that cannot be stored as one, message by message: one of them costs no other."""
+"""Floor 2. Stores the messages of a batch individually, to isolate a poison message."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ log = logging.getLogger(__name__)
 
 
 def store_individually(store: Store, validated: Sequence[ValidatedMessage]) -> BatchResult:
-    """Store messages one at a time; what cannot be stored is kept among the rejected ones.
+    """Store messages one at a time; one that cannot be stored is stored as rejected.
 
     Raises:
-        StoreError: the store cannot be written; what was stored before is a repeat then.
+        StoreError: the store cannot be written; messages stored before are repeats next time.
     """
     stored, duplicates, rejected = 0, 0, 0
     ledgers: dict[EpochKey, Ledger] = {}
@@ -31,7 +31,7 @@ def store_individually(store: Store, validated: Sequence[ValidatedMessage]) -> B
             raise
         except Exception as error:
             log.exception("a message cannot be stored")
-            # In letters that every store takes.
+            # In ASCII, which every store takes.
             detail = f"{type(error).__name__}: {str(error)!a}"
             done = store.store_batch(
                 [rejected_after_validation(message, Rejection.UNSTORABLE, detail)], now

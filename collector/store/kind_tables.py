@@ -1,9 +1,9 @@
-"""Floor 1. A table a kind, made from the types in `wire/`: what SQL people and Grafana read.
+"""Floor 1. The table of each kind, derived from the types in `wire/`; for SQL users and Grafana.
 
-Each scalar field of a kind's values is a column of its own name; so is each scalar field of a part
-of it (`download.retransmits` is `download_retransmits`). Lists of numbers and of parts stay in
-`results.body` alone. A field that is added to a kind becomes a column when the store is opened; a
-column is never taken away.
+Each scalar field of a kind's values is a column of the same name; so is each scalar field of a
+nested struct (`download.retransmits` is `download_retransmits`). Lists of numbers and structs are
+in `results.body` only. A field that is added to a kind becomes a column when the store is opened; a
+column is never dropped.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from collector.store.batch import ResultRow, utc_text, without_nul
 from collector.store.database import Column, ColumnType, Table
 from wire.result import KINDS, Result
 
-# Of every kind: which result it is, and what must be known to read its figures.
+# The columns of every kind.
 _COMMON = (
     Column("number", ColumnType.INTEGER, required=True),
     Column("tenant", ColumnType.TEXT, required=True),
@@ -36,7 +36,7 @@ _COMMON = (
     Column("reason", ColumnType.TEXT),
     Column("validity", ColumnType.TEXT, required=True),
 )
-# Rare ones: an index costs each row of the others a tenth of its storing.
+# Rare kinds; for the others an index costs a tenth of the time to store a row.
 _BY_LINE = {"outage"}
 _COMMON_NAMES = {column.name for column in _COMMON}
 
@@ -48,10 +48,9 @@ class _Field(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """The columns that come from one Struct: the values themselves (`path` None) or a part.
+    """The columns of one Struct: the values (`path` None) or a nested struct.
 
-    `converted` are the places of those that no database takes as they are; `texts` may hold a
-    character that PostgreSQL has not.
+    `converted` are the indices of fields that need a conversion; `texts` those that may hold NUL.
     """
 
     path: str | None
@@ -89,7 +88,7 @@ class KindTable:
             " ".join(sorted(validity)) if validity else "",
         )
         values = result.values
-        # Such a character can only come from this escape (RFC 8259 §7).
+        # NUL can only come from this escape (RFC 8259, section 7).
         plain = "\\u0000" not in stored.body
         for part in self._parts:
             source = values
@@ -144,8 +143,8 @@ def _part(
             continue
         name = f"{prefix}{field.name}"
         if name in taken:
-            # `download.whole_bps` beside `download_whole_bps`: the same figure, told once. What is
-            # called as a column of every kind is told with its kind's word before it.
+            # `download.whole_bps` equals `download_whole_bps`: one column. A field with the name of
+            # a common column gets a prefix.
             if path is not None:
                 continue
             name = f"values_{name}"
@@ -173,7 +172,7 @@ def _struct(info: inspect.Type) -> inspect.StructType | None:
 
 
 def _scalar(info: inspect.Type) -> tuple[ColumnType, Callable[[Any], object] | None] | None:
-    """A column for a field, None where the field is no scalar."""
+    """The column type and conversion of a field, None where it is no scalar."""
     found = [_scalar_option(option) for option in _options(info)]
     if len(found) == 1:
         return found[0]

@@ -1,7 +1,7 @@
-"""Floor 3. What the store needs beside ingest: rolling up every few seconds, retention by the hour.
+"""Floor 3. Maintenance of the store: rolling up every few seconds, retention every hour.
 
-One thread. It takes the store's lock for short transactions, so ingest waits for one of them at
-most; when it cannot, it says so once and tries again.
+One thread with short transactions, so that ingest waits for one of them at most. An error is logged
+once and the work retried.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from collector.store.settings import StoreConfig
 from collector.store.store import Store, StoreError
 from runtime.clock_stability import ClockStability
 
-# How long a result waits at most until pages show it.
+# The delay after which pages show a result.
 _ROLL_EVERY_S = 2.0
 _MAINTAIN_EVERY_S = 3_600.0
-# Of a backlog as much as some seconds roll up.
+# Roll-ups in one run; some seconds of work.
 _MAX_ROLLUPS = 50
 
 log = logging.getLogger(__name__)
@@ -30,9 +30,9 @@ class Maintenance:
     """Runs until `stop`.
 
     Args:
-        store: what is kept up.
-        config: how long what is kept.
-        on_rolled: called when roll-ups have changed, from this thread; must not block.
+        store: the store to maintain.
+        config: the retention.
+        on_rolled: called after roll-ups have changed, from this thread; must not block.
     """
 
     def __init__(self, store: Store, config: StoreConfig, on_rolled: Callable[[], None]) -> None:
@@ -45,10 +45,10 @@ class Maintenance:
         self.trouble: str | None = None
 
     def run(self) -> None:
-        """Roll and keep up until `stop`, from one thread; what waits then waits in the store.
+        """Roll up and maintain until `stop`, in the calling thread.
 
-        What nobody foresaw is logged and tried again too: a thread that ended would leave pages
-        and papers at the figures of that moment, and nobody would see it.
+        Unexpected exceptions are logged and retried too: without this thread, pages and reports
+        would silently stay as they are.
         """
         wait_s = _ROLL_EVERY_S
         while not self._stopping.wait(wait_s):
@@ -68,20 +68,19 @@ class Maintenance:
                 self.trouble = None
 
     def stop(self) -> None:
-        """End after the transaction in hand. From any thread."""
+        """End after the current transaction. Thread-safe."""
         self._stopping.set()
 
     def run_once(self, now: datetime) -> bool:
-        """Roll up what waits; keep up when an hour has passed.
+        """Roll up a number of deltas; maintain where an hour has passed.
 
-        Where results come without a pause something always waits: keeping up has its turn too.
-        Nothing is forgotten by a clock that has just jumped: it would be every result at once.
+        Nothing is deleted while the clock is not stable: after a jump it could be every result.
 
         Returns:
-            Whether something may wait still.
+            Whether deltas may be left.
 
         Raises:
-            StoreError: the store did not do it.
+            StoreError: the store cannot do it.
         """
         clock_is_stable = self._clock.is_stable(now.timestamp(), monotonic())
         rolls = 0

@@ -1,4 +1,4 @@
-"""Floor 1. What a store takes: validated messages, rejected ones, and the key of a ledger."""
+"""Floor 1. The input of a store: validated and rejected messages, and the key of a ledger."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_DETAIL_CHARACTERS = 500
 
 
 class EpochKey(NamedTuple):
-    """Whose ledger it is."""
+    """The key of a ledger: an epoch of a probe."""
 
     tenant: str
     probe: str
@@ -31,10 +31,10 @@ class EpochKey(NamedTuple):
 
 
 class NumberedResult(Struct, frozen=True):
-    """A result with its number and its JSON, character for character as the probe sent it.
+    """A result with its sequence number and its JSON, unchanged as the probe sent it.
 
-    But for a result whose time was repaired or flagged here: then the JSON says so too, and
-    `clock.stated_at` keeps what the probe's wall clock had said.
+    Where the time was repaired or flagged, the JSON has the new values, and `clock.stated_at` the
+    time by the probe's wall clock.
     """
 
     seq: int
@@ -60,7 +60,7 @@ class ResultsMessage(Struct, frozen=True):
 
 
 class StatusMessage(Struct, frozen=True):
-    """What a probe says of itself. A retained message is no sign of life."""
+    """A state, info or health message of a probe. A retained one is no contact."""
 
     tenant: str
     probe: str
@@ -70,7 +70,7 @@ class StatusMessage(Struct, frozen=True):
 
 
 class RejectedMessage(Struct, frozen=True):
-    """A message that is not of the contract, and why; `detail` is a sentence for a person."""
+    """A rejected message and the reason; `detail` is a sentence for users."""
 
     topic: str
     payload: bytes
@@ -85,10 +85,10 @@ ValidatedMessage = ResultsMessage | StatusMessage | RejectedMessage
 def rejected_after_validation(
     checked: ValidatedMessage, reason: Rejection, detail: str
 ) -> RejectedMessage:
-    """What is kept of a message that had passed, where it cannot be stored after all."""
+    """The rejection of a validated message that cannot be stored."""
     detail = detail[:MAX_DETAIL_CHARACTERS]
     if isinstance(checked, RejectedMessage):
-        # Nothing of what it says: that could not be stored either.
+        # Without its content, which could not be stored either.
         return RejectedMessage("", b"", checked.received_at, reason, detail)
     if isinstance(checked, ResultsMessage):
         topic = topics.measurement(checked.tenant, checked.probe, checked.kind)

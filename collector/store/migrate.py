@@ -1,8 +1,8 @@
-"""Floor 2. The numbered migrations that are packaged beside this file, ready to be applied.
+"""Floor 2. Reads the numbered migrations that are packaged beside this file.
 
-A folder a database (`sqlite`, `postgresql`); in it `NNNN_name.sql`: numbers from 1 without a gap; a
-file that was once released is never changed. Each statement ends with a semicolon at the end of a
-line. How they are applied is the store's part: body and record in one transaction each.
+Each database has a folder (`sqlite`, `postgresql`) with files `NNNN_name.sql`, numbered from 1
+without a gap; a released file is never changed. A statement ends with a semicolon at the end of a
+line. The store applies each migration and its record in one transaction.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def packaged(database: str = "sqlite") -> list[Migration]:
     """The migrations of a database in order.
 
     Raises:
-        ValueError: a file's name is not a migration's, or a number is missing or there twice.
+        ValueError: a file has no valid name, or a number is missing or used twice.
     """
     migrations = []
     for file in resources.files(__package__).joinpath("migrations", database).iterdir():

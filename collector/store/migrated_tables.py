@@ -1,7 +1,7 @@
-"""Floor 1. The tables that migrations make, as far as rows are put into them in bulk.
+"""Floor 1. The columns of tables that migrations create and that take bulk inserts.
 
-How they are made, and why, stands in `migrations/`; here is what their columns hold, in an order
-that those who write and read rows share.
+The tables are created in `migrations/`; here are the types of their columns, in the order in which
+rows are written and read.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collector.store.database import Column, ColumnType, Table
 
 
 def _made_by_migrations(name: str, key: tuple[str, ...], columns: str) -> Table:
-    """What the columns of a table hold: `NAME` is text, `NAME:TYPE` another type."""
+    """A table with the columns given: `NAME` is text, `NAME:TYPE` another type."""
     pairs = (column.partition(":") for column in columns.split())
     return Table(
         name,

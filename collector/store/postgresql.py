@@ -1,7 +1,7 @@
-"""Floor 2. PostgreSQL 15 or newer: many readers, days as parts. The only file with psycopg.
+"""Floor 2. The Store on PostgreSQL 15 or newer, partitioned by day. The only file with psycopg.
 
 Several collectors may share one database: each batch is a transaction under one advisory lock, so
-that numbers are given in the order of commit and nobody who pages by number misses one.
+that numbers are assigned in the order of commit, and a reader that pages by number misses none.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from collector.store.store import StoreError
 
 _LOCK = 0x7472616D646F  # "tramdo"
 _OLDEST = 150_000
-# As which each goes over in binary. A `timestamptz` is a whole number of microseconds there.
+# The types of binary COPY. A `timestamptz` is an integer of microseconds there.
 _BINARY_TYPES = {
     ColumnType.INTEGER: "int8",
     ColumnType.SMALL: "int2",
@@ -36,10 +36,10 @@ _BINARY_TYPES = {
 }
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-# A clock that is wrong by more gets no part of its own: its results go where all such go.
+# Results outside of this range (a wrong clock) go to the default partition.
 _DAYS_BACK, _DAYS_AHEAD = 400, 8
 _ONE_DAY = timedelta(days=1)
-# What waits longer for a lock gives up: a dump that runs for an hour must not stop ingest.
+# A long lock (a dump that runs for an hour) must not stop ingest.
 _LOCK_TIMEOUT_MS = 2_000
 
 
@@ -47,9 +47,9 @@ class PostgresqlStore(SqlStore):
     """The Store in a PostgreSQL database.
 
     Args:
-        conninfo: how to reach it, as libpq has it (`host=… dbname=…` or a URL).
+        conninfo: a libpq connection string (`host=… dbname=…` or a URL).
         rejected_kept: how many rejected messages to keep.
-        migrations: the schema's steps, the packaged ones unless a test brings others.
+        migrations: the packaged ones by default; tests pass others.
 
     Raises:
         StoreError: it cannot be reached, is too old, or a newer program has written it.
@@ -80,7 +80,7 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlTransa
 
     def _migrate_schema(self, connection: psycopg.Connection) -> None:
         _migrate(connection, self._migrations)
-        # Fewer migrations than the packaged ones are a test's: no room for these.
+        # With fewer migrations than the packaged ones (in a test) there are no tables to extend.
         if len(self._migrations) >= len(packaged("postgresql")):
             with connection.transaction():
                 _lock(connection)
@@ -107,7 +107,7 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlTransa
         return _store_error(error) if isinstance(error, psycopg.Error) else None
 
     def create_partitions(self, days_ahead: int, now: datetime) -> None:
-        """A part for today and each of the coming days, of every table of days."""
+        """A partition for today and each of the coming days, of every partitioned table."""
         today = now.astimezone(UTC).date()
         with self.transaction() as transaction:
             for table in raw_tables():
@@ -118,9 +118,9 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlTransa
         self,
         cut: datetime,
         tables: Sequence[Table],
-        most_rows: int,  # noqa: ARG002 - a part goes whole, however many rows it has
+        most_rows: int,  # noqa: ARG002 - partitions are dropped whole
     ) -> int:
-        """Whole days by when results started; the others by when they were stored."""
+        """Partitions by start time; the default partition by storage time."""
         with self.transaction() as transaction:
             return transaction.drop_partitions(cut, tables) + transaction.delete_default_partition(
                 cut, tables
@@ -155,7 +155,7 @@ class PostgresqlTransaction(QueuedTransaction):
         self.run(self._execute_many, _query(sql), list(rows))
 
     def insert(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
-        """COPY; where a key is there already, insert or ignore."""
+        """By COPY; with a key conflict, over a staging table."""
         if rows:
             self.run(self._insert, table, rows)
 
@@ -174,7 +174,7 @@ class PostgresqlTransaction(QueuedTransaction):
             for text in sorted({str(row[place])[:10] for row in rows}):
                 self._create_partition_if_near(table.name, date.fromisoformat(text))
         try:
-            # Ledgers know what is stored, so that no key is there twice: straight in.
+            # The ledgers exclude repeats, so that keys are unique.
             with self._connection.transaction():
                 self._copy(table.name, table, rows)
         except psycopg.errors.UniqueViolation:
@@ -206,7 +206,7 @@ class PostgresqlTransaction(QueuedTransaction):
         )
 
     def create_partition(self, table: str, day: date) -> None:
-        """The part of a day, where it is not there; what was put elsewhere meanwhile moves in."""
+        """Create the partition of a day, if missing; its rows move from the default partition."""
         part = f"{table}_{day:%Y%m%d}"
         if self._execute("SELECT to_regclass(?)", (part,)) != [(None,)]:
             return
@@ -224,7 +224,7 @@ class PostgresqlTransaction(QueuedTransaction):
         )
 
     def drop_partitions(self, cut: datetime, tables: Sequence[Table]) -> int:
-        """Drop the days that ended before `cut`; how many parts."""
+        """Drop the partitions of days that ended before `cut`; returns their number."""
         dropped = 0
         for table in tables:
             parts = self.execute(
@@ -243,7 +243,7 @@ class PostgresqlTransaction(QueuedTransaction):
         return dropped
 
     def delete_default_partition(self, cut: datetime, tables: Sequence[Table]) -> int:
-        """Delete what is in no day's part and was stored before `cut`; how many rows."""
+        """Delete rows of the default partition stored before `cut`; returns their number."""
         rows = self.execute(
             "DELETE FROM results_other WHERE stored_at < ? RETURNING number", (utc_text(cut),)
         )
@@ -264,23 +264,23 @@ class PostgresqlTransaction(QueuedTransaction):
             with self._connection.transaction():
                 self.create_partition(table, day)
         except psycopg.errors.LockNotAvailable:
-            # Somebody reads for long (a dump). It waits where all wrong clocks are, and moves in
-            # when the part is made.
+            # A long read (a dump) holds the lock. The rows go to the default partition and move
+            # when the day's partition is created.
             return
 
     def _stage(self, table: Table, rows: Sequence[Sequence[object]]) -> str:
-        """The rows in a table of this session; its name."""
+        """Copy the rows into a temporary table; returns its name."""
         staged = f"staged_{table.name}"
         self._execute(
             f"CREATE TEMP TABLE IF NOT EXISTS {staged} (LIKE {table.name}) ON COMMIT DELETE ROWS"
         )
-        # A batch may put into a table twice.
+        # A batch may write to a table twice.
         self._execute(f"TRUNCATE {staged}")
         self._copy(staged, table, rows)
         return staged
 
     def _copy(self, into: str, table: Table, rows: Sequence[Sequence[object]]) -> None:
-        # In binary: writing a number as text and reading it back costs more than all the rest.
+        # In binary: formatting and parsing numbers as text would cost more than all the rest.
         names = column_names(table.columns)
         times = [place for place, c in enumerate(table.columns) if c.type is ColumnType.TIME]
         with (
@@ -296,19 +296,19 @@ class PostgresqlTransaction(QueuedTransaction):
 
 
 def environment(conninfo: str) -> dict[str, str]:
-    """How to reach the database, as the environment of libpq's programs.
+    """The connection string as environment variables of libpq's programs.
 
-    A password in their arguments would be there for everybody on the machine to read.
+    Every user of the machine could read a password in their arguments.
     """
     names = {"dbname": "PGDATABASE", "host": "PGHOST", "port": "PGPORT", "user": "PGUSER"}
     names |= {key: f"PG{key.upper()}" for key in ("password", "passfile", "service", "sslmode")}
     names |= {"sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY"}
-    known_error = conninfo_to_dict(conninfo)
-    return {names[key]: str(value) for key, value in known_error.items() if key in names}
+    options = conninfo_to_dict(conninfo)
+    return {names[key]: str(value) for key, value in options.items() if key in names}
 
 
 def is_empty(conninfo: str) -> bool:
-    """Whether the database has no table of anybody's. Raises StoreError."""
+    """Whether the database has no tables. Raises StoreError."""
     try:
         with psycopg.connect(conninfo, connect_timeout=5) as connection:
             rows = connection.execute(
@@ -322,7 +322,7 @@ def is_empty(conninfo: str) -> bool:
 
 @lru_cache(1 << 14)
 def _microseconds(text: str | None) -> int | None:
-    """A time that `utc_text` wrote, as PostgreSQL counts it; a row's stands in two tables."""
+    """A `utc_text` as microseconds of PostgreSQL's epoch; cached, for two tables have it."""
     return None if text is None else (datetime.fromisoformat(text) - _EPOCH) // _MICROSECOND
 
 
@@ -356,7 +356,7 @@ def _migrate(connection: psycopg.Connection, migrations: Sequence[Migration]) ->
     for migration in migrations:
         with connection.transaction():
             _lock(connection)
-            # Asked inside the lock: another process may have been quicker.
+            # Read inside the lock: another process may have migrated meanwhile.
             row = connection.execute("SELECT max(number) FROM migrations").fetchone()
             applied = (row[0] if row else None) or 0
             if applied > migrations[-1].number:
@@ -374,7 +374,7 @@ def _migrate(connection: psycopg.Connection, migrations: Sequence[Migration]) ->
 
 
 def _create_tables(connection: psycopg.Connection, tables: Sequence[Table]) -> None:
-    """Make what types ask for and is not there: tables, and columns that a table lacks."""
+    """Create missing tables, and missing columns of tables."""
     rows = connection.execute(
         "SELECT table_name, column_name FROM information_schema.columns "
         "WHERE table_schema = current_schema()"

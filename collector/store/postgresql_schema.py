@@ -1,4 +1,4 @@
-"""Floor 1. PostgreSQL's words for the tables that are made from types: SQL, not who runs it."""
+"""Floor 1. PostgreSQL's SQL for tables, columns and views that are derived from types."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _TYPES = {
 
 
 def missing(tables: Iterable[Table], known: Mapping[str, Container[str]]) -> Iterator[str]:
-    """What makes the tables, and columns that a table lacks.
+    """The statements that create missing tables and columns.
 
     Args:
-        tables: what types ask for.
-        known: the columns of each table that is there.
+        tables: the tables that there shall be.
+        known: the columns of each existing table.
     """
     for table in tables:
         if table.name not in known:
@@ -35,7 +35,7 @@ def missing(tables: Iterable[Table], known: Mapping[str, Container[str]]) -> Ite
 
 
 def views() -> Iterator[str]:
-    """What makes the roll-ups readable by line and time, with the columns that they have now."""
+    """The statements that create views of the roll-ups by line and time."""
     for step, table in FIGURES.items():
         yield (
             f"CREATE OR REPLACE VIEW line_{step}s AS SELECT tenant, probe, line, "

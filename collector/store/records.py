@@ -1,4 +1,4 @@
-"""Floor 1. What a store returns: results, probes, rejections, counts, as they were stored."""
+"""Floor 1. The output of a store: stored results, probes, rejections, counts."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from wire.result import FaultLocation
 
 
 class BatchResult(NamedTuple):
-    """What `store_batch` did. `ledgers` holds the epochs that the batch touched, as they are now.
+    """What `store_batch` did. `ledgers` has the current ledger of each epoch of the batch.
 
-    `ledgers` names an epoch also when all of its results were known: a probe that sends again has
-    not seen its receipt.
+    It has an epoch also when all of its results were known: a probe that sends again has not
+    received its receipt.
     """
 
     stored: int
@@ -30,7 +30,7 @@ class BatchResult(NamedTuple):
 
 
 class StoredResult(Struct, frozen=True):
-    """A result as the store holds it. `number` grows with each stored result and is never reused.
+    """A stored result. `number` grows with each stored result and is never reused.
 
     `body` is the result's JSON as the probe sent it; `wire.result.decode_result` reads it.
     """
@@ -49,9 +49,9 @@ class StoredResult(Struct, frozen=True):
 
 
 class LastResult(NamedTuple):
-    """The last word on one (line, kind, target): the last result, and the last that went well.
+    """The last result of a (line, kind, target), and the last `ok` one.
 
-    `last_ok` is None when none ever did, and the same as `last` when the last one did.
+    `last_ok` is None when there is none, and the same as `last` when that is `ok`.
     """
 
     last: StoredResult
@@ -59,12 +59,12 @@ class LastResult(NamedTuple):
 
 
 class StoredProbe(Struct, frozen=True, kw_only=True):
-    """What is known of a probe. Times are the collector's clock, UTC.
+    """A probe's last messages. Times are by the collector's clock, UTC.
 
-    What was never heard is None; so is what another version wrote and this one cannot read.
+    A field is None where no message was received, or where this version cannot read it.
 
-    `revision` grows with each batch that touched the probe: whoever remembers the highest one it
-    has seen can ask for what changed since.
+    `revision` grows with each batch that changes the probe; a reader that remembers the highest
+    one can query what changed since.
     """
 
     tenant: str
@@ -80,7 +80,7 @@ class StoredProbe(Struct, frozen=True, kw_only=True):
 
 
 class StoredRejection(Struct, frozen=True):
-    """A rejected message as it is kept: the head of its payload, and how long the whole was."""
+    """A rejected message: the first bytes of its payload, and its whole length."""
 
     number: int
     topic: str
@@ -92,7 +92,7 @@ class StoredRejection(Struct, frozen=True):
 
 
 class StoredOutage(NamedTuple):
-    """An outage as a probe told it, times UTC, and where the path was seen to break."""
+    """An outage as the probe reported it (UTC), and the location of the fault on the path."""
 
     started_at: datetime
     ended_at: datetime

@@ -1,4 +1,4 @@
-"""Floor 2. The registry in the database, a row a thing, and the record of every change."""
+"""Floor 2. The registry in the database, and the record of every change."""
 
 from __future__ import annotations
 
@@ -157,8 +157,8 @@ def _commune(row: Sequence[Any]) -> Commune:
     return converted(table, Commune)
 
 
-def _date(known_error: str | date | None) -> date | None:
-    return date.fromisoformat(known_error) if isinstance(known_error, str) else known_error
+def _date(cell: str | date | None) -> date | None:
+    return date.fromisoformat(cell) if isinstance(cell, str) else cell
 
 
 def _date_text(day: date | None) -> str | None:

@@ -1,7 +1,7 @@
 """Floor 1. The tables of the roll-ups, and a Summary as their rows.
 
-Of each step there are two: the figures of `OVERVIEW_*` as columns, which SQL adds up for all lines
-at once (and SQL people and Grafana read), and the whole Summary as bytes, which has the sketches.
+Each step has two: the figures of `OVERVIEW_*` as columns, which SQL adds up for all lines at once
+(and SQL users and Grafana read), and the whole Summary, with the sketches, as bytes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _figure_columns() -> Iterator[Column]:
 
 FIGURE_COLUMNS = tuple(_figure_columns())
 FIGURES = {
-    # An hour is asked for line by line, days and months for all lines at once.
+    # Hours are queried line by line, days and months for all lines at once.
     step: Table(
         f"rollup_{step}",
         (*_KEY, *FIGURE_COLUMNS),
@@ -90,7 +90,7 @@ def figures(summary: Summary) -> list[object]:
 
 
 def from_figures(cells: Sequence[Any]) -> Summary:
-    """The Summary that added-up figures make: without sketches, least and most."""
+    """The Summary of added-up figures: without sketches, least and most."""
     kinds: dict[str, KindCounts] = {}
     metrics: dict[str, Distribution] = {}
     place = 0

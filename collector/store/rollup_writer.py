@@ -1,8 +1,7 @@
-"""Floor 2. Takes what was stored into the roll-ups: deltas into hours, days and months.
+"""Floor 2. Merges the deltas of stored results into the roll-ups by hour, day and month.
 
-One transaction merges deltas and deletes them, so each counts once whatever ends the process. A
-late result is a delta like any other: its old buckets are merged anew under a new revision, which
-is how a paper that was issued before learns that it is outdated.
+One transaction merges deltas and deletes them, so that each counts exactly once. A late result
+changes its old buckets under a new revision, by which an issued report is found to be outdated.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _Buckets = dict[tuple[int, int], Summary]
 
 
 def merge_deltas(transaction: Transaction, now: datetime, most_deltas: int) -> int:
-    """Merge the oldest deltas; how many, 0 when none is waiting."""
+    """Merge the oldest deltas; returns their number, 0 when there is none."""
     rows = transaction.execute(
         "SELECT number, tenant, probe, line, start_s, body FROM rollup_deltas "
         "ORDER BY number LIMIT ?",

@@ -1,7 +1,7 @@
-"""Floor 2. The Store on a Database: one piece of SQL for all of them.
+"""Floor 2. The Store on a Database, in SQL for all of them.
 
-A result's identity is its epoch's ledger of stored numbers, read and written in the transaction
-that stores it: it is exact for any partitioning, and it outlives the row when raw results go.
+Repeats are found by the ledger of the epoch, which is read and written in the transaction that
+stores a result: this is exact for any partitioning, and outlives the rows.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from wire.messages import PlannedKind, Rejection
 from wire.result import FaultLocation, decode_result
 
 _REJECTED_HEAD_BYTES = 16_384
-# So many raw rows go in one transaction: ingest waits for no more than that.
+# Rows deleted in one transaction, so that ingest waits for no more than that.
 _DELETE_ROWS = 5_000
 _BACKFILL_ROWS = 2_000
-# More than a centre gives out between two copies: a nation in eight weeks.
+# More than a centre assigns between two backups: a nation in eight weeks.
 _NUMBERS_SKIPPED = 10**9
 _LONGEST_OUTAGE = timedelta(days=31)
-# Rooms for days are made so far ahead that a centre may sleep over a holiday.
+# Partitions are created so far ahead that maintenance may stop over a holiday.
 _DAYS_AHEAD = 7
 _PROBE_COLUMNS = column_names(PROBES.columns)
 _RESULT_COLUMNS = (
@@ -52,12 +52,12 @@ _RESULT_COLUMNS = (
 
 
 def derived_tables() -> list[Table]:
-    """The tables that are made from types and not by a migration."""
+    """The tables that are derived from types and not created by a migration."""
     return [*(kind.table for kind in kind_tables().values()), *rollup_tables.TABLES]
 
 
 def raw_tables() -> list[Table]:
-    """The tables that retention empties, `results` last."""
+    """The tables of raw results, `results` last."""
     return [*(kind.table for kind in kind_tables().values()), RESULTS]
 
 
@@ -91,7 +91,7 @@ class SqlStore:
             reused = reused_numbers(transaction, batch, places, stored_at)
             batch.rejected.extend(reused)
             batch_writer.count(transaction, "results", len(places))
-            # What asks is above, what only writes is below: nothing waits between them.
+            # Reads above, writes below, which are queued without waiting.
             batch_writer.insert_results(transaction, batch, places)
             batch_writer.insert_deltas(transaction, batch, places)
             ledgers = batch_writer.extend_ledgers(transaction, batch, known, revision)
@@ -118,7 +118,7 @@ class SqlStore:
         self._database.create_partitions(_DAYS_AHEAD, now)
         filled = self._backfill()
         deleted = 0
-        # What is still to be taken into the roll-ups is not forgotten before.
+        # Results that are not rolled up yet are not deleted.
         if raw_days is not None and not filled:
             cut = now - timedelta(days=raw_days)
             deleted = self._database.delete_before(cut, raw_tables(), _DELETE_ROWS)
@@ -131,7 +131,7 @@ class SqlStore:
         self._database.copy_to(destination)
 
     def read_sql(self, sql: str) -> list[Row]:
-        """The rows of any query, for tests, benchmarks and the curious."""
+        """The rows of any query, for tests and benchmarks."""
         return self._database.read(sql)
 
     def ledgers(self) -> Mapping[EpochKey, Ledger]:
@@ -164,9 +164,9 @@ class SqlStore:
             (f"{month:%Y-%m}",),
         )
         return {
-            (tenant, probe): known_error
+            (tenant, probe): planned
             for tenant, probe, plan in rows
-            if (known_error := columns.plan(plan)) is not None
+            if (planned := columns.plan(plan)) is not None
         }
 
     def probe(self, tenant: str, probe: str) -> StoredProbe | None:
@@ -193,7 +193,7 @@ class SqlStore:
                 if only_ok and key in latest
                 else LastResult(stored, stored if only_ok else None)
             )
-        # In the order of their characters, whatever the database takes for the alphabet.
+        # Sorted here, for the collation differs between databases.
         return [latest[key] for key in sorted(latest)]
 
     def outages(self, line: LineKey, begin: datetime, end: datetime) -> list[StoredOutage]:
@@ -258,7 +258,7 @@ class SqlStore:
         self._database.close()
 
     def _backfill(self) -> int:
-        """Take results from before the roll-ups into them, a part of them at each call."""
+        """Roll up some of the results from before there were roll-ups; returns how many."""
         with self._database.transaction() as transaction:
             marks: dict[str, int] = dict(
                 transaction.execute(

@@ -1,4 +1,4 @@
-"""Floor 2. SQLite: one file, one writer, readers that never wait. The only file with sqlite3."""
+"""Floor 2. The Store on SQLite: one file, one writer, readers that never wait."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from collector.store.migrate import Migration, packaged
 from collector.store.sql_store import SqlStore, derived_tables
 from collector.store.store import StoreError
 
-# Longer than a checkpoint or a backup holds the lock; the watchdog's interval is longer still.
+# Longer than a checkpoint or a backup holds the lock, shorter than the watchdog's interval.
 _BUSY_TIMEOUT_S = 2.0
-# Many rows a statement: while SQLite is at one, Python's other threads go on. It takes 32,766
-# values at most, and a statement that is kept holds room for each.
+# Values in one INSERT: while SQLite runs it, other Python threads run. The limit is 32,766, and a
+# cached statement holds memory for each.
 _VALUES_A_STATEMENT = 8_000
 _STATEMENTS_KEPT = 16
 _PAGE_BYTES = 16_384
@@ -41,9 +41,9 @@ class SqliteStore(SqlStore):
     """The Store in one SQLite file.
 
     Args:
-        path: the file; made where there is none. On a local disk.
+        path: the file, on a local disk; created if missing.
         rejected_kept: how many rejected messages to keep.
-        migrations: the schema's steps, the packaged ones unless a test brings others.
+        migrations: the packaged ones by default; tests pass others.
 
     Raises:
         StoreError: it cannot be opened, or a newer program has written it.
@@ -74,7 +74,7 @@ class SqliteDatabase(ConnectedDatabase[sqlite3.Connection, "SqliteTransaction"])
 
     def _migrate_schema(self, connection: sqlite3.Connection) -> None:
         _migrate(connection, self._migrations)
-        # Fewer migrations than the packaged ones are a test's: no room for these.
+        # With fewer migrations than the packaged ones (in a test) there are no tables to extend.
         if len(self._migrations) >= len(packaged("sqlite")):
             _create_tables(connection, derived_tables())
 
@@ -94,11 +94,11 @@ class SqliteDatabase(ConnectedDatabase[sqlite3.Connection, "SqliteTransaction"])
         return StoreError(f"{self._path}: {error}") if isinstance(error, sqlite3.Error) else None
 
     def create_partitions(self, days_ahead: int, now: datetime) -> None:
-        """One file has room for every day."""
+        """SQLite has no partitions."""
 
     def delete_before(self, cut: datetime, tables: Sequence[Table], most_rows: int) -> int:
-        """The oldest numbers are looked at, and of them exactly those deleted that
-        are old: among them may be some of a time when the centre's clock stood wrong.
+        """Of the lowest numbers, those that are older than `cut` are deleted; some may not be,
+        from a time when the centre's clock was wrong.
         """
         with self.transaction() as transaction:
             rows = transaction.execute(
@@ -116,7 +116,7 @@ class SqliteDatabase(ConnectedDatabase[sqlite3.Connection, "SqliteTransaction"])
         return len(old)
 
     def copy_to(self, destination: str) -> None:
-        """By SQLite's own backup, a page at a time, of one moment."""
+        """By SQLite's backup API, a consistent snapshot."""
         try:
             with (
                 closing(_connect(self._path)) as source,
@@ -143,7 +143,7 @@ class SqliteTransaction(QueuedTransaction):
         self.run(self._execute_many, sql, list(rows))
 
     def insert(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
-        # Not OR IGNORE, which would pass over a broken row in silence as well.
+        # Not OR IGNORE, which would ignore constraint violations as well.
         self.run(self._write, "INSERT", table, rows, "ON CONFLICT DO NOTHING")
 
     def replace(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
@@ -181,10 +181,10 @@ def _values(table: Table, rows: int) -> str:
 
 
 def restore(copy: Path, path: Path) -> None:
-    """Put a copy that `copy_to` wrote in a store's place. Nobody may have the store open.
+    """Create a store from a copy that `copy_to` wrote.
 
     Raises:
-        StoreError: the copy is damaged or no store, or there is a store already.
+        StoreError: the copy is damaged or no store, or `path` exists.
     """
     if path.exists():
         raise StoreError(f"{path}: there is a store already; move it away first")
@@ -204,9 +204,9 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path,
         timeout=_BUSY_TIMEOUT_S,
-        # No transaction but ours: BEGIN and COMMIT stand in the code.
+        # Transactions are explicit: BEGIN and COMMIT.
         isolation_level=None,
-        # One thread at a time has it.
+        # One thread at a time uses it.
         check_same_thread=False,
         cached_statements=_STATEMENTS_KEPT,
     )
@@ -219,15 +219,15 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    # For a file that is made now: with rows of a kilobyte a tenth more of them a second than 4 KiB.
+    # For a new file: with rows of a kilobyte a tenth more rows a second than with 4 KiB.
     connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-    # WAL: readers do not wait for the writer, and a commit is one append and one fsync.
+    # WAL: readers do not wait for the writer; a commit is one append and one fsync.
     connection.execute("PRAGMA journal_mode = WAL")
-    # FULL: that fsync happens before COMMIT returns. With NORMAL, a power cut takes the last
-    # commits, and the probes have deleted those results on our receipt.
+    # FULL: fsync before COMMIT returns. With NORMAL, a power cut would lose the last commits, whose
+    # results the probes have deleted after the receipt.
     connection.execute("PRAGMA synchronous = FULL")
-    # Each checkpoint writes every page that changed since the last one once more, and waits for the
-    # disk: after each batch that would be as much again. A burst must not leave gigabytes behind.
+    # A checkpoint writes each changed page once more and waits for the disk, so they are rare; the
+    # size limit removes a large WAL after a burst.
     connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_BYTES // _PAGE_BYTES}")
     connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
     # 64 MiB: the roll-ups of a week of the nation stay in memory.
@@ -242,7 +242,7 @@ def _migrate(connection: sqlite3.Connection, migrations: Sequence[Migration]) ->
     )
     for migration in migrations:
         connection.execute("BEGIN IMMEDIATE")
-        # Asked inside the transaction: another process may have been quicker.
+        # Read inside the transaction: another process may have migrated meanwhile.
         (applied,) = connection.execute("SELECT max(number) FROM migrations").fetchone()
         if (applied or 0) > migrations[-1].number:
             raise StoreError(
@@ -260,7 +260,7 @@ def _migrate(connection: sqlite3.Connection, migrations: Sequence[Migration]) ->
 
 
 def _create_tables(connection: sqlite3.Connection, tables: Sequence[Table]) -> None:
-    """Make what types ask for and is not there: tables, and columns that a table lacks."""
+    """Create missing tables, and missing columns of tables."""
     connection.execute("BEGIN IMMEDIATE")
     for table in tables:
         known = {row[1] for row in connection.execute(f"PRAGMA table_info({table.name})")}
@@ -279,8 +279,8 @@ def _create_tables(connection: sqlite3.Connection, tables: Sequence[Table]) -> N
 
 def _create_table(table: Table) -> str:
     columns = [_column_sql(column) for column in table.columns]
-    # By one whole number: the row's own. Else the key's tree holds the rows, which are short,
-    # but for those with bytes in them.
+    # A table with an integer key uses the rowid. Others are clustered by their key (WITHOUT ROWID),
+    # which suits short rows, so not those with bytes.
     by_number = table.key == ("number",)
     rowid = by_number or any(column.type is ColumnType.BYTES for column in table.columns)
     key = f"PRIMARY KEY ({', '.join(table.key)})"

@@ -1,12 +1,11 @@
-"""Floor 1. What a store of results promises, whichever database is behind it.
+"""Floor 1. The Store protocol: what every store of results promises.
 
-The promises (the contract suite holds each backend to them):
+The promises, which the contract suite tests for each backend:
 - `store_batch` is one transaction: all of it is durable when it returns, or none of it happened.
 - `(tenant, probe, epoch, seq)` is stored once; a repeat is counted and changes nothing.
-- A ledger speaks of results that are stored, or that the probe named as given up; both are written
-  in one transaction.
+- A ledger has the results that are stored, or that the probe has given up; it is written in the
+  same transaction.
 - Reading never waits for writing.
-The pages read nothing but a Store.
 """
 
 from __future__ import annotations
@@ -34,41 +33,41 @@ from wire.messages import PlannedKind
 
 
 class StoreError(Exception):
-    """The store cannot do it now (disk full, locked, gone); the text is a sentence for a person."""
+    """The store cannot do it now (disk full, locked, gone); the text is a sentence for users."""
 
 
 class Store(Protocol):
-    """One store, used by one thread at a time for writing, by any number for reading."""
+    """A store, written by one thread at a time and read by any number."""
 
     @property
     def summaries(self) -> Summaries:
-        """The roll-ups: what pages and reports read."""
+        """The roll-ups, which pages and reports read."""
 
     @property
     def registry(self) -> RegistryStore:
-        """Probes, lines, plans, places, groups, and every change of them."""
+        """The registry and the record of its changes."""
 
     def roll_up(self, now: datetime, most_deltas: int = 2_000) -> int:
-        """Take stored results into the roll-ups, the oldest first; 0 when none is waiting.
+        """Merge the oldest deltas into the roll-ups; returns their number, 0 when there is none.
 
-        One transaction each call. Raises StoreError: nothing was done.
+        Each call is one transaction. Raises StoreError: nothing was done.
         """
 
     def maintain(
         self, now: datetime, raw_days: int | None, rollup_days: int | None = None
     ) -> MaintenanceResult:
-        """Do a part of what must be done from time to time: room for the coming days, retention.
+        """Do a part of the maintenance: partitions for the coming days, retention.
 
-        Raw results that are older than `raw_days` go, hours and days of the roll-ups that are older
-        than `rollup_days` (None: none ever does). Months, ledgers and counts stay. To be called
-        until it has nothing to do. Raises StoreError.
+        Deletes raw results older than `raw_days`, and hours and days of the roll-ups older than
+        `rollup_days` (None: nothing). Months, ledgers and counts stay. To be called until nothing
+        is left to do. Raises StoreError.
         """
 
     def copy_to(self, destination: str) -> None:
-        """Write a whole and consistent copy into a file, while others go on. StoreError."""
+        """Write a consistent copy into a file, while others read and write. Raises StoreError."""
 
     def store_batch(self, messages: Sequence[ValidatedMessage], stored_at: datetime) -> BatchResult:
-        """Store all of it in one transaction, in the order given.
+        """Store all messages in one transaction, in the order given.
 
         Raises:
             StoreError: nothing of it was stored; the same call may be made again.
@@ -77,16 +76,16 @@ class Store(Protocol):
     def begin_batch(
         self, messages: Sequence[ValidatedMessage], stored_at: datetime
     ) -> Callable[[], BatchResult]:
-        """`store_batch` in two: what is returned waits until all of it is durable, and tells.
+        """Begin `store_batch`; the function returned waits for the commit and returns its result.
 
-        Between the two the caller can prepare the next batch. Whatever writes meanwhile waits.
+        In between, the caller can prepare the next batch. Other writers wait.
 
         Raises:
             StoreError: as `store_batch`, from either half.
         """
 
     def ledgers(self) -> Mapping[EpochKey, Ledger]:
-        """Of each probe, the ledger of the epoch that it sent last.
+        """The ledger of each probe's current epoch.
 
         Raises:
             StoreError: the store cannot be read.
@@ -96,24 +95,24 @@ class Store(Protocol):
         """The highest revision of any probe, 0 for an empty store. Raises StoreError."""
 
     def probes(self, changed_after: int = 0) -> list[StoredProbe]:
-        """The probes whose revision is above the given one, by tenant and name. StoreError."""
+        """The probes with a higher revision, by tenant and name. Raises StoreError."""
 
     def plans(self, month: date) -> Mapping[tuple[str, str], Sequence[PlannedKind]]:
-        """What each probe (tenant, name) last said in the month of a day that it planned.
+        """The last plan of each probe (tenant, name) in the month of a day.
 
-        Where it said nothing in that month, what it had said before. Raises StoreError.
+        Where it published none in that month, the one before. Raises StoreError.
         """
 
     def probe(self, tenant: str, probe: str) -> StoredProbe | None:
-        """One probe, None when nothing was ever heard of it. Raises StoreError."""
+        """One probe, None when no message of it was ever received. Raises StoreError."""
 
     def last_results(self, tenant: str, probe: str) -> list[LastResult]:
-        """The last word on each (line, kind, target) of a probe, in that order. StoreError."""
+        """The last results of a probe by (line, kind, target). Raises StoreError."""
 
     def outages(self, line: LineKey, begin: datetime, end: datetime) -> list[StoredOutage]:
-        """A line's outages that lie in or reach into the time, ascending. Raises StoreError.
+        """A line's outages that overlap the time, ascending. Raises StoreError.
 
-        As long as raw results are kept; those that lasted longer than a month may be left out.
+        Within the retention of raw results; outages of more than a month may be left out.
         """
 
     def results_after(self, number: int, limit: int) -> list[StoredResult]:
@@ -123,17 +122,17 @@ class Store(Protocol):
         """The `limit` results with the highest numbers, ascending. Raises StoreError."""
 
     def rejected_after(self, number: int, limit: int) -> list[StoredRejection]:
-        """At most `limit` rejected messages that are still kept, ascending. StoreError."""
+        """At most `limit` stored rejections with a higher number, ascending. Raises StoreError."""
 
     def totals(self) -> Totals:
         """Counts since the store was made. Raises StoreError."""
 
     def skip_numbers(self) -> None:
-        """Go on with numbers that nobody was ever given: after a copy was put back.
+        """Skip to numbers that were never used, after a restore.
 
-        Those between the copy and what was lost are in papers (`data_revision`) and with readers
-        of `results_after`, who would take what is new for what they have. Raises StoreError.
+        The numbers between the backup and the loss are in reports (`data_revision`) and known to
+        readers of `results_after`, who would miss new results with them. Raises StoreError.
         """
 
     def close(self) -> None:
-        """Let go of the database. Harmless twice."""
+        """Close the database. Idempotent."""

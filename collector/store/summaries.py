@@ -1,4 +1,4 @@
-"""Floor 2. Summaries read from the roll-up tables; never from a raw result."""
+"""Floor 2. Reads Summaries from the roll-up tables."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class SqlSummaries:
     def _week_counts_of_summaries(
         self, kind: str, start_s: int, end_s: int
     ) -> Mapping[LineKey, Mapping[date, int]]:
-        """A kind that has no column of its own: slower, from the whole Summaries."""
+        """For a kind without columns: slower, from the whole Summaries."""
         rows = self._database.read(
             f"SELECT line_id, start_s, body FROM {BODIES[Step.DAY].name} "
             "WHERE start_s >= ? AND start_s < ?",

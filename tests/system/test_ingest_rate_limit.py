@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 # Small, so that the flood's burst is over soon on a loaded machine too.
 LIMITS = {"probe_messages_per_s": 20.0, "probe_burst_s": 1.0}
 ROUNDS = 10
-# "so many were let go unread": at once and then every minute.
+# "N messages dropped unread": at once and then every minute.
 TOLD = 10
 # Waited out, the flood alone would keep a collector that takes everything busy for longer.
 PROMPT_S = 5.0
@@ -78,7 +78,7 @@ def test_a_flood_of_one_does_not_delay_the_others(tmp_path: Path, garbage: bool)
         try:
             began_s = time.monotonic()
             with flood(broker.port, topic, payload, tmp_path):
-                eventually(lambda: "let go unread" in centre.log, "the flood is noticed", 60.0)
+                eventually(lambda: "dropped unread" in centre.log, "the flood is noticed", 60.0)
                 took_s = [_receipted(quiet) for _ in range(ROUNDS)]
                 allowed = LIMITS["probe_messages_per_s"] * (
                     time.monotonic() - began_s + LIMITS["probe_burst_s"]
