@@ -17,7 +17,7 @@ import msgspec
 from wire.result import GATEWAY_TARGET, KINDS, Validity
 
 # Latency is a figure of the line only where the target is a measurement server in the country
-# ("mean RTT to a server in the country", METHOD); latency to the gateway has its own metrics.
+# (docs/method.md#roll-ups, R6); latency to the gateway has its own metrics.
 _SERVER = "stamp:"
 
 _UNITS = ("_bps", "_ms", "_ratio", "_s")

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from collector.config import Config as CollectorConfig
-from collector.registry.file_format import Document as RegistryDocument
+from collector.registry.file_format import RegistryFile as RegistryDocument
 from deploy.broker.configuration import BrokerSettings
 from deploy.fleet.seed import SeedSettings
 from probe.config import Config as ProbeConfig
