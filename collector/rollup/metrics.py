@@ -83,7 +83,7 @@ OVERVIEW_KINDS = ("throughput", "latency", "http")
 # no percentile. An unsynchronised clock makes the time uncertain, not the figure.
 INVALIDATING = frozenset(Validity) - {Validity.CLOCK_UNSYNCED, Validity.CLOCK_REPAIRED}
 # Kind `http` stops early by design, as i-Speed does; verdicts read kind `throughput` alone
-# (docs/method.md#http). A slow link to the router does not falsify delays, losses and name lookups.
+# (docs/method.md#http, H9). A slow link to the router does not falsify delays, losses and lookups.
 # Minutes up and down count whatever the state of the box, unless their time is unknown; else a box
 # with a weak link or supply would have no availability at all.
 _OF_DELAYS = INVALIDATING - {Validity.LINK_BELOW_PLAN}
