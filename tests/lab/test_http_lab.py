@@ -7,7 +7,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from msgspec import structs
 
 from probe.config import HttpConfig, LineConfig
 from probe.measure.http.probe import measure
-from probe.measure.measurement import RawResult
+from probe.measure.measurement import RawResult, SteadyInterval
 from tests import nginx
 from tests.http_request import http_request
 from tests.lab.congestion import use_congestion_control
@@ -30,6 +30,7 @@ from tests.lab.network import (
     OfficeNetwork,
     theoretical_goodput_bps,
 )
+from tests.lab.truth import PacketTruth
 from tests.nginx import Nginx
 from tests.stranger import sending
 from wire.result import HttpValues, Outcome, Reason, Validity
@@ -274,11 +275,31 @@ def test_a_long_slow_start_is_in_the_whole_figure_alone(tmp_path: Path) -> None:
         use_congestion_control(network, "vnpt", "cubic")
         with served(network, tmp_path):
             finding = found(network, by_device(network, "vnpt"), EARLY_STOP)
+        link = network.line("vnpt").link
+        assert link is not None
+        truths = link.truth()
     values = values_of(finding)
     assert finding.validity == [Validity.EARLY_STOPPED]
     assert values.download is not None
     assert values.download_bps is not None
     assert values.download_whole_bps is not None
     assert values.download_whole_bps < 0.95 * values.download_bps
-    theory_bps = theoretical_goodput_bps(40_000_000, frame_bytes=1500)
-    assert values.download_bps == pytest.approx(theory_bps, rel=0.1)
+    assert finding.steady_download is not None
+    true_bps = delivered_bps(truths, finding.steady_download)
+    assert values.download_bps == pytest.approx(true_bps, rel=0.05)
+    assert true_bps < 1.01 * theoretical_goodput_bps(40_000_000, frame_bytes=1500)
+
+
+def delivered_bps(truths: Sequence[PacketTruth], steady: SteadyInterval) -> float:
+    """What the emulated link handed to the office meanwhile, in bit/s of TCP payload.
+
+    Times of both are CLOCK_MONOTONIC of this host. 52 bytes of each packet are headers.
+    """
+    delivered_bytes = sum(
+        truth.length_bytes - 52
+        for truth in truths
+        if truth.direction == "download"
+        for at_ns in truth.departed_ns
+        if steady.from_s <= at_ns / 1e9 < steady.to_s
+    )
+    return delivered_bytes * 8 / (steady.to_s - steady.from_s)

@@ -7,14 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deploy.demo.outcome import ROUND_KINDS
-from deploy.demo.stage import Stage, StoredRow
 from tests import broker
 from tests.contract_clients import clients, expected_figures
 from tests.lab import network
@@ -99,41 +97,6 @@ def test_generated_clients_decode_what_the_broker_carried(
     assert clients.by_typescript(samples) == expected
     assert clients.typescript_errors(samples) == ""
     assert all(clients.by_node(samples)["verdicts"])
-
-
-def until_rows(stage: Stage, count: int, timeout_s: float) -> list[StoredRow]:
-    deadline_s = time.monotonic() + timeout_s
-    while len(rows := stage.stored()) < count:
-        assert stage.died() is None, stage.died()
-        assert time.monotonic() < deadline_s, f"{len(rows)} rows:\n{stage.log('probe')}"
-        time.sleep(0.2)
-    return rows
-
-
-def until_all(stage: Stage, highest: int, timeout_s: float) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while missing := set(range(1, highest + 1)) - {row.seq for row in stage.stored()}:
-        assert time.monotonic() < deadline_s, f"{sorted(missing)} never came:\n{stage.log('probe')}"
-        time.sleep(0.2)
-
-
-@needs_broker
-def test_a_broker_that_is_killed_and_comes_back_loses_nothing() -> None:
-    with Stage(once=False) as stage:
-        probe = stage.start_probe()
-        before = until_rows(stage, 3, timeout_s=60)
-        stage.broker.kill()
-        away_s = 25.0
-        time.sleep(away_s)  # the outage itself; nothing is awaited here
-        stage.broker.start()
-        # Measured while the broker was away: two windows of 10 s on each of two lines.
-        highest = max(row.seq for row in until_rows(stage, len(before) + 6, timeout_s=60))
-        # What came to the broker before the collector was back is sent again after a while.
-        until_all(stage, highest, timeout_s=60)
-        probe.send_signal(signal.SIGTERM)
-        assert probe.wait(30) == 0, stage.log("probe")
-        seqs = [row.seq for row in stage.stored()]
-        assert len(seqs) == len(set(seqs)), "every result once"
 
 
 @needs_broker

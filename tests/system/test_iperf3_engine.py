@@ -36,6 +36,8 @@ pytestmark = pytest.mark.skipif(REASON_NOT is not None, reason=str(REASON_NOT))
 ROOT = Path(__file__).parents[2]
 SERVER = "203.0.113.1"
 RATE_BPS = 40_000_000
+# What a machine that does other things may add; the sleeps that are cut short are much longer.
+LOADED_S = 10
 
 
 class Line(NamedTuple):
@@ -150,7 +152,7 @@ def test_a_server_that_is_stopped_ends_at_the_deadline(line: Line) -> None:
     began = time.monotonic()
     with line.server(5303) as server:
         reading = line.read(asked, at_sample(3, lambda: server.send_signal(signal.SIGSTOP)))
-    assert time.monotonic() - began < 2 + iperf3_process.KILL_GRACE_S
+    assert time.monotonic() - began < 2 + 2 * iperf3_process.KILL_GRACE_S + LOADED_S
     assert reading.reason is Reason.TIMEOUT
     assert reading.transfer is not None
     assert len(reading.transfer.intervals) == 5
@@ -195,7 +197,9 @@ def test_stop_ends_a_test_at_once_and_keeps_what_it_has(line: Line) -> None:
     asked = spec(5306, total_s=30, deadline_s=40)
     with line.server(5306):
         transcript = line.run(asked, observe, stop=stop)
-    assert time.monotonic() - stopped_at[0] < 1.0
+    # Asked to end, and neither waited for until its own end nor killed.
+    assert not transcript.killed
+    assert time.monotonic() - stopped_at[0] < asked.total_s / 2
     reading = iperf3_report.read(transcript, asked)
     assert reading.reason is Reason.SHUTTING_DOWN
     assert reading.transfer is not None
@@ -206,9 +210,9 @@ def test_a_killed_parent_leaves_no_orphan(line: Line) -> None:
     asked = spec(5307, total_s=30, deadline_s=40)
     program = (
         "import sys, threading, msgspec\n"
-        "from probe.measure.throughput import iperf3_engine\n"
-        "from probe.measure.throughput.method import Spec\n"
-        "spec = msgspec.json.decode(sys.argv[1], type=Spec)\n"
+        "from probe.measure.throughput import iperf3_process\n"
+        "from probe.measure.throughput.method import Iperf3Spec\n"
+        "spec = msgspec.json.decode(sys.argv[1], type=Iperf3Spec)\n"
         "print_it = lambda sample, rate: print(sample, flush=True)\n"
         "iperf3_process.run(spec, threading.Event(), print_it)\n"
     )
@@ -219,7 +223,7 @@ def test_a_killed_parent_leaves_no_orphan(line: Line) -> None:
             said = parent.stdout.readline()
             children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text()
             parent.kill()
-        assert said.startswith("Sample(")
+        assert said.startswith(f"{Iperf3Sample.__name__}(")
         (child,) = (int(pid) for pid in children.split())
         wait_until(lambda: _ended(child), timeout_s=5, what="the end of the child")
 
@@ -270,7 +274,7 @@ def test_a_child_that_listens_to_nobody_is_killed(line: Line) -> None:
     began = time.monotonic()
     deaf = ("sh", "-c", "trap '' TERM INT HUP; echo started; sleep 60 & wait; wait", "sh")
     transcript = line.run(asked, interpreter=deaf)
-    assert time.monotonic() - began < 0.2 + iperf3_process.KILL_GRACE_S + 1
+    assert time.monotonic() - began < 0.2 + 2 * iperf3_process.KILL_GRACE_S + LOADED_S
     assert (transcript.killed, transcript.printed) == (True, "started\n")
     assert iperf3_report.read(transcript, asked).reason is Reason.TIMEOUT
     assert not [pid for pid in line.network.office.pids() if _named(pid, "sleep")]

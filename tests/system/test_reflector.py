@@ -16,7 +16,7 @@ from wire.stamp import ErrorEstimate, SenderPacket
 
 ESTIMATE = ErrorEstimate(synchronised=True, ptp=False, scale=10, multiplier=5)
 SILENCE_S = 0.3
-# Answers each second, as many as a nation of probes needs. Closed loop: the reflector's limit.
+# Answers each second, as many as a nation of probes needs.
 REQUIRED_PPS = 5_000
 
 
@@ -171,23 +171,30 @@ def test_a_source_gets_no_more_than_its_share() -> None:
 
 
 def test_it_sustains_what_a_nation_of_probes_needs(reflector: ReflectorProcess) -> None:
-    rates = [answered_pps(reflector.ports["127.0.0.1"], 5_000) for _ in range(3)]
-    assert max(rates) >= REQUIRED_PPS, f"answers each second: {rates}"
+    """In a second of a core that it has to itself, by the processor time that the kernel counts."""
+    before_s, count = cpu_s(reflector), 15_000
+    answer_all(reflector.ports["127.0.0.1"], count)
+    rate = count / (cpu_s(reflector) - before_s)
+    assert rate >= REQUIRED_PPS, f"answers each second: {rate:.0f}"
 
 
-def answered_pps(port: int, count: int) -> float:
-    """Answers each second while 32 requests are always under way; each answer checked."""
+def cpu_s(reflector: ReflectorProcess) -> float:
+    """The processor time that its one thread has used so far (Linux, sched-stats)."""
+    stat = Path(f"/proc/{reflector.process.pid}/schedstat").read_text("ascii")
+    return int(stat.split()[0]) / 1e9
+
+
+def answer_all(port: int, count: int) -> None:
+    """Have so many requests answered, 32 always under way; each answer checked."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(5)
         sock.connect(("127.0.0.1", port))
-        begun_s = time.monotonic()
         for seq in range(count):
             sock.send(request(seq))
             if seq >= 32:
                 assert stamp.decode_reflector(sock.recv(2000)).seq == seq - 32
         for seq in range(count - 32, count):
             assert stamp.decode_reflector(sock.recv(2000)).seq == seq
-        return count / (time.monotonic() - begun_s)
 
 
 def test_systemd_is_told(tmp_path: Path) -> None:
