@@ -1,6 +1,7 @@
 """Floor 3. Writes the nation's inventory from the list of communes, one probe each.
 
-    python generate.py vn_communes.csv > hosts.yml
+    python3 ansible/inventories/nation/generate.py \\
+        collector/registry/data/vn_communes.csv > hosts.yml
 
 The list has the columns commune_code, commune_name, kind and province_name. A probe's name never
 changes, and communes are merged and change their kind: so it is made of the official code alone.
