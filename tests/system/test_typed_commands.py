@@ -30,6 +30,8 @@ PAGES = sorted(
         *ROOT.glob("deploy/*/*.md"),
     ]
 )
+# Their blocks are formulas.
+FORMULAS = ("method.md", "method.vi.md")
 PROGRAMS = (
     "make", "python", "python3", "pip", "git", "sudo", "systemctl", "openssl", "mosquitto_passwd",
     "ansible-playbook", "tramdo-", ".venv/bin/", "../.venv/bin/",
@@ -39,10 +41,11 @@ _FENCED = re.compile(r"^ *```([a-z]*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 _REMARK = re.compile(r" {5,}.*| +#.*|^#.*")
 
 
-def typed(text: str) -> Iterator[str]:
+def typed(page: Path) -> Iterator[str]:
     """The commands of a page: each line of its blocks, and what a sentence quotes with a blank."""
+    text = page.read_text(encoding="utf-8")
     for language, block in _FENCED.findall(text):
-        if not language:
+        if not language and page.name not in FORMULAS:
             for line in block.replace("\\\n", " ").splitlines():
                 for part in _REMARK.sub("", line).split("; "):
                     if part.strip():
@@ -52,11 +55,7 @@ def typed(text: str) -> Iterator[str]:
             yield quoted
 
 
-TYPED = {
-    command: page.relative_to(ROOT).as_posix()
-    for page in PAGES
-    for command in typed(page.read_text(encoding="utf-8"))
-}
+TYPED = {command: page.relative_to(ROOT).as_posix() for page in PAGES for command in typed(page)}
 
 
 class Step(NamedTuple):
