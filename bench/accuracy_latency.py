@@ -34,7 +34,7 @@ from typing import NamedTuple
 
 from bench import latency_tools
 from bench.capture import Capture, capture
-from bench.latency_tools import GAP_MS, OURS, PEERS, TIMEOUT_S, Said, Tool
+from bench.latency_tools import GAP_MS, OURS, PEERS, TIMEOUT_S, Tool, ToolOutput
 from bench.packet_truth import between, between_interfaces, path_times_ms
 from bench.probe_command import write_config
 from bench.report import (
@@ -161,7 +161,7 @@ def _judged(condition: Condition, line: Line, taps: Taps, tool: Tool) -> Iterato
         yield Trial(condition, one.tool, _said_ms(one), _both(true_ms), held_ms)
 
 
-def _said_ms(said: Said) -> Percentiles:
+def _said_ms(said: ToolOutput) -> Percentiles:
     if said.values is not None:
         return said.values.rtt_p50_ms, said.values.rtt_p99_ms
     assert said.reading is not None

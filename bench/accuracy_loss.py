@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench import latency_tools
-from bench.latency_tools import GAP_MS, OURS, TIMEOUT_S, Said, Tool
+from bench.latency_tools import GAP_MS, OURS, TIMEOUT_S, Tool, ToolOutput
 from bench.packet_truth import Counts, between, counts
 from bench.probe_command import write_config
 from bench.report import CannotMeasureError, Options, Outcome, Row, at_most, note, run
@@ -114,7 +114,7 @@ def _judged(condition: Condition, seed: int, line: Line, tool: Tool) -> Iterator
         yield Trial(condition, one.tool, _counted(one), counts(truths, one.key))
 
 
-def _counted(said: Said) -> Counted:
+def _counted(said: ToolOutput) -> Counted:
     if said.values is not None:
         values = said.values
         return Counted(values.sent, values.received, values.duplicates, values.reordered)

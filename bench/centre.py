@@ -173,12 +173,12 @@ def _ingest(store: AnyStore, messages: int) -> tuple[float, float]:
     stored = 0
     for begin in range(0, messages, _MESSAGES_A_BATCH):
         # As `collector.ingest.pipeline` does it: validated while the batch before it is written.
-        judged = [
+        validated = [
             validate(topic, payload, now)
             for topic, payload in payloads[begin : begin + _MESSAGES_A_BATCH]
         ]
         stored += finish().stored if finish is not None else 0
-        finish = store.begin_batch(judged, now)
+        finish = store.begin_batch(validated, now)
     stored += finish().stored if finish is not None else 0
     assert stored == messages * _RESULTS_A_MESSAGE, stored
     while store.roll_up(now):
@@ -193,7 +193,7 @@ def _readings(
     summaries, lines = store.summaries, nation.lines
     week = last_days(7, today)
     # A whole month that lies in what was loaded, where there is one.
-    paper = month_of(today.replace(day=1) - timedelta(days=1)) if days > 60 else month_of(today)
+    reported = month_of(today.replace(day=1) - timedelta(days=1)) if days > 60 else month_of(today)
     group = lines[: 2 * 12]
     rng = random.Random(5)
 
@@ -207,10 +207,11 @@ def _readings(
         "overview, roll-ups": _timed(lambda: summaries.overview(week), size.readings),
         "line page, roll-ups": _timed(line_page, size.readings),
         "month of a group, roll-ups": _timed(
-            lambda: merge_summaries(summaries.of_lines(group, paper).values()), size.readings
+            lambda: merge_summaries(summaries.of_lines(group, reported).values()),
+            size.readings,
         ),
         "month of the nation, roll-ups": _timed(
-            lambda: merge_summaries(summaries.of_lines(lines, paper).values()), 3
+            lambda: merge_summaries(summaries.of_lines(lines, reported).values()), 3
         ),
     }
     with _pages(store) as url:
@@ -218,7 +219,7 @@ def _readings(
         found["overview, page, first"] = _timed(lambda: _get(f"{url}/"), 1)
         found["overview, page"] = _timed(lambda: _get(f"{url}/"), size.readings)
         found["line page, page"] = _timed(lambda: _get(rng.choice(line_urls)), size.readings)
-    for question, sql in _raw_questions(week, paper, lines[7], group).items():
+    for question, sql in _raw_questions(week, reported, lines[7], group).items():
         found[f"{question}, raw rows"] = _timed(partial(_read_all, store, sql), size.raw_readings)
     return found
 
@@ -229,7 +230,7 @@ def _read_all(store: AnyStore, statements: Sequence[str]) -> None:
 
 
 def _raw_questions(
-    week: Period, paper: Period, line: LineKey,
+    week: Period, reported: Period, line: LineKey,
     group: Sequence[LineKey],
 ) -> dict[str, list[str]]:  # fmt: skip
     def between(period: Period) -> str:
@@ -250,8 +251,8 @@ def _raw_questions(
     return {
         "overview": means(between(week), "probe, line"),
         "line page": means(f"{one} AND {between(week)}", "started_at"),
-        "month of a group": means(f"{some} AND {between(paper)}", "probe, line"),
-        "month of the nation": means(between(paper), "probe, line"),
+        "month of a group": means(f"{some} AND {between(reported)}", "probe, line"),
+        "month of the nation": means(between(reported), "probe, line"),
     }
 
 

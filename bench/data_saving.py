@@ -114,9 +114,9 @@ def _run(network: OfficeNetwork, changing: Changing, config: HttpConfig) -> tupl
     line = network.line(LINE)
     begun: set[str] = set()
 
-    def progress(told: Progress) -> None:
-        if told.step not in begun:
-            begun.add(told.step)
+    def progress(progressed: Progress) -> None:
+        if progressed.step not in begun:
+            begun.add(progressed.step)
             changing.start()
 
     request = http_request(

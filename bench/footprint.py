@@ -80,7 +80,7 @@ class Look(NamedTuple):
     cost: Cost
 
 
-class Stage(NamedTuple):
+class Phase(NamedTuple):
     """One run of the daemon, as it was looked at."""
 
     name: str
@@ -192,7 +192,7 @@ class _Office:
         until_s: float | None = None,
         until_results: int | None = None,
         round_now: bool = False,
-    ) -> Stage:
+    ) -> Phase:
         """Run the daemon for so long, or until it has stored so many results."""
         config = self._written(name, tables)
         argv = [*COMMAND, "run", "-c", str(config), *(["--round-now"] if round_now else [])]
@@ -209,7 +209,7 @@ class _Office:
                 raise CannotMeasureError(f"{error}: {log.read_text()[-500:]}") from error
             finally:
                 daemon.terminate()
-        return Stage(name, looks)
+        return Phase(name, looks)
 
     def _outbox(self, name: str) -> Path:
         return self._disk / name / "state" / "outbox.sqlite"
@@ -305,7 +305,7 @@ def _stored(outbox: Path) -> int:
         return int(count)
 
 
-def outcome(idle: Stage, day: Stage, growth: Stage, settled_results: int, planned: Day) -> Outcome:
+def outcome(idle: Phase, day: Phase, growth: Phase, settled_results: int, planned: Day) -> Outcome:
     """The stages as rows, and the day that they amount to."""
     written = day.grown("written_bytes")
     a_day_bytes = written / day.results * planned.results if day.results and written else None
@@ -344,7 +344,7 @@ def growth_bytes(looks: Sequence[Look], settled_results: int) -> tuple[float, in
     return middle[1] - middle[0], settled[-1].results - settled[0].results
 
 
-def _row(stage: Stage, settled_results: int | None) -> Row:
+def _row(stage: Phase, settled_results: int | None) -> Row:
     results = stage.results
     grown = None if settled_results is None else growth_bytes(stage.looks, settled_results)[0] / M
     return {

@@ -39,7 +39,7 @@ _SPIN = [sys.executable, "-c", "while True: pass"]
 _SPARE_S = 30.0
 
 
-class Said(NamedTuple):
+class ToolOutput(NamedTuple):
     """What a tool said after one run, and how its packets are known in the truth.
 
     `values` are ours, `reading` is a peer's; the other one is None. `far_end` says whether what
@@ -59,7 +59,7 @@ class Said(NamedTuple):
 
 
 # Runs a tool once. CannotMeasureError when it says nothing that can be read.
-Tool = Callable[[], list[Said]]
+Tool = Callable[[], list[ToolOutput]]
 
 
 def why_not(*peers: str) -> str | None:
@@ -98,7 +98,7 @@ def peer(network: OfficeNetwork, line: Line, name: str, packets: int) -> Tool:
     return lambda: [_peer(network, line, name, packets)]
 
 
-def _ours(network: OfficeNetwork, config: Path, line: Line) -> list[Said]:
+def _ours(network: OfficeNetwork, config: Path, line: Line) -> list[ToolOutput]:
     results = measured(network, config, LATENCY, line.shape.name)
     said = []
     for result in results:
@@ -110,13 +110,13 @@ def _ours(network: OfficeNetwork, config: Path, line: Line) -> list[Said]:
         by_stamp = result.values.protocol == "stamp"
         new_key = partial(stamp_key, STAMP_PORT) if by_stamp else _icmp_key
         tool = OURS[0] if by_stamp else OURS[1]
-        said.append(Said(tool, new_key, not by_stamp, result.values, None))
+        said.append(ToolOutput(tool, new_key, not by_stamp, result.values, None))
     if sorted(one.tool for one in said) != sorted(OURS):
         raise CannotMeasureError(f"not one of each from {_SERVER}: {[one.tool for one in said]}")
     return said
 
 
-def _peer(network: OfficeNetwork, line: Line, tool: str, packets: int) -> Said:
+def _peer(network: OfficeNetwork, line: Line, tool: str, packets: int) -> ToolOutput:
     argv, new_key = _command(tool, line, packets)
     try:
         finished = network.office.run(
@@ -125,7 +125,7 @@ def _peer(network: OfficeNetwork, line: Line, tool: str, packets: int) -> Said:
         reading = _READERS[tool](finished.stdout + finished.stderr)
     except (ValueError, subprocess.TimeoutExpired) as error:
         raise CannotMeasureError(f"{tool}: {error}") from error
-    return Said(tool, new_key, new_key is _icmp_key, None, reading)
+    return ToolOutput(tool, new_key, new_key is _icmp_key, None, reading)
 
 
 def _icmp_key() -> Key:

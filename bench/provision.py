@@ -19,7 +19,7 @@ from pathlib import Path
 
 from bench.report import (
     CannotMeasureError,
-    Number,
+    IntegerOption,
     Options,
     Outcome,
     Row,
@@ -32,7 +32,7 @@ from tests.fleet import root
 from tests.fleet.site import Play, Site, make_wheels
 
 FIRST_LIMIT_S = 600.0
-_HOSTS = Number("hosts", 1, "measure a second site too, of so many probes")
+_HOSTS = IntegerOption("hosts", 1, "measure a second site too, of so many probes")
 
 
 def measured(options: Options) -> Outcome:

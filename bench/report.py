@@ -32,7 +32,7 @@ class CannotMeasureError(Exception):
     """The benchmark cannot be run here; the text says why, in a sentence."""
 
 
-class Number(NamedTuple):
+class IntegerOption(NamedTuple):
     """A number that one benchmark can be told: `--NAME N`."""
 
     name: str
@@ -86,7 +86,7 @@ def run(
     measure: Callable[[Options], Outcome],
     *,
     peers: Sequence[str] = (),
-    number: Number | None = None,
+    number: IntegerOption | None = None,
 ) -> int:
     """Run one benchmark as a command; its exit code.
 
@@ -105,15 +105,15 @@ def run(
             help=f"{number.help} (default: %(default)s)",
         )  # fmt: skip
     arguments = parser.parse_args()
-    told = arguments.number if number is not None else 0
+    given = arguments.number if number is not None else 0
     command = f"{parser.prog}{' --quick' if arguments.quick else ''}"
-    if number is not None and told != number.default:
-        command += f" --{number.name} {told}"
+    if number is not None and given != number.default:
+        command += f" --{number.name} {given}"
     resources.watch()
     resources.unwind_on_signals()
     here = machine(command, peers)
     try:
-        outcome = measure(Options(quick=arguments.quick, number=told))
+        outcome = measure(Options(quick=arguments.quick, number=given))
     except CannotMeasureError as error:
         note(f"bench.{name} cannot measure here: {error}")
         return 1
@@ -137,8 +137,8 @@ def as_json(name: str, outcome: Outcome, here: Row) -> str:
 
 def as_text(name: str, outcome: Outcome, here: Row) -> str:
     """The same for people."""
-    told = ", ".join(f"{key} {value}" for key, value in here.items())
-    lines = [f"bench.{name} on {told}", "", *_table(outcome.rows), ""]
+    given = ", ".join(f"{key} {value}" for key, value in here.items())
+    lines = [f"bench.{name} on {given}", "", *_table(outcome.rows), ""]
     for target in outcome.targets:
         state = "met" if target.met else "NOT met"
         lines.append(

@@ -37,7 +37,7 @@ class Vulnerability(Struct, frozen=True):
     fix_versions: list[str] = []
 
 
-class Audited(Struct, frozen=True):
+class AuditedPackage(Struct, frozen=True):
     """What pip-audit says of a package; `skip_reason` where it could not ask."""
 
     name: str
@@ -46,10 +46,10 @@ class Audited(Struct, frozen=True):
     skip_reason: str | None = None
 
 
-class Report(Struct, frozen=True):
+class AuditReport(Struct, frozen=True):
     """pip-audit's JSON."""
 
-    dependencies: list[Audited]
+    dependencies: list[AuditedPackage]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -68,7 +68,7 @@ def requirements(texts: Sequence[str]) -> list[str]:
     return sorted(" ".join(line.split()) for line in found)
 
 
-def verdict(report: Report) -> tuple[list[str], int]:
+def audit_summary(report: AuditReport) -> tuple[list[str], int]:
     """What to say of an audit, and its exit code. Not being able to ask is never a clean bill."""
     vulnerable = [package for package in report.dependencies if package.vulns]
     skipped = [package for package in report.dependencies if package.skip_reason is not None]
@@ -96,12 +96,12 @@ def _audit() -> int:
         command += ["--requirement", str(LOCKS / f"{name}.txt")]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
-        report = decode_json(run.stdout, Report)
+        report = decode_json(run.stdout, AuditReport)
     except msgspec.MsgspecError:
         last = (run.stderr.strip() or "it said nothing").splitlines()[-1]
         print(f"the vulnerability service could not be asked: {last}", file=sys.stderr)
         return UNKNOWN
-    lines, code = verdict(report)
+    lines, code = audit_summary(report)
     print("\n".join(lines))
     return code
 

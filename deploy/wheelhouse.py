@@ -85,7 +85,7 @@ def make(folder: Path, target: Target, name: str) -> str:
         ValueError: a package is there as sources only, and is more than Python.
     """
     locks = [(ROOT / "requirements" / f"{lock}.txt").read_text("utf-8") for lock in SETS[name]]
-    entries = sorted({entry for lock in locks for entry in wanted(lock, target)})
+    entries = sorted({entry for lock in locks for entry in locked_for(lock, target)})
     files = _downloaded(entries, folder / "downloads" / target.name, target)
     place = folder / target.name / name
     shutil.rmtree(place, ignore_errors=True)
@@ -112,7 +112,7 @@ def make(folder: Path, target: Target, name: str) -> str:
     return f"{archive}: {release}"
 
 
-def wanted(lock: str, target: Target) -> Iterator[str]:
+def locked_for(lock: str, target: Target) -> Iterator[str]:
     """The entries of a lock file that hold for a target, without their conditions. Pure.
 
     pip would look at the conditions with the eyes of the machine that it runs on.
@@ -141,22 +141,23 @@ def wanted(lock: str, target: Target) -> Iterator[str]:
 def _downloaded(entries: Sequence[str], folder: Path, target: Target) -> list[Path]:
     """The files of these entries, from `folder` where they are there already."""
     text = "".join(f"{entry}\n" for entry in entries)
-    asked = folder / _sha256(text.encode())[:12]
-    if not (asked / "complete").exists():
-        shutil.rmtree(asked, ignore_errors=True)
-        asked.mkdir(parents=True)
-        lock = asked / "lock.txt"
+    downloads = folder / _sha256(text.encode())[:12]
+    if not (downloads / "complete").exists():
+        shutil.rmtree(downloads, ignore_errors=True)
+        downloads.mkdir(parents=True)
+        lock = downloads / "lock.txt"
         lock.write_text(text, encoding="utf-8")
         manylinux = [f"manylinux_2_{minor}_{target.machine}" for minor in _GLIBC_MINORS]
         _pip(
             "download", "--no-deps", "--require-hashes", "--requirement", str(lock),
-            "--dest", str(asked), "--implementation", "cp", "--python-version", f"3.{target.minor}",
+            "--dest", str(downloads), "--implementation", "cp",
+            "--python-version", f"3.{target.minor}",
             *(option for name in (*manylinux, f"manylinux2014_{target.machine}",
                                   f"linux_{target.machine}") for option in ("--platform", name)),
         )  # fmt: skip
         lock.unlink()
-        (asked / "complete").touch()
-    return sorted(path for path in asked.iterdir() if path.name != "complete")
+        (downloads / "complete").touch()
+    return sorted(path for path in downloads.iterdir() if path.name != "complete")
 
 
 def _sources(place: Path) -> Path:

@@ -16,7 +16,7 @@ import msgspec
 
 from deploy.authority import authority
 from deploy.authority.authority import Authority
-from deploy.fleet import centre, channel, releases, signature
+from deploy.fleet import channel, releases, server, signature
 from deploy.fleet.channel import Channel
 from tests.broker import free_port
 from tests.client import eventually
@@ -76,7 +76,7 @@ class FleetCentre:
 
     def token(self, probe: str) -> str:
         """A new enrolment token."""
-        return centre.new_token(self.authority, probe, datetime.now(UTC))
+        return server.new_token(self.authority, probe, datetime.now(UTC))
 
     def publish(self, release: str, *, well: bool, ring_days: str = "0") -> None:
         """Sign a release whose probe is well or is not."""

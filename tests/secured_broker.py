@@ -30,7 +30,7 @@ from typing import NamedTuple
 from deploy.authority import authority, folder
 from deploy.authority.authority import Authority
 from deploy.authority.register import Reason
-from deploy.broker.configuration import BrokerSettings, Limits, Listener
+from deploy.broker.configuration import BrokerLimits, BrokerSettings, Listener
 from deploy.broker.render import render
 from runtime.broker import BrokerConfig
 from runtime.mqtt import Disconnected, Event, Message, MqttSession, Published
@@ -118,7 +118,7 @@ class Office:
 class SecuredBroker(Broker):
     """Mosquitto with what deploy/broker renders. Listeners for each kind of credential."""
 
-    def __init__(self, directory: Path, office: Office, limits: Limits | None = None) -> None:
+    def __init__(self, directory: Path, office: Office, limits: BrokerLimits | None = None) -> None:
         super().__init__(directory)
         self.office = office
         self.ports = {name: free_port() for name in ("certificate", "password", "both", "ws")}
@@ -141,7 +141,7 @@ class SecuredBroker(Broker):
                     interface=_LOOPBACK if self.is_2_0 else None,
                 ),
             ],
-            limits=limits or Limits(),
+            limits=limits or BrokerLimits(),
             ca_file=str(office.ca_file),
             crl_file=str(office.crl_file),
             certificate_file=str(office.server.certificate),

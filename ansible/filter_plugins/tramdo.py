@@ -44,11 +44,11 @@ def to_toml(table: Table) -> str:
 
 
 def _table_lines(table: Table, path: tuple[str, ...]) -> Iterator[str]:
-    told = {key: value for key, value in table.items() if value is not None}
-    for key, value in told.items():
+    present = {key: value for key, value in table.items() if value is not None}
+    for key, value in present.items():
         if not isinstance(value, Mapping) and not _is_tables(value):
             yield f"{_key(key)} = {_value(value)}"
-    for key, value in told.items():
+    for key, value in present.items():
         inner = (*path, key)
         name = ".".join(_key(part) for part in inner)
         if isinstance(value, Mapping):
@@ -132,7 +132,7 @@ def tramdo_preflight(host: Table) -> list[str]:
         found.append(
             f"is in none of the groups {', '.join(sorted(_GROUPS))}: nothing would be done with it"
         )
-    found += _door_problems(host)
+    found += _firewall_problems(host)
     return [f"{host['inventory_hostname']}: {sentence}" for sentence in found]
 
 
@@ -349,7 +349,7 @@ def _fleet_problems(host: Table) -> Iterator[str]:
         )
 
 
-def _door_problems(host: Table) -> Iterator[str]:
+def _firewall_problems(host: Table) -> Iterator[str]:
     """The firewall would shut the one out who is setting the box up over SSH."""
     if (
         host.get("base_firewall", True)
@@ -375,15 +375,15 @@ def tramdo_doctor(report: Table, *verdicts: str) -> list[str]:
         report: the doctor's report, in the language that it was asked for.
         verdicts: only findings of these; left out, all that are not good, after one on the whole.
     """
-    told = [
+    present = [
         f"{report['probe']}: {one['title']}: {one['seen']}"
         + (f" -> {one['todo']}" if one["todo"] else "")
         for one in report["findings"]
         if (one["verdict"] in verdicts if verdicts else one["verdict"] != "good")
     ]
     if verdicts:
-        return told
-    return [f"{report['probe']}: {report['summary']}", *told]
+        return present
+    return [f"{report['probe']}: {report['summary']}", *present]
 
 
 class FilterModule:

@@ -13,8 +13,15 @@ from pathlib import Path
 from msgspec import structs
 
 from deploy.authority import certificates, folder, register, rules
-from deploy.authority.certificates import Request, Signer
-from deploy.authority.register import Issued, Purpose, Reason, Register, Row, Standing
+from deploy.authority.certificates import Signer, SigningRequest
+from deploy.authority.register import (
+    CertificateRow,
+    CertificateStatus,
+    IssuedCertificate,
+    Purpose,
+    Reason,
+    Register,
+)
 from deploy.authority.rules import AuthorityError
 
 
@@ -82,13 +89,13 @@ class Authority:
         self, request_pem: bytes, now: datetime, lifetime: timedelta = rules.PROBE_LIFETIME
     ) -> Path:
         """A probe's first certificate, from its request; where it was written."""
-        return self._answer(request_pem, now, lifetime, renewal=False)
+        return self._certify(request_pem, now, lifetime, renewal=False)
 
     def renew(
         self, request_pem: bytes, now: datetime, lifetime: timedelta = rules.PROBE_LIFETIME
     ) -> Path:
         """Another certificate for a probe that has one, which holds on until its own end."""
-        return self._answer(request_pem, now, lifetime, renewal=True)
+        return self._certify(request_pem, now, lifetime, renewal=True)
 
     def server(
         self, hosts: Sequence[str], now: datetime, lifetime: timedelta = rules.SERVER_LIFETIME
@@ -100,7 +107,7 @@ class Authority:
         path = self._path / "servers" / f"{hosts[0]}.pem"
         with folder.locked(self._path):
             record = self._record(hosts[0], Purpose.SERVER, fingerprint, now, lifetime)
-            self._remember(record)
+            self._add_to_register(record)
             folder.write(path.with_suffix(".key"), key, folder.SECRET)
             issued = certificates.new_certificate(self._signer, record, public_key, hosts)
             folder.write(path, issued, folder.PUBLIC)
@@ -122,11 +129,11 @@ class Authority:
             self._write_list(self._register(), rules.in_utc(now))
         return self._path / "crl.pem"
 
-    def _answer(
+    def _certify(
         self, request_pem: bytes, now: datetime, lifetime: timedelta, *, renewal: bool
     ) -> Path:
-        asked: Request = certificates.read_request(request_pem)
-        name = rules.probe_name(asked.name)
+        signing_request: SigningRequest = certificates.read_request(request_pem)
+        name = rules.probe_name(signing_request.name)
         path = self._path / "probes" / f"{name}.pem"
         with folder.locked(self._path):
             known = self._register()
@@ -134,18 +141,18 @@ class Authority:
                 register.refuse_renewal(known, name)
             else:
                 register.refuse_first(known, name, now)
-            register.refuse_key(known, asked.key_sha256)
-            record = self._record(name, Purpose.PROBE, asked.key_sha256, now, lifetime)
-            self._remember(record)
-            issued = certificates.new_certificate(self._signer, record, asked.public_key)
+            register.refuse_key(known, signing_request.key_sha256)
+            record = self._record(name, Purpose.PROBE, signing_request.key_sha256, now, lifetime)
+            self._add_to_register(record)
+            issued = certificates.new_certificate(self._signer, record, signing_request.public_key)
             folder.write(path, issued, folder.PUBLIC)
         return path
 
     def _record(
         self, name: str, purpose: Purpose, fingerprint: str, now: datetime, lifetime: timedelta
-    ) -> Issued:
+    ) -> IssuedCertificate:
         begins, ends = rules.validity(rules.in_utc(now), lifetime, self._signer.ends)
-        return Issued(
+        return IssuedCertificate(
             serial=certificates.new_serial(),
             name=name,
             purpose=purpose,
@@ -157,7 +164,7 @@ class Authority:
     def _register(self) -> Register:
         return read_register(self._path)
 
-    def _remember(self, record: Issued) -> None:
+    def _add_to_register(self, record: IssuedCertificate) -> None:
         after = register.with_issued(self._register(), record)
         folder.write(self._path / "register.json", register.encode(after), folder.PUBLIC)
 
@@ -174,7 +181,7 @@ def read_register(path: Path) -> Register:
     return register.decode(folder.read(path / "register.json"))
 
 
-def rows(path: Path, now: datetime) -> list[Row]:
+def rows(path: Path, now: datetime) -> list[CertificateRow]:
     """Every certificate, the authority's own and the revocation list; no key is needed.
 
     Raises:
@@ -188,8 +195,8 @@ def rows(path: Path, now: datetime) -> list[Row]:
     return found + register.rows(read_register(path), now)
 
 
-def _row(name: str, purpose: str, ends: datetime, now: datetime) -> Row:
-    standing = Standing.EXPIRED if now >= ends else Standing.VALID
+def _row(name: str, purpose: str, ends: datetime, now: datetime) -> CertificateRow:
+    standing = CertificateStatus.EXPIRED if now >= ends else CertificateStatus.VALID
     return register.row(name, purpose, None, standing, ends, now)
 
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from msgspec import Struct
 
-from deploy.authority.register import Issued, Purpose, Reason
+from deploy.authority.register import IssuedCertificate, Purpose, Reason
 from deploy.authority.rules import AuthorityError, is_address
 
 _USAGE = {
@@ -31,7 +31,7 @@ _REASON = {
 }
 
 
-class Request(Struct, frozen=True):
+class SigningRequest(Struct, frozen=True):
     """A signing request whose signature is right: who asks, and with which public key (PEM)."""
 
     name: str
@@ -78,7 +78,7 @@ def new_request(key: bytes, name: str) -> bytes:
     return builder.sign(private, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
-def read_request(content: bytes) -> Request:
+def read_request(content: bytes) -> SigningRequest:
     """Who asks, once the signature has shown that the asker has the key.
 
     What else the request wants (extensions) is not looked at: the authority decides that alone.
@@ -101,7 +101,7 @@ def read_request(content: bytes) -> Request:
         )
     if len(names) != 1:
         raise AuthorityError("the request must have one common name: the probe's")
-    return Request(str(names[0].value), _public_pem(public), _fingerprint(public))
+    return SigningRequest(str(names[0].value), _public_pem(public), _fingerprint(public))
 
 
 def new_authority(
@@ -144,7 +144,7 @@ def load_certificate(content: bytes) -> x509.Certificate:
 
 
 def new_certificate(
-    signer: Signer, record: Issued, public_key: bytes, hosts: Sequence[str] = ()
+    signer: Signer, record: IssuedCertificate, public_key: bytes, hosts: Sequence[str] = ()
 ) -> bytes:
     """The certificate that a record of the register describes; `hosts` are a server's names."""
     public = serialization.load_pem_public_key(public_key)
@@ -179,7 +179,10 @@ def public_part(key: bytes) -> tuple[bytes, str]:
 
 
 def new_revocation_list(
-    signer: Signer, revoked: Iterable[Issued], number: int, holds: tuple[datetime, datetime]
+    signer: Signer,
+    revoked: Iterable[IssuedCertificate],
+    number: int,
+    holds: tuple[datetime, datetime],
 ) -> bytes:
     """The revocation list (RFC 5280 §5) with every record that is marked as revoked."""
     builder = (
@@ -211,7 +214,7 @@ def list_ends(content: bytes) -> datetime | None:
         raise AuthorityError(f"no revocation list in PEM: {error}") from error
 
 
-def _revoked(record: Issued, revoked_at: datetime) -> x509.RevokedCertificate:
+def _revoked(record: IssuedCertificate, revoked_at: datetime) -> x509.RevokedCertificate:
     builder = (
         x509.RevokedCertificateBuilder()
         .serial_number(int(record.serial, 16))

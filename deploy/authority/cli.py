@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from deploy.authority import authority, folder, rules
-from deploy.authority.register import Reason, Row, Standing
+from deploy.authority.register import CertificateRow, CertificateStatus, Reason
 from deploy.authority.rules import AuthorityError
 from runtime import secret_file
 
@@ -186,7 +186,7 @@ def _list(options: argparse.Namespace, now: datetime) -> int:
     if options.within is not None:
         rows = [
             row for row in rows
-            if row.standing is Standing.VALID and row.not_after - now <= options.within
+            if row.standing is CertificateStatus.VALID and row.not_after - now <= options.within
         ]  # fmt: skip
     if options.json:
         print(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
@@ -195,7 +195,7 @@ def _list(options: argparse.Namespace, now: datetime) -> int:
     return ENDING if options.within is not None and rows else OK
 
 
-def _print_table(rows: list[Row]) -> None:
+def _print_table(rows: list[CertificateRow]) -> None:
     print(f"{'name':<24} {'purpose':<16} {'standing':<9} {'ends':<10} {'days':>5}  serial")
     for row in rows:
         print(

@@ -38,7 +38,7 @@ def write(path: Path, content: bytes, mode: int, *, group: str | None = None) ->
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            if (owner := _heir(path.parent)) is not None:
+            if (owner := _owner_of(path.parent)) is not None:
                 os.fchown(file.fileno(), *owner)
             if group is not None:
                 shutil.chown(beside, group=group)
@@ -83,7 +83,7 @@ def make(path: Path) -> None:
     try:
         if not path.is_dir():
             path.mkdir(FOLDER, parents=True, exist_ok=True)
-            if (owner := _heir(path.parent)) is not None:
+            if (owner := _owner_of(path.parent)) is not None:
                 # The link's own, if somebody has put one in its place meanwhile.
                 os.lchown(path, *owner)
     except OSError as error:
@@ -110,7 +110,7 @@ def locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _heir(parent: Path) -> tuple[int, int] | None:
+def _owner_of(parent: Path) -> tuple[int, int] | None:
     """User and group that what is made in a folder belongs to; None: to whoever makes it."""
     if os.geteuid() != 0:
         return None

@@ -34,7 +34,7 @@ class Reason(StrEnum):
     CESSATION = "cessation_of_operation"
 
 
-class Standing(StrEnum):
+class CertificateStatus(StrEnum):
     """How a certificate stands at a moment."""
 
     VALID = "valid"
@@ -44,7 +44,7 @@ class Standing(StrEnum):
     REVOKED = "revoked"
 
 
-class Issued(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class IssuedCertificate(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One certificate. `serial` is upper-case hexadecimal, which no probe's name can be."""
 
     serial: Annotated[str, Meta(pattern="^[0-9A-F]{1,40}$")]
@@ -56,27 +56,27 @@ class Issued(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     revoked_at: datetime | None = None
     reason: Reason | None = None
 
-    def standing(self, now: datetime) -> Standing:
+    def standing(self, now: datetime) -> CertificateStatus:
         """How it stands now, looked at alone."""
         if self.revoked_at is not None:
-            return Standing.REVOKED
-        return Standing.EXPIRED if now >= self.not_after else Standing.VALID
+            return CertificateStatus.REVOKED
+        return CertificateStatus.EXPIRED if now >= self.not_after else CertificateStatus.VALID
 
 
 class Register(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All of them in the order of issue, and the number of the last revocation list."""
 
     list_number: int = 0
-    issued: list[Issued] = []
+    issued: list[IssuedCertificate] = []
 
 
-class Row(Struct, frozen=True, kw_only=True):
+class CertificateRow(Struct, frozen=True, kw_only=True):
     """A line of `tramdo-authority list`; `days_left` is negative after the end."""
 
     name: str
     purpose: str
     serial: str | None
-    standing: Standing
+    standing: CertificateStatus
     not_after: datetime
     days_left: int
 
@@ -98,7 +98,7 @@ def encode(register: Register) -> bytes:
     return msgspec.json.format(msgspec.json.encode(register), indent=2) + b"\n"
 
 
-def held_by(register: Register, name: str) -> list[Issued]:
+def certificates_of(register: Register, name: str) -> list[IssuedCertificate]:
     """A probe's certificates that are not revoked, expired ones too, oldest first."""
     return [
         record
@@ -113,8 +113,8 @@ def refuse_first(register: Register, name: str, now: datetime) -> None:
     Raises:
         AuthorityError: it has one that holds.
     """
-    for record in held_by(register, name):
-        if record.standing(now) is Standing.VALID:
+    for record in certificates_of(register, name):
+        if record.standing(now) is CertificateStatus.VALID:
             raise AuthorityError(
                 f"{name} has a certificate until {record.not_after:%Y-%m-%d}: "
                 "renew it, or revoke it first"
@@ -127,7 +127,7 @@ def refuse_renewal(register: Register, name: str) -> None:
     Raises:
         AuthorityError: the name holds no certificate.
     """
-    if not held_by(register, name):
+    if not certificates_of(register, name):
         raise AuthorityError(f"{name} holds no certificate to renew: sign its request instead")
 
 
@@ -144,7 +144,7 @@ def refuse_key(register: Register, key_sha256: str) -> None:
             )
 
 
-def with_issued(register: Register, record: Issued) -> Register:
+def with_issued(register: Register, record: IssuedCertificate) -> Register:
     """The register with one more certificate."""
     return structs.replace(register, issued=[*register.issued, record])
 
@@ -157,7 +157,7 @@ def with_revoked(
     Raises:
         AuthorityError: there is nothing to revoke.
     """
-    chosen = {record.serial for record in _meant_by(register, name_or_serial)}
+    chosen = {record.serial for record in _matching(register, name_or_serial)}
     if not chosen:
         raise AuthorityError(f"no certificate of {name_or_serial!r} is left to revoke")
     return structs.replace(
@@ -171,24 +171,34 @@ def with_revoked(
     )
 
 
-def rows(register: Register, now: datetime) -> list[Row]:
+def rows(register: Register, now: datetime) -> list[CertificateRow]:
     """How each certificate stands: those in force first, the soonest to end at the top."""
     newest = {(record.name, record.purpose): record.serial for record in register.issued}
     found = []
     for record in register.issued:
         standing = record.standing(now)
-        if standing is Standing.VALID and newest[record.name, record.purpose] != record.serial:
-            standing = Standing.REPLACED
+        if (
+            standing is CertificateStatus.VALID
+            and newest[record.name, record.purpose] != record.serial
+        ):
+            standing = CertificateStatus.REPLACED
         ends = record.not_after
         found.append(row(record.name, record.purpose, record.serial, standing, ends, now))
-    return sorted(found, key=lambda row: (row.standing is not Standing.VALID, row.not_after))
+    return sorted(
+        found, key=lambda row: (row.standing is not CertificateStatus.VALID, row.not_after)
+    )
 
 
 def row(
-    name: str, purpose: str, serial: str | None, standing: Standing, ends: datetime, now: datetime
-) -> Row:
+    name: str,
+    purpose: str,
+    serial: str | None,
+    standing: CertificateStatus,
+    ends: datetime,
+    now: datetime,
+) -> CertificateRow:
     """A line of the list."""
-    return Row(
+    return CertificateRow(
         name=name,
         purpose=purpose,
         serial=serial,
@@ -198,7 +208,7 @@ def row(
     )
 
 
-def _meant_by(register: Register, name_or_serial: str) -> Iterator[Issued]:
+def _matching(register: Register, name_or_serial: str) -> Iterator[IssuedCertificate]:
     for record in register.issued:
         if record.revoked_at is None and name_or_serial in (record.name, record.serial):
             yield record

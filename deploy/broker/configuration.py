@@ -44,7 +44,7 @@ class Listener(Strict, frozen=True):
     max_connections: Count = 5_000
 
 
-class Limits(Strict, frozen=True):
+class BrokerLimits(Strict, frozen=True):
     """What the broker takes upon itself, for each client where not said otherwise."""
 
     # For a collector that is away: the default of 1,000 is gone in seconds.
@@ -79,7 +79,7 @@ class BrokerSettings(Strict, frozen=True):
     collectors: list[UserName] = []
     subscribers: list[UserName] = []
     listeners: Annotated[list[Listener], Meta(min_length=1)] = field(default_factory=_listeners)
-    limits: Limits = Limits()
+    limits: BrokerLimits = BrokerLimits()
     ca_file: AbsolutePath = "/etc/mosquitto/tramdo/ca.pem"
     crl_file: AbsolutePath = "/etc/mosquitto/tramdo/crl.pem"
     certificate_file: AbsolutePath = "/etc/mosquitto/tramdo/server.pem"
@@ -116,33 +116,33 @@ class BrokerSettings(Strict, frozen=True):
             )
 
 
-class Right(Struct, frozen=True):
+class AclRule(Struct, frozen=True):
     """One line of the access list; a probe's `%u` is its name."""
 
     access: Literal["read", "write"]
     topic: str
 
 
-def probe_rights(tenant: str) -> list[Right]:
+def probe_acl(tenant: str) -> list[AclRule]:
     """What a probe may do: write its own channels, read its own receipts and commands."""
     own = f"{ROOT}/{tenant}/%u"
     return [
-        *(Right("write", f"{own}/{channel}") for channel in _PROBE_WRITES),
-        *(Right("read", f"{own}/{channel}") for channel in _CENTRE_WRITES),
+        *(AclRule("write", f"{own}/{channel}") for channel in _PROBE_WRITES),
+        *(AclRule("read", f"{own}/{channel}") for channel in _CENTRE_WRITES),
     ]
 
 
-def collector_rights(tenant: str) -> list[Right]:
+def collector_acl(tenant: str) -> list[AclRule]:
     """What a collector may do: read all of its tenant, write receipts and commands."""
     return [
-        Right("read", f"{ROOT}/{tenant}/#"),
-        *(Right("write", f"{ROOT}/{tenant}/+/{channel}") for channel in _CENTRE_WRITES),
+        AclRule("read", f"{ROOT}/{tenant}/#"),
+        *(AclRule("write", f"{ROOT}/{tenant}/+/{channel}") for channel in _CENTRE_WRITES),
     ]
 
 
-def subscriber_rights(tenant: str) -> list[Right]:
+def subscriber_acl(tenant: str) -> list[AclRule]:
     """What a subscriber may do: read what probes publish of themselves; no commands, no replies."""
-    return [Right("read", f"{ROOT}/{tenant}/+/{channel}") for channel in _PUBLISHED]
+    return [AclRule("read", f"{ROOT}/{tenant}/+/{channel}") for channel in _PUBLISHED]
 
 
 _PUBLISHED = ("m/+", "state", "info", "health")

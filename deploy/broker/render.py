@@ -18,14 +18,14 @@ from wire.topics import ROOT
 TEMPLATES = Path(__file__).parent
 
 
-class Rendered(Struct, frozen=True):
+class BrokerFiles(Struct, frozen=True):
     """mosquitto.conf, and the access list that belongs at `acl_file`."""
 
     configuration: str
     access_list: str
 
 
-def render(settings: BrokerSettings) -> Rendered:
+def render(settings: BrokerSettings) -> BrokerFiles:
     """Both files.
 
     Raises:
@@ -42,11 +42,11 @@ def render(settings: BrokerSettings) -> Rendered:
         "max_packet_bytes": configuration.MAX_PACKET_BYTES,
         "max_envelope_bytes": MAX_ENVELOPE_BYTES,
         "root": ROOT,
-        "probe_rights": configuration.probe_rights(settings.tenant),
-        "collector_rights": configuration.collector_rights(settings.tenant),
-        "subscriber_rights": configuration.subscriber_rights(settings.tenant),
+        "probe_acl": configuration.probe_acl(settings.tenant),
+        "collector_acl": configuration.collector_acl(settings.tenant),
+        "subscriber_acl": configuration.subscriber_acl(settings.tenant),
     }
-    return Rendered(
+    return BrokerFiles(
         environment.get_template("mosquitto.conf.j2").render(names),
         environment.get_template("acl.j2").render(names),
     )

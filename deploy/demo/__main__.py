@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from deploy.demo import outcome
-from deploy.demo.stage import Stage, StageError
+from deploy.demo.system import DemoError, DemoSystem
 from deploy.demo.view import Snapshot, View, snapshot
 from tests import resources
 
@@ -47,11 +47,11 @@ def main() -> int:
         resources.end_with_parent()
     try:
         resources.watch()
-        with Stage(once=options.once, messages=options.messages) as stage:
-            if stage.why_loopback is not None:
-                print(f"both lines are loopback: {stage.why_loopback}", file=sys.stderr)
-            return _once(stage, as_json=options.json) if options.once else _live(stage)
-    except StageError as error:
+        with DemoSystem(once=options.once, messages=options.messages) as system:
+            if system.why_loopback is not None:
+                print(f"both lines are loopback: {system.why_loopback}", file=sys.stderr)
+            return _once(system, as_json=options.json) if options.once else _live(system)
+    except DemoError as error:
         print(f"the demo could not start: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -60,35 +60,35 @@ def main() -> int:
         return 0 if not options.once else 1
 
 
-def _live(stage: Stage) -> int:
-    probe = stage.start_probe()
+def _live(system: DemoSystem) -> int:
+    probe = system.start_probe()
     with View(sys.stdout) as view:
         while probe.poll() is None:
-            view.show(snapshot(stage))
-            if (died := stage.died()) is not None:
-                raise StageError(died)
+            view.show(snapshot(system))
+            if (died := system.died()) is not None:
+                raise DemoError(died)
             time.sleep(_REFRESH_S)
-    print(f"the probe ended with {probe.returncode}:\n{stage.log('probe')}", file=sys.stderr)
+    print(f"the probe ended with {probe.returncode}:\n{system.log('probe')}", file=sys.stderr)
     return 1
 
 
-def _once(stage: Stage, *, as_json: bool) -> int:
-    probe = stage.start_probe()
+def _once(system: DemoSystem, *, as_json: bool) -> int:
+    probe = system.start_probe()
     deadline_s = time.monotonic() + _ONCE_LIMIT_S
     last: Snapshot | None = None
     with View(sys.stderr) as view:
         while probe.poll() is None and time.monotonic() < deadline_s:
-            last = snapshot(stage)
+            last = snapshot(system)
             view.show(last)
             time.sleep(_REFRESH_S)
     problems = []
     if probe.poll() is None:
         problems.append(f"the round was not complete after {_ONCE_LIMIT_S:.0f} s")
     elif probe.returncode:
-        problems.append(f"the probe ended with {probe.returncode}:\n{stage.log('probe')}")
-    if (died := stage.died()) is not None:
+        problems.append(f"the probe ended with {probe.returncode}:\n{system.log('probe')}")
+    if (died := system.died()) is not None:
         problems.append(died)
-    round_ = outcome.of_round(stage)
+    round_ = outcome.of_round(system)
     problems += outcome.missing(round_)
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(round_), indent=2).decode())

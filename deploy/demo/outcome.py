@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.demo.settings import ISPS
-from deploy.demo.stage import Stage, StoredRow
+from deploy.demo.system import DemoSystem, StoredRow
 from probe.availability.monitor import AVAILABILITY
 from probe.measure.kinds import MEASURES
 from probe.show import status_file, texts
@@ -45,12 +45,12 @@ class Round(Struct, frozen=True):
     pending: int | None
 
 
-def of_round(stage: Stage) -> Round:
+def of_round(system: DemoSystem) -> Round:
     """Ask the centre what it has, and the probe what still waits."""
-    stored = stage.stored()
-    shown = status_file.read(str(stage.folder / "run"))
+    stored = system.stored()
+    shown = status_file.read(str(system.folder / "run"))
     pending = None if shown is None else shown.status.pending
-    return Round([_line(stage, stored, line.id) for line in stage.lines], stored, pending)
+    return Round([_line(system, stored, line.id) for line in system.lines], stored, pending)
 
 
 def missing(round_: Round) -> list[str]:
@@ -88,14 +88,14 @@ def print_table(round_: Round) -> None:
     for title in ("line", "direction", "shaped to", "goodput at best", "measured", "error"):
         lines.add_column(title)
     for line in round_.lines:
-        for way in ("download", "upload"):
+        for direction in ("download", "upload"):
             lines.add_row(
                 line.id,
-                way,
-                figure("bps", getattr(line, f"shaped_{way}_bps")),
-                figure("bps", getattr(line, f"goodput_{way}_bps")),
-                figure("bps", getattr(line, f"{way}_bps")),
-                figure("ratio", getattr(line, f"{way}_error_ratio")),
+                direction,
+                figure("bps", getattr(line, f"shaped_{direction}_bps")),
+                figure("bps", getattr(line, f"goodput_{direction}_bps")),
+                figure("bps", getattr(line, f"{direction}_bps")),
+                figure("ratio", getattr(line, f"{direction}_error_ratio")),
             )
     console.print(lines)
     console.print(f"{len(round_.results)} results stored, {round_.pending} pending")
@@ -117,8 +117,8 @@ def row_texts(row: StoredRow) -> tuple[str, ...]:
     return str(row.seq), result.line.id, result.kind, result.target or "", ending, figures
 
 
-def _line(stage: Stage, stored: list[StoredRow], line_id: str) -> LineOutcome:
-    demo_line = next(line for line in stage.lines if line.id == line_id)
+def _line(system: DemoSystem, stored: list[StoredRow], line_id: str) -> LineOutcome:
+    demo_line = next(line for line in system.lines if line.id == line_id)
     tests = [
         row.result
         for row in stored
@@ -126,13 +126,13 @@ def _line(stage: Stage, stored: list[StoredRow], line_id: str) -> LineOutcome:
     ]
     values = tests[-1].values if tests else None
     fields: dict[str, Any] = {}
-    for way in ("download", "upload"):
-        measured: float | None = getattr(values, f"{way}_bps", None)
-        goodput_bps = stage.goodput_bps(demo_line, way)
-        fields[f"shaped_{way}_bps"] = getattr(demo_line, f"{way}_bps")
-        fields[f"goodput_{way}_bps"] = goodput_bps
-        fields[f"{way}_bps"] = measured
-        fields[f"{way}_error_ratio"] = (
+    for direction in ("download", "upload"):
+        measured: float | None = getattr(values, f"{direction}_bps", None)
+        goodput_bps = system.goodput_bps(demo_line, direction)
+        fields[f"shaped_{direction}_bps"] = getattr(demo_line, f"{direction}_bps")
+        fields[f"goodput_{direction}_bps"] = goodput_bps
+        fields[f"{direction}_bps"] = measured
+        fields[f"{direction}_error_ratio"] = (
             None if measured is None or goodput_bps is None else measured / goodput_bps - 1
         )
     return LineOutcome(line_id, ISPS[line_id], **fields)

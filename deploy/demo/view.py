@@ -18,7 +18,7 @@ from rich.text import Text
 
 from deploy.demo.outcome import figure, row_texts
 from deploy.demo.settings import DemoLine
-from deploy.demo.stage import Stage, StoredRow
+from deploy.demo.system import DemoSystem, StoredRow
 from probe.show import status_file
 from probe.show.status import LineStatus, Pattern, StatusSnapshot
 
@@ -38,23 +38,23 @@ class Snapshot(Struct, frozen=True):
     shaped: bool
 
 
-def snapshot(stage: Stage) -> Snapshot:
+def snapshot(system: DemoSystem) -> Snapshot:
     """Look at every part once."""
     try:
-        shown = status_file.read(str(stage.folder / "run"))
+        shown = status_file.read(str(system.folder / "run"))
     except (OSError, msgspec.MsgspecError):
         shown = None
     return Snapshot(
         shown,
-        stage.stored(),
-        stage.lines,
+        system.stored(),
+        system.lines,
         {
-            (line.id, way): stage.goodput_bps(line, way)
-            for line in stage.lines
-            for way in ("download", "upload")
+            (line.id, direction): system.goodput_bps(line, direction)
+            for line in system.lines
+            for direction in ("download", "upload")
         },
-        stage.page,
-        stage.why_loopback is None,
+        system.page,
+        system.why_loopback is None,
     )
 
 
@@ -64,7 +64,7 @@ class View:
     def __init__(self, stream: TextIO) -> None:
         self._console = Console(file=stream)
         self._live = Live(console=self._console, auto_refresh=False, transient=False)
-        self._told: set[str] = set()
+        self._printed: set[str] = set()
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -87,8 +87,8 @@ class View:
             self._live.update(picture(now, time.monotonic()), refresh=True)
             return
         for line in _new_lines(now):
-            if line not in self._told:
-                self._told.add(line)
+            if line not in self._printed:
+                self._printed.add(line)
                 self._console.print(line, highlight=False, soft_wrap=True)
 
 
@@ -154,8 +154,8 @@ def _lines(now: Snapshot, shown: StatusSnapshot) -> Panel:
 def _line(now: Snapshot, line: LineStatus) -> tuple[Any, ...]:
     figures = {name: value for last in line.last.values() for name, value in last.figures.items()}
     rates = [
-        _rate(figures.get(f"{way}_bps"), now.goodput_bps.get((line.id, way)))
-        for way in ("download", "upload")
+        _rate(figures.get(f"{direction}_bps"), now.goodput_bps.get((line.id, direction)))
+        for direction in ("download", "upload")
     ]
     return (
         Text(f"{line.id} ({line.isp})"),

@@ -19,9 +19,9 @@ from msgspec import Meta, Struct, structs
 
 from deploy.authority import authority, folder
 from deploy.authority.rules import AuthorityError
-from deploy.fleet import ask, channel, releases, signature, update
-from deploy.fleet.ask import Centre, FleetError
+from deploy.fleet import channel, client, releases, signature, update
 from deploy.fleet.channel import Channel, ChannelError
+from deploy.fleet.client import FleetClient, FleetError
 from deploy.fleet.releases import ReleaseError
 from deploy.fleet.signature import SignatureError
 from deploy.fleet.update import BoxState
@@ -32,10 +32,10 @@ from wire.record import Name
 # A playbook on a Zero 2 W that installs packages over a slow line.
 _COMMAND_LIMIT_S = 1800
 # What a person with a stopwatch calls at once; the daemon writes its status every 5 s.
-_LOOK_EVERY_S = 5.0
+_POLL_INTERVAL_S = 5.0
 
 
-class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class BoxSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """/etc/tramdo/fleet.toml.
 
     `url` is the centre's. `converge`, `restart` and `status` are the commands that bring the box to
@@ -69,22 +69,22 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     renew_days: Annotated[int, Meta(ge=1, le=700)] = 60
 
 
-def load(path: Path) -> Fleet:
+def load(path: Path) -> BoxSettings:
     """The settings.
 
     Raises:
         SettingsError: every mistake in them.
         OSError: the file cannot be read.
     """
-    return settings.parse(path.read_bytes(), Fleet, str(path))
+    return settings.parse(path.read_bytes(), BoxSettings, str(path))
 
 
 class Box:
     """One box. Every method raises FleetError when it cannot, and has then changed nothing."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: BoxSettings) -> None:
         self._fleet = fleet
-        self._centre = Centre(fleet.url, fleet.ca_file)
+        self._centre = FleetClient(fleet.url, fleet.ca_file)
         # The release whose roles have just been run, so that a pull does not run them twice.
         self._converged: str | None = None
         self._state_path = Path(fleet.state_dir) / "state.json"
@@ -106,7 +106,7 @@ class Box:
             raise FleetError(f"no enrolment token: {error}") from error
         csr = self._csr()
         answer = self._centre.post("enrol", {"probe": fleet.probe, "token": token, "csr": csr})
-        self._keep_certificate(answer)
+        self._store_certificate(answer)
         token_path.unlink()
         return f"{fleet.probe} is enrolled; its key has never left this box"
 
@@ -114,10 +114,10 @@ class Box:
         """Renew the certificate when its end is near; a sentence, or None when it is not."""
         if days_left > self._fleet.renew_days:
             return None
-        self._keep_certificate(self._centre.post("renew", {"csr": self._csr()}))
+        self._store_certificate(self._centre.post("renew", {"csr": self._csr()}))
         return "the certificate is renewed; the probe takes it at its next connection"
 
-    def take_variables(self) -> str | None:
+    def fetch_variables(self) -> str | None:
         """Take what this box shall be from the centre.
 
         Returns:
@@ -126,14 +126,14 @@ class Box:
         response = self._centre.ask("POST", "variables", {"csr": self._csr()})
         if response.status_code == 404:
             return "the centre has no variables for this box: it stays as it is set up"
-        content = ask.sound(response, "variables").content
+        content = client.require_success(response, "variables").content
         if content.lstrip()[:1] != b"{":
             raise FleetError("the centre's variables for this box are no JSON object")
         path = Path(self._fleet.variables_file)
         # Those that the centre was last reached with, until it is reached with the new ones.
         if path.exists() and not self._before.exists() and path.read_bytes() != content:
-            self._written(self._before, path.read_bytes())
-        self._written(path, content)
+            self._write(self._before, path.read_bytes())
+        self._write(path, content)
         return None
 
     def converge(self) -> str | None:
@@ -153,16 +153,16 @@ class Box:
         done_already = release == self._converged
         fault = None if done_already else self._converge(release)
         if self._before.exists():
-            self._keep_what_reaches_the_centre(release)
+            self._roll_back_unless_reachable(release)
         if fault is not None:
             raise FleetError(f"the box is not what it should be: {fault}")
         return None if done_already else "the box is what its variables say"
 
-    def _keep_what_reaches_the_centre(self, release: str) -> None:
+    def _roll_back_unless_reachable(self, release: str) -> None:
         """A wrong line or gateway would cut the box off for good: nobody could tell it another."""
         # An address that goes is gone a moment later.
-        time.sleep(min(_LOOK_EVERY_S, self._fleet.healthy_within_s))
-        if (away := self._waited_out(self._centre_is_away)) is None:
+        time.sleep(min(_POLL_INTERVAL_S, self._fleet.healthy_within_s))
+        if (away := self._fault_at_deadline(self._why_not_reachable)) is None:
             self._before.unlink()
             return
         self._before.replace(self._fleet.variables_file)
@@ -172,7 +172,7 @@ class Box:
             + (f"; and the box is not what those say: {fault}" if fault else "")
         )
 
-    def _centre_is_away(self) -> str | None:
+    def _why_not_reachable(self) -> str | None:
         """Why the centre is not reached; None when it is."""
         try:
             self._centre.ask("GET", "channel")
@@ -180,7 +180,7 @@ class Box:
             return str(error)
         return None
 
-    def _waited_out(self, fault_now: Callable[[], str | None]) -> str | None:
+    def _fault_at_deadline(self, fault_now: Callable[[], str | None]) -> str | None:
         """The fault that is there still when the time that a release has to publish is over.
 
         Args:
@@ -190,7 +190,7 @@ class Box:
         while (fault := fault_now()) is not None:
             if time.monotonic() >= deadline_s:
                 return f"after {self._fleet.healthy_within_s:.0f} s: {fault}"
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(_POLL_INTERVAL_S)
         return None
 
     def pull(self, *, at_once: bool = False) -> str:
@@ -202,20 +202,20 @@ class Box:
         Returns:
             What was done, in a sentence.
         """
-        state = self._adopted(self._read_state())
-        said = self._read_channel(state)
-        state = update.seen(state, said)
-        self._remember(state)
-        step = update.next_step(state, said, self._fleet.probe, datetime.now(UTC))
-        if at_once and isinstance(step, update.Stay) and state.good != said.release:
-            step = update.Try(said.release)
+        state = self._with_installed_release(self._read_state())
+        published = self._read_channel(state)
+        state = update.with_channel(state, published)
+        self._save_state(state)
+        step = update.next_step(state, published, self._fleet.probe, datetime.now(UTC))
+        if at_once and isinstance(step, update.Stay) and state.good != published.release:
+            step = update.Try(published.release)
         match step:
             case update.Stay(because):
                 return because
-            case update.GoBack(given_up, to):
-                raise self._gone_back(state, given_up, to, "it was interrupted")
+            case update.RollBack(given_up, to):
+                raise self._rolled_back(state, given_up, to, "it was interrupted")
             case update.Try(release):
-                return self._try(state, said, release)
+                return self._try(state, published, release)
 
     def recover(self) -> str | None:
         """Return from a trial that a power cut interrupted; needs no centre. None: there was none.
@@ -228,38 +228,38 @@ class Box:
         if state.good is not None:
             # The probe is not up yet: systemd starts it after this, on what the link says.
             releases.switch(Path(self._fleet.root), state.good)
-        self._remember(update.gave_up(state, datetime.now(UTC)))
-        return _given_up(state.trying, state.good, "the box was switched off meanwhile")
+        self._save_state(update.rolled_back(state, datetime.now(UTC)))
+        return _rollback_message(state.trying, state.good, "the box was switched off meanwhile")
 
-    def _adopted(self, state: BoxState) -> BoxState:
+    def _with_installed_release(self, state: BoxState) -> BoxState:
         """What a playbook or the first boot installed counts as the first good release."""
         installed = releases.in_use(Path(self._fleet.root))
         if state.good is not None or installed is None:
             return state
         state = structs.replace(state, good=installed)
-        self._remember(state)
+        self._save_state(state)
         return state
 
-    def _try(self, state: BoxState, said: Channel, release: str) -> str:
+    def _try(self, state: BoxState, published: Channel, release: str) -> str:
         root = Path(self._fleet.root)
         try:
-            bundle = self._fetch_bundle(said)
+            bundle = self._fetch_bundle(published)
             releases.install(bundle, root, release)
             bundle.unlink()
         except ReleaseError as error:
             raise FleetError(str(error)) from error
         state = update.trying(state, release)
-        self._remember(state)
+        self._save_state(state)
         releases.switch(root, release)
         fault = self._converge(release) or self._restart() or self._wait_until_it_publishes(release)
         if fault is not None:
-            raise self._gone_back(state, release, state.good, fault)
-        state = update.went_well(state)
-        self._remember(state)
+            raise self._rolled_back(state, release, state.good, fault)
+        state = update.succeeded(state)
+        self._save_state(state)
         releases.tidy(root, release)
         return f"runs {release}: it measures, and the centre has its results"
 
-    def _gone_back(self, state: BoxState, given_up: str, to: str | None, why: str) -> FleetError:
+    def _rolled_back(self, state: BoxState, given_up: str, to: str | None, why: str) -> FleetError:
         """Return to the last good release; the error says what was given up, and why."""
         fault = None
         if to is not None:
@@ -268,22 +268,22 @@ class Box:
             fault = (
                 self._converge(to) or self._restart() or self._wait_until_it_publishes(version=None)
             )
-        self._remember(update.gave_up(state, datetime.now(UTC), to_blame=fault is None))
+        self._save_state(update.rolled_back(state, datetime.now(UTC), to_blame=fault is None))
         if fault is not None:
             why = f"{why}; it is not to blame, for {to} does not publish now either: {fault}"
-        return FleetError(_given_up(given_up, to, why))
+        return FleetError(_rollback_message(given_up, to, why))
 
     def _wait_until_it_publishes(self, version: str | None) -> str | None:
-        return self._waited_out(lambda: self._does_not_publish(version))
+        return self._fault_at_deadline(lambda: self._why_not_publishing(version))
 
-    def _does_not_publish(self, version: str | None) -> str | None:
+    def _why_not_publishing(self, version: str | None) -> str | None:
         try:
             done = subprocess.run(self._fleet.status, capture_output=True, check=False, timeout=60)
         except (OSError, subprocess.TimeoutExpired) as error:
             return f"its status cannot be asked: {error}"
         if done.returncode:
             return done.stderr.decode(errors="replace").strip() or "its status cannot be asked"
-        return update.publishes(done.stdout, version)
+        return update.why_not_publishing(done.stdout, version)
 
     def _roles(self, release: str) -> Path:
         return Path(self._fleet.root) / "releases" / release / "ansible"
@@ -300,26 +300,26 @@ class Box:
             # By its own name: what a role draws by lot for each host is not the same for all.
             "probe": self._fleet.probe,
         }
-        return _fault_of([part.format(**words) for part in self._fleet.converge])
+        return _run([part.format(**words) for part in self._fleet.converge])
 
     def _restart(self) -> str | None:
-        return _fault_of(self._fleet.restart)
+        return _run(self._fleet.restart)
 
     def _read_channel(self, state: BoxState) -> Channel:
-        document = ask.sound(self._centre.ask("GET", "channel"), "channel").content
+        document = client.require_success(self._centre.ask("GET", "channel"), "channel").content
         try:
             key = folder.read(Path(self._fleet.release_key_file))
-            said = channel.decode(signature.verified(document, key))
-            channel.refuse_stale(said, state.channel_number, datetime.now(UTC))
+            published = channel.decode(signature.verified(document, key))
+            channel.refuse_stale(published, state.channel_number, datetime.now(UTC))
         except (SignatureError, ChannelError, AuthorityError) as error:
             raise FleetError(f"the channel is refused: {error}") from error
-        return said
+        return published
 
-    def _fetch_bundle(self, said: Channel) -> Path:
+    def _fetch_bundle(self, published: Channel) -> Path:
         folder.make(Path(self._fleet.state_dir))
         target = Path(self._fleet.state_dir) / "bundle"
         try:
-            bundle = channel.bundle_for(said, releases.machine())
+            bundle = channel.bundle_for(published, releases.machine())
         except ChannelError as error:
             raise FleetError(str(error)) from error
         left = bundle.size_bytes
@@ -328,16 +328,16 @@ class Box:
                 self._centre.stream(f"bundles/{bundle.sha256}") as response,
                 target.open("wb") as file,
             ):
-                ask.sound(response, "bundle")
+                client.require_success(response, "bundle")
                 for chunk in response.iter_content(65_536):
                     left -= len(chunk)
                     if left < 0:
                         break
                     file.write(chunk)
         except (requests.RequestException, OSError) as error:
-            raise FleetError(f"the bundle of {said.release} did not come: {error}") from error
+            raise FleetError(f"the bundle of {published.release} did not come: {error}") from error
         if left or releases.sha256_of(target) != bundle.sha256:
-            raise FleetError(f"the bundle of {said.release} is not the one that was signed")
+            raise FleetError(f"the bundle of {published.release} is not the one that was signed")
         return target
 
     def _csr(self) -> str:
@@ -349,7 +349,7 @@ class Box:
         except AuthorityError as error:
             raise FleetError(str(error)) from error
 
-    def _keep_certificate(self, response: requests.Response) -> None:
+    def _store_certificate(self, response: requests.Response) -> None:
         class Answer(Struct):
             certificate: str
             authority: str
@@ -358,9 +358,9 @@ class Box:
             answer = decode_json(response.content, Answer)
         except msgspec.MsgspecError as error:
             raise FleetError(f"the centre's answer cannot be read: {error}") from error
-        self._written(Path(self._fleet.certificate_file), answer.certificate.encode())
+        self._write(Path(self._fleet.certificate_file), answer.certificate.encode())
 
-    def _written(self, path: Path, content: bytes) -> None:
+    def _write(self, path: Path, content: bytes) -> None:
         try:
             folder.write(path, content, folder.PUBLIC)
         except AuthorityError as error:
@@ -376,19 +376,19 @@ class Box:
                 f"{self._state_path} cannot be read: {error}; delete it to begin anew"
             ) from error
 
-    def _remember(self, state: BoxState) -> None:
+    def _save_state(self, state: BoxState) -> None:
         try:
             releases.save(self._state_path, msgspec.json.encode(state))
         except AuthorityError as error:
             raise FleetError(str(error)) from error
 
 
-def _given_up(release: str, to: str | None, why: str) -> str:
+def _rollback_message(release: str, to: str | None, why: str) -> str:
     back = f"back on {to}" if to else "and there is none to return to"
     return f"{release} is given up, {back}: {why}"
 
 
-def _fault_of(command: Sequence[str]) -> str | None:
+def _run(command: Sequence[str]) -> str | None:
     """Run a command of the box's own settings; why it failed, in its last words."""
     try:
         done = subprocess.run(

@@ -15,9 +15,9 @@ from deploy.authority import certificates, folder
 from deploy.authority.cli import DEFAULT_FOLDER
 from deploy.authority.rules import AuthorityError, whole_days
 from deploy.fleet import channel, inventory, registry, releases, signature
-from deploy.fleet.ask import FleetError
-from deploy.fleet.box import Box, Fleet, load
+from deploy.fleet.box import Box, BoxSettings, load
 from deploy.fleet.channel import Channel, ChannelError, Ring
+from deploy.fleet.client import FleetError
 from deploy.fleet.releases import ReleaseError
 from deploy.fleet.signature import SignatureError
 from deploy.fleet.tokens import TokenError
@@ -185,10 +185,10 @@ def _publish(options: argparse.Namespace) -> int:
         bundles[kind] = releases.make_bundle(archive, ROOT, options.releases / "bundles")
         print(f"{kind}: {bundles[kind].size_bytes / 1e6:.1f} MB")
     path = options.releases / "channel.json"
-    before = _standing(path)
+    before = _published_channel(path)
     now = datetime.now(UTC).replace(microsecond=0)
     goes_on = before is not None and before.release == release and options.ring_days is None
-    said = Channel(
+    published = Channel(
         number=1 if before is None else before.number + 1,
         issued_at=now,
         expires_at=now + timedelta(days=options.valid_days),
@@ -196,10 +196,11 @@ def _publish(options: argparse.Namespace) -> int:
         bundles=bundles,
         rings=before.rings if before is not None and goes_on else _rings(now, options.ring_days),
     )
-    folder.write(path, signature.sign(channel.encode(said), key), folder.PUBLIC)
-    for ring in said.rings:
+    folder.write(path, signature.sign(channel.encode(published), key), folder.PUBLIC)
+    for ring in published.rings:
         print(f"{ring.share:>6.0%} of boxes from {ring.begins_at:%Y-%m-%d %H:%M} UTC")
-    print(f"channel {said.number}: {said.release}; believed until {said.expires_at:%Y-%m-%d}")
+    until = f"{published.expires_at:%Y-%m-%d}"
+    print(f"channel {published.number}: {published.release}; believed until {until}")
     return OK
 
 
@@ -217,7 +218,7 @@ def _rings(now: datetime, days: float | None) -> list[Ring]:
     return [Ring(share, now + timedelta(days=days * n)) for n, share in enumerate(_RINGS)]
 
 
-def _standing(path: Path) -> Channel | None:
+def _published_channel(path: Path) -> Channel | None:
     """The channel that is published, whoever signed it; None where none is."""
     if not path.exists():
         return None
@@ -277,7 +278,7 @@ def _example(_options: argparse.Namespace) -> int:
 
 def _seed(options: argparse.Namespace) -> int:
     # Imported here: a box has this command too, and neither YAML nor a web server.
-    from deploy.fleet import centre, seed  # noqa: PLC0415
+    from deploy.fleet import seed, server  # noqa: PLC0415
     from deploy.fleet.seed import SeedSettings  # noqa: PLC0415
 
     source = settings.parse(options.settings.read_bytes(), SeedSettings, str(options.settings))
@@ -285,7 +286,7 @@ def _seed(options: argparse.Namespace) -> int:
         raise ValueError(f"{options.settings}: lines.{options.probe} is missing")
     ca = folder.read(options.directory / "ca.pem").decode()
     public = folder.read(options.release_key).decode()
-    token = centre.new_token(options.directory, options.probe, datetime.now(UTC))
+    token = server.new_token(options.directory, options.probe, datetime.now(UTC))
     made = seed.make(
         source, options.probe, token, ca, public, FIRST_BOOT.read_text(encoding="utf-8")
     )
@@ -304,12 +305,14 @@ def _seed(options: argparse.Namespace) -> int:
 def _serve(options: argparse.Namespace) -> int:
     import uvicorn  # noqa: PLC0415 (see _seed)
 
-    from deploy.fleet import centre  # noqa: PLC0415
+    from deploy.fleet import server  # noqa: PLC0415
 
     passphrase = None
     if options.passphrase_file is not None:
         passphrase = secret_file.read_text(options.passphrase_file).encode()
-    app = centre.Centre(options.directory, passphrase, options.releases, options.variables).app()
+    app = server.FleetServer(
+        options.directory, passphrase, options.releases, options.variables
+    ).app()
     uvicorn.run(
         app, host=options.host, port=options.port, log_level="warning", server_header=False,
         ssl_certfile=options.certificate, ssl_keyfile=options.certificate.with_suffix(".key"),
@@ -334,7 +337,7 @@ def _pull(options: argparse.Namespace) -> int:
     failed = False
     acts: list[Callable[[], str | None]] = [
         lambda: box.renew(days_left=_days_left(fleet)),
-        box.take_variables,
+        box.fetch_variables,
         lambda: box.pull(at_once=options.now),
         box.converge,
     ]
@@ -348,7 +351,7 @@ def _pull(options: argparse.Namespace) -> int:
     return REFUSED if failed else OK
 
 
-def _days_left(fleet: Fleet) -> int:
+def _days_left(fleet: BoxSettings) -> int:
     content = folder.read(Path(fleet.certificate_file))
     return whole_days(certificates.load_certificate(content).not_valid_after_utc, datetime.now(UTC))
 

@@ -20,7 +20,7 @@ class SignatureError(Exception):
     """A document or a key is not what it should be; the text says what."""
 
 
-class Signed(Struct, frozen=True, forbid_unknown_fields=True):
+class SignedDocument(Struct, frozen=True, forbid_unknown_fields=True):
     """A payload and its signature (bytes are base64 in JSON)."""
 
     payload: bytes
@@ -53,7 +53,7 @@ def sign(payload: bytes, private_pem: bytes) -> bytes:
         raise SignatureError(f"the release key cannot be used: {error}") from error
     if not isinstance(key, ed25519.Ed25519PrivateKey):
         raise SignatureError("the release key is not Ed25519: make one by `tramdo-fleet key`")
-    return msgspec.json.encode(Signed(payload, key.sign(payload)))
+    return msgspec.json.encode(SignedDocument(payload, key.sign(payload)))
 
 
 def verified(document: bytes, public_pem: bytes) -> bytes:
@@ -85,9 +85,9 @@ def payload_of(document: bytes) -> bytes:
     return _read(document).payload
 
 
-def _read(document: bytes) -> Signed:
+def _read(document: bytes) -> SignedDocument:
     try:
-        signed: Signed = decode_json(document, Signed)
+        signed: SignedDocument = decode_json(document, SignedDocument)
     except msgspec.MsgspecError as error:
         raise SignatureError(f"not a signed document: {error}") from error
     return signed

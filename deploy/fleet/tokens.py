@@ -19,7 +19,7 @@ from wire.record import Name, Utc
 # A card is flashed today and in an office within the fortnight.
 TOKEN_LIFETIME = timedelta(days=14)
 # How long the same key may fetch its certificate again.
-SECOND_ANSWER = timedelta(hours=1)
+REDEEM_AGAIN_WITHIN = timedelta(hours=1)
 
 
 class TokenError(Exception):
@@ -86,7 +86,7 @@ def redeemed(
     place = found[0]
     one = tokens.issued[place]
     if one.burnt_at is not None:
-        if one.burnt_by == key_sha256 and now < one.burnt_at + SECOND_ANSWER:
+        if one.burnt_by == key_sha256 and now < one.burnt_at + REDEEM_AGAIN_WITHIN:
             return tokens, True
         raise TokenError(f"the token of {probe} has been used: make a new seed")
     if now >= one.expires_at:

@@ -20,12 +20,12 @@ from wire.record import Utc
 
 # A passing fault (a mirror, the broker, the line that day) must not strand a box on an old release,
 # and a bad release must not have it go to and fro: this often, unless the centre publishes anew.
-_MOST_TRIALS = 3
+_MAX_TRIALS = 3
 # At the next day's pull, which begins when this day's trial did, not when it ended.
-_AGAIN_AFTER = timedelta(hours=20)
+_RETRY_AFTER = timedelta(hours=20)
 
 
-class GivenUp(Struct, frozen=True):
+class FailedTrial(Struct, frozen=True):
     """A release that was tried here and did not publish.
 
     Attributes:
@@ -53,7 +53,7 @@ class BoxState(Struct, frozen=True, kw_only=True):
 
     good: Version | None = None
     trying: Version | None = None
-    given_up: dict[Version, GivenUp] = {}
+    given_up: dict[Version, FailedTrial] = {}
     channel_number: int = 0
 
 
@@ -69,24 +69,24 @@ class Try(Struct, frozen=True):
     release: Version
 
 
-class GoBack(Struct, frozen=True):
+class RollBack(Struct, frozen=True):
     """What was being tried did not come to an end: return to `to`."""
 
     given_up: Version
     to: Version | None
 
 
-Step = Stay | Try | GoBack
+Step = Stay | Try | RollBack
 
 
 def next_step(state: BoxState, channel: Channel, probe: str, now: datetime) -> Step:
     """What the box shall do. An unfinished trial comes first."""
     if state.trying is not None:
-        return GoBack(given_up=state.trying, to=state.good)
+        return RollBack(given_up=state.trying, to=state.good)
     if state.good == channel.release:
         return Stay(f"runs {channel.release} already")
     if (past := state.given_up.get(channel.release)) is not None and (
-        because := _not_again_yet(past, channel, now)
+        because := _why_not_again(past, channel, now)
     ):
         return Stay(f"{channel.release} did not publish here and {because}")
     # A box that has never had a release is new: there is nothing that could be made worse.
@@ -95,17 +95,17 @@ def next_step(state: BoxState, channel: Channel, probe: str, now: datetime) -> S
     return Try(channel.release)
 
 
-def _not_again_yet(past: GivenUp, channel: Channel, now: datetime) -> str | None:
+def _why_not_again(past: FailedTrial, channel: Channel, now: datetime) -> str | None:
     if channel.number > past.channel_number:
         return None
-    if past.times >= _MOST_TRIALS:
+    if past.times >= _MAX_TRIALS:
         return "is tried again when the centre publishes anew"
-    if now - past.at < _AGAIN_AFTER:
+    if now - past.at < _RETRY_AFTER:
         return "is tried again a day later"
     return None
 
 
-def seen(state: BoxState, channel: Channel) -> BoxState:
+def with_channel(state: BoxState, channel: Channel) -> BoxState:
     """The state once a channel was believed."""
     return structs.replace(state, channel_number=max(state.channel_number, channel.number))
 
@@ -115,13 +115,13 @@ def trying(state: BoxState, release: Version) -> BoxState:
     return structs.replace(state, trying=release)
 
 
-def went_well(state: BoxState) -> BoxState:
+def succeeded(state: BoxState) -> BoxState:
     """The state once the release that is being tried has published."""
     others = {name: past for name, past in state.given_up.items() if name != state.trying}
     return structs.replace(state, good=state.trying, trying=None, given_up=others)
 
 
-def gave_up(state: BoxState, now: datetime, *, to_blame: bool = True) -> BoxState:
+def rolled_back(state: BoxState, now: datetime, *, to_blame: bool = True) -> BoxState:
     """The state once the box is back on the last good release.
 
     Args:
@@ -133,11 +133,11 @@ def gave_up(state: BoxState, now: datetime, *, to_blame: bool = True) -> BoxStat
     others = dict(state.given_up)
     past = others.pop(state.trying, None)
     before = past.times if past and past.channel_number == state.channel_number else 0
-    others[state.trying] = GivenUp(before + to_blame, state.channel_number, now)
+    others[state.trying] = FailedTrial(before + to_blame, state.channel_number, now)
     return structs.replace(state, trying=None, given_up=dict(list(others.items())[-20:]))
 
 
-class _Reading(Struct):
+class _DaemonStatus(Struct):
     """What of the daemon's status (`tramdo-probe status --json`) the verdict needs."""
 
     class _Status(Struct):
@@ -152,14 +152,14 @@ class _Reading(Struct):
     status: _Status
 
 
-def publishes(status_json: bytes, version: str | None) -> str | None:
+def why_not_publishing(status_json: bytes, version: str | None) -> str | None:
     """Why a box does not yet publish with this version (None: whichever); None when it does.
 
     It does when the daemon of that version has measured something, and the centre's receipt covers
     all that it has: measured, sent and stored, the whole way.
     """
     try:
-        reading = decode_json(status_json, _Reading)
+        reading = decode_json(status_json, _DaemonStatus)
     except msgspec.MsgspecError as error:
         return f"its status cannot be read: {error}"
     if version is not None and reading.version != version:

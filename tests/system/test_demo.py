@@ -21,7 +21,7 @@ from wire import topics
 ROOT = Path(__file__).parents[2]
 # "within 3 % of the shaped lines' theoretical TCP goodput": the issue's bound.
 GOODPUT_TOLERANCE = 0.03
-WAYS = ("download", "upload")
+DIRECTIONS = ("download", "upload")
 
 needs_broker = pytest.mark.skipif(broker.why_not() is not None, reason=str(broker.why_not()))
 needs_lines = pytest.mark.skipif(network.why_not() is not None, reason=str(network.why_not()))
@@ -44,7 +44,7 @@ def one_round(messages: Path) -> dict[str, Any]:
 
 def off_theory(round_: dict[str, Any]) -> float:
     """How far the worst figure of a round is from its shaped line's goodput; 0 without shapes."""
-    errors = [line[f"{way}_error_ratio"] for line in round_["lines"] for way in WAYS]
+    errors = [line[f"{way}_error_ratio"] for line in round_["lines"] for way in DIRECTIONS]
     return max((abs(error) for error in errors if error is not None), default=0.0)
 
 
@@ -76,7 +76,7 @@ def test_one_round_brings_every_kind_on_every_line_to_the_centre(round_: dict[st
 def test_the_centre_shows_the_shaped_lines_goodput(round_: dict[str, Any]) -> None:
     assert [line["id"] for line in round_["lines"]] == ["vnpt", "viettel"]
     for line in round_["lines"]:
-        for way in WAYS:
+        for way in DIRECTIONS:
             assert line[f"{way}_bps"] == pytest.approx(
                 line[f"goodput_{way}_bps"], rel=GOODPUT_TOLERANCE
             ), f"{line['id']} {way}"

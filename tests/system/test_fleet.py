@@ -20,9 +20,9 @@ from cryptography import x509
 from deploy.authority import authority, folder
 from deploy.authority.authority import Authority
 from deploy.authority.register import Reason
-from deploy.fleet.ask import FleetError
 from deploy.fleet.box import Box, load
 from deploy.fleet.cli import FIRST_BOOT
+from deploy.fleet.client import FleetError
 from tests.fleet_centre import FLEET, ROOT, FleetCentre, box_settings, put_into_use, run
 from tests.unit.test_fleet_channel import NOW
 
@@ -119,11 +119,11 @@ def test_a_box_is_told_its_own_variables_and_converges_to_them(
 ) -> None:
     config = enrolled(tmp_path, fleet, "variables-01")
     box = Box(load(config))
-    assert "no variables for this box" in (box.take_variables() or "")
+    assert "no variables for this box" in (box.fetch_variables() or "")
     assert box.converge() is None
     own = fleet.variables / "variables-01.json"
     own.write_text('{"probe_name": "variables-01"}', encoding="utf-8")
-    assert box.take_variables() is None
+    assert box.fetch_variables() is None
     assert box.converge() is None, "nothing is installed yet"
     put_into_use(tmp_path, "0.1.0")
     assert box.converge() == "the box is what its variables say"
@@ -133,7 +133,7 @@ def test_a_box_is_told_its_own_variables_and_converges_to_them(
     assert "brought no roles" in (Box(load(config)).converge() or "")
     own.write_text("- hosts: all\n", encoding="utf-8")
     with pytest.raises(FleetError, match="no JSON object"):
-        box.take_variables()
+        box.fetch_variables()
     assert (tmp_path / "etc/box.json").read_text() == '{"probe_name": "variables-01"}'
 
 
@@ -150,15 +150,15 @@ def test_variables_that_cut_the_box_off_are_given_up(tmp_path: Path, fleet: Flee
     for content in ('{"gateway": "right"}', '{"gateway": "right too"}'):
         told.write_text(content, encoding="utf-8")
         box = Box(load(config))
-        box.take_variables()
+        box.fetch_variables()
         assert box.converge() == "the box is what its variables say"
     told.write_text('{"gateway": "wrong"}', encoding="utf-8")
     box = Box(load(config))
-    box.take_variables()
+    box.fetch_variables()
     with pytest.raises(FleetError, match=r"given up, back on those before: after 2 s: no answer"):
         box.converge()
     assert box_json.read_text() == '{"gateway": "right too"}'
-    assert box.take_variables() is None, "it asks again"
+    assert box.fetch_variables() is None, "it asks again"
     # The power goes before it has seen that they are wrong: the next pull knows those before.
     shutil.copy(os.devnull, ca)
     box = Box(load(config))

@@ -428,7 +428,7 @@ def test_the_wheelhouse_asks_for_what_the_target_needs_not_this_machine() -> Non
         "    # via b\n"
         "b==3 ; platform_machine == 'aarch64' \\\n    --hash=sha256:ba\n"
     )
-    bookworm = list(wheelhouse.wanted(lock, wheelhouse.Target(11, "aarch64")))
-    trixie = list(wheelhouse.wanted(lock, wheelhouse.Target(13, "x86_64")))
+    bookworm = list(wheelhouse.locked_for(lock, wheelhouse.Target(11, "aarch64")))
+    trixie = list(wheelhouse.locked_for(lock, wheelhouse.Target(13, "x86_64")))
     assert bookworm == ["a==1 --hash=sha256:aa --hash=sha256:ab", "b==3 --hash=sha256:ba"]
     assert trixie == ["a==2 --hash=sha256:ac"]

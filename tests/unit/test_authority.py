@@ -18,7 +18,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from deploy.authority import authority, register, rules
 from deploy.authority.authority import Authority
-from deploy.authority.register import Issued, Purpose, Reason, Register, Standing
+from deploy.authority.register import (
+    CertificateStatus,
+    IssuedCertificate,
+    Purpose,
+    Reason,
+    Register,
+)
 from deploy.authority.rules import AuthorityError
 
 NOW = datetime(2026, 11, 23, 8, 0, 0, tzinfo=UTC)
@@ -275,12 +281,12 @@ def test_the_list_shows_how_each_stands(
     opened.revoke("vinh-thong-01", Reason.CESSATION, NOW)
     shown = {(row.name, row.standing) for row in authority.rows(path, NOW + 20 * DAY)}
     assert shown == {
-        ("ca.pem", Standing.VALID),
-        ("crl.pem", Standing.VALID),
-        ("phu-thong-01", Standing.VALID),
-        ("phu-thong-01", Standing.REPLACED),
-        ("cam-giang-01", Standing.EXPIRED),
-        ("vinh-thong-01", Standing.REVOKED),
+        ("ca.pem", CertificateStatus.VALID),
+        ("crl.pem", CertificateStatus.VALID),
+        ("phu-thong-01", CertificateStatus.VALID),
+        ("phu-thong-01", CertificateStatus.REPLACED),
+        ("cam-giang-01", CertificateStatus.EXPIRED),
+        ("vinh-thong-01", CertificateStatus.REVOKED),
     }
 
 
@@ -290,7 +296,7 @@ def test_days_left_are_whole_and_negative_when_past() -> None:
 
 
 def test_the_register_survives_the_way_to_the_disk_and_damage_is_told() -> None:
-    record = Issued(
+    record = IssuedCertificate(
         serial="AB", name="phu-thong-01", purpose=Purpose.PROBE, key_sha256="00",
         not_before=NOW, not_after=NOW + DAY,
     )  # fmt: skip

@@ -101,9 +101,9 @@ def look(
 
 
 def test_footprint_scales_a_result_to_a_day() -> None:
-    idle = footprint.Stage("idle", [look(0, 0), look(100, 0, cpu_s=1)])
-    day = footprint.Stage("day", [look(0, 100), look(60, 460, written=360 * 4000)])
-    growth = footprint.Stage(
+    idle = footprint.Phase("idle", [look(0, 0), look(100, 0, cpu_s=1)])
+    day = footprint.Phase("day", [look(0, 100), look(60, 460, written=360 * 4000)])
+    growth = footprint.Phase(
         "growth",
         [look(0, 0), look(50, 2000, resident=40), look(100, 12_000, resident=41, cpu_s=13)],
     )
@@ -116,7 +116,7 @@ def test_footprint_scales_a_result_to_a_day() -> None:
 
 
 def test_a_disk_that_counts_nothing_meets_no_target() -> None:
-    idle = footprint.Stage("idle", [look(0, 0), look(100, 0, cpu_s=1)])
-    day = footprint.Stage("day", [look(0, 100), look(60, 460)])
+    idle = footprint.Phase("idle", [look(0, 0), look(100, 0, cpu_s=1)])
+    day = footprint.Phase("day", [look(0, 100), look(60, 460)])
     written = footprint.outcome(idle, day, day, 100, footprint.Day(8640, 20)).targets[2]
     assert (written.value, written.met) == (None, False)

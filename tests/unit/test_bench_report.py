@@ -9,7 +9,7 @@ import pytest
 
 from bench.report import (
     CannotMeasureError,
-    Number,
+    IntegerOption,
     Options,
     Outcome,
     Row,
@@ -71,7 +71,7 @@ def test_the_table_lines_up_and_numbers_stand_right() -> None:
     ]
 
 
-def ran(name: str, number: Number | None = None) -> list[Options]:
+def ran(name: str, number: IntegerOption | None = None) -> list[Options]:
     """Run a benchmark that finds FOUND by the command line; what it was asked for."""
     asked: list[Options] = []
 
@@ -120,7 +120,7 @@ def test_a_benchmark_may_have_a_number_of_its_own(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["bench", "--json", *arguments])
-    asked = ran("provision", Number("hosts", 1, "how many"))
+    asked = ran("provision", IntegerOption("hosts", 1, "how many"))
     assert asked == [Options(quick=False, number=told)]
     assert json.loads(capsys.readouterr().out)["machine"]["command"] == command
 

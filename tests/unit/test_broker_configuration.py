@@ -62,7 +62,7 @@ def test_the_example_shows_every_default() -> None:
             assert getattr(told, name) == getattr(given, name)
     assert [each.port for each in given.listeners] == [8883, 8884, 443]
     assert given.listeners == BrokerSettings(tenant="a").listeners
-    for name in (*configuration.Limits.__struct_fields__, *Listener.__struct_fields__):
+    for name in (*configuration.BrokerLimits.__struct_fields__, *Listener.__struct_fields__):
         assert f"{name} = " in TEXT
 
 
@@ -115,7 +115,7 @@ def test_2_1_may_have_certificates_on_websockets() -> None:
 
 
 def test_the_limits_are_those_of_our_own_programs() -> None:
-    limits = configuration.Limits()
+    limits = configuration.BrokerLimits()
     assert limits.session_days * 86_400 == SESSION_EXPIRY_S
     longer = f'host = "a"\nkeepalive_s = {limits.max_keepalive_s + 1}'
     with pytest.raises(SettingsError):
@@ -209,7 +209,7 @@ def test_the_access_list_is_these_lines_and_no_others() -> None:
 
 
 def test_a_subscriber_may_read_what_the_contract_publishes() -> None:
-    allowed = {right.topic for right in configuration.subscriber_rights("bach-thong")}
+    allowed = {right.topic for right in configuration.subscriber_acl("bach-thong")}
     assert allowed <= set(topics.collector_filters("bach-thong"))
 
 

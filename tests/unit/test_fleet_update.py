@@ -9,7 +9,7 @@ import pytest
 
 from deploy.fleet import update
 from deploy.fleet.channel import Ring
-from deploy.fleet.update import BoxState, GivenUp, GoBack, Stay, Try
+from deploy.fleet.update import BoxState, FailedTrial, RollBack, Stay, Try
 from tests.unit.test_fleet_channel import NOW, said
 from wire.decoding import decode_json
 
@@ -24,12 +24,12 @@ def test_a_new_box_takes_the_release_before_any_ring() -> None:
 
 def test_an_interrupted_trial_comes_first() -> None:
     state = BoxState(good="0.1.0", trying="0.2.0")
-    assert update.next_step(state, said(), "p", NOW) == GoBack("0.2.0", "0.1.0")
+    assert update.next_step(state, said(), "p", NOW) == RollBack("0.2.0", "0.1.0")
 
 
 def tried(state: BoxState, at: datetime, *, to_blame: bool = True) -> BoxState:
     """A trial of what the channel says that ended without success."""
-    return update.gave_up(update.trying(state, "0.2.0"), at, to_blame=to_blame)
+    return update.rolled_back(update.trying(state, "0.2.0"), at, to_blame=to_blame)
 
 
 def stays(state: BoxState, at: datetime, *, number: int = 7) -> str:
@@ -39,13 +39,13 @@ def stays(state: BoxState, at: datetime, *, number: int = 7) -> str:
 
 
 def test_a_release_that_failed_here_is_tried_on_three_days_and_the_next_one_at_once() -> None:
-    state = update.seen(BoxState(good="0.1.0"), said())
+    state = update.with_channel(BoxState(good="0.1.0"), said())
     for day in range(3):
         at = NOW + timedelta(days=day)
         assert stays(state, at) == ""
         state = tried(state, at + timedelta(minutes=30))
         assert "is tried again a day later" in stays(state, at + timedelta(hours=15)) or day == 2
-        assert state.given_up == {"0.2.0": GivenUp(day + 1, 7, at + timedelta(minutes=30))}
+        assert state.given_up == {"0.2.0": FailedTrial(day + 1, 7, at + timedelta(minutes=30))}
     later = NOW + timedelta(days=60)
     assert "is tried again when the centre publishes anew" in stays(state, later)
     newer = said(release="0.2.1", rings=[Ring(1.0, NOW)])
@@ -53,13 +53,13 @@ def test_a_release_that_failed_here_is_tried_on_three_days_and_the_next_one_at_o
 
 
 def test_what_the_centre_publishes_anew_is_tried_anew() -> None:
-    state = update.seen(BoxState(good="0.1.0"), said())
+    state = update.with_channel(BoxState(good="0.1.0"), said())
     for day in range(3):
         state = tried(state, NOW + timedelta(days=day))
     later = NOW + timedelta(days=3)
     assert stays(state, later, number=7)
     assert stays(state, later, number=8) == ""
-    state = tried(update.seen(state, said(number=8)), later)
+    state = tried(update.with_channel(state, said(number=8)), later)
     # Once for each publishing at once, and two more days of it.
     assert "a day later" in stays(state, later, number=8)
     assert state.given_up["0.2.0"].times == 1
@@ -78,7 +78,7 @@ def test_a_trial_is_not_counted_where_the_release_before_it_does_not_publish_eit
 
 def test_a_release_that_publishes_after_all_is_no_longer_given_up() -> None:
     state = tried(BoxState(good="0.1.0"), NOW)
-    assert update.went_well(update.trying(state, "0.2.0")) == BoxState(good="0.2.0")
+    assert update.succeeded(update.trying(state, "0.2.0")) == BoxState(good="0.2.0")
 
 
 def test_what_another_release_has_remembered_is_passed_over() -> None:
@@ -87,14 +87,14 @@ def test_what_another_release_has_remembered_is_passed_over() -> None:
 
 
 def test_a_release_that_went_well_is_where_the_box_stays() -> None:
-    state = update.went_well(update.trying(BoxState(good="0.1.0"), "0.2.0"))
+    state = update.succeeded(update.trying(BoxState(good="0.1.0"), "0.2.0"))
     assert state == BoxState(good="0.2.0")
     assert isinstance(update.next_step(state, said(), "p", NOW), Stay)
 
 
 def test_the_number_seen_never_falls() -> None:
-    assert update.seen(BoxState(channel_number=9), said()).channel_number == 9
-    assert update.seen(BoxState(channel_number=3), said()).channel_number == 7
+    assert update.with_channel(BoxState(channel_number=9), said()).channel_number == 9
+    assert update.with_channel(BoxState(channel_number=3), said()).channel_number == 7
 
 
 def status(**changes: object) -> bytes:
@@ -109,8 +109,8 @@ def status(**changes: object) -> bytes:
 
 
 def test_it_publishes_when_measured_sent_and_confirmed() -> None:
-    assert update.publishes(status(), "0.2.0") is None
-    assert update.publishes(status(version="0.1.0"), None) is None
+    assert update.why_not_publishing(status(), "0.2.0") is None
+    assert update.why_not_publishing(status(version="0.1.0"), None) is None
 
 
 @pytest.mark.parametrize(
@@ -125,6 +125,6 @@ def test_it_publishes_when_measured_sent_and_confirmed() -> None:
     ],
 )
 def test_it_does_not_publish_while_any_part_of_the_way_is_missing(reading: bytes, why: str) -> None:
-    fault = update.publishes(reading, "0.2.0")
+    fault = update.why_not_publishing(reading, "0.2.0")
     assert fault is not None
     assert why in fault

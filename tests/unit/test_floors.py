@@ -84,7 +84,7 @@ WRAPPED_BY = {
     "requests": {
         "probe/measure/operator.py",
         "collector/alerts/webhook.py",
-        "deploy/fleet/ask.py",
+        "deploy/fleet/client.py",
         "deploy/fleet/box.py",
     },
     "urllib3": {"probe/measure/operator.py", "probe/measure/http/connection.py"},
@@ -103,7 +103,7 @@ WRAPPED_BY = {
         "deploy/fleet/cli.py",
         "deploy/fleet/releases.py",
         "deploy/hygiene.py",
-        "deploy/demo/stage.py",
+        "deploy/demo/system.py",
         "deploy/supply_chain.py",
         "deploy/wheelhouse.py",
     },

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.supply_chain import FOUND, OK, UNKNOWN, Audited, Report, Vulnerability, verdict
+from deploy.supply_chain import (
+    FOUND,
+    OK,
+    UNKNOWN,
+    AuditedPackage,
+    AuditReport,
+    Vulnerability,
+    audit_summary,
+)
 from deploy.supply_chain import requirements as listed
 
 LOCK = """
@@ -25,9 +33,9 @@ def test_a_package_of_two_locks_is_listed_once_with_its_hashes() -> None:
     ]
 
 
-GOOD = Audited("msgspec", "0.22.0")
-BAD = Audited("cffi", "2.1.1", [Vulnerability("PYSEC-0000-0", ["2.1.2"])])
-SKIPPED = Audited("paho-mqtt", skip_reason="could not be audited")
+GOOD = AuditedPackage("msgspec", "0.22.0")
+BAD = AuditedPackage("cffi", "2.1.1", [Vulnerability("PYSEC-0000-0", ["2.1.2"])])
+SKIPPED = AuditedPackage("paho-mqtt", skip_reason="could not be audited")
 
 
 @pytest.mark.parametrize(
@@ -40,7 +48,7 @@ SKIPPED = Audited("paho-mqtt", skip_reason="could not be audited")
         ([], UNKNOWN, "0 of 0 packages audited"),
     ],
 )
-def test_the_verdict(packages: list[Audited], code: int, sentence: str) -> None:
-    lines, found = verdict(Report(packages))
+def test_the_verdict(packages: list[AuditedPackage], code: int, sentence: str) -> None:
+    lines, found = audit_summary(AuditReport(packages))
     assert found == code
     assert sentence in lines

@@ -40,7 +40,7 @@ _START_S = 15.0
 _HTTP_FILES = Path(__file__).parents[2] / "out" / "http-files"
 
 
-class StageError(Exception):
+class DemoError(Exception):
     """A part of the demo could not be started; the text says which and why."""
 
 
@@ -57,7 +57,7 @@ class _StoredRows(Struct, frozen=True):
     results: list[StoredRow]
 
 
-class Stage:
+class DemoSystem:
     """Everything but the probe is running while the context lasts.
 
     Raises:
@@ -179,7 +179,7 @@ class Stage:
         try:
             return self._exits.enter_context(broker)
         except BrokerError as error:
-            raise StageError(str(error)) from error
+            raise DemoError(str(error)) from error
 
     def _start_nginx(self, listen: str) -> int:
         """The HTTP test's server; its 273 MiB of random files are made once and kept."""
@@ -189,7 +189,7 @@ class Stage:
         try:
             return self._exits.enter_context(nginx).port
         except NginxError as error:
-            raise StageError(str(error)) from error
+            raise DemoError(str(error)) from error
 
     def _start_services(self, hosts: Sequence[str]) -> DemoServices:
         """Names and pages, as an office uses them."""
@@ -213,13 +213,13 @@ class Stage:
             for server in (pages, names):
                 self._exits.enter_context(server)
         except ServiceError as error:
-            raise StageError(str(error)) from error
+            raise DemoError(str(error)) from error
         return DemoServices(hosts[0], hosts[-1], dns_port, pages_port, str(pages.ca_file))
 
     def _start_servers(self, hosts: Sequence[str], http_port: int) -> list[DemoServer]:
         iperf3 = shutil.which("iperf3")
         if iperf3 is None:
-            raise StageError("iperf3 is not installed (Debian: apt-get install iperf3)")
+            raise DemoError("iperf3 is not installed (Debian: apt-get install iperf3)")
         servers = []
         stamp_port = _STAMP_PORT if self._centre_prefix else _free_udp_port()
         for name, host in zip(_SERVER_NAMES, hosts, strict=True):
@@ -242,7 +242,7 @@ class Stage:
         try:
             self._exits.enter_context(MessageLog(broker, self._messages))
         except OSError as error:
-            raise StageError(f"{self._messages} cannot be written: {error.strerror}") from error
+            raise DemoError(f"{self._messages} cannot be written: {error.strerror}") from error
 
     def _start_collector(self, broker: tuple[str, int]) -> None:
         self._page_address = ("127.0.0.1", free_port())
@@ -255,9 +255,9 @@ class Stage:
         deadline_s = time.monotonic() + _START_S
         while self._ask_page("/api/probes") is None:
             if (died := self.died()) is not None:
-                raise StageError(died)
+                raise DemoError(died)
             if time.monotonic() > deadline_s:
-                raise StageError(f"the collector does not answer:\n{self.log('collector')}")
+                raise DemoError(f"the collector does not answer:\n{self.log('collector')}")
             time.sleep(0.1)
 
     def _ask_page(self, path: str) -> bytes | None:

@@ -30,7 +30,7 @@ from starlette.routing import Route
 
 from deploy.authority import certificates, folder, register
 from deploy.authority.authority import Authority, read_register
-from deploy.authority.register import Purpose, Standing
+from deploy.authority.register import CertificateStatus, Purpose
 from deploy.authority.rules import AuthorityError
 from deploy.fleet import tokens
 from deploy.fleet.tokens import TokenError
@@ -40,12 +40,12 @@ from wire.record import Name
 log = logging.getLogger(__name__)
 
 LARGEST_REQUEST_BYTES = 16_384
-_FOLDER_OF_TOKENS = "enrolment.json"
+_TOKENS_FILE = "enrolment.json"
 # A stranger who guesses tokens of 192 bits needs no limit to fail; this keeps the log readable.
-_REFUSALS_A_MINUTE = 20
+_LOGGED_REFUSALS_PER_MINUTE = 20
 
 
-class Enrol(Struct, frozen=True, forbid_unknown_fields=True):
+class EnrolRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """A box's first request."""
 
     probe: Name
@@ -53,7 +53,7 @@ class Enrol(Struct, frozen=True, forbid_unknown_fields=True):
     csr: Annotated[str, Meta(max_length=8192)]
 
 
-class Signed(Struct, frozen=True, forbid_unknown_fields=True):
+class SignedRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """A request by the key that the register knows."""
 
     csr: Annotated[str, Meta(max_length=8192)]
@@ -76,12 +76,12 @@ def new_token(authority: Path, probe: str, now: datetime) -> str:
     """
     token = secrets.token_urlsafe(24)
     with folder.locked(authority):
-        known = tokens.with_token(_tokens(authority), probe, token, now)
-        _keep(authority, known)
+        known = tokens.with_token(_load_tokens(authority), probe, token, now)
+        _save_tokens(authority, known)
     return token
 
 
-class Centre:
+class FleetServer:
     """Answers boxes. Everything is read from its folders at each request: nothing is cached.
 
     Args:
@@ -113,7 +113,7 @@ class Centre:
             routes=[
                 Route("/v1/enrol", self._respond(self._enrol), methods=["POST"]),
                 Route("/v1/renew", self._respond(self._renew), methods=["POST"]),
-                Route("/v1/variables", self._respond(self._own_variables), methods=["POST"]),
+                Route("/v1/variables", self._respond(self._variables_of), methods=["POST"]),
                 Route("/v1/channel", self._channel),
                 Route("/v1/bundles/{sha256:str}", self._bundle),
             ]
@@ -139,53 +139,53 @@ class Centre:
         now = self._now()
         self._refusals = [at for at in self._refusals if (now - at).total_seconds() < 60]
         self._refusals.append(now)
-        if len(self._refusals) <= _REFUSALS_A_MINUTE:
+        if len(self._refusals) <= _LOGGED_REFUSALS_PER_MINUTE:
             log.warning("refused %s: %s", path, error)
 
     def _enrol(self, body: bytes) -> Response:
-        asked = decode_json(body, Enrol)
-        csr = certificates.read_request(asked.csr.encode())
-        if csr.name != asked.probe:
-            raise RefusedError(403, f"{asked.probe} sent a request for {csr.name}")
+        request = decode_json(body, EnrolRequest)
+        csr = certificates.read_request(request.csr.encode())
+        if csr.name != request.probe:
+            raise RefusedError(403, f"{request.probe} sent a request for {csr.name}")
         with folder.locked(self._path):
             known, again = tokens.redeemed(
-                _tokens(self._path), asked.probe, asked.token, csr.key_sha256, self._now()
+                _load_tokens(self._path), request.probe, request.token, csr.key_sha256, self._now()
             )
             # Burnt before it is answered: a token can open the door once, whatever happens next.
-            _keep(self._path, known)
+            _save_tokens(self._path, known)
         if again and (path := self._path / "probes" / f"{csr.name}.pem").exists():
             log.info("%s fetched its certificate again", csr.name)
             return self._certificate(path)
-        held = register.held_by(read_register(self._path), csr.name)
+        held = register.certificates_of(read_register(self._path), csr.name)
         act = self._authority.renew if held else self._authority.sign
-        path = act(asked.csr.encode(), self._now())
+        path = act(request.csr.encode(), self._now())
         log.info("enrolled %s", csr.name)
         return self._certificate(path)
 
     def _renew(self, body: bytes) -> Response:
-        asked = decode_json(body, Signed)
-        name = self._known(asked.csr)
-        path = self._authority.renew(asked.csr.encode(), self._now())
+        request = decode_json(body, SignedRequest)
+        name = self._authenticated(request.csr)
+        path = self._authority.renew(request.csr.encode(), self._now())
         log.info("renewed %s", name)
         return self._certificate(path)
 
-    def _own_variables(self, body: bytes) -> Response:
-        name = self._known(decode_json(body, Signed).csr)
+    def _variables_of(self, body: bytes) -> Response:
+        name = self._authenticated(decode_json(body, SignedRequest).csr)
         path = self._variables / f"{name}.json"
         if not path.is_file():
             raise RefusedError(404, f"there are no variables for {name} in {self._variables}")
         return Response(path.read_bytes(), media_type="application/json")
 
-    def _known(self, csr: str) -> str:
-        asked = certificates.read_request(csr.encode())
-        for issued in register.held_by(read_register(self._path), asked.name):
+    def _authenticated(self, csr: str) -> str:
+        request = certificates.read_request(csr.encode())
+        for issued in register.certificates_of(read_register(self._path), request.name):
             if (
                 issued.purpose is Purpose.PROBE
-                and issued.key_sha256 == asked.key_sha256
-                and issued.standing(self._now()) is Standing.VALID
+                and issued.key_sha256 == request.key_sha256
+                and issued.standing(self._now()) is CertificateStatus.VALID
             ):
-                return asked.name
-        raise RefusedError(403, f"no valid certificate of {asked.name} has this key")
+                return request.name
+        raise RefusedError(403, f"no valid certificate of {request.name} has this key")
 
     def _certificate(self, path: Path) -> Response:
         return JSONResponse(
@@ -209,10 +209,10 @@ class Centre:
         return FileResponse(path, media_type="application/gzip")
 
 
-def _tokens(authority: Path) -> tokens.Tokens:
-    path = authority / _FOLDER_OF_TOKENS
+def _load_tokens(authority: Path) -> tokens.Tokens:
+    path = authority / _TOKENS_FILE
     return tokens.decode(folder.read(path)) if path.exists() else tokens.Tokens()
 
 
-def _keep(authority: Path, known: tokens.Tokens) -> None:
-    folder.write(authority / _FOLDER_OF_TOKENS, tokens.encode(known), folder.SECRET)
+def _save_tokens(authority: Path, known: tokens.Tokens) -> None:
+    folder.write(authority / _TOKENS_FILE, tokens.encode(known), folder.SECRET)
