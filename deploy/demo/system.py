@@ -1,4 +1,4 @@
-"""Floor 3. The demo's stage: the real parts, each as its own process, and all of it ended after.
+"""Floor 3. The demo's system: the real parts, each in its own process, and all of them ended.
 
 As root the office has two ISP lines as network namespaces, shaped to different speeds; without
 root both lines are loopback addresses, and their figures say what this machine can do, no more.
@@ -61,7 +61,7 @@ class DemoSystem:
     """Everything but the probe is running while the context lasts.
 
     Raises:
-        StageError: a part is missing or does not start.
+        DemoError: a part is missing or does not start.
     """
 
     def __init__(self, *, once: bool, messages: Path | None = None) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from deploy.demo.outcome import ROUND_KINDS
-from tests import broker
+from tests import broker, resources
 from tests.contract_clients import clients, expected_figures
+from tests.interruption import Left
 from tests.lab import network
 from wire import topics
 
@@ -113,11 +114,12 @@ def test_ctrl_c_ends_everything() -> None:
     for line in demo.stdout:
         if line.startswith("stored:"):
             break
+    run = resources.run_of(demo.pid)
+    assert run is not None
+    left = Left(run)
+    assert any("tramdo-probe" in line for line in left.now())
     os.killpg(demo.pid, signal.SIGINT)
     rest = demo.communicate(timeout=60)[0]
     assert demo.returncode == 0, rest
     assert "nothing is left running" in rest
-    left = subprocess.run(
-        ["pgrep", "-af", "tramdo-demo-"], capture_output=True, text=True, check=False
-    )
-    assert left.stdout == ""
+    left.until_nothing()
