@@ -24,17 +24,21 @@ from collector.web import line_view
 from collector.web.pages import Reader
 from probe.config import LatencyConfig, ThroughputConfig
 from probe.measure.latency.probe import target_specs
+from probe.measure.lookup import Address
 from probe.measure.measurement import MeasurementRequest
+from probe.measure.path import hops
 from probe.measure.runner import STEP_S, Runner
+from probe.measure.throughput import iperf3_child
 from probe.schedule.queue import MeasurementQueue
 from probe.state.usage import UsageFile
 from runtime import kernel_time
 from runtime.language import Language
+from server import cli as server_cli
 from tests import report_samples
 from tests.method_document import ENGLISH, document
 from tests.unit.test_plan import PARSED
 from tests.unit.test_schedule_queue import loopback, wanted
-from wire.result import KINDS, Outcome, Result, Validity
+from wire.result import KINDS, HopAnswer, Outcome, Result, Validity
 
 ROOT = Path(__file__).parents[2]
 EN = Reader(Language.EN, ZoneInfo("Asia/Ho_Chi_Minh"))
@@ -250,3 +254,40 @@ def test_the_wall_clock_makes_no_duration() -> None:
         if reads.search(path.read_text(encoding="utf-8"))
     }
     assert found == {"probe/clock.py", "runtime/kernel_time.py"}
+
+
+def test_samples_are_taken_every_half_second_and_last_before_the_end() -> None:
+    """T5: of the default geometry, 13 s."""
+    settings = ThroughputConfig()
+    at_s = iperf3_child.grid_s(settings.warm_up_s + settings.duration_s, settings.interval_s)
+    assert at_s == [n * 0.5 for n in range(26)] + [12.9]
+
+
+def test_a_hop_s_time_is_the_least_of_its_answers() -> None:
+    """P2."""
+    answers = [
+        hops.HopReply("100.64.0.1", HopAnswer.TIME_EXCEEDED, rtt_ms) for rtt_ms in (9.0, 4.0, 7.0)
+    ]
+    aim = hops.HopProbe(Address("203.0.113.10", 0), 2)
+    found = hops.hop_of(aim, hops.HopOutcome(3, answers, []))
+    assert (found.hop, found.address, found.rtt_ms) == (2, "100.64.0.1", 4.0)
+    assert (found.sent, found.answered) == (3, 3)
+
+
+def test_the_reflector_answers_a_thousand_packets_a_second_of_one_source() -> None:
+    """L16: by default."""
+    assert server_cli._parser().parse_args([]).rate_limit_pps == 1000
+
+
+def test_no_program_of_ours_knows_i_speed_s_address() -> None:
+    """N4: it is named to people and asked by nobody."""
+    address = re.compile(r"(i-?speed|speedtest)[\w.-]*\.(vn|com|net)\b", re.IGNORECASE)
+    assert address.search("https://i-speed.vn/")
+    rooms = ("wire", "runtime", "probe", "server", "collector", "deploy", "ansible", "systemd")
+    assert [
+        str(path)
+        for room in rooms
+        for path in (ROOT / room).rglob("*")
+        if path.suffix in {".py", ".toml", ".yml", ".j2", ".html", ".js", ".service"}
+        and address.search(path.read_text(encoding="utf-8"))
+    ] == []
