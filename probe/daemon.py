@@ -75,6 +75,7 @@ class Daemon:
             host.health,
             directory=config.state_dir,
             leds=self._display.leds,
+            lines=self._display.line_states,
             certificate_file=config.broker.certificate_file,
         )
         self._usage = UsageFile(config.state_dir)

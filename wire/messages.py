@@ -28,6 +28,15 @@ class Presence(StrEnum):
     LOST = "lost"
 
 
+class LineState(StrEnum):
+    """The present state of a line, as its probe sees it."""
+
+    UNKNOWN = "unknown"
+    GOOD = "good"
+    DEGRADED = "degraded"
+    DOWN = "down"
+
+
 class State(Struct, frozen=True, forbid_unknown_fields=True):
     """Retained on `state`. A last will has no time: the broker sends what was left with it."""
 
@@ -89,6 +98,8 @@ class Health(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     leds: Annotated[dict[Annotated[str, Meta(max_length=100)], Text], Meta(max_length=200)]
     # Of the certificate that it shows the broker; None where it has none, or cannot read it.
     certificate_ends_at: Utc | None = None
+    # The state of each line by its id; None from a probe before 0.2.0: then its LEDs say it.
+    lines: Annotated[dict[Name, LineState], Meta(max_length=64)] | None = None
 
 
 class Receipt(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

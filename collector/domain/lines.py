@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from collector.registry.registry import Commune, LineKey, Registry
 from collector.store.records import StoredProbe
+from wire import messages
 from wire.messages import Presence
 
 # A probe publishes its health every five minutes; after three missed ones it is silent.
@@ -33,6 +34,7 @@ class LineState(StrEnum):
     DOWN = "down"
 
 
+_AWAY = frozenset({Presence.LOST, Presence.OFFLINE})
 _SEVERITY = {state: place for place, state in enumerate(LineState)}
 
 
@@ -95,12 +97,17 @@ def known_lines(registry: Registry, probes: Iterable[StoredProbe]) -> list[Known
 
 
 def line_state(probe: StoredProbe | None, line: str, now: datetime) -> LineState:
-    """The current state of a line, from its LEDs as last reported; SILENT without a contact."""
+    """The current state of a line as its probe reports it; SILENT without a recent contact."""
     if probe is None or probe.last_contact_at is None:
         return LineState.NEVER
     if is_silent(probe, now):
         return LineState.SILENT
-    leds: Mapping[str, str] = probe.health.leds if probe.health else {}
+    if probe.health is None:
+        return LineState.UNKNOWN
+    if probe.health.lines is not None:
+        return LineState(probe.health.lines.get(line, messages.LineState.UNKNOWN).value)
+    # A probe before 0.2.0 reports it by its LEDs alone.
+    leds = probe.health.leds
     green, red = leds.get(f"{line}.green"), leds.get(f"{line}.red")
     # Both blinking slowly: degraded, or the box identifies itself. A breathing green: measuring.
     match green, red:
@@ -113,9 +120,20 @@ def line_state(probe: StoredProbe | None, line: str, now: datetime) -> LineState
     return LineState.UNKNOWN
 
 
+def presence_of(probe: StoredProbe) -> Presence | None:
+    """The presence of a probe: its last `state`, unless a contact came after LOST or OFFLINE.
+
+    The broker may publish a last will long after the probe is connected again.
+    """
+    since, contact = probe.presence_since, probe.last_contact_at
+    if probe.presence in _AWAY and since is not None and contact is not None and contact > since:
+        return Presence.ONLINE
+    return probe.presence
+
+
 def is_silent(probe: StoredProbe, now: datetime) -> bool:
     """Whether a probe is offline, or its last contact is older than SILENT_AFTER."""
-    if probe.presence in {Presence.LOST, Presence.OFFLINE}:
+    if presence_of(probe) in _AWAY:
         return True
     return probe.last_contact_at is not None and now - probe.last_contact_at > SILENT_AFTER
 

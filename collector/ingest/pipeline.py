@@ -29,7 +29,7 @@ from collector.config import Config
 from collector.ingest.rate_limit import ProbeRateLimit, RateLimiter
 from collector.ingest.receipts import ReceiptPacer
 from collector.ingest.status import IngestStatus
-from collector.ingest.validation import validate
+from collector.ingest.validation import is_deletion, validate
 from collector.store.individual import store_individually
 from collector.store.messages import RejectedMessage, ResultsMessage, ValidatedMessage
 from collector.store.records import BatchResult
@@ -249,6 +249,9 @@ class IngestPipeline:
         live = time.monotonic() - self._connected_at_s > _BACKLOG_AFTER_CONNECT_S
         clock_known = kernel_time.synchronised() is not False
         for message in within:
+            if is_deletion(message.topic, message.payload):
+                log.info("the retained message of %s was deleted", message.topic)
+                continue
             reply = validate_reply(message.topic, message.payload, now, retained=message.retained)
             if isinstance(reply, ValidatedReply):
                 self.commands.note(reply)
@@ -272,6 +275,7 @@ class IngestPipeline:
     ) -> BatchResult | None:
         """The result of the commit, retried while the store fails; None when `stop` was called."""
         failures, individually = 0, False
+        one_by_one = partial(store_individually, self._store, validated)
         while True:
             try:
                 done = finish()
@@ -286,7 +290,7 @@ class IngestPipeline:
                 log.exception(
                     "a batch cannot be stored; storing its messages one by one: a fault of ours"
                 )
-                individually, finish = True, partial(store_individually, self._store, validated)
+                individually, finish = True, one_by_one
                 continue
             else:
                 self._set_status(IngestStatus(self.state.broker_trouble, None))
@@ -299,7 +303,8 @@ class IngestPipeline:
             if self._stopping.wait(delay_s):
                 return None
             systemd_notify.watchdog()
-            finish = partial(self._store.store_batch, validated, datetime.now(UTC))
+            whole = partial(self._store.store_batch, validated, datetime.now(UTC))
+            finish = one_by_one if individually else whole
 
     def _queue_all_receipts(self) -> None:
         """Queue a receipt for every probe, after (re)connecting.

@@ -34,6 +34,16 @@ ANCIENT = timedelta(days=400)
 # A difference up to this can be the transmission delay.
 _ON_ITS_WAY = timedelta(seconds=60)
 _DAY = timedelta(days=1)
+_RETAINED_CHANNELS = frozenset({"state", "info", "receipt"})
+
+
+def is_deletion(topic: str, payload: bytes) -> bool:
+    """Whether a message deletes a retained one: its payload is empty (MQTT 5, 3.3.1.3).
+
+    That is how a probe that was taken down is removed from the broker; it is no rejection.
+    """
+    address = topics.parse(topic)
+    return not payload and address is not None and address.channel in _RETAINED_CHANNELS
 
 
 def validate(

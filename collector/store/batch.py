@@ -92,7 +92,9 @@ class ProbeChange(Struct):
         if isinstance(message, State):
             if message.presence is not self.presence:
                 self.presence = message.presence
-                self.presence_since = message.at if report.retained else report.received_at
+                # A last will has no time; one that the broker kept came before now at the latest.
+                told_at = message.at if report.retained else None
+                self.presence_since = told_at or report.received_at
             if message.presence is Presence.LOST:
                 return
         elif isinstance(message, Info):

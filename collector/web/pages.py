@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from collector.domain.lines import presence_of
 from collector.store.records import LastResult, StoredProbe, StoredResult, Totals
 from collector.web import labels, staff_labels, words
 from collector.web.formatting import MISSING, Cell, Moment, cell, moment, whole_number
@@ -128,7 +129,7 @@ OUTCOME_TONES = {
 
 def summary(probes: Sequence[StoredProbe], totals: Totals, reader: Reader) -> SummaryView:
     """The counts on top."""
-    online = sum(probe.presence is Presence.ONLINE for probe in probes)
+    online = sum(presence_of(probe) is Presence.ONLINE for probe in probes)
     counts = (online, len(probes), totals.results, sum(totals.rejected.values()))
     return SummaryView(*(whole_number(count, reader.language) for count in counts))
 
@@ -144,7 +145,7 @@ def probe_view(probe: StoredProbe, results: Sequence[LastResult], reader: Reader
         office=site.office if site else probe.probe,
         commune_code=site.commune_code if site else "",
         group=(site.group or "") if site else "",
-        presence=_presence(probe.presence, reader.language),
+        presence=_presence(presence_of(probe), reader.language),
         presence_since=_moment(since, reader) if since else None,
         last_contact=_moment(probe.last_contact_at, reader) if probe.last_contact_at else None,
         pending=whole_number(probe.health.pending, reader.language) if probe.health else None,

@@ -17,7 +17,7 @@ from msgspec import Struct
 from probe import clock
 from runtime.certificate_file import ends_at
 from wire.figures import MEGABIT
-from wire.messages import Health
+from wire.messages import Health, LineState
 from wire.result import Host
 
 SYSFS = Path("/sys")
@@ -80,6 +80,7 @@ def health(
     *,
     directory: str,
     leds: Callable[[], dict[str, str]],
+    lines: Callable[[], dict[str, LineState]],
     certificate_file: Path | str | None = None,
 ) -> Health:
     """The host's present health.
@@ -89,6 +90,7 @@ def health(
         outbox_bytes: size of the outbox.
         directory: whose file system's free space counts.
         leds: returns what each LED shows.
+        lines: returns the state of each line.
         certificate_file: the probe's certificate; read each time because it is renewed in place.
     """
     return Health(
@@ -102,6 +104,7 @@ def health(
         memory_available_bytes=psutil.virtual_memory().available,
         uptime_s=round(clock.reading().boottime_s, 1),
         leds=leds(),
+        lines=lines(),
         certificate_ends_at=ends_at(Path(certificate_file)) if certificate_file else None,
     )
 

@@ -16,6 +16,7 @@ from probe.config import Config
 from probe.events import Event, Fault
 from probe.show import status, status_file
 from probe.show.leds import Leds, LedsUnavailableError
+from wire.messages import LineState
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,10 @@ class Display:
     def leds(self) -> dict[str, str]:
         """Each LED's present pattern; from any thread."""
         return {name: str(pattern) for name, pattern in self._frame.items()}
+
+    def line_states(self) -> dict[str, LineState]:
+        """Each line's present state; from any thread."""
+        return {line.id: line.state for line in self._status.lines.values()}
 
     def stop(self) -> None:
         """Write the last status and switch the LEDs off."""

@@ -26,6 +26,7 @@ from probe.events import (
     ResultProduced,
 )
 from probe.measure.measurement import Progress
+from wire.messages import LineState
 from wire.result import (
     GATEWAY_TARGET,
     LatencyResult,
@@ -39,15 +40,6 @@ from wire.result import (
 
 # Users notice a minute with this loss ratio (ITU-T G.1010: 3 % for data at most).
 DEGRADED_LOSS_RATIO = 0.03
-
-
-class LineState(StrEnum):
-    """The present state of a line."""
-
-    UNKNOWN = "unknown"
-    GOOD = "good"
-    DEGRADED = "degraded"
-    DOWN = "down"
 
 
 class Activity(Struct, frozen=True):

@@ -8,9 +8,10 @@ import msgspec
 
 from probe.config import Config
 from probe.measure.measurement import Progress
-from probe.show.status import LineState, LineStatus, Pattern, Status, StatusSnapshot
+from probe.show.status import LineStatus, Pattern, Status, StatusSnapshot
 from runtime.language import Language, Phrase, number
 from wire.figures import MEGABIT
+from wire.messages import LineState
 from wire.result import HopAnswer, Outcome, PathValues, Result
 
 _UNITS = {"bps": ("Mbit/s", 1 / MEGABIT), "ms": ("ms", 1.0), "ratio": ("%", 100.0)}

@@ -61,7 +61,7 @@ def main(config_path: str, journal: str, life: str, rate: str) -> int:
         Path(config.state_dir) / "outbox.sqlite",
         lambda _event: None,
         _info,
-        partial(host.health, directory=config.state_dir, leds=dict),
+        partial(host.health, directory=config.state_dir, leds=dict, lines=dict),
     )
     courier.start()
     orders: queue.SimpleQueue[str] = queue.SimpleQueue()

@@ -19,6 +19,7 @@ from collector.ingest.pipeline import IngestPipeline
 from collector.store.messages import ResultsMessage, ValidatedMessage
 from collector.store.records import BatchResult
 from collector.store.sqlite import SqliteStore
+from collector.store.store import StoreError
 from tests import samples
 from tests.broker import Broker, why_not
 from tests.client import Client, eventually
@@ -34,23 +35,34 @@ class FaultyStore(SqliteStore):
     """Raises for one number; at once, or when its batch is waited for."""
 
     at_once = True
+    # How often the store is away once the fault was met, that is, while messages are tried singly.
+    unavailable = 0
+    met = False
 
     def begin_batch(
         self, messages: Sequence[ValidatedMessage], stored_at: datetime
     ) -> Callable[[], BatchResult]:
+        if self.met and self.unavailable:
+            self.unavailable -= 1
+            raise StoreError("the disk is full")
         for message in messages:
             if isinstance(message, ResultsMessage) and message.records[0].seq == POISON:
                 if self.at_once:
+                    self.met = True
                     raise OverflowError("a number that nobody foresaw")
                 return self._fall
         return super().begin_batch(messages, stored_at)
 
     def _fall(self) -> BatchResult:
+        self.met = True
         raise OverflowError("a number that nobody foresaw")
 
 
-@pytest.mark.parametrize("at_once", [True, False])
-def test_one_message_that_cannot_be_stored_costs_no_other(tmp_path: Path, at_once: bool) -> None:
+@pytest.mark.parametrize(("at_once", "unavailable"), [(True, 0), (False, 0), (True, 2), (False, 2)])
+def test_one_message_that_cannot_be_stored_costs_no_other(
+    tmp_path: Path, at_once: bool, unavailable: int
+) -> None:
+    """Also where the store is away while they are tried one by one."""
     topic = topics.measurement(samples.TENANT, samples.PROBE, "latency")
     store = FaultyStore(tmp_path / "results.sqlite")
     store.at_once = at_once
@@ -72,6 +84,7 @@ def test_one_message_that_cannot_be_stored_costs_no_other(tmp_path: Path, at_onc
                     return store.totals().results == 1
 
                 eventually(the_first_is_stored, "the first is stored", 20.0)
+                store.unavailable = unavailable
                 for seq in (POISON, 3):
                     probe.publish(topic, samples.envelope([(seq, samples.latency())]))
                 eventually(lambda: store.totals().results == 2, "the two others are stored", 20.0)
@@ -81,6 +94,7 @@ def test_one_message_that_cannot_be_stored_costs_no_other(tmp_path: Path, at_onc
                     )
                 )
             assert thread.is_alive()
+            assert store.unavailable == 0
         finally:
             ingest.stop()
             thread.join(20.0)

@@ -21,6 +21,7 @@ from collector.domain.lines import (
     is_silent,
     known_lines,
     line_state,
+    presence_of,
     worst_state,
 )
 from collector.registry.communes import official
@@ -58,6 +59,7 @@ from collector.web.registry_view import toml
 from runtime.language import Language
 from tests import samples
 from tests.seeded_centre import REGISTRY
+from wire import messages
 from wire.commands import Answer
 from wire.messages import PlannedKind, Presence, Rejection
 
@@ -113,6 +115,31 @@ def test_the_registry_has_the_last_word_and_an_unknown_probe_its_own() -> None:
 def test_a_line_is_as_its_leds_show(green: str, red: str, state: LineState) -> None:
     probe = heard(leds={"vnpt.green": green, "vnpt.red": red})
     assert line_state(probe, "vnpt", NOW) is state
+
+
+@pytest.mark.parametrize("leds", [{}, {"vnpt.green": "fast_blink", "vnpt.red": "fast_blink"}])
+@pytest.mark.parametrize("state", messages.LineState)
+def test_a_line_s_state_is_its_probe_s_word_whatever_its_leds_show(
+    leds: dict[str, str], state: messages.LineState
+) -> None:
+    """While somebody looks for the box, and while a test runs, the LEDs show something else."""
+    probe = heard(leds=leds)
+    assert probe.health is not None
+    health = msgspec.structs.replace(probe.health, lines={"vnpt": state})
+    reported = msgspec.structs.replace(probe, health=health)
+    assert line_state(reported, "vnpt", NOW) is LineState(state.value)
+    assert line_state(reported, "another", NOW) is LineState.UNKNOWN
+
+
+def test_contact_later_than_the_last_will_is_contact() -> None:
+    probe = msgspec.structs.replace(
+        heard(), presence=Presence.LOST, presence_since=NOW - timedelta(minutes=10)
+    )
+    assert presence_of(probe) is Presence.ONLINE
+    assert not is_silent(probe, NOW)
+    later = msgspec.structs.replace(probe, presence_since=NOW + timedelta(seconds=1))
+    assert presence_of(later) is Presence.LOST
+    assert is_silent(later, NOW)
 
 
 def test_who_is_not_heard_is_silent_and_who_never_was_is_not() -> None:

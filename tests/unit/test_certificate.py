@@ -41,5 +41,5 @@ def test_the_end_is_read_from_the_bytes_and_told_as_health(year: int, tmp_path: 
 
 
 def _told(file: Path | None) -> datetime | None:
-    found = host.health(0, 0, directory="/", leds=dict, certificate_file=file)
+    found = host.health(0, 0, directory="/", leds=dict, lines=dict, certificate_file=file)
     return found.certificate_ends_at

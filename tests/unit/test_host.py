@@ -13,6 +13,7 @@ from probe.measure import host
 from probe.measure.host import CoreTime, HostSnapshot
 from probe.measure.host_limits import validity_from
 from tests import samples
+from wire.messages import LineState
 from wire.result import Host, ThroughputValues, Validity
 
 
@@ -119,7 +120,14 @@ def test_the_interface_that_bears_an_address() -> None:
 
 
 def test_health_of_this_box() -> None:
-    found = host.health(3, 40_960, directory="/", leds=lambda: {"power": "steady"})
+    found = host.health(
+        3,
+        40_960,
+        directory="/",
+        leds=lambda: {"power": "steady"},
+        lines=lambda: {"vnpt": LineState.DOWN},
+    )
+    assert found.lines == {"vnpt": LineState.DOWN}
     assert (found.pending, found.outbox_bytes, found.leds) == (3, 40_960, {"power": "steady"})
     assert found.disk_free_bytes
     assert found.uptime_s > 0
@@ -127,7 +135,7 @@ def test_health_of_this_box() -> None:
 
 
 def _health_of(directory: str) -> int | None:
-    return host.health(0, 0, directory=directory, leds=dict).disk_free_bytes
+    return host.health(0, 0, directory=directory, leds=dict, lines=dict).disk_free_bytes
 
 
 IDLE = Host(

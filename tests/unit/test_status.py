@@ -15,9 +15,10 @@ from probe.config import LedConfig
 from probe.measure.measurement import Progress
 from probe.show import lamp_test
 from probe.show.leds import FAST_BLINK_S, SLOW_BLINK_S, Leds, LedsUnavailableError
-from probe.show.status import LineState, Pattern, Status, fold, frame, initial
+from probe.show.status import Pattern, Status, fold, frame, initial
 from tests import samples
 from tests.unit.test_config import GOOD
+from wire.messages import LineState
 from wire.result import Outcome, Reason
 
 CONFIG = config.parse(GOOD.encode(), "probe.toml")

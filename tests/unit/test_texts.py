@@ -9,7 +9,6 @@ from probe.show import texts
 from probe.show.status import (
     Activity,
     LatestResult,
-    LineState,
     LineStatus,
     Pattern,
     Status,
@@ -17,6 +16,7 @@ from probe.show.status import (
 )
 from runtime.language import Language
 from tests.unit.test_plan import PARSED
+from wire.messages import LineState
 from wire.result import Outcome, Reason
 
 AT = datetime(2026, 11, 24, 5, tzinfo=UTC)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from collector.ingest.validation import validate
+from collector.ingest.validation import is_deletion, validate
 from collector.store.messages import RejectedMessage, ResultsMessage, StatusMessage
 from tests import samples
 from wire import messages, topics
@@ -73,6 +73,25 @@ def test_a_probes_own_messages_are_taken(
     topic = topics.of_probe(samples.TENANT, samples.PROBE, channel)
     judged = validate(topic, messages.encode(message), NOW, retained=True)
     assert judged == StatusMessage(samples.TENANT, samples.PROBE, NOW, True, message)
+
+
+@pytest.mark.parametrize(
+    ("channel", "payload", "deletes"),
+    [
+        ("state", b"", True),
+        ("info", b"", True),
+        ("receipt", b"", True),
+        ("state", b" ", False),
+        ("health", b"", False),
+        ("m/latency", b"", False),
+    ],
+)
+def test_an_empty_payload_deletes_what_is_retained(
+    channel: str, payload: bytes, deletes: bool
+) -> None:
+    topic = f"tramdo/v1/{samples.TENANT}/{samples.PROBE}/{channel}"
+    assert is_deletion(topic, payload) is deletes
+    assert not is_deletion("another/topic", b"")
 
 
 def test_a_message_over_the_limit_is_not_read() -> None:
