@@ -154,3 +154,17 @@ def test_constants_are_the_same_in_both_languages() -> None:
     assert [one[:3] for one in english.constants()] == [one[:3] for one in vietnamese.constants()]
     for constant in vietnamese.constants():
         assert constant.written in rules[constant.rule].text, constant
+
+
+def test_a_class_that_the_glossary_names_is_one() -> None:
+    text = (DOCS / "glossary.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][a-z]+)*)`", text)) - {"RandomizedDelaySec"}
+    classes = {
+        node.name
+        for room in ("wire", "runtime", "probe", "server", "collector", "deploy")
+        for path in (ROOT / room).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    }
+    assert len(named) > 20
+    assert named - classes == set()
