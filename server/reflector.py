@@ -24,6 +24,12 @@ _IP_TTL, _IP_PKTINFO, _IP_RECVTTL = 2, 8, 12
 _IN_PKTINFO = Struct("=i4s4s")  # interface, our address, the header's destination
 _IN6_PKTINFO = Struct("=16sI")  # the header's destination, interface
 _TTL = Struct("=i")
+# Services that answer datagrams: echo, discard, daytime, quote of the day, chargen, time, DNS, TFTP,
+# NTP, NetBIOS, SNMP, CLDAP, SLP, ISAKMP, RIP, STAMP and TWAMP, SSDP, mDNS, memcached (IANA). Who
+# forges such a source makes two machines answer each other without end.
+_RESPONDER_PORTS = frozenset(
+    {7, 9, 13, 17, 19, 37, 53, 69, 123, 137, 161, 389, 427, 500, 520, 862, 1900, 5353, 11211}
+)
 # The MTU of Ethernet: a longer datagram is not a test packet.
 _LONGEST_BYTES = 1500
 _ANCILLARY_BYTES = 512
@@ -41,7 +47,8 @@ class ReflectorCounters(Record):
     malformed: int = 0
     too_long: int = 0
     limited: int = 0
-    refused: int = 0  # from a reflector's port, or to a group address: an answer could go round
+    # A reflector's packet, from a responder's port, or to a group: an answer could go round.
+    refused: int = 0
     not_sent: int = 0
     without_kernel_time: int = 0
 
@@ -109,7 +116,8 @@ class Reflector:
     def __init__(self, listeners: Iterable[Listener], limit: RateLimit) -> None:
         self.counters = ReflectorCounters()
         self._listeners = {listener.sock.fileno(): listener for listener in listeners}
-        self._own_ports = {listener.sock.getsockname()[1] for listener in self._listeners.values()}
+        own = {listener.sock.getsockname()[1] for listener in self._listeners.values()}
+        self._refused_ports = _RESPONDER_PORTS | own | {0}
         self._limit = limit
         self._stopped = False
         self._wake_read, self._wake_write = socket.socketpair()
@@ -179,8 +187,9 @@ class Reflector:
         if not self._limit.allows(source[0], kernel_time.monotonic_ns()):
             self.counters.limited += 1
             return
-        # Two reflectors would answer each other for ever after a packet with a forged source.
-        if answer_from is None or source[1] in self._own_ports or source[1] == 0:
+        # Two reflectors would answer each other for ever after a packet with a forged source, also
+        # where they listen on different ports.
+        if answer_from is None or source[1] in self._refused_ports or stamp.is_reflected(body):
             self.counters.refused += 1
             return
         try:

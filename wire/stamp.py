@@ -125,6 +125,19 @@ def decode_sender(body: bytes) -> SenderPacket:
     return SenderPacket(seq, timestamp, _checked(bits, timestamp))
 
 
+def is_reflected(body: bytes) -> bool:
+    """Whether a datagram has the shape of a session-reflector's packet (RFC 8762, figure 4).
+
+    A sender's octets behind the error estimate are zero there, or padding (TWAMP-Light); random
+    padding has this shape once in 2**40 packets.
+    """
+    if len(body) < PACKET_BYTES:
+        return False
+    _, _, _, received, _, sender_sent, _, ttl = _REFLECTOR.unpack_from(body)
+    unused = (*body[14:16], *body[38:40], *body[41:44])
+    return received != 0 and sender_sent != 0 and ttl != 0 and not any(unused)
+
+
 def encode_reflector(packet: ReflectorPacket) -> bytes:
     """The 44 octets of a session-reflector's packet. ValueError for a field that does not fit."""
     try:

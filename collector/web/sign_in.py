@@ -89,7 +89,7 @@ class SignInPages:
                 self._attempts.failed(name, address, time.monotonic())
                 self._site.note(request, name, "sign_in_refused")
                 return self._form(request, 403, "sign_in_wrong")
-            self._attempts.succeeded(name)
+            self._attempts.succeeded(name, address)
         if kept is not None and passwords.is_outdated(kept):
             register.set_hash(name, passwords.make_hash(password))
         person = register.person(name)

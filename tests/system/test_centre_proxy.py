@@ -22,7 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from collector.users.attempts import NAME_MOST
+from collector.users.attempts import PAIR_MAX
 from collector.users.user_store import Register
 from tests import broker as brokers
 from tests import nginx
@@ -226,14 +226,14 @@ def test_the_command_says_what_is_wrong(
 
 def test_guessing_is_slowed_and_kept_with_the_visitors_address(site: Site) -> None:
     visitor = Visitor(site)
-    for _ in range(NAME_MOST):
+    for _ in range(PAIR_MAX):
         status, page = visitor.sign_in("hoa", "a wrong password")
         assert status == 403, page
     status, page = visitor.sign_in("hoa", "a wrong password")
     assert (status, "Too many wrong attempts" in page) == (429, True)
     register = Register(site.collector.config_path.with_name("people.sqlite"))
     refused = [deed for deed in register.deeds(50) if deed.person == "hoa"]
-    assert len(refused) == NAME_MOST
+    assert len(refused) == PAIR_MAX
     # From X-Forwarded-For: nginx's own port would be another each time, and no address of ours.
     assert {deed.address for deed in refused} == {"127.0.0.1"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import time
@@ -116,6 +117,41 @@ def test_another_reflector_is_not_answered(reflector: ReflectorProcess) -> None:
         twin.sendto(request(), ("127.0.0.1", port))
         with pytest.raises(TimeoutError):
             twin.recv(2000)
+    assert reflector.counters()["refused"] - before["refused"] == 1
+
+
+def test_reflectors_on_different_ports_do_not_answer_each_other(
+    reflector: ReflectorProcess,
+) -> None:
+    """After one packet with a forged source each would take the other for a sender."""
+    with ReflectorProcess(["127.0.0.1"], options=["--rate-limit-pps", "0"]) as other:
+        ports = [one.ports["127.0.0.1"] for one in (reflector, other)]
+        assert ports[0] != ports[1]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(5)
+            sock.bind(("127.0.0.1", 0))
+            sock.sendto(request(), ("127.0.0.1", ports[0]))
+            answer = sock.recv(2000)
+            assert stamp.is_reflected(answer)
+            assert not stamp.is_reflected(request())
+            before = other.counters()
+            sock.sendto(answer, ("127.0.0.1", ports[1]))
+            sock.settimeout(SILENCE_S)
+            with pytest.raises(TimeoutError):
+                sock.recv(2000)
+        assert other.counters()["refused"] - before["refused"] == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="ports below 1024 need root")
+@pytest.mark.parametrize("port", [7, 19, 862])
+def test_a_responder_s_port_is_not_answered(reflector: ReflectorProcess, port: int) -> None:
+    before = reflector.counters()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.3", port))
+        sock.settimeout(SILENCE_S)
+        sock.sendto(request(), ("127.0.0.1", reflector.ports["127.0.0.1"]))
+        with pytest.raises(TimeoutError):
+            sock.recv(2000)
     assert reflector.counters()["refused"] - before["refused"] == 1
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from collector.users import passwords
-from collector.users.attempts import ADDRESS_MOST, KEYS_MOST, NAME_MOST, WINDOW_S, Attempts
+from collector.users.attempts import ADDRESS_MAX, KEYS_MAX, PAIR_MAX, WINDOW_S, Attempts
 from collector.users.sessions import Claim, Sessions
 from collector.users.user import (
     RIGHTS,
@@ -72,31 +72,43 @@ def test_a_password_is_kept_as_an_argon2id_hash() -> None:
     assert not passwords.is_outdated(kept)
 
 
-def test_guesses_at_one_name_wait_whatever_their_address() -> None:
+def test_wrong_passwords_from_elsewhere_lock_nobody_out() -> None:
     attempts = Attempts()
-    for number in range(NAME_MOST):
-        assert attempts.wait_s("an", f"192.0.2.{number}", 100.0) == 0
-        attempts.failed("an", f"192.0.2.{number}", 100.0)
-    assert attempts.wait_s("an", "198.51.100.1", 160.0) == WINDOW_S - 60
-    assert attempts.wait_s("binh", "198.51.100.1", 160.0) == 0
-    assert attempts.wait_s("an", "198.51.100.1", 100.0 + WINDOW_S) == 0
+    for number in range(PAIR_MAX):
+        assert attempts.wait_s("an", "192.0.2.1", 100.0) == 0
+        attempts.failed("an", "192.0.2.1", 100.0)
+        attempts.failed("an", f"198.51.100.{number}", 100.0)
+    assert attempts.wait_s("an", "192.0.2.1", 160.0) == WINDOW_S - 60
+    assert attempts.wait_s("an", "203.0.113.9", 160.0) == 0, "the rightful person's address"
+    assert attempts.wait_s("binh", "192.0.2.1", 160.0) == 0
+    assert attempts.wait_s("an", "192.0.2.1", 100.0 + WINDOW_S) == 0
+    attempts.succeeded("an", "192.0.2.1")
+    assert attempts.wait_s("an", "192.0.2.1", 160.0) == 0
+
+
+def test_addresses_of_one_ipv6_subscriber_count_as_one() -> None:
+    attempts = Attempts()
+    for number in range(PAIR_MAX):
+        attempts.failed("an", f"2001:db8::{number}", 100.0)
+    assert attempts.wait_s("an", "2001:db8::ffff:1", 100.0) > 0
+    assert attempts.wait_s("an", "2001:db8:0:1::1", 100.0) == 0
 
 
 def test_one_address_may_not_guess_at_many_names() -> None:
     attempts = Attempts()
-    for number in range(ADDRESS_MOST):
+    for number in range(ADDRESS_MAX):
         attempts.failed(f"name{number}", "192.0.2.1", float(number))
     assert attempts.wait_s("another", "192.0.2.1", 50.0) == WINDOW_S - 50
     # A success does not clear the address: whoever owns one name could guess on at the others.
-    attempts.succeeded("name0")
+    attempts.succeeded("name0", "192.0.2.1")
     assert attempts.wait_s("another", "192.0.2.1", 50.0) > 0
 
 
 def test_a_flood_of_names_does_not_fill_the_memory() -> None:
     attempts = Attempts()
-    for number in range(KEYS_MOST + 50):
+    for number in range(KEYS_MAX + 50):
         attempts.failed(f"name{number}", f"address{number}", 0.0)
-    assert len(attempts._failures) <= KEYS_MOST
+    assert len(attempts._failures) <= KEYS_MAX
 
 
 def test_a_cookie_that_was_changed_or_signed_elsewhere_names_nobody() -> None:
