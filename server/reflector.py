@@ -24,8 +24,8 @@ _IP_TTL, _IP_PKTINFO, _IP_RECVTTL = 2, 8, 12
 _IN_PKTINFO = Struct("=i4s4s")  # interface, our address, the header's destination
 _IN6_PKTINFO = Struct("=16sI")  # the header's destination, interface
 _TTL = Struct("=i")
-# Services that answer datagrams: echo, discard, daytime, quote of the day, chargen, time, DNS, TFTP,
-# NTP, NetBIOS, SNMP, CLDAP, SLP, ISAKMP, RIP, STAMP and TWAMP, SSDP, mDNS, memcached (IANA). Who
+# Services that answer datagrams: echo, discard, daytime, quote, chargen, time, DNS, TFTP, NTP,
+# NetBIOS, SNMP, CLDAP, SLP, ISAKMP, RIP, STAMP and TWAMP, SSDP, mDNS, memcached (IANA). Who
 # forges such a source makes two machines answer each other without end.
 _RESPONDER_PORTS = frozenset(
     {7, 9, 13, 17, 19, 37, 53, 69, 123, 137, 161, 389, 427, 500, 520, 862, 1900, 5353, 11211}

@@ -1,8 +1,8 @@
 """Floor 1. Limits failed sign-ins by name and address together, and by address.
 
 Never by name alone: whoever knows a name could keep its owner out by wrong passwords. Guesses from
-many addresses are slowed by the hash (argon2id) and find only passwords that the rules for passwords
-would refuse. Time comes as an argument; the counts live as long as the process.
+many addresses are slowed by the hash (argon2id), and find only passwords that the rules refuse.
+Time comes as an argument; the counts live as long as the process.
 """
 
 from __future__ import annotations
