@@ -7,7 +7,7 @@ stand beside them. They do not count reordered packets. irtt's packets bear no n
 truth looks, so it is not here.
 
 ping ends with the first copy of its last packet and fping soon after: what comes later they cannot
-have seen, and it is told as their error all the same.
+have seen, and it counts as their error all the same.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def _row(trial: Trial) -> Row:
 
 
 def words(condition: Condition) -> str:
-    """The condition for people."""
+    """The condition as text."""
     more = ", doubles and reorders" if condition.mixed else ""
     return f"{condition.loss_ratio:.1%} lost{more}"
 

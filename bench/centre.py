@@ -2,7 +2,7 @@
 
 3,321 communes with two lines each, 1 M results (a week) and 10 M (ten weeks), on SQLite and on
 PostgreSQL; beside each reading of roll-ups the same question asked of the raw rows by SQL.
-Ingest is the real path (judged, stored, rolled up, commits made durable) on a store of its own.
+Ingest is the real path (validated, stored, rolled up, commits made durable) on a store of its own.
 The pages are fetched over HTTP from the collector's own web server.
 """
 

@@ -5,8 +5,8 @@ length, then with the early stop. The full-length run says what each rule would 
 very same bytes: that is the error. Both runs' bytes on the wire, heads, acknowledgements and
 retransmissions included, are counted at the office's interface: that is the saving of ours.
 
-No rule can know a change that comes after its stop: the late step is told apart, outside of the
-targets.
+No rule can know a change that comes after its stop: the late step is reported separately,
+outside of the targets.
 """
 
 from __future__ import annotations

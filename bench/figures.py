@@ -5,7 +5,7 @@
 Each benchmark's part is made anew by its run, so that nobody edits a figure; one that was not run
 keeps the part that its last run has made, with its date and commit. What a benchmark means is the
 first paragraph of its module; why a target is missed stands in bench/remarks.toml, by hand, and a
-missed target without a remark is told on standard error. It must not know what is measured.
+missed target without a remark is reported on standard error. It must not know what is measured.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def received_bps(office: Namespace, argv: Sequence[str]) -> float:
     """TCP payload at the receiver, in bit/s, as `iperf3 -J` sums it up (what -O omits left out).
 
     Raises:
-        CannotMeasureError: it failed; its exit code does not tell (0 with an error), its JSON does.
+        CannotMeasureError: it failed; its exit code is 0 even then, so its JSON is read.
     """
     try:
         printed = office.run(argv, timeout_s=_TIMEOUT_S, check=False).stdout

@@ -1,7 +1,7 @@
 """Floor 2. Who measures latency in the lab's office: `tramdo-probe`, ping, fping and irtt.
 
-Each as its own process, one after the other, at the same pace over the same line. They are told
-what to send; what they say is not judged here.
+Each as its own process, one after the other, at the same pace over the same line. Their
+arguments are given; their output is not assessed here.
 """
 
 from __future__ import annotations

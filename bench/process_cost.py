@@ -14,7 +14,7 @@ from bench.report import CannotMeasureError
 
 
 class Cost(Struct, frozen=True):
-    """A process so far. Its children are told apart; those that have ended cost time only."""
+    """A process so far. Children are listed; those that have ended cost time only."""
 
     resident_bytes: int
     proportional_bytes: int  # shared pages divided among those who share them (PSS)

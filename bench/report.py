@@ -33,7 +33,7 @@ class CannotMeasureError(Exception):
 
 
 class IntegerOption(NamedTuple):
-    """A number that one benchmark can be told: `--NAME N`."""
+    """An integer option of one benchmark: `--NAME N`."""
 
     name: str
     default: int
@@ -43,7 +43,7 @@ class IntegerOption(NamedTuple):
 class Options(NamedTuple):
     """What was asked on the command line. `quick` is for a run under a minute.
 
-    `number` is what a benchmark with a `Number` was told, or its default.
+    `number` is the value of a benchmark's `IntegerOption`, or its default.
     """
 
     quick: bool
@@ -123,7 +123,7 @@ def run(
 
 
 def as_json(name: str, outcome: Outcome, here: Row) -> str:
-    """The object that other programs read."""
+    """The outcome as one JSON object."""
     return json.dumps(
         {
             "bench": name,
@@ -136,7 +136,7 @@ def as_json(name: str, outcome: Outcome, here: Row) -> str:
 
 
 def as_text(name: str, outcome: Outcome, here: Row) -> str:
-    """The same for people."""
+    """The same as text tables."""
     given = ", ".join(f"{key} {value}" for key, value in here.items())
     lines = [f"bench.{name} on {given}", "", *_table(outcome.rows), ""]
     for target in outcome.targets:

@@ -1,11 +1,11 @@
-"""Floor 3. What we build on: known vulnerabilities in it, and the list of it (an SBOM).
+"""Floor 3. Dependencies: known vulnerabilities, and the software bill of materials (SBOM).
 
     python -m deploy.supply_chain audit     by pip-audit, over every locked package
     python -m deploy.supply_chain sbom      CycloneDX JSON of what is installed on probe and centre
 
-Both read requirements/*.txt, so they speak of what is installed with its hashes. Exit codes:
+Both read requirements/*.txt, so they cover what is installed by hash. Exit codes:
 0 done and nothing found; 1 a vulnerability, or a tool failed; 2 wrong usage; 3 the vulnerability
-service did not answer for every package, so nothing can be said.
+service did not answer for every package, so the result is unknown.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Vulnerability(Struct, frozen=True):
 
 
 class AuditedPackage(Struct, frozen=True):
-    """What pip-audit says of a package; `skip_reason` where it could not ask."""
+    """pip-audit's record of a package; `skip_reason` where it could not be audited."""
 
     name: str
     version: str | None = None
@@ -69,7 +69,7 @@ def requirements(texts: Sequence[str]) -> list[str]:
 
 
 def audit_summary(report: AuditReport) -> tuple[list[str], int]:
-    """What to say of an audit, and its exit code. Not being able to ask is never a clean bill."""
+    """The audit's lines and exit code. A package that could not be audited is never "ok"."""
     vulnerable = [package for package in report.dependencies if package.vulns]
     skipped = [package for package in report.dependencies if package.skip_reason is not None]
     lines = [

@@ -4,7 +4,7 @@
     FOLDER/cp311-aarch64/probe/requirements.txt   every one with its hash, for `--require-hashes`
     FOLDER/cp311-aarch64/probe.tar             both in one file
     FOLDER/cp311-aarch64/probe.tar.release     version and first of its SHA-256: 0.2.0-4f0a…
-    FOLDER/downloads/                          what came from the index; not asked for again
+    FOLDER/downloads/                          files from the package index, a cache
     FOLDER/built/                              what was built here, by the SHA-256 of its sources
 
 The same sources and the same locks make the same archive. What exists as sources only (iperf3) is
@@ -47,7 +47,7 @@ _TARGET = re.compile(r"cp3(\d+)-(x86_64|aarch64|armv7l)")
 
 
 class Target(NamedTuple):
-    """A kind of machine: CPython 3.`minor` on an architecture as `uname -m` says it."""
+    """A platform: CPython 3.`minor` on an architecture as `uname -m` prints it."""
 
     minor: int
     machine: str
@@ -161,7 +161,7 @@ def _downloaded(entries: Sequence[str], folder: Path, target: Target) -> list[Pa
 
 
 def _sources(place: Path) -> Path:
-    """A copy of our sources: setuptools leaves its traces where it builds."""
+    """A copy of our sources, because setuptools writes where it builds."""
     sources = place / "sources"
     sources.mkdir()
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
@@ -213,7 +213,7 @@ def _sha256(content: bytes) -> str:
 
 
 def _packed(place: Path) -> bytes:
-    """A tar of a set that is the same whenever and by whomever it is made."""
+    """A reproducible tar of a set."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path in sorted(path for path in place.rglob("*") if path.is_file()):

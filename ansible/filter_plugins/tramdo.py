@@ -99,7 +99,7 @@ def tramdo_lines(lines: Sequence[Table]) -> list[dict[str, Any]]:
 
 
 def mosquitto_passwords(passwords: Mapping[str, str]) -> str:
-    """Mosquitto's password file for `{user: password}`; the same every time for the same words.
+    """Mosquitto's password file for `{user: password}`; the same for the same passwords.
 
     The salt comes of user and password, so that a second run changes nothing; two users with one
     password still have different hashes.
@@ -154,7 +154,7 @@ def tramdo_seconds(text: object) -> int:
 
 
 def tramdo_port(name: str) -> int:
-    """Where a probe's tunnel is found on the rescue host, drawn by its name: 20000 to 29999."""
+    """The port of a probe's tunnel on the rescue host, from a hash of its name: 20000 to 29999."""
     return 20_000 + int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % 10_000
 
 
@@ -170,7 +170,7 @@ def tramdo_tunnels(hosts: Sequence[Table], now_s: float) -> list[dict[str, Any]]
 
 
 def tramdo_twins(names: Mapping[str, str]) -> list[str]:
-    """A sentence for each name that several hosts bear: `{host: probe_name}`."""
+    """A sentence for each duplicate name: `{host: probe_name}`."""
     hosts_of: dict[str, list[str]] = {}
     for host, name in names.items():
         hosts_of.setdefault(name, []).append(host)
@@ -350,7 +350,7 @@ def _fleet_problems(host: Table) -> Iterator[str]:
 
 
 def _firewall_problems(host: Table) -> Iterator[str]:
-    """The firewall would shut the one out who is setting the box up over SSH."""
+    """Settings with which the firewall would lock out who sets the box up over SSH."""
     if (
         host.get("base_firewall", True)
         and not host.get("base_ssh_from")
@@ -369,7 +369,7 @@ def _firewall_problems(host: Table) -> Iterator[str]:
 
 
 def tramdo_doctor(report: Table, *verdicts: str) -> list[str]:
-    """What `tramdo-probe doctor --json` found, a sentence each, for who reads a playbook's output.
+    """The findings of `tramdo-probe doctor --json`, a sentence each, for a playbook's output.
 
     Args:
         report: the doctor's report, in the language that it was asked for.
@@ -387,7 +387,7 @@ def tramdo_doctor(report: Table, *verdicts: str) -> list[str]:
 
 
 class FilterModule:
-    """What Ansible looks for."""
+    """The filter plugin; Ansible looks for a class of this name."""
 
     def filters(self) -> dict[str, Callable[..., object]]:
         """The filters by name."""

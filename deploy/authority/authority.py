@@ -1,7 +1,7 @@
-"""Floor 3. What the authority does, each an act on its folder: sign, renew, revoke, list.
+"""Floor 3. The operations of a certificate authority on its folder: sign, renew, revoke, list.
 
-The register is written before a certificate leaves: what was handed out can always be revoked.
-Every act is told the time, so that a test can make a certificate that has expired.
+The register is written before a certificate is handed out, so that each can be revoked. Every
+operation takes the time as an argument, so that a test can issue a certificate that has expired.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from deploy.authority.rules import AuthorityError
 
 
 def init(path: Path, name: str, passphrase: bytes | None, now: datetime) -> None:
-    """Make an authority: key, certificate, empty register, empty revocation list.
+    """Create an authority: key, certificate, empty register, empty revocation list.
 
     Raises:
         AuthorityError: there is one already, or the folder cannot be written.
@@ -50,7 +50,7 @@ def init(path: Path, name: str, passphrase: bytes | None, now: datetime) -> None
 
 
 def request(key_path: Path, request_path: Path, name: str, group: str | None) -> bool:
-    """On the probe: make a key, unless there is one, and a signing request. The key stays here.
+    """Create a private key, unless there is one, and a certificate signing request, on the probe.
 
     Returns:
         Whether the key is new.
@@ -69,7 +69,7 @@ def request(key_path: Path, request_path: Path, name: str, group: str | None) ->
 
 
 class Authority:
-    """An authority that is open for work.
+    """An authority whose certificate and key have been loaded.
 
     Args:
         path: its folder.
@@ -88,19 +88,19 @@ class Authority:
     def sign(
         self, request_pem: bytes, now: datetime, lifetime: timedelta = rules.PROBE_LIFETIME
     ) -> Path:
-        """A probe's first certificate, from its request; where it was written."""
+        """Issue a probe's first certificate from its request; returns the certificate's path."""
         return self._certify(request_pem, now, lifetime, renewal=False)
 
     def renew(
         self, request_pem: bytes, now: datetime, lifetime: timedelta = rules.PROBE_LIFETIME
     ) -> Path:
-        """Another certificate for a probe that has one, which holds on until its own end."""
+        """Issue a further certificate to a probe; the earlier one stays valid until it expires."""
         return self._certify(request_pem, now, lifetime, renewal=True)
 
     def server(
         self, hosts: Sequence[str], now: datetime, lifetime: timedelta = rules.SERVER_LIFETIME
     ) -> Path:
-        """A broker's key and certificate for its names and addresses; the certificate's path."""
+        """Create a server's key and certificate for its names; returns the certificate's path."""
         hosts = [rules.host_name(host) for host in hosts]
         key = certificates.new_key()
         public_key, fingerprint = certificates.public_part(key)
@@ -114,7 +114,7 @@ class Authority:
         return path
 
     def revoke(self, name_or_serial: str, reason: Reason, now: datetime) -> int:
-        """Take back a name's every certificate, or one by its serial; how many were."""
+        """Revoke all certificates of a name, or one by its serial number; returns how many."""
         now = rules.in_utc(now)
         with folder.locked(self._path):
             before = self._register()
@@ -124,7 +124,7 @@ class Authority:
         return sum(old != new for old, new in changed)
 
     def make_list(self, now: datetime) -> Path:
-        """Make the revocation list anew, so that it does not end; where it was written."""
+        """Renew the revocation list before it expires; returns its path."""
         with folder.locked(self._path):
             self._write_list(self._register(), rules.in_utc(now))
         return self._path / "crl.pem"
@@ -201,7 +201,7 @@ def _row(name: str, purpose: str, ends: datetime, now: datetime) -> CertificateR
 
 
 def _write_list(path: Path, signer: Signer, known: Register, now: datetime) -> None:
-    """The register first: a list can be made anew from it, and not the other way."""
+    """Write the register, then the list: the list can be made from the register again."""
     known = structs.replace(known, list_number=known.list_number + 1)
     folder.write(path / "register.json", register.encode(known), folder.PUBLIC)
     holds = (now - rules.BACKDATE, now + rules.REVOCATION_LIST_LIFETIME)

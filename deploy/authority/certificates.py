@@ -1,7 +1,7 @@
 """Floor 2. Wraps `cryptography`: keys, requests, certificates and revocation lists as PEM bytes.
 
 EC P-256 throughout (NIST SP 800-186), signed with SHA-256. The only file that imports
-`cryptography`. It decides nothing: names, times and serial numbers are told to it.
+`cryptography`. It decides nothing: names, times and serial numbers are arguments.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _REASON = {
 
 
 class SigningRequest(Struct, frozen=True):
-    """A signing request whose signature is right: who asks, and with which public key (PEM)."""
+    """A signing request with a valid signature: the common name and the public key (PEM)."""
 
     name: str
     public_key: bytes
@@ -40,7 +40,7 @@ class SigningRequest(Struct, frozen=True):
 
 
 class Signer(Struct, frozen=True):
-    """An authority that can sign: its certificate and its key, opened."""
+    """An authority's certificate and its decrypted private key."""
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
@@ -79,7 +79,7 @@ def new_request(key: bytes, name: str) -> bytes:
 
 
 def read_request(content: bytes) -> SigningRequest:
-    """Who asks, once the signature has shown that the asker has the key.
+    """Parse a signing request and verify its signature, which proves possession of the key.
 
     What else the request wants (extensions) is not looked at: the authority decides that alone.
 
@@ -107,7 +107,7 @@ def read_request(content: bytes) -> SigningRequest:
 def new_authority(
     key: bytes, passphrase: bytes | None, name: str, serial: str, holds: tuple[datetime, datetime]
 ) -> bytes:
-    """The authority's own certificate: it may sign certificates and lists, and no authority."""
+    """The authority's own certificate; it may not issue further authorities (path length 0)."""
     private = _private_key(key, passphrase)
     public = private.public_key()
     builder = (
@@ -203,7 +203,7 @@ def new_revocation_list(
 
 
 def list_ends(content: bytes) -> datetime | None:
-    """When a revocation list ends; None where it does not say.
+    """The time of a revocation list's next update; None where it has none.
 
     Raises:
         AuthorityError: it is none.

@@ -1,4 +1,4 @@
-"""Floor 3. The command `tramdo-authority`: what a technician types, and the exit codes."""
+"""Floor 3. The command line of `tramdo-authority`, and its exit codes."""
 
 from __future__ import annotations
 

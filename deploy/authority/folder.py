@@ -1,11 +1,11 @@
-"""Floor 2. The files of the authority: written whole or not at all, with the modes that they need.
+"""Floor 2. The authority's files: replaced atomically, with the file modes that they need.
 
     ca.pem          its certificate, for everybody     register.json   every certificate it issued
     ca.key          its key, mode 0600                 crl.pem         what it has revoked
     probes/NAME.pem     servers/HOST.pem and .key
 
-What root writes belongs to whom the folder belongs: a service that answers boxes, and is not root,
-reads and replaces it next (tramdo-fleet-serve). It must not know what is in them.
+Files that root writes get the owner of their folder, because a service that is not root
+(tramdo-fleet-serve) reads and replaces them next. It must not know what is in them.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def make(path: Path) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Have the folder alone: of two that sign at once, one waits for the other.
+    """Hold an exclusive lock on the folder: concurrent operations run one after the other.
 
     Raises:
         AuthorityError: there is no such folder, or others could put their own key into it.
@@ -111,7 +111,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _owner_of(parent: Path) -> tuple[int, int] | None:
-    """User and group that what is made in a folder belongs to; None: to whoever makes it."""
+    """The user and group that new files in a folder get; None: the current process's."""
     if os.geteuid() != 0:
         return None
     owner = os.stat(parent)

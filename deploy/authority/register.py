@@ -1,7 +1,7 @@
-"""Floor 1. The authority's register: every certificate that it has ever issued, as JSON bytes.
+"""Floor 1. The authority's register: every certificate that it has issued, as JSON.
 
-A record is only ever added or marked as revoked, so that no serial number is forgotten. Who writes
-it must write it before handing out the certificate: one that is not here cannot be revoked.
+Records are only added or marked as revoked, so that no serial number is lost. The register must be
+written before a certificate is handed out: one that is not in it cannot be revoked.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Reason(StrEnum):
 
 
 class CertificateStatus(StrEnum):
-    """How a certificate stands at a moment."""
+    """The status of a certificate at a given time."""
 
     VALID = "valid"
     # It still holds, and a newer one of the same name does too.
@@ -57,14 +57,14 @@ class IssuedCertificate(Struct, frozen=True, forbid_unknown_fields=True, kw_only
     reason: Reason | None = None
 
     def standing(self, now: datetime) -> CertificateStatus:
-        """How it stands now, looked at alone."""
+        """Its status now, without regard to later certificates of the same name."""
         if self.revoked_at is not None:
             return CertificateStatus.REVOKED
         return CertificateStatus.EXPIRED if now >= self.not_after else CertificateStatus.VALID
 
 
 class Register(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All of them in the order of issue, and the number of the last revocation list."""
+    """All certificates in the order of issue, and the number of the last revocation list."""
 
     list_number: int = 0
     issued: list[IssuedCertificate] = []
@@ -94,7 +94,7 @@ def decode(content: bytes) -> Register:
 
 
 def encode(register: Register) -> bytes:
-    """The register as JSON that a person can read and diff."""
+    """The register as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(register), indent=2) + b"\n"
 
 
@@ -122,7 +122,7 @@ def refuse_first(register: Register, name: str, now: datetime) -> None:
 
 
 def refuse_renewal(register: Register, name: str) -> None:
-    """Refuse to renew what was never given, or was taken back.
+    """Refuse to renew for a name that has no certificate, or only revoked ones.
 
     Raises:
         AuthorityError: the name holds no certificate.
@@ -132,7 +132,7 @@ def refuse_renewal(register: Register, name: str) -> None:
 
 
 def refuse_key(register: Register, key_sha256: str) -> None:
-    """Refuse a key that was revoked under whatever name: who has it could come back.
+    """Refuse a key of a revoked certificate, under any name: its holder could return.
 
     Raises:
         AuthorityError: it was.
@@ -172,7 +172,7 @@ def with_revoked(
 
 
 def rows(register: Register, now: datetime) -> list[CertificateRow]:
-    """How each certificate stands: those in force first, the soonest to end at the top."""
+    """The status of each certificate: valid ones first, the next to expire at the top."""
     newest = {(record.name, record.purpose): record.serial for record in register.issued}
     found = []
     for record in register.issued:

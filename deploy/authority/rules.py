@@ -1,6 +1,6 @@
-"""Floor 1. The authority's rules: who may be certified, for how long, and what is refused.
+"""Floor 1. The authority's policy: permitted names, lifetimes, and what is refused.
 
-Knows no file, key or clock: it takes names, times and what was read from a request.
+Knows no file, key or clock.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class AuthorityError(Exception):
 
 
 def probe_name(text: str) -> str:
-    """The text, if a probe may be called so: it becomes a level of its topics.
+    """Check a probe's name, which becomes a level of its topics; returns it.
 
     Raises:
         AuthorityError: it may not.
@@ -46,7 +46,7 @@ def probe_name(text: str) -> str:
 
 
 def host_name(text: str) -> str:
-    """The text, if it is a host's name in lower case or an IP address.
+    """Check a host name (lower case) or an IP address; returns it.
 
     Raises:
         AuthorityError: it is neither.
@@ -57,7 +57,7 @@ def host_name(text: str) -> str:
 
 
 def authority_name(text: str) -> str:
-    """The text, if an authority may be called so.
+    """Check an authority's name; returns it.
 
     Raises:
         AuthorityError: it may not.
@@ -79,7 +79,7 @@ def is_address(text: str) -> bool:
 def validity(
     now: datetime, lifetime: timedelta, authority_ends: datetime
 ) -> tuple[datetime, datetime]:
-    """From when until when a certificate holds: never longer than the authority itself.
+    """The validity period of a certificate: it ends no later than the authority's own.
 
     Raises:
         AuthorityError: the authority has ended.

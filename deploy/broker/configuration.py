@@ -1,4 +1,4 @@
-"""Floor 1. How a tenant's broker is set up: listeners, limits, and who may write and read what.
+"""Floor 1. The settings of a tenant's broker: listeners, limits, and access control list.
 
 One broker serves one tenant: a certificate says which probe it is, not whose, so on a shared broker
 a probe could write below its own name in another tenant's tree. Knows no file and no template.
@@ -33,7 +33,7 @@ class Strict(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Listener(Strict, frozen=True):
-    """A port, and what a client must show there: a certificate, a password, or both."""
+    """A port, and how clients authenticate: by certificate, password, or both."""
 
     port: Port
     credential: Literal["certificate", "password", "both"]
@@ -45,7 +45,7 @@ class Listener(Strict, frozen=True):
 
 
 class BrokerLimits(Strict, frozen=True):
-    """What the broker takes upon itself, for each client where not said otherwise."""
+    """The broker's resource limits, per client unless stated otherwise."""
 
     # For a collector that is away: the default of 1,000 is gone in seconds.
     max_queued_messages: Count = 100_000
@@ -71,7 +71,7 @@ def _listeners() -> list[Listener]:
 
 
 class BrokerSettings(Strict, frozen=True):
-    """Everything that the broker's files are rendered from."""
+    """All settings that the broker's files are rendered from."""
 
     tenant: TenantName
     # Mosquitto's release: 2.1 has plugins where 2.0 has `acl_file` and `password_file`.
@@ -93,7 +93,7 @@ class BrokerSettings(Strict, frozen=True):
     user: Word = "mosquitto"
 
     def __post_init__(self) -> None:
-        """Ports and users that must differ."""
+        """Refuse repeated ports and users, and what the Mosquitto release cannot do."""
         ports = [listener.port for listener in self.listeners]
         if repeated := sorted({port for port in ports if ports.count(port) > 1}):
             raise ValueError(f"two listeners have port {repeated[0]}")
@@ -104,7 +104,7 @@ class BrokerSettings(Strict, frozen=True):
             self._refuse_what_2_0_cannot()
 
     def _refuse_what_2_0_cannot(self) -> None:
-        """Each seen with Mosquitto 2.0.11, whose WebSockets are libwebsockets'."""
+        """Refuse what Mosquitto 2.0 does wrong (seen with 2.0.11, libwebsockets)."""
         websockets = [each for each in self.listeners if each.protocol == "websockets"]
         if len(websockets) == len(self.listeners):
             raise ValueError("without a listener of protocol `mqtt`, Mosquitto 2.0 does not start")
@@ -117,14 +117,14 @@ class BrokerSettings(Strict, frozen=True):
 
 
 class AclRule(Struct, frozen=True):
-    """One line of the access list; a probe's `%u` is its name."""
+    """One rule of the access control list; `%u` is the user name, for a probe its name."""
 
     access: Literal["read", "write"]
     topic: str
 
 
 def probe_acl(tenant: str) -> list[AclRule]:
-    """What a probe may do: write its own channels, read its own receipts and commands."""
+    """A probe writes its own channels and reads its own receipts and commands."""
     own = f"{ROOT}/{tenant}/%u"
     return [
         *(AclRule("write", f"{own}/{channel}") for channel in _PROBE_WRITES),
@@ -133,7 +133,7 @@ def probe_acl(tenant: str) -> list[AclRule]:
 
 
 def collector_acl(tenant: str) -> list[AclRule]:
-    """What a collector may do: read all of its tenant, write receipts and commands."""
+    """A collector reads all of its tenant and writes receipts and commands."""
     return [
         AclRule("read", f"{ROOT}/{tenant}/#"),
         *(AclRule("write", f"{ROOT}/{tenant}/+/{channel}") for channel in _CENTRE_WRITES),
@@ -141,7 +141,7 @@ def collector_acl(tenant: str) -> list[AclRule]:
 
 
 def subscriber_acl(tenant: str) -> list[AclRule]:
-    """What a subscriber may do: read what probes publish of themselves; no commands, no replies."""
+    """A subscriber reads what probes publish, without commands and replies."""
     return [AclRule("read", f"{ROOT}/{tenant}/+/{channel}") for channel in _PUBLISHED]
 
 

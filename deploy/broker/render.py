@@ -1,4 +1,4 @@
-"""Floor 2. Wraps the templates: the broker's two files as text.
+"""Floor 2. Renders the broker's two files from Jinja2 templates.
 
 Ansible may render the same templates with the same names. It must not know how Mosquitto is run.
 """
@@ -26,7 +26,7 @@ class BrokerFiles(Struct, frozen=True):
 
 
 def render(settings: BrokerSettings) -> BrokerFiles:
-    """Both files.
+    """Render both files.
 
     Raises:
         jinja2.UndefinedError: a template asks for a setting that there is not.

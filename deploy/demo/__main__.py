@@ -1,6 +1,6 @@
 """Floor 3. `python -m deploy.demo`: the whole system on this machine, live or one round.
 
-Exit codes: 0 all went well; 1 something is missing, said on standard error; 2 wrong usage.
+Exit codes: 0 all went well; 1 something is missing, named on standard error; 2 wrong usage.
 """
 
 from __future__ import annotations

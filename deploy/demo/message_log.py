@@ -1,4 +1,4 @@
-"""Floor 3. Every message of the demo as the broker passed it on: one JSON object a line.
+"""Floor 3. Logs every MQTT message of the demo to a file: one JSON object a line.
 
 `{"topic": …, "payload": …}`, for whoever writes a subscriber and wants real messages to read.
 """

@@ -1,4 +1,4 @@
-"""Floor 3. What one round came to: from the centre's own API, checked for anything missing."""
+"""Floor 3. The results of one round, read from the centre's API and checked for completeness."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def missing(round_: Round) -> list[str]:
 
 
 def print_table(round_: Round) -> None:
-    """The round for a person."""
+    """Print the round as tables."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH)

@@ -99,7 +99,7 @@ class DemoSystem:
         )
 
     def died(self) -> str | None:
-        """The name of a part that ended by itself, None while all run. The probe is not asked."""
+        """A part but the probe that has ended by itself, with its log; None while all run."""
         return next(
             (
                 f"{name} ended with {process.returncode}:\n{self.log(name)}"

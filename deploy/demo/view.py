@@ -1,4 +1,4 @@
-"""Floor 3. The demo's view: what happens, as it happens, in the terminal; plain lines elsewhere."""
+"""Floor 3. The demo's live view in a terminal; one line an event where output is a file or pipe."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def _results(now: Snapshot) -> Panel:
 
 
 def _new_lines(now: Snapshot) -> list[str]:
-    """Everything that a log of the demo should have said by now, each line once."""
+    """All log lines up to now; the caller prints those that are new."""
     lines = [] if now.board is None else list(now.board.status.lines.values())
     return [
         f"the centre's page: {now.page}",

@@ -1,1 +1,1 @@
-"""What keeps a fleet behind NAT alive: seeds, enrolment, signed releases, pulled and taken back."""
+"""Fleet management behind NAT: seeds, enrolment, signed releases, roll-back."""

@@ -1,7 +1,7 @@
-"""Floor 3. What a box does by itself: enrol once, then pull, try, and return when it is not well.
+"""Floor 3. The agent on a box: enrols once, then pulls releases, tries each, and rolls back.
 
-Told by /etc/tramdo/fleet.toml, which the seed brought. Everything goes out over HTTPS to one
-address whose certificate the seed's authority vouches for; nothing comes in.
+Configured by /etc/tramdo/fleet.toml, which the seed brought. All connections are outgoing HTTPS to
+one address, whose certificate the authority of the seed has signed.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Box:
         self._before = Path(f"{fleet.variables_file}.before")
 
     def enrol(self) -> str:
-        """Make the box's key here, redeem the seed's token for a certificate, burn the token.
+        """Create the box's key, exchange the seed's token for a certificate, delete the token.
 
         Returns:
             What was done, in a sentence. A box that is enrolled already is left alone.
@@ -118,7 +118,7 @@ class Box:
         return "the certificate is renewed; the probe takes it at its next connection"
 
     def fetch_variables(self) -> str | None:
-        """Take what this box shall be from the centre.
+        """Fetch this box's variables from the centre.
 
         Returns:
             None, or a sentence where the centre has no variables for this box.
@@ -137,7 +137,7 @@ class Box:
         return None
 
     def converge(self) -> str | None:
-        """Bring the box to what its variables say, unless a release that was tried just now did.
+        """Run the roles with the box's variables, unless a release that was tried just now did.
 
         The roles are those of the release in use; they check settings before they install them.
         Other variables than before are given up where the centre is not reached with them.
@@ -159,7 +159,10 @@ class Box:
         return None if done_already else "the box is what its variables say"
 
     def _roll_back_unless_reachable(self, release: str) -> None:
-        """A wrong line or gateway would cut the box off for good: nobody could tell it another."""
+        """Restore the previous variables where the centre is not reached with the new ones.
+
+        A wrong line or gateway would otherwise cut the box off for good.
+        """
         # An address that goes is gone a moment later.
         time.sleep(min(_POLL_INTERVAL_S, self._fleet.healthy_within_s))
         if (away := self._fault_at_deadline(self._why_not_reachable)) is None:
@@ -194,7 +197,7 @@ class Box:
         return None
 
     def pull(self, *, at_once: bool = False) -> str:
-        """Follow the channel: stay, try a release, or return from one.
+        """Follow the channel: keep the release, try another, or roll back.
 
         Args:
             at_once: take the release even if this box's turn has not come.
@@ -218,7 +221,7 @@ class Box:
                 return self._try(state, published, release)
 
     def recover(self) -> str | None:
-        """Return from a trial that a power cut interrupted; needs no centre. None: there was none.
+        """Roll back a trial that a power cut interrupted, without the centre. None: there was none.
 
         Run at every boot, before the line is up.
         """
@@ -232,7 +235,7 @@ class Box:
         return _rollback_message(state.trying, state.good, "the box was switched off meanwhile")
 
     def _with_installed_release(self, state: BoxState) -> BoxState:
-        """What a playbook or the first boot installed counts as the first good release."""
+        """Take what a playbook or the first boot installed as the first good release."""
         installed = releases.in_use(Path(self._fleet.root))
         if state.good is not None or installed is None:
             return state
@@ -260,7 +263,7 @@ class Box:
         return f"runs {release}: it measures, and the centre has its results"
 
     def _rolled_back(self, state: BoxState, given_up: str, to: str | None, why: str) -> FleetError:
-        """Return to the last good release; the error says what was given up, and why."""
+        """Roll back to the last good release; returns the error that names cause and release."""
         fault = None
         if to is not None:
             releases.switch(Path(self._fleet.root), to)
@@ -289,7 +292,7 @@ class Box:
         return Path(self._fleet.root) / "releases" / release / "ansible"
 
     def _converge(self, release: str) -> str | None:
-        """Bring the box to what a release's roles say; nothing without variables, or roles."""
+        """Run a release's roles; nothing where there are no variables or no roles."""
         roles = self._roles(release)
         if not (Path(self._fleet.variables_file).exists() and roles.is_dir()):
             return None
@@ -389,7 +392,7 @@ def _rollback_message(release: str, to: str | None, why: str) -> str:
 
 
 def _run(command: Sequence[str]) -> str | None:
-    """Run a command of the box's own settings; why it failed, in its last words."""
+    """Run a command of the settings; the end of its output where it failed, else None."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, timeout=_COMMAND_LIMIT_S

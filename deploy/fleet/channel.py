@@ -1,9 +1,9 @@
-"""Floor 1. The channel: which release a fleet shall run, ring by ring; and what a box makes of it.
+"""Floor 1. The release channel: which release a fleet shall run, ring by ring.
 
-The centre signs one small document; every box pulls it. A box refuses what is older than what it
-has seen (replay) and what has ended (somebody holds the news back), and takes a new release only
-when its ring's turn has come. Which ring is drawn by hash, anew for each release, so that it is
-not always the same offices that go first. Knows no file, socket or clock.
+The centre signs one small document; every box pulls it. A box refuses a document that is
+older than one it has seen (rollback attack) or has expired (freeze attack), and takes a new release
+only once its ring has begun. Rings are drawn by hash for each release, so that it is not always the
+same offices that go first. Knows no file, socket or clock.
 
 The attacks considered are those of The Update Framework's specification (rollback, freeze,
 arbitrary software); why not TUF itself: docs/decisions/0038-signed-releases.md.
@@ -48,7 +48,7 @@ class Bundle(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Channel(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the centre says. `number` grows with every change; `expires_at` ends its word.
+    """The signed document. `number` grows with every change; it is void after `expires_at`.
 
     `bundles` has one for each kind of machine, named as the wheelhouse names it: cp311-aarch64.
     """
@@ -114,7 +114,7 @@ def is_due(channel: Channel, probe: str, now: datetime) -> bool:
 
 
 def refuse_stale(channel: Channel, highest_number: int, now: datetime) -> None:
-    """Refuse what an attacker who cannot sign could still send: an old word.
+    """Refuse an outdated document, which an attacker without the key could still send.
 
     Raises:
         ChannelError: a lower number than was seen, or past its end.

@@ -1,4 +1,4 @@
-"""Floor 3. The command `tramdo-fleet`: what a technician, a timer and a first boot run."""
+"""Floor 3. The command line of `tramdo-fleet`, for technicians, timers and the first boot."""
 
 from __future__ import annotations
 
@@ -263,7 +263,7 @@ def _variables(options: argparse.Namespace) -> int:
         if not path.exists() or path.read_bytes() != content:
             folder.write(path, content, folder.SECRET)
             changed += 1
-    # A box that left the inventory is told nothing more; it stays as it is.
+    # A box that left the inventory gets no more variables; it stays as it is.
     for path in options.out.glob("*.json"):
         if path.stem not in found:
             path.unlink()

@@ -1,4 +1,4 @@
-"""Floor 2. What a box asks of the centre over HTTPS, whom the seed's authority vouches for."""
+"""Floor 2. The HTTPS client of a box, which trusts the seed's authority only."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ class FleetError(Exception):
 
 
 class FleetClient:
-    """The centre at `url`, whose certificate the authority in `ca_file` has signed."""
+    """A client of the centre at `url`; `ca_file` holds the authority that it trusts."""
 
     def __init__(self, url: str, ca_file: str) -> None:
         self._url, self._ca_file = url, ca_file
 
     def post(self, path: str, body: dict[str, str]) -> requests.Response:
-        """The answer to what was posted; FleetError where it is a refusal, or there is none."""
+        """POST; returns the response. FleetError for a status other than 200, or no response."""
         return require_success(self.ask("POST", path, body), path)
 
     def ask(self, method: str, path: str, body: dict[str, str] | None = None) -> requests.Response:
-        """Any answer; FleetError where there is none, or one that is too large."""
+        """Send a request; returns any response. FleetError: none, or one that is too large."""
         url = f"{self._url}/v1/{path}"
         try:
             response = requests.request(
@@ -38,14 +38,14 @@ class FleetClient:
         return response
 
     def stream(self, path: str) -> requests.Response:
-        """A large file's answer, to be read bit by bit; `requests`' own errors pass."""
+        """GET a large file, to be read in chunks. Raises the errors of `requests`."""
         return requests.get(
             f"{self._url}/v1/{path}", timeout=_TIMEOUT_S, verify=self._ca_file, stream=True
         )
 
 
 def require_success(response: requests.Response, what: str) -> requests.Response:
-    """The same answer, unless it is a refusal (FleetError)."""
+    """Return the response; FleetError for a status other than 200."""
     if response.status_code != 200:
         raise FleetError(
             f"the centre refused ({what}): HTTP {response.status_code}; its log says why"

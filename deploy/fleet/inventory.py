@@ -1,8 +1,7 @@
-"""Floor 1. From an Ansible inventory to what each box is told of itself, and of no other.
+"""Floor 1. Selects each box's own variables from an Ansible inventory.
 
 Reads what `ansible-inventory --list` prints. A box gets the variables of the roles that it runs on
-itself (ansible/box.yml) and no others: what else stands beside them in an inventory, passwords of
-the centre say, is none of its business.
+itself (ansible/box.yml) and no others: an inventory also holds the centre's passwords, say.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Floor 1. The centre's registry from an Ansible inventory: what stands there is not typed twice.
+"""Floor 1. Makes the centre's registry from an Ansible inventory.
 
-Which probe stands where, by which lines of which plan, is in the inventory already; the centre's
-papers need the same as a registry (`collector/registry.example.toml`). What an inventory does not
-know, when a contract began and what a line is made of, is left to be filled in.
+Probes, places, lines and plans are in the inventory already; the centre's reports need them as a
+registry (`collector/registry.example.toml`). What an inventory does not hold, when a contract began
+and what a line is made of, is left to be filled in.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Floor 2. A release as files: the bundle made at the centre, and what a box does with it.
+"""Floor 2. A release as files: makes the bundle at the centre, installs it on a box.
 
     /opt/tramdo/releases/RELEASE/         each release whole, beside the others:
         venv/  ansible/  systemd/         environment, roles, units
@@ -117,7 +117,7 @@ def install(bundle: Path, root: Path, release: str) -> None:
 
 
 def _is_harmless(member: tarfile.TarInfo) -> bool:
-    """A file or folder that stays in its place; no link, no device, no set-user-id."""
+    """Whether it is a file or folder inside the target: no link, device or set-user-id."""
     path = PurePosixPath(member.name)
     return (
         (member.isfile() or member.isdir())
@@ -128,7 +128,7 @@ def _is_harmless(member: tarfile.TarInfo) -> bool:
 
 
 def switch(root: Path, release: str) -> None:
-    """Let `venv` point to a release: one rename, so that there is always one.
+    """Point the link `venv` to a release by one atomic rename.
 
     Raises:
         ReleaseError: the release is not installed.

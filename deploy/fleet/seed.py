@@ -2,7 +2,7 @@
 
 Raspberry Pi Imager (or Raspberry Pi OS Trixie by itself) reads `user-data`, `network-config` and
 `meta-data` from the boot partition. Everybody who holds the card can read them, and they stay
-there (TRAPS): so nothing in them is secret but a token that opens the door once, for one name.
+there. So nothing in them is secret but an enrolment token, which is valid once, for one name.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class SeedLine(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     nameservers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """A fixed address needs its way out; every address is one."""
+        """Refuse invalid addresses, and a fixed address without a gateway."""
         if (self.address is None) != (self.gateway is None):
             raise ValueError("`address` and `gateway` come together")
         if self.address is not None and self.gateway is not None:

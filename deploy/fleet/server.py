@@ -1,4 +1,4 @@
-"""Floor 3. What boxes may ask of the centre over HTTPS: enrolment, renewal, settings, releases.
+"""Floor 3. The centre's HTTPS server for boxes: enrolment, renewal, variables, releases.
 
     POST /v1/enrol     {probe, token, csr}   -> {certificate, authority}     once for each token
     POST /v1/renew     {csr}                 -> {certificate, authority}     by the known key
@@ -6,9 +6,9 @@
     GET  /v1/channel                         -> the signed channel
     GET  /v1/bundles/SHA256                  -> the release's bundle
 
-A request for a certificate is signed by the key it is for; where the register knows that key as a
-valid one of that probe, the asker is that probe. What comes back is public (certificates) or the
-box's own, so a replayed request wins nothing. No answer tells a stranger which names exist.
+A signing request proves possession of its key; where the register has a valid certificate of that
+probe with that key, the client is authenticated as the probe. Responses are public (certificates)
+or the box's own, so a replayed request gains nothing. No response discloses which names exist.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 LARGEST_REQUEST_BYTES = 16_384
 _TOKENS_FILE = "enrolment.json"
-# A stranger who guesses tokens of 192 bits needs no limit to fail; this keeps the log readable.
+# Tokens have 192 bits, so guessing needs no rate limit; this one bounds the log.
 _LOGGED_REFUSALS_PER_MINUTE = 20
 
 
@@ -54,13 +54,13 @@ class EnrolRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SignedRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """A request by the key that the register knows."""
+    """A request that is authenticated by the key of a valid certificate."""
 
     csr: Annotated[str, Meta(max_length=8192)]
 
 
 class RefusedError(Exception):
-    """A request is refused with this status; the sentence goes into the log, not to the asker."""
+    """A request is refused with this status; the text is logged, and not sent to the client."""
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -68,7 +68,7 @@ class RefusedError(Exception):
 
 
 def new_token(authority: Path, probe: str, now: datetime) -> str:
-    """Give out a token for a probe; earlier unused ones of it are void from now on.
+    """Issue an enrolment token for a probe; its earlier unused tokens become void.
 
     Raises:
         AuthorityError: the folder cannot be written.
@@ -82,14 +82,14 @@ def new_token(authority: Path, probe: str, now: datetime) -> str:
 
 
 class FleetServer:
-    """Answers boxes. Everything is read from its folders at each request: nothing is cached.
+    """Serves boxes. Files are read at each request: nothing is cached.
 
     Args:
         authority_path: the authority's folder; `enrolment.json` in it holds the tokens' hashes.
         passphrase: its key's, where it has one.
         releases: holds `channel.json` and `bundles/SHA256`.
         variables: holds a `PROBE.json` for each box (`tramdo-fleet variables`).
-        now: tells the time.
+        now: the clock.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class FleetServer:
             known, again = tokens.redeemed(
                 _load_tokens(self._path), request.probe, request.token, csr.key_sha256, self._now()
             )
-            # Burnt before it is answered: a token can open the door once, whatever happens next.
+            # Marked as used before the response is sent: a token is valid once, whatever follows.
             _save_tokens(self._path, known)
         if again and (path := self._path / "probes" / f"{csr.name}.pem").exists():
             log.info("%s fetched its certificate again", csr.name)

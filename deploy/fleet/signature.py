@@ -1,8 +1,8 @@
-"""Floor 2. Wraps `cryptography`: signed documents, by Ed25519 (RFC 8032).
+"""Floor 2. Wraps `cryptography`: documents signed by Ed25519 (RFC 8032).
 
-A signed document is one JSON object, `{"payload": base64, "signature": base64}`: one fetch brings
-both, so that they cannot be of different days, and a shell with `openssl` can check it at a first
-boot (deploy/image/first-boot).
+A signed document is one JSON object, `{"payload": base64, "signature": base64}`: one request
+fetches both, so that they always match, and a shell with `openssl` can verify it at a first boot
+ (deploy/image/first-boot).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def sign(payload: bytes, private_pem: bytes) -> bytes:
 
 
 def verified(document: bytes, public_pem: bytes) -> bytes:
-    """The payload of a signed document, once its signature has been found right.
+    """Verify a signed document; returns its payload.
 
     Raises:
         SignatureError: not a signed document, another key's, or changed on its way.
@@ -77,7 +77,7 @@ def verified(document: bytes, public_pem: bytes) -> bytes:
 
 
 def payload_of(document: bytes) -> bytes:
-    """The payload, whoever signed it: for the centre, which reads its own file.
+    """The payload without verification: for the centre, which reads its own file.
 
     Raises:
         SignatureError: not a signed document.

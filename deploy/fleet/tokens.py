@@ -1,7 +1,7 @@
-"""Floor 1. Enrolment tokens: one box, one key, once. What may be redeemed, and what is remembered.
+"""Floor 1. Enrolment tokens: each is valid for one box, one key, once.
 
-The centre keeps a token's hash only. A token is burnt by the first key that redeems it; the same
-key may ask again for an hour, because an answer can be lost on the way. Knows no file or clock.
+The centre stores only a token's hash. The first key that redeems a token uses it up; the same key
+may redeem it again for an hour, because a response can be lost. Knows no file or clock.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ REDEEM_AGAIN_WITHIN = timedelta(hours=1)
 
 
 class TokenError(Exception):
-    """A token is refused. The text never says which of several things was wrong to a stranger."""
+    """A token is refused. The text is for the log, not for the client."""
 
 
 class Token(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -37,13 +37,13 @@ class Token(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Tokens(Struct, frozen=True, forbid_unknown_fields=True):
-    """All of them."""
+    """All tokens that were issued."""
 
     issued: list[Token] = []
 
 
 def encode(tokens: Tokens) -> bytes:
-    """As JSON, one that a person can read."""
+    """The tokens as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(tokens), indent=2)
 
 
@@ -70,7 +70,7 @@ def with_token(tokens: Tokens, probe: str, token: str, now: datetime) -> Tokens:
 def redeemed(
     tokens: Tokens, probe: str, token: str, key_sha256: str, now: datetime
 ) -> tuple[Tokens, bool]:
-    """The tokens once a box has redeemed one, and whether it had already (its answer was lost).
+    """Redeem a token; returns the tokens, and whether the same key had redeemed it before.
 
     Raises:
         TokenError: unknown, of another probe, ended, or burnt by another key.

@@ -1,10 +1,10 @@
-"""Floor 1. One box's way from release to release: what to do next, and back when it is not well.
+"""Floor 1. The update state machine of a box: which release to try, when to roll back.
 
-    stay ──(ring's turn)──> trying R ──(healthy in time)──> good R
-                               └──(not, or power cut)──> back on the last good one
+    stay ──(ring begins)──> trying R ──(healthy in time)──> good R
+                               └──(not, or power cut)──> roll back to the last good one
 
-What is being tried is remembered before anything is switched: a box that dies while it tries comes
-back to the last good release by itself. Knows no file, process or clock.
+The release that is tried is stored before anything is switched: a box that loses power during a
+trial returns to the last good release by itself. Knows no file, process or clock.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _RETRY_AFTER = timedelta(hours=20)
 
 
 class FailedTrial(Struct, frozen=True):
-    """A release that was tried here and did not publish.
+    """A release that was tried on this box and did not publish.
 
     Attributes:
         times: how often since the centre published it, while the release before it did well.
@@ -40,9 +40,9 @@ class FailedTrial(Struct, frozen=True):
 
 
 class BoxState(Struct, frozen=True, kw_only=True):
-    """What a box remembers of its releases.
+    """The update state of a box, a file.
 
-    What it does not know it passes over: a box that returned reads what a later release wrote.
+    Unknown fields are ignored: after a roll-back a box reads what a later release wrote.
 
     Attributes:
         good: the release that was last seen to publish; None before the first one.
@@ -58,19 +58,19 @@ class BoxState(Struct, frozen=True, kw_only=True):
 
 
 class Stay(Struct, frozen=True):
-    """Nothing to do, and why."""
+    """Keep the release in use; `because` states why."""
 
     because: str
 
 
 class Try(Struct, frozen=True):
-    """Install this release and see whether it publishes."""
+    """Install this release and check that it publishes."""
 
     release: Version
 
 
 class RollBack(Struct, frozen=True):
-    """What was being tried did not come to an end: return to `to`."""
+    """A trial was interrupted: return to the release `to`."""
 
     given_up: Version
     to: Version | None
@@ -80,7 +80,7 @@ Step = Stay | Try | RollBack
 
 
 def next_step(state: BoxState, channel: Channel, probe: str, now: datetime) -> Step:
-    """What the box shall do. An unfinished trial comes first."""
+    """The next step. An unfinished trial is rolled back first."""
     if state.trying is not None:
         return RollBack(given_up=state.trying, to=state.good)
     if state.good == channel.release:
@@ -106,23 +106,23 @@ def _why_not_again(past: FailedTrial, channel: Channel, now: datetime) -> str | 
 
 
 def with_channel(state: BoxState, channel: Channel) -> BoxState:
-    """The state once a channel was believed."""
+    """The state after a channel was accepted."""
     return structs.replace(state, channel_number=max(state.channel_number, channel.number))
 
 
 def trying(state: BoxState, release: Version) -> BoxState:
-    """The state before anything is switched to a release."""
+    """The state before a release is tried."""
     return structs.replace(state, trying=release)
 
 
 def succeeded(state: BoxState) -> BoxState:
-    """The state once the release that is being tried has published."""
+    """The state after the release that was tried has published."""
     others = {name: past for name, past in state.given_up.items() if name != state.trying}
     return structs.replace(state, good=state.trying, trying=None, given_up=others)
 
 
 def rolled_back(state: BoxState, now: datetime, *, to_blame: bool = True) -> BoxState:
-    """The state once the box is back on the last good release.
+    """The state after the box was rolled back to the last good release.
 
     Args:
         to_blame: whether the release before it publishes; where that does not either, this trial
@@ -138,7 +138,7 @@ def rolled_back(state: BoxState, now: datetime, *, to_blame: bool = True) -> Box
 
 
 class _DaemonStatus(Struct):
-    """What of the daemon's status (`tramdo-probe status --json`) the verdict needs."""
+    """The fields of `tramdo-probe status --json` that the health check reads."""
 
     class _Status(Struct):
         class _Line(Struct):

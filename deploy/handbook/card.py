@@ -22,7 +22,7 @@ _SHOWN_S = 4.0
 
 
 class Contact(Struct, frozen=True):
-    """Whom the office calls; empty lines to write on where nothing is given."""
+    """The technician's contact details; blank lines to write on where nothing is given."""
 
     probe: str = ""
     office: str = ""
