@@ -1,9 +1,9 @@
-"""Floor 1. Wrong times made right: a result of a probe whose clock was not known yet.
+"""Floor 1. Clock repair: the real time of results of a probe whose clock was not synchronised.
 
-A Pi has no clock battery. Until NTP has told it better, its wall clock may be years wrong, while
-CLOCK_BOOTTIME counts well. So each result says its boot and the seconds since it (`Clock`), and an
-envelope that carries results of an unknown clock says what is known by now (`ClockNote`): at which
-time a boot had which boottime. Who takes the envelope in can work out when a result really began.
+A Pi has no clock battery. Until NTP sets it, its wall clock may be years wrong, while
+CLOCK_BOOTTIME is exact. So each result has its boot id and the seconds since boot (`Clock`), and an
+envelope with results of an unsynchronised clock has a `ClockNote`: at which time a boot had which
+boot time. From both the collector computes when a result really began.
 
     started_at = known.at - (known.boottime_s - result.clock.boottime_s)
 
@@ -22,12 +22,12 @@ from wire.record import Clock, Result, Seconds, Text, Utc, Validity
 
 R = TypeVar("R", bound=Result)
 MAX_KNOWN_BOOTS = 20
-# In an encoded result, where it says that its clock was not known.
+# The text in an encoded result of an unsynchronised clock.
 UNSYNCHRONISED = b'"synchronised":false'
 
 
 class KnownBoot(Struct, frozen=True, forbid_unknown_fields=True):
-    """A boot whose time became known: at `boottime_s` since it, it was `at`."""
+    """A boot whose time is known: `boottime_s` seconds after it, the time was `at`."""
 
     boot_id: Text
     boottime_s: Seconds
@@ -35,14 +35,14 @@ class KnownBoot(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ClockNote(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a sender knows of its clocks. `sending` is its reading at the envelope's `sent_at`."""
+    """The sender's clocks. `sending` is its reading at the envelope's `sent_at`."""
 
     sending: Clock
     known: Annotated[list[KnownBoot], Meta(max_length=MAX_KNOWN_BOOTS)] = []
 
 
 def began_at(clock: Clock, known: Sequence[KnownBoot]) -> datetime | None:
-    """When a result with this reading began; None where nothing is known of its boot."""
+    """When a result with this reading began; None where its boot is unknown."""
     for boot in known:
         if boot.boot_id == clock.boot_id:
             return _before(boot.at, boot.boottime_s - clock.boottime_s)
@@ -50,9 +50,9 @@ def began_at(clock: Clock, known: Sequence[KnownBoot]) -> datetime | None:
 
 
 def began_before(clock: Clock, sending: Clock, received_at: datetime) -> datetime | None:
-    """When a result began, if it was sent as it was received; late by what it was on its way.
+    """When a result began, by the time of receipt; late by the time of transmission.
 
-    For a sender whose clock is not known yet. None for a result of another boot.
+    For a sender whose clock is not synchronised yet. None for a result of another boot.
     """
     if clock.boot_id is None or clock.boot_id != sending.boot_id:
         return None
@@ -60,7 +60,7 @@ def began_before(clock: Clock, sending: Clock, received_at: datetime) -> datetim
 
 
 def repaired(result: R, started_at: datetime) -> R:
-    """The result with its real time; what the wall clock had said is kept beside it."""
+    """The result with its real time; `stated_at` keeps the time of the wall clock."""
     try:
         shift = started_at - result.started_at
         slot_at = None if result.slot_at is None else result.slot_at + shift

@@ -1,4 +1,4 @@
-"""Floor 1. Commands from the centre and a probe's replies: four names, and nothing that runs.
+"""Floor 1. Commands from the centre and a probe's replies: a closed list of four.
 
     tramdo/v1/{tenant}/{probe}/cmd/{name}   centre -> probe
     tramdo/v1/{tenant}/{probe}/reply        probe -> centre
@@ -22,7 +22,7 @@ from msgspec import Meta, Struct
 from wire.decoding import decode_json
 from wire.record import Name, Seq, Text, Utc
 
-# A command is for now: one that waits longer in a broker's queue surprises an office.
+# Commands are for now: one that waits longer in a broker's queue would surprise the users.
 LONGEST_LIFE = timedelta(hours=1)
 MAX_COMMAND_BYTES = 16_384
 MAX_REPLAY_RANGES = 100
@@ -33,7 +33,7 @@ KindName = Annotated[str, Meta(pattern=r"^[a-z_]{1,40}\Z")]
 
 
 class CommandName(StrEnum):
-    """What a probe may be asked: a closed list, and the last level of the topic."""
+    """The names of commands: a closed list, and the last level of the topic."""
 
     IDENTIFY = "identify"
     MEASURE = "measure"
@@ -42,7 +42,7 @@ class CommandName(StrEnum):
 
 
 class Command(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="command"):
-    """What every command bears. `id` makes a repeat harmless; `asked_by` is for the log."""
+    """The fields of every command. `id` makes a repeat harmless; `asked_by` is for the log."""
 
     id: UUID
     issued_at: Utc
@@ -50,19 +50,19 @@ class Command(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag
     asked_by: Text | None = None
 
     def __post_init__(self) -> None:
-        """A command ends after it begins, and soon."""
-        # Differences, so that no time of the calendar's ends can overflow.
+        """Check that the command expires after its issue and within `LONGEST_LIFE`."""
+        # Differences, so that no time at the calendar's ends can overflow.
         if not timedelta(0) < self.expires_at - self.issued_at <= LONGEST_LIFE:
             raise ValueError(f"`expires_at` is within {LONGEST_LIFE} after `issued_at`")
 
     @property
     def name(self) -> CommandName:
-        """Which command it is, as in its topic."""
+        """The command's name, as in its topic."""
         return CommandName(str(type(self).__struct_config__.tag))
 
 
 class Identify(Command, frozen=True, tag="identify"):
-    """Make every LED flash, so that somebody finds the box."""
+    """Make every LED flash, so that the box can be found."""
 
     duration_s: Annotated[float, Meta(ge=1, le=600)] = 60.0
 
@@ -75,17 +75,17 @@ class Measure(Command, frozen=True, tag="measure"):
 
 
 class Replay(Command, frozen=True, tag="replay"):
-    """Send results again, whatever the receipts say, as far as the probe still keeps them.
+    """Send stored results again, whatever the receipts say, as far as the probe has them.
 
-    Receipts ask for what is missing by themselves; this is for what a receipt calls stored and the
-    centre has lost all the same. `ranges` are (first, last) of `epoch`, both ends included.
+    Missing results are sent again because of receipts; this is for results that a receipt covers
+    and the centre has lost. `ranges` are (first, last) of `epoch`, both ends included.
     """
 
     epoch: UUID
     ranges: Annotated[list[tuple[Seq, Seq]], Meta(min_length=1, max_length=MAX_REPLAY_RANGES)]
 
     def __post_init__(self) -> None:
-        """Ranges run forward, and ask for no more than is bounded."""
+        """Check that ranges are in order and within the limit."""
         super().__post_init__()
         if any(first > last for first, last in self.ranges):
             raise ValueError("a range ends before it begins")
@@ -94,14 +94,14 @@ class Replay(Command, frozen=True, tag="replay"):
 
 
 class Reload(Command, frozen=True, tag="reload"):
-    """Read the configuration file on the probe anew. A faulty one is refused, the old one stays."""
+    """Read the probe's configuration file again. An invalid one is refused; the old one stays."""
 
 
 AnyCommand = Identify | Measure | Replay | Reload
 
 
 class Answer(StrEnum):
-    """How far a command has come. `accepted` is followed by `done`; `refused` is the end."""
+    """The status of a command. `accepted` is followed by `done`; `refused` is final."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -109,7 +109,7 @@ class Answer(StrEnum):
 
 
 class Refusal(StrEnum):
-    """Why a probe does not do what it is asked: a closed list."""
+    """Why a probe refuses a command: a closed list."""
 
     MALFORMED = "malformed"
     NOT_ALLOWED = "not_allowed"
@@ -125,7 +125,7 @@ class Refusal(StrEnum):
 
 
 class Reply(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a probe says to a command. `detail` is a sentence for a person."""
+    """A probe's reply to a command. `detail` is a sentence for users."""
 
     id: UUID
     command: CommandName
@@ -135,24 +135,24 @@ class Reply(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     at: Utc
 
     def __post_init__(self) -> None:
-        """A refusal names its reason, nothing else has one."""
+        """Check that exactly a refusal has a reason."""
         if (self.answer is Answer.REFUSED) != (self.reason is not None):
             raise ValueError("`reason` is given exactly when `answer` is refused")
 
     @property
     def final(self) -> bool:
-        """Whether nothing more follows."""
+        """Whether no further reply follows."""
         return self.answer is not Answer.ACCEPTED
 
 
 class CommandFrame(Struct, frozen=True):
-    """What of a command can be read when the rest is not of the contract: whom to answer."""
+    """The id of a command that is otherwise invalid, to reply to it."""
 
     id: UUID
 
     @classmethod
     def of(cls, payload: bytes) -> Self | None:
-        """The frame, None where not even that can be read."""
+        """Decode the id; None where it cannot be read."""
         try:
             frame: Self = decode_json(payload, cls)
         except msgspec.MsgspecError:
@@ -161,12 +161,12 @@ class CommandFrame(Struct, frozen=True):
 
 
 def encode_command(command: AnyCommand) -> bytes:
-    """A command as JSON bytes."""
+    """Encode a command as JSON bytes."""
     return msgspec.json.encode(command)
 
 
 def decode_command(payload: bytes) -> AnyCommand:
-    """A command, every field checked.
+    """Decode a command and check every field.
 
     Raises:
         msgspec.ValidationError: JSON, but no command; the text names the place.

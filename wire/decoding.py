@@ -1,4 +1,4 @@
-"""Floor 1. Bytes and plain values to types of ours, with one family of errors for every bad byte.
+"""Floor 1. Decodes JSON bytes and plain values to types, with msgspec's errors for any bytes.
 
 msgspec lets a UnicodeDecodeError and a RecursionError through; whoever catches its DecodeError
 alone would fall over a single broken byte from the network.
@@ -24,9 +24,9 @@ _READERS: dict[Any, Callable[[bytes | str | msgspec.Raw], Any]] = {}
 
 
 def reader_of(expected: Any) -> Callable[[bytes | str | msgspec.Raw], Any]:  # noqa: ANN401 - any type
-    """What `decode_json` does for one type, for those who ask again and again.
+    """A decoder of one type, cached; for repeated use.
 
-    Kept by type: for a union, msgspec would read all of its types anew at each call, at thrice the
+    Without the cache msgspec would analyse all types of a union at each call, at three times the
     cost.
     """
     reader = _READERS.get(expected)
@@ -56,7 +56,7 @@ def decode_json(payload: bytes | str | msgspec.Raw, expected: type[T]) -> T: ...
 @overload
 def decode_json(payload: bytes | str | msgspec.Raw, expected: Any) -> Any: ...  # noqa: ANN401 - a union
 def decode_json(payload: bytes | str | msgspec.Raw, expected: Any) -> Any:
-    """The value that the bytes spell, checked against `expected`.
+    """Decode JSON bytes to a value of type `expected`.
 
     Raises:
         msgspec.ValidationError: JSON, but not of that type; the text names the place.
@@ -70,7 +70,7 @@ def converted(value: object, expected: type[T], *, strict: bool = True) -> T: ..
 @overload
 def converted(value: object, expected: Any, *, strict: bool = True) -> Any: ...  # noqa: ANN401 - as above
 def converted(value: object, expected: Any, *, strict: bool = True) -> Any:
-    """A value of plain types (a TOML table, a row) as `expected`; `strict` as in msgspec.
+    """Convert a value of plain types (a TOML table, a row) to `expected`; `strict` as in msgspec.
 
     Raises:
         msgspec.ValidationError: it is not of that type; the text names the place.

@@ -21,7 +21,7 @@ from wire.decoding import decode_json
 from wire.result import AnyResult, Name, Seq, Text, Utc
 
 SCHEMA: Final = "tramdo/1"
-# A broker and a collector must know what to expect: the longest test in the finest steps fits.
+# The largest envelope, for brokers and collectors: the longest test in the finest steps fits.
 MAX_ENVELOPE_BYTES = 1_048_576
 
 CommuneCode = Annotated[
@@ -30,7 +30,7 @@ CommuneCode = Annotated[
 
 
 class Site(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the probe stands. The centre's registry has the last word; this is the probe's own."""
+    """The probe's place by its own configuration; the centre's registry takes precedence."""
 
     commune_code: CommuneCode
     office: Text
@@ -38,7 +38,7 @@ class Site(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Record(Struct, frozen=True, forbid_unknown_fields=True):
-    """A result with its number in the epoch."""
+    """A result with its sequence number in the epoch."""
 
     seq: Seq
     result: AnyResult
@@ -47,7 +47,7 @@ class Record(Struct, frozen=True, forbid_unknown_fields=True):
 class Envelope(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The payload of `tramdo/v1/{tenant}/{probe}/m/{kind}`.
 
-    `clock` is there when a result in it was taken while the probe's clock was not known.
+    `clock` is present when a result was measured while the probe's clock was not synchronised.
     """
 
     schema: Literal["tramdo/1"] = SCHEMA
@@ -61,14 +61,14 @@ class Envelope(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class RawRecord(Struct, frozen=True, forbid_unknown_fields=True):
-    """A record whose result is still JSON, byte for byte as the probe sent it."""
+    """A record whose result is undecoded JSON, byte for byte as the probe sent it."""
 
     seq: Seq
     result: msgspec.Raw
 
 
 class EnvelopeFrame(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """An envelope whose results were not looked at yet, so that each can be judged by itself."""
+    """An envelope with undecoded results, so that each can be validated by itself."""
 
     schema: Literal["tramdo/1"] = SCHEMA
     tenant: Name
@@ -89,9 +89,9 @@ def encode_envelope(
     numbered_bodies: Sequence[tuple[int, bytes]],
     clock: ClockNote | None = None,
 ) -> bytes:
-    """An envelope as JSON bytes, from results that are encoded already (`encode_result`).
+    """Encode an envelope from encoded results (`encode_result`).
 
-    The bodies are carried as they are: what was stored is what is sent, byte for byte.
+    The results are copied byte for byte.
     """
     return msgspec.json.encode(
         EnvelopeFrame(
@@ -107,7 +107,7 @@ def encode_envelope(
 
 
 def decode_envelope(payload: bytes) -> Envelope:
-    """An envelope, every field checked.
+    """Decode an envelope and check every field.
 
     Raises:
         msgspec.ValidationError: JSON, but not an envelope; the message names the place.
@@ -118,7 +118,7 @@ def decode_envelope(payload: bytes) -> Envelope:
 
 
 def decode_frame(payload: bytes) -> EnvelopeFrame:
-    """An envelope with every field checked but the results, which stay bytes of JSON.
+    """Decode an envelope and check every field except the results, which stay JSON bytes.
 
     Raises:
         msgspec.ValidationError: JSON, but not an envelope; the message names the place.

@@ -1,18 +1,17 @@
-"""Floor 1. What probe and measurement server agree on for the HTTP test: paths and sizes.
+"""Floor 1. Paths and sizes of the HTTP test, shared by probe and measurement server.
 
-Files are of random bytes, so that nothing on the way can compress them. A connection asks for
-them in growing sizes: a slow line completes a small one, a fast one soon stops paying a round trip
-between files.
+Files are random bytes, so that they cannot be compressed on the way. A connection requests growing
+sizes: a slow line completes a small file, and a fast line soon has no round trips between files.
 """
 
 from __future__ import annotations
 
 EMPTY_PATH = "/tramdo/empty"
 SINK_PATH = "/tramdo/sink"
-# 1, 16 and 256 MiB; the last one again for as long as the test lasts.
+# 1, 16 and 256 MiB; the last one is repeated until the test ends.
 SIZES_BYTES = (2**20, 2**24, 2**28)
 
 
 def random_path(size_bytes: int) -> str:
-    """Where the file of that size is."""
+    """The path of the random file of a size."""
     return f"/tramdo/random/{size_bytes}"

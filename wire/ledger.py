@@ -1,7 +1,7 @@
 """Floor 1. The ledger of an epoch: which sequence numbers one end has, kept as merged ranges.
 
-Results come nearly in order, so an epoch of millions is one range, and a gap costs one more. The
-centre keeps one of what is stored; the probe of what it had to give up.
+Results arrive nearly in order, so an epoch of millions is one range, and each gap adds one. The
+centre keeps one of stored results; the probe keeps one of dropped results.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_MISSING_RANGES = 1_000
 
 
 class Ledger(Struct, frozen=True):
-    """Sequence numbers of one (probe, epoch): stored, or named by the probe as given up.
+    """Sequence numbers of one (probe, epoch): stored, or reported by the probe as dropped.
 
     `ranges` are (first, last), both ends included, ascending, with a gap between each two.
     """
@@ -30,14 +30,14 @@ class Ledger(Struct, frozen=True):
     ranges: tuple[tuple[int, int], ...] = ()
 
     def with_seqs(self, seqs: Iterable[int]) -> Self:
-        """The ledger with more sequence numbers, in any order, known ones too."""
+        """The ledger with sequence numbers added, in any order; known ones are allowed."""
         return self.with_ranges(_runs(sorted(set(seqs))))
 
     def with_ranges(self, ranges: Iterable[tuple[int, int]]) -> Self:
-        """The ledger with ranges of sequence numbers (first, last) as well, in any order.
+        """The ledger with ranges (first, last) added, in any order.
 
-        In one pass: a probe that sends nothing but every other number must cost no more than its
-        share, and one by one a thousand gaps beside a hundred thousand take seconds.
+        In one pass: a probe that sends only every other number must not take much time, and
+        adding a thousand gaps one by one to a hundred thousand takes seconds.
         """
         added = sorted(ranges)
         if len(added) < 2:
@@ -51,8 +51,8 @@ class Ledger(Struct, frozen=True):
         return type(self)(tuple(whole))
 
     def with_range(self, first: int, last: int) -> Self:
-        """The ledger with everything from `first` to `last` as well."""
-        # The ranges that overlap or touch (first, last) melt into one.
+        """The ledger with the range from `first` to `last` added."""
+        # The ranges that overlap or touch (first, last) are merged.
         low = bisect_left(self.ranges, first - 1, key=lambda stored: stored[1])
         high = bisect_right(self.ranges, last + 1, key=lambda stored: stored[0])
         if low < high:
@@ -61,24 +61,24 @@ class Ledger(Struct, frozen=True):
         return type(self)((*self.ranges[:low], (first, last), *self.ranges[high:]))
 
     def has(self, seq: int) -> bool:
-        """Whether a number is in it."""
+        """Whether it contains a number."""
         place = bisect_left(self.ranges, seq, key=lambda stored: stored[1])
         return place < len(self.ranges) and self.ranges[place][0] <= seq
 
     def without(self, seqs: Sequence[int]) -> set[int]:
-        """Those of the numbers that are not in it."""
+        """The given numbers that it does not contain."""
         if not seqs or min(seqs) > self.stored_through:
             return set(seqs)
         return {seq for seq in seqs if not self.has(seq)}
 
     @property
     def stored_through(self) -> int:
-        """The highest number stored, 0 when nothing is."""
+        """The highest number, 0 when it is empty."""
         return self.ranges[-1][1] if self.ranges else 0
 
     @property
     def missing(self) -> tuple[tuple[int, int], ...]:
-        """The ranges below `stored_through` that are not stored; an epoch starts at 1."""
+        """The missing ranges below `stored_through`; an epoch starts at 1."""
         ends = (0, *(last for _, last in self.ranges))
         starts = (first for first, _ in self.ranges)
         return tuple(
@@ -88,10 +88,10 @@ class Ledger(Struct, frozen=True):
         )
 
     def receipt(self, epoch: UUID, at: datetime) -> Receipt:
-        """What the probe may be told.
+        """The receipt for the probe.
 
-        With more gaps than a receipt should carry, it speaks only of the lower part, up to the
-        first gap that it has no room for: what it leaves out is sent again, never lost.
+        With more gaps than a receipt may have, it covers only the lower part, up to the first gap
+        without room: the rest is sent again and never lost.
         """
         stored_through, missing = self.stored_through, self.missing
         if len(missing) > MAX_MISSING_RANGES:

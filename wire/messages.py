@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Presence(StrEnum):
-    """What a probe's `state` topic may say; `lost` is its last will."""
+    """The presence on a probe's `state` topic; `lost` is its last will."""
 
     ONLINE = "online"
     OFFLINE = "offline"
@@ -38,17 +38,16 @@ class LineState(StrEnum):
 
 
 class State(Struct, frozen=True, forbid_unknown_fields=True):
-    """Retained on `state`. A last will has no time: the broker sends what was left with it."""
+    """Retained on `state`. A last will has no time, because it is set at the connect."""
 
     presence: Presence
     at: Utc | None = None
 
 
 class PlannedKind(Struct, frozen=True, forbid_unknown_fields=True):
-    """How often a probe means to measure a kind on a line, so that the centre can see gaps.
+    """How often a probe plans to measure a kind on a line, so that the centre can detect gaps.
 
-    The mean of the month: 49 tests in 30 days are 1.6333, and no whole number of them would tell a
-    line that does all of it from one that does not. `line` None: on each of its lines.
+    The mean of the month: 49 tests in 30 days are 1.6333 a day. `line` None: on each of its lines.
     """
 
     kind: Name
@@ -71,7 +70,7 @@ class Ceiling(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Info(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Retained on `info`: who the probe is. Sent at start and after a reload."""
+    """Retained on `info`: the probe's description. Sent on each connect and when it changes."""
 
     probe_version: Text
     epoch: UUID
@@ -84,7 +83,7 @@ class Info(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Health(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """On `health` every few minutes: how the box itself is."""
+    """On `health` every few minutes: the state of the probe's host."""
 
     at: Utc
     pending: Count
@@ -96,18 +95,18 @@ class Health(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     memory_available_bytes: Count
     uptime_s: float
     leds: Annotated[dict[Annotated[str, Meta(max_length=100)], Text], Meta(max_length=200)]
-    # Of the certificate that it shows the broker; None where it has none, or cannot read it.
+    # Of the probe's client certificate; None where it has none or cannot read it.
     certificate_ends_at: Utc | None = None
     # The state of each line by its id; None from a probe before 0.2.0: then its LEDs say it.
     lines: Annotated[dict[Name, LineState], Meta(max_length=64)] | None = None
 
 
 class Receipt(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Retained on `receipt`: what of an epoch is committed to the centre's store.
+    """Retained on `receipt`: which results of an epoch are committed to the centre's store.
 
-    Everything up to `stored_through` is stored but for the `missing` ranges (first, last), both
-    ends included. A receipt replaces the one before it, also when it says less (a store that came
-    back from a backup).
+    Every seq up to `stored_through` is stored except the `missing` ranges (first, last), both
+    ends included. A receipt replaces the one before it, also when it covers less (a store restored
+    from a backup).
     """
 
     epoch: UUID
@@ -117,7 +116,7 @@ class Receipt(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Rejection(StrEnum):
-    """Why the collector's intake refused a message: a closed list."""
+    """Why the collector rejected a message: a closed list."""
 
     TOO_LARGE = "too_large"
     NOT_JSON = "not_json"
@@ -135,12 +134,12 @@ Payload = State | Info | Health | Receipt | Reply
 
 
 def encode(message: Payload) -> bytes:
-    """A message as JSON bytes."""
+    """Encode a message as JSON bytes."""
     return msgspec.json.encode(message)
 
 
 def decode(payload: bytes, message_type: type[T]) -> T:
-    """A message of the type that its topic calls for.
+    """Decode a message of its topic's type.
 
     Raises:
         msgspec.ValidationError: JSON, but not this message; the text names the place.

@@ -1,8 +1,8 @@
-"""Floor 1. A Result: what one measurement found, or why it could not.
+"""Floor 1. The Result of a measurement, or why it has none.
 
-Opens the contract. A Result says on which line it was taken, when, by which method, on what kind
-of host, how it ended (`outcome`, `reason`), what to hold against it (`validity`) and what it found
-(`values`). It knows nothing of MQTT, of storage or of the network.
+A Result states the line, the time, the method, the host, how it ended (`outcome`, `reason`), what
+limits its use (`validity`) and what was measured (`values`). Independent of MQTT, storage and
+network.
 
 Rules that hold for every field:
 - A number's unit is in its name; rates are bits per second of TCP payload unless the name says
@@ -37,9 +37,8 @@ Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Ratio = Annotated[float, Meta(ge=0, le=1)]
 
 
-# The bounds are far beyond anything that can be measured (10 Tbit/s, 30 years, 300 years). What is
-# larger was invented, and would make every sum that it enters infinite: one stolen key could take
-# a nation's means and pages with it.
+# The bounds are far beyond anything that can be measured (10 Tbit/s, 30 years, 300 years). Larger
+# values are forged and would make sums infinite: one stolen key could spoil every mean and page.
 BitsPerSecond = Annotated[float, Meta(ge=0, le=1e13)]
 
 
@@ -64,7 +63,7 @@ class Outcome(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a measurement failed or was skipped: a closed list, so that a report can count it."""
+    """Why a measurement failed or was skipped: a closed list, so that it can be counted."""
 
     # failed: the network
     LINE_DOWN = "line_down"
@@ -75,7 +74,7 @@ class Reason(StrEnum):
     TIMEOUT = "timeout"
     NO_REPLY = "no_reply"
     PROTOCOL_ERROR = "protocol_error"
-    # failed: the service that was asked
+    # failed: the measured service
     NAME_NOT_FOUND = "name_not_found"
     QUERY_REFUSED = "query_refused"
     SERVER_FAILURE = "server_failure"
@@ -93,7 +92,7 @@ class Reason(StrEnum):
 
 
 class Validity(StrEnum):
-    """What a reader must know before using the figures. Nothing is discarded for these."""
+    """What limits the use of a result's values. No result is discarded for a flag."""
 
     CLOCK_UNSYNCED = "clock_unsynced"
     CLOCK_STEPPED = "clock_stepped"
@@ -103,13 +102,13 @@ class Validity(StrEnum):
     PROBE_LIMITED = "probe_limited"
     THROTTLED = "throttled"
     SHORT = "short"
-    # Said by the centre, which has a clock of its own (wire.clock_repair).
+    # Set by the centre, by its own clock (wire.clock_repair).
     CLOCK_REPAIRED = "clock_repaired"
     TIME_IN_FUTURE = "time_in_future"
     TIME_ANCIENT = "time_ancient"
     SERVER_LOW = "server_low"
     INTERFACE_MISMATCH = "interface_mismatch"
-    # A window of kind `latency` in which the office's own cable or router was away.
+    # A window of kind `latency` in which the office's own cable or router failed.
     OWN_LAN = "own_lan"
 
 
@@ -122,15 +121,15 @@ class Line(Struct, frozen=True, forbid_unknown_fields=True):
     source_address: Text | None = None
 
 
-# Stands where a result concerns the box as a whole; no line of a probe may be called so.
+# The line of results that concern the box as a whole; no line of a probe may have this id.
 HOST_LINE = Line("host")
 
 
 class Clock(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the probe's wall clock was worth when it said `started_at`.
+    """Whether the probe's wall clock was synchronised at `started_at`.
 
-    `boottime_s` is CLOCK_BOOTTIME as the measurement started. With `boot_id` it lets a wrong time
-    be repaired once the clock is known; `stated_at` then keeps what the wall clock had said.
+    `boottime_s` is CLOCK_BOOTTIME at the start of the measurement. With `boot_id` a wrong time can
+    be repaired once the clock is synchronised; `stated_at` then keeps the original time.
     """
 
     synchronised: bool | None
@@ -140,12 +139,12 @@ class Clock(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Host(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Host evidence: what the Pi itself could have limited (perfSONAR's objection to the Pi).
+    """Host evidence: how the Pi itself may have limited a result (perfSONAR's objection).
 
-    The ceilings are what the Pi itself could do against a peer in its LAN when it was installed
-    (`tramdo-probe ceiling`): TCP payload, in bulk results only, None where it was never measured.
-    In bulk results `throttled` is of any moment of the test, and beside the cores' means over all
-    of it stand those over the steady part of each direction; None where that part is not known.
+    The ceilings are the rates that the Pi reached against a peer in its LAN at installation
+    (`tramdo-probe ceiling`): TCP payload, in bulk results only, None where never measured. In bulk
+    results `throttled` covers every moment of the test, and besides the cores' means over the whole
+    test there are those over the steady part of each direction; None where that part is unknown.
     """
 
     cpu_per_core_ratio: list[Ratio]
@@ -175,7 +174,7 @@ class Method(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Result(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind"):
-    """What is common to the results of every kind; each kind adds `values`."""
+    """The common fields of every kind's results; each kind adds `values`."""
 
     outcome: Outcome
     reason: Reason | None = None
@@ -193,7 +192,7 @@ class Result(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_
     values: Struct | None
 
     def __post_init__(self) -> None:
-        """A failure names its reason, a success has none."""
+        """Check that exactly a result that is not ok has a reason."""
         if (self.outcome is Outcome.OK) != (self.reason is None):
             raise ValueError("`reason` is given exactly when `outcome` is not ok")
 

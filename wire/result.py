@@ -1,6 +1,6 @@
-"""Floor 1. The table of kinds, and results as bytes; with `wire.record`, all that a result is.
+"""Floor 1. The table of kinds, and the encoding of results.
 
-Import from here: the kinds and what they share stand under one name.
+Import the types of results from here, those of `wire.record` and of every kind.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ KINDS: dict[str, type[Result]] = {
     "outage": OutageResult,
     "results_dropped": ResultsDroppedResult,
 }
-# The other way round, for those who ask for each of millions.
+# The reverse, for fast look-up.
 KIND_OF: dict[type[Result], str] = {result_type: kind for kind, result_type in KINDS.items()}
 
 
@@ -156,24 +156,24 @@ def kind_of(result_type: type[Result]) -> str:
 
 
 def headline_of(values: Struct) -> tuple[str, ...]:
-    """The names of the figures that a kind of values is first known by."""
+    """The names of the headline fields of a kind's values."""
     names: tuple[str, ...] = getattr(values, "headline", ())
     return names
 
 
 def headline(result: Result) -> dict[str, float | None]:
-    """The figures that a person is shown first, by field name; empty where nothing was found."""
+    """The headline values of a result by field name; empty where it has no values."""
     values = result.values
     return {} if values is None else {name: getattr(values, name) for name in headline_of(values)}
 
 
 def encode_result(result: Result) -> bytes:
-    """A result as JSON bytes: what the outbox keeps and the envelope carries."""
+    """Encode a result as JSON bytes, as in outbox and envelope."""
     return msgspec.json.encode(result)
 
 
 def decode_result(body: bytes | msgspec.Raw) -> AnyResult:
-    """The result that `encode_result` wrote.
+    """Decode a result.
 
     Raises:
         msgspec.ValidationError: the bytes are JSON but not a result.

@@ -44,7 +44,7 @@ class StampError(ValueError):
 
 
 class ErrorEstimate(NamedTuple):
-    """How far off the sender of a timestamp thinks its clock may be (RFC 4656, 4.1.2).
+    """The estimated clock error of a timestamp's sender (RFC 4656, 4.1.2).
 
     `ptp` is the Z bit: truncated PTPv2 timestamps in place of NTP's (RFC 8186, 2.3).
     """
@@ -68,7 +68,7 @@ class ErrorEstimate(NamedTuple):
 
     @classmethod
     def from_bits(cls, bits: int) -> ErrorEstimate:
-        """What 16 bits from the wire say."""
+        """The estimate in 16 bits from the wire."""
         return cls(bool(bits >> 15 & 1), bool(bits >> 14 & 1), bits >> 8 & 0x3F, bits & 0xFF)
 
 
@@ -77,7 +77,7 @@ UNSYNCHRONISED = ErrorEstimate(synchronised=False, ptp=False, scale=32, multipli
 
 
 class SenderPacket(NamedTuple):
-    """What a session-sender sends (RFC 8762, 4.2.1). `timestamp` is 64 bits as on the wire."""
+    """A session-sender's packet (RFC 8762, 4.2.1). `timestamp` is 64 bits as on the wire."""
 
     seq: int
     timestamp: int
@@ -85,7 +85,7 @@ class SenderPacket(NamedTuple):
 
 
 class ReflectorPacket(NamedTuple):
-    """What a session-reflector returns (RFC 8762, 4.3.1). Timestamps are 64 bits as on the wire.
+    """A session-reflector's packet (RFC 8762, 4.3.1). Timestamps are 64 bits as on the wire.
 
     `error_estimate` holds for both `timestamp` (T3, sent) and `receive_timestamp` (T2).
     """

@@ -1,4 +1,4 @@
-"""Floor 1. Topic names: built and parsed here and nowhere else.
+"""Floor 1. Topic names: the only place that builds and parses them.
 
 tramdo/v1/{tenant}/{probe}/m/{kind}     QoS 1             envelope of results
 tramdo/v1/{tenant}/{probe}/state        QoS 1, retained   online | offline | lost (last will)
@@ -35,12 +35,12 @@ class Topic(NamedTuple):
 
 
 def is_name(text: str) -> bool:
-    """Whether the text may stand as tenant, probe or line name."""
+    """Whether a text is a valid tenant, probe or line name."""
     return _NAME.fullmatch(text) is not None
 
 
 def build(topic: Topic) -> str:
-    """The topic as text.
+    """Build the topic's text.
 
     Raises:
         ValueError: a part that is not a name, an unknown channel, a kind out of place.
@@ -54,7 +54,7 @@ def build(topic: Topic) -> str:
 
 
 def parse(text: str) -> Topic | None:
-    """The topic's parts, None when it is not one of the contract's."""
+    """Parse a topic; None when it is not one of the contract's."""
     match = _TOPIC.fullmatch(text)
     if match is None:
         return None
@@ -62,12 +62,12 @@ def parse(text: str) -> Topic | None:
 
 
 def measurement(tenant: str, probe: str, kind: str) -> str:
-    """Where a probe publishes results of a kind."""
+    """The topic on which a probe publishes results of a kind."""
     return build(Topic(tenant, probe, "m", kind))
 
 
 def command(tenant: str, probe: str, name: str) -> str:
-    """Where the centre publishes commands of a name."""
+    """The topic on which the centre publishes commands of a name."""
     return build(Topic(tenant, probe, "cmd", name))
 
 
@@ -77,7 +77,7 @@ def of_probe(tenant: str, probe: str, channel: str) -> str:
 
 
 def collector_filters(tenant: str | None = None) -> list[str]:
-    """What a collector subscribes to: every tenant's probes, or one tenant's."""
+    """The topic filters of a collector: every tenant's probes, or one tenant's."""
     level = tenant or "+"
     return [
         f"{ROOT}/{level}/+/m/+",
@@ -89,5 +89,5 @@ def collector_filters(tenant: str | None = None) -> list[str]:
 
 
 def probe_filters(tenant: str, probe: str) -> list[str]:
-    """What a probe subscribes to: its own receipts and commands."""
+    """The topic filters of a probe: its own receipts and commands."""
     return [of_probe(tenant, probe, "receipt"), f"{ROOT}/{tenant}/{probe}/cmd/+"]

@@ -58,7 +58,7 @@ def test_a_manager_that_is_gone_does_not_end_the_program(
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
     with caplog.at_level(logging.WARNING):
         systemd_notify.watchdog()
-    assert "systemd was not told WATCHDOG" in caplog.text
+    assert "systemd was not notified of WATCHDOG" in caplog.text
 
 
 def test_a_manager_that_does_not_read_does_not_stop_the_program(manager: socket.socket) -> None:

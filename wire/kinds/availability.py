@@ -1,4 +1,4 @@
-"""Floor 1. Kinds `availability` and `outage`: minutes up, down and unknown, and what went down."""
+"""Floor 1. Kinds `availability` and `outage`: minutes up, down and unknown, and outages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class AvailabilityValues(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     `unknown_probe_off` (another boot), `unknown_not_running` (the same boot, no daemon),
     `unknown_clock` (the wall clock jumped over it), `unknown_own_lan` (nothing answered, nor did
     the gateway), `unknown_evidence` (too little was measured). Absent minutes are unknown too.
-    availability = up / (up + down), None where both are 0; over longer times sum the counts first.
+    availability = up / (up + down), None where both are 0; for longer times sum the counts first.
     """
 
     headline: ClassVar = ("availability_ratio", "down_minutes", "unknown_minutes")
@@ -38,7 +38,7 @@ class AvailabilityValues(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     targets: list[Text]
 
     def __post_init__(self) -> None:
-        """The causes add up."""
+        """Check that the causes add up."""
         causes = (
             self.unknown_probe_off
             + self.unknown_not_running
@@ -57,7 +57,7 @@ class AvailabilityResult(Result, frozen=True, kw_only=True, tag="availability"):
 
 
 class OutageEnd(StrEnum):
-    """What ended an outage, as far as can be known."""
+    """What ended an outage, as far as known."""
 
     UP = "up"
     # It may have lasted longer: nothing was known from there on, or the fault moved elsewhere.
@@ -66,13 +66,13 @@ class OutageEnd(StrEnum):
 
 
 class OutageValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A run of minutes in which nothing beyond the gateway answered.
+    """An outage: a run of minutes in which nothing beyond the gateway answered.
 
     From `began_at` to `ended_at`, to the minute. `down_minutes` count against the line;
     `own_lan_minutes` do not, as the gateway did not answer either; `unknown_minutes` lie between
-    minutes of the outage. `fault` is where the path was seen to break (`path_measurements` looks).
-    Where the time was repaired (`clock_repaired`), `started_at` and `duration_s` are right and
-    `began_at` and `ended_at` are as the probe's clock said.
+    minutes of the outage. `fault` is the fault location by `path_measurements` path measurements.
+    Where the time was repaired (`clock_repaired`), `started_at` and `duration_s` are right, and
+    `began_at` and `ended_at` are by the probe's clock.
     """
 
     headline: ClassVar = ("down_minutes", "own_lan_minutes")
@@ -87,12 +87,12 @@ class OutageValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     path_measurements: Count
 
     def __post_init__(self) -> None:
-        """Time runs forward."""
+        """Check that it ends after it began."""
         if self.ended_at <= self.began_at:
             raise ValueError("`ended_at` comes after `began_at`")
 
 
 class OutageResult(Result, frozen=True, kw_only=True, tag="outage"):
-    """One outage of a line, with start, end and where the fault was."""
+    """One outage of a line, with start, end and fault location."""
 
     values: OutageValues | None

@@ -11,7 +11,7 @@ from wire.record import Count, Milliseconds, Ratio, Result, Seconds, Text
 
 
 class ResolverRole(StrEnum):
-    """Whose resolver it is: what the line's users are given, or one that anybody can ask."""
+    """Whose resolver it is: the line's own, or a public one."""
 
     LINE = "line"
     PUBLIC = "public"
@@ -30,11 +30,11 @@ class DnsEnding(StrEnum):
 
 
 class DnsQuery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One query and what came of it.
+    """One query and its ending.
 
-    `rtt_ms` is from the query over UDP to its answer; with `truncated`, the answer over TCP is
-    told apart in `tcp_ms` (connection included, RFC 7766). `random_label` queries are for names
-    that nobody has asked for: no cache has them, and "there is no such name" is their answer.
+    `rtt_ms` is from the query over UDP to its answer; with `truncated`, the time over TCP is in
+    `tcp_ms` (connection included, RFC 7766). `random_label` queries are for names that are in no
+    cache; NXDOMAIN counts as their answer.
     """
 
     name: Text
@@ -52,8 +52,8 @@ class DnsValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One round of queries to one resolver (docs/method.md#dns).
 
     sent = answered + not_found + refused + server_failures + timeouts + unreachable + malformed:
-    each query ends in one place. `failure_ratio` is all but `answered` over `sent`. `malformed`
-    were answered by nothing but packets that are no answer to them. `forged` counts answers with a
+    each query has one ending. `failure_ratio` is all but `answered` over `sent`. `malformed`
+    queries got only packets that are no valid answer. `forged` counts answers with a
     wrong address, number or question, and `truncated` those that had to be asked again over TCP;
     both are beside the sum. RTTs are of what was answered: `rtt_*` of the listed names, which a
     resolver may have in its cache, `uncached_p50_ms` of the random labels, which it cannot have.
@@ -86,6 +86,6 @@ class DnsValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class DnsResult(Result, frozen=True, kw_only=True, tag="dns"):
-    """Round-trip times and failures of one resolver, asked over the line."""
+    """Round-trip times and failures of one resolver over the line."""
 
     values: DnsValues | None

@@ -1,4 +1,4 @@
-"""Floor 1. Kind `results_dropped`: which results a probe gave up, and why."""
+"""Floor 1. Kind `results_dropped`: which results a probe dropped, and why."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wire.record import Count, Result, Seq
 
 
 class DropCause(StrEnum):
-    """Why results were given up: a closed list."""
+    """Why results were dropped: a closed list."""
 
     OUTBOX_FULL = "outbox_full"
     OUTBOX_DAMAGED = "outbox_damaged"
@@ -20,11 +20,11 @@ class DropCause(StrEnum):
 
 
 class ResultsDroppedValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which results the probe gave up, so that nobody waits for them.
+    """Which results the probe dropped, so that they are not waited for.
 
-    `ranges` are (first, last) seqs of `epoch`. Where the file that held them cannot be read any
-    more, `count` is None and no range is given: all of `epoch` that the centre does not have is
-    gone. Results that never had a number (they waited in memory) are counted without an epoch.
+    `ranges` are (first, last) seqs of `epoch`. Where the outbox cannot be read any more, `count` is
+    None and there are no ranges: every result of `epoch` that the centre does not have is lost.
+    Results without a number (they waited in memory) are counted without an epoch.
     """
 
     headline: ClassVar = ("count",)
@@ -35,12 +35,12 @@ class ResultsDroppedValues(Struct, frozen=True, forbid_unknown_fields=True, kw_o
     ranges: list[tuple[Seq, Seq]]
 
     def __post_init__(self) -> None:
-        """A range that runs backwards names nothing."""
+        """Check that ranges are in order."""
         if any(first > last for first, last in self.ranges):
             raise ValueError("a range ends before it begins")
 
 
 class ResultsDroppedResult(Result, frozen=True, kw_only=True, tag="results_dropped"):
-    """What the probe had to give up; bears the line `HOST_LINE`, as no line is to blame."""
+    """Dropped results; its line is `HOST_LINE`, as it concerns no line."""
 
     values: ResultsDroppedValues | None

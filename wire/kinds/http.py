@@ -11,17 +11,17 @@ from wire.record import BitsPerSecond, Count, Milliseconds, Ratio, Result, Secon
 
 
 class HttpTransfer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One direction of an HTTP test, told in full.
+    """One direction of an HTTP test in full.
 
-    Bytes are of HTTP bodies: received by us, or acknowledged by the server. `steady_bps` excludes
-    the warm-up, or in an `early_stopped` transfer what the stop rule took for slow start;
-    `whole_bps` is all bytes over the whole time, from the requests on. `early_bps` is what the
-    stop rule said, after `early_at_s` and `early_bytes`, whether it was obeyed or (in a
-    full-length transfer) only noted: None where it was never sure. Sample i says how many bytes
-    there were, all connections together, `sample_at_ms[i]` after the requests. `interface_bytes` is
-    what the interface carried from the first sample to the last: an independent check. `tcp_bytes`
-    is what TCP counted of the test's own connections meanwhile, with heads and what was sent again:
-    the interface carries more than that and its packets' headers where others use the line.
+    Bytes are of HTTP bodies: received by the probe, or acknowledged by the server. `steady_bps`
+    excludes the warm-up, or in an `early_stopped` transfer what the stop rule took for slow start;
+    `whole_bps` is all bytes over the whole time since the requests. `early_bps` is the stop rule's
+    estimate, after `early_at_s` and `early_bytes`, whether it ended the transfer or (at full
+    length) was only recorded; None where there was none. Sample i is the number of bytes of all
+    connections `sample_at_ms[i]` after the requests. `interface_bytes` are the interface's bytes
+    from the first sample to the last: an independent check. `tcp_bytes` are the TCP bytes of the
+    test's own connections meanwhile, with HTTP headers and retransmissions: the interface carries
+    more than that and its packets' headers where there is cross traffic.
     """
 
     steady_bps: BitsPerSecond | None
@@ -46,10 +46,10 @@ class HttpTransfer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 class HttpValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Ping, download and upload over HTTP, one after the other (docs/method.md#http).
 
-    A ping is an empty file asked for on a warm connection, request to response.
+    A ping is a request for an empty file on a warm connection, from request to response.
     `jitter_abs_mean_ms` is the mean absolute difference of neighbours, `jitter_std_ms` the
-    standard deviation ("variance of ping"). `calibration` marks the share that ran at full length
-    by the draw of its slot, whatever the stop rule said: these alone measure the rule's error.
+    standard deviation ("variance of ping"). `calibration` marks the share of slots that run full
+    length whatever the stop rule estimates: only these measure the rule's error.
     """
 
     headline: ClassVar = ("download_bps", "upload_bps", "ping_p50_ms")
@@ -72,8 +72,8 @@ class HttpValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     upload_whole_bps: BitsPerSecond | None
     download: HttpTransfer | None
     upload: HttpTransfer | None
-    # Latency under load (`wire.kinds.loaded`): None where no session ran beside the transfer,
-    # which is so for every transfer that was free to stop early.
+    # Latency under load (`wire.kinds.loaded`): None where no session ran during the transfer,
+    # which is so for every transfer that may stop early.
     rtt_loaded_download_p50_ms: Milliseconds | None = None
     rtt_loaded_download_p95_ms: Milliseconds | None = None
     loss_loaded_download_ratio: Ratio | None = None

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from wire.record import Count, Milliseconds, Ratio, Result, Seconds, Text
 
-# The target that is the office's own router; all others lie beyond it.
+# The office's own router as a target; all others are beyond it.
 GATEWAY_TARGET = "icmp:gateway"
 
 
@@ -18,7 +18,7 @@ class LatencyValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     A lost packet counts as +infinity for percentiles, so a percentile that falls among the lost is
     None; so is one that the sample is too small for (`rtt_p95_ms` under 59, `rtt_p99_ms` under
     299). Sent = received + lost. `late` packets came after `timeout_s` and count as lost too.
-    `forged` answers bear a wrong address or session. `rtt_samples` of the received have a delay;
+    `forged` answers have a wrong address or session. `rtt_samples` of the received have a delay;
     the others' is unknown because a clock was stepped meanwhile. The window is by the time of
     sending: the result's `started_at` and `duration_s`.
 

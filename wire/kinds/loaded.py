@@ -14,8 +14,8 @@ class LoadedLatency(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     sent while the transfer was in its steady part, over `span_s`: after the warm-up, until the
     last byte that the transfer counts. Its statistics are kind `latency`'s: a lost packet is
     +infinity, no `rtt_p95_ms` under 59 packets, no `rtt_p99_ms` under 299. `rtt_us` are the
-    delays in the order of sending, in whole microseconds. `sent_bps` is what the session itself
-    put on the line each way, IP headers included.
+    delays in the order of sending, in whole microseconds. `sent_bps` is the session's own rate in
+    each direction, IP headers included.
     """
 
     protocol: Text

@@ -1,4 +1,4 @@
-"""Floor 1. Kind `path`: the first hops of a line, and where a fault is."""
+"""Floor 1. Kind `path`: the first hops of a line, and the fault location."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class FaultLocation(StrEnum):
     OWN_LAN = "own_lan"
     ISP_ACCESS = "isp_access"
     BEYOND = "beyond"
-    # No gateway is known and nothing answers, or (in an outage) nobody has looked in time.
+    # No gateway is known and nothing answers, or (in an outage) there was no path measurement.
     UNDETERMINED = "undetermined"
 
 
 class HopAnswer(StrEnum):
-    """What a hop answered to packets that were to end there."""
+    """A hop's answer to packets whose TTL ends there."""
 
     TIME_EXCEEDED = "time_exceeded"
     REACHED = "reached"
@@ -31,7 +31,7 @@ class HopAnswer(StrEnum):
 
 
 class PathHop(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One hop towards the first target; `rtt_ms` is the least of its answers."""
+    """One hop towards the first target; `rtt_ms` is the shortest of its answers."""
 
     hop: Annotated[int, Meta(ge=1, le=64)]
     address: Text | None
@@ -42,7 +42,7 @@ class PathHop(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class PathTarget(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Whether a target far away answers at all."""
+    """Whether a target beyond the access line answers."""
 
     name: Text
     address: Text | None
@@ -56,7 +56,7 @@ class PathValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     `gateway_rtt_ms` is the office's own router, `access_rtt_ms` the first hop of the ISP's behind
     it (`access_address`), `target_rtt_ms` the first target that answered. A result without a
-    `slot_at` was made because a minute was bad, or because a person asked.
+    `slot_at` was made because a latency window was degraded, or on demand.
     """
 
     headline: ClassVar = ("gateway_rtt_ms", "access_rtt_ms", "target_rtt_ms")
@@ -74,6 +74,6 @@ class PathValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class PathResult(Result, frozen=True, kw_only=True, tag="path"):
-    """The first hops with their round-trip times, and where a fault is if there is one."""
+    """The first hops with their round-trip times, and the fault location if there is a fault."""
 
     values: PathValues | None

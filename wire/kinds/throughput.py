@@ -13,8 +13,8 @@ from wire.record import BitsPerSecond, Count, Milliseconds, Ratio, Result, Secon
 class Interval(Struct, frozen=True, forbid_unknown_fields=True):
     """One interval of a transfer, all streams together, at the receiver.
 
-    Download: payload that our TCP received in order; upload: payload that the receiver's TCP
-    acknowledged (RFC 4898). `retransmits` are known where we send.
+    Download: payload that the probe's TCP received in order; upload: payload that the server's TCP
+    acknowledged (RFC 4898). `retransmits` are known for uploads.
     """
 
     start_s: Seconds
@@ -25,7 +25,7 @@ class Interval(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Transfer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One direction of a throughput test, told in full.
+    """One direction of a throughput test in full.
 
     `steady_bps` excludes the warm-up; `whole_bps` is all bytes over the whole time, slow start
     included (QCVN 34:2022/BTTTT counts this one). Both are TCP payload at the receiver.
@@ -45,7 +45,7 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     streams: Count
     complete: bool
     intervals: list[Interval]
-    # What the receiving iperf3 itself counted over the whole test: an independent check.
+    # The receiving iperf3's own count over the whole test: an independent check.
     receiver_report_bytes: Count | None = None
     receiver_report_s: Seconds | None = None
     error: Text | None = None
@@ -67,7 +67,7 @@ class ThroughputValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     upload_whole_bps: BitsPerSecond | None
     download: Transfer | None
     upload: Transfer | None
-    # Latency under load (`wire.kinds.loaded`): None where no session ran beside the transfer.
+    # Latency under load (`wire.kinds.loaded`): None where no session ran during the transfer.
     rtt_loaded_download_p50_ms: Milliseconds | None = None
     rtt_loaded_download_p95_ms: Milliseconds | None = None
     loss_loaded_download_ratio: Ratio | None = None

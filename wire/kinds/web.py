@@ -1,4 +1,4 @@
-"""Floor 1. Kind `web`: one page fetched over one line, told by phase."""
+"""Floor 1. Kind `web`: one page fetched over one line, timed by phase."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class WebValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One page by phase (docs/method.md#web).
 
     `dns_ms`, `tcp_ms`, `tls_ms`, `first_byte_ms` (from the request to the answer's first byte) and
-    `body_ms` are of the page itself; what led there stands in `redirects` and `redirect_ms`.
-    `total_ms` is all of it, from the first look-up to the last byte. A phase that was not reached,
-    or that there is none of (DNS of an address, TLS of http), is None. `failed_phase` says where it
-    ended. `body_bytes` are as transferred. The name was asked of `resolver`, over the line.
+    `body_ms` are of the page itself; redirects before it are in `redirects` and `redirect_ms`.
+    `total_ms` is the whole, from the first look-up to the last byte. A phase that was not reached
+    or does not exist (DNS of an address, TLS of http) is None. `failed_phase` is the phase of the
+    failure. `body_bytes` are as transferred. `resolver` resolved the name, over the line.
     """
 
     headline: ClassVar = ("total_ms", "first_byte_ms")
@@ -54,6 +54,6 @@ class WebValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class WebResult(Result, frozen=True, kw_only=True, tag="web"):
-    """A page of a service that the office lives by, fetched over the line."""
+    """A page of a service that the office depends on, fetched over the line."""
 
     values: WebValues | None
