@@ -29,10 +29,10 @@ LOCKS := requirements/build.txt requirements/dev.txt
 demo: .venv/ready-demo
 	@$(BIN)/python -m deploy.demo $(if $(ONCE),--once) $(if $(JSON),--json) $(if $(MESSAGES),--messages $(MESSAGES))
 
-# Two at a time, because most of a system test is waiting; tests/conftest.py has what is run beside
+# Four at a time, because most of a system test is waiting; tests/conftest.py has what is run beside
 # what.
 test: .venv/ready-test lint types
-	@$(BIN)/pytest -n 2 --no-loadscope-reorder tests
+	@$(BIN)/pytest -n 4 --no-loadscope-reorder --durations=20 tests
 
 # One after the other: they measure. One that cannot run here does not keep the others from it.
 bench: .venv/ready-bench

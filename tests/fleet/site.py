@@ -15,6 +15,7 @@ environment with NetworkManager, as Raspberry Pi OS has it. On Debian 12 or 13 (
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -393,10 +394,18 @@ def wheels() -> Path:
 
 
 def make_wheels() -> None:
-    """Make it, of the sources as they are now."""
+    """Make it, of the sources as they are now; once where several processes run one test run."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", secrets.token_hex(8))
     target = wheelhouse.Target(fresh.PYTHONS[fresh.SUITE], os.uname().machine)
-    for name in wheelhouse.SETS:
-        wheelhouse.make(wheels(), target, name)
+    made_by = wheels().with_suffix(".made-by")
+    made_by.parent.mkdir(parents=True, exist_ok=True)
+    with wheels().with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if made_by.exists() and made_by.read_text(encoding="ascii") == run:
+            return
+        for name in wheelhouse.SETS:
+            wheelhouse.make(wheels(), target, name)
+        made_by.write_text(run, encoding="ascii")
 
 
 def eventually(condition: Callable[[], object], what: str, within_s: float = 90.0) -> None:

@@ -17,13 +17,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-import yaml
 
-from deploy.fleet import seed
 from tests.fleet import root
-from tests.fleet.machine import Machine
+from tests.fleet.looks import changes, delivers, finds_programs, results, shows_no_secret
 from tests.fleet.release import Releases
 from tests.fleet.site import (
     ALREADY_THERE,
@@ -36,7 +33,6 @@ from tests.fleet.site import (
     TENANT,
     VIETTEL,
     VNPT,
-    Play,
     Site,
     eventually,
     make_wheels,
@@ -45,7 +41,7 @@ from tests.fleet.site import (
 
 PROBE_TOML = "/etc/tramdo/probe.toml"
 _UNIT = "tramdo-probe.service"
-GOOD, BAD = "0.2.0", "0.3.0"
+RELEASE = "0.2.0"
 # While a line is broken the doctor waits for it, twelve seconds; its word has a chapter of its own.
 _NO_DOCTOR = ("-e", "probe_doctor=skip")
 
@@ -66,7 +62,7 @@ def first(site: Site) -> Site:
     assert play.code == 0, play.printed[-6000:]
     assert play.changed[PROBE] > 10
     assert f"{PROBE}: all is well" in play.printed
-    _tells_no_secret(site, play)
+    shows_no_secret(site, play)
     return site
 
 
@@ -88,8 +84,8 @@ def test_one_run_sets_up_both_systems(first: Site) -> None:
 def test_a_second_run_changes_nothing(first: Site) -> None:
     play = first.play("site.yml", "--diff", "-vvv")
     assert play.code == 0, play.printed[-6000:]
-    assert play.changed == {"centre": 0, PROBE: 0}, _changes(play.printed)
-    _tells_no_secret(first, play)
+    assert play.changed == {"centre": 0, PROBE: 0}, changes(play.printed)
+    shows_no_secret(first, play)
 
 
 def test_a_bad_inventory_is_refused_before_any_box_is_touched(first: Site) -> None:
@@ -112,14 +108,14 @@ def test_both_lines_are_measured_and_the_centre_shows_it(first: Site) -> None:
             # TCP's share of a full frame is 1448/1514; a loaded machine may take from it.
             assert 0.3 * isp.download_bps < rate_bps < isp.download_bps
     rows = first.api("/api/results?limit=500")
-    sources = {(row["line"]["id"], row["line"]["interface"]) for row in _results(rows)}
+    sources = {(row["line"]["id"], row["line"]["interface"]) for row in results(rows)}
     assert {(VNPT.name, "eth0"), (VIETTEL.name, "eth1")} <= sources
 
 
 def test_what_the_handbook_says_is_typed_is_found(first: Site) -> None:
     """By whoever may sudo; and the collector's by its own user, whose the store must stay."""
-    _finds_programs(first.probe, "tramdo-probe")
-    _finds_programs(first.centre, "tramdo-collector")
+    finds_programs(first.probe, "tramdo-probe")
+    finds_programs(first.centre, "tramdo-collector")
     listed = first.centre.ssh(
         "cd /root && sudo -u tramdo tramdo-collector people list", check=False
     )
@@ -257,12 +253,12 @@ def test_a_change_is_foretold_then_made_and_restarts_only_what_changed(first: Si
     option = '{"probe_site": {"commune_code": "01969", "office": "Trụ sở mới"}}'
     limited = ("--limit", PROBE, "--tags", "probe", "--extra-vars", option, *_NO_DOCTOR)
     foretold = first.play("site.yml", "--check", *limited)
-    assert foretold.changed == {PROBE: 1}, _changes(foretold.printed)
+    assert foretold.changed == {PROBE: 1}, changes(foretold.printed)
     assert first.probe.ssh(f"sha256sum < {PROBE_TOML}").stdout == before
     made = first.play("site.yml", *limited)
     assert made.code == 0, made.printed[-6000:]
     # The file and the reload; nothing else, and no restart.
-    assert made.changed == {PROBE: 2}, _changes(made.printed)
+    assert made.changed == {PROBE: 2}, changes(made.printed)
     assert "Trụ sở mới" in first.probe.ssh(f"cat {PROBE_TOML}").stdout
     eventually(lambda: first.status()["status"]["connected"], "it is back at the broker")
     # Not deactivating: systemd would kill it in a while.
@@ -283,7 +279,7 @@ def test_new_programs_are_used_by_a_restart(first: Site, tmp_path: Path) -> None
     assert play.code == 0, play.printed[-6000:]
     assert "0.1.0-another" in first.probe.ssh("readlink /opt/tramdo/venv").stdout
     assert _main_pid(first) not in {0, pid}
-    _delivers(first)
+    delivers(first)
 
 
 def test_the_line_comes_back(first: Site) -> None:
@@ -370,7 +366,7 @@ def test_killed_it_comes_back_by_itself(first: Site) -> None:
     pid = _main_pid(first)
     first.probe.ssh(f"kill -9 {pid}")
     eventually(lambda: _main_pid(first) not in {0, pid}, "systemd starts it anew")
-    _delivers(first)
+    delivers(first)
 
 
 def test_a_full_disk_stops_nothing(first: Site) -> None:
@@ -380,7 +376,7 @@ def test_a_full_disk_stops_nothing(first: Site) -> None:
         f"systemctl stop {_UNIT} && mount -t tmpfs -o size=4M,mode=700 tmpfs {state} && "
         f"chown tramdo:tramdo {state} && systemctl start {_UNIT}"
     )
-    _delivers(first)
+    delivers(first)
     pid = _main_pid(first)
     full = first.probe.ssh(f"dd if=/dev/zero of={state}/filler bs=4k; df {state} | tail -1")
     assert "100%" in full.stdout
@@ -392,7 +388,7 @@ def test_a_full_disk_stops_nothing(first: Site) -> None:
         within_s=60,
     )
     first.probe.ssh(f"rm {state}/filler")
-    _delivers(first)
+    delivers(first)
     assert _main_pid(first) == pid, "it never ended"
     first.probe.ssh(f"systemctl stop {_UNIT} && umount {state} && systemctl start {_UNIT}")
 
@@ -404,7 +400,7 @@ def test_a_power_cut_costs_nothing_and_all_is_there_after_the_start(first: Site)
         "0", "2147483647",
     ]  # fmt: skip
     assert "policy drop" in first.probe.ssh("nft list ruleset").stdout
-    _delivers(first)
+    delivers(first)
     for isp in ISPS:
         ask = f"ip route get {CENTRE_ADDRESS} oif {isp.interface}"
         eventually(
@@ -415,14 +411,14 @@ def test_a_power_cut_costs_nothing_and_all_is_there_after_the_start(first: Site)
 
 def test_the_centre_answers_boxes(first: Site, published: Releases) -> None:
     """The authority moves there from the laptop; what boxes are told comes with the playbook."""
-    published.publish(GOOD)
+    published.publish(RELEASE)
     first.is_fleet = True
     first.centre.copy_in(first.folder / ".tramdo/authority", f"{FLEET_HOME}/authority")
     play = first.play("site.yml", "--limit", "centre", "--tags", "fleet_centre")
     assert play.code == 0, play.printed[-6000:]
     eventually(lambda: _asks(first, "channel").returncode == 0, "it answers the probe")
     said = json.loads(_asks(first, "channel").stdout)
-    assert f'"release":"{GOOD}"' in base64.b64decode(said["payload"]).decode()
+    assert f'"release":"{RELEASE}"' in base64.b64decode(said["payload"]).decode()
     pid = first.centre.ssh("systemctl show -P MainPID tramdo-fleet-serve").stdout.strip()
     status = first.centre.ssh(f"ps -o user= -p {pid}; cat /proc/{pid}/status").stdout
     for line in ("tramdo-fleet\n", "NoNewPrivs:\t1", "CapEff:\t0000000000000000", "Seccomp:\t2"):
@@ -430,90 +426,7 @@ def test_the_centre_answers_boxes(first: Site, published: Releases) -> None:
     key = first.centre.ssh(f"stat -c '%U %a' {FLEET_HOME}/authority/ca.key").stdout
     assert key == "tramdo-fleet 600\n"
     again = first.play("fleet.yml")
-    assert again.changed == {"centre": 0}, _changes(again.printed)
-
-
-def test_a_new_card_becomes_the_probe_by_its_seed_alone(first: Site) -> None:
-    """What cloud-init does with the seed, then the first boot's own script: nobody comes in."""
-    first.probe.ssh(
-        f"systemctl disable --now {_UNIT} && rm -r /opt/tramdo /etc/tramdo /var/lib/tramdo-probe "
-        "/etc/systemd/system/tramdo-* /usr/local/bin/tramdo-*"
-    )
-    token = _sow(first)
-    first.probe.ssh(
-        "DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends "
-        + " ".join(seed.PACKAGES),
-    )
-    first.probe.ssh("/usr/local/sbin/tramdo-first-boot", limit_s=600)
-    assert first.probe.ssh("readlink /opt/tramdo/venv").stdout == f"releases/{GOOD}/venv\n"
-    _delivers(first)
-    assert first.status()["version"] == GOOD
-    # Its own roles have run: what they installed pulls from now on.
-    assert first.probe.ssh("systemctl is-enabled tramdo-fleet-pull.timer").stdout == "enabled\n"
-    assert first.probe.ssh("systemctl is-enabled ssh").stdout == "enabled\n"
-    _finds_programs(first.probe, "tramdo-probe")
-    # The token is burnt, here and at the centre, which never kept it.
-    assert first.probe.ssh("test -e /etc/tramdo/enrol.token", check=False).returncode == 1
-    kept = first.centre.ssh(f"cat {FLEET_HOME}/authority/enrolment.json").stdout
-    assert PROBE in kept
-    assert token not in kept + first.probe.ssh("cat /boot/firmware/user-data").stdout
-    owner = first.centre.ssh(f"stat -c %U {FLEET_HOME}/authority/register.json").stdout
-    assert owner == "tramdo-fleet\n"
-
-
-def test_a_release_that_does_not_publish_is_given_up(first: Site, published: Releases) -> None:
-    """It runs, measures, and nothing of it arrives: the box returns to the last good one itself."""
-    published.publish(BAD, broken=True)
-    told = first.play("fleet.yml")
-    assert told.code == 0, told.printed[-6000:]
-    first.probe.ssh(
-        "sed -i 's/^healthy_within_s.*/healthy_within_s = 20.0/' /etc/tramdo/fleet.toml"
-    )
-    before = _newest(first)
-    pulled = first.probe.ssh(
-        "systemctl start tramdo-fleet-pull; journalctl -u tramdo-fleet-pull -o cat", limit_s=600
-    ).stdout
-    assert f"refused: {BAD} is given up, back on {GOOD}: after 20 s: " in pulled, pulled
-    assert first.probe.ssh("readlink /opt/tramdo/venv").stdout == f"releases/{GOOD}/venv\n"
-    eventually(lambda: first.status().get("version") == GOOD, "the good one runs again")
-    eventually(lambda: _newest(first) > before, "results go on to arrive")
-    _delivers(first)
-    log = first.centre.ssh("journalctl -u tramdo-collector -o cat").stdout
-    assert "Traceback" not in log
-
-
-def test_a_certificate_is_renewed_in_place(first: Site) -> None:
-    serial = "openssl x509 -in /etc/tramdo/probe.pem -noout -serial"
-    key = "sha256sum /etc/tramdo/probe.key"
-    before, key_before = first.probe.ssh(serial).stdout, first.probe.ssh(key).stdout
-    idle = first.play("certificates.yml")
-    assert idle.changed == {"centre": 0, PROBE: 0}, _changes(idle.printed)
-    play = first.play(
-        "certificates.yml", "--limit", PROBE, "-e", "certificates_renew_within_days=10000"
-    )
-    assert play.code == 0, play.printed[-6000:]
-    assert first.probe.ssh(serial).stdout != before
-    assert first.probe.ssh(key).stdout == key_before, "the key stays on the box"
-    first.centre.ssh("systemctl restart mosquitto")
-    _delivers(first)
-
-
-def test_a_revoked_probe_is_shut_out(first: Site) -> None:
-    play = first.play("revoke.yml", "-e", f"certificates_revoke={PROBE}")
-    assert play.code == 0, play.printed[-6000:]
-    eventually(lambda: not first.status()["status"]["connected"], "it is no longer let in")
-    eventually(
-        lambda: "revoked" in str(first.status()["status"]["cause"]),
-        f"told why: {first.status()['status']['cause']}",
-    )
-
-
-def _finds_programs(machine: Machine, *names: str) -> None:
-    """As sudo looks for them: in its own PATH."""
-    for name in (*names, "tramdo-fleet", "tramdo-authority"):
-        # The login that Ansible has may be root's: sudo is asked by somebody else.
-        asked = f"cd / && sudo -u nobody env {name} --help"
-        assert name in machine.ssh(asked).stdout
+    assert again.changed == {"centre": 0}, changes(again.printed)
 
 
 def _speaks_ssh(site: Site, port: str) -> bool:
@@ -532,78 +445,16 @@ def _asks(site: Site, what: str) -> subprocess.CompletedProcess[str]:
     return site.probe.ssh(f'python3 -c "{ask}"', check=False)
 
 
-def _sow(site: Site) -> str:
-    """Make a seed at the centre, and write its files into the probe as cloud-init does.
-
-    Returns:
-        The token in it.
-    """
-    settings = {
-        "url": f"https://{CENTRE_ADDRESS}:8443",
-        "technician_keys": [(site.folder / "key.pub").read_text().strip()],
-        "lines": {PROBE: [{"interface": isp.interface} for isp in ISPS]},
-    }
-    site.centre.write("/root/seed.toml", msgspec.toml.encode(settings).decode())
-    site.centre.write("/root/release.pub", (site.folder / "release.key.pub").read_text())
-    site.centre.ssh(
-        f"/opt/tramdo/venv/bin/tramdo-fleet seed {PROBE} --directory {FLEET_HOME}/authority "
-        "--settings /root/seed.toml --release-key /root/release.pub --out /root/seed"
-    )
-    text = site.centre.ssh("cat /root/seed/user-data").stdout
-    site.probe.write("/boot/firmware/user-data", text)
-    user_data = yaml.safe_load(text)
-    found = ""
-    for file in user_data["write_files"]:
-        content = file["content"]
-        if file["path"] == "/etc/tramdo/enrol.token":
-            found = content.strip()
-        if file["path"] == "/etc/tramdo/fleet.toml":
-            # In place of ten minutes.
-            content += "healthy_within_s = 20.0\n"
-        site.probe.write(file["path"], content, int(file["permissions"], 8))
-    open_ssh, first_boot = user_data["runcmd"]
-    assert first_boot == ["/usr/local/sbin/tramdo-first-boot"]
-    site.probe.ssh(" ".join(open_ssh))
-    return found
-
-
-def _tells_no_secret(site: Site, play: Play) -> None:
-    secret = site.inventory()["all"]["hosts"]["centre"]["collector_password"]
-    assert secret not in play.printed
-    assert "PRIVATE KEY" not in play.printed
-
-
-def _changes(printed: str) -> str:
-    """The tasks that changed something, for a failure's message."""
-    tasks = re.findall(r"TASK \[(.*?)\]|HANDLER \[(.*?)\]|(^changed: .*$)", printed, re.M)
-    found, last = [], ""
-    for task, handler, changed in tasks:
-        last = task or handler or last
-        if changed:
-            found.append(f"{last}: {changed}")
-    return "\n".join(found)
-
-
-def _results(answer: Any) -> list[Mapping[str, Any]]:
-    return [row["result"] for row in answer["results"]]
-
-
-def _newest(site: Site) -> datetime:
-    """When the newest of what the centre has began."""
-    begins = [row["started_at"] for row in _results(site.api("/api/results?limit=100"))]
-    return max(datetime.fromisoformat(one) for one in begins)
-
-
 def _outages(site: Site) -> list[Mapping[str, Any]]:
     return [row for row in _newest_results(site) if row["kind"] == "outage"]
 
 
 def _newest_results(site: Site) -> list[Mapping[str, Any]]:
-    return _results(site.api("/api/results?limit=1000"))
+    return results(site.api("/api/results?limit=1000"))
 
 
 def _rates(site: Site, line: str) -> list[float]:
-    rows = _results(site.api("/api/results?limit=500"))
+    rows = results(site.api("/api/results?limit=500"))
     return [
         row["values"]["download_bps"] for row in rows
         if row["line"]["id"] == line and row["kind"] == "throughput" and row["outcome"] == "ok"
@@ -612,13 +463,3 @@ def _rates(site: Site, line: str) -> list[float]:
 
 def _main_pid(site: Site) -> int:
     return int(site.probe.ssh(f"systemctl show -P MainPID {_UNIT}").stdout)
-
-
-def _delivers(site: Site) -> None:
-    """The probe is at the broker, and all that it has is receipted."""
-
-    def delivered() -> bool:
-        status = site.status().get("status", {})
-        return bool(status.get("connected")) and status.get("pending") == 0
-
-    eventually(delivered, "connected, and nothing pending", within_s=120)
