@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from tests.fleet.machine import Machine
 from tests.fleet.site import Play, Site, eventually
@@ -27,11 +25,6 @@ def changes(printed: str) -> str:
         if changed:
             found.append(f"{last}: {changed}")
     return "\n".join(found)
-
-
-def results(answer: Any) -> list[Mapping[str, Any]]:
-    """The results of a page of the centre's interface."""
-    return [row["result"] for row in answer["results"]]
 
 
 def delivers(site: Site) -> None:

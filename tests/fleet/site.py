@@ -23,7 +23,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -104,6 +104,9 @@ class Site:
         # When a line's forwarding was cut, and when that was undone (Unix time).
         self.broke_at_s: dict[str, float] = {}
         self.mended_at_s: dict[str, float] = {}
+        # What the centre has stored, as far as it has been asked for.
+        self._results: list[Mapping[str, Any]] = []
+        self._read_through = 0
         # A DHCP server for each office.
         self._processes: dict[int, subprocess.Popen[str]] = {}
         self._key = folder / "key"
@@ -237,6 +240,13 @@ class Site:
         url = f"http://127.0.0.1:8080{path}"
         ask = f"import urllib.request as u; print(u.urlopen('{url}').read().decode())"
         return json.loads(self.centre.ssh(f'python3 -c "{ask}"').stdout)
+
+    def results(self) -> Sequence[Mapping[str, Any]]:
+        """Every result that the centre has stored so far, oldest first."""
+        while (page := self.api(f"/api/results?after={self._read_through}&limit=1000"))["results"]:
+            self._results += (row["result"] for row in page["results"])
+            self._read_through = page["next_after"]
+        return self._results
 
     def status(self) -> Mapping[str, Any]:
         """What `tramdo-probe status` says; empty while no daemon runs."""

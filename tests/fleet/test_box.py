@@ -15,7 +15,7 @@ import yaml
 
 from deploy.fleet import seed
 from tests.fleet import root
-from tests.fleet.looks import changes, delivers, finds_programs, results, shows_no_secret
+from tests.fleet.looks import changes, delivers, finds_programs, shows_no_secret
 from tests.fleet.release import Releases
 from tests.fleet.site import (
     ALREADY_THERE,
@@ -172,5 +172,4 @@ def _sow(site: Site) -> str:
 
 def _newest(site: Site) -> datetime:
     """When the newest of what the centre has began."""
-    begins = [row["started_at"] for row in results(site.api("/api/results?limit=100"))]
-    return max(datetime.fromisoformat(one) for one in begins)
+    return max(datetime.fromisoformat(row["started_at"]) for row in site.results())

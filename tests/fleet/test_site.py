@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from tests.fleet import root
-from tests.fleet.looks import changes, delivers, finds_programs, results, shows_no_secret
+from tests.fleet.looks import changes, delivers, finds_programs, shows_no_secret
 from tests.fleet.release import Releases
 from tests.fleet.site import (
     ALREADY_THERE,
@@ -107,8 +107,7 @@ def test_both_lines_are_measured_and_the_centre_shows_it(first: Site) -> None:
         for rate_bps in _rates(first, isp.name):
             # TCP's share of a full frame is 1448/1514; a loaded machine may take from it.
             assert 0.3 * isp.download_bps < rate_bps < isp.download_bps
-    rows = first.api("/api/results?limit=500")
-    sources = {(row["line"]["id"], row["line"]["interface"]) for row in results(rows)}
+    sources = {(row["line"]["id"], row["line"]["interface"]) for row in first.results()}
     assert {(VNPT.name, "eth0"), (VIETTEL.name, "eth1")} <= sources
 
 
@@ -346,7 +345,7 @@ def test_the_outage_is_told_with_its_begin_its_end_and_the_place_of_the_fault(fi
     try:
         eventually(lambda: _outages(first), "the outage at the centre", within_s=240)
     except AssertionError as error:
-        minutes = [row for row in _newest_results(first) if row["kind"] == "availability"]
+        minutes = [row for row in first.results() if row["kind"] == "availability"]
         pytest.fail(f"{error}; broken {broke_s}, mended {mended_s}, told: {minutes}")
     (outage,) = _outages(first)
     assert outage["line"]["id"] == VIETTEL.name
@@ -446,17 +445,12 @@ def _asks(site: Site, what: str) -> subprocess.CompletedProcess[str]:
 
 
 def _outages(site: Site) -> list[Mapping[str, Any]]:
-    return [row for row in _newest_results(site) if row["kind"] == "outage"]
-
-
-def _newest_results(site: Site) -> list[Mapping[str, Any]]:
-    return results(site.api("/api/results?limit=1000"))
+    return [row for row in site.results() if row["kind"] == "outage"]
 
 
 def _rates(site: Site, line: str) -> list[float]:
-    rows = results(site.api("/api/results?limit=500"))
     return [
-        row["values"]["download_bps"] for row in rows
+        row["values"]["download_bps"] for row in site.results()
         if row["line"]["id"] == line and row["kind"] == "throughput" and row["outcome"] == "ok"
     ]  # fmt: skip
 
