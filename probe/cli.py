@@ -270,12 +270,12 @@ def _draw(row: str) -> None:
 
 
 def _identify(config: Config, language: Language) -> int:
-    ending, words = _told_to_flash(config)
+    ending, words = _request_identify(config)
     print(words.in_(language), file=sys.stderr if ending else sys.stdout)
     return ending
 
 
-def _told_to_flash(config: Config) -> tuple[int, Phrase]:
+def _request_identify(config: Config) -> tuple[int, Phrase]:
     folder = config.runtime_dir
     try:
         shown = status_file.read(folder)

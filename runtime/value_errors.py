@@ -71,9 +71,9 @@ def phrase_of(error: msgspec.ValidationError, expected: Any) -> Phrase:  # noqa:
 
 
 def _vietnamese(sentence: str) -> str:
-    for pattern, tell in _FORMS:
+    for pattern, describe in _FORMS:
         if (found := pattern.fullmatch(sentence)) is not None:
-            return tell(found)
+            return describe(found)
     return sentence
 
 
@@ -81,11 +81,11 @@ def _type(names: str) -> str:
     return " hoặc ".join(_TYPES_VI.get(name, f"`{name}`") for name in names.split(" | "))
 
 
-_Tell = Callable[[re.Match[str]], str]
+_Describe = Callable[[re.Match[str]], str]
 
 
-def _form(pattern: str, tell: _Tell) -> tuple[re.Pattern[str], _Tell]:
-    return re.compile(pattern, re.DOTALL), tell
+def _form(pattern: str, describe: _Describe) -> tuple[re.Pattern[str], _Describe]:
+    return re.compile(pattern, re.DOTALL), describe
 
 
 _FORMS = (

@@ -92,8 +92,8 @@ def _line(line: _Line) -> dict[str, Any]:
         "plan_down_mbit_s": line.plan_download_bps,
         "plan_up_mbit_s": line.plan_upload_bps,
     }
-    told = {name: float(bps) / 1e6 for name, bps in plans.items() if bps is not None}
-    return {"id": line.id, "isp": _id(line.isp), **told}
+    declared = {name: float(bps) / 1e6 for name, bps in plans.items() if bps is not None}
+    return {"id": line.id, "isp": _id(line.isp), **declared}
 
 
 def _id(name: str) -> str:

@@ -170,8 +170,8 @@ class AvailabilityMonitor:
         began_at = datetime.fromtimestamp(first * minutes.MINUTE_S, UTC)
         duration_s = (end - first) * minutes.MINUTE_S
         ago_s = (clock.utc_now() - began_at).total_seconds()
-        finding = results.raw_result(values, method, clock.monotonic_s() - ago_s, duration_s)
-        result = self._runner.derived(kind, line, finding)
+        raw = results.raw_result(values, method, clock.monotonic_s() - ago_s, duration_s)
+        result = self._runner.derived(kind, line, raw)
         # Host evidence would be of this moment, not of the period.
         result = structs.replace(result, started_at=began_at, host=None)
         if ago_s > clock.reading().boottime_s:

@@ -132,7 +132,7 @@ def decide(
         return CommandIgnored("it was retained; a command is for now")
     if name not in set(CommandName):
         return CommandIgnored("there is no command of that name")
-    told = CommandName(name)
+    stated = CommandName(name)
     if len(payload) > MAX_COMMAND_BYTES:
         return CommandIgnored(f"{len(payload)} bytes are no command")
     try:
@@ -142,15 +142,15 @@ def decide(
         if frame is None:
             # Logged: shortened and on one line, whatever was sent.
             return CommandIgnored(f"it cannot be read: {' '.join(str(error).split())[:200]}")
-        return CommandRefused(frame.id, told, Refusal.MALFORMED, str(error))
-    if command.name is not told:
-        detail = f"the topic is for {told}, the command is {command.name}"
-        return CommandRefused(command.id, told, Refusal.MALFORMED, detail)
+        return CommandRefused(frame.id, stated, Refusal.MALFORMED, str(error))
+    if command.name is not stated:
+        detail = f"the topic is for {stated}, the command is {command.name}"
+        return CommandRefused(command.id, stated, Refusal.MALFORMED, detail)
     if any(one.id == command.id for one in history.accepted):
         return CommandIgnored(f"{command.id} was obeyed already")
     refusal = _refusal(command, history, context)
     if refusal is not None:
-        return CommandRefused(command.id, told, *refusal)
+        return CommandRefused(command.id, stated, *refusal)
     return CommandAccepted(command, _with(history, command, context.now))
 
 

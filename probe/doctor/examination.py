@@ -115,8 +115,8 @@ def _daemon(shown: StatusSnapshot | None, now: datetime) -> Iterator[CheckResult
         yield good(_DAEMON, runs)
     for part, text in sorted(shown.status.faults.items()):
         # The daemon's own text of a fault is quoted as in its log.
-        told = Phrase(text, text)
-        yield bad(Phrase(f"{_DAEMON.vi}: {part}", f"{_DAEMON.en}: {part}"), told, _SEE_LOG)
+        cause = Phrase(text, text)
+        yield bad(Phrase(f"{_DAEMON.vi}: {part}", f"{_DAEMON.en}: {part}"), cause, _SEE_LOG)
     yield _delivery(shown.status)
 
 
@@ -128,7 +128,7 @@ def _delivery(status: Status) -> CheckResult:
     if not status.connected:
         seen = Phrase(
             f"không kết nối được: {status.cause or 'không rõ nguyên nhân'}",
-            f"no connection: {status.cause or 'no cause told'}",
+            f"no connection: {status.cause or 'no cause stated'}",
         )
         above = Phrase("xem mục máy chủ nhận tin (MQTT) ở trên", "see `broker` above")
         return bad(_DELIVERY, seen, above)

@@ -150,10 +150,10 @@ def broker(config: BrokerConfig, now: datetime) -> Iterator[CheckResult]:
         seen = Phrase(f"{where.vi} kết nối được, {version}", f"{where.en} is reached, {version}")
         yield good(_BROKER, seen)
     its = Phrase("chứng thư máy chủ nhận tin", "broker's certificate")
-    yield certificate(its, ends_at, now, _TELL_CENTRE)
+    yield certificate(its, ends_at, now, _CONTACT_CENTRE)
 
 
-_TELL_CENTRE = Phrase(
+_CONTACT_CENTRE = Phrase(
     "báo trung tâm cấp lại chứng thư máy chủ (`tramdo-authority server-cert`)",
     "tell the centre: `server-cert` anew",
 )

@@ -65,7 +65,7 @@ class _Direction(NamedTuple):
     plan: float | None
 
     @property
-    def judges(self) -> bool | None:
+    def permits_assessment(self) -> bool | None:
         """Whether the ceiling allows to assess the plan; None where either is unknown."""
         if self.ceiling is None or self.plan is None:
             return None
@@ -74,7 +74,7 @@ class _Direction(NamedTuple):
     @property
     def at_ceiling(self) -> bool:
         """Whether the host, not the line, may have been the limit."""
-        if self.measured is None or self.ceiling is None or self.judges:
+        if self.measured is None or self.ceiling is None or self.permits_assessment:
             return False
         return self.measured >= _AT_CEILING_RATIO * self.ceiling
 
@@ -104,7 +104,7 @@ def validity_from(host: Host, line: LineConfig, values: Struct | None = None) ->
         flags.append(Validity.THROTTLED)
     link_bps = host.link_speed_bps
     below = link_bps is not None and any((way.plan or 0.0) > link_bps for way in ways)
-    if below or any(way.judges is False for way in ways):
+    if below or any(way.permits_assessment is False for way in ways):
         flags.append(Validity.LINK_BELOW_PLAN)
     return flags
 

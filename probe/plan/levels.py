@@ -49,7 +49,7 @@ def with_figures(history: History, result: Result) -> dict[str, ServerLevels]:
     known = dict(history)
     if not isinstance(values, ThroughputValues | HttpValues) or result.target is None:
         return known
-    if result.outcome is not Outcome.OK or _spoilt(result):
+    if result.outcome is not Outcome.OK or _is_disturbed(result):
         return known
     shown = ServerFigures(result.started_at, values.download_bps, values.upload_bps)
     before = known.get(_key(result), ServerLevels()).shown
@@ -102,7 +102,7 @@ def _others(history: History, result: Result, servers: Collection[str]) -> Itera
             yield levels
 
 
-def _spoilt(result: Result) -> bool:
+def _is_disturbed(result: Result) -> bool:
     """Whether something other than line and server influenced the rate."""
     reasons = (Validity.CROSS_TRAFFIC, Validity.PROBE_LIMITED, Validity.THROTTLED)
     return any(flag in result.validity for flag in reasons)

@@ -120,7 +120,7 @@ def _month(config: Config, line: LineConfig, day: date, budget: MonthBudget) -> 
         True: iter(spread.interleaved(peak_kinds, f"{month}/peak")),
         False: iter(spread.interleaved(rest, f"{month}/off-peak")),
     }
-    servers = {one.kind: _turns(one, f"{month}/{one.kind}") for one in bulk_kinds(config)}
+    servers = {one.kind: _rotation(one, f"{month}/{one.kind}") for one in bulk_kinds(config)}
     every = max(1, count // budget.floor_tests) if budget.floor_tests else None
     number = 0
     for day_index in range(budget.days):
@@ -144,7 +144,7 @@ def _peak_count(config: Config, budget: MonthBudget) -> int:
     return min(math.ceil(count * max(share, 1 / a_week)), math.floor(count * most))
 
 
-def _turns(kind: BulkKind, name: str) -> Iterator[str]:
+def _rotation(kind: BulkKind, name: str) -> Iterator[str]:
     """An endless sequence of servers, each once a round; each round's order is from a hash.
 
     With one fixed order a server would always get the peak hours, or always Sundays.

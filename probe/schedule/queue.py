@@ -135,8 +135,10 @@ class MeasurementQueue:
             if wanted.until is not None and admission.was_server_busy(result):
                 self._defer(admission.with_deferral(wanted, Reason.SERVER_BUSY), Reason.SERVER_BUSY)
             else:
-                told = admission.with_admission_history(result, wanted, VERSION)
-                self._on_result(admission.with_flag(told, Validity.SERVER_LOW) if low else told)
+                annotated = admission.with_admission_history(result, wanted, VERSION)
+                self._on_result(
+                    admission.with_flag(annotated, Validity.SERVER_LOW) if low else annotated
+                )
 
     def _with_idle_check(
         self, wanted: QueuedMeasurement, stopping: Stop

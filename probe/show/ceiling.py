@@ -146,8 +146,8 @@ def _line_text(found: LineCeiling, peer: str, language: Language) -> Iterator[st
     if found.detail is not None:
         yield f"  {found.detail}"
     for name, one in ((_DOWNLOAD, found.download), (_UPLOAD, found.upload)):
-        rate, judgement = _rate(one.ceiling_bps).in_(language), _judgement(one).in_(language)
-        yield f"  {name.in_(language):<9} {rate:>14}   {judgement}"
+        rate, sufficiency = _rate(one.ceiling_bps).in_(language), _sufficiency(one).in_(language)
+        yield f"  {name.in_(language):<9} {rate:>14}   {sufficiency}"
     if found.host is not None:
         parts = [part.in_(language) for part in _host(found.host)]
         yield f"  {', '.join([*parts, found.host.machine])}"
@@ -158,7 +158,7 @@ def _line_text(found: LineCeiling, peer: str, language: Language) -> Iterator[st
 _DOWNLOAD, _UPLOAD = Phrase("tải xuống", "download"), Phrase("tải lên", "upload")
 
 
-def _judgement(one: DirectionCeiling) -> Phrase:
+def _sufficiency(one: DirectionCeiling) -> Phrase:
     plan = _rate(one.plan_bps)
     if one.plan_bps is None:
         return Phrase("cấu hình chưa khai báo gói cước", "no plan is told in the configuration")

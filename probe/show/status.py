@@ -221,17 +221,17 @@ def _line_state(last: Iterable[LatestResult]) -> LineState:
     As for minutes (docs/method.md#availability, A1): where the gateway answers, at least 2
     silent targets behind it are needed for down; a single one may be down itself.
     """
-    judged = [one for one in last if one.outcome is not Outcome.SKIPPED]
-    latency = [one for one in judged if one.kind == _LATENCY]
+    attempted = [one for one in last if one.outcome is not Outcome.SKIPPED]
+    latency = [one for one in attempted if one.kind == _LATENCY]
     beyond = [one for one in latency if one.target != GATEWAY_TARGET]
     hosts = {one.target for one in beyond if (one.target or "").startswith(_ECHO)}
     enough = beyond if len(hosts) >= LEAST_TARGETS else latency
     if enough and all(one.outcome is Outcome.FAILED for one in enough):
         return LineState.DOWN
-    if not judged:
+    if not attempted:
         return LineState.UNKNOWN
-    troubled = any(
+    degraded = any(
         one.outcome is Outcome.FAILED or (one.figures.get("loss_ratio") or 0) > DEGRADED_LOSS_RATIO
-        for one in judged
+        for one in attempted
     )
-    return LineState.DEGRADED if troubled else LineState.GOOD
+    return LineState.DEGRADED if degraded else LineState.GOOD

@@ -106,12 +106,12 @@ class LineHttp:
 
     def ping(self) -> None:
         """Request the empty file and read the response."""
-        with self._troubles():
+        with self._failures():
             self._response(EMPTY_PATH, 0).read()
 
     def download(self, size_bytes: int) -> None:
         """Read the random file of that size; `received_bytes` grows meanwhile."""
-        with self._troubles():
+        with self._failures():
             answer = self._response(random_path(size_bytes), size_bytes)
             # From here on the caller detects stalls: a single connection may starve for a while.
             self._socket.settimeout(None)
@@ -122,7 +122,7 @@ class LineHttp:
 
     def upload(self, size_bytes: int) -> None:
         """Send a random body of that size to the sink; `acknowledged_bytes` grows meanwhile."""
-        with self._troubles():
+        with self._failures():
             self._connection.request(
                 "POST",
                 SINK_PATH,
@@ -226,7 +226,7 @@ class LineHttp:
         return int.from_bytes(waiting, sys.byteorder)
 
     @contextmanager
-    def _troubles(self) -> Iterator[None]:
+    def _failures(self) -> Iterator[None]:
         try:
             yield
         except (OSError, HTTPException, HTTPError) as error:

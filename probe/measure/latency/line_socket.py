@@ -216,10 +216,10 @@ class LineSocket:
             sentence = f"Nothing listens on UDP port {port} of {peer} (ICMP port unreachable)."
             return Failure(Reason.CONNECTION_REFUSED, sentence)
         by = _address_in(offender)
-        teller = "The network" if by is None else f"{by} on the way"
+        reporter = "The network" if by is None else f"{by} on the way"
         if by == peer:
-            teller = peer
-        sentence = f"{teller} says that {peer} cannot be reached ({errno.errorcode[number]})."
+            reporter = peer
+        sentence = f"{reporter} says that {peer} cannot be reached ({errno.errorcode[number]})."
         return Failure(Reason.UNREACHABLE, sentence)
 
 

@@ -171,9 +171,9 @@ def supervise(test: LibiperfTest, spec: dict[str, Any], report: ReportWriter) ->
     due = sampling(test, spec, report)
     while True:
         wake_at = min(next(due, deadline), deadline)
-        told, _, _ = select.select([0], [], [], max(0.0, wake_at - time.monotonic()))
-        if told or time.monotonic() >= deadline:
-            report.ended_by = "request" if told else "deadline"
+        requested, _, _ = select.select([0], [], [], max(0.0, wake_at - time.monotonic()))
+        if requested or time.monotonic() >= deadline:
+            report.ended_by = "request" if requested else "deadline"
             test.abort()
             return
 

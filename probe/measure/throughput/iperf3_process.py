@@ -155,12 +155,12 @@ def _follow(
 ) -> bool:
     """Read its report until the end (True) or until its time is up (False)."""
     limit = clock.monotonic_s() + spec.deadline_s + KILL_GRACE_S
-    asked, told = False, 0
+    asked, reported = False, 0
     while (left_s := limit - clock.monotonic_s()) > 0:
         going = child.listen(min(_LOOK_S, left_s))
-        for number in range(told, len(child.samples)):
+        for number in range(reported, len(child.samples)):
             observe(child.samples[number], _rate_bps(child.samples, number))
-        told = len(child.samples)
+        reported = len(child.samples)
         if not going:
             return True
         if not asked and stop.is_set():
