@@ -18,15 +18,12 @@ from msgspec import Meta, Struct
 
 from wire.clock_repair import ClockNote
 from wire.decoding import decode_json
+from wire.record import CommuneCode
 from wire.result import AnyResult, Name, Seq, Text, Utc
 
 SCHEMA: Final = "tramdo/1"
 # The largest envelope, for brokers and collectors: the longest test in the finest steps fits.
 MAX_ENVELOPE_BYTES = 1_048_576
-
-CommuneCode = Annotated[
-    str, Meta(pattern=r"^[0-9]{5}\Z", description="official 5-digit commune code, a string")
-]
 
 
 class Site(Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from wire.envelope import CommuneCode
-from wire.result import BitsPerSecond, Name, Text
+from wire.record import BitsPerSecond, CommuneCode, Name, Text
 
 
 class Technology(StrEnum):
