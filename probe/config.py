@@ -19,8 +19,8 @@ from runtime.broker import BrokerConfig, Path, Port
 from runtime.language import Phrase
 from runtime.value_errors import RuleError
 from wire.commands import CommandName
-from wire.envelope import Site
 from wire.result import HOST_LINE, Line, Name, Text
+from wire.site import Site
 
 TimeOfDay = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 # A pin of the header by Broadcom's number, not by its place.

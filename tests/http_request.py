@@ -16,7 +16,7 @@ from probe.config import (
 )
 from probe.measure.measurement import MeasurementRequest, Progress
 from runtime.broker import BrokerConfig
-from wire.envelope import Site
+from wire.site import Site
 
 LOOPBACK = LineConfig(id="lo", isp="none", interface="lo")
 

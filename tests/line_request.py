@@ -8,7 +8,7 @@ from typing import Any
 from probe.config import Config, LedConfig, LineConfig, ServerConfig
 from probe.measure.measurement import MeasurementRequest
 from runtime.broker import BrokerConfig
-from wire.envelope import Site
+from wire.site import Site
 
 
 def office_config(line: LineConfig, servers: list[ServerConfig], **tables: Any) -> Config:

@@ -24,9 +24,9 @@ from collector.rollup.queries import Bucket, RevisedDay
 from collector.rollup.summary import KindCounts, Summary, merge_summaries
 from collector.store.records import StoredProbe
 from tests import samples
-from wire.envelope import Site
 from wire.messages import Info, PlannedKind
 from wire.result import Line as WireLine
+from wire.site import Site
 
 GOLDEN = Path(__file__).parent / "golden" / "papers"
 TENANT = "bach-thong"

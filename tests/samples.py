@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from wire.envelope import Site, encode_envelope
+from wire.envelope import encode_envelope
 from wire.messages import Health, Info, PlannedKind
 from wire.result import (
     HOST_LINE,
@@ -49,6 +49,7 @@ from wire.result import (
     WebValues,
     encode_result,
 )
+from wire.site import Site
 
 TENANT = "bach-thong"
 PROBE = "tram-01969-1"

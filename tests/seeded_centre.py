@@ -21,9 +21,9 @@ from collector.registry.file_format import parse_toml
 from collector.store.store import Store
 from tests import samples
 from wire import messages, topics
-from wire.envelope import Site
 from wire.messages import Presence, State
 from wire.result import Line, Outcome, Reason, Result, Validity
+from wire.site import Site
 
 TENANT = "bach-thong"
 REGISTRY = """

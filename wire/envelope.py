@@ -18,20 +18,12 @@ from msgspec import Meta, Struct
 
 from wire.clock_repair import ClockNote
 from wire.decoding import decode_json
-from wire.record import CommuneCode
-from wire.result import AnyResult, Name, Seq, Text, Utc
+from wire.result import AnyResult, Name, Seq, Utc
+from wire.site import Site
 
 SCHEMA: Final = "tramdo/1"
 # The largest envelope, for brokers and collectors: the longest test in the finest steps fits.
 MAX_ENVELOPE_BYTES = 1_048_576
-
-
-class Site(Struct, frozen=True, forbid_unknown_fields=True):
-    """The probe's place by its own configuration; the centre's registry takes precedence."""
-
-    commune_code: CommuneCode
-    office: Text
-    group: Text | None = None
 
 
 class Record(Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,8 +14,8 @@ from msgspec import Meta, Struct
 
 from wire.commands import Reply
 from wire.decoding import decode_json
-from wire.envelope import Site
-from wire.result import BitsPerSecond, Count, Line, Name, Seq, Text, Utc
+from wire.record import BitsPerSecond, Count, Line, Name, Seq, Text, Utc
+from wire.site import Site
 
 T = TypeVar("T")
 

@@ -39,9 +39,6 @@ Ratio = Annotated[float, Meta(ge=0, le=1)]
 
 # The bounds are far beyond anything that can be measured (10 Tbit/s, 30 years, 300 years). Larger
 # values are forged and would make sums infinite: one stolen key could spoil every mean and page.
-CommuneCode = Annotated[
-    str, Meta(pattern=r"^[0-9]{5}\Z", description="official 5-digit commune code, a string")
-]
 BitsPerSecond = Annotated[float, Meta(ge=0, le=1e13)]
 
 

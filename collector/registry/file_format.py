@@ -55,7 +55,8 @@ from runtime import settings
 from runtime.language import Phrase
 from runtime.settings import MISSING, Problem, SettingsError
 from wire.decoding import converted
-from wire.record import CommuneCode, Name, Text
+from wire.record import Name, Text
+from wire.site import CommuneCode
 
 _MEGABIT = 1_000_000
 MbitPerSecond = Annotated[float, Meta(gt=0, le=1_000_000)]

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from wire.record import BitsPerSecond, CommuneCode, Name, Text
+from wire.record import BitsPerSecond, Name, Text
+from wire.site import CommuneCode
 
 
 class Technology(StrEnum):

@@ -21,10 +21,10 @@ from collector.store.messages import (
     ValidatedMessage,
     rejected_after_validation,
 )
-from wire.envelope import Site
 from wire.ledger import Ledger
 from wire.messages import Health, Info, Presence, Rejection, State
 from wire.result import KINDS, Outcome, Result, ResultsDroppedResult, ResultsDroppedValues
+from wire.site import Site
 
 # A sound epoch has as many ranges as it had losses. Each batch reads and writes all ranges of its
 # epochs, so an epoch that is scattered on purpose would cost more and more.

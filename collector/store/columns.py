@@ -12,9 +12,9 @@ import msgspec
 
 from collector.store.records import StoredProbe, StoredResult
 from wire.decoding import decode_json
-from wire.envelope import Site
 from wire.ledger import Ledger
 from wire.messages import Health, Info, PlannedKind, Presence
+from wire.site import Site
 
 T = TypeVar("T")
 Row = tuple[Any, ...]

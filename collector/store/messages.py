@@ -9,9 +9,9 @@ from uuid import UUID
 from msgspec import Struct
 
 from wire import messages, topics
-from wire.envelope import Site
 from wire.messages import Health, Info, Rejection, State
 from wire.result import Result
+from wire.site import Site
 
 # The channels on which a probe reports its own status.
 STATUS_CHANNELS: Final[dict[str, type[State] | type[Info] | type[Health]]] = {

@@ -10,10 +10,10 @@ from uuid import UUID
 from msgspec import Struct
 
 from collector.store.messages import EpochKey
-from wire.envelope import Site
 from wire.ledger import Ledger
 from wire.messages import Health, Info, Presence, Rejection
 from wire.result import FaultLocation
+from wire.site import Site
 
 
 class BatchResult(NamedTuple):

@@ -24,9 +24,9 @@ from tests.broker import Broker
 from tests.client import Client, eventually
 from tests.collector_process import CollectorProcess
 from wire import messages, topics
-from wire.envelope import Site
 from wire.messages import Presence, State
 from wire.result import Outcome, Reason, Result, Validity
+from wire.site import Site
 
 CHROMIUM = Path("/usr/bin/chromium")
 SCREENSHOTS = Path(__file__).parents[2] / "out" / "screenshots"

@@ -23,8 +23,8 @@ from tests.lab.network import SERVER_ADDRESSES, Cut, LineShape, OfficeNetwork
 from tests.lab.truth import PacketTruth
 from tests.reflector_process import ReflectorProcess
 from wire import stamp
-from wire.envelope import Site
 from wire.result import LatencyValues, Outcome, Reason, Validity
+from wire.site import Site
 
 HOLD_S = 0.05
 FAST = LatencyConfig(mean_gap_s=0.02, timeout_s=0.5, window_s=1.5)

@@ -14,8 +14,8 @@ from probe.measure.latency.summary import loaded_columns
 from probe.measure.measurement import MeasurementRequest
 from runtime.broker import BrokerConfig
 from tests.reflector_process import ReflectorProcess
-from wire.envelope import Site
 from wire.result import LoadedLatency
+from wire.site import Site
 
 HOST = "127.0.0.1"
 WARM_UP_S, STEP_S = 0.3, 0.1
