@@ -14,7 +14,7 @@ CommuneCode = Annotated[
 
 
 class Site(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a probe stands, as it reports; the centre's registry overrides it."""
+    """Where the probe stands. The centre's registry has the last word; this is the probe's own."""
 
     commune_code: CommuneCode
     office: Text
