@@ -14,7 +14,7 @@ CommuneCode = Annotated[
 
 
 class Site(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the probe stands. The centre's registry has the last word; this is the probe's own."""
+    """The probe's place by its own configuration; the centre's registry takes precedence."""
 
     commune_code: CommuneCode
     office: Text

@@ -116,17 +116,17 @@ class CommandTracker:
     def __init__(self) -> None:
         self._known: OrderedDict[UUID, CommandStatus] = OrderedDict()
 
-    def sent(self, tenant: str, probe: str, command: AnyCommand) -> None:
+    def record_sent(self, tenant: str, probe: str, command: AnyCommand) -> None:
         """Track a command that is being sent."""
         self._known[command.id] = CommandStatus(tenant=tenant, probe=probe, command=command)
         while len(self._known) > _MAX_TRACKED:
             self._known.popitem(last=False)
 
-    def forget(self, command_id: UUID) -> None:
+    def discard(self, command_id: UUID) -> None:
         """Stop tracking a command that could not be sent."""
         self._known.pop(command_id, None)
 
-    def replied(self, tenant: str, probe: str, reply: Reply) -> bool:
+    def record_reply(self, tenant: str, probe: str, reply: Reply) -> bool:
         """Record a reply; False where no command of this process to that probe has its id.
 
         A probe cannot reply for another: the broker ties the topic to the certificate, and here

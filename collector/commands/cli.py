@@ -222,7 +222,7 @@ def _handle_reply(
             event.topic, event.payload, datetime.now(UTC), retained=event.retained
         )
         if isinstance(replied, ValidatedReply):
-            sender.note(replied)
+            sender.record_reply(replied)
 
 
 def _range(text: str) -> tuple[int, int]:

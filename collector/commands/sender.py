@@ -40,10 +40,10 @@ class MqttCommandSender:
         )
         # Before it is published: the reply may arrive before this thread goes on.
         with self._lock:
-            self._tracker.sent(tenant, probe, command)
+            self._tracker.record_sent(tenant, probe, command)
         if self._publish(message) is None:
             with self._lock:
-                self._tracker.forget(command.id)
+                self._tracker.discard(command.id)
             raise NotSentError("there is no connection to the broker; nothing was sent")
         asked_by = command.asked_by or "nobody named"
         log.info("sent %s %s to %s/%s for %s", command.name, command.id, tenant, probe, asked_by)
@@ -53,10 +53,10 @@ class MqttCommandSender:
         with self._lock:
             return self._tracker.get(command_id)
 
-    def note(self, replied: ValidatedReply) -> None:
+    def record_reply(self, replied: ValidatedReply) -> None:
         """Record a reply."""
         with self._lock:
-            ours = self._tracker.replied(replied.tenant, replied.probe, replied.reply)
+            ours = self._tracker.record_reply(replied.tenant, replied.probe, replied.reply)
         reply = replied.reply
         log.log(
             logging.INFO if ours else logging.DEBUG,

@@ -209,7 +209,7 @@ class IngestPipeline:
         if done is None:
             return False
         for key, ledger in done.ledgers.items():
-            self._receipt_pacer.note(key, ledger)
+            self._receipt_pacer.queue(key, ledger)
         self._acknowledge(received)
         _log_rejections([refused for one in validated for refused in _rejections_of(one)])
         self._on_stored()
@@ -254,7 +254,7 @@ class IngestPipeline:
                 continue
             reply = validate_reply(message.topic, message.payload, now, retained=message.retained)
             if isinstance(reply, ValidatedReply):
-                self.commands.note(reply)
+                self.commands.record_reply(reply)
                 continue
             validated.append(
                 reply
@@ -320,7 +320,7 @@ class IngestPipeline:
         self._all_receipts_due = False
         self._set_status(IngestStatus(self.state.broker_trouble, None))
         for key, ledger in ledgers.items():
-            self._receipt_pacer.note(key, ledger)
+            self._receipt_pacer.queue(key, ledger)
 
     def _publish_receipts(self, *, all_of_them: bool = False) -> None:
         now = datetime.now(UTC)

@@ -18,7 +18,7 @@ class ReceiptPacer:
         self._waiting: dict[EpochKey, Ledger] = {}
         self._last_s: dict[tuple[str, str], float] = {}
 
-    def note(self, epoch: EpochKey, ledger: Ledger) -> None:
+    def queue(self, epoch: EpochKey, ledger: Ledger) -> None:
         """Queue a receipt for a ledger that has changed."""
         self._waiting.pop(epoch, None)
         self._waiting[epoch] = ledger

@@ -194,8 +194,8 @@ class _TimeCheck:
         self._future = received_at + FUTURE
         self._ancient = received_at - ANCIENT
         # Only a large difference is put down to the clock; a small one can be the delay.
-        apart = abs(received_at - frame.sent_at)
-        self._by_ours = arrival.live and arrival.clock_known and apart > _ON_ITS_WAY
+        difference = abs(received_at - frame.sent_at)
+        self._by_ours = arrival.live and arrival.clock_known and difference > _ON_ITS_WAY
 
     def is_plausible(self, result: Result) -> bool:
         """Whether the time needs no repair and no flag, as with nearly all results."""

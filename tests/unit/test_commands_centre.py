@@ -69,11 +69,11 @@ def test_without_a_connection_nothing_is_sent_later() -> None:
 def test_a_reply_is_taken_from_the_probe_that_was_asked_only() -> None:
     sender = MqttCommandSender(Broker().publish)
     sender.send(TENANT, PROBE, builder.identify(ID, NOW))
-    sender.note(ValidatedReply(TENANT, "another", reply(Answer.DONE)))
+    sender.record_reply(ValidatedReply(TENANT, "another", reply(Answer.DONE)))
     assert sender.status(ID).reply is None  # type: ignore[union-attr]
-    sender.note(ValidatedReply(TENANT, PROBE, reply(Answer.ACCEPTED)))
-    sender.note(ValidatedReply(TENANT, PROBE, reply(Answer.DONE)))
-    sender.note(ValidatedReply(TENANT, PROBE, reply(Answer.ACCEPTED)))
+    sender.record_reply(ValidatedReply(TENANT, PROBE, reply(Answer.ACCEPTED)))
+    sender.record_reply(ValidatedReply(TENANT, PROBE, reply(Answer.DONE)))
+    sender.record_reply(ValidatedReply(TENANT, PROBE, reply(Answer.ACCEPTED)))
     status = sender.status(ID)
     assert status is not None
     assert status.reply == reply(Answer.DONE), "a late repeat takes nothing back"
@@ -83,8 +83,8 @@ def test_a_reply_is_taken_from_the_probe_that_was_asked_only() -> None:
 def test_an_accepted_command_may_take_longer_than_its_life() -> None:
     tracker = CommandTracker()
     command = builder.identify(ID, NOW)
-    tracker.sent(TENANT, PROBE, command)
-    tracker.replied(TENANT, PROBE, reply(Answer.ACCEPTED))
+    tracker.record_sent(TENANT, PROBE, command)
+    tracker.record_reply(TENANT, PROBE, reply(Answer.ACCEPTED))
     status = tracker.get(ID)
     assert status is not None
     assert status.waiting_at(command.expires_at)
@@ -93,9 +93,9 @@ def test_an_accepted_command_may_take_longer_than_its_life() -> None:
 
 def test_what_was_sent_long_ago_is_forgotten() -> None:
     tracker = CommandTracker()
-    tracker.sent(TENANT, PROBE, builder.identify(ID, NOW))
+    tracker.record_sent(TENANT, PROBE, builder.identify(ID, NOW))
     for _ in range(1_000):
-        tracker.sent(TENANT, PROBE, builder.identify(uuid4(), NOW))
+        tracker.record_sent(TENANT, PROBE, builder.identify(uuid4(), NOW))
     assert tracker.get(ID) is None
 
 
@@ -108,7 +108,7 @@ def test_many_threads_may_send_and_ask() -> None:
             one = builder.identify(uuid4(), NOW)
             sender.send(TENANT, PROBE, one)
             said = structs.replace(reply(Answer.DONE), id=one.id)
-            sender.note(ValidatedReply(TENANT, PROBE, said))
+            sender.record_reply(ValidatedReply(TENANT, PROBE, said))
             assert sender.status(one.id).reply == said  # type: ignore[union-attr]
 
     threads = [threading.Thread(target=work) for _ in range(4)]

@@ -78,7 +78,7 @@ def test_a_receipt_with_too_many_gaps_speaks_of_the_lower_part() -> None:
 def test_an_idle_probe_gets_its_receipt_at_once() -> None:
     pacing = ReceiptPacer(0.5)
     assert pacing.next_due_s() is None
-    pacing.note(A, Ledger(((1, 1),)))
+    pacing.queue(A, Ledger(((1, 1),)))
     due_s = pacing.next_due_s()
     assert due_s is not None
     assert due_s <= 100.0
@@ -92,7 +92,7 @@ def test_under_load_receipts_become_one_each_half_second() -> None:
     taken = []
     for step in range(201):
         now_s = 100.0 + step * 0.01
-        pacing.note(A, Ledger(((1, step + 1),)))
+        pacing.queue(A, Ledger(((1, step + 1),)))
         taken += [(now_s, ledger) for _, ledger in pacing.take_due(now_s)]
     assert [round(now_s, 2) for now_s, _ in taken] == [100.0, 100.5, 101.0, 101.5, 102.0]
     assert taken[1][1] == Ledger(((1, 51),))
@@ -100,10 +100,10 @@ def test_under_load_receipts_become_one_each_half_second() -> None:
 
 def test_one_probes_load_does_not_hold_another_back() -> None:
     pacing = ReceiptPacer(0.5)
-    pacing.note(A, Ledger(((1, 1),)))
+    pacing.queue(A, Ledger(((1, 1),)))
     pacing.take_due(100.0)
-    pacing.note(A, Ledger(((1, 2),)))
-    pacing.note(B, Ledger(((1, 1),)))
+    pacing.queue(A, Ledger(((1, 2),)))
+    pacing.queue(B, Ledger(((1, 1),)))
     assert [key for key, _ in pacing.take_due(100.1)] == [B]
     assert pacing.next_due_s() == 100.5
     assert [key for key, _ in pacing.take_due(100.5)] == [A]
@@ -113,16 +113,16 @@ def test_the_epoch_that_was_noted_last_is_published_last() -> None:
     # `receipt` is one retained topic: the last one published is what stays.
     pacing = ReceiptPacer(0.5)
     other = A._replace(epoch=UUID(int=1))
-    pacing.note(A, Ledger(((1, 1),)))
-    pacing.note(other, Ledger(((1, 1),)))
-    pacing.note(A, Ledger(((1, 2),)))
+    pacing.queue(A, Ledger(((1, 1),)))
+    pacing.queue(other, Ledger(((1, 1),)))
+    pacing.queue(A, Ledger(((1, 2),)))
     assert pacing.take_due(100.0) == [(other, Ledger(((1, 1),))), (A, Ledger(((1, 2),)))]
 
 
 def test_at_the_end_all_that_wait_are_taken() -> None:
     pacing = ReceiptPacer(60)
-    pacing.note(A, Ledger(((1, 1),)))
+    pacing.queue(A, Ledger(((1, 1),)))
     pacing.take_due(100.0)
-    pacing.note(A, Ledger(((1, 2),)))
+    pacing.queue(A, Ledger(((1, 2),)))
     assert pacing.take_due(100.0) == []
     assert pacing.take_due(100.0, all_of_them=True) == [(A, Ledger(((1, 2),)))]
