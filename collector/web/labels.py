@@ -20,17 +20,17 @@ LABELS = {
     "nav_registry": Phrase("Sổ đăng ký", "Registry"),
     "nav_audit": Phrase("Nhật ký thao tác", "Audit trail"),
     "nav_alerts": Phrase("Cảnh báo", "Alerts"),
-    "nav_papers": Phrase("Báo cáo", "Papers"),
+    "nav_papers": Phrase("Báo cáo", "Reports"),
     # States, verdicts, and the table of lines
     "state_good": Phrase("Tốt", "Good"),
     "state_degraded": Phrase("Chập chờn", "Degraded"),
     "state_down": Phrase("Mất kết nối", "Down"),
     "state_silent": Phrase("Mất liên lạc", "Silent"),
     "state_unknown": Phrase("Không rõ", "Unknown"),
-    "state_never": Phrase("Chưa từng liên lạc", "Never heard"),
+    "state_never": Phrase("Chưa từng liên lạc", "Never contacted"),
     "verdict_met": Phrase("Đạt", "Met"),
     "verdict_not_met": Phrase("Không đạt", "Not met"),
-    "verdict_none": Phrase("Chưa kết luận", "No verdict"),
+    "verdict_none": Phrase("Chưa kết luận", "Inconclusive"),
     "overview_title": Phrase(
         "Chất lượng Internet tại các xã, phường", "Internet quality in the communes"
     ),
@@ -56,43 +56,43 @@ LABELS = {
     "availability": Phrase("Độ khả dụng", "Availability"),
     "unknown_minutes": Phrase("không rõ", "unknown"),
     "samples_of_target": Phrase("Mẫu / chỉ tiêu", "Samples / target"),
-    "completeness": Phrase("Mức đầy đủ", "Complete"),
-    "state_now": Phrase("Tình trạng hiện nay", "State now"),
+    "completeness": Phrase("Mức đầy đủ", "Completeness"),
+    "state_now": Phrase("Tình trạng hiện nay", "Current state"),
     "place_and_office": Phrase("Xã, phường và trụ sở", "Commune and office"),
-    "place_unknown": Phrase("Không rõ địa bàn", "Place not known"),
+    "place_unknown": Phrase("Không rõ địa bàn", "Unknown place"),
     "not_registered": Phrase("chưa có trong sổ đăng ký", "not in the registry"),
-    "no_lines": Phrase("Không có đường truyền nào.", "No line."),
+    "no_lines": Phrase("Không có đường truyền nào.", "No lines."),
     "lines_caption": Phrase(
         "Từng đường truyền; bấm tên xã hoặc nhà mạng để xem chi tiết.",
-        "Each line; follow a commune or an ISP for more.",
+        "Each line; select a commune or an ISP for details.",
     ),
     "by_province": Phrase(
         "Theo tỉnh, thành phố; bấm tên tỉnh để xem từng xã.",
-        "By province; follow one for its communes.",
+        "By province; select one for its communes.",
     ),
     "below_plan": Phrase(
         "Đường truyền có trung bình dưới 0,8 gói cước / có gói cước",
-        "Lines with a mean below 0.8 of plan / with a plan",
+        "Lines with a mean below 0.8 of the plan / lines with a plan",
     ),
     "map_title": Phrase(
         "Bản đồ các xã theo tình trạng; cùng nội dung với bảng",
-        "Map of the communes by state; the table says the same",
+        "Map of the communes by state; same content as the table",
     ),
     "map_caption": Phrase(
         "Mỗi ký hiệu là một xã, lấy theo đường truyền có tình trạng xấu nhất. Chấm nhỏ: xã chưa có "
         "trạm đo.",
-        "Each sign is a commune, by the worst of its lines. Small dots: no probe there yet.",
+        "Each symbol is a commune, by the worst state of its lines. Small dots: no probe yet.",
     ),
     "overview_note": Phrase(
         "Tốc độ và độ trễ là trung bình cộng; tốc độ tính cả phiên (QCVN 34:2022/BTTTT); dòng nhỏ "
         "là tỷ lệ so với gói cước. «Đạt» hay «Không đạt» chỉ ghi khi có từ 1.000 mẫu và khoảng tin "
         "cậy 95% không chứa ngưỡng. Chỉ tiêu mẫu lấy theo 300 mẫu một xã mỗi tháng. «Mức đầy đủ» "
         "là phần lần đo tốc độ đã về so với kế hoạch đo.",
-        "Speeds and latencies are arithmetic means, speeds of whole transfers (QCVN "
-        "34:2022/BTTTT); in small, the share of the plan. “Met” or “Not met” stands only with "
-        "1,000 samples or more, where the 95% interval does not hold the threshold. The target "
-        "follows 300 samples a commune and month. “Complete” is what has come of the speed "
-        "tests that the probe planned.",
+        "Speeds and latencies are arithmetic means; speeds are of whole transfers (QCVN "
+        "34:2022/BTTTT); the share of the plan is in small print. “Met” or “Not met” is shown only "
+        "with 1,000 samples or more, where the 95% interval does not contain the threshold. The "
+        "target is based on 300 samples per commune and month. “Completeness” is the share of the "
+        "probe's planned speed tests that were received.",
     ),
     # A commune, a probe, a line
     "samples": Phrase("mẫu", "samples"),
@@ -103,8 +103,8 @@ LABELS = {
     "not_enough_yet": Phrase("chưa đủ", "not enough yet"),
     "boxes": Phrase("Thiết bị đo", "Probes"),
     "public_page_of_commune": Phrase("Trang công khai của xã", "The commune's public page"),
-    "ask_probe": Phrase("Yêu cầu trạm đo", "Ask the probe"),
-    "identify": Phrase("Nhấp nháy đèn để tìm thiết bị", "Flash the LEDs to find it"),
+    "ask_probe": Phrase("Yêu cầu trạm đo", "Send a command to the probe"),
+    "identify": Phrase("Nhấp nháy đèn để tìm thiết bị", "Flash the LEDs to identify it"),
     "measure_now": Phrase("Đo ngay", "Measure now"),
     "kind": Phrase("Phép đo", "Measurement"),
     "kind_throughput": Phrase("Tốc độ (TCP)", "Throughput (TCP)"),
@@ -112,33 +112,37 @@ LABELS = {
     "kind_latency": Phrase("Độ trễ", "Latency"),
     "kind_dns": Phrase("Phân giải tên miền", "DNS"),
     "kind_web": Phrase("Trang web", "Web pages"),
-    "asked_waiting": Phrase("Đã gửi yêu cầu, đang chờ trạm trả lời", "Sent, waiting for an answer"),
-    "asked_no_answer": Phrase(
-        "Trạm không trả lời; yêu cầu đã hết hạn", "No answer; the request has expired"
+    "asked_waiting": Phrase(
+        "Đã gửi yêu cầu, đang chờ trạm trả lời", "Command sent, waiting for a reply"
     ),
-    "asked_accepted": Phrase("Trạm đã nhận yêu cầu, đang thực hiện", "Accepted, under way"),
+    "asked_no_answer": Phrase(
+        "Trạm không trả lời; yêu cầu đã hết hạn", "No reply; the command has expired"
+    ),
+    "asked_accepted": Phrase("Trạm đã nhận yêu cầu, đang thực hiện", "Accepted, in progress"),
     "asked_refused": Phrase("Trạm từ chối", "Refused"),
     "asked_done": Phrase("Trạm đã thực hiện", "Done"),
-    "box_now": Phrase("Thiết bị hiện nay", "The box now"),
-    "heard": Phrase("Đang liên lạc", "Heard"),
-    "never_heard": Phrase("Chưa từng liên lạc.", "Never heard."),
+    "box_now": Phrase("Thiết bị hiện nay", "Current probe status"),
+    "heard": Phrase("Đang liên lạc", "In contact"),
+    "never_heard": Phrase("Chưa từng liên lạc.", "Never contacted."),
     "clock": Phrase("Đồng hồ", "Clock"),
     "clock_good": Phrase("đã đồng bộ", "synchronised"),
     "clock_bad": Phrase("chưa đồng bộ", "not synchronised"),
-    "power": Phrase("Nguồn và nhiệt", "Power and heat"),
+    "power": Phrase("Nguồn và nhiệt", "Power and temperature"),
     "power_good": Phrase("bình thường", "normal"),
-    "power_bad": Phrase("giảm xung vì nóng hoặc yếu nguồn", "throttled: hot or weak power"),
+    "power_bad": Phrase(
+        "giảm xung vì nóng hoặc yếu nguồn", "throttled: overheating or undervoltage"
+    ),
     "temperature": Phrase("Nhiệt độ", "Temperature"),
     "disk_free": Phrase("Thẻ nhớ còn trống", "Disk free"),
     "memory_free": Phrase("Bộ nhớ còn trống", "Memory free"),
-    "uptime": Phrase("Đã chạy", "Up for"),
+    "uptime": Phrase("Đã chạy", "Uptime"),
     "hours": Phrase("giờ", "hours"),
-    "stored_through": Phrase("Đã lưu tới số", "Stored up to number"),
+    "stored_through": Phrase("Đã lưu tới số", "Stored through number"),
     "missing_ranges": Phrase("số đoạn còn thiếu", "ranges missing"),
-    "ceiling": Phrase("Trần của thiết bị,", "Ceiling of the box,"),
-    "leds_now": Phrase("Đèn đang báo", "What the LEDs show"),
-    "leds_note": Phrase("Theo tin gần nhất của trạm,", "By the probe's last word,"),
-    "leds_unknown": Phrase("Không rõ.", "Not known."),
+    "ceiling": Phrase("Trần của thiết bị,", "Host ceiling,"),
+    "leds_now": Phrase("Đèn đang báo", "Current LED patterns"),
+    "leds_note": Phrase("Theo tin gần nhất của trạm,", "As last reported by the probe,"),
+    "leds_unknown": Phrase("Không rõ.", "Unknown."),
     "led_off": Phrase("tắt", "off"),
     "led_steady": Phrase("sáng đều", "steady"),
     "led_breathing": Phrase("sáng dần, tối dần", "breathing"),
@@ -147,19 +151,19 @@ LABELS = {
     "host_evidence": Phrase("Bằng chứng về thiết bị đo", "Host evidence"),
     "host_evidence_why": Phrase(
         "Cho thấy thiết bị đo có phải là giới hạn hay không trong lần đo gần nhất.",
-        "Whether the box itself was the limit in the last measurement.",
+        "Shows whether the probe host itself was the bottleneck in the last measurement.",
     ),
     "network_port": Phrase("Cổng mạng", "Network port"),
     "throttled": Phrase("Giảm xung", "Throttled"),
-    "system": Phrase("Hệ điều hành, máy", "System, machine"),
+    "system": Phrase("Hệ điều hành, máy", "Kernel, machine"),
     "tool": Phrase("Công cụ", "Tool"),
     "yes": Phrase("có", "yes"),
     "no": Phrase("không", "no"),
-    "unknown_short": Phrase("không rõ", "not known"),
-    "contract_date": Phrase("Hợp đồng ngày", "Contract of"),
+    "unknown_short": Phrase("không rõ", "unknown"),
+    "contract_date": Phrase("Hợp đồng ngày", "Contract date"),
     "chart_zoom": Phrase("Phóng to biểu đồ", "Zoom the charts"),
     "chart_plain": Phrase("Trang của đường truyền", "The line's page"),
-    "chart_failed": Phrase("Không tải được số liệu:", "The figures could not be loaded:"),
+    "chart_failed": Phrase("Không tải được số liệu:", "The data could not be loaded:"),
     "chart_table": Phrase("Số liệu của các biểu đồ", "The figures of the charts"),
     "chart_note": Phrase(
         "Kéo trên biểu đồ để chọn khoảng thời gian. Giữ Ctrl và lăn chuột để phóng to hoặc thu "
@@ -181,28 +185,30 @@ LABELS = {
     "time_from": Phrase("Từ lúc (giờ Việt Nam)", "From (Vietnam time)"),
     "time_to": Phrase("Đến lúc", "To"),
     "plan": Phrase("gói cước", "plan"),
-    "against_thresholds": Phrase("So với ngưỡng", "Against the thresholds"),
-    "thresholds_version": Phrase("bộ ngưỡng", "thresholds of"),
+    "against_thresholds": Phrase("So với ngưỡng", "Compared with the thresholds"),
+    "thresholds_version": Phrase("bộ ngưỡng", "thresholds version"),
     "indicator": Phrase("Chỉ tiêu", "Indicator"),
-    "value": Phrase("Trung bình (so với gói)", "Mean (of plan)"),
-    "interval95": Phrase("Khoảng tin cậy 95%", "95% interval"),
+    "value": Phrase("Trung bình (so với gói)", "Mean (share of plan)"),
+    "interval95": Phrase("Khoảng tin cậy 95%", "95% confidence interval"),
     "limit": Phrase("Ngưỡng", "Threshold"),
-    "samples_of_needed": Phrase("Mẫu / cần có", "Samples / needed"),
-    "conclusion": Phrase("Nhận xét", "What may be said"),
+    "samples_of_needed": Phrase("Mẫu / cần có", "Samples / required"),
+    "conclusion": Phrase("Nhận xét", "Assessment"),
     "source": Phrase("Nguồn", "Source"),
     "availability_percent": Phrase("Độ khả dụng, %", "Availability, %"),
     "why_no_samples": Phrase("Chưa có mẫu", "No samples"),
     "why_no_declared_speed": Phrase("Chưa có tốc độ công bố", "No declared speed"),
     "why_threshold_unverified": Phrase(
-        "Ngưỡng chưa kiểm chứng, không kết luận", "Threshold unverified, no verdict"
+        "Ngưỡng chưa kiểm chứng, không kết luận", "Threshold not verified, not assessed"
     ),
     "why_insufficient_samples": Phrase("Chưa đủ mẫu để kết luận", "Insufficient samples"),
-    "why_same_hour": Phrase("Mẫu đều vào một giờ trong ngày", "All samples in the same hour"),
+    "why_same_hour": Phrase(
+        "Mẫu đều vào một giờ trong ngày", "All samples in the same hour of day"
+    ),
     "why_one_line": Phrase(
         "Mới có số liệu của một đường truyền", "Only one of the lines has samples"
     ),
     "why_interval_contains_threshold": Phrase(
-        "Khoảng tin cậy chứa ngưỡng, chưa kết luận", "The interval holds the threshold"
+        "Khoảng tin cậy chứa ngưỡng, chưa kết luận", "The interval contains the threshold"
     ),
     "why_several_plans": Phrase("Nhiều gói cước khác nhau", "Several different plans"),
     "why_supplementary": Phrase("Tham khảo, không có ngưỡng", "Supplementary, no threshold"),
@@ -222,7 +228,7 @@ LABELS = {
     ),
     "heat_note": Phrase(
         "Ô càng xanh thì càng nhanh so với chính đường truyền này; ô trống là chưa có mẫu.",
-        "The bluer, the faster for this very line; an empty cell has no sample.",
+        "Darker blue means faster, relative to this line; an empty cell has no samples.",
     ),
     "hour": Phrase("Giờ", "Hour"),
     "monday": Phrase("Thứ Hai", "Monday"),
@@ -232,8 +238,10 @@ LABELS = {
     "friday": Phrase("Thứ Sáu", "Friday"),
     "saturday": Phrase("Thứ Bảy", "Saturday"),
     "sunday": Phrase("Chủ Nhật", "Sunday"),
-    "no_samples": Phrase("chưa có mẫu", "no sample"),
-    "spread_speed": Phrase("Phân bố tốc độ tải xuống, Mbit/s", "Distribution of download, Mbit/s"),
+    "no_samples": Phrase("chưa có mẫu", "no samples"),
+    "spread_speed": Phrase(
+        "Phân bố tốc độ tải xuống, Mbit/s", "Distribution of download speed, Mbit/s"
+    ),
     "spread_latency": Phrase("Phân bố độ trễ", "Distribution of latency"),
     "percentiles": Phrase("Phân vị", "Percentiles"),
     "median": Phrase("Trung vị", "Median"),
@@ -246,11 +254,11 @@ LABELS = {
     "from": Phrase("Từ", "From"),
     "minutes_down": Phrase("Phút mất kết nối", "Minutes down"),
     "minutes_unknown": Phrase("Phút không rõ", "Minutes unknown"),
-    "fault_at": Phrase("Vị trí sự cố", "Where the fault was"),
-    "fault_now": Phrase("Vị trí sự cố", "Where the fault is"),
-    "seen_at": Phrase("quan sát lúc", "seen at"),
-    "outage_open": Phrase("chưa ghi nhận kết thúc", "its end was not told yet"),
-    "no_outages": Phrase("Không ghi nhận mất kết nối.", "No outage was seen."),
+    "fault_at": Phrase("Vị trí sự cố", "Fault location"),
+    "fault_now": Phrase("Vị trí sự cố", "Fault location"),
+    "seen_at": Phrase("quan sát lúc", "observed at"),
+    "outage_open": Phrase("chưa ghi nhận kết thúc", "end not reported yet"),
+    "no_outages": Phrase("Không ghi nhận mất kết nối.", "No outages recorded."),
     # The campaign
     "campaign_title": Phrase("Theo dõi, đôn đốc chiến dịch đo", "The campaign: monitor and urge"),
     "campaign_lead": Phrase(
@@ -264,13 +272,16 @@ LABELS = {
     "offices": Phrase("Trụ sở", "Offices"),
     "office": Phrase("Trụ sở", "Office"),
     "offices_below": Phrase("Trụ sở dưới mức tối thiểu", "Offices below the minimum"),
-    "communes_below": Phrase("Xã chưa đủ mẫu tháng này", "Communes short this month"),
-    "urge_list": Phrase("Cần đôn đốc: trụ sở đo chưa đủ", "To urge: offices below the minimum"),
+    "communes_below": Phrase("Xã chưa đủ mẫu tháng này", "Communes short of samples this month"),
+    "urge_list": Phrase(
+        "Cần đôn đốc: trụ sở đo chưa đủ", "To follow up: offices below the minimum"
+    ),
     "first_of": Phrase("hiển thị", "shown"),
     "measured_per_line": Phrase("Số lần đo / tối thiểu", "Measurements / minimum"),
-    "nobody_to_urge": Phrase("Mọi trụ sở đều đã đo đủ.", "Every office has measured enough."),
+    "nobody_to_urge": Phrase("Mọi trụ sở đều đã đo đủ.", "Every office meets the minimum."),
     "progress_title": Phrase(
-        "Tiến độ: trụ sở đạt mức tối thiểu, theo tuần", "Progress: offices at the minimum, by week"
+        "Tiến độ: trụ sở đạt mức tối thiểu, theo tuần",
+        "Progress: offices meeting the minimum, by week",
     ),
     "short_list": Phrase("Xã chưa đủ mẫu trong tháng", "Communes short of samples in"),
     "nothing_short": Phrase("Mọi xã đều đã đủ mẫu.", "Every commune has enough samples."),
@@ -288,81 +299,79 @@ LABELS = {
         "Only in communes with lines of both ISPs, in the same hours of the week. No ranking.",
     ),
     "isps_same_communes": Phrase(
-        "Các xã có từ hai nhà mạng trở lên", "Communes with two ISPs or more"
+        "Các xã có từ hai nhà mạng trở lên", "Communes with two or more ISPs"
     ),
-    "by_name": Phrase("Xếp theo tên.", "In the order of names."),
+    "by_name": Phrase("Xếp theo tên.", "Sorted by name."),
     "no_shared_commune": Phrase(
-        "Chưa có xã nào đo từ hai nhà mạng.", "No commune has two ISPs measured."
+        "Chưa có xã nào đo từ hai nhà mạng.", "No commune has measurements of two ISPs yet."
     ),
     "same_hours": Phrase("Cùng xã, cùng giờ", "Same communes, same hours"),
     "same_hours_caption": Phrase(
         "Chênh lệch tốc độ tải xuống trung bình, Mbit/s, lấy theo từng ô (xã, thứ, giờ).",
-        "Mean difference of download, Mbit/s, over cells of commune, weekday and hour.",
+        "Mean difference in download speed, Mbit/s, over cells of commune, weekday and hour.",
     ),
     "pair": Phrase("Hai nhà mạng", "Pair"),
     "cells": Phrase("Số ô", "Cells"),
     "difference": Phrase("Chênh lệch, Mbit/s", "Difference, Mbit/s"),
     "too_few_cells": Phrase("Chưa đủ ô để so", "Too few cells"),
     "faster_here": Phrase("nhanh hơn ở các xã này", "was faster in these communes"),
-    "not_told_apart": Phrase("Chưa thấy khác biệt rõ", "Not told apart"),
+    "not_told_apart": Phrase("Chưa thấy khác biệt rõ", "No significant difference"),
     "choose_smaller": Phrase(
         "Hãy chọn một tỉnh hoặc một nhóm để so theo giờ; số đường truyền tối đa:",
-        "Choose a province or a group to compare by hour; lines at most:",
+        "Choose a province or a group to compare by hour; maximum number of lines:",
     ),
     "isps_note": Phrase(
         "Hai nhà mạng có thể bán gói cước khác nhau ở cùng một xã: chênh lệch tốc độ không nói lên "
         "ai cung cấp đúng cam kết; xem tỷ lệ so với gói cước ở trang tổng quan.",
-        "Two ISPs may have sold different plans in one commune: a difference of speed does not "
-        "tell who keeps a promise; for the share of the plan see the overview.",
+        "Two ISPs may sell different plans in one commune: a difference in speed does not show "
+        "which one delivers what it declared; for the share of the plan see the overview.",
     ),
     # The health of the system
     "silent_probes": Phrase("Trạm mất liên lạc", "Silent probes"),
     "probes_with_gaps": Phrase("Trạm còn thiếu kết quả", "Probes with gaps"),
     "probes_with_backlog": Phrase("Trạm tồn đọng trên 100 kết quả", "Backlog above 100 results"),
     "clock_faults": Phrase("Đồng hồ chưa đồng bộ", "Clock not synchronised"),
-    "power_faults": Phrase("Nguồn yếu hoặc quá nóng", "Weak power or too hot"),
-    "why": Phrase("Lý do", "Why"),
-    "not_heard": Phrase("không nhận được tin", "not heard"),
+    "power_faults": Phrase("Nguồn yếu hoặc quá nóng", "Undervoltage or overheating"),
+    "why": Phrase("Lý do", "Reason"),
+    "not_heard": Phrase("không nhận được tin", "no contact"),
     "missing_results": Phrase("Còn thiếu", "Missing"),
     "results_missing": Phrase("kết quả còn thiếu", "results missing"),
     "none_here": Phrase("Không có", "None"),
-    "rejected_messages": Phrase("Bản tin bị từ chối", "Messages refused"),
+    "rejected_messages": Phrase("Bản tin bị từ chối", "Rejected messages"),
     "topic": Phrase("Chủ đề MQTT", "MQTT topic"),
     "rejected_too_large": Phrase("quá lớn", "too large"),
-    "rejected_too_many": Phrase("gửi quá nhiều", "too many at once"),
-    "rejected_too_scattered": Phrase("số thứ tự rời rạc quá mức", "numbers too scattered"),
+    "rejected_too_many": Phrase("gửi quá nhiều", "rate limit exceeded"),
+    "rejected_too_scattered": Phrase("số thứ tự rời rạc quá mức", "sequence numbers too scattered"),
     "rejected_number_reused": Phrase(
         "số thứ tự đã thuộc về kết quả khác", "number of another result"
     ),
     "rejected_unstorable": Phrase("không lưu được", "could not be stored"),
     "rejected_not_json": Phrase("không phải JSON", "not JSON"),
-    "rejected_schema": Phrase("sai cấu trúc", "not of the contract"),
+    "rejected_schema": Phrase("sai cấu trúc", "schema violation"),
     "rejected_topic": Phrase("sai chủ đề", "wrong topic"),
     "rejected_identity": Phrase("sai danh tính", "wrong identity"),
     "rejected_kind": Phrase("sai loại phép đo", "wrong kind"),
     "certificates": Phrase(
         "Chứng thư của trung tâm, và của các trạm sắp đến hạn (60 ngày)",
-        "The centre's certificates, and those of probes that end within 60 days",
+        "Certificates of the centre, and of probes that expire within 60 days",
     ),
     "file": Phrase("Tệp", "File"),
     "certificate": Phrase("Tệp hoặc trạm", "File or probe"),
-    "ends_at": Phrase("Hết hạn", "Ends"),
+    "ends_at": Phrase("Hết hạn", "Expires"),
     "days_left": Phrase("Còn (ngày)", "Days left"),
-    "no_certificates": Phrase(
-        "Cấu hình không dùng chứng thư.", "The configuration names no certificate."
-    ),
+    "no_certificates": Phrase("Cấu hình không dùng chứng thư.", "No certificates are configured."),
     "system_note": Phrase(
         "Trạm bị coi là mất liên lạc sau 15 phút không có tin. Trạm tự báo hạn chứng thư của mình; "
         "danh sách đầy đủ: tramdo-authority list.",
-        "A probe is silent after 15 minutes without a word. Each probe tells when its certificate "
-        "ends; all of them: tramdo-authority list.",
+        "A probe is silent after 15 minutes without a message. Each probe reports when its "
+        "certificate expires; for the full list: tramdo-authority list.",
     ),
     # Public page and open data
     "public_title": Phrase("Thông tin công khai và số liệu mở", "Public information and open data"),
     "public_lead": Phrase(
         "Chất lượng Internet đo tại trụ sở các xã, phường, 30 ngày gần nhất. Ai cũng có thể xem và "
         "dùng lại.",
-        "Internet quality measured in commune offices over the last 30 days, for everybody.",
+        "Internet quality measured in commune offices over the last 30 days, free to reuse.",
     ),
     "choose": Phrase("Chọn tỉnh, thành phố", "Choose a province"),
     "open_data": Phrase("Số liệu mở", "Open data"),
@@ -372,20 +381,22 @@ LABELS = {
     ),
     "open_lines": Phrase("từng đường truyền", "by line"),
     "open_communes": Phrase("bản đồ điểm các xã", "communes as points"),
-    "open_api": Phrase("mô tả giao diện lập trình", "the programming interface"),
+    "open_api": Phrase("mô tả giao diện lập trình", "API description"),
     "licence": Phrase("Giấy phép", "Licence"),
     "public_of": Phrase("Chất lượng Internet tại", "Internet quality in"),
     "public_down": Phrase("Tải xuống", "Download"),
     "public_up": Phrase("tải lên", "upload"),
     "public_up_alone": Phrase("Tải lên", "Upload"),
     "public_latency": Phrase("độ trễ", "latency"),
-    "more_detail": Phrase("Xem chi tiết", "More detail"),
-    "embed_title": Phrase("Đưa vào trang thông tin điện tử của xã", "For the commune's portal"),
+    "more_detail": Phrase("Xem chi tiết", "More details"),
+    "embed_title": Phrase(
+        "Đưa vào trang thông tin điện tử của xã", "Embed in the commune's portal"
+    ),
     "embed_lead": Phrase(
         "Chép đoạn mã này vào trang của xã. Khung tự cập nhật, không dùng cookie, không tải gì từ "
         "nơi khác.",
-        "Copy this into the commune's page. It stays current, sets no cookie, and loads nothing "
-        "from elsewhere.",
+        "Copy this code into the commune's page. The block updates itself, sets no cookies and "
+        "loads nothing from other hosts.",
     ),
-    "embed_code": Phrase("Mã nhúng", "Code"),
+    "embed_code": Phrase("Mã nhúng", "Embed code"),
 }

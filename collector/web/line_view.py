@@ -47,7 +47,7 @@ LOADED_UP = "throughput_rtt_loaded_upload_p50_ms"
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MEGABIT = 1e-6
 _STEPS = {Step.HOUR: timedelta(hours=1), Step.DAY: timedelta(days=1)}
-_ON_DEMAND = Phrase("đo theo yêu cầu, ngoài lịch", "asked for, not planned")
+_ON_DEMAND = Phrase("đo theo yêu cầu, ngoài lịch", "on demand, not scheduled")
 
 
 class Measure(Struct, frozen=True, kw_only=True):

@@ -17,64 +17,64 @@ LABELS = {
     "alerts_note": Phrase(
         "Mỗi cảnh báo được gửi một lần khi bắt đầu và một lần khi kết thúc, qua thư điện tử và "
         "webhook nếu đã cài đặt.",
-        "Each alert is told once when it begins and once when it ends, by mail and webhook where "
-        "these are set.",
+        "Each alert is sent once when it begins and once when it ends, by mail and webhook where "
+        "these are configured.",
     ),
     # Papers
-    "paper": Phrase("Loại báo cáo", "Paper"),
+    "paper": Phrase("Loại báo cáo", "Report type"),
     "paper_weekly": Phrase("Báo cáo tuần", "Weekly report"),
     "paper_monthly": Phrase("Báo cáo tháng", "Monthly report"),
     "paper_bulletin": Phrase("Bản tin", "Bulletin"),
     "area": Phrase("Địa bàn", "Area"),
     "all_probes": Phrase("Toàn bộ các trạm đo", "All probes"),
     "format": Phrase("Định dạng", "Format"),
-    "usual": Phrase("Mặc định", "The usual one"),
-    "draw_up": Phrase("Xem bản nháp", "Draw up a draft"),
+    "usual": Phrase("Mặc định", "Default"),
+    "draw_up": Phrase("Xem bản nháp", "View draft"),
     "issue": Phrase("Phát hành", "Issue"),
-    "issue_number": Phrase("Lần phát hành", "Issue"),
+    "issue_number": Phrase("Lần phát hành", "Issue no."),
     "issued_at": Phrase("Phát hành lúc", "Issued at"),
     "revised": Phrase("sửa đổi", "revised"),
-    "changed_since": Phrase("số liệu đã thay đổi, ngày", "figures changed since, day"),
+    "changed_since": Phrase("số liệu đã thay đổi, ngày", "figures changed since, on"),
     "files": Phrase("Tệp", "Files"),
     "papers_no_lines": Phrase(
         "Sổ đăng ký chưa có đường truyền nào nên chưa lập được báo cáo.",
-        "The registry has no line yet, so no paper can be made.",
+        "The registry has no lines yet, so no report can be made.",
     ),
-    "papers_issued": Phrase("Báo cáo đã phát hành", "Papers issued"),
-    "no_papers": Phrase("Chưa phát hành báo cáo nào.", "No paper was issued yet."),
+    "papers_issued": Phrase("Báo cáo đã phát hành", "Issued reports"),
+    "no_papers": Phrase("Chưa phát hành báo cáo nào.", "No report has been issued yet."),
     "papers_lead": Phrase(
         "Kỳ báo cáo: tuần (2026-W30) hoặc tháng (2026-07); để trống là kỳ gần nhất đã kết thúc. "
         "Bản nháp chỉ để xem; bản phát hành được lưu lại ở mọi định dạng.",
-        "Period: a week (2026-W30) or a month (2026-07); left empty, the last one that is over. A "
-        "draft is only looked at; an issue is kept in every format.",
+        "Period: a week (2026-W30) or a month (2026-07); empty means the last complete one. A "
+        "draft is for viewing only; an issued report is archived in every format.",
     ),
     "papers_sign_in": Phrase(
         "Đăng nhập với vai trò trung tâm để lập và phát hành báo cáo.",
-        "Sign in as the centre to draw up and issue papers.",
+        "Sign in with the role centre to view drafts and issue reports.",
     ),
     "unfit_period": Phrase(
         "Kỳ báo cáo không đúng: hãy viết tuần (2026-W30) hoặc tháng (2026-07).",
-        "This is no period: write a week (2026-W30) or a month (2026-07).",
+        "Invalid period: enter a week (2026-W30) or a month (2026-07).",
     ),
     "unfit_week": Phrase(
         "Báo cáo tuần chỉ lập cho trọn một tuần, từ thứ Hai đến Chủ Nhật (ví dụ 2026-W30).",
-        "A weekly report is of one whole week, Monday to Sunday (2026-W30).",
+        "A weekly report covers one whole week, Monday to Sunday (2026-W30).",
     ),
     "unfit_month": Phrase(
         "Báo cáo tháng chỉ lập cho trọn một tháng (ví dụ 2026-07).",
-        "A monthly report is of one whole month (2026-07).",
+        "A monthly report covers one whole month (2026-07).",
     ),
     "unfit_not_over": Phrase(
         "Kỳ báo cáo chưa kết thúc: có thể xem bản nháp, chưa thể phát hành.",
-        "The period is not over: a draft can be drawn up, nothing issued.",
+        "The period is not over yet: a draft can be viewed, but not issued.",
     ),
     "unfit_too_long": Phrase(
         "Báo cáo quá dài để lập tệp PDF: hãy chọn địa bàn nhỏ hơn, hoặc định dạng XLSX, CSV.",
-        "Too long for a PDF: choose a smaller area, or XLSX or CSV.",
+        "Too many rows for a PDF: choose a smaller area, or XLSX or CSV.",
     ),
     "unfit_area": Phrase(
         "Địa bàn này chưa có đường truyền nào trong sổ đăng ký.",
-        "There is no such area, or it has no line in the registry.",
+        "Unknown area, or it has no line in the registry.",
     ),
     # Signing in
     "sign_in": Phrase("Đăng nhập", "Sign in"),
@@ -82,58 +82,59 @@ LABELS = {
     "sign_in_why": Phrase(
         "Chỉ cần đăng nhập khi yêu cầu trạm đo, sửa sổ đăng ký hoặc lập báo cáo. Xem số liệu thì "
         "không cần.",
-        "Sign in only to command a probe, edit the registry or make reports. Reading needs nobody.",
+        "Signing in is needed only to send a probe a command, edit the registry or make reports; "
+        "not to view the pages.",
     ),
-    "sign_in_wrong": Phrase("Tên hoặc mật khẩu không đúng.", "The name or the password is wrong."),
+    "sign_in_wrong": Phrase("Tên hoặc mật khẩu không đúng.", "Wrong name or password."),
     "sign_in_wait": Phrase(
-        "Đã thử sai nhiều lần. Hãy thử lại sau", "Too many wrong attempts. Try again in"
+        "Đã thử sai nhiều lần. Hãy thử lại sau", "Too many failed attempts. Try again in"
     ),
     "minutes": Phrase("phút", "minutes"),
     "name": Phrase("Tên đăng nhập", "Name"),
     "password": Phrase("Mật khẩu", "Password"),
-    "refused": Phrase("Không thực hiện được", "This cannot be done"),
-    "refused_400": Phrase("Yêu cầu không đúng.", "This request is not a sound one."),
+    "refused": Phrase("Không thực hiện được", "Request failed"),
+    "refused_400": Phrase("Yêu cầu không đúng.", "The request is invalid."),
     "refused_401": Phrase("Hãy đăng nhập trước.", "Sign in first."),
     "refused_403": Phrase(
         "Tài khoản này không được phép làm việc đó, hoặc trang đã mở quá lâu: hãy tải lại trang "
         "rồi thử lại.",
-        "This account may not do that, or the page was open for too long: load it anew and try "
-        "again.",
+        "This account is not permitted to do that, or the page was open for too long: reload it "
+        "and try again.",
     ),
-    "refused_404": Phrase("Không tìm thấy trang này.", "There is no such page."),
+    "refused_404": Phrase("Không tìm thấy trang này.", "Page not found."),
     "refused_413": Phrase("Tệp gửi lên quá lớn.", "The file is too large."),
     "refused_503": Phrase(
-        "Hiện chưa thực hiện được, hãy thử lại sau.", "It cannot be done now; try again later."
+        "Hiện chưa thực hiện được, hãy thử lại sau.", "Temporarily unavailable; try again later."
     ),
     # The audit trail
     "audit_caption": Phrase(
-        "200 thao tác gần nhất, mới nhất ở trên.", "The last 200 acts, the newest on top."
+        "200 thao tác gần nhất, mới nhất ở trên.", "The last 200 actions, newest first."
     ),
-    "at": Phrase("Thời điểm", "When"),
-    "who": Phrase("Người thực hiện", "Who"),
+    "at": Phrase("Thời điểm", "Time"),
+    "who": Phrase("Người thực hiện", "User"),
     "address": Phrase("Địa chỉ mạng", "Address"),
-    "action": Phrase("Thao tác", "Act"),
-    "subject": Phrase("Đối tượng", "On what"),
-    "detail": Phrase("Chi tiết", "Detail"),
+    "action": Phrase("Thao tác", "Action"),
+    "subject": Phrase("Đối tượng", "Subject"),
+    "detail": Phrase("Chi tiết", "Details"),
     "nothing_yet": Phrase("Chưa có gì.", "Nothing yet."),
     # The registry
     "registry_lead": Phrase(
         "Trạm đo, đường truyền, gói cước (Mbit/s), nhóm xã. Sửa ngay trong ô hoặc tải tệp TOML hay "
         "CSV lên; hệ thống kiểm tra toàn bộ trước, cho xem thay đổi, rồi mới áp dụng.",
-        "Probes, lines, plans (Mbit/s), groups. Edit here or send a TOML or CSV file; all of it is "
-        "checked first, the changes are shown, and only then applied.",
+        "Probes, lines, plans (Mbit/s), groups. Edit here or upload a TOML or CSV file; the whole "
+        "registry is validated first, the changes are shown, and only then applied.",
     ),
     "registry_applied": Phrase("Đã áp dụng số thay đổi", "Changes applied"),
     "registry_problems": Phrase(
-        "Chưa áp dụng gì. Số lỗi cần sửa", "Nothing was applied. To be mended"
+        "Chưa áp dụng gì. Số lỗi cần sửa", "Nothing was applied. Errors to correct"
     ),
     "registry_meanwhile": Phrase(
         "Người khác vừa thay đổi sổ đăng ký. Hãy xem lại những gì sẽ thay đổi rồi mới áp dụng.",
-        "Somebody else has changed the registry meanwhile. Look again at what would change, then "
+        "The registry was changed by somebody else in the meantime. Review the changes again, then "
         "apply.",
     ),
-    "registry_changes": Phrase("Sẽ thay đổi", "What would change"),
-    "registry_same": Phrase("Không có gì thay đổi.", "Nothing would change."),
+    "registry_changes": Phrase("Sẽ thay đổi", "Pending changes"),
+    "registry_same": Phrase("Không có gì thay đổi.", "No changes."),
     "registry_file": Phrase("Tệp TOML hoặc CSV", "TOML or CSV file"),
     "registry_text": Phrase("Nội dung sổ đăng ký (TOML)", "The registry as text (TOML)"),
     "registry_check": Phrase("Kiểm tra", "Check"),
@@ -142,10 +143,10 @@ LABELS = {
     "registry_example": Phrase(
         "Sổ đăng ký còn trống: chưa lập được báo cáo, chưa so được với tốc độ công bố. Mẫu để chép "
         "và sửa; lệnh tramdo-fleet registry tạo tệp này từ danh sách máy của Ansible.",
-        "The registry is empty: no paper is made, nothing is held against a declared speed. A "
-        "sample to copy and change; tramdo-fleet registry makes one of an Ansible inventory.",
+        "The registry is empty: no reports can be made and no speed compared with a declared one. "
+        "Copy and edit this sample; tramdo-fleet registry generates it from an Ansible inventory.",
     ),
-    "registry_record": Phrase("Các thay đổi đã áp dụng", "The record of changes"),
+    "registry_record": Phrase("Các thay đổi đã áp dụng", "Change history"),
     "before": Phrase("Trước", "Before"),
     "after": Phrase("Sau", "After"),
 }

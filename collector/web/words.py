@@ -31,23 +31,27 @@ REASONS = {
     Reason.LINE_DOWN: Phrase("đường truyền mất kết nối", "the line is down"),
     Reason.NAME_RESOLUTION: Phrase("không phân giải được tên miền", "the name did not resolve"),
     Reason.UNREACHABLE: Phrase("không có đường tới máy chủ đo", "the target is unreachable"),
-    Reason.CONNECTION_REFUSED: Phrase("máy chủ đo từ chối kết nối", "the target refused"),
+    Reason.CONNECTION_REFUSED: Phrase(
+        "máy chủ đo từ chối kết nối", "the target refused the connection"
+    ),
     Reason.CONNECTION_LOST: Phrase("kết nối đứt giữa chừng", "the connection was lost"),
     Reason.TIMEOUT: Phrase("quá thời gian chờ", "timed out"),
     Reason.NO_REPLY: Phrase("không có phản hồi", "no reply"),
-    Reason.PROTOCOL_ERROR: Phrase("phản hồi sai giao thức", "the reply broke the protocol"),
-    Reason.NAME_NOT_FOUND: Phrase("tên miền không tồn tại", "there is no such name"),
+    Reason.PROTOCOL_ERROR: Phrase("phản hồi sai giao thức", "protocol error in the reply"),
+    Reason.NAME_NOT_FOUND: Phrase("tên miền không tồn tại", "the name does not exist"),
     Reason.QUERY_REFUSED: Phrase(
         "máy chủ tên miền từ chối trả lời", "the resolver refused to answer"
     ),
     Reason.SERVER_FAILURE: Phrase(
-        "máy chủ tên miền báo lỗi", "the resolver reported a failure of its own"
+        "máy chủ tên miền báo lỗi", "the resolver reported a server failure"
     ),
     Reason.TLS_ERROR: Phrase(
         "không thiết lập được kết nối an toàn (TLS)", "no secure connection (TLS)"
     ),
     Reason.HTTP_STATUS: Phrase("trang trả về mã lỗi HTTP", "the page answered with an HTTP error"),
-    Reason.TOOL_MISSING: Phrase("trạm đo thiếu công cụ đo", "the probe lacks the tool"),
+    Reason.TOOL_MISSING: Phrase(
+        "trạm đo thiếu công cụ đo", "a measurement tool is missing on the probe"
+    ),
     Reason.TOOL_FAILED: Phrase("công cụ đo gặp lỗi", "the tool failed"),
     Reason.PERMISSION_DENIED: Phrase("trạm đo thiếu quyền để đo", "the probe lacks permission"),
     Reason.SERVER_BUSY: Phrase("máy chủ đo đang bận", "the server was busy"),
@@ -58,8 +62,12 @@ REASONS = {
 
 VALIDITIES = {
     Validity.CLOCK_UNSYNCED: Phrase("đồng hồ chưa đồng bộ", "clock not synchronised"),
-    Validity.CLOCK_STEPPED: Phrase("đồng hồ bị chỉnh trong lúc đo", "clock stepped meanwhile"),
-    Validity.CROSS_TRAFFIC: Phrase("có lưu lượng khác trong lúc đo", "other traffic meanwhile"),
+    Validity.CLOCK_STEPPED: Phrase(
+        "đồng hồ bị chỉnh trong lúc đo", "clock stepped during the measurement"
+    ),
+    Validity.CROSS_TRAFFIC: Phrase(
+        "có lưu lượng khác trong lúc đo", "other traffic during the measurement"
+    ),
     Validity.EARLY_STOPPED: Phrase("dừng sớm khi tốc độ ổn định", "stopped early, once stable"),
     Validity.LINK_BELOW_PLAN: Phrase("cổng mạng chậm hơn gói cước", "network port below the plan"),
     Validity.PROBE_LIMITED: Phrase("trạm đo đã tới giới hạn", "the probe was the limit"),
@@ -68,15 +76,15 @@ VALIDITIES = {
         "máy chủ đo cho số thấp hơn các máy chủ khác", "this server reads lower than the others"
     ),
     Validity.INTERFACE_MISMATCH: Phrase(
-        "số đếm của cổng mạng không khớp", "the interface's own counters disagree"
+        "số đếm của cổng mạng không khớp", "interface counters do not match"
     ),
     Validity.OWN_LAN: Phrase(
-        "mạng nội bộ của cơ quan bị gián đoạn trong lúc đo", "the office's own network was away"
+        "mạng nội bộ của cơ quan bị gián đoạn trong lúc đo", "the office's own network was down"
     ),
     Validity.CLOCK_REPAIRED: Phrase("giờ đo đã được hiệu chỉnh", "time corrected afterwards"),
-    Validity.TIME_IN_FUTURE: Phrase("giờ đo ở tương lai", "its time lies in the future"),
-    Validity.TIME_ANCIENT: Phrase("giờ đo quá xa trong quá khứ", "its time lies long ago"),
-    Validity.SHORT: Phrase("đo ngắn hơn quy định", "shorter than it should be"),
+    Validity.TIME_IN_FUTURE: Phrase("giờ đo ở tương lai", "timestamp in the future"),
+    Validity.TIME_ANCIENT: Phrase("giờ đo quá xa trong quá khứ", "timestamp too far in the past"),
+    Validity.SHORT: Phrase("đo ngắn hơn quy định", "shorter than required"),
 }
 
 PRESENCES = {
@@ -95,11 +103,11 @@ KINDS = {
     "path": Phrase("Đường đi và vị trí sự cố", "Path and fault location"),
     "availability": Phrase("Độ khả dụng", "Availability"),
     "outage": Phrase("Mất kết nối", "Outages"),
-    "results_dropped": Phrase("Kết quả trạm không giữ được", "Results the probe gave up"),
+    "results_dropped": Phrase("Kết quả trạm không giữ được", "Results dropped by the probe"),
 }
 
-_STEADY = Phrase("ổn định, Mbit/s", "steady, Mbit/s")
-_WHOLE = Phrase("toàn phiên, Mbit/s", "whole, Mbit/s")
+_STEADY = Phrase("ổn định, Mbit/s", "steady state, Mbit/s")
+_WHOLE = Phrase("toàn phiên, Mbit/s", "whole transfer, Mbit/s")
 _DOWNLOAD, _UPLOAD = Phrase("Tải xuống", "Download"), Phrase("Tải lên", "Upload")
 _MS, _P50 = Phrase("ms", "ms"), Phrase("p50, ms", "p50, ms")
 _PERCENT, _MINUTES = Phrase("%", "%"), Phrase("phút", "min")
@@ -120,7 +128,7 @@ FIGURES = {
         Figure("jitter_abs_mean_ms", Phrase("Biến động ping", "Ping variation"), _MS, 1),
     ),
     "results_dropped": (
-        Figure("count", Phrase("Số kết quả", "Results"), Phrase("đã phải bỏ", "given up"), 1),
+        Figure("count", Phrase("Số kết quả", "Results"), Phrase("đã phải bỏ", "dropped"), 1),
     ),
     "latency": (
         Figure("rtt_p50_ms", Phrase("RTT trung vị", "RTT median"), _P50, 1),
@@ -154,7 +162,7 @@ FIGURES = {
     "outage": (
         _FAULT,
         Figure("down_minutes", Phrase("Mất kết nối", "Down"), _MINUTES, 1),
-        Figure("own_lan_minutes", Phrase("Do mạng nội bộ", "By the own network"), _MINUTES, 1),
+        Figure("own_lan_minutes", Phrase("Do mạng nội bộ", "Own network"), _MINUTES, 1),
     ),
 }
 
@@ -183,7 +191,7 @@ LABELS = {
     "messages_rejected": Phrase("bản tin bị từ chối", "messages rejected"),
     "no_probes": Phrase(
         "Chưa có trạm đo nào gửi kết quả. Trang này tự cập nhật khi có trạm kết nối.",
-        "No probe has been heard yet. This page moves by itself when one comes.",
+        "No probe has sent results yet. This page updates itself when one connects.",
     ),
     "commune": Phrase("Mã xã", "Commune code"),
     "group": Phrase("Nhóm", "Group"),
@@ -196,18 +204,18 @@ LABELS = {
     "unknown": Phrase("chưa có", "none yet"),
     "line": Phrase("Đường truyền", "Line"),
     "host_line": Phrase("Bản thân trạm đo", "The probe itself"),
-    "no_results": Phrase("Chưa có kết quả đo.", "No result yet."),
+    "no_results": Phrase("Chưa có kết quả đo.", "No results yet."),
     "target": Phrase("Đích đo", "Target"),
     "outcome": Phrase("Kết quả", "Outcome"),
     "measured_at": Phrase("Thời điểm đo", "Measured at"),
-    "last_good": Phrase("Lần đo được gần nhất", "Last good measurement"),
+    "last_good": Phrase("Lần đo được gần nhất", "Last successful measurement"),
     "remarks": Phrase("Lưu ý", "Remarks"),
     "unreadable": Phrase(
         "Không đọc được: trạm đo dùng phiên bản khác",
-        "Not readable: the probe has another version",
+        "Unreadable: the probe runs a different version",
     ),
     "live_on": Phrase("Tự cập nhật", "Live"),
-    "live_off": Phrase("Mất kết nối, đang nối lại", "Connection lost, trying again"),
+    "live_off": Phrase("Mất kết nối, đang nối lại", "Connection lost, reconnecting"),
     "live_at": Phrase("cập nhật lúc", "updated at"),
     "no_script": Phrase(
         "Trang tự tải lại sau mỗi phút vì trình duyệt không chạy JavaScript.",
@@ -218,14 +226,14 @@ LABELS = {
         "Tốc độ (TCP) là tải trọng TCP tính tại bên nhận. «Ổn định» không tính giai đoạn khởi "
         "động; «toàn phiên» là tổng số byte chia cho toàn bộ thời gian (cách tính của QCVN "
         "34:2022/BTTTT).",
-        "Throughput (TCP) is TCP payload at the receiver. “Steady” leaves the warm-up out; "
-        "“whole” is all bytes over the whole time (as QCVN 34:2022/BTTTT counts).",
+        "Throughput (TCP) is TCP payload at the receiver. “Steady state” excludes the warm-up; "
+        "“whole transfer” is all bytes over the whole duration (as in QCVN 34:2022/BTTTT).",
     ),
     "method_http": Phrase(
         "Tốc độ (HTTP) tính theo nội dung tải qua nhiều kết nối HTTP song song; phép đo dừng sớm "
         "được ghi rõ và không dùng để kết luận về gói cước.",
-        "Throughput (HTTP) is content over several HTTP connections at once; a test that stopped "
-        "early says so, and is not used to judge a plan.",
+        "Throughput (HTTP) is content over several parallel HTTP connections; a test that stopped "
+        "early is marked and is not used to assess a plan.",
     ),
     "method_latency": Phrase(
         "Độ trễ là thời gian khứ hồi (RTT). Gói mất được tính là vô cùng lớn; phân vị không có "
@@ -237,9 +245,9 @@ LABELS = {
         "Độ khả dụng = số phút hoạt động / (số phút hoạt động + số phút mất kết nối). Một phút chỉ "
         "tính là mất kết nối khi thiết bị mạng của trụ sở vẫn trả lời mà ít nhất 2 đích đo đều "
         "không trả lời; phút không đủ căn cứ (mất điện, mạng nội bộ hỏng) để riêng là «không rõ».",
-        "Availability = minutes up / (up + down). A minute is down only where the office's gateway "
+        "Availability = minutes up / (up + down). A minute is down only if the office's gateway "
         "answered and none of at least 2 targets did; without enough evidence (no power, a fault "
-        "of the office's own network) it is “unknown”, and shown apart.",
+        "in the office's own network) it is “unknown” and shown separately.",
     ),
     "method_indicative": Phrase(
         "Số liệu để so sánh tham khảo, không thay thế phép đo kiểm theo quy chuẩn.",

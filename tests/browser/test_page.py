@@ -262,14 +262,14 @@ def test_the_page_moves_when_a_result_comes(
 
 def test_a_first_probe_and_a_second_come_to_an_open_page(probe: Client, open_page: Open) -> None:
     page = open_page("/live?lang=en")
-    expect(page.locator("main")).to_contain_text("No probe has been heard yet.")
+    expect(page.locator("main")).to_contain_text("No probe has sent results yet.")
     introduce(probe, OTHER_PROBE, OTHER_SITE, Presence.ONLINE, 0)
     expect(page.locator("article")).to_have_count(1)
     introduce(probe, samples.PROBE, samples.SITE, Presence.ONLINE, 0)
     # In the order of a page that is loaded anew.
     expect(page.locator("article h2")).to_have_text([samples.SITE.office, OTHER_SITE.office])
-    expect(page.locator("main")).not_to_contain_text("No probe has been heard yet.")
-    expect(page.locator("article").first).to_contain_text("No result yet.")
+    expect(page.locator("main")).not_to_contain_text("No probe has sent results yet.")
+    expect(page.locator("article").first).to_contain_text("No results yet.")
 
 
 def test_an_open_page_survives_a_restart_of_the_collector(
@@ -325,7 +325,7 @@ def test_it_can_be_found_through_without_seeing(
         expect(page.get_by_role("article")).to_have_count(2)
         tables = page.get_by_role("table")
         expect(tables).to_have_count(8)
-        assert page.get_by_role("columnheader", name="Download steady, Mbit/s").count() == 4
+        assert page.get_by_role("columnheader", name="Download steady state, Mbit/s").count() == 4
         for name in ("Throughput (TCP)", "Latency"):
             assert page.get_by_role("table", name=name).count() == 4
         headings = page.locator("h1, h2, h3").evaluate_all("all => all.map(h => h.localName)")

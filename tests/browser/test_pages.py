@@ -207,13 +207,13 @@ def test_a_wrong_password_is_refused_and_kept_in_the_trail(
 ) -> None:
     page = browser.new_page()
     sign_in(page, centre, password="not the password")
-    expect(page.get_by_role("alert")).to_contain_text("The name or the password is wrong.")
+    expect(page.get_by_role("alert")).to_contain_text("Wrong name or password.")
     sign_in(page, centre)
     page.goto(f"{centre.collector.url}/audit?lang=en")
     expect(page.get_by_role("table")).to_contain_text("sign_in_refused")
     page.get_by_role("button", name="Sign out").click()
     page.goto(f"{centre.collector.url}/audit?lang=en")
-    expect(page.get_by_role("heading", level=1)).to_have_text("This cannot be done")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Request failed")
     page.close()
 
 
@@ -227,7 +227,7 @@ def test_signing_out_ends_a_stolen_cookie_too(centre: Centre, browser: Browser) 
     thief.add_cookies(stolen)  # type: ignore[arg-type]
     other = thief.new_page()
     other.goto(f"{centre.collector.url}/audit?lang=en")
-    expect(other.get_by_role("heading", level=1)).to_have_text("This cannot be done")
+    expect(other.get_by_role("heading", level=1)).to_have_text("Request failed")
     for each in (context, thief):
         each.close()
 
@@ -261,7 +261,7 @@ def test_an_office_asks_its_own_probe_and_no_other(centre: Centre, browser: Brow
         expect(page.get_by_role("button", name="Measure now")).to_have_count(0)
         page.goto(f"{centre.collector.url}/probe/bach-thong/{own}?lang=en")
         page.get_by_role("button", name="Flash the LEDs").click()
-        expect(page.get_by_role("status")).to_contain_text("waiting for an answer")
+        expect(page.get_by_role("status")).to_contain_text("waiting for a reply")
         asked = decode_command(probe.wait_for(lambda message: message.topic == topic).payload)
         assert asked.asked_by == "vinhthong"
         reply = Reply(id=asked.id, command=asked.name, answer=Answer.DONE, at=datetime.now(UTC))

@@ -25,7 +25,7 @@ HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 VI = Reader(Language.VI, ZoneInfo("Asia/Ho_Chi_Minh"))
 EN = Reader(Language.EN, ZoneInfo("Asia/Ho_Chi_Minh"))
 ACCESS, LAN = FaultLocation.ISP_ACCESS, FaultLocation.OWN_LAN
-OPEN = "The Internet provider's access line (its end was not told yet)"
+OPEN = "The Internet provider's access line (end not reported yet)"
 
 
 def hours(*down: int | None) -> list[Bucket]:

@@ -149,7 +149,7 @@ def test_what_somebody_else_has_applied_meanwhile_is_not_undone_unseen(
     theirs = registry(REGISTRY.replace("plan_up_mbit_s = 150", "plan_up_mbit_s = 155"))
     store.registry.apply(theirs, "somebody else", "page.toml", NOW)
     again = browser.post(form(shown, mine, "apply"))
-    assert "Somebody else has changed the registry meanwhile" in again.text
+    assert "The registry was changed by somebody else in the meantime" in again.text
     assert "155000000" in again.text, "what would be undone is shown"
     assert store.registry.read() == theirs
     browser.post(form(again, mine, "apply"))
