@@ -39,7 +39,7 @@ from collector.store.batch import utc_text
 from collector.store.postgresql import PostgresqlStore
 from collector.store.records import BatchResult
 from collector.store.sqlite import SqliteStore
-from collector.users.user_store import Register
+from collector.users.user_store import UserStore
 from collector.web.app import Web
 from collector.web.change_signal import Changes
 from collector.web.server import WebServer
@@ -261,10 +261,10 @@ def _pages(store: AnyStore) -> Iterator[str]:
     port = free_port()
     with tempfile.TemporaryDirectory() as directory:
         changes = Changes()
-        register = Register(Path(directory) / "people.sqlite")
+        user_store = UserStore(Path(directory) / "people.sqlite")
         web = Web(
             ReadModel(store, thresholds_file.read()), changes, lambda: IngestStatus(None, None),
-            "Asia/Ho_Chi_Minh", register,
+            "Asia/Ho_Chi_Minh", user_store,
         )  # fmt: skip
         server = WebServer(web.application(), "127.0.0.1", port)
         server.start()

@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from collector import config as configuration
-from collector.alerts.alert_store import Book, BookError
-from collector.alerts.monitor import Watch
-from collector.alerts.notifier import Teller, channels
+from collector.alerts.alert_store import AlertStore, AlertStoreError
+from collector.alerts.monitor import AlertMonitor
+from collector.alerts.notifier import Notifier, channels
 from collector.commands import cli as commands_cli
 from collector.commands.builder import NotSentError
 from collector.config import Config
@@ -29,13 +29,13 @@ from collector.export import cli as export_cli
 from collector.ingest.pipeline import IngestPipeline, tune_interpreter
 from collector.ingest.status import IngestStatus
 from collector.reports import cli as reports_cli
-from collector.reports.service import Desk, sources_of
+from collector.reports.service import ReportService, sources_of
 from collector.store import cli as store_cli
 from collector.store.factory import describe, open_store
 from collector.store.maintenance import Maintenance
 from collector.store.store import StoreError
 from collector.users import cli as users_cli
-from collector.users.user_store import PeopleError, Register
+from collector.users.user_store import UserStore, UserStoreError
 from collector.web.app import Web
 from collector.web.change_signal import Changes
 from collector.web.server import WebServer
@@ -156,7 +156,7 @@ def _run(config: Config) -> int:
     try:
         store = open_store(config.store)
         ingest = IngestPipeline(config, store, changes.ring)
-        register = Register(Path(config.web.people_file))
+        user_store = UserStore(Path(config.web.people_file))
         maintenance = Maintenance(store, config.store, changes.ring)
         limits = _thresholds(config)
         read_model = ReadModel(store, limits)
@@ -165,14 +165,14 @@ def _run(config: Config) -> int:
             for name in (config.broker.certificate_file, config.broker.ca_file)
             if name is not None
         ]
-        book = Book(Path(config.alerts.path))
-        desk = Desk(
+        alert_store = AlertStore(Path(config.alerts.path))
+        reports = ReportService(
             lambda: sources_of(store, limits, config.papers.office), Path(config.papers.path)
         )
-        watch = Watch(
+        watch = AlertMonitor(
             read_model,
-            book,
-            Teller(book, channels(config.alerts, ZoneInfo(config.web.timezone))),
+            alert_store,
+            Notifier(alert_store, channels(config.alerts, ZoneInfo(config.web.timezone))),
             config.alerts,
             certificates,
             lambda: ingest.state.broker_trouble is None,
@@ -183,17 +183,17 @@ def _run(config: Config) -> int:
             changes,
             lambda: _status(ingest, maintenance),
             config.web.timezone,
-            register,
+            user_store,
             ingest.commands,
             certificates,
-            book,
-            desk,
+            alert_store,
+            reports,
         )
         server = WebServer(web.application(), config.web.host, config.web.port)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
-    except (StoreError, PeopleError, BookError) as error:
+    except (StoreError, UserStoreError, AlertStoreError) as error:
         log.error("cannot start: %s", error)  # noqa: TRY400 - a setting failed, not this code
         return FAILED
     except OSError as error:
@@ -222,7 +222,7 @@ def _run(config: Config) -> int:
     changes.close()
     server.stop()
     store.close()
-    book.close()
+    alert_store.close()
     if not stopping:
         log.error("ended because a part of it had ended")
         return FAILED
@@ -280,8 +280,8 @@ def _report(config: Config, options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return FAILED
     try:
-        desk = Desk(lambda: sources_of(store, limits, papers.office), Path(papers.path))
-        return reports_cli.run(options, desk)
+        reports = ReportService(lambda: sources_of(store, limits, papers.office), Path(papers.path))
+        return reports_cli.run(options, reports)
     finally:
         store.close()
 

@@ -17,7 +17,7 @@ from collector.registry.communes import official
 from collector.registry.registry import Group, Isp, Line, LineKey, Probe, Registry
 from collector.reports import builder, rendering
 from collector.reports.builder import Sources
-from collector.reports.report import OfficeConfig, Paper, PaperKind
+from collector.reports.report import OfficeConfig, Report, ReportKind
 from collector.rollup.distribution import distribution
 from collector.rollup.periods import Period, Step, start_of_day, week_of
 from collector.rollup.queries import Bucket, RevisedDay
@@ -275,24 +275,26 @@ def sources(summaries: FakeSummaries | None = None) -> Sources:
     )
 
 
-def weekly() -> Paper:
+def weekly() -> Report:
     """The week of 20 July, of the district."""
-    return _paper(PaperKind.WEEKLY, GROUP, WEEK)
+    return _paper(ReportKind.WEEKLY, GROUP, WEEK)
 
 
-def monthly() -> Paper:
+def monthly() -> Report:
     """July, of the district."""
-    return _paper(PaperKind.MONTHLY, GROUP, JULY)
+    return _paper(ReportKind.MONTHLY, GROUP, JULY)
 
 
-def bulletin() -> Paper:
+def bulletin() -> Report:
     """July, of one commune."""
-    return _paper(PaperKind.BULLETIN, "01969", JULY)
+    return _paper(ReportKind.BULLETIN, "01969", JULY)
 
 
-def _paper(kind: PaperKind, area: str, period: Period) -> Paper:
+def _paper(kind: ReportKind, area: str, period: Period) -> Report:
     given = sources()
-    return builder.paper(kind, builder.area(given.registry, area), period, given, now=NOW)
+    return builder.build_report(
+        kind, builder.resolve_area(given.registry, area), period, given, now=NOW
+    )
 
 
 def golden() -> dict[str, bytes]:
@@ -303,8 +305,8 @@ def golden() -> dict[str, bytes]:
         (bulletin(), ("txt",)),
     )
     return {
-        f"{paper.kind}.{ending}": rendering.printed(paper, rendering.PaperFormat(ending)).content
-        for paper, endings in made
+        f"{report.kind}.{ending}": rendering.render(report, rendering.ReportFormat(ending)).content
+        for report, endings in made
         for ending in endings
     }
 

@@ -44,7 +44,7 @@ class Key(Struct, frozen=True, order=True):
     subject: Subject
 
 
-class State(StrEnum):
+class RuleState(StrEnum):
     """What a rule found."""
 
     HOLDS = "holds"
@@ -52,7 +52,7 @@ class State(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Finding(Struct, frozen=True, kw_only=True):
+class RuleResult(Struct, frozen=True, kw_only=True):
     """What a rule found of one subject at one look.
 
     `since` is when it began by the evidence, not when it was seen; given when it HOLDS. `evidence`
@@ -60,7 +60,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     """
 
     key: Key
-    state: State
+    state: RuleState
     since: datetime | None = None
     evidence: dict[str, str | int | float] = {}
 
@@ -85,7 +85,7 @@ class Alert(Struct, frozen=True, kw_only=True):
 class Begin(Struct, frozen=True):
     """An alert that is to be opened."""
 
-    finding: Finding
+    result: RuleResult
     at: datetime
 
 
@@ -97,7 +97,7 @@ class End(Struct, frozen=True):
 
 
 def changes(
-    open_alerts: Mapping[Key, Alert], findings: Iterable[Finding], now: datetime
+    open_alerts: Mapping[Key, Alert], results: Iterable[RuleResult], now: datetime
 ) -> list[Begin | End]:
     """What begins and what ends, in the order of the findings, then what nobody watches any more.
 
@@ -109,12 +109,12 @@ def changes(
     """
     found: list[Begin | End] = []
     seen = set[Key]()
-    for finding in findings:
-        seen.add(finding.key)
-        is_open = finding.key in open_alerts
-        if finding.state is State.HOLDS and not is_open:
-            found.append(Begin(finding, now))
-        elif finding.state is State.CLEAR and is_open:
-            found.append(End(finding.key, now))
+    for result in results:
+        seen.add(result.key)
+        is_open = result.key in open_alerts
+        if result.state is RuleState.HOLDS and not is_open:
+            found.append(Begin(result, now))
+        elif result.state is RuleState.CLEAR and is_open:
+            found.append(End(result.key, now))
     found += [End(key, now) for key in open_alerts if key not in seen]
     return found

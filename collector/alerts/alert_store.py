@@ -17,7 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 from collector.alerts.alert import Alert, AlertKind, Begin, End, Key, Subject
-from collector.alerts.notification import Due, Edge
+from collector.alerts.notification import AlertEvent, Transition
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS alerts (
@@ -50,18 +50,18 @@ _COLUMNS = (
 )
 
 
-class BookError(Exception):
+class AlertStoreError(Exception):
     """The book cannot be read or written now; the text is a sentence for a person."""
 
 
-class Whereabouts(NamedTuple):
+class AlertLocation(NamedTuple):
     """Where a probe stood when its alert began."""
 
     commune_code: str | None
     office: str | None
 
 
-class Book:
+class AlertStore:
     """Opened once for each process; its methods may be called from any thread.
 
     Raises:
@@ -76,7 +76,7 @@ class Book:
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.executescript(_SCHEMA)
         except sqlite3.Error as error:
-            raise BookError(f"the book of alerts {path} cannot be opened: {error}") from error
+            raise AlertStoreError(f"the book of alerts {path} cannot be opened: {error}") from error
 
     def open_alerts(self) -> Mapping[Key, Alert]:
         """What is open, by key."""
@@ -91,7 +91,7 @@ class Book:
         self,
         changes: Iterable[Begin | End],
         channels: Sequence[str],
-        where: Callable[[Subject], Whereabouts],
+        where: Callable[[Subject], AlertLocation],
     ) -> None:
         """Write what begins and what ends, and note for each channel what it is due to tell.
 
@@ -103,13 +103,13 @@ class Book:
                 with self._connection:
                     for change in changes:
                         if isinstance(change, Begin):
-                            self._begin(change, channels, where(change.finding.key.subject))
+                            self._begin(change, channels, where(change.result.key.subject))
                         else:
                             self._end(change, channels)
             except sqlite3.Error as error:
-                raise BookError(f"the book of alerts cannot be written: {error}") from error
+                raise AlertStoreError(f"the book of alerts cannot be written: {error}") from error
 
-    def due(self, channel: str) -> list[Due]:
+    def pending(self, channel: str) -> list[AlertEvent]:
         """What a channel has still to tell, the oldest first."""
         with self._lock:
             try:
@@ -119,12 +119,12 @@ class Book:
                     (channel,),
                 ).fetchall()
             except sqlite3.Error as error:
-                raise BookError(f"the book of alerts cannot be read: {error}") from error
-        return [Due(Edge(edge), _alert(row)) for edge, *row in rows]
+                raise AlertStoreError(f"the book of alerts cannot be read: {error}") from error
+        return [AlertEvent(Transition(transition), _alert(row)) for transition, *row in rows]
 
-    def told(self, channel: str, told: Iterable[Due]) -> None:
+    def mark_delivered(self, channel: str, delivered: Iterable[AlertEvent]) -> None:
         """Note what a channel has told."""
-        rows = [(one.alert.number, channel, one.edge) for one in told]
+        rows = [(one.alert.number, channel, one.transition) for one in delivered]
         with self._lock:
             try:
                 with self._connection:
@@ -132,7 +132,7 @@ class Book:
                         "DELETE FROM due WHERE number = ? AND channel = ? AND edge = ?", rows
                     )
             except sqlite3.Error as error:
-                raise BookError(f"the book of alerts cannot be written: {error}") from error
+                raise AlertStoreError(f"the book of alerts cannot be written: {error}") from error
 
     def close(self) -> None:
         """Let go of the file. Harmless twice."""
@@ -147,29 +147,29 @@ class Book:
                     arguments,
                 ).fetchall()
             except sqlite3.Error as error:
-                raise BookError(f"the book of alerts cannot be read: {error}") from error
+                raise AlertStoreError(f"the book of alerts cannot be read: {error}") from error
         return [_alert(row) for row in rows]
 
-    def _begin(self, begin: Begin, channels: Sequence[str], where: Whereabouts) -> None:
-        finding = begin.finding
-        subject = finding.key.subject
+    def _begin(self, begin: Begin, channels: Sequence[str], where: AlertLocation) -> None:
+        result = begin.result
+        subject = result.key.subject
         cursor = self._connection.execute(
             "INSERT INTO alerts (kind, tenant, probe, line, name, began_at, seen_at, ended_at,"
             " commune_code, office, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?)",
             (
-                finding.key.kind,
+                result.key.kind,
                 subject.tenant,
                 subject.probe,
                 subject.line,
                 subject.name,
-                _text(finding.since or begin.at),
+                _text(result.since or begin.at),
                 _text(begin.at),
                 where.commune_code,
                 where.office,
-                msgspec.json.encode(finding.evidence).decode(),
+                msgspec.json.encode(result.evidence).decode(),
             ),
         )
-        self._note(cursor.lastrowid, channels, Edge.BEGIN)
+        self._enqueue(cursor.lastrowid, channels, Transition.BEGIN)
 
     def _end(self, end: End, channels: Sequence[str]) -> None:
         subject = end.key.subject
@@ -187,14 +187,14 @@ class Book:
         ).fetchone()
         if row is not None:
             self._connection.execute(
-                "DELETE FROM due WHERE number = ? AND edge = ?", (row[0], Edge.BEGIN)
+                "DELETE FROM due WHERE number = ? AND edge = ?", (row[0], Transition.BEGIN)
             )
-            self._note(row[0], channels, Edge.END)
+            self._enqueue(row[0], channels, Transition.END)
 
-    def _note(self, number: int | None, channels: Sequence[str], edge: Edge) -> None:
+    def _enqueue(self, number: int | None, channels: Sequence[str], transition: Transition) -> None:
         self._connection.executemany(
             "INSERT OR IGNORE INTO due VALUES (?, ?, ?)",
-            [(number, channel, edge) for channel in channels],
+            [(number, channel, transition) for channel in channels],
         )
 
 

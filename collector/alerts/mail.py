@@ -10,30 +10,30 @@ from email.header import Header
 from email.mime.text import MIMEText
 from email.utils import formatdate
 
-from collector.alerts.notification import Notice, NotTakenError
+from collector.alerts.notification import DeliveryError, Notification
 from collector.alerts.settings import MailConfig
 from runtime import secret_file
 
 log = logging.getLogger("alerts")
 
 
-def message(notice: Notice, config: MailConfig) -> MIMEText:
+def message(notification: Notification, config: MailConfig) -> MIMEText:
     """The mail. Its Message-ID is the notice's own, so that a repeat can be told from news.
 
     Not an EmailMessage: in Python 3.11 its folding loses a blank between two encoded words.
     """
-    mail = MIMEText(notice.text, "plain", "utf-8")
+    mail = MIMEText(notification.text, "plain", "utf-8")
     mail["From"] = config.sender
     mail["To"] = ", ".join(config.recipients)
-    mail["Subject"] = Header(notice.subject, "utf-8", header_name="Subject").encode()
+    mail["Subject"] = Header(notification.subject, "utf-8", header_name="Subject").encode()
     mail["Date"] = formatdate(localtime=False)
-    mail["Message-ID"] = f"<{notice.id}@{config.sender.partition('@')[2]}>"
+    mail["Message-ID"] = f"<{notification.id}@{config.sender.partition('@')[2]}>"
     # RFC 3834: no vacation notices back.
     mail["Auto-Submitted"] = "auto-generated"
     return mail
 
 
-def send(notice: Notice, config: MailConfig) -> None:
+def send(notification: Notification, config: MailConfig) -> None:
     """Hand the notice to the server.
 
     Told once some have it: tried again, those would have it again, for as long as one is refused.
@@ -46,14 +46,14 @@ def send(notice: Notice, config: MailConfig) -> None:
         try:
             if config.username is not None and config.password_file is not None:
                 server.login(config.username, secret_file.read_text(config.password_file))
-            refused = server.send_message(message(notice, config))
+            refused = server.send_message(message(notification, config))
         finally:
             # It is taken or not by now, however the server says farewell.
             with contextlib.suppress(OSError, smtplib.SMTPException):
                 server.quit()
             server.close()
     except (OSError, smtplib.SMTPException, ValueError) as error:
-        raise NotTakenError(f"mail server {config.host} port {config.port}: {error}") from error
+        raise DeliveryError(f"mail server {config.host} port {config.port}: {error}") from error
     if refused:
         log.warning("mail server %s refused %s", config.host, ", ".join(sorted(refused)))
 

@@ -17,17 +17,17 @@ from pathlib import Path
 import msgspec
 
 from collector.alerts.alert import Subject, changes
-from collector.alerts.alert_store import Book, BookError, Whereabouts
-from collector.alerts.notifier import Teller
+from collector.alerts.alert_store import AlertLocation, AlertStore, AlertStoreError
+from collector.alerts.notifier import Notifier
 from collector.alerts.rules import (
-    Backlog,
+    BacklogSample,
     Certificate,
-    LineSeen,
-    LineSpeed,
-    ProbeSeen,
+    DailySpeed,
+    LineObservation,
+    LineSpeedHistory,
+    ProbeObservation,
     Snapshot,
-    SpeedDay,
-    findings,
+    evaluate,
 )
 from collector.alerts.settings import AlertsConfig
 from collector.domain.lines import KnownLine, LineState, certificate_ends_at, line_state
@@ -43,12 +43,12 @@ from wire.result import GATEWAY_TARGET, AnyResult, Outcome, decode_result
 # Means of whole days change only with late results.
 _SPEEDS_EVERY = timedelta(minutes=30)
 # A probe that is in no registry and was silent for longer is taken for taken down.
-_TAKEN_DOWN = timedelta(days=7)
+_DECOMMISSIONED_AFTER = timedelta(days=7)
 
 log = logging.getLogger("alerts")
 
 
-class Watch:
+class AlertMonitor:
     """Runs until `stop`.
 
     Args:
@@ -64,16 +64,16 @@ class Watch:
     def __init__(
         self,
         centre: ReadModel,
-        book: Book,
-        teller: Teller,
+        alert_store: AlertStore,
+        notifier: Notifier,
         config: AlertsConfig,
         certificates: Sequence[Path],
         is_listening: Callable[[], bool],
         on_change: Callable[[], None],
     ) -> None:
         self._centre = centre
-        self._book = book
-        self._teller = teller
+        self._alert_store = alert_store
+        self._notifier = notifier
         self._config = config
         named = (Path(name) for name in config.certificate_files)
         # A file that is named twice is one alert.
@@ -82,9 +82,9 @@ class Watch:
         self._on_change = on_change
         self._stopping = threading.Event()
         self._listening_since: datetime | None = None
-        self._backlogs: dict[tuple[str, str], deque[Backlog]] = {}
-        self._speeds: tuple[datetime, list[LineSpeed]] | None = None
-        self._trouble: str | None = None
+        self._backlogs: dict[tuple[str, str], deque[BacklogSample]] = {}
+        self._speeds: tuple[datetime, list[LineSpeedHistory]] | None = None
+        self._last_error: str | None = None
 
     def run(self) -> None:
         """Look until `stop`. Trouble with store or book is logged once and tried again.
@@ -93,35 +93,35 @@ class Watch:
         """
         while not self._stopping.is_set():
             try:
-                self.look(datetime.now(UTC))
-                self._teller.tell(time.monotonic())
-            except (StoreError, BookError) as error:
-                if self._trouble is None:
+                self.check(datetime.now(UTC))
+                self._notifier.notify(time.monotonic())
+            except (StoreError, AlertStoreError) as error:
+                if self._last_error is None:
                     log.error("cannot watch, trying again: %s", error)  # noqa: TRY400
-                self._trouble = str(error)
+                self._last_error = str(error)
             except Exception as error:
-                if self._trouble != repr(error):
+                if self._last_error != repr(error):
                     log.exception("cannot watch, trying again: this is a fault of ours")
-                self._trouble = repr(error)
+                self._last_error = repr(error)
             else:
-                self._trouble = None
+                self._last_error = None
             self._stopping.wait(self._config.look_every_s)
 
     def stop(self) -> None:
         """End after the look in hand. From any thread."""
         self._stopping.set()
 
-    def look(self, now: datetime) -> None:
+    def check(self, now: datetime) -> None:
         """One look: begin and end what must. Raises StoreError, BookError."""
         lines = {line.key: line for line in self._centre.lines()}
         snapshot = self._snapshot(lines, now)
         begun_and_ended = changes(
-            self._book.open_alerts(), findings(snapshot, self._config.rules), now
+            self._alert_store.open_alerts(), evaluate(snapshot, self._config.rules), now
         )
         if begun_and_ended:
             places = {key[:2]: line for key, line in lines.items()}
-            self._book.write(
-                begun_and_ended, self._teller.names, lambda subject: _where(subject, places)
+            self._alert_store.write(
+                begun_and_ended, self._notifier.names, lambda subject: _location_of(subject, places)
             )
             self._on_change()
 
@@ -131,38 +131,40 @@ class Watch:
         elif self._listening_since is None:
             self._listening_since = now
         probes = self._centre.probes()
-        names = _watched(lines, probes, now)
+        names = _monitored_probes(lines, probes, now)
         lines = {key: line for key, line in lines.items() if key[:2] in names}
         probes = {name: probe for name, probe in probes.items() if name in names}
         return Snapshot(
             now=now,
             listening_since=self._listening_since,
-            probes=[self._probe_seen(name, probes.get(name)) for name in sorted(names)],
-            lines=list(self._lines_seen(lines, probes, now)),
+            probes=[self._probe_observation(name, probes.get(name)) for name in sorted(names)],
+            lines=list(self._line_observations(lines, probes, now)),
             speeds=self._line_speeds(lines, now),
-            certificates=[*self._own_certificates(), *_of_probes(probes)],
+            certificates=[*self._centre_certificates(), *_probe_certificates(probes)],
         )
 
-    def _probe_seen(self, name: tuple[str, str], probe: StoredProbe | None) -> ProbeSeen:
+    def _probe_observation(
+        self, name: tuple[str, str], probe: StoredProbe | None
+    ) -> ProbeObservation:
         seen = self._backlogs.setdefault(name, deque())
         if probe is not None and probe.health is not None and probe.health_at is not None:
             if not seen or seen[-1].at < probe.health_at:
-                seen.append(Backlog(probe.health_at, probe.health.pending))
+                seen.append(BacklogSample(probe.health_at, probe.health.pending))
             # One from before the window is what the newest is held against.
             window = timedelta(minutes=self._config.rules.backlog_minutes)
             while len(seen) > 2 and seen[-1].at - seen[1].at >= window:
                 seen.popleft()
         contact = probe.last_contact_at if probe else None
-        return ProbeSeen(
+        return ProbeObservation(
             tenant=name[0], probe=name[1], last_contact_at=contact, backlogs=tuple(seen)
         )
 
-    def _lines_seen(
+    def _line_observations(
         self,
         lines: Mapping[LineKey, KnownLine],
         probes: Mapping[tuple[str, str], StoredProbe],
         now: datetime,
-    ) -> Iterator[LineSeen]:
+    ) -> Iterator[LineObservation]:
         for key in lines:
             probe = probes.get(key[:2])
             answered = failed = None
@@ -170,12 +172,12 @@ class Watch:
                 case LineState.GOOD | LineState.DEGRADED:
                     answered = probe.health_at if probe else None
                 case LineState.DOWN:
-                    answered, failed = _last_words(
+                    answered, failed = _last_replies(
                         self._centre.store.last_results(key.tenant, key.probe), key.line
                     )
                 case _:
                     pass
-            yield LineSeen(
+            yield LineObservation(
                 tenant=key.tenant,
                 probe=key.probe,
                 line=key.line,
@@ -185,7 +187,7 @@ class Watch:
 
     def _line_speeds(
         self, lines: Mapping[LineKey, KnownLine], now: datetime
-    ) -> Sequence[LineSpeed]:
+    ) -> Sequence[LineSpeedHistory]:
         if self._speeds is None or now - self._speeds[0] >= _SPEEDS_EVERY:
             today = local_day(now)
             days = [
@@ -197,14 +199,14 @@ class Watch:
             self._speeds = (now, [line_speed(line, means, limit) for line in lines.values()])
         return [speed for speed in self._speeds[1] if _key(speed) in lines]
 
-    def _own_certificates(self) -> Iterator[Certificate]:
+    def _centre_certificates(self) -> Iterator[Certificate]:
         for path in self._certificates:
             if (ends := ends_at(path)) is not None:
                 # By the whole path: many a folder holds a `fullchain.pem`.
                 yield Certificate(str(path), ends)
 
 
-def _watched(
+def _monitored_probes(
     lines: Mapping[LineKey, KnownLine],
     probes: Mapping[tuple[str, str], StoredProbe],
     now: datetime,
@@ -220,23 +222,23 @@ def _watched(
     heard = {
         name
         for name, probe in probes.items()
-        if probe.last_contact_at is not None and now - probe.last_contact_at < _TAKEN_DOWN
+        if probe.last_contact_at is not None and now - probe.last_contact_at < _DECOMMISSIONED_AFTER
     }
     return registered | heard
 
 
-def _of_probes(probes: Mapping[tuple[str, str], StoredProbe]) -> Iterator[Certificate]:
+def _probe_certificates(probes: Mapping[tuple[str, str], StoredProbe]) -> Iterator[Certificate]:
     for (tenant, name), probe in probes.items():
         if (ends := certificate_ends_at(probe)) is not None:
             yield Certificate("", ends, tenant, name)
 
 
-def _where(subject: Subject, places: Mapping[tuple[str, str], KnownLine]) -> Whereabouts:
+def _location_of(subject: Subject, places: Mapping[tuple[str, str], KnownLine]) -> AlertLocation:
     line = places.get((subject.tenant, subject.probe))
-    return Whereabouts(line.commune_code, line.office) if line else Whereabouts(None, None)
+    return AlertLocation(line.commune_code, line.office) if line else AlertLocation(None, None)
 
 
-def _last_words(
+def _last_replies(
     results: Sequence[LastResult], line: str
 ) -> tuple[datetime | None, datetime | None]:
     """When something beyond the gateway last answered on a line, and when nothing last did."""
@@ -264,7 +266,7 @@ def _read(stored: StoredResult) -> AnyResult | None:
 
 def line_speed(
     line: KnownLine, means: Mapping[date, Mapping[LineKey, Summary]], limit: float
-) -> LineSpeed:
+) -> LineSpeedHistory:
     """The days of a line that its plan may be held against."""
     days = []
     for day, summaries in means.items():
@@ -275,14 +277,14 @@ def line_speed(
             down = summary.metric("throughput_download_whole_bps")
             up = summary.metric("throughput_upload_whole_bps")
             days.append(
-                SpeedDay(
+                DailySpeed(
                     start_of_day(day),
                     min(down.count, up.count),
                     _share(down.mean, line.plan_down_bps),
                     _share(up.mean, line.plan_up_bps),
                 )
             )
-    return LineSpeed(
+    return LineSpeedHistory(
         tenant=line.key.tenant, probe=line.key.probe, line=line.key.line, days=days, limit=limit
     )
 
@@ -291,5 +293,5 @@ def _share(mean: float | None, declared: float | None) -> float | None:
     return mean / declared if mean is not None and declared else None
 
 
-def _key(speed: LineSpeed) -> LineKey:
+def _key(speed: LineSpeedHistory) -> LineKey:
     return LineKey(speed.tenant, speed.probe, speed.line)

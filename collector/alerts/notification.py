@@ -21,25 +21,25 @@ from runtime.language import Phrase, number
 _MOST_LISTED = 200
 
 
-class NotTakenError(Exception):
+class DeliveryError(Exception):
     """The other side did not take a notice; the text is a sentence for a person."""
 
 
-class Edge(StrEnum):
+class Transition(StrEnum):
     """Which end of an alert is told."""
 
     BEGIN = "begin"
     END = "end"
 
 
-class Due(Struct, frozen=True):
+class AlertEvent(Struct, frozen=True):
     """What is to be told. An alert that ended before its beginning was told has only an END."""
 
-    edge: Edge
+    transition: Transition
     alert: Alert
 
 
-class Notice(Struct, frozen=True):
+class Notification(Struct, frozen=True):
     """A notice as a mail needs it; `id` is the same for the same things told."""
 
     id: str
@@ -118,16 +118,16 @@ def _english(alert: Alert, timezone: tzinfo) -> str:
             return f"The certificate ends at {until:%H:%M on %d/%m/%Y}."
 
 
-def notice(due: Sequence[Due], timezone: tzinfo) -> Notice:
+def compose_mail(pending: Sequence[AlertEvent], timezone: tzinfo) -> Notification:
     """One mail for all that is due; at least one thing is.
 
     Subject and sentences are Vietnamese; the kind's name stands in English beside it.
     """
-    begun = [one.alert for one in due if one.edge is Edge.BEGIN]
-    ended = [one.alert for one in due if one.edge is Edge.END]
-    if len(due) == 1:
+    begun = [one.alert for one in pending if one.transition is Transition.BEGIN]
+    ended = [one.alert for one in pending if one.transition is Transition.END]
+    if len(pending) == 1:
         state = "bắt đầu" if begun else "đã kết thúc"
-        head = f"{title(due[0].alert.key.kind)} ({state}): {place(due[0].alert)}"
+        head = f"{title(pending[0].alert.key.kind)} ({state}): {place(pending[0].alert)}"
     else:
         head = f"{len(begun)} cảnh báo mới, {len(ended)} cảnh báo đã kết thúc"
     parts = []
@@ -137,22 +137,26 @@ def notice(due: Sequence[Due], timezone: tzinfo) -> Notice:
             parts += [_paragraph(alert, timezone) for alert in alerts[:_MOST_LISTED]]
             if (more := len(alerts) - _MOST_LISTED) > 0:
                 parts.append(f"… và {more} cảnh báo khác, xem trên trang của trung tâm.")
-    return Notice(notice_id(due), f"[Tramdo] {head}", "\n\n".join(parts) + "\n")
+    return Notification(notification_id(pending), f"[Tramdo] {head}", "\n\n".join(parts) + "\n")
 
 
-def webhook_body(due: Sequence[Due]) -> bytes:
+def webhook_body(pending: Sequence[AlertEvent]) -> bytes:
     """The same as JSON. Times are RFC 3339 UTC; `id` is the same for the same things told."""
     return msgspec.json.encode(
-        {"schema": "tramdo-alerts/1", "id": notice_id(due), "alerts": [as_json(d) for d in due]}
+        {
+            "schema": "tramdo-alerts/1",
+            "id": notification_id(pending),
+            "alerts": [as_json(d) for d in pending],
+        }
     )
 
 
-def as_json(due: Due) -> dict[str, object]:
+def as_json(pending: AlertEvent) -> dict[str, object]:
     """One thing told, for programs."""
-    alert, subject = due.alert, due.alert.key.subject
+    alert, subject = pending.alert, pending.alert.key.subject
     return {
         "number": alert.number,
-        "edge": due.edge,
+        "edge": pending.transition,
         "kind": alert.key.kind,
         "tenant": subject.tenant or None,
         "probe": subject.probe or None,
@@ -167,10 +171,10 @@ def as_json(due: Due) -> dict[str, object]:
     }
 
 
-def notice_id(due: Sequence[Due]) -> str:
+def notification_id(pending: Sequence[AlertEvent]) -> str:
     """An identity of what is told: the same alerts and edges give the same."""
-    told = "\n".join(sorted(f"{one.alert.number} {one.edge}" for one in due))
-    return hashlib.sha256(told.encode()).hexdigest()[:32]
+    identity = "\n".join(sorted(f"{one.alert.number} {one.transition}" for one in pending))
+    return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
 def place(alert: Alert) -> str:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 
 from collector.alerts import mail, notification, webhook
-from collector.alerts.alert_store import Book
-from collector.alerts.notification import Due, NotTakenError
+from collector.alerts.alert_store import AlertStore
+from collector.alerts.notification import AlertEvent, DeliveryError
 from collector.alerts.settings import AlertsConfig
 
 # One channel: takes all that is due as one message, or raises NotTakenError.
-Channel = Callable[[Sequence[Due]], None]
+Channel = Callable[[Sequence[AlertEvent]], None]
 _LONGEST_WAIT_S = 3600.0
 
 log = logging.getLogger("alerts")
@@ -22,19 +22,23 @@ def channels(config: AlertsConfig, timezone: tzinfo) -> dict[str, Channel]:
     """The channels that the settings name."""
     found: dict[str, Channel] = {}
     if (to_mail := config.mail) is not None:
-        found["mail"] = lambda due: mail.send(notification.notice(due, timezone), to_mail)
+        found["mail"] = lambda pending: mail.send(
+            notification.compose_mail(pending, timezone), to_mail
+        )
     if (to_webhook := config.webhook) is not None:
-        found["webhook"] = lambda due: webhook.post(
-            notification.webhook_body(due), notification.notice_id(due), to_webhook
+        found["webhook"] = lambda pending: webhook.post(
+            notification.webhook_body(pending), notification.notification_id(pending), to_webhook
         )
     return found
 
 
-class Teller:
+class Notifier:
     """One for the process, used by one thread. After a failure it waits, ever longer."""
 
-    def __init__(self, book: Book, channels: Mapping[str, Channel], wait_s: float = 60.0) -> None:
-        self._book = book
+    def __init__(
+        self, alert_store: AlertStore, channels: Mapping[str, Channel], wait_s: float = 60.0
+    ) -> None:
+        self._alert_store = alert_store
         self._channels = channels
         self._first_wait_s = wait_s
         self._failures = dict.fromkeys(channels, 0)
@@ -45,24 +49,26 @@ class Teller:
         """The channels' names, as the book has them."""
         return list(self._channels)
 
-    def tell(self, now_s: float) -> None:
+    def notify(self, now_s: float) -> None:
         """Tell what is due. `now_s` is monotonic time.
 
         Raises:
             collector.alerts.alert_store.BookError: the book cannot be read or written.
         """
         for name, channel in self._channels.items():
-            if now_s >= self._not_before_s[name] and (due := self._book.due(name)):
-                self._try(name, channel, due, now_s)
+            if now_s >= self._not_before_s[name] and (pending := self._alert_store.pending(name)):
+                self._try(name, channel, pending, now_s)
 
-    def _try(self, name: str, channel: Channel, due: Sequence[Due], now_s: float) -> None:
+    def _try(
+        self, name: str, channel: Channel, pending: Sequence[AlertEvent], now_s: float
+    ) -> None:
         try:
-            channel(due)
-        except NotTakenError as error:
+            channel(pending)
+        except DeliveryError as error:
             wait_s = min(_LONGEST_WAIT_S, self._first_wait_s * 2.0 ** self._failures[name])
             self._failures[name] = min(self._failures[name] + 1, 16)
             self._not_before_s[name] = now_s + wait_s
-            log.warning("%d alerts not told, next try in %.0f s: %s", len(due), wait_s, error)
+            log.warning("%d alerts not told, next try in %.0f s: %s", len(pending), wait_s, error)
             return
         self._failures[name] = 0
-        self._book.told(name, due)
+        self._alert_store.mark_delivered(name, pending)

@@ -14,7 +14,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from collector.alerts.alert import AlertKind, Finding, Key, State, Subject
+from collector.alerts.alert import AlertKind, Key, RuleResult, RuleState, Subject
 
 Minutes = Annotated[int, Meta(ge=1, le=100_000)]
 
@@ -33,23 +33,23 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     certificate_days: Annotated[int, Meta(ge=1, le=365)] = 30
 
 
-class Backlog(Struct, frozen=True):
+class BacklogSample(Struct, frozen=True):
     """How many results waited at a probe, by its own word, at a time."""
 
     at: datetime
     pending: int
 
 
-class ProbeSeen(Struct, frozen=True, kw_only=True):
+class ProbeObservation(Struct, frozen=True, kw_only=True):
     """A probe as the centre knows it. `backlogs` are in the order of time, from this run only."""
 
     tenant: str
     probe: str
     last_contact_at: datetime | None
-    backlogs: Sequence[Backlog] = ()
+    backlogs: Sequence[BacklogSample] = ()
 
 
-class LineSeen(Struct, frozen=True, kw_only=True):
+class LineObservation(Struct, frozen=True, kw_only=True):
     """A line as the centre knows it.
 
     `answered_at` is the last time that anything beyond it answered, `failed_at` the last time that
@@ -63,7 +63,7 @@ class LineSeen(Struct, frozen=True, kw_only=True):
     failed_at: datetime | None
 
 
-class SpeedDay(Struct, frozen=True):
+class DailySpeed(Struct, frozen=True):
     """A line's mean speeds of one whole local day, each as a share of what was declared.
 
     `begins_at` is the day's midnight, aware.
@@ -75,13 +75,13 @@ class SpeedDay(Struct, frozen=True):
     up_share: float | None
 
 
-class LineSpeed(Struct, frozen=True, kw_only=True):
+class LineSpeedHistory(Struct, frozen=True, kw_only=True):
     """The last days of a line that has a declared plan, days with too few samples among them."""
 
     tenant: str
     probe: str
     line: str
-    days: Sequence[SpeedDay]
+    days: Sequence[DailySpeed]
     limit: float
 
 
@@ -99,13 +99,13 @@ class Snapshot(Struct, frozen=True, kw_only=True):
 
     now: datetime
     listening_since: datetime | None
-    probes: Sequence[ProbeSeen] = ()
-    lines: Sequence[LineSeen] = ()
-    speeds: Sequence[LineSpeed] = ()
+    probes: Sequence[ProbeObservation] = ()
+    lines: Sequence[LineObservation] = ()
+    speeds: Sequence[LineSpeedHistory] = ()
     certificates: Sequence[Certificate] = ()
 
 
-def findings(snapshot: Snapshot, rules: Rules) -> Iterator[Finding]:
+def evaluate(snapshot: Snapshot, rules: Rules) -> Iterator[RuleResult]:
     """What each rule finds, one finding a key."""
     for probe in snapshot.probes:
         yield _silent(probe, snapshot, rules)
@@ -118,51 +118,51 @@ def findings(snapshot: Snapshot, rules: Rules) -> Iterator[Finding]:
         yield _expiring(certificate, snapshot.now, rules)
 
 
-def _silent(probe: ProbeSeen, snapshot: Snapshot, rules: Rules) -> Finding:
+def _silent(probe: ProbeObservation, snapshot: Snapshot, rules: Rules) -> RuleResult:
     key = Key(AlertKind.PROBE_SILENT, Subject(probe.tenant, probe.probe))
-    patience = timedelta(minutes=rules.silent_after_minutes)
+    tolerance = timedelta(minutes=rules.silent_after_minutes)
     since, contact = snapshot.listening_since, probe.last_contact_at
-    if contact is not None and snapshot.now - contact < patience:
-        return Finding(key=key, state=State.CLEAR)
-    if since is None or snapshot.now - since < patience:
-        return Finding(key=key, state=State.UNKNOWN)
+    if contact is not None and snapshot.now - contact < tolerance:
+        return RuleResult(key=key, state=RuleState.CLEAR)
+    if since is None or snapshot.now - since < tolerance:
+        return RuleResult(key=key, state=RuleState.UNKNOWN)
     evidence: dict[str, str | int | float] = {}
     if contact is not None:
         evidence["last_contact_at"] = contact.isoformat()
-    return Finding(key=key, state=State.HOLDS, since=contact or since, evidence=evidence)
+    return RuleResult(key=key, state=RuleState.HOLDS, since=contact or since, evidence=evidence)
 
 
-def _line_down(line: LineSeen, rules: Rules) -> Finding:
+def _line_down(line: LineObservation, rules: Rules) -> RuleResult:
     key = Key(AlertKind.LINE_DOWN, Subject(line.tenant, line.probe, line.line))
     failed, answered = line.failed_at, line.answered_at
     if answered is not None and (failed is None or answered >= failed):
-        return Finding(key=key, state=State.CLEAR)
+        return RuleResult(key=key, state=RuleState.CLEAR)
     if failed is None:
-        return Finding(key=key, state=State.UNKNOWN)
+        return RuleResult(key=key, state=RuleState.UNKNOWN)
     if answered is None:
-        return Finding(key=key, state=State.HOLDS, since=failed)
+        return RuleResult(key=key, state=RuleState.HOLDS, since=failed)
     if failed - answered < timedelta(minutes=rules.line_down_after_minutes):
-        return Finding(key=key, state=State.UNKNOWN)
+        return RuleResult(key=key, state=RuleState.UNKNOWN)
     minutes = round((failed - answered).total_seconds() / 60)
     evidence: dict[str, str | int | float] = {"minutes_without_answer": minutes}
-    return Finding(key=key, state=State.HOLDS, since=answered, evidence=evidence)
+    return RuleResult(key=key, state=RuleState.HOLDS, since=answered, evidence=evidence)
 
 
-def _plan_missed(speed: LineSpeed, rules: Rules) -> Finding:
+def _plan_missed(speed: LineSpeedHistory, rules: Rules) -> RuleResult:
     key = Key(AlertKind.PLAN_MISSED, Subject(speed.tenant, speed.probe, speed.line))
     known = [day for day in speed.days if day.samples >= rules.plan_missed_samples]
     newest = sorted(known, key=lambda day: day.begins_at)[-rules.plan_missed_days :]
     if not newest:
-        return Finding(key=key, state=State.UNKNOWN)
+        return RuleResult(key=key, state=RuleState.UNKNOWN)
     if not _missed(newest[-1], speed.limit):
-        return Finding(key=key, state=State.CLEAR)
+        return RuleResult(key=key, state=RuleState.CLEAR)
     in_a_row = all(
         later.begins_at - earlier.begins_at == timedelta(days=1)
         for earlier, later in pairwise(newest)
     )
     missed = all(_missed(day, speed.limit) for day in newest)
     if len(newest) < rules.plan_missed_days or not in_a_row or not missed:
-        return Finding(key=key, state=State.UNKNOWN)
+        return RuleResult(key=key, state=RuleState.UNKNOWN)
     shares = {
         name: round(min(values), 3)
         for name, values in (
@@ -171,49 +171,49 @@ def _plan_missed(speed: LineSpeed, rules: Rules) -> Finding:
         )
         if values
     }
-    return Finding(
+    return RuleResult(
         key=key,
-        state=State.HOLDS,
+        state=RuleState.HOLDS,
         since=newest[0].begins_at,
         evidence={"days": len(newest), "limit_share": speed.limit, **shares},
     )
 
 
-def _missed(day: SpeedDay, limit: float) -> bool:
+def _missed(day: DailySpeed, limit: float) -> bool:
     return any(share is not None and share < limit for share in (day.down_share, day.up_share))
 
 
-def _backlog(probe: ProbeSeen, rules: Rules) -> Finding:
+def _backlog(probe: ProbeObservation, rules: Rules) -> RuleResult:
     key = Key(AlertKind.BACKLOG_GROWING, Subject(probe.tenant, probe.probe))
     if not probe.backlogs:
-        return Finding(key=key, state=State.UNKNOWN)
+        return RuleResult(key=key, state=RuleState.UNKNOWN)
     last = probe.backlogs[-1]
     if last.pending < rules.backlog_results:
-        return Finding(key=key, state=State.CLEAR)
+        return RuleResult(key=key, state=RuleState.CLEAR)
     window = timedelta(minutes=rules.backlog_minutes)
     before = [backlog for backlog in probe.backlogs if last.at - backlog.at >= window]
     if not before:
-        return Finding(key=key, state=State.UNKNOWN)
+        return RuleResult(key=key, state=RuleState.UNKNOWN)
     if last.pending <= before[-1].pending:
-        return Finding(key=key, state=State.CLEAR)
-    return Finding(
+        return RuleResult(key=key, state=RuleState.CLEAR)
+    return RuleResult(
         key=key,
-        state=State.HOLDS,
+        state=RuleState.HOLDS,
         since=before[-1].at,
         evidence={"pending": last.pending, "pending_before": before[-1].pending},
     )
 
 
-def _expiring(certificate: Certificate, now: datetime, rules: Rules) -> Finding:
+def _expiring(certificate: Certificate, now: datetime, rules: Rules) -> RuleResult:
     subject = Subject(certificate.tenant, certificate.probe, "", certificate.name)
     key = Key(AlertKind.CERTIFICATE_EXPIRING, subject)
     warn_from = certificate.not_after - timedelta(days=rules.certificate_days)
     if now < warn_from:
-        return Finding(key=key, state=State.CLEAR)
+        return RuleResult(key=key, state=RuleState.CLEAR)
     days = (certificate.not_after - now).days
-    return Finding(
+    return RuleResult(
         key=key,
-        state=State.HOLDS,
+        state=RuleState.HOLDS,
         since=warn_from,
         evidence={"not_after": certificate.not_after.isoformat(), "days_left": days},
     )

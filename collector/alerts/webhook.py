@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-from collector.alerts.notification import NotTakenError
+from collector.alerts.notification import DeliveryError
 from collector.alerts.settings import WebhookConfig
 from runtime import secret_file
 
@@ -20,7 +20,7 @@ def signature(body: bytes, secret: str) -> str:
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-def post(body: bytes, notice_id: str, config: WebhookConfig) -> None:
+def post(body: bytes, notification_id: str, config: WebhookConfig) -> None:
     """Hand the body to the receiver.
 
     Raises:
@@ -29,7 +29,7 @@ def post(body: bytes, notice_id: str, config: WebhookConfig) -> None:
     # Here: with all that it brings it is a fifth of a start, and few centres have a webhook.
     import requests  # noqa: PLC0415
 
-    headers = {"Content-Type": "application/json", "Idempotency-Key": notice_id}
+    headers = {"Content-Type": "application/json", "Idempotency-Key": notification_id}
     try:
         if config.secret_file is not None:
             headers["X-Tramdo-Signature"] = signature(
@@ -44,6 +44,6 @@ def post(body: bytes, notice_id: str, config: WebhookConfig) -> None:
             allow_redirects=False,
         )
     except (requests.RequestException, OSError, ValueError) as error:
-        raise NotTakenError(f"webhook {config.url}: {error}") from error
+        raise DeliveryError(f"webhook {config.url}: {error}") from error
     if not 200 <= answer.status_code < 300:
-        raise NotTakenError(f"webhook {config.url} answered {answer.status_code}")
+        raise DeliveryError(f"webhook {config.url} answered {answer.status_code}")

@@ -19,12 +19,12 @@ from typing import NamedTuple
 import msgspec
 
 from collector.reports import flat_table, rendering
-from collector.reports.rendering import Printed
-from collector.reports.report import Paper, PaperKind
+from collector.reports.rendering import RenderedFile
+from collector.reports.report import Report, ReportKind
 from collector.rollup.periods import Period
 
 _NAME = re.compile(
-    rf"({'|'.join(PaperKind)})_([A-Za-z0-9-]+)_([0-9]{{8}})-([0-9]{{8}})_v([0-9]+)"
+    rf"({'|'.join(ReportKind)})_([A-Za-z0-9-]+)_([0-9]{{8}})-([0-9]{{8}})_v([0-9]+)"
     r"\.(?:pdf|xlsx|csv|json|txt)"
 )
 
@@ -36,7 +36,7 @@ class ArchiveError(Exception):
 class Issue(NamedTuple):
     """An issue as a list shows it."""
 
-    kind: PaperKind
+    kind: ReportKind
     area_id: str
     period: Period
     version: int
@@ -50,7 +50,7 @@ class Archive:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def last(self, kind: PaperKind, area_id: str, period: Period) -> Paper | None:
+    def latest(self, kind: ReportKind, area_id: str, period: Period) -> Report | None:
         """The last issue of a paper, None when there is none.
 
         Raises:
@@ -85,7 +85,7 @@ class Archive:
         return path if path.is_file() else None
 
     @contextmanager
-    def issuing(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Hold the folder while an issue is drawn up and kept: timer and page may do it at once.
 
         Raises:
@@ -100,7 +100,7 @@ class Archive:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def keep(self, paper: Paper, files: Iterable[Printed]) -> list[Path]:
+    def save(self, report: Report, files: Iterable[RenderedFile]) -> list[Path]:
         """Write an issue: its files, its record last. Files of the same issue are left as they are.
 
         A file without a record is of an issue that a full disk has stopped, and had other figures.
@@ -108,18 +108,18 @@ class Archive:
         Raises:
             ArchiveError: the disk did not take it.
         """
-        record = Printed(
-            f"{rendering.stem(paper)}.json", "application/json", flat_table.as_json(paper)
+        record = RenderedFile(
+            f"{rendering.stem(report)}.json", "application/json", flat_table.as_json(report)
         )
         rest = [file for file in files if file.name != record.name]
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             issued = (self._folder / record.name).exists()
-            return [self._put(file, over=not issued) for file in (*rest, record)]
+            return [self._write(file, over=not issued) for file in (*rest, record)]
         except OSError as error:
             raise ArchiveError(f"{self._folder} cannot be written: {error.strerror}") from error
 
-    def _put(self, file: Printed, *, over: bool) -> Path:
+    def _write(self, file: RenderedFile, *, over: bool) -> Path:
         target = self._folder / file.name
         handle, name = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".part")
         try:
@@ -135,7 +135,7 @@ class Archive:
             Path(name).unlink(missing_ok=True)
         return target
 
-    def _read(self, path: Path) -> Paper:
+    def _read(self, path: Path) -> Report:
         try:
             return flat_table.from_json(path.read_bytes())
         except OSError as error:
@@ -156,7 +156,7 @@ def _issue(stem: str, paths: list[Path]) -> Issue | None:
     except ValueError:
         return None
     at = datetime.fromtimestamp(record.stat().st_mtime, UTC)
-    return Issue(PaperKind(kind), area, days, int(version), at, paths)
+    return Issue(ReportKind(kind), area, days, int(version), at, paths)
 
 
 def _version(path: Path) -> int:

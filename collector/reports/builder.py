@@ -14,18 +14,17 @@ from msgspec import Struct
 from collector.domain.assessment import NoVerdictReason
 from collector.domain.thresholds import Thresholds
 from collector.registry.registry import LineKey, Registry
-from collector.reports import figures
-from collector.reports.figures import Input
 from collector.reports.report import (
     Area,
     CommuneMonth,
-    Figures,
     OfficeConfig,
-    Paper,
-    PaperKind,
+    Report,
+    ReportKind,
+    ReportRow,
     Revision,
     Week,
 )
+from collector.reports.rows import RowInputs, build_rows
 from collector.rollup.periods import Period, month_of
 from collector.rollup.queries import Summaries
 from collector.rollup.summary import EMPTY, SPEED_KINDS, speed_tests_a_day
@@ -50,7 +49,7 @@ class Sources(Struct, frozen=True, kw_only=True):
     office: OfficeConfig
 
 
-def area(registry: Registry, name: str) -> Area:
+def resolve_area(registry: Registry, name: str) -> Area:
     """The area of that name: a group's id, a commune's or province's code, or "all".
 
     Raises:
@@ -78,15 +77,15 @@ def area(registry: Registry, name: str) -> Area:
     return Area(id=name, name=title, lines=tuple(sorted(lines)))
 
 
-def paper(
-    kind: PaperKind,
+def build_report(
+    kind: ReportKind,
     of: Area,
     period: Period,
     sources: Sources,
     *,
     now: datetime,
-    issued: Paper | None = None,
-) -> Paper:
+    issued: Report | None = None,
+) -> Report:
     """The paper as the figures are now.
 
     Args:
@@ -104,8 +103,8 @@ def paper(
     summaries, lines = sources.summaries, of.lines
     # Before the figures: what is rolled up meanwhile is told as changed rather than missed.
     data_revision = summaries.revision()
-    rows = figures.rows(
-        Input(
+    rows = build_rows(
+        RowInputs(
             area=of,
             period=period,
             now=now,
@@ -116,7 +115,7 @@ def paper(
             hours=_hours(summaries, lines, period),
         )
     )
-    return Paper(
+    return Report(
         kind=kind,
         area_id=of.id,
         area=of.name,
@@ -130,7 +129,7 @@ def paper(
         office=sources.office,
         thresholds=sources.thresholds,
         rows=rows,
-        weeks=_weeks(sources, lines, period) if kind is PaperKind.WEEKLY else (),
+        weeks=_weeks(sources, lines, period) if kind is ReportKind.WEEKLY else (),
         commune_month=_commune_month(sources, lines, period),
     )
 
@@ -155,7 +154,7 @@ def planned_a_day(
 
 
 def _revision(
-    issued: Paper | None, rows: Sequence[Figures], sources: Sources, of: Area, period: Period
+    issued: Report | None, rows: Sequence[ReportRow], sources: Sources, of: Area, period: Period
 ) -> Revision | None:
     if issued is None:
         return None
@@ -177,7 +176,7 @@ def _revision(
     )
 
 
-def _registered(rows: Sequence[Figures]) -> list[tuple[object, ...]]:
+def _registered(rows: Sequence[ReportRow]) -> list[tuple[object, ...]]:
     """What rows owe to the registry: a wrong plan that was mended must be able to leave a paper."""
     return [
         (

@@ -8,64 +8,64 @@ from __future__ import annotations
 
 from collector.domain.assessment import Verdict
 from collector.reports import formatting
-from collector.reports.report import Direction, Figures, Level, Paper
+from collector.reports.report import Level, Report, ReportRow, SpeedStats
 from collector.rollup.periods import Period, month_of
 
 # More lines than these are told together.
-_LINES_TOLD = 4
+_MAX_LINES = 4
 
 
-def text(paper: Paper) -> str:
+def text(report: Report) -> str:
     """The bulletin, in Vietnamese: paragraphs with an empty line between them."""
-    parts = [_title(paper), "Kính thưa bà con và các cơ quan, đơn vị!", _opening(paper)]
-    lines = paper.at(Level.LINE)
+    parts = [_title(report), "Kính thưa bà con và các cơ quan, đơn vị!", _opening(report)]
+    lines = report.at(Level.LINE)
     if any(not line.is_silent for line in lines):
-        told = lines if len(lines) <= _LINES_TOLD else paper.at(Level.COMMUNE)
-        parts += [_one(row, paper) for row in told[:20]]
-        if len(told) > 20:
-            parts.append(f"Số liệu của {len(told) - 20} nơi khác có trên cổng thông tin.")
-        parts.append(_reliability(paper))
+        shown = lines if len(lines) <= _MAX_LINES else report.at(Level.COMMUNE)
+        parts += [_paragraph(row, report) for row in shown[:20]]
+        if len(shown) > 20:
+            parts.append(f"Số liệu của {len(shown) - 20} nơi khác có trên cổng thông tin.")
+        parts.append(_reliability(report))
     parts.append(_closing())
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _title(paper: Paper) -> str:
-    lines = [f"BẢN TIN CHẤT LƯỢNG INTERNET – {paper.area.upper()}", f"({_when(paper)})"]
-    if paper.revision is not None:
+def _title(report: Report) -> str:
+    lines = [f"BẢN TIN CHẤT LƯỢNG INTERNET – {report.area.upper()}", f"({_when(report)})"]
+    if report.revision is not None:
         lines.append(
             f"Bản sửa đổi, thay bản phát hành lúc "
-            f"{formatting.clock(paper.revision.replaces_issued_at)}"
+            f"{formatting.clock(report.revision.replaces_issued_at)}"
         )
     return "\n".join(lines)
 
 
-def _when(paper: Paper) -> str:
-    if Period(paper.first_day, paper.last_day) == month_of(paper.first_day):
-        return f"Tháng {paper.first_day.month} năm {paper.first_day.year}"
-    return f"Từ ngày {formatting.day(paper.first_day)} đến ngày {formatting.day(paper.last_day)}"
+def _when(report: Report) -> str:
+    if Period(report.first_day, report.last_day) == month_of(report.first_day):
+        return f"Tháng {report.first_day.month} năm {report.first_day.year}"
+    return f"Từ ngày {formatting.day(report.first_day)} đến ngày {formatting.day(report.last_day)}"
 
 
-def _opening(paper: Paper) -> str:
-    total = paper.total
+def _opening(report: Report) -> str:
+    total = report.total
     if total.is_silent:
         return (
-            f"{_when(paper)}, trạm đo không ghi nhận được kết quả nào. Đề nghị cơ "
+            f"{_when(report)}, trạm đo không ghi nhận được kết quả nào. Đề nghị cơ "
             "quan có trạm đo kiểm tra nguồn điện và dây mạng."
         )
     if not total.tests:
         return (
-            f"{_when(paper)}, các trạm đo đặt tại trụ sở cơ quan không đo được tốc độ Internet "
+            f"{_when(report)}, các trạm đo đặt tại trụ sở cơ quan không đo được tốc độ Internet "
             "lần nào."
         )
     several = "đường truyền" if total.lines > 1 else "đường truyền duy nhất"
     return (
-        f"{_when(paper)}, các trạm đo đặt tại trụ sở cơ quan đã đo tốc độ Internet "
+        f"{_when(report)}, các trạm đo đặt tại trụ sở cơ quan đã đo tốc độ Internet "
         f"{formatting.number(total.tests)} lần trên "
         f"{formatting.number(total.lines_measured)} {several}."
     )
 
 
-def _one(row: Figures, paper: Paper) -> str:
+def _paragraph(row: ReportRow, report: Report) -> str:
     name = _name(row)
     if row.is_silent:
         return f"{name}: chưa có kết quả đo trong thời gian này."
@@ -83,46 +83,46 @@ def _one(row: Figures, paper: Paper) -> str:
             f"Thời gian phản hồi trung bình {formatting.number(row.rtt_mean_ms)} mi-li-giây."
         )
     sentences.append(_outages(row))
-    sentences += _verdicts(row, paper)
+    sentences += _verdicts(row, report)
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _name(row: Figures) -> str:
+def _name(row: ReportRow) -> str:
     if row.level is Level.COMMUNE:
         return row.commune or ""
     of = f" của {row.isp}" if row.isp else f" «{row.line}»"
     return f"Đường truyền{of} tại {row.office}" if row.office else f"Đường truyền{of}"
 
 
-def _speed(direction: Direction) -> str:
+def _speed(direction: SpeedStats) -> str:
     if direction.mean_bps is None:
         return "chưa có số liệu"
     mbps = direction.mean_bps / 1e6
     return f"khoảng {formatting.number(mbps, 0 if mbps >= 10 else 1)} mê-ga-bít trên giây"
 
 
-def _against_plan(row: Figures) -> str:
+def _against_plan(row: ReportRow) -> str:
     share = row.download.share
     if share is None:
         return ""
     return f"; tải xuống bằng khoảng {formatting.percent(share, 0)} tốc độ nhà mạng công bố"
 
 
-def _verdicts(row: Figures, paper: Paper) -> list[str]:
-    limit = formatting.percent(paper.thresholds.speed_share.limit, 0)
+def _verdicts(row: ReportRow, report: Report) -> list[str]:
+    limit = formatting.percent(report.thresholds.speed_share.limit, 0)
     directions = (("tải xuống", row.download), ("tải lên", row.upload))
     sentences = []
     for verdict, words in (
         (Verdict.MET, f"đạt từ {limit} tốc độ công bố trở lên"),
         (Verdict.NOT_MET, f"thấp hơn mức {limit} tốc độ công bố"),
     ):
-        told = [word for word, direction in directions if direction.verdict is verdict]
-        if told:
-            sentences.append(f"Tốc độ {' và '.join(told)} {words}.")
+        shown = [word for word, direction in directions if direction.verdict is verdict]
+        if shown:
+            sentences.append(f"Tốc độ {' và '.join(shown)} {words}.")
     return sentences
 
 
-def _outages(row: Figures) -> str:
+def _outages(row: ReportRow) -> str:
     if row.up_minutes + row.down_minutes == 0:
         return ""
     if row.down_minutes == 0:
@@ -133,8 +133,8 @@ def _outages(row: Figures) -> str:
     return f"Tổng thời gian gián đoạn {spelt}."
 
 
-def _reliability(paper: Paper) -> str:
-    total = paper.total
+def _reliability(report: Report) -> str:
+    total = report.total
     whole = (
         ""
         if total.completeness_ratio is None
@@ -144,12 +144,12 @@ def _reliability(paper: Paper) -> str:
         f"Trong {formatting.number(total.attempted)} lần đo đã thực hiện có "
         f"{formatting.number(total.valid)} lần hợp lệ.{whole} Đây là số liệu tham khảo, đo tự động "
         "qua dây mạng tại trụ sở cơ quan, không thay thế kết quả đo kiểm của cơ quan quản lý; "
-        f"ngưỡng so sánh phiên bản ngày {_version(paper)}."
+        f"ngưỡng so sánh phiên bản ngày {_version(report)}."
     )
 
 
-def _version(paper: Paper) -> str:
-    year, month, day = paper.thresholds.version.split("-")
+def _version(report: Report) -> str:
+    year, month, day = report.thresholds.version.split("-")
     return f"{day}/{month}/{year}"
 
 

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 from collector.reports.archive import ArchiveError
-from collector.reports.pdf import TooLongError
-from collector.reports.rendering import PaperFormat, formats, printed
-from collector.reports.report import PaperKind
-from collector.reports.service import Desk
+from collector.reports.pdf import TooManyRowsError
+from collector.reports.rendering import ReportFormat, formats, render
+from collector.reports.report import ReportKind
+from collector.reports.service import ReportService
 from collector.rollup.periods import Period, parse_period
 from collector.store.store import StoreError
 
@@ -22,7 +22,7 @@ log = logging.getLogger("report")
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """The options of `report`."""
-    command.add_argument("kind", type=PaperKind, choices=list(PaperKind), metavar="KIND",
+    command.add_argument("kind", type=ReportKind, choices=list(ReportKind), metavar="KIND",
                          help="weekly, monthly or bulletin")  # fmt: skip
     command.add_argument(
         "--period",
@@ -38,8 +38,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--format",
-        type=PaperFormat,
-        choices=list(PaperFormat),
+        type=ReportFormat,
+        choices=list(ReportFormat),
         action="append",
         help="repeatable; default: every format that the paper has",
     )
@@ -51,40 +51,40 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace, desk: Desk) -> int:
+def run(options: argparse.Namespace, reports: ReportService) -> int:
     """Do it, and print the path of each file; the exit code."""
-    areas = [options.group] if options.group else desk.areas()
+    areas = [options.group] if options.group else reports.areas()
     if options.out is not None and len(areas) > 1 and options.out.suffix:
         print("--out is one file, and there are several groups: name a folder", file=sys.stderr)
         return BAD_INPUT
     worst = OK
     for area in areas:
         try:
-            for path in _made(options, desk, area):
+            for path in _made(options, reports, area):
                 print(path)
         except ValueError as error:
             print(error, file=sys.stderr)
             worst = max(worst, BAD_INPUT)
-        except (StoreError, ArchiveError, TooLongError, OSError) as error:
+        except (StoreError, ArchiveError, TooManyRowsError, OSError) as error:
             print(f"{area}: {error}", file=sys.stderr)
             worst = max(worst, FAILED)
     return worst
 
 
-def _made(options: argparse.Namespace, desk: Desk, area: str) -> list[Path]:
-    kind: PaperKind = options.kind
+def _made(options: argparse.Namespace, reports: ReportService, area: str) -> list[Path]:
+    kind: ReportKind = options.kind
     if options.out is None:
         if options.format:
             raise ValueError("an issue is kept in every format: --format goes with --out")
-        return desk.issue(kind, area, options.period)
+        return reports.issue(kind, area, options.period)
     out: Path = options.out
     wanted = options.format or _by_suffix(out) or list(formats(kind))
     if out.suffix and len(wanted) > 1:
         raise ValueError("--out is one file, and there are several formats: name a folder")
-    paper = desk.draft(kind, area, options.period)
+    report = reports.draft(kind, area, options.period)
     written = []
-    for paper_format in wanted:
-        file = printed(paper, paper_format)
+    for report_format in wanted:
+        file = render(report, report_format)
         path = out if out.suffix else out / file.name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(file.content)
@@ -92,8 +92,8 @@ def _made(options: argparse.Namespace, desk: Desk, area: str) -> list[Path]:
     return written
 
 
-def _by_suffix(out: Path) -> list[PaperFormat]:
-    return [one for one in PaperFormat if out.suffix == f".{one}"]
+def _by_suffix(out: Path) -> list[ReportFormat]:
+    return [one for one in ReportFormat if out.suffix == f".{one}"]
 
 
 def _period(text: str) -> Period:

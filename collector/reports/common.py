@@ -5,60 +5,60 @@ from __future__ import annotations
 from collector.reports import formatting
 from collector.reports.formatting import DOTS, MISSING
 from collector.reports.layout import Head, Section, Table
-from collector.reports.report import Direction, Figures, Paper
+from collector.reports.report import Report, ReportRow, SpeedStats
 from collector.rollup.periods import VIETNAM
 
 INDICATIVE = "so sánh tham khảo"
 
 
-def head(paper: Paper, about: str) -> Head:
+def head(report: Report, about: str) -> Head:
     """Quốc hiệu aside, all that stands above the body. The number is the office's to give."""
-    office = paper.office
-    made = paper.made_at.astimezone(VIETNAM)
+    office = report.office
+    made = report.made_at.astimezone(VIETNAM)
     # The day is that of signing, and the office's to fill in.
     signed_on = f"ngày …… tháng {formatting.month(made.month)} năm {made.year}"
     return Head(
-        parent=_given(office.parent).upper(),
-        office=_given(office.name).upper(),
+        parent=_or_dots(office.parent).upper(),
+        office=_or_dots(office.name).upper(),
         number=f"Số: ……/{office.symbol or 'BC-……'}",
         place_and_date=f"{office.place or DOTS}, {signed_on}",
         date=signed_on,
         type_name="BÁO CÁO",
         about=about,
-        notes=[*_unfinished(paper), *_waiting(paper), *_revised(paper)],
+        notes=[*_period_not_over(report), *_not_rolled_up(report), *_revised(report)],
     )
 
 
-def recipients(paper: Paper) -> list[str]:
+def recipients(report: Report) -> list[str]:
     """Nơi nhận. The last is always the office's own file."""
-    named = [f"- {name};" for name in paper.office.recipients] or ["- ………………………;", "- ………………………;"]
+    named = [f"- {name};" for name in report.office.recipients] or ["- ………………………;", "- ………………………;"]
     return [*named, "- Lưu: VT."]
 
 
-def signer_title(paper: Paper) -> str:
+def signer_title(report: Report) -> str:
     """Above the empty place of the signature: of two lines where somebody signs for the office."""
-    return _given(paper.office.signer_title).upper()
+    return _or_dots(report.office.signer_title).upper()
 
 
-def signer_name(paper: Paper) -> str:
+def signer_name(report: Report) -> str:
     """Below the empty place; empty where the office writes or stamps it by hand."""
-    return paper.office.signer_name or ""
+    return report.office.signer_name or ""
 
 
-def footer(paper: Paper) -> str:
+def footer(report: Report) -> str:
     """On each page: period, area, thresholds, data."""
-    version = paper.revision.version if paper.revision else 1
+    version = report.revision.version if report.revision else 1
     return (
-        f"{paper.area}, {formatting.day(paper.first_day)}–{formatting.day(paper.last_day)} · "
-        f"{INDICATIVE} · ngưỡng {paper.thresholds.version} · "
-        f"số liệu {paper.data_revision} · lần phát hành {version}"
+        f"{report.area}, {formatting.day(report.first_day)}–{formatting.day(report.last_day)} · "
+        f"{INDICATIVE} · ngưỡng {report.thresholds.version} · "
+        f"số liệu {report.data_revision} · lần phát hành {version}"
     )
 
 
-def scope(paper: Paper) -> list[str]:
+def scope(report: Report) -> list[str]:
     """What was measured, by whom, how much of it is there. The method is docs/method.md's."""
-    total = paper.total
-    communes = len({row.commune_code for row in paper.rows if row.commune_code})
+    total = report.total
+    communes = len({row.commune_code for row in report.rows if row.commune_code})
     return [
         (
             "Số liệu do trạm đo đặt cố định tại trụ sở cơ quan tự động ghi nhận qua dây mạng, trên "
@@ -106,7 +106,7 @@ def method() -> list[str]:
     ]
 
 
-def completeness(total: Figures) -> str:
+def completeness(total: ReportRow) -> str:
     """Valid of attempted, and how much of the plan came in."""
     planned = (
         "" if total.planned is None else f" trên {formatting.number(total.planned)} lần dự kiến"
@@ -119,7 +119,7 @@ def completeness(total: Figures) -> str:
     )
 
 
-def thresholds(paper: Paper) -> Section:
+def thresholds(report: Report) -> Section:
     """Every limit with its source and whether it was verified."""
     shown = {
         "speed_share": ("Tốc độ trung bình so với tốc độ công bố", "≥ {}%", 100),
@@ -130,7 +130,7 @@ def thresholds(paper: Paper) -> Section:
         "week_measurements": ("Số lần đo mỗi tuần", "≥ {}", 1),
     }
     rows = []
-    for name, threshold in paper.thresholds.all().items():
+    for name, threshold in report.thresholds.all().items():
         title, pattern, scale = shown[name]
         limit = threshold.limit * scale
         digits = 0 if abs(limit - round(limit)) < 1e-9 else 1
@@ -145,7 +145,7 @@ def thresholds(paper: Paper) -> Section:
     supplementary = "Mất gói, biến động độ trễ, độ trễ khi tải"
     rows.append([supplementary, MISSING, MISSING, "Bổ sung, không có ngưỡng quốc gia"])
     return Section(
-        heading=f"Ngưỡng so sánh (phiên bản {paper.thresholds.version})",
+        heading=f"Ngưỡng so sánh (phiên bản {report.thresholds.version})",
         tables=[
             Table(
                 caption="",
@@ -158,7 +158,7 @@ def thresholds(paper: Paper) -> Section:
     )
 
 
-def published(paper: Paper) -> Table:
+def published(report: Report) -> Table:
     """Figures of others."""
     return Table(
         caption="Số liệu đã công bố để đối chiếu (Mbit/s, Internet cố định)",
@@ -172,43 +172,43 @@ def published(paper: Paper) -> Table:
                 formatting.number(one.upload_mbps, 2),
                 one.source,
             ]
-            for one in paper.thresholds.published
+            for one in report.thresholds.published
         ],
     )
 
 
-def plan(row: Figures) -> str:
+def plan(row: ReportRow) -> str:
     """Vd/Vu of a row, Mbit/s."""
     if row.download.declared_bps is None and row.upload.declared_bps is None:
         return "chưa có"
     return f"{_declared(row.download)}/{_declared(row.upload)}"
 
 
-def _declared(direction: Direction) -> str:
+def _declared(direction: SpeedStats) -> str:
     declared = direction.declared_bps
     digits = 0 if declared is None or declared % 1e6 == 0 else 1
     return formatting.mbps(declared, digits)
 
 
-def _given(text: str | None) -> str:
+def _or_dots(text: str | None) -> str:
     """What the settings say, were it that there is none; dots only where they say nothing."""
     return DOTS if text is None else text
 
 
-def _unfinished(paper: Paper) -> list[str]:
-    if paper.whole:
+def _period_not_over(report: Report) -> list[str]:
+    if report.whole:
         return []
-    return [f"Kỳ báo cáo chưa kết thúc; số liệu đến {formatting.clock(paper.made_at)}"]
+    return [f"Kỳ báo cáo chưa kết thúc; số liệu đến {formatting.clock(report.made_at)}"]
 
 
-def _waiting(paper: Paper) -> list[str]:
-    if not paper.waiting:
+def _not_rolled_up(report: Report) -> list[str]:
+    if not report.waiting:
         return []
-    return [f"Còn {formatting.number(paper.waiting)} kết quả đã nhận nhưng chưa được tổng hợp"]
+    return [f"Còn {formatting.number(report.waiting)} kết quả đã nhận nhưng chưa được tổng hợp"]
 
 
-def _revised(paper: Paper) -> list[str]:
-    revision = paper.revision
+def _revised(report: Report) -> list[str]:
+    revision = report.revision
     if revision is None:
         return []
     reasons = []

@@ -11,7 +11,7 @@ import io
 
 import msgspec
 
-from collector.reports.report import Direction, Figures, Paper
+from collector.reports.report import Report, ReportRow, SpeedStats
 from wire.decoding import decode_json
 
 Cell = str | int | float | None
@@ -22,20 +22,20 @@ _DIRECTIONS = ("download", "upload")
 def columns() -> list[str]:
     """The names of the figures of a row, directions taken apart."""
     names: list[str] = []
-    for name in Figures.__struct_fields__:
+    for name in ReportRow.__struct_fields__:
         if name in _DIRECTIONS:
-            names += [f"{name}_{part}" for part in Direction.__struct_fields__]
+            names += [f"{name}_{part}" for part in SpeedStats.__struct_fields__]
         else:
             names.append(name)
     return names
 
 
-def cells(row: Figures) -> dict[str, Cell]:
+def cells(row: ReportRow) -> dict[str, Cell]:
     """A row's figures by column."""
     found: dict[str, Cell] = {}
-    for name in Figures.__struct_fields__:
+    for name in ReportRow.__struct_fields__:
         value = getattr(row, name)
-        if isinstance(value, Direction):
+        if isinstance(value, SpeedStats):
             parts = msgspec.structs.asdict(value)
             found |= {f"{name}_{part}": cell for part, cell in parts.items()}
         else:
@@ -43,15 +43,15 @@ def cells(row: Figures) -> dict[str, Cell]:
     return found
 
 
-def about(paper: Paper) -> dict[str, Cell]:
+def about(report: Report) -> dict[str, Cell]:
     """What every row of the paper shares."""
     return {
-        "paper": paper.kind.value,
-        "area_id": paper.area_id,
-        "first_day": paper.first_day.isoformat(),
-        "last_day": paper.last_day.isoformat(),
-        "thresholds_version": paper.thresholds.version,
-        "version": paper.revision.version if paper.revision else 1,
+        "paper": report.kind.value,
+        "area_id": report.area_id,
+        "first_day": report.first_day.isoformat(),
+        "last_day": report.last_day.isoformat(),
+        "thresholds_version": report.thresholds.version,
+        "version": report.revision.version if report.revision else 1,
     }
 
 
@@ -64,31 +64,31 @@ def spreadsheet_cell(cell: Cell) -> Cell:
     return f"'{cell}" if starts_one else cell
 
 
-def as_csv(paper: Paper) -> bytes:
+def as_csv(report: Report) -> bytes:
     """CSV after RFC 4180, UTF-8 with a byte order mark for spreadsheet programs.
 
     Figures are as exact as the JSON's, the point is the decimal mark.
     """
     text = io.StringIO(newline="")
-    shared = about(paper)
+    shared = about(report)
     writer = csv.DictWriter(text, [*shared, *columns()])
     writer.writeheader()
     writer.writerows(
         {name: spreadsheet_cell(cell) for name, cell in (shared | cells(row)).items()}
-        for row in paper.rows
+        for row in report.rows
     )
     return text.getvalue().encode("utf-8-sig")
 
 
-def as_json(paper: Paper) -> bytes:
+def as_json(report: Report) -> bytes:
     """The whole paper, readable."""
-    return msgspec.json.format(msgspec.json.encode(paper), indent=2) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
 
 
-def from_json(content: bytes) -> Paper:
+def from_json(content: bytes) -> Report:
     """The paper that `as_json` wrote.
 
     Raises:
         msgspec.DecodeError: it is not one.
     """
-    return decode_json(content, Paper)
+    return decode_json(content, Report)

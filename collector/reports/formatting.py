@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from collector.domain.assessment import NoVerdictReason, Verdict
-from collector.reports.report import Direction
+from collector.reports.report import SpeedStats
 from collector.rollup.periods import VIETNAM
 from runtime import language
 
@@ -57,14 +57,14 @@ def clock(at: datetime) -> str:
     return f"{local:%H:%M} ngày {local:%d/%m/%Y}"
 
 
-def interval(direction: Direction) -> str:
+def interval(direction: SpeedStats) -> str:
     """The 95 % interval of a mean, Mbit/s: 238,1–240,3."""
     if direction.mean_low_bps is None or direction.mean_high_bps is None:
         return MISSING
     return f"{mbps(max(direction.mean_low_bps, 0))}–{mbps(direction.mean_high_bps)}"
 
 
-def verdict(direction: Direction) -> str:
+def verdict(direction: SpeedStats) -> str:
     """What is said of a direction, with its reason where nothing is said."""
     return verdict_text(direction.verdict, direction.why)
 

@@ -9,40 +9,40 @@ from __future__ import annotations
 from collector.reports import common, formatting
 from collector.reports.formatting import MISSING
 from collector.reports.layout import Document, Section, Table
-from collector.reports.report import Direction, Figures, Level, Paper
+from collector.reports.report import Level, Report, ReportRow, SpeedStats
 
 
-def document(paper: Paper) -> Document:
+def document(report: Report) -> Document:
     """The monthly report, in Vietnamese."""
     about = (
-        f"Chất lượng Internet cố định tháng {formatting.month(paper.first_day.month)} năm "
-        f"{paper.first_day.year} đo tại trụ sở cơ quan – {paper.area} ({common.INDICATIVE})"
+        f"Chất lượng Internet cố định tháng {formatting.month(report.first_day.month)} năm "
+        f"{report.first_day.year} đo tại trụ sở cơ quan – {report.area} ({common.INDICATIVE})"
     )
     return Document(
-        head=common.head(paper, about),
+        head=common.head(report, about),
         sections=[
-            Section(heading="I. PHẠM VI VÀ PHƯƠNG PHÁP", paragraphs=common.scope(paper)),
-            _overall(paper),
-            _by_isp(paper),
+            Section(heading="I. PHẠM VI VÀ PHƯƠNG PHÁP", paragraphs=common.scope(report)),
+            _overall(report),
+            _by_isp(report),
             _notes(),
         ],
-        recipients=common.recipients(paper),
-        signer_title=common.signer_title(paper),
-        signer_name=common.signer_name(paper),
-        appendices=[_by_commune(paper), _by_line(paper), _method(paper)],
-        footer=common.footer(paper),
+        recipients=common.recipients(report),
+        signer_title=common.signer_title(report),
+        signer_name=common.signer_name(report),
+        appendices=[_by_commune(report), _by_line(report), _method(report)],
+        footer=common.footer(report),
     )
 
 
-def _overall(paper: Paper) -> Section:
-    total = paper.total
-    enough = sum(one.tests >= one.needed for one in paper.commune_month)
-    needed = formatting.number(paper.thresholds.commune_month_samples.limit)
+def _overall(report: Report) -> Section:
+    total = report.total
+    enough = sum(one.tests >= one.needed for one in report.commune_month)
+    needed = formatting.number(report.thresholds.commune_month_samples.limit)
     points = [
         common.completeness(total),
         (
             f"Số xã, phường, đặc khu đủ {needed} mẫu trong tháng (theo số liệu của trạm đo): "
-            f"{formatting.share_of(enough, len(paper.commune_month))}."
+            f"{formatting.share_of(enough, len(report.commune_month))}."
         ),
         (
             f"Tải xuống trung bình {_speed(total.download)}; "
@@ -70,11 +70,11 @@ def _overall(paper: Paper) -> Section:
     return Section(
         heading="II. KẾT QUẢ CHUNG",
         points=points,
-        tables=[_communes_short(paper)],
+        tables=[_communes_short(report)],
     )
 
 
-def _communes_short(paper: Paper) -> Table:
+def _communes_short(report: Report) -> Table:
     return Table(
         caption="Kết quả theo xã, phường, đặc khu (số liệu đầy đủ tại Phụ lục I)",
         columns=[
@@ -94,21 +94,21 @@ def _communes_short(paper: Paper) -> Table:
                 formatting.percent(row.availability_ratio, 2),
                 _verdicts(row),
             ]
-            for row in paper.at(Level.COMMUNE)
+            for row in report.at(Level.COMMUNE)
         ],
     )  # fmt: skip
 
 
-def _by_isp(paper: Paper) -> Section:
+def _by_isp(report: Report) -> Section:
     rows = []
-    for row in paper.at(Level.ISP_PLAN):
+    for row in report.at(Level.ISP_PLAN):
         for word, direction in (("Xuống", row.download), ("Lên", row.upload)):
             rows.append(
                 [
                     f"{row.isp} ({common.plan(row)})",
                     formatting.number(row.lines),
                     word,
-                    formatting.share_of(direction.samples, _needed(paper)),
+                    formatting.share_of(direction.samples, _needed(report)),
                     formatting.mbps(direction.mean_bps),
                     formatting.interval(direction),
                     formatting.percent(direction.share, 0),
@@ -154,21 +154,21 @@ def _notes() -> Section:
     )
 
 
-def _by_commune(paper: Paper) -> Section:
+def _by_commune(report: Report) -> Section:
     return Section(
         heading="Kết quả theo xã, phường, đặc khu",
-        tables=[_quality(paper.at(Level.COMMUNE), by_line=False)],
+        tables=[_quality(report.at(Level.COMMUNE), by_line=False)],
     )
 
 
-def _by_line(paper: Paper) -> Section:
+def _by_line(report: Report) -> Section:
     return Section(
         heading="Kết quả theo từng đường truyền",
-        tables=[_quality(paper.at(Level.LINE), by_line=True), _judged(paper)],
+        tables=[_quality(report.at(Level.LINE), by_line=True), _judged(report)],
     )
 
 
-def _quality(rows: list[Figures], *, by_line: bool) -> Table:
+def _quality(rows: list[ReportRow], *, by_line: bool) -> Table:
     names = ["Cơ quan", "Đường truyền"] if by_line else ["Xã, phường, đặc khu", "Đường truyền"]
     widths = [20, 12] if by_line else [22, 10]
     return Table(
@@ -202,7 +202,7 @@ def _quality(rows: list[Figures], *, by_line: bool) -> Table:
     )  # fmt: skip
 
 
-def _judged(paper: Paper) -> Table:
+def _judged(report: Report) -> Table:
     return Table(
         caption="So với tốc độ công bố",
         columns=[
@@ -216,47 +216,47 @@ def _judged(paper: Paper) -> Table:
                 row.office or "",
                 _line_name(row),
                 common.plan(row),
-                formatting.share_of(row.download.samples, _needed(paper)),
+                formatting.share_of(row.download.samples, _needed(report)),
                 formatting.interval(row.download),
                 formatting.verdict(row.download),
-                formatting.share_of(row.upload.samples, _needed(paper)),
+                formatting.share_of(row.upload.samples, _needed(report)),
                 formatting.interval(row.upload),
                 formatting.verdict(row.upload),
             ]
-            for row in paper.at(Level.LINE)
+            for row in report.at(Level.LINE)
         ],
     )  # fmt: skip
 
 
-def _method(paper: Paper) -> Section:
-    limits = common.thresholds(paper).tables
+def _method(report: Report) -> Section:
+    limits = common.thresholds(report).tables
     return Section(
         heading="Phương pháp và ngưỡng so sánh",
         points=common.method(),
-        tables=[*limits, *([common.published(paper)] if paper.thresholds.published else [])],
+        tables=[*limits, *([common.published(report)] if report.thresholds.published else [])],
     )
 
 
-def _needed(paper: Paper) -> int:
-    return int(paper.thresholds.speed_samples.limit)
+def _needed(report: Report) -> int:
+    return int(report.thresholds.speed_samples.limit)
 
 
-def _speed(direction: Direction) -> str:
+def _speed(direction: SpeedStats) -> str:
     mean, interval = formatting.mbps(direction.mean_bps), formatting.interval(direction)
     return f"{mean} Mbit/s (khoảng tin cậy 95%: {interval})"
 
 
-def _verdicts(row: Figures) -> str:
+def _verdicts(row: ReportRow) -> str:
     open_ = row.lines - row.lines_met - row.lines_not_met
     return f"{row.lines_met} / {row.lines_not_met} / {open_}"
 
 
-def _loaded(row: Figures) -> str:
+def _loaded(row: ReportRow) -> str:
     if row.rtt_loaded_download_ms is None and row.rtt_loaded_upload_ms is None:
         return MISSING
     down = formatting.number(row.rtt_loaded_download_ms)
     return f"{down}/{formatting.number(row.rtt_loaded_upload_ms)}"
 
 
-def _line_name(row: Figures) -> str:
+def _line_name(row: ReportRow) -> str:
     return f"{row.line} ({row.isp})" if row.isp else str(row.line)

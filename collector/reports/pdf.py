@@ -1,6 +1,6 @@
 """Floor 2. A Document as PDF, by WeasyPrint (decision 30).
 
-Layout of Nghị định 30/2020/NĐ-CP, Phụ lục I, is in `templates/paper.css`. Nothing is fetched: the
+Layout of Nghị định 30/2020/NĐ-CP, Phụ lục I, is in `templates/report.css`. Nothing is fetched: the
 page names no address, and a fetcher that refuses holds that. WeasyPrint takes about 15 ms a table
 row, so a paper for the nation is XLSX and CSV.
 """
@@ -20,7 +20,7 @@ _ROMAN = ("I", "II", "III", "IV", "V", "VI")
 _FOLDER = Path(__file__).with_name("templates")
 
 
-class TooLongError(Exception):
+class TooManyRowsError(Exception):
     """The paper has too many rows for a PDF; the text is a sentence for a person."""
 
 
@@ -33,7 +33,7 @@ def pdf(document: Document) -> bytes:
     sections = [*document.sections, *document.appendices]
     rows = sum(len(table.rows) for section in sections for table in section.tables)
     if rows > MOST_ROWS:
-        raise TooLongError(
+        raise TooManyRowsError(
             f"{rows} rows are too many for a PDF (at most {MOST_ROWS}): "
             "choose a smaller area, or XLSX or CSV"
         )
@@ -50,7 +50,7 @@ def pdf(document: Document) -> bytes:
 
 def html(document: Document) -> str:
     """The page that is printed."""
-    style = (_FOLDER / "paper.css").read_text(encoding="utf-8")
+    style = (_FOLDER / "report.css").read_text(encoding="utf-8")
     page = _template().render(document=document, style=style, roman=_ROMAN)
     # A name that should not be broken at its hyphen.
     return page.replace("i-Speed", "i\N{NON-BREAKING HYPHEN}Speed")
@@ -65,4 +65,4 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("paper.html")
+    return environment.get_template("report.html")

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from collector.reports import bulletin, flat_table, monthly, pdf, weekly, workbook
 from collector.reports.layout import Document
-from collector.reports.report import Paper, PaperKind
+from collector.reports.report import Report, ReportKind
 
 
-class PaperFormat(StrEnum):
+class ReportFormat(StrEnum):
     """In which format. A bulletin is text, or the figures that it was made of as JSON."""
 
     PDF = "pdf"
@@ -21,7 +21,7 @@ class PaperFormat(StrEnum):
     TEXT = "txt"
 
 
-class Printed(NamedTuple):
+class RenderedFile(NamedTuple):
     """A file, as a browser or a disk wants it."""
 
     name: str
@@ -30,55 +30,55 @@ class Printed(NamedTuple):
 
 
 _MEDIA_TYPES = {
-    PaperFormat.PDF: "application/pdf",
-    PaperFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    PaperFormat.CSV: "text/csv; charset=utf-8",
-    PaperFormat.JSON: "application/json",
-    PaperFormat.TEXT: "text/plain; charset=utf-8",
+    ReportFormat.PDF: "application/pdf",
+    ReportFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ReportFormat.CSV: "text/csv; charset=utf-8",
+    ReportFormat.JSON: "application/json",
+    ReportFormat.TEXT: "text/plain; charset=utf-8",
 }
 
 
-def formats(kind: PaperKind) -> tuple[PaperFormat, ...]:
+def formats(kind: ReportKind) -> tuple[ReportFormat, ...]:
     """In which formats a paper can be had."""
-    if kind is PaperKind.BULLETIN:
-        return (PaperFormat.TEXT, PaperFormat.JSON)
-    return (PaperFormat.PDF, PaperFormat.XLSX, PaperFormat.CSV, PaperFormat.JSON)
+    if kind is ReportKind.BULLETIN:
+        return (ReportFormat.TEXT, ReportFormat.JSON)
+    return (ReportFormat.PDF, ReportFormat.XLSX, ReportFormat.CSV, ReportFormat.JSON)
 
 
-def printed(paper: Paper, paper_format: PaperFormat) -> Printed:
+def render(report: Report, report_format: ReportFormat) -> RenderedFile:
     """The paper in that format.
 
     Raises:
         ValueError: the paper cannot be had in it.
         collector.reports.pdf.TooLongError: a PDF would have too many rows.
     """
-    if paper_format not in formats(paper.kind):
-        choices = ", ".join(formats(paper.kind))
-        raise ValueError(f"a {paper.kind} paper is not made as {paper_format} ({choices})")
-    name = f"{stem(paper)}.{paper_format}"
-    return Printed(name, _MEDIA_TYPES[paper_format], _content(paper, paper_format))
+    if report_format not in formats(report.kind):
+        choices = ", ".join(formats(report.kind))
+        raise ValueError(f"a {report.kind} paper is not made as {report_format} ({choices})")
+    name = f"{stem(report)}.{report_format}"
+    return RenderedFile(name, _MEDIA_TYPES[report_format], _content(report, report_format))
 
 
-def stem(paper: Paper) -> str:
+def stem(report: Report) -> str:
     """A file's name without its ending: kind, area, days, issue."""
-    version = paper.revision.version if paper.revision else 1
-    days = f"{paper.first_day:%Y%m%d}-{paper.last_day:%Y%m%d}"
-    return f"{paper.kind}_{paper.area_id}_{days}_v{version}"
+    version = report.revision.version if report.revision else 1
+    days = f"{report.first_day:%Y%m%d}-{report.last_day:%Y%m%d}"
+    return f"{report.kind}_{report.area_id}_{days}_v{version}"
 
 
-def _content(paper: Paper, paper_format: PaperFormat) -> bytes:
-    match paper_format:
-        case PaperFormat.PDF:
-            return pdf.pdf(_document(paper))
-        case PaperFormat.XLSX:
-            return workbook.xlsx(paper, _document(paper))
-        case PaperFormat.CSV:
-            return flat_table.as_csv(paper)
-        case PaperFormat.JSON:
-            return flat_table.as_json(paper)
-        case PaperFormat.TEXT:
-            return bulletin.text(paper).encode()
+def _content(report: Report, report_format: ReportFormat) -> bytes:
+    match report_format:
+        case ReportFormat.PDF:
+            return pdf.pdf(_document(report))
+        case ReportFormat.XLSX:
+            return workbook.xlsx(report, _document(report))
+        case ReportFormat.CSV:
+            return flat_table.as_csv(report)
+        case ReportFormat.JSON:
+            return flat_table.as_json(report)
+        case ReportFormat.TEXT:
+            return bulletin.text(report).encode()
 
 
-def _document(paper: Paper) -> Document:
-    return weekly.document(paper) if paper.kind is PaperKind.WEEKLY else monthly.document(paper)
+def _document(report: Report) -> Document:
+    return weekly.document(report) if report.kind is ReportKind.WEEKLY else monthly.document(report)

@@ -20,7 +20,7 @@ from wire.result import Text
 SCHEMA = "tramdo-paper/1"
 
 
-class PaperKind(StrEnum):
+class ReportKind(StrEnum):
     """Which paper."""
 
     WEEKLY = "weekly"
@@ -62,7 +62,7 @@ class OfficeConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     recipients: list[Text] = []
 
 
-class Direction(Struct, frozen=True, kw_only=True):
+class SpeedStats(Struct, frozen=True, kw_only=True):
     """Speed in one direction: whole transfers of kind `throughput`, the mean and its 95 % interval.
 
     `declared_bps` is Vd or Vu where all lines of the row declare the same. `share` is mean /
@@ -82,7 +82,7 @@ class Direction(Struct, frozen=True, kw_only=True):
     why: NoVerdictReason | None
 
 
-class Figures(Struct, frozen=True, kw_only=True):
+class ReportRow(Struct, frozen=True, kw_only=True):
     """One row. Ratios are 0..1; what is not known is None.
 
     `tests` are speed tests of kinds `throughput` and `http` that went well: what a campaign counts.
@@ -108,8 +108,8 @@ class Figures(Struct, frozen=True, kw_only=True):
     skipped: int
     planned: int | None
     completeness_ratio: float | None
-    download: Direction
-    upload: Direction
+    download: SpeedStats
+    upload: SpeedStats
     rtt_windows: int
     rtt_mean_ms: float | None
     rtt_median_ms: float | None
@@ -167,7 +167,7 @@ class Revision(Struct, frozen=True, kw_only=True):
     registry_changed: bool = False
 
 
-class Paper(Struct, frozen=True, kw_only=True):
+class Report(Struct, frozen=True, kw_only=True):
     """All that a paper says.
 
     `data_revision` is that of the roll-ups: whoever has it can ask whether the figures still hold.
@@ -176,7 +176,7 @@ class Paper(Struct, frozen=True, kw_only=True):
     """
 
     schema: str = SCHEMA
-    kind: PaperKind
+    kind: ReportKind
     area_id: str
     area: str
     first_day: date
@@ -188,15 +188,15 @@ class Paper(Struct, frozen=True, kw_only=True):
     revision: Revision | None
     office: OfficeConfig
     thresholds: Thresholds
-    rows: Sequence[Figures]
+    rows: Sequence[ReportRow]
     weeks: Sequence[Week] = ()
     commune_month: Sequence[CommuneMonth] = ()
 
-    def at(self, level: Level) -> list[Figures]:
+    def at(self, level: Level) -> list[ReportRow]:
         """The rows of a level, in their order."""
         return [row for row in self.rows if row.level is level]
 
     @property
-    def total(self) -> Figures:
+    def total(self) -> ReportRow:
         """The row of the whole area."""
         return self.at(Level.AREA)[0]

@@ -17,8 +17,8 @@ from collector.registry.registry import Registry
 from collector.reports import builder, rendering
 from collector.reports.archive import Archive, Issue
 from collector.reports.builder import Sources
-from collector.reports.pdf import TooLongError
-from collector.reports.report import OfficeConfig, Paper, PaperKind
+from collector.reports.pdf import TooManyRowsError
+from collector.reports.report import OfficeConfig, Report, ReportKind
 from collector.rollup.periods import Period, local_day, month_of, week_of
 from collector.store.store import Store
 
@@ -35,7 +35,7 @@ def sources_of(store: Store, thresholds: Thresholds, office: OfficeConfig) -> So
     )
 
 
-class Unfit(StrEnum):
+class RefusalReason(StrEnum):
     """Why no paper can be made of what was asked for: a closed list, for which pages have words."""
 
     PERIOD = "period"
@@ -44,15 +44,15 @@ class Unfit(StrEnum):
     NOT_OVER = "not_over"
 
 
-class UnfitError(ValueError):
+class ReportRefusedError(ValueError):
     """What was asked for is no paper's; the text is a sentence, `why` for who has words."""
 
-    def __init__(self, why: Unfit, sentence: str) -> None:
+    def __init__(self, why: RefusalReason, sentence: str) -> None:
         super().__init__(sentence)
         self.why = why
 
 
-class Desk:
+class ReportService:
     """One for a process; any thread may ask.
 
     `sources` is called for each paper, so that it has the registry and the plans as they are then.
@@ -70,54 +70,54 @@ class Desk:
         self.archive = Archive(folder)
         self._now = now
 
-    def draft(self, kind: PaperKind, area_id: str, period: Period | None = None) -> Paper:
+    def draft(self, kind: ReportKind, area_id: str, period: Period | None = None) -> Report:
         """The paper as it is now. `period` None: the last whole one of its kind."""
         sources = self._sources()
-        period = period or last_whole(kind, self._now())
+        period = period or last_complete_period(kind, self._now())
         require_period(kind, period)
-        area = builder.area(sources.registry, area_id)
-        issued = self.archive.last(kind, area_id, period)
-        return builder.paper(kind, area, period, sources, now=self._now(), issued=issued)
+        area = builder.resolve_area(sources.registry, area_id)
+        issued = self.archive.latest(kind, area_id, period)
+        return builder.build_report(kind, area, period, sources, now=self._now(), issued=issued)
 
-    def issue(self, kind: PaperKind, area_id: str, period: Period | None = None) -> list[Path]:
+    def issue(self, kind: ReportKind, area_id: str, period: Period | None = None) -> list[Path]:
         """Issue it; its files. Those of the last issue where nothing has changed since.
 
         A paper too long for a PDF is issued in the other formats.
         """
-        with self.archive.issuing():
+        with self.archive.lock():
             return self._issue(kind, area_id, period)
 
-    def _issue(self, kind: PaperKind, area_id: str, period: Period | None) -> list[Path]:
-        paper = self.draft(kind, area_id, period)
-        if not paper.whole:
-            raise UnfitError(
-                Unfit.NOT_OVER,
-                f"{paper.first_day} to {paper.last_day} is not over: it can be drawn up (--out), "
+    def _issue(self, kind: ReportKind, area_id: str, period: Period | None) -> list[Path]:
+        report = self.draft(kind, area_id, period)
+        if not report.whole:
+            raise ReportRefusedError(
+                RefusalReason.NOT_OVER,
+                f"{report.first_day} to {report.last_day} is not over: it can be drawn up (--out), "
                 "not issued",
             )
-        last = self.archive.last(kind, area_id, Period(paper.first_day, paper.last_day))
-        if last is not None and last.revision == paper.revision:
-            paper = last
+        last = self.archive.latest(kind, area_id, Period(report.first_day, report.last_day))
+        if last is not None and last.revision == report.revision:
+            report = last
         files = []
-        for paper_format in rendering.formats(kind):
+        for report_format in rendering.formats(kind):
             try:
-                files.append(rendering.printed(paper, paper_format))
-            except TooLongError:
+                files.append(rendering.render(report, report_format))
+            except TooManyRowsError:
                 continue
-        return self.archive.keep(paper, files)
+        return self.archive.save(report, files)
 
     def changed_since(self, issue: Issue) -> list[date]:
         """The days of an issue's period whose figures have changed since it was made.
 
         Empty too where a later issue has taken its place, and for an area that is no more.
         """
-        last = self.archive.last(issue.kind, issue.area_id, issue.period)
+        last = self.archive.latest(issue.kind, issue.area_id, issue.period)
         version = last.revision.version if last and last.revision else 1
         if last is None or version != issue.version:
             return []
         sources = self._sources()
         try:
-            lines = builder.area(sources.registry, issue.area_id).lines
+            lines = builder.resolve_area(sources.registry, issue.area_id).lines
         except ValueError:
             return []
         revised = sources.summaries.revised_since(issue.period, lines, last.data_revision)
@@ -129,25 +129,27 @@ class Desk:
         return sorted(registry.groups) or [builder.NATION]
 
 
-def last_whole(kind: PaperKind, now: datetime) -> Period:
+def last_complete_period(kind: ReportKind, now: datetime) -> Period:
     """The last week or month that is over."""
     today = local_day(now)
-    if kind is PaperKind.WEEKLY:
+    if kind is ReportKind.WEEKLY:
         monday = week_of(today).first
         return week_of(monday.fromordinal(monday.toordinal() - 1))
     first = month_of(today).first
     return month_of(first.fromordinal(first.toordinal() - 1))
 
 
-def require_period(kind: PaperKind, period: Period) -> None:
+def require_period(kind: ReportKind, period: Period) -> None:
     """Refuse a period that the paper is not about.
 
     Raises:
         ValueError: a weekly report of anything but a week, a monthly one of anything but a month.
     """
-    if kind is PaperKind.WEEKLY and period != week_of(period.first):
-        raise UnfitError(
-            Unfit.WEEK, f"{period.first} to {period.last} is not a week, Monday to Sunday"
+    if kind is ReportKind.WEEKLY and period != week_of(period.first):
+        raise ReportRefusedError(
+            RefusalReason.WEEK, f"{period.first} to {period.last} is not a week, Monday to Sunday"
         )
-    if kind is PaperKind.MONTHLY and period != month_of(period.first):
-        raise UnfitError(Unfit.MONTH, f"{period.first} to {period.last} is not a month")
+    if kind is ReportKind.MONTHLY and period != month_of(period.first):
+        raise ReportRefusedError(
+            RefusalReason.MONTH, f"{period.first} to {period.last} is not a month"
+        )

@@ -8,46 +8,46 @@ from __future__ import annotations
 
 from collector.reports import common, formatting
 from collector.reports.layout import Document, Section, Table
-from collector.reports.report import Figures, Level, Paper
+from collector.reports.report import Level, Report, ReportRow
 
 
-def document(paper: Paper) -> Document:
+def document(report: Report) -> Document:
     """The weekly report, in Vietnamese."""
-    first = paper.first_day.isocalendar()
+    first = report.first_day.isocalendar()
     about = (
         f"Kết quả đo chất lượng Internet tuần {first.week:02d} năm {first.year} "
-        f"(từ ngày {formatting.day(paper.first_day)} đến ngày {formatting.day(paper.last_day)}) – "
-        f"{paper.area} ({common.INDICATIVE})"
+        f"(từ ngày {formatting.day(report.first_day)} đến ngày {formatting.day(report.last_day)})"
+        f" – {report.area} ({common.INDICATIVE})"
     )
     return Document(
-        head=common.head(paper, about),
+        head=common.head(report, about),
         sections=[
-            Section(heading="I. PHẠM VI VÀ PHƯƠNG PHÁP", paragraphs=common.scope(paper)),
-            _results(paper),
-            _to_urge(paper),
-            _proposals(paper),
+            Section(heading="I. PHẠM VI VÀ PHƯƠNG PHÁP", paragraphs=common.scope(report)),
+            _results(report),
+            _to_urge(report),
+            _proposals(report),
         ],
-        recipients=common.recipients(paper),
-        signer_title=common.signer_title(paper),
-        signer_name=common.signer_name(paper),
-        appendices=[_lines(paper), _method(paper)],
-        footer=common.footer(paper),
+        recipients=common.recipients(report),
+        signer_title=common.signer_title(report),
+        signer_name=common.signer_name(report),
+        appendices=[_lines(report), _method(report)],
+        footer=common.footer(report),
     )
 
 
-def below_minimum(paper: Paper) -> list[Figures]:
+def below_minimum(report: Report) -> list[ReportRow]:
     """The lines with fewer tests in the week than the letter asks for, the fewest first."""
-    least = paper.thresholds.week_measurements.limit
-    return sorted((row for row in paper.at(Level.LINE) if row.tests < least), key=_fewest)
+    least = report.thresholds.week_measurements.limit
+    return sorted((row for row in report.at(Level.LINE) if row.tests < least), key=_fewest)
 
 
-def _fewest(row: Figures) -> tuple[int, str, str]:
+def _fewest(row: ReportRow) -> tuple[int, str, str]:
     return (row.tests, row.commune_code or "", f"{row.probe} {row.line}")
 
 
-def _results(paper: Paper) -> Section:
-    total, below = paper.total, below_minimum(paper)
-    least = formatting.number(paper.thresholds.week_measurements.limit)
+def _results(report: Report) -> Section:
+    total, below = report.total, below_minimum(report)
+    least = formatting.number(report.thresholds.week_measurements.limit)
     enough = total.lines - len(below)
     communes = Table(
         caption="Kết quả trong tuần theo xã, phường, đặc khu",
@@ -57,7 +57,7 @@ def _results(paper: Paper) -> Section:
         ],
         widths=[22, 10, 10, 8, 10, 11, 10, 9, 10],
         numeric=[False, *[True] * 8],
-        rows=[_commune(paper, row) for row in paper.at(Level.COMMUNE)],
+        rows=[_commune(report, row) for row in report.at(Level.COMMUNE)],
     )  # fmt: skip
     return Section(
         heading="II. KẾT QUẢ ĐO TRONG TUẦN",
@@ -68,13 +68,13 @@ def _results(paper: Paper) -> Section:
             ),
             common.completeness(total),
         ],
-        tables=[communes, _trend(paper)],
+        tables=[communes, _trend(report)],
     )
 
 
-def _commune(paper: Paper, row: Figures) -> list[str]:
-    least = paper.thresholds.week_measurements.limit
-    lines = [line for line in paper.at(Level.LINE) if line.commune_code == row.commune_code]
+def _commune(report: Report, row: ReportRow) -> list[str]:
+    least = report.thresholds.week_measurements.limit
+    lines = [line for line in report.at(Level.LINE) if line.commune_code == row.commune_code]
     enough = sum(line.tests >= least for line in lines)
     return [
         row.commune or "",
@@ -89,9 +89,9 @@ def _commune(paper: Paper, row: Figures) -> list[str]:
     ]
 
 
-def _trend(paper: Paper) -> Table:
+def _trend(report: Report) -> Table:
     rows = []
-    for week in paper.weeks:
+    for week in report.weeks:
         iso = week.monday.isocalendar()
         rows.append(
             [
@@ -111,11 +111,11 @@ def _trend(paper: Paper) -> Table:
     )
 
 
-def _to_urge(paper: Paper) -> Section:
-    below = below_minimum(paper)
-    least = formatting.number(paper.thresholds.week_measurements.limit)
-    needed = formatting.number(paper.thresholds.commune_month_samples.limit)
-    few = [one for one in paper.commune_month if one.tests < one.needed]
+def _to_urge(report: Report) -> Section:
+    below = below_minimum(report)
+    least = formatting.number(report.thresholds.week_measurements.limit)
+    needed = formatting.number(report.thresholds.commune_month_samples.limit)
+    few = [one for one in report.commune_month if one.tests < one.needed]
     tables = []
     if below:
         tables.append(
@@ -140,7 +140,7 @@ def _to_urge(paper: Paper) -> Section:
         tables.append(
             Table(
                 caption=f"Xã, phường, đặc khu chưa đủ {needed} mẫu trong tháng "
-                f"(tính đến ngày {formatting.day(paper.last_day)}, theo số liệu của trạm đo)",
+                f"(tính đến ngày {formatting.day(report.last_day)}, theo số liệu của trạm đo)",
                 columns=["Mã", "Xã, phường, đặc khu", "Số mẫu"],
                 widths=[20, 50, 30],
                 numeric=[False, False, True],
@@ -163,9 +163,9 @@ def _to_urge(paper: Paper) -> Section:
     )
 
 
-def _proposals(paper: Paper) -> Section:
+def _proposals(report: Report) -> Section:
     points = []
-    lines = paper.at(Level.LINE)
+    lines = report.at(Level.LINE)
     if any(row.is_silent for row in lines):
         points.append(
             "Đề nghị cơ quan có đường truyền chưa có kết quả nào trong tuần kiểm tra nguồn điện, "
@@ -177,7 +177,7 @@ def _proposals(paper: Paper) -> Section:
             "Đề nghị doanh nghiệp viễn thông phối hợp với cơ quan kiểm tra đường truyền mà trong "
             "tuần trạm đo vẫn hoạt động nhưng không lần đo tốc độ nào thành công."
         )
-    if any(row.tests > 0 for row in below_minimum(paper)):
+    if any(row.tests > 0 for row in below_minimum(report)):
         points.append(
             "Đề nghị cơ quan có số lần đo dưới mức tối thiểu giữ cho trạm đo hoạt động liên tục và "
             "không để đường truyền bị chiếm dụng toàn bộ trong khung giờ đo."
@@ -188,7 +188,7 @@ def _proposals(paper: Paper) -> Section:
     return Section(heading="IV. ĐỀ NGHỊ", points=points)
 
 
-def _lines(paper: Paper) -> Section:
+def _lines(report: Report) -> Section:
     return Section(
         heading="Số lần đo của từng đường truyền",
         tables=[
@@ -212,19 +212,19 @@ def _lines(paper: Paper) -> Section:
                         formatting.percent(row.completeness_ratio, 0),
                         formatting.percent(row.availability_ratio, 2),
                     ]
-                    for row in paper.at(Level.LINE)
+                    for row in report.at(Level.LINE)
                 ],
             )
         ],
     )  # fmt: skip
 
 
-def _method(paper: Paper) -> Section:
-    limits = common.thresholds(paper)
+def _method(report: Report) -> Section:
+    limits = common.thresholds(report)
     return Section(
         heading="Phương pháp và ngưỡng so sánh", points=common.method(), tables=limits.tables
     )
 
 
-def _line_name(row: Figures) -> str:
+def _line_name(row: ReportRow) -> str:
     return f"{row.line} ({row.isp})" if row.isp else str(row.line)

@@ -14,7 +14,7 @@ import xlsxwriter
 from collector.reports import common, formatting
 from collector.reports.flat_table import Cell
 from collector.reports.layout import Document
-from collector.reports.report import Direction, Figures, Level, Paper
+from collector.reports.report import Level, Report, ReportRow, SpeedStats
 
 _SHEETS = (
     (Level.COMMUNE, "Theo xã"),
@@ -28,10 +28,10 @@ class _Column(NamedTuple):
     heading: str
     width: int
     style: str
-    cell: Callable[[Figures], Cell]
+    cell: Callable[[ReportRow], Cell]
 
 
-def xlsx(paper: Paper, document: Document) -> bytes:
+def xlsx(report: Report, document: Document) -> bytes:
     """The workbook's bytes. `document` gives title and words, `paper` the figures."""
     file = io.BytesIO()
     book = xlsxwriter.Workbook(file, {"in_memory": True, "strings_to_formulas": False,
@@ -40,16 +40,16 @@ def xlsx(paper: Paper, document: Document) -> bytes:
     book.set_properties({
         "title": f"{document.head.type_name} – {document.head.about}",
         "comments": document.footer,
-        "created": paper.made_at.replace(tzinfo=None),
+        "created": report.made_at.replace(tzinfo=None),
     })  # fmt: skip
     styles = {
         name: book.add_format({"num_format": pattern, "border": 1, "valign": "top", **more})
         for name, (pattern, more) in _STYLES.items()
     }
-    _words(book, paper, document)
+    _words(book, report, document)
     for level, title in _SHEETS:
-        _figures(book, title, paper.at(level), styles)
-    _weeks_and_months(book, paper, styles)
+        _figures(book, title, report.at(level), styles)
+    _weeks_and_months(book, report, styles)
     book.close()
     return file.getvalue()
 
@@ -65,7 +65,7 @@ _STYLES: Mapping[str, tuple[str, dict[str, object]]] = {
 }
 
 
-def _words(book: xlsxwriter.Workbook, paper: Paper, document: Document) -> None:
+def _words(book: xlsxwriter.Workbook, report: Report, document: Document) -> None:
     sheet = book.add_worksheet("Thông tin")
     sheet.set_column(0, 0, 110)
     bold = book.add_format({"bold": True, "text_wrap": True, "font_size": 13})
@@ -74,17 +74,17 @@ def _words(book: xlsxwriter.Workbook, paper: Paper, document: Document) -> None:
     lines = [
         (f"{head.type_name}: {head.about}", bold),
         *((note, text) for note in head.notes),
-        *((line, text) for line in common.scope(paper)),
-        (common.completeness(paper.total), text),
+        *((line, text) for line in common.scope(report)),
+        (common.completeness(report.total), text),
         ("Phương pháp", bold),
         *((line, text) for line in common.method()),
-        (common.thresholds(paper).heading, bold),
+        (common.thresholds(report).heading, bold),
         *(
             (" · ".join(row), text)
-            for table in common.thresholds(paper).tables
+            for table in common.thresholds(report).tables
             for row in table.rows
         ),
-        (f"Lập lúc {formatting.clock(paper.made_at)}. {document.footer}", text),
+        (f"Lập lúc {formatting.clock(report.made_at)}. {document.footer}", text),
     ]
     for number, (line, style) in enumerate(lines):
         sheet.write_string(number, 0, line, style)
@@ -93,7 +93,7 @@ def _words(book: xlsxwriter.Workbook, paper: Paper, document: Document) -> None:
 def _figures(
     book: xlsxwriter.Workbook,
     title: str,
-    rows: Sequence[Figures],
+    rows: Sequence[ReportRow],
     styles: Mapping[str, xlsxwriter.workbook.Format],
 ) -> None:
     sheet = book.add_worksheet(title)
@@ -119,17 +119,17 @@ def _figures(
 
 
 def _weeks_and_months(
-    book: xlsxwriter.Workbook, paper: Paper, styles: Mapping[str, xlsxwriter.workbook.Format]
+    book: xlsxwriter.Workbook, report: Report, styles: Mapping[str, xlsxwriter.workbook.Format]
 ) -> None:
     tables: list[tuple[str, list[str], list[list[Cell]]]] = []
-    if paper.commune_month:
+    if report.commune_month:
         month: list[list[Cell]] = [
-            [one.commune_code, one.commune, one.tests, one.needed] for one in paper.commune_month
+            [one.commune_code, one.commune, one.tests, one.needed] for one in report.commune_month
         ]
         tables.append(("Mẫu trong tháng", ["Mã", "Xã, phường, đặc khu", "Số mẫu", "Cần có"], month))
-    if paper.weeks:
+    if report.weeks:
         weeks: list[list[Cell]] = [
-            [one.monday.isoformat(), one.tests, one.lines_enough, one.lines] for one in paper.weeks
+            [one.monday.isoformat(), one.tests, one.lines_enough, one.lines] for one in report.weeks
         ]
         columns = ["Tuần từ ngày", "Lần đo", "Đường truyền đủ số lần đo", "Đường truyền"]
         tables.append(("Các tuần", columns, weeks))
@@ -150,8 +150,8 @@ def _mbps(bps: float | None) -> float | None:
     return None if bps is None else round(bps / 1e6, 3)
 
 
-def _direction(name: str, of: Callable[[Figures], Direction]) -> list[_Column]:
-    def verdict(row: Figures) -> str | None:
+def _direction(name: str, of: Callable[[ReportRow], SpeedStats]) -> list[_Column]:
+    def verdict(row: ReportRow) -> str | None:
         # A row of several plans has no verdict to give.
         return formatting.verdict(of(row)) if row.level in (Level.LINE, Level.ISP_PLAN) else None
 

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from collector.users import passwords
-from collector.users.user import Deed, Person, Role, name_trouble, password_trouble
-from collector.users.user_store import PeopleError, Register
+from collector.users.user import AuditEvent, Role, User, name_problem, password_problem
+from collector.users.user_store import UserStore, UserStoreError
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -42,51 +42,51 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, path: Path) -> int:
     """Do it; the exit code (0 done, 1 the register failed, 2 the input is wrong)."""
     try:
-        register = Register(path)
+        user_store = UserStore(path)
         if options.action == "list":
-            _list(register)
+            _list(user_store)
             return 0
         if options.action == "disable":
-            return _disable(register, options.name)
-        return _add(register, options.name, options.role, tuple(options.commune))
-    except PeopleError as error:
+            return _disable(user_store, options.name)
+        return _add(user_store, options.name, options.role, tuple(options.commune))
+    except UserStoreError as error:
         print(error, file=sys.stderr)
         return 1
 
 
-def _add(register: Register, name: str, role: Role, communes: tuple[str, ...]) -> int:
-    trouble = name_trouble(name)
-    if trouble is None and (role is Role.OFFICE) != bool(communes):
-        trouble = "an office needs --commune, the other roles take none"
-    if trouble is None:
+def _add(user_store: UserStore, name: str, role: Role, communes: tuple[str, ...]) -> int:
+    problem = name_problem(name)
+    if problem is None and (role is Role.OFFICE) != bool(communes):
+        problem = "an office needs --commune, the other roles take none"
+    if problem is None:
         password = _password()
-        trouble = (
-            "the two passwords differ" if password is None else password_trouble(password, name)
+        problem = (
+            "the two passwords differ" if password is None else password_problem(password, name)
         )
-    if trouble is not None:
-        print(trouble, file=sys.stderr)
+    if problem is not None:
+        print(problem, file=sys.stderr)
         return 2
     assert password is not None
-    register.put(Person(name=name, role=role, communes=communes), passwords.make_hash(password))
-    _note(register, "people_add", name, f"{role} {' '.join(communes)}".strip())
+    user_store.put(User(name=name, role=role, communes=communes), passwords.make_hash(password))
+    _record(user_store, "people_add", name, f"{role} {' '.join(communes)}".strip())
     print(f"{name}: {role}, may sign in")
     return 0
 
 
-def _disable(register: Register, name: str) -> int:
-    if not register.disable(name):
+def _disable(user_store: UserStore, name: str) -> int:
+    if not user_store.disable(name):
         print(f"nobody is called {name}", file=sys.stderr)
         return 2
-    _note(register, "people_disable", name)
+    _record(user_store, "people_disable", name)
     print(f"{name}: signed out everywhere, may not sign in")
     return 0
 
 
-def _list(register: Register) -> None:
-    for person in register.people():
-        state = "enabled" if person.enabled else "disabled"
-        last = person.last_sign_in_at.isoformat() if person.last_sign_in_at else "never signed in"
-        print(person.name, person.role, state, last, *person.communes, sep="\t")
+def _list(user_store: UserStore) -> None:
+    for user in user_store.users():
+        state = "enabled" if user.enabled else "disabled"
+        last = user.last_sign_in_at.isoformat() if user.last_sign_in_at else "never signed in"
+        print(user.name, user.role, state, last, *user.communes, sep="\t")
 
 
 def _password() -> str | None:
@@ -97,11 +97,11 @@ def _password() -> str | None:
     return first if first == getpass.getpass("again: ") else None
 
 
-def _note(register: Register, action: str, subject: str, detail: str = "") -> None:
-    register.note(
-        Deed(
+def _record(user_store: UserStore, action: str, subject: str, detail: str = "") -> None:
+    user_store.record(
+        AuditEvent(
             at=datetime.now(UTC),
-            person=f"uid {os.getuid()}",
+            user=f"uid {os.getuid()}",
             address="command line",
             action=action,
             subject=subject,

@@ -12,7 +12,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 _HASHER = PasswordHasher()
 # What a name that nobody bears is checked against, so that it takes as long as one that is there:
 # of today's parameters, salt and hash all zeros, which no password is known to give.
-NOBODY = (
+DUMMY_HASH = (
     f"$argon2id$v=19$m={_HASHER.memory_cost},t={_HASHER.time_cost},p={_HASHER.parallelism}"
     f"${'A' * 22}${'A' * 43}"
 )
@@ -23,15 +23,15 @@ def make_hash(password: str) -> str:
     return _HASHER.hash(password)
 
 
-def matches(kept: str | None, password: str) -> bool:
+def matches(password_hash: str | None, password: str) -> bool:
     """Whether the password is the one; with no hash it never is, after the same time."""
     try:
-        _HASHER.verify(kept or NOBODY, password)
+        _HASHER.verify(password_hash or DUMMY_HASH, password)
     except (VerificationError, InvalidHashError):
         return False
-    return kept is not None
+    return password_hash is not None
 
 
-def is_outdated(kept: str) -> bool:
+def is_outdated(password_hash: str) -> bool:
     """Whether the hash should be made anew."""
-    return _HASHER.check_needs_rehash(kept)
+    return _HASHER.check_needs_rehash(password_hash)

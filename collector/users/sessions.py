@@ -26,7 +26,7 @@ class Claim(NamedTuple):
     generation: int
 
 
-class Sessions:
+class SessionSigner:
     """Signs and reads. `key` is the centre's own secret, 32 bytes or more."""
 
     def __init__(self, key: bytes) -> None:
@@ -49,7 +49,7 @@ class Sessions:
         """A token for a form on a page that was made for this cookie."""
         return self._tokens.dumps([secrets.token_urlsafe(6), _digest(cookie)])
 
-    def token_is_good(self, token: str, cookie: str) -> bool:
+    def is_valid_token(self, token: str, cookie: str) -> bool:
         """Whether the form came from a page of ours, made for this cookie."""
         try:
             _, digest = self._tokens.loads(token, max_age=TOKEN_S)

@@ -25,25 +25,25 @@ class Role(StrEnum):
     CENTRE = "centre"
 
 
-class Act(StrEnum):
+class Permission(StrEnum):
     """What can be done from the pages."""
 
     MEASURE = "measure"
     IDENTIFY = "identify"
     EDIT_REGISTRY = "edit_registry"
-    MAKE_PAPERS = "make_papers"
+    MAKE_REPORTS = "make_papers"
     READ_AUDIT = "read_audit"
 
 
-RIGHTS = {
+PERMISSIONS = {
     # Their own box: find it, ask it for a measurement.
-    Role.OFFICE: frozenset({Act.MEASURE, Act.IDENTIFY}),
-    Role.TECHNICIAN: frozenset({Act.MEASURE, Act.IDENTIFY, Act.EDIT_REGISTRY}),
-    Role.CENTRE: frozenset(Act),
+    Role.OFFICE: frozenset({Permission.MEASURE, Permission.IDENTIFY}),
+    Role.TECHNICIAN: frozenset({Permission.MEASURE, Permission.IDENTIFY, Permission.EDIT_REGISTRY}),
+    Role.CENTRE: frozenset(Permission),
 }
 
 
-class Person(Struct, frozen=True, kw_only=True):
+class User(Struct, frozen=True, kw_only=True):
     """One who can sign in. `generation` grows to end every session that is open.
 
     `communes` bounds where an office may act, by commune code; for the other roles it is empty and
@@ -58,32 +58,32 @@ class Person(Struct, frozen=True, kw_only=True):
     created_at: datetime | None = None
     last_sign_in_at: datetime | None = None
 
-    def may(self, act: Act, commune_code: str | None = None) -> bool:
+    def may(self, permission: Permission, commune_code: str | None = None) -> bool:
         """Whether they may, in that commune (None: an act that is not of one commune)."""
-        if not self.enabled or act not in RIGHTS[self.role]:
+        if not self.enabled or permission not in PERMISSIONS[self.role]:
             return False
         return self.role is not Role.OFFICE or commune_code in self.communes
 
 
-class Deed(Struct, frozen=True, kw_only=True):
+class AuditEvent(Struct, frozen=True, kw_only=True):
     """A line of the audit trail: what was done or refused. `at` is UTC, by the centre's clock."""
 
     at: datetime
-    person: str
+    user: str
     address: str
     action: str
     subject: str = ""
     detail: str = ""
 
 
-def name_trouble(name: str) -> str | None:
+def name_problem(name: str) -> str | None:
     """Why it is no name for a person, None when it is one."""
     if NAME.fullmatch(name):
         return None
     return f"{name!r} is no name: 2 to 40 of a-z 0-9 . _ - and begin with a letter or digit"
 
 
-def password_trouble(password: str, name: str) -> str | None:
+def password_problem(password: str, name: str) -> str | None:
     """Why a password is too weak to take, None when it may be taken."""
     if not PASSWORD_LEAST <= len(password) <= PASSWORD_MOST:
         return f"a password has {PASSWORD_LEAST} to {PASSWORD_MOST} characters"

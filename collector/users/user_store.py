@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from collector.users.user import Deed, Person, Role
+from collector.users.user import AuditEvent, Role, User
 from wire.decoding import decode_json
 
 _SCHEMA = """
@@ -34,11 +34,11 @@ _COLUMNS = "name, role, communes, enabled, generation, created_at, last_sign_in_
 _TEXT_MOST = 500
 
 
-class PeopleError(Exception):
+class UserStoreError(Exception):
     """The register cannot be used; the text is a sentence for a person."""
 
 
-class Register:
+class UserStore:
     """The people and their deeds.
 
     Raises:
@@ -48,7 +48,7 @@ class Register:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        with self._asked() as connection:
+        with self._transaction() as connection:
             connection.executescript(_SCHEMA)
             connection.execute(
                 "INSERT OR IGNORE INTO secrets VALUES ('session', ?)", (secrets.token_bytes(32),)
@@ -56,63 +56,63 @@ class Register:
 
     def session_key(self) -> bytes:
         """The secret that signs sessions; made with the file."""
-        with self._asked() as connection:
+        with self._transaction() as connection:
             row = connection.execute("SELECT value FROM secrets WHERE name = 'session'").fetchone()
         return bytes(row[0])
 
-    def people(self) -> list[Person]:
+    def users(self) -> list[User]:
         """Everybody, by name."""
-        with self._asked() as connection:
+        with self._transaction() as connection:
             rows = connection.execute(
                 f"SELECT {_COLUMNS} FROM people ORDER BY name"  # noqa: S608 - our own constant
             ).fetchall()
-        return [_person(row) for row in rows]
+        return [_user(row) for row in rows]
 
-    def person(self, name: str) -> Person | None:
+    def user(self, name: str) -> User | None:
         """One person; None when there is none of that name."""
-        with self._asked() as connection:
+        with self._transaction() as connection:
             row = connection.execute(
                 f"SELECT {_COLUMNS} FROM people WHERE name = ?",  # noqa: S608 - our own constant
                 (name,),
             ).fetchone()
-        return _person(row) if row else None
+        return _user(row) if row else None
 
     def password_hash(self, name: str) -> str | None:
         """What is kept of a password; None when there is nobody of that name, or not enabled."""
-        with self._asked() as connection:
+        with self._transaction() as connection:
             row = connection.execute(
                 "SELECT password_hash FROM people WHERE name = ? AND enabled", (name,)
             ).fetchone()
         return str(row[0]) if row else None
 
-    def put(self, person: Person, password_hash: str) -> None:
+    def put(self, user: User, password_hash: str) -> None:
         """Add somebody, or replace them; every session of theirs ends."""
-        with self._asked() as connection:
+        with self._transaction() as connection:
             connection.execute(
                 "INSERT INTO people VALUES (?, ?, ?, ?, ?, ?, NULL, ?) ON CONFLICT DO UPDATE SET "
                 "role = excluded.role, communes = excluded.communes, enabled = excluded.enabled, "
                 "generation = people.generation + 1, password_hash = excluded.password_hash",
                 (
-                    person.name,
-                    person.role.value,
-                    msgspec.json.encode(person.communes).decode(),
-                    int(person.enabled),
-                    person.generation,
+                    user.name,
+                    user.role.value,
+                    msgspec.json.encode(user.communes).decode(),
+                    int(user.enabled),
+                    user.generation,
                     _utc(datetime.now(UTC)),
                     password_hash,
                 ),
             )
 
-    def set_hash(self, name: str, password_hash: str) -> None:
+    def set_password_hash(self, name: str, password_hash: str) -> None:
         """The same password under newer parameters; sessions stay."""
-        with self._asked() as connection:
+        with self._transaction() as connection:
             connection.execute(
                 "UPDATE people SET password_hash = ? WHERE name = ?", (password_hash, name)
             )
 
     def disable(self, name: str) -> bool:
         """Nobody signs in by that name any more, and who is signed in is out. False: no such."""
-        with self._asked() as connection:
+        with self._transaction() as connection:
             cursor = connection.execute(
                 "UPDATE people SET enabled = 0, generation = generation + 1 WHERE name = ?", (name,)
             )
@@ -120,40 +120,40 @@ class Register:
 
     def end_sessions(self, name: str) -> None:
         """End every session of theirs."""
-        with self._asked() as connection:
+        with self._transaction() as connection:
             connection.execute(
                 "UPDATE people SET generation = generation + 1 WHERE name = ?", (name,)
             )
 
-    def signed_in(self, name: str, at: datetime) -> None:
+    def record_sign_in(self, name: str, at: datetime) -> None:
         """Remember when."""
-        with self._asked() as connection:
+        with self._transaction() as connection:
             connection.execute(
                 "UPDATE people SET last_sign_in_at = ? WHERE name = ?", (_utc(at), name)
             )
 
-    def note(self, deed: Deed) -> None:
+    def record(self, event: AuditEvent) -> None:
         """Add a line to the trail."""
-        fields = (deed.person, deed.address, deed.action, deed.subject, deed.detail)
-        with self._asked() as connection:
+        fields = (event.user, event.address, event.action, event.subject, event.detail)
+        with self._transaction() as connection:
             connection.execute(
                 "INSERT INTO deeds (at, person, address, action, subject, detail) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
-                (_utc(deed.at), *(text[:_TEXT_MOST] for text in fields)),
+                (_utc(event.at), *(text[:_TEXT_MOST] for text in fields)),
             )
 
-    def deeds(self, limit: int) -> list[Deed]:
+    def audit_events(self, limit: int) -> list[AuditEvent]:
         """The newest lines of the trail, newest first."""
-        with self._asked() as connection:
+        with self._transaction() as connection:
             rows = connection.execute(
                 "SELECT at, person, address, action, subject, detail FROM deeds "
                 "ORDER BY number DESC LIMIT ?",
                 (limit,),
             ).fetchall()
-        return [_deed(row) for row in rows]
+        return [_audit_event(row) for row in rows]
 
     @contextmanager
-    def _asked(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
         """A connection for one transaction: calls are rare, and nothing is left open."""
         with self._lock:
             try:
@@ -166,12 +166,12 @@ class Register:
                 finally:
                     connection.close()
             except (OSError, sqlite3.Error) as error:
-                raise PeopleError(f"{self._path}: {error}") from error
+                raise UserStoreError(f"{self._path}: {error}") from error
 
 
-def _person(row: Sequence[object]) -> Person:
+def _user(row: Sequence[object]) -> User:
     name, role, communes, enabled, generation, created_at, last = row
-    return Person(
+    return User(
         name=str(name),
         role=Role(str(role)),
         communes=decode_json(str(communes), tuple[str, ...]),
@@ -182,11 +182,11 @@ def _person(row: Sequence[object]) -> Person:
     )
 
 
-def _deed(row: Sequence[str]) -> Deed:
-    at, person, address, action, subject, detail = row
-    return Deed(
+def _audit_event(row: Sequence[str]) -> AuditEvent:
+    at, user, address, action, subject, detail = row
+    return AuditEvent(
         at=datetime.fromisoformat(at),
-        person=person,
+        user=user,
         address=address,
         action=action,
         subject=subject,

@@ -10,8 +10,8 @@ from starlette.routing import Route
 
 from collector.alerts import notification
 from collector.alerts.alert import Alert
-from collector.alerts.alert_store import Book
-from collector.alerts.notification import Due, Edge
+from collector.alerts.alert_store import AlertStore
+from collector.alerts.notification import AlertEvent, Transition
 from collector.web.formatting import Moment, moment
 from collector.web.pages import Reader
 from collector.web.query import whole_number
@@ -37,16 +37,18 @@ class AlertRow(NamedTuple):
 class AlertsPage:
     """`/alerts` and `/alerts.json`."""
 
-    def __init__(self, site: Site, book: Book) -> None:
+    def __init__(self, site: Site, alert_store: AlertStore) -> None:
         self._site = site
-        self._book = book
+        self._alert_store = alert_store
         self.routes = [Route("/alerts", self.page), Route("/alerts.json", self.download)]
 
     def page(self, request: Request) -> Response:
         """Open ones first, the last begun on top."""
         reader = self._site.reader(request)
-        open_alerts = sorted(self._book.open_alerts().values(), key=lambda a: -a.number)
-        ended = [alert for alert in self._book.newest(_ENDED_SHOWN) if alert.ended_at is not None]
+        open_alerts = sorted(self._alert_store.open_alerts().values(), key=lambda a: -a.number)
+        ended = [
+            alert for alert in self._alert_store.newest(_ENDED_SHOWN) if alert.ended_at is not None
+        ]
         return self._site.render(
             request,
             "alerts.html",
@@ -61,9 +63,11 @@ class AlertsPage:
             {
                 "alerts": [
                     notification.as_json(
-                        Due(Edge.BEGIN if alert.ended_at is None else Edge.END, alert)
+                        AlertEvent(
+                            Transition.BEGIN if alert.ended_at is None else Transition.END, alert
+                        )
                     )
-                    for alert in self._book.newest(limit)
+                    for alert in self._alert_store.newest(limit)
                 ]
             }
         )

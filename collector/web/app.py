@@ -20,13 +20,13 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from collector.alerts.alert_store import Book, BookError
+from collector.alerts.alert_store import AlertStore, AlertStoreError
 from collector.commands.builder import CommandSender
 from collector.domain.read_model import ReadModel
 from collector.ingest.status import IngestStatus
-from collector.reports.service import Desk
+from collector.reports.service import ReportService
 from collector.store.store import StoreError
-from collector.users.user_store import PeopleError, Register
+from collector.users.user_store import UserStore, UserStoreError
 from collector.web.alerts_page import AlertsPage
 from collector.web.api_v1 import Api
 from collector.web.campaign import CampaignPage
@@ -39,7 +39,7 @@ from collector.web.metrics_page import MetricsPage
 from collector.web.overview import OverviewPage
 from collector.web.public import PublicPages
 from collector.web.registry_page import RegistryPage
-from collector.web.reports_page import PapersPage
+from collector.web.reports_page import ReportsPage
 from collector.web.sign_in import SignInPages
 from collector.web.site import Site
 from collector.web.stored_api import StoredApi, json_response
@@ -58,14 +58,14 @@ class Web:
         changes: Changes,
         ingest_state: Callable[[], IngestStatus],
         timezone: str,
-        register: Register,
+        user_store: UserStore,
         sender: CommandSender | None = None,
         certificates: Sequence[Path] = (),
-        alerts: Book | None = None,
-        desk: Desk | None = None,
+        alerts: AlertStore | None = None,
+        reports: ReportService | None = None,
     ) -> None:
         self._changes = changes
-        self._site = Site(timezone, register)
+        self._site = Site(timezone, user_store)
         self._routes = [
             *OverviewPage(self._site, read_model).routes,
             *LinePages(self._site, read_model, sender).routes,
@@ -75,7 +75,7 @@ class Web:
             *PublicPages(self._site, read_model).routes,
             *RegistryPage(self._site, read_model).routes,
             *(AlertsPage(self._site, alerts).routes if alerts else []),
-            *(PapersPage(self._site, read_model, desk).routes if desk else []),
+            *(ReportsPage(self._site, read_model, reports).routes if reports else []),
             *Api(read_model).routes,
             *MetricsPage(read_model).routes,
             *LivePage(self._site, read_model.store, changes).routes,
@@ -104,8 +104,8 @@ class Web:
             ],
             exception_handlers={
                 StoreError: self._on_trouble,
-                PeopleError: self._on_trouble,
-                BookError: self._on_trouble,
+                UserStoreError: self._on_trouble,
+                AlertStoreError: self._on_trouble,
                 HTTPException: self._on_http_error,
             },
             lifespan=lifespan,

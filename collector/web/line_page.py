@@ -18,7 +18,7 @@ from collector.domain.read_model import ReadModel
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Period, month_of
 from collector.rollup.summary import EMPTY
-from collector.users.user import Act
+from collector.users.user import Permission
 from collector.web import chart_view, line_view, outages_view, probe_view
 from collector.web.line_table import STATE_LOOKS, LineRow, line_address, line_rows, state_badge
 from collector.web.overview_view import around, overview_map
@@ -195,27 +195,27 @@ class LinePages:
         if not lines:
             raise HTTPException(404, "there is no such probe")
         what = fields.get("what", "")
-        act = {"measure": Act.MEASURE, "identify": Act.IDENTIFY}.get(what)
-        if act is None:
+        permission = {"measure": Permission.MEASURE, "identify": Permission.IDENTIFY}.get(what)
+        if permission is None:
             raise HTTPException(400, "`what` is measure or identify")
-        person = self._site.require(request, act, lines[0].commune_code)
+        user = self._site.require(request, permission, lines[0].commune_code)
         if self._sender is None:
             raise HTTPException(503, "this collector sends no commands")
         command_id, at = uuid4(), datetime.now(UTC)
         command: AnyCommand
-        if act is Act.IDENTIFY:
-            command = builder.identify(command_id, at, asked_by=person.name)
+        if permission is Permission.IDENTIFY:
+            command = builder.identify(command_id, at, asked_by=user.name)
         else:
             kind, line = fields.get("kind", ""), fields.get("line", "")
             if kind not in MEASURABLE or line not in {known.key.line for known in lines}:
                 raise HTTPException(400, "there is no such kind or line")
-            command = builder.measure(command_id, at, kind=kind, line=line, asked_by=person.name)
+            command = builder.measure(command_id, at, kind=kind, line=line, asked_by=user.name)
         try:
             self._sender.send(tenant, probe, command)
         except NotSentError as error:
             raise HTTPException(503, str(error)) from error
         detail = " ".join(filter(None, (fields.get("kind"), fields.get("line"))))
-        self._site.note(request, person.name, what, f"{tenant}/{probe}", detail)
+        self._site.audit(request, user.name, what, f"{tenant}/{probe}", detail)
         return RedirectResponse(f"/probe/{tenant}/{probe}?asked={command_id}", 303)
 
     def _standing(self, text: str | None) -> CommandStatus | None:

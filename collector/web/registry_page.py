@@ -22,7 +22,7 @@ from collector.registry.changes import differences
 from collector.registry.communes import official
 from collector.registry.file_format import parse_csv, parse_toml
 from collector.registry.registry import Registry
-from collector.users.user import Act
+from collector.users.user import Permission
 from collector.web import registry_view as view
 from collector.web.site import Site
 from runtime.settings import Problem, SettingsError
@@ -46,12 +46,12 @@ class RegistryPage:
 
     def page(self, request: Request) -> Response:
         """The registry as text, and its last changes."""
-        self._site.require(request, Act.EDIT_REGISTRY)
+        self._site.require(request, Permission.EDIT_REGISTRY)
         return self._render(request, view.toml(self._centre.registry(), official()))
 
     def download(self, request: Request) -> Response:
         """The registry as a TOML file."""
-        self._site.require(request, Act.EDIT_REGISTRY)
+        self._site.require(request, Permission.EDIT_REGISTRY)
         return Response(
             view.toml(self._centre.registry(), official()),
             media_type="application/toml; charset=utf-8",
@@ -75,7 +75,7 @@ class RegistryPage:
         return await run_in_threadpool(self._change, request, text, name, wanted, seen)
 
     def _change(self, request: Request, text: str, name: str, wanted: str, seen: str) -> Response:
-        person = self._site.require(request, Act.EDIT_REGISTRY)
+        user = self._site.require(request, Permission.EDIT_REGISTRY)
         # Browsers send line ends as CR LF.
         content = text.replace("\r\n", "\n").encode()
         book = self._centre.store.registry
@@ -94,9 +94,9 @@ class RegistryPage:
             return self._render(
                 request, text, shown=view.changes(changes), name=name, meanwhile=meanwhile
             )
-        applied = book.apply(registry, person.name, name, datetime.now(UTC))
+        applied = book.apply(registry, user.name, name, datetime.now(UTC))
         self._centre.invalidate()
-        self._site.note(request, person.name, "edit_registry", name, f"{len(applied)} changes")
+        self._site.audit(request, user.name, "edit_registry", name, f"{len(applied)} changes")
         return self._render(
             request, view.toml(self._centre.registry(), official()), applied=len(applied)
         )

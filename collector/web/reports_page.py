@@ -19,12 +19,17 @@ from starlette.routing import Route
 from collector.domain.read_model import ReadModel
 from collector.reports.archive import ArchiveError, Issue
 from collector.reports.builder import NATION
-from collector.reports.pdf import TooLongError
-from collector.reports.rendering import PaperFormat, formats, printed
-from collector.reports.report import PaperKind
-from collector.reports.service import Desk, Unfit, UnfitError, last_whole
+from collector.reports.pdf import TooManyRowsError
+from collector.reports.rendering import ReportFormat, formats, render
+from collector.reports.report import ReportKind
+from collector.reports.service import (
+    RefusalReason,
+    ReportRefusedError,
+    ReportService,
+    last_complete_period,
+)
 from collector.rollup.periods import Period, parse_period
-from collector.users.user import Act
+from collector.users.user import Permission
 from collector.web.formatting import Moment, moment
 from collector.web.pages import Reader
 from collector.web.query import one_of
@@ -47,13 +52,13 @@ class IssueRow(NamedTuple):
     files: list[tuple[str, str]]
 
 
-class PapersPage:
+class ReportsPage:
     """`/papers` and what is beneath it."""
 
-    def __init__(self, site: Site, centre: ReadModel, desk: Desk) -> None:
+    def __init__(self, site: Site, centre: ReadModel, reports: ReportService) -> None:
         self._site = site
         self._centre = centre
-        self._desk = desk
+        self._reports = reports
         self._one_at_a_time = threading.Lock()
         self.routes = [
             Route("/papers", self.page, methods=["GET"]),
@@ -68,17 +73,17 @@ class PapersPage:
 
     def draft(self, request: Request) -> Response:
         """A paper as the figures are now, as a file."""
-        self._site.require(request, Act.MAKE_PAPERS)
+        self._site.require(request, Permission.MAKE_REPORTS)
         asked = request.query_params
         kind = _kind(asked.get("kind"))
-        paper_format = one_of("format", asked.get("format"), [f.value for f in formats(kind)])
+        report_format = one_of("format", asked.get("format"), [f.value for f in formats(kind)])
         try:
             with self._one_at_a_time:
-                paper = self._desk.draft(
+                report = self._reports.draft(
                     kind, asked.get("area", NATION), _period(asked.get("period"))
                 )
-                file = printed(paper, PaperFormat(paper_format or formats(kind)[0]))
-        except (ValueError, TooLongError) as error:
+                file = render(report, ReportFormat(report_format or formats(kind)[0]))
+        except (ValueError, TooManyRowsError) as error:
             return self._page(request, error, 422)
         except ArchiveError as error:
             raise HTTPException(503, str(error)) from error
@@ -97,22 +102,22 @@ class PapersPage:
         return await run_in_threadpool(self._issue, request, fields)
 
     def _issue(self, request: Request, fields: dict[str, str]) -> Response:
-        person = self._site.require(request, Act.MAKE_PAPERS)
+        user = self._site.require(request, Permission.MAKE_REPORTS)
         try:
             with self._one_at_a_time:
-                paths = self._desk.issue(
+                paths = self._reports.issue(
                     _kind(fields["kind"]), fields["area"], _period(fields["period"])
                 )
         except ValueError as error:
             return self._page(request, error, 422)
         except ArchiveError as error:
             raise HTTPException(503, str(error)) from error
-        self._site.note(request, person.name, "issue_paper", paths[0].stem)
+        self._site.audit(request, user.name, "issue_paper", paths[0].stem)
         return RedirectResponse("/papers", 303)
 
     def file(self, request: Request) -> Response:
         """A file of an issue."""
-        path = self._desk.archive.file(request.path_params["name"])
+        path = self._reports.archive.file(request.path_params["name"])
         if path is None:
             raise HTTPException(404, "no such paper")
         return FileResponse(path, filename=path.name)
@@ -121,7 +126,7 @@ class PapersPage:
         """Remembered for some seconds, as everything that visitors may ask for at will."""
         return self._centre.cached(
             ("changed", issue.kind, issue.area_id, issue.period, issue.version),
-            lambda: self._desk.changed_since(issue),
+            lambda: self._reports.changed_since(issue),
         )
 
     def _page(
@@ -133,20 +138,20 @@ class PapersPage:
         codes = sorted({probe.commune for probe in registry.probes.values()})
         areas += [(code, registry.communes[code].name) for code in codes]
         areas.append((NATION, reader.word("all_probes")))
-        last = last_whole(PaperKind.WEEKLY, now).first.isocalendar()
+        last = last_complete_period(ReportKind.WEEKLY, now).first.isocalendar()
         return self._site.render(
             request,
-            "papers.html",
+            "reports.html",
             status=status,
             problem="" if problem is None else _in_words(problem, reader),
-            may=self._site.visitor(request).may(Act.MAKE_PAPERS),
-            kinds=[(kind.value, reader.word(f"paper_{kind}")) for kind in PaperKind],
+            may=self._site.visitor(request).may(Permission.MAKE_REPORTS),
+            kinds=[(kind.value, reader.word(f"paper_{kind}")) for kind in ReportKind],
             areas=areas,
             unregistered=not registry.lines(),
-            may_register=self._site.visitor(request).may(Act.EDIT_REGISTRY),
+            may_register=self._site.visitor(request).may(Permission.EDIT_REGISTRY),
             week=f"{last.year}-W{last.week:02d}",
-            month=f"{last_whole(PaperKind.MONTHLY, now).first:%Y-%m}",
-            formats=[paper_format.value for paper_format in PaperFormat],
+            month=f"{last_complete_period(ReportKind.MONTHLY, now).first:%Y-%m}",
+            formats=[report_format.value for report_format in ReportFormat],
             issues=[
                 IssueRow(
                     kind=reader.word(f"paper_{issue.kind}"),
@@ -160,7 +165,7 @@ class PapersPage:
                     ],
                     files=[(path.suffix[1:].upper(), path.name) for path in issue.files],
                 )
-                for place, issue in enumerate(self._desk.archive.issues()[:_ISSUES_SHOWN])
+                for place, issue in enumerate(self._reports.archive.issues()[:_ISSUES_SHOWN])
             ],
         )
 
@@ -169,23 +174,23 @@ def _area_name(issue: Issue, names: dict[str, str]) -> str:
     return names.get(issue.area_id, issue.area_id)
 
 
-def _kind(text: str | None) -> PaperKind:
-    return PaperKind(one_of("kind", text, [k.value for k in PaperKind]) or PaperKind.WEEKLY)
+def _kind(text: str | None) -> ReportKind:
+    return ReportKind(one_of("kind", text, [k.value for k in ReportKind]) or ReportKind.WEEKLY)
 
 
 def _period(text: str | None) -> Period | None:
     try:
         return parse_period(text) if text else None
     except ValueError as error:
-        raise UnfitError(Unfit.PERIOD, str(error)) from error
+        raise ReportRefusedError(RefusalReason.PERIOD, str(error)) from error
 
 
 def _in_words(problem: Exception, reader: Reader) -> str:
     """Why no paper was made, in the reader's language."""
     match problem:
-        case UnfitError(why=why):
+        case ReportRefusedError(why=why):
             return reader.word(f"unfit_{why}")
-        case TooLongError():
+        case TooManyRowsError():
             return reader.word("unfit_too_long")
         case _:
             return reader.word("unfit_area")

@@ -18,9 +18,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from collector.users import passwords
-from collector.users.attempts import Attempts
 from collector.users.sessions import SESSION_S, Claim
-from collector.users.user import Act
+from collector.users.sign_in_limiter import SignInLimiter
+from collector.users.user import Permission
 from collector.web.formatting import moment
 from collector.web.site import SESSION_COOKIE, Site, address_of, is_same_origin
 
@@ -33,7 +33,7 @@ class SignInPages:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._attempts = Attempts()
+        self._limiter = SignInLimiter()
         # One password at a time: argon2 takes 64 MiB each, and a flood must not take them all.
         self._one_at_a_time = threading.Lock()
         self.routes = [
@@ -52,7 +52,7 @@ class SignInPages:
         form = await request.form(max_files=0, max_fields=10)
         name, password, token = (str(form.get(key, "")) for key in ("name", "password", "token"))
         visit = request.cookies.get(_VISIT_COOKIE, "")
-        if not is_same_origin(request) or not self._site.sessions.token_is_good(token, visit):
+        if not is_same_origin(request) or not self._site.sessions.is_valid_token(token, visit):
             raise HTTPException(403, "this form is not from a page of ours, or too old: try again")
         return await run_in_threadpool(self._sign_in, request, name.strip().lower(), password)
 
@@ -60,46 +60,46 @@ class SignInPages:
         """End every session of the person."""
         form = await request.form(max_files=0, max_fields=10)
         self._site.require_form(request, str(form.get("token", "")))
-        person = self._site.visitor(request).person
-        if person is not None:
-            await run_in_threadpool(self._site.register.end_sessions, person.name)
-            self._site.note(request, person.name, "sign_out")
+        user = self._site.visitor(request).user
+        if user is not None:
+            await run_in_threadpool(self._site.user_store.end_sessions, user.name)
+            self._site.audit(request, user.name, "sign_out")
         answer = RedirectResponse("/", 303)
         answer.delete_cookie(SESSION_COOKIE)
         return answer
 
     def audit(self, request: Request) -> Response:
         """The trail, newest first, for those who may read it."""
-        self._site.require(request, Act.READ_AUDIT)
+        self._site.require(request, Permission.READ_AUDIT)
         reader = self._site.reader(request)
-        deeds = [
-            (deed, moment(deed.at, reader.language, reader.timezone))
-            for deed in self._site.register.deeds(_TRAIL_LINES)
+        audit_events = [
+            (event, moment(event.at, reader.language, reader.timezone))
+            for event in self._site.user_store.audit_events(_TRAIL_LINES)
         ]
-        return self._site.render(request, "audit.html", deeds=deeds)
+        return self._site.render(request, "audit.html", audit_events=audit_events)
 
     def _sign_in(self, request: Request, name: str, password: str) -> Response:
-        register, address = self._site.register, address_of(request)
+        user_store, address = self._site.user_store, address_of(request)
         with self._one_at_a_time:
-            wait_s = self._attempts.wait_s(name, address, time.monotonic())
+            wait_s = self._limiter.wait_s(name, address, time.monotonic())
             if wait_s > 0:
                 return self._form(request, 429, "sign_in_wait", wait_s)
-            kept = register.password_hash(name)
-            if not passwords.matches(kept, password):
-                self._attempts.failed(name, address, time.monotonic())
-                self._site.note(request, name, "sign_in_refused")
+            password_hash = user_store.password_hash(name)
+            if not passwords.matches(password_hash, password):
+                self._limiter.record_failure(name, address, time.monotonic())
+                self._site.audit(request, name, "sign_in_refused")
                 return self._form(request, 403, "sign_in_wrong")
-            self._attempts.succeeded(name, address)
-        if kept is not None and passwords.is_outdated(kept):
-            register.set_hash(name, passwords.make_hash(password))
-        person = register.person(name)
-        assert person is not None
-        register.signed_in(name, datetime.now(UTC))
-        self._site.note(request, name, "sign_in")
+            self._limiter.record_success(name, address)
+        if password_hash is not None and passwords.is_outdated(password_hash):
+            user_store.set_password_hash(name, passwords.make_hash(password))
+        user = user_store.user(name)
+        assert user is not None
+        user_store.record_sign_in(name, datetime.now(UTC))
+        self._site.audit(request, name, "sign_in")
         answer = RedirectResponse("/", 303)
         answer.set_cookie(
             SESSION_COOKIE,
-            self._site.sessions.cookie(Claim(name, person.generation)),
+            self._site.sessions.cookie(Claim(name, user.generation)),
             SESSION_S,
             httponly=True,
             samesite="lax",

@@ -16,9 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from collector.users.sessions import Sessions
-from collector.users.user import Act, Deed, Person
-from collector.users.user_store import Register
+from collector.users.sessions import SessionSigner
+from collector.users.user import AuditEvent, Permission, User
+from collector.users.user_store import UserStore
 from collector.web.formatting import MISSING
 from collector.web.pages import Reader
 from runtime.language import Language
@@ -41,21 +41,21 @@ NAVIGATION = (
 class Visitor(NamedTuple):
     """Who asks: a person who is signed in, and the token for forms on their page."""
 
-    person: Person | None
+    user: User | None
     token: str
 
-    def may(self, act: str, commune_code: str | None = None) -> bool:
+    def may(self, permission: str, commune_code: str | None = None) -> bool:
         """Whether they may do it; templates ask by the act's name."""
-        return self.person is not None and self.person.may(Act(act), commune_code)
+        return self.user is not None and self.user.may(Permission(permission), commune_code)
 
 
 class Site:
     """One for the whole application."""
 
-    def __init__(self, timezone: str, register: Register) -> None:
+    def __init__(self, timezone: str, user_store: UserStore) -> None:
         self.timezone = ZoneInfo(timezone)
-        self.register = register
-        self.sessions = Sessions(register.session_key())
+        self.user_store = user_store
+        self.sessions = SessionSigner(user_store.session_key())
         self._templates = jinja2.Environment(
             loader=jinja2.PackageLoader("collector.web"),
             autoescape=True,
@@ -73,26 +73,28 @@ class Site:
         """Who asks. A cookie that is old, changed, or of an ended session is nobody's."""
         cookie = request.cookies.get(SESSION_COOKIE, "")
         claim = self.sessions.claim(cookie) if cookie else None
-        person = self.register.person(claim.name) if claim else None
-        if claim is None or person is None or not person.enabled:
+        user = self.user_store.user(claim.name) if claim else None
+        if claim is None or user is None or not user.enabled:
             return Visitor(None, "")
-        if person.generation != claim.generation:
+        if user.generation != claim.generation:
             return Visitor(None, "")
-        return Visitor(person, self.sessions.token(cookie))
+        return Visitor(user, self.sessions.token(cookie))
 
-    def require(self, request: Request, act: Act, commune_code: str | None = None) -> Person:
+    def require(
+        self, request: Request, permission: Permission, commune_code: str | None = None
+    ) -> User:
         """The person who asks, when they may do this.
 
         Raises:
             HTTPException: 401 nobody is signed in, 403 they may not; the refusal is in the trail.
         """
-        person = self.visitor(request).person
-        if person is None:
+        user = self.visitor(request).user
+        if user is None:
             raise HTTPException(401, "sign in first")
-        if not person.may(act, commune_code):
-            self.note(request, person.name, "refused", f"{act} {commune_code or ''}".strip())
-            raise HTTPException(403, f"{person.role} may not {act} here")
-        return person
+        if not user.may(permission, commune_code):
+            self.audit(request, user.name, "refused", f"{permission} {commune_code or ''}".strip())
+            raise HTTPException(403, f"{user.role} may not {permission} here")
+        return user
 
     def require_form(self, request: Request, token: str) -> None:
         """Refuse a form that did not come from a page of ours, made for this session.
@@ -101,17 +103,17 @@ class Site:
             HTTPException: 403.
         """
         cookie = request.cookies.get(SESSION_COOKIE, "")
-        if not is_same_origin(request) or not self.sessions.token_is_good(token, cookie):
+        if not is_same_origin(request) or not self.sessions.is_valid_token(token, cookie):
             raise HTTPException(403, "this form is not from a page of ours, or too old: try again")
 
-    def note(
-        self, request: Request, person: str, action: str, subject: str = "", detail: str = ""
+    def audit(
+        self, request: Request, user: str, action: str, subject: str = "", detail: str = ""
     ) -> None:
         """Add a line to the audit trail."""
-        self.register.note(
-            Deed(
+        self.user_store.record(
+            AuditEvent(
                 at=datetime.now(UTC),
-                person=person,
+                user=user,
                 address=address_of(request),
                 action=action,
                 subject=subject,

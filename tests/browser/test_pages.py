@@ -15,8 +15,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from collector.store.sqlite import SqliteStore
 from collector.users import passwords
-from collector.users.user import Person, Role
-from collector.users.user_store import Register
+from collector.users.user import Role, User
+from collector.users.user_store import UserStore
 from tests import seeded_centre
 from tests.broker import Broker
 from tests.browser.test_page import DESKTOP, PHONE, browser, why_not
@@ -67,13 +67,13 @@ def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
         store = SqliteStore(collector.store_path)
         seeded_centre.fill(store, datetime.now(UTC))
         store.close()
-        register = Register(folder / "collector" / "people.sqlite")
+        user_store = UserStore(folder / "collector" / "people.sqlite")
         for name, role, communes in (
             ("centre", Role.CENTRE, ()),
             ("vinhthong", Role.OFFICE, ("01981",)),
         ):
-            register.put(
-                Person(name=name, role=role, communes=communes), passwords.make_hash(PASSWORD)
+            user_store.put(
+                User(name=name, role=role, communes=communes), passwords.make_hash(PASSWORD)
             )
         with collector:
             eventually(lambda: collector.get("/healthz")[0] == 200, "the collector is connected")

@@ -19,10 +19,10 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, Session
 
 from collector.alerts.alert import AlertKind
-from collector.alerts.alert_store import Book
-from collector.alerts.monitor import Watch
-from collector.alerts.notification import NotTakenError, webhook_body
-from collector.alerts.notifier import Teller, channels
+from collector.alerts.alert_store import AlertStore
+from collector.alerts.monitor import AlertMonitor
+from collector.alerts.notification import DeliveryError, webhook_body
+from collector.alerts.notifier import Notifier, channels
 from collector.alerts.settings import AlertsConfig, MailConfig, WebhookConfig
 from collector.alerts.webhook import post, signature
 from collector.domain import thresholds_file
@@ -159,12 +159,12 @@ class Stage:
         self._open()
 
     def _open(self) -> None:
-        self.book = Book(self.folder / "alerts.sqlite")
-        self.teller = Teller(self.book, channels(self.config, VIETNAM), wait_s=60)
-        self.watch = Watch(
+        self.alert_store = AlertStore(self.folder / "alerts.sqlite")
+        self.notifier = Notifier(self.alert_store, channels(self.config, VIETNAM), wait_s=60)
+        self.watch = AlertMonitor(
             ReadModel(self.store, thresholds_file.read()),
-            self.book,
-            self.teller,
+            self.alert_store,
+            self.notifier,
             self.config,
             [],
             lambda: self.listening,
@@ -172,7 +172,7 @@ class Stage:
         )
 
     def restart(self) -> None:
-        self.book.close()
+        self.alert_store.close()
         self._open()
 
     def hear(self, at: datetime, leds: dict[str, str] | None = None, pending: int = 0) -> None:
@@ -188,9 +188,9 @@ class Stage:
             uptime_s=1.0,
             leds=leds or {"vnpt.green": "steady", "vnpt.red": "off"},
         )
-        self.tell(health, at)
+        self.notify(health, at)
 
-    def tell(self, message: Health | Info, at: datetime) -> None:
+    def notify(self, message: Health | Info, at: datetime) -> None:
         reported = StatusMessage(samples.TENANT, samples.PROBE, at, False, message)
         self.store.store_batch([reported], at)
 
@@ -201,15 +201,15 @@ class Stage:
         assert isinstance(judged, ResultsMessage), judged
         self.store.store_batch([judged], NOW)
 
-    def look(self, at: datetime) -> None:
+    def check(self, at: datetime) -> None:
         # A new Centre's memory is of seconds of the real clock; the test's minutes are not real.
         self.watch._centre.invalidate()
-        self.watch.look(at)
+        self.watch.check(at)
         self._tell_s += 10_000
-        self.teller.tell(self._tell_s)
+        self.notifier.notify(self._tell_s)
 
     def close(self) -> None:
-        self.book.close()
+        self.alert_store.close()
         self.store.close()
 
 
@@ -240,11 +240,11 @@ def test_a_silent_probe_is_told_once_with_its_end_over_a_restart(
 ) -> None:
     box, _ = mailbox
     stage.hear(NOW)
-    stage.look(NOW)
-    stage.look(minutes(59))
+    stage.check(NOW)
+    stage.check(minutes(59))
     assert box.mails == []
-    stage.look(minutes(61))
-    stage.look(minutes(62))
+    stage.check(minutes(61))
+    stage.check(minutes(62))
     assert box.subjects == [
         "[Tramdo] Trạm đo mất liên lạc (bắt đầu): UBND xa Phu Thong, tram-01969-1"
     ]
@@ -253,11 +253,11 @@ def test_a_silent_probe_is_told_once_with_its_end_over_a_restart(
     assert "kể từ 12:00 ngày 25/07/2026" in text
 
     stage.restart()
-    stage.look(minutes(63))
+    stage.check(minutes(63))
     assert len(box.mails) == 1, "a new process tells nothing anew"
     stage.hear(minutes(70))
-    stage.look(minutes(71))
-    stage.look(minutes(72))
+    stage.check(minutes(71))
+    stage.check(minutes(72))
     assert len(box.mails) == 2
     assert "Kết thúc: 13:11 ngày 25/07/2026" in box.mails[1].get_content()
     assert receiver.edges[1:] == [("end", "probe_silent")]
@@ -267,13 +267,13 @@ def test_a_centre_that_was_away_calls_nobody_silent(stage: Stage) -> None:
     stage.hear(NOW)
     stage.listening = False
     for hour in range(1, 5):
-        stage.look(minutes(60 * hour))
+        stage.check(minutes(60 * hour))
     stage.listening = True
-    stage.look(minutes(300))
-    stage.look(minutes(330))
-    assert stage.book.newest(10) == []
-    stage.look(minutes(361))
-    (alert,) = stage.book.newest(10)
+    stage.check(minutes(300))
+    stage.check(minutes(330))
+    assert stage.alert_store.newest(10) == []
+    stage.check(minutes(361))
+    (alert,) = stage.alert_store.newest(10)
     assert (alert.key.kind, alert.began_at) == (AlertKind.PROBE_SILENT, NOW)
 
 
@@ -283,13 +283,13 @@ def test_channels_that_were_away_are_told_later_and_only_what_is_still_news(
     box, _ = mailbox
     box.is_away, receiver.status = True, 503
     stage.hear(NOW)
-    stage.look(NOW)
-    stage.look(minutes(61))
+    stage.check(NOW)
+    stage.check(minutes(61))
     stage.hear(minutes(70))
-    stage.look(minutes(71))
+    stage.check(minutes(71))
     box.is_away, receiver.status = False, 204
     stage.restart()
-    stage.look(minutes(72))
+    stage.check(minutes(72))
     assert len(box.mails) == 1
     assert "(đã kết thúc)" in box.subjects[0]
     assert receiver.edges == [("end", "probe_silent")]
@@ -304,7 +304,7 @@ def test_a_line_that_is_down_and_comes_back(stage: Stage, receiver: Receiver) ->
     down = {"vnpt.green": "off", "vnpt.red": "fast_blink"}
     stage.put(samples.latency(started_at=NOW))
     stage.hear(minutes(1))
-    stage.look(minutes(1))
+    stage.check(minutes(1))
     for minute in (5, 12):
         stage.put(
             samples.latency(
@@ -316,12 +316,12 @@ def test_a_line_that_is_down_and_comes_back(stage: Stage, receiver: Receiver) ->
             )
         )
         stage.hear(minutes(minute), down)
-        stage.look(minutes(minute))
+        stage.check(minutes(minute))
     assert receiver.edges == [("begin", "line_down")]
-    (alert,) = stage.book.open_alerts().values()
+    (alert,) = stage.alert_store.open_alerts().values()
     assert (alert.began_at, alert.evidence) == (NOW, {"minutes_without_answer": 12})
     stage.hear(minutes(20))
-    stage.look(minutes(20))
+    stage.check(minutes(20))
     assert receiver.edges[1:] == [("end", "line_down")]
 
 
@@ -333,8 +333,8 @@ def test_a_plan_missed_for_three_days_from_the_roll_ups(stage: Stage) -> None:
     while stage.store.roll_up(NOW):
         pass
     stage.hear(NOW)
-    stage.look(NOW)
-    (alert,) = stage.book.newest(10)
+    stage.check(NOW)
+    (alert,) = stage.alert_store.newest(10)
     assert alert.key.kind is AlertKind.PLAN_MISSED
     assert alert.began_at == start_of_day(date(2026, 7, 22))
     assert alert.evidence["lowest_down_share"] == pytest.approx(0.485, abs=0.001)
@@ -344,12 +344,12 @@ def test_a_plan_missed_for_three_days_from_the_roll_ups(stage: Stage) -> None:
 def test_a_backlog_that_grows_and_is_sent(stage: Stage) -> None:
     for minute, pending in ((0, 600), (60, 700), (121, 900)):
         stage.hear(minutes(minute), pending=pending)
-        stage.look(minutes(minute))
-    (alert,) = stage.book.open_alerts().values()
+        stage.check(minutes(minute))
+    (alert,) = stage.alert_store.open_alerts().values()
     assert alert.evidence == {"pending": 900, "pending_before": 600}
     stage.hear(minutes(125), pending=3)
-    stage.look(minutes(125))
-    assert stage.book.open_alerts() == {}
+    stage.check(minutes(125))
+    assert stage.alert_store.open_alerts() == {}
 
 
 def certificate(folder: Path, days: int) -> tuple[Path, Path]:
@@ -367,15 +367,15 @@ def test_a_certificate_that_ends_soon(stage: Stage, tmp_path: Path) -> None:
     _, file = certificate(tmp_path, 20)
     stage.config = AlertsConfig(certificate_files=[str(file)])
     stage.restart()
-    stage.look(datetime.now(UTC))
-    (alert,) = stage.book.newest(10)
+    stage.check(datetime.now(UTC))
+    (alert,) = stage.alert_store.newest(10)
     assert (alert.key.kind, alert.key.subject.name) == (
         AlertKind.CERTIFICATE_EXPIRING,
         str(file),
     )
     certificate(tmp_path, 400)
-    stage.look(datetime.now(UTC))
-    assert stage.book.open_alerts() == {}
+    stage.check(datetime.now(UTC))
+    assert stage.alert_store.open_alerts() == {}
 
 
 def test_two_certificates_of_one_file_name_are_two_alerts(stage: Stage, tmp_path: Path) -> None:
@@ -385,8 +385,8 @@ def test_two_certificates_of_one_file_name_are_two_alerts(stage: Stage, tmp_path
         files.append(str(certificate(tmp_path / name, 20)[1]))
     stage.config = AlertsConfig(certificate_files=[*files, files[0]])
     stage.restart()
-    stage.look(datetime.now(UTC))
-    assert sorted(alert.key.subject.name for alert in stage.book.newest(10)) == files
+    stage.check(datetime.now(UTC))
+    assert sorted(alert.key.subject.name for alert in stage.alert_store.newest(10)) == files
 
 
 def test_a_probe_that_is_taken_down_and_struck_off_alerts_nobody(stage: Stage) -> None:
@@ -395,30 +395,30 @@ def test_a_probe_that_is_taken_down_and_struck_off_alerts_nobody(stage: Stage) -
     both = parse_toml(other, "registry.toml", official())
     stage.store.registry.apply(both, "test", "test", NOW)
     stage.hear(NOW)
-    stage.look(NOW)
-    stage.look(minutes(61))
-    silent = {alert.key.subject.probe for alert in stage.book.open_alerts().values()}
+    stage.check(NOW)
+    stage.check(minutes(61))
+    silent = {alert.key.subject.probe for alert in stage.alert_store.open_alerts().values()}
     assert samples.PROBE in silent
     one = parse_toml(other.replace(b"tram-01969-1", b"tram-01969-3"), "r.toml", official())
     stage.store.registry.apply(one, "test", "test", NOW)
-    stage.look(minutes(62))
-    silent = {alert.key.subject.probe for alert in stage.book.open_alerts().values()}
+    stage.check(minutes(62))
+    silent = {alert.key.subject.probe for alert in stage.alert_store.open_alerts().values()}
     assert samples.PROBE in silent, "it was heard an hour ago: somebody may have forgotten it"
-    stage.look(minutes(8 * 24 * 60))
-    silent = {alert.key.subject.probe for alert in stage.book.open_alerts().values()}
+    stage.check(minutes(8 * 24 * 60))
+    silent = {alert.key.subject.probe for alert in stage.alert_store.open_alerts().values()}
     assert samples.PROBE not in silent
 
 
 def test_a_probe_tells_that_its_certificate_ends_soon(stage: Stage) -> None:
     now = datetime.now(UTC)
-    stage.tell(samples.health(at=now, certificate_ends_at=now + timedelta(days=20)), now)
-    stage.look(now)
-    (alert,) = stage.book.newest(10)
+    stage.notify(samples.health(at=now, certificate_ends_at=now + timedelta(days=20)), now)
+    stage.check(now)
+    (alert,) = stage.alert_store.newest(10)
     assert alert.key.kind is AlertKind.CERTIFICATE_EXPIRING
     assert alert.key.subject.probe == samples.PROBE
-    stage.tell(samples.health(at=now, certificate_ends_at=now + timedelta(days=700)), now)
-    stage.look(now + timedelta(minutes=1))
-    assert stage.book.open_alerts() == {}
+    stage.notify(samples.health(at=now, certificate_ends_at=now + timedelta(days=700)), now)
+    stage.check(now + timedelta(minutes=1))
+    assert stage.alert_store.open_alerts() == {}
 
 
 def test_one_refused_recipient_does_not_have_the_others_told_again(
@@ -435,7 +435,7 @@ def test_one_refused_recipient_does_not_have_the_others_told_again(
     stage.restart()
     stage.hear(NOW)
     for minute in (0, 61, 62, 63):
-        stage.look(minutes(minute))
+        stage.check(minutes(minute))
     assert len(box.mails) == 1
     assert "refused gone@example.vn" in caplog.text
 
@@ -475,17 +475,17 @@ def test_mail_over_starttls_with_a_password(tmp_path: Path) -> None:
     )
     controller.start()
     try:
-        tell = channels(AlertsConfig(mail=mail), VIETNAM)["mail"]
-        tell(_one_due(tmp_path))
+        notify = channels(AlertsConfig(mail=mail), VIETNAM)["mail"]
+        notify(_one_due(tmp_path))
         assert (names, len(box.mails)) == ([b"tramdo"], 1)
         unknown_ca = channels(
             AlertsConfig(mail=MailConfig(**{**_fields(mail), "ca_file": None})), VIETNAM
         )["mail"]
-        with pytest.raises(NotTakenError, match="certificate verify failed"):
+        with pytest.raises(DeliveryError, match="certificate verify failed"):
             unknown_ca(_one_due(tmp_path))
         secret.chmod(0o644)
-        with pytest.raises(NotTakenError, match="can be read by others"):
-            tell(_one_due(tmp_path))
+        with pytest.raises(DeliveryError, match="can be read by others"):
+            notify(_one_due(tmp_path))
     finally:
         controller.stop()
 
@@ -496,16 +496,16 @@ def _fields(mail: MailConfig) -> dict[str, Any]:
 
 def _one_due(folder: Path) -> Any:
     made = Stage(folder, AlertsConfig())
-    made.teller = Teller(made.book, {"x": lambda _: None})
-    made.watch._teller = made.teller
-    if not made.book.open_alerts():
+    made.notifier = Notifier(made.alert_store, {"x": lambda _: None})
+    made.watch._notifier = made.notifier
+    if not made.alert_store.open_alerts():
         made.hear(NOW)
-        made.watch.look(NOW)
-        made.watch.look(minutes(61))
-    due = made.book.due("x")
+        made.watch.check(NOW)
+        made.watch.check(minutes(61))
+    pending = made.alert_store.pending("x")
     made.close()
-    assert due
-    return due
+    assert pending
+    return pending
 
 
 def test_a_webhook_is_signed_and_its_redirect_is_not_followed(
@@ -521,5 +521,5 @@ def test_a_webhook_is_signed_and_its_redirect_is_not_followed(
     assert got == body
     assert headers["X-Tramdo-Signature"] == signature(body, "s3cret")
     receiver.status = 302
-    with pytest.raises(NotTakenError, match="answered 302"):
+    with pytest.raises(DeliveryError, match="answered 302"):
         post(body, "an-id", webhook)

@@ -22,8 +22,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from collector.users.attempts import PAIR_MAX
-from collector.users.user_store import Register
+from collector.users.sign_in_limiter import PAIR_MAX
+from collector.users.user_store import UserStore
 from tests import broker as brokers
 from tests import nginx
 from tests.broker import Broker, free_port
@@ -173,7 +173,7 @@ def _certificate(folder: Path) -> Path:
     return folder / "server.crt"
 
 
-def people(site: Site, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+def users(site: Site, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [
             *(sys.executable, "-m", "collector.cli", "people"),
@@ -189,7 +189,7 @@ def people(site: Site, *words: str, typed: str = "") -> subprocess.CompletedProc
 
 
 def test_somebody_is_added_signs_in_over_tls_and_is_shut_out(site: Site) -> None:
-    added = people(site, "add", "lan", "--role", "centre", typed=PASSWORD + "\n")
+    added = users(site, "add", "lan", "--role", "centre", typed=PASSWORD + "\n")
     assert added.returncode == 0, added.stderr
     visitor = Visitor(site)
     status, page = visitor.sign_in("lan", PASSWORD)
@@ -200,9 +200,9 @@ def test_somebody_is_added_signs_in_over_tls_and_is_shut_out(site: Site) -> None
     status, page = visitor.get("/audit")
     assert status == 200
     assert "people_add" in page
-    listed = people(site, "list").stdout.split("\t")
+    listed = users(site, "list").stdout.split("\t")
     assert listed[:3] == ["lan", "centre", "enabled"]
-    assert people(site, "disable", "lan").returncode == 0
+    assert users(site, "disable", "lan").returncode == 0
     assert visitor.get("/audit")[0] == 401
     assert visitor.sign_in("lan", PASSWORD)[0] == 403
 
@@ -219,7 +219,7 @@ def test_somebody_is_added_signs_in_over_tls_and_is_shut_out(site: Site) -> None
 def test_the_command_says_what_is_wrong(
     site: Site, words: list[str], typed: str, told: str
 ) -> None:
-    answer = people(site, *words, typed=typed + "\n")
+    answer = users(site, *words, typed=typed + "\n")
     assert answer.returncode == 2
     assert told in answer.stderr
 
@@ -231,11 +231,11 @@ def test_guessing_is_slowed_and_kept_with_the_visitors_address(site: Site) -> No
         assert status == 403, page
     status, page = visitor.sign_in("hoa", "a wrong password")
     assert (status, "Too many wrong attempts" in page) == (429, True)
-    register = Register(site.collector.config_path.with_name("people.sqlite"))
-    refused = [deed for deed in register.deeds(50) if deed.person == "hoa"]
+    user_store = UserStore(site.collector.config_path.with_name("people.sqlite"))
+    refused = [event for event in user_store.audit_events(50) if event.user == "hoa"]
     assert len(refused) == PAIR_MAX
     # From X-Forwarded-For: nginx's own port would be another each time, and no address of ours.
-    assert {deed.address for deed in refused} == {"127.0.0.1"}
+    assert {event.address for event in refused} == {"127.0.0.1"}
 
 
 def test_a_form_without_its_token_is_refused(site: Site) -> None:

@@ -16,8 +16,8 @@ import pytest
 import requests
 
 from collector.ingest.validation import validate
-from collector.reports.report import PaperKind
-from collector.reports.service import last_whole
+from collector.reports.report import ReportKind
+from collector.reports.service import last_complete_period
 from collector.store.messages import ResultsMessage
 from collector.store.sqlite import SqliteStore
 from runtime.broker import BrokerConfig
@@ -60,7 +60,7 @@ def run(process: CollectorProcess, command: str, *arguments: str, told: str = ""
 
 
 @pytest.fixture(scope="module")
-def person(centre: CollectorProcess) -> Iterator[requests.Session]:
+def user(centre: CollectorProcess) -> Iterator[requests.Session]:
     with requests.Session() as session:
         session.headers["Sec-Fetch-Site"] = "same-origin"
         form = session.get(f"{centre.url}/sign-in", timeout=10).text
@@ -89,13 +89,13 @@ def test_the_command_draws_up_every_format_from_the_store(
     paths = run(centre, "report", "weekly", "--group", area(), "--out", str(tmp_path)).split()
     by_ending = {Path(path).suffix: Path(path) for path in paths}
     assert set(by_ending) == {".pdf", ".xlsx", ".csv", ".json"}
-    paper = json.loads(by_ending[".json"].read_bytes())
-    (line,) = (row for row in paper["rows"] if row["line"] == "vnpt")
+    report = json.loads(by_ending[".json"].read_bytes())
+    (line,) = (row for row in report["rows"] if row["line"] == "vnpt")
     assert line["tests"] > 0
     assert line["download"]["mean_bps"] > 1e8
     content = by_ending[".csv"].read_bytes().decode("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(content, newline="")))
-    assert len(rows) == len(paper["rows"])
+    assert len(rows) == len(report["rows"])
     reader = pypdf.PdfReader(io.BytesIO(by_ending[".pdf"].read_bytes()))
     assert "so sánh tham khảo" in " ".join(reader.pages[0].extract_text().split())
 
@@ -108,33 +108,33 @@ def test_only_who_may_draws_up(centre: CollectorProcess) -> None:
     assert "Đăng nhập với vai trò trung tâm" in page
 
 
-def test_the_button_draws_up_a_draft(centre: CollectorProcess, person: requests.Session) -> None:
+def test_the_button_draws_up_a_draft(centre: CollectorProcess, user: requests.Session) -> None:
     draft = f"{centre.url}/papers/draft?kind=weekly&area={area()}"
-    answer = person.get(f"{draft}&format=pdf", timeout=60)
+    answer = user.get(f"{draft}&format=pdf", timeout=60)
     assert answer.headers["Content-Type"] == "application/pdf"
     assert answer.content.startswith(b"%PDF-")
     assert re.search(
         r'filename="weekly_01969_\d{8}-\d{8}_v1\.pdf"', answer.headers["Content-Disposition"]
     )
     for wrong in ("period=2026-07", "area=99999", "period=tomorrow"):
-        answer = person.get(f"{draft}&{wrong}".replace(f"area={area()}&area", "area"), timeout=60)
+        answer = user.get(f"{draft}&{wrong}".replace(f"area={area()}&area", "area"), timeout=60)
         assert answer.status_code == 422, wrong
-    assert person.get(f"{draft}&format=txt", timeout=60).status_code == 400
+    assert user.get(f"{draft}&format=txt", timeout=60).status_code == 400
 
 
 def test_an_issue_by_button_and_its_revision_after_a_late_result(
-    centre: CollectorProcess, person: requests.Session
+    centre: CollectorProcess, user: requests.Session
 ) -> None:
-    page = person.get(f"{centre.url}/papers", timeout=30).text
+    page = user.get(f"{centre.url}/papers", timeout=30).text
     order = {"kind": "weekly", "area": area(), "period": "", "token": token(page)}
-    without = person.post(f"{centre.url}/papers", data=order | {"token": "x"}, timeout=60)
+    without = user.post(f"{centre.url}/papers", data=order | {"token": "x"}, timeout=60)
     assert without.status_code == 403
-    page = person.post(f"{centre.url}/papers", data=order, timeout=120).text
+    page = user.post(f"{centre.url}/papers", data=order, timeout=120).text
     (name,) = re.findall(r"/papers/file/(weekly_01969_[0-9-]+_v1\.json)", page)
     first = requests.get(f"{centre.url}/papers/file/{name}", timeout=30).json()
     assert first["revision"] is None
 
-    week = last_whole(PaperKind.WEEKLY, datetime.now(UTC))
+    week = last_complete_period(ReportKind.WEEKLY, datetime.now(UTC))
     late = samples.throughput(
         line=Line("vnpt", "VNPT"), started_at=week.starts_at + timedelta(hours=30)
     )

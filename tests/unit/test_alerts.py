@@ -16,27 +16,27 @@ from collector.alerts.alert import (
     AlertKind,
     Begin,
     End,
-    Finding,
     Key,
-    State,
+    RuleResult,
+    RuleState,
     Subject,
     changes,
 )
-from collector.alerts.alert_store import Book, BookError, Whereabouts
+from collector.alerts.alert_store import AlertLocation, AlertStore, AlertStoreError
 from collector.alerts.mail import message
-from collector.alerts.monitor import Watch
-from collector.alerts.notification import Due, Edge, NotTakenError
-from collector.alerts.notifier import Teller
+from collector.alerts.monitor import AlertMonitor
+from collector.alerts.notification import AlertEvent, DeliveryError, Transition
+from collector.alerts.notifier import Notifier
 from collector.alerts.rules import (
-    Backlog,
+    BacklogSample,
     Certificate,
-    LineSeen,
-    LineSpeed,
-    ProbeSeen,
+    DailySpeed,
+    LineObservation,
+    LineSpeedHistory,
+    ProbeObservation,
     Rules,
     Snapshot,
-    SpeedDay,
-    findings,
+    evaluate,
 )
 from collector.alerts.settings import AlertsConfig, MailConfig
 from collector.alerts.webhook import signature
@@ -56,9 +56,9 @@ def ago(**units: float) -> datetime:
     return NOW - timedelta(**units)
 
 
-def found(kind: AlertKind, snapshot: Snapshot, rules: Rules = RULES) -> Finding:
-    (finding,) = (f for f in findings(snapshot, rules) if f.key.kind is kind)
-    return finding
+def found(kind: AlertKind, snapshot: Snapshot, rules: Rules = RULES) -> RuleResult:
+    (result,) = (f for f in evaluate(snapshot, rules) if f.key.kind is kind)
+    return result
 
 
 LISTENING = ago(days=2)
@@ -70,8 +70,8 @@ def snapshot(listening_since: datetime | None = LISTENING, **seen: object) -> Sn
     )
 
 
-def probe(contact: datetime | None, backlogs: Sequence[Backlog] = ()) -> ProbeSeen:
-    return ProbeSeen(
+def probe(contact: datetime | None, backlogs: Sequence[BacklogSample] = ()) -> ProbeObservation:
+    return ProbeObservation(
         tenant=SUBJECT.tenant, probe=SUBJECT.probe, last_contact_at=contact, backlogs=backlogs
     )
 
@@ -82,96 +82,98 @@ def probe(contact: datetime | None, backlogs: Sequence[Backlog] = ()) -> ProbeSe
 @pytest.mark.parametrize(
     ("contact", "listening_since", "state"),
     [
-        (ago(minutes=59), ago(days=2), State.CLEAR),
-        (ago(minutes=60), ago(days=2), State.HOLDS),
+        (ago(minutes=59), ago(days=2), RuleState.CLEAR),
+        (ago(minutes=60), ago(days=2), RuleState.HOLDS),
         # A centre that was away does not know who was silent meanwhile.
-        (ago(hours=9), ago(minutes=59), State.UNKNOWN),
-        (ago(hours=9), None, State.UNKNOWN),
-        (None, ago(minutes=61), State.HOLDS),
-        (None, ago(minutes=5), State.UNKNOWN),
+        (ago(hours=9), ago(minutes=59), RuleState.UNKNOWN),
+        (ago(hours=9), None, RuleState.UNKNOWN),
+        (None, ago(minutes=61), RuleState.HOLDS),
+        (None, ago(minutes=5), RuleState.UNKNOWN),
     ],
 )
 def test_a_silent_probe(
-    contact: datetime | None, listening_since: datetime | None, state: State
+    contact: datetime | None, listening_since: datetime | None, state: RuleState
 ) -> None:
-    finding = found(AlertKind.PROBE_SILENT, snapshot(listening_since, probes=[probe(contact)]))
-    assert finding.state is state
-    if state is State.HOLDS:
-        assert finding.since == (contact or listening_since)
+    result = found(AlertKind.PROBE_SILENT, snapshot(listening_since, probes=[probe(contact)]))
+    assert result.state is state
+    if state is RuleState.HOLDS:
+        assert result.since == (contact or listening_since)
 
 
 @pytest.mark.parametrize(
     ("answered", "failed", "state"),
     [
-        (ago(minutes=1), None, State.CLEAR),
-        (ago(minutes=1), ago(minutes=2), State.CLEAR),
-        (ago(minutes=9), ago(minutes=0), State.UNKNOWN),
-        (ago(minutes=11), ago(minutes=1), State.HOLDS),
-        (None, ago(minutes=1), State.HOLDS),
-        (None, None, State.UNKNOWN),
+        (ago(minutes=1), None, RuleState.CLEAR),
+        (ago(minutes=1), ago(minutes=2), RuleState.CLEAR),
+        (ago(minutes=9), ago(minutes=0), RuleState.UNKNOWN),
+        (ago(minutes=11), ago(minutes=1), RuleState.HOLDS),
+        (None, ago(minutes=1), RuleState.HOLDS),
+        (None, None, RuleState.UNKNOWN),
     ],
 )
 def test_a_line_that_is_down(
-    answered: datetime | None, failed: datetime | None, state: State
+    answered: datetime | None, failed: datetime | None, state: RuleState
 ) -> None:
-    line = LineSeen(
+    line = LineObservation(
         tenant=LINE.tenant, probe=LINE.probe, line=LINE.line, answered_at=answered, failed_at=failed
     )
-    finding = found(AlertKind.LINE_DOWN, snapshot(lines=[line]))
-    assert finding.state is state
-    assert finding.since == ((answered or failed) if state is State.HOLDS else None)
+    result = found(AlertKind.LINE_DOWN, snapshot(lines=[line]))
+    assert result.state is state
+    assert result.since == ((answered or failed) if state is RuleState.HOLDS else None)
 
 
-def day(back: int, down: float | None, up: float | None = 1.0, samples: int = 10) -> SpeedDay:
-    return SpeedDay(NOW.replace(hour=17) - timedelta(days=back + 1), samples, down, up)
+def day(back: int, down: float | None, up: float | None = 1.0, samples: int = 10) -> DailySpeed:
+    return DailySpeed(NOW.replace(hour=17) - timedelta(days=back + 1), samples, down, up)
 
 
 @pytest.mark.parametrize(
     ("days", "state"),
     [
-        ([day(3, 0.7), day(2, 0.6), day(1, 0.79)], State.HOLDS),
-        ([day(3, 1.0, 0.7), day(2, 0.7), day(1, 0.9, 0.5)], State.HOLDS),
-        ([day(3, 0.7), day(2, 0.6), day(1, 0.80)], State.CLEAR),
-        ([day(3, 0.9), day(2, 0.6), day(1, 0.7)], State.UNKNOWN),
+        ([day(3, 0.7), day(2, 0.6), day(1, 0.79)], RuleState.HOLDS),
+        ([day(3, 1.0, 0.7), day(2, 0.7), day(1, 0.9, 0.5)], RuleState.HOLDS),
+        ([day(3, 0.7), day(2, 0.6), day(1, 0.80)], RuleState.CLEAR),
+        ([day(3, 0.9), day(2, 0.6), day(1, 0.7)], RuleState.UNKNOWN),
         # A day with too few samples breaks the row and says nothing itself.
-        ([day(3, 0.7), day(2, 0.6, samples=3), day(1, 0.7)], State.UNKNOWN),
-        ([day(4, 0.7), day(3, 0.7), day(1, 0.7)], State.UNKNOWN),
-        ([day(1, None, None)], State.CLEAR),
-        ([], State.UNKNOWN),
+        ([day(3, 0.7), day(2, 0.6, samples=3), day(1, 0.7)], RuleState.UNKNOWN),
+        ([day(4, 0.7), day(3, 0.7), day(1, 0.7)], RuleState.UNKNOWN),
+        ([day(1, None, None)], RuleState.CLEAR),
+        ([], RuleState.UNKNOWN),
     ],
 )
-def test_a_plan_that_is_missed_for_days(days: list[SpeedDay], state: State) -> None:
-    speed = LineSpeed(tenant=LINE.tenant, probe=LINE.probe, line=LINE.line, days=days, limit=0.8)
-    finding = found(AlertKind.PLAN_MISSED, snapshot(speeds=[speed]))
-    assert finding.state is state
-    if state is State.HOLDS:
-        assert finding.since == days[0].begins_at
-        assert finding.evidence["days"] == 3
+def test_a_plan_that_is_missed_for_days(days: list[DailySpeed], state: RuleState) -> None:
+    speed = LineSpeedHistory(
+        tenant=LINE.tenant, probe=LINE.probe, line=LINE.line, days=days, limit=0.8
+    )
+    result = found(AlertKind.PLAN_MISSED, snapshot(speeds=[speed]))
+    assert result.state is state
+    if state is RuleState.HOLDS:
+        assert result.since == days[0].begins_at
+        assert result.evidence["days"] == 3
 
 
 @pytest.mark.parametrize(
     ("pending", "state"),
     [
-        ([(150, 400), (60, 500), (0, 499)], State.CLEAR),
-        ([(150, 500), (0, 800)], State.HOLDS),
-        ([(120, 500), (60, 900), (0, 500)], State.CLEAR),
-        ([(119, 500), (0, 9_000)], State.UNKNOWN),
-        ([], State.UNKNOWN),
+        ([(150, 400), (60, 500), (0, 499)], RuleState.CLEAR),
+        ([(150, 500), (0, 800)], RuleState.HOLDS),
+        ([(120, 500), (60, 900), (0, 500)], RuleState.CLEAR),
+        ([(119, 500), (0, 9_000)], RuleState.UNKNOWN),
+        ([], RuleState.UNKNOWN),
     ],
 )
-def test_a_backlog_that_grows(pending: list[tuple[int, int]], state: State) -> None:
-    backlogs = [Backlog(ago(minutes=minutes), count) for minutes, count in pending]
-    finding = found(AlertKind.BACKLOG_GROWING, snapshot(probes=[probe(NOW, backlogs)]))
-    assert finding.state is state
+def test_a_backlog_that_grows(pending: list[tuple[int, int]], state: RuleState) -> None:
+    backlogs = [BacklogSample(ago(minutes=minutes), count) for minutes, count in pending]
+    result = found(AlertKind.BACKLOG_GROWING, snapshot(probes=[probe(NOW, backlogs)]))
+    assert result.state is state
 
 
 @pytest.mark.parametrize(
-    ("days", "state"), [(30.1, State.CLEAR), (29.9, State.HOLDS), (-1, State.HOLDS)]
+    ("days", "state"), [(30.1, RuleState.CLEAR), (29.9, RuleState.HOLDS), (-1, RuleState.HOLDS)]
 )
-def test_a_certificate_that_ends(days: float, state: State) -> None:
+def test_a_certificate_that_ends(days: float, state: RuleState) -> None:
     certificate = Certificate("collector.crt", NOW + timedelta(days=days))
-    finding = found(AlertKind.CERTIFICATE_EXPIRING, snapshot(certificates=[certificate]))
-    assert finding.state is state
+    result = found(AlertKind.CERTIFICATE_EXPIRING, snapshot(certificates=[certificate]))
+    assert result.state is state
 
 
 # Beginnings and ends
@@ -192,27 +194,27 @@ def alert(number: int = 1, key: Key = KEY, ended_at: datetime | None = None) -> 
     )
 
 
-def finding(state: State, key: Key = KEY) -> Finding:
-    since = ago(minutes=30) if state is State.HOLDS else None
-    return Finding(key=key, state=state, since=since, evidence={"minutes_without_answer": 12})
+def result(state: RuleState, key: Key = KEY) -> RuleResult:
+    since = ago(minutes=30) if state is RuleState.HOLDS else None
+    return RuleResult(key=key, state=state, since=since, evidence={"minutes_without_answer": 12})
 
 
 @pytest.mark.parametrize(
     ("is_open", "state", "change"),
     [
-        (False, State.HOLDS, Begin),
-        (True, State.HOLDS, None),
-        (True, State.UNKNOWN, None),
-        (False, State.UNKNOWN, None),
-        (True, State.CLEAR, End),
-        (False, State.CLEAR, None),
+        (False, RuleState.HOLDS, Begin),
+        (True, RuleState.HOLDS, None),
+        (True, RuleState.UNKNOWN, None),
+        (False, RuleState.UNKNOWN, None),
+        (True, RuleState.CLEAR, End),
+        (False, RuleState.CLEAR, None),
     ],
 )
 def test_an_alert_begins_once_and_ends_once(
-    is_open: bool, state: State, change: type[Begin | End] | None
+    is_open: bool, state: RuleState, change: type[Begin | End] | None
 ) -> None:
     open_alerts = {KEY: alert()} if is_open else {}
-    assert [type(c) for c in changes(open_alerts, [finding(state)], NOW)] == (
+    assert [type(c) for c in changes(open_alerts, [result(state)], NOW)] == (
         [change] if change else []
     )
 
@@ -225,59 +227,63 @@ def test_what_nobody_watches_any_more_ends() -> None:
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Book:
-    return Book(tmp_path / "alerts.sqlite")
+def alert_store(tmp_path: Path) -> AlertStore:
+    return AlertStore(tmp_path / "alerts.sqlite")
 
 
-def here(_: Subject) -> Whereabouts:
-    return Whereabouts("01969", "UBND xã Phủ Thông")
+def here(_: Subject) -> AlertLocation:
+    return AlertLocation("01969", "UBND xã Phủ Thông")
 
 
-def write(book: Book, *happened: Begin | End, channels: Sequence[str] = ("mail",)) -> None:
-    book.write(happened, channels, here)
+def write(
+    alert_store: AlertStore, *happened: Begin | End, channels: Sequence[str] = ("mail",)
+) -> None:
+    alert_store.write(happened, channels, here)
 
 
 def test_the_book_survives_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "alerts.sqlite"
-    first = Book(path)
-    write(first, Begin(finding(State.HOLDS), NOW))
+    first = AlertStore(path)
+    write(first, Begin(result(RuleState.HOLDS), NOW))
     first.close()
-    again = Book(path)
+    again = AlertStore(path)
     (kept,) = again.open_alerts().values()
     assert (kept.number, kept.key, kept.seen_at, kept.office) == (1, KEY, NOW, "UBND xã Phủ Thông")
-    assert [(due.edge, due.alert) for due in again.due("mail")] == [(Edge.BEGIN, kept)]
-    assert changes(again.open_alerts(), [finding(State.HOLDS)], NOW) == []
+    assert [(pending.transition, pending.alert) for pending in again.pending("mail")] == [
+        (Transition.BEGIN, kept)
+    ]
+    assert changes(again.open_alerts(), [result(RuleState.HOLDS)], NOW) == []
 
 
-def test_one_alert_of_a_kind_and_subject_is_open_at_a_time(book: Book) -> None:
-    write(book, Begin(finding(State.HOLDS), NOW))
-    with pytest.raises(BookError, match="cannot be written"):
-        write(book, Begin(finding(State.HOLDS), NOW))
-    write(book, End(KEY, NOW))
-    write(book, Begin(finding(State.HOLDS), NOW))
-    assert [one.number for one in book.newest(10)] == [2, 1]
-    assert [one.ended_at for one in book.newest(10)] == [None, NOW]
+def test_one_alert_of_a_kind_and_subject_is_open_at_a_time(alert_store: AlertStore) -> None:
+    write(alert_store, Begin(result(RuleState.HOLDS), NOW))
+    with pytest.raises(AlertStoreError, match="cannot be written"):
+        write(alert_store, Begin(result(RuleState.HOLDS), NOW))
+    write(alert_store, End(KEY, NOW))
+    write(alert_store, Begin(result(RuleState.HOLDS), NOW))
+    assert [one.number for one in alert_store.newest(10)] == [2, 1]
+    assert [one.ended_at for one in alert_store.newest(10)] == [None, NOW]
 
 
-def test_a_beginning_that_was_not_told_is_told_with_its_end(book: Book) -> None:
-    write(book, Begin(finding(State.HOLDS), NOW), channels=("mail", "webhook"))
-    book.told("mail", book.due("mail"))
-    write(book, End(KEY, NOW), channels=("mail", "webhook"))
+def test_a_beginning_that_was_not_told_is_told_with_its_end(alert_store: AlertStore) -> None:
+    write(alert_store, Begin(result(RuleState.HOLDS), NOW), channels=("mail", "webhook"))
+    alert_store.mark_delivered("mail", alert_store.pending("mail"))
+    write(alert_store, End(KEY, NOW), channels=("mail", "webhook"))
     for channel in ("mail", "webhook"):
-        assert [due.edge for due in book.due(channel)] == [Edge.END]
-        book.told(channel, book.due(channel))
-        assert book.due(channel) == []
+        assert [pending.transition for pending in alert_store.pending(channel)] == [Transition.END]
+        alert_store.mark_delivered(channel, alert_store.pending(channel))
+        assert alert_store.pending(channel) == []
 
 
-def test_an_end_without_a_beginning_is_nothing(book: Book) -> None:
-    write(book, End(KEY, NOW))
-    assert (book.newest(10), book.due("mail")) == ([], [])
+def test_an_end_without_a_beginning_is_nothing(alert_store: AlertStore) -> None:
+    write(alert_store, End(KEY, NOW))
+    assert (alert_store.newest(10), alert_store.pending("mail")) == ([], [])
 
 
 def test_a_book_that_is_no_book(tmp_path: Path) -> None:
     (tmp_path / "alerts.sqlite").write_text("not a database, and long enough to be looked at")
-    with pytest.raises(BookError, match="cannot be opened"):
-        Book(tmp_path / "alerts.sqlite")
+    with pytest.raises(AlertStoreError, match="cannot be opened"):
+        AlertStore(tmp_path / "alerts.sqlite")
 
 
 # Telling
@@ -285,36 +291,38 @@ def test_a_book_that_is_no_book(tmp_path: Path) -> None:
 
 class FakeChannel:
     def __init__(self) -> None:
-        self.told: list[list[Edge]] = []
+        self.sent: list[list[Transition]] = []
         self.is_away = False
 
-    def __call__(self, due: Sequence[Due]) -> None:
+    def __call__(self, pending: Sequence[AlertEvent]) -> None:
         if self.is_away:
-            raise NotTakenError("away")
-        self.told.append([one.edge for one in due])
+            raise DeliveryError("away")
+        self.sent.append([one.transition for one in pending])
 
 
-def test_each_is_told_once_and_a_channel_that_is_away_waits_ever_longer(book: Book) -> None:
+def test_each_is_told_once_and_a_channel_that_is_away_waits_ever_longer(
+    alert_store: AlertStore,
+) -> None:
     mail, webhook = FakeChannel(), FakeChannel()
-    teller = Teller(book, {"mail": mail, "webhook": webhook}, wait_s=60)
-    write(book, Begin(finding(State.HOLDS), NOW), channels=teller.names)
+    notifier = Notifier(alert_store, {"mail": mail, "webhook": webhook}, wait_s=60)
+    write(alert_store, Begin(result(RuleState.HOLDS), NOW), channels=notifier.names)
     webhook.is_away = True
-    teller.tell(0)
-    teller.tell(1)
-    assert mail.told == [[Edge.BEGIN]]
+    notifier.notify(0)
+    notifier.notify(1)
+    assert mail.sent == [[Transition.BEGIN]]
     webhook.is_away = False
-    teller.tell(59)
-    assert webhook.told == []
+    notifier.notify(59)
+    assert webhook.sent == []
     webhook.is_away = True
-    teller.tell(60)
+    notifier.notify(60)
     webhook.is_away = False
-    teller.tell(179)
-    assert webhook.told == [], "the second wait is twice the first"
-    teller.tell(180)
-    assert webhook.told == [[Edge.BEGIN]]
-    write(book, End(KEY, NOW), channels=teller.names)
-    teller.tell(181)
-    assert mail.told == webhook.told == [[Edge.BEGIN], [Edge.END]]
+    notifier.notify(179)
+    assert webhook.sent == [], "the second wait is twice the first"
+    notifier.notify(180)
+    assert webhook.sent == [[Transition.BEGIN]]
+    write(alert_store, End(KEY, NOW), channels=notifier.names)
+    notifier.notify(181)
+    assert mail.sent == webhook.sent == [[Transition.BEGIN], [Transition.END]]
 
 
 # Words
@@ -343,7 +351,7 @@ def test_every_kind_has_its_sentence(kind: AlertKind) -> None:
 
 
 def test_one_alert_has_a_subject_of_its_own() -> None:
-    told = notification.notice([Due(Edge.END, alert(ended_at=NOW))], HANOI)
+    told = notification.compose_mail([AlertEvent(Transition.END, alert(ended_at=NOW))], HANOI)
     assert told.subject == (
         "[Tramdo] Đường truyền mất kết nối (đã kết thúc): UBND xã Phủ Thông, tram-01969-1, vnpt"
     )
@@ -352,22 +360,24 @@ def test_one_alert_has_a_subject_of_its_own() -> None:
 
 
 def test_a_storm_is_one_notice() -> None:
-    storm = [Due(Edge.BEGIN, alert(number=n)) for n in range(3_000)]
-    told = notification.notice(storm, HANOI)
+    storm = [AlertEvent(Transition.BEGIN, alert(number=n)) for n in range(3_000)]
+    told = notification.compose_mail(storm, HANOI)
     assert told.subject == "[Tramdo] 3000 cảnh báo mới, 0 cảnh báo đã kết thúc"
     assert "… và 2800 cảnh báo khác" in told.text
     assert len(told.text) < 60_000
 
 
 def test_a_notice_is_known_by_what_it_tells() -> None:
-    one, other = Due(Edge.BEGIN, alert(1)), Due(Edge.END, alert(2))
-    assert notification.notice_id([one, other]) == notification.notice_id([other, one])
-    assert notification.notice_id([one]) != notification.notice_id([Due(Edge.END, alert(1))])
+    one, other = AlertEvent(Transition.BEGIN, alert(1)), AlertEvent(Transition.END, alert(2))
+    assert notification.notification_id([one, other]) == notification.notification_id([other, one])
+    assert notification.notification_id([one]) != notification.notification_id(
+        [AlertEvent(Transition.END, alert(1))]
+    )
 
 
 def test_the_mail_can_be_answered_by_nobody() -> None:
     config = MailConfig(host="m", sender="tramdo@example.vn", recipients=["a@b.vn", "c@d.vn"])
-    told = notification.notice([Due(Edge.BEGIN, alert())], HANOI)
+    told = notification.compose_mail([AlertEvent(Transition.BEGIN, alert())], HANOI)
     mail = message(told, config)
     assert mail["Message-ID"] == f"<{told.id}@example.vn>"
     assert mail["Auto-Submitted"] == "auto-generated"
@@ -405,15 +415,15 @@ class StumblingCentre:
 def test_what_nobody_foresaw_does_not_end_the_watch(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    centre, book = StumblingCentre(), Book(tmp_path / "alerts.sqlite")
+    centre, alert_store = StumblingCentre(), AlertStore(tmp_path / "alerts.sqlite")
     config = AlertsConfig(path="unused", look_every_s=1.0)
-    watched = Watch(
+    watched = AlertMonitor(
         centre,  # type: ignore[arg-type]
-        book, Teller(book, {}), config, [], lambda: True, lambda: None,
+        alert_store, Notifier(alert_store, {}), config, [], lambda: True, lambda: None,
     )  # fmt: skip
     centre.after_second = watched.stop
     watched.run()
-    book.close()
+    alert_store.close()
     assert centre.asked == 2
     assert [record.exc_info is not None for record in caplog.records] == [True], "said once"
 

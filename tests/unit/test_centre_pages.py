@@ -27,7 +27,7 @@ from collector.domain.lines import (
 from collector.registry.communes import official
 from collector.registry.file_format import parse_toml
 from collector.registry.registry import LineKey
-from collector.reports.service import Unfit
+from collector.reports.service import RefusalReason
 from collector.rollup.distribution import distribution
 from collector.rollup.periods import Period
 from collector.rollup.summary import EMPTY, KindCounts, Summary
@@ -449,7 +449,7 @@ def test_every_word_that_a_template_or_a_list_asks_for_is_there() -> None:
     asked |= {f"why_{why}" for why in NoVerdictReason}
     asked |= {f"rejected_{reason}" for reason in Rejection}
     asked |= {f"asked_{answer}" for answer in Answer}
-    asked |= {f"unfit_{why}" for why in Unfit}
+    asked |= {f"unfit_{why}" for why in RefusalReason}
     assert asked - known == set()
     for name, phrase in (labels.LABELS | staff_labels.LABELS).items():
         assert phrase.vi.strip(), name

@@ -16,7 +16,7 @@ import pytest
 from msgspec import Struct, structs
 
 from collector.reports import builder
-from collector.reports.report import Level, PaperKind
+from collector.reports.report import Level, ReportKind
 from collector.rollup.distribution import distribution
 from collector.rollup.metrics import invalidating
 from collector.rollup.summary import KindCounts, Summary
@@ -96,12 +96,12 @@ def test_http_figures_are_never_assessed() -> None:
     for day in report_samples.JULY.each_day():
         summaries.put(line, day, http)
     given = structs.replace(given, summaries=summaries)
-    area = builder.area(given.registry, report_samples.GROUP)
-    paper = builder.paper(
-        PaperKind.MONTHLY, area, report_samples.JULY, given, now=report_samples.NOW
+    area = builder.resolve_area(given.registry, report_samples.GROUP)
+    report = builder.build_report(
+        ReportKind.MONTHLY, area, report_samples.JULY, given, now=report_samples.NOW
     )
     (row,) = (
-        one for one in paper.at(Level.LINE) if (one.probe, one.line) == ("tram-01969-1", "vnpt")
+        one for one in report.at(Level.LINE) if (one.probe, one.line) == ("tram-01969-1", "vnpt")
     )
     assert row.tests == 31 * 2000
     for direction in (row.download, row.upload):
@@ -125,16 +125,16 @@ def test_pages_and_reports_show_no_p95_of_a_small_sample(packets: int, shown: bo
         report_samples.JULY.first,
         Summary(metrics=metrics | {"throughput_download_whole_bps": distribution([3e8] * packets)}),
     )
-    area = builder.area(given.registry, report_samples.GROUP)
-    paper = builder.paper(
-        PaperKind.MONTHLY,
+    area = builder.resolve_area(given.registry, report_samples.GROUP)
+    report = builder.build_report(
+        ReportKind.MONTHLY,
         area,
         report_samples.JULY,
         structs.replace(given, summaries=summaries),
         now=report_samples.NOW,
     )
     (row,) = (
-        one for one in paper.at(Level.LINE) if (one.probe, one.line) == ("tram-01969-1", "vnpt")
+        one for one in report.at(Level.LINE) if (one.probe, one.line) == ("tram-01969-1", "vnpt")
     )
     assert (row.rtt_p95_ms is not None) == shown
     assert (row.download.p05_bps is not None) == shown

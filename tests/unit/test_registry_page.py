@@ -20,11 +20,11 @@ from collector.ingest.status import IngestStatus
 from collector.registry.communes import official
 from collector.registry.file_format import parse_toml
 from collector.registry.registry import Registry
-from collector.reports.service import Desk
+from collector.reports.service import ReportService
 from collector.store.sqlite import SqliteStore
-from collector.users.sessions import Claim, Sessions
-from collector.users.user import Person, Role
-from collector.users.user_store import Register
+from collector.users.sessions import Claim, SessionSigner
+from collector.users.user import Role, User
+from collector.users.user_store import UserStore
 from collector.web.app import Web
 from collector.web.change_signal import Changes
 from tests import report_samples
@@ -62,14 +62,14 @@ class Browser:
 
     def __init__(self, store: SqliteStore, folder: Path, language: str = "en") -> None:
         self._language = language
-        people = Register(folder / "people.sqlite")
-        people.put(Person(name="lan", role=Role.TECHNICIAN), "no password is asked for here")
-        known = people.person("lan")
+        users = UserStore(folder / "people.sqlite")
+        users.put(User(name="lan", role=Role.TECHNICIAN), "no password is asked for here")
+        known = users.user("lan")
         assert known is not None
-        self._cookie = Sessions(people.session_key()).cookie(Claim("lan", known.generation))
+        self._cookie = SessionSigner(users.session_key()).cookie(Claim("lan", known.generation))
         model = ReadModel(store, thresholds_file.read())
-        desk = Desk(report_samples.sources, folder / "papers")
-        web = Web(model, Changes(), IngestStatus, "Asia/Ho_Chi_Minh", people, desk=desk)
+        reports = ReportService(report_samples.sources, folder / "papers")
+        web = Web(model, Changes(), IngestStatus, "Asia/Ho_Chi_Minh", users, reports=reports)
         self._app: Starlette = web.application()
 
     def get(self, path: str = "/registry") -> Answer:

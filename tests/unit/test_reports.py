@@ -33,9 +33,9 @@ from collector.reports import (
 from collector.reports.archive import Archive, ArchiveError
 from collector.reports.builder import Sources
 from collector.reports.layout import Document
-from collector.reports.rendering import PaperFormat, Printed, printed
-from collector.reports.report import Figures, Level, OfficeConfig, Paper, PaperKind
-from collector.reports.service import Desk, last_whole, require_period
+from collector.reports.rendering import RenderedFile, ReportFormat, render
+from collector.reports.report import Level, OfficeConfig, Report, ReportKind, ReportRow
+from collector.reports.service import ReportService, last_complete_period, require_period
 from collector.rollup.periods import Period, parse_period
 from collector.rollup.summary import KindCounts, Summary
 from tests import report_samples
@@ -44,17 +44,17 @@ from wire.messages import PlannedKind
 
 
 @pytest.fixture(scope="module")
-def week() -> Paper:
+def week() -> Report:
     return report_samples.weekly()
 
 
 @pytest.fixture(scope="module")
-def month() -> Paper:
+def month() -> Report:
     return report_samples.monthly()
 
 
-def line_row(paper: Paper, probe: str, line: str) -> Figures:
-    return next(r for r in paper.at(Level.LINE) if (r.probe, r.line) == (probe, line))
+def line_row(report: Report, probe: str, line: str) -> ReportRow:
+    return next(r for r in report.at(Level.LINE) if (r.probe, r.line) == (probe, line))
 
 
 def all_text(document: Document) -> str:
@@ -118,14 +118,14 @@ def test_the_bulletin_is_the_golden_one() -> None:
 # Figures
 
 
-def test_every_registered_line_has_a_row_measured_or_not(month: Paper) -> None:
+def test_every_registered_line_has_a_row_measured_or_not(month: Report) -> None:
     assert len(month.at(Level.LINE)) == 10
     never = line_row(month, "tram-02014-1", "vnpt")
     assert (never.tests, never.download.mean_bps, never.rtt_mean_ms) == (0, None, None)
     assert never.unknown_minutes == 31 * 1440, "what nobody told us of is unknown, not up"
 
 
-def test_verdicts_are_those_of_the_method(month: Paper) -> None:
+def test_verdicts_are_those_of_the_method(month: Report) -> None:
     verdicts = {
         (row.probe, row.line): (row.download.verdict, row.download.why)
         for row in month.at(Level.LINE)
@@ -142,7 +142,7 @@ def test_verdicts_are_those_of_the_method(month: Paper) -> None:
     assert all(row.rtt_why is not None for row in month.rows), "the threshold is not verified"
 
 
-def test_communes_and_the_area_bear_no_verdict(month: Paper) -> None:
+def test_communes_and_the_area_bear_no_verdict(month: Report) -> None:
     for row in (*month.at(Level.COMMUNE), month.total):
         assert (row.download.verdict, row.download.why) == (
             Verdict.NONE,
@@ -151,7 +151,7 @@ def test_communes_and_the_area_bear_no_verdict(month: Paper) -> None:
     assert (month.total.lines_met, month.total.lines_not_met) == (1, 1)
 
 
-def test_levels_add_up(month: Paper) -> None:
+def test_levels_add_up(month: Report) -> None:
     for level in (Level.COMMUNE, Level.ISP_PLAN, Level.LINE):
         rows = month.at(level)
         for name in ("lines", "tests", "attempted", "valid", "skipped", "down_minutes"):
@@ -163,12 +163,12 @@ def test_levels_add_up(month: Paper) -> None:
 
 def test_a_period_that_is_not_over_expects_less() -> None:
     given = report_samples.sources()
-    area = builder.area(given.registry, GROUP)
+    area = builder.resolve_area(given.registry, GROUP)
     noon = datetime(2026, 7, 11, 5, 0, tzinfo=UTC)  # 12:00 in Vietnam
-    paper = builder.paper(PaperKind.MONTHLY, area, JULY, given, now=noon)
-    assert not paper.whole
-    assert paper.total.planned == 10 * 42 * 10.5
-    assert "chưa kết thúc" in all_text(monthly.document(paper))
+    report = builder.build_report(ReportKind.MONTHLY, area, JULY, given, now=noon)
+    assert not report.whole
+    assert report.total.planned == 10 * 42 * 10.5
+    assert "chưa kết thúc" in all_text(monthly.document(report))
 
 
 def test_a_month_is_held_against_its_own_plan() -> None:
@@ -178,11 +178,11 @@ def test_a_month_is_held_against_its_own_plan() -> None:
             (report_samples.TENANT, "tram-01969-1"): [PlannedKind("throughput", month.day)]
         },
     )
-    paper = builder.paper(
-        PaperKind.MONTHLY, builder.area(given.registry, GROUP), JULY, given, now=NOW
+    report = builder.build_report(
+        ReportKind.MONTHLY, builder.resolve_area(given.registry, GROUP), JULY, given, now=NOW
     )
-    assert line_row(paper, "tram-01969-1", "vnpt").planned == 31 * 31
-    assert line_row(paper, "tram-01969-2", "vnpt").planned == 31 * 42, (
+    assert line_row(report, "tram-01969-1", "vnpt").planned == 31 * 31
+    assert line_row(report, "tram-01969-2", "vnpt").planned == 31 * 42, (
         "today's, where none is known"
     )
 
@@ -191,14 +191,14 @@ def test_what_somebody_asked_for_fills_no_gap(summaries: FakeSummaries) -> None:
     """A week of a plan of 42 a day without its last two days, and 84 tests by hand."""
     line, kinds = key("tram-01969-1", "vnpt"), {"throughput": KindCounts(ok=42)}
     given = report_samples.sources(summaries)
-    area = builder.area(given.registry, "01969")
+    area = builder.resolve_area(given.registry, "01969")
     for day in WEEK.each_day():
         summaries.put(line, day, Summary(kinds))
     asked = {"throughput": KindCounts(ok=84, flags={"on_demand": 84})}
     for day in (WEEK.last, WEEK.last - timedelta(days=1)):
         summaries.put(line, day, Summary(asked if day == WEEK.last else {}))
-    paper = builder.paper(PaperKind.WEEKLY, area, WEEK, given, now=NOW)
-    row = line_row(paper, "tram-01969-1", "vnpt")
+    report = builder.build_report(ReportKind.WEEKLY, area, WEEK, given, now=NOW)
+    row = line_row(report, "tram-01969-1", "vnpt")
     assert (row.tests, row.planned) == (7 * 42, 7 * 42), "they count for the campaign"
     assert row.completeness_ratio == pytest.approx(5 / 7)
 
@@ -206,15 +206,15 @@ def test_what_somebody_asked_for_fills_no_gap(summaries: FakeSummaries) -> None:
 def test_what_waits_to_be_rolled_up_is_said(summaries: FakeSummaries) -> None:
     summaries.left = 1_234
     given = report_samples.sources(summaries)
-    paper = builder.paper(
-        PaperKind.WEEKLY, builder.area(given.registry, GROUP), WEEK, given, now=NOW
+    report = builder.build_report(
+        ReportKind.WEEKLY, builder.resolve_area(given.registry, GROUP), WEEK, given, now=NOW
     )
-    assert weekly.document(paper).head.notes == [
+    assert weekly.document(report).head.notes == [
         "Còn 1.234 kết quả đã nhận nhưng chưa được tổng hợp"
     ]
 
 
-def test_the_week_names_whom_to_urge(week: Paper) -> None:
+def test_the_week_names_whom_to_urge(week: Report) -> None:
     named = {(row.probe, row.line) for row in weekly.below_minimum(week)}
     assert named == {("tram-02014-1", "vnpt"), ("tram-02014-2", "viettel")}
     assert [(one.monday, one.lines_enough) for one in week.weeks] == [
@@ -228,14 +228,14 @@ def test_the_week_names_whom_to_urge(week: Paper) -> None:
 # Formats
 
 
-def test_all_formats_say_the_same(month: Paper) -> None:
+def test_all_formats_say_the_same(month: Report) -> None:
     assert flat_table.as_json(
         flat_table.from_json(flat_table.as_json(month))
     ) == flat_table.as_json(month)
     rows = list(
         csv.DictReader(io.StringIO(flat_table.as_csv(month).decode("utf-8-sig"), newline=""))
     )
-    book = openpyxl.load_workbook(io.BytesIO(printed(month, PaperFormat.XLSX).content))
+    book = openpyxl.load_workbook(io.BytesIO(render(month, ReportFormat.XLSX).content))
     sheet = book["Theo đường truyền"]
     heads = [cell.value for cell in sheet[1]]
     for number, row in enumerate(month.at(Level.LINE), start=2):
@@ -252,28 +252,28 @@ def test_all_formats_say_the_same(month: Paper) -> None:
             assert cells["Tải xuống: trung bình (Mbit/s)"] == pytest.approx(mean / 1e6, abs=0.001)
 
 
-def test_a_name_that_looks_like_a_formula_stays_a_name(month: Paper) -> None:
+def test_a_name_that_looks_like_a_formula_stays_a_name(month: Report) -> None:
     rows = [
         msgspec.structs.replace(row, office="=1+1") if row.office else row for row in month.rows
     ]
     odd = msgspec.structs.replace(month, rows=rows)
-    book = openpyxl.load_workbook(io.BytesIO(printed(odd, PaperFormat.XLSX).content))
+    book = openpyxl.load_workbook(io.BytesIO(render(odd, ReportFormat.XLSX).content))
     cell = book["Theo đường truyền"]["C2"]
     assert (cell.value, cell.data_type) == ("=1+1", "s")
 
 
-def test_the_same_paper_gives_the_same_workbook(month: Paper) -> None:
-    one, other = (printed(month, PaperFormat.XLSX).content for _ in range(2))
+def test_the_same_paper_gives_the_same_workbook(month: Report) -> None:
+    one, other = (render(month, ReportFormat.XLSX).content for _ in range(2))
     parts = [zipfile.ZipFile(io.BytesIO(content)) for content in (one, other)]
     assert parts[0].namelist() == parts[1].namelist()
     for name in parts[0].namelist():
         assert parts[0].read(name) == parts[1].read(name), name
 
 
-@pytest.mark.parametrize("kind", [PaperKind.WEEKLY, PaperKind.MONTHLY])
-def test_the_pdf_is_an_official_document(kind: PaperKind, week: Paper, month: Paper) -> None:
-    paper = week if kind is PaperKind.WEEKLY else month
-    reader = pypdf.PdfReader(io.BytesIO(printed(paper, PaperFormat.PDF).content))
+@pytest.mark.parametrize("kind", [ReportKind.WEEKLY, ReportKind.MONTHLY])
+def test_the_pdf_is_an_official_document(kind: ReportKind, week: Report, month: Report) -> None:
+    report = week if kind is ReportKind.WEEKLY else month
+    reader = pypdf.PdfReader(io.BytesIO(render(report, ReportFormat.PDF).content))
     text = " ".join(text_of_page(reader, number) for number in range(len(reader.pages)))
     for said in (
         "CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM",
@@ -287,8 +287,8 @@ def test_the_pdf_is_an_official_document(kind: PaperKind, week: Paper, month: Pa
         "- Lưu: VT.",
         "GIÁM ĐỐC",
         "Phụ lục I",
-        f"ngưỡng {paper.thresholds.version}",
-        formatting.share_of(paper.total.valid, paper.total.attempted),
+        f"ngưỡng {report.thresholds.version}",
+        formatting.share_of(report.total.valid, report.total.attempted),
         "Chưa kiểm chứng, không kết luận",
         "QCVN 34:2022/BTTTT",
     ):
@@ -314,7 +314,7 @@ def text_of_page(reader: pypdf.PdfReader, number: int) -> str:
     return " ".join(reader.pages[number].extract_text().split())
 
 
-def test_what_the_office_did_not_say_is_dots(month: Paper) -> None:
+def test_what_the_office_did_not_say_is_dots(month: Report) -> None:
     bare = msgspec.structs.replace(month, office=OfficeConfig())
     head = monthly.document(bare).head
     assert set(head.office) == {"…"}
@@ -331,10 +331,10 @@ COMMITTEE = OfficeConfig(
 )
 
 
-def test_a_committee_has_no_superior_and_signs_in_two_lines(month: Paper) -> None:
+def test_a_committee_has_no_superior_and_signs_in_two_lines(month: Report) -> None:
     """Nghị định 30/2020/NĐ-CP, Phụ lục I: what stands above a committee's name is nothing."""
-    paper = msgspec.structs.replace(month, office=COMMITTEE)
-    reader = pypdf.PdfReader(io.BytesIO(printed(paper, PaperFormat.PDF).content))
+    report = msgspec.structs.replace(month, office=COMMITTEE)
+    reader = pypdf.PdfReader(io.BytesIO(render(report, ReportFormat.PDF).content))
     lines = [line.strip() for page in reader.pages for line in page.extract_text().splitlines()]
     assert lines[:2] == ["ỦY BAN NHÂN DÂN", "XÃ PHỦ THÔNG"], "its own name is the first"
     title = lines.index("TM. ỦY BAN NHÂN DÂN")
@@ -345,14 +345,14 @@ def test_a_committee_has_no_superior_and_signs_in_two_lines(month: Paper) -> Non
     assert set(unsaid.parent) == {"…"}
 
 
-def test_a_pdf_for_the_nation_is_refused_with_what_to_do(month: Paper) -> None:
+def test_a_pdf_for_the_nation_is_refused_with_what_to_do(month: Report) -> None:
     many = msgspec.structs.replace(month, rows=[*month.rows, *month.at(Level.LINE) * 60])
-    with pytest.raises(pdf.TooLongError, match="choose a smaller area, or XLSX or CSV"):
-        printed(many, PaperFormat.PDF)
-    assert len(printed(many, PaperFormat.XLSX).content) > 10_000
+    with pytest.raises(pdf.TooManyRowsError, match="choose a smaller area, or XLSX or CSV"):
+        render(many, ReportFormat.PDF)
+    assert len(render(many, ReportFormat.XLSX).content) > 10_000
 
 
-def test_the_page_is_escaped_and_fetches_nothing(month: Paper) -> None:
+def test_the_page_is_escaped_and_fetches_nothing(month: Report) -> None:
     area = '<img src="http://203.0.113.9/x.png">'
     document = monthly.document(msgspec.structs.replace(month, area=area))
     page = pdf.html(document)
@@ -362,7 +362,7 @@ def test_the_page_is_escaped_and_fetches_nothing(month: Paper) -> None:
 
 def test_a_bulletin_is_not_a_pdf() -> None:
     with pytest.raises(ValueError, match="is not made as pdf"):
-        printed(report_samples.bulletin(), PaperFormat.PDF)
+        render(report_samples.bulletin(), ReportFormat.PDF)
 
 
 @pytest.mark.parametrize(
@@ -391,63 +391,67 @@ def summaries() -> FakeSummaries:
 
 
 @pytest.fixture
-def desk(summaries: FakeSummaries, tmp_path: Path) -> Desk:
+def reports(summaries: FakeSummaries, tmp_path: Path) -> ReportService:
     sources = report_samples.sources(summaries)
-    return Desk(lambda: sources, tmp_path / "papers", lambda: NOW)
+    return ReportService(lambda: sources, tmp_path / "papers", lambda: NOW)
 
 
-def test_an_issue_is_kept_in_every_format_and_asked_again_is_the_same(desk: Desk) -> None:
-    files = desk.issue(PaperKind.MONTHLY, GROUP)
+def test_an_issue_is_kept_in_every_format_and_asked_again_is_the_same(
+    reports: ReportService,
+) -> None:
+    files = reports.issue(ReportKind.MONTHLY, GROUP)
     assert [file.name for file in files] == [
         f"monthly_bach-thong-cu_20260701-20260731_v1.{ending}"
         for ending in ("pdf", "xlsx", "csv", "json")
     ]
     before = {file: file.read_bytes() for file in files}
-    assert desk.issue(PaperKind.MONTHLY, GROUP) == files
+    assert reports.issue(ReportKind.MONTHLY, GROUP) == files
     assert {file: file.read_bytes() for file in files} == before
 
 
-def test_late_results_make_a_revised_issue(desk: Desk, summaries: FakeSummaries) -> None:
-    desk.issue(PaperKind.BULLETIN, "01969")
+def test_late_results_make_a_revised_issue(
+    reports: ReportService, summaries: FakeSummaries
+) -> None:
+    reports.issue(ReportKind.BULLETIN, "01969")
     summaries.changed[key("tram-01969-1", "vnpt"), date(2026, 7, 9)] = summaries.now + 1
     summaries.changed[key("tram-01981-1", "vnpt"), date(2026, 7, 10)] = summaries.now + 2
     summaries.now += 2
-    (issue,) = desk.archive.issues()
-    assert desk.changed_since(issue) == [date(2026, 7, 9)]
-    draft = desk.draft(PaperKind.BULLETIN, "01969", JULY)
+    (issue,) = reports.archive.issues()
+    assert reports.changed_since(issue) == [date(2026, 7, 9)]
+    draft = reports.draft(ReportKind.BULLETIN, "01969", JULY)
     assert draft.revision is not None
     assert (draft.revision.version, list(draft.revision.days)) == (2, [date(2026, 7, 9)])
-    assert [f.name for f in desk.issue(PaperKind.BULLETIN, "01969")] == [
+    assert [f.name for f in reports.issue(ReportKind.BULLETIN, "01969")] == [
         f"bulletin_01969_20260701-20260731_v2.{ending}" for ending in ("txt", "json")
     ]
     assert "Bản sửa đổi" in bulletin.text(draft)
-    assert [desk.changed_since(one) for one in desk.archive.issues()] == [[], []]
+    assert [reports.changed_since(one) for one in reports.archive.issues()] == [[], []]
     # What the second issue has taken in does not make a third.
-    assert [one.version for one in desk.archive.issues()] == [2, 1]
-    desk.issue(PaperKind.BULLETIN, "01969")
-    assert [one.version for one in desk.archive.issues()] == [2, 1]
+    assert [one.version for one in reports.archive.issues()] == [2, 1]
+    reports.issue(ReportKind.BULLETIN, "01969")
+    assert [one.version for one in reports.archive.issues()] == [2, 1]
 
 
-def test_a_revised_paper_says_what_it_replaces(month: Paper, summaries: FakeSummaries) -> None:
+def test_a_revised_paper_says_what_it_replaces(month: Report, summaries: FakeSummaries) -> None:
     summaries.changed[key("tram-01969-1", "vnpt"), date(2026, 7, 9)] = summaries.now + 1
     given = report_samples.sources(summaries)
-    area = builder.area(given.registry, GROUP)
-    paper = builder.paper(PaperKind.MONTHLY, area, JULY, given, now=NOW, issued=month)
-    (note,) = monthly.document(paper).head.notes
+    area = builder.resolve_area(given.registry, GROUP)
+    report = builder.build_report(ReportKind.MONTHLY, area, JULY, given, now=NOW, issued=month)
+    (note,) = monthly.document(report).head.notes
     assert note == (
         "BẢN SỬA ĐỔI, phát hành lần 2; thay thế bản phát hành lần 1 lúc 08:30 ngày 01/08/2026; "
         "lý do: có kết quả bổ sung của ngày 09/07/2026"
     )
 
 
-def test_new_thresholds_make_a_revised_issue(month: Paper) -> None:
+def test_new_thresholds_make_a_revised_issue(month: Report) -> None:
     given = report_samples.sources()
     newer = msgspec.structs.replace(given.thresholds, version="2027-01-01")
     given = msgspec.structs.replace(given, thresholds=newer)
-    area = builder.area(given.registry, GROUP)
-    paper = builder.paper(PaperKind.MONTHLY, area, JULY, given, now=NOW, issued=month)
-    assert paper.revision is not None
-    assert paper.revision.thresholds_changed
+    area = builder.resolve_area(given.registry, GROUP)
+    report = builder.build_report(ReportKind.MONTHLY, area, JULY, given, now=NOW, issued=month)
+    assert report.revision is not None
+    assert report.revision.thresholds_changed
 
 
 def replanned(given: Sources, **changes: object) -> Sources:
@@ -461,65 +465,65 @@ def replanned(given: Sources, **changes: object) -> Sources:
     return msgspec.structs.replace(given, registry=registry)
 
 
-def test_a_plan_that_was_mended_makes_a_revised_issue(month: Paper) -> None:
+def test_a_plan_that_was_mended_makes_a_revised_issue(month: Report) -> None:
     given = replanned(report_samples.sources(), plan_down_bps=400e6)
-    area = builder.area(given.registry, GROUP)
-    paper = builder.paper(PaperKind.MONTHLY, area, JULY, given, now=NOW, issued=month)
-    assert paper.revision is not None
-    assert paper.revision.registry_changed
-    (note,) = monthly.document(paper).head.notes
+    area = builder.resolve_area(given.registry, GROUP)
+    report = builder.build_report(ReportKind.MONTHLY, area, JULY, given, now=NOW, issued=month)
+    assert report.revision is not None
+    assert report.revision.registry_changed
+    (note,) = monthly.document(report).head.notes
     assert note.endswith("lý do: sổ đăng ký (đường truyền, gói cước, cơ quan) đã thay đổi")
-    again = builder.paper(PaperKind.MONTHLY, area, JULY, given, now=NOW, issued=paper)
-    assert again.revision == paper.revision, "and the next one is the same issue"
-    assert flat_table.from_json(flat_table.as_json(paper)).revision == paper.revision
+    again = builder.build_report(ReportKind.MONTHLY, area, JULY, given, now=NOW, issued=report)
+    assert again.revision == report.revision, "and the next one is the same issue"
+    assert flat_table.from_json(flat_table.as_json(report)).revision == report.revision
 
 
 def test_a_contract_of_the_month_itself_is_held_against_nobody() -> None:
     before = report_samples.sources()
-    area = builder.area(before.registry, GROUP)
+    area = builder.resolve_area(before.registry, GROUP)
     for contract, why in (
         (date(2026, 7, 1), None),
         (date(2026, 7, 15), NoVerdictReason.SEVERAL_PLANS),
         (date(2026, 8, 1), NoVerdictReason.SEVERAL_PLANS),
     ):
         given = replanned(before, contract_date=contract)
-        paper = builder.paper(PaperKind.MONTHLY, area, JULY, given, now=NOW)
-        down = line_row(paper, "tram-01969-1", "vnpt").download
+        report = builder.build_report(ReportKind.MONTHLY, area, JULY, given, now=NOW)
+        down = line_row(report, "tram-01969-1", "vnpt").download
         assert (down.why, down.declared_bps) == (why, 300e6)
         assert down.verdict is (Verdict.MET if why is None else Verdict.NONE)
-        (group,) = (r for r in paper.at(Level.ISP_PLAN) if (r.isp, r.lines) == ("VNPT", 4))
+        (group,) = (r for r in report.at(Level.ISP_PLAN) if (r.isp, r.lines) == ("VNPT", 4))
         assert group.download.why is not None or why is None
 
 
-def tried_in_vain(paper: Paper, **changes: int) -> Paper:
+def tried_in_vain(report: Report, **changes: int) -> Report:
     """The paper of one line on which no speed test went well."""
     rows = [
         msgspec.structs.replace(
             row, tests=0, valid=0, lines_measured=0,
             **{"attempted": 0, "skipped": 0, "up_minutes": 0, "down_minutes": 0} | changes,
         )
-        for row in (paper.total, line_row(paper, "tram-01969-1", "vnpt"))
+        for row in (report.total, line_row(report, "tram-01969-1", "vnpt"))
     ]  # fmt: skip
-    return msgspec.structs.replace(paper, rows=rows)
+    return msgspec.structs.replace(report, rows=rows)
 
 
-def test_a_line_that_was_down_all_the_time_is_not_blamed_on_the_office(week: Paper) -> None:
+def test_a_line_that_was_down_all_the_time_is_not_blamed_on_the_office(week: Report) -> None:
     silent, down = tried_in_vain(week), tried_in_vain(week, attempted=14, down_minutes=10_080)
     assert "không ghi nhận được kết quả nào" in bulletin.text(silent)
     told = bulletin.text(down)
     assert "nguồn điện" not in told
     assert "không đo được tốc độ (14 lần đo đều lỗi). Tổng thời gian gián đoạn 168 giờ" in told
     power, isp = "kiểm tra nguồn điện", "Đề nghị doanh nghiệp viễn thông phối hợp"
-    for paper, asked, not_asked in ((silent, power, isp), (down, isp, power)):
-        points = [p for s in weekly.document(paper).sections for p in s.points]
+    for report, asked, not_asked in ((silent, power, isp), (down, isp, power)):
+        points = [p for s in weekly.document(report).sections for p in s.points]
         assert any(asked in point for point in points)
         assert not any(not_asked in point for point in points)
 
 
-def test_no_spreadsheet_takes_a_name_for_a_formula(week: Paper) -> None:
+def test_no_spreadsheet_takes_a_name_for_a_formula(week: Report) -> None:
     row = msgspec.structs.replace(week.rows[-1], office='=HYPERLINK("https://x.example";"xem")')
-    paper = msgspec.structs.replace(week, rows=[*week.rows[:-1], row])
-    text = flat_table.as_csv(paper).decode("utf-8-sig")
+    report = msgspec.structs.replace(week, rows=[*week.rows[:-1], row])
+    text = flat_table.as_csv(report).decode("utf-8-sig")
     (*_, last) = csv.DictReader(io.StringIO(text, newline=""))
     assert last["office"].startswith("'=")
     assert flat_table.spreadsheet_cell(-1.5) == -1.5
@@ -535,41 +539,41 @@ def test_what_is_not_over_is_drawn_up_but_not_issued(
     summaries: FakeSummaries, tmp_path: Path
 ) -> None:
     sources = report_samples.sources(summaries)
-    desk = Desk(lambda: sources, tmp_path, lambda: datetime(2026, 7, 30, tzinfo=UTC))
-    assert not desk.draft(PaperKind.MONTHLY, GROUP, JULY).whole
+    reports = ReportService(lambda: sources, tmp_path, lambda: datetime(2026, 7, 30, tzinfo=UTC))
+    assert not reports.draft(ReportKind.MONTHLY, GROUP, JULY).whole
     with pytest.raises(ValueError, match="not over"):
-        desk.issue(PaperKind.MONTHLY, GROUP, JULY)
+        reports.issue(ReportKind.MONTHLY, GROUP, JULY)
 
 
-def test_a_spoiled_record_is_told_not_written_over(desk: Desk) -> None:
-    *_, record = desk.issue(PaperKind.BULLETIN, "01969")
+def test_a_spoiled_record_is_told_not_written_over(reports: ReportService) -> None:
+    *_, record = reports.issue(ReportKind.BULLETIN, "01969")
     record.write_text("{")
     with pytest.raises(ArchiveError, match="is not the record of a paper"):
-        desk.issue(PaperKind.BULLETIN, "01969")
+        reports.issue(ReportKind.BULLETIN, "01969")
 
 
 @pytest.mark.parametrize("name", ["../secret.json", ".hidden_v1.json", "weekly_a_b_v1.json", ""])
-def test_only_the_files_of_issues_are_given_out(desk: Desk, name: str) -> None:
-    *_, record = desk.issue(PaperKind.BULLETIN, "01969")
-    assert desk.archive.file(record.name) == record
-    assert desk.archive.file(name) is None
+def test_only_the_files_of_issues_are_given_out(reports: ReportService, name: str) -> None:
+    *_, record = reports.issue(ReportKind.BULLETIN, "01969")
+    assert reports.archive.file(record.name) == record
+    assert reports.archive.file(name) is None
 
 
 def test_a_file_that_a_full_disk_left_without_its_record_is_of_no_issue(tmp_path: Path) -> None:
-    paper = report_samples.bulletin()
+    report = report_samples.bulletin()
     archive = Archive(tmp_path)
-    left = printed(paper, PaperFormat.JSON).name.replace(".json", ".txt")
+    left = render(report, ReportFormat.JSON).name.replace(".json", ".txt")
     (tmp_path / left).write_bytes(b"other figures")
-    archive.keep(paper, [Printed(left, "text/plain", b"these figures")])
+    archive.save(report, [RenderedFile(left, "text/plain", b"these figures")])
     assert (tmp_path / left).read_bytes() == b"these figures"
-    archive.keep(paper, [Printed(left, "text/plain", b"later ones")])
+    archive.save(report, [RenderedFile(left, "text/plain", b"later ones")])
     assert (tmp_path / left).read_bytes() == b"these figures", "it is issued"
 
 
 def test_an_archive_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "papers").write_text("a file where the folder should be")
     with pytest.raises(ArchiveError, match="cannot be written"):
-        Archive(tmp_path / "papers").keep(report_samples.bulletin(), [])
+        Archive(tmp_path / "papers").save(report_samples.bulletin(), [])
 
 
 # Periods, areas, the command
@@ -578,22 +582,24 @@ def test_an_archive_that_cannot_be_written_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "now", "period"),
     [
-        (PaperKind.WEEKLY, "2026-07-26T16:59:00+00:00", "2026-W29"),
-        (PaperKind.WEEKLY, "2026-07-26T17:00:00+00:00", "2026-W30"),
-        (PaperKind.MONTHLY, "2026-07-31T16:59:00+00:00", "2026-06"),
-        (PaperKind.BULLETIN, "2026-07-31T17:00:00+00:00", "2026-07"),
+        (ReportKind.WEEKLY, "2026-07-26T16:59:00+00:00", "2026-W29"),
+        (ReportKind.WEEKLY, "2026-07-26T17:00:00+00:00", "2026-W30"),
+        (ReportKind.MONTHLY, "2026-07-31T16:59:00+00:00", "2026-06"),
+        (ReportKind.BULLETIN, "2026-07-31T17:00:00+00:00", "2026-07"),
     ],
 )
-def test_the_last_whole_period_is_by_vietnams_clock(kind: PaperKind, now: str, period: str) -> None:
-    assert last_whole(kind, datetime.fromisoformat(now)) == parse_period(period)
+def test_the_last_whole_period_is_by_vietnams_clock(
+    kind: ReportKind, now: str, period: str
+) -> None:
+    assert last_complete_period(kind, datetime.fromisoformat(now)) == parse_period(period)
 
 
 def test_a_report_is_of_its_own_period() -> None:
     with pytest.raises(ValueError, match="is not a week"):
-        require_period(PaperKind.WEEKLY, JULY)
+        require_period(ReportKind.WEEKLY, JULY)
     with pytest.raises(ValueError, match="is not a month"):
-        require_period(PaperKind.MONTHLY, WEEK)
-    require_period(PaperKind.BULLETIN, Period(date(2026, 7, 3), date(2026, 7, 5)))
+        require_period(ReportKind.MONTHLY, WEEK)
+    require_period(ReportKind.BULLETIN, Period(date(2026, 7, 3), date(2026, 7, 5)))
 
 
 @pytest.mark.parametrize(
@@ -602,7 +608,7 @@ def test_a_report_is_of_its_own_period() -> None:
      ("all", 10, "Toàn bộ các trạm đo"), ("19", 10, "Tỉnh Thái Nguyên")],
 )  # fmt: skip
 def test_an_area_is_a_group_a_commune_a_province_or_all(name: str, lines: int, title: str) -> None:
-    area = builder.area(report_samples.registry(), name)
+    area = builder.resolve_area(report_samples.registry(), name)
     assert (len(area.lines), area.name) == (lines, title)
 
 
@@ -611,39 +617,41 @@ def test_an_area_is_a_group_a_commune_a_province_or_all(name: str, lines: int, t
 )
 def test_an_area_without_lines_is_refused(name: str, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
-        builder.area(report_samples.registry(), name)
+        builder.resolve_area(report_samples.registry(), name)
 
 
-def run(desk: Desk, *arguments: str) -> int:
+def run(reports: ReportService, *arguments: str) -> int:
     parser = argparse.ArgumentParser()
     cli.add_arguments(parser)
-    return cli.run(parser.parse_args(arguments), desk)
+    return cli.run(parser.parse_args(arguments), reports)
 
 
 def test_the_command_draws_up_into_a_folder(
-    desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    reports: ReportService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    assert run(desk, "weekly", "--period", "2026-W30", "--group", GROUP, "--format", "csv",
+    assert run(reports, "weekly", "--period", "2026-W30", "--group", GROUP, "--format", "csv",
                "--format", "json", "--out", str(out)) == 0  # fmt: skip
     assert [Path(p).name for p in capsys.readouterr().out.split()] == [
         "weekly_bach-thong-cu_20260720-20260726_v1.csv",
         "weekly_bach-thong-cu_20260720-20260726_v1.json",
     ]
-    assert desk.archive.issues() == []
+    assert reports.archive.issues() == []
 
 
-def test_the_command_issues_for_every_group(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(desk, "bulletin", "--period", "2026-07") == 0
+def test_the_command_issues_for_every_group(
+    reports: ReportService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(reports, "bulletin", "--period", "2026-07") == 0
     assert len(capsys.readouterr().out.split()) == 2
-    (issue,) = desk.archive.issues()
-    assert issue[:4] == (PaperKind.BULLETIN, GROUP, JULY, 1)
+    (issue,) = reports.archive.issues()
+    assert issue[:4] == (ReportKind.BULLETIN, GROUP, JULY, 1)
     assert [path.suffix for path in issue.files] == [".json", ".txt"]
 
 
-def test_the_file_s_ending_is_the_format(desk: Desk, tmp_path: Path) -> None:
+def test_the_file_s_ending_is_the_format(reports: ReportService, tmp_path: Path) -> None:
     file = tmp_path / "tin.txt"
-    assert run(desk, "bulletin", "--group", "01969", "--out", str(file)) == 0
+    assert run(reports, "bulletin", "--group", "01969", "--out", str(file)) == 0
     assert file.read_text(encoding="utf-8").startswith("BẢN TIN CHẤT LƯỢNG INTERNET – XÃ PHỦ THÔNG")
 
 
@@ -657,11 +665,11 @@ def test_the_file_s_ending_is_the_format(desk: Desk, tmp_path: Path) -> None:
     ],
 )
 def test_wrong_orders_are_refused_in_a_sentence(
-    desk: Desk, arguments: list[str], problem: str, capsys: pytest.CaptureFixture[str]
+    reports: ReportService, arguments: list[str], problem: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(desk, *arguments) == cli.BAD_INPUT
+    assert run(reports, *arguments) == cli.BAD_INPUT
     assert problem in capsys.readouterr().err
 
 
-def test_file_names_cannot_leave_the_folder(month: Paper) -> None:
+def test_file_names_cannot_leave_the_folder(month: Report) -> None:
     assert "/" not in rendering.stem(month)

@@ -26,7 +26,7 @@ from collector.domain.assessment import (
 )
 from collector.domain.thresholds import Thresholds
 from collector.registry.registry import Line, LineKey, Registry
-from collector.reports.report import Area, Direction, Figures, Level
+from collector.reports.report import Area, Level, ReportRow, SpeedStats
 from collector.rollup.distribution import Distribution
 from collector.rollup.periods import Period, start_of_day
 from collector.rollup.summary import EMPTY, SPEED_KINDS, Summary, merge_summaries
@@ -35,7 +35,7 @@ from collector.rollup.summary import EMPTY, SPEED_KINDS, Summary, merge_summarie
 _P95_SAMPLES = 59
 
 
-class Input(Struct, frozen=True, kw_only=True):
+class RowInputs(Struct, frozen=True, kw_only=True):
     """What rows are made of. `planned_a_day` is each line's speed tests a day by its probe's plan.
 
     `now` (UTC) bounds a period that is not over. `hours` are the hours of the day in which a line
@@ -52,68 +52,72 @@ class Input(Struct, frozen=True, kw_only=True):
     hours: Mapping[LineKey, frozenset[int]]
 
 
-def rows(given: Input) -> list[Figures]:
+def build_rows(inputs: RowInputs) -> list[ReportRow]:
     """The area, its communes by code, its ISPs' plans by name, its lines by place.
 
     Every line of the registry has a row, measured or not: a line that is silent is what the
     paper is for.
     """
-    by_line = {key: _row(given, Level.LINE, [key]) for key in given.area.lines}
+    by_line = {key: _row(inputs, Level.LINE, [key]) for key in inputs.area.lines}
     communes: dict[str, list[LineKey]] = defaultdict(list)
     plans: dict[tuple[str, float, float], list[LineKey]] = defaultdict(list)
-    for key in given.area.lines:
-        if (commune := given.registry.commune_of(key)) is not None:
+    for key in inputs.area.lines:
+        if (commune := inputs.registry.commune_of(key)) is not None:
             communes[commune.code].append(key)
-        if (line := given.registry.line(key)) is not None:
-            plan = (_isp_name(given.registry, line), line.plan_down_bps or 0, line.plan_up_bps or 0)
+        if (line := inputs.registry.line(key)) is not None:
+            plan = (
+                _isp_name(inputs.registry, line),
+                line.plan_down_bps or 0,
+                line.plan_up_bps or 0,
+            )
             plans[plan].append(key)
-    found = [_row(given, Level.AREA, given.area.lines, by_line)]
-    found += [_row(given, Level.COMMUNE, keys, by_line) for _, keys in sorted(communes.items())]
-    found += [_row(given, Level.ISP_PLAN, keys, by_line) for _, keys in sorted(plans.items())]
-    found += [by_line[key] for key in sorted(given.area.lines, key=lambda k: _place(given, k))]
+    found = [_row(inputs, Level.AREA, inputs.area.lines, by_line)]
+    found += [_row(inputs, Level.COMMUNE, keys, by_line) for _, keys in sorted(communes.items())]
+    found += [_row(inputs, Level.ISP_PLAN, keys, by_line) for _, keys in sorted(plans.items())]
+    found += [by_line[key] for key in sorted(inputs.area.lines, key=lambda k: _place(inputs, k))]
     return found
 
 
 def _row(
-    given: Input,
+    inputs: RowInputs,
     level: Level,
     keys: Iterable[LineKey],
-    by_line: Mapping[LineKey, Figures] | None = None,
-) -> Figures:
+    by_line: Mapping[LineKey, ReportRow] | None = None,
+) -> ReportRow:
     keys = list(keys)
-    whole = merge_summaries(given.summaries.get(key, EMPTY) for key in keys)
-    hours = _hours(given, keys)
-    down = _direction(given, level, keys, whole, "download", hours)
-    up = _direction(given, level, keys, whole, "upload", hours)
+    total = merge_summaries(inputs.summaries.get(key, EMPTY) for key in keys)
+    hours = _hours(inputs, keys)
+    down = _direction(inputs, level, keys, total, "download", hours)
+    up = _direction(inputs, level, keys, total, "upload", hours)
     lines = [by_line[key] for key in keys] if by_line else []
     verdicts = [_line_verdict(row.download, row.upload) for row in lines] or [
         _line_verdict(down, up)
     ]
-    counts = [whole.counts(kind) for kind in SPEED_KINDS]
-    planned = _planned(given, keys)
-    elapsed = sum(_elapsed_minutes(given, key) for key in keys)
-    rtt, packets = whole.metric("latency_rtt_mean_ms"), whole.metric("latency_rtt_ms")
+    counts = [total.counts(kind) for kind in SPEED_KINDS]
+    planned = _planned(inputs, keys)
+    elapsed = sum(_elapsed_minutes(inputs, key) for key in keys)
+    rtt, packets = total.metric("latency_rtt_mean_ms"), total.metric("latency_rtt_ms")
     # Percentiles are of packets where their times are known; else the windows' medians must do.
-    spread = packets if packets.count else whole.metric("latency_rtt_p50_ms")
+    spread = packets if packets.count else total.metric("latency_rtt_p50_ms")
     latency = assess_latency(
-        _sample(given, keys, rtt, "latency_rtt_mean_ms", hours), given.thresholds
+        _sample(inputs, keys, rtt, "latency_rtt_mean_ms", hours), inputs.thresholds
     )
     available = assess_availability(
-        whole.up_minutes * 60, whole.down_minutes * 60, given.thresholds
+        total.up_minutes * 60, total.down_minutes * 60, inputs.thresholds
     )
-    return Figures(
+    return ReportRow(
         level=level,
-        **_names(given.registry, level, keys),
+        **_names(inputs.registry, level, keys),
         lines=len(keys),
-        lines_measured=sum(_measured(given.summaries.get(key, EMPTY)) for key in keys),
+        lines_measured=sum(_measured(inputs.summaries.get(key, EMPTY)) for key in keys),
         lines_met=verdicts.count(Verdict.MET),
         lines_not_met=verdicts.count(Verdict.NOT_MET),
-        tests=whole.speed_tests,
+        tests=total.speed_tests,
         attempted=sum(count.attempted for count in counts),
         valid=sum(count.valid for count in counts),
         skipped=sum(count.skipped for count in counts),
         planned=planned,
-        completeness_ratio=min(whole.planned_completed / planned, 1.0) if planned else None,
+        completeness_ratio=min(total.planned_completed / planned, 1.0) if planned else None,
         download=down,
         upload=up,
         rtt_windows=rtt.count,
@@ -124,41 +128,41 @@ def _row(
         else None,
         rtt_verdict=latency.verdict,
         rtt_why=latency.why,
-        rtt_loaded_download_ms=whole.metric("throughput_rtt_loaded_download_p50_ms").mean,
-        rtt_loaded_upload_ms=whole.metric("throughput_rtt_loaded_upload_p50_ms").mean,
-        delay_variation_ms=whole.metric("latency_ipdv_abs_mean_ms").mean,
-        packets_sent=int(whole.sums.get("latency_sent", 0)),
-        loss_ratio=whole.loss_ratio,
-        up_minutes=whole.up_minutes,
-        down_minutes=whole.down_minutes,
+        rtt_loaded_download_ms=total.metric("throughput_rtt_loaded_download_p50_ms").mean,
+        rtt_loaded_upload_ms=total.metric("throughput_rtt_loaded_upload_p50_ms").mean,
+        delay_variation_ms=total.metric("latency_ipdv_abs_mean_ms").mean,
+        packets_sent=int(total.sums.get("latency_sent", 0)),
+        loss_ratio=total.loss_ratio,
+        up_minutes=total.up_minutes,
+        down_minutes=total.down_minutes,
         # What nobody has told us about is unknown too, not 0.
-        unknown_minutes=max(elapsed - whole.up_minutes - whole.down_minutes, 0),
-        availability_ratio=whole.availability_ratio,
+        unknown_minutes=max(elapsed - total.up_minutes - total.down_minutes, 0),
+        availability_ratio=total.availability_ratio,
         availability_verdict=available.verdict,
         availability_why=available.why,
     )
 
 
 def _direction(
-    given: Input,
+    inputs: RowInputs,
     level: Level,
     keys: list[LineKey],
-    whole: Summary,
+    total: Summary,
     direction: str,
     hours: int | None,
-) -> Direction:
+) -> SpeedStats:
     metric = f"throughput_{direction}_whole_bps"
-    figures = whole.metric(metric)
-    declared = {_declared(given.registry.line(key), direction) for key in keys}
+    figures = total.metric(metric)
+    declared = {_declared(inputs.registry.line(key), direction) for key in keys}
     common = declared.pop() if len(declared) == 1 else None
-    judged = assess_speed(_sample(given, keys, figures, metric, hours), common, given.thresholds)
+    judged = assess_speed(_sample(inputs, keys, figures, metric, hours), common, inputs.thresholds)
     if level in (Level.AREA, Level.COMMUNE):
         # Its lines stand under several plans, or would with the next contract.
         judged = _without_verdict(judged)
         common = None
-    elif any(_plan_changed(given, key) for key in keys):
+    elif any(_plan_changed(inputs, key) for key in keys):
         judged = _without_verdict(judged)
-    return Direction(
+    return SpeedStats(
         declared_bps=common,
         samples=figures.count,
         mean_bps=figures.mean,
@@ -166,17 +170,17 @@ def _direction(
         mean_high_bps=judged.interval.high if judged.interval else None,
         median_bps=figures.quantile(0.5),
         p05_bps=figures.quantile(0.05) if figures.count >= _P95_SAMPLES else None,
-        steady_mean_bps=whole.metric(f"throughput_{direction}_bps").mean,
+        steady_mean_bps=total.metric(f"throughput_{direction}_bps").mean,
         share=judged.share,
         verdict=judged.verdict,
         why=judged.why,
     )
 
 
-def _plan_changed(given: Input, key: LineKey) -> bool:
+def _plan_changed(inputs: RowInputs, key: LineKey) -> bool:
     """Whether some of a line's samples may have been taken under another contract."""
-    line = given.registry.line(key)
-    return line is not None and not line.plan_is_of(_first_day(given, key))
+    line = inputs.registry.line(key)
+    return line is not None and not line.plan_is_of(_first_day(inputs, key))
 
 
 def _without_verdict(judged: Assessment) -> Assessment:
@@ -192,7 +196,7 @@ def _without_verdict(judged: Assessment) -> Assessment:
     )
 
 
-def _line_verdict(down: Direction, up: Direction) -> Verdict:
+def _line_verdict(down: SpeedStats, up: SpeedStats) -> Verdict:
     """Both directions: not met where either is not, met where both are."""
     verdicts = (down.verdict, up.verdict)
     if Verdict.NOT_MET in verdicts:
@@ -201,10 +205,10 @@ def _line_verdict(down: Direction, up: Direction) -> Verdict:
 
 
 def _sample(
-    given: Input, keys: list[LineKey], figures: Distribution, metric: str, hours: int | None
+    inputs: RowInputs, keys: list[LineKey], figures: Distribution, metric: str, hours: int | None
 ) -> SampleStatistics:
     """A row's figures of a metric; of several lines with what each of them has of it."""
-    parts = [given.summaries.get(key, EMPTY).metric(metric) for key in keys]
+    parts = [inputs.summaries.get(key, EMPTY).metric(metric) for key in keys]
     lines = tuple(LineSample(part.count, part.mean) for part in parts if part.mean is not None)
     return SampleStatistics(
         count=figures.count,
@@ -215,31 +219,31 @@ def _sample(
     )
 
 
-def _hours(given: Input, keys: list[LineKey]) -> int | None:
-    known = [given.hours[key] for key in keys if key in given.hours]
+def _hours(inputs: RowInputs, keys: list[LineKey]) -> int | None:
+    known = [inputs.hours[key] for key in keys if key in inputs.hours]
     return len(frozenset[int]().union(*known)) if known else None
 
 
-def _planned(given: Input, keys: list[LineKey]) -> int | None:
+def _planned(inputs: RowInputs, keys: list[LineKey]) -> int | None:
     """Speed tests that the lines' probes had planned; None where a plan is not known."""
-    if not all(key in given.planned_a_day for key in keys):
+    if not all(key in inputs.planned_a_day for key in keys):
         return None
     return round(
-        sum(given.planned_a_day[key] * _elapsed_minutes(given, key) for key in keys) / 1440
+        sum(inputs.planned_a_day[key] * _elapsed_minutes(inputs, key) for key in keys) / 1440
     )
 
 
-def _elapsed_minutes(given: Input, key: LineKey) -> int:
+def _elapsed_minutes(inputs: RowInputs, key: LineKey) -> int:
     """How long the line could have been measured: from its probe's first day, until now."""
-    elapsed = min(given.period.ends_at, given.now) - start_of_day(_first_day(given, key))
+    elapsed = min(inputs.period.ends_at, inputs.now) - start_of_day(_first_day(inputs, key))
     return max(int(elapsed.total_seconds() // 60), 0)
 
 
-def _first_day(given: Input, key: LineKey) -> date:
+def _first_day(inputs: RowInputs, key: LineKey) -> date:
     """The first day of the period on which the line's probe was there."""
-    probe = given.registry.probe(key.tenant, key.probe)
+    probe = inputs.registry.probe(key.tenant, key.probe)
     installed = probe.installed_on if probe else None
-    return max(given.period.first, installed or given.period.first)
+    return max(inputs.period.first, installed or inputs.period.first)
 
 
 def _measured(summary: Summary) -> bool:
@@ -257,9 +261,9 @@ def _isp_name(registry: Registry, line: Line) -> str:
     return isp.name if isp else line.isp
 
 
-def _place(given: Input, key: LineKey) -> tuple[str, str, str, str]:
-    commune = given.registry.commune_of(key)
-    probe = given.registry.probe(key.tenant, key.probe)
+def _place(inputs: RowInputs, key: LineKey) -> tuple[str, str, str, str]:
+    commune = inputs.registry.commune_of(key)
+    probe = inputs.registry.probe(key.tenant, key.probe)
     return (commune.code if commune else "", probe.office if probe else "", key.probe, key.line)
 
 

@@ -20,7 +20,7 @@ KEYS_MAX = 10_000
 _SUBSCRIBER_BITS = 64
 
 
-class Attempts:
+class SignInLimiter:
     """The failures of the last quarter of an hour. Not thread-safe."""
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Attempts:
             self._wait_s(("", source), ADDRESS_MAX, now_s),
         )
 
-    def failed(self, name: str, address: str, now_s: float) -> None:
+    def record_failure(self, name: str, address: str, now_s: float) -> None:
         """Count a failure."""
         source = _source(address)
         for key in ((name, source), ("", source)):
@@ -43,7 +43,7 @@ class Attempts:
         while len(self._failures) > KEYS_MAX:
             self._failures.popitem(last=False)
 
-    def succeeded(self, name: str, address: str) -> None:
+    def record_success(self, name: str, address: str) -> None:
         """Forget the failures of a name from an address; the address itself keeps them."""
         self._failures.pop((name, _source(address)), None)
 
