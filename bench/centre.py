@@ -41,7 +41,7 @@ from collector.store.records import BatchResult
 from collector.store.sqlite import SqliteStore
 from collector.users.user_store import UserStore
 from collector.web.app import Web
-from collector.web.change_signal import Changes
+from collector.web.change_signal import ChangeSignal
 from collector.web.server import WebServer
 from tests import postgresql, samples
 from tests.broker import free_port
@@ -260,10 +260,10 @@ def _raw_questions(
 def _pages(store: AnyStore) -> Iterator[str]:
     port = free_port()
     with tempfile.TemporaryDirectory() as directory:
-        changes = Changes()
+        change_signal = ChangeSignal()
         user_store = UserStore(Path(directory) / "people.sqlite")
         web = Web(
-            ReadModel(store, thresholds_file.read()), changes, lambda: IngestStatus(None, None),
+            ReadModel(store, thresholds_file.read()), change_signal, lambda: IngestStatus(None, None),
             "Asia/Ho_Chi_Minh", user_store,
         )  # fmt: skip
         server = WebServer(web.application(), "127.0.0.1", port)
@@ -271,7 +271,7 @@ def _pages(store: AnyStore) -> Iterator[str]:
         try:
             yield f"http://127.0.0.1:{port}"
         finally:
-            changes.close()
+            change_signal.close()
             server.stop()
 
 

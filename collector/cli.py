@@ -37,7 +37,7 @@ from collector.store.store import StoreError
 from collector.users import cli as users_cli
 from collector.users.user_store import UserStore, UserStoreError
 from collector.web.app import Web
-from collector.web.change_signal import Changes
+from collector.web.change_signal import ChangeSignal
 from collector.web.server import WebServer
 from runtime import settings_file, systemd_notify
 from runtime.mqtt import Connected, Disconnected, Event, MqttSession
@@ -152,12 +152,12 @@ def _run(config: Config) -> int:
     tune_interpreter()
     # Blocked before any thread starts, so that `sigtimedwait` receives these signals.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    changes = Changes()
+    change_signal = ChangeSignal()
     try:
         store = open_store(config.store)
-        ingest = IngestPipeline(config, store, changes.ring)
+        ingest = IngestPipeline(config, store, change_signal.notify)
         user_store = UserStore(Path(config.web.people_file))
-        maintenance = Maintenance(store, config.store, changes.ring)
+        maintenance = Maintenance(store, config.store, change_signal.notify)
         limits = _thresholds(config)
         read_model = ReadModel(store, limits)
         certificates = [
@@ -176,11 +176,11 @@ def _run(config: Config) -> int:
             config.alerts,
             certificates,
             lambda: ingest.state.broker_trouble is None,
-            changes.ring,
+            change_signal.notify,
         )
         web = Web(
             read_model,
-            changes,
+            change_signal,
             lambda: _status(ingest, maintenance),
             config.web.timezone,
             user_store,
@@ -219,7 +219,7 @@ def _run(config: Config) -> int:
     thread.join()
     maintaining.join()
     watching.join()
-    changes.close()
+    change_signal.close()
     server.stop()
     store.close()
     alert_store.close()

@@ -63,7 +63,7 @@ class AlertMonitor:
 
     def __init__(
         self,
-        centre: ReadModel,
+        model: ReadModel,
         alert_store: AlertStore,
         notifier: Notifier,
         config: AlertsConfig,
@@ -71,7 +71,7 @@ class AlertMonitor:
         is_listening: Callable[[], bool],
         on_change: Callable[[], None],
     ) -> None:
-        self._centre = centre
+        self._model = model
         self._alert_store = alert_store
         self._notifier = notifier
         self._config = config
@@ -113,7 +113,7 @@ class AlertMonitor:
 
     def check(self, now: datetime) -> None:
         """One look: begin and end what must. Raises StoreError, BookError."""
-        lines = {line.key: line for line in self._centre.lines()}
+        lines = {line.key: line for line in self._model.lines()}
         snapshot = self._snapshot(lines, now)
         begun_and_ended = changes(
             self._alert_store.open_alerts(), evaluate(snapshot, self._config.rules), now
@@ -130,7 +130,7 @@ class AlertMonitor:
             self._listening_since = None
         elif self._listening_since is None:
             self._listening_since = now
-        probes = self._centre.probes()
+        probes = self._model.probes()
         names = _monitored_probes(lines, probes, now)
         lines = {key: line for key, line in lines.items() if key[:2] in names}
         probes = {name: probe for name, probe in probes.items() if name in names}
@@ -173,7 +173,7 @@ class AlertMonitor:
                     answered = probe.health_at if probe else None
                 case LineState.DOWN:
                     answered, failed = _last_replies(
-                        self._centre.store.last_results(key.tenant, key.probe), key.line
+                        self._model.store.last_results(key.tenant, key.probe), key.line
                     )
                 case _:
                     pass
@@ -194,8 +194,8 @@ class AlertMonitor:
                 today - timedelta(days=back)
                 for back in range(self._config.rules.plan_missed_days, 0, -1)
             ]
-            means = {day: self._centre.summaries.overview(Period(day, day)) for day in days}
-            limit = self._centre.thresholds.speed_share.limit
+            means = {day: self._model.summaries.overview(Period(day, day)) for day in days}
+            limit = self._model.thresholds.speed_share.limit
             self._speeds = (now, [line_speed(line, means, limit) for line in lines.values()])
         return [speed for speed in self._speeds[1] if _key(speed) in lines]
 

@@ -164,7 +164,7 @@ def _by_commune(report: Report) -> Section:
 def _by_line(report: Report) -> Section:
     return Section(
         heading="Kết quả theo từng đường truyền",
-        tables=[_quality(report.at(Level.LINE), by_line=True), _judged(report)],
+        tables=[_quality(report.at(Level.LINE), by_line=True), _against_plan(report)],
     )
 
 
@@ -202,7 +202,7 @@ def _quality(rows: list[ReportRow], *, by_line: bool) -> Table:
     )  # fmt: skip
 
 
-def _judged(report: Report) -> Table:
+def _against_plan(report: Report) -> Table:
     return Table(
         caption="So với tốc độ công bố",
         columns=[

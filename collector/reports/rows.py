@@ -155,25 +155,27 @@ def _direction(
     figures = total.metric(metric)
     declared = {_declared(inputs.registry.line(key), direction) for key in keys}
     common = declared.pop() if len(declared) == 1 else None
-    judged = assess_speed(_sample(inputs, keys, figures, metric, hours), common, inputs.thresholds)
+    assessment = assess_speed(
+        _sample(inputs, keys, figures, metric, hours), common, inputs.thresholds
+    )
     if level in (Level.AREA, Level.COMMUNE):
         # Its lines stand under several plans, or would with the next contract.
-        judged = _without_verdict(judged)
+        assessment = _without_verdict(assessment)
         common = None
     elif any(_plan_changed(inputs, key) for key in keys):
-        judged = _without_verdict(judged)
+        assessment = _without_verdict(assessment)
     return SpeedStats(
         declared_bps=common,
         samples=figures.count,
         mean_bps=figures.mean,
-        mean_low_bps=judged.interval.low if judged.interval else None,
-        mean_high_bps=judged.interval.high if judged.interval else None,
+        mean_low_bps=assessment.interval.low if assessment.interval else None,
+        mean_high_bps=assessment.interval.high if assessment.interval else None,
         median_bps=figures.quantile(0.5),
         p05_bps=figures.quantile(0.05) if figures.count >= _P95_SAMPLES else None,
         steady_mean_bps=total.metric(f"throughput_{direction}_bps").mean,
-        share=judged.share,
-        verdict=judged.verdict,
-        why=judged.why,
+        share=assessment.share,
+        verdict=assessment.verdict,
+        why=assessment.why,
     )
 
 
@@ -183,15 +185,15 @@ def _plan_changed(inputs: RowInputs, key: LineKey) -> bool:
     return line is not None and not line.plan_is_of(_first_day(inputs, key))
 
 
-def _without_verdict(judged: Assessment) -> Assessment:
-    why = NoVerdictReason.NO_SAMPLES if judged.mean is None else NoVerdictReason.SEVERAL_PLANS
+def _without_verdict(assessment: Assessment) -> Assessment:
+    why = NoVerdictReason.NO_SAMPLES if assessment.mean is None else NoVerdictReason.SEVERAL_PLANS
     return Assessment(
         verdict=Verdict.NONE,
         why=why,
-        count=judged.count,
-        needed=judged.needed,
-        mean=judged.mean,
-        interval=judged.interval,
+        count=assessment.count,
+        needed=assessment.needed,
+        mean=assessment.mean,
+        interval=assessment.interval,
         limit=None,
     )
 

@@ -13,9 +13,9 @@ from collector.alerts.alert import Alert
 from collector.alerts.alert_store import AlertStore
 from collector.alerts.notification import AlertEvent, Transition
 from collector.web.formatting import Moment, moment
-from collector.web.pages import Reader
+from collector.web.live_view import Locale
+from collector.web.page_context import PageContext
 from collector.web.query import whole_number
-from collector.web.site import Site
 from collector.web.stored_api import json_response
 from runtime.language import Language
 
@@ -37,23 +37,23 @@ class AlertRow(NamedTuple):
 class AlertsPage:
     """`/alerts` and `/alerts.json`."""
 
-    def __init__(self, site: Site, alert_store: AlertStore) -> None:
-        self._site = site
+    def __init__(self, context: PageContext, alert_store: AlertStore) -> None:
+        self._context = context
         self._alert_store = alert_store
         self.routes = [Route("/alerts", self.page), Route("/alerts.json", self.download)]
 
     def page(self, request: Request) -> Response:
         """Open ones first, the last begun on top."""
-        reader = self._site.reader(request)
+        locale = self._context.locale(request)
         open_alerts = sorted(self._alert_store.open_alerts().values(), key=lambda a: -a.number)
         ended = [
             alert for alert in self._alert_store.newest(_ENDED_SHOWN) if alert.ended_at is not None
         ]
-        return self._site.render(
+        return self._context.render(
             request,
             "alerts.html",
-            open_alerts=[_row(alert, reader) for alert in open_alerts],
-            ended=[_row(alert, reader) for alert in ended],
+            open_alerts=[_row(alert, locale) for alert in open_alerts],
+            ended=[_row(alert, locale) for alert in ended],
         )
 
     def download(self, request: Request) -> Response:
@@ -73,16 +73,16 @@ class AlertsPage:
         )
 
 
-def _row(alert: Alert, reader: Reader) -> AlertRow:
+def _row(alert: Alert, locale: Locale) -> AlertRow:
     subject = alert.key.subject
     href = f"/probe/{subject.tenant}/{subject.probe}" if subject.probe else ""
     ended = alert.ended_at
-    vietnamese = reader.language is Language.VI
+    vietnamese = locale.language is Language.VI
     return AlertRow(
         title=notification.title(alert.key.kind, vietnamese),
         place=notification.place(alert),
         href=href,
-        sentence=notification.sentence(alert, reader.timezone, vietnamese=vietnamese),
-        began=moment(alert.began_at, reader.language, reader.timezone),
-        ended=None if ended is None else moment(ended, reader.language, reader.timezone),
+        sentence=notification.sentence(alert, locale.timezone, vietnamese=vietnamese),
+        began=moment(alert.began_at, locale.language, locale.timezone),
+        ended=None if ended is None else moment(ended, locale.language, locale.timezone),
     )

@@ -19,8 +19,8 @@ from collector.rollup.summary import EMPTY, Summary
 from collector.web import openapi
 from collector.web.line_table import DOWN, LATENCY, UP
 from collector.web.line_view import LOADED_DOWN, LOADED_UP, step_of
-from collector.web.outages_view import going_on, last_look
-from collector.web.query import found, one_of, period_days, province_code
+from collector.web.outages_view import last_path_observation, ongoing_fault
+from collector.web.query import found_or_404, one_of, period_days, province_code
 from collector.web.stored_api import json_response
 from wire.result import FaultLocation
 
@@ -108,8 +108,8 @@ class ApiSeries(Struct, frozen=True, kw_only=True):
 class Api:
     """`/api/v1/…`, `/api/openapi.json`."""
 
-    def __init__(self, centre: ReadModel) -> None:
-        self._centre = centre
+    def __init__(self, model: ReadModel) -> None:
+        self._model = model
         self.routes = [
             Route("/api/v1/lines", self.lines),
             Route("/api/v1/lines/{tenant}/{probe}/{line}/series", self.series),
@@ -118,16 +118,16 @@ class Api:
 
     def lines(self, request: Request) -> Response:
         """Lines with figures; `province`, `group`, `isp`, `days`."""
-        centre, asked = self._centre, request.query_params
-        registry, every = centre.registry(), centre.lines()
-        period = centre.last_days(period_days(asked.get("days")))
+        model, query = self._model, request.query_params
+        registry, every = model.registry(), model.lines()
+        period = model.last_days(period_days(query.get("days")))
         lines = filter_lines(
             every,
-            province=province_code(asked.get("province"), registry),
-            group=one_of("group", asked.get("group"), registry.groups),
-            isp=one_of("isp", asked.get("isp"), {x.isp for x in every}),
+            province=province_code(query.get("province"), registry),
+            group=one_of("group", query.get("group"), registry.groups),
+            isp=one_of("isp", query.get("isp"), {x.isp for x in every}),
         )
-        summaries, states = centre.overview(period), centre.states()
+        summaries, states = model.overview(period), model.states()
         return json_response(
             ApiLines(
                 first_day=period.first.isoformat(),
@@ -145,16 +145,16 @@ class Api:
 
     def series(self, request: Request) -> Response:
         """One line over time; `days`."""
-        path, centre = request.path_params, self._centre
+        path, model = request.path_params, self._model
         key = LineKey(path["tenant"], path["probe"], path["line"])
-        found(next((line for line in centre.lines() if line.key == key), None), "such line")
-        period = centre.last_days(period_days(request.query_params.get("days")))
+        found_or_404(next((line for line in model.lines() if line.key == key), None), "such line")
+        period = model.last_days(period_days(request.query_params.get("days")))
         step = step_of(period)
-        buckets = centre.summaries.series(key, period, step)
-        told = centre.store.outages(key, period.starts_at, period.ends_at)
-        seen = last_look(centre.store.last_results(*key[:2]), key.line)
-        down = centre.states().get(key) is LineState.DOWN
-        look = going_on(buckets, told, seen, step, down=down)
+        buckets = model.summaries.series(key, period, step)
+        reported = model.store.outages(key, period.starts_at, period.ends_at)
+        seen = last_path_observation(model.store.last_results(*key[:2]), key.line)
+        down = model.states().get(key) is LineState.DOWN
+        observation = ongoing_fault(buckets, reported, seen, step, down=down)
         return json_response(
             ApiSeries(
                 tenant=key.tenant,
@@ -164,9 +164,11 @@ class Api:
                 buckets=[_bucket(one) for one in buckets],
                 outages=[
                     ApiOutage(started_at=one.started_at, ended_at=one.ended_at, fault=one.fault)
-                    for one in told
+                    for one in reported
                 ],
-                fault_now=ApiFault(seen_at=look.at, fault=look.fault) if look else None,
+                fault_now=ApiFault(seen_at=observation.at, fault=observation.fault)
+                if observation
+                else None,
             )
         )
 

@@ -29,21 +29,21 @@ from collector.store.store import StoreError
 from collector.users.user_store import UserStore, UserStoreError
 from collector.web.alerts_page import AlertsPage
 from collector.web.api_v1 import Api
-from collector.web.campaign import CampaignPage
-from collector.web.change_signal import Changes
+from collector.web.campaign_page import CampaignPage
+from collector.web.change_signal import ChangeSignal
 from collector.web.headers import SecurityHeaders
-from collector.web.isps import IspsPage
+from collector.web.isps_page import IspsPage
 from collector.web.line_page import LinePages
-from collector.web.live import LivePage
+from collector.web.live_page import LivePage
 from collector.web.metrics_page import MetricsPage
-from collector.web.overview import OverviewPage
-from collector.web.public import PublicPages
+from collector.web.overview_page import OverviewPage
+from collector.web.page_context import PageContext
+from collector.web.public_page import PublicPages
 from collector.web.registry_page import RegistryPage
 from collector.web.reports_page import ReportsPage
-from collector.web.sign_in import SignInPages
-from collector.web.site import Site
+from collector.web.sign_in_page import SignInPages
 from collector.web.stored_api import StoredApi, json_response
-from collector.web.system import SystemPage
+from collector.web.system_page import SystemPage
 
 
 class Web:
@@ -55,7 +55,7 @@ class Web:
     def __init__(
         self,
         read_model: ReadModel,
-        changes: Changes,
+        change_signal: ChangeSignal,
         ingest_state: Callable[[], IngestStatus],
         timezone: str,
         user_store: UserStore,
@@ -64,23 +64,23 @@ class Web:
         alerts: AlertStore | None = None,
         reports: ReportService | None = None,
     ) -> None:
-        self._changes = changes
-        self._site = Site(timezone, user_store)
+        self._change_signal = change_signal
+        self._context = PageContext(timezone, user_store)
         self._routes = [
-            *OverviewPage(self._site, read_model).routes,
-            *LinePages(self._site, read_model, sender).routes,
-            *CampaignPage(self._site, read_model).routes,
-            *IspsPage(self._site, read_model).routes,
-            *SystemPage(self._site, read_model, certificates).routes,
-            *PublicPages(self._site, read_model).routes,
-            *RegistryPage(self._site, read_model).routes,
-            *(AlertsPage(self._site, alerts).routes if alerts else []),
-            *(ReportsPage(self._site, read_model, reports).routes if reports else []),
+            *OverviewPage(self._context, read_model).routes,
+            *LinePages(self._context, read_model, sender).routes,
+            *CampaignPage(self._context, read_model).routes,
+            *IspsPage(self._context, read_model).routes,
+            *SystemPage(self._context, read_model, certificates).routes,
+            *PublicPages(self._context, read_model).routes,
+            *RegistryPage(self._context, read_model).routes,
+            *(AlertsPage(self._context, alerts).routes if alerts else []),
+            *(ReportsPage(self._context, read_model, reports).routes if reports else []),
             *Api(read_model).routes,
             *MetricsPage(read_model).routes,
-            *LivePage(self._site, read_model.store, changes).routes,
+            *LivePage(self._context, read_model.store, change_signal).routes,
             *StoredApi(read_model.store, ingest_state).routes,
-            *SignInPages(self._site).routes,
+            *SignInPages(self._context).routes,
         ]
 
     def application(self) -> Starlette:
@@ -88,7 +88,7 @@ class Web:
 
         @asynccontextmanager
         async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-            self._changes.open()
+            self._change_signal.open()
             yield
 
         return Starlette(
@@ -103,27 +103,27 @@ class Web:
                 Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=6),
             ],
             exception_handlers={
-                StoreError: self._on_trouble,
-                UserStoreError: self._on_trouble,
-                AlertStoreError: self._on_trouble,
+                StoreError: self._on_unavailable,
+                UserStoreError: self._on_unavailable,
+                AlertStoreError: self._on_unavailable,
                 HTTPException: self._on_http_error,
             },
             lifespan=lifespan,
         )
 
-    def _on_trouble(self, _request: Request, error: Exception) -> Response:
+    def _on_unavailable(self, _request: Request, error: Exception) -> Response:
         return json_response({"error": str(error)}, 503)
 
     def _on_http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         if "text/html" in request.headers.get("accept", "") and error.status_code != 304:
-            reader = self._site.reader(request)
+            locale = self._context.locale(request)
             name = f"refused_{error.status_code}"
-            return self._site.render(
+            return self._context.render(
                 request,
                 "refused.html",
                 status=error.status_code,
-                said=reader.word(name) if reader.knows(name) else "",
+                said=locale.label(name) if locale.has_label(name) else "",
                 detail=error.detail,
             )
         return json_response({"error": error.detail}, error.status_code)

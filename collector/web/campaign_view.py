@@ -22,7 +22,7 @@ from collector.rollup.summary import EMPTY, Summary
 from collector.web.drawing.bars import Bars, trend
 from collector.web.formatting import whole_number
 from collector.web.line_table import percent, state_badge
-from collector.web.pages import Badge, Reader
+from collector.web.live_view import Badge, Locale
 
 ROWS_MOST = 200
 WEEKS = 8
@@ -61,7 +61,7 @@ def offices(
     counts: Mapping[LineKey, Mapping[date, int]],
     states: Mapping[LineKey, LineState],
     monday: date,
-    reader: Reader,
+    locale: Locale,
 ) -> list[OfficeRow]:
     """Every office of the week, the least measured first."""
     by_probe: dict[tuple[str, str], list[KnownLine]] = {}
@@ -77,7 +77,7 @@ def offices(
             province=inside[0].commune.province_name if inside[0].commune else "",
             lines=[(line.isp_name, counts.get(line.key, {}).get(monday, 0)) for line in inside],
             state=state_badge(
-                worst_state(states.get(line.key, LineState.NEVER) for line in inside), reader
+                worst_state(states.get(line.key, LineState.NEVER) for line in inside), locale
             ),
         )
         for (tenant, probe), inside in by_probe.items()
@@ -91,7 +91,7 @@ def below(rows: Iterable[OfficeRow], minimum: int) -> list[OfficeRow]:
 
 
 def communes(
-    lines: Iterable[KnownLine], month: Mapping[LineKey, Summary], needed: int, reader: Reader
+    lines: Iterable[KnownLine], month: Mapping[LineKey, Summary], needed: int, locale: Locale
 ) -> list[CommuneRow]:
     """Every commune with a line, the fewest samples first."""
     samples: dict[str, int] = {}
@@ -106,7 +106,7 @@ def communes(
             name=places[code].place,
             province=commune.province_name if (commune := places[code].commune) else "",
             samples=many,
-            share=percent(many / needed, reader, places=0),
+            share=percent(many / needed, locale, places=0),
         )
         for code, many in samples.items()
     ]
@@ -118,7 +118,7 @@ def progress(
     counts: Mapping[LineKey, Mapping[date, int]],
     weeks: Sequence[date],
     minimum: int,
-    reader: Reader,
+    locale: Locale,
 ) -> Bars | None:
     """The share of offices that met the minimum, week by week."""
     offices_of: dict[tuple[str, str], list[LineKey]] = {}
@@ -133,7 +133,7 @@ def progress(
             for keys in offices_of.values()
         )
         said = (
-            f"{whole_number(met, reader.language)}/{whole_number(len(offices_of), reader.language)}"
+            f"{whole_number(met, locale.language)}/{whole_number(len(offices_of), locale.language)}"
         )
         shares[f"W{monday.isocalendar().week:02}"] = (
             met / len(offices_of),

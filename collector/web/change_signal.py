@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 
-class Changes:
+class ChangeSignal:
     """Rung from any thread; waited for on the loop that `open` was called on."""
 
     def __init__(self) -> None:
@@ -21,11 +21,11 @@ class Changes:
         """Take the running loop; to be called on it, once."""
         self._loop = asyncio.get_running_loop()
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Wake every listener. From any thread; silent when no loop runs."""
         if (loop := self._loop) is not None:
             try:
-                loop.call_soon_threadsafe(self._ring)
+                loop.call_soon_threadsafe(self._notify)
             except RuntimeError:
                 # The loop has ended between the look and the call, and its listeners with it.
                 self._loop = None
@@ -33,12 +33,12 @@ class Changes:
     def close(self) -> None:
         """Tell every listener to end. From any thread."""
         self.closed = True
-        self.ring()
+        self.notify()
 
     def next(self) -> asyncio.Event:
         """What will be set at the next ring. Take it before asking the Store, then wait for it."""
         return self._next
 
-    def _ring(self) -> None:
+    def _notify(self) -> None:
         rung, self._next = self._next, asyncio.Event()
         rung.set()

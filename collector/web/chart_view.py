@@ -16,7 +16,7 @@ from collector.rollup.queries import Bucket
 from collector.web.formatting import MISSING, Moment, moment
 from collector.web.line_table import DOWN, LATENCY, UP, maybe_figure, percent
 from collector.web.line_view import LOADED_DOWN
-from collector.web.pages import Reader
+from collector.web.live_view import Locale
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 # Six points are still a curve; a year and a day of days are still points.
@@ -90,7 +90,7 @@ def range_between(start_text: str, end_text: str) -> Range:
 
 
 def zoom_links(
-    address: str, shown: Range, days: int, now: datetime, reader: Reader
+    address: str, shown: Range, days: int, now: datetime, locale: Locale
 ) -> list[ZoomLink]:
     """Closer, wider, earlier, later, and back to the whole period."""
     latest = max(newest_end(now), shown.end)
@@ -101,10 +101,12 @@ def zoom_links(
         ("zoom_later", "→", _moved(shown, 0.5, latest)),
     )
     links = [
-        ZoomLink(reader.word(name), sign, None if to == shown else range_address(address, to, days))
+        ZoomLink(
+            locale.label(name), sign, None if to == shown else range_address(address, to, days)
+        )
         for name, sign, to in steps
     ]
-    return [*links, ZoomLink(reader.word("zoom_reset"), "↺", f"{address}?days={days}")]
+    return [*links, ZoomLink(locale.label("zoom_reset"), "↺", f"{address}?days={days}")]
 
 
 def range_address(address: str, shown: Range, days: int) -> str:
@@ -118,10 +120,10 @@ def local_text(at: datetime) -> str:
     return at.astimezone(VIETNAM).strftime("%Y-%m-%dT%H:%M")
 
 
-def range_words(shown: Range, reader: Reader) -> str:
+def range_words(shown: Range, locale: Locale) -> str:
     """The range and what each point is, in words."""
-    step = reader.word("hourly_means" if shown.step is Step.HOUR else "daily_means")
-    return f"{_minute(shown.start, reader)} – {_minute(shown.end, reader)}: {step}"
+    step = locale.label("hourly_means" if shown.step is Step.HOUR else "daily_means")
+    return f"{_minute(shown.start, locale)} – {_minute(shown.end, locale)}: {step}"
 
 
 def within(buckets: Sequence[Bucket], shown: Range) -> list[Bucket]:
@@ -130,22 +132,22 @@ def within(buckets: Sequence[Bucket], shown: Range) -> list[Bucket]:
 
 
 def rows(
-    buckets: Sequence[Bucket], address: str, shown: Range, days: int, reader: Reader
+    buckets: Sequence[Bucket], address: str, shown: Range, days: int, locale: Locale
 ) -> list[Row]:
     """The table beside the charts: the same figures, for who cannot or does not want to see."""
     return [
         Row(
-            _bucket_time(bucket.start, shown.step, reader),
+            _bucket_time(bucket.start, shown.step, locale),
             range_address(address, Range(bucket.start, bucket.start + _DAY), days)
             if shown.step is Step.DAY
             else None,
-            _cells(bucket, reader),
+            _cells(bucket, locale),
         )
         for bucket in buckets
     ]
 
 
-def _cells(bucket: Bucket, reader: Reader) -> list[str]:
+def _cells(bucket: Bucket, locale: Locale) -> list[str]:
     means = [
         (bucket.summary.metric(metric).mean, factor)
         for metric, factor in (
@@ -157,22 +159,22 @@ def _cells(bucket: Bucket, reader: Reader) -> list[str]:
     ]
     loss = bucket.summary.loss_ratio
     return [
-        *(maybe_figure(None if mean is None else mean * factor, reader) for mean, factor in means),
-        MISSING if loss is None else percent(loss, reader),
-        reader.number(bucket.summary.metric(DOWN).count),
+        *(maybe_figure(None if mean is None else mean * factor, locale) for mean, factor in means),
+        MISSING if loss is None else percent(loss, locale),
+        locale.number(bucket.summary.metric(DOWN).count),
     ]
 
 
-def _bucket_time(at: datetime, step: Step, reader: Reader) -> Moment:
+def _bucket_time(at: datetime, step: Step, locale: Locale) -> Moment:
     """A day as a date, an hour with it."""
-    text = _minute(at, reader)
-    iso = moment(at, reader.language, reader.timezone).iso
+    text = _minute(at, locale)
+    iso = moment(at, locale.language, locale.timezone).iso
     return Moment(iso, text.partition(" ")[2] if step is Step.DAY else text)
 
 
-def _minute(at: datetime, reader: Reader) -> str:
+def _minute(at: datetime, locale: Locale) -> str:
     """A time without its seconds: 08:00 25/07/2026."""
-    text = moment(at, reader.language, reader.timezone).text
+    text = moment(at, locale.language, locale.timezone).text
     return f"{text[:5]}{text[8:]}"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
-from collector.web.words import FAULTS, MONTHS_EN, PACKETS, Figure
+from collector.web.labels.measurement import FAULTS, MONTHS_EN, PACKETS, Figure
 from runtime.language import Language, number, unmarked
 from wire.result import FaultLocation, LatencyValues
 

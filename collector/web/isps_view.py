@@ -23,7 +23,7 @@ from collector.rollup.summary import Summary, merge_summaries
 from collector.web.drawing.bars import Whisker, whiskers
 from collector.web.formatting import MISSING, figure
 from collector.web.line_table import DOWN, LATENCY, UP, maybe_figure, megabits, percent
-from collector.web.pages import Badge, Reader
+from collector.web.live_view import Badge, Locale
 
 # A comparison by hour asks for each line's hours: so many at most, so that a page stays quick.
 LINES_MOST = 60
@@ -75,7 +75,7 @@ def shared_lines(lines: Iterable[KnownLine]) -> list[KnownLine]:
 
 
 def isp_rows(
-    lines: Sequence[KnownLine], summaries: Mapping[LineKey, Summary], reader: Reader
+    lines: Sequence[KnownLine], summaries: Mapping[LineKey, Summary], locale: Locale
 ) -> tuple[list[IspRow], float]:
     """A row an ISP, by name; and the top of the scale that their whiskers are drawn on, Mbit/s."""
     by_isp: dict[tuple[str, str], list[KnownLine]] = defaultdict(list)
@@ -106,7 +106,7 @@ def isp_rows(
             inside,
             summary,
             next(drawn_of) if summary.metric(DOWN).mean is not None else None,
-            reader,
+            locale,
         )
         for name, isp, inside, summary in found
     ], top
@@ -115,7 +115,7 @@ def isp_rows(
 def pair_rows(
     lines: Sequence[KnownLine],
     hours: Mapping[LineKey, Mapping[tuple[int, int], Summary]],
-    reader: Reader,
+    locale: Locale,
 ) -> list[PairRow]:
     """Every pair of ISPs that share a commune, by names."""
     cells: dict[tuple[str, str], dict[tuple[str, int, int], Distribution]] = defaultdict(dict)
@@ -135,32 +135,32 @@ def pair_rows(
                 for at in both
             ]
             communes = len({code for code, _, _ in both})
-            rows.append(_pair_row(first[0], second[0], communes, differences, reader))
+            rows.append(_pair_row(first[0], second[0], communes, differences, locale))
     return rows
 
 
 def _pair_row(
-    first: str, second: str, communes: int, differences: Sequence[float], reader: Reader
+    first: str, second: str, communes: int, differences: Sequence[float], locale: Locale
 ) -> PairRow:
     mean, interval = paired(differences)
     if interval is None:
-        says = Badge("quiet", "…", reader.word("too_few_cells"))
+        says = Badge("quiet", "…", locale.label("too_few_cells"))
     elif interval[0] > 0:
-        says = Badge("quiet", ">", f"{first} {reader.word('faster_here')}")
+        says = Badge("quiet", ">", f"{first} {locale.label('faster_here')}")
     elif interval[1] < 0:
-        says = Badge("quiet", "<", f"{second} {reader.word('faster_here')}")
+        says = Badge("quiet", "<", f"{second} {locale.label('faster_here')}")
     else:
-        says = Badge("quiet", "≈", reader.word("not_told_apart"))
-    number = reader.number
+        says = Badge("quiet", "≈", locale.label("not_told_apart"))
+    number = locale.number
     return PairRow(
         first=first,
         second=second,
         communes=number(communes),
         cells=number(len(differences)),
-        difference=_signed(mean, reader),
+        difference=_signed(mean, locale),
         interval=MISSING
         if interval is None
-        else f"{_signed(interval[0], reader)} … {_signed(interval[1], reader)}",
+        else f"{_signed(interval[0], locale)} … {_signed(interval[1], locale)}",
         says=says,
     )
 
@@ -185,9 +185,9 @@ def _isp_row(
     lines: Sequence[KnownLine],
     summary: Summary,
     whisker: Whisker | None,
-    reader: Reader,
+    locale: Locale,
 ) -> IspRow:
-    number = reader.number
+    number = locale.number
     down = summary.metric(DOWN)
     interval = down.mean_interval95
     return IspRow(
@@ -196,18 +196,18 @@ def _isp_row(
         communes=number(len({line.commune_code for line in lines})),
         lines=number(len(lines)),
         samples=number(down.count),
-        down=megabits(down.mean, reader),
+        down=megabits(down.mean, locale),
         down_interval=MISSING
         if interval is None
-        else f"{megabits(interval.low, reader)} – {megabits(interval.high, reader)}",
-        up=megabits(summary.metric(UP).mean, reader),
-        latency=maybe_figure(summary.metric(LATENCY).mean, reader),
-        loss=percent(summary.loss_ratio, reader),
-        availability=percent(summary.availability_ratio, reader),
+        else f"{megabits(interval.low, locale)} – {megabits(interval.high, locale)}",
+        up=megabits(summary.metric(UP).mean, locale),
+        latency=maybe_figure(summary.metric(LATENCY).mean, locale),
+        loss=percent(summary.loss_ratio, locale),
+        availability=percent(summary.availability_ratio, locale),
         whisker=whisker,
     )
 
 
-def _signed(value: float, reader: Reader) -> str:
-    text = figure(abs(value), reader.language)
+def _signed(value: float, locale: Locale) -> str:
+    text = figure(abs(value), locale.language)
     return f"{'−' if value < 0 else '+'}{text}"

@@ -21,22 +21,24 @@ from collector.rollup.summary import EMPTY
 from collector.users.user import Permission
 from collector.web import chart_view, line_view, outages_view, probe_view
 from collector.web.line_table import STATE_LOOKS, LineRow, line_address, line_rows, state_badge
+from collector.web.live_view import Locale
 from collector.web.overview_view import around, overview_map
-from collector.web.pages import Reader
-from collector.web.query import found, period_days
-from collector.web.site import Site
+from collector.web.page_context import PageContext
+from collector.web.query import found_or_404, period_days
 from wire.commands import AnyCommand
 
 # What may be asked for by button; the probe decides whether it knows the kind.
-MEASURABLE = ("throughput", "http", "latency", "dns", "web")
+ON_DEMAND_KINDS = ("throughput", "http", "latency", "dns", "web")
 
 
 class LinePages:
     """`/commune/…`, `/probe/…`, `/line/…`."""
 
-    def __init__(self, site: Site, centre: ReadModel, sender: CommandSender | None) -> None:
-        self._site = site
-        self._centre = centre
+    def __init__(
+        self, context: PageContext, model: ReadModel, sender: CommandSender | None
+    ) -> None:
+        self._context = context
+        self._model = model
         self._sender = sender
         self.routes = [
             Route("/commune/{code}", self.commune),
@@ -48,47 +50,47 @@ class LinePages:
 
     def commune(self, request: Request) -> Response:
         """A commune: its lines, its month, where it is."""
-        centre, reader = self._centre, self._site.reader(request)
+        model, locale = self._model, self._context.locale(request)
         code = request.path_params["code"]
         days = period_days(request.query_params.get("days"))
-        period = centre.last_days(days)
-        registry = centre.registry()
-        lines = [line for line in centre.lines() if line.commune_code == code]
+        period = model.last_days(days)
+        registry = model.registry()
+        lines = [line for line in model.lines() if line.commune_code == code]
         commune = registry.communes.get(code)
         if commune is None and not lines:
             raise HTTPException(404, f"there is no commune {code}")
-        month = month_of(centre.today())
-        counted = centre.overview(month)
+        month = month_of(model.today())
+        counted = model.overview(month)
         samples = sum(counted.get(line.key, EMPTY).speed_tests for line in lines)
-        states = centre.states()
+        states = model.states()
         near = around([commune] if commune else [], registry.communes.values())
-        return self._site.render(
+        return self._context.render(
             request,
             "commune.html",
             code=code,
             commune=commune,
             name=commune.name if commune else code,
             days=days,
-            rows=self._rows(lines, period, reader),
+            rows=self._rows(lines, period, locale),
             samples=samples,
-            samples_needed=int(centre.thresholds.commune_month_samples.limit),
-            map=overview_map(lines, near, states, reader),
+            samples_needed=int(model.thresholds.commune_month_samples.limit),
+            map=overview_map(lines, near, states, locale),
             looks=STATE_LOOKS,
             probes=sorted({line.key[:2] for line in lines}),
         )
 
     def probe(self, request: Request) -> Response:
         """A probe: the box itself."""
-        centre, reader = self._centre, self._site.reader(request)
+        model, locale = self._model, self._context.locale(request)
         key = (request.path_params["tenant"], request.path_params["probe"])
-        stored = centre.probes().get(key)
-        lines = [line for line in centre.lines() if line.key[:2] == key]
+        stored = model.probes().get(key)
+        lines = [line for line in model.lines() if line.key[:2] == key]
         if stored is None and not lines:
             raise HTTPException(404, "there is no such probe")
         days = period_days(request.query_params.get("days"))
-        ledgers = {k[:2]: ledger for k, ledger in centre.store.ledgers().items()}
-        asked = self._standing(request.query_params.get("asked"))
-        return self._site.render(
+        ledgers = {k[:2]: ledger for k, ledger in model.store.ledgers().items()}
+        command_status = self._command_status(request.query_params.get("asked"))
+        return self._context.render(
             request,
             "probe.html",
             key=key,
@@ -96,74 +98,80 @@ class LinePages:
             office=lines[0].office if lines else key[1],
             commune_code=lines[0].commune_code if lines else "",
             place=lines[0].place if lines else "",
-            box=probe_view.box(stored, centre.now(), reader) if stored else None,
-            evidence=probe_view.host_evidence(centre.store.last_results(*key), reader),
+            probe_status=probe_view.probe_status(stored, model.now(), locale) if stored else None,
+            evidence=probe_view.host_evidence(model.store.last_results(*key), locale),
             ledger=ledgers.get(key),
-            rows=self._rows(lines, centre.last_days(days), reader),
-            asked=asked,
-            waiting=asked is not None and asked.waiting_at(centre.now()),
-            measurable=MEASURABLE,
+            rows=self._rows(lines, model.last_days(days), locale),
+            command_status=command_status,
+            waiting=command_status is not None and command_status.waiting_at(model.now()),
+            measurable=ON_DEMAND_KINDS,
             lines=lines,
             can_send=self._sender is not None,
         )
 
     def line(self, request: Request) -> Response:
         """A line: charts and figures."""
-        centre, reader = self._centre, self._site.reader(request)
+        model, locale = self._model, self._context.locale(request)
         line = self._line(request)
         days = period_days(request.query_params.get("days"))
-        period = centre.last_days(days)
-        summary = centre.summaries.of_lines([line.key], period).get(line.key, EMPTY)
-        cells = centre.summaries.hours_of_week(line.key, period)
-        step, state = line_view.step_of(period), centre.states().get(line.key, LineState.NEVER)
-        buckets = centre.summaries.series(line.key, period, step)
-        told = centre.store.outages(line.key, period.starts_at, period.ends_at)
-        seen = outages_view.last_look(centre.store.last_results(*line.key[:2]), line.key.line)
-        look = outages_view.going_on(buckets, told, seen, step, down=state is LineState.DOWN)
+        period = model.last_days(days)
+        summary = model.summaries.of_lines([line.key], period).get(line.key, EMPTY)
+        cells = model.summaries.hours_of_week(line.key, period)
+        step, state = line_view.step_of(period), model.states().get(line.key, LineState.NEVER)
+        buckets = model.summaries.series(line.key, period, step)
+        reported = model.store.outages(line.key, period.starts_at, period.ends_at)
+        seen = outages_view.last_path_observation(
+            model.store.last_results(*line.key[:2]), line.key.line
+        )
+        observation = outages_view.ongoing_fault(
+            buckets, reported, seen, step, down=state is LineState.DOWN
+        )
         hours = len({hour for (_, hour), one in cells.items() if one.counts("throughput").valid})
-        return self._site.render(
+        return self._context.render(
             request,
             "line.html",
             line=line,
             address=line_address(line.key),
             days=days,
-            state=state_badge(state, reader),
-            charts=line_view.charts(buckets, line, period, centre.now(), reader),
-            measures=line_view.measures(
+            state=state_badge(state, locale),
+            charts=line_view.charts(buckets, line, period, model.now(), locale),
+            indicator_rows=line_view.indicator_rows(
                 summary,
                 line,
                 hours,
-                centre.thresholds,
-                reader,
+                model.thresholds,
+                locale,
                 one_plan=line.plan_is_of(period.first),
             ),
-            heat=line_view.heat(cells, reader),
-            spreads=line_view.distributions(summary, reader),
-            percentiles=line_view.percentiles(summary, reader),
-            kinds=line_view.kind_rows(summary, reader),
-            fault_now=outages_view.fault_now(look, reader),
-            outages=outages_view.outages(buckets, told, look, step, reader),
-            box=probe_view.box_of(centre.probes().get(line.key[:2]), centre.now(), reader),
-            thresholds=centre.thresholds,
-            measurable=MEASURABLE,
+            heatmap=line_view.heatmap(cells, locale),
+            spreads=line_view.distributions(summary, locale),
+            percentiles=line_view.percentiles(summary, locale),
+            kinds=line_view.kind_rows(summary, locale),
+            fault_now=outages_view.fault_now(observation, locale),
+            outages=outages_view.outages(buckets, reported, observation, step, locale),
+            probe_status=probe_view.probe_status_or_none(
+                model.probes().get(line.key[:2]), model.now(), locale
+            ),
+            thresholds=model.thresholds,
+            measurable=ON_DEMAND_KINDS,
             can_send=self._sender is not None,
         )
 
     def chart(self, request: Request) -> Response:
         """The same charts over any range; `static/zoom.js` follows its links by drag and wheel."""
-        centre, reader = self._centre, self._site.reader(request)
+        model, locale = self._model, self._context.locale(request)
         line, asked = self._line(request), request.query_params
-        days, now = period_days(asked.get("days")), centre.now()
-        shown = chart_view.range_of_days(centre.last_days(days), now)
+        days, now = period_days(asked.get("days")), model.now()
+        shown = chart_view.range_of_days(model.last_days(days), now)
         if "from" in asked or "to" in asked:
             try:
                 shown = chart_view.range_between(asked.get("from", ""), asked.get("to", ""))
             except ValueError as error:
                 raise HTTPException(400, str(error)) from error
-        stored = centre.summaries.series(line.key, shown.period, shown.step)
+        stored = model.summaries.series(line.key, shown.period, shown.step)
         buckets = chart_view.within(stored, shown)
         address = f"{line_address(line.key)}/chart"
-        return self._site.render(
+        return self._context.render(
             request,
             "chart.html",
             line=line,
@@ -171,34 +179,34 @@ class LinePages:
             line_address=line_address(line.key),
             days=days,
             shown=shown,
-            range_words=chart_view.range_words(shown, reader),
+            range_words=chart_view.range_words(shown, locale),
             local_text=chart_view.local_text,
             latest=max(chart_view.newest_end(now), shown.end),
             limits=chart_view,
-            links=chart_view.zoom_links(address, shown, days, now, reader),
+            links=chart_view.zoom_links(address, shown, days, now, locale),
             charts=line_view.charts_between(
-                buckets, line, shown.start, shown.end, shown.step, reader
+                buckets, line, shown.start, shown.end, shown.step, locale
             ),
-            rows=chart_view.rows(buckets, address, shown, days, reader),
+            rows=chart_view.rows(buckets, address, shown, days, locale),
         )
 
     async def ask(self, request: Request) -> Response:
         """Send a command for somebody who may."""
         form = await request.form(max_files=0, max_fields=10)
-        self._site.require_form(request, str(form.get("token", "")))
+        self._context.require_form(request, str(form.get("token", "")))
         fields = {name: str(value) for name, value in form.items()}
         return await run_in_threadpool(self._ask, request, fields)
 
     def _ask(self, request: Request, fields: dict[str, str]) -> Response:
         tenant, probe = request.path_params["tenant"], request.path_params["probe"]
-        lines = [line for line in self._centre.lines() if line.key[:2] == (tenant, probe)]
+        lines = [line for line in self._model.lines() if line.key[:2] == (tenant, probe)]
         if not lines:
             raise HTTPException(404, "there is no such probe")
         what = fields.get("what", "")
         permission = {"measure": Permission.MEASURE, "identify": Permission.IDENTIFY}.get(what)
         if permission is None:
             raise HTTPException(400, "`what` is measure or identify")
-        user = self._site.require(request, permission, lines[0].commune_code)
+        user = self._context.require(request, permission, lines[0].commune_code)
         if self._sender is None:
             raise HTTPException(503, "this collector sends no commands")
         command_id, at = uuid4(), datetime.now(UTC)
@@ -207,7 +215,7 @@ class LinePages:
             command = builder.identify(command_id, at, asked_by=user.name)
         else:
             kind, line = fields.get("kind", ""), fields.get("line", "")
-            if kind not in MEASURABLE or line not in {known.key.line for known in lines}:
+            if kind not in ON_DEMAND_KINDS or line not in {known.key.line for known in lines}:
                 raise HTTPException(400, "there is no such kind or line")
             command = builder.measure(command_id, at, kind=kind, line=line, asked_by=user.name)
         try:
@@ -215,10 +223,10 @@ class LinePages:
         except NotSentError as error:
             raise HTTPException(503, str(error)) from error
         detail = " ".join(filter(None, (fields.get("kind"), fields.get("line"))))
-        self._site.audit(request, user.name, what, f"{tenant}/{probe}", detail)
+        self._context.audit(request, user.name, what, f"{tenant}/{probe}", detail)
         return RedirectResponse(f"/probe/{tenant}/{probe}?asked={command_id}", 303)
 
-    def _standing(self, text: str | None) -> CommandStatus | None:
+    def _command_status(self, text: str | None) -> CommandStatus | None:
         if text is None or self._sender is None:
             return None
         try:
@@ -229,19 +237,21 @@ class LinePages:
     def _line(self, request: Request) -> KnownLine:
         path = request.path_params
         key = LineKey(path["tenant"], path["probe"], path["line"])
-        return found(next((x for x in self._centre.lines() if x.key == key), None), "such line")
+        return found_or_404(
+            next((x for x in self._model.lines() if x.key == key), None), "such line"
+        )
 
-    def _rows(self, lines: list[KnownLine], period: Period, reader: Reader) -> list[LineRow]:
-        centre = self._centre
+    def _rows(self, lines: list[KnownLine], period: Period, locale: Locale) -> list[LineRow]:
+        model = self._model
         return list(
             line_rows(
                 lines,
-                centre.overview(period),
-                centre.states(),
-                centre.probes(),
-                centre.thresholds,
+                model.overview(period),
+                model.states(),
+                model.probes(),
+                model.thresholds,
                 period,
-                centre.now(),
-                reader,
+                model.now(),
+                locale,
             )
         )

@@ -20,7 +20,7 @@ from collector.rollup.periods import Period, start_of_day
 from collector.rollup.summary import EMPTY, Summary, speed_tests_a_day
 from collector.store.records import StoredProbe
 from collector.web.formatting import MISSING, by_name, figure, whole_number
-from collector.web.pages import Badge, Reader
+from collector.web.live_view import Badge, Locale
 
 DOWN, UP = "throughput_download_whole_bps", "throughput_upload_whole_bps"
 LATENCY = "latency_rtt_mean_ms"
@@ -70,7 +70,7 @@ def line_rows(
     thresholds: Thresholds,
     period: Period,
     now: datetime,
-    reader: Reader,
+    locale: Locale,
 ) -> list[LineRow]:
     """A row each, by place, office and ISP."""
     ordered = sorted(
@@ -85,7 +85,7 @@ def line_rows(
             thresholds,
             period,
             now,
-            reader,
+            locale,
         )
         for line in ordered
     ]
@@ -99,27 +99,27 @@ def _row(
     thresholds: Thresholds,
     period: Period,
     now: datetime,
-    reader: Reader,
+    locale: Locale,
 ) -> LineRow:
     counts = summary.counts("throughput")
     target = samples_target(thresholds, period)
     known = summary.up_minutes + summary.down_minutes + summary.unknown_minutes
-    count, one_plan = reader.number, line.plan_is_of(period.first)
+    count, one_plan = locale.number, line.plan_is_of(period.first)
     return LineRow(
         line=line,
         href=line_address(line.key),
-        state=state_badge(state, reader),
-        down=speed_cell(summary.metric(DOWN), line.plan_down_bps, thresholds, reader, one_plan),
-        up=speed_cell(summary.metric(UP), line.plan_up_bps, thresholds, reader, one_plan),
-        latency=maybe_figure(summary.metric(LATENCY).mean, reader),
-        loss=percent(summary.loss_ratio, reader),
-        availability=percent(summary.availability_ratio, reader),
-        unknown_share=percent(summary.unknown_minutes / known, reader)
+        state=state_badge(state, locale),
+        down=speed_cell(summary.metric(DOWN), line.plan_down_bps, thresholds, locale, one_plan),
+        up=speed_cell(summary.metric(UP), line.plan_up_bps, thresholds, locale, one_plan),
+        latency=maybe_figure(summary.metric(LATENCY).mean, locale),
+        loss=percent(summary.loss_ratio, locale),
+        availability=percent(summary.availability_ratio, locale),
+        unknown_share=percent(summary.unknown_minutes / known, locale)
         if summary.unknown_minutes
         else "",
         samples=f"{count(summary.speed_tests)}/{count(target)}",
         attempted=f"{count(counts.valid)}/{count(counts.attempted)}",
-        completeness=percent(completeness(summary, line, probe, period, now), reader, places=0),
+        completeness=percent(completeness(summary, line, probe, period, now), locale, places=0),
     )
 
 
@@ -127,20 +127,20 @@ def speed_cell(
     figures: Distribution,
     plan_bps: float | None,
     thresholds: Thresholds,
-    reader: Reader,
+    locale: Locale,
     one_plan: bool = True,
 ) -> SpeedCell:
     """A mean speed beside its plan; without a verdict where the plan changed meanwhile."""
-    judged = assess_speed(sample_of(figures), plan_bps, thresholds)
-    look = VERDICT_LOOKS.get(judged.verdict) if one_plan else None
+    assessment = assess_speed(sample_of(figures), plan_bps, thresholds)
+    look = VERDICT_LOOKS.get(assessment.verdict) if one_plan else None
     share = ""
-    if judged.share is not None and plan_bps is not None:
-        plan = figure(plan_bps / _MEGABIT, reader.language)
-        share = f"{percent(judged.share, reader, places=0)} / {plan}"
+    if assessment.share is not None and plan_bps is not None:
+        plan = figure(plan_bps / _MEGABIT, locale.language)
+        share = f"{percent(assessment.share, locale, places=0)} / {plan}"
     return SpeedCell(
-        megabits(figures.mean, reader),
+        megabits(figures.mean, locale),
         share,
-        Badge(*look, reader.word(f"verdict_{judged.verdict}")) if look else None,
+        Badge(*look, locale.label(f"verdict_{assessment.verdict}")) if look else None,
     )
 
 
@@ -178,10 +178,10 @@ def completeness(
     return min(summary.planned_completed / expected, 1.0) if expected > 0 else None
 
 
-def state_badge(state: LineState, reader: Reader) -> Badge:
+def state_badge(state: LineState, locale: Locale) -> Badge:
     """A state as sign and word."""
     tone, sign, _ = STATE_LOOKS[state]
-    return Badge("quiet" if tone == "none" else tone, sign, reader.word(f"state_{state}"))
+    return Badge("quiet" if tone == "none" else tone, sign, locale.label(f"state_{state}"))
 
 
 def line_address(key: LineKey) -> str:
@@ -189,17 +189,17 @@ def line_address(key: LineKey) -> str:
     return f"/line/{key.tenant}/{key.probe}/{key.line}"
 
 
-def megabits(bits: float | None, reader: Reader) -> str:
+def megabits(bits: float | None, locale: Locale) -> str:
     """A rate in Mbit/s."""
-    return maybe_figure(None if bits is None else bits / _MEGABIT, reader)
+    return maybe_figure(None if bits is None else bits / _MEGABIT, locale)
 
 
-def maybe_figure(value: float | None, reader: Reader) -> str:
+def maybe_figure(value: float | None, locale: Locale) -> str:
     """A number, or a dash."""
-    return MISSING if value is None else figure(value, reader.language)
+    return MISSING if value is None else figure(value, locale.language)
 
 
-def percent(share: float | None, reader: Reader, *, places: int | None = None) -> str:
+def percent(share: float | None, locale: Locale, *, places: int | None = None) -> str:
     """A share of 1 as percent, or a dash. What is not quite all is never 100 %."""
     if share is None:
         return MISSING
@@ -207,5 +207,5 @@ def percent(share: float | None, reader: Reader, *, places: int | None = None) -
     if share < 1 and round(shown, digits) >= 100:
         shown = 99 if digits == 0 else 99.9
     if places == 0:
-        return f"{whole_number(round(shown), reader.language)}%"
-    return f"{figure(shown, reader.language)}%"
+        return f"{whole_number(round(shown), locale.language)}%"
+    return f"{figure(shown, locale.language)}%"

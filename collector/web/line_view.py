@@ -23,11 +23,11 @@ from collector.rollup.metrics import ON_DEMAND
 from collector.rollup.periods import Period, Step, bucket_start
 from collector.rollup.queries import Bucket
 from collector.rollup.summary import PACKETS, Summary
-from collector.web import words
 from collector.web.drawing import bars, line_chart
 from collector.web.drawing.bars import Bars
 from collector.web.drawing.line_chart import Chart, Figure, Series
 from collector.web.formatting import MISSING, axis_number, figure, moment, whole_number
+from collector.web.labels import measurement
 from collector.web.line_table import (
     DOWN,
     LATENCY,
@@ -37,7 +37,7 @@ from collector.web.line_table import (
     percent,
     sample_of,
 )
-from collector.web.pages import Badge, Reader
+from collector.web.live_view import Badge, Locale
 from runtime.language import Phrase
 
 RTT_WINDOW = "latency_rtt_p50_ms"
@@ -50,7 +50,7 @@ _STEPS = {Step.HOUR: timedelta(hours=1), Step.DAY: timedelta(days=1)}
 _ON_DEMAND = Phrase("đo theo yêu cầu, ngoài lịch", "on demand, not scheduled")
 
 
-class Measure(Struct, frozen=True, kw_only=True):
+class IndicatorRow(Struct, frozen=True, kw_only=True):
     """A figure held against its threshold, in words."""
 
     name: str
@@ -62,7 +62,7 @@ class Measure(Struct, frozen=True, kw_only=True):
     source: str
 
 
-class HeatCell(Struct, frozen=True):
+class HeatmapCell(Struct, frozen=True):
     """An hour of a weekday: 0 no samples, 1 the slowest to 5 the fastest fifth of the range."""
 
     level: int
@@ -87,12 +87,12 @@ def step_of(period: Period) -> Step:
 
 
 def charts(
-    buckets: Sequence[Bucket], line: KnownLine, period: Period, now: datetime, reader: Reader
+    buckets: Sequence[Bucket], line: KnownLine, period: Period, now: datetime, locale: Locale
 ) -> dict[str, Chart | None]:
     """Speed, latency, loss over a period up to now, by the names of their words."""
     step = step_of(period)
     end = min(period.ends_at, max(now, period.starts_at + _STEPS[step]))
-    return charts_between(buckets, line, period.starts_at, end, step, reader)
+    return charts_between(buckets, line, period.starts_at, end, step, locale)
 
 
 def charts_between(
@@ -101,7 +101,7 @@ def charts_between(
     start: datetime,
     end: datetime,
     step: Step,
-    reader: Reader,
+    locale: Locale,
 ) -> dict[str, Chart | None]:
     """Speed, latency, loss from one moment to another, by the names of their words."""
 
@@ -113,38 +113,38 @@ def charts_between(
             _STEPS[step],
             midnight=bucket_start(start, Step.DAY),
             plan=plan,
-            label_x=lambda at: _axis_time(at, reader),
-            label_y=lambda value: axis_number(value, reader.language),
+            label_x=lambda at: _axis_time(at, locale),
+            label_y=lambda value: axis_number(value, locale.language),
         )
 
     plan = None if line.plan_down_bps is None else line.plan_down_bps * _MEGABIT
     return {
         "chart_speed": drawn(
             [
-                _series(buckets, DOWN, "series-a", "public_down", reader, _MEGABIT, spread=True),
-                _series(buckets, UP, "series-b", "public_up_alone", reader, _MEGABIT),
+                _series(buckets, DOWN, "series-a", "public_down", locale, _MEGABIT, spread=True),
+                _series(buckets, UP, "series-b", "public_up_alone", locale, _MEGABIT),
             ],
             plan,
         ),
         "chart_latency": drawn(
             [
-                _series(buckets, LATENCY, "series-a", "idle_latency", reader, spread=True),
-                _series(buckets, LOADED_DOWN, "series-b", "loaded_latency", reader),
+                _series(buckets, LATENCY, "series-a", "idle_latency", locale, spread=True),
+                _series(buckets, LOADED_DOWN, "series-b", "loaded_latency", locale),
             ]
         ),
-        "chart_loss": drawn([_loss_series(buckets, reader)]),
+        "chart_loss": drawn([_loss_series(buckets, locale)]),
     }
 
 
-def measures(
+def indicator_rows(
     summary: Summary,
     line: KnownLine,
     hours: int,
     thresholds: Thresholds,
-    reader: Reader,
+    locale: Locale,
     *,
     one_plan: bool = True,
-) -> list[Measure]:
+) -> list[IndicatorRow]:
     """What may be judged, and whether. `one_plan`: it was that of the whole period."""
     latency = assess_latency(sample_of(summary.metric(LATENCY), hours), thresholds)
     available = assess_availability(summary.up_minutes * 60, summary.down_minutes * 60, thresholds)
@@ -153,22 +153,28 @@ def measures(
         ("mean_down", DOWN, line.plan_down_bps),
         ("mean_up", UP, line.plan_up_bps),
     ):
-        judged = assess_speed(sample_of(summary.metric(metric), hours), plan, thresholds)
-        if judged.count and not one_plan:
-            judged = structs.replace(
-                judged, verdict=Verdict.NONE, why=NoVerdictReason.SEVERAL_PLANS
+        assessment = assess_speed(sample_of(summary.metric(metric), hours), plan, thresholds)
+        if assessment.count and not one_plan:
+            assessment = structs.replace(
+                assessment, verdict=Verdict.NONE, why=NoVerdictReason.SEVERAL_PLANS
             )
-        found.append(_measure(name, judged, _MEGABIT, thresholds.speed_share.source, reader))
-    found.append(_measure("mean_latency", latency, 1, thresholds.latency_mean_ms.source, reader))
+        found.append(
+            _indicator_row(name, assessment, _MEGABIT, thresholds.speed_share.source, locale)
+        )
     found.append(
-        _measure("availability_percent", available, 100, thresholds.availability.source, reader)
+        _indicator_row("mean_latency", latency, 1, thresholds.latency_mean_ms.source, locale)
+    )
+    found.append(
+        _indicator_row(
+            "availability_percent", available, 100, thresholds.availability.source, locale
+        )
     )
     return found
 
 
-def heat(
-    cells: Mapping[tuple[int, int], Summary], reader: Reader
-) -> list[tuple[str, list[HeatCell]]]:
+def heatmap(
+    cells: Mapping[tuple[int, int], Summary], locale: Locale
+) -> list[tuple[str, list[HeatmapCell]]]:
     """Seven rows of twenty-four: the mean download of each hour of the week."""
     means = {
         at: summary.metric(DOWN).mean for at, summary in cells.items() if summary.metric(DOWN).count
@@ -177,9 +183,9 @@ def heat(
     low, high = min(known, default=0.0), max(known, default=0.0)
     return [
         (
-            reader.word(name),
+            locale.label(name),
             [
-                _heat_cell(means.get((day, hour)), cells.get((day, hour)), low, high, reader)
+                _heatmap_cell(means.get((day, hour)), cells.get((day, hour)), low, high, locale)
                 for hour in range(24)
             ],
         )
@@ -187,15 +193,15 @@ def heat(
     ]
 
 
-def distributions(summary: Summary, reader: Reader) -> dict[str, Bars | None]:
+def distributions(summary: Summary, locale: Locale) -> dict[str, Bars | None]:
     """How many figures lay where, by the names of their words."""
-    language = reader.language
+    language = locale.language
     packets = summary.metric(RTT_PACKETS)
     return {
         "spread_speed": bars.histogram(
             summary.metric(DOWN),
             lambda value: axis_number(value * _MEGABIT, language),
-            lambda many: f"{whole_number(many, language)} {reader.word('samples')}",
+            lambda many: f"{whole_number(many, language)} {locale.label('samples')}",
         ),
         "spread_latency": bars.histogram(
             packets if packets.count else summary.metric(RTT_WINDOW),
@@ -205,7 +211,7 @@ def distributions(summary: Summary, reader: Reader) -> dict[str, Bars | None]:
     }
 
 
-def percentiles(summary: Summary, reader: Reader) -> list[tuple[str, str, str, str]]:
+def percentiles(summary: Summary, locale: Locale) -> list[tuple[str, str, str, str]]:
     """Rows of (name, p50, p95, n) for what has a sketch."""
     rows = []
     for name, metric, factor in (
@@ -222,53 +228,61 @@ def percentiles(summary: Summary, reader: Reader) -> list[tuple[str, str, str, s
         p95 = figures.quantile(0.95) if figures.count + figures.infinite >= 59 else None
         rows.append(
             (
-                reader.word(name.replace("mean_", "speed_")),
-                _scaled(figures.quantile(0.5), factor, reader),
-                _scaled(p95, factor, reader),
-                whole_number(figures.count, reader.language),
+                locale.label(name.replace("mean_", "speed_")),
+                _scaled(figures.quantile(0.5), factor, locale),
+                _scaled(p95, factor, locale),
+                whole_number(figures.count, locale.language),
             )
         )
     return rows
 
 
-def kind_rows(summary: Summary, reader: Reader) -> list[KindRow]:
+def kind_rows(summary: Summary, locale: Locale) -> list[KindRow]:
     """Valid and attempted of each kind."""
-    number = reader.number
+    number = locale.number
     return [
         KindRow(
-            name=words.KINDS[kind].in_(reader.language) if kind in words.KINDS else kind,
+            name=measurement.KINDS[kind].in_(locale.language)
+            if kind in measurement.KINDS
+            else kind,
             valid=number(counts.valid),
             attempted=number(counts.attempted),
             skipped=number(counts.skipped),
-            reasons=_counted(counts.reasons, words.REASONS, reader),
-            flags=_counted(counts.flags, words.VALIDITIES | {ON_DEMAND: _ON_DEMAND}, reader),
+            reasons=_counted(counts.reasons, measurement.REASONS, locale),
+            flags=_counted(counts.flags, measurement.VALIDITIES | {ON_DEMAND: _ON_DEMAND}, locale),
         )
         for kind, counts in sorted(summary.kinds.items())
     ]
 
 
-def why_words(why: NoVerdictReason | None, reader: Reader) -> str:
+def no_verdict_text(why: NoVerdictReason | None, locale: Locale) -> str:
     """Why there is no verdict."""
-    return reader.word(f"why_{why}") if why else ""
+    return locale.label(f"why_{why}") if why else ""
 
 
-def _measure(name: str, judged: Assessment, factor: float, source: str, reader: Reader) -> Measure:
-    language = reader.language
+def _indicator_row(
+    name: str, assessment: Assessment, factor: float, source: str, locale: Locale
+) -> IndicatorRow:
+    language = locale.language
     interval = MISSING
-    if judged.interval is not None:
-        low, high = judged.interval.low * factor, judged.interval.high * factor
+    if assessment.interval is not None:
+        low, high = assessment.interval.low * factor, assessment.interval.high * factor
         interval = f"{figure(low, language)} – {figure(high, language)}"
-    look = VERDICT_LOOKS.get(judged.verdict)
-    return Measure(
-        name=reader.word(name),
-        value=_scaled(judged.mean, factor, reader)
-        + (f" ({percent(judged.share, reader, places=0)})" if judged.share is not None else ""),
+    look = VERDICT_LOOKS.get(assessment.verdict)
+    return IndicatorRow(
+        name=locale.label(name),
+        value=_scaled(assessment.mean, factor, locale)
+        + (
+            f" ({percent(assessment.share, locale, places=0)})"
+            if assessment.share is not None
+            else ""
+        ),
         interval=interval,
-        count=f"{whole_number(judged.count, language)}/{whole_number(judged.needed, language)}",
-        limit=_scaled(judged.limit, factor, reader),
-        verdict=Badge(*look, reader.word(f"verdict_{judged.verdict}"))
+        count=f"{locale.number(assessment.count)}/{locale.number(assessment.needed)}",
+        limit=_scaled(assessment.limit, factor, locale),
+        verdict=Badge(*look, locale.label(f"verdict_{assessment.verdict}"))
         if look
-        else Badge("quiet", "–", why_words(judged.why, reader)),
+        else Badge("quiet", "–", no_verdict_text(assessment.why, locale)),
         source=source,
     )
 
@@ -278,19 +292,19 @@ def _series(
     metric: str,
     style: str,
     name: str,
-    reader: Reader,
+    locale: Locale,
     factor: float = 1.0,
     *,
     spread: bool = False,
 ) -> Series:
-    title = reader.word(name)
+    title = locale.label(name)
     figures = []
     for bucket in buckets:
         known = bucket.summary.metric(metric)
         if known.mean is None:
             continue
-        said = figure(known.mean * factor, reader.language)
-        at = moment(bucket.start, reader.language, reader.timezone).text
+        said = figure(known.mean * factor, locale.language)
+        at = moment(bucket.start, locale.language, locale.timezone).text
         figures.append(
             Figure(
                 bucket.start,
@@ -303,8 +317,8 @@ def _series(
     return Series(title, style, figures)
 
 
-def _loss_series(buckets: Sequence[Bucket], reader: Reader) -> Series:
-    title = reader.word("loss_percent")
+def _loss_series(buckets: Sequence[Bucket], locale: Locale) -> Series:
+    title = locale.label("loss_percent")
     return Series(
         title,
         "series-a",
@@ -312,8 +326,8 @@ def _loss_series(buckets: Sequence[Bucket], reader: Reader) -> Series:
             Figure(
                 bucket.start,
                 loss * 100,
-                words=f"{moment(bucket.start, reader.language, reader.timezone).text}\n"
-                f"{title}: {percent(loss, reader)}",
+                words=f"{moment(bucket.start, locale.language, locale.timezone).text}\n"
+                f"{title}: {percent(loss, locale)}",
             )
             for bucket in buckets
             if (loss := bucket.summary.loss_ratio) is not None
@@ -321,34 +335,34 @@ def _loss_series(buckets: Sequence[Bucket], reader: Reader) -> Series:
     )
 
 
-def _heat_cell(
-    mean: float | None, summary: Summary | None, low: float, high: float, reader: Reader
-) -> HeatCell:
+def _heatmap_cell(
+    mean: float | None, summary: Summary | None, low: float, high: float, locale: Locale
+) -> HeatmapCell:
     if mean is None or summary is None:
-        return HeatCell(0, "", reader.word("no_samples"))
+        return HeatmapCell(0, "", locale.label("no_samples"))
     level = 5 if high <= low else min(1 + int((mean - low) / (high - low) * 5), 5)
     count: Distribution = summary.metric(DOWN)
-    return HeatCell(
+    return HeatmapCell(
         level,
-        whole_number(round(mean * _MEGABIT), reader.language),
-        f"{figure(mean * _MEGABIT, reader.language)} Mbit/s, n = {count.count}",
+        whole_number(round(mean * _MEGABIT), locale.language),
+        f"{figure(mean * _MEGABIT, locale.language)} Mbit/s, n = {count.count}",
     )
 
 
-def _counted(counts: Mapping[str, int], known: Mapping[Any, Phrase], reader: Reader) -> list[str]:
+def _counted(counts: Mapping[str, int], known: Mapping[Any, Phrase], locale: Locale) -> list[str]:
     found = []
     for name, many in sorted(counts.items(), key=lambda pair: -pair[1]):
         phrase = next((p for key, p in known.items() if str(key) == name), None)
-        text = phrase.in_(reader.language) if phrase else name
-        found.append(f"{text}: {whole_number(many, reader.language)}")
+        text = phrase.in_(locale.language) if phrase else name
+        found.append(f"{text}: {whole_number(many, locale.language)}")
     return found
 
 
-def _axis_time(at: datetime, reader: Reader) -> str:
+def _axis_time(at: datetime, locale: Locale) -> str:
     """Midnight as its day, any other time as the hour."""
-    local = at.astimezone(reader.timezone)
+    local = at.astimezone(locale.timezone)
     return f"{local:%d/%m}" if (local.hour, local.minute) == (0, 0) else f"{local:%H:%M}"
 
 
-def _scaled(value: float | None, factor: float, reader: Reader) -> str:
-    return maybe_figure(None if value is None else value * factor, reader)
+def _scaled(value: float | None, factor: float, locale: Locale) -> str:
+    return maybe_figure(None if value is None else value * factor, locale)

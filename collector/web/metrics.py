@@ -81,7 +81,7 @@ def _probes(probes: Iterable[StoredProbe], now: datetime) -> Iterator[_Family]:
     heard = _Family("tramdo_probe_up", "1 while the probe is heard, 0 while it is silent")
     contact = _Family("tramdo_probe_last_contact_timestamp_seconds", "When it was heard last")
     pending = _Family("tramdo_probe_pending_results", "Results that no receipt covers yet")
-    heat = _Family("tramdo_probe_temperature_celsius", "Of its processor")
+    heatmap = _Family("tramdo_probe_temperature_celsius", "Of its processor")
     clock = _Family("tramdo_probe_clock_synchronised", "1 while its clock is synchronised")
     for probe in probes:
         labels = _labels(tenant=probe.tenant, probe=probe.probe)
@@ -89,9 +89,9 @@ def _probes(probes: Iterable[StoredProbe], now: datetime) -> Iterator[_Family]:
         contact.add(_seconds_since_1970(probe.last_contact_at), labels)
         if (health := probe.health) is not None:
             pending.add(health.pending, labels)
-            heat.add(health.temperature_c, labels)
+            heatmap.add(health.temperature_c, labels)
             clock.add(health.clock_synchronised, labels)
-    yield from (heard, contact, pending, heat, clock)
+    yield from (heard, contact, pending, heatmap, clock)
 
 
 def _lines(

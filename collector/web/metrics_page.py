@@ -13,19 +13,19 @@ from collector.web import metrics
 class MetricsPage:
     """For Prometheus."""
 
-    def __init__(self, centre: ReadModel) -> None:
-        self._centre = centre
+    def __init__(self, model: ReadModel) -> None:
+        self._model = model
         self.routes = [Route("/metrics", self.page)]
 
     def page(self, _request: Request) -> Response:
         """The exposition."""
-        centre = self._centre
+        model = self._model
         text = metrics.text(
-            centre.store.totals(),
-            centre.probes().values(),
-            centre.lines(),
-            centre.states(),
-            centre.overview(centre.last_days(1)),
-            centre.now(),
+            model.store.totals(),
+            model.probes().values(),
+            model.lines(),
+            model.states(),
+            model.overview(model.last_days(1)),
+            model.now(),
         )
         return Response(text, headers={"Content-Type": metrics.CONTENT_TYPE})

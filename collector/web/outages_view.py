@@ -17,9 +17,9 @@ from msgspec import Struct
 from collector.rollup.periods import Step
 from collector.rollup.queries import Bucket
 from collector.store.records import LastResult, StoredOutage
-from collector.web import words
 from collector.web.formatting import Moment, moment
-from collector.web.pages import Reader
+from collector.web.labels import measurement
+from collector.web.live_view import Locale
 from wire.result import FaultLocation, PathResult, decode_result
 
 _MOST = 50
@@ -29,7 +29,7 @@ _AROUND = timedelta(minutes=2)
 _LENGTHS = {Step.HOUR: timedelta(hours=1), Step.DAY: timedelta(days=1)}
 
 
-class Outage(Struct, frozen=True):
+class OutageRow(Struct, frozen=True):
     """An hour or day with minutes down, and where the outages in it were."""
 
     at: Moment
@@ -38,23 +38,23 @@ class Outage(Struct, frozen=True):
     faults: list[str]
 
 
-class FaultNow(Struct, frozen=True):
+class CurrentFault(Struct, frozen=True):
     """Where an outage that goes on is, and when that was seen."""
 
     place: str
     at: Moment
 
 
-class Look(NamedTuple):
+class PathObservation(NamedTuple):
     """Where the path of a line was last seen to break."""
 
     at: datetime
     fault: FaultLocation
 
 
-def last_look(results: Sequence[LastResult], line: str) -> Look | None:
+def last_path_observation(results: Sequence[LastResult], line: str) -> PathObservation | None:
     """The last look at a line's path, None where there is none or it found no fault."""
-    looks = []
+    observations = []
     for entry in results:
         if entry.last.line == line:
             try:
@@ -62,19 +62,19 @@ def last_look(results: Sequence[LastResult], line: str) -> Look | None:
             except msgspec.DecodeError:
                 continue  # of another version
             if isinstance(result, PathResult) and result.values is not None:
-                looks.append(Look(result.started_at, result.values.fault))
-    last = max(looks, default=None)
+                observations.append(PathObservation(result.started_at, result.values.fault))
+    last = max(observations, default=None)
     return None if last is None or last.fault is FaultLocation.NONE else last
 
 
-def going_on(
+def ongoing_fault(
     buckets: Sequence[Bucket],
-    told: Sequence[StoredOutage],
-    look: Look | None,
+    reported: Sequence[StoredOutage],
+    observation: PathObservation | None,
     step: Step,
     *,
     down: bool,
-) -> Look | None:
+) -> PathObservation | None:
     """The look into an outage whose end was not told; None where none is known to go on.
 
     Args:
@@ -84,19 +84,19 @@ def going_on(
         step: what the buckets are.
         down: whether the probe says that the line is down now.
     """
-    if look is None or _is_of_one_told(look, told):
+    if observation is None or _belongs_to_reported(observation, reported):
         return None
-    lasting = list(_lasting(buckets, told, _LENGTHS[step]))
-    return look if down or (lasting and look.at >= lasting[-1]) else None
+    lasting = list(_ongoing_buckets(buckets, reported, _LENGTHS[step]))
+    return observation if down or (lasting and observation.at >= lasting[-1]) else None
 
 
 def outages(
     buckets: Sequence[Bucket],
-    told: Sequence[StoredOutage],
-    look: Look | None,
+    reported: Sequence[StoredOutage],
+    observation: PathObservation | None,
     step: Step,
-    reader: Reader,
-) -> list[Outage]:
+    locale: Locale,
+) -> list[OutageRow]:
     """The hours or days with minutes down, newest first.
 
     Args:
@@ -108,37 +108,37 @@ def outages(
         reader: for whom.
     """
     length = _LENGTHS[step]
-    lasting = list(_lasting(buckets, told, length))
-    if look is None or not lasting or look.at < lasting[-1]:
+    lasting = list(_ongoing_buckets(buckets, reported, length))
+    if observation is None or not lasting or observation.at < lasting[-1]:
         lasting = []
     shown = []
     for bucket in reversed(buckets):
         if bucket.summary.down_minutes:
-            faults = _faults(told, bucket.start, bucket.start + length, reader)
-            if look is not None and bucket.start in lasting:
-                place = words.FAULTS[look.fault].in_(reader.language)
-                faults.append(f"{place} ({reader.word('outage_open')})")
+            faults = _faults(reported, bucket.start, bucket.start + length, locale)
+            if observation is not None and bucket.start in lasting:
+                place = measurement.FAULTS[observation.fault].in_(locale.language)
+                faults.append(f"{place} ({locale.label('outage_open')})")
             shown.append(
-                Outage(
-                    moment(bucket.start, reader.language, reader.timezone),
-                    reader.number(bucket.summary.down_minutes),
-                    reader.number(bucket.summary.unknown_minutes),
+                OutageRow(
+                    moment(bucket.start, locale.language, locale.timezone),
+                    locale.number(bucket.summary.down_minutes),
+                    locale.number(bucket.summary.unknown_minutes),
                     faults,
                 )
             )
     return shown[:_MOST]
 
 
-def fault_now(look: Look | None, reader: Reader) -> FaultNow | None:
+def fault_now(observation: PathObservation | None, locale: Locale) -> CurrentFault | None:
     """The place of the outage that goes on, for the head of a page."""
-    if look is None:
+    if observation is None:
         return None
-    place = words.FAULTS[look.fault].in_(reader.language)
-    return FaultNow(place, moment(look.at, reader.language, reader.timezone))
+    place = measurement.FAULTS[observation.fault].in_(locale.language)
+    return CurrentFault(place, moment(observation.at, locale.language, locale.timezone))
 
 
-def _lasting(
-    buckets: Sequence[Bucket], told: Sequence[StoredOutage], length: timedelta
+def _ongoing_buckets(
+    buckets: Sequence[Bucket], reported: Sequence[StoredOutage], length: timedelta
 ) -> Iterator[datetime]:
     """The last hours or days, one after the other, with more minutes down than were told of."""
     after: datetime | None = None
@@ -149,36 +149,37 @@ def _lasting(
         end = bucket.start + length
         if after is not None and end != after:
             return
-        if bucket.summary.down_minutes <= _minutes_told(told, bucket.start, end):
+        if bucket.summary.down_minutes <= _reported_minutes(reported, bucket.start, end):
             return
         yield bucket.start
         after = bucket.start
 
 
-def _minutes_told(told: Sequence[StoredOutage], begin: datetime, end: datetime) -> float:
+def _reported_minutes(reported: Sequence[StoredOutage], begin: datetime, end: datetime) -> float:
     """The minutes of the line's own outages in a time; of the office's network they are unknown."""
     parts = (
         min(outage.ended_at, end) - max(outage.started_at, begin)
-        for outage in told
+        for outage in reported
         if outage.fault is not FaultLocation.OWN_LAN
     )
     return sum((part for part in parts if part > timedelta(0)), timedelta(0)) / timedelta(minutes=1)
 
 
-def _is_of_one_told(look: Look, told: Sequence[StoredOutage]) -> bool:
+def _belongs_to_reported(observation: PathObservation, reported: Sequence[StoredOutage]) -> bool:
     return any(
-        outage.started_at - _AROUND <= look.at <= outage.ended_at + _AROUND for outage in told
+        outage.started_at - _AROUND <= observation.at <= outage.ended_at + _AROUND
+        for outage in reported
     )
 
 
 def _faults(
-    told: Sequence[StoredOutage], begin: datetime, end: datetime, reader: Reader
+    reported: Sequence[StoredOutage], begin: datetime, end: datetime, locale: Locale
 ) -> list[str]:
     """Where the outages of a time were, each place once, as often as it was: `… (2)`."""
     places = Counter(
-        outage.fault for outage in told if outage.started_at < end and outage.ended_at > begin
+        outage.fault for outage in reported if outage.started_at < end and outage.ended_at > begin
     )
     return [
-        words.FAULTS[fault].in_(reader.language) + (f" ({reader.number(n)})" if n > 1 else "")
+        measurement.FAULTS[fault].in_(locale.language) + (f" ({locale.number(n)})" if n > 1 else "")
         for fault, n in places.most_common()
     ]

@@ -27,7 +27,7 @@ from collector.web.line_table import (
     percent,
     state_badge,
 )
-from collector.web.pages import Badge, Reader
+from collector.web.live_view import Badge, Locale
 
 # Above so many lines a table is by province.
 LINES_MOST = 250
@@ -51,7 +51,7 @@ class ProvinceRow(Struct, frozen=True, kw_only=True):
     below: str
 
 
-class Counts(Struct, frozen=True, kw_only=True):
+class OverviewCounts(Struct, frozen=True, kw_only=True):
     """What stands on top."""
 
     communes: str
@@ -69,22 +69,22 @@ def counts(
     communes_all: int,
     summaries: Mapping[LineKey, Summary],
     states: Mapping[LineKey, LineState],
-    reader: Reader,
-) -> Counts:
+    locale: Locale,
+) -> OverviewCounts:
     """Of all lines that pass the filters."""
     found = [summaries[line.key] for line in lines if line.key in summaries]
     sent = sum(one.sums.get("latency_sent", 0) for one in found)
     lost = sum(one.sums.get("latency_lost", 0) for one in found)
-    number = reader.number
-    return Counts(
+    number = locale.number
+    return OverviewCounts(
         communes=number(len({line.commune_code for line in lines})),
         communes_all=number(communes_all),
         lines=number(len(lines)),
-        states=_state_counts(lines, states, reader),
-        down=megabits(_mean_of_means(found, DOWN), reader),
-        up=megabits(_mean_of_means(found, UP), reader),
-        latency=maybe_figure(_mean_of_means(found, LATENCY), reader),
-        loss=percent(lost / sent if sent else None, reader),
+        states=_state_counts(lines, states, locale),
+        down=megabits(_mean_of_means(found, DOWN), locale),
+        up=megabits(_mean_of_means(found, UP), locale),
+        latency=maybe_figure(_mean_of_means(found, LATENCY), locale),
+        loss=percent(lost / sent if sent else None, locale),
     )
 
 
@@ -93,14 +93,14 @@ def province_rows(
     summaries: Mapping[LineKey, Summary],
     states: Mapping[LineKey, LineState],
     thresholds: Thresholds,
-    reader: Reader,
+    locale: Locale,
 ) -> list[ProvinceRow]:
     """A row a province that has a line, by name; without a known place last."""
     by_province: dict[str, list[KnownLine]] = {}
     for line in lines:
         by_province.setdefault(line.province_code, []).append(line)
     rows = [
-        _province_row(code, inside, summaries, states, thresholds, reader)
+        _province_row(code, inside, summaries, states, thresholds, locale)
         for code, inside in by_province.items()
     ]
     return sorted(rows, key=lambda row: (not row.code, by_name(row.name)))
@@ -110,7 +110,7 @@ def overview_map(
     lines: Iterable[KnownLine],
     communes: Iterable[Commune],
     states: Mapping[LineKey, LineState],
-    reader: Reader,
+    locale: Locale,
 ) -> Map:
     """Each commune with a line by the worst of its lines; the others of the list behind them."""
     measured: dict[str, list[LineState]] = {}
@@ -121,7 +121,7 @@ def overview_map(
             places[line.commune_code] = line.commune
     named = len(measured) <= _SPOTS_MOST
     points = [
-        _point(places[code], worst_state(found), reader if named else None)
+        _point(places[code], worst_state(found), locale if named else None)
         for code, found in measured.items()
     ]
     backdrop = [
@@ -143,11 +143,11 @@ def around(communes: Sequence[Commune], every: Iterable[Commune]) -> list[Commun
     return [c for c in every if west < c.longitude < east and south < c.latitude < north]
 
 
-def _point(commune: Commune, state: LineState, reader: Reader | None) -> Point:
+def _point(commune: Commune, state: LineState, locale: Locale | None) -> Point:
     tone, _, shape = STATE_LOOKS[state]
-    if reader is None:
+    if locale is None:
         return Point(commune.latitude, commune.longitude, tone, shape)
-    title = f"{commune.name} ({commune.code}): {state_badge(state, reader).word}"
+    title = f"{commune.name} ({commune.code}): {state_badge(state, locale).word}"
     href = f"/commune/{commune.code}"
     return Point(commune.latitude, commune.longitude, tone, shape, title, href, commune.name)
 
@@ -158,21 +158,21 @@ def _province_row(
     summaries: Mapping[LineKey, Summary],
     states: Mapping[LineKey, LineState],
     thresholds: Thresholds,
-    reader: Reader,
+    locale: Locale,
 ) -> ProvinceRow:
     found = [summaries[line.key] for line in lines if line.key in summaries]
     first = lines[0].commune
     below, planned = _below(lines, summaries, thresholds.speed_share.limit)
-    number = reader.number
+    number = locale.number
     return ProvinceRow(
         code=code,
-        name=first.province_name if first else reader.word("place_unknown"),
+        name=first.province_name if first else locale.label("place_unknown"),
         communes=number(len({line.commune_code for line in lines})),
         lines=number(len(lines)),
-        states=_state_counts(lines, states, reader),
-        down=megabits(_mean_of_means(found, DOWN), reader),
-        up=megabits(_mean_of_means(found, UP), reader),
-        latency=maybe_figure(_mean_of_means(found, LATENCY), reader),
+        states=_state_counts(lines, states, locale),
+        down=megabits(_mean_of_means(found, DOWN), locale),
+        up=megabits(_mean_of_means(found, UP), locale),
+        latency=maybe_figure(_mean_of_means(found, LATENCY), locale),
         below=f"{number(below)}/{number(planned)}",
     )
 
@@ -201,11 +201,11 @@ def _mean_of_means(summaries: Sequence[Summary], metric: str) -> float | None:
 
 
 def _state_counts(
-    lines: Iterable[KnownLine], states: Mapping[LineKey, LineState], reader: Reader
+    lines: Iterable[KnownLine], states: Mapping[LineKey, LineState], locale: Locale
 ) -> list[tuple[Badge, str]]:
     found = Counter(states.get(line.key, LineState.NEVER) for line in lines)
     return [
-        (state_badge(state, reader), whole_number(found[state], reader.language))
+        (state_badge(state, locale), whole_number(found[state], locale.language))
         for state in STATE_LOOKS
         if found[state]
     ]

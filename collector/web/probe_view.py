@@ -12,7 +12,7 @@ from collector.domain.lines import is_silent
 from collector.store.records import LastResult, StoredProbe
 from collector.web.formatting import MISSING, Moment, figure, moment, whole_number
 from collector.web.line_table import percent
-from collector.web.pages import Badge, Reader
+from collector.web.live_view import Badge, Locale
 from wire.result import AnyResult, decode_result
 
 _PATTERN_SIGNS = {
@@ -24,7 +24,7 @@ _PATTERN_SIGNS = {
 }
 
 
-class Led(Struct, frozen=True):
+class LedRow(Struct, frozen=True):
     """What a LED does."""
 
     name: str
@@ -32,7 +32,7 @@ class Led(Struct, frozen=True):
     does: str
 
 
-class Box(Struct, frozen=True, kw_only=True):
+class ProbeStatus(Struct, frozen=True, kw_only=True):
     """How a box is. Where nothing was heard there is a dash."""
 
     presence: Badge
@@ -46,11 +46,11 @@ class Box(Struct, frozen=True, kw_only=True):
     disk_free: str
     memory: str
     uptime: str
-    leds: list[Led]
+    leds: list[LedRow]
     ceilings: list[tuple[str, str, str]]
 
 
-class Evidence(Struct, frozen=True, kw_only=True):
+class HostEvidenceRow(Struct, frozen=True, kw_only=True):
     """What the host was like at its last bulk test on a line."""
 
     line: str
@@ -63,49 +63,51 @@ class Evidence(Struct, frozen=True, kw_only=True):
     tool: str
 
 
-def box_of(probe: StoredProbe | None, now: datetime, reader: Reader) -> Box | None:
+def probe_status_or_none(
+    probe: StoredProbe | None, now: datetime, locale: Locale
+) -> ProbeStatus | None:
     """How a box is; None where nothing was ever heard."""
-    return None if probe is None else box(probe, now, reader)
+    return None if probe is None else probe_status(probe, now, locale)
 
 
-def box(probe: StoredProbe, now: datetime, reader: Reader) -> Box:
+def probe_status(probe: StoredProbe, now: datetime, locale: Locale) -> ProbeStatus:
     """How a box is."""
-    health, language = probe.health, reader.language
+    health, language = probe.health, locale.language
     silent = is_silent(probe, now)
-    return Box(
-        presence=Badge("bad", "✕", reader.word("state_silent"))
+    return ProbeStatus(
+        presence=Badge("bad", "✕", locale.label("state_silent"))
         if silent
-        else Badge("good", "●", reader.word("heard")),
-        last_contact=_maybe_moment(probe.last_contact_at, reader),
-        health_at=_maybe_moment(probe.health_at, reader),
+        else Badge("good", "●", locale.label("heard")),
+        last_contact=_maybe_moment(probe.last_contact_at, locale),
+        health_at=_maybe_moment(probe.health_at, locale),
         version=probe.info.probe_version if probe.info else MISSING,
         pending=whole_number(health.pending, language) if health else MISSING,
-        clock=_yes_no(health.clock_synchronised if health else None, "clock", reader),
-        temperature=_unit(health.temperature_c if health else None, "°C", reader),
+        clock=_yes_no(health.clock_synchronised if health else None, "clock", locale),
+        temperature=_unit(health.temperature_c if health else None, "°C", locale),
         throttled=_yes_no(
             None if health is None or health.throttled is None else not health.throttled,
             "power",
-            reader,
+            locale,
         ),
-        disk_free=_unit(_giga(health.disk_free_bytes) if health else None, "GB", reader),
-        memory=_unit(_giga(health.memory_available_bytes) if health else None, "GB", reader),
-        uptime=_unit(health.uptime_s / 3600 if health else None, reader.word("hours"), reader),
+        disk_free=_unit(_giga(health.disk_free_bytes) if health else None, "GB", locale),
+        memory=_unit(_giga(health.memory_available_bytes) if health else None, "GB", locale),
+        uptime=_unit(health.uptime_s / 3600 if health else None, locale.label("hours"), locale),
         leds=[
-            Led(name, _PATTERN_SIGNS.get(does, "?"), _pattern(does, reader))
+            LedRow(name, _PATTERN_SIGNS.get(does, "?"), _pattern(does, locale))
             for name, does in (health.leds if health else {}).items()
         ],
         ceilings=[
             (
                 one.line,
-                _unit(_mega(one.download_bps), "Mbit/s", reader),
-                _unit(_mega(one.upload_bps), "Mbit/s", reader),
+                _unit(_mega(one.download_bps), "Mbit/s", locale),
+                _unit(_mega(one.upload_bps), "Mbit/s", locale),
             )
             for one in (probe.info.ceilings if probe.info else [])
         ],
     )
 
 
-def host_evidence(results: Sequence[LastResult], reader: Reader) -> list[Evidence]:
+def host_evidence(results: Sequence[LastResult], locale: Locale) -> list[HostEvidenceRow]:
     """Of each line's last result that bears any."""
     found: dict[str, AnyResult] = {}
     for entry in results:
@@ -116,46 +118,46 @@ def host_evidence(results: Sequence[LastResult], reader: Reader) -> list[Evidenc
         known = found.get(entry.last.line)
         if result.host is not None and (known is None or known.started_at < result.started_at):
             found[entry.last.line] = result
-    return [_evidence(line, result, reader) for line, result in sorted(found.items())]
+    return [_evidence(line, result, locale) for line, result in sorted(found.items())]
 
 
-def _evidence(line: str, result: AnyResult, reader: Reader) -> Evidence:
+def _evidence(line: str, result: AnyResult, locale: Locale) -> HostEvidenceRow:
     host = result.host
     assert host is not None
     cpu = host.cpu_per_core_ratio or []
-    link = _unit(_mega(host.link_speed_bps), "Mbit/s", reader)
-    return Evidence(
+    link = _unit(_mega(host.link_speed_bps), "Mbit/s", locale)
+    return HostEvidenceRow(
         line=line,
-        at=moment(result.started_at, reader.language, reader.timezone),
+        at=moment(result.started_at, locale.language, locale.timezone),
         link=f"{link} {host.link_duplex or ''}".strip(),
-        cpu=", ".join(percent(core, reader, places=0) for core in cpu) or MISSING,
-        temperature=_unit(host.temperature_c, "°C", reader),
-        throttled=reader.word("unknown_short")
+        cpu=", ".join(percent(core, locale, places=0) for core in cpu) or MISSING,
+        temperature=_unit(host.temperature_c, "°C", locale),
+        throttled=locale.label("unknown_short")
         if host.throttled is None
-        else reader.word("yes" if host.throttled else "no"),
+        else locale.label("yes" if host.throttled else "no"),
         kernel=" · ".join(filter(None, (host.kernel, host.machine))) or MISSING,
         tool=f"{result.method.tool} {result.method.version}" if result.method else MISSING,
     )
 
 
-def _yes_no(good: bool | None, name: str, reader: Reader) -> Badge:
+def _yes_no(good: bool | None, name: str, locale: Locale) -> Badge:
     if good is None:
-        return Badge("quiet", "?", reader.word("unknown_short"))
+        return Badge("quiet", "?", locale.label("unknown_short"))
     if good:
-        return Badge("good", "✓", reader.word(f"{name}_good"))
-    return Badge("bad", "✕", reader.word(f"{name}_bad"))
+        return Badge("good", "✓", locale.label(f"{name}_good"))
+    return Badge("bad", "✕", locale.label(f"{name}_bad"))
 
 
-def _pattern(does: str, reader: Reader) -> str:
-    return reader.word(f"led_{does}") if does in _PATTERN_SIGNS else does
+def _pattern(does: str, locale: Locale) -> str:
+    return locale.label(f"led_{does}") if does in _PATTERN_SIGNS else does
 
 
-def _maybe_moment(at: datetime | None, reader: Reader) -> Moment | None:
-    return None if at is None else moment(at, reader.language, reader.timezone)
+def _maybe_moment(at: datetime | None, locale: Locale) -> Moment | None:
+    return None if at is None else moment(at, locale.language, locale.timezone)
 
 
-def _unit(value: float | None, unit: str, reader: Reader) -> str:
-    return MISSING if value is None else f"{figure(value, reader.language)} {unit}"
+def _unit(value: float | None, unit: str, locale: Locale) -> str:
+    return MISSING if value is None else f"{figure(value, locale.language)} {unit}"
 
 
 def _giga(count: int | None) -> float | None:

@@ -26,7 +26,7 @@ from collector.web.line_table import (
     percent,
     state_badge,
 )
-from collector.web.pages import Badge, Reader
+from collector.web.live_view import Badge, Locale
 
 LICENCE = "CC BY 4.0"
 LICENCE_URL = "https://creativecommons.org/licenses/by/4.0/"
@@ -87,7 +87,7 @@ def public_commune(
     summaries: Mapping[LineKey, Summary],
     states: Mapping[LineKey, LineState],
     period: Period,
-    reader: Reader,
+    locale: Locale,
 ) -> PublicCommune:
     """The lines of a commune over a period."""
     return PublicCommune(
@@ -95,12 +95,12 @@ def public_commune(
         [
             PublicLine(
                 line.isp_name,
-                state_badge(states.get(line.key, LineState.NEVER), reader),
-                megabits(summary.metric(DOWN).mean, reader),
-                megabits(summary.metric(UP).mean, reader),
-                maybe_figure(summary.metric(LATENCY).mean, reader),
-                percent(summary.availability_ratio, reader),
-                whole_number(summary.counts("throughput").valid, reader.language),
+                state_badge(states.get(line.key, LineState.NEVER), locale),
+                megabits(summary.metric(DOWN).mean, locale),
+                megabits(summary.metric(UP).mean, locale),
+                maybe_figure(summary.metric(LATENCY).mean, locale),
+                percent(summary.availability_ratio, locale),
+                whole_number(summary.counts("throughput").valid, locale.language),
             )
             for line in sorted(lines, key=lambda line: (line.isp_name, line.key))
             for summary in [summaries.get(line.key, EMPTY)]

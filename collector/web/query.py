@@ -62,7 +62,7 @@ def province_code(text: str | None, registry: Registry) -> str:
     return one_of("province", text, {c.province_code for c in registry.communes.values()})
 
 
-def found(thing: T | None, what: str) -> T:
+def found_or_404(thing: T | None, what: str) -> T:
     """The thing.
 
     Raises:

@@ -24,7 +24,7 @@ from collector.registry.file_format import parse_csv, parse_toml
 from collector.registry.registry import Registry
 from collector.users.user import Permission
 from collector.web import registry_view as view
-from collector.web.site import Site
+from collector.web.page_context import PageContext
 from runtime.settings import Problem, SettingsError
 
 _DOCUMENT_MOST = 4_000_000
@@ -35,9 +35,9 @@ _CHANGES_SHOWN = 200
 class RegistryPage:
     """`/registry`, `/registry.toml`."""
 
-    def __init__(self, site: Site, centre: ReadModel) -> None:
-        self._site = site
-        self._centre = centre
+    def __init__(self, context: PageContext, model: ReadModel) -> None:
+        self._context = context
+        self._model = model
         self.routes = [
             Route("/registry", self.page, methods=["GET"]),
             Route("/registry", self.change, methods=["POST"]),
@@ -46,14 +46,14 @@ class RegistryPage:
 
     def page(self, request: Request) -> Response:
         """The registry as text, and its last changes."""
-        self._site.require(request, Permission.EDIT_REGISTRY)
-        return self._render(request, view.toml(self._centre.registry(), official()))
+        self._context.require(request, Permission.EDIT_REGISTRY)
+        return self._render(request, view.toml(self._model.registry(), official()))
 
     def download(self, request: Request) -> Response:
         """The registry as a TOML file."""
-        self._site.require(request, Permission.EDIT_REGISTRY)
+        self._context.require(request, Permission.EDIT_REGISTRY)
         return Response(
-            view.toml(self._centre.registry(), official()),
+            view.toml(self._model.registry(), official()),
             media_type="application/toml; charset=utf-8",
             headers={"Content-Disposition": 'attachment; filename="registry.toml"'},
         )
@@ -61,7 +61,7 @@ class RegistryPage:
     async def change(self, request: Request) -> Response:
         """Check a document, and apply it where that was asked for."""
         async with request.form(max_files=1, max_fields=10, max_part_size=_DOCUMENT_MOST) as form:
-            self._site.require_form(request, str(form.get("token", "")))
+            self._context.require_form(request, str(form.get("token", "")))
             text, name = str(form.get("document", "")), str(form.get("name") or "page.toml")
             wanted, seen = str(form.get("do", "check")), str(form.get("seen", ""))
             sent = form.get("file")
@@ -75,10 +75,10 @@ class RegistryPage:
         return await run_in_threadpool(self._change, request, text, name, wanted, seen)
 
     def _change(self, request: Request, text: str, name: str, wanted: str, seen: str) -> Response:
-        user = self._site.require(request, Permission.EDIT_REGISTRY)
+        user = self._context.require(request, Permission.EDIT_REGISTRY)
         # Browsers send line ends as CR LF.
         content = text.replace("\r\n", "\n").encode()
-        book = self._centre.store.registry
+        book = self._model.store.registry
         try:
             registry: Registry = (
                 parse_csv(content, name, book.read())
@@ -95,10 +95,10 @@ class RegistryPage:
                 request, text, shown=view.changes(changes), name=name, meanwhile=meanwhile
             )
         applied = book.apply(registry, user.name, name, datetime.now(UTC))
-        self._centre.invalidate()
-        self._site.audit(request, user.name, "edit_registry", name, f"{len(applied)} changes")
+        self._model.invalidate()
+        self._context.audit(request, user.name, "edit_registry", name, f"{len(applied)} changes")
         return self._render(
-            request, view.toml(self._centre.registry(), official()), applied=len(applied)
+            request, view.toml(self._model.registry(), official()), applied=len(applied)
         )
 
     def _render(
@@ -107,27 +107,27 @@ class RegistryPage:
         text: str,
         *,
         problems: Sequence[Problem] = (),
-        shown: list[view.Shown] | None = None,
+        shown: list[view.ChangeRow] | None = None,
         applied: int | None = None,
         name: str = "page.toml",
         meanwhile: bool = False,
         status: int = 200,
     ) -> Response:
-        reader, book = self._site.reader(request), self._centre.store.registry
+        locale, book = self._context.locale(request), self._model.store.registry
         last = book.revision()
         recorded = book.changes(max(last - _CHANGES_SHOWN, 0), _CHANGES_SHOWN)
-        return self._site.render(
+        return self._context.render(
             request,
             "registry.html",
             status=status,
             text=text,
-            problems=[problem.in_(reader.language) for problem in problems],
+            problems=[problem.in_(locale.language) for problem in problems],
             shown=shown,
             applied=applied,
             name=name,
             seen=last,
             meanwhile=meanwhile,
-            recorded=view.recorded(recorded, reader),
+            recorded=view.recorded(recorded, locale),
             # Nobody can guess the format, and without lines no paper is made.
-            example="" if self._centre.registry().probes else _EXAMPLE.read_text(encoding="utf-8"),
+            example="" if self._model.registry().probes else _EXAMPLE.read_text(encoding="utf-8"),
         )

@@ -11,12 +11,12 @@ from msgspec import Struct
 from collector.registry.changes import Change, RecordedChange
 from collector.registry.registry import Commune, Registry
 from collector.web.formatting import Moment, moment
-from collector.web.pages import Reader
+from collector.web.live_view import Locale
 
 _MEGABIT = 1e6
 
 
-class Shown(Struct, frozen=True):
+class ChangeRow(Struct, frozen=True):
     """A change: `sign` is + (new), − (gone), ≠ (other)."""
 
     sign: str
@@ -26,13 +26,13 @@ class Shown(Struct, frozen=True):
     after: str
 
 
-class Recorded(Struct, frozen=True):
+class ChangeHistoryRow(Struct, frozen=True):
     """A change that was made, by whom and when."""
 
     at: Moment
     who: str
     source: str
-    shown: Shown
+    shown: ChangeRow
 
 
 def toml(registry: Registry, official: Mapping[str, Commune]) -> str:
@@ -75,16 +75,16 @@ def toml(registry: Registry, official: Mapping[str, Commune]) -> str:
     return msgspec.toml.encode({name: rows for name, rows in table.items() if rows}).decode()
 
 
-def changes(found: Iterable[Change]) -> list[Shown]:
+def changes(found: Iterable[Change]) -> list[ChangeRow]:
     """Changes in words."""
     return [_shown(change) for change in found]
 
 
-def recorded(found: Iterable[RecordedChange], reader: Reader) -> list[Recorded]:
+def recorded(found: Iterable[RecordedChange], locale: Locale) -> list[ChangeHistoryRow]:
     """The record, newest first."""
     return [
-        Recorded(
-            moment(one.at, reader.language, reader.timezone),
+        ChangeHistoryRow(
+            moment(one.at, locale.language, locale.timezone),
             one.who,
             one.source,
             _shown(one.change),
@@ -93,13 +93,13 @@ def recorded(found: Iterable[RecordedChange], reader: Reader) -> list[Recorded]:
     ]
 
 
-def _shown(change: Change) -> Shown:
+def _shown(change: Change) -> ChangeRow:
     sign = "≠"
     if change.before is None:
         sign = "+"
     elif change.after is None:
         sign = "−"
-    return Shown(sign, change.thing, change.key, _text(change.before), _text(change.after))
+    return ChangeRow(sign, change.thing, change.key, _text(change.before), _text(change.after))
 
 
 def _text(thing: str | None) -> str:

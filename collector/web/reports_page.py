@@ -31,9 +31,9 @@ from collector.reports.service import (
 from collector.rollup.periods import Period, parse_period
 from collector.users.user import Permission
 from collector.web.formatting import Moment, moment
-from collector.web.pages import Reader
+from collector.web.live_view import Locale
+from collector.web.page_context import PageContext
 from collector.web.query import one_of
-from collector.web.site import Site
 
 _ISSUES_SHOWN = 300
 # Of the newest so many it is told whether their figures have changed since.
@@ -55,9 +55,9 @@ class IssueRow(NamedTuple):
 class ReportsPage:
     """`/papers` and what is beneath it."""
 
-    def __init__(self, site: Site, centre: ReadModel, reports: ReportService) -> None:
-        self._site = site
-        self._centre = centre
+    def __init__(self, context: PageContext, model: ReadModel, reports: ReportService) -> None:
+        self._context = context
+        self._model = model
         self._reports = reports
         self._one_at_a_time = threading.Lock()
         self.routes = [
@@ -73,14 +73,14 @@ class ReportsPage:
 
     def draft(self, request: Request) -> Response:
         """A paper as the figures are now, as a file."""
-        self._site.require(request, Permission.MAKE_REPORTS)
-        asked = request.query_params
-        kind = _kind(asked.get("kind"))
-        report_format = one_of("format", asked.get("format"), [f.value for f in formats(kind)])
+        self._context.require(request, Permission.MAKE_REPORTS)
+        query = request.query_params
+        kind = _kind(query.get("kind"))
+        report_format = one_of("format", query.get("format"), [f.value for f in formats(kind)])
         try:
             with self._one_at_a_time:
                 report = self._reports.draft(
-                    kind, asked.get("area", NATION), _period(asked.get("period"))
+                    kind, query.get("area", NATION), _period(query.get("period"))
                 )
                 file = render(report, ReportFormat(report_format or formats(kind)[0]))
         except (ValueError, TooManyRowsError) as error:
@@ -97,12 +97,12 @@ class ReportsPage:
     async def issue(self, request: Request) -> Response:
         """Issue a paper; then the list, with the new one on top."""
         form = await request.form(max_files=0, max_fields=10)
-        self._site.require_form(request, str(form.get("token", "")))
+        self._context.require_form(request, str(form.get("token", "")))
         fields = {name: str(form.get(name, "")) for name in ("kind", "area", "period")}
         return await run_in_threadpool(self._issue, request, fields)
 
     def _issue(self, request: Request, fields: dict[str, str]) -> Response:
-        user = self._site.require(request, Permission.MAKE_REPORTS)
+        user = self._context.require(request, Permission.MAKE_REPORTS)
         try:
             with self._one_at_a_time:
                 paths = self._reports.issue(
@@ -112,7 +112,7 @@ class ReportsPage:
             return self._page(request, error, 422)
         except ArchiveError as error:
             raise HTTPException(503, str(error)) from error
-        self._site.audit(request, user.name, "issue_paper", paths[0].stem)
+        self._context.audit(request, user.name, "issue_paper", paths[0].stem)
         return RedirectResponse("/papers", 303)
 
     def file(self, request: Request) -> Response:
@@ -124,7 +124,7 @@ class ReportsPage:
 
     def _changed(self, issue: Issue) -> list[date]:
         """Remembered for some seconds, as everything that visitors may ask for at will."""
-        return self._centre.cached(
+        return self._model.cached(
             ("changed", issue.kind, issue.area_id, issue.period, issue.version),
             lambda: self._reports.changed_since(issue),
         )
@@ -132,33 +132,33 @@ class ReportsPage:
     def _page(
         self, request: Request, problem: Exception | None = None, status: int = 200
     ) -> Response:
-        reader = self._site.reader(request)
-        registry, now = self._centre.registry(), self._centre.now()
+        locale = self._context.locale(request)
+        registry, now = self._model.registry(), self._model.now()
         areas = [(group.id, group.name) for group in registry.groups.values()]
         codes = sorted({probe.commune for probe in registry.probes.values()})
         areas += [(code, registry.communes[code].name) for code in codes]
-        areas.append((NATION, reader.word("all_probes")))
+        areas.append((NATION, locale.label("all_probes")))
         last = last_complete_period(ReportKind.WEEKLY, now).first.isocalendar()
-        return self._site.render(
+        return self._context.render(
             request,
             "reports.html",
             status=status,
-            problem="" if problem is None else _in_words(problem, reader),
-            may=self._site.visitor(request).may(Permission.MAKE_REPORTS),
-            kinds=[(kind.value, reader.word(f"paper_{kind}")) for kind in ReportKind],
+            problem="" if problem is None else _in_words(problem, locale),
+            may=self._context.visitor(request).may(Permission.MAKE_REPORTS),
+            kinds=[(kind.value, locale.label(f"report_{kind}")) for kind in ReportKind],
             areas=areas,
             unregistered=not registry.lines(),
-            may_register=self._site.visitor(request).may(Permission.EDIT_REGISTRY),
+            may_register=self._context.visitor(request).may(Permission.EDIT_REGISTRY),
             week=f"{last.year}-W{last.week:02d}",
             month=f"{last_complete_period(ReportKind.MONTHLY, now).first:%Y-%m}",
             formats=[report_format.value for report_format in ReportFormat],
             issues=[
                 IssueRow(
-                    kind=reader.word(f"paper_{issue.kind}"),
+                    kind=locale.label(f"report_{issue.kind}"),
                     area=_area_name(issue, dict(areas)),
                     period=f"{issue.period.first:%d/%m/%Y}–{issue.period.last:%d/%m/%Y}",
                     version=issue.version,
-                    at=moment(issue.at, reader.language, reader.timezone),
+                    at=moment(issue.at, locale.language, locale.timezone),
                     changed=[
                         f"{day:%d/%m}"
                         for day in (self._changed(issue) if place < _LOOKED_AT else [])
@@ -185,12 +185,12 @@ def _period(text: str | None) -> Period | None:
         raise ReportRefusedError(RefusalReason.PERIOD, str(error)) from error
 
 
-def _in_words(problem: Exception, reader: Reader) -> str:
+def _in_words(problem: Exception, locale: Locale) -> str:
     """Why no paper was made, in the reader's language."""
     match problem:
         case ReportRefusedError(why=why):
-            return reader.word(f"unfit_{why}")
+            return locale.label(f"report_refused_{why}")
         case TooManyRowsError():
-            return reader.word("unfit_too_long")
+            return locale.label("report_refused_too_long")
         case _:
-            return reader.word("unfit_area")
+            return locale.label("report_refused_area")

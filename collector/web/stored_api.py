@@ -47,10 +47,10 @@ class StoredApi:
 
     def results(self, request: Request) -> Response:
         """Stored results, oldest first: after number `after`, or the newest ones without it."""
-        asked = request.query_params
-        limit = whole_number("limit", asked.get("limit"), _RESULTS_DEFAULT, 1, _RESULTS_MOST)
-        if "after" in asked:
-            after = whole_number("after", asked["after"], 0, 0, NUMBER_MOST)
+        query = request.query_params
+        limit = whole_number("limit", query.get("limit"), _RESULTS_DEFAULT, 1, _RESULTS_MOST)
+        if "after" in query:
+            after = whole_number("after", query["after"], 0, 0, NUMBER_MOST)
             results = self._store.results_after(after, limit)
         else:
             after = 0

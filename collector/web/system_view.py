@@ -11,13 +11,13 @@ from collector.domain.lines import is_silent
 from collector.store.messages import EpochKey
 from collector.store.records import StoredProbe, StoredRejection, Totals
 from collector.web.formatting import Moment, figure, moment, whole_number
-from collector.web.pages import Reader
+from collector.web.live_view import Locale
 from wire.ledger import Ledger
 
 ROWS_MOST = 100
 
 
-class ProbeRow(Struct, frozen=True):
+class ProblemRow(Struct, frozen=True):
     """A probe that needs somebody, and why."""
 
     tenant: str
@@ -36,33 +36,33 @@ class RejectedRow(Struct, frozen=True):
     detail: str
 
 
-class Health(Struct, frozen=True, kw_only=True):
+class SystemHealth(Struct, frozen=True, kw_only=True):
     """All of it. Lists hold the worst; the counts beside them all."""
 
     probes: int
-    silent: list[ProbeRow]
+    silent: list[ProblemRow]
     silent_all: int
-    gaps: list[ProbeRow]
+    gaps: list[ProblemRow]
     gaps_all: int
-    backlog: list[ProbeRow]
+    backlog: list[ProblemRow]
     backlog_all: int
-    clocks: list[ProbeRow]
-    power: list[ProbeRow]
+    clocks: list[ProblemRow]
+    power: list[ProblemRow]
     rejected: list[RejectedRow]
     rejected_all: int
     rejected_by: list[tuple[str, str]]
 
 
-def health(
+def system_health(
     probes: Sequence[StoredProbe],
     ledgers: Mapping[EpochKey, Ledger],
     rejected: Iterable[StoredRejection],
     totals: Totals,
     now: datetime,
-    reader: Reader,
-) -> Health:
+    locale: Locale,
+) -> SystemHealth:
     """Look at everything."""
-    silent = [_row(p, reader, reader.word("not_heard")) for p in probes if is_silent(p, now)]
+    silent = [_row(p, locale, locale.label("not_heard")) for p in probes if is_silent(p, now)]
     by_name = {(p.tenant, p.probe): p for p in probes}
     gaps = [
         (sum(last - first + 1 for first, last in ledger.missing), key)
@@ -72,8 +72,8 @@ def health(
     gap_rows = [
         _row(
             by_name[key[:2]],
-            reader,
-            f"{whole_number(many, reader.language)} {reader.word('results_missing')}",
+            locale,
+            f"{whole_number(many, locale.language)} {locale.label('results_missing')}",
         )
         for many, key in sorted(gaps, key=lambda pair: -pair[0])
         if key[:2] in by_name
@@ -82,59 +82,59 @@ def health(
         (p for p in probes if p.health and p.health.pending > 100),
         key=lambda p: -(p.health.pending if p.health else 0),
     )
-    return Health(
+    return SystemHealth(
         probes=len(probes),
         silent=sorted(silent, key=lambda row: row.at.iso if row.at else "")[:ROWS_MOST],
         silent_all=len(silent),
         gaps=gap_rows[:ROWS_MOST],
         gaps_all=len(gap_rows),
-        backlog=[_row(p, reader, _pending(p, reader)) for p in waiting][:ROWS_MOST],
+        backlog=[_row(p, locale, _pending(p, locale)) for p in waiting][:ROWS_MOST],
         backlog_all=len(waiting),
         clocks=[
-            _row(p, reader, reader.word("clock_bad"))
+            _row(p, locale, locale.label("clock_bad"))
             for p in probes
             if p.health and p.health.clock_synchronised is False
         ][:ROWS_MOST],
         power=[
-            _row(p, reader, _power(p, reader)) for p in probes if p.health and p.health.throttled
+            _row(p, locale, _power(p, locale)) for p in probes if p.health and p.health.throttled
         ][:ROWS_MOST],
         rejected=[
             RejectedRow(
-                moment(one.received_at, reader.language, reader.timezone),
+                moment(one.received_at, locale.language, locale.timezone),
                 one.topic,
-                reader.word(f"rejected_{one.reason}"),
+                locale.label(f"rejected_{one.reason}"),
                 one.detail,
             )
             for one in rejected
         ][::-1][:ROWS_MOST],
         rejected_all=sum(totals.rejected.values()),
         rejected_by=[
-            (reader.word(f"rejected_{reason}"), whole_number(many, reader.language))
+            (locale.label(f"rejected_{reason}"), whole_number(many, locale.language))
             for reason, many in totals.rejected.items()
         ],
     )
 
 
-def _row(probe: StoredProbe, reader: Reader, why: str) -> ProbeRow:
+def _row(probe: StoredProbe, locale: Locale, why: str) -> ProblemRow:
     at = probe.last_contact_at
-    return ProbeRow(
+    return ProblemRow(
         probe.tenant,
         probe.probe,
         probe.site.office if probe.site else probe.probe,
         why,
-        None if at is None else moment(at, reader.language, reader.timezone),
+        None if at is None else moment(at, locale.language, locale.timezone),
     )
 
 
-def _pending(probe: StoredProbe, reader: Reader) -> str:
+def _pending(probe: StoredProbe, locale: Locale) -> str:
     assert probe.health is not None
-    return f"{whole_number(probe.health.pending, reader.language)} {reader.word('pending_unit')}"
+    return f"{whole_number(probe.health.pending, locale.language)} {locale.label('pending_unit')}"
 
 
-def _power(probe: StoredProbe, reader: Reader) -> str:
+def _power(probe: StoredProbe, locale: Locale) -> str:
     assert probe.health is not None
-    text = reader.word("power_bad")
+    text = locale.label("power_bad")
     temperature = probe.health.temperature_c
     if temperature is None:
         return text
-    return f"{text}, {figure(temperature, reader.language)} °C"
+    return f"{text}, {figure(temperature, locale.language)} °C"

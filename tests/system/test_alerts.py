@@ -203,7 +203,7 @@ class Stage:
 
     def check(self, at: datetime) -> None:
         # A new Centre's memory is of seconds of the real clock; the test's minutes are not real.
-        self.watch._centre.invalidate()
+        self.watch._model.invalidate()
         self.watch.check(at)
         self._tell_s += 10_000
         self.notifier.notify(self._tell_s)

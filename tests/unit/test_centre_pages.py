@@ -35,18 +35,16 @@ from collector.store.records import StoredProbe, Totals
 from collector.web import (
     campaign_view,
     isps_view,
-    labels,
     line_view,
     metrics,
     openapi,
-    staff_labels,
-    words,
 )
 from collector.web.api_v1 import ApiLines, ApiSeries
 from collector.web.drawing import bars, line_chart, place_map
 from collector.web.drawing.line_chart import Figure, Series
 from collector.web.drawing.place_map import Point
 from collector.web.formatting import by_name
+from collector.web.labels import measurement, pages, staff
 from collector.web.line_table import (
     DOWN,
     completeness,
@@ -54,7 +52,7 @@ from collector.web.line_table import (
     samples_target,
     speed_cell,
 )
-from collector.web.pages import Reader
+from collector.web.live_view import Locale
 from collector.web.registry_view import toml
 from runtime.language import Language
 from tests import samples
@@ -63,8 +61,8 @@ from wire import messages
 from wire.commands import Answer
 from wire.messages import PlannedKind, Presence, Rejection
 
-EN = Reader(Language.EN, ZoneInfo("Asia/Ho_Chi_Minh"))
-VI = Reader(Language.VI, ZoneInfo("Asia/Ho_Chi_Minh"))
+EN = Locale(Language.EN, ZoneInfo("Asia/Ho_Chi_Minh"))
+VI = Locale(Language.VI, ZoneInfo("Asia/Ho_Chi_Minh"))
 NOW = datetime(2026, 7, 25, 5, tzinfo=UTC)
 WEEK = Period(date(2026, 7, 19), date(2026, 7, 25))
 SEEDED = parse_toml(REGISTRY.encode(), "seeded.toml", official())
@@ -345,12 +343,12 @@ def test_a_line_whose_contract_is_new_bears_no_verdict() -> None:
     )
     figures = distribution([100e6 + n for n in range(1_200)])
     summary = Summary(metrics={DOWN: figures})
-    judged = {}
+    assessment = {}
     for one_plan in (True, False):
-        (down, *_) = line_view.measures(summary, line, 24, THRESHOLDS, EN, one_plan=one_plan)
+        (down, *_) = line_view.indicator_rows(summary, line, 24, THRESHOLDS, EN, one_plan=one_plan)
         cell = speed_cell(figures, line.plan_down_bps, THRESHOLDS, EN, one_plan)
-        judged[one_plan] = (down.verdict.word, cell.verdict and cell.verdict.word)
-    assert judged == {
+        assessment[one_plan] = (down.verdict.word, cell.verdict and cell.verdict.word)
+    assert assessment == {
         True: ("Not met", "Not met"),
         False: ("Several different plans", None),
     }
@@ -436,7 +434,7 @@ def test_the_registry_as_text_is_the_registry() -> None:
 
 
 def test_every_word_that_a_template_or_a_list_asks_for_is_there() -> None:
-    tables = (words.LABELS, labels.LABELS, staff_labels.LABELS)
+    tables = (measurement.LABELS, pages.LABELS, staff.LABELS)
     known = {name for table in tables for name in table}
     assert len(known) == sum(map(len, tables)), "no name has two meanings"
     asked = {
@@ -449,8 +447,8 @@ def test_every_word_that_a_template_or_a_list_asks_for_is_there() -> None:
     asked |= {f"why_{why}" for why in NoVerdictReason}
     asked |= {f"rejected_{reason}" for reason in Rejection}
     asked |= {f"asked_{answer}" for answer in Answer}
-    asked |= {f"unfit_{why}" for why in RefusalReason}
+    asked |= {f"report_refused_{why}" for why in RefusalReason}
     assert asked - known == set()
-    for name, phrase in (labels.LABELS | staff_labels.LABELS).items():
+    for name, phrase in (pages.LABELS | staff.LABELS).items():
         assert phrase.vi.strip(), name
         assert phrase.en.strip(), name

@@ -14,13 +14,13 @@ from collector.web import chart_view
 from collector.web.chart_view import LEAST, MOST, Range
 from collector.web.drawing import line_chart
 from collector.web.drawing.line_chart import Figure, Series
-from collector.web.pages import Reader
+from collector.web.live_view import Locale
 from runtime.language import Language
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # 14:20 in Vietnam.
 NOW = datetime(2026, 11, 25, 7, 20, tzinfo=UTC)
-EN = Reader(Language.EN, VIETNAM)
+EN = Locale(Language.EN, VIETNAM)
 ADDRESS = "/line/bach-thong/tram-01969-1/vnpt/chart"
 
 

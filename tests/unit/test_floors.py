@@ -113,7 +113,7 @@ WRAPPED_BY = {
     "weasyprint": {"collector/reports/pdf.py", "deploy/handbook/card.py"},
     "xlsxwriter": {"collector/reports/workbook.py"},
     "jinja2": {
-        "collector/web/site.py",
+        "collector/web/page_context.py",
         "collector/reports/pdf.py",
         "deploy/broker/render.py",
         "deploy/handbook/card.py",
@@ -277,7 +277,11 @@ def test_a_socket_in_a_pure_module_is_found_in_every_room(room: str) -> None:
         (from_another_room, "probe/planted.py", "from deploy.fleet.box import Box"),
         (from_another_room, "deploy/authority/planted.py", "import deploy.fleet.tokens"),
         (from_another_room, "deploy/fleet/planted.py", "from tests import broker"),
-        (from_another_room, "collector/alerts/planted.py", "from collector.web.site import Site"),
+        (
+            from_another_room,
+            "collector/alerts/planted.py",
+            "from collector.web.page_context import Site",
+        ),
         (from_another_room, "collector/domain/planted.py", "from collector.alerts import rules"),
         (from_another_room, "collector/store/planted.py", "from collector.domain import lines"),
         (from_another_room, "collector/web/planted.py", "from collector import config"),

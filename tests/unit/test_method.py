@@ -21,7 +21,7 @@ from collector.rollup.distribution import distribution
 from collector.rollup.metrics import invalidating
 from collector.rollup.summary import KindCounts, Summary
 from collector.web import line_view
-from collector.web.pages import Reader
+from collector.web.live_view import Locale
 from probe.config import LatencyConfig, ThroughputConfig
 from probe.measure.latency.probe import target_specs
 from probe.measure.lookup import Address
@@ -41,7 +41,7 @@ from tests.unit.test_schedule_queue import loopback, wanted
 from wire.result import KINDS, HopAnswer, Outcome, Result, Validity
 
 ROOT = Path(__file__).parents[2]
-EN = Reader(Language.EN, ZoneInfo("Asia/Ho_Chi_Minh"))
+EN = Locale(Language.EN, ZoneInfo("Asia/Ho_Chi_Minh"))
 # What a number may be of, at the end of its name.
 UNITS = ("_bps", "_ms", "_s", "_ratio", "_per_core_ratio", "_upper95")
 

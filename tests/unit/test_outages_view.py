@@ -14,16 +14,23 @@ from collector.rollup.periods import Step
 from collector.rollup.queries import Bucket
 from collector.rollup.summary import Summary
 from collector.store.records import LastResult, StoredOutage, StoredResult
-from collector.web.outages_view import Look, Outage, fault_now, going_on, last_look, outages
-from collector.web.pages import Reader
+from collector.web.live_view import Locale
+from collector.web.outages_view import (
+    OutageRow,
+    PathObservation,
+    fault_now,
+    last_path_observation,
+    ongoing_fault,
+    outages,
+)
 from runtime.language import Language
 from tests import samples
 from wire.result import FaultLocation, PathResult
 
 NOON = datetime(2026, 11, 20, 5, tzinfo=UTC)
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
-VI = Reader(Language.VI, ZoneInfo("Asia/Ho_Chi_Minh"))
-EN = Reader(Language.EN, ZoneInfo("Asia/Ho_Chi_Minh"))
+VI = Locale(Language.VI, ZoneInfo("Asia/Ho_Chi_Minh"))
+EN = Locale(Language.EN, ZoneInfo("Asia/Ho_Chi_Minh"))
 ACCESS, LAN = FaultLocation.ISP_ACCESS, FaultLocation.OWN_LAN
 OPEN = "The Internet provider's access line (end not reported yet)"
 
@@ -45,24 +52,26 @@ def told(after_min: float, lasted_min: float, fault: FaultLocation = ACCESS) -> 
     return StoredOutage(began_at, began_at + lasted_min * MINUTE, fault)
 
 
-def look(after_min: float, fault: FaultLocation = ACCESS) -> Look:
-    return Look(NOON + after_min * MINUTE, fault)
+def look(after_min: float, fault: FaultLocation = ACCESS) -> PathObservation:
+    return PathObservation(NOON + after_min * MINUTE, fault)
 
 
 def shown_with(
     buckets: list[Bucket],
     known: list[StoredOutage],
-    seen: Look | None,
+    seen: PathObservation | None,
     step: Step = Step.HOUR,
-    reader: Reader = EN,
-) -> list[Outage]:
+    locale: Locale = EN,
+) -> list[OutageRow]:
     """As the page makes it."""
-    return outages(buckets, known, going_on(buckets, known, seen, step, down=False), step, reader)
+    return outages(
+        buckets, known, ongoing_fault(buckets, known, seen, step, down=False), step, locale
+    )
 
 
 def test_an_outage_that_was_told_says_where_it_was() -> None:
     known = [told(30, 1), told(15, 1), told(174, 12, LAN)]
-    shown = shown_with(hours(7, 0, 3, 2), known, None, reader=VI)
+    shown = shown_with(hours(7, 0, 3, 2), known, None, locale=VI)
     assert [one.down for one in shown] == ["2", "3", "7"]
     assert [one.faults for one in shown] == [
         ["Mạng nội bộ của trụ sở"],
@@ -104,16 +113,16 @@ def test_an_hour_may_hold_one_that_ended_and_one_that_goes_on() -> None:
     ],
 )
 def test_what_is_not_known_to_go_on_is_not_given_a_place(
-    down: tuple[int | None, ...], known: list[StoredOutage], seen: Look
+    down: tuple[int | None, ...], known: list[StoredOutage], seen: PathObservation
 ) -> None:
-    assert going_on(hours(*down), known, seen, Step.HOUR, down=False) is None
+    assert ongoing_fault(hours(*down), known, seen, Step.HOUR, down=False) is None
     shown = shown_with(hours(*down), known, seen)
     assert not any("not told yet" in fault for one in shown for fault in one.faults)
 
 
 def test_a_line_that_is_down_now_needs_no_hour_to_be_told_of() -> None:
     """The probe tells its minutes by the hour; what its LEDs show comes each minute."""
-    seen = going_on(hours(0, None), [], look(70), Step.HOUR, down=True)
+    seen = ongoing_fault(hours(0, None), [], look(70), Step.HOUR, down=True)
     assert seen == look(70)
     now = fault_now(seen, VI)
     assert now is not None
@@ -121,7 +130,7 @@ def test_a_line_that_is_down_now_needs_no_hour_to_be_told_of() -> None:
     assert now.at.text == "13:10:00 20/11/2026"
     (hour,) = outages(hours(0, 20), [], look(50), Step.HOUR, EN)
     assert hour.faults == [], "that was seen before this hour"
-    of_the_last = going_on(hours(10, None), [told(20, 10)], look(25), Step.HOUR, down=True)
+    of_the_last = ongoing_fault(hours(10, None), [told(20, 10)], look(25), Step.HOUR, down=True)
     assert of_the_last is None, "nobody has looked into this one yet"
     assert fault_now(of_the_last, VI) is None
 
@@ -148,13 +157,16 @@ def path(fault: FaultLocation, after_min: float) -> PathResult:
 def test_the_last_look_at_a_line_counts_whatever_its_target() -> None:
     old, new = path(FaultLocation.BEYOND, 1), path(ACCESS, 2)
     elsewhere = last(path(FaultLocation.BEYOND, 9), line="viettel")
-    assert last_look([last(new), last(old), elsewhere], "vnpt") == look(2)
-    assert last_look([elsewhere], "vnpt") is None
+    assert last_path_observation([last(new), last(old), elsewhere], "vnpt") == look(2)
+    assert last_path_observation([elsewhere], "vnpt") is None
 
 
 def test_a_last_look_that_found_no_fault_is_none() -> None:
-    assert last_look([last(path(ACCESS, 1)), last(path(FaultLocation.NONE, 2))], "vnpt") is None
+    assert (
+        last_path_observation([last(path(ACCESS, 1)), last(path(FaultLocation.NONE, 2))], "vnpt")
+        is None
+    )
 
 
 def test_what_another_version_wrote_is_passed_over() -> None:
-    assert last_look([last(path(ACCESS, 1), body=b'{"kind": "path"}')], "vnpt") is None
+    assert last_path_observation([last(path(ACCESS, 1), body=b'{"kind": "path"}')], "vnpt") is None

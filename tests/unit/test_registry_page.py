@@ -26,7 +26,7 @@ from collector.users.sessions import Claim, SessionSigner
 from collector.users.user import Role, User
 from collector.users.user_store import UserStore
 from collector.web.app import Web
-from collector.web.change_signal import Changes
+from collector.web.change_signal import ChangeSignal
 from tests import report_samples
 from tests.seeded_centre import REGISTRY
 
@@ -69,7 +69,7 @@ class Browser:
         self._cookie = SessionSigner(users.session_key()).cookie(Claim("lan", known.generation))
         model = ReadModel(store, thresholds_file.read())
         reports = ReportService(report_samples.sources, folder / "papers")
-        web = Web(model, Changes(), IngestStatus, "Asia/Ho_Chi_Minh", users, reports=reports)
+        web = Web(model, ChangeSignal(), IngestStatus, "Asia/Ho_Chi_Minh", users, reports=reports)
         self._app: Starlette = web.application()
 
     def get(self, path: str = "/registry") -> Answer:

@@ -41,7 +41,7 @@ class Tick(Struct, frozen=True):
     text: str
 
 
-class Drawn(Struct, frozen=True):
+class SeriesPath(Struct, frozen=True):
     """One series drawn."""
 
     name: str
@@ -50,7 +50,7 @@ class Drawn(Struct, frozen=True):
     band: str
 
 
-class Hit(Struct, frozen=True):
+class HoverArea(Struct, frozen=True):
     """An area to point at."""
 
     x: float
@@ -61,10 +61,10 @@ class Hit(Struct, frozen=True):
 class Chart(Struct, frozen=True):
     """The picture."""
 
-    drawn: list[Drawn]
+    drawn: list[SeriesPath]
     ticks_x: list[Tick]
     ticks_y: list[Tick]
-    hits: list[Hit]
+    hits: list[HoverArea]
     plan_y: float | None
     width: int = WIDTH
     height: int = HEIGHT
@@ -111,7 +111,9 @@ def draw(
         return round(HEIGHT - _BOTTOM - value / top * (HEIGHT - _TOP - _BOTTOM), 1)
 
     drawn = [
-        Drawn(one.name, one.style, _path(one.figures, x, y, step), _band(one.figures, x, y, step))
+        SeriesPath(
+            one.name, one.style, _path(one.figures, x, y, step), _band(one.figures, x, y, step)
+        )
         for one in series
     ]
     return Chart(
@@ -192,13 +194,15 @@ def _tick_step(span: timedelta) -> timedelta:
     return max(math.ceil(span / timedelta(days=8)), 1) * timedelta(hours=hours)
 
 
-def _hits(series: Sequence[Series], x: Callable[[datetime], float], step: timedelta) -> list[Hit]:
+def _hits(
+    series: Sequence[Series], x: Callable[[datetime], float], step: timedelta
+) -> list[HoverArea]:
     words: dict[datetime, list[str]] = {}
     for one in series:
         for figure in one.figures:
             if figure.words:
                 words.setdefault(figure.at, []).append(figure.words)
     return [
-        Hit(x(at), round(max(x(at + step) - x(at), 1.0), 1), "\n".join(said))
+        HoverArea(x(at), round(max(x(at + step) - x(at), 1.0), 1), "\n".join(said))
         for at, said in sorted(words.items())
     ]

@@ -99,10 +99,10 @@ def draw(points: Sequence[Point], *, backdrop: Iterable[Point] = (), width: int 
         Spot(x, y, point.title, point.href, point.label, "start" if x < width / 2 else "end")
         for point, x, y in named
     ]
-    return Map(width, height, layers, _legible(spots))
+    return Map(width, height, layers, _without_overlaps(spots))
 
 
-def _legible(spots: Sequence[Spot]) -> list[Spot]:
+def _without_overlaps(spots: Sequence[Spot]) -> list[Spot]:
     """The spots, without the names that would lie on another; the table beside has them all."""
     kept: list[Spot] = []
     boxes: list[tuple[float, float, float]] = []

@@ -20,7 +20,7 @@ LABELS = {
     "nav_registry": Phrase("Sổ đăng ký", "Registry"),
     "nav_audit": Phrase("Nhật ký thao tác", "Audit trail"),
     "nav_alerts": Phrase("Cảnh báo", "Alerts"),
-    "nav_papers": Phrase("Báo cáo", "Reports"),
+    "nav_reports": Phrase("Báo cáo", "Reports"),
     # States, verdicts, and the table of lines
     "state_good": Phrase("Tốt", "Good"),
     "state_degraded": Phrase("Chập chờn", "Degraded"),

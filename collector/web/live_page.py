@@ -13,10 +13,10 @@ from starlette.routing import Route
 
 from collector.store.records import StoredProbe
 from collector.store.store import Store, StoreError
-from collector.web import pages
-from collector.web.change_signal import Changes
+from collector.web import live_view
+from collector.web.change_signal import ChangeSignal
+from collector.web.page_context import PageContext
 from collector.web.query import NUMBER_MOST, whole_number
-from collector.web.site import Site
 
 # A comment this often keeps proxies from closing a quiet stream.
 _STREAM_QUIET_S = 15.0
@@ -29,10 +29,10 @@ _STREAM_PAUSE_S = 0.25
 class LivePage:
     """`/live`, its parts, and the events that move it."""
 
-    def __init__(self, site: Site, store: Store, changes: Changes) -> None:
-        self._site = site
+    def __init__(self, context: PageContext, store: Store, change_signal: ChangeSignal) -> None:
+        self._context = context
         self._store = store
-        self._changes = changes
+        self._change_signal = change_signal
         self.routes = [
             Route("/live", self.page),
             Route("/parts", self.parts),
@@ -66,8 +66,8 @@ class LivePage:
 
     async def _stream(self, revision: int) -> AsyncIterator[str]:
         yield "retry: 2000\n\n"
-        while not self._changes.closed:
-            bell = self._changes.next()
+        while not self._change_signal.closed:
+            changed = self._change_signal.next()
             try:
                 probes = await run_in_threadpool(self._store.probes, revision)
             except StoreError:
@@ -78,7 +78,7 @@ class LivePage:
                 yield f"id: {revision}\nevent: probes\ndata: {names}\n\n"
                 await asyncio.sleep(_STREAM_PAUSE_S)
             try:
-                await asyncio.wait_for(bell.wait(), _STREAM_QUIET_S)
+                await asyncio.wait_for(changed.wait(), _STREAM_QUIET_S)
             except TimeoutError:
                 yield ": nothing new\n\n"
 
@@ -90,12 +90,12 @@ class LivePage:
         shown: Sequence[StoredProbe],
         revision: int | None = None,
     ) -> Response:
-        reader = self._site.reader(request)
+        locale = self._context.locale(request)
         probes = [
-            pages.probe_view(probe, self._store.last_results(probe.tenant, probe.probe), reader)
+            live_view.probe_view(probe, self._store.last_results(probe.tenant, probe.probe), locale)
             for probe in shown
         ]
-        summary = pages.summary(all_probes, self._store.totals(), reader)
-        return self._site.render(
+        summary = live_view.summary(all_probes, self._store.totals(), locale)
+        return self._context.render(
             request, template, summary=summary, probes=probes, revision=revision
         )

@@ -18,41 +18,41 @@ from collector.reports.flat_table import spreadsheet_cell
 from collector.rollup.periods import month_of
 from collector.rollup.summary import SPEED_KINDS
 from collector.web import campaign_view as view
-from collector.web.pages import Reader
+from collector.web.live_view import Locale
+from collector.web.page_context import PageContext
 from collector.web.query import one_of, province_code
-from collector.web.site import Site
 
 
 class CampaignPage:
     """`/campaign`, `/campaign.csv`."""
 
-    def __init__(self, site: Site, centre: ReadModel) -> None:
-        self._site = site
-        self._centre = centre
+    def __init__(self, context: PageContext, model: ReadModel) -> None:
+        self._context = context
+        self._model = model
         self.routes = [Route("/campaign", self.page), Route("/campaign.csv", self.table)]
 
     def page(self, request: Request) -> Response:
         """Filters: `province`, `group`, `week`."""
-        centre, reader = self._centre, self._site.reader(request)
-        registry, every, filters = centre.registry(), centre.lines(), self._filters(request)
+        model, locale = self._model, self._context.locale(request)
+        registry, every, filters = model.registry(), model.lines(), self._filters(request)
         lines = filter_lines(every, province=filters["province"], group=filters["group"])
-        mondays = view.last_weeks(centre.today())
+        mondays = view.last_weeks(model.today())
         monday = self._monday(request)
-        minimum = int(centre.thresholds.week_measurements.limit)
-        needed = int(centre.thresholds.commune_month_samples.limit)
+        minimum = int(model.thresholds.week_measurements.limit)
+        needed = int(model.thresholds.commune_month_samples.limit)
         counts = self._counts(mondays)
-        offices = view.offices(lines, counts, centre.states(), monday, reader)
+        offices = view.offices(lines, counts, model.states(), monday, locale)
         urged = view.below(offices, minimum)
-        month = month_of(centre.today())
-        communes = view.communes(lines, centre.overview(month), needed, reader)
+        month = month_of(model.today())
+        communes = view.communes(lines, model.overview(month), needed, locale)
         short = [row for row in communes if row.samples < needed]
-        return self._site.render(
+        return self._context.render(
             request,
             "campaign.html",
             filters=filters,
             provinces=provinces_of(every),
             groups=sorted((group.name, group.id) for group in registry.groups.values()),
-            weeks=[(self._week_text(day, reader), view.week_name(day)) for day in mondays[::-1]],
+            weeks=[(self._week_text(day, locale), view.week_name(day)) for day in mondays[::-1]],
             week=view.week_name(monday),
             week_first=monday,
             week_last=monday + timedelta(days=6),
@@ -65,21 +65,21 @@ class CampaignPage:
             short=short[: view.ROWS_MOST],
             short_all=len(short),
             month=f"{month.first:%m/%Y}",
-            progress=view.progress(lines, counts, mondays, minimum, reader),
+            progress=view.progress(lines, counts, mondays, minimum, locale),
         )
 
     def table(self, request: Request) -> Response:
         """All offices of the week as CSV, the least measured first."""
-        centre, reader, filters = self._centre, self._site.reader(request), self._filters(request)
-        lines = filter_lines(centre.lines(), province=filters["province"], group=filters["group"])
+        model, locale, filters = self._model, self._context.locale(request), self._filters(request)
+        lines = filter_lines(model.lines(), province=filters["province"], group=filters["group"])
         monday = self._monday(request)
-        counts = self._counts(view.last_weeks(centre.today()))
+        counts = self._counts(view.last_weeks(model.today()))
         text = io.StringIO(newline="")
         writer = csv.writer(text)
         writer.writerow(
             ["week", "province", "commune_code", "commune", "office", "probe", "isp", "samples"]
         )
-        for row in view.offices(lines, counts, centre.states(), monday, reader):
+        for row in view.offices(lines, counts, model.states(), monday, locale):
             for isp, samples in row.lines:
                 cells = (
                     view.week_name(monday),
@@ -97,21 +97,21 @@ class CampaignPage:
 
     def _counts(self, mondays: Sequence[date]) -> Mapping[LineKey, Mapping[date, int]]:
         period = view.weeks_period(mondays)
-        return view.added(self._centre.week_counts(period, kind) for kind in SPEED_KINDS)
+        return view.added(self._model.week_counts(period, kind) for kind in SPEED_KINDS)
 
-    def _week_text(self, monday: date, reader: Reader) -> str:
+    def _week_text(self, monday: date, locale: Locale) -> str:
         name = view.week_name(monday)
-        running = monday == view.last_weeks(self._centre.today())[-1]
-        return f"{name} ({reader.word('week_running')})" if running else name
+        running = monday == view.last_weeks(self._model.today())[-1]
+        return f"{name} ({locale.label('week_running')})" if running else name
 
     def _filters(self, request: Request) -> dict[str, str]:
-        asked, registry = request.query_params, self._centre.registry()
+        query, registry = request.query_params, self._model.registry()
         return {
-            "province": province_code(asked.get("province"), registry),
-            "group": one_of("group", asked.get("group"), registry.groups),
+            "province": province_code(query.get("province"), registry),
+            "group": one_of("group", query.get("group"), registry.groups),
         }
 
     def _monday(self, request: Request) -> date:
-        mondays = {view.week_name(day): day for day in view.last_weeks(self._centre.today())}
+        mondays = {view.week_name(day): day for day in view.last_weeks(self._model.today())}
         week = one_of("week", request.query_params.get("week"), mondays)
         return mondays[week] if week else list(mondays.values())[-1]

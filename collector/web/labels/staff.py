@@ -21,58 +21,58 @@ LABELS = {
         "these are configured.",
     ),
     # Papers
-    "paper": Phrase("Loại báo cáo", "Report type"),
-    "paper_weekly": Phrase("Báo cáo tuần", "Weekly report"),
-    "paper_monthly": Phrase("Báo cáo tháng", "Monthly report"),
-    "paper_bulletin": Phrase("Bản tin", "Bulletin"),
+    "report_type": Phrase("Loại báo cáo", "Report type"),
+    "report_weekly": Phrase("Báo cáo tuần", "Weekly report"),
+    "report_monthly": Phrase("Báo cáo tháng", "Monthly report"),
+    "report_bulletin": Phrase("Bản tin", "Bulletin"),
     "area": Phrase("Địa bàn", "Area"),
     "all_probes": Phrase("Toàn bộ các trạm đo", "All probes"),
     "format": Phrase("Định dạng", "Format"),
     "usual": Phrase("Mặc định", "Default"),
-    "draw_up": Phrase("Xem bản nháp", "View draft"),
+    "view_draft": Phrase("Xem bản nháp", "View draft"),
     "issue": Phrase("Phát hành", "Issue"),
     "issue_number": Phrase("Lần phát hành", "Issue no."),
     "issued_at": Phrase("Phát hành lúc", "Issued at"),
     "revised": Phrase("sửa đổi", "revised"),
     "changed_since": Phrase("số liệu đã thay đổi, ngày", "figures changed since, on"),
     "files": Phrase("Tệp", "Files"),
-    "papers_no_lines": Phrase(
+    "reports_no_lines": Phrase(
         "Sổ đăng ký chưa có đường truyền nào nên chưa lập được báo cáo.",
         "The registry has no lines yet, so no report can be made.",
     ),
-    "papers_issued": Phrase("Báo cáo đã phát hành", "Issued reports"),
-    "no_papers": Phrase("Chưa phát hành báo cáo nào.", "No report has been issued yet."),
-    "papers_lead": Phrase(
+    "reports_issued": Phrase("Báo cáo đã phát hành", "Issued reports"),
+    "no_reports": Phrase("Chưa phát hành báo cáo nào.", "No report has been issued yet."),
+    "reports_lead": Phrase(
         "Kỳ báo cáo: tuần (2026-W30) hoặc tháng (2026-07); để trống là kỳ gần nhất đã kết thúc. "
         "Bản nháp chỉ để xem; bản phát hành được lưu lại ở mọi định dạng.",
         "Period: a week (2026-W30) or a month (2026-07); empty means the last complete one. A "
         "draft is for viewing only; an issued report is archived in every format.",
     ),
-    "papers_sign_in": Phrase(
+    "reports_sign_in": Phrase(
         "Đăng nhập với vai trò trung tâm để lập và phát hành báo cáo.",
         "Sign in with the role centre to view drafts and issue reports.",
     ),
-    "unfit_period": Phrase(
+    "report_refused_period": Phrase(
         "Kỳ báo cáo không đúng: hãy viết tuần (2026-W30) hoặc tháng (2026-07).",
         "Invalid period: enter a week (2026-W30) or a month (2026-07).",
     ),
-    "unfit_week": Phrase(
+    "report_refused_week": Phrase(
         "Báo cáo tuần chỉ lập cho trọn một tuần, từ thứ Hai đến Chủ Nhật (ví dụ 2026-W30).",
         "A weekly report covers one whole week, Monday to Sunday (2026-W30).",
     ),
-    "unfit_month": Phrase(
+    "report_refused_month": Phrase(
         "Báo cáo tháng chỉ lập cho trọn một tháng (ví dụ 2026-07).",
         "A monthly report covers one whole month (2026-07).",
     ),
-    "unfit_not_over": Phrase(
+    "report_refused_not_over": Phrase(
         "Kỳ báo cáo chưa kết thúc: có thể xem bản nháp, chưa thể phát hành.",
         "The period is not over yet: a draft can be viewed, but not issued.",
     ),
-    "unfit_too_long": Phrase(
+    "report_refused_too_long": Phrase(
         "Báo cáo quá dài để lập tệp PDF: hãy chọn địa bàn nhỏ hơn, hoặc định dạng XLSX, CSV.",
         "Too many rows for a PDF: choose a smaller area, or XLSX or CSV.",
     ),
-    "unfit_area": Phrase(
+    "report_refused_area": Phrase(
         "Địa bàn này chưa có đường truyền nào trong sổ đăng ký.",
         "Unknown area, or it has no line in the registry.",
     ),

@@ -14,7 +14,7 @@ from collector.domain.lines import certificate_ends_at
 from collector.domain.read_model import ReadModel
 from collector.web import system_view as view
 from collector.web.formatting import moment
-from collector.web.site import Site
+from collector.web.page_context import PageContext
 from runtime.certificate_file import ends_at
 
 # The last so many are looked at; the store keeps as many as it was told.
@@ -27,16 +27,18 @@ _RENEW_DAYS = 60
 class SystemPage:
     """`/system`. `certificates` are the files of ours whose end is watched."""
 
-    def __init__(self, site: Site, centre: ReadModel, certificates: Sequence[Path]) -> None:
-        self._site = site
-        self._centre = centre
+    def __init__(
+        self, context: PageContext, model: ReadModel, certificates: Sequence[Path]
+    ) -> None:
+        self._context = context
+        self._model = model
         self._certificates = certificates
         self.routes = [Route("/system", self.page)]
 
     def page(self, request: Request) -> Response:
         """All of it on one page."""
-        centre, reader = self._centre, self._site.reader(request)
-        store, now = centre.store, centre.now()
+        model, locale = self._model, self._context.locale(request)
+        store, now = model.store, model.now()
         certificates = []
         own = [(path.name, ends_at(path)) for path in self._certificates]
         for name, ends in (*own, *self._of_probes(now)):
@@ -44,21 +46,21 @@ class SystemPage:
             certificates.append(
                 (
                     name,
-                    None if ends is None else moment(ends, reader.language, reader.timezone),
+                    None if ends is None else moment(ends, locale.language, locale.timezone),
                     left,
                     left is not None and left > _SOON_DAYS,
                 )
             )
-        return self._site.render(
+        return self._context.render(
             request,
             "system.html",
-            health=view.health(
-                list(centre.probes().values()),
+            health=view.system_health(
+                list(model.probes().values()),
                 store.ledgers(),
                 store.rejected_after(0, _REJECTED),
                 store.totals(),
                 now,
-                reader,
+                locale,
             ),
             totals=store.totals(),
             certificates=certificates,
@@ -66,7 +68,7 @@ class SystemPage:
 
     def _of_probes(self, now: datetime) -> Iterator[tuple[str, datetime]]:
         """Those that are to be renewed: nobody reads thousands of the others."""
-        for (_, name), probe in sorted(self._centre.probes().items()):
+        for (_, name), probe in sorted(self._model.probes().items()):
             ends = certificate_ends_at(probe)
             if ends is not None and (ends - now).days <= _RENEW_DAYS:
                 yield name, ends

@@ -20,22 +20,22 @@ from collector.web.overview_view import (
     overview_map,
     province_rows,
 )
+from collector.web.page_context import PageContext
 from collector.web.query import one_of, period_days
-from collector.web.site import Site
 
 
 class OverviewPage:
     """`/`."""
 
-    def __init__(self, site: Site, centre: ReadModel) -> None:
-        self._site = site
-        self._centre = centre
+    def __init__(self, context: PageContext, model: ReadModel) -> None:
+        self._context = context
+        self._model = model
         self.routes = [Route("/", self.page)]
 
     def page(self, request: Request) -> Response:
         """Filters: `province`, `group`, `isp`, `days`."""
-        centre, asked, reader = self._centre, request.query_params, self._site.reader(request)
-        registry, every = centre.registry(), centre.lines()
+        model, query, locale = self._model, request.query_params, self._context.locale(request)
+        registry, every = model.registry(), model.lines()
         provinces = sorted(
             {(c.province_name, c.province_code) for c in registry.communes.values()},
             key=lambda province: by_name(province[0]),
@@ -43,14 +43,14 @@ class OverviewPage:
         isps = sorted({(line.isp_name, line.isp) for line in every})
         groups = sorted((group.name, group.id) for group in registry.groups.values())
         filters = {
-            "province": one_of("province", asked.get("province"), [code for _, code in provinces]),
-            "group": one_of("group", asked.get("group"), [group for _, group in groups]),
-            "isp": one_of("isp", asked.get("isp"), [isp for _, isp in isps]),
+            "province": one_of("province", query.get("province"), [code for _, code in provinces]),
+            "group": one_of("group", query.get("group"), [group for _, group in groups]),
+            "isp": one_of("isp", query.get("isp"), [isp for _, isp in isps]),
         }
-        days = period_days(asked.get("days"))
-        period = centre.last_days(days)
+        days = period_days(query.get("days"))
+        period = model.last_days(days)
         lines = filter_lines(every, **filters)
-        summaries, states = centre.overview(period), centre.states()
+        summaries, states = model.overview(period), model.states()
         communes = [
             commune
             for commune in registry.communes.values()
@@ -59,7 +59,7 @@ class OverviewPage:
             and (not filters["group"] or commune.code in registry.groups[filters["group"]].communes)
         ]
         by_province = len(lines) > LINES_MOST and not filters["province"]
-        return self._site.render(
+        return self._context.render(
             request,
             "overview.html",
             filters=filters,
@@ -67,10 +67,10 @@ class OverviewPage:
             provinces=provinces,
             isps=isps,
             groups=groups,
-            counts=counts(lines, len(communes), summaries, states, reader),
-            map=overview_map(lines, _behind(filters, lines, communes, registry), states, reader),
+            counts=counts(lines, len(communes), summaries, states, locale),
+            map=overview_map(lines, _behind(filters, lines, communes, registry), states, locale),
             looks=STATE_LOOKS,
-            provinces_shown=province_rows(lines, summaries, states, centre.thresholds, reader)
+            provinces_shown=province_rows(lines, summaries, states, model.thresholds, locale)
             if by_province
             else [],
             rows=[]
@@ -79,11 +79,11 @@ class OverviewPage:
                 lines,
                 summaries,
                 states,
-                centre.probes(),
-                centre.thresholds,
+                model.probes(),
+                model.thresholds,
                 period,
-                centre.now(),
-                reader,
+                model.now(),
+                locale,
             ),
         )
 

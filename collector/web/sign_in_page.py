@@ -22,7 +22,7 @@ from collector.users.sessions import SESSION_S, Claim
 from collector.users.sign_in_limiter import SignInLimiter
 from collector.users.user import Permission
 from collector.web.formatting import moment
-from collector.web.site import SESSION_COOKIE, Site, address_of, is_same_origin
+from collector.web.page_context import SESSION_COOKIE, PageContext, address_of, is_same_origin
 
 _VISIT_COOKIE = "tramdo_visit"
 _TRAIL_LINES = 200
@@ -31,8 +31,8 @@ _TRAIL_LINES = 200
 class SignInPages:
     """`/sign-in`, `/sign-out`, `/audit`."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    def __init__(self, context: PageContext) -> None:
+        self._context = context
         self._limiter = SignInLimiter()
         # One password at a time: argon2 takes 64 MiB each, and a flood must not take them all.
         self._one_at_a_time = threading.Lock()
@@ -52,34 +52,34 @@ class SignInPages:
         form = await request.form(max_files=0, max_fields=10)
         name, password, token = (str(form.get(key, "")) for key in ("name", "password", "token"))
         visit = request.cookies.get(_VISIT_COOKIE, "")
-        if not is_same_origin(request) or not self._site.sessions.is_valid_token(token, visit):
+        if not is_same_origin(request) or not self._context.sessions.is_valid_token(token, visit):
             raise HTTPException(403, "this form is not from a page of ours, or too old: try again")
         return await run_in_threadpool(self._sign_in, request, name.strip().lower(), password)
 
     async def sign_out(self, request: Request) -> Response:
         """End every session of the person."""
         form = await request.form(max_files=0, max_fields=10)
-        self._site.require_form(request, str(form.get("token", "")))
-        user = self._site.visitor(request).user
+        self._context.require_form(request, str(form.get("token", "")))
+        user = self._context.visitor(request).user
         if user is not None:
-            await run_in_threadpool(self._site.user_store.end_sessions, user.name)
-            self._site.audit(request, user.name, "sign_out")
+            await run_in_threadpool(self._context.user_store.end_sessions, user.name)
+            self._context.audit(request, user.name, "sign_out")
         answer = RedirectResponse("/", 303)
         answer.delete_cookie(SESSION_COOKIE)
         return answer
 
     def audit(self, request: Request) -> Response:
         """The trail, newest first, for those who may read it."""
-        self._site.require(request, Permission.READ_AUDIT)
-        reader = self._site.reader(request)
+        self._context.require(request, Permission.READ_AUDIT)
+        locale = self._context.locale(request)
         audit_events = [
-            (event, moment(event.at, reader.language, reader.timezone))
-            for event in self._site.user_store.audit_events(_TRAIL_LINES)
+            (event, moment(event.at, locale.language, locale.timezone))
+            for event in self._context.user_store.audit_events(_TRAIL_LINES)
         ]
-        return self._site.render(request, "audit.html", audit_events=audit_events)
+        return self._context.render(request, "audit.html", audit_events=audit_events)
 
     def _sign_in(self, request: Request, name: str, password: str) -> Response:
-        user_store, address = self._site.user_store, address_of(request)
+        user_store, address = self._context.user_store, address_of(request)
         with self._one_at_a_time:
             wait_s = self._limiter.wait_s(name, address, time.monotonic())
             if wait_s > 0:
@@ -87,7 +87,7 @@ class SignInPages:
             password_hash = user_store.password_hash(name)
             if not passwords.matches(password_hash, password):
                 self._limiter.record_failure(name, address, time.monotonic())
-                self._site.audit(request, name, "sign_in_refused")
+                self._context.audit(request, name, "sign_in_refused")
                 return self._form(request, 403, "sign_in_wrong")
             self._limiter.record_success(name, address)
         if password_hash is not None and passwords.is_outdated(password_hash):
@@ -95,11 +95,11 @@ class SignInPages:
         user = user_store.user(name)
         assert user is not None
         user_store.record_sign_in(name, datetime.now(UTC))
-        self._site.audit(request, name, "sign_in")
+        self._context.audit(request, name, "sign_in")
         answer = RedirectResponse("/", 303)
         answer.set_cookie(
             SESSION_COOKIE,
-            self._site.sessions.cookie(Claim(name, user.generation)),
+            self._context.sessions.cookie(Claim(name, user.generation)),
             SESSION_S,
             httponly=True,
             samesite="lax",
@@ -109,16 +109,16 @@ class SignInPages:
         return answer
 
     def _form(
-        self, request: Request, status: int, trouble: str | None, wait_s: float = 0
+        self, request: Request, status: int, problem: str | None, wait_s: float = 0
     ) -> Response:
         visit = request.cookies.get(_VISIT_COOKIE) or secrets.token_urlsafe(16)
-        answer = self._site.render(
+        answer = self._context.render(
             request,
             "sign_in.html",
             status=status,
-            trouble=trouble,
+            problem=problem,
             wait_minutes=int(wait_s // 60) + 1,
-            token=self._site.sessions.token(visit),
+            token=self._context.sessions.token(visit),
         )
         answer.set_cookie(
             _VISIT_COOKIE,

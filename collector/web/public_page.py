@@ -14,9 +14,9 @@ from collector.domain.lines import filter_lines, provinces_of
 from collector.domain.read_model import ReadModel
 from collector.web import public_view as view
 from collector.web.headers import EMBED_POLICY
-from collector.web.pages import Reader
+from collector.web.live_view import Locale
+from collector.web.page_context import PageContext
 from collector.web.query import one_of, period_days, province_code
-from collector.web.site import Site
 from collector.web.stored_api import json_response
 
 _OPEN = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
@@ -25,9 +25,9 @@ _OPEN = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cr
 class PublicPages:
     """`/public`, `/public/…`, `/embed/…`, `/open/…`."""
 
-    def __init__(self, site: Site, centre: ReadModel) -> None:
-        self._site = site
-        self._centre = centre
+    def __init__(self, context: PageContext, model: ReadModel) -> None:
+        self._context = context
+        self._model = model
         self.routes = [
             Route("/public", self.page),
             Route("/public/{code}", self.commune),
@@ -39,13 +39,13 @@ class PublicPages:
 
     def page(self, request: Request) -> Response:
         """What it is, the communes of a province, and the open data."""
-        every = self._centre.lines()
+        every = self._model.lines()
         provinces = provinces_of(every)
-        province = province_code(request.query_params.get("province"), self._centre.registry())
+        province = province_code(request.query_params.get("province"), self._model.registry())
         if not province and len(provinces) == 1:
             province = provinces[0][1]
         inside = filter_lines(every, province=province) if province else []
-        return self._site.render(
+        return self._context.render(
             request,
             "public.html",
             provinces=provinces,
@@ -57,21 +57,21 @@ class PublicPages:
 
     def commune(self, request: Request) -> Response:
         """One commune in plain words, and how to embed it."""
-        shown, reader = self._commune(request)
-        return self._site.render(
+        shown, locale = self._commune(request)
+        return self._context.render(
             request,
             "public_commune.html",
             shown=shown,
             code=request.path_params["code"],
             address=f"{request.url.scheme}://{request.headers.get('host', '')}/embed/"
-            f"{request.path_params['code']}?lang={reader.language}",
+            f"{request.path_params['code']}?lang={locale.language}",
             licence=view.LICENCE,
         )
 
     def embed(self, request: Request) -> Response:
         """The block: no menu, no script, no cookie; any page may frame it."""
         shown, _ = self._commune(request)
-        answer = self._site.render(
+        answer = self._context.render(
             request,
             "embed.html",
             shown=shown,
@@ -96,7 +96,7 @@ class PublicPages:
     def open_json(self, request: Request) -> Response:
         """The same with licence, period and method."""
         return json_response(
-            view.document(self._open_lines(request), self._centre.thresholds.version),
+            view.document(self._open_lines(request), self._model.thresholds.version),
             headers=_OPEN,
         )
 
@@ -109,29 +109,29 @@ class PublicPages:
         )
 
     def _open_lines(self, request: Request) -> list[view.OpenLine]:
-        centre, asked = self._centre, request.query_params
-        registry = centre.registry()
+        model, query = self._model, request.query_params
+        registry = model.registry()
         lines = filter_lines(
-            centre.lines(),
-            province=province_code(asked.get("province"), registry),
-            group=one_of("group", asked.get("group"), registry.groups),
+            model.lines(),
+            province=province_code(query.get("province"), registry),
+            group=one_of("group", query.get("group"), registry.groups),
         )
-        period = centre.last_days(period_days(asked.get("days") or "30"))
-        return view.open_lines(lines, centre.overview(period), period)
+        period = model.last_days(period_days(query.get("days") or "30"))
+        return view.open_lines(lines, model.overview(period), period)
 
-    def _commune(self, request: Request) -> tuple[view.PublicCommune, Reader]:
-        centre, reader = self._centre, self._site.reader(request)
+    def _commune(self, request: Request) -> tuple[view.PublicCommune, Locale]:
+        model, locale = self._model, self._context.locale(request)
         code = request.path_params["code"]
-        lines = [line for line in centre.lines() if line.commune_code == code]
-        commune = centre.registry().communes.get(code)
+        lines = [line for line in model.lines() if line.commune_code == code]
+        commune = model.registry().communes.get(code)
         if commune is None and not lines:
             raise HTTPException(404, f"there is no commune {code}")
-        period = centre.last_days(30)
+        period = model.last_days(30)
         return view.public_commune(
             commune.name if commune else code,
             lines,
-            centre.overview(period),
-            centre.states(),
+            model.overview(period),
+            model.states(),
             period,
-            reader,
-        ), reader
+            locale,
+        ), locale

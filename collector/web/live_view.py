@@ -14,8 +14,8 @@ import msgspec
 
 from collector.domain.lines import presence_of
 from collector.store.records import LastResult, StoredProbe, StoredResult, Totals
-from collector.web import labels, staff_labels, words
 from collector.web.formatting import MISSING, Cell, Moment, cell, moment, whole_number
+from collector.web.labels import measurement, pages, staff
 from runtime.language import Language
 from wire.messages import Presence
 from wire.result import HOST_LINE, AnyResult, Line, Outcome, decode_result
@@ -93,20 +93,20 @@ class SummaryView(NamedTuple):
     rejected: str
 
 
-_LABELS = words.LABELS | labels.LABELS | staff_labels.LABELS
+_LABELS = measurement.LABELS | pages.LABELS | staff.LABELS
 
 
-class Reader(NamedTuple):
+class Locale(NamedTuple):
     """Whom a page is made for."""
 
     language: Language
     timezone: tzinfo
 
-    def word(self, name: str) -> str:
+    def label(self, name: str) -> str:
         """A label in the reader's language. KeyError when there is none."""
         return _LABELS[name].in_(self.language)
 
-    def knows(self, name: str) -> bool:
+    def has_label(self, name: str) -> bool:
         """Whether there is such a label."""
         return name in _LABELS
 
@@ -127,14 +127,14 @@ OUTCOME_TONES = {
 }
 
 
-def summary(probes: Sequence[StoredProbe], totals: Totals, reader: Reader) -> SummaryView:
+def summary(probes: Sequence[StoredProbe], totals: Totals, locale: Locale) -> SummaryView:
     """The counts on top."""
     online = sum(presence_of(probe) is Presence.ONLINE for probe in probes)
     counts = (online, len(probes), totals.results, sum(totals.rejected.values()))
-    return SummaryView(*(whole_number(count, reader.language) for count in counts))
+    return SummaryView(*(whole_number(count, locale.language) for count in counts))
 
 
-def probe_view(probe: StoredProbe, results: Sequence[LastResult], reader: Reader) -> ProbeView:
+def probe_view(probe: StoredProbe, results: Sequence[LastResult], locale: Locale) -> ProbeView:
     """One probe. `results` are the last of each line, kind and target."""
     site = probe.site
     since = probe.presence_since
@@ -145,26 +145,26 @@ def probe_view(probe: StoredProbe, results: Sequence[LastResult], reader: Reader
         office=site.office if site else probe.probe,
         commune_code=site.commune_code if site else "",
         group=(site.group or "") if site else "",
-        presence=_presence(presence_of(probe), reader.language),
-        presence_since=_moment(since, reader) if since else None,
-        last_contact=_moment(probe.last_contact_at, reader) if probe.last_contact_at else None,
-        pending=whole_number(probe.health.pending, reader.language) if probe.health else None,
+        presence=_presence(presence_of(probe), locale.language),
+        presence_since=_moment(since, locale) if since else None,
+        last_contact=_moment(probe.last_contact_at, locale) if probe.last_contact_at else None,
+        pending=whole_number(probe.health.pending, locale.language) if probe.health else None,
         version=probe.info.probe_version if probe.info else None,
-        lines=_lines(probe, results, reader),
+        lines=_lines(probe, results, locale),
     )
 
 
-def _moment(at: datetime, reader: Reader) -> Moment:
-    return moment(at, reader.language, reader.timezone)
+def _moment(at: datetime, locale: Locale) -> Moment:
+    return moment(at, locale.language, locale.timezone)
 
 
 def _presence(presence: Presence | None, language: Language) -> Badge:
     if presence is None:
-        return Badge("quiet", "?", words.PRESENCE_UNKNOWN.in_(language))
-    return Badge(*PRESENCE_TONES[presence], words.PRESENCES[presence].in_(language))
+        return Badge("quiet", "?", measurement.PRESENCE_UNKNOWN.in_(language))
+    return Badge(*PRESENCE_TONES[presence], measurement.PRESENCES[presence].in_(language))
 
 
-def _lines(probe: StoredProbe, results: Sequence[LastResult], reader: Reader) -> list[LineView]:
+def _lines(probe: StoredProbe, results: Sequence[LastResult], locale: Locale) -> list[LineView]:
     """The lines in the probe's own order, then those that only old results know."""
     decoded = [(entry, _decode(entry.last)) for entry in results]
     known = {line.id: line for line in (probe.info.lines if probe.info else ())}
@@ -173,36 +173,38 @@ def _lines(probe: StoredProbe, results: Sequence[LastResult], reader: Reader) ->
     return [
         LineView(
             id=line.id,
-            isp=_line_title(line, reader),
-            tables=_tables([pair for pair in decoded if pair[0].last.line == line.id], reader),
+            isp=_line_title(line, locale),
+            tables=_tables([pair for pair in decoded if pair[0].last.line == line.id], locale),
         )
         for line in known.values()
     ]
 
 
-def _line_title(line: Line, reader: Reader) -> str:
+def _line_title(line: Line, locale: Locale) -> str:
     """The ISP, or the box itself where a result concerns no line."""
     if line.id == HOST_LINE.id:
-        return reader.word("host_line")
+        return locale.label("host_line")
     return line.isp or line.id
 
 
 def _tables(
-    decoded: Sequence[tuple[LastResult, AnyResult | None]], reader: Reader
+    decoded: Sequence[tuple[LastResult, AnyResult | None]], locale: Locale
 ) -> list[TableView]:
-    by_kind: dict[str, list[RowView]] = {kind: [] for kind in words.FIGURES}
+    by_kind: dict[str, list[RowView]] = {kind: [] for kind in measurement.FIGURES}
     for entry, result in decoded:
         rows = by_kind.setdefault(entry.last.kind, [])
-        rows.append(_row(entry.last, result, reader))
+        rows.append(_row(entry.last, result, locale))
         if entry.last_ok is not None and entry.last_ok != entry.last:
-            rows.append(_row(entry.last_ok, _decode(entry.last_ok), reader, earlier=True))
+            rows.append(_row(entry.last_ok, _decode(entry.last_ok), locale, earlier=True))
     return [
         TableView(
             kind=kind,
-            title=words.KINDS[kind].in_(reader.language) if kind in words.KINDS else kind,
+            title=measurement.KINDS[kind].in_(locale.language)
+            if kind in measurement.KINDS
+            else kind,
             headings=[
-                Heading(figure.label.in_(reader.language), figure.unit.in_(reader.language))
-                for figure in words.FIGURES.get(kind, ())
+                Heading(figure.label.in_(locale.language), figure.unit.in_(locale.language))
+                for figure in measurement.FIGURES.get(kind, ())
             ],
             rows=rows,
         )
@@ -212,37 +214,39 @@ def _tables(
 
 
 def _row(
-    stored: StoredResult, result: AnyResult | None, reader: Reader, *, earlier: bool = False
+    stored: StoredResult, result: AnyResult | None, locale: Locale, *, earlier: bool = False
 ) -> RowView:
-    language = reader.language
+    language = locale.language
     protocol, target = _target(stored.target, language)
-    figures = words.FIGURES.get(stored.kind, ())
+    figures = measurement.FIGURES.get(stored.kind, ())
     if result is None:
         return RowView(
             protocol=protocol,
             target=target,
-            badge=Badge("quiet", "?", reader.word("unreadable")),
+            badge=Badge("quiet", "?", locale.label("unreadable")),
             note="",
             detail="",
             cells=[Cell(MISSING) for _ in figures],
             remarks=[],
-            measured_at=_moment(stored.received_at, reader),
+            measured_at=_moment(stored.received_at, locale),
             earlier=earlier,
         )
     badge = (
-        Badge("quiet", "↳", reader.word("last_good"))
+        Badge("quiet", "↳", locale.label("last_good"))
         if earlier
-        else Badge(*OUTCOME_TONES[result.outcome], words.OUTCOMES[result.outcome].in_(language))
+        else Badge(
+            *OUTCOME_TONES[result.outcome], measurement.OUTCOMES[result.outcome].in_(language)
+        )
     )
     return RowView(
         protocol=protocol,
         target=target,
         badge=badge,
-        note=words.REASONS[result.reason].in_(language) if result.reason else "",
+        note=measurement.REASONS[result.reason].in_(language) if result.reason else "",
         detail=result.detail or "",
         cells=[cell(figure, result.values, language) for figure in figures],
-        remarks=[words.VALIDITIES[validity].in_(language) for validity in result.validity],
-        measured_at=_moment(result.started_at, reader),
+        remarks=[measurement.VALIDITIES[validity].in_(language) for validity in result.validity],
+        measured_at=_moment(result.started_at, locale),
         earlier=earlier,
     )
 
@@ -252,7 +256,7 @@ def _target(name: str | None, language: Language) -> tuple[str, str]:
     protocol, colon, target = (name or MISSING).partition(":")
     if not colon:
         protocol, target = "", protocol
-    spoken = words.TARGETS.get(target)
+    spoken = measurement.TARGETS.get(target)
     return protocol.upper(), spoken.in_(language) if spoken else target
 
 

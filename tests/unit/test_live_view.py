@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from collector.store.records import LastResult, StoredProbe, StoredResult, Totals
-from collector.web import pages, words
+from collector.web import live_view
 from collector.web.formatting import MISSING, Cell, figure, moment, whole_number
-from collector.web.pages import Reader, RowView
+from collector.web.labels import measurement
+from collector.web.live_view import Locale, RowView
 from runtime.language import Language, Phrase
 from tests import samples
 from wire.messages import Presence, Rejection
@@ -35,8 +36,8 @@ from wire.result import (
 )
 
 VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
-VI = Reader(Language.VI, VIETNAM)
-EN = Reader(Language.EN, VIETNAM)
+VI = Locale(Language.VI, VIETNAM)
+EN = Locale(Language.EN, VIETNAM)
 NOW = datetime(2026, 7, 25, 5, 2, tzinfo=UTC)
 
 
@@ -76,8 +77,8 @@ def a_probe(**changes: object) -> StoredProbe:
     return StoredProbe(**(fields | changes))  # type: ignore[arg-type]  # fields are by name
 
 
-def rows_of(*entries: LastResult, reader: Reader = VI) -> list[RowView]:
-    view = pages.probe_view(a_probe(), entries, reader)
+def rows_of(*entries: LastResult, locale: Locale = VI) -> list[RowView]:
+    view = live_view.probe_view(a_probe(), entries, locale)
     return [row for line in view.lines for table in line.tables for row in table.rows]
 
 
@@ -87,15 +88,15 @@ def rows_of(*entries: LastResult, reader: Reader = VI) -> list[RowView]:
 @pytest.mark.parametrize(
     ("table", "members"),
     [
-        (words.OUTCOMES, list(Outcome)),
-        (words.REASONS, list(Reason)),
-        (words.VALIDITIES, list(Validity)),
-        (words.PRESENCES, list(Presence)),
-        (words.FAULTS, list(FaultLocation)),
-        (words.KINDS, list(KINDS)),
-        (words.FIGURES, list(KINDS)),
-        (pages.OUTCOME_TONES, list(Outcome)),
-        (pages.PRESENCE_TONES, list(Presence)),
+        (measurement.OUTCOMES, list(Outcome)),
+        (measurement.REASONS, list(Reason)),
+        (measurement.VALIDITIES, list(Validity)),
+        (measurement.PRESENCES, list(Presence)),
+        (measurement.FAULTS, list(FaultLocation)),
+        (measurement.KINDS, list(KINDS)),
+        (measurement.FIGURES, list(KINDS)),
+        (live_view.OUTCOME_TONES, list(Outcome)),
+        (live_view.PRESENCE_TONES, list(Presence)),
     ],
 )
 def test_every_member_has_its_words(table: dict[object, object], members: list[object]) -> None:
@@ -104,16 +105,16 @@ def test_every_member_has_its_words(table: dict[object, object], members: list[o
 
 def every_phrase() -> list[Phrase]:
     tables: list[dict[object, Phrase]] = [
-        words.OUTCOMES,  # type: ignore[list-item]  # a dict is invariant in its keys
-        words.REASONS,  # type: ignore[list-item]
-        words.VALIDITIES,  # type: ignore[list-item]
-        words.FAULTS,  # type: ignore[list-item]
-        words.PRESENCES,  # type: ignore[list-item]
-        words.KINDS,  # type: ignore[list-item]
-        words.LABELS,  # type: ignore[list-item]
-        words.TARGETS,  # type: ignore[list-item]
+        measurement.OUTCOMES,  # type: ignore[list-item]  # a dict is invariant in its keys
+        measurement.REASONS,  # type: ignore[list-item]
+        measurement.VALIDITIES,  # type: ignore[list-item]
+        measurement.FAULTS,  # type: ignore[list-item]
+        measurement.PRESENCES,  # type: ignore[list-item]
+        measurement.KINDS,  # type: ignore[list-item]
+        measurement.LABELS,  # type: ignore[list-item]
+        measurement.TARGETS,  # type: ignore[list-item]
     ]
-    figures = [shown for kind in words.FIGURES.values() for shown in kind]
+    figures = [shown for kind in measurement.FIGURES.values() for shown in kind]
     return [phrase for table in tables for phrase in table.values()] + [
         phrase for shown in figures for phrase in (shown.label, shown.unit)
     ]
@@ -127,7 +128,7 @@ def test_no_phrase_is_empty_or_padded() -> None:
 
 
 def test_reasons_and_remarks_can_be_told_apart() -> None:
-    for table in (words.REASONS, words.VALIDITIES, words.OUTCOMES):
+    for table in (measurement.REASONS, measurement.VALIDITIES, measurement.OUTCOMES):
         assert len({phrase.vi for phrase in table.values()}) == len(table)
         assert len({phrase.en for phrase in table.values()}) == len(table)
 
@@ -143,7 +144,7 @@ def test_figures_name_real_fields() -> None:
         ("availability", AvailabilityValues),
         ("outage", OutageValues),
     ):
-        assert {shown.field for shown in words.FIGURES[kind]} <= set(values.__struct_fields__)
+        assert {shown.field for shown in measurement.FIGURES[kind]} <= set(values.__struct_fields__)
 
 
 # Figures and times
@@ -194,7 +195,7 @@ def test_throughput_in_mbit_steady_and_whole() -> None:
 
 
 def test_latency_without_loss_tells_the_upper_bound() -> None:
-    (row,) = rows_of(good(samples.latency()), reader=EN)
+    (row,) = rows_of(good(samples.latency()), locale=EN)
     assert row.cells == [Cell("12.4"), Cell("15.5"), Cell("0", ("0/60 packets", "≤ 5.00%"))]
 
 
@@ -225,7 +226,7 @@ def test_a_failure_is_shown_with_its_reason_and_what_it_found() -> None:
 
 def test_a_failure_without_any_good_result_stands_alone() -> None:
     failure = samples.throughput(outcome=Outcome.FAILED, reason=Reason.LINE_DOWN)
-    (row,) = rows_of(LastResult(stored(failure), None), reader=EN)
+    (row,) = rows_of(LastResult(stored(failure), None), locale=EN)
     assert row.badge.word == "Failed"
     assert row.note == "the line is down"
     assert [cell.text for cell in row.cells] == [MISSING] * 4
@@ -265,7 +266,7 @@ def test_the_gateway_is_named_in_words() -> None:
 
 def test_lines_keep_the_probes_order_and_none_is_left_out() -> None:
     old = samples.VNPT.__class__("fpt-cu", "FPT")
-    view = pages.probe_view(
+    view = live_view.probe_view(
         a_probe(),
         [good(samples.latency(line=old)), good(samples.latency(line=samples.VIETTEL))],
         VI,
@@ -279,7 +280,9 @@ def test_lines_keep_the_probes_order_and_none_is_left_out() -> None:
 
 
 def test_a_line_has_a_table_for_each_kind_in_order() -> None:
-    view = pages.probe_view(a_probe(), [good(samples.latency()), good(samples.throughput(), 2)], VI)
+    view = live_view.probe_view(
+        a_probe(), [good(samples.latency()), good(samples.throughput(), 2)], VI
+    )
     tables = view.lines[0].tables
     assert [table.title for table in tables] == ["Tốc độ (TCP)", "Độ trễ"]
     for table in tables:
@@ -287,7 +290,7 @@ def test_a_line_has_a_table_for_each_kind_in_order() -> None:
 
 
 def test_a_probe_in_both_languages() -> None:
-    vi, en = (pages.probe_view(a_probe(), [], reader) for reader in (VI, EN))
+    vi, en = (live_view.probe_view(a_probe(), [], locale) for locale in (VI, EN))
     assert vi.office == en.office == "Văn phòng UBND xã Phủ Thông"
     assert vi.commune_code == "01969"
     assert (vi.pending, en.pending) == ("1.234", "1,234")
@@ -297,7 +300,7 @@ def test_a_probe_in_both_languages() -> None:
 
 
 def test_a_probe_of_which_nothing_is_known_yet() -> None:
-    view = pages.probe_view(
+    view = live_view.probe_view(
         a_probe(
             site=None,
             presence=None,
@@ -317,7 +320,7 @@ def test_a_probe_of_which_nothing_is_known_yet() -> None:
 def test_the_summary_counts() -> None:
     probes = [a_probe(), a_probe(presence=Presence.LOST), a_probe(presence=None)]
     totals = Totals(1_234_567, 3, {Rejection.SCHEMA: 2, Rejection.TOPIC: 3})
-    assert pages.summary(probes, totals, VI) == ("1", "3", "1.234.567", "5")
+    assert live_view.summary(probes, totals, VI) == ("1", "3", "1.234.567", "5")
 
 
 def test_what_a_probe_gave_up_stands_under_the_box_and_no_isp() -> None:
@@ -325,6 +328,6 @@ def test_what_a_probe_gave_up_stands_under_the_box_and_no_isp() -> None:
         cause=DropCause.OUTBOX_FULL, epoch=samples.EPOCH, count=12, ranges=[(1, 12)]
     )
     entry = good(samples.dropped(values))
-    view = pages.probe_view(a_probe(), [entry], VI)
+    view = live_view.probe_view(a_probe(), [entry], VI)
     assert [line.isp for line in view.lines] == ["VNPT", "Viettel", "Bản thân trạm đo"]
     assert [table.rows[0].cells[0].text for table in view.lines[-1].tables] == ["12"]

@@ -20,7 +20,7 @@ from collector.users.sessions import SessionSigner
 from collector.users.user import AuditEvent, Permission, User
 from collector.users.user_store import UserStore
 from collector.web.formatting import MISSING
-from collector.web.pages import Reader
+from collector.web.live_view import Locale
 from runtime.language import Language
 
 SESSION_COOKIE, LANGUAGE_COOKIE = "tramdo_session", "lang"
@@ -30,7 +30,7 @@ NAVIGATION = (
     ("nav_overview", "/"),
     ("nav_campaign", "/campaign"),
     ("nav_isps", "/isps"),
-    ("nav_papers", "/papers"),
+    ("nav_reports", "/papers"),
     ("nav_alerts", "/alerts"),
     ("nav_system", "/system"),
     ("nav_live", "/live"),
@@ -49,7 +49,7 @@ class Visitor(NamedTuple):
         return self.user is not None and self.user.may(Permission(permission), commune_code)
 
 
-class Site:
+class PageContext:
     """One for the whole application."""
 
     def __init__(self, timezone: str, user_store: UserStore) -> None:
@@ -64,10 +64,10 @@ class Site:
             lstrip_blocks=True,
         )
 
-    def reader(self, request: Request) -> Reader:
+    def locale(self, request: Request) -> Locale:
         """For whom a page is made: the language that the address names, else the cookie's."""
         asked = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE)
-        return Reader(Language.EN if asked == Language.EN else Language.VI, self.timezone)
+        return Locale(Language.EN if asked == Language.EN else Language.VI, self.timezone)
 
     def visitor(self, request: Request) -> Visitor:
         """Who asks. A cookie that is old, changed, or of an ended session is nobody's."""
@@ -125,24 +125,24 @@ class Site:
         self, request: Request, template: str, *, status: int = 200, **context: object
     ) -> Response:
         """A page (or a part) as HTML."""
-        reader = self.reader(request)
+        locale = self.locale(request)
         path = request.url.path
         html = self._templates.get_template(template).render(
-            language=reader.language,
-            word=reader.word,
-            reader=reader,
+            language=locale.language,
+            label=locale.label,
+            locale=locale,
             missing=MISSING,
             timezone=self.timezone.key,
             path=path,
             visitor=self.visitor(request),
-            navigation=[(reader.word(name), where, where == path) for name, where in NAVIGATION],
+            navigation=[(locale.label(name), where, where == path) for name, where in NAVIGATION],
             here_in={language.value: _in_language(request, language) for language in Language},
             **context,
         )
-        answer = HTMLResponse(html, status, headers={"Content-Language": reader.language})
+        answer = HTMLResponse(html, status, headers={"Content-Language": locale.language})
         answer.headers["Vary"] = "Cookie"
         if request.query_params.get("lang") in set(Language):
-            answer.set_cookie(LANGUAGE_COOKIE, reader.language, _YEAR_S, samesite="lax")
+            answer.set_cookie(LANGUAGE_COOKIE, locale.language, _YEAR_S, samesite="lax")
         return answer
 
 

@@ -1,0 +1,1 @@
+"""Every label of the pages, in Vietnamese and English, as data."""
