@@ -13,8 +13,8 @@ from collector.alerts.alert import Alert
 from collector.alerts.alert_store import AlertStore
 from collector.alerts.notification import AlertEvent, Transition
 from collector.web.formatting import Moment, moment
-from collector.web.live_view import Locale
 from collector.web.page_context import PageContext
+from collector.web.presentation import Locale
 from collector.web.query import whole_number
 from collector.web.stored_api import json_response
 from runtime.language import Language

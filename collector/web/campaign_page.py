@@ -18,8 +18,8 @@ from collector.reports.flat_table import spreadsheet_cell
 from collector.rollup.periods import month_of
 from collector.rollup.summary import SPEED_KINDS
 from collector.web import campaign_view as view
-from collector.web.live_view import Locale
 from collector.web.page_context import PageContext
+from collector.web.presentation import Locale
 from collector.web.query import one_of, province_code
 
 

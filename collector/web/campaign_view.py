@@ -22,7 +22,7 @@ from collector.rollup.summary import EMPTY, Summary
 from collector.web.drawing.bars import Bars, trend
 from collector.web.formatting import whole_number
 from collector.web.line_table import percent, state_badge
-from collector.web.live_view import Badge, Locale
+from collector.web.presentation import Badge, Locale
 
 ROWS_MOST = 200
 WEEKS = 8

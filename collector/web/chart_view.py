@@ -16,7 +16,7 @@ from collector.rollup.queries import Bucket
 from collector.web.formatting import MISSING, Moment, moment
 from collector.web.line_table import DOWN, LATENCY, UP, maybe_figure, percent
 from collector.web.line_view import LOADED_DOWN
-from collector.web.live_view import Locale
+from collector.web.presentation import Locale
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 # Six points are still a curve; a year and a day of days are still points.

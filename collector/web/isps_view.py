@@ -23,7 +23,7 @@ from collector.rollup.summary import Summary, merge_summaries
 from collector.web.drawing.bars import Whisker, whiskers
 from collector.web.formatting import MISSING, figure
 from collector.web.line_table import DOWN, LATENCY, UP, maybe_figure, megabits, percent
-from collector.web.live_view import Badge, Locale
+from collector.web.presentation import Badge, Locale
 
 # A comparison by hour asks for each line's hours: so many at most, so that a page stays quick.
 LINES_MOST = 60

@@ -21,9 +21,9 @@ from collector.rollup.summary import EMPTY
 from collector.users.user import Permission
 from collector.web import chart_view, line_view, outages_view, probe_view
 from collector.web.line_table import STATE_LOOKS, LineRow, line_address, line_rows, state_badge
-from collector.web.live_view import Locale
 from collector.web.overview_view import around, overview_map
 from collector.web.page_context import PageContext
+from collector.web.presentation import Locale
 from collector.web.query import found_or_404, period_days
 from wire.commands import AnyCommand
 

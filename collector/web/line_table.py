@@ -20,7 +20,7 @@ from collector.rollup.periods import Period, start_of_day
 from collector.rollup.summary import EMPTY, Summary, speed_tests_a_day
 from collector.store.records import StoredProbe
 from collector.web.formatting import MISSING, by_name, figure, whole_number
-from collector.web.live_view import Badge, Locale
+from collector.web.presentation import Badge, Locale
 
 DOWN, UP = "throughput_download_whole_bps", "throughput_upload_whole_bps"
 LATENCY = "latency_rtt_mean_ms"

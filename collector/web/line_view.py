@@ -37,7 +37,7 @@ from collector.web.line_table import (
     percent,
     sample_of,
 )
-from collector.web.live_view import Badge, Locale
+from collector.web.presentation import Badge, Locale
 from runtime.language import Phrase
 
 RTT_WINDOW = "latency_rtt_p50_ms"

@@ -7,7 +7,7 @@ a sign and a word beside its colour.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, tzinfo
+from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
@@ -15,18 +15,11 @@ import msgspec
 from collector.domain.lines import presence_of
 from collector.store.records import LastResult, StoredProbe, StoredResult, Totals
 from collector.web.formatting import MISSING, Cell, Moment, cell, moment, whole_number
-from collector.web.labels import measurement, pages, staff
+from collector.web.labels import measurement
+from collector.web.presentation import Badge, Locale
 from runtime.language import Language
 from wire.messages import Presence
 from wire.result import HOST_LINE, AnyResult, Line, Outcome, decode_result
-
-
-class Badge(NamedTuple):
-    """A state: `tone` names its colour, `sign` and `word` say it without."""
-
-    tone: str
-    sign: str
-    word: str
 
 
 class Heading(NamedTuple):
@@ -91,28 +84,6 @@ class SummaryView(NamedTuple):
     probes: str
     results: str
     rejected: str
-
-
-_LABELS = measurement.LABELS | pages.LABELS | staff.LABELS
-
-
-class Locale(NamedTuple):
-    """Whom a page is made for."""
-
-    language: Language
-    timezone: tzinfo
-
-    def label(self, name: str) -> str:
-        """A label in the reader's language. KeyError when there is none."""
-        return _LABELS[name].in_(self.language)
-
-    def has_label(self, name: str) -> bool:
-        """Whether there is such a label."""
-        return name in _LABELS
-
-    def number(self, value: int) -> str:
-        """A count as the reader writes it."""
-        return whole_number(value, self.language)
 
 
 PRESENCE_TONES = {

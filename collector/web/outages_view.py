@@ -19,7 +19,7 @@ from collector.rollup.queries import Bucket
 from collector.store.records import LastResult, StoredOutage
 from collector.web.formatting import Moment, moment
 from collector.web.labels import measurement
-from collector.web.live_view import Locale
+from collector.web.presentation import Locale
 from wire.result import FaultLocation, PathResult, decode_result
 
 _MOST = 50

@@ -27,7 +27,7 @@ from collector.web.line_table import (
     percent,
     state_badge,
 )
-from collector.web.live_view import Badge, Locale
+from collector.web.presentation import Badge, Locale
 
 # Above so many lines a table is by province.
 LINES_MOST = 250

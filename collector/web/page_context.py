@@ -20,7 +20,7 @@ from collector.users.sessions import SessionSigner
 from collector.users.user import AuditEvent, Permission, User
 from collector.users.user_store import UserStore
 from collector.web.formatting import MISSING
-from collector.web.live_view import Locale
+from collector.web.presentation import Locale
 from runtime.language import Language
 
 SESSION_COOKIE, LANGUAGE_COOKIE = "tramdo_session", "lang"

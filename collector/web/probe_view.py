@@ -12,7 +12,7 @@ from collector.domain.lines import is_silent
 from collector.store.records import LastResult, StoredProbe
 from collector.web.formatting import MISSING, Moment, figure, moment, whole_number
 from collector.web.line_table import percent
-from collector.web.live_view import Badge, Locale
+from collector.web.presentation import Badge, Locale
 from wire.result import AnyResult, decode_result
 
 _PATTERN_SIGNS = {

@@ -14,8 +14,8 @@ from collector.domain.lines import filter_lines, provinces_of
 from collector.domain.read_model import ReadModel
 from collector.web import public_view as view
 from collector.web.headers import EMBED_POLICY
-from collector.web.live_view import Locale
 from collector.web.page_context import PageContext
+from collector.web.presentation import Locale
 from collector.web.query import one_of, period_days, province_code
 from collector.web.stored_api import json_response
 

@@ -26,7 +26,7 @@ from collector.web.line_table import (
     percent,
     state_badge,
 )
-from collector.web.live_view import Badge, Locale
+from collector.web.presentation import Badge, Locale
 
 LICENCE = "CC BY 4.0"
 LICENCE_URL = "https://creativecommons.org/licenses/by/4.0/"

@@ -11,7 +11,7 @@ from msgspec import Struct
 from collector.registry.changes import Change, RecordedChange
 from collector.registry.registry import Commune, Registry
 from collector.web.formatting import Moment, moment
-from collector.web.live_view import Locale
+from collector.web.presentation import Locale
 
 _MEGABIT = 1e6
 

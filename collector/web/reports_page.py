@@ -31,8 +31,8 @@ from collector.reports.service import (
 from collector.rollup.periods import Period, parse_period
 from collector.users.user import Permission
 from collector.web.formatting import Moment, moment
-from collector.web.live_view import Locale
 from collector.web.page_context import PageContext
+from collector.web.presentation import Locale
 from collector.web.query import one_of
 
 _ISSUES_SHOWN = 300

@@ -11,7 +11,7 @@ from collector.domain.lines import is_silent
 from collector.store.messages import EpochKey
 from collector.store.records import StoredProbe, StoredRejection, Totals
 from collector.web.formatting import Moment, figure, moment, whole_number
-from collector.web.live_view import Locale
+from collector.web.presentation import Locale
 from wire.ledger import Ledger
 
 ROWS_MOST = 100

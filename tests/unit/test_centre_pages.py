@@ -52,7 +52,7 @@ from collector.web.line_table import (
     samples_target,
     speed_cell,
 )
-from collector.web.live_view import Locale
+from collector.web.presentation import Locale
 from collector.web.registry_view import toml
 from runtime.language import Language
 from tests import samples

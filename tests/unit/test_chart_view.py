@@ -14,7 +14,7 @@ from collector.web import chart_view
 from collector.web.chart_view import LEAST, MOST, Range
 from collector.web.drawing import line_chart
 from collector.web.drawing.line_chart import Figure, Series
-from collector.web.live_view import Locale
+from collector.web.presentation import Locale
 from runtime.language import Language
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -11,7 +11,8 @@ from collector.store.records import LastResult, StoredProbe, StoredResult, Total
 from collector.web import live_view
 from collector.web.formatting import MISSING, Cell, figure, moment, whole_number
 from collector.web.labels import measurement
-from collector.web.live_view import Locale, RowView
+from collector.web.live_view import RowView
+from collector.web.presentation import Locale
 from runtime.language import Language, Phrase
 from tests import samples
 from wire.messages import Presence, Rejection

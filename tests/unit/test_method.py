@@ -21,7 +21,7 @@ from collector.rollup.distribution import distribution
 from collector.rollup.metrics import invalidating
 from collector.rollup.summary import KindCounts, Summary
 from collector.web import line_view
-from collector.web.live_view import Locale
+from collector.web.presentation import Locale
 from probe.config import LatencyConfig, ThroughputConfig
 from probe.measure.latency.probe import target_specs
 from probe.measure.lookup import Address

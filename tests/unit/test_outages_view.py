@@ -14,7 +14,6 @@ from collector.rollup.periods import Step
 from collector.rollup.queries import Bucket
 from collector.rollup.summary import Summary
 from collector.store.records import LastResult, StoredOutage, StoredResult
-from collector.web.live_view import Locale
 from collector.web.outages_view import (
     OutageRow,
     PathObservation,
@@ -23,6 +22,7 @@ from collector.web.outages_view import (
     ongoing_fault,
     outages,
 )
+from collector.web.presentation import Locale
 from runtime.language import Language
 from tests import samples
 from wire.result import FaultLocation, PathResult
