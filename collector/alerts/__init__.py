@@ -1,1 +1,1 @@
-"""What somebody must look at: judged from the store, told once, and once when it is over."""
+"""Alerts: rules over stored data, opened and closed once each, sent by mail and webhook."""

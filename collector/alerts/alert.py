@@ -1,9 +1,8 @@
-"""Floor 1. Alerts: what began, what goes on, what has ended.
+"""Floor 1. Alerts: which begin, which are open, which have ended.
 
-A rule (`collector.alerts.rules`) finds at each look that something holds, that it does not, or that
-it cannot know. `changes` turns that into beginnings and ends: an alert begins once, ends once, and
-stays open for as long as nobody can know. So a collector that was away for a night neither ends
-what it could not see nor begins it again.
+A rule (`collector.alerts.rules`) evaluates to HOLDS, CLEAR or UNKNOWN. `changes` compares the
+results with the open alerts: an alert begins once, ends once, and stays open while its rule is
+UNKNOWN. A collector that was stopped for a night therefore neither ends nor repeats an alert.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from msgspec import Struct
 
 
 class AlertKind(StrEnum):
-    """What can be wrong: a closed list."""
+    """The kinds of alert: a closed list."""
 
     PROBE_SILENT = "probe_silent"
     LINE_DOWN = "line_down"
@@ -28,7 +27,7 @@ class AlertKind(StrEnum):
 class Subject(Struct, frozen=True, order=True):
     """What an alert is about. A certificate of the centre itself has neither probe nor line.
 
-    `name` is the certificate's; for other kinds it is empty.
+    `name` is the certificate's name; it is empty for the other kinds.
     """
 
     tenant: str = ""
@@ -38,14 +37,14 @@ class Subject(Struct, frozen=True, order=True):
 
 
 class Key(Struct, frozen=True, order=True):
-    """One alert may be open for each of these."""
+    """The identity of an open alert: at most one is open per key."""
 
     kind: AlertKind
     subject: Subject
 
 
 class RuleState(StrEnum):
-    """What a rule found."""
+    """The outcome of a rule for one subject."""
 
     HOLDS = "holds"
     CLEAR = "clear"
@@ -53,10 +52,10 @@ class RuleState(StrEnum):
 
 
 class RuleResult(Struct, frozen=True, kw_only=True):
-    """What a rule found of one subject at one look.
+    """The result of one rule evaluation for one subject.
 
-    `since` is when it began by the evidence, not when it was seen; given when it HOLDS. `evidence`
-    has the figures, units in their names.
+    `since` is when the condition began according to the data, not when it was evaluated; set when
+    the state is HOLDS. `evidence` has the figures, units in their names.
     """
 
     key: Key
@@ -66,10 +65,10 @@ class RuleResult(Struct, frozen=True, kw_only=True):
 
 
 class Alert(Struct, frozen=True, kw_only=True):
-    """An alert as it is kept. `number` is given by the book that keeps it and never used again.
+    """An alert as stored. `number` is assigned by the AlertStore and never reused.
 
-    `began_at` is by the evidence, `seen_at` by the centre's clock; `ended_at` is None while it is
-    open. `commune_code` and `office` are those at its beginning.
+    `began_at` is taken from the data, `seen_at` from the centre's clock; `ended_at` is None while
+    the alert is open. `commune_code` and `office` are those at its beginning.
     """
 
     number: int
@@ -83,14 +82,14 @@ class Alert(Struct, frozen=True, kw_only=True):
 
 
 class Begin(Struct, frozen=True):
-    """An alert that is to be opened."""
+    """An alert to open."""
 
     result: RuleResult
     at: datetime
 
 
 class End(Struct, frozen=True):
-    """An open alert that is over."""
+    """An open alert to close."""
 
     key: Key
     at: datetime
@@ -99,11 +98,11 @@ class End(Struct, frozen=True):
 def changes(
     open_alerts: Mapping[Key, Alert], results: Iterable[RuleResult], now: datetime
 ) -> list[Begin | End]:
-    """What begins and what ends, in the order of the findings, then what nobody watches any more.
+    """The alerts to open and to close: in the order of the results, then those without a rule.
 
     Args:
         open_alerts: by key.
-        findings: at most one for each key; a key that is not among them is watched no more (its
+        results: at most one per key. A key that is not among them is no longer monitored (its
             probe or line has left the registry), which ends its alert.
         now: the centre's clock, UTC.
     """

@@ -1,8 +1,9 @@
-"""Floor 2. The book of alerts: a SQLite file of its own, so that none is told twice or forgotten.
+"""Floor 2. Stores alerts and undelivered notifications in an SQLite file of its own.
 
-It stands apart from the results' store, which may be PostgreSQL and which a broken disk may have
-taken: what is wrong should still be known then. An alert and what is due to be told of it are
-written in one transaction; who has been told is noted after the message was taken.
+The file is separate from the result store, which may be a remote PostgreSQL or a failed disk: an
+alert about that must still be stored. An alert and its notifications are written in one
+transaction; a notification is deleted after its channel has accepted it, so that none is lost and
+a repeat is possible only after a crash between delivery and deletion.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ CREATE TABLE IF NOT EXISTS alerts (
     office       TEXT,
     evidence     TEXT NOT NULL
 ) STRICT;
--- One alert of a kind and subject is open at a time, whatever a program does.
+-- At most one alert of a kind and subject is open at a time.
 CREATE UNIQUE INDEX IF NOT EXISTS open_alerts
     ON alerts (kind, tenant, probe, line, name) WHERE ended_at IS NULL;
 CREATE TABLE IF NOT EXISTS due (
@@ -51,21 +52,21 @@ _COLUMNS = (
 
 
 class AlertStoreError(Exception):
-    """The book cannot be read or written now; the text is a sentence for a person."""
+    """The alert file cannot be read or written; the text is a sentence for a user."""
 
 
 class AlertLocation(NamedTuple):
-    """Where a probe stood when its alert began."""
+    """Commune and office of a probe when its alert began."""
 
     commune_code: str | None
     office: str | None
 
 
 class AlertStore:
-    """Opened once for each process; its methods may be called from any thread.
+    """The alert file. Open it once per process; methods are thread-safe.
 
     Raises:
-        BookError: the file cannot be opened; so may every method.
+        AlertStoreError: the file cannot be opened; every method raises it on a database error.
     """
 
     def __init__(self, path: Path) -> None:
@@ -76,15 +77,15 @@ class AlertStore:
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.executescript(_SCHEMA)
         except sqlite3.Error as error:
-            raise AlertStoreError(f"the book of alerts {path} cannot be opened: {error}") from error
+            raise AlertStoreError(f"the alert store {path} cannot be opened: {error}") from error
 
     def open_alerts(self) -> Mapping[Key, Alert]:
-        """What is open, by key."""
+        """The open alerts by key."""
         found = self._read("WHERE ended_at IS NULL ORDER BY number")
         return {alert.key: alert for alert in found}
 
     def newest(self, limit: int) -> list[Alert]:
-        """The newest alerts, open or ended, the last begun first."""
+        """The newest alerts, open or ended, newest first."""
         return self._read("ORDER BY number DESC LIMIT ?", limit)
 
     def write(
@@ -93,10 +94,10 @@ class AlertStore:
         channels: Sequence[str],
         where: Callable[[Subject], AlertLocation],
     ) -> None:
-        """Write what begins and what ends, and note for each channel what it is due to tell.
+        """Open and close alerts, and queue a notification for each channel.
 
-        The beginning of an alert that ended before it was told is not told any more: its end says
-        both.
+        When an alert ends before its beginning was delivered, the queued beginning is replaced by
+        the end, which states both times.
         """
         with self._lock:
             try:
@@ -107,10 +108,10 @@ class AlertStore:
                         else:
                             self._end(change, channels)
             except sqlite3.Error as error:
-                raise AlertStoreError(f"the book of alerts cannot be written: {error}") from error
+                raise AlertStoreError(f"the alert store cannot be written: {error}") from error
 
     def pending(self, channel: str) -> list[AlertEvent]:
-        """What a channel has still to tell, the oldest first."""
+        """The notifications that a channel has not delivered yet, oldest first."""
         with self._lock:
             try:
                 rows = self._connection.execute(
@@ -119,11 +120,11 @@ class AlertStore:
                     (channel,),
                 ).fetchall()
             except sqlite3.Error as error:
-                raise AlertStoreError(f"the book of alerts cannot be read: {error}") from error
+                raise AlertStoreError(f"the alert store cannot be read: {error}") from error
         return [AlertEvent(Transition(transition), _alert(row)) for transition, *row in rows]
 
     def mark_delivered(self, channel: str, delivered: Iterable[AlertEvent]) -> None:
-        """Note what a channel has told."""
+        """Delete the notifications that a channel has delivered."""
         rows = [(one.alert.number, channel, one.transition) for one in delivered]
         with self._lock:
             try:
@@ -132,10 +133,10 @@ class AlertStore:
                         "DELETE FROM due WHERE number = ? AND channel = ? AND edge = ?", rows
                     )
             except sqlite3.Error as error:
-                raise AlertStoreError(f"the book of alerts cannot be written: {error}") from error
+                raise AlertStoreError(f"the alert store cannot be written: {error}") from error
 
     def close(self) -> None:
-        """Let go of the file. Harmless twice."""
+        """Close the file. May be called more than once."""
         with self._lock:
             self._connection.close()
 
@@ -147,7 +148,7 @@ class AlertStore:
                     arguments,
                 ).fetchall()
             except sqlite3.Error as error:
-                raise AlertStoreError(f"the book of alerts cannot be read: {error}") from error
+                raise AlertStoreError(f"the alert store cannot be read: {error}") from error
         return [_alert(row) for row in rows]
 
     def _begin(self, begin: Begin, channels: Sequence[str], where: AlertLocation) -> None:

@@ -1,4 +1,4 @@
-"""Floor 2. Sends a notice by SMTP, the library's own client, TLS verified."""
+"""Floor 2. Sends a notification by SMTP (`smtplib`), with a verified TLS certificate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger("alerts")
 
 
 def message(notification: Notification, config: MailConfig) -> MIMEText:
-    """The mail. Its Message-ID is the notice's own, so that a repeat can be told from news.
+    """The mail. Its Message-ID is made from the notification's id, so that a repeat is recognised.
 
     Not an EmailMessage: in Python 3.11 its folding loses a blank between two encoded words.
     """
@@ -34,12 +34,13 @@ def message(notification: Notification, config: MailConfig) -> MIMEText:
 
 
 def send(notification: Notification, config: MailConfig) -> None:
-    """Hand the notice to the server.
+    """Send the notification to all recipients.
 
-    Told once some have it: tried again, those would have it again, for as long as one is refused.
+    It counts as delivered when the server accepts at least one recipient: a retry would repeat the
+    mail to those who have it for as long as another address is refused. Refused ones are logged.
 
     Raises:
-        NotTakenError: it was not taken for anybody.
+        DeliveryError: the server accepted it for no recipient.
     """
     try:
         server = _connected(config)
@@ -48,7 +49,7 @@ def send(notification: Notification, config: MailConfig) -> None:
                 server.login(config.username, secret_file.read_text(config.password_file))
             refused = server.send_message(message(notification, config))
         finally:
-            # It is taken or not by now, however the server says farewell.
+            # The mail was accepted or refused by now, whatever QUIT answers.
             with contextlib.suppress(OSError, smtplib.SMTPException):
                 server.quit()
             server.close()

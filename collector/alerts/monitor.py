@@ -1,7 +1,7 @@
-"""Floor 3. Looks at the store every minute, keeps the book of alerts, and has them told.
+"""Floor 3. Evaluates the alert rules periodically, stores alerts, and has them delivered.
 
-A thread of the collector. What it costs does not grow with the results: probes that changed, days'
-means, and the last results of those lines alone whose probe says that they are down.
+A thread of the collector. Its cost does not grow with the number of results: it reads probes that
+changed, daily means, and the last results only of lines whose probe reports them down.
 """
 
 from __future__ import annotations
@@ -40,25 +40,25 @@ from collector.store.store import StoreError
 from runtime.certificate_file import ends_at
 from wire.result import GATEWAY_TARGET, AnyResult, Outcome, decode_result
 
-# Means of whole days change only with late results.
+# Means of past days change only with late results.
 _SPEEDS_EVERY = timedelta(minutes=30)
-# A probe that is in no registry and was silent for longer is taken for taken down.
+# An unregistered probe that was silent for longer counts as decommissioned.
 _DECOMMISSIONED_AFTER = timedelta(days=7)
 
 log = logging.getLogger("alerts")
 
 
 class AlertMonitor:
-    """Runs until `stop`.
+    """Evaluates the rules every `look_every_s` seconds until `stop`.
 
     Args:
-        centre: what is known, as the pages read it.
-        book: where alerts are kept.
-        teller: who tells them.
+        model: the read model that the pages use too.
+        alert_store: stores the alerts.
+        notifier: delivers them.
         config: the table `[alerts]`.
-        certificates: files of the centre's own whose end is watched.
+        certificates: the centre's own certificate files, whose expiry is monitored.
         is_listening: whether the broker is connected now.
-        on_change: called after alerts began or ended, from this thread.
+        on_change: called from this thread after alerts began or ended.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class AlertMonitor:
         self._notifier = notifier
         self._config = config
         named = (Path(name) for name in config.certificate_files)
-        # A file that is named twice is one alert.
+        # A file that is configured twice is one alert.
         self._certificates = list(dict.fromkeys([*certificates, *named]))
         self._is_listening = is_listening
         self._on_change = on_change
@@ -87,9 +87,10 @@ class AlertMonitor:
         self._last_error: str | None = None
 
     def run(self) -> None:
-        """Look until `stop`. Trouble with store or book is logged once and tried again.
+        """Check until `stop`. An error is logged once and the check is repeated.
 
-        So is what nobody foresaw: whatever one probe has said, the others' alerts go on.
+        That includes unexpected exceptions: a message of one probe must not stop the alerts of
+        the others.
         """
         while not self._stopping.is_set():
             try:
@@ -97,22 +98,22 @@ class AlertMonitor:
                 self._notifier.notify(time.monotonic())
             except (StoreError, AlertStoreError) as error:
                 if self._last_error is None:
-                    log.error("cannot watch, trying again: %s", error)  # noqa: TRY400
+                    log.error("alerts cannot be checked, trying again: %s", error)  # noqa: TRY400
                 self._last_error = str(error)
             except Exception as error:
                 if self._last_error != repr(error):
-                    log.exception("cannot watch, trying again: this is a fault of ours")
+                    log.exception("alerts cannot be checked, trying again: a bug")
                 self._last_error = repr(error)
             else:
                 self._last_error = None
             self._stopping.wait(self._config.look_every_s)
 
     def stop(self) -> None:
-        """End after the look in hand. From any thread."""
+        """Stop after the current check. Thread-safe."""
         self._stopping.set()
 
     def check(self, now: datetime) -> None:
-        """One look: begin and end what must. Raises StoreError, BookError."""
+        """Evaluate all rules once; open and close alerts. Raises StoreError, AlertStoreError."""
         lines = {line.key: line for line in self._model.lines()}
         snapshot = self._snapshot(lines, now)
         begun_and_ended = changes(
@@ -150,7 +151,7 @@ class AlertMonitor:
         if probe is not None and probe.health is not None and probe.health_at is not None:
             if not seen or seen[-1].at < probe.health_at:
                 seen.append(BacklogSample(probe.health_at, probe.health.pending))
-            # One from before the window is what the newest is held against.
+            # Keep one sample from before the window: the newest is compared with it.
             window = timedelta(minutes=self._config.rules.backlog_minutes)
             while len(seen) > 2 and seen[-1].at - seen[1].at >= window:
                 seen.popleft()
@@ -202,7 +203,7 @@ class AlertMonitor:
     def _centre_certificates(self) -> Iterator[Certificate]:
         for path in self._certificates:
             if (ends := ends_at(path)) is not None:
-                # By the whole path: many a folder holds a `fullchain.pem`.
+                # By the whole path: `fullchain.pem` is a name in many folders.
                 yield Certificate(str(path), ends)
 
 
@@ -211,10 +212,10 @@ def _monitored_probes(
     probes: Mapping[tuple[str, str], StoredProbe],
     now: datetime,
 ) -> set[tuple[str, str]]:
-    """Whose alerts there are: what is registered, and what was heard lately.
+    """The probes that are monitored: those registered, and those heard of lately.
 
-    The store keeps a probe for ever. One that was taken down is struck off the registry, and its
-    alerts end. Where nothing is registered, nothing was struck off.
+    The store never deletes a probe. Removing a probe from the registry ends its alerts. With an
+    empty registry every stored probe is monitored.
     """
     registered = {key[:2] for key, line in lines.items() if line.registered}
     if not registered:
@@ -241,7 +242,7 @@ def _location_of(subject: Subject, places: Mapping[tuple[str, str], KnownLine]) 
 def _last_replies(
     results: Sequence[LastResult], line: str
 ) -> tuple[datetime | None, datetime | None]:
-    """When something beyond the gateway last answered on a line, and when nothing last did."""
+    """When a target beyond the gateway last answered on a line, and when one last failed to."""
     mine = [
         word
         for word in results
@@ -257,7 +258,7 @@ def _last_replies(
 
 
 def _read(stored: StoredResult) -> AnyResult | None:
-    """The result; None where another version of the contract wrote it."""
+    """The decoded result; None where another version of the contract wrote it."""
     try:
         return decode_result(stored.body)
     except msgspec.DecodeError:
@@ -267,10 +268,10 @@ def _read(stored: StoredResult) -> AnyResult | None:
 def line_speed(
     line: KnownLine, means: Mapping[date, Mapping[LineKey, Summary]], limit: float
 ) -> LineSpeedHistory:
-    """The days of a line that its plan may be held against."""
+    """The daily speeds of a line that may be compared with its plan."""
     days = []
     for day, summaries in means.items():
-        # A day under the contract before is not to be held against this one.
+        # A day under the previous contract is not compared with this plan.
         if line.contract_date is not None and day <= line.contract_date:
             continue
         if (summary := summaries.get(line.key)) is not None:

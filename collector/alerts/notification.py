@@ -1,8 +1,8 @@
-"""Floor 1. What is said of alerts: sentences for people, JSON for programs.
+"""Floor 1. The text of notifications: sentences for people, JSON for programs.
 
-One notice tells of all that is due, so that a broker's failure is one mail and not three thousand.
-Its identity is made from what it tells: a receiver that gets it twice (we died between sending and
-noting it) can see that.
+All pending events go into one notification, so that a broker failure is one mail, not three
+thousand. Its id is derived from the events, so that a receiver recognises a repeat (after a crash
+between delivery and its record).
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ _MOST_LISTED = 200
 
 
 class DeliveryError(Exception):
-    """The other side did not take a notice; the text is a sentence for a person."""
+    """A channel did not accept a notification; the text is a sentence for a user."""
 
 
 class Transition(StrEnum):
-    """Which end of an alert is told."""
+    """Whether an event is the beginning or the end of an alert."""
 
     BEGIN = "begin"
     END = "end"
 
 
 class AlertEvent(Struct, frozen=True):
-    """What is to be told. An alert that ended before its beginning was told has only an END."""
+    """The beginning or the end of an alert; only an END where the BEGIN was never delivered."""
 
     transition: Transition
     alert: Alert
 
 
 class Notification(Struct, frozen=True):
-    """A notice as a mail needs it; `id` is the same for the same things told."""
+    """A mail's subject and text; `id` is the same for the same events."""
 
     id: str
     subject: str
@@ -57,12 +57,12 @@ _TITLES = {
 
 
 def title(kind: AlertKind, vietnamese: bool = True) -> str:
-    """The name of a kind of alert."""
+    """The title of a kind of alert."""
     return _TITLES[kind][0 if vietnamese else 1]
 
 
 def sentence(alert: Alert, timezone: tzinfo, *, vietnamese: bool = True) -> str:
-    """What has happened, one sentence."""
+    """One sentence that describes the alert. Times are in `timezone`."""
     return _vietnamese(alert, timezone) if vietnamese else _english(alert, timezone)
 
 
@@ -99,12 +99,12 @@ def _english(alert: Alert, timezone: tzinfo) -> str:
         case AlertKind.PROBE_SILENT:
             last = figures.get("last_contact_at")
             if not isinstance(last, str):
-                return "The centre has never heard of this probe."
+                return "The centre has never received a message from this probe."
             at = datetime.fromisoformat(last).astimezone(timezone)
-            return f"The centre has not heard of the probe since {at:%H:%M on %d/%m/%Y}."
+            return f"The centre has received nothing from the probe since {at:%H:%M on %d/%m/%Y}."
         case AlertKind.LINE_DOWN:
             if "minutes_without_answer" not in figures:
-                return "No measurement on this line was ever answered."
+                return "No measurement on this line has ever been answered."
             minutes = _count(figures["minutes_without_answer"]).en
             return f"Nothing beyond the line answered for {minutes} min."
         case AlertKind.PLAN_MISSED:
@@ -112,16 +112,16 @@ def _english(alert: Alert, timezone: tzinfo) -> str:
             return f"Mean speed below {limit:.0%} of the declared one for {days} days in a row."
         case AlertKind.BACKLOG_GROWING:
             waiting, before = _count(figures["pending"]).en, _count(figures["pending_before"]).en
-            return f"{waiting} results wait at the probe, {before} before that."
+            return f"{waiting} results are pending at the probe, {before} before that."
         case AlertKind.CERTIFICATE_EXPIRING:
             until = datetime.fromisoformat(str(figures["not_after"])).astimezone(timezone)
-            return f"The certificate ends at {until:%H:%M on %d/%m/%Y}."
+            return f"The certificate expires at {until:%H:%M on %d/%m/%Y}."
 
 
 def compose_mail(pending: Sequence[AlertEvent], timezone: tzinfo) -> Notification:
-    """One mail for all that is due; at least one thing is.
+    """One mail for all pending events; there is at least one.
 
-    Subject and sentences are Vietnamese; the kind's name stands in English beside it.
+    Subject and sentences are Vietnamese; each title has its English name beside it.
     """
     begun = [one.alert for one in pending if one.transition is Transition.BEGIN]
     ended = [one.alert for one in pending if one.transition is Transition.END]
@@ -141,7 +141,7 @@ def compose_mail(pending: Sequence[AlertEvent], timezone: tzinfo) -> Notificatio
 
 
 def webhook_body(pending: Sequence[AlertEvent]) -> bytes:
-    """The same as JSON. Times are RFC 3339 UTC; `id` is the same for the same things told."""
+    """The events as the webhook's JSON body. Times are RFC 3339 UTC; `id` is the notification's."""
     return msgspec.json.encode(
         {
             "schema": "tramdo-alerts/1",
@@ -152,7 +152,7 @@ def webhook_body(pending: Sequence[AlertEvent]) -> bytes:
 
 
 def as_json(pending: AlertEvent) -> dict[str, object]:
-    """One thing told, for programs."""
+    """One event as a JSON object."""
     alert, subject = pending.alert, pending.alert.key.subject
     return {
         "number": alert.number,
@@ -172,16 +172,16 @@ def as_json(pending: AlertEvent) -> dict[str, object]:
 
 
 def notification_id(pending: Sequence[AlertEvent]) -> str:
-    """An identity of what is told: the same alerts and edges give the same."""
+    """The first 32 hex digits of the SHA-256 of the sorted alert numbers and transitions."""
     identity = "\n".join(sorted(f"{one.alert.number} {one.transition}" for one in pending))
     return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
 def place(alert: Alert) -> str:
-    """Where: office, probe and line, as far as the alert has them."""
+    """Office, probe, line and certificate of an alert, as far as it has them, comma-separated."""
     subject = alert.key.subject
     parts = (alert.office, subject.probe, subject.line, subject.name)
-    # An office that no registry knows is in its probe's words: they must not break a mail's head.
+    # An unregistered probe sends its office's name: no line break may reach a mail header.
     return ", ".join(" ".join(part.split()) for part in parts if part)
 
 

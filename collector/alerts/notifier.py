@@ -1,4 +1,4 @@
-"""Floor 3. Tells what is due, channel by channel, until it was taken."""
+"""Floor 3. Delivers pending notifications by each channel, and retries with back-off."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collector.alerts.alert_store import AlertStore
 from collector.alerts.notification import AlertEvent, DeliveryError
 from collector.alerts.settings import AlertsConfig
 
-# One channel: takes all that is due as one message, or raises NotTakenError.
+# A channel delivers all pending events as one message, or raises DeliveryError.
 Channel = Callable[[Sequence[AlertEvent]], None]
 _LONGEST_WAIT_S = 3600.0
 
@@ -19,7 +19,7 @@ log = logging.getLogger("alerts")
 
 
 def channels(config: AlertsConfig, timezone: tzinfo) -> dict[str, Channel]:
-    """The channels that the settings name."""
+    """The configured channels by name."""
     found: dict[str, Channel] = {}
     if (to_mail := config.mail) is not None:
         found["mail"] = lambda pending: mail.send(
@@ -33,7 +33,7 @@ def channels(config: AlertsConfig, timezone: tzinfo) -> dict[str, Channel]:
 
 
 class Notifier:
-    """One for the process, used by one thread. After a failure it waits, ever longer."""
+    """One per process, used by one thread. After a failure it waits, ever longer."""
 
     def __init__(
         self, alert_store: AlertStore, channels: Mapping[str, Channel], wait_s: float = 60.0
@@ -46,14 +46,14 @@ class Notifier:
 
     @property
     def names(self) -> list[str]:
-        """The channels' names, as the book has them."""
+        """The channels' names, as the alert store records them."""
         return list(self._channels)
 
     def notify(self, now_s: float) -> None:
-        """Tell what is due. `now_s` is monotonic time.
+        """Deliver what is pending. `now_s` is monotonic time, in seconds.
 
         Raises:
-            collector.alerts.alert_store.BookError: the book cannot be read or written.
+            collector.alerts.alert_store.AlertStoreError: its file cannot be read or written.
         """
         for name, channel in self._channels.items():
             if now_s >= self._not_before_s[name] and (pending := self._alert_store.pending(name)):
@@ -68,7 +68,9 @@ class Notifier:
             wait_s = min(_LONGEST_WAIT_S, self._first_wait_s * 2.0 ** self._failures[name])
             self._failures[name] = min(self._failures[name] + 1, 16)
             self._not_before_s[name] = now_s + wait_s
-            log.warning("%d alerts not told, next try in %.0f s: %s", len(pending), wait_s, error)
+            log.warning(
+                "%d alerts not delivered, next try in %.0f s: %s", len(pending), wait_s, error
+            )
             return
         self._failures[name] = 0
         self._alert_store.mark_delivered(name, pending)

@@ -1,8 +1,8 @@
-"""Floor 1. The rules of alerts: a snapshot of what the centre knows to findings.
+"""Floor 1. The alert rules: from a snapshot of the centre's data to rule results.
 
-Each rule says HOLDS or CLEAR only of what the centre was able to see. Silence counts from when the
-centre itself began to listen: one that starts anew would otherwise call every probe silent. A
-backlog grows only where it was seen to grow.
+A rule is HOLDS or CLEAR only where the data allow it, else UNKNOWN. Silence counts from when the
+centre was connected to the broker: after a restart every probe would otherwise be silent. A
+backlog grows only if two samples of this run show it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Minutes = Annotated[int, Meta(ge=1, le=100_000)]
 
 
 class Rules(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """When something is worth an alert: the table `[alerts.rules]`."""
+    """The limits of the rules: the table `[alerts.rules]`."""
 
     # A probe sends its health every few minutes.
     silent_after_minutes: Minutes = 60
@@ -34,14 +34,14 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class BacklogSample(Struct, frozen=True):
-    """How many results waited at a probe, by its own word, at a time."""
+    """The number of pending results that a probe reported, and when."""
 
     at: datetime
     pending: int
 
 
 class ProbeObservation(Struct, frozen=True, kw_only=True):
-    """A probe as the centre knows it. `backlogs` are in the order of time, from this run only."""
+    """A probe as the centre observed it. `backlogs` are ascending by time, from this run only."""
 
     tenant: str
     probe: str
@@ -50,10 +50,10 @@ class ProbeObservation(Struct, frozen=True, kw_only=True):
 
 
 class LineObservation(Struct, frozen=True, kw_only=True):
-    """A line as the centre knows it.
+    """A line as the centre observed it.
 
-    `answered_at` is the last time that anything beyond it answered, `failed_at` the last time that
-    nothing did. A line is only as well known as its probe is heard.
+    `answered_at` is when a target beyond the line last answered, `failed_at` when one last did not.
+    Both are as old as the last message of its probe.
     """
 
     tenant: str
@@ -64,9 +64,9 @@ class LineObservation(Struct, frozen=True, kw_only=True):
 
 
 class DailySpeed(Struct, frozen=True):
-    """A line's mean speeds of one whole local day, each as a share of what was declared.
+    """A line's mean speeds of one whole local day, each as a share of the declared speed (1 = all).
 
-    `begins_at` is the day's midnight, aware.
+    `begins_at` is the local midnight, with its time zone.
     """
 
     begins_at: datetime
@@ -76,7 +76,7 @@ class DailySpeed(Struct, frozen=True):
 
 
 class LineSpeedHistory(Struct, frozen=True, kw_only=True):
-    """The last days of a line that has a declared plan, days with too few samples among them."""
+    """The last days of a line with a declared plan; days with too few samples are included."""
 
     tenant: str
     probe: str
@@ -86,7 +86,7 @@ class LineSpeedHistory(Struct, frozen=True, kw_only=True):
 
 
 class Certificate(Struct, frozen=True):
-    """A certificate and its last moment. `probe` is empty for those of the centre."""
+    """A certificate and when it expires. `probe` is empty for those of the centre."""
 
     name: str
     not_after: datetime
@@ -95,7 +95,7 @@ class Certificate(Struct, frozen=True):
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
-    """All that the rules look at. `listening_since` None: not connected to the broker now."""
+    """The input of all rules. `listening_since` is None while the broker is not connected."""
 
     now: datetime
     listening_since: datetime | None
@@ -106,7 +106,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
 
 
 def evaluate(snapshot: Snapshot, rules: Rules) -> Iterator[RuleResult]:
-    """What each rule finds, one finding a key."""
+    """Evaluate every rule for every subject: one result per key."""
     for probe in snapshot.probes:
         yield _silent(probe, snapshot, rules)
         yield _backlog(probe, rules)

@@ -1,4 +1,4 @@
-"""Floor 1. The table `[alerts]` of the collector's settings: rules, and who is told how."""
+"""Floor 1. The configuration table `[alerts]`: rules, and the channels that notifications go to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Address = Annotated[str, Meta(pattern=r"^[^@\s<>,;]+@[^@\s<>,;]+\Z", max_length=
 
 
 class MailConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The SMTP server that takes our mail. A password comes from a file; ASCII (smtplib)."""
+    """The SMTP server for notifications. The password is read from a file; ASCII only (smtplib)."""
 
     host: Annotated[str, Meta(min_length=1, max_length=253)]
     port: Port = 587
@@ -27,14 +27,14 @@ class MailConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     timeout_s: Annotated[float, Meta(ge=1, le=120)] = 20.0
 
     def __post_init__(self) -> None:
-        """Half a credential is a mistake; a password never travels in the clear."""
+        """Refuse half a credential, and a password without TLS."""
         require_pair(self, "username", "password_file")
         if self.security == "none" and self.username is not None:
             raise ValueError("`username` needs `security` to be starttls or tls")
 
 
 class WebhookConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """An address that takes a POST. With a secret, the body is signed (HMAC-SHA256)."""
+    """A URL that receives a POST. With a secret, the body is signed (HMAC-SHA256)."""
 
     url: Annotated[str, Meta(pattern=r"^https?://\S+\Z", max_length=2000)]
     ca_file: Path | None = None
@@ -43,12 +43,12 @@ class WebhookConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class AlertsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Alerts. Without `mail` and `webhook` they are shown on the page alone."""
+    """Alerts. Without `mail` and `webhook` they are shown on the page only."""
 
     path: Path = "/var/lib/tramdo-collector/alerts.sqlite"
     look_every_s: Annotated[float, Meta(ge=1, le=3600)] = 60.0
     rules: Rules = Rules()
     mail: MailConfig | None = None
     webhook: WebhookConfig | None = None
-    # Beside those that the program uses itself: files whose last day is watched, PEM.
+    # More PEM files whose expiry is monitored, besides those that the collector uses itself.
     certificate_files: list[Path] = []

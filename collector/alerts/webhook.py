@@ -1,8 +1,8 @@
-"""Floor 2. Posts a notice to a webhook, by `requests`.
+"""Floor 2. Posts a notification to a webhook, by `requests`.
 
-A receiver that has our secret verifies `X-Tramdo-Signature: sha256=<hex>`, the HMAC of the body as
-it came. `Idempotency-Key` is the notice's identity. No redirect is followed: the body goes where
-the settings say and nowhere else.
+A receiver that has the secret verifies `X-Tramdo-Signature: sha256=<hex>`, the HMAC of the raw
+body. `Idempotency-Key` is the notification's id. Redirects are not followed: the body goes only to
+the configured URL.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from runtime import secret_file
 
 
 def signature(body: bytes, secret: str) -> str:
-    """The value of the header that proves where the body comes from."""
+    """The value of the header `X-Tramdo-Signature`."""
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
 def post(body: bytes, notification_id: str, config: WebhookConfig) -> None:
-    """Hand the body to the receiver.
+    """POST the body.
 
     Raises:
-        NotTakenError: no answer, or one that is not 2xx.
+        DeliveryError: no response, or its status is not 2xx.
     """
     # Here: with all that it brings it is a fifth of a start, and few centres have a webhook.
     import requests  # noqa: PLC0415

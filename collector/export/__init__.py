@@ -1,1 +1,1 @@
-"""What is stored, in the shape of other programs."""
+"""Exports stored results in formats of other systems."""

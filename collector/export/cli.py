@@ -1,4 +1,4 @@
-"""Floor 3. `tramdo-collector export lmap`: results in the shape of other programs."""
+"""Floor 3. `tramdo-collector export lmap`: results in formats of other systems."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from collector.export import lmap
 from collector.store.store import Store, StoreError
 
 OK, FAILED = 0, 1
-# So many results are in memory at a time.
+# How many results are in memory at a time.
 _AT_A_TIME = 1_000
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """The options of `export`."""
+    """Add the options of `export`."""
     command.add_argument("shape", choices=["lmap"], help="RFC 8193/8194, JSON, a report a line")
     command.add_argument(
         "--after",
         type=int,
         default=0,
         metavar="NUMBER",
-        help="only results with a higher number; the last one is told on standard error",
+        help="only results with a higher number; the last number is printed on standard error",
     )
     command.add_argument(
-        "--limit", type=int, default=10_000, metavar="COUNT", help="at most so many results"
+        "--limit", type=int, default=10_000, metavar="COUNT", help="the maximum number of results"
     )
 
 
 def run(options: argparse.Namespace, store: Store, write: Callable[[bytes], object]) -> int:
-    """Write the reports; the exit code."""
+    """Write the LMAP reports. Returns the exit code."""
     after, left = options.after, options.limit
     try:
         registry = store.registry.read()

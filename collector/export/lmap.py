@@ -1,13 +1,13 @@
-"""Floor 1. Stored results as LMAP reports: the shape of RFC 8193 and RFC 8194, as JSON (RFC 7951).
+"""Floor 1. Stored results as LMAP reports (RFC 8193, RFC 8194), in JSON (RFC 7951).
 
-One report a probe: the input of the RPC `report` of module ietf-lmap-report. What LMAP calls a
-measurement agent is a probe; its `agent-id` is a UUID made of tenant and name (version 5), so that
-it outlives an SD card. A kind is a task, a line is a tag, the method's settings are options, and
-the scalar figures of a result are one row of one table: their names, units included, are the
-columns. Lists (intervals, single queries) are not exported: the JSON of the result has them.
+There is one report per probe: the input of the RPC `report` of module ietf-lmap-report. A probe is
+LMAP's measurement agent; its `agent-id` is a version 5 UUID of tenant and name, and so outlives an
+SD card. A kind is a task, a line is a tag, the method's settings are options, and
+the scalar values of a result are one row of one table, with names that include units as columns.
+Lists (intervals, single queries) are not exported: the JSON of the result has them.
 
-The metric URIs are ours and not in the registry of RFC 8911. Nothing here was held against a YANG
-validator; a test holds it to the tree of RFC 8194.
+The metric URIs are ours and not in the registry of RFC 8911. The output was not checked by a YANG
+validator; a test compares it with the tree of RFC 8194.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _STATUS = {Outcome.OK: 0, Outcome.FAILED: 1, Outcome.SKIPPED: 2}
 def reports(
     results: Iterable[StoredResult], registry: Registry, sent_at: datetime
 ) -> Iterator[dict[str, object]]:
-    """A report for each probe, in the order in which the probes come first."""
+    """An LMAP report for each probe, in the order of their first results."""
     by_probe: dict[tuple[str, str], list[StoredResult]] = {}
     for result in results:
         by_probe.setdefault((result.tenant, result.probe), []).append(result)
@@ -52,23 +52,23 @@ def _report(
     }
     if (known := registry.probe(tenant, probe)) is not None:
         report["measurement-point"] = known.commune
-    report["result"] = [told for stored in results if (told := _told(stored)) is not None]
+    report["result"] = [row for stored in results if (row := _row_or_none(stored)) is not None]
     return report
 
 
-def _told(stored: StoredResult) -> dict[str, object] | None:
-    """A result; None for one that another version wrote, or that ends after all calendars.
+def _row_or_none(stored: StoredResult) -> dict[str, object] | None:
+    """A result as an LMAP row; None for another contract version or an impossible time.
 
-    It must not keep those behind it from ever being exported.
+    Such a result is skipped, so that it does not block the export of those after it.
     """
     try:
-        return _result(stored, decode_result(stored.body))
+        return _row(stored, decode_result(stored.body))
     except (msgspec.DecodeError, OverflowError):
         return None
 
 
-def _result(stored: StoredResult, result: Result) -> dict[str, object]:
-    told: dict[str, object] = {
+def _row(stored: StoredResult, result: Result) -> dict[str, object]:
+    row: dict[str, object] = {
         "schedule": f"{stored.kind}-{stored.line}",
         "action": stored.target or stored.kind,
         "task": stored.kind,
@@ -86,17 +86,17 @@ def _result(stored: StoredResult, result: Result) -> dict[str, object]:
         "status": _STATUS[result.outcome],
     }
     if result.slot_at is not None:
-        told["event"] = _time(result.slot_at)
+        row["event"] = _time(result.slot_at)
     if result.values is not None:
         figures = dict(_figures(msgspec.to_builtins(result.values)))
-        told["table"] = [
+        row["table"] = [
             {
                 "function": [{"uri": f"urn:x-tramdo:metric:{stored.kind}"}],
                 "column": list(figures),
                 "row": [{"value": list(figures.values())}],
             }
         ]
-    return told
+    return row
 
 
 def _options(result: Result) -> list[dict[str, str]]:
@@ -112,7 +112,7 @@ def _options(result: Result) -> list[dict[str, str]]:
 
 
 def _figures(values: dict[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """The scalars, parts taken apart; unknown ones as empty text."""
+    """The scalar values by name, nested ones flattened; unknown ones as empty text."""
     for name, value in values.items():
         if isinstance(value, dict):
             yield from _figures(value, f"{prefix}{name}_")
@@ -121,7 +121,7 @@ def _figures(values: dict[str, object], prefix: str = "") -> Iterator[tuple[str,
 
 
 def _text(value: object) -> str | None:
-    """A leaf of type string: JSON's words for truth, every digit of a number."""
+    """A YANG leaf of type string: `true`/`false`, and numbers with every digit."""
     if value is None:
         return None
     if isinstance(value, bool):

@@ -1,1 +1,1 @@
-"""Papers: what an office signs and reads out. One set of figures, printed in every format."""
+"""Reports that an office signs or reads out: one set of figures, rendered in every format."""

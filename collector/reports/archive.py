@@ -1,7 +1,7 @@
-"""Floor 2. The papers that were issued: a folder, a file for each format, never written over.
+"""Floor 2. The archive of issued reports: a folder with one file per format, never overwritten.
 
-The JSON of an issue is its record: by it the next one knows which figures the office has signed,
-and says so when they have changed. `weekly_bach-thong-cu_20260720-20260726_v1.json`.
+The JSON file of an issue is its record: a later issue is compared with it, and states what has
+changed since. File names: `weekly_bach-thong-cu_20260720-20260726_v1.json`.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _NAME = re.compile(
 
 
 class ArchiveError(Exception):
-    """The folder cannot be read or written; the text is a sentence for a person."""
+    """The folder cannot be read or written; the text is a sentence for a user."""
 
 
 class Issue(NamedTuple):
-    """An issue as a list shows it."""
+    """An issue: one numbered edition of a report, as a list shows it."""
 
     kind: ReportKind
     area_id: str
@@ -45,16 +45,16 @@ class Issue(NamedTuple):
 
 
 class Archive:
-    """One folder. Safe for a command and a page at once: a file appears whole or not at all."""
+    """One folder. Several processes may use it at once: each file is written atomically."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def latest(self, kind: ReportKind, area_id: str, period: Period) -> Report | None:
-        """The last issue of a paper, None when there is none.
+        """The latest issue of a report; None if there is none.
 
         Raises:
-            ArchiveError: there is one that cannot be read.
+            ArchiveError: it cannot be read.
         """
         days = f"{period.first:%Y%m%d}-{period.last:%Y%m%d}"
         issues = self._folder.glob(f"{kind}_{area_id}_{days}_v*.json")
@@ -62,7 +62,7 @@ class Archive:
         return None if newest is None else self._read(newest)
 
     def issues(self) -> list[Issue]:
-        """Every issue, the newest first, by the names and times of its files alone.
+        """Every issue, newest first, from file names and modification times only.
 
         Raises:
             ArchiveError: the folder cannot be read.
@@ -78,7 +78,7 @@ class Archive:
         return sorted(known, key=lambda issue: (issue.at, issue.version), reverse=True)
 
     def file(self, name: str) -> Path | None:
-        """A file of an issue by its name, None when there is none."""
+        """The path of an archived file by its name; None if there is none."""
         if _NAME.fullmatch(name) is None:
             return None
         path = self._folder / name
@@ -86,7 +86,7 @@ class Archive:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder while an issue is drawn up and kept: timer and page may do it at once.
+        """Lock the folder while a report is issued: a timer and a page may do so at the same time.
 
         Raises:
             ArchiveError: the folder cannot be written.
@@ -101,12 +101,12 @@ class Archive:
             yield
 
     def save(self, report: Report, files: Iterable[RenderedFile]) -> list[Path]:
-        """Write an issue: its files, its record last. Files of the same issue are left as they are.
+        """Write the files of an issue, its record last. A complete issue is not overwritten.
 
-        A file without a record is of an issue that a full disk has stopped, and had other figures.
+        Files without a record are left from an issue that failed (disk full), and are replaced.
 
         Raises:
-            ArchiveError: the disk did not take it.
+            ArchiveError: the files cannot be written.
         """
         record = RenderedFile(
             f"{rendering.stem(report)}.json", "application/json", flat_table.as_json(report)
@@ -127,7 +127,7 @@ class Archive:
                 out.write(file.content)
                 out.flush()
                 os.fsync(out.fileno())
-            # Readable by whoever may enter the folder; mkstemp is for its owner alone.
+            # Readable by the group; mkstemp creates files with mode 0600.
             os.chmod(name, 0o640)
             if over or not target.exists():
                 os.replace(name, target)
@@ -141,11 +141,11 @@ class Archive:
         except OSError as error:
             raise ArchiveError(f"{path} cannot be read: {error.strerror}") from error
         except msgspec.DecodeError as error:
-            raise ArchiveError(f"{path} is not the record of a paper: {error}") from error
+            raise ArchiveError(f"{path} is not the record of a report: {error}") from error
 
 
 def _issue(stem: str, paths: list[Path]) -> Issue | None:
-    """What a name says; None for a file that is not ours, or an issue without its record."""
+    """The issue that a file name states; None for other files, or an issue without its record."""
     named = _NAME.fullmatch(f"{stem}.json")
     record = next((path for path in paths if path.suffix == ".json"), None)
     if named is None or record is None:

@@ -1,7 +1,7 @@
-"""Floor 1. Makes a paper: asks the roll-ups what it needs, once each, and puts it together.
+"""Floor 1. Builds a report from roll-ups, one query each.
 
-Reads roll-ups and the probes' plans alone, never raw results, so that a month costs the same
-whatever it held.
+It reads roll-ups and the probes' plans only, never raw results, so that its cost does not depend on
+the number of results.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from collector.store.records import StoredProbe
 from wire.messages import PlannedKind
 
 NATION = "all"
-# Weeks of the trend, the paper's own among them.
+# Weeks of the trend, the report's own included.
 _TREND_WEEKS = 5
-# Hours of the day are looked up line by line; beyond these many nobody looks.
+# Hours of the day are one query per line; they are not queried for more lines than this.
 _LINES_LOOKED_AT = 300
 
 
 class Sources(Struct, frozen=True, kw_only=True):
-    """Where a paper's figures come from. `plans` has what probes planned in the month of a day."""
+    """The data sources of a report. `plans` returns what probes planned in the month of a day."""
 
     summaries: Summaries
     registry: Registry
@@ -50,10 +50,10 @@ class Sources(Struct, frozen=True, kw_only=True):
 
 
 def resolve_area(registry: Registry, name: str) -> Area:
-    """The area of that name: a group's id, a commune's or province's code, or "all".
+    """The area of that id: a group's id, a commune's or province's code, or "all".
 
     Raises:
-        ValueError: there is none, or it has no registered line; the text is a sentence.
+        ValueError: it does not exist, or has no registered line; the text is a sentence.
     """
     if name == NATION:
         title, lines = "Toàn bộ các trạm đo", registry.lines()
@@ -86,22 +86,22 @@ def build_report(
     now: datetime,
     issued: Report | None = None,
 ) -> Report:
-    """The paper as the figures are now.
+    """Build a report from the current figures.
 
     Args:
-        kind: which.
+        kind: weekly, monthly or bulletin.
         of: the area.
         period: whole local days.
         sources: roll-ups, registry, probes, thresholds.
         now: UTC.
-        issued: what was issued last for this kind, area and period; the paper says that it stands
-            in for it where figures or thresholds have changed since.
+        issued: the latest issue of this kind, area and period. The report is a revision of it if
+            figures, thresholds or registry have changed since.
 
     Raises:
         collector.store.store.StoreError: the roll-ups cannot be read.
     """
     summaries, lines = sources.summaries, of.lines
-    # Before the figures: what is rolled up meanwhile is told as changed rather than missed.
+    # Before the figures: what is rolled up meanwhile is reported as changed rather than missed.
     data_revision = summaries.revision()
     rows = build_rows(
         RowInputs(
@@ -138,10 +138,10 @@ def planned_a_day(
     probes: Iterable[StoredProbe],
     plans: Mapping[tuple[str, str], Sequence[PlannedKind]],
 ) -> dict[LineKey, float]:
-    """Speed tests a day of each line, by its probe's own plan; only of probes that told theirs.
+    """The planned speed tests a day of each line, for probes that have reported their plan.
 
-    `plans` are those of the period: a month's budget, and so its tests, are not the next one's.
-    Where there is none, what a probe says today must do.
+    `plans` are those of the period: the data budget, and so the number of tests, differs from month
+    to month. Where there is none, the probe's current plan is used.
     """
     return {
         LineKey(probe.tenant, probe.probe, line.id): speed_tests_a_day(
@@ -177,7 +177,7 @@ def _revision(
 
 
 def _registered(rows: Sequence[ReportRow]) -> list[tuple[object, ...]]:
-    """What rows owe to the registry: a wrong plan that was mended must be able to leave a paper."""
+    """What rows take from the registry: a corrected plan must be able to make a revision."""
     return [
         (
             row.level,
@@ -211,7 +211,7 @@ def _hours(
 
 
 def _weeks(sources: Sources, lines: Sequence[LineKey], period: Period) -> list[Week]:
-    """The paper's week and those before it, the oldest first."""
+    """The report's week and those before it, oldest first."""
     first = period.first - (_TREND_WEEKS - 1) * timedelta(days=7)
     span = Period(first, period.last)
     by_kind = [sources.summaries.week_counts(span, kind) for kind in SPEED_KINDS]

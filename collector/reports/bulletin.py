@@ -1,7 +1,7 @@
-"""Floor 1. The bulletin: the same figures in plain words, to be read out and put on the portal.
+"""Floor 1. The bulletin: the same figures as plain text, for loudspeakers and the commune's portal.
 
-Short sentences, rounded figures, units spelt out: a loudspeaker has no table. It says what was
-measured and what it means for a household, and whom nobody should take it for.
+Short sentences, rounded figures, units spelt out. It states what was measured, what it means for a
+household, and that it does not replace a regulatory measurement.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collector.reports import formatting
 from collector.reports.report import Level, Report, ReportRow, SpeedStats
 from collector.rollup.periods import Period, month_of
 
-# More lines than these are told together.
+# More lines than these are summarised by commune.
 _MAX_LINES = 4
 
 
 def text(report: Report) -> str:
-    """The bulletin, in Vietnamese: paragraphs with an empty line between them."""
+    """The bulletin in Vietnamese: paragraphs separated by an empty line."""
     parts = [_title(report), "Kính thưa bà con và các cơ quan, đơn vị!", _opening(report)]
     lines = report.at(Level.LINE)
     if any(not line.is_silent for line in lines):

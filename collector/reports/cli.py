@@ -1,4 +1,4 @@
-"""Floor 3. `tramdo-collector report weekly|monthly|bulletin`: draw up or issue papers."""
+"""Floor 3. `tramdo-collector report weekly|monthly|bulletin`: draft or issue reports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger("report")
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """The options of `report`."""
+    """Add the options of `report`."""
     command.add_argument("kind", type=ReportKind, choices=list(ReportKind), metavar="KIND",
                          help="weekly, monthly or bulletin")  # fmt: skip
     command.add_argument(
@@ -41,18 +41,18 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         type=ReportFormat,
         choices=list(ReportFormat),
         action="append",
-        help="repeatable; default: every format that the paper has",
+        help="repeatable; default: every format of the report",
     )
     command.add_argument(
         "--out",
         type=Path,
-        help="draw up into this folder, or this file; without it the paper is issued into the "
-        "folder of papers, and a period must be over for that",
+        help="write a draft into this folder or file; without it the report is issued into the "
+        "archive, which needs a period that is over",
     )
 
 
 def run(options: argparse.Namespace, reports: ReportService) -> int:
-    """Do it, and print the path of each file; the exit code."""
+    """Make the reports and print the path of each file. Returns the exit code."""
     areas = [options.group] if options.group else reports.areas()
     if options.out is not None and len(areas) > 1 and options.out.suffix:
         print("--out is one file, and there are several groups: name a folder", file=sys.stderr)
@@ -75,7 +75,7 @@ def _made(options: argparse.Namespace, reports: ReportService, area: str) -> lis
     kind: ReportKind = options.kind
     if options.out is None:
         if options.format:
-            raise ValueError("an issue is kept in every format: --format goes with --out")
+            raise ValueError("an issue is archived in every format: --format goes with --out")
         return reports.issue(kind, area, options.period)
     out: Path = options.out
     wanted = options.format or _by_suffix(out) or list(formats(kind))

@@ -1,4 +1,4 @@
-"""Floor 1. What both official papers say alike: head, method, thresholds, recipients."""
+"""Floor 1. The parts that weekly and monthly report share: head, method, thresholds, recipients."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ INDICATIVE = "so sánh tham khảo"
 
 
 def head(report: Report, about: str) -> Head:
-    """Quốc hiệu aside, all that stands above the body. The number is the office's to give."""
+    """All above the body except the Quốc hiệu. The office assigns the document number."""
     office = report.office
     made = report.made_at.astimezone(VIETNAM)
-    # The day is that of signing, and the office's to fill in.
+    # The date is that of signing, filled in by the office.
     signed_on = f"ngày …… tháng {formatting.month(made.month)} năm {made.year}"
     return Head(
         parent=_or_dots(office.parent).upper(),
@@ -30,23 +30,23 @@ def head(report: Report, about: str) -> Head:
 
 
 def recipients(report: Report) -> list[str]:
-    """Nơi nhận. The last is always the office's own file."""
+    """Nơi nhận. The last one is always the office's own archive."""
     named = [f"- {name};" for name in report.office.recipients] or ["- ………………………;", "- ………………………;"]
     return [*named, "- Lưu: VT."]
 
 
 def signer_title(report: Report) -> str:
-    """Above the empty place of the signature: of two lines where somebody signs for the office."""
+    """The title above the signature; two lines where somebody signs for the office."""
     return _or_dots(report.office.signer_title).upper()
 
 
 def signer_name(report: Report) -> str:
-    """Below the empty place; empty where the office writes or stamps it by hand."""
+    """The name below the signature; empty where the office writes or stamps it by hand."""
     return report.office.signer_name or ""
 
 
 def footer(report: Report) -> str:
-    """On each page: period, area, thresholds, data."""
+    """The footer of each page: area, period, thresholds, data revision, issue."""
     version = report.revision.version if report.revision else 1
     return (
         f"{report.area}, {formatting.day(report.first_day)}–{formatting.day(report.last_day)} · "
@@ -75,7 +75,7 @@ def scope(report: Report) -> list[str]:
 
 
 def method() -> list[str]:
-    """How, each point with its source."""
+    """The method, each point with its source."""
     return [
         (
             "Tốc độ đo bằng iperf3 qua TCP, nhiều kết nối song song, lần lượt từng "
@@ -107,7 +107,7 @@ def method() -> list[str]:
 
 
 def completeness(total: ReportRow) -> str:
-    """Valid of attempted, and how much of the plan came in."""
+    """Valid of attempted tests, and the share of planned ones that were received."""
     planned = (
         "" if total.planned is None else f" trên {formatting.number(total.planned)} lần dự kiến"
     )
@@ -120,7 +120,7 @@ def completeness(total: ReportRow) -> str:
 
 
 def thresholds(report: Report) -> Section:
-    """Every limit with its source and whether it was verified."""
+    """Every threshold with its source and whether it was verified."""
     shown = {
         "speed_share": ("Tốc độ trung bình so với tốc độ công bố", "≥ {}%", 100),
         "speed_samples": ("Số mẫu mỗi chiều", "≥ {}", 1),
@@ -159,7 +159,7 @@ def thresholds(report: Report) -> Section:
 
 
 def published(report: Report) -> Table:
-    """Figures of others."""
+    """Published figures of other sources, for comparison."""
     return Table(
         caption="Số liệu đã công bố để đối chiếu (Mbit/s, Internet cố định)",
         columns=["Phạm vi", "Tải xuống", "Tải lên", "Nguồn"],
@@ -191,7 +191,7 @@ def _declared(direction: SpeedStats) -> str:
 
 
 def _or_dots(text: str | None) -> str:
-    """What the settings say, were it that there is none; dots only where they say nothing."""
+    """The configured text, which may be empty; dots to fill by hand where it is not configured."""
     return DOTS if text is None else text
 
 

@@ -1,7 +1,7 @@
-"""Floor 1. A paper's rows as one flat table: what CSV is made of, and the sheets of XLSX.
+"""Floor 1. A report's rows as one flat table, for CSV and the sheets of XLSX; and its JSON.
 
-Names bear their units; a cell that is not known is empty. Every row says for which period and by
-which thresholds it was made, so that a row that was copied out still says so.
+Column names contain their units; an unknown value is an empty cell. Every row contains period and
+thresholds version, so that a copied row still states them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _DIRECTIONS = ("download", "upload")
 
 
 def columns() -> list[str]:
-    """The names of the figures of a row, directions taken apart."""
+    """The column names of a row, with a column per figure and direction."""
     names: list[str] = []
     for name in ReportRow.__struct_fields__:
         if name in _DIRECTIONS:
@@ -31,7 +31,7 @@ def columns() -> list[str]:
 
 
 def cells(row: ReportRow) -> dict[str, Cell]:
-    """A row's figures by column."""
+    """A row's values by column."""
     found: dict[str, Cell] = {}
     for name in ReportRow.__struct_fields__:
         value = getattr(row, name)
@@ -44,7 +44,7 @@ def cells(row: ReportRow) -> dict[str, Cell]:
 
 
 def about(report: Report) -> dict[str, Cell]:
-    """What every row of the paper shares."""
+    """The columns that are equal in every row of the report."""
     return {
         "paper": report.kind.value,
         "area_id": report.area_id,
@@ -56,9 +56,9 @@ def about(report: Report) -> dict[str, Cell]:
 
 
 def spreadsheet_cell(cell: Cell) -> Cell:
-    """A cell that no spreadsheet program takes for a formula.
+    """The cell, with a leading quote if a spreadsheet program would take it for a formula.
 
-    Names come from people and, of a probe that is not registered, from whoever holds its key.
+    Names are entered by users or, of an unregistered probe, sent by whoever has its key.
     """
     starts_one = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r"))
     return f"'{cell}" if starts_one else cell
@@ -67,7 +67,7 @@ def spreadsheet_cell(cell: Cell) -> Cell:
 def as_csv(report: Report) -> bytes:
     """CSV after RFC 4180, UTF-8 with a byte order mark for spreadsheet programs.
 
-    Figures are as exact as the JSON's, the point is the decimal mark.
+    Numbers have the JSON's precision and a decimal point.
     """
     text = io.StringIO(newline="")
     shared = about(report)
@@ -81,14 +81,14 @@ def as_csv(report: Report) -> bytes:
 
 
 def as_json(report: Report) -> bytes:
-    """The whole paper, readable."""
+    """The whole report as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
 
 
 def from_json(content: bytes) -> Report:
-    """The paper that `as_json` wrote.
+    """The report that `as_json` wrote.
 
     Raises:
-        msgspec.DecodeError: it is not one.
+        msgspec.DecodeError: the content is not such a report.
     """
     return decode_json(content, Report)

@@ -9,7 +9,7 @@ from collector.reports.report import SpeedStats
 from collector.rollup.periods import VIETNAM
 from runtime import language
 
-# Nothing is known. An empty cell could be a printer's fault.
+# Shown for an unknown value; an empty cell could be taken for a printing error.
 MISSING = "–"
 DOTS = "…" * 8
 
@@ -27,7 +27,7 @@ def mbps(bps: float | None, digits: int = 1) -> str:
 
 
 def percent(ratio: float | None, digits: int = 1) -> str:
-    """A ratio of 0..1 as percent, with the sign. What is not quite all is never 100 %."""
+    """A ratio of 0..1 as percent, with the sign. A ratio below 1 is never rounded to 100 %."""
     if ratio is None:
         return MISSING
     shown = ratio * 100
@@ -52,7 +52,7 @@ def month(value: int) -> str:
 
 
 def clock(at: datetime) -> str:
-    """14:05 ngày 25/07/2026, Vietnam's time."""
+    """14:05 ngày 25/07/2026, in Vietnam's time zone."""
     local = at.astimezone(VIETNAM)
     return f"{local:%H:%M} ngày {local:%d/%m/%Y}"
 
@@ -65,12 +65,12 @@ def interval(direction: SpeedStats) -> str:
 
 
 def verdict(direction: SpeedStats) -> str:
-    """What is said of a direction, with its reason where nothing is said."""
+    """The verdict on a direction, or the reason why there is none."""
     return verdict_text(direction.verdict, direction.why)
 
 
 def verdict_text(said: Verdict, why: NoVerdictReason | None) -> str:
-    """A verdict in words that stand in a table."""
+    """A verdict, or the reason why there is none, as a table cell."""
     if why is not None:
         return _WHY[why]
     return "Đạt" if said is Verdict.MET else "Không đạt"

@@ -1,8 +1,8 @@
-"""Floor 1. A paper laid out: headings, paragraphs and tables of finished text, for any printer.
+"""Floor 1. The layout of a report: headings, paragraphs and tables, for any renderer.
 
-The order of parts is that of a Vietnamese administrative document (Nghị định 30/2020/NĐ-CP,
-Phụ lục I); fonts, margins and lines are the printer's. What the office fills by hand is a row of
-dots.
+The parts are in the order of a Vietnamese administrative document (Nghị định 30/2020/NĐ-CP,
+Phụ lục I); fonts, margins and lines are up to the renderer. What the office fills in by hand is a
+row of dots.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from msgspec import Struct
 
 
 class Table(Struct, frozen=True, kw_only=True):
-    """A table of finished text. `widths` are shares of the page; `numeric` columns stand right."""
+    """A table of text. `widths` are shares of the page; `numeric` columns are right-aligned."""
 
     caption: str
     columns: Sequence[str]
@@ -32,14 +32,14 @@ class Section(Struct, frozen=True, kw_only=True):
 
 
 class Head(Struct, frozen=True, kw_only=True):
-    """What stands above the body. `parent` may be empty: some offices have none."""
+    """The parts above the body. `parent` may be empty: some offices have no superior."""
 
     parent: str
-    # May be of several lines, as a committee's is.
+    # May have several lines, as a committee's has.
     office: str
     number: str
     place_and_date: str
-    # "ngày …… tháng 07 năm 2026": appendices name the paper that they go with.
+    # "ngày …… tháng 07 năm 2026": appendices name the report that they belong to.
     date: str
     type_name: str
     about: str
@@ -48,15 +48,15 @@ class Head(Struct, frozen=True, kw_only=True):
 
 
 class Document(Struct, frozen=True, kw_only=True):
-    """The whole. Appendices begin a page each, in landscape."""
+    """A whole document. Each appendix starts a new page, in landscape."""
 
     head: Head
     sections: Sequence[Section]
     recipients: Sequence[str]
-    # May be of several lines: "TM. ỦY BAN NHÂN DÂN", "CHỦ TỊCH".
+    # May have several lines: "TM. ỦY BAN NHÂN DÂN", "CHỦ TỊCH".
     signer_title: str
     # May be empty.
     signer_name: str
     appendices: Sequence[Section]
-    # On the last line of each page: what somebody needs who holds one page alone.
+    # On the last line of each page, to identify a single page.
     footer: str

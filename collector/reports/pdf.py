@@ -1,8 +1,8 @@
-"""Floor 2. A Document as PDF, by WeasyPrint (decision 30).
+"""Floor 2. Renders a Document as PDF, by WeasyPrint (decision 30).
 
-Layout of Nghị định 30/2020/NĐ-CP, Phụ lục I, is in `templates/report.css`. Nothing is fetched: the
-page names no address, and a fetcher that refuses holds that. WeasyPrint takes about 15 ms a table
-row, so a paper for the nation is XLSX and CSV.
+Layout of Nghị định 30/2020/NĐ-CP, Phụ lục I, is in `templates/report.css`. Nothing is
+fetched: the page has no URL, and the fetcher refuses every one. WeasyPrint takes about 15 ms per
+table row, so a report for the nation is XLSX and CSV.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import jinja2
 
 from collector.reports.layout import Document
 
-# As many rows in all tables together take about ten seconds.
+# Rendering this many rows, in all tables together, takes about ten seconds.
 MOST_ROWS = 1_000
 _ROMAN = ("I", "II", "III", "IV", "V", "VI")
 _FOLDER = Path(__file__).with_name("templates")
 
 
 class TooManyRowsError(Exception):
-    """The paper has too many rows for a PDF; the text is a sentence for a person."""
+    """The report has too many rows for a PDF; the text is a sentence for a user."""
 
 
 def pdf(document: Document) -> bytes:
@@ -37,8 +37,7 @@ def pdf(document: Document) -> bytes:
             f"{rows} rows are too many for a PDF (at most {MOST_ROWS}): "
             "choose a smaller area, or XLSX or CSV"
         )
-    # WeasyPrint takes over a second to import, and 60 MB: not at the start of every command of the
-    # centre's, nor in a centre that draws up no paper.
+    # Imported here: it takes over a second and 60 MB, which commands without a PDF are spared.
     from weasyprint import HTML  # noqa: PLC0415
     from weasyprint.urls import URLFetcher  # noqa: PLC0415
 
@@ -49,10 +48,10 @@ def pdf(document: Document) -> bytes:
 
 
 def html(document: Document) -> str:
-    """The page that is printed."""
+    """The HTML page that is rendered."""
     style = (_FOLDER / "report.css").read_text(encoding="utf-8")
     page = _template().render(document=document, style=style, roman=_ROMAN)
-    # A name that should not be broken at its hyphen.
+    # No line break at the hyphen of this name.
     return page.replace("i-Speed", "i\N{NON-BREAKING HYPHEN}Speed")
 
 

@@ -1,5 +1,4 @@
-"""Floor 2. A paper in any format: the one way from figures to a file, for command, timer, "
-"button."""
+"""Floor 2. Renders a report in any of its formats, for the command, the timer and the page."""
 
 from __future__ import annotations
 
@@ -12,7 +11,7 @@ from collector.reports.report import Report, ReportKind
 
 
 class ReportFormat(StrEnum):
-    """In which format. A bulletin is text, or the figures that it was made of as JSON."""
+    """The file formats. A bulletin is text, or its figures as JSON."""
 
     PDF = "pdf"
     XLSX = "xlsx"
@@ -22,7 +21,7 @@ class ReportFormat(StrEnum):
 
 
 class RenderedFile(NamedTuple):
-    """A file, as a browser or a disk wants it."""
+    """A rendered report: file name, media type and content."""
 
     name: str
     media_type: str
@@ -39,28 +38,28 @@ _MEDIA_TYPES = {
 
 
 def formats(kind: ReportKind) -> tuple[ReportFormat, ...]:
-    """In which formats a paper can be had."""
+    """The formats of a kind of report."""
     if kind is ReportKind.BULLETIN:
         return (ReportFormat.TEXT, ReportFormat.JSON)
     return (ReportFormat.PDF, ReportFormat.XLSX, ReportFormat.CSV, ReportFormat.JSON)
 
 
 def render(report: Report, report_format: ReportFormat) -> RenderedFile:
-    """The paper in that format.
+    """Render the report in that format.
 
     Raises:
-        ValueError: the paper cannot be had in it.
-        collector.reports.pdf.TooLongError: a PDF would have too many rows.
+        ValueError: this kind of report does not have the format.
+        collector.reports.pdf.TooManyRowsError: a PDF would have too many rows.
     """
     if report_format not in formats(report.kind):
         choices = ", ".join(formats(report.kind))
-        raise ValueError(f"a {report.kind} paper is not made as {report_format} ({choices})")
+        raise ValueError(f"a {report.kind} report is not made as {report_format} ({choices})")
     name = f"{stem(report)}.{report_format}"
     return RenderedFile(name, _MEDIA_TYPES[report_format], _content(report, report_format))
 
 
 def stem(report: Report) -> str:
-    """A file's name without its ending: kind, area, days, issue."""
+    """The file name without extension: kind, area, first and last day, version."""
     version = report.revision.version if report.revision else 1
     days = f"{report.first_day:%Y%m%d}-{report.last_day:%Y%m%d}"
     return f"{report.kind}_{report.area_id}_{days}_v{version}"

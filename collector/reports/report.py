@@ -1,7 +1,7 @@
-"""Floor 1. A paper: its figures and all that must be printed beside them, before any layout.
+"""Floor 1. A report: its figures and what is printed beside them, before any layout.
 
-PDF, XLSX, CSV, JSON and the bulletin are made of one Paper, so that no two of them disagree. Units
-are in the names: this is what `--format json` writes.
+PDF, XLSX, CSV, JSON and the bulletin are made of one Report, so that they cannot disagree. Units
+are in the field names; the fields are those of `--format json`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SCHEMA = "tramdo-paper/1"
 
 
 class ReportKind(StrEnum):
-    """Which paper."""
+    """The kinds of report."""
 
     WEEKLY = "weekly"
     MONTHLY = "monthly"
@@ -29,7 +29,7 @@ class ReportKind(StrEnum):
 
 
 class Level(StrEnum):
-    """What a row of figures is of. `isp_plan`: the lines of one ISP with one declared plan."""
+    """What a row covers. `isp_plan`: the lines of one ISP with one declared plan."""
 
     AREA = "area"
     COMMUNE = "commune"
@@ -38,7 +38,7 @@ class Level(StrEnum):
 
 
 class Area(Struct, frozen=True, kw_only=True):
-    """What a paper is about. `id` is a group's, a commune's or province's code, or "all"."""
+    """What a report covers. `id` is a group's id, a commune or province code, or "all"."""
 
     id: Text
     name: Text
@@ -46,10 +46,10 @@ class Area(Struct, frozen=True, kw_only=True):
 
 
 class OfficeConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Who issues papers: the table `[papers.office]`. What is left out is a dotted line to fill.
+    """Who issues reports: the table `[papers.office]`. A missing key becomes a dotted line.
 
     A people's committee has no superior above its name (Nghị định 30/2020/NĐ-CP): `parent = ""`.
-    `name` and `signer_title` may be of two lines: "TM. ỦY BAN NHÂN DÂN", "CHỦ TỊCH".
+    `name` and `signer_title` may have two lines: "TM. ỦY BAN NHÂN DÂN", "CHỦ TỊCH".
     """
 
     parent: Text | None = None
@@ -66,7 +66,7 @@ class SpeedStats(Struct, frozen=True, kw_only=True):
     """Speed in one direction: whole transfers of kind `throughput`, the mean and its 95 % interval.
 
     `declared_bps` is Vd or Vu where all lines of the row declare the same. `share` is mean /
-    declared. The verdict is `none` for rows whose lines have several plans.
+    declared. The verdict is `none` for a row of several plans.
     """
 
     declared_bps: float | None
@@ -83,10 +83,10 @@ class SpeedStats(Struct, frozen=True, kw_only=True):
 
 
 class ReportRow(Struct, frozen=True, kw_only=True):
-    """One row. Ratios are 0..1; what is not known is None.
+    """One row of a report. Ratios are 0..1; an unknown value is None.
 
-    `tests` are speed tests of kinds `throughput` and `http` that went well: what a campaign counts.
-    `attempted`, `valid`, `skipped` are of the same kinds; `planned` by the probes' own plan.
+    `tests` counts successful speed tests of kinds `throughput` and `http`, as the campaign does.
+    `attempted`, `valid`, `skipped` count the same kinds; `planned` is from the probes' plans.
     `lines_met` and `lines_not_met` count the lines with a verdict in both directions.
     """
 
@@ -130,15 +130,12 @@ class ReportRow(Struct, frozen=True, kw_only=True):
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing at all was heard: no test, failed ones neither, no minute up or down.
-
-        What was tried in vain is a result, and whose fault it is another question.
-        """
+        """Whether nothing was received: no test, failed ones included, and no minute up or down."""
         return not (self.attempted or self.skipped or self.up_minutes or self.down_minutes)
 
 
 class CommuneMonth(Struct, frozen=True):
-    """A commune's speed tests from the first of the month to the paper's last day."""
+    """A commune's speed tests from the first of the month to the report's last day."""
 
     commune_code: str
     commune: str
@@ -147,7 +144,7 @@ class CommuneMonth(Struct, frozen=True):
 
 
 class Week(Struct, frozen=True):
-    """One week of the trend: `lines_enough` of `lines` had the week's minimum."""
+    """One week of the trend: `lines_enough` of `lines` had the weekly minimum of tests."""
 
     monday: date
     lines: int
@@ -156,23 +153,22 @@ class Week(Struct, frozen=True):
 
 
 class Revision(Struct, frozen=True, kw_only=True):
-    """Why this paper stands in for one that was issued before."""
+    """Why this report replaces an earlier issue."""
 
     version: int
     replaces_version: int
     replaces_issued_at: datetime
     days: Sequence[date]
     thresholds_changed: bool
-    # Lines, offices, places or declared plans of the rows are not what they were.
+    # Lines, offices, places or declared plans of the rows have changed.
     registry_changed: bool = False
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """All that a paper says.
+    """All content of a report.
 
-    `data_revision` is that of the roll-ups: whoever has it can ask whether the figures still hold.
-    `waiting` results, of whatever day, were stored and not rolled up when it was made. `whole`: the
-    period was over.
+    `data_revision` is the roll-ups' revision, by which later changes are found. `waiting` results,
+    of any day, were stored but not rolled up when it was made. `whole`: the period was over.
     """
 
     schema: str = SCHEMA

@@ -1,9 +1,9 @@
-"""Floor 1. From roll-ups to the rows of a paper: who is put together with whom, and what is judged.
+"""Floor 1. From roll-ups to the rows of a report: how lines are grouped, and what is assessed.
 
-A verdict needs one declared speed, so lines are judged one by one, and the lines of one ISP with
-one declared plan together, as the regulation takes its samples (QCVN 34:2022/BTTTT: of one
-service in one area). A commune's lines have several plans: its row counts verdicts and bears none,
-and so does a line whose contract began within the period.
+A verdict needs one declared speed. So a line is assessed alone, and the lines of one ISP with one
+declared plan together, as the regulation samples (QCVN 34:2022/BTTTT: one service in one area). A
+commune's lines have several plans: its row counts verdicts and has none. Neither has a line whose
+contract began within the period.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _P95_SAMPLES = 59
 
 
 class RowInputs(Struct, frozen=True, kw_only=True):
-    """What rows are made of. `planned_a_day` is each line's speed tests a day by its probe's plan.
+    """The data that rows are built from. `planned_a_day` is each line's planned speed tests a day.
 
     `now` (UTC) bounds a period that is not over. `hours` are the hours of the day in which a line
-    was measured, where somebody has looked.
+    was measured, for the lines for which they were queried.
     """
 
     area: Area
@@ -53,10 +53,9 @@ class RowInputs(Struct, frozen=True, kw_only=True):
 
 
 def build_rows(inputs: RowInputs) -> list[ReportRow]:
-    """The area, its communes by code, its ISPs' plans by name, its lines by place.
+    """Rows of the area, its communes by code, its ISPs' plans by name, and its lines by place.
 
-    Every line of the registry has a row, measured or not: a line that is silent is what the
-    paper is for.
+    Every registered line has a row, measured or not: silent lines must be seen.
     """
     by_line = {key: _row(inputs, Level.LINE, [key]) for key in inputs.area.lines}
     communes: dict[str, list[LineKey]] = defaultdict(list)
@@ -97,7 +96,7 @@ def _row(
     planned = _planned(inputs, keys)
     elapsed = sum(_elapsed_minutes(inputs, key) for key in keys)
     rtt, packets = total.metric("latency_rtt_mean_ms"), total.metric("latency_rtt_ms")
-    # Percentiles are of packets where their times are known; else the windows' medians must do.
+    # Percentiles are of packets where their times are stored, else of the windows' medians.
     spread = packets if packets.count else total.metric("latency_rtt_p50_ms")
     latency = assess_latency(
         _sample(inputs, keys, rtt, "latency_rtt_mean_ms", hours), inputs.thresholds
@@ -135,7 +134,7 @@ def _row(
         loss_ratio=total.loss_ratio,
         up_minutes=total.up_minutes,
         down_minutes=total.down_minutes,
-        # What nobody has told us about is unknown too, not 0.
+        # Minutes without a report are unknown too, not 0.
         unknown_minutes=max(elapsed - total.up_minutes - total.down_minutes, 0),
         availability_ratio=total.availability_ratio,
         availability_verdict=available.verdict,
@@ -159,7 +158,7 @@ def _direction(
         _sample(inputs, keys, figures, metric, hours), common, inputs.thresholds
     )
     if level in (Level.AREA, Level.COMMUNE):
-        # Its lines stand under several plans, or would with the next contract.
+        # Its lines have several plans, or may have after the next contract.
         assessment = _without_verdict(assessment)
         common = None
     elif any(_plan_changed(inputs, key) for key in keys):
@@ -199,7 +198,7 @@ def _without_verdict(assessment: Assessment) -> Assessment:
 
 
 def _line_verdict(down: SpeedStats, up: SpeedStats) -> Verdict:
-    """Both directions: not met where either is not, met where both are."""
+    """The verdict of both directions: not met if either is not, met if both are."""
     verdicts = (down.verdict, up.verdict)
     if Verdict.NOT_MET in verdicts:
         return Verdict.NOT_MET
@@ -209,7 +208,7 @@ def _line_verdict(down: SpeedStats, up: SpeedStats) -> Verdict:
 def _sample(
     inputs: RowInputs, keys: list[LineKey], figures: Distribution, metric: str, hours: int | None
 ) -> SampleStatistics:
-    """A row's figures of a metric; of several lines with what each of them has of it."""
+    """The sample statistics of a metric; for several lines with the statistics of each."""
     parts = [inputs.summaries.get(key, EMPTY).metric(metric) for key in keys]
     lines = tuple(LineSample(part.count, part.mean) for part in parts if part.mean is not None)
     return SampleStatistics(
@@ -227,7 +226,7 @@ def _hours(inputs: RowInputs, keys: list[LineKey]) -> int | None:
 
 
 def _planned(inputs: RowInputs, keys: list[LineKey]) -> int | None:
-    """Speed tests that the lines' probes had planned; None where a plan is not known."""
+    """The planned speed tests of the lines; None where a plan is not known."""
     if not all(key in inputs.planned_a_day for key in keys):
         return None
     return round(
@@ -236,13 +235,13 @@ def _planned(inputs: RowInputs, keys: list[LineKey]) -> int | None:
 
 
 def _elapsed_minutes(inputs: RowInputs, key: LineKey) -> int:
-    """How long the line could have been measured: from its probe's first day, until now."""
+    """Minutes in which the line could have been measured: from its probe's first day until now."""
     elapsed = min(inputs.period.ends_at, inputs.now) - start_of_day(_first_day(inputs, key))
     return max(int(elapsed.total_seconds() // 60), 0)
 
 
 def _first_day(inputs: RowInputs, key: LineKey) -> date:
-    """The first day of the period on which the line's probe was there."""
+    """The first day of the period on which the line's probe was installed."""
     probe = inputs.registry.probe(key.tenant, key.probe)
     installed = probe.installed_on if probe else None
     return max(inputs.period.first, installed or inputs.period.first)
@@ -270,7 +269,7 @@ def _place(inputs: RowInputs, key: LineKey) -> tuple[str, str, str, str]:
 
 
 def _names(registry: Registry, level: Level, keys: list[LineKey]) -> dict[str, str | None]:
-    """What the row is called; only what all of its lines share."""
+    """The names of a row: those that all of its lines share."""
     if level is Level.AREA or not keys:
         return {}
     line, commune = registry.line(keys[0]), registry.commune_of(keys[0])

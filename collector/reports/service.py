@@ -1,8 +1,8 @@
-"""Floor 3. The desk where papers are made and issued: for the command, the timer and the pages.
+"""Floor 3. Drafts and issues reports, for the command, the timer and the pages.
 
-A draft is a paper as the figures are now. An issue is a paper of a period that is over, kept in
-every format; asked for again, it is the same issue, unless figures or thresholds have changed: then
-it is the next one, and says so.
+A draft shows the current figures. An issue is a report of a period that is over, archived in every
+format. Issuing again gives the same issue, unless figures, thresholds or registry have changed:
+then it makes the next version, which states what has changed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from collector.store.store import Store
 
 
 def sources_of(store: Store, thresholds: Thresholds, office: OfficeConfig) -> Sources:
-    """What a paper is made of, as the store has it now. Raises StoreError."""
+    """The data sources of a report, as the store has them now. Raises StoreError."""
     return Sources(
         summaries=store.summaries,
         registry=store.registry.read(),
@@ -36,7 +36,7 @@ def sources_of(store: Store, thresholds: Thresholds, office: OfficeConfig) -> So
 
 
 class RefusalReason(StrEnum):
-    """Why no paper can be made of what was asked for: a closed list, for which pages have words."""
+    """Why a report was refused: a closed list, each with a label for the pages."""
 
     PERIOD = "period"
     WEEK = "week"
@@ -45,7 +45,7 @@ class RefusalReason(StrEnum):
 
 
 class ReportRefusedError(ValueError):
-    """What was asked for is no paper's; the text is a sentence, `why` for who has words."""
+    """The request does not fit a report; the text is a sentence, `why` names the page's label."""
 
     def __init__(self, why: RefusalReason, sentence: str) -> None:
         super().__init__(sentence)
@@ -53,10 +53,10 @@ class ReportRefusedError(ValueError):
 
 
 class ReportService:
-    """One for a process; any thread may ask.
+    """One per process, thread-safe.
 
-    `sources` is called for each paper, so that it has the registry and the plans as they are then.
-    Methods may raise `ValueError` (no such area, the wrong period, a sentence each),
+    `sources` is called for each report, so that it has the current registry and plans. Methods may
+    raise `ValueError` (unknown area or wrong period; the text is a sentence),
     `collector.store.store.StoreError` and `collector.reports.archive.ArchiveError`.
     """
 
@@ -71,7 +71,7 @@ class ReportService:
         self._now = now
 
     def draft(self, kind: ReportKind, area_id: str, period: Period | None = None) -> Report:
-        """The paper as it is now. `period` None: the last whole one of its kind."""
+        """The report of the current figures. `period` None: the last complete one of its kind."""
         sources = self._sources()
         period = period or last_complete_period(kind, self._now())
         require_period(kind, period)
@@ -80,9 +80,9 @@ class ReportService:
         return builder.build_report(kind, area, period, sources, now=self._now(), issued=issued)
 
     def issue(self, kind: ReportKind, area_id: str, period: Period | None = None) -> list[Path]:
-        """Issue it; its files. Those of the last issue where nothing has changed since.
+        """Issue a report; its files, or those of the latest issue if nothing has changed.
 
-        A paper too long for a PDF is issued in the other formats.
+        A report with too many rows for a PDF is issued in the other formats.
         """
         with self.archive.lock():
             return self._issue(kind, area_id, period)
@@ -92,8 +92,8 @@ class ReportService:
         if not report.whole:
             raise ReportRefusedError(
                 RefusalReason.NOT_OVER,
-                f"{report.first_day} to {report.last_day} is not over: it can be drawn up (--out), "
-                "not issued",
+                f"{report.first_day} to {report.last_day} is not over: a draft can be made (--out), "
+                "but not issued",
             )
         last = self.archive.latest(kind, area_id, Period(report.first_day, report.last_day))
         if last is not None and last.revision == report.revision:
@@ -109,7 +109,7 @@ class ReportService:
     def changed_since(self, issue: Issue) -> list[date]:
         """The days of an issue's period whose figures have changed since it was made.
 
-        Empty too where a later issue has taken its place, and for an area that is no more.
+        Empty if a later issue has replaced it, or its area no longer exists.
         """
         last = self.archive.latest(issue.kind, issue.area_id, issue.period)
         version = last.revision.version if last and last.revision else 1
@@ -124,13 +124,13 @@ class ReportService:
         return sorted({one.day for one in revised})
 
     def areas(self) -> list[str]:
-        """What a timer issues papers for: every group, or the whole where there are none."""
+        """The areas that a timer issues reports for: every group, or "all" if there are none."""
         registry: Registry = self._sources().registry
         return sorted(registry.groups) or [builder.NATION]
 
 
 def last_complete_period(kind: ReportKind, now: datetime) -> Period:
-    """The last week or month that is over."""
+    """The last week or month that is over, in local time."""
     today = local_day(now)
     if kind is ReportKind.WEEKLY:
         monday = week_of(today).first
@@ -140,10 +140,10 @@ def last_complete_period(kind: ReportKind, now: datetime) -> Period:
 
 
 def require_period(kind: ReportKind, period: Period) -> None:
-    """Refuse a period that the paper is not about.
+    """Check that a period fits the kind of report.
 
     Raises:
-        ValueError: a weekly report of anything but a week, a monthly one of anything but a month.
+        ReportRefusedError: a weekly report not of a week, a monthly one not of a month.
     """
     if kind is ReportKind.WEEKLY and period != week_of(period.first):
         raise ReportRefusedError(

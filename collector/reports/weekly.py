@@ -1,7 +1,7 @@
-"""Floor 1. The weekly campaign report: who measured, who did not, whom to monitor and urge.
+"""Floor 1. The weekly campaign report: which lines were measured, and which offices to follow up.
 
-The letter that began it (1770/UBND-VHTT, 2021) asks each office for two measurements a week and its
-readers to "monitor and urge"; this is that list.
+The letter of 2021 (1770/UBND-VHTT) asks each office for two measurements a week, and its recipients
+to monitor and urge the offices ("theo dõi, đôn đốc"): part III is that list.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def document(report: Report) -> Document:
 
 
 def below_minimum(report: Report) -> list[ReportRow]:
-    """The lines with fewer tests in the week than the letter asks for, the fewest first."""
+    """The lines with fewer tests in the week than the letter asks for, fewest first."""
     least = report.thresholds.week_measurements.limit
     return sorted((row for row in report.at(Level.LINE) if row.tests < least), key=_fewest)
 

@@ -1,6 +1,6 @@
-"""Floor 2. A paper as XLSX, by XlsxWriter: numbers as numbers, so that they can be reckoned with.
+"""Floor 2. Renders a report as XLSX, by XlsxWriter, with numbers as numeric cells.
 
-First a sheet of words (what, when, method, thresholds), then a sheet for each level of rows.
+The first sheet has the text (title, scope, method, thresholds); each level of rows has a sheet.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class _Column(NamedTuple):
 
 
 def xlsx(report: Report, document: Document) -> bytes:
-    """The workbook's bytes. `document` gives title and words, `paper` the figures."""
+    """The workbook's bytes. `document` has the title and text, `report` the figures."""
     file = io.BytesIO()
     book = xlsxwriter.Workbook(file, {"in_memory": True, "strings_to_formulas": False,
                                       "strings_to_urls": False})  # fmt: skip
-    # Not the clock's: the same paper gives the same bytes.
+    # Not the current time: the same report gives the same bytes.
     book.set_properties({
         "title": f"{document.head.type_name} – {document.head.about}",
         "comments": document.footer,
@@ -152,7 +152,7 @@ def _mbps(bps: float | None) -> float | None:
 
 def _direction(name: str, of: Callable[[ReportRow], SpeedStats]) -> list[_Column]:
     def verdict(row: ReportRow) -> str | None:
-        # A row of several plans has no verdict to give.
+        # A row of several plans has no verdict.
         return formatting.verdict(of(row)) if row.level in (Level.LINE, Level.ISP_PLAN) else None
 
     return [

@@ -1,1 +1,1 @@
-"""Who may change something at the centre: people, passwords, sessions, and what they did."""
+"""Users of the centre: roles, passwords, sessions, and the audit trail."""

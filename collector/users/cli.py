@@ -1,7 +1,7 @@
-"""Floor 3. `tramdo-collector people add|list|disable`: who may sign in to the pages.
+"""Floor 3. `tramdo-collector users add|list|disable`: who may sign in to the pages.
 
-A password is asked for twice on a terminal; from a pipe it is the first line. It is never an
-argument, where every process list would show it.
+The password is prompted for twice on a terminal; from a pipe it is the first line. It is not an
+argument, because process lists show arguments.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from collector.users.user_store import UserStore, UserStoreError
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """The options of `people`."""
+    """Add the options of `users`."""
     actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
-    add = actions.add_parser("add", help="Add somebody, or give them a new password or role.")
+    add = actions.add_parser("add", help="Add a user, or set their password and role.")
     add.add_argument("name")
     add.add_argument("--role", type=Role, choices=list(Role), required=True)
     add.add_argument(
@@ -29,18 +29,18 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="CODE",
-        help="commune that an office acts for (repeatable)",
+        help="commune code that an office may act for (repeatable)",
     )
-    actions.add_parser("list", help="Who may sign in, with role and last sign-in.")
-    disable = actions.add_parser("disable", help="Shut somebody out, at once.")
+    actions.add_parser("list", help="List the users with role and last sign-in.")
+    disable = actions.add_parser("disable", help="Disable a user and end their sessions.")
     disable.add_argument("name")
     for each in actions.choices.values():
-        # At the end as well, where people write it; what stands before the action is kept.
+        # Also accepted after the action, where it is usually typed; one before it remains valid.
         each.add_argument("-c", "--config", type=Path, default=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace, path: Path) -> int:
-    """Do it; the exit code (0 done, 1 the register failed, 2 the input is wrong)."""
+    """Run the action; the exit code: 0 done, 1 the user file failed, 2 the input is wrong."""
     try:
         user_store = UserStore(path)
         if options.action == "list":
@@ -75,7 +75,7 @@ def _add(user_store: UserStore, name: str, role: Role, communes: tuple[str, ...]
 
 def _disable(user_store: UserStore, name: str) -> int:
     if not user_store.disable(name):
-        print(f"nobody is called {name}", file=sys.stderr)
+        print(f"there is no user {name}", file=sys.stderr)
         return 2
     _record(user_store, "people_disable", name)
     print(f"{name}: signed out everywhere, may not sign in")
@@ -90,7 +90,7 @@ def _list(user_store: UserStore) -> None:
 
 
 def _password() -> str | None:
-    """What was typed or piped; None when it was typed in two ways."""
+    """The password; None if the two typed ones differ."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     first = getpass.getpass("password: ")

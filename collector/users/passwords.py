@@ -1,7 +1,7 @@
 """Floor 2. Passwords as argon2id hashes (RFC 9106), by argon2-cffi.
 
-The library's defaults are RFC 9106's second recommendation (64 MiB, 3 passes). A hash made with
-weaker parameters than today's is made anew at the next sign-in.
+The library's defaults are RFC 9106's second recommended option (64 MiB, 3 passes). A hash made
+with weaker parameters is replaced at the next sign-in.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ DUMMY_HASH = (
 
 
 def make_hash(password: str) -> str:
-    """The hash to keep."""
+    """The argon2id hash of a password, with its parameters and salt."""
     return _HASHER.hash(password)
 
 
 def matches(password_hash: str | None, password: str) -> bool:
-    """Whether the password is the one; with no hash it never is, after the same time."""
+    """Whether the password matches. False without a hash, after the same time as with one."""
     try:
         _HASHER.verify(password_hash or DUMMY_HASH, password)
     except (VerificationError, InvalidHashError):
@@ -33,5 +33,5 @@ def matches(password_hash: str | None, password: str) -> bool:
 
 
 def is_outdated(password_hash: str) -> bool:
-    """Whether the hash should be made anew."""
+    """Whether the hash was made with other parameters than today's."""
     return _HASHER.check_needs_rehash(password_hash)

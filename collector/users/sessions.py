@@ -1,9 +1,9 @@
-"""Floor 2. Signed cookies and form tokens, by itsdangerous. Nothing of a session is kept here.
+"""Floor 2. Signed session cookies and form (CSRF) tokens, by itsdangerous. No session is stored.
 
-A cookie names a person and their generation; the register's generation must be the same, so that
-signing out, a new password or being disabled ends every session at once. A form token is bound to
-the cookie that the page was made for, carries a salt (so that no two are alike in a compressed
-page), and ends after a working day.
+A cookie holds the user's name and generation; the stored generation must be equal, so that signing
+out, a new password or disabling ends every session at once. A form token is bound to the cookie
+that the page was made for and expires after 12 hours; its salt makes each one different, against
+attacks on compressed pages (BREACH).
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ TOKEN_S = 12 * 3600
 
 
 class Claim(NamedTuple):
-    """Whom a cookie names; to be held against the register."""
+    """The claim of a session cookie, to be compared with the user store."""
 
     name: str
     generation: int
 
 
 class SessionSigner:
-    """Signs and reads. `key` is the centre's own secret, 32 bytes or more."""
+    """Signs and verifies cookies and tokens. `key` is the centre's secret, 32 bytes or more."""
 
     def __init__(self, key: bytes) -> None:
         self._cookies = URLSafeTimedSerializer(key, salt="tramdo.session")
@@ -38,7 +38,7 @@ class SessionSigner:
         return self._cookies.dumps([claim.name, claim.generation])
 
     def claim(self, cookie: str) -> Claim | None:
-        """Whom it names; None when it is not ours, was changed, or is too old."""
+        """The verified claim of a cookie; None if the signature is wrong or it is too old."""
         try:
             name, generation = self._cookies.loads(cookie, max_age=SESSION_S)
         except (BadData, ValueError, TypeError):
@@ -46,11 +46,11 @@ class SessionSigner:
         return Claim(str(name), int(generation))
 
     def token(self, cookie: str) -> str:
-        """A token for a form on a page that was made for this cookie."""
+        """A form token bound to this cookie."""
         return self._tokens.dumps([secrets.token_urlsafe(6), _digest(cookie)])
 
     def is_valid_token(self, token: str, cookie: str) -> bool:
-        """Whether the form came from a page of ours, made for this cookie."""
+        """Whether the token was signed by us, for this cookie, and is not too old."""
         try:
             _, digest = self._tokens.loads(token, max_age=TOKEN_S)
         except (BadData, ValueError, TypeError):

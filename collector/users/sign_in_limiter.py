@@ -14,7 +14,7 @@ WINDOW_S = 900.0
 # Of one name from one address; of all names from one address.
 PAIR_MAX = 8
 ADDRESS_MAX = 30
-# Beyond so many keys the oldest go: a flood of invented names must not fill the memory.
+# The oldest keys beyond this number are dropped: a flood of invented names must not fill memory.
 KEYS_MAX = 10_000
 # What one subscriber has of IPv6 at the least (RFC 6177).
 _SUBSCRIBER_BITS = 64
@@ -35,7 +35,7 @@ class SignInLimiter:
         )
 
     def record_failure(self, name: str, address: str, now_s: float) -> None:
-        """Count a failure."""
+        """Count a failed sign-in for the name and the address."""
         source = _source(address)
         for key in ((name, source), ("", source)):
             self._failures.setdefault(key, deque(maxlen=ADDRESS_MAX)).append(now_s)

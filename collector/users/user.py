@@ -1,7 +1,7 @@
-"""Floor 1. People who may change something, and what each role may do.
+"""Floor 1. Users, roles and permissions.
 
-Reading needs nobody: every page and figure is open to whoever reaches the address. These rights are
-about acts: each is asked for by name, and what is not named here nobody may do.
+Reading needs no sign-in: pages and figures are open to whoever reaches the address. Each action
+needs one of these permissions, and a role has only those listed for it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from enum import StrEnum
 from msgspec import Struct
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,39}")
-# NIST SP 800-63B, 5.1.1.2: at least 8 characters where a second factor is there; without one, more.
+# NIST SP 800-63B, 5.1.1.2: at least 8 characters. There is no second factor here, so more.
 PASSWORD_LEAST, PASSWORD_MOST = 12, 256
 
 
 class Role(StrEnum):
-    """Whom a person works for."""
+    """For whom a user works."""
 
     OFFICE = "office"
     TECHNICIAN = "technician"
@@ -26,7 +26,7 @@ class Role(StrEnum):
 
 
 class Permission(StrEnum):
-    """What can be done from the pages."""
+    """An action that needs a signed-in user. The values are stored in the audit trail."""
 
     MEASURE = "measure"
     IDENTIFY = "identify"
@@ -36,7 +36,7 @@ class Permission(StrEnum):
 
 
 PERMISSIONS = {
-    # Their own box: find it, ask it for a measurement.
+    # On the probes of their own communes.
     Role.OFFICE: frozenset({Permission.MEASURE, Permission.IDENTIFY}),
     Role.TECHNICIAN: frozenset({Permission.MEASURE, Permission.IDENTIFY, Permission.EDIT_REGISTRY}),
     Role.CENTRE: frozenset(Permission),
@@ -44,10 +44,10 @@ PERMISSIONS = {
 
 
 class User(Struct, frozen=True, kw_only=True):
-    """One who can sign in. `generation` grows to end every session that is open.
+    """A user who can sign in. Incrementing `generation` ends every open session.
 
-    `communes` bounds where an office may act, by commune code; for the other roles it is empty and
-    bounds nothing.
+    `communes` are the commune codes in which an office may act; for the other roles it is empty
+    and not used.
     """
 
     name: str
@@ -59,14 +59,14 @@ class User(Struct, frozen=True, kw_only=True):
     last_sign_in_at: datetime | None = None
 
     def may(self, permission: Permission, commune_code: str | None = None) -> bool:
-        """Whether they may, in that commune (None: an act that is not of one commune)."""
+        """Whether the user has the permission in that commune (None: not specific to a commune)."""
         if not self.enabled or permission not in PERMISSIONS[self.role]:
             return False
         return self.role is not Role.OFFICE or commune_code in self.communes
 
 
 class AuditEvent(Struct, frozen=True, kw_only=True):
-    """A line of the audit trail: what was done or refused. `at` is UTC, by the centre's clock."""
+    """An entry of the audit trail: an action done or refused. `at` is UTC, the centre's clock."""
 
     at: datetime
     user: str
@@ -77,14 +77,16 @@ class AuditEvent(Struct, frozen=True, kw_only=True):
 
 
 def name_problem(name: str) -> str | None:
-    """Why it is no name for a person, None when it is one."""
+    """Why a user name is not valid; None if it is."""
     if NAME.fullmatch(name):
         return None
-    return f"{name!r} is no name: 2 to 40 of a-z 0-9 . _ - and begin with a letter or digit"
+    return (
+        f"{name!r} is not a valid name: 2 to 40 of a-z 0-9 . _ - beginning with a letter or digit"
+    )
 
 
 def password_problem(password: str, name: str) -> str | None:
-    """Why a password is too weak to take, None when it may be taken."""
+    """Why a password is refused as too weak; None if it is accepted."""
     if not PASSWORD_LEAST <= len(password) <= PASSWORD_MOST:
         return f"a password has {PASSWORD_LEAST} to {PASSWORD_MOST} characters"
     if len(set(password)) < 5 or name in password.lower():

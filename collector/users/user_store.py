@@ -1,7 +1,8 @@
-"""Floor 2. Who may sign in and what was done, in an SQLite file of its own, readable by us alone.
+"""Floor 2. Users and the audit trail, in an SQLite file of its own with mode 0600.
 
-Apart from the results: it is small, secret, and the same whichever database holds the results
-(docs/decisions/0027-people.md). What is in the trail is never changed and never removed from here.
+It is separate from the result store: small, secret, and independent of the database that holds the
+results (docs/decisions/0027-people.md). Audit events are only ever appended. The tables `people`
+and `deeds` have the names of version 0.1.0, whose files stay readable.
 """
 
 from __future__ import annotations
@@ -35,14 +36,14 @@ _TEXT_MOST = 500
 
 
 class UserStoreError(Exception):
-    """The register cannot be used; the text is a sentence for a person."""
+    """The user file cannot be used; the text is a sentence for a user."""
 
 
 class UserStore:
-    """The people and their deeds.
+    """Users and audit events. Thread-safe.
 
     Raises:
-        PeopleError: here and in every method: the file cannot be read or written.
+        UserStoreError: here and in every method: the file cannot be read or written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,13 +56,13 @@ class UserStore:
             )
 
     def session_key(self) -> bytes:
-        """The secret that signs sessions; made with the file."""
+        """The secret that signs sessions, 32 bytes; generated with the file."""
         with self._transaction() as connection:
             row = connection.execute("SELECT value FROM secrets WHERE name = 'session'").fetchone()
         return bytes(row[0])
 
     def users(self) -> list[User]:
-        """Everybody, by name."""
+        """All users, by name."""
         with self._transaction() as connection:
             rows = connection.execute(
                 f"SELECT {_COLUMNS} FROM people ORDER BY name"  # noqa: S608 - our own constant
@@ -69,7 +70,7 @@ class UserStore:
         return [_user(row) for row in rows]
 
     def user(self, name: str) -> User | None:
-        """One person; None when there is none of that name."""
+        """The user of that name; None if there is none."""
         with self._transaction() as connection:
             row = connection.execute(
                 f"SELECT {_COLUMNS} FROM people WHERE name = ?",  # noqa: S608 - our own constant
@@ -78,7 +79,7 @@ class UserStore:
         return _user(row) if row else None
 
     def password_hash(self, name: str) -> str | None:
-        """What is kept of a password; None when there is nobody of that name, or not enabled."""
+        """The password hash of a user; None if there is none of that name, or it is disabled."""
         with self._transaction() as connection:
             row = connection.execute(
                 "SELECT password_hash FROM people WHERE name = ? AND enabled", (name,)
@@ -86,7 +87,7 @@ class UserStore:
         return str(row[0]) if row else None
 
     def put(self, user: User, password_hash: str) -> None:
-        """Add somebody, or replace them; every session of theirs ends."""
+        """Add a user, or replace one and end their sessions."""
         with self._transaction() as connection:
             connection.execute(
                 "INSERT INTO people VALUES (?, ?, ?, ?, ?, ?, NULL, ?) ON CONFLICT DO UPDATE SET "
@@ -104,14 +105,14 @@ class UserStore:
             )
 
     def set_password_hash(self, name: str, password_hash: str) -> None:
-        """The same password under newer parameters; sessions stay."""
+        """Store a new hash of the same password; sessions remain valid."""
         with self._transaction() as connection:
             connection.execute(
                 "UPDATE people SET password_hash = ? WHERE name = ?", (password_hash, name)
             )
 
     def disable(self, name: str) -> bool:
-        """Nobody signs in by that name any more, and who is signed in is out. False: no such."""
+        """Disable a user and end their sessions. False if there is no user of that name."""
         with self._transaction() as connection:
             cursor = connection.execute(
                 "UPDATE people SET enabled = 0, generation = generation + 1 WHERE name = ?", (name,)
@@ -119,21 +120,21 @@ class UserStore:
         return cursor.rowcount > 0
 
     def end_sessions(self, name: str) -> None:
-        """End every session of theirs."""
+        """End every session of a user."""
         with self._transaction() as connection:
             connection.execute(
                 "UPDATE people SET generation = generation + 1 WHERE name = ?", (name,)
             )
 
     def record_sign_in(self, name: str, at: datetime) -> None:
-        """Remember when."""
+        """Store the time of the last sign-in."""
         with self._transaction() as connection:
             connection.execute(
                 "UPDATE people SET last_sign_in_at = ? WHERE name = ?", (_utc(at), name)
             )
 
     def record(self, event: AuditEvent) -> None:
-        """Add a line to the trail."""
+        """Append an event to the audit trail. Texts are cut after 500 characters."""
         fields = (event.user, event.address, event.action, event.subject, event.detail)
         with self._transaction() as connection:
             connection.execute(
@@ -143,7 +144,7 @@ class UserStore:
             )
 
     def audit_events(self, limit: int) -> list[AuditEvent]:
-        """The newest lines of the trail, newest first."""
+        """The newest audit events, newest first."""
         with self._transaction() as connection:
             rows = connection.execute(
                 "SELECT at, person, address, action, subject, detail FROM deeds "
@@ -154,10 +155,10 @@ class UserStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """A connection for one transaction: calls are rare, and nothing is left open."""
+        """A connection for one transaction. Calls are rare, so none is left open."""
         with self._lock:
             try:
-                # Made private before SQLite puts anything into it.
+                # Created with mode 0600 before SQLite writes to it.
                 os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
                 connection = sqlite3.connect(self._path, timeout=5.0)
                 try:

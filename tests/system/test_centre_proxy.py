@@ -210,10 +210,10 @@ def test_somebody_is_added_signs_in_over_tls_and_is_shut_out(site: Site) -> None
 @pytest.mark.parametrize(
     ("words", "typed", "told"),
     [
-        (["add", "Lan", "--role", "centre"], PASSWORD, "is no name"),
+        (["add", "Lan", "--role", "centre"], PASSWORD, "is not a valid name"),
         (["add", "lan2", "--role", "office"], PASSWORD, "an office needs --commune"),
         (["add", "lan2", "--role", "centre"], "short", "12 to 256 characters"),
-        (["disable", "nobody"], "", "nobody is called nobody"),
+        (["disable", "nobody"], "", "there is no user nobody"),
     ],
 )
 def test_the_command_says_what_is_wrong(

@@ -1,4 +1,4 @@
-"""The line page's outages: where each was, also of one whose end was not told yet."""
+"""The line page's outages: where each was, also of one whose end was not reported yet."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OPEN = "The Internet provider's access line (end not reported yet)"
 
 
 def hours(*down: int | None) -> list[Bucket]:
-    """The hours from noon, by their minutes down; of None the minutes are not told yet."""
+    """The hours from noon, by their minutes down; of None the minutes are not reported yet."""
     return [
         Bucket(NOON + n * HOUR, 1, NOON, Summary(sums={} if one is None else _sums(one)))
         for n, one in enumerate(down)
@@ -117,7 +117,7 @@ def test_what_is_not_known_to_go_on_is_not_given_a_place(
 ) -> None:
     assert ongoing_fault(hours(*down), known, seen, Step.HOUR, down=False) is None
     shown = shown_with(hours(*down), known, seen)
-    assert not any("not told yet" in fault for one in shown for fault in one.faults)
+    assert not any("not reported yet" in fault for one in shown for fault in one.faults)
 
 
 def test_a_line_that_is_down_now_needs_no_hour_to_be_told_of() -> None:

@@ -548,7 +548,7 @@ def test_what_is_not_over_is_drawn_up_but_not_issued(
 def test_a_spoiled_record_is_told_not_written_over(reports: ReportService) -> None:
     *_, record = reports.issue(ReportKind.BULLETIN, "01969")
     record.write_text("{")
-    with pytest.raises(ArchiveError, match="is not the record of a paper"):
+    with pytest.raises(ArchiveError, match="is not the record of a report"):
         reports.issue(ReportKind.BULLETIN, "01969")
 
 
