@@ -21,7 +21,7 @@ from collector.web.line_table import DOWN, LATENCY, UP
 from collector.web.line_view import LOADED_DOWN, LOADED_UP, step_of
 from collector.web.outages_view import last_path_observation, ongoing_fault
 from collector.web.query import found_or_404, one_of, period_days, province_code
-from collector.web.stored_api import json_response
+from collector.web.responses import json_response
 from wire.result import FaultLocation
 
 

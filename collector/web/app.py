@@ -35,14 +35,15 @@ from collector.web.headers import SecurityHeaders
 from collector.web.isps_page import IspsPage
 from collector.web.line_page import LinePages
 from collector.web.live_page import LivePage
-from collector.web.metrics_page import MetricsPage
+from collector.web.monitoring import MonitoringEndpoints
 from collector.web.overview_page import OverviewPage
 from collector.web.page_context import PageContext
 from collector.web.public_page import PublicPages
 from collector.web.registry_page import RegistryPage
 from collector.web.reports_page import ReportsPage
+from collector.web.responses import json_response
 from collector.web.sign_in_page import SignInPages
-from collector.web.stored_api import StoredApi, json_response
+from collector.web.stored_api import StoredApi
 from collector.web.system_page import SystemPage
 
 
@@ -56,7 +57,7 @@ class Web:
         self,
         read_model: ReadModel,
         change_signal: ChangeSignal,
-        ingest_state: Callable[[], IngestStatus],
+        ingest_status: Callable[[], IngestStatus],
         timezone: str,
         user_store: UserStore,
         sender: CommandSender | None = None,
@@ -77,9 +78,9 @@ class Web:
             *(AlertsPage(self._context, alerts).routes if alerts else []),
             *(ReportsPage(self._context, read_model, reports).routes if reports else []),
             *Api(read_model).routes,
-            *MetricsPage(read_model).routes,
+            *MonitoringEndpoints(read_model, ingest_status).routes,
             *LivePage(self._context, read_model.store, change_signal).routes,
-            *StoredApi(read_model.store, ingest_state).routes,
+            *StoredApi(read_model.store).routes,
             *SignInPages(self._context).routes,
         ]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
@@ -21,6 +19,11 @@ from collector.web import campaign_view as view
 from collector.web.page_context import PageContext
 from collector.web.presentation import Locale
 from collector.web.query import one_of, province_code
+from collector.web.responses import csv_response
+
+_CSV_COLUMNS = (
+    "week", "province", "commune_code", "commune", "office", "probe", "isp", "samples",
+)  # fmt: skip
 
 
 class CampaignPage:
@@ -74,14 +77,10 @@ class CampaignPage:
         lines = filter_lines(model.lines(), province=filters["province"], group=filters["group"])
         monday = self._monday(request)
         counts = self._counts(view.last_weeks(model.today()))
-        text = io.StringIO(newline="")
-        writer = csv.writer(text)
-        writer.writerow(
-            ["week", "province", "commune_code", "commune", "office", "probe", "isp", "samples"]
-        )
-        for row in view.offices(lines, counts, model.states(), monday, locale):
-            for isp, samples in row.lines:
-                cells = (
+        rows = (
+            [
+                spreadsheet_cell(cell)
+                for cell in (
                     view.week_name(monday),
                     row.province,
                     row.commune_code,
@@ -91,9 +90,11 @@ class CampaignPage:
                     isp,
                     samples,
                 )
-                writer.writerow([spreadsheet_cell(cell) for cell in cells])
-        # The mark lets a spreadsheet program read it as UTF-8.
-        return Response("﻿" + text.getvalue(), media_type="text/csv; charset=utf-8")
+            ]
+            for row in view.offices(lines, counts, model.states(), monday, locale)
+            for isp, samples in row.lines
+        )
+        return csv_response(_CSV_COLUMNS, rows)
 
     def _counts(self, mondays: Sequence[date]) -> Mapping[LineKey, Mapping[date, int]]:
         period = view.weeks_period(mondays)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,7 +14,7 @@ from collector.web.headers import EMBED_POLICY
 from collector.web.page_context import PageContext
 from collector.web.presentation import Locale
 from collector.web.query import one_of, period_days, province_code
-from collector.web.stored_api import json_response
+from collector.web.responses import csv_response, json_response
 
 _OPEN = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 
@@ -85,13 +82,9 @@ class PublicPages:
 
     def open_csv(self, request: Request) -> Response:
         """Every line of the filters, a row each."""
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, view.OpenLine.__struct_fields__)
-        writer.writeheader()
-        for row in self._open_lines(request):
-            writer.writerow(view.cells(row))
         headers = _OPEN | {"Link": f'<{view.LICENCE_URL}>; rel="license"'}
-        return Response("﻿" + text.getvalue(), headers=headers, media_type="text/csv; charset=utf-8")
+        rows = (view.cells(row) for row in self._open_lines(request))
+        return csv_response(view.OpenLine.__struct_fields__, rows, headers)
 
     def open_json(self, request: Request) -> Response:
         """The same with licence, period and method."""

@@ -118,12 +118,10 @@ def open_lines(
     return sorted(rows, key=lambda row: (row.commune_code, row.isp))
 
 
-def cells(row: OpenLine) -> dict[str, Any]:
-    """A row for CSV: what is not known is empty."""
-    return {
-        name: "" if cell is None else spreadsheet_cell(cell)
-        for name, cell in msgspec.structs.asdict(row).items()
-    }
+def cells(row: OpenLine) -> list[Any]:
+    """The values of a row for CSV, in the order of its fields; unknown ones are empty."""
+    values = msgspec.structs.astuple(row)
+    return ["" if value is None else spreadsheet_cell(value) for value in values]
 
 
 def document(rows: Sequence[OpenLine], thresholds_version: str) -> dict[str, Any]:

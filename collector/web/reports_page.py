@@ -1,14 +1,13 @@
-"""Floor 3. Papers: what was issued, for everybody; drawing up and issuing, for who may.
+"""Floor 3. The reports page: issued reports for everybody, drafts and issuing with permission.
 
-Drawing up is for those who are signed in, because a PDF takes seconds of a processor: one is made
-at a time.
+Drafts need a signed-in user because a PDF takes seconds of CPU time; one is rendered at a time.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from datetime import date
-from typing import NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -30,30 +29,18 @@ from collector.reports.service import (
 )
 from collector.rollup.periods import Period, parse_period
 from collector.users.user import Permission
-from collector.web.formatting import Moment, moment
+from collector.web import reports_view as view
 from collector.web.page_context import PageContext
 from collector.web.presentation import Locale
 from collector.web.query import one_of
 
 _ISSUES_SHOWN = 300
-# Of the newest so many it is told whether their figures have changed since.
-_LOOKED_AT = 20
-
-
-class IssueRow(NamedTuple):
-    """An issue, ready to be shown: `files` are (format, file name)."""
-
-    kind: str
-    area: str
-    period: str
-    version: int
-    at: Moment
-    changed: list[str]
-    files: list[tuple[str, str]]
+# How many of the newest issues are checked for changed figures.
+_CHECKED_FOR_CHANGES = 20
 
 
 class ReportsPage:
-    """`/papers` and what is beneath it."""
+    """`/papers` and the routes below it."""
 
     def __init__(self, context: PageContext, model: ReadModel, reports: ReportService) -> None:
         self._context = context
@@ -68,11 +55,11 @@ class ReportsPage:
         ]
 
     def page(self, request: Request) -> Response:
-        """What was issued, and the form for who may draw up."""
+        """The issued reports, and the form for users who may make reports."""
         return self._page(request)
 
     def draft(self, request: Request) -> Response:
-        """A paper as the figures are now, as a file."""
+        """A draft of the current figures, as a file."""
         self._context.require(request, Permission.MAKE_REPORTS)
         query = request.query_params
         kind = _kind(query.get("kind"))
@@ -95,7 +82,7 @@ class ReportsPage:
         )
 
     async def issue(self, request: Request) -> Response:
-        """Issue a paper; then the list, with the new one on top."""
+        """Issue a report and redirect to the list."""
         form = await request.form(max_files=0, max_fields=10)
         self._context.require_form(request, str(form.get("token", "")))
         fields = {name: str(form.get(name, "")) for name in ("kind", "area", "period")}
@@ -116,14 +103,14 @@ class ReportsPage:
         return RedirectResponse("/papers", 303)
 
     def file(self, request: Request) -> Response:
-        """A file of an issue."""
+        """An archived file of an issue."""
         path = self._reports.archive.file(request.path_params["name"])
         if path is None:
-            raise HTTPException(404, "no such paper")
+            raise HTTPException(404, "no such report")
         return FileResponse(path, filename=path.name)
 
     def _changed(self, issue: Issue) -> list[date]:
-        """Remembered for some seconds, as everything that visitors may ask for at will."""
+        """The days whose figures changed since; cached, as every visitor can ask for it."""
         return self._model.cached(
             ("changed", issue.kind, issue.area_id, issue.period, issue.version),
             lambda: self._reports.changed_since(issue),
@@ -132,46 +119,40 @@ class ReportsPage:
     def _page(
         self, request: Request, problem: Exception | None = None, status: int = 200
     ) -> Response:
-        locale = self._context.locale(request)
+        locale, visitor = self._context.locale(request), self._context.visitor(request)
         registry, now = self._model.registry(), self._model.now()
-        areas = [(group.id, group.name) for group in registry.groups.values()]
-        codes = sorted({probe.commune for probe in registry.probes.values()})
-        areas += [(code, registry.communes[code].name) for code in codes]
-        areas.append((NATION, locale.label("all_probes")))
+        areas = view.areas(registry, locale)
         last = last_complete_period(ReportKind.WEEKLY, now).first.isocalendar()
         return self._context.render(
             request,
             "reports.html",
             status=status,
-            problem="" if problem is None else _in_words(problem, locale),
-            may=self._context.visitor(request).may(Permission.MAKE_REPORTS),
+            problem="" if problem is None else _problem_text(problem, locale),
+            may=visitor.may(Permission.MAKE_REPORTS),
             kinds=[(kind.value, locale.label(f"report_{kind}")) for kind in ReportKind],
             areas=areas,
             unregistered=not registry.lines(),
-            may_register=self._context.visitor(request).may(Permission.EDIT_REGISTRY),
+            may_register=visitor.may(Permission.EDIT_REGISTRY),
             week=f"{last.year}-W{last.week:02d}",
             month=f"{last_complete_period(ReportKind.MONTHLY, now).first:%Y-%m}",
             formats=[report_format.value for report_format in ReportFormat],
-            issues=[
-                IssueRow(
-                    kind=locale.label(f"report_{issue.kind}"),
-                    area=_area_name(issue, dict(areas)),
-                    period=f"{issue.period.first:%d/%m/%Y}–{issue.period.last:%d/%m/%Y}",
-                    version=issue.version,
-                    at=moment(issue.at, locale.language, locale.timezone),
-                    changed=[
-                        f"{day:%d/%m}"
-                        for day in (self._changed(issue) if place < _LOOKED_AT else [])
-                    ],
-                    files=[(path.suffix[1:].upper(), path.name) for path in issue.files],
-                )
-                for place, issue in enumerate(self._reports.archive.issues()[:_ISSUES_SHOWN])
-            ],
+            issues=self._rows(dict(areas), locale),
         )
 
-
-def _area_name(issue: Issue, names: dict[str, str]) -> str:
-    return names.get(issue.area_id, issue.area_id)
+    def _rows(self, area_names: Mapping[str, str], locale: Locale) -> list[view.IssueRow]:
+        return [
+            view.issue_row(
+                issue.kind,
+                area_names.get(issue.area_id, issue.area_id),
+                issue.period,
+                issue.version,
+                issue.at,
+                self._changed(issue) if place < _CHECKED_FOR_CHANGES else [],
+                {path.suffix[1:]: path.name for path in issue.files},
+                locale,
+            )
+            for place, issue in enumerate(self._reports.archive.issues()[:_ISSUES_SHOWN])
+        ]
 
 
 def _kind(text: str | None) -> ReportKind:
@@ -185,8 +166,8 @@ def _period(text: str | None) -> Period | None:
         raise ReportRefusedError(RefusalReason.PERIOD, str(error)) from error
 
 
-def _in_words(problem: Exception, locale: Locale) -> str:
-    """Why no paper was made, in the reader's language."""
+def _problem_text(problem: Exception, locale: Locale) -> str:
+    """Why no report was made, in the visitor's language."""
     match problem:
         case ReportRefusedError(why=why):
             return locale.label(f"report_refused_{why}")

@@ -13,13 +13,11 @@ from starlette.routing import Route
 from collector.domain.lines import certificate_ends_at
 from collector.domain.read_model import ReadModel
 from collector.web import system_view as view
-from collector.web.formatting import moment
 from collector.web.page_context import PageContext
 from runtime.certificate_file import ends_at
 
 # The last so many are looked at; the store keeps as many as it was told.
 _REJECTED = 1_000
-_SOON_DAYS = 30
 # A box asks for a new one so long before the end (docs/security.md).
 _RENEW_DAYS = 60
 
@@ -39,18 +37,11 @@ class SystemPage:
         """All of it on one page."""
         model, locale = self._model, self._context.locale(request)
         store, now = model.store, model.now()
-        certificates = []
         own = [(path.name, ends_at(path)) for path in self._certificates]
-        for name, ends in (*own, *self._of_probes(now)):
-            left = None if ends is None else (ends - now).days
-            certificates.append(
-                (
-                    name,
-                    None if ends is None else moment(ends, locale.language, locale.timezone),
-                    left,
-                    left is not None and left > _SOON_DAYS,
-                )
-            )
+        certificates = [
+            view.certificate_row(name, ends, now, locale)
+            for name, ends in (*own, *self._of_probes(now))
+        ]
         return self._context.render(
             request,
             "system.html",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -15,6 +16,7 @@ from collector.web.presentation import Locale
 from wire.ledger import Ledger
 
 ROWS_MOST = 100
+_EXPIRES_SOON_DAYS = 30
 
 
 class ProblemRow(Struct, frozen=True):
@@ -36,6 +38,15 @@ class RejectedRow(Struct, frozen=True):
     detail: str
 
 
+class CertificateRow(NamedTuple):
+    """A certificate and when it expires; `is_ok` while more than `_EXPIRES_SOON_DAYS` are left."""
+
+    name: str
+    ends_at: Moment | None
+    days_left: int | None
+    is_ok: bool
+
+
 class SystemHealth(Struct, frozen=True, kw_only=True):
     """All of it. Lists hold the worst; the counts beside them all."""
 
@@ -51,6 +62,17 @@ class SystemHealth(Struct, frozen=True, kw_only=True):
     rejected: list[RejectedRow]
     rejected_all: int
     rejected_by: list[tuple[str, str]]
+
+
+def certificate_row(
+    name: str, ends_at: datetime | None, now: datetime, locale: Locale
+) -> CertificateRow:
+    """The row of a certificate; `ends_at` is None where the file could not be read."""
+    if ends_at is None:
+        return CertificateRow(name, None, None, False)
+    left = (ends_at - now).days
+    at = moment(ends_at, locale.language, locale.timezone)
+    return CertificateRow(name, at, left, left > _EXPIRES_SOON_DAYS)
 
 
 def system_health(

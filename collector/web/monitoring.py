@@ -1,0 +1,49 @@
+"""Floor 3. The endpoints for monitoring: `/metrics` (Prometheus) and `/healthz`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from collector.domain.read_model import ReadModel
+from collector.ingest.status import IngestStatus
+from collector.store.store import StoreError
+from collector.web import metrics
+from collector.web.responses import json_response
+
+
+class MonitoringEndpoints:
+    """`/metrics` and `/healthz`."""
+
+    def __init__(self, model: ReadModel, ingest_status: Callable[[], IngestStatus]) -> None:
+        self._model = model
+        self._ingest_status = ingest_status
+        self.routes = [Route("/metrics", self.metrics), Route("/healthz", self.healthz)]
+
+    def metrics(self, _request: Request) -> Response:
+        """The metrics in Prometheus's text format."""
+        model = self._model
+        text = metrics.text(
+            model.store.totals(),
+            model.probes().values(),
+            model.lines(),
+            model.states(),
+            model.overview(model.last_days(1)),
+            model.now(),
+        )
+        return Response(text, headers={"Content-Type": metrics.CONTENT_TYPE})
+
+    def healthz(self, _request: Request) -> Response:
+        """200 while results can be ingested and read, else 503; each problem as a sentence."""
+        status = self._ingest_status()
+        store_problem = status.store_trouble
+        try:
+            self._model.store.revision()
+        except StoreError as error:
+            store_problem = str(error)
+        ok = store_problem is None and status.broker_trouble is None
+        body = {"ok": ok, "broker": status.broker_trouble, "store": store_problem}
+        return json_response(body, 200 if ok else 503)
