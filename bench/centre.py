@@ -263,8 +263,8 @@ def _pages(store: AnyStore) -> Iterator[str]:
         change_signal = ChangeSignal()
         user_store = UserStore(Path(directory) / "people.sqlite")
         web = Web(
-            ReadModel(store, thresholds_file.read()), change_signal, lambda: IngestStatus(None, None),
-            "Asia/Ho_Chi_Minh", user_store,
+            ReadModel(store, thresholds_file.read()), change_signal,
+            lambda: IngestStatus(None, None), "Asia/Ho_Chi_Minh", user_store,
         )  # fmt: skip
         server = WebServer(web.application(), "127.0.0.1", port)
         server.start()

@@ -92,8 +92,8 @@ class ReportService:
         if not report.whole:
             raise ReportRefusedError(
                 RefusalReason.NOT_OVER,
-                f"{report.first_day} to {report.last_day} is not over: a draft can be made (--out), "
-                "but not issued",
+                f"{report.first_day} to {report.last_day} is not over: a draft can be made "
+                "(--out), but not issued",
             )
         last = self.archive.latest(kind, area_id, Period(report.first_day, report.last_day))
         if last is not None and last.revision == report.revision:

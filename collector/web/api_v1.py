@@ -26,7 +26,7 @@ from wire.result import FaultLocation
 
 
 class ApiFigures(Struct, frozen=True, kw_only=True):
-    """What results come to. bit/s, ms, ratios of 1; null where not known."""
+    """The figures of a period. bit/s, ms, ratios of 1; null where unknown."""
 
     samples_valid: int
     samples_attempted: int
@@ -43,7 +43,7 @@ class ApiFigures(Struct, frozen=True, kw_only=True):
 
 
 class ApiLine(Struct, frozen=True, kw_only=True):
-    """A line: where it is, whose it is, its state now, its figures over the period."""
+    """A line: place, ISP, plan, current state, and figures of the period."""
 
     tenant: str
     probe: str
@@ -62,7 +62,7 @@ class ApiLine(Struct, frozen=True, kw_only=True):
 
 
 class ApiLines(Struct, frozen=True, kw_only=True):
-    """Lines over whole local days, both ends included."""
+    """Lines over a period of whole local days, both ends included."""
 
     first_day: str
     last_day: str
@@ -76,7 +76,7 @@ class ApiBucket(ApiFigures, frozen=True, kw_only=True):
 
 
 class ApiOutage(Struct, frozen=True, kw_only=True):
-    """An outage that is over, as the probe told it (UTC), and where the path was seen to break."""
+    """An outage that has ended, as the probe reported it (UTC), with its fault location."""
 
     started_at: datetime
     ended_at: datetime
@@ -84,16 +84,16 @@ class ApiOutage(Struct, frozen=True, kw_only=True):
 
 
 class ApiFault(Struct, frozen=True, kw_only=True):
-    """Where the path of a line was last seen to break (UTC)."""
+    """The last observed fault location of a line (UTC)."""
 
     seen_at: datetime
     fault: FaultLocation
 
 
 class ApiSeries(Struct, frozen=True, kw_only=True):
-    """A line's buckets in the order of time; one without results is absent.
+    """A line's buckets, ascending; one without results is absent.
 
-    `fault_now` is of an outage whose end was not told yet; null where none is known to go on.
+    `fault_now` is the fault of an outage that has no reported end; null where none is ongoing.
     """
 
     tenant: str
@@ -117,7 +117,7 @@ class Api:
         ]
 
     def lines(self, request: Request) -> Response:
-        """Lines with figures; `province`, `group`, `isp`, `days`."""
+        """Lines with figures. Filters: `province`, `group`, `isp`, `days`."""
         model, query = self._model, request.query_params
         registry, every = model.registry(), model.lines()
         period = model.last_days(period_days(query.get("days")))
@@ -144,7 +144,7 @@ class Api:
         )
 
     def series(self, request: Request) -> Response:
-        """One line over time; `days`."""
+        """One line over time. Filter: `days`."""
         path, model = request.path_params, self._model
         key = LineKey(path["tenant"], path["probe"], path["line"])
         found_or_404(next((line for line in model.lines() if line.key == key), None), "such line")

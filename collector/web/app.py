@@ -1,8 +1,7 @@
 """Floor 3. The web application: the pages, the API, and what all of them share.
 
-Reads nothing but the Store, the roll-ups and the registry (and, for `/healthz`, how ingest is).
-Everything a browser needs comes from here: no other host, no inline script, which the
-Content-Security-Policy enforces.
+It reads the read model only (and, for `/healthz`, the status of ingest). A browser loads nothing
+from other hosts and runs no inline script, which the Content-Security-Policy enforces.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ from collector.web.system_page import SystemPage
 
 
 class Web:
-    """The endpoints. Store calls wait for a database, so they run in worker threads.
+    """All routes. Handlers that query the store run in worker threads.
 
     `read_model` is the process's one, shared with the alerts.
     """
@@ -99,8 +98,9 @@ class Web:
             ],
             middleware=[
                 Middleware(SecurityHeaders),
-                # A page is mostly tags: a seventh of it goes over a weak line. Streams go as they
-                # are. No page repeats what an address said beside a token (each token is salted).
+                # Compressed, a page is a seventh of its size. Event streams are not compressed.
+                # No page reflects a query parameter beside a form token, and tokens are salted
+                # (BREACH).
                 Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=6),
             ],
             exception_handlers={

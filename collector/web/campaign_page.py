@@ -1,4 +1,4 @@
-"""Floor 3. Page 3, the campaign: the list to monitor and urge, on the page and as CSV."""
+"""Floor 3. The campaign page: offices and communes to follow up, also as CSV."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class CampaignPage:
         )
 
     def table(self, request: Request) -> Response:
-        """All offices of the week as CSV, the least measured first."""
+        """All offices of the week as CSV, fewest measurements first."""
         model, locale, filters = self._model, self._context.locale(request), self._filters(request)
         lines = filter_lines(model.lines(), province=filters["province"], group=filters["group"])
         monday = self._monday(request)

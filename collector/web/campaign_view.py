@@ -29,7 +29,7 @@ WEEKS = 8
 
 
 class OfficeRow(Struct, frozen=True, kw_only=True):
-    """An office in a week: the count of each of its lines."""
+    """An office in a week: the number of tests of each of its lines."""
 
     tenant: str
     probe: str
@@ -42,12 +42,12 @@ class OfficeRow(Struct, frozen=True, kw_only=True):
 
     @property
     def least(self) -> int:
-        """The line with the fewest."""
+        """The number of tests of the line with the fewest."""
         return min((count for _, count in self.lines), default=0)
 
 
 class CommuneRow(Struct, frozen=True, kw_only=True):
-    """A commune in a month."""
+    """A commune's samples in a month."""
 
     code: str
     name: str
@@ -63,7 +63,7 @@ def offices(
     monday: date,
     locale: Locale,
 ) -> list[OfficeRow]:
-    """Every office of the week, the least measured first."""
+    """Every office in the week of `monday`, fewest tests first."""
     by_probe: dict[tuple[str, str], list[KnownLine]] = {}
     for line in lines:
         by_probe.setdefault(line.key[:2], []).append(line)
@@ -86,14 +86,14 @@ def offices(
 
 
 def below(rows: Iterable[OfficeRow], minimum: int) -> list[OfficeRow]:
-    """Those to urge."""
+    """The offices with fewer tests than the minimum."""
     return [row for row in rows if row.least < minimum]
 
 
 def communes(
     lines: Iterable[KnownLine], month: Mapping[LineKey, Summary], needed: int, locale: Locale
 ) -> list[CommuneRow]:
-    """Every commune with a line, the fewest samples first."""
+    """Every commune with a line, fewest samples first."""
     samples: dict[str, int] = {}
     places: dict[str, KnownLine] = {}
     for line in lines:
@@ -120,7 +120,7 @@ def progress(
     minimum: int,
     locale: Locale,
 ) -> Bars | None:
-    """The share of offices that met the minimum, week by week."""
+    """The share of offices that met the minimum, by week."""
     offices_of: dict[tuple[str, str], list[LineKey]] = {}
     for line in lines:
         offices_of.setdefault(line.key[:2], []).append(line.key)
@@ -145,7 +145,7 @@ def progress(
 def added(
     by_kind: Iterable[Mapping[LineKey, Mapping[date, int]]],
 ) -> Mapping[LineKey, Mapping[date, int]]:
-    """The counts of several kinds as one, of each line by week."""
+    """The sum of the counts of several kinds, by line and week."""
     found: dict[LineKey, Counter[date]] = defaultdict(Counter)
     for counts in by_kind:
         for key, weeks in counts.items():
@@ -154,17 +154,17 @@ def added(
 
 
 def last_weeks(today: date) -> list[date]:
-    """The Mondays of the last weeks, this one last."""
+    """The Mondays of the last `WEEKS` weeks, ascending, the current one included."""
     this = week_of(today).first
     return [this - timedelta(weeks=n) for n in reversed(range(WEEKS))]
 
 
 def weeks_period(mondays: Sequence[date]) -> Period:
-    """From the first to the end of the last week."""
+    """The period from the first Monday to the end of the last week."""
     return Period(mondays[0], mondays[-1] + timedelta(days=6))
 
 
 def week_name(monday: date) -> str:
-    """2026-W30."""
+    """The ISO week of a Monday: 2026-W30."""
     year, week, _ = monday.isocalendar()
     return f"{year}-W{week:02}"

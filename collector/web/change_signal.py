@@ -1,7 +1,7 @@
-"""Floor 2. A bell between the ingest thread and the event loop of the pages.
+"""Floor 2. Signals to the pages' event loop that another thread has stored something.
 
-It says only that something was stored; what it was, each listener asks the Store. A bell that rings
-ten times while a listener is busy has rung once.
+It carries no data: each listener queries the store. Signals that come while a listener is busy are
+merged into one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 
 
 class ChangeSignal:
-    """Rung from any thread; waited for on the loop that `open` was called on."""
+    """A signal from any thread to listeners on the event loop that called `open`."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -18,25 +18,25 @@ class ChangeSignal:
         self.closed = False
 
     def open(self) -> None:
-        """Take the running loop; to be called on it, once."""
+        """Bind to the running event loop. Call it once, on that loop."""
         self._loop = asyncio.get_running_loop()
 
     def notify(self) -> None:
-        """Wake every listener. From any thread; silent when no loop runs."""
+        """Wake every listener. Thread-safe; does nothing while no loop is running."""
         if (loop := self._loop) is not None:
             try:
                 loop.call_soon_threadsafe(self._notify)
             except RuntimeError:
-                # The loop has ended between the look and the call, and its listeners with it.
+                # The loop has ended since the check, and its listeners with it.
                 self._loop = None
 
     def close(self) -> None:
-        """Tell every listener to end. From any thread."""
+        """Ask every listener to end. Thread-safe."""
         self.closed = True
         self.notify()
 
     def next(self) -> asyncio.Event:
-        """What will be set at the next ring. Take it before asking the Store, then wait for it."""
+        """The event of the next signal. Take it before querying the store, then wait for it."""
         return self._next
 
     def _notify(self) -> None:

@@ -1,7 +1,7 @@
-"""Floor 1. The page of one line's charts over any range: what it shows, and where zooming leads.
+"""Floor 1. The page of one line's charts over any range: its range, zoom links and table.
 
-A range is whole hours; one of more than `HOURS_UP_TO` is whole days of Vietnam, because roll-ups
-have no finer buckets. Nothing here draws: `line_view.charts_between` does.
+A range is whole hours; one longer than `HOURS_UP_TO` is whole days of Vietnam, because roll-ups
+have no finer buckets. Drawing is done elsewhere: `line_view.charts_between` does.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ _MEGABIT = 1e-6
 
 
 class Range(NamedTuple):
-    """What the charts show: `start` <= time < `end`, UTC."""
+    """The range of the charts: `start` <= time < `end`, UTC."""
 
     start: datetime
     end: datetime
 
     @property
     def span(self) -> timedelta:
-        """How long it is."""
+        """The length of the range."""
         return self.end - self.start
 
     @property
     def step(self) -> Step:
-        """Means of hours for a week or so, of days beyond."""
+        """Hourly means for up to `HOURS_UP_TO`, else daily ones."""
         return Step.HOUR if self.span <= HOURS_UP_TO else Step.DAY
 
     @property
     def period(self) -> Period:
-        """The local days that it touches."""
+        """The local days that the range overlaps."""
         return Period(local_day(self.start), local_day(self.end - _HOUR))
 
 

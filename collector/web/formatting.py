@@ -1,7 +1,7 @@
-"""Floor 1. Figures and times as a person reads them.
+"""Floor 1. Numbers and times in the visitor's language.
 
-Vietnamese writes 1.234,5 and 25/07/2026; English 1,234.5 and 25 Jul 2026. What is missing is a
-dash, never a zero.
+Vietnamese: 1.234,5 and 25/07/2026; English: 1,234.5 and 25 Jul 2026. A missing value is a dash, not
+a zero.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ MISSING = "–"
 
 
 class Moment(NamedTuple):
-    """A time for `<time>`: `iso` for machines, `text` for people."""
+    """A time for the HTML element `<time>`: `iso` for its attribute, `text` to display."""
 
     iso: str
     text: str
 
 
 class Cell(NamedTuple):
-    """One figure of a row; `notes` stand small below it, a line each."""
+    """A table cell; `notes` are shown below it in small print, one per line."""
 
     text: str
     notes: tuple[str, ...] = ()
 
 
 def cell(shown: Figure, values: object, language: Language) -> Cell:
-    """One figure of a result's values; a dash where there is none."""
+    """The cell of one figure of a result's values; a dash where it is missing."""
     value: int | float | FaultLocation | None = getattr(values, shown.field, None)
     if value is None:
         return Cell(MISSING)
@@ -46,38 +46,38 @@ def cell(shown: Figure, values: object, language: Language) -> Cell:
 
 
 def figure(value: float, language: Language) -> str:
-    """A number with its thousands marked: two places behind the point below 10, then one."""
+    """A number with thousands separators; two decimals below 10, else one."""
     places = 2 if abs(value) < 10 else 1
     return number(f"{value:,.{places}f}" if value else "0").in_(language)
 
 
 def axis_number(value: float, language: Language) -> str:
-    """A round number as an axis has it: no places that say nothing."""
+    """A number for an axis: without trailing zeros."""
     return number(f"{value:,.2f}".rstrip("0").rstrip(".")).in_(language)
 
 
 def whole_number(value: int, language: Language) -> str:
-    """A count with its thousands marked."""
+    """An integer with thousands separators."""
     return number(f"{value:,}").in_(language)
 
 
 def by_name(text: str) -> tuple[str, str]:
-    """To sort Vietnamese names by their letters first, then by their marks: Đà Nẵng before Huế."""
+    """A sort key for Vietnamese names: base letters first, then marks (Đà Nẵng before Huế)."""
     return unmarked(text.casefold()), text
 
 
 def moment(at: datetime, language: Language, timezone: tzinfo) -> Moment:
-    """A time in the pages' time zone."""
+    """A time in the given time zone, for display."""
     local = at.astimezone(timezone)
     day = f"{local:%d/%m}/{local.year:04}"
     if language is Language.EN:
-        # Spaces that do not break: a narrow column may part time and day, not the day itself.
+        # No-break spaces: a narrow column may wrap between time and date, not within the date.
         day = f"{local.day}\xa0{MONTHS_EN[local.month - 1]}\xa0{local.year:04}"
     return Moment(local.isoformat(timespec="seconds"), f"{local:%H:%M:%S} {day}")
 
 
 def _loss_notes(values: LatencyValues, language: Language) -> tuple[str, ...]:
-    """How many of how many, and with no loss seen, what it may be all the same (rule of three)."""
+    """Lost and sent packets; without loss also the 95 % upper bound (rule of three)."""
     counted = f"{values.lost}/{values.sent} {PACKETS.in_(language)}"
     if values.lost or values.loss_ratio_upper95 is None:
         return (counted,)

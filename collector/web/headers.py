@@ -1,7 +1,7 @@
-"""Floor 3. What every answer says to a browser: nothing from elsewhere, nothing sniffed or framed.
+"""Floor 3. Security headers of every response: no other hosts, no content sniffing, no framing.
 
-A page that needs another policy (the embeddable block) sets its own header; what an
-answer says already is left alone.
+A page that needs another policy (the embeddable block) sets its own header; headers that a response
+has already are not changed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors {ancestors}"
 )
 POLICY = _POLICY.format(ancestors="'none'")
-# The block for a commune's portal may stand in anybody's page: it has no form and no session.
+# The block for a commune's portal may be framed by any page: it has no form and no session.
 EMBED_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors *"
@@ -25,20 +25,20 @@ _HEADERS = {
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
-    # Pages change with every result; files of ours may be kept, but are asked for anew.
+    # Pages change with every result; static files may be cached, but are revalidated.
     "cache-control": "no-cache",
 }
 
 
 class SecurityHeaders:
-    """Adds what an answer lacks. Plain ASGI, so that streams pass through untouched."""
+    """Adds missing headers. Plain ASGI middleware, so that streams pass through unbuffered."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._headers = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and add to what is answered."""
+        """Handle a request, and add the missing headers to its response."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -1,4 +1,4 @@
-"""Floor 3. Page 4, ISPs compared: same communes, same hours, with intervals, never a bare rank."""
+"""Floor 3. The page that compares ISPs: same communes, same hours, with intervals, no ranking."""
 
 from __future__ import annotations
 

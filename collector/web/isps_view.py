@@ -1,10 +1,9 @@
-"""Floor 1. ISPs compared fairly: the same communes, the same hours of the week, with intervals.
+"""Floor 1. ISPs compared in the same communes and the same hours of the week, with intervals.
 
-An ISP that serves the towns and one that serves the hills have no business in one table of means.
-So two ISPs are compared only where one commune has lines of both, hour of the week by hour of the
-week: each such cell with valid samples of both gives one difference, and the mean of the
-differences has its 95 % interval (paired t; cells of one line follow each other, so the truth is
-somewhat wider). Rows stand in the order of names. There is no rank.
+Means of ISPs that serve different places cannot be compared. So two ISPs are compared only in
+communes with lines of both, by hour of the week: each such cell with valid samples of both gives a
+difference, and the mean of the differences has a 95 % interval (paired t; cells of one line are
+correlated, so the true interval is somewhat wider). Rows are sorted by name. There is no ranking.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from collector.web.formatting import MISSING, figure
 from collector.web.line_table import DOWN, LATENCY, UP, maybe_figure, megabits, percent
 from collector.web.presentation import Badge, Locale
 
-# A comparison by hour asks for each line's hours: so many at most, so that a page stays quick.
+# A comparison by hour takes a query per line; for more lines than this it is left out.
 LINES_MOST = 60
 _CELLS_LEAST = 10
 _Z = 1.959964
@@ -50,7 +49,7 @@ class IspRow(Struct, frozen=True, kw_only=True):
 
 
 class PairRow(Struct, frozen=True, kw_only=True):
-    """Two ISPs where both are."""
+    """Two ISPs in the communes with lines of both."""
 
     first: str
     second: str
@@ -77,7 +76,7 @@ def shared_lines(lines: Iterable[KnownLine]) -> list[KnownLine]:
 def isp_rows(
     lines: Sequence[KnownLine], summaries: Mapping[LineKey, Summary], locale: Locale
 ) -> tuple[list[IspRow], float]:
-    """A row an ISP, by name; and the top of the scale that their whiskers are drawn on, Mbit/s."""
+    """A row per ISP, by name; and the top of the scale of their whiskers, Mbit/s."""
     by_isp: dict[tuple[str, str], list[KnownLine]] = defaultdict(list)
     for line in lines:
         by_isp[line.isp_name, line.isp].append(line)
@@ -117,7 +116,7 @@ def pair_rows(
     hours: Mapping[LineKey, Mapping[tuple[int, int], Summary]],
     locale: Locale,
 ) -> list[PairRow]:
-    """Every pair of ISPs that share a commune, by names."""
+    """A row per pair of ISPs that share a commune, by name."""
     cells: dict[tuple[str, str], dict[tuple[str, int, int], Distribution]] = defaultdict(dict)
     for line in lines:
         for (weekday, hour), summary in hours.get(line.key, {}).items():
@@ -166,7 +165,7 @@ def _pair_row(
 
 
 def paired(differences: Sequence[float]) -> tuple[float, tuple[float, float] | None]:
-    """The mean difference and its 95 % interval; None under ten cells."""
+    """The mean difference and its 95 % interval; no interval under `_CELLS_LEAST` cells."""
     count = len(differences)
     mean = math.fsum(differences) / count
     if count < _CELLS_LEAST:

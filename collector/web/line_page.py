@@ -1,4 +1,4 @@
-"""Floor 3. Page 2: one commune, one probe, one line; and asking a probe for something."""
+"""Floor 3. The pages of a commune, a probe and a line; commands to a probe."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from collector.web.presentation import Locale
 from collector.web.query import found_or_404, period_days
 from wire.commands import AnyCommand
 
-# What may be asked for by button; the probe decides whether it knows the kind.
+# Kinds with a button; the probe decides whether it supports the kind.
 ON_DEMAND_KINDS = ("throughput", "http", "latency", "dns", "web")
 
 
@@ -49,7 +49,7 @@ class LinePages:
         ]
 
     def commune(self, request: Request) -> Response:
-        """A commune: its lines, its month, where it is."""
+        """A commune: its lines, its samples of the month, a map."""
         model, locale = self._model, self._context.locale(request)
         code = request.path_params["code"]
         days = period_days(request.query_params.get("days"))
@@ -80,7 +80,7 @@ class LinePages:
         )
 
     def probe(self, request: Request) -> Response:
-        """A probe: the box itself."""
+        """A probe: its status, host evidence and lines."""
         model, locale = self._model, self._context.locale(request)
         key = (request.path_params["tenant"], request.path_params["probe"])
         stored = model.probes().get(key)
@@ -110,7 +110,7 @@ class LinePages:
         )
 
     def line(self, request: Request) -> Response:
-        """A line: charts and figures."""
+        """A line: charts, assessments, distributions, outages."""
         model, locale = self._model, self._context.locale(request)
         line = self._line(request)
         days = period_days(request.query_params.get("days"))
@@ -191,7 +191,7 @@ class LinePages:
         )
 
     async def ask(self, request: Request) -> Response:
-        """Send a command for somebody who may."""
+        """Send a command to the probe, if the user has the permission."""
         form = await request.form(max_files=0, max_fields=10)
         self._context.require_form(request, str(form.get("token", "")))
         fields = {name: str(value) for name, value in form.items()}

@@ -1,7 +1,7 @@
-"""Floor 1. Lines as rows of figures: state, speed against plan, latency, loss, samples.
+"""Floor 1. Lines as table rows: state, speed compared with the plan, latency, loss, samples.
 
-One table for overview, commune and probe page. A figure is assessed by
-`collector.domain.assessment` alone; where there is no verdict the row says nothing of one.
+One table for overview, commune and probe page. Only `collector.domain.assessment` assesses figures;
+a cell without a verdict shows none.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from collector.web.presentation import Badge, Locale
 DOWN, UP = "throughput_download_whole_bps", "throughput_upload_whole_bps"
 LATENCY = "latency_rtt_mean_ms"
 _MEGABIT = 1e6
-# State to tone and sign; the word is `state_NAME` among the labels.
+# Tone, sign and map shape of a state; its label is `state_NAME`.
 STATE_LOOKS = {
     LineState.GOOD: ("good", "●", "dot"),
     LineState.DEGRADED: ("bad", "▲", "triangle"),
@@ -38,7 +38,7 @@ VERDICT_LOOKS = {Verdict.MET: ("good", "✓"), Verdict.NOT_MET: ("bad", "✕")}
 
 
 class SpeedCell(Struct, frozen=True):
-    """A mean speed, its share of the plan, and a verdict where there may be one."""
+    """A mean speed, its share of the plan, and the verdict if there is one."""
 
     text: str
     share: str
@@ -46,7 +46,7 @@ class SpeedCell(Struct, frozen=True):
 
 
 class LineRow(Struct, frozen=True, kw_only=True):
-    """A line in words."""
+    """A row of the table of lines."""
 
     line: KnownLine
     href: str
@@ -72,7 +72,7 @@ def line_rows(
     now: datetime,
     locale: Locale,
 ) -> list[LineRow]:
-    """A row each, by place, office and ISP."""
+    """A row per line, sorted by place, office and ISP."""
     ordered = sorted(
         lines, key=lambda line: (by_name(line.place), line.office, line.isp_name, line.key)
     )
@@ -130,7 +130,7 @@ def speed_cell(
     locale: Locale,
     one_plan: bool = True,
 ) -> SpeedCell:
-    """A mean speed beside its plan; without a verdict where the plan changed meanwhile."""
+    """A mean speed and its share of the plan; no verdict if the plan changed in the period."""
     assessment = assess_speed(sample_of(figures), plan_bps, thresholds)
     look = VERDICT_LOOKS.get(assessment.verdict) if one_plan else None
     share = ""
@@ -145,14 +145,14 @@ def speed_cell(
 
 
 def sample_of(figures: Distribution, hours: int | None = None) -> SampleStatistics:
-    """What `judge` takes, of what the roll-ups hold."""
+    """The sample statistics of a roll-up's distribution."""
     return SampleStatistics(
         count=figures.count, mean=figures.mean, deviation=figures.deviation, hours=hours
     )
 
 
 def samples_target(thresholds: Thresholds, period: Period) -> int:
-    """VNNIC's 300 a month, for this many days; never less than the letter's 2 a week."""
+    """The target for the period: 300 samples a month (VNNIC), at least 2 a week (the letter)."""
     month = thresholds.commune_month_samples.limit * period.days / 30
     week = thresholds.week_measurements.limit * period.days / 7
     return round(max(month, week))
@@ -161,12 +161,11 @@ def samples_target(thresholds: Thresholds, period: Period) -> int:
 def completeness(
     summary: Summary, line: KnownLine, probe: StoredProbe | None, period: Period, now: datetime
 ) -> float | None:
-    """How much of the speed tests that the probe planned has come; None without a plan.
+    """The share of the probe's planned speed tests that was received; None without a plan.
 
-    The papers' own figure: both kinds together, a skipped one counts as come (it says why there is
-    no figure), one that somebody asked for does not, from the day on which the probe was installed.
-    Windows of latency are not counted: a line has several targets, so that a third of them would
-    already pass for all.
+    As in the reports: both kinds together, from the day the probe was installed. Skipped tests
+    count as received (they state a reason), on-demand tests do not count. Latency windows are not
+    counted: a line has several targets, so that one target's windows would hide another's.
     """
     if probe is None or probe.info is None:
         return None
@@ -179,13 +178,13 @@ def completeness(
 
 
 def state_badge(state: LineState, locale: Locale) -> Badge:
-    """A state as sign and word."""
+    """A state as badge."""
     tone, sign, _ = STATE_LOOKS[state]
     return Badge("quiet" if tone == "none" else tone, sign, locale.label(f"state_{state}"))
 
 
 def line_address(key: LineKey) -> str:
-    """Where a line's page is."""
+    """The path of a line's page."""
     return f"/line/{key.tenant}/{key.probe}/{key.line}"
 
 
@@ -200,7 +199,7 @@ def maybe_figure(value: float | None, locale: Locale) -> str:
 
 
 def percent(share: float | None, locale: Locale, *, places: int | None = None) -> str:
-    """A share of 1 as percent, or a dash. What is not quite all is never 100 %."""
+    """A ratio of 1 as percent, or a dash. A ratio below 1 is never rounded to 100 %."""
     if share is None:
         return MISSING
     shown, digits = share * 100, 0 if places == 0 else 1

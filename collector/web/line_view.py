@@ -1,4 +1,4 @@
-"""Floor 1. One line in full: charts over time, hours by days, distribution, validity."""
+"""Floor 1. The line page: charts over time, heat map, distributions, assessments, validity."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _ON_DEMAND = Phrase("đo theo yêu cầu, ngoài lịch", "on demand, not schedu
 
 
 class IndicatorRow(Struct, frozen=True, kw_only=True):
-    """A figure held against its threshold, in words."""
+    """A figure compared with its threshold: a row of the assessment table."""
 
     name: str
     value: str
@@ -63,7 +63,7 @@ class IndicatorRow(Struct, frozen=True, kw_only=True):
 
 
 class HeatmapCell(Struct, frozen=True):
-    """An hour of a weekday: 0 no samples, 1 the slowest to 5 the fastest fifth of the range."""
+    """An hour of a weekday. Level 0: no samples; 1 (slowest) to 5 (fastest) fifth of the range."""
 
     level: int
     text: str
@@ -71,7 +71,7 @@ class HeatmapCell(Struct, frozen=True):
 
 
 class KindRow(Struct, frozen=True, kw_only=True):
-    """What was attempted of a kind and what speaks against it."""
+    """The counts, reasons and validity flags of a kind."""
 
     name: str
     valid: str
@@ -82,14 +82,14 @@ class KindRow(Struct, frozen=True, kw_only=True):
 
 
 def step_of(period: Period) -> Step:
-    """Hours for a week or so, days beyond."""
+    """Hours for a period of up to 8 days, else days."""
     return Step.HOUR if period.days <= 8 else Step.DAY
 
 
 def charts(
     buckets: Sequence[Bucket], line: KnownLine, period: Period, now: datetime, locale: Locale
 ) -> dict[str, Chart | None]:
-    """Speed, latency, loss over a period up to now, by the names of their words."""
+    """Speed, latency and loss over a period up to now, by label name."""
     step = step_of(period)
     end = min(period.ends_at, max(now, period.starts_at + _STEPS[step]))
     return charts_between(buckets, line, period.starts_at, end, step, locale)
@@ -103,7 +103,7 @@ def charts_between(
     step: Step,
     locale: Locale,
 ) -> dict[str, Chart | None]:
-    """Speed, latency, loss from one moment to another, by the names of their words."""
+    """Speed, latency and loss from `start` to `end`, by label name."""
 
     def drawn(series: Sequence[Series], plan: float | None = None) -> Chart | None:
         return line_chart.draw(
@@ -145,7 +145,7 @@ def indicator_rows(
     *,
     one_plan: bool = True,
 ) -> list[IndicatorRow]:
-    """What may be judged, and whether. `one_plan`: it was that of the whole period."""
+    """The assessment of each indicator. `one_plan`: the plan was the same over the whole period."""
     latency = assess_latency(sample_of(summary.metric(LATENCY), hours), thresholds)
     available = assess_availability(summary.up_minutes * 60, summary.down_minutes * 60, thresholds)
     found = []
@@ -175,7 +175,7 @@ def indicator_rows(
 def heatmap(
     cells: Mapping[tuple[int, int], Summary], locale: Locale
 ) -> list[tuple[str, list[HeatmapCell]]]:
-    """Seven rows of twenty-four: the mean download of each hour of the week."""
+    """Seven rows of 24 cells: the mean download of each hour of the week."""
     means = {
         at: summary.metric(DOWN).mean for at, summary in cells.items() if summary.metric(DOWN).count
     }
@@ -194,7 +194,7 @@ def heatmap(
 
 
 def distributions(summary: Summary, locale: Locale) -> dict[str, Bars | None]:
-    """How many figures lay where, by the names of their words."""
+    """The histograms of download speed and latency, by label name."""
     language = locale.language
     packets = summary.metric(RTT_PACKETS)
     return {
@@ -212,7 +212,7 @@ def distributions(summary: Summary, locale: Locale) -> dict[str, Bars | None]:
 
 
 def percentiles(summary: Summary, locale: Locale) -> list[tuple[str, str, str, str]]:
-    """Rows of (name, p50, p95, n) for what has a sketch."""
+    """Rows of (name, p50, p95, n) for the metrics that have a sketch."""
     rows = []
     for name, metric, factor in (
         ("mean_down", DOWN, _MEGABIT),
@@ -238,7 +238,7 @@ def percentiles(summary: Summary, locale: Locale) -> list[tuple[str, str, str, s
 
 
 def kind_rows(summary: Summary, locale: Locale) -> list[KindRow]:
-    """Valid and attempted of each kind."""
+    """The counts of each kind."""
     number = locale.number
     return [
         KindRow(
@@ -256,7 +256,7 @@ def kind_rows(summary: Summary, locale: Locale) -> list[KindRow]:
 
 
 def no_verdict_text(why: NoVerdictReason | None, locale: Locale) -> str:
-    """Why there is no verdict."""
+    """The reason why there is no verdict; "" if there is one."""
     return locale.label(f"why_{why}") if why else ""
 
 

@@ -1,4 +1,4 @@
-"""Floor 3. The live page: each probe with its last results, moved by events as they are stored."""
+"""Floor 3. The live page: probes with their last results, updated as results are stored."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from collector.web.change_signal import ChangeSignal
 from collector.web.page_context import PageContext
 from collector.web.query import NUMBER_MOST, whole_number
 
-# A comment this often keeps proxies from closing a quiet stream.
+# Comments at this interval keep proxies from closing an idle stream.
 _STREAM_QUIET_S = 15.0
-# A nation's probes are no page: it shows those that were heard last, and counts all.
+# The page shows the probes with the latest contact, and counts all of them.
 _PROBES_MOST = 40
-# However fast results come, a page moves no oftener than this.
+# The minimum interval between two updates of a page.
 _STREAM_PAUSE_S = 0.25
 
 
 class LivePage:
-    """`/live`, its parts, and the events that move it."""
+    """`/live`, `/parts` and `/events`."""
 
     def __init__(self, context: PageContext, store: Store, change_signal: ChangeSignal) -> None:
         self._context = context
@@ -40,8 +40,8 @@ class LivePage:
         ]
 
     def page(self, request: Request) -> Response:
-        """The probes that were heard last, each with all of its last results."""
-        # The revision first: what is stored after it comes again as an event, nothing is missed.
+        """The probes with the latest contact, each with its last results."""
+        # Read the revision first: what is stored after it is sent as an event.
         revision = self._store.revision()
         probes = self._store.probes()
         shown = sorted(probes, key=lambda probe: probe.revision)[-_PROBES_MOST:]
@@ -49,7 +49,7 @@ class LivePage:
         return self._render("live.html", request, probes, shown, revision=revision)
 
     def parts(self, request: Request) -> Response:
-        """The summary and the named probes (`probe=tenant/name`, repeatable), as page parts."""
+        """The summary and the named probes (`probe=tenant/name`, repeatable), as HTML fragments."""
         wanted = set(request.query_params.getlist("probe"))
         probes = self._store.probes()
         named = [probe for probe in probes if f"{probe.tenant}/{probe.probe}" in wanted]
@@ -60,7 +60,7 @@ class LivePage:
         last_seen = request.headers.get("last-event-id") or request.query_params.get("after")
         revision = whole_number("after", last_seen, 0, 0, NUMBER_MOST)
         if revision > await run_in_threadpool(self._store.revision):
-            # A store that came back from a backup counts anew from there.
+            # A store restored from a backup has lower revisions.
             revision = 0
         return StreamingResponse(self._stream(revision), media_type="text/event-stream")
 
@@ -71,7 +71,7 @@ class LivePage:
             try:
                 probes = await run_in_threadpool(self._store.probes, revision)
             except StoreError:
-                return  # the browser comes again, and names the last event that it has seen
+                return  # the browser reconnects with the id of the last event
             if probes:
                 revision = max(probe.revision for probe in probes)
                 names = json.dumps([f"{probe.tenant}/{probe.probe}" for probe in probes])

@@ -1,7 +1,7 @@
-"""Floor 1. From what a Store holds to what a page shows: views, all words and numbers made ready.
+"""Floor 1. The live page: probes and their last results, with all labels and numbers formatted.
 
-The templates only place them. A failed result is shown as one, with its reason; a state is always
-a sign and a word beside its colour.
+Templates only place them. A failed result is shown with its reason; a state always has a sign and a
+word besides its colour.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from wire.result import HOST_LINE, AnyResult, Line, Outcome, decode_result
 
 
 class Heading(NamedTuple):
-    """A column's head."""
+    """A column heading."""
 
     label: str
     unit: str
 
 
 class RowView(NamedTuple):
-    """One result in a table. `note` is why it failed; `earlier` marks a last good one below."""
+    """A result in a table. `note` is why it failed; `earlier` marks the last successful one."""
 
     protocol: str
     target: str
@@ -53,7 +53,7 @@ class TableView(NamedTuple):
 
 
 class LineView(NamedTuple):
-    """A line: the ISP first, for that is what people call it."""
+    """A line and its tables. It is titled by its ISP."""
 
     id: str
     isp: str
@@ -61,7 +61,7 @@ class LineView(NamedTuple):
 
 
 class ProbeView(NamedTuple):
-    """One probe with all of its lines. `anchor` is its id in the page."""
+    """A probe with its lines. `anchor` is its element id in the page."""
 
     anchor: str
     tenant: str
@@ -78,7 +78,7 @@ class ProbeView(NamedTuple):
 
 
 class SummaryView(NamedTuple):
-    """The counts on top."""
+    """The counts above the list."""
 
     online: str
     probes: str
@@ -99,14 +99,14 @@ OUTCOME_TONES = {
 
 
 def summary(probes: Sequence[StoredProbe], totals: Totals, locale: Locale) -> SummaryView:
-    """The counts on top."""
+    """The counts above the list."""
     online = sum(presence_of(probe) is Presence.ONLINE for probe in probes)
     counts = (online, len(probes), totals.results, sum(totals.rejected.values()))
     return SummaryView(*(whole_number(count, locale.language) for count in counts))
 
 
 def probe_view(probe: StoredProbe, results: Sequence[LastResult], locale: Locale) -> ProbeView:
-    """One probe. `results` are the last of each line, kind and target."""
+    """The view of a probe. `results` are the last ones of each line, kind and target."""
     site = probe.site
     since = probe.presence_since
     return ProbeView(
@@ -136,7 +136,7 @@ def _presence(presence: Presence | None, language: Language) -> Badge:
 
 
 def _lines(probe: StoredProbe, results: Sequence[LastResult], locale: Locale) -> list[LineView]:
-    """The lines in the probe's own order, then those that only old results know."""
+    """The lines in the probe's order, then those that only older results have."""
     decoded = [(entry, _decode(entry.last)) for entry in results]
     known = {line.id: line for line in (probe.info.lines if probe.info else ())}
     for entry, result in decoded:
@@ -152,7 +152,7 @@ def _lines(probe: StoredProbe, results: Sequence[LastResult], locale: Locale) ->
 
 
 def _line_title(line: Line, locale: Locale) -> str:
-    """The ISP, or the box itself where a result concerns no line."""
+    """The ISP; the probe itself for results that concern no line."""
     if line.id == HOST_LINE.id:
         return locale.label("host_line")
     return line.isp or line.id
@@ -223,7 +223,7 @@ def _row(
 
 
 def _target(name: str | None, language: Language) -> tuple[str, str]:
-    """`stamp:server-1` as (STAMP, server-1): by which protocol, to whom."""
+    """`stamp:server-1` as (STAMP, server-1): protocol and target."""
     protocol, colon, target = (name or MISSING).partition(":")
     if not colon:
         protocol, target = "", protocol
@@ -232,7 +232,7 @@ def _target(name: str | None, language: Language) -> tuple[str, str]:
 
 
 def _decode(stored: StoredResult) -> AnyResult | None:
-    """The result; None when another version of the contract wrote it and this one cannot read."""
+    """The decoded result; None where another version of the contract wrote it."""
     try:
         return decode_result(stored.body)
     except msgspec.DecodeError:

@@ -1,11 +1,11 @@
 """Floor 2. `/metrics` for Prometheus (text format 0.0.4): base units (seconds, bytes, ratios).
 
-Made anew at each scrape from what the store says; nothing is counted here. Figures of lines are
-today's means (local day), so that a graph has a point a scrape and no rate() is needed.
+Built at each scrape from the store; nothing is counted in this process. Figures of lines are the
+means of the local day, so gauges, not counters.
 
-The nation has 50,000 series. prometheus-client looks at every name and label of each anew, which is
-a second of processor at every scrape; here a line's labels are written once. What a number looks
-like is the library's, and so is the parser that the test reads all of it with.
+The nation has 50,000 series. prometheus-client validates every name and label of each, a second of
+CPU per scrape; here a line's labels are written once. Numbers are formatted by the library, and a
+test reads the output with its parser.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _number: Callable[[float], str] = floatToGoString
 
 
 class _Family:
-    """One metric of many things, by the labels that tell them apart."""
+    """A metric family: its HELP, TYPE and samples."""
 
     def __init__(self, name: str, told: str, kind: str = "gauge") -> None:
         self._name = name
         self._rows = [f"# HELP {name} {told}", f"# TYPE {name} {kind}"]
 
     def add(self, value: float | None, labels: str = "") -> None:
-        """A thing's figure; nothing where there is none."""
+        """Add a sample; nothing where the value is None."""
         if value is not None:
             self._rows.append(f"{self._name}{labels} {_number(value)}")
 
@@ -50,13 +50,13 @@ def text(
     summaries: Mapping[LineKey, Summary],
     now: datetime,
 ) -> bytes:
-    """The exposition."""
+    """All metrics in the text exposition format."""
     families = [*_totals(totals), *_probes(probes, now), *_lines(lines, states, summaries)]
     return ("\n".join(map(str, families)) + "\n").encode()
 
 
 def _labels(**values: str) -> str:
-    """Labels as they are written, by their names."""
+    """Labels in exposition format, sorted by name."""
     written = ",".join(f'{name}="{_escaped(value)}"' for name, value in sorted(values.items()))
     return f"{{{written}}}"
 
@@ -67,22 +67,26 @@ def _escaped(value: str) -> str:
 
 def _totals(totals: Totals) -> Iterator[_Family]:
     stored = _Family(
-        "tramdo_results_stored_total", "Results stored since the store was made", "counter"
+        "tramdo_results_stored_total", "Results stored since the store was created", "counter"
     )
     stored.add(totals.results)
     yield stored
-    rejected = _Family("tramdo_messages_rejected_total", "Messages that intake refused", "counter")
+    rejected = _Family(
+        "tramdo_messages_rejected_total", "Messages rejected by validation", "counter"
+    )
     for reason, count in totals.rejected.items():
         rejected.add(count, _labels(reason=reason.value))
     yield rejected
 
 
 def _probes(probes: Iterable[StoredProbe], now: datetime) -> Iterator[_Family]:
-    heard = _Family("tramdo_probe_up", "1 while the probe is heard, 0 while it is silent")
-    contact = _Family("tramdo_probe_last_contact_timestamp_seconds", "When it was heard last")
+    heard = _Family("tramdo_probe_up", "1 while the probe is in contact, 0 while it is silent")
+    contact = _Family(
+        "tramdo_probe_last_contact_timestamp_seconds", "Time of the last message from the probe"
+    )
     pending = _Family("tramdo_probe_pending_results", "Results that no receipt covers yet")
-    heatmap = _Family("tramdo_probe_temperature_celsius", "Of its processor")
-    clock = _Family("tramdo_probe_clock_synchronised", "1 while its clock is synchronised")
+    heatmap = _Family("tramdo_probe_temperature_celsius", "CPU temperature of the probe")
+    clock = _Family("tramdo_probe_clock_synchronised", "1 while the probe's clock is synchronised")
     for probe in probes:
         labels = _labels(tenant=probe.tenant, probe=probe.probe)
         heard.add(0 if is_silent(probe, now) else 1, labels)
@@ -99,12 +103,20 @@ def _lines(
     states: Mapping[LineKey, LineState],
     summaries: Mapping[LineKey, Summary],
 ) -> Iterator[_Family]:
-    down = _Family("tramdo_line_download_bytes_per_second", "Mean of today, whole transfers")
-    up = _Family("tramdo_line_upload_bytes_per_second", "Mean of today, whole transfers")
-    rtt = _Family("tramdo_line_rtt_seconds", "Mean of today, to measurement servers")
-    loss = _Family("tramdo_line_loss_ratio", "Of today's packets")
-    available = _Family("tramdo_line_availability_ratio", "Of today's known minutes")
-    good = _Family("tramdo_line_state", "1 for the state that it is in")
+    down = _Family(
+        "tramdo_line_download_bytes_per_second", "Mean download of the local day, whole transfers"
+    )
+    up = _Family(
+        "tramdo_line_upload_bytes_per_second", "Mean upload of the local day, whole transfers"
+    )
+    rtt = _Family(
+        "tramdo_line_rtt_seconds", "Mean round-trip time of the local day, to measurement servers"
+    )
+    loss = _Family("tramdo_line_loss_ratio", "Packet loss of the local day")
+    available = _Family(
+        "tramdo_line_availability_ratio", "Availability of the local day, over known minutes"
+    )
+    good = _Family("tramdo_line_state", "1 for the current state of the line")
     for line in lines:
         tenant, probe, name = line.key
         names = {

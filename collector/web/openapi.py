@@ -1,4 +1,4 @@
-"""Floor 1. The OpenAPI 3.1 document of the JSON API; its schemas are the types that answer."""
+"""Floor 1. The OpenAPI 3.1 document of the JSON API; schemas are made from the response types."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _FREE = {"type": "object", "additionalProperties": True}
 
 
 def document(types: Sequence[type[msgspec.Struct]]) -> dict[str, Any]:
-    """The document. `types` are the answers of `/api/v1`, by name."""
+    """The document. `types` are the response types of `/api/v1`."""
     components = json_schema.components_of(types, "#/components/schemas/{name}")
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Tramdo centre",
             "version": "1",
-            "description": "Read-only. Units are in the names; null is not known, never 0. "
+            "description": "Read-only. Units are in the names; null means unknown, never 0. "
             "Figures are indicative; the method is stated in docs/contract and on the pages.",
             "license": {"name": "CC BY 4.0", "identifier": "CC-BY-4.0"},
         },
@@ -45,7 +45,7 @@ def document(types: Sequence[type[msgspec.Struct]]) -> dict[str, Any]:
                 "ApiSeries",
                 [*(_path(name) for name in ("tenant", "probe", "line")), _DAYS],
             ),
-            "/api/probes": _get("All that is known of every probe", None, []),
+            "/api/probes": _get("Every probe as stored, with its latest receipt", None, []),
             "/api/results": _get(
                 "Stored results, oldest first; after number `after`, or the newest",
                 None,
@@ -54,9 +54,12 @@ def document(types: Sequence[type[msgspec.Struct]]) -> dict[str, Any]:
             "/open/lines.json": _get("Open data", None, [*_FILTERS[:2], _DAYS]),
             "/open/lines.csv": _get("Open data", None, [*_FILTERS[:2], _DAYS], "text/csv"),
             "/open/communes.geojson": _get(
-                "Open data, a point a commune", None, [*_FILTERS[:2], _DAYS], "application/geo+json"
+                "Open data, a point per commune",
+                None,
+                [*_FILTERS[:2], _DAYS],
+                "application/geo+json",
             ),
-            "/healthz": _get("200 while results can be taken in and read, else 503", None, []),
+            "/healthz": _get("200 while results can be ingested and read, else 503", None, []),
             "/metrics": _get("Prometheus", None, [], "text/plain"),
         },
         "components": {

@@ -1,7 +1,7 @@
-"""Floor 1. A line's outages by hour or day, and where each was, also of one that is not over yet.
+"""Floor 1. A line's outages by hour or day with their fault locations, an ongoing one included.
 
-A probe tells an outage when it has ended. Of one that lasts the centre has the minutes down and, as
-long as another line of the office brings them, the looks at the path that bad minutes caused.
+A probe reports an outage when it has ended. Of an ongoing one the centre has the minutes down and,
+if another line of the office can deliver them, the path measurements that bad minutes triggered.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LENGTHS = {Step.HOUR: timedelta(hours=1), Step.DAY: timedelta(days=1)}
 
 
 class OutageRow(Struct, frozen=True):
-    """An hour or day with minutes down, and where the outages in it were."""
+    """An hour or day with minutes down, and the fault locations of its outages."""
 
     at: Moment
     down: str
@@ -39,21 +39,21 @@ class OutageRow(Struct, frozen=True):
 
 
 class CurrentFault(Struct, frozen=True):
-    """Where an outage that goes on is, and when that was seen."""
+    """The fault location of an ongoing outage, and when it was observed."""
 
     place: str
     at: Moment
 
 
 class PathObservation(NamedTuple):
-    """Where the path of a line was last seen to break."""
+    """A fault location that a path measurement found, and when."""
 
     at: datetime
     fault: FaultLocation
 
 
 def last_path_observation(results: Sequence[LastResult], line: str) -> PathObservation | None:
-    """The last look at a line's path, None where there is none or it found no fault."""
+    """The last path measurement of a line; None where there is none or it found no fault."""
     observations = []
     for entry in results:
         if entry.last.line == line:
@@ -81,7 +81,7 @@ def ongoing_fault(
         buckets: the line's hours or days, ascending.
         told: its outages as the probe told them when they were over.
         look: where its path was last seen to break.
-        step: what the buckets are.
+        step: the buckets' length.
         down: whether the probe says that the line is down now.
     """
     if observation is None or _belongs_to_reported(observation, reported):
@@ -101,11 +101,11 @@ def outages(
 
     Args:
         buckets: the line's hours or days, ascending.
-        told: its outages as the probe told them when they were over; where the raw result is gone,
-            the place is not known.
-        look: into the outage that goes on.
+        told: the outages that the probe has reported as ended; without a raw result the
+            location is unknown.
+        look: the path observation of the ongoing outage.
         step: what the buckets are.
-        reader: for whom.
+        locale: the visitor's.
     """
     length = _LENGTHS[step]
     lasting = list(_ongoing_buckets(buckets, reported, length))
@@ -130,7 +130,7 @@ def outages(
 
 
 def fault_now(observation: PathObservation | None, locale: Locale) -> CurrentFault | None:
-    """The place of the outage that goes on, for the head of a page."""
+    """The fault location of the ongoing outage, for the head of a page."""
     if observation is None:
         return None
     place = measurement.FAULTS[observation.fault].in_(locale.language)
@@ -140,12 +140,12 @@ def fault_now(observation: PathObservation | None, locale: Locale) -> CurrentFau
 def _ongoing_buckets(
     buckets: Sequence[Bucket], reported: Sequence[StoredOutage], length: timedelta
 ) -> Iterator[datetime]:
-    """The last hours or days, one after the other, with more minutes down than were told of."""
+    """The last consecutive hours or days with more minutes down than reported outages explain."""
     after: datetime | None = None
     for bucket in reversed(buckets):
         known = bucket.summary.up_minutes + bucket.summary.unknown_minutes
         if after is None and not known + bucket.summary.down_minutes:
-            continue  # it runs, and its minutes are told when it is over
+            continue  # the current bucket: its minutes are reported when it is over
         end = bucket.start + length
         if after is not None and end != after:
             return
@@ -156,7 +156,7 @@ def _ongoing_buckets(
 
 
 def _reported_minutes(reported: Sequence[StoredOutage], begin: datetime, end: datetime) -> float:
-    """The minutes of the line's own outages in a time; of the office's network they are unknown."""
+    """Minutes of reported outages in a time, without those of the office's own network."""
     parts = (
         min(outage.ended_at, end) - max(outage.started_at, begin)
         for outage in reported
@@ -175,7 +175,7 @@ def _belongs_to_reported(observation: PathObservation, reported: Sequence[Stored
 def _faults(
     reported: Sequence[StoredOutage], begin: datetime, end: datetime, locale: Locale
 ) -> list[str]:
-    """Where the outages of a time were, each place once, as often as it was: `… (2)`."""
+    """The fault locations of the outages in a time, each once, with its count: `… (2)`."""
     places = Counter(
         outage.fault for outage in reported if outage.started_at < end and outage.ended_at > begin
     )

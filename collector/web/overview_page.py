@@ -1,4 +1,4 @@
-"""Floor 3. Page 1, the overview: communes on a map by their centre points, and as a table."""
+"""Floor 3. The overview: communes on a map by their centre points, and lines as a table."""
 
 from __future__ import annotations
 
@@ -94,8 +94,9 @@ def _behind(
     communes: Sequence[Commune],
     registry: Registry,
 ) -> Sequence[Commune]:
-    """What the map has behind what is shown: a whole province, what lies around a group, and else
-    as much of the country as has probes, so that those of one district lie apart.
+    """The communes in the background of the map: of the province, or around group or probes.
+
+    So the map of one district is as large as the picture, and its points do not overlap.
     """
     measured = [line.commune for line in lines if line.commune is not None]
     if filters["group"]:

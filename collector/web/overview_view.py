@@ -1,7 +1,7 @@
-"""Floor 1. The overview: what is counted on top, a row a province, and the map.
+"""Floor 1. The overview: counts, a row per province, and the map.
 
-A phone is never sent 6,642 rows: where more lines pass the filters than fit, provinces stand for
-them, and each leads to its own lines.
+Where more than `LINES_MOST` lines pass the filters, the table lists provinces instead, each with a
+link to its lines.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from collector.web.line_table import (
 )
 from collector.web.presentation import Badge, Locale
 
-# Above so many lines a table is by province.
+# With more lines the table is by province.
 LINES_MOST = 250
-# On a map of so many communes each can be pointed at.
+# Up to this number of communes, each is a link on the map.
 _SPOTS_MOST = 250
 # Some 13 km.
 _AROUND_DEGREES = 0.12
 
 
 class ProvinceRow(Struct, frozen=True, kw_only=True):
-    """A province in words. `below` counts lines whose mean is under the share of their plan."""
+    """A row per province. `below` counts lines with a mean below the share of their plan."""
 
     code: str
     name: str
@@ -52,7 +52,7 @@ class ProvinceRow(Struct, frozen=True, kw_only=True):
 
 
 class OverviewCounts(Struct, frozen=True, kw_only=True):
-    """What stands on top."""
+    """The counts above the map."""
 
     communes: str
     communes_all: str
@@ -71,7 +71,7 @@ def counts(
     states: Mapping[LineKey, LineState],
     locale: Locale,
 ) -> OverviewCounts:
-    """Of all lines that pass the filters."""
+    """The counts of all lines that pass the filters."""
     found = [summaries[line.key] for line in lines if line.key in summaries]
     sent = sum(one.sums.get("latency_sent", 0) for one in found)
     lost = sum(one.sums.get("latency_lost", 0) for one in found)
@@ -95,7 +95,7 @@ def province_rows(
     thresholds: Thresholds,
     locale: Locale,
 ) -> list[ProvinceRow]:
-    """A row a province that has a line, by name; without a known place last."""
+    """A row per province with a line, by name; lines of unknown place last."""
     by_province: dict[str, list[KnownLine]] = {}
     for line in lines:
         by_province.setdefault(line.province_code, []).append(line)
@@ -112,7 +112,7 @@ def overview_map(
     states: Mapping[LineKey, LineState],
     locale: Locale,
 ) -> Map:
-    """Each commune with a line by the worst of its lines; the others of the list behind them."""
+    """Each commune with a line, by its worst line state; the other communes in the background."""
     measured: dict[str, list[LineState]] = {}
     places: dict[str, Commune] = {}
     for line in lines:
@@ -133,7 +133,7 @@ def overview_map(
 
 
 def around(communes: Sequence[Commune], every: Iterable[Commune]) -> list[Commune]:
-    """The communes of the list that lie around some of them: what a small map has behind it."""
+    """The communes of `every` in or near the bounding box of `communes`."""
     if not communes:
         return []
     west = min(c.longitude for c in communes) - _AROUND_DEGREES
@@ -180,7 +180,7 @@ def _province_row(
 def _below(
     lines: Iterable[KnownLine], summaries: Mapping[LineKey, Summary], share: float
 ) -> tuple[int, int]:
-    """How many lines are on average below that share of their plan, of how many with both."""
+    """The number of lines with a mean below that share of the plan, and of lines with both."""
     below = planned = 0
     for line in lines:
         mean = summaries.get(line.key, EMPTY).metric(DOWN).mean
@@ -191,7 +191,7 @@ def _below(
 
 
 def _mean_of_means(summaries: Sequence[Summary], metric: str) -> float | None:
-    """Every sample weighs the same, as in the regulation's mean."""
+    """The mean over all samples, each with the same weight, as in the regulation."""
     total, count = 0.0, 0
     for summary in summaries:
         figures = summary.metric(metric)

@@ -1,7 +1,6 @@
-"""Floor 3. What all pages share: templates, language, who is signed in, and how a form is trusted.
+"""Floor 3. What all pages share: templates, locale, signed-in user, form checks, audit trail.
 
-A page module takes a Site, asks it for its Reader, and lets it render. Vietnamese is the default;
-`?lang=en` on any page is one click, and a cookie remembers it.
+Vietnamese is the default; `?lang=en` selects English, and a cookie keeps the choice.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from runtime.language import Language
 
 SESSION_COOKIE, LANGUAGE_COOKIE = "tramdo_session", "lang"
 _YEAR_S = 365 * 24 * 3600
-# On top of every page, in this order: the name of its words, and where it is.
+# The navigation of every page: label name and path.
 NAVIGATION = (
     ("nav_overview", "/"),
     ("nav_campaign", "/campaign"),
@@ -39,18 +38,18 @@ NAVIGATION = (
 
 
 class Visitor(NamedTuple):
-    """Who asks: a person who is signed in, and the token for forms on their page."""
+    """The signed-in user of a request, if any, and the token for the forms of the page."""
 
     user: User | None
     token: str
 
     def may(self, permission: str, commune_code: str | None = None) -> bool:
-        """Whether they may do it; templates ask by the act's name."""
+        """Whether the user has the permission, given by its value (for templates)."""
         return self.user is not None and self.user.may(Permission(permission), commune_code)
 
 
 class PageContext:
-    """One for the whole application."""
+    """One per application."""
 
     def __init__(self, timezone: str, user_store: UserStore) -> None:
         self.timezone = ZoneInfo(timezone)
@@ -65,12 +64,12 @@ class PageContext:
         )
 
     def locale(self, request: Request) -> Locale:
-        """For whom a page is made: the language that the address names, else the cookie's."""
+        """The visitor's locale: the language of the parameter `lang`, else of the cookie."""
         asked = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE)
         return Locale(Language.EN if asked == Language.EN else Language.VI, self.timezone)
 
     def visitor(self, request: Request) -> Visitor:
-        """Who asks. A cookie that is old, changed, or of an ended session is nobody's."""
+        """The signed-in user; none if the cookie is invalid, expired, or of an ended session."""
         cookie = request.cookies.get(SESSION_COOKIE, "")
         claim = self.sessions.claim(cookie) if cookie else None
         user = self.user_store.user(claim.name) if claim else None
@@ -83,10 +82,11 @@ class PageContext:
     def require(
         self, request: Request, permission: Permission, commune_code: str | None = None
     ) -> User:
-        """The person who asks, when they may do this.
+        """The signed-in user, if it has the permission.
 
         Raises:
-            HTTPException: 401 nobody is signed in, 403 they may not; the refusal is in the trail.
+            HTTPException: 401 without a signed-in user, 403 without the permission; the latter is
+                recorded in the audit trail.
         """
         user = self.visitor(request).user
         if user is None:
@@ -97,7 +97,7 @@ class PageContext:
         return user
 
     def require_form(self, request: Request, token: str) -> None:
-        """Refuse a form that did not come from a page of ours, made for this session.
+        """Refuse a form without a valid token of this session, or of another origin (CSRF).
 
         Raises:
             HTTPException: 403.
@@ -109,7 +109,7 @@ class PageContext:
     def audit(
         self, request: Request, user: str, action: str, subject: str = "", detail: str = ""
     ) -> None:
-        """Add a line to the audit trail."""
+        """Append an event to the audit trail."""
         self.user_store.record(
             AuditEvent(
                 at=datetime.now(UTC),
@@ -124,7 +124,7 @@ class PageContext:
     def render(
         self, request: Request, template: str, *, status: int = 200, **context: object
     ) -> Response:
-        """A page (or a part) as HTML."""
+        """A template (a page or a fragment) as an HTML response."""
         locale = self.locale(request)
         path = request.url.path
         html = self._templates.get_template(template).render(
@@ -147,12 +147,12 @@ class PageContext:
 
 
 def address_of(request: Request) -> str:
-    """Where a request came from; behind a proxy on loopback, what the proxy says."""
+    """The client's address; behind a proxy on loopback, the one of `X-Forwarded-For`."""
     return request.client.host if request.client else ""
 
 
 def is_same_origin(request: Request) -> bool:
-    """Whether a browser says that a page of ours sent this; one that says nothing is refused."""
+    """Whether `Sec-Fetch-Site` or `Origin` states our origin; False without either header."""
     fetch_site = request.headers.get("sec-fetch-site")
     if fetch_site is not None:
         return fetch_site == "same-origin"
@@ -162,6 +162,6 @@ def is_same_origin(request: Request) -> bool:
 
 def _in_language(request: Request, language: Language) -> str:
     kept = [(k, v) for k, v in request.query_params.multi_items() if k != "lang"]
-    # One slash: an address that begins with two is another host's.
+    # One slash: a path that begins with two is a URL of another host.
     path = f"/{request.url.path.lstrip('/')}"
     return f"{path}?{urlencode([*kept, ('lang', language.value)])}"

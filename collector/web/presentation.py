@@ -11,7 +11,7 @@ from runtime.language import Language
 
 
 class Badge(NamedTuple):
-    """A state: `tone` names its colour, `sign` and `word` say it without."""
+    """A state as shown: `tone` selects the colour, `sign` and `word` state it without colour."""
 
     tone: str
     sign: str
@@ -22,19 +22,19 @@ _LABELS = measurement.LABELS | pages.LABELS | staff.LABELS
 
 
 class Locale(NamedTuple):
-    """Whom a page is made for."""
+    """The visitor's language and time zone."""
 
     language: Language
     timezone: tzinfo
 
     def label(self, name: str) -> str:
-        """A label in the reader's language. KeyError when there is none."""
+        """A label in the visitor's language. Raises KeyError for an unknown name."""
         return _LABELS[name].in_(self.language)
 
     def has_label(self, name: str) -> bool:
-        """Whether there is such a label."""
+        """Whether the label exists."""
         return name in _LABELS
 
     def number(self, value: int) -> str:
-        """A count as the reader writes it."""
+        """An integer with the language's thousands separators."""
         return whole_number(value, self.language)

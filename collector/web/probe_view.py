@@ -1,4 +1,4 @@
-"""Floor 1. A box in words: how it is, what its LEDs show now, and the host's last evidence."""
+"""Floor 1. The probe page: status, LEDs and host evidence."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PATTERN_SIGNS = {
 
 
 class LedRow(Struct, frozen=True):
-    """What a LED does."""
+    """An LED and its pattern."""
 
     name: str
     sign: str
@@ -33,7 +33,7 @@ class LedRow(Struct, frozen=True):
 
 
 class ProbeStatus(Struct, frozen=True, kw_only=True):
-    """How a box is. Where nothing was heard there is a dash."""
+    """The status of a probe; a dash for each value that it has not reported."""
 
     presence: Badge
     last_contact: Moment | None
@@ -51,7 +51,7 @@ class ProbeStatus(Struct, frozen=True, kw_only=True):
 
 
 class HostEvidenceRow(Struct, frozen=True, kw_only=True):
-    """What the host was like at its last bulk test on a line."""
+    """The host evidence of the last result on a line."""
 
     line: str
     at: Moment
@@ -66,12 +66,12 @@ class HostEvidenceRow(Struct, frozen=True, kw_only=True):
 def probe_status_or_none(
     probe: StoredProbe | None, now: datetime, locale: Locale
 ) -> ProbeStatus | None:
-    """How a box is; None where nothing was ever heard."""
+    """The status of a probe; None if it was never in contact."""
     return None if probe is None else probe_status(probe, now, locale)
 
 
 def probe_status(probe: StoredProbe, now: datetime, locale: Locale) -> ProbeStatus:
-    """How a box is."""
+    """The status of a probe."""
     health, language = probe.health, locale.language
     silent = is_silent(probe, now)
     return ProbeStatus(
@@ -108,7 +108,7 @@ def probe_status(probe: StoredProbe, now: datetime, locale: Locale) -> ProbeStat
 
 
 def host_evidence(results: Sequence[LastResult], locale: Locale) -> list[HostEvidenceRow]:
-    """Of each line's last result that bears any."""
+    """The host evidence of each line's last result that has any."""
     found: dict[str, AnyResult] = {}
     for entry in results:
         try:

@@ -1,4 +1,4 @@
-"""Floor 3. Page 6: the public page, the block for a commune's portal, and open data."""
+"""Floor 3. The public pages, the block for a commune's portal, and open data."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PublicPages:
         ]
 
     def page(self, request: Request) -> Response:
-        """What it is, the communes of a province, and the open data."""
+        """The communes of a province, and links to the open data."""
         every = self._model.lines()
         provinces = provinces_of(every)
         province = province_code(request.query_params.get("province"), self._model.registry())
@@ -66,7 +66,7 @@ class PublicPages:
         )
 
     def embed(self, request: Request) -> Response:
-        """The block: no menu, no script, no cookie; any page may frame it."""
+        """The block for portals: no menu, script or cookie; any page may frame it."""
         shown, _ = self._commune(request)
         answer = self._context.render(
             request,
@@ -81,20 +81,20 @@ class PublicPages:
         return answer
 
     def open_csv(self, request: Request) -> Response:
-        """Every line of the filters, a row each."""
+        """A row per line, as CSV. Filters: `province`, `group`, `days`."""
         headers = _OPEN | {"Link": f'<{view.LICENCE_URL}>; rel="license"'}
         rows = (view.cells(row) for row in self._open_lines(request))
         return csv_response(view.OpenLine.__struct_fields__, rows, headers)
 
     def open_json(self, request: Request) -> Response:
-        """The same with licence, period and method."""
+        """The same as JSON, with licence and method."""
         return json_response(
             view.document(self._open_lines(request), self._model.thresholds.version),
             headers=_OPEN,
         )
 
     def open_geojson(self, request: Request) -> Response:
-        """A point a commune (RFC 7946)."""
+        """The same as GeoJSON (RFC 7946), a point per commune."""
         return Response(
             view.geojson(self._open_lines(request)),
             headers=_OPEN,

@@ -1,6 +1,6 @@
-"""Floor 1. What everybody may have: a commune in plain words, and open data with its licence.
+"""Floor 1. The public page of a commune, and open data with its licence.
 
-Nothing here names a probe, an address or a person.
+Neither contains the name of a probe, an address or a person.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ METHOD_SUMMARY = (
 
 
 class PublicLine(Struct, frozen=True):
-    """A line in plain words."""
+    """A line on the public page."""
 
     isp: str
     state: Badge
@@ -49,7 +49,7 @@ class PublicLine(Struct, frozen=True):
 
 
 class PublicCommune(Struct, frozen=True):
-    """A commune in plain words."""
+    """The public page of a commune."""
 
     name: str
     lines: list[PublicLine]
@@ -58,7 +58,7 @@ class PublicCommune(Struct, frozen=True):
 
 
 class OpenLine(Struct, frozen=True, kw_only=True):
-    """A row of open data. Rates in bit/s, times in ms, ratios of 1; None where not known."""
+    """A row of open data. Rates in bit/s, times in ms, ratios of 1; None where unknown."""
 
     first_day: str
     last_day: str
@@ -113,7 +113,7 @@ def public_commune(
 def open_lines(
     lines: Iterable[KnownLine], summaries: Mapping[LineKey, Summary], period: Period
 ) -> list[OpenLine]:
-    """Rows in the order of commune code and ISP."""
+    """A row per line, sorted by commune code and ISP."""
     rows = [_open_line(line, summaries.get(line.key, EMPTY), period) for line in lines]
     return sorted(rows, key=lambda row: (row.commune_code, row.isp))
 
@@ -125,7 +125,7 @@ def cells(row: OpenLine) -> list[Any]:
 
 
 def document(rows: Sequence[OpenLine], thresholds_version: str) -> dict[str, Any]:
-    """The JSON document."""
+    """The JSON document of the open data."""
     return {
         "licence": LICENCE,
         "licence_url": LICENCE_URL,
@@ -136,7 +136,7 @@ def document(rows: Sequence[OpenLine], thresholds_version: str) -> dict[str, Any
 
 
 def geojson(rows: Iterable[OpenLine]) -> bytes:
-    """A FeatureCollection (RFC 7946): a point a commune, its lines among the properties."""
+    """A FeatureCollection (RFC 7946): a point per commune, with its lines as a property."""
     by_commune: dict[str, list[OpenLine]] = {}
     for row in rows:
         if row.latitude is not None:

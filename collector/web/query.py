@@ -1,4 +1,4 @@
-"""Floor 3. What an address asks for, read strictly: what is wrong is told, never bent."""
+"""Floor 3. Query parameters, validated strictly: an invalid value is an error 400."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ NUMBER_MOST = 2**63 - 1
 
 
 def whole_number(name: str, text: str | None, default: int, least: int, most: int) -> int:
-    """A whole number within bounds; the default where the address has none.
+    """A whole number within bounds; `default` where the parameter is missing.
 
     Raises:
-        HTTPException: 400, with what was expected.
+        HTTPException: 400, with the accepted range.
     """
     if text is None:
         return default
@@ -32,7 +32,7 @@ PERIODS = (1, 7, 30, 90)
 
 
 def period_days(text: str | None) -> int:
-    """How many days a page looks back; a week unless told.
+    """The number of days that a page shows; 7 where the parameter is missing.
 
     Raises:
         HTTPException: 400.
@@ -41,7 +41,7 @@ def period_days(text: str | None) -> int:
 
 
 def one_of(name: str, text: str | None, known: Collection[str]) -> str:
-    """One of the known values; "" where the address has none, or an empty one.
+    """One of the known values; "" where the parameter is missing or empty.
 
     Raises:
         HTTPException: 400.
@@ -63,10 +63,10 @@ def province_code(text: str | None, registry: Registry) -> str:
 
 
 def found_or_404(thing: T | None, what: str) -> T:
-    """The thing.
+    """The thing, unless it is None.
 
     Raises:
-        HTTPException: 404 where there is none.
+        HTTPException: 404 if it is None.
     """
     if thing is None:
         raise HTTPException(404, f"there is no {what}")

@@ -1,7 +1,7 @@
-"""Floor 3. The registry, edited by somebody who is signed in: a file that is checked whole first.
+"""Floor 3. The registry page: edit the registry as one document that is validated as a whole.
 
-What is sent is shown as what it would change; only a second click applies it, and what was shown is
-what is applied: the document travels back in the form and is checked again.
+A submitted document is first shown as a list of changes; a second click applies it. The document
+is sent back with the form and validated again, so that what was shown is what is applied.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class RegistryPage:
         ]
 
     def page(self, request: Request) -> Response:
-        """The registry as text, and its last changes."""
+        """The registry as TOML text, and its last changes."""
         self._context.require(request, Permission.EDIT_REGISTRY)
         return self._render(request, view.toml(self._model.registry(), official()))
 
@@ -59,7 +59,7 @@ class RegistryPage:
         )
 
     async def change(self, request: Request) -> Response:
-        """Check a document, and apply it where that was asked for."""
+        """Validate a document, and apply it if the button `apply` was pressed."""
         async with request.form(max_files=1, max_fields=10, max_part_size=_DOCUMENT_MOST) as form:
             self._context.require_form(request, str(form.get("token", "")))
             text, name = str(form.get("document", "")), str(form.get("name") or "page.toml")
@@ -70,7 +70,7 @@ class RegistryPage:
                 if len(content) > _DOCUMENT_MOST:
                     raise HTTPException(413, "the file is larger than 4 MB")
                 text, name = content.decode("utf-8-sig", "replace"), sent.filename
-                # Whatever button was pressed: nobody has seen yet what this file would change.
+                # Even for `apply`: the changes of an uploaded file have not been shown yet.
                 wanted = "check"
         return await run_in_threadpool(self._change, request, text, name, wanted, seen)
 
@@ -87,7 +87,7 @@ class RegistryPage:
             )
         except SettingsError as error:
             return self._render(request, text, problems=error.problems, name=name, status=422)
-        # What somebody else has applied since would be undone without anybody having seen it.
+        # Changes applied by somebody else in the meantime must not be undone unseen.
         meanwhile = wanted == "apply" and seen != str(book.revision())
         if wanted != "apply" or meanwhile:
             changes = differences(book.read(), registry)
@@ -128,6 +128,6 @@ class RegistryPage:
             seen=last,
             meanwhile=meanwhile,
             recorded=view.recorded(recorded, locale),
-            # Nobody can guess the format, and without lines no paper is made.
+            # An empty registry shows an example of the format.
             example="" if self._model.registry().probes else _EXAMPLE.read_text(encoding="utf-8"),
         )

@@ -1,4 +1,4 @@
-"""Floor 1. The registry as a person reads it: the whole as TOML, changes as what was and became."""
+"""Floor 1. The registry page: the registry as TOML, changes as before and after."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MEGABIT = 1e6
 
 
 class ChangeRow(Struct, frozen=True):
-    """A change: `sign` is + (new), − (gone), ≠ (other)."""
+    """A change: `sign` is + (added), − (removed), ≠ (changed)."""
 
     sign: str
     thing: str
@@ -27,7 +27,7 @@ class ChangeRow(Struct, frozen=True):
 
 
 class ChangeHistoryRow(Struct, frozen=True):
-    """A change that was made, by whom and when."""
+    """An applied change, with user and time."""
 
     at: Moment
     who: str
@@ -76,12 +76,12 @@ def toml(registry: Registry, official: Mapping[str, Commune]) -> str:
 
 
 def changes(found: Iterable[Change]) -> list[ChangeRow]:
-    """Changes in words."""
+    """Changes as rows."""
     return [_shown(change) for change in found]
 
 
 def recorded(found: Iterable[RecordedChange], locale: Locale) -> list[ChangeHistoryRow]:
-    """The record, newest first."""
+    """Applied changes as rows, newest first."""
     return [
         ChangeHistoryRow(
             moment(one.at, locale.language, locale.timezone),
@@ -103,7 +103,7 @@ def _shown(change: Change) -> ChangeRow:
 
 
 def _text(thing: str | None) -> str:
-    """The fields that say something, without JSON's marks."""
+    """The fields that have a value, as text."""
     if thing is None:
         return ""
     fields = msgspec.json.decode(thing)

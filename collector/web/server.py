@@ -1,6 +1,6 @@
 """Floor 2. Serves an ASGI application over HTTP in a thread of its own, by uvicorn.
 
-Signals stay with the main thread: uvicorn takes them only there.
+Outside the main thread uvicorn installs no signal handlers.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import threading
 import uvicorn
 from starlette.types import ASGIApp
 
-# How long an answer that is under way may take once we are told to end.
+# How long requests in progress may take after `stop`.
 _GRACE_S = 3
 
 
 class WebServer:
-    """Listens from the moment it is made; answers after `start`, until `stop`.
+    """An HTTP server: the constructor binds the address, `start` begins to serve, `stop` ends it.
 
     Raises:
-        OSError: the address cannot be listened on.
+        OSError: the address cannot be bound.
     """
 
     def __init__(self, app: ASGIApp, host: str, port: int) -> None:
@@ -40,15 +40,15 @@ class WebServer:
         self._thread = threading.Thread(target=self._run, name="web")
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start the server thread."""
         self._thread.start()
 
     def is_alive(self) -> bool:
-        """Whether it still answers."""
+        """Whether the server thread is running."""
         return self._thread.is_alive()
 
     def stop(self) -> None:
-        """Finish what is under way, then end. Harmless before `start`."""
+        """Finish requests in progress, then end the thread. May be called before `start`."""
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join()

@@ -1,7 +1,7 @@
-"""Floor 3. Sign in, sign out, and the audit trail that both write.
+"""Floor 3. Sign-in, sign-out, and the page of the audit trail.
 
-A refused attempt says neither whether the name exists nor whether it is shut out. Guessing is
-slowed by name and by address; the page says how long to wait.
+A failed sign-in does not reveal whether the name exists or is disabled. Attempts are limited per
+name and per address; the page states how long to wait.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class SignInPages:
     def __init__(self, context: PageContext) -> None:
         self._context = context
         self._limiter = SignInLimiter()
-        # One password at a time: argon2 takes 64 MiB each, and a flood must not take them all.
+        # One password at a time: argon2 takes 64 MiB each.
         self._one_at_a_time = threading.Lock()
         self.routes = [
             Route("/sign-in", self.form, methods=["GET"]),
@@ -44,11 +44,11 @@ class SignInPages:
         ]
 
     def form(self, request: Request) -> Response:
-        """The empty form."""
+        """The sign-in form."""
         return self._form(request, 200, None)
 
     async def sign_in(self, request: Request) -> Response:
-        """Look at name and password."""
+        """Verify name and password."""
         form = await request.form(max_files=0, max_fields=10)
         name, password, token = (str(form.get(key, "")) for key in ("name", "password", "token"))
         visit = request.cookies.get(_VISIT_COOKIE, "")
@@ -57,7 +57,7 @@ class SignInPages:
         return await run_in_threadpool(self._sign_in, request, name.strip().lower(), password)
 
     async def sign_out(self, request: Request) -> Response:
-        """End every session of the person."""
+        """End every session of the user."""
         form = await request.form(max_files=0, max_fields=10)
         self._context.require_form(request, str(form.get("token", "")))
         user = self._context.visitor(request).user
@@ -69,7 +69,7 @@ class SignInPages:
         return answer
 
     def audit(self, request: Request) -> Response:
-        """The trail, newest first, for those who may read it."""
+        """The audit trail, newest first, for users with the permission."""
         self._context.require(request, Permission.READ_AUDIT)
         locale = self._context.locale(request)
         audit_events = [

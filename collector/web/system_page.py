@@ -1,4 +1,4 @@
-"""Floor 3. Page 5, the health of the system itself."""
+"""Floor 3. The system page: the health of probes, broker messages and certificates."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from collector.web import system_view as view
 from collector.web.page_context import PageContext
 from runtime.certificate_file import ends_at
 
-# The last so many are looked at; the store keeps as many as it was told.
+# How many of the last rejected messages are listed at most.
 _REJECTED = 1_000
-# A box asks for a new one so long before the end (docs/security.md).
+# A probe requests renewal this many days before expiry (docs/security.md).
 _RENEW_DAYS = 60
 
 
 class SystemPage:
-    """`/system`. `certificates` are the files of ours whose end is watched."""
+    """`/system`. `certificates` are the centre's certificate files."""
 
     def __init__(
         self, context: PageContext, model: ReadModel, certificates: Sequence[Path]
@@ -34,7 +34,7 @@ class SystemPage:
         self.routes = [Route("/system", self.page)]
 
     def page(self, request: Request) -> Response:
-        """All of it on one page."""
+        """The page."""
         model, locale = self._model, self._context.locale(request)
         store, now = model.store, model.now()
         own = [(path.name, ends_at(path)) for path in self._certificates]
@@ -58,7 +58,7 @@ class SystemPage:
         )
 
     def _of_probes(self, now: datetime) -> Iterator[tuple[str, datetime]]:
-        """Those that are to be renewed: nobody reads thousands of the others."""
+        """The probes' certificates that are due for renewal."""
         for (_, name), probe in sorted(self._model.probes().items()):
             ends = certificate_ends_at(probe)
             if ends is not None and (ends - now).days <= _RENEW_DAYS:

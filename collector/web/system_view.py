@@ -1,4 +1,4 @@
-"""Floor 1. The health of the system: who is silent, what is missing, refused, waiting or wrong."""
+"""Floor 1. The system page: silent probes, gaps, backlogs, clocks, power, rejected messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EXPIRES_SOON_DAYS = 30
 
 
 class ProblemRow(Struct, frozen=True):
-    """A probe that needs somebody, and why."""
+    """A probe with a problem, and which one."""
 
     tenant: str
     probe: str
@@ -30,7 +30,7 @@ class ProblemRow(Struct, frozen=True):
 
 
 class RejectedRow(Struct, frozen=True):
-    """A message that was refused."""
+    """A rejected message."""
 
     at: Moment
     topic: str
@@ -48,7 +48,7 @@ class CertificateRow(NamedTuple):
 
 
 class SystemHealth(Struct, frozen=True, kw_only=True):
-    """All of it. Lists hold the worst; the counts beside them all."""
+    """The content of the page. Lists have at most `ROWS_MOST` rows; `…_all` counts all."""
 
     probes: int
     silent: list[ProblemRow]
@@ -83,7 +83,7 @@ def system_health(
     now: datetime,
     locale: Locale,
 ) -> SystemHealth:
-    """Look at everything."""
+    """Evaluate the health of the system."""
     silent = [_row(p, locale, locale.label("not_heard")) for p in probes if is_silent(p, now)]
     by_name = {(p.tenant, p.probe): p for p in probes}
     gaps = [

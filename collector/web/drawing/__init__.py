@@ -1,1 +1,1 @@
-"""Pictures as geometry: what goes into the pages' SVG. Pure; colours are the style sheet's."""
+"""The geometry of charts and maps in SVG. Pure; colours are in the style sheet."""

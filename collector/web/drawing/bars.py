@@ -15,7 +15,7 @@ BARS = 24
 
 
 class Bar(Struct, frozen=True):
-    """A bar in shares of the picture, 0 to 1, and what it says."""
+    """A bar in shares of the picture, 0 to 1, and its text."""
 
     start: float
     width: float
@@ -24,7 +24,7 @@ class Bar(Struct, frozen=True):
 
 
 class Bars(Struct, frozen=True):
-    """A picture of bars; marks below it at shares of its width."""
+    """A bar chart; marks below it at shares of its width."""
 
     bars: list[Bar]
     marks: list[tuple[float, str]]
@@ -41,7 +41,7 @@ class Whisker(Struct, frozen=True):
 def histogram(
     figures: Distribution, label: Callable[[float], str], count: Callable[[int], str]
 ) -> Bars | None:
-    """How many figures lay where, in equal steps from 0; None where nothing is known."""
+    """A histogram in equal steps from 0; None without samples."""
     if not figures.count or figures.bins is None or figures.most is None:
         return None
     top = nice_top(figures.most)
@@ -65,7 +65,7 @@ def histogram(
 
 
 def trend(values: Mapping[str, tuple[float, str]]) -> Bars | None:
-    """A bar a step: label to (share of 1, words)."""
+    """A bar per step: label to (share of 1, text)."""
     if not values:
         return None
     width = 1 / len(values)
@@ -81,7 +81,7 @@ def trend(values: Mapping[str, tuple[float, str]]) -> Bars | None:
 def whiskers(
     means: Sequence[tuple[float, float | None, float | None]],
 ) -> tuple[list[Whisker], float]:
-    """Means with low and high of their intervals, on one scale; and the top of that scale."""
+    """Means and their intervals on one scale; and the top of that scale."""
     top = nice_top(max((high or mean for mean, _, high in means), default=1.0))
     return [
         Whisker(

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct, structs
 
-# So many names can be read on one picture.
+# The most names that are legible on one map.
 LABELS_MOST = 12
-# Of a name's letters at 11 units, about.
+# The approximate size of a letter at font size 11.
 _LETTER_WIDTH, _LETTER_HEIGHT = 6.2, 11.0
-# What is drawn around a point, in units of the picture: a shape tells what a colour tells.
+# The shape of a point, in units of the picture: it shows the state as the colour does.
 _SHAPES = {
     "dot": "h0",
     "ring": "m-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0",
@@ -24,7 +24,7 @@ _SHAPES = {
     "square": "m-3-3h6v6h-6z",
     "triangle": "m0-3l3 6h-6z",
 }
-# The same where a nation of them must not run together.
+# Smaller ones for a map of the nation.
 _SMALL_SHAPES = {
     "dot": "h0",
     "ring": "m-1 0a1 1 0 1 0 2 0a1 1 0 1 0-2 0",
@@ -36,7 +36,7 @@ _CROWD = 400
 
 
 class Point(Struct, frozen=True):
-    """Where something is (degrees, WGS 84), in which tone and shape it is drawn, what it is."""
+    """A place (degrees, WGS 84), the tone and shape it is drawn in, and its name."""
 
     latitude: float
     longitude: float
@@ -48,7 +48,7 @@ class Point(Struct, frozen=True):
 
 
 class Layer(Struct, frozen=True):
-    """All points of one look as one path."""
+    """All points of one tone and shape as one path."""
 
     tone: str
     shape: str
@@ -57,7 +57,7 @@ class Layer(Struct, frozen=True):
 
 
 class Spot(Struct, frozen=True):
-    """A point that can be followed: drawn over the layers, with a name."""
+    """A point with a link and a name, drawn over the layers."""
 
     x: float
     y: float
@@ -68,7 +68,7 @@ class Spot(Struct, frozen=True):
 
 
 class Map(Struct, frozen=True):
-    """The picture: its size and what is on it."""
+    """A map: its size, layers and links."""
 
     width: int
     height: int
@@ -77,11 +77,11 @@ class Map(Struct, frozen=True):
 
 
 def draw(points: Sequence[Point], *, backdrop: Iterable[Point] = (), width: int = 300) -> Map:
-    """A map that is as wide as asked and shows every point.
+    """A map of the given width that shows every point.
 
     Args:
-        points: what is shown; those with a title become spots.
-        backdrop: what is drawn small behind them.
+        points: the points; those with a title become links.
+        backdrop: points drawn small in the background.
         width: in units of the picture; the height follows.
     """
     behind = list(backdrop)
@@ -103,7 +103,7 @@ def draw(points: Sequence[Point], *, backdrop: Iterable[Point] = (), width: int 
 
 
 def _without_overlaps(spots: Sequence[Spot]) -> list[Spot]:
-    """The spots, without the names that would lie on another; the table beside has them all."""
+    """The spots, without names that would overlap another; the table lists all of them."""
     kept: list[Spot] = []
     boxes: list[tuple[float, float, float]] = []
     for spot in spots:
@@ -127,7 +127,7 @@ class _Projection:
         self._scale_x, self._scale_y = scale_x, scale_y
 
     def __call__(self, point: Point) -> tuple[float, float]:
-        """Where it is in the picture, to a tenth."""
+        """The position in the picture, to a tenth of a unit."""
         x = 12 + (point.longitude - self._west) * self._scale_x
         y = 12 + (self._north - point.latitude) * self._scale_y
         return round(x, 1), round(y, 1)
@@ -137,7 +137,7 @@ def _projection(points: Sequence[Point], width: int) -> tuple[_Projection, int]:
     west, east = min(p.longitude for p in points), max(p.longitude for p in points)
     south, north = min(p.latitude for p in points), max(p.latitude for p in points)
     shrink = math.cos(math.radians((south + north) / 2))
-    # A single commune must not be blown up to the whole picture.
+    # A single commune must not fill the whole picture.
     span_x = max((east - west) * shrink, 0.15)
     span_y = max(north - south, 0.15)
     scale = (width - 24) / span_x

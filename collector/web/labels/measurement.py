@@ -1,6 +1,6 @@
-"""Floor 1. Every word that the pages show, in Vietnamese and English, as data.
+"""Floor 1. Labels of results (outcomes, reasons, flags, kinds, figures) and of the live page.
 
-A test holds the tables complete: each Outcome, Reason, Validity, Presence and kind has its words.
+A test checks that each Outcome, Reason, Validity, Presence and kind has a label.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from wire.result import FaultLocation, Outcome, Reason, Validity
 
 
 class Figure(NamedTuple):
-    """A figure that a kind shows: which field, and the factor from its unit to the shown one."""
+    """A figure of a kind: its field, and the factor from the field's unit to the displayed one."""
 
     field: str
     label: Phrase
@@ -166,7 +166,7 @@ FIGURES = {
     ),
 }
 
-# Where a fault is, for the people of the office.
+# Fault locations, in words for the office.
 FAULTS = {
     FaultLocation.NONE: Phrase("Không có sự cố", "No fault"),
     FaultLocation.OWN_LAN: Phrase("Mạng nội bộ của trụ sở", "The office's own network"),
@@ -261,6 +261,6 @@ MONTHS_EN = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct
 PACKETS = Phrase("gói", "packets")
 
 TARGETS = {
-    # What a probe names by its part in the office, not by a name of its own.
+    # Targets that have a role in the office instead of a name.
     "gateway": Phrase("Thiết bị mạng trụ sở", "Office gateway"),
 }

@@ -1,7 +1,6 @@
-"""Floor 1. The words of the pages that tell of lines, in Vietnamese and English, as data.
+"""Floor 1. Labels of the pages about communes, probes and lines, of the campaign, and of open data.
 
-`words` has the live page's own and what all pages share, `desk_labels` those of the pages on which
-people act; a test holds the three apart.
+`measurement` has those of results and of the live page, `staff` those of the pages for staff.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 from runtime.language import Phrase
 
 LABELS = {
-    # On top of every page
+    # Navigation
     "nav": Phrase("Các trang", "Pages"),
     "nav_overview": Phrase("Tổng quan", "Overview"),
     "nav_campaign": Phrase("Chiến dịch đo", "Campaign"),

@@ -1,6 +1,6 @@
-"""Floor 1. The words of the pages on which people act: signing in, alerts, papers, the registry.
+"""Floor 1. Labels of the pages for staff: sign-in, alerts, reports, audit trail, registry.
 
-In Vietnamese and English, as data; beside `words` and `labels`, and a test holds the three apart.
+A test checks that the label tables have no key in common.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LABELS = {
         "Each alert is sent once when it begins and once when it ends, by mail and webhook where "
         "these are configured.",
     ),
-    # Papers
+    # Reports
     "report_type": Phrase("Loại báo cáo", "Report type"),
     "report_weekly": Phrase("Báo cáo tuần", "Weekly report"),
     "report_monthly": Phrase("Báo cáo tháng", "Monthly report"),
