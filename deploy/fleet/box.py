@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
-import requests
 from msgspec import Meta, Struct, structs
 
 from deploy.authority import authority, folder
@@ -105,8 +104,8 @@ class Box:
         except (OSError, ValueError) as error:
             raise FleetError(f"no enrolment token: {error}") from error
         csr = self._csr()
-        answer = self._centre.post("enrol", {"probe": fleet.probe, "token": token, "csr": csr})
-        self._store_certificate(answer)
+        response = self._centre.post("enrol", {"probe": fleet.probe, "token": token, "csr": csr})
+        self._store_certificate(response.content)
         token_path.unlink()
         return f"{fleet.probe} is enrolled; its key has never left this box"
 
@@ -114,7 +113,7 @@ class Box:
         """Renew the certificate when its end is near; a sentence, or None when it is not."""
         if days_left > self._fleet.renew_days:
             return None
-        self._store_certificate(self._centre.post("renew", {"csr": self._csr()}))
+        self._store_certificate(self._centre.post("renew", {"csr": self._csr()}).content)
         return "the certificate is renewed; the probe takes it at its next connection"
 
     def fetch_variables(self) -> str | None:
@@ -325,21 +324,13 @@ class Box:
             bundle = channel.bundle_for(published, releases.machine())
         except ChannelError as error:
             raise FleetError(str(error)) from error
-        left = bundle.size_bytes
         try:
-            with (
-                self._centre.stream(f"bundles/{bundle.sha256}") as response,
-                target.open("wb") as file,
-            ):
-                client.require_success(response, "bundle")
-                for chunk in response.iter_content(65_536):
-                    left -= len(chunk)
-                    if left < 0:
-                        break
-                    file.write(chunk)
-        except (requests.RequestException, OSError) as error:
+            size_bytes = self._centre.download(
+                f"bundles/{bundle.sha256}", target, bundle.size_bytes
+            )
+        except FleetError as error:
             raise FleetError(f"the bundle of {published.release} did not come: {error}") from error
-        if left or releases.sha256_of(target) != bundle.sha256:
+        if size_bytes != bundle.size_bytes or releases.sha256_of(target) != bundle.sha256:
             raise FleetError(f"the bundle of {published.release} is not the one that was signed")
         return target
 
@@ -352,16 +343,16 @@ class Box:
         except AuthorityError as error:
             raise FleetError(str(error)) from error
 
-    def _store_certificate(self, response: requests.Response) -> None:
-        class Answer(Struct):
+    def _store_certificate(self, content: bytes) -> None:
+        class CertificateResponse(Struct):
             certificate: str
             authority: str
 
         try:
-            answer = decode_json(response.content, Answer)
+            response = decode_json(content, CertificateResponse)
         except msgspec.MsgspecError as error:
             raise FleetError(f"the centre's answer cannot be read: {error}") from error
-        self._write(Path(self._fleet.certificate_file), answer.certificate.encode())
+        self._write(Path(self._fleet.certificate_file), response.certificate.encode())
 
     def _write(self, path: Path, content: bytes) -> None:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import requests
 
 _TIMEOUT_S = 30
@@ -37,11 +39,30 @@ class FleetClient:
         response._content = content  # noqa: SLF001 (read here, so that its size is bounded)
         return response
 
-    def stream(self, path: str) -> requests.Response:
-        """GET a large file, to be read in chunks. Raises the errors of `requests`."""
-        return requests.get(
-            f"{self._url}/v1/{path}", timeout=_TIMEOUT_S, verify=self._ca_file, stream=True
-        )
+    def download(self, path: str, target: Path, limit_bytes: int) -> int:
+        """GET a large file into `target`; returns how many bytes came.
+
+        Ends early once more than `limit_bytes` have come. FleetError: a status other than 200, a
+        connection that fails, or a file that cannot be written.
+        """
+        url = f"{self._url}/v1/{path}"
+        size_bytes = 0
+        try:
+            with (
+                requests.get(
+                    url, timeout=_TIMEOUT_S, verify=self._ca_file, stream=True
+                ) as response,
+                target.open("wb") as file,
+            ):
+                require_success(response, path)
+                for chunk in response.iter_content(65_536):
+                    size_bytes += len(chunk)
+                    if size_bytes > limit_bytes:
+                        break
+                    file.write(chunk)
+        except (requests.RequestException, OSError) as error:
+            raise FleetError(f"no file from {url}: {error}") from error
+        return size_bytes
 
 
 def require_success(response: requests.Response, what: str) -> requests.Response:

@@ -85,7 +85,6 @@ WRAPPED_BY = {
         "probe/measure/operator.py",
         "collector/alerts/webhook.py",
         "deploy/fleet/client.py",
-        "deploy/fleet/box.py",
     },
     "urllib3": {"probe/measure/operator.py", "probe/measure/http/connection.py"},
     "smtplib": {"collector/alerts/mail.py"},
