@@ -18,12 +18,13 @@ from msgspec import Meta, Struct, structs
 
 from deploy.authority import authority, folder
 from deploy.authority.rules import AuthorityError
-from deploy.fleet import channel, client, releases, signature, update
+from deploy.fleet import channel, client, releases, signature, update, variables
 from deploy.fleet.channel import Channel, ChannelError
 from deploy.fleet.client import FleetClient, FleetError
 from deploy.fleet.releases import ReleaseError
 from deploy.fleet.signature import SignatureError
 from deploy.fleet.update import BoxState
+from deploy.fleet.variables import VariablesError
 from runtime import secret_file, settings
 from wire.decoding import decode_json
 from wire.record import Name
@@ -39,7 +40,8 @@ class BoxSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
     `url` is the centre's. `converge`, `restart` and `status` are the commands that bring the box to
     what roles and variables say, start the probe anew, and ask it how it is; `{release}`,
-    `{variables}` and `{probe}` stand for the release's folder, the file of variables, and the name.
+    `{variables}` and `{probe}` stand for the release's folder, the file of variables as Ansible
+    gets them (no string of them is a template), and the name.
     `healthy_within_s` is how long a new release may take to publish.
     """
 
@@ -126,8 +128,10 @@ class Box:
         if response.status_code == 404:
             return "the centre has no variables for this box: it stays as it is set up"
         content = client.require_success(response, "variables").content
-        if content.lstrip()[:1] != b"{":
-            raise FleetError("the centre's variables for this box are no JSON object")
+        try:
+            variables.decode(content, self._fleet.probe)
+        except VariablesError as error:
+            raise FleetError(f"the centre's variables for this box are refused: {error}") from error
         path = Path(self._fleet.variables_file)
         # Those that the centre was last reached with, until it is reached with the new ones.
         if path.exists() and not self._before.exists() and path.read_bytes() != content:
@@ -296,13 +300,26 @@ class Box:
         if not (Path(self._fleet.variables_file).exists() and roles.is_dir()):
             return None
         self._converged = release
+        try:
+            taken = self._untemplated()
+        except (VariablesError, AuthorityError) as error:
+            return f"its variables are refused: {error}"
         words = {
             "release": str(roles.parent),
-            "variables": self._fleet.variables_file,
+            "variables": str(taken),
             # By its own name: what a role draws by lot for each host is not the same for all.
             "probe": self._fleet.probe,
         }
         return _run([part.format(**words) for part in self._fleet.converge])
+
+    def _untemplated(self) -> Path:
+        """The file of variables for Ansible, in which no string is a template."""
+        content = folder.read(Path(self._fleet.variables_file))
+        own = variables.decode(content, self._fleet.probe)
+        path = Path(self._fleet.state_dir) / "variables.yml"
+        folder.make(path.parent)
+        folder.write(path, variables.to_ansible(own), folder.PUBLIC)
+        return path
 
     def _restart(self) -> str | None:
         return _run(self._fleet.restart)

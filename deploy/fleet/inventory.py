@@ -10,11 +10,9 @@ from typing import Any
 
 import msgspec
 
+from deploy.fleet import variables
 from wire.decoding import decode_json
 from wire.topics import is_name
-
-# The roles of ansible/box.yml name their variables so.
-_ROLES = ("base_", "probe_", "tunnel_")
 
 
 class _Meta(msgspec.Struct):
@@ -34,7 +32,8 @@ def variables_of(listing: bytes, group: str) -> dict[str, bytes]:
         group: the group's name.
 
     Raises:
-        ValueError: not such a listing, or a host whose name is not a probe's.
+        ValueError: not such a listing, a host whose name is not a probe's, or variables that a box
+            would not take (`deploy.fleet.variables`).
     """
     try:
         raw = decode_json(listing, dict[str, msgspec.Raw])
@@ -46,12 +45,8 @@ def variables_of(listing: bytes, group: str) -> dict[str, bytes]:
     for host in sorted(_hosts(groups, group)):
         if not is_name(host):
             raise ValueError(f"{host!r} is no probe's name: a-z, 0-9 and -, 1 to 40 characters")
-        own = {
-            name: value
-            for name, value in meta.hostvars.get(host, {}).items()
-            if name.startswith(_ROLES)
-        }
-        content = msgspec.json.encode({**own, "probe_name": host}, order="sorted")
+        own = variables.for_box(meta.hostvars.get(host, {}), host)
+        content = msgspec.json.encode(own, order="sorted")
         found[host] = msgspec.json.format(content, indent=2) + b"\n"
     return found
 

@@ -14,12 +14,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from cryptography import x509
 
 from deploy.authority import authority, folder
 from deploy.authority.authority import Authority
 from deploy.authority.register import Reason
+from deploy.fleet import channel, signature
 from deploy.fleet.box import Box, load
 from deploy.fleet.cli import FIRST_BOOT
 from deploy.fleet.client import FleetError
@@ -128,12 +130,18 @@ def test_a_box_is_told_its_own_variables_and_converges_to_them(
     put_into_use(tmp_path, "0.1.0")
     assert box.converge() == "the box is what its variables say"
     assert box.converge() is None, "those roles have just run"
-    assert (tmp_path / "converged").read_text() == '{"probe_name": "variables-01"}'
+    # As Ansible gets them: no string is a template (test_fleet_roles.py).
+    assert (tmp_path / "converged").read_text() == '{"probe_name": !unsafe "variables-01"}\n'
     (tmp_path / "opt/releases/0.1.0/ansible").rmdir()
     assert "brought no roles" in (Box(load(config)).converge() or "")
-    own.write_text("- hosts: all\n", encoding="utf-8")
-    with pytest.raises(FleetError, match="no JSON object"):
-        box.fetch_variables()
+    for hostile, reason in (
+        ("- hosts: all\n", "no JSON object"),
+        ('{"probe_name": "variables-01", "probe_sources": "/tmp"}', "unknown field"),
+        ('{"probe_name": "variables-02"}', "probe_name is variables-02"),
+    ):
+        own.write_text(hostile, encoding="utf-8")
+        with pytest.raises(FleetError, match=reason):
+            box.fetch_variables()
     assert (tmp_path / "etc/box.json").read_text() == '{"probe_name": "variables-01"}'
 
 
@@ -147,24 +155,28 @@ def test_variables_that_cut_the_box_off_are_given_up(tmp_path: Path, fleet: Flee
     config.write_text(text.replace("; test -d {release}", f"; {way}"), encoding="utf-8")
     put_into_use(tmp_path, "0.1.0")
     told, box_json = fleet.variables / "cut-off-01.json", tmp_path / "etc/box.json"
-    for content in ('{"gateway": "right"}', '{"gateway": "right too"}'):
-        told.write_text(content, encoding="utf-8")
+
+    def host(name: str) -> str:
+        return json.dumps({"probe_name": "cut-off-01", "tunnel_host": name})
+
+    for name in ("right", "right-too"):
+        told.write_text(host(name), encoding="utf-8")
         box = Box(load(config))
         box.fetch_variables()
         assert box.converge() == "the box is what its variables say"
-    told.write_text('{"gateway": "wrong"}', encoding="utf-8")
+    told.write_text(host("wrong"), encoding="utf-8")
     box = Box(load(config))
     box.fetch_variables()
     with pytest.raises(FleetError, match=r"given up, back on those before: after 2 s: no answer"):
         box.converge()
-    assert box_json.read_text() == '{"gateway": "right too"}'
+    assert box_json.read_text() == host("right-too")
     assert box.fetch_variables() is None, "it asks again"
     # The power goes before it has seen that they are wrong: the next pull knows those before.
     shutil.copy(os.devnull, ca)
     box = Box(load(config))
     with pytest.raises(FleetError, match="back on those before"):
         box.converge()
-    assert box_json.read_text() == '{"gateway": "right too"}'
+    assert box_json.read_text() == host("right-too")
     assert sorted(path.name for path in box_json.parent.glob("box.json*")) == ["box.json"]
 
 
@@ -280,7 +292,7 @@ def test_the_variables_of_an_inventory_become_a_file_a_box(tmp_path: Path) -> No
     hosts = tmp_path / "hosts.yml"
     hosts.write_text(
         "all:\n  children:\n    probes:\n      children:\n        bach_thong:\n          hosts:\n"
-        "            phu-thong-01: {probe_lines: [{id: vnpt}], ansible_password: secret}\n"
+        "            phu-thong-01: {probe_lines: [{id: vnpt, interface: e}], ansible_user: x}\n"
         "    brokers: {hosts: {broker: {}}}\n",
         encoding="utf-8",
     )
@@ -291,7 +303,7 @@ def test_the_variables_of_an_inventory_become_a_file_a_box(tmp_path: Path) -> No
     assert run(*told).startswith("1 boxes, 1 changed")
     assert run(*told).startswith("1 boxes, 0 changed")
     assert json.loads((out / "phu-thong-01.json").read_text()) == {
-        "probe_lines": [{"id": "vnpt"}],
+        "probe_lines": [{"id": "vnpt", "interface": "e"}],
         "probe_name": "phu-thong-01",
     }
     assert [path.name for path in out.iterdir()] == ["phu-thong-01.json"]
@@ -358,4 +370,27 @@ def test_the_first_boot_script_believes_no_other_key(tmp_path: Path, fleet: Flee
     )
     assert done.returncode == 1
     assert "the channel's signature is wrong" in done.stdout
+    assert not (tmp_path / "opt" / "venv").exists()
+
+
+def test_the_first_boot_script_believes_no_word_that_has_ended(
+    tmp_path: Path, fleet: FleetCentre
+) -> None:
+    """As `pull`: an old channel, rightly signed, is what somebody could play back."""
+    config = box_settings(tmp_path, fleet, "first-boot-03")
+    fleet.publish("1.3.0", well=True)
+    sound = (fleet.releases / "channel.json").read_bytes()
+    ended = msgspec.structs.replace(fleet.channel, expires_at=NOW)
+    old = signature.sign(channel.encode(ended), fleet.key.read_bytes())
+    folder.write(fleet.releases / "channel.json", old, folder.PUBLIC)
+    environment = os.environ | {
+        "TRAMDO_ETC": str(config.parent),
+        "TRAMDO_ROOT": str(tmp_path / "opt"),
+    }
+    done = subprocess.run(
+        [FIRST_BOOT], env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    folder.write(fleet.releases / "channel.json", sound, folder.PUBLIC)
+    assert done.returncode == 1
+    assert f"the channel's word ended at {NOW:%Y-%m-%d %H:%M} UTC" in done.stderr
     assert not (tmp_path / "opt" / "venv").exists()

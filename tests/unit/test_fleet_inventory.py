@@ -10,8 +10,8 @@ from deploy.fleet.inventory import variables_of
 
 VARIABLES = {
     "probe_name": "{{ inventory_hostname }}",
-    "probe_lines": [{"id": "vnpt"}],
-    "base_watchdog": True,
+    "probe_lines": [{"id": "vnpt", "interface": "eth0"}],
+    "base_watchdog_s": 15,
     "ansible_password": "x",
     "collector_password": "{{ lookup('password') }}",
 }
@@ -32,14 +32,17 @@ def listing(**hostvars: object) -> bytes:
 def test_each_box_of_the_group_and_of_those_below_has_its_own() -> None:
     found = variables_of(listing(**{"a-01": VARIABLES}), "probes")
     assert {name: json.loads(content) for name, content in found.items()} == {
-        "a-01": {"probe_name": "a-01", "base_watchdog": True, "probe_lines": [{"id": "vnpt"}]},
+        "a-01": {
+            "probe_name": "a-01", "base_watchdog_s": 15,
+            "probe_lines": [{"id": "vnpt", "interface": "eth0"}],
+        },
         "b-01": {"probe_name": "b-01"},
-    }
+    }  # fmt: skip
 
 
 def test_the_same_inventory_gives_the_same_bytes() -> None:
-    one = variables_of(listing(**{"a-01": {"base_x": 1, "probe_y": 2}}), "probes")
-    other = variables_of(listing(**{"a-01": {"probe_y": 2, "base_x": 1}}), "probes")
+    one = variables_of(listing(**{"a-01": {"base_zram": True, "probe_tenant": "vn"}}), "probes")
+    other = variables_of(listing(**{"a-01": {"probe_tenant": "vn", "base_zram": True}}), "probes")
     assert one == other
 
 
