@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "systemd"
-# They install packages and units, as a package manager does: root, by signed roles and variables that
-# are data of a closed list (docs/decisions/0038). Nothing of them listens.
+# They install packages and units, as a package manager does: root, by signed roles, and variables
+# that are data of a closed list (docs/decisions/0038). Nothing of them listens.
 AS_ROOT = {"tramdo-fleet-pull.service", "tramdo-fleet-recover.service"}
 UNITS = sorted(unit for unit in FOLDER.glob("*.service") if unit.name not in AS_ROOT)
 MOST = 2.0
