@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import logging
-import queue
 import signal
 import sys
 import threading
-import time
 from importlib.metadata import version
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -40,7 +38,7 @@ from collector.web.app import Web
 from collector.web.change_signal import ChangeSignal
 from collector.web.server import WebServer
 from runtime import settings_file, systemd_notify
-from runtime.mqtt import Connected, Disconnected, Event, MqttSession
+from runtime.mqtt import try_connection
 from runtime.settings import SettingsError
 
 DEFAULT_CONFIG = Path("/etc/tramdo/collector.toml")
@@ -322,28 +320,14 @@ def _check(config: Config, path: Path) -> int:
 
 
 def _broker_trouble(config: Config) -> str | None:
-    """Why the broker refuses the collector, None when it accepts it.
+    """Why there is no connection to the broker and what to do, None where there is one.
 
     It connects under another client id, so that a running collector keeps its session. A broker
     that uses the user name as client id takes the session over for a moment all the same; no
     message is lost, because none is acknowledged here.
     """
-    inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
-    session = MqttSession(config.broker, f"{config.client_id}-check", inbox.put, manual_ack=True)
-    session.start()
-    try:
-        deadline_s = time.monotonic() + config.broker.connect_timeout_s + 5
-        while (left_s := deadline_s - time.monotonic()) > 0:
-            match inbox.get(timeout=left_s):
-                case Connected():
-                    return None
-                case Disconnected(_, cause):
-                    return cause
-    except queue.Empty:
-        pass
-    finally:
-        session.stop()
-    return "no answer"
+    failure = try_connection(config.broker, f"{config.client_id}-check")
+    return None if failure is None else f"{failure}: {failure.advice().en}"
 
 
 if __name__ == "__main__":

@@ -8,10 +8,12 @@ a message after a reconnect: the owner decides what is sent again.
 
 from __future__ import annotations
 
+import queue
 import random
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import socks
@@ -23,13 +25,18 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from runtime import secret_file
+from runtime import connection_failure, secret_file
 from runtime.backoff import reconnect_delay_s
 from runtime.broker import BrokerConfig, ProxyConfig
+from runtime.connection_failure import ConnectionFailure, FailureCause
 
 # How long the broker keeps subscriptions and queued messages of a disconnected session.
 SESSION_EXPIRY_S = 7 * 86_400
 _LOOP_TURN_S = 1.0
+# Two clients of one name take the connection from each other: so many connections in a row that
+# end so soon. Mosquitto 2.0 ends them without a reason code.
+_SHORT_S, _SHORT_MIN = 30.0, 3
+_TAKEN_OVER = frozenset({FailureCause.LOST, FailureCause.NAME_TAKEN})
 _PROXY_TYPE = {"http": socks.HTTP, "socks4": socks.SOCKS4, "socks5": socks.SOCKS5}
 
 
@@ -40,10 +47,15 @@ class Connected(Struct, frozen=True):
 
 
 class Disconnected(Struct, frozen=True):
-    """There is no connection; `cause` describes why."""
+    """There is no connection, and why: once for each connection, the broker's refusal first."""
 
     connection: int
-    cause: str
+    failure: ConnectionFailure
+
+    @property
+    def cause(self) -> str:
+        """The failure as a sentence in English."""
+        return str(self.failure)
 
 
 class Published(Struct, frozen=True):
@@ -165,26 +177,40 @@ class MqttSession:
             client.ack(message.mid, message.qos)
 
     def _run(self) -> None:
-        failures = 0
+        failures = short = 0
         # Before the first connection a technician waits beside the box, so there is no spread.
         spread_s = 0.0
         while not self._stopping.is_set():
             self._connection += 1
             number = self._connection
             reached = threading.Event()
+            found: list[ConnectionFailure] = []
+            began_s = time.monotonic()
             try:
-                client = self._new_client(number, reached)
+                client = self._new_client(number, reached, found)
                 _connect(client, self._broker, self._receive_maximum, kept=self._kept)
                 self._client = client
-                # Not `loop_forever`: without a socket pair to wake it (`loop` makes one), what the
-                # owner publishes would wait for a whole turn.
-                while client.loop(_LOOP_TURN_S) == MQTTErrorCode.MQTT_ERR_SUCCESS:
-                    pass
+                self._loop(client, reached, found)
             except (OSError, ValueError) as error:
                 # No route, refused, a proxy's no, a certificate file that is missing or broken, a
                 # secret that others can read, a TLS failure.
-                self._inbox(Disconnected(number, str(error) or type(error).__name__))
+                found.append(connection_failure.of_error(error))
             self._client = None
+            failure = (
+                found[0]
+                if found
+                else connection_failure.of_end(
+                    answered=reached.is_set(), text="the connection ended"
+                )
+            )
+            lasted_s = time.monotonic() - began_s
+            taken_over = reached.is_set() and failure.cause in _TAKEN_OVER
+            short = short + 1 if taken_over and lasted_s < _SHORT_S else 0
+            if short >= _SHORT_MIN:
+                detail = f"{short} connections in a row ended after {lasted_s:.0f} s or so"
+                failure = ConnectionFailure(FailureCause.NAME_TAKEN, detail)
+            if not self._stopping.is_set():
+                self._inbox(Disconnected(number, failure))
             if reached.is_set():
                 failures, spread_s = 0, self._spread_s
             failures += 1
@@ -196,7 +222,23 @@ class MqttSession:
             )
             self._stopping.wait(delay_s)
 
-    def _new_client(self, number: int, reached: threading.Event) -> paho.Client:
+    def _loop(
+        self, client: paho.Client, reached: threading.Event, found: list[ConnectionFailure]
+    ) -> None:
+        """Run paho's loop until the connection ends, or no CONNACK came in time."""
+        answer_by_s = time.monotonic() + self._broker.connect_timeout_s
+        # Not `loop_forever`: without a socket pair to wake it (`loop` makes one), what the owner
+        # publishes would wait for a whole turn.
+        while client.loop(_LOOP_TURN_S) == MQTTErrorCode.MQTT_ERR_SUCCESS:
+            if not reached.is_set() and not found and time.monotonic() > answer_by_s:
+                text = f"no CONNACK within {self._broker.connect_timeout_s:g} s"
+                found.append(ConnectionFailure(FailureCause.NO_ANSWER, text))
+                client.disconnect()
+                return
+
+    def _new_client(
+        self, number: int, reached: threading.Event, found: list[ConnectionFailure]
+    ) -> paho.Client:
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
@@ -217,22 +259,26 @@ class MqttSession:
         if self._will is not None:
             client.will_set(self._will.topic, self._will.payload, self._will.qos, self._will.retain)
         _mend_sockets(client)
-        self._listen_for_connection(client, number, reached)
+        self._listen_for_connection(client, number, reached, found)
         self._listen_for_messages(client, number)
         return client
 
     def _listen_for_connection(
-        self, client: paho.Client, number: int, reached: threading.Event
+        self,
+        client: paho.Client,
+        number: int,
+        reached: threading.Event,
+        found: list[ConnectionFailure],
     ) -> None:
-        # With TLS 1.3 a broker rejects the client's certificate only after the handshake:
-        # paho logs the TLS alert, and passes "Unspecified error" to `on_disconnect`.
-        trouble: list[str] = []
+        # The first failure is the cause: a refusal comes before the end that follows it. With TLS
+        # 1.3 a broker rejects the client's certificate only after the handshake: paho logs the TLS
+        # alert, and passes "Unspecified error" to `on_disconnect`.
 
         def on_connect(
             client: paho.Client, _user: object, _flags: object, code: ReasonCode, _props: object
         ) -> None:
             if code.is_failure:
-                self._inbox(Disconnected(number, f"the broker refused us: {code}"))
+                found.append(connection_failure.of_reason_code(code.value, str(code)))
                 client.disconnect()
                 return
             reached.set()
@@ -244,12 +290,15 @@ class MqttSession:
 
         def on_log(_client: paho.Client, _user: object, level: int, text: str) -> None:
             if level == LogLevel.MQTT_LOG_ERR:
-                trouble.append(text)
+                found.append(connection_failure.of_log(text, answered=reached.is_set()))
 
         def on_disconnect(
             _client: paho.Client, _user: object, _flags: object, code: ReasonCode, _props: object
         ) -> None:
-            self._inbox(Disconnected(number, trouble[-1] if trouble else str(code)))
+            known = connection_failure.of_reason_code(code.value, str(code))
+            if known.cause is FailureCause.LOST:
+                known = connection_failure.of_end(answered=reached.is_set(), text=str(code))
+            found.append(known)
 
         client.on_connect = on_connect
         client.on_log = on_log
@@ -275,6 +324,31 @@ class MqttSession:
 
         client.on_publish = on_publish
         client.on_message = on_message
+
+
+def try_connection(broker: BrokerConfig, client_id: str) -> ConnectionFailure | None:
+    """Connect once and disconnect; None where the broker accepts us.
+
+    Args:
+        broker: its address, credentials and transport.
+        client_id: another one than that of a running program, whose session would be taken over.
+    """
+    inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    session = MqttSession(broker, client_id, inbox.put, kept=False)
+    session.start()
+    deadline_s = time.monotonic() + broker.connect_timeout_s + 5
+    try:
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            match inbox.get(timeout=left_s):
+                case Connected():
+                    return None
+                case Disconnected(_, failure):
+                    return failure
+    except queue.Empty:
+        pass
+    finally:
+        session.stop()
+    return ConnectionFailure(FailureCause.NO_ANSWER, f"within {broker.connect_timeout_s:g} s")
 
 
 def _mend_sockets(client: paho.Client) -> None:
@@ -325,6 +399,7 @@ def _go_through(client: paho.Client, proxy: ProxyConfig) -> None:
 def _authenticate(client: paho.Client, broker: BrokerConfig) -> None:
     if broker.tls:
         context = ssl.create_default_context(cafile=broker.ca_file)
+        context.sslsocket_class = _bounded_handshake(broker.connect_timeout_s)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if broker.certificate_file is not None and broker.key_file is not None:
             secret_file.require_private(broker.key_file)
@@ -332,6 +407,23 @@ def _authenticate(client: paho.Client, broker: BrokerConfig) -> None:
         client.tls_set_context(context)
     if broker.username is not None and broker.password_file is not None:
         client.username_pw_set(broker.username, secret_file.read_text(broker.password_file))
+
+
+def _bounded_handshake(timeout_s: float) -> type[ssl.SSLSocket]:
+    """Sockets whose handshake ends in time: paho gives it as long as the keep-alive (60 s)."""
+
+    class BoundedHandshake(ssl.SSLSocket):
+        def do_handshake(self, block: bool = False) -> None:
+            before = self.gettimeout()
+            self.settimeout(timeout_s)
+            try:
+                super().do_handshake(block)
+            except OSError:
+                self.close()  # paho leaves it open
+                raise
+            self.settimeout(before)
+
+    return BoundedHandshake
 
 
 def _connect_properties(receive_maximum: int | None, *, kept: bool) -> Properties:

@@ -197,7 +197,8 @@ def _until_connected(config: Config, inbox: queue.SimpleQueue[Event]) -> None:
             match inbox.get(timeout=left_s):
                 case Connected():
                     return
-                case Disconnected(_, cause):
+                case Disconnected(_, failure):
+                    cause = f"{failure}: {failure.advice().en}"
                     break
         except queue.Empty:
             break

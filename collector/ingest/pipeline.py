@@ -36,6 +36,7 @@ from collector.store.records import BatchResult
 from collector.store.store import Store, StoreError
 from runtime import kernel_time, systemd_notify
 from runtime.backoff import reconnect_delay_s
+from runtime.connection_failure import ConnectionFailure
 from runtime.mqtt import Connected, Disconnected, Event, Message, MqttSession, Published, Received
 from wire import messages, topics
 from wire.messages import Rejection
@@ -158,8 +159,8 @@ class IngestPipeline:
                     self._connected_at_s = time.monotonic()
                     self._set_status(IngestStatus(None, self.state.store_trouble))
                     log.info("connected to the broker")
-                case Disconnected(_, cause):
-                    self._set_status(IngestStatus(cause, self.state.store_trouble))
+                case Disconnected(_, failure):
+                    self._set_status(IngestStatus(_sentence(failure), self.state.store_trouble))
                 case Published(_, _, str(refusal)):
                     log.warning("the broker refused a receipt: %s", refusal)
                 case _:
@@ -360,6 +361,10 @@ def _rejections_of(validated: ValidatedMessage) -> Sequence[RejectedMessage]:
     if isinstance(validated, RejectedMessage):
         return (validated,)
     return validated.rejected_records if isinstance(validated, ResultsMessage) else ()
+
+
+def _sentence(failure: ConnectionFailure) -> str:
+    return f"{failure}: {failure.advice().en}"
 
 
 def _sender(topic: str) -> str:

@@ -27,6 +27,7 @@ from probe.deliver.sender_state import Coverage, SenderState, coverage_of
 from probe.deliver.writer import OutboxWriter
 from probe.state.json_file import JsonFile
 from runtime import mqtt
+from runtime.connection_failure import ConnectionFailure, FailureCause
 from wire import messages, topics
 from wire.clock_repair import KnownBoot
 from wire.commands import Answer, Refusal, Replay, Reply
@@ -41,6 +42,8 @@ _IDLE_S = 0.5
 _MAX_TAKEN = 1_000
 _MAX_REPLIES = 100
 _MAX_RECEIPTS = 100
+# A fault stays until the connection has held for so long.
+_NAME_FAULT, _NAME_FAULT_S = "name", 600.0
 # A fleet that lost its broker comes back over this long; results wait in the outbox meanwhile.
 _RETURN_SPREAD_S = 30.0
 
@@ -90,6 +93,7 @@ class Publisher:
         self._shown: events.DeliveryStatus | None = None
         self._fault: str | None = None
         self._cause: str | None = "not connected yet"
+        self._name_taken_at_s: float | None = None
         self.alive_at_s = clock.monotonic_s()
         self._session = mqtt.MqttSession(
             config.broker,
@@ -240,6 +244,7 @@ class Publisher:
         if self._info_due.is_set() and self._sender.connected:
             self._info_due.clear()
             self._publish_info(outbox)
+        self._clear_name_taken(now_s)
         self._emit_status(outbox)
 
     def _on_mqtt(self, event: mqtt.Event) -> None:
@@ -255,8 +260,10 @@ class Publisher:
                 if self._writer.outbox is not None:
                     self._publish_info(self._writer.outbox)
                 log.info("connected to the broker")
-            case mqtt.Disconnected(cause=cause):
-                self._cause = cause
+            case mqtt.Disconnected(failure=failure):
+                cause = str(failure)
+                self._cause = f"{cause}: {failure.advice().en}"
+                self._note_name_taken(failure)
                 self._sender.on_disconnected()
                 self._on_replayed(None)
                 log.warning("no connection to the broker: %s", cause)
@@ -269,6 +276,18 @@ class Publisher:
                     log.error("the broker refused a message: %s; nothing was deleted", refusal)
             case mqtt.Received():
                 self._on_received(event)
+
+    def _note_name_taken(self, failure: ConnectionFailure) -> None:
+        """Report a second box of our name: it shows between two connections alone."""
+        if failure.cause is FailureCause.NAME_TAKEN:
+            self._name_taken_at_s = clock.monotonic_s()
+            self._emit(events.Fault(_NAME_FAULT, f"{failure}: {failure.advice().en}"))
+
+    def _clear_name_taken(self, now_s: float) -> None:
+        since_s = self._name_taken_at_s
+        if since_s is not None and now_s - since_s >= _NAME_FAULT_S and self._sender.connected:
+            self._name_taken_at_s = None
+            self._emit(events.Fault(_NAME_FAULT, None))
 
     def _on_received(self, received: mqtt.Received) -> None:
         if received.topic == self._topic("receipt"):

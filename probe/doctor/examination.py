@@ -42,8 +42,10 @@ def _findings(config: Config, now: datetime) -> Iterator[CheckResult]:
     yield from network_checks.lines(config)
     yield from network_checks.servers(config)
     yield from _own_certificate(config, now)
-    yield from network_checks.broker(config.broker, now)
     shown = _board(config)
+    connected = shown is not None and shown.status.connected and not _is_stale(shown, now)
+    client_id = f"{config.probe}-doctor"
+    yield from network_checks.broker(config.broker, now, client_id, connected=connected)
     yield from _daemon(shown, now)
     yield check.clock(clock.reading(), now)
     yield _leds(config, shown)
@@ -90,6 +92,10 @@ def _board(config: Config) -> StatusSnapshot | None:
     except (OSError, msgspec.MsgspecError):
         return None
     return shown if shown is not None and status_file.writer_is_alive(shown) else None
+
+
+def _is_stale(shown: StatusSnapshot, now: datetime) -> bool:
+    return (now - shown.written_at).total_seconds() > _STALE_S
 
 
 def _daemon(shown: StatusSnapshot | None, now: datetime) -> Iterator[CheckResult]:

@@ -1,7 +1,7 @@
 """Floor 2. Network checks of the doctor: each line, each server over each line, the broker.
 
-Only connects: an iperf3 server sees a connection that ends, a broker a TLS handshake. An MQTT
-session would take over the daemon's own, which has the same client identifier.
+Only connects: an iperf3 server sees a connection that ends, a broker an MQTT session without
+subscriptions, and that only while the daemon has none.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import ssl
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+
+from msgspec import structs
 
 from probe import clock
 from probe.config import Config, LineConfig, ServerConfig
@@ -23,11 +25,10 @@ from probe.measure.lookup import Address, Lookup
 from runtime import secret_file
 from runtime.broker import BrokerConfig
 from runtime.language import Phrase
+from runtime.mqtt import try_connection
 from wire.result import Reason
 
 _WAIT_S = 5.0
-# With TLS 1.3 a broker rejects the client's certificate only after the handshake.
-_SECOND_THOUGHT_S = 1.0
 _BROKER = Phrase("máy chủ nhận tin (MQTT)", "broker")
 
 
@@ -114,8 +115,18 @@ def _refusal(address: Address, failure: Failure) -> Phrase:
     return Phrase(f"{address.ip} cổng {address.port}: {vi}", failure.sentence)
 
 
-def broker(config: BrokerConfig, now: datetime) -> Iterator[CheckResult]:
-    """Check that the broker is reached and accepts our certificate, and the end of its own."""
+def broker(
+    config: BrokerConfig, now: datetime, client_id: str, *, connected: bool = False
+) -> Iterator[CheckResult]:
+    """Check that the broker accepts an MQTT connection of ours, and when its certificate ends.
+
+    Args:
+        config: how it is reached.
+        now: for the end of its certificate.
+        client_id: of the attempt.
+        connected: whether the daemon is connected. Then no attempt is made, because a broker that
+            takes the user name for the client identifier would end the daemon's session.
+    """
     where = Phrase(f"{config.host} cổng {config.port}", f"{config.host} port {config.port}")
     if config.proxy is not None:
         seen = Phrase(
@@ -124,92 +135,27 @@ def broker(config: BrokerConfig, now: datetime) -> Iterator[CheckResult]:
         )
         yield unknown(_BROKER, seen)
         return
-    try:
-        with socket.create_connection((config.host, config.port), _WAIT_S) as plain:
-            if not config.tls:
-                seen = Phrase(
-                    f"{where.vi} nhận kết nối, không dùng TLS", f"{where.en} listens, without TLS"
-                )
-                yield good(_BROKER, seen)
-                return
-            with _context(config).wrap_socket(plain, server_hostname=config.host) as secured:
-                refusal = _second_thought(secured)
-                ends_at = _end_of(secured)
-                version = secured.version()
-    except (OSError, ValueError) as error:
-        seen = Phrase(f"{where.vi}: {_cause_vi(error)}", f"{where.en}: {error}")
-        yield bad(_BROKER, seen, _todo(error))
+    attempt = structs.replace(config, connect_timeout_s=_WAIT_S)
+    failure = None if connected else try_connection(attempt, client_id)
+    if failure is not None:
+        said = failure.sentence()
+        seen = Phrase(f"{where.vi}: {said.vi}", f"{where.en}: {said.en}")
+        yield bad(_BROKER, seen, failure.advice())
         return
-    if refusal is not None:
-        seen = Phrase(
-            f"{where.vi} từ chối chứng thư của trạm ({refusal})",
-            f"{where.en} refuses our certificate: {refusal}",
-        )
-        yield bad(_BROKER, seen, _RENEW)
-    else:
-        seen = Phrase(f"{where.vi} kết nối được, {version}", f"{where.en} is reached, {version}")
+    if not config.tls:
+        seen = Phrase(f"{where.vi} kết nối được, không dùng TLS", f"{where.en}, without TLS")
         yield good(_BROKER, seen)
+        return
+    seen = Phrase(f"{where.vi} kết nối được", f"{where.en} is reached and accepts us")
+    yield good(_BROKER, seen)
     its = Phrase("chứng thư máy chủ nhận tin", "broker's certificate")
-    yield certificate(its, ends_at, now, _CONTACT_CENTRE)
+    yield certificate(its, _end_of_certificate(config), now, _CONTACT_CENTRE)
 
 
 _CONTACT_CENTRE = Phrase(
     "báo trung tâm cấp lại chứng thư máy chủ (`tramdo-authority server-cert`)",
     "tell the centre: `server-cert` anew",
 )
-_RENEW = Phrase(
-    "cấp lại chứng thư (docs/security.md, A probe's key); tên trong chứng thư phải đúng là tên "
-    "trạm này",
-    "renew it (docs/security.md, A probe's key), and see that its name is this probe's",
-)
-
-
-def _cause_vi(error: Exception) -> str:
-    # Other errors are quoted, so that they can be looked up.
-    match error:
-        case ssl.SSLCertVerificationError():
-            return f"không xác minh được chứng thư của máy chủ ({error.verify_message})"
-        case ssl.SSLError():
-            return f"không thiết lập được kết nối TLS ({error.reason or error})"
-        case socket.gaierror():
-            return "không phân giải được tên miền"
-        case TimeoutError():
-            return "không trả lời trong thời gian chờ"
-        case ConnectionRefusedError():
-            return "từ chối kết nối"
-        case PermissionError() | FileNotFoundError():
-            return f"không dùng được tệp khóa hoặc chứng thư ({error})"
-        case _:
-            return f"không kết nối được ({error})"
-
-
-def _todo(error: Exception) -> Phrase:
-    match error:
-        case ssl.SSLCertVerificationError():
-            return Phrase(
-                "`broker.ca_file` là của bộ ký khác, `broker.host` không đúng tên trong chứng thư, "
-                "hoặc đồng hồ hệ thống sai",
-                "`broker.ca_file` is another authority's, `broker.host` is not its name, "
-                "or the clock is wrong",
-            )
-        case ssl.SSLError():
-            return _RENEW
-        case socket.gaierror():
-            return Phrase(
-                "kiểm tra DNS (`resolvectl`) và `broker.host`",
-                "see the resolver (`resolvectl`), and `broker.host`",
-            )
-        case PermissionError() | FileNotFoundError():
-            return Phrase(
-                "đặt tệp đúng chỗ và chỉ cho tài khoản này đọc",
-                "put the file there, and let only this user read it",
-            )
-        case _:
-            return Phrase(
-                "kiểm tra mạng có cho cổng này đi ra không; cách khác là `transport` qua cổng 443",
-                "see whether the network lets the port out; `transport` and port 443 are the "
-                "other way",
-            )
 
 
 def _context(config: BrokerConfig) -> ssl.SSLContext:
@@ -221,19 +167,16 @@ def _context(config: BrokerConfig) -> ssl.SSLContext:
     return context
 
 
-def _second_thought(secured: ssl.SSLSocket) -> str | None:
-    secured.settimeout(_SECOND_THOUGHT_S)
+def _end_of_certificate(config: BrokerConfig) -> datetime | None:
+    """When the broker's certificate ends; None where it cannot be seen."""
     try:
-        secured.recv(1)
-    except TimeoutError:
+        with (
+            socket.create_connection((config.host, config.port), _WAIT_S) as plain,
+            _context(config).wrap_socket(plain, server_hostname=config.host) as secured,
+        ):
+            shown = (secured.getpeercert() or {}).get("notAfter")
+    except (OSError, ValueError):
         return None
-    except OSError as error:
-        return str(error)
-    return None
-
-
-def _end_of(secured: ssl.SSLSocket) -> datetime | None:
-    shown = (secured.getpeercert() or {}).get("notAfter")
     if not isinstance(shown, str):
         return None
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(shown), UTC)

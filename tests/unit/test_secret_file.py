@@ -9,6 +9,7 @@ import pytest
 
 from runtime import secret_file
 from runtime.broker import BrokerConfig
+from runtime.connection_failure import ConnectionFailure, FailureCause
 from runtime.mqtt import Disconnected, Event, MqttSession
 
 
@@ -71,4 +72,5 @@ def test_a_session_sends_nothing_with_an_open_secret(secret: Path, which: str) -
     finally:
         session.stop()
     assert isinstance(event, Disconnected)
-    assert event.cause == f"{secret} can be read by others (mode 0644): chmod 600 it, or 640"
+    detail = f"{secret} can be read by others (mode 0644): chmod 600 it, or 640"
+    assert event.failure == ConnectionFailure(FailureCause.LOCAL_FILE, detail)

@@ -1,0 +1,239 @@
+"""Floor 1. Why there is no connection to the broker: one cause, and what to do about it.
+
+The cause is found from what the operating system, TLS and MQTT report (`of_error`,
+`of_reason_code`, `of_end`); a refusal by the broker wins over the end that follows it.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from enum import StrEnum
+
+from msgspec import Struct
+
+from runtime.language import Phrase
+
+
+class FailureCause(StrEnum):
+    """The cause of a missing connection: a closed list."""
+
+    CREDENTIALS = "credentials"
+    CLIENT_CERTIFICATE = "client_certificate"
+    SERVER_CERTIFICATE = "server_certificate"
+    NOT_TLS = "not_tls"
+    PROTOCOL = "protocol"
+    CLOSED = "closed"
+    NO_ANSWER = "no_answer"
+    REFUSED = "refused"
+    NAME_RESOLUTION = "name_resolution"
+    UNREACHABLE = "unreachable"
+    LOCAL_FILE = "local_file"
+    NAME_TAKEN = "name_taken"
+    BROKER_BUSY = "broker_busy"
+    NOT_ALLOWED = "not_allowed"
+    LOST = "lost"
+
+
+class ConnectionFailure(Struct, frozen=True):
+    """A cause, and what was reported, as it was reported."""
+
+    cause: FailureCause
+    detail: str
+
+    def sentence(self) -> Phrase:
+        """What happened, for a person."""
+        what = _WHAT[self.cause]
+        return Phrase(f"{what.vi} ({self.detail})", f"{what.en} ({self.detail})")
+
+    def advice(self) -> Phrase:
+        """What to do about it."""
+        return _ADVICE[self.cause]
+
+    def __str__(self) -> str:
+        return self.sentence().en
+
+
+# MQTT 5, 2.4; those of 3.1.1 are translated by paho.
+_REASON_CODES = {
+    0x84: FailureCause.PROTOCOL,
+    0x85: FailureCause.CREDENTIALS,  # client identifier not valid
+    0x86: FailureCause.CREDENTIALS,
+    0x87: FailureCause.CREDENTIALS,
+    0x88: FailureCause.BROKER_BUSY,
+    0x89: FailureCause.BROKER_BUSY,
+    0x8A: FailureCause.CREDENTIALS,  # banned
+    0x8C: FailureCause.CREDENTIALS,  # bad authentication method
+    0x8E: FailureCause.NAME_TAKEN,
+    0x97: FailureCause.BROKER_BUSY,
+    0x9F: FailureCause.BROKER_BUSY,
+}
+
+
+def of_reason_code(value: int, text: str) -> ConnectionFailure:
+    """The failure of a CONNACK or DISCONNECT with a reason code."""
+    return ConnectionFailure(_REASON_CODES.get(value, FailureCause.LOST), text)
+
+
+def of_error(error: Exception) -> ConnectionFailure:
+    """The failure of a connection that could not be made."""
+    return ConnectionFailure(_cause_of(error), str(error) or type(error).__name__)
+
+
+def of_tls_text(text: str) -> ConnectionFailure:
+    """The failure behind a TLS error that is only known by its text.
+
+    With TLS 1.3 a server rejects a certificate after the handshake, and a client sees an alert
+    (RFC 8446, 6) on the first read.
+    """
+    upper = text.upper()
+    if "ALERT" in upper:
+        return ConnectionFailure(FailureCause.CLIENT_CERTIFICATE, text)
+    if "WRONG_VERSION" in upper or "RECORD_LAYER" in upper or "PACKET_LENGTH" in upper:
+        return ConnectionFailure(FailureCause.NOT_TLS, text)
+    return ConnectionFailure(FailureCause.LOST, text)
+
+
+def of_log(text: str, *, answered: bool) -> ConnectionFailure:
+    """The failure behind an error that the MQTT library logged."""
+    failure = of_tls_text(text)
+    if failure.cause is FailureCause.LOST:
+        return of_end(answered=answered, text=text)
+    return failure
+
+
+def of_end(*, answered: bool, text: str) -> ConnectionFailure:
+    """The failure of a connection that ended without a word; `answered`: after its CONNACK."""
+    return ConnectionFailure(FailureCause.LOST if answered else FailureCause.CLOSED, text)
+
+
+def _cause_of(error: Exception) -> FailureCause:
+    match error:
+        case ssl.SSLCertVerificationError():
+            return FailureCause.SERVER_CERTIFICATE
+        case ssl.SSLEOFError() | ssl.SSLZeroReturnError() | ConnectionResetError():
+            return FailureCause.CLOSED
+        case TimeoutError():
+            return FailureCause.NO_ANSWER
+        case ssl.SSLError():
+            cause = of_tls_text(error.reason or str(error)).cause
+            return FailureCause.NOT_TLS if cause is FailureCause.LOST else cause
+        case socket.gaierror():
+            return FailureCause.NAME_RESOLUTION
+        case ConnectionRefusedError():
+            return FailureCause.REFUSED
+        case FileNotFoundError() | PermissionError() | IsADirectoryError():
+            return FailureCause.LOCAL_FILE
+        case OSError():
+            return FailureCause.UNREACHABLE
+        case _:
+            return FailureCause.LOCAL_FILE  # a file that others can read, or that is no key
+
+
+_WHAT = {
+    FailureCause.CREDENTIALS: Phrase(
+        "máy chủ nhận tin từ chối tên hoặc mật khẩu", "the broker refused the name or the password"
+    ),
+    FailureCause.CLIENT_CERTIFICATE: Phrase(
+        "máy chủ nhận tin từ chối chứng thư của bên này", "the broker refused our certificate"
+    ),
+    FailureCause.SERVER_CERTIFICATE: Phrase(
+        "không xác minh được chứng thư của máy chủ nhận tin",
+        "the broker's certificate is not valid for us",
+    ),
+    FailureCause.NOT_TLS: Phrase("cổng này không dùng TLS", "the port does not speak TLS"),
+    FailureCause.PROTOCOL: Phrase(
+        "máy chủ nhận tin không nói phiên bản MQTT này",
+        "the broker does not speak this version of MQTT",
+    ),
+    FailureCause.CLOSED: Phrase(
+        "máy chủ ngắt kết nối mà không trả lời", "the broker closed the connection without a word"
+    ),
+    FailureCause.NO_ANSWER: Phrase("không có trả lời trong thời gian chờ", "no answer in time"),
+    FailureCause.REFUSED: Phrase(
+        "không có chương trình nào nhận kết nối", "nothing accepts the connection"
+    ),
+    FailureCause.NAME_RESOLUTION: Phrase(
+        "không phân giải được tên miền", "the name does not resolve"
+    ),
+    FailureCause.UNREACHABLE: Phrase("không có đường tới máy chủ", "there is no way to the broker"),
+    FailureCause.LOCAL_FILE: Phrase(
+        "không dùng được tệp khóa, chứng thư hoặc mật khẩu",
+        "a key, certificate or password file cannot be used",
+    ),
+    FailureCause.NAME_TAKEN: Phrase(
+        "có vẻ một thiết bị khác đang dùng cùng tên này",
+        "another box or program seems to use this name",
+    ),
+    FailureCause.BROKER_BUSY: Phrase(
+        "máy chủ nhận tin quá tải hoặc đang đóng", "the broker is overloaded or shuts down"
+    ),
+    FailureCause.NOT_ALLOWED: Phrase(
+        "máy chủ nhận tin không cho phép gửi chủ đề này", "the broker does not allow this topic"
+    ),
+    FailureCause.LOST: Phrase("kết nối bị ngắt", "the connection was lost"),
+}
+_ADVICE = {
+    FailureCause.CREDENTIALS: Phrase(
+        "kiểm tra `broker.username`, `broker.password_file`; tên phải đúng là tên trạm này",
+        "see `broker.username` and `broker.password_file`; the name must be this probe's",
+    ),
+    FailureCause.CLIENT_CERTIFICATE: Phrase(
+        "cấp lại chứng thư (docs/security.md, A probe's key); tên trong chứng thư phải đúng là tên "
+        "trạm này, đồng hồ phải đúng",
+        "renew it (docs/security.md, A probe's key); its name must be this probe's, and the clock "
+        "right",
+    ),
+    FailureCause.SERVER_CERTIFICATE: Phrase(
+        "`broker.ca_file` là của bộ ký khác, `broker.host` không đúng tên trong chứng thư, chứng "
+        "thư máy chủ hết hạn, hoặc đồng hồ hệ thống sai",
+        "`broker.ca_file` is another authority's, `broker.host` is not its name, it has ended, or "
+        "the clock is wrong",
+    ),
+    FailureCause.NOT_TLS: Phrase(
+        "kiểm tra `broker.port`; cổng không TLS cần `broker.tls = false`",
+        "see `broker.port`; a plain port needs `broker.tls = false`",
+    ),
+    FailureCause.PROTOCOL: Phrase(
+        "đặt `broker.protocol = 311` (MQTT 3.1.1)", "set `broker.protocol = 311` (MQTT 3.1.1)"
+    ),
+    FailureCause.CLOSED: Phrase(
+        "thử `broker.protocol = 311`; cổng TLS cần `broker.tls = true`; xem nhật ký máy chủ nhận "
+        "tin",
+        "try `broker.protocol = 311`; a TLS port needs `broker.tls = true`; see the broker's log",
+    ),
+    FailureCause.NO_ANSWER: Phrase(
+        "kiểm tra `broker.port` và tường lửa; cách khác là `transport` qua cổng 443",
+        "see `broker.port` and firewalls; `transport` and port 443 are the other way",
+    ),
+    FailureCause.REFUSED: Phrase(
+        "kiểm tra `broker.host`, `broker.port` và máy chủ nhận tin có đang chạy không",
+        "see `broker.host`, `broker.port`, and whether the broker runs",
+    ),
+    FailureCause.NAME_RESOLUTION: Phrase(
+        "kiểm tra DNS (`resolvectl`) và `broker.host`",
+        "see the resolver (`resolvectl`), and `broker.host`",
+    ),
+    FailureCause.UNREACHABLE: Phrase(
+        "kiểm tra mạng có cho cổng này đi ra không; cách khác là `transport` qua cổng 443",
+        "see whether the network lets the port out; `transport` and port 443 are the other way",
+    ),
+    FailureCause.LOCAL_FILE: Phrase(
+        "đặt tệp đúng chỗ và chỉ cho tài khoản này đọc",
+        "put the file there, and let only this user read it",
+    ),
+    FailureCause.NAME_TAKEN: Phrase(
+        "tìm thiết bị thứ hai (thẻ nhớ sao chép?) và tắt nó, hoặc cấp cho nó tên và chứng thư "
+        "riêng",
+        "find the second box (a cloned card?) and switch it off, or give it a name of its own",
+    ),
+    FailureCause.BROKER_BUSY: Phrase(
+        "chờ; nếu kéo dài thì xem nhật ký và giới hạn của máy chủ nhận tin",
+        "wait; if it lasts, see the broker's log and limits",
+    ),
+    FailureCause.NOT_ALLOWED: Phrase(
+        "kiểm tra quyền của trạm trên máy chủ nhận tin (docs/security.md)",
+        "see the probe's rights at the broker (docs/security.md)",
+    ),
+    FailureCause.LOST: Phrase("chờ; trạm tự kết nối lại", "wait; it connects again by itself"),
+}
