@@ -1,4 +1,4 @@
-"""Floor 1. Why there is no connection to the broker: one cause, and what to do about it.
+"""Floor 2. Why there is no connection to the broker: one cause, and what to do about it.
 
 The cause is found from what the operating system, TLS and MQTT report (`of_error`,
 `of_reason_code`, `of_end`); a refusal by the broker wins over the end that follows it.
