@@ -93,8 +93,8 @@ class ProbeChange(Struct):
             if message.presence is not self.presence:
                 self.presence = message.presence
                 # A last will has no time; one that the broker kept came before now at the latest.
-                told_at = message.at if report.retained else None
-                self.presence_since = told_at or report.received_at
+                stated_at = message.at if report.retained else None
+                self.presence_since = stated_at or report.received_at
             if message.presence is Presence.LOST:
                 return
         elif isinstance(message, Info):

@@ -29,9 +29,9 @@ _number: Callable[[float], str] = floatToGoString
 class _Family:
     """A metric family: its HELP, TYPE and samples."""
 
-    def __init__(self, name: str, told: str, kind: str = "gauge") -> None:
+    def __init__(self, name: str, description: str, kind: str = "gauge") -> None:
         self._name = name
-        self._rows = [f"# HELP {name} {told}", f"# TYPE {name} {kind}"]
+        self._rows = [f"# HELP {name} {description}", f"# TYPE {name} {kind}"]
 
     def add(self, value: float | None, labels: str = "") -> None:
         """Add a sample; nothing where the value is None."""

@@ -78,23 +78,23 @@ class RegistryPage:
         user = self._context.require(request, Permission.EDIT_REGISTRY)
         # Browsers send line ends as CR LF.
         content = text.replace("\r\n", "\n").encode()
-        book = self._model.store.registry
+        registry_store = self._model.store.registry
         try:
             registry: Registry = (
-                parse_csv(content, name, book.read())
+                parse_csv(content, name, registry_store.read())
                 if name.lower().endswith(".csv")
                 else parse_toml(content, name, official())
             )
         except SettingsError as error:
             return self._render(request, text, problems=error.problems, name=name, status=422)
         # Changes applied by somebody else in the meantime must not be undone unseen.
-        meanwhile = wanted == "apply" and seen != str(book.revision())
+        meanwhile = wanted == "apply" and seen != str(registry_store.revision())
         if wanted != "apply" or meanwhile:
-            changes = differences(book.read(), registry)
+            changes = differences(registry_store.read(), registry)
             return self._render(
                 request, text, shown=view.changes(changes), name=name, meanwhile=meanwhile
             )
-        applied = book.apply(registry, user.name, name, datetime.now(UTC))
+        applied = registry_store.apply(registry, user.name, name, datetime.now(UTC))
         self._model.invalidate()
         self._context.audit(request, user.name, "edit_registry", name, f"{len(applied)} changes")
         return self._render(
@@ -113,9 +113,9 @@ class RegistryPage:
         meanwhile: bool = False,
         status: int = 200,
     ) -> Response:
-        locale, book = self._context.locale(request), self._model.store.registry
-        last = book.revision()
-        recorded = book.changes(max(last - _CHANGES_SHOWN, 0), _CHANGES_SHOWN)
+        locale, registry_store = self._context.locale(request), self._model.store.registry
+        last = registry_store.revision()
+        recorded = registry_store.changes(max(last - _CHANGES_SHOWN, 0), _CHANGES_SHOWN)
         return self._context.render(
             request,
             "registry.html",
