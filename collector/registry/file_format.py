@@ -55,10 +55,10 @@ from runtime import settings
 from runtime.language import Phrase
 from runtime.settings import MISSING, Problem, SettingsError
 from wire.decoding import converted
+from wire.figures import MEGABIT
 from wire.record import Name, Text
 from wire.site import CommuneCode
 
-_MEGABIT = 1_000_000
 MbitPerSecond = Annotated[float, Meta(gt=0, le=1_000_000)]
 T = TypeVar("T")
 
@@ -250,7 +250,7 @@ def _line_fields(line: Line) -> dict[str, Any]:
 
 
 def _mbit_s(bps: float | None) -> float | None:
-    return None if bps is None else bps / _MEGABIT
+    return None if bps is None else bps / MEGABIT
 
 
 def _block(name: str, fields: Mapping[str, Any]) -> str:
@@ -338,7 +338,7 @@ def _probe(
 
 
 def _bps(mbit_s: float | None) -> float | None:
-    return None if mbit_s is None else round(mbit_s * _MEGABIT, 3)
+    return None if mbit_s is None else round(mbit_s * MEGABIT, 3)
 
 
 def _communes(

@@ -17,12 +17,13 @@ from collector.web.formatting import MISSING, Moment, moment
 from collector.web.line_table import DOWN, LATENCY, UP, maybe_figure, percent
 from collector.web.line_view import LOADED_DOWN
 from collector.web.presentation import Locale
+from wire.figures import MEGABIT
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 # Six points are still a curve; a year and a day of days are still points.
 LEAST, MOST = timedelta(hours=6), timedelta(days=366)
 HOURS_UP_TO = timedelta(days=8)
-_MEGABIT = 1e-6
+_PER_MEGABIT = 1 / MEGABIT
 
 
 class Range(NamedTuple):
@@ -151,8 +152,8 @@ def _cells(bucket: Bucket, locale: Locale) -> list[str]:
     means = [
         (bucket.summary.metric(metric).mean, factor)
         for metric, factor in (
-            (DOWN, _MEGABIT),
-            (UP, _MEGABIT),
+            (DOWN, _PER_MEGABIT),
+            (UP, _PER_MEGABIT),
             (LATENCY, 1.0),
             (LOADED_DOWN, 1.0),
         )

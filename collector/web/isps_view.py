@@ -23,12 +23,13 @@ from collector.web.drawing.bars import Whisker, whiskers
 from collector.web.formatting import MISSING, figure
 from collector.web.line_table import DOWN, LATENCY, UP, maybe_figure, megabits, percent
 from collector.web.presentation import Badge, Locale
+from wire.figures import MEGABIT
 
 # A comparison by hour takes a query per line; for more lines than this it is left out.
 LINES_MOST = 60
 _CELLS_LEAST = 10
 _Z = 1.959964
-_MEGABIT = 1e-6
+_PER_MEGABIT = 1 / MEGABIT
 
 
 class IspRow(Struct, frozen=True, kw_only=True):
@@ -91,9 +92,9 @@ def isp_rows(
         if down.mean is not None:
             means.append(
                 (
-                    down.mean * _MEGABIT,
-                    interval.low * _MEGABIT if interval else None,
-                    interval.high * _MEGABIT if interval else None,
+                    down.mean * _PER_MEGABIT,
+                    interval.low * _PER_MEGABIT if interval else None,
+                    interval.high * _PER_MEGABIT if interval else None,
                 )
             )
     drawn, top = whiskers(means)
@@ -130,7 +131,7 @@ def pair_rows(
         both = sorted(cells[first].keys() & cells[second].keys())
         if both:
             differences = [
-                ((cells[first][at].mean or 0.0) - (cells[second][at].mean or 0.0)) * _MEGABIT
+                ((cells[first][at].mean or 0.0) - (cells[second][at].mean or 0.0)) * _PER_MEGABIT
                 for at in both
             ]
             communes = len({code for code, _, _ in both})

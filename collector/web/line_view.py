@@ -39,13 +39,14 @@ from collector.web.line_table import (
 )
 from collector.web.presentation import Badge, Locale
 from runtime.language import Phrase
+from wire.figures import MEGABIT, MIN_SAMPLES
 
 RTT_WINDOW = "latency_rtt_p50_ms"
 RTT_PACKETS = f"latency_{PACKETS}"
 LOADED_DOWN = "throughput_rtt_loaded_download_p50_ms"
 LOADED_UP = "throughput_rtt_loaded_upload_p50_ms"
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_MEGABIT = 1e-6
+_PER_MEGABIT = 1 / MEGABIT
 _STEPS = {Step.HOUR: timedelta(hours=1), Step.DAY: timedelta(days=1)}
 _ON_DEMAND = Phrase("đo theo yêu cầu, ngoài lịch", "on demand, not scheduled")
 
@@ -117,7 +118,7 @@ def charts_between(
             label_y=lambda value: axis_number(value, locale.language),
         )
 
-    plan = None if line.plan_down_bps is None else line.plan_down_bps * _MEGABIT
+    plan = None if line.plan_down_bps is None else line.plan_down_bps * _PER_MEGABIT
     return {
         "chart_speed": drawn(
             [
@@ -215,8 +216,8 @@ def percentiles(summary: Summary, locale: Locale) -> list[tuple[str, str, str, s
     """Rows of (name, p50, p95, n) for the metrics that have a sketch."""
     rows = []
     for name, metric, factor in (
-        ("mean_down", DOWN, _MEGABIT),
-        ("mean_up", UP, _MEGABIT),
+        ("mean_down", DOWN, _PER_MEGABIT),
+        ("mean_up", UP, _PER_MEGABIT),
         ("idle_latency", RTT_PACKETS, 1.0),
         ("loaded_latency_down", LOADED_DOWN, 1.0),
         ("loaded_latency_up", LOADED_UP, 1.0),
@@ -225,7 +226,9 @@ def percentiles(summary: Summary, locale: Locale) -> list[tuple[str, str, str, s
         if not figures.count:
             continue
         # docs/method.md#assessment, M10: no p95 under 59 samples.
-        p95 = figures.quantile(0.95) if figures.count + figures.infinite >= 59 else None
+        p95 = (
+            figures.quantile(0.95) if figures.count + figures.infinite >= MIN_SAMPLES[950] else None
+        )
         rows.append(
             (
                 locale.label(name.replace("mean_", "speed_")),

@@ -14,6 +14,7 @@ from collector.web.formatting import Moment, moment
 from collector.web.presentation import Locale
 
 _MEGABIT = 1e6
+from wire.figures import MEGABIT
 
 
 class ChangeRow(Struct, frozen=True):
@@ -115,4 +116,4 @@ def _known(**fields: object) -> dict[str, object]:
 
 
 def _megabits(bits: float | None) -> float | None:
-    return None if bits is None else bits / _MEGABIT
+    return None if bits is None else bits / MEGABIT
