@@ -190,22 +190,22 @@ def _ours(directory: Path, count: int, per_envelope: int) -> Rate:
     different = [samples.latency(target=str(number)) for number in range(DIFFERENT)]
     with _centre(directory) as (broker, collector):
         assert collector.process is not None
-        courier = _courier(broker, directory, per_envelope)
-        courier.start()
+        publisher = _publisher(broker, directory, per_envelope)
+        publisher.start()
         # Handed over before, so that connecting is no part of it.
-        courier.submit(different[0])
-        if not courier.wait_delivered(_WITHIN_S, threading.Event()):
+        publisher.submit(different[0])
+        if not publisher.wait_delivered(_WITHIN_S, threading.Event()):
             raise CannotMeasureError("the centre did not confirm the first result in time")
         centre_cpu_s, probe_cpu_s = cost_of(collector.process.pid).cpu_s, time.process_time()
         begun_s = time.monotonic()
         for number in range(count):
-            courier.submit(different[number % DIFFERENT])
-        if not courier.wait_delivered(_WITHIN_S, threading.Event()):
+            publisher.submit(different[number % DIFFERENT])
+        if not publisher.wait_delivered(_WITHIN_S, threading.Event()):
             raise CannotMeasureError("the centre did not confirm all in time")
         took_s = time.monotonic() - begun_s
         probe_cpu_s = time.process_time() - probe_cpu_s
         centre_cpu_s = cost_of(collector.process.pid).cpu_s - centre_cpu_s
-        courier.stop()
+        publisher.stop()
     return Rate(count / took_s, probe_cpu_s, centre_cpu_s)
 
 
@@ -270,9 +270,9 @@ def _drain(directory: Path, backlog: int) -> Drained:
     """Start with a backlog in the outbox, hand over live results at a steady rate meanwhile."""
     with _centre(directory) as (broker, collector):
         epoch = _fill(directory, backlog)
-        courier = _courier(broker, directory)
+        publisher = _publisher(broker, directory)
         begun_s = time.monotonic()
-        courier.start()
+        publisher.start()
         watch = Watch(collector.store_path, epoch, backlog)
         handed: list[float] = []
         drained_s = None
@@ -284,12 +284,12 @@ def _drain(directory: Path, backlog: int) -> Drained:
                 break
             # The number that it will bear: nothing else is handed over.
             handed.append(time.monotonic())
-            courier.submit(samples.latency(target="live"))
+            publisher.submit(samples.latency(target="live"))
             if handed[-1] - begun_s > _WITHIN_S:
                 raise CannotMeasureError(f"the drain took longer than {_WITHIN_S} s")
         last_s = time.monotonic()
         watch.finish(handed)
-        courier.stop()
+        publisher.stop()
     return Drained(backlog, (drained_s or last_s) - begun_s, watch.delays_s)
 
 
@@ -355,7 +355,7 @@ def _fill(directory: Path, count: int) -> UUID:
         return outbox.epoch
 
 
-def _courier(broker: Broker, directory: Path, per_envelope: int = max(RESULTS)) -> Publisher:
+def _publisher(broker: Broker, directory: Path, per_envelope: int = max(RESULTS)) -> Publisher:
     return Publisher(
         _config(broker, per_envelope),
         directory / "outbox.sqlite",

@@ -315,7 +315,7 @@ class Daemon:
         bulk_s += self._config.throughput.busy_limit_s
         allowed_s = max(window_s, bulk_s) + _GRACE_S
         ages = {name: now_s - at_s for name, at_s in self._alive_at_s.items()}
-        ages["courier"] = now_s - self._publisher.alive_at_s
+        ages["publisher"] = now_s - self._publisher.alive_at_s
         hung = [name for name, age_s in ages.items() if age_s > allowed_s]
         if hung:
             log.error("no progress for %d s in: %s", allowed_s, ", ".join(sorted(hung)))

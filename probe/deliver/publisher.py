@@ -103,7 +103,7 @@ class Publisher:
             will=self._message("state", State(Presence.LOST), retain=True),
             spread_s=_RETURN_SPREAD_S,
         )
-        self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
 
     def start(self) -> None:
         """Start the MQTT session and this thread."""

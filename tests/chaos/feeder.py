@@ -1,4 +1,4 @@
-"""Floor 3. The probe without its measurements: the real courier on the real configuration.
+"""Floor 3. The probe without its measurements: the real publisher on the real configuration.
 
     python -m tests.chaos.feeder CONFIG JOURNAL LIFE RATE
 
@@ -34,10 +34,10 @@ CONFIRMED, UNCONFIRMED = "confirmed", "not confirmed"
 
 
 class Feeder:
-    """Makes results with a token each ("life/number") and hands them to a courier."""
+    """Makes results with a token each ("life/number") and hands them to a publisher."""
 
-    def __init__(self, courier: Publisher, journal: Path, life: int) -> None:
-        self._courier = courier
+    def __init__(self, publisher: Publisher, journal: Path, life: int) -> None:
+        self._publisher = publisher
         self._journal = journal.open("a", encoding="ascii", buffering=1)
         self._life = life
         self._made = 0
@@ -49,30 +49,30 @@ class Feeder:
         first, self._made = self._made, self._made + count
         self._journal.write(f"{self._life} {self._made}\n")
         for number in range(first + 1, self._made + 1):
-            self._courier.submit(_result(f"{self._life}/{number}", number))
+            self._publisher.submit(_result(f"{self._life}/{number}", number))
 
 
 def main(config_path: str, journal: str, life: str, rate: str) -> int:
     """Feed until told to end."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     config, _ = config_file.load(Path(config_path))
-    courier = Publisher(
+    publisher = Publisher(
         config,
         Path(config.state_dir) / "outbox.sqlite",
         lambda _event: None,
         _info,
         partial(host.health, directory=config.state_dir, leds=dict, lines=dict),
     )
-    courier.start()
+    publisher.start()
     orders: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read_orders, args=(orders,), daemon=True).start()
-    feeder = Feeder(courier, Path(journal), int(life))
+    feeder = Feeder(publisher, Path(journal), int(life))
     if not _feed(feeder, orders, float(rate)):
         return 1  # whoever started us is gone
     # One more, so that a receipt comes that knows what a restored store lacks.
     feeder.make(1)
-    confirmed = courier.wait_delivered(CONFIRMED_WITHIN_S, threading.Event())
-    courier.stop()
+    confirmed = publisher.wait_delivered(CONFIRMED_WITHIN_S, threading.Event())
+    publisher.stop()
     print(CONFIRMED if confirmed else UNCONFIRMED, flush=True)
     return 0
 

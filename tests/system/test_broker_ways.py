@@ -54,7 +54,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 def test_results_arrive_and_receipts_come_back(
     stage: Scene, tmp_path: Path, protocol: int, transport: str
 ) -> None:
-    """The real courier, the real collector."""
+    """The real publisher, the real collector."""
     store = SqliteStore(tmp_path / "results.sqlite")
     ingest = IngestPipeline(
         CollectorConfig(
@@ -72,14 +72,14 @@ def test_results_arrive_and_receipts_come_back(
         broker=stage.broker.as_probe(stage.probe, protocol=protocol, transport=transport),
         delivery=config.DeliveryConfig(clock_wait_s=0.0),
     )
-    courier = Publisher(office, tmp_path / "outbox.sqlite", lambda _: None, _info, _health)
-    courier.start()
+    publisher = Publisher(office, tmp_path / "outbox.sqlite", lambda _: None, _info, _health)
+    publisher.start()
     try:
         for _ in range(20):
-            courier.submit(samples.latency())
-        assert courier.wait_delivered(WAIT_S, threading.Event())
+            publisher.submit(samples.latency())
+        assert publisher.wait_delivered(WAIT_S, threading.Event())
     finally:
-        courier.stop()
+        publisher.stop()
         ingest.stop()
         thread.join(WAIT_S)
         store.close()

@@ -1,6 +1,6 @@
 """After a boot without NTP, end to end: results wait, and reach the store with their real times.
 
-Real courier, Mosquitto and collector. The clock's line is given: an unknown wall clock that is a
+Real publisher, Mosquitto and collector. The clock's line is given: an unknown wall clock that is a
 year wrong, until "NTP" comes.
 """
 
@@ -21,7 +21,7 @@ from tests import samples
 from tests.broker import Broker, why_not
 from tests.client import Client, eventually
 from tests.collector_process import CollectorProcess
-from tests.system.test_courier import samples_health, samples_info
+from tests.system.test_publisher import samples_health, samples_info
 from tests.unit.test_config import GOOD
 from wire.record import Clock
 from wire.result import LatencyResult, Validity
@@ -78,17 +78,17 @@ def test_results_wait_for_the_clock_and_are_stored_with_their_real_times(
     broker: Broker, tmp_path: Path
 ) -> None:
     box = Box(age_s=10.0)
-    courier = delivering(broker, tmp_path / "probe", box.reading)
+    publisher = delivering(broker, tmp_path / "probe", box.reading)
     topic = "tramdo/v1/+/+/m/+"
     with (
         CollectorProcess(tmp_path / "centre", broker.config()) as centre,
         Client(broker.config(), "witness", subscriptions=[topic, "tramdo/v1/+/+/health"]) as client,
     ):
-        courier.start()
+        publisher.start()
         measured_at = []
         for _ in range(5):
             measured_at.append(clock.utc_now())
-            courier.submit(box.measure())
+            publisher.submit(box.measure())
         client.wait_for(lambda message: message.topic.endswith("/health"))
         client.look()
         assert not [one for one in client.received if "/m/" in one.topic], "nothing has left"
@@ -98,9 +98,9 @@ def test_results_wait_for_the_clock_and_are_stored_with_their_real_times(
             assert result["validity"] == ["clock_repaired"]
             assert _time(result["clock"]["stated_at"]) < at - timedelta(days=364)
         # And what is measured from now on needs no repair.
-        courier.submit(samples.latency(started_at=clock.utc_now()))
+        publisher.submit(samples.latency(started_at=clock.utc_now()))
         assert stored(centre, 6)[-1]["validity"] == []
-    courier.stop()
+    publisher.stop()
 
 
 def test_what_outlived_a_reboot_is_repaired_by_what_was_known_of_its_boot(
@@ -109,36 +109,36 @@ def test_what_outlived_a_reboot_is_repaired_by_what_was_known_of_its_boot(
     """Measured without a clock, the clock came, then the power went before the broker was back."""
     first = Box(age_s=10.0)
     broker.stop()
-    courier = delivering(broker, tmp_path / "probe", first.reading)
-    courier.start()
+    publisher = delivering(broker, tmp_path / "probe", first.reading)
+    publisher.start()
     at = clock.utc_now()
-    courier.submit(first.measure())
+    publisher.submit(first.measure())
     first.synchronised = True
     eventually((tmp_path / "probe" / "boots.json").exists, "the boot is known")
-    courier.stop()
+    publisher.stop()
     broker.start()
     second = Box(age_s=5.0, boot_id="another")
     second.synchronised = True
     with CollectorProcess(tmp_path / "centre", broker.config()) as centre:
-        courier = delivering(broker, tmp_path / "probe", second.reading)
-        courier.start()
+        publisher = delivering(broker, tmp_path / "probe", second.reading)
+        publisher.start()
         (result,) = stored(centre, 1)
         assert abs(_time(result["started_at"]) - at) < timedelta(seconds=1)
-    courier.stop()
+    publisher.stop()
 
 
 def test_where_ntp_never_comes_results_leave_marked(broker: Broker, tmp_path: Path) -> None:
     box = Box(age_s=WAIT_S - 1.0)
     with CollectorProcess(tmp_path / "centre", broker.config()) as centre:
-        courier = delivering(broker, tmp_path / "probe", box.reading)
-        courier.start()
-        courier.submit(box.measure())
+        publisher = delivering(broker, tmp_path / "probe", box.reading)
+        publisher.start()
+        publisher.submit(box.measure())
         (result,) = stored(centre, 1)
         # Just connected, this centre cannot tell a wrong clock from a message that has waited.
         assert result["validity"] == ["clock_unsynced"]
         assert "stated_at" in result["clock"]
         assert result["clock"]["stated_at"] is None
-    courier.stop()
+    publisher.stop()
 
 
 def stored(centre: CollectorProcess, count: int) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Commands end to end: `tramdo-collector command`, a real Mosquitto, the probe's courier and desk.
+"""Commands end to end: `tramdo-collector command`, a real Mosquitto, the probe's publisher and desk.
 
 Only the clock's word ("synchronised") is given, because a kernel's cannot be had at will; and what
 a measurement would take is told as made at once.
@@ -37,7 +37,7 @@ from tests import samples, secured_broker
 from tests.broker import Broker, why_not
 from tests.client import Client, eventually
 from tests.collector_process import CollectorProcess
-from tests.system.test_courier import samples_health, samples_info
+from tests.system.test_publisher import samples_health, samples_info
 from tests.unit.test_config import GOOD
 from wire import messages, topics
 from wire.commands import Answer, AnyCommand, Identify, Refusal, Reply, encode_command
@@ -49,7 +49,7 @@ WAIT_S = 30.0
 
 
 class Office:
-    """A probe without its measuring: courier, outbox, commands."""
+    """A probe without its measuring: publisher, outbox, commands."""
 
     def __init__(self, settings: Config, folder: Path, *, clock_known: bool = True) -> None:
         folder.mkdir(exist_ok=True)
@@ -59,7 +59,7 @@ class Office:
         self.events: list[events.Event] = []
         self.wanted: list[QueuedMeasurement] = []
         self.reloaded = threading.Event()
-        self.courier = Publisher(
+        self.publisher = Publisher(
             self.settings,
             folder / "outbox.sqlite",
             self.events.append,
@@ -73,14 +73,14 @@ class Office:
             UsageFile(str(folder)),
             CommandActions(
                 measure=self._measure,
-                replay=self.courier.replay,
+                replay=self.publisher.replay,
                 reload=self.reloaded.set,
                 emit=self.events.append,
-                reply=self.courier.reply,
+                reply=self.publisher.reply,
             ),
             lambda: clock_known,
         )
-        self.courier.start()
+        self.publisher.start()
         self.commanded.send_pending_done()
 
     def _on_command(self, received: Received) -> None:
@@ -113,7 +113,7 @@ def office(settings: Config, tmp_path: Path) -> Iterator[Office]:
     office = Office(settings, tmp_path / "office")
     eventually(office.connected, "the probe is connected")
     yield office
-    office.courier.stop()
+    office.publisher.stop()
 
 
 def replied(message: Received) -> Reply:
@@ -220,10 +220,10 @@ def test_on_the_broker_as_deployed_the_command_line_leaves_the_collector_alone(
                 checked = subprocess.run([*line, str(centre.config_path)], cwd=ROOT, check=False)
                 assert checked.returncode == 0
                 for _ in range(10):
-                    office.courier.submit(samples.latency())
+                    office.publisher.submit(samples.latency())
                 eventually(lambda: len(centre.results()) == 10, "10 results are stored", WAIT_S)
         finally:
-            office.courier.stop()
+            office.publisher.stop()
 
 
 def test_replay_sends_again_what_the_store_has_lost(
@@ -232,9 +232,9 @@ def test_replay_sends_again_what_the_store_has_lost(
     """Covered by a receipt, gone from the store: only the centre's own word brings it back."""
     with CollectorProcess(tmp_path / "centre", broker.config()) as centre:
         for _ in range(30):
-            office.courier.submit(samples.latency())
+            office.publisher.submit(samples.latency())
         eventually(lambda: len(centre.results()) == 30, "30 results are stored", WAIT_S)
-        assert office.courier.wait_delivered(WAIT_S, threading.Event())
+        assert office.publisher.wait_delivered(WAIT_S, threading.Event())
         centre.kill()
         centre.store_path.unlink()
         for suffix in ("-wal", "-shm"):
@@ -269,13 +269,13 @@ def test_a_reload_is_done_only_once_the_probe_has_started_anew(
     told = watcher.send(builder.reload(uuid4(), datetime.now(UTC)))
     eventually(lambda: watcher.answers(told) == [Answer.ACCEPTED], "it is accepted")
     eventually(office.reloaded.is_set, "the daemon is told")
-    office.courier.stop()
+    office.publisher.stop()
     anew = Office(settings, Path(office.settings.state_dir))
     try:
         expected = [Answer.ACCEPTED, Answer.DONE]
         eventually(lambda: watcher.answers(told) == expected, "it is done")
     finally:
-        anew.courier.stop()
+        anew.publisher.stop()
 
 
 def test_retained_repeated_and_expired_commands_do_nothing(
@@ -309,7 +309,7 @@ def test_retained_repeated_and_expired_commands_do_nothing(
                 (stale.id, Refusal.EXPIRED)
             ]
         finally:
-            office.courier.stop()
+            office.publisher.stop()
 
 
 def test_garbage_on_a_command_topic_ends_nothing(
@@ -338,7 +338,7 @@ def test_without_a_clock_a_measurement_is_refused_and_the_lights_flash(
         assert watcher.answers(measure) == [Answer.REFUSED]
         assert not office.wanted
     finally:
-        office.courier.stop()
+        office.publisher.stop()
 
 
 def test_the_daemon_itself_obeys_and_reloads(

@@ -1,4 +1,4 @@
-"""The delivery state machine, called as the courier calls it, with an integer clock."""
+"""The delivery state machine, called as the publisher calls it, with an integer clock."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def connected(coverage: Coverage | None = None, last_seq: int = 0) -> SenderStat
 
 
 def send(delivery: SenderState, last_seq: int, now_s: float, mid: int = 1) -> DueRange | None:
-    """Send what is due, whole, as the courier does."""
+    """Send what is due, whole, as the publisher does."""
     due = delivery.next_due(last_seq, now_s)
     if due is not None:
         delivery.on_sent(mid, due.lane, range(due.after + 1, due.through + 1), now_s)

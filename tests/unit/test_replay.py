@@ -25,7 +25,7 @@ def replaying(*ranges: tuple[int, int], last_seq: int = 100) -> ReplayJob:
 
 
 def read(one: ReplayJob, kept: set[int]) -> list[int]:
-    """One turn of the courier: what the outbox has of the next range, `LIMIT` at most."""
+    """One turn of the publisher: what the outbox has of the next range, `LIMIT` at most."""
     seqs = one.next_range()
     if seqs is None:
         return []

@@ -1,4 +1,4 @@
-"""The courier against a real Mosquitto, with a centre played by a test that sends receipts."""
+"""The publisher against a real Mosquitto, with a centre played by a test that sends receipts."""
 
 from __future__ import annotations
 
@@ -118,17 +118,17 @@ class Centre:
 
 
 class Office:
-    """A courier on its outbox, and the events that it emitted."""
+    """A publisher on its outbox, and the events that it emitted."""
 
     def __init__(self, settings: Config, folder: Path) -> None:
         self.events: list[events.Event] = []
-        self.courier = Publisher(
+        self.publisher = Publisher(
             settings, folder / "outbox.sqlite", self.events.append, samples_info, samples_health
         )
-        self.courier.start()
+        self.publisher.start()
 
     def delivered(self) -> bool:
-        return self.courier.wait_delivered(WAIT_S, threading.Event())
+        return self.publisher.wait_delivered(WAIT_S, threading.Event())
 
     def pending(self) -> int:
         shown = [event for event in self.events if isinstance(event, events.DeliveryStatus)]
@@ -166,15 +166,15 @@ def test_results_arrive_in_order_and_are_confirmed(
     centre = Centre(broker, settings)
     office = Office(settings, tmp_path)
     for _ in range(20):
-        office.courier.submit(samples.latency())
+        office.publisher.submit(samples.latency())
     assert office.delivered()
     assert centre.seqs == list(range(1, 21))
     until(lambda: centre.states[-1:] == ["online"], "state online")
     until(lambda: bool(centre.infos and centre.healths), "info and health")
     told = len(centre.infos)
-    office.courier.republish_info()
+    office.publisher.republish_info()
     until(lambda: len(centre.infos) > told, "what it plans, as a month begins")
-    office.courier.stop()
+    office.publisher.stop()
     until(lambda: centre.states[-1] == "offline", "state offline")
     centre.close()
 
@@ -184,12 +184,12 @@ def test_a_puback_does_not_end_the_waiting(
 ) -> None:
     centre = Centre(broker, settings, confirms=False)
     office = Office(settings, tmp_path)
-    office.courier.submit(samples.latency())
+    office.publisher.submit(samples.latency())
     until(lambda: centre.seqs.count(1) >= 2, "the repetition of what has no receipt")
     assert office.pending() == 1
     centre.confirm(1)
     assert office.delivered()
-    office.courier.stop()
+    office.publisher.stop()
     centre.close()
 
 
@@ -200,10 +200,10 @@ def test_by_the_brokers_word_nothing_waits_for_a_receipt(
     centre = Centre(broker, settings, confirms=False)
     office = Office(msgspec.structs.replace(settings, delivery=delivery), tmp_path)
     for _ in range(5):
-        office.courier.submit(samples.latency())
+        office.publisher.submit(samples.latency())
     assert office.delivered()
     until(lambda: sorted(centre.seqs) == [1, 2, 3, 4, 5], "every result, once")
-    office.courier.stop()
+    office.publisher.stop()
     centre.close()
 
 
@@ -211,54 +211,54 @@ def test_a_gap_in_the_receipt_is_filled(broker: Broker, settings: Config, tmp_pa
     centre = Centre(broker, settings, confirms=False)
     office = Office(settings, tmp_path)
     for _ in range(5):
-        office.courier.submit(samples.latency())
+        office.publisher.submit(samples.latency())
     until(lambda: len(centre.seqs) >= 5, "five results")
     centre.confirm(5, missing=[(2, 3)])
     until(lambda: office.pending() == 2, "two pending results")
     until(lambda: centre.seqs.count(2) >= 2 and centre.seqs.count(3) >= 2, "the missing ones again")
     centre.confirm(5)
     assert office.delivered()
-    office.courier.stop()
+    office.publisher.stop()
     centre.close()
 
 
 def test_a_killed_broker_loses_nothing(broker: Broker, settings: Config, tmp_path: Path) -> None:
     centre = Centre(broker, settings)
     office = Office(settings, tmp_path)
-    office.courier.submit(samples.latency())
+    office.publisher.submit(samples.latency())
     assert office.delivered()
     broker.kill()
     until(
         lambda: any(
             isinstance(e, events.DeliveryStatus) and not e.connected for e in office.events[1:]
         ),
-        "the courier's notice of the loss",
+        "the publisher's notice of the loss",
     )
     for _ in range(10):
-        office.courier.submit(samples.latency())
+        office.publisher.submit(samples.latency())
     broker.start()
     assert office.delivered()
     assert sorted(set(centre.seqs)) == list(range(1, 12))
-    office.courier.stop()
+    office.publisher.stop()
     centre.close()
 
 
 def test_a_killed_probe_goes_on_where_it_was(
     broker: Broker, settings: Config, tmp_path: Path
 ) -> None:
-    """The outbox outlives the courier: nothing was connected when the results were taken."""
+    """The outbox outlives the publisher: nothing was connected when the results were taken."""
     broker.stop()
     first = Office(settings, tmp_path)
     for _ in range(3):
-        first.courier.submit(samples.latency())
+        first.publisher.submit(samples.latency())
     until(lambda: first.pending() == 3, "three stored results")
-    first.courier.stop()
+    first.publisher.stop()
     broker.start()
     centre = Centre(broker, settings)
     second = Office(settings, tmp_path)
     assert second.delivered()
     assert sorted(set(centre.seqs)) == [1, 2, 3]
-    second.courier.stop()
+    second.publisher.stop()
     centre.close()
 
 
@@ -268,13 +268,13 @@ def test_a_probe_that_vanishes_is_told_lost(
     centre = Centre(broker, settings)
     office = Office(settings, tmp_path)
     until(lambda: centre.states[-1:] == ["online"], "state online")
-    client = office.courier._session._client
+    client = office.publisher._session._client
     assert client is not None
     sock = client.socket()
     assert isinstance(sock, socket.socket)
     sock.shutdown(socket.SHUT_RDWR)  # as a cut line would: no DISCONNECT packet
     until(lambda: "lost" in centre.states, "the last will")
-    office.courier.stop()
+    office.publisher.stop()
     centre.close()
 
 
@@ -283,7 +283,7 @@ def test_nonsense_on_the_receipt_topic_is_ignored(
 ) -> None:
     centre = Centre(broker, settings, confirms=False)
     office = Office(settings, tmp_path)
-    office.courier.submit(samples.latency())
+    office.publisher.submit(samples.latency())
     until(lambda: centre.epoch is not None, "the first result")
     topic = topics.of_probe(settings.tenant, settings.probe, "receipt")
     for payload in (b"", b"{}", b"\xff", b'{"epoch": 1}', b"[" * 100_000):
@@ -293,7 +293,7 @@ def test_nonsense_on_the_receipt_topic_is_ignored(
     until(lambda: centre.seqs.count(1) >= 2, "the repetition: no receipt of ours came")
     centre.confirm(1)
     assert office.delivered()
-    office.courier.stop()
+    office.publisher.stop()
     centre.close()
 
 
@@ -302,20 +302,20 @@ def test_a_damaged_outbox_is_set_aside_and_the_centre_is_told(
 ) -> None:
     centre = Centre(broker, settings)
     first = Office(settings, tmp_path)
-    first.courier.submit(samples.latency())
+    first.publisher.submit(samples.latency())
     assert first.delivered()
     old_epoch = centre.epoch
-    first.courier.stop()
+    first.publisher.stop()
     (tmp_path / "outbox.sqlite").write_bytes(b"a power cut wrote this" * 1000)
     centre.seqs.clear()
     second = Office(settings, tmp_path)
-    second.courier.submit(samples.latency())
+    second.publisher.submit(samples.latency())
     assert second.delivered()
     assert centre.epoch != old_epoch
     assert sorted(set(centre.seqs)) == [1, 2]
     assert [values.epoch for values in centre.given_up] == [old_epoch]
     assert list(tmp_path.glob("outbox.sqlite.damaged-*")), "a person can still look at it"
-    second.courier.stop()
+    second.publisher.stop()
     centre.close()
 
 
@@ -326,29 +326,29 @@ def test_a_card_restored_from_an_older_image_loses_no_result(
     """Else numbers that the centre has are given again, and new results taken for repeats."""
     centre = Centre(broker, settings)
     first = Office(settings, tmp_path)
-    first.courier.submit(samples.latency(target="before"))
+    first.publisher.submit(samples.latency(target="before"))
     assert first.delivered()
-    first.courier.stop()
+    first.publisher.stop()
     # The file and the mark beside it, which else would tell.
     files = [tmp_path / "outbox.sqlite", tmp_path / "outbox.sqlite.mark"]
     image = [file.read_bytes() for file in files]
     for life in range(2):
         office = Office(settings, tmp_path)
         for number in range(5):
-            office.courier.submit(samples.latency(target=f"lost card {life} {number}"))
+            office.publisher.submit(samples.latency(target=f"lost card {life} {number}"))
         assert office.delivered()
-        office.courier.stop()
+        office.publisher.stop()
         for file, content in zip(files, image, strict=True):
             file.write_bytes(content)
         away = Office(msgspec.structs.replace(settings, broker=NOBODY), tmp_path)
         for number in range(offline):
-            away.courier.submit(samples.latency(target=f"restored {life} {number}"))
+            away.publisher.submit(samples.latency(target=f"restored {life} {number}"))
         until(partial(is_pending, away, offline), "the results to be in the file")
-        away.courier.stop()
+        away.publisher.stop()
         back = Office(settings, tmp_path)
-        back.courier.submit(samples.latency(target=f"back {life}"))
+        back.publisher.submit(samples.latency(target=f"back {life}"))
         assert back.delivered()
-        back.courier.stop()
+        back.publisher.stop()
     measured = [
         "before",
         *(f"lost card {life} {number}" for life in range(2) for number in range(5)),
@@ -373,7 +373,7 @@ def test_a_full_disk_costs_nothing_once_it_is_emptied(
         centre = Centre(broker, settings)
         office = Office(settings, disk)
         for _ in range(5):
-            office.courier.submit(samples.latency())
+            office.publisher.submit(samples.latency())
         until(
             lambda: any(isinstance(e, events.Fault) and e.text for e in office.events),
             "the fault to be told",
@@ -382,7 +382,7 @@ def test_a_full_disk_costs_nothing_once_it_is_emptied(
         assert office.delivered()
         assert sorted(set(centre.seqs)) == [1, 2, 3, 4, 5]
         assert isinstance(office.events[-1], events.Fault | events.DeliveryStatus)
-        office.courier.stop()
+        office.publisher.stop()
         centre.close()
     finally:
         subprocess.run(["umount", disk], check=True)
