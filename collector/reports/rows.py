@@ -30,9 +30,10 @@ from collector.reports.report import Area, Level, ReportRow, SpeedStats
 from collector.rollup.distribution import Distribution
 from collector.rollup.periods import Period, start_of_day
 from collector.rollup.summary import EMPTY, SPEED_KINDS, Summary, merge_summaries
+from wire.figures import MIN_SAMPLES
 
 # No percentile below these many samples (docs/method.md#assessment, M10): 95 % one-sided.
-_P95_SAMPLES = 59
+_P95_SAMPLES = MIN_SAMPLES[950]
 
 
 class RowInputs(Struct, frozen=True, kw_only=True):

@@ -21,10 +21,10 @@ from collector.rollup.summary import EMPTY, Summary, speed_tests_a_day
 from collector.store.records import StoredProbe
 from collector.web.formatting import MISSING, by_name, figure, whole_number
 from collector.web.presentation import Badge, Locale
+from wire.figures import MEGABIT
 
 DOWN, UP = "throughput_download_whole_bps", "throughput_upload_whole_bps"
 LATENCY = "latency_rtt_mean_ms"
-_MEGABIT = 1e6
 # Tone, sign and map shape of a state; its label is `state_NAME`.
 STATE_LOOKS = {
     LineState.GOOD: ("good", "●", "dot"),
@@ -135,7 +135,7 @@ def speed_cell(
     look = VERDICT_LOOKS.get(assessment.verdict) if one_plan else None
     share = ""
     if assessment.share is not None and plan_bps is not None:
-        plan = figure(plan_bps / _MEGABIT, locale.language)
+        plan = figure(plan_bps / MEGABIT, locale.language)
         share = f"{percent(assessment.share, locale, places=0)} / {plan}"
     return SpeedCell(
         megabits(figures.mean, locale),
@@ -190,7 +190,7 @@ def line_address(key: LineKey) -> str:
 
 def megabits(bits: float | None, locale: Locale) -> str:
     """A rate in Mbit/s."""
-    return maybe_figure(None if bits is None else bits / _MEGABIT, locale)
+    return maybe_figure(None if bits is None else bits / MEGABIT, locale)
 
 
 def maybe_figure(value: float | None, locale: Locale) -> str:

@@ -122,8 +122,10 @@ def charts_between(
     return {
         "chart_speed": drawn(
             [
-                _series(buckets, DOWN, "series-a", "public_down", locale, _MEGABIT, spread=True),
-                _series(buckets, UP, "series-b", "public_up_alone", locale, _MEGABIT),
+                _series(
+                    buckets, DOWN, "series-a", "public_down", locale, _PER_MEGABIT, spread=True
+                ),
+                _series(buckets, UP, "series-b", "public_up_alone", locale, _PER_MEGABIT),
             ],
             plan,
         ),
@@ -160,7 +162,7 @@ def indicator_rows(
                 assessment, verdict=Verdict.NONE, why=NoVerdictReason.SEVERAL_PLANS
             )
         found.append(
-            _indicator_row(name, assessment, _MEGABIT, thresholds.speed_share.source, locale)
+            _indicator_row(name, assessment, _PER_MEGABIT, thresholds.speed_share.source, locale)
         )
     found.append(
         _indicator_row("mean_latency", latency, 1, thresholds.latency_mean_ms.source, locale)
@@ -201,7 +203,7 @@ def distributions(summary: Summary, locale: Locale) -> dict[str, Bars | None]:
     return {
         "spread_speed": bars.histogram(
             summary.metric(DOWN),
-            lambda value: axis_number(value * _MEGABIT, language),
+            lambda value: axis_number(value * _PER_MEGABIT, language),
             lambda many: f"{whole_number(many, language)} {locale.label('samples')}",
         ),
         "spread_latency": bars.histogram(
@@ -347,8 +349,8 @@ def _heatmap_cell(
     count: Distribution = summary.metric(DOWN)
     return HeatmapCell(
         level,
-        whole_number(round(mean * _MEGABIT), locale.language),
-        f"{figure(mean * _MEGABIT, locale.language)} Mbit/s, n = {count.count}",
+        whole_number(round(mean * _PER_MEGABIT), locale.language),
+        f"{figure(mean * _PER_MEGABIT, locale.language)} Mbit/s, n = {count.count}",
     )
 
 

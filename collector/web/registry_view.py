@@ -12,8 +12,6 @@ from collector.registry.changes import Change, RecordedChange
 from collector.registry.registry import Commune, Registry
 from collector.web.formatting import Moment, moment
 from collector.web.presentation import Locale
-
-_MEGABIT = 1e6
 from wire.figures import MEGABIT
 
 

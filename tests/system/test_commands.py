@@ -1,4 +1,4 @@
-"""Commands end to end: `tramdo-collector command`, a real Mosquitto, the probe's publisher and desk.
+"""Commands end to end: `tramdo-collector command`, a real Mosquitto, the probe's publisher.
 
 Only the clock's word ("synchronised") is given, because a kernel's cannot be had at will; and what
 a measurement would take is told as made at once.

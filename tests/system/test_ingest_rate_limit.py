@@ -1,6 +1,6 @@
 """One probe floods; the others' results are stored and receipted all the same, promptly.
 
-Real Mosquitto, real collector, a real publisher as the quiet neighbour, and a process that publishes
+Real Mosquitto, real collector, a real courier as the quiet neighbour, and a process that publishes
 one message as fast as the broker takes it.
 """
 
@@ -94,9 +94,9 @@ def test_a_flood_of_one_does_not_delay_the_others(tmp_path: Path, garbage: bool)
         assert refused <= allowed + TOLD, "a flood of garbage does not flood the log"
 
 
-def _receipted(publisher: Publisher) -> float:
+def _receipted(courier: Publisher) -> float:
     """Submit one result and wait for its receipt; how long that took."""
     began_s = time.monotonic()
-    publisher.submit(samples.latency())
-    assert publisher.wait_delivered(60.0, threading.Event())
+    courier.submit(samples.latency())
+    assert courier.wait_delivered(60.0, threading.Event())
     return time.monotonic() - began_s
