@@ -41,6 +41,8 @@ from runtime import settings_file, systemd_notify
 from runtime.mqtt import try_connection
 from runtime.settings import SettingsError
 
+# Names of version 0.1.0 that stay valid.
+_ALIASES = {"users": ["people"]}
 DEFAULT_CONFIG = Path("/etc/tramdo/collector.toml")
 # Printed by `example`, by name; the first one where none is given.
 EXAMPLES = {
@@ -85,7 +87,7 @@ def main(argv: list[str] | None = None) -> int:
             return _report(config, options)
         case "export":
             return _export(config, options)
-        case "people":
+        case "users" | "people":
             return users_cli.run(options, Path(config.web.people_file))
         case name if name in store_cli.COMMANDS:
             return store_cli.run(options, config.store)
@@ -108,8 +110,8 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (
         ("run", "Take in, store, confirm and show results, until stopped (SIGTERM)."),
         ("check", "Check the configuration, the store and the broker; one sentence each."),
-        ("people", "Who may sign in to the pages: add, list, disable."),
-        ("report", "Draw up or issue papers: weekly, monthly, bulletin."),
+        ("users", "Who may sign in to the pages: add, list, disable (also `people`)."),
+        ("report", "Draft or issue reports: weekly, monthly, bulletin."),
         *store_cli.COMMANDS.items(),
         ("export", "Write results in another program's shape (lmap)."),
         ("example", "Print an example file with every key: settings, registry or thresholds."),
@@ -117,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = commands.add_parser(
             name,
+            aliases=_ALIASES.get(name, []),
             help=text,
             description=text,
             epilog=_EPILOG,
@@ -133,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "file", nargs="?", choices=EXAMPLES, default="collector", help="which one"
             )
-        if name == "people":
+        if name == "users":
             users_cli.add_arguments(command)
         if name == "report":
             reports_cli.add_arguments(command)

@@ -1,7 +1,7 @@
 """A month of a district for the papers' tests, made by rule.
 
 Nothing here was measured. `FakeSummaries` keeps days in memory and answers as the store does.
-`python -m tests.report_samples` writes the golden papers anew: look at the difference.
+`python -m tests.report_samples` writes the golden reports anew: look at the difference.
 """
 
 from __future__ import annotations
@@ -264,7 +264,7 @@ def probes(tests_a_day: int = 41) -> list[StoredProbe]:
 
 
 def sources(summaries: FakeSummaries | None = None) -> Sources:
-    """All that a paper is made of."""
+    """All that a report is made of."""
     return Sources(
         summaries=summaries or FakeSummaries(),
         registry=registry(),
@@ -298,7 +298,7 @@ def _paper(kind: ReportKind, area: str, period: Period) -> Report:
 
 
 def golden() -> dict[str, bytes]:
-    """What stands in the folder of golden papers, by file name."""
+    """What stands in the folder of golden reports, by file name."""
     made = (
         (weekly(), ("json", "csv")),
         (monthly(), ("json", "csv")),

@@ -176,7 +176,7 @@ def _certificate(folder: Path) -> Path:
 def users(site: Site, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [
-            *(sys.executable, "-m", "collector.cli", "people"),
+            *(sys.executable, "-m", "collector.cli", "users"),
             *("-c", str(site.collector.config_path), *words),
         ],
         cwd=ROOT,
@@ -230,7 +230,7 @@ def test_guessing_is_slowed_and_kept_with_the_visitors_address(site: Site) -> No
         status, page = visitor.sign_in("hoa", "a wrong password")
         assert status == 403, page
     status, page = visitor.sign_in("hoa", "a wrong password")
-    assert (status, "Too many wrong attempts" in page) == (429, True)
+    assert (status, "Too many failed attempts" in page) == (429, True)
     user_store = UserStore(site.collector.config_path.with_name("people.sqlite"))
     refused = [event for event in user_store.audit_events(50) if event.user == "hoa"]
     assert len(refused) == PAIR_MAX

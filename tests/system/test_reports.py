@@ -32,7 +32,7 @@ PASSWORD = "Thu-hai-la-ngay-dau-tuan"
 
 @pytest.fixture(scope="module")
 def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorProcess]:
-    """Seventeen days of three probes, a person who may make papers, no broker."""
+    """Seventeen days of three probes, a person who may make reports, no broker."""
     folder = tmp_path_factory.mktemp("centre")
     store = SqliteStore(folder / "results.sqlite")
     seeded_centre.fill(store, datetime.now(UTC), days=17)

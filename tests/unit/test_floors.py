@@ -306,3 +306,12 @@ def test_the_contract_is_importable_without_our_dependencies() -> None:
         if module.name.startswith("wire."):
             foreign = {name for name in module.imports if name.partition(".")[0] not in known}
             assert not foreign, f"{module.name} imports {foreign}"
+
+
+def test_each_page_has_a_pure_view_beside_it() -> None:
+    pages = sorted((ROOT / "collector" / "web").glob("*_page.py"))
+    assert len(pages) > 8
+    # The form of signing in, and the audit trail as it is stored: nothing is decided there.
+    for page in (page for page in pages if page.name != "sign_in_page.py"):
+        view = page.with_name(page.name.replace("_page.py", "_view.py"))
+        assert parsed(str(view), view.read_text(encoding="utf-8")).floor == 1, view.name

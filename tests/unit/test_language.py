@@ -93,7 +93,7 @@ def test_every_phrase_is_said_in_both_languages() -> None:
         assert _put_in(one.vi) == _put_in(one.en), f"{one.where}: one tells more than the other"
 
 
-# One word for one thing, on pages, papers, at the box and in its documents: on the left what is
+# One word for one thing, on pages, reports, at the box and in its documents: on the left what is
 # said nowhere, on the right what is said for it.
 OTHER_WORDS = {
     "đường mạng": "đường truyền",

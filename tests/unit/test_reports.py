@@ -67,7 +67,7 @@ def all_text(document: Document) -> str:
     return "\n".join(parts)
 
 
-# Golden papers
+# Golden reports
 
 
 @cache
@@ -496,7 +496,7 @@ def test_a_contract_of_the_month_itself_is_held_against_nobody() -> None:
 
 
 def tried_in_vain(report: Report, **changes: int) -> Report:
-    """The paper of one line on which no speed test went well."""
+    """The report of one line on which no speed test went well."""
     rows = [
         msgspec.structs.replace(
             row, tests=0, valid=0, lines_measured=0,
