@@ -92,7 +92,7 @@ def test_what_was_copied_comes_back(places: tuple[Place, Place], tmp_path: Path)
     assert contents(two) == before
     # And it is a store that takes results and knows which it has.
     store = two.open()
-    again = [message([(3, samples.latency())]), message([(4, samples.latency())])]
+    again = [message([(3, samples.latency(started_at=at(31)))]), message([(4, samples.latency())])]
     assert store.store_batch(again, NOW)[:2] == (1, 1)
     # What the first has given out since the copy, nobody may get again for something else.
     ((_, number),) = [(one.seq, one.number) for one in store.results_after(3, 100)]
