@@ -38,19 +38,6 @@ broker = {host = "localhost"}
 latency = {loaded_mean_gap_s = 0.02, timeout_s = 0.5}
 throughput = {streams = 4, warm_up_s = 1, duration_s = 3, congestion_control = "cubic"}
 """
-# As a process of the office: its /sys shows the office's interfaces.
-PROGRAM = """
-import sys, threading, msgspec
-from probe.config import parse
-from probe.measure.measurement import Request
-from probe.measure.throughput.probe import measure
-config = parse(sys.argv[1].encode(), "lab.toml")
-line, server = config.lines[0], config.servers[0]
-stop, progress = threading.Event(), lambda _: None
-request = Request(line=line, server=server, config=config, stop=stop, progress=progress)
-for finding in measure(request):
-    print(msgspec.json.encode(finding).decode())
-"""
 
 
 class Found(NamedTuple):
@@ -86,7 +73,7 @@ def measure(network: OfficeNetwork) -> Found:
 
 
 def measured_values(network: OfficeNetwork) -> ThroughputValues:
-    argv = [sys.executable, "-c", PROGRAM, CONFIG]
+    argv = [sys.executable, "-m", "tests.lab.throughput_process", CONFIG]
     with network.office.popen(argv, stdout=subprocess.PIPE, cwd=ROOT) as probe:
         printed = probe.communicate(timeout=60)[0]
     finding = json.loads(printed)

@@ -160,14 +160,18 @@ def test_a_server_that_is_stopped_ends_at_the_deadline(line: Line) -> None:
 
 
 def test_a_busy_server_says_so(line: Line) -> None:
+    """While somebody else's test goes on, which is ended by nobody but us."""
     others: list[Iperf3Result] = []
+    stop, asked = threading.Event(), spec(5304, total_s=30, deadline_s=40)
+
+    def come_second() -> None:
+        others.append(line.read(spec(5304)))
+        stop.set()
+
     with line.server(5304):
-        first = line.read(
-            spec(5304),
-            at_sample(2, lambda: others.append(line.read(spec(5304)))),
-        )
+        transcript = line.run(asked, at_sample(2, come_second), stop=stop)
     assert [other.reason for other in others] == [Reason.SERVER_BUSY]
-    assert first.reason is None
+    assert iperf3_report.read(transcript, asked).reason is Reason.SHUTTING_DOWN
 
 
 def test_nobody_listens(line: Line) -> None:
