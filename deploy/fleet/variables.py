@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from wire.decoding import decode_json
+from wire.decoding import converted, decode_json
 from wire.record import Name
 
 # Whatever people write, on one line: no control character may begin a new line in a settings file.
@@ -164,7 +164,7 @@ def decode(content: bytes, probe: str) -> dict[str, Any]:
 
 def _validate(own: dict[str, Any], probe: str) -> None:
     try:
-        found = msgspec.convert(own, BoxVariables)
+        found = converted(own, BoxVariables)
     except msgspec.ValidationError as error:
         raise VariablesError(f"not what a box takes: {error}") from error
     if found.probe_name != probe:

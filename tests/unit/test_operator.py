@@ -129,7 +129,7 @@ def test_an_answer_that_does_not_come_to_an_end(server: str, path: str) -> None:
     found = ask(server + path, timeout_s=0.3)
     assert isinstance(found, Failure)
     assert found.reason is Reason.TIMEOUT
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20, "the server would go on for ever"
 
 
 def test_nobody_listens() -> None:
