@@ -125,6 +125,7 @@ class Rejection(StrEnum):
     IDENTITY = "identity"
     KIND = "kind"
     TOO_MANY = "too_many"
+    TOO_MANY_TARGETS = "too_many_targets"
     TOO_SCATTERED = "too_scattered"
     NUMBER_REUSED = "number_reused"
     UNSTORABLE = "unstorable"

@@ -31,6 +31,7 @@ from collector.store.registry_store import SqlRegistryStore
 from collector.store.repeats import reused_numbers
 from collector.store.rollup_writer import delete_rollups, merge_deltas
 from collector.store.summaries import SqlSummaries
+from collector.store.target_limit import TargetLimiter
 from wire.ledger import Ledger
 from wire.messages import PlannedKind, Rejection
 from wire.result import FaultLocation, decode_result
@@ -72,6 +73,7 @@ class SqlStore:
     def __init__(self, database: Database, rejected_kept: int = 1_000) -> None:
         self._database = database
         self._rejected_kept = rejected_kept
+        self._target_limiter = TargetLimiter()
         self.summaries = SqlSummaries(database)
         self.registry = SqlRegistryStore(database)
 
@@ -85,7 +87,9 @@ class SqlStore:
         with self._database.transaction(waiting=False) as transaction:
             revision = batch_writer.count(transaction, "revision", 1)
             known = batch_writer.ledgers_of(transaction, batch.epochs)
-            if (bounded := reject_scattered(messages, known)) is not messages:
+            bounded = reject_scattered(messages, known)
+            bounded = self._target_limiter.limited(transaction, bounded, batch)
+            if bounded is not messages:
                 batch = Batch(bounded, stored_at)
             places = batch.new_places({key: stored for key, (_, stored) in known.items()})
             reused = reused_numbers(transaction, batch, places, stored_at)
@@ -122,6 +126,8 @@ class SqlStore:
         if raw_days is not None and not filled:
             cut = now - timedelta(days=raw_days)
             deleted = self._database.delete_before(cut, raw_tables(), _DELETE_ROWS)
+            if not deleted:
+                self._delete_last_before(cut)
         if rollup_days is not None:
             with self._database.transaction() as transaction:
                 delete_rollups(transaction, now - timedelta(days=rollup_days))
@@ -281,6 +287,11 @@ class SqlStore:
             batch_writer.write_deltas(transaction, [row for _, row in stored], decoded)
             batch_writer.count(transaction, "backfilled", (stored[-1][0] if stored else end) - done)
             return len(stored)
+
+    def _delete_last_before(self, cut: datetime) -> None:
+        """Forget lines and targets whose last result was deleted, to make room for others."""
+        with self._database.transaction() as transaction:
+            transaction.execute("DELETE FROM last_results WHERE started_at < ?", (utc_text(cut),))
 
     def _insert_rejected(self, transaction: Transaction, batch: Batch) -> None:
         if not batch.rejected:

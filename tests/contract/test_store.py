@@ -25,6 +25,7 @@ from collector.store.messages import (
     ValidatedMessage,
 )
 from collector.store.postgresql import PostgresqlStore
+from collector.store.records import MaintenanceResult
 from collector.store.sqlite import SqliteStore
 from collector.store.store import Store, StoreError
 from tests import samples
@@ -35,6 +36,7 @@ from wire.messages import Presence, Rejection, State
 from wire.result import (
     DropCause,
     FaultLocation,
+    Line,
     Outcome,
     Reason,
     Result,
@@ -589,3 +591,59 @@ def test_each_month_keeps_the_plan_that_was_told_in_it(store: Store) -> None:
         for month in range(6, 13)
     }
     assert found == {6: [], 7: [10], 8: [11], 9: [11], 10: [12], 11: [12], 12: [12]}
+
+
+def targets_of(store: Store) -> set[tuple[str, str | None]]:
+    entries = store.last_results(samples.TENANT, samples.PROBE)
+    return {(entry.last.line, entry.last.target) for entry in entries}
+
+
+def of_target(number: int, line: str = "vnpt") -> Result:
+    return samples.latency(line=Line(line), target=f"icmp:{number}.example")
+
+
+def many_targets(first: int, count: int, *, line: str = "vnpt") -> ResultsMessage:
+    return results([(seq, of_target(seq, line)) for seq in range(first, first + count)])
+
+
+def test_a_probe_has_so_many_targets_and_its_known_ones_and_others_go_on(store: Store) -> None:
+    store.store_batch([many_targets(1, 900)], NOW)
+    # A batch that crosses the limit: the first that fit, then those that are known.
+    repeated = results([(5_000, of_target(7))])
+    neighbour = structs.replace(many_targets(1, 3), probe="tram-2")
+    done = store.store_batch([many_targets(901, 200), repeated, neighbour], NOW)
+    assert (done.stored, done.rejected) == (100 + 1 + 3, 100)
+    assert len(targets_of(store)) == 1_000
+    assert store.totals().rejected == {Rejection.TOO_MANY_TARGETS: 100}
+    assert "1000 targets" in store.rejected_after(0, 10)[-1].detail
+    # Not receipted: the probe has what the centre has not.
+    assert done.ledgers[KEY].missing == ((1_001, 4_999),)
+    done = store.store_batch([many_targets(1_001, 100)], NOW)
+    assert (done.stored, done.rejected) == (0, 100)
+    assert len(targets_of(store)) == 1_000
+
+
+def test_a_probe_has_so_many_lines(store: Store, open_store: OpenStore) -> None:
+    for number in range(99):
+        store.store_batch([many_targets(number + 1, 1, line=f"line-{number}")], NOW)
+    two = [many_targets(500 + number, 1, line=f"more-{number}") for number in range(2)]
+    done = store.store_batch(two, NOW)
+    assert (done.stored, done.rejected) == (1, 1)
+    assert len({line for line, _ in targets_of(store)}) == 100
+    known = many_targets(600, 5, line="line-3")
+    assert store.store_batch([known], NOW).stored == 5
+    # What is counted is what is stored, not what one process has seen.
+    store.close()
+    again = open_store()
+    done = again.store_batch([many_targets(700, 1, line="one-more")], NOW)
+    again.close()
+    assert (done.stored, done.rejected) == (0, 1)
+
+
+def test_targets_whose_results_were_deleted_by_age_make_room(store: Store) -> None:
+    store.store_batch([many_targets(1, 1_000)], NOW)
+    later = NOW + timedelta(days=40)
+    while store.maintain(later, raw_days=30) != MaintenanceResult():
+        pass
+    done = store.store_batch([many_targets(2_001, 10)], later)
+    assert (done.stored, done.rejected) == (10, 0)

@@ -340,6 +340,9 @@ LABELS = {
     "topic": Phrase("Chủ đề MQTT", "MQTT topic"),
     "rejected_too_large": Phrase("quá lớn", "too large"),
     "rejected_too_many": Phrase("gửi quá nhiều", "rate limit exceeded"),
+    "rejected_too_many_targets": Phrase(
+        "quá nhiều đường truyền hoặc đích đo", "too many lines or targets"
+    ),
     "rejected_too_scattered": Phrase("số thứ tự rời rạc quá mức", "sequence numbers too scattered"),
     "rejected_number_reused": Phrase(
         "số thứ tự đã thuộc về kết quả khác", "number of another result"
