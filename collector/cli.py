@@ -7,6 +7,8 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -37,7 +39,7 @@ from collector.users.user_store import UserStore, UserStoreError
 from collector.web.app import Web
 from collector.web.change_signal import ChangeSignal
 from collector.web.server import WebServer
-from runtime import settings_file, systemd_notify
+from runtime import certificate_file, settings_file, systemd_notify
 from runtime.mqtt import try_connection
 from runtime.settings import SettingsError
 
@@ -161,11 +163,7 @@ def _run(config: Config) -> int:
         maintenance = Maintenance(store, config.store, change_signal.notify)
         limits = _thresholds(config)
         read_model = ReadModel(store, limits)
-        certificates = [
-            Path(name)
-            for name in (config.broker.certificate_file, config.broker.ca_file)
-            if name is not None
-        ]
+        certificates = _certificate_files(config)
         alert_store = AlertStore(Path(config.alerts.path))
         reports = ReportService(
             lambda: sources_of(store, limits, config.papers.office), Path(config.papers.path)
@@ -186,7 +184,7 @@ def _run(config: Config) -> int:
             config.web.timezone,
             user_store,
             ingest.commands,
-            certificates,
+            [*certificates, *map(Path, config.alerts.certificate_files)],
             alert_store,
             reports,
         )
@@ -310,6 +308,9 @@ def _check(config: Config, path: Path) -> int:
     else:
         print(f"store: {describe(config.store)} opens; {store.totals().results} results in it")
         store.close()
+    for problem in _certificate_problems(config):
+        well = False
+        print(f"problem: {problem}")
     trouble = _broker_trouble(config)
     well = well and trouble is None
     address = f"{config.broker.host} port {config.broker.port}"
@@ -320,6 +321,23 @@ def _check(config: Config, path: Path) -> int:
     )
     print("ready" if well else "not ready")
     return OK if well else FAILED
+
+
+def _certificate_problems(config: Config) -> Iterator[str]:
+    """A sentence for each file of ours that is unreadable, no PEM, or ended."""
+    now = datetime.now(UTC)
+    files = dict.fromkeys(
+        [*_certificate_files(config), *map(Path, config.alerts.certificate_files)]
+    )
+    for path in files:
+        if (problem := certificate_file.problem(path, now)) is not None:
+            yield problem.en
+
+
+def _certificate_files(config: Config) -> list[Path]:
+    """The certificates that the collector uses itself."""
+    names = (config.broker.certificate_file, config.broker.ca_file)
+    return [Path(name) for name in names if name is not None]
 
 
 def _broker_trouble(config: Config) -> str | None:

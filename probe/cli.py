@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from types import FrameType
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -89,6 +89,7 @@ def _check(config: Config, options: argparse.Namespace) -> int:
 
     language: Language = options.lang
     problems = prerequisites.problems(config)
+    problems += prerequisites.certificates(config, datetime.now(UTC))
     print(texts.summary(config, str(options.config), language))
     for line in config.lines:
         seen = operator.look_up(line, config.operator)

@@ -22,6 +22,7 @@ class AlertKind(StrEnum):
     PLAN_MISSED = "plan_missed"
     BACKLOG_GROWING = "backlog_growing"
     CERTIFICATE_EXPIRING = "certificate_expiring"
+    CERTIFICATE_UNREADABLE = "certificate_unreadable"
 
 
 class Subject(Struct, frozen=True, order=True):

@@ -29,6 +29,7 @@ from collector.alerts.rules import (
     Snapshot,
     evaluate,
 )
+from collector.alerts.served_certificates import ServedCertificates
 from collector.alerts.settings import AlertsConfig
 from collector.domain.lines import KnownLine, LineState, certificate_ends_at, line_state
 from collector.domain.read_model import ReadModel
@@ -78,6 +79,7 @@ class AlertMonitor:
         named = (Path(name) for name in config.certificate_files)
         # A file that is configured twice is one alert.
         self._certificates = list(dict.fromkeys([*certificates, *named]))
+        self._served = ServedCertificates(config.certificate_servers)
         self._is_listening = is_listening
         self._on_change = on_change
         self._stopping = threading.Event()
@@ -202,9 +204,9 @@ class AlertMonitor:
 
     def _centre_certificates(self) -> Iterator[Certificate]:
         for path in self._certificates:
-            if (ends := ends_at(path)) is not None:
-                # By the whole path: `fullchain.pem` is a name in many folders.
-                yield Certificate(str(path), ends)
+            # By the whole path: `fullchain.pem` is a name in many folders.
+            yield Certificate(str(path), ends_at(path))
+        yield from self._served.certificates(time.monotonic())
 
 
 def _monitored_probes(

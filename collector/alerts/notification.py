@@ -53,6 +53,7 @@ _TITLES = {
     AlertKind.PLAN_MISSED: ("Tốc độ thấp hơn mức công bố", "declared speed missed"),
     AlertKind.BACKLOG_GROWING: ("Kết quả chờ gửi tăng dần", "backlog growing"),
     AlertKind.CERTIFICATE_EXPIRING: ("Chứng thư số sắp hết hạn", "certificate expiring"),
+    AlertKind.CERTIFICATE_UNREADABLE: ("Không đọc được chứng thư số", "certificate unreadable"),
 }
 
 
@@ -91,6 +92,11 @@ def _vietnamese(alert: Alert, timezone: tzinfo) -> str:
         case AlertKind.CERTIFICATE_EXPIRING:
             until = _clock(datetime.fromisoformat(str(figures["not_after"])), timezone)
             return f"Chứng thư số hết hạn lúc {until}; cần gia hạn trước thời điểm đó."
+        case AlertKind.CERTIFICATE_UNREADABLE:
+            return (
+                "Trung tâm không đọc được chứng thư số hay danh sách thu hồi này, nên không biết "
+                "khi nào hết hạn."
+            )
 
 
 def _english(alert: Alert, timezone: tzinfo) -> str:
@@ -116,6 +122,11 @@ def _english(alert: Alert, timezone: tzinfo) -> str:
         case AlertKind.CERTIFICATE_EXPIRING:
             until = datetime.fromisoformat(str(figures["not_after"])).astimezone(timezone)
             return f"The certificate expires at {until:%H:%M on %d/%m/%Y}."
+        case AlertKind.CERTIFICATE_UNREADABLE:
+            return (
+                "The centre cannot read this certificate or revocation list, and so does not know "
+                "when it expires."
+            )
 
 
 def compose_mail(pending: Sequence[AlertEvent], timezone: tzinfo) -> Notification:

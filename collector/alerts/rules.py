@@ -86,10 +86,13 @@ class LineSpeedHistory(Struct, frozen=True, kw_only=True):
 
 
 class Certificate(Struct, frozen=True):
-    """A certificate and when it expires. `probe` is empty for those of the centre."""
+    """A certificate or revocation list and when it expires; None where that cannot be read.
+
+    `probe` is empty for those of the centre.
+    """
 
     name: str
-    not_after: datetime
+    not_after: datetime | None
     tenant: str = ""
     probe: str = ""
 
@@ -116,6 +119,7 @@ def evaluate(snapshot: Snapshot, rules: Rules) -> Iterator[RuleResult]:
         yield _plan_missed(speed, rules)
     for certificate in snapshot.certificates:
         yield _expiring(certificate, snapshot.now, rules)
+        yield _unreadable(certificate, snapshot.now)
 
 
 def _silent(probe: ProbeObservation, snapshot: Snapshot, rules: Rules) -> RuleResult:
@@ -207,6 +211,8 @@ def _backlog(probe: ProbeObservation, rules: Rules) -> RuleResult:
 def _expiring(certificate: Certificate, now: datetime, rules: Rules) -> RuleResult:
     subject = Subject(certificate.tenant, certificate.probe, "", certificate.name)
     key = Key(AlertKind.CERTIFICATE_EXPIRING, subject)
+    if certificate.not_after is None:
+        return RuleResult(key=key, state=RuleState.UNKNOWN)
     warn_from = certificate.not_after - timedelta(days=rules.certificate_days)
     if now < warn_from:
         return RuleResult(key=key, state=RuleState.CLEAR)
@@ -217,3 +223,11 @@ def _expiring(certificate: Certificate, now: datetime, rules: Rules) -> RuleResu
         since=warn_from,
         evidence={"not_after": certificate.not_after.isoformat(), "days_left": days},
     )
+
+
+def _unreadable(certificate: Certificate, now: datetime) -> RuleResult:
+    subject = Subject(certificate.tenant, certificate.probe, "", certificate.name)
+    key = Key(AlertKind.CERTIFICATE_UNREADABLE, subject)
+    if certificate.not_after is not None:
+        return RuleResult(key=key, state=RuleState.CLEAR)
+    return RuleResult(key=key, state=RuleState.HOLDS, since=now)

@@ -11,6 +11,7 @@ from runtime.broker import Path, Port
 from runtime.value_errors import require_pair
 
 Address = Annotated[str, Meta(pattern=r"^[^@\s<>,;]+@[^@\s<>,;]+\Z", max_length=254)]
+Server = Annotated[str, Meta(pattern=r"^[0-9A-Za-z._-]{1,253}:[0-9]{1,5}\Z")]
 
 
 class MailConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -50,5 +51,8 @@ class AlertsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     rules: Rules = Rules()
     mail: MailConfig | None = None
     webhook: WebhookConfig | None = None
-    # More PEM files whose expiry is monitored, besides those that the collector uses itself.
+    # More PEM files (certificates and revocation lists) whose expiry is monitored, besides those
+    # that the collector uses itself.
     certificate_files: list[Path] = []
+    # TLS servers whose certificate is monitored as they present it: the broker, the fleet centre.
+    certificate_servers: list[Server] = []

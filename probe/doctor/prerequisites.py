@@ -5,18 +5,27 @@ from __future__ import annotations
 import ctypes.util
 import os
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import psutil
 
 from probe.config import Config
-from runtime import secret_file
+from runtime import certificate_file, secret_file
 from runtime.language import Phrase
 
 
 def problems(config: Config) -> list[Phrase]:
     """A sentence for each missing prerequisite; empty where there is none."""
     return [*_lines(config), *_directories(config), *_tools(), *_secrets(config)]
+
+
+def certificates(config: Config, now: datetime) -> list[Phrase]:
+    """A sentence for each certificate file that is of no use: unreadable, no PEM, or ended."""
+    files = (config.broker.ca_file, config.broker.certificate_file)
+    # One that this user cannot open is among `problems`.
+    readable = (Path(text) for text in files if text is not None and os.access(text, os.R_OK))
+    return [one for path in readable if (one := certificate_file.problem(path, now)) is not None]
 
 
 def _lines(config: Config) -> Iterator[Phrase]:

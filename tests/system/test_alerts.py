@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 import json
+import socket
 import ssl
 import subprocess
 import threading
@@ -23,6 +24,7 @@ from collector.alerts.alert_store import AlertStore
 from collector.alerts.monitor import AlertMonitor
 from collector.alerts.notification import DeliveryError, webhook_body
 from collector.alerts.notifier import Notifier, channels
+from collector.alerts.served_certificates import ServedCertificates
 from collector.alerts.settings import AlertsConfig, MailConfig, WebhookConfig
 from collector.alerts.webhook import post, signature
 from collector.domain import thresholds_file
@@ -33,8 +35,12 @@ from collector.registry.file_format import parse_toml
 from collector.rollup.periods import VIETNAM, start_of_day
 from collector.store.messages import ResultsMessage, StatusMessage
 from collector.store.sqlite import SqliteStore
+from deploy.authority import authority
+from deploy.authority.rules import REVOCATION_LIST_LIFETIME
+from runtime.certificate import ends_at
 from tests import samples
 from tests.broker import free_port
+from tests.client import eventually
 from wire.messages import Health, Info
 from wire.result import Outcome, Reason, Result
 
@@ -376,6 +382,56 @@ def test_a_certificate_that_ends_soon(stage: Stage, tmp_path: Path) -> None:
     certificate(tmp_path, 400)
     stage.check(datetime.now(UTC))
     assert stage.alert_store.open_alerts() == {}
+
+
+def test_a_revocation_list_that_ends_soon_and_one_that_cannot_be_read(
+    stage: Stage, tmp_path: Path
+) -> None:
+    now = datetime.now(UTC)
+    soon = now - REVOCATION_LIST_LIFETIME + timedelta(days=29)
+    authority.init(tmp_path / "authority", "Tramdo test", None, soon)
+    crl = tmp_path / "authority" / "crl.pem"
+    stage.config = AlertsConfig(certificate_files=[str(crl)])
+    stage.restart()
+    stage.check(now)
+    (alert,) = stage.alert_store.open_alerts().values()
+    assert (alert.key.kind, alert.key.subject.name) == (AlertKind.CERTIFICATE_EXPIRING, str(crl))
+    crl.write_bytes(b"")
+    stage.check(now + timedelta(minutes=1))
+    kinds = {alert.key.kind for alert in stage.alert_store.open_alerts().values()}
+    assert kinds == {AlertKind.CERTIFICATE_EXPIRING, AlertKind.CERTIFICATE_UNREADABLE}
+    authority.Authority(tmp_path / "authority").make_list(now)
+    stage.check(now + timedelta(minutes=2))
+    assert stage.alert_store.open_alerts() == {}
+
+
+def test_the_certificate_that_a_server_presents_is_monitored(tmp_path: Path) -> None:
+    """The broker's and the fleet centre's, wherever they stand: their files may be elsewhere."""
+    key, file = certificate(tmp_path, 20)
+    port = free_port()
+    served = ServedCertificates([f"localhost:{port}"])
+    assert list(served.certificates(0.0)) == []
+    (lost,) = served.certificates(901.0)
+    assert lost.not_after is None, "nobody answered for a quarter of an hour"
+    server = subprocess.Popen(
+        ["openssl", "s_server", "-accept", str(port), "-cert", file, "-key", key, "-quiet"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        eventually(lambda: _opens(port), "the server listens")
+        (found,) = served.certificates(902.0)
+    finally:
+        server.terminate()
+        server.wait(10)
+    assert found.name == f"localhost:{port}"
+    assert found.not_after == ends_at(file.read_bytes())
+    (kept,) = served.certificates(903.0)
+    assert kept == found, "asked again in an hour only"
+
+
+def _opens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("localhost", port)) == 0
 
 
 def test_two_certificates_of_one_file_name_are_two_alerts(stage: Stage, tmp_path: Path) -> None:

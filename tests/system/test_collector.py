@@ -10,12 +10,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from collector.store.sqlite import SqliteStore
+from deploy.authority import authority
+from deploy.authority.rules import REVOCATION_LIST_LIFETIME
 from tests import broker as brokers
 from tests import samples
 from tests.broker import Broker
@@ -482,6 +485,26 @@ def test_check_says_what_is_wrong(tmp_path: Path) -> None:
         password.write_text("right")
         assert "takes us" in command("check", "--config", collector.config_path)[1]
     assert "refused" in command("check", "--config", collector.config_path)[1]
+
+
+def test_check_refuses_certificates_and_lists_that_are_of_no_use(
+    tmp_path: Path, broker: Broker
+) -> None:
+    past = datetime.now(UTC) - REVOCATION_LIST_LIFETIME - timedelta(days=2)
+    authority.init(tmp_path / "authority", "Tramdo test", None, past)
+    collector = CollectorProcess(tmp_path / "collector", broker.config())
+    files = [str(tmp_path / "authority" / name) for name in ("ca.pem", "crl.pem", "none.pem")]
+    text = collector.config_path.read_text(encoding="utf-8")
+    with_files = text.replace("[alerts]", f"[alerts]\ncertificate_files = {files}")
+    assert with_files != text
+    collector.config_path.write_text(with_files, encoding="utf-8")
+    code, text = command("check", "--config", collector.config_path)
+    assert code == 1
+    faults = [line for line in text.splitlines() if line.startswith("problem: ")]
+    assert len(faults) == 2
+    assert "crl.pem ended on" in faults[0]
+    assert "none.pem cannot be read" in faults[1]
+    assert text.endswith("takes us\nnot ready\n")
 
 
 def test_settings_that_are_wrong_end_with_2(tmp_path: Path) -> None:

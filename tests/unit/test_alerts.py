@@ -176,6 +176,14 @@ def test_a_certificate_that_ends(days: float, state: RuleState) -> None:
     assert result.state is state
 
 
+def test_a_certificate_that_cannot_be_read_is_a_fault_and_ends_no_other_alert() -> None:
+    lost = snapshot(certificates=[Certificate("crl.pem", None)])
+    assert found(AlertKind.CERTIFICATE_UNREADABLE, lost).state is RuleState.HOLDS
+    assert found(AlertKind.CERTIFICATE_EXPIRING, lost).state is RuleState.UNKNOWN
+    sound = snapshot(certificates=[Certificate("crl.pem", NOW + timedelta(days=90))])
+    assert found(AlertKind.CERTIFICATE_UNREADABLE, sound).state is RuleState.CLEAR
+
+
 # Beginnings and ends
 
 KEY = Key(AlertKind.LINE_DOWN, LINE)
@@ -333,6 +341,7 @@ EVIDENCE: dict[AlertKind, dict[str, str | int | float]] = {
     AlertKind.PLAN_MISSED: {"days": 3, "limit_share": 0.8, "lowest_down_share": 0.612},
     AlertKind.BACKLOG_GROWING: {"pending": 12_345, "pending_before": 600},
     AlertKind.CERTIFICATE_EXPIRING: {"not_after": "2026-08-01T00:00:00+00:00", "days_left": 6},
+    AlertKind.CERTIFICATE_UNREADABLE: {},
 }
 SENTENCES = {
     AlertKind.PROBE_SILENT: "kể từ 10:30 ngày 25/07/2026.",
@@ -340,6 +349,7 @@ SENTENCES = {
     AlertKind.PLAN_MISSED: "thấp hơn 80% mức công bố trong 3 ngày liền (thấp nhất: tải xuống 61%)",
     AlertKind.BACKLOG_GROWING: "12.345 kết quả đang chờ gửi tại trạm đo, trước đó là 600.",
     AlertKind.CERTIFICATE_EXPIRING: "hết hạn lúc 07:00 ngày 01/08/2026",
+    AlertKind.CERTIFICATE_UNREADABLE: "không đọc được chứng thư số hay danh sách thu hồi",
 }
 
 
