@@ -99,7 +99,9 @@ def of(truths: list[PacketTruth], direction: Direction) -> list[PacketTruth]:
 
 
 def wait_for_uploads(link: EmulatedLink, count: int) -> list[PacketTruth]:
-    wait_until(lambda: len(of(link.truth(), "upload")) == count, what=f"{count} packets")
+    wait_until(
+        lambda: len(of(link.truth(), "upload")) >= count, timeout_s=60.0, what=f"{count} packets"
+    )
     return of(link.truth(), "upload")
 
 

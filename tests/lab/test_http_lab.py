@@ -286,8 +286,13 @@ def test_a_long_slow_start_is_in_the_whole_figure_alone(tmp_path: Path) -> None:
     assert values.download_whole_bps < 0.95 * values.download_bps
     assert finding.steady_download is not None
     true_bps = delivered_bps(truths, finding.steady_download)
-    assert values.download_bps == pytest.approx(true_bps, rel=0.05)
-    assert true_bps < 1.01 * theoretical_goodput_bps(40_000_000, frame_bytes=1500)
+    theory_bps = theoretical_goodput_bps(40_000_000, frame_bytes=1500)
+    # A lost segment holds back what came after it: at either end of the part up to a round trip
+    # and the queue's 50 ms are handed to the reader later than to the office.
+    span_s = finding.steady_download.to_s - finding.steady_download.from_s
+    held_back_bps = theory_bps * (0.12 + 0.05) / span_s
+    assert abs(values.download_bps - true_bps) < held_back_bps + 0.02 * theory_bps
+    assert true_bps < 1.01 * theory_bps
 
 
 def delivered_bps(truths: Sequence[PacketTruth], steady: SteadyInterval) -> float:
