@@ -189,7 +189,7 @@ def test_a_centre_that_does_not_answer_is_said_and_asked_again(
     page = opened(weak.new_page(), centre)
     page.route("**/chart?*from=*", lambda route: route.abort())
     page.get_by_role("link", name="Zoom in").click()
-    expect(page.get_by_role("status")).to_contain_text("The figures could not be loaded")
+    expect(page.get_by_role("status")).to_contain_text("The data could not be loaded")
     expect(page.locator("svg.chart")).to_have_count(3)
     page.unroute("**/chart?*from=*")
     page.get_by_role("link", name="Zoom in").click()
