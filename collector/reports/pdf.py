@@ -28,7 +28,7 @@ def pdf(document: Document) -> bytes:
     """The PDF's bytes.
 
     Raises:
-        TooLongError: more than `MOST_ROWS` rows.
+        TooManyRowsError: more than `MOST_ROWS` rows.
     """
     sections = [*document.sections, *document.appendices]
     rows = sum(len(table.rows) for section in sections for table in section.tables)

@@ -75,14 +75,14 @@ def ongoing_fault(
     *,
     down: bool,
 ) -> PathObservation | None:
-    """The look into an outage whose end was not told; None where none is known to go on.
+    """The path observation of an outage without a reported end; None where none is ongoing.
 
     Args:
         buckets: the line's hours or days, ascending.
-        told: its outages as the probe told them when they were over.
-        look: where its path was last seen to break.
+        reported: its outages as the probe reported them after their end.
+        observation: the last fault that a path measurement found.
         step: the buckets' length.
-        down: whether the probe says that the line is down now.
+        down: whether the probe reports the line as down now.
     """
     if observation is None or _belongs_to_reported(observation, reported):
         return None
@@ -101,10 +101,10 @@ def outages(
 
     Args:
         buckets: the line's hours or days, ascending.
-        told: the outages that the probe has reported as ended; without a raw result the
+        reported: the outages that the probe has reported as ended; without a raw result the
             location is unknown.
-        look: the path observation of the ongoing outage.
-        step: what the buckets are.
+        observation: the path observation of the ongoing outage.
+        step: the buckets' length.
         locale: the visitor's.
     """
     length = _LENGTHS[step]
