@@ -399,7 +399,7 @@ def _go_through(client: paho.Client, proxy: ProxyConfig) -> None:
 def _authenticate(client: paho.Client, broker: BrokerConfig) -> None:
     if broker.tls:
         context = ssl.create_default_context(cafile=broker.ca_file)
-        context.sslsocket_class = _bounded_handshake(broker.connect_timeout_s)
+        context.sslsocket_class = _ClosedOnFailure
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if broker.certificate_file is not None and broker.key_file is not None:
             secret_file.require_private(broker.key_file)
@@ -409,21 +409,15 @@ def _authenticate(client: paho.Client, broker: BrokerConfig) -> None:
         client.username_pw_set(broker.username, secret_file.read_text(broker.password_file))
 
 
-def _bounded_handshake(timeout_s: float) -> type[ssl.SSLSocket]:
-    """Sockets whose handshake ends in time: paho gives it as long as the keep-alive (60 s)."""
+class _ClosedOnFailure(ssl.SSLSocket):
+    """Closes itself where the handshake fails: paho leaves it open."""
 
-    class BoundedHandshake(ssl.SSLSocket):
-        def do_handshake(self, block: bool = False) -> None:
-            before = self.gettimeout()
-            self.settimeout(timeout_s)
-            try:
-                super().do_handshake(block)
-            except OSError:
-                self.close()  # paho leaves it open
-                raise
-            self.settimeout(before)
-
-    return BoundedHandshake
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
 
 
 def _connect_properties(receive_maximum: int | None, *, kept: bool) -> Properties:

@@ -172,7 +172,7 @@ def test_a_port_that_accepts_and_never_answers_is_left_in_time(tls: bool) -> Non
         took_s = time.monotonic() - began_s
     assert failure is not None
     assert failure.cause is FailureCause.NO_ANSWER
-    assert took_s < 20, "paho gives a handshake as long as the keep-alive, 60 s"
+    assert took_s < 20, "paho waits for a CONNACK as long as the keep-alive, 60 s"
 
 
 def test_a_refusal_is_one_event_and_wins_over_the_end_that_follows(
