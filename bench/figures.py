@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.report import Cell, cell_text, note
+from bench.report import Cell, cell_text, meaning, note
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "figures.md"
@@ -48,7 +48,11 @@ def benchmarks(directory: Path = HERE, runs: Path = RUNS) -> Iterator[Found]:
     for path in sorted(directory.glob("*.py")):
         source = path.read_text(encoding="utf-8")
         if f"\n{_MARK}" in source:
-            yield Found(path.stem, _meaning(source), _run(runs / f"{path.stem}.json"))
+            yield Found(
+                path.stem,
+                meaning(ast.get_docstring(ast.parse(source))),
+                _run(runs / f"{path.stem}.json"),
+            )
 
 
 def page(found: Sequence[Found], remarks: Mapping[str, str], before: str = "") -> str:
@@ -86,12 +90,6 @@ def main() -> int:
     for name in missed:
         note(f"bench.{name} misses a target, and bench/remarks.toml does not say why")
     return 1 if missed else 0
-
-
-def _meaning(source: str) -> str:
-    """The first paragraph of the module's docstring, without its floor, on one line."""
-    text = ast.get_docstring(ast.parse(source)) or ""
-    return " ".join(text.split("\n\n")[0].split()).removeprefix("Floor 3. ")
 
 
 def _run(path: Path) -> Mapping[str, Any] | None:

@@ -1,4 +1,4 @@
-"""What a technician waits for: seconds and changed tasks of the playbook, on booted systems.
+"""Floor 3. How long the playbook takes, and how many tasks it changes, on booted systems.
 
 An office with two lines and its centre, as in tests/fleet: fresh Debian systems in systemd-nspawn,
 the very playbooks over SSH. The first run installs everything, offline; the second must change

@@ -81,6 +81,11 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def meaning(docstring: str | None) -> str:
+    """The first paragraph of a benchmark's docstring, without its floor, on one line."""
+    return " ".join((docstring or "").split("\n\n")[0].split()).removeprefix("Floor 3. ")
+
+
 def run(
     name: str,
     measure: Callable[[Options], Outcome],
@@ -92,11 +97,14 @@ def run(
 
     Args:
         name: the module's.
-        measure: does it.
+        measure: does it; its module's docstring says what is measured.
         peers: Debian packages that it is held against; their versions are stated.
         number: one more option of its own.
     """
-    parser = argparse.ArgumentParser(prog=f"python -m bench.{name}")
+    parser = argparse.ArgumentParser(
+        prog=f"python -m bench.{name}",
+        description=meaning(sys.modules[measure.__module__].__doc__),
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument("--quick", action="store_true", help="less of everything: under a minute")
     if number is not None:

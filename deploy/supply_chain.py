@@ -52,10 +52,27 @@ class AuditReport(Struct, frozen=True):
     dependencies: list[AuditedPackage]
 
 
+_EPILOG = """exit codes:
+  0  done, and nothing found
+  1  a vulnerability, or a tool failed
+  2  the command line is wrong
+  3  the vulnerability service did not answer for every package: the result is unknown
+"""
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.supply_chain", description=__doc__)
-    parser.add_argument("command", choices=["audit", "sbom"])
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.supply_chain",
+        description="Audit every locked package, or list what is installed (CycloneDX).",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "command",
+        choices=["audit", "sbom"],
+        help="audit: known vulnerabilities, by pip-audit; sbom: bill of materials as JSON",
+    )
     return _audit() if parser.parse_args(argv).command == "audit" else _sbom()
 
 

@@ -60,8 +60,11 @@ class Target(NamedTuple):
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.wheelhouse", description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.wheelhouse",
+        description="Download or build the wheels that a box installs offline, locked by hash.",
+    )
+    parser.add_argument("folder", type=Path, help="where they are written (make: out/wheelhouse)")
     parser.add_argument(
         "targets",
         nargs="*",

@@ -46,12 +46,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `tramdo-collector command`."""
     parser.add_argument("probe", help="the probe's name, or TENANT/NAME")
     names = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
-    identify = names.add_parser(CommandName.IDENTIFY, help="make its LEDs flash")
+
+    def action(name: str, text: str) -> argparse.ArgumentParser:
+        return names.add_parser(name, help=text, description=text)
+
+    identify = action(CommandName.IDENTIFY, "Make its LEDs flash.")
     identify.add_argument("--for", dest="duration_s", type=float, default=60.0, metavar="S")
-    measure = names.add_parser(CommandName.MEASURE, help="measure a kind on a line now")
+    measure = action(CommandName.MEASURE, "Measure a kind on a line now.")
     measure.add_argument("kind", help="throughput, http, latency …")
     measure.add_argument("--line", required=True, help="the line's id")
-    replay = names.add_parser(CommandName.REPLAY, help="send results again")
+    replay = action(CommandName.REPLAY, "Publish stored results again.")
     replay.add_argument("--epoch", type=UUID, help="default: the one that it sent last")
     replay.add_argument(
         "--range",
@@ -61,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FIRST[-LAST]",
         help="numbers, repeatable (default: what the store is missing)",
     )
-    names.add_parser(CommandName.RELOAD, help="read its configuration anew")
+    action(CommandName.RELOAD, "Read its configuration anew.")
     for each in names.choices.values():
         each.add_argument("--json", action="store_true", help="print what became of it as JSON")
         # Accepted after the command too; SUPPRESS keeps a value given before it.

@@ -21,7 +21,11 @@ from collector.users.user_store import UserStore, UserStoreError
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the options of `users`."""
     actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
-    add = actions.add_parser("add", help="Add a user, or set their password and role.")
+
+    def action(name: str, text: str) -> argparse.ArgumentParser:
+        return actions.add_parser(name, help=text, description=text)
+
+    add = action("add", "Add a user, or set their password and role.")
     add.add_argument("name")
     add.add_argument("--role", type=Role, choices=list(Role), required=True)
     add.add_argument(
@@ -31,8 +35,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="CODE",
         help="commune code that an office may act for (repeatable)",
     )
-    actions.add_parser("list", help="List the users with role and last sign-in.")
-    disable = actions.add_parser("disable", help="Disable a user and end their sessions.")
+    action("list", "List the users with role and last sign-in.")
+    disable = action("disable", "Disable a user and end their sessions.")
     disable.add_argument("name")
     for each in actions.choices.values():
         # Also accepted after the action, where it is usually typed; one before it remains valid.

@@ -14,10 +14,21 @@ from deploy.broker.render import render
 from runtime import settings, settings_file
 from runtime.settings import SettingsError
 
+_EPILOG = """exit codes:
+  0  written
+  1  a file cannot be written
+  2  wrong settings; every problem is on standard error
+"""
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.broker", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.broker",
+        description="Write Mosquitto's configuration and access control list from settings.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("settings", type=Path, help="settings as TOML (deploy/broker/example.toml)")
     parser.add_argument("folder", type=Path, help="where mosquitto.conf and acl are written")
     options = parser.parse_args(argv)

@@ -24,9 +24,21 @@ _REFRESH_S = 0.25
 _ONCE_LIMIT_S = 300.0
 
 
-def main() -> int:
+_EPILOG = """exit codes:
+  0  all went well
+  1  something is missing, named on standard error
+  2  the command line is wrong
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
     """Run the demo; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.demo",
+        description="Run the whole system on this machine, until Ctrl-C (`make demo`).",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "--once", action="store_true", help="one round of every kind on every line, then end"
     )
@@ -39,7 +51,7 @@ def main() -> int:
         metavar="FILE",
         help="write every MQTT message to a file (JSON lines)",
     )
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     if options.json and not options.once:
         parser.error("--json needs --once")
     resources.unwind_on_signals()

@@ -16,12 +16,19 @@ OK, BAD_INPUT = 0, 2
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.handbook", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.handbook",
+        description="Draw the wiring plan of the LEDs, or the card that stays in an office.",
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    made = commands.add_parser("wiring", help="which LED goes to which pin, as SVG")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text)
+
+    made = command("wiring", "Draw which LED goes to which pin, as SVG.")
     made.add_argument("-c", "--config", type=Path, help="a probe.toml (default: default pins)")
     made.add_argument("-o", "--out", type=Path, default=Path("wiring.svg"))
-    made = commands.add_parser("card", help="the office's card, PDF, A5, Vietnamese")
+    made = command("card", "Print the office's card: PDF, A5, Vietnamese.")
     for name, text in (
         ("probe", "the probe's name"),
         ("office", "where it stands"),

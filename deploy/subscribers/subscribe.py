@@ -12,7 +12,9 @@ import jsonschema
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-parser = argparse.ArgumentParser(description=__doc__)
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 parser.add_argument("broker")
 parser.add_argument("--port", type=int, default=8884)
 parser.add_argument("--user", help="left out: no password and no TLS, on loopback, for a try")

@@ -24,7 +24,10 @@ KEPT = ROOT / "out" / "chaos"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos",
+        description="Kill, cut, fill and damage while it measures, then count every result.",
+    )
     parser.add_argument("--seeds", type=int, default=20, help="how many (default: %(default)s)")
     parser.add_argument("--first-seed", type=int, default=0, help="to repeat one of them")
     parser.add_argument(

@@ -88,11 +88,19 @@ def fuzz(target: Target, inputs: int, seed: int, *, tell: bool = False) -> Figur
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("--inputs", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--target", action="append", help="only these")
-    parser.add_argument("--json", action="store_true")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.fuzz",
+        description="Give our decoders messages that no program of ours would send.",
+    )
+    parser.add_argument(
+        "--inputs",
+        type=int,
+        default=1_000_000,
+        help="for intake; every other target gets a tenth (default: %(default)s)",
+    )
+    parser.add_argument("--seed", type=int, default=1, help="to repeat a run (default: 1)")
+    parser.add_argument("--target", action="append", help="only this one; repeatable")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(argv)
     done = []
     with tempfile.TemporaryDirectory() as folder:

@@ -31,7 +31,10 @@ class _TooLateError(Exception):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.pi", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.pi",
+        description="Boot an emulated Raspberry Pi and try the LEDs on it (`make test-pi`).",
+    )
     parser.add_argument(
         "--limit-min", type=float, default=30.0, help="give up after (default: %(default)s min)"
     )
