@@ -30,7 +30,8 @@ from typing import NamedTuple
 from deploy.authority import authority, folder
 from deploy.authority.authority import Authority
 from deploy.authority.register import Reason
-from deploy.broker.configuration import BrokerLimits, BrokerSettings, Listener
+from deploy.broker.configuration import BrokerSettings, Listener
+from deploy.broker.limits import BrokerLimits
 from deploy.broker.render import render
 from runtime.broker import BrokerConfig
 from runtime.mqtt import Disconnected, Event, Message, MqttSession, Published

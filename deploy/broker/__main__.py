@@ -1,5 +1,8 @@
 """Floor 3. `python -m deploy.broker SETTINGS.toml FOLDER`: writes mosquitto.conf and acl.
 
+`python -m deploy.broker check SETTINGS.toml` prints whether the broker's memory suffices for the
+worst that its users may do, and writes nothing.
+
 Exit codes: 0 written; 1 cannot be written; 2 wrong settings, every problem on standard error.
 """
 
@@ -10,6 +13,7 @@ import sys
 from pathlib import Path
 
 from deploy.broker.configuration import BrokerSettings
+from deploy.broker.limits import MemoryBudget
 from deploy.broker.render import render
 from runtime import settings, settings_file
 from runtime.settings import SettingsError
@@ -23,21 +27,67 @@ _EPILOG = """exit codes:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
+    given = sys.argv[1:] if argv is None else argv
+    return _check(given[1:]) if given[:1] == ["check"] else _write(given)
+
+
+def _check(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.broker check",
+        description="Print whether the broker's memory suffices for the worst its users may do.",
+    )
+    parser.add_argument("settings", type=Path, help="settings as TOML")
+    read = _read(parser.parse_args(argv).settings)
+    if read is None:
+        return 2
+    print("\n".join(_budget_lines(read.memory_budget())))
+    return 0
+
+
+def _budget_lines(budget: MemoryBudget) -> list[str]:
+    rows = (
+        ("users that are away", budget.sessions, budget.session_bytes),
+        ("probes at their worst", budget.hostile_probes, budget.hostile_probe_bytes),
+        ("other probes", budget.honest_probes, budget.honest_probe_bytes),
+    )
+    each = [
+        f"{f'{count} {what}':<28}{_mib(size):>14} each{_mib(count * size):>14}"
+        for what, count, size in rows
+    ]
+    sums = (
+        ("together", budget.required_bytes),
+        ("headroom", budget.headroom_bytes),
+        ("memory_limit_bytes", budget.limit_bytes),
+    )
+    return [*each, *(f"{what:<28}{_mib(size):>33}" for what, size in sums)]
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:.2f} MiB"
+
+
+def _read(path: Path) -> BrokerSettings | None:
+    try:
+        return settings.parse(settings_file.content(path), BrokerSettings, str(path))
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return None
+
+
+def _write(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m deploy.broker",
-        description="Write Mosquitto's configuration and access control list from settings.",
+        description="Write Mosquitto's configuration and access control list from settings; "
+        "`check SETTINGS` writes nothing and prints whether the broker's memory suffices.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("settings", type=Path, help="settings as TOML (deploy/broker/example.toml)")
     parser.add_argument("folder", type=Path, help="where mosquitto.conf and acl are written")
     options = parser.parse_args(argv)
-    try:
-        content = settings_file.content(options.settings)
-        rendered = render(settings.parse(content, BrokerSettings, str(options.settings)))
-    except SettingsError as error:
-        print(error, file=sys.stderr)
+    if (read := _read(options.settings)) is None:
         return 2
+    rendered = render(read)
     try:
         for name, text in (
             ("mosquitto.conf", rendered.configuration),

@@ -10,8 +10,16 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from deploy.broker.limits import (
+    HOSTILE_SHARE,
+    PROBE_CHANNELS,
+    BrokerLimits,
+    Count,
+    MemoryBudget,
+    memory_budget,
+)
 from runtime.broker import Port
-from wire.envelope import MAX_ENVELOPE_BYTES
+from wire.result import KINDS
 from wire.topics import ROOT
 
 # Every text ends up in a line of a configuration file: no blank, no line break, nor one at its end,
@@ -21,18 +29,9 @@ AbsolutePath = Annotated[str, Meta(pattern=r"^/\S{1,1000}\Z")]
 TenantName = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}\Z")]
 # The dot is what no probe's name can have: a user is never taken for a probe.
 UserName = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}\.[a-z0-9-]{1,40}\Z")]
-Count = Annotated[int, Meta(ge=1)]
-
-# Fixed header, topic, packet identifier and properties of an MQTT 5 PUBLISH (§3.3).
-_PACKET_OVERHEAD_BYTES = 1_024
-MAX_PACKET_BYTES = MAX_ENVELOPE_BYTES + _PACKET_OVERHEAD_BYTES
 
 
-class Strict(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of every table: frozen, unknown keys refused."""
-
-
-class Listener(Strict, frozen=True):
+class Listener(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A port, and how clients authenticate: by certificate, password, or both."""
 
     port: Port
@@ -44,24 +43,6 @@ class Listener(Strict, frozen=True):
     max_connections: Count = 5_000
 
 
-class BrokerLimits(Strict, frozen=True):
-    """The broker's resource limits, per client unless stated otherwise."""
-
-    # For a collector that is away: the default of 1,000 is gone in seconds.
-    max_queued_messages: Count = 100_000
-    max_queued_bytes: Count = 256 * 2**20
-    # Twice what the collector commits at once (`intake.batch_messages`): it judges one batch while
-    # another is on its way to the disk.
-    max_inflight_messages: Annotated[int, Meta(ge=1, le=65_535)] = 400
-    # The whole broker's heap.
-    memory_limit_bytes: Count = 2**30
-    # The longest `keepalive_s` that a program of ours may be given.
-    max_keepalive_s: Annotated[int, Meta(ge=10, le=65_535)] = 1_200
-    # As long as our programs ask for (`runtime.mqtt.SESSION_EXPIRY_S`).
-    session_days: Count = 7
-    autosave_interval_s: Count = 300
-
-
 def _listeners() -> list[Listener]:
     return [
         Listener(port=8883, credential="certificate"),
@@ -70,7 +51,7 @@ def _listeners() -> list[Listener]:
     ]
 
 
-class BrokerSettings(Strict, frozen=True):
+class BrokerSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All settings that the broker's files are rendered from."""
 
     tenant: TenantName
@@ -102,6 +83,23 @@ class BrokerSettings(Strict, frozen=True):
             raise ValueError(f"`{twice[0]}` is there twice among `collectors` and `subscribers`")
         if self.syntax == "2.0":
             self._refuse_what_2_0_cannot()
+        self._refuse_too_little_memory()
+
+    def memory_budget(self) -> MemoryBudget:
+        """What the broker's users can make it hold at most."""
+        return memory_budget(self.limits, len(self.collectors) + len(self.subscribers))
+
+    def _refuse_too_little_memory(self) -> None:
+        """Refuse a limit that the worst case would reach: the broker could not start again."""
+        budget = self.memory_budget()
+        if budget.required_bytes > budget.available_bytes:
+            raise ValueError(
+                f"limits.memory_limit_bytes is {budget.limit_bytes}, but {budget.sessions} users "
+                f"that are away and {HOSTILE_SHARE:.0%} of {self.limits.probes} probes can make "
+                f"the broker hold {budget.required_bytes}: give it "
+                f"{budget.smallest_limit_bytes}, or lower max_queued_bytes or "
+                "max_queued_messages"
+            )
 
     def _refuse_what_2_0_cannot(self) -> None:
         """Refuse what Mosquitto 2.0 does wrong (seen with 2.0.11, libwebsockets)."""
@@ -146,5 +144,7 @@ def subscriber_acl(tenant: str) -> list[AclRule]:
 
 
 _PUBLISHED = ("m/+", "state", "info", "health")
-_PROBE_WRITES = (*_PUBLISHED, "reply")
+# A closed list: a retained message stays on each topic that may be written, so `m/+` would let one
+# probe fill the broker's memory.
+_PROBE_WRITES = (*(f"m/{kind}" for kind in KINDS), *PROBE_CHANNELS)
 _CENTRE_WRITES = ("receipt", "cmd/#")

@@ -10,7 +10,7 @@ from pathlib import Path
 import jinja2
 from msgspec import Struct, structs
 
-from deploy.broker import configuration
+from deploy.broker import configuration, limits
 from deploy.broker.configuration import BrokerSettings
 from wire.envelope import MAX_ENVELOPE_BYTES
 from wire.topics import ROOT
@@ -39,7 +39,7 @@ def render(settings: BrokerSettings) -> BrokerFiles:
         keep_trailing_newline=True,
     )
     names = structs.asdict(settings) | {
-        "max_packet_bytes": configuration.MAX_PACKET_BYTES,
+        "max_packet_bytes": limits.MAX_PACKET_BYTES,
         "max_envelope_bytes": MAX_ENVELOPE_BYTES,
         "root": ROOT,
         "probe_acl": configuration.probe_acl(settings.tenant),

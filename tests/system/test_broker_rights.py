@@ -27,11 +27,12 @@ from tests.secured_broker import (
     scene,
     why_not,
 )
+from wire.result import KINDS
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
 # Every channel that a probe publishes on, and every one that the centre publishes on.
-OWN_CHANNELS = ("m/latency", "m/throughput", "state", "info", "health", "reply")
+OWN_CHANNELS = (*(f"m/{kind}" for kind in KINDS), "state", "info", "health", "reply")
 CENTRE_CHANNELS = ("receipt", "cmd/identify")
 DENIED = "Not authorized"
 
@@ -62,6 +63,8 @@ def test_a_probe_writes_its_own_channels(stage: Scene, channel: str) -> None:
         f"{ROOT}/{PROBE}",
         f"{ROOT}/{PROBE}/m",
         f"{ROOT}/{PROBE}/m/latency/more",
+        # A kind that the contract does not have: each topic could keep a retained message.
+        f"{ROOT}/{PROBE}/m/unknown_kind",
         f"{ROOT}/{PROBE}/anything",
         f"tramdo/v1/another-tenant/{PROBE}/m/latency",
         f"tramdo/v2/{TENANT}/{PROBE}/m/latency",

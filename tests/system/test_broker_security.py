@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from deploy.broker.configuration import MAX_PACKET_BYTES
+from deploy.broker.limits import MAX_PACKET_BYTES
 from runtime.mqtt import Connected, Disconnected
 from tests.client import Client, eventually
 from tests.secured_broker import (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.broker import __main__ as command
-from deploy.broker import configuration
+from deploy.broker import configuration, limits
 from deploy.broker.configuration import BrokerSettings, Listener
 from deploy.broker.render import render
 from runtime import settings
@@ -17,6 +17,7 @@ from runtime.mqtt import SESSION_EXPIRY_S
 from runtime.settings import SettingsError
 from wire import topics
 from wire.envelope import MAX_ENVELOPE_BYTES
+from wire.result import KINDS
 
 EXAMPLE = Path(configuration.__file__).with_name("example.toml")
 TEXT = EXAMPLE.read_text(encoding="utf-8")
@@ -62,7 +63,7 @@ def test_the_example_shows_every_default() -> None:
             assert getattr(told, name) == getattr(given, name)
     assert [each.port for each in given.listeners] == [8883, 8884, 443]
     assert given.listeners == BrokerSettings(tenant="a").listeners
-    for name in (*configuration.BrokerLimits.__struct_fields__, *Listener.__struct_fields__):
+    for name in (*limits.BrokerLimits.__struct_fields__, *Listener.__struct_fields__):
         assert f"{name} = " in TEXT
 
 
@@ -115,9 +116,9 @@ def test_2_1_may_have_certificates_on_websockets() -> None:
 
 
 def test_the_limits_are_those_of_our_own_programs() -> None:
-    limits = configuration.BrokerLimits()
-    assert limits.session_days * 86_400 == SESSION_EXPIRY_S
-    longer = f'host = "a"\nkeepalive_s = {limits.max_keepalive_s + 1}'
+    given = limits.BrokerLimits()
+    assert given.session_days * 86_400 == SESSION_EXPIRY_S
+    longer = f'host = "a"\nkeepalive_s = {given.max_keepalive_s + 1}'
     with pytest.raises(SettingsError):
         settings.parse(longer.encode(), BrokerConfig, "b")
 
@@ -173,8 +174,8 @@ def test_a_packet_has_room_for_the_largest_envelope_on_the_longest_topic() -> No
     topic = topics.measurement(name, name, name)
     # Fixed header 5, topic's length 2, packet identifier 2, no properties 1 (MQTT 5 §3.3).
     overhead = 5 + 2 + len(topic) + 2 + 1
-    assert MAX_ENVELOPE_BYTES + overhead <= configuration.MAX_PACKET_BYTES
-    assert f"max_packet_size {configuration.MAX_PACKET_BYTES}" in directives(
+    assert MAX_ENVELOPE_BYTES + overhead <= limits.MAX_PACKET_BYTES
+    assert f"max_packet_size {limits.MAX_PACKET_BYTES}" in directives(
         render(parse(TEXT)).configuration
     )
 
@@ -182,7 +183,7 @@ def test_a_packet_has_room_for_the_largest_envelope_on_the_longest_topic() -> No
 def test_the_access_list_is_these_lines_and_no_others() -> None:
     own, every = "tramdo/v1/bach-thong/%u", "tramdo/v1/bach-thong/+"
     assert directives(render(parse(TEXT)).access_list) == [
-        f"pattern write {own}/m/+",
+        *(f"pattern write {own}/m/{kind}" for kind in KINDS),
         f"pattern write {own}/state",
         f"pattern write {own}/info",
         f"pattern write {own}/health",
@@ -211,6 +212,84 @@ def test_the_access_list_is_these_lines_and_no_others() -> None:
 def test_a_subscriber_may_read_what_the_contract_publishes() -> None:
     allowed = {right.topic for right in configuration.subscriber_acl("bach-thong")}
     assert allowed <= set(topics.collector_filters("bach-thong"))
+
+
+@pytest.mark.parametrize("syntax", ["2.0", "2.1"])
+def test_what_a_client_can_make_the_broker_hold_has_limits(syntax: str) -> None:
+    rendered = render(parse(f'syntax = "{syntax}"\n{TEXT}')).configuration
+    lines = directives(rendered)
+    assert {
+        "memory_limit 2147483648",
+        "max_queued_bytes 134217728",
+        "max_queued_messages 100000",
+        "max_inflight_bytes 16777216",
+        "queue_qos0_messages false",
+    } <= set(lines)
+    # A message of QoS 2 that is never released would stay.
+    assert all("max_qos 1" in block for block in listeners(rendered))
+
+
+# The rule of the memory
+
+
+def test_the_rule_counts_what_each_user_may_hold() -> None:
+    given = limits.BrokerLimits(
+        probes=100,
+        max_queued_messages=1_000,
+        max_queued_bytes=10_000_000,
+        max_inflight_messages=10,
+        max_inflight_bytes=1_000_000,
+    )
+    budget = limits.memory_budget(given, sessions=3)
+    assert (budget.hostile_probes, budget.honest_probes) == (5, 95)
+    # Queue and window, one message beyond each, and 512 bytes for each message.
+    assert budget.session_bytes == 11_000_000 + 2 * limits.MAX_PACKET_BYTES + 1_010 * 512
+    # A retained message on 9 kinds and 4 channels, a will, a packet half received; its session.
+    assert budget.hostile_probe_bytes == 15 * limits.MAX_PACKET_BYTES + 32_768
+    assert budget.required_bytes == (
+        3 * budget.session_bytes + 5 * budget.hostile_probe_bytes + 95 * 32_768
+    )
+
+
+def test_a_probe_may_write_no_more_topics_than_the_rule_counts() -> None:
+    writes = [each.topic for each in configuration.probe_acl("a") if each.access == "write"]
+    assert len(writes) == len(KINDS) + len(limits.PROBE_CHANNELS)
+    assert not [topic for topic in writes if "+" in topic or "#" in topic]
+
+
+def test_the_smallest_limit_is_taken_and_one_byte_less_is_not() -> None:
+    smallest = parse(TEXT).memory_budget().smallest_limit_bytes
+    text = f"{MINIMAL}collectors = ['a.1', 'b.1']\nsubscribers = ['c.1']\n[limits]\n"
+    assert parse(f"{text}memory_limit_bytes = {smallest}").memory_budget().sessions == 3
+    with pytest.raises(SettingsError, match=r"limits\.memory_limit_bytes is"):
+        parse(f"{text}memory_limit_bytes = {smallest - 10}")
+
+
+def test_the_limits_of_before_are_refused() -> None:
+    """Three readers that are away came to the limit, and the broker could not start again."""
+    before = TEXT.replace("# [limits]", "[limits]")
+    before = before.replace("# max_queued_bytes = 134217728", "max_queued_bytes = 268435456")
+    before = before.replace("# memory_limit_bytes = 2147483648", "memory_limit_bytes = 1073741824")
+    with pytest.raises(SettingsError) as caught:
+        parse(before)
+    assert "but 3 users that are away and 5% of 1000 probes can make the broker hold" in str(
+        caught.value
+    )
+
+
+def test_check_prints_the_rule_and_refuses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["check", str(EXAMPLE)]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"^3 users that are away +[\d.]+ MiB each +[\d.]+ MiB$", said, re.MULTILINE)
+    assert re.search(r"^50 probes at their worst +[\d.]+ MiB each", said, re.MULTILINE)
+    assert re.search(r"^memory_limit_bytes +2048.00 MiB$", said, re.MULTILINE)
+    small = tmp_path / "small.toml"
+    small.write_text(f"{MINIMAL}[limits]\nmemory_limit_bytes = 1000000\n", encoding="utf-8")
+    assert command.main(["check", str(small)]) == 2
+    assert "limits.memory_limit_bytes is 1000000" in capsys.readouterr().err
+    assert command.main([str(small), str(tmp_path)]) == 2, "nor is it rendered"
 
 
 # The command

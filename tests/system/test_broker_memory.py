@@ -1,0 +1,121 @@
+"""A broker within its memory: 5 % of a small fleet does the worst that its rights and limits allow.
+
+Real Mosquitto with the rendered configuration and the smallest memory limit that the rule of
+`deploy.broker.limits` takes. Everything here stays within what the broker grants.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from deploy.broker import configuration
+from deploy.broker.limits import MAX_PACKET_BYTES, PROBE_CHANNELS, BrokerLimits, memory_budget
+from runtime.mqtt import Message
+from tests.client import Client, eventually
+from tests.secured_broker import (
+    COLLECTOR,
+    COMMANDER,
+    NEIGHBOUR,
+    PROBE,
+    ROOT,
+    SUBSCRIBER,
+    TENANT,
+    Office,
+    SecuredBroker,
+    Writer,
+    why_not,
+)
+from wire.envelope import MAX_ENVELOPE_BYTES
+from wire.result import KINDS
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+
+# Of twenty probes one does its worst; three users by password have a session each.
+SMALL = BrokerLimits(
+    probes=20,
+    max_queued_messages=200,
+    max_queued_bytes=2 * 2**20,
+    max_inflight_messages=20,
+    max_inflight_bytes=2**20,
+)
+LARGEST = bytes(MAX_ENVELOPE_BYTES)
+RESULT = f"{ROOT}/{NEIGHBOUR}/m/latency"
+# More than the limit allows, had each a topic of its own.
+INVENTED = 35
+
+
+def limits() -> BrokerLimits:
+    smallest = memory_budget(SMALL, sessions=3).smallest_limit_bytes
+    return structs.replace(SMALL, memory_limit_bytes=smallest + 1)
+
+
+def go_away(broker: SecuredBroker, user: str) -> None:
+    """Subscribe to everything that the user may read and leave; the session is kept."""
+    channels = [right.topic for right in configuration.subscriber_acl(TENANT)]
+    with Client(broker.by_password(user), user, subscriptions=channels):
+        pass
+
+
+def do_the_worst(writer: Writer) -> None:
+    """A largest retained message on every topic that may be written, and on many that may not."""
+    kinds = [f"m/{kind}" for kind in KINDS]
+    invented = [f"m/kind_{'a' * n}" for n in range(INVENTED)]
+    for channel in (*kinds, *PROBE_CHANNELS, *invented):
+        writer.publish(f"{ROOT}/{PROBE}/{channel}", LARGEST, retain=True)
+    for _ in range(20):
+        writer.publish(f"{ROOT}/{PROBE}/m/latency", LARGEST)
+
+
+def result_arrives(honest: Writer, centre: Client, payload: bytes) -> None:
+    """A neighbour's result gets through."""
+    honest.publish(RESULT, payload)
+    centre.wait_for(lambda message: message.payload == payload)
+
+
+def test_the_others_results_flow_and_the_broker_restarts(tmp_path: Path) -> None:
+    office = Office(tmp_path / "office")
+    hostile, neighbour = office.probe(PROBE), office.probe(NEIGHBOUR)
+    with SecuredBroker(tmp_path / "broker", office, limits()) as broker:
+        for user in (SUBSCRIBER, COMMANDER):
+            go_away(broker, user)
+        filters = [f"{ROOT}/+/m/+"]
+        with (
+            Client(broker.by_password(COLLECTOR), "x", subscriptions=filters) as centre,
+            Writer(broker.by_certificate(neighbour), NEIGHBOUR) as honest,
+            Writer(broker.by_certificate(hostile), PROBE) as writer,
+        ):
+            do_the_worst(writer)
+            for number in range(20):
+                result_arrives(honest, centre, b"meanwhile %d" % number)
+            broker.restart()
+            result_arrives(honest, centre, b"after a restart")
+            broker.kill()
+            broker.start()
+            result_arrives(honest, centre, b"after a power cut")
+        assert "Out of memory" not in broker.log
+        assert broker.is_running()
+
+
+def test_an_exactly_once_message_is_not_held(tmp_path: Path) -> None:
+    """Held until its sender releases it, it would stay; no program of ours sends one."""
+    office = Office(tmp_path / "office")
+    probe = office.probe(PROBE)
+    with (
+        SecuredBroker(tmp_path / "broker", office) as broker,
+        Writer(broker.by_certificate(probe), PROBE) as writer,
+    ):
+        writer.hand_over(Message(f"{ROOT}/{PROBE}/m/latency", b"{}", qos=2))
+        eventually(lambda: f"Too high QoS in PUBLISH from {PROBE}" in broker.log, "it is refused")
+
+
+def test_the_largest_packet_is_what_the_rule_counts(tmp_path: Path) -> None:
+    office = Office(tmp_path / "office")
+    probe = office.probe(PROBE)
+    with (
+        SecuredBroker(tmp_path / "broker", office) as broker,
+        Writer(broker.by_certificate(probe), PROBE) as writer,
+    ):
+        assert writer.disconnected_by(f"{ROOT}/{PROBE}/m/latency", bytes(MAX_PACKET_BYTES))
