@@ -6,6 +6,7 @@ one address, whose certificate the authority of the seed has signed.
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -16,8 +17,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct, structs
 
-from deploy.authority import authority, folder
-from deploy.authority.rules import AuthorityError
+from deploy.authority import authority, certificates, folder
+from deploy.authority.rules import AuthorityError, whole_days
 from deploy.fleet import channel, client, releases, signature, update, variables
 from deploy.fleet.channel import Channel, ChannelError
 from deploy.fleet.client import FleetClient, FleetError
@@ -28,6 +29,8 @@ from deploy.fleet.variables import VariablesError
 from runtime import secret_file, settings
 from wire.decoding import decode_json
 from wire.record import Name
+
+log = logging.getLogger(__name__)
 
 # A playbook on a Zero 2 W that installs packages over a slow line.
 _COMMAND_LIMIT_S = 1800
@@ -105,18 +108,31 @@ class Box:
             token = secret_file.read_text(token_path).strip()
         except (OSError, ValueError) as error:
             raise FleetError(f"no enrolment token: {error}") from error
-        csr = self._csr()
+        csr = self._csr_by_any_key()
         response = self._centre.post("enrol", {"probe": fleet.probe, "token": token, "csr": csr})
         self._store_certificate(response.content)
         token_path.unlink()
         return f"{fleet.probe} is enrolled; its key has never left this box"
 
-    def renew(self, *, days_left: int) -> str | None:
-        """Renew the certificate when its end is near; a sentence, or None when it is not."""
-        if days_left > self._fleet.renew_days:
+    def renew(self) -> str | None:
+        """Renew the certificate when its end is near or its file is lost or damaged.
+
+        Returns:
+            A sentence, or None where there was nothing to do.
+        """
+        if self._days_left() > self._fleet.renew_days:
             return None
         self._store_certificate(self._centre.post("renew", {"csr": self._csr()}).content)
         return "the certificate is renewed; the probe takes it at its next connection"
+
+    def _days_left(self) -> int:
+        """Whole days until the certificate ends; 0 where the file cannot be read."""
+        try:
+            content = folder.read(Path(self._fleet.certificate_file))
+            ends = certificates.load_certificate(content).not_valid_after_utc
+        except AuthorityError:
+            return 0
+        return whole_days(ends, datetime.now(UTC))
 
     def fetch_variables(self) -> str | None:
         """Fetch this box's variables from the centre.
@@ -352,6 +368,13 @@ class Box:
         return target
 
     def _csr(self) -> str:
+        """A signing request by the box's key, which only `enrol` creates."""
+        if not Path(self._fleet.key_file).exists():
+            raise FleetError("the box's key is lost: enrol it anew, with a new token")
+        return self._csr_by_any_key()
+
+    def _csr_by_any_key(self) -> str:
+        """A signing request; the key is created where there is none."""
         fleet = self._fleet
         path = Path(fleet.key_file).with_suffix(".csr")
         try:
@@ -378,14 +401,28 @@ class Box:
             raise FleetError(str(error)) from error
 
     def _read_state(self) -> BoxState:
+        """The state; an empty one where there is none, or where the card has damaged it.
+
+        Nobody stands beside a box to delete a file. What a new state costs: which releases were
+        given up, and the highest channel number, so that until the next pull a channel that was
+        seen before is accepted if its word has not ended.
+        """
         if not self._state_path.exists():
             return BoxState()
         try:
-            return decode_json(folder.read(self._state_path), BoxState)
-        except (msgspec.MsgspecError, AuthorityError) as error:
-            raise FleetError(
-                f"{self._state_path} cannot be read: {error}; delete it to begin anew"
-            ) from error
+            content = folder.read(self._state_path)
+        except AuthorityError as error:
+            raise FleetError(str(error)) from error
+        try:
+            return decode_json(content, BoxState)
+        except msgspec.MsgspecError as error:
+            aside = self._state_path.with_name("state.json.damaged")
+            log.warning(
+                "begins a new state: %s is damaged (%s), see %s", self._state_path, error, aside
+            )
+            self._write(aside, content)
+            self._state_path.unlink()
+            return BoxState()
 
     def _save_state(self, state: BoxState) -> None:
         try:

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from deploy.authority import certificates, folder
+from deploy.authority import folder
 from deploy.authority.cli import DEFAULT_FOLDER
-from deploy.authority.rules import AuthorityError, whole_days
+from deploy.authority.rules import AuthorityError
 from deploy.fleet import channel, inventory, registry, releases, signature
-from deploy.fleet.box import Box, BoxSettings, load
+from deploy.fleet.box import Box, load
 from deploy.fleet.channel import Channel, ChannelError, Ring
 from deploy.fleet.client import FleetError
 from deploy.fleet.releases import ReleaseError
@@ -336,7 +336,7 @@ def _pull(options: argparse.Namespace) -> int:
     box = Box(fleet)
     failed = False
     acts: list[Callable[[], str | None]] = [
-        lambda: box.renew(days_left=_days_left(fleet)),
+        box.renew,
         box.fetch_variables,
         lambda: box.pull(at_once=options.now),
         box.converge,
@@ -349,11 +349,6 @@ def _pull(options: argparse.Namespace) -> int:
             print(f"refused: {error}", file=sys.stderr)
             failed = True
     return REFUSED if failed else OK
-
-
-def _days_left(fleet: BoxSettings) -> int:
-    content = folder.read(Path(fleet.certificate_file))
-    return whole_days(certificates.load_certificate(content).not_valid_after_utc, datetime.now(UTC))
 
 
 if __name__ == "__main__":

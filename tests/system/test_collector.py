@@ -479,8 +479,8 @@ def test_check_says_what_is_wrong(tmp_path: Path) -> None:
         code, text = command("check", "--config", collector.config_path)
         assert code == 1
         assert f"problem: store: {collector.store_path}: unable to open database file" in text
-        assert f"problem: broker 127.0.0.1 port {broker.port}: the broker refused us: " in text
-        assert "Not authorized" in text
+        refused = "the broker refused the name or the password (Not authorized): see "
+        assert f"problem: broker 127.0.0.1 port {broker.port}: {refused}" in text
         assert text.endswith("not ready\n")
         password.write_text("right")
         assert "takes us" in command("check", "--config", collector.config_path)[1]

@@ -14,9 +14,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 from cryptography import x509
+from msgspec import structs
 
 from deploy.authority import authority, folder
 from deploy.authority.authority import Authority
@@ -107,13 +107,53 @@ def test_a_known_key_renews_and_a_revoked_one_does_not(tmp_path: Path, fleet: Fl
     config = enrolled(tmp_path, fleet, "renew-01")
     box = Box(load(config))
     before = config.with_name("probe.pem").read_bytes()
-    assert box.renew(days_left=61) is None
-    assert "renewed" in (box.renew(days_left=60) or "")
+    assert box.renew() is None
+    # A certificate is for 730 days: 728 and a part of one are left, whatever the hour.
+    assert Box(structs.replace(load(config), renew_days=727)).renew() is None
+    box = Box(structs.replace(load(config), renew_days=730))
+    assert "renewed" in (box.renew() or "")
     assert config.with_name("probe.pem").read_bytes() != before
     Authority(fleet.authority).revoke("renew-01", Reason.KEY_COMPROMISE, NOW)
     with pytest.raises(FleetError, match="HTTP 403"):
-        box.renew(days_left=1)
+        box.renew()
     assert "no valid certificate of renew-01 has this key" in fleet.log
+
+
+def test_a_box_whose_certificate_file_is_lost_has_it_again_at_the_next_pull(
+    tmp_path: Path, fleet: FleetCentre
+) -> None:
+    """A card that broke a file: the key that the centre knows is there still."""
+    config = enrolled(tmp_path, fleet, "lost-01")
+    put_into_use(tmp_path, "0.1.0")
+    fleet.publish("0.1.0", well=True)
+    certificate, key = config.with_name("probe.pem"), config.with_name("probe.key")
+    before = key.read_bytes()
+    for spoil in (certificate.unlink, lambda: certificate.write_bytes(b"\0" * 700)):
+        spoil()
+        assert "the certificate is renewed" in run("pull", "--config", str(config))
+        renewed = x509.load_pem_x509_certificate(certificate.read_bytes())
+        assert renewed.subject.rfc4514_string() == "CN=lost-01"
+    assert key.read_bytes() == before
+
+    # Without the key nobody could tell the box from another one: a person gives a new token.
+    certificate.unlink()
+    key.unlink()
+    assert "enrol it anew, with a new token" in run("pull", "--config", str(config), expect=1)
+    assert not key.exists(), "a key that the centre does not know would only hide it"
+
+
+def test_a_box_whose_state_file_is_damaged_begins_anew(tmp_path: Path, fleet: FleetCentre) -> None:
+    config = enrolled(tmp_path, fleet, "damaged-01")
+    put_into_use(tmp_path, "0.1.1")
+    fleet.publish("0.1.1", well=True)
+    assert "runs 0.1.1 already" in run("pull", "--config", str(config))
+    state = tmp_path / "state" / "state.json"
+    for damage in (b"", b"\0" * 200, b'{"good": '):
+        state.write_bytes(damage)
+        assert "no trial was interrupted" in run("recover", "--config", str(config))
+        assert state.with_name("state.json.damaged").read_bytes() == damage
+        assert "runs 0.1.1 already" in run("pull", "--config", str(config))
+        assert json.loads(state.read_bytes())["channel_number"] == fleet.channel.number
 
 
 def test_a_box_is_told_its_own_variables_and_converges_to_them(
@@ -380,7 +420,7 @@ def test_the_first_boot_script_believes_no_word_that_has_ended(
     config = box_settings(tmp_path, fleet, "first-boot-03")
     fleet.publish("1.3.0", well=True)
     sound = (fleet.releases / "channel.json").read_bytes()
-    ended = msgspec.structs.replace(fleet.channel, expires_at=NOW)
+    ended = structs.replace(fleet.channel, expires_at=NOW)
     old = signature.sign(channel.encode(ended), fleet.key.read_bytes())
     folder.write(fleet.releases / "channel.json", old, folder.PUBLIC)
     environment = os.environ | {
