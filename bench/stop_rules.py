@@ -1,7 +1,7 @@
 """Floor 1. Other people's rules for ending a speed test early, to hold ours against.
 
 Written anew from what is published about them; each is a pure function of the samples so far, as
-`probe.measure.http_stop.early_figure` is.
+`probe.measure.http.early_stop.early_figure` is.
 """
 
 from __future__ import annotations
