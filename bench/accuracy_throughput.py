@@ -23,12 +23,12 @@ from bench.report import CannotMeasureError, Options, Outcome, Row, at_most, not
 from tests.lab.network import SERVER_ADDRESSES, LineShape, OfficeNetwork, theoretical_goodput_bps
 from tests.lab.yardstick import iperf3_server
 from tests.reflector_process import ReflectorProcess
+from wire.figures import MEGABIT
 from wire.result import ThroughputResult, ThroughputValues, kind_of
 
 LINE = "vnpt"
-M = 1_000_000
-RATES_BPS = (10 * M, 50 * M, 100 * M, 300 * M, 900 * M)
-QUICK_RATES_BPS = (50 * M, 300 * M)
+RATES_BPS = (10 * MEGABIT, 50 * MEGABIT, 100 * MEGABIT, 300 * MEGABIT, 900 * MEGABIT)
+QUICK_RATES_BPS = (50 * MEGABIT, 300 * MEGABIT)
 ROUNDS = 3
 STREAMS, WARM_UP_S, DURATION_S, QUICK_DURATION_S = 4, 2, 4, 2
 CONGESTION_CONTROL = "cubic"
@@ -60,7 +60,7 @@ def all_rates(options: Options) -> Outcome:
     trials: list[Trial] = []
     with (
         tempfile.TemporaryDirectory(prefix="tramdo-") as directory,
-        OfficeNetwork([LineShape(LINE, M, M)]) as network,
+        OfficeNetwork([LineShape(LINE, MEGABIT, MEGABIT)]) as network,
         iperf3_server(network.centre, IPERF3_PORT),
         ReflectorProcess(
             [SERVER_ADDRESSES[0]],
@@ -80,7 +80,7 @@ def all_rates(options: Options) -> Outcome:
         )
         for number in range(1 if options.quick else ROUNDS):
             for rate_bps in QUICK_RATES_BPS if options.quick else RATES_BPS:
-                note(f"round {number + 1}: {rate_bps // M} Mbit/s")
+                note(f"round {number + 1}: {rate_bps // MEGABIT} Mbit/s")
                 network.reshape(LINE, download_bps=rate_bps, upload_bps=rate_bps)
                 trials += _ours(network, config, rate_bps)
                 trials += _peer(network, rate_bps, duration_s)
@@ -130,7 +130,7 @@ def _row(trials: Sequence[Trial], rate_bps: int, direction: str) -> Row:
     mine = [one for one in trials if (one.rate_bps, one.direction) == (rate_bps, direction)]
     spread = [one.error_ratio for one in mine if one.tool == OURS]
     return {
-        "rate_mbps": rate_bps // M,
+        "rate_mbps": rate_bps // MEGABIT,
         "direction": direction,
         "rounds": len(spread),
         "theory_bps": round(theory_bps),

@@ -30,9 +30,9 @@ from tests import nginx
 from tests.http_request import http_request
 from tests.lab import namespace
 from tests.lab.network import SERVER_ADDRESSES, OfficeNetwork
+from wire.figures import MEGABIT as M
 from wire.result import HttpTransfer, HttpValues
 
-M = 1_000_000
 PORT = 8080
 ROUNDS = 2
 LATE = "late step (unknowable)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 
@@ -10,6 +11,7 @@ from collector.alerts import mail, notification, webhook
 from collector.alerts.alert_store import AlertStore
 from collector.alerts.notification import AlertEvent, DeliveryError
 from collector.alerts.settings import AlertsConfig
+from runtime.backoff import backoff_s
 
 # A channel delivers all pending events as one message, or raises DeliveryError.
 Channel = Callable[[Sequence[AlertEvent]], None]
@@ -33,14 +35,26 @@ def channels(config: AlertsConfig, timezone: tzinfo) -> dict[str, Channel]:
 
 
 class Notifier:
-    """One per process, used by one thread. After a failure it waits, ever longer."""
+    """One per process, used by one thread. After a failure a channel waits, ever longer.
+
+    Args:
+        alert_store: which notifications are pending, by channel.
+        channels: what delivers them, by name.
+        wait_s: the wait after the first failure.
+        draw: a random number in [0, 1) for the jitter of each wait.
+    """
 
     def __init__(
-        self, alert_store: AlertStore, channels: Mapping[str, Channel], wait_s: float = 60.0
+        self,
+        alert_store: AlertStore,
+        channels: Mapping[str, Channel],
+        wait_s: float = 60.0,
+        draw: Callable[[], float] = random.random,
     ) -> None:
         self._alert_store = alert_store
         self._channels = channels
         self._first_wait_s = wait_s
+        self._draw = draw
         self._failures = dict.fromkeys(channels, 0)
         self._not_before_s = dict.fromkeys(channels, 0.0)
 
@@ -65,8 +79,10 @@ class Notifier:
         try:
             channel(pending)
         except DeliveryError as error:
-            wait_s = min(_LONGEST_WAIT_S, self._first_wait_s * 2.0 ** self._failures[name])
-            self._failures[name] = min(self._failures[name] + 1, 16)
+            self._failures[name] += 1
+            wait_s = backoff_s(
+                self._failures[name], self._first_wait_s, _LONGEST_WAIT_S, self._draw()
+            )
             self._not_before_s[name] = now_s + wait_s
             log.warning(
                 "%d alerts not delivered, next try in %.0f s: %s", len(pending), wait_s, error

@@ -10,6 +10,7 @@ from collector.domain.assessment import Verdict
 from collector.reports import formatting
 from collector.reports.report import Level, Report, ReportRow, SpeedStats
 from collector.rollup.periods import Period, month_of
+from wire.figures import MEGABIT
 
 # More lines than these are summarised by commune.
 _MAX_LINES = 4
@@ -97,7 +98,7 @@ def _name(row: ReportRow) -> str:
 def _speed(direction: SpeedStats) -> str:
     if direction.mean_bps is None:
         return "chưa có số liệu"
-    mbps = direction.mean_bps / 1e6
+    mbps = direction.mean_bps / MEGABIT
     return f"khoảng {formatting.number(mbps, 0 if mbps >= 10 else 1)} mê-ga-bít trên giây"
 
 

@@ -7,6 +7,7 @@ from collector.reports.formatting import DOTS, MISSING
 from collector.reports.layout import Head, Section, Table
 from collector.reports.report import Report, ReportRow, SpeedStats
 from collector.rollup.periods import VIETNAM
+from wire.figures import MEGABIT
 
 INDICATIVE = "so sánh tham khảo"
 
@@ -186,7 +187,7 @@ def plan(row: ReportRow) -> str:
 
 def _declared(direction: SpeedStats) -> str:
     declared = direction.declared_bps
-    digits = 0 if declared is None or declared % 1e6 == 0 else 1
+    digits = 0 if declared is None or declared % MEGABIT == 0 else 1
     return formatting.mbps(declared, digits)
 
 

@@ -8,6 +8,7 @@ from collector.domain.assessment import NoVerdictReason, Verdict
 from collector.reports.report import SpeedStats
 from collector.rollup.periods import VIETNAM
 from runtime import language
+from wire.figures import MEGABIT
 
 # Shown for an unknown value; an empty cell could be taken for a printing error.
 MISSING = "–"
@@ -23,7 +24,7 @@ def number(value: float | None, digits: int = 0) -> str:
 
 def mbps(bps: float | None, digits: int = 1) -> str:
     """Mbit/s."""
-    return number(None if bps is None else bps / 1e6, digits)
+    return number(None if bps is None else bps / MEGABIT, digits)
 
 
 def percent(ratio: float | None, digits: int = 1) -> str:

@@ -15,6 +15,7 @@ from collector.reports import common, formatting
 from collector.reports.flat_table import Cell
 from collector.reports.layout import Document
 from collector.reports.report import Level, Report, ReportRow, SpeedStats
+from wire.figures import MEGABIT
 
 _SHEETS = (
     (Level.COMMUNE, "Theo xã"),
@@ -147,7 +148,7 @@ def _weeks_and_months(
 
 
 def _mbps(bps: float | None) -> float | None:
-    return None if bps is None else round(bps / 1e6, 3)
+    return None if bps is None else round(bps / MEGABIT, 3)
 
 
 def _direction(name: str, of: Callable[[ReportRow], SpeedStats]) -> list[_Column]:

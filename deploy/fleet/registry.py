@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from runtime.language import unmarked
 from wire.decoding import decode_json
+from wire.figures import MEGABIT
 from wire.topics import is_name
 
 _WORD = re.compile(r"[a-z0-9]+")
@@ -92,7 +93,7 @@ def _line(line: _Line) -> dict[str, Any]:
         "plan_down_mbit_s": line.plan_download_bps,
         "plan_up_mbit_s": line.plan_upload_bps,
     }
-    declared = {name: float(bps) / 1e6 for name, bps in plans.items() if bps is not None}
+    declared = {name: float(bps) / MEGABIT for name, bps in plans.items() if bps is not None}
     return {"id": line.id, "isp": _id(line.isp), **declared}
 
 

@@ -294,7 +294,7 @@ def test_a_book_that_is_no_book(tmp_path: Path) -> None:
         AlertStore(tmp_path / "alerts.sqlite")
 
 
-# Telling
+# Notifying
 
 
 class FakeChannel:
@@ -308,11 +308,12 @@ class FakeChannel:
         self.sent.append([one.transition for one in pending])
 
 
-def test_each_is_told_once_and_a_channel_that_is_away_waits_ever_longer(
+def test_each_is_notified_once_and_a_channel_that_is_away_waits_ever_longer(
     alert_store: AlertStore,
 ) -> None:
     mail, webhook = FakeChannel(), FakeChannel()
-    notifier = Notifier(alert_store, {"mail": mail, "webhook": webhook}, wait_s=60)
+    pair = {"mail": mail, "webhook": webhook}
+    notifier = Notifier(alert_store, pair, wait_s=60, draw=lambda: 0.5)
     write(alert_store, Begin(result(RuleState.HOLDS), NOW), channels=notifier.names)
     webhook.is_away = True
     notifier.notify(0)
