@@ -6,9 +6,9 @@ gives a number that another one gives too. What the centre has is kept as one co
 not as a mark on each result: a receipt that says less than before (a store that came back from a
 backup) makes results pending again by itself, as long as they are kept.
 
-A dying card changes bytes without a word. So each row has a checksum, asked when it is read to be
-sent; a number that was given is remembered beside the file (`mark`). What is lost so is named to
-the centre, and the file lives on.
+A failing card changes bytes without an error. So each row has a checksum, compared when it is read
+to be sent, and the numbers given are recorded beside the file (`high_water_mark`). What is lost is
+reported to the centre, and the file stays in use.
 """
 
 from __future__ import annotations
@@ -31,27 +31,14 @@ from probe.deliver.outbox_file import (
     open_database,
     translated_errors,
 )
+from probe.deliver.outbox_rows import OutboxRows, Row, StoredRow, packed_rows
 from probe.deliver.ranges import Range, clip, subtract
 from probe.deliver.sender_state import Coverage
 from probe.deliver.write_ahead_log import claimed_frames, log_of, taken_frames
 from wire.decoding import decode_json
 from wire.ledger import Ledger
 
-# Each uncovered range of seqs is one search in the primary key, however many rows there are.
-_UNCOVERED_RANGES = (
-    "json_each(:uncovered) AS range CROSS JOIN results ON seq "
-    "BETWEEN json_extract(range.value, '$[0]') AND json_extract(range.value, '$[1]')"
-)
-# The row with the newest number stays, so that the number can be read from the file.
-_NOT_NEWEST = "seq < (SELECT max(seq) FROM results)"
-# What is dropped first when there is no room: frequent latency windows, then tests, then events.
-_GIVEN_UP_FIRST = (
-    "CASE kind WHEN 'latency' THEN 0 WHEN 'throughput' THEN 2 WHEN 'http' THEN 2 "
-    "WHEN 'availability' THEN 2 WHEN 'outage' THEN 3 WHEN 'results_dropped' THEN 3 ELSE 1 END"
-)
 _MADE_ROOM_RATIO = 0.9
-# Few, so that little more is dropped than needed.
-_ROWS_AT_ONCE = 50
 # A receipt that is lost costs only that results are sent again.
 _COVERAGE_EVERY_S = 600.0
 _LAST_SEQ = 2**62
@@ -81,6 +68,7 @@ class Outbox:
         with translated_errors(f"the outbox {path} cannot be opened"):
             claimed = claimed_frames(path)
             self._db = open_database(path)
+            self._rows = OutboxRows(self._db)
             try:
                 self._open(path, claimed)
             except BaseException:
@@ -113,14 +101,7 @@ class Outbox:
         found: list[NumberedResult] = []
         before = first - 1
         while len(found) < limit:
-            with translated_errors("the outbox cannot be read"):
-                rows = self._db.execute(
-                    # As bytes: of a damaged row not even the types can be trusted.
-                    "SELECT seq, ifnull(CAST(kind AS BLOB), x''), "
-                    "ifnull(CAST(body AS BLOB), x''), checksum FROM results "
-                    "WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
-                    (before, last, limit - len(found)),
-                ).fetchall()
+            rows = self._rows.read(before + 1, last, limit - len(found))
             if not rows:
                 break
             found += self._intact_rows(rows)
@@ -152,7 +133,9 @@ class Outbox:
         before = self._uncovered()
         self.coverage = self._settled(covered_ranges(coverage))
         after = self._uncovered()
-        self._pending += self._count(subtract(after, before)) - self._count(subtract(before, after))
+        self._pending += self._rows.count(subtract(after, before)) - self._rows.count(
+            subtract(before, after)
+        )
 
     def report_ended_epochs(
         self, name: Callable[[uuid.UUID], tuple[str, bytes]], now_s: float
@@ -193,7 +176,7 @@ class Outbox:
             return 0
         reports = self._reports(name, spoiled)
         with self._numbering(reports, now_s):
-            self._db.executemany("DELETE FROM results WHERE seq = ?", [(one,) for one in spoiled])
+            self._rows.delete(spoiled)
             self._write_given_up(spoiled)
         self._spoiled.clear()
         self._gave_up(spoiled)
@@ -204,12 +187,8 @@ class Outbox:
 
         Only covered ones: a clock that jumps by years must not delete pending results.
         """
-        with self._transaction():
-            return self._db.execute(
-                f"DELETE FROM results WHERE stored_at_s < :before AND {_NOT_NEWEST} "
-                f"AND seq NOT IN (SELECT seq FROM {_UNCOVERED_RANGES})",
-                {"before": stored_before_s, "uncovered": self._uncovered_json()},
-            ).rowcount
+        with self._rows.transaction():
+            return self._rows.delete_covered_before(stored_before_s, self._uncovered())
 
     def make_room(self, limit_bytes: int, name: DroppedReport, now_s: float) -> int:
         """Once above a limit, delete results until nine tenths of it are used.
@@ -225,25 +204,23 @@ class Outbox:
         Returns:
             How many pending results were dropped.
         """
-        if self._used_bytes() <= limit_bytes:
+        if self._rows.used_bytes() <= limit_bytes:
             return 0
         enough_bytes = limit_bytes * _MADE_ROOM_RATIO
-        covered = f"seq NOT IN (SELECT seq FROM {_UNCOVERED_RANGES}) ORDER BY seq"
-        while self._used_bytes() > enough_bytes:
-            with self._transaction():
-                if not self._delete_some(covered):
+        while self._rows.used_bytes() > enough_bytes:
+            with self._rows.transaction():
+                if not self._rows.delete_some_covered(self._uncovered()):
                     break
-        pending = f"seq IN (SELECT seq FROM {_UNCOVERED_RANGES}) ORDER BY {_GIVEN_UP_FIRST}, seq"
         given_up: list[int] = []
         # One report for each epoch that rows are given up of.
         self._reserve(len(self.epochs) + 1)
-        with self._transaction():
-            while self._used_bytes() > enough_bytes:
-                rows = self._delete_some(pending)
+        with self._rows.transaction():
+            while self._rows.used_bytes() > enough_bytes:
+                rows = self._rows.delete_some_pending(self._uncovered())
                 if not rows:
                     break
                 given_up += rows
-            reports = _rows(self._reports(name, given_up), self.last_row + 1, now_s)
+            reports = packed_rows(self._reports(name, given_up), self.last_row + 1, now_s)
             if given_up:
                 self._insert(reports)
                 self._write_given_up(given_up)
@@ -259,11 +236,11 @@ class Outbox:
         )
 
     def close(self) -> None:
-        """Write what `cover` was told last, and close the file."""
+        """Write the coverage, and close the file."""
         newest = self.epoch if self._begun else self._marked
         try:
             earlier = self._pending_epochs(newest)
-            with self._transaction():
+            with self._rows.transaction():
                 self._write_coverage(0.0)
         finally:
             self._db.close()
@@ -280,19 +257,15 @@ class Outbox:
         taken = taken_frames(path)
         make_tables(self._db)
         found = high_water_mark.read(path)
+        self._rows.forget_empty_epochs()
         try:
-            self.epochs = Epochs(
-                (int(first), uuid.UUID(str(epoch)))
-                for first, epoch in self._db.execute(
-                    "SELECT first_row, epoch FROM epochs ORDER BY first_row"
-                )
-            )
+            self.epochs = Epochs(self._rows.epochs())
         except ValueError as error:
             raise OutboxDamagedError(f"the outbox {path} is damaged: {error}") from error
-        self.last_row = self._read_last_row()
+        self.last_row = self._rows.last_row()
         self._given_up = self._read_given_up()
         self.coverage = self._read_coverage()
-        self._pending = self._count(self._uncovered())
+        self._pending = self._rows.count(self._uncovered())
         cut_off = claimed is None or claimed > taken
         self._lost = self._lost_numbers(found, cut_off=cut_off, empty=claimed == 0)
         if found is None and cut_off:
@@ -346,7 +319,7 @@ class Outbox:
             for epoch in self.epochs
             if epoch != newest
             and (rows := self.epochs.rows(epoch, self.last_row)) is not None
-            and self._count(clip(self._uncovered(), *rows))
+            and self._rows.count(clip(self._uncovered(), *rows))
         )
 
     def _reports(self, name: DroppedReport, rows: Sequence[int]) -> list[tuple[str, bytes]]:
@@ -357,9 +330,9 @@ class Outbox:
     @contextmanager
     def _numbering(self, results: Sequence[tuple[str, bytes]], now_s: float) -> Iterator[None]:
         """Number and store results in one transaction with what the caller does."""
-        rows = _rows(results, self.last_row + 1, now_s)
+        rows = packed_rows(results, self.last_row + 1, now_s)
         self._reserve(len(rows))
-        with self._transaction():
+        with self._rows.transaction():
             self._insert(rows)
             yield
         self._inserted(len(rows))
@@ -377,9 +350,7 @@ class Outbox:
             high_water_mark.write(self._path, new)
         self._mark = new
 
-    def _intact_rows(
-        self, rows: Iterable[tuple[int, bytes, bytes, object]]
-    ) -> Iterator[NumberedResult]:
+    def _intact_rows(self, rows: Iterable[StoredRow]) -> Iterator[NumberedResult]:
         for row, kind, body, checksum in rows:
             if checksum == row_codec.checksum(row, kind, body):
                 yield NumberedResult(row, kind.decode(), row_codec.unpack(body))
@@ -388,109 +359,43 @@ class Outbox:
             else:
                 self._spoiled.add(row)
 
-    def _insert(self, rows: Sequence[tuple[int, str, float, bytes, int]]) -> None:
+    def _insert(self, rows: Sequence[Row]) -> None:
         if rows and not self._begun:
-            self._db.execute("INSERT INTO epochs VALUES (?, ?)", (rows[0][0], str(self.epoch)))
-        self._db.executemany(
-            "INSERT INTO results (seq, kind, stored_at_s, body, checksum) VALUES (?, ?, ?, ?, ?)",
-            rows,
-        )
-
-    def _delete_some(self, which: str) -> list[int]:
-        rows = self._db.execute(
-            f"SELECT seq FROM results WHERE {_NOT_NEWEST} AND {which} LIMIT {_ROWS_AT_ONCE}",
-            {"uncovered": self._uncovered_json()},
-        ).fetchall()
-        self._db.executemany("DELETE FROM results WHERE seq = ?", rows)
-        return [row[0] for row in rows]
-
-    def _used_bytes(self) -> int:
-        with translated_errors("the outbox cannot be read"):
-            pages, free, size = (
-                self._db.execute(f"PRAGMA {name}").fetchone()[0]
-                for name in ("page_count", "freelist_count", "page_size")
-            )
-        return int((pages - free) * size)
+            self._rows.add_epoch(rows[0][0], self.epoch)
+        self._rows.insert(rows)
 
     def _write_coverage(self, now_s: float) -> None:
         self._coverage_written_s = now_s
-        self._db.execute(
-            "INSERT OR REPLACE INTO meta VALUES ('coverage', ?)",
-            (msgspec.json.encode(self.coverage).decode(),),
-        )
+        self._rows.set_meta("coverage", self.coverage)
 
     def _read_coverage(self) -> Coverage:
         try:
-            read = decode_json(self._meta("coverage") or b"{}", Coverage)
+            read = decode_json(self._rows.meta("coverage") or b"{}", Coverage)
         except (ValueError, msgspec.MsgspecError):
             read = Coverage()  # everything is sent again, and the centre says what it has
         return self._settled(clip(covered_ranges(read), 1, self.last_row))
 
     def _read_given_up(self) -> Ledger:
         try:
-            ranges = decode_json(self._meta("given_up") or b"[]", tuple[tuple[int, int], ...])
+            ranges = decode_json(self._rows.meta("given_up") or b"[]", tuple[tuple[int, int], ...])
         except (ValueError, msgspec.MsgspecError):
             ranges = ()
         return Ledger().with_ranges(clip(ranges, 1, self.last_row))
 
     def _write_given_up(self, rows: Sequence[int]) -> None:
         """Remember rows as given up: nobody waits for a receipt that covers them."""
-        ranges = self._given_up.with_seqs(rows).ranges
-        self._db.execute(
-            "INSERT OR REPLACE INTO meta VALUES ('given_up', ?)",
-            (msgspec.json.encode(ranges).decode(),),
-        )
+        self._rows.set_meta("given_up", self._given_up.with_seqs(rows).ranges)
 
     def _gave_up(self, rows: Sequence[int]) -> None:
         """Rows were given up in a transaction that is committed."""
         self._given_up = self._given_up.with_seqs(rows)
         self.coverage = self._settled(covered_ranges(self.coverage))
-        self._pending = self._count(self._uncovered())
+        self._pending = self._rows.count(self._uncovered())
 
     def _settled(self, covered: Iterable[Range]) -> Coverage:
         """These rows and those that were given up."""
         return coverage_from(Ledger(self._given_up.ranges).with_ranges(covered))
 
-    def _read_last_row(self) -> int:
-        return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM results").fetchone()[0])
-
-    def _meta(self, key: str) -> bytes:
-        query = "SELECT CAST(value AS BLOB) FROM meta WHERE key = ?"
-        row = self._db.execute(query, (key,)).fetchone()
-        return bytes(row[0]) if row else b""
-
     def _uncovered(self) -> list[Range]:
         """The ranges of numbers that no receipt covers; the last has no end."""
         return [*self.coverage.missing, (self.coverage.through + 1, _LAST_SEQ)]
-
-    def _uncovered_json(self) -> str:
-        return msgspec.json.encode(self._uncovered()).decode()
-
-    def _count(self, ranges: Iterable[Range]) -> int:
-        count = "SELECT count(*) FROM results WHERE seq BETWEEN ? AND ?"
-        with translated_errors("the outbox cannot be read"):
-            return sum(int(self._db.execute(count, one).fetchone()[0]) for one in ranges)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with translated_errors("the outbox cannot be written"):
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                # A full disk may have ended the transaction already.
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-
-
-def _rows(
-    results: Iterable[tuple[str, bytes]], first_row: int, now_s: float
-) -> list[tuple[int, str, float, bytes, int]]:
-    """Results as rows, in the order of the insertion's columns."""
-    rows = []
-    for row, (kind, body) in enumerate(results, start=first_row):
-        packed = row_codec.pack(body)
-        rows.append((row, kind, now_s, packed, row_codec.checksum(row, kind.encode(), packed)))
-    return rows

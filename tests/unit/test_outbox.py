@@ -171,6 +171,24 @@ def test_what_is_given_up_of_an_earlier_epoch_is_named_by_that_epoch(path: Path)
     third.close()
 
 
+def test_epochs_of_which_nothing_is_left_are_forgotten(path: Path) -> None:
+    """One comes with each opening: a box that restarts each day has thousands after years."""
+    given = []
+    for _ in range(4):
+        outbox = Outbox(path)
+        fill(outbox, 2)
+        given.append(outbox.epoch)
+        outbox.apply_coverage(Coverage(outbox.last_row))
+        outbox.prune(stored_before_s=1e12)
+        outbox.close()
+    outbox = Outbox(path)
+    assert list(outbox.epochs) == given[-1:]
+    fill(outbox, 1)
+    assert outbox.epochs.identity(outbox.last_row) == (outbox.epoch, 1)
+    assert outbox.receive(outbox.epoch, Coverage(1)) == Coverage(outbox.last_row)
+    outbox.close()
+
+
 def test_a_file_of_an_older_version_keeps_its_epoch(path: Path) -> None:
     outbox = Outbox(path)
     fill(outbox, 3)
