@@ -176,6 +176,7 @@ def _run(config: Config) -> int:
             certificates,
             lambda: ingest.state.broker_trouble is None,
             change_signal.notify,
+            ingest.name_conflicts.current,
         )
         web = Web(
             read_model,
@@ -241,8 +242,13 @@ def _stop_requested(timeout_s: float) -> bool:
 
 def _status(ingest: IngestPipeline, maintenance: Maintenance) -> IngestStatus:
     """The status for `/healthz`: without roll-ups, results are on no page."""
-    state = ingest.state
-    return IngestStatus(state.broker_trouble, state.store_trouble or maintenance.trouble)
+    state, taken = ingest.state, ingest.client_id_trouble()
+    return IngestStatus(
+        taken or state.broker_trouble,
+        state.store_trouble or maintenance.trouble,
+        taken is not None,
+        tuple(ingest.name_conflicts.current(datetime.now(UTC))),
+    )
 
 
 def _command(config: Config, options: argparse.Namespace) -> int:

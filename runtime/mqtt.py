@@ -75,6 +75,8 @@ class Received(Struct, frozen=True):
     mid: int
     qos: int
     retained: bool
+    # The broker delivered it before and got no acknowledgement (MQTT 5, 3.3.1.1).
+    redelivered: bool = False
 
 
 Event = Connected | Disconnected | Published | Received
@@ -319,6 +321,7 @@ class MqttSession:
                     message.mid,
                     message.qos,
                     message.retain,
+                    message.dup,
                 )
             )
 

@@ -21,6 +21,7 @@ class AlertKind(StrEnum):
     LINE_DOWN = "line_down"
     PLAN_MISSED = "plan_missed"
     BACKLOG_GROWING = "backlog_growing"
+    NAME_SHARED = "name_shared"
     CERTIFICATE_EXPIRING = "certificate_expiring"
     CERTIFICATE_UNREADABLE = "certificate_unreadable"
 

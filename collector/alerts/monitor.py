@@ -32,6 +32,7 @@ from collector.alerts.rules import (
 from collector.alerts.served_certificates import ServedCertificates
 from collector.alerts.settings import AlertsConfig
 from collector.domain.lines import KnownLine, LineState, certificate_ends_at, line_state
+from collector.domain.name_conflicts import NameConflict
 from collector.domain.read_model import ReadModel
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Period, local_day, start_of_day
@@ -60,6 +61,7 @@ class AlertMonitor:
         certificates: the centre's own certificate files, whose expiry is monitored.
         is_listening: whether the broker is connected now.
         on_change: called from this thread after alerts began or ended.
+        name_conflicts: the names that two boxes use, at a time.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class AlertMonitor:
         certificates: Sequence[Path],
         is_listening: Callable[[], bool],
         on_change: Callable[[], None],
+        name_conflicts: Callable[[datetime], Sequence[NameConflict]],
     ) -> None:
         self._model = model
         self._alert_store = alert_store
@@ -82,6 +85,7 @@ class AlertMonitor:
         self._served = ServedCertificates(config.certificate_servers)
         self._is_listening = is_listening
         self._on_change = on_change
+        self._name_conflicts = name_conflicts
         self._stopping = threading.Event()
         self._listening_since: datetime | None = None
         self._backlogs: dict[tuple[str, str], deque[BacklogSample]] = {}
@@ -137,17 +141,21 @@ class AlertMonitor:
         names = _monitored_probes(lines, probes, now)
         lines = {key: line for key, line in lines.items() if key[:2] in names}
         probes = {name: probe for name, probe in probes.items() if name in names}
+        conflicts = {(one.tenant, one.probe): one for one in self._name_conflicts(now)}
         return Snapshot(
             now=now,
             listening_since=self._listening_since,
-            probes=[self._probe_observation(name, probes.get(name)) for name in sorted(names)],
+            probes=[
+                self._probe_observation(name, probes.get(name), conflicts.get(name))
+                for name in sorted(names)
+            ],
             lines=list(self._line_observations(lines, probes, now)),
             speeds=self._line_speeds(lines, now),
             certificates=[*self._centre_certificates(), *_probe_certificates(probes)],
         )
 
     def _probe_observation(
-        self, name: tuple[str, str], probe: StoredProbe | None
+        self, name: tuple[str, str], probe: StoredProbe | None, conflict: NameConflict | None
     ) -> ProbeObservation:
         seen = self._backlogs.setdefault(name, deque())
         if probe is not None and probe.health is not None and probe.health_at is not None:
@@ -159,7 +167,11 @@ class AlertMonitor:
                 seen.popleft()
         contact = probe.last_contact_at if probe else None
         return ProbeObservation(
-            tenant=name[0], probe=name[1], last_contact_at=contact, backlogs=tuple(seen)
+            tenant=name[0],
+            probe=name[1],
+            last_contact_at=contact,
+            backlogs=tuple(seen),
+            name_conflict=conflict,
         )
 
     def _line_observations(

@@ -52,6 +52,7 @@ _TITLES = {
     AlertKind.LINE_DOWN: ("Đường truyền mất kết nối", "line down"),
     AlertKind.PLAN_MISSED: ("Tốc độ thấp hơn mức công bố", "declared speed missed"),
     AlertKind.BACKLOG_GROWING: ("Kết quả chờ gửi tăng dần", "backlog growing"),
+    AlertKind.NAME_SHARED: ("Hai thiết bị dùng chung một tên", "name used by two boxes"),
     AlertKind.CERTIFICATE_EXPIRING: ("Chứng thư số sắp hết hạn", "certificate expiring"),
     AlertKind.CERTIFICATE_UNREADABLE: ("Không đọc được chứng thư số", "certificate unreadable"),
 }
@@ -89,6 +90,13 @@ def _vietnamese(alert: Alert, timezone: tzinfo) -> str:
         case AlertKind.BACKLOG_GROWING:
             waiting, before = _count(figures["pending"]).vi, _count(figures["pending_before"]).vi
             return f"{waiting} kết quả đang chờ gửi tại trạm đo, trước đó là {before}."
+        case AlertKind.NAME_SHARED:
+            returns = _count(figures["returns"]).vi
+            return (
+                "Hai thiết bị cùng dùng tên trạm đo này và giành kết nối của nhau "
+                f"({returns} lần đổi lại trong một giờ). Tìm thiết bị thứ hai "
+                "(thẻ nhớ sao chép?) và tắt nó, hoặc cấp cho nó tên và chứng thư riêng."
+            )
         case AlertKind.CERTIFICATE_EXPIRING:
             until = _clock(datetime.fromisoformat(str(figures["not_after"])), timezone)
             return f"Chứng thư số hết hạn lúc {until}; cần gia hạn trước thời điểm đó."
@@ -119,6 +127,13 @@ def _english(alert: Alert, timezone: tzinfo) -> str:
         case AlertKind.BACKLOG_GROWING:
             waiting, before = _count(figures["pending"]).en, _count(figures["pending_before"]).en
             return f"{waiting} results are pending at the probe, {before} before that."
+        case AlertKind.NAME_SHARED:
+            returns = _count(figures["returns"]).en
+            return (
+                "Two boxes use this probe's name and take the connection from each other "
+                f"({returns} returns within an hour). Find the second box (a "
+                "cloned card?) and switch it off, or give it a name and certificate of its own."
+            )
         case AlertKind.CERTIFICATE_EXPIRING:
             until = datetime.fromisoformat(str(figures["not_after"])).astimezone(timezone)
             return f"The certificate expires at {until:%H:%M on %d/%m/%Y}."

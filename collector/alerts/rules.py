@@ -15,6 +15,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from collector.alerts.alert import AlertKind, Key, RuleResult, RuleState, Subject
+from collector.domain.name_conflicts import WINDOW, NameConflict
 
 Minutes = Annotated[int, Meta(ge=1, le=100_000)]
 
@@ -47,6 +48,7 @@ class ProbeObservation(Struct, frozen=True, kw_only=True):
     probe: str
     last_contact_at: datetime | None
     backlogs: Sequence[BacklogSample] = ()
+    name_conflict: NameConflict | None = None
 
 
 class LineObservation(Struct, frozen=True, kw_only=True):
@@ -113,6 +115,7 @@ def evaluate(snapshot: Snapshot, rules: Rules) -> Iterator[RuleResult]:
     for probe in snapshot.probes:
         yield _silent(probe, snapshot, rules)
         yield _backlog(probe, rules)
+        yield _name_shared(probe, snapshot)
     for line in snapshot.lines:
         yield _line_down(line, rules)
     for speed in snapshot.speeds:
@@ -206,6 +209,17 @@ def _backlog(probe: ProbeObservation, rules: Rules) -> RuleResult:
         since=before[-1].at,
         evidence={"pending": last.pending, "pending_before": before[-1].pending},
     )
+
+
+def _name_shared(probe: ProbeObservation, snapshot: Snapshot) -> RuleResult:
+    """Clear only after an hour of listening: boxes that alternate are then seen to."""
+    key = Key(AlertKind.NAME_SHARED, Subject(probe.tenant, probe.probe))
+    conflict, since = probe.name_conflict, snapshot.listening_since
+    if conflict is not None:
+        evidence: dict[str, str | int | float] = {"returns": conflict.returns}
+        return RuleResult(key=key, state=RuleState.HOLDS, since=conflict.since, evidence=evidence)
+    listened = since is not None and snapshot.now - since >= WINDOW
+    return RuleResult(key=key, state=RuleState.CLEAR if listened else RuleState.UNKNOWN)
 
 
 def _expiring(certificate: Certificate, now: datetime, rules: Rules) -> RuleResult:

@@ -18,6 +18,7 @@ import random
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -26,26 +27,35 @@ from typing import NamedTuple
 from collector.commands.builder import ValidatedReply, validate_reply
 from collector.commands.sender import MqttCommandSender
 from collector.config import Config
+from collector.domain.name_conflicts import NameConflicts, ProbeRun
 from collector.ingest.rate_limit import ProbeRateLimit, RateLimiter
 from collector.ingest.receipts import ReceiptPacer
 from collector.ingest.status import IngestStatus
 from collector.ingest.validation import is_deletion, validate
 from collector.store.individual import store_individually
-from collector.store.messages import RejectedMessage, ResultsMessage, ValidatedMessage
+from collector.store.messages import (
+    RejectedMessage,
+    ResultsMessage,
+    StatusMessage,
+    ValidatedMessage,
+)
 from collector.store.records import BatchResult
 from collector.store.store import Store, StoreError
 from runtime import kernel_time, systemd_notify
 from runtime.backoff import reconnect_delay_s
-from runtime.connection_failure import ConnectionFailure
+from runtime.connection_failure import ConnectionFailure, FailureCause
 from runtime.mqtt import Connected, Disconnected, Event, Message, MqttSession, Published, Received
 from wire import messages, topics
-from wire.messages import Rejection
+from wire.messages import Info, Rejection
 
 _STORE_RETRY_MAX_S = 30.0
 # How long to wait for messages at most; half of the watchdog interval where that is shorter.
 _IDLE_WAIT_S = 5.0
 # So long after (re)connecting, messages may be a backlog of the broker.
 _BACKLOG_AFTER_CONNECT_S = 60.0
+# Another program of our client identifier: so often within so long. Once is `check`, or a collector
+# that was replaced.
+_TAKEN_OVER_MIN, _TAKEN_OVER_WITHIN_S = 2, 600.0
 # Of one batch: invalid messages in masses must not fill the journal.
 _MAX_REJECTIONS_LOGGED = 5
 
@@ -113,8 +123,23 @@ class IngestPipeline:
             )
         )
         self.state = IngestStatus()
+        self.name_conflicts = NameConflicts()
+        self._taken_over_at_s: deque[float] = deque(maxlen=_TAKEN_OVER_MIN)
         # The pages send commands through it: `collector.commands.builder.CommandSender`.
         self.commands = MqttCommandSender(self._session.publish)
+
+    def client_id_trouble(self) -> str | None:
+        """That another program takes the connection in turns with us, None when none does.
+
+        It lasts longer than each lost connection: between two of them all seems well.
+        """
+        since_s = time.monotonic() - _TAKEN_OVER_WITHIN_S
+        if sum(at_s > since_s for at_s in tuple(self._taken_over_at_s)) < _TAKEN_OVER_MIN:
+            return None
+        return (
+            f"another program connects as {self._config.client_id} and takes the connection from "
+            "this collector: stop it, or give each collector a user and a client_id of its own"
+        )
 
     def run(self) -> None:
         """Ingest until `stop`, in the calling thread; then publish the last receipts."""
@@ -160,6 +185,8 @@ class IngestPipeline:
                     self._set_status(IngestStatus(None, self.state.store_trouble))
                     log.info("connected to the broker")
                 case Disconnected(_, failure):
+                    if failure.cause is FailureCause.NAME_TAKEN:
+                        self._taken_over_at_s.append(time.monotonic())
                     self._set_status(IngestStatus(_sentence(failure), self.state.store_trouble))
                 case Published(_, _, str(refusal)):
                     log.warning("the broker refused a receipt: %s", refusal)
@@ -257,19 +284,26 @@ class IngestPipeline:
             if isinstance(reply, ValidatedReply):
                 self.commands.record_reply(reply)
                 continue
-            validated.append(
-                reply
-                or validate(
-                    message.topic,
-                    message.payload,
-                    now,
-                    retained=message.retained,
-                    live=live,
-                    clock_known=clock_known,
-                    max_bytes=self._config.intake.max_message_bytes,
-                )
+            checked = reply or validate(
+                message.topic,
+                message.payload,
+                now,
+                retained=message.retained,
+                live=live,
+                clock_known=clock_known,
+                max_bytes=self._config.intake.max_message_bytes,
             )
+            if not message.redelivered:
+                self._observe_run(checked)
+            validated.append(checked)
         return validated
+
+    def _observe_run(self, checked: ValidatedMessage) -> None:
+        """Take in which run of a probe sent an `info`."""
+        match checked:
+            case StatusMessage(tenant, probe, at, False, Info() as info):
+                run = ProbeRun(info.epoch, info.started_at)
+                self.name_conflicts.observe(tenant, probe, run, at)
 
     def _store_with_retries(
         self, validated: Sequence[ValidatedMessage], finish: Callable[[], BatchResult]
@@ -342,7 +376,7 @@ class IngestPipeline:
             log.error("cannot store, trying again: %s", state.store_trouble)
         if before.store_trouble and not state.store_trouble:
             log.info("the store works again")
-        trouble = state.store_trouble or state.broker_trouble
+        trouble = state.store_trouble or state.broker_trouble or self.client_id_trouble()
         systemd_notify.status(trouble or "storing what the probes send")
 
 

@@ -71,7 +71,7 @@ class Web:
             *LinePages(self._context, read_model, sender).routes,
             *CampaignPage(self._context, read_model).routes,
             *IspsPage(self._context, read_model).routes,
-            *SystemPage(self._context, read_model, certificates).routes,
+            *SystemPage(self._context, read_model, certificates, ingest_status).routes,
             *PublicPages(self._context, read_model).routes,
             *RegistryPage(self._context, read_model).routes,
             *(AlertsPage(self._context, alerts).routes if alerts else []),

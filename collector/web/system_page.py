@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from collector.domain.lines import certificate_ends_at
 from collector.domain.read_model import ReadModel
+from collector.ingest.status import IngestStatus
 from collector.web import system_view as view
 from collector.web.page_context import PageContext
 from runtime.certificate_file import ends_at
@@ -26,17 +27,22 @@ class SystemPage:
     """`/system`. `certificates` are the centre's certificate files."""
 
     def __init__(
-        self, context: PageContext, model: ReadModel, certificates: Sequence[Path]
+        self,
+        context: PageContext,
+        model: ReadModel,
+        certificates: Sequence[Path],
+        ingest_status: Callable[[], IngestStatus],
     ) -> None:
         self._context = context
         self._model = model
         self._certificates = certificates
+        self._ingest_status = ingest_status
         self.routes = [Route("/system", self.page)]
 
     def page(self, request: Request) -> Response:
         """The page."""
         model, locale = self._model, self._context.locale(request)
-        store, now = model.store, model.now()
+        store, now, status = model.store, model.now(), self._ingest_status()
         own = [(path.name, ends_at(path)) for path in self._certificates]
         certificates = [
             view.certificate_row(name, ends, now, locale)
@@ -50,9 +56,11 @@ class SystemPage:
                 store.ledgers(),
                 store.rejected_after(0, _REJECTED),
                 store.totals(),
+                status.name_conflicts,
                 now,
                 locale,
             ),
+            client_id_taken=status.client_id_taken,
             totals=store.totals(),
             certificates=certificates,
         )

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from collector.domain.lines import is_silent
+from collector.domain.name_conflicts import NameConflict
 from collector.store.messages import EpochKey
 from collector.store.records import StoredProbe, StoredRejection, Totals
 from collector.web.formatting import Moment, figure, moment, whole_number
@@ -59,6 +60,7 @@ class SystemHealth(Struct, frozen=True, kw_only=True):
     backlog_all: int
     clocks: list[ProblemRow]
     power: list[ProblemRow]
+    names: list[ProblemRow]
     rejected: list[RejectedRow]
     rejected_all: int
     rejected_by: list[tuple[str, str]]
@@ -80,6 +82,7 @@ def system_health(
     ledgers: Mapping[EpochKey, Ledger],
     rejected: Iterable[StoredRejection],
     totals: Totals,
+    conflicts: Sequence[NameConflict],
     now: datetime,
     locale: Locale,
 ) -> SystemHealth:
@@ -120,6 +123,11 @@ def system_health(
         power=[
             _row(p, locale, _power(p, locale)) for p in probes if p.health and p.health.throttled
         ][:ROWS_MOST],
+        names=[
+            _row(by_name[one.tenant, one.probe], locale, _alternated(one, locale))
+            for one in conflicts
+            if (one.tenant, one.probe) in by_name
+        ][:ROWS_MOST],
         rejected=[
             RejectedRow(
                 moment(one.received_at, locale.language, locale.timezone),
@@ -135,6 +143,11 @@ def system_health(
             for reason, many in totals.rejected.items()
         ],
     )
+
+
+def _alternated(conflict: NameConflict, locale: Locale) -> str:
+    returns = whole_number(conflict.returns, locale.language)
+    return f"{returns} {locale.label('returns_within_an_hour')}"
 
 
 def _row(probe: StoredProbe, locale: Locale, why: str) -> ProblemRow:

@@ -28,6 +28,7 @@ from collector.alerts.served_certificates import ServedCertificates
 from collector.alerts.settings import AlertsConfig, MailConfig, WebhookConfig
 from collector.alerts.webhook import post, signature
 from collector.domain import thresholds_file
+from collector.domain.name_conflicts import NameConflicts, ProbeRun
 from collector.domain.read_model import ReadModel
 from collector.ingest.validation import validate
 from collector.registry.communes import official
@@ -157,6 +158,7 @@ class Stage:
     def __init__(self, folder: Path, config: AlertsConfig) -> None:
         self.folder, self.config = folder, config
         self.listening = True
+        self.name_conflicts = NameConflicts()
         self.store = SqliteStore(folder / "results.sqlite")
         registry = parse_toml(REGISTRY, "registry.toml", official())
         self.store.registry.apply(registry, "test", "test", NOW)
@@ -175,11 +177,16 @@ class Stage:
             [],
             lambda: self.listening,
             lambda: None,
+            self.name_conflicts.current,
         )
 
     def restart(self) -> None:
         self.alert_store.close()
         self._open()
+
+    def restart_with_nothing_observed(self) -> None:
+        self.name_conflicts = NameConflicts()
+        self.restart()
 
     def hear(self, at: datetime, leds: dict[str, str] | None = None, pending: int = 0) -> None:
         health = Health(
@@ -281,6 +288,30 @@ def test_a_centre_that_was_away_calls_nobody_silent(stage: Stage) -> None:
     stage.check(minutes(361))
     (alert,) = stage.alert_store.newest(10)
     assert (alert.key.kind, alert.began_at) == (AlertKind.PROBE_SILENT, NOW)
+
+
+def test_two_boxes_of_one_name_are_told_until_they_stop(
+    stage: Stage, mailbox: tuple[Mailbox, int], receiver: Receiver
+) -> None:
+    runs = [ProbeRun(epoch, NOW) for epoch in (samples.EPOCH, samples.OTHER_EPOCH)]
+    for minute, run in ((0, runs[0]), (5, runs[1])):
+        stage.hear(minutes(minute))
+        stage.name_conflicts.observe(samples.TENANT, samples.PROBE, run, minutes(minute))
+        stage.check(minutes(minute))
+    assert stage.alert_store.newest(10) == [], "a restart is no second box"
+    stage.name_conflicts.observe(samples.TENANT, samples.PROBE, runs[0], minutes(6))
+    stage.check(minutes(7))
+    stage.hear(minutes(50))
+    # A new process has seen nothing yet: the alert stays open until it has listened for an hour.
+    stage.restart_with_nothing_observed()
+    for minute in (51, 80, 105):
+        stage.hear(minutes(minute))
+        stage.check(minutes(minute))
+    assert receiver.edges == [("begin", "name_shared")]
+    assert "Hai thiết bị dùng chung một tên" in mailbox[0].subjects[0]
+    stage.hear(minutes(112))
+    stage.check(minutes(112))
+    assert receiver.edges == [("begin", "name_shared"), ("end", "name_shared")]
 
 
 def test_channels_that_were_away_are_told_later_and_only_what_is_still_news(

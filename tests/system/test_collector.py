@@ -9,8 +9,9 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -305,6 +306,47 @@ def fill(path: Path) -> None:
                 file.write(b"\0" * 4096)
         except OSError:
             return
+
+
+def test_two_boxes_of_one_name_are_on_the_system_page(
+    collector: CollectorProcess, probe: Client
+) -> None:
+    def system_page() -> str:
+        return collector.text("/system?lang=en")[1]
+
+    topic = topics.of_probe(samples.TENANT, samples.PROBE, "info")
+    first, second = (
+        messages.encode(samples.info(epoch=epoch)) for epoch in (samples.EPOCH, samples.OTHER_EPOCH)
+    )
+    probe.publish(topic, first, retain=True)
+    probe.publish(topic, second, retain=True)
+    eventually(lambda: samples.PROBE in collector.text("/live")[1], "the probe is known")
+    assert "returns within an hour" not in system_page(), "a restart is no second box"
+    probe.publish(topic, first, retain=True)
+    eventually(lambda: "1 returns within an hour" in system_page(), "the second box is shown")
+
+
+def test_a_second_collector_of_one_client_id_is_told_by_both(
+    tmp_path: Path, collector: CollectorProcess, broker: Broker
+) -> None:
+    def broker_trouble(one: CollectorProcess) -> str:
+        return one.get("/healthz")[1]["broker"] or ""
+
+    with CollectorProcess(tmp_path / "second", broker.config()) as second:
+        for one in (collector, second):
+            said = eventually(
+                partial(_with_text, partial(broker_trouble, one), "another program connects"),
+                "healthz says so",
+                90.0,
+            )
+            assert "client_id of its own" in said
+            assert one.get("/healthz")[0] == 503
+            assert "takes its connection" in one.text("/system?lang=en")[1]
+
+
+def _with_text(ask: Callable[[], str], text: str) -> str | None:
+    answer = ask()
+    return answer if text in answer else None
 
 
 def test_a_broker_that_is_killed_and_forgets_gets_the_receipts_again(

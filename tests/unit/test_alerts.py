@@ -341,6 +341,7 @@ EVIDENCE: dict[AlertKind, dict[str, str | int | float]] = {
     AlertKind.LINE_DOWN: {"minutes_without_answer": 1_440},
     AlertKind.PLAN_MISSED: {"days": 3, "limit_share": 0.8, "lowest_down_share": 0.612},
     AlertKind.BACKLOG_GROWING: {"pending": 12_345, "pending_before": 600},
+    AlertKind.NAME_SHARED: {"returns": 3},
     AlertKind.CERTIFICATE_EXPIRING: {"not_after": "2026-08-01T00:00:00+00:00", "days_left": 6},
     AlertKind.CERTIFICATE_UNREADABLE: {},
 }
@@ -349,6 +350,7 @@ SENTENCES = {
     AlertKind.LINE_DOWN: "Đã 1.440 phút không có trả lời",
     AlertKind.PLAN_MISSED: "thấp hơn 80% mức công bố trong 3 ngày liền (thấp nhất: tải xuống 61%)",
     AlertKind.BACKLOG_GROWING: "12.345 kết quả đang chờ gửi tại trạm đo, trước đó là 600.",
+    AlertKind.NAME_SHARED: "giành kết nối của nhau (3 lần đổi lại trong một giờ)",
     AlertKind.CERTIFICATE_EXPIRING: "hết hạn lúc 07:00 ngày 01/08/2026",
     AlertKind.CERTIFICATE_UNREADABLE: "không đọc được chứng thư số hay danh sách thu hồi",
 }
@@ -431,6 +433,7 @@ def test_what_nobody_foresaw_does_not_end_the_watch(
     watched = AlertMonitor(
         centre,  # type: ignore[arg-type]
         alert_store, Notifier(alert_store, {}), config, [], lambda: True, lambda: None,
+        lambda _now: [],
     )  # fmt: skip
     centre.after_second = watched.stop
     watched.run()

@@ -40,7 +40,9 @@ ROOMS = {
     "collector.reports": _SHARED | _STORAGE | {"collector.domain"},
     # Of `collector` itself they take `config`.
     "collector.commands": _SHARED | _STORAGE | {"collector"},
-    "collector.ingest": _SHARED | _STORAGE | {"collector", "collector.commands"},
+    "collector.ingest": _SHARED
+    | _STORAGE
+    | {"collector", "collector.commands", "collector.domain"},
     "collector.web": _SHARED | _STORAGE | _ABOVE_STORAGE,
     # The command line and the configuration.
     "collector": _SHARED | _STORAGE | _ABOVE_STORAGE | {"collector.web", "collector.export"},

@@ -331,6 +331,17 @@ LABELS = {
     "probes_with_backlog": Phrase("Trạm tồn đọng trên 100 kết quả", "Backlog above 100 results"),
     "clock_faults": Phrase("Đồng hồ chưa đồng bộ", "Clock not synchronised"),
     "power_faults": Phrase("Nguồn yếu hoặc quá nóng", "Undervoltage or overheating"),
+    "shared_names": Phrase("Hai thiết bị dùng chung một tên", "Names used by two boxes"),
+    "returns_within_an_hour": Phrase(
+        "lần giành lại kết nối trong một giờ; tìm thiết bị thứ hai (thẻ nhớ sao chép?)",
+        "returns within an hour; find the second box (a cloned card?)",
+    ),
+    "client_id_taken": Phrase(
+        "Một chương trình khác kết nối bằng đúng tên của bộ thu này và giành kết nối của nó: dừng "
+        "chương trình đó, hoặc cấp cho mỗi bộ thu một tài khoản và một client_id riêng.",
+        "Another program connects under this collector's name and takes its connection: stop it, "
+        "or give each collector a user and a client_id of its own.",
+    ),
     "why": Phrase("Lý do", "Reason"),
     "not_heard": Phrase("không nhận được tin", "no contact"),
     "missing_results": Phrase("Còn thiếu", "Missing"),
