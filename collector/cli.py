@@ -213,13 +213,15 @@ def _run(config: Config) -> int:
     while not stopping and thread.is_alive() and server.is_alive():
         stopping = _stop_requested(_LOOK_S)
     systemd_notify.stopping()
+    # Pages first, so that nobody's reading delays the rest.
+    change_signal.close()
+    server.begin_stop()
     ingest.stop()
     maintenance.stop()
     watch.stop()
     thread.join()
     maintaining.join()
     watching.join()
-    change_signal.close()
     server.stop()
     store.close()
     alert_store.close()

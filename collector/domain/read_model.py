@@ -14,18 +14,22 @@ from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
 from collector.domain.lines import KnownLine, LineState, known_lines, line_state
+from collector.domain.probe_snapshot import ProbeSnapshot
 from collector.domain.thresholds import Thresholds
 from collector.registry.registry import LineKey, Registry
 from collector.rollup.periods import Period, last_days, local_day
 from collector.rollup.summary import Summary
+from collector.store.messages import EpochKey
 from collector.store.records import StoredProbe
 from collector.store.store import Store, StoreError
+from wire.ledger import Ledger
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 _CACHE_S = 20.0
 _MAX_STALE_S = 180.0
 _MAX_CACHED = 64
+_LEDGERS_S = 5.0
 
 
 class ReadModel:
@@ -43,8 +47,8 @@ class ReadModel:
         self._lock = threading.Lock()
         self._reading = threading.Lock()
         self._cached: dict[Any, tuple[float, Any]] = {}
-        self._probes: dict[tuple[str, str], StoredProbe] = {}
-        self._revision = 0
+        self._snapshot = ProbeSnapshot()
+        self._invalidations = 0
         self._refreshing: set[Any] = set()
 
     def now(self) -> datetime:
@@ -70,16 +74,28 @@ class ReadModel:
 
         return self.cached("registry", read, 2.0)
 
-    def probes(self) -> Mapping[tuple[str, str], StoredProbe]:
-        """Every probe, by (tenant, name); only those that changed are read from the store."""
+    def snapshot(self) -> ProbeSnapshot:
+        """Every probe as the store has it now; all callers share it.
+
+        Only the probes that changed are read from the store.
+        """
         with self._reading:
-            if self._revision > self.store.revision():
+            revision = self.store.revision()
+            if self._snapshot.revision > revision:
                 # A store restored from a backup has a lower revision.
-                self._probes, self._revision = {}, 0
-            for probe in self.store.probes(self._revision):
-                self._probes[probe.tenant, probe.probe] = probe
-                self._revision = max(self._revision, probe.revision)
-            return dict(self._probes)
+                self._snapshot = ProbeSnapshot()
+            if self._snapshot.revision < revision:
+                changed = self.store.probes(self._snapshot.revision)
+                self._snapshot = self._snapshot.with_changes(revision, changed)
+            return self._snapshot
+
+    def probes(self) -> Mapping[tuple[str, str], StoredProbe]:
+        """Every probe, by (tenant, name): those of the snapshot."""
+        return self.snapshot().probes
+
+    def ledgers(self) -> Mapping[EpochKey, Ledger]:
+        """The ledger of each probe's current epoch."""
+        return self.cached("ledgers", self.store.ledgers, _LEDGERS_S)
 
     def lines(self) -> list[KnownLine]:
         """Every known line."""
@@ -152,3 +168,9 @@ class ReadModel:
     def invalidate(self) -> None:
         """Drop all cached values; called when the registry was changed."""
         self._cached.clear()
+        self._invalidations += 1
+
+    @property
+    def invalidations(self) -> int:
+        """How often the cached values were dropped."""
+        return self._invalidations

@@ -78,8 +78,8 @@ class Web:
             *(ReportsPage(self._context, read_model, reports).routes if reports else []),
             *Api(read_model).routes,
             *MonitoringEndpoints(read_model, ingest_status).routes,
-            *LivePage(self._context, read_model.store, change_signal).routes,
-            *StoredApi(read_model.store).routes,
+            *LivePage(self._context, read_model, change_signal).routes,
+            *StoredApi(read_model).routes,
             *SignInPages(self._context).routes,
         ]
 

@@ -62,6 +62,13 @@ class LineRow(Struct, frozen=True, kw_only=True):
     completeness: str
 
 
+def in_order(lines: Iterable[KnownLine]) -> list[KnownLine]:
+    """Lines in the order of the table: by place, office and ISP."""
+    return sorted(
+        lines, key=lambda line: (by_name(line.place), line.office, line.isp_name, line.key)
+    )
+
+
 def line_rows(
     lines: Iterable[KnownLine],
     summaries: Mapping[LineKey, Summary],
@@ -73,9 +80,6 @@ def line_rows(
     locale: Locale,
 ) -> list[LineRow]:
     """A row per line, sorted by place, office and ISP."""
-    ordered = sorted(
-        lines, key=lambda line: (by_name(line.place), line.office, line.isp_name, line.key)
-    )
     return [
         _row(
             line,
@@ -87,7 +91,7 @@ def line_rows(
             now,
             locale,
         )
-        for line in ordered
+        for line in in_order(lines)
     ]
 
 

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping
 
+from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from collector.domain.probe_snapshot import ProbeSnapshot
+from collector.domain.read_model import ReadModel
 from collector.store.records import StoredProbe
-from collector.store.store import Store, StoreError
+from collector.store.store import StoreError
 from collector.web import live_view
 from collector.web.change_signal import ChangeSignal
+from collector.web.page_cache import PageCache
 from collector.web.page_context import PageContext
+from collector.web.presentation import Locale
 from collector.web.query import NUMBER_MOST, whole_number
 
 # Comments at this interval keep proxies from closing an idle stream.
 _STREAM_QUIET_S = 15.0
 # The page shows the probes with the latest contact, and counts all of them.
 _PROBES_MOST = 40
+# An event names so many; a page that is told of more than twenty fetches its whole content.
+_NAMES_MOST = 100
+# Those that a page shows, in two languages, while others take their place.
+_ARTICLES_CACHED = 4 * _PROBES_MOST
 # The minimum interval between two updates of a page.
 _STREAM_PAUSE_S = 0.25
 
@@ -29,10 +38,12 @@ _STREAM_PAUSE_S = 0.25
 class LivePage:
     """`/live`, `/parts` and `/events`."""
 
-    def __init__(self, context: PageContext, store: Store, change_signal: ChangeSignal) -> None:
+    def __init__(self, context: PageContext, model: ReadModel, change_signal: ChangeSignal) -> None:
         self._context = context
-        self._store = store
+        self._model = model
+        self._store = model.store
         self._change_signal = change_signal
+        self._articles = PageCache(_ARTICLES_CACHED)
         self.routes = [
             Route("/live", self.page),
             Route("/parts", self.parts),
@@ -41,19 +52,34 @@ class LivePage:
 
     def page(self, request: Request) -> Response:
         """The probes with the latest contact, each with its last results."""
-        # Read the revision first: what is stored after it is sent as an event.
-        revision = self._store.revision()
-        probes = self._store.probes()
-        shown = sorted(probes, key=lambda probe: probe.revision)[-_PROBES_MOST:]
-        shown.sort(key=lambda probe: (probe.tenant, probe.probe))
-        return self._render("live.html", request, probes, shown, revision=revision)
+
+        def content() -> Mapping[str, object]:
+            # What is stored after this revision is sent as an event.
+            snapshot = self._model.snapshot()
+            shown = sorted(snapshot.latest[:_PROBES_MOST], key=lambda p: (p.tenant, p.probe))
+            return {
+                "summary": self._summary(snapshot, locale),
+                "articles": [self._article(probe, locale) for probe in shown],
+                "revision": snapshot.revision,
+            }
+
+        locale = self._context.locale(request)
+        return self._context.render_shared(
+            request, "live.html", (), lambda: self._model.snapshot().revision, content
+        )
 
     def parts(self, request: Request) -> Response:
         """The summary and the named probes (`probe=tenant/name`, repeatable), as HTML fragments."""
-        wanted = set(request.query_params.getlist("probe"))
-        probes = self._store.probes()
-        named = [probe for probe in probes if f"{probe.tenant}/{probe.probe}" in wanted]
-        return self._render("parts.html", request, probes, named)
+        snapshot, locale = self._model.snapshot(), self._context.locale(request)
+        wanted = {name.partition("/") for name in request.query_params.getlist("probe")}
+        named = (snapshot.probes.get((tenant, name)) for tenant, _, name in sorted(wanted))
+        found = [probe for probe in named if probe is not None][:_PROBES_MOST]
+        return self._context.render(
+            request,
+            "parts.html",
+            summary=self._summary(snapshot, locale),
+            articles=[self._article(probe, locale) for probe in found],
+        )
 
     async def events(self, request: Request) -> Response:
         """Server-Sent Events: which probes changed since `Last-Event-ID`, or since `after`."""
@@ -69,12 +95,12 @@ class LivePage:
         while not self._change_signal.closed:
             changed = self._change_signal.next()
             try:
-                probes = await run_in_threadpool(self._store.probes, revision)
+                snapshot = await run_in_threadpool(self._model.snapshot)
             except StoreError:
                 return  # the browser reconnects with the id of the last event
-            if probes:
-                revision = max(probe.revision for probe in probes)
-                names = json.dumps([f"{probe.tenant}/{probe.probe}" for probe in probes])
+            if probes := snapshot.changed_after(revision):
+                revision = probes[0].revision
+                names = json.dumps([f"{p.tenant}/{p.probe}" for p in probes[:_NAMES_MOST][::-1]])
                 yield f"id: {revision}\nevent: probes\ndata: {names}\n\n"
                 await asyncio.sleep(_STREAM_PAUSE_S)
             try:
@@ -82,20 +108,19 @@ class LivePage:
             except TimeoutError:
                 yield ": nothing new\n\n"
 
-    def _render(
-        self,
-        template: str,
-        request: Request,
-        all_probes: Sequence[StoredProbe],
-        shown: Sequence[StoredProbe],
-        revision: int | None = None,
-    ) -> Response:
-        locale = self._context.locale(request)
-        probes = [
-            live_view.probe_view(probe, self._store.last_results(probe.tenant, probe.probe), locale)
-            for probe in shown
-        ]
-        summary = live_view.summary(all_probes, self._store.totals(), locale)
-        return self._context.render(
-            request, template, summary=summary, probes=probes, revision=revision
-        )
+    def _summary(self, snapshot: ProbeSnapshot, locale: Locale) -> live_view.SummaryView:
+        totals = self._store.totals()
+        return live_view.summary(snapshot.online, len(snapshot.probes), totals, locale)
+
+    def _article(self, probe: StoredProbe, locale: Locale) -> Markup:
+        """A probe as HTML; rendered again when the probe has changed, which a result does too."""
+        key = probe.tenant, probe.probe
+
+        def render() -> Markup:
+            # Read now: another reader who shares it may know a later revision.
+            current = self._model.probes().get(key, probe)
+            results = self._store.last_results(*key)
+            view = live_view.probe_view(current, results, locale)
+            return self._context.fragment("live_probe.html", locale, probe=view)
+
+        return self._articles.get((*key, locale.language), lambda: probe.revision, render)

@@ -21,6 +21,9 @@ from runtime.language import Language
 from wire.messages import Presence
 from wire.result import HOST_LINE, AnyResult, Line, Outcome, decode_result
 
+# A probe of three lines has some fifty.
+RESULTS_MOST = 200
+
 
 class Heading(NamedTuple):
     """A column heading."""
@@ -61,7 +64,10 @@ class LineView(NamedTuple):
 
 
 class ProbeView(NamedTuple):
-    """A probe with its lines. `anchor` is its element id in the page."""
+    """A probe with its lines. `anchor` is its element id in the page.
+
+    `hidden` states how many of its last results are shown, "" where all are.
+    """
 
     anchor: str
     tenant: str
@@ -75,6 +81,7 @@ class ProbeView(NamedTuple):
     pending: str | None
     version: str | None
     lines: list[LineView]
+    hidden: str
 
 
 class SummaryView(NamedTuple):
@@ -98,15 +105,17 @@ OUTCOME_TONES = {
 }
 
 
-def summary(probes: Sequence[StoredProbe], totals: Totals, locale: Locale) -> SummaryView:
+def summary(online: int, probes: int, totals: Totals, locale: Locale) -> SummaryView:
     """The counts above the list."""
-    online = sum(presence_of(probe) is Presence.ONLINE for probe in probes)
-    counts = (online, len(probes), totals.results, sum(totals.rejected.values()))
+    counts = (online, probes, totals.results, sum(totals.rejected.values()))
     return SummaryView(*(whole_number(count, locale.language) for count in counts))
 
 
 def probe_view(probe: StoredProbe, results: Sequence[LastResult], locale: Locale) -> ProbeView:
-    """The view of a probe. `results` are the last ones of each line, kind and target."""
+    """The view of a probe. `results` are the last ones of each line, kind and target.
+
+    At most `RESULTS_MOST` of them are shown, and the number of all is stated.
+    """
     site = probe.site
     since = probe.presence_since
     return ProbeView(
@@ -121,8 +130,15 @@ def probe_view(probe: StoredProbe, results: Sequence[LastResult], locale: Locale
         last_contact=_moment(probe.last_contact_at, locale) if probe.last_contact_at else None,
         pending=whole_number(probe.health.pending, locale.language) if probe.health else None,
         version=probe.info.probe_version if probe.info else None,
-        lines=_lines(probe, results, locale),
+        lines=_lines(probe, results[:RESULTS_MOST], locale),
+        hidden=_hidden(len(results), locale),
     )
+
+
+def _hidden(results: int, locale: Locale) -> str:
+    if results <= RESULTS_MOST:
+        return ""
+    return f"{locale.label('shown_of_all')} {locale.number(RESULTS_MOST)}/{locale.number(results)}"
 
 
 def _moment(at: datetime, locale: Locale) -> Moment:

@@ -45,7 +45,15 @@ def document(types: Sequence[type[msgspec.Struct]]) -> dict[str, Any]:
                 "ApiSeries",
                 [*(_path(name) for name in ("tenant", "probe", "line")), _DAYS],
             ),
-            "/api/probes": _get("Every probe as stored, with its latest receipt", None, []),
+            "/api/probes": _get(
+                "Probes as stored, with their latest receipts, by tenant and name; those after "
+                "`after` (the `next_after` of the answer before)",
+                None,
+                [
+                    {"name": "after", "in": "query", "schema": {"type": "string"}},
+                    _integer("limit", 1, 1_000),
+                ],
+            ),
             "/api/results": _get(
                 "Stored results, oldest first; after number `after`, or the newest",
                 None,

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from collector.domain.lines import KnownLine, filter_lines
 from collector.domain.read_model import ReadModel
 from collector.registry.registry import Commune, Registry
+from collector.rollup.periods import Period
 from collector.web.formatting import by_name
 from collector.web.line_table import STATE_LOOKS, line_rows
 from collector.web.overview_view import (
@@ -18,10 +19,16 @@ from collector.web.overview_view import (
     around,
     counts,
     overview_map,
+    page_of,
     province_rows,
 )
 from collector.web.page_context import PageContext
-from collector.web.query import one_of, period_days
+from collector.web.presentation import Locale
+from collector.web.query import one_of, period_days, whole_number
+
+# The figures are cached for longer; registry and filters have pages of their own.
+_SHARED_S = 2.0
+_PAGES_MOST = 10_000
 
 
 class OverviewPage:
@@ -33,7 +40,7 @@ class OverviewPage:
         self.routes = [Route("/", self.page)]
 
     def page(self, request: Request) -> Response:
-        """Filters: `province`, `group`, `isp`, `days`."""
+        """Filters: `province`, `group`, `isp`, `days`; `page` of the lines, from 1."""
         model, query, locale = self._model, request.query_params, self._context.locale(request)
         registry, every = model.registry(), model.lines()
         provinces = sorted(
@@ -48,35 +55,47 @@ class OverviewPage:
             "isp": one_of("isp", query.get("isp"), [isp for _, isp in isps]),
         }
         days = period_days(query.get("days"))
-        period = model.last_days(days)
-        lines = filter_lines(every, **filters)
-        summaries, states = model.overview(period), model.states()
-        communes = [
-            commune
-            for commune in registry.communes.values()
-            if commune.is_valid_on(period.last)
-            and (not filters["province"] or commune.province_code == filters["province"])
-            and (not filters["group"] or commune.code in registry.groups[filters["group"]].communes)
-        ]
-        by_province = len(lines) > LINES_MOST and not filters["province"]
-        return self._context.render(
+        page = whole_number("page", query.get("page"), 1, 1, _PAGES_MOST)
+
+        def content() -> Mapping[str, object]:
+            return {
+                "filters": filters,
+                "days": days,
+                "provinces": provinces,
+                "isps": isps,
+                "groups": groups,
+                **self._content(filters, model.last_days(days), page, locale),
+            }
+
+        return self._context.render_shared(
             request,
             "overview.html",
-            filters=filters,
-            days=days,
-            provinces=provinces,
-            isps=isps,
-            groups=groups,
-            counts=counts(lines, len(communes), summaries, states, locale),
-            map=overview_map(lines, _behind(filters, lines, communes, registry), states, locale),
-            looks=STATE_LOOKS,
-            provinces_shown=province_rows(lines, summaries, states, model.thresholds, locale)
+            (*filters.values(), days, page),
+            lambda: model.invalidations,
+            content,
+            _SHARED_S,
+        )
+
+    def _content(
+        self, filters: Mapping[str, str], period: Period, page: int, locale: Locale
+    ) -> Mapping[str, object]:
+        model, registry = self._model, self._model.registry()
+        lines = filter_lines(model.lines(), **filters)
+        summaries, states = model.overview(period), model.states()
+        communes = _communes(registry, filters, period)
+        by_province = len(lines) > LINES_MOST and not filters["province"]
+        shown = page_of([] if by_province else lines, page)
+        return {
+            "counts": counts(lines, len(communes), summaries, states, locale),
+            "map": overview_map(lines, _behind(filters, lines, communes, registry), states, locale),
+            "looks": STATE_LOOKS,
+            "provinces_shown": province_rows(lines, summaries, states, model.thresholds, locale)
             if by_province
             else [],
-            rows=[]
+            "rows": []
             if by_province
             else line_rows(
-                lines,
+                shown.lines,
                 summaries,
                 states,
                 model.probes(),
@@ -85,7 +104,19 @@ class OverviewPage:
                 model.now(),
                 locale,
             ),
-        )
+            "page": shown,
+        }
+
+
+def _communes(registry: Registry, filters: Mapping[str, str], period: Period) -> list[Commune]:
+    """The communes that pass the filters."""
+    return [
+        commune
+        for commune in registry.communes.values()
+        if commune.is_valid_on(period.last)
+        and (not filters["province"] or commune.province_code == filters["province"])
+        and (not filters["group"] or commune.code in registry.groups[filters["group"]].communes)
+    ]
 
 
 def _behind(

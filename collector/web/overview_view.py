@@ -1,7 +1,7 @@
 """Floor 1. The overview: counts, a row per province, and the map.
 
 Where more than `LINES_MOST` lines pass the filters, the table lists provinces instead, each with a
-link to its lines.
+link to its lines; a province with more has pages.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from collector.web.line_table import (
     LATENCY,
     STATE_LOOKS,
     UP,
+    in_order,
     maybe_figure,
     megabits,
     percent,
@@ -29,12 +30,21 @@ from collector.web.line_table import (
 )
 from collector.web.presentation import Badge, Locale
 
-# With more lines the table is by province.
+# With more lines the table is by province; within a province, in pages of so many.
 LINES_MOST = 250
 # Up to this number of communes, each is a link on the map.
 _SPOTS_MOST = 250
 # Some 13 km.
 _AROUND_DEGREES = 0.12
+
+
+class LinesPage(Struct, frozen=True, kw_only=True):
+    """A page of the table of lines. `number` is from 1 to `pages`; `lines_all` are on all pages."""
+
+    number: int
+    pages: int
+    lines: Sequence[KnownLine]
+    lines_all: int
 
 
 class ProvinceRow(Struct, frozen=True, kw_only=True):
@@ -62,6 +72,19 @@ class OverviewCounts(Struct, frozen=True, kw_only=True):
     up: str
     latency: str
     loss: str
+
+
+def page_of(lines: Sequence[KnownLine], number: int) -> LinesPage:
+    """A page of lines in the order of the table; the last one where there are fewer pages."""
+    pages = max(1, -(-len(lines) // LINES_MOST))
+    number = min(number, pages)
+    begin = (number - 1) * LINES_MOST
+    return LinesPage(
+        number=number,
+        pages=pages,
+        lines=in_order(lines)[begin : begin + LINES_MOST],
+        lines_all=len(lines),
+    )
 
 
 def counts(

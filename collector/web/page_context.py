@@ -5,12 +5,15 @@ Vietnamese is the default; `?lang=en` selects English, and a cookie keeps the ch
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Mapping
 from datetime import UTC, datetime
+from secrets import token_hex
 from typing import NamedTuple
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import jinja2
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -19,10 +22,13 @@ from collector.users.sessions import SessionSigner
 from collector.users.user import AuditEvent, Permission, User
 from collector.users.user_store import UserStore
 from collector.web.formatting import MISSING
+from collector.web.page_cache import PageCache
 from collector.web.presentation import Locale
 from runtime.language import Language
 
 SESSION_COOKIE, LANGUAGE_COOKIE = "tramdo_session", "lang"
+# Pages in each language and with each filter; the nation's overview takes 100 kB.
+_PAGES_SHARED = 64
 _YEAR_S = 365 * 24 * 3600
 # The navigation of every page: label name and path.
 NAVIGATION = (
@@ -48,6 +54,16 @@ class Visitor(NamedTuple):
         return self.user is not None and self.user.may(Permission(permission), commune_code)
 
 
+class _Blocks(NamedTuple):
+    """The rendered blocks of a page, in the order of `blocks.html`."""
+
+    title: Markup
+    head: Markup
+    body_attributes: Markup
+    main: Markup
+    footer: Markup
+
+
 class PageContext:
     """One per application."""
 
@@ -55,6 +71,7 @@ class PageContext:
         self.timezone = ZoneInfo(timezone)
         self.user_store = user_store
         self.sessions = SessionSigner(user_store.session_key())
+        self._shared = PageCache(_PAGES_SHARED)
         self._templates = jinja2.Environment(
             loader=jinja2.PackageLoader("collector.web"),
             autoescape=True,
@@ -127,12 +144,9 @@ class PageContext:
         """A template (a page or a fragment) as an HTML response."""
         locale = self.locale(request)
         path = request.url.path
-        html = self._templates.get_template(template).render(
-            language=locale.language,
-            label=locale.label,
-            locale=locale,
-            missing=MISSING,
-            timezone=self.timezone.key,
+        html = self._html(
+            template,
+            locale,
             path=path,
             visitor=self.visitor(request),
             navigation=[(locale.label(name), where, where == path) for name, where in NAVIGATION],
@@ -144,6 +158,55 @@ class PageContext:
         if request.query_params.get("lang") in set(Language):
             answer.set_cookie(LANGUAGE_COOKIE, locale.language, _YEAR_S, samesite="lax")
         return answer
+
+    def render_shared(
+        self,
+        request: Request,
+        template: str,
+        key: Hashable,
+        version: Callable[[], Hashable],
+        content: Callable[[], Mapping[str, object]],
+        max_age_s: float = float("inf"),
+    ) -> Response:
+        """A page whose blocks are rendered once for all readers who want it at the same time.
+
+        Its template extends `layout` and does not use the visitor.
+
+        Args:
+            request: of one reader.
+            template: of the page.
+            key: what the content depends on, beside template and language.
+            version: see `PageCache.get`.
+            content: computes the context of the template.
+            max_age_s: see `PageCache.get`.
+        """
+        locale = self.locale(request)
+
+        def blocks() -> _Blocks:
+            # Random, so that no text in the page can be one.
+            separator = token_hex(16)
+            html = self._html(
+                template, locale, layout="blocks.html", separator=separator, **content()
+            )
+            # Rendered with autoescape.
+            return _Blocks(*(Markup(part.strip()) for part in html.split(separator)))  # noqa: S704
+
+        shared = self._shared.get((template, locale.language, key), version, blocks, max_age_s)
+        return self.render(request, "shared.html", blocks=shared)
+
+    def fragment(self, template: str, locale: Locale, **context: object) -> Markup:
+        """A template as HTML to put into a page."""
+        return Markup(self._html(template, locale, **context))  # noqa: S704 - with autoescape
+
+    def _html(self, template: str, locale: Locale, **context: object) -> str:
+        return self._templates.get_template(template).render(
+            language=locale.language,
+            label=locale.label,
+            locale=locale,
+            missing=MISSING,
+            timezone=self.timezone.key,
+            **context,
+        )
 
 
 def address_of(request: Request) -> str:

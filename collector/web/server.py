@@ -47,9 +47,13 @@ class WebServer:
         """Whether the server thread is running."""
         return self._thread.is_alive()
 
+    def begin_stop(self) -> None:
+        """Accept no more connections; requests in progress may end. Does not wait."""
+        self._server.should_exit = True
+
     def stop(self) -> None:
         """Finish requests in progress, then end the thread. May be called before `start`."""
-        self._server.should_exit = True
+        self.begin_stop()
         if self._thread.is_alive():
             self._thread.join()
         self._socket.close()

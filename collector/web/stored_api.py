@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,36 +11,48 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from collector.domain.read_model import ReadModel
 from collector.store.messages import EpochKey
 from collector.store.records import StoredResult
-from collector.store.store import Store
 from collector.web.query import NUMBER_MOST, whole_number
 from collector.web.responses import json_response
 from wire.ledger import Ledger
 
 _RESULTS_DEFAULT, _RESULTS_MOST = 100, 1_000
+_PROBES_MOST = 1_000
 
 
 class StoredApi:
     """`/api/probes` and `/api/results`."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, model: ReadModel) -> None:
+        self._model = model
+        self._store = model.store
         self.routes = [
             Route("/api/probes", self.probes),
             Route("/api/results", self.results),
         ]
 
-    def probes(self, _request: Request) -> Response:
-        """Every probe as stored, with its latest receipt."""
-        ledgers = {key[:2]: (key, ledger) for key, ledger in self._store.ledgers().items()}
+    def probes(self, request: Request) -> Response:
+        """The probes as stored, each with its latest receipt, by tenant and name.
+
+        At most `limit`, those after `after` (tenant/name); `next_after` is None with the last one.
+        """
+        query = request.query_params
+        limit = whole_number("limit", query.get("limit"), _PROBES_MOST, 1, _PROBES_MOST)
+        snapshot = self._model.snapshot()
+        tenant, _, name = query.get("after", "").partition("/")
+        begin = bisect_right(snapshot.names, (tenant, name))
+        names = snapshot.names[begin : begin + limit]
+        ledgers = {key[:2]: (key, ledger) for key, ledger in self._model.ledgers().items()}
         return json_response(
             {
                 "probes": [
-                    msgspec.structs.asdict(probe)
-                    | {"receipt": _receipt(ledgers.get((probe.tenant, probe.probe)))}
-                    for probe in self._store.probes()
-                ]
+                    msgspec.structs.asdict(snapshot.probes[key])
+                    | {"receipt": _receipt(ledgers.get(key))}
+                    for key in names
+                ],
+                "next_after": "/".join(names[-1]) if len(snapshot.names) > begin + limit else None,
             }
         )
 

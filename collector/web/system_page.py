@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -13,14 +13,18 @@ from starlette.routing import Route
 from collector.domain.lines import certificate_ends_at
 from collector.domain.read_model import ReadModel
 from collector.ingest.status import IngestStatus
+from collector.store.records import StoredProbe
 from collector.web import system_view as view
 from collector.web.page_context import PageContext
+from collector.web.presentation import Locale
 from runtime.certificate_file import ends_at
 
 # How many of the last rejected messages are listed at most.
 _REJECTED = 1_000
 # A probe requests renewal this many days before expiry (docs/security.md).
 _RENEW_DAYS = 60
+# Silence and certificates change with time alone.
+_SHARED_S = 5.0
 
 
 class SystemPage:
@@ -42,32 +46,47 @@ class SystemPage:
     def page(self, request: Request) -> Response:
         """The page."""
         model, locale = self._model, self._context.locale(request)
-        store, now, status = model.store, model.now(), self._ingest_status()
+
+        def content() -> Mapping[str, object]:
+            return self._content(locale)
+
+        return self._context.render_shared(
+            request, "system.html", (), lambda: model.snapshot().revision, content, _SHARED_S
+        )
+
+    def _content(self, locale: Locale) -> Mapping[str, object]:
+        model, store, now = self._model, self._model.store, self._model.now()
+        probes, totals, status = model.probes(), store.totals(), self._ingest_status()
         own = [(path.name, ends_at(path)) for path in self._certificates]
-        certificates = [
-            view.certificate_row(name, ends, now, locale)
-            for name, ends in (*own, *self._of_probes(now))
-        ]
-        return self._context.render(
-            request,
-            "system.html",
-            health=view.system_health(
-                list(model.probes().values()),
-                store.ledgers(),
+        due = list(_due_for_renewal(probes, now))
+        return {
+            "health": view.system_health(
+                list(probes.values()),
+                model.ledgers(),
                 store.rejected_after(0, _REJECTED),
-                store.totals(),
+                totals,
                 status.name_conflicts,
                 now,
                 locale,
             ),
-            client_id_taken=status.client_id_taken,
-            totals=store.totals(),
-            certificates=certificates,
-        )
+            "client_id_taken": status.client_id_taken,
+            "totals": totals,
+            "certificates": [
+                view.certificate_row(name, ends, now, locale)
+                for name, ends in (*own, *due[: view.ROWS_MOST])
+            ],
+            "certificates_all": len(own) + len(due),
+        }
 
-    def _of_probes(self, now: datetime) -> Iterator[tuple[str, datetime]]:
-        """The probes' certificates that are due for renewal."""
-        for (_, name), probe in sorted(self._model.probes().items()):
-            ends = certificate_ends_at(probe)
-            if ends is not None and (ends - now).days <= _RENEW_DAYS:
-                yield name, ends
+
+def _due_for_renewal(
+    probes: Mapping[tuple[str, str], StoredProbe], now: datetime
+) -> Sequence[tuple[str, datetime]]:
+    """The probes' certificates that are due for renewal, by when they end."""
+    found = ((name, certificate_ends_at(probe)) for (_, name), probe in probes.items())
+    due = [
+        (name, ends)
+        for name, ends in found
+        if ends is not None and (ends - now).days <= _RENEW_DAYS
+    ]
+    return sorted(due, key=lambda pair: (pair[1], pair[0]))

@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec import structs
 
+from collector.domain.probe_snapshot import ProbeSnapshot
 from collector.store.records import LastResult, StoredProbe, StoredResult, Totals
 from collector.web import live_view
 from collector.web.formatting import MISSING, Cell, figure, moment, whole_number
@@ -319,9 +321,31 @@ def test_a_probe_of_which_nothing_is_known_yet() -> None:
 
 
 def test_the_summary_counts() -> None:
-    probes = [a_probe(), a_probe(presence=Presence.LOST), a_probe(presence=None)]
     totals = Totals(1_234_567, 3, {Rejection.SCHEMA: 2, Rejection.TOPIC: 3})
-    assert live_view.summary(probes, totals, VI) == ("1", "3", "1.234.567", "5")
+    assert live_view.summary(1, 3, totals, VI) == ("1", "3", "1.234.567", "5")
+
+
+def test_of_very_many_last_results_the_first_are_shown_and_all_are_counted() -> None:
+    many = [
+        LastResult(stored(samples.latency(target=f"icmp:{number}.example")), None)
+        for number in range(1_000)
+    ]
+    view = live_view.probe_view(a_probe(), many, VI)
+    assert sum(len(table.rows) for line in view.lines for table in line.tables) == 200
+    assert view.hidden == "Số kết quả gần nhất được hiển thị: 200/1.000"
+    assert live_view.probe_view(a_probe(), many[:200], VI).hidden == ""
+
+
+def test_a_snapshot_is_shared_and_knows_what_changed() -> None:
+    one, two = a_probe(), structs.replace(a_probe(), probe="tram-2", revision=2)
+    first = ProbeSnapshot(2, {(one.tenant, one.probe): one, (two.tenant, two.probe): two})
+    changed = structs.replace(one, revision=3, presence=Presence.LOST)
+    second = first.with_changes(3, [changed])
+    assert first.online == 2
+    assert second.online == 1
+    assert second.changed_after(2) == [changed]
+    assert [probe.revision for probe in second.latest] == [3, 2]
+    assert second.probes[two.tenant, two.probe] is two
 
 
 def test_what_a_probe_gave_up_stands_under_the_box_and_no_isp() -> None:

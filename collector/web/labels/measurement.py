@@ -189,6 +189,7 @@ LABELS = {
     "probes_online": Phrase("trạm đang kết nối", "probes online"),
     "results_stored": Phrase("kết quả đã lưu", "results stored"),
     "messages_rejected": Phrase("bản tin bị từ chối", "messages rejected"),
+    "shown_of_all": Phrase("Số kết quả gần nhất được hiển thị:", "Last results shown:"),
     "no_probes": Phrase(
         "Chưa có trạm đo nào gửi kết quả. Trang này tự cập nhật khi có trạm kết nối.",
         "No probe has sent results yet. This page updates itself when one connects.",

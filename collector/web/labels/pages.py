@@ -275,6 +275,7 @@ LABELS = {
     "urge_list": Phrase(
         "Cần đôn đốc: trụ sở đo chưa đủ", "To follow up: offices below the minimum"
     ),
+    "table_pages": Phrase("Các trang của bảng", "Pages of the table"),
     "first_of": Phrase("hiển thị", "shown"),
     "measured_per_line": Phrase("Số lần đo / tối thiểu", "Measurements / minimum"),
     "nobody_to_urge": Phrase("Mọi trụ sở đều đã đo đủ.", "Every office meets the minimum."),
