@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from collector.domain.lines import KnownLine, LineState, known_lines, line_state
 from collector.domain.probe_snapshot import ProbeSnapshot
+from collector.domain.shared_cache import SharedCache
 from collector.domain.thresholds import Thresholds
 from collector.registry.registry import LineKey, Registry
 from collector.rollup.periods import Period, last_days, local_day
@@ -29,7 +30,6 @@ T = TypeVar("T")
 _CACHE_S = 20.0
 _MAX_STALE_S = 180.0
 _MAX_CACHED = 64
-_LEDGERS_S = 5.0
 
 
 class ReadModel:
@@ -49,6 +49,7 @@ class ReadModel:
         self._cached: dict[Any, tuple[float, Any]] = {}
         self._snapshot = ProbeSnapshot()
         self._invalidations = 0
+        self._shared = SharedCache(1)
         self._refreshing: set[Any] = set()
 
     def now(self) -> datetime:
@@ -95,7 +96,7 @@ class ReadModel:
 
     def ledgers(self) -> Mapping[EpochKey, Ledger]:
         """The ledger of each probe's current epoch."""
-        return self.cached("ledgers", self.store.ledgers, _LEDGERS_S)
+        return self._shared.get("ledgers", self.store.revision, self.store.ledgers)
 
     def lines(self) -> list[KnownLine]:
         """Every known line."""

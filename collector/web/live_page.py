@@ -14,11 +14,11 @@ from starlette.routing import Route
 
 from collector.domain.probe_snapshot import ProbeSnapshot
 from collector.domain.read_model import ReadModel
+from collector.domain.shared_cache import SharedCache
 from collector.store.records import StoredProbe
 from collector.store.store import StoreError
 from collector.web import live_view
 from collector.web.change_signal import ChangeSignal
-from collector.web.page_cache import PageCache
 from collector.web.page_context import PageContext
 from collector.web.presentation import Locale
 from collector.web.query import NUMBER_MOST, whole_number
@@ -43,7 +43,7 @@ class LivePage:
         self._model = model
         self._store = model.store
         self._change_signal = change_signal
-        self._articles = PageCache(_ARTICLES_CACHED)
+        self._articles = SharedCache(_ARTICLES_CACHED)
         self.routes = [
             Route("/live", self.page),
             Route("/parts", self.parts),

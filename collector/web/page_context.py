@@ -18,11 +18,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from collector.domain.shared_cache import SharedCache
 from collector.users.sessions import SessionSigner
 from collector.users.user import AuditEvent, Permission, User
 from collector.users.user_store import UserStore
 from collector.web.formatting import MISSING
-from collector.web.page_cache import PageCache
 from collector.web.presentation import Locale
 from runtime.language import Language
 
@@ -71,7 +71,7 @@ class PageContext:
         self.timezone = ZoneInfo(timezone)
         self.user_store = user_store
         self.sessions = SessionSigner(user_store.session_key())
-        self._shared = PageCache(_PAGES_SHARED)
+        self._shared = SharedCache(_PAGES_SHARED)
         self._templates = jinja2.Environment(
             loader=jinja2.PackageLoader("collector.web"),
             autoescape=True,
@@ -176,9 +176,9 @@ class PageContext:
             request: of one reader.
             template: of the page.
             key: what the content depends on, beside template and language.
-            version: see `PageCache.get`.
+            version: see `SharedCache.get`.
             content: computes the context of the template.
-            max_age_s: see `PageCache.get`.
+            max_age_s: see `SharedCache.get`.
         """
         locale = self.locale(request)
 

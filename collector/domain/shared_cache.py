@@ -26,7 +26,7 @@ class _Entry(Struct):
     value: Any = None
 
 
-class PageCache:
+class SharedCache:
     """Thread-safe.
 
     Args:
