@@ -297,7 +297,7 @@ def _rounds(port: int, size: Size) -> list[Reading]:
     """All readers ask in the same moment, wait for each other, and ask again a second later."""
     barrier = threading.Barrier(size.readers)
     readings: list[Reading] = []
-    failures: list[BaseException] = []
+    failures: list[Exception] = []
 
     def read(page: str) -> None:
         try:
@@ -305,10 +305,11 @@ def _rounds(port: int, size: Size) -> list[Reading]:
                 barrier.wait(_TIMEOUT_S)
                 readings.append(fetch(port, page))
                 time.sleep(1.0)
-        except BaseException as error:
+        except (OSError, http.client.HTTPException, AssertionError) as error:
             failures.append(error)
             barrier.abort()
-            raise
+        except threading.BrokenBarrierError:
+            pass
 
     pages = itertools.islice(itertools.cycle(PAGES), size.readers)
     with _threads([threading.Thread(target=read, args=(p,)) for p in pages], threading.Event()):
