@@ -21,6 +21,7 @@ from probe.config import Config, LineConfig
 from probe.daemon import IDENTIFY_S, Daemon
 from probe.doctor import output, prerequisites
 from probe.doctor.examination import examine
+from probe.measure import resolvers
 from probe.measure.failure import Failure
 from probe.measure.host_limits import LEAST_CEILING_RATIO
 from probe.measure.measurement import Progress
@@ -98,7 +99,7 @@ def _check(config: Config, options: argparse.Namespace) -> int:
         elif seen is not None:
             print(_outside(line, seen).in_(language))
     today = _today(config)
-    plan = tables.document(config, today, UsageFile(config.state_dir).on(today), language)
+    plan = _plan_document(config, today, language)
     of_host = ceiling.notes(config.lines, ceilings.read(config.state_dir))
     note, problem = Phrase("lưu ý", "note"), Phrase("lỗi", "problem")
     for sentence in (*plan.notes, *(one.in_(language) for one in of_host)):
@@ -179,9 +180,14 @@ def _ceiling(config: Config, options: argparse.Namespace) -> int:
     return OK if all(one.good for one in found) else FAILED
 
 
+def _plan_document(config: Config, day: date, language: Language) -> tables.PlanDocument:
+    usage = UsageFile(config.state_dir).on(day)
+    return tables.document(resolvers.with_resolvers(config), day, usage, language)
+
+
 def _plan(config: Config, options: argparse.Namespace) -> int:
     day = options.day or _today(config)
-    plan = tables.document(config, day, UsageFile(config.state_dir).on(day), options.lang)
+    plan = _plan_document(config, day, options.lang)
     if options.json:
         print(msgspec.json.encode(plan).decode())
     else:

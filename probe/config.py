@@ -57,7 +57,7 @@ class LineConfig(Strict, frozen=True):
     interface: Annotated[str, Meta(pattern=r"^[^\s/]{1,15}$")] | None = None
     source_address: str | None = None
     gateway: str | None = None
-    # The resolvers of the line's users; default: the gateway, or the system's resolvers.
+    # The resolvers of the line's users; default: its router, or the system's that belong to it.
     resolvers: Annotated[list[str], Meta(max_length=3)] = []
     plan_download_bps: Annotated[float, Meta(gt=0)] | None = None
     plan_upload_bps: Annotated[float, Meta(gt=0)] | None = None

@@ -23,7 +23,7 @@ from probe.availability.monitor import AVAILABILITY, AvailabilityMonitor
 from probe.commands.executor import CommandActions, CommandExecutor
 from probe.config import Config, LineConfig
 from probe.deliver.publisher import Publisher
-from probe.measure import host
+from probe.measure import host, resolvers
 from probe.measure.kinds import MEASURES
 from probe.measure.measurement import Stop
 from probe.measure.runner import Runner
@@ -287,7 +287,9 @@ class Daemon:
             if self._planned is not None:
                 self._publisher.republish_info()
             self._planned = today
-            bulk = day_plan(self._config, today, self._usage.on(today)).slots
+            bulk = day_plan(
+                resolvers.with_resolvers(self._config), today, self._usage.on(today)
+            ).slots
             light = light_slots(self._config, _light_kinds(self._config), today)
             self._timetable.load([*bulk, *light], now)
             log.info("planned %s; next slot at %s", today, self._timetable.next_at())
@@ -363,7 +365,7 @@ def _info(
         site=config.site,
         lines=[line.identity for line in config.lines],
         plan=[
-            *published_plan(config, today, usage_on(today)),
+            *published_plan(resolvers.with_resolvers(config), today, usage_on(today)),
             *(PlannedKind(kind, count) for kind, count in per_day.items()),
         ],
         config_hash=digest,

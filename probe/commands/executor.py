@@ -24,6 +24,7 @@ from probe.commands.policy import (
     with_pending_done,
 )
 from probe.config import Config, ServerConfig
+from probe.measure import resolvers
 from probe.measure.kinds import MEASURES
 from probe.plan.budget import bulk_kinds, month_budget
 from probe.schedule.admission import QueuedMeasurement
@@ -208,7 +209,7 @@ class CommandExecutor:
             lines=[line.id for line in config.lines],
             exhausted_lines=[
                 line.id
-                for line in config.lines
+                for line in resolvers.with_resolvers(config).lines
                 if month_budget(config, line, today, usage).is_exhausted
             ],
         )

@@ -48,7 +48,9 @@ def light_kinds(config: Config, line: LineConfig) -> Iterator[LightKind]:
     looks = _DAY_MIN // config.plan.light_every_min
     dns = config.dns
     if dns.names:
-        asked = len(line.resolvers or [line.gateway]) + (dns.public_resolver is not None)
+        # Where the line's resolvers are not known (`resolvers.with_resolvers`), its router is.
+        public = dns.public_resolver is not None and dns.public_resolver not in line.resolvers
+        asked = max(1, len(line.resolvers)) + public
         questions = asked * (len(dns.names) * dns.repeats + dns.random_labels)
         yield LightKind(kind_of(DnsResult), looks, looks * questions * _QUESTION_BYTES)
     if config.web.pages:

@@ -6,13 +6,14 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from probe.config import DnsConfig, LineConfig, ServerConfig, WebConfig
+from probe.measure import resolvers
 from probe.measure.dns import probe as dns_probe
 from probe.measure.measurement import RawResult
 from probe.measure.web import probe as web_probe
@@ -213,6 +214,40 @@ def test_a_cut_line_is_no_resolver_s_fault(lab: Lab, where: Cut, reason: Reason)
         lab.network.restore("vnpt")
     assert {finding.reason for finding in findings} == {reason}
     assert (page.reason, web_of(page).failed_phase) == (reason, WebPhase.DNS)
+
+
+def test_each_line_asks_its_own_router_that_dhcp_gave(lab: Lab, tmp_path: Path) -> None:
+    """Two routers that answer differently, neither configured; resolv.conf names both."""
+    lines = {line.interface: line for line in lab.network.lines}
+    site = {"vnpt": OWN, "viettel": NOBODY}
+    conf = tmp_path / "resolv.conf"
+    conf.write_text(
+        "".join(f"nameserver {line.gateway_address}\n" for line in lines.values()), encoding="ascii"
+    )
+    unrouted = resolvers.System(conf, tmp_path / "none", lambda _: [])
+    with ExitStack() as stack:
+        for name, line in lines.items():
+            prefix = ["ip", "netns", "exec", line.isp.name]
+            stack.enter_context(
+                Names(
+                    tmp_path / name,
+                    hosts=[line.gateway_address],
+                    port=53,
+                    addresses={SITE: [site[name]]},
+                    prefix=prefix,
+                )
+            )
+        for name, line in lines.items():
+            own = lab.line(name, resolvers=[])
+            mine, public = lab.asked(own)
+            assert (dns_of(mine).resolver, mine.outcome) == (line.gateway_address, Outcome.OK)
+            assert (dns_of(mine).answered, dns_of(mine).failure_ratio) == (4, 0.0)
+            assert dns_of(public).role is ResolverRole.PUBLIC
+            page = lab.fetched(f"https://{SITE}/", own, timeout_s=10)
+            values = web_of(page)
+            assert (values.resolver, values.address) == (line.gateway_address, site[name])
+            by_route = lab.network.office.inside(lambda own=own: resolvers.of_line(own, unrouted))
+            assert by_route == [line.gateway_address], "of two in resolv.conf the line's own"
 
 
 # web

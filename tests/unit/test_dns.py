@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.config import DnsConfig, LineConfig
-from probe.measure import resolvers
+from probe.config import DnsConfig
 from probe.measure.dns import method
 from probe.measure.dns.message import (
     BadNameError,
@@ -206,20 +205,3 @@ def test_one_listed_name_answered_is_ok_but_a_random_one_is_not_enough() -> None
     assert method.round_status(of(answered("NOERROR"), QueryExchange()), []).outcome is Outcome.OK
     lying = of(answered("NXDOMAIN"), answered("NXDOMAIN"), random_labels=1)
     assert method.round_status(lying, []).reason is Reason.NAME_NOT_FOUND
-
-
-# Which resolvers
-
-
-def line(**fields: object) -> LineConfig:
-    return LineConfig(**({"id": "vnpt", "isp": "VNPT", "interface": "eth0"} | fields))  # type: ignore[arg-type]  # by name
-
-
-def test_a_line_s_resolvers_are_its_own_then_its_gateway_then_the_system_s(tmp_path: Path) -> None:
-    conf = tmp_path / "resolv.conf"
-    conf.write_text("# x\nnameserver 127.0.0.53\nnameserver 9.9.9.9\noptions edns0\nnameserver\n")
-    own = line(resolvers=["203.0.113.1"], gateway="192.168.1.1")
-    assert resolvers.of_line(own, conf) == ["203.0.113.1"]
-    assert resolvers.of_line(line(gateway="192.168.1.1"), conf) == ["192.168.1.1"]
-    assert resolvers.of_line(line(), conf) == ["9.9.9.9"], "a stub leaves by any line"
-    assert resolvers.of_line(line(), tmp_path / "none") == []

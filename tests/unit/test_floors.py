@@ -99,6 +99,7 @@ WRAPPED_BY = {
     },
     "subprocess": {
         "probe/measure/throughput/iperf3_process.py",
+        "probe/measure/link_resolvers.py",
         "collector/store/backup.py",
         "deploy/fleet/box.py",
         "deploy/fleet/cli.py",

@@ -14,6 +14,7 @@ from probe import clock
 from probe.config import LineConfig
 from probe.measure.dns import method
 from probe.measure.dns.message import (
+    UDP_PAYLOAD_BYTES,
     DnsAnswer,
     DnsDiscard,
     DnsQuestion,
@@ -50,15 +51,34 @@ class DnsClient:
         self._resolver = resolver
         self._timeout_s = timeout_s
         self._stop = stop
+        self._edns = True
+
+    @property
+    def edns_bytes(self) -> int:
+        """The UDP payload size that queries state by EDNS; 0 where the resolver has no EDNS."""
+        return UDP_PAYLOAD_BYTES if self._edns else 0
 
     def ask(self, query: PlannedQuery) -> QueryExchange:
         """Send a query and return what came of it.
 
+        A resolver that knows no EDNS is asked once more without, and from then on only so. The
+        delay is that of the query which was answered.
+
         Raises:
             BadNameError: the name breaks the rules of RFC 1035.
         """
+        exchange = self._exchange(query)
+        if not self._edns or not method.lacks_edns(exchange) or self._stop.is_set():
+            return exchange
+        self._edns = False
+        plain = self._exchange(query)
+        # What is no better without EDNS was not about EDNS.
+        self._edns = method.lacks_edns(plain) or plain.answer is None
+        return method.with_discarded(plain, exchange)
+
+    def _exchange(self, query: PlannedQuery) -> QueryExchange:
         question = DnsQuestion(query.name, query.record_type, secrets.randbits(16))
-        packet = encode_question(question)
+        packet = encode_question(question, edns=self._edns)
         try:
             sock = line_socket.open_udp(self._line, self._resolver)
         except LineSocketError as error:

@@ -16,7 +16,7 @@ import dns.rdatatype
 from msgspec import Struct
 
 # DNS flag day 2020: an answer of this size is not fragmented on any usual path.
-_UDP_PAYLOAD_BYTES = 1232
+UDP_PAYLOAD_BYTES = 1232
 # RFC 1035 §4.1.1: TC in the header's third octet.
 _TRUNCATED_BIT = 0x02
 
@@ -49,13 +49,13 @@ class DnsAnswer(Struct, frozen=True):
     addresses: tuple[str, ...]
 
 
-def encode_question(question: DnsQuestion) -> bytes:
-    """A recursive query with EDNS.
+def encode_question(question: DnsQuestion, *, edns: bool = True) -> bytes:
+    """A recursive query, with EDNS (RFC 6891) or without.
 
     Raises:
         BadNameError: the name breaks the rules of RFC 1035.
     """
-    return _query(question).to_wire()
+    return _query(question, edns=edns).to_wire()
 
 
 def decode_answer(packet: bytes, question: DnsQuestion) -> DnsAnswer | DnsDiscard:
@@ -79,13 +79,13 @@ def decode_answer(packet: bytes, question: DnsQuestion) -> DnsAnswer | DnsDiscar
         return DnsDiscard.MALFORMED
 
 
-def _query(question: DnsQuestion) -> dns.message.QueryMessage:
+def _query(question: DnsQuestion, *, edns: bool = True) -> dns.message.QueryMessage:
     try:
         return dns.message.make_query(
             question.name,
             question.record_type,
-            use_edns=0,
-            payload=_UDP_PAYLOAD_BYTES,
+            use_edns=0 if edns else False,
+            payload=UDP_PAYLOAD_BYTES if edns else None,
             id=question.number,
         )
     except dns.exception.DNSException as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from probe.config import DnsConfig
 from probe.measure.dns.message import DnsAnswer
@@ -19,6 +19,8 @@ from probe.measure.measurement import MeasurementStatus
 from wire.result import DnsEnding, DnsQuery, DnsValues, Outcome, Reason, ResolverRole
 
 NOERROR, NXDOMAIN, REFUSED = "NOERROR", "NXDOMAIN", "REFUSED"
+# What a responder without EDNS says to a query with it (RFC 6891 §7).
+_NO_EDNS = {"FORMERR", "NOTIMP"}
 # Of 36 letters and digits (83 bits): such a name is in no cache.
 LABEL_LETTERS = 16
 
@@ -68,6 +70,25 @@ def round_of(config: DnsConfig, labels: Sequence[str], *, ipv6: bool) -> list[Pl
     ]
     random = [PlannedQuery(f"{label}.{config.random_zone}", kind, True) for label in labels]
     return [*listed[: len(config.names)], *random, *listed[len(config.names) :]]
+
+
+def lacks_edns(exchange: QueryExchange) -> bool:
+    """Whether the resolver answered as one that knows no EDNS."""
+    return exchange.answer is not None and exchange.answer.rcode in _NO_EDNS
+
+
+def is_final(answer: DnsAnswer) -> bool:
+    """Whether an answer settles a name, so that the next resolver need not be asked."""
+    return answer.rcode in {NOERROR, NXDOMAIN}
+
+
+def with_discarded(exchange: QueryExchange, before: QueryExchange) -> QueryExchange:
+    """An exchange that also counts the packets discarded in the one before it."""
+    return structs.replace(
+        exchange,
+        malformed=exchange.malformed + before.malformed,
+        forged=exchange.forged + before.forged,
+    )
 
 
 def delay_ms(kernel_ns: int | None, process_ns: int) -> float:

@@ -16,7 +16,6 @@ from probe.measure.dns.exchange import DnsClient
 from probe.measure.dns.message import BadNameError
 from probe.measure.dns.method import Resolver
 from probe.measure.latency.line_socket import line_failure
-from probe.measure.lookup import Address
 from probe.measure.measurement import MeasurementRequest, Progress, RawResult, failed_result
 from wire.result import Method, Outcome, Reason, ResolverRole, Validity
 
@@ -54,7 +53,7 @@ def _round(request: MeasurementRequest, resolver: Resolver) -> RawResult | None:
     config = request.config.dns
     target = f"dns:{resolver.address}"
     labels = [_random_label() for _ in range(config.random_labels)]
-    address = Address(resolver.address, config.port)
+    address = resolvers.socket_address(resolver.address, config.port)
     client = DnsClient(request.line, address, config.timeout_s, request.stop)
     ipv6 = ":" in (request.line.source_address or "")
     began_s = clock.monotonic_s()
@@ -84,7 +83,9 @@ def _round(request: MeasurementRequest, resolver: Resolver) -> RawResult | None:
         values=values,
         validity=[Validity.SHORT] if request.stop.is_set() else [],
         method=Method(
-            "dnspython", version("dnspython"), {"repeats": config.repeats, "edns_bytes": 1232}
+            "dnspython",
+            version("dnspython"),
+            {"repeats": config.repeats, "edns_bytes": client.edns_bytes},
         ),
         began_s=began_s,
         duration_s=clock.monotonic_s() - began_s,

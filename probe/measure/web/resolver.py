@@ -11,11 +11,17 @@ from typing import NamedTuple
 from probe.config import LineConfig
 from probe.measure import resolvers
 from probe.measure.dns.exchange import DnsClient
-from probe.measure.dns.message import BadNameError
-from probe.measure.dns.method import NOERROR, NXDOMAIN, REFUSED, PlannedQuery, QueryExchange
+from probe.measure.dns.message import BadNameError, DnsAnswer
+from probe.measure.dns.method import (
+    NOERROR,
+    NXDOMAIN,
+    REFUSED,
+    PlannedQuery,
+    QueryExchange,
+    is_final,
+)
 from probe.measure.failure import Failure
 from probe.measure.latency.line_socket import line_failure
-from probe.measure.lookup import Address
 from probe.measure.measurement import Stop
 from wire.result import Reason
 
@@ -36,15 +42,18 @@ class LineResolver:
     Args:
         line: the line whose resolvers are used, in their order.
         port: of every resolver.
-        timeout_s: for each resolver; the next one is used where one does not answer.
+        timeout_s: for each resolver; the next one is asked where one does not answer, or answers
+            with anything but NOERROR and NXDOMAIN, as SERVFAIL and REFUSED.
         stop: ends a wait early.
     """
 
     def __init__(self, line: LineConfig, port: int, timeout_s: float, stop: Stop) -> None:
         self._line = line
-        self._port = port
-        self._timeout_s = timeout_s
-        self._stop = stop
+        # Found once, before any page is timed; a client remembers a resolver without EDNS.
+        self._clients = [
+            (text, DnsClient(line, resolvers.socket_address(text, port), timeout_s, stop))
+            for text in resolvers.in_turn(line)
+        ]
 
     def resolve(self, host: str) -> ResolvedName:
         """The first address of a host, of the line's address family."""
@@ -53,34 +62,38 @@ class LineResolver:
         kind = "AAAA" if ":" in (self._line.source_address or "") else "A"
         failure = Failure(Reason.NAME_RESOLUTION, f"No resolver is known for {self._line.id}.")
         resolver = None
-        for resolver in resolvers.of_line(self._line):
-            client = DnsClient(
-                self._line, Address(resolver, self._port), self._timeout_s, self._stop
-            )
+        for resolver, client in self._clients:
             try:
                 exchange = client.ask(PlannedQuery(host, kind, False))
             except BadNameError as error:
                 return ResolvedName(None, resolver, Failure(Reason.NAME_RESOLUTION, str(error)))
-            if exchange.answer is not None:
-                return _from_exchange(host, resolver, exchange)
-            failure = exchange.failure or Failure(
-                Reason.PROTOCOL_ERROR if exchange.malformed else Reason.TIMEOUT,
-                f"The resolver {resolver} does not answer for {host}.",
-            )
+            if exchange.answer is not None and is_final(exchange.answer):
+                return _from_answer(host, resolver, exchange.answer)
+            failure = _failure(host, resolver, exchange)
         return ResolvedName(None, resolver, line_failure(self._line) or failure)
 
 
-def _from_exchange(host: str, resolver: str, exchange: QueryExchange) -> ResolvedName:
-    answer = exchange.answer
-    if answer is not None and answer.addresses:
+def _from_answer(host: str, resolver: str, answer: DnsAnswer) -> ResolvedName:
+    if answer.addresses:
         return ResolvedName(answer.addresses[0], resolver, None)
-    rcode = NOERROR if answer is None else answer.rcode
-    if rcode == NOERROR:
+    if answer.rcode == NOERROR:
         sentence = f"The name {host} has no address."
         return ResolvedName(None, resolver, Failure(Reason.NAME_RESOLUTION, sentence))
-    reason = _REASONS.get(rcode, Reason.SERVER_FAILURE)
-    sentence = f"The resolver {resolver} says {rcode} to {host}."
-    return ResolvedName(None, resolver, Failure(reason, sentence))
+    return ResolvedName(None, resolver, _refusal(host, resolver, answer))
+
+
+def _failure(host: str, resolver: str, exchange: QueryExchange) -> Failure:
+    if exchange.answer is not None:
+        return _refusal(host, resolver, exchange.answer)
+    return exchange.failure or Failure(
+        Reason.PROTOCOL_ERROR if exchange.malformed else Reason.TIMEOUT,
+        f"The resolver {resolver} does not answer for {host}.",
+    )
+
+
+def _refusal(host: str, resolver: str, answer: DnsAnswer) -> Failure:
+    reason = _REASONS.get(answer.rcode, Reason.SERVER_FAILURE)
+    return Failure(reason, f"The resolver {resolver} says {answer.rcode} to {host}.")
 
 
 def _is_address(host: str) -> bool:
