@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -246,7 +247,7 @@ def test_each_line_asks_its_own_router_that_dhcp_gave(lab: Lab, tmp_path: Path) 
             page = lab.fetched(f"https://{SITE}/", own, timeout_s=10)
             values = web_of(page)
             assert (values.resolver, values.address) == (line.gateway_address, site[name])
-            by_route = lab.network.office.inside(lambda own=own: resolvers.of_line(own, unrouted))
+            by_route = lab.network.office.inside(partial(resolvers.of_line, own, unrouted))
             assert by_route == [line.gateway_address], "of two in resolv.conf the line's own"
 
 
