@@ -54,6 +54,7 @@ class ConnectionFailure(Struct, frozen=True):
         return self.sentence().en
 
 
+_QUOTA_EXCEEDED = 0x97
 # MQTT 5, 2.4; those of 3.1.1 are translated by paho.
 _REASON_CODES = {
     0x84: FailureCause.PROTOCOL,
@@ -65,7 +66,7 @@ _REASON_CODES = {
     0x8A: FailureCause.CREDENTIALS,  # banned
     0x8C: FailureCause.CREDENTIALS,  # bad authentication method
     0x8E: FailureCause.NAME_TAKEN,
-    0x97: FailureCause.BROKER_BUSY,
+    _QUOTA_EXCEEDED: FailureCause.BROKER_BUSY,
     0x9F: FailureCause.BROKER_BUSY,
 }
 
@@ -73,6 +74,13 @@ _REASON_CODES = {
 def of_reason_code(value: int, text: str) -> ConnectionFailure:
     """The failure of a CONNACK or DISCONNECT with a reason code."""
     return ConnectionFailure(_REASON_CODES.get(value, FailureCause.LOST), text)
+
+
+def of_publish_code(value: int, text: str) -> ConnectionFailure:
+    """The failure of a PUBACK with a reason code: the connection stands, a message is refused."""
+    if value == _QUOTA_EXCEEDED:
+        return ConnectionFailure(FailureCause.BROKER_BUSY, text)
+    return ConnectionFailure(FailureCause.NOT_ALLOWED, text)
 
 
 def of_error(error: Exception) -> ConnectionFailure:
@@ -175,14 +183,16 @@ _WHAT = {
 }
 _ADVICE = {
     FailureCause.CREDENTIALS: Phrase(
-        "kiểm tra `broker.username`, `broker.password_file`; tên phải đúng là tên trạm này",
-        "see `broker.username` and `broker.password_file`; the name must be this probe's",
+        "kiểm tra `broker.username`, `broker.password_file`; tên phải đúng là tên trạm này; cổng "
+        "`broker.port` phải đúng loại (8883 chứng thư, 8884 mật khẩu)",
+        "see `broker.username` and `broker.password_file`; the name must be this probe's; "
+        "`broker.port` must fit (8883 for a certificate, 8884 for a password)",
     ),
     FailureCause.CLIENT_CERTIFICATE: Phrase(
         "cấp lại chứng thư (docs/security.md, A probe's key); tên trong chứng thư phải đúng là tên "
-        "trạm này, đồng hồ phải đúng",
+        "trạm này, đồng hồ phải đúng; nếu dùng mật khẩu thì cổng `broker.port` là 8884",
         "renew it (docs/security.md, A probe's key); its name must be this probe's, and the clock "
-        "right",
+        "right; with a password, `broker.port` is 8884",
     ),
     FailureCause.SERVER_CERTIFICATE: Phrase(
         "`broker.ca_file` là của bộ ký khác, `broker.host` không đúng tên trong chứng thư, chứng "
@@ -198,9 +208,10 @@ _ADVICE = {
         "đặt `broker.protocol = 311` (MQTT 3.1.1)", "set `broker.protocol = 311` (MQTT 3.1.1)"
     ),
     FailureCause.CLOSED: Phrase(
-        "thử `broker.protocol = 311`; cổng TLS cần `broker.tls = true`; xem nhật ký máy chủ nhận "
-        "tin",
-        "try `broker.protocol = 311`; a TLS port needs `broker.tls = true`; see the broker's log",
+        "thử `broker.protocol = 311`; cổng TLS cần `broker.tls = true`; hoặc máy chủ nhận tin đã "
+        "đủ số kết nối (`max_connections`): xem nhật ký của nó",
+        "try `broker.protocol = 311`; a TLS port needs `broker.tls = true`; or the broker has as "
+        "many connections as it takes (`max_connections`): see its log",
     ),
     FailureCause.NO_ANSWER: Phrase(
         "kiểm tra `broker.port` và tường lửa; cách khác là `transport` qua cổng 443",

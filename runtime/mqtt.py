@@ -59,11 +59,16 @@ class Disconnected(Struct, frozen=True):
 
 
 class Published(Struct, frozen=True):
-    """The broker answered a QoS 1 publish; `refusal` is None where it accepted it."""
+    """The broker answered a QoS 1 publish; `failure` is None where it accepted it."""
 
     connection: int
     mid: int
-    refusal: str | None
+    failure: ConnectionFailure | None
+
+    @property
+    def refusal(self) -> str | None:
+        """The reason code's name; None where the message was accepted."""
+        return None if self.failure is None else self.failure.detail
 
 
 class Received(Struct, frozen=True):
@@ -310,7 +315,10 @@ class MqttSession:
         def on_publish(
             _client: paho.Client, _user: object, mid: int, code: ReasonCode, _props: object
         ) -> None:
-            self._inbox(Published(number, mid, str(code) if code.is_failure else None))
+            failure = None
+            if code.is_failure:
+                failure = connection_failure.of_publish_code(code.value, str(code))
+            self._inbox(Published(number, mid, failure))
 
         def on_message(_client: paho.Client, _user: object, message: paho.MQTTMessage) -> None:
             self._inbox(

@@ -188,8 +188,8 @@ class IngestPipeline:
                     if failure.cause is FailureCause.NAME_TAKEN:
                         self._taken_over_at_s.append(time.monotonic())
                     self._set_status(IngestStatus(_sentence(failure), self.state.store_trouble))
-                case Published(_, _, str(refusal)):
-                    log.warning("the broker refused a receipt: %s", refusal)
+                case Published(failure=ConnectionFailure() as refused):
+                    log.warning("the broker refused a receipt: %s", _sentence(refused))
                 case _:
                     pass
         return received

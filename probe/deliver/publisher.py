@@ -94,6 +94,7 @@ class Publisher:
         self._fault: str | None = None
         self._cause: str | None = "not connected yet"
         self._name_taken_at_s: float | None = None
+        self._refused: str | None = None
         self.alive_at_s = clock.monotonic_s()
         self._session = mqtt.MqttSession(
             config.broker,
@@ -252,6 +253,7 @@ class Publisher:
         match event:
             case mqtt.Connected():
                 self._cause = None
+                self._report_refused(None)
                 last_seq = self._writer.outbox.last_row if self._writer.outbox else 0
                 self._sender.on_connected(last_seq, now_s)
                 self._session.publish(
@@ -267,15 +269,22 @@ class Publisher:
                 self._sender.on_disconnected()
                 self._on_replayed(None)
                 log.warning("no connection to the broker: %s", cause)
-            case mqtt.Published(mid=mid, refusal=refusal):
-                coverage = self._sender.on_published(mid, refusal, now_s)
+            case mqtt.Published(mid=mid, failure=refused) as published:
+                coverage = self._sender.on_published(mid, published.refusal, now_s)
                 if coverage is not None and self._writer.outbox is not None:
                     self._writer.outbox.apply_coverage(coverage)
                 self._on_replayed(mid)
-                if refusal is not None:
-                    log.error("the broker refused a message: %s; nothing was deleted", refusal)
+                if refused is not None:
+                    self._report_refused(f"{refused}: {refused.advice().en}")
+                    log.error("the broker refused a message: %s; nothing was deleted", refused)
             case mqtt.Received():
                 self._on_received(event)
+
+    def _report_refused(self, text: str | None) -> None:
+        """Report that the broker refuses messages: the connection stands, and nothing is sent."""
+        if text != self._refused:
+            self._refused = text
+            self._emit(events.Fault("broker", text))
 
     def _note_name_taken(self, failure: ConnectionFailure) -> None:
         """Report a second box of our name: it shows between two connections alone."""

@@ -1,29 +1,52 @@
-"""Why there is no connection: each cause, as session, `check` and doctor name it.
+"""Why there is no connection: each cause, as each tool says it, with its advice.
 
-Real Mosquitto with the rendered configuration; plain sockets for what is no broker.
+The tools are the session, `tramdo-probe doctor` and `status`, and `tramdo-collector check`. Real
+Mosquitto with the rendered configuration; plain sockets for what is no broker.
 """
 
 from __future__ import annotations
 
+import http.server
+import io
 import queue
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import contextmanager, redirect_stdout, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Self
 
 import pytest
 from msgspec import structs
 
+from collector import cli
+from probe import clock, config, events
+from probe.deliver.publisher import Publisher
 from probe.doctor import network_checks
 from probe.doctor.check import CheckStatus
+from probe.show import status, texts
 from runtime.broker import BrokerConfig
-from runtime.connection_failure import FailureCause
+from runtime.connection_failure import ConnectionFailure, FailureCause
+from runtime.language import Language
 from runtime.mqtt import Connected, Disconnected, Event, MqttSession, try_connection
-from tests.broker import why_not
-from tests.secured_broker import COLLECTOR, PROBE, Office, Scene, scene
+from tests import samples
+from tests.broker import Broker
+from tests.client import Client, eventually
+from tests.collector_process import CollectorProcess
+from tests.secured_broker import (
+    COLLECTOR,
+    HOST,
+    PROBE,
+    TENANT,
+    Office,
+    Scene,
+    scene,
+    why_not,
+)
+from tests.unit.test_config import GOOD
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
@@ -82,21 +105,28 @@ def password_file(folder: Path, text: str) -> str:
 
 def certificate_cases(stage: Scene, folder: Path) -> dict[str, tuple[BrokerConfig, FailureCause]]:
     broker, theirs = stage.broker, FailureCause.CLIENT_CERTIFICATE
+    ours = FailureCause.SERVER_CERTIFICATE
     foreign = Office(folder / "foreign")
+    future = datetime.now(UTC) + timedelta(days=9)
     return {
         "revoked": (broker.by_certificate(stage.revoked), theirs),
         "expired": (broker.by_certificate(stage.office.expired_probe("qua-han-02")), theirs),
+        "not yet valid": (
+            broker.by_certificate(stage.office.probe("chua-den-01", made_at=future)),
+            theirs,
+        ),
         "foreign authority's": (broker.by_certificate(foreign.probe(PROBE)), theirs),
         "broker of a foreign authority": (
             broker.by_certificate(stage.probe, ca_file=str(foreign.ca_file)),
-            FailureCause.SERVER_CERTIFICATE,
+            ours,
         ),
-        "wrong host name": (
-            broker.by_certificate(stage.probe, host="127.0.0.1"),
-            FailureCause.SERVER_CERTIFICATE,
-        ),
+        "wrong host name": (broker.by_certificate(stage.probe, host="127.0.0.1"), ours),
         "no authority file": (
             broker.by_certificate(stage.probe, ca_file=str(folder / "nowhere.pem")),
+            FailureCause.LOCAL_FILE,
+        ),
+        "no certificate file": (
+            broker.by_certificate(stage.probe, certificate_file=str(folder / "nowhere.pem")),
             FailureCause.LOCAL_FILE,
         ),
     }
@@ -114,6 +144,14 @@ def other_cases(stage: Scene, folder: Path) -> dict[str, tuple[BrokerConfig, Fai
             broker.without_credentials(broker.ports["password"]),
             FailureCause.CREDENTIALS,
         ),
+        "by certificate at the port for passwords": (
+            broker.by_certificate(stage.probe, port=broker.ports["password"]),
+            FailureCause.CREDENTIALS,
+        ),
+        "by password at the port for certificates": (
+            broker.by_password(COLLECTOR, port=broker.ports["certificate"]),
+            FailureCause.CLIENT_CERTIFICATE,
+        ),
         "nothing listens": (plain(1), FailureCause.REFUSED),
         "no such name": (
             structs.replace(plain(1), host="broker.invalid"),
@@ -122,53 +160,170 @@ def other_cases(stage: Scene, folder: Path) -> dict[str, tuple[BrokerConfig, Fai
     }
 
 
-def assert_told(config: BrokerConfig, cause: FailureCause, what: str) -> None:
-    """By the session itself and by the doctor, with advice in both languages."""
-    failure = try_connection(config, PROBE)
+def assert_told(
+    broker: BrokerConfig, cause: FailureCause, what: str, folder: Path
+) -> ConnectionFailure:
+    """By the session itself and by every tool, with the same advice."""
+    failure = try_connection(broker, PROBE)
     for _ in range(5):
         # A reset may overtake the broker's own word; then the next try has it.
         if failure is not None and failure.cause is cause:
             break
-        failure = try_connection(config, PROBE)
+        failure = try_connection(broker, PROBE)
     assert failure is not None, what
     assert failure.cause is cause, (what, failure)
-    (finding,) = network_checks.broker(config, datetime.now(UTC), PROBE)
+    (finding,) = network_checks.broker(broker, datetime.now(UTC), PROBE)
     assert finding.verdict is CheckStatus.BAD, what
-    assert finding.todo is not None
+    assert finding.todo == failure.advice(), what
     assert finding.todo.vi != finding.todo.en
+    for shown in (by_check(broker, folder), by_status(broker, folder, failure)):
+        assert ConnectionFailure(cause, "").sentence().en.removesuffix(" ()") in shown, what
+        assert failure.advice().en in shown, what
+    return failure
+
+
+class Box:
+    """A probe's publisher, and what `status` and `doctor` make of its events."""
+
+    def __init__(self, broker: BrokerConfig, folder: Path) -> None:
+        parsed = structs.replace(
+            config.parse(GOOD.encode(), "probe.toml"), tenant=TENANT, probe=PROBE, broker=broker
+        )
+        folder.mkdir(exist_ok=True)
+        self._status = status.initial(parsed)
+        self._publisher = Publisher(
+            parsed, folder / "outbox.sqlite", self._take, lambda epoch: samples.info(epoch=epoch),
+            lambda pending, _outbox_bytes: samples.health(pending=pending),
+        )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        self._publisher.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._publisher.stop()
+
+    def _take(self, event: events.Event) -> None:
+        self._status = status.fold(self._status, event)
+
+    def shown(self) -> str:
+        """What `tramdo-probe status` prints now."""
+        snapshot = status.StatusSnapshot(
+            written_at=clock.utc_now(), pid=1, version="0", leds_driver="none",
+            status=self._status, leds=status.frame(self._status, 0.0),
+        )  # fmt: skip
+        return texts.snapshot(snapshot, Language.EN)
+
+
+def by_status(broker: BrokerConfig, folder: Path, failure: ConnectionFailure) -> str:
+    """`tramdo-probe status`, once it says a cause; what came last where it says another one."""
+    quick = structs.replace(broker, reconnect_max_s=1.0)
+    with Box(quick, folder / "probe") as box:
+        with suppress(AssertionError):
+            eventually(lambda: failure.advice().en in box.shown(), "the cause")
+        return box.shown()
+
+
+def by_check(broker: BrokerConfig, folder: Path) -> str:
+    """`tramdo-collector check`."""
+    collector = CollectorProcess(folder / "collector", broker)
+    with redirect_stdout(io.StringIO()) as printed:
+        assert cli.main(["check", "--config", str(collector.config_path)]) == cli.FAILED
+    return printed.getvalue()
 
 
 def test_each_cause_of_certificates_has_its_name_and_advice(stage: Scene, tmp_path: Path) -> None:
-    for what, (config, cause) in certificate_cases(stage, tmp_path).items():
-        assert_told(config, cause, what)
+    for what, (broker, cause) in certificate_cases(stage, tmp_path).items():
+        assert_told(broker, cause, what, tmp_path)
 
 
 def test_each_other_cause_has_its_name_and_advice(stage: Scene, tmp_path: Path) -> None:
-    for what, (config, cause) in other_cases(stage, tmp_path).items():
-        assert_told(config, cause, what)
+    for what, (broker, cause) in other_cases(stage, tmp_path).items():
+        assert_told(broker, cause, what, tmp_path)
 
 
-def test_tls_on_a_plain_port_and_the_reverse(stage: Scene) -> None:
+def test_a_broker_whose_certificate_begins_later(tmp_path: Path) -> None:
+    office = Office(tmp_path / "office")
+    future = office.authority.server([HOST], datetime.now(UTC) + timedelta(days=9))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(future, future.with_suffix(".key"))
+
+    def handshake(connection: socket.socket) -> None:
+        with suppress(OSError):
+            context.wrap_socket(connection, server_side=True).close()
+
+    with served(handshake) as port:
+        broker = plain(port, host=HOST, tls=True, ca_file=str(office.ca_file))
+        failure = assert_told(broker, FailureCause.SERVER_CERTIFICATE, "too early", tmp_path)
+    assert "not yet valid" in failure.detail
+
+
+def test_tls_on_a_plain_port_and_the_reverse(stage: Scene, tmp_path: Path) -> None:
     with served(lambda connection: connection.sendall(b"this is no TLS at all\r\n")) as port:
-        config = structs.replace(plain(port), tls=True, ca_file=str(stage.office.ca_file))
-        assert_told(config, FailureCause.NOT_TLS, "TLS on a plain port")
-    config = plain(stage.broker.ports["password"], host="127.0.0.1")
-    assert_told(config, FailureCause.CLOSED, "no TLS on a port of TLS")
+        broker = plain(port, tls=True, ca_file=str(stage.office.ca_file))
+        assert_told(broker, FailureCause.NOT_TLS, "TLS on a plain port", tmp_path)
+    broker = plain(stage.broker.ports["password"], host="127.0.0.1")
+    assert_told(broker, FailureCause.CLOSED, "no TLS on a port of TLS", tmp_path)
 
 
-def test_a_port_that_closes_without_a_word_may_want_the_older_protocol() -> None:
+def test_a_port_of_another_program(tmp_path: Path) -> None:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        assert_told(plain(server.server_port), FailureCause.NO_ANSWER, "web server", tmp_path)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_port_that_closes_without_a_word_may_want_the_older_protocol(tmp_path: Path) -> None:
     with served(closing) as port:
-        assert_told(plain(port), FailureCause.CLOSED, "closed")
-        failure = try_connection(plain(port), PROBE)
-    assert failure is not None
+        failure = assert_told(plain(port), FailureCause.CLOSED, "closed", tmp_path)
     assert "protocol = 311" in failure.advice().en
+
+
+def test_a_broker_that_takes_no_more_connections(tmp_path: Path) -> None:
+    """Mosquitto closes what is beyond its `max_connections` at once, so only its log says why."""
+    with (
+        Broker(tmp_path / "broker", settings=["max_connections 1"]) as broker,
+        Client(broker.config(), "the-only-one"),
+    ):
+        failure = assert_told(broker.config(), FailureCause.CLOSED, "full", tmp_path)
+        assert "max_connections" in broker.log
+    assert "`max_connections`" in failure.advice().en
+
+
+def test_a_topic_that_the_broker_refuses_is_a_fault_with_its_advice(
+    stage: Scene, tmp_path: Path
+) -> None:
+    """A probe that says it is another one: it is let in, and each publish is refused."""
+    broker = stage.broker.by_certificate(stage.neighbour)
+    with Box(broker, tmp_path / "probe") as box:
+        eventually(lambda: "the broker does not allow this topic" in box.shown(), "the fault")
+        shown = box.shown()
+    assert "fault: broker: the broker does not allow this topic (Not authorized): see the " in shown
+    assert "probe's rights at the broker" in shown
+    assert "centre: connected" in shown
+
+
+def test_a_certificate_that_is_put_back_is_taken_at_the_next_connection(
+    stage: Scene, tmp_path: Path
+) -> None:
+    """As `tramdo-fleet pull` does where the file was lost."""
+    path = tmp_path / "probe.pem"
+    broker = stage.broker.by_certificate(stage.probe, certificate_file=str(path))
+    quick = structs.replace(broker, reconnect_max_s=1.0)
+    with Box(quick, tmp_path / "probe") as box:
+        eventually(lambda: "a key, certificate or password file" in box.shown(), "the cause")
+        path.write_bytes(stage.probe.certificate.read_bytes())
+        eventually(lambda: "centre: connected" in box.shown(), "the connection")
 
 
 @pytest.mark.parametrize("tls", [False, True])
 def test_a_port_that_accepts_and_never_answers_is_left_in_time(tls: bool) -> None:
     with served(silent) as port:
         began_s = time.monotonic()
-        failure = try_connection(structs.replace(plain(port), tls=tls), PROBE)
+        failure = try_connection(plain(port, tls=tls), PROBE)
         took_s = time.monotonic() - began_s
     assert failure is not None
     assert failure.cause is FailureCause.NO_ANSWER
