@@ -72,6 +72,7 @@ class Broker:
         self.host = host
         self.port = port or free_port()
         self._settings = list(settings)
+        self._limits: list[str] = []
         self._anonymous = anonymous
         self._listener = listener
         self._prefix = list(prefix)
@@ -89,6 +90,10 @@ class Broker:
         """All that it has logged, over every start."""
         path = self.directory / "mosquitto.log"
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+    def limit(self, settings: Sequence[str]) -> None:
+        """From the next start on, these lines come after all others; none of an earlier call."""
+        self._limits = list(settings)
 
     def is_running(self) -> bool:
         """Whether the process is alive."""
@@ -177,7 +182,7 @@ class Broker:
         if self._listener:
             lines += [f"listener {self.port} {self.host}"]
             lines += [f"allow_anonymous {str(self._anonymous).lower()}"]
-        return "\n".join([*lines, *self._settings, ""])
+        return "\n".join([*lines, *self._settings, *self._limits, ""])
 
     def _last_words(self) -> str:
         errors = (self.directory / "mosquitto.err").read_text(encoding="utf-8", errors="replace")

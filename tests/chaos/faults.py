@@ -11,6 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from deploy.broker.limits import (
+    MAX_PACKET_BYTES,
+    PROBE_CHANNELS,
+    BrokerLimits,
+    memory_budget,
+)
 from tests import samples
 from tests.chaos import disk, fake_clock
 from tests.chaos.probe_process import OUTBOX_BYTES
@@ -20,6 +26,7 @@ from tests.client import Client
 from wire import messages, topics
 from wire.envelope import MAX_ENVELOPE_BYTES
 from wire.messages import Receipt
+from wire.result import KINDS
 
 Fault = Callable[[Stage, float], None]
 
@@ -29,6 +36,28 @@ _NUMBERED_WITHIN_S = 8.0
 _A_DAY_OF_RESULTS = 2_900
 _DAYS = 1_825
 _STRANGER = "stranger"
+
+# One neighbour of twenty probes; probe, collector and neighbour have a session each.
+_SMALL = BrokerLimits(
+    probes=20,
+    max_queued_messages=200,
+    max_queued_bytes=2 * 2**20,
+    max_inflight_messages=20,
+    max_inflight_bytes=2**20,
+)
+_SMALL_BROKER = (
+    f"max_packet_size {MAX_PACKET_BYTES}",
+    f"max_queued_messages {_SMALL.max_queued_messages}",
+    f"max_queued_bytes {_SMALL.max_queued_bytes}",
+    f"max_inflight_messages {_SMALL.max_inflight_messages}",
+    f"max_inflight_bytes {_SMALL.max_inflight_bytes}",
+    f"memory_limit {memory_budget(_SMALL, sessions=3).smallest_limit_bytes}",
+)
+# Every topic that a probe may write.
+_NEIGHBOUR_TOPICS = [
+    f"{topics.ROOT}/{samples.TENANT}/neighbour/{channel}"
+    for channel in (*(f"m/{kind}" for kind in KINDS), *PROBE_CHANNELS)
+]
 
 
 class Edge(NamedTuple):
@@ -146,6 +175,31 @@ def broker_wiped(stage: Stage, _uniform: float) -> None:
     stage.kill(Part.BROKER)
     for file in stage.broker.directory.glob("*.db*"):
         file.unlink()
+    stage.start(Part.BROKER)
+
+
+def broker_at_its_limit(stage: Stage, uniform: float) -> None:
+    """A broker with little memory, which a neighbour fills as far as its rights and limits let it.
+
+    The centre is cut off, so that its queue is full too; then the broker dies and starts again.
+    """
+    stage.kill(Part.BROKER)
+    stage.broker.limit(_SMALL_BROKER)
+    stage.start(Part.BROKER)
+    stage.collector_relay.cut()
+    stage.probe.make(200)
+    with Client(stage.broker.config(), _STRANGER) as neighbour:
+        for topic in _NEIGHBOUR_TOPICS:
+            neighbour.publish(topic, bytes(MAX_ENVELOPE_BYTES), retain=True)
+        stage.pause(uniform)
+        stage.kill(Part.BROKER)
+        stage.start(Part.BROKER)
+        stage.collector_relay.heal()
+        stage.pause(0.5 + uniform)
+        for topic in _NEIGHBOUR_TOPICS:
+            neighbour.publish(topic, b"", retain=True)
+    stage.kill(Part.BROKER)
+    stage.broker.limit([])
     stage.start(Part.BROKER)
 
 
@@ -357,6 +411,7 @@ def deck() -> tuple[dict[str, Fault], dict[str, str]]:
         "older image of the card, twice": card_restored_twice,
         "card cloned": card_cloned,
         "broker's disk wiped": broker_wiped,
+        "broker at its limit": broker_at_its_limit,
         "centre's store restored from a backup": store_restored,
         "the same, another backup": store_restored,
         "network cut for a day": cut_for_a_day,
