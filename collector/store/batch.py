@@ -90,11 +90,11 @@ class ProbeChange(Struct):
         """Record a status message. A last will is sent by the broker and is no contact."""
         message = report.message
         if isinstance(message, State):
-            if message.presence is not self.presence:
-                self.presence = message.presence
-                # A last will has no time; one that the broker kept came before now at the latest.
-                stated_at = message.at if report.retained else None
-                self.presence_since = stated_at or report.received_at
+            # Of a last will that the broker kept nobody knows the time.
+            since = message.at if report.retained else report.received_at
+            again = message.presence is self.presence
+            if not again or (message.presence is not Presence.ONLINE and since is not None):
+                self.presence, self.presence_since = message.presence, since
             if message.presence is Presence.LOST:
                 return
         elif isinstance(message, Info):

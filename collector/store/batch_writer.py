@@ -179,7 +179,10 @@ def upsert_probes(transaction: Transaction, batch: Batch, revision: int) -> None
         "SET revision = excluded.revision, "
         "site = coalesce(excluded.site, probes.site), "
         "presence_since = CASE "
+        # A second LOST came after contacts that `collector.domain.lines.presence_of` took for the
+        # end of the first.
         "WHEN coalesce(excluded.presence, probes.presence) IS NOT DISTINCT FROM probes.presence "
+        "AND (excluded.presence_since IS NULL OR probes.presence = 'online') "
         "THEN probes.presence_since ELSE excluded.presence_since END, "
         "presence = coalesce(excluded.presence, probes.presence), "
         "info = coalesce(excluded.info, probes.info), "

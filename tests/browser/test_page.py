@@ -169,6 +169,9 @@ def publish_two_offices(client: Client) -> None:
         lost=60, outcome=Outcome.FAILED, reason=Reason.NO_REPLY, detail="60 sent, none came back"
     )
     send(client, seq, gone, probe=OTHER_PROBE, site=OTHER_SITE)
+    # Last: what comes after it would be contact.
+    lost = messages.encode(State(Presence.LOST))
+    client.publish(topics.of_probe(samples.TENANT, OTHER_PROBE, "state"), lost, retain=True)
 
 
 def stored(collector: CollectorProcess, count: int) -> None:

@@ -260,6 +260,18 @@ def test_presence_since_moves_only_with_the_presence(store: Store) -> None:
     assert store.probes()[0].presence_since == later
 
 
+def test_a_second_last_will_counts_from_its_own_time(store: Store) -> None:
+    """Between the two the probe was heard, which had ended the first."""
+    later, latest = NOW + timedelta(minutes=5), NOW + timedelta(minutes=9)
+    store.store_batch([reported(State(Presence.LOST))], NOW)
+    store.store_batch([latencies(1)], later)
+    assert store.probes()[0].presence_since == NOW
+    store.store_batch([reported(State(Presence.LOST), at=latest, retained=True)], latest)
+    assert store.probes()[0].presence_since == NOW, "kept by the broker: of an unknown time"
+    store.store_batch([reported(State(Presence.LOST), at=latest)], latest)
+    assert store.probes()[0].presence_since == latest
+
+
 def test_a_last_will_and_a_retained_message_are_no_contact(store: Store) -> None:
     store.store_batch([reported(State(Presence.ONLINE, None), retained=True)], NOW)
     assert store.probes()[0].last_contact_at is None
