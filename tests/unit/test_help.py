@@ -35,6 +35,7 @@ IN_A_CHECKOUT = (
     "deploy/handbook/__main__.py",
     "deploy/supply_chain.py",
     "deploy/wheelhouse.py",
+    "bench/structure.py",
     "tests/chaos/__main__.py",
     "tests/fuzz/__main__.py",
     "tests/pi/__main__.py",
