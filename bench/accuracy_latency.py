@@ -9,15 +9,15 @@ are medians of the rounds.
 
 The emulated link says for each packet how long it held it, too; `over_link_*` is what a tool says
 above that (on the bare line, above 0). It is no tool's error: most of it is how late the kernel
-wakes the emulator up, 30 to 100 us each way, and that depends on when a packet comes. Held against
-it, who is "closer" at 0.2 ms changes from run to run; a figure of 2 us cannot be told in that.
+wakes the emulator up, 30 to 100 us each way, and that depends on when a packet comes. Compared with
+it, who is "closer" at 0.2 ms changes from run to run; a figure of 2 us cannot be seen in that.
 
 Ours are the figures of a real window of `tramdo-probe measure latency`. The peers' percentiles are
 of the times that they print: ping and fping give three significant digits.
 
 The kernel at the other end answers an echo, a program there answers STAMP and irtt. So our ICMP
-echo is held against all three peers, our STAMP against irtt; the table has everybody beside
-everybody. With the whole lab on one machine, the other end is as busy as this one.
+echo is compared with all three peers, our STAMP with irtt; the table has every tool beside every
+other. With the whole lab on one machine, the other end is as busy as this one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Floor 3. The centre under a nation's load: ingest, overview, line page, monthly report.
 
 3,321 communes with two lines each, 1 M results (a week) and 10 M (ten weeks), on SQLite and on
-PostgreSQL; beside each reading of roll-ups the same question asked of the raw rows by SQL.
+PostgreSQL; beside each query of roll-ups the same query over the raw rows by SQL.
 Ingest is the real path (validated, stored, rolled up, commits made durable) on a store of its own.
 The pages are fetched over HTTP from the collector's own web server.
 """

@@ -5,7 +5,7 @@ Peers, interleaved with ours on the same kind of broker, the same results:
   with as many of them unanswered as ours has (16);
 - paho, QoS 1, no outbox and no store, to the same subscriber, with 1,000 unanswered: what people
   write first. It loses results (docs/delivery.md); here it is only fast or slow. Where it is
-  faster than the limit, ours is held against it.
+  faster than the limit, ours is compared with it.
 
 Ours and the limit twice: with one result an envelope, as results travel that are measured while
 connected, and with as many as a backlog puts into one. What an envelope costs the broker and the

@@ -2,7 +2,7 @@
 
     make bench figures
 
-Each benchmark's part is made anew by its run, so that nobody edits a figure; one that was not run
+Each benchmark's part is made anew by its run: no figure is edited by hand. One that was not run
 keeps the part that its last run has made, with its date and commit. What a benchmark means is the
 first paragraph of its module; why a target is missed stands in bench/remarks.toml, by hand, and a
 missed target without a remark is reported on standard error. It must not know what is measured.
@@ -67,7 +67,7 @@ def page(found: Sequence[Found], remarks: Mapping[str, str], before: str = "") -
 
 
 def unexplained(found: Sequence[Found], remarks: Mapping[str, str]) -> list[str]:
-    """The benchmarks that miss a target without a word on why."""
+    """The benchmarks that miss a target without a remark."""
     return [
         one.name
         for one in found

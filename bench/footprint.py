@@ -72,8 +72,8 @@ FULL = Lengths(15, 80, 2_000, 10_000, {})
 QUICK = Lengths(5, 14, 250, 500, {"warm_up_s": 1, "duration_s": 1})
 
 
-class Look(NamedTuple):
-    """One look at the daemon: monotonic time, results stored so far, what it has cost."""
+class CostSample(NamedTuple):
+    """One sample of the daemon: monotonic time, results stored so far, what it has cost."""
 
     at_s: float
     results: int
@@ -84,26 +84,26 @@ class Phase(NamedTuple):
     """One run of the daemon, as it was looked at."""
 
     name: str
-    looks: Sequence[Look]
+    samples: Sequence[CostSample]
 
     @property
     def span_s(self) -> float:
-        """From the first look to the last."""
-        return self.looks[-1].at_s - self.looks[0].at_s
+        """From the first sample to the last."""
+        return self.samples[-1].at_s - self.samples[0].at_s
 
     @property
     def results(self) -> int:
-        """Stored between the first look and the last."""
-        return self.looks[-1].results - self.looks[0].results
+        """Stored between the first sample and the last."""
+        return self.samples[-1].results - self.samples[0].results
 
     def grown(self, field: str) -> float:
-        """By how much a cost has grown between the first look and the last."""
-        grown: float = getattr(self.looks[-1].cost, field) - getattr(self.looks[0].cost, field)
+        """By how much a cost has grown between the first sample and the last."""
+        grown: float = getattr(self.samples[-1].cost, field) - getattr(self.samples[0].cost, field)
         return grown
 
     def largest(self, field: str) -> int:
-        """The largest of all looks."""
-        largest: int = max(getattr(look.cost, field) for look in self.looks)
+        """The largest of all samples."""
+        largest: int = max(getattr(sample.cost, field) for sample in self.samples)
         return largest
 
 
@@ -204,12 +204,13 @@ class _Office:
             ) as daemon,
         ):
             try:
-                looks = list(_looks(name, daemon.pid, self._outbox(name), until_s, until_results))
+                outbox = self._outbox(name)
+                samples = list(_samples(name, daemon.pid, outbox, until_s, until_results))
             except CannotMeasureError as error:
                 raise CannotMeasureError(f"{error}: {log.read_text()[-500:]}") from error
             finally:
                 daemon.terminate()
-        return Phase(name, looks)
+        return Phase(name, samples)
 
     def _outbox(self, name: str) -> Path:
         return self._disk / name / "state" / "outbox.sqlite"
@@ -274,10 +275,10 @@ def _office() -> Iterator[_Office]:
         yield _Office(network, broker, disk, memory)
 
 
-def _looks(
+def _samples(
     name: str, pid: int, outbox: Path, until_s: float | None, until_results: int | None
-) -> Iterator[Look]:
-    """A look each second, from the first one at which the daemon is at work."""
+) -> Iterator[CostSample]:
+    """A sample each second, from the first at which the daemon measures."""
     start_s = time.monotonic()
     while not outbox.exists():
         if time.monotonic() > start_s + START_LIMIT_S:
@@ -287,15 +288,18 @@ def _looks(
     start_s = time.monotonic()
     noted_s = start_s
     while True:
-        look = Look(time.monotonic(), _stored(outbox), cost_of(pid))
-        yield look
-        if until_s is not None and look.at_s >= start_s + until_s:
+        sample = CostSample(time.monotonic(), _stored(outbox), cost_of(pid))
+        yield sample
+        if until_s is not None and sample.at_s >= start_s + until_s:
             return
-        if until_results is not None and look.results >= until_results:
+        if until_results is not None and sample.results >= until_results:
             return
-        if look.at_s >= noted_s + 30:
-            noted_s = look.at_s
-            note(f"{name}: {look.results} results, {look.cost.resident_bytes / M:.1f} MB resident")
+        if sample.at_s >= noted_s + 30:
+            noted_s = sample.at_s
+            note(
+                f"{name}: {sample.results} results, "
+                f"{sample.cost.resident_bytes / M:.1f} MB resident"
+            )
         time.sleep(LOOK_S)
 
 
@@ -314,7 +318,7 @@ def outcome(idle: Phase, day: Phase, growth: Phase, settled_results: int, planne
     rows = [
         _row(stage, settled_results if stage is growth else None) for stage in (idle, day, growth)
     ]
-    grown_bytes, over_results = growth_bytes(growth.looks, settled_results)
+    grown_bytes, over_results = growth_bytes(growth.samples, settled_results)
     resident_bytes = max(day.largest("resident_bytes"), growth.largest("resident_bytes"))
     a_day_cpu = idle_cpu + of_result_s * planned.results / DAY_S
     targets = [
@@ -331,13 +335,13 @@ def outcome(idle: Phase, day: Phase, growth: Phase, settled_results: int, planne
     return Outcome(rows, targets)
 
 
-def growth_bytes(looks: Sequence[Look], settled_results: int) -> tuple[float, int]:
+def growth_bytes(samples: Sequence[CostSample], settled_results: int) -> tuple[float, int]:
     """How much resident memory has grown since it had settled, and over how many results.
 
-    The medians of the first and of the last tenth of the looks: single ones catch a window that
+    The medians of the first and of the last tenth of the samples: single ones catch a window that
     is just being summed up.
     """
-    settled = [look for look in looks if look.results >= settled_results]
+    settled = [sample for sample in samples if sample.results >= settled_results]
     tenth = max(1, len(settled) // 10)
     first, last = settled[:tenth], settled[-tenth:]
     middle = [statistics.median(one.cost.resident_bytes for one in part) for part in (first, last)]
@@ -346,7 +350,7 @@ def growth_bytes(looks: Sequence[Look], settled_results: int) -> tuple[float, in
 
 def _row(stage: Phase, settled_results: int | None) -> Row:
     results = stage.results
-    grown = None if settled_results is None else growth_bytes(stage.looks, settled_results)[0] / M
+    grown = None if settled_results is None else growth_bytes(stage.samples, settled_results)[0] / M
     return {
         "stage": stage.name,
         "span_s": round(stage.span_s, 1),

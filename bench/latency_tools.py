@@ -1,4 +1,4 @@
-"""Floor 2. Who measures latency in the lab's office: `tramdo-probe`, ping, fping and irtt.
+"""Floor 2. What measures latency in the lab's office: `tramdo-probe`, ping, fping and irtt.
 
 Each as its own process, one after the other, at the same pace over the same line. Their
 arguments are given; their output is not assessed here.
@@ -58,7 +58,7 @@ class ToolOutput(NamedTuple):
         return self.new_key()
 
 
-# Runs a tool once. CannotMeasureError when it says nothing that can be read.
+# Runs a tool once. CannotMeasureError when its output cannot be parsed.
 Tool = Callable[[], list[ToolOutput]]
 
 
@@ -134,7 +134,7 @@ def _icmp_key() -> Key:
 
 @contextmanager
 def busy_cpu(cores: int) -> Iterator[None]:
-    """Somebody else's programs that keep so many cores busy while the context lasts."""
+    """Programs that keep so many cores busy while the context lasts."""
     spinning = [subprocess.Popen(_SPIN) for _ in range(cores)]
     try:
         yield

@@ -64,7 +64,7 @@ class Shape(NamedTuple):
 
 
 def bursty(least: float, mean_s: float) -> Changes:
-    """Somebody else's bursts: what they leave is drawn anew again and again."""
+    """Bursts of cross traffic: the share of the rate that they leave is drawn anew each time."""
 
     def changes(draw: random.Random) -> Iterator[tuple[float, float]]:
         while True:

@@ -98,7 +98,7 @@ def run(
     Args:
         name: the module's.
         measure: does it; its module's docstring says what is measured.
-        peers: Debian packages that it is held against; their versions are stated.
+        peers: Debian packages that it is compared with; their versions are stated.
         number: one more option of its own.
     """
     parser = argparse.ArgumentParser(

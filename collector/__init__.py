@@ -1,1 +1,1 @@
-"""The centre: intake, store, receipts, pages."""
+"""The centre: ingest, store, receipts, pages."""

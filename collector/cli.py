@@ -352,7 +352,7 @@ def _broker_trouble(config: Config) -> str | None:
     """Why there is no connection to the broker and what to do, None where there is one.
 
     It connects under another client id, so that a running collector keeps its session. A broker
-    that uses the user name as client id takes the session over for a moment all the same; no
+    that uses the user name as client id still takes the session over for some seconds; no
     message is lost, because none is acknowledged here.
     """
     failure = try_connection(config.broker, f"{config.client_id}-check")

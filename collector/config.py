@@ -18,7 +18,7 @@ from runtime import settings
 from runtime.broker import BrokerConfig, Path, Port
 from runtime.value_errors import require_pair
 from wire.envelope import MAX_ENVELOPE_BYTES
-from wire.result import Name
+from wire.record import Name
 
 
 class Strict(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

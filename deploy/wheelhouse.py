@@ -41,7 +41,7 @@ _OURS = (
 )  # fmt: skip
 # glibc of Debian 12: 2.36.
 _GLIBC_MINORS = range(5, 37)
-# 1 January 1980, the first that a zip file can tell.
+# 1 January 1980, the first that a zip file can express.
 _EPOCH_S = 315_532_800
 _TARGET = re.compile(r"cp3(\d+)-(x86_64|aarch64|armv7l)")
 

@@ -291,7 +291,7 @@ def _request_identify(config: Config) -> tuple[int, Phrase]:
         os.kill(shown.pid, signal.SIGUSR1)
     except (OSError, msgspec.MsgspecError) as error:
         return FAILED, Phrase(
-            f"không báo được cho dịch vụ đo ({error})", f"the daemon cannot be told: {error}"
+            f"không báo được cho dịch vụ đo ({error})", f"the daemon cannot be signalled: {error}"
         )
     if shown.leds_driver == "none":
         return FAILED, Phrase(

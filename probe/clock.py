@@ -1,6 +1,6 @@
 """Floor 2. The clocks: wall time for time stamps, monotonic time for every duration.
 
-The only file of the probe that reads a clock. Whether the wall clock is synchronised is asked of
+The only file of the probe that reads a clock. Whether the wall clock is synchronised is read from
 the kernel (`runtime.kernel_time`).
 """
 
@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from runtime import kernel_time
-from wire.result import Clock
+from wire.record import Clock
 
 
 def utc_now() -> datetime:

@@ -19,7 +19,7 @@ from runtime.broker import BrokerConfig, Path, Port
 from runtime.language import Phrase
 from runtime.value_errors import RuleError
 from wire.commands import CommandName
-from wire.result import HOST_LINE, Line, Name, Text
+from wire.record import HOST_LINE, Line, Name, Text
 from wire.site import Site
 
 TimeOfDay = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]

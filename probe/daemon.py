@@ -116,7 +116,7 @@ class Daemon:
             ),
         )
         self._availability = AvailabilityMonitor(
-            config, self._runner, self._queue.enqueue, self._on_result
+            config, self._runner.derived, self._queue.enqueue, self._on_result
         )
 
     def stop(self) -> None:

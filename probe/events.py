@@ -9,7 +9,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from probe.measure.measurement import Progress
-from wire.result import Result
+from wire.record import Result
 
 
 class MeasurementStarted(Struct, frozen=True):

@@ -125,7 +125,7 @@ def problems_by_msgspec(
         value: of plain types, as TOML or a cell has it.
         expected: the type that it must fit.
         place: where it stands.
-        shown: what is told of it; None where the place says it better.
+        shown: how the message quotes it; None where the place says enough.
         strict: as in msgspec: a cell's text may be a date.
     """
     try:

@@ -52,11 +52,11 @@ CHANNELS = [
     Channel("state", "state", State, True, True, "online, offline; lost is the last will"),
     Channel("info", "info", Info, True, True, "who the probe is"),
     Channel("health", "health", Health, False, True, "how the box is"),
-    Channel("receipt", "receipt", Receipt, True, False, "what the centre has stored"),
-    Channel("identify", "cmd/identify", Identify, False, False, "to flash its LEDs"),
-    Channel("measure", "cmd/measure", Measure, False, False, "to measure a kind on a line now"),
-    Channel("replay", "cmd/replay", Replay, False, False, "to send kept results again"),
-    Channel("reload", "cmd/reload", Reload, False, False, "to read its configuration anew"),
+    Channel("receipt", "receipt", Receipt, True, False, "what the centre has stored, as a receipt"),
+    Channel("identify", "cmd/identify", Identify, False, False, "a command to flash its LEDs"),
+    Channel("measure", "cmd/measure", Measure, False, False, "a command to measure a kind now"),
+    Channel("replay", "cmd/replay", Replay, False, False, "a command to send results again"),
+    Channel("reload", "cmd/reload", Reload, False, False, "a command to read its configuration"),
     Channel("reply", "reply", Reply, False, True, "what became of a command"),
 ]
 
@@ -183,7 +183,7 @@ def _operation(row: Channel) -> Document:
     return {
         "action": "send" if row.from_probe else "receive",
         "channel": {"$ref": f"#/channels/{row.name}"},
-        "summary": f"the probe {'publishes' if row.from_probe else 'is told'} {row.summary}",
+        "summary": f"the probe {'publishes' if row.from_probe else 'receives'} {row.summary}",
         "bindings": {"mqtt": {"qos": 1, "retain": row.retained}},
     }
 

@@ -1,4 +1,4 @@
-"""Floor 1. What every figure obeys at both ends: its unit, and the sample that it takes."""
+"""Floor 1. Figures at both ends: the unit of speed, the least sample of a percentile."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ for whom:
   RE2, Go, Rust and ECMA-262 know neither `\\Z` nor a look-ahead; in Python, PCRE, Java and .NET a
   plain `$` also matches before a last line break.
 - OpenAPI's `discriminator` goes: unknown to JSON Schema, an error for AJV and in AsyncAPI 3. The
-  tag of each type (`kind`, `command`) is required and has one value, which tells them apart.
+  tag of each type (`kind`, `command`) is required and has one value, which identifies it.
 - An `enum` of strings states its `type`, for AJV's strict mode and for typed clients; with one
   value it is a `const`.
 - A tuple of equal items is an array of fixed length: `prefixItems` is not in the draft that

@@ -58,7 +58,7 @@ class PlannedKind(Struct, frozen=True, forbid_unknown_fields=True):
 class Ceiling(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a probe's host itself can do by a line's interface, measured against a LAN peer.
 
-    TCP payload. To judge 0.8 of a plan it must be 0.9 of the plan or more
+    TCP payload. To assess 0.8 of a plan it must be 0.9 of the plan or more
     (docs/method.md#validity, V6).
     """
 

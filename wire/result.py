@@ -1,6 +1,7 @@
 """Floor 1. The table of kinds, and the encoding of results.
 
-Import the types of results from here, those of `wire.record` and of every kind.
+Import the types of the kinds from here, and beside them those of `wire.record`; a module that needs
+no kind imports `wire.record` alone.
 """
 
 from __future__ import annotations

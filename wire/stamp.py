@@ -191,7 +191,7 @@ def reflect(
     It still lacks T3, which `put_sent_time` writes just before it goes.
 
     In stateless mode the sequence number is the sender's (RFC 8762, 4.3.1). TLVs go back as they
-    came: a sender sets their U flag, and that it is still set tells it that we know none of them
+    came: a sender sets their U flag, and that it is still set shows that we know none of them
     (RFC 8972, 4).
 
     Args:

@@ -255,7 +255,7 @@ def _target_problems(host: Table) -> Iterator[str]:
     if len(hosts) < _LEAST_TARGETS:
         yield (
             "probe_servers and probe_settings.latency.icmp_targets name fewer than "
-            f"{_LEAST_TARGETS} hosts beyond the gateway, so that no outage could be told: name "
+            f"{_LEAST_TARGETS} hosts beyond the gateway, so that no outage could be detected: name "
             'targets that are not yours, for example icmp_targets: ["8.8.8.8", "1.1.1.1"]'
         )
 
@@ -325,7 +325,7 @@ def _broker_problems(host: Table) -> Iterator[str]:
     for kind in ("broker_collectors", "broker_subscribers"):
         for user in host.get(kind) or []:
             if "." not in user:
-                yield f"{kind}: {user!r} has no dot, which tells users from probes"
+                yield f"{kind}: {user!r} has no dot, which distinguishes users from probes"
             if not passwords.get(user):
                 yield f"broker_passwords has none for {user!r} of {kind}"
 

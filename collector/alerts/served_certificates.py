@@ -16,7 +16,7 @@ from runtime.certificate import ends_at
 # An end date changes once in months.
 _EVERY_S = 3600.0
 _TIMEOUT_S = 5.0
-# A server that restarts is away for a moment.
+# A server that restarts does not answer for some seconds.
 _FAULT_AFTER_S = 900.0
 
 

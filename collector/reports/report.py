@@ -15,7 +15,7 @@ from msgspec import Struct
 from collector.domain.assessment import NoVerdictReason, Verdict
 from collector.domain.thresholds import Thresholds
 from collector.registry.registry import LineKey
-from wire.result import Text
+from wire.record import Text
 
 SCHEMA = "tramdo-paper/1"
 

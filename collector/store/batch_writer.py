@@ -16,7 +16,7 @@ from collector.store.kind_tables import kind_tables
 from collector.store.messages import EpochKey
 from collector.store.migrated_tables import DELTAS, LAST_RESULTS, LEDGERS, PLANS, PROBES, RESULTS
 from wire.ledger import Ledger
-from wire.result import Result
+from wire.record import Result
 
 # SQLite takes 32,766 values in a statement at most.
 _EPOCHS_AT_ONCE = 1_000

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from wire import messages, topics
 from wire.messages import Health, Info, Rejection, State
-from wire.result import Result
+from wire.record import Result
 from wire.site import Site
 
 # The channels on which a probe reports its own status.

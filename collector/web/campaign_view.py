@@ -2,7 +2,7 @@
 
 The letter of 2021 asks every office for two measurements a week, per line; VNNIC rates a commune
 from 300 a month (docs/method.md#assessment, M9). An office is below the minimum when any of its
-lines is. What is counted is the weekly paper's count: speed tests of both kinds that went well,
+lines is. What is counted is the weekly report's count: speed tests of both kinds that went well,
 which is also what a probe's plan keeps to. A page and a report that urge different offices would be
 worth nothing.
 """

@@ -44,8 +44,8 @@ class BrokerLimits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     # For a collector that is away: the default of 1,000 is gone in seconds.
     max_queued_messages: Count = 100_000
     max_queued_bytes: Count = 128 * 2**20
-    # Twice what the collector commits at once (`intake.batch_messages`): it judges one batch while
-    # another is on its way to the disk.
+    # Twice what the collector commits at once (`intake.batch_messages`): it validates one batch
+    # while another is on its way to the disk.
     max_inflight_messages: Annotated[int, Meta(ge=1, le=65_535)] = 400
     # Without it, 400 messages of 1 MiB each would be held beyond `max_queued_bytes`.
     max_inflight_bytes: Count = 16 * 2**20

@@ -10,14 +10,13 @@ from rich.table import Table
 
 from deploy.demo.settings import ISPS
 from deploy.demo.system import DemoSystem, StoredRow
-from probe.availability.monitor import AVAILABILITY
 from probe.measure.kinds import MEASURES
 from probe.show import status_file, texts
 from runtime.language import Language
-from wire.result import Outcome, ThroughputResult, headline
+from wire.result import AvailabilityResult, Outcome, ThroughputResult, headline, kind_of
 
 # Every kind that a round brings; `outage` comes with one.
-ROUND_KINDS = (*MEASURES, AVAILABILITY)
+ROUND_KINDS = (*MEASURES, kind_of(AvailabilityResult))
 # Of a log or a pipe, whose width nobody knows.
 _PLAIN_WIDTH = 140
 
@@ -79,7 +78,7 @@ def print_table(round_: Round) -> None:
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH)
     results = Table(title="stored at the centre")
-    for title in ("seq", "line", "kind", "target", "outcome", "figures", "held against it"):
+    for title in ("seq", "line", "kind", "target", "outcome", "figures", "validity"):
         results.add_column(title, overflow="fold")
     for row in round_.results:
         results.add_row(*row_texts(row), ", ".join(row.result.validity))

@@ -39,7 +39,7 @@ class Snapshot(Struct, frozen=True):
 
 
 def snapshot(system: DemoSystem) -> Snapshot:
-    """Look at every part once."""
+    """Read the state of every part once."""
     try:
         shown = status_file.read(str(system.folder / "run"))
     except (OSError, msgspec.MsgspecError):

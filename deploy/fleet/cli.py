@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     made.add_argument(
         "--valid-days", type=float, default=90.0, metavar="D",
-        help="how long boxes believe it; publish again before (default: %(default)s)",
+        help="how long it is valid for boxes; publish again before (default: %(default)s)",
     )  # fmt: skip
 
     made = command(
@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--out", type=Path, default=VARIABLES, help="(default: %(default)s)")
 
     made = command(
-        "registry", _registry, "At the centre: an inventory's probes as a registry for its papers."
+        "registry", _registry, "At the centre: an inventory's probes as a registry for its reports."
     )
     made.add_argument("--inventory", type=Path, required=True)
     made.add_argument("--group", default="probes", help="whose hosts (default: %(default)s)")
@@ -200,7 +200,7 @@ def _publish(options: argparse.Namespace) -> int:
     for ring in published.rings:
         print(f"{ring.share:>6.0%} of boxes from {ring.begins_at:%Y-%m-%d %H:%M} UTC")
     until = f"{published.expires_at:%Y-%m-%d}"
-    print(f"channel {published.number}: {published.release}; believed until {until}")
+    print(f"channel {published.number}: {published.release}; valid until {until}")
     return OK
 
 

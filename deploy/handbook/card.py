@@ -17,7 +17,7 @@ from probe.show.leds import BREATH_S, FAST_BLINK_S, SLOW_BLINK_S
 from probe.show.status import Pattern
 
 _TEMPLATE = Path(__file__).with_name("card.html.j2")
-# Four seconds tell every pattern from the others.
+# Within four seconds every pattern differs from the others.
 _SHOWN_S = 4.0
 
 

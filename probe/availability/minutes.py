@@ -65,7 +65,7 @@ class MinuteState(StrEnum):
 class ReachabilitySample(Struct, frozen=True):
     """Whether a host answered between two times (Unix seconds).
 
-    `host` tells targets apart; None is the gateway. `line_down`: the probe's own interface was.
+    `host` identifies the target; None is the gateway. `line_down`: the probe's own interface was.
     """
 
     from_s: float

@@ -24,7 +24,7 @@ from probe.availability.tracker import (
 )
 from probe.config import Config, LineConfig
 from probe.measure import gateway
-from probe.measure.runner import Runner
+from probe.measure.measurement import RawResult
 from probe.schedule.admission import QueuedMeasurement
 from probe.state.json_file import JsonFile
 from probe.version import VERSION
@@ -58,7 +58,7 @@ class AvailabilityMonitor:
 
     Args:
         config: the probe's configuration.
-        runner: makes results of periods and outages.
+        derive: makes the result of a period or an outage, of a kind on a line.
         request: takes requests for path measurements.
         on_result: takes results.
     """
@@ -66,14 +66,14 @@ class AvailabilityMonitor:
     def __init__(
         self,
         config: Config,
-        runner: Runner,
+        derive: Callable[[str, LineConfig, RawResult], Result],
         request: Callable[[QueuedMeasurement], None],
         on_result: Callable[[Result], None],
     ) -> None:
         self._config = config
         # Without latency windows no minute has samples, so nothing is reported.
         self._lines = config.lines if config.latency.enabled else []
-        self._runner = runner
+        self._derive = derive
         self._request = request
         self._on_result = on_result
         self._inbox: queue.SimpleQueue[Result] = queue.SimpleQueue()
@@ -171,7 +171,7 @@ class AvailabilityMonitor:
         duration_s = (end - first) * minutes.MINUTE_S
         ago_s = (clock.utc_now() - began_at).total_seconds()
         raw = results.raw_result(values, method, clock.monotonic_s() - ago_s, duration_s)
-        result = self._runner.derived(kind, line, raw)
+        result = self._derive(kind, line, raw)
         # Host evidence would be of this moment, not of the period.
         result = structs.replace(result, started_at=began_at, host=None)
         if ago_s > clock.reading().boottime_s:

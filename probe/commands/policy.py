@@ -147,7 +147,7 @@ def decide(
         detail = f"the topic is for {stated}, the command is {command.name}"
         return CommandRefused(command.id, stated, Refusal.MALFORMED, detail)
     if any(one.id == command.id for one in history.accepted):
-        return CommandIgnored(f"{command.id} was obeyed already")
+        return CommandIgnored(f"{command.id} was executed already")
     refusal = _refusal(command, history, context)
     if refusal is not None:
         return CommandRefused(command.id, stated, *refusal)

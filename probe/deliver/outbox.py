@@ -170,7 +170,7 @@ class Outbox:
         return sum(last - first + 1 for _, first, last in lost)
 
     def report_corrupt_rows(self, name: DroppedReport, now_s: float) -> int:
-        """Give up the rows that `pending` found spoiled, and name them in the same transaction."""
+        """Give up the rows that `pending` found damaged, and report them: one transaction."""
         spoiled = sorted(self._spoiled)
         if not spoiled:
             return 0

@@ -33,7 +33,7 @@ from wire.clock_repair import KnownBoot
 from wire.commands import Answer, Refusal, Replay, Reply
 from wire.envelope import encode_envelope
 from wire.messages import Health, Info, Presence, Receipt, State
-from wire.result import Clock, Result
+from wire.record import Clock, Result
 
 log = logging.getLogger(__name__)
 

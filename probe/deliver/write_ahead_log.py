@@ -1,7 +1,7 @@
 """Floor 2. Counts the frames of SQLite's write-ahead log, and those that SQLite used.
 
-SQLite reads a log up to the first frame whose checksum is wrong and silently ignores the rest: it
-cannot tell a commit torn by a power cut from one that a failing card changed later. Comparing the
+SQLite reads a log up to the first frame whose checksum is wrong and silently ignores the rest: a
+commit torn by a power cut and one that a failing card changed later look alike. Comparing the
 frames written since the last reset with those that SQLite used shows whether some were cut off.
 
 Formats: https://www.sqlite.org/fileformat2.html#the_write_ahead_log and
@@ -72,7 +72,7 @@ def taken_frames(database: Path) -> int:
     From the index, because asking SQLite means a checkpoint, and that wants room on the disk. It is
     read through SQLite's own descriptor: to open the index and to close it again takes this whole
     process's locks off it (POSIX; fcntl(2)), and then the next program that opens the database
-    believes itself alone, cuts the index to nothing, and the one that has it mapped dies of SIGBUS.
+    seems alone, cuts the index to nothing, and the one that has it mapped dies of SIGBUS.
     """
     content = _read_open(index_of(database), _INDEXED_AT + _INDEXED.size)
     if len(content) < _INDEXED_AT + _INDEXED.size:

@@ -149,7 +149,7 @@ class OutboxWriter:
             self._finished += surplus
 
     def _is_time_to_store(self) -> bool:
-        """Latency results are gathered for a moment; all others are stored at once."""
+        """Latency results are gathered for some seconds; all others are stored at once."""
         return (
             len(self._unsaved) >= _GATHERED
             or any(one.kind != "latency" for one in self._unsaved)

@@ -170,7 +170,7 @@ def power(throttled: bool | None) -> CheckResult:
 def temperature(celsius: float | None) -> CheckResult:
     """Check the temperature against the Pi's throttling."""
     if celsius is None:
-        seen = Phrase("bo mạch này không cho biết", "this board does not tell")
+        seen = Phrase("bo mạch này không cho biết", "this board does not report it")
         return unknown(_TEMPERATURE, seen)
     seen = Phrase(f"{celsius:.0f} °C", f"{celsius:.0f} °C")
     todo = Phrase(

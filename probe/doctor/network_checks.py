@@ -26,7 +26,7 @@ from runtime import secret_file
 from runtime.broker import BrokerConfig
 from runtime.language import Phrase
 from runtime.mqtt import try_connection
-from wire.result import Reason
+from wire.record import Reason
 
 _WAIT_S = 5.0
 _BROKER = Phrase("máy chủ nhận tin (MQTT)", "broker")
@@ -131,7 +131,7 @@ def broker(
     if config.proxy is not None:
         seen = Phrase(
             f"{where.vi} qua proxy: `tramdo-probe status` cho biết có kết nối được không",
-            f"{where.en} by a proxy: `tramdo-probe status` tells whether it is reached",
+            f"{where.en} by a proxy: `tramdo-probe status` shows whether it is reached",
         )
         yield unknown(_BROKER, seen)
         return
@@ -154,7 +154,7 @@ def broker(
 
 _CONTACT_CENTRE = Phrase(
     "báo trung tâm cấp lại chứng thư máy chủ (`tramdo-authority server-cert`)",
-    "tell the centre: `server-cert` anew",
+    "ask the centre for a new server certificate: `tramdo-authority server-cert`",
 )
 
 

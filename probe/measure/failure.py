@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from wire.result import Reason
+from wire.record import Reason
 
 
 class Failure(NamedTuple):

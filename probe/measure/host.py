@@ -18,7 +18,7 @@ from probe import clock
 from runtime.certificate_file import ends_at
 from wire.figures import MEGABIT
 from wire.messages import Health, LineState
-from wire.result import Host
+from wire.record import Host
 
 SYSFS = Path("/sys")
 _MODEL = Path("/proc/device-tree/model")

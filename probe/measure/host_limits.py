@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from probe.config import LineConfig
-from wire.result import Host, Validity
+from wire.record import Host, Validity
 
 # A core that is busier than this while a rate is measured was the limit (ours).
 _BUSY_RATIO = 0.95
@@ -86,8 +86,8 @@ def validity_from(host: Host, line: LineConfig, values: Struct | None = None) ->
     slower than the plan, or the host's ceiling is under 0.9 of it, so the plan cannot be assessed
     (docs/method.md#validity, V6). `probe_limited`: a core was busy all the time (of a bulk
     test: while the figure of a direction was taken), the link is half duplex, or the figure came as
-    near to the host's ceiling as a host that is the limit brings it. Where the ceiling lets the
-    plan be judged, a figure near it is a good line's, and to flag it would leave only the bad ones.
+    near to the host's ceiling as a host that is the limit brings it. Where the plan can be assessed
+    by the ceiling, a figure near it is a good line's: to flag it would leave only the bad ones.
 
     Args:
         host: the evidence.

@@ -14,7 +14,7 @@ from probe.config import LineConfig
 from probe.measure.failure import Failure
 from probe.measure.latency.line_socket import LineSocketError, bind_to_line, failure_of
 from probe.measure.lookup import Address
-from wire.result import Reason
+from wire.record import Reason
 
 # After the deadline the kernel is still asked once, for data that has arrived.
 _LEAST_S = 0.001

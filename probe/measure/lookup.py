@@ -12,7 +12,7 @@ import threading
 from typing import NamedTuple
 
 from probe.measure.failure import Failure
-from wire.result import Reason
+from wire.record import Reason
 
 
 class Address(NamedTuple):

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 from probe.config import Config, LineConfig, ServerConfig
-from wire.result import Method, Outcome, Reason, Validity
+from wire.record import Method, Outcome, Reason, Validity
 
 
 class Direction(StrEnum):

@@ -24,7 +24,7 @@ from probe import clock
 from probe.config import LineConfig, OperatorConfig
 from probe.measure.failure import Failure
 from wire.decoding import decode_json
-from wire.result import Reason
+from wire.record import Reason
 
 _ANSWER_BYTES = 4 * 1024
 _REASONS = {

@@ -119,7 +119,7 @@ def notes(config: Config, day: date, usage: Usage, left_out: int = 0) -> list[Ph
     if len(config.servers) < 2:
         alone = Phrase(
             "chỉ có một máy chủ đo: không biết được khi nào nó cho số thấp (cần hai)",
-            "one measurement server alone: nothing tells when it reads low (two are asked)",
+            "one measurement server alone: nothing shows when it reads low (two are recommended)",
         )
         found.append(alone)
     if left_out:

@@ -18,7 +18,7 @@ from probe.config import Config, LineConfig, ServerConfig
 from probe.plan.budget import bulk_kinds
 from probe.plan.hours import longest_idle_check_s
 from runtime.backoff import backoff_s
-from wire.result import Method, Reason, Result, Validity
+from wire.record import Method, Reason, Result, Validity
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 60.0, 960.0
 # 60, 120, 240, 480, 960 s: half an hour in all, then the slot is abandoned.

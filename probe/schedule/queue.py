@@ -33,7 +33,7 @@ from probe.schedule.admission import (
 )
 from probe.state.usage import UsageFile
 from probe.version import VERSION
-from wire.result import Reason, Result, Validity
+from wire.record import Reason, Result, Validity
 
 log = logging.getLogger(__name__)
 _TICK_S = 0.5

@@ -124,7 +124,7 @@ def notes(lines: Sequence[LineConfig], ceilings: dict[str, Ceiling]) -> Iterator
                     f"đường truyền {line.id}: giới hạn {name.vi} của chính hộp này "
                     f"({_rate(ceiling_bps).vi}) quá thấp để đánh giá gói cước {_rate(plan_bps).vi}",
                     f"line {line.id}: this host's own ceiling of {_rate(ceiling_bps).en} in "
-                    f"{name.en} is too low to judge a plan of {_rate(plan_bps).en}",
+                    f"{name.en} is too low to assess a plan of {_rate(plan_bps).en}",
                 )
 
 
@@ -152,7 +152,7 @@ def _line_text(found: LineCeiling, peer: str, language: Language) -> Iterator[st
         parts = [part.in_(language) for part in _host(found.host)]
         yield f"  {', '.join([*parts, found.host.machine])}"
     if found.validity:
-        yield f"  {texts.HELD_AGAINST_IT.in_(language)}: {', '.join(found.validity)}"
+        yield f"  {texts.VALIDITY.in_(language)}: {', '.join(found.validity)}"
 
 
 _DOWNLOAD, _UPLOAD = Phrase("tải xuống", "download"), Phrase("tải lên", "upload")
@@ -161,12 +161,12 @@ _DOWNLOAD, _UPLOAD = Phrase("tải xuống", "download"), Phrase("tải lên", "
 def _sufficiency(one: DirectionCeiling) -> Phrase:
     plan = _rate(one.plan_bps)
     if one.plan_bps is None:
-        return Phrase("cấu hình chưa khai báo gói cước", "no plan is told in the configuration")
+        return Phrase("cấu hình chưa khai báo gói cước", "no plan is declared in the configuration")
     if one.plan_ratio is None:
         return Phrase(f"gói cước {plan.vi}: chưa biết", f"plan {plan.en}: not known")
-    words = Phrase("quá THẤP để đánh giá", "TOO LOW to judge it")
+    words = Phrase("quá THẤP để đánh giá", "TOO LOW to assess it")
     if one.enough:
-        words = Phrase("đủ để đánh giá", "enough to judge it")
+        words = Phrase("đủ để đánh giá", "enough to assess it")
     ratio, least = number(f"{one.plan_ratio:.2f}"), number(f"{LEAST_CEILING_RATIO:g}")
     return Phrase(
         f"{ratio.vi} lần gói cước {plan.vi}: {words.vi} (cần {least.vi})",

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 _QUEUE_LENGTH = 256
 # Four times a second looks smooth and takes little processor time.
 _REFRESH_S = 0.25
-# Also without changes, so that a reader of the file can tell a running daemon from a hung one.
+# Also without changes, so that a reader of the file sees a hung daemon.
 _REWRITE_S = 5.0
 
 

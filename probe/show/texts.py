@@ -21,7 +21,7 @@ OUTCOMES = {
     Outcome.FAILED: Phrase("không đo được", "failed"),
     Outcome.SKIPPED: Phrase("bỏ qua", "skipped"),
 }
-HELD_AGAINST_IT = Phrase("điều cần lưu ý", "held against it")
+VALIDITY = Phrase("điều cần lưu ý", "validity")
 
 
 def figure(name: str, value: float | None, language: Language) -> str:
@@ -76,7 +76,7 @@ def result(one: Result, language: Language) -> str:
     if one.detail:
         lines.append(f"  {one.detail}")
     if one.validity:
-        lines.append(f"  {HELD_AGAINST_IT.in_(language)}: {', '.join(one.validity)}")
+        lines.append(f"  {VALIDITY.in_(language)}: {', '.join(one.validity)}")
     values = one.values
     if values is not None:
         for name, value in msgspec.structs.asdict(values).items():

@@ -12,7 +12,7 @@ from pathlib import Path
 from probe.plan.levels import reads_low
 from probe.plan.usage import Usage, in_month, month_of, with_bulk_result
 from probe.state.json_file import JsonFile
-from wire.result import Result
+from wire.record import Result
 
 
 class UsageFile:

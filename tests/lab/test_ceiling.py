@@ -85,7 +85,7 @@ def test_what_the_host_can_do_is_told_kept_and_held_beside_results(
     assert "link_below_plan" in result["validity"]
 
     _, checked = command(network, "check", "-c", str(config), "--lang", "en")
-    assert "in upload is too low to judge a plan of 100.0 Mbit/s" in checked
+    assert "in upload is too low to assess a plan of 100.0 Mbit/s" in checked
 
 
 def theory() -> float:

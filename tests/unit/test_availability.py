@@ -415,7 +415,9 @@ def a_watch(
     wanted: list[QueuedMeasurement] = []
     told: list[Result] = []
     return (
-        AvailabilityMonitor(config, Runner(config, lambda _: None), wanted.append, told.append),
+        AvailabilityMonitor(
+            config, Runner(config, lambda _: None).derived, wanted.append, told.append
+        ),
         wanted,
         told,
     )

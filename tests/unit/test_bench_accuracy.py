@@ -88,7 +88,7 @@ def test_throughput_is_held_against_theory_and_peer() -> None:
 
 def look(
     at_s: float, results: int, *, resident: int = 30, cpu_s: float = 0, written: int = 0
-) -> footprint.Look:
+) -> footprint.CostSample:
     cost = Cost(
         resident_bytes=resident * 10**6,
         proportional_bytes=20 * 10**6,
@@ -97,7 +97,7 @@ def look(
         children_cpu_s=0,
         written_bytes=written,
     )
-    return footprint.Look(at_s, results, cost)
+    return footprint.CostSample(at_s, results, cost)
 
 
 def test_footprint_scales_a_result_to_a_day() -> None:

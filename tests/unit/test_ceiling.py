@@ -62,9 +62,9 @@ def test_the_technician_reads_figures_and_what_they_mean() -> None:
     )
     shown = ceiling.CeilingDocument("192.168.1.20", 0.9, [ceiling.line_ceiling(LINE, result)])
     text = ceiling.text(shown, Language.EN)
-    assert "3.13 of the plan of 300.0 Mbit/s: enough to judge it (takes 0.9)" in text
-    assert "0.67 of the plan of 300.0 Mbit/s: TOO LOW to judge it (takes 0.9)" in text
-    assert "held against it: throttled" in text
+    assert "3.13 of the plan of 300.0 Mbit/s: enough to assess it (takes 0.9)" in text
+    assert "0.67 of the plan of 300.0 Mbit/s: TOO LOW to assess it (takes 0.9)" in text
+    assert "validity: throttled" in text
     text = ceiling.text(shown, Language.VI)
     assert "3,13 lần gói cước 300,0 Mbit/s: đủ để đánh giá (cần 0,9)" in text
     assert "0,67 lần gói cước 300,0 Mbit/s: quá THẤP để đánh giá (cần 0,9)" in text
@@ -76,7 +76,7 @@ def test_check_says_what_is_missing_or_too_low() -> None:
     assert missing.en.startswith("line vnpt: what this host itself can do is not known")
     (low,) = ceiling.notes([LINE], {"vnpt": FULL})
     assert "(260,0 Mbit/s) quá thấp để đánh giá gói cước 300,0 Mbit/s" in low.vi
-    assert "260.0 Mbit/s in upload is too low to judge a plan of 300.0 Mbit/s" in low.en
+    assert "260.0 Mbit/s in upload is too low to assess a plan of 300.0 Mbit/s" in low.en
 
 
 def test_what_was_measured_is_kept_line_by_line(tmp_path: Path) -> None:

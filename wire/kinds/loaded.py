@@ -10,7 +10,7 @@ from wire.record import BitsPerSecond, Count, Milliseconds, Ratio, Seconds, Text
 class LoadedLatency(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Round-trip times while one direction of a line was filled (docs/method.md#loaded-latency).
 
-    A session of its own, apart from kind `latency`'s, which pauses meanwhile. It counts what was
+    A session of its own; that of kind `latency` pauses meanwhile. It counts what was
     sent while the transfer was in its steady part, over `span_s`: after the warm-up, until the
     last byte that the transfer counts. Its statistics are kind `latency`'s: a lost packet is
     +infinity, no `rtt_p95_ms` under 59 packets, no `rtt_p99_ms` under 299. `rtt_us` are the

@@ -29,7 +29,7 @@ from probe.measure.line_stream import DeadlineReader, connect, stream_failure
 from probe.measure.lookup import Address
 from probe.measure.measurement import Stop
 from runtime import kernel_time
-from wire.result import Reason
+from wire.record import Reason
 
 # How often `stop` is checked; nothing wakes poll(2) for it.
 _LOOK_S = 0.25

@@ -92,7 +92,7 @@ def with_discarded(exchange: QueryExchange, before: QueryExchange) -> QueryExcha
 
 
 def delay_ms(kernel_ns: int | None, process_ns: int) -> float:
-    """The delay in ms by kernel timestamps, or by the process where a clock step spoiled those.
+    """The delay in ms by kernel timestamps, or by the process where a clock step falsified those.
 
     The process sends before and reads after the kernel, so its delay is never the shorter one.
     """

@@ -30,7 +30,7 @@ from probe.measure.failure import Failure
 from probe.measure.http.failures import LineHttpError, failure_from, refusal
 from probe.measure.lookup import Address
 from wire.http import EMPTY_PATH, SINK_PATH, random_path
-from wire.result import Reason
+from wire.record import Reason
 
 # Python's work is per read: at most so much at a time, and after less than that a pause in which
 # more can gather. Without it each packet of a line without offloads is a read (a third of a core

@@ -15,7 +15,7 @@ from probe.config import LineConfig
 from probe.measure.failure import Failure
 from probe.measure.latency.line_socket import line_failure
 from probe.measure.lookup import Address
-from wire.result import Reason
+from wire.record import Reason
 
 _REASONS = {
     errno.ENODEV: Reason.LINE_DOWN,

@@ -1,7 +1,7 @@
 """Floor 2. Kind `http`: ping, jitter, download and upload over HTTP, as i-Speed does.
 
 Wires the connections, the transfers and their report together. A server without `http_port` offers
-no such test, so nothing is measured and nothing is told.
+no such test, so nothing is measured and no result is made.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from probe.measure.http.transfer import transfer
 from probe.measure.latency.loaded import LoadedSession
 from probe.measure.lookup import Address, Lookup
 from probe.measure.measurement import Direction, MeasurementRequest, Progress, RawResult
-from wire.result import Reason
+from wire.record import Reason
 
 # How often the look-up is checked, and over how many samples the progress rate is taken.
 _LOOK_S = 0.05
@@ -125,4 +125,4 @@ def _transferred(
 
 
 def _shutting_down() -> Failure:
-    return Failure(Reason.SHUTTING_DOWN, "The probe was told to end.")
+    return Failure(Reason.SHUTTING_DOWN, "The probe is stopping.")

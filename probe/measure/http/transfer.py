@@ -20,7 +20,7 @@ from probe.measure.http.failures import LineHttpError, failure_from
 from probe.measure.http.results import TransferRecord
 from probe.measure.measurement import Direction, Stop
 from wire.http import SIZES_BYTES
-from wire.result import Reason
+from wire.record import Reason
 
 _START = TransferSample(0.0, 0)
 
@@ -171,7 +171,7 @@ class _Run:
     def _trouble(self, stop: Stop) -> Failure | None:
         """Why it cannot go on; None when it can, with fewer connections perhaps."""
         if stop.is_set():
-            return Failure(Reason.SHUTTING_DOWN, "The probe was told to end.")
+            return Failure(Reason.SHUTTING_DOWN, "The probe is stopping.")
         lost = [work.result() for work in self._work if work.done()]
         busy = [failure for failure in lost if failure.reason is Reason.SERVER_BUSY]
         if busy or len(lost) == len(self._work):

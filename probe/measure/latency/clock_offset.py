@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-# A change smaller than this beyond the readings' uncertainty cannot be told from noise.
+# A change smaller than this beyond the readings' uncertainty cannot be distinguished from noise.
 STEP_NS = 10_000
 
 

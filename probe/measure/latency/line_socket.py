@@ -20,7 +20,7 @@ from probe.measure.failure import Failure
 from probe.measure.lookup import Address
 from runtime import kernel_time
 from runtime.language import Phrase
-from wire.result import Reason
+from wire.record import Reason
 
 # linux/in.h, linux/in6.h, linux/icmp.h, linux/icmpv6.h; Python has no names for them.
 _IP_RECVERR, _IPV6_RECVERR = 11, 25

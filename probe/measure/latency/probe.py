@@ -89,7 +89,7 @@ class _Run:
         self._ended = 0
         self._read_clock = read_clock
         self._clock = ClockOffset(ClockReading(*read_clock()))
-        generator = random.Random()  # noqa: S311 - when to send is no secret; nonces only tell apart
+        generator = random.Random()  # noqa: S311 - when to send is no secret; nonces only distinguish
         self._targets = [
             LatencyTarget(spec, request.line, self._config, generator, self._start_ns)
             for spec in target_specs(request)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from enum import Enum, auto
 
 from probe.measure.failure import Failure
-from wire.result import Reason
+from wire.record import Reason
 
 NANOSECONDS = 1_000_000_000
 

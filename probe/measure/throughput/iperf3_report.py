@@ -201,8 +201,8 @@ def _error(
 def _telling_line(printed: str) -> str:
     """The printed line that has a known reason, else the last line."""
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
-    telling = [line for line in lines if reason_of(line) is not Reason.TOOL_FAILED]
-    return (telling or lines or ["it printed nothing"])[-1]
+    specific = [line for line in lines if reason_of(line) is not Reason.TOOL_FAILED]
+    return (specific or lines or ["it printed nothing"])[-1]
 
 
 def _transfer(transcript: Transcript, parts: _Parts, spec: Iperf3Spec) -> Transfer | None:

@@ -30,7 +30,7 @@ from probe.measure.throughput.method import (
     raw_result,
     spec_for,
 )
-from wire.result import Reason
+from wire.record import Reason
 
 
 def measure(request: MeasurementRequest) -> Iterator[RawResult]:

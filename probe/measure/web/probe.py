@@ -18,7 +18,7 @@ from probe.measure.web.fetch import Fetcher
 from probe.measure.web.method import BadUrlError, HttpExchange, Url
 from probe.measure.web.resolver import LineResolver
 from probe.version import VERSION
-from wire.result import Method, Reason
+from wire.record import Method, Reason
 
 
 def measure(request: MeasurementRequest) -> Iterator[RawResult]:

@@ -23,7 +23,7 @@ from probe.measure.dns.method import (
 from probe.measure.failure import Failure
 from probe.measure.latency.line_socket import line_failure
 from probe.measure.measurement import Stop
-from wire.result import Reason
+from wire.record import Reason
 
 _REASONS = {NXDOMAIN: Reason.NAME_NOT_FOUND, REFUSED: Reason.QUERY_REFUSED}
 
