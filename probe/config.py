@@ -173,7 +173,7 @@ class ThroughputConfig(Strict, frozen=True):
     congestion_control: Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,15}$")] | None = None
     # When every port of the server is busy: back-off, in all no longer than this.
     busy_first_wait_s: Annotated[float, Meta(gt=0, le=960)] = 4.0
-    busy_limit_s: Annotated[float, Meta(ge=0, le=3600)] = 40.0
+    busy_limit_s: Annotated[float, Meta(ge=0, le=3600)] = 80.0
 
 
 class LatencyConfig(Strict, frozen=True):

@@ -380,6 +380,20 @@ def test_both_directions_are_one_finding_with_progress(line: Line) -> None:
     assert steps[-1].rate_bps == pytest.approx(RATE_BPS, rel=0.5)
 
 
+def test_the_upload_is_measured_though_the_download_broke_off(line: Line) -> None:
+    with line.server(5311) as first, line.server(5312):
+
+        def kill_in_the_download(progress: Progress) -> None:
+            if progress.step == "download" and progress.rate_bps is not None:
+                first.kill()
+
+        finding = _measure(line, threading.Event(), kill_in_the_download)
+    assert (finding.outcome, finding.reason) == (Outcome.FAILED, Reason.CONNECTION_LOST)
+    assert isinstance(finding.values, ThroughputValues)
+    assert finding.values.download_bps is None
+    assert finding.values.upload_bps == pytest.approx(RATE_BPS, rel=0.3)
+
+
 def test_a_busy_port_is_left_for_the_next_one_at_once(line: Line) -> None:
     with line.server(5311), line.server(5312), _occupied(line, 5311):
         finding = _measure(line, threading.Event(), lambda _: None)

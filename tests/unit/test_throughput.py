@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from probe.measure.throughput.method import (
     busy_backoff_s,
     raw_result,
     spec_for,
+    upload_ports,
 )
 from wire.result import Outcome, Reason, ThroughputValues, Transfer, Validity
 
@@ -181,7 +183,6 @@ def test_an_error_has_its_reason_and_no_transfer(name: str, reason: Reason, said
         ("3.12-upload-server-stopped", Reason.TIMEOUT, 4),
         ("3.12-download-line-cut", Reason.TIMEOUT, 4),
         ("3.12-upload-stop-requested", Reason.SHUTTING_DOWN, 2),
-        ("3.12-download-truncated", Reason.TOOL_FAILED, 4),
     ],
 )
 def test_a_broken_off_transfer_keeps_its_intervals(
@@ -233,6 +234,130 @@ def test_two_counts_of_one_transfer_that_disagree_are_no_figure() -> None:
     assert "2288564" in reading.detail
     assert reading.transfer is not None
     assert not reading.transfer.complete
+
+
+# What libiperf stated beside the figure, what it is changed to, and the fields that are then None.
+SIDE_VALUES: dict[str, tuple[bytes, bytes, set[str]]] = {
+    "negative remote CPU": (b"0.17597166856136162", b"-12.5", {"cpu_remote_ratio"}),
+    "nan CPU": (b"0.17597166856136162", b"nan", {"cpu_remote_ratio"}),
+    "-nan CPU": (b"0.17597166856136162", b"-nan", {"cpu_remote_ratio"}),
+    "NaN CPU": (b"0.17597166856136162", b"NaN", {"cpu_remote_ratio"}),
+    "a CPU that no float holds": (b"0.17597166856136162", b"1e999", {"cpu_remote_ratio"}),
+    "CPU of a million cores": (b"0.17597166856136162", b"1e8", {"cpu_remote_ratio"}),
+    "CPU as text": (b"0.17597166856136162", b'"0.2"', {"cpu_remote_ratio"}),
+    "negative local CPU": (b"2.5536677027422976", b"-1", {"cpu_local_ratio"}),
+    "negative retransmits": (b'"retransmits":\t21', b'"retransmits": -2', {"retransmits"}),
+    "retransmits of 32 bits": (
+        b'"retransmits":\t21',
+        b'"retransmits": 4294967294',
+        {"retransmits"},
+    ),
+    "more retransmits than segments": (
+        b'"retransmits":\t21',
+        b'"retransmits": 3297',
+        {"retransmits"},
+    ),
+    "retransmits that are true": (b'"retransmits":\t21', b'"retransmits": true', {"retransmits"}),
+    "null retransmits": (b'"retransmits":\t21', b'"retransmits": null', {"retransmits"}),
+    "a negative count": (b"4577128", b"-1", {"receiver_report_bytes"}),
+    "a count of 64 bits": (b"4577128", b"18446744073709551615", {"receiver_report_bytes"}),
+    "no time": (
+        b'"end":\t2.000144,\n\t\t\t"seconds":\t2.000144',
+        b'"end": 0, "seconds": 0',
+        {"receiver_report_s"},
+    ),
+    "a name that is none": (
+        b'"sender_tcp_congestion":\t"cubic"',
+        b'"sender_tcp_congestion": "\\ud800"',
+        {"congestion_control_sender"},
+    ),
+    "a name that is too long": (
+        b'"receiver_tcp_congestion":\t"cubic"',
+        b'"receiver_tcp_congestion": "' + b"x" * 600 + b'"',
+        {"congestion_control_receiver"},
+    ),
+    "an error that is none": (b'"end":\t{\n\t\t"streams"', b'"error": 5, "end": {"streams"', set()),
+    "a warning before the JSON": (b"\n{\n", b"\niperf3: warning: no {cork}\n{\n", set()),
+    "a warning of a brace": (b"\n{\n", b"\n{warning}\n{\n", set()),
+}
+ALL_STATED = {
+    "cpu_local_ratio",
+    "cpu_remote_ratio",
+    "retransmits",
+    "congestion_control_sender",
+    "congestion_control_receiver",
+    "receiver_report_bytes",
+    "receiver_report_s",
+}
+
+
+def _holds_but_for(changed: bytes, absent: set[str]) -> None:
+    """A changed golden report gives the figure of the original and all but some other values."""
+    whole, reading = (
+        transfer("3.12-download-ok"),
+        iperf3_report.read(Transcript(report=changed), spec()),
+    )
+    assert (reading.reason, reading.detail) == (None, None)
+    assert reading.transfer == msgspec.structs.replace(whole, **dict.fromkeys(absent))
+    # By the contract it is a transfer.
+    assert (
+        msgspec.json.decode(msgspec.json.encode(reading.transfer), type=Transfer)
+        == reading.transfer
+    )
+
+
+@pytest.mark.parametrize("case", SIDE_VALUES)
+def test_a_value_beside_the_figure_that_cannot_be_is_none_and_fails_nothing(case: str) -> None:
+    was, changed_to, absent = SIDE_VALUES[case]
+    report = (GOLDEN / "3.12-download-ok.report").read_bytes()
+    at = report.rindex(was)
+    _holds_but_for(report[:at] + changed_to + report[at + len(was) :], absent)
+
+
+@pytest.mark.parametrize(
+    "json_text", [b"", b"{}", b"[]", b"{", b'{"end": null}', b"\xff", b"[" * 99_999]
+)
+def test_a_figure_needs_nothing_of_libiperfs_json(json_text: bytes) -> None:
+    report = (GOLDEN / "3.12-download-ok.report").read_bytes()
+    _holds_but_for(report[: report.index(b"\n{\n") + 1] + json_text, ALL_STATED)
+
+
+def test_a_report_that_was_cut_after_its_last_sample_has_its_figure() -> None:
+    reading = read("3.12-download-truncated")
+    assert reading.reason is None
+    assert reading.transfer is not None
+    assert reading.transfer.whole_bps == transfer("3.12-download-ok").whole_bps
+
+
+@pytest.mark.parametrize(("stated", "believed"), [(3_296, 3_296), (3_297, None)])
+def test_as_many_retransmits_as_segments_are_believed_and_200_for_stalls(
+    stated: int, believed: int | None
+) -> None:
+    """4,483,008 bytes in two streams: 3,096 segments of 1,448 bytes, and 100 for each stream."""
+    report = (GOLDEN / "3.12-download-ok.report").read_bytes()
+    at = report.rindex(b'"retransmits":\t21')
+    changed = report[:at] + b'"retransmits": %d' % stated + report[at + 17 :]
+    found = iperf3_report.read(Transcript(report=changed), spec()).transfer
+    assert found is not None
+    assert found.retransmits == believed
+
+
+def test_retransmits_that_are_not_believed_hide_no_cross_traffic() -> None:
+    report = (GOLDEN / "3.12-download-ok.report").read_bytes()
+    lied = report.replace(b'"retransmits":\t21', b'"retransmits":\t4294967294')
+    twice = round(4_483_008 * 1514 / 1448) * 2
+    reading = iperf3_report.read(Transcript(report=lied, interface_bytes=twice), spec())
+    found = raw_result(SERVER, ThroughputConfig(), DirectionResult(spec(), reading), None)
+    assert (found.outcome, found.validity) == (Outcome.OK, [Validity.CROSS_TRAFFIC])
+
+
+def test_what_the_figure_is_made_of_may_fail_it() -> None:
+    report = (GOLDEN / "3.12-download-ok.report").read_bytes()
+    reading = iperf3_report.read(
+        Transcript(report=report.replace(b"4483008", b"9000000000000000")), spec()
+    )
+    assert reading.reason is Reason.TOOL_FAILED
+    assert (reading.detail or "").startswith("the report makes no sense")
 
 
 def test_samples_that_run_backwards_are_a_defect() -> None:
@@ -293,13 +418,22 @@ def test_streams(
 
 def test_waits_for_a_busy_server_grow_and_stay_within_the_limit() -> None:
     settings = ThroughputConfig(busy_first_wait_s=4, busy_limit_s=40)
-    assert list(busy_backoff_s(settings, lambda: 0.5)) == [4, 8, 16]
-    assert list(busy_backoff_s(settings, lambda: 0.0)) == [2, 4, 8, 16]
+    assert list(busy_backoff_s(settings, lambda: 0.5)) == [4, 8, 16, 0.875 * 12]
+    assert list(busy_backoff_s(settings, lambda: 0.0)) == [2, 4, 8, 16, 0.75 * 10]
     assert list(busy_backoff_s(ThroughputConfig(busy_limit_s=0), lambda: 0.5)) == []
     # Nor beyond the slot's part of the day.
-    assert list(busy_backoff_s(settings, lambda: 0.5, 13)) == [4, 8]
+    assert list(busy_backoff_s(settings, lambda: 0.5, 13)) == [4, 8, 0.875]
     assert list(busy_backoff_s(settings, lambda: 0.5, 0)) == []
-    assert list(busy_backoff_s(settings, lambda: 0.5, 1e6)) == [4, 8, 16]
+    assert list(busy_backoff_s(settings, lambda: 0.5, 1e6)) == [4, 8, 16, 0.875 * 12]
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_a_probe_outwaits_a_server_that_lost_its_client(seed: int) -> None:
+    """Which is busy for the 13 s of the test and 40 s more."""
+    settings = ThroughputConfig()
+    waits = list(busy_backoff_s(settings, random.Random(seed).random))
+    assert settings.warm_up_s + settings.duration_s + 40 == 53
+    assert 60 <= sum(waits) <= 80
 
 
 def test_both_directions_make_one_finding() -> None:
@@ -330,6 +464,36 @@ def test_a_failed_upload_keeps_the_download_and_its_own_intervals_without_figure
     assert found.values.upload is not None
     assert len(found.values.upload.intervals) == 3
     assert found.validity == [Validity.SHORT]
+
+
+def test_a_failed_download_keeps_its_intervals_and_the_upload_its_figure() -> None:
+    download = DirectionResult(spec("-download-server-killed"), read("3.12-download-server-killed"))
+    upload = DirectionResult(spec("3.12-upload-ok"), read("3.12-upload-ok"))
+    found = raw_result(SERVER, ThroughputConfig(), download, upload)
+    assert (found.outcome, found.reason) == (Outcome.FAILED, Reason.CONNECTION_LOST)
+    assert found.detail == "download: control socket has closed unexpectedly"
+    assert isinstance(found.values, ThroughputValues)
+    assert (found.values.download_bps, found.values.download_whole_bps) == (None, None)
+    assert found.values.download is not None
+    assert found.values.upload_bps == transfer("3.12-upload-ok").steady_bps
+
+
+def test_two_failed_directions_are_named_both_and_the_first_gives_the_reason() -> None:
+    download = DirectionResult(spec("-download-"), read("3.12-upload-refused"))
+    upload = DirectionResult(spec("-upload-"), read("3.12-upload-busy"))
+    found = raw_result(SERVER, ThroughputConfig(), download, upload)
+    assert (found.outcome, found.reason) == (Outcome.FAILED, Reason.CONNECTION_REFUSED)
+    assert found.detail is not None
+    assert found.detail.startswith("download: ")
+    assert "; upload: the server is busy running a test" in found.detail
+
+
+def test_the_upload_takes_the_port_that_served_and_last_the_one_that_broke_off() -> None:
+    tried = msgspec.structs.replace(spec(), port=5202)
+    served = DirectionResult(tried, read("3.12-download-ok"))
+    broken = DirectionResult(tried, read("3.12-download-server-killed"))
+    assert upload_ports([5201, 5202, 5203], served) == [5202, 5201, 5203]
+    assert upload_ports([5201, 5202, 5203], broken) == [5201, 5203, 5202]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ The meaning of the numbers, found by comparing libiperf 3.9, 3.12, 3.18 and 3.22
   receiver hears of the end, through a full queue, so its time is longer than the sender's.
 - `end.sum_sent.retransmits` is the sender's, also when that is the server.
 So both figures come from the samples of TCP_INFO beside them (bytes received in order, bytes
-acknowledged: RFC 4898), and `sum_received` checks them. Knows nothing of processes and time.
+acknowledged: RFC 4898), and `sum_received` checks them. What else libiperf states cannot fail a
+test (`iperf3_output`). Knows nothing of processes and time.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from probe.measure.throughput.iperf3_output import Iperf3Output, output_in
 from probe.measure.throughput.method import Iperf3Result, Iperf3Spec
 from wire.decoding import converted, decode_json
 from wire.result import Interval, Reason, Transfer
@@ -26,12 +28,15 @@ from wire.result import Interval, Reason, Transfer
 # Two counts of one transfer may differ by this and by a block for each stream (ours).
 _AGREEMENT_RATIO = 0.1
 _BLOCK_BYTES = 128 * 1024  # libiperf's default for TCP
+# A sender that states more retransmitted segments than the payload has, and this many for each
+# stream that stood still, is not believed: more than half would have been lost (ours).
+_SEGMENT_BYTES = 1448
+_STALLED_SEGMENTS = 100
 _ON_GRID_S = 0.001
 _DETAIL_CHARACTERS = 400
 
 _Seconds = Annotated[float, Meta(ge=0, le=1e6)]
 _Bytes = Annotated[int, Meta(ge=0, le=2**60)]
-_Float = Annotated[float, Meta(ge=0, le=1e18)]
 
 # Reasons by error text. libiperf appends errno's text to its own, and its own differs between
 # versions, so the first match counts and the most specific text is first.
@@ -87,36 +92,10 @@ class Iperf3End(Struct, frozen=True, tag_field="line", tag="ended"):
     version: str
 
 
-class _Sum(Struct, frozen=True):
-    bytes: _Float | None = None
-    seconds: _Seconds | None = None
-    retransmits: _Float | None = None
-
-
-class _Cpu(Struct, frozen=True):
-    host_total: _Float | None = None
-    remote_total: _Float | None = None
-
-
-class _End(Struct, frozen=True):
-    sum_sent: _Sum = _Sum()
-    sum_received: _Sum = _Sum()
-    cpu_utilization_percent: _Cpu = _Cpu()
-    sender_tcp_congestion: str | None = None
-    receiver_tcp_congestion: str | None = None
-
-
-class _Output(Struct, frozen=True):
-    """The used part of libiperf's JSON. All of it may be missing."""
-
-    error: str | None = None
-    end: _End = _End()
-
-
 class _Parts(Struct, frozen=True):
     samples: list[Iperf3Sample]
     ended: Iperf3End | None
-    output: _Output
+    output: Iperf3Output
     defect: str | None
 
 
@@ -161,21 +140,14 @@ def _parts(report: bytes) -> _Parts:
         try:
             record: Iperf3Sample | Iperf3End = decode_json(line, Iperf3Sample | Iperf3End)
         except msgspec.DecodeError as error:
-            return _Parts(samples, None, _Output(), f"line {len(samples) + 1}: {error}")
+            return _Parts(samples, None, Iperf3Output(), f"line {len(samples) + 1}: {error}")
         if isinstance(record, Iperf3End):
-            return _with_output(samples, record, rest)
+            return _Parts(samples, record, output_in(rest), None)
         last = samples[-1] if samples else Iperf3Sample(0.0, 0, 0)
         if record.at_s < last.at_s or record.transferred_bytes < last.transferred_bytes:
-            return _Parts(samples, None, _Output(), f"line {len(samples) + 1}: runs backwards")
+            return _Parts(samples, None, Iperf3Output(), f"line {len(samples) + 1}: runs backwards")
         samples.append(record)
-    return _Parts(samples, None, _Output(), None)
-
-
-def _with_output(samples: list[Iperf3Sample], ended: Iperf3End, text: bytes) -> _Parts:
-    try:
-        return _Parts(samples, ended, decode_json(text, _Output), None)
-    except msgspec.DecodeError as error:
-        return _Parts(samples, ended, _Output(), f"libiperf's JSON: {error}")
+    return _Parts(samples, None, Iperf3Output(), None)
 
 
 def _error(
@@ -206,14 +178,13 @@ def _telling_line(printed: str) -> str:
 
 
 def _transfer(transcript: Transcript, parts: _Parts, spec: Iperf3Spec) -> Transfer | None:
-    samples, end = parts.samples, parts.output.end
+    samples, output = parts.samples, parts.output
     if not samples or samples[-1].at_s < spec.interval_s / 2:  # too little to be a rate
         return None
     last = samples[-1]
     steady = [sample for sample in samples if sample.at_s >= spec.warm_up_s - _ON_GRID_S]
     first = steady[0] if steady else last
-    sent_retransmits = last.retransmits if not spec.reverse else _whole(end.sum_sent.retransmits)
-    cpu = end.cpu_utilization_percent
+    stated = _credible_retransmits(output.retransmits, last.transferred_bytes, spec.streams)
     return Transfer(
         steady_bps=_rate_bps(first, last),
         whole_bps=_rate_bps(Iperf3Sample(0.0, 0, 0), last),
@@ -221,16 +192,16 @@ def _transfer(transcript: Transcript, parts: _Parts, spec: Iperf3Spec) -> Transf
         whole_s=last.at_s,
         transferred_bytes=last.transferred_bytes,
         interface_bytes=transcript.interface_bytes,
-        retransmits=sent_retransmits,
-        congestion_control_sender=end.sender_tcp_congestion,
-        congestion_control_receiver=end.receiver_tcp_congestion,
-        cpu_local_ratio=None if cpu.host_total is None else cpu.host_total / 100,
-        cpu_remote_ratio=None if cpu.remote_total is None else cpu.remote_total / 100,
+        retransmits=stated if spec.reverse else last.retransmits,
+        congestion_control_sender=output.congestion_control_sender,
+        congestion_control_receiver=output.congestion_control_receiver,
+        cpu_local_ratio=output.cpu_local_ratio,
+        cpu_remote_ratio=output.cpu_remote_ratio,
         streams=spec.streams,
         complete=True,
         intervals=_intervals(samples, first.at_s, reverse=spec.reverse),
-        receiver_report_bytes=_whole(end.sum_received.bytes),
-        receiver_report_s=end.sum_received.seconds,
+        receiver_report_bytes=output.received_bytes,
+        receiver_report_s=output.received_s,
     )
 
 
@@ -256,8 +227,10 @@ def _rate_bps(start: Iperf3Sample, stop: Iperf3Sample) -> float | None:
     return (stop.transferred_bytes - start.transferred_bytes) * 8 / elapsed_s
 
 
-def _whole(number: float | None) -> int | None:
-    return None if number is None else round(number)
+def _credible_retransmits(stated: int | None, transferred_bytes: int, streams: int) -> int | None:
+    """The server's count of retransmitted segments; None where it cannot be true."""
+    most = transferred_bytes / _SEGMENT_BYTES + streams * _STALLED_SEGMENTS
+    return stated if stated is not None and stated <= most else None
 
 
 def _impossible(transfer: Transfer) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -39,6 +39,8 @@ _CPU_LIMIT_RATIO = 0.95
 _SEGMENT_BYTES = 1448
 # ndt7 specification: so that probes that met at a busy server do not meet again.
 _JITTER = (0.5, 1.5)
+# The last wait takes this much of the time left, at least; the rest is jitter (ours).
+_LEAST_OF_REST = 0.75
 
 
 class Iperf3Spec(Struct, frozen=True, kw_only=True):
@@ -143,7 +145,9 @@ def busy_backoff_s(
     """The waits before each further try at a busy server, in seconds.
 
     Each wait is about twice the one before, times 0.5 to 1.5 so that probes do not meet again
-    (ndt7 specification); together they stay within `busy_limit_s`.
+    (ndt7 specification). The one that would pass the limit, `busy_limit_s`, is 0.75 to 1 of
+    what is left of it, so all of them come to 0.75 of it at least: a server that lost its client
+    in the middle of a test is busy for the test's length and 40 s.
 
     Args:
         settings: with the first wait and the limit.
@@ -156,10 +160,24 @@ def busy_backoff_s(
     spent_s = 0.0
     for failures in itertools.count(1):
         wait_s = backoff_s(failures, settings.busy_first_wait_s, math.inf, draw(), jitter=_JITTER)
-        spent_s += wait_s
-        if spent_s > limit_s:
+        left_s = limit_s - spent_s
+        if wait_s >= left_s:
+            last_s = left_s * (_LEAST_OF_REST + (1 - _LEAST_OF_REST) * draw())
+            if last_s > 0:
+                yield last_s
             return
+        spent_s += wait_s
         yield wait_s
+
+
+def upload_ports(ports: Sequence[int], download: DirectionResult) -> list[int]:
+    """The server's ports in the order to try for the upload.
+
+    First the one that served the download. One where the download broke off is last: its server
+    may be busy with the lost test (`busy_backoff_s`).
+    """
+    tried, broken = download.spec.port, download.reading.reason is not None
+    return sorted(ports, key=lambda port: (port == tried) == broken)
 
 
 def raw_result(
@@ -170,23 +188,23 @@ def raw_result(
     *,
     queues_starve: bool = False,
 ) -> RawResult:
-    """One RawResult of both directions; `upload` is None where the download failed.
+    """One RawResult of both directions; `upload` is None where the probe ended before it.
 
-    An interrupted transfer is kept in `values`, without rates for its direction. Whether the
+    Outcome and reason are those of the first direction that failed; the other's figure stays. An
+    interrupted transfer is kept in `values`, without rates for its direction. Whether the
     host's transmit queues required one upload stream is recorded (`spec_for`).
     """
     tested = [download] if upload is None else [download, upload]
-    last = tested[-1]
-    reason, detail = last.reading.reason, last.reading.detail
-    if reason is not None:
-        detail = f"{last.spec.direction}: {detail}"[:500]
+    failed = [one for one in tested if one.reading.reason is not None]
+    reason = failed[0].reading.reason if failed else None
+    detail = "; ".join(f"{one.spec.direction}: {one.reading.detail}" for one in failed)[:500]
     values = None
     if any(one.reading.transfer is not None for one in tested):
         values = _values(download, upload)
     return RawResult(
         outcome=_outcome(reason),
         reason=reason,
-        detail=detail,
+        detail=detail or None,
         target=f"iperf3:{server.name}",
         values=values,
         validity=sorted({flag for one in tested for flag in _validity(one)}),

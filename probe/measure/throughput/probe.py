@@ -29,6 +29,7 @@ from probe.measure.throughput.method import (
     busy_backoff_s,
     raw_result,
     spec_for,
+    upload_ports,
 )
 from wire.record import Reason
 
@@ -36,16 +37,15 @@ from wire.record import Reason
 def measure(request: MeasurementRequest) -> Iterator[RawResult]:
     """Measure both directions of a line; yields one RawResult.
 
-    The upload is left out when the download failed: it would fail the same way.
+    The upload is tried whatever became of the download, unless the probe is to stop.
     """
     settings = request.config.throughput
     starve = host.transmit_queues_starve(_interface(request))
     waits = busy_backoff_s(settings, random.random, request.patience_s)
     download = _transfer(Direction.DOWNLOAD, request, request.server.iperf3_ports, waits)
     upload = None
-    if download.reading.reason is None:
-        served = download.spec.port
-        ports = sorted(request.server.iperf3_ports, key=lambda port: port != served)
+    if download.reading.reason is not Reason.SHUTTING_DOWN:
+        ports = upload_ports(request.server.iperf3_ports, download)
         upload = _transfer(Direction.UPLOAD, request, ports, waits)
     yield raw_result(request.server, settings, download, upload, queues_starve=starve)
 
