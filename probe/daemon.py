@@ -28,10 +28,11 @@ from probe.measure.kinds import MEASURES
 from probe.measure.measurement import Stop
 from probe.measure.runner import Runner
 from probe.plan.budget import bulk_kinds, published_plan
-from probe.plan.slots import Slot, day_plan, light_slots
+from probe.plan.slots import day_plan, light_slots
 from probe.plan.usage import Usage
 from probe.schedule.admission import QueuedMeasurement
 from probe.schedule.queue import MeasurementQueue
+from probe.schedule.slot_dispatcher import SlotDispatcher
 from probe.schedule.timetable import Timetable
 from probe.show.display import Display
 from probe.state import ceilings
@@ -41,13 +42,11 @@ from runtime import systemd_notify
 from runtime.mqtt import Received
 from runtime.settings import SettingsError
 from wire.messages import Ceiling, Info, PlannedKind
-from wire.result import LatencyResult, Outcome, Reason, Result, kind_of
+from wire.result import LatencyResult, Outcome, Result, kind_of
 
 log = logging.getLogger(__name__)
 
 LATENCY = kind_of(LatencyResult)
-# A slot that fires later than this (the clock jumped, the Pi slept) becomes a skipped result.
-SLOT_TOLERANCE_S = 120.0
 # How long LEDs flash for `tramdo-probe identify`.
 IDENTIFY_S = 60.0
 _TICK_S = 0.5
@@ -87,7 +86,6 @@ class Daemon:
             health,
             self._on_command,
         )
-        self._timetable = Timetable(self._on_slot)
         self._planned: date | None = None
         self._stopping = threading.Event()
         self._reload = threading.Event()
@@ -103,6 +101,8 @@ class Daemon:
             self._pause,
             self._on_command_measured,
         )
+        dispatcher = SlotDispatcher(config, self._runner, self._queue.enqueue, self._on_result)
+        self._timetable = Timetable(dispatcher.fire)
         self._commands = CommandExecutor(
             config,
             config_path,
@@ -260,24 +260,6 @@ class Daemon:
         self._publisher.submit(result)
         self._availability.note(result)
         self._display.emit(events.ResultProduced(result))
-
-    def _on_slot(self, slot: Slot) -> None:
-        line = self._config.line(slot.line_id)
-        server = next(s for s in self._config.servers if s.name == slot.server_name)
-        if line is None:
-            return
-        late_s = (clock.utc_now() - slot.at).total_seconds()
-        if abs(late_s) > SLOT_TOLERANCE_S:
-            detail = f"the slot came {late_s:.0f} s away from its time: the clock has jumped"
-            self._on_result(
-                self._runner.skipped(slot.kind, line, Reason.SLOT_MISSED, detail, slot.at)
-            )
-            return
-        self._queue.enqueue(
-            QueuedMeasurement(
-                kind=slot.kind, line=line, server=server, slot_at=slot.at, until=slot.until
-            )
-        )
 
     def _plan_day(self) -> None:
         now = clock.utc_now()

@@ -16,12 +16,13 @@ from types import MappingProxyType
 
 from msgspec import structs
 
-from probe import clock, events
+from probe import events
+from probe.clock import HOST_CLOCKS, Clocks
 from probe.config import Config, LineConfig, ServerConfig
 from probe.measure import host
 from probe.measure.host_limits import validity_from
 from probe.measure.host_sampler import HostSampler
-from probe.measure.kinds import MEASURES
+from probe.measure.kinds import MEASURES, MeasureKind
 from probe.measure.measurement import MeasurementRequest, RawResult, Stop, failed_result
 from probe.version import VERSION
 from wire.messages import Ceiling
@@ -41,16 +42,16 @@ class _MeasurementSpan:
         self,
         line: LineConfig,
         ceiling: Ceiling | None,
-        clock_offset_s: Callable[[], float],
+        clocks: Clocks,
         watch: HostSampler | None = None,
     ) -> None:
         self._line = line
         self._watch = watch
         self._ceiling = ceiling
         self._interface = line.interface or host.interface_of(line.source_address)
-        self._began_s = clock.monotonic_s()
-        self._read_offset_s = clock_offset_s
-        self._offset_s = clock_offset_s()
+        self._clocks = clocks
+        self._began_s = clocks.monotonic_s()
+        self._offset_s = clocks.offset_s()
         self._stepped = False
         self._before = host.snapshot(self._interface)
         self._evidence: tuple[float, Host] | None = None
@@ -59,11 +60,11 @@ class _MeasurementSpan:
         """When the measurement began (monotonic) and its duration, in seconds."""
         if raw.began_s is not None and raw.duration_s is not None:
             return raw.began_s, raw.duration_s
-        return self._began_s, clock.monotonic_s() - self._began_s
+        return self._began_s, self._clocks.monotonic_s() - self._began_s
 
     def evidence(self, raw: RawResult) -> Host:
         """The host evidence since the last one; results that come together share it."""
-        now_s = clock.monotonic_s()
+        now_s = self._clocks.monotonic_s()
         if self._evidence is None or now_s - self._evidence[0] > _TOGETHER_S:
             after = host.snapshot(self._interface)
             found = host.evidence(self._before, after)
@@ -84,7 +85,7 @@ class _MeasurementSpan:
             self._evidence = now_s, found
             self._before = after
             # A step flags the measurement that it fell into, and no later one.
-            was, self._offset_s = self._offset_s, self._read_offset_s()
+            was, self._offset_s = self._offset_s, self._clocks.offset_s()
             self._stepped = abs(self._offset_s - was) > STEP_S
         return self._evidence[1]
 
@@ -98,11 +99,6 @@ class _MeasurementSpan:
         return sorted(flags)
 
 
-def _clock_offset_s() -> float:
-    """Wall less monotonic time."""
-    return clock.utc_now().timestamp() - clock.monotonic_s()
-
-
 class Runner:
     """Runs measurements one request at a time in each calling thread.
 
@@ -110,6 +106,8 @@ class Runner:
         config: the probe's configuration.
         emit: takes events for the display.
         ceilings: the host's ceilings by line, for the evidence of bulk tests.
+        clocks: those that time stamps, durations and flags are taken from.
+        measures: the kinds that can be measured, by name.
     """
 
     def __init__(
@@ -117,12 +115,14 @@ class Runner:
         config: Config,
         emit: Callable[[events.Event], None],
         ceilings: Mapping[str, Ceiling] = MappingProxyType({}),
-        clock_offset_s: Callable[[], float] = _clock_offset_s,
+        clocks: Clocks = HOST_CLOCKS,
+        measures: Mapping[str, MeasureKind] = MappingProxyType(MEASURES),
     ) -> None:
         self._config = config
         self._emit = emit
         self._ceilings = ceilings
-        self._clock_offset_s = clock_offset_s
+        self._clocks = clocks
+        self._measures = measures
         self._bulk = threading.Lock()
 
     def run(
@@ -147,7 +147,7 @@ class Runner:
             continuous: run until `stop`, for kinds that support it.
             patience_s: the longest wait for a busy server; None: as configured.
         """
-        measure = MEASURES[kind]
+        measure = self._measures[kind]
         request = MeasurementRequest(
             line=line,
             server=server,
@@ -180,18 +180,18 @@ class Runner:
     def _span(
         self, kind: str, line: LineConfig, watch: HostSampler | None = None
     ) -> _MeasurementSpan:
-        ceiling = self._ceilings.get(line.id) if MEASURES[kind].bulk else None
-        return _MeasurementSpan(line, ceiling, self._clock_offset_s, watch)
+        ceiling = self._ceilings.get(line.id) if self._measures[kind].bulk else None
+        return _MeasurementSpan(line, ceiling, self._clocks, watch)
 
     def derived(self, kind: str, line: LineConfig, raw: RawResult) -> Result:
         """A result that is derived from others, without a measurement of its own."""
-        span = _MeasurementSpan(line, None, self._clock_offset_s)
+        span = _MeasurementSpan(line, None, self._clocks)
         return self._result(kind, line, raw, span, None)
 
     def _results(
         self, kind: str, line: LineConfig, findings: Iterator[RawResult], slot_at: datetime | None
     ) -> Iterator[Result]:
-        watch = HostSampler() if MEASURES[kind].bulk else None
+        watch = HostSampler() if self._measures[kind].bulk else None
         with watch or nullcontext():
             span = self._span(kind, line, watch)
             try:
@@ -215,7 +215,7 @@ class Runner:
         began_s, duration_s = span.times(raw)
         evidence = span.evidence(raw)
         # Read together with the wall clock for `started_at`.
-        reading = clock.reading(began_s)
+        reading = self._clocks.reading(began_s)
         return KINDS[kind](
             outcome=raw.outcome,
             reason=raw.reason,
@@ -224,7 +224,7 @@ class Runner:
             line=line.identity,
             target=raw.target,
             slot_at=slot_at,
-            started_at=clock.utc_at(began_s),
+            started_at=self._clocks.utc_at(began_s),
             duration_s=duration_s,
             clock=reading,
             host=evidence,

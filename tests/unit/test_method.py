@@ -22,6 +22,7 @@ from collector.rollup.metrics import invalidating
 from collector.rollup.summary import KindCounts, Summary
 from collector.web import line_view
 from collector.web.presentation import Locale
+from probe.clock import Clocks
 from probe.config import LatencyConfig, ThroughputConfig
 from probe.measure.latency.probe import target_specs
 from probe.measure.lookup import Address
@@ -227,8 +228,11 @@ def test_a_step_of_half_a_second_is_flagged(tmp_path: Path, step_s: float, flagg
     """K3: by wall less monotonic time, before and after."""
     assert STEP_S == 0.5
     config = loopback(tmp_path)
-    offsets = count(1_000.0, step_s)
-    runner = Runner(config, lambda _: None, clock_offset_s=lambda: next(offsets))
+    wall_s = count(1_000_000.0, step_s)
+    clocks = Clocks(
+        monotonic_s=lambda: 1_000.0, utc_now=lambda: datetime.fromtimestamp(next(wall_s), UTC)
+    )
+    runner = Runner(config, lambda _: None, clocks=clocks)
     line, server = config.lines[0], config.servers[0]
     (result,) = runner.run("throughput", line, server, threading.Event())
     assert (Validity.CLOCK_STEPPED in result.validity) == flagged
