@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date
 from types import FrameType
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -90,7 +90,7 @@ def _check(config: Config, options: argparse.Namespace) -> int:
 
     language: Language = options.lang
     problems = prerequisites.problems(config)
-    problems += prerequisites.certificates(config, datetime.now(UTC))
+    problems += prerequisites.certificates(config, clock.utc_now())
     print(texts.summary(config, str(options.config), language))
     for line in config.lines:
         seen = operator.look_up(line, config.operator)
