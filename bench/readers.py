@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -137,10 +137,11 @@ def fetch(port: int, path: str) -> Reading:
     """Ask for a page as a browser does; the whole of its answer."""
     began_s = time.monotonic()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
-    connection.request("GET", path, headers={"Accept": "text/html", "Accept-Encoding": "gzip"})
-    answer = connection.getresponse()
-    body = answer.read()
-    connection.close()
+    headers = {"Accept": "text/html", "Accept-Encoding": "gzip"}
+    with closing(connection):
+        connection.request("GET", path, headers=headers)
+        with connection.getresponse() as answer:
+            body = answer.read()
     assert answer.status == 200, (path, answer.status, body[:200])
     return Reading(path, time.monotonic() - began_s, len(body))
 
@@ -254,12 +255,12 @@ def _streams(port: int, count: int) -> Iterator[None]:
     ended = threading.Event()
 
     def listen() -> None:
-        with suppress(OSError, http.client.HTTPException):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
+        with suppress(OSError, http.client.HTTPException), closing(connection):
             connection.request("GET", "/events?after=0")
-            answer = connection.getresponse()
-            while not ended.is_set() and answer.read1():
-                pass
+            with connection.getresponse() as answer:
+                while not ended.is_set() and answer.read1():
+                    pass
 
     with _threads([threading.Thread(target=listen, daemon=True) for _ in range(count)], ended):
         yield

@@ -35,7 +35,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Annotated, Any, TypeVar
 
@@ -195,7 +195,7 @@ def build(file: RegistryFile, source: str, official: Mapping[str, Commune]) -> R
     Raises:
         runtime.settings.SettingsError: every problem.
     """
-    problems: list[Problem] = []
+    problems = list(_nul_problems(file))
     communes = _communes(file.commune, official, problems)
     isps = _unique(((i.id, Isp(id=i.id, name=i.name)) for i in file.isp), "isp", problems)
     probes = _unique(
@@ -219,6 +219,16 @@ def build(file: RegistryFile, source: str, official: Mapping[str, Commune]) -> R
     if problems:
         raise SettingsError(problem.within(source) for problem in problems)
     return Registry(communes=communes, isps=isps, probes=probes, groups=groups)
+
+
+def _nul_problems(file: RegistryFile) -> Iterator[Problem]:
+    """Texts with NUL, which a TOML file can name and PostgreSQL cannot store."""
+    for name in RegistryFile.__struct_fields__:
+        for place, table in _numbered(name, getattr(file, name)):
+            for field, value in msgspec.structs.asdict(table).items():
+                if isinstance(value, str) and "\0" in value:
+                    what = Phrase("có ký tự NUL", "there is a NUL character in it")
+                    yield Problem(f"{place}.{field}", what)
 
 
 def to_toml(registry: Registry, official: Mapping[str, Commune]) -> str:

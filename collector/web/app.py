@@ -28,6 +28,7 @@ from collector.store.store import StoreError
 from collector.users.user_store import UserStore, UserStoreError
 from collector.web.alerts_page import AlertsPage
 from collector.web.api_v1 import Api
+from collector.web.body_limit import BodyLimit
 from collector.web.campaign_page import CampaignPage
 from collector.web.change_signal import ChangeSignal
 from collector.web.headers import SecurityHeaders
@@ -44,6 +45,9 @@ from collector.web.responses import json_response
 from collector.web.sign_in_page import SignInPages
 from collector.web.stored_api import StoredApi
 from collector.web.system_page import SystemPage
+
+# Their errors are JSON unless a browser asks.
+_FOR_PROGRAMS = ("/api/", "/open/", "/events", "/parts", "/healthz", "/metrics", "/static/")
 
 
 class Web:
@@ -102,6 +106,7 @@ class Web:
                 # No page reflects a query parameter beside a form token, and tokens are salted
                 # (BREACH).
                 Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=6),
+                Middleware(BodyLimit, is_user=self._is_user),
             ],
             exception_handlers={
                 StoreError: self._on_unavailable,
@@ -112,19 +117,40 @@ class Web:
             lifespan=lifespan,
         )
 
-    def _on_unavailable(self, _request: Request, error: Exception) -> Response:
-        return json_response({"error": str(error)}, 503)
+    def _is_user(self, request: Request) -> bool:
+        try:
+            return self._context.visitor(request).user is not None
+        except UserStoreError:
+            return False
+
+    def _on_unavailable(self, request: Request, error: Exception) -> Response:
+        return self._refusal(request, 503, str(error))
 
     def _on_http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        if "text/html" in request.headers.get("accept", "") and error.status_code != 304:
-            locale = self._context.locale(request)
-            name = f"refused_{error.status_code}"
+        answer = self._refusal(request, error.status_code, error.detail)
+        answer.headers.update(error.headers or {})
+        return answer
+
+    def _refusal(self, request: Request, status: int, detail: str) -> Response:
+        """An error: on a page in the visitor's language, to a program as JSON."""
+        if status == 304 or not _is_for_people(request):
+            return json_response({"error": detail}, status)
+        locale = self._context.locale(request)
+        name = f"refused_{status}"
+        said = locale.label(name) if locale.has_label(name) else ""
+        try:
             return self._context.render(
-                request,
-                "refused.html",
-                status=error.status_code,
-                said=locale.label(name) if locale.has_label(name) else "",
-                detail=error.detail,
+                request, "refused.html", status=status, said=said, detail=detail
             )
-        return json_response({"error": error.detail}, error.status_code)
+        except UserStoreError:
+            # Whose page it is cannot be read now.
+            return json_response({"error": detail}, status)
+
+
+def _is_for_people(request: Request) -> bool:
+    """Whether an error is shown as a page: by the address, and by what the client accepts."""
+    accepted = request.headers.get("accept", "")
+    if request.url.path.startswith(_FOR_PROGRAMS):
+        return "text/html" in accepted
+    return "application/json" not in accepted or "text/html" in accepted

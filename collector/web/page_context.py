@@ -105,12 +105,17 @@ class PageContext:
             HTTPException: 401 without a signed-in user, 403 without the permission; the latter is
                 recorded in the audit trail.
         """
-        user = self.visitor(request).user
-        if user is None:
-            raise HTTPException(401, "sign in first")
+        user = self.require_user(request)
         if not user.may(permission, commune_code):
             self.audit(request, user.name, "refused", f"{permission} {commune_code or ''}".strip())
             raise HTTPException(403, f"{user.role} may not {permission} here")
+        return user
+
+    def require_user(self, request: Request) -> User:
+        """The signed-in user. Raises HTTPException 401 without one."""
+        user = self.visitor(request).user
+        if user is None:
+            raise HTTPException(401, "sign in first")
         return user
 
     def require_form(self, request: Request, token: str) -> None:
@@ -149,6 +154,7 @@ class PageContext:
             locale,
             path=path,
             visitor=self.visitor(request),
+            way_back=way_back(request),
             navigation=[(locale.label(name), where, where == path) for name, where in NAVIGATION],
             here_in={language.value: _in_language(request, language) for language in Language},
             **context,
@@ -223,8 +229,22 @@ def is_same_origin(request: Request) -> bool:
     return origin.partition("://")[2] == request.headers.get("host")
 
 
-def _in_language(request: Request, language: Language) -> str:
-    kept = [(k, v) for k, v in request.query_params.multi_items() if k != "lang"]
+def way_back(request: Request) -> str:
+    """The address to return to after signing in: that of a page that was asked for, else "/"."""
+    return _in_language(request, None) if request.method == "GET" else "/"
+
+
+def local_path(text: str) -> str:
+    """The path if it is one of ours, else "/": never a URL of another host."""
+    sound = text.startswith("/") and not text.startswith(("//", "/\\"))
+    return text if sound and text.isprintable() else "/"
+
+
+def _in_language(request: Request, language: Language | None) -> str:
+    """The address of this page, in a language where one is given."""
+    query = [(k, v) for k, v in request.query_params.multi_items() if k != "lang"]
+    if language is not None:
+        query.append(("lang", language.value))
     # One slash: a path that begins with two is a URL of another host.
     path = f"/{request.url.path.lstrip('/')}"
-    return f"{path}?{urlencode([*kept, ('lang', language.value)])}"
+    return f"{path}?{urlencode(query)}" if query else path

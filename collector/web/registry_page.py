@@ -60,6 +60,7 @@ class RegistryPage:
 
     async def change(self, request: Request) -> Response:
         """Validate a document, and apply it if the button `apply` was pressed."""
+        await run_in_threadpool(self._context.require, request, Permission.EDIT_REGISTRY)
         async with request.form(max_files=1, max_fields=10, max_part_size=_DOCUMENT_MOST) as form:
             self._context.require_form(request, str(form.get("token", "")))
             text, name = str(form.get("document", "")), str(form.get("name") or "page.toml")

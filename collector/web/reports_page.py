@@ -83,6 +83,7 @@ class ReportsPage:
 
     async def issue(self, request: Request) -> Response:
         """Issue a report and redirect to the list."""
+        await run_in_threadpool(self._context.require, request, Permission.MAKE_REPORTS)
         form = await request.form(max_files=0, max_fields=10)
         self._context.require_form(request, str(form.get("token", "")))
         fields = {name: str(form.get(name, "")) for name in ("kind", "area", "period")}

@@ -22,7 +22,13 @@ from collector.users.sessions import SESSION_S, Claim
 from collector.users.sign_in_limiter import SignInLimiter
 from collector.users.user import Permission
 from collector.web.formatting import moment
-from collector.web.page_context import SESSION_COOKIE, PageContext, address_of, is_same_origin
+from collector.web.page_context import (
+    SESSION_COOKIE,
+    PageContext,
+    address_of,
+    is_same_origin,
+    local_path,
+)
 
 _VISIT_COOKIE = "tramdo_visit"
 _TRAIL_LINES = 200
@@ -44,8 +50,8 @@ class SignInPages:
         ]
 
     def form(self, request: Request) -> Response:
-        """The sign-in form."""
-        return self._form(request, 200, None)
+        """The sign-in form; `next` is the page to return to."""
+        return self._form(request, 200, None, local_path(request.query_params.get("next", "")))
 
     async def sign_in(self, request: Request) -> Response:
         """Verify name and password."""
@@ -54,7 +60,10 @@ class SignInPages:
         visit = request.cookies.get(_VISIT_COOKIE, "")
         if not is_same_origin(request) or not self._context.sessions.is_valid_token(token, visit):
             raise HTTPException(403, "this form is not from a page of ours, or too old: try again")
-        return await run_in_threadpool(self._sign_in, request, name.strip().lower(), password)
+        after = local_path(str(form.get("next", "")))
+        return await run_in_threadpool(
+            self._sign_in, request, name.strip().lower(), password, after
+        )
 
     async def sign_out(self, request: Request) -> Response:
         """End every session of the user."""
@@ -78,17 +87,17 @@ class SignInPages:
         ]
         return self._context.render(request, "audit.html", audit_events=audit_events)
 
-    def _sign_in(self, request: Request, name: str, password: str) -> Response:
+    def _sign_in(self, request: Request, name: str, password: str, after: str) -> Response:
         user_store, address = self._context.user_store, address_of(request)
         with self._one_at_a_time:
             wait_s = self._limiter.wait_s(name, address, time.monotonic())
             if wait_s > 0:
-                return self._form(request, 429, "sign_in_wait", wait_s)
+                return self._form(request, 429, "sign_in_wait", after, wait_s)
             password_hash = user_store.password_hash(name)
             if not passwords.matches(password_hash, password):
                 self._limiter.record_failure(name, address, time.monotonic())
                 self._context.audit(request, name, "sign_in_refused")
-                return self._form(request, 403, "sign_in_wrong")
+                return self._form(request, 403, "sign_in_wrong", after)
             self._limiter.record_success(name, address)
         if password_hash is not None and passwords.is_outdated(password_hash):
             user_store.set_password_hash(name, passwords.make_hash(password))
@@ -96,7 +105,7 @@ class SignInPages:
         assert user is not None
         user_store.record_sign_in(name, datetime.now(UTC))
         self._context.audit(request, name, "sign_in")
-        answer = RedirectResponse("/", 303)
+        answer = RedirectResponse(after, 303)
         answer.set_cookie(
             SESSION_COOKIE,
             self._context.sessions.cookie(Claim(name, user.generation)),
@@ -109,7 +118,12 @@ class SignInPages:
         return answer
 
     def _form(
-        self, request: Request, status: int, problem: str | None, wait_s: float = 0
+        self,
+        request: Request,
+        status: int,
+        problem: str | None,
+        after: str,
+        wait_s: float = 0,
     ) -> Response:
         visit = request.cookies.get(_VISIT_COOKIE) or secrets.token_urlsafe(16)
         answer = self._context.render(
@@ -119,6 +133,7 @@ class SignInPages:
             problem=problem,
             wait_minutes=int(wait_s // 60) + 1,
             token=self._context.sessions.token(visit),
+            next=after,
         )
         answer.set_cookie(
             _VISIT_COOKIE,

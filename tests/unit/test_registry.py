@@ -235,3 +235,9 @@ def test_a_csv_file_with_other_columns_is_refused() -> None:
         "r.csv: unknown column `xã`",
         "r.csv: column `commune` is missing",
     ]
+
+
+def test_a_nul_character_is_refused_whatever_the_store() -> None:
+    text = '[[isp]]\nid = "vnpt"\nname = "VN\\u0000PT"\n'
+    with pytest.raises(SettingsError, match=r"isp\[1\]\.name: there is a NUL character in it"):
+        parse_toml(text.encode(), "registry.toml", official())

@@ -1,0 +1,186 @@
+"""The web server before strangers: bodies, half-sent requests, errors as pages, the way back."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from collector.domain import thresholds_file
+from collector.domain.read_model import ReadModel
+from collector.ingest.status import IngestStatus
+from collector.store.sqlite import SqliteStore
+from collector.users import passwords
+from collector.users.user import Role, User
+from collector.users.user_store import UserStore
+from collector.web.app import Web
+from collector.web.change_signal import ChangeSignal
+from collector.web.page_context import local_path
+from collector.web.server import WebServer
+from tests.broker import free_port
+
+_TIMEOUT_S = 20.0
+_REQUEST_S = 1.0
+_HALF_A_FORM = (
+    b"POST /sign-in HTTP/1.1\r\nHost: centre\r\nContent-Length: 9\r\n"
+    b"Content-Type: application/x-www-form-urlencoded\r\n\r\nname"
+)
+_PASSWORD = "một mật khẩu dài"
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    text: str
+
+
+class Centre(NamedTuple):
+    """A running server on a store of its own."""
+
+    port: int
+    store_path: Path
+
+    def ask(
+        self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
+    ) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_TIMEOUT_S)
+        given = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"} | (headers or {})
+        with closing(connection):
+            connection.request(method, path, body or None, given)
+            with connection.getresponse() as answer:
+                read = answer.read().decode()
+                return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, read)
+
+    def sign_in(self, after: str) -> Answer:
+        page = self.ask("GET", f"/sign-in?next={after}")
+        token = re.search(r'name="token" value="([^"]*)"', page.text)
+        then = re.search(r'name="next" value="([^"]*)"', page.text)
+        assert token is not None
+        assert then is not None
+        visit = re.search(r"tramdo_visit=[^;]*", page.headers["set-cookie"])
+        assert visit is not None
+        fields = {"token": token[1], "next": then[1], "name": "lan", "password": _PASSWORD}
+        body = "&".join(f"{name}={http_quoted(value)}" for name, value in fields.items())
+        form = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": visit[0]}
+        return self.ask("POST", "/sign-in", body.encode(), form)
+
+
+def _read_until_closed(connection: socket.socket) -> None:
+    while connection.recv(65_536):
+        pass
+
+
+def http_quoted(text: str) -> str:
+    return "".join(f"%{byte:02x}" for byte in text.encode())
+
+
+@pytest.fixture
+def centre(tmp_path: Path) -> Iterator[Centre]:
+    store, users = SqliteStore(tmp_path / "results.sqlite"), UserStore(tmp_path / "people.sqlite")
+    users.put(User(name="lan", role=Role.TECHNICIAN), passwords.make_hash(_PASSWORD))
+    web = Web(
+        ReadModel(store, thresholds_file.read()),
+        ChangeSignal(),
+        IngestStatus,
+        "Asia/Ho_Chi_Minh",
+        users,
+    )
+    port = free_port()
+    server = WebServer(web.application(), "127.0.0.1", port, request_timeout_s=_REQUEST_S)
+    server.start()
+    yield Centre(port, tmp_path / "results.sqlite")
+    server.stop()
+    store.close()
+
+
+def test_a_stranger_s_body_is_not_read(centre: Centre) -> None:
+    # Declared: refused although nothing of it comes. Before it was waited for.
+    with socket.create_connection(("127.0.0.1", centre.port), _TIMEOUT_S) as stranger:
+        stranger.sendall(
+            b"POST /sign-in HTTP/1.1\r\nHost: centre\r\nAccept: text/html\r\n"
+            b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 20000\r\n\r\n"
+        )
+        assert stranger.recv(100).startswith(b"HTTP/1.1 413 ")
+    # And counted where it is not declared.
+    with socket.create_connection(("127.0.0.1", centre.port), _TIMEOUT_S) as stranger:
+        stranger.sendall(
+            b"POST /sign-in HTTP/1.1\r\nHost: centre\r\nAccept: text/html\r\n"
+            b"Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n"
+             b"4e20\r\n" + b"a" * 20_000 + b"\r\n"
+        )  # fmt: skip
+        assert stranger.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize("path", ["/registry", "/probe/a/b/ask"])
+def test_who_it_is_comes_before_what_is_sent(centre: Centre, path: str) -> None:
+    # Nothing of the body ever comes.
+    with socket.create_connection(("127.0.0.1", centre.port), _TIMEOUT_S) as stranger:
+        head = f"POST {path} HTTP/1.1\r\nHost: centre\r\nAccept: text/html\r\nContent-Length: 9"
+        form = "Content-Type: application/x-www-form-urlencoded"
+        stranger.sendall(f"{head}\r\n{form}\r\n\r\n".encode())
+        assert stranger.recv(100).startswith(b"HTTP/1.1 401 ")
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\nHost: cen",
+        _HALF_A_FORM,
+        b"GET /healthz HTTP/1.1\r\nHost: centre\r\n\r\nGET /again HTT",
+    ],
+)
+def test_a_half_sent_request_is_closed(centre: Centre, begun: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", centre.port), _TIMEOUT_S) as half:
+        half.sendall(begun)
+        with suppress(ConnectionResetError):
+            _read_until_closed(half)
+
+
+def test_a_request_that_waits_for_its_answer_is_not_half_sent(centre: Centre) -> None:
+    with socket.create_connection(("127.0.0.1", centre.port), _TIMEOUT_S) as reader:
+        reader.sendall(b"GET /events HTTP/1.1\r\nHost: centre\r\n\r\n")
+        assert reader.recv(100).startswith(b"HTTP/1.1 200 ")
+        reader.settimeout(3 * _REQUEST_S)
+        with pytest.raises(TimeoutError):
+            _read_until_closed(reader)
+
+
+@pytest.mark.parametrize("accept", ["text/html", "*/*"])
+def test_an_error_of_a_page_is_a_page_in_the_reader_s_language(centre: Centre, accept: str) -> None:
+    missing = centre.ask("GET", "/line/a/b/c", headers={"Accept": accept})
+    assert missing.status == 404
+    assert "Không tìm thấy trang này." in missing.text
+    assert "/sign-in?next=/line/a/b/c" in missing.text
+    with closing(sqlite3.connect(centre.store_path)) as database:
+        database.execute("ALTER TABLE totals RENAME TO gone")
+    down = centre.ask("GET", "/live?lang=en", headers={"Accept": accept})
+    assert down.status == 503
+    assert '<html lang="en">' in down.text
+    # To programs as JSON, as before.
+    told = centre.ask("GET", "/api/probes", headers={"Accept": "*/*"})
+    assert told.status == 503
+    assert told.headers["content-type"] == "application/json"
+
+
+def test_after_signing_in_one_is_where_one_wanted_to_be(centre: Centre) -> None:
+    refused = centre.ask("GET", "/registry")
+    assert refused.status == 401
+    assert "/sign-in?next=/registry" in refused.text
+    signed_in = centre.sign_in("/registry")
+    assert (signed_in.status, signed_in.headers["location"]) == (303, "/registry")
+
+
+@pytest.mark.parametrize(
+    "text", ["//evil.example/", "/\\evil.example", "https://evil.example/", "", "/a\r\nb"]
+)
+def test_the_way_back_leads_to_no_other_host(text: str) -> None:
+    assert local_path(text) == "/"
+    assert local_path("/line/a/b/c?days=7") == "/line/a/b/c?days=7"
