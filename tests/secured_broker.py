@@ -207,7 +207,7 @@ class SecuredBroker(Broker):
         rendered = render(self.settings)
         (self.directory / "acl").write_text(rendered.access_list, encoding="utf-8")
         (self.directory / "acl").chmod(0o600)
-        return rendered.configuration
+        return "\n".join([rendered.configuration, *self._limits, ""])
 
 
 class Writer(Client):

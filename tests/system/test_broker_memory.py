@@ -6,6 +6,7 @@ Real Mosquitto with the rendered configuration and the smallest memory limit tha
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from msgspec import structs
 from deploy.broker import configuration
 from deploy.broker.limits import MAX_PACKET_BYTES, PROBE_CHANNELS, BrokerLimits, memory_budget
 from runtime.mqtt import Message
+from tests.broker import BrokerError
 from tests.client import Client, eventually
 from tests.secured_broker import (
     COLLECTOR,
@@ -30,6 +32,8 @@ from tests.secured_broker import (
 )
 from wire.envelope import MAX_ENVELOPE_BYTES
 from wire.result import KINDS
+
+CHECK = Path(configuration.__file__).with_name("check-persistence")
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
@@ -124,3 +128,55 @@ def test_the_largest_packet_is_what_the_rule_counts(tmp_path: Path) -> None:
         Writer(broker.by_certificate(probe), PROBE) as writer,
     ):
         assert writer.disconnected_by(f"{ROOT}/{PROBE}/m/latency", bytes(MAX_PACKET_BYTES))
+
+
+def checked(broker: SecuredBroker) -> str:
+    """What the check before a start says."""
+    command = [str(CHECK), str(broker.directory / "mosquitto.conf")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return done.stderr
+
+
+def test_a_broker_that_cannot_load_its_persistence_starts_without_it(tmp_path: Path) -> None:
+    """However it was filled: here by a limit that is lowered under a queue of 2 MiB."""
+    office = Office(tmp_path / "office")
+    probe = office.probe(NEIGHBOUR)
+    with SecuredBroker(tmp_path / "broker", office, limits()) as broker:
+        go_away(broker, SUBSCRIBER)
+        with Writer(broker.by_certificate(probe), NEIGHBOUR) as writer:
+            for _ in range(2):
+                writer.publish(RESULT, LARGEST)
+        broker.stop()
+        assert checked(broker) == ""
+        broker.limit(["memory_limit 1000000"])
+        with pytest.raises(BrokerError, match="Couldn't open database"):
+            broker.start()
+        assert "cannot be loaded within the memory limit" in checked(broker)
+        assert (broker.directory / "mosquitto.db.set-aside").stat().st_size > 2 * 2**20
+        broker.start()
+        assert checked(broker) == "", "there is nothing yet"
+
+
+def test_the_check_leaves_a_sound_persistence_as_it_is(tmp_path: Path) -> None:
+    office = Office(tmp_path / "office")
+    probe = office.probe(NEIGHBOUR)
+    with SecuredBroker(tmp_path / "broker", office, limits()) as broker:
+        go_away(broker, SUBSCRIBER)
+        with Writer(broker.by_certificate(probe), NEIGHBOUR) as writer:
+            writer.publish(RESULT, b"kept")
+        broker.stop()
+        before = (broker.directory / "mosquitto.db").read_bytes()
+        assert checked(broker) == ""
+        assert (broker.directory / "mosquitto.db").read_bytes() == before
+        broker.start()
+        with Client(broker.by_password(SUBSCRIBER), SUBSCRIBER) as reader:
+            reader.wait_for(lambda message: message.payload == b"kept")
+
+
+def test_a_damaged_persistence_is_set_aside(tmp_path: Path) -> None:
+    office = Office(tmp_path / "office")
+    with SecuredBroker(tmp_path / "broker", office, limits()) as broker:
+        broker.stop()
+        (broker.directory / "mosquitto.db").write_bytes(b"\0mosquitto db" + bytes(100))
+        assert "set aside" in checked(broker)
+        broker.start()
