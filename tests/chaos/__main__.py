@@ -55,6 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         ended.append(one)
         _say(_line(one, time.monotonic() - begun_s))
     _report(ended, len(refused), as_json=options.json)
+    return exit_code(ended)
+
+
+def exit_code(ended: Sequence[Ended]) -> int:
+    """1 where anything was lost or doubled in any seed, else 0."""
     return int(any(one.verdict.lost or one.verdict.doubled for one in ended))
 
 

@@ -29,6 +29,7 @@ from deploy.authority.rules import AuthorityError
 
 NOW = datetime(2026, 11, 23, 8, 0, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
+PAGE = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
 NEEDS_OPENSSL = pytest.mark.skipif(
     shutil.which("openssl") is None, reason="openssl is not installed (Debian: openssl)"
 )
@@ -137,6 +138,21 @@ def test_a_request_that_openssl_made_is_signed(opened: Authority, tmp_path: Path
         check=True, capture_output=True,
     )  # fmt: skip
     assert opened.sign((tmp_path / "r").read_bytes(), NOW).name == "cam-giang-01.pem"
+
+
+@pytest.mark.parametrize(
+    ("what", "lifetime", "said"),
+    [
+        ("the authority", rules.AUTHORITY_LIFETIME, "10 years"),
+        ("a broker's certificate", rules.SERVER_LIFETIME, "397 days"),
+        ("a probe's certificate", rules.PROBE_LIFETIME, "730 days (`--days`)"),
+        ("the revocation list", rules.REVOCATION_LIST_LIFETIME, "180 days"),
+    ],
+)
+def test_the_page_says_for_how_long_each_holds(what: str, lifetime: timedelta, said: str) -> None:
+    number, unit, *_ = said.split()
+    assert lifetime == int(number) * (timedelta(days=365) if unit == "years" else DAY)
+    assert f"| {what} | {said} |" in PAGE
 
 
 def test_nothing_outlives_the_authority(opened: Authority, request_of: RequestOf) -> None:

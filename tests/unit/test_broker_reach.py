@@ -38,8 +38,12 @@ def test_the_proxy_that_it_shows_is_sound() -> None:
     assert msgspec.convert(shown, ProxyConfig).type == "http"
 
 
-@pytest.mark.parametrize("down_s", [0.0, 5.0, 20.0, 60.0, 900.0])
-def test_ten_thousand_probes_do_not_return_in_the_same_second(down_s: float) -> None:
+@pytest.mark.parametrize(
+    # Three of them are figures of docs/delivery.md.
+    ("down_s", "most"),
+    [(0.0, 370), (5.0, 439), (20.0, 692), (60.0, 606), (900.0, 192)],
+)
+def test_ten_thousand_probes_do_not_return_in_the_same_second(down_s: float, most: int) -> None:
     """All lose it in one moment; each tries until it is back. Evenly over 30 s it would be 333."""
     rng = random.Random(1770)
     returns: Counter[int] = Counter()
@@ -49,5 +53,5 @@ def test_ten_thousand_probes_do_not_return_in_the_same_second(down_s: float) -> 
             failures += 1
             at_s += reconnect_delay_s(failures, 120.0, rng.random(), spread_s=30.0)
         returns[int(at_s - down_s)] += 1
-    assert max(returns.values()) < 750
+    assert max(returns.values()) == most
     assert max(returns) < 120 + 1

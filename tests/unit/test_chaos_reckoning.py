@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from tests.chaos.__main__ import exit_code
 from tests.chaos.reckoning import Life, Numbered, Stored, Verdict, reckon
+from tests.chaos.run import Ended
 from tests.chaos.schedule import schedule
 from wire.result import DropCause, ResultsDroppedValues
 
@@ -86,6 +88,16 @@ def test_a_kill_may_take_the_end_of_what_a_process_made_and_nothing_else() -> No
     rows = [row for row in ALL if row.seq != 2]
     found = reckon(Numbered({}, hole), rows, {1: Life(5, ended_in_order=False)})
     assert found.lost == 1
+
+
+def test_the_command_fails_for_one_loss_or_double_in_any_seed() -> None:
+    sound = Ended(0, (), 0, verdict(ALL))
+    lost = Ended(1, (), 0, verdict(ALL[:4]))
+    doubled = Ended(2, (), 0, verdict([*ALL, ALL[0]]))
+    assert (lost.verdict.lost, doubled.verdict.doubled) == (1, 1)
+    assert exit_code([sound, sound]) == 0
+    assert exit_code([sound, lost]) == 1
+    assert exit_code([doubled, sound]) == 1
 
 
 def test_a_schedule_is_its_seed_and_deals_every_fault() -> None:
