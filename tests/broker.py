@@ -19,8 +19,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from deploy.broker.limits import BrokerLimits
 from runtime.broker import BrokerConfig
 
+# Of a fleet of twenty, of which one probe may do its worst.
+SMALL_LIMITS = BrokerLimits(
+    probes=20,
+    max_queued_messages=200,
+    max_queued_bytes=2 * 2**20,
+    max_inflight_messages=20,
+    max_inflight_bytes=2**20,
+)
 _START_TIMEOUT_S = 10.0
 _STOP_TIMEOUT_S = 10.0
 

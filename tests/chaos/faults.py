@@ -14,10 +14,10 @@ from typing import NamedTuple
 from deploy.broker.limits import (
     MAX_PACKET_BYTES,
     PROBE_CHANNELS,
-    BrokerLimits,
     memory_budget,
 )
 from tests import samples
+from tests.broker import SMALL_LIMITS
 from tests.chaos import disk, fake_clock
 from tests.chaos.probe_process import OUTBOX_BYTES
 from tests.chaos.relay import Relay, Seen
@@ -37,21 +37,14 @@ _A_DAY_OF_RESULTS = 2_900
 _DAYS = 1_825
 _STRANGER = "stranger"
 
-# One neighbour of twenty probes; probe, collector and neighbour have a session each.
-_SMALL = BrokerLimits(
-    probes=20,
-    max_queued_messages=200,
-    max_queued_bytes=2 * 2**20,
-    max_inflight_messages=20,
-    max_inflight_bytes=2**20,
-)
+# Probe, collector and neighbour have a session each.
 _SMALL_BROKER = (
     f"max_packet_size {MAX_PACKET_BYTES}",
-    f"max_queued_messages {_SMALL.max_queued_messages}",
-    f"max_queued_bytes {_SMALL.max_queued_bytes}",
-    f"max_inflight_messages {_SMALL.max_inflight_messages}",
-    f"max_inflight_bytes {_SMALL.max_inflight_bytes}",
-    f"memory_limit {memory_budget(_SMALL, sessions=3).smallest_limit_bytes}",
+    f"max_queued_messages {SMALL_LIMITS.max_queued_messages}",
+    f"max_queued_bytes {SMALL_LIMITS.max_queued_bytes}",
+    f"max_inflight_messages {SMALL_LIMITS.max_inflight_messages}",
+    f"max_inflight_bytes {SMALL_LIMITS.max_inflight_bytes}",
+    f"memory_limit {memory_budget(SMALL_LIMITS, sessions=3).smallest_limit_bytes}",
 )
 # Every topic that a probe may write.
 _NEIGHBOUR_TOPICS = [

@@ -15,7 +15,7 @@ from msgspec import structs
 from deploy.broker import configuration
 from deploy.broker.limits import MAX_PACKET_BYTES, PROBE_CHANNELS, BrokerLimits, memory_budget
 from runtime.mqtt import Message
-from tests.broker import BrokerError
+from tests.broker import SMALL_LIMITS, BrokerError
 from tests.client import Client, eventually
 from tests.secured_broker import (
     COLLECTOR,
@@ -37,14 +37,6 @@ CHECK = Path(configuration.__file__).with_name("check-persistence")
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
-# Of twenty probes one does its worst; three users by password have a session each.
-SMALL = BrokerLimits(
-    probes=20,
-    max_queued_messages=200,
-    max_queued_bytes=2 * 2**20,
-    max_inflight_messages=20,
-    max_inflight_bytes=2**20,
-)
 LARGEST = bytes(MAX_ENVELOPE_BYTES)
 RESULT = f"{ROOT}/{NEIGHBOUR}/m/latency"
 # More than the limit allows, had each a topic of its own.
@@ -52,8 +44,9 @@ INVENTED = 35
 
 
 def limits() -> BrokerLimits:
-    smallest = memory_budget(SMALL, sessions=3).smallest_limit_bytes
-    return structs.replace(SMALL, memory_limit_bytes=smallest + 1)
+    """The smallest memory with which the rule holds for the three users by password."""
+    smallest = memory_budget(SMALL_LIMITS, sessions=3).smallest_limit_bytes
+    return structs.replace(SMALL_LIMITS, memory_limit_bytes=smallest + 1)
 
 
 def go_away(broker: SecuredBroker, user: str) -> None:

@@ -5,6 +5,7 @@ The whole of it is `make chaos`.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from tests.broker import why_not
 from tests.chaos.faults import deck
 from tests.chaos.run import run_seed
+from tests.chaos.stage import Part, Stage, staged
+from tests.client import eventually
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
@@ -51,6 +54,26 @@ def test_no_copy_of_a_card_costs_a_result(name: str, tmp_path: Path) -> None:
     ended = run_seed(0, 1, {name: deck()[0][name]}, tmp_path / "kept")
     assert ended.verdict.findings == (), ended
     assert ended.verdict.sent == ended.verdict.stored + ended.verdict.dropped_named
+
+
+def test_a_cloned_card_is_on_the_system_page_and_a_restart_is_not(tmp_path: Path) -> None:
+    def shown(stage: Stage) -> bool:
+        return "returns within an hour" in stage.collector.text("/system?lang=en")[1]
+
+    with staged(tmp_path) as stage:
+        for _ in range(3):
+            stage.kill(Part.PROBE)
+            stage.start(Part.PROBE)
+            wanted = stage.stored_count() + 10
+            stage.probe.make(10)
+            eventually(partial(stored, stage, wanted), "it delivers again")
+        assert not shown(stage)
+        deck()[0]["card cloned"](stage, 0.5)
+        eventually(lambda: shown(stage), "the second box is shown")
+
+
+def stored(stage: Stage, count: int) -> bool:
+    return stage.stored_count() >= count
 
 
 @pytest.mark.parametrize("name", sorted(deck()[1]) or ["none"])
