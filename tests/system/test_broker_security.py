@@ -190,12 +190,42 @@ def test_nothing_below_tls_1_2(stage: Scene, listener: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # old versions are the point
         old = _client_of_tls_1_1(stage)
-        _assert_that_it_could(old, stage)
+        _assert_that_it_could(old, stage, ssl.TLSVersion.TLSv1, "TLSv1.1")
     with (
         connection(stage.broker.ports[listener]) as plain,
         pytest.raises((ssl.SSLError, ConnectionResetError)),
     ):
         old.wrap_socket(plain, server_hostname=HOST)
+
+
+@pytest.mark.parametrize("listener", LISTENERS)
+def test_tls_1_2_is_ephemeral_and_authenticated(stage: Scene, listener: str) -> None:
+    """Forward secrecy (ECDHE) and AEAD, whatever a client offers; one with CBC alone is refused."""
+    client = _client_of_tls_1_2(stage, "ALL:@SECLEVEL=0")
+    with (
+        connection(stage.broker.ports[listener]) as plain,
+        client.wrap_socket(plain, server_hostname=HOST) as secured,
+    ):
+        chosen = secured.cipher()
+    assert chosen is not None
+    assert chosen[0].startswith("ECDHE-")
+    assert "GCM" in chosen[0] or "CHACHA20" in chosen[0]
+    old = _client_of_tls_1_2(stage, "ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0")
+    _assert_that_it_could(old, stage, ssl.TLSVersion.TLSv1_2, "TLSv1.2")
+    with (
+        connection(stage.broker.ports[listener]) as plain,
+        pytest.raises((ssl.SSLError, ConnectionResetError)),
+    ):
+        old.wrap_socket(plain, server_hostname=HOST)
+
+
+def _client_of_tls_1_2(stage: Scene, ciphers: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(stage.office.ca_file)
+    context.load_cert_chain(stage.probe.certificate, stage.probe.key)
+    context.set_ciphers(ciphers)
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 def _client_of_tls_1_1(stage: Scene) -> ssl.SSLContext:
@@ -208,12 +238,14 @@ def _client_of_tls_1_1(stage: Scene) -> ssl.SSLContext:
     return context
 
 
-def _assert_that_it_could(client: ssl.SSLContext, stage: Scene) -> None:
-    """A server that allows TLS 1.1 lets the same client in: what refuses is the broker."""
+def _assert_that_it_could(
+    client: ssl.SSLContext, stage: Scene, lowest: ssl.TLSVersion, spoken: str
+) -> None:
+    """A server that allows the same lets the same client in: what refuses is the broker."""
     lax = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     lax.load_cert_chain(stage.office.server.certificate, stage.office.server.key)
     lax.set_ciphers("ALL:@SECLEVEL=0")
-    lax.minimum_version = ssl.TLSVersion.TLSv1
+    lax.minimum_version = lowest
     ours, theirs = socket.socketpair()
 
     def serve() -> None:
@@ -223,7 +255,7 @@ def _assert_that_it_could(client: ssl.SSLContext, stage: Scene) -> None:
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     with client.wrap_socket(ours, server_hostname=HOST) as secured:
-        assert secured.version() == "TLSv1.1"
+        assert secured.version() == spoken
         secured.send(b"x")
         thread.join(WAIT_S)
 
