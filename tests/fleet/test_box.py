@@ -88,6 +88,27 @@ def test_a_new_card_becomes_the_probe_by_its_seed_alone(fleet: Site) -> None:
     assert owner == "tramdo-fleet\n"
 
 
+def test_the_revocation_list_is_made_anew_by_its_timer(fleet: Site) -> None:
+    """And the broker has it and lets people in; nobody had to think of it."""
+    timer = fleet.centre.ssh("systemctl is-enabled tramdo-authority-crl.timer").stdout
+    assert timer == "enabled\n"
+    number = "openssl crl -in /etc/mosquitto/tramdo/crl.pem -noout -crlnumber"
+    before = fleet.centre.ssh(number).stdout
+    fleet.centre.ssh("systemctl start tramdo-authority-crl.service")
+    assert fleet.centre.ssh(number).stdout != before
+    same = f"cmp {FLEET_HOME}/authority/crl.pem /etc/mosquitto/tramdo/crl.pem"
+    fleet.centre.ssh(same)
+    owner = fleet.centre.ssh("stat -c '%U %a' /etc/mosquitto/tramdo/crl.pem").stdout
+    assert owner == "mosquitto 644\n"
+    delivers(fleet)
+    # What the centre watches is what it can read, as its own user.
+    checked = fleet.centre.ssh(
+        "cd / && runuser -u tramdo -- tramdo-collector check -c /etc/tramdo/collector.toml",
+        check=False,
+    )
+    assert "problem: /" not in checked.stdout, checked.stdout
+
+
 def test_a_release_that_does_not_publish_is_given_up(fleet: Site, published: Releases) -> None:
     """It runs, measures, and nothing of it arrives: the box returns to the last good one itself."""
     published.publish(BAD, broken=True)

@@ -428,27 +428,6 @@ def test_the_centre_answers_boxes(first: Site, published: Releases) -> None:
     assert again.changed == {"centre": 0}, changes(again.printed)
 
 
-def test_the_revocation_list_is_made_anew_by_its_timer(first: Site) -> None:
-    """And the broker has it and lets people in; nobody had to think of it."""
-    timer = first.centre.ssh("systemctl is-enabled tramdo-authority-crl.timer").stdout
-    assert timer == "enabled\n"
-    number = "openssl crl -in /etc/mosquitto/tramdo/crl.pem -noout -crlnumber"
-    before = first.centre.ssh(number).stdout
-    first.centre.ssh("systemctl start tramdo-authority-crl.service")
-    assert first.centre.ssh(number).stdout != before
-    same = f"cmp {FLEET_HOME}/authority/crl.pem /etc/mosquitto/tramdo/crl.pem"
-    first.centre.ssh(same)
-    owner = first.centre.ssh("stat -c '%U %a' /etc/mosquitto/tramdo/crl.pem").stdout
-    assert owner == "mosquitto 644\n"
-    delivers(first)
-    # What the centre watches is what it can read, as its own user.
-    checked = first.centre.ssh(
-        "cd / && runuser -u tramdo -- tramdo-collector check -c /etc/tramdo/collector.toml",
-        check=False,
-    )
-    assert "problem: /" not in checked.stdout, checked.stdout
-
-
 def _speaks_ssh(site: Site, port: str) -> bool:
     """Whether an SSH server answers on the centre's loopback."""
     ask = f"import socket; print(socket.create_connection(('127.0.0.1', {port}), 5).recv(4))"
