@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct, field
 
+from probe import implausible
 from runtime import settings
 from runtime.broker import BrokerConfig, Path, Port
 from runtime.language import Phrase
@@ -391,7 +392,7 @@ def parse(content: bytes, source: str) -> Config:
     Raises:
         runtime.settings.SettingsError: every problem, each with file and key.
     """
-    return settings.parse(content, Config, source)
+    return settings.parse(content, Config, source, implausible.problems)
 
 
 def digest(content: bytes) -> str:

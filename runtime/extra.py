@@ -1,4 +1,4 @@
-"""Floor 3. A program whose packages are not installed says which extra brings them.
+"""Floor 3. Starts a program; one whose packages are not installed says which extra brings them.
 
 `pip install tramdo[probe]` installs all of our commands, also those that need another extra's
 packages.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 import sys
 from typing import NoReturn
+
+from runtime import standard_output
 
 # EX_UNAVAILABLE of sysexits.h: 1 to 3 have meanings of each program's own.
 UNAVAILABLE = 69
@@ -27,7 +29,7 @@ def run(program: str, module: str, extra: str) -> int:
         _explain(program, extra, error)
     # Some commands import what only they need when they are called.
     try:
-        return int(main())
+        return standard_output.until_closed(main)
     except ModuleNotFoundError as error:
         _explain(program, extra, error)
 

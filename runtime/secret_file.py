@@ -45,7 +45,7 @@ def require_private(path: str | Path) -> None:
 
 
 def read_text(path: str | Path) -> str:
-    """Read a secret from a file, without a trailing line break.
+    """Read a secret from a file, without a byte order mark and a trailing line break.
 
     Raises:
         PermissionError: as `require_private`.
@@ -53,4 +53,4 @@ def read_text(path: str | Path) -> str:
         ValueError: it is not UTF-8 text.
     """
     require_private(path)
-    return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    return Path(path).read_text(encoding="utf-8-sig").rstrip("\r\n")

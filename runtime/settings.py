@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import UnionType
 from typing import Annotated, Any, NamedTuple, TypeVar, Union, get_args, get_origin
 
@@ -60,25 +60,37 @@ def not_utf_8(source: str, error: UnicodeDecodeError) -> SettingsError:
     return SettingsError([Problem(source, what)])
 
 
-def parse(content: bytes, settings_type: type[S], source: str) -> S:
+def _nothing(_: Mapping[str, Any]) -> Iterable[Problem]:
+    return ()
+
+
+def parse(
+    content: bytes,
+    settings_type: type[S],
+    source: str,
+    implausible: Callable[[Mapping[str, Any]], Iterable[Problem]] = _nothing,
+) -> S:
     """Settings of the given type from TOML.
 
     Args:
-        content: the file's bytes, UTF-8.
+        content: the file's bytes, UTF-8; a byte order mark at the front, which editors of Windows
+            write, is no part of the text.
         settings_type: a frozen msgspec Struct; nested Structs are tables, lists of them arrays.
         source: the file's name, for messages.
+        implausible: finds values in the table of the file that are of the right type and cannot be
+            meant; whatever the types of the others, so that all is reported at once.
 
     Raises:
         SettingsError: with every problem found, each as "source: key: what is wrong".
     """
     try:
-        table = tomllib.loads(content.decode("utf-8"))
+        table = tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise not_utf_8(source, error) from error
     except tomllib.TOMLDecodeError as error:
         what = Phrase(f"không phải TOML: {error}", f"is not TOML: {error}")
         raise SettingsError([Problem(source, what)]) from error
-    problems = _problems_of_table(table, settings_type, "")
+    problems = [*_problems_of_table(table, settings_type, ""), *implausible(table)]
     if problems:
         raise SettingsError(problem.within(source) for problem in problems)
     return converted(table, settings_type)

@@ -1,11 +1,12 @@
 """Floor 1. Errors of values in settings, in Vietnamese and English.
 
-The English sentences are msgspec's own. They follow a few forms; one that is unknown here is shown
-untranslated.
+The English sentences are msgspec's own, but for patterns, which are described in words. They follow
+a few forms; one that is unknown here is shown untranslated.
 """
 
 from __future__ import annotations
 
+import ast
 import enum
 import re
 from collections.abc import Callable
@@ -15,7 +16,10 @@ import msgspec
 from msgspec import Struct
 
 from runtime.language import Phrase
+from runtime.value_forms import FORMS, UNKNOWN
 
+# msgspec quotes the pattern as Python does.
+_PATTERN = re.compile(r"Expected `str` matching regex ('.+'|\".+\")", re.DOTALL)
 # By msgspec's names; a type that is not here is shown by that name.
 _TYPES_VI = {
     "int": "số nguyên",
@@ -63,6 +67,8 @@ def phrase_of(error: msgspec.ValidationError, expected: Any) -> Phrase:  # noqa:
         return error.__cause__.phrase
     sentence = str(error).partition(" - at `")[0]
     english = sentence[:1].lower() + sentence[1:]
+    if (found := _PATTERN.fullmatch(sentence)) is not None:
+        return FORMS.get(ast.literal_eval(found[1]), UNKNOWN)
     said = Phrase(_vietnamese(sentence), english)
     if sentence.startswith("Invalid enum value") and (choices := _choices(expected)):
         listed = ", ".join(choices)
@@ -93,7 +99,6 @@ _FORMS = (
     _form(r"Expected `str` of length ([<>]=?) (\d+)", lambda m: f"độ dài phải {m[1]} {m[2]} ký tự"),
     _form(r"Expected `\w+` of length ([<>]=?) (\d+)", lambda m: f"số phần tử phải {m[1]} {m[2]}"),
     _form(r"Expected `\w+` of length (\d+), got (\d+)", lambda m: f"cần {m[1]} phần tử, có {m[2]}"),
-    _form(r"Expected `str` matching regex (.+)", lambda m: f"phải khớp mẫu {m[1]}"),
     _form(r"Expected `(\w+)` ([<>]=?) (\S+)", lambda m: f"cần {_type(m[1])} {m[2]} {m[3]}"),
     _form(r"Expected `datetime` with a timezone component", lambda _: "ngày giờ thiếu múi giờ"),
     _form(r"Invalid enum value (.+)", lambda m: f"giá trị {m[1]} không được phép"),

@@ -13,6 +13,8 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 Table = Mapping[str, Any]
@@ -34,6 +36,10 @@ _LINE_KEYS = (
 # A minute is down where so many hosts beyond the gateway were tried
 # (probe/availability/minutes.py).
 _LEAST_TARGETS = 2
+# Of difflib's ratio (ours): two letters of twelve are wrong; a technician's own names are farther.
+_ALIKE = 0.84
+# probe/implausible.py: a plan in Mbit/s is below it.
+_LEAST_PLAN_BPS = 56_000
 # mosquitto_passwd's: PBKDF2 with SHA-512, 101 rounds, 64 bytes, a salt of 12 (Mosquitto 2.0).
 _ROUNDS, _SALT_BYTES = 101, 12
 
@@ -136,6 +142,42 @@ def tramdo_preflight(host: Table) -> list[str]:
     return [f"{host['inventory_hostname']}: {sentence}" for sentence in found]
 
 
+def tramdo_misspelt(host: Table, specifications: Sequence[Table]) -> list[str]:
+    """A sentence for each variable of a host that no role has, and that looks like one.
+
+    Args:
+        host: the host's variables, with `inventory_hostname`.
+        specifications: `argument_specs` of every role, whose names begin with the role's.
+    """
+    known = tuple(sorted({name for one in specifications for name in one["main"]["options"]}))
+    return [
+        f"{host['inventory_hostname']}: {sentence}"
+        for name in sorted(host)
+        if (sentence := _misspelt(name, known)) is not None
+    ]
+
+
+@cache
+def _misspelt(name: str, known: Sequence[str]) -> str | None:
+    """Cached: a nation's boxes have the same names."""
+    close = get_close_matches(name, known, n=1)
+    of_a_role = name.startswith(tuple(f"{one.partition('_')[0]}_" for one in known))
+    alike = bool(get_close_matches(name, close, cutoff=_ALIKE))
+    if name in known or name.startswith("ansible_") or not (of_a_role or alike):
+        return None
+    return f"{name} is no variable of a role{_meant(close)}"
+
+
+def _meant(close: Sequence[str]) -> str:
+    return f": did you mean {close[0]}?" if close else ""
+
+
+def _unknown_keys(table: Table, known: Sequence[str]) -> Iterator[str]:
+    for key in table:
+        if key not in known:
+            yield f"{key} is unknown{_meant(get_close_matches(str(key), known, n=1))}"
+
+
 def tramdo_seconds(text: object) -> int:
     """A time of an inventory, as in 2026-11-25T18:00+07:00, in seconds since 1970.
 
@@ -194,6 +236,10 @@ def _probe_problems(host: Table) -> Iterator[str]:
     yield from _line_problems(host)
     yield from _tunnel_problems(host)
     yield from _target_problems(host)
+    settings = host.get("probe_settings") or {}
+    for key in ("state_dir", "runtime_dir"):
+        if (path := settings.get(key)) and not str(path).startswith("/"):
+            yield f"probe_settings.{key} is {path!r}: a full path; did you mean '/{path}'?"
     broker = host.get("probe_broker")
     if not isinstance(broker, Mapping) or not broker.get("host"):
         yield "probe_broker.host is missing: the broker's name as in its certificate"
@@ -203,6 +249,8 @@ def _site_problems(site: object) -> Iterator[str]:
     if not isinstance(site, Mapping):
         yield "probe_site is missing: it holds commune_code and office"
         return
+    for sentence in _unknown_keys(site, ("commune_code", "office", "group")):
+        yield f"probe_site: {sentence}"
     code = site.get("commune_code")
     if not isinstance(code, str) or not _COMMUNE_CODE.fullmatch(code):
         yield (
@@ -227,7 +275,9 @@ def _line_problems(host: Table) -> Iterator[str]:
             yield f"probe_lines: two lines have the {key} {twice[0]!r}"
     for number, line in enumerate(lines, 1):
         where = f"probe_lines, line {number} ({line.get('id', 'without id')})"
-        yield from (f"{where}: {sentence}" for sentence in _one_line_problems(line))
+        known = (*_LINE_KEYS, "address", "nameservers")
+        its = [*_unknown_keys(line, known), *_one_line_problems(line), *_plan_problems(line)]
+        yield from (f"{where}: {sentence}" for sentence in its)
     leds = host.get("probe_leds") or {}
     pairs = leds.get("line_pins")
     # probe.config's default has two pairs.
@@ -299,6 +349,20 @@ def _one_line_problems(line: Table) -> Iterator[str]:
         inside = False
     if not inside:
         yield f"gateway is {gateway!r}: a line with an address needs a gateway in {network}"
+
+
+def _plan_problems(line: Table) -> Iterator[str]:
+    for key in ("plan_download_bps", "plan_upload_bps"):
+        yield from _slow_plan(key, line.get(key))
+
+
+def _slow_plan(key: str, value: object) -> Iterator[str]:
+    try:
+        bps = float(str(value))
+    except ValueError:
+        return
+    if 0 < bps < _LEAST_PLAN_BPS:
+        yield f"{key} is {bps:g} bit/s: did you mean {bps:g}e+6 ({bps:g} Mbit/s)?"
 
 
 def _nameserver_problems(line: Table) -> Iterator[str]:
@@ -396,6 +460,7 @@ class FilterModule:
             "tramdo_lines": tramdo_lines,
             "mosquitto_passwords": mosquitto_passwords,
             "tramdo_preflight": tramdo_preflight,
+            "tramdo_misspelt": tramdo_misspelt,
             "tramdo_twins": tramdo_twins,
             "tramdo_doctor": tramdo_doctor,
             "tramdo_seconds": tramdo_seconds,

@@ -7,9 +7,11 @@ import csv
 import hashlib
 import importlib.util
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,7 +24,7 @@ import yaml
 from msgspec import structs
 
 from deploy import wheelhouse
-from probe import config
+from probe import config, implausible
 from probe.availability import minutes
 from probe.doctor import check, output
 from runtime.language import Language, Phrase
@@ -247,6 +249,9 @@ def test_a_tunnel_is_open_until_its_time_and_on_a_port_of_its_own() -> None:
 _RESCUE = {"tunnel_host": "203.0.113.10", "tunnel_host_key": "ssh-ed25519 AAAA"}
 
 
+_SETTINGS = {"latency": {"icmp_targets": ["8.8.8.8", "1.1.1.1"]}}
+
+
 def _line(**changes: Any) -> list[dict[str, Any]]:
     return [_probe_host()["probe_lines"][0] | changes]
 
@@ -268,6 +273,20 @@ def _line(**changes: Any) -> list[dict[str, Any]]:
         ({"probe_lines": _line(id="V N")}, "line 1 (V N): id is 'V N'"),
         ({"probe_lines": _line(isp=None)}, "isp is missing"),
         ({"probe_lines": _line(interface=None)}, "interface is missing"),
+        ({"probe_lines": _line(plan_upload_bps=300)}, "did you mean 300e+6 (300 Mbit/s)?"),
+        ({"probe_lines": _line(plan_download_bps="0.3e+3")}, "did you mean 300e+6 (300 Mbit/s)?"),
+        (
+            {"probe_lines": _line(plan_downlaod_bps=3e8)},
+            "plan_downlaod_bps is unknown: did you mean plan_download_bps?",
+        ),
+        (
+            {"probe_site": {"commune_code": "01969", "office": "x", "grup": "y"}},
+            "probe_site: grup is unknown: did you mean group?",
+        ),
+        (
+            {"probe_settings": _SETTINGS | {"state_dir": "var/lib/x"}},
+            "probe_settings.state_dir is 'var/lib/x': a full path; did you mean '/var/lib/x'?",
+        ),
         ({"probe_lines": _line(address=None)}, "gateway is given without address"),
         ({"probe_lines": _line(address="192.168.1.10")}, "it needs its prefix"),
         ({"probe_lines": _line(address="nowhere/24")}, "no IP address with prefix"),
@@ -305,6 +324,66 @@ def test_what_cannot_work_is_refused_with_host_and_variable(
     assert len(found) == 1, found
     assert found[0].startswith("phu-thong-01: ")
     assert sentence in found[0]
+
+
+def test_a_misspelt_variable_is_told_with_what_was_probably_meant() -> None:
+    specifications = [_yaml(role / "meta/argument_specs.yml")["argument_specs"] for role in ROLES]
+    sound = _probe_host(secrets={}, ansible_host="x", groups={}, my_site_code=1, hostvars={})
+    assert FILTERS["tramdo_misspelt"](sound, specifications) == []
+    wrong = sound | {
+        "probe_sevrers": [],
+        "prob_lines": [],
+        "tunnel_until_when": "",
+        "base_0123456789": 1,
+    }
+    assert FILTERS["tramdo_misspelt"](wrong, specifications) == [
+        "phu-thong-01: base_0123456789 is no variable of a role",
+        "phu-thong-01: prob_lines is no variable of a role: did you mean probe_lines?",
+        "phu-thong-01: probe_sevrers is no variable of a role: did you mean probe_servers?",
+        "phu-thong-01: tunnel_until_when is no variable of a role: did you mean tunnel_until?",
+    ]
+
+
+def _preflight(
+    home: Path, inventory: Path | str, *options: str
+) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name("ansible-playbook")
+    return subprocess.run(
+        [program, "-i", inventory, "site.yml", "--tags", "none", *options],
+        cwd=ANSIBLE, capture_output=True, text=True, check=False, timeout=120,
+        env=os.environ | {"HOME": str(home)},
+    )  # fmt: skip
+
+
+def test_the_preflight_reads_every_role() -> None:
+    (task, *_) = _yaml(ANSIBLE / "roles/preflight/tasks/main.yml")
+    assert task["vars"]["preflight_roles"] == [role.name for role in ROLES]
+
+
+def test_a_real_play_ends_at_all_mistakes_at_once_and_passes_without(tmp_path: Path) -> None:
+    sound = _preflight(tmp_path, "inventories/office")
+    assert sound.returncode == 0, sound.stdout + sound.stderr
+    done = _preflight(
+        tmp_path, "inventories/office", "-e", '{"probe_sevrers": [], "probe_site": {}}'
+    )
+    assert done.returncode != 0
+    assert "did you mean probe_servers?" in done.stdout
+    assert "probe_site.office is missing" in done.stdout
+
+
+def test_the_least_plan_is_the_probe_s_own() -> None:
+    for bps, count in ((implausible.LEAST_PLAN_BPS, 0), (implausible.LEAST_PLAN_BPS - 1, 1)):
+        host = _probe_host(probe_lines=_line(plan_download_bps=bps))
+        assert len(FILTERS["tramdo_preflight"](host)) == count
+
+
+@pytest.mark.parametrize("content", ["all:\n  hosts:\n a: b\n", "[probes\nbox-1\n"])
+def test_an_inventory_that_cannot_be_read_ends_a_play(tmp_path: Path, content: str) -> None:
+    broken = tmp_path / "hosts.yml"
+    broken.write_text(content, encoding="utf-8")
+    done = _preflight(tmp_path, broken)
+    assert done.returncode != 0, done.stdout
+    assert str(broken) in done.stderr + done.stdout
 
 
 def test_a_broker_without_passwords_or_names_is_refused() -> None:

@@ -68,7 +68,11 @@ def test_the_shipped_file_says_what_the_method_says() -> None:
         ("limit = 50", "limit = inf", "`latency_mean_ms.limit` must be finite"),
         ("limit = 50", "limit = 0", "latency_mean_ms.limit: expected `float` > 0.0 (it is 0)"),
         ("[week_measurements]", "[week_measurement]", "week_measurements: is missing"),
-        ('version = "', 'version = "v', "version: expected `str` matching regex"),
+        (
+            'version = "',
+            'version = "v',
+            "version: expected a date as year-month-day, for example 2026-11-25",
+        ),
     ],
 )
 def test_a_faulty_file_is_refused_with_its_place(old: str, new: str, problem: str) -> None:

@@ -28,9 +28,7 @@ IGNORED = (
     "on `websockets`, Mosquitto 2.0 ignores the revocation list: make it "
     '`credential = "password"`, or `protocol = "mqtt"`, or use Mosquitto 2.1'
 )
-PATH = r"^/\S{1,1000}\Z"
 INJECTED = r"(it is '/etc/a\nallow_anonymous true')"
-USER = r"^[a-z0-9-]{1,40}\.[a-z0-9-]{1,40}\Z"
 
 
 def parse(text: str) -> BrokerSettings:
@@ -73,7 +71,10 @@ def test_the_example_shows_every_default() -> None:
         ("", "tenant: is missing"),
         (
             MINIMAL + 'collectors = ["collector"]',
-            f"collectors: expected `str` matching regex {USER!r} (it is ['collector'])",
+            (
+                "collectors: expected two names of a-z, 0-9 and -, joined by a dot, for example "
+                "reader.vnpt (it is ['collector'])"
+            ),
         ),
         (
             MINIMAL + 'collectors = ["a.1"]\nsubscribers = ["a.1"]',
@@ -81,7 +82,7 @@ def test_the_example_shows_every_default() -> None:
         ),
         (
             MINIMAL + 'acl_file = "/etc/a\\nallow_anonymous true"',
-            f"acl_file: expected `str` matching regex {PATH!r} {INJECTED}",
+            f"acl_file: expected a full path: it begins with / and has no blanks {INJECTED}",
         ),
         (
             MINIMAL + '[[listeners]]\nport = 1\ncredential = "none"',

@@ -23,8 +23,6 @@ from runtime.settings import SettingsError
 from wire.envelope import MAX_ENVELOPE_BYTES
 
 MINIMAL = '[broker]\nhost = "broker.example.vn"\n'
-NAME = r"^[a-z0-9-]{1,40}\\Z"
-CLIENT_ID = "^[a-zA-Z0-9_-]{1,64}$"
 EXAMPLE = Path(__file__).parents[2] / "collector" / "collector.example.toml"
 
 
@@ -83,11 +81,14 @@ def test_the_example_is_good_and_shows_the_defaults() -> None:
         ),
         (
             "tenant = 'Bạch Thông'\n" + MINIMAL,
-            f"c.toml: tenant: expected `str` matching regex '{NAME}' (it is 'Bạch Thông')",
+            "c.toml: tenant: expected a name of a-z, 0-9 and -, up to 40 (it is 'Bạch Thông')",
         ),
         (
             "client_id = 'a.b'\n" + MINIMAL,
-            f"c.toml: client_id: expected `str` matching regex '{CLIENT_ID}' (it is 'a.b')",
+            (
+                "c.toml: client_id: expected letters of ASCII, digits, - and _, up to 64"
+                " (it is 'a.b')"
+            ),
         ),
         (
             MINIMAL
@@ -102,8 +103,8 @@ def test_the_example_is_good_and_shows_the_defaults() -> None:
         (
             MINIMAL + "[alerts.webhook]\nurl = 'ftp://x'",
             (
-                "c.toml: alerts.webhook.url: expected `str` matching regex '^https?://\\\\S+\\\\Z'"
-                " (it is 'ftp://x')"
+                "c.toml: alerts.webhook.url: expected an address that begins with http:// or "
+                "https:// (it is 'ftp://x')"
             ),
         ),
         (

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
+import msgspec
 import pytest
 
-from probe import config
+from collector.config import Config as CollectorConfig
+from collector.domain.thresholds import Thresholds
+from collector.registry.file_format import RegistryFile
+from deploy.broker.configuration import BrokerSettings
+from deploy.fleet.box import BoxSettings
+from deploy.fleet.seed import SeedSettings
+from probe import config, implausible
+from probe.config import Config
+from runtime.language import Language
 from runtime.settings import SettingsError
+from runtime.value_forms import FORMS
 
 GOOD = (Path(__file__).parents[1] / "golden" / "config" / "good.toml").read_text(encoding="utf-8")
-NAME = r"expected `str` matching regex '^[a-z0-9-]{1,40}\\Z'"
+NAME = "expected a name of a-z, 0-9 and -, up to 40"
 
 # (what to replace in the good file, by what, the sentence)
 BAD = [
@@ -25,7 +37,10 @@ BAD = [
     (
         'commune_code = "01969"',
         'commune_code = "1969"',
-        r"site.commune_code: expected `str` matching regex '^[0-9]{5}\\Z' (it is '1969')",
+        (
+            "site.commune_code: expected the official code of a commune: five digits in quotes, "
+            "for example \"01969\" (it is '1969')"
+        ),
     ),
     (
         'interface = "eth0"',
@@ -78,7 +93,10 @@ BAD = [
     (
         "[broker]",
         '[broker]\nwebsocket_path = "mqtt"',
-        "broker.websocket_path: expected `str` matching regex '^/\\\\S*\\\\Z' (it is 'mqtt')",
+        (
+            "broker.websocket_path: expected a path that begins with / and has no blanks "
+            "(it is 'mqtt')"
+        ),
     ),
     (
         "[broker]",
@@ -151,8 +169,8 @@ BAD = [
         "[broker]",
         '[plan]\noffice_from = "7:00"\n[broker]',
         (
-            "plan.office_from: expected `str` matching regex "
-            "'^([01][0-9]|2[0-3]):[0-5][0-9]$' (it is '7:00')"
+            "plan.office_from: expected hours and minutes, two digits each, for example 07:30 "
+            "(it is '7:00')"
         ),
     ),
     (
@@ -176,7 +194,10 @@ BAD = [
     (
         "[broker]",
         '[operator]\nurl = "ftp://x"\n[broker]',
-        "operator.url: expected `str` matching regex '^https?://' (it is 'ftp://x')",
+        (
+            "operator.url: expected an address that begins with http:// or https:// "
+            "(it is 'ftp://x')"
+        ),
     ),
 ]
 
@@ -231,3 +252,77 @@ def test_a_line_is_found_by_its_id() -> None:
     parsed = config.parse(GOOD.encode(), "probe.toml")
     assert parsed.line("viettel") is parsed.lines[1]
     assert parsed.line("fpt") is None
+
+
+def test_all_that_cannot_be_meant_is_reported_at_once_with_what_was_probably_meant() -> None:
+    text = (
+        GOOD.replace("plan_download_bps = 300e6", "plan_download_bps = 300", 1)
+        .replace('interface = "eth1"', 'interface = "eth0"')
+        .replace(
+            'probe = "phu-thong-01"', 'probe = "Phủ Thông"\nstate_dir = "var/lib/tramdo-probe"'
+        )
+    )
+    with pytest.raises(SettingsError) as told:
+        config.parse(text.encode(), "p.toml")
+    assert str(told.value).splitlines() == [
+        f"p.toml: probe: {NAME} (it is 'Phủ Thông')",
+        (
+            "p.toml: lines[1].plan_download_bps: 300 bit/s is no plan: did you mean 300e6 "
+            "(300 Mbit/s)?"
+        ),
+        (
+            "p.toml: lines[2].interface: eth0 is the interface of lines[1] too: give each line an "
+            "interface, or each a `source_address`, of its own"
+        ),
+        (
+            "p.toml: state_dir: expected a full path; did you mean `/var/lib/tramdo-probe`? "
+            "(it is 'var/lib/tramdo-probe')"
+        ),
+    ]
+    vietnamese = told.value.in_(Language.VI)
+    assert "ý là 300e6 (300 Mbit/s)?" in vietnamese
+    assert "eth0 đã là cổng của lines[1]" in vietnamese
+
+
+@pytest.mark.parametrize("bps", [57_600, 2e6, 10e9])
+def test_a_slow_plan_is_a_plan(bps: float) -> None:
+    text = GOOD.replace("plan_download_bps = 300e6", f"plan_download_bps = {bps}", 1)
+    assert config.parse(text.encode(), "p").lines[0].plan_download_bps == bps
+
+
+def test_two_lines_of_one_interface_with_an_address_each_are_two() -> None:
+    lines = [{"interface": "eth0", "source_address": f"192.0.2.{n}"} for n in (1, 2)]
+    assert list(implausible.problems({"lines": lines})) == []
+    same = [lines[0], lines[0] | {"interface": "eth1"}, lines[0]]
+    assert [one.place for one in implausible.problems({"lines": same})] == ["lines[3].interface"]
+
+
+@pytest.mark.parametrize("table", [{"lines": 3}, {"lines": [3, None]}, {"state_dir": 7}, {}])
+def test_what_is_of_another_type_is_left_to_the_types(table: dict[str, object]) -> None:
+    assert list(implausible.problems(table)) == []
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
+    assert config.parse(b"\xef\xbb\xbf" + GOOD.encode(), "p") == config.parse(GOOD.encode(), "p")
+
+
+def _patterns(expected: object) -> Iterator[str]:
+    for inner in get_args(expected):
+        if isinstance(inner, msgspec.Meta) and inner.pattern is not None:
+            yield inner.pattern
+        yield from _patterns(inner)
+    if isinstance(expected, type) and issubclass(expected, msgspec.Struct):
+        for field in msgspec.structs.fields(expected):
+            yield from _patterns(field.type)
+
+
+@pytest.mark.parametrize(
+    "settings_type",
+    [Config, CollectorConfig, RegistryFile, Thresholds, BrokerSettings, SeedSettings, BoxSettings],
+)
+def test_every_pattern_of_settings_is_described_in_words(
+    settings_type: type[msgspec.Struct],
+) -> None:
+    found = set(_patterns(settings_type))
+    assert found
+    assert sorted(found - FORMS.keys()) == []

@@ -55,6 +55,11 @@ def test_one_that_is_not_there_is_told_so(tmp_path: Path) -> None:
     )
 
 
+def test_a_byte_order_mark_is_no_part_of_a_secret(secret: Path) -> None:
+    secret.write_bytes(b"\xef\xbb\xbf" + "mật khẩu\r\n".encode())
+    assert secret_file.read_text(secret) == "mật khẩu"
+
+
 @pytest.mark.parametrize("which", ["key_file", "password_file"])
 def test_a_session_sends_nothing_with_an_open_secret(secret: Path, which: str) -> None:
     secret.chmod(0o644)

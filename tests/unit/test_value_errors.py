@@ -65,8 +65,8 @@ CASES: list[tuple[Any, Any, str, str]] = [
     (
         "b",
         Annotated[str, Meta(pattern="^a$")],
-        "phải khớp mẫu '^a$'",
-        "expected `str` matching regex '^a$'",
+        "có dạng hoặc ký tự không được phép",
+        "has a form or characters that are not allowed",
     ),
     ("2026", date, "không phải ngày theo RFC 3339", "invalid RFC3339 encoded date"),
     (
