@@ -104,6 +104,7 @@ STORY = [
     Step("tramdo-collector export lmap"),
     Step("cp deploy/broker/example.toml settings.toml"),
     Step("mkdir -p /tmp/broker"),
+    Step(".venv/bin/python -m deploy.broker check settings.toml"),
     Step(".venv/bin/python -m deploy.broker settings.toml /tmp/broker"),
     Step(".venv/bin/python -m deploy.handbook wiring -c probe.toml -o wiring.svg"),
     Step(
