@@ -116,8 +116,8 @@ def settings(**leds: Any) -> bytes:
         "probe": "phu-thong-01",
         "site": {"commune_code": "01969", "office": "Trụ sở UBND xã Phủ Thông"},
         "lines": [
-            {"id": "vnpt", "isp": "VNPT", "interface": "lo"},
-            {"id": "viettel", "isp": "Viettel", "interface": "lo"},
+            {"id": "vnpt", "isp": "VNPT", "interface": "lo", "source_address": "127.0.0.1"},
+            {"id": "viettel", "isp": "Viettel", "interface": "lo", "source_address": "127.0.0.2"},
         ],
         "servers": [{"name": "here", "host": "127.0.0.1"}],
         "broker": {"host": "127.0.0.1", "port": 1883, "tls": False, "reconnect_max_s": 2.0},
