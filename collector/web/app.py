@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from anyio.to_thread import current_default_thread_limiter
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -46,6 +47,8 @@ from collector.web.sign_in_page import SignInPages
 from collector.web.stored_api import StoredApi
 from collector.web.system_page import SystemPage
 
+# Each has a connection to the store, and all share one interpreter: more would answer no sooner.
+_THREADS = 16
 # Their errors are JSON unless a browser asks.
 _FOR_PROGRAMS = ("/api/", "/open/", "/events", "/parts", "/healthz", "/metrics", "/static/")
 
@@ -93,6 +96,7 @@ class Web:
         @asynccontextmanager
         async def lifespan(_app: Starlette) -> AsyncIterator[None]:
             self._change_signal.open()
+            current_default_thread_limiter().total_tokens = _THREADS
             yield
 
         return Starlette(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,8 +28,16 @@ from collector.web.presentation import Locale
 from collector.web.query import one_of, period_days, whole_number
 
 # The figures are cached for longer; registry and filters have pages of their own.
-_SHARED_S = 2.0
+_SHARED_S = 5.0
 _PAGES_MOST = 10_000
+
+
+class _Choices(NamedTuple):
+    """What each filter offers, as (name, value)."""
+
+    provinces: list[tuple[str, str]]
+    isps: list[tuple[str, str]]
+    groups: list[tuple[str, str]]
 
 
 class OverviewPage:
@@ -42,13 +51,7 @@ class OverviewPage:
     def page(self, request: Request) -> Response:
         """Filters: `province`, `group`, `isp`, `days`; `page` of the lines, from 1."""
         model, query, locale = self._model, request.query_params, self._context.locale(request)
-        registry, every = model.registry(), model.lines()
-        provinces = sorted(
-            {(c.province_name, c.province_code) for c in registry.communes.values()},
-            key=lambda province: by_name(province[0]),
-        )
-        isps = sorted({(line.isp_name, line.isp) for line in every})
-        groups = sorted((group.name, group.id) for group in registry.groups.values())
+        provinces, isps, groups = model.cached("overview choices", self._choices)
         filters = {
             "province": one_of("province", query.get("province"), [code for _, code in provinces]),
             "group": one_of("group", query.get("group"), [group for _, group in groups]),
@@ -74,6 +77,17 @@ class OverviewPage:
             lambda: model.invalidations,
             content,
             _SHARED_S,
+        )
+
+    def _choices(self) -> _Choices:
+        registry = self._model.registry()
+        return _Choices(
+            provinces=sorted(
+                {(c.province_name, c.province_code) for c in registry.communes.values()},
+                key=lambda province: by_name(province[0]),
+            ),
+            isps=sorted({(line.isp_name, line.isp) for line in self._model.lines()}),
+            groups=sorted((group.name, group.id) for group in registry.groups.values()),
         )
 
     def _content(
@@ -110,12 +124,13 @@ class OverviewPage:
 
 def _communes(registry: Registry, filters: Mapping[str, str], period: Period) -> list[Commune]:
     """The communes that pass the filters."""
+    group = registry.groups.get(filters["group"])
     return [
         commune
         for commune in registry.communes.values()
         if commune.is_valid_on(period.last)
         and (not filters["province"] or commune.province_code == filters["province"])
-        and (not filters["group"] or commune.code in registry.groups[filters["group"]].communes)
+        and (group is None or commune.code in group.communes)
     ]
 
 
