@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,22 @@ def test_every_folder_is_listed_and_every_listed_folder_is_there() -> None:
     there = folders(ROOT)
     assert there - names == set(), "not in ARCHITECTURE.md's rooms"
     assert names - there == set(), "in ARCHITECTURE.md's rooms and not in the tree"
+
+
+def missing_files(text: str, paths: Iterable[str]) -> list[str]:
+    """The Python files that a text names and that are not there: by path, or by name alone."""
+    there = {f"/{path}" for path in paths}
+    named = re.findall(r"`([\w./-]+\.py)`", text)
+    return [name for name in named if not any(path.endswith(f"/{name}") for path in there)]
+
+
+def test_every_file_that_is_named_is_there() -> None:
+    paths = [path.relative_to(ROOT).as_posix() for path in ROOT.glob("[a-z]*/**/*.py")]
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    assert missing_files(text, paths) == []
+    assert missing_files("`session.py`, `a/b.py`", ["probe/my_session.py", "x/a/b.py"]) == [
+        "session.py"
+    ]
 
 
 @pytest.mark.parametrize("name", ["attic", "deploy/attic", "probe/attic"])

@@ -55,7 +55,7 @@ def commands(text: str) -> Iterator[str]:
     spoken = [f"{words} --help" if words.count(" ") == 1 else words for words in spoken]
     for line in (*lines, *spoken):
         words = re.sub(r"^sudo (-u [a-z-]+ )?|^(\.\./)?\.venv/bin/", "", line.strip())
-        words = words.partition(" > ")[0]
+        words = re.split(r" [>|] ", words)[0]
         if words.split(" ")[0] in PARSERS and " " in words:
             yield words
 
