@@ -1,7 +1,7 @@
 """Floor 1. What a text of the settings has to look like, in words: by the pattern of its type.
 
-A person who edits a file is not told a regular expression. A test compares these with the types of
-every program's settings.
+A message for a person who edits a file quotes no regular expression. A test compares these with
+the types of every program's settings.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 # A pair that comes back later than that does not count, nor a conflict that is over for so long.
 WINDOW = timedelta(hours=1)
-# Per probe: more boxes of one name than that are not told apart.
+# Per probe: more boxes of one name than that are not distinguished.
 _MAX_RUNS = 4
 _MAX_RETURNS = 100
 

@@ -27,7 +27,7 @@ from collector.web.query import NUMBER_MOST, whole_number
 _STREAM_QUIET_S = 15.0
 # The page shows the probes with the latest contact, and counts all of them.
 _PROBES_MOST = 40
-# An event names so many; a page that is told of more than twenty fetches its whole content.
+# An event names so many; a page that gets more than twenty fetches its whole content.
 _NAMES_MOST = 100
 # Those that a page shows, in two languages, while others take their place.
 _ARTICLES_CACHED = 4 * _PROBES_MOST

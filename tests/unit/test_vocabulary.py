@@ -72,6 +72,18 @@ def test_no_identifier_has_a_word_that_is_out() -> None:
     assert found == []
 
 
+def test_no_message_docstring_or_comment_has_one_of_the_worst() -> None:
+    out = re.compile(r"(?i)\b(told|tells?|telling|judge[sd]?|judging|obeyed|held against)\b")
+    assert out.search("It is told once.")
+    assert [
+        f"{path.relative_to(ROOT)}:{number} {line.strip()}"
+        for room in PRODUCT
+        for path in sorted((ROOT / room).rglob("*.py"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if out.search(line)
+    ] == []
+
+
 def test_no_module_is_called_by_a_word_that_is_out() -> None:
     assert [
         str(path.relative_to(ROOT))
