@@ -124,6 +124,7 @@ def box_settings(directory: Path, fleet: FleetCentre, probe: str) -> Path:
         "key_group": "",
         "url": fleet.url,
         "ca_file": str(etc / "ca.pem"),
+        "fetch_socket": "",
         "release_key_file": str(etc / "release.pub"),
         "token_file": str(etc / "enrol.token"),
         "key_file": str(etc / "probe.key"),

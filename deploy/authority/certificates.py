@@ -143,6 +143,23 @@ def load_certificate(content: bytes) -> x509.Certificate:
         raise AuthorityError(f"no certificate in PEM: {error}") from error
 
 
+def require_own(certificate: bytes, ca: bytes, key: bytes) -> None:
+    """Require that an authority has issued a certificate for this very key.
+
+    Raises:
+        AuthorityError: it has not, or one of them cannot be read.
+    """
+    found, issuer = load_certificate(certificate), load_certificate(ca)
+    own = _public_pem(_private_key(key, None).public_key())
+    public = found.public_key()
+    if not isinstance(public, ec.EllipticCurvePublicKey) or _public_pem(public) != own:
+        raise AuthorityError("the certificate is for another key")
+    try:
+        found.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature) as error:
+        raise AuthorityError("the certificate is not of our authority") from error
+
+
 def new_certificate(
     signer: Signer, record: IssuedCertificate, public_key: bytes, hosts: Sequence[str] = ()
 ) -> bytes:

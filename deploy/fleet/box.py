@@ -51,6 +51,8 @@ class BoxSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     probe: Name
     url: Annotated[str, Meta(pattern=r"^https://[^\s/]+$")]
     ca_file: str = "/etc/tramdo/ca.pem"
+    # systemd/tramdo-fleet-fetch.socket: a process without rights asks the centre. Empty: this one.
+    fetch_socket: str = "/run/tramdo-fleet-fetch.sock"
     release_key_file: str = "/etc/tramdo/release.pub"
     token_file: str = "/etc/tramdo/enrol.token"
     key_file: str = "/etc/tramdo/probe.key"
@@ -88,7 +90,7 @@ class Box:
 
     def __init__(self, fleet: BoxSettings) -> None:
         self._fleet = fleet
-        self._centre = FleetClient(fleet.url, fleet.ca_file)
+        self._centre = FleetClient(fleet.url, fleet.ca_file, fleet.fetch_socket)
         # The release whose roles have just been run, so that a pull does not run them twice.
         self._converged: str | None = None
         self._state_path = Path(fleet.state_dir) / "state.json"
@@ -392,7 +394,13 @@ class Box:
             response = decode_json(content, CertificateResponse)
         except msgspec.MsgspecError as error:
             raise FleetError(f"the centre's answer cannot be read: {error}") from error
-        self._write(Path(self._fleet.certificate_file), response.certificate.encode())
+        own = response.certificate.encode()
+        try:
+            ca, key = (folder.read(Path(p)) for p in (self._fleet.ca_file, self._fleet.key_file))
+            certificates.require_own(own, ca, key)
+        except AuthorityError as error:
+            raise FleetError(f"the centre's certificate is refused: {error}") from error
+        self._write(Path(self._fleet.certificate_file), own)
 
     def _write(self, path: Path, content: bytes) -> None:
         try:

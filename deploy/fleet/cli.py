@@ -14,7 +14,7 @@ from pathlib import Path
 from deploy.authority import folder
 from deploy.authority.cli import DEFAULT_FOLDER
 from deploy.authority.rules import AuthorityError
-from deploy.fleet import channel, inventory, registry, releases, signature
+from deploy.fleet import channel, fetcher, inventory, registry, releases, signature
 from deploy.fleet.box import Box, load
 from deploy.fleet.channel import Channel, ChannelError, Ring
 from deploy.fleet.client import FleetError
@@ -153,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
         command("pull", _pull, "On the box, from a timer: certificate, roles, release.")
     )
     made.add_argument("--now", action="store_true", help="take the release before its ring's turn")
+    command("fetch", _fetch, "On the box, by systemd: one request to the centre, for the pull.")
     with_box(command("recover", _recover, "On the box, at boot: return from an interrupted trial."))
     return parser
 
@@ -322,6 +323,11 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _enrol(options: argparse.Namespace) -> int:
     print(Box(load(options.config)).enrol())
+    return OK
+
+
+def _fetch(_options: argparse.Namespace) -> int:
+    fetcher.serve(sys.stdin.buffer, sys.stdout.buffer)
     return OK
 
 

@@ -123,11 +123,27 @@ def test_a_release_that_does_not_publish_is_given_up(fleet: Site, published: Rel
     ).stdout
     assert f"refused: {BAD} is given up, back on {GOOD}: after 20 s: " in pulled, pulled
     assert fleet.probe.ssh("readlink /opt/tramdo/venv").stdout == f"releases/{GOOD}/venv\n"
+    # Root had no network: what came, came by the process without rights.
+    shown = fleet.probe.ssh("systemctl show -P PrivateNetwork tramdo-fleet-pull").stdout
+    assert shown == "yes\n"
+    fetched = fleet.probe.ssh("journalctl -u 'tramdo-fleet-fetch@*' -o cat").stdout
+    assert "one request to the centre" in fetched
     eventually(lambda: fleet.status().get("version") == GOOD, "the good one runs again")
     eventually(lambda: _newest(fleet) > before, "results go on to arrive")
     delivers(fleet)
     log = fleet.centre.ssh("journalctl -u tramdo-collector -o cat").stdout
     assert "Traceback" not in log
+
+
+def test_a_trial_that_the_power_interrupts_is_given_up_at_the_start(fleet: Site) -> None:
+    """By the unit itself, which has no capability: it turns the link back, and remembers."""
+    state = "/var/lib/tramdo-fleet/state.json"
+    fleet.probe.ssh(f"sed -i 's/\"trying\":null/\"trying\":\"{BAD}\"/' {state}")
+    assert BAD in fleet.probe.ssh(f"grep -o '\"trying\":[^,}}]*' {state}").stdout
+    fleet.probe.ssh("systemctl start tramdo-fleet-recover")
+    told = fleet.probe.ssh("journalctl -u tramdo-fleet-recover -o cat").stdout
+    assert f"{BAD} is given up, back on {GOOD}" in told, told
+    assert fleet.probe.ssh("readlink /opt/tramdo/venv").stdout == f"releases/{GOOD}/venv\n"
 
 
 def test_a_certificate_is_renewed_in_place(fleet: Site) -> None:

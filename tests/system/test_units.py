@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "systemd"
-# They install packages and units, as a package manager does: root, by signed roles, and variables
-# that are data of a closed list (docs/decisions/0038). Nothing of them listens.
-AS_ROOT = {"tramdo-fleet-pull.service", "tramdo-fleet-recover.service"}
-UNITS = sorted(unit for unit in FOLDER.glob("*.service") if unit.name not in AS_ROOT)
+# As root, each for its reason; nothing of them listens. The pull applies what was verified, by
+# Ansible, and has no network; packages are dpkg's, from Debian's signed archive (decision 68).
+APPLIES, INSTALLS = "tramdo-fleet-pull.service", "tramdo-fleet-packages.service"
+EXPOSED = {APPLIES, INSTALLS}
+# Root owns the link that it turns back: no capability, no network, and as tight as the others.
+AS_ROOT = EXPOSED | {"tramdo-fleet-recover.service"}
+UNITS = sorted(unit for unit in FOLDER.glob("*.service") if unit.name not in EXPOSED)
 MOST = 2.0
 WHY_NOT = "systemd-analyze is not installed (Debian: apt-get install systemd)"
 
@@ -63,8 +66,26 @@ def test_no_unit_is_more_exposed_than_it_may_be(unit: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_no_unit_runs_as_root_or_may_become_it(unit: Path, tmp_path: Path) -> None:
     _, parts = judged(unit, tmp_path)
-    for name in ("UserOrDynamicUser", "NoNewPrivileges", "CapabilityBoundingSet_CAP_SYS_ADMIN"):
+    wanted = ["NoNewPrivileges", "CapabilityBoundingSet_CAP_SYS_ADMIN"]
+    if unit.name not in AS_ROOT:
+        wanted.append("UserOrDynamicUser")
+    for name in wanted:
         assert parts[name] == 0, name
+
+
+def test_what_applies_as_root_has_no_network() -> None:
+    for name in (APPLIES, "tramdo-fleet-recover.service"):
+        lines = (FOLDER / name).read_text(encoding="utf-8").splitlines()
+        assert {"PrivateNetwork=yes", "IPAddressDeny=any"} <= set(lines), name
+
+
+def test_what_speaks_to_the_centre_sees_nothing_of_the_box() -> None:
+    unit = (FOLDER / "tramdo-fleet-fetch@.service").read_text(encoding="utf-8").splitlines()
+    assert {"DynamicUser=yes", "PrivateUsers=yes", "ProtectSystem=strict"} <= set(unit)
+    (hidden,) = (line for line in unit if line.startswith("InaccessiblePaths="))
+    assert "-/etc/tramdo" in hidden.partition("=")[2].split(), "the box's key is there"
+    socket = (FOLDER / "tramdo-fleet-fetch.socket").read_text(encoding="utf-8").splitlines()
+    assert "SocketMode=0600" in socket
 
 
 def test_a_unit_without_a_sandbox_would_be_seen(tmp_path: Path) -> None:

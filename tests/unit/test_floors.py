@@ -86,7 +86,7 @@ WRAPPED_BY = {
     "requests": {
         "probe/measure/operator.py",
         "collector/alerts/webhook.py",
-        "deploy/fleet/client.py",
+        "deploy/fleet/fetcher.py",
     },
     "urllib3": {"probe/measure/operator.py", "probe/measure/http/connection.py"},
     "smtplib": {"collector/alerts/mail.py"},
