@@ -138,7 +138,7 @@ def test_a_release_that_does_not_publish_is_given_up(fleet: Site, published: Rel
 def test_a_trial_that_the_power_interrupts_is_given_up_at_the_start(fleet: Site) -> None:
     """By the unit itself, which has no capability: it turns the link back, and remembers."""
     state = "/var/lib/tramdo-fleet/state.json"
-    fleet.probe.ssh(f"sed -i 's/\"trying\":null/\"trying\":\"{BAD}\"/' {state}")
+    fleet.probe.ssh(f'sed -i \'s/"trying":null/"trying":"{BAD}"/\' {state}')
     assert BAD in fleet.probe.ssh(f"grep -o '\"trying\":[^,}}]*' {state}").stdout
     fleet.probe.ssh("systemctl start tramdo-fleet-recover")
     told = fleet.probe.ssh("journalctl -u tramdo-fleet-recover -o cat").stdout
