@@ -345,7 +345,9 @@ def try_connection(broker: BrokerConfig, client_id: str) -> ConnectionFailure | 
         client_id: another one than that of a running program, whose session would be taken over.
     """
     inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
-    session = MqttSession(broker, client_id, inbox.put, kept=False)
+    # A broker may take the user name for the client identifier: then this is the running program's
+    # own session for a moment. It is kept, and nothing that comes meanwhile is acknowledged.
+    session = MqttSession(broker, client_id, inbox.put, manual_ack=True)
     session.start()
     deadline_s = time.monotonic() + broker.connect_timeout_s + 5
     try:

@@ -23,7 +23,7 @@ from wire.result import ResultsDroppedValues
 
 
 class _Token(msgspec.Struct):
-    target: str | None = None
+    probe_version: str | None = None
 
 
 class Witness:
@@ -84,7 +84,7 @@ def stored(store_path: Path, tenant: str, probe: str) -> list[Stored]:
     """Every result of a probe in the centre's store."""
     with _reading(store_path) as db:
         rows = db.execute(
-            "SELECT epoch, seq, target, "
+            "SELECT epoch, seq, json_extract(body, '$.probe_version'), "
             "CASE kind WHEN 'results_dropped' THEN json_extract(body, '$.values') END "
             "FROM results WHERE tenant = ? AND probe = ?",
             (tenant, probe),
@@ -93,7 +93,7 @@ def stored(store_path: Path, tenant: str, probe: str) -> list[Stored]:
         Stored(
             epoch,
             seq,
-            token,
+            _only_token(token),
             None if values is None else msgspec.json.decode(values, type=ResultsDroppedValues),
         )
         for epoch, seq, token, values in rows
@@ -117,11 +117,17 @@ def _last_seq(db: sqlite3.Connection) -> int:
 
 
 def _token(packed: bytes) -> str | None:
-    """What a result bears as its target; None where it has none or its bytes were damaged."""
+    """A result's token; None where it has none or its bytes were damaged."""
     try:
-        return msgspec.json.decode(unpack(packed), type=_Token).target
+        text = msgspec.json.decode(unpack(packed), type=_Token).probe_version
     except (UnpackError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
+    return _only_token(text)
+
+
+def _only_token(text: str | None) -> str | None:
+    """The text, where it is "life/number"; what the program itself reports bears its version."""
+    return text if text is not None and "/" in text else None
 
 
 @contextmanager
