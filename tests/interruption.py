@@ -50,6 +50,11 @@ class Left:
             time.sleep(0.1)
 
 
+# Where a run was started in the background or by nohup, INT and HUP are ignored, and a child would
+# ignore them too.
+DEFAULT_SIGNALS = ("env", "--default-signal=HUP,INT,TERM")
+
+
 @contextmanager
 def running_tests(sample: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], Left]]:
     """A sample under pytest, once it has written the file INTERRUPTED_READY: its run's name."""
@@ -57,8 +62,8 @@ def running_tests(sample: Path, *options: str) -> Iterator[tuple[subprocess.Pope
     with resources.temporary_folder("tramdo-interrupted-") as folder:
         ready = folder / "ready"
         process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, str(sample),
-             f"--basetemp={folder}/base"],
+            [*DEFAULT_SIGNALS, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+             *options, str(sample), f"--basetemp={folder}/base"],
             cwd=ROOT, env=_without_xdist(os.environ) | {"INTERRUPTED_READY": str(ready)},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             start_new_session=True,

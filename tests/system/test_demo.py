@@ -15,7 +15,7 @@ import pytest
 from deploy.demo.outcome import ROUND_KINDS
 from tests import broker, resources
 from tests.contract_clients import clients, expected_figures
-from tests.interruption import Left
+from tests.interruption import DEFAULT_SIGNALS, Left
 from tests.lab import network
 from wire import topics
 
@@ -103,7 +103,7 @@ def test_generated_clients_decode_what_the_broker_carried(
 @needs_broker
 def test_ctrl_c_ends_everything() -> None:
     demo = subprocess.Popen(
-        [sys.executable, "-m", "deploy.demo"],
+        [*DEFAULT_SIGNALS, sys.executable, "-m", "deploy.demo"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests import broker, postgresql, resources, services
-from tests.interruption import END_S, ROOT, START_S, Left, running_tests
+from tests.interruption import DEFAULT_SIGNALS, END_S, ROOT, START_S, Left, running_tests
 from tests.lab import network
 from tests.lab.polling import wait_until
 
@@ -79,7 +79,7 @@ def demo_in_a_terminal() -> Iterator[tuple[int, int, Left]]:
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(ROOT)
-        os.execv(sys.executable, [sys.executable, "-m", "deploy.demo"])
+        os.execvp("env", [*DEFAULT_SIGNALS, sys.executable, "-m", "deploy.demo"])
     try:
         seen = b""
         deadline_s = time.monotonic() + START_S
