@@ -11,7 +11,7 @@
 #                        hand (KEEP=1: write the table into docs/pi.md)
 #   make pre-commit      what CI does first: lint, format, hygiene, types (seconds)
 #   make hooks           the same before each commit, as a git hook
-#   make check           the fast loop: lint, types, unit tests (under a minute)
+#   make check           the fast loop: lint, types, unit tests
 #   make wheelhouse      wheels for installing offline, in out/wheelhouse (FOR="cp311-aarch64 …")
 #   make contract        write docs/contract/ anew from the types in wire/
 #   make handbook        draw the wiring plan and the office's card anew (docs/)
