@@ -20,7 +20,7 @@ from collector.alerts.alert_store import AlertStore, AlertStoreError
 from collector.alerts.monitor import AlertMonitor
 from collector.alerts.notifier import Notifier, channels
 from collector.commands import cli as commands_cli
-from collector.commands.builder import NotSentError
+from collector.commands.state import NotSentError
 from collector.config import Config
 from collector.domain import thresholds_file
 from collector.domain.read_model import ReadModel

@@ -19,14 +19,9 @@ from uuid import UUID, uuid4
 import msgspec
 
 from collector.commands import builder
-from collector.commands.builder import (
-    MAX_REPLY_BYTES,
-    CommandStatus,
-    NotSentError,
-    ValidatedReply,
-    validate_reply,
-)
 from collector.commands.sender import MqttCommandSender
+from collector.commands.state import CommandStatus, NotSentError
+from collector.commands.validation import MAX_REPLY_BYTES, ValidatedReply, validate_reply
 from collector.config import Config
 from collector.store.factory import open_store
 from collector.store.store import Store

@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable
 from uuid import UUID
 
-from collector.commands.builder import CommandStatus, CommandTracker, NotSentError, ValidatedReply
+from collector.commands.state import CommandStatus, CommandTracker, NotSentError
+from collector.commands.validation import ValidatedReply
 from runtime.mqtt import Message
 from wire import topics
 from wire.commands import AnyCommand, encode_command

@@ -24,8 +24,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple
 
-from collector.commands.builder import ValidatedReply, validate_reply
 from collector.commands.sender import MqttCommandSender
+from collector.commands.validation import ValidatedReply, validate_reply
 from collector.config import Config
 from collector.domain.name_conflicts import NameConflicts, ProbeRun
 from collector.ingest.rate_limit import ProbeRateLimit, RateLimiter
@@ -125,7 +125,7 @@ class IngestPipeline:
         self.state = IngestStatus()
         self.name_conflicts = NameConflicts()
         self._taken_over_at_s: deque[float] = deque(maxlen=_TAKEN_OVER_MIN)
-        # The pages send commands through it: `collector.commands.builder.CommandSender`.
+        # The pages send commands through it: `collector.commands.state.CommandSender`.
         self.commands = MqttCommandSender(self._session.publish)
 
     def client_id_trouble(self) -> str | None:

@@ -21,7 +21,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from collector.alerts.alert_store import AlertStore, AlertStoreError
-from collector.commands.builder import CommandSender
+from collector.commands.state import CommandSender
 from collector.domain.read_model import ReadModel
 from collector.ingest.status import IngestStatus
 from collector.reports.service import ReportService

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from collector.commands import builder
-from collector.commands.builder import CommandSender, CommandStatus, NotSentError
+from collector.commands.state import CommandSender, CommandStatus, NotSentError
 from collector.domain.lines import KnownLine, LineState
 from collector.domain.read_model import ReadModel
 from collector.registry.registry import LineKey

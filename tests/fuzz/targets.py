@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from collector.commands.builder import ValidatedReply, validate_reply
+from collector.commands.validation import ValidatedReply, validate_reply
 from collector.ingest.validation import validate
 from collector.store.batch import Batch
 from collector.store.messages import RejectedMessage, ResultsMessage, ValidatedMessage

@@ -11,8 +11,9 @@ import pytest
 from msgspec import structs
 
 from collector.commands import builder
-from collector.commands.builder import CommandTracker, NotSentError, ValidatedReply, validate_reply
 from collector.commands.sender import MqttCommandSender
+from collector.commands.state import CommandTracker, NotSentError
+from collector.commands.validation import ValidatedReply, validate_reply
 from collector.store.messages import RejectedMessage
 from runtime.mqtt import Message
 from wire import topics
