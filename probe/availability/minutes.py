@@ -25,6 +25,7 @@ from wire.result import (
     DnsResult,
     HttpResult,
     LatencyResult,
+    LatencyValues,
     Outcome,
     PathResult,
     Reason,
@@ -142,6 +143,12 @@ def is_degraded(result: Result, config: PathConfig) -> bool:
     # One lost packet of a window that was cut short does not count.
     lossy = (values.loss_ratio or 0) > config.bad_loss_ratio and values.lost > 1
     return slow or lossy
+
+
+def is_silent(result: Result) -> bool:
+    """Whether nothing came back in a latency window."""
+    values = result.values
+    return isinstance(values, LatencyValues) and values.received + values.late == 0
 
 
 def _of_window(result: LatencyResult, gateway: str | None) -> Iterator[ReachabilitySample]:

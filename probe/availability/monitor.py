@@ -1,7 +1,8 @@
 """Floor 3. The availability monitor: feeds each result to its line's tracker and emits results.
 
 Results come from any thread; the trackers belong to the main thread, which calls `tick`. A degraded
-window requests a path measurement, at most one a line in `path.every_min`.
+window requests a path measurement, at most one a line in `path.every_min`; and once more in that
+time when a window without any answer follows one that had some.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import queue
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from msgspec import structs
 
@@ -53,6 +55,13 @@ def state_file(state_dir: str) -> JsonFile[dict[str, TrackerState]]:
     return JsonFile(Path(state_dir) / "availability.json", dict[str, TrackerState])
 
 
+class _PathRequest(NamedTuple):
+    """The last request for a path measurement of a line, and whether nothing answered then."""
+
+    at_s: float
+    silent: bool
+
+
 class AvailabilityMonitor:
     """The trackers of all lines.
 
@@ -80,7 +89,7 @@ class AvailabilityMonitor:
         self._file = state_file(config.state_dir)
         self._closed = False
         self._saved_at_s = clock.monotonic_s()
-        self._path_requested_at_s: dict[str, float] = {}
+        self._path_requests: dict[str, _PathRequest] = {}
         self._hosts: dict[str, set[str]] = {line.id: set() for line in config.lines}
         before, now = self._file.load({}), _now()
         latency = config.latency
@@ -136,14 +145,21 @@ class AvailabilityMonitor:
         if isinstance(result, PathResult) and result.values is not None:
             tracker.note_path(minutes.unix_s(result.started_at), result.values.fault)
         if minutes.is_degraded(result, self._config.path):
-            self._request_path(line)
+            self._request_path(line, silent=minutes.is_silent(result))
 
-    def _request_path(self, line: LineConfig) -> None:
+    def _request_path(self, line: LineConfig, *, silent: bool) -> None:
         now_s = clock.monotonic_s()
-        last_s = self._path_requested_at_s.get(line.id)
-        if last_s is None or now_s - last_s >= self._config.path.every_min * minutes.MINUTE_S:
-            self._path_requested_at_s[line.id] = now_s
-            self._request(QueuedMeasurement(kind=PATH, line=line, server=self._config.servers[0]))
+        last = self._path_requests.get(line.id)
+        recent = (
+            last is not None and now_s - last.at_s < self._config.path.every_min * minutes.MINUTE_S
+        )
+        if last is not None and recent and (last.silent or not silent):
+            return
+        # A fault that has got worse since is another one; its second look opens no new period.
+        self._path_requests[line.id] = _PathRequest(
+            last.at_s if last is not None and recent else now_s, silent
+        )
+        self._request(QueuedMeasurement(kind=PATH, line=line, server=self._config.servers[0]))
 
     def _emit(self, line: LineConfig, derived: AvailabilityPeriod | LocatedOutage) -> None:
         if isinstance(derived, AvailabilityPeriod):

@@ -81,12 +81,18 @@ def closed(running: OpenOutage, by: OutageEnd) -> Outage:
 def fault_of(side: MinuteState, looks: Iterable[FaultLocation]) -> FaultLocation:
     """Where the fault of an outage was, by the path measurements made meanwhile.
 
-    An outage on the office's own side needs none. Of several the most frequent location counts;
-    those that found no fault, or could not locate it, are left out.
+    An outage on the office's own side needs none. Of several the most frequent location counts, and
+    of equally frequent ones the latest: a measurement that began before the line broke still had
+    some of its answers. Those that found no fault, or could not locate it, are left out.
+
+    Args:
+        side: the outage's side of the gateway.
+        looks: the locations in the order of time.
     """
     if side is MinuteState.OWN_LAN:
         return FaultLocation.OWN_LAN
-    seen = Counter(look for look in looks if look not in _SAW_NOTHING)
+    # `Counter.most_common` keeps the order of first occurrence among equals.
+    seen = Counter(look for look in reversed(list(looks)) if look not in _SAW_NOTHING)
     return seen.most_common(1)[0][0] if seen else FaultLocation.UNDETERMINED
 
 

@@ -73,7 +73,7 @@ def test_what_the_host_can_do_is_told_kept_and_held_beside_results(
     # Too low for the upload's plan, so it does not end well.
     assert code == 1
     (line,) = json.loads(printed)["lines"]
-    assert line["outcome"] == "ok"
+    assert line["outcome"] == "ok", line["detail"]
     assert line["download"]["ceiling_bps"] == pytest.approx(theory(), rel=0.15)
     assert (line["download"]["enough"], line["upload"]["enough"]) == (True, False)
     for cores in ("cpu_per_core_ratio", "cpu_download_per_core_ratio", "cpu_upload_per_core_ratio"):

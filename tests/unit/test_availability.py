@@ -222,6 +222,8 @@ def test_the_fault_is_what_was_seen_most() -> None:
     assert outages.fault_of(MinuteState.DOWN, [unknown, isp, unknown]) is isp
     assert outages.fault_of(MinuteState.DOWN, [unknown]) is unknown
     assert outages.fault_of(MinuteState.DOWN, []) is unknown
+    # The first began before the line broke.
+    assert outages.fault_of(MinuteState.DOWN, [beyond, isp]) is isp
 
 
 # The book
@@ -450,6 +452,16 @@ def test_a_bad_window_makes_the_watch_want_one_look(tmp_path: Path) -> None:
         watch.note(just_now(lost()))
         watch.tick()
     assert [(one.kind, one.line.id, one.slot_at) for one in wanted] == [("path", "vnpt", None)]
+
+
+def test_a_line_that_falls_silent_is_looked_at_again(tmp_path: Path) -> None:
+    """What was seen while it only lost packets says little about where it broke."""
+    watch, wanted, _ = a_watch(tmp_path)
+    lossy = samples.latency(lost=30)
+    for result in (lossy, lossy, lost(), lost(), lossy):
+        watch.note(just_now(result))
+        watch.tick()
+    assert [one.kind for one in wanted] == ["path", "path"]
 
 
 def test_a_book_that_cannot_be_read_begins_anew(tmp_path: Path) -> None:
