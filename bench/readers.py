@@ -11,6 +11,7 @@ from __future__ import annotations
 import http.client
 import itertools
 import math
+import resource
 import sys
 import tempfile
 import threading
@@ -21,6 +22,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
+
+import psutil
 
 from bench.report import Options, Outcome, Row, at_most, note, run
 from collector.ingest.validation import validate
@@ -64,13 +67,18 @@ class Reading(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What a run comes to. `first_s`: each page for the first time, nobody else reading."""
+    """What a run comes to.
+
+    `first_s`: each page for the first time, nobody else reading. `ending_cpu_s`: the collector's
+    processor time from SIGTERM to its end, which does not depend on what else the machine does.
+    """
 
     readings: Sequence[Reading]
     first_s: dict[str, float]
     stored_meanwhile: int
     peak_resident_bytes: int
     ended_in_s: float
+    ending_cpu_s: float
     exit_code: int
 
 
@@ -112,11 +120,25 @@ def measure(folder: Path, size: Size) -> Figures:
             readings = _rounds(collector.port, size)
             stored = collector.get("/api/results?limit=1")[1]["next_after"] - before
             peak = _peak_resident_bytes(collector.process.pid)
+            children_s = _children_cpu_s()
             with _endless_readers(collector.port, size.readers):
-                began_s = time.monotonic()
+                began_s, before_s = time.monotonic(), _cpu_s(collector.process.pid)
                 exit_code = collector.stop()
                 ended_in_s = time.monotonic() - began_s
-    return Figures(readings, first_s, stored, peak, ended_in_s, exit_code)
+                ending_cpu_s = _children_cpu_s() - children_s - before_s
+    return Figures(readings, first_s, stored, peak, ended_in_s, ending_cpu_s, exit_code)
+
+
+def _cpu_s(pid: int) -> float:
+    """The processor time that a process has used, in seconds."""
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
+
+
+def _children_cpu_s() -> float:
+    """The processor time of all children that have ended, in seconds."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def fill(store: SqliteStore, probes: int) -> None:

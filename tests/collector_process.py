@@ -106,7 +106,7 @@ class CollectorProcess:
         """End it as systemd does; its exit code."""
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def get(self, path: str) -> tuple[int, Any]:
         """Status and JSON of an answer."""

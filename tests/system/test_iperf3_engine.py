@@ -394,6 +394,22 @@ def test_the_upload_is_measured_though_the_download_broke_off(line: Line) -> Non
     assert finding.values.upload_bps == pytest.approx(RATE_BPS, rel=0.3)
 
 
+def test_a_port_that_refuses_right_after_it_served_is_tried_again(line: Line) -> None:
+    """As iperf3 does while it opens its listening socket anew; here it takes a second for it."""
+    serves_one = "iperf3 -s -1 -p 5311"
+    with line.network.centre.popen(
+        ["sh", "-c", f"{serves_one}; sleep 1; exec {serves_one}"], stdout=subprocess.DEVNULL
+    ) as server:
+        try:
+            wait_until(lambda: line.network.centre.is_listening(5311), what="the server")
+            finding = _measure(line, threading.Event(), lambda _: None)
+        finally:
+            server.kill()
+    assert (finding.outcome, finding.detail) == (Outcome.OK, None)
+    assert isinstance(finding.values, ThroughputValues)
+    assert finding.values.upload_bps is not None
+
+
 def test_a_busy_port_is_left_for_the_next_one_at_once(line: Line) -> None:
     with line.server(5311), line.server(5312), _occupied(line, 5311):
         finding = _measure(line, threading.Event(), lambda _: None)

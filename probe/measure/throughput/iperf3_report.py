@@ -181,15 +181,17 @@ def _transfer(transcript: Transcript, parts: _Parts, spec: Iperf3Spec) -> Transf
     samples, output = parts.samples, parts.output
     if not samples or samples[-1].at_s < spec.interval_s / 2:  # too little to be a rate
         return None
-    last = samples[-1]
+    # A host that is busy looks late for the first payload: bytes that came before the clock started
+    # are no part of a rate.
+    begun, last = samples[0], samples[-1]
     steady = [sample for sample in samples if sample.at_s >= spec.warm_up_s - _ON_GRID_S]
     first = steady[0] if steady else last
     stated = _credible_retransmits(output.retransmits, last.transferred_bytes, spec.streams)
     return Transfer(
         steady_bps=_rate_bps(first, last),
-        whole_bps=_rate_bps(Iperf3Sample(0.0, 0, 0), last),
+        whole_bps=_rate_bps(begun, last),
         steady_s=round(last.at_s - first.at_s, 6),
-        whole_s=last.at_s,
+        whole_s=round(last.at_s - begun.at_s, 6),
         transferred_bytes=last.transferred_bytes,
         interface_bytes=transcript.interface_bytes,
         retransmits=stated if spec.reverse else last.retransmits,
@@ -245,9 +247,9 @@ def _impossible(transfer: Transfer) -> str | None:
 def _disagreement(transfer: Transfer) -> str | None:
     """A disagreement of the receiver's count and the kernel's count; None where they agree."""
     reported, report_s = transfer.receiver_report_bytes, transfer.receiver_report_s
-    if reported is None or report_s is None:
+    if reported is None or report_s is None or transfer.whole_bps is None:
         return None
-    expected = transfer.transferred_bytes * report_s / transfer.whole_s
+    expected = transfer.whole_bps / 8 * report_s
     allowed = expected * _AGREEMENT_RATIO + transfer.streams * _BLOCK_BYTES
     if abs(reported - expected) <= allowed:
         return None

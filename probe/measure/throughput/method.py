@@ -37,6 +37,9 @@ _SHORT_RATIO = 0.8
 # libiperf up to 3.15 is one thread: when it keeps a core this busy, that core is the limit (ours).
 _CPU_LIMIT_RATIO = 0.95
 _SEGMENT_BYTES = 1448
+# iperf3 closes its listening socket after each test and opens a new one, so a busy server refuses
+# whoever comes right after (3.12 to 3.18); the waits before each further try (ours).
+RELISTEN_WAITS_S = (0.5, 1.0, 2.0)
 # ndt7 specification: so that probes that met at a busy server do not meet again.
 _JITTER = (0.5, 1.5)
 # The last wait takes this much of the time left, at least; the rest is jitter (ours).

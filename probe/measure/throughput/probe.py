@@ -23,6 +23,7 @@ from probe.measure.measurement import (
 from probe.measure.throughput import iperf3_process, iperf3_report
 from probe.measure.throughput.iperf3_report import Iperf3Sample
 from probe.measure.throughput.method import (
+    RELISTEN_WAITS_S,
     DirectionResult,
     Iperf3Result,
     Iperf3Spec,
@@ -46,14 +47,22 @@ def measure(request: MeasurementRequest) -> Iterator[RawResult]:
     upload = None
     if download.reading.reason is not Reason.SHUTTING_DOWN:
         ports = upload_ports(request.server.iperf3_ports, download)
-        upload = _transfer(Direction.UPLOAD, request, ports, waits)
+        served = download.spec.port if download.reading.transfer is not None else None
+        upload = _transfer(Direction.UPLOAD, request, ports, waits, served)
     yield raw_result(request.server, settings, download, upload, queues_starve=starve)
 
 
 def _transfer(
-    direction: Direction, request: MeasurementRequest, ports: list[int], waits: Iterator[float]
+    direction: Direction,
+    request: MeasurementRequest,
+    ports: list[int],
+    waits: Iterator[float],
+    served: int | None = None,
 ) -> DirectionResult:
-    """Test one direction on the first free port; both directions share the waits."""
+    """Test one direction on the first free port; both directions share the waits.
+
+    `served` is the port that has just served the other direction, where one has.
+    """
     settings = request.config.throughput
     while True:
         busy = None
@@ -67,6 +76,8 @@ def _transfer(
                 queues_starve=host.transmit_queues_starve(_interface(request)),
             )
             trial = _test(spec, request)
+            if port == served:
+                trial = _again_while_refused(trial, request)
             if trial.reading.reason not in (Reason.SERVER_BUSY, Reason.CONNECTION_REFUSED):
                 return trial
             busy = trial if trial.reading.reason is Reason.SERVER_BUSY else busy
@@ -79,6 +90,14 @@ def _transfer(
                 reason=Reason.SHUTTING_DOWN, detail="while waiting for a free port"
             )
             return DirectionResult(busy.spec, stopped)
+
+
+def _again_while_refused(trial: DirectionResult, request: MeasurementRequest) -> DirectionResult:
+    for wait_s in RELISTEN_WAITS_S:
+        if trial.reading.reason is not Reason.CONNECTION_REFUSED or request.stop.wait(wait_s):
+            break
+        trial = _test(trial.spec, request)
+    return trial
 
 
 def _test(spec: Iperf3Spec, request: MeasurementRequest) -> DirectionResult:
