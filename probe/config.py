@@ -20,7 +20,7 @@ from runtime.broker import BrokerConfig, Path, Port
 from runtime.language import Phrase
 from runtime.value_errors import RuleError
 from wire.commands import CommandName
-from wire.record import HOST_LINE, Line, Name, Text
+from wire.record import HOST_LINE, Family, Line, Name, Text
 from wire.site import Site
 
 TimeOfDay = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
@@ -57,6 +57,8 @@ class LineConfig(Strict, frozen=True):
     isp: Text
     interface: Annotated[str, Meta(pattern=r"^[^\s/]{1,15}$")] | None = None
     source_address: str | None = None
+    # Measured over exactly these; None: over those that the line has (probe.measure.families).
+    families: Annotated[list[Family], Meta(min_length=1, max_length=2)] | None = None
     gateway: str | None = None
     # The resolvers of the line's users; default: its router, or the system's that belong to it.
     resolvers: Annotated[list[str], Meta(max_length=3)] = []
@@ -77,6 +79,21 @@ class LineConfig(Strict, frozen=True):
                 _require_address(name, text)
         for text in self.resolvers:
             _require_address("resolvers", text)
+        self._require_families()
+
+    def _require_families(self) -> None:
+        """Require each family once, and that of `source_address` where there is one."""
+        if self.families is None:
+            return
+        if len(set(self.families)) < len(self.families):
+            raise RuleError("`families` có tên lặp lại", "`families` names one twice")
+        if self.source_address is not None and self.families != [Family.of(self.source_address)]:
+            raise RuleError(
+                f"`families`: đường truyền có `source_address` {self.source_address} chỉ đo được "
+                f"`{Family.of(self.source_address)}`",
+                f"`families`: a line with `source_address` {self.source_address} is measured over "
+                f"`{Family.of(self.source_address)}` alone",
+            )
 
     @property
     def identity(self) -> Line:

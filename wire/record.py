@@ -112,6 +112,18 @@ class Validity(StrEnum):
     OWN_LAN = "own_lan"
 
 
+class Family(StrEnum):
+    """An address family (Internet Protocol version 4 or 6)."""
+
+    IPV4 = "ipv4"
+    IPV6 = "ipv6"
+
+    @classmethod
+    def of(cls, address: str) -> Family:
+        """The family of an IP address as text."""
+        return cls.IPV6 if ":" in address else cls.IPV4
+
+
 class Line(Struct, frozen=True, forbid_unknown_fields=True):
     """The ISP line that the measurement was bound to."""
 
@@ -174,13 +186,18 @@ class Method(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Result(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind"):
-    """The common fields of every kind's results; each kind adds `values`."""
+    """The common fields of every kind's results; each kind adds `values`.
+
+    `family` is the address family that was measured, of a failed result too; None where a kind has
+    none, and from older probes.
+    """
 
     outcome: Outcome
     reason: Reason | None = None
     detail: Text | None = None
     validity: list[Validity] = []
     line: Line
+    family: Family | None = None
     target: Text | None
     slot_at: Utc | None
     started_at: Utc

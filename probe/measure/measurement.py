@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 from probe.config import Config, LineConfig, ServerConfig
-from wire.record import Method, Outcome, Reason, Validity
+from wire.record import Family, Method, Outcome, Reason, Validity
 
 
 class Direction(StrEnum):
@@ -46,13 +46,15 @@ class RawResult(Struct, frozen=True, kw_only=True):
     `values` is the kind's values type from `wire.result`, or None. A failed measurement keeps the
     values that it had (of an interrupted transfer, for example). `began_s` (monotonic) and
     `duration_s` are set by a measurement that yields more than one; else the caller's times are
-    used. A bulk test gives each direction's steady part, for which the host's load is taken.
+    used. `family` is the one that was measured, None where the request's holds. A bulk test gives
+    each direction's steady part, for which the host's load is taken.
     """
 
     outcome: Outcome
     reason: Reason | None = None
     detail: str | None = None
     target: str | None = None
+    family: Family | None = None
     values: Struct | None = None
     validity: list[Validity] = []
     method: Method | None = None
@@ -63,11 +65,21 @@ class RawResult(Struct, frozen=True, kw_only=True):
 
 
 def failed_result(
-    reason: Reason, detail: str, *, target: str | None = None, method: Method | None = None
+    reason: Reason,
+    detail: str,
+    *,
+    target: str | None = None,
+    method: Method | None = None,
+    family: Family | None = None,
 ) -> RawResult:
     """A failed measurement without values."""
     return RawResult(
-        outcome=Outcome.FAILED, reason=reason, detail=detail[:500], target=target, method=method
+        outcome=Outcome.FAILED,
+        reason=reason,
+        detail=detail[:500],
+        target=target,
+        method=method,
+        family=family,
     )
 
 
@@ -93,7 +105,8 @@ class MeasurementRequest(Struct, frozen=True, kw_only=True):
     """What to measure: line, server and settings.
 
     `slot_at` seeds random choices, so that the same slot always draws the same. `patience_s` limits
-    the wait for a busy server where that is less than configured.
+    the wait for a busy server where that is less than configured. `family` is what the measurement
+    is bound to, None where it may use any that the line has (decision 77).
     """
 
     line: LineConfig
@@ -102,6 +115,7 @@ class MeasurementRequest(Struct, frozen=True, kw_only=True):
     stop: Stop
     progress: Callable[[Progress], None]
     slot_at: datetime | None = None
+    family: Family | None = None
     patience_s: float | None = None
 
 

@@ -26,7 +26,7 @@ from probe.measure.kinds import MEASURES, MeasureKind
 from probe.measure.measurement import MeasurementRequest, RawResult, Stop, failed_result
 from probe.version import VERSION
 from wire.messages import Ceiling
-from wire.result import KINDS, Clock, Host, Outcome, Reason, Result, Validity
+from wire.result import KINDS, Clock, Family, Host, Outcome, Reason, Result, Validity
 
 log = logging.getLogger(__name__)
 # NTP slews below this; a larger difference between wall and monotonic time is a step.
@@ -44,8 +44,10 @@ class _MeasurementSpan:
         ceiling: Ceiling | None,
         clocks: Clocks,
         watch: HostSampler | None = None,
+        family: Family | None = None,
     ) -> None:
         self._line = line
+        self._family = family
         self._watch = watch
         self._ceiling = ceiling
         self._interface = line.interface or host.interface_of(line.source_address)
@@ -55,6 +57,10 @@ class _MeasurementSpan:
         self._stepped = False
         self._before = host.snapshot(self._interface)
         self._evidence: tuple[float, Host] | None = None
+
+    def family(self, raw: RawResult) -> Family | None:
+        """The address family that was measured: the result's own, else what was asked for."""
+        return raw.family or self._family
 
     def times(self, raw: RawResult) -> tuple[float, float]:
         """When the measurement began (monotonic) and its duration, in seconds."""
@@ -134,6 +140,7 @@ class Runner:
         *,
         slot_at: datetime | None = None,
         continuous: bool = False,
+        family: Family | None = None,
         patience_s: float | None = None,
     ) -> Iterator[Result]:
         """Measure a kind on a line; yields each result as soon as it is available.
@@ -145,6 +152,7 @@ class Runner:
             stop: ends the measurement early when set.
             slot_at: its planned time, None for an on-demand measurement.
             continuous: run until `stop`, for kinds that support it.
+            family: the address family to measure over, None for any that the line has.
             patience_s: the longest wait for a busy server; None: as configured.
         """
         measure = self._measures[kind]
@@ -157,6 +165,7 @@ class Runner:
                 events.MeasurementProgressed(line.id, kind, progress)
             ),
             slot_at=slot_at,
+            family=family,
             patience_s=patience_s,
         )
         run = measure.continuous if continuous and measure.continuous else measure.once
@@ -165,23 +174,33 @@ class Runner:
             if measure.bulk:
                 self._emit(events.MeasurementStarted(line.id, kind))
             try:
-                yield from self._results(kind, line, run(request), slot_at)
+                yield from self._results(kind, request, run(request))
             finally:
                 if measure.bulk:
                     self._emit(events.MeasurementEnded(line.id, kind))
 
     def skipped(
-        self, kind: str, line: LineConfig, reason: Reason, detail: str, slot_at: datetime
+        self,
+        kind: str,
+        line: LineConfig,
+        reason: Reason,
+        detail: str,
+        slot_at: datetime,
+        family: Family | None = None,
     ) -> Result:
         """The skipped result of a planned measurement."""
-        raw = RawResult(outcome=Outcome.SKIPPED, reason=reason, detail=detail)
+        raw = RawResult(outcome=Outcome.SKIPPED, reason=reason, detail=detail, family=family)
         return self._result(kind, line, raw, self._span(kind, line), slot_at)
 
     def _span(
-        self, kind: str, line: LineConfig, watch: HostSampler | None = None
+        self,
+        kind: str,
+        line: LineConfig,
+        watch: HostSampler | None = None,
+        family: Family | None = None,
     ) -> _MeasurementSpan:
         ceiling = self._ceilings.get(line.id) if self._measures[kind].bulk else None
-        return _MeasurementSpan(line, ceiling, self._clocks, watch)
+        return _MeasurementSpan(line, ceiling, self._clocks, watch, family)
 
     def derived(self, kind: str, line: LineConfig, raw: RawResult) -> Result:
         """A result that is derived from others, without a measurement of its own."""
@@ -189,11 +208,12 @@ class Runner:
         return self._result(kind, line, raw, span, None)
 
     def _results(
-        self, kind: str, line: LineConfig, findings: Iterator[RawResult], slot_at: datetime | None
+        self, kind: str, request: MeasurementRequest, findings: Iterator[RawResult]
     ) -> Iterator[Result]:
+        line, slot_at = request.line, request.slot_at
         watch = HostSampler() if self._measures[kind].bulk else None
         with watch or nullcontext():
-            span = self._span(kind, line, watch)
+            span = self._span(kind, line, watch, request.family)
             try:
                 for raw in findings:
                     yield self._result(kind, line, raw, span, slot_at)
@@ -222,6 +242,7 @@ class Runner:
             detail=raw.detail,
             validity=span.validity(raw, evidence, reading),
             line=line.identity,
+            family=span.family(raw),
             target=raw.target,
             slot_at=slot_at,
             started_at=self._clocks.utc_at(began_s),

@@ -52,6 +52,19 @@ BAD = [
         'gateway = "192.168.1.256"',
         "lines[1]: `gateway`: '192.168.1.256' is not an IP address",
     ),
+    (
+        'interface = "eth0"',
+        'interface = "eth0"\nfamilies = ["ipv4", "ipv4"]',
+        "lines[1]: `families` names one twice",
+    ),
+    (
+        'interface = "eth0"',
+        'source_address = "192.0.2.7"\nfamilies = ["ipv4", "ipv6"]',
+        (
+            "lines[1]: `families`: a line with `source_address` 192.0.2.7 is measured over `ipv4` "
+            "alone"
+        ),
+    ),
     ('id = "viettel"', 'id = "vnpt"', "two lines are called `vnpt`"),
     (
         'id = "viettel"',

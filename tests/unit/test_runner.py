@@ -20,7 +20,7 @@ from probe.schedule.admission import QueuedMeasurement
 from probe.schedule.slot_dispatcher import SlotDispatcher
 from tests.unit.test_plan import PARSED
 from wire.messages import Ceiling
-from wire.result import Outcome, Reason, Result, Validity
+from wire.result import Family, Outcome, Reason, Result, Validity
 
 CONFIG: Config = structs.replace(
     PARSED, lines=[structs.replace(PARSED.lines[0], interface=None, source_address="127.0.0.1")]
@@ -69,6 +69,35 @@ def runner_of(
 
 def run(runner: Runner, kind: str = LIGHT) -> list[Result]:
     return list(runner.run(kind, LINE, SERVER, threading.Event()))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "stated"),
+    [
+        (Family.IPV6, None, Family.IPV6),
+        (Family.IPV6, Family.IPV4, Family.IPV4),
+        (None, Family.IPV4, Family.IPV4),
+        (None, None, None),
+    ],
+)
+def test_a_result_states_the_family_that_was_measured_else_the_one_asked_for(
+    wanted: Family | None, found: Family | None, stated: Family | None
+) -> None:
+    def measure(request: MeasurementRequest) -> Iterator[RawResult]:
+        assert request.family is wanted
+        yield structs.replace(OK, family=found)
+        raise RuntimeError
+
+    runner = runner_of(measure)
+    results = list(runner.run(BULK, LINE, SERVER, threading.Event(), family=wanted))
+    # The second is the failed result of the exception, which no measurement has spoken for.
+    assert [result.family for result in results] == [stated, wanted]
+
+
+def test_a_skipped_result_states_the_family_of_its_slot() -> None:
+    runner = runner_of(lambda _: iter(()))
+    skipped = runner.skipped(BULK, LINE, Reason.SLOT_MISSED, "late", BEGAN, Family.IPV6)
+    assert (skipped.outcome, skipped.family) == (Outcome.SKIPPED, Family.IPV6)
 
 
 @pytest.mark.parametrize("kind", [LIGHT, BULK])

@@ -58,6 +58,8 @@ class ThroughputValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     layer: Text = "TCP payload"
     server_host: Text
+    # The server's address that the figures are of; None from older probes.
+    address: Text | None = None
     server_port: Annotated[int, Meta(ge=1, le=65535)]
     streams: Count
     warm_up_s: Seconds
