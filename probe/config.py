@@ -50,6 +50,16 @@ def _require_address(name: str, text: str) -> None:
         ) from error
 
 
+def _require_network(name: str, text: str) -> None:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        raise RuleError(
+            f"`{name}`: {text!r} không phải một mạng, ví dụ 10.20.0.0/16",
+            f"`{name}`: {text!r} is not a network, as 10.20.0.0/16 is",
+        ) from error
+
+
 class LineConfig(Strict, frozen=True):
     """An ISP line: the interface or source address that it is used by, and its plan."""
 
@@ -62,6 +72,9 @@ class LineConfig(Strict, frozen=True):
     gateway: str | None = None
     # The resolvers of the line's users; default: its router, or the system's that belong to it.
     resolvers: Annotated[list[str], Meta(max_length=3)] = []
+    # Beside the interface's, the office's own networks: answers from there say nothing of the line.
+    # Default: the private spaces that the line has an address of (probe.measure.own_networks).
+    office_networks: Annotated[list[str], Meta(max_length=20)] | None = None
     plan_download_bps: Annotated[float, Meta(gt=0)] | None = None
     plan_upload_bps: Annotated[float, Meta(gt=0)] | None = None
     # In place of `plan.monthly_budget_bytes`, for a line that is counted or shared.
@@ -79,6 +92,8 @@ class LineConfig(Strict, frozen=True):
                 _require_address(name, text)
         for text in self.resolvers:
             _require_address("resolvers", text)
+        for text in self.office_networks or ():
+            _require_network("office_networks", text)
         self._require_families()
 
     def _require_families(self) -> None:

@@ -19,11 +19,12 @@ from zoneinfo import ZoneInfo
 from msgspec import structs
 
 from probe import clock, config_file, events
+from probe.availability import minutes
 from probe.availability.monitor import AVAILABILITY, AvailabilityMonitor
 from probe.commands.executor import CommandActions, CommandExecutor
 from probe.config import Config, LineConfig
 from probe.deliver.publisher import Publisher
-from probe.measure import host, resolvers
+from probe.measure import host, line_networks, resolvers
 from probe.measure.kinds import MEASURES
 from probe.measure.measurement import Stop
 from probe.measure.runner import Runner
@@ -259,7 +260,9 @@ class Daemon:
     def _on_result(self, result: Result) -> None:
         self._publisher.submit(result)
         self._availability.note(result)
-        self._display.emit(events.ResultProduced(result))
+        line = self._config.line(result.line.id)
+        within = line is not None and minutes.is_within_office(result, line_networks.of_line(line))
+        self._display.emit(events.ResultProduced(result, within))
 
     def _plan_day(self) -> None:
         now = clock.utc_now()

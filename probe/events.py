@@ -28,9 +28,10 @@ class MeasurementProgressed(Struct, frozen=True):
 
 
 class ResultProduced(Struct, frozen=True):
-    """A measurement on a line has produced a result."""
+    """A measurement on a line has produced a result; `within_office`: it is of a host in there."""
 
     result: Result
+    within_office: bool = False
 
 
 class MeasurementEnded(Struct, frozen=True):

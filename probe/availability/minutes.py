@@ -1,8 +1,8 @@
 """Floor 1. A minute of a line: up, down or unknown, and why (docs/method.md#availability, A1).
 
 Rules:
-- Up: something beyond the gateway answered.
-- Down: the gateway answered, at least 2 targets beyond it were tried, and none answered.
+- Up: something beyond the office answered (`probe.measure.own_networks`, A10).
+- Down: the gateway answered, at least 2 targets beyond the office were tried, and none answered.
 - Unknown: all else. Without an answer of the gateway the fault may be the office's own; a probe
   that did not run, or had no power, has no evidence.
 
@@ -20,8 +20,11 @@ from enum import StrEnum
 from msgspec import Struct
 
 from probe.config import PathConfig
+from probe.measure.own_networks import OwnNetworks, is_beyond
 from wire.result import (
     GATEWAY_TARGET,
+    DnsEnding,
+    DnsQuery,
     DnsResult,
     HttpResult,
     LatencyResult,
@@ -32,6 +35,7 @@ from wire.result import (
     Result,
     ThroughputResult,
     WebResult,
+    WebValues,
 )
 
 MINUTE_S = 60.0
@@ -76,25 +80,27 @@ class ReachabilitySample(Struct, frozen=True):
     line_down: bool = False
 
 
-def samples_of(result: Result, gateway: str | None) -> Iterator[ReachabilitySample]:
+def samples_of(result: Result, own: OwnNetworks) -> Iterator[ReachabilitySample]:
     """The reachability samples that a result gives; none where it says nothing about the line.
 
-    Latency windows and path measurements give answers and their absence. Of other kinds only a
-    success counts, because a failing server or page is not the line's fault. The gateway's own
-    resolver does not count: it may answer from its cache.
+    Latency windows and path measurements give answers and their absence, of the gateway and of
+    targets beyond the office. Of other kinds only a success counts, because a failing server or
+    page is not the line's fault; and only one that came from beyond the office for certain.
     """
     match result:
         case LatencyResult():
-            yield from _of_window(result, gateway)
+            yield from _of_window(result, own)
         case PathResult():
-            yield from _of_path(result)
+            yield from _of_path(result, own)
         case DnsResult(values=values) if values is not None:
-            if values.resolver != gateway and values.answered:
+            if is_beyond(values.resolver, own) and any(map(_is_of_no_cache, values.queries)):
                 yield _evidence(result, values.resolver, answered=True)
-        case WebResult(values=values) if values is not None and values.status is not None:
-            yield _evidence(result, values.address or values.url, answered=True)
-        case ThroughputResult() | HttpResult() if result.outcome is Outcome.OK:
-            yield _evidence(result, result.target or result.kind, answered=True)
+        case WebResult(values=values) if values is not None:
+            if is_beyond(values.address, own) and _is_of_its_server(values):
+                yield _evidence(result, values.address, answered=True)
+        case ThroughputResult(values=values) | HttpResult(values=values) if values is not None:
+            if result.outcome is Outcome.OK and is_beyond(values.address, own):
+                yield _evidence(result, values.address, answered=True)
         case _:
             return
 
@@ -130,6 +136,16 @@ def minute_state(evidence: Iterable[ReachabilitySample]) -> MinuteState:
     return MinuteState.OWN_LAN if near else MinuteState.EVIDENCE
 
 
+def is_within_office(result: Result, own: OwnNetworks) -> bool:
+    """Whether a latency window is of a host in the office: not the gateway, nor beyond."""
+    return (
+        isinstance(result, LatencyResult)
+        and result.values is not None
+        and result.target != GATEWAY_TARGET
+        and not is_beyond(result.values.address, own)
+    )
+
+
 def is_degraded(result: Result, config: PathConfig) -> bool:
     """Whether a latency window calls for a path measurement: failed, too lossy or too slow."""
     if not isinstance(result, LatencyResult):
@@ -151,26 +167,45 @@ def is_silent(result: Result) -> bool:
     return isinstance(values, LatencyValues) and values.received + values.late == 0
 
 
-def _of_window(result: LatencyResult, gateway: str | None) -> Iterator[ReachabilitySample]:
+def _is_of_no_cache(query: DnsQuery) -> bool:
+    """Whether an answer is one that no cache and no router in the office can have given.
+
+    A random label is in no cache. Routers without Internet lead every name to their own page, so
+    an answer with addresses is not trusted.
+    """
+    return query.random_label and query.ending is DnsEnding.ANSWERED and not query.answers
+
+
+def _is_of_its_server(values: WebValues) -> bool:
+    """Whether a page came from its own server: its certificate was verified.
+
+    A router that shows a page of its own ("no Internet") answers for any address.
+    """
+    return values.status is not None and values.tls_version is not None
+
+
+def _of_window(result: LatencyResult, own: OwnNetworks) -> Iterator[ReachabilitySample]:
     values, target = result.values, result.target
     if result.reason is Reason.LINE_DOWN:
         yield _evidence(result, None, answered=False, line_down=True)
         return
     if values is None or not values.sent or result.reason in _NOT_TRIED:
         return
-    is_gateway = target == GATEWAY_TARGET or values.address == gateway
+    is_gateway = target == GATEWAY_TARGET or values.address == own.router
+    if not is_gateway and not is_beyond(values.address, own):
+        return
     host = None if is_gateway else values.address
     yield _evidence(result, host, answered=values.received + values.late > 0)
 
 
-def _of_path(result: PathResult) -> Iterator[ReachabilitySample]:
+def _of_path(result: PathResult, own: OwnNetworks) -> Iterator[ReachabilitySample]:
     values = result.values
     if values is None or result.outcome is not Outcome.OK:
         return
     if values.gateway_reached is not None:
         yield _evidence(result, None, answered=values.gateway_reached)
     for target in values.targets:
-        if target.address is not None:
+        if is_beyond(target.address, own):
             yield _evidence(result, target.address, answered=target.reached)
 
 

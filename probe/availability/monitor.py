@@ -25,7 +25,7 @@ from probe.availability.tracker import (
     TrackerState,
 )
 from probe.config import Config, LineConfig
-from probe.measure import gateway
+from probe.measure import gateway, line_networks
 from probe.measure.measurement import RawResult
 from probe.schedule.admission import QueuedMeasurement
 from probe.state.json_file import JsonFile
@@ -137,14 +137,15 @@ class AvailabilityMonitor:
                 self._note(line, result)
 
     def _note(self, line: LineConfig, result: Result) -> None:
-        tracker = self._trackers[line.id]
-        for evidence in minutes.samples_of(result, gateway.of_line(line)):
+        tracker, own = self._trackers[line.id], line_networks.of_line(line)
+        for evidence in minutes.samples_of(result, own):
             if evidence.host is not None:
                 self._hosts[line.id].add(evidence.host)
             tracker.note(evidence)
         if isinstance(result, PathResult) and result.values is not None:
             tracker.note_path(minutes.unix_s(result.started_at), result.values.fault)
-        if minutes.is_degraded(result, self._config.path):
+        within = minutes.is_within_office(result, own)
+        if minutes.is_degraded(result, self._config.path) and not within:
             self._request_path(line, silent=minutes.is_silent(result))
 
     def _request_path(self, line: LineConfig, *, silent: bool) -> None:

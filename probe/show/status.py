@@ -50,7 +50,7 @@ class Activity(Struct, frozen=True):
 
 
 class LatestResult(Struct, frozen=True):
-    """The newest result of a kind against a target."""
+    """The newest result of a kind against a target; `within_office`: the target is in there."""
 
     kind: str
     target: str | None
@@ -59,6 +59,7 @@ class LatestResult(Struct, frozen=True):
     detail: str | None
     started_at: datetime
     figures: dict[str, float | None]
+    within_office: bool = False
 
 
 class LineStatus(Struct, frozen=True):
@@ -132,8 +133,8 @@ def fold(status: Status, event: Event) -> Status:
             )
         case IdentifyRequested(until_s):
             return structs.replace(status, identify_until_s=until_s)
-        case ResultProduced(result):
-            return _with_line(status, result.line.id, lambda line: _measured(line, result))
+        case ResultProduced(result, within):
+            return _with_line(status, result.line.id, lambda line: _measured(line, result, within))
         case MeasurementStarted(line_id, kind):
             return _with_line(
                 status, line_id, lambda line: structs.replace(line, activity=Activity(kind))
@@ -168,7 +169,7 @@ def frame(status: Status, now_s: float) -> Frame:
 
 _COLOURS = ("green", "red")
 _LATENCY = kind_of(LatencyResult)
-# Every host beyond the gateway has an ICMP target; STAMP targets are the same hosts.
+# Every host beyond the office has an ICMP target; STAMP targets are the same hosts.
 _ECHO = "icmp:"
 _LINE_PATTERNS = {
     LineState.UNKNOWN: (Pattern.OFF, Pattern.OFF),
@@ -198,12 +199,13 @@ def _progressed(line: LineStatus, kind: str, progress: Progress) -> LineStatus:
     return structs.replace(line, activity=Activity(kind, progress))
 
 
-def _measured(line: LineStatus, result: Result) -> LineStatus:
-    last = {**line.last, f"{result.kind} {result.target or ''}".strip(): _last(result)}
+def _measured(line: LineStatus, result: Result, within_office: bool) -> LineStatus:
+    latest = _last(result, within_office)
+    last = {**line.last, f"{result.kind} {result.target or ''}".strip(): latest}
     return structs.replace(line, last=last, state=_line_state(last.values()))
 
 
-def _last(result: Result) -> LatestResult:
+def _last(result: Result, within_office: bool) -> LatestResult:
     return LatestResult(
         kind=result.kind,
         target=result.target,
@@ -212,17 +214,18 @@ def _last(result: Result) -> LatestResult:
         detail=result.detail,
         started_at=result.started_at,
         figures=headline(result),
+        within_office=within_office,
     )
 
 
 def _line_state(last: Iterable[LatestResult]) -> LineState:
-    """Down when nothing beyond the gateway answers; degraded on failures or loss; else good.
+    """Down when nothing beyond the office answers; degraded on failures or loss; else good.
 
     As for minutes (docs/method.md#availability, A1): where the gateway answers, at least 2
     silent targets behind it are needed for down; a single one may be down itself.
     """
     attempted = [one for one in last if one.outcome is not Outcome.SKIPPED]
-    latency = [one for one in attempted if one.kind == _LATENCY]
+    latency = [one for one in attempted if one.kind == _LATENCY and not one.within_office]
     beyond = [one for one in latency if one.target != GATEWAY_TARGET]
     hosts = {one.target for one in beyond if (one.target or "").startswith(_ECHO)}
     enough = beyond if len(hosts) >= LEAST_TARGETS else latency

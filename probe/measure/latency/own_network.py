@@ -5,8 +5,8 @@ window is flagged `own_lan` and left out of figures. Rules (ours):
 
 - A packet could not leave because the line was down at the probe.
 - For all of the window, or for several of the gateway's packets in a row, neither the gateway nor
-  anything beyond it answered. A gateway that never answers, as some are configured, is no fault
-  while something behind it answers.
+  anything beyond the office answered (`probe.measure.own_networks`). A gateway that never answers,
+  as some are configured, is no fault while something behind it answers.
 
 Knows no socket and no clock.
 """
@@ -30,7 +30,7 @@ def is_own_network_fault(
     Args:
         window: the window to check.
         gateway: the gateway's window of the same time, None where no gateway is known.
-        beyond: the windows of the same time to all targets beyond the gateway.
+        beyond: the windows of the same time to all targets beyond the office.
     """
     if window.line_down:
         return True

@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import structs
 
 from probe.measure import gateway as gateways
+from probe.measure import line_networks
 from probe.measure.latency.clock_offset import ClockOffset, ClockReading
 from probe.measure.latency.own_network import is_own_network_fault
 from probe.measure.latency.session import NANOSECONDS, LatencyWindow
 from probe.measure.latency.summary import validity, window_status, window_values
 from probe.measure.latency.target import LatencyTarget, TargetSpec
 from probe.measure.measurement import MeasurementRequest, MeasurementStatus, Progress, RawResult
+from probe.measure.own_networks import is_beyond
 from runtime import kernel_time
 from wire.result import GATEWAY_TARGET, Method, Outcome, Reason, Validity
 
@@ -167,10 +169,15 @@ class _Run:
     def _sides(
         self, windows: Sequence[LatencyWindow]
     ) -> tuple[LatencyWindow | None, list[LatencyWindow]]:
-        """The gateway's window, None where none is known, and the windows beyond it."""
+        """The gateway's window, None where none is known, and the windows beyond the office."""
         pairs = list(zip(self._targets, windows, strict=True))
         gateway = next((window for target, window in pairs if target.is_gateway), None)
-        return gateway, [window for target, window in pairs if not target.is_gateway]
+        own = line_networks.of_line(self._request.line)
+        return gateway, [
+            window
+            for target, window in pairs
+            if target.parameters is not None and is_beyond(target.parameters.address, own)
+        ]
 
     def _method(self, target: LatencyTarget) -> Method:
         stamp_port = target.spec.stamp_port

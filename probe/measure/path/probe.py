@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from probe import clock
-from probe.measure import gateway
+from probe.measure import gateway, line_networks
 from probe.measure.failure import Failure
 from probe.measure.latency.line_socket import line_failure
 from probe.measure.lookup import Address, Lookup
 from probe.measure.measurement import MeasurementRequest, Progress, RawResult
+from probe.measure.own_networks import is_beyond
 from probe.measure.path import hops, method
 from probe.measure.path.hops import HopOutcome, HopProbe
 from probe.measure.path.method import PathEvidence
@@ -21,7 +22,7 @@ from wire.result import HopAnswer, Method, Outcome, PathHop, PathTarget, Reason
 
 _RESOLVE_S = 2.0
 _LOOK_S = 0.05
-_UNASKED = "No target's name could be resolved, so nothing behind the gateway was asked."
+_UNASKED = "No target beyond the office has an address, so nothing behind the gateway was asked."
 # The probe's own failures say nothing about where the network fails.
 _OWN_FAILURES = (Reason.PERMISSION_DENIED, Reason.TOOL_FAILED)
 
@@ -85,7 +86,7 @@ def _raw_result(
         outcome=Outcome.OK if failure is None else Outcome.FAILED,
         reason=None if failure is None else failure.reason,
         detail=method.sentence(values) if failure is None else failure.sentence,
-        target=f"path:{targets[0][0]}",
+        target=f"path:{request.server.name}",
         values=values,
         method=Method(
             "tramdo-path",
@@ -101,7 +102,10 @@ def _raw_result(
 
 
 def _resolved(request: MeasurementRequest) -> list[tuple[str, Lookup]]:
-    """Every target with its look-up: the request's server first, each address once."""
+    """Every target beyond the office, with its look-up: the request's server first, each once.
+
+    One whose name has no address is among them. A host in the office says nothing of the line.
+    """
     config = request.config
     hosts = {request.server.name: request.server.host}
     hosts |= {server.name: server.host for server in config.servers}
@@ -120,7 +124,13 @@ def _resolved(request: MeasurementRequest) -> list[tuple[str, Lookup]]:
         lookup.address.ip if lookup.address is not None else name: (name, lookup)
         for name, lookup in reversed(found)
     }
-    return [pair for pair in found if pair in once.values()]
+    own = line_networks.of_line(request.line)
+    return [
+        (name, lookup)
+        for name, lookup in found
+        if (name, lookup) in once.values()
+        and (lookup.address is None or is_beyond(lookup.address.ip, own))
+    ]
 
 
 def _target(
