@@ -18,6 +18,7 @@ from functools import cache
 from typing import Any
 
 Table = Mapping[str, Any]
+_Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _GROUPS = {
@@ -31,11 +32,13 @@ _INTERFACE = re.compile(r"[^\s/]{1,15}")
 # What a line of the inventory and a line of probe.toml have in common.
 _LINE_KEYS = (
     "id", "isp", "interface", "gateway", "plan_download_bps", "plan_upload_bps",
-    "monthly_budget_bytes",
+    "monthly_budget_bytes", "office_networks",
 )  # fmt: skip
-# A minute is down where so many hosts beyond the gateway were tried
+# A minute is down where so many hosts beyond the office were tried
 # (probe/availability/minutes.py).
 _LEAST_TARGETS = 2
+# Spaces without an owner (probe/measure/own_networks.py): RFC 1918, RFC 6598, RFC 4193.
+_PRIVATE = (("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"), ("100.64.0.0/10",), ("fc00::/7",))
 # Of difflib's ratio (ours): two letters of twelve are wrong; a technician's own names are farther.
 _ALIKE = 0.84
 # probe/implausible.py: a plan in Mbit/s is below it.
@@ -297,17 +300,58 @@ def _target_problems(host: Table) -> Iterator[str]:
     latency = (host.get("probe_settings") or {}).get("latency") or {}
     hosts = {str(server.get("host")) for server in servers if isinstance(server, Mapping)}
     hosts |= {str(target) for target in latency.get("icmp_targets") or []}
-    hosts -= {
-        str(line.get("gateway"))
-        for line in host.get("probe_lines") or []
-        if isinstance(line, Mapping)
-    }
-    if len(hosts) < _LEAST_TARGETS:
+    lines = [line for line in host.get("probe_lines") or [] if isinstance(line, Mapping)]
+    beyond = [{name for name in hosts if not _is_of_office(name, line)} for line in lines]
+    if min((len(names) for names in beyond), default=len(hosts)) < _LEAST_TARGETS:
         yield (
             "probe_servers and probe_settings.latency.icmp_targets name fewer than "
-            f"{_LEAST_TARGETS} hosts beyond the gateway, so that no outage could be detected: name "
+            f"{_LEAST_TARGETS} hosts beyond the office, so that no outage could be detected: name "
             'targets that are not yours, for example icmp_targets: ["8.8.8.8", "1.1.1.1"]'
         )
+
+
+def _is_of_office(host: str, line: Table) -> bool:
+    """Whether a host's address is the office's own on a line; a name is not.
+
+    As probe/measure/own_networks.py says it, of what the inventory has of the line.
+    """
+    asked = _parsed_address(host)
+    if asked is None:
+        return False
+    if asked == _parsed_address(line.get("gateway")):
+        return True
+    if asked.is_loopback or asked.is_unspecified or asked.is_multicast or asked.is_link_local:
+        return True
+    office = line.get("office_networks")
+    networks = [_parsed_network(text) for text in (*(office or ()), line.get("address"))]
+    if any(network is not None and asked in network for network in networks):
+        return True
+    own = _parsed_address(str(line.get("address") or "").partition("/")[0])
+    known = own is not None and own.version == asked.version and not own.is_link_local
+    return office is None and any(
+        _is_in(asked, space) and (not known or _is_in(own, space)) for space in _PRIVATE
+    )
+
+
+def _is_in(address: _Ip | None, space: Sequence[str]) -> bool:
+    return address is not None and any(address in ipaddress.ip_network(text) for text in space)
+
+
+def _parsed_address(text: object) -> _Ip | None:
+    """The address in a text, an IPv4-mapped one as IPv4; None where it is none."""
+    try:
+        ip = ipaddress.ip_address(str(text or "").partition("%")[0])
+    except ValueError:
+        return None
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return ip if mapped is None else mapped
+
+
+def _parsed_network(text: object) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(str(text), strict=False)
+    except ValueError:
+        return None
 
 
 def _tunnel_problems(host: Table) -> Iterator[str]:

@@ -10,14 +10,22 @@ from pathlib import Path
 
 import psutil
 
+from probe.availability.minutes import LEAST_TARGETS
 from probe.config import Config
+from probe.measure import line_networks, own_networks
 from runtime import certificate_file, secret_file
 from runtime.language import Phrase
 
 
 def problems(config: Config) -> list[Phrase]:
     """A sentence for each missing prerequisite; empty where there is none."""
-    return [*_lines(config), *_directories(config), *_tools(), *_secrets(config)]
+    return [
+        *_lines(config),
+        *_targets(config),
+        *_directories(config),
+        *_tools(),
+        *_secrets(config),
+    ]
 
 
 def certificates(config: Config, now: datetime) -> list[Phrase]:
@@ -47,6 +55,23 @@ def _lines(config: Config) -> Iterator[Phrase]:
             yield Phrase(
                 f"đường truyền {line.id}: không cổng mạng nào có địa chỉ {line.source_address}",
                 f"line {line.id}: no interface here has the address {line.source_address}",
+            )
+
+
+def _targets(config: Config) -> Iterator[Phrase]:
+    """Hosts of the office's own among the targets, where too few others are left for a minute."""
+    hosts = [server.host for server in config.servers] + config.latency.icmp_targets
+    for line in config.lines:
+        own = own_networks.within(hosts, line_networks.of_line(line))
+        if own and len(set(hosts) - set(own)) < LEAST_TARGETS:
+            those = ", ".join(dict.fromkeys(own))
+            yield Phrase(
+                f"đường truyền {line.id}: {those} thuộc mạng của chính trụ sở nên không chứng tỏ "
+                f"gì về đường truyền; cần ít nhất {LEAST_TARGETS} máy ngoài Internet trong "
+                "`servers` và `latency.icmp_targets`",
+                f"line {line.id}: {those} is in the office's own networks and shows nothing of the "
+                f"line; name at least {LEAST_TARGETS} hosts on the Internet in `servers` and "
+                "`latency.icmp_targets`",
             )
 
 

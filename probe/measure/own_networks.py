@@ -75,9 +75,9 @@ def _is_of_private_space(asked: IPAddress, interfaces: Sequence[IPInterface]) ->
     )
 
 
-def beyond(addresses: Iterable[str], own: OwnNetworks) -> list[str]:
-    """Those of some addresses that are beyond the office, in order."""
-    return [address for address in addresses if is_beyond(address, own)]
+def within(hosts: Iterable[str], own: OwnNetworks) -> list[str]:
+    """Those of some hosts whose address is the office's own; a name is none of them."""
+    return [host for host in hosts if _parsed(host) is not None and not is_beyond(host, own)]
 
 
 def _holds(space: Sequence[IPNetwork], address: IPAddress) -> bool:

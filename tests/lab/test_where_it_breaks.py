@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
 import pytest
+from msgspec import structs
 
 from probe.availability import minutes
 from probe.availability.minutes import MinuteState
 from probe.config import DnsConfig, LatencyConfig, LineConfig, PathConfig
 from probe.config import ServerConfig as Server
+from probe.measure import line_networks
 from probe.measure.measurement import RawResult
 from probe.measure.path import probe as path_probe
 from probe.measure.runner import Runner
@@ -174,9 +176,12 @@ def test_without_permission_for_echo_the_hops_still_answer(network: OfficeNetwor
 # Minutes
 
 
-def windows(network: OfficeNetwork, line: LineConfig) -> list[Result]:
+def windows(
+    network: OfficeNetwork, line: LineConfig, icmp_targets: Sequence[str] = ()
+) -> list[Result]:
     """One window of kind `latency` to every target, as the daemon would have it."""
-    config = office_config(line, SERVERS, latency=LATENCY, dns=DNS)
+    latency = structs.replace(LATENCY, icmp_targets=list(icmp_targets))
+    config = office_config(line, SERVERS, latency=latency, dns=DNS)
     runner = Runner(config, lambda _: None, {})
     return network.office.inside(
         lambda: list(runner.run("latency", line, SERVERS[0], line_request(line, SERVERS).stop))
@@ -200,15 +205,32 @@ def test_a_minute_on_a_line_that_breaks(
     line = line_of(network)
     with broken(network, where):
         results = windows(network, line)
-    gateway = network.line("vnpt").gateway_address
-    evidence = [one for result in results for one in minutes.samples_of(result, gateway)]
+    own = network.office.inside(lambda: line_networks.of_line(line))
+    evidence = [one for result in results for one in minutes.samples_of(result, own)]
     assert minutes.minute_state(evidence) is state, results
     # What the office's own cable or router loses is not the line's loss; the ISP's is.
     for result in results:
-        own = state is MinuteState.OWN_LAN and result.target != GATEWAY_TARGET
-        assert (Validity.OWN_LAN in result.validity) == own, result
+        not_the_line_s = state is MinuteState.OWN_LAN and result.target != GATEWAY_TARGET
+        assert (Validity.OWN_LAN in result.validity) == not_the_line_s, result
     looks = [result for result in results if minutes.is_degraded(result, PATH)]
     assert bool(looks) == (where != "nowhere"), "a bad minute calls for a look at the path"
     assert {result.reason for result in results} <= {
         None, Reason.LINE_DOWN, Reason.NO_REPLY, Reason.UNREACHABLE, Reason.CONNECTION_REFUSED,
     }  # fmt: skip
+
+
+def test_a_host_in_the_office_that_answers_makes_no_minute_up(network: OfficeNetwork) -> None:
+    """Its resolver or intranet host, on the line's own cable, while the access is cut."""
+    line, inside = line_of(network), "192.168.1.53"
+    lan = network.line("vnpt").isp
+    lan.ip(f"addr add {inside}/24 dev lan")
+    try:
+        with broken(network, "access"):
+            results = windows(network, line, icmp_targets=[inside])
+    finally:
+        lan.ip(f"addr del {inside}/24 dev lan")
+    (of_host,) = [result for result in results if result.target == f"icmp:{inside}"]
+    assert of_host.outcome is Outcome.OK, "it did answer"
+    own = network.office.inside(lambda: line_networks.of_line(line))
+    evidence = [one for result in results for one in minutes.samples_of(result, own)]
+    assert minutes.minute_state(evidence) is MinuteState.DOWN

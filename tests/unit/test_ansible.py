@@ -300,10 +300,10 @@ def _line(**changes: Any) -> list[dict[str, Any]]:
         ({"probe_leds": {"line_pins": [[1, 2]]}}, "probe_leds.line_pins has 1 pairs of pins for 2"),
         ({"probe_servers": []}, "probe_servers is empty"),
         ({"probe_servers": ["hn-1"], "probe_settings": {}}, "name fewer than 2 hosts beyond"),
-        ({"probe_settings": {}}, "name fewer than 2 hosts beyond the gateway"),
+        ({"probe_settings": {}}, "name fewer than 2 hosts beyond the office"),
         (
             {"probe_settings": {"latency": {"icmp_targets": ["192.168.1.1", "203.0.113.10"]}}},
-            "name fewer than 2 hosts beyond the gateway",
+            "name fewer than 2 hosts beyond the office",
         ),
         ({"probe_broker": {}}, "probe_broker.host is missing"),
         ({"group_names": []}, "in none of the groups"),

@@ -27,23 +27,28 @@ from probe.availability.tracker import (
     TrackerState,
 )
 from probe.config import LineConfig, PathConfig, ServerConfig
+from probe.measure.own_networks import OwnNetworks
 from probe.measure.runner import Runner
 from probe.schedule.admission import QueuedMeasurement
 from tests import samples
 from tests.line_request import office_config
 from wire.result import (
     AvailabilityResult,
+    DnsResult,
     FaultLocation,
     LatencyResult,
     OutageEnd,
     Outcome,
     Reason,
     Result,
+    ThroughputResult,
+    WebResult,
     decode_result,
     encode_result,
 )
 
 GATEWAY = "192.168.1.1"
+OWN = OwnNetworks(networks=("192.168.1.10/24", "fe80::10/64"), router=GATEWAY)
 M0 = 29_000_000  # a minute of 2025
 
 
@@ -124,7 +129,7 @@ def at_gateway(result: LatencyResult) -> LatencyResult:
 
 
 def said(result: Result) -> list[tuple[str | None, bool, bool]]:
-    return [(e.host, e.answered, e.line_down) for e in samples_of(result, GATEWAY)]
+    return [(e.host, e.answered, e.line_down) for e in samples_of(result, OWN)]
 
 
 def test_a_window_says_that_something_answered_or_did_not() -> None:
@@ -148,15 +153,121 @@ def test_a_late_answer_is_an_answer() -> None:
 
 
 def test_of_other_kinds_only_a_success_counts() -> None:
-    assert said(samples.throughput()) == [("iperf3:may-chu-1", True, False)]
+    assert said(through_put("203.0.113.5")) == [("203.0.113.5", True, False)]
     failed = samples.throughput(outcome=Outcome.FAILED, reason=Reason.TIMEOUT)
     assert said(failed) == []
     assert said(samples.web()) == [("203.0.113.80", True, False)]
-    assert said(samples.dns()) == [], "the gateway may answer from its cache"
     assert said(samples.path()) == [(None, True, False), ("203.0.113.5", True, False)]
     assert said(samples.path(reached=False))[1] == ("203.0.113.5", False, False)
     assert said(samples.availability()) == []
     assert said(samples.outage()) == []
+
+
+def asked(resolver: str, *, random_label: bool = True, answers: int = 0) -> DnsResult:
+    """A round of one answered query."""
+    result = samples.dns()
+    assert result.values is not None
+    query = structs.replace(
+        result.values.queries[-1],
+        random_label=random_label,
+        answers=answers,
+        rcode="NOERROR" if answers else "NXDOMAIN",
+    )
+    return structs.replace(
+        result, values=structs.replace(result.values, resolver=resolver, queries=[query])
+    )
+
+
+def page(
+    address: str | None, *, tls: str | None = "TLSv1.3", status: int | None = 200
+) -> WebResult:
+    result = samples.web()
+    assert result.values is not None
+    values = structs.replace(result.values, address=address, tls_version=tls, status=status)
+    return structs.replace(result, values=values)
+
+
+def through_put(address: str | None) -> ThroughputResult:
+    result = samples.throughput()
+    assert result.values is not None
+    return structs.replace(result, values=structs.replace(result.values, address=address))
+
+
+def echoed(address: str, *, lost: int = 0) -> LatencyResult:
+    result = samples.latency(
+        target=f"icmp:{address}",
+        lost=lost,
+        outcome=Outcome.FAILED if lost == 60 else Outcome.OK,
+        reason=Reason.NO_REPLY if lost == 60 else None,
+    )
+    assert result.values is not None
+    return structs.replace(result, values=structs.replace(result.values, address=address))
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        # The office's resolver, by the setting or by DHCP, and its router.
+        asked("192.168.1.53"),
+        asked("10.0.0.53"),
+        asked(GATEWAY),
+        # What a cache may have, and a router that leads every name to its own page.
+        asked("8.8.8.8", random_label=False, answers=1),
+        asked("8.8.8.8", answers=1),
+        # An intranet host; a router's page, by redirect or in the place of another server.
+        page("10.20.30.40"),
+        page(GATEWAY, tls=None),
+        page("203.0.113.80", tls=None),
+        page("203.0.113.80", status=None),
+        page(None),
+        echoed("10.20.30.40"),
+        echoed("10.20.30.40", lost=60),
+        through_put("192.168.1.77"),
+    ],
+)
+def test_what_the_office_itself_may_have_answered_is_no_evidence(result: Result) -> None:
+    assert said(result) == []
+
+
+@pytest.mark.parametrize(
+    ("result", "host"),
+    [
+        (asked("8.8.8.8"), "8.8.8.8"),
+        (page("203.0.113.80"), "203.0.113.80"),
+        (page("203.0.113.80", status=503), "203.0.113.80"),
+        (echoed("100.64.0.1"), "100.64.0.1"),
+        (through_put("203.0.113.5"), "203.0.113.5"),
+    ],
+)
+def test_what_only_somebody_beyond_the_office_can_have_answered_is(
+    result: Result, host: str
+) -> None:
+    assert said(result) == [(host, True, False)]
+
+
+def test_an_outage_with_answers_of_the_office_s_own_is_one_outage() -> None:
+    """Two hours without Internet: resolver, intranet and router answer now and then."""
+    office: dict[int, list[Result]] = {
+        20: [asked("192.168.1.53")],
+        45: [page("10.20.30.40")],
+        70: [page(GATEWAY, tls=None), asked("8.8.8.8", answers=1)],
+        95: [echoed("10.20.30.40")],
+    }
+    one = book(period_min=240)
+    up(one, 0)
+    for minute in range(1, 121):
+        at = datetime.fromtimestamp((M0 + minute) * 60, UTC)
+        results_: list[Result] = [at_gateway(samples.latency()), lost(), echoed("8.8.8.8", lost=60)]
+        for result in (*results_, *office.get(minute, [])):
+            length_s = 60.0 if isinstance(result, LatencyResult) else 1.0
+            moved = structs.replace(result, started_at=at, duration_s=length_s)
+            for sample in samples_of(moved, OWN):
+                one.note(sample)
+    up(one, 121)
+    told = list(one.close(now(122)))
+    found = [t.outage for t in told if isinstance(t, LocatedOutage)]
+    assert [(o.first - M0, o.end - M0, o.bad_minutes) for o in found] == [(1, 121, 120)]
+    assert periods(told) == [(0, 122, {MinuteState.UP: 2, MinuteState.DOWN: 120})]
 
 
 def test_a_bad_window_calls_for_a_look() -> None:

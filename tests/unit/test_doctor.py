@@ -21,7 +21,7 @@ from deploy.authority import authority
 from deploy.authority.authority import Authority
 from probe import cli
 from probe.config import Config
-from probe.doctor import check, network_checks, output
+from probe.doctor import check, network_checks, output, prerequisites
 from probe.doctor.check import CheckResult, CheckStatus, DoctorReport
 from runtime import certificate
 from runtime.broker import BrokerConfig
@@ -254,6 +254,32 @@ def test_a_line_that_is_not_there_is_bad_and_no_server_is_tried_by_it(
     assert found.verdict is CheckStatus.BAD
     assert found.seen == (vietnamese, english)
     assert list(network_checks.servers(config)) == []
+
+
+@pytest.mark.parametrize(
+    ("servers", "icmp_targets", "told"),
+    [
+        (["203.0.113.5"], [], None),
+        (["203.0.113.5", "203.0.113.6"], ["192.168.7.1"], None),
+        (["203.0.113.5"], ["192.168.7.1"], "192.168.7.1"),
+        (["10.0.0.5"], ["8.8.8.8"], "10.0.0.5"),
+    ],
+)
+def test_targets_in_the_office_are_refused_where_too_few_others_are_left(
+    servers: list[str], icmp_targets: list[str], told: str | None
+) -> None:
+    config = structs.replace(
+        PARSED,
+        lines=[structs.replace(PARSED.lines[0], interface="tramdo-none0", source_address=None)],
+        servers=[
+            structs.replace(PARSED.servers[0], name=f"s{n}", host=host)
+            for n, host in enumerate(servers)
+        ],
+        latency=structs.replace(PARSED.latency, icmp_targets=icmp_targets),
+    )
+    found = [one for one in prerequisites.problems(config) if "own networks" in one.en]
+    assert [told in one.vi and told in one.en for one in found if told] == [True] * bool(told)
+    assert bool(found) == (told is not None)
 
 
 def test_the_brokers_door_and_the_end_of_its_certificate(folder: Path) -> None:

@@ -107,6 +107,14 @@ def test_a_line_behind_a_gateway_that_answers_can_be_down(
     assert after(*happened).lines["vnpt"].state is state
 
 
+def test_a_host_of_the_office_that_answers_does_not_keep_its_line_up() -> None:
+    """An intranet host among the targets, while nothing on the Internet answers."""
+    beyond = silent("stamp:may-chu-1", "icmp:192.0.2.1", "icmp:a.vn")
+    inside = events.ResultProduced(samples.latency(target="icmp:10.0.0.5"), within_office=True)
+    happened = [*answering("icmp:gateway"), *beyond, inside]
+    assert after(*happened).lines["vnpt"].state is LineState.DOWN
+
+
 def test_a_failed_throughput_test_degrades_a_line_that_answers() -> None:
     failure = samples.throughput(
         outcome=Outcome.FAILED, reason=Reason.CONNECTION_REFUSED, detail="refused"

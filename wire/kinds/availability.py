@@ -15,7 +15,7 @@ class AvailabilityValues(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """The minutes of one line and period (docs/method.md#availability).
 
     The period is `started_at` and `duration_s`, whole minutes by the wall clock. A minute is up
-    where a target beyond the gateway answered or a test went through; down where the gateway
+    where a target beyond the office answered or a test went through; down where the gateway
     answered and none of at least 2 targets did; else unknown, each for one cause:
     `unknown_probe_off` (another boot), `unknown_not_running` (the same boot, no daemon),
     `unknown_clock` (the wall clock jumped over it), `unknown_own_lan` (nothing answered, nor did
@@ -66,7 +66,7 @@ class OutageEnd(StrEnum):
 
 
 class OutageValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """An outage: a run of minutes in which nothing beyond the gateway answered.
+    """An outage: a run of minutes in which nothing beyond the office answered.
 
     From `began_at` to `ended_at`, to the minute. `down_minutes` count against the line;
     `own_lan_minutes` do not, as the gateway did not answer either; `unknown_minutes` lie between
