@@ -30,8 +30,8 @@ SMALL_LIMITS = BrokerLimits(
     max_inflight_messages=20,
     max_inflight_bytes=2**20,
 )
-_START_TIMEOUT_S = 10.0
-_STOP_TIMEOUT_S = 10.0
+_START_TIMEOUT_S = 60.0
+_STOP_TIMEOUT_S = 60.0
 
 
 class BrokerError(Exception):

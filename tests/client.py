@@ -16,7 +16,7 @@ from runtime.broker import BrokerConfig
 from runtime.mqtt import Connected, Event, Message, MqttSession, Published, Received
 
 T = TypeVar("T")
-_ANSWER_TIMEOUT_S = 20.0
+_ANSWER_TIMEOUT_S = 60.0
 
 
 class Client:
@@ -91,7 +91,7 @@ class Client:
                 return event
 
 
-def eventually(ask: Callable[[], T | None], what: str, timeout_s: float = 20.0) -> T:
+def eventually(ask: Callable[[], T | None], what: str, timeout_s: float = 60.0) -> T:
     """The first answer that is neither None nor False; AssertionError when it takes too long."""
     deadline_s = time.monotonic() + timeout_s
     while True:

@@ -27,7 +27,7 @@ from msgspec import structs
 from deploy.measurement_server.http_server import TEMPLATE, HttpServer, render, write_files
 from tests.broker import free_port
 
-_TIMEOUT_S = 10.0
+_TIMEOUT_S = 60.0
 
 
 class NginxError(Exception):

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Self
 
 _ROOT = Path(__file__).parents[1]
-_STOP_TIMEOUT_S = 10.0
+_STOP_TIMEOUT_S = 60.0
 _LISTENING = re.compile(r"listening on (\S+) port (\d+)")
 COMMAND = [sys.executable, "-c", "from server.cli import main; raise SystemExit(main())"]
 

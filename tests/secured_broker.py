@@ -42,7 +42,7 @@ TENANT = "bach-thong"
 ROOT = f"tramdo/v1/{TENANT}"
 PROBE, NEIGHBOUR, REVOKED = "phu-thong-01", "cam-giang-01", "bi-thu-hoi-01"
 HOST = "localhost"
-WAIT_S = 20.0
+WAIT_S = 60.0
 COLLECTOR, COMMANDER, SUBSCRIBER = "collector.1", "collector.command", "reader.vnpt"
 # Only 2.0 needs to be told that loopback is meant (deploy/broker/mosquitto.conf.j2).
 _LOOPBACK = "lo"

@@ -18,7 +18,7 @@ from tests.lab.namespace import LabError, Namespace
 from tests.lab.truth import PacketTruth, parse_truth_line
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
-_ANSWER_TIMEOUT_S = 30.0
+_ANSWER_TIMEOUT_S = 60.0
 _TRUTH_FILE = "truth.jsonl"
 # Longer than a stalled emulator can fall behind, so that the kernel drops nothing that the truth
 # would then not know of.

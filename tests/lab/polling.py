@@ -6,7 +6,7 @@ from collections.abc import Callable
 _INTERVAL_S = 0.01
 
 
-def wait_until(condition: Callable[[], bool], *, timeout_s: float = 10.0, what: str) -> None:
+def wait_until(condition: Callable[[], bool], *, timeout_s: float = 60.0, what: str) -> None:
     """Poll until the condition holds. TimeoutError, naming what was awaited, when it never does."""
     deadline_s = time.monotonic() + timeout_s
     while not condition():

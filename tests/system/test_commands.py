@@ -45,7 +45,7 @@ from wire.commands import Answer, AnyCommand, Identify, Refusal, Reply, encode_c
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
 ROOT = Path(__file__).parents[2]
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 class Office:

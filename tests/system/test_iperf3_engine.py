@@ -230,7 +230,7 @@ def test_a_killed_parent_leaves_no_orphan(line: Line) -> None:
             parent.kill()
         assert said.startswith(f"{Iperf3Sample.__name__}(")
         (child,) = (int(pid) for pid in children.split())
-        wait_until(lambda: _ended(child), timeout_s=5, what="the end of the child")
+        wait_until(lambda: _ended(child), what="the end of the child")
 
 
 def _ended(pid: int) -> bool:

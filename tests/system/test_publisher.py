@@ -32,7 +32,7 @@ from wire.result import Result, ResultsDroppedValues
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 NOBODY = BrokerConfig(host="127.0.0.1", port=1, tls=False)
 
 

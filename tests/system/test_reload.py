@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.broker import free_port
 
-_WAIT_S = 30.0
+_WAIT_S = 60.0
 _MAIN = "import sys; from probe.cli import main; sys.exit(main())"
 
 

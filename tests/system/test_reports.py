@@ -144,7 +144,7 @@ def test_an_issue_by_button_and_its_revision_after_a_late_result(
     assert isinstance(judged, ResultsMessage), judged
     store = SqliteStore(centre.store_path)
     store.store_batch([judged], datetime.now(UTC))
-    eventually(lambda: store.summaries.waiting() == 0, "the collector rolls it up", 30.0)
+    eventually(lambda: store.summaries.waiting() == 0, "the collector rolls it up")
     store.close()
 
     paths = run(centre, "report", "weekly", "--group", area()).split()

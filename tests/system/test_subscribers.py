@@ -78,7 +78,7 @@ def printed(reading: Reader, folder: Path, sender: Client, topic: str) -> list[s
         return len(said.read_text().splitlines()) >= 2
 
     try:
-        eventually(heard, "both results are printed", 20.0)
+        eventually(heard, "both results are printed")
     finally:
         process.terminate()
         process.wait(10)

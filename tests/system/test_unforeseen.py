@@ -83,11 +83,11 @@ def test_one_message_that_cannot_be_stored_costs_no_other(
                     probe.publish(topic, first)
                     return store.totals().results == 1
 
-                eventually(the_first_is_stored, "the first is stored", 20.0)
+                eventually(the_first_is_stored, "the first is stored")
                 store.unavailable = unavailable
                 for seq in (POISON, 3):
                     probe.publish(topic, samples.envelope([(seq, samples.latency())]))
-                eventually(lambda: store.totals().results == 2, "the two others are stored", 20.0)
+                eventually(lambda: store.totals().results == 2, "the two others are stored")
                 probe.wait_for(
                     lambda message: (
                         msgspec.json.decode(message.payload, type=Receipt).stored_through == 3

@@ -26,7 +26,7 @@ from collector.web.page_context import local_path
 from collector.web.server import WebServer
 from tests.broker import free_port
 
-_TIMEOUT_S = 20.0
+_TIMEOUT_S = 60.0
 _REQUEST_S = 1.0
 _HALF_A_FORM = (
     b"POST /sign-in HTTP/1.1\r\nHost: centre\r\nContent-Length: 9\r\n"
