@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 from collector.domain import thresholds_file
@@ -21,10 +22,11 @@ from collector.reports.report import OfficeConfig, Report, ReportKind
 from collector.rollup.distribution import distribution
 from collector.rollup.periods import Period, Step, start_of_day, week_of
 from collector.rollup.queries import Bucket, RevisedDay
-from collector.rollup.summary import KindCounts, Summary, merge_summaries
+from collector.rollup.summary import EMPTY, KindCounts, Summary, merge_summaries
 from collector.store.records import StoredProbe
 from tests import samples
 from wire.messages import Info, PlannedKind
+from wire.result import Family
 from wire.result import Line as WireLine
 from wire.site import Site
 
@@ -165,6 +167,7 @@ class FakeSummaries:
             for day in Period(first, last).each_day()
             if (summary := day_summary(probe, line, day)) is not None
         }
+        self._families: dict[tuple[LineKey, date], Mapping[Family | None, Summary]] = {}
         self.changed: dict[tuple[LineKey, date], int] = {}
         self.now = 4_711
         self.left = 0
@@ -173,17 +176,42 @@ class FakeSummaries:
         """Another summary of a line's day."""
         self._days[line, day] = summary
 
+    def split(self, line: LineKey, day: date, families: Mapping[Family | None, Summary]) -> None:
+        """A line's day as that of some families."""
+        self._families[line, day] = families
+        self._days[line, day] = merge_summaries(families.values())
+
     def overview(self, period: Period, tenant: str | None = None) -> Mapping[LineKey, Summary]:
         del tenant
         return self.of_lines(self.lines(), period)
 
+    def overview_by_family(
+        self, period: Period
+    ) -> Mapping[LineKey, Mapping[Family | None, Summary]]:
+        return self.by_family(self.lines(), period)
+
     def of_lines(self, lines: Sequence[LineKey], period: Period) -> Mapping[LineKey, Summary]:
-        found = {}
-        for line in lines:
-            parts = [self._days[line, d] for d in period.each_day() if (line, d) in self._days]
-            if parts:
-                found[line] = merge_summaries(parts)
+        return {
+            line: merge_summaries(families.values())
+            for line, families in self.by_family(lines, period).items()
+        }
+
+    def by_family(
+        self, lines: Sequence[LineKey], period: Period
+    ) -> Mapping[LineKey, Mapping[Family | None, Summary]]:
+        found: dict[LineKey, dict[Family | None, Summary]] = {}
+        for line, day in product(lines, period.each_day()):
+            if (line, day) in self._days:
+                whole = {None: self._days[line, day]}
+                for family, summary in self._families.get((line, day), whole).items():
+                    known = found.setdefault(line, {})
+                    known[family] = known.get(family, EMPTY).merged(summary)
         return found
+
+    def series_by_family(
+        self, line: LineKey, period: Period, step: Step
+    ) -> Mapping[Family | None, list[Bucket]]:
+        return {None: self.series(line, period, step)}
 
     def series(self, line: LineKey, period: Period, step: Step) -> list[Bucket]:
         assert step is Step.DAY

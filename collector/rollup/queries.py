@@ -3,9 +3,14 @@
     summaries.overview(period)              every line's Summary, no percentiles: one quick query
     summaries.of_lines(lines, period)       some lines' Summaries, with percentiles
     summaries.series(line, period, step)    buckets of one line in the order of time
+    summaries.by_family(lines, period)      the same, each address family alone
     summaries.hours_of_week(line, period)   (weekday, hour) -> Summary: the heat map
     summaries.revision()                    the data revision that a report prints
     summaries.revised_since(period, lines, revision)    the days that changed since then
+
+Each also answers for a line's address families (`…_by_family`); without that, they are joined: sums
+of counts and figures, never a mean of means. The family is None for kinds that have none
+(availability, outages) and for results of probes before 0.2.0.
 
 Lines are grouped by the registry: `by_commune`, `by_isp`, `merge_summaries`. A commune's figures
 are those of its lines in the current registry, so moving a probe moves its figures.
@@ -21,7 +26,8 @@ from msgspec import Struct
 
 from collector.registry.registry import LineKey, Registry
 from collector.rollup.periods import Period, Step
-from collector.rollup.summary import Summary
+from collector.rollup.summary import Summary, merge_summaries
+from wire.result import Family
 
 
 class Bucket(Struct, frozen=True):
@@ -54,11 +60,26 @@ class Summaries(Protocol):
         (every `quantile` is None), no reasons and flags, no least and most.
         """
 
+    def overview_by_family(
+        self, period: Period
+    ) -> Mapping[LineKey, Mapping[Family | None, Summary]]:
+        """The same for each address family of each line that has results in the period."""
+
     def of_lines(self, lines: Sequence[LineKey], period: Period) -> Mapping[LineKey, Summary]:
         """These lines in full, percentiles and reasons too; a line without results is absent."""
 
+    def by_family(
+        self, lines: Sequence[LineKey], period: Period
+    ) -> Mapping[LineKey, Mapping[Family | None, Summary]]:
+        """The same for each address family of these lines."""
+
     def series(self, line: LineKey, period: Period, step: Step) -> list[Bucket]:
         """A line's buckets, ascending; an hour, day or month without results is absent."""
+
+    def series_by_family(
+        self, line: LineKey, period: Period, step: Step
+    ) -> Mapping[Family | None, list[Bucket]]:
+        """The same for each address family of the line; `merged_buckets` joins them."""
 
     def hours_of_week(self, line: LineKey, period: Period) -> Mapping[tuple[int, int], Summary]:
         """By (weekday, hour), local, Monday is 0."""
@@ -82,6 +103,23 @@ class Summaries(Protocol):
         self, period: Period, lines: Iterable[LineKey], revision: int
     ) -> list[RevisedDay]:
         """The days of these lines in the period that changed after a revision, by day."""
+
+
+def merged_buckets(families: Iterable[Sequence[Bucket]]) -> list[Bucket]:
+    """The buckets of a line from those of its families, ascending."""
+    by_start: dict[datetime, list[Bucket]] = {}
+    for buckets in families:
+        for bucket in buckets:
+            by_start.setdefault(bucket.start, []).append(bucket)
+    return [
+        Bucket(
+            start,
+            max(bucket.revision for bucket in same),
+            max(bucket.changed_at for bucket in same),
+            merge_summaries(bucket.summary for bucket in same),
+        )
+        for start, same in sorted(by_start.items())
+    ]
 
 
 def by_commune(

@@ -22,7 +22,7 @@ from collector.rollup.metrics import (
     reader,
 )
 from wire.messages import PlannedKind
-from wire.result import HOST_LINE, KIND_OF, Outcome, Result
+from wire.result import HOST_LINE, KIND_OF, Family, Outcome, Result
 
 N = TypeVar("N", int, float)
 
@@ -253,26 +253,28 @@ def _added(one: Mapping[str, N], other: Mapping[str, N]) -> dict[str, N]:
 
 
 class HourKey(NamedTuple):
-    """An hour of a line; `start_s` is its beginning (s since 1970, UTC)."""
+    """An hour of a line and family; `start_s` is its beginning (s since 1970, UTC)."""
 
     line: LineKey
     start_s: int
+    family: Family | None = None
 
 
 def fold(results: Iterable[tuple[str, str, Result]]) -> dict[HourKey, Summary]:
-    """Summaries of (tenant, probe, result) triples by line and hour.
+    """Summaries of (tenant, probe, result) triples by line, family and hour.
 
     A result belongs to the hour in which it started. Results of the host (`HOST_LINE`) and results
     from before 1970 are left out.
     """
-    tallies: dict[tuple[str, str, str, int], SummaryBuilder] = defaultdict(SummaryBuilder)
+    tallies: dict[tuple[str, str, str, Family | None, int], SummaryBuilder]
+    tallies = defaultdict(SummaryBuilder)
     host = HOST_LINE.id
     for tenant, probe, result in results:
         line = result.line.id
         hour = int(result.started_at.timestamp() // 3600)
         if hour >= 0 and line != host:
-            tallies[tenant, probe, line, hour].take(KIND_OF[type(result)], result)
+            tallies[tenant, probe, line, result.family, hour].take(KIND_OF[type(result)], result)
     return {
-        HourKey(LineKey(tenant, probe, line), hour * 3600): tally.summary()
-        for (tenant, probe, line, hour), tally in tallies.items()
+        HourKey(LineKey(tenant, probe, line), hour * 3600, family): tally.summary()
+        for (tenant, probe, line, family, hour), tally in tallies.items()
     }

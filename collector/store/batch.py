@@ -23,7 +23,7 @@ from collector.store.messages import (
 )
 from wire.ledger import Ledger
 from wire.messages import Health, Info, Presence, Rejection, State
-from wire.result import KINDS, Outcome, Result, ResultsDroppedResult, ResultsDroppedValues
+from wire.result import KINDS, Family, Outcome, Result, ResultsDroppedResult, ResultsDroppedValues
 from wire.site import Site
 
 # A sound epoch has as many ranges as it had losses. Each batch reads and writes all ranges of its
@@ -52,13 +52,17 @@ class ResultRow(NamedTuple):
 
 
 class LastResultKey(NamedTuple):
-    """The key of a last result; a target of None is '' (a key cannot be null)."""
+    """The key of a last result; a target of None is '' (a key cannot be null).
+
+    `family` is a number of `family_number`.
+    """
 
     tenant: str
     probe: str
     line: str
     kind: str
     target: str
+    family: int
     only_ok: bool
 
 
@@ -142,9 +146,9 @@ class Batch:
         self._spans.append((key, begin, begin + len(message.records)))
         stored_at, kind = self._stored_at, message.kind
         names_dropped = KINDS[kind] is ResultsDroppedResult
-        # The last result of each (line, target), of all and of the `ok` ones.
-        last: dict[tuple[str, str | None], tuple[int, str]] = {}
-        last_ok: dict[tuple[str, str | None], tuple[int, str]] = {}
+        # The last result of each (line, target, family), of all and of the `ok` ones.
+        last: dict[tuple[str, str | None, Family | None], tuple[int, str]] = {}
+        last_ok: dict[tuple[str, str | None, Family | None], tuple[int, str]] = {}
         for record in message.records:
             seq, result = record.seq, record.result
             if names_dropped:
@@ -169,15 +173,16 @@ class Batch:
                     record.body,
                 )
             )
-            what = line, target
+            what = line, target, result.family
             if last.get(what, _NOWHERE)[0] < seq:
                 last[what] = seq, started_at
             if outcome is Outcome.OK and last_ok.get(what, _NOWHERE)[0] < seq:
                 last_ok[what] = seq, started_at
         for only_ok, places in ((False, last), (True, last_ok)):
-            for (line, target), (seq, started_at) in places.items():
+            for (line, target, family), (seq, started_at) in places.items():
+                number = family_number(family)
                 self._keep_later(
-                    LastResultKey(tenant, probe, line, kind, target or "", only_ok),
+                    LastResultKey(tenant, probe, line, kind, target or "", number, only_ok),
                     LastResultRef(epoch, seq, started_at),
                 )
 
@@ -256,6 +261,20 @@ def _reject_if_scattered(
             detail = f"epoch {epoch} is in {len(stored.ranges)} pieces, and would be in more"
             return rejected_after_validation(message, Rejection.TOO_SCATTERED, detail)
     return message
+
+
+def family_number(family: Family | None) -> int:
+    """An address family as stored: 4, 6, 0 where none is stated."""
+    return _FAMILY_NUMBERS[family]
+
+
+def family_of(number: int | None) -> Family | None:
+    """The family that `family_number` numbered; None for 0 and NULL."""
+    return _FAMILIES.get(number or 0)
+
+
+_FAMILY_NUMBERS = {None: 0, Family.IPV4: 4, Family.IPV6: 6}
+_FAMILIES = {number: family for family, number in _FAMILY_NUMBERS.items()}
 
 
 def without_nul(text: str | None) -> str | None:

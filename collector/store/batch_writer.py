@@ -10,7 +10,7 @@ from uuid import UUID
 from collector.rollup.periods import local_day
 from collector.rollup.summary import fold
 from collector.store import columns, rollup_tables
-from collector.store.batch import Batch, ResultRow, utc_text
+from collector.store.batch import Batch, ResultRow, family_number, utc_text
 from collector.store.database import Transaction
 from collector.store.kind_tables import kind_tables
 from collector.store.messages import EpochKey
@@ -121,12 +121,15 @@ def write_deltas(
     hours = fold((row.tenant, row.probe, result) for row, result in zip(rows, decoded, strict=True))
     transaction.insert(
         DELTAS,
-        [(*key.line, key.start_s, rollup_tables.encode(summary)) for key, summary in hours.items()],
+        [
+            (*key.line, family_number(key.family), key.start_s, rollup_tables.encode(summary))
+            for key, summary in hours.items()
+        ],
     )
 
 
 def upsert_last_results(transaction: Transaction, batch: Batch, at: datetime) -> None:
-    """Update the last result of each line, kind and target; `at` is the centre's clock."""
+    """Update the last result of each line, kind, target and family; `at` is the centre's clock."""
     transaction.upsert(
         LAST_RESULTS,
         [(*key[:-1], int(key.only_ok), *last) for key, last in batch.last.items()],

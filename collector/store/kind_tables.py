@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import inspect
 
-from collector.store.batch import ResultRow, utc_text, without_nul
+from collector.store.batch import ResultRow, family_number, utc_text, without_nul
 from collector.store.database import Column, ColumnType, Table
 from wire.result import KINDS, Result
 
@@ -30,6 +30,8 @@ _COMMON = (
     Column("line", ColumnType.TEXT, required=True),
     Column("isp", ColumnType.TEXT),
     Column("target", ColumnType.TEXT),
+    # 4 or 6; NULL where none is stated.
+    Column("family", ColumnType.SMALL),
     Column("started_at", ColumnType.TIME, required=True),
     Column("duration_s", ColumnType.REAL, required=True),
     Column("outcome", ColumnType.TEXT, required=True),
@@ -81,6 +83,7 @@ class KindTable:
             stored.line,
             without_nul(result.line.isp),
             stored.target,
+            family_number(result.family) or None,
             stored.started_at,
             result.duration_s,
             stored.outcome,

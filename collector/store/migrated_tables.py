@@ -27,15 +27,15 @@ RESULTS = _made_by_migrations(
     "started_at:time received_at:time stored_at:time body",
 )
 DELTAS = _made_by_migrations(
-    "rollup_deltas", ("number",), "tenant probe line start_s:integer body:bytes"
+    "rollup_deltas", ("number",), "tenant probe line family:small start_s:integer body:bytes"
 )
 LEDGERS = _made_by_migrations(
     "ledgers", ("tenant", "probe", "epoch"), "tenant probe epoch ranges touched:integer stored"
 )
 LAST_RESULTS = _made_by_migrations(
     "last_results",
-    ("tenant", "probe", "line", "kind", "target", "only_ok"),
-    "tenant probe line kind target only_ok:small epoch seq:integer started_at:time",
+    ("tenant", "probe", "line", "kind", "target", "family", "only_ok"),
+    "tenant probe line kind target family:small only_ok:small epoch seq:integer started_at:time",
 )
 PLANS = _made_by_migrations("probe_plans", ("tenant", "probe", "month"), "tenant probe month plan")
 PROBES = _made_by_migrations(

@@ -375,13 +375,22 @@ def _migrate(connection: psycopg.Connection, migrations: Sequence[Migration]) ->
 
 def _create_tables(connection: psycopg.Connection, tables: Sequence[Table]) -> None:
     """Create missing tables, and missing columns of tables."""
+    known = _columns(connection)
+    made = list(postgresql_schema.missing(tables, known))
+    for statement in made:
+        connection.execute(statement)
+    if made:
+        for statement in postgresql_schema.views(_columns(connection)):
+            connection.execute(statement)
+
+
+def _columns(connection: psycopg.Connection) -> dict[str, list[str]]:
+    """The columns of each table, in the order that the table has them."""
     rows = connection.execute(
         "SELECT table_name, column_name FROM information_schema.columns "
-        "WHERE table_schema = current_schema()"
+        "WHERE table_schema = current_schema() ORDER BY table_name, ordinal_position"
     ).fetchall()
-    known: dict[str, set[str]] = {}
+    known: dict[str, list[str]] = {}
     for table_name, column_name in rows:
-        known.setdefault(table_name, set()).add(column_name)
-    made = list(postgresql_schema.missing(tables, known))
-    for statement in (*made, *(postgresql_schema.views() if made else ())):
-        connection.execute(statement)
+        known.setdefault(table_name, []).append(column_name)
+    return known

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from collector.store.database import Column, ColumnType, Table
 from collector.store.rollup_tables import FIGURES
@@ -34,14 +34,43 @@ def missing(tables: Iterable[Table], known: Mapping[str, Container[str]]) -> Ite
                 yield f"ALTER TABLE {table.name} ADD COLUMN {_column_sql(column)}"
 
 
-def views() -> Iterator[str]:
-    """The statements that create views of the roll-ups by line and time."""
+def views(known: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """The statements that create views of the roll-ups by line and time.
+
+    `line_hours` and so on have the figures of a line; `line_family_hours` those of each of its
+    address families (NULL where none is stated).
+
+    Args:
+        known: the columns of each table in the order that it has them; a view is only replaced by
+            one that begins with the same columns.
+    """
     for step, table in FIGURES.items():
+        types = {column.name: column.type for column in table.columns}
+        joined = ", ".join(_joined(name, types[name]) for name in known[table.name])
         yield (
             f"CREATE OR REPLACE VIEW line_{step}s AS SELECT tenant, probe, line, "
-            f"to_timestamp(start_s) AS start, {table.name}.* "
+            f"to_timestamp(start_s) AS start, {joined} "
+            f"FROM {table.name} JOIN lines USING (line_id) "
+            "GROUP BY tenant, probe, line, start_s"
+        )
+        yield (
+            f"CREATE OR REPLACE VIEW line_family_{step}s AS SELECT tenant, probe, line, "
+            f"nullif(family, 0) AS family, to_timestamp(start_s) AS start, {table.name}.* "
             f"FROM {table.name} JOIN lines USING (line_id)"
         )
+
+
+def _joined(name: str, kind: ColumnType) -> str:
+    """A column of a line from those of its families."""
+    match name:
+        case "start_s":
+            return name
+        case "line_id":
+            return f"min({name}) AS {name}"
+        case "revision" | "changed_at":
+            return f"max({name}) AS {name}"
+    # The sum of bigint is numeric.
+    return f"sum({name})::{_TYPES[kind]} AS {name}"
 
 
 def _create_table(table: Table) -> Iterator[str]:

@@ -9,10 +9,11 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from collector.registry.registry import LineKey
 from collector.store.messages import EpochKey
 from wire.ledger import Ledger
 from wire.messages import Health, Info, Presence, Rejection
-from wire.result import FaultLocation
+from wire.result import Family, FaultLocation
 from wire.site import Site
 
 
@@ -49,13 +50,27 @@ class StoredResult(Struct, frozen=True):
 
 
 class LastResult(NamedTuple):
-    """The last result of a (line, kind, target), and the last `ok` one.
+    """The last result of a (line, kind, target, family), and the last `ok` one.
 
-    `last_ok` is None when there is none, and the same as `last` when that is `ok`.
+    `last_ok` is None when there is none, and the same as `last` when that is `ok`. `family` is None
+    where a kind has none, and for a probe before 0.2.0.
     """
 
     last: StoredResult
     last_ok: StoredResult | None
+    family: Family | None = None
+
+
+class FamilyReplies(NamedTuple):
+    """When an address family of a line last answered beyond the router, and when it was last asked.
+
+    `answered_at` is None where it never did. Both are the start of a latency window, UTC.
+    """
+
+    line: LineKey
+    family: Family
+    answered_at: datetime | None
+    asked_at: datetime
 
 
 class StoredProbe(Struct, frozen=True, kw_only=True):

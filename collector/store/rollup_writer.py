@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Step, bucket_start
@@ -20,18 +21,25 @@ from collector.store.rollup_tables import BODIES, FIGURES
 _Buckets = dict[tuple[int, int], Summary]
 
 
+class _LineFamily(NamedTuple):
+    """What a `line_id` is of; `family` is a number of `family_number`."""
+
+    line: LineKey
+    family: int
+
+
 def merge_deltas(transaction: Transaction, now: datetime, most_deltas: int) -> int:
     """Merge the oldest deltas; returns their number, 0 when there is none."""
     rows = transaction.execute(
-        "SELECT number, tenant, probe, line, start_s, body FROM rollup_deltas "
+        "SELECT number, tenant, probe, line, family, start_s, body FROM rollup_deltas "
         "ORDER BY number LIMIT ?",
         (most_deltas,),
     )
     if not rows:
         return 0
-    hours: dict[tuple[LineKey, int], Summary] = {}
-    for _, tenant, probe, line, start_s, body in rows:
-        key = (LineKey(tenant, probe, line), start_s)
+    hours: dict[tuple[_LineFamily, int], Summary] = {}
+    for _, tenant, probe, line, family, start_s, body in rows:
+        key = (_LineFamily(LineKey(tenant, probe, line), family), start_s)
         delta = rollup_tables.decode(bytes(body))
         hours[key] = hours[key].merged(delta) if key in hours else delta
     ids = _line_ids(transaction, {line for line, _ in hours})
@@ -88,13 +96,14 @@ def _merge(
     transaction.replace(figures, figure_rows)
 
 
-def _line_ids(transaction: Transaction, lines: set[LineKey]) -> dict[LineKey, int]:
-    rows = transaction.execute("SELECT line_id, tenant, probe, line FROM lines")
-    ids = {LineKey(*names): line_id for line_id, *names in rows}
+def _line_ids(transaction: Transaction, lines: set[_LineFamily]) -> dict[_LineFamily, int]:
+    rows = transaction.execute("SELECT line_id, family, tenant, probe, line FROM lines")
+    ids = {_LineFamily(LineKey(*names), family): line_id for line_id, family, *names in rows}
     new = sorted(lines - ids.keys())
     for key in new:
         ((ids[key],),) = transaction.execute(
-            "INSERT INTO lines (tenant, probe, line) VALUES (?, ?, ?) RETURNING line_id", key
+            "INSERT INTO lines (tenant, probe, line, family) VALUES (?, ?, ?, ?) RETURNING line_id",
+            (*key.line, key.family),
         )
     return ids
 

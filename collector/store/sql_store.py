@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from collector.registry.registry import LineKey
 from collector.store import batch_writer, columns, rollup_tables
-from collector.store.batch import Batch, ResultRow, reject_scattered, utc_text
+from collector.store.batch import Batch, ResultRow, family_of, reject_scattered, utc_text
 from collector.store.database import Database, Row, Table, Transaction, column_names
 from collector.store.kind_tables import kind_tables
 from collector.store.messages import EpochKey, ValidatedMessage
 from collector.store.migrated_tables import PROBES, RESULTS
 from collector.store.records import (
     BatchResult,
+    FamilyReplies,
     LastResult,
     MaintenanceResult,
     StoredOutage,
@@ -34,7 +36,7 @@ from collector.store.summaries import SqlSummaries
 from collector.store.target_limit import TargetLimiter
 from wire.ledger import Ledger
 from wire.messages import PlannedKind, Rejection
-from wire.result import FaultLocation, decode_result
+from wire.result import GATEWAY_TARGET, FaultLocation, decode_result
 
 _REJECTED_HEAD_BYTES = 16_384
 # Rows deleted in one transaction, so that ingest waits for no more than that.
@@ -60,6 +62,26 @@ def derived_tables() -> list[Table]:
 def raw_tables() -> list[Table]:
     """The tables of raw results, `results` last."""
     return [*(kind.table for kind in kind_tables().values()), RESULTS]
+
+
+class _LastKey(NamedTuple):
+    """The key of a last result of a probe; `family` as `family_number` has it."""
+
+    line: str
+    kind: str
+    target: str
+    family: int
+
+
+def _is_superseded(key: _LastKey, latest: Mapping[_LastKey, LastResult]) -> bool:
+    """Whether it states no family, and a later result of the same target does.
+
+    So after an update of the probe: the last result from before it is not one of now.
+    """
+    if key.family:
+        return False
+    later = (latest.get(key._replace(family=number)) for number in (4, 6))
+    return any(one is not None and one.last.number > latest[key].last.number for one in later)
 
 
 class SqlStore:
@@ -184,23 +206,42 @@ class SqlStore:
 
     def last_results(self, tenant: str, probe: str) -> list[LastResult]:
         rows = self._database.read(
-            f"SELECT last.only_ok, {_RESULT_COLUMNS} FROM last_results AS last "
+            f"SELECT last.only_ok, last.family, {_RESULT_COLUMNS} FROM last_results AS last "
             "JOIN results USING (tenant, probe, epoch, seq, started_at) "
             "WHERE last.tenant = ? AND last.probe = ? "
             "ORDER BY last.only_ok",
             (tenant, probe),
         )
-        latest: dict[tuple[str, str, str], LastResult] = {}
-        for only_ok, *fields in rows:
+        latest: dict[_LastKey, LastResult] = {}
+        for only_ok, family, *fields in rows:
             stored = columns.result(tuple(fields))
-            key = (stored.line, stored.kind, stored.target or "")
+            key = _LastKey(stored.line, stored.kind, stored.target or "", family)
             latest[key] = (
                 latest[key]._replace(last_ok=stored)
                 if only_ok and key in latest
-                else LastResult(stored, stored if only_ok else None)
+                else LastResult(stored, stored if only_ok else None, family_of(family))
             )
         # Sorted here, for the collation differs between databases.
-        return [latest[key] for key in sorted(latest)]
+        return [latest[key] for key in sorted(latest) if not _is_superseded(key, latest)]
+
+    def family_replies(self) -> list[FamilyReplies]:
+        rows = self._database.read(
+            "SELECT tenant, probe, line, family, "
+            "max(CASE WHEN only_ok = 1 THEN started_at END), max(started_at) FROM last_results "
+            "WHERE kind = 'latency' AND family <> 0 AND target <> ? "
+            "GROUP BY tenant, probe, line, family",
+            (GATEWAY_TARGET,),
+        )
+        return [
+            FamilyReplies(
+                LineKey(tenant, probe, line),
+                named,
+                columns.maybe(answered_at, columns.time),
+                columns.time(asked_at),
+            )
+            for tenant, probe, line, family, answered_at, asked_at in rows
+            if (named := family_of(family)) is not None and asked_at is not None
+        ]
 
     def outages(self, line: LineKey, begin: datetime, end: datetime) -> list[StoredOutage]:
         rows = self._database.read(

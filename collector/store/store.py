@@ -20,6 +20,7 @@ from collector.rollup.queries import Summaries
 from collector.store.messages import EpochKey, ValidatedMessage
 from collector.store.records import (
     BatchResult,
+    FamilyReplies,
     LastResult,
     MaintenanceResult,
     StoredOutage,
@@ -107,7 +108,13 @@ class Store(Protocol):
         """One probe, None when no message of it was ever received. Raises StoreError."""
 
     def last_results(self, tenant: str, probe: str) -> list[LastResult]:
-        """The last results of a probe by (line, kind, target). Raises StoreError."""
+        """The last results of a probe by (line, kind, target, family). Raises StoreError.
+
+        One without a family is left out where a later one of the same target has one.
+        """
+
+    def family_replies(self) -> list[FamilyReplies]:
+        """When each address family of each line last answered, by `latency`. Raises StoreError."""
 
     def outages(self, line: LineKey, begin: datetime, end: datetime) -> list[StoredOutage]:
         """A line's outages that overlap the time, ascending. Raises StoreError.

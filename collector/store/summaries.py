@@ -5,18 +5,28 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from typing import NamedTuple
 
 from collector.registry.registry import LineKey
 from collector.rollup.metrics import OVERVIEW_KINDS
 from collector.rollup.periods import VIETNAM, Period, Step, local_day, pieces, week_of
-from collector.rollup.queries import Bucket, RevisedDay
-from collector.rollup.summary import EMPTY, Summary
+from collector.rollup.queries import Bucket, RevisedDay, merged_buckets
+from collector.rollup.summary import EMPTY, Summary, merge_summaries
 from collector.store import columns, rollup_tables
+from collector.store.batch import family_of
 from collector.store.database import Database, Row, column_names
 from collector.store.rollup_tables import BODIES, FIGURE_COLUMNS, FIGURES
+from wire.result import Family
 
 # SQLite takes 32,766 values in a statement at most.
 _LINES_AT_ONCE = 1_000
+
+
+class _LineFamily(NamedTuple):
+    """What a `line_id` is of."""
+
+    line: LineKey
+    family: Family | None
 
 
 class SqlSummaries:
@@ -24,44 +34,72 @@ class SqlSummaries:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._names: dict[int, LineKey] = {}
+        self._names: dict[int, _LineFamily] = {}
+        self._ids: dict[LineKey, tuple[int, ...]] = {}
+        self._last_id = 0
+        self._have_families = False
 
     def overview(self, period: Period, tenant: str | None = None) -> Mapping[LineKey, Summary]:
-        rows = self._database.read(*_overview_query(period))
+        self._read_new_names()
+        rows = self._database.read(*_overview_query(period, whole=self._have_families))
         names = self._line_names(row[0] for row in rows)
         return {
             key: rollup_tables.from_figures(cells)
             for line_id, *cells in rows
-            if (key := names[line_id]).tenant == tenant or tenant is None
+            if (key := names[line_id].line).tenant == tenant or tenant is None
         }
 
+    def overview_by_family(
+        self, period: Period
+    ) -> Mapping[LineKey, Mapping[Family | None, Summary]]:
+        rows = self._database.read(*_overview_query(period, whole=False))
+        names = self._line_names(row[0] for row in rows)
+        found: dict[LineKey, dict[Family | None, Summary]] = defaultdict(dict)
+        for line_id, *cells in rows:
+            line, family = names[line_id]
+            found[line][family] = rollup_tables.from_figures(cells)
+        return found
+
     def of_lines(self, lines: Sequence[LineKey], period: Period) -> Mapping[LineKey, Summary]:
+        return {
+            line: merge_summaries(by_family.values())
+            for line, by_family in self.by_family(lines, period).items()
+        }
+
+    def by_family(
+        self, lines: Sequence[LineKey], period: Period
+    ) -> Mapping[LineKey, Mapping[Family | None, Summary]]:
         ids = self._line_ids(lines)
-        found: dict[LineKey, Summary] = {}
+        found: dict[LineKey, dict[Family | None, Summary]] = defaultdict(dict)
         for piece in pieces(period):
             for line_id, body in self._bodies(piece.step, ids, piece.start, piece.end, "body"):
                 part = rollup_tables.decode(bytes(body))
-                key = ids[line_id]
-                found[key] = found[key].merged(part) if key in found else part
+                line, family = ids[line_id]
+                known = found[line].get(family)
+                found[line][family] = part if known is None else known.merged(part)
         return found
 
     def series(self, line: LineKey, period: Period, step: Step) -> list[Bucket]:
+        return merged_buckets(self.series_by_family(line, period, step).values())
+
+    def series_by_family(
+        self, line: LineKey, period: Period, step: Step
+    ) -> Mapping[Family | None, list[Bucket]]:
+        ids = self._line_ids([line])
         rows = self._bodies(
-            step,
-            self._line_ids([line]),
-            period.starts_at,
-            period.ends_at,
-            "start_s, revision, changed_at, body",
+            step, ids, period.starts_at, period.ends_at, "start_s, revision, changed_at, body"
         )
-        return [
-            Bucket(
-                datetime.fromtimestamp(start_s, UTC),
-                revision,
-                columns.time(changed_at),
-                rollup_tables.decode(bytes(body)),
+        found: dict[Family | None, list[Bucket]] = defaultdict(list)
+        for line_id, start_s, revision, changed_at, body in sorted(rows, key=lambda row: row[1]):
+            found[ids[line_id].family].append(
+                Bucket(
+                    datetime.fromtimestamp(start_s, UTC),
+                    revision,
+                    columns.time(changed_at),
+                    rollup_tables.decode(bytes(body)),
+                )
             )
-            for _, start_s, revision, changed_at, body in sorted(rows, key=lambda row: row[1])
-        ]
+        return found
 
     def hours_of_week(self, line: LineKey, period: Period) -> Mapping[tuple[int, int], Summary]:
         found: dict[tuple[int, int], Summary] = {}
@@ -84,7 +122,7 @@ class SqlSummaries:
         return self._by_week(rows)
 
     def lines(self) -> list[LineKey]:
-        rows = self._database.read("SELECT tenant, probe, line FROM lines")
+        rows = self._database.read("SELECT DISTINCT tenant, probe, line FROM lines")
         return sorted(LineKey(*row) for row in rows)
 
     def revision(self) -> int:
@@ -105,12 +143,12 @@ class SqlSummaries:
             (_seconds(period.starts_at), _seconds(period.ends_at), revision),
         )
         names = self._line_names(row[0] for row in rows)
-        found = [
-            RevisedDay(names[line_id], _day(start_s), columns.time(changed_at))
-            for line_id, start_s, changed_at in rows
-            if names[line_id] in wanted
-        ]
-        return sorted(found, key=lambda revised: (revised.day, revised.line))
+        found: dict[tuple[date, LineKey], datetime] = {}
+        for line_id, start_s, changed in rows:
+            if (line := names[line_id].line) in wanted:
+                day, changed_at = _day(start_s), columns.time(changed)
+                found[day, line] = max(changed_at, found.get((day, line), changed_at))
+        return [RevisedDay(line, day, at) for (day, line), at in sorted(found.items())]
 
     def _week_counts_of_summaries(
         self, kind: str, start_s: int, end_s: int
@@ -136,12 +174,12 @@ class SqlSummaries:
         for line_id, start_s, count in rows:
             if start_s not in mondays:
                 mondays[start_s] = week_of(_day(start_s)).first
-            weeks, monday = found[names[line_id]], mondays[start_s]
+            weeks, monday = found[names[line_id].line], mondays[start_s]
             weeks[monday] = weeks.get(monday, 0) + count
         return found
 
     def _bodies(
-        self, step: Step, ids: Mapping[int, LineKey], start: datetime, end: datetime, what: str
+        self, step: Step, ids: Mapping[int, _LineFamily], start: datetime, end: datetime, what: str
     ) -> list[Row]:
         found: list[Row] = []
         wanted = list(ids)
@@ -155,24 +193,44 @@ class SqlSummaries:
             )
         return found
 
-    def _line_ids(self, lines: Sequence[LineKey]) -> dict[int, LineKey]:
-        wanted = set(lines)
-        if not wanted <= set(self._names.values()):
-            self._read_names()
-        return {line_id: key for line_id, key in self._names.items() if key in wanted}
+    def _line_ids(self, lines: Sequence[LineKey]) -> dict[int, _LineFamily]:
+        """The numbers of some lines, each with its family."""
+        self._read_new_names()
+        return {
+            line_id: self._names[line_id]
+            for line in dict.fromkeys(lines)
+            for line_id in self._ids.get(line, ())
+        }
 
-    def _line_names(self, ids: Iterable[int]) -> Mapping[int, LineKey]:
+    def _line_names(self, ids: Iterable[int]) -> Mapping[int, _LineFamily]:
         if any(line_id not in self._names for line_id in ids):
-            self._read_names()
+            self._read_new_names()
         return self._names
 
-    def _read_names(self) -> None:
-        rows = self._database.read("SELECT line_id, tenant, probe, line FROM lines")
-        self._names = {line_id: LineKey(*names) for line_id, *names in rows}
+    def _read_new_names(self) -> None:
+        """Read the lines and families that came since; numbers only grow."""
+        rows = self._database.read(
+            "SELECT line_id, family, tenant, probe, line FROM lines WHERE line_id > ? "
+            "ORDER BY line_id",
+            (self._last_id,),
+        )
+        if not rows:
+            return
+        new = {
+            line_id: _LineFamily(LineKey(*names), family_of(family))
+            for line_id, family, *names in rows
+        }
+        # Replaced and not changed: other threads read them meanwhile.
+        names, ids = self._names | new, dict(self._ids)
+        for line_id, named in new.items():
+            ids[named.line] = (*ids.get(named.line, ()), line_id)
+        self._names, self._ids, self._last_id = names, ids, rows[-1][0]
+        self._have_families = len(ids) < len(names)
 
 
-def _overview_query(period: Period) -> tuple[str, list[int]]:
-    sums = ", ".join(f"sum({column.name})" for column in FIGURE_COLUMNS)
+def _overview_query(period: Period, *, whole: bool) -> tuple[str, list[int]]:
+    """The added-up figures by `line_id`; if `whole`, those of a line's families together."""
+    sums = ", ".join(f"sum({column.name}) AS {column.name}" for column in FIGURE_COLUMNS)
     names = column_names(FIGURE_COLUMNS)
     parts, values = [], []
     for piece in pieces(period):
@@ -180,7 +238,14 @@ def _overview_query(period: Period) -> tuple[str, list[int]]:
         parts.append(f"SELECT line_id, {names} FROM {table} WHERE start_s >= ? AND start_s < ?")
         values += [_seconds(piece.start), _seconds(piece.end)]
     union = " UNION ALL ".join(parts)
-    return f"SELECT line_id, {sums} FROM ({union}) AS parts GROUP BY line_id", values
+    each = f"SELECT line_id, {sums} FROM ({union}) AS parts GROUP BY line_id"
+    if not whole:
+        return each, values
+    joined = (
+        f"SELECT min(line_id), {sums} FROM ({each}) AS families JOIN lines USING (line_id) "
+        "GROUP BY tenant, probe, line"
+    )
+    return joined, values
 
 
 def _seconds(at: datetime) -> int:

@@ -26,7 +26,7 @@ from wire.messages import Rejection
 # A probe may have 64 lines (`Info.lines`), and results of the host itself; the rest is for lines
 # that were renamed within the retention.
 LINES_MOST = 100
-# Of distinct (line, kind, target). A probe of three lines has some fifty.
+# Of distinct (line, kind, target), whatever the family. A probe of three lines has some fifty.
 TARGETS_MOST = 1_000
 _PROBES_AT_ONCE = 1_000
 _ProbeKey = tuple[str, str]
@@ -133,7 +133,7 @@ def _stored_targets(
         some = probes[at : at + _PROBES_AT_ONCE]
         rows = transaction.execute(
             f"WITH wanted (tenant, probe) AS (VALUES {', '.join(['(?, ?)'] * len(some))}) "
-            "SELECT tenant, probe, line, kind, target FROM wanted "
+            "SELECT DISTINCT tenant, probe, line, kind, target FROM wanted "
             "JOIN last_results USING (tenant, probe) WHERE only_ok = 0",
             tuple(chain.from_iterable(some)),
         )
