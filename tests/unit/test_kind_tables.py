@@ -130,6 +130,7 @@ def test_a_field_that_is_added_becomes_a_column(tmp_path: Path) -> None:
 
 
 _WORDS = {
+    ColumnType.SMALL: "INTEGER",
     ColumnType.INTEGER: "INTEGER",
     ColumnType.REAL: "REAL",
     ColumnType.TEXT: "TEXT",
