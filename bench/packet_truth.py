@@ -16,7 +16,7 @@ from bench.capture import Seen
 from tests.lab.truth import Direction, PacketIdentity, PacketTruth
 
 _NS_PER_MS = 1_000_000
-_ECHO_TYPES = (8, 0)  # RFC 792: request, reply
+_ECHO_TYPES = (8, 0, 128, 129)  # RFC 792, RFC 4443: request, reply
 _IRTT_MAGIC = 0x14A75B  # the first three bytes of its payload; flags follow
 _IRTT_DATA = {(_IRTT_MAGIC, flags) for flags in (0, 2)}  # request, reply
 

@@ -134,7 +134,7 @@ class Relay:
                 packet = os.read(way.source, _MTU_BYTES)
             except BlockingIOError:
                 return
-            if packet[0] >> 4 != 4:  # the kernel's own IPv6 chatter is no part of the experiment
+            if _is_chatter(packet):
                 continue
             fate = way.one_way.accept(arrived_ns, len(packet))
             passage = None if self._truth is None else self._record(way, arrived_ns, fate, packet)
@@ -205,6 +205,18 @@ class Relay:
             if command.get("flush"):
                 self._flush()
             _answer(done_ns=time.monotonic_ns())
+
+
+def _is_chatter(packet: bytes) -> bool:
+    """Whether the kernel sent it by itself: IPv6 to a group, or from no address beyond the link.
+
+    It is no part of the experiment; a TUN device needs no neighbour discovery.
+    """
+    if packet[0] >> 4 == 4:
+        return False
+    source, destination = packet[8:24], packet[24:40]
+    link_local = source[0] == 0xFE and source[1] & 0xC0 == 0x80  # RFC 4291, 2.5.6
+    return destination[0] == 0xFF or link_local or not any(source)
 
 
 def open_tun(namespace: Namespace, name: str) -> int:

@@ -53,7 +53,7 @@ class InterfaceCounters:
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """A named network namespace and the IPv4 addresses that its neighbours reach it by."""
+    """A named network namespace and the addresses that its neighbours reach it by."""
 
     name: str
     addresses: tuple[str, ...] = ()
@@ -70,7 +70,8 @@ class Namespace:
             resources.record("netns", self.name)
         _command(["ip", "netns", "add", self.name])
         self.ip("link set lo up")
-        # Links carry IPv4 only: what the kernel sends by itself over IPv6 would be counted too.
+        # Links carry IPv4 only, until one is opened for IPv6: what the kernel sends by itself over
+        # it would be counted too.
         self.sysctl({"ipv6/conf/default/disable_ipv6": "1"})
 
     def delete(self) -> None:
@@ -88,12 +89,19 @@ class Namespace:
         listed = _command(["ip", "netns", "pids", self.name]).split()
         return [int(pid) for pid in listed if int(pid) != os.getpid()]
 
-    def ip(self, *lines: str) -> None:
+    def ip(self, *lines: str, ipv6: bool = False) -> None:
         """Run lines of `ip` ("addr add 192.0.2.1/24 dev lan") in it. LabError on the first bad one.
 
         An `ip` that deals with links, addresses, routes and rules only: one process for all lines.
+        With `ipv6` what names no address is IPv6's too (`rule add oif lan …`).
         """
-        _command(["ip", "-n", self.name, "-batch", "-"], stdin="\n".join(lines) + "\n")
+        family = ["-6"] if ipv6 else []
+        command = ["ip", *family, "-n", self.name, "-batch", "-"]
+        _command(command, stdin="\n".join(lines) + "\n")
+
+    def nft(self, rules: str) -> None:
+        """Load rules of nftables in it, all or none. LabError when they cannot be loaded."""
+        _command(["ip", "netns", "exec", self.name, "nft", "-f", "-"], stdin=rules)
 
     def tc(self, line: str) -> None:
         """Run one line of `tc` in it. LabError when it fails."""

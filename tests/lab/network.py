@@ -11,6 +11,9 @@ which line is the office's policy routing: by the socket's device, else by its s
 by the first line. Each ISP shapes at its two egresses, towards the office (download) and towards
 the centre (upload). A line with an impairment has the emulator between its ISP and the centre.
 
+A line has IPv4 unless its shape says otherwise; over IPv6 the picture is the same, with networks of
+2001:db8::/32 (tests.lab.addresses). No address waits for duplicate address detection.
+
 It must not know what is measured, nor by whom.
 """
 
@@ -23,6 +26,8 @@ from enum import Enum
 from functools import partial
 from typing import Self
 
+from tests.lab import addresses
+from tests.lab.addresses import SERVER_ADDRESSES, SERVER_ADDRESSES_IPV6, LineAddresses, Stack
 from tests.lab.emulated_link import EmulatedLink
 from tests.lab.impairment import LineImpairment
 from tests.lab.namespace import (
@@ -39,21 +44,25 @@ from tests.lab.namespace import (
 from tests.lab.polling import wait_until
 
 __all__ = [
+    "SERVER_ADDRESSES",
+    "SERVER_ADDRESSES_IPV6",
     "Cut",
+    "Ipv6Fault",
     "LabError",
     "Line",
     "LineShape",
     "Namespace",
     "OfficeNetwork",
+    "Stack",
     "remove_stale",
     "root_link_name",
     "theoretical_goodput_bps",
     "why_not",
 ]
 
-SERVER_ADDRESSES = ("203.0.113.1", "203.0.113.2")  # RFC 5737; two to take turns
 FRAME_BYTES = 1514  # Ethernet header and a full IP packet: what tbf counts (no FCS, no preamble)
 PAYLOAD_BYTES = 1448  # 1500 less 20 IP, 20 TCP and 12 of the timestamps option (RFC 7323)
+PAYLOAD_BYTES_IPV6 = 1428  # its header takes 40 (RFC 8200)
 _ETHERNET_BYTES = 14
 _BURST_S = 0.002
 _BURST_MIN_FRAMES = 3
@@ -71,6 +80,26 @@ class Cut(Enum):
     ACCESS = "access"  # behind the gateway, which still answers: the ISP loses what it forwards
 
 
+class Ipv6Fault(Enum):
+    """How a line's IPv6 is broken while its IPv4 is whole. The ISP's router does it."""
+
+    BLACKHOLED = "blackholed"  # what it forwards is lost without a word
+    REFUSED = "refused"  # a TCP reset, for all else ICMPv6 "port unreachable"
+    # It forwards no packet above 1280 bytes, and its "packet too big" is lost (RFC 8201, 1).
+    TOO_BIG_LOST = "too_big_lost"
+
+
+_FAULT_RULES = {
+    Ipv6Fault.BLACKHOLED: ("forward", ("drop",)),
+    Ipv6Fault.REFUSED: (
+        "forward",
+        ("meta l4proto tcp reject with tcp reset", "reject with icmpv6 port-unreachable"),
+    ),
+    Ipv6Fault.TOO_BIG_LOST: ("output", ("icmpv6 type packet-too-big drop",)),
+}
+_MTU_BYTES, _LEAST_MTU_BYTES = 1500, 1280  # RFC 8200, 5
+
+
 @dataclass(frozen=True, slots=True)
 class LineShape:
     """One ISP line as it is sold. Rates in bit/s of Ethernet frames; None leaves it unshaped."""
@@ -79,6 +108,7 @@ class LineShape:
     download_bps: int | None = None
     upload_bps: int | None = None
     impairment: LineImpairment | None = None
+    stack: Stack = Stack.IPV4
 
     def __post_init__(self) -> None:
         if not _LINE_NAME.fullmatch(self.name):
@@ -90,24 +120,36 @@ class LineShape:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line as it was built. `interface` and `source_address` are the office's end."""
+    """One line as it was built. `interface` and `source_address` are the office's end.
+
+    `source_address` and `gateway_address` are IPv4, on an IPv6-only line IPv6. `number` counts the
+    office's lines from 1.
+    """
 
     shape: LineShape
+    number: int
     interface: str
     source_address: str
     gateway_address: str
     isp: Namespace
     link: EmulatedLink | None  # between ISP and centre, where the shape has an impairment
+    source_address_ipv6: str | None = None
+    gateway_address_ipv6: str | None = None
 
 
-def theoretical_goodput_bps(shaped_rate_bps: float, *, frame_bytes: int = FRAME_BYTES) -> float:
+def theoretical_goodput_bps(
+    shaped_rate_bps: float,
+    *,
+    frame_bytes: int = FRAME_BYTES,
+    payload_bytes: int = PAYLOAD_BYTES,
+) -> float:
     """TCP payload that a saturated line of this rate carries, in bit/s: rate * 1448/1514.
 
     A full frame is 1514 bytes of which 1448 are payload: IPv4 and TCP take 20 each and the
     timestamps option (RFC 7323, on by default on Linux) 12. For a rate that counts IP bytes, as
-    the emulator's does, `frame_bytes` is 1500.
+    the emulator's does, `frame_bytes` is 1500; over IPv6 `payload_bytes` is `PAYLOAD_BYTES_IPV6`.
     """
-    return shaped_rate_bps * PAYLOAD_BYTES / frame_bytes
+    return shaped_rate_bps * payload_bytes / frame_bytes
 
 
 def remove_stale(tag: str) -> None:
@@ -140,9 +182,15 @@ class OfficeNetwork:
             raise ValueError(f"tag {self.tag!r} is not 1 to 12 of a-z and 0-9")
         if not lines or len({shape.name for shape in lines}) < len(lines):
             raise ValueError("a network needs lines, each with a name of its own")
-        sources = tuple(_source_address(number) for number, _ in enumerate(lines, start=1))
+        sources = tuple(
+            own.office
+            for number, shape in enumerate(lines, start=1)
+            for own in addresses.of_line(number, shape.stack)
+        )
+        self._ipv6 = any(Stack.IPV6 in shape.stack for shape in lines)
+        servers = SERVER_ADDRESSES + SERVER_ADDRESSES_IPV6 * self._ipv6
         self.office = self._namespace("office", sources, management=management)
-        self.centre = self._namespace("centre", SERVER_ADDRESSES, management=management)
+        self.centre = self._namespace("centre", servers, management=management)
         self._shapes = tuple(lines)
         self._lines: dict[str, Line] = {}
 
@@ -177,24 +225,48 @@ class OfficeNetwork:
         finally:
             remove_stale(self.tag)
 
-    def cut(self, name: str, where: Cut = Cut.ACCESS) -> None:
-        """Let a line fail, without a word to those who use it: no reset, no unreachable."""
-        isp = self.line(name).isp
+    def cut(self, name: str, where: Cut = Cut.ACCESS, stack: Stack = Stack.DUAL) -> None:
+        """Let a line fail, without a word to those who use it: no reset, no unreachable.
+
+        `stack`: which families of its access fail; cable and gateway have both in one.
+        """
+        line = self.line(name)
         if where is Cut.CABLE:
-            isp.ip("link set lan down")
+            line.isp.ip("link set lan down")
         elif where is Cut.GATEWAY:
-            isp.ip("link set lan arp off")
+            # Neither requests of ARP nor neighbour solicitations (RFC 4861) are answered then.
+            line.isp.ip("link set lan arp off")
             self.office.ip(f"neigh flush dev {name}")
         else:
             # A host that does not forward drops in silence what is not for itself.
-            isp.sysctl({"ipv4/ip_forward": "0"})
+            line.isp.sysctl({_FORWARDING[family]: "0" for family in stack & line.shape.stack})
 
     def restore(self, name: str) -> None:
         """Mend a cut line and wait until it carries. Does nothing to a line that is whole."""
-        isp = self.line(name).isp
-        isp.ip("link set lan arp on", "link set lan up")
-        isp.sysctl({"ipv4/ip_forward": "1"})
+        line = self.line(name)
+        line.isp.ip("link set lan arp on", "link set lan up")
+        line.isp.sysctl({_FORWARDING[family]: "1" for family in line.shape.stack})
         self.settle(name)
+
+    def break_ipv6(self, name: str, fault: Ipv6Fault) -> None:
+        """Break a line's IPv6 alone (needs nft). A fault that it has is replaced."""
+        isp = self.line(name).isp
+        hook, rules = _FAULT_RULES[fault]
+        isp.nft(
+            _NO_FAULT
+            + f"table ip6 fault {{ chain {hook} {{ type filter hook {hook} priority 0;\n"
+            + "".join(f"{rule}\n" for rule in rules)
+            + "}\n}\n"
+        )
+        _limit_ipv6(isp, _LEAST_MTU_BYTES if fault is Ipv6Fault.TOO_BIG_LOST else _MTU_BYTES)
+
+    def mend_ipv6(self, name: str) -> None:
+        """Undo `break_ipv6`. What the kernel has learnt of the path meanwhile is forgotten."""
+        isp = self.line(name).isp
+        isp.nft(_NO_FAULT)
+        _limit_ipv6(isp, _MTU_BYTES)
+        for end in (self.office, self.centre):
+            end.ip("route flush cache", ipv6=True)
 
     def settle(self, name: str) -> None:
         """Wait for the line's carrier and let both ends ask for each other's address anew.
@@ -232,6 +304,9 @@ class OfficeNetwork:
     def _build(self) -> None:
         self.centre.create()
         self.centre.ip(*(f"addr add {address}/32 dev lo" for address in SERVER_ADDRESSES))
+        if self._ipv6:
+            own = (f"addr add {address}/128 dev lo nodad" for address in SERVER_ADDRESSES_IPV6)
+            self.centre.ip(*own)
         for end in (self.office, self.centre):
             _open_sysctls(end)
             if end.management_address is not None:
@@ -246,41 +321,95 @@ class OfficeNetwork:
             self._build_line(number, shape)
 
     def _build_line(self, number: int, shape: LineShape) -> None:
-        name, source, gateway = shape.name, _source_address(number), f"192.168.{number}.1"
-        wan, far = f"100.64.{number}.1", f"100.64.{number}.2"
-        isp = self._namespace(f"isp-{name}", (gateway, wan))
+        name = shape.name
+        families = list(addresses.of_line(number, shape.stack))
+        its = tuple(address for own in families for address in (own.gateway, own.wan))
+        isp = self._namespace(f"isp-{name}", its)
         isp.create()
         _open_sysctls(isp)
-        isp.sysctl({"ipv4/ip_forward": "1"})
+        isp.sysctl({_FORWARDING[family]: "1" for family in shape.stack | Stack.IPV4})
         link = None
         if shape.impairment is not None:
             link = EmulatedLink(isp, "wan", self.centre, name, shape.impairment)
         # Known before it is complete, so that `close` ends the emulator of a half-built line.
-        self._lines[name] = Line(shape, name, source, gateway, isp, link)
+        self._lines[name] = _line(number, shape, families, isp, link)
         connect_veth(self.office, name, isp, "lan")
         if link is None:
             connect_veth(isp, "wan", self.centre, name)
         else:
             link.open()
-        isp.ip(
-            f"addr add {gateway}/24 dev lan",
-            f"addr add {wan}/24 dev wan",
-            *(f"route add {address} via {far}" for address in SERVER_ADDRESSES),
+        for own in families:
+            self._give_addresses(self._lines[name], own)
+        _shape(isp, shape)
+
+    def _give_addresses(self, line: Line, own: LineAddresses) -> None:
+        """Give every end of a line its addresses, routes and rules of one family."""
+        name, table, flags = line.interface, line.number, ""
+        if own.ipv6:
+            flags = " nodad"
+            for end, interface in (
+                (self.office, name), (line.isp, "lan"), (line.isp, "wan"), (self.centre, name),
+            ):  # fmt: skip
+                _open_ipv6(end, interface)
+        line.isp.ip(
+            f"addr add {own.gateway}/{own.length} dev lan{flags}",
+            f"addr add {own.wan}/{own.length} dev wan{flags}",
+            *(f"route add {address} via {own.far}" for address in own.servers),
+            ipv6=own.ipv6,
         )
         self.centre.ip(
-            f"addr add {far}/24 dev {name}", f"route add 192.168.{number}.0/24 via {wan}"
+            f"addr add {own.far}/{own.length} dev {name}{flags}",
+            f"route add {own.lan} via {own.wan}",
+            ipv6=own.ipv6,
         )
         self.office.ip(
-            f"addr add {source}/24 dev {name}",
-            f"route add default via {gateway} dev {name} metric {number}",
-            f"route add 192.168.{number}.0/24 dev {name} table {number}",
-            f"route add default via {gateway} dev {name} table {number}",
+            f"addr add {own.office}/{own.length} dev {name}{flags}",
+            f"route add default via {own.gateway} dev {name} metric {table}",
+            f"route add {own.lan} dev {name} table {table}",
+            f"route add default via {own.gateway} dev {name} table {table}",
             # The device first: a socket may be bound to one line's device and, by mistake or for
             # a test, to another's address.
-            f"rule add pref 100 oif {name} table {number}",
-            f"rule add pref 200 from {source} table {number}",
+            f"rule add pref 100 oif {name} table {table}",
+            f"rule add pref 200 from {own.office} table {table}",
+            ipv6=own.ipv6,
         )
-        _shape(isp, shape)
+
+
+# By family; of IPv4's the kernel makes the others.
+_FORWARDING = {Stack.IPV4: "ipv4/ip_forward", Stack.IPV6: "ipv6/conf/all/forwarding"}
+# Adding before deleting, so that there is one to delete.
+_NO_FAULT = "table ip6 fault {}\ndelete table ip6 fault\n"
+
+
+def _line(
+    number: int,
+    shape: LineShape,
+    families: Sequence[LineAddresses],
+    isp: Namespace,
+    link: EmulatedLink | None,
+) -> Line:
+    first, last = families[0], families[-1]
+    line = Line(shape, number, shape.name, first.office, first.gateway, isp, link)
+    if last.ipv6:
+        line = replace(line, source_address_ipv6=last.office, gateway_address_ipv6=last.gateway)
+    return line
+
+
+def _open_ipv6(namespace: Namespace, interface: str) -> None:
+    """Let one interface have IPv6: at once, only by the lab's addresses, and through a cut."""
+    settings = {
+        "accept_dad": "0",
+        "accept_ra": "0",
+        "router_solicitations": "0",
+        "keep_addr_on_down": "1",
+        "disable_ipv6": "0",
+    }
+    namespace.sysctl({f"ipv6/conf/{interface}/{name}": value for name, value in settings.items()})
+
+
+def _limit_ipv6(isp: Namespace, mtu_bytes: int) -> None:
+    """The largest IPv6 packet that an ISP forwards; IPv4's stays."""
+    isp.sysctl({f"ipv6/conf/{interface}/mtu": str(mtu_bytes) for interface in ("lan", "wan")})
 
 
 def _open_sysctls(namespace: Namespace) -> None:
@@ -309,10 +438,6 @@ def _tbf(rate_bps: int) -> str:
     # 2 ms of burst: tbf then keeps the rate within 0.15 %; htb is off by up to 3 %.
     burst_bytes = max(round(rate_bps * _BURST_S / 8), _BURST_MIN_FRAMES * FRAME_BYTES)
     return f"tbf rate {rate_bps}bit burst {burst_bytes} latency {_QUEUE_MS}ms"
-
-
-def _source_address(number: int) -> str:
-    return f"192.168.{number}.2"
 
 
 def _management_address(tag: str, part: str, host: int) -> str:

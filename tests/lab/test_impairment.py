@@ -2,8 +2,9 @@
 
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
@@ -130,9 +131,33 @@ def test_packets_are_identified(packet: bytes, expected: PacketIdentity) -> None
     assert identify(packet) == expected
 
 
-@pytest.mark.parametrize("packet", [b"", bytes(40), b"\x60" + bytes(39)])
-def test_only_ipv4_is_identified(packet: bytes) -> None:
-    with pytest.raises(ValueError, match="not an IPv4 packet"):
+def ipv6(next_header: int, payload: bytes) -> bytes:
+    addresses = IPv6Address("2001:db8::1").packed + IPv6Address("2001:db8::2").packed
+    return struct.pack("!IHBB", 6 << 28, len(payload), next_header, 64) + addresses + payload
+
+
+@pytest.mark.parametrize(
+    ("packet", "expected"),
+    [
+        (
+            ipv6(17, struct.pack("!HHHHI", 40_000, 862, 52, 0, 77) + bytes(40)),
+            between(protocol="udp", source_port=40_000, destination_port=862, udp_seq=77),
+        ),
+        (
+            ipv6(58, struct.pack("!BBHHH", 128, 0, 0, 4_711, 3)),
+            between(protocol="icmp", icmp_type=128, icmp_id=4_711, icmp_seq=3),
+        ),
+        (ipv6(59, b""), between(protocol="59")),
+    ],
+    ids=["stamp", "ping", "other"],
+)
+def test_packets_of_ipv6_are_identified(packet: bytes, expected: PacketIdentity) -> None:
+    assert identify(packet) == replace(expected, source="2001:db8::1", destination="2001:db8::2")
+
+
+@pytest.mark.parametrize("packet", [b"", bytes(40), b"\x45" + bytes(18), b"\x60" + bytes(38)])
+def test_only_whole_headers_of_ip_are_identified(packet: bytes) -> None:
+    with pytest.raises(ValueError, match="neither an IPv4 nor an IPv6 packet"):
         identify(packet)
 
 

@@ -6,14 +6,15 @@ Pure. It must not know how packets are relayed, nor what decided their fate.
 import json
 import struct
 from dataclasses import asdict, dataclass
+from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
 
 from tests.lab.impairment import Drop
 
 Direction = Literal["upload", "download"]  # near end to far end; far end to near end
 
-_IPV4_MIN_BYTES = 20
-_PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp"}
+_IPV4_MIN_BYTES, _IPV6_BYTES = 20, 40
+_PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp"}
 # What `identify` needs of a packet: the longest IPv4 header, a UDP header, a sequence number.
 IDENTIFYING_BYTES = 60 + 8 + 4
 
@@ -28,7 +29,7 @@ class PacketIdentity:
     source_port: int | None = None
     destination_port: int | None = None
     udp_seq: int | None = None  # first 4 bytes of the payload: STAMP's sequence number (RFC 8762)
-    icmp_type: int | None = None  # 8 echo request, 0 echo reply (RFC 792)
+    icmp_type: int | None = None  # echo request and reply: 8, 0 (RFC 792); 128, 129 (RFC 4443)
     icmp_id: int | None = None
     icmp_seq: int | None = None
 
@@ -66,13 +67,12 @@ def parse_truth_line(line: str) -> PacketTruth:
 
 
 def identify(packet: bytes) -> PacketIdentity:
-    """Read an IPv4 packet's identifiers. ValueError for anything that is not IPv4."""
-    if len(packet) < _IPV4_MIN_BYTES or packet[0] >> 4 != 4:
-        raise ValueError("not an IPv4 packet")
-    header_bytes = (packet[0] & 0x0F) * 4
-    protocol = _PROTOCOLS.get(packet[9], str(packet[9]))
-    source, destination = (".".join(map(str, packet[at : at + 4])) for at in (12, 16))
-    payload = packet[header_bytes:]
+    """Read an IP packet's identifiers. ValueError for anything that is neither IPv4 nor IPv6.
+
+    IPv6 without extension headers: nothing here sends any.
+    """
+    number, source, destination, payload = _parts(packet)
+    protocol = _PROTOCOLS.get(number, str(number))
     if protocol == "icmp" and len(payload) >= 8:
         icmp_type, icmp_id, icmp_seq = struct.unpack_from("!B3xHH", payload)
         return PacketIdentity(
@@ -95,3 +95,15 @@ def identify(packet: bytes) -> PacketIdentity:
             udp_seq=struct.unpack_from("!I", payload, 8)[0] if has_seq else None,
         )
     return PacketIdentity(protocol=protocol, source=source, destination=destination)
+
+
+def _parts(packet: bytes) -> tuple[int, str, str, bytes]:
+    """Protocol number, source, destination and payload."""
+    version = packet[0] >> 4 if packet else 0
+    if version == 4 and len(packet) >= _IPV4_MIN_BYTES:
+        source, destination = (str(IPv4Address(packet[at : at + 4])) for at in (12, 16))
+        return packet[9], source, destination, packet[(packet[0] & 0x0F) * 4 :]
+    if version == 6 and len(packet) >= _IPV6_BYTES:
+        source, destination = (str(IPv6Address(packet[at : at + 16])) for at in (8, 24))
+        return packet[6], source, destination, packet[_IPV6_BYTES:]
+    raise ValueError("neither an IPv4 nor an IPv6 packet")
