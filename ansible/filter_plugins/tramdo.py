@@ -96,15 +96,9 @@ def _value(value: object) -> str:
 def tramdo_lines(lines: Sequence[Table]) -> list[dict[str, Any]]:
     """The `[[lines]]` of probe.toml for the inventory's `probe_lines`.
 
-    A line with an `address` is bound to it, and one that asks its router (DHCP) to its interface.
+    Each is bound to its interface: an address has one family, and a line is measured over both.
     """
-    tables = []
-    for line in lines:
-        table = {key: line[key] for key in _LINE_KEYS if line.get(key) is not None}
-        if line.get("address"):
-            table["source_address"] = str(ipaddress.ip_interface(line["address"]).ip)
-        tables.append(table)
-    return tables
+    return [{key: line[key] for key in _LINE_KEYS if line.get(key) is not None} for line in lines]
 
 
 def mosquitto_passwords(passwords: Mapping[str, str]) -> str:
@@ -272,13 +266,13 @@ def _line_problems(host: Table) -> Iterator[str]:
     if not all(isinstance(line, Mapping) for line in lines):
         yield "probe_lines is not a list of lines, each with id, isp and interface"
         return
-    for key in ("id", "interface", "address"):
+    for key in ("id", "interface", "address", "address_ipv6"):
         values = [str(line[key]) for line in lines if line.get(key)]
         if twice := sorted({value for value in values if values.count(value) > 1}):
             yield f"probe_lines: two lines have the {key} {twice[0]!r}"
     for number, line in enumerate(lines, 1):
         where = f"probe_lines, line {number} ({line.get('id', 'without id')})"
-        known = (*_LINE_KEYS, "address", "nameservers")
+        known = (*_LINE_KEYS, "address", "nameservers", "address_ipv6", "gateway_ipv6")
         its = [*_unknown_keys(line, known), *_one_line_problems(line), *_plan_problems(line)]
         yield from (f"{where}: {sentence}" for sentence in its)
     leds = host.get("probe_leds") or {}
@@ -373,26 +367,41 @@ def _one_line_problems(line: Table) -> Iterator[str]:
         yield "isp is missing: whose line it is"
     if not _INTERFACE.fullmatch(str(line.get("interface") or "")):
         yield "interface is missing: the name that `ip link` shows, for example eth0"
-    address, gateway = line.get("address"), line.get("gateway")
     yield from _nameserver_problems(line)
+    yield from _address_problems(line, "address", "gateway", "192.168.1.10/24", 4)
+    yield from _address_problems(line, "address_ipv6", "gateway_ipv6", "2001:db8:1::10/64", 6)
+
+
+def _address_problems(
+    line: Table, key: str, gateway_key: str, example: str, version: int
+) -> Iterator[str]:
+    address, gateway = line.get(key), line.get(gateway_key)
     if not address:
         if gateway:
-            yield "gateway is given without address: leave both out where the router gives them"
+            yield (
+                f"{gateway_key} is given without {key}: leave both out where the router gives them"
+            )
         return
     if "/" not in str(address):
-        yield f"address is {address!r}: it needs its prefix, for example 192.168.1.10/24"
+        yield f"{key} is {address!r}: it needs its prefix, for example {example}"
         return
     try:
         network = ipaddress.ip_interface(address).network
     except ValueError:
-        yield f"address is {address!r}: no IP address with prefix"
+        yield f"{key} is {address!r}: no IP address with prefix"
         return
+    if network.version != version:
+        yield f"{key} is {address!r}: no IPv{version} address, for example {example}"
+    elif not _is_on_link(gateway, network):
+        yield f"{gateway_key} is {gateway!r}: a line with {key} needs a gateway in {network}"
+
+
+def _is_on_link(gateway: object, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
     try:
-        inside = gateway is not None and ipaddress.ip_address(gateway) in network
+        address = ipaddress.ip_address(str(gateway))
     except ValueError:
-        inside = False
-    if not inside:
-        yield f"gateway is {gateway!r}: a line with an address needs a gateway in {network}"
+        return False
+    return address in network or (address.version == network.version == 6 and address.is_link_local)
 
 
 def _plan_problems(line: Table) -> Iterator[str]:

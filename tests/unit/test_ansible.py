@@ -178,7 +178,10 @@ def test_toml_of_a_probe_is_read_by_the_probe() -> None:
     }
     read = config.parse(FILTERS["to_toml"](table).encode(), "probe.toml")
     assert read.site.office == "Trụ sở UBND xã Phủ Thông"
-    assert [line.source_address for line in read.lines] == ["192.168.1.10", None]
+    assert [(line.interface, line.source_address) for line in read.lines] == [
+        ("eth0", None),
+        ("eth1", None),
+    ]
     assert read.leds.active_high is False
     assert read.plan.throughput_share == 0.5
 
@@ -291,6 +294,16 @@ def _line(**changes: Any) -> list[dict[str, Any]]:
         ({"probe_lines": _line(address="192.168.1.10")}, "it needs its prefix"),
         ({"probe_lines": _line(address="nowhere/24")}, "no IP address with prefix"),
         ({"probe_lines": _line(gateway="10.0.0.1")}, "needs a gateway in 192.168.1.0/24"),
+        ({"probe_lines": _line(address="2001:db8::1/64")}, "no IPv4 address, for example"),
+        (
+            {"probe_lines": _line(address_ipv6="2001:db8::1/64")},
+            "gateway_ipv6 is None: a line with",
+        ),
+        ({"probe_lines": _line(gateway_ipv6="fe80::1")}, "gateway_ipv6 is given without address_"),
+        (
+            {"probe_lines": _line(address_ipv6="10.0.0.1/8", gateway_ipv6="fe80::1")},
+            "no IPv6 address, for example 2001:db8:1::10/64",
+        ),
         ({"probe_lines": _line(nameservers="8.8.8.8")}, "nameservers is not a list of addresses"),
         ({"probe_lines": _line(nameservers=["dns.vn"])}, "nameservers: 'dns.vn' is no IPv4 addr"),
         (

@@ -7,41 +7,25 @@ import fnmatch
 import os
 import subprocess
 import tomllib
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 
+from tests import rendered_roles
+from tests.rendered_roles import BASE, loader, rendered
+
 ROOT = Path(__file__).parents[2]
-BASE = ROOT / "ansible/roles/base"
 FIXED = {
     "id": "vnpt", "interface": "eth0", "address": "192.168.1.10/24", "gateway": "192.168.1.1",
 }  # fmt: skip
 BY_DHCP = {"id": "viettel", "interface": "eth1"}
 
 
-@cache
-def loader() -> DataLoader:
-    init_plugin_loader([])
-    return DataLoader()
-
-
-def rendered(text: str, **variables: Any) -> str:
-    known = yaml.safe_load((BASE / "vars/main.yml").read_text(encoding="utf-8"))
-    known |= {"ansible_managed": "Ansible", "line_number": 0} | variables
-    told = Templar(loader(), variables=known).template(trust_as_template(text))
-    assert isinstance(told, str)
-    return told
-
-
 def template(name: str, line: dict[str, Any]) -> list[str]:
-    text = (BASE / "templates" / name).read_text(encoding="utf-8")
-    return rendered(text, line=line).splitlines()
+    return rendered_roles.template(name, line=line).splitlines()
 
 
 def tasks(name: str) -> list[dict[str, Any]]:
