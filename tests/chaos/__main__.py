@@ -34,6 +34,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--faults-per-seed", type=int, default=12, help="how many (default: %(default)s)"
     )
     parser.add_argument("--only", default="", metavar="TEXT", help="faults whose name has this")
+    parser.add_argument(
+        "--clones-s",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="two boxes of one card run side by side for so long (default: some seconds)",
+    )
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     options = parser.parse_args(argv)
     if (reason := why_not()) is not None:
@@ -41,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     resources.watch()
     resources.unwind_on_signals()
-    every, refused = deck()
+    every, refused = deck(options.clones_s)
     faults = {name: fault for name, fault in every.items() if options.only in name}
     if not faults:
         _say(f"no fault has {options.only!r} in its name; there are: {', '.join(every)}")

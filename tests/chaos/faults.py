@@ -6,6 +6,7 @@ number in 0..1 for what varies within it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -148,15 +149,33 @@ def card_restored_twice(stage: Stage, uniform: float) -> None:
     card_restored(stage, uniform, rolled_back=40, offline=20)
 
 
-def card_cloned(stage: Stage, uniform: float) -> None:
-    """A copy of the card runs in a second box under the same name, and both deliver."""
+def card_cloned(
+    stage: Stage, uniform: float, *, rolled_back: int = 0, together_s: float = 0.0
+) -> None:
+    """A copy of the card runs in a second box under the same name, and both deliver.
+
+    Args:
+        stage: what is struck.
+        uniform: when within the run.
+        rolled_back: how many results the first box makes after the copy was taken, so that the
+            second one starts with an older image.
+        together_s: for how long at least both run.
+    """
     stage.kill(Part.PROBE)
     clone = stage.clone()
     stage.start(Part.PROBE)
+    if rolled_back:
+        wanted = stage.numbered_count() + rolled_back
+        stage.probe.make(rolled_back)
+        stage.wait_for(lambda: stage.numbered_count() >= wanted, _NUMBERED_WITHIN_S)
     clone.start()
-    for box in (stage.probe, clone):
-        box.make(50)
-    stage.pause(3.0 + 3 * uniform)
+    until_s = time.monotonic() + together_s
+    while True:
+        for box in (stage.probe, clone):
+            box.make(50)
+        stage.pause(3.0 + 3 * uniform)
+        if time.monotonic() >= until_s:
+            break
     # Each takes the connection from the other; the first is switched off so that the clone can end.
     stage.kill(Part.PROBE)
     stage.retire(clone)
@@ -384,8 +403,12 @@ DAMAGES: dict[str, Callable[[Path, float], None]] = {
 }
 
 
-def deck() -> tuple[dict[str, Fault], dict[str, str]]:
-    """(the faults that can be had here by name, the names of the others with the reason)."""
+def deck(clones_s: float = 0.0) -> tuple[dict[str, Fault], dict[str, str]]:
+    """(the faults that can be had here by name, the names of the others with the reason).
+
+    Args:
+        clones_s: for how long at least two boxes of one card run side by side.
+    """
     faults: dict[str, Fault] = {}
     for part in Part:
         faults[f"kill {part} at any moment"] = partial(kill_at_any_moment, part=part)
@@ -407,7 +430,10 @@ def deck() -> tuple[dict[str, Fault], dict[str, str]]:
             card_restored, rolled_back=40, offline=200
         ),
         "older image of the card, twice": card_restored_twice,
-        "card cloned": card_cloned,
+        "card cloned": partial(card_cloned, together_s=clones_s),
+        "older image of the card in a second box": partial(
+            card_cloned, rolled_back=80, together_s=clones_s
+        ),
         "broker's disk wiped": broker_wiped,
         "broker at its limit": broker_at_its_limit,
         "centre's store restored from a backup": store_restored,

@@ -45,6 +45,7 @@ COPIES = (
     "older image of the card, offline as long",
     "older image of the card, offline longer",
     "card cloned",
+    "older image of the card in a second box",
     "collector stopped and continued",
 )
 
