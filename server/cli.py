@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from runtime import systemd_notify
 from server.rate_limit import RateLimit
@@ -40,7 +41,8 @@ def main(argv: list[str] | None = None) -> int:
     listeners = _listeners(options.listen, options.port)
     if not listeners:
         return CANNOT_LISTEN
-    _run(Reflector(listeners, RateLimit(options.rate_limit_pps)), listeners)
+    limit = RateLimit(options.rate_limit_pps)
+    _run(Reflector(listeners, limit, options.twamp_light_sender), listeners)
     return OK
 
 
@@ -125,6 +127,15 @@ def _parser() -> argparse.ArgumentParser:
         help="packets answered each second for one source (an IPv4 address, an IPv6 /64); "
         "0 for no limit (default: %(default)s)",
     )
+    parser.add_argument(
+        "--twamp-light-sender",
+        action="append",
+        type=_network,
+        default=[],
+        metavar="NETWORK",
+        help="address or prefix of TWAMP Light senders, which get 44 octets for a shorter packet "
+        "(RFC 8762, 4.6); repeatable; everybody else gets no more octets than were sent",
+    )
     return parser
 
 
@@ -133,6 +144,13 @@ def _port(text: str) -> int:
     if not 0 <= port <= 65535:
         raise argparse.ArgumentTypeError("a port is 0 to 65535")
     return port
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _count(text: str) -> int:

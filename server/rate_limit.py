@@ -1,8 +1,8 @@
 """Floor 1. Limits the packets of a source each second; the rest are silently dropped.
 
 A reflector answers to a packet's source address, which may be forged. The answer is no longer than
-the packet, so there is no amplification, and the limit bounds what a victim can be sent. Reads no
-clock.
+the packet (except to TWAMP Light senders that the operator names), so there is no amplification,
+and the limit bounds what a victim can be sent. Reads no clock.
 """
 
 from __future__ import annotations

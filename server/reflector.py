@@ -1,15 +1,18 @@
 """Floor 2. Wraps the sockets of a STAMP session-reflector: stateless, unauthenticated (RFC 8762).
 
 Answers each valid packet at once, with the kernel's receive timestamp as T2 and the clock just
-before sending as T3. Keeps no state of a sender beyond the present second.
+before sending as T3. An answer is never longer than its packet, except to senders of TWAMP Light
+that the operator has named. Keeps no state of a sender beyond the present second, but for a bounded
+number of those that ask for packet counts.
 """
 
 from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from struct import Struct
 from typing import NamedTuple
 
@@ -17,7 +20,9 @@ from msgspec import Struct as Record
 
 from runtime import kernel_time
 from server.rate_limit import RateLimit
+from server.session_counts import SessionCounts
 from wire import stamp
+from wire.stamp_tlv import PacketCounts, SynchronisationSource, answer_tlvs
 
 # linux/in.h; Python 3.11 has no names for them.
 _IP_TTL, _IP_PKTINFO, _IP_RECVTTL = 2, 8, 12
@@ -46,6 +51,8 @@ class ReflectorCounters(Record):
     reflected: int = 0
     malformed: int = 0
     too_long: int = 0
+    # Of the reflected: a packet of less than 44 octets, answered by as many.
+    short: int = 0
     limited: int = 0
     # A reflector's packet, from a responder's port, or to a group: an answer could go round.
     refused: int = 0
@@ -108,17 +115,26 @@ class Reflector:
     Args:
         listeners: from `listen`.
         limit: the rate limit of each source.
+        twamp_light: networks whose senders get all 44 octets for a shorter packet (RFC 8762, 4.6).
 
     Attributes:
         counters: since the start.
     """
 
-    def __init__(self, listeners: Iterable[Listener], limit: RateLimit) -> None:
+    def __init__(
+        self,
+        listeners: Iterable[Listener],
+        limit: RateLimit,
+        twamp_light: Sequence[IPv4Network | IPv6Network] = (),
+    ) -> None:
         self.counters = ReflectorCounters()
         self._listeners = {listener.sock.fileno(): listener for listener in listeners}
         own = {listener.sock.getsockname()[1] for listener in self._listeners.values()}
         self._refused_ports = _RESPONDER_PORTS | own | {0}
         self._limit = limit
+        self._twamp_light = twamp_light
+        self._sessions = SessionCounts()
+        self._clock_source = _clock_source()
         self._stopped = False
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_write.setblocking(False)
@@ -156,6 +172,7 @@ class Reflector:
                 now_ns = kernel_time.monotonic_ns()
                 if now_ns >= next_wake_ns:
                     next_wake_ns = now_ns + round(_WAKE_S * 1e9)
+                    self._clock_source = _clock_source()
                     on_wake()
         finally:
             for sock in (*(one.sock for one in self._listeners.values()), self._wake_read):
@@ -201,21 +218,48 @@ class Reflector:
         if received_ns is None:
             self.counters.without_kernel_time += 1
             received_ns = kernel_time.wall_ns()
+        short = len(body) < stamp.PACKET_BYTES
+        whole = short and self._is_twamp_light(source[0])
         answer = stamp.reflect(
             body,
             request,
             received=stamp.ntp_from_unix_ns(received_ns),
             error_estimate=stamp.UNSYNCHRONISED,
             ttl=ttl,
+            whole=whole,
         )
+        session, counted = (source[0], source[1], request.ssid), False
+
+        def count() -> PacketCounts:
+            nonlocal counted
+            counted = True
+            return self._sessions.add(session)
+
+        answer_tlvs(answer, self._clock_source, count)
         buffers, ancillary, send = [answer], [answer_from], listener.sock.sendmsg
         stamp.put_sent_time(answer, stamp.ntp_from_unix_ns(kernel_time.wall_ns()))
         try:
             send(buffers, ancillary, 0, source)
         except OSError:
             self.counters.not_sent += 1
+            if counted:
+                self._sessions.not_sent(session)
             return
         self.counters.reflected += 1
+        self.counters.short += short and not whole
+
+    def _is_twamp_light(self, address: str) -> bool:
+        if not self._twamp_light:
+            return False
+        source = ip_address(address.partition("%")[0])
+        return any(source in network for network in self._twamp_light)
+
+
+def _clock_source() -> SynchronisationSource:
+    """What sets this host's clock, as far as the kernel tells; PTP counts as NTP."""
+    if kernel_time.synchronised():
+        return SynchronisationSource.NTP
+    return SynchronisationSource.FREE_RUNNING
 
 
 def _read(

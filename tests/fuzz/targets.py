@@ -33,7 +33,7 @@ from probe.measure.throughput import iperf3_report
 from probe.measure.throughput.iperf3_report import Transcript
 from tests import samples
 from tests.property.test_throughput_property import REPORTS, SPEC
-from wire import commands, messages, stamp, topics
+from wire import commands, messages, stamp, stamp_tlv, topics
 from wire.clock_repair import ClockNote, KnownBoot
 from wire.commands import Answer, CommandName, Reply
 from wire.envelope import encode_envelope
@@ -183,6 +183,11 @@ def _stamp(payload: bytes, _draw: random.Random) -> str:
         if isinstance(packet, stamp.SenderPacket):
             estimate = packet.error_estimate
             answer = stamp.reflect(payload, packet, received=1, error_estimate=estimate, ttl=64)
+            stamp_tlv.answer_tlvs(
+                answer,
+                stamp_tlv.SynchronisationSource.NTP,
+                lambda: stamp_tlv.PacketCounts(1, 1),
+            )
             assert len(answer) == len(payload)
         else:
             assert isinstance(packet.residence_ns, int)

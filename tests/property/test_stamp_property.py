@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from probe.measure.latency import icmp_echo
 from probe.measure.latency.echo import EchoReply, IcmpEcho, StampEcho
 from probe.measure.latency.icmp_echo import Echo, EchoDiscard
-from wire import stamp
+from wire import stamp, stamp_tlv
 from wire.stamp import ErrorEstimate, ReflectorPacket, SenderPacket, StampError
 
+bits16 = st.integers(0, 2**16 - 1)
 bits32 = st.integers(0, 2**32 - 1)
 bits64 = st.integers(0, 2**64 - 1)
 unix_ns = st.integers(0, 2**32 * 10**9)
@@ -23,9 +24,13 @@ estimates = st.builds(
     scale=st.integers(0, 63),
     multiplier=st.integers(1, 255),
 )
-senders = st.builds(SenderPacket, bits32, bits64, estimates)
+senders = st.builds(SenderPacket, bits32, bits64, estimates, bits16)
 # Short, exact and long ones alike; random bytes alone would seldom be long enough.
-datagrams = st.binary(max_size=80) | st.binary(min_size=44, max_size=44)
+datagrams = (
+    st.binary(min_size=14, max_size=43)
+    | st.binary(max_size=80)
+    | st.binary(min_size=44, max_size=44)
+)
 
 
 @given(datagrams)
@@ -46,7 +51,7 @@ def test_a_sender_packet_comes_back(packet: SenderPacket, tail: bytes) -> None:
 @given(
     st.builds(
         ReflectorPacket, bits32, bits64, estimates, bits64, bits32, bits64, estimates,
-        st.integers(0, 255),
+        st.integers(0, 255), bits16,
     )
 )  # fmt: skip
 def test_a_reflector_packet_comes_back(packet: ReflectorPacket) -> None:
@@ -69,6 +74,52 @@ def test_an_answer_is_as_long_as_its_request_and_carries_it(
     assert decoded.sender_error_estimate == request.error_estimate
     assert (decoded.receive_timestamp, decoded.timestamp) == (received, sent)
     assert decoded.sender_ttl == ttl
+
+
+@given(senders, st.integers(14, 43), st.binary(max_size=30), unix_ns, st.integers(0, 15 * 10**9))
+def test_no_answer_is_longer_than_its_request_or_taken_for_one(
+    request: SenderPacket, length: int, tail: bytes, at_ns: int, held_ns: int
+) -> None:
+    """Whatever is answered, a reflector that gets the answer falls silent."""
+    for body in (stamp.encode_sender(request)[:length], stamp.encode_sender(request) + tail):
+        received, sent = stamp.ntp_from_unix_ns(at_ns), stamp.ntp_from_unix_ns(at_ns + held_ns)
+        answer = stamp.reflect(
+            body, request, received=received, error_estimate=stamp.UNSYNCHRONISED, ttl=64
+        )
+        stamp_tlv.answer_tlvs(
+            answer, stamp_tlv.SynchronisationSource.NTP, lambda: stamp_tlv.PacketCounts(1, 1)
+        )
+        stamp.put_sent_time(answer, sent)
+        assert len(answer) == len(body)
+        assert stamp.is_reflected(bytes(answer)) or received == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=20))), st.binary(max_size=9))
+def test_every_tlv_comes_back_and_only_what_is_understood_changes(
+    tlvs: list[tuple[int, bytes]], tail: bytes
+) -> None:
+    packet = bytearray(44)
+    for kind, value in tlvs:
+        packet += bytes((0x80, kind)) + len(value).to_bytes(2, "big") + value
+    before = bytes(packet + tail)
+    packet += tail
+    stamp_tlv.answer_tlvs(
+        packet, stamp_tlv.SynchronisationSource.NTP, lambda: stamp_tlv.PacketCounts(3, 2)
+    )
+    assert len(packet) == len(before)
+    at = 44
+    for kind, value in tlvs:
+        flags, end = packet[at], at + 4 + len(value)
+        assert packet[at + 1 : at + 4] == before[at + 1 : at + 4]
+        understood = {1: None, 3: 4, 5: 12}
+        malformed = understood.get(kind) not in (None, len(value))
+        assert flags == (0 if kind in understood else 0x80) | (0x40 if malformed else 0)
+        if malformed:
+            assert packet[at + 4 :] == before[at + 4 :]
+            return
+        if kind not in (3, 5):
+            assert packet[at + 4 : end] == value
+        at = end
 
 
 @given(unix_ns, st.integers(-(2**31) * 10**9 + 10**9, 2**31 * 10**9 - 10**9))

@@ -84,7 +84,7 @@ def test_the_ttl_comes_back(sender: socket.socket) -> None:
 
 
 def test_an_answer_is_as_long_as_its_request(sender: socket.socket) -> None:
-    for tail in (b"", bytes.fromhex("80010004deadbeef"), b"\xa5" * (1472 - 44)):
+    for tail in (b"", bytes(27), b"\xa5" * (1472 - 44)):
         sender.send(request() + tail)
         answer = sender.recv(2000)
         assert len(answer) == 44 + len(tail)
@@ -97,7 +97,7 @@ def test_what_is_no_request_is_not_answered(
     before = reflector.counters()
     corrupt = bytearray(request())
     corrupt[13] = 0
-    for body in (b"", b"\0", request()[:43], bytes(44), bytes(corrupt)):
+    for body in (b"", b"\0", request()[:13], bytes(44), bytes(corrupt)):
         sender.send(body)
     sender.send(request() + bytes(1500))
     assert_silence(sender)

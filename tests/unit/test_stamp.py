@@ -61,18 +61,96 @@ def test_octets_after_the_packet_are_tolerated() -> None:
 
 
 def test_what_must_be_zero_is_ignored_when_it_is_not() -> None:
-    assert stamp.decode_sender(SENDER_BYTES[:14] + b"\xff" * 30) == stamp.decode_sender(
+    assert stamp.decode_sender(SENDER_BYTES[:16] + b"\xff" * 28) == stamp.decode_sender(
         SENDER_BYTES
     )
 
 
-@pytest.mark.parametrize("length", [0, 1, 43])
-def test_a_short_packet_is_refused(length: int) -> None:
+@pytest.mark.parametrize("length", [0, 1, 13])
+def test_a_sender_packet_without_its_fields_is_refused(length: int) -> None:
     with pytest.raises(StampError) as sender:
         stamp.decode_sender(SENDER_BYTES[:length])
+    assert sender.value.defect is Defect.TOO_SHORT
+
+
+@pytest.mark.parametrize("length", [0, 14, 37])
+def test_a_reflector_packet_without_its_fields_is_refused(length: int) -> None:
     with pytest.raises(StampError) as reflector:
         stamp.decode_reflector(REFLECTOR_BYTES[:length])
-    assert sender.value.defect is reflector.value.defect is Defect.TOO_SHORT
+    assert reflector.value.defect is Defect.TOO_SHORT
+
+
+@pytest.mark.parametrize("length", [14, 15, 41, 43])
+def test_a_twamp_light_sender_s_packet_is_taken(length: int) -> None:
+    assert stamp.decode_sender(SENDER_BYTES[:length]) == stamp.decode_sender(SENDER_BYTES)
+
+
+def test_a_twamp_light_reflector_s_packet_is_taken() -> None:
+    # RFC 5357, 4.2.1: 41 octets end with the TTL; nokia/twampy's reflector leaves it out (38).
+    assert stamp.decode_reflector(REFLECTOR_BYTES[:41]) == REFLECTOR
+    assert stamp.decode_reflector(REFLECTOR_BYTES[:38]) == REFLECTOR._replace(sender_ttl=0)
+
+
+def test_the_session_identifier_is_where_rfc_8972_has_it() -> None:
+    with_ssid = SENDER_BYTES[:14] + bytes.fromhex("cafe") + SENDER_BYTES[16:]
+    assert stamp.decode_sender(with_ssid).ssid == 0xCAFE
+    assert stamp.encode_sender(SenderPacket(7, HALF_PAST_EPOCH, ESTIMATE, 0xCAFE)) == with_ssid
+    reflected = stamp.encode_reflector(REFLECTOR._replace(ssid=0xCAFE))
+    assert reflected == REFLECTOR_BYTES[:14] + bytes.fromhex("cafe") + REFLECTOR_BYTES[16:]
+    answer = stamp.reflect(
+        with_ssid,
+        stamp.decode_sender(with_ssid),
+        received=1,
+        error_estimate=stamp.UNSYNCHRONISED,
+        ttl=1,
+    )
+    assert stamp.decode_reflector(bytes(answer)).ssid == 0xCAFE
+
+
+@pytest.mark.parametrize("length", [14, 23, 24, 38, 41, 43])
+def test_an_answer_to_a_short_packet_is_as_short_and_is_known_as_one(length: int) -> None:
+    """Else two reflectors would answer each other for ever."""
+    body = SENDER_BYTES[:length]
+    request = stamp.decode_sender(body)
+    answer = stamp.reflect(
+        body,
+        request,
+        received=0x83AA7E80_A0000000,
+        error_estimate=stamp.UNSYNCHRONISED,
+        ttl=63,
+    )
+    stamp.put_sent_time(answer, 0x83AA7E80_C0000000)
+    assert len(answer) == length
+    assert bytes(answer[:12]) == REFLECTOR_BYTES[:3] + b"\7" + REFLECTOR_BYTES[4:12]
+    assert stamp.is_reflected(bytes(answer))
+    assert not stamp.is_reflected(body)
+    whole = stamp.reflect(
+        body,
+        request,
+        received=0x83AA7E80_A0000000,
+        error_estimate=stamp.UNSYNCHRONISED,
+        ttl=63,
+        whole=True,
+    )
+    stamp.put_sent_time(whole, 0x83AA7E80_C0000000)
+    assert len(whole) == 44
+    assert stamp.decode_reflector(bytes(whole)).sender_ttl == 63
+    assert stamp.is_reflected(bytes(whole))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        # A session identifier, as a reflector of RFC 8972 returns it.
+        REFLECTOR_BYTES[:14] + bytes.fromhex("cafe") + REFLECTOR_BYTES[16:],
+        # nokia/twampy's reflector: T2 and T3 are the same, and there is no TTL.
+        REFLECTOR_BYTES[:16] + REFLECTOR_BYTES[4:12] + REFLECTOR_BYTES[24:38],
+        REFLECTOR_BYTES[:41],
+    ],
+)
+def test_another_s_answer_is_known_as_one(body: bytes) -> None:
+    assert stamp.is_reflected(body)
+    assert not stamp.is_reflected(SENDER_BYTES[:14] + b"\xa5" * (len(body) - 14))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,9 @@ class LatencyValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     None; so is one that the sample is too small for (`rtt_p95_ms` under 59, `rtt_p99_ms` under
     299). Sent = received + lost. `late` packets came after `timeout_s` and count as lost too.
     `forged` answers have a wrong address or session. `rtt_samples` of the received have a delay;
-    the others' is unknown because a clock was stepped meanwhile. The window is by the time of
+    the others' is unknown because a clock was stepped meanwhile. `altered_timestamps` of the
+    received came from a reflector that returned our timestamp up to 2 us off, rounded by its own
+    arithmetic; their delays do not depend on it. The window is by the time of
     sending: the result's `started_at` and `duration_s`.
 
     `rtt_us` are the delays in the order of sending, in whole microseconds, `rtt_samples` of them:
@@ -56,6 +58,7 @@ class LatencyValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     forged: Count = 0
     rtt_samples: Count | None = None
     rtt_us: list[Count] | None = None
+    altered_timestamps: Count = 0
 
 
 class LatencyResult(Result, frozen=True, kw_only=True, tag="latency"):

@@ -44,3 +44,4 @@ class LoadedLatency(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     ipdv_abs_mean_ms: Milliseconds | None
     timestamp_source: Text
     rtt_us: list[Count]
+    altered_timestamps: Count = 0

@@ -38,12 +38,20 @@ class EchoProtocol(Protocol):
 
 
 class StampEcho:
-    """STAMP's session-sender (RFC 8762). The token is the packet's own timestamp."""
+    """STAMP's session-sender (RFC 8762). The token is the packet's own timestamp.
+
+    Args:
+        ssid: identifies the session in each packet (RFC 8972, 3); 0 for none. A reflector that does
+            not know it returns zeros, and the session goes on.
+    """
+
+    def __init__(self, ssid: int = 0) -> None:
+        self._ssid = ssid
 
     def request(self, seq: int, unix_ns: int) -> tuple[bytes, int]:
         """See `EchoProtocol`."""
         timestamp = stamp.ntp_from_unix_ns(unix_ns)
-        packet = stamp.SenderPacket(seq & 0xFFFF_FFFF, timestamp, stamp.UNSYNCHRONISED)
+        packet = stamp.SenderPacket(seq & 0xFFFF_FFFF, timestamp, stamp.UNSYNCHRONISED, self._ssid)
         return stamp.encode_sender(packet), timestamp
 
     def own_seq(self, packet: bytes) -> int | None:
@@ -59,6 +67,8 @@ class StampEcho:
             answer = stamp.decode_reflector(packet)
         except stamp.StampError:
             return EchoDiscard.MALFORMED
+        if answer.ssid not in (0, self._ssid):
+            return EchoDiscard.OTHER_SESSION
         return EchoReply(answer.sender_seq, answer.sender_timestamp, answer.residence_ns)
 
 

@@ -25,6 +25,7 @@ class EchoDiscard(Enum):
 
     FOREIGN = auto()  # of another type or another program: raw sockets see everyone's
     MALFORMED = auto()
+    OTHER_SESSION = auto()  # it names another session than this one
 
 
 class Echo(NamedTuple):

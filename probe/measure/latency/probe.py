@@ -219,7 +219,7 @@ def _raw_result(target: LatencyTarget, window: LatencyWindow, method: Method) ->
     values = None
     if window.packets and target.parameters is not None:
         values = window_values(window, target.parameters)
-        ending = window_status(values, failure)
+        ending = window_status(values, failure, window.most_altered)
     elif failure is not None and not window.cut_short:
         ending = MeasurementStatus(Outcome.FAILED, *failure)
     else:

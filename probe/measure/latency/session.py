@@ -13,9 +13,13 @@ from collections.abc import Iterator
 from enum import Enum, auto
 
 from probe.measure.failure import Failure
+from wire import stamp
 from wire.record import Reason
 
 NANOSECONDS = 1_000_000_000
+# How far a reflector's copy of a STAMP timestamp may be from what was sent, in units of 2^-32 s: a
+# program that keeps it in microseconds or as a 64-bit float loses up to 4,295 of them.
+ALTERED_TIMESTAMP_UNITS = 1 << 13
 
 
 class PacketStatus(Enum):
@@ -55,7 +59,8 @@ class LatencyWindow:
     """The packets sent in one stretch of time, and the counts of that time.
 
     `malformed` and `forged` answers belong to no packet; they are counted in the window in which
-    they came.
+    they came. `altered` are accepted packets whose token came back a little changed, by
+    `most_altered` at most.
     """
 
     def __init__(self, start_ns: int) -> None:
@@ -68,6 +73,8 @@ class LatencyWindow:
         self.reordered = 0
         self.malformed = 0
         self.forged = 0
+        self.altered = 0
+        self.most_altered = 0
         self.failure: Failure | None = None  # the last one
         self.line_down = False  # a packet could not leave because the line was down here
 
@@ -100,10 +107,12 @@ class LatencySession:
     Args:
         timeout_ns: Tmax, how long an answer counts (RFC 7680).
         start_ns: when the first window begins.
+        altered_units: how far a token may come back from what was sent.
     """
 
-    def __init__(self, timeout_ns: int, start_ns: int) -> None:
+    def __init__(self, timeout_ns: int, start_ns: int, altered_units: int = 0) -> None:
         self._timeout_ns = timeout_ns
+        self._altered_units = altered_units
         self._windows: deque[LatencyWindow] = deque([LatencyWindow(start_ns)])
         self._next_seq = 0
         self._expected_seq = 0  # RFC 4737's NextExp
@@ -157,7 +166,7 @@ class LatencySession:
             # An old number: its window is closed and has counted it as lost.
             if seq >= self._next_seq:
                 self.window.forged += 1
-        elif packet.token != token:
+        elif (altered := stamp.offset(token, packet.token)) > self._altered_units:
             self.window.forged += 1
         elif packet.status is not PacketStatus.LOST:
             window.duplicates += 1
@@ -170,6 +179,8 @@ class LatencySession:
                 packet.status = PacketStatus.LATE
             else:
                 self._accept(window, packet, elapsed_ns - residence_ns)
+                window.altered += altered > 0
+                window.most_altered = max(window.most_altered, altered)
 
     def malformed(self) -> None:
         """Count an answer that cannot be decoded."""

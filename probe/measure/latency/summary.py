@@ -77,6 +77,7 @@ def window_values(window: LatencyWindow, parameters: SessionParameters) -> Laten
         ),
         timestamp_source=timestamp_source(packets),
         rtt_us=[round(p.delay_ns / _NS_PER_US) for p in packets if p.delay_ns is not None],
+        altered_timestamps=window.altered,
     )
 
 
@@ -114,15 +115,25 @@ def loaded_columns(download: LoadedLatency | None, upload: LoadedLatency | None)
     return columns
 
 
-def window_status(values: LatencyValues, failure: Failure | None) -> MeasurementStatus:
+def window_status(
+    values: LatencyValues, failure: Failure | None, most_altered: int = 0
+) -> MeasurementStatus:
     """The status of a window: ok if any packet was answered in time; loss is a value.
 
     Args:
         values: the window's values.
         failure: what the network or the kernel reported meanwhile, if anything.
+        most_altered: how far a returned timestamp was off at most, in units of 2^-32 s.
     """
     if values.received:
-        return MeasurementStatus(Outcome.OK, None, None if failure is None else failure.sentence)
+        detail = None if failure is None else failure.sentence
+        if values.altered_timestamps:
+            altered = (
+                f"{values.address} returned {values.altered_timestamps} of {values.received} "
+                f"timestamps altered, by up to {most_altered} units of 2^-32 s."
+            )
+            detail = altered if detail is None else f"{detail} {altered}"
+        return MeasurementStatus(Outcome.OK, None, detail)
     packets = f"packet{'' if values.sent == 1 else 's'}"
     if failure is not None:
         reason, detail = failure

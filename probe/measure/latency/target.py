@@ -16,7 +16,13 @@ from probe.measure.latency.clock_offset import ClockOffset
 from probe.measure.latency.echo import EchoProtocol, IcmpEcho, StampEcho
 from probe.measure.latency.icmp_echo import EchoDiscard
 from probe.measure.latency.line_socket import LineSocket, LineSocketError, ReceivedPacket
-from probe.measure.latency.session import NANOSECONDS, LatencySession, LatencyWindow, poisson_gap_ns
+from probe.measure.latency.session import (
+    ALTERED_TIMESTAMP_UNITS,
+    NANOSECONDS,
+    LatencySession,
+    LatencyWindow,
+    poisson_gap_ns,
+)
 from probe.measure.latency.summary import SessionParameters
 from probe.measure.lookup import Address, Lookup
 from runtime import kernel_time
@@ -63,13 +69,18 @@ class LatencyTarget:
     ) -> None:
         self.spec = spec
         self.due_ns = now_ns
-        self.session = LatencySession(round(config.timeout_s * NANOSECONDS), now_ns)
+        self.session = LatencySession(
+            round(config.timeout_s * NANOSECONDS),
+            now_ns,
+            0 if spec.stamp_port is None else ALTERED_TIMESTAMP_UNITS,
+        )
         self.channel_kind: str | None = None
         self._line = line
         self._config = config
         self._generator = generator
         self._nonce = generator.getrandbits(64)
         self._identifier = generator.getrandbits(16)
+        self._ssid = generator.randint(1, 0xFFFF)
         self._lookup = Lookup(spec.host, spec.stamp_port or 0, line.source_address)
         self._lookup.refresh()
         self._channel: _Channel | None = None
@@ -159,7 +170,7 @@ class LatencyTarget:
         self.close()
         protocol: EchoProtocol
         if self.spec.stamp_port is not None:
-            sock, protocol = line_socket.open_udp(self._line, address), StampEcho()
+            sock, protocol = line_socket.open_udp(self._line, address), StampEcho(self._ssid)
             self.channel_kind = "udp"
         else:
             sock = line_socket.open_icmp(self._line, address)
@@ -182,7 +193,7 @@ class LatencyTarget:
         reply = protocol.reply(arrival.packet)
         if reply is EchoDiscard.FOREIGN:
             return
-        if not arrival.from_peer:
+        if not arrival.from_peer or reply is EchoDiscard.OTHER_SESSION:
             self.session.forged()
         elif isinstance(reply, EchoDiscard):
             self.session.malformed()
