@@ -1,8 +1,8 @@
-"""Floor 2. Wraps getaddrinfo(3): a host's address, looked up in a thread of its own.
+"""Floor 2. Wraps getaddrinfo(3): a host's addresses, looked up in a thread of its own.
 
 A look-up without an answer takes many seconds, in which the other targets of the line are still
 measured: those seconds show where the fault is. Uses the system's resolver, which is not bound to
-the line.
+the line. Addresses stay in the order of the system's destination address selection (RFC 6724 §6).
 """
 
 from __future__ import annotations
@@ -11,8 +11,19 @@ import socket
 import threading
 from typing import NamedTuple
 
+from probe import clock
 from probe.measure.failure import Failure
-from wire.record import Reason
+from probe.measure.measurement import Stop
+from wire.record import Family, Reason
+
+_SOCKET_FAMILY = {
+    None: socket.AF_UNSPEC,
+    Family.IPV4: socket.AF_INET,
+    Family.IPV6: socket.AF_INET6,
+}
+_ADDRESS_OF = {Family.IPV4: "IPv4 address", Family.IPV6: "IPv6 address"}
+# How often a look-up that runs is checked.
+_LOOK_S = 0.05
 
 
 class Address(NamedTuple):
@@ -33,35 +44,55 @@ class Address(NamedTuple):
         return socket.AF_INET6 if self.ipv6 else socket.AF_INET
 
     @property
+    def text(self) -> str:
+        """As libraries take it: a link-local address with its zone (RFC 4007 §11)."""
+        return f"{self.ip}%{self.scope_id}" if self.scope_id else self.ip
+
+    @property
     def sockaddr(self) -> tuple[str, int] | tuple[str, int, int, int]:
         """As `socket` wants it."""
         return (self.ip, self.port, 0, self.scope_id) if self.ipv6 else (self.ip, self.port)
 
 
 class Lookup:
-    """Resolves one host: `address` once known, `failure` while the last look-up has none.
+    """Resolves one host: `addresses` once known, `failure` while the last look-up has none.
 
     Args:
         host: a name or an IP address; an address is known at once.
         port: put into the address.
         source_address: when given, only addresses of its family are used.
+        family: when given, only addresses of this family are used.
+
+    Attributes:
+        addresses: all of them, the one to prefer first.
+        failure: why the last look-up has none.
     """
 
-    def __init__(self, host: str, port: int, source_address: str | None) -> None:
+    def __init__(
+        self, host: str, port: int, source_address: str | None, family: Family | None = None
+    ) -> None:
         self._host = host
         self._port = port
-        self._family = socket.AF_UNSPEC
-        if source_address is not None:
-            self._family = socket.AF_INET6 if ":" in source_address else socket.AF_INET
-        self.address: Address | None = None
+        self._family = family if source_address is None else Family.of(source_address)
+        self.addresses: tuple[Address, ...] = ()
         self.failure: Failure | None = None
         self._thread: threading.Thread | None = None
         self._look_up(socket.AI_NUMERICHOST)
         self._literal = self.address is not None
 
+    @property
+    def address(self) -> Address | None:
+        """The address to prefer; None while none is known."""
+        return self.addresses[0] if self.addresses else None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a look-up has not ended yet."""
+        return self._thread is not None and self._thread.is_alive()
+
     def refresh(self) -> None:
         """Look up again unless one is running; the known address stays until then."""
-        if self._literal or (self._thread is not None and self._thread.is_alive()):
+        if self._literal or self.is_running:
             return
         sentence = f"The name {self._host} has no address yet: no answer from the resolver."
         self.failure = Failure(Reason.NAME_RESOLUTION, sentence)
@@ -71,16 +102,30 @@ class Lookup:
         self._thread.start()
 
     def _look_up(self, flags: int) -> None:
+        family = _SOCKET_FAMILY[self._family]
         try:
-            found = socket.getaddrinfo(
-                self._host, self._port, self._family, socket.SOCK_DGRAM, 0, flags
-            )
+            found = socket.getaddrinfo(self._host, self._port, family, socket.SOCK_DGRAM, 0, flags)
         except (OSError, UnicodeError) as error:
             said = error.strerror if isinstance(error, OSError) else "not a host name"
-            sentence = f"The name {self._host} has no address: {said}."
+            what = "address" if self._family is None else _ADDRESS_OF[self._family]
+            sentence = f"The name {self._host} has no {what}: {said}."
             self.failure = Failure(Reason.NAME_RESOLUTION, sentence)
             return
-        ip, port, *rest = found[0][4]
-        scope_id = rest[-1] if rest else 0  # what follows for IPv6: flow information, scope
-        self.address = Address(str(ip).partition("%")[0], int(port), int(scope_id))
+        self.addresses = tuple(dict.fromkeys(_address(entry[4]) for entry in found))
         self.failure = None
+
+
+def _address(sockaddr: tuple[str | int | bytes, ...]) -> Address:
+    ip, port, *rest = sockaddr
+    scope_id = rest[-1] if rest else 0  # what follows for IPv6: flow information, scope
+    return Address(str(ip).partition("%")[0], int(port), int(scope_id))
+
+
+def resolved(lookup: Lookup, stop: Stop, timeout_s: float) -> tuple[Address, ...] | Failure:
+    """A host's addresses, waiting for the look-up."""
+    lookup.refresh()
+    deadline_s = clock.monotonic_s() + timeout_s
+    while not lookup.addresses and clock.monotonic_s() < deadline_s and lookup.is_running:
+        if stop.wait(_LOOK_S):
+            return Failure(Reason.SHUTTING_DOWN, "The probe is stopping.")
+    return lookup.addresses or lookup.failure or Failure(Reason.NAME_RESOLUTION, "No address.")
