@@ -10,6 +10,7 @@ from pathlib import Path
 from probe.measure.kinds import MEASURES
 from probe.version import VERSION
 from runtime.language import Language, of_locale
+from wire.record import Family
 
 DEFAULT_CONFIG = Path("/etc/tramdo/probe.toml")
 _EPILOG = """exit codes:
@@ -75,6 +76,13 @@ def parser() -> argparse.ArgumentParser:
     measure.add_argument("kind", choices=sorted(MEASURES), help="what to measure")
     measure.add_argument("--line", required=True, help="a line's id in the configuration")
     measure.add_argument("--server", help="a server's name (default: the first one)")
+    measure.add_argument(
+        "--family",
+        type=Family,
+        choices=list(Family),
+        metavar="FAMILY",
+        help="ipv4 or ipv6, with no fall-back to the other (default: any that the line has)",
+    )
     measure.add_argument("--json", action="store_true", help="print the results as a JSON array")
     _speaks(measure)
     of_host = command(

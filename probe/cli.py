@@ -23,6 +23,7 @@ from probe.doctor import output, prerequisites
 from probe.doctor.examination import examine
 from probe.measure import resolvers
 from probe.measure.failure import Failure
+from probe.measure.families import families_of
 from probe.measure.host_limits import LEAST_CEILING_RATIO
 from probe.measure.measurement import Progress
 from probe.measure.runner import Runner
@@ -136,10 +137,13 @@ def _measure(config: Config, options: argparse.Namespace) -> int:
         )
         return BAD_INPUT
     server = config.servers[names.index(options.server or names[0])]
+    if line.source_address is not None and options.family not in (None, *families_of(line)):
+        print(f"line {line.id} is bound to {line.source_address}", file=sys.stderr)
+        return BAD_INPUT
     stop = threading.Event()
     _on_signals(stop.set)
     runner = Runner(config, _progress_shown(options.lang), ceilings.read(config.state_dir))
-    results = list(runner.run(options.kind, line, server, stop))
+    results = list(runner.run(options.kind, line, server, stop, family=options.family))
     _clear_progress()
     if options.json:
         print(msgspec.json.format(msgspec.json.encode(results), indent=2).decode())

@@ -67,6 +67,16 @@ def families_of(line: LineConfig) -> tuple[Family, ...]:
     return tuple(family for family in Family if _has(line.interface or "", family))
 
 
+def bound_family(line: LineConfig, wanted: Family | None) -> Family | None:
+    """The only family that a measurement may use: that wanted, or the line's only one.
+
+    None where the line has both, so that the host's addresses of either may be tried, and where
+    none is known.
+    """
+    found = families_of(line)
+    return found[0] if wanted is None and len(found) == 1 else wanted
+
+
 def with_families(config: Config) -> Config:
     """A configuration whose lines have the families of `families_of`: for the plan's bytes.
 

@@ -22,6 +22,8 @@ _SOCKET_FAMILY = {
     Family.IPV6: socket.AF_INET6,
 }
 _ADDRESS_OF = {Family.IPV4: "IPv4 address", Family.IPV6: "IPv6 address"}
+# So many addresses of a host are tried, so that one that is down holds nothing up for long (ours).
+MOST_ADDRESSES = 3
 # How often a look-up that runs is checked.
 _LOOK_S = 0.05
 

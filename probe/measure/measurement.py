@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from probe.config import Config, LineConfig, ServerConfig
 from wire.record import Family, Method, Outcome, Reason, Validity
@@ -117,6 +117,14 @@ class MeasurementRequest(Struct, frozen=True, kw_only=True):
     slot_at: datetime | None = None
     family: Family | None = None
     patience_s: float | None = None
+
+
+def request_at(request: MeasurementRequest, address: str | None) -> MeasurementRequest:
+    """The request against one address of its server, for what is measured beside a transfer."""
+    if address is None:
+        return request
+    server = structs.replace(request.server, host=address)
+    return structs.replace(request, server=server, family=Family.of(address))
 
 
 # Yields one RawResult (throughput) or one for each target and window until stopped (latency).

@@ -25,7 +25,7 @@ from probe.measure.http.method import (
 from probe.measure.http.results import HttpTest, TransferRecord, raw_result
 from probe.measure.measurement import RawResult
 from wire.http import EMPTY_PATH, SINK_PATH, SIZES_BYTES, random_path
-from wire.result import HttpValues, Outcome, Reason, Validity
+from wire.result import Family, HttpValues, Outcome, Reason, Validity
 
 LINE_BPS = 80e6
 SLOT = datetime(2026, 7, 25, 5, 0, tzinfo=UTC)
@@ -275,11 +275,21 @@ def test_each_direction_is_held_against_its_own_connections(
     assert (transfer.tcp_bytes, transfer.interface_bytes) == (tcp_bytes, carried)
 
 
-def test_before_the_first_ping_there_are_no_values() -> None:
+def test_a_server_that_cannot_be_reached_is_stated_by_address_and_family() -> None:
     failure = Failure(Reason.CONNECTION_REFUSED, "Nothing listens.")
     made = told(HttpTest(address="203.0.113.10", failure=failure))
     assert (made.outcome, made.reason) == (Outcome.FAILED, Reason.CONNECTION_REFUSED)
-    assert (made.detail, made.values) == ("Nothing listens.", None)
+    assert (made.detail, made.family) == ("Nothing listens.", Family.IPV4)
+    values = values_of(made)
+    assert (values.address, values.pings, values.ping_p50_ms) == ("203.0.113.10", 0, None)
+    assert (values.download_bps, values.upload_bps) == (None, None)
+
+
+def test_a_busy_server_and_an_unknown_address_have_no_values() -> None:
+    busy = Failure(Reason.SERVER_BUSY, "It is busy.")
+    assert told(HttpTest(address="203.0.113.10", failure=busy)).values is None
+    unknown = told(HttpTest(failure=Failure(Reason.NAME_RESOLUTION, "No address.")))
+    assert (unknown.values, unknown.family) == (None, None)
 
 
 def test_the_method_names_its_rule_and_settings() -> None:

@@ -19,11 +19,12 @@ from probe.measure.throughput.method import (
     Iperf3Result,
     Iperf3Spec,
     busy_backoff_s,
+    could_not_connect,
     raw_result,
     spec_for,
     upload_ports,
 )
-from wire.result import Outcome, Reason, ThroughputValues, Transfer, Validity
+from wire.result import Family, Outcome, Reason, ThroughputValues, Transfer, Validity
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "iperf3"
 THREE_SECONDS = ("four-streams", "server-killed", "stop-requested")
@@ -488,6 +489,44 @@ def test_two_failed_directions_are_named_both_and_the_first_gives_the_reason() -
     assert found.detail is not None
     assert found.detail.startswith("download: ")
     assert "; upload: the server is busy running a test" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("name", "another"),
+    [
+        ("3.12-upload-refused", True),
+        ("3.9-upload-refused", True),
+        ("3.18-upload-refused", True),
+        ("3.22-upload-refused", True),
+        ("3.12-upload-timed-out", True),
+        ("3.12-upload-unreachable", True),
+        ("3.12-upload-no-route", True),
+        ("3.12-upload-mute-server", False),
+        ("3.12-upload-busy", False),
+        ("3.12-upload-not-our-address", False),
+        ("3.12-upload-server-killed", False),
+        ("3.12-upload-ok", False),
+    ],
+)
+def test_another_address_is_tried_where_the_first_could_not_be_connected_to(
+    name: str, another: bool
+) -> None:
+    assert could_not_connect(read(name)) is another
+
+
+def test_the_address_and_its_family_are_stated_of_a_failed_test_too() -> None:
+    for address, family in (("203.0.113.1", Family.IPV4), ("2001:db8::1", Family.IPV6)):
+        tested = msgspec.structs.replace(spec(), address=address)
+        for name in ("3.12-download-ok", "3.12-upload-refused"):
+            found = raw_result(
+                SERVER, ThroughputConfig(), DirectionResult(tested, read(name)), None
+            )
+            assert isinstance(found.values, ThroughputValues)
+            assert (found.family, found.values.address) == (family, address)
+    busy = raw_result(
+        SERVER, ThroughputConfig(), DirectionResult(tested, read("3.12-upload-busy")), None
+    )
+    assert (busy.values, busy.family) == (None, Family.IPV6)
 
 
 def test_the_upload_takes_the_port_that_served_and_last_the_one_that_broke_off() -> None:

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from probe import clock
 from probe.measure.failure import Failure
+from probe.measure.families import bound_family
 from probe.measure.http.connection import LineHttp, Route, library_version
 from probe.measure.http.early_stop import TransferSample
 from probe.measure.http.failures import LineHttpError
@@ -20,13 +21,14 @@ from probe.measure.http.method import calibrates, rate_bps
 from probe.measure.http.results import HttpTest, TransferRecord, raw_result
 from probe.measure.http.transfer import transfer
 from probe.measure.latency.loaded import LoadedSession
-from probe.measure.lookup import Address, Lookup
-from probe.measure.measurement import Direction, MeasurementRequest, Progress, RawResult
+from probe.measure.lookup import MOST_ADDRESSES, Address, Lookup, resolved
+from probe.measure.measurement import Direction, MeasurementRequest, Progress, RawResult, request_at
 from wire.record import Reason
 
-# How often the look-up is checked, and over how many samples the progress rate is taken.
-_LOOK_S = 0.05
+# Over how many samples the progress rate is taken.
 _RECENT_SAMPLES = 5
+# After these before the first ping the server's next address is tried.
+_NO_CONNECTION = (Reason.CONNECTION_REFUSED, Reason.UNREACHABLE, Reason.TIMEOUT)
 
 
 def measure(request: MeasurementRequest) -> Iterator[RawResult]:
@@ -38,28 +40,29 @@ def measure(request: MeasurementRequest) -> Iterator[RawResult]:
     if port is None:
         return
     test = _tested(request, port)
-    yield raw_result(request.server, port, request.config.http, test, library_version())
+    raw = raw_result(request.server, port, request.config.http, test, library_version())
+    family = raw.family or bound_family(request.line, request.family)
+    yield structs.replace(raw, family=family)
 
 
 def _tested(request: MeasurementRequest, port: int) -> HttpTest:
-    config, line, server = request.config.http, request.line, request.server
+    config, line = request.config.http, request.line
     place = f"{request.config.tenant}/{request.config.probe}/{line.id}"
     calibration = config.early_stop and calibrates(place, request.slot_at, config.calibration_ratio)
     request.progress(Progress("ping", 0.0))
-    peer = _resolved(request, port)
-    if isinstance(peer, Failure):
-        return HttpTest(failure=peer)
-    route = Route(line, peer, server.host)
-    pings_ms, failure = _pings(request, route)
+    peers = _peers(request, port)
+    if isinstance(peers, Failure):
+        return HttpTest(failure=peers)
+    route, pings_ms, failure = _reached(request, peers)
     if failure is not None:
-        return HttpTest(address=peer.ip, pings_ms=pings_ms, failure=failure)
+        return HttpTest(address=route.peer.ip, pings_ms=pings_ms, failure=failure)
     stop_early = config.early_stop and not calibration
     download = _transferred(Direction.DOWNLOAD, request, route, stop_early=stop_early)
     upload = None
     if download.failure is None:
         upload = _transferred(Direction.UPLOAD, request, route, stop_early=stop_early)
     return HttpTest(
-        address=peer.ip,
+        address=route.peer.ip,
         calibration=calibration,
         pings_ms=pings_ms,
         download=download,
@@ -67,14 +70,27 @@ def _tested(request: MeasurementRequest, port: int) -> HttpTest:
     )
 
 
-def _resolved(request: MeasurementRequest, port: int) -> Address | Failure:
-    lookup = Lookup(request.server.host, port, request.line.source_address)
-    lookup.refresh()
-    deadline_s = clock.monotonic_s() + request.config.http.timeout_s
-    while lookup.address is None and clock.monotonic_s() < deadline_s:
-        if request.stop.wait(_LOOK_S):
-            return _shutting_down()
-    return lookup.address or lookup.failure or Failure(Reason.NAME_RESOLUTION, "No address.")
+def _peers(request: MeasurementRequest, port: int) -> Sequence[Address] | Failure:
+    """The server's addresses to try, in order."""
+    line = request.line
+    family = bound_family(line, request.family)
+    lookup = Lookup(request.server.host, port, line.source_address, family)
+    found = resolved(lookup, request.stop, request.config.http.timeout_s)
+    return found if isinstance(found, Failure) else found[:MOST_ADDRESSES]
+
+
+def _reached(
+    request: MeasurementRequest, peers: Sequence[Address]
+) -> tuple[Route, list[float], Failure | None]:
+    """The way to the first address that can be reached, and its pings; else the first one's."""
+    trials = []
+    for peer in peers:
+        route = Route(request.line, peer, request.server.host)
+        trials.append((route, *_pings(request, route)))
+        _, pings_ms, failure = trials[-1]
+        if failure is None or pings_ms or failure.reason not in _NO_CONNECTION:
+            return trials[-1]
+    return trials[0]
 
 
 def _pings(request: MeasurementRequest, route: Route) -> tuple[list[float], Failure | None]:
@@ -106,7 +122,9 @@ def _transferred(
     config = request.config.http
     before_ratio = 0.0 if direction is Direction.DOWNLOAD else 0.5
     # A transfer that may stop early is too short for a latency session beside it.
-    beside = None if stop_early else LoadedSession(request, config.warm_up_s)
+    beside = None
+    if not stop_early:
+        beside = LoadedSession(request_at(request, route.peer.text), config.warm_up_s)
 
     def observe(samples: Sequence[TransferSample]) -> None:
         done_ratio = samples[-1].at_s / (config.warm_up_s + config.duration_s)

@@ -18,6 +18,7 @@ from probe.measure.http.method import ping_statistics, rate_bps, steady_part
 from probe.measure.latency.summary import loaded_columns
 from probe.measure.measurement import Direction, RawResult, SteadyInterval
 from wire.result import (
+    Family,
     HttpTransfer,
     HttpValues,
     LoadedLatency,
@@ -101,6 +102,7 @@ def raw_result(
         reason=None if failure is None else failure.reason,
         detail=None if detail is None else detail[:500],
         target=f"http:{server.name}",
+        family=None if test.address is None else Family.of(test.address),
         values=_values(server, port, config, test),
         validity=sorted({flag for one in transfers.values() if one for flag in _validity(one)}),
         method=_method(config, test, version),
@@ -131,8 +133,10 @@ def _outcome(failure: Failure | None) -> Outcome:
 def _values(
     server: ServerConfig, port: int, config: HttpConfig, test: HttpTest
 ) -> HttpValues | None:
-    if test.address is None or not (test.pings_ms or test.download):
+    if test.address is None:
         return None
+    if test.failure is not None and not test.pings_ms and _outcome(test.failure) is Outcome.SKIPPED:
+        return None  # nothing was tried
     pings = ping_statistics(test.pings_ms)
     down, up = _transfer(config, test.download), _transfer(config, test.upload)
     return HttpValues(

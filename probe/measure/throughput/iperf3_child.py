@@ -217,14 +217,17 @@ def die_with_parent(parent_pid: int) -> None:
 
 
 def resolve(spec: dict[str, Any]) -> str:
-    """The server's address, of the family that the test is bound to.
+    """The server's address: the given one, else one of the family that the test is bound to.
 
     libiperf reports a name that does not resolve as "Resource temporarily unavailable".
     """
+    if spec["address"] is not None:
+        return str(spec["address"])
     bound = spec["bind_address"]
     family = socket.AF_UNSPEC
-    if bound is not None:
-        family = socket.AF_INET6 if ":" in bound else socket.AF_INET
+    if bound is not None or spec["family"] is not None:
+        ipv6 = ":" in bound if bound is not None else spec["family"] == "ipv6"
+        family = socket.AF_INET6 if ipv6 else socket.AF_INET
     found = socket.getaddrinfo(spec["host"], spec["port"], family, socket.SOCK_STREAM)
     return str(found[0][4][0])
 

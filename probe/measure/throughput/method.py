@@ -18,6 +18,7 @@ from probe.measure.latency.summary import loaded_columns
 from probe.measure.measurement import Direction, RawResult, SteadyInterval
 from runtime.backoff import backoff_s
 from wire.result import (
+    Family,
     LoadedLatency,
     Method,
     Outcome,
@@ -42,6 +43,8 @@ _SEGMENT_BYTES = 1448
 RELISTEN_WAITS_S = (0.5, 1.0, 2.0)
 # ndt7 specification: so that probes that met at a busy server do not meet again.
 _JITTER = (0.5, 1.5)
+# What libiperf states where it got no connection; 3.9 goes on to write to one that it has not.
+_NO_CONNECTION = ("unable to connect to server", "control message: Bad file descriptor")
 # The last wait takes this much of the time left, at least; the rest is jitter (ours).
 _LEAST_OF_REST = 0.75
 
@@ -55,6 +58,9 @@ class Iperf3Spec(Struct, frozen=True, kw_only=True):
     """
 
     host: str
+    # The host's address that is tested; None: the child looks one up, of `family` where given.
+    address: str | None = None
+    family: Family | None = None
     port: int
     reverse: bool
     streams: int
@@ -173,6 +179,19 @@ def busy_backoff_s(
         yield wait_s
 
 
+def could_not_connect(reading: Iperf3Result) -> bool:
+    """Whether the server's address could not be reached, so that another may be tried.
+
+    A test that was connected and then stalled is not: it has taken its full time already.
+    """
+    if reading.transfer is not None:
+        return False
+    if reading.reason in (Reason.CONNECTION_REFUSED, Reason.UNREACHABLE):
+        return True
+    unsure = reading.reason in (Reason.TIMEOUT, Reason.CONNECTION_LOST)
+    return unsure and any(text in str(reading.detail) for text in _NO_CONNECTION)
+
+
 def upload_ports(ports: Sequence[int], download: DirectionResult) -> list[int]:
     """The server's ports in the order to try for the upload.
 
@@ -194,18 +213,23 @@ def raw_result(
     """One RawResult of both directions; `upload` is None where the probe ended before it.
 
     Outcome and reason are those of the first direction that failed; the other's figure stays. An
-    interrupted transfer is kept in `values`, without rates for its direction. Whether the
-    host's transmit queues required one upload stream is recorded (`spec_for`).
+    interrupted transfer is kept in `values`, without rates for its direction; a test that failed
+    before any has the address there. Whether the host's transmit queues required one upload stream
+    is recorded (`spec_for`).
     """
     tested = [download] if upload is None else [download, upload]
     failed = [one for one in tested if one.reading.reason is not None]
     reason = failed[0].reading.reason if failed else None
     detail = "; ".join(f"{one.spec.direction}: {one.reading.detail}" for one in failed)[:500]
+    outcome, address = _outcome(reason), download.spec.address
     values = None
-    if any(one.reading.transfer is not None for one in tested):
+    if any(one.reading.transfer is not None for one in tested) or (
+        outcome is Outcome.FAILED and address is not None
+    ):
         values = _values(download, upload)
     return RawResult(
-        outcome=_outcome(reason),
+        outcome=outcome,
+        family=download.spec.family if address is None else Family.of(address),
         reason=reason,
         detail=detail or None,
         target=f"iperf3:{server.name}",
@@ -229,6 +253,7 @@ def _values(download: DirectionResult, upload: DirectionResult | None) -> Throug
     up = None if upload is None else upload.reading.transfer
     return ThroughputValues(
         server_host=download.spec.host,
+        address=download.spec.address,
         server_port=download.spec.port,
         streams=download.spec.streams,
         warm_up_s=download.spec.warm_up_s,

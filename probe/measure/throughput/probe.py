@@ -2,23 +2,30 @@
 
 Connects the rules (`method`), the child process (`iperf3_process`) and its report. A port serves
 one test at a time and refuses others, so the server's other ports are tried at once, and all of
-them again with back-off.
+them again with back-off. An address that cannot be reached is followed by the server's next one.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from msgspec import structs
 
 from probe import clock
 from probe.measure import host
+from probe.measure.failure import Failure
+from probe.measure.families import bound_family
 from probe.measure.latency.loaded import LoadedSession
+from probe.measure.lookup import MOST_ADDRESSES, Address, Lookup, resolved
 from probe.measure.measurement import (
     Direction,
     MeasurementRequest,
     Progress,
     RawResult,
     SteadyInterval,
+    request_at,
 )
 from probe.measure.throughput import iperf3_process, iperf3_report
 from probe.measure.throughput.iperf3_report import Iperf3Sample
@@ -28,11 +35,21 @@ from probe.measure.throughput.method import (
     Iperf3Result,
     Iperf3Spec,
     busy_backoff_s,
+    could_not_connect,
     raw_result,
     spec_for,
     upload_ports,
 )
 from wire.record import Reason
+
+_LOOK_UP_LIMIT_S = 15.0
+
+
+class _Place(NamedTuple):
+    """Where one iperf3 server listens."""
+
+    address: str | None
+    port: int
 
 
 def measure(request: MeasurementRequest) -> Iterator[RawResult]:
@@ -40,56 +57,109 @@ def measure(request: MeasurementRequest) -> Iterator[RawResult]:
 
     The upload is tried whatever became of the download, unless the probe is to stop.
     """
-    settings = request.config.throughput
+    settings, ports = request.config.throughput, request.server.iperf3_ports
     starve = host.transmit_queues_starve(_interface(request))
     waits = busy_backoff_s(settings, random.random, request.patience_s)
-    download = _transfer(Direction.DOWNLOAD, request, request.server.iperf3_ports, waits)
+    peers = _peers(request)
+    if isinstance(peers, Failure):
+        family = bound_family(request.line, request.family)
+        spec = structs.replace(_spec(Direction.DOWNLOAD, request, ports[0]), family=family)
+        nothing = DirectionResult(spec, Iperf3Result(reason=peers.reason, detail=peers.sentence))
+        yield raw_result(request.server, settings, nothing, None, queues_starve=starve)
+        return
+    download = _transfer(Direction.DOWNLOAD, request, peers, ports, waits)
     upload = None
     if download.reading.reason is not Reason.SHUTTING_DOWN:
-        ports = upload_ports(request.server.iperf3_ports, download)
-        served = download.spec.port if download.reading.transfer is not None else None
-        upload = _transfer(Direction.UPLOAD, request, ports, waits, served)
+        served = None
+        if download.reading.transfer is not None:
+            served = _Place(download.spec.address, download.spec.port)
+        peers = sorted(peers, key=lambda peer: peer.text != download.spec.address)
+        ports = upload_ports(ports, download)
+        upload = _transfer(Direction.UPLOAD, request, peers, ports, waits, served)
     yield raw_result(request.server, settings, download, upload, queues_starve=starve)
+
+
+def _peers(request: MeasurementRequest) -> Sequence[Address] | Failure:
+    """The server's addresses to try, in order."""
+    server, line = request.server, request.line
+    family = bound_family(line, request.family)
+    lookup = Lookup(server.host, server.iperf3_ports[0], line.source_address, family)
+    found = resolved(lookup, request.stop, _LOOK_UP_LIMIT_S)
+    return found if isinstance(found, Failure) else found[:MOST_ADDRESSES]
 
 
 def _transfer(
     direction: Direction,
     request: MeasurementRequest,
+    peers: Sequence[Address],
     ports: list[int],
     waits: Iterator[float],
-    served: int | None = None,
+    served: _Place | None = None,
 ) -> DirectionResult:
     """Test one direction on the first free port; both directions share the waits.
 
-    `served` is the port that has just served the other direction, where one has.
+    `served` is what has just served the other direction, where something has.
     """
-    settings = request.config.throughput
     while True:
-        busy = None
-        for port in ports:
-            spec = spec_for(
-                direction,
-                request.line,
-                request.server,
-                port,
-                settings,
-                queues_starve=host.transmit_queues_starve(_interface(request)),
-            )
-            trial = _test(spec, request)
-            if port == served:
-                trial = _again_while_refused(trial, request)
-            if trial.reading.reason not in (Reason.SERVER_BUSY, Reason.CONNECTION_REFUSED):
-                return trial
-            busy = trial if trial.reading.reason is Reason.SERVER_BUSY else busy
-        wait_s = next(waits, None)
-        if busy is None or wait_s is None:
-            return busy or trial
-        request.progress(Progress("server busy", _done_ratio(busy.spec, 0.0)))
+        trial = _on_reached_address(direction, request, peers, ports, served)
+        wait_s = next(waits, None) if trial.reading.reason is Reason.SERVER_BUSY else None
+        if wait_s is None:
+            return trial
+        request.progress(Progress("server busy", _done_ratio(trial.spec, 0.0)))
         if request.stop.wait(wait_s):
             stopped = Iperf3Result(
                 reason=Reason.SHUTTING_DOWN, detail="while waiting for a free port"
             )
-            return DirectionResult(busy.spec, stopped)
+            return DirectionResult(trial.spec, stopped)
+
+
+def _on_reached_address(
+    direction: Direction,
+    request: MeasurementRequest,
+    peers: Sequence[Address],
+    ports: list[int],
+    served: _Place | None,
+) -> DirectionResult:
+    """Test against the first address that can be reached; else the first one's result."""
+    trials = []
+    for peer in peers:
+        trials.append(_on_free_port(direction, request, peer, ports, served))
+        if not could_not_connect(trials[-1].reading):
+            return trials[-1]
+    return trials[0]
+
+
+def _on_free_port(
+    direction: Direction,
+    request: MeasurementRequest,
+    peer: Address,
+    ports: list[int],
+    served: _Place | None,
+) -> DirectionResult:
+    """Test against the first port that is neither busy nor refused; else a busy one's result."""
+    busy = None
+    for port in ports:
+        trial = _test(_spec(direction, request, port, peer), request)
+        if served == (peer.text, port):
+            trial = _again_while_refused(trial, request)
+        if trial.reading.reason not in (Reason.SERVER_BUSY, Reason.CONNECTION_REFUSED):
+            return trial
+        busy = trial if trial.reading.reason is Reason.SERVER_BUSY else busy
+    return busy or trial
+
+
+def _spec(
+    direction: Direction, request: MeasurementRequest, port: int, peer: Address | None = None
+) -> Iperf3Spec:
+    spec = spec_for(
+        direction,
+        request.line,
+        request.server,
+        port,
+        request.config.throughput,
+        queues_starve=host.transmit_queues_starve(_interface(request)),
+    )
+    return spec if peer is None else structs.replace(spec, address=peer.text)
 
 
 def _again_while_refused(trial: DirectionResult, request: MeasurementRequest) -> DirectionResult:
@@ -115,7 +185,7 @@ def _test(spec: Iperf3Spec, request: MeasurementRequest) -> DirectionResult:
             spec, Iperf3Result(reason=Reason.SHUTTING_DOWN, detail="before it began")
         )
     interface = _interface(request)
-    with LoadedSession(request, spec.warm_up_s) as session:
+    with LoadedSession(request_at(request, spec.address), spec.warm_up_s) as session:
         transcript = iperf3_process.run(spec, request.stop, observe, interface=interface)
         loaded = session.finish()
     steady = SteadyInterval(steady_s[0], steady_s[-1]) if steady_s else None
