@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from probe import clock
@@ -22,8 +23,8 @@ _SOCKET_FAMILY = {
     Family.IPV6: socket.AF_INET6,
 }
 _ADDRESS_OF = {Family.IPV4: "IPv4 address", Family.IPV6: "IPv6 address"}
-# So many addresses of a host are tried, so that one that is down holds nothing up for long (ours).
-MOST_ADDRESSES = 3
+# So many addresses of each family are tried, so that time-outs stay few (ours).
+_MOST_OF_A_FAMILY = 2
 # How often a look-up that runs is checked.
 _LOOK_S = 0.05
 
@@ -131,3 +132,12 @@ def resolved(lookup: Lookup, stop: Stop, timeout_s: float) -> tuple[Address, ...
         if stop.wait(_LOOK_S):
             return Failure(Reason.SHUTTING_DOWN, "The probe is stopping.")
     return lookup.addresses or lookup.failure or Failure(Reason.NAME_RESOLUTION, "No address.")
+
+
+def to_try(addresses: Sequence[Address]) -> list[Address]:
+    """The first addresses of each family, in the given order."""
+    return [
+        address
+        for number, address in enumerate(addresses)
+        if sum(one.ipv6 == address.ipv6 for one in addresses[:number]) < _MOST_OF_A_FAMILY
+    ]

@@ -21,7 +21,7 @@ from probe.measure.http.method import calibrates, rate_bps
 from probe.measure.http.results import HttpTest, TransferRecord, raw_result
 from probe.measure.http.transfer import transfer
 from probe.measure.latency.loaded import LoadedSession
-from probe.measure.lookup import MOST_ADDRESSES, Address, Lookup, resolved
+from probe.measure.lookup import Address, Lookup, resolved, to_try
 from probe.measure.measurement import Direction, MeasurementRequest, Progress, RawResult, request_at
 from wire.record import Reason
 
@@ -76,7 +76,7 @@ def _peers(request: MeasurementRequest, port: int) -> Sequence[Address] | Failur
     family = bound_family(line, request.family)
     lookup = Lookup(request.server.host, port, line.source_address, family)
     found = resolved(lookup, request.stop, request.config.http.timeout_s)
-    return found if isinstance(found, Failure) else found[:MOST_ADDRESSES]
+    return found if isinstance(found, Failure) else to_try(found)
 
 
 def _reached(

@@ -18,7 +18,7 @@ from probe.measure import host
 from probe.measure.failure import Failure
 from probe.measure.families import bound_family
 from probe.measure.latency.loaded import LoadedSession
-from probe.measure.lookup import MOST_ADDRESSES, Address, Lookup, resolved
+from probe.measure.lookup import Address, Lookup, resolved, to_try
 from probe.measure.measurement import (
     Direction,
     MeasurementRequest,
@@ -85,7 +85,7 @@ def _peers(request: MeasurementRequest) -> Sequence[Address] | Failure:
     family = bound_family(line, request.family)
     lookup = Lookup(server.host, server.iperf3_ports[0], line.source_address, family)
     found = resolved(lookup, request.stop, _LOOK_UP_LIMIT_S)
-    return found if isinstance(found, Failure) else found[:MOST_ADDRESSES]
+    return found if isinstance(found, Failure) else to_try(found)
 
 
 def _transfer(
