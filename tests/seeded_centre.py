@@ -22,10 +22,11 @@ from collector.store.store import Store
 from tests import samples
 from wire import messages, topics
 from wire.messages import Presence, State
-from wire.result import Line, Outcome, Reason, Result, Validity
+from wire.result import Family, Line, Outcome, Reason, Result, Validity
 from wire.site import Site
 
 TENANT = "bach-thong"
+FAMILY_DAYS = 14
 REGISTRY = """
 [[isp]]
 id = "vnpt"
@@ -96,13 +97,18 @@ communes = ["01969", "01981", "02008", "02014"]
 
 
 class SeededLine(NamedTuple):
-    """How a line behaves: its mean rates (Mbit/s), round-trip time (ms) and share of loss."""
+    """How a line behaves: its mean rates (Mbit/s), round-trip time (ms) and share of loss.
+
+    Of a line that is `dual_stack`, IPv6 is a little slower; its probe states no family before the
+    last `FAMILY_DAYS` days.
+    """
 
     line: Line
     down: float
     up: float
     rtt_ms: float
     loss: float = 0.001
+    dual_stack: bool = False
 
 
 class SeededProbe(NamedTuple):
@@ -126,7 +132,7 @@ PROBES = (
         "tram-01969-1",
         Site("01969", "Văn phòng UBND xã Phủ Thông", "Bạch Thông (cũ)"),
         [
-            SeededLine(_line("vnpt", "VNPT"), 272, 186, 9.5),
+            SeededLine(_line("vnpt", "VNPT"), 272, 186, 9.5, dual_stack=True),
             SeededLine(_line("viettel", "Viettel"), 214, 240, 14.0, 0.012),
         ],
         48,
@@ -205,7 +211,7 @@ def _fill_probe(
         if begins > last - timedelta(hours=12):
             break
         by_kind: dict[str, list[tuple[int, Result]]] = {}
-        for result in _day(probe, begins, chance):
+        for result in _day(probe, begins, chance, stated=days - day <= FAMILY_DAYS):
             by_kind.setdefault(result.kind, []).append((seq, result))
             seq += 1
         batch = [
@@ -222,20 +228,26 @@ def _fill_probe(
         store.store_batch(batch, begins + timedelta(days=1))
 
 
-def _day(probe: SeededProbe, begins: datetime, chance: random.Random) -> Iterator[Result]:
+def _day(
+    probe: SeededProbe, begins: datetime, chance: random.Random, *, stated: bool
+) -> Iterator[Result]:
     for one in probe.lines:
+        families = (Family.IPV4, Family.IPV6) if stated and one.dual_stack else (None,)
         for number in range(probe.tests_a_day):
             at = begins + timedelta(days=(number + chance.random() * 0.8) / probe.tests_a_day)
-            yield _throughput(one, at, chance)
+            yield _throughput(one, at, chance, families[number % len(families)])
         for hour in range(24):
             at = begins + timedelta(hours=hour + chance.random() * 0.5)
             lost = sum(chance.random() < one.loss for _ in range(60))
-            yield samples.latency(
-                line=one.line,
-                started_at=at,
-                rtt_ms=one.rtt_ms * (1 + 0.3 * _busy(at)) * chance.lognormvariate(0, 0.08),
-                lost=lost,
-            )
+            rtt_ms = one.rtt_ms * (1 + 0.3 * _busy(at)) * chance.lognormvariate(0, 0.08)
+            for family in families:
+                yield samples.latency(
+                    line=one.line,
+                    family=family,
+                    started_at=at,
+                    rtt_ms=rtt_ms * (1.2 if family is Family.IPV6 else 1),
+                    lost=lost,
+                )
             down = 7 if chance.random() < one.loss else 0
             yield samples.availability(
                 line=one.line, started_at=at.replace(minute=0), up=60 - down, down=down, unknown=0
@@ -245,18 +257,29 @@ def _day(probe: SeededProbe, begins: datetime, chance: random.Random) -> Iterato
                 yield samples.outage(line=one.line, began_at=began_at, down=down)
 
 
-def _throughput(one: SeededLine, at: datetime, chance: random.Random) -> Result:
+def _throughput(
+    one: SeededLine, at: datetime, chance: random.Random, family: Family | None
+) -> Result:
     if chance.random() < 0.02:
         return samples.throughput(
-            line=one.line, started_at=at, outcome=Outcome.FAILED, reason=Reason.TIMEOUT
+            line=one.line,
+            family=family,
+            started_at=at,
+            outcome=Outcome.FAILED,
+            reason=Reason.TIMEOUT,
         )
     if chance.random() < 0.02:
         return samples.throughput(
-            line=one.line, started_at=at, outcome=Outcome.SKIPPED, reason=Reason.SERVER_BUSY
+            line=one.line,
+            family=family,
+            started_at=at,
+            outcome=Outcome.SKIPPED,
+            reason=Reason.SERVER_BUSY,
         )
-    slower = 1 - 0.25 * _busy(at)
+    slower = (1 - 0.25 * _busy(at)) * (0.9 if family is Family.IPV6 else 1)
     measured = samples.throughput(
         line=one.line,
+        family=family,
         started_at=at,
         download_bps=one.down * 1e6 * slower * chance.gauss(1, 0.04),
         upload_bps=one.up * 1e6 * chance.gauss(1, 0.03),

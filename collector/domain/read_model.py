@@ -24,6 +24,7 @@ from collector.store.messages import EpochKey
 from collector.store.records import StoredProbe
 from collector.store.store import Store, StoreError
 from wire.ledger import Ledger
+from wire.result import Family
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -117,6 +118,12 @@ class ReadModel:
     def overview(self, period: Period) -> Mapping[LineKey, Summary]:
         """The Summary of each line over a period, without percentiles."""
         return self.cached(("overview", period), lambda: self.summaries.overview(period))
+
+    def overview_by_family(
+        self, period: Period
+    ) -> Mapping[LineKey, Mapping[Family | None, Summary]]:
+        """The same for each address family of each line."""
+        return self.cached(("families", period), lambda: self.summaries.overview_by_family(period))
 
     def week_counts(self, period: Period, kind: str) -> Mapping[LineKey, Mapping[date, int]]:
         """For each line, the number of `ok` results of a kind by week (its Monday)."""

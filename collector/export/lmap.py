@@ -80,6 +80,7 @@ def _row(stored: StoredResult, result: Result) -> dict[str, object]:
             f"seq:{stored.seq}",
             *(f"validity:{flag}" for flag in result.validity),
             *([f"reason:{result.reason}"] if result.reason is not None else []),
+            *([f"family:{result.family}"] if result.family is not None else []),
         ],
         "start": _time(result.started_at),
         "end": _time(result.started_at + timedelta(seconds=result.duration_s)),

@@ -119,6 +119,10 @@ class Summary(Struct, frozen=True, array_like=True):
         """Minutes of unknown state; shown beside the availability, in no ratio."""
         return int(self.sums.get("availability_unknown_minutes", 0))
 
+    def family_down_minutes(self, family: Family) -> int:
+        """Minutes in which an address family did not answer; the line may have been up in them."""
+        return int(self.sums.get(f"availability_{family}_down_minutes", 0))
+
     @property
     def availability_ratio(self) -> float | None:
         """up / (up + down) (docs/method.md#roll-ups, R8); None where neither is known."""

@@ -14,19 +14,29 @@ from collector.domain.lines import KnownLine, LineState, filter_lines
 from collector.domain.read_model import ReadModel
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Step
-from collector.rollup.queries import Bucket
+from collector.rollup.queries import Bucket, merged_buckets
 from collector.rollup.summary import EMPTY, Summary
-from collector.web import openapi
+from collector.web import families_view, openapi
 from collector.web.line_table import DOWN, LATENCY, UP
 from collector.web.line_view import LOADED_DOWN, LOADED_UP, step_of
 from collector.web.outages_view import last_path_observation, ongoing_fault
-from collector.web.query import found_or_404, one_of, period_days, province_code
+from collector.web.query import (
+    family_choice,
+    found_or_404,
+    one_of,
+    period_days,
+    province_code,
+)
 from collector.web.responses import json_response
-from wire.result import FaultLocation
+from wire.result import Family, FaultLocation
 
 
 class ApiFigures(Struct, frozen=True, kw_only=True):
-    """The figures of a period. bit/s, ms, ratios of 1; null where unknown."""
+    """The figures of a period. bit/s, ms, ratios of 1; null where unknown.
+
+    The minutes are of the line and of no address family: null where the query has `family`.
+    `ipv4_down_minutes` and `ipv6_down_minutes` are those in which that family did not answer.
+    """
 
     samples_valid: int
     samples_attempted: int
@@ -36,10 +46,12 @@ class ApiFigures(Struct, frozen=True, kw_only=True):
     rtt_loaded_download_p50_mean_ms: float | None
     rtt_loaded_upload_p50_mean_ms: float | None
     loss_ratio: float | None
-    up_minutes: int
-    down_minutes: int
-    unknown_minutes: int
+    up_minutes: int | None
+    down_minutes: int | None
+    unknown_minutes: int | None
     availability_ratio: float | None
+    ipv4_down_minutes: int | None
+    ipv6_down_minutes: int | None
 
 
 class ApiLine(Struct, frozen=True, kw_only=True):
@@ -62,8 +74,12 @@ class ApiLine(Struct, frozen=True, kw_only=True):
 
 
 class ApiLines(Struct, frozen=True, kw_only=True):
-    """Lines over a period of whole local days, both ends included."""
+    """Lines over a period of whole local days, both ends included.
 
+    `family` is the query's: the figures are of that address family alone; null: of all together.
+    """
+
+    family: str | None
     first_day: str
     last_day: str
     lines: list[ApiLine]
@@ -100,6 +116,7 @@ class ApiSeries(Struct, frozen=True, kw_only=True):
     probe: str
     line: str
     step: Step
+    family: str | None
     buckets: list[ApiBucket]
     outages: list[ApiOutage]
     fault_now: ApiFault | None
@@ -117,7 +134,7 @@ class Api:
         ]
 
     def lines(self, request: Request) -> Response:
-        """Lines with figures. Filters: `province`, `group`, `isp`, `days`."""
+        """Lines with figures. Filters: `province`, `group`, `isp`, `days`, `family`."""
         model, query = self._model, request.query_params
         registry, every = model.registry(), model.lines()
         period = model.last_days(period_days(query.get("days")))
@@ -127,9 +144,15 @@ class Api:
             group=one_of("group", query.get("group"), registry.groups),
             isp=one_of("isp", query.get("isp"), {x.isp for x in every}),
         )
-        summaries, states = model.overview(period), model.states()
+        family, states = family_choice(query.get("family")), model.states()
+        summaries = (
+            families_view.of_family(model.overview_by_family(period), families_view.chosen(family))
+            if family
+            else model.overview(period)
+        )
         return json_response(
             ApiLines(
+                family=family or None,
                 first_day=period.first.isoformat(),
                 last_day=period.last.isoformat(),
                 lines=[
@@ -137,6 +160,7 @@ class Api:
                         line,
                         states.get(line.key, LineState.NEVER),
                         summaries.get(line.key, EMPTY),
+                        whole=not family,
                     )
                     for line in lines
                 ],
@@ -144,13 +168,16 @@ class Api:
         )
 
     def series(self, request: Request) -> Response:
-        """One line over time. Filter: `days`."""
+        """One line over time. Filters: `days`, `family`."""
         path, model = request.path_params, self._model
         key = LineKey(path["tenant"], path["probe"], path["line"])
         found_or_404(next((line for line in model.lines() if line.key == key), None), "such line")
         period = model.last_days(period_days(request.query_params.get("days")))
         step = step_of(period)
-        buckets = model.summaries.series(key, period, step)
+        family = family_choice(request.query_params.get("family"))
+        series = model.summaries.series_by_family(key, period, step)
+        buckets = merged_buckets(series.values())
+        shown = series.get(families_view.chosen(family), []) if family else buckets
         reported = model.store.outages(key, period.starts_at, period.ends_at)
         seen = last_path_observation(model.store.last_results(*key[:2]), key.line)
         down = model.states().get(key) is LineState.DOWN
@@ -161,7 +188,8 @@ class Api:
                 probe=key.probe,
                 line=key.line,
                 step=step,
-                buckets=[_bucket(one) for one in buckets],
+                family=family or None,
+                buckets=[_bucket(one, whole=not family) for one in shown],
                 outages=[
                     ApiOutage(started_at=one.started_at, ended_at=one.ended_at, fault=one.fault)
                     for one in reported
@@ -177,7 +205,7 @@ class Api:
         return json_response(openapi.document([ApiLines, ApiSeries]))
 
 
-def _line(line: KnownLine, state: LineState, summary: Summary) -> ApiLine:
+def _line(line: KnownLine, state: LineState, summary: Summary, *, whole: bool) -> ApiLine:
     return ApiLine(
         tenant=line.key.tenant,
         probe=line.key.probe,
@@ -192,15 +220,16 @@ def _line(line: KnownLine, state: LineState, summary: Summary) -> ApiLine:
         plan_down_bps=line.plan_down_bps,
         plan_up_bps=line.plan_up_bps,
         state=state,
-        figures=ApiFigures(**_figures(summary)),
+        figures=ApiFigures(**_figures(summary, whole=whole)),
     )
 
 
-def _bucket(bucket: Bucket) -> ApiBucket:
-    return ApiBucket(start=bucket.start, **_figures(bucket.summary))
+def _bucket(bucket: Bucket, *, whole: bool) -> ApiBucket:
+    return ApiBucket(start=bucket.start, **_figures(bucket.summary, whole=whole))
 
 
-def _figures(summary: Summary) -> dict[str, Any]:
+def _figures(summary: Summary, *, whole: bool) -> dict[str, Any]:
+    """The figures; those of the line, and of no family, only if `whole`."""
     counts = summary.counts("throughput")
     return {
         "samples_valid": counts.valid,
@@ -211,8 +240,10 @@ def _figures(summary: Summary) -> dict[str, Any]:
         "rtt_loaded_download_p50_mean_ms": summary.metric(LOADED_DOWN).mean,
         "rtt_loaded_upload_p50_mean_ms": summary.metric(LOADED_UP).mean,
         "loss_ratio": summary.loss_ratio,
-        "up_minutes": summary.up_minutes,
-        "down_minutes": summary.down_minutes,
-        "unknown_minutes": summary.unknown_minutes,
-        "availability_ratio": summary.availability_ratio,
+        "up_minutes": summary.up_minutes if whole else None,
+        "down_minutes": summary.down_minutes if whole else None,
+        "unknown_minutes": summary.unknown_minutes if whole else None,
+        "availability_ratio": summary.availability_ratio if whole else None,
+        "ipv4_down_minutes": summary.family_down_minutes(Family.IPV4) if whole else None,
+        "ipv6_down_minutes": summary.family_down_minutes(Family.IPV6) if whole else None,
     }

@@ -51,6 +51,7 @@ class IspsPage:
             groups=sorted((group.name, group.id) for group in registry.groups.values()),
             rows=rows,
             top=top,
+            family_rows=view.family_rows(lines, model.overview_by_family(period), locale),
             by_hour=by_hour,
             lines_most=view.LINES_MOST,
             pairs=view.pair_rows(lines, hours, locale),

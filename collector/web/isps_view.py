@@ -19,11 +19,14 @@ from collector.domain.lines import KnownLine
 from collector.registry.registry import LineKey
 from collector.rollup.distribution import Distribution, merge_all
 from collector.rollup.summary import Summary, merge_summaries
+from collector.web import families_view
 from collector.web.drawing.bars import Whisker, whiskers
+from collector.web.families_view import Families, FamilyRow
 from collector.web.formatting import MISSING, figure
 from collector.web.line_table import DOWN, LATENCY, UP, maybe_figure, megabits, percent
 from collector.web.presentation import Badge, Locale
 from wire.figures import MEGABIT
+from wire.result import Family
 
 # A comparison by hour takes a query per line; for more lines than this it is left out.
 LINES_MOST = 60
@@ -47,6 +50,14 @@ class IspRow(Struct, frozen=True, kw_only=True):
     loss: str
     availability: str
     whisker: Whisker | None
+
+
+class IspFamilyRow(Struct, frozen=True):
+    """An ISP over one address family, in the communes that are compared."""
+
+    isp: str
+    lines: str
+    figures: FamilyRow
 
 
 class PairRow(Struct, frozen=True, kw_only=True):
@@ -110,6 +121,25 @@ def isp_rows(
         )
         for name, isp, inside, summary in found
     ], top
+
+
+def family_rows(
+    lines: Sequence[KnownLine], families: Mapping[LineKey, Families], locale: Locale
+) -> list[IspFamilyRow]:
+    """A row per ISP and address family, by name; none where no line states a family."""
+    parts: dict[tuple[str, str], dict[Family | None, list[Summary]]] = defaultdict(dict)
+    for line in lines:
+        for family, summary in families_view.measured(families.get(line.key, {})).items():
+            parts[line.isp_name, line.isp].setdefault(family, []).append(summary)
+    return [
+        IspFamilyRow(
+            name,
+            locale.number(len(of_lines)),
+            families_view.family_row(family, merge_summaries(of_lines), locale),
+        )
+        for (name, _), mine in sorted(parts.items())
+        for family, of_lines in families_view.told_apart(mine)
+    ]
 
 
 def pair_rows(

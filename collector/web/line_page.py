@@ -17,9 +17,10 @@ from collector.domain.lines import KnownLine, LineState
 from collector.domain.read_model import ReadModel
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Period, month_of
-from collector.rollup.summary import EMPTY
+from collector.rollup.queries import merged_buckets
+from collector.rollup.summary import EMPTY, merge_summaries
 from collector.users.user import Permission
-from collector.web import chart_view, line_view, outages_view, probe_view
+from collector.web import chart_view, families_view, line_view, outages_view, probe_view
 from collector.web.line_table import STATE_LOOKS, LineRow, line_address, line_rows, state_badge
 from collector.web.overview_view import around, overview_map
 from collector.web.page_context import PageContext
@@ -115,10 +116,12 @@ class LinePages:
         line = self._line(request)
         days = period_days(request.query_params.get("days"))
         period = model.last_days(days)
-        summary = model.summaries.of_lines([line.key], period).get(line.key, EMPTY)
+        families = model.summaries.by_family([line.key], period).get(line.key, {})
+        summary = merge_summaries(families.values())
         cells = model.summaries.hours_of_week(line.key, period)
         step, state = line_view.step_of(period), model.states().get(line.key, LineState.NEVER)
-        buckets = model.summaries.series(line.key, period, step)
+        series = model.summaries.series_by_family(line.key, period, step)
+        buckets = merged_buckets(series.values())
         reported = model.store.outages(line.key, period.starts_at, period.ends_at)
         seen = outages_view.last_path_observation(
             model.store.last_results(*line.key[:2]), line.key.line
@@ -135,6 +138,15 @@ class LinePages:
             days=days,
             state=state_badge(state, locale),
             charts=line_view.charts(buckets, line, period, model.now(), locale),
+            family_rows=families_view.family_rows(families, locale),
+            family_notes=families_view.silent_notes(summary, locale),
+            family_charts=line_view.family_charts(
+                series,
+                period.starts_at,
+                line_view.end_of_charts(period, model.now()),
+                step,
+                locale,
+            ),
             indicator_rows=line_view.indicator_rows(
                 summary,
                 line,
@@ -168,8 +180,13 @@ class LinePages:
                 shown = chart_view.range_between(asked.get("from", ""), asked.get("to", ""))
             except ValueError as error:
                 raise HTTPException(400, str(error)) from error
-        stored = model.summaries.series(line.key, shown.period, shown.step)
-        buckets = chart_view.within(stored, shown)
+        series = {
+            family: chart_view.within(stored, shown)
+            for family, stored in model.summaries.series_by_family(
+                line.key, shown.period, shown.step
+            ).items()
+        }
+        buckets = merged_buckets(series.values())
         address = f"{line_address(line.key)}/chart"
         return self._context.render(
             request,
@@ -186,6 +203,9 @@ class LinePages:
             links=chart_view.zoom_links(address, shown, days, now, locale),
             charts=line_view.charts_between(
                 buckets, line, shown.start, shown.end, shown.step, locale
+            ),
+            family_charts=line_view.family_charts(
+                series, shown.start, shown.end, shown.step, locale
             ),
             rows=chart_view.rows(buckets, address, shown, days, locale),
         )

@@ -23,6 +23,7 @@ from collector.rollup.metrics import ON_DEMAND
 from collector.rollup.periods import Period, Step, bucket_start
 from collector.rollup.queries import Bucket
 from collector.rollup.summary import PACKETS, Summary
+from collector.web import families_view
 from collector.web.drawing import bars, line_chart
 from collector.web.drawing.bars import Bars
 from collector.web.drawing.line_chart import Chart, Figure, Series
@@ -40,6 +41,7 @@ from collector.web.line_table import (
 from collector.web.presentation import Badge, Locale
 from runtime.language import Phrase
 from wire.figures import MEGABIT, MIN_SAMPLES
+from wire.result import Family
 
 RTT_WINDOW = "latency_rtt_p50_ms"
 RTT_PACKETS = f"latency_{PACKETS}"
@@ -48,6 +50,7 @@ LOADED_UP = "throughput_rtt_loaded_upload_p50_ms"
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _PER_MEGABIT = 1 / MEGABIT
 _STEPS = {Step.HOUR: timedelta(hours=1), Step.DAY: timedelta(days=1)}
+_FAMILY_STYLES = {Family.IPV4: "series-a", Family.IPV6: "series-b", None: "series-c"}
 _ON_DEMAND = Phrase("đo theo yêu cầu, ngoài lịch", "on demand, not scheduled")
 
 
@@ -92,8 +95,12 @@ def charts(
 ) -> dict[str, Chart | None]:
     """Speed, latency and loss over a period up to now, by label name."""
     step = step_of(period)
-    end = min(period.ends_at, max(now, period.starts_at + _STEPS[step]))
-    return charts_between(buckets, line, period.starts_at, end, step, locale)
+    return charts_between(buckets, line, period.starts_at, end_of_charts(period, now), step, locale)
+
+
+def end_of_charts(period: Period, now: datetime) -> datetime:
+    """Where the charts of a period end: now, unless it is over."""
+    return min(period.ends_at, max(now, period.starts_at + _STEPS[step_of(period)]))
 
 
 def charts_between(
@@ -137,6 +144,47 @@ def charts_between(
         ),
         "chart_loss": drawn([_loss_series(buckets, locale)]),
     }
+
+
+def family_charts(
+    families: Mapping[Family | None, Sequence[Bucket]],
+    start: datetime,
+    end: datetime,
+    step: Step,
+    locale: Locale,
+) -> dict[str, Chart | None]:
+    """Download and latency by address family from `start` to `end`; none of a line with one."""
+    found: dict[str, Chart | None] = {}
+    for name, metric, factor in (
+        ("chart_speed_families", DOWN, _PER_MEGABIT),
+        ("chart_latency_families", LATENCY, 1.0),
+    ):
+        shown = [
+            (family, buckets)
+            for family, buckets in families_view.told_apart(families)
+            if any(bucket.summary.metric(metric).count for bucket in buckets)
+        ]
+        if len(shown) > 1:
+            found[name] = line_chart.draw(
+                [
+                    _named_series(
+                        buckets,
+                        metric,
+                        _FAMILY_STYLES[family],
+                        families_view.family_name(family, locale),
+                        locale,
+                        factor,
+                    )
+                    for family, buckets in shown
+                ],
+                start,
+                end,
+                _STEPS[step],
+                midnight=bucket_start(start, Step.DAY),
+                label_x=lambda at: _axis_time(at, locale),
+                label_y=lambda value: axis_number(value, locale.language),
+            )
+    return found
 
 
 def indicator_rows(
@@ -302,7 +350,19 @@ def _series(
     *,
     spread: bool = False,
 ) -> Series:
-    title = locale.label(name)
+    return _named_series(buckets, metric, style, locale.label(name), locale, factor, spread=spread)
+
+
+def _named_series(
+    buckets: Sequence[Bucket],
+    metric: str,
+    style: str,
+    title: str,
+    locale: Locale,
+    factor: float = 1.0,
+    *,
+    spread: bool = False,
+) -> Series:
     figures = []
     for bucket in buckets:
         known = bucket.summary.metric(metric)

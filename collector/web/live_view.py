@@ -205,6 +205,8 @@ def _row(
 ) -> RowView:
     language = locale.language
     protocol, target = _target(stored.target, language)
+    if result is not None and result.family is not None:
+        protocol = f"{protocol} {locale.label(f'family_{result.family}')}".strip()
     figures = measurement.FIGURES.get(stored.kind, ())
     if result is None:
         return RowView(

@@ -20,6 +20,8 @@ from collector.domain.lines import KnownLine, LineState, is_silent
 from collector.registry.registry import LineKey
 from collector.rollup.summary import EMPTY, Summary
 from collector.store.records import StoredProbe, Totals
+from collector.web import families_view
+from collector.web.families_view import Families
 from collector.web.line_table import DOWN, LATENCY, UP
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -48,10 +50,17 @@ def text(
     lines: Iterable[KnownLine],
     states: Mapping[LineKey, LineState],
     summaries: Mapping[LineKey, Summary],
+    by_family: Mapping[LineKey, Families],
     now: datetime,
 ) -> bytes:
     """All metrics in the text exposition format."""
-    families = [*_totals(totals), *_probes(probes, now), *_lines(lines, states, summaries)]
+    lines = list(lines)
+    families = [
+        *_totals(totals),
+        *_probes(probes, now),
+        *_lines(lines, states, summaries),
+        *_address_families(lines, by_family),
+    ]
     return ("\n".join(map(str, families)) + "\n").encode()
 
 
@@ -135,6 +144,43 @@ def _lines(
         loss.add(summary.loss_ratio, labels)
         available.add(summary.availability_ratio, labels)
     yield from (down, up, rtt, loss, available, good)
+
+
+def _address_families(
+    lines: Iterable[KnownLine], by_family: Mapping[LineKey, Families]
+) -> Iterator[_Family]:
+    """Each address family of each line, under names of their own: a sum counts nothing twice."""
+    down = _Family(
+        "tramdo_line_family_download_bytes_per_second",
+        "Mean download of the local day over one address family, whole transfers",
+    )
+    up = _Family(
+        "tramdo_line_family_upload_bytes_per_second",
+        "Mean upload of the local day over one address family, whole transfers",
+    )
+    rtt = _Family(
+        "tramdo_line_family_rtt_seconds",
+        "Mean round-trip time of the local day over one address family",
+    )
+    loss = _Family(
+        "tramdo_line_family_loss_ratio", "Packet loss of the local day over one address family"
+    )
+    for line in lines:
+        tenant, probe, name = line.key
+        for family, summary in families_view.measured(by_family.get(line.key, {})).items():
+            labels = _labels(
+                tenant=tenant,
+                probe=probe,
+                line=name,
+                isp=line.isp,
+                commune_code=line.commune_code,
+                family=family.value if family else families_view.UNSTATED,
+            )
+            down.add(_bytes(summary.metric(DOWN).mean), labels)
+            up.add(_bytes(summary.metric(UP).mean), labels)
+            rtt.add(_seconds(summary.metric(LATENCY).mean), labels)
+            loss.add(summary.loss_ratio, labels)
+    yield from (down, up, rtt, loss)
 
 
 def _seconds_since_1970(at: datetime | None) -> float | None:

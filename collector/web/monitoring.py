@@ -32,6 +32,7 @@ class MonitoringEndpoints:
             model.lines(),
             model.states(),
             model.overview(model.last_days(1)),
+            model.overview_by_family(model.last_days(1)),
             model.now(),
         )
         return Response(text, headers={"Content-Type": metrics.CONTENT_TYPE})

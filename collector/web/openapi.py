@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from collector.web.families_view import CHOICES
 from wire import json_schema
 
 _DAYS = {
@@ -23,6 +24,13 @@ _FILTERS = [
         ("isp", "id of an ISP in the registry"),
     )
 ]
+_FAMILY = {
+    "name": "family",
+    "in": "query",
+    "description": "one address family alone; all together where it is missing. `unstated`: "
+    "results of probes before 0.2.0, and what belongs to no family",
+    "schema": {"type": "string", "enum": list(CHOICES)},
+}
 _FREE = {"type": "object", "additionalProperties": True}
 
 
@@ -39,11 +47,13 @@ def document(types: Sequence[type[msgspec.Struct]]) -> dict[str, Any]:
             "license": {"name": "CC BY 4.0", "identifier": "CC-BY-4.0"},
         },
         "paths": {
-            "/api/v1/lines": _get("Lines with their figures", "ApiLines", [*_FILTERS, _DAYS]),
+            "/api/v1/lines": _get(
+                "Lines with their figures", "ApiLines", [*_FILTERS, _DAYS, _FAMILY]
+            ),
             "/api/v1/lines/{tenant}/{probe}/{line}/series": _get(
                 "One line over time, by hour up to 7 days, else by day",
                 "ApiSeries",
-                [*(_path(name) for name in ("tenant", "probe", "line")), _DAYS],
+                [*(_path(name) for name in ("tenant", "probe", "line")), _DAYS, _FAMILY],
             ),
             "/api/probes": _get(
                 "Probes as stored, with their latest receipts, by tenant and name; those after "
@@ -59,12 +69,12 @@ def document(types: Sequence[type[msgspec.Struct]]) -> dict[str, Any]:
                 None,
                 [_integer("after", 0, None), _integer("limit", 1, 1_000)],
             ),
-            "/open/lines.json": _get("Open data", None, [*_FILTERS[:2], _DAYS]),
-            "/open/lines.csv": _get("Open data", None, [*_FILTERS[:2], _DAYS], "text/csv"),
+            "/open/lines.json": _get("Open data", None, [*_FILTERS[:2], _DAYS, _FAMILY]),
+            "/open/lines.csv": _get("Open data", None, [*_FILTERS[:2], _DAYS, _FAMILY], "text/csv"),
             "/open/communes.geojson": _get(
                 "Open data, a point per commune",
                 None,
-                [*_FILTERS[:2], _DAYS],
+                [*_FILTERS[:2], _DAYS, _FAMILY],
                 "application/geo+json",
             ),
             "/healthz": _get("200 while results can be ingested and read, else 503", None, []),

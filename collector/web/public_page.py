@@ -13,7 +13,7 @@ from collector.web import public_view as view
 from collector.web.headers import EMBED_POLICY
 from collector.web.page_context import PageContext
 from collector.web.presentation import Locale
-from collector.web.query import one_of, period_days, province_code
+from collector.web.query import family_choice, one_of, period_days, province_code
 from collector.web.responses import csv_response, json_response
 
 _OPEN = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
@@ -81,7 +81,7 @@ class PublicPages:
         return answer
 
     def open_csv(self, request: Request) -> Response:
-        """A row per line, as CSV. Filters: `province`, `group`, `days`."""
+        """A row per line, as CSV. Filters: `province`, `group`, `days`, `family`."""
         headers = _OPEN | {"Link": f'<{view.LICENCE_URL}>; rel="license"'}
         rows = (view.cells(row) for row in self._open_lines(request))
         return csv_response(view.OpenLine.__struct_fields__, rows, headers)
@@ -110,7 +110,13 @@ class PublicPages:
             group=one_of("group", query.get("group"), registry.groups),
         )
         period = model.last_days(period_days(query.get("days") or "30"))
-        return view.open_lines(lines, model.overview(period), period)
+        return view.open_lines(
+            lines,
+            model.overview(period),
+            model.overview_by_family(period),
+            period,
+            family_choice(query.get("family")),
+        )
 
     def _commune(self, request: Request) -> tuple[view.PublicCommune, Locale]:
         model, locale = self._model, self._context.locale(request)

@@ -16,6 +16,8 @@ from collector.registry.registry import LineKey
 from collector.reports.flat_table import spreadsheet_cell
 from collector.rollup.periods import Period
 from collector.rollup.summary import EMPTY, Summary
+from collector.web import families_view
+from collector.web.families_view import Families, of_family
 from collector.web.formatting import whole_number
 from collector.web.line_table import (
     DOWN,
@@ -27,6 +29,7 @@ from collector.web.line_table import (
     state_badge,
 )
 from collector.web.presentation import Badge, Locale
+from wire.result import Family
 
 LICENCE = "CC BY 4.0"
 LICENCE_URL = "https://creativecommons.org/licenses/by/4.0/"
@@ -58,7 +61,12 @@ class PublicCommune(Struct, frozen=True):
 
 
 class OpenLine(Struct, frozen=True, kw_only=True):
-    """A row of open data. Rates in bit/s, times in ms, ratios of 1; None where unknown."""
+    """A row of open data. Rates in bit/s, times in ms, ratios of 1; None where unknown.
+
+    `family` is the address family that was asked for: the figures are then of it alone, and the
+    minutes, which are of the line, None. It is "" for the figures of all together, beside which
+    those of IPv4 and IPv6 are.
+    """
 
     first_day: str
     last_day: str
@@ -78,7 +86,18 @@ class OpenLine(Struct, frozen=True, kw_only=True):
     rtt_mean_ms: float | None
     loss_ratio: float | None
     availability_ratio: float | None
-    unknown_minutes: int
+    unknown_minutes: int | None
+    family: str
+    ipv4_samples_valid: int
+    ipv4_download_mean_bps: float | None
+    ipv4_upload_mean_bps: float | None
+    ipv4_rtt_mean_ms: float | None
+    ipv4_loss_ratio: float | None
+    ipv6_samples_valid: int
+    ipv6_download_mean_bps: float | None
+    ipv6_upload_mean_bps: float | None
+    ipv6_rtt_mean_ms: float | None
+    ipv6_loss_ratio: float | None
 
 
 def public_commune(
@@ -111,10 +130,18 @@ def public_commune(
 
 
 def open_lines(
-    lines: Iterable[KnownLine], summaries: Mapping[LineKey, Summary], period: Period
+    lines: Iterable[KnownLine],
+    summaries: Mapping[LineKey, Summary],
+    families: Mapping[LineKey, Families],
+    period: Period,
+    family: str = "",
 ) -> list[OpenLine]:
-    """A row per line, sorted by commune code and ISP."""
-    rows = [_open_line(line, summaries.get(line.key, EMPTY), period) for line in lines]
+    """A row per line, sorted by commune code and ISP; `family` as in its query parameter."""
+    chosen = of_family(families, families_view.chosen(family)) if family else summaries
+    rows = [
+        _open_line(line, chosen.get(line.key, EMPTY), families.get(line.key, {}), period, family)
+        for line in lines
+    ]
     return sorted(rows, key=lambda row: (row.commune_code, row.isp))
 
 
@@ -166,8 +193,11 @@ def geojson(rows: Iterable[OpenLine]) -> bytes:
     )
 
 
-def _open_line(line: KnownLine, summary: Summary, period: Period) -> OpenLine:
+def _open_line(
+    line: KnownLine, summary: Summary, families: Families, period: Period, family: str
+) -> OpenLine:
     counts, commune = summary.counts("throughput"), line.commune
+    four, six = families.get(Family.IPV4, EMPTY), families.get(Family.IPV6, EMPTY)
     return OpenLine(
         first_day=period.first.isoformat(),
         last_day=period.last.isoformat(),
@@ -186,6 +216,17 @@ def _open_line(line: KnownLine, summary: Summary, period: Period) -> OpenLine:
         upload_mean_bps=summary.metric(UP).mean,
         rtt_mean_ms=summary.metric(LATENCY).mean,
         loss_ratio=summary.loss_ratio,
-        availability_ratio=summary.availability_ratio,
-        unknown_minutes=summary.unknown_minutes,
+        availability_ratio=None if family else summary.availability_ratio,
+        unknown_minutes=None if family else summary.unknown_minutes,
+        family=family,
+        ipv4_samples_valid=four.counts("throughput").valid,
+        ipv4_download_mean_bps=four.metric(DOWN).mean,
+        ipv4_upload_mean_bps=four.metric(UP).mean,
+        ipv4_rtt_mean_ms=four.metric(LATENCY).mean,
+        ipv4_loss_ratio=four.loss_ratio,
+        ipv6_samples_valid=six.counts("throughput").valid,
+        ipv6_download_mean_bps=six.metric(DOWN).mean,
+        ipv6_upload_mean_bps=six.metric(UP).mean,
+        ipv6_rtt_mean_ms=six.metric(LATENCY).mean,
+        ipv6_loss_ratio=six.loss_ratio,
     )

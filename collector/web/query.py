@@ -8,6 +8,7 @@ from typing import TypeVar
 from starlette.exceptions import HTTPException
 
 from collector.registry.registry import Registry
+from collector.web.families_view import CHOICES
 
 T = TypeVar("T")
 # The largest integer of SQLite and PostgreSQL.
@@ -51,6 +52,15 @@ def one_of(name: str, text: str | None, known: Collection[str]) -> str:
     if text not in known:
         raise HTTPException(400, f"`{name}` is not known: {text[:80]}")
     return text
+
+
+def family_choice(text: str | None) -> str:
+    """The filter `family`, one of `families_view.CHOICES`; "" where the address has none.
+
+    Raises:
+        HTTPException: 400.
+    """
+    return one_of("family", text, CHOICES)
 
 
 def province_code(text: str | None, registry: Registry) -> str:

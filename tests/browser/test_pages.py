@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -37,6 +37,7 @@ OPEN_PAGES = {
     "commune": "/commune/01969",
     "probe": PROBE,
     "line": LINE,
+    "line-month": f"{LINE}?days=30",
     "chart": f"{LINE}/chart?days=30",
     "campaign": "/campaign",
     "isps": "/isps",
@@ -156,6 +157,64 @@ def test_the_overview_says_what_was_stored(centre: Centre, context: BrowserConte
     lines = centre.collector.get("/api/v1/lines?group=bach-thong-cu")[1]["lines"]
     mean = next(x for x in lines if x["probe"] == "tram-01969-1" and x["line"] == "vnpt")
     expect(row).to_contain_text(f"{mean['figures']['download_mean_bps'] / 1e6:.1f}")
+
+
+def test_both_families_are_told_apart_and_joined(centre: Centre, context: BrowserContext) -> None:
+    collector, page = centre.collector, context.new_page()
+    page.goto(f"{collector.url}{LINE}?days=30&lang=en")
+    table = page.get_by_role("region", name="By address family")
+    heads = table.get_by_role("rowheader")
+    expect(heads).to_have_text(["IPv4", "IPv6", "not stated"])
+    expect(page.get_by_text("joins the samples of IPv4 and IPv6")).to_be_visible()
+
+    def figures(family: str) -> dict[str, Any]:
+        lines = collector.get(f"/api/v1/lines?days=30{family}")[1]["lines"]
+        found: dict[str, Any] = next(
+            x["figures"] for x in lines if (x["probe"], x["line"]) == ("tram-01969-1", "vnpt")
+        )
+        return found
+
+    whole = figures("")
+    parts = [figures(f"&family={name}") for name in ("ipv4", "ipv6", "unstated")]
+    assert [part["samples_valid"] > 0 for part in parts] == [True, True, True]
+    assert sum(part["samples_valid"] for part in parts) == whole["samples_valid"]
+    weighted = sum(part["samples_valid"] * part["download_mean_bps"] for part in parts)
+    assert whole["download_mean_bps"] == pytest.approx(weighted / whole["samples_valid"])
+    for row, part in zip(("IPv4", "IPv6", "not stated"), parts, strict=True):
+        shown = table.get_by_role("row").filter(has_text=row)
+        expect(shown).to_contain_text(f"{part['download_mean_bps'] / 1e6:.1f}")
+    # A minute is up or down for the line, not for a family.
+    assert parts[1]["availability_ratio"] is None
+    assert whole["availability_ratio"] is not None
+    assert collector.get("/api/v1/lines?family=ipx")[0] == 400
+
+    # A line of one family has no table of them.
+    page.goto(f"{collector.url}/line/bach-thong/tram-01981-1/vnpt?lang=en")
+    expect(page.get_by_role("region", name="By address family")).to_have_count(0)
+
+
+def test_open_data_and_metrics_tell_the_families_apart(centre: Centre) -> None:
+    collector = centre.collector
+    lines = collector.get("/open/lines.json?days=7")[1]["lines"]
+    (both,) = [line for line in lines if line["ipv6_samples_valid"]]
+    assert (both["family"], both["isp"]) == ("", "VNPT")
+    assert both["samples_valid"] == both["ipv4_samples_valid"] + both["ipv6_samples_valid"]
+    assert both["ipv6_download_mean_bps"] < both["ipv4_download_mean_bps"]
+    assert both["ipv6_rtt_mean_ms"] > both["ipv4_rtt_mean_ms"]
+    alone = collector.get("/open/lines.json?days=7&family=ipv6")[1]["lines"]
+    (six,) = [line for line in alone if line["samples_valid"]]
+    assert (six["family"], six["download_mean_bps"]) == ("ipv6", both["ipv6_download_mean_bps"])
+    header = collector.text("/open/lines.csv")[1].splitlines()[0]
+    assert "unknown_minutes,family,ipv4_samples_valid" in header
+    path = "/api/v1/lines/bach-thong/tram-01969-1/vnpt/series?days=30"
+    buckets = {
+        family: collector.get(f"{path}&family={family}")[1]["buckets"]
+        for family in ("ipv4", "ipv6", "unstated")
+    }
+    assert {family: bool(found) for family, found in buckets.items()} == dict.fromkeys(
+        buckets, True
+    )
+    assert len(collector.get(path)[1]["buckets"]) < sum(map(len, buckets.values()))
 
 
 def test_filters_narrow_the_overview(centre: Centre, context: BrowserContext) -> None:

@@ -60,6 +60,7 @@ from tests.seeded_centre import REGISTRY
 from wire import messages
 from wire.commands import Answer
 from wire.messages import PlannedKind, Presence, Rejection
+from wire.result import Family
 
 EN = Locale(Language.EN, ZoneInfo("Asia/Ho_Chi_Minh"))
 VI = Locale(Language.VI, ZoneInfo("Asia/Ho_Chi_Minh"))
@@ -380,25 +381,32 @@ def test_metrics_are_in_base_units() -> None:
         metrics={DOWN: distribution([80e6]), "latency_rtt_mean_ms": distribution([12.5])},
         sums={"latency_sent": 100, "latency_lost": 1},
     )
+    measured = msgspec.structs.replace(summary, kinds={"throughput": KindCounts(ok=1, valid=1)})
     text = metrics.text(
         Totals(7, 1, {Rejection.TOPIC: 2}),
         [heard()],
         lines,
         {},
         {lines[0].key: summary},
+        {lines[0].key: {Family.IPV4: EMPTY, Family.IPV6: measured, None: EMPTY}},
         NOW,
     ).decode()
     names = 'commune_code="01969",isp="vnpt",line="vnpt",probe="tram-01969-1",tenant="bach-thong"'
+    of_ipv6 = names.replace(",isp=", ',family="ipv6",isp=')
     for line in (
         f"tramdo_line_download_bytes_per_second{{{names}}} 1e+07",
         f"tramdo_line_rtt_seconds{{{names}}} 0.0125",
         f"tramdo_line_loss_ratio{{{names}}} 0.01",
+        f"tramdo_line_family_loss_ratio{{{of_ipv6}}} 0.01",
+        f"tramdo_line_family_download_bytes_per_second{{{of_ipv6}}} 1e+07",
         'tramdo_messages_rejected_total{reason="topic"} 2.0',
         "tramdo_results_stored_total 7.0",
         'tramdo_probe_up{probe="tram-01969-1",tenant="bach-thong"} 1.0',
     ):
         assert line in text
     assert not re.search(r"_(ms|bps|mbit)\b", text)
+    # The line's own metrics bear no family: a sum over lines counts nothing twice.
+    assert "family=" not in "".join(x for x in text.splitlines() if "_line_family_" not in x)
 
 
 def test_prometheus_own_parser_reads_the_metrics() -> None:
@@ -408,7 +416,7 @@ def test_prometheus_own_parser_reads_the_metrics() -> None:
         metrics={DOWN: distribution([80e6]), "latency_rtt_mean_ms": distribution([12.5])}
     )
     text = metrics.text(
-        Totals(7, 1, {Rejection.TOPIC: 2}), [heard()], [odd], {}, {odd.key: summary}, NOW
+        Totals(7, 1, {Rejection.TOPIC: 2}), [heard()], [odd], {}, {odd.key: summary}, {}, NOW
     )
     families = {family.name: family for family in text_string_to_metric_families(text.decode())}
     assert families["tramdo_results_stored"].type == "counter"

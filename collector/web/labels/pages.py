@@ -52,6 +52,20 @@ LABELS = {
     "mean_up": Phrase("Tải lên, Mbit/s", "Upload, Mbit/s"),
     "mean_latency": Phrase("Độ trễ, ms", "Latency, ms"),
     "loss_percent": Phrase("Mất gói", "Loss"),
+    "family": Phrase("Họ địa chỉ", "Address family"),
+    "family_ipv4": Phrase("IPv4", "IPv4"),
+    "family_ipv6": Phrase("IPv6", "IPv6"),
+    "family_unstated": Phrase("không rõ", "not stated"),
+    "families_title": Phrase("Theo IPv4 và IPv6", "By address family: IPv4 and IPv6"),
+    "families_joined": Phrase(
+        "Kết luận so với gói cước tính chung mọi mẫu của IPv4 và IPv6: QCVN 34:2022/BTTTT đánh giá "
+        "dịch vụ, không tách theo họ địa chỉ. «Không rõ» là kết quả của trạm đo bản trước 0.2.0.",
+        "A verdict about a plan joins the samples of IPv4 and IPv6: QCVN 34:2022/BTTTT assesses a "
+        "service and knows no address family. “Not stated” are results of probes before 0.2.0.",
+    ),
+    "family_silent": Phrase("không trả lời", "did not answer"),
+    "chart_speed_families": Phrase("Tải xuống theo IPv4 và IPv6", "Download by address family"),
+    "chart_latency_families": Phrase("Độ trễ theo IPv4 và IPv6", "Latency by address family"),
     "availability": Phrase("Độ khả dụng", "Availability"),
     "unknown_minutes": Phrase("không rõ", "unknown"),
     "samples_of_target": Phrase("Mẫu / chỉ tiêu", "Samples / target"),
