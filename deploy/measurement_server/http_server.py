@@ -12,14 +12,18 @@ from pathlib import Path
 import jinja2
 from msgspec import Struct, structs
 
-from wire.http import EMPTY_PATH, SINK_PATH, SIZES_BYTES, random_path
+from wire.http import ADDRESS_PATH, EMPTY_PATH, SINK_PATH, SIZES_BYTES, random_path
 
 TEMPLATE = Path(__file__).with_name("nginx.conf.j2")
 _BLOCK_BYTES = 2**20
 
 
 class HttpServer(Struct, frozen=True, kw_only=True):
-    """How nginx is to serve. `root` holds the files; `runtime_directory` is nginx's to write in."""
+    """How nginx is to serve. `root` holds the files; `runtime_directory` is nginx's to write in.
+
+    `trusted_proxies` are the addresses or prefixes of proxies in front of it whose
+    `X-Forwarded-For` states the client; from everybody else that header is ignored.
+    """
 
     listen: list[str]
     root: str
@@ -33,6 +37,7 @@ class HttpServer(Struct, frozen=True, kw_only=True):
     pings_per_second: int = 50
     # What a full-length upload may last at most, with its connections' set-up.
     sink_seconds: int = 60
+    trusted_proxies: list[str] = []
 
 
 def render(template: str, server: HttpServer) -> str:
@@ -46,6 +51,7 @@ def render(template: str, server: HttpServer) -> str:
         structs.asdict(server),
         empty_path=EMPTY_PATH,
         sink_path=SINK_PATH,
+        address_path=ADDRESS_PATH,
         sink_bytes=max(SIZES_BYTES),
     )
 

@@ -159,6 +159,7 @@ def test_the_http_test_has_the_paths_that_probes_ask_for() -> None:
     known = _yaml(ANSIBLE / "roles/measurement_server/vars/main.yml")
     assert known["measurement_server_http_empty"] == http.EMPTY_PATH
     assert known["measurement_server_http_sink"] == http.SINK_PATH
+    assert known["measurement_server_http_address"] == http.ADDRESS_PATH
     sizes = known["measurement_server_http_random_bytes"]
     assert tuple(sizes) == http.SIZES_BYTES
     assert known["measurement_server_http_random"] + str(sizes[0]) == http.random_path(sizes[0])
