@@ -37,7 +37,7 @@ from runtime.settings import SettingsError
 from wire.result import Outcome, ThroughputResult, kind_of
 
 if TYPE_CHECKING:
-    from probe.measure.operator import Operator
+    from probe.measure.operator.answer import Operator
 
 OK, FAILED, BAD_INPUT, NOT_RUNNING = 0, 1, 2, 3
 
@@ -87,14 +87,14 @@ def _configured(options: argparse.Namespace) -> int:
 
 def _check(config: Config, options: argparse.Namespace) -> int:
     # Imported here, because `requests` would take 4 MB of the daemon's memory.
-    from probe.measure import operator  # noqa: PLC0415
+    from probe.measure.operator import external  # noqa: PLC0415
 
     language: Language = options.lang
     problems = prerequisites.problems(config)
     problems += prerequisites.certificates(config, clock.utc_now())
     print(texts.summary(config, str(options.config), language))
     for line in config.lines:
-        seen = operator.look_up(line, config.operator)
+        seen = external.look_up(line, config.operator)
         if isinstance(seen, Failure):
             problems.append(_address_unknown(line, seen))
         elif seen is not None:

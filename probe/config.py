@@ -347,8 +347,12 @@ class LedConfig(Strict, frozen=True):
 
 
 class OperatorConfig(Strict, frozen=True):
-    """Public address and operator look-up, off unless a URL is given (answers JSON)."""
+    """Who carries each line (docs/method.md#operator): asked of the first server with `http_port`.
 
+    With `url`, that is asked instead; it answers JSON with `ip`, and may name the operator.
+    """
+
+    enabled: bool = True
     url: Annotated[str, Meta(pattern=r"^https?://")] | None = None
     timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
 

@@ -1,8 +1,8 @@
 """Floor 3. The daemon: wires the parts together, runs the main loop and shuts down.
 
-Threads: one for each line's latency, one for the measurement queue, the publisher, the display; the
-main thread has the timetable, the watchdog and the signals. When a thread makes no progress the
-watchdog is not fed, and systemd restarts the daemon.
+Threads: one for each line's latency, one for the measurement queue, the publisher, the display, the
+lines' operators; the main thread has the timetable, the watchdog and the signals. When a thread
+makes no progress the watchdog is not fed, and systemd restarts the daemon.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from probe.deliver.publisher import Publisher
 from probe.measure import host, line_networks, resolvers
 from probe.measure.kinds import MEASURES
 from probe.measure.measurement import Stop
+from probe.measure.operator.watch import OperatorWatch
 from probe.measure.runner import Runner
 from probe.plan.budget import bulk_kinds, published_plan
 from probe.plan.slots import day_plan, light_slots
@@ -70,12 +71,14 @@ class Daemon:
         Path(config.runtime_dir).mkdir(parents=True, exist_ok=True)
         self._display = Display(config, VERSION)
         known = ceilings.read(config.state_dir)
-        self._runner = Runner(config, self._display.emit, known)
+        self._operators = OperatorWatch(config)
+        self._runner = Runner(config, self._display.emit, known, operator_of=self._operators.of)
         health = partial(
             host.health,
             directory=config.state_dir,
             leds=self._display.leds,
             lines=self._display.line_states,
+            operators=self._operators.operators,
             certificate_file=config.broker.certificate_file,
         )
         self._usage = UsageFile(config.state_dir)
@@ -173,6 +176,7 @@ class Daemon:
         self._publisher.start()
         problems: list[str] = []
         try:
+            self._operators.ask_due(self._stopping)
             for wanted in self._round(
                 kind for kind, one in MEASURES.items() if one.enabled(self._config)
             ):
@@ -210,6 +214,14 @@ class Daemon:
                 daemon=True,
             )
         ]
+        if self._operators.enabled:
+            # Not watched: it waits for servers and routers, and nothing waits for it.
+            threading.Thread(
+                target=self._operators.run,
+                args=(self._stopping,),
+                name="operators",
+                daemon=True,
+            ).start()
         if self._config.latency.enabled:
             threads += [
                 threading.Thread(
@@ -262,6 +274,8 @@ class Daemon:
         self._availability.note(result)
         line = self._config.line(result.line.id)
         within = line is not None and minutes.is_within_office(result, line_networks.of_line(line))
+        if not within:
+            self._operators.note(result)
         self._display.emit(events.ResultProduced(result, within))
 
     def _plan_day(self) -> None:

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from wire.commands import Reply
 from wire.decoding import decode_json
-from wire.record import BitsPerSecond, Count, Line, Name, Seq, Text, Utc
+from wire.record import BitsPerSecond, Count, Line, LineOperator, Name, Seq, Text, Utc
 from wire.site import Site
 
 T = TypeVar("T")
@@ -99,6 +99,13 @@ class Health(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     certificate_ends_at: Utc | None = None
     # The state of each line by its id; None from a probe before 0.2.0: then its LEDs say it.
     lines: Annotated[dict[Name, LineState], Meta(max_length=64)] | None = None
+    # Who carries each line by its id, over each family that was asked; None from older probes.
+    operators: (
+        Annotated[
+            dict[Name, Annotated[list[LineOperator], Meta(max_length=2)]], Meta(max_length=64)
+        ]
+        | None
+    ) = None
 
 
 class Receipt(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -137,6 +137,28 @@ class Line(Struct, frozen=True, forbid_unknown_fields=True):
 HOST_LINE = Line("host")
 
 
+class Nat(StrEnum):
+    """What translates a line's addresses on the way out (RFC 3022, RFC 6888)."""
+
+    NONE = "none"
+    NAT = "nat"
+    CARRIER_GRADE = "carrier_grade"
+
+
+class LineOperator(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who carried a line: its public address as a measurement server saw it at `observed_at`.
+
+    `nat` is `none` where the probe itself has that address, `carrier_grade` where its interface or
+    its router has a shared address (RFC 6598) or the router another public one, else `nat`: then
+    whether the ISP translates once more is not known. Personal data: no public page shows
+    the whole address.
+    """
+
+    public_address: Text
+    nat: Nat
+    observed_at: Utc
+
+
 class Clock(Struct, frozen=True, forbid_unknown_fields=True):
     """Whether the probe's wall clock was synchronised at `started_at`.
 
@@ -189,7 +211,8 @@ class Result(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_
     """The common fields of every kind's results; each kind adds `values`.
 
     `family` is the address family that was measured, of a failed result too; None where a kind has
-    none, and from older probes.
+    none, and from older probes. `operator` is who carried the line, over that family or any; None
+    where no measurement server has stated it since the line was last connected anew.
     """
 
     outcome: Outcome
@@ -198,6 +221,7 @@ class Result(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_
     validity: list[Validity] = []
     line: Line
     family: Family | None = None
+    operator: LineOperator | None = None
     target: Text | None
     slot_at: Utc | None
     started_at: Utc

@@ -18,7 +18,7 @@ from probe import clock
 from runtime.certificate_file import ends_at
 from wire.figures import MEGABIT
 from wire.messages import Health, LineState
-from wire.record import Host
+from wire.record import Host, LineOperator
 
 SYSFS = Path("/sys")
 _MODEL = Path("/proc/device-tree/model")
@@ -81,6 +81,7 @@ def health(
     directory: str,
     leds: Callable[[], dict[str, str]],
     lines: Callable[[], dict[str, LineState]],
+    operators: Callable[[], dict[str, list[LineOperator]]] = dict,
     certificate_file: Path | str | None = None,
 ) -> Health:
     """The host's present health.
@@ -91,6 +92,7 @@ def health(
         directory: whose file system's free space counts.
         leds: returns what each LED shows.
         lines: returns the state of each line.
+        operators: returns who carries each line.
         certificate_file: the probe's certificate; read each time because it is renewed in place.
     """
     return Health(
@@ -105,6 +107,7 @@ def health(
         uptime_s=round(clock.reading().boottime_s, 1),
         leds=leds(),
         lines=lines(),
+        operators=operators(),
         certificate_ends_at=ends_at(Path(certificate_file)) if certificate_file else None,
     )
 

@@ -26,7 +26,17 @@ from probe.measure.kinds import MEASURES, MeasureKind
 from probe.measure.measurement import MeasurementRequest, RawResult, Stop, failed_result
 from probe.version import VERSION
 from wire.messages import Ceiling
-from wire.result import KINDS, Clock, Family, Host, Outcome, Reason, Result, Validity
+from wire.result import (
+    KINDS,
+    Clock,
+    Family,
+    Host,
+    LineOperator,
+    Outcome,
+    Reason,
+    Result,
+    Validity,
+)
 
 log = logging.getLogger(__name__)
 # NTP slews below this; a larger difference between wall and monotonic time is a step.
@@ -114,6 +124,7 @@ class Runner:
         ceilings: the host's ceilings by line, for the evidence of bulk tests.
         clocks: those that time stamps, durations and flags are taken from.
         measures: the kinds that can be measured, by name.
+        operator_of: returns who carries a line over a family, for every result.
     """
 
     def __init__(
@@ -123,12 +134,14 @@ class Runner:
         ceilings: Mapping[str, Ceiling] = MappingProxyType({}),
         clocks: Clocks = HOST_CLOCKS,
         measures: Mapping[str, MeasureKind] = MappingProxyType(MEASURES),
+        operator_of: Callable[[str, Family | None], LineOperator | None] = lambda *_: None,
     ) -> None:
         self._config = config
         self._emit = emit
         self._ceilings = ceilings
         self._clocks = clocks
         self._measures = measures
+        self._operator_of = operator_of
         self._bulk = threading.Lock()
 
     def run(
@@ -243,6 +256,7 @@ class Runner:
             validity=span.validity(raw, evidence, reading),
             line=line.identity,
             family=span.family(raw),
+            operator=self._operator_of(line.id, span.family(raw)),
             target=raw.target,
             slot_at=slot_at,
             started_at=self._clocks.utc_at(began_s),

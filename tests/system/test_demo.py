@@ -68,6 +68,9 @@ def test_one_round_brings_every_kind_on_every_line_to_the_centre(round_: dict[st
     found = {(row["result"]["line"]["id"], row["result"]["kind"]) for row in round_["results"]}
     assert found == {(line["id"], kind) for line in round_["lines"] for kind in ROUND_KINDS}
     assert {row["result"]["outcome"] for row in round_["results"]} == {"ok"}
+    # No NAT in the demo; who reads without signing in sees no whole address.
+    assert {row["result"]["operator"]["nat"] for row in round_["results"]} == {"none"}
+    assert all("/" in row["result"]["operator"]["public_address"] for row in round_["results"])
     seqs = sorted(row["seq"] for row in round_["results"])
     assert seqs == list(range(1, len(seqs) + 1))
 

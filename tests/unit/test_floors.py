@@ -84,11 +84,11 @@ WRAPPED_BY = {
     "schedule": {"probe/schedule/timetable.py"},
     "iperf3": {"probe/measure/throughput/iperf3_child.py"},
     "requests": {
-        "probe/measure/operator.py",
+        "probe/measure/operator/external.py",
         "collector/alerts/webhook.py",
         "deploy/fleet/fetcher.py",
     },
-    "urllib3": {"probe/measure/operator.py", "probe/measure/http/connection.py"},
+    "urllib3": {"probe/measure/operator/external.py", "probe/measure/http/connection.py"},
     "smtplib": {"collector/alerts/mail.py"},
     "psycopg": {"collector/store/postgresql.py"},
     "sqlite3": {

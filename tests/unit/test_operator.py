@@ -14,7 +14,8 @@ import pytest
 
 from probe.config import LineConfig, OperatorConfig
 from probe.measure.failure import Failure
-from probe.measure.operator import Operator, look_up
+from probe.measure.operator.answer import Operator
+from probe.measure.operator.external import look_up
 from wire.result import Reason
 
 ANSWERS = {

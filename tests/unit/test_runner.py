@@ -20,7 +20,7 @@ from probe.schedule.admission import QueuedMeasurement
 from probe.schedule.slot_dispatcher import SlotDispatcher
 from tests.unit.test_plan import PARSED
 from wire.messages import Ceiling
-from wire.result import Family, Outcome, Reason, Result, Validity
+from wire.result import Family, LineOperator, Nat, Outcome, Reason, Result, Validity
 
 CONFIG: Config = structs.replace(
     PARSED, lines=[structs.replace(PARSED.lines[0], interface=None, source_address="127.0.0.1")]
@@ -98,6 +98,36 @@ def test_a_skipped_result_states_the_family_of_its_slot() -> None:
     runner = runner_of(lambda _: iter(()))
     skipped = runner.skipped(BULK, LINE, Reason.SLOT_MISSED, "late", BEGAN, Family.IPV6)
     assert (skipped.outcome, skipped.family) == (Outcome.SKIPPED, Family.IPV6)
+
+
+def test_every_result_states_who_carried_its_line_over_its_family() -> None:
+    known = {
+        (LINE.id, Family.IPV6): LineOperator("2001:db8::7", Nat.NONE, BEGAN),
+        (LINE.id, None): LineOperator("203.0.113.7", Nat.NAT, BEGAN),
+    }
+
+    def measure(_: MeasurementRequest) -> Iterator[RawResult]:
+        yield structs.replace(OK, family=Family.IPV6)
+        yield structs.replace(OK, family=Family.IPV4)
+        raise RuntimeError
+
+    clock = HandClock()
+    runner = Runner(
+        CONFIG,
+        lambda _: None,
+        clocks=clock.clocks,
+        measures={LIGHT: MeasureKind(measure)},
+        operator_of=lambda line_id, family: known.get((line_id, family)),
+    )
+    results = run(runner)
+    assert [one.operator for one in results] == [
+        known[LINE.id, Family.IPV6],
+        None,
+        known[LINE.id, None],
+    ]
+    assert results[-1].outcome is Outcome.FAILED
+    skipped = runner.skipped(LIGHT, LINE, Reason.SLOT_MISSED, "late", BEGAN, Family.IPV6)
+    assert skipped.operator == known[LINE.id, Family.IPV6]
 
 
 @pytest.mark.parametrize("kind", [LIGHT, BULK])

@@ -1,32 +1,30 @@
-"""Floor 2. Wraps requests: a line's public address and operator, as an outside server sees them.
+"""Floor 2. Wraps requests: a line's public address and operator, as an outside URL states them.
 
-Shows when lines have been swapped or traffic leaves by another ISP. The request is bound to the
-line (its device, its source address). The answer is small JSON such as `{"ip": "203.0.113.7",
-"org": "AS45899 VNPT Corp"}`; errors are returned as a Failure and never raised.
+For a URL that its owner has configured; else our own measurement server is asked
+(`probe.measure.operator.address_service`). The request is bound to the line (its device, its source
+address). The answer is small JSON such as `{"ip": "203.0.113.7", "org": "AS45899 VNPT Corp"}`;
+errors are returned as a Failure and never raised.
 """
 
 from __future__ import annotations
 
 import errno
-import ipaddress
 import socket
 import ssl
 from collections.abc import Iterator
-from typing import Annotated
 
-import msgspec
 import requests
-from msgspec import Meta, Struct
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 
 from probe import clock
 from probe.config import LineConfig, OperatorConfig
 from probe.measure.failure import Failure
-from wire.decoding import decode_json
-from wire.record import Reason
+from probe.measure.operator.answer import Operator, operator_in
+from wire.record import Family, Reason
 
 _ANSWER_BYTES = 4 * 1024
+_UNSPECIFIED = {Family.IPV4: "0.0.0.0", Family.IPV6: "::"}  # noqa: S104 - a client's
 _REASONS = {
     errno.ECONNREFUSED: Reason.CONNECTION_REFUSED,
     errno.ENETUNREACH: Reason.UNREACHABLE,
@@ -38,26 +36,15 @@ _REASONS = {
 }
 
 
-class Operator(Struct, frozen=True):
-    """A line's public address and, where the server knows it, the operator's name."""
-
-    public_address: str
-    name: str | None
-
-
-class _OperatorResponse(Struct, frozen=True):
-    ip: str
-    org: Annotated[str, Meta(max_length=200)] | None = None
-    isp: Annotated[str, Meta(max_length=200)] | None = None
-
-
 class _LineAdapter(HTTPAdapter):
-    """Connections that are bound to one line."""
+    """Connections that are bound to one line, and to one family where one is given."""
 
-    def __init__(self, line: LineConfig) -> None:
+    def __init__(self, line: LineConfig, family: Family | None) -> None:
         self._bound: dict[str, object] = {}
-        if line.source_address is not None:
-            self._bound["source_address"] = (line.source_address, 0)
+        # An address of the other family cannot be connected to from the unspecified one.
+        source = line.source_address or (None if family is None else _UNSPECIFIED[family])
+        if source is not None:
+            self._bound["source_address"] = (source, 0)
         if line.interface is not None:
             device = (socket.SOL_SOCKET, socket.SO_BINDTODEVICE, line.interface.encode() + b"\0")
             self._bound["socket_options"] = [*HTTPConnection.default_socket_options, device]
@@ -71,8 +58,10 @@ class _LineAdapter(HTTPAdapter):
         super().init_poolmanager(connections, maxsize, block, **bound)
 
 
-def look_up(line: LineConfig, config: OperatorConfig) -> Operator | Failure | None:
-    """Ask the configured URL over the line. None when no URL is configured.
+def look_up(
+    line: LineConfig, config: OperatorConfig, family: Family | None = None
+) -> Operator | Failure | None:
+    """Ask the configured URL over the line and family. None when no URL is configured.
 
     Takes at most about three times `config.timeout_s`: to connect, for the answer's head, for the
     rest.
@@ -82,7 +71,7 @@ def look_up(line: LineConfig, config: OperatorConfig) -> Operator | Failure | No
     with requests.Session() as session:
         session.trust_env = False  # a proxy would show its own address
         for scheme in ("http://", "https://"):
-            session.mount(scheme, _LineAdapter(line))
+            session.mount(scheme, _LineAdapter(line, family))
         try:
             return _asked(session, config.url, config.timeout_s)
         except (requests.RequestException, OSError) as error:
@@ -110,17 +99,7 @@ def _read(response: requests.Response, deadline_s: float) -> Operator | Failure:
             return Failure(Reason.PROTOCOL_ERROR, f"Its answer is over {_ANSWER_BYTES} bytes.")
         if clock.monotonic_s() > deadline_s:
             return Failure(Reason.TIMEOUT, "Its answer did not come to an end in time.")
-    return _operator(bytes(body))
-
-
-def _operator(body: bytes) -> Operator | Failure:
-    try:
-        answer: _OperatorResponse = decode_json(body, _OperatorResponse)
-        address = ipaddress.ip_address(answer.ip)
-    except (msgspec.DecodeError, ValueError) as error:
-        sentence = f"Its answer is not the JSON expected: {error}."
-        return Failure(Reason.PROTOCOL_ERROR, sentence[:300])
-    return Operator(str(address), answer.isp or answer.org)
+    return operator_in(bytes(body))
 
 
 def _trouble(error: Exception) -> Failure:

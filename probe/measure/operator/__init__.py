@@ -1,0 +1,1 @@
+"""Who carries a line: its public address, and what translates it."""
