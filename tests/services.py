@@ -43,7 +43,7 @@ http {{
     uwsgi_temp_path {directory}/uwsgi;
     scgi_temp_path {directory}/scgi;
     server {{
-        listen {host}:{port} ssl;
+{listen}
         server_name _;
         ssl_protocols TLSv1.2 TLSv1.3;
         ssl_certificate {directory}/site.pem;
@@ -198,6 +198,7 @@ class Pages(_Server):
         host: the address to listen on.
         port: the port to listen on.
         sites: the names that its certificate is good for.
+        also: further addresses to listen on.
         prefix: see `Names`.
 
     Attributes:
@@ -211,6 +212,7 @@ class Pages(_Server):
         host: str,
         port: int,
         sites: Sequence[str],
+        also: Sequence[str] = (),
         prefix: Sequence[str] = (),
     ) -> None:
         super().__init__(directory, prefix)
@@ -218,6 +220,7 @@ class Pages(_Server):
         self.host = host
         self.port = port
         self._sites = sites
+        self._also = also
 
     def start(self) -> None:
         """See `_Server`."""
@@ -230,11 +233,20 @@ class Pages(_Server):
         path = self.directory / "nginx.conf"
         path.write_text(
             _NGINX.format(
-                user=getpass.getuser(), directory=self.directory, host=self.host, port=self.port
+                user=getpass.getuser(),
+                directory=self.directory,
+                listen="\n".join(
+                    f"        listen {_in_url(host)}:{self.port} ssl;"
+                    for host in (self.host, *self._also)
+                ),
             ),
             encoding="ascii",
         )
         self._launch([str(_program("nginx")), "-c", str(path), "-e", "stderr"], "nginx.pid")
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def free_udp_and_tcp_port(host: str = "127.0.0.1") -> int:

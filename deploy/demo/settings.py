@@ -9,6 +9,8 @@ from msgspec import Struct
 
 # Rates in bit/s on the wire; what is sold to a commune, scaled so that one round is quick.
 SHAPES = {"vnpt": (60_000_000, 40_000_000), "viettel": (100_000_000, 80_000_000)}
+# The measurement servers' name below which each has its own, as an office resolves them.
+SERVER_DOMAIN = "demo.vn"
 # Sites of the national and the provincial public services, served by the demo itself.
 SITES = ("dichvucong.gov.vn", "dichvucong.thainguyen.gov.vn")
 ISPS = {"vnpt": "VNPT", "viettel": "Viettel"}
@@ -19,16 +21,15 @@ class DemoLine(Struct, frozen=True):
 
     id: str
     interface: str | None
-    source_address: str
-    gateway: str | None
+    source_address: str | None
     download_bps: int | None = None
     upload_bps: int | None = None
 
 
 class DemoServices(Struct, frozen=True):
-    """What the office uses beyond its lines: two resolvers, and pages over TLS."""
+    """What the office uses beyond its lines: resolvers, of each family, and pages over TLS."""
 
-    resolver: str
+    resolvers: list[str]
     public_resolver: str
     dns_port: int
     pages_port: int
@@ -36,7 +37,7 @@ class DemoServices(Struct, frozen=True):
 
 
 class DemoServer(Struct, frozen=True):
-    """A measurement server of the demo: an address and its ports."""
+    """A measurement server of the demo: a name or an address, and its ports."""
 
     name: str
     host: str
@@ -97,7 +98,7 @@ def probe_toml(
         "availability": {"report_every_min": 60 if once else 2},
         "delivery": {"resend_after_s": 10.0, "health_every_s": 10.0, "clock_wait_s": 0.0},
         "leds": {"driver": "simulated"},
-        "lines": [_line(line) | {"resolvers": [services.resolver]} for line in lines],
+        "lines": [_line(line) | {"resolvers": services.resolvers} for line in lines],
         "servers": [msgspec.structs.asdict(server) for server in servers],
     }
     return msgspec.toml.encode(table)
@@ -124,9 +125,8 @@ def _line(line: DemoLine) -> dict[str, Any]:
     table: dict[str, Any] = {
         "id": line.id,
         "isp": ISPS[line.id],
-        "source_address": line.source_address,
     }
-    for name in ("interface", "gateway"):
+    for name in ("interface", "source_address"):
         if (value := getattr(line, name)) is not None:
             table[name] = value
     for direction in ("download", "upload"):

@@ -1,7 +1,8 @@
 """Floor 3. The demo's system: the real parts, each in its own process, and all of them ended.
 
-As root the office has two ISP lines as network namespaces, shaped to different speeds; without
-root both lines are loopback addresses, and their figures say what this machine can do, no more.
+As root the office has two dual-stack ISP lines as network namespaces, shaped to different speeds;
+without root both lines are loopback addresses, and their figures say what this machine can do, no
+more.
 """
 
 from __future__ import annotations
@@ -28,13 +29,21 @@ from runtime.broker import BrokerConfig
 from tests import resources
 from tests.broker import Broker, BrokerError, free_port
 from tests.lab import network
-from tests.lab.network import LineShape, OfficeNetwork, theoretical_goodput_bps
+from tests.lab.network import (
+    PAYLOAD_BYTES,
+    PAYLOAD_BYTES_IPV6,
+    LineShape,
+    OfficeNetwork,
+    Stack,
+    theoretical_goodput_bps,
+)
 from tests.nginx import Nginx, NginxError
 from tests.services import Names, Pages, ServiceError, free_udp_and_tcp_port
 from wire.decoding import decode_json
-from wire.result import AnyResult
+from wire.result import AnyResult, Family
 
 _SERVER_NAMES = ("may-chu-1", "may-chu-2")
+_SERVER_ADDRESSES = (network.SERVER_ADDRESSES, network.SERVER_ADDRESSES_IPV6)
 _STAMP_PORT = 8620
 _START_S = 15.0
 _HTTP_FILES = Path(__file__).parents[2] / "out" / "http-files"
@@ -119,26 +128,27 @@ class DemoSystem:
         answer = self._ask_page("/api/results?limit=500")
         return [] if answer is None else decode_json(answer, _StoredRows).results
 
-    def goodput_bps(self, line: DemoLine, direction: str) -> float | None:
+    def goodput_bps(self, line: DemoLine, direction: str, family: Family | None) -> float | None:
         """What TCP can carry over the shaped line at best, None where it is not shaped."""
         rate: int | None = getattr(line, f"{direction}_bps")
-        return None if rate is None else theoretical_goodput_bps(rate)
+        payload_bytes = PAYLOAD_BYTES_IPV6 if family is Family.IPV6 else PAYLOAD_BYTES
+        return None if rate is None else theoretical_goodput_bps(rate, payload_bytes=payload_bytes)
 
     def _build(self) -> None:
         self.folder = resources.new_folder("tramdo-demo-")
         self._exits.callback(shutil.rmtree, self.folder, ignore_errors=True)
-        hosts = ("127.0.0.1", "127.0.0.1")
+        hosts = [["127.0.0.1"], ["127.0.0.1"]]
         broker_at_centre = broker_at_office = listen = "127.0.0.1"
         if self.why_loopback is None:
             net = self._build_network()
-            hosts = network.SERVER_ADDRESSES
-            broker_at_office, listen = hosts[0], "0.0.0.0"  # inside a namespace of our own
+            hosts = [list(pair) for pair in zip(*_SERVER_ADDRESSES, strict=True)]
+            net.office.name_hosts(dict(zip(map(_host_name, _SERVER_NAMES), hosts, strict=True)))
+            broker_at_office, listen = hosts[0][0], "0.0.0.0"  # inside a namespace of our own
             broker_at_centre = str(net.centre.management_address)
         else:
             self.lines = [
-                DemoLine("vnpt", None, "127.0.0.1", None),
-                DemoLine("viettel", None, "127.0.0.2", None),
-            ]
+                DemoLine("vnpt", None, "127.0.0.1"), DemoLine("viettel", None, "127.0.0.2"),
+            ]  # fmt: skip
         self.broker = broker = self._start_broker(listen)
         servers = self._start_servers(hosts, self._start_nginx(listen))
         self._write(
@@ -157,16 +167,18 @@ class DemoSystem:
         self._start_collector((broker_at_centre, broker.port))
 
     def _build_network(self) -> OfficeNetwork:
-        shapes = [LineShape(name, *rates) for name, rates in settings.SHAPES.items()]
+        shapes = [
+            LineShape(name, *rates, stack=Stack.DUAL) for name, rates in settings.SHAPES.items()
+        ]
         net = self._exits.enter_context(OfficeNetwork(shapes, management=True))
         self._office_prefix = ["ip", "netns", "exec", net.office.name]
         self._centre_prefix = ["ip", "netns", "exec", net.centre.name]
         self.lines = [
+            # By its interface alone, as an office's lines are: an address has one family.
             DemoLine(
                 line.shape.name,
                 line.interface,
-                line.source_address,
-                line.gateway_address,
+                None,
                 line.shape.download_bps,
                 line.shape.upload_bps,
             )
@@ -183,30 +195,35 @@ class DemoSystem:
 
     def _start_nginx(self, listen: str) -> int:
         """The HTTP test's server; its 273 MiB of random files are made once and kept."""
+        port = free_port()
+        both = [f"{listen}:{port}", *([f"[::]:{port}"] if self._centre_prefix else [])]
         nginx = Nginx(
-            self.folder / "nginx", root=_HTTP_FILES, host=listen, prefix=self._centre_prefix
-        )
+            self.folder / "nginx", root=_HTTP_FILES, port=port, listen=both,
+            prefix=self._centre_prefix,
+        )  # fmt: skip
         try:
             return self._exits.enter_context(nginx).port
         except NginxError as error:
             raise DemoError(str(error)) from error
 
-    def _start_services(self, hosts: Sequence[str]) -> DemoServices:
-        """Names and pages, as an office uses them."""
+    def _start_services(self, hosts: Sequence[Sequence[str]]) -> DemoServices:
+        """Names and pages, as an office uses them: the first server's addresses."""
+        first, last = hosts[0], hosts[-1]
         dns_port = 53 if self._centre_prefix else free_udp_and_tcp_port()
         pages_port = 443 if self._centre_prefix else free_port()
         pages = Pages(
             self.folder / "pages",
-            host=hosts[0],
+            host=first[0],
             port=pages_port,
             sites=settings.SITES,
+            also=first[1:],
             prefix=self._centre_prefix,
         )
         names = Names(
             self.folder / "names",
-            hosts=list(dict.fromkeys(hosts)),
+            hosts=list(dict.fromkeys([*first, *last])),
             port=dns_port,
-            addresses={site: [hosts[0]] for site in settings.SITES},
+            addresses=dict.fromkeys(settings.SITES, first),
             prefix=self._centre_prefix,
         )
         try:
@@ -214,23 +231,27 @@ class DemoSystem:
                 self._exits.enter_context(server)
         except ServiceError as error:
             raise DemoError(str(error)) from error
-        return DemoServices(hosts[0], hosts[-1], dns_port, pages_port, str(pages.ca_file))
+        return DemoServices(list(first), last[0], dns_port, pages_port, str(pages.ca_file))
 
-    def _start_servers(self, hosts: Sequence[str], http_port: int) -> list[DemoServer]:
+    def _start_servers(self, hosts: Sequence[Sequence[str]], http_port: int) -> list[DemoServer]:
         iperf3 = shutil.which("iperf3")
         if iperf3 is None:
             raise DemoError("iperf3 is not installed (Debian: apt-get install iperf3)")
         servers = []
         stamp_port = _STAMP_PORT if self._centre_prefix else _free_udp_port()
-        for name, host in zip(_SERVER_NAMES, hosts, strict=True):
+        for name, its in zip(_SERVER_NAMES, hosts, strict=True):
+            # Without an address it listens on every one, of both families.
+            bind = [] if self._centre_prefix else ["-B", its[0]]
             ports = [free_port(), free_port()]
             for port in ports:
                 self._start(
                     f"iperf3-{name}-{port}",
-                    [*self._centre_prefix, iperf3, "-s", "-B", host, "-p", str(port)],
+                    [*self._centre_prefix, iperf3, "-s", *bind, "-p", str(port)],
                 )
+            host = _host_name(name) if self._centre_prefix else its[0]
             servers.append(DemoServer(name, host, ports, stamp_port, http_port))
-        listen = [word for host in dict.fromkeys(hosts) for word in ("--listen", host)]
+        every = dict.fromkeys(address for its in hosts for address in its)
+        listen = [word for address in every for word in ("--listen", address)]
         self._start(
             "reflector",
             [*self._centre_prefix, _tool("tramdo-reflector"), *listen, "--port", str(stamp_port)],
@@ -289,6 +310,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _host_name(server: str) -> str:
+    return f"{server}.{settings.SERVER_DOMAIN}"
 
 
 def _tool(name: str) -> str:

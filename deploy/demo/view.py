@@ -21,6 +21,7 @@ from deploy.demo.settings import DemoLine
 from deploy.demo.system import DemoSystem, StoredRow
 from probe.show import status_file
 from probe.show.status import LineStatus, Pattern, StatusSnapshot
+from wire.result import Family
 
 _RESULTS_SHOWN = 12
 _LED_COLOURS = {"power": "yellow", "centre": "blue", "green": "green", "red": "red"}
@@ -49,7 +50,7 @@ def snapshot(system: DemoSystem) -> Snapshot:
         system.stored(),
         system.lines,
         {
-            (line.id, direction): system.goodput_bps(line, direction)
+            (line.id, direction): system.goodput_bps(line, direction, Family.IPV4)
             for line in system.lines
             for direction in ("download", "upload")
         },
@@ -186,11 +187,15 @@ def _activity(line: LineStatus) -> Table | str:
 
 def _results(now: Snapshot) -> Panel:
     table = Table(expand=True, box=None)
-    for title in ("seq", "line", "kind", "target", "outcome", "figures"):
+    for title in ("seq", "line", "kind", "family", "target", "outcome", "figures"):
         table.add_column(title)
     for row in reversed(now.stored[-_RESULTS_SHOWN:]):
         table.add_row(*row_texts(row))
-    note = "percentages are of the shaped line's TCP goodput" if now.shaped else "loopback lines"
+    note = (
+        "percentages are of the shaped line's TCP goodput over IPv4"
+        if now.shaped
+        else "loopback lines"
+    )
     return Panel(
         table, title="stored at the centre", subtitle=f"{len(now.stored)} shown here; {note}"
     )

@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 PREFIX = "tramdo"
 NETNS_DIRECTORY = Path("/run/netns")
+_SETTINGS = Path("/etc/netns")  # ip-netns(8): what is here is in /etc for programs in it
 TUN_DEVICE = Path("/dev/net/tun")
 # A tag has no hyphen, so that the namespaces of tag "a" are never taken for those of tag "a-b".
 TAG_PATTERN = re.compile(r"[a-z0-9]{1,12}")
@@ -81,6 +82,20 @@ class Namespace:
                 os.kill(pid, signal.SIGKILL)
         if (NETNS_DIRECTORY / self.name).exists():
             _command(["ip", "netns", "del", self.name])
+        shutil.rmtree(_SETTINGS / self.name, ignore_errors=True)
+
+    def name_hosts(self, names: Mapping[str, Sequence[str]]) -> None:
+        """Let programs that are started in it from now on resolve these names, in hosts(5).
+
+        Those of `popen`, `run` and `ip netns exec`; `inside` keeps the names of this process.
+        """
+        folder = _SETTINGS / self.name
+        if not folder.exists():
+            resources.record("folder", str(folder))
+        folder.mkdir(parents=True, exist_ok=True)
+        names = {"localhost": ["127.0.0.1", "::1"], **names}
+        lines = (f"{address} {name}\n" for name, its in names.items() for address in its)
+        (folder / "hosts").write_text("".join(lines), encoding="ascii")
 
     def pids(self) -> list[int]:
         """The processes that run in it, never this one."""

@@ -78,7 +78,7 @@ def test_one_round_brings_every_kind_on_every_line_to_the_centre(round_: dict[st
 @needs_broker
 @needs_lines
 def test_the_centre_shows_the_shaped_lines_goodput(round_: dict[str, Any]) -> None:
-    assert [line["id"] for line in round_["lines"]] == ["vnpt", "viettel"]
+    assert list(dict.fromkeys(line["id"] for line in round_["lines"])) == ["vnpt", "viettel"]
     for line in round_["lines"]:
         for way in DIRECTIONS:
             assert line[f"{way}_bps"] == pytest.approx(
