@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -100,10 +101,15 @@ def pointing_nowhere(text: str) -> Iterator[str]:
 @cache
 def modules() -> tuple[tuple[str, ast.Module], ...]:
     paths = [path for package in OURS for path in sorted((ROOT / package).rglob("*.py"))]
-    return tuple(
-        (path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8")))
-        for path in paths
-    )
+    # The collector would look through all trees again and again: three quarters of the time.
+    gc.disable()
+    try:
+        return tuple(
+            (path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8")))
+            for path in paths
+        )
+    finally:
+        gc.enable()
 
 
 def test_every_explained_argument_is_a_parameter() -> None:

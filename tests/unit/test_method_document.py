@@ -7,6 +7,7 @@ import importlib
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -73,9 +74,13 @@ def test_a_rule_s_code_and_tests_are_there(rule: tuple[str, ...]) -> None:
     assert tests, id_
     for test in tests:
         path, _, function = str(test).partition("::")
-        tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-        names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-        assert function in names, f"{id_}: {test}"
+        assert function in functions_in(path), f"{id_}: {test}"
+
+
+@cache
+def functions_in(path: str) -> frozenset[str]:
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
 
 
 def value_of(name: str) -> object:
