@@ -109,6 +109,7 @@ def modules() -> tuple[tuple[str, ast.Module], ...]:
             for path in paths
         )
     finally:
+        gc.freeze()
         gc.enable()
 
 
