@@ -10,6 +10,8 @@ The result is an indicative comparison, not a finding of the regulator. The rule
 - Lines with several declared speeds together: no verdict.
 - A threshold whose source nobody has verified: no verdict.
 - A figure without a national threshold is supplementary: no verdict.
+- The samples of both address families count together, as sums: the regulation assesses a service
+  and knows no family. The figures of one family alone have no verdict.
 
 Pages and reports have a text for each `NoVerdictReason`.
 """
@@ -50,6 +52,7 @@ class NoVerdictReason(StrEnum):
     ONE_LINE = "one_line"
     INTERVAL_CONTAINS_THRESHOLD = "interval_contains_threshold"
     SUPPLEMENTARY = "supplementary"
+    ONE_FAMILY = "one_family"
 
 
 class LineSample(Struct, frozen=True):

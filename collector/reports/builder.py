@@ -27,7 +27,7 @@ from collector.reports.report import (
 from collector.reports.rows import RowInputs, build_rows
 from collector.rollup.periods import Period, month_of
 from collector.rollup.queries import Summaries
-from collector.rollup.summary import EMPTY, SPEED_KINDS, speed_tests_a_day
+from collector.rollup.summary import EMPTY, SPEED_KINDS, merge_summaries, speed_tests_a_day
 from collector.store.records import StoredProbe
 from wire.messages import PlannedKind
 
@@ -103,12 +103,14 @@ def build_report(
     summaries, lines = sources.summaries, of.lines
     # Before the figures: what is rolled up meanwhile is reported as changed rather than missed.
     data_revision = summaries.revision()
+    families = summaries.by_family(lines, period)
     rows = build_rows(
         RowInputs(
             area=of,
             period=period,
             now=now,
-            summaries=summaries.of_lines(lines, period),
+            summaries={key: merge_summaries(mine.values()) for key, mine in families.items()},
+            families=families,
             registry=sources.registry,
             thresholds=sources.thresholds,
             planned_a_day=planned_a_day(sources.probes, sources.plans(period.last)),
@@ -192,6 +194,8 @@ def _registered(rows: Sequence[ReportRow]) -> list[tuple[object, ...]]:
             row.download.why is NoVerdictReason.SEVERAL_PLANS,
         )
         for row in rows
+        # Which families were measured is no matter of the registry.
+        if row.family is None
     ]
 
 

@@ -124,9 +124,9 @@ def _verdicts(row: ReportRow, report: Report) -> list[str]:
 
 
 def _outages(row: ReportRow) -> str:
-    if row.up_minutes + row.down_minutes == 0:
+    if not row.up_minutes and not row.down_minutes:
         return ""
-    if row.down_minutes == 0:
+    if not row.down_minutes:
         return "Không ghi nhận gián đoạn."
     hours, minutes = divmod(row.down_minutes, 60)
     parts = ((hours, "giờ"), (minutes, "phút"))
@@ -141,10 +141,12 @@ def _reliability(report: Report) -> str:
         if total.completeness_ratio is None
         else f" Mức đầy đủ của số liệu là {formatting.percent(total.completeness_ratio, 0)}."
     )
+    families = " Số liệu tính chung IPv4 và IPv6." if report.at(Level.FAMILY) else ""
     return (
         f"Trong {formatting.number(total.attempted)} lần đo đã thực hiện có "
-        f"{formatting.number(total.valid)} lần hợp lệ.{whole} Đây là số liệu tham khảo, đo tự động "
-        "qua dây mạng tại trụ sở cơ quan, không thay thế kết quả đo kiểm của cơ quan quản lý; "
+        f"{formatting.number(total.valid)} lần hợp lệ.{whole}{families} Đây là số liệu "
+        "tham khảo, đo tự động qua dây mạng tại trụ sở cơ quan, không thay thế kết quả đo kiểm của "
+        "cơ quan quản lý; "
         f"ngưỡng so sánh phiên bản ngày {_version(report)}."
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collector.reports import formatting
 from collector.reports.formatting import DOTS, MISSING
 from collector.reports.layout import Head, Section, Table
-from collector.reports.report import Report, ReportRow, SpeedStats
+from collector.reports.report import Level, Report, ReportRow, SpeedStats
 from collector.rollup.periods import VIETNAM
 from wire.figures import MEGABIT
 
@@ -104,7 +104,52 @@ def method() -> list[str]:
             "đo, không tính vào trung bình. Kết quả đo HTTP chỉ tính vào số lần đo, không dùng để "
             "so với tốc độ công bố."
         ),
+        (
+            "Đường truyền có cả IPv4 và IPv6 được đo qua từng họ địa chỉ. Nhận xét so với tốc độ "
+            "công bố tính chung mọi mẫu của hai họ địa chỉ, vì QCVN 34:2022/BTTTT đánh giá dịch "
+            "vụ, không tách theo họ địa chỉ; số liệu riêng của IPv4 và IPv6 có trong báo cáo tháng "
+            "và bảng tính kèm theo, không có nhận xét."
+        ),
     ]
+
+
+def families(report: Report) -> Table | None:
+    """The area over each address family; None where no result states one."""
+    rows = report.at(Level.FAMILY)
+    return _families_table("Kết quả theo họ địa chỉ", ["Họ địa chỉ"], rows) if rows else None
+
+
+def line_families(report: Report) -> Table | None:
+    """Each line over each address family; None where no result states one."""
+    rows = report.at(Level.LINE_FAMILY)
+    names = ["Cơ quan", "Đường truyền", "Họ địa chỉ"]
+    return _families_table("Chất lượng theo họ địa chỉ", names, rows) if rows else None
+
+
+def _families_table(caption: str, names: list[str], rows: list[ReportRow]) -> Table:
+    by_line = len(names) > 1
+    return Table(
+        caption=caption,
+        columns=[
+            *names, "Hợp lệ", "Tải xuống (Mbit/s)", "Khoảng tin cậy 95%", "Tải lên (Mbit/s)",
+            "Độ trễ (ms)", "Mất gói",
+        ],
+        widths=[22, 14, 10, 9, 9, 14, 9, 7, 6] if by_line else [16, 14, 14, 18, 14, 12, 12],
+        numeric=[*[False] * len(names), *[True] * 6],
+        rows=[
+            [
+                *([row.office or "", f"{row.line} ({row.isp})"] if by_line else []),
+                formatting.family(row),
+                formatting.share_of(row.valid, row.attempted),
+                formatting.mbps(row.download.mean_bps),
+                formatting.interval(row.download),
+                formatting.mbps(row.upload.mean_bps),
+                formatting.number(row.rtt_mean_ms, 1),
+                formatting.percent(row.loss_ratio, 2),
+            ]
+            for row in rows
+        ],
+    )  # fmt: skip
 
 
 def completeness(total: ReportRow) -> str:

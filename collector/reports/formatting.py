@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from collector.domain.assessment import NoVerdictReason, Verdict
-from collector.reports.report import SpeedStats
+from collector.reports.report import ReportRow, SpeedStats
 from collector.rollup.periods import VIETNAM
 from runtime import language
 from wire.figures import MEGABIT
@@ -58,6 +58,11 @@ def clock(at: datetime) -> str:
     return f"{local:%H:%M} ngày {local:%d/%m/%Y}"
 
 
+def family(row: ReportRow) -> str:
+    """The address family of a row that has one."""
+    return {"ipv4": "IPv4", "ipv6": "IPv6"}.get(row.family or "", "Không rõ")
+
+
 def interval(direction: SpeedStats) -> str:
     """The 95 % interval of a mean, Mbit/s: 238,1–240,3."""
     if direction.mean_low_bps is None or direction.mean_high_bps is None:
@@ -87,4 +92,5 @@ _WHY = {
     NoVerdictReason.ONE_LINE: "Mới có số liệu của một đường truyền",
     NoVerdictReason.INTERVAL_CONTAINS_THRESHOLD: "Chưa kết luận (khoảng tin cậy chứa ngưỡng)",
     NoVerdictReason.SUPPLEMENTARY: "Chỉ tiêu bổ sung",
+    NoVerdictReason.ONE_FAMILY: "Không kết luận riêng từng họ địa chỉ",
 }

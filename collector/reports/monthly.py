@@ -70,7 +70,7 @@ def _overall(report: Report) -> Section:
     return Section(
         heading="II. KẾT QUẢ CHUNG",
         points=points,
-        tables=[_communes_short(report)],
+        tables=[*_known(common.families(report)), _communes_short(report)],
     )
 
 
@@ -164,7 +164,11 @@ def _by_commune(report: Report) -> Section:
 def _by_line(report: Report) -> Section:
     return Section(
         heading="Kết quả theo từng đường truyền",
-        tables=[_quality(report.at(Level.LINE), by_line=True), _against_plan(report)],
+        tables=[
+            _quality(report.at(Level.LINE), by_line=True),
+            _against_plan(report),
+            *_known(common.line_families(report)),
+        ],
     )
 
 
@@ -235,6 +239,10 @@ def _method(report: Report) -> Section:
         points=common.method(),
         tables=[*limits, *([common.published(report)] if report.thresholds.published else [])],
     )
+
+
+def _known(table: Table | None) -> list[Table]:
+    return [] if table is None else [table]
 
 
 def _needed(report: Report) -> int:

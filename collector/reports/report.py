@@ -29,12 +29,17 @@ class ReportKind(StrEnum):
 
 
 class Level(StrEnum):
-    """What a row covers. `isp_plan`: the lines of one ISP with one declared plan."""
+    """What a row covers. `isp_plan`: the lines of one ISP with one declared plan.
+
+    `family` and `line_family`: the area and a line over one address family.
+    """
 
     AREA = "area"
     COMMUNE = "commune"
     ISP_PLAN = "isp_plan"
     LINE = "line"
+    FAMILY = "family"
+    LINE_FAMILY = "line_family"
 
 
 class Area(Struct, frozen=True, kw_only=True):
@@ -88,6 +93,9 @@ class ReportRow(Struct, frozen=True, kw_only=True):
     `tests` counts successful speed tests of kinds `throughput` and `http`, as the campaign does.
     `attempted`, `valid`, `skipped` count the same kinds; `planned` is from the probes' plans.
     `lines_met` and `lines_not_met` count the lines with a verdict in both directions.
+
+    `family` is "ipv4", "ipv6" or "unstated" (probes before 0.2.0) at the levels of families, which
+    have no verdict, no plan of tests and no minutes: these are of a line, whatever the family.
     """
 
     level: Level
@@ -121,12 +129,13 @@ class ReportRow(Struct, frozen=True, kw_only=True):
     delay_variation_ms: float | None
     packets_sent: int
     loss_ratio: float | None
-    up_minutes: int
-    down_minutes: int
-    unknown_minutes: int
+    up_minutes: int | None
+    down_minutes: int | None
+    unknown_minutes: int | None
     availability_ratio: float | None
     availability_verdict: Verdict
     availability_why: NoVerdictReason | None
+    family: Text | None = None
 
     @property
     def is_silent(self) -> bool:

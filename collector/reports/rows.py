@@ -4,6 +4,9 @@ A verdict needs one declared speed. So a line is assessed alone, and the lines o
 declared plan together, as the regulation samples (QCVN 34:2022/BTTTT: one service in one area). A
 commune's lines have several plans: its row counts verdicts and has none. Neither has a line whose
 contract began within the period.
+
+The samples of both address families count together (QCVN 34 assesses a service and knows none); the
+rows of each family alone, after those of the lines, have no verdict.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from collector.domain.assessment import (
     Assessment,
@@ -28,12 +31,15 @@ from collector.domain.thresholds import Thresholds
 from collector.registry.registry import Line, LineKey, Registry
 from collector.reports.report import Area, Level, ReportRow, SpeedStats
 from collector.rollup.distribution import Distribution
+from collector.rollup.metrics import OVERVIEW_KINDS
 from collector.rollup.periods import Period, start_of_day
 from collector.rollup.summary import EMPTY, SPEED_KINDS, Summary, merge_summaries
 from wire.figures import MIN_SAMPLES
+from wire.result import Family
 
 # No percentile below these many samples (docs/method.md#assessment, M10): 95 % one-sided.
 _P95_SAMPLES = MIN_SAMPLES[950]
+_FAMILIES = (Family.IPV4, Family.IPV6, None)
 
 
 class RowInputs(Struct, frozen=True, kw_only=True):
@@ -47,6 +53,7 @@ class RowInputs(Struct, frozen=True, kw_only=True):
     period: Period
     now: datetime
     summaries: Mapping[LineKey, Summary]
+    families: Mapping[LineKey, Mapping[Family | None, Summary]]
     registry: Registry
     thresholds: Thresholds
     planned_a_day: Mapping[LineKey, float]
@@ -74,8 +81,69 @@ def build_rows(inputs: RowInputs) -> list[ReportRow]:
     found = [_row(inputs, Level.AREA, inputs.area.lines, by_line)]
     found += [_row(inputs, Level.COMMUNE, keys, by_line) for _, keys in sorted(communes.items())]
     found += [_row(inputs, Level.ISP_PLAN, keys, by_line) for _, keys in sorted(plans.items())]
-    found += [by_line[key] for key in sorted(inputs.area.lines, key=lambda k: _place(inputs, k))]
+    lines = sorted(inputs.area.lines, key=lambda k: _place(inputs, k))
+    found += [by_line[key] for key in lines]
+    return found + _family_rows(inputs, lines)
+
+
+def _family_rows(inputs: RowInputs, lines: list[LineKey]) -> list[ReportRow]:
+    """The area and then each line over each family; none where no result states one."""
+    measured = {key: _measured_families(inputs.families.get(key, {})) for key in lines}
+    stated = {key: families for key, families in measured.items() if families.keys() - {None}}
+    if not stated:
+        return []
+    found = []
+    for family in _FAMILIES:
+        of_family = {key: mine[family] for key, mine in measured.items() if family in mine}
+        if of_family:
+            found.append(_family_row(inputs, Level.FAMILY, family, of_family))
+    for key, mine in stated.items():
+        found += [
+            _family_row(inputs, Level.LINE_FAMILY, family, {key: mine[family]})
+            for family in _FAMILIES
+            if family in mine
+        ]
     return found
+
+
+def _measured_families(
+    families: Mapping[Family | None, Summary],
+) -> dict[Family | None, Summary]:
+    """Those that something was measured over: availability is of the line, and of no family."""
+    return {
+        family: summary
+        for family, summary in families.items()
+        if any(kind in summary.kinds for kind in OVERVIEW_KINDS)
+    }
+
+
+def _family_row(
+    inputs: RowInputs, level: Level, family: Family | None, summaries: Mapping[LineKey, Summary]
+) -> ReportRow:
+    row = _row(structs.replace(inputs, summaries=summaries, hours={}), level, summaries)
+    return structs.replace(
+        row,
+        family=family.value if family else "unstated",
+        lines_met=0,
+        lines_not_met=0,
+        planned=None,
+        completeness_ratio=None,
+        download=_without_family_verdict(row.download),
+        upload=_without_family_verdict(row.upload),
+        rtt_verdict=Verdict.NONE,
+        rtt_why=NoVerdictReason.ONE_FAMILY,
+        up_minutes=None,
+        down_minutes=None,
+        unknown_minutes=None,
+        availability_ratio=None,
+        availability_verdict=Verdict.NONE,
+        availability_why=NoVerdictReason.ONE_FAMILY,
+    )
+
+
+def _without_family_verdict(direction: SpeedStats) -> SpeedStats:
+    why = NoVerdictReason.ONE_FAMILY if direction.samples else NoVerdictReason.NO_SAMPLES
+    return structs.replace(direction, verdict=Verdict.NONE, why=why)
 
 
 def _row(
@@ -158,7 +226,7 @@ def _direction(
     assessment = assess_speed(
         _sample(inputs, keys, figures, metric, hours), common, inputs.thresholds
     )
-    if level in (Level.AREA, Level.COMMUNE):
+    if level in (Level.AREA, Level.COMMUNE, Level.FAMILY):
         # Its lines have several plans, or may have after the next contract.
         assessment = _without_verdict(assessment)
         common = None
@@ -271,7 +339,7 @@ def _place(inputs: RowInputs, key: LineKey) -> tuple[str, str, str, str]:
 
 def _names(registry: Registry, level: Level, keys: list[LineKey]) -> dict[str, str | None]:
     """The names of a row: those that all of its lines share."""
-    if level is Level.AREA or not keys:
+    if level in (Level.AREA, Level.FAMILY) or not keys:
         return {}
     line, commune = registry.line(keys[0]), registry.commune_of(keys[0])
     names: dict[str, str | None] = {}
@@ -279,7 +347,7 @@ def _names(registry: Registry, level: Level, keys: list[LineKey]) -> dict[str, s
         names = {"commune_code": commune.code, "commune": commune.name} if commune else {}
     if level is not Level.COMMUNE:
         names["isp"] = _isp_name(registry, line) if line else None
-    if level is Level.LINE:
+    if level in (Level.LINE, Level.LINE_FAMILY):
         probe = registry.probe(keys[0].tenant, keys[0].probe)
         names |= {"tenant": keys[0].tenant, "probe": keys[0].probe, "line": keys[0].line}
         names["office"] = probe.office if probe else None

@@ -23,6 +23,10 @@ _SHEETS = (
     (Level.LINE, "Theo đường truyền"),
     (Level.AREA, "Toàn bộ"),
 )
+_FAMILY_SHEETS = (
+    (Level.FAMILY, "Theo IPv4, IPv6"),
+    (Level.LINE_FAMILY, "Đường truyền, IPv4 và IPv6"),
+)
 
 
 class _Column(NamedTuple):
@@ -50,6 +54,9 @@ def xlsx(report: Report, document: Document) -> bytes:
     _words(book, report, document)
     for level, title in _SHEETS:
         _figures(book, title, report.at(level), styles)
+    for level, title in _FAMILY_SHEETS:
+        if rows := report.at(level):
+            _figures(book, title, rows, styles)
     _weeks_and_months(book, report, styles)
     book.close()
     return file.getvalue()
@@ -177,6 +184,7 @@ _COLUMNS = [
     _Column("Trạm đo", 16, "text", lambda r: r.probe),
     _Column("Đường truyền", 14, "text", lambda r: r.line),
     _Column("Doanh nghiệp", 14, "text", lambda r: r.isp),
+    _Column("Họ địa chỉ", 11, "text", lambda r: formatting.family(r) if r.family else None),
     _Column("Số đường truyền", 9, "count", lambda r: r.lines),
     _Column("Có kết quả", 9, "count", lambda r: r.lines_measured),
     _Column("Đạt", 7, "count", lambda r: r.lines_met),

@@ -36,11 +36,13 @@ from collector.reports.layout import Document
 from collector.reports.rendering import RenderedFile, ReportFormat, render
 from collector.reports.report import Level, OfficeConfig, Report, ReportKind, ReportRow
 from collector.reports.service import ReportService, last_complete_period, require_period
+from collector.rollup.distribution import distribution
 from collector.rollup.periods import Period, parse_period
 from collector.rollup.summary import KindCounts, Summary
 from tests import report_samples
 from tests.report_samples import GOLDEN, GROUP, JULY, NOW, WEEK, FakeSummaries, key
 from wire.messages import PlannedKind
+from wire.result import Family
 
 
 @pytest.fixture(scope="module")
@@ -673,3 +675,92 @@ def test_wrong_orders_are_refused_in_a_sentence(
 
 def test_file_names_cannot_leave_the_folder(month: Report) -> None:
     assert "/" not in rendering.stem(month)
+
+
+# Address families
+
+
+def over(family_tests: int, mbps: float, packets: float = 600.0) -> Summary:
+    return Summary(
+        {"throughput": KindCounts(ok=family_tests, valid=family_tests)},
+        {
+            "throughput_download_whole_bps": distribution([mbps * 1e6] * family_tests),
+            "latency_rtt_mean_ms": distribution([10.0]),
+        },
+        {"latency_sent": packets, "latency_lost": 6.0},
+    )
+
+
+def dual_stack(summaries: FakeSummaries) -> Report:
+    """July, of which one line was measured over both families on its 20th and 21st."""
+    for day in (20, 21):
+        up = Summary(sums={"availability_up_minutes": 1_440.0})
+        summaries.split(
+            key("tram-01969-1", "vnpt"),
+            date(2026, 7, day),
+            {Family.IPV4: over(600, 250), Family.IPV6: over(200, 50), None: up},
+        )
+    sources = report_samples.sources(summaries)
+    area = builder.resolve_area(sources.registry, GROUP)
+    return builder.build_report(ReportKind.MONTHLY, area, JULY, sources, now=NOW)
+
+
+def test_a_report_has_each_family_and_a_verdict_of_both(
+    summaries: FakeSummaries, month: Report
+) -> None:
+    report = dual_stack(summaries)
+    rows = {row.family: row for row in report.at(Level.LINE_FAMILY)}
+    assert list(rows) == ["ipv4", "ipv6", "unstated"]
+    whole = line_row(report, "tram-01969-1", "vnpt")
+    assert sum(row.download.samples for row in rows.values()) == whole.download.samples
+    weighted = sum(row.download.samples * (row.download.mean_bps or 0) for row in rows.values())
+    assert whole.download.mean_bps == pytest.approx(weighted / whole.download.samples)
+    # The line has its verdict, of both; a family has none, and no minutes of its own.
+    assert whole.download.why is not NoVerdictReason.ONE_FAMILY
+    for row in rows.values():
+        assert (row.download.verdict, row.download.why) == (
+            Verdict.NONE,
+            NoVerdictReason.ONE_FAMILY,
+        )
+        assert (row.up_minutes, row.unknown_minutes, row.availability_ratio) == (None, None, None)
+        assert (row.office, row.line) == (whole.office, "vnpt")
+    area = {row.family: row for row in report.at(Level.FAMILY)}
+    assert list(area) == ["ipv4", "ipv6", "unstated"]
+    assert area["ipv6"].download.mean_bps == pytest.approx(50e6)
+    assert area["ipv6"].loss_ratio == pytest.approx(0.01)
+    # Without a family there is nothing to tell apart.
+    assert month.at(Level.FAMILY) == month.at(Level.LINE_FAMILY) == []
+
+
+def test_every_format_has_the_families(summaries: FakeSummaries) -> None:
+    report = dual_stack(summaries)
+    text = all_text(monthly.document(report))
+    assert "Kết quả theo họ địa chỉ" in text
+    assert "Chất lượng theo họ địa chỉ" in text
+    assert "tính chung mọi mẫu của hai họ địa chỉ" in text
+    rows = list(csv.DictReader(io.StringIO(flat_table.as_csv(report).decode("utf-8-sig"))))
+    assert [row["family"] for row in rows if row["level"] == "line_family"] == [
+        "ipv4", "ipv6", "unstated",
+    ]  # fmt: skip
+    assert {row["family"] for row in rows if row["level"] == "line"} == {""}
+    assert flat_table.from_json(flat_table.as_json(report)).rows == report.rows
+    book = openpyxl.load_workbook(io.BytesIO(render(report, ReportFormat.XLSX).content))
+    sheet = book["Đường truyền, IPv4 và IPv6"]
+    heads = [cell.value for cell in sheet[1]]
+    families = [row[heads.index("Họ địa chỉ")].value for row in sheet.iter_rows(min_row=2)]
+    assert families == ["IPv4", "IPv6", "Không rõ"]
+    assert render(report, ReportFormat.PDF).content.startswith(b"%PDF")
+
+
+def test_the_bulletin_states_that_both_families_count(summaries: FakeSummaries) -> None:
+    report = dual_stack(summaries)
+    assert "tính chung IPv4 và IPv6" in bulletin.text(report)
+    assert "IPv6" not in bulletin.text(report_samples.bulletin())
+
+
+def test_a_line_that_gets_ipv6_makes_no_revision(summaries: FakeSummaries, month: Report) -> None:
+    sources = report_samples.sources(summaries)
+    dual_stack(summaries)
+    area = builder.resolve_area(sources.registry, GROUP)
+    again = builder.build_report(ReportKind.MONTHLY, area, JULY, sources, now=NOW, issued=month)
+    assert again.revision is None

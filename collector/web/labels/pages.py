@@ -224,6 +224,9 @@ LABELS = {
         "Khoảng tin cậy chứa ngưỡng, chưa kết luận", "The interval contains the threshold"
     ),
     "why_several_plans": Phrase("Nhiều gói cước khác nhau", "Several different plans"),
+    "why_one_family": Phrase(
+        "Riêng một họ địa chỉ: không kết luận", "One address family alone: no verdict"
+    ),
     "why_supplementary": Phrase("Tham khảo, không có ngưỡng", "Supplementary, no threshold"),
     "chart_speed": Phrase("Tốc độ theo thời gian", "Speed over time"),
     "chart_latency": Phrase(
