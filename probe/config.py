@@ -279,7 +279,8 @@ class WebConfig(Strict, frozen=True):
     )
     # For a whole page: names, connections, redirects, body.
     timeout_s: Annotated[float, Meta(gt=0, le=60)] = 15.0
-    max_redirects: Annotated[int, Meta(ge=0, le=10)] = 5
+    # WHATWG Fetch: browsers follow 20.
+    max_redirects: Annotated[int, Meta(ge=0, le=20)] = 20
     max_bytes: Annotated[int, Meta(ge=1000)] = 2_000_000
     # None: the system's authorities.
     ca_file: Path | None = None

@@ -226,7 +226,7 @@ class Pages(_Server):
         """See `_Server`."""
         (self.directory / "nginx.pid").unlink(missing_ok=True)
         if not self.ca_file.exists():
-            _write_certificates(self.directory, self._sites)
+            write_certificates(self.directory, self._sites)
         page = self.directory / "root" / "p" / "home" / "trang-chu.html"
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(f"<!doctype html>{'x' * (PAGE_BYTES - 15)}", encoding="ascii")
@@ -265,7 +265,7 @@ def free_udp_and_tcp_port(host: str = "127.0.0.1") -> int:
             return port
 
 
-def _write_certificates(directory: Path, sites: Sequence[str]) -> None:
+def write_certificates(directory: Path, sites: Sequence[str]) -> None:
     """An authority in ca.pem, and by it site.pem with site.key."""
     ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])

@@ -1,7 +1,8 @@
-"""Floor 2. Wraps TLS and http.client: one request over one line, timed by phase.
+"""Floor 2. Wraps TLS: one request over one line, timed by phase.
 
 Each phase begins where the one before ended, and all share one deadline. Each request has a new
-connection, whose certificate is verified. Does not follow redirects.
+connection, whose certificate is verified. Does not follow redirects, nor read their bodies, which
+no browser waits for.
 """
 
 from __future__ import annotations
@@ -9,8 +10,6 @@ from __future__ import annotations
 import io
 import socket
 import ssl
-from http.client import HTTPException, HTTPResponse
-from typing import cast
 
 from probe import clock
 from probe.config import LineConfig
@@ -18,8 +17,12 @@ from probe.measure.failure import Failure
 from probe.measure.latency.line_socket import LineSocketError
 from probe.measure.line_stream import DeadlineReader, connect, left_s, stream_failure
 from probe.measure.lookup import Address
-from probe.measure.web.method import HttpExchange, Url
+from probe.measure.web.cookies import CookieJar
+from probe.measure.web.method import HttpExchange, is_redirect
 from probe.measure.web.resolver import LineResolver
+from probe.measure.web.response import BodyReader, read_head
+from probe.measure.web.response_head import BadResponseError
+from probe.measure.web.url import Url
 from probe.version import VERSION
 from wire.result import Reason, WebPhase
 
@@ -44,17 +47,17 @@ class Fetcher:
         self._context = context
         self._max_bytes = max_bytes
 
-    def fetch(self, url: Url, deadline_s: float) -> HttpExchange:
-        """Make one request; errors are recorded in the exchange."""
+    def fetch(self, url: Url, cookies: CookieJar, deadline_s: float) -> HttpExchange:
+        """Make one request; errors are recorded in the exchange, new cookies in the jar."""
         exchange = HttpExchange(url=url, began_s=clock.monotonic_s(), phase=WebPhase.DNS)
         try:
-            self._go(exchange, deadline_s)
+            self._go(exchange, cookies, deadline_s)
         except LineSocketError as error:
             exchange.failure = error.failure
         exchange.ended_s = clock.monotonic_s()
         return exchange
 
-    def _go(self, exchange: HttpExchange, deadline_s: float) -> None:
+    def _go(self, exchange: HttpExchange, cookies: CookieJar, deadline_s: float) -> None:
         url = exchange.url
         resolved = self._names.resolve(url.host)
         exchange.resolver, exchange.address = resolved.resolver, resolved.address
@@ -70,14 +73,14 @@ class Fetcher:
         try:
             if url.scheme == "https":
                 sock = self._secured(sock, exchange, deadline_s)
-            self._ask(sock, exchange, deadline_s)
+            self._ask(sock, exchange, cookies, deadline_s)
         except ssl.SSLError as error:
             exchange.failure = _tls_failure(error, url)
         except (OSError, EOFError) as error:
             os_error = error if isinstance(error, OSError) else ConnectionAbortedError()
             exchange.failure = stream_failure(os_error, self._line, peer)
-        except HTTPException as error:
-            sentence = f"{url.host} does not speak HTTP: {error!r}"[:300]
+        except BadResponseError as error:
+            sentence = f"The answer of {url.host} is not one of HTTP: {error}."[:300]
             exchange.failure = Failure(Reason.PROTOCOL_ERROR, sentence)
         finally:
             sock.close()
@@ -92,51 +95,40 @@ class Fetcher:
         exchange.tls_version = secured.version()
         return secured
 
-    def _ask(self, sock: socket.socket, exchange: HttpExchange, deadline_s: float) -> None:
+    def _ask(
+        self, sock: socket.socket, exchange: HttpExchange, cookies: CookieJar, deadline_s: float
+    ) -> None:
         exchange.phase, began_s = WebPhase.FIRST_BYTE, clock.monotonic_s()
         sock.settimeout(left_s(deadline_s))
-        sock.sendall(_head(exchange.url))
+        sock.sendall(_head(exchange.url, cookies.field(exchange.url)))
         reader = io.BufferedReader(DeadlineReader(sock, deadline_s), _READ_BYTES)
         if not reader.peek(1):
             raise EOFError
         exchange.first_byte_ms = _since_ms(began_s)
         exchange.phase, began_s = WebPhase.BODY, clock.monotonic_s()
-        # HTTPResponse uses only `makefile` of a socket.
-        answer = HTTPResponse(cast("socket.socket", _Incoming(reader)), method="GET")
-        answer.begin()
-        exchange.status = answer.status
-        exchange.http_version = "HTTP/1.0" if answer.version == 10 else "HTTP/1.1"
-        exchange.location = answer.getheader("Location")
-        self._read(answer, exchange)
-        exchange.body_ms = _since_ms(began_s)
+        head = read_head(reader)
+        exchange.status, exchange.http_version = head.status, head.version
+        exchange.location = head.get("location")
+        cookies.store(exchange.url, head.all("set-cookie"), head.get("date"))
+        if not is_redirect(exchange):
+            self._read(BodyReader(reader, head, self._max_bytes), exchange)
+            exchange.body_ms = _since_ms(began_s)
         exchange.phase = None
 
-    def _read(self, answer: HTTPResponse, exchange: HttpExchange) -> None:
-        while piece := answer.read1(_READ_BYTES):
-            exchange.body_bytes += len(piece)
-            if exchange.body_bytes > self._max_bytes:
-                return
-        if answer.length:
-            raise EOFError
-        exchange.complete = True
+    def _read(self, body: BodyReader, exchange: HttpExchange) -> None:
+        try:
+            body.read()
+        finally:
+            exchange.body_bytes, exchange.complete = body.body_bytes, body.complete
 
 
-class _Incoming:
-    """The part of a socket that `HTTPResponse` uses."""
-
-    def __init__(self, reader: io.BufferedReader[DeadlineReader]) -> None:
-        self._reader = reader
-
-    def makefile(self, _mode: str) -> io.BufferedReader[DeadlineReader]:
-        return self._reader
-
-
-def _head(url: Url) -> bytes:
+def _head(url: Url, cookies: str) -> bytes:
+    cookie = f"Cookie: {cookies}\r\n" if cookies else ""
     return (
         f"GET {url.path} HTTP/1.1\r\nHost: {url.authority}\r\n"
-        f"User-Agent: tramdo-probe/{VERSION}\r\nAccept: text/html, */*;q=0.8\r\n"
+        f"User-Agent: tramdo-probe/{VERSION}\r\nAccept: text/html, */*;q=0.8\r\n{cookie}"
         "Accept-Encoding: gzip\r\nCache-Control: no-cache\r\nConnection: close\r\n\r\n"
-    ).encode("ascii")
+    ).encode("latin-1")
 
 
 def _tls_failure(error: ssl.SSLError, url: Url) -> Failure:

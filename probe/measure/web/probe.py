@@ -14,9 +14,11 @@ from probe.config import WebConfig
 from probe.measure.failure import Failure
 from probe.measure.measurement import MeasurementRequest, Progress, RawResult, failed_result
 from probe.measure.web import method
+from probe.measure.web.cookies import CookieJar
 from probe.measure.web.fetch import Fetcher
-from probe.measure.web.method import BadUrlError, HttpExchange, Url
+from probe.measure.web.method import HttpExchange
 from probe.measure.web.resolver import LineResolver
+from probe.measure.web.url import BadUrlError, Url, parse_url
 from probe.version import VERSION
 from wire.record import Method, Reason
 
@@ -50,12 +52,11 @@ def measure(request: MeasurementRequest) -> Iterator[RawResult]:
 def _page(text: str, config: WebConfig, fetcher: Fetcher) -> RawResult:
     began_s = clock.monotonic_s()
     try:
-        url = method.parse_url(text)
+        url = parse_url(text)
     except BadUrlError as error:
         return failed_result(Reason.PROTOCOL_ERROR, str(error), target=f"web:{text}"[:500])
-    exchanges = _exchanges(
-        url, config, partial(fetcher.fetch, deadline_s=began_s + config.timeout_s)
-    )
+    fetch = partial(fetcher.fetch, cookies=CookieJar(), deadline_s=began_s + config.timeout_s)
+    exchanges = _exchanges(url, config, fetch)
     page = exchanges[-1]
     bad = page if page.failure is not None else None
     outcome, reason, detail, validity = method.page_status(page)
