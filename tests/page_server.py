@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import NamedTuple, Self
 
 _PATIENCE_S = 60.0
+_NO_ICON = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 
 
 class PageRequest(NamedTuple):
@@ -39,7 +40,7 @@ class PageServer:
         context: for TLS; None: plain.
 
     Attributes:
-        requests: those that came, in order.
+        requests: those that came, in order, without those for /favicon.ico.
         connections: how many were taken.
     """
 
@@ -84,9 +85,12 @@ class PageServer:
                 request = _request(connection)
                 if request is None:
                     return
-                if request.target != "/favicon.ico":
+                if request.target == "/favicon.ico":
+                    # Only browsers ask for it, at some time later.
+                    connection.sendall(_NO_ICON)
+                else:
                     self.requests.append(request)
-                connection.sendall(self._answer(request))
+                    connection.sendall(self._answer(request))
                 connection.shutdown(socket.SHUT_WR)
                 while connection.recv(4096):
                     pass
