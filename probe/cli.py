@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from types import FrameType
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -50,7 +50,6 @@ def main(argv: list[str] | None = None) -> int:
         format="%(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
-    logging.getLogger("schedule").setLevel(logging.WARNING)
     if options.command == "example":
         print(config_file.EXAMPLE.read_text(encoding="utf-8"), end="")
         return OK
@@ -308,9 +307,10 @@ def _request_identify(config: Config) -> tuple[int, Phrase]:
 
 
 def _run(config: Config, digest: str, options: argparse.Namespace) -> int:
+    slots_checked: datetime | None = None
     while True:
         try:
-            daemon = Daemon(config, digest, options.config)
+            daemon = Daemon(config, digest, options.config, slots_checked)
         except OSError as error:
             print(f"cannot start: {error}", file=sys.stderr)
             return FAILED
@@ -321,6 +321,7 @@ def _run(config: Config, digest: str, options: argparse.Namespace) -> int:
         if not daemon.run(round_now=options.round_now):
             return OK
         options.round_now = False
+        slots_checked = daemon.slots_checked
         config, digest = config_file.load(options.config)
 
 

@@ -60,11 +60,23 @@ _GRACE_S = 60.0
 class Daemon:
     """The running probe with one configuration, until `stop` or `reload`.
 
+    Args:
+        config: what it measures.
+        digest: the configuration's.
+        config_path: its file.
+        slots_checked: until when the daemon before a reload has fired its slots.
+
     Raises:
         OSError: the state or runtime directory cannot be made.
     """
 
-    def __init__(self, config: Config, digest: str, config_path: Path) -> None:
+    def __init__(
+        self,
+        config: Config,
+        digest: str,
+        config_path: Path,
+        slots_checked: datetime | None = None,
+    ) -> None:
         self._config = config
         self._config_path = config_path
         Path(config.state_dir).mkdir(parents=True, exist_ok=True)
@@ -106,7 +118,7 @@ class Daemon:
             self._on_command_measured,
         )
         dispatcher = SlotDispatcher(config, self._runner, self._queue.enqueue, self._on_result)
-        self._timetable = Timetable(dispatcher.fire)
+        self._timetable = Timetable(dispatcher.fire, slots_checked)
         self._commands = CommandExecutor(
             config,
             config_path,
@@ -122,6 +134,11 @@ class Daemon:
         self._availability = AvailabilityMonitor(
             config, self._runner.derived, self._queue.enqueue, self._on_result
         )
+
+    @property
+    def slots_checked(self) -> datetime | None:
+        """Until when slots have been fired; for the daemon after a reload."""
+        return self._timetable.checked
 
     def stop(self) -> None:
         """Stop soon; safe in a signal handler."""
@@ -149,7 +166,7 @@ class Daemon:
         try:
             while not self._stopping.wait(_TICK_S):
                 self._plan_day()
-                self._timetable.run_due()
+                self._timetable.run_due(clock.utc_now())
                 self._availability.tick()
                 self._feed_watchdog()
                 if self._identify.is_set():

@@ -29,7 +29,6 @@ from probe.plan.usage import Usage
 
 # The day's first minute is left for loading the timetable.
 _CHANGE_S = 60.0
-_MINUTES_A_DAY = 1440
 
 
 class Slot(Struct, frozen=True, kw_only=True):
@@ -96,7 +95,8 @@ def light_slots(config: Config, kinds: Sequence[str], day: date) -> list[Slot]:
         for kind in kinds:
             offset_s = spread.fraction(f"{_name(config, line)}/{kind}") * (period_s - _CHANGE_S)
             first = start + timedelta(seconds=int(_CHANGE_S + offset_s))
-            for turn in range(_MINUTES_A_DAY // config.plan.light_every_min):
+            # A day on which clocks change has 23 or 25 hours.
+            for turn in range(-(-round((end - start).total_seconds()) // round(period_s))):
                 at = first + timedelta(seconds=turn * period_s)
                 server = config.servers[(day.toordinal() + turn) % len(config.servers)]
                 slots.append(Slot(at=at, kind=kind, line_id=line.id, server_name=server.name))

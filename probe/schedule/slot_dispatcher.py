@@ -1,7 +1,7 @@
 """Floor 3. The slot dispatcher: queues each slot that the timetable fires at its time.
 
-The timetable goes by the system's local time of day, so a clock that jumped and a host that slept
-fire slots far from their times. Those become skipped results.
+The timetable goes by the wall clock, so a clock that jumped and a host that slept fire slots far
+from their times. Those become skipped results.
 """
 
 from __future__ import annotations
