@@ -9,7 +9,7 @@ of a host never overlap.
 Properties, tested by `tests/property/test_plan_property.py` for any configuration:
 the month's expected bytes stay within the budget unless the weekly minimum needs more; any seven
 days in a row hold the weekly minimum; with a test a day every weekday has one; with three tests a
-week any seven days have one in peak hours and one outside; servers take turns.
+week any seven days have one in peak hours and one outside; servers take turns; so do the families.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from msgspec import Struct, structs
 from probe.config import Config, LineConfig
 from probe.plan import spread
 from probe.plan.budget import BulkKind, MonthBudget, bulk_kinds, month_budget
+from probe.plan.family_turns import FamilyTurns, planned_families
 from probe.plan.hours import TimeRange, bounds, bulk_time_ranges
 from probe.plan.usage import Usage
+from wire.record import Family
 
 # The day's first minute is left for loading the timetable.
 _CHANGE_S = 60.0
@@ -35,7 +37,8 @@ class Slot(Struct, frozen=True, kw_only=True):
     """One planned measurement.
 
     `until` is the latest start of a deferred bulk test with its idle check. `kept` slots are
-    the weekly minimum, which runs also when the line's budget is used up.
+    the weekly minimum, which runs also when the line's budget is used up. `family` is the one whose
+    turn it is; None for light kinds.
     """
 
     at: datetime
@@ -47,6 +50,7 @@ class Slot(Struct, frozen=True, kw_only=True):
     peak: bool = False
     kept: bool = False
     until: datetime | None = None
+    family: Family | None = None
 
 
 class DayPlan(Struct, frozen=True):
@@ -64,6 +68,7 @@ class _Test(Struct, frozen=True):
     server_name: str
     peak: bool
     kept: bool
+    family: Family
 
 
 def day_plan(config: Config, day: date, usage: Usage | None = None) -> DayPlan:
@@ -122,12 +127,24 @@ def _month(config: Config, line: LineConfig, day: date, budget: MonthBudget) -> 
     }
     servers = {one.kind: _rotation(one, f"{month}/{one.kind}") for one in bulk_kinds(config)}
     every = max(1, count // budget.floor_tests) if budget.floor_tests else None
+    turns = FamilyTurns(planned_families(line), f"{month}/families")
     number = 0
     for day_index in range(budget.days):
+        parts = {True: itertools.count(), False: itertools.count()}
         while number < spread.cumulative(day_index + 1, budget.days, count, phase):
             kind = next(kinds[peaks[number]])
             kept = every is not None and number % every == 0
-            yield _Test(day_index, kind, next(servers[kind]), peaks[number], kept)
+            peak, server = peaks[number], next(servers[kind])
+            family = turns.next(
+                [
+                    ("peak", peak),
+                    ("part of the day", peak, next(parts[peak])),
+                    ("kind", kind, peak),
+                    ("server", kind, server),
+                    ("kept", kept),
+                ]
+            )
+            yield _Test(day_index, kind, server, peak, kept, family)
             number += 1
 
 
@@ -177,6 +194,7 @@ def _timed(
                 expected_bytes=budget.test_bytes[test.kind],
                 peak=room.peak,
                 kept=test.kept,
+                family=test.family,
             )
 
 
