@@ -25,11 +25,13 @@ from probe.commands.executor import CommandActions, CommandExecutor
 from probe.config import Config, LineConfig
 from probe.deliver.publisher import Publisher
 from probe.measure import host, line_networks, resolvers
+from probe.measure.families import family_to_measure
 from probe.measure.kinds import MEASURES
 from probe.measure.measurement import Stop
 from probe.measure.operator.watch import OperatorWatch
 from probe.measure.runner import Runner
 from probe.plan.budget import bulk_kinds, published_plan
+from probe.plan.family_rotation import planned_families
 from probe.plan.slots import day_plan, light_slots
 from probe.plan.usage import Usage
 from probe.schedule.admission import QueuedMeasurement
@@ -282,6 +284,7 @@ class Daemon:
             stop,
             slot_at=wanted.slot_at,
             continuous=continuous,
+            family=family_to_measure(wanted.line, wanted.server, wanted.family, stop),
         ):
             self._on_result(result)
             yield result
@@ -311,10 +314,13 @@ class Daemon:
             log.info("planned %s; next slot at %s", today, self._timetable.next_at())
 
     def _round(self, kinds: Iterable[str]) -> Iterator[QueuedMeasurement]:
-        for kind in kinds:
+        # Bulk kinds alternate between families, so that one round has both.
+        for place, kind in enumerate(kinds):
             for number, line in enumerate(self._config.lines):
                 server = self._config.servers[number % len(self._config.servers)]
-                yield QueuedMeasurement(kind=kind, line=line, server=server)
+                families = planned_families(line)
+                family = families[(place + number) % len(families)] if MEASURES[kind].bulk else None
+                yield QueuedMeasurement(kind=kind, line=line, server=server, family=family)
 
     def _enqueue_round(self) -> None:
         # With a slot, so that it waits for an idle line and counts in the centre's means.

@@ -11,12 +11,13 @@ from __future__ import annotations
 import ipaddress
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from msgspec import structs
-
-from probe.config import Config, LineConfig, ServerConfig
+from probe.config import LineConfig, ServerConfig
+from probe.measure.failure import Failure
+from probe.measure.lookup import Lookup, resolved
+from probe.measure.measurement import Stop
 from wire.record import Family
 
 # linux/netlink.h, linux/rtnetlink.h, linux/if_addr.h
@@ -33,6 +34,7 @@ _UNIVERSE = 0  # RT_SCOPE_UNIVERSE
 _UNUSABLE = 0x08 | 0x20 | 0x40  # IFA_F_DADFAILED, IFA_F_DEPRECATED, IFA_F_TENTATIVE
 _BUFFER_BYTES = 1 << 16
 _TIMEOUT_S = 2.0
+_LOOK_UP_LIMIT_S = 5.0
 
 _SOCKET_FAMILY = {Family.IPV4: socket.AF_INET, Family.IPV6: socket.AF_INET6}
 # RFC 4193: routed within a site only.
@@ -77,40 +79,35 @@ def bound_family(line: LineConfig, wanted: Family | None) -> Family | None:
     return found[0] if wanted is None and len(found) == 1 else wanted
 
 
-def with_families(config: Config) -> Config:
-    """A configuration whose lines have the families of `families_of`: for the plan's bytes.
-
-    A line that has none now stays as it is.
-    """
-    lines = [
-        structs.replace(line, families=list(families_of(line)) or line.families)
-        for line in config.lines
-    ]
-    return structs.replace(config, lines=lines)
-
-
-def family_of_turn(
-    line: LineConfig, of_server: frozenset[Family], turn: Family | None
+def family_of_slot(
+    line: LineConfig, turn: Family | None, of_server: Collection[Family] = ()
 ) -> Family | None:
-    """The family of a slot: its turn's, or the one that line and server have.
+    """The family that a slot is measured over: its turn's, else one that line and server have.
+
+    A line or a server that has never had IPv6 is no failure of IPv6. A line whose families are
+    configured is measured over exactly these.
 
     Args:
         line: the line to be measured.
-        of_server: those that the server has an address of; empty where its name is not resolved.
         turn: the family whose turn it is by the plan; None where the slot is bound to none.
+        of_server: those that the server has an address of; empty where that is not known.
     """
     if turn is None:
         return None
-    both = [one for one in families_of(line) if not of_server or one in of_server]
+    found = families_of(line)
+    both = [one for one in found if not of_server or one in of_server] or found
     return turn if turn in both or not both else both[0]
 
 
-def family_of_host(server: ServerConfig) -> Family | None:
-    """The family of a server that is configured by its address; None for a name."""
-    try:
-        return Family.of(str(ipaddress.ip_address(server.host.partition("%")[0])))
-    except ValueError:
+def family_to_measure(
+    line: LineConfig, server: ServerConfig, turn: Family | None, stop: Stop
+) -> Family | None:
+    """`family_of_slot` with the server's name looked up, which may take some seconds."""
+    if turn is None:
         return None
+    found = resolved(Lookup(server.host, 0, None), stop, _LOOK_UP_LIMIT_S)
+    known = () if isinstance(found, Failure) else {Family.of(address.ip) for address in found}
+    return family_of_slot(line, turn, known)
 
 
 def addresses_of(interface: str, family: Family) -> list[InterfaceAddress]:

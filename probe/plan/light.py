@@ -2,17 +2,20 @@
 
 They run whatever the budget is, so their bytes are subtracted before bulk tests are planned: 1 GB a
 month is little on a fibre line and a fifth of a metered one. Bytes are estimates, of Ethernet
-frames in both directions.
+frames in both directions. Latency and path are measured over each family that a line may have.
 """
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 
 from msgspec import Struct
 
 from probe.config import Config, LineConfig
+from probe.plan.family_rotation import planned_families
 from probe.plan.usage import STAMP_WIRE_BYTES
+from wire.record import Family
 from wire.result import DnsResult, LatencyResult, PathResult, WebResult, kind_of
 
 _DAY_S, _DAY_MIN = 86_400, 1440
@@ -40,8 +43,10 @@ def light_kinds(config: Config, line: LineConfig) -> Iterator[LightKind]:
     if latency.enabled:
         # The gateway (read from the kernel where not configured), every server, other targets.
         servers = (server.host for server in config.servers)
-        echoes = len({line.gateway, *servers, *latency.icmp_targets})
-        round_trip = 2 * (STAMP_WIRE_BYTES + echoes * _ECHO_WIRE_BYTES)
+        hosts = {line.gateway, *servers, *latency.icmp_targets}
+        echoes = sum(len(_families_of_host(line, host)) for host in hosts)
+        sessions = len(_families_of_host(line, config.servers[0].host))
+        round_trip = 2 * (sessions * STAMP_WIRE_BYTES + echoes * _ECHO_WIRE_BYTES)
         packets = _DAY_S / latency.mean_gap_s
         windows = round(_DAY_S / latency.window_s)
         yield LightKind(kind_of(LatencyResult), windows, packets * round_trip)
@@ -57,10 +62,21 @@ def light_kinds(config: Config, line: LineConfig) -> Iterator[LightKind]:
         page_bytes = min(config.web.max_bytes, _PAGE_BYTES)
         day_bytes = looks * len(config.web.pages) * page_bytes
         yield LightKind(kind_of(WebResult), looks, day_bytes)
-    probes = config.path.max_hops * config.path.probes_per_hop
+    targets = (*(server.host for server in config.servers), *latency.icmp_targets)
+    paths = len({family for host in targets for family in _families_of_host(line, host)})
+    probes = max(1, paths) * config.path.max_hops * config.path.probes_per_hop
     yield LightKind(kind_of(PathResult), looks, looks * probes * _HOP_BYTES)
 
 
 def light_bytes(config: Config, line: LineConfig, days: int) -> float:
     """The expected bytes of all light kinds in a month of `days` days."""
     return days * sum(one.day_bytes for one in light_kinds(config, line))
+
+
+def _families_of_host(line: LineConfig, host: str | None) -> tuple[Family, ...]:
+    """The families that a host may be measured over: an address has one, a name as the line."""
+    try:
+        family = Family.of(str(ipaddress.ip_address((host or "").partition("%")[0])))
+    except ValueError:
+        return planned_families(line)
+    return tuple(one for one in planned_families(line) if one is family)

@@ -24,7 +24,7 @@ from msgspec import Struct, structs
 from probe.config import Config, LineConfig
 from probe.plan import spread
 from probe.plan.budget import BulkKind, MonthBudget, bulk_kinds, month_budget
-from probe.plan.family_turns import FamilyTurns, planned_families
+from probe.plan.family_rotation import FamilyRotation, planned_families
 from probe.plan.hours import TimeRange, bounds, bulk_time_ranges
 from probe.plan.usage import Usage
 from wire.record import Family
@@ -127,7 +127,7 @@ def _month(config: Config, line: LineConfig, day: date, budget: MonthBudget) -> 
     }
     servers = {one.kind: _rotation(one, f"{month}/{one.kind}") for one in bulk_kinds(config)}
     every = max(1, count // budget.floor_tests) if budget.floor_tests else None
-    turns = FamilyTurns(planned_families(line), f"{month}/families")
+    rotation = FamilyRotation(planned_families(line), f"{month}/families")
     number = 0
     for day_index in range(budget.days):
         parts = {True: itertools.count(), False: itertools.count()}
@@ -135,7 +135,7 @@ def _month(config: Config, line: LineConfig, day: date, budget: MonthBudget) -> 
             kind = next(kinds[peaks[number]])
             kept = every is not None and number % every == 0
             peak, server = peaks[number], next(servers[kind])
-            family = turns.next(
+            family = rotation.next(
                 [
                     ("peak", peak),
                     ("part of the day", peak, next(parts[peak])),

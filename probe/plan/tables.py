@@ -15,6 +15,7 @@ from probe.plan.light import light_kinds
 from probe.plan.slots import DayPlan, day_plan
 from probe.plan.usage import Usage, month_of
 from runtime.language import Language, Phrase, number
+from wire.record import Family
 
 
 class SlotRow(Struct, frozen=True):
@@ -26,6 +27,7 @@ class SlotRow(Struct, frozen=True):
     server: str
     peak: bool
     expected_bytes: int
+    family: Family | None
 
 
 class LineRow(Struct, frozen=True, kw_only=True):
@@ -90,6 +92,7 @@ def document(
                 slot.server_name,
                 slot.peak,
                 round(slot.expected_bytes),
+                slot.family,
             )
             for slot in plans[day.day].slots
         ],
@@ -199,6 +202,7 @@ _DAY_HEADINGS = (
     _LINE,
     _KIND,
     Phrase("máy chủ đo", "server"),
+    Phrase("họ địa chỉ", "family"),
     Phrase("khung giờ", "hours"),
     _BYTES,
 )
@@ -233,11 +237,12 @@ def _day_cells(plan: PlanDocument, language: Language) -> Iterator[list[str]]:
     for slot in plan.slots:
         hours = (_PEAK if slot.peak else _OFF_PEAK).in_(language)
         time, size = f"{slot.at:%H:%M:%S}", _size(slot.expected_bytes, language)
-        yield [time, slot.line, slot.kind, slot.server, hours, size]
+        family = "" if slot.family is None else slot.family.value
+        yield [time, slot.line, slot.kind, slot.server, family, hours, size]
     total = Phrase("tổng", "total").in_(language)
     slots = Phrase(f"{len(plan.slots)} lượt", f"{len(plan.slots)} slots").in_(language)
     size = _size(sum(slot.expected_bytes for slot in plan.slots), language)
-    yield [total, "", slots, "", "", size]
+    yield [total, "", slots, "", "", "", size]
 
 
 def _month_cells(plan: PlanDocument, language: Language) -> Iterator[list[str]]:

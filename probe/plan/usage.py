@@ -11,13 +11,15 @@ from datetime import date
 from msgspec import Struct, structs
 
 from probe.plan.levels import ServerLevels, with_figures
-from wire.result import HttpValues, Outcome, Result, ThroughputValues
+from wire.result import Family, HttpValues, Outcome, Result, ThroughputValues
 from wire.stamp import PACKET_BYTES
 
 # The bytes of a full segment on the wire by its payload (Ethernet, IPv4, TCP with timestamps).
 WIRE_RATIO = 1514 / 1448
 # A STAMP packet on the wire (Ethernet, IPv4, UDP).
 STAMP_WIRE_BYTES = 14 + 20 + 8 + PACKET_BYTES
+# IPv6's header is so much longer than IPv4's (RFC 8200 §3), within the same 1514 bytes.
+_LONGER_HEADER_BYTES = 20
 
 
 class KindUsage(Struct, frozen=True):
@@ -86,4 +88,6 @@ def wire_bytes(result: Result) -> int:
     beside = [one for one in (values.loaded_download, values.loaded_upload) if one is not None]
     packets = sum(one.sent + one.received for one in beside)
     payload = sum(one.transferred_bytes for one in transfers)
-    return round(payload * WIRE_RATIO) + packets * STAMP_WIRE_BYTES
+    longer = _LONGER_HEADER_BYTES if result.family is Family.IPV6 else 0
+    ratio = WIRE_RATIO if not longer else 1514 / (1448 - longer)
+    return round(payload * ratio) + packets * (STAMP_WIRE_BYTES + longer)

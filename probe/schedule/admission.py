@@ -18,7 +18,7 @@ from probe.config import Config, LineConfig, ServerConfig
 from probe.plan.budget import bulk_kinds
 from probe.plan.hours import longest_idle_check_s
 from runtime.backoff import backoff_s
-from wire.record import Method, Reason, Result, Validity
+from wire.record import Family, Method, Reason, Result, Validity
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 60.0, 960.0
 # 60, 120, 240, 480, 960 s: half an hour in all, then the slot is abandoned.
@@ -37,6 +37,7 @@ class QueuedMeasurement(Struct, frozen=True, kw_only=True):
 
     Attributes:
         slot_at: when it was planned; None for an on-demand one, which neither checks nor waits.
+        family: the address family whose turn it is; None where it is bound to none.
         until: the latest start of its idle check, for a bulk test; None where it does not wait.
         due_s: when it may be tried (monotonic).
         deferrals: how often cross traffic held it back.
@@ -49,6 +50,7 @@ class QueuedMeasurement(Struct, frozen=True, kw_only=True):
     line: LineConfig
     server: ServerConfig
     slot_at: datetime | None = None
+    family: Family | None = None
     until: datetime | None = None
     due_s: float = 0.0
     deferrals: int = 0

@@ -20,6 +20,7 @@ from msgspec import structs
 from probe import clock
 from probe.config import Config
 from probe.measure import host
+from probe.measure.families import family_of_slot, family_to_measure
 from probe.measure.kinds import MEASURES
 from probe.measure.measurement import Stop
 from probe.measure.runner import Runner
@@ -172,18 +173,23 @@ class MeasurementQueue:
 
     def _abandon(self, wanted: QueuedMeasurement, reason: Reason, detail: str) -> None:
         if wanted.slot_at is not None:
-            result = self._runner.skipped(wanted.kind, wanted.line, reason, detail, wanted.slot_at)
+            family = family_of_slot(wanted.line, wanted.family)
+            result = self._runner.skipped(
+                wanted.kind, wanted.line, reason, detail, wanted.slot_at, family
+            )
             self._on_result(admission.with_admission_history(result, wanted, VERSION))
 
     def _results(
         self, wanted: QueuedMeasurement, stopping: Stop, patience_s: float | None = None
     ) -> Iterator[Result]:
+        family = family_to_measure(wanted.line, wanted.server, wanted.family, stopping)
         return self._runner.run(
             wanted.kind,
             wanted.line,
             wanted.server,
             stopping,
             slot_at=wanted.slot_at,
+            family=family,
             patience_s=patience_s,
         )
 

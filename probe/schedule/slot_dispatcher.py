@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from probe.clock import HOST_CLOCKS, Clocks
 from probe.config import Config
+from probe.measure.families import family_of_slot
 from probe.measure.runner import Runner
 from probe.plan.slots import Slot
 from probe.schedule.admission import QueuedMeasurement
@@ -54,11 +55,23 @@ class SlotDispatcher:
         if abs(late_s) > SLOT_TOLERANCE_S:
             detail = f"the slot came {late_s:.0f} s away from its time: the clock has jumped"
             self._on_result(
-                self._runner.skipped(slot.kind, line, Reason.SLOT_MISSED, detail, slot.at)
+                self._runner.skipped(
+                    slot.kind,
+                    line,
+                    Reason.SLOT_MISSED,
+                    detail,
+                    slot.at,
+                    family_of_slot(line, slot.family),
+                )
             )
             return
         self._enqueue(
             QueuedMeasurement(
-                kind=slot.kind, line=line, server=server, slot_at=slot.at, until=slot.until
+                kind=slot.kind,
+                line=line,
+                server=server,
+                slot_at=slot.at,
+                family=slot.family,
+                until=slot.until,
             )
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Hashable, Iterable
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -16,12 +17,12 @@ from probe.plan import tables
 from probe.plan.budget import bulk_kinds, month_budget, published_plan
 from probe.plan.hours import in_office_hours
 from probe.plan.light import light_kinds
-from probe.plan.slots import day_plan, light_slots
+from probe.plan.slots import Slot, day_plan, light_slots
 from probe.plan.usage import KindUsage, Usage, in_month, with_bulk_result
 from runtime.language import Language
 from tests import samples
 from tests.unit.test_config import GOOD
-from wire.result import Outcome, Reason
+from wire.result import Family, Outcome, Reason
 
 DAY = date(2026, 11, 24)
 MONTH = [date(2026, 11, n) for n in range(1, 31)]
@@ -279,3 +280,104 @@ def test_what_runs_beside_bulk_tests_is_told_and_can_be_switched_off() -> None:
         web=config.WebConfig(pages=[]),
     )
     assert [one.kind for one in light_kinds(less, PARSED.lines[0])] == ["path"]
+
+
+def test_latency_and_path_count_for_each_family_that_line_and_host_may_have() -> None:
+    named = [msgspec.structs.replace(one, host=f"{one.name}.example.vn") for one in PARSED.servers]
+    for line, servers, latency_packets, paths in (
+        (PARSED.lines[0], PARSED.servers, (1, 3), 1),
+        (PARSED.lines[0], named, (2, 5), 2),
+        (msgspec.structs.replace(PARSED.lines[0], families=[Family.IPV4]), named, (1, 3), 1),
+        (msgspec.structs.replace(PARSED.lines[0], families=[Family.IPV6]), named, (1, 2), 1),
+    ):
+        changed = msgspec.structs.replace(PARSED, servers=servers)
+        by_kind = {one.kind: one.day_bytes for one in light_kinds(changed, line)}
+        stamp, echo = latency_packets
+        assert by_kind["latency"] == pytest.approx(57_600 * 2 * (stamp * 86 + echo * 98))
+        assert by_kind["path"] == pytest.approx(48 * paths * 8 * 3 * 2 * 98)
+
+
+def both_families(samples_per_month: int, probe: str = "phu-thong-01") -> list[Slot]:
+    parsed = with_http(office(PlanConfig(samples_per_month=samples_per_month), probe))
+    slots = [slot for day in MONTH for slot in day_plan(parsed, day).slots]
+    return [slot for slot in slots if slot.line_id == "vnpt"]
+
+
+def share(slots: Iterable[Slot]) -> float:
+    """The share of IPv6."""
+    families = [slot.family for slot in slots]
+    assert set(families) <= set(Family)
+    return families.count(Family.IPV6) / len(families)
+
+
+@pytest.mark.parametrize("probe", ["phu-thong-01", "phu-thong-02", "cho-moi-01"])
+@pytest.mark.parametrize("a_month", [60, 300])
+def test_bulk_slots_alternate_between_families_in_all_that_could_bias_them(
+    probe: str, a_month: int
+) -> None:
+    slots = both_families(a_month, probe)
+    assert len(slots) == a_month
+
+    def hours_of(slot: Slot) -> int:
+        return slot.at.astimezone(HANOI).hour // 4
+
+    def server_of(slot: Slot) -> tuple[str, str]:
+        return slot.kind, slot.server_name
+
+    def half_of_month(slot: Slot) -> int:
+        return slot.at.astimezone(HANOI).day // 16
+
+    assert share(slots) == pytest.approx(0.5, abs=0.02)
+    features: list[tuple[Callable[[Slot], Hashable], float]] = [
+        (lambda slot: slot.peak, 0.1),
+        (server_of, 0.15),
+        (half_of_month, 0.1),
+        # Of 60 tests, ten at most are in the same four hours.
+        (hours_of, 0.25 if a_month > 100 else 0.45),
+    ]
+    for feature, most in features:
+        for value in {feature(slot) for slot in slots}:
+            of_value = [slot for slot in slots if feature(slot) == value]
+            assert share(of_value) == pytest.approx(0.5, abs=most), (feature, value)
+
+
+def test_the_same_slot_always_has_the_same_family() -> None:
+    assert both_families(300) == both_families(300)
+
+
+@pytest.mark.parametrize("family", Family)
+def test_a_line_of_one_family_has_no_slots_of_the_other(family: Family) -> None:
+    source = "192.0.2.7" if family is Family.IPV4 else "2001:db8::7"
+    for changes in ({"families": [family]}, {"source_address": source}):
+        line = msgspec.structs.replace(PARSED.lines[0], **changes)
+        slots = day_plan(msgspec.structs.replace(PARSED, lines=[line]), DAY).slots
+        assert {slot.family for slot in slots} == {family}
+
+
+@pytest.mark.parametrize("budget_bytes", [5 * GIGABYTE, 100 * GIGABYTE])
+def test_both_families_move_the_bytes_of_one(budget_bytes: int) -> None:
+    plan = PlanConfig(monthly_budget_bytes=budget_bytes)
+    months = []
+    for families in ([Family.IPV4], list(Family)):
+        # Its gateway's echoes would count for each family (above).
+        lines = [
+            msgspec.structs.replace(line, families=families, gateway="192.168.1.1")
+            for line in PARSED.lines
+        ]
+        parsed = msgspec.structs.replace(with_http(office(plan)), lines=lines)
+        slots = [slot for day in MONTH for slot in day_plan(parsed, day).slots]
+        months.append([msgspec.structs.replace(slot, family=None) for slot in slots])
+    one, two = months
+    assert one == two
+    assert sum(slot.expected_bytes for slot in two) == sum(slot.expected_bytes for slot in one)
+
+
+def test_an_ipv6_test_counts_its_longer_headers() -> None:
+    over = {
+        family: with_bulk_result(
+            Usage(), msgspec.structs.replace(samples.throughput(), family=family)
+        ).used_bytes["vnpt"]
+        for family in (None, *Family)
+    }
+    assert over[None] == over[Family.IPV4]
+    assert over[Family.IPV6] / over[Family.IPV4] == pytest.approx(1448 / 1428, rel=1e-4)

@@ -299,6 +299,7 @@ def fired(late_s: float) -> tuple[list[QueuedMeasurement], list[Result]]:
             server_name=SERVER.name,
             kind=BULK,
             until=BEGAN + timedelta(hours=1),
+            family=Family.IPV6,
         )
     )
     return queued, results
@@ -314,6 +315,7 @@ def test_a_slot_that_fires_near_its_time_is_queued(late_s: float) -> None:
             line=LINE,
             server=SERVER,
             slot_at=BEGAN,
+            family=Family.IPV6,
             until=BEGAN + timedelta(hours=1),
         )
     ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import pytest
 from msgspec import structs
 
 from probe import clock
@@ -22,7 +23,7 @@ from probe.state.usage import UsageFile
 from tests import samples
 from tests.stranger import sending
 from tests.unit.test_plan import PARSED
-from wire.result import Outcome, Reason, Result
+from wire.result import Family, Outcome, Reason, Result, ThroughputValues
 
 # Nobody listens there: a test fails at once.
 CLOSED_PORT = 1
@@ -83,6 +84,44 @@ def test_an_idle_line_is_measured_and_the_result_tells_what_was_seen(tmp_path: P
     assert result.method is not None
     assert result.method.settings["deferrals"] == 0
     assert isinstance(result.method.settings["before_received_bps"], float)
+
+
+@pytest.mark.parametrize(
+    ("host", "turn", "measured", "address"),
+    [
+        ("127.0.0.1", Family.IPV4, Family.IPV4, "127.0.0.1"),
+        ("::1", Family.IPV6, Family.IPV6, "::1"),
+        # A server of one family is measured over that one, whoever's turn it is.
+        ("127.0.0.1", Family.IPV6, Family.IPV4, "127.0.0.1"),
+        ("::1", Family.IPV4, Family.IPV6, "::1"),
+    ],
+)
+def test_a_slot_is_measured_over_the_family_whose_turn_it_is_and_that_the_server_has(
+    tmp_path: Path, host: str, turn: Family, measured: Family, address: str
+) -> None:
+    config = loopback(tmp_path, cross_traffic_download_bps=1e12, cross_traffic_upload_bps=1e12)
+    line = structs.replace(
+        config.lines[0], interface="lo", source_address=None, families=list(Family)
+    )
+    server = structs.replace(config.servers[0], host=host)
+    config = structs.replace(config, lines=[line], servers=[server])
+    with working(config) as (scheduled, results):
+        scheduled.enqueue(structs.replace(wanted(config, 60), family=turn))
+        result = results.get(timeout=60)
+    assert (result.outcome, result.family) == (Outcome.FAILED, measured)
+    assert isinstance(result.values, ThroughputValues)
+    assert result.values.address == address
+
+
+def test_a_skipped_slot_states_the_family_that_it_would_have_been_measured_over(
+    tmp_path: Path,
+) -> None:
+    config = loopback(tmp_path, cross_traffic_download_bps=1e12, cross_traffic_upload_bps=1e12)
+    with working(config) as (scheduled, results):
+        scheduled.enqueue(structs.replace(wanted(config, -1), family=Family.IPV6))
+        result = results.get(timeout=60)
+    # The line is bound to 127.0.0.1.
+    assert (result.outcome, result.family) == (Outcome.SKIPPED, Family.IPV4)
 
 
 def test_a_line_in_use_is_left_alone_and_in_the_end_given_up(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def planned_families(line: LineConfig) -> tuple[Family, ...]:
     return tuple(Family if line.families is None else sorted(line.families))
 
 
-class FamilyTurns:
+class FamilyRotation:
     """Assigns families to a sequence of tests.
 
     Args:
