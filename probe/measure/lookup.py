@@ -118,6 +118,12 @@ class Lookup:
         self.failure = None
 
 
+def family_of_literal(host: str) -> Family | None:
+    """The family of a host that is given by its address; None for a name."""
+    address = Lookup(host, 0, None).address
+    return None if address is None else Family.of(address.ip)
+
+
 def _address(sockaddr: tuple[str | int | bytes, ...]) -> Address:
     ip, port, *rest = sockaddr
     scope_id = rest[-1] if rest else 0  # what follows for IPv6: flow information, scope

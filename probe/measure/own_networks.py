@@ -65,6 +65,15 @@ def is_beyond(address: str | None, own: OwnNetworks) -> bool:
     return own.configured is not None or not _is_of_private_space(asked, interfaces)
 
 
+def is_on_link(address: str, own: OwnNetworks) -> bool:
+    """Whether an address is in a network of the line's interface, or reaches no farther."""
+    asked = _parsed(address)
+    interfaces = (ipaddress.ip_interface(text) for text in own.networks)
+    return asked is not None and (
+        asked.is_link_local or any(asked in one.network for one in interfaces)
+    )
+
+
 def _is_of_private_space(asked: IPAddress, interfaces: Sequence[IPInterface]) -> bool:
     """Whether an address is private in the way that the line's own addresses are."""
     lines = [one.ip for one in interfaces if not one.ip.is_link_local]

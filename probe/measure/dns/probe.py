@@ -15,9 +15,10 @@ from probe.measure.dns import method
 from probe.measure.dns.exchange import DnsClient
 from probe.measure.dns.message import BadNameError
 from probe.measure.dns.method import Resolver
+from probe.measure.families import families_of
 from probe.measure.latency.line_socket import line_failure
 from probe.measure.measurement import MeasurementRequest, Progress, RawResult, failed_result
-from wire.result import Method, Outcome, Reason, ResolverRole, Validity
+from wire.result import Family, Method, Outcome, Reason, ResolverRole, Validity
 
 _LABEL_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -55,14 +56,19 @@ def _round(request: MeasurementRequest, resolver: Resolver) -> RawResult | None:
     labels = [_random_label() for _ in range(config.random_labels)]
     address = resolvers.socket_address(resolver.address, config.port)
     client = DnsClient(request.line, address, config.timeout_s, request.stop)
-    ipv6 = ":" in (request.line.source_address or "")
+    ipv6 = families_of(request.line) == (Family.IPV6,)
     began_s = clock.monotonic_s()
     queries, exchanges = [], []
     for query in method.round_of(config, labels, ipv6=ipv6):
         try:
             exchange = client.ask(query)
         except BadNameError as error:
-            return failed_result(Reason.NAME_RESOLUTION, str(error), target=target)
+            return failed_result(
+                Reason.NAME_RESOLUTION,
+                str(error),
+                target=target,
+                family=Family.of(resolver.address),
+            )
         if request.stop.is_set():
             break
         exchanges.append(exchange)
@@ -80,6 +86,7 @@ def _round(request: MeasurementRequest, resolver: Resolver) -> RawResult | None:
         reason=reason,
         detail=detail,
         target=target,
+        family=Family.of(resolver.address),
         values=values,
         validity=[Validity.SHORT] if request.stop.is_set() else [],
         method=Method(

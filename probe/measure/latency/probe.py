@@ -1,7 +1,8 @@
 """Floor 2. Kind `latency`: round-trip times to every target of a line, in one thread.
 
 STAMP to the measurement server; ICMP echo to the gateway, to the configured targets and to every
-server. The targets' windows begin and end together; a window's result comes Tmax after its end.
+server, over each address family of the line. The targets' windows begin and end together; a
+window's result comes Tmax after its end.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from msgspec import structs
 
 from probe.measure import gateway as gateways
 from probe.measure import line_networks
+from probe.measure.families import families_of
 from probe.measure.latency.clock_offset import ClockOffset, ClockReading
 from probe.measure.latency.own_network import is_own_network_fault
 from probe.measure.latency.session import NANOSECONDS, LatencyWindow
 from probe.measure.latency.summary import validity, window_status, window_values
 from probe.measure.latency.target import LatencyTarget, TargetSpec
+from probe.measure.lookup import family_of_literal
 from probe.measure.measurement import MeasurementRequest, MeasurementStatus, Progress, RawResult
 from probe.measure.own_networks import is_beyond
 from runtime import kernel_time
-from wire.result import GATEWAY_TARGET, Method, Outcome, Reason, Validity
+from wire.result import GATEWAY_TARGET, Family, Method, Outcome, Reason, Validity
 
 # How often `stop` is checked; nothing wakes poll(2) for it.
 _LOOK_NS = NANOSECONDS // 4
@@ -46,31 +49,56 @@ def measure(
         cuts short is flagged `short` and has only decided packets; without any it yields nothing,
         as does a window in which no packet was due.
     """
-    run = _Run(request, windows, read_clock)
-    try:
-        yield from run.raw_results()
-    finally:
-        run.close()
+    families = _families(request)
+    while True:
+        run = _Run(request, windows, read_clock, families)
+        try:
+            yield from run.raw_results()
+        finally:
+            run.close()
+        if windows is not None or request.stop.is_set():
+            return
+        # A family that the line has got since. One that it lost is measured on: it may be down.
+        families = tuple(sorted({*families, *_families(request)}))
 
 
-def target_specs(request: MeasurementRequest) -> list[TargetSpec]:
-    """The targets of a line, each once.
+def target_specs(request: MeasurementRequest, families: Sequence[Family] = ()) -> list[TargetSpec]:
+    """The targets of a line over its families, each once.
 
     STAMP to one server; ICMP echo to every server, because a minute counts as down only where at
-    least two targets are silent (docs/method.md#availability, A1).
+    least two targets are silent (docs/method.md#availability, A1). A target that is configured by
+    an address is measured over that family; one of a family that the line has not is left out,
+    but for a server, whose failure has to be stated.
     """
+    servers = {request.server.host, *(server.host for server in request.config.servers)}
+    specs = []
+    for family in families or (None,):
+        for spec in _specs_over(request, family):
+            own = family_of_literal(spec.host)
+            if own is None or family is None or own is family or spec.name == GATEWAY_TARGET:
+                specs.append(spec)
+            elif own not in families and spec.host in servers:
+                specs.append(spec._replace(family=own))
+    return list(dict.fromkeys(specs))
+
+
+def _specs_over(request: MeasurementRequest, family: Family | None) -> Iterator[TargetSpec]:
     server, line = request.server, request.line
-    specs = [TargetSpec(f"stamp:{server.name}", server.host, server.stamp_port)]
+    yield TargetSpec(f"stamp:{server.name}", server.host, server.stamp_port, family)
     hosts = []
-    if (router := gateways.of_line(line)) is not None:
-        specs.append(TargetSpec(GATEWAY_TARGET, router))
+    if (router := gateways.of_family(line, family)) is not None:
+        yield TargetSpec(GATEWAY_TARGET, router, family=family)
         hosts.append(router)
     others = [other.host for other in request.config.servers]
     for host in (*request.config.latency.icmp_targets, server.host, *others):
         if host not in hosts:
-            specs.append(TargetSpec(f"icmp:{host}", host))
+            yield TargetSpec(f"icmp:{host}", host, family=family)
             hosts.append(host)
-    return specs
+
+
+def _families(request: MeasurementRequest) -> tuple[Family, ...]:
+    """The families to measure over; empty where the line has none that is known now."""
+    return families_of(request.line) if request.family is None else (request.family,)
 
 
 class _Run:
@@ -81,8 +109,11 @@ class _Run:
         request: MeasurementRequest,
         windows: int | None,
         read_clock: Callable[[], tuple[int, int, int]],
+        families: tuple[Family, ...],
     ) -> None:
         self._request = request
+        self._families = families
+        self._has_new_family = False
         self._windows = windows
         self._config = request.config.latency
         self._window_ns = round(self._config.window_s * NANOSECONDS)
@@ -94,7 +125,7 @@ class _Run:
         generator = random.Random()  # noqa: S311 - when to send is no secret; nonces only distinguish
         self._targets = [
             LatencyTarget(spec, request.line, self._config, generator, self._start_ns)
-            for spec in target_specs(request)
+            for spec in target_specs(request, families)
         ]
 
     def close(self) -> None:
@@ -122,7 +153,9 @@ class _Run:
             self._wait()
 
     def _sending(self) -> bool:
-        return self._windows is None or self._ended < self._windows
+        if self._windows is None:
+            return not self._has_new_family
+        return self._ended < self._windows
 
     def _receive(self) -> None:
         # Read before the packets: a step since the last call may lie between a packet's
@@ -141,6 +174,7 @@ class _Run:
         if not self._sending() or now_ns < self._window_end_ns:
             return
         self._ended += 1
+        self._has_new_family = not set(_families(self._request)) <= set(self._families)
         for target in self._targets:
             if self._sending():
                 target.session.next_window(now_ns)
@@ -153,29 +187,47 @@ class _Run:
         closed = [list(target.session.closed(now_ns)) for target in self._targets]
         # The targets' windows end together, so they are paired by position.
         for windows in zip(*closed, strict=True):
-            gateway, beyond = self._sides(windows)
-            for target, window in zip(self._targets, windows, strict=True):
-                raw = _raw_result(target, window, self._method(target))
+            pairs = list(zip(self._targets, windows, strict=True))
+            families = {target.family for target in self._targets}
+            sides = {family: self._sides(family, pairs) for family in families}
+            for target, window in pairs:
+                raw = self._raw_result(target, window, *sides[target.family])
                 if window.silent or not window.packets:
                     target.recover()
-                if raw is None:
-                    continue
-                if not target.is_gateway and (
-                    raw.reason is Reason.LINE_DOWN or is_own_network_fault(window, gateway, beyond)
-                ):
-                    raw = structs.replace(raw, validity=[*raw.validity, Validity.OWN_LAN])
-                yield raw
+                if raw is not None and not self._has_no_such_address(target, raw):
+                    yield raw
+
+    def _raw_result(
+        self,
+        target: LatencyTarget,
+        window: LatencyWindow,
+        gateway: LatencyWindow | None,
+        beyond: Sequence[LatencyWindow],
+    ) -> RawResult | None:
+        raw = _raw_result(target, window, self._method(target))
+        if raw is None or target.is_gateway:
+            return raw
+        if raw.reason is Reason.LINE_DOWN or is_own_network_fault(window, gateway, beyond):
+            return structs.replace(raw, validity=[*raw.validity, Validity.OWN_LAN])
+        return raw
+
+    def _has_no_such_address(self, target: LatencyTarget, raw: RawResult) -> bool:
+        """Whether a host's name has an address of another family only: no failure of this one."""
+        return raw.reason is Reason.NAME_RESOLUTION and any(
+            other.spec.name == target.spec.name and other.parameters is not None
+            for other in self._targets
+        )
 
     def _sides(
-        self, windows: Sequence[LatencyWindow]
+        self, family: Family | None, pairs: Sequence[tuple[LatencyTarget, LatencyWindow]]
     ) -> tuple[LatencyWindow | None, list[LatencyWindow]]:
-        """The gateway's window, None where none is known, and the windows beyond the office."""
-        pairs = list(zip(self._targets, windows, strict=True))
-        gateway = next((window for target, window in pairs if target.is_gateway), None)
+        """Of one family: the gateway's window, None where none is known, and those beyond."""
         own = line_networks.of_line(self._request.line)
+        of_family = [pair for pair in pairs if pair[0].family is family]
+        gateway = next((window for target, window in of_family if target.is_gateway), None)
         return gateway, [
             window
-            for target, window in pairs
+            for target, window in of_family
             if target.parameters is not None and is_beyond(target.parameters.address, own)
         ]
 
@@ -229,6 +281,7 @@ def _raw_result(target: LatencyTarget, window: LatencyWindow, method: Method) ->
         reason=ending.reason,
         detail=ending.detail,
         target=target.spec.name,
+        family=target.family,
         values=values,
         validity=validity(window),
         method=method,

@@ -26,7 +26,7 @@ from probe.measure.latency.session import (
 from probe.measure.latency.summary import SessionParameters
 from probe.measure.lookup import Address, Lookup
 from runtime import kernel_time
-from wire.result import GATEWAY_TARGET, Reason
+from wire.result import GATEWAY_TARGET, Family, Reason
 
 # How often an unresolved address is checked.
 _UNRESOLVED_NS = NANOSECONDS // 20
@@ -35,11 +35,12 @@ _OWN_FAILURES = (Reason.PERMISSION_DENIED, Reason.TOOL_FAILED)
 
 
 class TargetSpec(NamedTuple):
-    """A latency target. `stamp_port` is None for ICMP echo."""
+    """A latency target. `stamp_port` is None for ICMP echo; without `family` any may be used."""
 
     name: str
     host: str
     stamp_port: int | None = None
+    family: Family | None = None
 
 
 class _Channel(NamedTuple):
@@ -81,7 +82,7 @@ class LatencyTarget:
         self._nonce = generator.getrandbits(64)
         self._identifier = generator.getrandbits(16)
         self._ssid = generator.randint(1, 0xFFFF)
-        self._lookup = Lookup(spec.host, spec.stamp_port or 0, line.source_address)
+        self._lookup = Lookup(spec.host, spec.stamp_port or 0, line.source_address, spec.family)
         self._lookup.refresh()
         self._channel: _Channel | None = None
 
@@ -89,6 +90,13 @@ class LatencyTarget:
     def is_gateway(self) -> bool:
         """Whether it is the gateway; all others are beyond it."""
         return self.spec.name == GATEWAY_TARGET
+
+    @property
+    def family(self) -> Family | None:
+        """The address family that it is measured over; None while that is not known."""
+        if self._lookup.address is None:
+            return self.spec.family
+        return Family.of(self._lookup.address.ip)
 
     @property
     def parameters(self) -> SessionParameters | None:

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
+from probe.measure.own_networks import OwnNetworks, is_on_link
 from wire.result import FaultLocation, HopAnswer, PathHop, PathTarget, PathValues
 
+_LINK_LOCAL = "fe80:"
 # Routers of the office's own behind the ISP's box: homes and offices use this range, while
 # ISPs number their access networks from 10/8 and 100.64/10 (RFC 1918, RFC 6598; ours). A hop is on
 # the way out, which a target with such an address need not be: those are told by
@@ -24,7 +26,7 @@ class PathEvidence(Struct, frozen=True, kw_only=True):
     """What answered. `gateway` is None where the office's router is unknown.
 
     `refusals` are the addresses that reported a target as unreachable. `line_down`: the
-    probe's own interface has no cable or no address.
+    probe's own interface has no cable or no address. `own` are the networks of the office.
     """
 
     gateway: str | None
@@ -33,6 +35,7 @@ class PathEvidence(Struct, frozen=True, kw_only=True):
     targets: Sequence[PathTarget]
     refusals: Sequence[str] = ()
     line_down: bool = False
+    own: OwnNetworks = OwnNetworks()
 
 
 def shown_hops(hops: Sequence[PathHop]) -> list[PathHop]:
@@ -44,11 +47,9 @@ def shown_hops(hops: Sequence[PathHop]) -> list[PathHop]:
     return list(hops[: (answered[-1] if answered else -1) + 2])
 
 
-def access_hop(gateway: str | None, hops: Sequence[PathHop]) -> PathHop | None:
+def access_hop(seen: PathEvidence) -> PathHop | None:
     """The ISP's first hop: behind the gateway, and not a router of the office's own."""
-    return next(
-        (hop for hop in _outside(gateway, hops) if hop.answer is not HopAnswer.SILENT), None
-    )
+    return next((hop for hop in _outside(seen) if hop.answer is not HopAnswer.SILENT), None)
 
 
 def locate(seen: PathEvidence) -> FaultLocation:
@@ -61,7 +62,7 @@ def locate(seen: PathEvidence) -> FaultLocation:
     reached = [target.reached for target in resolved_targets(seen.targets)]
     if reached and all(reached):
         return FaultLocation.NONE
-    if any(reached) or _refusing(seen) or access_hop(seen.gateway, seen.hops) is not None:
+    if any(reached) or _refusing(seen) or access_hop(seen) is not None:
         return FaultLocation.BEYOND
     if gateway_reached(seen) or (seen.gateway is None and _any_answer(seen.hops)):
         return FaultLocation.ISP_ACCESS if reached else FaultLocation.UNDETERMINED
@@ -85,7 +86,7 @@ def gateway_reached(seen: PathEvidence) -> bool | None:
 
 def values(seen: PathEvidence) -> PathValues:
     """The values of a path measurement."""
-    access = access_hop(seen.gateway, seen.hops)
+    access = access_hop(seen)
     access_address = _refusing(seen) if access is None else access.address
     reached = [target for target in seen.targets if target.reached]
     own = [h.rtt_ms for h in seen.hops if h.rtt_ms is not None and h.address == seen.gateway]
@@ -129,14 +130,19 @@ def sentence(found: PathValues) -> str | None:
             return "Nothing answers, and no gateway is known: the fault may be on either side."
 
 
-def _outside(gateway: str | None, hops: Sequence[PathHop]) -> Iterator[PathHop]:
-    """The hops from the first one outside the premises, without the target."""
+def _outside(seen: PathEvidence) -> Iterator[PathHop]:
+    """The hops from the first one outside the premises, without the target.
+
+    The first hop is the gateway where that is unknown or known by a link-local address alone, as an
+    IPv6 router is: it reports from another address of its own.
+    """
     outside = False
-    for hop in hops:
+    first_is_gateway = seen.gateway is None or seen.gateway.startswith(_LINK_LOCAL)
+    for hop in seen.hops:
         if hop.answer is HopAnswer.REACHED:
             return
         if hop.address is not None and not outside:
-            own = _of_premises(gateway, hop.address) or (gateway is None and hop.hop == 1)
+            own = _of_premises(seen, hop.address) or (first_is_gateway and hop.hop == 1)
             outside = not own
         if outside:
             yield hop
@@ -144,12 +150,13 @@ def _outside(gateway: str | None, hops: Sequence[PathHop]) -> Iterator[PathHop]:
 
 def _refusing(seen: PathEvidence) -> str | None:
     """The first address outside the premises that reported a target as unreachable."""
-    return next((text for text in seen.refusals if not _of_premises(seen.gateway, text)), None)
+    return next((text for text in seen.refusals if not _of_premises(seen, text)), None)
 
 
-def _of_premises(gateway: str | None, text: str) -> bool:
+def _of_premises(seen: PathEvidence, text: str) -> bool:
     address = ipaddress.ip_address(text)
-    return text == gateway or (address.version == 4 and address in _PREMISES)
+    of_space = address.version == 4 and address in _PREMISES
+    return text == seen.gateway or of_space or is_on_link(text, seen.own)
 
 
 def _any_answer(hops: Sequence[PathHop]) -> bool:

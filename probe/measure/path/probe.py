@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from msgspec import structs
+
 from probe import clock
-from probe.measure import gateway, line_networks
+from probe.measure import gateway, line_networks, resolvers
 from probe.measure.failure import Failure
+from probe.measure.families import families_of
 from probe.measure.latency.line_socket import line_failure
-from probe.measure.lookup import Address, Lookup
+from probe.measure.lookup import Address, Lookup, family_of_literal
 from probe.measure.measurement import MeasurementRequest, Progress, RawResult
 from probe.measure.own_networks import is_beyond
 from probe.measure.path import hops, method
 from probe.measure.path.hops import HopOutcome, HopProbe
 from probe.measure.path.method import PathEvidence
 from probe.version import VERSION
-from wire.result import HopAnswer, Method, Outcome, PathHop, PathTarget, Reason
+from wire.result import Family, HopAnswer, Method, Outcome, PathHop, PathTarget, Reason
 
 _RESOLVE_S = 2.0
 _LOOK_S = 0.05
@@ -28,18 +31,31 @@ _OWN_FAILURES = (Reason.PERMISSION_DENIED, Reason.TOOL_FAILED)
 
 
 def measure(request: MeasurementRequest) -> Iterator[RawResult]:
-    """Locate where packets of a line stop; yields one RawResult.
+    """Locate where packets of a line stop; yields one RawResult for each address family of it.
 
     Ok also where a fault was located; `failed` where nothing could be sent. Yields nothing where
-    `request.stop` interrupts it.
+    `request.stop` interrupts it, nor for a family of which no target has an address while the
+    other has.
     """
     request.progress(Progress("path", 0.0))
-    targets = _resolved(request)
-    router = gateway.of_line(request.line)
+    families = families_of(request.line) if request.family is None else (request.family,)
+    found = [(family, _resolved(request, family)) for family in families or (None,)]
+    with_targets = [one for one in found if any(lookup.address for _, lookup in one[1])]
+    for family, targets in with_targets or found[:1]:
+        yield from _over(request, family, targets)
+
+
+def _over(
+    request: MeasurementRequest, family: Family | None, targets: Sequence[tuple[str, Lookup]]
+) -> Iterator[RawResult]:
+    """The result of one family, None where any may be used."""
+    known_router = gateway.of_family(request.line, family)
+    at = None if known_router is None else resolvers.socket_address(known_router, 0)
+    router = None if at is None else at.ip
     known = [lookup.address for _, lookup in targets if lookup.address is not None]
     aims = [HopProbe(address, None) for address in known]
-    if router is not None:
-        aims.append(HopProbe(Address(router, 0), None))
+    if at is not None:
+        aims.append(HopProbe(at, None))
     config = request.config.path
     on_the_way = [HopProbe(known[0], hop) for hop in range(1, config.max_hops + 1)] if known else []
     outcomes = hops.send(
@@ -50,7 +66,9 @@ def measure(request: MeasurementRequest) -> Iterator[RawResult]:
         request.stop,
     )
     if not request.stop.is_set():
-        yield _raw_result(request, targets, router, aims, on_the_way, outcomes)
+        raw = _raw_result(request, targets, router, aims, on_the_way, outcomes)
+        of_target = Family.of(known[0].ip) if known else None
+        yield structs.replace(raw, family=family or of_target)
 
 
 def _raw_result(
@@ -80,6 +98,7 @@ def _raw_result(
             if answer.kind is HopAnswer.UNREACHABLE and answer.address is not None
         ],
         line_down=failure is not None and failure.reason is Reason.LINE_DOWN,
+        own=line_networks.of_line(request.line),
     )
     values = method.values(seen)
     return RawResult(
@@ -101,7 +120,7 @@ def _raw_result(
     )
 
 
-def _resolved(request: MeasurementRequest) -> list[tuple[str, Lookup]]:
+def _resolved(request: MeasurementRequest, family: Family | None) -> list[tuple[str, Lookup]]:
     """Every target beyond the office, with its look-up: the request's server first, each once.
 
     One whose name has no address is among them. A host in the office says nothing of the line.
@@ -113,11 +132,15 @@ def _resolved(request: MeasurementRequest) -> list[tuple[str, Lookup]]:
     if config.dns.public_resolver is not None:
         hosts[config.dns.public_resolver] = config.dns.public_resolver
     source = request.line.source_address
-    found = [(name, Lookup(host, 0, source)) for name, host in hosts.items()]
+    found = [
+        (name, Lookup(host, 0, source, family))
+        for name, host in hosts.items()
+        if family in (None, family_of_literal(host) or family)
+    ]
     for _, lookup in found:
         lookup.refresh()
     deadline_s = clock.monotonic_s() + _RESOLVE_S
-    while any(lookup.address is None for _, lookup in found):
+    while any(lookup.address is None and lookup.is_running for _, lookup in found):
         if clock.monotonic_s() > deadline_s or request.stop.wait(_LOOK_S):
             break
     once = {
