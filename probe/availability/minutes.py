@@ -26,6 +26,7 @@ from wire.result import (
     DnsEnding,
     DnsQuery,
     DnsResult,
+    Family,
     HttpResult,
     LatencyResult,
     LatencyValues,
@@ -134,6 +135,20 @@ def minute_state(evidence: Iterable[ReachabilitySample]) -> MinuteState:
         tried = {one.host for one in far}
         return MinuteState.DOWN if len(tried) >= LEAST_TARGETS else MinuteState.EVIDENCE
     return MinuteState.OWN_LAN if near else MinuteState.EVIDENCE
+
+
+def is_family_down(evidence: Iterable[ReachabilitySample], family: Family) -> bool | None:
+    """Whether a minute is down over one address family; None where too little is known.
+
+    It is by the rule of the whole minute with the targets of that family alone; an answer over the
+    other family shows as well as the gateway's that the office's own network works.
+    """
+    all_ = list(evidence)
+    of_family = [one for one in all_ if one.host is not None and Family.of(one.host) is family]
+    if any(one.answered for one in of_family):
+        return False
+    enough = len({one.host for one in of_family}) >= LEAST_TARGETS
+    return True if enough and any(one.answered for one in all_) else None
 
 
 def is_within_office(result: Result, own: OwnNetworks) -> bool:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from probe.availability.minutes import MINUTE_S, MinuteState
 from probe.availability.tracker import AvailabilityPeriod, LocatedOutage
 from probe.measure.measurement import RawResult
-from wire.result import AvailabilityValues, Method, OutageValues, Outcome
+from wire.result import AvailabilityValues, Family, Method, OutageValues, Outcome
 
 Values = AvailabilityValues | OutageValues
 
@@ -31,6 +31,8 @@ def availability(
         unknown_evidence=counts[MinuteState.EVIDENCE],
         gateway=gateway,
         targets=list(targets),
+        ipv4_down_minutes=period.family_down.get(Family.IPV4),
+        ipv6_down_minutes=period.family_down.get(Family.IPV6),
     )
 
 

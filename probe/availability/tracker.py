@@ -16,12 +16,13 @@ from probe.availability import outages
 from probe.availability.minutes import (
     MinuteState,
     ReachabilitySample,
+    is_family_down,
     minute_of,
     minute_state,
     minutes_of,
 )
 from probe.availability.outages import OpenOutage, Outage, fault_of, fold
-from wire.result import FaultLocation, OutageEnd
+from wire.result import Family, FaultLocation, OutageEnd
 
 # NTP slews below this; a larger difference between wall and monotonic time is a step.
 _STEP_S = 30.0
@@ -43,11 +44,15 @@ class Instant(Struct, frozen=True):
 
 
 class AvailabilityPeriod(Struct, frozen=True):
-    """The decided minutes from `first` to before `end`, counted by state."""
+    """The decided minutes from `first` to before `end`, counted by state.
+
+    `family_down`: those in which one family was down; a family of which nothing is known is absent.
+    """
 
     first: int
     end: int
     counts: dict[MinuteState, int]
+    family_down: dict[Family, int] = {}
 
 
 class LocatedOutage(Struct, frozen=True):
@@ -78,6 +83,7 @@ class TrackerState(Struct, frozen=True, kw_only=True, rename={"path_observations
     running: OpenOutage | None
     path_observations: list[PathObservation]
     evidence: dict[int, list[ReachabilitySample]] = {}
+    family_down: dict[Family, int] = {}
 
 
 class AvailabilityTracker:
@@ -149,11 +155,13 @@ class AvailabilityTracker:
             running=self._running,
             path_observations=list(self._path_observations),
             evidence=self._left,
+            family_down=dict(self._family_down),
         )
 
     def _begin(self, minute: int) -> None:
         self._next = self._first = minute
         self._counts = dict.fromkeys(MinuteState, 0)
+        self._family_down: dict[Family, int] = {}
         self._running: OpenOutage | None = None
         self._path_observations = []
 
@@ -164,6 +172,7 @@ class AvailabilityTracker:
             return False
         self._next, self._first = before.next, before.first
         self._counts |= before.counts
+        self._family_down = dict(before.family_down)
         self._running = before.running
         self._path_observations = list(before.path_observations)
         for minute, evidence in before.evidence.items():
@@ -222,6 +231,10 @@ class AvailabilityTracker:
         until, cause = self._gap
         if not evidence:
             return cause if minute < until else MinuteState.EVIDENCE
+        for family in Family:
+            down = is_family_down(evidence, family)
+            if down is not None:
+                self._family_down[family] = self._family_down.get(family, 0) + down
         return minute_state(evidence)
 
     def _located(self, outage: Outage) -> LocatedOutage:
@@ -237,6 +250,7 @@ class AvailabilityTracker:
     def _period_ended(self) -> Iterator[AvailabilityPeriod]:
         if self._next > self._first:
             counts = {state: count for state, count in self._counts.items() if count}
-            yield AvailabilityPeriod(self._first, self._next, counts)
+            yield AvailabilityPeriod(self._first, self._next, counts, self._family_down)
         self._first = self._next
         self._counts = dict.fromkeys(MinuteState, 0)
+        self._family_down = {}

@@ -29,6 +29,7 @@ from probe.measure.measurement import Progress
 from wire.messages import LineState
 from wire.result import (
     GATEWAY_TARGET,
+    Family,
     LatencyResult,
     Outcome,
     Reason,
@@ -60,16 +61,21 @@ class LatestResult(Struct, frozen=True):
     started_at: datetime
     figures: dict[str, float | None]
     within_office: bool = False
+    family: Family | None = None
 
 
 class LineStatus(Struct, frozen=True):
-    """A line's state, its running measurement, and its latest results."""
+    """A line's state, its running measurement, and its latest results.
+
+    `silent_families`: those over which nothing on the Internet answers while the other works.
+    """
 
     id: str
     isp: str | None
     state: LineState = LineState.UNKNOWN
     activity: Activity | None = None
     last: dict[str, LatestResult] = {}
+    silent_families: list[Family] = []
 
 
 class Status(Struct, frozen=True, kw_only=True):
@@ -168,6 +174,8 @@ def frame(status: Status, now_s: float) -> Frame:
 
 
 _COLOURS = ("green", "red")
+# Longer than a bulk test keeps latency waiting (ours).
+_STALE_S = 900.0
 _LATENCY = kind_of(LatencyResult)
 # Every host beyond the office has an ICMP target; STAMP targets are the same hosts.
 _ECHO = "icmp:"
@@ -201,8 +209,34 @@ def _progressed(line: LineStatus, kind: str, progress: Progress) -> LineStatus:
 
 def _measured(line: LineStatus, result: Result, within_office: bool) -> LineStatus:
     latest = _last(result, within_office)
-    last = {**line.last, f"{result.kind} {result.target or ''}".strip(): latest}
-    return structs.replace(line, last=last, state=_line_state(last.values()))
+    last = {**_fresh(line.last, result), _place(result): latest}
+    return structs.replace(
+        line,
+        last=last,
+        state=_line_state(last.values()),
+        silent_families=_silent_families(last.values()),
+    )
+
+
+def _fresh(last: dict[str, LatestResult], result: Result) -> dict[str, LatestResult]:
+    """Without latency results that none came after, as of an address family that a line has lost.
+
+    All targets of a line are measured at once, so that the others' are about as old as a new one.
+    """
+    if result.kind != _LATENCY:
+        return last
+    oldest_s = result.started_at.timestamp() - result.duration_s - _STALE_S
+    return {
+        place: one
+        for place, one in last.items()
+        if one.kind != _LATENCY or one.started_at.timestamp() >= oldest_s
+    }
+
+
+def _place(result: Result) -> str:
+    """The kind and target that a newer result takes the place of; one over IPv6 has its own."""
+    family = result.family if result.family is Family.IPV6 else None
+    return " ".join(filter(None, [result.kind, result.target, family]))
 
 
 def _last(result: Result, within_office: bool) -> LatestResult:
@@ -215,7 +249,27 @@ def _last(result: Result, within_office: bool) -> LatestResult:
         started_at=result.started_at,
         figures=headline(result),
         within_office=within_office,
+        family=result.family,
     )
+
+
+def _silent_families(last: Iterable[LatestResult]) -> list[Family]:
+    """The families over which every target is silent, at least 2 hosts, while another answers."""
+    beyond = [
+        one
+        for one in last
+        if one.kind == _LATENCY and one.target != GATEWAY_TARGET and not one.within_office
+    ]
+    if all(one.outcome is Outcome.FAILED for one in beyond):
+        return []
+    silent = []
+    for family in Family:
+        of_family = [one for one in beyond if one.family is family]
+        hosts = {one.target for one in of_family if (one.target or "").startswith(_ECHO)}
+        failed = all(one.outcome is Outcome.FAILED for one in of_family)
+        if failed and len(hosts) >= LEAST_TARGETS:
+            silent.append(family)
+    return silent
 
 
 def _line_state(last: Iterable[LatestResult]) -> LineState:

@@ -12,7 +12,7 @@ from probe.show.status import LineStatus, Pattern, Status, StatusSnapshot
 from runtime.language import Language, Phrase, number
 from wire.figures import MEGABIT
 from wire.messages import LineState
-from wire.result import HopAnswer, Outcome, PathValues, Result
+from wire.result import Family, HopAnswer, Outcome, PathValues, Result
 
 _UNITS = {"bps": ("Mbit/s", 1 / MEGABIT), "ms": ("ms", 1.0), "ratio": ("%", 100.0)}
 
@@ -129,6 +129,10 @@ _STATES = {
     LineState.DEGRADED: Phrase("chập chờn", "degraded"),
     LineState.DOWN: Phrase("mất kết nối", "down"),
 }
+_SILENT_FAMILY = {
+    Family.IPV4: Phrase("IPv4 không có trả lời", "IPv4 does not answer"),
+    Family.IPV6: Phrase("IPv6 không có trả lời", "IPv6 does not answer"),
+}
 _PATTERNS = {
     Pattern.OFF: Phrase("tắt", "off"),
     Pattern.STEADY: Phrase("sáng đều", "steady"),
@@ -175,6 +179,8 @@ def _centre(status: Status) -> Phrase:
 def _line(line: LineStatus, language: Language) -> Iterator[str]:
     name, state = f"{line.id} ({line.isp})", _STATES[line.state]
     yield Phrase(f"đường truyền {name}: {state.vi}", f"line {name}: {state.en}").in_(language)
+    for family in line.silent_families:
+        yield f"  {_SILENT_FAMILY[family].in_(language)}"
     if line.activity is not None:
         step, measuring = line.activity.progress, Phrase("đang đo", "measuring").in_(language)
         how_far = "" if step is None else f": {progress(step, language)}"
@@ -185,4 +191,5 @@ def _line(line: LineStatus, language: Language) -> Iterator[str]:
         )
         how = OUTCOMES[last.outcome].in_(language)
         ending = "" if last.outcome is Outcome.OK else f"  {how}: {last.reason}"
-        yield f"  {last.kind} {last.target or ''}{ending}  {figures}".rstrip()
+        over = " IPv6" if last.family is Family.IPV6 else ""
+        yield f"  {last.kind} {last.target or ''}{over}{ending}  {figures}".rstrip()

@@ -21,6 +21,9 @@ class AvailabilityValues(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     `unknown_clock` (the wall clock jumped over it), `unknown_own_lan` (nothing answered, nor did
     the gateway), `unknown_evidence` (too little was measured). Absent minutes are unknown too.
     availability = up / (up + down), None where both are 0; for longer times sum the counts first.
+    A minute is up where either address family is: `ipv4_down_minutes` and `ipv6_down_minutes` are
+    those in which at least 2 targets of that family were tried and none answered while the office's
+    own network worked; None where that family was not measured, and from older probes.
     """
 
     headline: ClassVar = ("availability_ratio", "down_minutes", "unknown_minutes")
@@ -36,6 +39,8 @@ class AvailabilityValues(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     unknown_evidence: Count
     gateway: Text | None
     targets: list[Text]
+    ipv4_down_minutes: Count | None = None
+    ipv6_down_minutes: Count | None = None
 
     def __post_init__(self) -> None:
         """Check that the causes add up."""

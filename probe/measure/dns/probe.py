@@ -16,7 +16,7 @@ from probe.measure.dns.exchange import DnsClient
 from probe.measure.dns.message import BadNameError
 from probe.measure.dns.method import Resolver
 from probe.measure.families import families_of
-from probe.measure.latency.line_socket import line_failure
+from probe.measure.latency.line_socket import line_failure, missing_interface
 from probe.measure.measurement import MeasurementRequest, Progress, RawResult, failed_result
 from wire.result import Family, Method, Outcome, Reason, ResolverRole, Validity
 
@@ -35,8 +35,14 @@ def measure(request: MeasurementRequest) -> Iterator[RawResult]:
     if not found:
         detail = f"No resolver is known for line {request.line.id}: set `resolvers` or `gateway`."
         yield failed_result(Reason.NAME_RESOLUTION, detail)
+    missing = missing_interface(request.line)
     for number, resolver in enumerate(found):
         request.progress(Progress("dns", number / len(found)))
+        if missing is not None:
+            yield failed_result(
+                *missing, target=f"dns:{resolver.address}", family=Family.of(resolver.address)
+            )
+            continue
         raw = _round(request, resolver)
         if raw is not None:
             yield raw

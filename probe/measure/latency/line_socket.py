@@ -265,6 +265,21 @@ def failure_of(error: OSError, line: LineConfig, peer: Address) -> Failure:
     return Failure(reason, f"Cannot send to {peer.ip} by {way}: {error.strerror or error}.")
 
 
+def missing_interface(line: LineConfig) -> Failure | None:
+    """That a line's interface does not exist, so that nothing can be measured; None where it does.
+
+    Unlike a cable that is out, it is a matter of the probe's own settings or hardware: no figure
+    describes it.
+    """
+    if line.interface is None:
+        return None
+    try:
+        socket.if_nametoindex(line.interface)
+    except OSError:
+        return Failure(Reason.LINE_DOWN, f"There is no interface {line.interface}.")
+    return None
+
+
 def line_failure(line: LineConfig) -> Failure | None:
     """Why nothing can be sent by this line, None where it is up."""
     lack = line_fault(line)

@@ -17,12 +17,19 @@ from probe.measure import gateway as gateways
 from probe.measure import line_networks
 from probe.measure.families import families_of
 from probe.measure.latency.clock_offset import ClockOffset, ClockReading
+from probe.measure.latency.line_socket import missing_interface
 from probe.measure.latency.own_network import is_own_network_fault
 from probe.measure.latency.session import NANOSECONDS, LatencyWindow
 from probe.measure.latency.summary import validity, window_status, window_values
 from probe.measure.latency.target import LatencyTarget, TargetSpec
 from probe.measure.lookup import family_of_literal
-from probe.measure.measurement import MeasurementRequest, MeasurementStatus, Progress, RawResult
+from probe.measure.measurement import (
+    MeasurementRequest,
+    MeasurementStatus,
+    Progress,
+    RawResult,
+    failed_result,
+)
 from probe.measure.own_networks import is_beyond
 from runtime import kernel_time
 from wire.result import GATEWAY_TARGET, Family, Method, Outcome, Reason, Validity
@@ -50,6 +57,10 @@ def measure(
         as does a window in which no packet was due.
     """
     families = _families(request)
+    if windows is not None and (missing := missing_interface(request.line)) is not None:
+        for spec in target_specs(request, families):
+            yield failed_result(*missing, target=spec.name, family=spec.family)
+        return
     while True:
         run = _Run(request, windows, read_clock, families)
         try:
@@ -265,11 +276,16 @@ class _Run:
         poller.poll(max(0, -(-(min(wake_ns) - now_ns) // 1_000_000)))
 
 
+def _is_missing(target: LatencyTarget, window: LatencyWindow) -> bool:
+    """Whether the line had no interface in a whole window: what was not there lost no packet."""
+    return window.line_down and window.silent and target.has_no_interface
+
+
 def _raw_result(target: LatencyTarget, window: LatencyWindow, method: Method) -> RawResult | None:
     """The result of a closed window; None where no packet was due and nothing failed."""
     failure = target.failure_of(window)
     values = None
-    if window.packets and target.parameters is not None:
+    if window.packets and target.parameters is not None and not _is_missing(target, window):
         values = window_values(window, target.parameters)
         ending = window_status(values, failure, window.most_altered)
     elif failure is not None and not window.cut_short:

@@ -99,6 +99,11 @@ class LatencyTarget:
         return Family.of(self._lookup.address.ip)
 
     @property
+    def has_no_interface(self) -> bool:
+        """Whether the line's interface does not exist now."""
+        return line_socket.missing_interface(self._line) is not None
+
+    @property
     def parameters(self) -> SessionParameters | None:
         """The session's parameters; None while the address was never known."""
         if self._lookup.address is None:

@@ -13,9 +13,9 @@ from probe import clock
 from probe.measure import gateway, line_networks, resolvers
 from probe.measure.failure import Failure
 from probe.measure.families import families_of
-from probe.measure.latency.line_socket import line_failure
+from probe.measure.latency.line_socket import line_failure, missing_interface
 from probe.measure.lookup import Address, Lookup, family_of_literal
-from probe.measure.measurement import MeasurementRequest, Progress, RawResult
+from probe.measure.measurement import MeasurementRequest, Progress, RawResult, failed_result
 from probe.measure.own_networks import is_beyond
 from probe.measure.path import hops, method
 from probe.measure.path.hops import HopOutcome, HopProbe
@@ -38,6 +38,9 @@ def measure(request: MeasurementRequest) -> Iterator[RawResult]:
     other has.
     """
     request.progress(Progress("path", 0.0))
+    if (missing := missing_interface(request.line)) is not None:
+        yield failed_result(*missing, target=f"path:{request.server.name}", family=request.family)
+        return
     families = families_of(request.line) if request.family is None else (request.family,)
     found = [(family, _resolved(request, family)) for family in families or (None,)]
     with_targets = [one for one in found if any(lookup.address for _, lookup in one[1])]
