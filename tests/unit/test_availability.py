@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from probe.availability.minutes import (
     MinuteState,
     ReachabilitySample,
     is_degraded,
+    is_family_down,
     minute_state,
     minutes_of,
     samples_of,
@@ -35,6 +37,7 @@ from tests.line_request import office_config
 from wire.result import (
     AvailabilityResult,
     DnsResult,
+    Family,
     FaultLocation,
     LatencyResult,
     OutageEnd,
@@ -113,6 +116,39 @@ def test_a_window_speaks_for_the_minutes_it_covers(
     from_s: float, to_s: float, covered: list[int]
 ) -> None:
     assert minutes_of(ReachabilitySample(from_s, to_s, "a", True)) == covered
+
+
+V4_HOSTS, V6_HOSTS = ("203.0.113.1", "203.0.113.2"), ("2001:db8::1", "2001:db8::2")
+
+
+def of_hosts(hosts: Iterable[str], *, answered: bool, minute: int = M0) -> list[ReachabilitySample]:
+    return [far(host, answered=answered, minute=minute) for host in hosts]
+
+
+@pytest.mark.parametrize(
+    ("evidence", "ipv4", "ipv6"),
+    [
+        ([], None, None),
+        (of_hosts([*V4_HOSTS, *V6_HOSTS], answered=True), False, False),
+        # An answer over the other family shows that the office's own network works.
+        ([*of_hosts(V4_HOSTS, answered=True), *of_hosts(V6_HOSTS, answered=False)], False, True),
+        ([*of_hosts(V6_HOSTS, answered=True), *of_hosts(V4_HOSTS, answered=False)], True, False),
+        (
+            [near(answered=True), *of_hosts([*V4_HOSTS, *V6_HOSTS], answered=False)],
+            True,
+            True,
+        ),
+        # One host may be down itself; and where nothing answers, it may be the office's network.
+        ([near(answered=True), *of_hosts(V6_HOSTS[:1], answered=False)], None, None),
+        ([near(answered=False), *of_hosts(V6_HOSTS, answered=False)], None, None),
+        ([near(answered=True), *of_hosts(V4_HOSTS, answered=True)], False, None),
+    ],
+)
+def test_a_family_is_down_by_its_own_targets(
+    evidence: list[ReachabilitySample], ipv4: bool | None, ipv6: bool | None
+) -> None:
+    assert is_family_down(evidence, Family.IPV4) is ipv4
+    assert is_family_down(evidence, Family.IPV6) is ipv6
 
 
 # What results say
@@ -379,6 +415,39 @@ def test_a_period_ends_on_the_grid_once_its_evidence_must_be_there() -> None:
     (outage,) = [t for t in told if isinstance(t, LocatedOutage)]
     assert (outage.outage.first - M0, outage.outage.end - M0) == (2, 3)
     assert outage.fault is FaultLocation.UNDETERMINED
+
+
+def test_a_line_of_which_one_family_is_down_is_up_and_says_which(tmp_path: Path) -> None:
+    one = book()
+    for minute in range(5):
+        for sample in of_hosts(V4_HOSTS, answered=True, minute=M0 + minute):
+            one.note(sample)
+        for sample in of_hosts(V6_HOSTS, answered=minute < 2, minute=M0 + minute):
+            one.note(sample)
+    state_file(str(tmp_path)).save({"vnpt": one.state()})
+    (period,) = one.advance(now(6.2))
+    assert isinstance(period, AvailabilityPeriod), "and there is no outage"
+    values = results.availability(period, GATEWAY, [])
+    assert (values.up_minutes, values.down_minutes, values.availability_ratio) == (5, 0, 1.0)
+    assert (values.ipv4_down_minutes, values.ipv6_down_minutes) == (0, 3)
+    up(one, 5)
+    (period,) = one.close(now(6.5))
+    assert isinstance(period, AvailabilityPeriod)
+    alone = results.availability(period, GATEWAY, [])
+    assert alone.ipv6_down_minutes is None, "nothing is known of it"
+
+
+def test_the_minutes_of_a_family_are_put_away_with_the_period(tmp_path: Path) -> None:
+    first = book()
+    for sample in [*of_hosts(V4_HOSTS, answered=True), *of_hosts(V6_HOSTS, answered=False)]:
+        first.note(sample)
+    list(first.advance(now(2.5)))
+    state_file(str(tmp_path)).save({"vnpt": first.state()})
+    before = state_file(str(tmp_path)).load({})["vnpt"]
+    second = book(before, at=now(2.6))
+    (period,) = second.advance(now(6.2))
+    assert isinstance(period, AvailabilityPeriod)
+    assert period.family_down == {Family.IPV4: 0, Family.IPV6: 1}
 
 
 def test_what_comes_too_late_changes_nothing() -> None:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 from gpiozero import Device
+from msgspec import structs
 
 from probe import config, events
 from probe.config import LedConfig
 from probe.measure.measurement import Progress
-from probe.show import lamp_test
+from probe.show import lamp_test, texts
 from probe.show.leds import FAST_BLINK_S, SLOW_BLINK_S, Leds, LedsUnavailableError
-from probe.show.status import Pattern, Status, fold, frame, initial
+from probe.show.status import Pattern, Status, StatusSnapshot, fold, frame, initial
 from tests import samples
 from tests.unit.test_config import GOOD
 from wire.messages import LineState
-from wire.result import Outcome, Reason
+from wire.result import Family, Outcome, Reason
 
 CONFIG = config.parse(GOOD.encode(), "probe.toml")
 
@@ -113,6 +115,46 @@ def test_a_host_of_the_office_that_answers_does_not_keep_its_line_up() -> None:
     inside = events.ResultProduced(samples.latency(target="icmp:10.0.0.5"), within_office=True)
     happened = [*answering("icmp:gateway"), *beyond, inside]
     assert after(*happened).lines["vnpt"].state is LineState.DOWN
+
+
+def over(family: Family, *happened: events.Event) -> list[events.Event]:
+    return [
+        structs.replace(one, result=structs.replace(one.result, family=family))
+        for one in happened
+        if isinstance(one, events.ResultProduced)
+    ]
+
+
+TARGETS = ("stamp:may-chu-1", "icmp:a.vn", "icmp:b.vn")
+
+
+def test_a_family_that_is_silent_is_named_and_its_line_is_not_down() -> None:
+    works = over(Family.IPV4, *answering(*TARGETS))
+    line = after(*works, *over(Family.IPV6, *silent(*TARGETS))).lines["vnpt"]
+    assert (line.state, line.silent_families) == (LineState.DEGRADED, [Family.IPV6])
+    snapshot = StatusSnapshot(
+        written_at=samples.NOON, pid=1, version="1", leds_driver="none",
+        status=after(*works, *over(Family.IPV6, *silent(*TARGETS))), leds={},
+    )  # fmt: skip
+    assert "IPv6 does not answer" in texts.snapshot(snapshot, "en")
+    assert "IPv6 không có trả lời" in texts.snapshot(snapshot, "vi")
+    whole = after(*works, *over(Family.IPV6, *answering(*TARGETS))).lines["vnpt"]
+    assert (whole.state, whole.silent_families) == (LineState.GOOD, [])
+    both = over(Family.IPV4, *silent(*TARGETS)) + over(Family.IPV6, *silent(*TARGETS))
+    down = after(*both).lines["vnpt"]
+    assert (down.state, down.silent_families) == (LineState.DOWN, [])
+
+
+def test_a_family_that_a_line_has_lost_is_forgotten() -> None:
+    works, lost = over(Family.IPV4, *answering(*TARGETS)), over(Family.IPV6, *silent(*TARGETS))
+    later = [
+        structs.replace(one, result=structs.replace(one.result, started_at=at))
+        for one in works
+        if isinstance(one, events.ResultProduced)
+        for at in [one.result.started_at + timedelta(hours=1)]
+    ]
+    line = after(*works, *lost, *later).lines["vnpt"]
+    assert (line.state, line.silent_families) == (LineState.GOOD, [])
 
 
 def test_a_failed_throughput_test_degrades_a_line_that_answers() -> None:
