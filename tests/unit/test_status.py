@@ -18,6 +18,7 @@ from probe.measure.measurement import Progress
 from probe.show import lamp_test, texts
 from probe.show.leds import FAST_BLINK_S, SLOW_BLINK_S, Leds, LedsUnavailableError
 from probe.show.status import Pattern, Status, StatusSnapshot, fold, frame, initial
+from runtime.language import Language
 from tests import samples
 from tests.unit.test_config import GOOD
 from wire.messages import LineState
@@ -136,8 +137,8 @@ def test_a_family_that_is_silent_is_named_and_its_line_is_not_down() -> None:
         written_at=samples.NOON, pid=1, version="1", leds_driver="none",
         status=after(*works, *over(Family.IPV6, *silent(*TARGETS))), leds={},
     )  # fmt: skip
-    assert "IPv6 does not answer" in texts.snapshot(snapshot, "en")
-    assert "IPv6 không có trả lời" in texts.snapshot(snapshot, "vi")
+    assert "IPv6 does not answer" in texts.snapshot(snapshot, Language.EN)
+    assert "IPv6 không có trả lời" in texts.snapshot(snapshot, Language.VI)
     whole = after(*works, *over(Family.IPV6, *answering(*TARGETS))).lines["vnpt"]
     assert (whole.state, whole.silent_families) == (LineState.GOOD, [])
     both = over(Family.IPV4, *silent(*TARGETS)) + over(Family.IPV6, *silent(*TARGETS))
