@@ -59,7 +59,8 @@ def measure(
     families = _families(request)
     if windows is not None and (missing := missing_interface(request.line)) is not None:
         for spec in target_specs(request, families):
-            yield failed_result(*missing, target=spec.name, family=spec.family)
+            raw = failed_result(*missing, target=spec.name, family=spec.family)
+            yield structs.replace(raw, validity=[Validity.OWN_LAN])
         return
     while True:
         run = _Run(request, windows, read_clock, families)
