@@ -18,7 +18,8 @@ from tests.lab.truth import IDENTIFYING_BYTES, PacketIdentity, identify
 
 # linux/if_ether.h, linux/if_packet.h; asm-generic/socket.h
 # Only a socket for every protocol is shown what leaves.
-_ETH_P_ALL, _ETH_P_IP, _PACKET_OUTGOING, _SO_RCVBUFFORCE = 0x0003, 0x0800, 4, 33
+_ETH_P_ALL, _PACKET_OUTGOING, _SO_RCVBUFFORCE = 0x0003, 4, 33
+_ETH_P_IP = (0x0800, 0x86DD)  # IPv4, IPv6
 # A run's packets, with what the kernel counts for each beside its bytes.
 _BUFFER_BYTES = 64 * 2**20
 _ANCILLARY_BYTES = 512
@@ -56,13 +57,13 @@ class Capture:
             except BlockingIOError:
                 return
             at_ns = kernel_time.stamp_ns(messages)
-            if at_ns is not None and source[1] == _ETH_P_IP:
+            if at_ns is not None and source[1] in _ETH_P_IP:
                 yield Seen(identify(packet), source[2] == _PACKET_OUTGOING, at_ns)
 
 
 @contextmanager
 def capture(namespace: Namespace, interface: str) -> Iterator[Capture]:
-    """A capture of IPv4 at an interface of a namespace, while the context lasts."""
+    """A capture of IP at an interface of a namespace, while the context lasts."""
     with namespace.inside(partial(_opened, interface)) as sock:
         yield Capture(sock)
 

@@ -65,14 +65,21 @@ def write_config(
 
 
 def measured(
-    network: OfficeNetwork, config: Path, kind: str, line: str, *, timeout_s: float = 120.0
+    network: OfficeNetwork,
+    config: Path,
+    kind: str,
+    line: str,
+    *options: str,
+    timeout_s: float = 120.0,
 ) -> list[AnyResult]:
     """What `tramdo-probe measure` finds, run in the office as its own process.
+
+    `options` are further ones of the command ("--family", "ipv6").
 
     Raises:
         CannotMeasureError: it failed, or a result is not ok; the text says what it said.
     """
-    argv = [*COMMAND, "measure", kind, "--line", line, "--json", "-c", str(config)]
+    argv = [*COMMAND, "measure", kind, "--line", line, "--json", "-c", str(config), *options]
     with network.office.popen(
         argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
     ) as probe:

@@ -89,13 +89,20 @@ class Namespace:
 
         Those of `popen`, `run` and `ip netns exec`; `inside` keeps the names of this process.
         """
+        names = {"localhost": ["127.0.0.1", "::1"], **names}
+        lines = (f"{address} {name}\n" for name, its in names.items() for address in its)
+        self._set("hosts", "".join(lines))
+
+    def use_resolvers(self, addresses: Sequence[str]) -> None:
+        """Let programs that are started in it from now on ask these resolvers: resolv.conf(5)."""
+        self._set("resolv.conf", "".join(f"nameserver {address}\n" for address in addresses))
+
+    def _set(self, file: str, text: str) -> None:
         folder = _SETTINGS / self.name
         if not folder.exists():
             resources.record("folder", str(folder))
         folder.mkdir(parents=True, exist_ok=True)
-        names = {"localhost": ["127.0.0.1", "::1"], **names}
-        lines = (f"{address} {name}\n" for name, its in names.items() for address in its)
-        (folder / "hosts").write_text("".join(lines), encoding="ascii")
+        (folder / file).write_text(text, encoding="ascii")
 
     def pids(self) -> list[int]:
         """The processes that run in it, never this one."""
