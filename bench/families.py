@@ -1,4 +1,4 @@
-"""Floor 3. Each address family of a dual-stack line, beside iperf3, ping and Chromium over the same.
+"""Floor 3. Each address family of a dual-stack line, beside iperf3, ping and Chromium over it.
 
 Throughput: a line is shaped to a rate of Ethernet frames, of which TCP carries 1448/1514 over IPv4
 and 1428/1514 over IPv6; `tramdo-probe measure throughput --family` and `iperf3 -4`, `-6` in turn.
