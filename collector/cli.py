@@ -356,7 +356,7 @@ def _broker_trouble(config: Config) -> str | None:
     message is lost, because none is acknowledged here.
     """
     failure = try_connection(config.broker, f"{config.client_id}-check")
-    return None if failure is None else f"{failure}: {failure.advice().en}"
+    return None if failure is None else failure.report().en
 
 
 if __name__ == "__main__":

@@ -112,9 +112,10 @@ def _check(config: Config, options: argparse.Namespace) -> int:
 
 
 def _address_unknown(line: LineConfig, trouble: Failure) -> Phrase:
+    why = texts.failure_text(trouble.reason, trouble.sentence)
     return Phrase(
-        f"đường truyền {line.id}: không biết địa chỉ công cộng ({trouble.sentence})",
-        f"line {line.id}: its public address is not known: {trouble.sentence}",
+        f"đường truyền {line.id}: không biết địa chỉ công cộng: {why.vi}",
+        f"line {line.id}: its public address is not known: {why.en}",
     )
 
 
@@ -130,10 +131,13 @@ def _measure(config: Config, options: argparse.Namespace) -> int:
     line = config.line(options.line)
     names = [server.name for server in config.servers]
     if line is None or (options.server or names[0]) not in names:
-        known = ", ".join(line.id for line in config.lines)
-        print(
-            f"no such line or server; lines: {known}; servers: {', '.join(names)}", file=sys.stderr
+        known, servers = ", ".join(line.id for line in config.lines), ", ".join(names)
+        wrong = Phrase(
+            f"không có đường truyền hoặc máy chủ đo đó; đường truyền: {known}; máy chủ đo: "
+            f"{servers}",
+            f"no such line or server; lines: {known}; servers: {servers}",
         )
+        print(wrong.in_(options.lang), file=sys.stderr)
         return BAD_INPUT
     server = config.servers[names.index(options.server or names[0])]
     if line.source_address is not None and options.family not in (None, *families_of(line)):
@@ -156,7 +160,11 @@ def _ceiling(config: Config, options: argparse.Namespace) -> int:
     lines = [line for line in config.lines if options.line in (None, line.id)]
     if not lines or not 0 < options.port < 65536:
         known = ", ".join(line.id for line in config.lines)
-        print(f"no such line or port; lines: {known}", file=sys.stderr)
+        wrong = Phrase(
+            f"không có đường truyền hoặc cổng đó; đường truyền: {known}",
+            f"no such line or port; lines: {known}",
+        )
+        print(wrong.in_(options.lang), file=sys.stderr)
         return BAD_INPUT
     stop = threading.Event()
     _on_signals(stop.set)
@@ -178,7 +186,8 @@ def _ceiling(config: Config, options: argparse.Namespace) -> int:
         if kept:
             ceilings.store(config.state_dir, kept)
     except OSError as error:
-        print(f"it cannot be kept: {error}", file=sys.stderr)
+        unkept = Phrase(f"không lưu được kết quả ({error})", f"it cannot be kept: {error}")
+        print(unkept.in_(options.lang), file=sys.stderr)
         return FAILED
     return OK if all(one.good for one in found) else FAILED
 

@@ -352,7 +352,7 @@ class Daemon:
             config_file.load(self._config_path)
         except SettingsError as error:
             log.error("the new configuration is refused, the old one stays: %s", error)  # noqa: TRY400 - the sentence says it all
-            self._display.emit(events.Fault("config", str(error)))
+            self._display.emit(events.Fault("config", error.phrase()))
             return False
         return True
 

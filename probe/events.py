@@ -9,6 +9,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from probe.measure.measurement import Progress
+from runtime.language import Phrase
 from wire.record import Result
 
 
@@ -46,14 +47,14 @@ class DeliveryStatus(Struct, frozen=True):
 
     connected: bool
     pending: int
-    cause: str | None = None
+    cause: Phrase | None = None
 
 
 class Fault(Struct, frozen=True):
     """A fault of a part of the probe; `text` is None when it has cleared."""
 
     part: str
-    text: str | None
+    text: Phrase | None
 
 
 class IdentifyRequested(Struct, frozen=True):

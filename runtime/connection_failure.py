@@ -13,6 +13,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from runtime.language import Phrase
+from runtime.secret_file import SecretFileError
 
 
 class FailureCause(StrEnum):
@@ -36,19 +37,29 @@ class FailureCause(StrEnum):
 
 
 class ConnectionFailure(Struct, frozen=True):
-    """A cause, and what was reported, as it was reported."""
+    """A cause and its detail.
+
+    What the operating system, TLS or the broker reported is quoted in its own words; `detail_vi` is
+    the detail in Vietnamese where it is a sentence of ours.
+    """
 
     cause: FailureCause
     detail: str
+    detail_vi: str | None = None
 
     def sentence(self) -> Phrase:
         """What happened, for a person."""
         what = _WHAT[self.cause]
-        return Phrase(f"{what.vi} ({self.detail})", f"{what.en} ({self.detail})")
+        return Phrase(f"{what.vi} ({self.detail_vi or self.detail})", f"{what.en} ({self.detail})")
 
     def advice(self) -> Phrase:
         """What to do about it."""
         return _ADVICE[self.cause]
+
+    def report(self) -> Phrase:
+        """What happened, and what to do about it."""
+        what, todo = self.sentence(), self.advice()
+        return Phrase(f"{what.vi}: {todo.vi}", f"{what.en}: {todo.en}")
 
     def __str__(self) -> str:
         return self.sentence().en
@@ -85,6 +96,8 @@ def of_publish_code(value: int, text: str) -> ConnectionFailure:
 
 def of_error(error: Exception) -> ConnectionFailure:
     """The failure of a connection that could not be made."""
+    if isinstance(error, SecretFileError):
+        return ConnectionFailure(FailureCause.LOCAL_FILE, error.sentence.en, error.sentence.vi)
     return ConnectionFailure(_cause_of(error), str(error) or type(error).__name__)
 
 
@@ -110,9 +123,30 @@ def of_log(text: str, *, answered: bool) -> ConnectionFailure:
     return failure
 
 
-def of_end(*, answered: bool, text: str) -> ConnectionFailure:
+def of_end(*, answered: bool, text: str | None = None) -> ConnectionFailure:
     """The failure of a connection that ended without a word; `answered`: after its CONNACK."""
-    return ConnectionFailure(FailureCause.LOST if answered else FailureCause.CLOSED, text)
+    cause = FailureCause.LOST if answered else FailureCause.CLOSED
+    if text is None:
+        return ConnectionFailure(cause, "the connection ended", "kết nối đã chấm dứt")
+    return ConnectionFailure(cause, text)
+
+
+def of_silence(wait_s: float) -> ConnectionFailure:
+    """The failure of a connection on which no CONNACK came in time."""
+    return ConnectionFailure(
+        FailureCause.NO_ANSWER,
+        f"no CONNACK within {wait_s:g} s",
+        f"không có CONNACK trong {wait_s:g} giây",
+    )
+
+
+def of_takeovers(count: int, lasted_s: float) -> ConnectionFailure:
+    """The failure of connections that end one after another, each soon after it was accepted."""
+    return ConnectionFailure(
+        FailureCause.NAME_TAKEN,
+        f"{count} connections in a row ended after {lasted_s:.0f} s or so",
+        f"{count} kết nối liên tiếp bị ngắt sau khoảng {lasted_s:.0f} giây",
+    )
 
 
 def _cause_of(error: Exception) -> FailureCause:
@@ -151,7 +185,7 @@ _WHAT = {
     ),
     FailureCause.NOT_TLS: Phrase("cổng này không dùng TLS", "the port does not speak TLS"),
     FailureCause.PROTOCOL: Phrase(
-        "máy chủ nhận tin không nói phiên bản MQTT này",
+        "máy chủ nhận tin không hỗ trợ phiên bản MQTT này",
         "the broker does not speak this version of MQTT",
     ),
     FailureCause.CLOSED: Phrase(
@@ -177,7 +211,7 @@ _WHAT = {
         "máy chủ nhận tin quá tải hoặc đang đóng", "the broker is overloaded or shuts down"
     ),
     FailureCause.NOT_ALLOWED: Phrase(
-        "máy chủ nhận tin không cho phép gửi chủ đề này", "the broker does not allow this topic"
+        "máy chủ nhận tin không cho phép gửi vào chủ đề này", "the broker does not allow this topic"
     ),
     FailureCause.LOST: Phrase("kết nối bị ngắt", "the connection was lost"),
 }

@@ -203,19 +203,12 @@ class MqttSession:
                 # secret that others can read, a TLS failure.
                 found.append(connection_failure.of_error(error))
             self._client = None
-            failure = (
-                found[0]
-                if found
-                else connection_failure.of_end(
-                    answered=reached.is_set(), text="the connection ended"
-                )
-            )
+            failure = found[0] if found else connection_failure.of_end(answered=reached.is_set())
             lasted_s = time.monotonic() - began_s
             taken_over = reached.is_set() and failure.cause in _TAKEN_OVER
             short = short + 1 if taken_over and lasted_s < _SHORT_S else 0
             if short >= _SHORT_MIN:
-                detail = f"{short} connections in a row ended after {lasted_s:.0f} s or so"
-                failure = ConnectionFailure(FailureCause.NAME_TAKEN, detail)
+                failure = connection_failure.of_takeovers(short, lasted_s)
             if not self._stopping.is_set():
                 self._inbox(Disconnected(number, failure))
             if reached.is_set():
@@ -238,8 +231,7 @@ class MqttSession:
         # publishes would wait for a whole turn.
         while client.loop(_LOOP_TURN_S) == MQTTErrorCode.MQTT_ERR_SUCCESS:
             if not reached.is_set() and not found and time.monotonic() > answer_by_s:
-                text = f"no CONNACK within {self._broker.connect_timeout_s:g} s"
-                found.append(ConnectionFailure(FailureCause.NO_ANSWER, text))
+                found.append(connection_failure.of_silence(self._broker.connect_timeout_s))
                 client.disconnect()
                 return
 
@@ -361,7 +353,7 @@ def try_connection(broker: BrokerConfig, client_id: str) -> ConnectionFailure | 
         pass
     finally:
         session.stop()
-    return ConnectionFailure(FailureCause.NO_ANSWER, f"within {broker.connect_timeout_s:g} s")
+    return connection_failure.of_silence(broker.connect_timeout_s)
 
 
 def _mend_sockets(client: paho.Client) -> None:

@@ -15,6 +15,14 @@ from runtime.language import Phrase
 _REFUSED = stat.S_IRWXO | stat.S_IWGRP
 
 
+class SecretFileError(PermissionError):
+    """A secret file may not be used; `sentence` says why in both languages."""
+
+    def __init__(self, sentence: Phrase) -> None:
+        self.sentence = sentence
+        super().__init__(sentence.en)
+
+
 def problem(path: str | Path) -> Phrase | None:
     """Why a secret file may not be used; None when it may."""
     try:
@@ -38,17 +46,17 @@ def require_private(path: str | Path) -> None:
     """Raise unless a secret file is closed to others.
 
     Raises:
-        PermissionError: it is readable or writable by others, or missing.
+        SecretFileError: it is readable or writable by others, or missing.
     """
     if (sentence := problem(path)) is not None:
-        raise PermissionError(sentence.en)
+        raise SecretFileError(sentence)
 
 
 def read_text(path: str | Path) -> str:
     """Read a secret from a file, without a byte order mark and a trailing line break.
 
     Raises:
-        PermissionError: as `require_private`.
+        SecretFileError: as `require_private`.
         OSError: it cannot be read.
         ValueError: it is not UTF-8 text.
     """

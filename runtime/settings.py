@@ -51,6 +51,10 @@ class SettingsError(Exception):
         """All of it in a language, a line for each problem."""
         return "\n".join(problem.in_(language) for problem in self.problems)
 
+    def phrase(self) -> Phrase:
+        """All of it in both languages."""
+        return Phrase(self.in_(Language.VI), self.in_(Language.EN))
+
 
 def not_utf_8(source: str, error: UnicodeDecodeError) -> SettingsError:
     """What is said of bytes that are no text."""

@@ -197,7 +197,7 @@ def _until_connected(config: Config, inbox: queue.SimpleQueue[Event]) -> None:
                 case Connected():
                     return
                 case Disconnected(_, failure):
-                    cause = f"{failure}: {failure.advice().en}"
+                    cause = failure.report().en
                     break
         except queue.Empty:
             break

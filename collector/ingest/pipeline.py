@@ -187,9 +187,9 @@ class IngestPipeline:
                 case Disconnected(_, failure):
                     if failure.cause is FailureCause.NAME_TAKEN:
                         self._taken_over_at_s.append(time.monotonic())
-                    self._set_status(IngestStatus(_sentence(failure), self.state.store_trouble))
+                    self._set_status(IngestStatus(failure.report().en, self.state.store_trouble))
                 case Published(failure=ConnectionFailure() as refused):
-                    log.warning("the broker refused a receipt: %s", _sentence(refused))
+                    log.warning("the broker refused a receipt: %s", refused.report().en)
                 case _:
                     pass
         return received
@@ -395,10 +395,6 @@ def _rejections_of(validated: ValidatedMessage) -> Sequence[RejectedMessage]:
     if isinstance(validated, RejectedMessage):
         return (validated,)
     return validated.rejected_records if isinstance(validated, ResultsMessage) else ()
-
-
-def _sentence(failure: ConnectionFailure) -> str:
-    return f"{failure}: {failure.advice().en}"
 
 
 def _sender(topic: str) -> str:

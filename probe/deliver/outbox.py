@@ -25,8 +25,11 @@ from probe.deliver.batch import NumberedResult
 from probe.deliver.epochs import Epochs, coverage_from, covered_ranges, last_number
 from probe.deliver.high_water_mark import RESERVED_AHEAD, HighWaterMark
 from probe.deliver.outbox_file import (
+    CANNOT_WRITE,
     OutboxDamagedError,
     OutboxError,
+    cannot_open,
+    damaged,
     make_tables,
     open_database,
     translated_errors,
@@ -35,6 +38,7 @@ from probe.deliver.outbox_rows import OutboxRows, Row, StoredRow, packed_rows
 from probe.deliver.ranges import Range, clip, subtract
 from probe.deliver.sender_state import Coverage
 from probe.deliver.write_ahead_log import claimed_frames, log_of, taken_frames
+from runtime.language import Phrase
 from wire.decoding import decode_json
 from wire.ledger import Ledger
 
@@ -42,6 +46,11 @@ _MADE_ROOM_RATIO = 0.9
 # A receipt that is lost costs only that results are sent again.
 _COVERAGE_EVERY_S = 600.0
 _LAST_SEQ = 2**62
+_CANNOT_CLOSE = Phrase("không đóng được tệp kết quả", "the outbox cannot be closed")
+_CANNOT_MARK = Phrase(
+    "không ghi được tệp đánh dấu bên cạnh tệp kết quả",
+    "the mark beside the outbox cannot be written",
+)
 
 # Makes the (kind, body) of the result that names given-up numbers of an epoch, as ranges
 # (first, last).
@@ -65,7 +74,7 @@ class Outbox:
         self._lost: tuple[tuple[uuid.UUID, int, int], ...] = ()
         self._pending = 0
         self._coverage_written_s = 0.0
-        with translated_errors(f"the outbox {path} cannot be opened"):
+        with translated_errors(cannot_open(path)):
             claimed = claimed_frames(path)
             self._db = open_database(path)
             self._rows = OutboxRows(self._db)
@@ -161,7 +170,7 @@ class Outbox:
         lost = self._lost
         if not lost:
             return 0
-        with translated_errors("the outbox cannot be written"):
+        with translated_errors(CANNOT_WRITE):
             # So that what is left of the damaged log is not found again after the next start.
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self.put([name(epoch, [(first, last)]) for epoch, first, last in lost], now_s)
@@ -250,7 +259,7 @@ class Outbox:
 
     def abandon(self) -> None:
         """Close the file without writing to it."""
-        with suppress(OutboxError), translated_errors("the outbox cannot be closed"):
+        with suppress(OutboxError), translated_errors(_CANNOT_CLOSE):
             self._db.close()
 
     def _open(self, path: Path, claimed: int | None) -> None:
@@ -261,7 +270,7 @@ class Outbox:
         try:
             self.epochs = Epochs(self._rows.epochs())
         except ValueError as error:
-            raise OutboxDamagedError(f"the outbox {path} is damaged: {error}") from error
+            raise OutboxDamagedError(damaged(path, error)) from error
         self.last_row = self._rows.last_row()
         self._given_up = self._read_given_up()
         self.coverage = self._read_coverage()
@@ -273,7 +282,7 @@ class Outbox:
             high_water_mark.write(
                 path, HighWaterMark(newest, 0, exact=False, earlier=tuple(earlier))
             )
-            raise OutboxDamagedError(f"the log of the outbox {path} is damaged")
+            raise OutboxDamagedError(_log_damaged(path))
         self.epoch, self._begun = uuid.uuid4(), False
         self._marked = None if found is None else found.epoch
         self._mark = HighWaterMark(
@@ -346,7 +355,7 @@ class Outbox:
         self._pending += count
 
     def _write_mark(self, new: HighWaterMark) -> None:
-        with translated_errors("the mark beside the outbox cannot be written"):
+        with translated_errors(_CANNOT_MARK):
             high_water_mark.write(self._path, new)
         self._mark = new
 
@@ -399,3 +408,10 @@ class Outbox:
     def _uncovered(self) -> list[Range]:
         """The ranges of numbers that no receipt covers; the last has no end."""
         return [*self.coverage.missing, (self.coverage.through + 1, _LAST_SEQ)]
+
+
+def _log_damaged(path: Path) -> Phrase:
+    return Phrase(
+        f"nhật ký ghi trước của tệp kết quả {path} bị hỏng",
+        f"the log of the outbox {path} is damaged",
+    )

@@ -18,6 +18,7 @@ from pathlib import Path
 from probe.deliver import high_water_mark
 from probe.deliver.high_water_mark import HighWaterMark
 from probe.deliver.write_ahead_log import index_of, log_of
+from runtime.language import Phrase
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -39,12 +40,37 @@ _CACHE_KIB = 512
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
+CANNOT_READ = Phrase("không đọc được tệp kết quả", "the outbox cannot be read")
+CANNOT_WRITE = Phrase("không ghi được tệp kết quả", "the outbox cannot be written")
+
+
 class OutboxError(Exception):
-    """The outbox cannot be read or written now; the message has the cause."""
+    """The outbox cannot be read or written now; `sentence` has the cause."""
+
+    def __init__(self, sentence: Phrase) -> None:
+        self.sentence = sentence
+        super().__init__(sentence.en)
 
 
 class OutboxDamagedError(OutboxError):
     """The file is damaged and is to be set aside (`set_aside`)."""
+
+
+def cannot_open(path: Path) -> Phrase:
+    """The outbox cannot be opened."""
+    return Phrase(f"không mở được tệp kết quả {path}", f"the outbox {path} cannot be opened")
+
+
+def damaged(path: Path, how: object) -> Phrase:
+    """The outbox is damaged; `how` quotes what found it."""
+    return Phrase(f"tệp kết quả {path} bị hỏng ({how})", f"the outbox {path} is damaged: {how}")
+
+
+def _cannot_set_aside(path: Path) -> Phrase:
+    return Phrase(
+        f"không cất được tệp kết quả bị hỏng {path} sang một bên",
+        f"the damaged outbox {path} cannot be set aside",
+    )
 
 
 def open_database(path: Path) -> sqlite3.Connection:
@@ -54,7 +80,7 @@ def open_database(path: Path) -> sqlite3.Connection:
         OutboxDamagedError: SQLite finds damage in it.
         OutboxError: it cannot be opened now.
     """
-    with translated_errors(f"the outbox {path} cannot be opened"):
+    with translated_errors(cannot_open(path)):
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             _prepare(db, path)
@@ -72,7 +98,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     damage = db.execute("PRAGMA quick_check(1)").fetchone()[0]
     if damage != "ok":
-        raise OutboxDamagedError(f"the outbox {path} is damaged: {damage}")
+        raise OutboxDamagedError(damaged(path, damage))
 
 
 def make_tables(db: sqlite3.Connection) -> None:
@@ -101,7 +127,7 @@ def set_aside(path: Path, suffix: str) -> uuid.UUID | None:
     Raises:
         OutboxError: it cannot be moved (a read-only disk).
     """
-    with translated_errors(f"the damaged outbox {path} cannot be set aside"):
+    with translated_errors(_cannot_set_aside(path)):
         found = high_water_mark.read(path)
         for file in (path, log_of(path)):
             if file.exists():
@@ -117,11 +143,14 @@ def set_aside(path: Path, suffix: str) -> uuid.UUID | None:
 
 
 @contextmanager
-def translated_errors(what: str) -> Iterator[None]:
-    """Translate errors of sqlite3 and the file system into OutboxError or OutboxDamagedError."""
+def translated_errors(what: Phrase) -> Iterator[None]:
+    """Translate errors of sqlite3 and the file system into OutboxError or OutboxDamagedError.
+
+    What they say is quoted in its own words.
+    """
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
-        kind = OutboxDamagedError if damaged else OutboxError
-        raise kind(f"{what}: {error}") from error
+        is_damage = getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+        kind = OutboxDamagedError if is_damage else OutboxError
+        raise kind(Phrase(f"{what.vi} ({error})", f"{what.en}: {error}")) from error

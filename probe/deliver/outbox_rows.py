@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from probe.deliver import row_codec
-from probe.deliver.outbox_file import translated_errors
+from probe.deliver.outbox_file import CANNOT_READ, CANNOT_WRITE, translated_errors
 from probe.deliver.ranges import Range
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class OutboxRows:
 
     def read(self, first: int, last: int, limit: int) -> list[StoredRow]:
         """At most `limit` rows with `first <= row <= last`, in order."""
-        with translated_errors("the outbox cannot be read"):
+        with translated_errors(CANNOT_READ):
             return self._db.execute(
                 "SELECT seq, ifnull(CAST(kind AS BLOB), x''), "
                 "ifnull(CAST(body AS BLOB), x''), checksum FROM results "
@@ -103,7 +103,7 @@ class OutboxRows:
     def count(self, ranges: Iterable[Range]) -> int:
         """How many rows lie in the ranges."""
         count = "SELECT count(*) FROM results WHERE seq BETWEEN ? AND ?"
-        with translated_errors("the outbox cannot be read"):
+        with translated_errors(CANNOT_READ):
             return sum(int(self._db.execute(count, one).fetchone()[0]) for one in ranges)
 
     def delete(self, rows: Iterable[int]) -> None:
@@ -129,7 +129,7 @@ class OutboxRows:
 
     def used_bytes(self) -> int:
         """The size of the pages in use."""
-        with translated_errors("the outbox cannot be read"):
+        with translated_errors(CANNOT_READ):
             pages, free, size = (
                 self._db.execute(f"PRAGMA {name}").fetchone()[0]
                 for name in ("page_count", "freelist_count", "page_size")
@@ -150,7 +150,7 @@ class OutboxRows:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit what is done within, or nothing of it."""
-        with translated_errors("the outbox cannot be written"):
+        with translated_errors(CANNOT_WRITE):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield

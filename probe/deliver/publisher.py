@@ -28,6 +28,7 @@ from probe.deliver.writer import OutboxWriter
 from probe.state.json_file import JsonFile
 from runtime import mqtt
 from runtime.connection_failure import ConnectionFailure, FailureCause
+from runtime.language import Phrase
 from wire import messages, topics
 from wire.clock_repair import KnownBoot
 from wire.commands import Answer, Refusal, Replay, Reply
@@ -91,10 +92,10 @@ class Publisher:
         self._info_due = threading.Event()
         self._health_due_s = 0.0
         self._shown: events.DeliveryStatus | None = None
-        self._fault: str | None = None
-        self._cause: str | None = "not connected yet"
+        self._fault: Phrase | None = None
+        self._cause: Phrase | None = Phrase("chưa kết nối lần nào", "not connected yet")
         self._name_taken_at_s: float | None = None
-        self._refused: str | None = None
+        self._refused: Phrase | None = None
         self.alive_at_s = clock.monotonic_s()
         self._session = mqtt.MqttSession(
             config.broker,
@@ -164,7 +165,7 @@ class Publisher:
                 self._replace_outbox(error)
             except OutboxError as error:
                 # Results stay in memory and are retried: a full disk may be emptied.
-                self._report_fault(f"{error}; results wait in memory")
+                self._report_fault(_waiting(error))
                 self._writer.limit_memory()
                 self._stopping.wait(_IDLE_S)
             self.alive_at_s = clock.monotonic_s()
@@ -205,7 +206,7 @@ class Publisher:
         try:
             self._writer.start_new_epoch(error)
         except OutboxError as stuck:
-            self._report_fault(str(stuck))
+            self._report_fault(stuck.sentence)
             self._stopping.wait(_IDLE_S)
 
     def _drain_inbox(self) -> list[Result]:
@@ -263,24 +264,23 @@ class Publisher:
                     self._publish_info(self._writer.outbox)
                 log.info("connected to the broker")
             case mqtt.Disconnected(failure=failure):
-                cause = str(failure)
-                self._cause = f"{cause}: {failure.advice().en}"
+                self._cause = failure.report()
                 self._note_name_taken(failure)
                 self._sender.on_disconnected()
                 self._on_replayed(None)
-                log.warning("no connection to the broker: %s", cause)
+                log.warning("no connection to the broker: %s", failure)
             case mqtt.Published(mid=mid, failure=refused) as published:
                 coverage = self._sender.on_published(mid, published.refusal, now_s)
                 if coverage is not None and self._writer.outbox is not None:
                     self._writer.outbox.apply_coverage(coverage)
                 self._on_replayed(mid)
                 if refused is not None:
-                    self._report_refused(f"{refused}: {refused.advice().en}")
+                    self._report_refused(refused.report())
                     log.error("the broker refused a message: %s; nothing was deleted", refused)
             case mqtt.Received():
                 self._on_received(event)
 
-    def _report_refused(self, text: str | None) -> None:
+    def _report_refused(self, text: Phrase | None) -> None:
         """Report that the broker refuses messages: the connection stands, and nothing is sent."""
         if text != self._refused:
             self._refused = text
@@ -290,7 +290,7 @@ class Publisher:
         """Report a second box of our name: it shows between two connections alone."""
         if failure.cause is FailureCause.NAME_TAKEN:
             self._name_taken_at_s = clock.monotonic_s()
-            self._emit(events.Fault(_NAME_FAULT, f"{failure}: {failure.advice().en}"))
+            self._emit(events.Fault(_NAME_FAULT, failure.report()))
 
     def _clear_name_taken(self, now_s: float) -> None:
         since_s = self._name_taken_at_s
@@ -414,16 +414,21 @@ class Publisher:
         return topics.of_probe(self._config.tenant, self._config.probe, channel)
 
     def _emit_status(self, outbox: Outbox) -> None:
-        cause = self._sender.refusal or self._cause
+        cause = self._cause or self._refused
         self._writer.pending = outbox.pending_count()
         shown = events.DeliveryStatus(self._sender.connected, self._writer.pending, cause)
         if shown != self._shown:
             self._shown = shown
             self._emit(shown)
 
-    def _report_fault(self, text: str | None) -> None:
+    def _report_fault(self, text: Phrase | None) -> None:
         if text != self._fault:
             self._fault = text
             self._emit(events.Fault("outbox", text))
             if text is not None:
-                log.error("%s", text)
+                log.error("%s", text.en)
+
+
+def _waiting(error: OutboxError) -> Phrase:
+    said = error.sentence
+    return Phrase(f"{said.vi}; kết quả đang chờ trong bộ nhớ", f"{said.en}; results wait in memory")

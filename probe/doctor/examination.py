@@ -16,7 +16,7 @@ from probe.config import Config
 from probe.doctor import check, network_checks, prerequisites
 from probe.doctor.check import CheckResult, DoctorReport, bad, good, unknown, warning
 from probe.measure import host
-from probe.show import status_file
+from probe.show import status_file, texts
 from probe.show.leds import Leds, LedsUnavailableError
 from probe.show.status import Status, StatusSnapshot
 from probe.state import ceilings
@@ -119,10 +119,9 @@ def _daemon(shown: StatusSnapshot | None, now: datetime) -> Iterator[CheckResult
             f"tramdo-probe {shown.version} runs (process {shown.pid})",
         )
         yield good(_DAEMON, runs)
-    for part, text in sorted(shown.status.faults.items()):
-        # The daemon's own text of a fault is quoted as in its log.
-        cause = Phrase(text, text)
-        yield bad(Phrase(f"{_DAEMON.vi}: {part}", f"{_DAEMON.en}: {part}"), cause, _SEE_LOG)
+    for part, text in shown.status.fault_reports():
+        name = texts.part_name(part)
+        yield bad(Phrase(f"{_DAEMON.vi}: {name.vi}", f"{_DAEMON.en}: {name.en}"), text, _SEE_LOG)
     yield _delivery(shown.status)
 
 
@@ -132,10 +131,8 @@ _SEE_LOG = Phrase("xem `journalctl -u tramdo-probe`", "see `journalctl -u tramdo
 
 def _delivery(status: Status) -> CheckResult:
     if not status.connected:
-        seen = Phrase(
-            f"không kết nối được: {status.cause or 'không rõ nguyên nhân'}",
-            f"no connection: {status.cause or 'no cause stated'}",
-        )
+        cause = status.why_unconnected() or Phrase("không rõ nguyên nhân", "no cause stated")
+        seen = Phrase(f"không kết nối được: {cause.vi}", f"no connection: {cause.en}")
         above = Phrase("xem mục máy chủ nhận tin (MQTT) ở trên", "see `broker` above")
         return bad(_DELIVERY, seen, above)
     if status.pending:
@@ -163,7 +160,7 @@ def _leds(config: Config, shown: StatusSnapshot | None) -> CheckResult:
         cannot = Phrase(
             "dịch vụ đo không điều khiển được các chân", "the daemon cannot drive the pins"
         )
-        return bad(part, cannot, Phrase("xem mục dịch vụ đo: leds", "see `daemon: leds`"))
+        return bad(part, cannot, Phrase("xem mục dịch vụ đo: đèn báo", "see `daemon: leds`"))
     try:
         Leds(config.leds, config.lines).close()
     except LedsUnavailableError as error:

@@ -26,6 +26,7 @@ from runtime import secret_file
 from runtime.broker import BrokerConfig
 from runtime.language import Phrase
 from runtime.mqtt import try_connection
+from runtime.result_labels import REASONS
 from wire.record import Reason
 
 _WAIT_S = 5.0
@@ -69,8 +70,8 @@ def _server(line: LineConfig, server: ServerConfig) -> CheckResult:
     while lookup.address is None and clock.monotonic_s() < deadline_s:
         pause.wait(0.05)
     if lookup.address is None:
-        sentence = lookup.failure.sentence if lookup.failure else "no address"
-        seen = Phrase(f"không phân giải được tên miền {server.host}", sentence)
+        why = lookup.failure.sentence if lookup.failure else "no address"
+        seen = Phrase(f"không phân giải được tên miền {server.host}", why)
         return bad(part, seen, _SEE_RESOLVER)
     refused = []
     for port in server.iperf3_ports:
@@ -111,7 +112,7 @@ _REFUSALS_VI = {
 
 
 def _refusal(address: Address, failure: Failure) -> Phrase:
-    vi = _REFUSALS_VI.get(failure.reason, failure.sentence)
+    vi = _REFUSALS_VI.get(failure.reason, REASONS[failure.reason].vi)
     return Phrase(f"{address.ip} cổng {address.port}: {vi}", failure.sentence)
 
 

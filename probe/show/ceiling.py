@@ -144,7 +144,7 @@ def _line_text(found: LineCeiling, peer: str, language: Language) -> Iterator[st
     against = Phrase("đo với", "against").in_(language)
     yield f"{head} ({port}) {against} {peer}: {outcome}"
     if found.detail is not None:
-        yield f"  {found.detail}"
+        yield f"  {texts.detail_text(found.detail).in_(language)}"
     for name, one in ((_DOWNLOAD, found.download), (_UPLOAD, found.upload)):
         rate, sufficiency = _rate(one.ceiling_bps).in_(language), _sufficiency(one).in_(language)
         yield f"  {name.in_(language):<9} {rate:>14}   {sufficiency}"
@@ -152,7 +152,7 @@ def _line_text(found: LineCeiling, peer: str, language: Language) -> Iterator[st
         parts = [part.in_(language) for part in _host(found.host)]
         yield f"  {', '.join([*parts, found.host.machine])}"
     if found.validity:
-        yield f"  {texts.VALIDITY.in_(language)}: {', '.join(found.validity)}"
+        yield f"  {texts.validity_text(found.validity).in_(language)}"
 
 
 _DOWNLOAD, _UPLOAD = Phrase("tải xuống", "download"), Phrase("tải lên", "upload")

@@ -73,7 +73,7 @@ class Display:
             return Leds(self._config.leds, self._config.lines)
         except LedsUnavailableError as error:
             log.warning("%s", error)
-            self._status = status.fold(self._status, Fault("leds", str(error)))
+            self._status = status.fold(self._status, Fault("leds", error.sentence))
             return None
 
     def _run(self) -> None:

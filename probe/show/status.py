@@ -7,7 +7,7 @@ and fast blinking and off can be distinguished without seeing colours.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from enum import StrEnum
 
@@ -26,6 +26,7 @@ from probe.events import (
     ResultProduced,
 )
 from probe.measure.measurement import Progress
+from runtime.language import Phrase
 from wire.messages import LineState
 from wire.result import (
     GATEWAY_TARGET,
@@ -79,16 +80,31 @@ class LineStatus(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """The probe's status. `pending` counts results that no receipt covers yet."""
+    """The probe's status. `pending` counts results that no receipt covers yet.
+
+    `cause` and `faults` are in English, `cause_vi` and `faults_vi` the same in Vietnamese; a fault
+    has the name of the part. A daemon of an earlier version states them in English alone.
+    """
 
     tenant: str
     probe: str
     lines: dict[str, LineStatus]
     connected: bool = False
     cause: str | None = None
+    cause_vi: str | None = None
     pending: int = 0
     faults: dict[str, str] = {}
+    faults_vi: dict[str, str] = {}
     identify_until_s: float | None = None
+
+    def why_unconnected(self) -> Phrase | None:
+        """Why there is no connection to the broker; None where no cause is known."""
+        return None if self.cause is None else Phrase(self.cause_vi or self.cause, self.cause)
+
+    def fault_reports(self) -> Iterator[tuple[str, Phrase]]:
+        """Each fault's part and text, by part."""
+        for part, text in sorted(self.faults.items()):
+            yield part, Phrase(self.faults_vi.get(part, text), text)
 
 
 class Pattern(StrEnum):
@@ -129,14 +145,9 @@ def fold(status: Status, event: Event) -> Status:
     """The status after an event. Events of an unknown line change nothing."""
     match event:
         case DeliveryStatus():
-            return structs.replace(
-                status, connected=event.connected, pending=event.pending, cause=event.cause
-            )
+            return _with_delivery(status, event)
         case Fault(part, text):
-            faults = {name: old for name, old in status.faults.items() if name != part}
-            return structs.replace(
-                status, faults=faults if text is None else {**faults, part: text}
-            )
+            return _with_fault(status, part, text)
         case IdentifyRequested(until_s):
             return structs.replace(status, identify_until_s=until_s)
         case ResultProduced(result, within):
@@ -149,6 +160,25 @@ def fold(status: Status, event: Event) -> Status:
             return _with_line(status, line_id, lambda line: _progressed(line, kind, progress))
         case MeasurementEnded(line_id, _):
             return _with_line(status, line_id, lambda line: structs.replace(line, activity=None))
+
+
+def _with_delivery(status: Status, event: DeliveryStatus) -> Status:
+    cause = event.cause
+    return structs.replace(
+        status,
+        connected=event.connected,
+        pending=event.pending,
+        cause=None if cause is None else cause.en,
+        cause_vi=None if cause is None else cause.vi,
+    )
+
+
+def _with_fault(status: Status, part: str, text: Phrase | None) -> Status:
+    english = {name: old for name, old in status.faults.items() if name != part}
+    vietnamese = {name: old for name, old in status.faults_vi.items() if name != part}
+    if text is not None:
+        english[part], vietnamese[part] = text.en, text.vi
+    return structs.replace(status, faults=english, faults_vi=vietnamese)
 
 
 def lit_names(status: Status) -> list[str]:

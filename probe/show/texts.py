@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -10,9 +10,11 @@ from probe.config import Config
 from probe.measure.measurement import Progress
 from probe.show.status import LineStatus, Pattern, Status, StatusSnapshot
 from runtime.language import Language, Phrase, number
+from runtime.result_labels import REASONS, VALIDITIES
 from wire.figures import MEGABIT
 from wire.messages import LineState
-from wire.result import Family, HopAnswer, Outcome, PathValues, Result
+from wire.record import Family, Reason, Validity
+from wire.result import HopAnswer, Outcome, PathValues, Result
 
 _UNITS = {"bps": ("Mbit/s", 1 / MEGABIT), "ms": ("ms", 1.0), "ratio": ("%", 100.0)}
 
@@ -21,7 +23,55 @@ OUTCOMES = {
     Outcome.FAILED: Phrase("không đo được", "failed"),
     Outcome.SKIPPED: Phrase("bỏ qua", "skipped"),
 }
-VALIDITY = Phrase("điều cần lưu ý", "validity")
+_VALIDITY = Phrase("điều cần lưu ý", "validity")
+_NO_CAUSE = Phrase("không rõ nguyên nhân", "no cause stated")
+# The parts of the daemon that report a fault, as they are named in its log and in `--json`.
+_PARTS = {
+    "broker": "máy chủ nhận tin (MQTT)",
+    "config": "tệp cấu hình",
+    "leds": "đèn báo",
+    "name": "tên trạm",
+    "outbox": "tệp kết quả",
+}
+_STEPS = {
+    "download": "tải xuống",
+    "upload": "tải lên",
+    "server busy": "chờ máy chủ đo",
+    "latency": "độ trễ",
+    "dns": "tên miền",
+    "web": "trang web",
+    "path": "tuyến đường",
+    "ping": "độ trễ (ping)",
+}
+
+
+def part_name(part: str) -> Phrase:
+    """The name of a part of the daemon that reports a fault."""
+    return Phrase(_PARTS.get(part, part), part)
+
+
+def reason_text(reason: Reason | None) -> Phrase:
+    """Why there is no figure: in Vietnamese its label and the identifier, in English this alone."""
+    if reason is None:
+        return _NO_CAUSE
+    return Phrase(f"{REASONS[reason].vi} ({reason})", reason)
+
+
+def detail_text(detail: str) -> Phrase:
+    """A result's detail, which the contract has in English: in Vietnamese it is quoted."""
+    return Phrase(f"chi tiết (nguyên văn): “{detail}”", detail)
+
+
+def failure_text(reason: Reason, detail: str) -> Phrase:
+    """Why something failed: in Vietnamese the reason, then the quoted detail; in English this."""
+    vi = f"{reason_text(reason).vi}; {detail_text(detail).vi}"
+    return Phrase(vi, detail)
+
+
+def validity_text(flags: Sequence[Validity]) -> Phrase:
+    """The validity flags of a result: their labels in Vietnamese, their identifiers in English."""
+    each = Phrase(", ".join(VALIDITIES[flag].vi for flag in flags), ", ".join(flags))
+    return Phrase(f"{_VALIDITY.vi}: {each.vi}", f"{_VALIDITY.en}: {each.en}")
 
 
 def figure(name: str, value: float | None, language: Language) -> str:
@@ -71,12 +121,12 @@ def result(one: Result, language: Language) -> str:
     """A result as text: outcome, then its values."""
     ending = OUTCOMES[one.outcome].in_(language)
     if one.outcome is not Outcome.OK:
-        ending = f"{ending}: {one.reason}"
+        ending = f"{ending}: {reason_text(one.reason).in_(language)}"
     lines = [f"{one.line.id}  {one.kind}  {one.target or ''}  {ending}"]
     if one.detail:
-        lines.append(f"  {one.detail}")
+        lines.append(f"  {detail_text(one.detail).in_(language)}")
     if one.validity:
-        lines.append(f"  {VALIDITY.in_(language)}: {', '.join(one.validity)}")
+        lines.append(f"  {validity_text(one.validity).in_(language)}")
     values = one.values
     if values is not None:
         for name, value in msgspec.structs.asdict(values).items():
@@ -97,7 +147,9 @@ def _path(values: PathValues, language: Language) -> Iterator[str]:
         answer, rtt = _ANSWERS[hop.answer].in_(language), figure("rtt_ms", hop.rtt_ms, language)
         yield f"  {hop_word} {hop.hop:<2} {hop.address or '*':<17} {rtt:>12}  {answer}"
     for target in values.targets:
-        said = _SILENT if target.trouble is None else Phrase(target.trouble, target.trouble)
+        said = _SILENT
+        if target.trouble is not None:
+            said = Phrase(f"{_SILENT.vi} ({target.trouble})", target.trouble)
         if target.reached:
             said = Phrase("có trả lời", "answers")
         rtt = figure("rtt_ms", target.rtt_ms, language)
@@ -120,7 +172,8 @@ def progress(step: Progress, language: Language) -> str:
     rate = ""
     if step.rate_bps is not None:
         rate = f"  {number(f'{step.rate_bps / MEGABIT:.1f}').in_(language)} Mbit/s"
-    return f"{step.step:<12} [{'#' * done}{'.' * (width - done)}] {step.done_ratio:4.0%}{rate}"
+    name = Phrase(_STEPS.get(step.step, step.step), step.step).in_(language)
+    return f"{name:<12} [{'#' * done}{'.' * (width - done)}] {step.done_ratio:4.0%}{rate}"
 
 
 _STATES = {
@@ -152,10 +205,7 @@ def snapshot(shown: StatusSnapshot, language: Language) -> str:
             f"probe {status.probe} of {status.tenant} (pid {shown.pid}, version {shown.version})",
         ),
         _centre(status),
-        *(
-            Phrase(f"lỗi: {part}: {said}", f"fault: {part}: {said}")
-            for part, said in status.faults.items()
-        ),
+        *(_fault(part, text) for part, text in status.fault_reports()),
     ]
     lines = [phrase.in_(language) for phrase in phrases]
     for line in status.lines.values():
@@ -165,11 +215,16 @@ def snapshot(shown: StatusSnapshot, language: Language) -> str:
     return "\n".join(lines)
 
 
+def _fault(part: str, text: Phrase) -> Phrase:
+    name = part_name(part)
+    return Phrase(f"lỗi: {name.vi}: {text.vi}", f"fault: {name.en}: {text.en}")
+
+
 def _centre(status: Status) -> Phrase:
-    pending, cause = status.pending, status.cause
+    pending, cause = status.pending, status.why_unconnected() or _NO_CAUSE
     centre = Phrase("đã kết nối", "connected")
     if not status.connected:
-        centre = Phrase(f"không kết nối được: {cause}", f"not connected: {cause}")
+        centre = Phrase(f"không kết nối được: {cause.vi}", f"not connected: {cause.en}")
     return Phrase(
         f"trung tâm: {centre.vi}; {pending} kết quả chờ xác nhận",
         f"centre: {centre.en}; {pending} results wait for its receipt",
@@ -190,6 +245,7 @@ def _line(line: LineStatus, language: Language) -> Iterator[str]:
             f"{name} {figure(name, value, language)}" for name, value in last.figures.items()
         )
         how = OUTCOMES[last.outcome].in_(language)
-        ending = "" if last.outcome is Outcome.OK else f"  {how}: {last.reason}"
+        why = reason_text(last.reason).in_(language)
+        ending = "" if last.outcome is Outcome.OK else f"  {how}: {why}"
         over = " IPv6" if last.family is Family.IPV6 else ""
         yield f"  {last.kind} {last.target or ''}{over}{ending}  {figures}".rstrip()

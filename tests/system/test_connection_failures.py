@@ -30,7 +30,7 @@ from probe.doctor.check import CheckStatus
 from probe.show import status, texts
 from runtime.broker import BrokerConfig
 from runtime.connection_failure import ConnectionFailure, FailureCause
-from runtime.language import Language
+from runtime.language import Language, Phrase
 from runtime.mqtt import Connected, Disconnected, Event, MqttSession, try_connection
 from tests import samples
 from tests.broker import Broker
@@ -176,9 +176,15 @@ def assert_told(
     assert finding.verdict is CheckStatus.BAD, what
     assert finding.todo == failure.advice(), what
     assert finding.todo.vi != finding.todo.en
-    for shown in (by_check(broker, folder), by_status(broker, folder, failure)):
-        assert ConnectionFailure(cause, "").sentence().en.removesuffix(" ()") in shown, what
+    sentence = ConnectionFailure(cause, "").sentence()
+    by_box = by_status(broker, folder, failure)
+    for shown in (by_check(broker, folder), by_box.en):
+        assert sentence.en.removesuffix(" ()") in shown, what
         assert failure.advice().en in shown, what
+    for shown in (finding.seen.vi, by_box.vi):
+        assert sentence.vi.removesuffix(" ()") in shown, what
+        assert sentence.en.removesuffix(" ()") not in shown, what
+    assert failure.advice().vi in by_box.vi, what
     return failure
 
 
@@ -206,21 +212,21 @@ class Box:
     def _take(self, event: events.Event) -> None:
         self._status = status.fold(self._status, event)
 
-    def shown(self) -> str:
+    def shown(self) -> Phrase:
         """What `tramdo-probe status` prints now."""
         snapshot = status.StatusSnapshot(
             written_at=clock.utc_now(), pid=1, version="0", leds_driver="none",
             status=self._status, leds=status.frame(self._status, 0.0),
         )  # fmt: skip
-        return texts.snapshot(snapshot, Language.EN)
+        return Phrase(*(texts.snapshot(snapshot, one) for one in (Language.VI, Language.EN)))
 
 
-def by_status(broker: BrokerConfig, folder: Path, failure: ConnectionFailure) -> str:
+def by_status(broker: BrokerConfig, folder: Path, failure: ConnectionFailure) -> Phrase:
     """`tramdo-probe status`, once it says a cause; what came last where it says another one."""
     quick = structs.replace(broker, reconnect_max_s=1.0)
     with Box(quick, folder / "probe") as box:
         with suppress(AssertionError):
-            eventually(lambda: failure.advice().en in box.shown(), "the cause")
+            eventually(lambda: failure.advice().en in box.shown().en, "the cause")
         return box.shown()
 
 
@@ -299,8 +305,12 @@ def test_a_topic_that_the_broker_refuses_is_a_fault_with_its_advice(
     """A probe that says it is another one: it is let in, and each publish is refused."""
     broker = stage.broker.by_certificate(stage.neighbour)
     with Box(broker, tmp_path / "probe") as box:
-        eventually(lambda: "the broker does not allow this topic" in box.shown(), "the fault")
-        shown = box.shown()
+        eventually(lambda: "the broker does not allow this topic" in box.shown().en, "the fault")
+        shown = box.shown().en
+        vietnamese = box.shown().vi
+    assert "lỗi: máy chủ nhận tin (MQTT): máy chủ nhận tin không cho phép gửi vào chủ đề này " in (
+        vietnamese
+    )
     assert "fault: broker: the broker does not allow this topic (Not authorized): see the " in shown
     assert "probe's rights at the broker" in shown
     assert "centre: connected" in shown
@@ -314,9 +324,9 @@ def test_a_certificate_that_is_put_back_is_taken_at_the_next_connection(
     broker = stage.broker.by_certificate(stage.probe, certificate_file=str(path))
     quick = structs.replace(broker, reconnect_max_s=1.0)
     with Box(quick, tmp_path / "probe") as box:
-        eventually(lambda: "a key, certificate or password file" in box.shown(), "the cause")
+        eventually(lambda: "a key, certificate or password file" in box.shown().en, "the cause")
         path.write_bytes(stage.probe.certificate.read_bytes())
-        eventually(lambda: "centre: connected" in box.shown(), "the connection")
+        eventually(lambda: "centre: connected" in box.shown().en, "the connection")
 
 
 @pytest.mark.parametrize("tls", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import ssl
 import threading
@@ -23,8 +24,11 @@ from probe import cli
 from probe.config import Config
 from probe.doctor import check, network_checks, output, prerequisites
 from probe.doctor.check import CheckResult, CheckStatus, DoctorReport
+from probe.show import status_file
+from probe.show.status import Status, StatusSnapshot
 from runtime import certificate
 from runtime.broker import BrokerConfig
+from runtime.connection_failure import ConnectionFailure, FailureCause
 from runtime.language import Language, Phrase
 from tests.unit.test_plan import PARSED
 from wire.record import Clock
@@ -318,9 +322,8 @@ def test_a_closed_broker_is_bad() -> None:
 # The command
 
 
-def test_the_command_prints_a_report_and_fails_for_what_is_bad(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def probe_toml(tmp_path: Path) -> Path:
+    """A configuration of this machine's loopback, where nothing listens."""
     path = tmp_path / "probe.toml"
     path.write_text(
         f"""
@@ -336,6 +339,13 @@ leds = {{ driver = "simulated" }}
 """,
         encoding="utf-8",
     )
+    return path
+
+
+def test_the_command_prints_a_report_and_fails_for_what_is_bad(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = probe_toml(tmp_path)
     assert cli.main(["doctor", "-c", str(path), "--json"]) == cli.FAILED
     report = json.loads(capsys.readouterr().out)
     assert report["well"] is False
@@ -357,3 +367,36 @@ leds = {{ driver = "simulated" }}
     shown = capsys.readouterr().out
     assert "vnpt.green [##########]" in shown
     assert "đang tìm trạm đo này" in shown
+
+
+def test_what_ails_the_daemon_is_in_the_technicians_language(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = probe_toml(tmp_path)
+    why = ConnectionFailure(FailureCause.CREDENTIALS, "Not authorized").report()
+    ailing = Status(
+        tenant="bach-thong",
+        probe="phu-thong-01",
+        lines={},
+        cause=why.en,
+        cause_vi=why.vi,
+        faults={"outbox": "the outbox cannot be written: disk full"},
+        faults_vi={"outbox": "không ghi được tệp kết quả (disk full)"},
+    )
+    snapshot = StatusSnapshot(
+        written_at=datetime.now(UTC), pid=os.getpid(), version="1", leds_driver="none",
+        status=ailing, leds={},
+    )  # fmt: skip
+    status_file.write(str(tmp_path), snapshot)
+    for command in ("doctor", "status"):
+        cli.main([command, "-c", str(path), "--lang", "vi"])
+        shown = capsys.readouterr().out
+        assert why.vi in shown
+        assert "tệp kết quả" in shown
+        assert "không ghi được tệp kết quả (disk full)" in shown
+        assert "the broker" not in shown
+        assert "the outbox" not in shown
+        cli.main([command, "-c", str(path), "--lang", "en"])
+        shown = capsys.readouterr().out
+        assert why.en in shown
+        assert "outbox" in shown

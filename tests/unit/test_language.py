@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ast
+import re
 import unicodedata
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from runtime.language import Language, of_locale
+from runtime import connection_failure
+from runtime.connection_failure import ConnectionFailure, FailureCause
+from runtime.language import Language, Phrase, of_locale
+from runtime.secret_file import SecretFileError
 
 ROOT = Path(__file__).parents[2]
 # Who speaks to a technician, and the pages, where both live side by side.
@@ -91,6 +96,101 @@ def test_every_phrase_is_said_in_both_languages() -> None:
         assert unicodedata.is_normalized("NFC", vietnamese), one.where
         assert vietnamese != english or vietnamese in SAME_IN_BOTH, f"{one.where}: not translated"
         assert _put_in(one.vi) == _put_in(one.en), f"{one.where}: one tells more than the other"
+
+
+# What is the same in both texts: third-party software in its own words, an interface's name, a
+# command as it is typed.
+QUOTED = {"str(error)", "found.interface", "restart", "text"}
+# Texts of ours that exist in English alone: they may only be put in as a quotation.
+_ENGLISH = {"en", "sentence", "detail", "trouble"}
+
+
+def test_no_phrase_has_one_text_for_both_languages() -> None:
+    same = [
+        f"{one.where}: {ast.unparse(one.vi)}"
+        for one in _phrases()
+        if _text(one.vi) is None
+        and ast.unparse(one.vi) == ast.unparse(one.en)
+        and ast.unparse(one.vi) not in QUOTED
+    ]
+    assert same == []
+
+
+def test_no_english_sentence_of_ours_is_put_into_vietnamese() -> None:
+    """But in quotation marks or brackets, after the Vietnamese that says it."""
+    wrong = [
+        f"{one.where}: {ast.unparse(part.value)}"
+        for one in _phrases()
+        if isinstance(one.vi, ast.JoinedStr)
+        for before, part in pairwise(one.vi.values)
+        if isinstance(part, ast.FormattedValue)
+        and isinstance(part.value, ast.Attribute)
+        and part.value.attr in _ENGLISH
+        and not (isinstance(before, ast.Constant) and str(before.value).endswith(("(", "“")))
+    ]
+    assert wrong == []
+
+
+# Its output goes into a log.
+_TO_A_LOG = {"_run", "_run_once"}
+_TERMINAL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+def _texts_in(node: ast.expr) -> Iterator[ast.expr]:
+    """The texts of an expression, but for the arguments of its calls."""
+    yield node
+    if not isinstance(node, ast.Call):
+        for part in ast.iter_child_nodes(node):
+            if isinstance(part, ast.expr):
+                yield from _texts_in(part)
+
+
+def _printed_words() -> Iterator[str]:
+    """Each text with words of its own that a command of the probe prints as it is written."""
+    for path in sorted((ROOT / "probe").rglob("*.py")):
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(function, ast.FunctionDef) and function.name not in _TO_A_LOG:
+                for node in ast.walk(function):
+                    if isinstance(node, ast.Call) and ast.unparse(node.func) == "print":
+                        for text in (part for one in node.args[:1] for part in _texts_in(one)):
+                            if (
+                                isinstance(text, ast.Constant)
+                                and isinstance(text.value, str)
+                                and re.search(r"[a-z]{2}", _TERMINAL.sub("", text.value))
+                            ):
+                                yield f"{path.name}:{node.lineno}: {text.value}"
+
+
+def test_what_a_command_of_the_probe_prints_is_in_both_languages() -> None:
+    assert list(_printed_words()) == []
+
+
+@pytest.mark.parametrize("cause", FailureCause)
+def test_each_cause_of_a_missing_connection_is_said_in_vietnamese(cause: FailureCause) -> None:
+    """And what to do; the operating system's own words are quoted as they are."""
+    failure = ConnectionFailure(cause, "timed out")
+    for said in (failure.sentence(), failure.advice()):
+        assert _MARKS.search(said.vi), said
+        assert not _MARKS.search(said.en), said
+    assert failure.sentence().vi.endswith(" (timed out)")
+    assert failure.report().vi == f"{failure.sentence().vi}: {failure.advice().vi}"
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        connection_failure.of_silence(5.0),
+        connection_failure.of_takeovers(3, 2.0),
+        connection_failure.of_end(answered=True),
+        connection_failure.of_error(SecretFileError(Phrase("ai cũng đọc được", "it is open"))),
+    ],
+)
+def test_a_detail_that_is_our_own_sentence_is_in_both_languages(failure: ConnectionFailure) -> None:
+    assert failure.detail not in failure.sentence().vi
+    assert failure.detail in failure.sentence().en
+
+
+_MARKS = re.compile("[à-ỹđ]")
 
 
 # One word for one thing, on pages, reports, at the box and in its documents: on the left what is

@@ -78,4 +78,5 @@ def test_a_session_sends_nothing_with_an_open_secret(secret: Path, which: str) -
         session.stop()
     assert isinstance(event, Disconnected)
     detail = f"{secret} can be read by others (mode 0644): chmod 600 it, or 640"
-    assert event.failure == ConnectionFailure(FailureCause.LOCAL_FILE, detail)
+    detail_vi = f"tài khoản khác đọc được {secret} (quyền 0644): chạy chmod 600 hoặc 640"
+    assert event.failure == ConnectionFailure(FailureCause.LOCAL_FILE, detail, detail_vi)

@@ -18,7 +18,7 @@ from probe.measure.measurement import Progress
 from probe.show import lamp_test, texts
 from probe.show.leds import FAST_BLINK_S, SLOW_BLINK_S, Leds, LedsUnavailableError
 from probe.show.status import Pattern, Status, StatusSnapshot, fold, frame, initial
-from runtime.language import Language
+from runtime.language import Language, Phrase
 from tests import samples
 from tests.unit.test_config import GOOD
 from wire.messages import LineState
@@ -205,9 +205,21 @@ def test_the_centre_led(delivery: events.Event, pattern: Pattern) -> None:
 
 
 def test_a_fault_makes_power_blink_until_it_is_gone() -> None:
-    status = after(events.Fault("outbox", "disk full"))
+    status = after(events.Fault("outbox", Phrase("đĩa đầy", "disk full")))
     assert frame(status, 0.0)["power"] is Pattern.SLOW_BLINK
-    assert frame(fold(status, events.Fault("outbox", None)), 0.0)["power"] is Pattern.STEADY
+    assert list(status.fault_reports()) == [("outbox", Phrase("đĩa đầy", "disk full"))]
+    cleared = fold(status, events.Fault("outbox", None))
+    assert frame(cleared, 0.0)["power"] is Pattern.STEADY
+    assert (cleared.faults, cleared.faults_vi) == ({}, {})
+
+
+def test_why_there_is_no_connection_is_known_in_both_languages_until_there_is_one() -> None:
+    why = Phrase("không có trả lời", "no answer")
+    status = after(events.DeliveryStatus(connected=False, pending=0, cause=why))
+    assert status.why_unconnected() == why
+    connected = fold(status, events.DeliveryStatus(connected=True, pending=0))
+    assert connected.why_unconnected() is None
+    assert (connected.cause, connected.cause_vi) == (None, None)
 
 
 def test_identify_flashes_everything_and_ends() -> None:
