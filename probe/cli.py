@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from probe import arguments, clock, config_file
-from probe.config import Config, LineConfig
+from probe.config import Config, LineConfig, ServerConfig
 from probe.daemon import IDENTIFY_S, Daemon
 from probe.doctor import output, prerequisites
 from probe.doctor.examination import examine
@@ -127,22 +127,34 @@ def _outside(line: LineConfig, seen: Operator) -> Phrase:
     )
 
 
-def _measure(config: Config, options: argparse.Namespace) -> int:
+def _chosen(
+    config: Config, options: argparse.Namespace
+) -> tuple[LineConfig, ServerConfig] | Phrase:
+    """The line and server of `measure`; a sentence where there are no such ones."""
     line = config.line(options.line)
-    names = [server.name for server in config.servers]
-    if line is None or (options.server or names[0]) not in names:
-        known, servers = ", ".join(line.id for line in config.lines), ", ".join(names)
-        wrong = Phrase(
+    by_name = {server.name: server for server in config.servers}
+    server = by_name.get(options.server or config.servers[0].name)
+    if line is None or server is None:
+        known, servers = ", ".join(line.id for line in config.lines), ", ".join(by_name)
+        return Phrase(
             f"không có đường truyền hoặc máy chủ đo đó; đường truyền: {known}; máy chủ đo: "
             f"{servers}",
             f"no such line or server; lines: {known}; servers: {servers}",
         )
-        print(wrong.in_(options.lang), file=sys.stderr)
-        return BAD_INPUT
-    server = config.servers[names.index(options.server or names[0])]
     if line.source_address is not None and options.family not in (None, *families_of(line)):
-        print(f"line {line.id} is bound to {line.source_address}", file=sys.stderr)
+        return Phrase(
+            f"đường truyền {line.id} được gắn với địa chỉ {line.source_address}",
+            f"line {line.id} is bound to {line.source_address}",
+        )
+    return line, server
+
+
+def _measure(config: Config, options: argparse.Namespace) -> int:
+    chosen = _chosen(config, options)
+    if isinstance(chosen, Phrase):
+        print(chosen.in_(options.lang), file=sys.stderr)
         return BAD_INPUT
+    line, server = chosen
     stop = threading.Event()
     _on_signals(stop.set)
     runner = Runner(config, _progress_shown(options.lang), ceilings.read(config.state_dir))
