@@ -19,6 +19,7 @@ class AlertKind(StrEnum):
 
     PROBE_SILENT = "probe_silent"
     LINE_DOWN = "line_down"
+    FAMILY_DOWN = "family_down"
     PLAN_MISSED = "plan_missed"
     BACKLOG_GROWING = "backlog_growing"
     NAME_SHARED = "name_shared"
@@ -29,7 +30,8 @@ class AlertKind(StrEnum):
 class Subject(Struct, frozen=True, order=True):
     """What an alert is about. A certificate of the centre itself has neither probe nor line.
 
-    `name` is the certificate's name; it is empty for the other kinds.
+    `name` is the certificate's name, or the address family (`ipv4`, `ipv6`) of FAMILY_DOWN; it is
+    empty for the other kinds.
     """
 
     tenant: str = ""

@@ -1,7 +1,8 @@
 """Floor 3. Evaluates the alert rules periodically, stores alerts, and has them delivered.
 
 A thread of the collector. Its cost does not grow with the number of results: it reads probes that
-changed, daily means, and the last results only of lines whose probe reports them down.
+changed, daily means, when each address family last answered, and the last results only of lines
+whose probe reports them down.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import permutations
 from pathlib import Path
 
 import msgspec
@@ -23,6 +25,7 @@ from collector.alerts.rules import (
     BacklogSample,
     Certificate,
     DailySpeed,
+    FamilyObservation,
     LineObservation,
     LineSpeedHistory,
     ProbeObservation,
@@ -37,13 +40,15 @@ from collector.domain.read_model import ReadModel
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Period, local_day, start_of_day
 from collector.rollup.summary import Summary
-from collector.store.records import LastResult, StoredProbe, StoredResult
+from collector.store.records import FamilyReplies, LastResult, StoredProbe, StoredResult
 from collector.store.store import StoreError
 from runtime.certificate_file import ends_at
 from wire.result import GATEWAY_TARGET, AnyResult, Outcome, decode_result
 
 # Means of past days change only with late results.
 _SPEEDS_EVERY = timedelta(minutes=30)
+# One query over the last results of every line.
+_FAMILIES_EVERY = timedelta(minutes=5)
 # An unregistered probe that was silent for longer counts as decommissioned.
 _DECOMMISSIONED_AFTER = timedelta(days=7)
 
@@ -90,6 +95,7 @@ class AlertMonitor:
         self._listening_since: datetime | None = None
         self._backlogs: dict[tuple[str, str], deque[BacklogSample]] = {}
         self._speeds: tuple[datetime, list[LineSpeedHistory]] | None = None
+        self._families: tuple[datetime, list[FamilyObservation]] | None = None
         self._last_error: str | None = None
 
     def run(self) -> None:
@@ -150,6 +156,7 @@ class AlertMonitor:
                 for name in sorted(names)
             ],
             lines=list(self._line_observations(lines, probes, now)),
+            families=self._family_observations(lines, now),
             speeds=self._line_speeds(lines, now),
             certificates=[*self._centre_certificates(), *_probe_certificates(probes)],
         )
@@ -200,6 +207,16 @@ class AlertMonitor:
                 failed_at=failed,
             )
 
+    def _family_observations(
+        self, lines: Mapping[LineKey, KnownLine], now: datetime
+    ) -> Sequence[FamilyObservation]:
+        if self._families is None or now - self._families[0] >= _FAMILIES_EVERY:
+            replies = self._model.store.family_replies()
+            self._families = (now, list(_beside_each_other(replies)))
+        return [
+            one for one in self._families[1] if LineKey(one.tenant, one.probe, one.line) in lines
+        ]
+
     def _line_speeds(
         self, lines: Mapping[LineKey, KnownLine], now: datetime
     ) -> Sequence[LineSpeedHistory]:
@@ -219,6 +236,25 @@ class AlertMonitor:
             # By the whole path: `fullchain.pem` is a name in many folders.
             yield Certificate(str(path), ends_at(path))
         yield from self._served.certificates(time.monotonic())
+
+
+def _beside_each_other(replies: Sequence[FamilyReplies]) -> Iterator[FamilyObservation]:
+    """The families of each line that has two, each with the other one."""
+    by_line: dict[LineKey, list[FamilyReplies]] = defaultdict(list)
+    for one in replies:
+        by_line[one.line].append(one)
+    for line, families in by_line.items():
+        for one, other in permutations(families, 2):
+            yield FamilyObservation(
+                tenant=line.tenant,
+                probe=line.probe,
+                line=line.line,
+                family=one.family,
+                answered_at=one.answered_at,
+                asked_at=one.asked_at,
+                other_answered_at=other.answered_at,
+                other_asked_at=other.asked_at,
+            )
 
 
 def _monitored_probes(

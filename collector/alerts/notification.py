@@ -50,6 +50,10 @@ class Notification(Struct, frozen=True):
 _TITLES = {
     AlertKind.PROBE_SILENT: ("Trạm đo mất liên lạc", "probe silent"),
     AlertKind.LINE_DOWN: ("Đường truyền mất kết nối", "line down"),
+    AlertKind.FAMILY_DOWN: (
+        "Một họ địa chỉ của đường truyền không trả lời",
+        "one address family of a line down",
+    ),
     AlertKind.PLAN_MISSED: ("Tốc độ thấp hơn mức công bố", "declared speed missed"),
     AlertKind.BACKLOG_GROWING: ("Kết quả chờ gửi tăng dần", "backlog growing"),
     AlertKind.NAME_SHARED: ("Hai thiết bị dùng chung một tên", "name used by two boxes"),
@@ -77,11 +81,8 @@ def _vietnamese(alert: Alert, timezone: tzinfo) -> str:
                 return "Trung tâm chưa từng nhận được tin của trạm đo này."
             at = _clock(datetime.fromisoformat(last), timezone)
             return f"Trung tâm không nhận được tin của trạm đo kể từ {at}."
-        case AlertKind.LINE_DOWN:
-            if "minutes_without_answer" not in figures:
-                return "Chưa lần đo nào trên đường truyền này có trả lời."
-            minutes = _count(figures["minutes_without_answer"]).vi
-            return f"Đã {minutes} phút không có trả lời từ bên ngoài đường truyền."
+        case AlertKind.LINE_DOWN | AlertKind.FAMILY_DOWN:
+            return _no_answer(alert).vi
         case AlertKind.PLAN_MISSED:
             return (
                 f"Tốc độ trung bình thấp hơn {_percent(figures['limit_share'])} mức công bố trong "
@@ -116,11 +117,8 @@ def _english(alert: Alert, timezone: tzinfo) -> str:
                 return "The centre has never received a message from this probe."
             at = datetime.fromisoformat(last).astimezone(timezone)
             return f"The centre has received nothing from the probe since {at:%H:%M on %d/%m/%Y}."
-        case AlertKind.LINE_DOWN:
-            if "minutes_without_answer" not in figures:
-                return "No measurement on this line has ever been answered."
-            minutes = _count(figures["minutes_without_answer"]).en
-            return f"Nothing beyond the line answered for {minutes} min."
+        case AlertKind.LINE_DOWN | AlertKind.FAMILY_DOWN:
+            return _no_answer(alert).en
         case AlertKind.PLAN_MISSED:
             limit, days = float(figures["limit_share"]), figures["days"]
             return f"Mean speed below {limit:.0%} of the declared one for {days} days in a row."
@@ -142,6 +140,28 @@ def _english(alert: Alert, timezone: tzinfo) -> str:
                 "The centre cannot read this certificate or revocation list, and so does not know "
                 "when it expires."
             )
+
+
+def _no_answer(alert: Alert) -> Phrase:
+    """How long a line, or one address family of it, has not answered."""
+    if "minutes_without_answer" not in alert.evidence:
+        return Phrase(
+            "Chưa lần đo nào trên đường truyền này có trả lời.",
+            "No measurement on this line has ever been answered.",
+        )
+    minutes = _count(alert.evidence["minutes_without_answer"])
+    if alert.key.kind is AlertKind.LINE_DOWN:
+        return Phrase(
+            f"Đã {minutes.vi} phút không có trả lời từ bên ngoài đường truyền.",
+            f"Nothing beyond the line answered for {minutes.en} min.",
+        )
+    family = _family(alert)
+    return Phrase(
+        f"{family} không trả lời đã {minutes.vi} phút; đường truyền vẫn hoạt động qua họ địa chỉ "
+        "còn lại.",
+        f"{family} has not answered for {minutes.en} min; the line works over its other address "
+        "family.",
+    )
 
 
 def compose_mail(pending: Sequence[AlertEvent], timezone: tzinfo) -> Notification:
@@ -204,9 +224,10 @@ def notification_id(pending: Sequence[AlertEvent]) -> str:
 
 
 def place(alert: Alert) -> str:
-    """Office, probe, line and certificate of an alert, as far as it has them, comma-separated."""
+    """Office, probe, line, and certificate or family of an alert, as far as it has them."""
     subject = alert.key.subject
-    parts = (alert.office, subject.probe, subject.line, subject.name)
+    name = _family(alert) if alert.key.kind is AlertKind.FAMILY_DOWN else subject.name
+    parts = (alert.office, subject.probe, subject.line, name)
     # An unregistered probe sends its office's name: no line break may reach a mail header.
     return ", ".join(" ".join(part.split()) for part in parts if part)
 
@@ -218,6 +239,11 @@ def _paragraph(alert: Alert, timezone: tzinfo) -> str:
     if alert.ended_at is not None:
         lines.append(f"  Kết thúc: {_clock(alert.ended_at, timezone)}")
     return "\n".join(lines)
+
+
+def _family(alert: Alert) -> str:
+    """IPv4 or IPv6."""
+    return alert.key.subject.name.replace("ipv", "IPv")
 
 
 def _lowest(figures: dict[str, str | int | float]) -> str:

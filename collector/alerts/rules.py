@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 
 from collector.alerts.alert import AlertKind, Key, RuleResult, RuleState, Subject
 from collector.domain.name_conflicts import WINDOW, NameConflict
+from wire.result import Family
 
 Minutes = Annotated[int, Meta(ge=1, le=100_000)]
 
@@ -26,6 +27,8 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     # A probe sends its health every few minutes.
     silent_after_minutes: Minutes = 60
     line_down_after_minutes: Minutes = 10
+    # Longer: the line goes on, over its other address family.
+    family_down_after_minutes: Minutes = 60
     # Days in a row on which a line's mean speed is below the share of the declared speed.
     plan_missed_days: Annotated[int, Meta(ge=1, le=90)] = 3
     plan_missed_samples: Annotated[int, Meta(ge=1, le=1000)] = 4
@@ -63,6 +66,23 @@ class LineObservation(Struct, frozen=True, kw_only=True):
     line: str
     answered_at: datetime | None
     failed_at: datetime | None
+
+
+class FamilyObservation(Struct, frozen=True, kw_only=True):
+    """An address family of a line that has two, and what the other one did meanwhile.
+
+    `asked_at` is the last latency window to a target beyond the router, `answered_at` the last one
+    with an answer, None where it never had one.
+    """
+
+    tenant: str
+    probe: str
+    line: str
+    family: Family
+    answered_at: datetime | None
+    asked_at: datetime
+    other_answered_at: datetime | None
+    other_asked_at: datetime
 
 
 class DailySpeed(Struct, frozen=True):
@@ -106,6 +126,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     listening_since: datetime | None
     probes: Sequence[ProbeObservation] = ()
     lines: Sequence[LineObservation] = ()
+    families: Sequence[FamilyObservation] = ()
     speeds: Sequence[LineSpeedHistory] = ()
     certificates: Sequence[Certificate] = ()
 
@@ -118,6 +139,8 @@ def evaluate(snapshot: Snapshot, rules: Rules) -> Iterator[RuleResult]:
         yield _name_shared(probe, snapshot)
     for line in snapshot.lines:
         yield _line_down(line, rules)
+    for family in snapshot.families:
+        yield _family_down(family, rules)
     for speed in snapshot.speeds:
         yield _plan_missed(speed, rules)
     for certificate in snapshot.certificates:
@@ -151,6 +174,26 @@ def _line_down(line: LineObservation, rules: Rules) -> RuleResult:
     if failed - answered < timedelta(minutes=rules.line_down_after_minutes):
         return RuleResult(key=key, state=RuleState.UNKNOWN)
     minutes = round((failed - answered).total_seconds() / 60)
+    evidence: dict[str, str | int | float] = {"minutes_without_answer": minutes}
+    return RuleResult(key=key, state=RuleState.HOLDS, since=answered, evidence=evidence)
+
+
+def _family_down(seen: FamilyObservation, rules: Rules) -> RuleResult:
+    """One that never answered is no outage, but a line without that family: the page shows it."""
+    subject = Subject(seen.tenant, seen.probe, seen.line, seen.family.value)
+    key = Key(AlertKind.FAMILY_DOWN, subject)
+    tolerance = timedelta(minutes=rules.family_down_after_minutes)
+    answered, other = seen.answered_at, seen.other_answered_at
+    if answered is not None and answered >= seen.asked_at:
+        return RuleResult(key=key, state=RuleState.CLEAR)
+    if seen.other_asked_at - seen.asked_at > tolerance:
+        # The line has lost its addresses of that family, and is measured over the other one.
+        return RuleResult(key=key, state=RuleState.CLEAR)
+    # Where the other one does not answer either, it is the line that is down.
+    silent = other is None or seen.asked_at - other > tolerance
+    if answered is None or silent or seen.asked_at - answered < tolerance:
+        return RuleResult(key=key, state=RuleState.UNKNOWN)
+    minutes = round((seen.asked_at - answered).total_seconds() / 60)
     evidence: dict[str, str | int | float] = {"minutes_without_answer": minutes}
     return RuleResult(key=key, state=RuleState.HOLDS, since=answered, evidence=evidence)
 

@@ -43,7 +43,7 @@ from tests import samples
 from tests.broker import free_port
 from tests.client import eventually
 from wire.messages import Health, Info
-from wire.result import Outcome, Reason, Result
+from wire.result import Family, Outcome, Reason, Result
 
 NOW = datetime(2026, 7, 25, 5, 0, tzinfo=UTC)
 REGISTRY = b"""
@@ -360,6 +360,25 @@ def test_a_line_that_is_down_and_comes_back(stage: Stage, receiver: Receiver) ->
     stage.hear(minutes(20))
     stage.check(minutes(20))
     assert receiver.edges[1:] == [("end", "line_down")]
+
+
+def test_one_family_that_is_down_is_not_the_line(stage: Stage, receiver: Receiver) -> None:
+    """IPv6 falls silent for two hours while IPv4 answers; then it answers again."""
+    lost = {"lost": 60, "outcome": Outcome.FAILED, "reason": Reason.NO_REPLY}
+    for minute in (0, 30, 70, 120):
+        silent = lost if minute in (30, 70) else {}
+        stage.put(samples.latency(started_at=minutes(minute), family=Family.IPV4))
+        stage.put(
+            samples.latency(started_at=minutes(minute), family=Family.IPV6, **silent)  # type: ignore[arg-type]
+        )
+        stage.hear(minutes(minute))
+        stage.check(minutes(minute))
+        if minute == 70:
+            assert receiver.edges == [("begin", "family_down")]
+            (alert,) = stage.alert_store.open_alerts().values()
+            assert (alert.key.subject.line, alert.key.subject.name) == ("vnpt", "ipv6")
+            assert (alert.began_at, alert.evidence) == (NOW, {"minutes_without_answer": 70})
+    assert receiver.edges == [("begin", "family_down"), ("end", "family_down")]
 
 
 def test_a_plan_missed_for_three_days_from_the_roll_ups(stage: Stage) -> None:

@@ -31,6 +31,7 @@ from collector.alerts.rules import (
     BacklogSample,
     Certificate,
     DailySpeed,
+    FamilyObservation,
     LineObservation,
     LineSpeedHistory,
     ProbeObservation,
@@ -44,6 +45,7 @@ from collector.domain.lines import KnownLine
 from collector.registry.registry import LineKey
 from collector.rollup.distribution import distribution
 from collector.rollup.summary import Summary
+from wire.result import Family
 
 NOW = datetime(2026, 7, 25, 5, 0, tzinfo=UTC)
 HANOI = timezone(timedelta(hours=7))
@@ -120,6 +122,50 @@ def test_a_line_that_is_down(
     result = found(AlertKind.LINE_DOWN, snapshot(lines=[line]))
     assert result.state is state
     assert result.since == ((answered or failed) if state is RuleState.HOLDS else None)
+
+
+@pytest.mark.parametrize(
+    ("answered", "asked", "other_answered", "other_asked", "state"),
+    [
+        # It answers.
+        (1, 1, 1, 1, RuleState.CLEAR),
+        # Not yet for an hour, then for an hour, while the other one answers.
+        (59, 0, 0, 0, RuleState.UNKNOWN),
+        (61, 0, 0, 0, RuleState.HOLDS),
+        (61, 0, 30, 0, RuleState.HOLDS),
+        # Neither answers: it is the line that is down.
+        (61, 0, 61, 0, RuleState.UNKNOWN),
+        (90, 0, None, 0, RuleState.UNKNOWN),
+        # It never answered: the line has no such family that works.
+        (None, 0, 0, 0, RuleState.UNKNOWN),
+        # It is not measured any more: the line has no address of it.
+        (200, 100, 0, 0, RuleState.CLEAR),
+    ],
+)
+def test_one_family_that_is_down(
+    answered: int | None,
+    asked: int,
+    other_answered: int | None,
+    other_asked: int,
+    state: RuleState,
+) -> None:
+    def when(minutes: int | None) -> datetime | None:
+        return None if minutes is None else ago(minutes=minutes)
+
+    seen = FamilyObservation(
+        tenant=LINE.tenant,
+        probe=LINE.probe,
+        line=LINE.line,
+        family=Family.IPV6,
+        answered_at=when(answered),
+        asked_at=ago(minutes=asked),
+        other_answered_at=when(other_answered),
+        other_asked_at=ago(minutes=other_asked),
+    )
+    result = found(AlertKind.FAMILY_DOWN, snapshot(families=[seen]))
+    assert result.state is state
+    assert result.key.subject == msgspec.structs.replace(LINE, name="ipv6")
+    assert result.since == (when(answered) if state is RuleState.HOLDS else None)
 
 
 def day(back: int, down: float | None, up: float | None = 1.0, samples: int = 10) -> DailySpeed:
@@ -339,6 +385,7 @@ def test_each_is_notified_once_and_a_channel_that_is_away_waits_ever_longer(
 EVIDENCE: dict[AlertKind, dict[str, str | int | float]] = {
     AlertKind.PROBE_SILENT: {"last_contact_at": "2026-07-25T03:30:00+00:00"},
     AlertKind.LINE_DOWN: {"minutes_without_answer": 1_440},
+    AlertKind.FAMILY_DOWN: {"minutes_without_answer": 1_440},
     AlertKind.PLAN_MISSED: {"days": 3, "limit_share": 0.8, "lowest_down_share": 0.612},
     AlertKind.BACKLOG_GROWING: {"pending": 12_345, "pending_before": 600},
     AlertKind.NAME_SHARED: {"returns": 3},
@@ -348,6 +395,7 @@ EVIDENCE: dict[AlertKind, dict[str, str | int | float]] = {
 SENTENCES = {
     AlertKind.PROBE_SILENT: "kể từ 10:30 ngày 25/07/2026.",
     AlertKind.LINE_DOWN: "Đã 1.440 phút không có trả lời",
+    AlertKind.FAMILY_DOWN: "IPv6 không trả lời đã 1.440 phút; đường truyền vẫn hoạt động",
     AlertKind.PLAN_MISSED: "thấp hơn 80% mức công bố trong 3 ngày liền (thấp nhất: tải xuống 61%)",
     AlertKind.BACKLOG_GROWING: "12.345 kết quả đang chờ gửi tại trạm đo, trước đó là 600.",
     AlertKind.NAME_SHARED: "giành kết nối của nhau (3 lần đổi lại trong một giờ)",
@@ -358,7 +406,8 @@ SENTENCES = {
 
 @pytest.mark.parametrize("kind", list(AlertKind))
 def test_every_kind_has_its_sentence(kind: AlertKind) -> None:
-    told = msgspec.structs.replace(alert(key=Key(kind, LINE)), evidence=EVIDENCE[kind])
+    of = msgspec.structs.replace(LINE, name="ipv6") if kind is AlertKind.FAMILY_DOWN else LINE
+    told = msgspec.structs.replace(alert(key=Key(kind, of)), evidence=EVIDENCE[kind])
     assert SENTENCES[kind] in notification.sentence(told, HANOI)
     assert notification.title(kind) != notification.title(kind, vietnamese=False)
 
