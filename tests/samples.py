@@ -319,7 +319,14 @@ def path(
 
 
 def availability(
-    *, line: Line = VNPT, started_at: datetime = NOON, up: int = 57, down: int = 2, unknown: int = 1
+    *,
+    line: Line = VNPT,
+    started_at: datetime = NOON,
+    up: int = 57,
+    down: int = 2,
+    unknown: int = 1,
+    ipv4_down: int | None = None,
+    ipv6_down: int | None = None,
 ) -> AvailabilityResult:
     """An hour of one line, in minutes; what is unknown is so because the probe was off."""
     return AvailabilityResult(
@@ -345,6 +352,8 @@ def availability(
             unknown_evidence=0,
             gateway="192.168.1.1",
             targets=["203.0.113.5", "203.0.113.6"],
+            ipv4_down_minutes=ipv4_down,
+            ipv6_down_minutes=ipv6_down,
         ),
     )
 

@@ -250,7 +250,13 @@ def _day(
                 )
             down = 7 if chance.random() < one.loss else 0
             yield samples.availability(
-                line=one.line, started_at=at.replace(minute=0), up=60 - down, down=down, unknown=0
+                line=one.line,
+                started_at=at.replace(minute=0),
+                up=60 - down,
+                down=down,
+                unknown=0,
+                ipv4_down=down if len(families) > 1 else None,
+                ipv6_down=max(down, 2 if hour == 3 else 0) if len(families) > 1 else None,
             )
             if down:
                 began_at = at.replace(minute=20, second=0, microsecond=0)

@@ -96,6 +96,7 @@ class ReportRow(Struct, frozen=True, kw_only=True):
 
     `family` is "ipv4", "ipv6" or "unstated" (probes before 0.2.0) at the levels of families, which
     have no verdict, no plan of tests and no minutes: these are of a line, whatever the family.
+    `ipv4_down_minutes` and `ipv6_down_minutes` are those in which that family did not answer.
     """
 
     level: Level
@@ -136,6 +137,8 @@ class ReportRow(Struct, frozen=True, kw_only=True):
     availability_verdict: Verdict
     availability_why: NoVerdictReason | None
     family: Text | None = None
+    ipv4_down_minutes: int | None = None
+    ipv6_down_minutes: int | None = None
 
     @property
     def is_silent(self) -> bool:

@@ -138,6 +138,8 @@ def _family_row(
         availability_ratio=None,
         availability_verdict=Verdict.NONE,
         availability_why=NoVerdictReason.ONE_FAMILY,
+        ipv4_down_minutes=None,
+        ipv6_down_minutes=None,
     )
 
 
@@ -208,6 +210,8 @@ def _row(
         availability_ratio=total.availability_ratio,
         availability_verdict=available.verdict,
         availability_why=available.why,
+        ipv4_down_minutes=total.family_down_minutes(Family.IPV4),
+        ipv6_down_minutes=total.family_down_minutes(Family.IPV6),
     )
 
 

@@ -209,4 +209,6 @@ _COLUMNS = [
     _Column("Gián đoạn (phút)", 10, "count", lambda r: r.down_minutes),
     _Column("Không rõ (phút)", 10, "count", lambda r: r.unknown_minutes),
     _Column("Độ khả dụng", 10, "fine", lambda r: r.availability_ratio),
+    _Column("IPv4 không trả lời (phút)", 11, "count", lambda r: r.ipv4_down_minutes),
+    _Column("IPv6 không trả lời (phút)", 11, "count", lambda r: r.ipv6_down_minutes),
 ]

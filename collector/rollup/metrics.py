@@ -56,7 +56,13 @@ _FIGURES = {
 _SUMS = {
     "latency": ("sent", "lost"),
     "dns": ("sent", "answered"),
-    "availability": ("up_minutes", "down_minutes", "unknown_minutes"),
+    "availability": (
+        "up_minutes",
+        "down_minutes",
+        "unknown_minutes",
+        "ipv4_down_minutes",
+        "ipv6_down_minutes",
+    ),
 }
 
 # The metrics, sums and kinds that `Summaries.overview` returns; each is a column in the store.
@@ -76,6 +82,8 @@ OVERVIEW_SUMS = (
     "availability_up_minutes",
     "availability_down_minutes",
     "availability_unknown_minutes",
+    "availability_ipv4_down_minutes",
+    "availability_ipv6_down_minutes",
 )
 OVERVIEW_KINDS = ("throughput", "latency", "http")
 

@@ -119,9 +119,13 @@ class Summary(Struct, frozen=True, array_like=True):
         """Minutes of unknown state; shown beside the availability, in no ratio."""
         return int(self.sums.get("availability_unknown_minutes", 0))
 
-    def family_down_minutes(self, family: Family) -> int:
-        """Minutes in which an address family did not answer; the line may have been up in them."""
-        return int(self.sums.get(f"availability_{family}_down_minutes", 0))
+    def family_down_minutes(self, family: Family) -> int | None:
+        """Minutes in which an address family did not answer; the line may have been up in them.
+
+        None where the line does not have it, or its probe does not report it.
+        """
+        minutes = self.sums.get(f"availability_{family}_down_minutes")
+        return None if minutes is None else int(minutes)
 
     @property
     def availability_ratio(self) -> float | None:
@@ -188,7 +192,8 @@ class SummaryBuilder:
                     metrics[metric.name] = distribution(figures)
             for metric, added in zip(wanted.sums, cells[len(wanted.figures) :], strict=False):
                 # A float, for counts that a broken probe invents may exceed 64 bits.
-                sums[metric.name] = float(sum(added))
+                if added:
+                    sums[metric.name] = float(sum(added))
             packets = (
                 parts[0].rtt_us
                 if len(parts) == 1

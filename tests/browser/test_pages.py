@@ -183,6 +183,8 @@ def test_both_families_are_told_apart_and_joined(centre: Centre, context: Browse
     for row, part in zip(("IPv4", "IPv6", "not stated"), parts, strict=True):
         shown = table.get_by_role("row").filter(has_text=row)
         expect(shown).to_contain_text(f"{part['download_mean_bps'] / 1e6:.1f}")
+    minutes = whole["ipv6_down_minutes"]
+    expect(page.get_by_text(f"IPv6 did not answer: {minutes} minutes")).to_be_visible()
     # A minute is up or down for the line, not for a family.
     assert parts[1]["availability_ratio"] is None
     assert whole["availability_ratio"] is not None

@@ -124,6 +124,26 @@ def test_a_family_that_comes_later_is_read_too(store: Store) -> None:
     assert store.summaries.of_lines([VNPT], JULY)[VNPT].counts("throughput").ok == 2
 
 
+def test_minutes_of_a_family_are_beside_those_of_the_line(store: Store) -> None:
+    put(
+        store,
+        samples.availability(started_at=at(2, 1), ipv4_down=2, ipv6_down=40),
+        samples.availability(started_at=at(2, 2), ipv4_down=2, ipv6_down=7),
+        # Of a probe that reports none.
+        samples.availability(started_at=at(2, 3)),
+    )
+    for summary in (
+        store.summaries.overview(JULY)[VNPT],
+        store.summaries.of_lines([VNPT], JULY)[VNPT],
+    ):
+        assert summary.down_minutes == 6
+        assert summary.family_down_minutes(Family.IPV6) == 47
+        assert summary.family_down_minutes(Family.IPV4) == 4
+    put(store, samples.availability(line=samples.VIETTEL, started_at=at(2)), first_seq=4)
+    other = store.summaries.overview(JULY)[VNPT._replace(line="viettel")]
+    assert other.family_down_minutes(Family.IPV6) is None
+
+
 def test_a_day_that_both_families_changed_is_revised_once(store: Store) -> None:
     put(store, *dual_stack())
     (first, second) = store.summaries.revised_since(JULY, [VNPT], 0)

@@ -694,7 +694,8 @@ def over(family_tests: int, mbps: float, packets: float = 600.0) -> Summary:
 def dual_stack(summaries: FakeSummaries) -> Report:
     """July, of which one line was measured over both families on its 20th and 21st."""
     for day in (20, 21):
-        up = Summary(sums={"availability_up_minutes": 1_440.0})
+        sums = {"availability_up_minutes": 1_440.0, "availability_ipv6_down_minutes": 30.0}
+        up = Summary(sums=sums)
         summaries.split(
             key("tram-01969-1", "vnpt"),
             date(2026, 7, day),
@@ -723,7 +724,9 @@ def test_a_report_has_each_family_and_a_verdict_of_both(
             NoVerdictReason.ONE_FAMILY,
         )
         assert (row.up_minutes, row.unknown_minutes, row.availability_ratio) == (None, None, None)
+        assert row.ipv6_down_minutes is None
         assert (row.office, row.line) == (whole.office, "vnpt")
+    assert (whole.ipv4_down_minutes, whole.ipv6_down_minutes) == (None, 60)
     area = {row.family: row for row in report.at(Level.FAMILY)}
     assert list(area) == ["ipv4", "ipv6", "unstated"]
     assert area["ipv6"].download.mean_bps == pytest.approx(50e6)
