@@ -145,6 +145,10 @@ class Nat(StrEnum):
     CARRIER_GRADE = "carrier_grade"
 
 
+# A prefix where the centre shows it to anybody.
+PublicAddress = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f:./]{2,49}\Z")]
+
+
 class LineOperator(Struct, frozen=True, forbid_unknown_fields=True):
     """Who carried a line: its public address as a measurement server saw it at `observed_at`.
 
@@ -154,7 +158,7 @@ class LineOperator(Struct, frozen=True, forbid_unknown_fields=True):
     the whole address.
     """
 
-    public_address: Text
+    public_address: PublicAddress
     nat: Nat
     observed_at: Utc
 

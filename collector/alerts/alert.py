@@ -23,6 +23,9 @@ class AlertKind(StrEnum):
     PLAN_MISSED = "plan_missed"
     BACKLOG_GROWING = "backlog_growing"
     NAME_SHARED = "name_shared"
+    LINES_CROSSED = "lines_crossed"
+    OTHER_NETWORK = "other_network"
+    NAT_CHANGED = "nat_changed"
     CERTIFICATE_EXPIRING = "certificate_expiring"
     CERTIFICATE_UNREADABLE = "certificate_unreadable"
 

@@ -19,6 +19,9 @@ import msgspec
 
 from collector.alerts.alert import Alert, AlertKind, Begin, End, Key, Subject
 from collector.alerts.notification import AlertEvent, Transition
+from collector.domain.operators import History, OperatorStay
+from collector.registry.registry import LineKey
+from wire.record import Family
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS alerts (
@@ -43,6 +46,14 @@ CREATE TABLE IF NOT EXISTS due (
     channel TEXT NOT NULL,
     edge    TEXT NOT NULL,
     PRIMARY KEY (number, channel, edge)
+) STRICT, WITHOUT ROWID;
+-- Who carried a line: its public addresses, as JSON. Personal data.
+CREATE TABLE IF NOT EXISTS line_operators (
+    tenant  TEXT NOT NULL,
+    probe   TEXT NOT NULL,
+    line    TEXT NOT NULL,
+    history TEXT NOT NULL,
+    PRIMARY KEY (tenant, probe, line)
 ) STRICT, WITHOUT ROWID;
 """
 _COLUMNS = (
@@ -135,6 +146,50 @@ class AlertStore:
             except sqlite3.Error as error:
                 raise AlertStoreError(f"the alert store cannot be written: {error}") from error
 
+    def operator_histories(self) -> dict[LineKey, History]:
+        """The history of every line's operators."""
+        rows = self._operator_rows("")
+        return {LineKey(*key): _history(text) for *key, text in rows}
+
+    def operator_history(self, key: LineKey) -> History:
+        """The history of a line's operators; empty where there is none."""
+        rows = self._operator_rows("WHERE tenant = ? AND probe = ? AND line = ?", *key)
+        return _history(rows[0][3]) if rows else {}
+
+    def write_operator_histories(self, histories: Mapping[LineKey, History]) -> None:
+        """Store these histories in place of what is stored of their lines."""
+        rows = [(*key, msgspec.json.encode(one).decode()) for key, one in histories.items()]
+        with self._lock:
+            try:
+                with self._connection:
+                    self._connection.executemany(
+                        "INSERT OR REPLACE INTO line_operators VALUES (?, ?, ?, ?)", rows
+                    )
+            except sqlite3.Error as error:
+                raise AlertStoreError(f"the alert store cannot be written: {error}") from error
+
+    def delete_operator_histories(self, keys: Iterable[LineKey]) -> None:
+        """Delete the histories of these lines."""
+        with self._lock:
+            try:
+                with self._connection:
+                    self._connection.executemany(
+                        "DELETE FROM line_operators WHERE tenant = ? AND probe = ? AND line = ?",
+                        list(keys),
+                    )
+            except sqlite3.Error as error:
+                raise AlertStoreError(f"the alert store cannot be written: {error}") from error
+
+    def _operator_rows(self, rest: str, *arguments: str) -> list[tuple[str, str, str, str]]:
+        with self._lock:
+            try:
+                return self._connection.execute(
+                    f"SELECT tenant, probe, line, history FROM line_operators {rest}",  # noqa: S608 - our own constants
+                    arguments,
+                ).fetchall()
+            except sqlite3.Error as error:
+                raise AlertStoreError(f"the alert store cannot be read: {error}") from error
+
     def close(self) -> None:
         """Close the file. May be called more than once."""
         with self._lock:
@@ -211,6 +266,10 @@ def _alert(row: Sequence[str | int | None]) -> Alert:
         office=None if office is None else str(office),
         evidence=msgspec.json.decode(str(evidence)),
     )
+
+
+def _history(text: str) -> History:
+    return msgspec.json.decode(text, type=dict[Family, list[OperatorStay]])
 
 
 def _text(at: datetime) -> str:

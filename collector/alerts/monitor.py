@@ -21,6 +21,7 @@ import msgspec
 from collector.alerts.alert import Subject, changes
 from collector.alerts.alert_store import AlertLocation, AlertStore, AlertStoreError
 from collector.alerts.notifier import Notifier
+from collector.alerts.operator_monitor import OperatorMonitor
 from collector.alerts.rules import (
     BacklogSample,
     Certificate,
@@ -94,6 +95,7 @@ class AlertMonitor:
         self._stopping = threading.Event()
         self._listening_since: datetime | None = None
         self._backlogs: dict[tuple[str, str], deque[BacklogSample]] = {}
+        self._operators = OperatorMonitor(model, alert_store, config.rules)
         self._speeds: tuple[datetime, list[LineSpeedHistory]] | None = None
         self._families: tuple[datetime, list[FamilyObservation]] | None = None
         self._last_error: str | None = None
@@ -158,6 +160,7 @@ class AlertMonitor:
             lines=list(self._line_observations(lines, probes, now)),
             families=self._family_observations(lines, now),
             speeds=self._line_speeds(lines, now),
+            operators=self._operators.findings(lines, now),
             certificates=[*self._centre_certificates(), *_probe_certificates(probes)],
         )
 

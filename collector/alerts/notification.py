@@ -8,7 +8,7 @@ between delivery and its record).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from enum import StrEnum
 
@@ -16,9 +16,10 @@ import msgspec
 from msgspec import Struct
 
 from collector.alerts.alert import Alert, AlertKind
-from runtime.language import Phrase, number
+from runtime.language import Language, Phrase, number
 
 _MOST_LISTED = 200
+Evidence = Mapping[str, str | int | float]
 
 
 class DeliveryError(Exception):
@@ -57,8 +58,19 @@ _TITLES = {
     AlertKind.PLAN_MISSED: ("Tốc độ thấp hơn mức công bố", "declared speed missed"),
     AlertKind.BACKLOG_GROWING: ("Kết quả chờ gửi tăng dần", "backlog growing"),
     AlertKind.NAME_SHARED: ("Hai thiết bị dùng chung một tên", "name used by two boxes"),
+    AlertKind.LINES_CROSSED: ("Cắm chéo hai đường truyền", "lines plugged in crosswise"),
+    AlertKind.OTHER_NETWORK: ("Đường truyền đi qua mạng khác", "line leaves by another network"),
+    AlertKind.NAT_CHANGED: ("Nhà mạng đổi cách cấp địa chỉ (NAT)", "ISP changed the line's NAT"),
     AlertKind.CERTIFICATE_EXPIRING: ("Chứng thư số sắp hết hạn", "certificate expiring"),
     AlertKind.CERTIFICATE_UNREADABLE: ("Không đọc được chứng thư số", "certificate unreadable"),
+}
+
+
+# By the values of `wire.record.Nat`.
+NATS = {
+    "none": Phrase("không NAT", "no NAT"),
+    "nat": Phrase("sau NAT", "behind NAT"),
+    "carrier_grade": Phrase("sau NAT của nhà mạng (CGNAT)", "behind carrier-grade NAT"),
 }
 
 
@@ -69,6 +81,8 @@ def title(kind: AlertKind, vietnamese: bool = True) -> str:
 
 def sentence(alert: Alert, timezone: tzinfo, *, vietnamese: bool = True) -> str:
     """One sentence that describes the alert. Times are in `timezone`."""
+    if (describe := _OF_OPERATORS.get(alert.key.kind)) is not None:
+        return describe(alert.evidence).in_(Language.VI if vietnamese else Language.EN)
     return _vietnamese(alert, timezone) if vietnamese else _english(alert, timezone)
 
 
@@ -101,7 +115,7 @@ def _vietnamese(alert: Alert, timezone: tzinfo) -> str:
         case AlertKind.CERTIFICATE_EXPIRING:
             until = _clock(datetime.fromisoformat(str(figures["not_after"])), timezone)
             return f"Chứng thư số hết hạn lúc {until}; cần gia hạn trước thời điểm đó."
-        case AlertKind.CERTIFICATE_UNREADABLE:
+        case _:
             return (
                 "Trung tâm không đọc được chứng thư số hay danh sách thu hồi này, nên không biết "
                 "khi nào hết hạn."
@@ -135,7 +149,7 @@ def _english(alert: Alert, timezone: tzinfo) -> str:
         case AlertKind.CERTIFICATE_EXPIRING:
             until = datetime.fromisoformat(str(figures["not_after"])).astimezone(timezone)
             return f"The certificate expires at {until:%H:%M on %d/%m/%Y}."
-        case AlertKind.CERTIFICATE_UNREADABLE:
+        case _:
             return (
                 "The centre cannot read this certificate or revocation list, and so does not know "
                 "when it expires."
@@ -253,6 +267,45 @@ def _lowest(figures: dict[str, str | int | float]) -> str:
         if name in figures
     ]
     return f" (thấp nhất: {', '.join(parts)})" if parts else ""
+
+
+def _lines_crossed(figures: Evidence) -> Phrase:
+    lines = figures["lines"]
+    return Phrase(
+        f"Các đường truyền {lines} mang địa chỉ công cộng của nhau: dây đã cắm chéo. Kết quả từ "
+        "lúc đó thuộc về đường truyền kia; cần đổi lại dây.",
+        f"Lines {lines} show each other's public addresses: they are plugged in crosswise. Results "
+        "since then are the other line's; exchange the plugs.",
+    )
+
+
+def _other_network(figures: Evidence) -> Phrase:
+    network, usual, other = figures["network"], figures.get("usual"), figures.get("other_line")
+    usually = Phrase(f", thường lệ là {usual}", f", usually {usual}") if usual else Phrase("", "")
+    by = Phrase("", "")
+    if other:
+        by = Phrase(f" (mạng của đường truyền {other})", f" (that of line {other})")
+    return Phrase(
+        f"Đường truyền này đang đi qua mạng {network}{usually.vi}{by.vi}. Có thể bộ định tuyến đã "
+        "chuyển sang đường dự phòng (LTE).",
+        f"This line leaves by network {network}{usually.en}{by.en}. The router may have fallen "
+        "back to another path (LTE).",
+    )
+
+
+def _nat_changed(figures: Evidence) -> Phrase:
+    before, now = (NATS[str(figures[name])] for name in ("nat_before", "nat"))
+    return Phrase(
+        f"Nhà mạng đã đổi NAT của đường truyền này: trước là {before.vi}, nay là {now.vi}.",
+        f"The ISP changed this line's NAT: {before.en} before, {now.en} now.",
+    )
+
+
+_OF_OPERATORS: dict[AlertKind, Callable[[Evidence], Phrase]] = {
+    AlertKind.LINES_CROSSED: _lines_crossed,
+    AlertKind.OTHER_NETWORK: _other_network,
+    AlertKind.NAT_CHANGED: _nat_changed,
+}
 
 
 def _count(evidence: str | float) -> Phrase:

@@ -16,9 +16,15 @@ from msgspec import Meta, Struct
 
 from collector.alerts.alert import AlertKind, Key, RuleResult, RuleState, Subject
 from collector.domain.name_conflicts import WINDOW, NameConflict
+from collector.domain.operators import Finding, FindingKind
 from wire.result import Family
 
 Minutes = Annotated[int, Meta(ge=1, le=100_000)]
+_OPERATOR_KINDS = {
+    FindingKind.CROSSED: AlertKind.LINES_CROSSED,
+    FindingKind.OTHER_NETWORK: AlertKind.OTHER_NETWORK,
+    FindingKind.NAT_CHANGED: AlertKind.NAT_CHANGED,
+}
 
 
 class Rules(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -34,6 +40,10 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     plan_missed_samples: Annotated[int, Meta(ge=1, le=1000)] = 4
     backlog_results: Annotated[int, Meta(ge=1, le=10_000_000)] = 500
     backlog_minutes: Minutes = 120
+    # Who carries a line: a change counts after so long, and until it is as old as the usual.
+    operator_minutes: Minutes = 30
+    operator_nat_minutes: Minutes = 150
+    operator_usual_days: Annotated[int, Meta(ge=1, le=90)] = 7
     certificate_days: Annotated[int, Meta(ge=1, le=365)] = 30
 
 
@@ -129,6 +139,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     families: Sequence[FamilyObservation] = ()
     speeds: Sequence[LineSpeedHistory] = ()
     certificates: Sequence[Certificate] = ()
+    operators: Sequence[Finding] = ()
 
 
 def evaluate(snapshot: Snapshot, rules: Rules) -> Iterator[RuleResult]:
@@ -143,6 +154,8 @@ def evaluate(snapshot: Snapshot, rules: Rules) -> Iterator[RuleResult]:
         yield _family_down(family, rules)
     for speed in snapshot.speeds:
         yield _plan_missed(speed, rules)
+    for finding in snapshot.operators:
+        yield _operator(finding)
     for certificate in snapshot.certificates:
         yield _expiring(certificate, snapshot.now, rules)
         yield _unreadable(certificate, snapshot.now)
@@ -251,6 +264,17 @@ def _backlog(probe: ProbeObservation, rules: Rules) -> RuleResult:
         state=RuleState.HOLDS,
         since=before[-1].at,
         evidence={"pending": last.pending, "pending_before": before[-1].pending},
+    )
+
+
+def _operator(finding: Finding) -> RuleResult:
+    key = Key(_OPERATOR_KINDS[finding.kind], Subject(*finding.key))
+    if finding.holds is None:
+        return RuleResult(key=key, state=RuleState.UNKNOWN)
+    if not finding.holds:
+        return RuleResult(key=key, state=RuleState.CLEAR)
+    return RuleResult(
+        key=key, state=RuleState.HOLDS, since=finding.since, evidence=finding.evidence
     )
 
 

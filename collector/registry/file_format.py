@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import csv
 import io
+import ipaddress
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
@@ -60,6 +61,7 @@ from wire.record import Name, Text
 from wire.site import CommuneCode
 
 MbitPerSecond = Annotated[float, Meta(gt=0, le=1_000_000)]
+Prefix = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f:.]{2,45}/[0-9]{1,3}\Z")]
 T = TypeVar("T")
 
 CSV_COLUMNS = (
@@ -79,6 +81,7 @@ class IspTable(_Strict, frozen=True):
 
     id: Name
     name: Text
+    prefixes: list[Prefix] = []
 
 
 class LineTable(_Strict, frozen=True):
@@ -154,7 +157,8 @@ def parse_csv(content: bytes, source: str, known: Registry) -> Registry:
     Args:
         content: the file's bytes.
         source: its name, for messages.
-        known: the current registry. Its groups and places stay: the file has no column for them.
+        known: the current registry. Its groups, places and the ISPs' prefixes stay: the file has no
+            column for them.
 
     Raises:
         runtime.settings.SettingsError: every problem, each with file and line.
@@ -186,7 +190,12 @@ def parse_csv(content: bytes, source: str, known: Registry) -> Registry:
         raise SettingsError(problems)
     table = {"probe": list(probes.values()), "isp": list(isps.values())}
     built = build(converted(table, RegistryFile, strict=False), source, known.communes)
-    return msgspec.structs.replace(built, groups=known.groups)
+    kept = {
+        isp.id: msgspec.structs.replace(isp, prefixes=known.isps[isp.id].prefixes)
+        for isp in built.isps.values()
+        if isp.id in known.isps
+    }
+    return msgspec.structs.replace(built, groups=known.groups, isps={**built.isps, **kept})
 
 
 def build(file: RegistryFile, source: str, official: Mapping[str, Commune]) -> Registry:
@@ -197,7 +206,12 @@ def build(file: RegistryFile, source: str, official: Mapping[str, Commune]) -> R
     """
     problems = list(_nul_problems(file))
     communes = _communes(file.commune, official, problems)
-    isps = _unique(((i.id, Isp(id=i.id, name=i.name)) for i in file.isp), "isp", problems)
+    problems += _prefix_problems(file.isp)
+    isps = _unique(
+        ((i.id, Isp(id=i.id, name=i.name, prefixes=tuple(i.prefixes))) for i in file.isp),
+        "isp",
+        problems,
+    )
     probes = _unique(
         (
             ((table.tenant, table.probe), _probe(table, place, isps, communes, problems))
@@ -221,6 +235,21 @@ def build(file: RegistryFile, source: str, official: Mapping[str, Commune]) -> R
     return Registry(communes=communes, isps=isps, probes=probes, groups=groups)
 
 
+def _prefix_problems(isps: Iterable[IspTable]) -> Iterator[Problem]:
+    """Prefixes that are none, have host bits, or are two ISPs'."""
+    owners: dict[object, str] = {}
+    for place, isp in _numbered("isp", isps):
+        for text in isp.prefixes:
+            try:
+                network = ipaddress.ip_network(text)
+            except ValueError as error:
+                what = Phrase(f"{text!r} không phải dải địa chỉ", f"{text!r} is no prefix: {error}")
+                yield Problem(f"{place}.prefixes", what)
+                continue
+            if owners.setdefault(network, isp.id) != isp.id:
+                yield Problem(f"{place}.prefixes", _duplicate(text))
+
+
 def _nul_problems(file: RegistryFile) -> Iterator[Problem]:
     """Texts with NUL, which a TOML file can name and PostgreSQL cannot store."""
     for name in RegistryFile.__struct_fields__:
@@ -233,7 +262,10 @@ def _nul_problems(file: RegistryFile) -> Iterator[Problem]:
 
 def to_toml(registry: Registry, official: Mapping[str, Commune]) -> str:
     """The registry as TOML that `parse_toml` reads."""
-    blocks = [_block("isp", {"id": isp.id, "name": isp.name}) for isp in registry.isps.values()]
+    blocks = [
+        _block("isp", {"id": isp.id, "name": isp.name, "prefixes": isp.prefixes or None})
+        for isp in registry.isps.values()
+    ]
     for probe in registry.probes.values():
         fields = msgspec.structs.asdict(probe)
         fields.pop("lines")

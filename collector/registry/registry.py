@@ -37,11 +37,12 @@ class LineKey(NamedTuple):
     line: str
 
 
-class Isp(Struct, frozen=True, kw_only=True):
-    """An Internet service provider."""
+class Isp(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An Internet service provider, and the prefixes of the addresses that its customers have."""
 
     id: Name
     name: Text
+    prefixes: tuple[str, ...] = ()
 
 
 class Commune(Struct, frozen=True, kw_only=True):

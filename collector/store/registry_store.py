@@ -34,7 +34,10 @@ class SqlRegistryStore:
         communes = {
             row[0]: _commune(row) for row in read(f"SELECT {_COMMUNE} FROM registry_communes")
         }
-        isps = [Isp(id=row[0], name=row[1]) for row in read("SELECT id, name FROM registry_isps")]
+        isps = [
+            Isp(id=row[0], name=row[1], prefixes=tuple(json.loads(row[2])))
+            for row in read("SELECT id, name, prefixes FROM registry_isps")
+        ]
         groups = [
             Group(id=row[0], name=row[1], communes=tuple(json.loads(row[2])))
             for row in read("SELECT id, name, communes FROM registry_groups")
@@ -115,8 +118,8 @@ def _write(transaction: Transaction, registry: Registry) -> None:
         ],
     )
     transaction.execute_many(
-        "INSERT INTO registry_isps (id, name) VALUES (?, ?)",
-        [(isp.id, isp.name) for isp in registry.isps.values()],
+        "INSERT INTO registry_isps (id, name, prefixes) VALUES (?, ?, ?)",
+        [(isp.id, isp.name, json.dumps(isp.prefixes)) for isp in registry.isps.values()],
     )
     transaction.execute_many(
         "INSERT INTO registry_groups (id, name, communes) VALUES (?, ?, ?)",

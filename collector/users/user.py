@@ -1,7 +1,8 @@
 """Floor 1. Users, roles and permissions.
 
-Reading needs no sign-in: pages and figures are open to whoever reaches the address. Each action
-needs one of these permissions, and a role has only those listed for it.
+Reading needs no sign-in, whole public addresses excepted: pages and figures are open to whoever
+reaches the address. Each action needs one of these permissions, and a role has only those listed
+for it.
 """
 
 from __future__ import annotations
@@ -33,12 +34,21 @@ class Permission(StrEnum):
     EDIT_REGISTRY = "edit_registry"
     MAKE_REPORTS = "make_papers"
     READ_AUDIT = "read_audit"
+    # Whole public addresses of lines (docs/security.md).
+    READ_ADDRESSES = "read_addresses"
 
 
 PERMISSIONS = {
     # On the probes of their own communes.
-    Role.OFFICE: frozenset({Permission.MEASURE, Permission.IDENTIFY}),
-    Role.TECHNICIAN: frozenset({Permission.MEASURE, Permission.IDENTIFY, Permission.EDIT_REGISTRY}),
+    Role.OFFICE: frozenset({Permission.MEASURE, Permission.IDENTIFY, Permission.READ_ADDRESSES}),
+    Role.TECHNICIAN: frozenset(
+        {
+            Permission.MEASURE,
+            Permission.IDENTIFY,
+            Permission.EDIT_REGISTRY,
+            Permission.READ_ADDRESSES,
+        }
+    ),
     Role.CENTRE: frozenset(Permission),
 }
 

@@ -75,7 +75,7 @@ class Web:
         self._context = PageContext(timezone, user_store)
         self._routes = [
             *OverviewPage(self._context, read_model).routes,
-            *LinePages(self._context, read_model, sender).routes,
+            *LinePages(self._context, read_model, sender, alerts).routes,
             *CampaignPage(self._context, read_model).routes,
             *IspsPage(self._context, read_model).routes,
             *SystemPage(self._context, read_model, certificates, ingest_status).routes,
@@ -86,7 +86,7 @@ class Web:
             *Api(read_model).routes,
             *MonitoringEndpoints(read_model, ingest_status).routes,
             *LivePage(self._context, read_model, change_signal).routes,
-            *StoredApi(read_model).routes,
+            *StoredApi(self._context, read_model).routes,
             *SignInPages(self._context).routes,
         ]
 

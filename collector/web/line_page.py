@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from collector.alerts.alert_store import AlertStore
 from collector.commands import builder
 from collector.commands.state import CommandSender, CommandStatus, NotSentError
 from collector.domain.lines import KnownLine, LineState
@@ -20,8 +21,16 @@ from collector.rollup.periods import Period, month_of
 from collector.rollup.queries import merged_buckets
 from collector.rollup.summary import EMPTY, merge_summaries
 from collector.users.user import Permission
-from collector.web import chart_view, families_view, line_view, outages_view, probe_view
+from collector.web import (
+    chart_view,
+    families_view,
+    line_view,
+    operator_view,
+    outages_view,
+    probe_view,
+)
 from collector.web.line_table import STATE_LOOKS, LineRow, line_address, line_rows, state_badge
+from collector.web.operator_view import OperatorSection
 from collector.web.overview_view import around, overview_map
 from collector.web.page_context import PageContext
 from collector.web.presentation import Locale
@@ -36,9 +45,14 @@ class LinePages:
     """`/commune/…`, `/probe/…`, `/line/…`."""
 
     def __init__(
-        self, context: PageContext, model: ReadModel, sender: CommandSender | None
+        self,
+        context: PageContext,
+        model: ReadModel,
+        sender: CommandSender | None,
+        alerts: AlertStore | None = None,
     ) -> None:
         self._context = context
+        self._alerts = alerts
         self._model = model
         self._sender = sender
         self.routes = [
@@ -161,12 +175,26 @@ class LinePages:
             kinds=line_view.kind_rows(summary, locale),
             fault_now=outages_view.fault_now(observation, locale),
             outages=outages_view.outages(buckets, reported, observation, step, locale),
+            operators=self._operators(request, line, locale),
             probe_status=probe_view.probe_status_or_none(
                 model.probes().get(line.key[:2]), model.now(), locale
             ),
             thresholds=model.thresholds,
             measurable=ON_DEMAND_KINDS,
             can_send=self._sender is not None,
+        )
+
+    def _operators(self, request: Request, line: KnownLine, locale: Locale) -> OperatorSection:
+        """Who carries the line; whole addresses for who may read them in its commune."""
+        visitor = self._context.visitor(request)
+        may_read = visitor.may(Permission.READ_ADDRESSES, line.commune_code)
+        history = self._alerts.operator_history(line.key) if self._alerts else {}
+        alerts = self._alerts.open_alerts().values() if self._alerts else ()
+        isps = self._model.registry().isps.values()
+        return OperatorSection(
+            operator_view.operator_rows(history, isps, locale, may_read=may_read),
+            operator_view.operator_sentences(alerts, line.key, locale),
+            may_read,
         )
 
     def chart(self, request: Request) -> Response:

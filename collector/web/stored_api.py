@@ -1,9 +1,13 @@
-"""Floor 3. The JSON API over stored data: probes and results as the probes sent them."""
+"""Floor 3. The JSON API over stored data: probes and results as the probes sent them.
+
+Whole addresses of lines are for users with the permission to read them everywhere
+(`collector.web.personal_data`).
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +18,9 @@ from starlette.routing import Route
 from collector.domain.read_model import ReadModel
 from collector.store.messages import EpochKey
 from collector.store.records import StoredResult
+from collector.users.user import Permission
+from collector.web.page_context import PageContext
+from collector.web.personal_data import own_addresses, redacted_probe, redacted_result
 from collector.web.query import NUMBER_MOST, whole_number
 from collector.web.responses import json_response
 from wire.ledger import Ledger
@@ -25,7 +32,8 @@ _PROBES_MOST = 1_000
 class StoredApi:
     """`/api/probes` and `/api/results`."""
 
-    def __init__(self, model: ReadModel) -> None:
+    def __init__(self, context: PageContext, model: ReadModel) -> None:
+        self._context = context
         self._model = model
         self._store = model.store
         self.routes = [
@@ -44,11 +52,12 @@ class StoredApi:
         tenant, _, name = query.get("after", "").partition("/")
         begin = bisect_right(snapshot.names, (tenant, name))
         names = snapshot.names[begin : begin + limit]
+        shown = (lambda probe: probe) if self._may_read(request) else redacted_probe
         ledgers = {key[:2]: (key, ledger) for key, ledger in self._model.ledgers().items()}
         return json_response(
             {
                 "probes": [
-                    msgspec.structs.asdict(snapshot.probes[key])
+                    msgspec.structs.asdict(shown(snapshot.probes[key]))
                     | {"receipt": _receipt(ledgers.get(key))}
                     for key in names
                 ],
@@ -66,12 +75,30 @@ class StoredApi:
         else:
             after = 0
             results = self._store.newest_results(limit)
+        if not self._may_read(request):
+            results = self._redacted(results)
         return json_response(
             {
                 "results": [_stored_result(result) for result in results],
                 "next_after": results[-1].number if results else after,
             }
         )
+
+    def _may_read(self, request: Request) -> bool:
+        return self._context.visitor(request).may(Permission.READ_ADDRESSES)
+
+    def _redacted(self, results: Sequence[StoredResult]) -> list[StoredResult]:
+        probes = self._model.probes()
+        known = {
+            key: own_addresses(probes.get(key))
+            for key in {(result.tenant, result.probe) for result in results}
+        }
+        return [
+            msgspec.structs.replace(
+                result, body=redacted_result(result.body, known[result.tenant, result.probe])
+            )
+            for result in results
+        ]
 
 
 def _stored_result(result: StoredResult) -> Mapping[str, Any]:

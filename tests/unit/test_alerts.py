@@ -389,6 +389,9 @@ EVIDENCE: dict[AlertKind, dict[str, str | int | float]] = {
     AlertKind.PLAN_MISSED: {"days": 3, "limit_share": 0.8, "lowest_down_share": 0.612},
     AlertKind.BACKLOG_GROWING: {"pending": 12_345, "pending_before": 600},
     AlertKind.NAME_SHARED: {"returns": 3},
+    AlertKind.LINES_CROSSED: {"family": "ipv4", "lines": "viettel, vnpt"},
+    AlertKind.OTHER_NETWORK: {"network": "mobi", "usual": "vnpt", "other_line": "viettel"},
+    AlertKind.NAT_CHANGED: {"nat_before": "none", "nat": "carrier_grade"},
     AlertKind.CERTIFICATE_EXPIRING: {"not_after": "2026-08-01T00:00:00+00:00", "days_left": 6},
     AlertKind.CERTIFICATE_UNREADABLE: {},
 }
@@ -399,6 +402,9 @@ SENTENCES = {
     AlertKind.PLAN_MISSED: "thấp hơn 80% mức công bố trong 3 ngày liền (thấp nhất: tải xuống 61%)",
     AlertKind.BACKLOG_GROWING: "12.345 kết quả đang chờ gửi tại trạm đo, trước đó là 600.",
     AlertKind.NAME_SHARED: "giành kết nối của nhau (3 lần đổi lại trong một giờ)",
+    AlertKind.LINES_CROSSED: "Các đường truyền viettel, vnpt mang địa chỉ công cộng của nhau",
+    AlertKind.OTHER_NETWORK: "qua mạng mobi, thường lệ là vnpt (mạng của đường truyền viettel)",
+    AlertKind.NAT_CHANGED: "trước là không NAT, nay là sau NAT của nhà mạng (CGNAT).",
     AlertKind.CERTIFICATE_EXPIRING: "hết hạn lúc 07:00 ngày 01/08/2026",
     AlertKind.CERTIFICATE_UNREADABLE: "không đọc được chứng thư số hay danh sách thu hồi",
 }

@@ -275,6 +275,22 @@ LABELS = {
     "seen_at": Phrase("quan sát lúc", "observed at"),
     "outage_open": Phrase("chưa ghi nhận kết thúc", "end not reported yet"),
     "no_outages": Phrase("Không ghi nhận mất kết nối.", "No outages recorded."),
+    # Who carries a line
+    "operator_title": Phrase("Đường truyền đi qua nhà mạng nào", "Who carries the line"),
+    "operator_address": Phrase("Địa chỉ công cộng", "Public address"),
+    "operator_network": Phrase("Mạng của", "Network of"),
+    "operator_nat": Phrase("NAT", "NAT"),
+    "operator_first": Phrase("Thấy từ", "Seen from"),
+    "operator_last": Phrase("Lần cuối", "Last seen"),
+    "operator_none": Phrase(
+        "Trạm đo chưa cho biết địa chỉ công cộng.", "The probe has stated no public address yet."
+    ),
+    "operator_masked": Phrase(
+        "Địa chỉ được rút gọn (IPv4 bỏ octet cuối, IPv6 chỉ để 48 bit đầu): cán bộ đăng nhập và có "
+        "quyền thì xem được đầy đủ.",
+        "Addresses are shortened (IPv4 without its last octet, IPv6 to its first 48 bits); users "
+        "who have signed in and have the permission see them whole.",
+    ),
     # The campaign
     "campaign_title": Phrase("Theo dõi, đôn đốc chiến dịch đo", "The campaign: monitor and urge"),
     "campaign_lead": Phrase(
