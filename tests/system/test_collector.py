@@ -27,7 +27,7 @@ from tests.client import Client, eventually
 from tests.collector_process import COMMAND, ROOT, CollectorProcess
 from wire import messages, topics
 from wire.envelope import MAX_ENVELOPE_BYTES
-from wire.messages import Receipt, Rejection
+from wire.messages import Presence, Receipt, Rejection, State
 from wire.result import Result, decode_result
 
 pytestmark = pytest.mark.skipif(brokers.why_not() is not None, reason=str(brokers.why_not()))
@@ -169,6 +169,26 @@ def test_broken_messages_are_rejected_kept_and_do_not_stop_the_rest(
     assert [row.payload_bytes for row in kept] == [len(payload) for _, _, payload in broken]
     assert totals.rejected == {reason: 1 for reason, _, _ in broken}
     assert totals.results == 1
+
+
+def test_a_probe_that_is_taken_down_is_deleted_and_nothing_is_rejected(
+    collector: CollectorProcess, probe: Client
+) -> None:
+    """Its retained messages are deleted by empty ones (MQTT 5, 3.3.1.3)."""
+    topic_of = partial(topics.of_probe, samples.TENANT, samples.PROBE)
+    for channel, message in (("info", samples.info()), ("state", State(Presence.OFFLINE))):
+        probe.publish(topic_of(channel), messages.encode(message), retain=True)
+        probe.publish(topic_of(channel), b"", retain=True)
+    probe.publish(LATENCY, latencies(1))
+    receipt_that(probe, 1)
+    store = SqliteStore(collector.store_path)
+    rejected = store.rejected_after(0, 100)
+    store.close()
+    assert rejected == []
+    eventually(
+        lambda: "the retained message of" in collector.log and "was deleted" in collector.log,
+        "the log says so",
+    )
 
 
 LIVING_PROBE = f"""

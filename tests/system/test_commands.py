@@ -41,6 +41,7 @@ from tests.system.test_publisher import samples_health, samples_info
 from tests.unit.test_config import GOOD
 from wire import messages, topics
 from wire.commands import Answer, AnyCommand, Identify, Refusal, Reply, encode_command
+from wire.messages import Health
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
@@ -372,6 +373,34 @@ def test_identify_on_the_box_itself_flashes_every_led(settings: Config, tmp_path
         assert {str(pattern) for pattern in shown.leds.values()} != {"fast_blink"}
         assert identified(path) == 0
         eventually(lambda: flashes(tmp_path / "run"), "every LED flashes")
+
+
+def test_health_has_the_lines_states_while_every_led_flashes(
+    settings: Config, broker: Broker, tmp_path: Path
+) -> None:
+    """The LEDs say nothing of a line while somebody looks for the box; its state goes on."""
+    path = tmp_path / "probe.toml"
+    written = daemon_configuration(settings, tmp_path, "simulated")
+    often = written.replace("clock_wait_s = 0", "clock_wait_s = 0, health_every_s = 1")
+    assert often != written
+    path.write_text(often, encoding="utf-8")
+    topic = topics.of_probe(settings.tenant, settings.probe, "health")
+
+    def while_flashing(message: Received) -> bool:
+        return set(decoded(message).leds.values()) == {"fast_blink"}
+
+    def decoded(message: Received) -> Health:
+        return messages.decode(message.payload, Health)
+
+    with (
+        Client(broker.config(), "reader", subscriptions=[topic]) as reader,
+        daemon(path),
+    ):
+        reader.wait_for(lambda message: bool(decoded(message).leds))
+        assert identified(path) == 0
+        health = decoded(reader.wait_for(while_flashing))
+    assert health.lines is not None
+    assert health.lines.keys() == {"vnpt"}
 
 
 def identified(path: Path) -> int:
