@@ -256,7 +256,7 @@ class Reflector:
 
 
 def _clock_source() -> SynchronisationSource:
-    """What sets this host's clock, as far as the kernel tells; PTP counts as NTP."""
+    """What sets this host's clock, as far as the kernel knows; PTP counts as NTP."""
     if kernel_time.synchronised():
         return SynchronisationSource.NTP
     return SynchronisationSource.FREE_RUNNING

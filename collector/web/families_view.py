@@ -56,7 +56,7 @@ def of_family(
     return {line: mine[family] for line, mine in families.items() if family in mine}
 
 
-def told_apart(families: Mapping[Family | None, T]) -> list[tuple[Family | None, T]]:
+def in_order(families: Mapping[Family | None, T]) -> list[tuple[Family | None, T]]:
     """The families in the order in which they are shown."""
     return [(family, families[family]) for family in _ORDER if family in families]
 
@@ -76,7 +76,7 @@ def measured(families: Families) -> dict[Family | None, Summary]:
 
 def family_rows(families: Families, locale: Locale) -> list[FamilyRow]:
     """A row for each family of a line; none where a line has one alone."""
-    shown = told_apart(measured(families))
+    shown = in_order(measured(families))
     if len(shown) < 2:
         return []
     return [family_row(family, summary, locale) for family, summary in shown]

@@ -138,7 +138,7 @@ def family_rows(
             families_view.family_row(family, merge_summaries(of_lines), locale),
         )
         for (name, _), mine in sorted(parts.items())
-        for family, of_lines in families_view.told_apart(mine)
+        for family, of_lines in families_view.in_order(mine)
     ]
 
 

@@ -161,7 +161,7 @@ def family_charts(
     ):
         shown = [
             (family, buckets)
-            for family, buckets in families_view.told_apart(families)
+            for family, buckets in families_view.in_order(families)
             if any(bucket.summary.metric(metric).count for bucket in buckets)
         ]
         if len(shown) > 1:

@@ -32,7 +32,7 @@ class OwnNetworks(Struct, frozen=True):
 
     `networks` are those of the line's interface, its own addresses with their prefix
     ("192.168.1.10/24"); `router` is its gateway. `configured` are the office's networks by its own
-    setting, None where it has none: then private spaces are told by the rule of `is_beyond`.
+    setting, None where it has none: then private spaces are decided by the rule of `is_beyond`.
     `loopback`: the line is the loopback interface, as in a trial on one machine; then loopback
     addresses stand for hosts beyond the office.
     """

@@ -17,7 +17,7 @@ from wire.result import FaultLocation, HopAnswer, PathHop, PathTarget, PathValue
 _LINK_LOCAL = "fe80:"
 # Routers of the office's own behind the ISP's box: homes and offices use this range, while
 # ISPs number their access networks from 10/8 and 100.64/10 (RFC 1918, RFC 6598; ours). A hop is on
-# the way out, which a target with such an address need not be: those are told by
+# the way out, which a target with such an address need not be: those are decided by
 # `probe.measure.own_networks`.
 _PREMISES = ipaddress.ip_network("192.168.0.0/16")
 
