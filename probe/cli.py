@@ -50,6 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         format="%(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    logging.getLogger("schedule").setLevel(logging.WARNING)
     if options.command == "example":
         print(config_file.EXAMPLE.read_text(encoding="utf-8"), end="")
         return OK

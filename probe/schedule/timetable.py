@@ -1,18 +1,53 @@
-"""Floor 1. The timetable: calls back for each planned slot at its time.
+"""Floor 2. The timetable: calls back for each planned slot at its time. Wraps `schedule`.
 
-Times are UTC, so that a zone's clock change moves none. Reads no clock: whoever holds it gives the
-time, and whoever is fired compares the slot with the clock.
+`schedule` compares local wall times, which a zone's clock change repeats or leaves out; its jobs
+here have aware times in UTC and are due by the time that they are given. Reads no clock: whoever
+holds the timetable gives the time, and whoever is fired compares the slot with the clock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+
+import schedule
 
 from probe.plan.slots import Slot
 
 # A slot that came due not longer ago than this is still fired when a plan is loaded.
 LATE_S = 120.0
+
+
+class _SlotScheduler(schedule.Scheduler):
+    """A scheduler of jobs that run once, by the time in `now`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = datetime.min.replace(tzinfo=UTC)
+
+    def add(self, slot: Slot, fire: Callable[[Slot], None]) -> None:
+        """Fire a slot once, at its time."""
+        job = _SlotJob(1, self)
+        job.unit = "days"
+
+        def fire_once() -> None:
+            # First: a job that fails is not run again.
+            self.cancel_job(job)
+            fire(slot)
+
+        job.do(fire_once)
+        job.next_run = slot.at
+
+
+class _SlotJob(schedule.Job):
+    """A job that is due by its scheduler's time, not by local wall time."""
+
+    scheduler: _SlotScheduler
+
+    @property
+    def should_run(self) -> bool:
+        """Whether its time has come."""
+        return self.next_run is not None and self.next_run <= self.scheduler.now
 
 
 class Timetable:
@@ -28,7 +63,7 @@ class Timetable:
 
     def __init__(self, fire: Callable[[Slot], None], checked: datetime | None = None) -> None:
         self._fire = fire
-        self._slots: list[Slot] = []
+        self._scheduler = _SlotScheduler()
         self.checked = checked
 
     def load(self, slots: Iterable[Slot], now: datetime) -> None:
@@ -47,14 +82,17 @@ class Timetable:
         elif since < self.checked < now:
             since = self.checked
         self.run_due(now)
-        self._slots = sorted((slot for slot in slots if slot.at >= since), key=lambda slot: slot.at)
+        self._scheduler.clear()
+        for slot in slots:
+            if slot.at >= since:
+                self._scheduler.add(slot, self._fire)
 
     def run_due(self, now: datetime) -> None:
         """Fire what is due at a time."""
-        self.checked = now
-        while self._slots and self._slots[0].at <= now:
-            self._fire(self._slots.pop(0))
+        self.checked = self._scheduler.now = now
+        self._scheduler.run_pending()
 
     def next_at(self) -> datetime | None:
         """When the next slot fires (UTC); None where none is left."""
-        return self._slots[0].at if self._slots else None
+        next_run: datetime | None = self._scheduler.next_run
+        return next_run

@@ -71,7 +71,7 @@ IMPURE = {
     "threading", "time", "urllib", "zipfile",
     "ansible", "anyio", "argon2", "cryptography", "gpiozero", "iperf3", "itsdangerous",
     "jinja2", "lgpio", "paho", "prometheus_client", "psutil", "psycopg", "requests", "rich",
-    "smtplib", "socks", "starlette", "urllib3", "uvicorn", "weasyprint", "xlsxwriter",
+    "schedule", "smtplib", "socks", "starlette", "urllib3", "uvicorn", "weasyprint", "xlsxwriter",
 }  # fmt: skip
 # A lock keeps a library from itself; nothing is waited for but that.
 PURE_ALL_THE_SAME = {"wire.decoding": {"threading"}}
@@ -81,6 +81,7 @@ WRAPPED_BY = {
     "socks": {"runtime/mqtt.py"},
     "gpiozero": {"probe/show/leds.py"},
     "lgpio": {"probe/show/leds.py"},
+    "schedule": {"probe/schedule/timetable.py"},
     "iperf3": {"probe/measure/throughput/iperf3_child.py"},
     "requests": {
         "probe/measure/operator/external.py",
