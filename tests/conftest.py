@@ -6,6 +6,7 @@ is left of a run that is interrupted.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,10 @@ settings.load_profile("tramdo")
 _FIRST = ("fleet/test_site.py", "fleet/test_box.py")
 # Held against time: never two of them at once.
 _TIMED = ("lab", "system/test_bench.py", "system/test_demo.py")
+# What runs beside those gives way to them (nice(2)): the longest file decides when all is over, and
+# what is held against time is to have it.
+_GIVES_WAY = 5
+_OTHERS = 2
 _HERE = Path(__file__).parent
 
 
@@ -47,6 +52,16 @@ def _place(tmp_path_factory: pytest.TempPathFactory) -> None:
     resources.record("place", str(tmp_path_factory.getbasetemp()))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Where several are run at a time: the test's process priority, also of what it starts."""
+    if hasattr(item.config, "workerinput"):
+        rank = _rank(item.path.relative_to(_HERE).as_posix())
+        # Only root may take a lower value again; without, what comes next gives way as well.
+        with suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, _GIVES_WAY if rank == _OTHERS else 0)
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
     """See pytest-xdist."""
     return Scheduling(config, log)
@@ -58,4 +73,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _rank(path: str) -> int:
-    return 0 if path in _FIRST else 1 if path.startswith(_TIMED) else 2
+    return 0 if path in _FIRST else 1 if path.startswith(_TIMED) else _OTHERS
