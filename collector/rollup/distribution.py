@@ -35,7 +35,7 @@ class ConfidenceInterval(Struct, frozen=True):
     high: float
 
 
-class Distribution(Struct, frozen=True, array_like=True):
+class Distribution(Struct, frozen=True, array_like=True, gc=False):
     """Statistics of `count` figures, none negative, and of `infinite` lost ones.
 
     `bins` is the sketch: bin number to count; `zeros` counts the figures of exactly 0, which have

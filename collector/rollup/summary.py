@@ -41,7 +41,7 @@ def speed_tests_a_day(plan: Iterable[PlannedKind], line: str) -> float:
     )
 
 
-class KindCounts(Struct, frozen=True, array_like=True):
+class KindCounts(Struct, frozen=True, array_like=True, gc=False):
     """Counts of the results of one kind; `valid` are the `ok` ones without an invalidating flag."""
 
     ok: int = 0
@@ -68,7 +68,7 @@ class KindCounts(Struct, frozen=True, array_like=True):
         )
 
 
-class Summary(Struct, frozen=True, array_like=True):
+class Summary(Struct, frozen=True, array_like=True, gc=False):
     """Counts by kind, distributions and exact sums by metric (`collector.rollup.metrics`)."""
 
     kinds: dict[str, KindCounts] = {}

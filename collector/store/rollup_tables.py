@@ -60,6 +60,8 @@ TABLES = (*FIGURES.values(), *BODIES.values())
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Summary)
+# Shared, and never changed: two dictionaries each would be a third of a nation's overview.
+_NO_NAMES: dict[str, int] = {}
 
 
 def encode(summary: Summary) -> bytes:
@@ -98,7 +100,9 @@ def from_figures(cells: Sequence[Any]) -> Summary:
         ok, failed, skipped, valid = cells[place : place + 4]
         place += 4
         if ok is not None:
-            kinds[kind] = KindCounts(int(ok), int(failed), int(skipped), int(valid))
+            kinds[kind] = KindCounts(
+                int(ok), int(failed), int(skipped), int(valid), _NO_NAMES, _NO_NAMES
+            )
     for name in OVERVIEW_METRICS:
         count, total, squares = cells[place : place + 3]
         place += 3

@@ -43,11 +43,14 @@ class SqlSummaries:
         self._read_new_names()
         rows = self._database.read(*_overview_query(period, whole=self._have_families))
         names = self._line_names(row[0] for row in rows)
-        return {
-            key: rollup_tables.from_figures(cells)
-            for line_id, *cells in rows
-            if (key := names[line_id].line).tenant == tenant or tenant is None
-        }
+        found: dict[LineKey, Summary] = {}
+        # Taken off the list one by one: a nation's rows are not there beside all their Summaries.
+        rows.reverse()
+        while rows:
+            line_id, *cells = rows.pop()
+            if (key := names[line_id].line).tenant == tenant or tenant is None:
+                found[key] = rollup_tables.from_figures(cells)
+        return found
 
     def overview_by_family(
         self, period: Period
