@@ -306,9 +306,9 @@ class Daemon:
             if self._planned is not None:
                 self._publisher.republish_info()
             self._planned = today
-            bulk = day_plan(
-                resolvers.with_resolvers(self._config), today, self._usage.on(today)
-            ).slots
+            # What is left of a budget is asked when a slot's turn comes: by then the clock is set.
+            usage = structs.replace(self._usage.on(today), used_bytes={})
+            bulk = day_plan(resolvers.with_resolvers(self._config), today, usage).slots
             light = light_slots(self._config, _light_kinds(self._config), today)
             self._timetable.load([*bulk, *light], now)
             log.info("planned %s; next slot at %s", today, self._timetable.next_at())
@@ -326,7 +326,7 @@ class Daemon:
         # With a slot, so that it waits for an idle line and counts in the centre's means.
         now = clock.utc_now()
         for wanted in self._round(kind for kind, one in MEASURES.items() if one.bulk):
-            self._queue.enqueue(structs.replace(wanted, slot_at=now))
+            self._queue.enqueue(structs.replace(wanted, slot_at=now, kept=True))
 
     def _alive(self, thread_name: str) -> None:
         self._alive_at_s[thread_name] = clock.monotonic_s()

@@ -29,11 +29,46 @@ class KindUsage(Struct, frozen=True):
     wire_bytes: int = 0
 
 
+class Spent(Struct, frozen=True):
+    """The bytes of tests by line, of a month and a day that the host ran.
+
+    `month` is "" where the clock was not believed. `run_s` is the time that the host had run
+    (`ClockEvidence`) at the last of the tests.
+    """
+
+    month: str
+    run_s: float
+    used_bytes: dict[str, int] = {}
+
+
+class ClockEvidence(Struct, frozen=True, kw_only=True):
+    """What is known of time at a reading of the clocks (`probe.plan.ledger`).
+
+    Attributes:
+        run_s: how long the host has run since the first reading; what it was off is not in it.
+        boot_id, boottime_s: of the reading.
+        wall_s, wall_run_s, wall_boot_id: the last synchronised wall clock (Unix time), and `run_s`
+            and boot of then; None before the first.
+        distrusted_until_s: no month is believed before `run_s` is this.
+        is_trusted: whether the month of the reading is believed.
+    """
+
+    run_s: float = 0.0
+    boot_id: str | None = None
+    boottime_s: float = 0.0
+    wall_s: float | None = None
+    wall_run_s: float = 0.0
+    wall_boot_id: str | None = None
+    distrusted_until_s: float = 0.0
+    is_trusted: bool = False
+
+
 class Usage(Struct, frozen=True, kw_only=True):
     """By line, and by kind within it. `month` is the local one, "2026-11"; "" before the first.
 
     `test_bytes` is the mean of a complete test in the last month that had one. `levels` are the
-    rates by server (`probe.plan.levels`), independent of months.
+    rates by server (`probe.plan.levels`), independent of months. `spent` and `clock` are what
+    `used_bytes` is reckoned from (`probe.plan.ledger`).
     """
 
     month: str = ""
@@ -41,6 +76,8 @@ class Usage(Struct, frozen=True, kw_only=True):
     moved: dict[str, dict[str, KindUsage]] = {}
     test_bytes: dict[str, dict[str, float]] = {}
     levels: dict[str, ServerLevels] = {}
+    spent: list[Spent] = []
+    clock: ClockEvidence = ClockEvidence()
 
 
 def month_of(day: date) -> str:

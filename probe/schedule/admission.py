@@ -44,6 +44,7 @@ class QueuedMeasurement(Struct, frozen=True, kw_only=True):
         busy_count: how often a busy server held it back.
         rates_before: the interface's rates in its last idle check.
         command_id: the centre's command that asked for it.
+        kept: of the weekly minimum, which runs also when the line's budget is used up.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class QueuedMeasurement(Struct, frozen=True, kw_only=True):
     busy_count: int = 0
     rates_before: InterfaceRates | None = None
     command_id: UUID | None = None
+    kept: bool = False
 
 
 class InterfaceCounters(Struct, frozen=True):

@@ -24,6 +24,7 @@ from probe.measure.families import family_of_slot, family_to_measure
 from probe.measure.kinds import MEASURES
 from probe.measure.measurement import Stop
 from probe.measure.runner import Runner
+from probe.plan.budget import month_budget
 from probe.plan.hours import idle_check_s
 from probe.schedule import admission
 from probe.schedule.admission import (
@@ -118,6 +119,8 @@ class MeasurementQueue:
         self, wanted: QueuedMeasurement, stopping: Stop, alive: Callable[[], None]
     ) -> None:
         left_s = None
+        if self._is_over_budget(wanted):
+            return
         if wanted.slot_at is not None:
             wanted, decision = self._with_idle_check(wanted, stopping)
             alive()
@@ -140,6 +143,19 @@ class MeasurementQueue:
                 self._on_result(
                     admission.with_flag(annotated, Validity.SERVER_LOW) if low else annotated
                 )
+
+    def _is_over_budget(self, wanted: QueuedMeasurement) -> bool:
+        """Whether a slot is left out because the line has used up its month's budget.
+
+        Asked for each test: a day has several, and the clock may have been set since its plan.
+        """
+        if wanted.slot_at is None or wanted.kept:
+            return False
+        today = self._today()
+        budget = month_budget(self._config, wanted.line, today, self._usage.on(today))
+        if budget.is_exhausted:
+            log.info("%s on %s: the month's budget is used up", wanted.kind, wanted.line.id)
+        return budget.is_exhausted
 
     def _with_idle_check(
         self, wanted: QueuedMeasurement, stopping: Stop

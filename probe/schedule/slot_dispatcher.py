@@ -73,5 +73,6 @@ class SlotDispatcher:
                 slot_at=slot.at,
                 family=slot.family,
                 until=slot.until,
+                kept=slot.kept,
             )
         )

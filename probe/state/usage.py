@@ -9,22 +9,30 @@ from collections.abc import Collection
 from datetime import date
 from pathlib import Path
 
+from probe.clock import HOST_CLOCKS, Clocks
+from probe.plan.ledger import ClockReading, advanced, month_usage, with_test
 from probe.plan.levels import reads_low
-from probe.plan.usage import Usage, in_month, month_of, with_bulk_result
+from probe.plan.usage import ClockEvidence, Usage
 from probe.state.json_file import JsonFile
 from wire.record import Result
 
 
 class UsageFile:
-    """The usage of all lines. One thread calls `count`; any thread may call `on`."""
+    """The usage of all lines. One thread calls `count`; any thread may call `on`.
 
-    def __init__(self, state_dir: str) -> None:
+    Args:
+        state_dir: the folder of the file.
+        clocks: the host's, by which a month is believed or not.
+    """
+
+    def __init__(self, state_dir: str, clocks: Clocks = HOST_CLOCKS) -> None:
+        self._clocks = clocks
         self._file = JsonFile(Path(state_dir) / "usage.json", Usage)
         self._usage = self._file.load(Usage())
 
     def on(self, day: date) -> Usage:
         """The usage of a local day's month so far."""
-        return in_month(self._usage, month_of(day))
+        return month_usage(self._usage, day, self._evidence())
 
     def count(self, result: Result, day: date, servers: Collection[str] = ()) -> bool:
         """Add a bulk result to the usage.
@@ -37,8 +45,17 @@ class UsageFile:
         Returns:
             Whether the result's server reads low against the line's other configured servers.
         """
-        usage = self.on(day)
-        low = reads_low(usage.levels, result, servers)
-        self._usage = with_bulk_result(usage, result)
+        low = reads_low(self._usage.levels, result, servers)
+        self._usage = with_test(self._usage, result, day, self._evidence())
         self._file.save(self._usage)
         return low
+
+    def _evidence(self) -> ClockEvidence:
+        clock = self._clocks.reading()
+        reading = ClockReading(
+            boot_id=clock.boot_id,
+            boottime_s=clock.boottime_s,
+            wall_s=self._clocks.utc_now().timestamp(),
+            synchronised=clock.synchronised is True,
+        )
+        return advanced(self._usage.clock, reading)

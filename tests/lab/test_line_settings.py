@@ -167,6 +167,32 @@ def test_no_line_goes_by_another_s_default_route(office: OfficeNetwork) -> None:
     assert "dev viettel" in tables[2]
 
 
+@pytest.mark.parametrize(("line", "network"), [("vnpt", "192.168.1"), ("viettel", "192.168.2")])
+def test_a_host_on_a_line_s_own_network_is_reached_directly(
+    office: OfficeNetwork, line: str, network: str
+) -> None:
+    """Also by an address of DHCP: `ceiling --peer` measures the host, and not the router."""
+    peer = f"{network}.77"
+    isp = office.line(line).isp
+    isp.ip(f"addr add {peer}/24 dev lan")
+    try:
+        argv = ["ping", "-c", "1", "-W", "1", "-I", line, peer]
+        wait_until(
+            lambda: office.office.run(argv, check=False).returncode == 0,
+            timeout_s=PATIENCE_S, what="the host's answer",
+        )  # fmt: skip
+        # It was asked for its own link address.
+        neighbour = office.office.run(["ip", "neigh", "show", peer, "dev", line]).stdout
+        assert "lladdr" in neighbour
+        way = office.office.run(["ip", "route", "get", peer, "oif", line]).stdout
+        assert " via " not in way
+    finally:
+        isp.ip(f"addr del {peer}/24 dev lan")
+    # What is farther goes by the router, and by no other line.
+    way = office.office.run(["ip", "route", "get", SERVER_ADDRESSES[0], "oif", line]).stdout
+    assert f"via {network}.1 dev {line}" in way
+
+
 def test_a_new_prefix_is_taken_and_the_line_goes_on(office: OfficeNetwork) -> None:
     """As after a reconnect: the router has another prefix, and deprecates the one before."""
     isp, server = office.line("vnpt").isp, SERVER_ADDRESSES_IPV6[0]

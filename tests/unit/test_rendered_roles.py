@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import fnmatch
 import os
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -51,6 +52,28 @@ def test_a_line_of_a_fixed_address_has_nameservers(
 def test_a_line_by_dhcp_takes_those_of_its_router() -> None:
     for name in ("line.nmconnection.j2", "line.network.j2"):
         assert not [line for line in template(name, BY_DHCP) if line.lower().startswith("dns")]
+
+
+@pytest.mark.skipif(shutil.which("nmcli") is None, reason="NetworkManager is not installed")
+@pytest.mark.parametrize("line", [FIXED, BY_DHCP])
+def test_networkmanager_reads_every_rule_of_a_line(line: dict[str, Any]) -> None:
+    """By nmcli itself, offline: it passes over a rule that it cannot read."""
+    text = "\n".join(template("line.nmconnection.j2", line))
+    read = subprocess.run(
+        ["nmcli", "--offline", "connection", "modify", "connection.autoconnect", "yes"],
+        input=f"{text}\n", capture_output=True, text=True, check=True, timeout=60,
+    ).stdout  # fmt: skip
+    written, back = configparser.ConfigParser(), configparser.ConfigParser()
+    written.read_string(text)
+    back.read_string(read)
+    for family in ("ipv4", "ipv6"):
+        rules = [
+            sorted(rule for key, rule in one[family].items() if key.startswith("routing-rule"))
+            for one in (written, back)
+        ]
+        assert len(rules[0]) == len(rules[1]) > 0
+    own = [rule for rule in back["ipv4"].values() if "suppress_prefixlength 0" in rule]
+    assert [rule.split()[:2] for rule in own] == [["priority", "901"]]
 
 
 def test_a_line_that_cannot_come_up_stops_neither_the_others_nor_the_play(tmp_path: Path) -> None:

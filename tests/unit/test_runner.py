@@ -305,6 +305,16 @@ def fired(late_s: float) -> tuple[list[QueuedMeasurement], list[Result]]:
     return queued, results
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_slot_of_the_weekly_minimum_is_queued_as_one(kept: bool) -> None:
+    clock = HandClock()
+    queued: list[QueuedMeasurement] = []
+    runner = runner_of(lambda _: iter([]), clock)
+    dispatcher = SlotDispatcher(CONFIG, runner, queued.append, lambda _: None, clock.clocks)
+    dispatcher.fire(Slot(at=BEGAN, line_id=LINE.id, server_name=SERVER.name, kind=BULK, kept=kept))
+    assert [one.kept for one in queued] == [kept]
+
+
 @pytest.mark.parametrize("late_s", [-120, 0, 120])
 def test_a_slot_that_fires_near_its_time_is_queued(late_s: float) -> None:
     queued, results = fired(late_s)

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from msgspec import structs
@@ -17,6 +18,7 @@ from msgspec import structs
 from probe import clock
 from probe.config import Config, PlanConfig, ThroughputConfig
 from probe.measure.runner import Runner
+from probe.plan.budget import month_budget
 from probe.schedule.admission import QueuedMeasurement
 from probe.schedule.queue import MeasurementQueue
 from probe.state.usage import UsageFile
@@ -27,6 +29,7 @@ from wire.result import Family, Outcome, Reason, Result, ThroughputValues
 
 # Nobody listens there: a test fails at once.
 CLOSED_PORT = 1
+IDLE = {"cross_traffic_download_bps": 1e12, "cross_traffic_upload_bps": 1e12}
 # Somebody's on the loopback: more than a bulk test waits for.
 TRAFFIC = ("127.0.0.1", 1400, 0.01)
 
@@ -170,6 +173,26 @@ def test_what_a_command_asked_for_is_measured_at_once_and_told(tmp_path: Path) -
         assert told.get(timeout=20) == asked
         assert [results.get(timeout=1).reason for _ in range(2)] == [Reason.CONNECTION_REFUSED] * 2
         assert told.empty()
+
+
+def test_a_line_that_has_used_up_its_budget_keeps_its_weekly_minimum_alone(
+    tmp_path: Path,
+) -> None:
+    """Asked for each test, not once a day: what was planned in the morning may be too much."""
+    config = loopback(tmp_path, monthly_budget_bytes=10**9, **IDLE)
+    config = structs.replace(config, lines=[structs.replace(config.lines[0], id="vnpt")])
+    today = clock.utc_now().astimezone(ZoneInfo(config.timezone)).date()
+    usage = UsageFile(config.state_dir)
+    while not month_budget(config, config.lines[0], today, usage.on(today)).is_exhausted:
+        usage.count(samples.throughput(), today)
+    with working(config) as (scheduled, results):
+        scheduled.enqueue(wanted(config, 60))
+        scheduled.enqueue(structs.replace(wanted(config, 60), kept=True))
+        assert results.get(timeout=60).reason is Reason.CONNECTION_REFUSED
+        # Of a command, which has looked at the budget itself.
+        scheduled.enqueue(structs.replace(wanted(config, 60), slot_at=None))
+        assert results.get(timeout=60).slot_at is None
+        assert results.empty()
 
 
 def test_usage_outlives_a_restart_and_a_damaged_file_begins_anew(tmp_path: Path) -> None:
