@@ -24,7 +24,7 @@ _AGREE_S = 120.0
 
 
 class ClockReading(Struct, frozen=True):
-    """A host's clocks at a moment; `boot_id` is None where the boot cannot be told apart."""
+    """A host's clocks at a moment; `boot_id` is None where the boot is not known."""
 
     boot_id: str | None
     boottime_s: float
