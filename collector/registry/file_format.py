@@ -243,7 +243,9 @@ def _prefix_problems(isps: Iterable[IspTable]) -> Iterator[Problem]:
             try:
                 network = ipaddress.ip_network(text)
             except ValueError as error:
-                what = Phrase(f"{text!r} không phải dải địa chỉ", f"{text!r} is no prefix: {error}")
+                what = Phrase(
+                    f"{text!r} không phải dải địa chỉ: {error}", f"{text!r} is no prefix: {error}"
+                )
                 yield Problem(f"{place}.prefixes", what)
                 continue
             if owners.setdefault(network, isp.id) != isp.id:
