@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 SPEAKING = ("probe", "runtime", "collector/registry", "collector/web")
 # In one of these a technician types it as it is, or it is a name.
 SAME_IN_BOTH = {
-    "?", "%", "ms", "p50, ms", "RTT p95", "IPv4", "IPv6", "DNS", "TCP", "TLS",
+    "?", "%", "ms", "p50, ms", "RTT p95", "IPv4", "IPv6", "DNS", "NAT", "TCP", "TLS",
     # What is formatted alone: a figure with its unit, a version, what a program said.
     "f'{celsius:.0f} °C'", "f'Python {version[0]}.{version[1]}'",
 }  # fmt: skip
