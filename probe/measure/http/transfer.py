@@ -24,6 +24,12 @@ from wire.record import Reason
 
 _START = TransferSample(0.0, 0)
 
+# 0 bit/s is a figure of a line that carries nothing; this one carries pings (RFC 2923, 2.1).
+_NOTHING_ARRIVED = (
+    "Not one byte of the transfer arrived, though the server answers pings: packets of full size "
+    "are lost on the way."
+)
+
 
 def transfer(
     direction: Direction,
@@ -118,6 +124,8 @@ class _Run:
             if self._samples[-1].at_s >= length_s or (stop_early and early is not None):
                 break
             failure = self._trouble(stop)
+        if failure is None and not self._samples[-1].total_bytes:
+            failure = Failure(Reason.TIMEOUT, _NOTHING_ARRIVED)
         return TransferRecord(
             self._samples,
             early,

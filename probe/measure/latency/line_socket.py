@@ -213,7 +213,9 @@ class LineSocket:
         peer = self._peer.ip
         if number == errno.ECONNREFUSED:
             port = self._peer.port
-            sentence = f"Nothing listens on UDP port {port} of {peer} (ICMP port unreachable)."
+            # An echo has no port; a firewall that refuses it may say the same.
+            what = f"Nothing listens on UDP port {port} of {peer}" if port else f"{peer} is refused"
+            sentence = f"{what} (ICMP port unreachable)."
             return Failure(Reason.CONNECTION_REFUSED, sentence)
         by = _address_in(offender)
         reporter = "The network" if by is None else f"{by} on the way"

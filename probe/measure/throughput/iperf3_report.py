@@ -99,6 +99,13 @@ class _Parts(Struct, frozen=True):
     defect: str | None
 
 
+# The control connection's small packets passed (RFC 2923, 2.1).
+_NOTHING_ARRIVED = (
+    "not one byte of the test arrived, though its server answers: packets of full size are lost on "
+    "the way"
+)
+
+
 def sample_in(line: bytes) -> Iperf3Sample | None:
     """The sample in a line of the report; None when the line is something else."""
     try:
@@ -121,6 +128,8 @@ def read(transcript: Transcript, spec: Iperf3Spec) -> Iperf3Result:
         reason = None if error is None else Reason.PROTOCOL_ERROR
     if transfer is not None and error is not None:
         transfer = msgspec.structs.replace(transfer, complete=False, error=error)
+    if transfer is None and error is None and not parts.samples:
+        reason, error = Reason.TIMEOUT, _NOTHING_ARRIVED
     if transfer is None and error is None:
         reason, error = Reason.TOOL_FAILED, "the test ended before any of it could be sampled"
     return Iperf3Result(transfer=transfer, reason=reason, detail=error, version=version)
