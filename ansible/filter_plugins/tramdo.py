@@ -312,16 +312,17 @@ def _is_of_office(host: str, line: Table) -> bool:
     asked = _parsed_address(host)
     if asked is None:
         return False
-    if asked == _parsed_address(line.get("gateway")):
+    if asked in {_parsed_address(line.get(key)) for key in ("gateway", "gateway_ipv6")}:
         return True
     if asked.is_loopback or asked.is_unspecified or asked.is_multicast or asked.is_link_local:
         return True
     office = line.get("office_networks")
-    networks = [_parsed_network(text) for text in (*(office or ()), line.get("address"))]
+    address = line.get("address" if asked.version == 4 else "address_ipv6")
+    networks = [_parsed_network(text) for text in (*(office or ()), address)]
     if any(network is not None and asked in network for network in networks):
         return True
-    own = _parsed_address(str(line.get("address") or "").partition("/")[0])
-    known = own is not None and own.version == asked.version and not own.is_link_local
+    own = _parsed_address(str(address or "").partition("/")[0])
+    known = own is not None and not own.is_link_local
     return office is None and any(
         _is_in(asked, space) and (not known or _is_in(own, space)) for space in _PRIVATE
     )

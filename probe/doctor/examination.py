@@ -13,7 +13,7 @@ import msgspec
 
 from probe import clock
 from probe.config import Config
-from probe.doctor import check, network_checks, prerequisites
+from probe.doctor import check, family_checks, network_checks, prerequisites
 from probe.doctor.check import CheckResult, DoctorReport, bad, good, unknown, warning
 from probe.measure import host
 from probe.show import status_file, texts
@@ -40,6 +40,7 @@ def _findings(config: Config, now: datetime) -> Iterator[CheckResult]:
     for problem in prerequisites.problems(config):
         yield bad(Phrase("cấu hình", "configuration"), problem, _MEND_CONFIGURATION)
     yield from network_checks.lines(config)
+    yield from family_checks.families(config)
     yield from network_checks.servers(config)
     yield from _own_certificate(config, now)
     shown = _board(config)

@@ -51,6 +51,11 @@ class InterfaceAddress(NamedTuple):
     usable: bool
 
     @property
+    def is_link_local(self) -> bool:
+        """Whether it reaches no farther than its link (RFC 3927, RFC 4291)."""
+        return ipaddress.ip_address(self.ip).is_link_local
+
+    @property
     def is_unique_local(self) -> bool:
         """Whether it is a unique local address (RFC 4193), which reaches no Internet."""
         return ipaddress.ip_address(self.ip) in _UNIQUE_LOCAL

@@ -13,6 +13,8 @@ from probe.availability import minutes
 from probe.availability.minutes import MinuteState, ReachabilitySample
 from probe.config import DnsConfig, LatencyConfig, LineConfig, PathConfig
 from probe.config import ServerConfig as Server
+from probe.doctor import family_checks
+from probe.doctor.check import CheckStatus
 from probe.measure import gateway, line_networks
 from probe.measure.latency import probe as latency_probe
 from probe.measure.runner import Runner
@@ -221,3 +223,55 @@ def test_a_family_that_a_line_gets_later_is_measured_without_a_restart(
     found = network.office.inside(measured)
     assert found[0][1] is V4
     assert found[-1][1] is V6
+
+
+def examined(network: OfficeNetwork, name: str) -> dict[str, tuple[CheckStatus, str, str]]:
+    """What `doctor` sees of each family: status and both languages."""
+    config = office_config(LineConfig(id=name, isp="x", interface=name), SERVERS, **TABLES)
+    found = network.office.inside(lambda: list(family_checks.families(config)))
+    return {one.part.en.split()[-1]: (one.verdict, one.seen.vi, one.seen.en) for one in found}
+
+
+def test_the_doctor_says_of_each_family_whether_it_works(network: OfficeNetwork) -> None:
+    built = network.line("dual")
+    address, six = built.source_address_ipv6, "has the IPv6 address"
+    good, watch, bad = CheckStatus.GOOD, CheckStatus.WATCH, CheckStatus.BAD
+    seen = examined(network, "dual")
+    assert seen["IPv4"] == (
+        good,
+        f"{built.source_address} dùng được, 2 đích trả lời",
+        f"{built.source_address} works, 2 targets answer",
+    )
+    assert (seen["IPv6"][0], seen["IPv6"][2]) == (good, f"{address} works, 2 targets answer")
+    assert examined(network, "four")["IPv6"] == (good, "không có IPv6", "has no IPv6")
+    with cut(network, "dual", Stack.IPV6):
+        assert examined(network, "dual")["IPv6"] == (
+            watch,
+            f"có địa chỉ IPv6 {address} nhưng không đích nào trả lời (bộ định tuyến có trả lời)",
+            f"{six} {address} and nothing answers (the router does)",
+        )
+    with cut(network, "six", Stack.IPV6):
+        seen = examined(network, "six")
+        assert (seen["IPv4"][0], seen["IPv6"][0]) == (bad, bad), "nothing works"
+
+
+def test_the_doctor_knows_an_ipv6_that_reaches_no_internet(network: OfficeNetwork) -> None:
+    built = network.line("dual")
+    real = f"{built.source_address_ipv6}/64 dev dual"
+    via, table = built.gateway_address_ipv6, built.number
+    network.office.ip(f"addr del {real}", "addr add fd12::7/64 dev dual nodad", ipv6=True)
+    try:
+        assert examined(network, "dual")["IPv6"] == (
+            CheckStatus.WATCH,
+            "chỉ có địa chỉ nội bộ (ULA) fd12::7, không ra được Internet",
+            "has only the unique local address fd12::7, which reaches no Internet",
+        )
+        assert examined(network, "dual")["IPv4"][0] is CheckStatus.GOOD
+    finally:
+        network.office.ip(
+            "addr del fd12::7/64 dev dual",
+            f"addr add {real} nodad",
+            f"route replace default via {via} dev dual metric {table}",
+            f"route replace default via {via} dev dual table {table}",
+            ipv6=True,
+        )

@@ -22,8 +22,10 @@ from deploy.authority import authority
 from deploy.authority.authority import Authority
 from probe import cli
 from probe.config import Config
-from probe.doctor import check, network_checks, output, prerequisites
+from probe.doctor import check, family_checks, network_checks, output, prerequisites
 from probe.doctor.check import CheckResult, CheckStatus, DoctorReport
+from probe.doctor.family_checks import FamilyFinding, FamilyState
+from probe.measure.families import InterfaceAddress
 from probe.show import status_file
 from probe.show.status import Status, StatusSnapshot
 from runtime import certificate
@@ -31,7 +33,7 @@ from runtime.broker import BrokerConfig
 from runtime.connection_failure import ConnectionFailure, FailureCause
 from runtime.language import Language, Phrase
 from tests.unit.test_plan import PARSED
-from wire.record import Clock
+from wire.record import Clock, Family
 
 NOW = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
 OURS, RENEW = Phrase("của trạm", "ours"), Phrase("cấp lại", "renew it")
@@ -258,6 +260,47 @@ def test_a_line_that_is_not_there_is_bad_and_no_server_is_tried_by_it(
     assert found.verdict is CheckStatus.BAD
     assert found.seen == (vietnamese, english)
     assert list(network_checks.servers(config)) == []
+
+
+def address(ip: str, *, usable: bool = True) -> InterfaceAddress:
+    return InterfaceAddress(ip, usable)
+
+
+LINK_LOCAL, ULA = address("fe80::1", usable=False), address("fd00::1")
+GLOBAL, OLD = address("2001:db8::1"), address("2001:db8::2", usable=False)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "has_route", "state"),
+    [
+        ([], True, FamilyState.NONE),
+        ([LINK_LOCAL], True, FamilyState.LINK_LOCAL),
+        ([LINK_LOCAL, ULA], True, FamilyState.UNIQUE_LOCAL),
+        ([LINK_LOCAL, OLD], True, FamilyState.UNUSABLE),
+        ([LINK_LOCAL, ULA, GLOBAL], False, FamilyState.NO_ROUTE),
+        ([GLOBAL, OLD], True, None),
+        ([address("192.168.1.10")], True, None),
+        ([address("169.254.1.1", usable=False)], True, FamilyState.LINK_LOCAL),
+    ],
+)
+def test_what_addresses_and_routes_say_of_a_family(
+    addresses: list[InterfaceAddress], has_route: bool, state: FamilyState | None
+) -> None:
+    found = family_checks.state_of(addresses, has_route=has_route)
+    assert (None if found is None else found.state) is state
+
+
+@pytest.mark.parametrize("state", list(FamilyState))
+@pytest.mark.parametrize("needed", [True, False])
+def test_a_family_s_state_is_bad_only_where_it_is_needed(state: FamilyState, needed: bool) -> None:
+    found = FamilyFinding(state, "2001:db8::1")
+    seen = family_checks.result("vnpt", Family.IPV6, found, needed=needed)
+    fine = {FamilyState.WORKS: CheckStatus.GOOD, FamilyState.UNASKED: CheckStatus.UNKNOWN}
+    absent = state in (FamilyState.NONE, FamilyState.LINK_LOCAL)
+    otherwise = CheckStatus.BAD if needed else (CheckStatus.GOOD if absent else CheckStatus.WATCH)
+    assert seen.verdict is fine.get(state, otherwise)
+    assert seen.part == ("đường truyền vnpt, IPv6", "line vnpt, IPv6")
+    assert all(seen.seen)
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,8 @@ LINES = st.one_of(
             {"address": "10.0.1.10/24", "gateway": "10.0.1.1", "office_networks": ["10.0.0.0/16"]},
             {"address": "100.64.7.2/10", "gateway": "100.64.0.1"},
             {"address": "203.0.113.10/29"},
+            {"address_ipv6": "2001:db8::10/64", "gateway_ipv6": "2001:db8::1"},
+            {"address": "192.168.1.10/24", "address_ipv6": "fd00:0:1::10/64"},
         ]
     ),
 )
@@ -131,8 +133,8 @@ def test_the_preflight_says_the_same_of_what_the_inventory_has(
 ) -> None:
     configured = line.get("office_networks")
     own = OwnNetworks(
-        networks=(line["address"],) if line else (),
-        router=line.get("gateway"),
+        networks=tuple(line[key] for key in ("address", "address_ipv6") if key in line),
+        router=line.get("gateway") or line.get("gateway_ipv6"),
         configured=None if configured is None else tuple(configured),
     )
     assert OF_OFFICE(address, line) is not is_beyond(address, own)
