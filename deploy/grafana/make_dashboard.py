@@ -63,13 +63,14 @@ ORDER BY 1""",
 {_CHOSEN.format(table="rollup_day")}
 GROUP BY 1, 2
 ORDER BY 1""",
-    "line_speed": """SELECT started_at AS "time",
+    "line_speed": """SELECT started_at AS "time", coalesce('IPv' || family, 'không rõ') AS metric,
   download_bps AS "Tải xuống", upload_bps AS "Tải lên"
 FROM throughput_results
 WHERE $__timeFilter(started_at) AND outcome = 'ok'
   AND tenant || '/' || probe || '/' || line = '$line'
 ORDER BY 1""",
-    "line_rtt": """SELECT $__timeGroup(started_at, $__interval) AS "time", target AS metric,
+    "line_rtt": """SELECT $__timeGroup(started_at, $__interval) AS "time",
+  target || coalesce(' IPv' || family, '') AS metric,
   percentile_disc(0.5) WITHIN GROUP (ORDER BY rtt_p50_ms) AS value
 FROM latency_results
 WHERE $__timeFilter(started_at) AND tenant || '/' || probe || '/' || line = '$line'
@@ -90,7 +91,7 @@ VARIABLES = {
   p.commune AS __value
 FROM registry_probes p LEFT JOIN registry_communes c ON c.code = p.commune
 GROUP BY p.commune ORDER BY 1""",
-    "line": """SELECT l.tenant || '/' || l.probe || '/' || l.line
+    "line": """SELECT DISTINCT l.tenant || '/' || l.probe || '/' || l.line
 FROM lines l JOIN registry_probes p USING (tenant, probe)
 WHERE p.commune IN ($commune) ORDER BY 1""",
 }
