@@ -28,6 +28,8 @@ MOST_STAYS = 60
 KEPT = timedelta(days=90)
 # A probe that asks hourly and misses two answers still knows.
 _FRESH = timedelta(hours=3)
+# Addresses whose network is cached: 20 MB at most.
+_MOST_CACHED = 100_000
 # Dynamic addresses of one pool; what one operator was allocated (APNIC: /32 of IPv6 at least).
 _BLOCK_BITS = {Family.IPV4: 16, Family.IPV6: 32}
 # What a page may show without a permission: 256 addresses; one site (RFC 6177).
@@ -99,6 +101,8 @@ class IspPrefixes:
                 self._networks.setdefault(key, {})[int(network.network_address)] = isp.id
                 self._known.add(isp.id)
         self._lengths = sorted(self._networks, reverse=True)
+        # A line has the same few addresses at each evaluation.
+        self._carriers: dict[str, str] = {}
 
     def knows(self, isp: str) -> bool:
         """Whether the registry has prefixes of an ISP."""
@@ -117,7 +121,12 @@ class IspPrefixes:
 
     def carrier(self, text: str) -> str:
         """The ISP's id where a prefix covers the address, else the block it is in."""
-        return self.isp_of(text) or block_of(text)
+        found = self._carriers.get(text)
+        if found is None:
+            if len(self._carriers) >= _MOST_CACHED:
+                self._carriers.clear()
+            found = self._carriers[text] = self.isp_of(text) or block_of(text)
+        return found
 
 
 def block_of(text: str) -> str:
