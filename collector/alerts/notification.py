@@ -281,14 +281,16 @@ def _lines_crossed(figures: Evidence) -> Phrase:
 
 def _other_network(figures: Evidence) -> Phrase:
     network, usual, other = figures["network"], figures.get("usual"), figures.get("other_line")
-    usually = Phrase(f", thường lệ là {usual}", f", usually {usual}") if usual else Phrase("", "")
-    by = Phrase("", "")
+    usually = Phrase(f", thường lệ là {usual}", f", usually {usual}") if usual else None
+    by = None
     if other:
         by = Phrase(f" (mạng của đường truyền {other})", f" (that of line {other})")
+    vietnamese = "".join(one.vi for one in (usually, by) if one)
+    english = "".join(one.en for one in (usually, by) if one)
     return Phrase(
-        f"Đường truyền này đang đi qua mạng {network}{usually.vi}{by.vi}. Có thể bộ định tuyến đã "
+        f"Đường truyền này đang đi qua mạng {network}{vietnamese}. Có thể bộ định tuyến đã "
         "chuyển sang đường dự phòng (LTE).",
-        f"This line leaves by network {network}{usually.en}{by.en}. The router may have fallen "
+        f"This line leaves by network {network}{english}. The router may have fallen "
         "back to another path (LTE).",
     )
 

@@ -279,7 +279,7 @@ LABELS = {
     "operator_title": Phrase("Đường truyền đi qua nhà mạng nào", "Who carries the line"),
     "operator_address": Phrase("Địa chỉ công cộng", "Public address"),
     "operator_network": Phrase("Mạng của", "Network of"),
-    "operator_nat": Phrase("NAT", "NAT"),
+    "operator_nat": Phrase("Kiểu NAT", "NAT"),
     "operator_first": Phrase("Thấy từ", "Seen from"),
     "operator_last": Phrase("Lần cuối", "Last seen"),
     "operator_none": Phrase(
