@@ -12,6 +12,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple, Self
@@ -37,22 +38,30 @@ class PageServer:
     Args:
         answer: the whole response to a request, as bytes.
         host: the address to listen on.
+        port: the port to listen on; 0: a free one.
         context: for TLS; None: plain.
 
     Attributes:
         requests: those that came, in order, without those for /favicon.ico.
-        connections: how many were taken.
+        accepted_s: when each connection was taken (monotonic).
+        requested_s: when each of `requests` had come.
     """
 
     def __init__(
-        self, answer: Answer, *, host: str = "127.0.0.1", context: ssl.SSLContext | None = None
+        self,
+        answer: Answer,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        context: ssl.SSLContext | None = None,
     ) -> None:
         self.requests: list[PageRequest] = []
-        self.connections = 0
+        self.accepted_s: list[float] = []
+        self.requested_s: list[float] = []
         self._answer = answer
         self._context = context
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.create_server((host, 0), family=family, backlog=64)
+        self._socket = socket.create_server((host, port), family=family, backlog=64)
         self.port: int = self._socket.getsockname()[1]
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
@@ -72,7 +81,7 @@ class PageServer:
                 connection, _ = self._socket.accept()
             except OSError:
                 return
-            self.connections += 1
+            self.accepted_s.append(time.monotonic())
             # A browser also opens connections that it never uses: each has a thread.
             threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
 
@@ -90,6 +99,7 @@ class PageServer:
                     connection.sendall(_NO_ICON)
                 else:
                     self.requests.append(request)
+                    self.requested_s.append(time.monotonic())
                     connection.sendall(self._answer(request))
                 connection.shutdown(socket.SHUT_WR)
                 while connection.recv(4096):

@@ -267,6 +267,7 @@ def web(*, line: Line = VNPT, target: str = "web:dichvucong.gov.vn") -> WebResul
             body_bytes=81_234,
             complete=True,
             failed_phase=None,
+            tcp_ipv4_ms=12.1,
         ),
     )
 

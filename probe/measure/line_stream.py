@@ -6,7 +6,9 @@ here every wait ends at one deadline. Independent of the protocol above TCP.
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import socket
 
 from probe import clock
@@ -26,6 +28,33 @@ def connect(line: LineConfig, peer: Address, deadline_s: float) -> socket.socket
     Raises:
         LineSocketError: it could not connect by the deadline (monotonic).
     """
+    sock = _new(line, peer)
+    try:
+        sock.settimeout(left_s(deadline_s))
+        sock.connect(peer.sockaddr)
+    except OSError as error:
+        sock.close()
+        raise LineSocketError(stream_failure(error, line, peer)) from error
+    return sock
+
+
+def begin_connect(line: LineConfig, peer: Address) -> socket.socket:
+    """Begin to connect by a line; the socket is writable once that has ended, and never blocks.
+
+    Raises:
+        LineSocketError: it cannot even begin.
+    """
+    sock = _new(line, peer)
+    sock.setblocking(False)
+    number = sock.connect_ex(peer.sockaddr)
+    if number not in (0, errno.EINPROGRESS):
+        sock.close()
+        error = OSError(number, os.strerror(number))
+        raise LineSocketError(stream_failure(error, line, peer))
+    return sock
+
+
+def _new(line: LineConfig, peer: Address) -> socket.socket:
     try:
         sock = socket.socket(peer.family, socket.SOCK_STREAM)
     except OSError as error:
@@ -33,8 +62,6 @@ def connect(line: LineConfig, peer: Address, deadline_s: float) -> socket.socket
     try:
         bind_to_line(sock, line)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.settimeout(left_s(deadline_s))
-        sock.connect(peer.sockaddr)
     except OSError as error:
         sock.close()
         raise LineSocketError(stream_failure(error, line, peer)) from error

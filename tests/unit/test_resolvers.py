@@ -22,6 +22,7 @@ from probe.measure.resolvers import System
 from probe.measure.web.resolver import LineResolver, ResolvedName
 from probe.plan.light import light_kinds
 from tests.line_request import line_request, office_config
+from wire.record import Family
 from wire.result import DnsEnding, DnsValues, Outcome, Reason
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "resolvers"
@@ -192,19 +193,19 @@ def port_of(servers: Sequence[UdpResolver]) -> int:
 
 def resolved(servers: Sequence[UdpResolver], host: str = "chinhphu.vn") -> ResolvedName:
     own = line(interface="lo", resolvers=[FIRST, SECOND][: len(servers)])
-    return LineResolver(own, port_of(servers), 2.0, threading.Event()).resolve(host)
+    return LineResolver(own, port_of(servers), 2.0, threading.Event()).resolve(host, Family.IPV4)
 
 
 @pytest.mark.parametrize("rcode", [SERVFAIL, REFUSED, NOTIMP, FORMERR])
 def test_the_next_one_is_asked_after_one_that_cannot_say(rcode: dns.rcode.Rcode) -> None:
     with served((rcode, rcode), (OK, OK)) as servers:
-        assert resolved(servers) == (FOUND, SECOND, None)
+        assert resolved(servers) == ((FOUND,), SECOND, None)
 
 
 def test_no_such_name_is_an_answer_and_ends_the_search() -> None:
     with served((NXDOMAIN, NXDOMAIN), (OK, OK)) as servers:
         found = resolved(servers)
-        assert (found.address, found.resolver) == (None, FIRST)
+        assert (found.addresses, found.resolver) == ((), FIRST)
         assert found.failure is not None
         assert found.failure.reason is Reason.NAME_NOT_FOUND
         assert servers[1].asked == []

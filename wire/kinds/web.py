@@ -28,6 +28,11 @@ class WebValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     `total_ms` is the whole, from the first look-up to the last byte. A phase that was not reached
     or does not exist (DNS of an address, TLS of http) is None. `failed_phase` is the phase of the
     failure. `body_bytes` are as transferred. `resolver` resolved the name, over the line.
+
+    `tcp_ms` is as a browser has it (RFC 8305): from the first connection attempt to the first
+    connection. `tcp_ipv4_ms` and `tcp_ipv6_ms` are how long an attempt of each family took by
+    itself; None where the page's host has no address in it, or did not connect within a second of
+    the other family, and from older probes.
     """
 
     headline: ClassVar = ("total_ms", "first_byte_ms")
@@ -51,6 +56,8 @@ class WebValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     body_bytes: Count
     complete: bool
     failed_phase: WebPhase | None
+    tcp_ipv4_ms: Milliseconds | None = None
+    tcp_ipv6_ms: Milliseconds | None = None
 
 
 class WebResult(Result, frozen=True, kw_only=True, tag="web"):

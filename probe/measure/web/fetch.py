@@ -10,20 +10,22 @@ from __future__ import annotations
 import io
 import socket
 import ssl
+from collections.abc import Sequence
 
 from probe import clock
 from probe.config import LineConfig
 from probe.measure.failure import Failure
-from probe.measure.latency.line_socket import LineSocketError
-from probe.measure.line_stream import DeadlineReader, connect, left_s, stream_failure
-from probe.measure.lookup import Address
+from probe.measure.line_stream import DeadlineReader, left_s, stream_failure
 from probe.measure.web.cookies import CookieJar
+from probe.measure.web.happy_eyeballs import Attempt, Race
+from probe.measure.web.lookups import Lookups
 from probe.measure.web.method import HttpExchange, is_redirect
 from probe.measure.web.resolver import LineResolver
 from probe.measure.web.response import BodyReader, read_head
 from probe.measure.web.response_head import BadResponseError
 from probe.measure.web.url import Url
 from probe.version import VERSION
+from wire.record import Family
 from wire.result import Reason, WebPhase
 
 _READ_BYTES = 64 * 1024
@@ -35,41 +37,49 @@ class Fetcher:
     Args:
         line: the line to send by.
         names: resolves hosts, over the same line.
+        families: the address families that hosts may be reached over.
         context: with the trusted certificate authorities.
         max_bytes: how much of a body is read at most.
     """
 
     def __init__(
-        self, line: LineConfig, names: LineResolver, context: ssl.SSLContext, max_bytes: int
+        self,
+        line: LineConfig,
+        names: LineResolver,
+        families: Sequence[Family],
+        context: ssl.SSLContext,
+        max_bytes: int,
     ) -> None:
         self._line = line
         self._names = names
+        self._families = families
         self._context = context
         self._max_bytes = max_bytes
 
     def fetch(self, url: Url, cookies: CookieJar, deadline_s: float) -> HttpExchange:
         """Make one request; errors are recorded in the exchange, new cookies in the jar."""
         exchange = HttpExchange(url=url, began_s=clock.monotonic_s(), phase=WebPhase.DNS)
-        try:
-            self._go(exchange, cookies, deadline_s)
-        except LineSocketError as error:
-            exchange.failure = error.failure
+        lookups = Lookups(url.host, self._names, self._families)
+        race = Race(self._line, lookups, url.port, deadline_s)
+        winner = race.run()
+        if winner is None:
+            _take_failure(exchange, race, lookups)
+        else:
+            _take_winner(exchange, race, winner, lookups)
+            self._converse(winner, exchange, cookies, deadline_s)
         exchange.ended_s = clock.monotonic_s()
+        if winner is not None and not is_redirect(exchange):
+            race.settle()
+        exchange.tcp_ipv4_ms = race.connect_ms(Family.IPV4)
+        exchange.tcp_ipv6_ms = race.connect_ms(Family.IPV6)
         return exchange
 
-    def _go(self, exchange: HttpExchange, cookies: CookieJar, deadline_s: float) -> None:
-        url = exchange.url
-        resolved = self._names.resolve(url.host)
-        exchange.resolver, exchange.address = resolved.resolver, resolved.address
-        if resolved.address is None:
-            exchange.failure = resolved.failure
-            return
-        if resolved.resolver is not None:
-            exchange.dns_ms = _since_ms(exchange.began_s)
-        peer = Address(resolved.address, url.port)
-        exchange.phase, began_s = WebPhase.TCP, clock.monotonic_s()
-        sock = connect(self._line, peer, deadline_s)
-        exchange.tcp_ms = _since_ms(began_s)
+    def _converse(
+        self, winner: Attempt, exchange: HttpExchange, cookies: CookieJar, deadline_s: float
+    ) -> None:
+        url, peer = exchange.url, winner.peer
+        assert winner.sock is not None
+        sock = winner.sock
         try:
             if url.scheme == "https":
                 sock = self._secured(sock, exchange, deadline_s)
@@ -90,7 +100,7 @@ class Fetcher:
     ) -> socket.socket:
         exchange.phase, began_s = WebPhase.TLS, clock.monotonic_s()
         sock.settimeout(left_s(deadline_s))
-        secured = self._context.wrap_socket(sock, server_hostname=exchange.url.host)
+        secured = self._context.wrap_socket(sock, server_hostname=exchange.url.host.rstrip("."))
         exchange.tls_ms = _since_ms(began_s)
         exchange.tls_version = secured.version()
         return secured
@@ -129,6 +139,28 @@ def _head(url: Url, cookies: str) -> bytes:
         f"User-Agent: tramdo-probe/{VERSION}\r\nAccept: text/html, */*;q=0.8\r\n{cookie}"
         "Accept-Encoding: gzip\r\nCache-Control: no-cache\r\nConnection: close\r\n\r\n"
     ).encode("latin-1")
+
+
+def _take_winner(exchange: HttpExchange, race: Race, winner: Attempt, lookups: Lookups) -> None:
+    first_s = race.attempts[0].began_s
+    exchange.address = winner.peer.ip
+    exchange.resolver = lookups.resolver(winner.family)
+    if exchange.resolver is not None:
+        exchange.dns_ms = (first_s - exchange.began_s) * 1000
+    exchange.phase = WebPhase.TCP
+    exchange.tcp_ms = _since_ms(first_s)
+
+
+def _take_failure(exchange: HttpExchange, race: Race, lookups: Lookups) -> None:
+    failed = race.failed()
+    if failed is None:
+        _, exchange.resolver, exchange.failure = lookups.failed()
+        return
+    peer, exchange.failure = failed
+    exchange.phase, exchange.address = WebPhase.TCP, peer.ip
+    exchange.resolver = lookups.resolver(Family.of(peer.ip))
+    if exchange.resolver is not None:
+        exchange.dns_ms = (race.attempts[0].began_s - exchange.began_s) * 1000
 
 
 def _tls_failure(error: ssl.SSLError, url: Url) -> Failure:

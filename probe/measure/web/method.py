@@ -27,6 +27,8 @@ class HttpExchange(Struct, kw_only=True):
     address: str | None = None
     dns_ms: float | None = None
     tcp_ms: float | None = None
+    tcp_ipv4_ms: float | None = None
+    tcp_ipv6_ms: float | None = None
     tls_ms: float | None = None
     first_byte_ms: float | None = None
     body_ms: float | None = None
@@ -92,6 +94,8 @@ def values(url: str, exchanges: Sequence[HttpExchange], failed: HttpExchange | N
         redirect_ms=sum(redirect_ms) if before else None,
         dns_ms=page.dns_ms,
         tcp_ms=page.tcp_ms,
+        tcp_ipv4_ms=page.tcp_ipv4_ms,
+        tcp_ipv6_ms=page.tcp_ipv6_ms,
         tls_ms=page.tls_ms,
         first_byte_ms=page.first_byte_ms,
         body_ms=page.body_ms,

@@ -12,6 +12,7 @@ from functools import partial
 from probe import clock
 from probe.config import WebConfig
 from probe.measure.failure import Failure
+from probe.measure.families import families_of
 from probe.measure.measurement import MeasurementRequest, Progress, RawResult, failed_result
 from probe.measure.web import method
 from probe.measure.web.cookies import CookieJar
@@ -20,7 +21,7 @@ from probe.measure.web.method import HttpExchange
 from probe.measure.web.resolver import LineResolver
 from probe.measure.web.url import BadUrlError, Url, parse_url
 from probe.version import VERSION
-from wire.record import Method, Reason
+from wire.record import Family, Method, Reason
 
 
 def measure(request: MeasurementRequest) -> Iterator[RawResult]:
@@ -39,7 +40,7 @@ def measure(request: MeasurementRequest) -> Iterator[RawResult]:
     names = LineResolver(
         request.line, request.config.dns.port, request.config.dns.timeout_s, request.stop
     )
-    fetcher = Fetcher(request.line, names, context, config.max_bytes)
+    fetcher = Fetcher(request.line, names, _families(request), context, config.max_bytes)
     for number, page in enumerate(config.pages):
         if request.stop.is_set():
             return
@@ -47,6 +48,13 @@ def measure(request: MeasurementRequest) -> Iterator[RawResult]:
         raw = _page(page, config, fetcher)
         if not request.stop.is_set():
             yield raw
+
+
+def _families(request: MeasurementRequest) -> tuple[Family, ...]:
+    """Those that pages may be fetched over; both where the line has none that is known."""
+    if request.family is not None:
+        return (request.family,)
+    return families_of(request.line) or tuple(Family)
 
 
 def _page(text: str, config: WebConfig, fetcher: Fetcher) -> RawResult:
@@ -65,6 +73,7 @@ def _page(text: str, config: WebConfig, fetcher: Fetcher) -> RawResult:
         reason=reason,
         detail=None if detail is None else detail[:500],
         target=f"web:{url.authority}{url.path}".rstrip("/")[:500],
+        family=None if page.address is None else Family.of(page.address),
         values=method.values(text, exchanges, bad),
         validity=validity,
         method=Method(

@@ -5,7 +5,6 @@ The system's resolver might answer from a cache, or use another line.
 
 from __future__ import annotations
 
-import ipaddress
 from typing import NamedTuple
 
 from probe.config import LineConfig
@@ -23,15 +22,18 @@ from probe.measure.dns.method import (
 from probe.measure.failure import Failure
 from probe.measure.latency.line_socket import line_failure
 from probe.measure.measurement import Stop
-from wire.record import Reason
+from wire.record import Family, Reason
 
 _REASONS = {NXDOMAIN: Reason.NAME_NOT_FOUND, REFUSED: Reason.QUERY_REFUSED}
 
 
-class ResolvedName(NamedTuple):
-    """The address of a name, and its resolver; None where the host is an address already."""
+_RECORD_TYPES = {Family.IPV4: "A", Family.IPV6: "AAAA"}
 
-    address: str | None
+
+class ResolvedName(NamedTuple):
+    """The addresses of a name, and its resolver; None where the host is an address already."""
+
+    addresses: tuple[str, ...]
     resolver: str | None
     failure: Failure | None
 
@@ -49,37 +51,39 @@ class LineResolver:
 
     def __init__(self, line: LineConfig, port: int, timeout_s: float, stop: Stop) -> None:
         self._line = line
-        # Found once, before any page is timed; a client remembers a resolver without EDNS.
-        self._clients = [
-            (text, DnsClient(line, resolvers.socket_address(text, port), timeout_s, stop))
-            for text in resolvers.in_turn(line)
-        ]
+        # Found once, before any page is timed; a client remembers a resolver without EDNS. Those
+        # of a family are their own, because both families are asked at the same time.
+        found = resolvers.in_turn(line)
+        self._clients = {
+            family: [
+                (text, DnsClient(line, resolvers.socket_address(text, port), timeout_s, stop))
+                for text in found
+            ]
+            for family in Family
+        }
 
-    def resolve(self, host: str) -> ResolvedName:
-        """The first address of a host, of the line's address family."""
-        if _is_address(host):
-            return ResolvedName(host, None, None)
-        kind = "AAAA" if ":" in (self._line.source_address or "") else "A"
+    def resolve(self, host: str, family: Family) -> ResolvedName:
+        """The addresses of a name in a family."""
         failure = Failure(Reason.NAME_RESOLUTION, f"No resolver is known for {self._line.id}.")
         resolver = None
-        for resolver, client in self._clients:
+        for resolver, client in self._clients[family]:
             try:
-                exchange = client.ask(PlannedQuery(host, kind, False))
+                exchange = client.ask(PlannedQuery(host, _RECORD_TYPES[family], False))
             except BadNameError as error:
-                return ResolvedName(None, resolver, Failure(Reason.NAME_RESOLUTION, str(error)))
+                return ResolvedName((), resolver, Failure(Reason.NAME_RESOLUTION, str(error)))
             if exchange.answer is not None and is_final(exchange.answer):
                 return _from_answer(host, resolver, exchange.answer)
             failure = _failure(host, resolver, exchange)
-        return ResolvedName(None, resolver, line_failure(self._line) or failure)
+        return ResolvedName((), resolver, line_failure(self._line) or failure)
 
 
 def _from_answer(host: str, resolver: str, answer: DnsAnswer) -> ResolvedName:
     if answer.addresses:
-        return ResolvedName(answer.addresses[0], resolver, None)
+        return ResolvedName(answer.addresses, resolver, None)
     if answer.rcode == NOERROR:
         sentence = f"The name {host} has no address."
-        return ResolvedName(None, resolver, Failure(Reason.NAME_RESOLUTION, sentence))
-    return ResolvedName(None, resolver, _refusal(host, resolver, answer))
+        return ResolvedName((), resolver, Failure(Reason.NAME_RESOLUTION, sentence))
+    return ResolvedName((), resolver, _refusal(host, resolver, answer))
 
 
 def _failure(host: str, resolver: str, exchange: QueryExchange) -> Failure:
@@ -94,11 +98,3 @@ def _failure(host: str, resolver: str, exchange: QueryExchange) -> Failure:
 def _refusal(host: str, resolver: str, answer: DnsAnswer) -> Failure:
     reason = _REASONS.get(answer.rcode, Reason.SERVER_FAILURE)
     return Failure(reason, f"The resolver {resolver} says {answer.rcode} to {host}.")
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
