@@ -56,8 +56,8 @@ def in_order(destinations: Sequence[Destination]) -> list[Destination]:
         return []
     first = [one for one in by_rule if one.family is by_rule[0].family]
     other = [one for one in by_rule if one.family is not by_rule[0].family]
-    turns = [one for pair in zip(first, other, strict=False) for one in pair]
-    return turns + first[len(other) :] + other[len(first) :]
+    alternating = [one for pair in zip(first, other, strict=False) for one in pair]
+    return alternating + first[len(other) :] + other[len(first) :]
 
 
 def _rank(one: Destination) -> tuple[bool, bool, bool, int, int, int]:

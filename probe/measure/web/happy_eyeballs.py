@@ -26,8 +26,8 @@ from wire.record import Family, Reason
 
 # RFC 8305 §8.
 ATTEMPT_DELAY_S = 0.25
-# How long a lost attempt, or one of the other family after the page, may take: less than the
-# first retransmission of a SYN (RFC 6298: 1 s), so that a connect time is one round trip.
+# How long a lost attempt, or after the page the other family's answer and attempt, may take: no
+# longer than until a lost SYN is sent again (RFC 6298: 1 s), so a connect time is one round trip.
 FOLLOW_S = 1.0
 # Of each family, so that a hostile answer opens no hundreds of connections.
 _MOST_OF_A_FAMILY = 8
@@ -102,6 +102,7 @@ class Race:
         """
         if self._follower is not None:
             self._follower.join()
+        self._lookups.wait(FOLLOW_S)
         tried = {attempt.family for attempt in self.attempts}
         for family in Family:
             addresses = self._lookups.addresses(family)

@@ -29,7 +29,7 @@ class Lookups:
     Args:
         host: a name, or an address, which is known at once.
         names: resolves names over the line.
-        families: which to ask for; IPv6 is asked first.
+        families: which to ask for; IPv6 is begun first.
     """
 
     def __init__(self, host: str, names: LineResolver, families: Sequence[Family]) -> None:
@@ -39,7 +39,9 @@ class Lookups:
         self._woken, self._waker = socket.socketpair()
         # A number that is closed in mid-send might be another socket's by then.
         self._lock = threading.Lock()
+        self._over = threading.Event()
         if (family := _family_of(host)) is not None:
+            self._over.set()
             self._asked: tuple[Family, ...] = (family,)
             self._answers[family] = _Answer(ResolvedName((host,), None, None), clock.monotonic_s())
             return
@@ -63,6 +65,10 @@ class Lookups:
         with self._lock:
             self._woken.close()
             self._waker.close()
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until every answer has come, or for so long."""
+        self._over.wait(timeout_s)
 
     @property
     def are_over(self) -> bool:
@@ -100,6 +106,8 @@ class Lookups:
     def _ask(self, family: Family) -> None:
         resolved = self._names.resolve(self._host, family)
         self._answers[family] = _Answer(resolved, clock.monotonic_s())
+        if self.are_over:
+            self._over.set()
         with self._lock, suppress(OSError):
             self._waker.send(b"\0")
 
