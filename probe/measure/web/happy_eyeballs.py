@@ -31,8 +31,8 @@ ATTEMPT_DELAY_S = 0.25
 FOLLOW_S = 1.0
 # Of each family, so that a hostile answer opens no hundreds of connections.
 _MOST_OF_A_FAMILY = 8
-# What a failure says of a host, the most telling first.
-_TELLING = {Reason.TIMEOUT: 1, Reason.UNREACHABLE: 2}
+# Which failure of several is reported: a definite one first.
+_INDEFINITE = {Reason.TIMEOUT: 1, Reason.UNREACHABLE: 2}
 
 
 class Attempt(Struct, kw_only=True):
@@ -120,7 +120,7 @@ class Race:
             (one.peer, one.failure or stream_failure(TimeoutError(), self._line, one.peer))
             for one in self.attempts
         ]
-        return min(ended, key=lambda one: _TELLING.get(one[1].reason, 0), default=None)
+        return min(ended, key=lambda one: _INDEFINITE.get(one[1].reason, 0), default=None)
 
     def _until_connected(self, poller: select.poll) -> Attempt | None:
         while (now_s := clock.monotonic_s()) < self._deadline_s:
