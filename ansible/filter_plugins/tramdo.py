@@ -32,7 +32,7 @@ _INTERFACE = re.compile(r"[^\s/]{1,15}")
 # What a line of the inventory and a line of probe.toml have in common.
 _LINE_KEYS = (
     "id", "isp", "interface", "gateway", "plan_download_bps", "plan_upload_bps",
-    "monthly_budget_bytes", "office_networks",
+    "monthly_budget_bytes", "office_networks", "families",
 )  # fmt: skip
 # A minute is down where so many hosts beyond the office were tried
 # (probe/availability/minutes.py).

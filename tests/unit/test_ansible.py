@@ -29,6 +29,7 @@ from probe.availability import minutes
 from probe.doctor import check, output
 from runtime.language import Language, Phrase
 from wire import http
+from wire.record import Family
 
 ROOT = Path(__file__).parents[2]
 ANSIBLE = ROOT / "ansible"
@@ -525,3 +526,19 @@ def test_the_wheelhouse_asks_for_what_the_target_needs_not_this_machine() -> Non
     trixie = list(wheelhouse.locked_for(lock, wheelhouse.Target(13, "x86_64")))
     assert bookworm == ["a==1 --hash=sha256:aa --hash=sha256:ab", "b==3 --hash=sha256:ba"]
     assert trixie == ["a==2 --hash=sha256:ac"]
+
+
+def test_a_line_may_state_every_key_that_the_filter_takes_over() -> None:
+    """Else Ansible refuses the inventory: it validates the keys of a list's elements."""
+    keys = FILTERS["tramdo_lines"].__globals__["_LINE_KEYS"]
+    (base,) = (role for role in ROLES if role.name == "base")
+    options = _yaml(base / "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    assert set(keys) <= set(options["base_lines"]["options"])
+    assert set(keys) <= set(config.LineConfig.__struct_fields__)
+
+
+def test_a_line_of_the_inventory_keeps_its_families() -> None:
+    (line,) = FILTERS["tramdo_lines"](
+        [{"id": "vnpt", "isp": "VNPT", "interface": "eth0", "families": ["ipv4"]}]
+    )
+    assert msgspec.convert(line, config.LineConfig).families == [Family.IPV4]
