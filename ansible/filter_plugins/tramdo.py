@@ -11,7 +11,7 @@ import hashlib
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from functools import cache
@@ -296,12 +296,19 @@ def _target_problems(host: Table) -> Iterator[str]:
     hosts |= {str(target) for target in latency.get("icmp_targets") or []}
     lines = [line for line in host.get("probe_lines") or [] if isinstance(line, Mapping)]
     beyond = [{name for name in hosts if not _is_of_office(name, line)} for line in lines]
-    if min((len(names) for names in beyond), default=len(hosts)) < _LEAST_TARGETS:
+    if min(map(_most_of_a_family, beyond or [hosts])) < _LEAST_TARGETS:
         yield (
             "probe_servers and probe_settings.latency.icmp_targets name fewer than "
             f"{_LEAST_TARGETS} hosts beyond the office, so that no outage could be detected: name "
             'targets that are not yours, for example icmp_targets: ["8.8.8.8", "1.1.1.1"]'
         )
+
+
+def _most_of_a_family(hosts: Collection[str]) -> int:
+    """How many hosts a line of one address family could try at most: names count for both."""
+    versions = [4 if ip is None else ip.version for ip in map(_parsed_address, hosts)]
+    names = sum(_parsed_address(host) is None for host in hosts)
+    return max(versions.count(4), versions.count(6) + names)
 
 
 def _is_of_office(host: str, line: Table) -> bool:

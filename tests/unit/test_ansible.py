@@ -320,6 +320,14 @@ def _line(**changes: Any) -> list[dict[str, Any]]:
             {"probe_settings": {"latency": {"icmp_targets": ["192.168.1.1", "203.0.113.10"]}}},
             "name fewer than 2 hosts beyond the office",
         ),
+        (
+            {"probe_settings": {"latency": {"icmp_targets": ["2001:4860:4860::8888"]}}},
+            "name fewer than 2 hosts beyond the office",
+        ),
+        (
+            {"probe_settings": {"latency": {"icmp_targets": ["10.0.0.5", "192.168.1.9"]}}},
+            "name fewer than 2 hosts beyond the office",
+        ),
         ({"probe_broker": {}}, "probe_broker.host is missing"),
         ({"group_names": []}, "in none of the groups"),
         ({"base_ssh_from": []}, "base_ssh_from is empty and you come over SSH"),
