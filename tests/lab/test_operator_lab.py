@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,17 +14,17 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from probe.config import Config, LineConfig, ServerConfig
+from probe.config import Config, LatencyConfig, LineConfig, ServerConfig
 from probe.measure.operator import external, nat_pmp
 from probe.measure.operator.answer import Operator
 from probe.measure.operator.watch import OperatorWatch
-from tests import nginx
+from tests import nginx, samples
 from tests.lab.network import SERVER_ADDRESSES, LineShape, OfficeNetwork
 from tests.lab.polling import wait_until
 from tests.nginx import Nginx
 from tests.unit.test_plan import PARSED
 from wire.http import ADDRESS_PATH
-from wire.result import Family, LineOperator, Nat
+from wire.result import GATEWAY_TARGET, Family, LineOperator, Nat, Outcome, Reason
 
 pytestmark = [
     pytest.mark.usefixtures("_namespaces"),
@@ -265,3 +266,30 @@ def test_a_configured_url_is_asked_over_line_and_family(network: OfficeNetwork) 
         other = network.office.inside(lambda: external.look_up(line, settings, Family.IPV6))
     assert found == Operator(PUBLIC["vnpt"], None)
     assert not isinstance(other, Operator), "its address is IPv4's"
+
+
+def test_a_line_that_answers_again_is_asked_anew_over_that_family(network: OfficeNetwork) -> None:
+    """By latency windows of a second, with an outage of two of them."""
+    config: Config = structs.replace(
+        watch(network, "vnpt")._config,
+        latency=LatencyConfig(window_s=1.0, mean_gap_s=0.5),
+        servers=[ServerConfig(name="hanoi", host=CENTRE_IPV6, http_port=PORT)],
+    )
+    one = OperatorWatch(config)
+    network.office.inside(lambda: one.ask_due(threading.Event()))
+    before = one.of("vnpt", Family.IPV6)
+    assert before is not None
+    answered = structs.replace(samples.latency(), family=Family.IPV6)
+    failed = structs.replace(answered, outcome=Outcome.FAILED, reason=Reason.NO_REPLY, values=None)
+    assert answered.line.id == "vnpt"
+    one.note(answered)
+    time.sleep(2.0)
+    one.note(failed)
+    one.note(structs.replace(answered, target=GATEWAY_TARGET))
+    one.note(structs.replace(answered, family=Family.IPV4))
+    assert one.of("vnpt", Family.IPV6) == before, (
+        "the router's answer, or IPv4's, is not this one's"
+    )
+    one.note(answered)
+    assert one.of("vnpt", Family.IPV6) is None
+    assert one.operators() == {"vnpt": []}
