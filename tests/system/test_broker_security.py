@@ -11,12 +11,13 @@ import subprocess
 import threading
 import warnings
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from msgspec import structs
 
+from deploy.authority.rules import REVOCATION_LIST_LIFETIME
 from deploy.broker.limits import MAX_PACKET_BYTES
 from runtime.mqtt import Connected, Disconnected
 from tests.client import Client, eventually
@@ -50,6 +51,7 @@ pytestmark = [
 LISTENERS = ("certificate", "password", "both", "ws")
 NO_CERTIFICATES = "Mosquitto 2.0 has no certificates on WebSockets: its settings refuse them"
 DENIED = "Not authorized"
+ONE_DAY = timedelta(days=1)
 
 
 @pytest.fixture(scope="module")
@@ -299,6 +301,40 @@ def test_a_certificate_revoked_later_is_refused_after_a_reload(
         assert refusal(config, "bi-mat-01")
         with Writer(broker.as_probe(other, transport=transport), NEIGHBOUR) as rightful:
             assert rightful.answer(f"{ROOT}/{NEIGHBOUR}/state") is None
+
+
+def test_a_revocation_list_that_has_ended_shuts_everybody_out(tmp_path: Path) -> None:
+    """Why a timer makes it weekly, and why its end is watched (docs/security.md)."""
+    office = Office(tmp_path / "office")
+    probe = office.probe(PROBE)
+    with SecuredBroker(tmp_path / "broker", office) as broker:
+        port = broker.ports["certificate"]
+        assert alert(port, probe, office.ca_file) is None
+        office.authority.make_list(datetime.now(UTC) - REVOCATION_LIST_LIFETIME - ONE_DAY)
+        broker.reload()
+        assert alert(port, probe, office.ca_file) is not None
+        assert refusal(broker.by_certificate(probe))
+        office.authority.make_list(datetime.now(UTC))
+        broker.reload()
+        assert alert(port, probe, office.ca_file) is None
+
+
+def test_rights_that_were_taken_are_gone_after_a_reload(tmp_path: Path) -> None:
+    office = Office(tmp_path / "office")
+    probe = office.probe(PROBE)
+    access_list = tmp_path / "broker" / "acl"
+    with (
+        SecuredBroker(tmp_path / "broker", office) as broker,
+        Writer(broker.by_certificate(probe), PROBE) as writer,
+    ):
+        assert writer.answer(f"{ROOT}/{PROBE}/state") is None
+        given = access_list.read_text(encoding="utf-8").splitlines(keepends=True)
+        left = [line for line in given if not line.rstrip().endswith("/state")]
+        assert len(left) < len(given)
+        access_list.write_text("".join(left), encoding="utf-8")
+        broker.reload()
+        assert writer.answer(f"{ROOT}/{PROBE}/state") == DENIED
+        assert writer.answer(f"{ROOT}/{PROBE}/info") is None
 
 
 def test_a_restart_ends_the_connections_of_the_revoked(tmp_path: Path) -> None:

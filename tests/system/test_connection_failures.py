@@ -209,6 +209,10 @@ class Box:
     def __exit__(self, *_: object) -> None:
         self._publisher.stop()
 
+    def measure(self) -> None:
+        """Hand a result over."""
+        self._publisher.submit(samples.latency())
+
     def _take(self, event: events.Event) -> None:
         self._status = status.fold(self._status, event)
 
@@ -305,7 +309,9 @@ def test_a_topic_that_the_broker_refuses_is_a_fault_with_its_advice(
     """A probe that says it is another one: it is let in, and each publish is refused."""
     broker = stage.broker.by_certificate(stage.neighbour)
     with Box(broker, tmp_path / "probe") as box:
+        box.measure()
         eventually(lambda: "the broker does not allow this topic" in box.shown().en, "the fault")
+        eventually(lambda: "; 1 results wait for its receipt" in box.shown().en, "it stays")
         shown = box.shown().en
         vietnamese = box.shown().vi
     assert "lỗi: máy chủ nhận tin (MQTT): máy chủ nhận tin không cho phép gửi vào chủ đề này " in (
