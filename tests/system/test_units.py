@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -86,6 +87,23 @@ def test_what_speaks_to_the_centre_sees_nothing_of_the_box() -> None:
     assert "-/etc/tramdo" in hidden.partition("=")[2].split(), "the box's key is there"
     socket = (FOLDER / "tramdo-fleet-fetch.socket").read_text(encoding="utf-8").splitlines()
     assert "SocketMode=0600" in socket
+
+
+def test_the_page_s_table_of_exposures_is_systemd_s(tmp_path: Path) -> None:
+    """docs/security.md, with systemd 252; another version may weigh otherwise."""
+    version = subprocess.run(
+        ["systemd-analyze", "--version"], capture_output=True, text=True, check=True
+    ).stdout.split()[1]
+    if version != "252":
+        pytest.skip(f"the table is systemd 252's, and this is {version}")
+    page = (FOLDER.parent / "docs" / "security.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d\.\d) \| (`tramdo-.*) \|$", page, re.MULTILINE)
+    stated = {
+        f"{name}.service": float(at) for at, row in rows for name in re.findall("`(.*?)`", row)
+    }
+    assert stated == {
+        unit.name: judged(unit, tmp_path)[0] for unit in sorted(FOLDER.glob("*.service"))
+    }
 
 
 def test_a_unit_without_a_sandbox_would_be_seen(tmp_path: Path) -> None:
