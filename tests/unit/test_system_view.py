@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import structs
 
 from collector.domain.name_conflicts import NameConflict
+from collector.store.messages import EpochKey
 from collector.store.records import StoredRejection, Totals
 from collector.web.system_view import system_health
 from tests import samples
@@ -27,7 +28,7 @@ def test_gaps_waiting_results_and_reused_numbers_are_seen_in_each_language() -> 
     ):
         shown = system_health(
             [waiting],
-            {(*KEY, samples.EPOCH): ledger},
+            {EpochKey(*KEY, samples.EPOCH): ledger},
             [REUSED],
             Totals(4, 1, {Rejection.NUMBER_REUSED: 1}),
             [],
