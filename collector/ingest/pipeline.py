@@ -67,8 +67,8 @@ _RECEIVE_MAXIMUM = 65_535
 # Two batches hold a hundred thousand objects without a cycle: a collection after every 700
 # allocations costs a fifth of the CPU time, after every 100,000 still a fourteenth.
 _GC_THRESHOLD = (500_000, 50, 100)
-# mallopt(3): a thread allocates from an arena of its own, up to eight for each core, and what one of
-# them frees the others do not use. With fifty readers that was a quarter of the memory.
+# mallopt(3): a thread allocates from an arena of its own, up to eight for each core, and what one
+# of them frees the others do not use. With fifty readers that was a quarter of the memory.
 _M_ARENA_MAX, _ARENAS = -8, 2
 # How long a thread may hold the interpreter while another waits for it. The database thread needs
 # it at every statement; at Python's default of 5 ms it waits most of the time (PostgreSQL: 13,500
