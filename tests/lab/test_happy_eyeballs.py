@@ -120,7 +120,7 @@ def test_on_a_line_with_broken_ipv6_the_page_comes_over_ipv4(lab: Lab, fault: Ip
 
 @pytest.mark.usefixtures("_tun_devices")
 def test_the_slower_family_is_followed_and_delays_nothing(tmp_path: Path) -> None:
-    """Both families take 600 ms: IPv4 begins after 250, and connects while the page comes."""
+    """Both families take 600 ms: IPv4 begins after 300, and connects while the page comes."""
     impairment = Impairment(delay_ms=ONE_WAY_MS)
     far = LineShape(
         "vnpt", impairment=LineImpairment(upload=impairment, download=impairment), stack=Stack.DUAL
