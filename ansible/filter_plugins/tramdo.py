@@ -221,6 +221,39 @@ def tramdo_twins(names: Mapping[str, str]) -> list[str]:
     ]
 
 
+def tramdo_unknown_commune(host: Table, text: str) -> list[str]:
+    """A sentence where a probe's commune is not in the list of official ones.
+
+    Args:
+        host: its variables.
+        text: runtime/communes.txt; empty on a box, which has no checkout: what it is set up with
+            has been looked at where it was written.
+    """
+    site = host.get("probe_site")
+    code = site.get("commune_code") if isinstance(site, Mapping) else None
+    known = _commune_names(text)
+    if not known or not isinstance(code, str) or not _COMMUNE_CODE.fullmatch(code):
+        return []
+    if code in known or code in (host.get("preflight_new_communes") or []):
+        return []
+    # As runtime/communes.py: two neighbouring digits are swapped, or one digit is another.
+    near = [code[:n] + code[n : n + 2][::-1] + code[n + 2 :] for n in range(5)]
+    near += [code[:n] + digit + code[n + 1 :] for n in range(5) for digit in "0123456789"]
+    alike = [f"{one} ({known[one]})" for one in dict.fromkeys(near) if one in known][:3]
+    return [
+        f"{host['inventory_hostname']}: probe_site.commune_code is {code!r}, which is not in the "
+        "list of official communes: "
+        + (f"did you mean {' or '.join(alike)}? " if alike else "")
+        + "One that is newer than this release goes into preflight_new_communes"
+    ]
+
+
+@cache
+def _commune_names(text: str) -> Mapping[str, str]:
+    rows = (line.partition(" ") for line in text.splitlines())
+    return {code: name for code, _, name in rows}
+
+
 def _probe_problems(host: Table) -> Iterator[str]:
     name = str(host.get("probe_name", host["inventory_hostname"]))
     if not _NAME.fullmatch(name):
@@ -522,6 +555,7 @@ class FilterModule:
             "mosquitto_passwords": mosquitto_passwords,
             "tramdo_preflight": tramdo_preflight,
             "tramdo_misspelt": tramdo_misspelt,
+            "tramdo_unknown_commune": tramdo_unknown_commune,
             "tramdo_twins": tramdo_twins,
             "tramdo_doctor": tramdo_doctor,
             "tramdo_seconds": tramdo_seconds,

@@ -13,13 +13,14 @@ import psutil
 from probe.availability.minutes import LEAST_TARGETS
 from probe.config import Config
 from probe.measure import line_networks, own_networks
-from runtime import certificate_file, secret_file
+from runtime import certificate_file, communes, secret_file
 from runtime.language import Phrase
 
 
 def problems(config: Config) -> list[Phrase]:
     """A sentence for each missing prerequisite; empty where there is none."""
     return [
+        *_site(config),
         *_lines(config),
         *_targets(config),
         *_directories(config),
@@ -34,6 +35,12 @@ def certificates(config: Config, now: datetime) -> list[Phrase]:
     # One that this user cannot open is among `problems`.
     readable = (Path(text) for text in files if text is not None and os.access(text, os.R_OK))
     return [one for path in readable if (one := certificate_file.problem(path, now)) is not None]
+
+
+def _site(config: Config) -> Iterator[Phrase]:
+    unknown = communes.problem(config.site.commune_code)
+    if unknown is not None:
+        yield Phrase(f"site.commune_code: {unknown.vi}", f"site.commune_code: {unknown.en}")
 
 
 def _lines(config: Config) -> Iterator[Phrase]:

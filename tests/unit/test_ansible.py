@@ -27,6 +27,7 @@ from deploy import wheelhouse
 from probe import config, implausible
 from probe.availability import minutes
 from probe.doctor import check, output
+from runtime import communes
 from runtime.language import Language, Phrase
 from wire import http
 from wire.record import Family
@@ -392,6 +393,34 @@ def test_a_real_play_ends_at_all_mistakes_at_once_and_passes_without(tmp_path: P
     assert done.returncode != 0
     assert "did you mean probe_servers?" in done.stdout
     assert "probe_site.office is missing" in done.stdout
+
+
+def test_a_real_play_reports_an_unknown_commune_unless_it_is_stated_to_be_new(
+    tmp_path: Path,
+) -> None:
+    site = '"probe_site": {"commune_code": "01996", "office": "x"}'
+    done = _preflight(tmp_path, "inventories/office", "-e", f"{{{site}}}")
+    assert done.returncode != 0
+    assert "did you mean 01969 (Xã Phủ Thông)" in done.stdout
+    new = _preflight(
+        tmp_path, "inventories/office", "-e", f'{{{site}, "preflight_new_communes": ["01996"]}}'
+    )
+    assert new.returncode == 0, new.stdout + new.stderr
+
+
+def test_the_preflight_and_the_probe_answer_a_wrong_code_alike() -> None:
+    text = (ANSIBLE.parent / "runtime/communes.txt").read_text(encoding="utf-8")
+    unknown = FILTERS["tramdo_unknown_commune"]
+    for code in ("01996", "00005", "99999"):
+        host = _probe_host(probe_site={"commune_code": code, "office": "x"})
+        (found,) = unknown(host, text)
+        asked = " or ".join(f"{one} ({communes.names()[one]})" for one in communes.alike(code))
+        assert (f"did you mean {asked}?" in found) == bool(asked)
+        assert ("did you mean" in found) == bool(asked)
+        assert unknown(host, "") == []
+    assert unknown(_probe_host(), text) == []
+    # What is no code at all is reported as that.
+    assert unknown(_probe_host(probe_site={"commune_code": 1969}), text) == []
 
 
 def test_the_least_plan_is_the_probe_s_own() -> None:
