@@ -29,12 +29,16 @@ def problem(code: str) -> Phrase | None:
     """Why a code is no commune's, with those that it resembles; None where it is one's."""
     if code in names():
         return None
+    unlisted = Phrase(
+        f"{code!r} không có trong danh mục xã chính thức của bản phát hành này",
+        f"{code!r} is not in this release's list of official communes",
+    )
     found = [f"{one} ({names()[one]})" for one in alike(code)]
-    alike_vi = f"; ý là {' hay '.join(found)}?" if found else ""
-    alike_en = f"; did you mean {' or '.join(found)}?" if found else ""
+    if not found:
+        return unlisted
     return Phrase(
-        f"{code!r} không có trong danh mục xã chính thức của bản phát hành này{alike_vi}",
-        f"{code!r} is not in this release's list of official communes{alike_en}",
+        f"{unlisted.vi}; ý là {' hay '.join(found)}?",
+        f"{unlisted.en}; did you mean {' or '.join(found)}?",
     )
 
 
