@@ -132,11 +132,11 @@ class Loader:
                 _load_buckets(session, step, source, f"hour * 31 + {back}", now)
 
     def _load_raw(self, session: Transaction, back: int, hours: Sequence[datetime]) -> None:
-        if hasattr(session, "make_part"):
+        if hasattr(session, "create_partition"):
             for day in sorted({at.date() for at in hours}):
                 for kind in ("throughput", "latency"):
-                    session.make_part(f"{kind}_results", day)
-        cast = "" if not hasattr(session, "make_part") else "::timestamptz"
+                    session.create_partition(f"{kind}_results", day)
+        cast = "" if not hasattr(session, "create_partition") else "::timestamptz"
         common = (
             "number, tenant, probe, line, isp, target, started_at, duration_s, outcome, validity"
         )
@@ -175,7 +175,7 @@ class Loader:
 
 
 def _load_buckets(session: Transaction, step: Step, source: str, seed: str, now: str) -> None:
-    cast = "::timestamptz" if hasattr(session, "make_part") else ""
+    cast = "::timestamptz" if hasattr(session, "create_partition") else ""
     chosen = f"t.id = (l.line_id * 7 + {seed}) % {_TEMPLATES}"
     where = f"FROM lines AS l CROSS JOIN {source} JOIN bench_{step} AS t ON {chosen}"
     key = f"SELECT l.line_id, start_s, 1, '{now}'{cast}"
