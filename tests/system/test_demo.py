@@ -77,6 +77,20 @@ def test_one_round_brings_every_kind_on_every_line_to_the_centre(round_: dict[st
 
 @needs_broker
 @needs_lines
+def test_each_line_shows_both_address_families(round_: dict[str, Any]) -> None:
+    results = [row["result"] for row in round_["results"]]
+    for line in ("vnpt", "viettel"):
+        for kind in ("latency", "dns", "path"):
+            families = {
+                result["family"]
+                for result in results
+                if (result["line"]["id"], result["kind"]) == (line, kind)
+            }
+            assert families == {"ipv4", "ipv6"}, f"{line} {kind}"
+
+
+@needs_broker
+@needs_lines
 def test_the_centre_shows_the_shaped_lines_goodput(round_: dict[str, Any]) -> None:
     assert list(dict.fromkeys(line["id"] for line in round_["lines"])) == ["vnpt", "viettel"]
     for line in round_["lines"]:

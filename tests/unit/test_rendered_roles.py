@@ -49,6 +49,29 @@ def test_a_line_of_a_fixed_address_has_nameservers(
     assert [line[4:] for line in section if line.startswith("DNS=")] == asked
 
 
+IPV6 = {"address_ipv6": "2001:db8:2:1::2/64", "gateway_ipv6": "2001:db8:2:1::1"}
+
+
+@pytest.mark.parametrize(
+    ("more", "method", "rules"),
+    [({}, "auto", 2), (IPV6, "manual", 3)],
+)
+def test_networkmanager_keeps_a_line_s_ipv6_in_its_own_table(
+    more: dict[str, str], method: str, rules: int
+) -> None:
+    """What systemd-networkd makes of its settings is tried in tests/lab/test_line_settings.py."""
+    connection = configparser.ConfigParser()
+    connection.read_string("\n".join(template("line.nmconnection.j2", BY_DHCP | more)))
+    its = dict(connection["ipv6"])
+    assert (its["method"], its["route-table"], its["ip6-privacy"]) == (method, "101", "0")
+    assert its["routing-rule1"] == "priority 1001 from ::/0 oif eth1 table 101"
+    assert its["routing-rule2"] == "priority 40001 from ::/0 table 101"
+    assert len([name for name in its if name.startswith("routing-rule")]) == rules
+    if more:
+        assert its["address1"] == "2001:db8:2:1::2/64,2001:db8:2:1::1"
+        assert its["routing-rule3"] == "priority 1001 from 2001:db8:2:1::2 table 101"
+
+
 def test_a_line_by_dhcp_takes_those_of_its_router() -> None:
     for name in ("line.nmconnection.j2", "line.network.j2"):
         assert not [line for line in template(name, BY_DHCP) if line.lower().startswith("dns")]
