@@ -58,7 +58,7 @@ from runtime.language import Language
 from tests import samples
 from tests.seeded_centre import REGISTRY
 from wire import messages
-from wire.commands import Answer
+from wire.commands import Answer, Refusal
 from wire.messages import PlannedKind, Presence, Rejection
 from wire.result import Family
 
@@ -460,3 +460,11 @@ def test_every_word_that_a_template_or_a_list_asks_for_is_there() -> None:
     for name, phrase in (pages.LABELS | staff.LABELS).items():
         assert phrase.vi.strip(), name
         assert phrase.en.strip(), name
+
+
+@pytest.mark.parametrize("reason", Refusal)
+def test_each_refusal_of_a_command_is_said_in_both_languages(reason: Refusal) -> None:
+    said = [locale.label(f"refusal_{reason}") for locale in (VI, EN)]
+    assert len(set(said)) == 2
+    template = Path(__file__).parents[2] / "collector" / "web" / "templates" / "probe.html"
+    assert 'label("refusal_" ~ command_status.reply.reason.value)' in template.read_text("utf-8")

@@ -128,6 +128,19 @@ LABELS = {
     "asked_waiting": Phrase(
         "Đã gửi yêu cầu, đang chờ trạm trả lời", "Command sent, waiting for a reply"
     ),
+    "refusal_malformed": Phrase("yêu cầu sai dạng", "the command is malformed"),
+    "refusal_not_allowed": Phrase("trạm không cho phép", "not allowed at this probe"),
+    "refusal_expired": Phrase("yêu cầu đã hết hạn", "the command has expired"),
+    "refusal_clock_unknown": Phrase("đồng hồ của trạm chưa đúng", "the probe's clock is not set"),
+    "refusal_too_often": Phrase("yêu cầu quá nhiều trong một giờ", "too many within an hour"),
+    "refusal_busy": Phrase("trạm đang bận", "the probe is busy"),
+    "refusal_unknown_kind": Phrase("trạm không có phép đo này", "unknown measurement"),
+    "refusal_unknown_line": Phrase("trạm không có đường truyền này", "unknown line"),
+    "refusal_unknown_epoch": Phrase("trạm không có dãy kết quả này", "unknown epoch"),
+    "refusal_data_used_up": Phrase("đã hết hạn mức dữ liệu", "the data budget is used up"),
+    "refusal_faulty_configuration": Phrase(
+        "cấu hình mới của trạm có lỗi", "the new configuration is faulty"
+    ),
     "asked_no_answer": Phrase(
         "Trạm không trả lời; yêu cầu đã hết hạn", "No reply; the command has expired"
     ),
