@@ -5,7 +5,6 @@ Real Mosquitto with the rendered configuration, certificates made by `deploy.aut
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
 import subprocess
@@ -20,9 +19,7 @@ from msgspec import structs
 
 from deploy.authority.rules import REVOCATION_LIST_LIFETIME
 from deploy.broker.limits import MAX_PACKET_BYTES
-from runtime.broker import BrokerConfig
 from runtime.mqtt import Connected, Disconnected
-from tests.broker import Broker, free_port
 from tests.client import Client, eventually
 from tests.secured_broker import (
     COLLECTOR,
@@ -338,34 +335,6 @@ def test_rights_that_were_taken_are_gone_after_a_reload(tmp_path: Path) -> None:
         broker.reload()
         assert writer.answer(f"{ROOT}/{PROBE}/state") == DENIED
         assert writer.answer(f"{ROOT}/{PROBE}/info") is None
-
-
-def test_why_2_0_has_no_certificates_on_websockets(tmp_path: Path) -> None:
-    """Its WebSocket listener ignores the revocation list."""
-    office = Office(tmp_path / "office")
-    stolen, port = office.probe(PROBE), free_port()
-    office.revoke(PROBE)
-    listener = (
-        f"listener {port} 127.0.0.1",
-        "protocol websockets",
-        f"cafile {office.ca_file}",
-        f"crlfile {office.crl_file}",
-        f"certfile {office.server.certificate}",
-        f"keyfile {office.server.key}",
-        "require_certificate true",
-        "use_identity_as_username true",
-    )
-    with Broker(tmp_path / "broker", settings=listener) as broker:
-        version = re.search(r"mosquitto version (\S+)", broker.log)
-        assert version is not None
-        if not version[1].startswith("2.0."):
-            pytest.skip(f"Mosquitto {version[1]} has certificates on WebSockets")
-        config = BrokerConfig(
-            host=HOST, port=port, transport="websockets", ca_file=str(office.ca_file),
-            certificate_file=str(stolen.certificate), key_file=str(stolen.key),
-        )  # fmt: skip
-        with session(config, PROBE) as inbox:
-            assert isinstance(inbox.get(timeout=WAIT_S), Connected), "revoked, and let in"
 
 
 def test_a_restart_ends_the_connections_of_the_revoked(tmp_path: Path) -> None:
