@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from runtime.language import Phrase
-from runtime.settings import Problem
+from runtime.problem import Problem
 
 # No plan on sale is slower than a modem of 1998 (ours); a plan in Mbit/s or kbit/s is below it.
 LEAST_PLAN_BPS = 56_000

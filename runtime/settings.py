@@ -11,33 +11,18 @@ import difflib
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from types import UnionType
-from typing import Annotated, Any, NamedTuple, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Struct, structs
 
 from runtime.language import Language, Phrase
+from runtime.problem import Problem
 from runtime.value_errors import phrase_of
 from wire.decoding import converted
 
 S = TypeVar("S", bound=Struct)
 MISSING = Phrase("còn thiếu", "is missing")
-
-
-class Problem(NamedTuple):
-    """An error and its place: a key or row, preceded by the file once that is known."""
-
-    place: str
-    what: Phrase
-
-    def in_(self, language: Language) -> str:
-        """The error as a sentence in a language."""
-        what = self.what.in_(language)
-        return f"{self.place}: {what}" if self.place else what
-
-    def within(self, outer: str) -> Problem:
-        """The same error with an outer place: a file or a row."""
-        return Problem(f"{outer}: {self.place}" if self.place else outer, self.what)
 
 
 class SettingsError(Exception):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from runtime.language import Phrase
-from runtime.settings import Problem, SettingsError
+from runtime.problem import Problem
+from runtime.settings import SettingsError
 
 
 def content(path: Path) -> bytes:

@@ -54,7 +54,8 @@ from collector.registry.registry import (
 )
 from runtime import settings
 from runtime.language import Phrase
-from runtime.settings import MISSING, Problem, SettingsError
+from runtime.problem import Problem
+from runtime.settings import MISSING, SettingsError
 from wire.decoding import converted
 from wire.figures import MEGABIT
 from wire.record import Name, Text

@@ -25,7 +25,8 @@ from collector.registry.registry import Registry
 from collector.users.user import Permission
 from collector.web import registry_view as view
 from collector.web.page_context import PageContext
-from runtime.settings import Problem, SettingsError
+from runtime.problem import Problem
+from runtime.settings import SettingsError
 
 _DOCUMENT_MOST = 4_000_000
 _EXAMPLE = Path(__file__).parents[1] / "registry.example.toml"

@@ -10,12 +10,14 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from probe import clock
 from probe.measure.failure import Failure
-from probe.measure.measurement import Stop
 from wire.record import Family, Reason
+
+if TYPE_CHECKING:
+    from probe.measure.measurement import Stop
 
 _SOCKET_FAMILY = {
     None: socket.AF_UNSPEC,
