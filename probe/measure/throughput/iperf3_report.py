@@ -192,7 +192,7 @@ def _transfer(transcript: Transcript, parts: _Parts, spec: Iperf3Spec) -> Transf
         return None
     # A host that is busy looks late for the first payload: bytes that came before the clock started
     # are no part of a rate.
-    begun, last = samples[0], samples[-1]
+    begun, last = _begun(samples, spec), samples[-1]
     steady = [sample for sample in samples if sample.at_s >= spec.warm_up_s - _ON_GRID_S]
     first = steady[0] if steady else last
     stated = _credible_retransmits(output.retransmits, last.transferred_bytes, spec.streams)
@@ -214,6 +214,12 @@ def _transfer(transcript: Transcript, parts: _Parts, spec: Iperf3Spec) -> Transf
         receiver_report_bytes=output.received_bytes,
         receiver_report_s=output.received_s,
     )
+
+
+def _begun(samples: list[Iperf3Sample], spec: Iperf3Spec) -> Iperf3Sample:
+    """The sample at the start; the start itself where that sample is missing."""
+    first = samples[0]
+    return first if first.at_s < spec.interval_s / 2 else Iperf3Sample(0.0, 0, 0)
 
 
 def _intervals(
