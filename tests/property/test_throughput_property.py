@@ -102,7 +102,8 @@ def test_any_samples(drawn: list[tuple[float, int, int]]) -> None:
     if found is not None:
         carried = sum(interval.transferred_bytes for interval in found.intervals)
         assert carried == counts[-1] - counts[0]
-        assert found.whole_s == times[-1]
+        begun_s = times[0] if times[0] < SPEC.interval_s / 2 else 0.0
+        assert found.whole_s == round(times[-1] - begun_s, 6)
 
 
 def _sample(at_s: float, transferred_bytes: int, retransmits: int = 0) -> bytes:
