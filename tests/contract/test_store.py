@@ -573,8 +573,8 @@ def test_what_cannot_be_stored_is_told_apart_from_what_can(store: Store) -> None
 
 
 def test_an_epoch_that_is_broken_up_on_purpose_grows_no_further(store: Store) -> None:
-    for begin in range(1, 44_001, 2_000):
-        odd = latencies(*range(begin, begin + 2_000, 2))
+    for begin in range(1, 44_001, 1_000):
+        odd = latencies(*range(begin, begin + 1_000, 2))
         store.store_batch([odd], NOW)
     stored = store.ledgers()[KEY]
     assert len(stored.ranges) <= 21_000, "a batch beyond the limit, no more"
@@ -653,7 +653,7 @@ def test_a_probe_has_so_many_lines(store: Store, open_store: OpenStore) -> None:
 
 
 def test_targets_whose_results_were_deleted_by_age_make_room(store: Store) -> None:
-    store.store_batch([many_targets(1, 1_000)], NOW)
+    store.store_batch([many_targets(1, 500), many_targets(501, 500)], NOW)
     later = NOW + timedelta(days=40)
     while store.maintain(later, raw_days=30) != MaintenanceResult():
         pass
