@@ -25,6 +25,10 @@ _INTERFACE = Phrase(
     "expected an interface as `ip link` shows it, for example eth0",
 )
 FORMS = {
+    r"^[0-9A-Fa-f:.]{2,45}/[0-9]{1,3}\Z": Phrase(
+        "cần dải địa chỉ IP, ví dụ 203.0.113.0/24 hoặc 2001:db8::/32",
+        "expected a range of IP addresses, for example 203.0.113.0/24 or 2001:db8::/32",
+    ),
     r"^[a-z0-9-]{1,40}\Z": _NAME,
     r"^[a-z0-9-]{1,40}\.[a-z0-9-]{1,40}\Z": Phrase(
         f"cần hai tên nối bằng dấu chấm, gồm {_LETTERS} và -, ví dụ reader.vnpt",

@@ -21,6 +21,7 @@ from collector.alerts.alert import Alert, AlertKind, Begin, End, Key, Subject
 from collector.alerts.notification import AlertEvent, Transition
 from collector.domain.operators import History, OperatorStay
 from collector.registry.registry import LineKey
+from wire.decoding import decode_json
 from wire.record import Family
 
 _SCHEMA = """
@@ -269,7 +270,8 @@ def _alert(row: Sequence[str | int | None]) -> Alert:
 
 
 def _history(text: str) -> History:
-    return msgspec.json.decode(text, type=dict[Family, list[OperatorStay]])
+    history: History = decode_json(text, dict[Family, list[OperatorStay]])
+    return history
 
 
 def _text(at: datetime) -> str:

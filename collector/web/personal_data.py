@@ -18,6 +18,7 @@ from msgspec import Struct, structs
 
 from collector.domain.operators import masked
 from collector.store.records import StoredProbe
+from wire.decoding import decode_json
 from wire.record import Line, LineOperator
 
 # They lead to nobody: RFC 1918, RFC 6598, RFC 3927, RFC 1122, RFC 5737; RFC 4193, RFC 4291,
@@ -60,7 +61,7 @@ def redacted_result(body: bytes, known: Iterable[str] = ()) -> bytes:
         known: other addresses of the probe's lines, as of `own_addresses`.
     """
     try:
-        stated = msgspec.json.decode(body, type=_Stated)
+        stated = decode_json(body, _Stated)
     except msgspec.DecodeError:
         return b"null"  # of another version of the contract: nobody can say what is in it
     own = {*known, *_public([stated.line.source_address])}

@@ -81,7 +81,7 @@ def test_dragging_over_a_chart_shows_that_range(centre: Centre, context: Browser
     assert timedelta(days=1) < first.span < timedelta(days=2.5)
     expect(page.locator(".selection")).to_have_count(0)
     assert 0 < rows(page).count() < whole
-    expect(page.locator("svg.chart")).to_have_count(3)
+    expect(page.locator("svg.chart")).to_have_count(5)
     expect(page.get_by_role("status")).to_contain_text("means of each hour")
     assert page.evaluate("window.sameDocument")
 
@@ -156,7 +156,7 @@ def test_links_and_form_zoom_without_script(centre: Centre, browser: Browser) ->
     plain = browser.new_context(viewport=DESKTOP, java_script_enabled=False)
     page = plain.new_page()
     page.goto(f"{centre.collector.url}{CHART}?days=30&lang=en")
-    expect(page.locator("svg.chart")).to_have_count(3)
+    expect(page.locator("svg.chart")).to_have_count(5)
     expect(page.get_by_role("status")).to_contain_text("means of each day")
     days = rows(page).count()
     assert days >= 14
@@ -190,7 +190,7 @@ def test_a_centre_that_does_not_answer_is_said_and_asked_again(
     page.route("**/chart?*from=*", lambda route: route.abort())
     page.get_by_role("link", name="Zoom in").click()
     expect(page.get_by_role("status")).to_contain_text("The data could not be loaded")
-    expect(page.locator("svg.chart")).to_have_count(3)
+    expect(page.locator("svg.chart")).to_have_count(5)
     page.unroute("**/chart?*from=*")
     page.get_by_role("link", name="Zoom in").click()
     assert next_range(page, None).span < WEEK

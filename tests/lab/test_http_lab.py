@@ -192,7 +192,9 @@ def test_a_cut_line(network: OfficeNetwork, where: Cut, reason: Reason) -> None:
     finally:
         network.restore("vnpt")
     assert (finding.outcome, finding.reason) == (Outcome.FAILED, reason)
-    assert finding.values is None
+    values = values_of(finding)
+    assert (values.address, values.pings) == (SERVER_ADDRESSES[0], 0)
+    assert (values.download, values.upload) == (None, None)
 
 
 @pytest.mark.usefixtures("_tun_devices")

@@ -90,7 +90,7 @@ def test_the_command_draws_up_every_format_from_the_store(
     by_ending = {Path(path).suffix: Path(path) for path in paths}
     assert set(by_ending) == {".pdf", ".xlsx", ".csv", ".json"}
     report = json.loads(by_ending[".json"].read_bytes())
-    (line,) = (row for row in report["rows"] if row["line"] == "vnpt")
+    (line,) = (row for row in report["rows"] if row["level"] == "line" and row["line"] == "vnpt")
     assert line["tests"] > 0
     assert line["download"]["mean_bps"] > 1e8
     content = by_ending[".csv"].read_bytes().decode("utf-8-sig")

@@ -68,7 +68,7 @@ def test_the_technician_reads_figures_and_what_they_mean() -> None:
     text = ceiling.text(shown, Language.VI)
     assert "3,13 lần gói cước 300,0 Mbit/s: đủ để đánh giá (cần 0,9)" in text
     assert "0,67 lần gói cước 300,0 Mbit/s: quá THẤP để đánh giá (cần 0,9)" in text
-    assert "điều cần lưu ý: throttled" in text
+    assert "điều cần lưu ý: trạm đo giảm xung (nóng, yếu nguồn)" in text
 
 
 def test_check_says_what_is_missing_or_too_low() -> None:

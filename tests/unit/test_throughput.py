@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -237,6 +238,18 @@ def test_two_counts_of_one_transfer_that_disagree_are_no_figure() -> None:
     assert "2288564" in reading.detail
     assert reading.transfer is not None
     assert not reading.transfer.complete
+
+
+def test_a_receiver_that_hears_of_the_end_late_does_not_disagree() -> None:
+    """Its time goes on and its bytes do not, as on a machine that is busy."""
+    report = (GOLDEN / "3.12-download-ok.report").read_bytes()
+    seconds = re.search(rb'"sum_received":.*?"seconds":\s*([\d.]+)', report, re.DOTALL)
+    assert seconds is not None
+    late = report[: seconds.start(1)] + b"3.5" + report[seconds.end(1) :]
+    reading = iperf3_report.read(Transcript(report=late), spec())
+    assert (reading.reason, reading.detail) == (None, None)
+    assert reading.transfer is not None
+    assert reading.transfer.receiver_report_s == 3.5
 
 
 # What libiperf stated beside the figure, what it is changed to, and the fields that are then None.
