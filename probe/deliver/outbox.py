@@ -288,6 +288,27 @@ class Outbox:
         self._mark = HighWaterMark(
             self.epoch, 0, exact=True, ended=() if found is None else found.ended, lost=self._lost
         )
+        if claimed != 0:
+            self._empty_log()
+
+    def _empty_log(self) -> None:
+        """After a sudden end: write what the log holds into the file, before a new epoch begins.
+
+        A log that is damaged later then takes rows of the new epoch alone, which the mark knows;
+        those of older epochs would be gone without a trace. First the mark says what is there and
+        what was lost, for without its log a file does not look as if it had lost anything.
+        """
+        with suppress(OutboxError):
+            if self._marked is not None:
+                through = last_number(self.epochs, self._marked, self.last_row)
+                earlier = self._pending_epochs(self._marked)
+                mark = HighWaterMark(
+                    self._marked, through, True, self._mark.ended, self._lost, earlier
+                )
+                with translated_errors(_CANNOT_MARK):
+                    high_water_mark.write(self._path, mark)
+            with translated_errors(CANNOT_WRITE):
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _lost_numbers(
         self, found: HighWaterMark | None, *, cut_off: bool, empty: bool

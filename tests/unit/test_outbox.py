@@ -325,6 +325,36 @@ def killed(path: Path, to: Path) -> Path:
     return to / path.name
 
 
+def test_a_damaged_log_takes_rows_of_the_newest_epoch_alone(path: Path, tmp_path: Path) -> None:
+    """What an epoch before it has given is in the file, whatever the centre has of it."""
+    before = Outbox(path)
+    fill(before, 5)
+    after = Outbox(killed(path, tmp_path / "after"))
+    fill(after, 3)
+    copy = killed(after._path, tmp_path / "damaged")
+    with copy.with_name(f"{path.name}-wal").open("r+b") as log:
+        log.seek(32 + 24 + 100)
+        log.write(b"\xff" * 8)
+    opened = Outbox(copy)
+    assert [opened.epochs.identity(row) for row in seqs(opened)] == [
+        (before.epoch, number) for number in range(1, 6)
+    ]
+    ((epoch, first, last),) = opened._lost
+    assert (epoch, first) == (after.epoch, 1)
+    assert last >= 3
+
+
+def test_a_second_sudden_end_before_the_first_result_loses_and_names_nothing(
+    path: Path, tmp_path: Path
+) -> None:
+    before = Outbox(path)
+    fill(before, 5)
+    Outbox(killed(path, tmp_path / "first"))
+    again = Outbox(killed(tmp_path / "first" / path.name, tmp_path / "second"))
+    assert again.report_lost_seqs(name, 0.0) == 0
+    assert seqs(again) == [1, 2, 3, 4, 5]
+
+
 def test_no_byte_of_the_log_can_bring_a_number_back(path: Path, tmp_path: Path) -> None:
     """Whichever byte a card changes: a number is in the file, or named, or the file is refused.
 
