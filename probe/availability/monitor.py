@@ -151,15 +151,13 @@ class AvailabilityMonitor:
     def _request_path(self, line: LineConfig, *, silent: bool) -> None:
         now_s = clock.monotonic_s()
         last = self._path_requests.get(line.id)
-        recent = (
-            last is not None and now_s - last.at_s < self._config.path.every_min * minutes.MINUTE_S
-        )
-        if last is not None and recent and (last.silent or not silent):
+        if last is None or now_s - last.at_s >= self._config.path.every_min * minutes.MINUTE_S:
+            self._path_requests[line.id] = _PathRequest(now_s, silent)
+        elif silent and not last.silent:
+            # A fault that has got worse since is another one; its second look opens no new period.
+            self._path_requests[line.id] = _PathRequest(last.at_s, silent)
+        else:
             return
-        # A fault that has got worse since is another one; its second look opens no new period.
-        self._path_requests[line.id] = _PathRequest(
-            last.at_s if last is not None and recent else now_s, silent
-        )
         self._request(QueuedMeasurement(kind=PATH, line=line, server=self._config.servers[0]))
 
     def _emit(self, line: LineConfig, derived: AvailabilityPeriod | LocatedOutage) -> None:

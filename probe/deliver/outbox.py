@@ -170,9 +170,8 @@ class Outbox:
         lost = self._lost
         if not lost:
             return 0
-        with translated_errors(CANNOT_WRITE):
-            # So that what is left of the damaged log is not found again after the next start.
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        # So that what is left of the damaged log is not found again after the next start.
+        self._checkpoint()
         self.put([name(epoch, [(first, last)]) for epoch, first, last in lost], now_s)
         self._lost = ()
         self._write_mark(msgspec.structs.replace(self._mark, lost=()))
@@ -248,14 +247,13 @@ class Outbox:
         """Write the coverage, and close the file."""
         newest = self.epoch if self._begun else self._marked
         try:
-            earlier = self._pending_epochs(newest)
+            mark = None if newest is None or self._lost else self._exact_mark(newest)
             with self._rows.transaction():
                 self._write_coverage(0.0)
         finally:
             self._db.close()
-        if newest is not None and not self._lost:
-            through = last_number(self.epochs, newest, self.last_row)
-            self._write_mark(HighWaterMark(newest, through, True, self._mark.ended, (), earlier))
+        if mark is not None:
+            self._write_mark(mark)
 
     def abandon(self) -> None:
         """Close the file without writing to it."""
@@ -300,15 +298,20 @@ class Outbox:
         """
         with suppress(OutboxError):
             if self._marked is not None:
-                through = last_number(self.epochs, self._marked, self.last_row)
-                earlier = self._pending_epochs(self._marked)
-                mark = HighWaterMark(
-                    self._marked, through, True, self._mark.ended, self._lost, earlier
-                )
                 with translated_errors(_CANNOT_MARK):
-                    high_water_mark.write(self._path, mark)
-            with translated_errors(CANNOT_WRITE):
-                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                    high_water_mark.write(self._path, self._exact_mark(self._marked))
+            self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        """Write what the log holds into the file, and empty the log."""
+        with translated_errors(CANNOT_WRITE):
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _exact_mark(self, newest: uuid.UUID) -> HighWaterMark:
+        """The mark of the file as it is now, with an epoch as its newest."""
+        through = last_number(self.epochs, newest, self.last_row)
+        earlier = self._pending_epochs(newest)
+        return HighWaterMark(newest, through, True, self._mark.ended, self._lost, earlier)
 
     def _lost_numbers(
         self, found: HighWaterMark | None, *, cut_off: bool, empty: bool
