@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -111,41 +112,29 @@ class AlertStore:
         When an alert ends before its beginning was delivered, the queued beginning is replaced by
         the end, which states both times.
         """
-        with self._lock:
-            try:
-                with self._connection:
-                    for change in changes:
-                        if isinstance(change, Begin):
-                            self._begin(change, channels, where(change.result.key.subject))
-                        else:
-                            self._end(change, channels)
-            except sqlite3.Error as error:
-                raise AlertStoreError(f"the alert store cannot be written: {error}") from error
+        with self._writing():
+            for change in changes:
+                if isinstance(change, Begin):
+                    self._begin(change, channels, where(change.result.key.subject))
+                else:
+                    self._end(change, channels)
 
     def pending(self, channel: str) -> list[AlertEvent]:
         """The notifications that a channel has not delivered yet, oldest first."""
-        with self._lock:
-            try:
-                rows = self._connection.execute(
-                    f"SELECT edge, {_COLUMNS} FROM due JOIN alerts USING (number)"  # noqa: S608 - a constant
-                    " WHERE channel = ? ORDER BY number, edge",
-                    (channel,),
-                ).fetchall()
-            except sqlite3.Error as error:
-                raise AlertStoreError(f"the alert store cannot be read: {error}") from error
+        rows = self._rows(
+            f"SELECT edge, {_COLUMNS} FROM due JOIN alerts USING (number)"  # noqa: S608 - a constant
+            " WHERE channel = ? ORDER BY number, edge",
+            channel,
+        )
         return [AlertEvent(Transition(transition), _alert(row)) for transition, *row in rows]
 
     def mark_delivered(self, channel: str, delivered: Iterable[AlertEvent]) -> None:
         """Delete the notifications that a channel has delivered."""
         rows = [(one.alert.number, channel, one.transition) for one in delivered]
-        with self._lock:
-            try:
-                with self._connection:
-                    self._connection.executemany(
-                        "DELETE FROM due WHERE number = ? AND channel = ? AND edge = ?", rows
-                    )
-            except sqlite3.Error as error:
-                raise AlertStoreError(f"the alert store cannot be written: {error}") from error
+        with self._writing():
+            self._connection.executemany(
+                "DELETE FROM due WHERE number = ? AND channel = ? AND edge = ?", rows
+            )
 
     def operator_histories(self) -> dict[LineKey, History]:
         """The history of every line's operators."""
@@ -160,36 +149,24 @@ class AlertStore:
     def write_operator_histories(self, histories: Mapping[LineKey, History]) -> None:
         """Store these histories in place of what is stored of their lines."""
         rows = [(*key, msgspec.json.encode(one).decode()) for key, one in histories.items()]
-        with self._lock:
-            try:
-                with self._connection:
-                    self._connection.executemany(
-                        "INSERT OR REPLACE INTO line_operators VALUES (?, ?, ?, ?)", rows
-                    )
-            except sqlite3.Error as error:
-                raise AlertStoreError(f"the alert store cannot be written: {error}") from error
+        with self._writing():
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO line_operators VALUES (?, ?, ?, ?)", rows
+            )
 
     def delete_operator_histories(self, keys: Iterable[LineKey]) -> None:
         """Delete the histories of these lines."""
-        with self._lock:
-            try:
-                with self._connection:
-                    self._connection.executemany(
-                        "DELETE FROM line_operators WHERE tenant = ? AND probe = ? AND line = ?",
-                        list(keys),
-                    )
-            except sqlite3.Error as error:
-                raise AlertStoreError(f"the alert store cannot be written: {error}") from error
+        with self._writing():
+            self._connection.executemany(
+                "DELETE FROM line_operators WHERE tenant = ? AND probe = ? AND line = ?",
+                list(keys),
+            )
 
     def _operator_rows(self, rest: str, *arguments: str) -> list[tuple[str, str, str, str]]:
-        with self._lock:
-            try:
-                return self._connection.execute(
-                    f"SELECT tenant, probe, line, history FROM line_operators {rest}",  # noqa: S608 - our own constants
-                    arguments,
-                ).fetchall()
-            except sqlite3.Error as error:
-                raise AlertStoreError(f"the alert store cannot be read: {error}") from error
+        return self._rows(
+            f"SELECT tenant, probe, line, history FROM line_operators {rest}",  # noqa: S608 - our own constants
+            *arguments,
+        )
 
     def close(self) -> None:
         """Close the file. May be called more than once."""
@@ -197,15 +174,25 @@ class AlertStore:
             self._connection.close()
 
     def _read(self, rest: str, *arguments: int) -> list[Alert]:
+        rows = self._rows(f"SELECT {_COLUMNS} FROM alerts {rest}", *arguments)  # noqa: S608 - our own constants
+        return [_alert(row) for row in rows]
+
+    def _rows(self, sql: str, *arguments: str | int) -> list[Any]:
         with self._lock:
             try:
-                rows = self._connection.execute(
-                    f"SELECT {_COLUMNS} FROM alerts {rest}",  # noqa: S608 - our own constants
-                    arguments,
-                ).fetchall()
+                return self._connection.execute(sql, arguments).fetchall()
             except sqlite3.Error as error:
                 raise AlertStoreError(f"the alert store cannot be read: {error}") from error
-        return [_alert(row) for row in rows]
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Commit what is done within, or nothing of it."""
+        with self._lock:
+            try:
+                with self._connection:
+                    yield
+            except sqlite3.Error as error:
+                raise AlertStoreError(f"the alert store cannot be written: {error}") from error
 
     def _begin(self, begin: Begin, channels: Sequence[str], where: AlertLocation) -> None:
         result = begin.result
