@@ -17,10 +17,8 @@ from typing import NamedTuple
 from msgspec import Struct, structs
 
 from collector.registry.registry import Isp, LineKey
+from runtime.ip_address import is_ip_address
 from wire.record import Family, LineOperator, Nat
-
-IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # Of a line and family; the shortest stay makes place for a new one.
 MOST_STAYS = 60
@@ -149,7 +147,7 @@ def fresh_observations(
         stated_at: when, by the probe's clock, which may be wrong.
         heard_at: when, by the centre's clock.
     """
-    known = [one for one in seen if _is_address(one.public_address)]
+    known = [one for one in seen if is_ip_address(one.public_address)]
     ages = ((one, max(timedelta(0), stated_at - one.observed_at)) for one in known)
     return [(one, heard_at - age) for one, age in ages if age <= _FRESH]
 
@@ -193,13 +191,14 @@ def findings(
         ]
         for family in Family
     }
+    circles = {family: _circles(each, prefixes, limits, now) for family, each in over.items()}
     found: list[Finding] = []
     for line in lines:
         of_line: dict[FindingKind, list[Finding]] = {kind: [] for kind in FindingKind}
         for family, present in over.items():
             for one in present:
                 if one.key == line.key:
-                    for finding in _of_family(one, present, prefixes, limits, now):
+                    for finding in _of_family(one, present, circles[family], prefixes, limits, now):
                         stated = {"family": str(family)} | finding.evidence
                         of_line[finding.kind].append(structs.replace(finding, evidence=stated))
         found += [_joined(kind, line.key, each) for kind, each in of_line.items()]
@@ -274,48 +273,56 @@ def _most_of(times: Mapping[str, timedelta], total: timedelta) -> Iterable[str]:
 def _of_family(
     one: _Now,
     present: Sequence[_Now],
+    circles: Mapping[LineKey, Sequence[_Now]],
     prefixes: IspPrefixes,
     limits: OperatorLimits,
     now: datetime,
 ) -> list[Finding]:
     if not one.is_fresh:
         return []
-    crossed = _crossed(one, [each for each in present if each.is_fresh], prefixes, limits, now)
+    crossed = _crossed(one, circles.get(one.key, ()), limits, now)
     other = _other_network(one, present, prefixes, limits, now)
     if crossed.evidence:
         other = Finding(kind=FindingKind.OTHER_NETWORK, key=one.key, holds=False)
     return [crossed, other, _nat_changed(one, prefixes, limits, now)]
 
 
-def _crossed(
-    one: _Now,
-    present: Sequence[_Now],
-    prefixes: IspPrefixes,
-    limits: OperatorLimits,
-    now: datetime,
-) -> Finding:
-    """Lines that show each other's network, or each other's steady address, in a circle."""
+def _circles(
+    present: Sequence[_Now], prefixes: IspPrefixes, limits: OperatorLimits, now: datetime
+) -> dict[LineKey, Sequence[_Now]]:
+    """Of each line in a circle of lines that show each other's network or address: the circle."""
+    fresh = [each for each in present if each.is_fresh]
     shows = {
         each.key: {
             other.key
-            for other in present
+            for other in fresh
             if other.key != each.key and _shows(each, other, prefixes, limits, now)
         }
-        for each in present
+        for each in fresh
     }
-    circle = sorted(key for key in _reached(shows, one.key) if one.key in _reached(shows, key))
-    if one.key not in circle:
+    reached = {key: _reached(shows, key) for key in shows}
+    return {
+        key: [each for each in fresh if each.key in found and key in reached[each.key]]
+        for key, found in reached.items()
+        if key in found
+    }
+
+
+def _crossed(one: _Now, circle: Sequence[_Now], limits: OperatorLimits, now: datetime) -> Finding:
+    """Whether a line is in a circle, which is empty where it is not, and for long enough."""
+    if not circle:
         return Finding(kind=FindingKind.CROSSED, key=one.key, holds=False)
-    since = max(each.stay.first_at for each in present if each.key in circle)
+    since = max(each.stay.first_at for each in circle)
     if now - since < limits.hold:
         return Finding(kind=FindingKind.CROSSED, key=one.key, holds=None)
     # One alert for the circle, at its first line.
+    keys = sorted(each.key for each in circle)
     return Finding(
         kind=FindingKind.CROSSED,
         key=one.key,
-        holds=one.key == circle[0],
-        since=since if one.key == circle[0] else None,
-        evidence={"lines": ", ".join(key.line for key in circle)},
+        holds=one.key == keys[0],
+        since=since if one.key == keys[0] else None,
+        evidence={"lines": ", ".join(key.line for key in keys)},
     )
 
 
@@ -411,11 +418,3 @@ def _joined(kind: FindingKind, key: LineKey, each: Sequence[Finding]) -> Finding
 
 def _network(text: str, bits: Mapping[Family, int]) -> str:
     return str(ipaddress.ip_network(f"{text}/{bits[Family.of(text)]}", strict=False))
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from msgspec import Struct, structs
@@ -112,34 +113,32 @@ def charts_between(
     locale: Locale,
 ) -> dict[str, Chart | None]:
     """Speed, latency and loss from `start` to `end`, by label name."""
-
-    def drawn(series: Sequence[Series], plan: float | None = None) -> Chart | None:
-        return line_chart.draw(
-            series,
-            start,
-            end,
-            _STEPS[step],
-            midnight=bucket_start(start, Step.DAY),
-            plan=plan,
-            label_x=lambda at: _axis_time(at, locale),
-            label_y=lambda value: axis_number(value, locale.language),
-        )
-
+    drawn = partial(_drawn, start=start, end=end, step=step, locale=locale)
     plan = None if line.plan_down_bps is None else line.plan_down_bps * _PER_MEGABIT
     return {
         "chart_speed": drawn(
             [
                 _series(
-                    buckets, DOWN, "series-a", "public_down", locale, _PER_MEGABIT, spread=True
+                    buckets,
+                    DOWN,
+                    "series-a",
+                    locale.label("public_down"),
+                    locale,
+                    _PER_MEGABIT,
+                    spread=True,
                 ),
-                _series(buckets, UP, "series-b", "public_up_alone", locale, _PER_MEGABIT),
+                _series(
+                    buckets, UP, "series-b", locale.label("public_up_alone"), locale, _PER_MEGABIT
+                ),
             ],
-            plan,
+            plan=plan,
         ),
         "chart_latency": drawn(
             [
-                _series(buckets, LATENCY, "series-a", "idle_latency", locale, spread=True),
-                _series(buckets, LOADED_DOWN, "series-b", "loaded_latency", locale),
+                _series(
+                    buckets, LATENCY, "series-a", locale.label("idle_latency"), locale, spread=True
+                ),
+                _series(buckets, LOADED_DOWN, "series-b", locale.label("loaded_latency"), locale),
             ]
         ),
         "chart_loss": drawn([_loss_series(buckets, locale)]),
@@ -165,9 +164,9 @@ def family_charts(
             if any(bucket.summary.metric(metric).count for bucket in buckets)
         ]
         if len(shown) > 1:
-            found[name] = line_chart.draw(
+            found[name] = _drawn(
                 [
-                    _named_series(
+                    _series(
                         buckets,
                         metric,
                         _FAMILY_STYLES[family],
@@ -177,12 +176,10 @@ def family_charts(
                     )
                     for family, buckets in shown
                 ],
-                start,
-                end,
-                _STEPS[step],
-                midnight=bucket_start(start, Step.DAY),
-                label_x=lambda at: _axis_time(at, locale),
-                label_y=lambda value: axis_number(value, locale.language),
+                start=start,
+                end=end,
+                step=step,
+                locale=locale,
             )
     return found
 
@@ -340,20 +337,28 @@ def _indicator_row(
     )
 
 
-def _series(
-    buckets: Sequence[Bucket],
-    metric: str,
-    style: str,
-    name: str,
-    locale: Locale,
-    factor: float = 1.0,
+def _drawn(
+    series: Sequence[Series],
     *,
-    spread: bool = False,
-) -> Series:
-    return _named_series(buckets, metric, style, locale.label(name), locale, factor, spread=spread)
+    start: datetime,
+    end: datetime,
+    step: Step,
+    locale: Locale,
+    plan: float | None = None,
+) -> Chart | None:
+    return line_chart.draw(
+        series,
+        start,
+        end,
+        _STEPS[step],
+        midnight=bucket_start(start, Step.DAY),
+        plan=plan,
+        label_x=lambda at: _axis_time(at, locale),
+        label_y=lambda value: axis_number(value, locale.language),
+    )
 
 
-def _named_series(
+def _series(
     buckets: Sequence[Bucket],
     metric: str,
     style: str,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -18,6 +17,7 @@ from msgspec import Struct, structs
 
 from collector.domain.operators import masked
 from collector.store.records import StoredProbe
+from runtime.ip_address import is_ip_address
 from wire.decoding import decode_json
 from wire.record import Line, LineOperator
 
@@ -136,7 +136,4 @@ def _public(texts: Iterable[str | None]) -> Iterator[str]:
 
 
 def _addresses(texts: Iterable[str | None]) -> Iterator[str]:
-    for text in texts:
-        with suppress(ValueError):
-            ipaddress.ip_address(text or "")
-            yield str(text)
+    return (text for text in texts if text is not None and is_ip_address(text))

@@ -11,13 +11,13 @@ from __future__ import annotations
 import ipaddress
 import socket
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from probe.config import LineConfig, ServerConfig
 from probe.measure.failure import Failure
-from probe.measure.lookup import Lookup, resolved
-from probe.measure.measurement import Stop
+from probe.measure.lookup import SOCKET_FAMILY, Address, Lookup, resolved, to_try
+from probe.measure.measurement import MeasurementRequest, Stop
 from wire.record import Family
 
 # linux/netlink.h, linux/rtnetlink.h, linux/if_addr.h
@@ -36,7 +36,6 @@ _BUFFER_BYTES = 1 << 16
 _TIMEOUT_S = 2.0
 _LOOK_UP_LIMIT_S = 5.0
 
-_SOCKET_FAMILY = {Family.IPV4: socket.AF_INET, Family.IPV6: socket.AF_INET6}
 # RFC 4193: routed within a site only.
 _UNIQUE_LOCAL = ipaddress.ip_network("fc00::/7")
 
@@ -115,6 +114,16 @@ def family_to_measure(
     return family_of_slot(line, turn, known)
 
 
+def peers_of(request: MeasurementRequest, port: int, limit_s: float) -> Sequence[Address] | Failure:
+    """The addresses of a request's server to try, in order, over the families that it may use."""
+    line = request.line
+    lookup = Lookup(
+        request.server.host, port, line.source_address, bound_family(line, request.family)
+    )
+    found = resolved(lookup, request.stop, limit_s)
+    return found if isinstance(found, Failure) else to_try(found)
+
+
 def addresses_of(interface: str, family: Family) -> list[InterfaceAddress]:
     """An interface's addresses of a family; empty where there is no such interface."""
     index = _index(interface)
@@ -149,7 +158,7 @@ def _addresses(index: int, family: Family) -> Iterator[InterfaceAddress]:
             continue
         if _FLAGS in attributes:
             (flags,) = struct.unpack("=I", attributes[_FLAGS])
-        ip = socket.inet_ntop(_SOCKET_FAMILY[family], packed)
+        ip = socket.inet_ntop(SOCKET_FAMILY[family], packed)
         is_global = scope == _UNIVERSE and not ipaddress.ip_address(ip).is_link_local
         yield InterfaceAddress(ip, is_global and not flags & _UNUSABLE)
 
@@ -174,7 +183,7 @@ def _route_interfaces(attributes: dict[int, bytes]) -> Iterator[int]:
 
 def _dump(request: int, family: Family) -> Iterator[bytes]:
     """The body of each message of a dump; none where the kernel gives none."""
-    general = struct.pack("=B", _SOCKET_FAMILY[family]).ljust(_ROUTE_MESSAGE.size, b"\0")
+    general = struct.pack("=B", SOCKET_FAMILY[family]).ljust(_ROUTE_MESSAGE.size, b"\0")
     header = _HEADER.pack(_HEADER.size + len(general), request, _REQUEST_DUMP, 1, 0)
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:

@@ -6,11 +6,12 @@ those of all links, or names a stub. A manager that does not run is not asked.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+
+from runtime.ip_address import is_ip_address
 
 _LIMIT_S = 3.0
 # Each manager's run-time directory (there while it runs), and how it is asked about an interface.
@@ -38,7 +39,7 @@ def addresses_in(text: str) -> list[str]:
     TLS; one with a port is left out, as it is no resolver of plain DNS. nmcli separates by "|".
     """
     words = re.split(r"[\s|]+", re.sub(r"(?m)^Link \d+ \(.*?\):", "", text))
-    return [word for word in (word.partition("#")[0] for word in words) if _is_address(word)]
+    return [word for word in (word.partition("#")[0] for word in words) if is_ip_address(word)]
 
 
 def _said(command: Sequence[str]) -> str:
@@ -54,11 +55,3 @@ def _said(command: Sequence[str]) -> str:
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return ""
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -19,7 +19,8 @@ from wire.record import Family, Reason
 if TYPE_CHECKING:
     from probe.measure.measurement import Stop
 
-_SOCKET_FAMILY = {
+# As `socket` wants a family; None is either.
+SOCKET_FAMILY = {
     None: socket.AF_UNSPEC,
     Family.IPV4: socket.AF_INET,
     Family.IPV6: socket.AF_INET6,
@@ -107,7 +108,7 @@ class Lookup:
         self._thread.start()
 
     def _look_up(self, flags: int) -> None:
-        family = _SOCKET_FAMILY[self._family]
+        family = SOCKET_FAMILY[self._family]
         try:
             found = socket.getaddrinfo(self._host, self._port, family, socket.SOCK_DGRAM, 0, flags)
         except (OSError, UnicodeError) as error:

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+from runtime.ip_address import IpAddress, parsed
+
 IPInterface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -74,7 +75,7 @@ def is_on_link(address: str, own: OwnNetworks) -> bool:
     )
 
 
-def _is_of_private_space(asked: IPAddress, interfaces: Sequence[IPInterface]) -> bool:
+def _is_of_private_space(asked: IpAddress, interfaces: Sequence[IPInterface]) -> bool:
     """Whether an address is private in the way that the line's own addresses are."""
     lines = [one.ip for one in interfaces if not one.ip.is_link_local]
     same_family = [ip for ip in lines if ip.version == asked.version]
@@ -89,15 +90,13 @@ def within(hosts: Iterable[str], own: OwnNetworks) -> list[str]:
     return [host for host in hosts if _parsed(host) is not None and not is_beyond(host, own)]
 
 
-def _holds(space: Sequence[IPNetwork], address: IPAddress) -> bool:
+def _holds(space: Sequence[IPNetwork], address: IpAddress) -> bool:
     return any(address in network for network in space)
 
 
-def _parsed(address: str | None) -> IPAddress | None:
+def _parsed(address: str | None) -> IpAddress | None:
     """The address, without a zone; an IPv4-mapped one as IPv4. None where it is none."""
     try:
-        ip = ipaddress.ip_address((address or "").partition("%")[0])
+        return parsed(address or "")
     except ValueError:
         return None
-    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    return ip if mapped is None else mapped

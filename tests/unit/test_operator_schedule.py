@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 import pytest
 
 from probe.measure.failure import Failure
-from probe.measure.operator.answer import Operator, nat_of, operator_in_response, parsed
+from probe.measure.operator.answer import Operator, nat_of, operator_in_response
 from probe.measure.operator.nat_pmp import address_in
 from probe.measure.operator.schedule import OperatorSchedule, ReconnectDetector
+from runtime.ip_address import parsed
 from wire.record import LineOperator, Nat, Reason
 
 FOUND = LineOperator("203.0.113.7", Nat.NAT, datetime(2026, 11, 30, tzinfo=UTC))

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from probe import clock
 from probe.measure.failure import Failure
-from probe.measure.families import bound_family
+from probe.measure.families import bound_family, peers_of
 from probe.measure.http.connection import LineHttp, Route, library_version
 from probe.measure.http.early_stop import TransferSample
 from probe.measure.http.failures import LineHttpError
@@ -21,7 +21,7 @@ from probe.measure.http.method import calibrates, rate_bps
 from probe.measure.http.results import HttpTest, TransferRecord, raw_result
 from probe.measure.http.transfer import transfer
 from probe.measure.latency.loaded import LoadedSession
-from probe.measure.lookup import Address, Lookup, resolved, to_try
+from probe.measure.lookup import Address
 from probe.measure.measurement import Direction, MeasurementRequest, Progress, RawResult, request_at
 from wire.record import Reason
 
@@ -50,7 +50,7 @@ def _tested(request: MeasurementRequest, port: int) -> HttpTest:
     place = f"{request.config.tenant}/{request.config.probe}/{line.id}"
     calibration = config.early_stop and calibrates(place, request.slot_at, config.calibration_ratio)
     request.progress(Progress("ping", 0.0))
-    peers = _peers(request, port)
+    peers = peers_of(request, port, config.timeout_s)
     if isinstance(peers, Failure):
         return HttpTest(failure=peers)
     route, pings_ms, failure = _reached(request, peers)
@@ -68,15 +68,6 @@ def _tested(request: MeasurementRequest, port: int) -> HttpTest:
         download=download,
         upload=upload,
     )
-
-
-def _peers(request: MeasurementRequest, port: int) -> Sequence[Address] | Failure:
-    """The server's addresses to try, in order."""
-    line = request.line
-    family = bound_family(line, request.family)
-    lookup = Lookup(request.server.host, port, line.source_address, family)
-    found = resolved(lookup, request.stop, request.config.http.timeout_s)
-    return found if isinstance(found, Failure) else to_try(found)
 
 
 def _reached(

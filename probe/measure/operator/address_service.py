@@ -14,25 +14,28 @@ from probe.config import LineConfig, ServerConfig
 from probe.measure.failure import Failure
 from probe.measure.latency.line_socket import LineSocketError, bind_to_line
 from probe.measure.line_stream import DeadlineReader, connect, stream_failure
-from probe.measure.lookup import Address
-from probe.measure.operator.answer import IpAddress, Operator, operator_in_response, parsed
+from probe.measure.lookup import SOCKET_FAMILY, Lookup, resolved
+from probe.measure.measurement import Stop
+from probe.measure.operator.answer import Operator, operator_in_response
 from probe.version import VERSION
+from runtime.ip_address import IpAddress, parsed
 from wire.http import ADDRESS_PATH
-from wire.record import Family, Reason
+from wire.record import Family
 
 _ANSWER_BYTES = 4 * 1024
 # Documentation addresses (RFC 5737, RFC 3849): only the route to them is asked for.
 _ANYWHERE = {Family.IPV4: ("203.0.113.1", 9), Family.IPV6: ("2001:db8::1", 9)}
-_FAMILIES = {Family.IPV4: socket.AF_INET, Family.IPV6: socket.AF_INET6}
 
 
 def look_up(
-    line: LineConfig, server: ServerConfig, family: Family, timeout_s: float
+    line: LineConfig, server: ServerConfig, family: Family, timeout_s: float, stop: Stop
 ) -> Operator | Failure:
-    """Ask a server over the line; takes at most `timeout_s` beside the look-up of its name."""
-    peer = _address_of(server, family)
-    if isinstance(peer, Failure):
-        return peer
+    """Ask a server over the line; takes at most `timeout_s`, and as long for its name."""
+    assert server.http_port is not None
+    found = resolved(Lookup(server.host, server.http_port, None, family), stop, timeout_s)
+    if isinstance(found, Failure):
+        return found
+    peer = found[0]
     deadline_s = clock.monotonic_s() + timeout_s
     try:
         with connect(line, peer, deadline_s) as sock:
@@ -52,24 +55,12 @@ def source_address(line: LineConfig, family: Family) -> IpAddress | None:
     No packet is sent.
     """
     try:
-        with socket.socket(_FAMILIES[family], socket.SOCK_DGRAM) as sock:
+        with socket.socket(SOCKET_FAMILY[family], socket.SOCK_DGRAM) as sock:
             bind_to_line(sock, line)
             sock.connect(_ANYWHERE[family])
             return parsed(str(sock.getsockname()[0]))
     except OSError:
         return None
-
-
-def _address_of(server: ServerConfig, family: Family) -> Address | Failure:
-    try:
-        found = socket.getaddrinfo(
-            server.host, server.http_port, _FAMILIES[family], socket.SOCK_STREAM
-        )
-    except (OSError, UnicodeError) as error:
-        sentence = f"The name {server.host} has no {family} address: {error}."
-        return Failure(Reason.NAME_RESOLUTION, sentence[:300])
-    ip, port, *rest = found[0][4]
-    return Address(str(ip).partition("%")[0], int(port), int(rest[-1]) if rest else 0)
 
 
 def _request(host: str, port: int) -> bytes:

@@ -9,10 +9,9 @@ import msgspec
 from msgspec import Meta, Struct
 
 from probe.measure.failure import Failure
+from runtime.ip_address import IpAddress, parsed
 from wire.decoding import decode_json
 from wire.record import Nat, Reason
-
-IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 # RFC 6598 §7: between a carrier-grade NAT and its customers.
 SHARED = ipaddress.ip_network("100.64.0.0/10")
@@ -79,14 +78,3 @@ def nat_of(interface: IpAddress, public: IpAddress, router: IpAddress | None) ->
     if router is None or router == public or any(router in network for network in _PRIVATE):
         return Nat.NAT
     return Nat.CARRIER_GRADE
-
-
-def parsed(text: str) -> IpAddress:
-    """An address without zone; an IPv4 one where it is mapped into IPv6 (RFC 4291 §2.5.5.2).
-
-    Raises:
-        ValueError: the text is no address.
-    """
-    address = ipaddress.ip_address(text.partition("%")[0])
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address

@@ -15,8 +15,9 @@ from probe.measure import gateway
 from probe.measure.failure import Failure
 from probe.measure.measurement import Stop
 from probe.measure.operator import address_service, nat_pmp
-from probe.measure.operator.answer import IpAddress, Operator, nat_of, parsed
+from probe.measure.operator.answer import Operator, nat_of
 from probe.measure.operator.schedule import OperatorSchedule, ReconnectDetector
+from runtime.ip_address import IpAddress, parsed
 from wire.result import (
     GATEWAY_TARGET,
     Family,
@@ -78,7 +79,7 @@ class OperatorWatch:
         for line in self._config.lines:
             for family in _families_to_ask(line):
                 if not stop.is_set():
-                    self._ask_if_due(line, family)
+                    self._ask_if_due(line, family, stop)
 
     def of(self, line_id: str, family: Family | None) -> LineOperator | None:
         """Who carries a line over a family; over the first that is known where it is None."""
@@ -111,19 +112,21 @@ class OperatorWatch:
                 if detector.answers_again(now_s, answered=answered):
                     self._schedules[line_id, family].reconnected()
 
-    def _ask_if_due(self, line: LineConfig, family: Family) -> None:
+    def _ask_if_due(self, line: LineConfig, family: Family, stop: Stop) -> None:
         source = address_service.source_address(line, family)
         signature = None if source is None else _signature(line, source)
         with self._lock:
             schedule = self._schedules[line.id, family]
             if not schedule.is_due(clock.monotonic_s(), signature) or source is None:
                 return
-        found = self._asked(line, family, source)
+        found = self._asked(line, family, source, stop)
         with self._lock:
             schedule.asked(clock.monotonic_s(), found)
 
-    def _asked(self, line: LineConfig, family: Family, source: IpAddress) -> LineOperator | None:
-        seen = self._look_up(line, family)
+    def _asked(
+        self, line: LineConfig, family: Family, source: IpAddress, stop: Stop
+    ) -> LineOperator | None:
+        seen = self._look_up(line, family, stop)
         if isinstance(seen, Failure):
             log.info("line %s: public %s address not known: %s", line.id, family, seen.sentence)
             return None
@@ -136,7 +139,7 @@ class OperatorWatch:
         at = clock.utc_now().replace(microsecond=0)
         return LineOperator(str(public), nat_of(source, public, router), at)
 
-    def _look_up(self, line: LineConfig, family: Family) -> Operator | Failure:
+    def _look_up(self, line: LineConfig, family: Family, stop: Stop) -> Operator | Failure:
         settings = self._config.operator
         if settings.url is not None:
             # Imported here, because `requests` would take 4 MB of the daemon's memory.
@@ -147,7 +150,7 @@ class OperatorWatch:
             return seen
         server = self._server
         assert isinstance(server, ServerConfig)
-        return address_service.look_up(line, server, family, settings.timeout_s)
+        return address_service.look_up(line, server, family, settings.timeout_s, stop)
 
 
 def _families_to_ask(line: LineConfig) -> tuple[Family, ...]:

@@ -16,9 +16,9 @@ from msgspec import structs
 from probe import clock
 from probe.measure import host
 from probe.measure.failure import Failure
-from probe.measure.families import bound_family
+from probe.measure.families import bound_family, peers_of
 from probe.measure.latency.loaded import LoadedSession
-from probe.measure.lookup import Address, Lookup, resolved, to_try
+from probe.measure.lookup import Address
 from probe.measure.measurement import (
     Direction,
     MeasurementRequest,
@@ -60,7 +60,7 @@ def measure(request: MeasurementRequest) -> Iterator[RawResult]:
     settings, ports = request.config.throughput, request.server.iperf3_ports
     starve = host.transmit_queues_starve(_interface(request))
     waits = busy_backoff_s(settings, random.random, request.patience_s)
-    peers = _peers(request)
+    peers = peers_of(request, ports[0], _LOOK_UP_LIMIT_S)
     if isinstance(peers, Failure):
         family = bound_family(request.line, request.family)
         spec = structs.replace(_spec(Direction.DOWNLOAD, request, ports[0]), family=family)
@@ -77,15 +77,6 @@ def measure(request: MeasurementRequest) -> Iterator[RawResult]:
         ports = upload_ports(ports, download)
         upload = _transfer(Direction.UPLOAD, request, peers, ports, waits, served)
     yield raw_result(request.server, settings, download, upload, queues_starve=starve)
-
-
-def _peers(request: MeasurementRequest) -> Sequence[Address] | Failure:
-    """The server's addresses to try, in order."""
-    server, line = request.server, request.line
-    family = bound_family(line, request.family)
-    lookup = Lookup(server.host, server.iperf3_ports[0], line.source_address, family)
-    found = resolved(lookup, request.stop, _LOOK_UP_LIMIT_S)
-    return found if isinstance(found, Failure) else to_try(found)
 
 
 def _transfer(
