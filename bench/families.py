@@ -25,6 +25,7 @@ from bench.packet_truth import Key, between_interfaces, icmp_key, path_times_ms,
 from bench.probe_command import IPERF3_PORT, STAMP_PORT, measured, write_config
 from bench.report import CannotMeasureError, Options, Outcome, Row, Target, at_most, note, run
 from probe.measure.latency.statistics import percentile
+from tests import chromium as chromium_program
 from tests import services
 from tests.lab import chromium, namespace
 from tests.lab.impairment import Impairment, LineImpairment
@@ -106,7 +107,7 @@ def both_families(options: Options) -> Outcome:
         iperf3_command.why_not(),
         namespace.why_not(tun=True),
         services.why_not(),
-        chromium.why_not(),
+        chromium_program.why_not(),
     ):
         if reason is not None:
             raise CannotMeasureError(reason)

@@ -6,17 +6,9 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 
-from probe.config import (
-    Config,
-    HttpConfig,
-    LatencyConfig,
-    LedConfig,
-    LineConfig,
-    ServerConfig,
-)
+from probe.config import HttpConfig, LatencyConfig, LineConfig, ServerConfig
 from probe.measure.measurement import MeasurementRequest, Progress
-from runtime.broker import BrokerConfig
-from wire.site import Site
+from tests.line_request import line_request
 
 LOOPBACK = LineConfig(id="lo", isp="none", interface="lo")
 
@@ -33,22 +25,12 @@ def http_request(
 ) -> MeasurementRequest:
     """A request to measure `line` against an nginx, under these settings."""
     server = ServerConfig(name="hanoi", host=host, http_port=port)
-    config = Config(
-        tenant="bach-thong",
-        probe="tram-1",
-        site=Site("01969", "Văn phòng", "Bạch Thông"),
-        lines=[line],
-        servers=[server],
-        broker=BrokerConfig(host="127.0.0.1", port=1883, tls=False),
-        leds=LedConfig(driver="none"),
-        http=http,
-        latency=LatencyConfig(enabled=False),  # an nginx alone has no reflector beside it
-    )
-    return MeasurementRequest(
-        line=line,
-        server=server,
-        config=config,
-        stop=stop or threading.Event(),
+    return line_request(
+        line,
+        [server],
+        stop=stop,
         progress=progress,
         slot_at=slot_at,
+        http=http,
+        latency=LatencyConfig(enabled=False),  # an nginx alone has no reflector beside it
     )

@@ -1,12 +1,14 @@
-"""Requests to measure one line, for tests of kinds that need no bulk server."""
+"""Requests to measure one line, for tests and benchmarks."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from probe.config import Config, LedConfig, LineConfig, ServerConfig
-from probe.measure.measurement import MeasurementRequest
+from probe.measure.measurement import MeasurementRequest, Progress
 from runtime.broker import BrokerConfig
 from wire.site import Site
 
@@ -30,6 +32,8 @@ def line_request(
     servers: list[ServerConfig],
     *,
     stop: threading.Event | None = None,
+    progress: Callable[[Progress], None] = lambda _: None,
+    slot_at: datetime | None = None,
     **tables: Any,
 ) -> MeasurementRequest:
     """A request to measure `line`, towards the first server."""
@@ -38,5 +42,6 @@ def line_request(
         server=servers[0],
         config=office_config(line, servers, **tables),
         stop=stop or threading.Event(),
-        progress=lambda _: None,
+        progress=progress,
+        slot_at=slot_at,
     )

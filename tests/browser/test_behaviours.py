@@ -13,13 +13,12 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
-from playwright.sync_api import Browser, Error, Request, sync_playwright
+from playwright.sync_api import Browser, Error, Request
 
 from probe.config import DnsConfig, LineConfig, ServerConfig, WebConfig
 from probe.measure.web import probe as web_probe
-from tests import services
+from tests import chromium, services
 from tests.browser.behaviours import BEHAVIOURS, HOST, LETTER_HOST, OTHER_HOST, Behaviour, Origin
-from tests.browser.test_page import CHROMIUM
 from tests.client import eventually
 from tests.line_request import line_request
 from tests.page_server import PageRequest, PageServer
@@ -28,9 +27,7 @@ from wire.result import Outcome, Reason, WebPhase, WebValues
 
 
 def why_not() -> str | None:
-    if not CHROMIUM.exists():
-        return f"{CHROMIUM} is not installed (Debian: apt-get install chromium)"
-    return services.why_not()
+    return chromium.why_not() or services.why_not()
 
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
@@ -108,20 +105,10 @@ def dns_port(folder: Path) -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def named_browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(
-            executable_path=str(CHROMIUM),
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-background-networking",
-                "--no-first-run",
-                "--host-resolver-rules=MAP *.vn 127.0.0.1",
-                "--disable-features=HttpsUpgrades",
-            ],
-        )
+    with chromium.launched(
+        "--host-resolver-rules=MAP *.vn 127.0.0.1", "--disable-features=HttpsUpgrades"
+    ) as running:
         yield running
-        running.close()
 
 
 def through_chromium(browser: Browser, servers: Servers) -> Seen:

@@ -15,11 +15,10 @@ from playwright.sync_api import (
     Page,
     ViewportSize,
     expect,
-    sync_playwright,
 )
 
 from tests import broker as brokers
-from tests import samples
+from tests import chromium, samples
 from tests.broker import Broker
 from tests.client import Client, eventually
 from tests.collector_process import CollectorProcess
@@ -28,7 +27,6 @@ from wire.messages import Presence, State
 from wire.result import Outcome, Reason, Result, Validity
 from wire.site import Site
 
-CHROMIUM = Path("/usr/bin/chromium")
 SCREENSHOTS = Path(__file__).parents[2] / "out" / "screenshots"
 PHONE = ViewportSize(width=390, height=844)
 DESKTOP = ViewportSize(width=1280, height=900)
@@ -37,9 +35,7 @@ OTHER_SITE = Site("02014", "Trụ sở UBND xã Bạch Thông")
 
 
 def why_not() -> str | None:
-    if not CHROMIUM.exists():
-        return f"{CHROMIUM} is not installed (Debian: apt-get install chromium)"
-    return brokers.why_not()
+    return chromium.why_not() or brokers.why_not()
 
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
@@ -47,19 +43,8 @@ pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(
-            executable_path=str(CHROMIUM),
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--no-first-run",
-            ],
-        )
+    with chromium.launched() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture

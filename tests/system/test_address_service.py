@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy.measurement_server.http_server import write_files
 from tests.broker import free_port
 from tests.nginx import Nginx, why_not
+from tests.system.test_http import root, server
 from wire.http import ADDRESS_PATH
+
+__all__ = ["root", "server"]
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
 _TIMEOUT_S = 60.0
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    directory = tmp_path_factory.mktemp("files")
-    write_files(directory)
-    yield directory
-    shutil.rmtree(directory)
-
-
-@pytest.fixture
-def server(tmp_path: Path, root: Path) -> Iterator[Nginx]:
-    with Nginx(tmp_path, root=root) as server:
-        yield server
 
 
 def asked(

@@ -12,19 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from probe.config import Config, LatencyConfig, LedConfig, LineConfig, ServerConfig
+from probe.config import LatencyConfig, LineConfig, ServerConfig
 from probe.measure.latency.probe import measure
 from probe.measure.measurement import MeasurementRequest, Progress, RawResult
 from runtime import kernel_time
-from runtime.broker import BrokerConfig
 from tests.lab.impairment import Impairment, LineImpairment
 from tests.lab.namespace import why_not
 from tests.lab.network import SERVER_ADDRESSES, Cut, LineShape, OfficeNetwork
 from tests.lab.truth import PacketTruth
+from tests.line_request import line_request
 from tests.reflector_process import ReflectorProcess
 from wire import stamp
 from wire.result import LatencyValues, Outcome, Reason, Validity
-from wire.site import Site
 
 HOLD_S = 0.05
 FAST = LatencyConfig(mean_gap_s=0.02, timeout_s=0.5, window_s=1.5)
@@ -40,22 +39,12 @@ def request_on(
     progress: list[Progress] | None = None,
 ) -> MeasurementRequest:
     server = ServerConfig(name="hanoi", host=host, stamp_port=port)
-    config = Config(
-        tenant="bach-thong",
-        probe="tram-1",
-        site=Site("01969", "Văn phòng", "Bạch Thông"),
-        lines=[line],
-        servers=[server],
-        broker=BrokerConfig(host="127.0.0.1", port=1883, tls=False),
-        leds=LedConfig(driver="none"),
-        latency=latency,
-    )
-    return MeasurementRequest(
-        line=line,
-        server=server,
-        config=config,
-        stop=stop or threading.Event(),
+    return line_request(
+        line,
+        [server],
+        stop=stop,
         progress=([] if progress is None else progress).append,
+        latency=latency,
     )
 
 

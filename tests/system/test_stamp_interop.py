@@ -21,14 +21,13 @@ from scapy.contrib.stamp import (
     STAMPTestTLV,
 )
 
-from probe.config import Config, LatencyConfig, LedConfig, LineConfig, ServerConfig
+from probe.config import LatencyConfig, LineConfig, ServerConfig
 from probe.measure.latency.probe import measure
-from probe.measure.measurement import MeasurementRequest, RawResult
-from runtime.broker import BrokerConfig
+from probe.measure.measurement import RawResult
+from tests.line_request import line_request
 from tests.reflector_process import ReflectorProcess
 from wire import stamp
 from wire.result import LatencyValues, Outcome, Reason
-from wire.site import Site
 
 NTP_EPOCH_S = 2_208_988_800
 Reflect = Callable[[bytes, int], bytes]
@@ -225,22 +224,8 @@ def measured_with(reflect: Reflect) -> RawResult:
     with reflector_of(reflect) as port:
         line = LineConfig(id="lo", isp="none", interface="lo")
         server = ServerConfig(name="hanoi", host="127.0.0.1", stamp_port=port)
-        config = Config(
-            tenant="bach-thong",
-            probe="tram-1",
-            site=Site("01969", "Văn phòng", "Bạch Thông"),
-            lines=[line],
-            servers=[server],
-            broker=BrokerConfig(host="127.0.0.1", port=1883, tls=False),
-            leds=LedConfig(driver="none"),
-            latency=LatencyConfig(mean_gap_s=0.02, timeout_s=4, window_s=1),
-        )
-        request = MeasurementRequest(
-            line=line,
-            server=server,
-            config=config,
-            stop=threading.Event(),
-            progress=lambda _: None,
+        request = line_request(
+            line, [server], latency=LatencyConfig(mean_gap_s=0.02, timeout_s=4, window_s=1)
         )
         results = list(measure(request, windows=1))
     return next(one for one in results if one.target == "stamp:hanoi")
