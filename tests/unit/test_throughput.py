@@ -252,6 +252,16 @@ def test_a_receiver_that_hears_of_the_end_late_does_not_disagree() -> None:
     assert reading.transfer.receiver_report_s == 3.5
 
 
+def test_what_comes_after_the_last_sample_does_not_disagree() -> None:
+    """The last sample is 0.1 s before the sender stops, and a burst may follow it."""
+    report = (GOLDEN / "3.12-download-ok.report").read_bytes()
+    burst = report.replace(b"4483008", b"3600000")
+    reading = iperf3_report.read(Transcript(report=burst), spec())
+    assert (reading.reason, reading.detail) == (None, None)
+    assert reading.transfer is not None
+    assert reading.transfer.transferred_bytes == 3_600_000
+
+
 # What libiperf stated beside the figure, what it is changed to, and the fields that are then None.
 SIDE_VALUES: dict[str, tuple[bytes, bytes, set[str]]] = {
     "negative remote CPU": (b"0.17597166856136162", b"-12.5", {"cpu_remote_ratio"}),

@@ -28,6 +28,8 @@ from wire.result import Interval, Reason, Transfer
 # Two counts of one transfer may differ by this and by a block for each stream (ours).
 _AGREEMENT_RATIO = 0.1
 _BLOCK_BYTES = 128 * 1024  # libiperf's default for TCP
+# What comes after the last sample may come in a burst, so many times as fast as before (ours).
+_BURST_RATIO = 10.0
 # A sender that states more retransmitted segments than the payload has, and this many for each
 # stream that stood still, is not believed: more than half would have been lost (ours).
 _SEGMENT_BYTES = 1448
@@ -124,7 +126,7 @@ def read(transcript: Transcript, spec: Iperf3Spec) -> Iperf3Result:
     if transfer is not None and (impossible := _impossible(transfer)) is not None:
         transfer, reason, error = None, Reason.TOOL_FAILED, impossible
     if transfer is not None and error is None:
-        error = _disagreement(transfer)
+        error = _disagreement(transfer, spec.total_s)
         reason = None if error is None else Reason.PROTOCOL_ERROR
     if transfer is not None and error is not None:
         transfer = msgspec.structs.replace(transfer, complete=False, error=error)
@@ -259,18 +261,22 @@ def _impossible(transfer: Transfer) -> str | None:
     return None
 
 
-def _disagreement(transfer: Transfer) -> str | None:
+def _disagreement(transfer: Transfer, total_s: float) -> str | None:
     """A disagreement of the receiver's count and the kernel's count; None where they agree.
 
     A receiver that hears of the end late counts no more bytes in that time, so its count is held
-    between the kernel's as it is and the kernel's brought to the receiver's time.
+    between the kernel's as it is and the kernel's brought to the receiver's time. It may exceed
+    both by what was sent between the last sample and `total_s`, when the sender stops.
     """
     reported, report_s = transfer.receiver_report_bytes, transfer.receiver_report_s
     if reported is None or report_s is None or transfer.whole_bps is None:
         return None
-    expected = transfer.whole_bps / 8 * report_s
+    rate = transfer.whole_bps / 8
+    expected = rate * report_s
     allowed = expected * _AGREEMENT_RATIO + transfer.streams * _BLOCK_BYTES
     least, most = sorted((expected, float(transfer.transferred_bytes)))
+    unsampled_s = max(0.0, min(report_s, total_s) - transfer.whole_s)
+    most += (_BURST_RATIO - 1) * rate * unsampled_s
     if least - allowed <= reported <= most + allowed:
         return None
     return (
