@@ -44,7 +44,7 @@ from collector.web.app import Web
 from collector.web.change_signal import ChangeSignal
 from collector.web.server import WebServer
 from tests import postgresql, samples
-from tests.broker import free_port
+from tests.ports import free_port
 
 _MESSAGES_A_BATCH = 200
 _RESULTS_A_MESSAGE = 20

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import getpass
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from typing import Self
 
 from deploy.broker.limits import BrokerLimits
 from runtime.broker import BrokerConfig
+from tests.ports import free_port
 
 # Of a fleet of twenty, of which one probe may do its worst.
 SMALL_LIMITS = BrokerLimits(
@@ -43,14 +43,6 @@ def why_not() -> str | None:
     if _program() is None:
         return "mosquitto is not installed (Debian: apt-get install mosquitto)"
     return None
-
-
-def free_port() -> int:
-    """A TCP port on loopback that was free a moment ago."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 class Broker:

@@ -15,8 +15,8 @@ from typing import Any, Self
 import msgspec
 
 from runtime.broker import BrokerConfig
-from tests.broker import free_port
 from tests.client import eventually
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "collector.cli"]

@@ -18,8 +18,8 @@ from deploy.authority import authority
 from deploy.authority.authority import Authority
 from deploy.fleet import channel, releases, server, signature
 from deploy.fleet.channel import Channel
-from tests.broker import free_port
 from tests.client import eventually
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 FLEET = [sys.executable, "-m", "deploy.fleet.cli"]

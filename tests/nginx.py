@@ -25,7 +25,7 @@ from typing import Any, Self
 from msgspec import structs
 
 from deploy.measurement_server.http_server import TEMPLATE, HttpServer, render, write_files
-from tests.broker import free_port
+from tests.ports import free_port
 
 _TIMEOUT_S = 60.0
 

@@ -35,8 +35,9 @@ from deploy.broker.limits import BrokerLimits
 from deploy.broker.render import render
 from runtime.broker import BrokerConfig
 from runtime.mqtt import Disconnected, Event, Message, MqttSession, Published
-from tests.broker import Broker, free_port
+from tests.broker import Broker
 from tests.client import Client, eventually
+from tests.ports import free_port
 
 TENANT = "bach-thong"
 ROOT = f"tramdo/v1/{TENANT}"

@@ -13,7 +13,6 @@ from __future__ import annotations
 import getpass
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -247,22 +246,6 @@ class Pages(_Server):
 
 def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def free_udp_and_tcp_port(host: str = "127.0.0.1") -> int:
-    """A port that was free for both a moment ago."""
-    while True:
-        with (
-            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream,
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram,
-        ):
-            stream.bind((host, 0))
-            port: int = stream.getsockname()[1]
-            try:
-                datagram.bind((host, port))
-            except OSError:
-                continue
-            return port
 
 
 def write_certificates(directory: Path, sites: Sequence[str]) -> None:

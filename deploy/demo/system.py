@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -27,7 +26,7 @@ from deploy.demo.message_log import MessageLog
 from deploy.demo.settings import DemoLine, DemoServer, DemoServices
 from runtime.broker import BrokerConfig
 from tests import resources
-from tests.broker import Broker, BrokerError, free_port
+from tests.broker import Broker, BrokerError
 from tests.lab import network
 from tests.lab.network import (
     PAYLOAD_BYTES,
@@ -38,7 +37,8 @@ from tests.lab.network import (
     theoretical_goodput_bps,
 )
 from tests.nginx import Nginx, NginxError
-from tests.services import Names, Pages, ServiceError, free_udp_and_tcp_port
+from tests.ports import free_port
+from tests.services import Names, Pages, ServiceError
 from wire.decoding import decode_json
 from wire.result import AnyResult, Family
 
@@ -209,7 +209,7 @@ class DemoSystem:
     def _start_services(self, hosts: Sequence[Sequence[str]]) -> DemoServices:
         """Names and pages, as an office uses them: the first server's addresses."""
         first, last = hosts[0], hosts[-1]
-        dns_port = 53 if self._centre_prefix else free_udp_and_tcp_port()
+        dns_port = 53 if self._centre_prefix else free_port()
         pages_port = 443 if self._centre_prefix else free_port()
         pages = Pages(
             self.folder / "pages",
@@ -238,7 +238,7 @@ class DemoSystem:
         if iperf3 is None:
             raise DemoError("iperf3 is not installed (Debian: apt-get install iperf3)")
         servers = []
-        stamp_port = _STAMP_PORT if self._centre_prefix else _free_udp_port()
+        stamp_port = _STAMP_PORT if self._centre_prefix else free_port()
         for name, its in zip(_SERVER_NAMES, hosts, strict=True):
             # Without an address it listens on every one, of both families.
             bind = [] if self._centre_prefix else ["-B", its[0]]
@@ -319,10 +319,3 @@ def _host_name(server: str) -> str:
 def _tool(name: str) -> str:
     """One of our own commands, from the environment that runs the demo."""
     return str(Path(sys.executable).parent / name)
-
-
-def _free_udp_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port

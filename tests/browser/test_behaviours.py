@@ -22,7 +22,8 @@ from tests.browser.behaviours import BEHAVIOURS, HOST, LETTER_HOST, OTHER_HOST, 
 from tests.client import eventually
 from tests.line_request import line_request
 from tests.page_server import PageRequest, PageServer
-from tests.services import Names, free_udp_and_tcp_port, write_certificates
+from tests.ports import free_port
+from tests.services import Names, write_certificates
 from wire.result import Outcome, Reason, WebPhase, WebValues
 
 
@@ -97,7 +98,7 @@ def servers(folder: Path) -> Iterator[Servers]:
 
 @pytest.fixture(scope="module")
 def dns_port(folder: Path) -> Iterator[int]:
-    port = free_udp_and_tcp_port()
+    port = free_port()
     names = {name: ["127.0.0.1"] for name in (HOST, OTHER_HOST, LETTER_HOST)}
     with Names(folder / "names", hosts=["127.0.0.1"], port=port, addresses=names):
         yield port

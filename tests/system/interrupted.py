@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 from tests import postgresql
-from tests.broker import free_port
 from tests.interruption import say_ready
 from tests.lab.network import LineShape, OfficeNetwork
+from tests.ports import free_port
 from tests.services import Pages
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.broker import free_port
 from tests.nginx import Nginx, why_not
+from tests.ports import free_port
 from tests.system.test_http import root, server
 from wire.http import ADDRESS_PATH
 

@@ -40,8 +40,8 @@ from deploy.authority import authority
 from deploy.authority.rules import REVOCATION_LIST_LIFETIME
 from runtime.certificate import ends_at
 from tests import samples
-from tests.broker import free_port
 from tests.client import eventually
+from tests.ports import free_port
 from wire.messages import Health, Info
 from wire.result import Family, Outcome, Reason, Result
 

@@ -26,9 +26,10 @@ from collector.users.sign_in_limiter import PAIR_MAX
 from collector.users.user_store import UserStore
 from tests import broker as brokers
 from tests import nginx
-from tests.broker import Broker, free_port
+from tests.broker import Broker
 from tests.client import eventually
 from tests.collector_process import ROOT, CollectorProcess
+from tests.ports import free_port
 
 EXAMPLE = ROOT / "deploy" / "centre" / "nginx.conf.example"
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/sbin")

@@ -20,9 +20,9 @@ from deploy.measurement_server.http_server import TEMPLATE, write_files
 from probe.config import HttpConfig, LineConfig
 from probe.measure.http.probe import measure
 from probe.measure.measurement import MeasurementRequest, Progress, RawResult, SteadyInterval
-from tests.broker import free_port
 from tests.http_request import http_request
 from tests.nginx import Nginx, why_not
+from tests.ports import free_port
 from wire.http import EMPTY_PATH, SIZES_BYTES, random_path
 from wire.result import HttpTransfer, HttpValues, Outcome, Reason, Validity
 

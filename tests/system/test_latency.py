@@ -21,6 +21,7 @@ from tests.lab.namespace import why_not
 from tests.lab.network import SERVER_ADDRESSES, Cut, LineShape, OfficeNetwork
 from tests.lab.truth import PacketTruth
 from tests.line_request import line_request
+from tests.ports import free_port
 from tests.reflector_process import ReflectorProcess
 from wire import stamp
 from wire.result import LatencyValues, Outcome, Reason, Validity
@@ -195,9 +196,7 @@ def test_no_delay_is_taken_across_a_clock_step() -> None:
 
 
 def test_a_closed_port_is_refused() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    port = free_port()
     found = by_target(list(measure(request_on(LOOPBACK, "127.0.0.1", port), windows=1)))
     finding = found["stamp:hanoi"]
     assert (finding.outcome, finding.reason) == (Outcome.FAILED, Reason.CONNECTION_REFUSED)

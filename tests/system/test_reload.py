@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.broker import free_port
+from tests.ports import free_port
 
 _WAIT_S = 60.0
 _MAIN = "import sys; from probe.cli import main; sys.exit(main())"

@@ -22,9 +22,9 @@ from collector.store.messages import ResultsMessage
 from collector.store.sqlite import SqliteStore
 from runtime.broker import BrokerConfig
 from tests import samples, seeded_centre
-from tests.broker import free_port
 from tests.client import eventually
 from tests.collector_process import COMMAND, ROOT, CollectorProcess
+from tests.ports import free_port
 from wire.result import Line
 
 PASSWORD = "Thu-hai-la-ngay-dau-tuan"

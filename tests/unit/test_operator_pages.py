@@ -33,7 +33,7 @@ from collector.web.page_context import SESSION_COOKIE
 from collector.web.server import WebServer
 from runtime.settings import SettingsError
 from tests import samples
-from tests.broker import free_port
+from tests.ports import free_port
 from tests.unit.test_web_server import _PASSWORD, Centre
 from wire.record import Line, LineOperator, Nat
 

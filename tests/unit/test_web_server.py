@@ -24,7 +24,7 @@ from collector.web.app import Web
 from collector.web.change_signal import ChangeSignal
 from collector.web.page_context import local_path
 from collector.web.server import WebServer
-from tests.broker import free_port
+from tests.ports import free_port
 
 _TIMEOUT_S = 60.0
 _REQUEST_S = 1.0
