@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from wire.commands import Reply
 from wire.decoding import decode_json
@@ -18,6 +18,9 @@ from wire.record import BitsPerSecond, Count, Line, LineOperator, Name, Seq, Tex
 from wire.site import Site
 
 T = TypeVar("T")
+
+# An epoch is 39 bytes of JSON, so these take 4 KB of an `info`.
+MAX_NAMED_EPOCHS = 100
 
 
 class Presence(StrEnum):
@@ -70,7 +73,13 @@ class Ceiling(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Info(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Retained on `info`: the probe's description. Sent on each connect and when it changes."""
+    """Retained on `info`: the probe's description. Sent on each connect and when it changes.
+
+    `epochs` are epochs of which the probe still keeps results, the newest first; the centre answers
+    with a receipt of each. With more than a message may have, those that the centre has still to
+    speak of come first. Absent from a probe that has seen no receipt with a number: a centre that
+    gives none may not know the field. `receipt_generation` is the highest that it has accepted.
+    """
 
     probe_version: Text
     epoch: UUID
@@ -80,6 +89,8 @@ class Info(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     config_hash: Text
     started_at: Utc
     ceilings: Annotated[list[Ceiling], Meta(max_length=64)] = []
+    epochs: Annotated[list[UUID], Meta(max_length=MAX_NAMED_EPOCHS)] | UnsetType = UNSET
+    receipt_generation: Count | UnsetType = UNSET
 
 
 class Health(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -114,12 +125,25 @@ class Receipt(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     Every seq up to `stored_through` is stored except the `missing` ranges (first, last), both
     ends included. A receipt replaces the one before it, also when it covers less (a store restored
     from a backup).
+
+    `generation` grows each time a centre opens its store, `number` with each receipt that it
+    publishes meanwhile: a probe accepts none that is lower, by generation and then number, than one
+    that it has accepted. Both are absent for a probe whose `info` names no epochs.
     """
 
     epoch: UUID
     stored_through: Count
     missing: list[tuple[Seq, Seq]] = []
     at: Utc
+    generation: Count | UnsetType = UNSET
+    number: Count | UnsetType = UNSET
+
+    @property
+    def order(self) -> tuple[int, int] | None:
+        """(generation, number), by which receipts are ordered; None where it has none."""
+        if isinstance(self.generation, int) and isinstance(self.number, int):
+            return self.generation, self.number
+        return None
 
 
 class Rejection(StrEnum):

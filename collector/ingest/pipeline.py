@@ -31,24 +31,26 @@ from collector.commands.validation import ValidatedReply, validate_reply
 from collector.config import Config
 from collector.domain.name_conflicts import NameConflicts, ProbeRun
 from collector.ingest.rate_limit import ProbeRateLimit, RateLimiter
-from collector.ingest.receipts import ReceiptPacer
+from collector.ingest.receipts import EpochRequests, ReceiptNumbers, ReceiptPacer
 from collector.ingest.status import IngestStatus
 from collector.ingest.validation import is_deletion, validate
 from collector.store.individual import store_individually
 from collector.store.messages import (
+    EpochKey,
     RejectedMessage,
     ResultsMessage,
     StatusMessage,
     ValidatedMessage,
 )
-from collector.store.records import BatchResult
+from collector.store.records import BatchResult, NamedEpochs
 from collector.store.store import Store, StoreError
 from runtime import kernel_time, systemd_notify
 from runtime.backoff import reconnect_delay_s
 from runtime.connection_failure import ConnectionFailure, FailureCause
 from runtime.mqtt import Connected, Disconnected, Event, Message, MqttSession, Published, Received
 from wire import messages, topics
-from wire.messages import Info, Rejection
+from wire.ledger import Ledger
+from wire.messages import Info, Receipt, Rejection
 
 _STORE_RETRY_MAX_S = 30.0
 # How long to wait for messages at most; half of the watchdog interval where that is shorter.
@@ -111,6 +113,10 @@ class IngestPipeline:
         self._stopping = threading.Event()
         self._inbox: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._receipt_pacer = ReceiptPacer(config.receipts.min_gap_s)
+        self._receipt_numbers = ReceiptNumbers()
+        self._epoch_requests = EpochRequests()
+        # After the store failed: receipts that wait must not keep the thread busy.
+        self._receipts_at_s = 0.0
         self._pending: _PendingBatch | None = None
         self._all_receipts_due = False
         self._connected_at_s = time.monotonic()
@@ -176,8 +182,8 @@ class IngestPipeline:
             # What arrived during the commit goes into the same batch.
             more = self._received(most - len(received), waiting=False)
             self._begin([*received, *more], [*validated, *self._validate(more)])
-        if self._all_receipts_due:
-            self._queue_all_receipts()
+        if time.monotonic() >= self._receipts_at_s:
+            self._prepare_receipts()
         self._publish_receipts()
 
     def _received(self, most: int, *, waiting: bool) -> list[Received]:
@@ -204,7 +210,7 @@ class IngestPipeline:
 
     def _waiting_events(self, most: int, *, waiting: bool) -> list[Event]:
         """At most `most` events of the inbox; `waiting`: wait for one until a receipt is due."""
-        due_s = self._receipt_pacer.next_due_s()
+        due_s = self._next_receipt_s()
         wait_s = self._idle_wait_s if due_s is None else due_s - time.monotonic()
         events: list[Event] = []
         try:
@@ -217,6 +223,12 @@ class IngestPipeline:
         except queue.Empty:
             pass
         return events
+
+    def _next_receipt_s(self) -> float | None:
+        """When a receipt is due (monotonic s), None when none is waiting."""
+        dues = self._receipt_pacer.next_due_s(), self._epoch_requests.next_due_s()
+        due_s = min((each for each in dues if each is not None), default=None)
+        return None if due_s is None else max(due_s, self._receipts_at_s)
 
     def _begin(self, received: Sequence[Received], validated: Sequence[ValidatedMessage]) -> None:
         """Begin to store; acknowledge at once where there is nothing to store."""
@@ -301,17 +313,20 @@ class IngestPipeline:
                 clock_known=clock_known,
                 max_bytes=self._config.intake.max_message_bytes,
             )
-            if not message.redelivered:
-                self._observe_run(checked)
+            self._observe_info(checked, redelivered=message.redelivered)
             validated.append(checked)
         return validated
 
-    def _observe_run(self, checked: ValidatedMessage) -> None:
-        """Take in which run of a probe sent an `info`."""
+    def _observe_info(self, checked: ValidatedMessage, *, redelivered: bool) -> None:
+        """Take in which run of a probe sent an `info`, and which epochs it names."""
         match checked:
-            case StatusMessage(tenant, probe, at, False, Info() as info):
-                run = ProbeRun(info.epoch, info.started_at)
-                self.name_conflicts.observe(tenant, probe, run, at)
+            case StatusMessage(tenant, probe, at, retained, Info() as info):
+                if not (retained or redelivered):
+                    run = ProbeRun(info.epoch, info.started_at)
+                    self.name_conflicts.observe(tenant, probe, run, at)
+                named = NamedEpochs.of(tenant, probe, info)
+                self._receipt_numbers.learn(named)
+                self._epoch_requests.add(named)
 
     def _store_with_retries(
         self, validated: Sequence[ValidatedMessage], finish: Callable[[], BatchResult]
@@ -349,29 +364,69 @@ class IngestPipeline:
             whole = partial(self._store.store_batch, validated, datetime.now(UTC))
             finish = one_by_one if individually else whole
 
+    def _prepare_receipts(self) -> None:
+        """Queue the receipts that need the store: all after (re)connecting, and answers."""
+        try:
+            if self._receipt_numbers.generation is None:
+                generation = self._store.open_generation(datetime.now(UTC))
+                self._receipt_numbers.generation = generation
+                self._set_status(IngestStatus(self.state.broker_trouble, None))
+            if self._all_receipts_due:
+                self._queue_all_receipts()
+            self._answer_requests()
+        except StoreError as error:
+            self._receipts_at_s = time.monotonic() + min(_STORE_RETRY_MAX_S, self._idle_wait_s)
+            self._set_status(IngestStatus(self.state.broker_trouble, str(error)))
+
     def _queue_all_receipts(self) -> None:
         """Queue a receipt for every probe, after (re)connecting.
 
         The broker may have lost the retained receipts, and a store restored from a backup may have
         less than the last receipt said.
         """
-        try:
-            ledgers = self._store.ledgers()
-        except StoreError as error:
-            self._set_status(IngestStatus(self.state.broker_trouble, str(error)))
-            return
+        ledgers, every = self._store.ledgers(), self._store.named_epochs()
         self._all_receipts_due = False
         self._set_status(IngestStatus(self.state.broker_trouble, None))
+        for named in every:
+            self._receipt_numbers.learn(named)
+            self._epoch_requests.add(named)
         for key, ledger in ledgers.items():
             self._receipt_pacer.queue(key, ledger)
 
+    def _answer_requests(self) -> None:
+        """Queue a receipt of each epoch that probes have named, those unknown here too."""
+        requests = self._epoch_requests.due(time.monotonic())
+        if not requests:
+            return
+        keys = [key for named in requests for key in named.keys]
+        ledgers = self._store.ledgers_of(keys)
+        self._set_status(IngestStatus(self.state.broker_trouble, None))
+        for key in keys:
+            self._receipt_pacer.queue(key, ledgers[key])
+        for named in requests:
+            if not named.reads_numbers:
+                self._offer_numbers(named.keys[-1], ledgers[named.keys[-1]])
+        self._epoch_requests.answered(requests, time.monotonic())
+
+    def _offer_numbers(self, key: EpochKey, ledger: Ledger) -> None:
+        """Show a probe by one receipt that this centre numbers them; an older probe ignores it."""
+        receipt = self._receipt_numbers.numbered(key, ledger.receipt(key.epoch, datetime.now(UTC)))
+        self._send_receipt(key, receipt, retain=False)
+
     def _publish_receipts(self, *, all_of_them: bool = False) -> None:
+        if self._receipt_numbers.generation is None:
+            return  # all are queued once the store can be written
         now = datetime.now(UTC)
         for key, ledger in self._receipt_pacer.take_due(time.monotonic(), all_of_them=all_of_them):
-            receipt = messages.encode(ledger.receipt(key.epoch, now))
-            topic = topics.of_probe(key.tenant, key.probe, "receipt")
-            # Without a connection it is dropped; all are published after the next Connected.
-            self._session.publish(Message(topic, receipt, qos=1, retain=True))
+            receipt = ledger.receipt(key.epoch, now)
+            if self._receipt_numbers.reads_numbers(key):
+                receipt = self._receipt_numbers.numbered(key, receipt)
+            self._send_receipt(key, receipt, retain=True)
+
+    def _send_receipt(self, key: EpochKey, receipt: Receipt, *, retain: bool) -> None:
+        topic = topics.of_probe(key.tenant, key.probe, "receipt")
+        # Without a connection it is dropped; all are published after the next Connected.
+        self._session.publish(Message(topic, messages.encode(receipt), qos=1, retain=retain))
 
     def _set_status(self, state: IngestStatus) -> None:
         """Set the status; log each trouble once when it begins and when it ends."""

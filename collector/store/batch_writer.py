@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import chain
 from uuid import UUID
@@ -11,7 +11,7 @@ from collector.rollup.periods import local_day
 from collector.rollup.summary import fold
 from collector.store import columns, rollup_tables
 from collector.store.batch import Batch, ResultRow, family_number, utc_text
-from collector.store.database import Transaction
+from collector.store.database import Row, Transaction
 from collector.store.kind_tables import kind_tables
 from collector.store.messages import EpochKey
 from collector.store.migrated_tables import DELTAS, LAST_RESULTS, LEDGERS, PLANS, PROBES, RESULTS
@@ -34,7 +34,7 @@ def count(transaction: Transaction, name: str, more: int) -> int:
 
 
 def ledgers_of(
-    transaction: Transaction, keys: Collection[EpochKey]
+    read: Callable[[str, Sequence[object]], Sequence[Row]], keys: Collection[EpochKey]
 ) -> dict[EpochKey, tuple[Ledger, Ledger]]:
     """Of each epoch, the ledger of its receipt, and the ledger of what is stored."""
     known = dict.fromkeys(keys, (Ledger(), Ledger()))
@@ -42,7 +42,7 @@ def ledgers_of(
     for at in range(0, len(every), _EPOCHS_AT_ONCE):
         some = every[at : at + _EPOCHS_AT_ONCE]
         # By the whole key, so that a probe with many epochs does not have all of them read.
-        rows = transaction.execute(
+        rows = read(
             "WITH wanted (tenant, probe, epoch) AS "
             f"(VALUES {', '.join(['(?, ?, ?)'] * len(some))}) "
             "SELECT tenant, probe, epoch, ranges, stored FROM wanted "

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from collector.store.records import StoredProbe, StoredResult
+from collector.store.records import NamedEpochs, StoredProbe, StoredResult
 from wire.decoding import decode_json
 from wire.ledger import Ledger
 from wire.messages import Health, Info, PlannedKind, Presence
@@ -53,6 +53,12 @@ def probe(row: Row) -> StoredProbe:
         health_at=maybe(health_at, time),
         last_contact_at=maybe(contact_at, time),
     )
+
+
+def named_epochs(tenant: str, probe: str, info: str) -> NamedEpochs | None:
+    """What an `info` names, from its JSON; None where another version of the contract wrote it."""
+    message = _message(info, Info)
+    return None if message is None else NamedEpochs.of(tenant, probe, message)
 
 
 def plan(text: str) -> list[PlannedKind] | None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from collector.registry.registry import LineKey
 from collector.store.messages import EpochKey
@@ -28,6 +28,35 @@ class BatchResult(NamedTuple):
     duplicates: int
     rejected: int
     ledgers: Mapping[EpochKey, Ledger]
+
+
+class NamedEpochs(Struct, frozen=True):
+    """The epochs of which a probe wants receipts, as its `info` names them; its own is the last.
+
+    `reads_numbers` is false for a probe before 0.2.0, which refuses a receipt with a number and
+    names its present epoch alone. `receipt_generation` is the highest that the probe has accepted.
+    """
+
+    tenant: str
+    probe: str
+    epochs: tuple[UUID, ...]
+    reads_numbers: bool = False
+    receipt_generation: int = 0
+
+    @classmethod
+    def of(cls, tenant: str, probe: str, info: Info) -> NamedEpochs:
+        """What an `info` names."""
+        if info.epochs is UNSET:
+            return cls(tenant, probe, (info.epoch,))
+        # Its own last, so that it is the one that the broker retains.
+        others = (epoch for epoch in reversed(info.epochs) if epoch != info.epoch)
+        generation = 0 if info.receipt_generation is UNSET else info.receipt_generation
+        return cls(tenant, probe, (*others, info.epoch), True, generation)
+
+    @property
+    def keys(self) -> list[EpochKey]:
+        """The keys of the epochs' ledgers."""
+        return [EpochKey(self.tenant, self.probe, epoch) for epoch in self.epochs]
 
 
 class StoredResult(Struct, frozen=True):

@@ -6,7 +6,7 @@ stores a result: this is exact for any partitioning, and outlives the rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -23,6 +23,7 @@ from collector.store.records import (
     FamilyReplies,
     LastResult,
     MaintenanceResult,
+    NamedEpochs,
     StoredOutage,
     StoredProbe,
     StoredRejection,
@@ -108,7 +109,7 @@ class SqlStore:
         batch = Batch(messages, stored_at)
         with self._database.transaction(waiting=False) as transaction:
             revision = batch_writer.count(transaction, "revision", 1)
-            known = batch_writer.ledgers_of(transaction, batch.epochs)
+            known = batch_writer.ledgers_of(transaction.execute, batch.epochs)
             bounded = reject_scattered(messages, known)
             bounded = self._target_limiter.limited(transaction, bounded, batch)
             if bounded is not messages:
@@ -172,6 +173,22 @@ class SqlStore:
             EpochKey(tenant, probe, UUID(epoch)): columns.ledger(ranges)
             for tenant, probe, epoch, ranges in rows
         }
+
+    def ledgers_of(self, keys: Collection[EpochKey]) -> Mapping[EpochKey, Ledger]:
+        known = batch_writer.ledgers_of(self._database.read, keys)
+        return {key: ranges for key, (ranges, _) in known.items()}
+
+    def named_epochs(self) -> list[NamedEpochs]:
+        rows = self._database.read("SELECT tenant, probe, info FROM probes WHERE info IS NOT NULL")
+        found = (columns.named_epochs(*row) for row in rows)
+        return [named for named in found if named is not None]
+
+    def open_generation(self, now: datetime) -> int:
+        with self._database.transaction() as transaction:
+            before = batch_writer.count(transaction, "receipt_generation", 0)
+            now_ms = int(now.timestamp() * 1000)
+            more = max(before + 1, now_ms) - before
+            return batch_writer.count(transaction, "receipt_generation", more)
 
     def revision(self) -> int:
         rows = self._database.read("SELECT count FROM totals WHERE name = 'revision'")

@@ -10,7 +10,7 @@ The promises, which the contract suite tests for each backend:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
@@ -23,6 +23,7 @@ from collector.store.records import (
     FamilyReplies,
     LastResult,
     MaintenanceResult,
+    NamedEpochs,
     StoredOutage,
     StoredProbe,
     StoredRejection,
@@ -90,6 +91,23 @@ class Store(Protocol):
 
         Raises:
             StoreError: the store cannot be read.
+        """
+
+    def ledgers_of(self, keys: Collection[EpochKey]) -> Mapping[EpochKey, Ledger]:
+        """The ledgers of these epochs; an empty one for an epoch that is not known.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+
+    def named_epochs(self) -> list[NamedEpochs]:
+        """What the last `info` of each probe names. Raises StoreError."""
+
+    def open_generation(self, now: datetime) -> int:
+        """Begin a generation of receipts: a number that no earlier one of this store had.
+
+        It is also above those of what was stored after the backup that the store was restored from,
+        unless the clock was ahead then. Raises StoreError.
         """
 
     def revision(self) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from uuid import UUID
 
 from probe.deliver.ranges import Range, clip, subtract
-from probe.deliver.sender_state import Coverage
+from probe.deliver.sender_state import Coverage, covered_ranges
 from wire.ledger import Ledger
 
 
@@ -93,11 +93,6 @@ class Epochs:
         others = subtract(covered_ranges(before), [whole])
         own = self.rows_of(epoch, covered_ranges(stored), last_row)
         return coverage_from(Ledger().with_ranges([*others, *own]))
-
-
-def covered_ranges(coverage: Coverage) -> list[Range]:
-    """The ranges that a coverage covers, ascending."""
-    return list(subtract([(1, coverage.through)], coverage.missing)) if coverage.through else []
 
 
 def coverage_from(ledger: Ledger) -> Coverage:

@@ -22,7 +22,7 @@ import msgspec
 
 from probe.deliver import high_water_mark, row_codec
 from probe.deliver.batch import NumberedResult
-from probe.deliver.epochs import Epochs, coverage_from, covered_ranges, last_number
+from probe.deliver.epochs import Epochs, coverage_from, last_number
 from probe.deliver.high_water_mark import RESERVED_AHEAD, HighWaterMark
 from probe.deliver.outbox_file import (
     CANNOT_WRITE,
@@ -36,7 +36,8 @@ from probe.deliver.outbox_file import (
 )
 from probe.deliver.outbox_rows import OutboxRows, Row, StoredRow, packed_rows
 from probe.deliver.ranges import Range, clip, subtract
-from probe.deliver.sender_state import Coverage
+from probe.deliver.receipt_tracker import ReceiptOrder
+from probe.deliver.sender_state import Coverage, covered_ranges
 from probe.deliver.write_ahead_log import claimed_frames, log_of, taken_frames
 from runtime.language import Phrase
 from wire.decoding import decode_json
@@ -61,7 +62,8 @@ class Outbox:
     """The outbox of a probe. Used by one thread at a time.
 
     `epoch` is that of this opening, `epochs` are all of the file. `last_row` is the newest row, 0
-    in a new file.
+    in a new file. `newest_receipt` is the order of the newest receipt accepted; whoever accepts one
+    sets it, and it is written with the coverage.
 
     Raises (every method):
         OutboxDamagedError: the file is damaged.
@@ -120,6 +122,16 @@ class Outbox:
     def pending_count(self) -> int:
         """How many results no receipt covers; from memory, because it is asked often."""
         return self._pending
+
+    def is_own(self, epoch: uuid.UUID) -> bool:
+        """Whether an epoch is one of the file, or that of this opening."""
+        return epoch == self.epoch or epoch in self.epochs
+
+    def kept_epochs(self) -> list[uuid.UUID]:
+        """The epochs of which results are in the file, covered or not; the newest first."""
+        rows = ((epoch, self.epochs.rows(epoch, self.last_row)) for epoch in self.epochs)
+        kept = [epoch for epoch, whole in rows if whole and self._rows.read(*whole, 1)]
+        return kept[::-1]
 
     def receive(self, epoch: uuid.UUID, stored: Coverage) -> Coverage | None:
         """Take what a receipt says of an epoch.
@@ -272,6 +284,7 @@ class Outbox:
         self.last_row = self._rows.last_row()
         self._given_up = self._read_given_up()
         self.coverage = self._read_coverage()
+        self.newest_receipt = self._read_newest_receipt()
         self._pending = self._rows.count(self._uncovered())
         cut_off = claimed is None or claimed > taken
         self._lost = self._lost_numbers(found, cut_off=cut_off, empty=claimed == 0)
@@ -400,6 +413,8 @@ class Outbox:
     def _write_coverage(self, now_s: float) -> None:
         self._coverage_written_s = now_s
         self._rows.set_meta("coverage", self.coverage)
+        if self.newest_receipt is not None:
+            self._rows.set_meta("newest_receipt", self.newest_receipt)
 
     def _read_coverage(self) -> Coverage:
         try:
@@ -407,6 +422,12 @@ class Outbox:
         except (ValueError, msgspec.MsgspecError):
             read = Coverage()  # everything is sent again, and the centre says what it has
         return self._settled(clip(covered_ranges(read), 1, self.last_row))
+
+    def _read_newest_receipt(self) -> ReceiptOrder | None:
+        try:
+            return decode_json(self._rows.meta("newest_receipt"), ReceiptOrder)
+        except (ValueError, msgspec.MsgspecError):
+            return None  # an older one may be accepted; the centre answers with what it has
 
     def _read_given_up(self) -> Ledger:
         try:

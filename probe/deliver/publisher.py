@@ -22,6 +22,7 @@ from probe.deliver.batch import ResultBatch, batches
 from probe.deliver.clock_hold import ClockHold
 from probe.deliver.outbox import Outbox
 from probe.deliver.outbox_file import OutboxDamagedError, OutboxError
+from probe.deliver.receipt_tracker import ReceiptTracker
 from probe.deliver.replay import ReplayJob
 from probe.deliver.sender_state import Coverage, SenderState, coverage_of
 from probe.deliver.writer import OutboxWriter
@@ -74,8 +75,9 @@ class Publisher:
     ) -> None:
         self._config = config
         self._writer = OutboxWriter(outbox_path, config.delivery)
-        # By epoch: those that came while the outbox could not be opened.
-        self._receipts: dict[UUID, Receipt] = {}
+        # By epoch: those that came while the outbox could not be opened, and whether retained.
+        self._receipts: dict[UUID, tuple[Receipt, bool]] = {}
+        self._receipt_tracker = ReceiptTracker(config.delivery.resend_after_s)
         self._emit = emit
         self._info = info
         self._health = health
@@ -139,9 +141,13 @@ class Publisher:
             )
 
     def wait_delivered(self, timeout_s: float, stop: threading.Event) -> bool:
-        """Wait until a receipt covers every submitted result; False on timeout or `stop`."""
+        """Wait until the centre has all that is kept; False on timeout or `stop`.
+
+        That is: a receipt covers every submitted result, and the centre has answered for every
+        epoch that it was asked about.
+        """
         deadline_s = clock.monotonic_s() + timeout_s
-        while not self._writer.idle:
+        while not self._writer.idle or self._receipt_tracker.is_waiting:
             if clock.monotonic_s() >= deadline_s or stop.wait(_IDLE_S / 5):
                 return False
         return True
@@ -175,14 +181,16 @@ class Publisher:
 
     def _open(self) -> Outbox:
         outbox = self._writer.open()
+        self._receipt_tracker.merge(outbox.newest_receipt)
+        outbox.newest_receipt = self._receipt_tracker.newest
         connected = self._sender.connected
         self._sender = self._new_sender(outbox.coverage)
         if connected:
             self._sender.on_connected(outbox.last_row, clock.monotonic_s())
             self._publish_info(outbox)
         receipts, self._receipts = self._receipts, {}
-        for receipt in receipts.values():
-            self._apply_receipt(outbox, receipt)
+        for receipt, retained in receipts.values():
+            self._apply_receipt(outbox, receipt, retained=retained)
         return outbox
 
     def _new_sender(self, coverage: Coverage) -> SenderState:
@@ -243,7 +251,8 @@ class Publisher:
             self._health_due_s = now_s + self._config.delivery.health_every_s
             health = self._health(outbox.pending_count(), outbox.size_bytes())
             self._session.publish(self._message("health", health))
-        if self._info_due.is_set() and self._sender.connected:
+        asking = self._info_due.is_set() or self._receipt_tracker.is_due(now_s)
+        if asking and self._sender.connected:
             self._info_due.clear()
             self._publish_info(outbox)
         self._clear_name_taken(now_s)
@@ -257,6 +266,7 @@ class Publisher:
                 self._report_refused(None)
                 last_seq = self._writer.outbox.last_row if self._writer.outbox else 0
                 self._sender.on_connected(last_seq, now_s)
+                self._receipt_tracker.on_connected()
                 self._session.publish(
                     self._message("state", State(Presence.ONLINE, clock.utc_now()), retain=True)
                 )
@@ -300,7 +310,7 @@ class Publisher:
 
     def _on_received(self, received: mqtt.Received) -> None:
         if received.topic == self._topic("receipt"):
-            self._on_receipt(received.topic, received.payload)
+            self._on_receipt(received)
         elif self._on_command is not None:
             self._on_command(received)
 
@@ -311,22 +321,28 @@ class Publisher:
         elif self._replay_job is not None:
             self._replay_job.on_disconnected()
 
-    def _on_receipt(self, topic: str, payload: bytes) -> None:
+    def _on_receipt(self, received: mqtt.Received) -> None:
         try:
-            receipt = messages.decode(payload, Receipt)
+            receipt = messages.decode(received.payload, Receipt)
         except msgspec.MsgspecError as error:
-            log.warning("ignored a message on %s: %s", topic, error)
+            log.warning("ignored a message on %s: %s", received.topic, error)
             return
         if self._writer.outbox is not None:
-            self._apply_receipt(self._writer.outbox, receipt)
+            self._apply_receipt(self._writer.outbox, receipt, retained=received.retained)
         elif len(self._receipts) < _MAX_RECEIPTS:
-            self._receipts[receipt.epoch] = receipt
+            self._receipts[receipt.epoch] = receipt, received.retained
 
-    def _apply_receipt(self, outbox: Outbox, receipt: Receipt) -> None:
+    def _apply_receipt(self, outbox: Outbox, receipt: Receipt, *, retained: bool) -> None:
+        now_s = clock.monotonic_s()
         # A receipt of a foreign epoch (another SD card) is retained at the broker until ours comes.
+        if not outbox.is_own(receipt.epoch):
+            return
+        if not self._receipt_tracker.accepts(receipt, now_s, retained=retained):
+            return
+        outbox.newest_receipt = self._receipt_tracker.newest
         coverage = outbox.receive(receipt.epoch, coverage_of(receipt))
         if coverage is not None:
-            self._sender.on_coverage(coverage, outbox.last_row, clock.monotonic_s())
+            self._sender.on_coverage(coverage, outbox.last_row, now_s)
 
     def _send_pending(self, outbox: Outbox) -> None:
         most = self._config.delivery.batch
@@ -403,7 +419,15 @@ class Publisher:
         return mqtt.Message(topic, payload)
 
     def _publish_info(self, outbox: Outbox) -> None:
-        self._session.publish(self._message("info", self._info(outbox.epoch), retain=True))
+        info, tracker = self._info(outbox.epoch), self._receipt_tracker
+        # A centre that gives its receipts no number may refuse an `info` with these fields.
+        if tracker.newest is not None:
+            info = msgspec.structs.replace(
+                info,
+                epochs=tracker.name(outbox.kept_epochs(), clock.monotonic_s()),
+                receipt_generation=tracker.newest.generation,
+            )
+        self._session.publish(self._message("info", info, retain=True))
 
     def _message(
         self, channel: str, message: messages.Payload, *, retain: bool = False

@@ -28,6 +28,18 @@ def subtract(ranges: Iterable[Range], others: Sequence[Range]) -> Iterator[Range
             yield left, last
 
 
+def is_within(ranges: Iterable[Range], others: Iterable[Range]) -> bool:
+    """Whether each of the ranges lies in one of the others, which do not touch each other."""
+    rest = iter(others)
+    other = next(rest, None)
+    for first, last in ranges:
+        while other is not None and other[1] < first:
+            other = next(rest, None)
+        if other is None or not other[0] <= first <= last <= other[1]:
+            return False
+    return True
+
+
 def total(ranges: Iterable[Range]) -> int:
     """How many numbers the ranges hold."""
     return sum(last - first + 1 for first, last in ranges)

@@ -20,7 +20,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from probe.deliver.ranges import clip, total
+from probe.deliver.ranges import Range, clip, is_within, subtract, total
 from probe.deliver.send_window import SendWindow
 from wire.ledger import Ledger
 from wire.messages import Receipt
@@ -51,12 +51,9 @@ def coverage_of(receipt: Receipt) -> Coverage:
     return Coverage(receipt.stored_through, tuple(receipt.missing))
 
 
-def _ledger_of(coverage: Coverage) -> Ledger:
-    """The covered numbers as a ledger."""
-    starts = (1, *(last + 1 for _, last in coverage.missing))
-    ends = (*(first - 1 for first, _ in coverage.missing), coverage.through)
-    pairs = zip(starts, ends, strict=True)
-    return Ledger().with_ranges((first, last) for first, last in pairs if first <= last)
+def covered_ranges(coverage: Coverage) -> list[Range]:
+    """The ranges that a coverage covers, ascending."""
+    return list(subtract([(1, coverage.through)], coverage.missing)) if coverage.through else []
 
 
 class Lane(Enum):
@@ -97,7 +94,9 @@ class SenderState:
         self._batch = batch
         self._coverage = coverage
         self._window = SendWindow()
-        self._acknowledged = _ledger_of(coverage) if confirm_by_broker else None
+        self._acknowledged = (
+            Ledger().with_ranges(covered_ranges(coverage)) if confirm_by_broker else None
+        )
         self._in_flight: dict[int, tuple[Lane, tuple[int, ...]]] = {}
         # How far each lane has come. The backlog ends where the live lane began.
         self._sent = {Lane.LIVE: 0, Lane.BACKLOG: 0}
@@ -154,11 +153,11 @@ class SenderState:
     def on_coverage(self, coverage: Coverage, last_seq: int, now_s: float) -> None:
         """A receipt came. One that covers less than before (a restored store) restarts delivery."""
         self._probing = False
-        if coverage.first_uncovered > self._coverage.first_uncovered:
+        if not is_within(covered_ranges(self._coverage), covered_ranges(coverage)):
+            self._restart(last_seq, now_s)
+        elif coverage.first_uncovered > self._coverage.first_uncovered:
             self._progress_at_s = now_s
             self._resend_timeout_s = self._resend_after_s
-        elif coverage.first_uncovered < self._coverage.first_uncovered:
-            self._restart(last_seq, now_s)
         self._apply_coverage(coverage, now_s)
 
     def next_due(self, last_seq: int, now_s: float) -> DueRange | None:

@@ -25,7 +25,7 @@ from collector.store.messages import (
     ValidatedMessage,
 )
 from collector.store.postgresql import PostgresqlStore
-from collector.store.records import MaintenanceResult
+from collector.store.records import MaintenanceResult, NamedEpochs
 from collector.store.sqlite import SqliteStore
 from collector.store.store import Store, StoreError
 from tests import samples
@@ -123,6 +123,51 @@ def test_of_each_probe_the_ledger_of_its_latest_epoch(store: Store) -> None:
     store.store_batch([latencies(1, 2)], NOW)
     store.store_batch([latencies(1, epoch=samples.OTHER_EPOCH)], NOW)
     assert store.ledgers() == {KEY._replace(epoch=samples.OTHER_EPOCH): Ledger(((1, 1),))}
+
+
+def test_the_ledger_of_any_epoch_and_an_empty_one_of_an_unknown(store: Store) -> None:
+    other = KEY._replace(epoch=samples.OTHER_EPOCH)
+    unknown = EpochKey("another", samples.PROBE, samples.EPOCH)
+    assert store.ledgers_of([KEY]) == {KEY: Ledger()}
+    store.store_batch([latencies(1, 2, 5), latencies(1, epoch=samples.OTHER_EPOCH)], NOW)
+    assert store.ledgers_of([unknown, KEY, other]) == {
+        KEY: Ledger(((1, 2), (5, 5))),
+        other: Ledger(((1, 1),)),
+        unknown: Ledger(),
+    }
+    many = [KEY, *(KEY._replace(epoch=UUID(int=number)) for number in range(2_500))]
+    assert sum(bool(ledger.ranges) for ledger in store.ledgers_of(many).values()) == 1
+    assert store.ledgers_of([]) == {}
+
+
+def test_the_epochs_that_each_probe_named_last(store: Store) -> None:
+    assert store.named_epochs() == []
+    store.store_batch([latencies(1)], NOW)
+    assert store.named_epochs() == [], "it has sent no info yet"
+    store.store_batch([reported(samples.info())], NOW)
+    place = samples.TENANT, samples.PROBE
+    assert store.named_epochs() == [NamedEpochs(*place, (samples.EPOCH,))]
+    info = structs.replace(
+        samples.info(), epochs=[samples.EPOCH, samples.OTHER_EPOCH], receipt_generation=7
+    )
+    store.store_batch([reported(info)], NOW)
+    assert store.named_epochs() == [
+        NamedEpochs(*place, (samples.OTHER_EPOCH, samples.EPOCH), True, 7)
+    ]
+
+
+def test_each_generation_of_receipts_is_higher_than_any_before(open_store: OpenStore) -> None:
+    store = open_store()
+    first = store.open_generation(NOW)
+    assert store.open_generation(NOW) == first + 1, "in the same millisecond"
+    ahead = store.open_generation(NOW + timedelta(days=1_825))
+    back = store.open_generation(NOW - timedelta(days=3_650))
+    assert first < ahead < back
+    store.close()
+    later = open_store()
+    assert later.open_generation(NOW) > back
+    later.close()
+    assert first == int(NOW.timestamp() * 1000), "above those of a store that is lost"
 
 
 def test_what_is_stored_is_there_after_reopening(open_store: OpenStore) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from probe.deliver.batch import BATCH_BYTES, NumberedResult, batches
 from probe.deliver.epochs import Epochs
+from probe.deliver.ranges import Range, is_within
 from probe.deliver.send_window import INITIAL_SIZE, LATE_S, MIN_SIZE, PROMPT_S
 from probe.deliver.sender_state import (
     MAX_BACKLOG_IN_FLIGHT,
@@ -287,3 +288,28 @@ def drain(delivery: SenderState, now_s: float, batch: int = 50) -> int:
         delivery.on_published(1, None, now_s)
         sent += last - due.after
     return sent
+
+
+def test_a_receipt_that_covers_less_anywhere_starts_delivery_anew() -> None:
+    # A store restored from a backup may lack a later epoch whole and have every result before it.
+    delivery = connected(Coverage(60), last_seq=60)
+    send(delivery, 60, 0.0)
+    delivery.on_coverage(Coverage(70, ((41, 50),)), 70, 1.0)
+    assert delivery.next_due(70, 1.0) == DueRange(Lane.BACKLOG, 0, 70)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "others", "within"),
+    [
+        ([], [], True),
+        ([], [(1, 5)], True),
+        ([(1, 5)], [], False),
+        ([(1, 5)], [(1, 5)], True),
+        ([(2, 3), (7, 7)], [(1, 5), (7, 9)], True),
+        ([(2, 3), (6, 6)], [(1, 5), (7, 9)], False),
+        ([(2, 8)], [(1, 5), (7, 9)], False),
+        ([(4, 4), (9, 12)], [(1, 5), (7, 10)], False),
+    ],
+)
+def test_ranges_within_ranges(ranges: list[Range], others: list[Range], *, within: bool) -> None:
+    assert is_within(ranges, others) is within

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from uuid import UUID
 
@@ -17,6 +18,7 @@ import pytest
 
 from probe.deliver.outbox import Outbox
 from probe.deliver.outbox_file import OutboxDamagedError, OutboxError, set_aside
+from probe.deliver.receipt_tracker import ReceiptOrder
 from probe.deliver.sender_state import Coverage
 from tests import samples
 from wire.result import encode_result
@@ -187,6 +189,43 @@ def test_epochs_of_which_nothing_is_left_are_forgotten(path: Path) -> None:
     assert outbox.epochs.identity(outbox.last_row) == (outbox.epoch, 1)
     assert outbox.receive(outbox.epoch, Coverage(1)) == Coverage(outbox.last_row)
     outbox.close()
+
+
+def test_the_epochs_that_are_kept_are_those_with_results_covered_or_not(path: Path) -> None:
+    first = Outbox(path)
+    fill(first, 3)
+    first.close()
+    second = Outbox(path)
+    assert second.kept_epochs() == [first.epoch]
+    assert second.is_own(second.epoch), "though nothing is in it yet"
+    fill(second, 2)
+    second.apply_coverage(Coverage(5))
+    assert second.kept_epochs() == [second.epoch, first.epoch]
+    assert not second.is_own(UUID(int=9))
+    second.close()
+    third = Outbox(path)
+    fill(third, 1)
+    third.apply_coverage(Coverage(5))
+    third.prune(1e9)
+    assert third.kept_epochs() == [third.epoch]
+    third.close()
+
+
+def test_the_newest_receipt_is_kept_with_the_coverage(path: Path) -> None:
+    first = Outbox(path)
+    assert first.newest_receipt is None
+    fill(first, 2)
+    first.newest_receipt = ReceiptOrder(1_796_337_221_044, 318)
+    first.close()
+    second = Outbox(path)
+    assert second.newest_receipt == ReceiptOrder(1_796_337_221_044, 318)
+    second.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE meta SET value = '{\"generation\":-1}' WHERE key = 'newest_receipt'")
+        db.commit()
+    third = Outbox(path)
+    assert third.newest_receipt is None, "a damaged one is none"
+    third.close()
 
 
 def test_a_file_of_an_older_version_keeps_its_epoch(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The ledger against plain numbers, and when receipts fall due."""
+"""The ledger against plain numbers, when receipts fall due, and their own numbers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,22 @@ import random
 from datetime import UTC, datetime
 from uuid import UUID
 
+import msgspec
 import pytest
+from msgspec import structs
 
-from collector.ingest.receipts import ReceiptPacer
+from collector.ingest.receipts import (
+    ANSWER_GAP_S,
+    EpochRequests,
+    ReceiptNumbers,
+    ReceiptPacer,
+)
 from collector.store.messages import EpochKey
+from collector.store.records import NamedEpochs
+from tests import samples
 from wire import messages
 from wire.ledger import MAX_MISSING_RANGES, Ledger
+from wire.messages import MAX_NAMED_EPOCHS, Receipt
 
 EPOCH = UUID("6f1c1b1e-8f0e-4a57-9d0c-0d3b6f2f7a01")
 AT = datetime(2026, 7, 25, tzinfo=UTC)
@@ -126,3 +136,111 @@ def test_at_the_end_all_that_wait_are_taken() -> None:
     pacing.queue(A, Ledger(((1, 2),)))
     assert pacing.take_due(100.0) == []
     assert pacing.take_due(100.0, all_of_them=True) == [(A, Ledger(((1, 2),)))]
+
+
+OTHER = UUID("0b7cd2f0-53f0-45a6-8e0b-0b0f3fd6a702")
+
+
+def named(
+    probe: str = "a", epochs: tuple[UUID, ...] = (EPOCH,), generation: int = 0
+) -> NamedEpochs:
+    return NamedEpochs("t", probe, epochs, True, generation)
+
+
+def numbers(generation: int, *probes: NamedEpochs) -> ReceiptNumbers:
+    found = ReceiptNumbers()
+    found.generation = generation
+    for probe in probes:
+        found.learn(probe)
+    return found
+
+
+def test_numbers_only_grow_and_a_generation_is_that_of_the_opening() -> None:
+    plain = Ledger(((1, 1),)).receipt(EPOCH, AT)
+    earlier = numbers(7, named())
+    orders = [earlier.numbered(A, plain).order for _ in range(3)]
+    orders.append(numbers(8, named()).numbered(A, plain).order)
+    assert orders == [(7, 1), (7, 2), (7, 3), (8, 1)]
+
+
+def test_a_probe_that_has_seen_a_higher_generation_gets_the_next_and_no_other_does() -> None:
+    plain = Ledger().receipt(EPOCH, AT)
+    some = numbers(7, named("a", generation=90), named("b"))
+    assert some.numbered(A, plain).generation == 91
+    assert some.numbered(B, plain).generation == 7
+    some.learn(named("a", generation=91))
+    assert some.numbered(A, plain).generation == 91, "it has caught up"
+    some.learn(named("a", generation=2**53 - 1))
+    highest = some.numbered(A, plain)
+    assert messages.decode(messages.encode(highest), Receipt) == highest
+
+
+def test_a_probe_whose_info_names_no_epochs_gets_no_number() -> None:
+    some = numbers(7, named())
+    assert some.reads_numbers(A)
+    assert not some.reads_numbers(B)
+    some.learn(NamedEpochs("t", "a", (EPOCH,)))
+    assert not some.reads_numbers(A), "its software is older again"
+    plain = Ledger().receipt(EPOCH, AT)
+    assert b"generation" not in messages.encode(plain)
+    assert b"number" not in messages.encode(plain)
+
+
+def test_what_an_info_names() -> None:
+    older = samples.info(epoch=EPOCH)
+    assert b"epochs" not in messages.encode(older)
+    assert NamedEpochs.of("t", "a", older) == NamedEpochs("t", "a", (EPOCH,))
+    newer = structs.replace(older, epochs=[EPOCH, OTHER], receipt_generation=7)
+    assert NamedEpochs.of("t", "a", newer) == NamedEpochs("t", "a", (OTHER, EPOCH), True, 7)
+    # An opening in which nothing was measured yet is asked about too.
+    unused = structs.replace(older, epochs=[OTHER])
+    assert NamedEpochs.of("t", "a", unused).epochs == (OTHER, EPOCH)
+    assert messages.decode(messages.encode(newer), messages.Info) == newer
+
+
+def test_no_info_names_more_epochs_than_it_may() -> None:
+    many = [UUID(int=number) for number in range(MAX_NAMED_EPOCHS + 1)]
+    info = structs.replace(samples.info(), epochs=many[1:])
+    assert len(messages.encode(info)) - len(messages.encode(samples.info())) < 4_000
+    assert messages.decode(messages.encode(info), messages.Info) == info
+    with pytest.raises(msgspec.ValidationError):
+        messages.decode(messages.encode(structs.replace(info, epochs=many)), messages.Info)
+
+
+def test_a_probe_that_asks_without_end_is_answered_at_intervals_with_its_last_wish() -> None:
+    requests = EpochRequests()
+    assert requests.next_due_s() is None
+    answered = []
+    for step in range(1_000):
+        now_s = 100.0 + step * 0.01
+        requests.add(named("a", (UUID(int=step),)))
+        due = requests.due(now_s)
+        requests.answered(due, now_s)
+        answered += [(now_s, one.epochs[0].int) for one in due]
+    assert [epoch for _, epoch in answered] == [0, 200, 400, 600, 800]
+    assert answered[1][0] - answered[0][0] == pytest.approx(ANSWER_GAP_S)
+    assert requests.next_due_s() == pytest.approx(answered[-1][0] + ANSWER_GAP_S)
+
+
+def test_one_that_asks_does_not_hold_another_back_and_nothing_is_dropped() -> None:
+    requests = EpochRequests()
+    requests.add(named("a"))
+    requests.answered(requests.due(100.0), 100.0)
+    requests.add(named("a", (OTHER,)))
+    requests.add(named("b"))
+    assert [one.probe for one in requests.due(100.1)] == ["b"]
+    assert [one.probe for one in requests.due(100.2)] == ["b"], "until it was answered"
+    assert [one.epochs for one in requests.due(100.0 + ANSWER_GAP_S)] == [(OTHER,), (EPOCH,)]
+
+
+def test_a_whole_fleet_is_answered_in_pieces() -> None:
+    requests = EpochRequests()
+    epochs = tuple(UUID(int=number) for number in range(MAX_NAMED_EPOCHS))
+    for number in range(50):
+        requests.add(named(f"p{number}", epochs))
+    taken = []
+    while due := requests.due(100.0):
+        assert len(due) * MAX_NAMED_EPOCHS <= 1_000
+        requests.answered(due, 100.0)
+        taken += due
+    assert len(taken) == 50
