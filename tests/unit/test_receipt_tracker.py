@@ -74,7 +74,6 @@ def test_a_newer_generation_asks_about_every_epoch_that_is_kept() -> None:
     assert tracker.name([C, B, A], 0.0) == [C, B, A]
     for number, epoch in enumerate((A, B, C), 21):
         assert tracker.accepts(receipt(epoch, 7, number), 1.0, retained=False)
-    assert not tracker.is_waiting
     assert asked(tracker, [C, B, A], 1e6) == []
 
     assert tracker.accepts(receipt(C, 8, 1), 100.0, retained=False)
