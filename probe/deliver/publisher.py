@@ -266,7 +266,7 @@ class Publisher:
                 self._report_refused(None)
                 last_seq = self._writer.outbox.last_row if self._writer.outbox else 0
                 self._sender.on_connected(last_seq, now_s)
-                self._receipt_tracker.on_connected()
+                self._receipt_tracker.on_connected(now_s)
                 self._session.publish(
                     self._message("state", State(Presence.ONLINE, clock.utc_now()), retain=True)
                 )

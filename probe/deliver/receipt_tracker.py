@@ -47,6 +47,7 @@ class ReceiptTracker:
         self._named: frozenset[UUID] = frozenset()
         self._asked_at_s = float("-inf")
         self._due_s = 0.0
+        self._unnumbered_from_s = float("inf")
 
     @property
     def is_waiting(self) -> bool:
@@ -58,21 +59,22 @@ class ReceiptTracker:
         if newest is not None:
             self.newest = max(newest, self.newest or newest)
 
-    def on_connected(self) -> None:
+    def on_connected(self, now_s: float) -> None:
         """A new connection, on which an `info` asks about every epoch."""
         self._awaited = None
+        self._unnumbered_from_s = now_s + self._retry_after_s
         self._retry_s = self._retry_after_s
 
     def accepts(self, receipt: Receipt, now_s: float, *, retained: bool) -> bool:
         """Whether a receipt of an epoch of ours is to be accepted; it is recorded then.
 
         One that is older than the newest is not: a broker, or another node of it, may have kept it
-        from before the centre's store was restored. One without a number is accepted if the centre
-        has just sent it (its version may be older than before); a retained one only until the
-        first with a number.
+        from before the centre's store was restored. For the same reason one without a number is
+        not, once there was one with a number; unless the centre has given none on this connection
+        for as long as an answer may take: then its version is older than before.
         """
         if receipt.order is None:
-            return not retained or self.newest is None
+            return self.newest is None or (not retained and now_s >= self._unnumbered_from_s)
         order = ReceiptOrder(*receipt.order)
         if self.newest is not None and order < self.newest:
             if not retained:
@@ -83,6 +85,7 @@ class ReceiptTracker:
             self._retry_s = self._retry_after_s
             self._ask_about_all(now_s)
         self.newest = order
+        self._unnumbered_from_s = float("inf")
         self._on_answer(receipt.epoch, now_s)
         return True
 

@@ -222,6 +222,31 @@ def store_restored(stage: Stage, uniform: float) -> None:
     stage.start(Part.COLLECTOR)
 
 
+def store_restored_without_an_epoch(stage: Stage, uniform: float) -> None:
+    """The centre's store comes back from before the probe's last start, and old receipts again.
+
+    What another node of a broker kept from before the loss is delivered late, and stays retained.
+    """
+    stage.back_up()
+    with Client(stage.broker.config(), _STRANGER, subscriptions=[_own("receipt")]) as stranger:
+        stage.kill(Part.PROBE)
+        stage.start(Part.PROBE)
+        wanted = stage.stored_count() + 60
+        stage.probe.make(60)
+        stage.wait_for(lambda: stage.stored_count() >= wanted, _NUMBERED_WITHIN_S)
+        stage.pause(uniform)
+        stranger.look()
+        stage.kill(Part.COLLECTOR)
+        stage.restore(stage.backups[-1])
+        stage.start(Part.COLLECTOR)
+        stage.pause(uniform)
+        for old in [one for one in stranger.received if one.topic == _own("receipt")][-20:]:
+            stranger.publish(old.topic, old.payload, retain=True)
+    if uniform < 0.5:
+        stage.kill(Part.PROBE)
+        stage.start(Part.PROBE)
+
+
 def cut_for_a_day(stage: Stage, uniform: float) -> None:
     """The office has no network, and measures a day's results meanwhile."""
     stage.probe_relay.cut()
@@ -438,6 +463,7 @@ def deck(clones_s: float = 0.0) -> tuple[dict[str, Fault], dict[str, str]]:
         "broker at its limit": broker_at_its_limit,
         "centre's store restored from a backup": store_restored,
         "the same, another backup": store_restored,
+        "centre's store restored without an epoch": store_restored_without_an_epoch,
         "network cut for a day": cut_for_a_day,
         "network cut for a day, again": cut_for_a_day,
         "line gone deaf": line_gone_deaf,

@@ -23,7 +23,6 @@ import pytest
 
 from collector.commands import builder
 from collector.commands.sender import MqttCommandSender
-from collector.store.sqlite import SqliteStore
 from probe import clock, config, events
 from probe.commands.executor import CommandActions, CommandExecutor
 from probe.config import Config
@@ -41,6 +40,7 @@ from tests.system.test_publisher import samples_health, samples_info
 from tests.unit.test_config import GOOD
 from wire import messages, topics
 from wire.commands import Answer, AnyCommand, Identify, Refusal, Reply, encode_command
+from wire.envelope import decode_envelope
 from wire.messages import Health
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
@@ -227,35 +227,34 @@ def test_on_the_broker_as_deployed_the_command_line_leaves_the_collector_alone(
             office.publisher.stop()
 
 
-def test_replay_sends_again_what_the_store_has_lost(
+def test_replay_sends_again_what_it_names_and_doubles_nothing(
     broker: Broker, settings: Config, office: Office, tmp_path: Path
 ) -> None:
-    """Covered by a receipt, gone from the store: only the centre's own word brings it back."""
+    """Covered by a receipt: only the centre's own word has it sent once more."""
     with CollectorProcess(tmp_path / "centre", broker.config()) as centre:
         for _ in range(30):
             office.publisher.submit(samples.latency())
         eventually(lambda: len(centre.results()) == 30, "30 results are stored", WAIT_S)
         assert office.publisher.wait_delivered(WAIT_S, threading.Event())
-        centre.kill()
-        centre.store_path.unlink()
-        for suffix in ("-wal", "-shm"):
-            centre.store_path.with_name(centre.store_path.name + suffix).unlink(missing_ok=True)
-        centre.start()
-        assert centre.results() == []
-        store = SqliteStore(centre.store_path, 10)
-        assert not store.ledgers(), "it knows of no epoch, so no receipt can say that it lost one"
-        store.close()
-        epoch = epoch_of(office)
-        words = ["replay", "--epoch", epoch, "--range", "1-20", "--range", "25"]
-        code, said = command(centre, settings, *words)
-        assert (code, said["reply"]["answer"]) == (0, "done"), said
-        assert said["reply"]["detail"] == "21 results were sent again, 21 asked for"
-        wanted = {*range(1, 21), 25}
-        eventually(
-            lambda: wanted <= {one["seq"] for one in centre.results()}, "stored again", WAIT_S
-        )
+        results = topics.measurement(settings.tenant, settings.probe, "latency")
+        with Client(broker.config(), "reader", subscriptions=[results]) as reader:
+            epoch = epoch_of(office)
+            words = ["replay", "--epoch", epoch, "--range", "1-20", "--range", "25"]
+            code, said = command(centre, settings, *words)
+            assert (code, said["reply"]["answer"]) == (0, "done"), said
+            assert said["reply"]["detail"] == "21 results were sent again, 21 asked for"
+            wanted = {*range(1, 21), 25}
+            eventually(lambda: wanted <= seqs_of(reader), "all of it was sent again", WAIT_S)
+        assert len(centre.results()) == 30
         code, said = command(centre, settings, "replay", "--epoch", str(uuid4()), "--range", "1")
         assert (code, said["reply"]["reason"]) == (1, "unknown_epoch")
+
+
+def seqs_of(reader: Client) -> set[int]:
+    """The numbers of the results that a reader has received."""
+    reader.look()
+    envelopes = [decode_envelope(message.payload) for message in reader.received]
+    return {record.seq for envelope in envelopes for record in envelope.records}
 
 
 def epoch_of(office: Office) -> str:

@@ -55,10 +55,21 @@ def test_a_centre_without_numbers_is_listened_to_and_not_asked() -> None:
     assert not tracker.is_waiting
 
 
-def test_a_retained_receipt_without_a_number_is_older_than_one_with() -> None:
+def test_a_receipt_without_a_number_is_older_than_one_with() -> None:
     tracker = ReceiptTracker(RETRY_S, ReceiptOrder(7, 20))
-    assert not tracker.accepts(receipt(A), 0.0, retained=True)
-    assert tracker.accepts(receipt(A), 0.0, retained=False), "sent by a centre that runs now"
+    tracker.on_connected(0.0)
+    for retained in (True, False):
+        assert not tracker.accepts(receipt(A), 1.0, retained=retained)
+    tracker.accepts(receipt(A, 7, 21), 2.0, retained=False)
+    assert not tracker.accepts(receipt(A), 1e6, retained=False)
+
+
+def test_a_centre_that_has_gone_back_to_a_version_without_numbers_is_listened_to() -> None:
+    tracker = ReceiptTracker(RETRY_S, ReceiptOrder(7, 20))
+    tracker.on_connected(0.0)
+    assert not tracker.accepts(receipt(A), RETRY_S - 1, retained=False)
+    assert not tracker.accepts(receipt(A), RETRY_S, retained=True)
+    assert tracker.accepts(receipt(A), RETRY_S, retained=False)
     assert tracker.newest == ReceiptOrder(7, 20)
 
 
@@ -70,7 +81,7 @@ def test_half_an_order_is_none() -> None:
 
 def test_a_newer_generation_asks_about_every_epoch_that_is_kept() -> None:
     tracker = ReceiptTracker(RETRY_S, ReceiptOrder(7, 20))
-    tracker.on_connected()
+    tracker.on_connected(0.0)
     assert tracker.name([C, B, A], 0.0) == [C, B, A]
     for number, epoch in enumerate((A, B, C), 21):
         assert tracker.accepts(receipt(epoch, 7, number), 1.0, retained=False)
@@ -83,7 +94,7 @@ def test_a_newer_generation_asks_about_every_epoch_that_is_kept() -> None:
 
 def test_what_is_not_answered_is_asked_again_ever_more_seldom() -> None:
     tracker = ReceiptTracker(RETRY_S, ReceiptOrder(7, 20))
-    tracker.on_connected()
+    tracker.on_connected(0.0)
     tracker.name([B, A], 0.0)
     tracker.accepts(receipt(B, 7, 21), 1.0, retained=False)
     asked_s = [now_s for now_s in range(1, 1_000) if asked(tracker, [B, A], float(now_s))]
@@ -94,7 +105,7 @@ def test_what_is_not_answered_is_asked_again_ever_more_seldom() -> None:
 
 def test_a_centre_that_is_behind_is_shown_which_generation_it_must_exceed() -> None:
     tracker = ReceiptTracker(RETRY_S, ReceiptOrder(7, 20))
-    tracker.on_connected()
+    tracker.on_connected(0.0)
     tracker.name([A], 0.0)
     tracker.accepts(receipt(A, 7, 21), 0.0, retained=False)
     assert not tracker.accepts(receipt(A, 3, 1), 1.0, retained=True)
@@ -107,7 +118,7 @@ def test_a_centre_that_is_behind_is_shown_which_generation_it_must_exceed() -> N
 def test_more_epochs_than_a_message_may_name_are_named_by_and_by() -> None:
     kept = [UUID(int=number) for number in range(2 * MAX_NAMED_EPOCHS + 50)]
     tracker = ReceiptTracker(RETRY_S, ReceiptOrder(7, 0))
-    tracker.on_connected()
+    tracker.on_connected(0.0)
     spoken_of: list[UUID] = []
     number, now_s = 1, 0.0
     named = tracker.name(kept, now_s)
@@ -126,7 +137,7 @@ def test_more_epochs_than_a_message_may_name_are_named_by_and_by() -> None:
 
 def test_epochs_of_which_nothing_is_kept_any_more_are_not_waited_for() -> None:
     tracker = ReceiptTracker(RETRY_S, ReceiptOrder(7, 20))
-    tracker.on_connected()
+    tracker.on_connected(0.0)
     tracker.name([B, A], 0.0)
     tracker.accepts(receipt(B, 7, 21), 1.0, retained=False)
     assert asked(tracker, [B], RETRY_S) == [B]
