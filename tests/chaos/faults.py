@@ -223,9 +223,10 @@ def store_restored(stage: Stage, uniform: float) -> None:
 
 
 def store_restored_without_an_epoch(stage: Stage, uniform: float) -> None:
-    """The centre's store comes back from before the probe's last start, and old receipts again.
+    """The centre's store comes back from before the probe's last two starts.
 
-    What another node of a broker kept from before the loss is delivered late, and stays retained.
+    Then old receipts come again: what another node of a broker kept from before the loss is
+    delivered late, and stays retained.
     """
     stage.back_up()
     with Client(stage.broker.config(), _STRANGER, subscriptions=[_own("receipt")]) as stranger:
@@ -234,6 +235,8 @@ def store_restored_without_an_epoch(stage: Stage, uniform: float) -> None:
         wanted = stage.stored_count() + 60
         stage.probe.make(60)
         stage.wait_for(lambda: stage.stored_count() >= wanted, _NUMBERED_WITHIN_S)
+        stage.kill(Part.PROBE)
+        stage.start(Part.PROBE)
         stage.pause(uniform)
         stranger.look()
         stage.kill(Part.COLLECTOR)
@@ -242,9 +245,6 @@ def store_restored_without_an_epoch(stage: Stage, uniform: float) -> None:
         stage.pause(uniform)
         for old in [one for one in stranger.received if one.topic == _own("receipt")][-20:]:
             stranger.publish(old.topic, old.payload, retain=True)
-    if uniform < 0.5:
-        stage.kill(Part.PROBE)
-        stage.start(Part.PROBE)
 
 
 def cut_for_a_day(stage: Stage, uniform: float) -> None:

@@ -290,11 +290,14 @@ def drain(delivery: SenderState, now_s: float, batch: int = 50) -> int:
     return sent
 
 
-def test_a_receipt_that_covers_less_anywhere_starts_delivery_anew() -> None:
+@pytest.mark.parametrize("missing", [((5, 5), (41, 50)), ((41, 50),)])
+def test_a_receipt_that_covers_less_anywhere_starts_delivery_anew(
+    missing: tuple[tuple[int, int], ...],
+) -> None:
     # A store restored from a backup may lack a later epoch whole and have every result before it.
-    delivery = connected(Coverage(60), last_seq=60)
+    delivery = connected(Coverage(60, ((5, 5),)), last_seq=60)
     send(delivery, 60, 0.0)
-    delivery.on_coverage(Coverage(70, ((41, 50),)), 70, 1.0)
+    delivery.on_coverage(Coverage(70, missing), 70, 1.0)
     assert delivery.next_due(70, 1.0) == DueRange(Lane.BACKLOG, 0, 70)
 
 
