@@ -398,15 +398,15 @@ class IngestPipeline:
         requests = self._epoch_requests.due(time.monotonic())
         if not requests:
             return
-        keys = [key for named in requests for key in named.keys]
-        ledgers = self._store.ledgers_of(keys)
+        ledgers = self._store.ledgers_of([key for named in requests for key in named.keys])
         self._set_status(IngestStatus(self.state.broker_trouble, None))
-        for key in keys:
-            self._receipt_pacer.queue(key, ledgers[key])
         for named in requests:
+            for key in named.keys:
+                self._receipt_pacer.queue(key, ledgers[key])
             if not named.reads_numbers:
                 self._offer_numbers(named.keys[-1], ledgers[named.keys[-1]])
-        self._epoch_requests.answered(requests, time.monotonic())
+            ranges = sum(len(ledgers[key].ranges) for key in named.keys)
+            self._epoch_requests.answered(named, ranges, time.monotonic())
 
     def _offer_numbers(self, key: EpochKey, ledger: Ledger) -> None:
         """Show a probe by one receipt that this centre numbers them; an older probe ignores it."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from msgspec import structs
 
 from collector.store.messages import EpochKey
@@ -11,8 +9,10 @@ from collector.store.records import NamedEpochs
 from wire.ledger import Ledger
 from wire.messages import Receipt
 
-# Between two answers to one probe: what a probe that asks without end can cost.
+# Between two answers to one probe, and longer after one of many ranges (35 bytes of a receipt
+# each): what a probe that asks without end can cost.
 ANSWER_GAP_S = 2.0
+RANGES_PER_S = 2_500
 # Looked up in one turn, so that results do not wait for the answers to a whole fleet.
 _MAX_ANSWERED = 1_000
 _MAX_GENERATION = 2**53 - 1
@@ -102,14 +102,14 @@ class ReceiptNumbers:
 
 
 class EpochRequests:
-    """The epochs that probes have named and await receipts of: an answer each `ANSWER_GAP_S`.
+    """The epochs that probes have named and await receipts of, answered at intervals.
 
     A later `info` replaces the one before it. Times are monotonic seconds.
     """
 
     def __init__(self) -> None:
         self._waiting: dict[tuple[str, str], NamedEpochs] = {}
-        self._answered_s: dict[tuple[str, str], float] = {}
+        self._closed_until_s: dict[tuple[str, str], float] = {}
 
     def add(self, named: NamedEpochs) -> None:
         """Record what a probe has named."""
@@ -117,27 +117,26 @@ class EpochRequests:
 
     def due(self, now_s: float) -> list[NamedEpochs]:
         """What is to be answered now, as much as one turn may take; it stays until `answered`."""
-        before_s = now_s - ANSWER_GAP_S
-        self._answered_s = {p: at_s for p, at_s in self._answered_s.items() if at_s > before_s}
+        closed = self._closed_until_s.items()
+        self._closed_until_s = {probe: until_s for probe, until_s in closed if until_s > now_s}
         found, count = [], 0
         for probe, named in self._waiting.items():
             if count >= _MAX_ANSWERED:
                 break
-            if probe not in self._answered_s:
+            if probe not in self._closed_until_s:
                 found.append(named)
                 count += len(named.epochs)
         return found
 
-    def answered(self, requests: Iterable[NamedEpochs], now_s: float) -> None:
-        """Remove what was answered."""
-        for named in requests:
-            probe = named.tenant, named.probe
-            self._waiting.pop(probe, None)
-            self._answered_s[probe] = now_s
+    def answered(self, named: NamedEpochs, ranges: int, now_s: float) -> None:
+        """Remove what was answered, by ledgers of so many ranges together."""
+        probe = named.tenant, named.probe
+        self._waiting.pop(probe, None)
+        self._closed_until_s[probe] = now_s + ANSWER_GAP_S + ranges / RANGES_PER_S
 
     def next_due_s(self) -> float | None:
         """When the next answer is due (monotonic s), None when nothing is asked."""
         return min(
-            (self._answered_s.get(probe, 0.0) + ANSWER_GAP_S for probe in self._waiting),
+            (self._closed_until_s.get(probe, 0.0) for probe in self._waiting),
             default=None,
         )

@@ -16,10 +16,13 @@ from uuid import UUID
 
 import pytest
 
+from probe import config, config_file
+from probe.config import DeliveryConfig
 from probe.deliver.outbox import Outbox
 from probe.deliver.outbox_file import OutboxDamagedError, OutboxError, set_aside
 from probe.deliver.receipt_tracker import ReceiptOrder
 from probe.deliver.sender_state import Coverage
+from probe.plan.light import light_kinds
 from tests import samples
 from wire.result import encode_result
 
@@ -252,6 +255,28 @@ def test_pruning_takes_only_what_is_covered_and_old(outbox: Outbox) -> None:
     assert outbox.prune(stored_before_s=150.0) == 2
     outbox.apply_coverage(Coverage(0))
     assert seqs(outbox) == [2, 4, 5, 6]
+
+
+def test_a_month_of_delivered_results_is_far_below_the_limit(outbox: Outbox) -> None:
+    """As docs/delivery.md says: 30 days of two lines are kept for a centre that lost its store."""
+    samples_of = {
+        "latency": samples.latency(),
+        "dns": samples.dns(),
+        "web": samples.web(),
+        "path": samples.path(),
+    }
+    settings = config.parse(config_file.EXAMPLE.read_bytes(), "probe.toml")
+    rows = [
+        (one.kind, encode_result(samples_of[one.kind]))
+        for line in settings.lines[:2]
+        for one in light_kinds(settings, line)
+        for _ in range(round(one.per_day / 12 * (3 if one.kind == "latency" else 1)))
+    ]
+    for first in range(0, len(rows), 6):
+        outbox.put(rows[first : first + 6], 0.0)
+    month_bytes = outbox._rows.used_bytes() * 12 * DeliveryConfig().keep_days
+    assert month_bytes == pytest.approx(72e6, rel=0.1)
+    assert month_bytes < DeliveryConfig().max_bytes / 10
 
 
 def test_a_seq_is_never_used_twice(outbox: Outbox) -> None:

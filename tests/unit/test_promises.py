@@ -17,6 +17,7 @@ import pytest
 from collector.alerts import served_certificates
 from collector.alerts.rules import Rules
 from collector.commands import builder
+from collector.ingest import receipts
 from collector.store import batch, target_limit
 from collector.users import sign_in_limiter
 from collector.web import body_limit, server
@@ -30,6 +31,7 @@ from runtime.broker import BrokerConfig
 from tests.chaos.__main__ import _report
 from tests.chaos.faults import EDGES, deck
 from wire.commands import LONGEST_LIFE, CommandName
+from wire.messages import MAX_NAMED_EPOCHS
 from wire.result import KINDS
 
 ROOT = Path(__file__).parents[2]
@@ -169,6 +171,11 @@ STATED = [
     (DELIVERY, "up to 0.2 s is waiting", writer._GATHERED_WITHIN_S, 0.2),
     (DELIVERY, "has run steadily for an hour", clock_stability.STEADY_FOR_S, 60 * _MINUTE_S),
     (DELIVERY, "double up to two minutes", BrokerConfig(host="a").reconnect_max_s, 2 * _MINUTE_S),
+    (DELIVERY, "the outbox may have 1 GB", DeliveryConfig().max_bytes, 10**9),
+    (DELIVERY, "some 270,000 results", DeliveryConfig().keep_days * 9_000, 270_000),
+    (SECURITY, "names 100 epochs at most", MAX_NAMED_EPOCHS, 100),
+    (SECURITY, "each 2 s at most", receipts.ANSWER_GAP_S, 2.0),
+    (SECURITY, "a second later for each 2,500 ranges", receipts.RANGES_PER_S, 2_500),
     (DELIVERY, "confirmed for 30 days (`delivery.keep_days`)", DeliveryConfig().keep_days, 30),
     (
         SECURITY,

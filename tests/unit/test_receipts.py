@@ -12,6 +12,7 @@ from msgspec import structs
 
 from collector.ingest.receipts import (
     ANSWER_GAP_S,
+    RANGES_PER_S,
     EpochRequests,
     ReceiptNumbers,
     ReceiptPacer,
@@ -215,17 +216,32 @@ def test_a_probe_that_asks_without_end_is_answered_at_intervals_with_its_last_wi
         now_s = 100.0 + step * 0.01
         requests.add(named("a", (UUID(int=step),)))
         due = requests.due(now_s)
-        requests.answered(due, now_s)
+        for one in due:
+            requests.answered(one, 1, now_s)
         answered += [(now_s, one.epochs[0].int) for one in due]
-    assert [epoch for _, epoch in answered] == [0, 200, 400, 600, 800]
-    assert answered[1][0] - answered[0][0] == pytest.approx(ANSWER_GAP_S)
-    assert requests.next_due_s() == pytest.approx(answered[-1][0] + ANSWER_GAP_S)
+    gap_s = ANSWER_GAP_S + 1 / RANGES_PER_S
+    assert [epoch for _, epoch in answered] == [0, 201, 402, 603, 804]
+    assert answered[1][0] - answered[0][0] == pytest.approx(gap_s, abs=0.011)
+    assert requests.next_due_s() == pytest.approx(answered[-1][0] + gap_s)
+
+
+def test_one_whose_ledgers_are_scattered_is_answered_the_more_seldom() -> None:
+    requests = EpochRequests()
+    requests.add(named("a"))
+    requests.answered(named("a"), MAX_NAMED_EPOCHS * MAX_MISSING_RANGES, 100.0)
+    requests.add(named("a"))
+    assert requests.due(141.0) == []
+    assert requests.next_due_s() == 142.0
+    assert requests.due(142.0) == [named("a")]
+    longest = Ledger().with_seqs(range(1_000_000, 1_002_000, 2)).receipt(EPOCH, AT)
+    size = len(messages.encode(longest)) * MAX_NAMED_EPOCHS
+    assert size / 42.0 < 100_000, "bytes a second to one probe, whatever it does"
 
 
 def test_one_that_asks_does_not_hold_another_back_and_nothing_is_dropped() -> None:
     requests = EpochRequests()
     requests.add(named("a"))
-    requests.answered(requests.due(100.0), 100.0)
+    requests.answered(named("a"), 0, 100.0)
     requests.add(named("a", (OTHER,)))
     requests.add(named("b"))
     assert [one.probe for one in requests.due(100.1)] == ["b"]
@@ -241,6 +257,7 @@ def test_a_whole_fleet_is_answered_in_pieces() -> None:
     taken = []
     while due := requests.due(100.0):
         assert len(due) * MAX_NAMED_EPOCHS <= 1_000
-        requests.answered(due, 100.0)
+        for one in due:
+            requests.answered(one, 0, 100.0)
         taken += due
     assert len(taken) == 50
