@@ -40,6 +40,7 @@ from collector.web.app import Web
 from collector.web.change_signal import ChangeSignal
 from collector.web.server import WebServer
 from runtime import certificate_file, settings_file, systemd_notify
+from runtime.broker import BrokerConfig
 from runtime.mqtt import try_connection
 from runtime.settings import SettingsError
 
@@ -319,14 +320,7 @@ def _check(config: Config, path: Path) -> int:
     for problem in _certificate_problems(config):
         well = False
         print(f"problem: {problem}")
-    trouble = _broker_trouble(config)
-    well = well and trouble is None
-    address = f"{config.broker.host} port {config.broker.port}"
-    print(
-        f"broker: {address} takes us"
-        if trouble is None
-        else f"problem: broker {address}: {trouble}"
-    )
+    well = _check_broker(config) and well
     print("ready" if well else "not ready")
     return OK if well else FAILED
 
@@ -348,14 +342,29 @@ def _certificate_files(config: Config) -> list[Path]:
     return [Path(name) for name in names if name is not None]
 
 
-def _broker_trouble(config: Config) -> str | None:
+def _check_broker(config: Config) -> bool:
+    """Print of each of the broker's addresses whether it takes us; whether one does is returned."""
+    reached = False
+    for node in config.broker.each():
+        address = f"{node.host} port {node.port}"
+        trouble = _broker_trouble(node, config.client_id)
+        reached = reached or trouble is None
+        print(
+            f"broker: {address} takes us"
+            if trouble is None
+            else f"problem: broker {address}: {trouble}"
+        )
+    return reached
+
+
+def _broker_trouble(broker: BrokerConfig, client_id: str) -> str | None:
     """Why there is no connection to the broker and what to do, None where there is one.
 
     It connects under another client id, so that a running collector keeps its session. A broker
     that uses the user name as client id still takes the session over for some seconds; no
     message is lost, because none is acknowledged here.
     """
-    failure = try_connection(config.broker, f"{config.client_id}-check")
+    failure = try_connection(broker, f"{client_id}-check")
     return None if failure is None else failure.report().en
 
 

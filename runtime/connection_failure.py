@@ -37,7 +37,7 @@ class FailureCause(StrEnum):
 
 
 class ConnectionFailure(Struct, frozen=True):
-    """A cause and its detail.
+    """A cause and its detail, and at which address where the broker has several.
 
     What the operating system, TLS or the broker reported is quoted in its own words; `detail_vi` is
     the detail in Vietnamese where it is a sentence of ours.
@@ -46,11 +46,15 @@ class ConnectionFailure(Struct, frozen=True):
     cause: FailureCause
     detail: str
     detail_vi: str | None = None
+    address: str | None = None
 
     def sentence(self) -> Phrase:
         """What happened, for a person."""
-        what = _WHAT[self.cause]
-        return Phrase(f"{what.vi} ({self.detail_vi or self.detail})", f"{what.en} ({self.detail})")
+        what, where = _WHAT[self.cause], f"{self.address}: " if self.address else ""
+        return Phrase(
+            f"{where}{what.vi} ({self.detail_vi or self.detail})",
+            f"{where}{what.en} ({self.detail})",
+        )
 
     def advice(self) -> Phrase:
         """What to do about it."""
@@ -229,10 +233,10 @@ _ADVICE = {
         "right; with a password, `broker.port` is 8884",
     ),
     FailureCause.SERVER_CERTIFICATE: Phrase(
-        "`broker.ca_file` là của bộ ký khác, `broker.host` không đúng tên trong chứng thư, chứng "
-        "thư máy chủ hết hạn, hoặc đồng hồ hệ thống sai",
-        "`broker.ca_file` is another authority's, `broker.host` is not its name, it has ended, or "
-        "the clock is wrong",
+        "`broker.ca_file` là của bộ ký khác, `broker.host` (`addresses`) không đúng tên trong "
+        "chứng thư, chứng thư máy chủ hết hạn, hoặc đồng hồ hệ thống sai",
+        "`broker.ca_file` is another authority's, `broker.host` (`addresses`) is not its name, it "
+        "has ended, or the clock is wrong",
     ),
     FailureCause.NOT_TLS: Phrase(
         "kiểm tra `broker.port`; cổng không TLS cần `broker.tls = false`",
@@ -252,12 +256,13 @@ _ADVICE = {
         "see `broker.port` and firewalls; `transport` and port 443 are the other way",
     ),
     FailureCause.REFUSED: Phrase(
-        "kiểm tra `broker.host`, `broker.port` và máy chủ nhận tin có đang chạy không",
-        "see `broker.host`, `broker.port`, and whether the broker runs",
+        "kiểm tra `broker.host` (`addresses`), `broker.port` và máy chủ nhận tin có đang chạy "
+        "không",
+        "see `broker.host` (`addresses`), `broker.port`, and whether the broker runs",
     ),
     FailureCause.NAME_RESOLUTION: Phrase(
-        "kiểm tra DNS (`resolvectl`) và `broker.host`",
-        "see the resolver (`resolvectl`), and `broker.host`",
+        "kiểm tra DNS (`resolvectl`) và `broker.host` (`addresses`)",
+        "see the resolver (`resolvectl`), and `broker.host` (`addresses`)",
     ),
     FailureCause.UNREACHABLE: Phrase(
         "kiểm tra mạng có cho cổng này đi ra không; cách khác là `transport` qua cổng 443",

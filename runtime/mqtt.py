@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import socks
-from msgspec import Struct
+from msgspec import Struct, structs
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
@@ -27,7 +27,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from runtime import connection_failure, secret_file
 from runtime.backoff import reconnect_delay_s
-from runtime.broker import BrokerConfig, ProxyConfig
+from runtime.broker import BrokerConfig, Endpoint, ProxyConfig
 from runtime.connection_failure import ConnectionFailure, FailureCause
 
 # How long the broker keeps subscriptions and queued messages of a disconnected session.
@@ -104,8 +104,12 @@ class Message(Struct, frozen=True):
 class MqttSession:
     """An MQTT session until `stop`, over any number of connections.
 
+    Each connection that ends, whatever the cause, is followed by one to the client's next node.
+    Nothing goes back to the first one while a connection stands: it would move twice for each
+    outage of a node, and a node that comes and goes would be tried by all again and again.
+
     Args:
-        broker: its address, credentials and transport.
+        broker: its addresses, credentials and transport.
         client_id: the MQTT client identifier.
         inbox: called with each Event, from paho's thread; must not block (SimpleQueue.put fits).
         subscriptions: topic filters, QoS 1.
@@ -133,6 +137,7 @@ class MqttSession:
         self._kept = kept
         self._spread_s = spread_s
         self._broker = broker
+        self._endpoints = broker.endpoints_of(client_id)
         self._client_id = client_id
         self._inbox = inbox
         self._subscriptions = list(subscriptions)
@@ -190,12 +195,13 @@ class MqttSession:
         while not self._stopping.is_set():
             self._connection += 1
             number = self._connection
+            endpoint = self._endpoints[(number - 1) % len(self._endpoints)]
             reached = threading.Event()
             found: list[ConnectionFailure] = []
             began_s = time.monotonic()
             try:
                 client = self._new_client(number, reached, found)
-                _connect(client, self._broker, self._receive_maximum, kept=self._kept)
+                _connect(client, endpoint, self._broker, self._receive_maximum, kept=self._kept)
                 self._client = client
                 self._loop(client, reached, found)
             except (OSError, ValueError) as error:
@@ -209,13 +215,18 @@ class MqttSession:
             short = short + 1 if taken_over and lasted_s < _SHORT_S else 0
             if short >= _SHORT_MIN:
                 failure = connection_failure.of_takeovers(short, lasted_s)
+            if len(self._endpoints) > 1:
+                failure = structs.replace(failure, address=str(endpoint))
             if not self._stopping.is_set():
                 self._inbox(Disconnected(number, failure))
             if reached.is_set():
-                failures, spread_s = 0, self._spread_s
+                # A node that is gone had a share of the fleet: the others take it at the rate at
+                # which one broker takes all back.
+                failures, spread_s = 0, self._spread_s / len(self._endpoints)
             failures += 1
             delay_s = reconnect_delay_s(
-                failures,
+                # Longer after each round: one node that is down delays nobody much.
+                1 + (failures - 1) // len(self._endpoints),
                 self._broker.reconnect_max_s,
                 random.random(),  # noqa: S311 - spreads a fleet, hides nothing
                 spread_s=spread_s,
@@ -333,7 +344,7 @@ def try_connection(broker: BrokerConfig, client_id: str) -> ConnectionFailure | 
     """Connect once and disconnect; None where the broker accepts us.
 
     Args:
-        broker: its address, credentials and transport.
+        broker: its address, credentials and transport; of several nodes (`BrokerConfig.each`) one.
         client_id: another one than that of a running program, whose session would be taken over.
     """
     inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
@@ -374,18 +385,23 @@ def _mend_sockets(client: paho.Client) -> None:
 
 
 def _connect(
-    client: paho.Client, broker: BrokerConfig, receive_maximum: int | None, *, kept: bool
+    client: paho.Client,
+    endpoint: Endpoint,
+    broker: BrokerConfig,
+    receive_maximum: int | None,
+    *,
+    kept: bool,
 ) -> None:
     if broker.protocol == 5:
         client.connect(
-            broker.host,
-            broker.port,
+            endpoint.host,
+            endpoint.port,
             keepalive=broker.keepalive_s,
             clean_start=not kept,
             properties=_connect_properties(receive_maximum, kept=kept),
         )
     else:
-        client.connect(broker.host, broker.port, keepalive=broker.keepalive_s)
+        client.connect(endpoint.host, endpoint.port, keepalive=broker.keepalive_s)
 
 
 def _subscribe(client: paho.Client, broker: BrokerConfig, topics: Sequence[str]) -> None:

@@ -82,6 +82,12 @@ FORMS = {
         "cần tên máy và cổng, ví dụ mqtt.example.vn:8883",
         "expected host and port, for example mqtt.example.vn:8883",
     ),
+    r"^(\[[0-9A-Fa-f:.]{2,45}\]|[0-9A-Za-z._-]{1,253})(:[0-9]{1,5})?\Z": Phrase(
+        "cần tên máy hoặc địa chỉ IP, kèm cổng nếu khác `port`, ví dụ mqtt.example.vn:8883 hoặc "
+        "[2001:db8::1]:8883",
+        "expected a host, with its port where it is not `port`, such as mqtt.example.vn:8883 or "
+        "[2001:db8::1]:8883",
+    ),
     r"^[^@\s<>,;]+@[^@\s<>,;]+\Z": Phrase(
         "cần một địa chỉ thư điện tử, ví dụ can-bo@example.vn",
         "expected one mail address, for example staff@example.vn",

@@ -271,7 +271,7 @@ def _probe_problems(host: Table) -> Iterator[str]:
         if (path := settings.get(key)) and not str(path).startswith("/"):
             yield f"probe_settings.{key} is {path!r}: a full path; did you mean '/{path}'?"
     broker = host.get("probe_broker")
-    if not isinstance(broker, Mapping) or not broker.get("host"):
+    if not isinstance(broker, Mapping) or not (broker.get("host") or broker.get("addresses")):
         yield "probe_broker.host is missing: the broker's name as in its certificate"
 
 

@@ -119,7 +119,7 @@ def _refusal(address: Address, failure: Failure) -> Phrase:
 def broker(
     config: BrokerConfig, now: datetime, client_id: str, *, connected: bool = False
 ) -> Iterator[CheckResult]:
-    """Check that the broker accepts an MQTT connection of ours, and when its certificate ends.
+    """Check each node: whether it accepts an MQTT connection of ours, when its certificate ends.
 
     Args:
         config: how it is reached.
@@ -128,6 +128,13 @@ def broker(
         connected: whether the daemon is connected. Then no attempt is made, because a broker that
             takes the user name for the client identifier would end the daemon's session.
     """
+    for node in config.each():
+        yield from _node(node, now, client_id, connected=connected)
+
+
+def _node(
+    config: BrokerConfig, now: datetime, client_id: str, *, connected: bool
+) -> Iterator[CheckResult]:
     where = Phrase(f"{config.host} cổng {config.port}", f"{config.host} port {config.port}")
     if config.proxy is not None:
         seen = Phrase(
@@ -170,10 +177,11 @@ def _context(config: BrokerConfig) -> ssl.SSLContext:
 
 def _end_of_certificate(config: BrokerConfig) -> datetime | None:
     """When the broker's certificate ends; None where it cannot be seen."""
+    host = config.host or ""
     try:
         with (
-            socket.create_connection((config.host, config.port), _WAIT_S) as plain,
-            _context(config).wrap_socket(plain, server_hostname=config.host) as secured,
+            socket.create_connection((host, config.port), _WAIT_S) as plain,
+            _context(config).wrap_socket(plain, server_hostname=host) as secured,
         ):
             shown = (secured.getpeercert() or {}).get("notAfter")
     except (OSError, ValueError):

@@ -108,7 +108,7 @@ def _summary(config: Config, source: str) -> Iterator[Phrase]:
             f"máy chủ đo {server.name} tại {server.host}", f"server {server.name} at {server.host}"
         )
     tls = Phrase("có TLS", "with TLS") if broker.tls else Phrase("không TLS", "without TLS")
-    where = f"{broker.host}:{broker.port}"
+    where = ", ".join(map(str, broker.endpoints()))
     yield Phrase(f"máy chủ nhận tin (MQTT) {where} {tls.vi}", f"broker {where} {tls.en}")
     samples = config.plan.samples_per_month
     yield Phrase(
