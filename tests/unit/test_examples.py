@@ -79,7 +79,9 @@ def test_an_example_names_every_key(file: str) -> None:
 
 @pytest.mark.parametrize("file", EXAMPLES)
 def test_an_example_is_sound_with_and_without_what_it_leaves_at_its_default(file: str) -> None:
-    for text in ((ROOT / file).read_text(encoding="utf-8"), uncommented(file)):
+    # A cluster's addresses stand in the place of one host.
+    whole = uncommented(file).replace('[broker]\nhost = "broker.example.vn"\n', "[broker]\n")
+    for text in ((ROOT / file).read_text(encoding="utf-8"), whole):
         settings.parse(text.encode(), EXAMPLES[file], file)
 
 
