@@ -16,7 +16,7 @@ from collector.reports.report import OfficeConfig
 from collector.store.settings import StoreConfig
 from runtime import settings
 from runtime.broker import BrokerConfig, Path, Port
-from runtime.value_errors import require_pair
+from runtime.value_errors import RuleError, require_pair
 from wire.envelope import MAX_ENVELOPE_BYTES
 from wire.record import Name
 
@@ -43,7 +43,11 @@ class WebConfig(Strict, frozen=True):
 
 
 class IngestConfig(Strict, frozen=True):
-    """Ingest: the size of a message, the messages of a batch, the rate limit of a probe."""
+    """Ingest: the size of a message, the messages of a batch, the rate limit of a probe.
+
+    With `compression` probes are told that they may compress their results. Then every subscriber
+    of the broker gets them so: it is off until all of them can read it (decision 98).
+    """
 
     max_message_bytes: Annotated[int, Meta(ge=1_024, le=268_435_455)] = MAX_ENVELOPE_BYTES
     # A commit takes so many messages; the receive maximum is twice that.
@@ -53,6 +57,7 @@ class IngestConfig(Strict, frozen=True):
     probe_messages_per_s: Annotated[float, Meta(gt=0, le=1e6)] = 500.0
     probe_bytes_per_s: Annotated[float, Meta(ge=1_024, le=1e10)] = 20e6
     probe_burst_s: Annotated[float, Meta(ge=1, le=3600)] = 30.0
+    compression: bool = False
 
 
 class ReceiptConfig(Strict, frozen=True):
@@ -100,6 +105,16 @@ class Config(Strict, frozen=True):
     papers: ReportsConfig = ReportsConfig()
     alerts: AlertsConfig = AlertsConfig()
     command: CommandConfig = CommandConfig()
+
+    def __post_init__(self) -> None:
+        """Require MQTT 5 for what is announced by a property of MQTT 5."""
+        if self.intake.compression and self.broker.protocol != 5:
+            raise RuleError(
+                "`intake.compression` cần `broker.protocol = 5`: bản trước của MQTT không báo "
+                "được cho trạm đo",
+                "`intake.compression` needs `broker.protocol = 5`: an older MQTT cannot announce "
+                "it to probes",
+            )
 
 
 def parse(content: bytes, source: str) -> Config:

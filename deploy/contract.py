@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from wire import documents
+from wire import dictionary, documents
 from wire.decoding import decode_json
 from wire.result import KINDS
 
@@ -44,10 +44,11 @@ def files() -> dict[str, bytes]:
     """File name to content, as it must stand in docs/contract/."""
     asyncapi = documents.asyncapi(examples_by_channel())
     everything = {**documents.json_schemas(), "asyncapi.json": asyncapi}
-    return {
+    written = {
         name: msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2) + b"\n"
         for name, document in everything.items()
     }
+    return {**written, "envelope.dictionary": dictionary.RESULTS}
 
 
 def main() -> None:

@@ -82,6 +82,12 @@ class Received(Struct, frozen=True):
     retained: bool
     # The broker delivered it before and got no acknowledgement (MQTT 5, 3.3.1.1).
     redelivered: bool = False
+    # MQTT 5 §3.3.2.3.7, in order; empty with 3.1.1.
+    user_properties: tuple[tuple[str, str], ...] = ()
+
+    def user_property(self, name: str) -> str | None:
+        """The value of the first user property of a name, None where there is none."""
+        return next((value for key, value in self.user_properties if key == name), None)
 
 
 Event = Connected | Disconnected | Published | Received
@@ -91,7 +97,8 @@ class Message(Struct, frozen=True):
     """A message to publish; also the shape of a last will.
 
     `expiry_s` is the message expiry (MQTT 5 §3.3.2.3.3) and is lost with 3.1.1: a message that must
-    not be used too late has an expiry in its payload too.
+    not be used too late has an expiry in its payload too. `user_properties` (§3.3.2.3.7) are lost
+    with 3.1.1 likewise.
     """
 
     topic: str
@@ -99,6 +106,7 @@ class Message(Struct, frozen=True):
     qos: int = 1
     retain: bool = False
     expiry_s: int | None = None
+    user_properties: tuple[tuple[str, str], ...] = ()
 
 
 class MqttSession:
@@ -333,6 +341,7 @@ class MqttSession:
                     message.qos,
                     message.retain,
                     message.dup,
+                    tuple(getattr(message.properties, "UserProperty", ())),
                 )
             )
 
@@ -450,10 +459,13 @@ def _connect_properties(receive_maximum: int | None, *, kept: bool) -> Propertie
 
 
 def _publish_properties(message: Message) -> Properties | None:
-    if message.expiry_s is None:
+    if message.expiry_s is None and not message.user_properties:
         return None
     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho has no type here
-    properties.MessageExpiryInterval = message.expiry_s
+    if message.expiry_s is not None:
+        properties.MessageExpiryInterval = message.expiry_s
+    if message.user_properties:
+        properties.UserProperty = list(message.user_properties)
     return properties
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from wire import json_schema, topics
+from wire import compression, json_schema, topics
 from wire.commands import Identify, Measure, Reload, Replay, Reply
 from wire.envelope import SCHEMA, Envelope
 from wire.messages import Health, Info, Receipt, State
@@ -30,6 +30,10 @@ Units are in the names. Null is not known, never 0. Times are UTC.
   and `upload_bps` leave out the warm-up: what the line carries once it is up to speed.
 - **Validity.** A figure whose `validity` is empty, or has only `clock_unsynced` or
   `clock_repaired`, may enter a mean. What each other value keeps out is in docs/contract/README.md.
+- **Compression.** A probe sends results as JSON unless its centre has announced, by the MQTT user
+  property `accept-encoding` of its receipts, that it reads compressed ones; by default none does.
+  Then a payload of `m/{kind}` may be a zlib stream (RFC 1950) of the same JSON: its first byte is
+  0x78. docs/contract/README.md says how it is read.
 - **On demand.** A speed test (`throughput`, `http`) whose `slot_at` is null was asked for by
   somebody: leave it out of means.
 """
@@ -59,6 +63,20 @@ CHANNELS = [
     Channel("reload", "cmd/reload", Reload, False, False, "a command to read its configuration"),
     Channel("reply", "reply", Reply, False, True, "what became of a command"),
 ]
+
+
+# User properties of a channel's messages (MQTT 5 §3.3.2.3.7), by channel.
+_USER_PROPERTIES: Mapping[str, Document] = {
+    "receipt": {
+        compression.ACCEPT_ENCODING: {
+            "type": "string",
+            "examples": [compression.CODING],
+            "description": "The codings of results that the centre reads beside plain JSON, in "
+            "order, with commas. Left out: JSON alone. The probe compresses while the last "
+            "receipt names the coding and the dictionary (by its Adler-32) that it has.",
+        }
+    }
+}
 
 
 def schema_of(message: type[Struct]) -> Document:
@@ -189,7 +207,9 @@ def _operation(row: Channel) -> Document:
 
 
 def _message(row: Channel, examples: Sequence[Document]) -> Document:
+    properties = _USER_PROPERTIES.get(row.name)
     return {
+        **({"headers": {"type": "object", "properties": properties}} if properties else {}),
         "name": row.message.__name__,
         "contentType": "application/json",
         "payload": {"$ref": f"#/components/schemas/{row.message.__name__}"},

@@ -151,6 +151,8 @@ class Rejection(StrEnum):
 
     TOO_LARGE = "too_large"
     NOT_JSON = "not_json"
+    NOT_ZLIB = "not_zlib"
+    DECOMPRESSED_TOO_LARGE = "decompressed_too_large"
     SCHEMA = "schema"
     TOPIC = "topic"
     IDENTITY = "identity"

@@ -33,7 +33,7 @@ from collector.domain.name_conflicts import NameConflicts, ProbeRun
 from collector.ingest.rate_limit import ProbeRateLimit, RateLimiter
 from collector.ingest.receipts import EpochRequests, ReceiptNumbers, ReceiptPacer
 from collector.ingest.status import IngestStatus
-from collector.ingest.validation import is_deletion, validate
+from collector.ingest.validation import decompressed_bytes, is_deletion, validate
 from collector.store.individual import store_individually
 from collector.store.messages import (
     EpochKey,
@@ -49,6 +49,7 @@ from runtime.backoff import reconnect_delay_s
 from runtime.connection_failure import ConnectionFailure, FailureCause
 from runtime.mqtt import Connected, Disconnected, Event, Message, MqttSession, Published, Received
 from wire import messages, topics
+from wire.compression import ACCEPT_ENCODING, CODING, is_compressed
 from wire.ledger import Ledger
 from wire.messages import Info, Receipt, Rejection
 
@@ -130,6 +131,8 @@ class IngestPipeline:
             # One batch being committed, one being validated.
             receive_maximum=min(2 * config.intake.batch_messages, _RECEIVE_MAXIMUM),
         )
+        # Retained with the receipt, so a probe that connects later reads it too.
+        self._announced = ((ACCEPT_ENCODING, CODING),) if config.intake.compression else ()
         limits = config.intake
         self._rate_limiter = RateLimiter(
             ProbeRateLimit(
@@ -313,9 +316,16 @@ class IngestPipeline:
                 clock_known=clock_known,
                 max_bytes=self._config.intake.max_message_bytes,
             )
+            if is_compressed(message.payload):
+                self._charge_decompressed(message, checked)
             self._observe_info(checked, redelivered=message.redelivered)
             validated.append(checked)
         return validated
+
+    def _charge_decompressed(self, message: Received, checked: ValidatedMessage) -> None:
+        """Count what a compressed message held: few bytes on the wire can be much to decode."""
+        held = decompressed_bytes(checked) - len(message.payload)
+        self._rate_limiter.charge(_sender(message.topic), max(held, 0), time.monotonic())
 
     def _observe_info(self, checked: ValidatedMessage, *, redelivered: bool) -> None:
         """Take in which run of a probe sent an `info`, and which epochs it names."""
@@ -426,7 +436,14 @@ class IngestPipeline:
     def _send_receipt(self, key: EpochKey, receipt: Receipt, *, retain: bool) -> None:
         topic = topics.of_probe(key.tenant, key.probe, "receipt")
         # Without a connection it is dropped; all are published after the next Connected.
-        self._session.publish(Message(topic, messages.encode(receipt), qos=1, retain=retain))
+        self._session.publish(
+            Message(
+                topic,
+                messages.encode(receipt),
+                retain=retain,
+                user_properties=self._announced,
+            )
+        )
 
     def _set_status(self, state: IngestStatus) -> None:
         """Set the status; log each trouble once when it begins and when it ends."""

@@ -57,6 +57,11 @@ class RateLimiter:
         self._theoretical_arrival_s[sender] = spent_s + cost_s
         return True
 
+    def charge(self, sender: str, size_bytes: int, now_s: float) -> None:
+        """Count bytes that a message turned out to hold beyond those that `allows` was asked of."""
+        spent_s = max(self._theoretical_arrival_s.get(sender, now_s), now_s)
+        self._theoretical_arrival_s[sender] = spent_s + size_bytes / self._limit.bytes_per_s
+
     def take_dropped(self, now_s: float) -> list[DroppedMessages]:
         """What was dropped and is to be reported now; at most once in `report_every_s` a sender."""
         self._prune(now_s)

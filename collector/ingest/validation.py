@@ -21,7 +21,7 @@ from collector.store.messages import (
     StatusMessage,
     ValidatedMessage,
 )
-from wire import clock_repair, envelope, messages, topics
+from wire import clock_repair, compression, envelope, messages, topics
 from wire.clock_repair import ClockNote
 from wire.envelope import MAX_ENVELOPE_BYTES, RawRecord
 from wire.messages import Health, Info, Rejection, State
@@ -66,7 +66,7 @@ def validate(
         live: whether it cannot have waited at the broker; then the centre's clock replaces that
             of a probe whose clock is unknown.
         clock_known: whether the centre's own clock is synchronised; if not, no time is flagged.
-        max_bytes: a larger payload is rejected unread.
+        max_bytes: a larger payload is rejected unread, and one that decompresses to more.
     """
 
     def reject(reason: Rejection, detail: str) -> RejectedMessage:
@@ -81,6 +81,7 @@ def validate(
         return reject(Rejection.TOPIC, "no topic of the contract")
     try:
         if address.channel == "m":
+            payload = _decompressed(payload, max_bytes)
             arrival = _Arrival(received_at, retained, live and not retained, clock_known)
             return _results(address, topic, payload, arrival)
         message_type = STATUS_CHANNELS.get(address.channel)
@@ -92,6 +93,30 @@ def validate(
     except _REFUSALS as error:
         return reject(*_reason_of(error))
     return StatusMessage(address.tenant, address.probe, received_at, retained, message)
+
+
+def decompressed_bytes(checked: ValidatedMessage) -> int:
+    """How many bytes a message with results held, compressed or not; little less for its frame."""
+    match checked:
+        case ResultsMessage():
+            return sum(len(record.body) for record in checked.records)
+        case RejectedMessage(reason=Rejection.DECOMPRESSED_TOO_LARGE):
+            return MAX_ENVELOPE_BYTES
+        case RejectedMessage():
+            return len(checked.payload)
+    return 0
+
+
+def _decompressed(payload: bytes, max_bytes: int) -> bytes:
+    """The JSON of a payload, which may be compressed (`wire.compression`)."""
+    if not compression.is_compressed(payload):
+        return payload
+    try:
+        return compression.decompress(payload, max_bytes)
+    except compression.DecompressedTooLargeError as error:
+        raise _RejectionError(Rejection.DECOMPRESSED_TOO_LARGE, str(error)) from error
+    except compression.CompressionError as error:
+        raise _RejectionError(Rejection.NOT_ZLIB, f"no whole zlib stream: {error}") from error
 
 
 def _times(message: State | Info | Health) -> Iterator[tuple[datetime, str]]:

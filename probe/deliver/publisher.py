@@ -20,6 +20,7 @@ from probe import clock, events
 from probe.config import Config
 from probe.deliver.batch import ResultBatch, batches
 from probe.deliver.clock_hold import ClockHold
+from probe.deliver.encoding import NegotiatedEncoding
 from probe.deliver.outbox import Outbox
 from probe.deliver.outbox_file import OutboxDamagedError, OutboxError
 from probe.deliver.receipt_tracker import ReceiptTracker
@@ -33,6 +34,7 @@ from runtime.language import Phrase
 from wire import messages, topics
 from wire.clock_repair import KnownBoot
 from wire.commands import Answer, Refusal, Replay, Reply
+from wire.compression import ACCEPT_ENCODING
 from wire.envelope import encode_envelope
 from wire.messages import Health, Info, Presence, Receipt, State
 from wire.record import Clock, Result
@@ -90,6 +92,7 @@ class Publisher:
         self._replies: deque[Reply] = deque(maxlen=_MAX_REPLIES)
         self._inbox: queue.SimpleQueue[mqtt.Event | Result | Reply] = queue.SimpleQueue()
         self._sender = self._new_sender(Coverage())
+        self._encoding = NegotiatedEncoding()
         self._stopping = threading.Event()
         self._info_due = threading.Event()
         self._health_due_s = 0.0
@@ -327,6 +330,9 @@ class Publisher:
         except msgspec.MsgspecError as error:
             log.warning("ignored a message on %s: %s", received.topic, error)
             return
+        self._encoding.on_receipt(
+            received.user_property(ACCEPT_ENCODING), retained=received.retained
+        )
         if self._writer.outbox is not None:
             self._apply_receipt(self._writer.outbox, receipt, retained=received.retained)
         elif len(self._receipts) < _MAX_RECEIPTS:
@@ -347,6 +353,8 @@ class Publisher:
     def _send_pending(self, outbox: Outbox) -> None:
         most = self._config.delivery.batch
         while (due := self._sender.next_due(outbox.last_row, clock.monotonic_s())) is not None:
+            if self._sender.is_overdue:
+                self._encoding.on_overdue()
             # As much as the window takes in one look at the file.
             limit = most * self._sender.room(due.lane)
             pending = outbox.pending(due.after, due.through, limit)
@@ -416,7 +424,7 @@ class Publisher:
             ),
         )
         topic = topics.measurement(self._config.tenant, self._config.probe, batch.kind)
-        return mqtt.Message(topic, payload)
+        return mqtt.Message(topic, self._encoding.encode(payload))
 
     def _publish_info(self, outbox: Outbox) -> None:
         info, tracker = self._info(outbox.epoch), self._receipt_tracker

@@ -85,7 +85,9 @@ class ReceiptTracker:
             self._retry_s = self._retry_after_s
             self._ask_about_all(now_s)
         self.newest = order
-        self._unnumbered_from_s = float("inf")
+        if not retained:
+            # A retained one may be of a centre that is gone.
+            self._unnumbered_from_s = float("inf")
         self._on_answer(receipt.epoch, now_s)
         return True
 

@@ -128,6 +128,11 @@ class SenderState:
             self._window.on_sent(seqs[-1], now_s)
         self._in_flight[mid] = lane, tuple(seqs)
 
+    @property
+    def is_overdue(self) -> bool:
+        """Whether a result has waited for its receipt too long, and the centre is being probed."""
+        return self._probing
+
     def on_lane_sent(self, lane: Lane, through: int) -> None:
         """All pending results of a lane up to a seq have been sent."""
         self._sent[lane] = through

@@ -48,3 +48,12 @@ def test_senders_that_are_quiet_are_forgotten() -> None:
     limiter.take_dropped(0.0)
     limiter.take_dropped(61.0)
     assert not limiter._theoretical_arrival_s
+
+
+def test_what_a_message_held_is_paid_for_by_the_next_ones() -> None:
+    limiter = RateLimiter(ALLOWANCE)
+    assert taken(limiter, "a", 1, 16, 0.0) == 1
+    limiter.charge("a", 100_000, 0.0)
+    assert taken(limiter, "a", 1, 16, 1.0) == 0
+    assert taken(limiter, "b", 1, 16, 1.0) == 1
+    assert taken(limiter, "a", 1, 16, 200.0) == 1

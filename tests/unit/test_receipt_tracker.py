@@ -73,6 +73,14 @@ def test_a_centre_that_has_gone_back_to_a_version_without_numbers_is_listened_to
     assert tracker.newest == ReceiptOrder(7, 20)
 
 
+def test_a_retained_number_may_be_of_the_version_before() -> None:
+    tracker = ReceiptTracker(RETRY_S, ReceiptOrder(7, 20))
+    tracker.on_connected(0.0)
+    assert tracker.accepts(receipt(A, 7, 20), 1.0, retained=True)
+    assert not tracker.accepts(receipt(A), RETRY_S - 1, retained=False)
+    assert tracker.accepts(receipt(A), RETRY_S, retained=False)
+
+
 def test_half_an_order_is_none() -> None:
     assert Receipt(epoch=A, stored_through=0, at=AT, generation=3).order is None
     assert receipt(A).generation is UNSET

@@ -407,6 +407,8 @@ LABELS = {
     ),
     "rejected_unstorable": Phrase("không lưu được", "could not be stored"),
     "rejected_not_json": Phrase("không phải JSON", "not JSON"),
+    "rejected_not_zlib": Phrase("dữ liệu nén bị hỏng", "damaged compression"),
+    "rejected_decompressed_too_large": Phrase("giải nén ra quá lớn", "too large once decompressed"),
     "rejected_schema": Phrase("sai cấu trúc", "schema violation"),
     "rejected_topic": Phrase("sai chủ đề", "wrong topic"),
     "rejected_identity": Phrase("sai danh tính", "wrong identity"),
