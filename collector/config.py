@@ -45,7 +45,7 @@ class WebConfig(Strict, frozen=True):
 class IngestConfig(Strict, frozen=True):
     """Ingest: the size of a message, the messages of a batch, the rate limit of a probe.
 
-    With `compression` probes are told that they may compress their results. Then every subscriber
+    With `compression` the centre announces that probes may compress results. Then every subscriber
     of the broker gets them so: it is off until all of them can read it (decision 98).
     """
 

@@ -1,9 +1,9 @@
 """Floor 1. Compressed envelopes: a zlib stream (RFC 1950) in place of the JSON.
 
-A receiver tells them from JSON by the first byte, message by message: a zlib stream with a window
-of 32 KiB begins with 0x78, and no JSON text does. Its preset dictionary is named in its header by
-its Adler-32, so that a receiver knows which one it takes. Nothing is compressed unless the centre
-has announced, by a user property of its receipts (MQTT 5 §3.3.2.3.7), that it reads this
+A receiver distinguishes them from JSON by the first byte of each message: a zlib stream with a
+window of 32 KiB begins with 0x78, and no JSON text does. Its preset dictionary is named in its
+header by its Adler-32, so that a receiver knows which one it takes. Nothing is compressed unless
+the centre has announced, by a user property of its receipts (MQTT 5 §3.3.2.3.7), that it reads this
 (decision 98).
 """
 

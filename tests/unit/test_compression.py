@@ -1,4 +1,4 @@
-"""Compressed envelopes: what they weigh, how they are told from JSON, when they are sent."""
+"""Compressed envelopes: what they weigh, how they differ from JSON, when they are sent."""
 
 from __future__ import annotations
 
