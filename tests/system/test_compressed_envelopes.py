@@ -149,10 +149,11 @@ def test_envelopes_are_compressed_once_the_centre_announces_it(
     ):
         submit(probe, 1)
         assert delivered(probe)
-        assert codings(reader) == {False}, "nothing was announced before the first receipt"
+        reader.look()
         reader.received.clear()
         submit(probe, 60)
         assert delivered(probe)
+        eventually(lambda: codings(reader), "envelopes", WAIT_S)
         assert codings(reader) == {True}
         found = stored(collector)
         assert sorted(seq for _, seq in found) == list(range(1, 62))
@@ -162,9 +163,11 @@ def test_envelopes_are_compressed_once_the_centre_announces_it(
         with publisher(broker.config(), tmp_path / "probe") as again:
             submit(again, 1)
             assert delivered(again)
+            reader.look()
             reader.received.clear()
             submit(again, 20)
             assert delivered(again)
+            eventually(lambda: codings(reader), "envelopes", WAIT_S)
         assert codings(reader) == {True}
         assert stored_count(collector) == 82
 
