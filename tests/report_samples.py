@@ -19,6 +19,7 @@ from collector.registry.registry import Group, Isp, Line, LineKey, Probe, Regist
 from collector.reports import builder, rendering
 from collector.reports.builder import Sources
 from collector.reports.report import OfficeConfig, Report, ReportKind
+from collector.rollup.days import DaySample
 from collector.rollup.distribution import distribution
 from collector.rollup.periods import Period, Step, start_of_day, week_of
 from collector.rollup.queries import Bucket, RevisedDay
@@ -228,6 +229,17 @@ class FakeSummaries:
             if (line, day) in self._days
             for hour in range(24)
         }
+
+    def daily_by_family(
+        self, lines: Sequence[LineKey], period: Period, metric: str
+    ) -> Mapping[LineKey, Mapping[Family | None, Sequence[DaySample]]]:
+        found: dict[LineKey, dict[Family | None, list[DaySample]]] = {}
+        for line, day in product(lines, period.each_day()):
+            for family, summary in self.by_family([line], Period(day, day)).get(line, {}).items():
+                if (figures := summary.metric(metric)).count:
+                    sample = DaySample(day, figures.count, figures.total)
+                    found.setdefault(line, {}).setdefault(family, []).append(sample)
+        return found
 
     def week_counts(self, period: Period, kind: str) -> Mapping[LineKey, Mapping[date, int]]:
         counts: dict[LineKey, dict[date, int]] = {}

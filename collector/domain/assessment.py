@@ -5,8 +5,10 @@ The result is an indicative comparison, not a finding of the regulator. The rule
 
 - Speed: the arithmetic mean of whole-transfer speeds is compared with 0.8 of the declared Vd or Vu.
   There is a verdict only if the 95 % interval of the mean lies wholly on one side. There is none
-  without a declared speed, under 1,000 samples, or with all samples in the same hour of the day.
-- Samples of several lines: the interval is that of the lines' means (cluster sampling).
+  without a declared speed, under 1,000 samples, with all samples in the same hour of the day, or
+  with samples of less than 25 days.
+- Neighbouring samples are not independent: the interval is that of the means of blocks of days.
+- Samples of several lines: how the lines' means differ is added to it (cluster sampling).
 - Lines with several declared speeds together: no verdict.
 - A threshold whose source nobody has verified: no verdict.
 - A figure without a national threshold is supplementary: no verdict.
@@ -21,14 +23,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from enum import StrEnum
+from itertools import groupby
 
 from msgspec import Struct
 
 from collector.domain.thresholds import Threshold, Thresholds
+from collector.rollup.days import DaySample
 from collector.rollup.distribution import student_t
 
-# The interval assumes a normal distribution of the mean; below this number none is given.
+# Below this number of samples, or of days from the first to the last with samples, there is no
+# interval. Chosen by simulation (`python -m bench.interval_coverage`, decision 103).
 INTERVAL_SAMPLES = 30
+INTERVAL_DAYS = 25
+# Blocks have this many days at least; a long period has at most so many blocks.
+BLOCK_DAYS = 8
+BLOCKS_MOST = 6
 _Z95 = 1.959964
 
 
@@ -49,14 +58,15 @@ class NoVerdictReason(StrEnum):
     THRESHOLD_UNVERIFIED = "threshold_unverified"
     INSUFFICIENT_SAMPLES = "insufficient_samples"
     SAME_HOUR = "same_hour"
+    INSUFFICIENT_DAYS = "insufficient_days"
     ONE_LINE = "one_line"
     INTERVAL_CONTAINS_THRESHOLD = "interval_contains_threshold"
     SUPPLEMENTARY = "supplementary"
     ONE_FAMILY = "one_family"
 
 
-class LineSample(Struct, frozen=True):
-    """One line's part of the samples of several: how many, and their mean in the figure's unit."""
+class ClusterSample(Struct, frozen=True):
+    """Samples of one line or one block of days: how many, and their mean in the figure's unit."""
 
     count: int
     mean: float
@@ -68,18 +78,20 @@ class SampleStatistics(Struct, frozen=True, kw_only=True):
     `deviation` is the samples' standard deviation (n - 1), in the figure's unit; None below two
     samples. `hours` is the number of different hours of the day in which samples were taken, None
     where that is not known. `lines` are the parts where the samples are of several lines, those
-    that have any; None where they are of one.
+    that have any; None where they are of one. `days` are the days with samples, of all lines
+    together, ascending; without them there is no interval.
     """
 
     count: int
     mean: float | None
     deviation: float | None
     hours: int | None = None
-    lines: tuple[LineSample, ...] | None = None
+    lines: tuple[ClusterSample, ...] | None = None
+    days: tuple[DaySample, ...] = ()
 
 
 class ConfidenceInterval(Struct, frozen=True):
-    """The 95 % interval of a mean, in the figure's unit."""
+    """The 95 % interval of a mean, in the figure's unit; never below zero, as no figure is."""
 
     low: float
     high: float
@@ -103,40 +115,62 @@ class Assessment(Struct, frozen=True, kw_only=True):
 
 
 def confidence_interval(sample: SampleStatistics) -> ConfidenceInterval | None:
-    """The mean's 95 % interval; None where the sample is too small.
+    """The mean's 95 % interval; None where the samples are too few or of too few days.
 
-    For one line it is that of the normal distribution, which assumes independent samples. Samples
-    of one hour are correlated, so the true interval is somewhat wider; the 1,000 samples that a
-    verdict requires are spread over a month.
-
-    Samples of several lines are correlated within each line. The sampling unit is the line (cluster
-    sampling; Cochran, Sampling Techniques, chapter 9), so the interval is computed from the lines'
-    means by Student's t; the wider of the two is returned (decision 32).
+    Samples of neighbouring hours and days are correlated, so an interval of independent samples is
+    too narrow. The sampling unit is a block of days, as in the method of batch means (Law,
+    Simulation Modeling and Analysis, section 9.5), and of several lines also the line (cluster
+    sampling; Cochran, Sampling Techniques, chapter 9). The variances by block and by line are
+    added: an upper bound of two-way clustering (Cameron, Gelbach, Miller 2011), which subtracts
+    what is in both. It is never narrower than that of independent samples (decision 103).
     """
-    if sample.mean is None or sample.deviation is None or sample.count < INTERVAL_SAMPLES:
+    if (
+        sample.mean is None
+        or sample.deviation is None
+        or sample.count < INTERVAL_SAMPLES
+        or days_spanned(sample.days) < INTERVAL_DAYS
+    ):
         return None
-    half = _Z95 * sample.deviation / math.sqrt(sample.count)
+    half = _half_between(_blocks(sample.days))
     if sample.lines is not None:
-        half = max(half, _half_between(sample.lines))
-    return (
-        ConfidenceInterval(sample.mean - half, sample.mean + half) if math.isfinite(half) else None
-    )
+        half = math.hypot(half, _half_between(sample.lines))
+    half = max(half, _Z95 * sample.deviation / math.sqrt(sample.count))
+    if not math.isfinite(half):
+        return None
+    return ConfidenceInterval(max(sample.mean - half, 0.0), sample.mean + half)
 
 
-def _half_between(lines: Sequence[LineSample]) -> float:
-    """Half the width of the interval from the lines' means, weighted by their samples.
+def days_spanned(days: Sequence[DaySample]) -> int:
+    """The days from the first with samples to the last, both included; 0 without any."""
+    return (days[-1].day - days[0].day).days + 1 if days else 0
 
-    The mean is that of all samples, as the regulation defines it, so a line with twice the samples
-    counts twice. The degrees of freedom are those of the effective number of lines (Kish 1965),
-    which equals their number where all have the same count. Infinite where only one line has any.
+
+def _blocks(days: Sequence[DaySample]) -> list[ClusterSample]:
+    """The samples of each block of consecutive days, from the first day with samples on."""
+    first = days[0].day
+    length = max(BLOCK_DAYS, math.ceil(days_spanned(days) / BLOCKS_MOST))
+    parts = [list(same) for _, same in groupby(days, lambda one: (one.day - first).days // length)]
+    counts = [sum(day.count for day in part) for part in parts]
+    return [
+        ClusterSample(count, math.fsum(day.total for day in part) / count)
+        for count, part in zip(counts, parts, strict=True)
+    ]
+
+
+def _half_between(clusters: Sequence[ClusterSample]) -> float:
+    """Half the width of the interval from the means of clusters, weighted by their samples.
+
+    The mean is that of all samples, as the regulation defines it, so a cluster with twice the
+    samples counts twice. The degrees of freedom are those of the effective number of clusters (Kish
+    1965), which equals their number where all have the same count. Infinite where only one has any.
     """
-    if len(lines) < 2:
+    if len(clusters) < 2:
         return math.inf
-    count = sum(line.count for line in lines)
-    parts = [(line.count / count, line.mean) for line in lines]
+    count = sum(cluster.count for cluster in clusters)
+    parts = [(cluster.count / count, cluster.mean) for cluster in clusters]
     together = sum(share**2 for share, _ in parts)
-    mean = sum(share * of_line for share, of_line in parts)
-    spread = sum(share * (of_line - mean) ** 2 for share, of_line in parts)
+    mean = sum(share * of_cluster for share, of_cluster in parts)
+    spread = sum(share * (of_cluster - mean) ** 2 for share, of_cluster in parts)
     freedom = max(1 / together - 1, 1.0)
     return student_t(freedom) * math.sqrt(spread * together / (1 - together))
 
@@ -243,12 +277,10 @@ def _missing_condition(
         return NoVerdictReason.INSUFFICIENT_SAMPLES
     if sample.hours is not None and sample.hours < 2:
         return NoVerdictReason.SAME_HOUR
+    if sample.lines is not None and len(sample.lines) < 2:
+        return NoVerdictReason.ONE_LINE
     if confidence_interval(sample) is None:
-        return (
-            NoVerdictReason.ONE_LINE
-            if sample.lines is not None
-            else NoVerdictReason.INSUFFICIENT_SAMPLES
-        )
+        return NoVerdictReason.INSUFFICIENT_DAYS
     return None
 
 

@@ -24,7 +24,7 @@ from collector.reports.report import (
     Revision,
     Week,
 )
-from collector.reports.rows import RowInputs, build_rows
+from collector.reports.rows import DAILY_METRICS, RowInputs, build_rows
 from collector.rollup.periods import Period, month_of
 from collector.rollup.queries import Summaries
 from collector.rollup.summary import EMPTY, SPEED_KINDS, merge_summaries, speed_tests_a_day
@@ -115,6 +115,7 @@ def build_report(
             thresholds=sources.thresholds,
             planned_a_day=planned_a_day(sources.probes, sources.plans(period.last)),
             hours=_hours(summaries, lines, period),
+            days={name: summaries.daily_by_family(lines, period, name) for name in DAILY_METRICS},
         )
     )
     return Report(

@@ -84,10 +84,12 @@ def method() -> list[str]:
             "đoạn khởi đầu (QCVN 34:2022/BTTTT)."
         ),
         (
-            "Tốc độ trung bình là trung bình cộng của các mẫu hợp lệ, kèm khoảng tin cậy 95% (dòng "
-            "gộp nhiều đường truyền thì tính theo chênh lệch giữa trung bình của từng đường "
-            "truyền, phân phối Student). Chỉ nêu «đạt» hoặc «không đạt» khi toàn bộ khoảng tin "
-            "cậy nằm về một phía của ngưỡng."
+            "Tốc độ trung bình là trung bình cộng của các mẫu hợp lệ, kèm khoảng tin cậy 95%. Các "
+            "mẫu gần nhau không độc lập, nên khoảng tin cậy tính theo chênh lệch giữa trung bình "
+            "của từng đợt nhiều ngày liền (dòng gộp nhiều đường truyền thì cộng thêm chênh lệch "
+            "giữa các đường truyền), phân phối Student; mẫu trải trên chưa đủ 25 ngày thì không "
+            "nêu. Chỉ nêu «đạt» hoặc «không đạt» khi toàn bộ khoảng tin cậy nằm về một phía của "
+            "ngưỡng."
         ),
         (
             "Độ trễ là thời gian khứ hồi của gói STAMP (RFC 8762) đến máy chủ đo trong nước, gửi "

@@ -89,6 +89,7 @@ _WHY = {
     NoVerdictReason.THRESHOLD_UNVERIFIED: "Chưa kết luận (ngưỡng chưa kiểm chứng)",
     NoVerdictReason.INSUFFICIENT_SAMPLES: "Chưa đủ mẫu",
     NoVerdictReason.SAME_HOUR: "Mẫu chỉ trong một khung giờ",
+    NoVerdictReason.INSUFFICIENT_DAYS: "Chưa đủ số ngày có mẫu",
     NoVerdictReason.ONE_LINE: "Mới có số liệu của một đường truyền",
     NoVerdictReason.INTERVAL_CONTAINS_THRESHOLD: "Chưa kết luận (khoảng tin cậy chứa ngưỡng)",
     NoVerdictReason.SUPPLEMENTARY: "Chỉ tiêu bổ sung",

@@ -12,14 +12,14 @@ rows of each family alone, after those of the lines, have no verdict.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 
 from msgspec import Struct, structs
 
 from collector.domain.assessment import (
     Assessment,
-    LineSample,
+    ClusterSample,
     NoVerdictReason,
     SampleStatistics,
     Verdict,
@@ -30,6 +30,7 @@ from collector.domain.assessment import (
 from collector.domain.thresholds import Thresholds
 from collector.registry.registry import Line, LineKey, Registry
 from collector.reports.report import Area, Level, ReportRow, SpeedStats
+from collector.rollup.days import DaySample, merge_days
 from collector.rollup.distribution import Distribution
 from collector.rollup.metrics import OVERVIEW_KINDS
 from collector.rollup.periods import Period, start_of_day
@@ -39,14 +40,24 @@ from wire.result import Family
 
 # No percentile below these many samples (docs/method.md#assessment, M10): 95 % one-sided.
 _P95_SAMPLES = MIN_SAMPLES[950]
+# The metrics that have an interval.
+DAILY_METRICS = (
+    "throughput_download_whole_bps",
+    "throughput_upload_whole_bps",
+    "latency_rtt_mean_ms",
+)
 _FAMILIES = (Family.IPV4, Family.IPV6, None)
+
+
+DaysByMetric = Mapping[str, Mapping[LineKey, Mapping[Family | None, Sequence[DaySample]]]]
 
 
 class RowInputs(Struct, frozen=True, kw_only=True):
     """The data that rows are built from. `planned_a_day` is each line's planned speed tests a day.
 
     `now` (UTC) bounds a period that is not over. `hours` are the hours of the day in which a line
-    was measured, for the lines for which they were queried.
+    was measured, for the lines for which they were queried. `days` are the samples of each line by
+    day and family, for each of `DAILY_METRICS`.
     """
 
     area: Area
@@ -58,6 +69,7 @@ class RowInputs(Struct, frozen=True, kw_only=True):
     thresholds: Thresholds
     planned_a_day: Mapping[LineKey, float]
     hours: Mapping[LineKey, frozenset[int]]
+    days: DaysByMetric
 
 
 def build_rows(inputs: RowInputs) -> list[ReportRow]:
@@ -120,7 +132,13 @@ def _measured_families(
 def _family_row(
     inputs: RowInputs, level: Level, family: Family | None, summaries: Mapping[LineKey, Summary]
 ) -> ReportRow:
-    row = _row(structs.replace(inputs, summaries=summaries, hours={}), level, summaries)
+    row = _row(
+        structs.replace(
+            inputs, summaries=summaries, hours={}, days=_of_family(inputs.days, family)
+        ),
+        level,
+        summaries,
+    )
     return structs.replace(
         row,
         family=family.value if family else "unstated",
@@ -141,6 +159,13 @@ def _family_row(
         ipv4_down_minutes=None,
         ipv6_down_minutes=None,
     )
+
+
+def _of_family(days: DaysByMetric, family: Family | None) -> DaysByMetric:
+    return {
+        metric: {key: {family: mine[family]} for key, mine in of_metric.items() if family in mine}
+        for metric, of_metric in days.items()
+    }
 
 
 def _without_family_verdict(direction: SpeedStats) -> SpeedStats:
@@ -282,14 +307,16 @@ def _sample(
     inputs: RowInputs, keys: list[LineKey], figures: Distribution, metric: str, hours: int | None
 ) -> SampleStatistics:
     """The sample statistics of a metric; for several lines with the statistics of each."""
+    days = inputs.days.get(metric, {})
     parts = [inputs.summaries.get(key, EMPTY).metric(metric) for key in keys]
-    lines = tuple(LineSample(part.count, part.mean) for part in parts if part.mean is not None)
+    lines = tuple(ClusterSample(part.count, part.mean) for part in parts if part.mean is not None)
     return SampleStatistics(
         count=figures.count,
         mean=figures.mean,
         deviation=figures.deviation,
         hours=hours,
         lines=lines if len(keys) > 1 else None,
+        days=merge_days(part for key in keys for part in days.get(key, {}).values()),
     )
 
 

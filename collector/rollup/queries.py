@@ -5,6 +5,7 @@
     summaries.series(line, period, step)    buckets of one line in the order of time
     summaries.by_family(lines, period)      the same, each address family alone
     summaries.hours_of_week(line, period)   (weekday, hour) -> Summary: the heat map
+    summaries.daily_by_family(lines, period, metric)    samples by day, for intervals of means
     summaries.revision()                    the data revision that a report prints
     summaries.revised_since(period, lines, revision)    the days that changed since then
 
@@ -25,6 +26,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 from collector.registry.registry import LineKey, Registry
+from collector.rollup.days import DaySample
 from collector.rollup.periods import Period, Step
 from collector.rollup.summary import Summary, merge_summaries
 from wire.result import Family
@@ -83,6 +85,14 @@ class Summaries(Protocol):
 
     def hours_of_week(self, line: LineKey, period: Period) -> Mapping[tuple[int, int], Summary]:
         """By (weekday, hour), local, Monday is 0."""
+
+    def daily_by_family(
+        self, lines: Sequence[LineKey], period: Period, metric: str
+    ) -> Mapping[LineKey, Mapping[Family | None, Sequence[DaySample]]]:
+        """The samples of one of `OVERVIEW_METRICS` by local day, ascending.
+
+        A day, family or line without samples is absent.
+        """
 
     def week_counts(self, period: Period, kind: str) -> Mapping[LineKey, Mapping[date, int]]:
         """For each line, the number of `ok` results of a kind by ISO week (its Monday).

@@ -8,13 +8,14 @@ from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 from collector.registry.registry import LineKey
+from collector.rollup.days import DaySample
 from collector.rollup.metrics import OVERVIEW_KINDS
 from collector.rollup.periods import VIETNAM, Period, Step, local_day, pieces, week_of
 from collector.rollup.queries import Bucket, RevisedDay, merged_buckets
 from collector.rollup.summary import EMPTY, Summary, merge_summaries
 from collector.store import columns, rollup_tables
 from collector.store.batch import family_of
-from collector.store.database import Database, Row, column_names
+from collector.store.database import Database, Row, Table, column_names
 from collector.store.rollup_tables import BODIES, FIGURE_COLUMNS, FIGURES
 from wire.result import Family
 
@@ -112,6 +113,22 @@ class SqlSummaries:
             found[key] = found.get(key, EMPTY).merged(bucket.summary)
         return found
 
+    def daily_by_family(
+        self, lines: Sequence[LineKey], period: Period, metric: str
+    ) -> Mapping[LineKey, Mapping[Family | None, Sequence[DaySample]]]:
+        ids = self._line_ids(lines)
+        rows = self._rows(
+            FIGURES[Step.DAY], ids, period.starts_at, period.ends_at,
+            f"start_s, {metric}_count, {metric}_sum",
+        )  # fmt: skip
+        found: dict[LineKey, dict[Family | None, list[DaySample]]] = defaultdict(dict)
+        days = {start_s: _day(start_s) for start_s in {row[1] for row in rows}}
+        for line_id, start_s, count, total in sorted(rows, key=lambda row: row[1]):
+            if count:
+                line, family = ids[line_id]
+                found[line].setdefault(family, []).append(DaySample(days[start_s], count, total))
+        return found
+
     def week_counts(self, period: Period, kind: str) -> Mapping[LineKey, Mapping[date, int]]:
         weeks = Period(week_of(period.first).first, week_of(period.last).last)
         start_s, end_s = _seconds(weeks.starts_at), _seconds(weeks.ends_at)
@@ -184,13 +201,23 @@ class SqlSummaries:
     def _bodies(
         self, step: Step, ids: Mapping[int, _LineFamily], start: datetime, end: datetime, what: str
     ) -> list[Row]:
+        return self._rows(BODIES[step], ids, start, end, what)
+
+    def _rows(
+        self,
+        table: Table,
+        ids: Mapping[int, _LineFamily],
+        start: datetime,
+        end: datetime,
+        what: str,
+    ) -> list[Row]:
         found: list[Row] = []
         wanted = list(ids)
         for at in range(0, len(wanted), _LINES_AT_ONCE):
             some = wanted[at : at + _LINES_AT_ONCE]
             marks = ", ".join("?" * len(some))
             found += self._database.read(
-                f"SELECT line_id, {what} FROM {BODIES[step].name} "
+                f"SELECT line_id, {what} FROM {table.name} "
                 f"WHERE line_id IN ({marks}) AND start_s >= ? AND start_s < ?",
                 (*some, _seconds(start), _seconds(end)),
             )

@@ -38,7 +38,7 @@ BEFORE_FAMILIES = 3
 
 def at(day: int, hour: int = 12) -> datetime:
     """A local hour of July 2026."""
-    return start_of_day(date(2026, 7, day)) + timedelta(hours=hour, minutes=7)
+    return start_of_day(date(2026, 7, 1)) + timedelta(days=day - 1, hours=hour, minutes=7)
 
 
 def message(seq: int, result: Result) -> ResultsMessage:
@@ -65,6 +65,22 @@ def dual_stack() -> list[Result]:
         samples.throughput(started_at=at(2, 2), family=Family.IPV6, download_bps=20e6),
         samples.availability(started_at=at(2, 2)),
     ]
+
+
+def test_samples_of_each_day_and_family(store: Store) -> None:
+    put(store, *dual_stack(), samples.throughput(started_at=at(31, 23), family=Family.IPV4))
+    put(store, samples.throughput(started_at=at(32), family=Family.IPV4), first_seq=20)
+    other = LineKey(samples.TENANT, samples.PROBE, "never")
+    found = store.summaries.daily_by_family([VNPT, other], JULY, DOWN)
+    assert found.keys() == {VNPT}
+    days = {
+        family: [(one.day.day, one.count) for one in mine] for family, mine in found[VNPT].items()
+    }
+    assert days == {None: [(1, 1)], Family.IPV4: [(2, 3), (31, 1)], Family.IPV6: [(2, 1)]}
+    assert found[VNPT][Family.IPV4][0].total == pytest.approx(300e6 * 0.97)
+    whole = store.summaries.by_family([VNPT], JULY)[VNPT]
+    for family, mine in found[VNPT].items():
+        assert sum(one.total for one in mine) == pytest.approx(whole[family].metric(DOWN).total)
 
 
 def test_families_are_told_apart_and_joined_as_sums(store: Store) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from datetime import date, timedelta
+
 import msgspec
 import pytest
 
@@ -9,7 +12,7 @@ from collector.domain import thresholds as parsing
 from collector.domain import thresholds_file
 from collector.domain.assessment import (
     Assessment,
-    LineSample,
+    ClusterSample,
     NoVerdictReason,
     SampleStatistics,
     Verdict,
@@ -20,6 +23,7 @@ from collector.domain.assessment import (
     confidence_interval,
 )
 from collector.domain.thresholds import Thresholds
+from collector.rollup.days import DaySample
 from runtime.settings import SettingsError
 
 SHIPPED = thresholds_file.read()
@@ -27,10 +31,31 @@ CONTENT = thresholds_file.SHIPPED.read_text(encoding="utf-8")
 VD = 300e6
 
 
+def days_of(
+    count: int, mean: float, days: int = 30, *, first: date = date(2026, 9, 1), block: float = 0.0
+) -> tuple[DaySample, ...]:
+    """So many samples over so many days, each block of 8 days by turns above and below the mean."""
+    each = max(round(count / days), 1)
+    return tuple(
+        DaySample(first + timedelta(days=n), each, each * (mean + block * (-1) ** (n // 8 % 2)))
+        for n in range(days)
+    )
+
+
 def sample(
-    count: int = 1_200, mean: float | None = 270e6, deviation: float | None = 40e6, hours: int = 24
+    count: int = 1_200,
+    mean: float | None = 270e6,
+    deviation: float | None = 40e6,
+    hours: int = 24,
+    days: int = 30,
 ) -> SampleStatistics:
-    return SampleStatistics(count=count, mean=mean, deviation=deviation, hours=hours)
+    return SampleStatistics(
+        count=count,
+        mean=mean,
+        deviation=deviation,
+        hours=hours,
+        days=() if mean is None else days_of(count, mean, days),
+    )
 
 
 def said(judgement: Assessment) -> tuple[Verdict, NoVerdictReason | None]:
@@ -171,9 +196,73 @@ def test_a_small_sample_has_no_interval() -> None:
     assert confidence_interval(sample(count=30)) is not None
 
 
+def test_days_that_differ_widen_the_interval() -> None:
+    """Blocks at 310, 230, 310 and 230 Mbit/s: 1,200 independent samples would say 270 +- 2.3."""
+    blocks = msgspec.structs.replace(sample(), days=days_of(1_200, 270e6, 32, block=40e6))
+    judged = assess_speed(blocks, VD, SHIPPED)
+    assert said(judged) == (Verdict.NONE, NoVerdictReason.INTERVAL_CONTAINS_THRESHOLD)
+    assert judged.interval is not None
+    # s = 46.19, / sqrt(4), * 3.182 (Student's t, 3 degrees of freedom).
+    half = (judged.interval.high - judged.interval.low) / 2
+    assert half == pytest.approx(73.5e6, rel=0.002)
+
+
+def test_variances_of_lines_and_blocks_are_added() -> None:
+    of_lines = pooled(*[262e6, 278e6] * 4, deviation=1e6)
+    of_blocks = msgspec.structs.replace(
+        of_lines, lines=None, days=days_of(1_200, 270e6, 32, block=4e6)
+    )
+    both = msgspec.structs.replace(of_lines, days=of_blocks.days)
+    lines, blocks, whole = (
+        found.high - 270e6
+        for one in (of_lines, of_blocks, both)
+        if (found := confidence_interval(one)) is not None
+    )
+    assert min(lines, blocks) > 1e6
+    assert whole == pytest.approx(math.hypot(lines, blocks))
+
+
+@pytest.mark.parametrize(("days", "why"), [(24, NoVerdictReason.INSUFFICIENT_DAYS), (25, None)])
+def test_a_verdict_needs_days_enough(days: int, why: NoVerdictReason | None) -> None:
+    judged = assess_speed(sample(mean=299e6, days=days), VD, SHIPPED)
+    assert judged.why is why
+    assert (judged.interval is None) == (why is not None)
+    unknown = msgspec.structs.replace(sample(mean=299e6), days=())
+    assert assess_speed(unknown, VD, SHIPPED).why is NoVerdictReason.INSUFFICIENT_DAYS
+
+
+def test_days_without_samples_between_others_count_for_the_span_and_make_no_block() -> None:
+    whole = days_of(1_200, 270e6, 32, block=4e6)
+    found = confidence_interval(msgspec.structs.replace(sample(), days=whole[:8] + whole[24:]))
+    all_of_it = confidence_interval(msgspec.structs.replace(sample(), days=whole))
+    assert found is not None
+    assert all_of_it is not None
+    assert found.high > 2 * all_of_it.high - 270e6, "two blocks say less than four"
+
+
+def test_a_long_period_has_longer_blocks() -> None:
+    """Of 96 days: six blocks of 16, in each of which two blocks of 8 cancel out."""
+    alternating = days_of(9_600, 270e6, 96, block=40e6)
+    found = confidence_interval(
+        SampleStatistics(count=9_600, mean=270e6, deviation=1e6, days=alternating)
+    )
+    assert found is not None
+    assert found.high - 270e6 == pytest.approx(1.96 * 1e6 / 9_600**0.5, rel=1e-4)
+
+
+def test_no_interval_is_below_zero() -> None:
+    slow = sample(count=1_200, mean=5e6, deviation=6e6)
+    found = confidence_interval(
+        msgspec.structs.replace(slow, days=days_of(1_200, 5e6, 32, block=4e6))
+    )
+    assert found is not None
+    assert found.low == 0
+    assert found.high > 10e6
+
+
 def pooled(*means: float, each: int = 150, deviation: float = 40e6) -> SampleStatistics:
     """Lines of as many samples, which differ by as much within each."""
-    lines = tuple(LineSample(each, mean) for mean in means)
+    lines = tuple(ClusterSample(each, mean) for mean in means)
     mean = sum(means) / len(means)
     between = sum((one - mean) ** 2 for one in means) / len(means)
     return SampleStatistics(
@@ -182,6 +271,7 @@ def pooled(*means: float, each: int = 150, deviation: float = 40e6) -> SampleSta
         deviation=(deviation**2 + between) ** 0.5,
         hours=24,
         lines=lines,
+        days=days_of(each * len(means), mean),
     )
 
 
@@ -212,7 +302,7 @@ def test_lines_that_agree_by_chance_are_no_surer_than_their_samples() -> None:
 
 
 def test_one_line_of_several_says_nothing_of_the_others() -> None:
-    lines = msgspec.structs.replace(sample(), lines=(LineSample(1_200, 270e6),))
+    lines = msgspec.structs.replace(sample(), lines=(ClusterSample(1_200, 270e6),))
     judged = assess_speed(lines, VD, SHIPPED)
     assert said(judged) == (Verdict.NONE, NoVerdictReason.ONE_LINE)
     assert judged.interval is None
@@ -220,10 +310,10 @@ def test_one_line_of_several_says_nothing_of_the_others() -> None:
 
 def test_a_line_with_nearly_all_samples_speaks_for_no_other() -> None:
     few = (
-        LineSample(2_000, 270e6),
-        LineSample(1, 260e6),
-        LineSample(1, 280e6),
-        LineSample(1, 265e6),
+        ClusterSample(2_000, 270e6),
+        ClusterSample(1, 260e6),
+        ClusterSample(1, 280e6),
+        ClusterSample(1, 265e6),
     )
     many = tuple(msgspec.structs.replace(one, count=500) for one in few)
     wide, narrow = (

@@ -434,6 +434,69 @@ def test_late_results_make_a_revised_issue(
     assert [one.version for one in reports.archive.issues()] == [2, 1]
 
 
+def test_an_issue_made_before_blocks_of_days_keeps_its_intervals(tmp_path: Path) -> None:
+    """The record is one that the build before decision 103 wrote, of the same figures."""
+    (record,) = GOLDEN.with_name("issued").iterdir()
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    (folder / record.name).write_bytes(record.read_bytes())
+    reports = ReportService(report_samples.sources, folder, lambda: NOW)
+    before = flat_table.from_json(record.read_bytes())
+    now_made = reports.draft(ReportKind.MONTHLY, GROUP, JULY)
+    rows = [line_row(one, "tram-02008-1", "vnpt").download for one in (before, now_made)]
+    assert rows[0].mean_bps == rows[1].mean_bps
+    assert rows[0].mean_low_bps != rows[1].mean_low_bps
+    assert now_made.revision == before.revision, "another method alone makes no revision"
+    reports.issue(ReportKind.MONTHLY, GROUP, JULY)
+    assert (folder / record.name).read_bytes() == record.read_bytes()
+    assert [one.version for one in reports.archive.issues()] == [1]
+    (csv_file,) = folder.glob("*.csv")
+    text = csv_file.read_text(encoding="utf-8-sig")
+    assert repr(rows[0].mean_low_bps) in text
+    assert repr(rows[1].mean_low_bps) not in text
+
+
+def test_no_format_has_an_interval_below_zero(summaries: FakeSummaries) -> None:
+    """A line that is fast in one block of days and stands still in the others."""
+    for day in JULY.each_day():
+        bps = 100e6 if day.day <= 8 else 1e6
+        put = Summary(
+            kinds={"throughput": KindCounts(ok=2, valid=2)},
+            metrics={"throughput_download_whole_bps": distribution([bps, bps])},
+        )
+        summaries.put(key("tram-01969-1", "vnpt"), day, put)
+    given = report_samples.sources(summaries)
+    area = builder.resolve_area(given.registry, GROUP)
+    report = builder.build_report(ReportKind.MONTHLY, area, JULY, given, now=NOW)
+    down = line_row(report, "tram-01969-1", "vnpt").download
+    assert down.mean_bps is not None
+    assert down.mean_high_bps is not None
+    assert down.mean_low_bps == 0
+    assert down.mean_high_bps > 2 * down.mean_bps, "the interval would reach below zero"
+    rows = list(
+        csv.DictReader(
+            io.StringIO(render(report, ReportFormat.CSV).content.decode("utf-8-sig"), newline="")
+        )
+    )
+    (row,) = (
+        r for r in rows if (r["level"], r["probe"], r["line"]) == ("line", "tram-01969-1", "vnpt")
+    )
+    assert float(row["download_mean_low_bps"]) == 0
+    book = openpyxl.load_workbook(io.BytesIO(render(report, ReportFormat.XLSX).content))
+    cells = [cell.value for sheet in book for line in sheet.iter_rows() for cell in line]
+    assert min(cell for cell in cells if isinstance(cell, int | float)) >= 0
+    assert json.loads(render(report, ReportFormat.JSON).content)
+
+
+def test_a_week_has_no_interval_and_says_why(week: Report) -> None:
+    down = line_row(week, "tram-01969-1", "vnpt").download
+    assert down.samples == 280
+    assert (down.mean_low_bps, down.mean_high_bps) == (None, None)
+    assert down.why is NoVerdictReason.INSUFFICIENT_SAMPLES
+    (group,) = (r for r in week.at(Level.ISP_PLAN) if (r.isp, r.lines) == ("VNPT", 4))
+    assert formatting.interval(group.download) == "–"
+
+
 def test_a_revised_paper_says_what_it_replaces(month: Report, summaries: FakeSummaries) -> None:
     summaries.changed[key("tram-01969-1", "vnpt"), date(2026, 7, 9)] = summaries.now + 1
     given = report_samples.sources(summaries)

@@ -230,6 +230,9 @@ LABELS = {
     "why_same_hour": Phrase(
         "Mẫu đều vào một giờ trong ngày", "All samples in the same hour of day"
     ),
+    "why_insufficient_days": Phrase(
+        "Chưa đủ 25 ngày có mẫu để kết luận", "Samples of less than 25 days"
+    ),
     "why_one_line": Phrase(
         "Mới có số liệu của một đường truyền", "Only one of the lines has samples"
     ),
