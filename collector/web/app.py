@@ -38,7 +38,7 @@ from collector.web.line_page import LinePages
 from collector.web.live_page import LivePage
 from collector.web.monitoring import MonitoringEndpoints
 from collector.web.overview_page import OverviewPage
-from collector.web.page_context import PageContext
+from collector.web.page_context import COMPRESSION_LEVEL, PageContext
 from collector.web.public_page import PublicPages
 from collector.web.registry_page import RegistryPage
 from collector.web.reports_page import ReportsPage
@@ -109,7 +109,7 @@ class Web:
                 # Compressed, a page is a seventh of its size. Event streams are not compressed.
                 # No page reflects a query parameter beside a form token, and tokens are salted
                 # (BREACH).
-                Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=6),
+                Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=COMPRESSION_LEVEL),
                 Middleware(BodyLimit, is_user=self._is_user),
             ],
             exception_handlers={
