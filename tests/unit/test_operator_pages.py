@@ -257,6 +257,25 @@ def test_the_line_s_page_and_the_api_show_whole_addresses_to_an_officer(centre: 
         assert ADDRESSES[2] in centre.ask("GET", path, headers=cookie).text
 
 
+def test_a_page_that_is_shared_is_not_that_of_somebody_signed_in(centre: Centre) -> None:
+    key = UserStore(centre.store_path.with_name("people.sqlite")).session_key()
+    session = SessionSigner(key).cookie(Claim("lan", 0))
+    cookie = {"Cookie": f"{SESSION_COOKIE}={session}"}
+    for path in ("/live", "/", "/system?lang=en", "/live?lang=en"):
+        texts = set()
+        for accepted in ("identity", "gzip", "gzip", "identity"):
+            encoding = {"Accept-Encoding": accepted}
+            anybody = centre.ask("GET", path, headers=encoding)
+            assert anybody.headers.get("content-encoding", "identity") == accepted
+            assert 'href="/sign-in"' in anybody.text
+            texts.add(anybody.text)
+            signed_in = centre.ask("GET", path, headers=encoding | cookie)
+            assert '<span class="who">lan</span>' in signed_in.text
+            assert 'href="/sign-in"' not in signed_in.text
+        # The other two state times.
+        assert len(texts) == 1 or not path.startswith("/live"), path
+
+
 # The registry's prefixes
 
 

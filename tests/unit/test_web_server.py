@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import re
 import socket
@@ -55,8 +56,11 @@ class Centre(NamedTuple):
         with closing(connection):
             connection.request(method, path, body or None, given)
             with connection.getresponse() as answer:
-                read = answer.read().decode()
-                return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, read)
+                fields = {name.lower(): value for name, value in answer.getheaders()}
+                read = answer.read()
+                if fields.get("content-encoding") == "gzip":
+                    read = gzip.decompress(read)
+                return Answer(answer.status, fields, read.decode())
 
     def sign_in(self, after: str) -> Answer:
         page = self.ask("GET", f"/sign-in?next={after}")
