@@ -9,16 +9,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
+from collector.domain.assessment import INTERVAL_DAYS
 from collector.domain.lines import KnownLine, LineState, known_lines, line_state
 from collector.domain.probe_snapshot import ProbeSnapshot
 from collector.domain.shared_cache import SharedCache
 from collector.domain.thresholds import Thresholds
 from collector.registry.registry import LineKey, Registry
 from collector.rollup.periods import Period, last_days, local_day
+from collector.rollup.queries import LineDays
 from collector.rollup.summary import Summary
 from collector.store.messages import EpochKey
 from collector.store.records import StoredProbe
@@ -124,6 +126,28 @@ class ReadModel:
     ) -> Mapping[LineKey, Mapping[Family | None, Summary]]:
         """The same for each address family of each line."""
         return self.cached(("families", period), lambda: self.summaries.overview_by_family(period))
+
+    def daily(self, lines: Sequence[LineKey], period: Period, metric: str) -> LineDays:
+        """The samples of some lines by day, which an interval is made of; of no short period."""
+        if period.days < INTERVAL_DAYS or not lines:
+            return {}
+        return self.cached(
+            ("daily", tuple(lines), period, metric),
+            lambda: self.summaries.daily_by_family(lines, period, metric),
+        )
+
+    def daily_of_verdicts(self, lines: Iterable[LineKey], period: Period, metric: str) -> LineDays:
+        """The same of those lines that have samples enough for a verdict: seldom many."""
+        overview, needed = self.overview(period), self.thresholds.speed_samples.limit
+        return self.daily(
+            [
+                key
+                for key in lines
+                if key in overview and overview[key].metric(metric).count >= needed
+            ],
+            period,
+            metric,
+        )
 
     def week_counts(self, period: Period, kind: str) -> Mapping[LineKey, Mapping[date, int]]:
         """For each line, the number of `ok` results of a kind by week (its Monday)."""

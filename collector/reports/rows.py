@@ -12,7 +12,7 @@ rows of each family alone, after those of the lines, have no verdict.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 
 from msgspec import Struct, structs
@@ -30,10 +30,11 @@ from collector.domain.assessment import (
 from collector.domain.thresholds import Thresholds
 from collector.registry.registry import Line, LineKey, Registry
 from collector.reports.report import Area, Level, ReportRow, SpeedStats
-from collector.rollup.days import DaySample, merge_days
+from collector.rollup.days import merge_days
 from collector.rollup.distribution import Distribution
 from collector.rollup.metrics import OVERVIEW_KINDS
 from collector.rollup.periods import Period, start_of_day
+from collector.rollup.queries import LineDays
 from collector.rollup.summary import EMPTY, SPEED_KINDS, Summary, merge_summaries
 from wire.figures import MIN_SAMPLES
 from wire.result import Family
@@ -49,7 +50,7 @@ DAILY_METRICS = (
 _FAMILIES = (Family.IPV4, Family.IPV6, None)
 
 
-DaysByMetric = Mapping[str, Mapping[LineKey, Mapping[Family | None, Sequence[DaySample]]]]
+DaysByMetric = Mapping[str, LineDays]
 
 
 class RowInputs(Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """Floor 1. A Distribution: mergeable statistics of many figures: exact moments and a sketch.
 
-Count, sum and sum of squares are exact, for the regulation's means and their interval (QCVN 34:2022
-/BTTTT: arithmetic mean). Percentiles come from a DDSketch (Masson, Rim, Lee: VLDB 2019): bins of
+Count, sum and sum of squares are exact, for the regulation's means (QCVN 34:2022/BTTTT:
+arithmetic mean). Percentiles come from a DDSketch (Masson, Rim, Lee: VLDB 2019): bins of
 relative width, whose merge is the sketch of the whole; each percentile is within 1 % of the true
 one. A lost packet has no figure: it counts as +infinity in percentiles (RFC 7679, section 5), is
 counted in `infinite`, and is in no mean.
@@ -26,13 +26,6 @@ _MAPPING = LogarithmicMapping(RELATIVE_ERROR)
 # 97.5th percentile of Student's t for 1 to 9 degrees of freedom; above, a series is close enough.
 _STUDENT_T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
 _NORMAL_Z = 1.959964
-
-
-class ConfidenceInterval(Struct, frozen=True):
-    """The 95 % interval of a mean."""
-
-    low: float
-    high: float
 
 
 class Distribution(Struct, frozen=True, array_like=True, gc=False):
@@ -63,15 +56,6 @@ class Distribution(Struct, frozen=True, array_like=True, gc=False):
             return None
         spread = self.squares - self.total * self.total / self.count
         return math.sqrt(max(spread, 0.0) / (self.count - 1))
-
-    @property
-    def mean_interval95(self) -> ConfidenceInterval | None:
-        """The 95 % interval of the mean by Student's t, None under two figures."""
-        mean, deviation = self.mean, self.deviation
-        if mean is None or deviation is None:
-            return None
-        reach = student_t(self.count - 1) * deviation / math.sqrt(self.count)
-        return ConfidenceInterval(mean - reach, mean + reach)
 
     def quantile(self, share: float) -> float | None:
         """The smallest figure with F(x) >= share (RFC 2330 §11.3), within 1 %.

@@ -31,6 +31,9 @@ from collector.rollup.periods import Period, Step
 from collector.rollup.summary import Summary, merge_summaries
 from wire.result import Family
 
+# The samples of lines by family and day.
+LineDays = Mapping[LineKey, Mapping[Family | None, Sequence[DaySample]]]
+
 
 class Bucket(Struct, frozen=True):
     """One line's results of one hour, day or month.
@@ -86,9 +89,7 @@ class Summaries(Protocol):
     def hours_of_week(self, line: LineKey, period: Period) -> Mapping[tuple[int, int], Summary]:
         """By (weekday, hour), local, Monday is 0."""
 
-    def daily_by_family(
-        self, lines: Sequence[LineKey], period: Period, metric: str
-    ) -> Mapping[LineKey, Mapping[Family | None, Sequence[DaySample]]]:
+    def daily_by_family(self, lines: Sequence[LineKey], period: Period, metric: str) -> LineDays:
         """The samples of one of `OVERVIEW_METRICS` by local day, ascending.
 
         A day, family or line without samples is absent.

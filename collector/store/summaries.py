@@ -11,7 +11,7 @@ from collector.registry.registry import LineKey
 from collector.rollup.days import DaySample
 from collector.rollup.metrics import OVERVIEW_KINDS
 from collector.rollup.periods import VIETNAM, Period, Step, local_day, pieces, week_of
-from collector.rollup.queries import Bucket, RevisedDay, merged_buckets
+from collector.rollup.queries import Bucket, LineDays, RevisedDay, merged_buckets
 from collector.rollup.summary import EMPTY, Summary, merge_summaries
 from collector.store import columns, rollup_tables
 from collector.store.batch import family_of
@@ -113,9 +113,7 @@ class SqlSummaries:
             found[key] = found.get(key, EMPTY).merged(bucket.summary)
         return found
 
-    def daily_by_family(
-        self, lines: Sequence[LineKey], period: Period, metric: str
-    ) -> Mapping[LineKey, Mapping[Family | None, Sequence[DaySample]]]:
+    def daily_by_family(self, lines: Sequence[LineKey], period: Period, metric: str) -> LineDays:
         ids = self._line_ids(lines)
         rows = self._rows(
             FIGURES[Step.DAY], ids, period.starts_at, period.ends_at,

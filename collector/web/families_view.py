@@ -6,15 +6,26 @@ that nothing here is assessed. The family is None for results of probes before 0
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from msgspec import Struct
 
+from collector.domain.assessment import confidence_interval
 from collector.registry.registry import LineKey
+from collector.rollup.days import DaySample
 from collector.rollup.metrics import OVERVIEW_KINDS
-from collector.rollup.summary import Summary
-from collector.web.line_table import DOWN, LATENCY, UP, maybe_figure, megabits, percent
+from collector.rollup.summary import Summary, merge_summaries
+from collector.web.line_table import (
+    DOWN,
+    LATENCY,
+    UP,
+    interval_text,
+    maybe_figure,
+    megabits,
+    percent,
+    pooled_sample,
+)
 from collector.web.presentation import Locale
 from wire.result import Family
 
@@ -74,25 +85,30 @@ def measured(families: Families) -> dict[Family | None, Summary]:
     return found if found.keys() - {None} else {}
 
 
-def family_rows(families: Families, locale: Locale) -> list[FamilyRow]:
-    """A row for each family of a line; none where a line has one alone."""
+def family_rows(
+    families: Families, days: Mapping[Family | None, Sequence[DaySample]], locale: Locale
+) -> list[FamilyRow]:
+    """A row for each family of a line; none where a line has one alone. `days` are of download."""
     shown = in_order(measured(families))
     if len(shown) < 2:
         return []
-    return [family_row(family, summary, locale) for family, summary in shown]
+    return [
+        family_row(family, [summary], days.get(family, ()), locale) for family, summary in shown
+    ]
 
 
-def family_row(family: Family | None, summary: Summary, locale: Locale) -> FamilyRow:
-    """The figures of a family."""
+def family_row(
+    family: Family | None, parts: Sequence[Summary], days: Sequence[DaySample], locale: Locale
+) -> FamilyRow:
+    """The figures of a family; each of `parts` is of one line."""
+    summary = merge_summaries(parts)
     counts, down = summary.counts("throughput"), summary.metric(DOWN)
-    interval = down.mean_interval95
+    sample = pooled_sample((part.metric(DOWN) for part in parts), days)
     return FamilyRow(
         name=family_name(family, locale),
         samples=f"{locale.number(counts.valid)}/{locale.number(counts.attempted)}",
         down=megabits(down.mean, locale),
-        interval=maybe_figure(None, locale)
-        if interval is None
-        else f"{megabits(interval.low, locale)} – {megabits(interval.high, locale)}",
+        interval=interval_text(confidence_interval(sample), locale),
         up=megabits(summary.metric(UP).mean, locale),
         latency=maybe_figure(summary.metric(LATENCY).mean, locale),
         loss=percent(summary.loss_ratio, locale),

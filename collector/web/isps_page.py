@@ -9,6 +9,7 @@ from starlette.routing import Route
 from collector.domain.lines import filter_lines, provinces_of
 from collector.domain.read_model import ReadModel
 from collector.web import isps_view as view
+from collector.web.line_table import DOWN
 from collector.web.page_context import PageContext
 from collector.web.query import one_of, period_days, province_code
 
@@ -33,7 +34,8 @@ class IspsPage:
         days = period_days(query.get("days") or "30")
         period = model.last_days(days)
         lines = view.shared_lines(filter_lines(every, **filters))
-        rows, top = view.isp_rows(lines, model.overview(period), locale)
+        daily = model.daily([line.key for line in lines], period, DOWN)
+        rows, top = view.isp_rows(lines, model.overview(period), daily, locale)
         by_hour = len(lines) <= view.LINES_MOST
         hours = {}
         if by_hour:
@@ -51,7 +53,7 @@ class IspsPage:
             groups=sorted((group.name, group.id) for group in registry.groups.values()),
             rows=rows,
             top=top,
-            family_rows=view.family_rows(lines, model.overview_by_family(period), locale),
+            family_rows=view.family_rows(lines, model.overview_by_family(period), daily, locale),
             by_hour=by_hour,
             lines_most=view.LINES_MOST,
             pairs=view.pair_rows(lines, hours, locale),

@@ -15,15 +15,27 @@ from itertools import combinations
 
 from msgspec import Struct
 
+from collector.domain.assessment import ConfidenceInterval, confidence_interval
 from collector.domain.lines import KnownLine
 from collector.registry.registry import LineKey
 from collector.rollup.distribution import Distribution, merge_all
+from collector.rollup.queries import LineDays
 from collector.rollup.summary import Summary, merge_summaries
 from collector.web import families_view
 from collector.web.drawing.bars import Whisker, whiskers
 from collector.web.families_view import Families, FamilyRow
 from collector.web.formatting import MISSING, figure
-from collector.web.line_table import DOWN, LATENCY, UP, maybe_figure, megabits, percent
+from collector.web.line_table import (
+    DOWN,
+    LATENCY,
+    UP,
+    days_of,
+    interval_text,
+    maybe_figure,
+    megabits,
+    percent,
+    pooled_sample,
+)
 from collector.web.presentation import Badge, Locale
 from wire.figures import MEGABIT
 from wire.result import Family
@@ -86,9 +98,15 @@ def shared_lines(lines: Iterable[KnownLine]) -> list[KnownLine]:
 
 
 def isp_rows(
-    lines: Sequence[KnownLine], summaries: Mapping[LineKey, Summary], locale: Locale
+    lines: Sequence[KnownLine],
+    summaries: Mapping[LineKey, Summary],
+    days: LineDays,
+    locale: Locale,
 ) -> tuple[list[IspRow], float]:
-    """A row per ISP, by name; and the top of the scale of their whiskers, Mbit/s."""
+    """A row per ISP, by name; and the top of the scale of their whiskers, Mbit/s.
+
+    `days` are the lines' samples of download. The interval is that of a report's row of lines.
+    """
     by_isp: dict[tuple[str, str], list[KnownLine]] = defaultdict(list)
     for line in lines:
         by_isp[line.isp_name, line.isp].append(line)
@@ -97,9 +115,9 @@ def isp_rows(
         for (name, isp), inside in sorted(by_isp.items())
     ]
     means = []
-    for *_, summary in found:
-        down = summary.metric(DOWN)
-        interval = down.mean_interval95
+    intervals = {isp: _interval(inside, summaries, days) for _, isp, inside, _ in found}
+    for _, isp, _, summary in found:
+        down, interval = summary.metric(DOWN), intervals[isp]
         if down.mean is not None:
             means.append(
                 (
@@ -116,6 +134,7 @@ def isp_rows(
             name,
             inside,
             summary,
+            intervals[isp],
             next(drawn_of) if summary.metric(DOWN).mean is not None else None,
             locale,
         )
@@ -124,20 +143,26 @@ def isp_rows(
 
 
 def family_rows(
-    lines: Sequence[KnownLine], families: Mapping[LineKey, Families], locale: Locale
+    lines: Sequence[KnownLine],
+    families: Mapping[LineKey, Families],
+    days: LineDays,
+    locale: Locale,
 ) -> list[IspFamilyRow]:
     """A row per ISP and address family, by name; none where no line states a family."""
     parts: dict[tuple[str, str], dict[Family | None, list[Summary]]] = defaultdict(dict)
     for line in lines:
         for family, summary in families_view.measured(families.get(line.key, {})).items():
             parts[line.isp_name, line.isp].setdefault(family, []).append(summary)
+    keys: dict[tuple[str, str], list[LineKey]] = defaultdict(list)
+    for line in lines:
+        keys[line.isp_name, line.isp].append(line.key)
     return [
         IspFamilyRow(
-            name,
+            isp[0],
             locale.number(len(of_lines)),
-            families_view.family_row(family, merge_summaries(of_lines), locale),
+            families_view.family_row(family, of_lines, days_of(days, keys[isp], [family]), locale),
         )
-        for (name, _), mine in sorted(parts.items())
+        for isp, mine in sorted(parts.items())
         for family, of_lines in families_view.in_order(mine)
     ]
 
@@ -209,17 +234,24 @@ def paired(differences: Sequence[float]) -> tuple[float, tuple[float, float] | N
     return mean, (mean - reach, mean + reach)
 
 
+def _interval(
+    lines: Sequence[KnownLine], summaries: Mapping[LineKey, Summary], days: LineDays
+) -> ConfidenceInterval | None:
+    parts = [summaries[line.key].metric(DOWN) for line in lines if line.key in summaries]
+    return confidence_interval(pooled_sample(parts, days_of(days, [line.key for line in lines])))
+
+
 def _isp_row(
     isp: str,
     name: str,
     lines: Sequence[KnownLine],
     summary: Summary,
+    interval: ConfidenceInterval | None,
     whisker: Whisker | None,
     locale: Locale,
 ) -> IspRow:
     number = locale.number
     down = summary.metric(DOWN)
-    interval = down.mean_interval95
     return IspRow(
         id=isp,
         name=name,
@@ -227,9 +259,7 @@ def _isp_row(
         lines=number(len(lines)),
         samples=number(down.count),
         down=megabits(down.mean, locale),
-        down_interval=MISSING
-        if interval is None
-        else f"{megabits(interval.low, locale)} – {megabits(interval.high, locale)}",
+        down_interval=interval_text(interval, locale),
         up=megabits(summary.metric(UP).mean, locale),
         latency=maybe_figure(summary.metric(LATENCY).mean, locale),
         loss=percent(summary.loss_ratio, locale),

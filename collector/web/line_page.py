@@ -29,7 +29,17 @@ from collector.web import (
     outages_view,
     probe_view,
 )
-from collector.web.line_table import STATE_LOOKS, LineRow, line_address, line_rows, state_badge
+from collector.web.line_table import (
+    DOWN,
+    LATENCY,
+    STATE_LOOKS,
+    UP,
+    LineRow,
+    days_of,
+    line_address,
+    line_rows,
+    state_badge,
+)
 from collector.web.operator_view import OperatorSection
 from collector.web.overview_view import around, overview_map
 from collector.web.page_context import PageContext
@@ -133,6 +143,7 @@ class LinePages:
         families = model.summaries.by_family([line.key], period).get(line.key, {})
         summary = merge_summaries(families.values())
         cells = model.summaries.hours_of_week(line.key, period)
+        daily = {metric: model.daily([line.key], period, metric) for metric in (DOWN, UP, LATENCY)}
         step, state = line_view.step_of(period), model.states().get(line.key, LineState.NEVER)
         series = model.summaries.series_by_family(line.key, period, step)
         buckets = merged_buckets(series.values())
@@ -152,7 +163,7 @@ class LinePages:
             days=days,
             state=state_badge(state, locale),
             charts=line_view.charts(buckets, line, period, model.now(), locale),
-            family_rows=families_view.family_rows(families, locale),
+            family_rows=families_view.family_rows(families, daily[DOWN].get(line.key, {}), locale),
             family_notes=families_view.silent_notes(summary, locale),
             family_charts=line_view.family_charts(
                 series,
@@ -167,6 +178,7 @@ class LinePages:
                 hours,
                 model.thresholds,
                 locale,
+                days={metric: days_of(mine, [line.key]) for metric, mine in daily.items()},
                 one_plan=line.plan_is_of(period.first),
             ),
             heatmap=line_view.heatmap(cells, locale),
@@ -292,15 +304,17 @@ class LinePages:
 
     def _rows(self, lines: list[KnownLine], period: Period, locale: Locale) -> list[LineRow]:
         model = self._model
-        return list(
-            line_rows(
-                lines,
-                model.overview(period),
-                model.states(),
-                model.probes(),
-                model.thresholds,
-                period,
-                model.now(),
-                locale,
-            )
+        return line_rows(
+            lines,
+            model.overview(period),
+            model.states(),
+            model.probes(),
+            model.thresholds,
+            period,
+            model.now(),
+            locale,
+            {
+                metric: model.daily_of_verdicts([line.key for line in lines], period, metric)
+                for metric in (DOWN, UP)
+            },
         )

@@ -6,25 +6,35 @@ a cell without a verdict shows none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from collector.domain.assessment import SampleStatistics, Verdict, assess_speed
+from collector.domain.assessment import (
+    ClusterSample,
+    ConfidenceInterval,
+    SampleStatistics,
+    Verdict,
+    assess_speed,
+)
 from collector.domain.lines import KnownLine, LineState
 from collector.domain.thresholds import Thresholds
 from collector.registry.registry import LineKey
-from collector.rollup.distribution import Distribution
+from collector.rollup.days import DaySample, merge_days
+from collector.rollup.distribution import Distribution, merge_all
 from collector.rollup.periods import Period, start_of_day
+from collector.rollup.queries import LineDays
 from collector.rollup.summary import EMPTY, Summary, speed_tests_a_day
 from collector.store.records import StoredProbe
 from collector.web.formatting import MISSING, by_name, figure, whole_number
 from collector.web.presentation import Badge, Locale
 from wire.figures import MEGABIT
+from wire.result import Family
 
 DOWN, UP = "throughput_download_whole_bps", "throughput_upload_whole_bps"
 LATENCY = "latency_rtt_mean_ms"
+_FAMILIES = (*Family, None)
 # Tone, sign and map shape of a state; its label is `state_NAME`.
 STATE_LOOKS = {
     LineState.GOOD: ("good", "●", "dot"),
@@ -78,8 +88,9 @@ def line_rows(
     period: Period,
     now: datetime,
     locale: Locale,
+    days: Mapping[str, LineDays],
 ) -> list[LineRow]:
-    """A row per line, sorted by place, office and ISP."""
+    """A row per line, sorted by place, office and ISP; `days` are of both speeds."""
     return [
         _row(
             line,
@@ -90,6 +101,7 @@ def line_rows(
             period,
             now,
             locale,
+            {metric: days_of(of_metric, [line.key]) for metric, of_metric in days.items()},
         )
         for line in in_order(lines)
     ]
@@ -104,6 +116,7 @@ def _row(
     period: Period,
     now: datetime,
     locale: Locale,
+    days: Mapping[str, Sequence[DaySample]],
 ) -> LineRow:
     counts = summary.counts("throughput")
     target = samples_target(thresholds, period)
@@ -113,8 +126,20 @@ def _row(
         line=line,
         href=line_address(line.key),
         state=state_badge(state, locale),
-        down=speed_cell(summary.metric(DOWN), line.plan_down_bps, thresholds, locale, one_plan),
-        up=speed_cell(summary.metric(UP), line.plan_up_bps, thresholds, locale, one_plan),
+        down=speed_cell(
+            sample_of(summary.metric(DOWN), days=days.get(DOWN, ())),
+            line.plan_down_bps,
+            thresholds,
+            locale,
+            one_plan,
+        ),
+        up=speed_cell(
+            sample_of(summary.metric(UP), days=days.get(UP, ())),
+            line.plan_up_bps,
+            thresholds,
+            locale,
+            one_plan,
+        ),
         latency=maybe_figure(summary.metric(LATENCY).mean, locale),
         loss=percent(summary.loss_ratio, locale),
         availability=percent(summary.availability_ratio, locale),
@@ -128,31 +153,62 @@ def _row(
 
 
 def speed_cell(
-    figures: Distribution,
+    sample: SampleStatistics,
     plan_bps: float | None,
     thresholds: Thresholds,
     locale: Locale,
     one_plan: bool = True,
 ) -> SpeedCell:
     """A mean speed and its share of the plan; no verdict if the plan changed in the period."""
-    assessment = assess_speed(sample_of(figures), plan_bps, thresholds)
+    assessment = assess_speed(sample, plan_bps, thresholds)
     look = VERDICT_LOOKS.get(assessment.verdict) if one_plan else None
     share = ""
     if assessment.share is not None and plan_bps is not None:
         plan = figure(plan_bps / MEGABIT, locale.language)
         share = f"{percent(assessment.share, locale, places=0)} / {plan}"
     return SpeedCell(
-        megabits(figures.mean, locale),
+        megabits(sample.mean, locale),
         share,
         Badge(*look, locale.label(f"verdict_{assessment.verdict}")) if look else None,
     )
 
 
-def sample_of(figures: Distribution, hours: int | None = None) -> SampleStatistics:
-    """The sample statistics of a roll-up's distribution."""
-    return SampleStatistics(
-        count=figures.count, mean=figures.mean, deviation=figures.deviation, hours=hours
+def days_of(
+    days: LineDays, lines: Iterable[LineKey], families: Collection[Family | None] = _FAMILIES
+) -> tuple[DaySample, ...]:
+    """The samples of some lines by day, of these families together."""
+    return merge_days(
+        part for key in lines for family, part in days.get(key, {}).items() if family in families
     )
+
+
+def sample_of(
+    figures: Distribution, hours: int | None = None, days: Sequence[DaySample] = ()
+) -> SampleStatistics:
+    """The sample statistics of a roll-up's distribution; without days it has no interval."""
+    return SampleStatistics(
+        count=figures.count,
+        mean=figures.mean,
+        deviation=figures.deviation,
+        hours=hours,
+        days=tuple(days),
+    )
+
+
+def pooled_sample(parts: Iterable[Distribution], days: Sequence[DaySample]) -> SampleStatistics:
+    """The sample statistics of several lines together; each of `parts` is of one line."""
+    measured = [part for part in parts if part.count]
+    lines = tuple(ClusterSample(part.count, part.mean or 0.0) for part in measured)
+    return structs.replace(
+        sample_of(merge_all(measured), days=days), lines=lines if len(lines) > 1 else None
+    )
+
+
+def interval_text(interval: ConfidenceInterval | None, locale: Locale) -> str:
+    """ "238.1 – 240.3", Mbit/s."""
+    if interval is None:
+        return MISSING
+    return f"{megabits(interval.low, locale)} – {megabits(interval.high, locale)}"
 
 
 def samples_target(thresholds: Thresholds, period: Period) -> int:

@@ -19,6 +19,7 @@ from collector.domain.assessment import (
 )
 from collector.domain.lines import KnownLine
 from collector.domain.thresholds import Thresholds
+from collector.rollup.days import DaySample
 from collector.rollup.distribution import Distribution
 from collector.rollup.metrics import ON_DEMAND
 from collector.rollup.periods import Period, Step, bucket_start
@@ -191,17 +192,26 @@ def indicator_rows(
     thresholds: Thresholds,
     locale: Locale,
     *,
+    days: Mapping[str, Sequence[DaySample]],
     one_plan: bool = True,
 ) -> list[IndicatorRow]:
-    """The assessment of each indicator. `one_plan`: the plan was the same over the whole period."""
-    latency = assess_latency(sample_of(summary.metric(LATENCY), hours), thresholds)
+    """The assessment of each indicator.
+
+    `days` are the samples by day of each metric that has an interval. `one_plan`: the plan was the
+    same over the whole period.
+    """
+    latency = assess_latency(
+        sample_of(summary.metric(LATENCY), hours, days.get(LATENCY, ())), thresholds
+    )
     available = assess_availability(summary.up_minutes * 60, summary.down_minutes * 60, thresholds)
     found = []
     for name, metric, plan in (
         ("mean_down", DOWN, line.plan_down_bps),
         ("mean_up", UP, line.plan_up_bps),
     ):
-        assessment = assess_speed(sample_of(summary.metric(metric), hours), plan, thresholds)
+        assessment = assess_speed(
+            sample_of(summary.metric(metric), hours, days.get(metric, ())), plan, thresholds
+        )
         if assessment.count and not one_plan:
             assessment = structs.replace(
                 assessment, verdict=Verdict.NONE, why=NoVerdictReason.SEVERAL_PLANS

@@ -14,7 +14,7 @@ from collector.domain.read_model import ReadModel
 from collector.registry.registry import Commune, Registry
 from collector.rollup.periods import Period
 from collector.web.formatting import by_name
-from collector.web.line_table import STATE_LOOKS, line_rows
+from collector.web.line_table import DOWN, STATE_LOOKS, UP, line_rows
 from collector.web.overview_view import (
     LINES_MOST,
     around,
@@ -117,6 +117,12 @@ class OverviewPage:
                 period,
                 model.now(),
                 locale,
+                {
+                    metric: model.daily_of_verdicts(
+                        [line.key for line in shown.lines], period, metric
+                    )
+                    for metric in (DOWN, UP)
+                },
             ),
             "page": shown,
         }

@@ -28,6 +28,7 @@ from collector.registry.communes import official
 from collector.registry.file_format import parse_toml
 from collector.registry.registry import LineKey
 from collector.reports.service import RefusalReason
+from collector.rollup.days import DaySample
 from collector.rollup.distribution import distribution
 from collector.rollup.periods import Period
 from collector.rollup.summary import EMPTY, KindCounts, Summary
@@ -49,6 +50,7 @@ from collector.web.line_table import (
     DOWN,
     completeness,
     percent,
+    sample_of,
     samples_target,
     speed_cell,
 )
@@ -153,8 +155,9 @@ def test_who_is_not_heard_is_silent_and_who_never_was_is_not() -> None:
 
 
 def test_no_verdict_without_a_thousand_samples() -> None:
-    few = distribution([252e6] * 300)
-    many = distribution([252e6 + n % 2 for n in range(1200)])
+    days = [DaySample(date(2026, 7, day), 40, 40 * 252e6) for day in range(1, 31)]
+    few = sample_of(distribution([252e6] * 300), days=days)
+    many = sample_of(distribution([252e6 + n % 2 for n in range(1200)]), days=days)
     assert speed_cell(few, 300e6, THRESHOLDS, EN).verdict is None
     met = speed_cell(many, 300e6, THRESHOLDS, EN)
     assert met.verdict is not None
@@ -163,6 +166,9 @@ def test_no_verdict_without_a_thousand_samples() -> None:
     missed = speed_cell(many, 400e6, THRESHOLDS, VI).verdict
     assert missed is not None
     assert missed.word == "Không đạt"
+    assert (
+        speed_cell(sample_of(distribution([252e6] * 1200)), 300e6, THRESHOLDS, EN).verdict is None
+    )
 
 
 def test_completeness_is_of_what_was_planned_and_counts_what_was_put_off() -> None:
@@ -344,10 +350,15 @@ def test_a_line_whose_contract_is_new_bears_no_verdict() -> None:
     )
     figures = distribution([100e6 + n for n in range(1_200)])
     summary = Summary(metrics={DOWN: figures})
+    days = [DaySample(date(2026, 7, day), 40, 40 * 100e6) for day in range(1, 31)]
     assessment = {}
     for one_plan in (True, False):
-        (down, *_) = line_view.indicator_rows(summary, line, 24, THRESHOLDS, EN, one_plan=one_plan)
-        cell = speed_cell(figures, line.plan_down_bps, THRESHOLDS, EN, one_plan)
+        (down, *_) = line_view.indicator_rows(
+            summary, line, 24, THRESHOLDS, EN, days={DOWN: days}, one_plan=one_plan
+        )
+        cell = speed_cell(
+            sample_of(figures, days=days), line.plan_down_bps, THRESHOLDS, EN, one_plan
+        )
         assessment[one_plan] = (down.verdict.word, cell.verdict and cell.verdict.word)
     assert assessment == {
         True: ("Not met", "Not met"),

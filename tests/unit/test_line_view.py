@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from msgspec import structs
@@ -12,6 +12,7 @@ from collector.domain import thresholds_file
 from collector.domain.lines import KnownLine, known_lines
 from collector.registry.communes import official
 from collector.registry.file_format import parse_toml
+from collector.rollup.days import DaySample
 from collector.rollup.distribution import distribution
 from collector.rollup.periods import Step
 from collector.rollup.queries import Bucket
@@ -26,6 +27,10 @@ EN = Locale(Language.EN, ZoneInfo("Asia/Ho_Chi_Minh"))
 START = datetime(2026, 7, 24, 17, tzinfo=UTC)
 SUMMARY = Summary(
     metrics={DOWN: distribution([300e6] * 1_200), UP: distribution([123_400_000.0] * 1_200)}
+)
+DAYS, UP_DAYS = (
+    [DaySample(date(2026, 7, day), 40, 40 * bps) for day in range(1, 31)]
+    for bps in (300e6, 123_400_000.0)
 )
 
 
@@ -50,7 +55,9 @@ def test_a_chart_s_figures_and_plan_are_in_mbit_s() -> None:
 
 
 def test_the_assessments_figures_are_in_mbit_s() -> None:
-    down, up, *_ = line_view.indicator_rows(SUMMARY, line(), 24, thresholds_file.read(), EN)
+    down, up, *_ = line_view.indicator_rows(
+        SUMMARY, line(), 24, thresholds_file.read(), EN, days={DOWN: DAYS, UP: UP_DAYS}
+    )
     assert (down.value, down.interval, down.limit) == ("300.0 (100%)", "300.0 – 300.0", "240.0")
     assert (up.value, up.interval, up.limit) == ("123.4 (62%)", "123.4 – 123.4", "160.0")
 
