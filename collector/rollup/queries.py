@@ -108,7 +108,7 @@ class Summaries(Protocol):
         """The revision of the last roll-up; 0 before any."""
 
     def waiting(self) -> int:
-        """How many stored deltas are not rolled up yet."""
+        """How many stored results are not rolled up yet."""
 
     def revised_since(
         self, period: Period, lines: Iterable[LineKey], revision: int

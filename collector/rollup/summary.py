@@ -5,6 +5,7 @@ Hours merge to days, days to months, lines to a commune, an ISP, a group, the na
 
 from __future__ import annotations
 
+import struct
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
@@ -156,80 +157,110 @@ def merge_summaries(parts: Iterable[Summary]) -> Summary:
     return whole
 
 
-class SummaryBuilder:
-    """Builds a Summary from results.
+class ResultGroup(Struct, frozen=True, array_like=True, gc=False):
+    """What some results of one kind and target add to a Summary: counts, and figures as they are.
 
-    Results are grouped as they are added and counted at the end, a column of figures at a time: a
-    third of the cost of a result at a time.
+    `named` is the kind in the metrics' names, None where only the counts are added. `figures` has a
+    column for each of `kind_metrics`, figures before sums. `packets` are the delays of all packets
+    (us), unsigned 32-bit integers, little-endian; a list where one of them needs more. `lost` had
+    none.
     """
 
-    def __init__(self) -> None:
-        self._taken: dict[tuple[str, str | None], list[Result]] = defaultdict(list)
-
-    def take(self, kind: str, result: Result) -> None:
-        """Add a result."""
-        self._taken[kind, result.target].append(result)
-
-    def summary(self) -> Summary:
-        """The Summary of the results so far."""
-        kinds: dict[str, KindCounts] = {}
-        columns: dict[str, list[_Columns]] = defaultdict(list)
-        for (kind, target), results in self._taken.items():
-            counts, valid = _counted(kind, results)
-            kinds[kind] = kinds[kind].merged(counts) if kind in kinds else counts
-            named = metric_kind(kind, target)
-            # A failed latency window has values too: all of its packets were lost.
-            values = [result.values for result in valid if result.values is not None]
-            if named is not None and values:
-                columns[named].append(_columns(named, values))
-        metrics: dict[str, Distribution] = {}
-        sums: dict[str, float] = {}
-        for named, parts in columns.items():
-            wanted = kind_metrics(named)
-            cells = [_known(same) for same in zip(*(part.figures for part in parts), strict=True)]
-            for metric, figures in zip(wanted.figures, cells, strict=False):
-                if figures:
-                    metrics[metric.name] = distribution(figures)
-            for metric, added in zip(wanted.sums, cells[len(wanted.figures) :], strict=False):
-                # A float, for counts that a broken probe invents may exceed 64 bits.
-                if added:
-                    sums[metric.name] = float(sum(added))
-            packets = (
-                parts[0].rtt_us
-                if len(parts) == 1
-                else [rtt for part in parts for rtt in part.rtt_us]
-            )
-            lost = sum(part.lost for part in parts)
-            if packets or lost:
-                metrics[f"{named}_{PACKETS}"] = delays(packets, min(lost, COUNT_MOST))
-        return Summary(kinds, metrics, sums)
+    kind: str
+    named: str | None
+    counts: KindCounts
+    figures: list[Sequence[float | None]] = []
+    packets: bytes | list[int] = b""
+    lost: int = 0
 
 
-class _Columns(NamedTuple):
-    """Figures of some results, a column each; the delays of all packets (µs), and the lost ones."""
+def group_of(kind: str, target: str | None, results: list[Result]) -> ResultGroup:
+    """The group of results of one kind and target."""
+    counts, valid = _counted(kind, results)
+    named = metric_kind(kind, target)
+    if named is None:
+        return ResultGroup(kind, None, counts)
+    # A failed latency window has values too: all of its packets were lost.
+    values = [result.values for result in valid if result.values is not None]
+    if not values:
+        return ResultGroup(kind, None, counts)
+    columns: list[Sequence[float | None]] = list(zip(*map(reader(named), values), strict=True))
+    if not hasattr(values[0], "rtt_us"):
+        return ResultGroup(kind, named, counts, columns)
+    delays_us: list[int] = []
+    lost = 0
+    for value in values:
+        # A window without the delays of its packets is in no percentile of packets, nor are its
+        # lost ones. In one that lost all of them each is +infinity (RFC 7679, section 5).
+        if (some := getattr(value, "rtt_us", None)) is not None:
+            delays_us += some
+            lost += getattr(value, "lost", 0)
+    return ResultGroup(kind, named, counts, columns, _packed(delays_us), min(lost, COUNT_MOST))
 
-    figures: list[tuple[float | None, ...]]
-    rtt_us: list[int]
-    lost: int
+
+def summary_of(groups: Iterable[ResultGroup]) -> Summary:
+    """The Summary of all results of some groups, the figures in the groups' order.
+
+    A column of figures at a time: a third of the cost of a result at a time.
+    """
+    kinds: dict[str, KindCounts] = {}
+    parts: dict[str, list[ResultGroup]] = {}
+    for group in groups:
+        known = kinds.get(group.kind)
+        kinds[group.kind] = group.counts if known is None else known.merged(group.counts)
+        if group.named is not None:
+            parts.setdefault(group.named, []).append(group)
+    metrics: dict[str, Distribution] = {}
+    sums: dict[str, float] = {}
+    for named, same in parts.items():
+        _add_metrics(named, same, metrics, sums)
+    return Summary(kinds, metrics, sums)
 
 
-def _known(columns: Sequence[tuple[float | None, ...]]) -> Sequence[float]:
+def _add_metrics(
+    named: str, groups: list[ResultGroup], metrics: dict[str, Distribution], sums: dict[str, float]
+) -> None:
+    """Add the metrics and sums of groups that have the same names."""
+    wanted = kind_metrics(named)
+    cells = [_known(same) for same in zip(*(group.figures for group in groups), strict=True)]
+    for metric, figures in zip(wanted.figures, cells, strict=False):
+        if figures:
+            metrics[metric.name] = distribution(figures)
+    for metric, added in zip(wanted.sums, cells[len(wanted.figures) :], strict=False):
+        # A float, for counts that a broken probe invents may exceed 64 bits.
+        if added:
+            sums[metric.name] = float(sum(added))
+    packets = _unpacked([group.packets for group in groups])
+    lost = min(sum(group.lost for group in groups), COUNT_MOST)
+    if packets or lost:
+        metrics[f"{named}_{PACKETS}"] = delays(packets, lost)
+
+
+def _known(columns: Sequence[Sequence[float | None]]) -> Sequence[float]:
     """The figures of some columns, without None."""
-    whole = columns[0] if len(columns) == 1 else tuple(chain.from_iterable(columns))
+    whole = columns[0] if len(columns) == 1 else chain.from_iterable(columns)
     return [cell for cell in whole if cell is not None]
 
 
-def _columns(named: str, values: list[Struct]) -> _Columns:
-    rtt_us: list[int] = []
-    lost = 0
-    if hasattr(values[0], "rtt_us"):
-        for value in values:
-            # A window without the delays of its packets is in no percentile of packets, nor are its
-            # lost ones. In one that lost all of them each is +infinity (RFC 7679, section 5).
-            if (packets := getattr(value, "rtt_us", None)) is not None:
-                rtt_us += packets
-                lost += getattr(value, "lost", 0)
-    return _Columns(list(zip(*map(reader(named), values), strict=True)), rtt_us, lost)
+def _packed(delays_us: list[int]) -> bytes | list[int]:
+    try:
+        return struct.pack(f"<{len(delays_us)}I", *delays_us)
+    except struct.error:
+        return delays_us
+
+
+def _unpacked(parts: Sequence[bytes | list[int]]) -> Sequence[int]:
+    """The delays of all parts, in their order."""
+    packed = [part for part in parts if isinstance(part, bytes)]
+    if len(packed) < len(parts):
+        return [delay for part in parts for delay in _as_integers(part)]
+    return _as_integers(b"".join(packed))
+
+
+def _as_integers(packets: bytes | list[int]) -> Sequence[int]:
+    if isinstance(packets, list):
+        return packets
+    return struct.unpack(f"<{len(packets) // 4}I", packets)
 
 
 def _counted(kind: str, results: list[Result]) -> tuple[KindCounts, list[Result]]:
@@ -269,21 +300,45 @@ class HourKey(NamedTuple):
     family: Family | None = None
 
 
-def fold(results: Iterable[tuple[str, str, Result]]) -> dict[HourKey, Summary]:
-    """Summaries of (tenant, probe, result) triples by line, family and hour.
+class HourGroups(Struct, frozen=True, array_like=True, gc=False):
+    """The groups of a line's results of one hour and address family, and which that is."""
+
+    tenant: str
+    probe: str
+    line: str
+    family: Family | None
+    start_s: int
+    groups: list[ResultGroup]
+
+    @property
+    def key(self) -> HourKey:
+        """Of which hour, line and family the results are."""
+        return HourKey(LineKey(self.tenant, self.probe, self.line), self.start_s, self.family)
+
+
+def group_by_hour(results: Iterable[tuple[str, str, Result]]) -> list[HourGroups]:
+    """Group (tenant, probe, result) triples by line, family and hour.
 
     A result belongs to the hour in which it started. Results of the host (`HOST_LINE`) and results
     from before 1970 are left out.
     """
-    tallies: dict[tuple[str, str, str, Family | None, int], SummaryBuilder]
-    tallies = defaultdict(SummaryBuilder)
+    hours: _Hours = defaultdict(lambda: defaultdict(list))
     host = HOST_LINE.id
     for tenant, probe, result in results:
         line = result.line.id
         hour = int(result.started_at.timestamp() // 3600)
         if hour >= 0 and line != host:
-            tallies[tenant, probe, line, result.family, hour].take(KIND_OF[type(result)], result)
-    return {
-        HourKey(LineKey(tenant, probe, line), hour * 3600, family): tally.summary()
-        for (tenant, probe, line, family, hour), tally in tallies.items()
-    }
+            what = KIND_OF[type(result)], result.target
+            hours[tenant, probe, line, result.family, hour * 3600][what].append(result)
+    return [
+        HourGroups(*key, [group_of(kind, target, same) for (kind, target), same in groups.items()])
+        for key, groups in hours.items()
+    ]
+
+
+_Hours = dict[tuple[str, str, str, Family | None, int], dict[tuple[str, str | None], list[Result]]]
+
+
+def fold(results: Iterable[tuple[str, str, Result]]) -> dict[HourKey, Summary]:
+    """Summaries of (tenant, probe, result) triples, as `group_by_hour` groups them."""
+    return {hour.key: summary_of(hour.groups) for hour in group_by_hour(results)}

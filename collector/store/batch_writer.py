@@ -8,9 +8,9 @@ from itertools import chain
 from uuid import UUID
 
 from collector.rollup.periods import local_day
-from collector.rollup.summary import fold
+from collector.rollup.summary import group_by_hour
 from collector.store import columns, rollup_tables
-from collector.store.batch import Batch, ResultRow, family_number, utc_text
+from collector.store.batch import Batch, ResultRow, utc_text
 from collector.store.database import Row, Transaction
 from collector.store.kind_tables import kind_tables
 from collector.store.messages import EpochKey
@@ -20,6 +20,8 @@ from wire.record import Result
 
 # SQLite takes 32,766 values in a statement at most.
 _EPOCHS_AT_ONCE = 1_000
+# A roll-up takes deltas whole, so that a huge batch is several: memory.
+_RESULTS_A_DELTA = 2_000
 _AHEAD = timedelta(minutes=10)
 
 
@@ -118,14 +120,16 @@ def write_deltas(
     transaction: Transaction, rows: Sequence[ResultRow], decoded: Sequence[Result]
 ) -> None:
     """Insert the roll-up deltas of results, which `rollup_writer` merges later."""
-    hours = fold((row.tenant, row.probe, result) for row, result in zip(rows, decoded, strict=True))
-    transaction.insert(
-        DELTAS,
-        [
-            (*key.line, family_number(key.family), key.start_s, rollup_tables.encode(summary))
-            for key, summary in hours.items()
-        ],
-    )
+    deltas = []
+    for at in range(0, len(rows), _RESULTS_A_DELTA):
+        part = slice(at, at + _RESULTS_A_DELTA)
+        hours = group_by_hour(
+            (row.tenant, row.probe, result)
+            for row, result in zip(rows[part], decoded[part], strict=True)
+        )
+        if hours:
+            deltas.append((len(rows[part]), rollup_tables.encode_delta(hours)))
+    transaction.insert(DELTAS, deltas)
 
 
 def upsert_last_results(transaction: Transaction, batch: Batch, at: datetime) -> None:

@@ -26,9 +26,7 @@ RESULTS = _made_by_migrations(
     "number:integer tenant probe epoch seq:integer kind line target outcome reason "
     "started_at:time received_at:time stored_at:time body",
 )
-DELTAS = _made_by_migrations(
-    "rollup_deltas", ("number",), "tenant probe line family:small start_s:integer body:bytes"
-)
+DELTAS = _made_by_migrations("rollup_batches", ("number",), "results:integer body:bytes")
 LEDGERS = _made_by_migrations(
     "ledgers", ("tenant", "probe", "epoch"), "tenant probe epoch ranges touched:integer stored"
 )

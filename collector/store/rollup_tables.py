@@ -14,7 +14,7 @@ import msgspec
 from collector.rollup.distribution import Distribution
 from collector.rollup.metrics import OVERVIEW_KINDS, OVERVIEW_METRICS, OVERVIEW_SUMS
 from collector.rollup.periods import Step
-from collector.rollup.summary import KindCounts, Summary
+from collector.rollup.summary import HourGroups, KindCounts, Summary
 from collector.store.database import Column, ColumnType, Table
 
 _COUNTS = ("ok", "failed", "skipped", "valid")
@@ -60,6 +60,7 @@ TABLES = (*FIGURES.values(), *BODIES.values())
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Summary)
+_delta_decoder = msgspec.msgpack.Decoder(list[HourGroups])
 # Shared, and never changed: two dictionaries each would be a third of a nation's overview.
 _NO_NAMES: dict[str, int] = {}
 
@@ -72,6 +73,16 @@ def encode(summary: Summary) -> bytes:
 def decode(body: bytes) -> Summary:
     """The Summary that `encode` wrote."""
     return _decoder.decode(body)
+
+
+def encode_delta(hours: Sequence[HourGroups]) -> bytes:
+    """What a batch adds to the roll-ups, as bytes."""
+    return _encoder.encode(hours)
+
+
+def decode_delta(body: bytes) -> list[HourGroups]:
+    """What `encode_delta` wrote."""
+    return _delta_decoder.decode(body)
 
 
 def figures(summary: Summary) -> list[object]:

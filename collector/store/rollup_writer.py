@@ -6,19 +6,24 @@ changes its old buckets under a new revision, by which an issued report is found
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Step, bucket_start
-from collector.rollup.summary import Summary
+from collector.rollup.summary import HourKey, ResultGroup, Summary, summary_of
 from collector.store import rollup_tables
-from collector.store.batch import utc_text
-from collector.store.database import Transaction
+from collector.store.batch import family_number, utc_text
+from collector.store.database import Row, Transaction
 from collector.store.rollup_tables import BODIES, FIGURES
 
 _Buckets = dict[tuple[int, int], Summary]
+
+
+# So many batches are looked at for one roll-up: a nation's in some minutes.
+_MOST_BATCHES = 2_000
 
 
 class _LineFamily(NamedTuple):
@@ -28,27 +33,121 @@ class _LineFamily(NamedTuple):
     family: int
 
 
-def merge_deltas(transaction: Transaction, now: datetime, most_deltas: int) -> int:
-    """Merge the oldest deltas; returns their number, 0 when there is none."""
+_Hours = dict[tuple[_LineFamily, int], Summary]
+
+
+class RollUpWriter:
+    """Merges deltas. One for each store; it remembers the lines' numbers."""
+
+    def __init__(self) -> None:
+        self._ids: dict[_LineFamily, int] = {}
+        self._last_id = 0
+
+    def merge_deltas(self, transaction: Transaction, now: datetime, most_results: int) -> int:
+        """Merge the oldest deltas; returns of how many results, 0 when there is none.
+
+        Args:
+            transaction: the transaction.
+            now: the centre's clock.
+            most_results: of how many at most, and of as many hours at most as a tenth of that,
+                unless one batch has more.
+        """
+        hours, merged = _old_deltas(transaction, most_results)
+        if not merged:
+            hours, merged = _new_deltas(transaction, most_results)
+        if not merged:
+            return 0
+        ids = self._line_ids(transaction, {line for line, _ in hours})
+        revision = _next_revision(transaction)
+        buckets: _Buckets = {
+            (ids[line], start_s): delta for (line, start_s), delta in hours.items()
+        }
+        for step in Step:
+            _merge(transaction, step, _coarser(buckets, step), revision, now)
+        return merged
+
+    def _line_ids(
+        self, transaction: Transaction, lines: set[_LineFamily]
+    ) -> Mapping[_LineFamily, int]:
+        """The numbers of lines; numbers only grow, so only new ones are read."""
+        rows = transaction.execute(
+            "SELECT line_id, family, tenant, probe, line FROM lines WHERE line_id > ? "
+            "ORDER BY line_id",
+            (self._last_id,),
+        )
+        for line_id, family, *names in rows:
+            self._ids[_LineFamily(LineKey(*names), family)] = self._last_id = line_id
+        new = sorted(lines - self._ids.keys())
+        if not new:
+            return self._ids
+        # Not remembered before they are committed.
+        ids = dict(self._ids)
+        for key in new:
+            ((ids[key],),) = transaction.execute(
+                "INSERT INTO lines (tenant, probe, line, family) VALUES (?, ?, ?, ?) "
+                "RETURNING line_id",
+                (*key.line, key.family),
+            )
+        return ids
+
+
+def _new_deltas(transaction: Transaction, most_results: int) -> tuple[_Hours, int]:
+    """Take the oldest batches' deltas; returns their Summaries and the number of results."""
+    sizes = transaction.execute(
+        "SELECT number, results FROM rollup_batches ORDER BY number LIMIT ?", (_MOST_BATCHES,)
+    )
+    groups: dict[HourKey, list[ResultGroup]] = defaultdict(list)
+    merged = 0
+    for numbers in _parts(sizes, most_results):
+        for results, body in transaction.execute(
+            "SELECT results, body FROM rollup_batches WHERE number BETWEEN ? AND ? ORDER BY number",
+            (numbers[0], numbers[-1]),
+        ):
+            for hour in rollup_tables.decode_delta(bytes(body)):
+                groups[hour.key] += hour.groups
+            merged += results
+        last = numbers[-1]
+        if len(groups) * 10 >= most_results:
+            break
+    if merged:
+        transaction.execute("DELETE FROM rollup_batches WHERE number <= ?", (last,))
+    return {
+        (_LineFamily(key.line, family_number(key.family)), key.start_s): summary_of(same)
+        for key, same in groups.items()
+    }, merged
+
+
+def _parts(sizes: Sequence[Row], most_results: int) -> Iterator[list[int]]:
+    """The numbers of batches of at most so many results altogether, a tenth of these at a time."""
+    taken, part, numbers = 0, 0, list[int]()
+    for number, results in sizes:
+        if taken and taken + results > most_results:
+            break
+        numbers.append(number)
+        taken += results
+        part += results
+        if part * 10 >= most_results:
+            yield numbers
+            part, numbers = 0, []
+    if numbers:
+        yield numbers
+
+
+def _old_deltas(transaction: Transaction, most_deltas: int) -> tuple[_Hours, int]:
+    """Take deltas that a version before 0.2.0 left, a Summary each; returns their number too."""
     rows = transaction.execute(
         "SELECT number, tenant, probe, line, family, start_s, body FROM rollup_deltas "
         "ORDER BY number LIMIT ?",
         (most_deltas,),
     )
-    if not rows:
-        return 0
-    hours: dict[tuple[_LineFamily, int], Summary] = {}
+    hours: _Hours = {}
     for _, tenant, probe, line, family, start_s, body in rows:
         key = (_LineFamily(LineKey(tenant, probe, line), family), start_s)
         delta = rollup_tables.decode(bytes(body))
         hours[key] = hours[key].merged(delta) if key in hours else delta
-    ids = _line_ids(transaction, {line for line, _ in hours})
-    revision = _next_revision(transaction)
-    buckets: _Buckets = {(ids[line], start_s): delta for (line, start_s), delta in hours.items()}
-    for step in Step:
-        _merge(transaction, step, _coarser(buckets, step), revision, now)
-    transaction.execute("DELETE FROM rollup_deltas WHERE number <= ?", (rows[-1][0],))
-    return len(rows)
+    if rows:
+        transaction.execute("DELETE FROM rollup_deltas WHERE number <= ?", (rows[-1][0],))
+    return hours, len(rows)
 
 
 def delete_rollups(transaction: Transaction, cut: datetime) -> None:
@@ -94,18 +193,6 @@ def _merge(
         figure_rows.append((*bucket, *rollup_tables.figures(whole)))
     transaction.replace(bodies, body_rows)
     transaction.replace(figures, figure_rows)
-
-
-def _line_ids(transaction: Transaction, lines: set[_LineFamily]) -> dict[_LineFamily, int]:
-    rows = transaction.execute("SELECT line_id, family, tenant, probe, line FROM lines")
-    ids = {_LineFamily(LineKey(*names), family): line_id for line_id, family, *names in rows}
-    new = sorted(lines - ids.keys())
-    for key in new:
-        ((ids[key],),) = transaction.execute(
-            "INSERT INTO lines (tenant, probe, line, family) VALUES (?, ?, ?, ?) RETURNING line_id",
-            (*key.line, key.family),
-        )
-    return ids
 
 
 def _next_revision(transaction: Transaction) -> int:

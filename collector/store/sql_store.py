@@ -32,7 +32,8 @@ from collector.store.records import (
 )
 from collector.store.registry_store import SqlRegistryStore
 from collector.store.repeats import reused_numbers
-from collector.store.rollup_writer import delete_rollups, merge_deltas
+from collector.store.rollup_writer import RollUpWriter, delete_rollups
+from collector.store.store import ROLL_UP_RESULTS
 from collector.store.summaries import SqlSummaries
 from collector.store.target_limit import TargetLimiter
 from wire.ledger import Ledger
@@ -97,6 +98,7 @@ class SqlStore:
         self._database = database
         self._rejected_kept = rejected_kept
         self._target_limiter = TargetLimiter()
+        self._rollup_writer = RollUpWriter()
         self.summaries = SqlSummaries(database)
         self.registry = SqlRegistryStore(database)
 
@@ -135,9 +137,9 @@ class SqlStore:
 
         return finished
 
-    def roll_up(self, now: datetime, most_deltas: int = 2_000) -> int:
+    def roll_up(self, now: datetime, most_results: int = ROLL_UP_RESULTS) -> int:
         with self._database.transaction() as transaction:
-            return merge_deltas(transaction, now, most_deltas)
+            return self._rollup_writer.merge_deltas(transaction, now, most_results)
 
     def maintain(
         self, now: datetime, raw_days: int | None, rollup_days: int | None = None

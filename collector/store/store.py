@@ -33,6 +33,9 @@ from collector.store.records import (
 from wire.ledger import Ledger
 from wire.messages import PlannedKind
 
+# Of one roll-up: a second of work, during which nothing else is written.
+ROLL_UP_RESULTS = 20_000
+
 
 class StoreError(Exception):
     """The store cannot do it now (disk full, locked, gone); the text is a sentence for users."""
@@ -49,8 +52,10 @@ class Store(Protocol):
     def registry(self) -> RegistryStore:
         """The registry and the record of its changes."""
 
-    def roll_up(self, now: datetime, most_deltas: int = 2_000) -> int:
-        """Merge the oldest deltas into the roll-ups; returns their number, 0 when there is none.
+    def roll_up(self, now: datetime, most_results: int = ROLL_UP_RESULTS) -> int:
+        """Merge the oldest stored results into the roll-ups; returns how many, 0 for none left.
+
+        About `most_results` at most, and of a tenth as many hours; whole batches, at least one.
 
         Each call is one transaction. Raises StoreError: nothing was done.
         """

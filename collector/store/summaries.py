@@ -148,8 +148,11 @@ class SqlSummaries:
         return int(rows[0][0]) if rows else 0
 
     def waiting(self) -> int:
-        ((count,),) = self._database.read("SELECT count(*) FROM rollup_deltas")
-        return int(count)
+        ((old, new),) = self._database.read(
+            "SELECT (SELECT count(*) FROM rollup_deltas), "
+            "(SELECT coalesce(sum(results), 0) FROM rollup_batches)"
+        )
+        return int(old + new)
 
     def revised_since(
         self, period: Period, lines: Iterable[LineKey], revision: int

@@ -32,7 +32,7 @@ from collector.rollup.periods import (
     start_of_day,
     week_of,
 )
-from collector.rollup.summary import EMPTY, Summary, SummaryBuilder, merge_summaries
+from collector.rollup.summary import EMPTY, Summary, group_of, merge_summaries, summary_of
 from collector.store import rollup_tables
 from tests import samples
 from wire.result import KINDS, Outcome, Reason, Result, Validity
@@ -119,10 +119,10 @@ def test_without_its_sketch_a_distribution_keeps_its_mean() -> None:
 
 
 def tally(*results: Result) -> Summary:
-    found = SummaryBuilder()
+    by_target: dict[tuple[str, str | None], list[Result]] = {}
     for result in results:
-        found.take(result.kind, result)
-    return found.summary()
+        by_target.setdefault((result.kind, result.target), []).append(result)
+    return summary_of(group_of(*what, same) for what, same in by_target.items())
 
 
 def flagged(result: Result, *flags: Validity) -> Result:
