@@ -349,6 +349,7 @@ class IngestPipeline:
                 done = finish()
             except StoreError as error:
                 failures += 1
+                self._expect_another_store()
                 self._set_status(IngestStatus(self.state.broker_trouble, str(error)))
             except Exception:
                 # A poison message: unacknowledged, the broker would send it again after every
@@ -385,8 +386,14 @@ class IngestPipeline:
                 self._queue_all_receipts()
             self._answer_requests()
         except StoreError as error:
+            self._expect_another_store()
             self._receipts_at_s = time.monotonic() + min(_STORE_RETRY_MAX_S, self._idle_wait_s)
             self._set_status(IngestStatus(self.state.broker_trouble, str(error)))
+
+    def _expect_another_store(self) -> None:
+        """After a failure: what answers next may lag behind (a standby) or be a backup."""
+        self._receipt_numbers.generation = None
+        self._all_receipts_due = True
 
     def _queue_all_receipts(self) -> None:
         """Queue a receipt for every probe, after (re)connecting.

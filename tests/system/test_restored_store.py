@@ -5,9 +5,11 @@ lost, whatever epochs the backup knows, and nobody has to measure anything for i
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -181,6 +183,8 @@ def test_a_clock_that_was_ahead_before_the_store_was_lost_does_no_harm(world: Wo
 
 
 def test_an_old_receipt_is_no_restored_store(world: World) -> None:
+    connected(world)
+
     def numbered(through: int) -> Callable[[Receipt], bool]:
         return lambda one: one.order is not None and one.stored_through == through
 
@@ -209,6 +213,7 @@ def test_an_old_receipt_is_no_restored_store(world: World) -> None:
 
 
 def test_a_probe_of_before_0_2_0_gets_receipts_that_it_can_read(world: World) -> None:
+    connected(world)
     with Client(world.broker.config(), samples.PROBE, subscriptions=[RECEIPT]) as old_probe:
         latency = topics.measurement(samples.TENANT, samples.PROBE, "latency")
         info = topics.of_probe(samples.TENANT, samples.PROBE, "info")
@@ -224,6 +229,59 @@ def test_a_probe_of_before_0_2_0_gets_receipts_that_it_can_read(world: World) ->
             retained = caught(later, lambda _one: True)
         assert retained.order is None
         assert retained.stored_through == 1
+
+
+def test_a_store_that_was_away_begins_a_generation(world: World) -> None:
+    connected(world)
+    with Client(world.broker.config(), samples.PROBE, subscriptions=[RECEIPT]) as new_probe:
+        latency = topics.measurement(samples.TENANT, samples.PROBE, "latency")
+        info = msgspec.structs.replace(
+            samples.info(), epochs=[samples.EPOCH, samples.OTHER_EPOCH], receipt_generation=1
+        )
+        new_probe.publish(
+            topics.of_probe(samples.TENANT, samples.PROBE, "info"), messages.encode(info)
+        )
+        before = caught(new_probe, lambda one: one.epoch == samples.OTHER_EPOCH).order
+        assert before is not None
+        with closing(sqlite3.connect(world.collector.store_path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            new_probe.publish(latency, samples.envelope([(1, samples.latency())]))
+            eventually(lambda: "cannot store" in world.collector.log, "it waits", WAIT_S)
+            other.execute("ROLLBACK")
+        # A database that took over may have no more than an earlier backup.
+        after = caught(
+            new_probe,
+            lambda one: one.epoch == samples.OTHER_EPOCH and generation_of(one) > before[0],
+        )
+        assert after.stored_through == 0
+        caught(new_probe, lambda one: one.epoch == samples.EPOCH and one.stored_through == 1)
+
+
+def test_a_centre_without_numbers_gets_an_info_that_it_can_read(world: World) -> None:
+    world.collector.kill()
+    info = topics.of_probe(samples.TENANT, samples.PROBE, "info")
+    results = topics.measurement(samples.TENANT, samples.PROBE, "latency")
+    with Client(world.broker.config(), "old-centre", subscriptions=[info, results]) as old_centre:
+        world.open()
+        assert world.publisher is not None
+        world.publisher.submit(samples.latency())
+        sent = old_centre.wait_for(lambda one: one.topic == results)
+        receipt = Receipt(
+            epoch=decode_envelope(sent.payload).epoch, stored_through=1, at=samples.NOON
+        )
+        old_centre.publish(RECEIPT, messages.encode(receipt), retain=True)
+        assert world.publisher.wait_delivered(WAIT_S, threading.Event())
+        old_centre.received.clear()
+        world.publisher.republish_info()
+        old_centre.wait_for(lambda one: one.topic == info)
+        infos = [one for one in old_centre.received if one.topic == info]
+        assert infos
+        assert all(b'"epochs"' not in one.payload for one in infos)
+        assert all(b'"receipt_generation"' not in one.payload for one in infos)
+
+
+def generation_of(receipt: Receipt) -> int:
+    return receipt.order[0] if receipt.order else 0
 
 
 def caught(client: Client, fits: Callable[[Receipt], bool]) -> Receipt:
