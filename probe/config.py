@@ -124,7 +124,8 @@ class LineConfig(Strict, frozen=True):
 class ServerConfig(Strict, frozen=True):
     """One measurement server: iperf3 on each port (one test at a time each), a STAMP reflector.
 
-    `http_port` is where nginx serves the HTTP test; None where the server has none.
+    `http_port` is where nginx serves the HTTP test, `lease_port` where the server grants its slots
+    (`tramdo-lease`); None where the server has none.
     """
 
     name: Name
@@ -132,6 +133,15 @@ class ServerConfig(Strict, frozen=True):
     iperf3_ports: Annotated[list[Port], Meta(min_length=1)] = field(default_factory=lambda: [5201])
     stamp_port: Port = 862
     http_port: Port | None = None
+    lease_port: Port | None = None
+
+    def __post_init__(self) -> None:
+        """Require a port of its own for the lease service."""
+        if self.lease_port in {*self.iperf3_ports, self.http_port} - {None}:
+            raise RuleError(
+                f"`lease_port` {self.lease_port} đã dùng cho iperf3 hoặc HTTP",
+                f"`lease_port` {self.lease_port} is that of iperf3 or HTTP",
+            )
 
 
 def minute_of_day(text: TimeOfDay) -> int:
@@ -171,6 +181,8 @@ class PlanConfig(Strict, frozen=True):
     # under `idle_only` longer in office hours (ours).
     idle_look_s: Annotated[float, Meta(ge=0.5, le=60)] = 5.0
     office_idle_look_s: Annotated[float, Meta(ge=0.5, le=60)] = 30.0
+    # How long a bulk test waits for a lease of its server (docs/method.md#plan, B15).
+    lease_wait_s: Annotated[float, Meta(ge=0, le=120)] = 120.0
 
     def __post_init__(self) -> None:
         """Check that hours are in order and that avoided hours leave room for tests."""

@@ -56,6 +56,9 @@ VALIDITIES = {
     Validity.SERVER_LOW: Phrase(
         "máy chủ đo cho số thấp hơn các máy chủ khác", "this server reads lower than the others"
     ),
+    Validity.SERVER_CONTENTION: Phrase(
+        "máy chủ đo phục vụ lượt đo khác cùng lúc", "the server carried another test at the time"
+    ),
     Validity.INTERFACE_MISMATCH: Phrase(
         "số đếm của cổng mạng không khớp", "interface counters do not match"
     ),

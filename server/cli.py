@@ -12,6 +12,7 @@ from importlib.metadata import version
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from runtime import systemd_notify
+from server.arguments import count, port
 from server.rate_limit import RateLimit
 from server.reflector import Listener, Reflector, listen
 from wire import stamp
@@ -115,13 +116,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--port",
-        type=_port,
+        type=port,
         default=stamp.PORT,
         help="UDP port; 0 lets the system choose (default: %(default)s)",
     )
     parser.add_argument(
         "--rate-limit-pps",
-        type=_count,
+        type=count,
         default=1000,
         metavar="N",
         help="packets answered each second for one source (an IPv4 address, an IPv6 /64); "
@@ -139,22 +140,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError("a port is 0 to 65535")
-    return port
-
-
 def _network(text: str) -> IPv4Network | IPv6Network:
     try:
         return ip_network(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 0:
-        raise argparse.ArgumentTypeError("a count is not negative")
-    return count

@@ -107,6 +107,8 @@ class Validity(StrEnum):
     TIME_IN_FUTURE = "time_in_future"
     TIME_ANCIENT = "time_ancient"
     SERVER_LOW = "server_low"
+    # Another test shared the server's port, or its card was over its capacity (wire.lease).
+    SERVER_CONTENTION = "server_contention"
     INTERFACE_MISMATCH = "interface_mismatch"
     # A window of kind `latency` in which the office's own cable or router failed.
     OWN_LAN = "own_lan"

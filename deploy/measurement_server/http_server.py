@@ -13,6 +13,7 @@ import jinja2
 from msgspec import Struct, structs
 
 from wire.http import ADDRESS_PATH, EMPTY_PATH, SINK_PATH, SIZES_BYTES, random_path
+from wire.lease import AUTHORIZE_PATH
 
 TEMPLATE = Path(__file__).with_name("nginx.conf.j2")
 _BLOCK_BYTES = 2**20
@@ -38,6 +39,8 @@ class HttpServer(Struct, frozen=True, kw_only=True):
     # What a full-length upload may last at most, with its connections' set-up.
     sink_seconds: int = 60
     trusted_proxies: list[str] = []
+    # The HTTP port of the lease service on this host; 0 where there is none.
+    lease_http_port: int = 0
 
 
 def render(template: str, server: HttpServer) -> str:
@@ -53,6 +56,7 @@ def render(template: str, server: HttpServer) -> str:
         sink_path=SINK_PATH,
         address_path=ADDRESS_PATH,
         sink_bytes=max(SIZES_BYTES),
+        lease_path=AUTHORIZE_PATH,
     )
 
 

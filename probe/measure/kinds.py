@@ -11,6 +11,7 @@ from probe.config import Config
 from probe.measure.dns import probe as dns_probe
 from probe.measure.http import probe as http_probe
 from probe.measure.latency import probe as latency_probe
+from probe.measure.leased import leased
 from probe.measure.measurement import MeasureFunction
 from probe.measure.path import probe as path_probe
 from probe.measure.throughput import probe as throughput_probe
@@ -45,8 +46,10 @@ class MeasureKind(Struct, frozen=True):
 
 
 MEASURES: dict[str, MeasureKind] = {
-    kind_of(ThroughputResult): MeasureKind(throughput_probe.measure, bulk=True),
-    kind_of(HttpResult): MeasureKind(http_probe.measure, bulk=True),
+    kind_of(ThroughputResult): MeasureKind(
+        leased(kind_of(ThroughputResult), throughput_probe.measure), bulk=True
+    ),
+    kind_of(HttpResult): MeasureKind(leased(kind_of(HttpResult), http_probe.measure), bulk=True),
     kind_of(LatencyResult): MeasureKind(
         partial(latency_probe.measure, windows=1), continuous=latency_probe.measure
     ),

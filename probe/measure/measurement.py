@@ -106,7 +106,8 @@ class MeasurementRequest(Struct, frozen=True, kw_only=True):
 
     `slot_at` seeds random choices, so that the same slot always draws the same. `patience_s` limits
     the wait for a busy server where that is less than configured. `family` is what the measurement
-    is bound to, None where it may use any that the line has (decision 77).
+    is bound to, None where it may use any that the line has (decision 77). `lease_token` is that of
+    the lease under which a transfer runs, where the server grants them.
     """
 
     line: LineConfig
@@ -117,6 +118,7 @@ class MeasurementRequest(Struct, frozen=True, kw_only=True):
     slot_at: datetime | None = None
     family: Family | None = None
     patience_s: float | None = None
+    lease_token: str | None = None
 
 
 def request_at(request: MeasurementRequest, address: str | None) -> MeasurementRequest:

@@ -42,7 +42,8 @@ class BulkKind(Struct, frozen=True):
     """A bulk kind: its share of the samples, its servers, the duration of a test.
 
     `transfer_s` is a direction's full length, without early stop. `longest_s` is how long a
-    test holds the host with its idle check, without waits for a busy server.
+    test holds the host with its idle check and its wait for a lease, without other waits for a
+    busy server.
     """
 
     kind: str
@@ -93,7 +94,7 @@ class MonthBudget(Struct, frozen=True, kw_only=True):
 def bulk_kinds(config: Config) -> list[BulkKind]:
     """The planned bulk kinds: those with a share and a server that offers them."""
     plan = config.plan
-    beside_s = longest_idle_check_s(plan) + _stragglers_s(config.latency)
+    beside_s = longest_idle_check_s(plan) + _stragglers_s(config.latency) + lease_wait_s(config)
     kinds = [
         BulkKind(
             THROUGHPUT,
@@ -111,6 +112,12 @@ def bulk_kinds(config: Config) -> list[BulkKind]:
         ),
     ]
     return [one for one in kinds if one.share > 0 and one.servers]
+
+
+def lease_wait_s(config: Config) -> float:
+    """The longest wait for a lease; 0 where no server grants any."""
+    grants = any(server.lease_port is not None for server in config.servers)
+    return config.plan.lease_wait_s if grants else 0.0
 
 
 def month_budget(config: Config, line: LineConfig, day: date, usage: Usage) -> MonthBudget:

@@ -104,7 +104,12 @@ def _others(history: History, result: Result, servers: Collection[str]) -> Itera
 
 def _is_disturbed(result: Result) -> bool:
     """Whether something other than line and server influenced the rate."""
-    reasons = (Validity.CROSS_TRAFFIC, Validity.PROBE_LIMITED, Validity.THROTTLED)
+    reasons = (
+        Validity.CROSS_TRAFFIC,
+        Validity.PROBE_LIMITED,
+        Validity.SERVER_CONTENTION,
+        Validity.THROTTLED,
+    )
     return any(flag in result.validity for flag in reasons)
 
 

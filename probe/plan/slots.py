@@ -14,6 +14,7 @@ week any seven days have one in peak hours and one outside; servers take turns; 
 
 from __future__ import annotations
 
+import calendar
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -71,22 +72,49 @@ class _Test(Struct, frozen=True):
     family: Family
 
 
+class _LineMonth(Struct, frozen=True):
+    """A line's tests of a month, in order, and its budget."""
+
+    name: str
+    budget: MonthBudget
+    tests: list[_Test]
+
+
 def day_plan(config: Config, day: date, usage: Usage | None = None) -> DayPlan:
     """The bulk slots of a local day."""
+    return _day_plan(config, day, _months(config, day, usage or Usage()))
+
+
+def month_plan(config: Config, day: date, usage: Usage | None = None) -> dict[date, DayPlan]:
+    """The plan of each day of a day's month, as `day_plan` makes it from this usage."""
+    months = _months(config, day, usage or Usage())
+    count = calendar.monthrange(day.year, day.month)[1]
+    days = (day.replace(day=number) for number in range(1, count + 1))
+    return {one: _day_plan(config, one, months) for one in days}
+
+
+def _months(config: Config, day: date, usage: Usage) -> list[_LineMonth]:
+    budgets = [(line, month_budget(config, line, day, usage)) for line in config.lines]
+    return [
+        _LineMonth(_name(config, line), budget, list(_month(config, line, day, budget)))
+        for line, budget in budgets
+    ]
+
+
+def _day_plan(config: Config, day: date, months: Sequence[_LineMonth]) -> DayPlan:
     longest = {one.kind: one.longest_s for one in bulk_kinds(config)}
     rooms = bulk_time_ranges(config, day, max(longest.values(), default=0.0))
     wanted: list[Slot] = []
     count = 0
-    for line in config.lines:
-        budget = month_budget(config, line, day, usage or Usage())
+    for month in months:
         tests = [
             test
-            for test in _month(config, line, day, budget)
-            if test.day_index == day.day - 1 and (test.kept or not budget.is_exhausted)
+            for test in month.tests
+            if test.day_index == day.day - 1 and (test.kept or not month.budget.is_exhausted)
         ]
         count += len(tests)
         if rooms:
-            wanted += _timed(f"{_name(config, line)}/{day}", tests, rooms, longest, budget)
+            wanted += _timed(f"{month.name}/{day}", tests, rooms, longest, month.budget)
     placed = _placed(wanted, rooms)
     return DayPlan(placed, count - len(placed))
 

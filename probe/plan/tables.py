@@ -12,7 +12,7 @@ from msgspec import Struct
 from probe.config import Config
 from probe.plan.budget import month_budget, shortfalls
 from probe.plan.light import light_kinds
-from probe.plan.slots import DayPlan, day_plan
+from probe.plan.slots import DayPlan, month_plan
 from probe.plan.usage import Usage, month_of
 from runtime.language import Language, Phrase, number
 from wire.record import Family
@@ -79,7 +79,7 @@ def document(
     """The plan of a day and its month; `usage` only changes the expected bytes."""
     zone = ZoneInfo(config.timezone)
     count = calendar.monthrange(day.year, day.month)[1]
-    plans = {n: day_plan(config, day.replace(day=n), usage) for n in range(1, count + 1)}
+    plans = month_plan(config, day, usage)
     left_out = sum(plan.left_out for plan in plans.values())
     return PlanDocument(
         day=day,
@@ -94,7 +94,7 @@ def document(
                 round(slot.expected_bytes),
                 slot.family,
             )
-            for slot in plans[day.day].slots
+            for slot in plans[day].slots
         ],
         lines=list(_line_rows(config, plans.values(), day, usage)),
         light=[
@@ -107,7 +107,7 @@ def document(
             for line in config.lines
             for one in light_kinds(config, line)
         ],
-        days=[_day_row(config, day.replace(day=n), plan) for n, plan in plans.items()],
+        days=[_day_row(config, one, plan) for one, plan in plans.items()],
         notes=[note.in_(language) for note in notes(config, day, usage, left_out)],
     )
 

@@ -148,9 +148,13 @@ def rescheduled(
     return structs.replace(wanted, due_s=now_s + pause_s)
 
 
-def was_server_busy(result: Result) -> bool:
-    """Whether the server was busy before anything was measured; the slot may then be retried."""
-    return result.reason is Reason.SERVER_BUSY and result.values is None
+def deferral_reason(result: Result) -> Reason | None:
+    """Why nothing was measured where the slot may come again; None where it may not.
+
+    The server was busy, or people used the line while its lease was waited for.
+    """
+    again = result.reason in (Reason.SERVER_BUSY, Reason.CROSS_TRAFFIC) and result.values is None
+    return result.reason if again else None
 
 
 def next_server(config: Config, wanted: QueuedMeasurement) -> ServerConfig:

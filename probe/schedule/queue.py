@@ -19,8 +19,8 @@ from msgspec import structs
 
 from probe import clock
 from probe.config import Config
-from probe.measure import host
 from probe.measure.families import family_of_slot, family_to_measure
+from probe.measure.interface_counters import counters_of
 from probe.measure.kinds import MEASURES
 from probe.measure.measurement import Stop
 from probe.measure.runner import Runner
@@ -30,7 +30,6 @@ from probe.schedule import admission
 from probe.schedule.admission import (
     AdmissionDecision,
     CrossTrafficLimits,
-    InterfaceCounters,
     QueuedMeasurement,
 )
 from probe.state.usage import UsageFile
@@ -136,8 +135,9 @@ class MeasurementQueue:
         for result in self._results(wanted, stopping, left_s):
             alive()
             low = self._usage.count(result, self._today(), self._servers)
-            if wanted.until is not None and admission.was_server_busy(result):
-                self._defer(admission.with_deferral(wanted, Reason.SERVER_BUSY), Reason.SERVER_BUSY)
+            deferred = admission.deferral_reason(result)
+            if wanted.until is not None and deferred is not None:
+                self._defer(admission.with_deferral(wanted, deferred), deferred)
             else:
                 annotated = admission.with_admission_history(result, wanted, VERSION)
                 self._on_result(
@@ -161,10 +161,9 @@ class MeasurementQueue:
         self, wanted: QueuedMeasurement, stopping: Stop
     ) -> tuple[QueuedMeasurement, AdmissionDecision]:
         """Compare the interface's counters over the idle check."""
-        interface = wanted.line.interface or host.interface_of(wanted.line.source_address)
-        then = _counters(interface)
+        then = counters_of(wanted.line)
         stopping.wait(idle_check_s(self._config, clock.utc_now()))
-        now = _counters(interface)
+        now = counters_of(wanted.line)
         plan = self._config.plan
         limits = CrossTrafficLimits(plan.cross_traffic_download_bps, plan.cross_traffic_upload_bps)
         rates_before = structs.replace(wanted, rates_before=admission.rates_between(then, now))
@@ -211,8 +210,3 @@ class MeasurementQueue:
 
     def _today(self) -> date:
         return clock.utc_now().astimezone(ZoneInfo(self._config.timezone)).date()
-
-
-def _counters(interface: str | None) -> InterfaceCounters:
-    snapshot = host.snapshot(interface)
-    return InterfaceCounters(clock.monotonic_s(), snapshot.received_bytes, snapshot.sent_bytes)

@@ -37,6 +37,7 @@ _STEPS = {
     "download": "tải xuống",
     "upload": "tải lên",
     "server busy": "chờ máy chủ đo",
+    "waiting for the server": "chờ máy chủ đo cấp chỗ",
     "latency": "độ trễ",
     "dns": "tên miền",
     "web": "trang web",

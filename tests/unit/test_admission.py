@@ -161,10 +161,10 @@ def test_only_servers_that_offer_http_are_asked_for_it() -> None:
 
 def test_a_busy_server_turns_a_slot_away_only_before_anything_was_measured() -> None:
     busy_count = samples.throughput(outcome=Outcome.SKIPPED, reason=Reason.SERVER_BUSY)
-    assert admission.was_server_busy(busy_count)
+    assert admission.deferral_reason(busy_count) is Reason.SERVER_BUSY
     half = structs.replace(busy_count, values=samples.throughput().values)
-    assert not admission.was_server_busy(half), "its download is kept"
-    assert not admission.was_server_busy(samples.throughput())
+    assert admission.deferral_reason(half) is None, "its download is kept"
+    assert admission.deferral_reason(samples.throughput()) is None
 
 
 def test_a_result_tells_what_its_slot_waited_for() -> None:

@@ -17,7 +17,7 @@ from probe.plan import tables
 from probe.plan.budget import bulk_kinds, month_budget, published_plan
 from probe.plan.hours import in_office_hours
 from probe.plan.light import light_kinds
-from probe.plan.slots import Slot, day_plan, light_slots
+from probe.plan.slots import Slot, day_plan, light_slots, month_plan
 from probe.plan.usage import KindUsage, Usage, in_month, with_bulk_result
 from runtime.language import Language
 from tests import samples
@@ -381,3 +381,8 @@ def test_an_ipv6_test_counts_its_longer_headers() -> None:
     }
     assert over[None] == over[Family.IPV4]
     assert over[Family.IPV6] / over[Family.IPV4] == pytest.approx(1448 / 1428, rel=1e-4)
+
+
+def test_a_month_s_plan_is_that_of_its_days() -> None:
+    parsed = with_http(office())
+    assert month_plan(parsed, DAY) == {day: day_plan(parsed, day) for day in MONTH}

@@ -30,6 +30,7 @@ from probe.measure.failure import Failure
 from probe.measure.http.failures import LineHttpError, failure_from, refusal
 from probe.measure.lookup import Address
 from wire.http import EMPTY_PATH, SINK_PATH, random_path
+from wire.lease import TOKEN_HEADER
 from wire.record import Reason
 
 # Python's work is per read: at most so much at a time, and after less than that a pause in which
@@ -54,11 +55,12 @@ _HEADERS = {"Accept-Encoding": "identity", "Cache-Control": "no-store, no-transf
 
 
 class Route(NamedTuple):
-    """The way to a server: line, address, and the host name for the `Host` header."""
+    """The way to a server: line, address, the host name for the `Host` header, and the lease."""
 
     line: LineConfig
     peer: Address
     host: str
+    lease_token: str | None = None
 
 
 class LineHttp:
@@ -76,11 +78,13 @@ class LineHttp:
     """
 
     def __init__(self, route: Route, timeout_s: float) -> None:
-        line, peer, host = route
+        line, peer, host, lease_token = route
         self.received_bytes = 0
         self._line = line
         self._peer = peer
         self._headers = _HEADERS | {"Host": f"{_in_url(host)}:{peer.port}"}
+        if lease_token is not None:
+            self._headers = self._headers | {TOKEN_HEADER: lease_token}
         self._not_body_bytes: int | None = None
         self._handed_bytes = 0
         options: list[tuple[int, int, int | bytes]] = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]

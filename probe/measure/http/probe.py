@@ -76,7 +76,7 @@ def _reached(
     """The way to the first address that can be reached, and its pings; else the first one's."""
     trials = []
     for peer in peers:
-        route = Route(request.line, peer, request.server.host)
+        route = Route(request.line, peer, request.server.host, request.lease_token)
         trials.append((route, *_pings(request, route)))
         _, pings_ms, failure = trials[-1]
         if failure is None or pings_ms or failure.reason not in _NO_CONNECTION:
