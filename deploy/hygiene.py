@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 # As the outside programs wrote them, or filled in by Ansible.
-_AS_WRITTEN = re.compile(r"tests/golden/|.*\.j2$")
+_AS_WRITTEN = re.compile(r"tests/golden/|.*\.(j2|dictionary)$")
 _LOCK = re.compile(r"requirements/.*\.txt$")
 _MERGE_MARKER = re.compile(r"(<{7}|>{7}|\|{7})( |$)")
 # A lock names versions and hashes; where they are fetched from is the installing machine's matter.
