@@ -40,14 +40,24 @@ class IntegerOption(NamedTuple):
     help: str
 
 
+class TextOption(NamedTuple):
+    """A text option of one benchmark: `--NAME TEXT`."""
+
+    name: str
+    default: str
+    help: str
+
+
 class Options(NamedTuple):
     """What was asked on the command line. `quick` is for a run under a minute.
 
-    `number` is the value of a benchmark's `IntegerOption`, or its default.
+    `number` is the value of a benchmark's `IntegerOption`, `text` of its `TextOption`, or their
+    defaults.
     """
 
     quick: bool
     number: int = 0
+    text: str = ""
 
 
 class Target(NamedTuple):
@@ -92,6 +102,7 @@ def run(
     *,
     peers: Sequence[str] = (),
     number: IntegerOption | None = None,
+    text: TextOption | None = None,
 ) -> int:
     """Run one benchmark as a command; its exit code.
 
@@ -100,6 +111,7 @@ def run(
         measure: does it; its module's docstring says what is measured.
         peers: Debian packages that it is compared with; their versions are stated.
         number: one more option of its own.
+        text: another one.
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m bench.{name}",
@@ -112,16 +124,24 @@ def run(
             f"--{number.name}", dest="number", type=int, default=number.default, metavar="N",
             help=f"{number.help} (default: %(default)s)",
         )  # fmt: skip
+    if text is not None:
+        parser.add_argument(
+            f"--{text.name}", dest="text", default=text.default, metavar="TEXT",
+            help=f"{text.help} (default: %(default)s)",
+        )  # fmt: skip
     arguments = parser.parse_args()
     given = arguments.number if number is not None else 0
     command = f"{parser.prog}{' --quick' if arguments.quick else ''}"
     if number is not None and given != number.default:
         command += f" --{number.name} {given}"
+    asked = arguments.text if text is not None else ""
+    if text is not None and asked != text.default:
+        command += f" --{text.name} {asked}"
     resources.watch()
     resources.unwind_on_signals()
     here = machine(command, peers)
     try:
-        outcome = measure(Options(quick=arguments.quick, number=given))
+        outcome = measure(Options(quick=arguments.quick, number=given, text=asked))
     except CannotMeasureError as error:
         note(f"bench.{name} cannot measure here: {error}")
         return 1
