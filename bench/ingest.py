@@ -225,7 +225,7 @@ def _volume(
         database = databases[build.name]
         _ingested(build, database, empty, 0)
         config = _config(scratch, database)
-        build.run("-m", "collector.cli", "registry", "apply", "--config", config, registry)
+        build.run("-m", "collector.cli", "registry", "apply", registry, "--config", config)
     before = {name: database.used_bytes() for name, database in databases.items()}
     work = Workload(size.store_results, 2, probes, _past(3), mixed=False)
     for file, results in _chunks(scratch, workload.messages(work), work.per_envelope):
