@@ -37,6 +37,7 @@ from probe.deliver.outbox_file import (
 from probe.deliver.outbox_rows import OutboxRows, Row, StoredRow, packed_rows
 from probe.deliver.ranges import Range, clip, subtract
 from probe.deliver.receipt_tracker import ReceiptOrder
+from probe.deliver.recent import RecentResults
 from probe.deliver.sender_state import Coverage, covered_ranges
 from probe.deliver.write_ahead_log import claimed_frames, log_of, taken_frames
 from runtime.language import Phrase
@@ -76,6 +77,7 @@ class Outbox:
         self._lost: tuple[tuple[uuid.UUID, int, int], ...] = ()
         self._pending = 0
         self._coverage_written_s = 0.0
+        self._recent = RecentResults()
         with translated_errors(cannot_open(path)):
             claimed = claimed_frames(path)
             self._db = open_database(path)
@@ -93,9 +95,11 @@ class Outbox:
             results: in the order in which they are to be numbered.
             now_s: Unix time, for `prune` only.
         """
-        with self._numbering(list(results), now_s):
+        stored, first_row = list(results), self.last_row + 1
+        with self._numbering(stored, now_s):
             if abs(now_s - self._coverage_written_s) >= _COVERAGE_EVERY_S:
                 self._write_coverage(now_s)
+        self._recent.add(first_row, stored)
 
     def pending(self, after: int, through: int, limit: int) -> list[NumberedResult]:
         """At most `limit` results with `after < row <= through` that no receipt covers, in order.
@@ -104,8 +108,14 @@ class Outbox:
         """
         found: list[NumberedResult] = []
         for first, last in clip(self._uncovered(), after + 1, through):
-            found += self.kept(first, last, limit - len(found))
+            left = limit - len(found)
+            recent = self._recent.between(first, min(last, self.last_row), left)
+            found += self.kept(first, last, left) if recent is None else recent
         return found
+
+    def release(self, through: int) -> None:
+        """Drop the encoded results up to a row from memory: they were sent, or wait."""
+        self._recent.release(through)
 
     def kept(self, first: int, last: int, limit: int) -> list[NumberedResult]:
         """At most `limit` results with `first <= row <= last`, covered ones too, in order."""
@@ -207,6 +217,7 @@ class Outbox:
 
         Only covered ones: a clock that jumps by years must not delete pending results.
         """
+        self.release(self.last_row)
         with self._rows.transaction():
             return self._rows.delete_covered_before(stored_before_s, self._uncovered())
 
@@ -226,6 +237,7 @@ class Outbox:
         """
         if self._rows.used_bytes() <= limit_bytes:
             return 0
+        self.release(self.last_row)
         enough_bytes = limit_bytes * _MADE_ROOM_RATIO
         while self._rows.used_bytes() > enough_bytes:
             with self._rows.transaction():

@@ -25,7 +25,7 @@ from probe.deliver.outbox import Outbox
 from probe.deliver.outbox_file import OutboxDamagedError, OutboxError
 from probe.deliver.receipt_tracker import ReceiptTracker
 from probe.deliver.replay import ReplayJob
-from probe.deliver.sender_state import Coverage, SenderState, coverage_of
+from probe.deliver.sender_state import Coverage, Lane, SenderState, coverage_of
 from probe.deliver.writer import OutboxWriter
 from probe.state.json_file import JsonFile
 from runtime import mqtt
@@ -90,7 +90,11 @@ class Publisher:
         self._replay_job: ReplayJob | None = None
         # Without a connection only the newest replies are kept.
         self._replies: deque[Reply] = deque(maxlen=_MAX_REPLIES)
-        self._inbox: queue.SimpleQueue[mqtt.Event | Result | Reply] = queue.SimpleQueue()
+        # Results wait by themselves: behind a burst of them the broker's answers would come late,
+        # and nothing would be sent until all of it is stored. None in the inbox: there are some.
+        self._inbox: queue.SimpleQueue[mqtt.Event | Reply | None] = queue.SimpleQueue()
+        self._submitted: deque[Result] = deque()
+        self._announced = threading.Event()
         self._sender = self._new_sender(Coverage())
         self._encoding = NegotiatedEncoding()
         self._stopping = threading.Event()
@@ -120,7 +124,10 @@ class Publisher:
     def submit(self, result: Result) -> None:
         """Queue a result, from any thread; it is stored within half a second."""
         self._writer.expect()
-        self._inbox.put(result)
+        self._submitted.append(result)
+        if not self._announced.is_set():
+            self._announced.set()
+            self._inbox.put(None)
 
     def reply(self, reply: Reply) -> None:
         """Queue a reply to a command, from any thread; sent while there is a connection."""
@@ -178,7 +185,7 @@ class Publisher:
                 self._writer.limit_memory()
                 self._stopping.wait(_IDLE_S)
             self.alive_at_s = clock.monotonic_s()
-            if ending and self._inbox.empty():
+            if ending and self._inbox.empty() and not self._submitted:
                 self._close()
                 return
 
@@ -221,23 +228,21 @@ class Publisher:
             self._stopping.wait(_IDLE_S)
 
     def _drain_inbox(self) -> list[Result]:
-        """The queued results; handles replies and events, and waits where nothing is queued."""
-        results: list[Result] = []
-        timeout_s = self._writer.patience_s(_IDLE_S)
-        while True:
+        """The submitted results; handles replies and events, and waits where there is nothing."""
+        timeout_s = 0.0 if self._submitted else self._writer.patience_s(_IDLE_S)
+        for _ in range(_MAX_TAKEN):
             try:
                 item = self._inbox.get(timeout=timeout_s)
             except queue.Empty:
-                return results
-            if isinstance(item, Result):
-                results.append(item)
-            elif isinstance(item, Reply):
+                break
+            if isinstance(item, Reply):
                 self._replies.append(item)
-            else:
+            elif item is not None:
                 self._on_mqtt(item)
             timeout_s = 0.0
-            if len(results) == _MAX_TAKEN:
-                return results
+        # Before results are taken: one that is submitted from now on announces itself again.
+        self._announced.clear()
+        return [self._submitted.popleft() for _ in range(min(len(self._submitted), _MAX_TAKEN))]
 
     def _deliver(self, outbox: Outbox) -> None:
         self._writer.write(outbox, ending=self._stopping.is_set())
@@ -352,6 +357,8 @@ class Publisher:
 
     def _send_pending(self, outbox: Outbox) -> None:
         most = self._config.delivery.batch
+        if not self._sender.connected:
+            outbox.release(outbox.last_row)
         while (due := self._sender.next_due(outbox.last_row, clock.monotonic_s())) is not None:
             if self._sender.is_overdue:
                 self._encoding.on_overdue()
@@ -365,6 +372,8 @@ class Publisher:
                 self._sender.on_sent(mid, due.lane, batch.rows, clock.monotonic_s())
             through = pending[-1].row if len(pending) == limit else due.through
             self._sender.on_lane_sent(due.lane, through)
+            if due.lane is Lane.LIVE:
+                outbox.release(through)
 
     def _replay_refusal(self, command: Replay) -> tuple[Refusal, str] | None:
         if self._replay_job is not None:
