@@ -131,9 +131,9 @@ def confidence_interval(sample: SampleStatistics) -> ConfidenceInterval | None:
         or days_spanned(sample.days) < INTERVAL_DAYS
     ):
         return None
-    half = _half_between(_blocks(sample.days))
+    half = half_between(_blocks(sample.days))
     if sample.lines is not None:
-        half = math.hypot(half, _half_between(sample.lines))
+        half = math.hypot(half, half_between(sample.lines))
     half = max(half, _Z95 * sample.deviation / math.sqrt(sample.count))
     if not math.isfinite(half):
         return None
@@ -157,7 +157,7 @@ def _blocks(days: Sequence[DaySample]) -> list[ClusterSample]:
     ]
 
 
-def _half_between(clusters: Sequence[ClusterSample]) -> float:
+def half_between(clusters: Sequence[ClusterSample]) -> float:
     """Half the width of the interval from the means of clusters, weighted by their samples.
 
     The mean is that of all samples, as the regulation defines it, so a cluster with twice the
