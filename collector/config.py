@@ -52,6 +52,9 @@ class IngestConfig(Strict, frozen=True):
     max_message_bytes: Annotated[int, Meta(ge=1_024, le=268_435_455)] = MAX_ENVELOPE_BYTES
     # A commit takes so many messages; the receive maximum is twice that.
     batch_messages: Annotated[int, Meta(ge=1, le=65_535)] = 200
+    # The least time between two commits, so that a fleet's small messages share one: what a receipt
+    # may be later. After a pause, and for a backlog, a commit waits for nothing.
+    linger_s: Annotated[float, Meta(ge=0, le=0.5)] = 0.2
     # The rate limit of each probe. A day has some 2,000 results in as many messages; a month's
     # backlog comes in about 1,000 larger ones.
     probe_messages_per_s: Annotated[float, Meta(gt=0, le=1e6)] = 500.0

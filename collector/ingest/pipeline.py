@@ -30,6 +30,7 @@ from collector.commands.sender import MqttCommandSender
 from collector.commands.validation import ValidatedReply, validate_reply
 from collector.config import Config
 from collector.domain.name_conflicts import NameConflicts, ProbeRun
+from collector.ingest.batch_pacer import BatchPacer
 from collector.ingest.rate_limit import ProbeRateLimit, RateLimiter
 from collector.ingest.receipts import EpochRequests, ReceiptNumbers, ReceiptPacer
 from collector.ingest.status import IngestStatus
@@ -56,6 +57,7 @@ from wire.messages import Info, Receipt, Rejection
 _STORE_RETRY_MAX_S = 30.0
 # How long to wait for messages at most; half of the watchdog interval where that is shorter.
 _IDLE_WAIT_S = 5.0
+_LINGER_STEP_S = 0.025
 # So long after (re)connecting, messages may be a backlog of the broker.
 _BACKLOG_AFTER_CONNECT_S = 60.0
 # Another program of our client identifier: so often within so long. Once is `check`, or a collector
@@ -119,6 +121,7 @@ class IngestPipeline:
         # After the store failed: receipts that wait must not keep the thread busy.
         self._receipts_at_s = 0.0
         self._pending: _PendingBatch | None = None
+        self._batch_pacer = BatchPacer(config.intake.linger_s, config.intake.batch_messages)
         self._all_receipts_due = False
         self._connected_at_s = time.monotonic()
         self._idle_wait_s = min(_IDLE_WAIT_S, systemd_notify.watchdog_interval_s() or _IDLE_WAIT_S)
@@ -182,12 +185,23 @@ class IngestPipeline:
         received = self._received(most, waiting=self._pending is None)
         validated = self._validate(received)
         if self._finish():
-            # What arrived during the commit goes into the same batch.
-            more = self._received(most - len(received), waiting=False)
+            self._publish_due_receipts()
+            more = self._more(received)
             self._begin([*received, *more], [*validated, *self._validate(more)])
-        if time.monotonic() >= self._receipts_at_s:
-            self._prepare_receipts()
-        self._publish_receipts()
+        self._publish_due_receipts()
+
+    def _more(self, received: Sequence[Received]) -> list[Received]:
+        """What goes into the same batch: what arrived during the commit, and while it lingers."""
+        more: list[Received] = []
+        while True:
+            room = self._config.intake.batch_messages - len(received) - len(more)
+            more += self._received(room, waiting=False)
+            sizes = (len(message.payload) for message in (*received, *more))
+            wait_s = self._batch_pacer.wait_s(sizes, time.monotonic())
+            # In steps: a message is not worth a change of threads.
+            if not wait_s or self._stopping.wait(min(wait_s, _LINGER_STEP_S)):
+                return more
+            self._publish_due_receipts()
 
     def _received(self, most: int, *, waiting: bool) -> list[Received]:
         """The messages in the inbox; other events are handled here."""
@@ -236,6 +250,7 @@ class IngestPipeline:
     def _begin(self, received: Sequence[Received], validated: Sequence[ValidatedMessage]) -> None:
         """Begin to store; acknowledge at once where there is nothing to store."""
         if validated:
+            self._batch_pacer.began(time.monotonic())
             self._pending = _PendingBatch(received, validated, self._start_storing(validated))
         else:
             self._acknowledge(received)
@@ -374,6 +389,11 @@ class IngestPipeline:
             systemd_notify.watchdog()
             whole = partial(self._store.store_batch, validated, datetime.now(UTC))
             finish = one_by_one if individually else whole
+
+    def _publish_due_receipts(self) -> None:
+        if time.monotonic() >= self._receipts_at_s:
+            self._prepare_receipts()
+        self._publish_receipts()
 
     def _prepare_receipts(self) -> None:
         """Queue the receipts that need the store: all after (re)connecting, and answers."""

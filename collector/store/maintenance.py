@@ -10,20 +10,27 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from time import monotonic
+from time import monotonic, thread_time
 
 from collector.store.records import MaintenanceResult
 from collector.store.settings import StoreConfig
-from collector.store.store import Store, StoreError
+from collector.store.store import ROLL_UP_HOURS, Store, StoreError
 from runtime.clock_stability import ClockStability
 
-# The delay after which pages show a result.
-_ROLL_EVERY_S = 2.0
+# The delay after which pages show a result. Where roll-ups take more than a twentieth of a core's
+# time, it is longer: a line's results of half a minute cost as much as one of them.
+_ROLL_EVERY_S, _ROLL_EVERY_MOST_S = 2.0, 30.0
+_ROLL_UP_SHARE = 0.05
 _MAINTAIN_EVERY_S = 3_600.0
 # Roll-ups in one run; some seconds of work.
 _MAX_ROLLUPS = 50
 
 log = logging.getLogger(__name__)
+
+
+def roll_up_pause_s(took_s: float) -> float:
+    """How long to wait after roll-ups that took so much of a processor's time."""
+    return min(max(took_s / _ROLL_UP_SHARE, _ROLL_EVERY_S), _ROLL_EVERY_MOST_S)
 
 
 class Maintenance:
@@ -53,9 +60,10 @@ class Maintenance:
         wait_s = _ROLL_EVERY_S
         while not self._stopping.wait(wait_s):
             wait_s = _ROLL_EVERY_S
+            began_s = thread_time()
             try:
-                if self.run_once(datetime.now(UTC)):
-                    wait_s = 0.0
+                more = self.run_once(datetime.now(UTC))
+                wait_s = 0.0 if more else roll_up_pause_s(thread_time() - began_s)
             except StoreError as error:
                 if self.trouble is None:
                     log.error("cannot roll up, trying again: %s", error)  # noqa: TRY400
@@ -72,22 +80,18 @@ class Maintenance:
         self._stopping.set()
 
     def run_once(self, now: datetime) -> bool:
-        """Roll up a number of deltas; maintain where an hour has passed.
+        """Roll up what waits, or a part of it; maintain where an hour has passed.
 
         Nothing is deleted while the clock is not stable: after a jump it could be every result.
 
         Returns:
-            Whether deltas may be left.
+            Whether much may be left to roll up.
 
         Raises:
             StoreError: the store cannot do it.
         """
         clock_is_stable = self._clock.is_stable(now.timestamp(), monotonic())
-        rolls = 0
-        while rolls < _MAX_ROLLUPS and not self._stopping.is_set() and self._store.roll_up(now):
-            rolls += 1
-        if rolls:
-            self._on_rolled()
+        more = self._roll_up(now)
         if (
             self._maintained_at is None
             or abs((now - self._maintained_at).total_seconds()) >= _MAINTAIN_EVERY_S
@@ -98,7 +102,18 @@ class Maintenance:
             ):
                 pass
             self._maintained_at = now
-        return rolls == _MAX_ROLLUPS
+        return more
+
+    def _roll_up(self, now: datetime) -> bool:
+        """Roll up, a number of times at most; returns whether much may be left."""
+        rolled, rolls = ROLL_UP_HOURS, 0
+        # What arrives meanwhile waits for more.
+        while rolled >= ROLL_UP_HOURS and rolls < _MAX_ROLLUPS and not self._stopping.is_set():
+            rolled = self._store.roll_up(now)
+            rolls += rolled > 0
+        if rolls:
+            self._on_rolled()
+        return rolled >= ROLL_UP_HOURS
 
     def _maintain(self, now: datetime, delete_old: bool) -> MaintenanceResult:
         raw_days, rollup_days = self._config.raw_days, self._config.rollup_days

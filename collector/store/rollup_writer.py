@@ -52,7 +52,7 @@ class RollUpWriter:
             most_results: of how many at most, and of as many hours at most as a tenth of that,
                 unless one batch has more.
         """
-        hours, merged = _old_deltas(transaction, most_results)
+        hours, merged = _old_deltas(transaction, max(most_results // 10, 1))
         if not merged:
             hours, merged = _new_deltas(transaction, most_results)
         if not merged:

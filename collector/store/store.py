@@ -35,6 +35,8 @@ from wire.messages import PlannedKind
 
 # Of one roll-up: a second of work, during which nothing else is written.
 ROLL_UP_RESULTS = 20_000
+# It takes at least so many results, unless no more are left.
+ROLL_UP_HOURS = ROLL_UP_RESULTS // 10
 
 
 class StoreError(Exception):
