@@ -510,7 +510,7 @@ def row_of(simulation: Simulation, scenario: Scenario, wanted: int, days: int) -
         "tests": wanted,
         "not_made_for_servers": for_servers,
         "not_made_ratio": for_servers / wanted,
-        "not_made_peak_ratio": missed[Reason.SERVER_BUSY, True] / of_peak,
+        "not_made_peak_ratio": missed[Reason.SERVER_BUSY, True] / max(1, of_peak),
         "not_made_other_ratio": (missed.total() - for_servers) / wanted,
         "retries_ratio": simulation.retries / wanted,
         "shared_a_port": sum(len(one.shared) for one in servers),

@@ -1,4 +1,7 @@
-"""Floor 2. Reads the established TCP connections of local ports from the kernel, by proc(5)."""
+"""Floor 2. Reads the established TCP connections of local ports from the kernel, by proc(5).
+
+Of /proc/self/net: under systemd's `ProcSubset=pid` there is no /proc/net.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from pathlib import Path
 from server.leases import Seen
 
 _FILES = {
-    Path("/proc/net/tcp"): socket.AF_INET,
-    Path("/proc/net/tcp6"): socket.AF_INET6,
+    Path("/proc/self/net/tcp"): socket.AF_INET,
+    Path("/proc/self/net/tcp6"): socket.AF_INET6,
 }
 _ESTABLISHED = "01"  # net/tcp_states.h
 

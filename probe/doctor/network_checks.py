@@ -16,12 +16,12 @@ from msgspec import structs
 
 from probe import clock
 from probe.config import Config, LineConfig, ServerConfig
-from probe.doctor.check import CheckResult, bad, certificate, good, unknown
+from probe.doctor.check import CheckResult, bad, certificate, good, unknown, warning
 from probe.measure import gateway
 from probe.measure.failure import Failure
 from probe.measure.latency.line_socket import LineSocketError, line_fault
 from probe.measure.line_stream import connect
-from probe.measure.lookup import Address, Lookup
+from probe.measure.lookup import Address, Lookup, resolved
 from runtime import secret_file
 from runtime.broker import BrokerConfig
 from runtime.language import Phrase
@@ -60,6 +60,8 @@ def servers(config: Config) -> Iterator[CheckResult]:
         if line_fault(line) is None:
             for server in config.servers:
                 yield _server(line, server)
+                if server.lease_port is not None:
+                    yield _leases(line, server, server.lease_port)
 
 
 def _server(line: LineConfig, server: ServerConfig) -> CheckResult:
@@ -92,6 +94,26 @@ def _server(line: LineConfig, server: ServerConfig) -> CheckResult:
     return bad(part, seen, _SEE_ROUTE)
 
 
+def _leases(line: LineConfig, server: ServerConfig, port: int) -> CheckResult:
+    """Check that the server's lease service is reached; tests go on without it."""
+    part = Phrase(f"{server.name} qua {line.id}: cấp chỗ đo", f"{server.name} by {line.id}: leases")
+    found = resolved(Lookup(server.host, port, line.source_address), threading.Event(), _WAIT_S)
+    if isinstance(found, Failure):
+        seen = Phrase(f"không phân giải được tên miền {server.host}", found.sentence)
+        return warning(part, seen, _SEE_RESOLVER)
+    try:
+        connect(line, found[0], clock.monotonic_s() + _WAIT_S).close()
+    except LineSocketError as error:
+        return warning(part, _refusal(found[0], error.failure), _SEE_LEASES)
+    return good(part, Phrase(f"cổng {port} nhận kết nối", f"port {port} takes us"))
+
+
+_SEE_LEASES = Phrase(
+    "vẫn đo được, nhưng có thể trùng lượt của trạm khác; xem `tramdo-lease` và tường lửa ở máy chủ "
+    "đo, và `servers.lease_port`",
+    "tests go on, but may meet those of other probes; see the server's `tramdo-lease` and its "
+    "firewall, and `servers.lease_port`",
+)
 _SEE_RESOLVER = Phrase(
     "kiểm tra DNS của đường truyền (`resolvectl`) và `servers.host`",
     "see the line's resolver (`resolvectl`), and `servers.host`",

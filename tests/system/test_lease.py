@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ from tests.line_request import line_request
 from tests.nginx import Nginx
 from tests.nginx import why_not as why_no_nginx
 from tests.ports import free_port
+from tests.stranger import sending
 from wire.lease import LeaseRequest, line_of
 from wire.record import Outcome, Reason, Validity
 
@@ -64,10 +68,12 @@ def _listens(port: int) -> bool:
 
 
 @contextmanager
-def holding(leases: LeaseProcess, kind: str) -> Iterator[dict[str, Any]]:
+def holding(leases: LeaseProcess, kind: str, source: str = "127.0.0.1") -> Iterator[dict[str, Any]]:
     """Another probe's lease, as it is on the wire."""
     request = LeaseRequest(kind=kind, rate_bps=1e6, longest_s=60, wait_s=30)
-    with socket.create_connection(("127.0.0.1", leases.port), LIMIT_S) as other:
+    with socket.create_connection(
+        ("127.0.0.1", leases.port), LIMIT_S, source_address=(source, 0)
+    ) as other:
         other.sendall(line_of(request))
         lines = other.makefile("rb")
         granted = json.loads(lines.readline())
@@ -140,7 +146,7 @@ def test_a_lease_that_is_given_back_is_granted_to_who_waits() -> None:
         with holding(leases, "throughput"):
             waiting.start()
             until(lambda: leases.metrics()["waiting"] == 1, "it waits")
-        waiting.join(LIMIT_S)
+        until(lambda: bool(found), "it has ended")
     assert found[0].outcome is Outcome.OK, found[0]
     assert settings(found[0])["lease_wait_s"] > 0
 
@@ -202,22 +208,14 @@ def test_nginx_serves_whoever_holds_the_lease_and_turns_others_away(
 
 
 @pytest.mark.skipif(why_no_nginx() is not None, reason=why_no_nginx() or "")
-def test_nginx_says_busy_to_an_older_probe_while_another_source_waits(
+def test_nginx_says_busy_to_an_older_probe_while_another_holds_the_lease(
     guarded: tuple[Nginx, LeaseProcess],
 ) -> None:
     server, leases = guarded
-    url = f"http://127.0.0.1:{leases.http_port}/authorize"
-    # The slot is held by another address, as nginx would report it.
-    taken = subprocess.run(
-        ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-H", "X-Real-IP: 192.0.2.9", url],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert taken.stdout == "204"
     old = request_to(leases, [5201], server.port, 30)
     old = structs.replace(old, server=structs.replace(old.server, lease_port=None))
-    raw = measured("http", old)
+    with holding(leases, "http", source="127.0.0.2"):
+        raw = measured("http", old)
     assert raw.reason is Reason.SERVER_BUSY, raw
 
 
@@ -227,6 +225,40 @@ def test_nginx_serves_all_where_the_lease_service_is_dead(tmp_path: Path) -> Non
         raw = measured("http", request_to(free_port(), [5201], server.port, 30))
     assert raw.outcome is Outcome.OK, raw
     assert settings(raw)["lease"] == "none"
+
+
+def test_a_slot_is_deferred_where_people_use_the_line_while_it_waits() -> None:
+    port = free_port()
+    found: list[RawResult] = []
+    with LeaseProcess([port]) as leases:
+        request = request_to(leases, [port], None, 60)
+        request = structs.replace(request, slot_at=datetime.now(UTC))
+        waiting = threading.Thread(target=lambda: found.append(measured("throughput", request)))
+        with holding(leases, "throughput"), sending("127.0.0.1", 1400, 0.01):
+            waiting.start()
+            until(lambda: leases.metrics()["waiting"] == 1, "it waits")
+            time.sleep(3)  # a wait of less is covered by the idle check
+        until(lambda: bool(found), "it has ended")
+    assert (found[0].outcome, found[0].reason) == (Outcome.SKIPPED, Reason.CROSS_TRAFFIC)
+    assert found[0].values is None, "so that the slot is deferred"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a mount namespace takes root")
+def test_connections_are_seen_in_the_unit_s_sandbox() -> None:
+    """`ProcSubset=pid` hides /proc/net."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        program = f"from server.kernel_connections import established as e; print(*e({{{port}}}))"
+        sandbox = 'mount -t proc -o subset=pid proc /proc && exec "$@"'
+        with socket.create_connection(("127.0.0.1", port), LIMIT_S, ("127.0.0.3", 0)):
+            seen = subprocess.run(
+                ["unshare", "--mount", "sh", "-c", sandbox, "sh", sys.executable, "-c", program],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=LIMIT_S,
+            )
+    assert seen.stdout.strip() == f"Seen(port={port}, address='127.0.0.3')"
 
 
 def test_a_probe_that_disappears_gives_its_lease_back() -> None:

@@ -163,6 +163,8 @@ def test_a_busy_server_turns_a_slot_away_only_before_anything_was_measured() -> 
     busy_count = samples.throughput(outcome=Outcome.SKIPPED, reason=Reason.SERVER_BUSY)
     assert admission.deferral_reason(busy_count) is Reason.SERVER_BUSY
     half = structs.replace(busy_count, values=samples.throughput().values)
+    used = structs.replace(busy_count, reason=Reason.CROSS_TRAFFIC)
+    assert admission.deferral_reason(used) is Reason.CROSS_TRAFFIC, "while its lease was waited for"
     assert admission.deferral_reason(half) is None, "its download is kept"
     assert admission.deferral_reason(samples.throughput()) is None
 

@@ -29,7 +29,7 @@ from probe.availability import minutes
 from probe.doctor import check, output
 from runtime import communes
 from runtime.language import Language, Phrase
-from wire import http
+from wire import http, lease
 from wire.record import Family
 
 ROOT = Path(__file__).parents[2]
@@ -143,7 +143,10 @@ def test_units_are_installed_as_they_are() -> None:
     ):  # fmt: skip
         assert f"systemd/{unit}" in copied
     wanted = _yaml(ANSIBLE / "roles/measurement_server/vars/main.yml")
-    for unit in ("tramdo-iperf3@.service", "tramdo-reflector.service", "tramdo-http.service"):
+    for unit in (
+        "tramdo-iperf3@.service", "tramdo-reflector.service", "tramdo-http.service",
+        "tramdo-lease.service",
+    ):  # fmt: skip
         assert unit in wanted["measurement_server_units"]
         assert (ROOT / "systemd" / unit).exists()
 
@@ -162,6 +165,7 @@ def test_the_http_test_has_the_paths_that_probes_ask_for() -> None:
     assert known["measurement_server_http_empty"] == http.EMPTY_PATH
     assert known["measurement_server_http_sink"] == http.SINK_PATH
     assert known["measurement_server_http_address"] == http.ADDRESS_PATH
+    assert known["measurement_server_lease_path"] == lease.AUTHORIZE_PATH
     sizes = known["measurement_server_http_random_bytes"]
     assert tuple(sizes) == http.SIZES_BYTES
     assert known["measurement_server_http_random"] + str(sizes[0]) == http.random_path(sizes[0])

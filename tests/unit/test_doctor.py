@@ -37,6 +37,8 @@ from wire.record import Clock, Family
 
 NOW = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
 OURS, RENEW = Phrase("của trạm", "ours"), Phrase("cấp lại", "renew it")
+# Nobody listens there.
+CLOSED_PORT = 3
 BOOT = Clock(synchronised=True, boot_id="b", boottime_s=1.0)
 
 
@@ -220,6 +222,19 @@ def test_a_server_is_reached_by_the_line_itself() -> None:
     assert found.verdict is CheckStatus.GOOD, found
     assert f"port {port}" in found.seen.en
     assert f"cổng {port}" in found.seen.vi
+
+
+def test_a_lease_service_is_reached_or_its_lack_is_something_to_know_of() -> None:
+    with listening() as iperf3, listening() as leases:
+        config = loopback(iperf3)
+        server = structs.replace(config.servers[0], lease_port=leases)
+        found = list(network_checks.servers(structs.replace(config, servers=[server])))
+    assert [one.verdict for one in found] == [CheckStatus.GOOD, CheckStatus.GOOD], found
+    with listening() as iperf3:
+        server = structs.replace(loopback(iperf3).servers[0], lease_port=CLOSED_PORT)
+        found = list(network_checks.servers(structs.replace(config, servers=[server])))
+    assert [one.verdict for one in found] == [CheckStatus.GOOD, CheckStatus.WATCH]
+    assert "Nothing listens" in found[1].seen.en
 
 
 def test_a_server_that_nobody_listens_on_is_told_with_every_port() -> None:

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from ansible.template import Templar, trust_as_template
 
+from server import lease_cli
 from tests import rendered_roles
 from tests.rendered_roles import BASE, loader, rendered
 
@@ -198,3 +199,21 @@ def test_programs_that_people_type_are_linked_where_they_look(
     for role in ("software", "fleet"):
         tasks_of = (ROOT / "ansible/roles" / role / "tasks/main.yml").read_text(encoding="utf-8")
         assert "Let our programs be found by their names" in tasks_of
+
+
+def test_the_lease_service_grants_what_the_server_runs() -> None:
+    role = ROOT / "ansible/roles/measurement_server"
+    text = (role / "templates/lease.conf.j2").read_text(encoding="utf-8")
+    variables = yaml.safe_load((role / "defaults/main.yml").read_text(encoding="utf-8"))
+    variables |= {
+        "measurement_server_iperf3_ports": [5201, 5202],
+        "measurement_server_serves_http": True,
+        "measurement_server_http_trusted_proxies": ["192.0.2.7"],
+    }
+    (command,) = (line for line in rendered(text, **variables).splitlines() if " --" in line)
+    options = lease_cli._parser().parse_args(command.split()[1:])
+    assert options.iperf3_port == [5201, 5202]
+    assert options.http_test_port == variables["measurement_server_http_port"]
+    assert (options.port, options.http_port) == (lease_cli.PORT, lease_cli.HTTP_PORT)
+    assert options.capacity_bps == lease_cli._DEFAULTS.capacity_bps
+    assert options.proxy == ["192.0.2.7"]
