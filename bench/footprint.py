@@ -121,7 +121,7 @@ def measured(options: Options) -> Outcome:
         raise CannotMeasureError(reason)
     lengths = QUICK if options.quick else FULL
     (ROOT / "out").mkdir(exist_ok=True)
-    with _office() as office:
+    with office_lab() as office:
         settings = {"throughput": dict(lengths.bulk)}
         idle = office.stage("idle", {"latency": {"enabled": False}}, until_s=lengths.idle_s)
         fast: dict[str, object] = {"window_s": 60 / FASTER, "mean_gap_s": 1.5 / FASTER}
@@ -171,11 +171,11 @@ class _Never:
 _NEVER = _Never()
 
 
-class _Office:
+class Office:
     """The lab with everything in it but the daemon."""
 
     def __init__(self, network: OfficeNetwork, broker: Broker, disk: Path, memory: Path) -> None:
-        self._network = network
+        self.network = network
         self._broker = broker
         self._disk = disk
         self._memory = memory
@@ -199,7 +199,7 @@ class _Office:
         log = self._memory / f"{name}.log"
         with (
             log.open("w") as log_file,
-            self._network.office.popen(
+            self.network.office.popen(
                 argv, stdout=log_file, stderr=log_file, cwd=ROOT, env=os.environ | _environment()
             ) as daemon,
         ):
@@ -227,12 +227,12 @@ class _Office:
                     "interface": line.interface,
                     "gateway": line.gateway_address,
                 }
-                for line in self._network.lines
+                for line in self.network.lines
             ],
         }
         return write_config(
             directory / "probe.toml",
-            self._network.lines,
+            self.network.lines,
             broker=(SERVER_ADDRESSES[0], self._broker.port),
             **(own | dict(tables)),
         )
@@ -246,7 +246,8 @@ def _environment() -> dict[str, str]:
 
 
 @contextmanager
-def _office() -> Iterator[_Office]:
+def office_lab() -> Iterator[Office]:
+    """Make the office, its centre, a broker and a collector, for as long as the block lasts."""
     lines = [LineShape("vnpt", RATE_BPS, RATE_BPS), LineShape("viettel", RATE_BPS, RATE_BPS)]
     with ExitStack() as stack:
         disk = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=ROOT / "out")))
@@ -272,7 +273,7 @@ def _office() -> Iterator[_Office]:
         at_centre = broker.config(host=str(centre.management_address))
         receipts = {"receipts": {"min_gap_s": 0.1 / FASTER}}
         stack.enter_context(CollectorProcess(memory / "centre", at_centre, tables=receipts))
-        yield _Office(network, broker, disk, memory)
+        yield Office(network, broker, disk, memory)
 
 
 def _samples(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
@@ -38,8 +38,10 @@ _TARGETS = (
 )
 _SINCE_0_1_0 = {
     *("family", "operator", "stated_at", "altered_timestamps"),
-    *("tcp_ipv4_ms", "tcp_ipv6_ms", "ipv4_down_minutes", "ipv6_down_minutes"),
+    *("lease", "tcp_ipv4_ms", "tcp_ipv6_ms", "ipv4_down_minutes", "ipv6_down_minutes"),
 }
+# Names that other kinds had before.
+_SINCE_0_1_0_OF = {"throughput": frozenset({"address"})}
 
 
 class Workload(NamedTuple):
@@ -84,13 +86,15 @@ def registry(probes: int) -> str:
 
 def body(result: Result) -> bytes:
     """A result's JSON as version 0.1.0 would have sent it."""
-    return msgspec.json.encode(_older(msgspec.json.decode(encode_result(result))))
+    found = msgspec.json.decode(encode_result(result))
+    later = _SINCE_0_1_0 | _SINCE_0_1_0_OF.get(found["kind"], frozenset())
+    return msgspec.json.encode(_without(found, later))
 
 
-def _older(value: object) -> object:
+def _without(value: object, later: Set[str]) -> object:
     if isinstance(value, dict):
-        return {key: _older(inner) for key, inner in value.items() if key not in _SINCE_0_1_0}
-    return [_older(inner) for inner in value] if isinstance(value, list) else value
+        return {key: _without(inner, later) for key, inner in value.items() if key not in later}
+    return [_without(inner, later) for inner in value] if isinstance(value, list) else value
 
 
 class _Stream:
@@ -106,7 +110,8 @@ class _Stream:
             Line(line.id, line.isp, line.interface, f"192.168.{self._rng.randrange(256)}.10")
             for line in (samples.VNPT, samples.VIETTEL)
         ]
-        self._seq, self._made, self._envelopes = 0, 0, 0
+        # The other kinds come at each probe's own time.
+        self._seq, self._made, self._envelopes = 0, 0, number
 
     def envelope(self, count: int) -> tuple[str, bytes]:
         """The next envelope; all of one kind, as a probe makes them."""
