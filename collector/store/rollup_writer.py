@@ -7,13 +7,13 @@ changes its old buckets under a new revision, by which an issued report is found
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Step, bucket_start
-from collector.rollup.summary import HourKey, ResultGroup, Summary, summary_of
+from collector.rollup.summary import HourGroups, HourKey, ResultGroup, Summary, summary_of
 from collector.store import rollup_tables
 from collector.store.batch import family_number, utc_text
 from collector.store.database import Row, Transaction
@@ -49,8 +49,8 @@ class RollUpWriter:
         Args:
             transaction: the transaction.
             now: the centre's clock.
-            most_results: of how many at most, and of as many hours at most as a tenth of that,
-                unless one batch has more.
+            most_results: so many are read at most, unless one batch has more; of these, the first
+                tenth as many hours of lines are merged.
         """
         hours, merged = _old_deltas(transaction, max(most_results // 10, 1))
         if not merged:
@@ -92,45 +92,53 @@ class RollUpWriter:
 
 
 def _new_deltas(transaction: Transaction, most_results: int) -> tuple[_Hours, int]:
-    """Take the oldest batches' deltas; returns their Summaries and the number of results."""
+    """Take the oldest batches' deltas; returns their Summaries and the number of results.
+
+    Of a tenth as many hours as results at most. The other hours' groups of all batches that were
+    read are left as one delta, so that an hour of a line is merged once for many batches.
+    """
     sizes = transaction.execute(
         "SELECT number, results FROM rollup_batches ORDER BY number LIMIT ?", (_MOST_BATCHES,)
     )
+    if not sizes:
+        return {}, 0
+    last = _last_within(sizes, most_results)
     groups: dict[HourKey, list[ResultGroup]] = defaultdict(list)
-    merged = 0
-    for numbers in _parts(sizes, most_results):
-        for results, body in transaction.execute(
-            "SELECT results, body FROM rollup_batches WHERE number BETWEEN ? AND ? ORDER BY number",
-            (numbers[0], numbers[-1]),
-        ):
-            for hour in rollup_tables.decode_delta(bytes(body)):
-                groups[hour.key] += hour.groups
-            merged += results
-        last = numbers[-1]
-        if len(groups) * 10 >= most_results:
-            break
-    if merged:
-        transaction.execute("DELETE FROM rollup_batches WHERE number <= ?", (last,))
+    for (body,) in transaction.execute(
+        "SELECT body FROM rollup_batches WHERE number <= ? ORDER BY number", (last,)
+    ):
+        for hour in rollup_tables.decode_delta(bytes(body)):
+            groups[hour.key] += hour.groups
+    keys = list(groups)
+    at_once = max(most_results // 10, 1)
+    taken, left = keys[:at_once], keys[at_once:]
+    if left:
+        rest = [HourGroups(*key.line, key.family, key.start_s, groups[key]) for key in left]
+        transaction.execute(
+            "UPDATE rollup_batches SET results = ?, body = ? WHERE number = ?",
+            (sum(_results(hour.groups) for hour in rest), rollup_tables.encode_delta(rest), last),
+        )
+        last -= 1
+    transaction.execute("DELETE FROM rollup_batches WHERE number <= ?", (last,))
     return {
-        (_LineFamily(key.line, family_number(key.family)), key.start_s): summary_of(same)
-        for key, same in groups.items()
-    }, merged
+        (_LineFamily(key.line, family_number(key.family)), key.start_s): summary_of(groups[key])
+        for key in taken
+    }, max(sum(_results(groups[key]) for key in taken), 1)
 
 
-def _parts(sizes: Sequence[Row], most_results: int) -> Iterator[list[int]]:
-    """The numbers of batches of at most so many results altogether, a tenth of these at a time."""
-    taken, part, numbers = 0, 0, list[int]()
+def _last_within(sizes: Sequence[Row], most_results: int) -> int:
+    """The last number up to which batches have at most so many results, of one batch at least."""
+    taken, last = 0, int(sizes[0][0])
     for number, results in sizes:
-        if taken and taken + results > most_results:
-            break
-        numbers.append(number)
         taken += results
-        part += results
-        if part * 10 >= most_results:
-            yield numbers
-            part, numbers = 0, []
-    if numbers:
-        yield numbers
+        if taken > most_results:
+            break
+        last = int(number)
+    return last
+
+
+def _results(groups: Sequence[ResultGroup]) -> int:
+    return sum(group.counts.attempted + group.counts.skipped for group in groups)
 
 
 def _old_deltas(transaction: Transaction, most_deltas: int) -> tuple[_Hours, int]:

@@ -33,9 +33,10 @@ from collector.store.records import (
 from wire.ledger import Ledger
 from wire.messages import PlannedKind
 
-# Of one roll-up: a second of work, during which nothing else is written.
+# A roll-up reads so many results at most.
 ROLL_UP_RESULTS = 20_000
-# It takes at least so many results, unless no more are left.
+# And merges so many hours of lines, during which nothing else is written; it has so many results at
+# least, unless no more are left.
 ROLL_UP_HOURS = ROLL_UP_RESULTS // 10
 
 
@@ -57,7 +58,7 @@ class Store(Protocol):
     def roll_up(self, now: datetime, most_results: int = ROLL_UP_RESULTS) -> int:
         """Merge the oldest stored results into the roll-ups; returns how many, 0 for none left.
 
-        About `most_results` at most, and of a tenth as many hours; whole batches, at least one.
+        About `most_results` are read at most; of these, a tenth as many hours of lines are merged.
 
         Each call is one transaction. Raises StoreError: nothing was done.
         """
