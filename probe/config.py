@@ -324,6 +324,9 @@ class DeliveryConfig(Strict, frozen=True):
     confirm: Literal["centre", "broker"] = "centre"
     keep_days: Annotated[int, Meta(ge=0, le=3650)] = 30
     batch: Annotated[int, Meta(ge=1, le=1000)] = 50
+    # How long latency results wait for others of their envelope, for a metered line. Shorter than
+    # the time after which the centre calls a probe silent (15 minutes without a message).
+    linger_s: Annotated[float, Meta(ge=0, le=600)] = 0.0
     resend_after_s: Annotated[float, Meta(ge=1, le=86400)] = 60.0
     health_every_s: Annotated[float, Meta(ge=1, le=86400)] = 300.0
     max_bytes: Annotated[int, Meta(ge=1_000_000)] = 1_000_000_000

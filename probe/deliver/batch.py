@@ -38,11 +38,12 @@ def batches(pending: Iterable[NumberedResult], most: int, epochs: Epochs) -> Ite
         most: how many results an envelope may carry.
         epochs: of the outbox that the results are from.
     """
-    open_batches: dict[tuple[UUID, str], ResultBatch] = {}
-    sizes: dict[tuple[UUID, str], int] = {}
+    # An epoch by the row that it begins at: a UUID is hashed by Python code, three times a result.
+    open_batches: dict[tuple[int, str], ResultBatch] = {}
+    sizes: dict[tuple[int, str], int] = {}
     for one in pending:
         epoch, seq = epochs.identity(one.row)
-        key = epoch, one.kind
+        key = one.row - seq, one.kind
         size = sizes.get(key, 0) + len(one.body)
         batch = open_batches.get(key)
         if batch is not None and (len(batch.rows) >= most or size > BATCH_BYTES):

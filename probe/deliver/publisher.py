@@ -21,6 +21,7 @@ from probe.config import Config
 from probe.deliver.batch import ResultBatch, batches
 from probe.deliver.clock_hold import ClockHold
 from probe.deliver.encoding import NegotiatedEncoding
+from probe.deliver.linger import Linger
 from probe.deliver.outbox import Outbox
 from probe.deliver.outbox_file import OutboxDamagedError, OutboxError
 from probe.deliver.receipt_tracker import ReceiptTracker
@@ -42,8 +43,9 @@ from wire.record import Clock, Result
 log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
-# At most in one transaction: the first results of a burst are sent while the rest is stored.
-_MAX_TAKEN = 1_000
+# At most in one transaction: the first results of a burst are sent while the rest is stored. Fewer
+# than may be in flight (16 envelopes of 50), so that sending keeps up with storing.
+_MAX_TAKEN = 500
 _MAX_REPLIES = 100
 _MAX_RECEIPTS = 100
 # A fault stays until the connection has held for so long.
@@ -97,6 +99,8 @@ class Publisher:
         self._announced = threading.Event()
         self._sender = self._new_sender(Coverage())
         self._encoding = NegotiatedEncoding()
+        self._linger = Linger(config.delivery.linger_s, config.delivery.batch)
+        self._urgent = threading.Event()
         self._stopping = threading.Event()
         self._info_due = threading.Event()
         self._health_due_s = 0.0
@@ -157,6 +161,7 @@ class Publisher:
         epoch that it was asked about.
         """
         deadline_s = clock.monotonic_s() + timeout_s
+        self._urgent.set()
         while not self._writer.idle or self._receipt_tracker.is_waiting:
             if clock.monotonic_s() >= deadline_s or stop.wait(_IDLE_S / 5):
                 return False
@@ -173,7 +178,9 @@ class Publisher:
     def _run(self) -> None:
         while True:
             ending = self._stopping.is_set()
-            self._writer.add(self._drain_inbox())
+            results = self._drain_inbox()
+            self._linger.on_stored((one.kind for one in results), clock.monotonic_s())
+            self._writer.add(results)
             try:
                 self._deliver(self._writer.outbox or self._open())
                 self._report_fault(None)
@@ -359,7 +366,10 @@ class Publisher:
         most = self._config.delivery.batch
         if not self._sender.connected:
             outbox.release(outbox.last_row)
-        while (due := self._sender.next_due(outbox.last_row, clock.monotonic_s())) is not None:
+        now_s = clock.monotonic_s()
+        urgent = self._urgent.is_set() or self._stopping.is_set()
+        newest = self._linger.sendable(outbox.last_row, now_s, all_of_them=urgent)
+        while (due := self._sender.next_due(newest, clock.monotonic_s())) is not None:
             if self._sender.is_overdue:
                 self._encoding.on_overdue()
             # As much as the window takes in one look at the file.
@@ -457,7 +467,9 @@ class Publisher:
     def _emit_status(self, outbox: Outbox) -> None:
         cause = self._cause or self._refused
         self._writer.pending = outbox.pending_count()
-        shown = events.DeliveryStatus(self._sender.connected, self._writer.pending, cause)
+        # What lingers is no sign of trouble.
+        pending = max(self._writer.pending - self._linger.waiting(outbox.last_row), 0)
+        shown = events.DeliveryStatus(self._sender.connected, pending, cause)
         if shown != self._shown:
             self._shown = shown
             self._emit(shown)

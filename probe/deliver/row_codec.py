@@ -1,7 +1,7 @@
 """Floor 1. Compression and checksums of the outbox's rows: deflate with a preset dictionary.
 
-Results of one kind are nearly the same text: with a dictionary of that text, 950 bytes of JSON
-become about 200, which saves writes to the SD card. Unpacking gives the same JSON, byte for byte.
+Results of one kind are nearly the same text: with a dictionary of that text, 1,470 bytes of JSON
+become about 300, which saves writes to the SD card. Unpacking gives the same JSON, byte for byte.
 
 A dictionary is part of the file format: a body can only be unpacked with the dictionary that packed
 it. So a new dictionary gets a new letter and the old one stays. A kind that is not in it is packed
@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import zlib
 from typing import Final
+
+from wire.dictionary import RESULTS
 
 # A window of 4 KB and small tables: zlib's defaults take five times as long (80 µs a body, not
 # 15) because of their memory, and save not one byte.
@@ -44,8 +46,12 @@ _DICTIONARIES: Final[dict[bytes, bytes]] = {
         b'_name":null,"jitter_rfc3550_ms":0.0,"timestamp_source":"SO_TIMESTAMPNS","forged":0,"rt'
         b't_samples":null}}'
     ),
+    # As much as the window takes of the dictionary of compressed envelopes, which never changes.
+    # Results have grown since "a": of 1,470 bytes it made 461, this makes 305 in two thirds of the
+    # time.
+    b"b": RESULTS[-3_800:],
 }
-_NEWEST: Final = b"a"
+_NEWEST: Final = b"b"
 # Holds the dictionary already; copied for each body.
 _PACKER: Final = zlib.compressobj(
     _LEVEL, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL, zdict=_DICTIONARIES[_NEWEST]

@@ -386,3 +386,23 @@ def test_a_full_disk_costs_nothing_once_it_is_emptied(
         centre.close()
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def test_latency_results_linger_for_one_envelope_and_an_outage_takes_them_along(
+    broker: Broker, settings: Config, tmp_path: Path
+) -> None:
+    lingering = msgspec.structs.replace(settings.delivery, linger_s=600.0)
+    centre = Centre(broker, settings)
+    office = Office(msgspec.structs.replace(settings, delivery=lingering), tmp_path)
+    until(lambda: bool(centre.healths), "a connection")
+    for _ in range(3):
+        office.publisher.submit(samples.latency())
+    until(lambda: any(health.pending == 3 for health in centre.healths), "health meanwhile")
+    assert centre.seqs == []
+    assert office.pending() == 0, "the LED shows no trouble"
+    office.publisher.submit(samples.outage())
+    until(lambda: sorted(centre.seqs) == [1, 2, 3, 4], "the outage, and what waited")
+    office.publisher.submit(samples.latency())
+    assert office.delivered(), "whoever waits for delivery has it at once"
+    office.publisher.stop()
+    centre.close()
