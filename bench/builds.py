@@ -21,7 +21,7 @@ from bench.report import CannotMeasureError, note
 
 ROOT = Path(__file__).parents[1]
 BUILDS = ROOT / "out" / "builds"
-_LOCKS = ("build", "collector", "probe")
+_LOCKS = ("build", "dev")
 _WITHIN_S = 3_600.0
 
 
@@ -67,7 +67,7 @@ def older_build(commit: str) -> Build:
     """The build of a commit; made where it is not there yet. CannotMeasureError: it cannot be."""
     full = _git("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}").decode().strip()
     root = BUILDS / full[:12]
-    ready = root / ".venv" / "ready"
+    ready = root / ".venv" / "ready-dev"
     if not ready.exists():
         note(f"making the build of {commit} in {root}")
         shutil.rmtree(root, ignore_errors=True)
