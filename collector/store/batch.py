@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
@@ -112,6 +112,7 @@ class Batch:
     """The rows of a batch, in the order of the messages."""
 
     def __init__(self, messages: Sequence[ValidatedMessage], stored_at: datetime) -> None:
+        self.stored_at = stored_at
         self._stored_at = utc_text(stored_at)
         self.results: list[ResultRow] = []
         # The same results decoded, in the same order.
@@ -280,6 +281,15 @@ _FAMILIES = {number: family for family, number in _FAMILY_NUMBERS.items()}
 def without_nul(text: str | None) -> str | None:
     """Text with NUL replaced, which PostgreSQL cannot store."""
     return text.replace("\0", "\ufffd") if text else text
+
+
+def microseconds(at: datetime) -> int:
+    """A time as microseconds since 1970."""
+    return (at - _UNIX_EPOCH) // _MICROSECOND
+
+
+_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def utc_text(at: datetime) -> str:

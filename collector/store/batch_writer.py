@@ -12,9 +12,9 @@ from collector.rollup.summary import group_by_hour
 from collector.store import columns, rollup_tables
 from collector.store.batch import Batch, ResultRow, utc_text
 from collector.store.database import Row, Transaction
-from collector.store.kind_tables import kind_tables
 from collector.store.messages import EpochKey
-from collector.store.migrated_tables import DELTAS, LAST_RESULTS, LEDGERS, PLANS, PROBES, RESULTS
+from collector.store.migrated_tables import DELTAS, LAST_RESULTS, LEDGERS, PLANS, PROBES
+from collector.store.result_writer import NumberedRow
 from wire.ledger import Ledger
 from wire.record import Result
 
@@ -85,31 +85,6 @@ def extend_ledgers(
     return ledgers
 
 
-def insert_results(transaction: Transaction, batch: Batch, places: Sequence[int]) -> None:
-    """Number the results at these indices; insert them into `results` and the kinds' tables."""
-    if not places:
-        return
-    first = count(transaction, "number", len(places)) - len(places) + 1
-    numbered = [
-        (number, batch.results[place], batch.decoded[place])
-        for number, place in enumerate(places, start=first)
-    ]
-    transaction.insert(RESULTS, [(number, *row) for number, row, _ in numbered])
-    insert_kinds(transaction, numbered)
-
-
-def insert_kinds(
-    transaction: Transaction, numbered: Sequence[tuple[int, ResultRow, Result]]
-) -> None:
-    """Insert numbered results into the tables of their kinds."""
-    by_kind: dict[str, list[tuple[object, ...]]] = {}
-    tables = kind_tables()
-    for number, row, result in numbered:
-        by_kind.setdefault(row.kind, []).append(tables[row.kind].row(number, row, result))
-    for kind, rows in by_kind.items():
-        transaction.insert(tables[kind].table, rows)
-
-
 def insert_deltas(transaction: Transaction, batch: Batch, places: Sequence[int]) -> None:
     """Insert the roll-up deltas of the results at these indices."""
     rows = [batch.results[place] for place in places]
@@ -132,12 +107,35 @@ def write_deltas(
     transaction.insert(DELTAS, deltas)
 
 
-def upsert_last_results(transaction: Transaction, batch: Batch, at: datetime) -> None:
-    """Update the last result of each line, kind, target and family; `at` is the centre's clock."""
+def upsert_last_results(
+    transaction: Transaction, batch: Batch, stored: Sequence[NumberedRow], at: datetime
+) -> None:
+    """Update the last result of each line, kind, target and family.
+
+    Args:
+        transaction: the one that stores the batch.
+        batch: the batch.
+        stored: its new results.
+        at: the time by the centre's clock.
+    """
+    # A repeat has no number here. It becomes no last result, for its first copy was one.
+    numbers = {
+        (one.row.tenant, one.row.probe, one.row.epoch, one.row.seq): (one.number, one.place)
+        for one in stored
+    }
     transaction.upsert(
         LAST_RESULTS,
-        [(*key[:-1], int(key.only_ok), *last) for key, last in batch.last.items()],
-        "SET epoch = excluded.epoch, seq = excluded.seq, started_at = excluded.started_at "
+        [
+            (
+                *key[:-1],
+                int(key.only_ok),
+                *last,
+                *numbers.get((key.tenant, key.probe, last.epoch, last.seq), (None, None)),
+            )
+            for key, last in batch.last.items()
+        ],
+        "SET epoch = excluded.epoch, seq = excluded.seq, started_at = excluded.started_at, "
+        "number = excluded.number, place = excluded.place "
         # A late repeat is not the last result: by number in one epoch, else by time, unless the
         # known one's clock was ahead of the centre's. See `Batch`.
         "WHERE CASE WHEN excluded.epoch = last_results.epoch "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -81,9 +81,14 @@ def message_text(message: msgspec.Struct | Sequence[msgspec.Struct]) -> str:
     return msgspec.json.encode(message).decode()
 
 
-def time(cell: str | datetime) -> datetime:
-    """A time that `utc_text` wrote, as text or as the database's own type."""
+def time(cell: str | int | datetime) -> datetime:
+    """A time as text (`utc_text`), as microseconds since 1970, or as the database's own type."""
+    if isinstance(cell, int):
+        return _UNIX_EPOCH + timedelta(microseconds=cell)
     return cell.astimezone(UTC) if isinstance(cell, datetime) else datetime.fromisoformat(cell)
+
+
+_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def maybe(value: object, convert: Callable[..., T]) -> T | None:

@@ -25,6 +25,11 @@ class ColumnType(StrEnum):
     BOOLEAN = "boolean"
     TIME = "time"
     BYTES = "bytes"
+    # A time whose values are microseconds since 1970 (`microseconds`). In PostgreSQL it is its type
+    # of time, in SQLite an integer.
+    INSTANT = "instant"
+    # A number of four bytes, where the database has one.
+    ID = "id"
 
 
 class Column(NamedTuple):
@@ -43,7 +48,7 @@ def column_names(columns: Iterable[Column]) -> str:
 class Table(NamedTuple):
     """A table. `daily` is the column by which it is partitioned by day, if it is.
 
-    `by_line`: it has an index by line, for queries of the pages.
+    `by_line`: it has an index by line, for queries of the pages. `indexes`: further ones.
     """
 
     name: str
@@ -51,6 +56,7 @@ class Table(NamedTuple):
     key: tuple[str, ...]
     daily: str | None = None
     by_line: bool = False
+    indexes: tuple[tuple[str, ...], ...] = ()
 
 
 class Transaction(Protocol):
@@ -103,8 +109,15 @@ class Database(Protocol):
     def create_partitions(self, days_ahead: int, now: datetime) -> None:
         """Create the partitions of the coming days, where the database has partitions."""
 
-    def delete_before(self, cut: datetime, tables: Sequence[Table], most_rows: int) -> int:
+    def delete_before(self, cut: datetime, most_rows: int) -> int:
         """Delete raw results from before `cut`; returns the rows or partitions, 0 when done."""
+
+    def same_day(self, partition: str, of: str) -> str:
+        """A condition that limits a search to the partition of the UTC day of a time.
+
+        It is always true of rows of that day. Both arguments are SQL: `partition` an INSTANT by
+        which a table is partitioned, `of` a time.
+        """
 
     def copy_to(self, destination: str) -> None:
         """Write a consistent copy of everything into a file."""

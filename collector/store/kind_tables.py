@@ -1,4 +1,8 @@
-"""Floor 1. The table of each kind, derived from the types in `wire/`; for SQL users and Grafana.
+"""Floor 1. The tables of each kind, derived from the types in `wire/`; for SQL users and Grafana.
+
+A kind is a star schema: `latency_facts` has a row for each result, of what varies, and
+`latency_dimensions` a row for each distinct combination of the rest (whose it is, texts, counters
+that are mostly zero). The view `latency_results` has all of it, under the names of the fields.
 
 Each scalar field of a kind's values is a column of the same name; so is each scalar field of a
 nested struct (`download.retransmits` is `download_retransmits`). Lists of numbers and structs are
@@ -12,7 +16,8 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import cache
-from operator import attrgetter
+from hashlib import blake2b
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -40,6 +45,30 @@ _COMMON = (
 )
 # Rare kinds; for the others an index costs a tenth of the time to store a row.
 _BY_LINE = {"outage"}
+# Numbers that are nearly always the same for a target; their combinations are few.
+_FEW_VALUES = {
+    "family", "timeout_s", "mean_gap_s", "warm_up_s", "sent", "received", "lost", "late",
+    "duplicates", "reordered", "malformed", "forged", "loss_ratio", "loss_ratio_upper95",
+    "rtt_samples", "altered_timestamps", "answered", "not_found", "refused", "server_failures",
+    "timeouts", "unreachable", "truncated", "failure_ratio", "server_port", "port", "streams",
+    "connections", "status", "redirects",
+}  # fmt: skip
+# The columns that every table of facts begins with.
+_FACT_KEYS = (
+    Column("number", ColumnType.INTEGER, required=True),
+    Column("started_at", ColumnType.INSTANT, required=True),
+    Column("dimension_id", ColumnType.ID, required=True),
+    # Which result of its block it is, from 0: the block's number is `number - place`.
+    Column("place", ColumnType.SMALL, required=True),
+)
+# A row of dimensions is of the month in which it was first used, so that it can go with its facts.
+_DIMENSION_KEYS = (
+    Column("dimension_id", ColumnType.ID, required=True),
+    Column("month", ColumnType.INTEGER, required=True),
+    Column("digest", ColumnType.BYTES, required=True),
+)
+_DIGEST_BYTES = 12
+_encode = msgspec.msgpack.Encoder().encode
 _COMMON_NAMES = {column.name for column in _COMMON}
 
 
@@ -62,22 +91,58 @@ class _Part(NamedTuple):
     texts: tuple[int, ...]
 
 
+class KindRow(NamedTuple):
+    """A result's cells of both tables; `digest` is the identity of its dimensions in a month."""
+
+    digest: bytes
+    dimensions: tuple[object, ...]
+    facts: tuple[object, ...]
+
+
 class KindTable:
-    """The table of one kind."""
+    """The tables of one kind, and its view."""
 
     def __init__(self, kind: str, result_type: type[Result]) -> None:
+        self.kind = kind
         self._parts = tuple(_parts(result_type))
-        fields = tuple(field.column for part in self._parts for field in part.fields)
-        self.table = Table(
-            f"{kind}_results", (*_COMMON, *fields), ("number",), "started_at", kind in _BY_LINE
+        every = (*_COMMON, *(field.column for part in self._parts for field in part.fields))
+        self.columns = tuple(column.name for column in every)
+        in_dimensions = [place for place, column in enumerate(every) if _is_dimension(column)]
+        in_facts = [
+            place
+            for place, column in enumerate(every)
+            if not _is_dimension(column) and column.name not in ("number", "started_at")
+        ]
+        self._dimensions, self._facts = itemgetter(*in_dimensions), itemgetter(*in_facts)
+        self._one_fact = len(in_facts) == 1
+        self.dimensions = Table(
+            f"{kind}_dimensions",
+            (*_DIMENSION_KEYS, *(every[place] for place in in_dimensions)),
+            ("dimension_id",),
+            indexes=(("digest", "month"), ("tenant", "probe", "line")),
         )
-        self.columns = tuple(column.name for column in self.table.columns)
+        self.facts = Table(
+            f"{kind}_facts",
+            (*_FACT_KEYS, *(every[place] for place in in_facts)),
+            ("number",),
+            "started_at",
+            kind in _BY_LINE,
+        )
+        self.types = {column.name: column.type for column in every}
 
-    def row(self, number: int, stored: ResultRow, result: Result) -> tuple[object, ...]:
-        """A result's row, in the order of `columns`."""
+    def row(self, stored: ResultRow, result: Result) -> KindRow:
+        """A result's cells, in the order of the tables' columns after their keys."""
+        cells = self.cells(stored, result)
+        dimensions = self._dimensions(cells)
+        facts = self._facts(cells)
+        digest = blake2b(_encode(dimensions), digest_size=_DIGEST_BYTES).digest()
+        return KindRow(digest, dimensions, (facts,) if self._one_fact else facts)
+
+    def cells(self, stored: ResultRow, result: Result) -> tuple[object, ...]:
+        """A result's row of the view, in the order of `columns`; its number is left at 0."""
         validity = result.validity
         row: tuple[object, ...] = (
-            number,
+            0,
             stored.tenant,
             stored.probe,
             stored.line,
@@ -99,6 +164,10 @@ class KindTable:
                 source = getattr(values, part.path)
             row += _cells(part, source, plain)
         return row
+
+
+def _is_dimension(column: Column) -> bool:
+    return column.type in (ColumnType.TEXT, ColumnType.BOOLEAN) or column.name in _FEW_VALUES
 
 
 @cache

@@ -16,15 +16,23 @@ def _made_by_migrations(name: str, key: tuple[str, ...], columns: str) -> Table:
         name,
         tuple(Column(column, ColumnType(of or ColumnType.TEXT)) for column, _, of in pairs),
         key,
-        "started_at" if name == "results" else None,
+        "started_at" if name in ("old_results", "result_blocks") else None,
     )
 
 
-RESULTS = _made_by_migrations(
-    "results",
+# Results from before there were blocks.
+OLD_RESULTS = _made_by_migrations(
+    "old_results",
     ("tenant", "probe", "epoch", "seq"),
     "number:integer tenant probe epoch seq:integer kind line target outcome reason "
     "started_at:time received_at:time stored_at:time body",
+)
+EPOCHS = _made_by_migrations("epochs", ("epoch_id",), "epoch_id:id tenant probe epoch")
+BLOCKS = _made_by_migrations(
+    "result_blocks",
+    ("number",),
+    "number:integer started_at:instant received_at:instant stored_at:instant first_seq:integer "
+    "epoch_id:id results:small dictionary_id:small kind body:bytes",
 )
 DELTAS = _made_by_migrations("rollup_batches", ("number",), "results:integer body:bytes")
 LEDGERS = _made_by_migrations(
@@ -33,7 +41,8 @@ LEDGERS = _made_by_migrations(
 LAST_RESULTS = _made_by_migrations(
     "last_results",
     ("tenant", "probe", "line", "kind", "target", "family", "only_ok"),
-    "tenant probe line kind target family:small only_ok:small epoch seq:integer started_at:time",
+    "tenant probe line kind target family:small only_ok:small epoch seq:integer started_at:time "
+    "number:integer place:small",
 )
 PLANS = _made_by_migrations("probe_plans", ("tenant", "probe", "month"), "tenant probe month plan")
 PROBES = _made_by_migrations(

@@ -18,6 +18,7 @@ from collector.store import postgresql_schema
 from collector.store.batch import utc_text
 from collector.store.connections import ConnectedDatabase, QueuedTransaction
 from collector.store.database import ColumnType, Row, Table, column_names
+from collector.store.kind_tables import kind_tables
 from collector.store.migrate import Migration, packaged
 from collector.store.sql_store import SqlStore, derived_tables, raw_tables
 from collector.store.store import StoreError
@@ -33,9 +34,14 @@ _BINARY_TYPES = {
     ColumnType.BOOLEAN: "bool",
     ColumnType.TIME: "int8",
     ColumnType.BYTES: "bytea",
+    ColumnType.INSTANT: "int8",
+    ColumnType.ID: "int4",
 }
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_EPOCH_US = int(_EPOCH.timestamp()) * 1_000_000
+_UNIX_DAY = date(1970, 1, 1)
+_DAY_US = 86_400_000_000
 # Results outside of this range (a wrong clock) go to the default partition.
 _DAYS_BACK, _DAYS_AHEAD = 400, 8
 _ONE_DAY = timedelta(days=1)
@@ -84,6 +90,7 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlTransa
         if len(self._migrations) >= len(packaged("postgresql")):
             with connection.transaction():
                 _lock(connection)
+                _keep_old_kinds(connection)
                 _create_tables(connection, derived_tables())
 
     def _open_reader(self) -> psycopg.Connection:
@@ -117,14 +124,20 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlTransa
     def delete_before(
         self,
         cut: datetime,
-        tables: Sequence[Table],
         most_rows: int,  # noqa: ARG002 - partitions are dropped whole
     ) -> int:
         """Partitions by start time; the default partition by storage time."""
         with self.transaction() as transaction:
-            return transaction.drop_partitions(cut, tables) + transaction.delete_default_partition(
-                cut, tables
+            old = [f"old_{kind}_results" for kind in kind_tables()]
+            tables = [*(table.name for table in raw_tables()), *old, "old_results"]
+            return (
+                transaction.drop_partitions(cut, tables)
+                + transaction.delete_default_partition(cut)
+                + transaction.delete_old_default_partition(cut)
             )
+
+    def same_day(self, partition: str, of: str) -> str:
+        return postgresql_schema.same_day(partition, of)
 
     def copy_to(self, destination: str) -> None:
         """Not by us: `collector.store.backup` runs pg_dump."""
@@ -171,8 +184,8 @@ class PostgresqlTransaction(QueuedTransaction):
         names = [column.name for column in table.columns]
         if table.daily is not None:
             place = names.index(table.daily)
-            for text in sorted({str(row[place])[:10] for row in rows}):
-                self._create_partition_if_near(table.name, date.fromisoformat(text))
+            for days in sorted({row[place] // _DAY_US for row in rows}):  # type: ignore[operator]
+                self._create_partition_if_near(table.name, days)
         try:
             # The ledgers exclude repeats, so that keys are unique.
             with self._connection.transaction():
@@ -223,17 +236,17 @@ class PostgresqlTransaction(QueuedTransaction):
             f"ALTER TABLE {table} ATTACH PARTITION {part} FOR VALUES FROM ('{begin}') TO ('{end}')"
         )
 
-    def drop_partitions(self, cut: datetime, tables: Sequence[Table]) -> int:
+    def drop_partitions(self, cut: datetime, tables: Sequence[str]) -> int:
         """Drop the partitions of days that ended before `cut`; returns their number."""
         dropped = 0
         for table in tables:
             parts = self.execute(
                 "SELECT child.relname FROM pg_inherits "
-                "JOIN pg_class AS child ON child.oid = inhrelid WHERE inhparent = ?::regclass",
-                (table.name,),
+                "JOIN pg_class AS child ON child.oid = inhrelid WHERE inhparent = to_regclass(?)",
+                (table,),
             )
             for (part,) in parts:
-                day = part.removeprefix(f"{table.name}_")
+                day = part.removeprefix(f"{table.removeprefix('old_')}_")
                 if not day.isdecimal():
                     continue
                 ends = datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC) + _ONE_DAY
@@ -242,24 +255,37 @@ class PostgresqlTransaction(QueuedTransaction):
                     dropped += 1
         return dropped
 
-    def delete_default_partition(self, cut: datetime, tables: Sequence[Table]) -> int:
-        """Delete rows of the default partition stored before `cut`; returns their number."""
+    def delete_default_partition(self, cut: datetime) -> int:
+        """Delete rows of the default partitions stored before `cut`; returns their number."""
         rows = self.execute(
-            "DELETE FROM results_other WHERE stored_at < ? RETURNING number", (utc_text(cut),)
+            "DELETE FROM result_blocks_other WHERE stored_at < ? RETURNING number", (utc_text(cut),)
         )
         if rows:
-            numbers = [number for (number,) in rows]
-            for table in tables:
-                if table.name != "results":
+            blocks = [number for (number,) in rows]
+            for table in raw_tables():
+                if table.name != "result_blocks":
                     self.execute(
-                        f"DELETE FROM {table.name}_other WHERE number = ANY(?)", (numbers,)
+                        f"DELETE FROM {table.name}_other WHERE number - place = ANY(?)", (blocks,)
                     )
         return len(rows)
 
-    def _create_partition_if_near(self, table: str, day: date) -> None:
-        away = (day - datetime.now(UTC).date()).days
+    def delete_old_default_partition(self, cut: datetime) -> int:
+        """The same of the tables of before there were blocks."""
+        rows = self.execute(
+            "DELETE FROM results_other WHERE stored_at < ? RETURNING number", (utc_text(cut),)
+        )
+        numbers = [number for (number,) in rows]
+        for kind in kind_tables() if rows else ():
+            part = f"{kind}_results_other"
+            if self.execute("SELECT to_regclass(?)", (part,)) != [(None,)]:
+                self.execute(f"DELETE FROM {part} WHERE number = ANY(?)", (numbers,))
+        return len(rows)
+
+    def _create_partition_if_near(self, table: str, days: int) -> None:
+        away = days - (datetime.now(UTC).date() - _UNIX_DAY).days
         if not -_DAYS_BACK <= away <= _DAYS_AHEAD:
             return
+        day = _UNIX_DAY + days * _ONE_DAY
         try:
             with self._connection.transaction():
                 self.create_partition(table, day)
@@ -283,6 +309,7 @@ class PostgresqlTransaction(QueuedTransaction):
         # In binary: formatting and parsing numbers as text would cost more than all the rest.
         names = column_names(table.columns)
         times = [place for place, c in enumerate(table.columns) if c.type is ColumnType.TIME]
+        instants = [place for place, c in enumerate(table.columns) if c.type is ColumnType.INSTANT]
         with (
             self._connection.cursor() as cursor,
             cursor.copy(_query(f"COPY {into} ({names}) FROM STDIN (FORMAT BINARY)")) as copy,
@@ -292,6 +319,8 @@ class PostgresqlTransaction(QueuedTransaction):
                 cells = list(row)
                 for place in times:
                     cells[place] = _microseconds(cells[place])
+                for place in instants:
+                    cells[place] -= _EPOCH_US  # type: ignore[operator]
                 copy.write_row(cells)
 
 
@@ -380,8 +409,20 @@ def _create_tables(connection: psycopg.Connection, tables: Sequence[Table]) -> N
     for statement in made:
         connection.execute(statement)
     if made:
-        for statement in postgresql_schema.views(_columns(connection)):
+        now = _columns(connection)
+        for statement in (*postgresql_schema.views(now), *postgresql_schema.result_views(now)):
             connection.execute(statement)
+
+
+def _keep_old_kinds(connection: psycopg.Connection) -> None:
+    """Rename the kinds' tables of before there were blocks; the names are those of views now."""
+    for kind in kind_tables():
+        name = f"{kind}_results"
+        old = connection.execute(
+            "SELECT 1 FROM pg_class WHERE oid = to_regclass(%s) AND relkind = 'p'", (name,)
+        ).fetchone()
+        if old:
+            connection.execute(_query(f"ALTER TABLE {name} RENAME TO old_{name}"))
 
 
 def _columns(connection: psycopg.Connection) -> dict[str, list[str]]:

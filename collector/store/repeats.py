@@ -8,14 +8,16 @@ a repeat.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import structs
 
 from collector.store.batch import Batch, ResultRow
+from collector.store.bodies import BLOCK_RESULTS
 from collector.store.database import Transaction
 from collector.store.messages import RejectedMessage
+from collector.store.result_reader import ResultReader
 from wire import topics
 from wire.messages import Rejection
 from wire.result import Result, Validity, decode_result
@@ -27,11 +29,14 @@ _OF_THE_CENTRE = (
     Validity.TIME_ANCIENT,
     Validity.TIME_IN_FUTURE,
 )
+SameDay = Callable[[str, str], str]
 _Identity = tuple[str, str, str, int]
 
 
 def reused_numbers(
     transaction: Transaction,
+    reader: ResultReader,
+    same_day: SameDay,
     batch: Batch,
     places: Sequence[int],
     at: datetime,
@@ -40,6 +45,8 @@ def reused_numbers(
 
     Args:
         transaction: the transaction that stores the batch.
+        reader: reads the store's bodies.
+        same_day: `Database.same_day`.
         batch: the batch.
         places: where in `batch.results` those are that are new.
         at: when the batch is stored.
@@ -51,9 +58,11 @@ def reused_numbers(
     repeats = [place for place in range(len(batch.results)) if place not in new]
     elsewhere = [place for place in repeats if _identity(batch.results[place]) not in first]
     # Nearly all repeats are in the same day's part, under the same time.
-    known = _bodies(transaction, [batch.results[place] for place in elsewhere], by_time=True)
+    known = _bodies(transaction, reader, [batch.results[at] for at in elsewhere], same_day)
     left = [place for place in elsewhere if _identity(batch.results[place]) not in known]
-    known |= _bodies(transaction, [batch.results[place] for place in left], by_time=False)
+    known |= _bodies(transaction, reader, [batch.results[at] for at in left], None)
+    still = [place for place in left if _identity(batch.results[place]) not in known]
+    known |= _old_bodies(transaction, [batch.results[place] for place in still])
     return [
         _rejected(batch.results[place], at)
         for place in repeats
@@ -90,26 +99,56 @@ def _as_sent(result: Result) -> Result:
 
 
 def _bodies(
-    transaction: Transaction, rows: Sequence[ResultRow], *, by_time: bool
+    transaction: Transaction,
+    reader: ResultReader,
+    rows: Sequence[ResultRow],
+    same_day: SameDay | None,
 ) -> dict[_Identity, str]:
-    """The stored bodies of these identities; by time, of those parts alone that it points to."""
+    """The stored bodies of these identities; with `same_day`, of the days on which they started."""
+    found: dict[_Identity, str] = {}
+    for key, some in _portions(rows):
+        seqs = {row.seq for row in some}
+        days = {f"CAST('{row.started_at[:10]}T00:00:00Z' AS timestamptz)" for row in some}
+        span = ["true"]
+        if same_day is not None:
+            span = [same_day("b.started_at", day) for day in sorted(days)]
+        for first, count, dictionary_id, body in transaction.execute(
+            "SELECT b.first_seq, b.results, b.dictionary_id, b.body FROM epochs AS e "
+            "JOIN result_blocks AS b USING (epoch_id) WHERE tenant = ? AND probe = ? AND epoch = ?"
+            f" AND b.first_seq BETWEEN ? AND ? AND ({' OR '.join(span)})",
+            (*key, min(seqs) - BLOCK_RESULTS, max(seqs)),
+        ):
+            if seqs.isdisjoint(range(first, first + count)):
+                continue
+            bodies = reader.bodies(transaction.execute, dictionary_id, bytes(body), count)
+            for seq, content in enumerate(bodies, start=first):
+                if seq in seqs:
+                    found[(*key, seq)] = content.decode()
+    return found
+
+
+def _old_bodies(transaction: Transaction, rows: Sequence[ResultRow]) -> dict[_Identity, str]:
+    """The same of results from before there were blocks."""
+    found: dict[_Identity, str] = {}
+    for key, some in _portions(rows):
+        for seq, body in transaction.execute(
+            "SELECT seq, body FROM old_results WHERE tenant = ? AND probe = ? AND epoch = ? "
+            f"AND seq IN ({', '.join('?' * len(some))})",
+            (*key, *(row.seq for row in some)),
+        ):
+            found[(*key, int(seq))] = str(body)
+    return found
+
+
+def _portions(rows: Sequence[ResultRow]) -> Iterator[tuple[tuple[str, str, str], list[ResultRow]]]:
+    """The rows of each epoch, by number, a few hundred at once."""
     by_epoch: dict[tuple[str, str, str], list[ResultRow]] = defaultdict(list)
     for row in rows:
         by_epoch[row.tenant, row.probe, row.epoch].append(row)
-    found: dict[_Identity, str] = {}
     for key, every in by_epoch.items():
-        for some in (every[at : at + _AT_ONCE] for at in range(0, len(every), _AT_ONCE)):
-            times = [row.started_at for row in some]
-            span, ends = "", list[str]()
-            if by_time:
-                span, ends = "AND started_at BETWEEN ? AND ? ", [min(times), max(times)]
-            for seq, body in transaction.execute(
-                "SELECT seq, body FROM results WHERE tenant = ? AND probe = ? AND epoch = ? "
-                f"{span}AND seq IN ({', '.join('?' * len(some))})",
-                (*key, *ends, *(row.seq for row in some)),
-            ):
-                found[(*key, int(seq))] = str(body)
-    return found
+        every.sort(key=lambda row: row.seq)
+        for at in range(0, len(every), _AT_ONCE):
+            yield key, every[at : at + _AT_ONCE]
 
 
 def _identity(row: ResultRow) -> _Identity:

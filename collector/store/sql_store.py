@@ -6,18 +6,26 @@ stores a result: this is exact for any partitioning, and outlives the rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 from collector.registry.registry import LineKey
 from collector.store import batch_writer, columns, rollup_tables
-from collector.store.batch import Batch, ResultRow, family_of, reject_scattered, utc_text
+from collector.store.batch import (
+    Batch,
+    ResultRow,
+    family_of,
+    microseconds,
+    reject_scattered,
+    utc_text,
+)
 from collector.store.database import Database, Row, Table, Transaction, column_names
 from collector.store.kind_tables import kind_tables
 from collector.store.messages import EpochKey, ValidatedMessage
-from collector.store.migrated_tables import PROBES, RESULTS
+from collector.store.migrated_tables import BLOCKS, PROBES
 from collector.store.records import (
     BatchResult,
     FamilyReplies,
@@ -32,6 +40,8 @@ from collector.store.records import (
 )
 from collector.store.registry_store import SqlRegistryStore
 from collector.store.repeats import reused_numbers
+from collector.store.result_reader import BLOCK_COLUMNS, OLD_COLUMNS, ResultReader
+from collector.store.result_writer import NumberedRow, ResultWriter
 from collector.store.rollup_writer import RollUpWriter, delete_rollups
 from collector.store.store import ROLL_UP_RESULTS
 from collector.store.summaries import SqlSummaries
@@ -49,21 +59,23 @@ _NUMBERS_SKIPPED = 10**9
 _LONGEST_OUTAGE = timedelta(days=31)
 # Partitions are created so far ahead that maintenance may stop over a holiday.
 _DAYS_AHEAD = 7
+_DIMENSIONS_LONGER = timedelta(days=15)
 _PROBE_COLUMNS = column_names(PROBES.columns)
-_RESULT_COLUMNS = (
-    "results.number, results.tenant, results.probe, results.epoch, results.seq, results.kind, "
-    "results.line, results.target, results.received_at, results.stored_at, results.body"
-)
 
 
 def derived_tables() -> list[Table]:
     """The tables that are derived from types and not created by a migration."""
-    return [*(kind.table for kind in kind_tables().values()), *rollup_tables.TABLES]
+    kinds = kind_tables().values()
+    return [
+        *(kind.dimensions for kind in kinds),
+        *(kind.facts for kind in kinds),
+        *rollup_tables.TABLES,
+    ]
 
 
 def raw_tables() -> list[Table]:
-    """The tables of raw results, `results` last."""
-    return [*(kind.table for kind in kind_tables().values()), RESULTS]
+    """The tables of raw results that are partitioned by day, `result_blocks` last."""
+    return [*(kind.facts for kind in kind_tables().values()), BLOCKS]
 
 
 class _LastKey(NamedTuple):
@@ -98,6 +110,9 @@ class SqlStore:
         self._database = database
         self._rejected_kept = rejected_kept
         self._target_limiter = TargetLimiter()
+        self._reader = ResultReader()
+        self._writer = ResultWriter()
+        self._previous: Transaction | None = None
         self._rollup_writer = RollUpWriter()
         self.summaries = SqlSummaries(database)
         self.registry = SqlRegistryStore(database)
@@ -109,7 +124,9 @@ class SqlStore:
         self, messages: Sequence[ValidatedMessage], stored_at: datetime
     ) -> Callable[[], BatchResult]:
         batch = Batch(messages, stored_at)
-        with self._database.transaction(waiting=False) as transaction:
+        with self._remembering(), self._database.transaction(waiting=False) as transaction:
+            self._forget_uncommitted()
+            self._previous = transaction
             revision = batch_writer.count(transaction, "revision", 1)
             known = batch_writer.ledgers_of(transaction.execute, batch.epochs)
             bounded = reject_scattered(messages, known)
@@ -117,14 +134,16 @@ class SqlStore:
             if bounded is not messages:
                 batch = Batch(bounded, stored_at)
             places = batch.new_places({key: stored for key, (_, stored) in known.items()})
-            reused = reused_numbers(transaction, batch, places, stored_at)
+            reused = reused_numbers(
+                transaction, self._reader, self._database.same_day, batch, places, stored_at
+            )
             batch.rejected.extend(reused)
             batch_writer.count(transaction, "results", len(places))
             # Reads above, writes below, which are queued without waiting.
-            batch_writer.insert_results(transaction, batch, places)
+            stored = self._writer.write(transaction, batch, places, batch_writer.count)
             batch_writer.insert_deltas(transaction, batch, places)
             ledgers = batch_writer.extend_ledgers(transaction, batch, known, revision)
-            batch_writer.upsert_last_results(transaction, batch, stored_at)
+            batch_writer.upsert_last_results(transaction, batch, stored, stored_at)
             batch_writer.upsert_probes(transaction, batch, revision)
             batch_writer.replace_plans(transaction, batch, stored_at)
             self._insert_rejected(transaction, batch)
@@ -132,10 +151,29 @@ class SqlStore:
         done = BatchResult(len(places), duplicates, len(batch.rejected), ledgers)
 
         def finished() -> BatchResult:
-            transaction.wait()
+            with self._remembering():
+                transaction.wait()
             return done
 
         return finished
+
+    @contextmanager
+    def _remembering(self) -> Iterator[None]:
+        """Forget what the writer has cached when the block raises: it may not be committed."""
+        try:
+            yield
+        except BaseException:
+            self._writer.forget()
+            raise
+
+    def _forget_uncommitted(self) -> None:
+        """The same for a commit that failed, where nobody has waited for it yet."""
+        if self._previous is None:
+            return
+        try:
+            self._previous.wait()
+        except Exception:  # noqa: BLE001 - `finished` raises it to the caller
+            self._writer.forget()
 
     def roll_up(self, now: datetime, most_results: int = ROLL_UP_RESULTS) -> int:
         with self._database.transaction() as transaction:
@@ -150,9 +188,10 @@ class SqlStore:
         # Results that are not rolled up yet are not deleted.
         if raw_days is not None and not filled:
             cut = now - timedelta(days=raw_days)
-            deleted = self._database.delete_before(cut, raw_tables(), _DELETE_ROWS)
+            deleted = self._database.delete_before(cut, _DELETE_ROWS)
             if not deleted:
                 self._delete_last_before(cut)
+                self._delete_dimensions_before(cut)
         if rollup_days is not None:
             with self._database.transaction() as transaction:
                 delete_rollups(transaction, now - timedelta(days=rollup_days))
@@ -224,16 +263,8 @@ class SqlStore:
         return columns.probe(rows[0]) if rows else None
 
     def last_results(self, tenant: str, probe: str) -> list[LastResult]:
-        rows = self._database.read(
-            f"SELECT last.only_ok, last.family, {_RESULT_COLUMNS} FROM last_results AS last "
-            "JOIN results USING (tenant, probe, epoch, seq, started_at) "
-            "WHERE last.tenant = ? AND last.probe = ? "
-            "ORDER BY last.only_ok",
-            (tenant, probe),
-        )
         latest: dict[_LastKey, LastResult] = {}
-        for only_ok, family, *fields in rows:
-            stored = columns.result(tuple(fields))
+        for only_ok, family, stored in self._last_stored(tenant, probe):
             key = _LastKey(stored.line, stored.kind, stored.target or "", family)
             latest[key] = (
                 latest[key]._replace(last_ok=stored)
@@ -242,6 +273,29 @@ class SqlStore:
             )
         # Sorted here, for the collation differs between databases.
         return [latest[key] for key in sorted(latest) if not _is_superseded(key, latest)]
+
+    def _last_stored(self, tenant: str, probe: str) -> list[tuple[int, int, StoredResult]]:
+        """The last results of a probe with their `only_ok` and family; those of `ok` come later."""
+        same_day = self._database.same_day("b.started_at", "last.started_at")
+        rows = self._database.read(
+            f"SELECT last.only_ok, last.family, last.place, {BLOCK_COLUMNS} "
+            "FROM last_results AS last JOIN result_blocks AS b "
+            f"ON b.number = last.number - last.place AND {same_day} "
+            "JOIN epochs AS e USING (epoch_id) WHERE last.tenant = ? AND last.probe = ?",
+            (tenant, probe),
+        )
+        found = [
+            (only_ok, family, self._reader.one(self._database.read, tuple(block), place))
+            for only_ok, family, place, *block in rows
+        ]
+        old = self._database.read(
+            f"SELECT last.only_ok, last.family, {OLD_COLUMNS} FROM last_results AS last "
+            "JOIN old_results USING (tenant, probe, epoch, seq, started_at) "
+            "WHERE last.tenant = ? AND last.probe = ? AND last.number IS NULL",
+            (tenant, probe),
+        )
+        found += [(row[0], row[1], columns.result(tuple(row[2:]))) for row in old]
+        return sorted(found, key=lambda one: one[0])
 
     def family_replies(self) -> list[FamilyReplies]:
         rows = self._database.read(
@@ -278,17 +332,10 @@ class SqlStore:
         return found
 
     def results_after(self, number: int, limit: int) -> list[StoredResult]:
-        rows = self._database.read(
-            f"SELECT {_RESULT_COLUMNS} FROM results WHERE number > ? ORDER BY number LIMIT ?",
-            (number, limit),
-        )
-        return [columns.result(row) for row in rows]
+        return self._reader.after(self._database.read, number, limit)
 
     def newest_results(self, limit: int) -> list[StoredResult]:
-        rows = self._database.read(
-            f"SELECT {_RESULT_COLUMNS} FROM results ORDER BY number DESC LIMIT ?", (limit,)
-        )
-        return [columns.result(row) for row in reversed(rows)]
+        return self._reader.newest(self._database.read, limit)
 
     def rejected_after(self, number: int, limit: int) -> list[StoredRejection]:
         rows = self._database.read(
@@ -325,7 +372,7 @@ class SqlStore:
 
     def _backfill(self) -> int:
         """Roll up some of the results from before there were roll-ups; returns how many."""
-        with self._database.transaction() as transaction:
+        with self._remembering(), self._database.transaction() as transaction:
             marks: dict[str, int] = dict(
                 transaction.execute(
                     "SELECT name, count FROM totals WHERE name IN ('backfilled', 'backfill_to')"
@@ -335,14 +382,21 @@ class SqlStore:
             if done >= end:
                 return 0
             rows = transaction.execute(
-                f"SELECT number, {', '.join(ResultRow._fields)} FROM results "
+                f"SELECT number, {', '.join(ResultRow._fields)} FROM old_results "
                 "WHERE number > ? AND number <= ? ORDER BY number LIMIT ?",
                 (done, end, _BACKFILL_ROWS),
             )
             stored = [(row[0], ResultRow(*row[1:])) for row in rows]
             decoded = [decode_result(row.body.encode()) for _, row in stored]
-            batch_writer.insert_kinds(
-                transaction, [(n, row, r) for (n, row), r in zip(stored, decoded, strict=True)]
+            now = datetime.now(UTC)
+            self._writer.write_facts(
+                transaction,
+                [
+                    NumberedRow(number, 0, row, result, microseconds(result.started_at))
+                    for (number, row), result in zip(stored, decoded, strict=True)
+                ],
+                now.year * 12 + now.month,
+                batch_writer.count,
             )
             batch_writer.write_deltas(transaction, [row for _, row in stored], decoded)
             batch_writer.count(transaction, "backfilled", (stored[-1][0] if stored else end) - done)
@@ -352,6 +406,17 @@ class SqlStore:
         """Forget lines and targets whose last result was deleted, to make room for others."""
         with self._database.transaction() as transaction:
             transaction.execute("DELETE FROM last_results WHERE started_at < ?", (utc_text(cut),))
+
+    def _delete_dimensions_before(self, cut: datetime) -> None:
+        """Delete the dimensions of months whose results were deleted.
+
+        A result that was stored in a month may have started some days later by its probe's clock.
+        """
+        before = cut - _DIMENSIONS_LONGER
+        month = before.year * 12 + before.month
+        with self._database.transaction() as transaction:
+            for kind in kind_tables().values():
+                transaction.execute(f"DELETE FROM {kind.dimensions.name} WHERE month < ?", (month,))
 
     def _insert_rejected(self, transaction: Transaction, batch: Batch) -> None:
         if not batch.rejected:

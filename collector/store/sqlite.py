@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
-from collector.store.batch import utc_text
+from collector.store.batch import microseconds, utc_text
 from collector.store.connections import ConnectedDatabase, QueuedTransaction
 from collector.store.database import Column, ColumnType, Row, Table, column_names
+from collector.store.kind_tables import kind_tables
 from collector.store.migrate import Migration, packaged
+from collector.store.result_views import Dialect, views
 from collector.store.sql_store import SqlStore, derived_tables
 from collector.store.store import StoreError
 
@@ -34,6 +36,8 @@ _TYPES = {
     ColumnType.BOOLEAN: "INTEGER",
     ColumnType.TIME: "TEXT",
     ColumnType.BYTES: "BLOB",
+    ColumnType.INSTANT: "INTEGER",
+    ColumnType.ID: "INTEGER",
 }
 
 
@@ -76,7 +80,9 @@ class SqliteDatabase(ConnectedDatabase[sqlite3.Connection, "SqliteTransaction"])
         _migrate(connection, self._migrations)
         # With fewer migrations than the packaged ones (in a test) there are no tables to extend.
         if len(self._migrations) >= len(packaged("sqlite")):
+            _keep_old_kinds(connection)
             _create_tables(connection, derived_tables())
+            _create_views(connection)
 
     def _open_reader(self) -> sqlite3.Connection:
         reader = _connect(self._path)
@@ -96,24 +102,18 @@ class SqliteDatabase(ConnectedDatabase[sqlite3.Connection, "SqliteTransaction"])
     def create_partitions(self, days_ahead: int, now: datetime) -> None:
         """SQLite has no partitions."""
 
-    def delete_before(self, cut: datetime, tables: Sequence[Table], most_rows: int) -> int:
+    def same_day(self, partition: str, of: str) -> str:  # noqa: ARG002
+        """SQLite has no partitions."""
+        return "true"
+
+    def delete_before(self, cut: datetime, most_rows: int) -> int:
         """Of the lowest numbers, those that are older than `cut` are deleted; some may not be,
         from a time when the centre's clock was wrong.
         """
         with self.transaction() as transaction:
-            rows = transaction.execute(
-                "SELECT number, stored_at FROM results ORDER BY number LIMIT ?", (most_rows,)
+            return _delete_old(transaction, cut, most_rows) or _delete_blocks(
+                transaction, cut, most_rows
             )
-            old = [number for number, stored_at in rows if stored_at < utc_text(cut)]
-            if old:
-                numbers = json.dumps(old)
-                for table in tables:
-                    transaction.execute(
-                        f"DELETE FROM {table.name} "
-                        "WHERE number IN (SELECT value FROM json_each(?))",
-                        (numbers,),
-                    )
-        return len(old)
 
     def copy_to(self, destination: str) -> None:
         """By SQLite's backup API, a consistent snapshot."""
@@ -172,6 +172,44 @@ class SqliteTransaction(QueuedTransaction):
         for pair in pairs:
             found += self._connection.execute(sql, pair).fetchall()
         return found
+
+
+def _delete_old(transaction: SqliteTransaction, cut: datetime, most_rows: int) -> int:
+    """Delete from the tables of before there were blocks."""
+    rows = transaction.execute(
+        "SELECT number, stored_at FROM old_results ORDER BY number LIMIT ?", (most_rows,)
+    )
+    old = [number for number, stored_at in rows if stored_at < utc_text(cut)]
+    tables = [f"old_{kind}_results" for kind in kind_tables()]
+    # `maintain` has rolled up those that had no kind's row into tables of facts.
+    tables += [kind.facts.name for kind in kind_tables().values()]
+    _delete_numbers(transaction, [*tables, "old_results"], old)
+    return len(old)
+
+
+def _delete_blocks(transaction: SqliteTransaction, cut: datetime, most_rows: int) -> int:
+    rows = transaction.execute(
+        "SELECT number, results, stored_at FROM result_blocks ORDER BY number LIMIT ?",
+        (most_rows,),
+    )
+    old = [(number, count) for number, count, stored_us in rows if stored_us < microseconds(cut)]
+    numbers = [number + place for number, count in old for place in range(count)]
+    _delete_numbers(transaction, [kind.facts.name for kind in kind_tables().values()], numbers)
+    _delete_numbers(transaction, ["result_blocks"], [number for number, _ in old])
+    return len(numbers)
+
+
+def _delete_numbers(
+    transaction: SqliteTransaction, tables: Sequence[str], numbers: Sequence[int]
+) -> None:
+    if not numbers:
+        return
+    found = transaction.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    for table in {name for (name,) in found}.intersection(tables):
+        transaction.execute(
+            f"DELETE FROM {table} WHERE number IN (SELECT value FROM json_each(?))",
+            (json.dumps(numbers),),
+        )
 
 
 def _values(table: Table, rows: int) -> str:
@@ -259,6 +297,49 @@ def _migrate(connection: sqlite3.Connection, migrations: Sequence[Migration]) ->
         connection.execute("COMMIT")
 
 
+def _keep_old_kinds(connection: sqlite3.Connection) -> None:
+    """Rename the kinds' tables of before there were blocks; the names are those of views now."""
+    for kind in kind_tables():
+        name = f"{kind}_results"
+        old = connection.execute(
+            "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", (name,)
+        ).fetchone()
+        if old:
+            connection.execute(f"ALTER TABLE {name} RENAME TO old_{name}")
+
+
+def _create_views(connection: sqlite3.Connection) -> None:
+    """Create the views, or replace those that differ."""
+    tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema")]
+    columns = {
+        name: {row[1] for row in connection.execute(f"PRAGMA table_info({name})")}
+        for name in tables
+        if name.startswith("old_")
+    }
+    connection.execute("BEGIN IMMEDIATE")
+    for name, query in views(columns, _DIALECT):
+        wanted = f"CREATE VIEW {name} AS {query}"
+        known = connection.execute(
+            "SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = ?", (name,)
+        ).fetchone()
+        if known != (wanted,):
+            connection.execute(f"DROP VIEW IF EXISTS {name}")
+            connection.execute(wanted)
+    connection.execute("COMMIT")
+
+
+def _time_sql(instant: str) -> str:
+    """An INSTANT as `utc_text` writes it; the remainder is never negative."""
+    fraction = f"(({instant} % 1000000 + 1000000) % 1000000)"
+    return (
+        f"strftime('%Y-%m-%dT%H:%M:%S', ({instant} - {fraction}) / 1000000, 'unixepoch') "
+        f"|| printf('.%06dZ', {fraction})"
+    )
+
+
+_DIALECT = Dialect(_time_sql, lambda _, __: "true", lambda _, __: "NULL")
+
+
 def _create_tables(connection: sqlite3.Connection, tables: Sequence[Table]) -> None:
     """Create missing tables, and missing columns of tables."""
     connection.execute("BEGIN IMMEDIATE")
@@ -272,7 +353,12 @@ def _create_tables(connection: sqlite3.Connection, tables: Sequence[Table]) -> N
         if table.by_line:
             connection.execute(
                 f"CREATE INDEX IF NOT EXISTS {table.name}_by_line ON {table.name} "
-                f"(tenant, probe, line, {table.daily})"
+                f"(dimension_id, {table.daily})"
+            )
+        for index in table.indexes:
+            connection.execute(
+                f"CREATE INDEX IF NOT EXISTS {table.name}_by_{index[0]} ON {table.name} "
+                f"({', '.join(index)})"
             )
     connection.execute("COMMIT")
 
@@ -281,7 +367,7 @@ def _create_table(table: Table) -> str:
     columns = [_column_sql(column) for column in table.columns]
     # A table with an integer key uses the rowid. Others are clustered by their key (WITHOUT ROWID),
     # which suits short rows, so not those with bytes.
-    by_number = table.key == ("number",)
+    by_number = table.key in (("number",), ("dimension_id",))
     rowid = by_number or any(column.type is ColumnType.BYTES for column in table.columns)
     key = f"PRIMARY KEY ({', '.join(table.key)})"
     return (

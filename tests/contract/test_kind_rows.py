@@ -45,8 +45,11 @@ def test_a_result_can_be_read_by_its_columns(store: Store) -> None:
         (3, 60, 6, 0.1)
     ]
     # The whole result stands beside it, under the same number.
-    ((body,),) = read(store, "SELECT body FROM results WHERE number = 3")
-    assert '"rtt_p50_ms"' in str(body)
+    assert read(store, "SELECT epoch, seq, kind FROM results WHERE number = 3") == [
+        (str(samples.EPOCH), 3, "latency")
+    ]
+    (third,) = store.results_after(2, 10)
+    assert (third.number, b'"rtt_p50_ms"' in third.body) == (3, True)
 
 
 def test_a_repeat_makes_no_second_row(store: Store) -> None:

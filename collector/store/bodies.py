@@ -1,0 +1,99 @@
+"""Floor 2. Compression of results' JSON: the bodies of one block are one Zstandard frame.
+
+A frame has a varint of each body's length, then the bodies, byte for byte as the probe sent them.
+The dictionary is trained by `bench.train_dictionary` and packaged beside this file. Each store has
+its own copy of every dictionary that its frames need, so that no version of the program has to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
+
+import zstandard
+
+_LEVEL = 1
+# A block has at most so many results and bytes (uncompressed), to bound the cost of reading one.
+BLOCK_RESULTS = 64
+BLOCK_BYTES = 1 << 18
+
+
+@cache
+def packaged_dictionary() -> bytes:
+    """The dictionary of new frames."""
+    return resources.files(__package__).joinpath("bodies.dictionary").read_bytes()
+
+
+class BodyCompressor:
+    """Compresses the bodies of a block with the packaged dictionary. For one thread at a time."""
+
+    def __init__(self) -> None:
+        self._compressor = zstandard.ZstdCompressor(
+            level=_LEVEL,
+            dict_data=zstandard.ZstdCompressionDict(packaged_dictionary()),
+            write_dict_id=False,
+        )
+
+    def compress(self, bodies: Sequence[bytes]) -> bytes:
+        """The frame of these bodies."""
+        return self._compressor.compress(b"".join((*map(_length, bodies), *bodies)))
+
+
+def decompress(dictionary: bytes, frame: bytes, count: int) -> list[bytes]:
+    """The `count` bodies of a frame. Safe in any thread.
+
+    Raises:
+        zstandard.ZstdError: the frame is damaged, or compressed with another dictionary.
+    """
+    prepared = zstandard.ZstdDecompressor(dict_data=_prepared(dictionary))
+    content = prepared.decompress(frame)
+    at, lengths = 0, []
+    for _ in range(count):
+        length, at = _read_length(content, at)
+        lengths.append(length)
+    bodies = []
+    for length in lengths:
+        bodies.append(content[at : at + length])
+        at += length
+    return bodies
+
+
+class Dictionaries:
+    """The dictionaries of a store by their number; `load` reads all of them."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, bytes] = {}
+
+    def add(self, rows: Mapping[int, bytes]) -> None:
+        """Remember dictionaries of the store."""
+        self._known = self._known | dict(rows)
+
+    def get(self, number: int) -> bytes | None:
+        """A dictionary, None where it was not read yet."""
+        return self._known.get(number)
+
+
+@cache
+def _prepared(dictionary: bytes) -> zstandard.ZstdCompressionDict:
+    return zstandard.ZstdCompressionDict(dictionary)
+
+
+def _length(body: bytes) -> bytes:
+    length, found = len(body), bytearray()
+    while length > 0x7F:
+        found.append(length & 0x7F | 0x80)
+        length >>= 7
+    found.append(length)
+    return bytes(found)
+
+
+def _read_length(content: bytes, at: int) -> tuple[int, int]:
+    length, shift = 0, 0
+    while True:
+        byte = content[at]
+        at += 1
+        length |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return length, at
+        shift += 7

@@ -1,0 +1,115 @@
+"""Floor 2. Reads results by number and by sequence number: from blocks, and those from before them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from uuid import UUID
+
+from msgspec import Struct, json
+
+from collector.store import columns
+from collector.store.batch import without_nul
+from collector.store.bodies import BLOCK_RESULTS, Dictionaries, decompress
+from collector.store.database import Row
+from collector.store.records import StoredResult
+
+Execute = Callable[[str, Sequence[object]], list[Row]]
+BLOCK_COLUMNS = (
+    "b.number, e.tenant, e.probe, e.epoch, b.first_seq, b.kind, b.received_at, b.stored_at, "
+    "b.results, b.dictionary_id, b.body"
+)
+OLD_COLUMNS = (
+    "old_results.number, old_results.tenant, old_results.probe, old_results.epoch, "
+    "old_results.seq, old_results.kind, old_results.line, old_results.target, "
+    "old_results.received_at, old_results.stored_at, old_results.body"
+)
+
+
+class _LineId(Struct):
+    id: str
+
+
+class _Head(Struct):
+    """What of a body is a field of a StoredResult."""
+
+    line: _LineId
+    target: str | None = None
+
+
+_decode_head = json.Decoder(_Head).decode
+
+
+class ResultReader:
+    """Reads the results of one store. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._dictionaries = Dictionaries()
+
+    def after(self, execute: Execute, number: int, limit: int) -> list[StoredResult]:
+        """At most `limit` results with a higher number, ascending."""
+        # The old ones first: they are the lower numbers.
+        old = execute(
+            f"SELECT {OLD_COLUMNS} FROM old_results WHERE number > ? ORDER BY number LIMIT ?",
+            (number, limit),
+        )
+        found = [columns.result(row) for row in old]
+        if len(found) < limit:
+            # The first block may have lower numbers too.
+            blocks = execute(
+                f"SELECT {BLOCK_COLUMNS} FROM result_blocks AS b JOIN epochs AS e USING (epoch_id) "
+                "WHERE b.number > ? ORDER BY b.number LIMIT ?",
+                (number - BLOCK_RESULTS, limit - len(found) + BLOCK_RESULTS),
+            )
+            every = (one for row in blocks for one in self.block(execute, row))
+            found += [one for one in every if one.number > number]
+        return found[:limit]
+
+    def newest(self, execute: Execute, limit: int) -> list[StoredResult]:
+        """The `limit` results with the highest numbers, ascending."""
+        blocks = execute(
+            f"SELECT {BLOCK_COLUMNS} FROM result_blocks AS b JOIN epochs AS e USING (epoch_id) "
+            "ORDER BY b.number DESC LIMIT ?",
+            (limit,),
+        )
+        found = [one for row in reversed(blocks) for one in self.block(execute, row)]
+        if len(found) < limit:
+            old = execute(
+                f"SELECT {OLD_COLUMNS} FROM old_results ORDER BY number DESC LIMIT ?",
+                (limit - len(found),),
+            )
+            found = [columns.result(row) for row in reversed(old)] + found
+        return found[len(found) - limit :] if len(found) > limit else found
+
+    def bodies(self, execute: Execute, dictionary_id: int, body: bytes, count: int) -> list[bytes]:
+        """The bodies of a block."""
+        dictionary = self._dictionaries.get(dictionary_id)
+        if dictionary is None:
+            rows = execute("SELECT dictionary_id, content FROM dictionaries", ())
+            self._dictionaries.add({number: bytes(content) for number, content in rows})
+            dictionary = self._dictionaries.get(dictionary_id) or b""
+        return decompress(dictionary, body, count)
+
+    def one(self, execute: Execute, row: Row, place: int) -> StoredResult:
+        """The result at this place of a block."""
+        return next(one for at, one in enumerate(self.block(execute, row)) if at == place)
+
+    def block(self, execute: Execute, row: Row) -> Iterator[StoredResult]:
+        """The results of a block, of its `BLOCK_COLUMNS`."""
+        number, tenant, probe, epoch, seq, kind, received_at, stored_at, count, by, body = row
+        received, stored = columns.time(received_at), columns.time(stored_at)
+        epoch = UUID(epoch)
+        for place, content in enumerate(self.bodies(execute, by, bytes(body), count)):
+            head = _decode_head(content)
+            yield StoredResult(
+                number=number + place,
+                tenant=tenant,
+                probe=probe,
+                epoch=epoch,
+                seq=seq + place,
+                kind=kind,
+                line=head.line.id,
+                target=without_nul(head.target),
+                received_at=received,
+                stored_at=stored,
+                body=content,
+            )
