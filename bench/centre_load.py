@@ -114,6 +114,7 @@ class Loader:
         session.execute_many(
             "INSERT INTO lines (tenant, probe, line) VALUES (?, ?, ?)", self._nation.lines
         )
+        self._load_dimensions(session)
 
     def _load_day(self, back: int) -> None:
         day = self._today - timedelta(days=back)
@@ -135,32 +136,42 @@ class Loader:
         if hasattr(session, "create_partition"):
             for day in sorted({at.date() for at in hours}):
                 for kind in ("throughput", "latency"):
-                    session.create_partition(f"{kind}_results", day)
-        cast = "" if not hasattr(session, "create_partition") else "::timestamptz"
-        common = (
-            "number, tenant, probe, line, isp, target, started_at, duration_s, outcome, validity"
-        )
+                    session.create_partition(f"{kind}_facts", day)
+        at = "d.at::timestamptz" if hasattr(session, "create_partition") else "d.start_s * 1000000"
+        common = "number, started_at, place, duration_s, dimension_id"
         number = f"({back} * 24 + d.hour) * 1000000 + line_id * 2"
-        whose = "l.tenant, l.probe, l.line, upper(l.line)"
         source = (
             "FROM lines AS l CROSS JOIN bench_days AS d JOIN bench_hour AS t "
             f"ON t.id = (l.line_id * 7 + d.hour * 31) % {_TEMPLATES}"
         )
         session.execute(
-            f"INSERT INTO throughput_results ({common}, download_bps, download_whole_bps, "
-            f"upload_bps, upload_whole_bps) SELECT {number}, {whose}, 'iperf3:1', d.at{cast}, "
-            "26.4, 'ok', '', t.throughput_download_bps_sum, t.throughput_download_whole_bps_sum, "
+            f"INSERT INTO throughput_facts ({common}, download_bps, download_whole_bps, "
+            f"upload_bps, upload_whole_bps) SELECT {number}, {at}, 0, 26.4, l.line_id * 2, "
+            "t.throughput_download_bps_sum, t.throughput_download_whole_bps_sum, "
             "t.throughput_upload_bps_sum, t.throughput_upload_whole_bps_sum "
             f"{source}"
         )
         session.execute(
-            f"INSERT INTO latency_results ({common}, sent, received, lost, loss_ratio, "
-            f"rtt_mean_ms) SELECT {number} + 1, {whose}, 'stamp:1', d.at{cast}, 60.0, 'ok', '', "
-            f"60, CAST(60 - t.latency_lost AS {_SQL['integer']}), "
-            f"CAST(t.latency_lost AS {_SQL['integer']}), t.latency_lost / 60.0, "
-            "t.latency_rtt_mean_ms_sum "
-            f"{source}"
+            f"INSERT INTO latency_facts ({common}, rtt_mean_ms) SELECT {number} + 1, {at}, 0, 60.0,"
+            " l.line_id * 2 + CASE WHEN t.latency_lost > 0 THEN 1 ELSE 0 END, "
+            f"t.latency_rtt_mean_ms_sum {source}"
         )
+
+    def _load_dimensions(self, session: Transaction) -> None:
+        """Of each line, one of throughput, and of latency one without loss and one with."""
+        as_bytes = "int8send" if hasattr(session, "create_partition") else "zeroblob"
+        common = "dimension_id, month, digest, tenant, probe, line, isp, target, outcome, validity"
+        whose = "tenant, probe, line, upper(line)"
+        session.execute(
+            f"INSERT INTO throughput_dimensions ({common}) SELECT line_id * 2, 0, "
+            f"{as_bytes}(line_id), {whose}, 'iperf3:1', 'ok', '' FROM lines"
+        )
+        for lost in (0, 1):
+            session.execute(
+                f"INSERT INTO latency_dimensions ({common}, sent, received, lost, loss_ratio) "
+                f"SELECT line_id * 2 + {lost}, 0, {as_bytes}(line_id), {whose}, 'stamp:1', "
+                f"'ok', '', 60, {60 - lost}, {lost}, {lost / 60} FROM lines"
+            )
 
     def _load_months(self, session: Transaction) -> None:
         starts = {

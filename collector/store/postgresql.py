@@ -419,7 +419,7 @@ def _keep_old_kinds(connection: psycopg.Connection) -> None:
     for kind in kind_tables():
         name = f"{kind}_results"
         old = connection.execute(
-            "SELECT 1 FROM pg_class WHERE oid = to_regclass(%s) AND relkind = 'p'", (name,)
+            "SELECT 1 FROM pg_class WHERE oid = to_regclass(%s) AND relkind IN ('p', 'r')", (name,)
         ).fetchone()
         if old:
             connection.execute(_query(f"ALTER TABLE {name} RENAME TO old_{name}"))

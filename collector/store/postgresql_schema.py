@@ -22,6 +22,11 @@ _TYPES = {
 }
 
 
+def column_type(kind: ColumnType) -> str:
+    """The name of a column's type."""
+    return _TYPES[kind]
+
+
 def missing(tables: Iterable[Table], known: Mapping[str, Container[str]]) -> Iterator[str]:
     """The statements that create missing tables and columns.
 

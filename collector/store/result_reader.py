@@ -1,4 +1,4 @@
-"""Floor 2. Reads results by number and by sequence number: from blocks, and those from before them."""
+"""Floor 2. Reads results by number, from blocks and from the table that was before them."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from collector.registry.registry import LineKey
 from collector.rollup.periods import Step, parse_period, start_of_day
 from collector.rollup.summary import Summary, fold
 from collector.store import postgresql_schema, rollup_tables
-from collector.store.database import Table
+from collector.store.database import Column, Table
 from collector.store.kind_tables import kind_tables
 from collector.store.messages import ResultsMessage
 from collector.store.migrate import packaged
@@ -237,10 +237,13 @@ class Place(NamedTuple):
 
 def old_tables() -> list[Table]:
     """The derived tables as they were: kinds without `family`."""
-    kinds = [kind.table for kind in kind_tables().values()]
     without = [
-        table._replace(columns=tuple(c for c in table.columns if c.name != "family"))
-        for table in kinds
+        Table(
+            f"{name}_results",
+            tuple(Column(c, kind.types[c]) for c in kind.columns if c != "family"),
+            ("number",),
+        )
+        for name, kind in kind_tables().items()
     ]
     return [*without, *rollup_tables.TABLES]
 

@@ -1,0 +1,160 @@
+"""Results that a version before the blocks has stored: every reader has them beside new ones."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from collector.store.batch import utc_text
+from collector.store.kind_tables import kind_tables
+from collector.store.messages import NumberedResult, ResultsMessage
+from collector.store.migrate import packaged
+from collector.store.postgresql import PostgresqlStore
+from collector.store.postgresql_schema import column_type
+from collector.store.records import MaintenanceResult
+from collector.store.sql_store import SqlStore
+from collector.store.sqlite import SqliteStore
+from tests import samples
+from tests.postgresql import PostgresqlServer
+from wire.record import Result
+from wire.result import encode_result
+
+BEFORE_BLOCKS = 6
+NOW = datetime(2026, 7, 25, 5, 2, tzinfo=UTC)
+OpenStore = Callable[[], SqlStore]
+
+
+def _insert(seq: int, result: Result) -> list[str]:
+    """What version 0.1.0 wrote for a latency result."""
+    names = f"'{samples.TENANT}', '{samples.PROBE}'"
+    started, stored = utc_text(result.started_at), utc_text(NOW - timedelta(days=1))
+    target, body = result.target, encode_result(result).decode()
+    values = result.values
+    assert values is not None
+    return [
+        (
+            f"INSERT INTO results VALUES ({seq}, {names}, '{samples.EPOCH}', {seq}, 'latency', 'vnpt', "
+            f"'{target}', 'ok', NULL, '{started}', '{stored}', '{stored}', '{body}')"
+        ),
+        (
+            "INSERT INTO latency_results (number, tenant, probe, line, isp, target, started_at, "
+            f"duration_s, outcome, validity, sent) VALUES ({seq}, {names}, 'vnpt', 'VNPT', '{target}', "
+            f"'{started}', 60.0, 'ok', '', {values.sent})"
+        ),
+    ]
+
+
+def _content() -> list[str]:
+    names = f"'{samples.TENANT}', '{samples.PROBE}'"
+    started = utc_text(samples.NOON)
+    return [
+        *_insert(1, samples.latency()),
+        *_insert(2, samples.latency(rtt_ms=7.0)),
+        "INSERT INTO totals VALUES ('results', 2)",
+        f"INSERT INTO ledgers VALUES ({names}, '{samples.EPOCH}', '[[1,2]]', 1, '[[1,2]]')",
+        "INSERT INTO last_results (tenant, probe, line, kind, target, family, only_ok, epoch, "  # noqa: ISC004
+        f"seq, started_at) VALUES ({names}, 'vnpt', 'latency', '{samples.latency().target}', 0, 0, "
+        f"'{samples.EPOCH}', 2, '{started}')",
+    ]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def old_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenStore]:
+    """Opens a store in which a version before the blocks has stored two results."""
+    kind = kind_tables()["latency"]
+    columns = ", ".join(
+        f"{name} {column_type(kind.types[name]) if request.param == 'postgresql' else ''}"
+        for name in kind.columns
+    )
+    if request.param == "sqlite":
+        path = tmp_path / "results.sqlite"
+        SqliteStore(path, migrations=packaged("sqlite")[:BEFORE_BLOCKS]).close()
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute(f"CREATE TABLE latency_results ({columns}, PRIMARY KEY (number))")
+            for statement in _content():
+                connection.execute(statement)
+            connection.execute("UPDATE totals SET count = 2 WHERE name = 'number'")
+        yield lambda: SqliteStore(path)
+        return
+    server: PostgresqlServer = request.getfixturevalue("postgresql_server")
+    name = server.new_database()
+    conninfo = server.conninfo(name)
+    PostgresqlStore(conninfo, migrations=packaged("postgresql")[:BEFORE_BLOCKS]).close()
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute(
+            f"CREATE TABLE latency_results ({columns}, PRIMARY KEY (number, started_at)) "
+            "PARTITION BY RANGE (started_at)".encode()
+        )
+        connection.execute(
+            "CREATE TABLE latency_results_other PARTITION OF latency_results DEFAULT"
+        )
+        for statement in _content():
+            connection.execute(statement.encode())
+        connection.execute("INSERT INTO totals VALUES ('number', 2)")
+    yield lambda: PostgresqlStore(conninfo)
+    server.drop(name)
+
+
+def _batch(*numbered: tuple[int, Result]) -> ResultsMessage:
+    return ResultsMessage(
+        tenant=samples.TENANT,
+        probe=samples.PROBE,
+        received_at=NOW,
+        retained=False,
+        kind="latency",
+        epoch=samples.EPOCH,
+        site=samples.SITE,
+        records=tuple(
+            NumberedResult(seq, result, encode_result(result).decode()) for seq, result in numbered
+        ),
+    )
+
+
+def test_every_reader_has_old_and_new_results(old_store: OpenStore) -> None:
+    for opening in range(2):
+        store = old_store()
+        (last,) = store.last_results(samples.TENANT, samples.PROBE)
+        assert last.last.number == 2, opening
+        assert last.last.body == encode_result(samples.latency(rtt_ms=7.0))
+        store.close()
+    store = old_store()
+    again = (2, samples.latency(rtt_ms=7.0))
+    done = store.store_batch([_batch(again, (3, samples.latency(rtt_ms=9.0)))], NOW)
+    assert (done.stored, done.duplicates, done.rejected) == (1, 1, 0)
+    assert [one.seq for one in store.results_after(0, 10)] == [1, 2, 3]
+    assert [one.number for one in store.results_after(1, 1)] == [2]
+    assert [one.number for one in store.newest_results(2)] == [2, 3]
+    assert [one.number for one in store.newest_results(9)] == [1, 2, 3]
+    rows = store.read_sql(
+        "SELECT results.number, seq, isp, sent, results.kind, latency_results.started_at "
+        "FROM results JOIN latency_results ON latency_results.number = results.number "
+        "ORDER BY results.number"
+    )
+    assert [row[:-1] for row in rows] == [(seq, seq, "VNPT", 60, "latency") for seq in (1, 2, 3)]
+    assert len({row[-1] for row in rows}) == 1
+    (last,) = store.last_results(samples.TENANT, samples.PROBE)
+    assert last.last.number == 3
+    store.close()
+
+
+def test_another_result_under_an_old_number_is_no_repeat(old_store: OpenStore) -> None:
+    store = old_store()
+    done = store.store_batch([_batch((2, samples.latency(rtt_ms=8.0)))], NOW)
+    assert (done.stored, done.duplicates, done.rejected) == (0, 0, 1)
+    store.close()
+
+
+def test_old_results_go_by_age(old_store: OpenStore) -> None:
+    store = old_store()
+    while store.maintain(NOW + timedelta(days=100), 90) != MaintenanceResult():
+        pass
+    assert store.results_after(0, 10) == []
+    assert store.read_sql("SELECT number FROM latency_results") == []
+    assert store.read_sql("SELECT number FROM results") == []
+    store.close()

@@ -1,0 +1,36 @@
+"""Bodies come back from a block byte for byte, whatever they hold."""
+
+from __future__ import annotations
+
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collector.store.bodies import BodyCompressor, decompress, packaged_dictionary
+from tests import samples
+from wire.result import encode_result
+
+BODY = st.one_of(
+    st.binary(max_size=400),
+    st.text(max_size=200).map(str.encode),
+    st.sampled_from([b"", b'{"a":"\\u0000"}', encode_result(samples.latency())]),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(BODY, min_size=1, max_size=64))
+def test_bodies_come_back_byte_for_byte(bodies: list[bytes]) -> None:
+    frame = BodyCompressor().compress(bodies)
+    assert decompress(packaged_dictionary(), frame, len(bodies)) == bodies
+
+
+def test_another_dictionary_is_an_error_and_not_another_body() -> None:
+    bodies = [encode_result(samples.latency())]
+    frame = BodyCompressor().compress(bodies)
+    other = bytes(reversed(packaged_dictionary()))
+    try:
+        assert decompress(other, frame, 1) != bodies
+    except (zstandard.ZstdError, IndexError):
+        return
+    pytest.fail("a frame was read with another dictionary")
