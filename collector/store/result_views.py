@@ -6,7 +6,7 @@ decompress it (`tramdo-collector results` writes it).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from collector.store.kind_tables import KindTable, kind_tables
@@ -29,21 +29,23 @@ class Dialect(NamedTuple):
     null: Callable[[KindTable, str], str]
 
 
-def views(tables: Mapping[str, Container[str]], dialect: Dialect) -> Iterator[tuple[str, str]]:
+def views(tables: Mapping[str, Collection[str]], dialect: Dialect) -> Iterator[tuple[str, str]]:
     """The name and the query of each view.
 
     Args:
-        tables: the columns of each table.
+        tables: the columns of each table, and of each view that there is: PostgreSQL replaces one
+            only by one that begins with the same columns.
         dialect: of the database.
     """
     kinds = kind_tables().values()
     for kind in kinds:
-        query = _kind(kind, dialect)
+        before = [name for name in tables.get(f"{kind.kind}_results", ()) if name in kind.types]
+        names = [*before, *(name for name in kind.columns if name not in before)]
+        query = _kind(kind, names, dialect)
         old = tables.get(f"old_{kind.kind}_results")
         if old is not None:
             columns = ", ".join(
-                name if name in old else f"{dialect.null(kind, name)} AS {name}"
-                for name in kind.columns
+                name if name in old else f"{dialect.null(kind, name)} AS {name}" for name in names
             )
             query = f"SELECT {columns} FROM old_{kind.kind}_results UNION ALL {query}"
         yield f"{kind.kind}_results", query
@@ -53,9 +55,9 @@ def views(tables: Mapping[str, Container[str]], dialect: Dialect) -> Iterator[tu
     yield "results", " UNION ALL ".join(every)
 
 
-def _kind(kind: KindTable, dialect: Dialect) -> str:
+def _kind(kind: KindTable, names: Sequence[str], dialect: Dialect) -> str:
     in_facts = {column.name for column in kind.facts.columns}
-    columns = ", ".join(_column(name, in_facts, dialect) for name in kind.columns)
+    columns = ", ".join(_column(name, in_facts, dialect) for name in names)
     return f"SELECT {columns} {_joined(kind)}"
 
 

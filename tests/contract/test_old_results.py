@@ -156,3 +156,22 @@ def test_old_results_go_by_age(old_store: OpenStore) -> None:
     assert store.read_sql("SELECT number FROM latency_results") == []
     assert store.read_sql("SELECT number FROM results") == []
     store.close()
+
+
+def test_a_field_in_the_middle_is_added_at_the_end_of_a_view(
+    postgresql_server: PostgresqlServer, migrated: str
+) -> None:
+    """PostgreSQL replaces a view only by one that begins with the same columns."""
+    name = postgresql_server.new_database(migrated)
+    conninfo = postgresql_server.conninfo(name)
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("DROP VIEW latency_results")
+        connection.execute("ALTER TABLE latency_facts DROP COLUMN rtt_p50_ms")
+        connection.execute(
+            "CREATE VIEW latency_results AS SELECT number, started_at FROM latency_facts"
+        )
+    store = PostgresqlStore(conninfo)
+    store.store_batch([_batch((1, samples.latency(rtt_ms=7.0)))], NOW)
+    assert store.read_sql("SELECT number, rtt_p50_ms FROM latency_results") == [(1, 7.0)]
+    store.close()
+    postgresql_server.drop(name)

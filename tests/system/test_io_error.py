@@ -41,11 +41,11 @@ def _store_through_an_error(path: Path) -> dict[str, object]:
     # A cache that spills into the log before the commit, as 64 MiB of changed pages do.
     writer = store.database._writer
     assert writer is not None
-    writer.execute("PRAGMA cache_size = 20")
+    writer.execute("PRAGMA cache_size = 3")
     batch = [_message(11 + _RESULTS * i, 11 + _RESULTS * (i + 1)) for i in range(_BATCHES)]
     log_bytes = path.with_name(path.name + "-wal").stat().st_size
     _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (log_bytes + 400_000, most))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (log_bytes + 60_000, most))
     try:
         store.begin_batch(batch, NOON)()
         error = "none"
