@@ -1,7 +1,7 @@
 """Floor 1. SQL of the views by which users read results: `results` and `latency_results` and so on.
 
 They have the columns of the tables of these names before 0.2.0, save `results.body`: SQL cannot
-decompress it (`tramdo-collector results` writes it).
+decompress it. The API has it (`GET /api/results`).
 """
 
 from __future__ import annotations
