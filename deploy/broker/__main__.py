@@ -1,5 +1,6 @@
 """Floor 3. `python -m deploy.broker SETTINGS.toml FOLDER`: writes mosquitto.conf and acl.
 
+`python -m deploy.broker nats SETTINGS.toml FOLDER` writes a NATS cluster's, a file for each node.
 `python -m deploy.broker check SETTINGS.toml` prints whether the broker's memory suffices for the
 worst that its users may do, and writes nothing.
 
@@ -11,10 +12,14 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TypeVar
 
+from msgspec import Struct
+
+from deploy.broker.cluster import ClusterSettings
 from deploy.broker.configuration import BrokerSettings
 from deploy.broker.limits import MemoryBudget
-from deploy.broker.render import render
+from deploy.broker.render import render, render_nats
 from runtime import settings, settings_file
 from runtime.settings import SettingsError
 
@@ -28,7 +33,8 @@ _EPILOG = """exit codes:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     given = sys.argv[1:] if argv is None else argv
-    return _check(given[1:]) if given[:1] == ["check"] else _write(given)
+    other = {"check": _check, "nats": _write_nats}.get(given[0] if given else "")
+    return _write(given) if other is None else other(given[1:])
 
 
 def _check(argv: list[str]) -> int:
@@ -37,7 +43,7 @@ def _check(argv: list[str]) -> int:
         description="Print whether the broker's memory suffices for the worst its users may do.",
     )
     parser.add_argument("settings", type=Path, help="settings as TOML")
-    read = _read(parser.parse_args(argv).settings)
+    read = _read(parser.parse_args(argv).settings, BrokerSettings)
     if read is None:
         return 2
     print("\n".join(_budget_lines(read.memory_budget())))
@@ -66,9 +72,28 @@ def _mib(size: int) -> str:
     return f"{size / 2**20:.2f} MiB"
 
 
-def _read(path: Path) -> BrokerSettings | None:
+def _write_nats(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.broker nats",
+        description="Write NODE.nats.conf for each node of a NATS cluster.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("settings", type=Path, help="settings as TOML (cluster.example.toml)")
+    parser.add_argument("folder", type=Path, help="where the files are written")
+    options = parser.parse_args(argv)
+    if (read := _read(options.settings, ClusterSettings)) is None:
+        return 2
+    files = {f"{node.name}.nats.conf": render_nats(read, node) for node in read.nodes}
+    return _write_files(options.folder, files)
+
+
+S = TypeVar("S", bound=Struct)
+
+
+def _read(path: Path, settings_type: type[S]) -> S | None:
     try:
-        return settings.parse(settings_file.content(path), BrokerSettings, str(path))
+        return settings.parse(settings_file.content(path), settings_type, str(path))
     except SettingsError as error:
         print(error, file=sys.stderr)
         return None
@@ -85,17 +110,19 @@ def _write(argv: list[str]) -> int:
     parser.add_argument("settings", type=Path, help="settings as TOML (deploy/broker/example.toml)")
     parser.add_argument("folder", type=Path, help="where mosquitto.conf and acl are written")
     options = parser.parse_args(argv)
-    if (read := _read(options.settings)) is None:
+    if (read := _read(options.settings, BrokerSettings)) is None:
         return 2
     rendered = render(read)
+    files = {"mosquitto.conf": rendered.configuration, "acl": rendered.access_list}
+    return _write_files(options.folder, files)
+
+
+def _write_files(folder: Path, files: dict[str, str]) -> int:
     try:
-        for name, text in (
-            ("mosquitto.conf", rendered.configuration),
-            ("acl", rendered.access_list),
-        ):
-            (options.folder / name).write_text(text, encoding="utf-8")
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
-        print(f"{options.folder} cannot be written: {error.strerror}", file=sys.stderr)
+        print(f"{folder} cannot be written: {error.strerror}", file=sys.stderr)
         return 1
     return 0
 

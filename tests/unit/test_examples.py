@@ -17,6 +17,7 @@ import pytest
 
 from collector.config import Config as CollectorConfig
 from collector.registry.file_format import RegistryFile as RegistryDocument
+from deploy.broker.cluster import ClusterSettings
 from deploy.broker.configuration import BrokerSettings
 from deploy.fleet.seed import SeedSettings
 from probe.config import Config as ProbeConfig
@@ -28,6 +29,7 @@ EXAMPLES: dict[str, type[msgspec.Struct]] = {
     "collector/collector.example.toml": CollectorConfig,
     "collector/registry.example.toml": RegistryDocument,
     "deploy/broker/example.toml": BrokerSettings,
+    "deploy/broker/cluster.example.toml": ClusterSettings,
     "deploy/image/example.toml": SeedSettings,
 }
 _COMMENTED = re.compile(r"^# (?=\[+[\w.-]+\]+(\s|$)|[\w-]+ = )", re.MULTILINE)
