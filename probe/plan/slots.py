@@ -212,7 +212,7 @@ def _timed(
         fitting = [room for room in rooms if room.peak is peak] or rooms
         for part, test in enumerate(mine):
             place = (part + spread.fraction(f"{name}/{peak}/{part}")) / len(mine)
-            at, room = _within(fitting, place)
+            at, room = _within(fitting, place, longest[test.kind])
             yield Slot(
                 at=at.replace(microsecond=0),
                 kind=test.kind,
@@ -226,14 +226,21 @@ def _timed(
             )
 
 
-def _within(rooms: Sequence[TimeRange], place: float) -> tuple[datetime, TimeRange]:
-    """The time at a position, 0 to 1, in the concatenated time ranges."""
-    left_s = place * sum(room.length_s for room in rooms)
-    for room in rooms[:-1]:
-        if left_s < room.length_s:
+def _within(
+    rooms: Sequence[TimeRange], place: float, longest_s: float
+) -> tuple[datetime, TimeRange]:
+    """The time at a position, 0 to 1, in the concatenated starts that time ranges have room for.
+
+    Not in the whole ranges: the tests of a fleet that fell into the end of one, where no test has
+    room, would all be moved back to the same second.
+    """
+    lengths_s = [room.length_s - longest_s for room in rooms]
+    left_s = place * sum(lengths_s)
+    for room, length_s in zip(rooms[:-1], lengths_s, strict=False):
+        if left_s < length_s:
             return room.start + timedelta(seconds=left_s), room
-        left_s -= room.length_s
-    return rooms[-1].start + timedelta(seconds=min(left_s, rooms[-1].length_s - 1)), rooms[-1]
+        left_s -= length_s
+    return rooms[-1].start + timedelta(seconds=min(left_s, lengths_s[-1])), rooms[-1]
 
 
 def _placed(wanted: Sequence[Slot], rooms: Sequence[TimeRange]) -> list[Slot]:

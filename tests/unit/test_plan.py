@@ -383,6 +383,13 @@ def test_an_ipv6_test_counts_its_longer_headers() -> None:
     assert over[Family.IPV6] / over[Family.IPV4] == pytest.approx(1448 / 1428, rel=1e-4)
 
 
+def test_a_fleet_does_not_start_together_at_the_end_of_a_part_of_the_day() -> None:
+    """What fell into the last minutes before 23 h used to be moved back to one second."""
+    fleet = [office(probe=f"tram-{n}") for n in range(400)]
+    starts = Counter(slot.at for one in fleet for slot in day_plan(one, DAY).slots)
+    assert max(starts.values()) <= 6, starts.most_common(3)
+
+
 def test_a_month_s_plan_is_that_of_its_days() -> None:
     parsed = with_http(office())
     assert month_plan(parsed, DAY) == {day: day_plan(parsed, day) for day in MONTH}
