@@ -20,6 +20,7 @@ this build over the older one, of the medians; other load on the machine then fa
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -29,7 +30,7 @@ import urllib.error
 import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -84,7 +85,7 @@ class Size(NamedTuple):
 
 
 FULL = Size(3, 40_000, 10_000_000, 20_000, 4_000, 20)
-QUICK = Size(2, 4_000, 30_000, 2_000, 500, 10)
+QUICK = Size(1, 4_000, 30_000, 2_000, 500, 10)
 
 
 class Limit(NamedTuple):
@@ -143,7 +144,7 @@ class Stores:
         if self._server is None:
             path = self._scratch / f"store-{self._made}" / "results.sqlite"
             path.parent.mkdir()
-            return Database(str(path), {"path": str(path)}, lambda: _folder_bytes(path.parent))
+            return Database(str(path), {"path": str(path)}, lambda: _file_bytes(path))
         conninfo = self._server.conninfo(self._server.new_database())
         return Database(conninfo, {"postgresql": conninfo}, lambda: _database_bytes(conninfo))
 
@@ -408,9 +409,13 @@ def _ingested(build: Build, database: Database, file: Path, results: int) -> dic
 
 def _tree_cpu_s(process: psutil.Process) -> float:
     """Processor seconds of a process, of its children that run and of those that have ended."""
-    own = process.cpu_times()
-    running = sum(sum(child.cpu_times()[:2]) for child in process.children())
-    return float(own.user + own.system + own.children_user + own.children_system + running)
+    while True:
+        try:
+            running = sum(sum(child.cpu_times()[:2]) for child in process.children())
+        except psutil.NoSuchProcess:
+            continue  # it has ended meanwhile: its parent has its time now
+        own = process.cpu_times()
+        return float(own.user + own.system + own.children_user + own.children_system + running)
 
 
 def _past(days: int) -> datetime:
@@ -451,8 +456,14 @@ def _config(scratch: Path, database: Database, port: int | None = None) -> Path:
     return path
 
 
-def _folder_bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.iterdir())
+def _file_bytes(path: Path) -> int:
+    """What is used of a SQLite file: pages that wait to be used again are no result's."""
+    with closing(sqlite3.connect(path)) as database:
+        pages, free, page_bytes = (
+            int(database.execute(f"PRAGMA {name}").fetchone()[0])
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+    return (pages - free) * page_bytes
 
 
 def _database_bytes(conninfo: str) -> int:
