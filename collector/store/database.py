@@ -119,6 +119,9 @@ class Database(Protocol):
         which a table is partitioned, `of` a time.
         """
 
+    def table_names(self) -> set[str]:
+        """The names of all tables."""
+
     def copy_to(self, destination: str) -> None:
         """Write a consistent copy of everything into a file."""
 

@@ -24,6 +24,8 @@ _ROLL_UP_SHARE = 0.02
 _MAINTAIN_EVERY_S = 3_600.0
 # Roll-ups in one run; some seconds of work.
 _MAX_ROLLUPS = 50
+# Results of an older version are carried over for so long between two roll-ups.
+_CARRY_OVER_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +87,7 @@ class Maintenance:
         Nothing is deleted while the clock is not stable: after a jump it could be every result.
 
         Returns:
-            Whether much may be left to roll up.
+            Whether much may be left to roll up, or to carry over.
 
         Raises:
             StoreError: the store cannot do it.
@@ -102,7 +104,15 @@ class Maintenance:
             ):
                 pass
             self._maintained_at = now
-        return more
+        return self._carry_over() or more
+
+    def _carry_over(self) -> bool:
+        """Carry old results over for a while; returns whether some may be left."""
+        until_s = monotonic() + _CARRY_OVER_S
+        while monotonic() < until_s and not self._stopping.is_set():
+            if not self._store.carry_over():
+                return False
+        return True
 
     def _roll_up(self, now: datetime) -> bool:
         """Roll up, a number of times at most; returns whether much may be left."""

@@ -136,6 +136,10 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlTransa
                 + transaction.delete_old_default_partition(cut)
             )
 
+    def table_names(self) -> set[str]:
+        rows = self.read("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+        return {name for (name,) in rows}
+
     def same_day(self, partition: str, of: str) -> str:
         return postgresql_schema.same_day(partition, of)
 

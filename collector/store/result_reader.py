@@ -47,38 +47,40 @@ class ResultReader:
 
     def after(self, execute: Execute, number: int, limit: int) -> list[StoredResult]:
         """At most `limit` results with a higher number, ascending."""
-        # The old ones first: they are the lower numbers.
+        # The old ones first: one that is carried over meanwhile is in both then, not in neither.
         old = execute(
             f"SELECT {OLD_COLUMNS} FROM old_results WHERE number > ? ORDER BY number LIMIT ?",
             (number, limit),
         )
-        found = [columns.result(row) for row in old]
-        if len(found) < limit:
-            # The first block may have lower numbers too.
-            blocks = execute(
-                f"SELECT {BLOCK_COLUMNS} FROM result_blocks AS b JOIN epochs AS e USING (epoch_id) "
-                "WHERE b.number > ? ORDER BY b.number LIMIT ?",
-                (number - BLOCK_RESULTS, limit - len(found) + BLOCK_RESULTS),
-            )
-            every = (one for row in blocks for one in self.block(execute, row))
-            found += [one for one in every if one.number > number]
-        return found[:limit]
+        # The first block may have lower numbers too.
+        blocks = execute(
+            f"SELECT {BLOCK_COLUMNS} FROM result_blocks AS b JOIN epochs AS e USING (epoch_id) "
+            "WHERE b.number > ? ORDER BY b.number LIMIT ?",
+            (number - BLOCK_RESULTS, limit + BLOCK_RESULTS),
+        )
+        found = self._joined(execute, old, blocks)
+        return [one for one in found if one.number > number][:limit]
 
     def newest(self, execute: Execute, limit: int) -> list[StoredResult]:
         """The `limit` results with the highest numbers, ascending."""
+        old = execute(
+            f"SELECT {OLD_COLUMNS} FROM old_results ORDER BY number DESC LIMIT ?", (limit,)
+        )
         blocks = execute(
             f"SELECT {BLOCK_COLUMNS} FROM result_blocks AS b JOIN epochs AS e USING (epoch_id) "
             "ORDER BY b.number DESC LIMIT ?",
             (limit,),
         )
-        found = [one for row in reversed(blocks) for one in self.block(execute, row)]
-        if len(found) < limit:
-            old = execute(
-                f"SELECT {OLD_COLUMNS} FROM old_results ORDER BY number DESC LIMIT ?",
-                (limit - len(found),),
-            )
-            found = [columns.result(row) for row in reversed(old)] + found
+        found = self._joined(execute, old, blocks)
         return found[len(found) - limit :] if len(found) > limit else found
+
+    def _joined(
+        self, execute: Execute, old: Sequence[Row], blocks: Sequence[Row]
+    ) -> list[StoredResult]:
+        """The results of rows of both, each once, ascending."""
+        found = {row[0]: columns.result(row) for row in old}
+        found |= {one.number: one for row in blocks for one in self.block(execute, row)}
+        return [found[number] for number in sorted(found)]
 
     def bodies(self, execute: Execute, dictionary_id: int, body: bytes, count: int) -> list[bytes]:
         """The bodies of a block."""

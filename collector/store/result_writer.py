@@ -72,22 +72,44 @@ class ResultWriter:
         if not places:
             return []
         first = count(transaction, "number", len(places)) - len(places) + 1
-        blocks = list(_blocks(batch, places, first))
+        numbered = [
+            NumberedRow(
+                number,
+                0,
+                batch.results[index],
+                batch.decoded[index],
+                microseconds(batch.decoded[index].started_at),
+            )
+            for number, index in enumerate(places, start=first)
+        ]
+        month = batch.stored_at.year * 12 + batch.stored_at.month
+        return self.write_numbered(transaction, numbered, month, count)
+
+    def write_numbered(
+        self,
+        transaction: Transaction,
+        results: Sequence[NumberedRow],
+        month: int,
+        count: Callable[[Transaction, str, int], int],
+    ) -> list[NumberedRow]:
+        """Write results that have their numbers, ascending; returns them with their places.
+
+        `month` is that of the dimensions: of the latest storage.
+        """
+        blocks = list(_blocks(results))
         epochs = self._epoch_ids(transaction, {_epoch(block[0].row) for block in blocks}, count)
         dictionary_id = self._dictionary(transaction)
-        received = {
-            text: microseconds(datetime.fromisoformat(text))
-            for text in {block[0].row.received_at for block in blocks}
-        }
-        stored_at = microseconds(batch.stored_at)
+        times = {row.received_at for row in (block[0].row for block in blocks)}
+        times |= {block[0].row.stored_at for block in blocks}
+        instants = {text: microseconds(datetime.fromisoformat(text)) for text in times}
         transaction.insert(
             BLOCKS,
             [
                 (
                     block[0].number,
                     block[0].started_us,
-                    received[block[0].row.received_at],
-                    stored_at,
+                    instants[block[0].row.received_at],
+                    instants[block[0].row.stored_at],
                     block[0].row.seq,
                     epochs[_epoch(block[0].row)],
                     len(block),
@@ -99,7 +121,6 @@ class ResultWriter:
             ],
         )
         every = [one for block in blocks for one in block]
-        month = batch.stored_at.year * 12 + batch.stored_at.month
         self.write_facts(transaction, every, month, count)
         return every
 
@@ -196,29 +217,29 @@ class ResultWriter:
         return found
 
 
-def _blocks(batch: Batch, places: Sequence[int], first: int) -> Iterable[list[NumberedRow]]:
-    """The results numbered from `first`, divided into blocks."""
+def _blocks(results: Sequence[NumberedRow]) -> Iterable[list[NumberedRow]]:
+    """The results divided into blocks."""
     block: list[NumberedRow] = []
     size = 0
-    for number, index in enumerate(places, start=first):
-        row, result = batch.results[index], batch.decoded[index]
-        started_us = microseconds(result.started_at)
-        size += len(row.body)
-        if block and not _continues(block, row, started_us, size):
+    for one in results:
+        size += len(one.row.body)
+        if block and not _continues(block, one, size):
             yield block
-            block, size = [], len(row.body)
-        block.append(NumberedRow(number, len(block), row, result, started_us))
+            block, size = [], len(one.row.body)
+        block.append(one._replace(place=len(block)))
     yield block
 
 
-def _continues(block: list[NumberedRow], row: ResultRow, started_us: int, size: int) -> bool:
-    last = block[-1]
+def _continues(block: list[NumberedRow], one: NumberedRow, size: int) -> bool:
+    last, row = block[-1], one.row
     return (
-        row.seq == last.row.seq + 1
+        one.number == last.number + 1
+        and row.seq == last.row.seq + 1
         and row.kind == last.row.kind
         and _epoch(row) == _epoch(last.row)
         and row.received_at == last.row.received_at
-        and started_us // _DAY_US == last.started_us // _DAY_US
+        and row.stored_at == last.row.stored_at
+        and one.started_us // _DAY_US == last.started_us // _DAY_US
         and len(block) < BLOCK_RESULTS
         and size < BLOCK_BYTES
     )

@@ -22,6 +22,7 @@ from collector.store.batch import (
     reject_scattered,
     utc_text,
 )
+from collector.store.carry_over import carry_over
 from collector.store.database import Database, Row, Table, Transaction, column_names
 from collector.store.kind_tables import kind_tables
 from collector.store.messages import EpochKey, ValidatedMessage
@@ -43,7 +44,7 @@ from collector.store.repeats import reused_numbers
 from collector.store.result_reader import BLOCK_COLUMNS, OLD_COLUMNS, ResultReader
 from collector.store.result_writer import NumberedRow, ResultWriter
 from collector.store.rollup_writer import RollUpWriter, delete_rollups
-from collector.store.store import ROLL_UP_RESULTS
+from collector.store.store import CARRY_OVER_RESULTS, ROLL_UP_RESULTS
 from collector.store.summaries import SqlSummaries
 from collector.store.target_limit import TargetLimiter
 from wire.ledger import Ledger
@@ -197,6 +198,11 @@ class SqlStore:
                 delete_rollups(transaction, now - timedelta(days=rollup_days))
         return MaintenanceResult(backfilled=filled, deleted=deleted)
 
+    def carry_over(self, most_results: int = CARRY_OVER_RESULTS) -> int:
+        with self._remembering(), self._database.transaction() as transaction:
+            tables = self._database.table_names()
+            return carry_over(transaction, self._writer, tables, most_results)
+
     def copy_to(self, destination: str) -> None:
         self._database.copy_to(destination)
 
@@ -276,6 +282,14 @@ class SqlStore:
 
     def _last_stored(self, tenant: str, probe: str) -> list[tuple[int, int, StoredResult]]:
         """The last results of a probe with their `only_ok` and family; those of `ok` come later."""
+        # First, for one that is carried over meanwhile.
+        old = self._database.read(
+            f"SELECT last.only_ok, last.family, {OLD_COLUMNS} FROM last_results AS last "
+            "JOIN old_results USING (tenant, probe, epoch, seq, started_at) "
+            "WHERE last.tenant = ? AND last.probe = ? AND last.number IS NULL",
+            (tenant, probe),
+        )
+        found = [(row[0], row[1], columns.result(tuple(row[2:]))) for row in old]
         same_day = self._database.same_day("b.started_at", "last.started_at")
         rows = self._database.read(
             f"SELECT last.only_ok, last.family, last.place, {BLOCK_COLUMNS} "
@@ -284,17 +298,10 @@ class SqlStore:
             "JOIN epochs AS e USING (epoch_id) WHERE last.tenant = ? AND last.probe = ?",
             (tenant, probe),
         )
-        found = [
+        found += [
             (only_ok, family, self._reader.one(self._database.read, tuple(block), place))
             for only_ok, family, place, *block in rows
         ]
-        old = self._database.read(
-            f"SELECT last.only_ok, last.family, {OLD_COLUMNS} FROM last_results AS last "
-            "JOIN old_results USING (tenant, probe, epoch, seq, started_at) "
-            "WHERE last.tenant = ? AND last.probe = ? AND last.number IS NULL",
-            (tenant, probe),
-        )
-        found += [(row[0], row[1], columns.result(tuple(row[2:]))) for row in old]
         return sorted(found, key=lambda one: one[0])
 
     def family_replies(self) -> list[FamilyReplies]:

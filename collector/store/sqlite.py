@@ -106,6 +106,10 @@ class SqliteDatabase(ConnectedDatabase[sqlite3.Connection, "SqliteTransaction"])
         """SQLite has no partitions."""
         return "true"
 
+    def table_names(self) -> set[str]:
+        rows = self.read("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        return {name for (name,) in rows}
+
     def delete_before(self, cut: datetime, most_rows: int) -> int:
         """Of the lowest numbers, those that are older than `cut` are deleted; some may not be,
         from a time when the centre's clock was wrong.

@@ -39,6 +39,9 @@ ROLL_UP_RESULTS = 20_000
 # least, unless no more are left.
 ROLL_UP_HOURS = ROLL_UP_RESULTS // 10
 
+# What ingest waits for at most: a third of a second.
+CARRY_OVER_RESULTS = 5_000
+
 
 class StoreError(Exception):
     """The store cannot do it now (disk full, locked, gone); the text is a sentence for users."""
@@ -71,6 +74,13 @@ class Store(Protocol):
         Deletes raw results older than `raw_days`, and hours and days of the roll-ups older than
         `rollup_days` (None: nothing). Months, ledgers and counts stay. To be called until nothing
         is left to do. Raises StoreError.
+        """
+
+    def carry_over(self, most_results: int = CARRY_OVER_RESULTS) -> int:
+        """Carry results of a version before the blocks over; returns how many, 0 when none is left.
+
+        Each call is one transaction. To be called when `maintain` has nothing left to do. Raises
+        StoreError: nothing was done.
         """
 
     def copy_to(self, destination: str) -> None:

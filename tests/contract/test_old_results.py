@@ -148,6 +148,60 @@ def test_another_result_under_an_old_number_is_no_repeat(old_store: OpenStore) -
     store.close()
 
 
+def _answers(store: SqlStore) -> list[object]:
+    """What each reader says of the store's results."""
+    return [
+        store.results_after(0, 10),
+        store.results_after(1, 1),
+        store.newest_results(2),
+        store.last_results(samples.TENANT, samples.PROBE),
+        store.read_sql("SELECT * FROM results ORDER BY number"),
+        store.read_sql(
+            "SELECT number, tenant, probe, line, isp, target, family, started_at, duration_s, "
+            "outcome, reason, validity, sent FROM latency_results ORDER BY number"
+        ),
+    ]
+
+
+def test_what_is_carried_over_is_the_same_for_every_reader(old_store: OpenStore) -> None:
+    store = old_store()
+    store.store_batch([_batch((3, samples.latency(rtt_ms=9.0)))], NOW)
+    before = _answers(store)
+    assert store.carry_over(1) == 1
+    assert _answers(store) == before  # in part
+    store.close()
+    store = old_store()
+    assert store.carry_over(10) == 1
+    assert store.carry_over(10) == 0
+    assert _answers(store) == before
+    assert store.read_sql("SELECT count(*) FROM old_results") == [(0,)]
+    assert store.read_sql("SELECT count(*) FROM old_latency_results") == [(0,)]
+    again = _batch((1, samples.latency()), (2, samples.latency(rtt_ms=8.0)))
+    done = store.store_batch([again], NOW)
+    assert (done.stored, done.duplicates, done.rejected) == (0, 1, 1)
+    store.close()
+
+
+def test_a_last_result_that_is_carried_over_is_found(old_store: OpenStore) -> None:
+    store = old_store()
+    before = store.last_results(samples.TENANT, samples.PROBE)
+    assert store.carry_over() == 2
+    assert store.last_results(samples.TENANT, samples.PROBE) == before
+    assert store.read_sql("SELECT number, place FROM last_results") == [(2, 1)]
+    store.close()
+
+
+def test_what_cannot_be_decoded_stays_where_it_is(old_store: OpenStore) -> None:
+    store = old_store()
+    with store.database.transaction() as session:  # type: ignore[attr-defined]
+        session.execute("UPDATE old_results SET body = '{}' WHERE number = 1")
+    assert store.carry_over() == 2
+    assert store.carry_over() == 0
+    assert store.read_sql("SELECT number FROM old_results") == [(1,)]
+    assert [one.number for one in store.results_after(0, 10)] == [1, 2]
+    store.close()
+
+
 def test_old_results_go_by_age(old_store: OpenStore) -> None:
     store = old_store()
     while store.maintain(NOW + timedelta(days=100), 90) != MaintenanceResult():

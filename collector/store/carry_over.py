@@ -1,0 +1,130 @@
+"""Floor 2. Carries results that a version before the blocks has stored into blocks.
+
+Each call is in one transaction: whatever ends the program, a result is either in the old tables or
+in a block, and the next call goes on after the last one. Numbers stay.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from collector.store import batch_writer
+from collector.store.batch import ResultRow, microseconds, utc_text
+from collector.store.database import Row, Transaction
+from collector.store.kind_tables import kind_tables
+from collector.store.migrated_tables import LAST_RESULTS
+from collector.store.result_writer import NumberedRow, ResultWriter
+from wire.result import decode_result
+
+_MARK = "carried_over"
+_LAST_KEY = LAST_RESULTS.key
+
+log = logging.getLogger(__name__)
+
+
+def carry_over(
+    transaction: Transaction, writer: ResultWriter, tables: Collection[str], most: int
+) -> int:
+    """Carry the oldest results over.
+
+    Args:
+        transaction: an open one.
+        writer: of the store; to forget its caches if the transaction fails.
+        tables: the names of the store's tables.
+        most: how many results at most.
+
+    Returns:
+        How many were read; 0 when nothing is left. One that this version cannot decode stays where
+        it is, until it goes by age.
+    """
+    done = _mark(transaction, _MARK)
+    rows = transaction.execute(
+        f"SELECT number, {', '.join(ResultRow._fields)} FROM old_results "
+        "WHERE number > ? ORDER BY number LIMIT ?",
+        (done, most),
+    )
+    if not rows:
+        return 0
+    found = [one for row in rows if (one := _decoded(row)) is not None]
+    if found:
+        _delete(transaction, found, tables)
+        at = datetime.fromisoformat(found[-1].row.stored_at)
+        placed = writer.write_numbered(
+            transaction, found, at.year * 12 + at.month, batch_writer.count
+        )
+        _update_last(transaction, placed)
+    batch_writer.count(transaction, _MARK, rows[-1][0] - done)
+    return len(rows)
+
+
+def _mark(transaction: Transaction, name: str) -> int:
+    rows = transaction.execute("SELECT count FROM totals WHERE name = ?", (name,))
+    return int(rows[0][0]) if rows else 0
+
+
+def _decoded(row: Row) -> NumberedRow | None:
+    number: int = row[0]
+    cells = row[1:]
+    if isinstance(cells[-2], datetime):  # PostgreSQL's
+        cells = tuple(utc_text(c) if isinstance(c, datetime) else c for c in cells)
+    stored = ResultRow._make(cells)
+    try:
+        result = decode_result(stored.body.encode())
+    except msgspec.MsgspecError:
+        log.warning("result %d cannot be decoded and stays in old_results", number)
+        return None
+    return NumberedRow(number, 0, stored, result, microseconds(result.started_at))
+
+
+def _delete(
+    transaction: Transaction, results: Sequence[NumberedRow], tables: Collection[str]
+) -> None:
+    ranges = _ranges([one.number for one in results])
+    names = {"old_results", *(f"old_{one.row.kind}_results" for one in results)}
+    if ranges[0][0] <= _mark(transaction, "backfill_to"):
+        # `maintain` has written facts of results from before there were tables of kinds.
+        names |= {kind_tables()[one.row.kind].facts.name for one in results}
+    for table in sorted(names.intersection(tables)):
+        for first, last in ranges:
+            transaction.execute(f"DELETE FROM {table} WHERE number BETWEEN ? AND ?", (first, last))
+
+
+def _ranges(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """The ranges of ascending numbers."""
+    found: list[tuple[int, int]] = []
+    for number in numbers:
+        if found and found[-1][1] == number - 1:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return found
+
+
+def _update_last(transaction: Transaction, placed: Sequence[NumberedRow]) -> None:
+    """Point the last results that were carried over to where they are."""
+    where = {
+        (one.row.tenant, one.row.probe, one.row.epoch, one.row.seq): (one.number, one.place)
+        for one in placed
+    }
+    rows = transaction.execute(
+        f"SELECT epoch, seq, {', '.join(_LAST_KEY)} FROM last_results WHERE number IS NULL"
+    )
+    transaction.execute_many(
+        "UPDATE last_results SET number = ?, place = ? WHERE "
+        + " AND ".join(f"{name} = ?" for name in _LAST_KEY),
+        _changes(rows, where),
+    )
+
+
+def _changes(
+    rows: Sequence[Row], where: Mapping[tuple[str, str, str, int], tuple[int, int]]
+) -> list[tuple[object, ...]]:
+    return [
+        (*where[tenant, probe, epoch, seq], tenant, probe, *key)
+        for epoch, seq, tenant, probe, *key in rows
+        if (tenant, probe, epoch, seq) in where
+    ]
