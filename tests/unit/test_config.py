@@ -74,6 +74,11 @@ BAD = [
     ('name = "hcm-1"', 'name = "hn-1"', "two servers are called `hn-1`"),
     (
         "iperf3_ports = [5201, 5202]",
+        "iperf3_ports = [5201, 5202]\nlease_port = 5202",
+        "servers[1]: `lease_port` 5202 is that of iperf3 or HTTP",
+    ),
+    (
+        "iperf3_ports = [5201, 5202]",
         "iperf3_ports = [70000]",
         "servers[1].iperf3_ports: expected `int` <= 65535 (it is [70000])",
     ),
