@@ -341,8 +341,10 @@ class Watch:
 
     def _has(self, seq: int) -> bool:
         found = self._db.execute(
-            "SELECT 1 FROM results WHERE tenant = ? AND probe = ? AND epoch = ? AND seq = ?",
-            (samples.TENANT, samples.PROBE, self._epoch, seq),
+            # Not the view, which has no index by number: this is asked many times a second.
+            "SELECT 1 FROM result_blocks JOIN epochs USING (epoch_id) WHERE tenant = ? "
+            "AND probe = ? AND epoch = ? AND first_seq <= ? AND first_seq + results > ?",
+            (samples.TENANT, samples.PROBE, self._epoch, seq, seq),
         ).fetchone()
         return found is not None
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import accumulate, chain
 from pathlib import Path
 
 from collector.store.batch import microseconds, utc_text
@@ -197,6 +197,9 @@ def _delete_blocks(transaction: SqliteTransaction, cut: datetime, most_rows: int
         (most_rows,),
     )
     old = [(number, count) for number, count, stored_us in rows if stored_us < microseconds(cut)]
+    # So many results, not blocks: ingest waits for the transaction.
+    ends = accumulate(count for _, count in old)
+    old = [one for one, end in zip(old, ends, strict=True) if end - one[1] < most_rows]
     numbers = [number + place for number, count in old for place in range(count)]
     _delete_numbers(transaction, [kind.facts.name for kind in kind_tables().values()], numbers)
     _delete_numbers(transaction, ["result_blocks"], [number for number, _ in old])
