@@ -17,6 +17,8 @@ import pytest
 from collector.alerts import served_certificates
 from collector.alerts.rules import Rules
 from collector.commands import builder
+from collector.config import IngestConfig
+from collector.domain import name_conflicts, operators
 from collector.ingest import receipts
 from collector.store import batch, target_limit
 from collector.users import sign_in_limiter
@@ -28,13 +30,18 @@ from probe.deliver import publisher, writer
 from probe.plan.light import light_kinds
 from runtime import clock_stability
 from runtime.broker import BrokerConfig
+from server import lease_service, session_counts
+from server.leases import LeaseLimits
 from tests.chaos.__main__ import _report
 from tests.chaos.faults import EDGES, deck
+from tests.chaos.feeder import CONFIRMED_WITHIN_S
+from wire import lease
 from wire.commands import LONGEST_LIFE, CommandName
 from wire.messages import MAX_NAMED_EPOCHS
 from wire.result import KINDS
 
 ROOT = Path(__file__).parents[2]
+LINGER = ROOT / "docs/decisions/0099-latency-results-linger.md"
 DELIVERY, VIETNAMESE, SECURITY, FIGURES = (
     ROOT / "docs" / name for name in ("delivery.md", "delivery.vi.md", "security.md", "figures.md")
 )
@@ -138,6 +145,30 @@ def test_each_run_s_sum_is_right() -> None:
         assert sent == stored + of_them_named
 
 
+def test_the_readme_s_row_is_a_run_of_the_page() -> None:
+    (row,) = re.findall(
+        r"\| `(make chaos \w+=\d+)`, (\d+) faults, ([\d,]+) results", text(ROOT / "README.md")
+    )
+    command, faults, sent = row
+    runs = re.findall(
+        rf"`{command}` on [^*]*?\b(\d+) faults[^*]*?([\d,]+) sent[^*]*\*\*0 doubled and 0 lost",
+        text_of(DELIVERY),
+    )
+    assert (faults, sent) in runs
+
+
+def test_the_page_s_bytes_of_a_result_are_the_decision_s() -> None:
+    """Of latency results in twenties, compressed, and alone as JSON."""
+    rows = {
+        cells[0]: cells
+        for line in text(LINGER).splitlines()
+        if len(cells := line.strip("| ").split(" | ")) == 5
+    }
+    page = text_of(DELIVERY)
+    assert f"{rows['20'][2]} bytes of IP packets a result in envelopes of twenty" in page
+    assert f"where a result alone took {rows['1'][1]} " in page
+
+
 def test_the_page_s_figures_of_delivery_are_those_of_the_last_run() -> None:
     (section,) = re.findall(r"(?s)^## delivery\n(.*?)(?=^## |\Z)", text(FIGURES), re.MULTILINE)
     rows = [re.split(r" *\| *", line.strip("| ")) for line in section.splitlines()]
@@ -173,6 +204,25 @@ STATED = [
     (DELIVERY, "double up to two minutes", BrokerConfig(host="a").reconnect_max_s, 2 * _MINUTE_S),
     (DELIVERY, "the outbox may have 1 GB", DeliveryConfig().max_bytes, 10**9),
     (DELIVERY, "some 270,000 results", DeliveryConfig().keep_days * 9_000, 270_000),
+    (DELIVERY, "it waits for two minutes now", CONFIRMED_WITHIN_S, 2 * _MINUTE_S),
+    (DELIVERY, "wait up to 0.2 s more for a common commit", IngestConfig().linger_s, 0.2),
+    (
+        DELIVERY,
+        "`intake.compression` at the centre, off by default",
+        IngestConfig().compression,
+        False,
+    ),
+    (DELIVERY, "The default is `centre`", DeliveryConfig().confirm, "centre"),
+    (SECURITY, "within an hour, is a second box", name_conflicts.WINDOW.total_seconds(), 3600),
+    (SECURITY, "a line's addresses 90 days", operators.KEPT.days, 90),
+    (SECURITY, "it holds at most 10,000", session_counts._MOST_SESSIONS, 10_000),
+    (SECURITY, "holds at most 2 leases", LeaseLimits().held_per_source, 2),
+    (SECURITY, "900 s of them an hour", LeaseLimits().source_s_per_hour, 900),
+    (SECURITY, "8 of its requests wait", LeaseLimits().waiting_per_source, 8),
+    (SECURITY, "512 wait in all", LeaseLimits().waiting, 512),
+    (SECURITY, "after 120 s at the latest", LeaseLimits().longest_s, 120),
+    (SECURITY, "A message is at most 1,000 bytes", lease.MOST_BYTES, 1_000),
+    (SECURITY, "the first within 5 s", lease_service._FIRST_LINE_S, 5),
     (SECURITY, "names 100 epochs at most", MAX_NAMED_EPOCHS, 100),
     (SECURITY, "each 2 s at most", receipts.ANSWER_GAP_S, 2.0),
     (SECURITY, "a second later for each 2,500 ranges", receipts.RANGES_PER_S, 2_500),
