@@ -28,10 +28,11 @@ _MARK = "    sys.exit(run("
 _MACHINE = ("model", "cores", "memory_bytes", "kernel", "python")
 _HEAD = """# Figures
 
-The last full run of every benchmark: date, machine, command, figures, peers. Written by
-`make figures` from what `make bench` left in `out/bench/`; the README quotes only from here. Peers
-run in the same run, interleaved with ours. A load average well above what the benchmark itself
-makes says that others used the machine meanwhile, and such figures mislead.
+The last run of every benchmark: date, machine, command, figures, peers; one with `--quick` did less
+of everything. Written by `make figures` from what `make bench` left in `out/bench/`; the README
+quotes only from here. Peers run in the same run, interleaved with ours. A load average well above
+what the benchmark itself makes says that others used the machine meanwhile, and such figures
+mislead.
 """
 
 

@@ -191,14 +191,4 @@ def _scraped_bytes(office: Office, peer: Peer) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(
-        run(
-            "footprint_peers",
-            measured,
-            peers=(
-                "prometheus-smokeping-prober",
-                "prometheus-blackbox-exporter",
-                "prometheus-node-exporter",
-            ),
-        )
-    )
+    sys.exit(run("footprint_peers", measured, peers=[peer.package for peer in _peers()]))
