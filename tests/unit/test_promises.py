@@ -92,6 +92,20 @@ def test_both_languages_name_the_same_tests() -> None:
     assert [named(ours) == named(theirs) for ours, theirs in pairs] == [True] * len(english)
 
 
+def test_both_languages_state_the_same_figures() -> None:
+    english, vietnamese = sections(DELIVERY), sections(VIETNAMESE)
+    pairs = zip(english.values(), vietnamese.values(), strict=True)
+    for ours, theirs in pairs:
+        assert figures_of(ours) == figures_of(theirs.translate(str.maketrans(".,", ",.")))
+
+
+def figures_of(section: str) -> set[str]:
+    """Numbers of three digits and more, and those with decimals: no dates, code and links."""
+    plain = re.sub(r"\]\([^)]*\)|`[^`]*`", "", section)
+    found = (one.replace(",", "") for one in re.findall(r"\d[\d.,]*\d", plain))
+    return {one for one in found if "." in one or len(one) > 2}
+
+
 def test_the_words_of_the_chaos_run_are_those_of_the_page(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
