@@ -73,8 +73,8 @@ class Summary(Struct, frozen=True, array_like=True, gc=False):
     """Counts by kind, distributions and exact sums by metric (`collector.rollup.metrics`)."""
 
     kinds: dict[str, KindCounts] = {}
-    metrics: dict[str, Distribution] = {}
-    sums: dict[str, float] = {}
+    metrics: Mapping[str, Distribution] = {}
+    sums: Mapping[str, float] = {}
 
     def counts(self, kind: str) -> KindCounts:
         """The counts of a kind, zeros where there are no results."""

@@ -6,8 +6,10 @@ Each step has two: the figures of `OVERVIEW_*` as columns, which SQL adds up for
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from math import isnan, nan
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -17,6 +19,9 @@ from collector.rollup.periods import Step
 from collector.rollup.summary import HourGroups, KindCounts, Summary
 from collector.store.database import Column, ColumnType, Table
 
+V = TypeVar("V")
+_METRIC_PLACES = {name: 3 * place for place, name in enumerate(OVERVIEW_METRICS)}
+_SUM_PLACES = {name: place for place, name in enumerate(OVERVIEW_SUMS, 3 * len(OVERVIEW_METRICS))}
 _COUNTS = ("ok", "failed", "skipped", "valid")
 _KEY = (
     Column("line_id", ColumnType.INTEGER, required=True),
@@ -105,7 +110,6 @@ def figures(summary: Summary) -> list[object]:
 def from_figures(cells: Sequence[Any]) -> Summary:
     """The Summary of added-up figures: without sketches, least and most."""
     kinds: dict[str, KindCounts] = {}
-    metrics: dict[str, Distribution] = {}
     place = 0
     for kind in OVERVIEW_KINDS:
         ok, failed, skipped, valid = cells[place : place + 4]
@@ -114,14 +118,54 @@ def from_figures(cells: Sequence[Any]) -> Summary:
             kinds[kind] = KindCounts(
                 int(ok), int(failed), int(skipped), int(valid), _NO_NAMES, _NO_NAMES
             )
-    for name in OVERVIEW_METRICS:
-        count, total, squares = cells[place : place + 3]
-        place += 3
-        if count:
-            metrics[name] = Distribution(int(count), total, squares, bins=None)
-    sums = {
-        name: value
-        for name, value in zip(OVERVIEW_SUMS, cells[place:], strict=True)
-        if value is not None
-    }
-    return Summary(kinds, metrics, sums)
+    row = array("d", (nan if cell is None else cell for cell in cells[place:]))
+    for count in _METRIC_PLACES.values():
+        row[count] = row[count] or nan
+    return Summary(kinds, _Metrics(row), _Sums(row))
+
+
+class _Cells(Mapping[str, V]):
+    """The figures of a line in an overview; a value is made from its cells when it is asked for.
+
+    `row`: count, total and squares of each of `OVERVIEW_METRICS`, then `OVERVIEW_SUMS`; NaN where
+    there is none. A nation has thousands, of which a page reads a few figures each: dictionaries of
+    objects would take four times the memory.
+    """
+
+    __slots__ = ("_row",)
+    _places: ClassVar[Mapping[str, int]]
+
+    def __init__(self, row: array[float]) -> None:
+        self._row = row
+
+    def __getitem__(self, name: str) -> V:
+        cell = self._row[self._places[name]]
+        if isnan(cell):
+            raise KeyError(name)
+        return self._value(self._places[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, place in self._places.items() if not isnan(self._row[place]))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _value(self, place: int) -> V:
+        raise NotImplementedError
+
+
+class _Metrics(_Cells[Distribution]):
+    __slots__ = ()
+    _places = _METRIC_PLACES
+
+    def _value(self, place: int) -> Distribution:
+        count, total, squares = self._row[place : place + 3]
+        return Distribution(int(count), total, squares, bins=None)
+
+
+class _Sums(_Cells[float]):
+    __slots__ = ()
+    _places = _SUM_PLACES
+
+    def _value(self, place: int) -> float:
+        return self._row[place]
