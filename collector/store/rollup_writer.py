@@ -50,7 +50,7 @@ class RollUpWriter:
             transaction: the transaction.
             now: the centre's clock.
             most_results: so many are read at most, unless one batch has more; of these, the first
-                tenth as many hours of lines are merged.
+                fortieth as many hours of lines are merged.
         """
         hours, merged = _old_deltas(transaction, max(most_results // 10, 1))
         if not merged:
@@ -94,7 +94,7 @@ class RollUpWriter:
 def _new_deltas(transaction: Transaction, most_results: int) -> tuple[_Hours, int]:
     """Take the oldest batches' deltas; returns their Summaries and the number of results.
 
-    Of a tenth as many hours as results at most. The other hours' groups of all batches that were
+    Of a fortieth as many hours as results at most. The other hours' groups of all batches that were
     read are left as one delta, so that an hour of a line is merged once for many batches.
     """
     sizes = transaction.execute(
@@ -110,7 +110,7 @@ def _new_deltas(transaction: Transaction, most_results: int) -> tuple[_Hours, in
         for hour in rollup_tables.decode_delta(bytes(body)):
             groups[hour.key] += hour.groups
     keys = list(groups)
-    at_once = max(most_results // 10, 1)
+    at_once = max(most_results // 40, 1)
     taken, left = keys[:at_once], keys[at_once:]
     if left:
         rest = [HourGroups(*key.line, key.family, key.start_s, groups[key]) for key in left]

@@ -37,7 +37,7 @@ from wire.messages import PlannedKind
 ROLL_UP_RESULTS = 20_000
 # And merges so many hours of lines, during which nothing else is written; it has so many results at
 # least, unless no more are left.
-ROLL_UP_HOURS = ROLL_UP_RESULTS // 10
+ROLL_UP_HOURS = ROLL_UP_RESULTS // 40
 
 # What ingest waits for at most: a third of a second.
 CARRY_OVER_RESULTS = 5_000
@@ -61,7 +61,7 @@ class Store(Protocol):
     def roll_up(self, now: datetime, most_results: int = ROLL_UP_RESULTS) -> int:
         """Merge the oldest stored results into the roll-ups; returns how many, 0 for none left.
 
-        About `most_results` are read at most; of these, a tenth as many hours of lines are merged.
+        About `most_results` are read at most; a fortieth as many hours of lines are merged.
 
         Each call is one transaction. Raises StoreError: nothing was done.
         """
