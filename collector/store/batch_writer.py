@@ -118,7 +118,8 @@ def upsert_last_results(
         stored: its new results.
         at: the time by the centre's clock.
     """
-    # A repeat has no number here. It becomes no last result, for its first copy was one.
+    # A repeat has no number here. It becomes no last result, for its first copy was one: where the
+    # last one's clock was ahead, a repeat would replace it, without a number to be found by.
     numbers = {
         (one.row.tenant, one.row.probe, one.row.epoch, one.row.seq): (one.number, one.place)
         for one in stored
@@ -130,9 +131,10 @@ def upsert_last_results(
                 *key[:-1],
                 int(key.only_ok),
                 *last,
-                *numbers.get((key.tenant, key.probe, last.epoch, last.seq), (None, None)),
+                *number,
             )
             for key, last in batch.last.items()
+            if (number := numbers.get((key.tenant, key.probe, last.epoch, last.seq)))
         ],
         "SET epoch = excluded.epoch, seq = excluded.seq, started_at = excluded.started_at, "
         "number = excluded.number, place = excluded.place "

@@ -8,13 +8,14 @@ a repeat.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 
 from msgspec import structs
 
 from collector.store.batch import Batch, ResultRow
-from collector.store.bodies import BLOCK_RESULTS
+from collector.store.bodies import BLOCK_RESULTS, DamagedBlockError
 from collector.store.database import Transaction
 from collector.store.messages import RejectedMessage
 from collector.store.result_reader import ResultReader
@@ -112,19 +113,42 @@ def _bodies(
         span = ["true"]
         if same_day is not None:
             span = [same_day("b.started_at", day) for day in sorted(days)]
+        ranges = first_numbers(seqs)
+        marks = ", ".join(["(CAST(? AS bigint), CAST(? AS bigint))"] * len(ranges))
         for first, count, dictionary_id, body in transaction.execute(
-            "SELECT b.first_seq, b.results, b.dictionary_id, b.body FROM epochs AS e "
-            "JOIN result_blocks AS b USING (epoch_id) WHERE tenant = ? AND probe = ? AND epoch = ?"
-            f" AND b.first_seq BETWEEN ? AND ? AND ({' OR '.join(span)})",
-            (*key, min(seqs) - BLOCK_RESULTS, max(seqs)),
+            f"WITH wanted (low, high) AS (VALUES {marks}) "
+            "SELECT b.first_seq, b.results, b.dictionary_id, b.body FROM wanted CROSS JOIN epochs "
+            "AS e JOIN result_blocks AS b ON b.epoch_id = e.epoch_id "
+            "AND b.first_seq BETWEEN low AND high "
+            f"WHERE tenant = ? AND probe = ? AND epoch = ? AND ({' OR '.join(span)})",
+            (*chain.from_iterable(ranges), *key),
         ):
             if seqs.isdisjoint(range(first, first + count)):
                 continue
-            bodies = reader.bodies(transaction.execute, dictionary_id, bytes(body), count)
-            for seq, content in enumerate(bodies, start=first):
-                if seq in seqs:
-                    found[(*key, seq)] = content.decode()
+            try:
+                bodies = reader.bodies(transaction.execute, dictionary_id, bytes(body), count)
+                texts = [content.decode() for content in bodies]
+            except (DamagedBlockError, UnicodeDecodeError):
+                # As where the block has gone by age: nothing is left to compare with.
+                continue
+            found |= {(*key, seq): text for seq, text in enumerate(texts, first) if seq in seqs}
     return found
+
+
+def first_numbers(seqs: Collection[int]) -> list[tuple[int, int]]:
+    """The ranges of the first numbers of all blocks that may have one of these results.
+
+    In pieces, for a probe may send its first and its last result again: all others of its history
+    are not read.
+    """
+    ranges: list[tuple[int, int]] = []
+    for seq in sorted(seqs):
+        low = seq - BLOCK_RESULTS + 1
+        if ranges and low <= ranges[-1][1] + 1:
+            ranges[-1] = (ranges[-1][0], seq)
+        else:
+            ranges.append((low, seq))
+    return ranges
 
 
 def _old_bodies(transaction: Transaction, rows: Sequence[ResultRow]) -> dict[_Identity, str]:

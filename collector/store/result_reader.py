@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from uuid import UUID
 
-from msgspec import Struct, json
+from msgspec import DecodeError, Struct, json
 
 from collector.store import columns
 from collector.store.batch import without_nul
-from collector.store.bodies import BLOCK_RESULTS, Dictionaries, decompress
+from collector.store.bodies import BLOCK_RESULTS, DamagedBlockError, Dictionaries, decompress
 from collector.store.database import Row
 from collector.store.records import StoredResult
 
+# More than those that begin at most a block's results before a number.
+_BLOCKS_AT_ONCE = 2 * BLOCK_RESULTS
+log = logging.getLogger(__name__)
 Execute = Callable[[str, Sequence[object]], list[Row]]
 BLOCK_COLUMNS = (
     "b.number, e.tenant, e.probe, e.epoch, b.first_seq, b.kind, b.received_at, b.stored_at, "
@@ -52,14 +57,26 @@ class ResultReader:
             f"SELECT {OLD_COLUMNS} FROM old_results WHERE number > ? ORDER BY number LIMIT ?",
             (number, limit),
         )
+        found = {row[0]: columns.result(row) for row in old}
         # The first block may have lower numbers too.
-        blocks = execute(
-            f"SELECT {BLOCK_COLUMNS} FROM result_blocks AS b JOIN epochs AS e USING (epoch_id) "
-            "WHERE b.number > ? ORDER BY b.number LIMIT ?",
-            (number - BLOCK_RESULTS, limit + BLOCK_RESULTS),
-        )
-        found = self._joined(execute, old, blocks)
-        return [one for one in found if one.number > number][:limit]
+        every = self._from_block(execute, number - BLOCK_RESULTS)
+        some = islice((one for one in every if one.number > number), limit)
+        found |= {one.number: one for one in some}
+        return [found[at] for at in sorted(found)][:limit]
+
+    def _from_block(self, execute: Execute, number: int) -> Iterator[StoredResult]:
+        """The results of the blocks with a higher number, ascending; read as far as needed."""
+        while True:
+            blocks = execute(
+                f"SELECT {BLOCK_COLUMNS} FROM result_blocks AS b JOIN epochs AS e USING (epoch_id) "
+                "WHERE b.number > ? ORDER BY b.number LIMIT ?",
+                (number, _BLOCKS_AT_ONCE),
+            )
+            for row in blocks:
+                yield from self.block(execute, row)
+            if len(blocks) < _BLOCKS_AT_ONCE:
+                return
+            number = blocks[-1][0]
 
     def newest(self, execute: Execute, limit: int) -> list[StoredResult]:
         """The `limit` results with the highest numbers, ascending."""
@@ -83,7 +100,7 @@ class ResultReader:
         return [found[number] for number in sorted(found)]
 
     def bodies(self, execute: Execute, dictionary_id: int, body: bytes, count: int) -> list[bytes]:
-        """The bodies of a block."""
+        """The bodies of a block. Raises DamagedBlockError."""
         dictionary = self._dictionaries.get(dictionary_id)
         if dictionary is None:
             rows = execute("SELECT dictionary_id, content FROM dictionaries", ())
@@ -91,12 +108,22 @@ class ResultReader:
             dictionary = self._dictionaries.get(dictionary_id) or b""
         return decompress(dictionary, body, count)
 
-    def one(self, execute: Execute, row: Row, place: int) -> StoredResult:
-        """The result at this place of a block."""
-        return next(one for at, one in enumerate(self.block(execute, row)) if at == place)
+    def one(self, execute: Execute, row: Row, place: int) -> StoredResult | None:
+        """The result at this place of a block; None where the block is damaged."""
+        return next(islice(self.block(execute, row), place, None), None)
 
-    def block(self, execute: Execute, row: Row) -> Iterator[StoredResult]:
-        """The results of a block, of its `BLOCK_COLUMNS`."""
+    def block(self, execute: Execute, row: Row) -> list[StoredResult]:
+        """The results of a block, of its `BLOCK_COLUMNS`; none where it is damaged.
+
+        A block that the disk has damaged must not keep a reader from those after it.
+        """
+        try:
+            return list(self._decoded(execute, row))
+        except (DamagedBlockError, DecodeError) as error:
+            log.error("block %s of results is damaged, left out: %s", row[0], error)  # noqa: TRY400
+            return []
+
+    def _decoded(self, execute: Execute, row: Row) -> Iterator[StoredResult]:
         number, tenant, probe, epoch, seq, kind, received_at, stored_at, count, by, body = row
         received, stored = columns.time(received_at), columns.time(stored_at)
         epoch = UUID(epoch)

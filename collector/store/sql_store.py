@@ -299,8 +299,9 @@ class SqlStore:
             (tenant, probe),
         )
         found += [
-            (only_ok, family, self._reader.one(self._database.read, tuple(block), place))
+            (only_ok, family, stored)
             for only_ok, family, place, *block in rows
+            if (stored := self._reader.one(self._database.read, tuple(block), place)) is not None
         ]
         return sorted(found, key=lambda one: one[0])
 
@@ -380,6 +381,7 @@ class SqlStore:
     def _backfill(self) -> int:
         """Roll up some of the results from before there were roll-ups; returns how many."""
         with self._remembering(), self._database.transaction() as transaction:
+            self._forget_uncommitted()
             marks: dict[str, int] = dict(
                 transaction.execute(
                     "SELECT name, count FROM totals WHERE name IN ('backfilled', 'backfill_to')"
