@@ -200,6 +200,7 @@ class SqlStore:
 
     def carry_over(self, most_results: int = CARRY_OVER_RESULTS) -> int:
         with self._remembering(), self._database.transaction() as transaction:
+            self._forget_uncommitted()
             tables = self._database.table_names()
             return carry_over(transaction, self._writer, tables, most_results)
 

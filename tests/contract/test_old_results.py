@@ -20,6 +20,7 @@ from collector.store.postgresql_schema import column_type
 from collector.store.records import MaintenanceResult
 from collector.store.sql_store import SqlStore
 from collector.store.sqlite import SqliteStore
+from collector.store.store import StoreError
 from tests import samples
 from tests.postgresql import PostgresqlServer
 from wire.record import Result
@@ -229,3 +230,42 @@ def test_a_field_in_the_middle_is_added_at_the_end_of_a_view(
     assert store.read_sql("SELECT number, rtt_p50_ms FROM latency_results") == [(1, 7.0)]
     store.close()
     postgresql_server.drop(name)
+
+
+_REFUSAL = {
+    SqliteStore: (
+        "CREATE TRIGGER refuse BEFORE INSERT ON probes BEGIN SELECT RAISE(ABORT, 'refused'); END",
+        "DROP TRIGGER refuse",
+    ),
+    PostgresqlStore: (
+        (
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            "'BEGIN RAISE EXCEPTION ''refused''; END'; "
+            "CREATE TRIGGER refuse BEFORE INSERT ON probes FOR EACH STATEMENT "
+            "EXECUTE FUNCTION refuse()"
+        ),
+        "DROP TRIGGER refuse ON probes",
+    ),
+}
+
+
+def test_what_is_carried_over_uses_no_number_of_a_batch_that_was_not_committed(
+    old_store: OpenStore,
+) -> None:
+    store = old_store()
+    assert isinstance(store, (SqliteStore, PostgresqlStore))
+    refuse, allow = _REFUSAL[type(store)]
+    with store.database.transaction() as transaction:
+        transaction.execute(refuse)
+    # Of the epoch of the old results; its commit fails before anybody waits for it.
+    finish = store.begin_batch([_batch((3, samples.latency(rtt_ms=9.0)))], NOW)
+    assert store.carry_over() == 2
+    with pytest.raises(StoreError):
+        finish()
+    with store.database.transaction() as transaction:
+        transaction.execute(allow)
+    assert [one.seq for one in store.results_after(0, 10)] == [1, 2]
+    assert store.read_sql("SELECT count(*) FROM latency_results") == [(2,)]
+    assert store.store_batch([_batch((3, samples.latency()))], NOW).stored == 1
+    assert [one.seq for one in store.results_after(0, 10)] == [1, 2, 3]
+    store.close()
