@@ -427,6 +427,8 @@ class SqlStore:
         with self._database.transaction() as transaction:
             for kind in kind_tables().values():
                 transaction.execute(f"DELETE FROM {kind.dimensions.name} WHERE month < ?", (month,))
+            # It may have one of them, where the clock was ahead and is not any more.
+            self._writer.forget()
 
     def _insert_rejected(self, transaction: Transaction, batch: Batch) -> None:
         if not batch.rejected:

@@ -26,6 +26,7 @@ from collector.store.messages import (
 )
 from collector.store.postgresql import PostgresqlStore
 from collector.store.records import MaintenanceResult, NamedEpochs
+from collector.store.sql_store import SqlStore
 from collector.store.sqlite import SqliteStore
 from collector.store.store import Store, StoreError
 from tests import samples
@@ -686,6 +687,14 @@ def test_a_probe_has_so_many_lines(store: Store, open_store: OpenStore) -> None:
     done = again.store_batch([many_targets(700, 1, line="one-more")], NOW)
     again.close()
     assert (done.stored, done.rejected) == (0, 1)
+
+
+def test_a_clock_that_was_ahead_for_a_while_leaves_results_in_the_views(store: SqlStore) -> None:
+    store.store_batch([many_targets(1, 5)], NOW)
+    while store.maintain(NOW + timedelta(days=400), raw_days=30) != MaintenanceResult():
+        pass
+    store.store_batch([results([(100 + n, of_target(n)) for n in range(1, 6)])], NOW)
+    assert len(store.read_sql("SELECT number FROM latency_results")) == 5
 
 
 def test_targets_whose_results_were_deleted_by_age_make_room(store: Store) -> None:
