@@ -217,3 +217,24 @@ def test_the_lease_service_grants_what_the_server_runs() -> None:
     assert (options.port, options.http_port) == (lease_cli.PORT, lease_cli.HTTP_PORT)
     assert options.capacity_bps == lease_cli._DEFAULTS.capacity_bps
     assert options.proxy == ["192.0.2.7"]
+
+
+@pytest.mark.parametrize(
+    ("broker", "watched"),
+    [
+        ({"host": "mqtt.example.vn"}, ["mqtt.example.vn:8884"]),
+        (
+            {"addresses": ["a.vn", "b.vn:8885", "[2001:db8::1]:8883", "203.0.113.1"], "port": 8883},
+            ["a.vn:8883", "b.vn:8885", "203.0.113.1:8883"],
+        ),
+        ({"host": "mqtt.example.vn", "tls": False}, []),
+    ],
+)
+def test_the_centre_watches_the_certificates_of_its_brokers(
+    broker: dict[str, Any], watched: list[str]
+) -> None:
+    path = ROOT / "ansible/roles/collector/vars/main.yml"
+    known = yaml.safe_load(path.read_text(encoding="utf-8"))["collector_watched_servers"]
+    variables = {"collector_broker": broker, "groups": {}}
+    found = Templar(loader(), variables=variables).template(trust_as_template(known))
+    assert found == watched
