@@ -235,6 +235,6 @@ def test_the_centre_watches_the_certificates_of_its_brokers(
 ) -> None:
     path = ROOT / "ansible/roles/collector/vars/main.yml"
     known = yaml.safe_load(path.read_text(encoding="utf-8"))["collector_watched_servers"]
-    variables = {"collector_broker": broker, "groups": {}}
+    variables = {"collector_broker": broker, "groups": {}, "hostvars": {}}
     found = Templar(loader(), variables=variables).template(trust_as_template(known))
     assert found == watched
