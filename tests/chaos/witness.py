@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
+from collector.store.bodies import decompress
 from probe.deliver.row_codec import UnpackError, unpack
 from tests.chaos.reckoning import Numbered, Stored
 from wire.result import ResultsDroppedValues
@@ -24,6 +25,10 @@ from wire.result import ResultsDroppedValues
 
 class _Token(msgspec.Struct):
     probe_version: str | None = None
+
+
+class _Dropped(msgspec.Struct):
+    values: ResultsDroppedValues | None = None
 
 
 class Witness:
@@ -83,21 +88,25 @@ def numbered_count(outbox_path: Path) -> int:
 def stored(store_path: Path, tenant: str, probe: str) -> list[Stored]:
     """Every result of a probe in the centre's store."""
     with _reading(store_path) as db:
-        rows = db.execute(
-            "SELECT epoch, seq, json_extract(body, '$.probe_version'), "
-            "CASE kind WHEN 'results_dropped' THEN json_extract(body, '$.values') END "
-            "FROM results WHERE tenant = ? AND probe = ?",
+        blocks = db.execute(
+            "SELECT epoch, first_seq, kind, results, dictionary_id, body "
+            "FROM result_blocks JOIN epochs USING (epoch_id) WHERE tenant = ? AND probe = ?",
             (tenant, probe),
         ).fetchall()
+        dictionaries = dict(db.execute("SELECT dictionary_id, content FROM dictionaries"))
     return [
-        Stored(
-            epoch,
-            seq,
-            _only_token(token),
-            None if values is None else msgspec.json.decode(values, type=ResultsDroppedValues),
+        _stored(epoch, seq, kind, body)
+        for epoch, first_seq, kind, results, dictionary_id, frame in blocks
+        for seq, body in enumerate(
+            decompress(dictionaries[dictionary_id], frame, results), first_seq
         )
-        for epoch, seq, token, values in rows
     ]
+
+
+def _stored(epoch: str, seq: int, kind: str, body: bytes) -> Stored:
+    token = msgspec.json.decode(body, type=_Token).probe_version
+    dropped = msgspec.json.decode(body, type=_Dropped).values if kind == "results_dropped" else None
+    return Stored(epoch, seq, _only_token(token), dropped)
 
 
 def stored_count(store_path: Path) -> int:
