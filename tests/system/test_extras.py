@@ -25,6 +25,7 @@ EXTRA = {
     "tramdo-probe": "probe",
     "tramdo-collector": "collector",
     "tramdo-reflector": None,
+    "tramdo-lease": None,
     "tramdo-authority": "authority",
     "tramdo-fleet": "fleet",
 }
