@@ -425,10 +425,16 @@ class SqlStore:
         before = cut - _DIMENSIONS_LONGER
         month = before.year * 12 + before.month
         with self._database.transaction() as transaction:
-            for kind in kind_tables().values():
-                transaction.execute(f"DELETE FROM {kind.dimensions.name} WHERE month < ?", (month,))
-            # It may have one of them, where the clock was ahead and is not any more.
-            self._writer.forget()
+            deleted = [
+                transaction.execute(
+                    f"DELETE FROM {kind.dimensions.name} WHERE month < ? RETURNING dimension_id",
+                    (month,),
+                )
+                for kind in kind_tables().values()
+            ]
+            if any(deleted):
+                # It may have one of them, where the clock was ahead and is not any more.
+                self._writer.forget()
 
     def _insert_rejected(self, transaction: Transaction, batch: Batch) -> None:
         if not batch.rejected:

@@ -122,24 +122,17 @@ def _row(
     target = samples_target(thresholds, period)
     known = summary.up_minutes + summary.down_minutes + summary.unknown_minutes
     count, one_plan = locale.number, line.plan_is_of(period.first)
+
+    def speed(metric: str, plan_bps: float | None) -> SpeedCell:
+        sample = sample_of(summary.metric(metric), days=days.get(metric, ()))
+        return speed_cell(sample, plan_bps, thresholds, locale, one_plan)
+
     return LineRow(
         line=line,
         href=line_address(line.key),
         state=state_badge(state, locale),
-        down=speed_cell(
-            sample_of(summary.metric(DOWN), days=days.get(DOWN, ())),
-            line.plan_down_bps,
-            thresholds,
-            locale,
-            one_plan,
-        ),
-        up=speed_cell(
-            sample_of(summary.metric(UP), days=days.get(UP, ())),
-            line.plan_up_bps,
-            thresholds,
-            locale,
-            one_plan,
-        ),
+        down=speed(DOWN, line.plan_down_bps),
+        up=speed(UP, line.plan_up_bps),
         latency=maybe_figure(summary.metric(LATENCY).mean, locale),
         loss=percent(summary.loss_ratio, locale),
         availability=percent(summary.availability_ratio, locale),
