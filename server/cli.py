@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import logging
 import signal
 import sys
@@ -13,13 +12,13 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from runtime import systemd_notify
 from server.arguments import count, port
+from server.listeners import open_listeners
 from server.rate_limit import RateLimit
 from server.reflector import Listener, Reflector, listen
 from wire import stamp
 
 log = logging.getLogger("reflector")
 OK, CANNOT_LISTEN = 0, 1
-_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - a reflector must be reachable
 _EPILOG = """exit codes:
   0  ended by SIGTERM or SIGINT
   1  an address cannot be listened on
@@ -39,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
-    listeners = _listeners(options.listen, options.port)
+    listeners = open_listeners(options.listen, options.port, listen, log)
     if not listeners:
         return CANNOT_LISTEN
     limit = RateLimit(options.rate_limit_pps)
@@ -74,28 +73,6 @@ def _run(reflector: Reflector, listeners: Sequence[Listener]) -> None:
     reflector.run(on_wake)
     systemd_notify.stopping()
     log.info("ended: %s", reflector.counters)
-
-
-def _listeners(addresses: list[str] | None, port: int) -> list[Listener]:
-    """A socket for each address; an empty list when one of them fails.
-
-    Without addresses it listens on both families, of which a host may lack one.
-    """
-    listeners: list[Listener] = []
-    for address in addresses or _EVERYWHERE:
-        try:
-            listeners.append(listen(address, port))
-        except OSError as error:
-            if addresses is None and error.errno == errno.EAFNOSUPPORT:
-                continue
-            # The cause is a setting, so there is no traceback.
-            log.error(  # noqa: TRY400
-                "cannot listen on %s port %d: %s", address, port, error.strerror or error
-            )
-            for listener in listeners:
-                listener.sock.close()
-            return []
-    return listeners
 
 
 def _parser() -> argparse.ArgumentParser:

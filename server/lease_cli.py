@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import errno
 import logging
 import signal
 import socket
@@ -16,11 +15,11 @@ from runtime import systemd_notify
 from server.arguments import count, port, positive
 from server.lease_service import LeaseService
 from server.leases import LeaseLimits
+from server.listeners import open_listeners
 
 log = logging.getLogger("lease")
 OK, CANNOT_LISTEN = 0, 1
 PORT, HTTP_PORT = 8620, 8621
-_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - probes must reach it
 _BACKLOG = 512
 _DEFAULTS = LeaseLimits()
 _EPILOG = """exit codes:
@@ -41,8 +40,8 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
-    listeners = _listeners(options.listen or _EVERYWHERE, options.port, optional=not options.listen)
-    loopback = _listeners(["127.0.0.1"], options.http_port, optional=False)
+    listeners = open_listeners(options.listen, options.port, _listen, log)
+    loopback = open_listeners(["127.0.0.1"], options.http_port, _listen, log)
     if not listeners or not loopback:
         return CANNOT_LISTEN
     asyncio.run(_run(_limits(options), listeners, loopback[0], options.proxy))
@@ -84,28 +83,6 @@ async def _run(
     await service.run(systemd_notify.watchdog)
     systemd_notify.stopping()
     log.info("ended: %s", service.table.counters)
-
-
-def _listeners(addresses: Sequence[str], port: int, *, optional: bool) -> list[socket.socket]:
-    """A socket for each address; an empty list when one of them fails.
-
-    Where it is optional, a host may lack a family.
-    """
-    listeners: list[socket.socket] = []
-    for address in addresses:
-        try:
-            listeners.append(_listen(address, port))
-        except OSError as error:
-            if optional and error.errno == errno.EAFNOSUPPORT:
-                continue
-            # The cause is a setting, so there is no traceback.
-            log.error(  # noqa: TRY400
-                "cannot listen on %s port %d: %s", address, port, error.strerror or error
-            )
-            for sock in listeners:
-                sock.close()
-            return []
-    return listeners
 
 
 def _listen(address: str, port: int) -> socket.socket:

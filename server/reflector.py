@@ -75,6 +75,10 @@ class Listener(NamedTuple):
         host, port = self.sock.getsockname()[:2]
         return f"{host} port {port}"
 
+    def close(self) -> None:
+        """Close its socket."""
+        self.sock.close()
+
 
 def listen(address: str, port: int) -> Listener:
     """Open a socket for a reflector.
