@@ -76,15 +76,15 @@ def of_probe(tenant: str, probe: str, channel: str) -> str:
     return build(Topic(tenant, probe, channel))
 
 
-def collector_filters(tenant: str | None = None) -> list[str]:
-    """The topic filters of a collector: every tenant's probes, or one tenant's."""
-    level = tenant or "+"
+def collector_filters(*tenants: str) -> list[str]:
+    """The topic filters of a collector: of these tenants' probes, or without one of every tenant's.
+
+    No two of them overlap: a broker may deliver a message once for each filter that it matches.
+    """
     return [
-        f"{ROOT}/{level}/+/m/+",
-        f"{ROOT}/{level}/+/state",
-        f"{ROOT}/{level}/+/info",
-        f"{ROOT}/{level}/+/health",
-        f"{ROOT}/{level}/+/reply",
+        f"{ROOT}/{level}/+/{channel}"
+        for level in tenants or ("+",)
+        for channel in ("m/+", "state", "info", "health", "reply")
     ]
 
 

@@ -77,9 +77,10 @@ def send_and_wait(config: Config, options: argparse.Namespace) -> CommandStatus:
         SessionTakenOverError: it may have been sent, and no reply can be awaited.
     """
     tenant, _, probe = options.probe.rpartition("/")
-    tenant = tenant or config.tenant or ""
+    if not tenant and len(config.tenants) == 1:
+        tenant = config.tenants[0]
     if not topics.is_name(tenant) or not topics.is_name(probe):
-        raise ValueError("name the probe as TENANT/NAME, or set `tenant`")
+        raise ValueError("name the probe as TENANT/NAME, or set `tenant` to one name")
     try:
         command = _command(config, tenant, probe, options)
     except msgspec.ValidationError as error:

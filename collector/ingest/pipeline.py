@@ -129,7 +129,7 @@ class IngestPipeline:
             config.broker,
             config.client_id,
             self._inbox.put,
-            subscriptions=topics.collector_filters(config.tenant),
+            subscriptions=topics.collector_filters(*config.tenants),
             manual_ack=True,
             # One batch being committed, one being validated.
             receive_maximum=min(2 * config.intake.batch_messages, _RECEIVE_MAXIMUM),

@@ -38,6 +38,15 @@ def test_a_broker_is_all_that_must_be_said() -> None:
     )
 
 
+def test_tenants_are_none_one_or_several() -> None:
+    for text, tenants in (
+        ("", ()),
+        ("tenant = 'vn'\n", ("vn",)),
+        ("tenant = ['thai-nguyen', 'bac-kan']\n", ("thai-nguyen", "bac-kan")),
+    ):
+        assert parse((text + MINIMAL).encode(), "c.toml").tenants == tenants
+
+
 def test_the_example_is_good_and_shows_the_defaults() -> None:
     text = EXAMPLE.read_text(encoding="utf-8")
     given = parse(text.encode(), "example")
@@ -86,6 +95,18 @@ def test_the_example_is_good_and_shows_the_defaults() -> None:
             "tenant = 'Bạch Thông'\n" + MINIMAL,
             "c.toml: tenant: expected a name of a-z, 0-9 and -, up to 40 (it is 'Bạch Thông')",
         ),
+        (
+            "tenant = ['vn', 'Bạch Thông']\n" + MINIMAL,
+            (
+                "c.toml: tenant: expected a name of a-z, 0-9 and -, up to 40"
+                " (it is ['vn', 'Bạch Thông'])"
+            ),
+        ),
+        (
+            "tenant = []\n" + MINIMAL,
+            "c.toml: tenant: expected `array` of length >= 1 (it is [])",
+        ),
+        ("tenant = ['vn', 'vn']\n" + MINIMAL, "c.toml: `tenant` names one twice"),
         (
             "client_id = 'a.b'\n" + MINIMAL,
             (
