@@ -14,16 +14,19 @@ from typing import Annotated, Final, Literal
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from wire.clock_repair import ClockNote
 from wire.decoding import decode_json
 from wire.result import AnyResult, Name, Seq, Utc
+from wire.signature import SignatureBlock
 from wire.site import Site
 
 SCHEMA: Final = "tramdo/1"
 # The largest envelope, for brokers and collectors: the longest test in the finest steps fits.
 MAX_ENVELOPE_BYTES = 1_048_576
+# Each covers a result of the envelope, and it has at most a thousand.
+SignatureBlocks = Annotated[list[SignatureBlock], Meta(max_length=1_000)]
 
 
 class Record(Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,6 +40,8 @@ class Envelope(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The payload of `tramdo/v1/{tenant}/{probe}/m/{kind}`.
 
     `clock` is present when a result was measured while the probe's clock was not synchronised.
+    `signatures` are the blocks that cover its results (`wire.signature`), ascending; absent from a
+    probe that does not sign.
     """
 
     schema: Literal["tramdo/1"] = SCHEMA
@@ -47,6 +52,7 @@ class Envelope(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     sent_at: Utc
     clock: ClockNote | None = None
     records: Annotated[list[Record], Meta(min_length=1)]
+    signatures: SignatureBlocks | UnsetType = UNSET
 
 
 class RawRecord(Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,6 +73,7 @@ class EnvelopeFrame(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     sent_at: Utc
     clock: ClockNote | None = None
     records: Annotated[list[RawRecord], Meta(min_length=1)]
+    signatures: SignatureBlocks | UnsetType = UNSET
 
 
 def encode_envelope(
@@ -77,6 +84,7 @@ def encode_envelope(
     sent_at: datetime,
     numbered_bodies: Sequence[tuple[int, bytes]],
     clock: ClockNote | None = None,
+    signatures: Sequence[SignatureBlock] = (),
 ) -> bytes:
     """Encode an envelope from encoded results (`encode_result`).
 
@@ -91,6 +99,7 @@ def encode_envelope(
             sent_at=sent_at,
             clock=clock,
             records=[RawRecord(seq, msgspec.Raw(body)) for seq, body in numbered_bodies],
+            signatures=list(signatures) or UNSET,
         )
     )
 

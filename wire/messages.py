@@ -19,6 +19,15 @@ from wire.site import Site
 
 T = TypeVar("T")
 
+# The DER of RFC 5280 in base64 (RFC 4648 §4); one of P-256 takes 600 characters.
+Certificate = Annotated[
+    str,
+    Meta(
+        max_length=8192,
+        pattern=r"^[0-9A-Za-z+/]+={0,2}\Z",
+        description="a certificate (RFC 5280), its DER in base64",
+    ),
+]
 # An epoch is 39 bytes of JSON, so these take 4 KB of an `info`.
 MAX_NAMED_EPOCHS = 100
 
@@ -79,6 +88,8 @@ class Info(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     with a receipt of each. With more than a message may have, those that the centre has still to
     speak of come first. Absent from a probe that has seen no receipt with a number: a centre that
     gives none may not know the field. `receipt_generation` is the highest that it has accepted.
+    `certificate` is the client certificate whose key signs its results (`wire.signature`); absent
+    as `epochs` is, and from a probe that does not sign.
     """
 
     probe_version: Text
@@ -91,6 +102,7 @@ class Info(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ceilings: Annotated[list[Ceiling], Meta(max_length=64)] = []
     epochs: Annotated[list[UUID], Meta(max_length=MAX_NAMED_EPOCHS)] | UnsetType = UNSET
     receipt_generation: Count | UnsetType = UNSET
+    certificate: Certificate | UnsetType = UNSET
 
 
 class Health(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
