@@ -6,12 +6,13 @@ reports of itself, without a plan and so without a verdict: an office sees its b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from msgspec import Struct
 
+from collector.domain.place_search import shared_names, with_province
 from collector.registry.registry import Commune, LineKey, Registry
 from collector.store.records import StoredProbe
 from wire import messages
@@ -53,11 +54,19 @@ class KnownLine(Struct, frozen=True, kw_only=True):
     contract_date: date | None = None
     installed_on: date | None = None
     registered: bool = True
+    shares_name: bool = False
+
+    @property
+    def commune_name(self) -> str:
+        """The commune's name; its code where the list of communes lacks it."""
+        return self.commune.name if self.commune else self.commune_code
 
     @property
     def place(self) -> str:
-        """The commune's name; its code where the list of communes lacks it."""
-        return self.commune.name if self.commune else self.commune_code
+        """The same with the province's name, where another commune has this name too."""
+        if self.commune is None or not self.shares_name:
+            return self.commune_name
+        return with_province(self.commune)
 
     def plan_is_of(self, first: date) -> bool:
         """Whether the declared plan was in force on that day (`Line.plan_is_of`)."""
@@ -72,6 +81,7 @@ class KnownLine(Struct, frozen=True, kw_only=True):
 def known_lines(registry: Registry, probes: Iterable[StoredProbe]) -> list[KnownLine]:
     """Every line of the registry, then those that only their probes report."""
     groups = _groups_of(registry)
+    shared = shared_names(registry.communes.values())
     found: dict[LineKey, KnownLine] = {}
     for probe in registry.probes.values():
         commune = registry.communes.get(probe.commune)
@@ -90,9 +100,10 @@ def known_lines(registry: Registry, probes: Iterable[StoredProbe]) -> list[Known
                 plan_up_bps=line.plan_up_bps,
                 contract_date=line.contract_date,
                 installed_on=probe.installed_on,
+                shares_name=commune is not None and commune.name in shared,
             )
     for stored in probes:
-        found |= _self_reported(stored, registry, groups, found)
+        found |= _self_reported(stored, registry, groups, found, shared)
     return list(found.values())
 
 
@@ -157,12 +168,14 @@ def _self_reported(
     registry: Registry,
     groups: Mapping[str, tuple[str, ...]],
     known: Mapping[LineKey, KnownLine],
+    shared: Container[str],
 ) -> dict[LineKey, KnownLine]:
     if stored.info is None:
         return {}
     registered = registry.probe(stored.tenant, stored.probe)
     site = stored.site or stored.info.site
     code = registered.commune if registered else site.commune_code
+    commune = registry.communes.get(code)
     found = {}
     for line in stored.info.lines:
         key = LineKey(stored.tenant, stored.probe, line.id)
@@ -172,11 +185,12 @@ def _self_reported(
             key=key,
             office=registered.office if registered else site.office,
             commune_code=code,
-            commune=registry.communes.get(code),
+            commune=commune,
             isp=line.isp or line.id,
             isp_name=line.isp or line.id,
             groups=groups.get(code, ()),
             registered=False,
+            shares_name=commune is not None and commune.name in shared,
         )
     return found
 

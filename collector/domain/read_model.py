@@ -78,6 +78,11 @@ class ReadModel:
 
         return self.cached("registry", read, 2.0)
 
+    def registry_revision(self) -> int:
+        """The revision of `registry()`, for what is made of it."""
+        self.registry()
+        return self._registry[0] if self._registry else 0
+
     def snapshot(self) -> ProbeSnapshot:
         """Every probe as the store has it now; all callers share it.
 

@@ -212,7 +212,7 @@ def _line(line: KnownLine, state: LineState, summary: Summary, *, whole: bool) -
         line=line.key.line,
         office=line.office,
         commune_code=line.commune_code,
-        commune=line.place,
+        commune=line.commune_name,
         province_code=line.province_code,
         isp=line.isp,
         groups=line.groups,

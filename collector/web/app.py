@@ -43,6 +43,7 @@ from collector.web.public_page import PublicPages
 from collector.web.registry_page import RegistryPage
 from collector.web.reports_page import ReportsPage
 from collector.web.responses import json_response
+from collector.web.search_page import SearchPage
 from collector.web.sign_in_page import SignInPages
 from collector.web.stored_api import StoredApi
 from collector.web.system_page import SystemPage
@@ -78,6 +79,7 @@ class Web:
             *LinePages(self._context, read_model, sender, alerts).routes,
             *CampaignPage(self._context, read_model).routes,
             *IspsPage(self._context, read_model).routes,
+            *SearchPage(self._context, read_model).routes,
             *SystemPage(self._context, read_model, certificates, ingest_status).routes,
             *PublicPages(self._context, read_model).routes,
             *RegistryPage(self._context, read_model).routes,
@@ -107,8 +109,8 @@ class Web:
             middleware=[
                 Middleware(SecurityHeaders),
                 # Compressed, a page is a seventh of its size. Event streams are not compressed.
-                # No page reflects a query parameter beside a form token, and tokens are salted
-                # (BREACH).
+                # A page may reflect a query parameter beside a form token: tokens are salted, and
+                # signed with their salt (BREACH).
                 Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=COMPRESSION_LEVEL),
                 Middleware(BodyLimit, is_user=self._is_user),
             ],

@@ -73,7 +73,7 @@ def offices(
             probe=probe,
             office=inside[0].office,
             commune_code=inside[0].commune_code,
-            place=inside[0].place,
+            place=inside[0].commune_name,
             province=inside[0].commune.province_name if inside[0].commune else "",
             lines=[(line.isp_name, counts.get(line.key, {}).get(monday, 0)) for line in inside],
             state=state_badge(
@@ -103,7 +103,7 @@ def communes(
     rows = [
         CommuneRow(
             code=code,
-            name=places[code].place,
+            name=places[code].commune_name,
             province=commune.province_name if (commune := places[code].commune) else "",
             samples=many,
             share=percent(many / needed, locale, places=0),

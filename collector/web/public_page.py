@@ -47,7 +47,7 @@ class PublicPages:
             "public.html",
             provinces=provinces,
             province=province,
-            communes=sorted({(line.place, line.commune_code) for line in inside}),
+            communes=sorted({(line.commune_name, line.commune_code) for line in inside}),
             licence=view.LICENCE,
             licence_url=view.LICENCE_URL,
         )

@@ -204,7 +204,7 @@ def _open_line(
         province_code=line.province_code,
         province=commune.province_name if commune else "",
         commune_code=line.commune_code,
-        commune=line.place,
+        commune=line.commune_name,
         latitude=commune.latitude if commune else None,
         longitude=commune.longitude if commune else None,
         isp=line.isp_name,

@@ -47,6 +47,7 @@ OPEN_PAGES = {
     "public": "/public",
     "public-commune": "/public/01969",
     "embed": "/embed/01969",
+    "search": "/search?q=hoà",
     "sign-in": "/sign-in",
     "live": "/live",
 }
@@ -227,6 +228,26 @@ def test_filters_narrow_the_overview(centre: Centre, context: BrowserContext) ->
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_role("row").filter(has_text="VNPT")).to_have_count(3)
     expect(page.get_by_role("row").filter(has_text="Viettel")).to_have_count(0)
+
+
+def test_a_commune_is_found_from_any_page_without_javascript(
+    centre: Centre, browser: Browser
+) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{centre.collector.url}{LINE}?lang=en")
+    search = page.get_by_role("searchbox", name="Name or code of a commune")
+    search.fill("phu thong")
+    search.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Xã Phủ Thông")
+    page.get_by_role("searchbox").fill("tân hòa")
+    page.get_by_role("button", name="Search").click()
+    hits = page.get_by_role("main").get_by_role("listitem")
+    expect(hits.filter(has_text="Xã Tân Hoà, Tây Ninh")).to_have_count(1)
+    page.get_by_role("searchbox").fill("nowhere at all")
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_role("status")).to_contain_text("Nothing was found")
+    context.close()
 
 
 def test_the_language_stays_once_chosen(centre: Centre, context: BrowserContext) -> None:

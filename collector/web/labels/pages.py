@@ -20,6 +20,21 @@ LABELS = {
     "nav_audit": Phrase("Nhật ký thao tác", "Audit trail"),
     "nav_alerts": Phrase("Cảnh báo", "Alerts"),
     "nav_reports": Phrase("Báo cáo", "Reports"),
+    # Search
+    "search": Phrase("Tìm", "Search"),
+    "search_title": Phrase("Tìm xã, phường", "Find a commune"),
+    "search_place": Phrase("Tên hoặc mã xã, phường", "Name or code of a commune"),
+    "search_hits": Phrase("kết quả", "found"),
+    "search_more": Phrase("hãy gõ thêm để thu hẹp", "type more to narrow it down"),
+    "search_nothing": Phrase("Không tìm thấy", "Nothing was found for"),
+    "search_how": Phrase(
+        "Gõ tên xã, phường, một phần của tên, có dấu hay không dấu, có thể kèm tên tỉnh (phu thong "
+        "thai nguyen), hoặc mã xã 5 chữ số (01969), hoặc tên trạm đo.",
+        "Type a commune's name or part of it, with or without marks, with its province's name if "
+        "you like (phu thong thai nguyen), its 5-digit code (01969), or the name of a probe.",
+    ),
+    "search_measured": Phrase("có trạm đo", "has a probe"),
+    "search_unmeasured": Phrase("chưa có trạm đo", "no probe yet"),
     # States, verdicts, and the table of lines
     "state_good": Phrase("Tốt", "Good"),
     "state_degraded": Phrase("Chập chờn", "Degraded"),
