@@ -84,7 +84,7 @@ class PlaceIndex:
         best = min((rank for rank, _ in ranked), default=0)
         if best <= _WORD:
             ranked = [pair for pair in ranked if pair[0] <= _WORD]
-        ranked.sort(key=lambda pair: _order(*pair, typed))
+        ranked.sort(key=lambda pair: _order(pair[0], pair[1], typed))
         return [entry.place for _, entry in ranked]
 
     def exact(self, query: str, kinds: Sequence[str] = ()) -> Place | None:
