@@ -353,17 +353,20 @@ class MqttSession:
         client.on_message = on_message
 
 
-def try_connection(broker: BrokerConfig, client_id: str) -> ConnectionFailure | None:
+def try_connection(
+    broker: BrokerConfig, client_id: str, *, kept: bool = True
+) -> ConnectionFailure | None:
     """Connect once and disconnect; None where the broker accepts us.
 
     Args:
         broker: its address, credentials and transport; of several nodes (`BrokerConfig.each`) one.
         client_id: another one than that of a running program, whose session would be taken over.
+        kept: whether a session that the broker keeps for us is kept.
     """
     inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
     # A broker may take the user name for the client identifier: then this is the running program's
     # own session for a moment. It is kept, and nothing that comes meanwhile is acknowledged.
-    session = MqttSession(broker, client_id, inbox.put, manual_ack=True)
+    session = MqttSession(broker, client_id, inbox.put, manual_ack=True, kept=kept)
     session.start()
     deadline_s = time.monotonic() + broker.connect_timeout_s + 5
     try:

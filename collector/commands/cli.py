@@ -27,8 +27,9 @@ from collector.store.factory import open_store
 from collector.store.store import Store
 from runtime.broker import BrokerConfig
 from runtime.mqtt import Connected, Disconnected, Event, MqttSession, Received
-from wire import topics
+from wire import messages, topics
 from wire.commands import MAX_REPLAY_RANGES, Answer, AnyCommand, CommandName
+from wire.messages import Presence, State
 
 _RANGE = re.compile(r"([0-9]{1,16})(?:-([0-9]{1,16}))?")
 
@@ -162,7 +163,7 @@ def _send_and_wait(config: Config, tenant: str, probe: str, command: AnyCommand)
         # Two commands at once must not take over each other's session.
         f"{config.client_id}-command-{os.getpid()}",
         inbox.put,
-        subscriptions=[topics.of_probe(tenant, probe, "reply")],
+        subscriptions=[topics.of_probe(tenant, probe, channel) for channel in ("reply", "state")],
         kept=False,
     )
     sender = MqttCommandSender(session.publish)
@@ -174,7 +175,7 @@ def _send_and_wait(config: Config, tenant: str, probe: str, command: AnyCommand)
             status = sender.status(command.id)
             if status is None or not status.waiting_at(datetime.now(UTC)):
                 break
-            _handle_reply(inbox, sender, shared=config.command.username is None)
+            _handle_message(inbox, sender, shared=config.command.username is None)
         return status or CommandStatus(tenant=tenant, probe=probe, command=command)
     finally:
         session.stop()
@@ -205,7 +206,7 @@ def _until_connected(config: Config, inbox: queue.SimpleQueue[Event]) -> None:
     raise NotSentError(f"no connection to the broker: {cause}")
 
 
-def _handle_reply(
+def _handle_message(
     inbox: queue.SimpleQueue[Event], sender: MqttCommandSender, *, shared: bool
 ) -> None:
     try:
@@ -219,11 +220,26 @@ def _handle_reply(
             "client, `[command]` of the configuration needs a user of its own"
         )
     if isinstance(event, Received) and len(event.payload) <= MAX_REPLY_BYTES:
+        if (connected := _who_connected(event)) is not None:
+            sender.on_contact(*connected, is_new=True)
+            return
         replied = validate_reply(
             event.topic, event.payload, datetime.now(UTC), retained=event.retained
         )
         if isinstance(replied, ValidatedReply):
             sender.record_reply(replied)
+
+
+def _who_connected(received: Received) -> tuple[str, str] | None:
+    """The probe (tenant, name) that says that it has just connected, None for anything else."""
+    address = topics.parse(received.topic)
+    if address is None or address.channel != "state" or received.retained:
+        return None
+    try:
+        state = messages.decode(received.payload, State)
+    except msgspec.MsgspecError:
+        return None
+    return (address.tenant, address.probe) if state.presence is Presence.ONLINE else None
 
 
 def _range(text: str) -> tuple[int, int]:

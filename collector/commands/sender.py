@@ -1,6 +1,10 @@
 """Floor 3. Sends commands over an MQTT session, and tracks their replies.
 
 `collector.ingest.pipeline` has one for the pages, `collector.commands.cli` one of its own.
+
+A probe's session at the broker ends with its connection, so nothing is queued there: a command to
+a probe that is away waits here until the probe connects, or until it expires. What a connection
+that ended took with it is published again on the next one; the probe executes an id once.
 """
 
 from __future__ import annotations
@@ -8,6 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from uuid import UUID
 
 from collector.commands.state import CommandStatus, CommandTracker, NotSentError
@@ -19,35 +24,74 @@ from wire.commands import AnyCommand, encode_command
 log = logging.getLogger(__name__)
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _nobody_is_away(_tenant: str, _probe: str) -> bool:
+    return False
+
+
 class MqttCommandSender:
     """A `CommandSender` over MQTT. Thread-safe.
 
     Args:
         publish: publishes a message; returns None where there is no connection.
+        is_away: whether a probe is known to be disconnected; of one that is not, the command is
+            published at once.
+        now: the time, UTC.
     """
 
-    def __init__(self, publish: Callable[[Message], int | None]) -> None:
+    def __init__(
+        self,
+        publish: Callable[[Message], int | None],
+        is_away: Callable[[str, str], bool] = _nobody_is_away,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
         self._publish = publish
+        self._is_away = is_away
+        self._now = now
         self._lock = threading.Lock()
         self._tracker = CommandTracker()
 
     def send(self, tenant: str, probe: str, command: AnyCommand) -> None:
-        """Publish a command. Raises NotSentError where there is no connection."""
-        life_s = (command.expires_at - command.issued_at).total_seconds()
-        message = Message(
-            topics.command(tenant, probe, command.name),
-            encode_command(command),
-            expiry_s=max(1, round(life_s)),
-        )
-        # Before it is published: the reply may arrive before this thread goes on.
+        """Publish a command, or keep it until its probe connects.
+
+        Raises NotSentError where the probe may be connected and we are not.
+        """
+        # Before it is published: the reply may arrive before this thread goes on. And before the
+        # probe is looked up: it may connect meanwhile.
         with self._lock:
-            self._tracker.record_sent(tenant, probe, command)
-        if self._publish(message) is None:
+            self._tracker.record(tenant, probe, command)
+        if self._is_away(tenant, probe):
+            log.info("%s %s waits for %s/%s to connect", command.name, command.id, tenant, probe)
+            return
+        with self._lock:
+            taken = self._tracker.take(command.id, self._now())
+        if taken is not None and not self._send(taken):
             with self._lock:
                 self._tracker.discard(command.id)
             raise NotSentError("there is no connection to the broker; nothing was sent")
-        asked_by = command.asked_by or "nobody named"
-        log.info("sent %s %s to %s/%s for %s", command.name, command.id, tenant, probe, asked_by)
+
+    def on_contact(self, tenant: str, probe: str, *, is_new: bool) -> None:
+        """Publish what waits for a probe that is connected.
+
+        Args:
+            tenant: of the probe.
+            probe: its name.
+            is_new: whether it has just connected, so that what was sent before may be lost.
+        """
+        with self._lock:
+            due = self._tracker.take_due(tenant, probe, self._now(), again=is_new)
+        unsent = [status for status in due if not self._send(status)]
+        with self._lock:
+            for status in unsent:
+                self._tracker.restore(status)
+
+    def is_waiting_for(self, tenant: str, probe: str) -> bool:
+        """Whether `on_contact` of a probe may have something to publish."""
+        with self._lock:
+            return self._tracker.is_unanswered(tenant, probe)
 
     def status(self, command_id: UUID) -> CommandStatus | None:
         """The status of a command that was sent here."""
@@ -69,3 +113,19 @@ class MqttCommandSender:
             reply.answer,
             reply.reason or "",
         )
+
+    def _send(self, status: CommandStatus) -> bool:
+        """Publish a command; False where there is no connection."""
+        command = status.command
+        left_s = (command.expires_at - self._now()).total_seconds()
+        message = Message(
+            topics.command(status.tenant, status.probe, command.name),
+            encode_command(command),
+            expiry_s=max(1, round(left_s)),
+        )
+        if self._publish(message) is None:
+            return False
+        asked_by = command.asked_by or "nobody named"
+        where = f"{status.tenant}/{status.probe}"
+        log.info("sent %s %s to %s for %s", command.name, command.id, where, asked_by)
+        return True

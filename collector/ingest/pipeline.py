@@ -29,6 +29,7 @@ from typing import NamedTuple
 from collector.commands.sender import MqttCommandSender
 from collector.commands.validation import ValidatedReply, validate_reply
 from collector.config import Config
+from collector.domain.lines import presence_of
 from collector.domain.name_conflicts import NameConflicts, ProbeRun
 from collector.ingest.batch_pacer import BatchPacer
 from collector.ingest.rate_limit import ProbeRateLimit, RateLimiter
@@ -52,7 +53,7 @@ from runtime.mqtt import Connected, Disconnected, Event, Message, MqttSession, P
 from wire import messages, topics
 from wire.compression import ACCEPT_ENCODING, CODING, is_compressed
 from wire.ledger import Ledger
-from wire.messages import Info, Receipt, Rejection
+from wire.messages import Info, Presence, Receipt, Rejection, State
 
 _STORE_RETRY_MAX_S = 30.0
 # How long to wait for messages at most; half of the watchdog interval where that is shorter.
@@ -146,7 +147,7 @@ class IngestPipeline:
         self.name_conflicts = NameConflicts()
         self._taken_over_at_s: deque[float] = deque(maxlen=_TAKEN_OVER_MIN)
         # The pages send commands through it: `collector.commands.state.CommandSender`.
-        self.commands = MqttCommandSender(self._session.publish)
+        self.commands = MqttCommandSender(self._session.publish, self._is_away)
 
     def client_id_trouble(self) -> str | None:
         """That another program takes the connection in turns with us, None when none does.
@@ -277,9 +278,27 @@ class IngestPipeline:
         for key, ledger in done.ledgers.items():
             self._receipt_pacer.queue(key, ledger)
         self._acknowledge(received)
+        self._send_waiting_commands(validated)
         _log_rejections([refused for one in validated for refused in _rejections_of(one)])
         self._on_stored()
         return True
+
+    def _is_away(self, tenant: str, probe: str) -> bool:
+        """Whether a probe is disconnected as far as the store knows; from any thread."""
+        try:
+            stored = self._store.probe(tenant, probe)
+        except StoreError:
+            return False
+        return stored is not None and presence_of(stored) in (Presence.LOST, Presence.OFFLINE)
+
+    def _send_waiting_commands(self, stored: Sequence[ValidatedMessage]) -> None:
+        """Send what waits for the probes that messages came from, now that they are stored.
+
+        Not before: until then `_is_away` answers from what was known before them.
+        """
+        for (tenant, probe), is_new in _contacts(stored).items():
+            if self.commands.is_waiting_for(tenant, probe):
+                self.commands.on_contact(tenant, probe, is_new=is_new)
 
     def _acknowledge(self, received: Sequence[Received]) -> None:
         for message in received:
@@ -495,6 +514,21 @@ def _log_rejections(refusals: Sequence[RejectedMessage]) -> None:
         log.warning("rejected (%s) %s: %s", one.reason, one.topic, one.detail)
     if len(others) > _MAX_REJECTIONS_LOGGED:
         log.warning("and %d more were rejected", len(others) - _MAX_REJECTIONS_LOGGED)
+
+
+def _contacts(messages: Sequence[ValidatedMessage]) -> dict[tuple[str, str], bool]:
+    """The probes that sent a message, and of each whether it has just connected."""
+    found: dict[tuple[str, str], bool] = {}
+    for one in messages:
+        if isinstance(one, RejectedMessage) or one.retained:
+            continue
+        key, is_new = (one.tenant, one.probe), False
+        if isinstance(one, StatusMessage) and isinstance(one.message, State):
+            if one.message.presence is not Presence.ONLINE:
+                continue
+            is_new = True
+        found[key] = is_new or found.get(key, False)
+    return found
 
 
 def _rejections_of(validated: ValidatedMessage) -> Sequence[RejectedMessage]:

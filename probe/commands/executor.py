@@ -181,8 +181,8 @@ class CommandExecutor:
     def _remember(self, history: CommandHistory) -> None:
         """Store the history; in memory alone where the disk cannot be written.
 
-        Written without fsync: a power cut may bring one command back, which its expiry and the
-        broker's acknowledgement still stop.
+        Written without fsync: a power cut may have one command of the last seconds executed again,
+        where it comes back before its expiry.
         """
         self._history = history
         self._file.save(history)

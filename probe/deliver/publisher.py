@@ -116,6 +116,9 @@ class Publisher:
             self._inbox.put,
             subscriptions=topics.probe_filters(config.tenant, config.probe),
             will=self._message("state", State(Presence.LOST), retain=True),
+            # Receipts and commands are sent again when we connect: the broker queues nothing, and
+            # a cluster of brokers replicates nothing for us (decision 109).
+            kept=False,
             spread_s=_RETURN_SPREAD_S,
         )
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)

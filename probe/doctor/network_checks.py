@@ -166,7 +166,7 @@ def _node(
         yield unknown(_BROKER, seen)
         return
     attempt = structs.replace(config, connect_timeout_s=_WAIT_S)
-    failure = None if connected else try_connection(attempt, client_id)
+    failure = None if connected else try_connection(attempt, client_id, kept=False)
     if failure is not None:
         said = failure.sentence()
         seen = Phrase(f"{where.vi}: {said.vi}", f"{where.en}: {said.en}")

@@ -36,6 +36,7 @@ class Broker:
     def __init__(self, *, connected: bool = True) -> None:
         self.connected = connected
         self.sent: list[Message] = []
+        self.now = NOW
 
     def publish(self, message: Message) -> int | None:
         if not self.connected:
@@ -44,9 +45,13 @@ class Broker:
         return len(self.sent)
 
 
+def sender_to(broker: Broker, *, away: bool = False) -> MqttCommandSender:
+    return MqttCommandSender(broker.publish, lambda _tenant, _probe: away, lambda: broker.now)
+
+
 def test_a_command_goes_to_its_topic_and_expires_at_the_broker_too() -> None:
     broker = Broker()
-    sender = MqttCommandSender(broker.publish)
+    sender = sender_to(broker)
     command = builder.measure(ID, NOW, kind="http", line="vnpt", asked_by="lan")
     sender.send(TENANT, PROBE, command)
     message = broker.sent[0]
@@ -61,14 +66,86 @@ def test_a_command_goes_to_its_topic_and_expires_at_the_broker_too() -> None:
 
 
 def test_without_a_connection_nothing_is_sent_later() -> None:
-    sender = MqttCommandSender(Broker(connected=False).publish)
+    sender = sender_to(Broker(connected=False))
     with pytest.raises(NotSentError, match="no connection"):
         sender.send(TENANT, PROBE, builder.reload(ID, NOW))
     assert sender.status(ID) is None
 
 
+def test_a_command_to_a_probe_that_is_away_waits_and_is_sent_once() -> None:
+    broker = Broker()
+    sender = sender_to(broker, away=True)
+    command = builder.identify(ID, NOW)
+    sender.send(TENANT, PROBE, command)
+    assert broker.sent == []
+    status = sender.status(ID)
+    assert status is not None
+    assert status.sent_at is None
+    assert status.waiting_at(NOW)
+    broker.now = NOW + timedelta(seconds=30)
+    sender.on_contact(TENANT, "another", is_new=True)
+    assert broker.sent == []
+    sender.on_contact(TENANT, PROBE, is_new=True)
+    assert [decode_command(message.payload) for message in broker.sent] == [command]
+    assert broker.sent[0].expiry_s == 90, "what is left of its life"
+    assert sender.status(ID).sent_at == broker.now  # type: ignore[union-attr]
+    # `info`, results: the same connection.
+    for _ in range(3):
+        sender.on_contact(TENANT, PROBE, is_new=False)
+    assert len(broker.sent) == 1
+
+
+def test_any_message_of_a_probe_shows_that_it_is_there() -> None:
+    broker = Broker()
+    sender = sender_to(broker, away=True)
+    sender.send(TENANT, PROBE, builder.identify(ID, NOW))
+    assert sender.is_waiting_for(TENANT, PROBE)
+    sender.on_contact(TENANT, PROBE, is_new=False)
+    assert len(broker.sent) == 1
+
+
+def test_what_a_lost_connection_took_with_it_is_sent_again_until_it_is_answered() -> None:
+    broker = Broker()
+    sender = sender_to(broker)
+    sender.send(TENANT, PROBE, builder.identify(ID, NOW))
+    assert len(broker.sent) == 1
+    sender.on_contact(TENANT, PROBE, is_new=True)
+    assert len(broker.sent) == 2
+    assert broker.sent[0].payload == broker.sent[1].payload, "the same id: executed once"
+    sender.record_reply(ValidatedReply(TENANT, PROBE, reply(Answer.ACCEPTED)))
+    assert not sender.is_waiting_for(TENANT, PROBE)
+    sender.on_contact(TENANT, PROBE, is_new=True)
+    assert len(broker.sent) == 2
+
+
+def test_what_has_expired_is_never_sent() -> None:
+    broker = Broker()
+    sender = sender_to(broker, away=True)
+    command = builder.identify(ID, NOW)
+    sender.send(TENANT, PROBE, command)
+    broker.now = command.expires_at
+    sender.on_contact(TENANT, PROBE, is_new=True)
+    assert broker.sent == []
+    status = sender.status(ID)
+    assert status is not None
+    assert status.sent_at is None
+    assert not status.waiting_at(broker.now)
+    assert not sender.is_waiting_for(TENANT, PROBE), "nothing is kept for ever"
+
+
+def test_what_could_not_be_sent_goes_on_waiting() -> None:
+    broker = Broker(connected=False)
+    sender = sender_to(broker, away=True)
+    sender.send(TENANT, PROBE, builder.identify(ID, NOW))
+    sender.on_contact(TENANT, PROBE, is_new=True)
+    assert sender.status(ID).sent_at is None  # type: ignore[union-attr]
+    broker.connected = True
+    sender.on_contact(TENANT, PROBE, is_new=False)
+    assert len(broker.sent) == 1
+
+
 def test_a_reply_is_taken_from_the_probe_that_was_asked_only() -> None:
-    sender = MqttCommandSender(Broker().publish)
+    sender = sender_to(Broker())
     sender.send(TENANT, PROBE, builder.identify(ID, NOW))
     sender.record_reply(ValidatedReply(TENANT, "another", reply(Answer.DONE)))
     assert sender.status(ID).reply is None  # type: ignore[union-attr]
@@ -84,7 +161,7 @@ def test_a_reply_is_taken_from_the_probe_that_was_asked_only() -> None:
 def test_an_accepted_command_may_take_longer_than_its_life() -> None:
     tracker = CommandTracker()
     command = builder.identify(ID, NOW)
-    tracker.record_sent(TENANT, PROBE, command)
+    tracker.record(TENANT, PROBE, command)
     tracker.record_reply(TENANT, PROBE, reply(Answer.ACCEPTED))
     status = tracker.get(ID)
     assert status is not None
@@ -94,15 +171,15 @@ def test_an_accepted_command_may_take_longer_than_its_life() -> None:
 
 def test_what_was_sent_long_ago_is_forgotten() -> None:
     tracker = CommandTracker()
-    tracker.record_sent(TENANT, PROBE, builder.identify(ID, NOW))
+    tracker.record(TENANT, PROBE, builder.identify(ID, NOW))
     for _ in range(1_000):
-        tracker.record_sent(TENANT, PROBE, builder.identify(uuid4(), NOW))
+        tracker.record(TENANT, PROBE, builder.identify(uuid4(), NOW))
     assert tracker.get(ID) is None
 
 
 def test_many_threads_may_send_and_ask() -> None:
     broker = Broker()
-    sender = MqttCommandSender(broker.publish)
+    sender = sender_to(broker)
 
     def work() -> None:
         for _ in range(50):

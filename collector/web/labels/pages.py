@@ -143,6 +143,14 @@ LABELS = {
     "asked_waiting": Phrase(
         "Đã gửi yêu cầu, đang chờ trạm trả lời", "Command sent, waiting for a reply"
     ),
+    "asked_until_connected": Phrase(
+        "Trạm chưa kết nối; yêu cầu sẽ được gửi ngay khi trạm kết nối",
+        "The probe is not connected; the command is sent as soon as it is",
+    ),
+    "asked_not_connected": Phrase(
+        "Trạm không kết nối kịp; yêu cầu đã hết hạn và chưa được gửi",
+        "The probe did not connect in time; the command has expired and was never sent",
+    ),
     "refusal_malformed": Phrase("yêu cầu sai dạng", "the command is malformed"),
     "refusal_not_allowed": Phrase("trạm không cho phép", "not allowed at this probe"),
     "refusal_expired": Phrase("yêu cầu đã hết hạn", "the command has expired"),
