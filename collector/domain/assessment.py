@@ -36,7 +36,7 @@ from collector.rollup.distribution import student_t
 INTERVAL_SAMPLES = 30
 INTERVAL_DAYS = 25
 # Blocks have this many days at least; a long period has at most so many blocks.
-BLOCK_DAYS = 8
+BLOCK_DAYS = 9
 BLOCKS_MOST = 6
 _Z95 = 1.959964
 

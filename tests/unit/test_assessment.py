@@ -34,10 +34,10 @@ VD = 300e6
 def days_of(
     count: int, mean: float, days: int = 30, *, first: date = date(2026, 9, 1), block: float = 0.0
 ) -> tuple[DaySample, ...]:
-    """So many samples over so many days, each block of 8 days by turns above and below the mean."""
+    """So many samples over so many days, each block of 9 days by turns above and below the mean."""
     each = max(round(count / days), 1)
     return tuple(
-        DaySample(first + timedelta(days=n), each, each * (mean + block * (-1) ** (n // 8 % 2)))
+        DaySample(first + timedelta(days=n), each, each * (mean + block * (-1) ** (n // 9 % 2)))
         for n in range(days)
     )
 
