@@ -198,7 +198,7 @@ def test_a_small_sample_has_no_interval() -> None:
 
 def test_days_that_differ_widen_the_interval() -> None:
     """Blocks at 310, 230, 310 and 230 Mbit/s: 1,200 independent samples would say 270 +- 2.3."""
-    blocks = msgspec.structs.replace(sample(), days=days_of(1_200, 270e6, 32, block=40e6))
+    blocks = msgspec.structs.replace(sample(), days=days_of(1_200, 270e6, 36, block=40e6))
     judged = assess_speed(blocks, VD, SHIPPED)
     assert said(judged) == (Verdict.NONE, NoVerdictReason.INTERVAL_CONTAINS_THRESHOLD)
     assert judged.interval is not None
@@ -241,13 +241,13 @@ def test_days_without_samples_between_others_count_for_the_span_and_make_no_bloc
 
 
 def test_a_long_period_has_longer_blocks() -> None:
-    """Of 96 days: six blocks of 16, in each of which two blocks of 8 cancel out."""
-    alternating = days_of(9_600, 270e6, 96, block=40e6)
+    """Of 108 days: six blocks of 18, in each of which two blocks of 9 cancel out."""
+    alternating = days_of(10_800, 270e6, 108, block=40e6)
     found = confidence_interval(
-        SampleStatistics(count=9_600, mean=270e6, deviation=1e6, days=alternating)
+        SampleStatistics(count=10_800, mean=270e6, deviation=1e6, days=alternating)
     )
     assert found is not None
-    assert found.high - 270e6 == pytest.approx(1.96 * 1e6 / 9_600**0.5, rel=1e-4)
+    assert found.high - 270e6 == pytest.approx(1.96 * 1e6 / 10_800**0.5, rel=1e-4)
 
 
 def test_no_interval_is_below_zero() -> None:
