@@ -332,6 +332,8 @@ class DeliveryConfig(Strict, frozen=True):
     max_bytes: Annotated[int, Meta(ge=1_000_000)] = 1_000_000_000
     # After a boot nothing is sent until the clock is synchronised, at most this long.
     clock_wait_s: Annotated[float, Meta(ge=0, le=3600)] = 300.0
+    # By the key of `broker.certificate_file`; without one nothing is signed.
+    sign: bool = True
 
 
 class CommandConfig(Strict, frozen=True):

@@ -1,4 +1,4 @@
-"""Floor 1. The end date of a certificate or a revocation list in a PEM file.
+"""Floor 1. The end date of a certificate or a revocation list in a PEM file, and its bytes.
 
 Probe and collector have no certificate library (OpenSSL verifies at each connect) and need none for
 one date, whose position in the DER of RFC 5280 §4.1 and §5.1 is fixed. Returns a date or None for
@@ -36,10 +36,21 @@ def ends_at(pem: bytes) -> datetime | None:
     if found is None:
         return None
     try:
-        der = base64.b64decode(found[2])
-        return _not_after(der) if found[1] == b"CERTIFICATE" else _next_update(der)
+        content = base64.b64decode(found[2])
+        return _not_after(content) if found[1] == b"CERTIFICATE" else _next_update(content)
     except (ValueError, IndexError, binascii.Error):
         return None
+
+
+def der(pem: bytes) -> bytes | None:
+    """The DER of the first certificate in a PEM file; None where there is none."""
+    for found in _PEM.finditer(pem):
+        if found[1] == b"CERTIFICATE":
+            try:
+                return base64.b64decode(found[2])
+            except binascii.Error:
+                return None
+    return None
 
 
 def _not_after(der: bytes) -> datetime:

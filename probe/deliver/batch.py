@@ -14,20 +14,28 @@ BATCH_BYTES = 131_072
 
 
 class NumberedResult(Struct, frozen=True):
-    """An encoded result and its row in the outbox."""
+    """An encoded result and its row in the outbox.
+
+    `signature` is that of the block which it ends (`signature_chain.pack`), None elsewhere.
+    """
 
     row: int
     kind: str
     body: bytes
+    signature: bytes | None = None
 
 
 class ResultBatch(Struct, frozen=True):
-    """What one envelope carries: (number, body) of one kind and epoch, in order; and their rows."""
+    """What one envelope carries: (number, body) of one kind and epoch, in order; and their rows.
+
+    `signatures` are those of the results that end a block, by number.
+    """
 
     epoch: UUID
     kind: str
     rows: list[int]
     numbered_bodies: list[tuple[int, bytes]]
+    signatures: dict[int, bytes]
 
 
 def batches(pending: Iterable[NumberedResult], most: int, epochs: Epochs) -> Iterator[ResultBatch]:
@@ -50,8 +58,10 @@ def batches(pending: Iterable[NumberedResult], most: int, epochs: Epochs) -> Ite
             yield open_batches.pop(key)
             batch, size = None, len(one.body)
         if batch is None:
-            batch = open_batches[key] = ResultBatch(epoch, one.kind, [], [])
+            batch = open_batches[key] = ResultBatch(epoch, one.kind, [], [], {})
         batch.rows.append(one.row)
         batch.numbered_bodies.append((seq, one.body))
+        if one.signature is not None:
+            batch.signatures[seq] = one.signature
         sizes[key] = size
     yield from open_batches.values()

@@ -39,6 +39,7 @@ from probe.deliver.ranges import Range, clip, subtract
 from probe.deliver.receipt_tracker import ReceiptOrder
 from probe.deliver.recent import RecentResults
 from probe.deliver.sender_state import Coverage, covered_ranges
+from probe.deliver.signature_chain import SignatureChain, SignedResults
 from probe.deliver.write_ahead_log import claimed_frames, log_of, taken_frames
 from runtime.language import Phrase
 from wire.decoding import decode_json
@@ -66,13 +67,19 @@ class Outbox:
     in a new file. `newest_receipt` is the order of the newest receipt accepted; whoever accepts one
     sets it, and it is written with the coverage.
 
+    Args:
+        path: the file; made where it is missing.
+        chain: signs results as they are numbered; None: they are not signed.
+
     Raises (every method):
         OutboxDamagedError: the file is damaged.
         OutboxError: it cannot be used now: disk full or read-only, or locked by another program.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, chain: SignatureChain | None = None) -> None:
         self._path = path
+        self._chain = chain or SignatureChain("", "", 1)
+        self._chain.begin()
         self._spoiled: set[int] = set()
         self._lost: tuple[tuple[uuid.UUID, int, int], ...] = ()
         self._pending = 0
@@ -96,10 +103,10 @@ class Outbox:
             now_s: Unix time, for `prune` only.
         """
         stored, first_row = list(results), self.last_row + 1
-        with self._numbering(stored, now_s):
+        with self._numbering(stored, now_s) as signatures:
             if abs(now_s - self._coverage_written_s) >= _COVERAGE_EVERY_S:
                 self._write_coverage(now_s)
-        self._recent.add(first_row, stored)
+        self._recent.add(first_row, stored, signatures)
 
     def pending(self, after: int, through: int, limit: int) -> list[NumberedResult]:
         """At most `limit` results with `after < row <= through` that no receipt covers, in order.
@@ -128,6 +135,10 @@ class Outbox:
             found += self._intact_rows(rows)
             before = rows[-1][0]
         return found
+
+    def next_signature(self, first: int, last: int) -> tuple[int, bytes] | None:
+        """The first of these rows that ends a block, and its signature (`signature_chain.pack`)."""
+        return self._rows.next_signature(first, last)
 
     def pending_count(self) -> int:
         """How many results no receipt covers; from memory, because it is asked often."""
@@ -252,12 +263,14 @@ class Outbox:
                 if not rows:
                     break
                 given_up += rows
-            reports = packed_rows(self._reports(name, given_up), self.last_row + 1, now_s)
+            named = self._reports(name, given_up)
+            signed = self._signed(named)
+            reports = packed_rows(named, signed.signatures, self.last_row + 1, now_s)
             if given_up:
                 self._insert(reports)
                 self._write_given_up(given_up)
         if given_up:
-            self._inserted(len(reports))
+            self._inserted(len(reports), signed)
             self._gave_up(given_up)
         return len(given_up)
 
@@ -386,17 +399,29 @@ class Outbox:
         return [name(*one) for one in self.epochs.by_epoch(ranges, self.last_row)]
 
     @contextmanager
-    def _numbering(self, results: Sequence[tuple[str, bytes]], now_s: float) -> Iterator[None]:
-        """Number and store results in one transaction with what the caller does."""
-        rows = packed_rows(results, self.last_row + 1, now_s)
+    def _numbering(
+        self, results: Sequence[tuple[str, bytes]], now_s: float
+    ) -> Iterator[list[bytes | None]]:
+        """Number, sign and store results in one transaction with what the caller does.
+
+        Yields their packed signatures.
+        """
+        signed = self._signed(results)
+        rows = packed_rows(results, signed.signatures, self.last_row + 1, now_s)
         self._reserve(len(rows))
         with self._rows.transaction():
             self._insert(rows)
-            yield
-        self._inserted(len(rows))
+            yield signed.signatures
+        self._inserted(len(rows), signed)
 
-    def _inserted(self, count: int) -> None:
+    def _signed(self, results: Sequence[tuple[str, bytes]]) -> SignedResults:
+        """The signatures of results that get the next numbers."""
+        first = last_number(self.epochs, self.epoch, self.last_row) + 1
+        return self._chain.signed(self.epoch, first, results)
+
+    def _inserted(self, count: int, signed: SignedResults) -> None:
         """So many rows were stored behind the last one."""
+        self._chain.on_stored(signed)
         if count and not self._begun:
             self._begun = True
             self.epochs.add(self.last_row + 1, self.epoch)
@@ -409,9 +434,9 @@ class Outbox:
         self._mark = new
 
     def _intact_rows(self, rows: Iterable[StoredRow]) -> Iterator[NumberedResult]:
-        for row, kind, body, checksum in rows:
+        for row, kind, body, checksum, signature in rows:
             if checksum == row_codec.checksum(row, kind, body):
-                yield NumberedResult(row, kind.decode(), row_codec.unpack(body))
+                yield NumberedResult(row, kind.decode(), row_codec.unpack(body), signature)
             elif checksum is None and body.startswith(b"{"):
                 yield NumberedResult(row, kind.decode(), body)
             else:

@@ -27,7 +27,8 @@ CREATE TABLE IF NOT EXISTS results (
     kind TEXT NOT NULL,
     stored_at_s REAL NOT NULL,
     body BLOB NOT NULL,       -- packed
-    checksum INTEGER          -- of seq, kind and body; NULL in a row of an older version, unpacked
+    checksum INTEGER,         -- of seq, kind and body; NULL in a row of an older version, unpacked
+    signature BLOB            -- of the block that this row ends (`signature_chain`); else NULL
 );
 -- One row an opening in which results were stored: which row its epoch begins at.
 CREATE TABLE IF NOT EXISTS epochs (first_row INTEGER PRIMARY KEY, epoch TEXT NOT NULL UNIQUE);
@@ -104,8 +105,10 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
 def make_tables(db: sqlite3.Connection) -> None:
     """Create missing tables. Not part of `open_database`: the log is read before it is written."""
     db.executescript(_SCHEMA)
-    if "checksum" not in {row[1] for row in db.execute("PRAGMA table_info(results)")}:
-        db.execute("ALTER TABLE results ADD COLUMN checksum INTEGER")
+    there = {row[1] for row in db.execute("PRAGMA table_info(results)")}
+    for column in ("checksum INTEGER", "signature BLOB"):
+        if column.split()[0] not in there:
+            db.execute(f"ALTER TABLE results ADD COLUMN {column}")
     # Before 0.2.0 a file had one epoch from its first row on, `meta.epoch`. A file made since then
     # has one there too that nobody uses: an older version, after a rollback, would number its
     # results by rows, and they must collide with none.

@@ -35,18 +35,25 @@ _DROPPED_FIRST = (
 # Few, so that little more is dropped than needed.
 _ROWS_AT_ONCE = 50
 
-# Row, kind, Unix time of storing, packed body, checksum.
-Row = tuple[int, str, float, bytes, int]
-# Row, kind, packed body, checksum, as they are in the file, damaged or not.
-StoredRow = tuple[int, bytes, bytes, object]
+# Row, kind, Unix time of storing, packed body, checksum, packed signature.
+Row = tuple[int, str, float, bytes, int, bytes | None]
+# Row, kind, packed body, checksum, signature, as they are in the file, damaged or not.
+StoredRow = tuple[int, bytes, bytes, object, bytes | None]
 
 
-def packed_rows(results: Iterable[tuple[str, bytes]], first_row: int, now_s: float) -> list[Row]:
+def packed_rows(
+    results: Iterable[tuple[str, bytes]],
+    signatures: Iterable[bytes | None],
+    first_row: int,
+    now_s: float,
+) -> list[Row]:
     """Encoded results, (kind, body) each, as rows from `first_row` on."""
     rows = []
-    for row, (kind, body) in enumerate(results, start=first_row):
+    signed = zip(results, signatures, strict=True)
+    for row, ((kind, body), signature) in enumerate(signed, start=first_row):
         packed = row_codec.pack(body)
-        rows.append((row, kind, now_s, packed, row_codec.checksum(row, kind.encode(), packed)))
+        checksum = row_codec.checksum(row, kind.encode(), packed)
+        rows.append((row, kind, now_s, packed, checksum, signature))
     return rows
 
 
@@ -86,7 +93,8 @@ class OutboxRows:
     def insert(self, rows: Sequence[Row]) -> None:
         """Insert rows; within `transaction`."""
         self._db.executemany(
-            "INSERT INTO results (seq, kind, stored_at_s, body, checksum) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO results (seq, kind, stored_at_s, body, checksum, signature) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
             rows,
         )
 
@@ -95,10 +103,20 @@ class OutboxRows:
         with translated_errors(CANNOT_READ):
             return self._db.execute(
                 "SELECT seq, ifnull(CAST(kind AS BLOB), x''), "
-                "ifnull(CAST(body AS BLOB), x''), checksum FROM results "
+                "ifnull(CAST(body AS BLOB), x''), checksum, CAST(signature AS BLOB) FROM results "
                 "WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?",
                 (first, last, limit),
             ).fetchall()
+
+    def next_signature(self, first: int, last: int) -> tuple[int, bytes] | None:
+        """The first row of these that ends a block, and its packed signature."""
+        with translated_errors(CANNOT_READ):
+            found: tuple[int, bytes] | None = self._db.execute(
+                "SELECT seq, CAST(signature AS BLOB) FROM results "
+                "WHERE seq BETWEEN ? AND ? AND signature IS NOT NULL ORDER BY seq LIMIT 1",
+                (first, last),
+            ).fetchone()
+        return found
 
     def count(self, ranges: Iterable[Range]) -> int:
         """How many rows lie in the ranges."""

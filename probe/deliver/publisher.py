@@ -10,23 +10,27 @@ import logging
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET
 
 from probe import clock, events
 from probe.config import Config
 from probe.deliver.batch import ResultBatch, batches
 from probe.deliver.clock_hold import ClockHold
 from probe.deliver.encoding import NegotiatedEncoding
+from probe.deliver.envelope_signatures import signature_blocks
 from probe.deliver.linger import Linger
 from probe.deliver.outbox import Outbox
 from probe.deliver.outbox_file import OutboxDamagedError, OutboxError
 from probe.deliver.receipt_tracker import ReceiptTracker
 from probe.deliver.replay import ReplayJob
 from probe.deliver.sender_state import Coverage, Lane, SenderState, coverage_of
+from probe.deliver.signature_chain import SignatureChain, Signer
+from probe.deliver.signing_key import SigningKey, SigningKeyError
 from probe.deliver.writer import OutboxWriter
 from probe.state.json_file import JsonFile
 from runtime import mqtt
@@ -39,6 +43,7 @@ from wire.compression import ACCEPT_ENCODING
 from wire.envelope import encode_envelope
 from wire.messages import Health, Info, Presence, Receipt, State
 from wire.record import Clock, Result
+from wire.signature import SignatureBlock
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +55,8 @@ _MAX_REPLIES = 100
 _MAX_RECEIPTS = 100
 # A fault stays until the connection has held for so long.
 _NAME_FAULT, _NAME_FAULT_S = "name", 600.0
+# How long signed results wait for the centre's first receipt: it answers an `info` at once.
+_ANSWER_WITHIN_S = 5.0
 # A fleet that lost its broker comes back over this long; results wait in the outbox meanwhile.
 _RETURN_SPREAD_S = 30.0
 
@@ -78,7 +85,9 @@ class Publisher:
         read_clock: Callable[[], Clock] = clock.reading,
     ) -> None:
         self._config = config
-        self._writer = OutboxWriter(outbox_path, config.delivery)
+        self._chain = SignatureChain(config.tenant, config.probe, config.delivery.batch)
+        self._chain.signer = self._signing_key()
+        self._writer = OutboxWriter(outbox_path, config.delivery, self._chain)
         # By epoch: those that came while the outbox could not be opened, and whether retained.
         self._receipts: dict[UUID, tuple[Receipt, bool]] = {}
         self._receipt_tracker = ReceiptTracker(config.delivery.resend_after_s)
@@ -104,6 +113,8 @@ class Publisher:
         self._stopping = threading.Event()
         self._info_due = threading.Event()
         self._health_due_s = 0.0
+        # Until then results wait for the first receipt ever, if they are signed.
+        self._answer_by_s = 0.0
         self._shown: events.DeliveryStatus | None = None
         self._fault: Phrase | None = None
         self._cause: Phrase | None = Phrase("chưa kết nối lần nào", "not connected yet")
@@ -259,7 +270,7 @@ class Publisher:
         reading = self._read_clock()
         if self._clock_hold.learn(reading, clock.utc_now()):
             self._boots.save(list(self._clock_hold.known))
-        if not self._clock_hold.is_holding(reading):
+        if not self._clock_hold.is_holding(reading) and not self._awaits_answer():
             self._send_pending(outbox)
             self._send_replay(outbox)
         self._send_replies()
@@ -282,6 +293,8 @@ class Publisher:
             case mqtt.Connected():
                 self._cause = None
                 self._report_refused(None)
+                self._chain.signer = self._signing_key()
+                self._answer_by_s = now_s + _ANSWER_WITHIN_S
                 last_seq = self._writer.outbox.last_row if self._writer.outbox else 0
                 self._sender.on_connected(last_seq, now_s)
                 self._receipt_tracker.on_connected(now_s)
@@ -307,6 +320,39 @@ class Publisher:
                     log.error("the broker refused a message: %s; nothing was deleted", refused)
             case mqtt.Received():
                 self._on_received(event)
+
+    def _signing_key(self) -> Signer | None:
+        """The key that signs, as its files are now; None where nothing is signed."""
+        broker, signer = self._config.broker, self._chain.signer
+        if not self._config.delivery.sign or not (broker.certificate_file and broker.key_file):
+            return None
+        try:
+            key = SigningKey(Path(broker.certificate_file), Path(broker.key_file))
+        except SigningKeyError as error:
+            log.warning("results are not signed: %s", error)
+            return None
+        return signer if signer is not None and signer.key == key.key else key
+
+    def _awaits_answer(self) -> bool:
+        """Whether signed results wait for the centre's first receipt.
+
+        Only a centre that numbers its receipts is sent signatures, and what is sent before it has
+        answered for the first time stays unsigned.
+        """
+        return (
+            self._chain.signer is not None
+            and self._receipt_tracker.newest is None
+            and self._config.delivery.confirm == "centre"
+            and clock.monotonic_s() < self._answer_by_s
+            and not self._stopping.is_set()
+        )
+
+    def _signatures(self, batch: ResultBatch) -> Sequence[SignatureBlock]:
+        """The signatures that an envelope has: none for a centre that may not know the field."""
+        outbox = self._writer.outbox
+        if outbox is None or self._chain.signer is None or self._receipt_tracker.newest is None:
+            return ()
+        return signature_blocks(batch, outbox)
 
     def _report_refused(self, text: Phrase | None) -> None:
         """Report that the broker refuses messages: the connection stands, and nothing is sent."""
@@ -444,6 +490,7 @@ class Publisher:
             self._clock_hold.clock_note(
                 [body for _, body in batch.numbered_bodies], self._read_clock
             ),
+            self._signatures(batch),
         )
         topic = topics.measurement(self._config.tenant, self._config.probe, batch.kind)
         return mqtt.Message(topic, self._encoding.encode(payload))
@@ -456,6 +503,7 @@ class Publisher:
                 info,
                 epochs=tracker.name(outbox.kept_epochs(), clock.monotonic_s()),
                 receipt_generation=tracker.newest.generation,
+                certificate=UNSET if self._chain.signer is None else self._chain.signer.certificate,
             )
         self._session.publish(self._message("info", info, retain=True))
 

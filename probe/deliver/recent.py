@@ -20,13 +20,19 @@ class RecentResults:
     def __init__(self) -> None:
         self._results: list[NumberedResult] = []
 
-    def add(self, first_row: int, results: Sequence[tuple[str, bytes]]) -> None:
+    def add(
+        self,
+        first_row: int,
+        results: Sequence[tuple[str, bytes]],
+        signatures: Sequence[bytes | None],
+    ) -> None:
         """Results, (kind, body) each, were stored from `first_row` on."""
         if self._results and self._results[-1].row + 1 != first_row:
             self._results.clear()
+        signed = zip(results, signatures, strict=True)
         self._results += [
-            NumberedResult(row, kind, body)
-            for row, (kind, body) in enumerate(results, start=first_row)
+            NumberedResult(row, kind, body, signature)
+            for row, ((kind, body), signature) in enumerate(signed, start=first_row)
         ]
         del self._results[:-MAX_RECENT]
 

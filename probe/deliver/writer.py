@@ -18,6 +18,7 @@ from probe.deliver.dropped import dropped_result
 from probe.deliver.outbox import DroppedReport, Outbox
 from probe.deliver.outbox_file import OutboxDamagedError, set_aside
 from probe.deliver.ranges import Range, total
+from probe.deliver.signature_chain import SignatureChain
 from runtime.clock_stability import ClockStability
 from wire.result import DropCause, Result, encode_result
 
@@ -39,10 +40,12 @@ class OutboxWriter:
         path: the outbox's file. Opening is retried where it fails: a full disk may be
             emptied, and measuring does not wait for it.
         settings: how much is kept, and how long.
+        chain: signs results as they are numbered.
     """
 
-    def __init__(self, path: Path, settings: DeliveryConfig) -> None:
+    def __init__(self, path: Path, settings: DeliveryConfig, chain: SignatureChain) -> None:
         self._path = path
+        self._chain = chain
         self._settings = settings
         self.outbox: Outbox | None = None
         self.pending = 0
@@ -82,7 +85,7 @@ class OutboxWriter:
             OutboxError: it cannot be opened now.
             OutboxDamagedError: it is damaged.
         """
-        outbox = Outbox(self._path)
+        outbox = Outbox(self._path, self._chain)
         self.pending = outbox.pending_count()
         self.outbox = outbox
         return outbox
@@ -157,7 +160,9 @@ class OutboxWriter:
         )
 
     def _store(self, outbox: Outbox, results: Sequence[Result]) -> None:
-        bodies = [(result.kind, encode_result(result)) for result in results]
+        # Kinds together: each run of one kind takes a signature, and an envelope has one kind.
+        ordered = sorted(results, key=lambda result: result.kind)
+        bodies = [(result.kind, encode_result(result)) for result in ordered]
         outbox.put(bodies, clock.utc_now().timestamp())
         self.pending += len(bodies)
 

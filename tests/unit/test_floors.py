@@ -121,7 +121,11 @@ WRAPPED_BY = {
         "deploy/handbook/card.py",
         "deploy/measurement_server/http_server.py",
     },
-    "cryptography": {"deploy/authority/certificates.py", "deploy/fleet/signature.py"},
+    "cryptography": {
+        "deploy/authority/certificates.py",
+        "deploy/fleet/signature.py",
+        "runtime/signing_certificate.py",
+    },
     "yaml": {"deploy/fleet/seed.py"},
     "rich": {"deploy/demo/outcome.py", "deploy/demo/view.py"},
     "packaging": {"deploy/wheelhouse.py"},

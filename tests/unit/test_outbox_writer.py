@@ -6,6 +6,7 @@ from pathlib import Path
 
 from probe.config import DeliveryConfig
 from probe.deliver import writer
+from probe.deliver.signature_chain import SignatureChain
 from probe.deliver.writer import OutboxWriter
 from tests import samples
 from wire.result import DropCause, ResultsDroppedResult, decode_result
@@ -17,7 +18,9 @@ def test_results_beyond_the_memory_limit_are_named_once_the_disk_can_be_written(
     tmp_path: Path,
 ) -> None:
     """As where the disk was full for too long: the oldest are given up, by their number."""
-    outbox_writer = OutboxWriter(tmp_path / "outbox.sqlite", DeliveryConfig())
+    outbox_writer = OutboxWriter(
+        tmp_path / "outbox.sqlite", DeliveryConfig(), SignatureChain("tenant", "probe", 50)
+    )
     one = samples.latency()
     for _ in range(writer._MAX_UNSAVED + SURPLUS):
         outbox_writer.expect()

@@ -20,8 +20,8 @@ def rows(recent: RecentResults, first: int, last: int, limit: int = 100) -> list
 def test_rows_are_given_in_order_within_bounds_and_limit() -> None:
     recent = RecentResults()
     assert rows(recent, 1, 1) is None
-    recent.add(5, results(4))
-    recent.add(9, results(2))
+    recent.add(5, results(4), [None] * (4))
+    recent.add(9, results(2), [None] * (2))
     assert rows(recent, 5, 10) == [5, 6, 7, 8, 9, 10]
     assert rows(recent, 6, 9, limit=2) == [6, 7]
     assert rows(recent, 6, 6) == [6]
@@ -31,7 +31,7 @@ def test_rows_are_given_in_order_within_bounds_and_limit() -> None:
 
 def test_what_was_sent_is_released() -> None:
     recent = RecentResults()
-    recent.add(1, results(4))
+    recent.add(1, results(4), [None] * (4))
     recent.release(2)
     assert rows(recent, 2, 4) is None
     assert rows(recent, 3, 4) == [3, 4]
@@ -41,10 +41,10 @@ def test_what_was_sent_is_released() -> None:
 
 def test_a_burst_is_bounded_and_a_gap_begins_anew() -> None:
     recent = RecentResults()
-    recent.add(1, results(MAX_RECENT + 5))
+    recent.add(1, results(MAX_RECENT + 5), [None] * (MAX_RECENT + 5))
     assert rows(recent, 5, 6) is None
     assert rows(recent, 6, 7) == [6, 7]
-    recent.add(MAX_RECENT + 7, results(1))
+    recent.add(MAX_RECENT + 7, results(1), [None] * (1))
     assert rows(recent, 6, 7) is None
     assert rows(recent, MAX_RECENT + 7, MAX_RECENT + 7) == [MAX_RECENT + 7]
 
