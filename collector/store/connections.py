@@ -11,7 +11,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Generic, Protocol, TypeVar
 
 from collector.store.database import Row
@@ -139,24 +139,44 @@ class ConnectedDatabase(ABC, Generic[C, S]):
 
     def read(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         try:
-            try:
-                reader = self._readers.pop()
-            except IndexError:
-                reader = self._open_reader()
-            try:
-                rows = self._rows(reader, sql, values)
-            except BaseException:
-                reader.close()
-                raise
+            return self._read(sql, values, again=True)
         except Exception as error:
             if (translated := self._translate(error)) is not None:
                 raise translated from error
             raise
+
+    def _read(self, sql: str, values: Sequence[object], *, again: bool) -> list[Row]:
+        """The rows of a query; with `again`, once more where its connection turns out to be lost.
+
+        Most often the server was started anew, or another one is the primary by now.
+        """
+        try:
+            reader = self._readers.pop()
+        except IndexError:
+            reader = self._open_reader()
+        try:
+            rows = self._rows(reader, sql, values)
+        except Exception:
+            lost = self._is_lost(reader)
+            reader.close()
+            if not (lost and again):
+                raise
+            self._close_readers()
+            return self._read(sql, values, again=False)
         if self._closed or len(self._readers) >= _READERS_KEPT:
             reader.close()
         else:
             self._readers.append(reader)
         return rows
+
+    def _is_lost(self, reader: C) -> bool:  # noqa: ARG002 - a file is not
+        """Whether the other end has ended a connection, so that another one may do."""
+        return False
+
+    def _close_readers(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._readers.pop().close()
 
     @abstractmethod
     def _rows(self, reader: C, sql: str, values: Sequence[object]) -> list[Row]:
@@ -177,8 +197,7 @@ class ConnectedDatabase(ABC, Generic[C, S]):
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
-            while self._readers:
-                self._readers.pop().close()
+            self._close_readers()
         self._background.shutdown()
 
     def _commit(self, transaction: S) -> None:

@@ -24,7 +24,9 @@ from collector.store.sql_store import SqlStore, derived_tables, raw_tables
 from collector.store.store import StoreError
 
 _LOCK = 0x7472616D646F  # "tramdo"
+_LEASE_LOCK = _LOCK + 1
 _OLDEST = 150_000
+_APPLICATION = "tramdo-collector"
 # The types of binary COPY. A `timestamptz` is an integer of microseconds there.
 _BINARY_TYPES = {
     ColumnType.INTEGER: "int8",
@@ -47,15 +49,28 @@ _DAYS_BACK, _DAYS_AHEAD = 400, 8
 _ONE_DAY = timedelta(days=1)
 # A long lock (a dump that runs for an hour) must not stop ingest.
 _LOCK_TIMEOUT_MS = 2_000
+# A client that is stopped between two statements must not keep the lock from all others.
+_IDLE_TIMEOUT_MS = 10_000
+# Unless the connection string says otherwise: a server whose machine is gone is noticed in seconds,
+# not in the two hours of Linux's defaults.
+_CONNECTION = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "connect_timeout": 5,
+}
 
 
 class PostgresqlStore(SqlStore):
     """The Store in a PostgreSQL database.
 
     Args:
-        conninfo: a libpq connection string (`host=… dbname=…` or a URL).
+        conninfo: a libpq connection string (`host=… dbname=…` or a URL). With several hosts and
+            `target_session_attrs=read-write`, the one that is the primary now.
         rejected_kept: how many rejected messages to keep.
         migrations: the packaged ones by default; tests pass others.
+        application_name: its name in `pg_stat_activity`.
 
     Raises:
         StoreError: it cannot be reached, is too old, or a newer program has written it.
@@ -66,18 +81,29 @@ class PostgresqlStore(SqlStore):
         conninfo: str,
         rejected_kept: int = 1_000,
         migrations: Sequence[Migration] | None = None,
+        application_name: str = _APPLICATION,
     ) -> None:
-        self.database = PostgresqlDatabase(conninfo, migrations)
+        self.database = PostgresqlDatabase(conninfo, migrations, application_name)
         super().__init__(self.database, rejected_kept)
 
 
 class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlTransaction"]):
     """A Database on a server."""
 
-    def __init__(self, conninfo: str, migrations: Sequence[Migration] | None = None) -> None:
+    _lock_number = _LOCK
+
+    def __init__(
+        self,
+        conninfo: str,
+        migrations: Sequence[Migration] | None = None,
+        application_name: str = _APPLICATION,
+    ) -> None:
         super().__init__()
         try:
-            self._conninfo = make_conninfo(conninfo, application_name="tramdo-collector")
+            given = conninfo_to_dict(conninfo)
+            self._conninfo = make_conninfo(
+                conninfo, **(_CONNECTION | given | {"application_name": application_name})
+            )
         except psycopg.Error as error:
             raise StoreError(f"PostgreSQL: {_one_line(error)}") from error
         self._migrations = packaged("postgresql") if migrations is None else list(migrations)
@@ -102,7 +128,7 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlTransa
         self, writer: psycopg.Connection, background: Executor | None
     ) -> PostgresqlTransaction:
         writer.execute("BEGIN")
-        _lock(writer)
+        _lock(writer, self._lock_number)
         return PostgresqlTransaction(writer, background)
 
     def _rows(self, reader: psycopg.Connection, sql: str, values: Sequence[object]) -> list[Row]:
@@ -148,13 +174,30 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlTransa
         raise StoreError(f"{destination}: PostgreSQL is copied by pg_dump")
 
     def _connect(self) -> psycopg.Connection:
-        connection = psycopg.connect(self._conninfo, autocommit=True, connect_timeout=5)
+        connection = psycopg.connect(self._conninfo, autocommit=True)
         if connection.info.server_version < _OLDEST:
             connection.close()
             raise StoreError("PostgreSQL: the server is older than version 15")
         connection.execute("SET TIME ZONE 'UTC'")
         connection.execute(_query(f"SET lock_timeout = {_LOCK_TIMEOUT_MS}"))
+        connection.execute(_query(f"SET idle_in_transaction_session_timeout = {_IDLE_TIMEOUT_MS}"))
         return connection
+
+    def _is_lost(self, reader: psycopg.Connection) -> bool:
+        return reader.closed
+
+
+class LeaseDatabase(PostgresqlDatabase):
+    """The database for its leases alone: connections and a lock of their own.
+
+    A renewal waits neither for a batch nor for a roll-up. The schema is that of a store that was
+    opened before.
+    """
+
+    _lock_number = _LEASE_LOCK
+
+    def _migrate_schema(self, connection: psycopg.Connection) -> None:
+        """Nothing: the store has done it."""
 
 
 class PostgresqlTransaction(QueuedTransaction):
@@ -335,6 +378,7 @@ def environment(conninfo: str) -> dict[str, str]:
     """
     names = {"dbname": "PGDATABASE", "host": "PGHOST", "port": "PGPORT", "user": "PGUSER"}
     names |= {key: f"PG{key.upper()}" for key in ("password", "passfile", "service", "sslmode")}
+    names["target_session_attrs"] = "PGTARGETSESSIONATTRS"
     names |= {"sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY"}
     options = conninfo_to_dict(conninfo)
     return {names[key]: str(value) for key, value in options.items() if key in names}
@@ -363,8 +407,8 @@ def _query(sql: str) -> str:
     return sql.replace("?", "%s")
 
 
-def _lock(connection: psycopg.Connection) -> None:
-    connection.execute(_query(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+def _lock(connection: psycopg.Connection, number: int = _LOCK) -> None:
+    connection.execute(_query(f"SELECT pg_advisory_xact_lock({number})"))
 
 
 def _midnight(day: date) -> str:

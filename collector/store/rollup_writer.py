@@ -43,6 +43,10 @@ class RollUpWriter:
         self._ids: dict[_LineFamily, int] = {}
         self._last_id = 0
 
+    def forget(self) -> None:
+        """Forget the numbers, where another server may answer, which lacks the last of them."""
+        self._ids, self._last_id = {}, 0
+
     def merge_deltas(self, transaction: Transaction, now: datetime, most_results: int) -> int:
         """Merge the oldest deltas; returns of how many results, 0 when there is none.
 

@@ -25,6 +25,7 @@ from collector.store.batch import (
 from collector.store.carry_over import carry_over
 from collector.store.database import Database, Row, Table, Transaction, column_names
 from collector.store.kind_tables import kind_tables
+from collector.store.lease_table import LeaseFence
 from collector.store.messages import EpochKey, ValidatedMessage
 from collector.store.migrated_tables import BLOCKS, PROBES
 from collector.store.records import (
@@ -115,6 +116,8 @@ class SqlStore:
         self._writer = ResultWriter()
         self._previous: Transaction | None = None
         self._rollup_writer = RollUpWriter()
+        # With several collectors on one database (`collector.store.leases`).
+        self.fence: LeaseFence | None = None
         self.summaries = SqlSummaries(database)
         self.registry = SqlRegistryStore(database)
 
@@ -128,6 +131,8 @@ class SqlStore:
         with self._remembering(), self._database.transaction(waiting=False) as transaction:
             self._forget_uncommitted()
             self._previous = transaction
+            if self.fence is not None:
+                self.fence.require_tenants(transaction, messages)
             revision = batch_writer.count(transaction, "revision", 1)
             known = batch_writer.ledgers_of(transaction.execute, batch.epochs)
             bounded = reject_scattered(messages, known)
@@ -178,13 +183,14 @@ class SqlStore:
 
     def roll_up(self, now: datetime, most_results: int = ROLL_UP_RESULTS) -> int:
         with self._database.transaction() as transaction:
+            self._require_maintenance(transaction)
             return self._rollup_writer.merge_deltas(transaction, now, most_results)
 
     def maintain(
         self, now: datetime, raw_days: int | None, rollup_days: int | None = None
     ) -> MaintenanceResult:
-        self._database.create_partitions(_DAYS_AHEAD, now)
         filled = self._backfill()
+        self._database.create_partitions(_DAYS_AHEAD, now)
         deleted = 0
         # Results that are not rolled up yet are not deleted.
         if raw_days is not None and not filled:
@@ -200,6 +206,7 @@ class SqlStore:
 
     def carry_over(self, most_results: int = CARRY_OVER_RESULTS) -> int:
         with self._remembering(), self._database.transaction() as transaction:
+            self._require_maintenance(transaction)
             self._forget_uncommitted()
             tables = self._database.table_names()
             return carry_over(transaction, self._writer, tables, most_results)
@@ -233,6 +240,10 @@ class SqlStore:
 
     def open_generation(self, now: datetime) -> int:
         with self._database.transaction() as transaction:
+            # Another collector may have written meanwhile, or another server answers.
+            self._writer.forget()
+            self._target_limiter.forget()
+            self._rollup_writer.forget()
             before = batch_writer.count(transaction, "receipt_generation", 0)
             now_ms = int(now.timestamp() * 1000)
             more = max(before + 1, now_ms) - before
@@ -382,6 +393,7 @@ class SqlStore:
     def _backfill(self) -> int:
         """Roll up some of the results from before there were roll-ups; returns how many."""
         with self._remembering(), self._database.transaction() as transaction:
+            self._require_maintenance(transaction)
             self._forget_uncommitted()
             marks: dict[str, int] = dict(
                 transaction.execute(
@@ -411,6 +423,10 @@ class SqlStore:
             batch_writer.write_deltas(transaction, [row for _, row in stored], decoded)
             batch_writer.count(transaction, "backfilled", (stored[-1][0] if stored else end) - done)
             return len(stored)
+
+    def _require_maintenance(self, transaction: Transaction) -> None:
+        if self.fence is not None:
+            self.fence.require_maintenance(transaction)
 
     def _delete_last_before(self, cut: datetime) -> None:
         """Forget lines and targets whose last result was deleted, to make room for others."""

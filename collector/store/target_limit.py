@@ -57,6 +57,10 @@ class TargetLimiter:
     def __init__(self) -> None:
         self._stored: dict[_ProbeKey, _Stored] = {}
 
+    def forget(self) -> None:
+        """Forget every bound, where another writer may have stored meanwhile."""
+        self._stored.clear()
+
     def limited(
         self, transaction: Transaction, messages: Sequence[ValidatedMessage], batch: Batch
     ) -> Sequence[ValidatedMessage]:
