@@ -2,8 +2,9 @@
 
 Means of ISPs that serve different places cannot be compared. So two ISPs are compared only in
 communes with lines of both, by hour of the week: each such cell with valid samples of both gives a
-difference, and the mean of the differences has a 95 % interval (paired t; cells of one line are
-correlated, so the true interval is somewhat wider). Rows are sorted by name. There is no ranking.
+difference. The cells of a commune are of the same lines, so the sampling unit of the mean
+difference is the commune: its 95 % interval is between the communes' mean differences (decision
+103). Rows are sorted by name. There is no ranking.
 """
 
 from __future__ import annotations
@@ -15,7 +16,12 @@ from itertools import combinations
 
 from msgspec import Struct
 
-from collector.domain.assessment import ConfidenceInterval, confidence_interval
+from collector.domain.assessment import (
+    ClusterSample,
+    ConfidenceInterval,
+    confidence_interval,
+    half_between,
+)
 from collector.domain.lines import KnownLine
 from collector.registry.registry import LineKey
 from collector.rollup.distribution import Distribution, merge_all
@@ -42,8 +48,8 @@ from wire.result import Family
 
 # A comparison by hour takes a query per line; for more lines than this it is left out.
 LINES_MOST = 60
-_CELLS_LEAST = 10
-_Z = 1.959964
+# Two communes that differ by chance alone say nothing of an area.
+_COMMUNES_LEAST = 3
 _PER_MEGABIT = 1 / MEGABIT
 
 
@@ -185,21 +191,22 @@ def pair_rows(
     for first, second in combinations(sorted(cells), 2):
         both = sorted(cells[first].keys() & cells[second].keys())
         if both:
-            differences = [
-                ((cells[first][at].mean or 0.0) - (cells[second][at].mean or 0.0)) * _PER_MEGABIT
-                for at in both
-            ]
-            communes = len({code for code, _, _ in both})
-            rows.append(_pair_row(first[0], second[0], communes, differences, locale))
+            differences: dict[str, list[float]] = defaultdict(list)
+            for at in both:
+                differences[at[0]].append(
+                    ((cells[first][at].mean or 0.0) - (cells[second][at].mean or 0.0))
+                    * _PER_MEGABIT
+                )
+            rows.append(_pair_row(first[0], second[0], list(differences.values()), locale))
     return rows
 
 
 def _pair_row(
-    first: str, second: str, communes: int, differences: Sequence[float], locale: Locale
+    first: str, second: str, differences: Sequence[Sequence[float]], locale: Locale
 ) -> PairRow:
     mean, interval = paired(differences)
     if interval is None:
-        says = Badge("quiet", "…", locale.label("too_few_cells"))
+        says = Badge("quiet", "…", locale.label("too_few_communes"))
     elif interval[0] > 0:
         says = Badge("quiet", ">", f"{first} {locale.label('faster_here')}")
     elif interval[1] < 0:
@@ -210,8 +217,8 @@ def _pair_row(
     return PairRow(
         first=first,
         second=second,
-        communes=number(communes),
-        cells=number(len(differences)),
+        communes=number(len(differences)),
+        cells=number(sum(map(len, differences))),
         difference=_signed(mean, locale),
         interval=MISSING
         if interval is None
@@ -220,17 +227,19 @@ def _pair_row(
     )
 
 
-def paired(differences: Sequence[float]) -> tuple[float, tuple[float, float] | None]:
-    """The mean difference and its 95 % interval; no interval under `_CELLS_LEAST` cells."""
-    count = len(differences)
-    mean = math.fsum(differences) / count
-    if count < _CELLS_LEAST:
+def paired(
+    differences: Sequence[Sequence[float]],
+) -> tuple[float, tuple[float, float] | None]:
+    """The mean of the communes' differences and its 95 % interval; none of fewer than three.
+
+    Each commune counts by its cells, as a cluster of samples.
+    """
+    communes = [ClusterSample(len(cells), math.fsum(cells) / len(cells)) for cells in differences]
+    count = sum(commune.count for commune in communes)
+    mean = math.fsum(commune.count * commune.mean for commune in communes) / count
+    if len(communes) < _COMMUNES_LEAST:
         return mean, None
-    variance = math.fsum((one - mean) ** 2 for one in differences) / (count - 1)
-    # Student's t by Cornish-Fisher, as in collector.rollup.distribution; 1 % off at ten.
-    freedom = count - 1
-    t = _Z + (_Z**3 + _Z) / (4 * freedom)
-    reach = t * math.sqrt(variance / count)
+    reach = half_between(communes)
     return mean, (mean - reach, mean + reach)
 
 

@@ -379,13 +379,15 @@ LABELS = {
     ),
     "same_hours": Phrase("Cùng xã, cùng giờ", "Same communes, same hours"),
     "same_hours_caption": Phrase(
-        "Chênh lệch tốc độ tải xuống trung bình, Mbit/s, lấy theo từng ô (xã, thứ, giờ).",
-        "Mean difference in download speed, Mbit/s, over cells of commune, weekday and hour.",
+        "Chênh lệch tốc độ tải xuống trung bình, Mbit/s, lấy theo từng ô (xã, thứ, giờ); "
+        "khoảng tin cậy tính theo chênh lệch giữa các xã.",
+        "Mean difference in download speed, Mbit/s, over cells of commune, weekday and hour; the "
+        "interval is between communes.",
     ),
     "pair": Phrase("Hai nhà mạng", "Pair"),
     "cells": Phrase("Số ô", "Cells"),
     "difference": Phrase("Chênh lệch, Mbit/s", "Difference, Mbit/s"),
-    "too_few_cells": Phrase("Chưa đủ ô để so", "Too few cells"),
+    "too_few_communes": Phrase("Chưa đủ 3 xã để so", "Fewer than 3 communes"),
     "faster_here": Phrase("nhanh hơn ở các xã này", "was faster in these communes"),
     "not_told_apart": Phrase("Chưa thấy khác biệt rõ", "No significant difference"),
     "choose_smaller": Phrase(
