@@ -22,7 +22,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-LOCKS := requirements/build.txt requirements/dev.txt
+LOCKS := requirements/build.txt requirements/dev.txt requirements/clickhouse.txt
 
 .PHONY: handbook demo test test-pi bench figures chaos check pre-commit hooks lint hygiene types contract lock audit sbom wheelhouse clean
 
@@ -93,6 +93,8 @@ lock: .venv/ready-check
 	@for extra in probe gpio collector authority fleet dev; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --no-header --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
+	@$(BIN)/uv pip compile --quiet --universal --no-deps --no-emit-package msgspec --python-version 3.11 \
+	  --generate-hashes --no-header --extra clickhouse pyproject.toml -o requirements/clickhouse.txt
 	@printf 'setuptools>=77\nwheel\n' | $(BIN)/uv pip compile --quiet --universal \
 	  --python-version 3.11 --generate-hashes --no-header --no-annotate - -o requirements/build.txt
 

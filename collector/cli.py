@@ -19,6 +19,7 @@ from collector import config as configuration
 from collector.alerts.alert_store import AlertStore, AlertStoreError
 from collector.alerts.monitor import AlertMonitor
 from collector.alerts.notifier import Notifier, channels
+from collector.analytics import cli as analytics_cli
 from collector.commands import cli as commands_cli
 from collector.commands.state import NotSentError
 from collector.config import Config
@@ -38,6 +39,7 @@ from collector.users import cli as users_cli
 from collector.users.user_store import UserStore, UserStoreError
 from collector.web.app import Web
 from collector.web.change_signal import ChangeSignal
+from collector.web.exported_results import exported_body, without_addresses
 from collector.web.server import WebServer
 from runtime import certificate_file, settings_file, systemd_notify
 from runtime.broker import BrokerConfig
@@ -90,6 +92,8 @@ def main(argv: list[str] | None = None) -> int:
             return _report(config, options)
         case "export":
             return _export(config, options)
+        case "analytics":
+            return _analytics(config, options)
         case "users" | "people":
             return users_cli.run(options, Path(config.web.people_file))
         case name if name in store_cli.COMMANDS:
@@ -117,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         ("report", "Draft or issue reports: weekly, monthly, bulletin."),
         *store_cli.COMMANDS.items(),
         ("export", "Write results in another program's shape (lmap)."),
+        ("analytics", "Export results to ClickHouse, for questions over all of them."),
         ("example", "Print an example file with every key: settings, registry or thresholds."),
         ("command", "Ask a probe to identify itself, measure, replay or reload; wait for it."),
     ):
@@ -147,6 +152,8 @@ def _parser() -> argparse.ArgumentParser:
             store_cli.add_arguments(name, command)
         if name == "export":
             export_cli.add_arguments(command)
+        if name == "analytics":
+            analytics_cli.add_arguments(command)
         if name == "command":
             commands_cli.add_arguments(command)
     return parser
@@ -302,6 +309,27 @@ def _export(config: Config, options: argparse.Namespace) -> int:
         return FAILED
     try:
         return export_cli.run(options, store, sys.stdout.buffer.write)
+    finally:
+        store.close()
+
+
+def _analytics(config: Config, options: argparse.Namespace) -> int:
+    analytics = config.analytics
+    if options.action == "ddl":
+        return analytics_cli.print_tables(analytics, cluster=options.cluster)
+    if analytics is None:
+        print(f"{options.config}: `analytics.url` is not set", file=sys.stderr)
+        return BAD_INPUT
+    if options.action == "create":
+        return analytics_cli.create_tables(analytics)
+    try:
+        store = open_store(config.store)
+    except StoreError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    body_of = exported_body if analytics.addresses else without_addresses(store)
+    try:
+        return analytics_cli.export(store, analytics, body_of, once=options.once)
     finally:
         store.close()
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Meta, Struct
 
 from collector.alerts.settings import AlertsConfig
+from collector.analytics.settings import AnalyticsConfig
 from collector.reports.report import OfficeConfig
 from collector.store.settings import StoreConfig
 from runtime import settings
@@ -115,6 +116,7 @@ class Config(Strict, frozen=True):
     papers: ReportsConfig = ReportsConfig()
     alerts: AlertsConfig = AlertsConfig()
     command: CommandConfig = CommandConfig()
+    analytics: AnalyticsConfig | None = None
 
     def __post_init__(self) -> None:
         """Require MQTT 5 for what is announced by a property of MQTT 5."""

@@ -36,6 +36,7 @@ ROOMS = {
     "collector.domain": _SHARED | _STORAGE,
     "collector.users": _SHARED,
     "collector.export": _SHARED | _STORAGE,
+    "collector.analytics": _SHARED | _STORAGE,
     "collector.alerts": _SHARED | _STORAGE | {"collector.domain"},
     "collector.reports": _SHARED | _STORAGE | {"collector.domain"},
     # Of `collector` itself they take `config`.
@@ -45,7 +46,10 @@ ROOMS = {
     | {"collector", "collector.commands", "collector.domain"},
     "collector.web": _SHARED | _STORAGE | _ABOVE_STORAGE,
     # The command line and the configuration.
-    "collector": _SHARED | _STORAGE | _ABOVE_STORAGE | {"collector.web", "collector.export"},
+    "collector": _SHARED
+    | _STORAGE
+    | _ABOVE_STORAGE
+    | {"collector.web", "collector.export", "collector.analytics"},
     "deploy.authority": {"wire", "runtime"},
     "deploy.fleet": {"wire", "runtime", "deploy.authority"},
     "deploy.broker": {"wire", "runtime"},
@@ -86,6 +90,7 @@ WRAPPED_BY = {
     "requests": {
         "probe/measure/operator/external.py",
         "collector/alerts/webhook.py",
+        "collector/analytics/http_client.py",
         "deploy/fleet/fetcher.py",
     },
     "urllib3": {"probe/measure/operator/external.py", "probe/measure/http/connection.py"},

@@ -1,0 +1,1 @@
+"""Exports stored results to ClickHouse, for questions over all raw results."""
