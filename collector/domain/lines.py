@@ -158,6 +158,11 @@ def certificate_ends_at(probe: StoredProbe) -> datetime | None:
     return ends if ends is not None and _FIRST_YEAR <= ends.year < 9_999 else None
 
 
+def severity(state: LineState) -> int:
+    """The place of a state in the order of severity, 0 for NEVER."""
+    return _SEVERITY[state]
+
+
 def worst_state(states: Iterable[LineState]) -> LineState:
     """The worst of several lines' states; NEVER of none."""
     return max(states, key=_SEVERITY.__getitem__, default=LineState.NEVER)

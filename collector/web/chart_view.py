@@ -64,6 +64,14 @@ class Row(NamedTuple):
     cells: list[str]
 
 
+def query_of(value: str, period: Period) -> str:
+    """The query of the page that shows a period: `value` where it is a number of days."""
+    if value.isdecimal():
+        return f"days={value}"
+    after = period.last + _DAY
+    return f"from={period.first}T00:00&to={after}T00:00"
+
+
 def newest_end(now: datetime) -> datetime:
     """The end of the hour that is running: no range goes beyond."""
     return bucket_start(now, Step.HOUR) + _HOUR

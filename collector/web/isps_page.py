@@ -11,7 +11,8 @@ from collector.domain.read_model import ReadModel
 from collector.web import isps_view as view
 from collector.web.line_table import DOWN
 from collector.web.page_context import PageContext
-from collector.web.query import one_of, period_days, province_code
+from collector.web.period_choice import period_context
+from collector.web.query import chosen_period, one_of, province_code
 
 
 class IspsPage:
@@ -31,8 +32,8 @@ class IspsPage:
             "province": province_code(query.get("province"), registry),
             "group": one_of("group", query.get("group"), registry.groups),
         }
-        days = period_days(query.get("days") or "30")
-        period = model.last_days(days)
+        chosen = chosen_period(request, model.today(), 30)
+        period = chosen.period
         lines = view.shared_lines(filter_lines(every, **filters))
         daily = model.daily([line.key for line in lines], period, DOWN)
         rows, top = view.isp_rows(lines, model.overview(period), daily, locale)
@@ -48,7 +49,7 @@ class IspsPage:
             request,
             "isps.html",
             filters=filters,
-            days=days,
+            period=period_context(chosen, model.today(), locale),
             provinces=provinces,
             groups=sorted((group.name, group.id) for group in registry.groups.values()),
             rows=rows,

@@ -36,15 +36,18 @@ from collector.web.line_table import (
     UP,
     LineRow,
     days_of,
+    in_order,
     line_address,
     line_rows,
+    plain_heads,
     state_badge,
 )
 from collector.web.operator_view import OperatorSection
 from collector.web.overview_view import around, overview_map
 from collector.web.page_context import PageContext
+from collector.web.period_choice import period_context
 from collector.web.presentation import Locale
-from collector.web.query import found_or_404, period_days
+from collector.web.query import chosen_period, found_or_404, period_days
 from wire.commands import AnyCommand
 
 # Kinds with a button; the probe decides whether it supports the kind.
@@ -77,8 +80,8 @@ class LinePages:
         """A commune: its lines, its samples of the month, a map."""
         model, locale = self._model, self._context.locale(request)
         code = request.path_params["code"]
-        days = period_days(request.query_params.get("days"))
-        period = model.last_days(days)
+        chosen = chosen_period(request, model.today())
+        period = chosen.period
         registry = model.registry()
         lines = [line for line in model.lines() if line.commune_code == code]
         commune = registry.communes.get(code)
@@ -95,7 +98,8 @@ class LinePages:
             code=code,
             commune=commune,
             name=commune.name if commune else code,
-            days=days,
+            period=period_context(chosen, model.today(), locale),
+            heads=plain_heads(locale),
             rows=self._rows(lines, period, locale),
             samples=samples,
             samples_needed=int(model.thresholds.commune_month_samples.limit),
@@ -112,21 +116,21 @@ class LinePages:
         lines = [line for line in model.lines() if line.key[:2] == key]
         if stored is None and not lines:
             raise HTTPException(404, "there is no such probe")
-        days = period_days(request.query_params.get("days"))
+        period = chosen_period(request, model.today()).period
         ledgers = {k[:2]: ledger for k, ledger in model.store.ledgers().items()}
         command_status = self._command_status(request.query_params.get("asked"))
         return self._context.render(
             request,
             "probe.html",
             key=key,
-            days=days,
             office=lines[0].office if lines else key[1],
             commune_code=lines[0].commune_code if lines else "",
             place=lines[0].place if lines else "",
             probe_status=probe_view.probe_status(stored, model.now(), locale) if stored else None,
             evidence=probe_view.host_evidence(model.store.last_results(*key), locale),
             ledger=ledgers.get(key),
-            rows=self._rows(lines, model.last_days(days), locale),
+            heads=plain_heads(locale),
+            rows=self._rows(lines, period, locale),
             command_status=command_status,
             waiting=command_status is not None and command_status.waiting_at(model.now()),
             measurable=ON_DEMAND_KINDS,
@@ -138,8 +142,8 @@ class LinePages:
         """A line: charts, assessments, distributions, outages."""
         model, locale = self._model, self._context.locale(request)
         line = self._line(request)
-        days = period_days(request.query_params.get("days"))
-        period = model.last_days(days)
+        chosen = chosen_period(request, model.today())
+        period = chosen.period
         families = model.summaries.by_family([line.key], period).get(line.key, {})
         summary = merge_summaries(families.values())
         cells = model.summaries.hours_of_week(line.key, period)
@@ -160,7 +164,8 @@ class LinePages:
             "line.html",
             line=line,
             address=line_address(line.key),
-            days=days,
+            period=period_context(chosen, model.today(), locale),
+            chart_query=chart_view.query_of(chosen.value, period),
             state=state_badge(state, locale),
             charts=line_view.charts(buckets, line, period, model.now(), locale),
             family_rows=families_view.family_rows(families, daily[DOWN].get(line.key, {}), locale),
@@ -305,7 +310,7 @@ class LinePages:
     def _rows(self, lines: list[KnownLine], period: Period, locale: Locale) -> list[LineRow]:
         model = self._model
         return line_rows(
-            lines,
+            in_order(lines),
             model.overview(period),
             model.states(),
             model.probes(),

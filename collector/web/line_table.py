@@ -6,8 +6,9 @@ a cell without a verdict shows none.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct, structs
 
@@ -18,7 +19,7 @@ from collector.domain.assessment import (
     Verdict,
     assess_speed,
 )
-from collector.domain.lines import KnownLine, LineState
+from collector.domain.lines import KnownLine, LineState, severity
 from collector.domain.thresholds import Thresholds
 from collector.registry.registry import LineKey
 from collector.rollup.days import DaySample, merge_days
@@ -29,11 +30,13 @@ from collector.rollup.summary import EMPTY, Summary, speed_tests_a_day
 from collector.store.records import StoredProbe
 from collector.web.formatting import MISSING, by_name, figure, whole_number
 from collector.web.presentation import Badge, Locale
+from collector.web.table import DESCENDING, Column, Head
 from wire.figures import MEGABIT
 from wire.result import Family
 
 DOWN, UP = "throughput_download_whole_bps", "throughput_upload_whole_bps"
 LATENCY = "latency_rtt_mean_ms"
+_SORTED_METRICS = {"down": DOWN, "up": UP, "latency": LATENCY}
 _FAMILIES = (*Family, None)
 # Tone, sign and map shape of a state; its label is `state_NAME`.
 STATE_LOOKS = {
@@ -44,6 +47,19 @@ STATE_LOOKS = {
     LineState.UNKNOWN: ("quiet", "?", "square"),
     LineState.NEVER: ("none", "·", "dot"),
 }
+# The columns of the table of lines; the state is a number of `severity`.
+LINE_COLUMNS = (
+    Column("place", "place_and_office"),
+    Column("isp", "line"),
+    Column("state", "state_now", DESCENDING),
+    Column("down", "mean_down", numeric=True),
+    Column("up", "mean_up", numeric=True),
+    Column("latency", "mean_latency", DESCENDING, numeric=True),
+    Column("loss", "loss_percent", DESCENDING, numeric=True),
+    Column("availability", "availability", numeric=True),
+    Column("samples", "samples_of_target", numeric=True),
+    Column("completeness", "completeness", numeric=True),
+)
 VERDICT_LOOKS = {Verdict.MET: ("good", "✓"), Verdict.NOT_MET: ("bad", "✕")}
 
 
@@ -90,7 +106,7 @@ def line_rows(
     locale: Locale,
     days: Mapping[str, LineDays],
 ) -> list[LineRow]:
-    """A row per line, sorted by place, office and ISP; `days` are of both speeds."""
+    """A row per line, in the order of `lines`; `days` are of both speeds."""
     return [
         _row(
             line,
@@ -103,8 +119,45 @@ def line_rows(
             locale,
             {metric: days_of(of_metric, [line.key]) for metric, of_metric in days.items()},
         )
-        for line in in_order(lines)
+        for line in lines
     ]
+
+
+def sort_key(
+    column: str,
+    summaries: Mapping[LineKey, Summary],
+    states: Mapping[LineKey, LineState],
+    probes: Mapping[tuple[str, str], StoredProbe],
+    period: Period,
+    now: datetime,
+) -> Callable[[KnownLine], Any]:
+    """What the lines are sorted by for one of `LINE_COLUMNS`; None is what is not known."""
+
+    def of_line(line: KnownLine) -> Any:  # noqa: ANN401 - compared with its like alone
+        summary = summaries.get(line.key, EMPTY)
+        match column:
+            case "place":
+                return by_name(line.place), line.office
+            case "isp":
+                return by_name(line.isp_name)
+            case "state":
+                return severity(states.get(line.key, LineState.NEVER))
+            case "samples":
+                return summary.speed_tests
+            case "completeness":
+                return completeness(summary, line, probes.get(line.key[:2]), period, now)
+            case "loss":
+                return summary.loss_ratio
+            case "availability":
+                return summary.availability_ratio
+        return summary.metric(_SORTED_METRICS[column]).mean
+
+    return of_line
+
+
+def plain_heads(locale: Locale) -> list[Head]:
+    """The heads of a table of few lines, which need no sorting."""
+    return [Head(locale.label(column.label), column.numeric) for column in LINE_COLUMNS]
 
 
 def _row(

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from collector.domain.lines import KnownLine, filter_lines
+from collector.domain.lines import KnownLine, LineState, filter_lines
 from collector.domain.read_model import ReadModel
 from collector.registry.registry import Commune, Registry
 from collector.rollup.periods import Period
 from collector.web.formatting import by_name
-from collector.web.line_table import DOWN, STATE_LOOKS, UP, line_rows
+from collector.web.line_table import DOWN, LINE_COLUMNS, STATE_LOOKS, UP, line_rows, sort_key
+from collector.web.line_table import in_order as lines_in_order
 from collector.web.overview_view import (
     LINES_MOST,
+    PROVINCE_COLUMNS,
+    ROWS_A_PAGE,
     around,
     counts,
     overview_map,
-    page_of,
     province_rows,
 )
 from collector.web.page_context import PageContext
+from collector.web.period_choice import PeriodChoice, period_context
 from collector.web.presentation import Locale
-from collector.web.query import one_of, period_days, whole_number
+from collector.web.query import chosen_period, chosen_sorting, links, one_of, page_number
+from collector.web.table import Sorting, heads, in_order, page_links, page_of
 
 # The figures are cached for longer; registry and filters have pages of their own.
 _SHARED_S = 5.0
-_PAGES_MOST = 10_000
+_VIEWS = ("lines", "provinces")
 
 
 class _Choices(NamedTuple):
@@ -38,6 +42,33 @@ class _Choices(NamedTuple):
     provinces: list[tuple[str, str]]
     isps: list[tuple[str, str]]
     groups: list[tuple[str, str]]
+
+
+class _Asked(NamedTuple):
+    """What an address asks for."""
+
+    filters: Mapping[str, str]
+    period: PeriodChoice
+    view: str
+    by_province: bool
+    sorting: Sorting
+    page: int
+
+    @property
+    def key(self) -> Hashable:
+        """All of it that the page depends on; the period's days, as those of "7" change."""
+        return (*self.filters.values(), *self[1:])
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The parameters of the address, but for the table's page."""
+        column, order = self.sorting
+        chosen = {"view": self.view, "sort": column, "order": order if column else ""}
+        return {**self.filters, "period": self.period.value, **chosen}
+
+    def link(self, changed: Mapping[str, str]) -> str:
+        """The address of the overview with other parameters."""
+        return links("/", self.parameters)(changed)
 
 
 class OverviewPage:
@@ -49,35 +80,60 @@ class OverviewPage:
         self.routes = [Route("/", self.page)]
 
     def page(self, request: Request) -> Response:
-        """Filters: `province`, `group`, `isp`, `days`; `page` of the lines, from 1."""
-        model, query, locale = self._model, request.query_params, self._context.locale(request)
-        provinces, isps, groups = model.cached("overview choices", self._choices)
-        filters = {
-            "province": one_of("province", query.get("province"), [code for _, code in provinces]),
-            "group": one_of("group", query.get("group"), [group for _, group in groups]),
-            "isp": one_of("isp", query.get("isp"), [isp for _, isp in isps]),
-        }
-        days = period_days(query.get("days"))
-        page = whole_number("page", query.get("page"), 1, 1, _PAGES_MOST)
+        """Filters: `province`, `group`, `isp`, `state`; the period; `view`, `sort` and `page`."""
+        model, locale = self._model, self._context.locale(request)
+        choices = model.cached("overview choices", self._choices)
+        asked = self._asked(request, choices)
 
         def content() -> Mapping[str, object]:
             return {
-                "filters": filters,
-                "days": days,
-                "provinces": provinces,
-                "isps": isps,
-                "groups": groups,
-                **self._content(filters, model.last_days(days), page, locale),
+                "filters": asked.filters,
+                "provinces": choices.provinces,
+                "isps": choices.isps,
+                "groups": choices.groups,
+                "period": period_context(asked.period, model.today(), locale),
+                **self._content(asked, locale),
             }
 
         return self._context.render_shared(
             request,
             "overview.html",
-            (*filters.values(), days, page),
+            asked.key,
             lambda: model.invalidations,
             content,
             _SHARED_S,
         )
+
+    def _asked(self, request: Request, choices: _Choices) -> _Asked:
+        model, query = self._model, request.query_params
+        filters = {
+            "province": one_of(
+                "province", query.get("province"), [code for _, code in choices.provinces]
+            ),
+            "group": one_of("group", query.get("group"), [group for _, group in choices.groups]),
+            "isp": one_of("isp", query.get("isp"), [isp for _, isp in choices.isps]),
+            "state": one_of("state", query.get("state"), list(LineState)),
+        }
+        shown = one_of("view", query.get("view"), _VIEWS)
+        lines = self._lines(filters)
+        many = len(lines) > LINES_MOST and not filters["province"]
+        by_province = shown == "provinces" or (many and shown != "lines")
+        return _Asked(
+            filters=filters,
+            period=chosen_period(request, model.today()),
+            view=shown,
+            by_province=by_province,
+            sorting=chosen_sorting(request, PROVINCE_COLUMNS if by_province else LINE_COLUMNS),
+            page=page_number(request),
+        )
+
+    def _lines(self, filters: Mapping[str, str]) -> list[KnownLine]:
+        by_line = {name: value for name, value in filters.items() if name != "state"}
+        lines = filter_lines(self._model.lines(), **by_line)
+        if not filters["state"]:
+            return lines
+        states = self._model.states()
+        return [line for line in lines if states.get(line.key, LineState.NEVER) == filters["state"]]
 
     def _choices(self) -> _Choices:
         registry = self._model.registry()
@@ -90,41 +146,63 @@ class OverviewPage:
             groups=sorted((group.name, group.id) for group in registry.groups.values()),
         )
 
-    def _content(
-        self, filters: Mapping[str, str], period: Period, page: int, locale: Locale
-    ) -> Mapping[str, object]:
-        model, registry = self._model, self._model.registry()
-        lines = filter_lines(model.lines(), **filters)
+    def _content(self, asked: _Asked, locale: Locale) -> Mapping[str, object]:
+        model, registry, period = self._model, self._model.registry(), asked.period.period
+        lines = self._lines(asked.filters)
         summaries, states = model.overview(period), model.states()
-        communes = _communes(registry, filters, period)
-        by_province = len(lines) > LINES_MOST and not filters["province"]
-        shown = page_of([] if by_province else lines, page)
+        communes = _communes(registry, asked.filters, period)
+        behind = _behind(asked.filters, lines, communes, registry)
+        table = self._provinces if asked.by_province else self._table
         return {
             "counts": counts(lines, len(communes), summaries, states, locale),
-            "map": overview_map(lines, _behind(filters, lines, communes, registry), states, locale),
+            "map": overview_map(lines, behind, states, locale),
             "looks": STATE_LOOKS,
-            "provinces_shown": province_rows(lines, summaries, states, model.thresholds, locale)
-            if by_province
-            else [],
-            "rows": []
-            if by_province
-            else line_rows(
-                shown.lines,
-                summaries,
-                states,
-                model.probes(),
-                model.thresholds,
-                period,
-                model.now(),
-                locale,
-                {
-                    metric: model.daily_of_verdicts(
-                        [line.key for line in shown.lines], period, metric
-                    )
-                    for metric in (DOWN, UP)
-                },
+            "by_province": asked.by_province,
+            "here": asked.parameters,
+            "other_view": asked.link(
+                {"view": "lines" if asked.by_province else "provinces", "sort": "", "order": ""}
             ),
+            "states": [(locale.label(f"state_{state}"), state.value) for state in STATE_LOOKS],
+            "link": asked.link,
+            **table(asked, lines, locale),
+        }
+
+    def _provinces(
+        self, asked: _Asked, lines: Sequence[KnownLine], locale: Locale
+    ) -> Mapping[str, object]:
+        model = self._model
+        rows = province_rows(
+            lines, model.overview(asked.period.period), model.states(), model.thresholds, locale
+        )
+        column, order = asked.sorting
+        if column:
+            rows = in_order(rows, lambda row: row.keys[column], order)
+        return {
+            "rows": rows,
+            "heads": heads(PROVINCE_COLUMNS, asked.sorting, asked.link, locale),
+            "page": page_of(rows, 1, len(rows) or 1),
+            "pages": [],
+        }
+
+    def _table(
+        self, asked: _Asked, lines: Sequence[KnownLine], locale: Locale
+    ) -> Mapping[str, object]:
+        model, period, now = self._model, asked.period.period, self._model.now()
+        summaries, states, probes = model.overview(period), model.states(), model.probes()
+        ordered, (column, order) = lines_in_order(lines), asked.sorting
+        if column:
+            key = sort_key(column, summaries, states, probes, period, now)
+            ordered = in_order(ordered, key, order)
+        shown = page_of(ordered, asked.page, ROWS_A_PAGE)
+        keys = [line.key for line in shown.rows]
+        days = {metric: model.daily_of_verdicts(keys, period, metric) for metric in (DOWN, UP)}
+        return {
+            "rows": line_rows(
+                shown.rows, summaries, states, probes, model.thresholds, period, now, locale, days
+            ),
+            "heads": heads(LINE_COLUMNS, asked.sorting, asked.link, locale),
             "page": shown,
+            "pages": page_links(shown, asked.link),
         }
 
 

@@ -1,17 +1,19 @@
 """Floor 1. The overview: counts, a row per province, and the map.
 
-Where more than `LINES_MOST` lines pass the filters, the table lists provinces instead, each with a
-link to its lines; a province with more has pages.
+Where more than `LINES_MOST` lines pass the filters, the table lists provinces unless lines are
+asked for, each with a link to its lines; lines are in pages.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
 
 from collector.domain.lines import KnownLine, LineState, worst_state
+from collector.domain.place_search import short_province
 from collector.domain.thresholds import Thresholds
 from collector.registry.registry import Commune, LineKey
 from collector.rollup.summary import EMPTY, Summary
@@ -22,33 +24,39 @@ from collector.web.line_table import (
     LATENCY,
     STATE_LOOKS,
     UP,
-    in_order,
     maybe_figure,
     megabits,
     percent,
     state_badge,
 )
 from collector.web.presentation import Badge, Locale
+from collector.web.table import DESCENDING, Column
 
-# With more lines the table is by province; within a province, in pages of so many.
+# With more lines the table is by province unless lines are asked for.
 LINES_MOST = 250
+# A page of the table: some 25 elements a row, 1,500 a page.
+ROWS_A_PAGE = 40
+PROVINCE_COLUMNS = (
+    Column("name", "province"),
+    Column("communes", "communes", DESCENDING, numeric=True),
+    Column("lines", "lines", DESCENDING, numeric=True),
+    Column("state", "state_now", DESCENDING),
+    Column("down", "mean_down", numeric=True),
+    Column("up", "mean_up", numeric=True),
+    Column("latency", "mean_latency", DESCENDING, numeric=True),
+    Column("below", "below_plan", DESCENDING, numeric=True),
+)
 # Up to this number of communes, each is a link on the map.
 _SPOTS_MOST = 250
 # Some 13 km.
 _AROUND_DEGREES = 0.12
 
 
-class LinesPage(Struct, frozen=True, kw_only=True):
-    """A page of the table of lines. `number` is from 1 to `pages`; `lines_all` are on all pages."""
-
-    number: int
-    pages: int
-    lines: Sequence[KnownLine]
-    lines_all: int
-
-
 class ProvinceRow(Struct, frozen=True, kw_only=True):
-    """A row per province. `below` counts lines with a mean below the share of their plan."""
+    """A row per province. `below` counts lines with a mean below the share of their plan.
+
+    `keys` are what the columns are sorted by; the state's is the share of lines that are not good.
+    """
 
     code: str
     name: str
@@ -59,6 +67,7 @@ class ProvinceRow(Struct, frozen=True, kw_only=True):
     up: str
     latency: str
     below: str
+    keys: Mapping[str, Any]
 
 
 class OverviewCounts(Struct, frozen=True, kw_only=True):
@@ -72,19 +81,6 @@ class OverviewCounts(Struct, frozen=True, kw_only=True):
     up: str
     latency: str
     loss: str
-
-
-def page_of(lines: Sequence[KnownLine], number: int) -> LinesPage:
-    """A page of lines in the order of the table; the last one where there are fewer pages."""
-    pages = max(1, -(-len(lines) // LINES_MOST))
-    number = min(number, pages)
-    begin = (number - 1) * LINES_MOST
-    return LinesPage(
-        number=number,
-        pages=pages,
-        lines=in_order(lines)[begin : begin + LINES_MOST],
-        lines_all=len(lines),
-    )
 
 
 def counts(
@@ -126,7 +122,7 @@ def province_rows(
         _province_row(code, inside, summaries, states, thresholds, locale)
         for code, inside in by_province.items()
     ]
-    return sorted(rows, key=lambda row: (not row.code, by_name(row.name)))
+    return sorted(rows, key=lambda row: (not row.code, row.keys["name"]))
 
 
 def overview_map(
@@ -186,17 +182,30 @@ def _province_row(
     found = [summaries[line.key] for line in lines if line.key in summaries]
     first = lines[0].commune
     below, planned = _below(lines, summaries, thresholds.speed_share.limit)
-    number = locale.number
+    number, name = locale.number, first.province_name if first else locale.label("place_unknown")
+    communes = len({line.commune_code for line in lines})
+    down, up, latency = (_mean_of_means(found, metric) for metric in (DOWN, UP, LATENCY))
+    good = sum(states.get(line.key) is LineState.GOOD for line in lines)
     return ProvinceRow(
         code=code,
-        name=first.province_name if first else locale.label("place_unknown"),
-        communes=number(len({line.commune_code for line in lines})),
+        name=name,
+        communes=number(communes),
         lines=number(len(lines)),
         states=_state_counts(lines, states, locale),
-        down=megabits(_mean_of_means(found, DOWN), locale),
-        up=megabits(_mean_of_means(found, UP), locale),
-        latency=maybe_figure(_mean_of_means(found, LATENCY), locale),
+        down=megabits(down, locale),
+        up=megabits(up, locale),
+        latency=maybe_figure(latency, locale),
         below=f"{number(below)}/{number(planned)}",
+        keys={
+            "name": by_name(short_province(name)),
+            "communes": communes,
+            "lines": len(lines),
+            "state": 1 - good / len(lines),
+            "down": down,
+            "up": up,
+            "latency": latency,
+            "below": below / planned if planned else None,
+        },
     )
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
 from typing import TypeVar
+from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
 from collector.registry.registry import Registry
+from collector.web import period_choice, table
 from collector.web.families_view import CHOICES
+from collector.web.period_choice import PeriodChoice
+from collector.web.table import Column, Link, Sorting
 
 T = TypeVar("T")
 # The largest integer of SQLite and PostgreSQL.
@@ -28,8 +34,7 @@ def whole_number(name: str, text: str | None, default: int, least: int, most: in
     return int(text)
 
 
-# The periods that a page offers, in days.
-PERIODS = (1, 7, 30, 90)
+PAGES_MOST = 100_000
 
 
 def period_days(text: str | None) -> int:
@@ -38,7 +43,53 @@ def period_days(text: str | None) -> int:
     Raises:
         HTTPException: 400.
     """
-    return int(one_of("days", text, [str(days) for days in PERIODS]) or 7)
+    return int(one_of("days", text, [str(days) for days in period_choice.LAST_DAYS]) or 7)
+
+
+def chosen_period(request: Request, today: date, default: int = 7) -> PeriodChoice:
+    """The days that a page shows (`period`, `days`, `from`, `to`).
+
+    Raises:
+        HTTPException: 400.
+    """
+    names = ("period", "days", "from", "to")
+    period, days, first, last = (request.query_params.get(name, "").strip() for name in names)
+    try:
+        return period_choice.choose(period, days, first, last, today, default)
+    except ValueError as error:
+        raise HTTPException(400, str(error)) from error
+
+
+def chosen_sorting(request: Request, columns: Sequence[Column]) -> Sorting:
+    """The sorting that a page shows (`sort`, `order`).
+
+    Raises:
+        HTTPException: 400.
+    """
+    query = request.query_params
+    try:
+        return table.sorting(columns, query.get("sort", ""), query.get("order", ""))
+    except ValueError as error:
+        raise HTTPException(400, str(error)) from error
+
+
+def page_number(request: Request, name: str = "page") -> int:
+    """The number of a table's page, from 1.
+
+    Raises:
+        HTTPException: 400.
+    """
+    return whole_number(name, request.query_params.get(name), 1, 1, PAGES_MOST)
+
+
+def links(path: str, parameters: Mapping[str, str]) -> Link:
+    """Addresses of a page with these parameters; those that are given change, "" leaves one out."""
+
+    def link(changed: Mapping[str, str]) -> str:
+        query = {name: value for name, value in {**parameters, **changed}.items() if value}
+        return f"{path}?{urlencode(query)}" if query else path
+
+    return link
 
 
 def one_of(name: str, text: str | None, known: Collection[str]) -> str:

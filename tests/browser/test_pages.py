@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -236,7 +237,7 @@ def test_a_commune_is_found_from_any_page_without_javascript(
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{centre.collector.url}{LINE}?lang=en")
-    search = page.get_by_role("searchbox", name="Name or code of a commune")
+    search = page.get_by_role("searchbox", name="Find a commune")
     search.fill("phu thong")
     search.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Xã Phủ Thông")
@@ -248,6 +249,47 @@ def test_a_commune_is_found_from_any_page_without_javascript(
     page.get_by_role("button", name="Search").click()
     expect(page.get_by_role("status")).to_contain_text("Nothing was found")
     context.close()
+
+
+def test_a_table_is_sorted_by_its_heads_and_the_address_shows_it_to_others(
+    centre: Centre, browser: Browser
+) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{centre.collector.url}/?lang=en&period=30")
+    page.get_by_role("link", name="Latency, ms").click()
+    head = page.get_by_role("columnheader", name="Latency, ms")
+    expect(head).to_have_attribute("aria-sort", "descending")
+    rows = page.get_by_role("rowheader").all_inner_texts()
+    first = page.get_by_role("row").nth(1).inner_text()
+    page.get_by_role("link", name="Latency, ms").click()
+    expect(head).to_have_attribute("aria-sort", "ascending")
+    expect(page.get_by_role("combobox", name="Period")).to_have_value("30")
+    assert page.get_by_role("row").nth(1).inner_text() != first
+    # Somebody else, with this address alone.
+    page.go_back()
+    other = browser.new_context().new_page()
+    other.goto(page.url)
+    assert other.get_by_role("rowheader").all_inner_texts() == rows
+    other.context.close()
+    context.close()
+
+
+def test_any_two_days_are_a_period(centre: Centre, context: BrowserContext) -> None:
+    page = context.new_page()
+    today = datetime.now(ZoneInfo("Asia/Ho_Chi_Minh")).date()
+    first, last = today - timedelta(days=9), today - timedelta(days=5)
+    page.goto(f"{centre.collector.url}/?lang=en&isp=vnpt")
+    page.get_by_text("Other range of days").click()
+    page.get_by_label("From").fill(first.isoformat())
+    page.get_by_label("To", exact=True).fill(last.isoformat())
+    page.get_by_role("button", name="Show").last.click()
+    chosen = page.get_by_role("combobox", name="Period")
+    expect(chosen).to_have_value(f"{first}..{last}")
+    expect(page.get_by_role("combobox", name="ISP")).to_have_value("vnpt")
+    # It stays with the other filters.
+    page.get_by_role("button", name="Show").first.click()
+    expect(chosen).to_have_value(f"{first}..{last}")
 
 
 def test_the_language_stays_once_chosen(centre: Centre, context: BrowserContext) -> None:
