@@ -40,6 +40,21 @@ def unmarked(text: str) -> str:
     return "".join(letter for letter in bare if not unicodedata.combining(letter))
 
 
+# Words that begin a place's or an office's name without being a part of it.
+_COMMON_NOUNS = (
+    "Xã ", "Phường ", "Đặc khu ", "Thị trấn ", "Tỉnh ", "Thành phố ", "Trụ sở ", "Văn phòng ",
+)  # fmt: skip
+# Written with a capital everywhere (Nghị định 30/2020/NĐ-CP, Phụ lục II, mục III.1).
+_CAPITAL_EVERYWHERE = "Thành phố Hồ Chí Minh"
+
+
+def within_sentence(name: str) -> str:
+    """A Vietnamese name within a sentence: "Xã Phủ Thông" is "xã Phủ Thông" there."""
+    if name.startswith(_COMMON_NOUNS) and name != _CAPITAL_EVERYWHERE:
+        return name[0].lower() + name[1:]
+    return name
+
+
 def of_locale(environment: Mapping[str, str]) -> Language:
     """The language by the locale's variables in the order of POSIX (XBD 8.2).
 

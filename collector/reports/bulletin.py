@@ -10,6 +10,7 @@ from collector.domain.assessment import Verdict
 from collector.reports import formatting
 from collector.reports.report import Level, Report, ReportRow, SpeedStats
 from collector.rollup.periods import Period, month_of
+from runtime.language import within_sentence
 from wire.figures import MEGABIT
 
 # More lines than these are summarised by commune.
@@ -92,7 +93,8 @@ def _name(row: ReportRow) -> str:
     if row.level is Level.COMMUNE:
         return row.commune or ""
     of = f" của {row.isp}" if row.isp else f" «{row.line}»"
-    return f"Đường truyền{of} tại {row.office}" if row.office else f"Đường truyền{of}"
+    at = f" tại {within_sentence(row.office)}" if row.office else ""
+    return f"Đường truyền{of}{at}"
 
 
 def _speed(direction: SpeedStats) -> str:

@@ -32,7 +32,7 @@ from collector.web.api_v1 import Api
 from collector.web.body_limit import BodyLimit
 from collector.web.campaign_page import CampaignPage
 from collector.web.change_signal import ChangeSignal
-from collector.web.headers import SecurityHeaders
+from collector.web.headers import HEADERS, SecurityHeaders
 from collector.web.isps_page import IspsPage
 from collector.web.line_page import LinePages
 from collector.web.live_page import LivePage
@@ -119,6 +119,7 @@ class Web:
                 UserStoreError: self._on_unavailable,
                 AlertStoreError: self._on_unavailable,
                 HTTPException: self._on_http_error,
+                Exception: self._on_fault,
             },
             lifespan=lifespan,
         )
@@ -131,6 +132,14 @@ class Web:
 
     def _on_unavailable(self, request: Request, error: Exception) -> Response:
         return self._refusal(request, 503, str(error))
+
+    def _on_fault(self, request: Request, _error: Exception) -> Response:
+        """A fault of ours. The server raises it again for its log; the answer has no detail."""
+        answer = self._refusal(request, 500, "internal error")
+        # It does not pass the middleware that adds them.
+        for name, value in HEADERS.items():
+            answer.headers.setdefault(name, value)
+        return answer
 
     def _on_http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -145,13 +154,7 @@ class Web:
         locale = self._context.locale(request)
         name = f"refused_{status}"
         said = locale.label(name) if locale.has_label(name) else ""
-        try:
-            return self._context.render(
-                request, "refused.html", status=status, said=said, detail=detail
-            )
-        except UserStoreError:
-            # Whose page it is cannot be read now.
-            return json_response({"error": detail}, status)
+        return self._context.render_refusal(request, status, said, detail)
 
 
 def _is_for_people(request: Request) -> bool:

@@ -16,6 +16,7 @@ from collector.reports.flat_table import spreadsheet_cell
 from collector.rollup.periods import month_of
 from collector.rollup.summary import SPEED_KINDS
 from collector.web import campaign_view as view
+from collector.web.formatting import week_text
 from collector.web.page_context import PageContext
 from collector.web.presentation import Locale
 from collector.web.query import one_of, province_code
@@ -35,7 +36,7 @@ class CampaignPage:
         self.routes = [Route("/campaign", self.page), Route("/campaign.csv", self.table)]
 
     def page(self, request: Request) -> Response:
-        """Filters: `province`, `group`, `week`."""
+        """Filters: `province`, `group`, `week` (the last whole one where none is asked for)."""
         model, locale = self._model, self._context.locale(request)
         registry, every, filters = model.registry(), model.lines(), self._filters(request)
         lines = filter_lines(every, province=filters["province"], group=filters["group"])
@@ -101,7 +102,7 @@ class CampaignPage:
         return view.added(self._model.week_counts(period, kind) for kind in SPEED_KINDS)
 
     def _week_text(self, monday: date, locale: Locale) -> str:
-        name = view.week_name(monday)
+        name = week_text(monday, locale.language)
         running = monday == view.last_weeks(self._model.today())[-1]
         return f"{name} ({locale.label('week_running')})" if running else name
 
@@ -115,4 +116,4 @@ class CampaignPage:
     def _monday(self, request: Request) -> date:
         mondays = {view.week_name(day): day for day in view.last_weeks(self._model.today())}
         week = one_of("week", request.query_params.get("week"), mondays)
-        return mondays[week] if week else list(mondays.values())[-1]
+        return mondays[week] if week else view.last_whole_week(list(mondays.values()))

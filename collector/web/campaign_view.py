@@ -20,7 +20,7 @@ from collector.registry.registry import LineKey
 from collector.rollup.periods import Period, week_of
 from collector.rollup.summary import EMPTY, Summary
 from collector.web.drawing.bars import Bars, trend
-from collector.web.formatting import whole_number
+from collector.web.formatting import week_text, whole_number
 from collector.web.line_table import percent, state_badge
 from collector.web.presentation import Badge, Locale
 
@@ -135,9 +135,9 @@ def progress(
         said = (
             f"{whole_number(met, locale.language)}/{whole_number(len(offices_of), locale.language)}"
         )
-        shares[f"W{monday.isocalendar().week:02}"] = (
+        shares[f"{locale.label('week')} {monday.isocalendar().week:02}"] = (
             met / len(offices_of),
-            f"{week_name(monday)}: {said}",
+            f"{week_text(monday, locale.language)}: {said}",
         )
     return trend(shares)
 
@@ -159,12 +159,17 @@ def last_weeks(today: date) -> list[date]:
     return [this - timedelta(weeks=n) for n in reversed(range(WEEKS))]
 
 
+def last_whole_week(mondays: Sequence[date]) -> date:
+    """The Monday of the week before the current one, which few offices have measured in yet."""
+    return mondays[-2]
+
+
 def weeks_period(mondays: Sequence[date]) -> Period:
     """The period from the first Monday to the end of the last week."""
     return Period(mondays[0], mondays[-1] + timedelta(days=6))
 
 
 def week_name(monday: date) -> str:
-    """The ISO week of a Monday: 2026-W30."""
+    """The ISO week of a Monday as in addresses and files: 2026-W30."""
     year, week, _ = monday.isocalendar()
     return f"{year}-W{week:02}"

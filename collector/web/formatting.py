@@ -6,11 +6,11 @@ a zero.
 
 from __future__ import annotations
 
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from typing import NamedTuple
 
 from collector.web.labels.measurement import FAULTS, MONTHS_EN, PACKETS, Figure
-from runtime.language import Language, number, unmarked
+from runtime.language import Language, Phrase, number, unmarked
 from wire.result import FaultLocation, LatencyValues
 
 MISSING = "–"
@@ -59,6 +59,12 @@ def axis_number(value: float, language: Language) -> str:
 def whole_number(value: int, language: Language) -> str:
     """An integer with thousands separators."""
     return number(f"{value:,}").in_(language)
+
+
+def week_text(monday: date, language: Language) -> str:
+    """The ISO week of a Monday: Tuần 30/2026, Week 30 of 2026."""
+    year, week, _ = monday.isocalendar()
+    return Phrase(f"Tuần {week:02}/{year}", f"Week {week} of {year}").in_(language)
 
 
 def by_name(text: str) -> tuple[str, str]:

@@ -28,7 +28,7 @@ from collector.rollup.periods import Period, start_of_day
 from collector.rollup.queries import LineDays
 from collector.rollup.summary import EMPTY, Summary, speed_tests_a_day
 from collector.store.records import StoredProbe
-from collector.web.formatting import MISSING, by_name, figure, whole_number
+from collector.web.formatting import MISSING, axis_number, by_name, figure, whole_number
 from collector.web.presentation import Badge, Locale
 from collector.web.table import DESCENDING, Column, Head
 from wire.figures import MEGABIT
@@ -77,6 +77,7 @@ class LineRow(Struct, frozen=True, kw_only=True):
     line: KnownLine
     href: str
     state: Badge
+    state_note: str
     down: SpeedCell
     up: SpeedCell
     latency: str
@@ -184,6 +185,7 @@ def _row(
         line=line,
         href=line_address(line.key),
         state=state_badge(state, locale),
+        state_note=state_note(state, summary, line, thresholds, locale),
         down=speed(DOWN, line.plan_down_bps),
         up=speed(UP, line.plan_up_bps),
         latency=maybe_figure(summary.metric(LATENCY).mean, locale),
@@ -210,7 +212,7 @@ def speed_cell(
     look = VERDICT_LOOKS.get(assessment.verdict) if one_plan else None
     share = ""
     if assessment.share is not None and plan_bps is not None:
-        plan = figure(plan_bps / MEGABIT, locale.language)
+        plan = axis_number(plan_bps / MEGABIT, locale.language)
         share = f"{percent(assessment.share, locale, places=0)} / {plan}"
     return SpeedCell(
         megabits(sample.mean, locale),
@@ -287,6 +289,27 @@ def state_badge(state: LineState, locale: Locale) -> Badge:
     """A state as badge."""
     tone, sign, _ = STATE_LOOKS[state]
     return Badge("quiet" if tone == "none" else tone, sign, locale.label(f"state_{state}"))
+
+
+def state_note(
+    state: LineState, summary: Summary, line: KnownLine, thresholds: Thresholds, locale: Locale
+) -> str:
+    """Why a state and the figures beside it do not contradict each other; "" where they agree.
+
+    A state is of the connection and of this moment, a figure of the whole period.
+    """
+    if state is LineState.SILENT and summary.availability_ratio is not None:
+        return locale.label("state_note_silent")
+    limit = thresholds.speed_share.limit
+    means = (
+        (summary.metric(DOWN).mean, line.plan_down_bps),
+        (summary.metric(UP).mean, line.plan_up_bps),
+    )
+    slow = any(mean is not None and plan and mean < limit * plan for mean, plan in means)
+    if state is LineState.GOOD and slow:
+        share = axis_number(limit, locale.language)
+        return f"{locale.label('state_note_good')} {share} {locale.label('of_the_plan')}"
+    return ""
 
 
 def line_address(key: LineKey) -> str:

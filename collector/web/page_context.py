@@ -22,9 +22,10 @@ from starlette.responses import HTMLResponse, Response
 from collector.domain.shared_cache import SharedCache
 from collector.users.sessions import SessionSigner
 from collector.users.user import AuditEvent, Permission, User
-from collector.users.user_store import UserStore
+from collector.users.user_store import UserStore, UserStoreError
 from collector.web.formatting import MISSING
 from collector.web.presentation import Locale
+from collector.web.table_cards import with_labels
 from runtime.language import Language
 
 SESSION_COOKIE, LANGUAGE_COOKIE = "tramdo_session", "lang"
@@ -151,15 +152,31 @@ class PageContext:
         self, request: Request, template: str, *, status: int = 200, **context: object
     ) -> Response:
         """A template (a page or a fragment) as an HTML response."""
-        return self._answer(request, self._page_html(request, template, **context), status)
+        return self._answer(request, self._page_html(request, template, context), status)
 
-    def _page_html(self, request: Request, template: str, **context: object) -> str:
+    def render_refusal(self, request: Request, status: int, said: str, detail: str) -> Response:
+        """The page of an error; as for somebody not signed in where the users cannot be read."""
+        try:
+            visitor = self.visitor(request)
+        except UserStoreError:
+            visitor = Visitor(None, "")
+        context = {"said": said, "detail": detail}
+        html = self._page_html(request, "refused.html", context, visitor)
+        return self._answer(request, html, status)
+
+    def _page_html(
+        self,
+        request: Request,
+        template: str,
+        context: Mapping[str, object],
+        visitor: Visitor | None = None,
+    ) -> str:
         locale, path = self.locale(request), request.url.path
         return self._html(
             template,
             locale,
             path=path,
-            visitor=self.visitor(request),
+            visitor=visitor or self.visitor(request),
             way_back=way_back(request),
             navigation=[(locale.label(name), where, where == path) for name, where in NAVIGATION],
             here_in={language.value: _in_language(request, language) for language in Language},
@@ -216,7 +233,7 @@ class PageContext:
         """A page for somebody who is not signed in, compressed once for all of them."""
 
         def compressed() -> bytes:
-            html = self._page_html(request, "shared.html", blocks=blocks)
+            html = self._page_html(request, "shared.html", {"blocks": blocks})
             return gzip.compress(html.encode(), COMPRESSION_LEVEL)
 
         # Its links name the address that was asked for.
@@ -234,7 +251,7 @@ class PageContext:
         return Markup(self._html(template, locale, **context))  # noqa: S704 - with autoescape
 
     def _html(self, template: str, locale: Locale, **context: object) -> str:
-        return self._templates.get_template(template).render(
+        html = self._templates.get_template(template).render(
             language=locale.language,
             label=locale.label,
             locale=locale,
@@ -242,6 +259,7 @@ class PageContext:
             timezone=self.timezone.key,
             **context,
         )
+        return with_labels(html)
 
 
 def address_of(request: Request) -> str:

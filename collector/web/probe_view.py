@@ -10,9 +10,18 @@ from msgspec import Struct
 
 from collector.domain.lines import is_silent
 from collector.store.records import LastResult, StoredProbe
-from collector.web.formatting import MISSING, Moment, figure, moment, whole_number
+from collector.web.formatting import (
+    MISSING,
+    Moment,
+    axis_number,
+    figure,
+    moment,
+    whole_number,
+)
 from collector.web.line_table import percent
 from collector.web.presentation import Badge, Locale
+from wire.figures import MEGABIT
+from wire.record import Host
 from wire.result import AnyResult, decode_result
 
 _PATTERN_SIGNS = {
@@ -50,7 +59,7 @@ class ProbeStatus(Struct, frozen=True, kw_only=True):
     ceilings: list[tuple[str, str, str]]
 
 
-class HostEvidenceRow(Struct, frozen=True, kw_only=True):
+class HostRow(Struct, frozen=True, kw_only=True):
     """The host evidence of the last result on a line."""
 
     line: str
@@ -93,7 +102,7 @@ def probe_status(probe: StoredProbe, now: datetime, locale: Locale) -> ProbeStat
         memory=_unit(_giga(health.memory_available_bytes) if health else None, "GB", locale),
         uptime=_unit(health.uptime_s / 3600 if health else None, locale.label("hours"), locale),
         leds=[
-            LedRow(name, _PATTERN_SIGNS.get(does, "?"), _pattern(does, locale))
+            LedRow(_led_name(name, probe, locale), *_pattern(does, locale))
             for name, does in (health.leds if health else {}).items()
         ],
         ceilings=[
@@ -107,7 +116,7 @@ def probe_status(probe: StoredProbe, now: datetime, locale: Locale) -> ProbeStat
     )
 
 
-def host_evidence(results: Sequence[LastResult], locale: Locale) -> list[HostEvidenceRow]:
+def host_evidence(results: Sequence[LastResult], locale: Locale) -> list[HostRow]:
     """The host evidence of each line's last result that has any."""
     found: dict[str, AnyResult] = {}
     for entry in results:
@@ -121,15 +130,14 @@ def host_evidence(results: Sequence[LastResult], locale: Locale) -> list[HostEvi
     return [_evidence(line, result, locale) for line, result in sorted(found.items())]
 
 
-def _evidence(line: str, result: AnyResult, locale: Locale) -> HostEvidenceRow:
+def _evidence(line: str, result: AnyResult, locale: Locale) -> HostRow:
     host = result.host
     assert host is not None
     cpu = host.cpu_per_core_ratio or []
-    link = _unit(_mega(host.link_speed_bps), "Mbit/s", locale)
-    return HostEvidenceRow(
+    return HostRow(
         line=line,
         at=moment(result.started_at, locale.language, locale.timezone),
-        link=f"{link} {host.link_duplex or ''}".strip(),
+        link=_link(host, locale),
         cpu=", ".join(percent(core, locale, places=0) for core in cpu) or MISSING,
         temperature=_unit(host.temperature_c, "°C", locale),
         throttled=locale.label("unknown_short")
@@ -140,6 +148,17 @@ def _evidence(line: str, result: AnyResult, locale: Locale) -> HostEvidenceRow:
     )
 
 
+def _link(host: Host, locale: Locale) -> str:
+    """The speed that the port negotiated, and whether both directions have it at once."""
+    if host.link_speed_bps is None:
+        return MISSING
+    speed = f"{axis_number(host.link_speed_bps / MEGABIT, locale.language)} Mbit/s"
+    duplex = host.link_duplex or ""
+    if locale.has_label(f"duplex_{duplex}"):
+        duplex = locale.label(f"duplex_{duplex}")
+    return ", ".join(filter(None, (speed, duplex)))
+
+
 def _yes_no(good: bool | None, name: str, locale: Locale) -> Badge:
     if good is None:
         return Badge("quiet", "?", locale.label("unknown_short"))
@@ -148,8 +167,21 @@ def _yes_no(good: bool | None, name: str, locale: Locale) -> Badge:
     return Badge("bad", "✕", locale.label(f"{name}_bad"))
 
 
-def _pattern(does: str, locale: Locale) -> str:
-    return locale.label(f"led_{does}") if does in _PATTERN_SIGNS else does
+def _pattern(does: str, locale: Locale) -> tuple[str, str]:
+    if does in _PATTERN_SIGNS:
+        return _PATTERN_SIGNS[does], locale.label(f"led_{does}")
+    return "?", does
+
+
+def _led_name(name: str, probe: StoredProbe, locale: Locale) -> str:
+    """The name of an LED as on the box: its part, or a line's ISP and the colour."""
+    if locale.has_label(f"led_of_{name}"):
+        return locale.label(f"led_of_{name}")
+    line, _, colour = name.rpartition(".")
+    if not locale.has_label(f"led_colour_{colour}"):
+        return name
+    isps = {one.id: one.isp for one in (probe.info.lines if probe.info else [])}
+    return f"{isps.get(line) or line}, {locale.label(f'led_colour_{colour}')}"
 
 
 def _maybe_moment(at: datetime | None, locale: Locale) -> Moment | None:

@@ -131,6 +131,7 @@ class PublicPages:
             lines,
             model.overview(period),
             model.states(),
+            model.thresholds,
             period,
             locale,
         ), locale

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from collector.domain.lines import KnownLine, LineState
+from collector.domain.thresholds import Thresholds
 from collector.registry.registry import LineKey
 from collector.reports.flat_table import spreadsheet_cell
 from collector.rollup.periods import Period
@@ -27,8 +28,10 @@ from collector.web.line_table import (
     megabits,
     percent,
     state_badge,
+    state_note,
 )
 from collector.web.presentation import Badge, Locale
+from runtime.language import within_sentence
 from wire.result import Family
 
 LICENCE = "CC BY 4.0"
@@ -44,6 +47,7 @@ class PublicLine(Struct, frozen=True):
 
     isp: str
     state: Badge
+    state_note: str
     down: str
     up: str
     latency: str
@@ -52,9 +56,10 @@ class PublicLine(Struct, frozen=True):
 
 
 class PublicCommune(Struct, frozen=True):
-    """The public page of a commune."""
+    """The public page of a commune; `name_within` is its name within a sentence."""
 
     name: str
+    name_within: str
     lines: list[PublicLine]
     first: str
     last: str
@@ -105,16 +110,19 @@ def public_commune(
     lines: Iterable[KnownLine],
     summaries: Mapping[LineKey, Summary],
     states: Mapping[LineKey, LineState],
+    thresholds: Thresholds,
     period: Period,
     locale: Locale,
 ) -> PublicCommune:
     """The lines of a commune over a period."""
     return PublicCommune(
         name,
+        within_sentence(name),
         [
             PublicLine(
                 line.isp_name,
-                state_badge(states.get(line.key, LineState.NEVER), locale),
+                state_badge(state, locale),
+                state_note(state, summary, line, thresholds, locale),
                 megabits(summary.metric(DOWN).mean, locale),
                 megabits(summary.metric(UP).mean, locale),
                 maybe_figure(summary.metric(LATENCY).mean, locale),
@@ -123,6 +131,7 @@ def public_commune(
             )
             for line in sorted(lines, key=lambda line: (line.isp_name, line.key))
             for summary in [summaries.get(line.key, EMPTY)]
+            for state in [states.get(line.key, LineState.NEVER)]
         ],
         f"{period.first:%d/%m/%Y}",
         f"{period.last:%d/%m/%Y}",

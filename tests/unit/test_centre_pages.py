@@ -161,7 +161,7 @@ def test_no_verdict_without_a_thousand_samples() -> None:
     assert speed_cell(few, 300e6, THRESHOLDS, EN).verdict is None
     met = speed_cell(many, 300e6, THRESHOLDS, EN)
     assert met.verdict is not None
-    assert (met.text, met.share, met.verdict.word) == ("252.0", "84% / 300.0", "Met")
+    assert (met.text, met.share, met.verdict.word) == ("252.0", "84% / 300", "Met")
     assert speed_cell(many, None, THRESHOLDS, EN).share == ""
     missed = speed_cell(many, 400e6, THRESHOLDS, VI).verdict
     assert missed is not None
@@ -303,7 +303,7 @@ def test_an_office_is_urged_when_any_of_its_lines_is_behind() -> None:
     assert sorted(urged.lines) == [("VNPT", 2), ("Viettel", 1)]
     progress = campaign_view.progress(lines, counts, [monday], 2, EN)
     assert progress is not None
-    assert (progress.bars[0].height, progress.bars[0].words) == (0.75, "2026-W30: 3/4")
+    assert (progress.bars[0].height, progress.bars[0].words) == (0.75, "Week 30 of 2026: 3/4")
 
 
 def test_the_campaign_counts_speed_tests_of_both_kinds_as_the_weekly_paper_does() -> None:

@@ -9,10 +9,12 @@ import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from starlette.routing import Route
 
 from collector.domain import thresholds_file
 from collector.domain.read_model import ReadModel
@@ -33,6 +35,7 @@ _HALF_A_FORM = (
     b"POST /sign-in HTTP/1.1\r\nHost: centre\r\nContent-Length: 9\r\n"
     b"Content-Type: application/x-www-form-urlencoded\r\n\r\nname"
 )
+_FAULTY = "/faulty"
 _PASSWORD = "một mật khẩu dài"
 
 
@@ -56,7 +59,10 @@ class Centre(NamedTuple):
         with closing(connection):
             connection.request(method, path, body or None, given)
             with connection.getresponse() as answer:
-                fields = {name.lower(): value for name, value in answer.getheaders()}
+                fields: dict[str, str] = {}
+                for name, value in answer.getheaders():
+                    before = fields.get(name.lower())
+                    fields[name.lower()] = value if before is None else f"{before}, {value}"
                 read = answer.read()
                 if fields.get("content-encoding") == "gzip":
                     read = gzip.decompress(read)
@@ -96,8 +102,10 @@ def centre(tmp_path: Path) -> Iterator[Centre]:
         "Asia/Ho_Chi_Minh",
         users,
     )
+    application = web.application()
+    application.router.routes.append(Route(_FAULTY, lambda _request: 1 // 0))
     port = free_port()
-    server = WebServer(web.application(), "127.0.0.1", port, request_timeout_s=_REQUEST_S)
+    server = WebServer(application, "127.0.0.1", port, request_timeout_s=_REQUEST_S)
     server.start()
     yield Centre(port, tmp_path / "results.sqlite")
     server.stop()
@@ -172,6 +180,47 @@ def test_an_error_of_a_page_is_a_page_in_the_reader_s_language(centre: Centre, a
     told = centre.ask("GET", "/api/probes", headers={"Accept": "*/*"})
     assert told.status == 503
     assert told.headers["content-type"] == "application/json"
+
+
+ADDRESSES = ["/", "/campaign", "/papers", "/registry", "/audit", "/live", "/public", "/nowhere",
+             "/open/lines.csv", "/api/v1/lines", "/healthz", "/static/style.css"]  # fmt: skip
+
+
+def test_a_refused_method_is_a_page_for_browsers_and_json_for_programs(centre: Centre) -> None:
+    for method, path in product(("POST", "PUT", "DELETE"), ADDRESSES):
+        page = centre.ask(method, path)
+        assert page.status in (401, 404, 405), path
+        assert page.headers["content-type"].startswith("text/html"), path
+        assert page.text.count("<h1>Không thực hiện được</h1>") == 1, path
+        assert ("allow" in page.headers) == (page.status == 405), path
+        program = centre.ask(method, path, headers={"Accept": "application/json"})
+        told = program.status, program.headers["content-type"]
+        assert told == (page.status, "application/json"), path
+
+
+def test_a_refused_method_is_explained(centre: Centre) -> None:
+    assert "Địa chỉ này không nhận yêu cầu kiểu đó." in centre.ask("POST", "/campaign").text
+    assert "takes no request of that kind" in centre.ask("POST", "/campaign?lang=en").text
+
+
+def test_a_fault_of_ours_is_a_page_without_its_detail(centre: Centre) -> None:
+    page = centre.ask("GET", f"{_FAULTY}?lang=en")
+    assert (page.status, page.headers["x-content-type-options"]) == (500, "nosniff")
+    assert "The centre failed to make this page." in page.text
+    assert "ZeroDivisionError" not in page.text
+    program = centre.ask("GET", _FAULTY, headers={"Accept": "application/json"})
+    assert (program.status, program.text) == (500, '{"error":"internal error"}')
+
+
+def test_a_page_says_so_when_the_users_cannot_be_read(centre: Centre) -> None:
+    cookie = re.search(r"tramdo_session=[^;]*", centre.sign_in("/").headers["set-cookie"])
+    assert cookie is not None
+    with closing(sqlite3.connect(centre.store_path.parent / "people.sqlite")) as database:
+        database.execute("ALTER TABLE people RENAME TO gone")
+    page = centre.ask("GET", "/campaign", headers={"Cookie": cookie[0]})
+    assert page.status == 503
+    assert page.headers["content-type"].startswith("text/html")
+    assert "Hiện chưa thực hiện được" in page.text
 
 
 def test_after_signing_in_one_is_where_one_wanted_to_be(centre: Centre) -> None:

@@ -131,7 +131,7 @@ LABELS = {
     "probes": Phrase("Trạm đo", "Probes"),
     "probes_online": Phrase("trạm đang kết nối", "probes online"),
     "results_stored": Phrase("kết quả đã lưu", "results stored"),
-    "messages_rejected": Phrase("bản tin bị từ chối", "messages rejected"),
+    "messages_rejected": Phrase("thông điệp MQTT bị từ chối", "messages rejected"),
     "shown_of_all": Phrase("Số kết quả gần nhất được hiển thị:", "Last results shown:"),
     "no_probes": Phrase(
         "Chưa có trạm đo nào gửi kết quả. Trang này tự cập nhật khi có trạm kết nối.",

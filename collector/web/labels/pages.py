@@ -9,6 +9,7 @@ from runtime.language import Phrase
 
 LABELS = {
     # Navigation
+    "menu": Phrase("Các trang", "Menu"),
     "nav": Phrase("Các trang", "Pages"),
     "nav_overview": Phrase("Tổng quan", "Overview"),
     "nav_campaign": Phrase("Chiến dịch đo", "Campaign"),
@@ -42,6 +43,14 @@ LABELS = {
     "state_silent": Phrase("Mất liên lạc", "Silent"),
     "state_unknown": Phrase("Không rõ", "Unknown"),
     "state_never": Phrase("Chưa từng liên lạc", "Never contacted"),
+    "state_note_good": Phrase(
+        "kết nối tốt; tốc độ trung bình thấp hơn", "connection good; mean speed below"
+    ),
+    "of_the_plan": Phrase("gói cước", "of the plan"),
+    "state_note_silent": Phrase(
+        "trạm chưa gửi tin; số liệu là của thời gian trước đó",
+        "no word from the probe; the figures are of the time before",
+    ),
     "verdict_met": Phrase("Đạt", "Met"),
     "verdict_not_met": Phrase("Không đạt", "Not met"),
     "verdict_none": Phrase("Chưa kết luận", "Inconclusive"),
@@ -125,10 +134,12 @@ LABELS = {
         "Each symbol is a commune, by the worst state of its lines. Small dots: no probe yet.",
     ),
     "overview_note": Phrase(
+        "Tình trạng là của kết nối ngay lúc này; các cột số là của cả khoảng thời gian đã chọn. "
         "Tốc độ và độ trễ là trung bình cộng; tốc độ tính cả phiên (QCVN 34:2022/BTTTT); dòng nhỏ "
         "là tỷ lệ so với gói cước. «Đạt» hay «Không đạt» chỉ ghi khi có từ 1.000 mẫu và khoảng tin "
         "cậy 95% không chứa ngưỡng. Chỉ tiêu mẫu lấy theo 300 mẫu một xã mỗi tháng. «Mức đầy đủ» "
         "là phần lần đo tốc độ đã về so với kế hoạch đo.",
+        "The state is the connection's at this moment; the figures are of the whole period. "
         "Speeds and latencies are arithmetic means; speeds are of whole transfers (QCVN "
         "34:2022/BTTTT); the share of the plan is in small print. “Met” or “Not met” is shown only "
         "with 1,000 samples or more, where the 95% interval does not contain the threshold. The "
@@ -205,6 +216,10 @@ LABELS = {
     "leds_now": Phrase("Đèn đang báo", "Current LED patterns"),
     "leds_note": Phrase("Theo tin gần nhất của trạm,", "As last reported by the probe,"),
     "leds_unknown": Phrase("Không rõ.", "Unknown."),
+    "led_of_power": Phrase("Nguồn", "Power"),
+    "led_of_centre": Phrase("Trung tâm", "Centre"),
+    "led_colour_green": Phrase("đèn xanh", "green"),
+    "led_colour_red": Phrase("đèn đỏ", "red"),
     "led_off": Phrase("tắt", "off"),
     "led_steady": Phrase("sáng đều", "steady"),
     "led_breathing": Phrase("sáng dần, tối dần", "breathing"),
@@ -216,6 +231,8 @@ LABELS = {
         "Shows whether the probe host itself was the bottleneck in the last measurement.",
     ),
     "network_port": Phrase("Cổng mạng", "Network port"),
+    "duplex_full": Phrase("song công", "full duplex"),
+    "duplex_half": Phrase("bán song công", "half duplex"),
     "throttled": Phrase("Giảm xung", "Throttled"),
     "system": Phrase("Hệ điều hành, máy", "Kernel, machine"),
     "tool": Phrase("Công cụ", "Tool"),
@@ -360,6 +377,10 @@ LABELS = {
     "urge_list": Phrase(
         "Cần đôn đốc: trụ sở đo chưa đủ", "To follow up: offices below the minimum"
     ),
+    "scrolls_sideways": Phrase(
+        "Bảng rộng hơn màn hình: vuốt ngang để xem hết.",
+        "The table is wider than the screen: swipe sideways for the rest.",
+    ),
     "table_pages": Phrase("Các trang của bảng", "Pages of the table"),
     "first_of": Phrase("hiển thị", "shown"),
     "measured_per_line": Phrase("Số lần đo / tối thiểu", "Measurements / minimum"),
@@ -435,7 +456,7 @@ LABELS = {
     "missing_results": Phrase("Còn thiếu", "Missing"),
     "results_missing": Phrase("kết quả còn thiếu", "results missing"),
     "none_here": Phrase("Không có", "None"),
-    "rejected_messages": Phrase("Bản tin bị từ chối", "Rejected messages"),
+    "rejected_messages": Phrase("Thông điệp MQTT bị từ chối", "Rejected messages"),
     "topic": Phrase("Chủ đề MQTT", "MQTT topic"),
     "rejected_too_large": Phrase("quá lớn", "too large"),
     "rejected_too_many": Phrase("gửi quá nhiều", "rate limit exceeded"),

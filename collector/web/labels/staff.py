@@ -102,7 +102,14 @@ LABELS = {
         "and try again.",
     ),
     "refused_404": Phrase("Không tìm thấy trang này.", "Page not found."),
+    "refused_405": Phrase(
+        "Địa chỉ này không nhận yêu cầu kiểu đó.", "This address takes no request of that kind."
+    ),
     "refused_413": Phrase("Tệp gửi lên quá lớn.", "The file is too large."),
+    "refused_500": Phrase(
+        "Hệ thống gặp lỗi khi lập trang này. Hãy thử lại; nếu vẫn lỗi, đề nghị báo người quản trị.",
+        "The centre failed to make this page. Try again; if it fails again, tell its operator.",
+    ),
     "refused_503": Phrase(
         "Hiện chưa thực hiện được, hãy thử lại sau.", "Temporarily unavailable; try again later."
     ),
