@@ -108,7 +108,7 @@ LABELS = {
     "refused_413": Phrase("Tệp gửi lên quá lớn.", "The file is too large."),
     "refused_500": Phrase(
         "Hệ thống gặp lỗi khi lập trang này. Hãy thử lại; nếu vẫn lỗi, đề nghị báo người quản trị.",
-        "The centre failed to make this page. Try again; if it fails again, tell its operator.",
+        "The centre failed to make this page. Try again; if it fails again, contact its operator.",
     ),
     "refused_503": Phrase(
         "Hiện chưa thực hiện được, hãy thử lại sau.", "Temporarily unavailable; try again later."
