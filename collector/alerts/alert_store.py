@@ -97,9 +97,17 @@ class AlertStore:
         found = self._read("WHERE ended_at IS NULL ORDER BY number")
         return {alert.key: alert for alert in found}
 
-    def newest(self, limit: int) -> list[Alert]:
-        """The newest alerts, open or ended, newest first."""
-        return self._read("ORDER BY number DESC LIMIT ?", limit)
+    def newest(self, limit: int, *, ended: bool | None = None, kind: str = "") -> list[Alert]:
+        """The newest alerts, newest first.
+
+        Args:
+            limit: at most so many.
+            ended: only ended ones (True) or open ones (False).
+            kind: only of this kind; "" for every one.
+        """
+        state = {None: "true", True: "ended_at IS NOT NULL", False: "ended_at IS NULL"}[ended]
+        where = f"WHERE {state} AND (kind = ? OR ? = '')"
+        return self._read(f"{where} ORDER BY number DESC LIMIT ?", kind, kind, limit)
 
     def write(
         self,
@@ -173,7 +181,7 @@ class AlertStore:
         with self._lock:
             self._connection.close()
 
-    def _read(self, rest: str, *arguments: int) -> list[Alert]:
+    def _read(self, rest: str, *arguments: str | int) -> list[Alert]:
         rows = self._rows(f"SELECT {_COLUMNS} FROM alerts {rest}", *arguments)  # noqa: S608 - our own constants
         return [_alert(row) for row in rows]
 

@@ -215,6 +215,11 @@ def provinces_of(lines: Iterable[KnownLine]) -> list[tuple[str, str]]:
     )
 
 
+def isps_of(lines: Iterable[KnownLine]) -> list[tuple[str, str]]:
+    """The ISPs of the lines, each as (name, id), by name."""
+    return sorted({(line.isp_name, line.isp) for line in lines})
+
+
 def filter_lines(
     lines: Sequence[KnownLine], *, province: str = "", group: str = "", isp: str = ""
 ) -> list[KnownLine]:

@@ -1,4 +1,4 @@
-"""Floor 3. The alerts page: open alerts and ended ones, and both as JSON."""
+"""Floor 3. The alerts page: open and ended alerts, filtered and in pages, and as JSON."""
 
 from __future__ import annotations
 
@@ -6,36 +6,64 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from collector.alerts.alert import Alert, AlertKind
 from collector.alerts.alert_store import AlertStore
+from collector.domain.lines import isps_of, provinces_of
+from collector.domain.read_model import ReadModel
 from collector.web import alerts_view as view
 from collector.web.page_context import PageContext
-from collector.web.query import whole_number
+from collector.web.presentation import Locale
+from collector.web.query import (
+    chosen_sorting,
+    links,
+    one_of,
+    page_number,
+    province_code,
+    whole_number,
+)
 from collector.web.responses import json_response
+from collector.web.table import heads, in_order, page_links, page_of
 
-# How many ended alerts are listed below the open ones.
-_ENDED_SHOWN = 200
+# So many of the newest alerts are looked through.
+_ALERTS_MOST = 20_000
 
 
 class AlertsPage:
     """`/alerts` and `/alerts.json`."""
 
-    def __init__(self, context: PageContext, alert_store: AlertStore) -> None:
+    def __init__(self, context: PageContext, model: ReadModel, alert_store: AlertStore) -> None:
         self._context = context
+        self._model = model
         self._alert_store = alert_store
         self.routes = [Route("/alerts", self.page), Route("/alerts.json", self.download)]
 
     def page(self, request: Request) -> Response:
-        """Open alerts, newest first, then ended ones."""
-        locale = self._context.locale(request)
-        open_alerts = sorted(self._alert_store.open_alerts().values(), key=lambda a: -a.number)
-        ended = [
-            alert for alert in self._alert_store.newest(_ENDED_SHOWN) if alert.ended_at is not None
-        ]
+        """Filters: `state`, `kind`, `province`, `group`, `isp`; `sort`, `order`, `page`."""
+        model, locale = self._model, self._context.locale(request)
+        registry, lines = model.registry(), model.lines()
+        filters, sorting = self._filters(request), chosen_sorting(request, view.COLUMNS)
+        places = view.AlertPlaces(lines, registry)
+        found = self._found(filters, places)
+        if sorting.column:
+            key = view.sort_key(sorting.column, places, locale)
+            found = in_order(found, key, sorting.order)
+        shown = page_of(found, page_number(request), view.ROWS_A_PAGE)
+        order = {"sort": sorting.column, "order": sorting.order if sorting.column else ""}
+        link = links("/alerts", filters | order)
         return self._context.render(
             request,
             "alerts.html",
-            open_alerts=[view.alert_row(alert, locale) for alert in open_alerts],
-            ended=[view.alert_row(alert, locale) for alert in ended],
+            filters=filters,
+            order=order,
+            states=_states(locale),
+            kinds=view.kinds(locale),
+            provinces=provinces_of(lines),
+            groups=sorted((group.name, group.id) for group in registry.groups.values()),
+            isps=isps_of(lines),
+            rows=[view.alert_row(alert, places, locale) for alert in shown.rows],
+            heads=heads(view.COLUMNS, sorting, link, locale),
+            page=shown,
+            pages=page_links(shown, link),
         )
 
     def download(self, request: Request) -> Response:
@@ -43,3 +71,27 @@ class AlertsPage:
         limit = whole_number("limit", request.query_params.get("limit"), 200, 1, 10_000)
         alerts = [view.alert_event(alert) for alert in self._alert_store.newest(limit)]
         return json_response({"alerts": alerts})
+
+    def _filters(self, request: Request) -> dict[str, str]:
+        query, registry = request.query_params, self._model.registry()
+        isps = [isp for _, isp in isps_of(self._model.lines())]
+        return {
+            "state": one_of("state", query.get("state"), (view.ENDED, view.EVERY)),
+            "kind": one_of("kind", query.get("kind"), list(AlertKind)),
+            "province": province_code(query.get("province"), registry),
+            "group": one_of("group", query.get("group"), registry.groups),
+            "isp": one_of("isp", query.get("isp"), isps),
+        }
+
+    def _found(self, filters: dict[str, str], places: view.AlertPlaces) -> list[Alert]:
+        ended = {"": False, view.ENDED: True, view.EVERY: None}[filters["state"]]
+        alerts = self._alert_store.newest(_ALERTS_MOST, ended=ended, kind=filters["kind"])
+        where = filters["province"], filters["group"], filters["isp"]
+        return [alert for alert in alerts if places.matches(alert, *where)]
+
+
+def _states(locale: Locale) -> list[tuple[str, str]]:
+    return [
+        (locale.label("alerts_ended"), view.ENDED),
+        (locale.label("alerts_all"), view.EVERY),
+    ]

@@ -1,15 +1,30 @@
-"""Floor 1. Alerts as rows of the alerts page."""
+"""Floor 1. Alerts as rows of the alerts page: filtered, sorted, in pages."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from collector.alerts import notification
-from collector.alerts.alert import Alert
+from collector.alerts.alert import Alert, AlertKind
 from collector.alerts.notification import AlertEvent, Transition
-from collector.web.formatting import Moment, moment
+from collector.domain.lines import KnownLine
+from collector.registry.registry import Registry
+from collector.web.formatting import Moment, by_name, moment
 from collector.web.presentation import Locale
+from collector.web.table import Column
 from runtime.language import Language
+
+ROWS_A_PAGE = 100
+# Of the filter `state`; without it, the open ones.
+ENDED, EVERY = "ended", "all"
+COLUMNS = (
+    Column("kind", "alert"),
+    Column("place", "office"),
+    Column("detail", "detail", ""),
+    Column("began", "began_at"),
+    Column("ended", "ended_at", "desc"),
+)
 
 
 class AlertRow(NamedTuple):
@@ -17,21 +32,73 @@ class AlertRow(NamedTuple):
 
     title: str
     place: str
+    commune: str
     href: str
     sentence: str
     began: Moment
     ended: Moment | None
 
 
-def alert_row(alert: Alert, locale: Locale) -> AlertRow:
+class AlertPlaces:
+    """Where alerts are: the lines of their probes, else what the alert itself says."""
+
+    def __init__(self, lines: Iterable[KnownLine], registry: Registry) -> None:
+        self._registry = registry
+        self._lines: dict[tuple[str, str], list[KnownLine]] = {}
+        for line in lines:
+            self._lines.setdefault(line.key[:2], []).append(line)
+
+    def commune(self, alert: Alert) -> str:
+        """The commune's name with its province's; "" for an alert of the centre itself."""
+        code = self._code(alert)
+        commune = self._registry.communes.get(code)
+        return f"{commune.name}, {commune.province_name}" if commune else code
+
+    def matches(self, alert: Alert, province: str, group: str, isp: str) -> bool:
+        """Whether an alert passes the filters; "" lets every one pass."""
+        commune = self._registry.communes.get(self._code(alert))
+        if province and (commune is None or commune.province_code != province):
+            return False
+        if group and self._code(alert) not in self._registry.groups[group].communes:
+            return False
+        return not isp or any(line.isp == isp for line in self._lines_of(alert))
+
+    def _code(self, alert: Alert) -> str:
+        lines = self._lines.get((alert.key.subject.tenant, alert.key.subject.probe))
+        return lines[0].commune_code if lines else alert.commune_code or ""
+
+    def _lines_of(self, alert: Alert) -> Sequence[KnownLine]:
+        subject = alert.key.subject
+        lines = self._lines.get((subject.tenant, subject.probe), [])
+        return [line for line in lines if subject.line in ("", line.key.line)]
+
+
+def sort_key(column: str, places: AlertPlaces, locale: Locale) -> Callable[[Alert], Any]:
+    """What alerts are sorted by for one of `COLUMNS`."""
+    keys: Mapping[str, Callable[[Alert], Any]] = {
+        "kind": lambda alert: _title(alert.key.kind, locale),
+        "place": lambda alert: (by_name(places.commune(alert)), notification.place(alert)),
+        "began": lambda alert: alert.began_at,
+        "ended": lambda alert: alert.ended_at,
+    }
+    return keys[column]
+
+
+def kinds(locale: Locale) -> list[tuple[str, str]]:
+    """The kinds of alerts to choose from, by title."""
+    return sorted((_title(kind, locale), kind.value) for kind in AlertKind)
+
+
+def alert_row(alert: Alert, places: AlertPlaces, locale: Locale) -> AlertRow:
     """The row of an alert."""
     subject = alert.key.subject
     href = f"/probe/{subject.tenant}/{subject.probe}" if subject.probe else ""
     ended = alert.ended_at
     vietnamese = locale.language is Language.VI
     return AlertRow(
-        title=notification.title(alert.key.kind, vietnamese),
+        title=_title(alert.key.kind, locale),
         place=notification.place(alert),
+        commune=places.commune(alert),
         href=href,
         sentence=notification.sentence(alert, locale.timezone, vietnamese=vietnamese),
         began=moment(alert.began_at, locale.language, locale.timezone),
@@ -43,3 +110,8 @@ def alert_event(alert: Alert) -> dict[str, object]:
     """The last event of an alert, as the webhook's JSON object."""
     transition = Transition.BEGIN if alert.ended_at is None else Transition.END
     return notification.as_json(AlertEvent(transition, alert))
+
+
+def _title(kind: AlertKind, locale: Locale) -> str:
+    title = notification.title(kind, locale.language is Language.VI)
+    return title[:1].upper() + title[1:]

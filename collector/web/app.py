@@ -83,7 +83,7 @@ class Web:
             *SystemPage(self._context, read_model, certificates, ingest_status).routes,
             *PublicPages(self._context, read_model).routes,
             *RegistryPage(self._context, read_model).routes,
-            *(AlertsPage(self._context, alerts).routes if alerts else []),
+            *(AlertsPage(self._context, read_model, alerts).routes if alerts else []),
             *(ReportsPage(self._context, read_model, reports).routes if reports else []),
             *Api(read_model).routes,
             *MonitoringEndpoints(read_model, ingest_status).routes,

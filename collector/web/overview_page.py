@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from collector.domain.lines import KnownLine, LineState, filter_lines
+from collector.domain.lines import KnownLine, LineState, filter_lines, isps_of
 from collector.domain.read_model import ReadModel
 from collector.registry.registry import Commune, Registry
 from collector.rollup.periods import Period
@@ -142,7 +142,7 @@ class OverviewPage:
                 {(c.province_name, c.province_code) for c in registry.communes.values()},
                 key=lambda province: by_name(province[0]),
             ),
-            isps=sorted({(line.isp_name, line.isp) for line in self._model.lines()}),
+            isps=isps_of(self._model.lines()),
             groups=sorted((group.name, group.id) for group in registry.groups.values()),
         )
 

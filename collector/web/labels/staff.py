@@ -12,6 +12,8 @@ LABELS = {
     "alert": Phrase("Cảnh báo", "Alert"),
     "alerts_open": Phrase("Đang diễn ra", "Open now"),
     "alerts_ended": Phrase("Đã kết thúc", "Ended"),
+    "alerts_all": Phrase("Tất cả", "All"),
+    "all_kinds": Phrase("Mọi loại cảnh báo", "All alerts"),
     "began_at": Phrase("Bắt đầu", "Began"),
     "ended_at": Phrase("Kết thúc", "Ended"),
     "alerts_note": Phrase(
