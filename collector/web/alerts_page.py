@@ -42,7 +42,7 @@ class AlertsPage:
         model, locale = self._model, self._context.locale(request)
         registry, lines = model.registry(), model.lines()
         filters, sorting = self._filters(request), chosen_sorting(request, view.COLUMNS)
-        places = view.AlertPlaces(lines, registry)
+        places = model.cached("alert places", lambda: view.AlertPlaces(lines, registry))
         found = self._found(filters, places)
         if sorting.column:
             key = view.sort_key(sorting.column, places, locale)

@@ -15,6 +15,7 @@ _TABLE = re.compile(r'<table class="plain(?P<more>[^"]*)">.*?</table>', re.DOTAL
 _HEAD = re.compile(r"<thead>.*?</thead>", re.DOTALL)
 _HEADING = re.compile(r"<th\b[^>]*>(.*?)</th>", re.DOTALL)
 _HIDDEN = re.compile(r'<span\b[^>]*aria-hidden="true"[^>]*>.*?</span>', re.DOTALL)
+_UNNAMED = re.compile("<th (?!role=)")
 _TAG = re.compile(r"<[^>]*>")
 _ROW = re.compile(r"<tr\b.*?</tr>", re.DOTALL)
 _CELL = re.compile(r"<(td|th)\b([^>]*)>")
@@ -47,7 +48,7 @@ def _headings(head: str) -> list[str]:
 
 def _head(head: str) -> str:
     head = head.replace("<thead>", '<thead role="rowgroup">').replace("<tr>", '<tr role="row">')
-    return head.replace("<th ", '<th role="columnheader" ')
+    return _UNNAMED.sub('<th role="columnheader" ', head)
 
 
 def _row(row: str, columns: Sequence[str]) -> str:
