@@ -67,6 +67,8 @@ class IngestConfig(Strict, frozen=True):
     probe_bytes_per_s: Annotated[float, Meta(ge=1_024, le=1e10)] = 20e6
     probe_burst_s: Annotated[float, Meta(ge=1, le=3600)] = 30.0
     compression: bool = False
+    # The certificates of the authorities of probes that sign; None: `broker.ca_file`.
+    authority_file: Path | None = None
 
 
 class ReceiptConfig(Strict, frozen=True):

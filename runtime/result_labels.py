@@ -66,6 +66,7 @@ VALIDITIES = {
         "mạng nội bộ của cơ quan bị gián đoạn trong lúc đo", "the office's own network was down"
     ),
     Validity.CLOCK_REPAIRED: Phrase("giờ đo đã được hiệu chỉnh", "time corrected afterwards"),
+    Validity.SIGNATURE_MISMATCH: Phrase("không khớp chữ ký của trạm", "not what the probe signed"),
     Validity.TIME_IN_FUTURE: Phrase("giờ đo ở tương lai", "timestamp in the future"),
     Validity.TIME_ANCIENT: Phrase("giờ đo quá xa trong quá khứ", "timestamp too far in the past"),
     Validity.SHORT: Phrase("đo ngắn hơn quy định", "shorter than required"),

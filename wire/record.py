@@ -106,6 +106,8 @@ class Validity(StrEnum):
     CLOCK_REPAIRED = "clock_repaired"
     TIME_IN_FUTURE = "time_in_future"
     TIME_ANCIENT = "time_ancient"
+    # Set by the centre: it is not what the probe signed (wire.signature).
+    SIGNATURE_MISMATCH = "signature_mismatch"
     SERVER_LOW = "server_low"
     # Another test shared the server's port, or its card was over its capacity (wire.lease).
     SERVER_CONTENTION = "server_contention"

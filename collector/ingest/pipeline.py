@@ -24,6 +24,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from collector.commands.sender import MqttCommandSender
@@ -34,6 +35,7 @@ from collector.domain.name_conflicts import NameConflicts, ProbeRun
 from collector.ingest.batch_pacer import BatchPacer
 from collector.ingest.rate_limit import ProbeRateLimit, RateLimiter
 from collector.ingest.receipts import EpochRequests, ReceiptNumbers, ReceiptPacer
+from collector.ingest.signature_check import SignatureCheck
 from collector.ingest.status import IngestStatus
 from collector.ingest.validation import decompressed_bytes, is_deletion, validate
 from collector.store.individual import store_individually
@@ -143,6 +145,7 @@ class IngestPipeline:
                 limits.probe_messages_per_s, limits.probe_bytes_per_s, limits.probe_burst_s
             )
         )
+        self._signature_check = SignatureCheck(_authority_pem(config), store.certificates)
         self.state = IngestStatus()
         self.name_conflicts = NameConflicts()
         self._taken_over_at_s: deque[float] = deque(maxlen=_TAKEN_OVER_MIN)
@@ -354,7 +357,7 @@ class IngestPipeline:
                 self._charge_decompressed(message, checked)
             self._observe_info(checked, redelivered=message.redelivered)
             validated.append(checked)
-        return validated
+        return self._signature_check.checked(validated)
 
     def _charge_decompressed(self, message: Received, checked: ValidatedMessage) -> None:
         """Count what a compressed message held: few bytes on the wire can be much to decode."""
@@ -504,6 +507,18 @@ class IngestPipeline:
             log.info("the store works again")
         trouble = state.store_trouble or state.broker_trouble or self.client_id_trouble()
         systemd_notify.status(trouble or "storing what the probes send")
+
+
+def _authority_pem(config: Config) -> bytes:
+    """The certificates of the authorities whose probes' signatures count."""
+    path = config.intake.authority_file or config.broker.ca_file
+    if path is None:
+        return b""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        log.warning("no signature can be checked: %s cannot be read: %s", path, error.strerror)
+        return b""
 
 
 def _log_rejections(refusals: Sequence[RejectedMessage]) -> None:

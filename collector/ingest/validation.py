@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from msgspec import Struct, structs
 
+from collector.ingest.signatures import signed_blocks
 from collector.store.messages import (
     MAX_DETAIL_CHARACTERS,
     STATUS_CHANNELS,
@@ -160,6 +161,8 @@ def _results(
         )
     kind = str(address.kind)
     timing = _TimeCheck(frame, arrival)
+    signatures = signed_blocks(frame)
+    sent: dict[int, bytes] = {}
     records: list[NumberedResult] = []
     rejected_records: list[RejectedMessage] = []
     for record in frame.records:
@@ -167,7 +170,9 @@ def _results(
             numbered = _record(record, kind)
             if not timing.is_plausible(numbered.result):
                 _require_common_time(numbered.result.started_at, "`started_at`")
-                numbered = timing.checked(numbered)
+                numbered, before = timing.checked(numbered), numbered
+                if signatures and numbered is not before:
+                    sent[record.seq] = bytes(record.result)
             records.append(numbered)
         except _REFUSALS as error:
             reason, why = _reason_of(error)
@@ -187,6 +192,8 @@ def _results(
         site=frame.site,
         records=tuple(records),
         rejected_records=tuple(rejected_records),
+        signatures=signatures,
+        sent=sent,
     )
 
 

@@ -94,6 +94,9 @@ INVALIDATING = frozenset(Validity) - {Validity.CLOCK_UNSYNCED, Validity.CLOCK_RE
 # (docs/method.md#http, H9). A slow link to the router does not falsify delays, losses and lookups.
 # Minutes up and down count whatever the state of the box, unless their time is unknown; else a box
 # with a weak link or supply would have no availability at all.
+_OF_ANY_KIND = frozenset(
+    {Validity.TIME_IN_FUTURE, Validity.TIME_ANCIENT, Validity.SIGNATURE_MISMATCH}
+)
 _OF_DELAYS = INVALIDATING - {Validity.LINK_BELOW_PLAN}
 _INVALIDATING_OF = {
     "http": INVALIDATING - {Validity.EARLY_STOPPED},
@@ -101,8 +104,8 @@ _INVALIDATING_OF = {
     "dns": _OF_DELAYS,
     "web": _OF_DELAYS,
     "path": _OF_DELAYS,
-    "availability": frozenset({Validity.TIME_IN_FUTURE, Validity.TIME_ANCIENT}),
-    "outage": frozenset({Validity.TIME_IN_FUTURE, Validity.TIME_ANCIENT}),
+    "availability": _OF_ANY_KIND,
+    "outage": _OF_ANY_KIND,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from msgspec import Struct
 from wire import messages, topics
 from wire.messages import Health, Info, Rejection, State
 from wire.record import Result
+from wire.signature import SignatureBlock
 from wire.site import Site
 
 # The channels on which a probe reports its own status.
@@ -42,10 +44,44 @@ class NumberedResult(Struct, frozen=True):
     body: str
 
 
+class SignatureOutcome(StrEnum):
+    """What came of checking a signature block."""
+
+    CHECKED = "checked"
+    # No certificate of that key is known, or it was not in force.
+    UNKNOWN_KEY = "unknown_key"
+    MISMATCH = "mismatch"
+
+
+class SignedBlock(Struct, frozen=True):
+    """A signature block, and the digests of its results as they arrived, in order.
+
+    `outcome` is None until it was checked.
+    """
+
+    block: SignatureBlock
+    digests: tuple[str, ...]
+    outcome: SignatureOutcome | None = None
+
+
+class ProbeCertificate(Struct, frozen=True):
+    """A probe's certificate of the tenant's authority: in force from `begins` to `ends`.
+
+    `key` names it in signature blocks.
+    """
+
+    key: str
+    der: bytes
+    begins: datetime
+    ends: datetime
+
+
 class ResultsMessage(Struct, frozen=True):
     """The results of one envelope. Every record is of `kind`, as the topic said.
 
-    `rejected_records` are those that are not; the valid ones are stored all the same.
+    `rejected_records` are those that are not; the valid ones are stored all the same. `signatures`
+    are the blocks that cover its results; of a signed envelope `sent` has the bytes of those
+    results that the centre has changed (a time, a flag), by number.
     """
 
     tenant: str
@@ -57,16 +93,22 @@ class ResultsMessage(Struct, frozen=True):
     site: Site
     records: tuple[NumberedResult, ...]
     rejected_records: tuple[RejectedMessage, ...] = ()
+    signatures: tuple[SignedBlock, ...] = ()
+    sent: dict[int, bytes] = {}
 
 
 class StatusMessage(Struct, frozen=True):
-    """A state, info or health message of a probe. A retained one is no contact."""
+    """A state, info or health message of a probe. A retained one is no contact.
+
+    `certificate` is that of an `info`, where it counts.
+    """
 
     tenant: str
     probe: str
     received_at: datetime
     retained: bool
     message: State | Info | Health
+    certificate: ProbeCertificate | None = None
 
 
 class RejectedMessage(Struct, frozen=True):

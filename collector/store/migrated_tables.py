@@ -16,7 +16,7 @@ def _made_by_migrations(name: str, key: tuple[str, ...], columns: str) -> Table:
         name,
         tuple(Column(column, ColumnType(of or ColumnType.TEXT)) for column, _, of in pairs),
         key,
-        "started_at" if name in ("old_results", "result_blocks") else None,
+        "started_at" if name in ("old_results", "result_blocks", "signature_blocks") else None,
     )
 
 
@@ -33,6 +33,18 @@ BLOCKS = _made_by_migrations(
     ("number",),
     "number:integer started_at:instant received_at:instant stored_at:instant first_seq:integer "
     "epoch_id:id results:small dictionary_id:small kind body:bytes",
+)
+CERTIFICATES = _made_by_migrations(
+    "probe_certificates",
+    ("tenant", "probe", "key"),
+    "tenant probe key begins_at:time ends_at:time certificate:bytes",
+)
+# It has no key: two rows of a block do no harm.
+SIGNATURES = _made_by_migrations(
+    "signature_blocks",
+    (),
+    "started_at:instant stored_at:instant first_seq:integer epoch_id:id results:small "
+    "outcome:small key:bytes previous:bytes signature:bytes digests:bytes sent:bytes",
 )
 DELTAS = _made_by_migrations("rollup_batches", ("number",), "results:integer body:bytes")
 LEDGERS = _made_by_migrations(

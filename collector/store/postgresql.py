@@ -20,7 +20,7 @@ from collector.store.connections import ConnectedDatabase, QueuedTransaction
 from collector.store.database import ColumnType, Row, Table, column_names
 from collector.store.kind_tables import kind_tables
 from collector.store.migrate import Migration, packaged
-from collector.store.sql_store import SqlStore, derived_tables, raw_tables
+from collector.store.sql_store import SqlStore, daily_tables, derived_tables, raw_tables
 from collector.store.store import StoreError
 
 _LOCK = 0x7472616D646F  # "tramdo"
@@ -143,7 +143,7 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlTransa
         """A partition for today and each of the coming days, of every partitioned table."""
         today = now.astimezone(UTC).date()
         with self.transaction() as transaction:
-            for table in raw_tables():
+            for table in daily_tables():
                 for ahead in range(days_ahead + 1):
                     transaction.create_partition(table.name, today + ahead * _ONE_DAY)
 
@@ -155,7 +155,7 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlTransa
         """Partitions by start time; the default partition by storage time."""
         with self.transaction() as transaction:
             old = [f"old_{kind}_results" for kind in kind_tables()]
-            tables = [*(table.name for table in raw_tables()), *old, "old_results"]
+            tables = [*(table.name for table in daily_tables()), *old, "old_results"]
             return (
                 transaction.drop_partitions(cut, tables)
                 + transaction.delete_default_partition(cut)
@@ -314,7 +314,10 @@ class PostgresqlTransaction(QueuedTransaction):
                     self.execute(
                         f"DELETE FROM {table.name}_other WHERE number - place = ANY(?)", (blocks,)
                     )
-        return len(rows)
+        signed = self.execute(
+            "DELETE FROM signature_blocks_other WHERE stored_at < ? RETURNING 1", (utc_text(cut),)
+        )
+        return len(rows) + len(signed)
 
     def delete_old_default_partition(self, cut: datetime) -> int:
         """The same of the tables of before there were blocks."""

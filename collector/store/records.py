@@ -10,10 +10,11 @@ from uuid import UUID
 from msgspec import UNSET, Struct
 
 from collector.registry.registry import LineKey
-from collector.store.messages import EpochKey
+from collector.store.messages import EpochKey, SignatureOutcome
 from wire.ledger import Ledger
 from wire.messages import Health, Info, Presence, Rejection
 from wire.result import Family, FaultLocation
+from wire.signature import SignatureBlock
 from wire.site import Site
 
 
@@ -76,6 +77,22 @@ class StoredResult(Struct, frozen=True):
     received_at: datetime
     stored_at: datetime
     body: bytes
+
+
+class StoredSignature(Struct, frozen=True):
+    """A signature block as it came, and what came of checking it.
+
+    The text that was signed is `wire.signature.signed_text` of the epoch, `block.first`,
+    `block.previous` and the digest of each of its results: of `sent` where it has one, for the
+    centre has changed that result since (a time, a flag); else of the stored body; of a result that
+    is not stored, `digests` has it.
+    """
+
+    epoch: EpochKey
+    block: SignatureBlock
+    outcome: SignatureOutcome
+    digests: Mapping[int, str]
+    sent: Mapping[int, bytes]
 
 
 class LastResult(NamedTuple):

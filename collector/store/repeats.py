@@ -29,6 +29,7 @@ _OF_THE_CENTRE = (
     Validity.CLOCK_UNSYNCED,  # taken away by a repair
     Validity.TIME_ANCIENT,
     Validity.TIME_IN_FUTURE,
+    Validity.SIGNATURE_MISMATCH,
 )
 SameDay = Callable[[str, str], str]
 _Identity = tuple[str, str, str, int]

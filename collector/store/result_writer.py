@@ -124,6 +124,10 @@ class ResultWriter:
         self.write_facts(transaction, every, month, count)
         return every
 
+    def epoch_id(self, name: _EpochName) -> int:
+        """The number of an epoch of which a result has just been written."""
+        return self._epochs[name]
+
     def write_facts(
         self,
         transaction: Transaction,

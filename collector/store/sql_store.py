@@ -13,7 +13,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from collector.registry.registry import LineKey
-from collector.store import batch_writer, columns, rollup_tables
+from collector.store import batch_writer, columns, rollup_tables, signature_store
 from collector.store.batch import (
     Batch,
     ResultRow,
@@ -26,8 +26,8 @@ from collector.store.carry_over import carry_over
 from collector.store.database import Database, Row, Table, Transaction, column_names
 from collector.store.kind_tables import kind_tables
 from collector.store.lease_table import LeaseFence
-from collector.store.messages import EpochKey, ValidatedMessage
-from collector.store.migrated_tables import BLOCKS, PROBES
+from collector.store.messages import EpochKey, ProbeCertificate, ValidatedMessage
+from collector.store.migrated_tables import BLOCKS, PROBES, SIGNATURES
 from collector.store.records import (
     BatchResult,
     FamilyReplies,
@@ -38,6 +38,7 @@ from collector.store.records import (
     StoredProbe,
     StoredRejection,
     StoredResult,
+    StoredSignature,
     Totals,
 )
 from collector.store.registry_store import SqlRegistryStore
@@ -73,6 +74,11 @@ def derived_tables() -> list[Table]:
         *(kind.facts for kind in kinds),
         *rollup_tables.TABLES,
     ]
+
+
+def daily_tables() -> list[Table]:
+    """All tables that are partitioned by day, `result_blocks` last."""
+    return [SIGNATURES, *raw_tables()]
 
 
 def raw_tables() -> list[Table]:
@@ -147,6 +153,7 @@ class SqlStore:
             batch_writer.count(transaction, "results", len(places))
             # Reads above, writes below, which are queued without waiting.
             stored = self._writer.write(transaction, batch, places, batch_writer.count)
+            signature_store.write(transaction, bounded, known, self._writer.epoch_id, stored_at)
             batch_writer.insert_deltas(transaction, batch, places)
             ledgers = batch_writer.extend_ledgers(transaction, batch, known, revision)
             batch_writer.upsert_last_results(transaction, batch, stored, stored_at)
@@ -356,6 +363,12 @@ class SqlStore:
 
     def newest_results(self, limit: int) -> list[StoredResult]:
         return self._reader.newest(self._database.read, limit)
+
+    def certificates(self, tenant: str, probe: str) -> list[ProbeCertificate]:
+        return signature_store.certificates(self._database, tenant, probe)
+
+    def signatures(self, epoch: EpochKey, first: int, last: int) -> list[StoredSignature]:
+        return signature_store.signatures(self._database, epoch, first, last)
 
     def rejected_after(self, number: int, limit: int) -> list[StoredRejection]:
         rows = self._database.read(

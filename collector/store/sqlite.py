@@ -115,8 +115,10 @@ class SqliteDatabase(ConnectedDatabase[sqlite3.Connection, "SqliteTransaction"])
         from a time when the centre's clock was wrong.
         """
         with self.transaction() as transaction:
-            return _delete_old(transaction, cut, most_rows) or _delete_blocks(
-                transaction, cut, most_rows
+            return (
+                _delete_old(transaction, cut, most_rows)
+                or _delete_blocks(transaction, cut, most_rows)
+                or _delete_signatures(transaction, cut, most_rows)
             )
 
     def copy_to(self, destination: str) -> None:
@@ -204,6 +206,16 @@ def _delete_blocks(transaction: SqliteTransaction, cut: datetime, most_rows: int
     _delete_numbers(transaction, [kind.facts.name for kind in kind_tables().values()], numbers)
     _delete_numbers(transaction, ["result_blocks"], [number for number, _ in old])
     return len(numbers)
+
+
+def _delete_signatures(transaction: SqliteTransaction, cut: datetime, most_rows: int) -> int:
+    deleted = transaction.execute(
+        "DELETE FROM signature_blocks WHERE rowid IN (SELECT rowid FROM "
+        "(SELECT rowid, stored_at FROM signature_blocks ORDER BY rowid LIMIT ?) "
+        "WHERE stored_at < ?) RETURNING 1",
+        (most_rows, microseconds(cut)),
+    )
+    return len(deleted)
 
 
 def _delete_numbers(

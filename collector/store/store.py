@@ -17,7 +17,7 @@ from typing import Protocol
 from collector.registry.changes import RegistryStore
 from collector.registry.registry import LineKey
 from collector.rollup.queries import Summaries
-from collector.store.messages import EpochKey, ValidatedMessage
+from collector.store.messages import EpochKey, ProbeCertificate, ValidatedMessage
 from collector.store.records import (
     BatchResult,
     FamilyReplies,
@@ -28,6 +28,7 @@ from collector.store.records import (
     StoredProbe,
     StoredRejection,
     StoredResult,
+    StoredSignature,
     Totals,
 )
 from wire.ledger import Ledger
@@ -163,6 +164,15 @@ class Store(Protocol):
 
     def newest_results(self, limit: int) -> list[StoredResult]:
         """The `limit` results with the highest numbers, ascending. Raises StoreError."""
+
+    def certificates(self, tenant: str, probe: str) -> Sequence[ProbeCertificate]:
+        """The certificates of a probe that have counted, by their key. Raises StoreError."""
+
+    def signatures(self, epoch: EpochKey, first: int, last: int) -> Sequence[StoredSignature]:
+        """The signature blocks that cover a result from `first` to `last`, ascending.
+
+        They go by age with the results. Raises StoreError.
+        """
 
     def rejected_after(self, number: int, limit: int) -> list[StoredRejection]:
         """At most `limit` stored rejections with a higher number, ascending. Raises StoreError."""

@@ -71,7 +71,8 @@ def test_the_example_is_good_and_shows_the_defaults() -> None:
         assert getattr(told.broker, name) == getattr(without, name)
     assert told.store.postgresql == "host=/run/postgresql dbname=tramdo"
     assert msgspec.structs.replace(told.store, postgresql=None) == StoreConfig()
-    for name in ("client_id", "web", "intake", "receipts"):
+    assert msgspec.structs.replace(told.intake, authority_file=None) == IngestConfig()
+    for name in ("client_id", "web", "receipts"):
         assert getattr(told, name) == getattr(parse(MINIMAL.encode(), "c"), name)
     assert (told.papers.path, told.alerts.rules) == (ReportsConfig().path, Rules())
     assert told.papers.office.place == "Thái Nguyên"
