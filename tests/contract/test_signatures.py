@@ -115,11 +115,11 @@ def test_a_block_that_came_in_two_envelopes_is_verified_by_either(
 ) -> None:
     bodies = [encode_result(result) for result in latencies(2)]
     block = probe.block(1, bodies)
-    halves = []
+    halves = list[bytes]()
     for seq, other in ((2, 1), (1, 2)):
         absent = RecordDigest(other, record_digest(bodies[other - 1]))
-        half = structs.replace(block, digests=[absent])
-        halves.append(probe.payload([(seq, bodies[seq - 1])], [half]))
+        with_absent = structs.replace(block, digests=[absent])
+        halves.append(probe.payload([(seq, bodies[seq - 1])], [with_absent]))
     for half in halves:
         take(store, probe, half)
         assert all(verifies(store, probe, one) for one in store.signatures(KEY, 1, 2))
