@@ -1,13 +1,16 @@
 """Floor 3. ClickHouse behind the centre: bytes a result, seconds of docs/analytics.md's questions.
 
-Results of `bench.workload` (60 round-trip times a window, three targets, both families, one result
-in twenty of another kind) go through validation into PostgreSQL, are exported by the real exporter,
-and are asked for in both. ClickHouse is chDB, its engine as a library, behind a plain HTTP server
-(`tests.clickhouse`), on the same two cores. Of each question the median of three readings.
+Windows of `bench.workload` (60 round-trip times, three targets, both families), for twelve of them
+a throughput test, a round of queries and an hour's availability, and now and then an outage, go
+through validation into PostgreSQL, are exported by the real exporter, and are asked for in both.
+ClickHouse is chDB, its engine as a library, behind a plain HTTP server (`tests.clickhouse`), on the
+same two cores. Of each question the median of three readings.
 """
 
 from __future__ import annotations
 
+import random
+import re
 import shutil
 import statistics
 import sys
@@ -17,6 +20,9 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from uuid import UUID
+
+import msgspec
 
 from bench import workload
 from bench.report import IntegerOption, Options, Outcome, Row, Target, at_most, note, run
@@ -28,20 +34,22 @@ from collector.analytics.settings import AnalyticsConfig
 from collector.ingest.validation import validate
 from collector.registry.communes import official
 from collector.registry.file_format import parse_toml
+from collector.store.messages import ValidatedMessage
 from collector.store.postgresql import PostgresqlStore
-from tests import clickhouse, postgresql, questions
+from tests import clickhouse, postgresql, questions, samples
 from tests.clickhouse import Server
-from wire.result import KINDS
+from wire import result as wire_result
+from wire import topics
+from wire.result import KINDS, Family, Line, Reason, Result
 
-_RESULTS, _QUICK_RESULTS = 60_000, 4_000
+_WINDOWS, _QUICK_WINDOWS = 60_000, 3_600
 _PROBES = 50
-_BATCH = 200
 _READINGS = 3
 _MOST_BYTES, _MOST_S = 200, 5
 
 
 def measured(options: Options) -> Outcome:
-    results = _QUICK_RESULTS if options.quick else options.number
+    results = _QUICK_WINDOWS if options.quick else options.number
     scratch = Path(tempfile.mkdtemp(prefix="tramdo-analytics-", dir="/var/tmp"))
     scratch.chmod(0o755)  # the server runs as another user
     try:
@@ -52,8 +60,8 @@ def measured(options: Options) -> Outcome:
             store = PostgresqlStore(server.conninfo(server.new_database()))
             begins_at = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
             begins_at -= timedelta(days=5)
-            _fill(store, Workload(results, 20, _PROBES, begins_at))
-            note(f"{results} results are in PostgreSQL")
+            _fill(store, results, begins_at)
+            note(f"{store.totals().results} results are in PostgreSQL")
             rows = [*_export(store, engine)]
             rows += _questions(store, engine, begins_at)
             store.close()
@@ -62,15 +70,60 @@ def measured(options: Options) -> Outcome:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _fill(store: PostgresqlStore, work: Workload) -> None:
+def _fill(store: PostgresqlStore, windows: int, begins_at: datetime) -> None:
     now = datetime.now(UTC)
-    registry = parse_toml(workload.registry(_PROBES).encode(), "bench", official())
+    plan = "plan_down_mbit_s = 300\nplan_up_mbit_s = 300\n"
+    listed = re.sub(r'(isp = "\w+"\n)', rf"\1{plan}", workload.registry(_PROBES))
+    registry = parse_toml(listed.encode(), "bench", official())
     store.registry.apply(registry, "bench", "bench", now)
-    waiting = [validate(topic, payload, now) for topic, payload in workload.messages(work)]
-    for begin in range(0, len(waiting), _BATCH):
-        store.store_batch(waiting[begin : begin + _BATCH], now)
+    work = Workload(windows, 20, _PROBES, begins_at)
+    for number in range(_PROBES):
+        store.store_batch([*_messages(work, number, now)], now)
     with store.database.transaction() as transaction:
         transaction.execute("ANALYZE")
+
+
+def _messages(work: Workload, number: int, now: datetime) -> Iterator[ValidatedMessage]:
+    """All of one probe: an envelope for each twenty results of a kind."""
+    probe, by_kind = f"tram-{number:05d}-1", dict[str, list[tuple[int, Result]]]()
+    for seq, result in enumerate(_results(work, number), start=1):
+        by_kind.setdefault(result.kind, []).append((seq, result))
+    for kind, numbered in by_kind.items():
+        for begin in range(0, len(numbered), work.per_envelope):
+            envelope = samples.envelope(
+                numbered[begin : begin + work.per_envelope],
+                tenant=workload.TENANT, probe=probe, epoch=UUID(int=number + 1), sent_at=now,
+            )  # fmt: skip
+            yield validate(topics.measurement(workload.TENANT, probe, kind), envelope, now)
+
+
+def _results(work: Workload, number: int) -> Iterator[Result]:
+    stream, rng = workload.Stream(work, number), random.Random(f"{work.seed} {number}")
+    for made in range(work.results // work.probes):
+        window = stream.latency()
+        assert window.values is not None
+        yield msgspec.structs.replace(window, family=Family.of(window.values.address))
+        if made % 12 == 0:
+            yield from _others(rng, window.line, window.started_at, made)
+
+
+def _others(rng: random.Random, line: Line, at: datetime, made: int) -> Iterator[Result]:
+    tested = samples.throughput(line=line, started_at=at, download_bps=rng.gauss(240e6, 40e6))
+    assert tested.values is not None
+    loaded = msgspec.structs.replace(
+        tested.values,
+        rtt_loaded_download_p50_ms=rng.lognormvariate(3.5, 0.4),
+        rtt_loaded_upload_p50_ms=rng.lognormvariate(4, 0.4),
+    )
+    yield msgspec.structs.replace(tested, values=loaded)
+    asked = samples.dns(line=line, rtt_ms=rng.uniform(2, 30))
+    yield msgspec.structs.replace(asked, started_at=at)
+    yield samples.availability(line=line, started_at=at)
+    if made % 600 == 0:
+        yield samples.outage(line=line, began_at=at, down=rng.randrange(2, 90))
+        yield samples.latency(
+            line=line, started_at=at, outcome=wire_result.Outcome.FAILED, reason=Reason.TIMEOUT
+        )
 
 
 def _export(store: PostgresqlStore, engine: Server) -> Iterator[Row]:
@@ -111,6 +164,8 @@ def _questions(store: PostgresqlStore, engine: Server, begins_at: datetime) -> I
     registry, ends = store.registry.read(), begins_at + timedelta(days=30)
     for name in questions.NAMES:
         sql = questions.in_postgresql(name, registry, begins_at, ends)
+        found = questions.in_clickhouse(engine, name, begins_at, ends)
+        assert len(found) == len(store.read_sql(sql)) > 0, f"{name} is asked of nothing"
         yield _row(
             f"{name}, s",
             _median_s(partial(questions.in_clickhouse, engine, name, begins_at, ends)),
@@ -158,6 +213,6 @@ if __name__ == "__main__":
             "analytics",
             measured,
             peers=("postgresql",),
-            number=IntegerOption("results", _RESULTS, "how many results there are"),
+            number=IntegerOption("windows", _WINDOWS, "how many latency windows there are"),
         )
     )
