@@ -24,7 +24,7 @@ RELATIVE_ERROR = 0.01
 # A bound that no line reaches; it keeps what a broken probe invents within 64-bit integers.
 COUNT_MOST = 2**53 - 1
 _MAPPING = LogarithmicMapping(RELATIVE_ERROR)
-_MULTIPLIER: float = _MAPPING._multiplier  # noqa: SLF001 - `_keys` is compared with the library's
+_MULTIPLIER: float = _MAPPING._multiplier  # noqa: SLF001 - `bin_numbers` is compared with the library's
 # 97.5th percentile of Student's t for 1 to 9 degrees of freedom; above, a series is close enough.
 _STUDENT_T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
 _NORMAL_Z = 1.959964
@@ -119,7 +119,7 @@ def distribution(figures: Sequence[float], infinite: int = 0) -> Distribution:
         float(max(figures)),
         infinite,
         len(figures) - len(above),
-        dict(Counter(_keys(above))),
+        dict(Counter(bin_numbers(above))),
     )
 
 
@@ -158,9 +158,9 @@ def _squares(figures: Sequence[float]) -> float:
 
 def _bins_of(microseconds: Sequence[int], most: int) -> Iterable[int]:
     if most < _TABLE_MICROSECONDS and len(microseconds) > 1:
-        found: tuple[int, ...] = itemgetter(*microseconds)(_bin_by_microsecond())
+        found: tuple[int, ...] = itemgetter(*microseconds)(bin_by_microsecond())
         return found
-    return _keys(delay / 1e3 for delay in microseconds)
+    return bin_numbers(delay / 1e3 for delay in microseconds)
 
 
 # Above this (65 ms, rare in the country) the bin is computed.
@@ -168,14 +168,14 @@ _TABLE_MICROSECONDS = 1 << 16
 
 
 @cache
-def _bin_by_microsecond() -> list[int]:
-    """The bin of each number of microseconds; index 0 is unused."""
+def bin_by_microsecond() -> list[int]:
+    """The bin, in milliseconds, of each number of microseconds; index 0 is unused."""
     shared: dict[int, int] = {}
-    bins = _keys(delay / 1e3 for delay in range(1, _TABLE_MICROSECONDS))
+    bins = bin_numbers(delay / 1e3 for delay in range(1, _TABLE_MICROSECONDS))
     return [0, *(shared.setdefault(number, number) for number in bins)]
 
 
-def _keys(figures: Iterable[float]) -> list[int]:
+def bin_numbers(figures: Iterable[float]) -> list[int]:
     """The bins of figures above 0, as the mapping's `key` has them, at a third of its cost."""
     return [ceil(log(figure, 2) * _MULTIPLIER) for figure in figures]
 

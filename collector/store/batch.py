@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -15,6 +17,7 @@ from msgspec import Struct
 
 from collector.store.messages import (
     EpochKey,
+    NumberedResult,
     RejectedMessage,
     ResultsMessage,
     StatusMessage,
@@ -29,8 +32,7 @@ from wire.site import Site
 # A sound epoch has as many ranges as it had losses. Each batch reads and writes all ranges of its
 # epochs, so an epoch that is scattered on purpose would cost more and more.
 _MAX_RANGES = 20_000
-# Before every result: sequence numbers begin at 1.
-_NOWHERE = (0, "")
+_seq_of = attrgetter("seq")
 
 
 class ResultRow(NamedTuple):
@@ -108,17 +110,21 @@ class ProbeChange(Struct):
         self.note_contact(report)
 
 
+class Span(NamedTuple):
+    """The results of a message, or some of them, in its order; their epoch."""
+
+    key: EpochKey
+    message: ResultsMessage
+    records: Sequence[NumberedResult]
+
+
 class Batch:
     """The rows of a batch, in the order of the messages."""
 
     def __init__(self, messages: Sequence[ValidatedMessage], stored_at: datetime) -> None:
         self.stored_at = stored_at
         self._stored_at = utc_text(stored_at)
-        self.results: list[ResultRow] = []
-        # The same results decoded, in the same order.
-        self.decoded: list[Result] = []
-        # The epoch of each span of results: [begin, end).
-        self._spans: list[tuple[EpochKey, int, int]] = []
+        self.spans: list[Span] = []
         self.seqs: dict[EpochKey, list[int]] = defaultdict(list)
         self.given_up: dict[EpochKey, list[tuple[int, int]]] = defaultdict(list)
         self.last: dict[LastResultKey, LastResultRef] = {}
@@ -138,54 +144,40 @@ class Batch:
                 change.note_report(message)
 
     def _take_results(self, message: ResultsMessage) -> None:
-        tenant, probe, epoch = message.tenant, message.probe, str(message.epoch)
-        received_at = utc_text(message.received_at)
-        key = EpochKey(tenant, probe, message.epoch)
+        records = message.records
+        key = EpochKey(message.tenant, message.probe, message.epoch)
         # Moved to the end: the last epoch of a probe in the batch is its current one.
-        self.seqs[key] = [*self.seqs.pop(key, ()), *(record.seq for record in message.records)]
-        begin = len(self.results)
-        self._spans.append((key, begin, begin + len(message.records)))
-        stored_at, kind = self._stored_at, message.kind
-        names_dropped = KINDS[kind] is ResultsDroppedResult
-        # The last result of each (line, target, family), of all and of the `ok` ones.
-        last: dict[tuple[str, str | None, Family | None], tuple[int, str]] = {}
-        last_ok: dict[tuple[str, str | None, Family | None], tuple[int, str]] = {}
+        self.seqs[key] = [*self.seqs.pop(key, ()), *map(_seq_of, records)]
+        self.spans.append(Span(key, message, records))
+        if KINDS[message.kind] is ResultsDroppedResult:
+            for record in records:
+                self._take_given_up(key, record.result)
+        self._take_last(message)
+
+    def _take_last(self, message: ResultsMessage) -> None:
+        """The last result of each (line, target, family), of all and of the `ok` ones."""
+        last: _LastOf = {}
+        last_ok: _LastOf = {}
         for record in message.records:
-            seq, result = record.seq, record.result
-            if names_dropped:
-                self._take_given_up(key, result)
-            line, target, outcome = result.line.id, without_nul(result.target), result.outcome
-            started_at = utc_text(result.started_at)
-            self.decoded.append(result)
-            self.results.append(
-                ResultRow(
-                    tenant,
-                    probe,
-                    epoch,
-                    seq,
-                    kind,
-                    line,
-                    target,
-                    outcome.value,
-                    result.reason and result.reason.value,
-                    started_at,
-                    received_at,
-                    stored_at,
-                    record.body,
-                )
-            )
-            what = line, target, result.family
-            if last.get(what, _NOWHERE)[0] < seq:
-                last[what] = seq, started_at
-            if outcome is Outcome.OK and last_ok.get(what, _NOWHERE)[0] < seq:
-                last_ok[what] = seq, started_at
-        for only_ok, places in ((False, last), (True, last_ok)):
-            for (line, target, family), (seq, started_at) in places.items():
+            result = record.result
+            what = result.line.id, result.target, result.family
+            if what not in last or last[what].seq < record.seq:
+                last[what] = record
+            if result.outcome is Outcome.OK and (
+                what not in last_ok or last_ok[what].seq < record.seq
+            ):
+                last_ok[what] = record
+        epoch = str(message.epoch)
+        for only_ok, found in ((False, last), (True, last_ok)):
+            for (line, target, family), record in found.items():
                 number = family_number(family)
                 self._keep_later(
-                    LastResultKey(tenant, probe, line, kind, target or "", number, only_ok),
-                    LastResultRef(epoch, seq, started_at),
-                )
+                    LastResultKey(
+                        message.tenant, message.probe, line, message.kind,
+                        without_nul(target) or "", number, only_ok,
+                    ),
+                    LastResultRef(epoch, record.seq, utc_text(record.result.started_at)),
+                )  # fmt: skip
 
     def _take_given_up(self, key: EpochKey, result: Result) -> None:
         """Ranges that a probe has given up count as known in its ledger."""
@@ -193,6 +185,21 @@ class Batch:
         if isinstance(values, ResultsDroppedValues) and values.epoch is not None:
             # Of an earlier epoch too: each opening of the outbox begins a new one.
             self.given_up[key._replace(epoch=values.epoch)].extend(values.ranges)
+
+    @property
+    def results(self) -> int:
+        """The number of results, repeats included."""
+        return sum(len(span.records) for span in self.spans)
+
+    @cached_property
+    def rows(self) -> list[ResultRow]:
+        """The results as rows, in their order; for what few batches need."""
+        return [row for span in self.spans for row in rows_of(span, self._stored_at)]
+
+    @cached_property
+    def decoded(self) -> list[Result]:
+        """The results decoded, in the order of `rows`."""
+        return [record.result for span in self.spans for record in span.records]
 
     @property
     def epochs(self) -> list[EpochKey]:
@@ -210,18 +217,61 @@ class Batch:
             return place.seq > known.seq
         return place.started_at >= known.started_at or known.started_at > self._stored_at
 
-    def new_places(self, stored: Mapping[EpochKey, Ledger]) -> list[int]:
-        """The indices in `results` of new results; of repeats in the batch, the first."""
+    def new(self, stored: Mapping[EpochKey, Ledger]) -> list[Span]:
+        """The new results, each message's by itself; of repeats in the batch, the first is new."""
         fresh = {key: stored[key].without(seqs) for key, seqs in self.seqs.items()}
-        places = []
-        for key, begin, end in self._spans:
-            wanted = fresh[key]
-            for place in range(begin, end):
-                seq = self.results[place].seq
-                if seq in wanted:
-                    wanted.remove(seq)
-                    places.append(place)
-        return places
+        # Of an epoch whose numbers are all new and distinct, whole messages are.
+        whole = {key for key, seqs in fresh.items() if len(seqs) == len(self.seqs[key])}
+        found = []
+        for span in self.spans:
+            if span.key in whole:
+                found += [span] if span.records else []
+            elif some := _taken(span.records, fresh[span.key]):
+                found.append(span._replace(records=some))
+        return found
+
+    def new_places(self, stored: Mapping[EpochKey, Ledger]) -> list[int]:
+        """The indices in `rows` of the results that `new` returns."""
+        fresh = {key: stored[key].without(seqs) for key, seqs in self.seqs.items()}
+        every = ((span.key, record) for span in self.spans for record in span.records)
+        return [place for place, (key, record) in enumerate(every) if _taken([record], fresh[key])]
+
+
+_LastOf = dict[tuple[str, str | None, Family | None], NumberedResult]
+
+
+def rows_of(span: Span, stored_at: str) -> list[ResultRow]:
+    """The results of a span as rows of `results`."""
+    message = span.message
+    received_at, epoch = utc_text(message.received_at), str(message.epoch)
+    return [
+        ResultRow(
+            message.tenant,
+            message.probe,
+            epoch,
+            record.seq,
+            message.kind,
+            record.result.line.id,
+            without_nul(record.result.target),
+            record.result.outcome.value,
+            record.result.reason and record.result.reason.value,
+            utc_text(record.result.started_at),
+            received_at,
+            stored_at,
+            record.body,
+        )
+        for record in span.records
+    ]
+
+
+def _taken(records: Sequence[NumberedResult], wanted: set[int]) -> list[NumberedResult]:
+    """The records whose numbers are wanted, which are wanted no longer then."""
+    found = []
+    for record in records:
+        if record.seq in wanted:
+            wanted.remove(record.seq)
+            found.append(record)
+    return found
 
 
 def reject_scattered(

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import chain
 from uuid import UUID
 
 from collector.rollup.periods import local_day
-from collector.rollup.summary import group_by_hour
 from collector.store import columns, rollup_tables
-from collector.store.batch import Batch, ResultRow, utc_text
+from collector.store.batch import Batch, Span, utc_text
 from collector.store.database import Row, Transaction
 from collector.store.messages import EpochKey
 from collector.store.migrated_tables import DELTAS, LAST_RESULTS, LEDGERS, PLANS, PROBES
-from collector.store.result_writer import NumberedRow
+from collector.store.result_writer import StoredPlaces
 from wire.ledger import Ledger
 from wire.record import Result
 
@@ -22,6 +21,9 @@ from wire.record import Result
 _EPOCHS_AT_ONCE = 1_000
 # A roll-up takes deltas whole, so that a huge batch is several: memory.
 _RESULTS_A_DELTA = 2_000
+# A nation has some four thousand probes, of an epoch or two; a sound epoch has few ranges.
+_LEDGERS_CACHED = 20_000
+_RANGES_CACHED = 40
 _AHEAD = timedelta(minutes=10)
 
 
@@ -57,73 +59,126 @@ def ledgers_of(
     return known
 
 
+class LedgerCache:
+    """The ledgers that this store's own batches wrote last, so that they are not read again.
+
+    Each batch has the next revision of the store. Where one is missing, another collector has
+    stored a batch meanwhile, and nothing is known any more.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[EpochKey, tuple[Ledger, Ledger]] = {}
+        self._revision = 0
+
+    def forget(self) -> None:
+        """Empty it, after a transaction that may not have been committed."""
+        self._known.clear()
+
+    def read(
+        self, transaction: Transaction, keys: Sequence[EpochKey], revision: int
+    ) -> dict[EpochKey, tuple[Ledger, Ledger]]:
+        """What `ledgers_of` reads, in the transaction of the batch of this revision."""
+        if revision != self._revision + 1:
+            self._known.clear()
+        self._revision = revision
+        found = {key: ledgers for key in keys if (ledgers := self._known.get(key)) is not None}
+        missing = [key for key in keys if key not in found]
+        return found | ledgers_of(transaction.execute, missing) if missing else found
+
+    def remember(self, written: Mapping[EpochKey, tuple[Ledger, Ledger]]) -> None:
+        """Remember what this batch has written; scattered ones would take much memory."""
+        if len(self._known) + len(written) > _LEDGERS_CACHED:
+            self._known.clear()
+        for key, (ranges, stored) in written.items():
+            if len(ranges.ranges) + len(stored.ranges) <= _RANGES_CACHED:
+                self._known[key] = ranges, stored
+            else:
+                self._known.pop(key, None)
+
+
 def extend_ledgers(
     transaction: Transaction,
     batch: Batch,
     known: Mapping[EpochKey, tuple[Ledger, Ledger]],
     revision: int,
-) -> dict[EpochKey, Ledger]:
-    """Write the new ledgers of the batch's epochs; returns those for the receipts."""
-    ledgers: dict[EpochKey, Ledger] = {}
+) -> dict[EpochKey, tuple[Ledger, Ledger]]:
+    """Write the new ledgers of the batch's epochs; returns them as `ledgers_of` does."""
+    ledgers: dict[EpochKey, tuple[Ledger, Ledger]] = {}
     rows = []
     for place, key in enumerate(batch.epochs):
-        ranges, stored = known[key]
-        seqs = batch.seqs.get(key, ())
-        ledgers[key] = ranges.with_seqs(seqs).with_ranges(batch.given_up.get(key, ()))
+        ranges, stored = _extended(known[key], batch.seqs.get(key, ()), batch.given_up.get(key, ()))
+        ledgers[key] = ranges, stored
+        text = columns.ledger_text(ranges)
         rows.append(
             (
                 key.tenant,
                 key.probe,
                 str(key.epoch),
-                columns.ledger_text(ledgers[key]),
+                text,
                 # Of two epochs of one probe in a batch, the last one is the current one.
                 (revision << 20) + place,
-                columns.ledger_text(stored.with_seqs(seqs)),
+                text if stored is ranges else columns.ledger_text(stored),
             )
         )
     transaction.replace(LEDGERS, rows)
     return ledgers
 
 
-def insert_deltas(transaction: Transaction, batch: Batch, places: Sequence[int]) -> None:
-    """Insert the roll-up deltas of the results at these indices."""
-    rows = [batch.results[place] for place in places]
-    write_deltas(transaction, rows, [batch.decoded[place] for place in places])
+def _extended(
+    known: tuple[Ledger, Ledger], seqs: Sequence[int], given_up: Sequence[tuple[int, int]]
+) -> tuple[Ledger, Ledger]:
+    """Both ledgers of an epoch with what a batch adds; one object where they are equal."""
+    ranges, stored = known
+    if not given_up and ranges == stored:
+        ranges = stored = ranges.with_seqs(seqs)
+        return ranges, stored
+    return ranges.with_seqs(seqs).with_ranges(given_up), stored.with_seqs(seqs)
+
+
+def insert_deltas(transaction: Transaction, spans: Sequence[Span]) -> None:
+    """Insert the roll-up deltas of the results in these spans."""
+    write_deltas(
+        transaction,
+        [
+            (span.key.tenant, span.key.probe, [record.result for record in span.records])
+            for span in spans
+        ],
+    )
 
 
 def write_deltas(
-    transaction: Transaction, rows: Sequence[ResultRow], decoded: Sequence[Result]
+    transaction: Transaction, results: Iterable[tuple[str, str, Sequence[Result]]]
 ) -> None:
-    """Insert the roll-up deltas of results, which `rollup_writer` merges later."""
+    """Insert the roll-up deltas of results of (tenant, probe), for `rollup_writer`."""
     deltas = []
-    for at in range(0, len(rows), _RESULTS_A_DELTA):
-        part = slice(at, at + _RESULTS_A_DELTA)
-        hours = group_by_hour(
-            (row.tenant, row.probe, result)
-            for row, result in zip(rows[part], decoded[part], strict=True)
-        )
-        if hours:
-            deltas.append((len(rows[part]), rollup_tables.encode_delta(hours)))
+    part: list[tuple[str, str, Sequence[Result]]] = []
+    size = 0
+    for tenant, probe, same in results:
+        for at in range(0, len(same), _RESULTS_A_DELTA):
+            some = same[at : at + _RESULTS_A_DELTA]
+            if size + len(some) > _RESULTS_A_DELTA:
+                deltas.append((size, rollup_tables.encode_delta(rollup_tables.delta_of(part))))
+                part, size = [], 0
+            part.append((tenant, probe, some))
+            size += len(some)
+    if part:
+        deltas.append((size, rollup_tables.encode_delta(rollup_tables.delta_of(part))))
     transaction.insert(DELTAS, deltas)
 
 
 def upsert_last_results(
-    transaction: Transaction, batch: Batch, stored: Sequence[NumberedRow], at: datetime
+    transaction: Transaction, batch: Batch, stored: StoredPlaces, at: datetime
 ) -> None:
     """Update the last result of each line, kind, target and family.
 
     Args:
         transaction: the one that stores the batch.
         batch: the batch.
-        stored: its new results.
+        stored: where its new results are.
         at: the time by the centre's clock.
     """
     # A repeat has no number here. It becomes no last result, for its first copy was one: where the
     # last one's clock was ahead, a repeat would replace it, without a number to be found by.
-    numbers = {
-        (one.row.tenant, one.row.probe, one.row.epoch, one.row.seq): (one.number, one.place)
-        for one in stored
-    }
     transaction.upsert(
         LAST_RESULTS,
         [
@@ -134,7 +189,7 @@ def upsert_last_results(
                 *number,
             )
             for key, last in batch.last.items()
-            if (number := numbers.get((key.tenant, key.probe, last.epoch, last.seq)))
+            if (number := stored.find((key.tenant, key.probe, last.epoch), last.seq))
         ],
         "SET epoch = excluded.epoch, seq = excluded.seq, started_at = excluded.started_at, "
         "number = excluded.number, place = excluded.place "

@@ -7,17 +7,23 @@ in a block, and the next call goes on after the last one. Numbers stay.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import msgspec
 
 from collector.store import batch_writer
-from collector.store.batch import ResultRow, microseconds, utc_text
+from collector.store.batch import ResultRow, utc_text
 from collector.store.database import Row, Transaction
 from collector.store.kind_tables import kind_tables
 from collector.store.migrated_tables import LAST_RESULTS
-from collector.store.result_writer import NumberedRow, ResultWriter
+from collector.store.result_writer import (
+    Block,
+    NumberedRow,
+    ResultWriter,
+    StoredPlaces,
+    blocks_of_rows,
+)
 from wire.result import decode_result
 
 _MARK = "carried_over"
@@ -53,10 +59,9 @@ def carry_over(
     if found:
         _delete(transaction, found, tables)
         at = datetime.fromisoformat(found[-1].row.stored_at)
-        placed = writer.write_numbered(
-            transaction, found, at.year * 12 + at.month, batch_writer.count
-        )
-        _update_last(transaction, placed)
+        blocks = blocks_of_rows(found)
+        writer.write_blocks(transaction, blocks, at.year * 12 + at.month, batch_writer.count)
+        _update_last(transaction, blocks)
     batch_writer.count(transaction, _MARK, rows[-1][0] - done)
     return len(rows)
 
@@ -77,7 +82,7 @@ def _decoded(row: Row) -> NumberedRow | None:
     except msgspec.MsgspecError:
         log.warning("result %d cannot be decoded and stays in old_results", number)
         return None
-    return NumberedRow(number, 0, stored, result, microseconds(result.started_at))
+    return NumberedRow(number, stored, result)
 
 
 def _delete(
@@ -104,27 +109,21 @@ def _ranges(numbers: Sequence[int]) -> list[tuple[int, int]]:
     return found
 
 
-def _update_last(transaction: Transaction, placed: Sequence[NumberedRow]) -> None:
+def _update_last(transaction: Transaction, blocks: Sequence[Block]) -> None:
     """Point the last results that were carried over to where they are."""
-    where = {
-        (one.row.tenant, one.row.probe, one.row.epoch, one.row.seq): (one.number, one.place)
-        for one in placed
-    }
     rows = transaction.execute(
         f"SELECT epoch, seq, {', '.join(_LAST_KEY)} FROM last_results WHERE number IS NULL"
     )
     transaction.execute_many(
         "UPDATE last_results SET number = ?, place = ? WHERE "
         + " AND ".join(f"{name} = ?" for name in _LAST_KEY),
-        _changes(rows, where),
+        _changes(rows, StoredPlaces(blocks)),
     )
 
 
-def _changes(
-    rows: Sequence[Row], where: Mapping[tuple[str, str, str, int], tuple[int, int]]
-) -> list[tuple[object, ...]]:
+def _changes(rows: Sequence[Row], stored: StoredPlaces) -> list[tuple[object, ...]]:
     return [
-        (*where[tenant, probe, epoch, seq], tenant, probe, *key)
+        (*place, tenant, probe, *key)
         for epoch, seq, tenant, probe, *key in rows
-        if (tenant, probe, epoch, seq) in where
+        if (place := stored.find((tenant, probe, epoch), seq)) is not None
     ]

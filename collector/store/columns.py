@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -11,13 +10,14 @@ from uuid import UUID
 import msgspec
 
 from collector.store.records import NamedEpochs, StoredProbe, StoredResult
-from wire.decoding import decode_json
+from wire.decoding import decode_json, reader_of
 from wire.ledger import Ledger
 from wire.messages import Health, Info, PlannedKind, Presence
 from wire.site import Site
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
+_decode_ranges = reader_of(tuple[tuple[int, int], ...])
 
 
 def result(row: Row) -> StoredResult:
@@ -68,12 +68,12 @@ def plan(text: str) -> list[PlannedKind] | None:
 
 def ledger(ranges: str) -> Ledger:
     """A ledger from its JSON."""
-    return Ledger(tuple((first, last) for first, last in json.loads(ranges)))
+    return Ledger(_decode_ranges(ranges))
 
 
 def ledger_text(ledger: Ledger) -> str:
     """A ledger as JSON: [[first, last], ...]."""
-    return json.dumps(ledger.ranges, separators=(",", ":"))
+    return msgspec.json.encode(ledger.ranges).decode()
 
 
 def message_text(message: msgspec.Struct | Sequence[msgspec.Struct]) -> str:

@@ -13,7 +13,7 @@ column is never dropped.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from hashlib import blake2b
@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import inspect
 
-from collector.store.batch import ResultRow, family_number, utc_text, without_nul
+from collector.store.batch import family_number, utc_text, without_nul
 from collector.store.database import Column, ColumnType, Table
 from wire.result import KINDS, Result
 
@@ -70,6 +70,11 @@ _DIMENSION_KEYS = (
 _DIGEST_BYTES = 12
 _encode = msgspec.msgpack.Encoder().encode
 _COMMON_NAMES = {column.name for column in _COMMON}
+# Where a result itself has them. A plain one has no flag in `validity`.
+_COMMON_PATHS = {
+    "line": "line.id", "isp": "line.isp", "target": "target", "family": "family",
+    "duration_s": "duration_s", "outcome": "outcome", "reason": "reason",
+}  # fmt: skip
 
 
 class _Field(NamedTuple):
@@ -129,41 +134,66 @@ class KindTable:
             kind in _BY_LINE,
         )
         self.types = {column.name: column.type for column in every}
+        # Of a plain result both tables' cells are attributes as they are: `identity`, with its
+        # tenant and probe, names its row of dimensions, and `figures` are its cells of facts.
+        self.has_plain = not any(part.path or part.converted for part in self._parts)
+        paths = {**_COMMON_PATHS, **{f.column.name: f"values.{f.name}" for f in self._fields()}}
+        self.identity = _getter(paths, [every[place].name for place in in_dimensions])
+        self.figures = _getter(paths, [every[place].name for place in in_facts])
 
-    def row(self, stored: ResultRow, result: Result) -> KindRow:
-        """A result's cells, in the order of the tables' columns after their keys."""
-        cells = self.cells(stored, result)
+    def _fields(self) -> list[_Field]:
+        return [field for part in self._parts if part.path is None for field in part.fields]
+
+    def row(self, tenant: str, probe: str, result: Result, body: str) -> KindRow:
+        """A result's cells, in the order of the tables' columns after their keys.
+
+        Args:
+            tenant: whose it is.
+            probe: the probe.
+            result: the result.
+            body: its JSON.
+        """
+        cells = self.cells(tenant, probe, result, body)
         dimensions = self._dimensions(cells)
         facts = self._facts(cells)
         digest = blake2b(_encode(dimensions), digest_size=_DIGEST_BYTES).digest()
         return KindRow(digest, dimensions, (facts,) if self._one_fact else facts)
 
-    def cells(self, stored: ResultRow, result: Result) -> tuple[object, ...]:
+    def cells(self, tenant: str, probe: str, result: Result, body: str) -> tuple[object, ...]:
         """A result's row of the view, in the order of `columns`; its number is left at 0."""
         validity = result.validity
         row: tuple[object, ...] = (
             0,
-            stored.tenant,
-            stored.probe,
-            stored.line,
+            tenant,
+            probe,
+            result.line.id,
             without_nul(result.line.isp),
-            stored.target,
+            without_nul(result.target),
             family_number(result.family) or None,
-            stored.started_at,
+            utc_text(result.started_at),
             result.duration_s,
-            stored.outcome,
-            stored.reason,
+            result.outcome.value,
+            result.reason and result.reason.value,
             " ".join(sorted(validity)) if validity else "",
         )
         values = result.values
         # NUL can only come from this escape (RFC 8259, section 7).
-        plain = "\\u0000" not in stored.body
+        plain = "\\u0000" not in body
         for part in self._parts:
             source = values
             if part.path is not None and values is not None:
                 source = getattr(values, part.path)
             row += _cells(part, source, plain)
         return row
+
+
+def _getter(
+    paths: Mapping[str, str], names: Sequence[str]
+) -> Callable[[Result], tuple[object, ...]]:
+    """A function from a plain result to its attributes of these columns; others are left out."""
+    found = [paths[name] for name in names if name in paths]
+    read = attrgetter(*found)
+    return read if len(found) > 1 else lambda result: (read(result),)
 
 
 def _is_dimension(column: Column) -> bool:

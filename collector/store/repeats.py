@@ -50,23 +50,23 @@ def reused_numbers(
         reader: reads the store's bodies.
         same_day: `Database.same_day`.
         batch: the batch.
-        places: where in `batch.results` those are that are new.
+        places: where in `batch.rows` those are that are new.
         at: when the batch is stored.
     """
     new = set(places)
-    if len(new) == len(batch.results):
+    if len(new) == len(batch.rows):
         return []
-    first = {_identity(batch.results[place]): batch.decoded[place] for place in places}
-    repeats = [place for place in range(len(batch.results)) if place not in new]
-    elsewhere = [place for place in repeats if _identity(batch.results[place]) not in first]
+    first = {_identity(batch.rows[place]): batch.decoded[place] for place in places}
+    repeats = [place for place in range(len(batch.rows)) if place not in new]
+    elsewhere = [place for place in repeats if _identity(batch.rows[place]) not in first]
     # Nearly all repeats are in the same day's part, under the same time.
-    known = _bodies(transaction, reader, [batch.results[at] for at in elsewhere], same_day)
-    left = [place for place in elsewhere if _identity(batch.results[place]) not in known]
-    known |= _bodies(transaction, reader, [batch.results[at] for at in left], None)
-    still = [place for place in left if _identity(batch.results[place]) not in known]
-    known |= _old_bodies(transaction, [batch.results[place] for place in still])
+    known = _bodies(transaction, reader, [batch.rows[at] for at in elsewhere], same_day)
+    left = [place for place in elsewhere if _identity(batch.rows[place]) not in known]
+    known |= _bodies(transaction, reader, [batch.rows[at] for at in left], None)
+    still = [place for place in left if _identity(batch.rows[place]) not in known]
+    known |= _old_bodies(transaction, [batch.rows[place] for place in still])
     return [
-        _rejected(batch.results[place], at)
+        _rejected(batch.rows[place], at)
         for place in repeats
         if not _is_repeat(batch, place, known, first)
     ]
@@ -75,7 +75,7 @@ def reused_numbers(
 def _is_repeat(
     batch: Batch, place: int, known: Mapping[_Identity, str], first: Mapping[_Identity, Result]
 ) -> bool:
-    row, result = batch.results[place], batch.decoded[place]
+    row, result = batch.rows[place], batch.decoded[place]
     identity = _identity(row)
     if identity in first:
         return _same(result, first[identity])

@@ -6,11 +6,13 @@ once it is committed: the store calls `forget` when one was not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from sys import intern
 from typing import NamedTuple, TypeVar
 
-from collector.store.batch import Batch, ResultRow, microseconds
+from collector.store.batch import Batch, ResultRow, Span, microseconds
 from collector.store.bodies import BLOCK_BYTES, BLOCK_RESULTS, BodyCompressor, packaged_dictionary
 from collector.store.database import Row, Transaction
 from collector.store.kind_tables import KindRow, KindTable, kind_tables
@@ -24,16 +26,54 @@ _AT_ONCE = 5_000
 _EpochName = tuple[str, str, str]
 # Month, digest.
 _DimensionKey = tuple[int, bytes]
+_Cells = tuple[object, ...]
+Count = Callable[[Transaction, str, int], int]
 
 
 class NumberedRow(NamedTuple):
-    """A result that is to be stored, with its number and its place in its block."""
+    """A result that is stored as a row and is to be in a block, with its number."""
 
     number: int
-    place: int
     row: ResultRow
     result: Result
-    started_us: int
+
+
+class Block(NamedTuple):
+    """Results that are stored together: of one message, kind and UTC day, numbered on.
+
+    `epoch` is its tenant, probe and epoch; times are microseconds since 1970.
+    """
+
+    number: int
+    epoch: _EpochName
+    kind: str
+    first_seq: int
+    received_us: int
+    stored_us: int
+    started_us: Sequence[int]
+    results: Sequence[Result]
+    bodies: Sequence[str]
+
+
+class StoredPlaces:
+    """Where the results of a batch have been stored."""
+
+    def __init__(self, blocks: Iterable[Block]) -> None:
+        self._blocks: dict[_EpochName, list[tuple[int, int, int]]] = {}
+        for block in blocks:
+            of_epoch = self._blocks.setdefault(block.epoch, [])
+            of_epoch.append((block.first_seq, len(block.results), block.number))
+        for of_epoch in self._blocks.values():
+            of_epoch.sort()
+
+    def find(self, epoch: _EpochName, seq: int) -> tuple[int, int] | None:
+        """The number and the place in its block of a result; None: it is not one of these."""
+        blocks = self._blocks.get(epoch, [])
+        at = bisect_right(blocks, seq, key=lambda block: block[0]) - 1
+        if at < 0:
+            return None
+        first, count, number = blocks[at]
+        return (number + seq - first, seq - first) if seq < first + count else None
 
 
 class ResultWriter:
@@ -44,113 +84,117 @@ class ResultWriter:
         self._dictionary_id: int | None = None
         self._epochs: dict[_EpochName, int] = {}
         self._dimensions: dict[str, dict[_DimensionKey, int]] = {}
+        # The same of plain results, by kind, month, tenant and probe.
+        self._plain: dict[tuple[str, int, str, str], dict[_Cells, int]] = {}
+        self._plain_cached = 0
 
     def forget(self) -> None:
         """Empty the caches, after a transaction that may not have been committed."""
         self._dictionary_id = None
         self._epochs.clear()
         self._dimensions.clear()
+        self._forget_plain()
+
+    def _forget_plain(self) -> None:
+        self._plain.clear()
+        self._plain_cached = 0
 
     def write(
-        self,
-        transaction: Transaction,
-        batch: Batch,
-        places: Sequence[int],
-        count: Callable[[Transaction, str, int], int],
-    ) -> list[NumberedRow]:
-        """Write the results at these indices of the batch.
+        self, transaction: Transaction, batch: Batch, spans: Sequence[Span], count: Count
+    ) -> StoredPlaces:
+        """Write the results in these spans of the batch.
 
         Args:
             transaction: the one that stores the batch.
             batch: the batch.
-            places: the indices of new results, ascending.
+            spans: its new results.
             count: adds to a counter of the store and returns its new value.
 
         Returns:
-            The results with their numbers.
+            Where they are.
         """
-        if not places:
-            return []
-        first = count(transaction, "number", len(places)) - len(places) + 1
-        numbered = [
-            NumberedRow(
-                number,
-                0,
-                batch.results[index],
-                batch.decoded[index],
-                microseconds(batch.decoded[index].started_at),
-            )
-            for number, index in enumerate(places, start=first)
-        ]
+        new = sum(len(span.records) for span in spans)
+        if not new:
+            return StoredPlaces(())
+        number = count(transaction, "number", new) - new + 1
+        stored_us = microseconds(batch.stored_at)
+        blocks: list[Block] = []
+        for span in spans:
+            blocks += _blocks_of(number, span, stored_us)
+            number += len(span.records)
         month = batch.stored_at.year * 12 + batch.stored_at.month
-        return self.write_numbered(transaction, numbered, month, count)
+        self.write_blocks(transaction, blocks, month, count)
+        return StoredPlaces(blocks)
 
-    def write_numbered(
-        self,
-        transaction: Transaction,
-        results: Sequence[NumberedRow],
-        month: int,
-        count: Callable[[Transaction, str, int], int],
-    ) -> list[NumberedRow]:
-        """Write results that have their numbers, ascending; returns them with their places.
-
-        `month` is that of the dimensions: of the latest storage.
-        """
-        blocks = list(_blocks(results))
-        epochs = self._epoch_ids(transaction, {_epoch(block[0].row) for block in blocks}, count)
+    def write_blocks(
+        self, transaction: Transaction, blocks: Sequence[Block], month: int, count: Count
+    ) -> None:
+        """Write blocks of results; `month` is that of the dimensions: of the latest storage."""
+        epochs = self._epoch_ids(transaction, {block.epoch for block in blocks}, count)
         dictionary_id = self._dictionary(transaction)
-        times = {row.received_at for row in (block[0].row for block in blocks)}
-        times |= {block[0].row.stored_at for block in blocks}
-        instants = {text: microseconds(datetime.fromisoformat(text)) for text in times}
+        compress = self._compressor.compress
         transaction.insert(
             BLOCKS,
             [
                 (
-                    block[0].number,
-                    block[0].started_us,
-                    instants[block[0].row.received_at],
-                    instants[block[0].row.stored_at],
-                    block[0].row.seq,
-                    epochs[_epoch(block[0].row)],
-                    len(block),
+                    block.number,
+                    block.started_us[0],
+                    block.received_us,
+                    block.stored_us,
+                    block.first_seq,
+                    epochs[block.epoch],
+                    len(block.results),
                     dictionary_id,
-                    block[0].row.kind,
-                    self._compressor.compress([one.row.body.encode() for one in block]),
+                    block.kind,
+                    compress([body.encode() for body in block.bodies]),
                 )
                 for block in blocks
             ],
         )
-        every = [one for block in blocks for one in block]
-        self.write_facts(transaction, every, month, count)
-        return every
+        self.write_facts(transaction, blocks, month, count)
 
     def epoch_id(self, name: _EpochName) -> int:
         """The number of an epoch of which a result has just been written."""
         return self._epochs[name]
 
     def write_facts(
-        self,
-        transaction: Transaction,
-        results: Iterable[NumberedRow],
-        month: int,
-        count: Callable[[Transaction, str, int], int],
+        self, transaction: Transaction, blocks: Iterable[Block], month: int, count: Count
     ) -> None:
         """Write the rows of results in their kinds' tables; `month` is that of the dimensions."""
-        by_kind: dict[str, list[tuple[NumberedRow, KindRow]]] = {}
-        tables = kind_tables()
-        for one in results:
-            kind = one.row.kind
-            by_kind.setdefault(kind, []).append((one, tables[kind].row(one.row, one.result)))
-        for kind, rows in by_kind.items():
-            table = tables[kind]
-            ids = self._dimension_ids(transaction, table, month, [row for _, row in rows], count)
-            transaction.insert(
-                table.facts,
-                [
-                    (one.number, one.started_us, ids[row.digest], one.place, *row.facts)
-                    for one, row in rows
-                ],
-            )
+        by_kind: dict[str, list[Block]] = {}
+        for block in blocks:
+            by_kind.setdefault(block.kind, []).append(block)
+        for kind, same in by_kind.items():
+            table = kind_tables()[kind]
+            facts = _Facts(table)
+            for block in same:
+                tenant, probe, _ = block.epoch
+                of_probe = kind, month, tenant, probe
+                facts.add(block, self._plain.setdefault(of_probe, {}) if table.has_plain else {})
+            self._add_others(transaction, facts, month, count)
+            transaction.insert(table.facts, facts.rows)
+
+    def _add_others(
+        self, transaction: Transaction, facts: _Facts, month: int, count: Count
+    ) -> None:
+        """Add the rows whose dimensions are not cached by their cells."""
+        if not facts.others:
+            return
+        made = [
+            facts.table.row(tenant, probe, block.results[place], block.bodies[place])
+            for block, place, *_ in facts.others
+            for tenant, probe, _ in (block.epoch,)
+        ]
+        ids = self._dimension_ids(transaction, facts.table, month, made, count)
+        for (block, place, identity, cached), row in zip(facts.others, made, strict=True):
+            number, started_us = block.number + place, block.started_us[place]
+            dimension_id = ids[row.digest]
+            facts.rows.append((number, started_us, dimension_id, place, *row.facts))
+            if identity is not None and identity not in cached:
+                cached[_interned(identity)] = dimension_id
+                self._plain_cached += 1
+        if self._plain_cached > _CACHED:
+            self._forget_plain()
 
     def _dictionary(self, transaction: Transaction) -> int:
         if self._dictionary_id is None:
@@ -166,10 +210,7 @@ class ResultWriter:
         return self._dictionary_id
 
     def _epoch_ids(
-        self,
-        transaction: Transaction,
-        wanted: set[_EpochName],
-        count: Callable[[Transaction, str, int], int],
+        self, transaction: Transaction, wanted: set[_EpochName], count: Count
     ) -> dict[_EpochName, int]:
         missing = sorted(wanted - self._epochs.keys())
         found = {name: self._epochs[name] for name in wanted if name in self._epochs}
@@ -196,7 +237,7 @@ class ResultWriter:
         table: KindTable,
         month: int,
         rows: Sequence[KindRow],
-        count: Callable[[Transaction, str, int], int],
+        count: Count,
     ) -> dict[bytes, int]:
         cached = self._dimensions.setdefault(table.kind, {})
         wanted = {row.digest: row for row in rows}
@@ -217,36 +258,135 @@ class ResultWriter:
                 table.dimensions,
                 [(found[digest], month, digest, *wanted[digest].dimensions) for digest in new],
             )
-        _cache(cached, {(month, digest): number for digest, number in found.items()})
+        if not table.has_plain:  # else it is cached by its cells
+            _cache(cached, {(month, digest): number for digest, number in found.items()})
         return found
 
 
-def _blocks(results: Sequence[NumberedRow]) -> Iterable[list[NumberedRow]]:
-    """The results divided into blocks."""
-    block: list[NumberedRow] = []
-    size = 0
+class _Other(NamedTuple):
+    """A result of a block whose dimensions are not cached by their cells.
+
+    `identity` are the cells by which `cached` will have them, None of one that is not plain.
+    """
+
+    block: Block
+    place: int
+    identity: _Cells | None
+    cached: dict[_Cells, int]
+
+
+class _Facts:
+    """The rows of facts of one kind, and the results that need more for one."""
+
+    def __init__(self, table: KindTable) -> None:
+        self.table = table
+        self.rows: list[tuple[object, ...]] = []
+        self.others: list[_Other] = []
+
+    def add(self, block: Block, cached: dict[_Cells, int]) -> None:
+        """Add the results of a block; `cached` are the dimensions of its probe by their cells."""
+        read, figures, add = self.table.identity, self.table.figures, self.rows.append
+        if not self.table.has_plain:
+            self.others += [
+                _Other(block, place, None, cached) for place in range(len(block.results))
+            ]
+            return
+        for place, result in enumerate(block.results):
+            if not _is_plain(result, block.bodies[place]):
+                self.others.append(_Other(block, place, None, cached))
+                continue
+            identity = read(result)
+            dimension_id = cached.get(identity)
+            if dimension_id is None:
+                self.others.append(_Other(block, place, identity, cached))
+            else:
+                started_us = block.started_us[place]
+                add((block.number + place, started_us, dimension_id, place, *figures(result)))
+
+
+def _is_plain(result: Result, body: str) -> bool:
+    """Whether a result's cells are its attributes: it has values, no flag, and no NUL in a text."""
+    # NUL can only come from this escape (RFC 8259, section 7).
+    return result.values is not None and not result.validity and "\\u0000" not in body
+
+
+def _interned(cells: _Cells) -> _Cells:
+    """The same cells, whose texts share memory with others."""
+    return tuple(intern(cell) if type(cell) is str else cell for cell in cells)
+
+
+def _blocks_of(number: int, span: Span, stored_us: int) -> Iterator[Block]:
+    """The results of a span in blocks, numbered from `number`."""
+    message, key = span.message, span.key
+    epoch = key.tenant, key.probe, str(key.epoch)
+    received_us = microseconds(message.received_at)
+    seqs = [record.seq for record in span.records]
+    results = [record.result for record in span.records]
+    bodies = [record.body for record in span.records]
+    started_us = [microseconds(result.started_at) for result in results]
+    for begin, end in _cuts(seqs, started_us, bodies):
+        yield Block(
+            number + begin, epoch, message.kind, seqs[begin], received_us, stored_us,
+            started_us[begin:end], results[begin:end], bodies[begin:end],
+        )  # fmt: skip
+
+
+def _cuts(
+    seqs: Sequence[int], started_us: Sequence[int], bodies: Sequence[str]
+) -> Iterator[tuple[int, int]]:
+    """Where blocks begin and end: numbered on, of one UTC day, not too large."""
+    begin, size = 0, 0
+    for at, body in enumerate(bodies):
+        size += len(body)
+        if at > begin and (
+            seqs[at] != seqs[at - 1] + 1
+            or started_us[at] // _DAY_US != started_us[begin] // _DAY_US
+            or at - begin >= BLOCK_RESULTS
+            or size >= BLOCK_BYTES
+        ):
+            yield begin, at
+            begin, size = at, len(body)
+    yield begin, len(bodies)
+
+
+def blocks_of_rows(results: Sequence[NumberedRow]) -> list[Block]:
+    """Blocks of results that have their numbers, ascending."""
+    blocks: list[Block] = []
+    same: list[NumberedRow] = []
     for one in results:
-        size += len(one.row.body)
-        if block and not _continues(block, one, size):
-            yield block
-            block, size = [], len(one.row.body)
-        block.append(one._replace(place=len(block)))
-    yield block
+        if same and not _continues(same[-1], one):
+            blocks += _blocks_of_same(same)
+            same = []
+        same.append(one)
+    return [*blocks, *_blocks_of_same(same)]
 
 
-def _continues(block: list[NumberedRow], one: NumberedRow, size: int) -> bool:
-    last, row = block[-1], one.row
+def _continues(last: NumberedRow, one: NumberedRow) -> bool:
+    """Whether two rows may be in one block, but for their day and the block's size."""
+    row, before = one.row, last.row
     return (
         one.number == last.number + 1
-        and row.seq == last.row.seq + 1
-        and row.kind == last.row.kind
-        and _epoch(row) == _epoch(last.row)
-        and row.received_at == last.row.received_at
-        and row.stored_at == last.row.stored_at
-        and one.started_us // _DAY_US == last.started_us // _DAY_US
-        and len(block) < BLOCK_RESULTS
-        and size < BLOCK_BYTES
+        and row.kind == before.kind
+        and _epoch(row) == _epoch(before)
+        and row.received_at == before.received_at
+        and row.stored_at == before.stored_at
     )
+
+
+def _blocks_of_same(same: Sequence[NumberedRow]) -> Iterator[Block]:
+    first = same[0].row
+    seqs = [one.row.seq for one in same]
+    results = [one.result for one in same]
+    bodies = [one.row.body for one in same]
+    started_us = [microseconds(result.started_at) for result in results]
+    received_us, stored_us = (
+        microseconds(datetime.fromisoformat(text)) for text in (first.received_at, first.stored_at)
+    )
+    for begin, end in _cuts(seqs, started_us, bodies):
+        yield Block(
+            same[begin].number, _epoch(first), first.kind, seqs[begin], received_us, stored_us,
+            started_us[begin:end], results[begin:end], bodies[begin:end],
+        )  # fmt: skip
 
 
 def _epoch(row: ResultRow) -> _EpochName:

@@ -7,17 +7,20 @@ Each step has two: the figures of `OVERVIEW_*` as columns, which SQL adds up for
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isnan, nan
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from collector.rollup.distribution import Distribution
 from collector.rollup.metrics import OVERVIEW_KINDS, OVERVIEW_METRICS, OVERVIEW_SUMS
 from collector.rollup.periods import Step
-from collector.rollup.summary import HourGroups, KindCounts, Summary
+from collector.rollup.summary import HourGroups, KindCounts, Summary, group_by_hour
+from collector.rollup.windows import WindowCollector, WindowColumns
 from collector.store.database import Column, ColumnType, Table
+from wire.record import Result
 
 V = TypeVar("V")
 _METRIC_PLACES = {name: 3 * place for place, name in enumerate(OVERVIEW_METRICS)}
@@ -65,7 +68,9 @@ TABLES = (*FIGURES.values(), *BODIES.values())
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Summary)
-_delta_decoder = msgspec.msgpack.Decoder(list[HourGroups])
+_groups_decoder = msgspec.msgpack.Decoder(list[HourGroups])
+# MessagePack uses this byte for nothing: a delta without it is of a version without columns.
+_WITH_COLUMNS = b"\xc1"
 # Shared, and never changed: two dictionaries each would be a third of a nation's overview.
 _NO_NAMES: dict[str, int] = {}
 
@@ -80,14 +85,37 @@ def decode(body: bytes) -> Summary:
     return _decoder.decode(body)
 
 
-def encode_delta(hours: Sequence[HourGroups]) -> bytes:
+class BatchDelta(Struct, frozen=True, array_like=True):
+    """What a batch adds to the roll-ups: plain latency windows as columns, groups of the others."""
+
+    windows: WindowColumns | None
+    hours: list[HourGroups]
+
+
+_delta_decoder = msgspec.msgpack.Decoder(BatchDelta)
+
+
+def delta_of(results: Iterable[tuple[str, str, Iterable[Result]]]) -> BatchDelta:
+    """What the results of (tenant, probe) add."""
+    windows = WindowCollector()
+    others = [
+        (tenant, probe, result)
+        for tenant, probe, some in results
+        for result in windows.take(tenant, probe, some)
+    ]
+    return BatchDelta(windows.columns(), group_by_hour(others))
+
+
+def encode_delta(delta: BatchDelta) -> bytes:
     """What a batch adds to the roll-ups, as bytes."""
-    return _encoder.encode(hours)
+    return _WITH_COLUMNS + _encoder.encode(delta)
 
 
-def decode_delta(body: bytes) -> list[HourGroups]:
-    """What `encode_delta` wrote."""
-    return _delta_decoder.decode(body)
+def decode_delta(body: bytes) -> BatchDelta:
+    """What `encode_delta` wrote, or a version before it."""
+    if body.startswith(_WITH_COLUMNS):
+        return _delta_decoder.decode(memoryview(body)[1:])
+    return BatchDelta(None, _groups_decoder.decode(body))
 
 
 def figures(summary: Summary) -> list[object]:

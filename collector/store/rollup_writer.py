@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import NamedTuple
 
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Step, bucket_start
 from collector.rollup.summary import HourGroups, HourKey, ResultGroup, Summary, summary_of
+from collector.rollup.windows import Windows
 from collector.store import rollup_tables
 from collector.store.batch import family_number, utc_text
 from collector.store.database import Row, Transaction
-from collector.store.rollup_tables import BODIES, FIGURES
+from collector.store.rollup_tables import BODIES, FIGURES, BatchDelta
+from collector.store.store import HOURS_SHARE
 
 _Buckets = dict[tuple[int, int], Summary]
 
@@ -54,7 +57,7 @@ class RollUpWriter:
             transaction: the transaction.
             now: the centre's clock.
             most_results: so many are read at most, unless one batch has more; of these, the first
-                fortieth as many hours of lines are merged.
+                `1 / HOURS_SHARE` as many hours of lines are merged.
         """
         hours, merged = _old_deltas(transaction, max(most_results // 10, 1))
         if not merged:
@@ -98,8 +101,8 @@ class RollUpWriter:
 def _new_deltas(transaction: Transaction, most_results: int) -> tuple[_Hours, int]:
     """Take the oldest batches' deltas; returns their Summaries and the number of results.
 
-    Of a fortieth as many hours as results at most. The other hours' groups of all batches that were
-    read are left as one delta, so that an hour of a line is merged once for many batches.
+    Of `1 / HOURS_SHARE` as many hours as results at most. What the other hours have in all batches
+    that were read is left as one delta, so that an hour of a line is merged once for many batches.
     """
     sizes = transaction.execute(
         "SELECT number, results FROM rollup_batches ORDER BY number LIMIT ?", (_MOST_BATCHES,)
@@ -107,27 +110,63 @@ def _new_deltas(transaction: Transaction, most_results: int) -> tuple[_Hours, in
     if not sizes:
         return {}, 0
     last = _last_within(sizes, most_results)
-    groups: dict[HourKey, list[ResultGroup]] = defaultdict(list)
-    for (body,) in transaction.execute(
-        "SELECT body FROM rollup_batches WHERE number <= ? ORDER BY number", (last,)
-    ):
-        for hour in rollup_tables.decode_delta(bytes(body)):
-            groups[hour.key] += hour.groups
-    keys = list(groups)
-    at_once = max(most_results // 40, 1)
-    taken, left = keys[:at_once], keys[at_once:]
-    if left:
-        rest = [HourGroups(*key.line, key.family, key.start_s, groups[key]) for key in left]
+    deltas = [
+        rollup_tables.decode_delta(bytes(body))
+        for (body,) in transaction.execute(
+            "SELECT body FROM rollup_batches WHERE number <= ? ORDER BY number", (last,)
+        )
+    ]
+    waiting = _Waiting(deltas, max(most_results // HOURS_SHARE, 1))
+    if waiting.left:
         transaction.execute(
             "UPDATE rollup_batches SET results = ?, body = ? WHERE number = ?",
-            (sum(_results(hour.groups) for hour in rest), rollup_tables.encode_delta(rest), last),
+            (waiting.left, rollup_tables.encode_delta(waiting.rest()), last),
         )
         last -= 1
     transaction.execute("DELETE FROM rollup_batches WHERE number <= ?", (last,))
-    return {
-        (_LineFamily(key.line, family_number(key.family)), key.start_s): summary_of(groups[key])
-        for key in taken
-    }, max(sum(_results(groups[key]) for key in taken), 1)
+    return waiting.summaries(), max(waiting.results - waiting.left, 1)
+
+
+class _Waiting:
+    """What some batches add: the first `at_once` hours are merged now, the others are left."""
+
+    def __init__(self, deltas: Sequence[BatchDelta], at_once: int) -> None:
+        self._at_once = at_once
+        self._windows = Windows([one.windows for one in deltas if one.windows is not None])
+        groups: dict[HourKey, list[ResultGroup]] = defaultdict(list)
+        for delta in deltas:
+            for hour in delta.hours:
+                groups[hour.key] += hour.groups
+        every = dict.fromkeys([*self._windows.hours, *groups])
+        taken = dict.fromkeys(islice(every, at_once))
+        self._groups = {key: some for key, some in groups.items() if key in taken}
+        self._groups_left = {key: some for key, some in groups.items() if key not in taken}
+        in_groups = [_results(some) for some in groups.values()]
+        self.results = self._windows.results + sum(in_groups)
+        self._windows_left = self._windows.rest(at_once)
+        in_windows = 0 if self._windows_left is None else self._windows_left.results
+        self.left = in_windows + sum(map(_results, self._groups_left.values()))
+
+    def summaries(self) -> _Hours:
+        """The Summaries of the hours that are merged."""
+        found = self._windows.summaries(self._at_once)
+        for key, groups in self._groups.items():
+            more = summary_of(groups)
+            found[key] = found[key].merged(more) if key in found else more
+        return {
+            (_LineFamily(key.line, family_number(key.family)), key.start_s): summary
+            for key, summary in found.items()
+        }
+
+    def rest(self) -> BatchDelta:
+        """What the hours that are left add."""
+        return BatchDelta(
+            self._windows_left,
+            [
+                HourGroups(*key.line, key.family, key.start_s, groups)
+                for key, groups in self._groups_left.items()
+            ],
+        )
 
 
 def _last_within(sizes: Sequence[Row], most_results: int) -> int:

@@ -18,7 +18,6 @@ from collector.store.batch import (
     Batch,
     ResultRow,
     family_of,
-    microseconds,
     reject_scattered,
     utc_text,
 )
@@ -26,7 +25,7 @@ from collector.store.carry_over import carry_over
 from collector.store.database import Database, Row, Table, Transaction, column_names
 from collector.store.kind_tables import kind_tables
 from collector.store.lease_table import LeaseFence
-from collector.store.messages import EpochKey, ProbeCertificate, ValidatedMessage
+from collector.store.messages import EpochKey, ProbeCertificate, RejectedMessage, ValidatedMessage
 from collector.store.migrated_tables import BLOCKS, PROBES, SIGNATURES
 from collector.store.records import (
     BatchResult,
@@ -44,7 +43,7 @@ from collector.store.records import (
 from collector.store.registry_store import SqlRegistryStore
 from collector.store.repeats import reused_numbers
 from collector.store.result_reader import BLOCK_COLUMNS, OLD_COLUMNS, ResultReader
-from collector.store.result_writer import NumberedRow, ResultWriter
+from collector.store.result_writer import NumberedRow, ResultWriter, blocks_of_rows
 from collector.store.rollup_writer import RollUpWriter, delete_rollups
 from collector.store.store import CARRY_OVER_RESULTS, ROLL_UP_RESULTS
 from collector.store.summaries import SqlSummaries
@@ -120,6 +119,7 @@ class SqlStore:
         self._target_limiter = TargetLimiter()
         self._reader = ResultReader()
         self._writer = ResultWriter()
+        self._ledgers = batch_writer.LedgerCache()
         self._previous: Transaction | None = None
         self._rollup_writer = RollUpWriter()
         # With several collectors on one database (`collector.store.leases`).
@@ -140,28 +140,31 @@ class SqlStore:
             if self.fence is not None:
                 self.fence.require_tenants(transaction, messages)
             revision = batch_writer.count(transaction, "revision", 1)
-            known = batch_writer.ledgers_of(transaction.execute, batch.epochs)
+            known = self._ledgers.read(transaction, batch.epochs, revision)
             bounded = reject_scattered(messages, known)
             bounded = self._target_limiter.limited(transaction, bounded, batch)
             if bounded is not messages:
                 batch = Batch(bounded, stored_at)
-            places = batch.new_places({key: stored for key, (_, stored) in known.items()})
-            reused = reused_numbers(
-                transaction, self._reader, self._database.same_day, batch, places, stored_at
-            )
-            batch.rejected.extend(reused)
-            batch_writer.count(transaction, "results", len(places))
+            before = {key: stored for key, (_, stored) in known.items()}
+            new = batch.new(before)
+            count = sum(len(span.records) for span in new)
+            reused: list[RejectedMessage] = []
+            if count < batch.results:
+                reused = self._reused_numbers(transaction, batch, before, stored_at)
+            batch_writer.count(transaction, "results", count)
             # Reads above, writes below, which are queued without waiting.
-            stored = self._writer.write(transaction, batch, places, batch_writer.count)
+            places = self._writer.write(transaction, batch, new, batch_writer.count)
             signature_store.write(transaction, bounded, known, self._writer.epoch_id, stored_at)
-            batch_writer.insert_deltas(transaction, batch, places)
+            batch_writer.insert_deltas(transaction, new)
             ledgers = batch_writer.extend_ledgers(transaction, batch, known, revision)
-            batch_writer.upsert_last_results(transaction, batch, stored, stored_at)
+            self._ledgers.remember(ledgers)
+            batch_writer.upsert_last_results(transaction, batch, places, stored_at)
             batch_writer.upsert_probes(transaction, batch, revision)
             batch_writer.replace_plans(transaction, batch, stored_at)
             self._insert_rejected(transaction, batch)
-        duplicates = len(batch.results) - len(places) - len(reused)
-        done = BatchResult(len(places), duplicates, len(batch.rejected), ledgers)
+        duplicates = batch.results - count - len(reused)
+        receipts = {key: ranges for key, (ranges, _) in ledgers.items()}
+        done = BatchResult(count, duplicates, len(batch.rejected), receipts)
 
         def finished() -> BatchResult:
             with self._remembering():
@@ -170,14 +173,33 @@ class SqlStore:
 
         return finished
 
+    def _reused_numbers(
+        self,
+        transaction: Transaction,
+        batch: Batch,
+        stored: Mapping[EpochKey, Ledger],
+        at: datetime,
+    ) -> list[RejectedMessage]:
+        """The results whose number another one has; they are the batch's rejected ones too."""
+        places = batch.new_places(stored)
+        reused = reused_numbers(
+            transaction, self._reader, self._database.same_day, batch, places, at
+        )
+        batch.rejected.extend(reused)
+        return reused
+
     @contextmanager
     def _remembering(self) -> Iterator[None]:
-        """Forget what the writer has cached when the block raises: it may not be committed."""
+        """Forget what is cached when the block raises: it may not be committed."""
         try:
             yield
         except BaseException:
-            self._writer.forget()
+            self._forget()
             raise
+
+    def _forget(self) -> None:
+        self._writer.forget()
+        self._ledgers.forget()
 
     def _forget_uncommitted(self) -> None:
         """The same for a commit that failed, where nobody has waited for it yet."""
@@ -186,7 +208,7 @@ class SqlStore:
         try:
             self._previous.wait()
         except Exception:  # noqa: BLE001 - `finished` raises it to the caller
-            self._writer.forget()
+            self._forget()
 
     def roll_up(self, now: datetime, most_results: int = ROLL_UP_RESULTS) -> int:
         with self._database.transaction() as transaction:
@@ -427,13 +449,20 @@ class SqlStore:
             self._writer.write_facts(
                 transaction,
                 [
-                    NumberedRow(number, 0, row, result, microseconds(result.started_at))
+                    block
                     for (number, row), result in zip(stored, decoded, strict=True)
+                    for block in blocks_of_rows([NumberedRow(number, row, result)])
                 ],
                 now.year * 12 + now.month,
                 batch_writer.count,
             )
-            batch_writer.write_deltas(transaction, [row for _, row in stored], decoded)
+            batch_writer.write_deltas(
+                transaction,
+                [
+                    (row.tenant, row.probe, [result])
+                    for (_, row), result in zip(stored, decoded, strict=True)
+                ],
+            )
             batch_writer.count(transaction, "backfilled", (stored[-1][0] if stored else end) - done)
             return len(stored)
 

@@ -35,10 +35,11 @@ from wire.ledger import Ledger
 from wire.messages import PlannedKind
 
 # A roll-up reads so many results at most.
-ROLL_UP_RESULTS = 20_000
+ROLL_UP_RESULTS = 40_000
 # And merges so many hours of lines, during which nothing else is written; it has so many results at
 # least, unless no more are left.
-ROLL_UP_HOURS = ROLL_UP_RESULTS // 40
+HOURS_SHARE = 40
+ROLL_UP_HOURS = ROLL_UP_RESULTS // HOURS_SHARE
 
 # What ingest waits for at most: a third of a second.
 CARRY_OVER_RESULTS = 5_000

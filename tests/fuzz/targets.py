@@ -90,7 +90,7 @@ class _Intake:
         topic = self._topic(payload, draw)
         live, retained = draw.random() < 0.5, draw.random() < 0.1
         judged = validate(topic, payload, NOW, retained=retained, live=live)
-        for row in Batch([judged], NOW).results:
+        for row in Batch([judged], NOW).rows:
             assert 1 <= row.seq < 2**63
             assert all(value.encode() or True for value in row if isinstance(value, str))
         self._waiting.append(judged)

@@ -33,7 +33,8 @@ from collector.rollup.summary import (
     merge_summaries,
     summary_of,
 )
-from collector.store.rollup_tables import decode_delta, encode_delta
+from collector.rollup.windows import Windows
+from collector.store.rollup_tables import decode_delta, delta_of, encode_delta
 from collector.store.sqlite import SqliteStore
 from tests import samples
 from wire.result import KINDS, Family, Outcome, Reason, Result, Validity
@@ -92,6 +93,10 @@ def results(draw: st.DrawFn) -> Result:
 
 def triples(some: Iterable[Result]) -> list[tuple[str, str, Result]]:
     return [(samples.TENANT, samples.PROBE, result) for result in some]
+
+
+def of_probe(some: Sequence[Result]) -> tuple[str, str, Sequence[Result]]:
+    return samples.TENANT, samples.PROBE, some
 
 
 def key_of(result: Result) -> HourKey:
@@ -175,13 +180,23 @@ some_results = st.lists(results(), min_size=1, max_size=16)
 sizes = st.lists(st.integers(1, 5), max_size=4)
 
 
+def rolled_up(parts: Sequence[Sequence[Result]]) -> dict[HourKey, Summary]:
+    """The hours of these batches, by what each writes for the roll-up."""
+    deltas = [decode_delta(encode_delta(delta_of([of_probe(part)]))) for part in parts]
+    windows = Windows([delta.windows for delta in deltas if delta.windows is not None])
+    groups: dict[HourKey, list[ResultGroup]] = defaultdict(list)
+    for delta in deltas:
+        for hour in delta.hours:
+            groups[hour.key] += hour.groups
+    found = windows.summaries(len(windows.hours))
+    for key, same in groups.items():
+        found[key] = found.get(key, Summary()).merged(summary_of(same))
+    return found
+
+
 @given(some_results, sizes)
 def test_deltas_of_any_batches_are_the_hours_of_all(some: list[Result], cuts: list[int]) -> None:
-    groups: dict[HourKey, list[ResultGroup]] = defaultdict(list)
-    for part in cut(some, cuts):
-        for hour in decode_delta(encode_delta(group_by_hour(triples(part)))):
-            groups[hour.key] += hour.groups
-    found = {key: summary_of(same) for key, same in groups.items()}
+    found = rolled_up(cut(some, cuts))
     by_hour: dict[HourKey, list[Result]] = defaultdict(list)
     for result in some:
         by_hour[key_of(result)].append(result)
@@ -195,10 +210,30 @@ def test_deltas_of_any_batches_are_the_hours_of_all(some: list[Result], cuts: li
 
 
 @given(some_results)
-def test_a_delta_that_was_written_and_read_is_the_same_to_the_bit(some: list[Result]) -> None:
+def test_a_delta_without_columns_that_an_older_version_left_is_read(some: list[Result]) -> None:
     hours = group_by_hour(triples(some))
-    read = decode_delta(encode_delta(hours))
-    assert {hour.key: summary_of(hour.groups) for hour in read} == fold(triples(some))
+    read = decode_delta(msgspec.msgpack.encode(hours))
+    assert read.windows is None
+    assert {hour.key: summary_of(hour.groups) for hour in read.hours} == fold(triples(some))
+
+
+@given(some_results, sizes, st.integers(0, 5))
+def test_hours_that_are_left_for_the_next_roll_up_lose_nothing(
+    some: list[Result], cuts: list[int], most: int
+) -> None:
+    deltas = [delta_of([of_probe(part)]) for part in cut(some, cuts)]
+    columns = [delta.windows for delta in deltas if delta.windows is not None]
+    windows = Windows(columns)
+    found = windows.summaries(most)
+    rest = windows.rest(most)
+    left = Windows([] if rest is None else [rest])
+    assert len(found) == min(most, len(windows.hours))
+    assert windows.results == sum(s.counts("latency").ok for s in found.values()) + left.results
+    found |= left.summaries(len(left.hours))
+    whole = windows.summaries(len(windows.hours))
+    assert found.keys() == whole.keys()
+    for key, summary in whole.items():
+        assert_equal(found[key], summary)
 
 
 @settings(max_examples=15, deadline=None)

@@ -33,7 +33,7 @@ def check(topic: str, payload: bytes) -> None:
         assert judged.detail
     # Whatever it became, its rows can be made and are text that a database takes.
     batch = Batch([judged], NOW)
-    for row in batch.results:
+    for row in batch.rows:
         assert all(value.encode() or True for value in row if isinstance(value, str))
         assert 1 <= row.seq < 2**63
 

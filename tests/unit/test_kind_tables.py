@@ -9,7 +9,6 @@ import msgspec
 import pytest
 from msgspec import inspect
 
-from collector.store.batch import ResultRow, utc_text
 from collector.store.database import ColumnType
 from collector.store.kind_tables import KindTable, kind_tables
 from collector.store.sqlite import SqliteStore
@@ -19,12 +18,8 @@ from wire.result import KINDS, Outcome, Reason, Result, Validity, encode_result
 
 def row_of(result: Result) -> dict[str, object]:
     table = kind_tables()[result.kind]
-    stored = ResultRow(
-        "t", "p", "e", 1, result.kind, result.line.id, result.target, result.outcome.value,
-        result.reason.value if result.reason else None, utc_text(result.started_at), "r", "s",
-        encode_result(result).decode(),
-    )  # fmt: skip
-    return dict(zip(table.columns, table.cells(stored, result), strict=True))
+    cells = table.cells("t", "p", result, encode_result(result).decode())
+    return dict(zip(table.columns, cells, strict=True))
 
 
 @pytest.mark.parametrize("kind", KINDS)
