@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -206,6 +207,7 @@ class PostgresqlTransaction(QueuedTransaction):
     def __init__(self, connection: psycopg.Connection, background: Executor | None) -> None:
         super().__init__(background)
         self._connection = connection
+        self._staged: set[str] = set()
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         self.settle()
@@ -233,6 +235,9 @@ class PostgresqlTransaction(QueuedTransaction):
             place = names.index(table.daily)
             for days in sorted({row[place] // _DAY_US for row in rows}):  # type: ignore[operator]
                 self._create_partition_if_near(table.name, days)
+            # It has no key.
+            self._copy(table.name, table, rows)
+            return
         try:
             # The ledgers exclude repeats, so that keys are unique.
             with self._connection.transaction():
@@ -332,6 +337,9 @@ class PostgresqlTransaction(QueuedTransaction):
         return len(rows)
 
     def _create_partition_if_near(self, table: str, days: int) -> None:
+        made = _made_by(self._connection)
+        if (table, days) in made:
+            return
         away = days - (datetime.now(UTC).date() - _UNIX_DAY).days
         if not -_DAYS_BACK <= away <= _DAYS_AHEAD:
             return
@@ -343,15 +351,21 @@ class PostgresqlTransaction(QueuedTransaction):
             # A long read (a dump) holds the lock. The rows go to the default partition and move
             # when the day's partition is created.
             return
+        made.add((table, days))
 
     def _stage(self, table: Table, rows: Sequence[Sequence[object]]) -> str:
         """Copy the rows into a temporary table; returns its name."""
         staged = f"staged_{table.name}"
-        self._execute(
-            f"CREATE TEMP TABLE IF NOT EXISTS {staged} (LIKE {table.name}) ON COMMIT DELETE ROWS"
-        )
-        # A batch may write to a table twice.
-        self._execute(f"TRUNCATE {staged}")
+        made = _made_by(self._connection)
+        if staged not in made:
+            self._execute(
+                f"CREATE TEMP TABLE IF NOT EXISTS {staged} (LIKE {table.name}) "
+                "ON COMMIT DELETE ROWS"
+            )
+            made.add(staged)
+        if staged in self._staged:
+            self._execute(f"TRUNCATE {staged}")
+        self._staged.add(staged)
         self._copy(staged, table, rows)
         return staged
 
@@ -372,6 +386,18 @@ class PostgresqlTransaction(QueuedTransaction):
                 for place in instants:
                     cells[place] -= _EPOCH_US  # type: ignore[operator]
                 copy.write_row(cells)
+
+
+def _made_by(connection: psycopg.Connection) -> set[object]:
+    """Temporary tables and partitions (table, day) that a connection has made or found.
+
+    Where a transaction fails its connection is closed (`ConnectedDatabase`), so they are there. A
+    partition that retention has dropped since is not: its rows go to the default partition.
+    """
+    return _MADE.setdefault(connection, set())
+
+
+_MADE: WeakKeyDictionary[psycopg.Connection, set[object]] = WeakKeyDictionary()
 
 
 def environment(conninfo: str) -> dict[str, str]:

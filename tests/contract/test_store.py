@@ -77,6 +77,21 @@ def rejected(text: str = "nonsense", reason: Rejection = Rejection.NOT_JSON) -> 
     return RejectedMessage("tramdo/v1/a/b/m/latency", text.encode(), NOW, reason, "why")
 
 
+def test_two_collectors_that_store_in_turns_count_each_result_once(open_store: OpenStore) -> None:
+    """What one remembers of an epoch is not true any more once the other has stored."""
+    one, other = open_store(), open_store()
+    assert one.store_batch([latencies(1, 2)], NOW).stored == 2
+    assert one.store_batch([latencies(3)], NOW).stored == 1
+    assert other.store_batch([latencies(4, 5)], NOW).stored == 2
+    again = one.store_batch([latencies(3, 4, 5, 6)], NOW)
+    assert (again.stored, again.duplicates) == (1, 3)
+    (ledger,) = again.ledgers.values()
+    assert ledger.ranges == ((1, 6),)
+    assert [row.seq for row in other.results_after(0, 10)] == [1, 2, 3, 4, 5, 6]
+    one.close()
+    other.close()
+
+
 def test_an_empty_store_says_so(store: Store) -> None:
     assert store.probes() == []
     assert store.probe("a", "b") is None
