@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from collector.domain.assessment import INTERVAL_DAYS
 from collector.domain.lines import KnownLine, LineState, known_lines, line_state
+from collector.domain.planned_tests import MonthlyPlans, monthly_plans
 from collector.domain.probe_snapshot import ProbeSnapshot
 from collector.domain.shared_cache import SharedCache
 from collector.domain.thresholds import Thresholds
@@ -153,6 +154,10 @@ class ReadModel:
             period,
             metric,
         )
+
+    def plans(self, period: Period) -> MonthlyPlans:
+        """The plans of the months of a period."""
+        return self.cached(("plans", period), lambda: monthly_plans(self.store.plans, period))
 
     def week_counts(self, period: Period, kind: str) -> Mapping[LineKey, Mapping[date, int]]:
         """For each line, the number of `ok` results of a kind by week (its Monday)."""

@@ -6,17 +6,19 @@ the number of results.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from msgspec import Struct
 
 from collector.domain.assessment import NoVerdictReason
+from collector.domain.planned_tests import Plans, monthly_plans
 from collector.domain.thresholds import Thresholds
 from collector.registry.registry import LineKey, Registry
 from collector.reports.report import (
     Area,
     CommuneMonth,
+    Level,
     OfficeConfig,
     Report,
     ReportKind,
@@ -27,9 +29,8 @@ from collector.reports.report import (
 from collector.reports.rows import DAILY_METRICS, RowInputs, build_rows
 from collector.rollup.periods import Period, month_of
 from collector.rollup.queries import Summaries
-from collector.rollup.summary import EMPTY, SPEED_KINDS, merge_summaries, speed_tests_a_day
+from collector.rollup.summary import EMPTY, SPEED_KINDS, merge_summaries
 from collector.store.records import StoredProbe
-from wire.messages import PlannedKind
 
 NATION = "all"
 # Weeks of the trend, the report's own included.
@@ -44,7 +45,7 @@ class Sources(Struct, frozen=True, kw_only=True):
     summaries: Summaries
     registry: Registry
     probes: Sequence[StoredProbe]
-    plans: Callable[[date], Mapping[tuple[str, str], Sequence[PlannedKind]]]
+    plans: Callable[[date], Plans]
     thresholds: Thresholds
     office: OfficeConfig
 
@@ -113,7 +114,8 @@ def build_report(
             families=families,
             registry=sources.registry,
             thresholds=sources.thresholds,
-            planned_a_day=planned_a_day(sources.probes, sources.plans(period.last)),
+            probes={(probe.tenant, probe.probe): probe for probe in sources.probes},
+            plans=monthly_plans(sources.plans, period),
             hours=_hours(summaries, lines, period),
             days={name: summaries.daily_by_family(lines, period, name) for name in DAILY_METRICS},
         )
@@ -137,25 +139,6 @@ def build_report(
     )
 
 
-def planned_a_day(
-    probes: Iterable[StoredProbe],
-    plans: Mapping[tuple[str, str], Sequence[PlannedKind]],
-) -> dict[LineKey, float]:
-    """The planned speed tests a day of each line, for probes that have reported their plan.
-
-    `plans` are those of the period: the data budget, and so the number of tests, differs from month
-    to month. Where there is none, the probe's current plan is used.
-    """
-    return {
-        LineKey(probe.tenant, probe.probe, line.id): speed_tests_a_day(
-            plans.get((probe.tenant, probe.probe), probe.info.plan), line.id
-        )
-        for probe in probes
-        if probe.info is not None
-        for line in probe.info.lines
-    }
-
-
 def _revision(
     issued: Report | None, rows: Sequence[ReportRow], sources: Sources, of: Area, period: Period
 ) -> Revision | None:
@@ -165,9 +148,10 @@ def _revision(
         one.day for one in sources.summaries.revised_since(period, of.lines, issued.data_revision)
     }
     changed = issued.thresholds.version != sources.thresholds.version
-    before = issued.revision.version if issued.revision else 1
+    before = issued.version or 1
     registry_changed = _registered(issued.rows) != _registered(rows)
-    if not days and not changed and not registry_changed:
+    plans_changed = not registry_changed and _plans_changed(issued.rows, rows)
+    if not (days or changed or registry_changed or plans_changed):
         return issued.revision
     return Revision(
         version=before + 1,
@@ -176,7 +160,25 @@ def _revision(
         days=sorted(days),
         thresholds_changed=changed,
         registry_changed=registry_changed,
+        plans_changed=plans_changed,
     )
+
+
+def _plans_changed(issued: Sequence[ReportRow], rows: Sequence[ReportRow]) -> bool:
+    """Whether the plan of a line was received since, or differs from the one of the issue.
+
+    Issues of a version before 0.2.0 reckoned by another rule, and are not compared.
+    """
+    before, now = _planned(issued), _planned(rows)
+    return None not in {lines for lines, _ in before.values()} and before != now
+
+
+def _planned(rows: Sequence[ReportRow]) -> dict[tuple[object, ...], tuple[int | None, int | None]]:
+    return {
+        (row.tenant, row.probe, row.line): (row.lines_planned, row.planned)
+        for row in rows
+        if row.level is Level.LINE
+    }
 
 
 def _registered(rows: Sequence[ReportRow]) -> list[tuple[object, ...]]:

@@ -32,8 +32,9 @@ def text(report: Report) -> str:
 
 
 def _title(report: Report) -> str:
-    lines = [f"BẢN TIN CHẤT LƯỢNG INTERNET – {report.area.upper()}", f"({_when(report)})"]
-    if report.revision is not None:
+    draft = ["BẢN NHÁP, CHƯA PHÁT HÀNH"] if report.draft else []
+    lines = [*draft, f"BẢN TIN CHẤT LƯỢNG INTERNET – {report.area.upper()}", f"({_when(report)})"]
+    if report.revision is not None and not report.draft:
         lines.append(
             f"Bản sửa đổi, thay bản phát hành lúc "
             f"{formatting.clock(report.revision.replaces_issued_at)}"

@@ -10,6 +10,7 @@ from collector.rollup.periods import VIETNAM
 from wire.figures import MEGABIT
 
 INDICATIVE = "so sánh tham khảo"
+DRAFT = "BẢN NHÁP"
 
 
 def head(report: Report, about: str) -> Head:
@@ -26,7 +27,12 @@ def head(report: Report, about: str) -> Head:
         date=signed_on,
         type_name="BÁO CÁO",
         about=about,
-        notes=[*_period_not_over(report), *_not_rolled_up(report), *_revised(report)],
+        notes=[
+            *_draft(report),
+            *_period_not_over(report),
+            *_not_rolled_up(report),
+            *_revised(report),
+        ],
     )
 
 
@@ -48,11 +54,11 @@ def signer_name(report: Report) -> str:
 
 def footer(report: Report) -> str:
     """The footer of each page: area, period, thresholds, data revision, issue."""
-    version = report.revision.version if report.revision else 1
+    edition = DRAFT if report.draft else f"lần phát hành {report.version}"
     return (
         f"{report.area}, {formatting.day(report.first_day)}–{formatting.day(report.last_day)} · "
         f"{INDICATIVE} · ngưỡng {report.thresholds.version} · "
-        f"số liệu {report.data_revision} · lần phát hành {version}"
+        f"số liệu {report.data_revision} · {edition}"
     )
 
 
@@ -163,8 +169,17 @@ def completeness(total: ReportRow) -> str:
         f"Số lần đo tốc độ đã thực hiện: {formatting.number(total.attempted)}{planned}; hợp lệ: "
         f"{formatting.share_of(total.valid, total.attempted)}; chưa thực hiện được theo lịch "
         f"(đường truyền bận, máy chủ bận…): {formatting.number(total.skipped)}; "
-        f"mức đầy đủ của số liệu: {formatting.percent(total.completeness_ratio)}."
+        f"{_completeness_ratio(total)}."
     )
+
+
+def _completeness_ratio(total: ReportRow) -> str:
+    """How complete the figures are, and of how many lines that can be said."""
+    if total.completeness_ratio is None:
+        return "chưa tính được mức đầy đủ của số liệu vì chưa có kế hoạch đo"
+    known = total.lines if total.lines_planned is None else total.lines_planned
+    of = "" if known == total.lines else f" (của {known}/{total.lines} đường truyền có kế hoạch đo)"
+    return f"mức đầy đủ của số liệu: {formatting.percent(total.completeness_ratio)}{of}"
 
 
 def thresholds(report: Report) -> Section:
@@ -243,6 +258,12 @@ def _or_dots(text: str | None) -> str:
     return DOTS if text is None else text
 
 
+def _draft(report: Report) -> list[str]:
+    if not report.draft:
+        return []
+    return [f"{DRAFT}, chưa phát hành; lập lúc {formatting.clock(report.made_at)}"]
+
+
 def _period_not_over(report: Report) -> list[str]:
     if report.whole:
         return []
@@ -268,10 +289,17 @@ def _revised(report: Report) -> list[str]:
         reasons.append("ngưỡng so sánh đã thay đổi")
     if revision.registry_changed:
         reasons.append("sổ đăng ký (đường truyền, gói cước, cơ quan) đã thay đổi")
+    if revision.plans_changed:
+        reasons.append("kế hoạch đo của trạm đo được gửi đến sau hoặc đã thay đổi")
+    replaced = (
+        f"bản phát hành lần {revision.replaces_version} lúc "
+        f"{formatting.clock(revision.replaces_issued_at)}"
+    )
+    if report.draft:
+        return [f"Khác với {replaced}: {'; '.join(reasons)}"]
     return [
         (
-            f"BẢN SỬA ĐỔI, phát hành lần {revision.version}; thay thế bản phát hành lần "
-            f"{revision.replaces_version} lúc {formatting.clock(revision.replaces_issued_at)}; "
+            f"BẢN SỬA ĐỔI, phát hành lần {revision.version}; thay thế {replaced}; "
             f"lý do: {'; '.join(reasons)}"
         )
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+from decimal import Decimal
 
 import msgspec
 
@@ -51,21 +52,32 @@ def about(report: Report) -> dict[str, Cell]:
         "first_day": report.first_day.isoformat(),
         "last_day": report.last_day.isoformat(),
         "thresholds_version": report.thresholds.version,
-        "version": report.revision.version if report.revision else 1,
+        "version": report.version,
+        "status": "draft" if report.draft else "issued",
     }
 
 
-def spreadsheet_cell(cell: Cell) -> Cell:
-    """The cell, with a leading quote if a spreadsheet program would take it for a formula.
+def csv_cell(cell: Cell) -> Cell:
+    """A cell of a CSV file that no spreadsheet program takes for something else.
 
-    Names are entered by users or, of an unregistered probe, sent by whoever has its key.
+    A text that would be a formula has a leading quote: names are entered by users or, of an
+    unregistered probe, sent by whoever has its key. A number never has exactly three decimals:
+    where the point separates thousands, as in Vietnam, 0.025 would be 25.
     """
+    if isinstance(cell, float):
+        return _decimal(cell)
     starts_one = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r"))
     return f"'{cell}" if starts_one else cell
 
 
+def _decimal(value: float) -> str:
+    """The shortest decimal that is this number, without exponent, with a zero after three."""
+    text = f"{Decimal(repr(value)):f}"
+    return f"{text}0" if len(text.partition(".")[2]) == 3 else text
+
+
 def as_csv(report: Report) -> bytes:
-    """CSV after RFC 4180, UTF-8 with a byte order mark for spreadsheet programs.
+    """CSV after RFC 4180 for programs, UTF-8 without a byte order mark; XLSX is for spreadsheets.
 
     Numbers have the JSON's precision and a decimal point.
     """
@@ -74,10 +86,10 @@ def as_csv(report: Report) -> bytes:
     writer = csv.DictWriter(text, [*shared, *columns()])
     writer.writeheader()
     writer.writerows(
-        {name: spreadsheet_cell(cell) for name, cell in (shared | cells(row)).items()}
+        {name: csv_cell(cell) for name, cell in (shared | cells(row)).items()}
         for row in report.rows
     )
-    return text.getvalue().encode("utf-8-sig")
+    return text.getvalue().encode()
 
 
 def as_json(report: Report) -> bytes:

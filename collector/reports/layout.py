@@ -60,3 +60,5 @@ class Document(Struct, frozen=True, kw_only=True):
     appendices: Sequence[Section]
     # On the last line of each page, to identify a single page.
     footer: str
+    # Across each page; "" for none.
+    watermark: str = ""

@@ -31,6 +31,7 @@ def document(report: Report) -> Document:
         signer_name=common.signer_name(report),
         appendices=[_by_commune(report), _by_line(report), _method(report)],
         footer=common.footer(report),
+        watermark=common.DRAFT if report.draft else "",
     )
 
 

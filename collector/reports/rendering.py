@@ -30,7 +30,7 @@ class RenderedFile(NamedTuple):
 
 _MEDIA_TYPES = {
     ReportFormat.PDF: "application/pdf",
-    ReportFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ReportFormat.XLSX: workbook.MEDIA_TYPE,
     ReportFormat.CSV: "text/csv; charset=utf-8",
     ReportFormat.JSON: "application/json",
     ReportFormat.TEXT: "text/plain; charset=utf-8",
@@ -59,10 +59,10 @@ def render(report: Report, report_format: ReportFormat) -> RenderedFile:
 
 
 def stem(report: Report) -> str:
-    """The file name without extension: kind, area, first and last day, version."""
-    version = report.revision.version if report.revision else 1
+    """The file name without extension: kind, area, first and last day, version or `draft`."""
+    edition = "draft" if report.draft else f"v{report.version}"
     days = f"{report.first_day:%Y%m%d}-{report.last_day:%Y%m%d}"
-    return f"{report.kind}_{report.area_id}_{days}_v{version}"
+    return f"{report.kind}_{report.area_id}_{days}_{edition}"
 
 
 def _content(report: Report, report_format: ReportFormat) -> bytes:

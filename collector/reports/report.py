@@ -91,7 +91,8 @@ class ReportRow(Struct, frozen=True, kw_only=True):
     """One row of a report. Ratios are 0..1; an unknown value is None.
 
     `tests` counts successful speed tests of kinds `throughput` and `http`, as the campaign does.
-    `attempted`, `valid`, `skipped` count the same kinds; `planned` is from the probes' plans.
+    `attempted`, `valid`, `skipped` count the same kinds; `planned` is from the probes' plans, and
+    `completeness_ratio` of the `lines_planned` lines whose plan is known.
     `lines_met` and `lines_not_met` count the lines with a verdict in both directions.
 
     `family` is "ipv4", "ipv6" or "unstated" (probes before 0.2.0) at the levels of families, which
@@ -139,6 +140,8 @@ class ReportRow(Struct, frozen=True, kw_only=True):
     family: Text | None = None
     ipv4_down_minutes: int | None = None
     ipv6_down_minutes: int | None = None
+    # None in issues of a version before 0.2.0.
+    lines_planned: int | None = None
 
     @property
     def is_silent(self) -> bool:
@@ -165,15 +168,17 @@ class Week(Struct, frozen=True):
 
 
 class Revision(Struct, frozen=True, kw_only=True):
-    """Why this report replaces an earlier issue."""
+    """Why this report replaces an earlier issue; in a draft, why it would (`version` None)."""
 
-    version: int
+    version: int | None
     replaces_version: int
     replaces_issued_at: datetime
     days: Sequence[date]
     thresholds_changed: bool
     # Lines, offices, places or declared plans of the rows have changed.
     registry_changed: bool = False
+    # A probe's plan was received, or differs: completeness is reckoned by it.
+    plans_changed: bool = False
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -181,6 +186,7 @@ class Report(Struct, frozen=True, kw_only=True):
 
     `data_revision` is the roll-ups' revision, by which later changes are found. `waiting` results,
     of any day, were stored but not rolled up when it was made. `whole`: the period was over.
+    A `draft` has no issue number.
     """
 
     schema: str = SCHEMA
@@ -199,6 +205,14 @@ class Report(Struct, frozen=True, kw_only=True):
     rows: Sequence[ReportRow]
     weeks: Sequence[Week] = ()
     commune_month: Sequence[CommuneMonth] = ()
+    draft: bool = False
+
+    @property
+    def version(self) -> int | None:
+        """The issue number; None of a draft."""
+        if self.draft:
+            return None
+        return self.revision.version if self.revision else 1
 
     def at(self, level: Level) -> list[ReportRow]:
         """The rows of a level, in their order."""

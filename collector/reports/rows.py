@@ -27,6 +27,7 @@ from collector.domain.assessment import (
     assess_latency,
     assess_speed,
 )
+from collector.domain.planned_tests import MonthlyPlans, planned_tests
 from collector.domain.thresholds import Thresholds
 from collector.registry.registry import Line, LineKey, Registry
 from collector.reports.report import Area, Level, ReportRow, SpeedStats
@@ -36,6 +37,7 @@ from collector.rollup.metrics import OVERVIEW_KINDS
 from collector.rollup.periods import Period, start_of_day
 from collector.rollup.queries import LineDays
 from collector.rollup.summary import EMPTY, SPEED_KINDS, Summary, merge_summaries
+from collector.store.records import StoredProbe
 from wire.figures import MIN_SAMPLES
 from wire.result import Family
 
@@ -54,7 +56,7 @@ DaysByMetric = Mapping[str, LineDays]
 
 
 class RowInputs(Struct, frozen=True, kw_only=True):
-    """The data that rows are built from. `planned_a_day` is each line's planned speed tests a day.
+    """The data that rows are built from. `plans` are those of the period's months.
 
     `now` (UTC) bounds a period that is not over. `hours` are the hours of the day in which a line
     was measured, for the lines for which they were queried. `days` are the samples of each line by
@@ -68,7 +70,8 @@ class RowInputs(Struct, frozen=True, kw_only=True):
     families: Mapping[LineKey, Mapping[Family | None, Summary]]
     registry: Registry
     thresholds: Thresholds
-    planned_a_day: Mapping[LineKey, float]
+    probes: Mapping[tuple[str, str], StoredProbe]
+    plans: MonthlyPlans
     hours: Mapping[LineKey, frozenset[int]]
     days: DaysByMetric
 
@@ -147,6 +150,7 @@ def _family_row(
         lines_not_met=0,
         planned=None,
         completeness_ratio=None,
+        lines_planned=None,
         download=_without_family_verdict(row.download),
         upload=_without_family_verdict(row.upload),
         rtt_verdict=Verdict.NONE,
@@ -191,6 +195,8 @@ def _row(
     ]
     counts = [total.counts(kind) for kind in SPEED_KINDS]
     planned = _planned(inputs, keys)
+    received = sum(inputs.summaries.get(key, EMPTY).planned_completed for key in planned)
+    expected = sum(planned.values())
     elapsed = sum(_elapsed_minutes(inputs, key) for key in keys)
     rtt, packets = total.metric("latency_rtt_mean_ms"), total.metric("latency_rtt_ms")
     # Percentiles are of packets where their times are stored, else of the windows' medians.
@@ -212,8 +218,8 @@ def _row(
         attempted=sum(count.attempted for count in counts),
         valid=sum(count.valid for count in counts),
         skipped=sum(count.skipped for count in counts),
-        planned=planned,
-        completeness_ratio=min(total.planned_completed / planned, 1.0) if planned else None,
+        planned=round(expected) if planned else None,
+        completeness_ratio=min(received / expected, 1.0) if expected else None,
         download=down,
         upload=up,
         rtt_windows=rtt.count,
@@ -238,6 +244,7 @@ def _row(
         availability_why=available.why,
         ipv4_down_minutes=total.family_down_minutes(Family.IPV4),
         ipv6_down_minutes=total.family_down_minutes(Family.IPV6),
+        lines_planned=len(planned),
     )
 
 
@@ -326,13 +333,20 @@ def _hours(inputs: RowInputs, keys: list[LineKey]) -> int | None:
     return len(frozenset[int]().union(*known)) if known else None
 
 
-def _planned(inputs: RowInputs, keys: list[LineKey]) -> int | None:
-    """The planned speed tests of the lines; None where a plan is not known."""
-    if not all(key in inputs.planned_a_day for key in keys):
-        return None
-    return round(
-        sum(inputs.planned_a_day[key] * _elapsed_minutes(inputs, key) for key in keys) / 1440
-    )
+def _planned(inputs: RowInputs, keys: list[LineKey]) -> dict[LineKey, float]:
+    """The planned speed tests of each line whose plan is known."""
+    end = min(inputs.period.ends_at, inputs.now)
+    tests = {
+        key: planned_tests(
+            key,
+            start_of_day(_first_day(inputs, key)),
+            end,
+            inputs.plans,
+            inputs.probes.get(key[:2]),
+        )
+        for key in keys
+    }
+    return {key: count for key, count in tests.items() if count is not None}
 
 
 def _elapsed_minutes(inputs: RowInputs, key: LineKey) -> int:

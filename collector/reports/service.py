@@ -12,6 +12,8 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
 
+from msgspec import structs
+
 from collector.domain.thresholds import Thresholds
 from collector.registry.registry import Registry
 from collector.reports import builder, rendering
@@ -71,7 +73,16 @@ class ReportService:
         self._now = now
 
     def draft(self, kind: ReportKind, area_id: str, period: Period | None = None) -> Report:
-        """The report of the current figures. `period` None: the last complete one of its kind."""
+        """A draft of the current figures. `period` None: the last complete one of its kind."""
+        report = self._current(kind, area_id, period)
+        period = Period(report.first_day, report.last_day)
+        last, revision = self.archive.latest(kind, area_id, period), report.revision
+        if revision is not None:
+            unchanged = last is not None and last.revision == revision
+            revision = None if unchanged else structs.replace(revision, version=None)
+        return structs.replace(report, draft=True, revision=revision)
+
+    def _current(self, kind: ReportKind, area_id: str, period: Period | None) -> Report:
         sources = self._sources()
         period = period or last_complete_period(kind, self._now())
         require_period(kind, period)
@@ -88,7 +99,7 @@ class ReportService:
             return self._issue(kind, area_id, period)
 
     def _issue(self, kind: ReportKind, area_id: str, period: Period | None) -> list[Path]:
-        report = self.draft(kind, area_id, period)
+        report = self._current(kind, area_id, period)
         if not report.whole:
             raise ReportRefusedError(
                 RefusalReason.NOT_OVER,
@@ -112,8 +123,7 @@ class ReportService:
         Empty if a later issue has replaced it, or its area no longer exists.
         """
         last = self.archive.latest(issue.kind, issue.area_id, issue.period)
-        version = last.revision.version if last and last.revision else 1
-        if last is None or version != issue.version:
+        if last is None or last.version != issue.version:
             return []
         sources = self._sources()
         try:

@@ -32,6 +32,7 @@ def document(report: Report) -> Document:
         signer_name=common.signer_name(report),
         appendices=[_lines(report), _method(report)],
         footer=common.footer(report),
+        watermark=common.DRAFT if report.draft else "",
     )
 
 

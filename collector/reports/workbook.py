@@ -6,7 +6,7 @@ The first sheet has the text (title, scope, method, thresholds); each level of r
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import xlsxwriter
@@ -17,6 +17,7 @@ from collector.reports.layout import Document
 from collector.reports.report import Level, Report, ReportRow, SpeedStats
 from wire.figures import MEGABIT
 
+MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _SHEETS = (
     (Level.COMMUNE, "Theo xã"),
     (Level.ISP_PLAN, "Theo doanh nghiệp"),
@@ -39,8 +40,7 @@ class _Column(NamedTuple):
 def xlsx(report: Report, document: Document) -> bytes:
     """The workbook's bytes. `document` has the title and text, `report` the figures."""
     file = io.BytesIO()
-    book = xlsxwriter.Workbook(file, {"in_memory": True, "strings_to_formulas": False,
-                                      "strings_to_urls": False})  # fmt: skip
+    book = _book(file)
     # Not the current time: the same report gives the same bytes.
     book.set_properties({
         "title": f"{document.head.type_name} – {document.head.about}",
@@ -58,6 +58,9 @@ def xlsx(report: Report, document: Document) -> bytes:
         if rows := report.at(level):
             _figures(book, title, rows, styles)
     _weeks_and_months(book, report, styles)
+    if document.watermark:
+        for sheet in book.worksheets():
+            sheet.set_header(f"&C{document.watermark}")
     book.close()
     return file.getvalue()
 
@@ -71,6 +74,31 @@ _STYLES: Mapping[str, tuple[str, dict[str, object]]] = {
     "percent": ("0.0%", {}),
     "fine": ("0.00%", {}),
 }
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Iterable[Cell]]) -> bytes:
+    """One sheet of rows under their headings, whatever they are of."""
+    file = io.BytesIO()
+    book = _book(file)
+    sheet = book.add_worksheet(title)
+    head = book.add_format({"bold": True, "bg_color": "#E8EEF4"})
+    for place, heading in enumerate(columns):
+        sheet.set_column(place, place, max(len(heading) + 2, 12))
+        sheet.write_string(0, place, heading, head)
+    for number, row in enumerate(rows, start=1):
+        for place, cell in enumerate(row):
+            if isinstance(cell, str):
+                sheet.write_string(number, place, cell)
+            elif cell is not None:
+                sheet.write_number(number, place, cell)
+    sheet.freeze_panes(1, 0)
+    book.close()
+    return file.getvalue()
+
+
+def _book(file: io.BytesIO) -> xlsxwriter.Workbook:
+    return xlsxwriter.Workbook(file, {"in_memory": True, "strings_to_formulas": False,
+                                      "strings_to_urls": False})  # fmt: skip
 
 
 def _words(book: xlsxwriter.Workbook, report: Report, document: Document) -> None:
@@ -194,6 +222,7 @@ _COLUMNS = [
     _Column("Hợp lệ", 8, "count", lambda r: r.valid),
     _Column("Chưa thực hiện được", 9, "count", lambda r: r.skipped),
     _Column("Dự kiến", 8, "count", lambda r: r.planned),
+    _Column("Có kế hoạch đo", 9, "count", lambda r: r.lines_planned),
     _Column("Mức đầy đủ", 8, "percent", lambda r: r.completeness_ratio),
     *_direction("Tải xuống", lambda r: r.download),
     *_direction("Tải lên", lambda r: r.upload),

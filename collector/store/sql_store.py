@@ -291,9 +291,10 @@ class SqlStore:
 
     def plans(self, month: date) -> dict[tuple[str, str], list[PlannedKind]]:
         rows = self._database.read(
-            "SELECT tenant, probe, plan FROM probe_plans WHERE month = (SELECT max(month) "
+            "SELECT tenant, probe, plan FROM probe_plans WHERE month = (SELECT coalesce("
+            "max(CASE WHEN other.month <= ? THEN other.month END), min(other.month)) "
             "FROM probe_plans AS other WHERE other.tenant = probe_plans.tenant "
-            "AND other.probe = probe_plans.probe AND other.month <= ?)",
+            "AND other.probe = probe_plans.probe)",
             (f"{month:%Y-%m}",),
         )
         return {

@@ -139,7 +139,8 @@ class Store(Protocol):
     def plans(self, month: date) -> Mapping[tuple[str, str], Sequence[PlannedKind]]:
         """The last plan of each probe (tenant, name) in the month of a day.
 
-        Where it published none in that month, the one before. Raises StoreError.
+        Where it published none in that month, the one before; where none until then, its first.
+        Raises StoreError.
         """
 
     def probe(self, tenant: str, probe: str) -> StoredProbe | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 
 from starlette.requests import Request
@@ -12,7 +12,7 @@ from starlette.routing import Route
 from collector.domain.lines import filter_lines, provinces_of
 from collector.domain.read_model import ReadModel
 from collector.registry.registry import LineKey
-from collector.reports.flat_table import spreadsheet_cell
+from collector.reports.flat_table import Cell
 from collector.rollup.periods import month_of
 from collector.rollup.summary import SPEED_KINDS
 from collector.web import campaign_view as view
@@ -20,7 +20,7 @@ from collector.web.formatting import week_text
 from collector.web.page_context import PageContext
 from collector.web.presentation import Locale
 from collector.web.query import one_of, province_code
-from collector.web.responses import csv_response
+from collector.web.responses import csv_response, xlsx_response
 
 _CSV_COLUMNS = (
     "week", "province", "commune_code", "commune", "office", "probe", "isp", "samples",
@@ -28,12 +28,16 @@ _CSV_COLUMNS = (
 
 
 class CampaignPage:
-    """`/campaign`, `/campaign.csv`."""
+    """`/campaign`, `/campaign.csv`, `/campaign.xlsx`."""
 
     def __init__(self, context: PageContext, model: ReadModel) -> None:
         self._context = context
         self._model = model
-        self.routes = [Route("/campaign", self.page), Route("/campaign.csv", self.table)]
+        self.routes = [
+            Route("/campaign", self.page),
+            Route("/campaign.csv", self.table),
+            Route("/campaign.xlsx", self.spreadsheet),
+        ]
 
     def page(self, request: Request) -> Response:
         """Filters: `province`, `group`, `week` (the last whole one where none is asked for)."""
@@ -74,28 +78,31 @@ class CampaignPage:
 
     def table(self, request: Request) -> Response:
         """All offices of the week as CSV, fewest measurements first."""
+        return csv_response(_CSV_COLUMNS, self._table(request))
+
+    def spreadsheet(self, request: Request) -> Response:
+        """The same as XLSX."""
+        return xlsx_response("campaign.xlsx", "campaign", _CSV_COLUMNS, self._table(request))
+
+    def _table(self, request: Request) -> Iterator[list[Cell]]:
         model, locale, filters = self._model, self._context.locale(request), self._filters(request)
         lines = filter_lines(model.lines(), province=filters["province"], group=filters["group"])
         monday = self._monday(request)
         counts = self._counts(view.last_weeks(model.today()))
-        rows = (
+        return (
             [
-                spreadsheet_cell(cell)
-                for cell in (
-                    view.week_name(monday),
-                    row.province,
-                    row.commune_code,
-                    row.place,
-                    row.office,
-                    f"{row.tenant}/{row.probe}",
-                    isp,
-                    samples,
-                )
+                view.week_name(monday),
+                row.province,
+                row.commune_code,
+                row.place,
+                row.office,
+                f"{row.tenant}/{row.probe}",
+                isp,
+                samples,
             ]
             for row in view.offices(lines, counts, model.states(), monday, locale)
             for isp, samples in row.lines
         )
-        return csv_response(_CSV_COLUMNS, rows)
 
     def _counts(self, mondays: Sequence[date]) -> Mapping[LineKey, Mapping[date, int]]:
         period = view.weeks_period(mondays)

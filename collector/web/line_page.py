@@ -322,4 +322,5 @@ class LinePages:
                 metric: model.daily_of_verdicts([line.key for line in lines], period, metric)
                 for metric in (DOWN, UP)
             },
+            model.plans(period),
         )

@@ -20,13 +20,14 @@ from collector.domain.assessment import (
     assess_speed,
 )
 from collector.domain.lines import KnownLine, LineState, severity
+from collector.domain.planned_tests import MonthlyPlans, planned_tests
 from collector.domain.thresholds import Thresholds
 from collector.registry.registry import LineKey
 from collector.rollup.days import DaySample, merge_days
 from collector.rollup.distribution import Distribution, merge_all
 from collector.rollup.periods import Period, start_of_day
 from collector.rollup.queries import LineDays
-from collector.rollup.summary import EMPTY, Summary, speed_tests_a_day
+from collector.rollup.summary import EMPTY, Summary
 from collector.store.records import StoredProbe
 from collector.web.formatting import MISSING, axis_number, by_name, figure, whole_number
 from collector.web.presentation import Badge, Locale
@@ -106,6 +107,7 @@ def line_rows(
     now: datetime,
     locale: Locale,
     days: Mapping[str, LineDays],
+    plans: MonthlyPlans,
 ) -> list[LineRow]:
     """A row per line, in the order of `lines`; `days` are of both speeds."""
     return [
@@ -113,10 +115,11 @@ def line_rows(
             line,
             summaries.get(line.key, EMPTY),
             states.get(line.key, LineState.NEVER),
-            probes.get(line.key[:2]),
+            completeness(
+                summaries.get(line.key, EMPTY), line, probes.get(line.key[:2]), period, now, plans
+            ),
             thresholds,
             period,
-            now,
             locale,
             {metric: days_of(of_metric, [line.key]) for metric, of_metric in days.items()},
         )
@@ -131,6 +134,7 @@ def sort_key(
     probes: Mapping[tuple[str, str], StoredProbe],
     period: Period,
     now: datetime,
+    plans: MonthlyPlans,
 ) -> Callable[[KnownLine], Any]:
     """What the lines are sorted by for one of `LINE_COLUMNS`; None is what is not known."""
 
@@ -146,7 +150,7 @@ def sort_key(
             case "samples":
                 return summary.speed_tests
             case "completeness":
-                return completeness(summary, line, probes.get(line.key[:2]), period, now)
+                return completeness(summary, line, probes.get(line.key[:2]), period, now, plans)
             case "loss":
                 return summary.loss_ratio
             case "availability":
@@ -165,10 +169,9 @@ def _row(
     line: KnownLine,
     summary: Summary,
     state: LineState,
-    probe: StoredProbe | None,
+    complete: float | None,
     thresholds: Thresholds,
     period: Period,
-    now: datetime,
     locale: Locale,
     days: Mapping[str, Sequence[DaySample]],
 ) -> LineRow:
@@ -196,7 +199,7 @@ def _row(
         else "",
         samples=f"{count(summary.speed_tests)}/{count(target)}",
         attempted=f"{count(counts.valid)}/{count(counts.attempted)}",
-        completeness=percent(completeness(summary, line, probe, period, now), locale, places=0),
+        completeness=percent(complete, locale, places=0),
     )
 
 
@@ -267,22 +270,25 @@ def samples_target(thresholds: Thresholds, period: Period) -> int:
 
 
 def completeness(
-    summary: Summary, line: KnownLine, probe: StoredProbe | None, period: Period, now: datetime
+    summary: Summary,
+    line: KnownLine,
+    probe: StoredProbe | None,
+    period: Period,
+    now: datetime,
+    plans: MonthlyPlans,
 ) -> float | None:
     """The share of the probe's planned speed tests that was received; None without a plan.
 
-    As in the reports: both kinds together, from the day the probe was installed. Skipped tests
-    count as received (they state a reason), on-demand tests do not count. Latency windows are not
-    counted: a line has several targets, so that one target's windows would hide another's.
+    As in the reports: by the plan of each month, both kinds together, from the day the probe was
+    installed. Skipped tests count as received (they state a reason), on-demand tests do not count.
+    Latency windows are not counted: a line has several targets, so that one target's windows would
+    hide another's.
     """
-    if probe is None or probe.info is None:
-        return None
     begin = period.starts_at
     if line.installed_on is not None:
         begin = max(begin, start_of_day(line.installed_on))
-    days = (min(period.ends_at, now) - begin).total_seconds() / 86_400
-    expected = days * speed_tests_a_day(probe.info.plan, line.key.line)
-    return min(summary.planned_completed / expected, 1.0) if expected > 0 else None
+    expected = planned_tests(line.key, begin, min(period.ends_at, now), plans, probe)
+    return min(summary.planned_completed / expected, 1.0) if expected else None
 
 
 def state_badge(state: LineState, locale: Locale) -> Badge:

@@ -189,16 +189,26 @@ class OverviewPage:
     ) -> Mapping[str, object]:
         model, period, now = self._model, asked.period.period, self._model.now()
         summaries, states, probes = model.overview(period), model.states(), model.probes()
+        plans = model.plans(period)
         ordered, (column, order) = lines_in_order(lines), asked.sorting
         if column:
-            key = sort_key(column, summaries, states, probes, period, now)
+            key = sort_key(column, summaries, states, probes, period, now, plans)
             ordered = in_order(ordered, key, order)
         shown = page_of(ordered, asked.page, ROWS_A_PAGE)
         keys = [line.key for line in shown.rows]
         days = {metric: model.daily_of_verdicts(keys, period, metric) for metric in (DOWN, UP)}
         return {
             "rows": line_rows(
-                shown.rows, summaries, states, probes, model.thresholds, period, now, locale, days
+                shown.rows,
+                summaries,
+                states,
+                probes,
+                model.thresholds,
+                period,
+                now,
+                locale,
+                days,
+                plans,
             ),
             "heads": heads(LINE_COLUMNS, asked.sorting, asked.link, locale),
             "page": shown,

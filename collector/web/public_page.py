@@ -14,7 +14,7 @@ from collector.web.headers import EMBED_POLICY
 from collector.web.page_context import PageContext
 from collector.web.presentation import Locale
 from collector.web.query import family_choice, one_of, period_days, province_code
-from collector.web.responses import csv_response, json_response
+from collector.web.responses import csv_response, json_response, xlsx_response
 
 _OPEN = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 
@@ -30,6 +30,7 @@ class PublicPages:
             Route("/public/{code}", self.commune),
             Route("/embed/{code}", self.embed),
             Route("/open/lines.csv", self.open_csv),
+            Route("/open/lines.xlsx", self.open_xlsx),
             Route("/open/lines.json", self.open_json),
             Route("/open/communes.geojson", self.open_geojson),
         ]
@@ -85,6 +86,12 @@ class PublicPages:
         headers = _OPEN | {"Link": f'<{view.LICENCE_URL}>; rel="license"'}
         rows = (view.cells(row) for row in self._open_lines(request))
         return csv_response(view.OpenLine.__struct_fields__, rows, headers)
+
+    def open_xlsx(self, request: Request) -> Response:
+        """The same for spreadsheet programs, which lose the zero of a code in a CSV file."""
+        rows = (view.cells(row) for row in self._open_lines(request))
+        columns = view.OpenLine.__struct_fields__
+        return xlsx_response("lines.xlsx", "lines", columns, rows, _OPEN)
 
     def open_json(self, request: Request) -> Response:
         """The same as JSON, with licence and method."""

@@ -14,7 +14,6 @@ from msgspec import Struct
 from collector.domain.lines import KnownLine, LineState
 from collector.domain.thresholds import Thresholds
 from collector.registry.registry import LineKey
-from collector.reports.flat_table import spreadsheet_cell
 from collector.rollup.periods import Period
 from collector.rollup.summary import EMPTY, Summary
 from collector.web import families_view
@@ -155,9 +154,8 @@ def open_lines(
 
 
 def cells(row: OpenLine) -> list[Any]:
-    """The values of a row for CSV, in the order of its fields; unknown ones are empty."""
-    values = msgspec.structs.astuple(row)
-    return ["" if value is None else spreadsheet_cell(value) for value in values]
+    """The values of a row for CSV and XLSX, in the order of its fields."""
+    return list(msgspec.structs.astuple(row))
 
 
 def document(rows: Sequence[OpenLine], thresholds_version: str) -> dict[str, Any]:

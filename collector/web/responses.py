@@ -9,6 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from starlette.responses import Response
 
+from collector.reports import workbook
+from collector.reports.flat_table import Cell, csv_cell
+
 
 def json_response(
     value: object, status: int = 200, headers: Mapping[str, str] | None = None
@@ -19,12 +22,28 @@ def json_response(
 
 def csv_response(
     columns: Sequence[str],
-    rows: Iterable[Iterable[object]],
+    rows: Iterable[Iterable[Cell]],
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Rows as CSV (RFC 4180), with a byte order mark: spreadsheet programs need it for UTF-8."""
+    """Rows as CSV (RFC 4180) for programs: UTF-8, no byte order mark, unknown values empty."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(columns)
-    writer.writerows(rows)
-    return Response("\ufeff" + text.getvalue(), 200, headers, media_type="text/csv; charset=utf-8")
+    writer.writerows([csv_cell(cell) for cell in row] for row in rows)
+    return Response(text.getvalue(), 200, headers, media_type="text/csv; charset=utf-8")
+
+
+def xlsx_response(
+    name: str,
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Iterable[Cell]],
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """The same rows as an XLSX file of that name: texts as texts, numbers as numbers."""
+    return Response(
+        workbook.table(title, columns, rows),
+        200,
+        {"Content-Disposition": f'attachment; filename="{name}"', **(headers or {})},
+        media_type=workbook.MEDIA_TYPE,
+    )

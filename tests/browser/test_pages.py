@@ -350,7 +350,7 @@ def test_the_campaign_urges_those_who_are_behind(centre: Centre, context: Browse
         expect(urge).to_contain_text(office)
     expect(urge).not_to_contain_text("Văn phòng UBND xã Phủ Thông")
     text = centre.collector.text("/campaign.csv")[1]
-    assert text.startswith("\ufeffweek,province,")
+    assert text.startswith("week,province,")
     assert len(text.splitlines()) == 1 + 6
 
 

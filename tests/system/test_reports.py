@@ -93,7 +93,7 @@ def test_the_command_draws_up_every_format_from_the_store(
     (line,) = (row for row in report["rows"] if row["level"] == "line" and row["line"] == "vnpt")
     assert line["tests"] > 0
     assert line["download"]["mean_bps"] > 1e8
-    content = by_ending[".csv"].read_bytes().decode("utf-8-sig")
+    content = by_ending[".csv"].read_bytes().decode("utf-8")
     rows = list(csv.DictReader(io.StringIO(content, newline="")))
     assert len(rows) == len(report["rows"])
     reader = pypdf.PdfReader(io.BytesIO(by_ending[".pdf"].read_bytes()))

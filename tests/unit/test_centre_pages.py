@@ -190,13 +190,13 @@ def test_completeness_is_of_what_was_planned_and_counts_what_was_put_off() -> No
         PlannedKind("latency", 1440),
     )
     # 6.5 days of the week are over.
-    share = completeness(summary, line, probe, WEEK, NOW)
+    share = completeness(summary, line, probe, WEEK, NOW, {})
     assert share == pytest.approx(9 / (1.6333 * 6.5))
-    assert completeness(summary, other, probe, WEEK, NOW) == pytest.approx(9 / (5 * 6.5))
+    assert completeness(summary, other, probe, WEEK, NOW, {}) == pytest.approx(9 / (5 * 6.5))
     newer = msgspec.structs.replace(other, installed_on=date(2026, 7, 24))
-    assert completeness(summary, newer, probe, WEEK, NOW) == 1.0
-    assert completeness(EMPTY, line, None, WEEK, NOW) is None
-    assert completeness(EMPTY, line, planned(), WEEK, NOW) is None
+    assert completeness(summary, newer, probe, WEEK, NOW, {}) == 1.0
+    assert completeness(EMPTY, line, None, WEEK, NOW, {}) is None
+    assert completeness(EMPTY, line, planned(), WEEK, NOW, {}) is None
 
 
 def planned(*kinds: PlannedKind) -> StoredProbe:

@@ -75,6 +75,10 @@ class Browser:
     def get(self, path: str = "/registry") -> Answer:
         return asyncio.run(self._ask("GET", b"", [], path))
 
+    def content(self, path: str) -> bytes:
+        """The body of a page or file, as it was sent."""
+        return asyncio.run(self._send("GET", b"", [], path))[1]
+
     def post(self, fields: Mapping[str, str], file: tuple[str, str] | None = None) -> Answer:
         mark = uuid4().hex
         parts = [(f'name="{name}"', value) for name, value in fields.items()]
@@ -93,6 +97,12 @@ class Browser:
     async def _ask(
         self, method: str, body: bytes, told: list[tuple[bytes, bytes]], path: str = "/registry"
     ) -> Answer:
+        status, content = await self._send(method, body, told, path)
+        return Answer(status, content.decode())
+
+    async def _send(
+        self, method: str, body: bytes, told: list[tuple[bytes, bytes]], path: str
+    ) -> tuple[int, bytes]:
         sent: list[Any] = []
         cookie = (b"cookie", f"tramdo_session={self._cookie}".encode())
 
@@ -111,7 +121,7 @@ class Browser:
             "server": ("centre", 80), "client": ("192.0.2.1", 1),
         }  # fmt: skip
         await self._app(scope, receive, send)
-        return Answer(sent[0]["status"], b"".join(m.get("body", b"") for m in sent[1:]).decode())
+        return sent[0]["status"], b"".join(m.get("body", b"") for m in sent[1:])
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ def test_figures_are_the_golden_ones(name: str) -> None:
 @pytest.mark.parametrize("name", ["weekly.csv", "monthly.csv"])
 def test_csv_is_the_golden_one(name: str) -> None:
     made, wanted = (
-        list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+        list(csv.reader(io.StringIO(content.decode("utf-8"), newline="")))
         for content in (golden()[name], (GOLDEN / name).read_bytes())
     )
     assert [[_number(cell) for cell in row] for row in made] == [
@@ -177,13 +177,13 @@ def test_a_month_is_held_against_its_own_plan() -> None:
     given = msgspec.structs.replace(
         report_samples.sources(),
         plans=lambda month: {
-            (report_samples.TENANT, "tram-01969-1"): [PlannedKind("throughput", month.day)]
+            (report_samples.TENANT, "tram-01969-1"): [PlannedKind("throughput", month.month)]
         },
     )
     report = builder.build_report(
         ReportKind.MONTHLY, builder.resolve_area(given.registry, GROUP), JULY, given, now=NOW
     )
-    assert line_row(report, "tram-01969-1", "vnpt").planned == 31 * 31
+    assert line_row(report, "tram-01969-1", "vnpt").planned == 7 * 31
     assert line_row(report, "tram-01969-2", "vnpt").planned == 31 * 42, (
         "today's, where none is known"
     )
@@ -234,9 +234,7 @@ def test_all_formats_say_the_same(month: Report) -> None:
     assert flat_table.as_json(
         flat_table.from_json(flat_table.as_json(month))
     ) == flat_table.as_json(month)
-    rows = list(
-        csv.DictReader(io.StringIO(flat_table.as_csv(month).decode("utf-8-sig"), newline=""))
-    )
+    rows = list(csv.DictReader(io.StringIO(flat_table.as_csv(month).decode("utf-8"), newline="")))
     book = openpyxl.load_workbook(io.BytesIO(render(month, ReportFormat.XLSX).content))
     sheet = book["Theo đường truyền"]
     heads = [cell.value for cell in sheet[1]]
@@ -422,11 +420,14 @@ def test_late_results_make_a_revised_issue(
     assert reports.changed_since(issue) == [date(2026, 7, 9)]
     draft = reports.draft(ReportKind.BULLETIN, "01969", JULY)
     assert draft.revision is not None
-    assert (draft.revision.version, list(draft.revision.days)) == (2, [date(2026, 7, 9)])
+    assert (draft.revision.version, list(draft.revision.days)) == (None, [date(2026, 7, 9)])
+    assert "Bản sửa đổi" not in bulletin.text(draft)
     assert [f.name for f in reports.issue(ReportKind.BULLETIN, "01969")] == [
         f"bulletin_01969_20260701-20260731_v2.{ending}" for ending in ("txt", "json")
     ]
-    assert "Bản sửa đổi" in bulletin.text(draft)
+    issued = reports.archive.latest(ReportKind.BULLETIN, "01969", JULY)
+    assert issued is not None
+    assert "Bản sửa đổi" in bulletin.text(issued)
     assert [reports.changed_since(one) for one in reports.archive.issues()] == [[], []]
     # What the second issue has taken in does not make a third.
     assert [one.version for one in reports.archive.issues()] == [2, 1]
@@ -451,7 +452,7 @@ def test_an_issue_made_before_blocks_of_days_keeps_its_intervals(tmp_path: Path)
     assert (folder / record.name).read_bytes() == record.read_bytes()
     assert [one.version for one in reports.archive.issues()] == [1]
     (csv_file,) = folder.glob("*.csv")
-    text = csv_file.read_text(encoding="utf-8-sig")
+    text = csv_file.read_text(encoding="utf-8")
     assert repr(rows[0].mean_low_bps) in text
     assert repr(rows[1].mean_low_bps) not in text
 
@@ -475,7 +476,7 @@ def test_no_format_has_an_interval_below_zero(summaries: FakeSummaries) -> None:
     assert down.mean_high_bps > 2 * down.mean_bps, "the interval would reach below zero"
     rows = list(
         csv.DictReader(
-            io.StringIO(render(report, ReportFormat.CSV).content.decode("utf-8-sig"), newline="")
+            io.StringIO(render(report, ReportFormat.CSV).content.decode("utf-8"), newline="")
         )
     )
     (row,) = (
@@ -588,10 +589,10 @@ def test_a_line_that_was_down_all_the_time_is_not_blamed_on_the_office(week: Rep
 def test_no_spreadsheet_takes_a_name_for_a_formula(week: Report) -> None:
     row = msgspec.structs.replace(week.rows[-1], office='=HYPERLINK("https://x.example";"xem")')
     report = msgspec.structs.replace(week, rows=[*week.rows[:-1], row])
-    text = flat_table.as_csv(report).decode("utf-8-sig")
+    text = flat_table.as_csv(report).decode("utf-8")
     (*_, last) = csv.DictReader(io.StringIO(text, newline=""))
     assert last["office"].startswith("'=")
-    assert flat_table.spreadsheet_cell(-1.5) == -1.5
+    assert flat_table.csv_cell(-1.5) == "-1.5"
 
 
 @pytest.mark.parametrize("text", ["9999-12", "9999-W52", "0001-01-01", "1969-12-31..1970-01-01"])
@@ -698,8 +699,8 @@ def test_the_command_draws_up_into_a_folder(
     assert run(reports, "weekly", "--period", "2026-W30", "--group", GROUP, "--format", "csv",
                "--format", "json", "--out", str(out)) == 0  # fmt: skip
     assert [Path(p).name for p in capsys.readouterr().out.split()] == [
-        "weekly_bach-thong-cu_20260720-20260726_v1.csv",
-        "weekly_bach-thong-cu_20260720-20260726_v1.json",
+        "weekly_bach-thong-cu_20260720-20260726_draft.csv",
+        "weekly_bach-thong-cu_20260720-20260726_draft.json",
     ]
     assert reports.archive.issues() == []
 
@@ -717,7 +718,8 @@ def test_the_command_issues_for_every_group(
 def test_the_file_s_ending_is_the_format(reports: ReportService, tmp_path: Path) -> None:
     file = tmp_path / "tin.txt"
     assert run(reports, "bulletin", "--group", "01969", "--out", str(file)) == 0
-    assert file.read_text(encoding="utf-8").startswith("BẢN TIN CHẤT LƯỢNG INTERNET – XÃ PHỦ THÔNG")
+    title = "BẢN NHÁP, CHƯA PHÁT HÀNH\nBẢN TIN CHẤT LƯỢNG INTERNET – XÃ PHỦ THÔNG"
+    assert file.read_text(encoding="utf-8").startswith(title)
 
 
 @pytest.mark.parametrize(
@@ -804,7 +806,7 @@ def test_every_format_has_the_families(summaries: FakeSummaries) -> None:
     assert "Kết quả theo họ địa chỉ" in text
     assert "Chất lượng theo họ địa chỉ" in text
     assert "tính chung mọi mẫu của hai họ địa chỉ" in text
-    rows = list(csv.DictReader(io.StringIO(flat_table.as_csv(report).decode("utf-8-sig"))))
+    rows = list(csv.DictReader(io.StringIO(flat_table.as_csv(report).decode("utf-8"))))
     assert [row["family"] for row in rows if row["level"] == "line_family"] == [
         "ipv4", "ipv6", "unstated",
     ]  # fmt: skip

@@ -369,7 +369,8 @@ LABELS = {
         "commune needs 300 samples a month to be rated.",
     ),
     "week": Phrase("Tuần", "Week"),
-    "download_csv": Phrase("Tải về CSV", "Download as CSV"),
+    "download_xlsx": Phrase("Tải về XLSX (bảng tính)", "Download as XLSX (spreadsheet)"),
+    "download_csv": Phrase("CSV (phần mềm)", "CSV (programs)"),
     "offices": Phrase("Trụ sở", "Offices"),
     "office": Phrase("Trụ sở", "Office"),
     "offices_below": Phrase("Trụ sở dưới mức tối thiểu", "Offices below the minimum"),
@@ -503,7 +504,14 @@ LABELS = {
         "30 ngày gần nhất, từng đường truyền, không có thông tin cá nhân.",
         "The last 30 days, by line, without personal data.",
     ),
-    "open_lines": Phrase("từng đường truyền", "by line"),
+    "open_lines": Phrase("từng đường truyền, cho phần mềm", "by line, for programs"),
+    "open_xlsx": Phrase("từng đường truyền, cho bảng tính", "by line, for spreadsheets"),
+    "open_codes": Phrase(
+        "Mã xã có số 0 ở đầu (01969), số thập phân có dấu chấm: mở CSV bằng bảng tính thì mã mất "
+        "số 0 và số có thể bị đọc sai. Dùng bảng tính thì lấy tệp XLSX.",
+        "Commune codes begin with a zero (01969) and decimals have a point: a spreadsheet that "
+        "opens the CSV file loses the zero and may misread numbers. For spreadsheets take XLSX.",
+    ),
     "open_communes": Phrase("bản đồ điểm các xã", "communes as points"),
     "open_api": Phrase("mô tả giao diện lập trình", "API description"),
     "licence": Phrase("Giấy phép", "Licence"),
