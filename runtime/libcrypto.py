@@ -21,6 +21,9 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "BIO_new_mem_buf": (c_void_p, [c_char_p, c_int]),
     "BIO_free": (c_int, [c_void_p]),
     "PEM_read_bio_PrivateKey": (c_void_p, [c_void_p, c_void_p, c_void_p, c_char_p]),
+    "PEM_read_bio_X509": (c_void_p, [c_void_p, c_void_p, c_void_p, c_char_p]),
+    "X509_check_private_key": (c_int, [c_void_p, c_void_p]),
+    "X509_free": (None, [c_void_p]),
     "EVP_PKEY_free": (None, [c_void_p]),
     "EVP_sha256": (c_void_p, []),
     "EVP_MD_CTX_new": (c_void_p, []),
@@ -71,6 +74,18 @@ class PrivateKey:
     def __del__(self) -> None:
         if self._key:
             self._library.EVP_PKEY_free(self._key)
+
+    def belongs_to(self, certificate_pem: bytes) -> bool:
+        """Whether the first certificate of a PEM text is for this key."""
+        library = self._library
+        source = library.BIO_new_mem_buf(certificate_pem, len(certificate_pem))
+        certificate = library.PEM_read_bio_X509(source, None, None, _NO_PASSWORD)
+        library.BIO_free(source)
+        same = bool(certificate) and library.X509_check_private_key(certificate, self._key) == 1
+        if certificate:
+            library.X509_free(certificate)
+        library.ERR_clear_error()
+        return same
 
     def sign(self, text: bytes) -> bytes:
         """The signature over SHA-256 of a text, in DER.

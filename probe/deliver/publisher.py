@@ -270,6 +270,12 @@ class Publisher:
         reading = self._read_clock()
         if self._clock_hold.learn(reading, clock.utc_now()):
             self._boots.save(list(self._clock_hold.known))
+        now_s = clock.monotonic_s()
+        # Before results: with the first receipt's answer comes the certificate that checks them.
+        asking = self._info_due.is_set() or self._receipt_tracker.is_due(now_s)
+        if asking and self._sender.connected:
+            self._info_due.clear()
+            self._publish_info(outbox)
         if not self._clock_hold.is_holding(reading) and not self._awaits_answer():
             self._send_pending(outbox)
             self._send_replay(outbox)
@@ -280,10 +286,6 @@ class Publisher:
             self._health_due_s = now_s + self._config.delivery.health_every_s
             health = self._health(outbox.pending_count(), outbox.size_bytes())
             self._session.publish(self._message("health", health))
-        asking = self._info_due.is_set() or self._receipt_tracker.is_due(now_s)
-        if asking and self._sender.connected:
-            self._info_due.clear()
-            self._publish_info(outbox)
         self._clear_name_taken(now_s)
         self._emit_status(outbox)
 

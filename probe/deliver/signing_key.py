@@ -23,18 +23,21 @@ class SigningKey:
     `key` names the certificate in signature blocks, `certificate` is its DER in base64.
 
     Raises:
-        SigningKeyError: a file cannot be read or used, or the key is not of P-256.
+        SigningKeyError: a file cannot be read or used, the two do not belong together, or the key
+            is not of P-256.
     """
 
     def __init__(self, certificate_file: Path, key_file: Path) -> None:
         try:
             secret_file.require_private(key_file)
-            der = certificate.der(certificate_file.read_bytes())
+            pem = certificate_file.read_bytes()
             self._private = libcrypto.PrivateKey(key_file.read_bytes())
         except (OSError, LibcryptoError) as error:
             raise SigningKeyError(str(error)) from error
-        if der is None:
-            raise SigningKeyError(f"{certificate_file} holds no certificate (PEM)")
+        der = certificate.der(pem)
+        if der is None or not self._private.belongs_to(pem):
+            # Between the two writes of a renewal too: what it signed would match no certificate.
+            raise SigningKeyError(f"{certificate_file} holds no certificate for {key_file}")
         self.key: KeyId = key_id(der)
         self.certificate = base64.b64encode(der).decode("ascii")
         try:

@@ -220,6 +220,15 @@ def test_a_key_that_others_can_read_signs_nothing(folder: Path, tmp_path: Path) 
         SigningKey(folder / "authority" / "probes" / f"{PROBE}.pem", copy)
 
 
+def test_a_key_of_another_certificate_signs_nothing(folder: Path) -> None:
+    """As while a renewal has written one of the two files."""
+    certificate_file, _ = issued(folder, "other")
+    with pytest.raises(SigningKeyError, match="no certificate for"):
+        SigningKey(certificate_file, folder / f"{PROBE}.key")
+    with pytest.raises(SigningKeyError, match="no certificate for"):
+        SigningKey(folder / f"{PROBE}.key", folder / f"{PROBE}.key")
+
+
 @pytest.mark.parametrize("content", [b"", b"no key", b"-----BEGIN PRIVATE KEY-----\nAAAA\n"])
 def test_what_is_no_key_signs_nothing(folder: Path, tmp_path: Path, content: bytes) -> None:
     broken = tmp_path / "broken.key"
