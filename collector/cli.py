@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ from collector.ingest.status import IngestStatus
 from collector.reports import cli as reports_cli
 from collector.reports.service import ReportService, sources_of
 from collector.store import cli as store_cli
+from collector.store.collector_store import CollectorStore
 from collector.store.factory import describe, open_store
 from collector.store.maintenance import Maintenance
 from collector.store.store import StoreError
@@ -164,11 +166,20 @@ def _run(config: Config) -> int:
     # Blocked before any thread starts, so that `sigtimedwait` receives these signals.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     change_signal = ChangeSignal()
+    host = socket.gethostname()
+    config = config.at_host(host)
     try:
-        store = open_store(config.store)
-        ingest = IngestPipeline(config, store, change_signal.notify)
+        opened = CollectorStore(
+            config.store,
+            f"{config.client_id}@{host}",
+            config.tenants,
+            config.spare_for,
+            change_signal.notify,
+        )
+        store = opened.store
+        ingest = IngestPipeline(config, store, change_signal.notify, opened.leases)
         user_store = UserStore(Path(config.web.people_file))
-        maintenance = Maintenance(store, config.store, change_signal.notify)
+        maintenance = Maintenance(store, config.store, change_signal.notify, opened.leases)
         limits = _thresholds(config)
         read_model = ReadModel(store, limits)
         certificates = _certificate_files(config)
@@ -185,11 +196,12 @@ def _run(config: Config) -> int:
             lambda: ingest.state.broker_trouble is None,
             change_signal.notify,
             ingest.name_conflicts.current,
+            opened.leases,
         )
         web = Web(
             read_model,
             change_signal,
-            lambda: _status(ingest, maintenance),
+            lambda: _status(ingest, maintenance, opened),
             config.web.timezone,
             user_store,
             ingest.commands,
@@ -210,12 +222,15 @@ def _run(config: Config) -> int:
         )
         return FAILED
     thread = threading.Thread(target=ingest.run, name="ingest")
-    maintaining = threading.Thread(target=maintenance.run, name="maintenance")
-    watching = threading.Thread(target=watch.run, name="watch")
+    threads = [
+        threading.Thread(target=maintenance.run, name="maintenance"),
+        threading.Thread(target=watch.run, name="watch"),
+        thread,
+    ]
     server.start()
-    maintaining.start()
-    watching.start()
-    thread.start()
+    opened.start(ingest.on_leases_changed)
+    for one in threads:
+        one.start()
     log.info("pages at http://%s:%d/", config.web.host, config.web.port)
     stopping = False
     while not stopping and thread.is_alive() and server.is_alive():
@@ -224,14 +239,12 @@ def _run(config: Config) -> int:
     # Pages first, so that nobody's reading delays the rest.
     change_signal.close()
     server.begin_stop()
-    ingest.stop()
-    maintenance.stop()
-    watch.stop()
-    thread.join()
-    maintaining.join()
-    watching.join()
+    for part in (ingest, maintenance, watch):
+        part.stop()
+    for one in threads:
+        one.join()
     server.stop()
-    store.close()
+    opened.close()
     alert_store.close()
     if not stopping:
         log.error("ended because a part of it had ended")
@@ -250,14 +263,18 @@ def _stop_requested(timeout_s: float) -> bool:
     return received is not None and received.si_signo in _SIGNALS
 
 
-def _status(ingest: IngestPipeline, maintenance: Maintenance) -> IngestStatus:
+def _status(
+    ingest: IngestPipeline, maintenance: Maintenance, opened: CollectorStore
+) -> IngestStatus:
     """The status for `/healthz`: without roll-ups, results are on no page."""
     state, taken = ingest.state, ingest.client_id_trouble()
     return IngestStatus(
         taken or state.broker_trouble,
-        state.store_trouble or maintenance.trouble,
+        state.store_trouble or maintenance.trouble or opened.trouble,
         taken is not None,
         tuple(ingest.name_conflicts.current(datetime.now(UTC))),
+        opened.holder,
+        opened.stored_leases,
     )
 
 

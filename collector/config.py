@@ -6,11 +6,12 @@ check. The command line reads the file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from collector.alerts.settings import AlertsConfig
 from collector.analytics.settings import AnalyticsConfig
@@ -23,6 +24,7 @@ from runtime.value_errors import RuleError, require_pair
 from wire.envelope import MAX_ENVELOPE_BYTES
 from wire.record import Name
 
+DEFAULT_CLIENT_ID = "tramdo-collector"
 # Each is five subscriptions.
 _MAX_TENANTS = 100
 
@@ -104,13 +106,17 @@ class CommandConfig(Strict, frozen=True):
 
 
 class Config(Strict, frozen=True):
-    """The whole configuration. `tenant`: one or several; None: the probes of every tenant."""
+    """The whole configuration. `tenant`: one or several; None: the probes of every tenant.
+
+    `spare_for`: tenants that are taken over where no other collector holds them.
+    """
 
     broker: BrokerConfig
-    client_id: Annotated[str, Meta(pattern="^[a-zA-Z0-9_-]{1,64}$")] = "tramdo-collector"
+    client_id: Annotated[str, Meta(pattern="^[a-zA-Z0-9_-]{1,64}$")] = DEFAULT_CLIENT_ID
     # Not `Name | list`: for a text with a pattern beside a list msgspec 0.22 reads a wrong place of
     # its memory, and ends. So `parse` checks the text.
-    tenant: str | Annotated[list[Name], Meta(min_length=1, max_length=_MAX_TENANTS)] | None = None
+    tenant: str | Annotated[list[Name], Meta(max_length=_MAX_TENANTS)] | None = None
+    spare_for: Annotated[list[Name], Meta(max_length=_MAX_TENANTS)] = []
     store: StoreConfig = StoreConfig()
     web: WebConfig = WebConfig()
     intake: IngestConfig = IngestConfig()
@@ -129,12 +135,43 @@ class Config(Strict, frozen=True):
                 "`intake.compression` needs `broker.protocol = 5`: an older MQTT cannot announce "
                 "it to probes",
             )
-        if len(set(self.tenants)) < len(self.tenants):
-            raise RuleError("`tenant` có tên lặp lại", "`tenant` names one twice")
+        self._check_tenants()
+
+    def at_host(self, host: str) -> Config:
+        """The configuration with a client identifier that no collector of another host has.
+
+        With SQLite it is the only one, and its session at the broker keeps its name.
+        """
+        if self.store.postgresql is None or self.client_id != DEFAULT_CLIENT_ID:
+            return self
+        name = re.sub("[^a-zA-Z0-9_-]", "-", host)
+        return structs.replace(self, client_id=f"{DEFAULT_CLIENT_ID}-{name}"[:64])
+
+    def _check_tenants(self) -> None:
+        every = [*self.tenants, *self.spare_for]
+        if len(set(every)) < len(every):
+            raise RuleError(
+                "`tenant` và `spare_for` có tên lặp lại", "`tenant` and `spare_for` name one twice"
+            )
+        if self.tenant == [] and not self.spare_for:
+            raise RuleError(
+                "`tenant` cần ít nhất một tên, trừ khi `spare_for` có tên",
+                "`tenant` needs one name at least, unless `spare_for` has one",
+            )
+        if self.spare_for and self.tenant is None:
+            raise RuleError(
+                "`spare_for` cần `tenant`: không có `tenant` là nhận mọi tenant",
+                "`spare_for` needs `tenant`: without it every tenant is taken in",
+            )
+        if self.spare_for and self.store.postgresql is None:
+            raise RuleError(
+                "`spare_for` cần `store.postgresql`: SQLite chỉ có một bộ thu",
+                "`spare_for` needs `store.postgresql`: SQLite has one collector",
+            )
 
     @property
     def tenants(self) -> tuple[str, ...]:
-        """The tenants whose probes are taken in; empty for every tenant's."""
+        """The tenants whose probes are taken in; empty for every tenant's, or a spare alone."""
         if self.tenant is None:
             return ()
         return (self.tenant,) if isinstance(self.tenant, str) else tuple(self.tenant)

@@ -194,6 +194,17 @@ class MqttSession:
         )
         return info.mid if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
 
+    def subscribe_to(self, topics: Sequence[str]) -> None:
+        """Subscribe to these topic filters from now on, and to no others."""
+        before, self._subscriptions = self._subscriptions, list(topics)
+        client = self._client
+        if client is None or not client.is_connected():
+            return  # with the next connection
+        if removed := [topic for topic in before if topic not in topics]:
+            client.unsubscribe(removed)
+        if added := [topic for topic in topics if topic not in before]:
+            _subscribe(client, self._broker, added)
+
     def acknowledge(self, message: Received) -> None:
         """Acknowledge a received message. No effect for a connection that has ended."""
         client = self._client

@@ -127,6 +127,14 @@ class AlertStore:
                 else:
                     self._end(change, channels)
 
+    def withdraw(self, keys: Iterable[Key], at: datetime) -> None:
+        """End open alerts without a notification: another collector goes on with them."""
+        with self._writing():
+            for key in keys:
+                row = self._close(key, at)
+                if row is not None:
+                    self._connection.execute("DELETE FROM due WHERE number = ?", row)
+
     def pending(self, channel: str) -> list[AlertEvent]:
         """The notifications that a channel has not delivered yet, oldest first."""
         rows = self._rows(
@@ -223,20 +231,18 @@ class AlertStore:
         )
         self._enqueue(cursor.lastrowid, channels, Transition.BEGIN)
 
-    def _end(self, end: End, channels: Sequence[str]) -> None:
-        subject = end.key.subject
-        row = self._connection.execute(
+    def _close(self, key: Key, at: datetime) -> tuple[int] | None:
+        """End an open alert; a row with its number, None where there is none."""
+        subject = key.subject
+        row: tuple[int] | None = self._connection.execute(
             "UPDATE alerts SET ended_at = ? WHERE kind = ? AND tenant = ? AND probe = ?"
             " AND line = ? AND name = ? AND ended_at IS NULL RETURNING number",
-            (
-                _text(end.at),
-                end.key.kind,
-                subject.tenant,
-                subject.probe,
-                subject.line,
-                subject.name,
-            ),
+            (_text(at), key.kind, subject.tenant, subject.probe, subject.line, subject.name),
         ).fetchone()
+        return row
+
+    def _end(self, end: End, channels: Sequence[str]) -> None:
+        row = self._close(end.key, end.at)
         if row is not None:
             self._connection.execute(
                 "DELETE FROM due WHERE number = ? AND edge = ?", (row[0], Transition.BEGIN)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from collector.alerts.alert import Subject, changes
+from collector.alerts.alert import Alert, Key, Subject, changes
 from collector.alerts.alert_store import AlertLocation, AlertStore, AlertStoreError
 from collector.alerts.notifier import Notifier
 from collector.alerts.operator_monitor import OperatorMonitor
@@ -41,6 +41,7 @@ from collector.domain.read_model import ReadModel
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Period, local_day, start_of_day
 from collector.rollup.summary import Summary
+from collector.store.leases import SoleCollector, TenantLeases
 from collector.store.records import FamilyReplies, LastResult, StoredProbe, StoredResult
 from collector.store.store import StoreError
 from runtime.certificate_file import ends_at
@@ -68,6 +69,7 @@ class AlertMonitor:
         is_listening: whether the broker is connected now.
         on_change: called from this thread after alerts began or ended.
         name_conflicts: the names that two boxes use, at a time.
+        leases: the tenants that this collector holds; alerts of others are another's.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class AlertMonitor:
         is_listening: Callable[[], bool],
         on_change: Callable[[], None],
         name_conflicts: Callable[[datetime], Sequence[NameConflict]],
+        leases: TenantLeases | None = None,
     ) -> None:
         self._model = model
         self._alert_store = alert_store
@@ -92,6 +95,7 @@ class AlertMonitor:
         self._is_listening = is_listening
         self._on_change = on_change
         self._name_conflicts = name_conflicts
+        self._leases = leases or SoleCollector(())
         self._stopping = threading.Event()
         self._listening_since: datetime | None = None
         self._backlogs: dict[tuple[str, str], deque[BacklogSample]] = {}
@@ -131,7 +135,7 @@ class AlertMonitor:
         lines = {line.key: line for line in self._model.lines()}
         snapshot = self._snapshot(lines, now)
         begun_and_ended = changes(
-            self._alert_store.open_alerts(), evaluate(snapshot, self._config.rules), now
+            self._own_open_alerts(now), evaluate(snapshot, self._config.rules), now
         )
         if begun_and_ended:
             places = {key[:2]: line for key, line in lines.items()}
@@ -140,13 +144,28 @@ class AlertMonitor:
             )
             self._on_change()
 
+    def _own_open_alerts(self, now: datetime) -> Mapping[Key, Alert]:
+        """The open alerts of what is held here; those that are another collector's are withdrawn.
+
+        While nobody is known to hold a tenant, its alerts stay as they are.
+        """
+        every = self._alert_store.open_alerts()
+        elsewhere = [key for key in every if self._leases.is_elsewhere(key.subject.tenant)]
+        if elsewhere:
+            self._alert_store.withdraw(elsewhere, now)
+        return {
+            key: alert for key, alert in every.items() if self._leases.holds(key.subject.tenant)
+        }
+
     def _snapshot(self, lines: Mapping[LineKey, KnownLine], now: datetime) -> Snapshot:
         if not self._is_listening():
             self._listening_since = None
         elif self._listening_since is None:
             self._listening_since = now
         probes = self._model.probes()
-        names = _monitored_probes(lines, probes, now)
+        names = {
+            name for name in _monitored_probes(lines, probes, now) if self._leases.holds(name[0])
+        }
         lines = {key: line for key, line in lines.items() if key[:2] in names}
         probes = {name: probe for name, probe in probes.items() if name in names}
         conflicts = {(one.tenant, one.probe): one for one in self._name_conflicts(now)}

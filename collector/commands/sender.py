@@ -28,6 +28,10 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+def _holds_every_tenant(_tenant: str) -> bool:
+    return True
+
+
 def _nobody_is_away(_tenant: str, _probe: str) -> bool:
     return False
 
@@ -40,6 +44,7 @@ class MqttCommandSender:
         is_away: whether a probe is known to be disconnected; of one that is not, the command is
             published at once.
         now: the time, UTC.
+        holds: whether a tenant's replies come here; for one whose do not, nothing is sent.
     """
 
     def __init__(
@@ -47,9 +52,11 @@ class MqttCommandSender:
         publish: Callable[[Message], int | None],
         is_away: Callable[[str, str], bool] = _nobody_is_away,
         now: Callable[[], datetime] = _now,
+        holds: Callable[[str], bool] = _holds_every_tenant,
     ) -> None:
         self._publish = publish
         self._is_away = is_away
+        self._holds = holds
         self._now = now
         self._lock = threading.Lock()
         self._tracker = CommandTracker()
@@ -57,8 +64,11 @@ class MqttCommandSender:
     def send(self, tenant: str, probe: str, command: AnyCommand) -> None:
         """Publish a command, or keep it until its probe connects.
 
-        Raises NotSentError where the probe may be connected and we are not.
+        Raises NotSentError where the probe may be connected and we are not, or where another
+        collector holds its tenant.
         """
+        if not self._holds(tenant):
+            raise NotSentError(f"another collector holds the tenant {tenant}; nothing was sent")
         # Before it is published: the reply may arrive before this thread goes on. And before the
         # probe is looked up: it may connect meanwhile.
         with self._lock:

@@ -39,6 +39,7 @@ from collector.ingest.signature_check import SignatureCheck
 from collector.ingest.status import IngestStatus
 from collector.ingest.validation import decompressed_bytes, is_deletion, validate
 from collector.store.individual import store_individually
+from collector.store.leases import LeaseLostError, SoleCollector, TenantLeases, tenant_of
 from collector.store.messages import (
     EpochKey,
     RejectedMessage,
@@ -95,6 +96,10 @@ def tune_interpreter() -> None:
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
 
 
+class _LeasesChanged(NamedTuple):
+    """Tenants were taken or lost."""
+
+
 class _PendingBatch(NamedTuple):
     """A batch that is being committed; `finish` waits for the commit."""
 
@@ -110,17 +115,26 @@ class IngestPipeline:
         config: the collector's settings.
         store: where results go.
         on_stored: called after each commit, from the ingest thread; must not block.
+        leases: the tenants that this collector holds; by default all that are configured.
     """
 
-    def __init__(self, config: Config, store: Store, on_stored: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        on_stored: Callable[[], None],
+        leases: TenantLeases | None = None,
+    ) -> None:
         self._config = config
+        self._leases = leases or SoleCollector(config.tenants)
         self._store = store
         self._on_stored = on_stored
         self._stopping = threading.Event()
-        self._inbox: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Event | _LeasesChanged | None] = queue.SimpleQueue()
         self._receipt_pacer = ReceiptPacer(config.receipts.min_gap_s)
         self._receipt_numbers = ReceiptNumbers()
         self._epoch_requests = EpochRequests()
+        self._is_spare = not self._leases.filters()
         # After the store failed: receipts that wait must not keep the thread busy.
         self._receipts_at_s = 0.0
         self._pending: _PendingBatch | None = None
@@ -132,8 +146,11 @@ class IngestPipeline:
             config.broker,
             config.client_id,
             self._inbox.put,
-            subscriptions=topics.collector_filters(*config.tenants),
+            subscriptions=self._leases.filters(),
             manual_ack=True,
+            # What a collector had not stored when it lost its tenants is sent again by the probes:
+            # it must not come to it later, and nobody empties the session of one that has died.
+            kept=not self._leases.is_shared,
             # One batch being committed, one being validated.
             receive_maximum=min(2 * config.intake.batch_messages, _RECEIVE_MAXIMUM),
         )
@@ -150,7 +167,9 @@ class IngestPipeline:
         self.name_conflicts = NameConflicts()
         self._taken_over_at_s: deque[float] = deque(maxlen=_TAKEN_OVER_MIN)
         # The pages send commands through it: `collector.commands.state.CommandSender`.
-        self.commands = MqttCommandSender(self._session.publish, self._is_away)
+        self.commands = MqttCommandSender(
+            self._session.publish, self._is_away, holds=self._leases.holds
+        )
 
     def client_id_trouble(self) -> str | None:
         """That another program takes the connection in turns with us, None when none does.
@@ -183,6 +202,10 @@ class IngestPipeline:
         """End after the current batch. Thread-safe."""
         self._stopping.set()
         self._inbox.put(None)
+
+    def on_leases_changed(self) -> None:
+        """Take in that tenants were taken or lost. Thread-safe."""
+        self._inbox.put(_LeasesChanged())
 
     def _run_once(self) -> None:
         most = self._config.intake.batch_messages
@@ -223,17 +246,30 @@ class IngestPipeline:
                     if failure.cause is FailureCause.NAME_TAKEN:
                         self._taken_over_at_s.append(time.monotonic())
                     self._set_status(IngestStatus(failure.report().en, self.state.store_trouble))
+                case _LeasesChanged():
+                    self._follow_leases()
                 case Published(failure=ConnectionFailure() as refused):
                     log.warning("the broker refused a receipt: %s", refused.report().en)
                 case _:
                     pass
         return received
 
-    def _waiting_events(self, most: int, *, waiting: bool) -> list[Event]:
+    def _follow_leases(self) -> None:
+        """Subscribe to what is held now; its receipts are of a new generation."""
+        filters = self._leases.filters()
+        self._session.subscribe_to(filters)
+        self._is_spare = not filters
+        self._connected_at_s = time.monotonic()
+        self._receipt_pacer = ReceiptPacer(self._config.receipts.min_gap_s)
+        self._epoch_requests = EpochRequests()
+        # Another collector may have stored and receipted meanwhile.
+        self._expect_another_store()
+
+    def _waiting_events(self, most: int, *, waiting: bool) -> list[Event | _LeasesChanged]:
         """At most `most` events of the inbox; `waiting`: wait for one until a receipt is due."""
         due_s = self._next_receipt_s()
         wait_s = self._idle_wait_s if due_s is None else due_s - time.monotonic()
-        events: list[Event] = []
+        events: list[Event | _LeasesChanged] = []
         try:
             while len(events) < most:
                 wait_now = waiting and not events
@@ -247,6 +283,8 @@ class IngestPipeline:
 
     def _next_receipt_s(self) -> float | None:
         """When a receipt is due (monotonic s), None when none is waiting."""
+        if self._is_spare:
+            return None
         dues = self._receipt_pacer.next_due_s(), self._epoch_requests.next_due_s()
         due_s = min((each for each in dues if each is not None), default=None)
         return None if due_s is None else max(due_s, self._receipts_at_s)
@@ -375,15 +413,28 @@ class IngestPipeline:
                 self._receipt_numbers.learn(named)
                 self._epoch_requests.add(named)
 
+    def _is_held(self, message: ValidatedMessage) -> bool:
+        """Whether a message may be stored here: one of no tenant's topic where any is held."""
+        tenant = tenant_of(message)
+        return bool(self._leases.filters()) if tenant is None else self._leases.holds(tenant)
+
     def _store_with_retries(
         self, validated: Sequence[ValidatedMessage], finish: Callable[[], BatchResult]
     ) -> BatchResult | None:
         """The result of the commit, retried while the store fails; None when `stop` was called."""
         failures, individually = 0, False
-        one_by_one = partial(store_individually, self._store, validated)
         while True:
             try:
                 done = finish()
+            except LeaseLostError as error:
+                # The probes send it again to who holds their tenant now.
+                self._leases.lost(error)
+                validated = [one for one in validated if self._is_held(one)]
+                if not validated:
+                    return BatchResult(0, 0, 0, {})
+                finish = partial(self._store.store_batch, validated, datetime.now(UTC))
+                individually = False
+                continue
             except StoreError as error:
                 failures += 1
                 self._expect_another_store()
@@ -396,7 +447,8 @@ class IngestPipeline:
                 log.exception(
                     "a batch cannot be stored; storing its messages one by one: a fault of ours"
                 )
-                individually, finish = True, one_by_one
+                individually = True
+                finish = partial(store_individually, self._store, validated)
                 continue
             else:
                 self._set_status(IngestStatus(self.state.broker_trouble, None))
@@ -409,11 +461,13 @@ class IngestPipeline:
             if self._stopping.wait(delay_s):
                 return None
             systemd_notify.watchdog()
-            whole = partial(self._store.store_batch, validated, datetime.now(UTC))
-            finish = one_by_one if individually else whole
+            if individually:
+                finish = partial(store_individually, self._store, validated)
+            else:
+                finish = partial(self._store.store_batch, validated, datetime.now(UTC))
 
     def _publish_due_receipts(self) -> None:
-        if time.monotonic() >= self._receipts_at_s:
+        if time.monotonic() >= self._receipts_at_s and not self._is_spare:
             self._prepare_receipts()
         self._publish_receipts()
 
@@ -448,7 +502,8 @@ class IngestPipeline:
         self._set_status(IngestStatus(self.state.broker_trouble, None))
         for named in every:
             self._receipt_numbers.learn(named)
-            self._epoch_requests.add(named)
+            if self._leases.holds(named.tenant):
+                self._epoch_requests.add(named)
         for key, ledger in ledgers.items():
             self._receipt_pacer.queue(key, ledger)
 
@@ -483,6 +538,8 @@ class IngestPipeline:
             self._send_receipt(key, receipt, retain=True)
 
     def _send_receipt(self, key: EpochKey, receipt: Receipt, *, retain: bool) -> None:
+        if not self._leases.holds(key.tenant):
+            return
         topic = topics.of_probe(key.tenant, key.probe, "receipt")
         # Without a connection it is dropped; all are published after the next Connected.
         self._session.publish(

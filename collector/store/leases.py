@@ -1,9 +1,9 @@
 """Floor 1. Which collector may write what: leases of tenants, and of maintenance.
 
 With PostgreSQL several collectors share one store. Each tenant is held by one of them at a time, by
-a lease that expires (`collector.store.lease_keeper`); its generation, which grows with each taking,
-is checked in every transaction that writes (fencing), so that a holder that was paused writes
-nothing once another has taken over. A store on SQLite has one collector, which holds everything.
+a lease that expires (`collector.store.lease_manager`); its generation, which grows each time it is
+taken, is checked in every transaction that writes (fencing), so that a holder that was paused
+writes nothing once another has taken over. A store on SQLite has one collector, which holds all.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from wire import topics
 # Of roll-ups, retention, and what else is done once for the whole store.
 MAINTENANCE = "maintenance"
 _TENANT = "tenant/"
+_HOME = "home/"
 _EVERY = "+"
 
 
@@ -60,6 +61,9 @@ class TenantLeases(Protocol):
     def holds(self, tenant: str) -> bool:
         """Whether a tenant is held; that of no tenant ("") is always."""
 
+    def is_elsewhere(self, tenant: str) -> bool:
+        """Whether a tenant is known to be another collector's now."""
+
     def holds_maintenance(self) -> bool:
         """Whether this collector does what is done once for the whole store."""
 
@@ -83,6 +87,10 @@ class SoleCollector:
         """Nobody else does."""
         return True
 
+    def is_elsewhere(self, tenant: str) -> bool:  # noqa: ARG002
+        """There is no other one."""
+        return False
+
     def holds_maintenance(self) -> bool:
         """Nobody else does."""
         return True
@@ -98,6 +106,14 @@ def of_tenant(tenant: str) -> str:
 
 
 EVERY_TENANT = of_tenant(_EVERY)
+
+
+def home_of(tenant_lease: str) -> str:
+    """The lease by which a collector says that a tenant is its own, and that it is there.
+
+    Who holds the tenant as its spare gives it back then. It excludes nobody from writing.
+    """
+    return _HOME + tenant_lease.removeprefix(_TENANT)
 
 
 def of_tenants(tenants: Iterable[str]) -> list[str]:
@@ -133,6 +149,8 @@ def label(name: str) -> str:
     """A lease's name for users."""
     if name == EVERY_TENANT:
         return "every tenant"
+    if name.startswith(_HOME):
+        return f"the home of {name.removeprefix(_HOME)}"
     return name.replace(_TENANT, "tenant ") if name.startswith(_TENANT) else name
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from time import monotonic, thread_time
 
+from collector.store.leases import LeaseLostError, SoleCollector, TenantLeases
 from collector.store.records import MaintenanceResult
 from collector.store.settings import StoreConfig
 from collector.store.store import ROLL_UP_HOURS, Store, StoreError
@@ -42,10 +43,18 @@ class Maintenance:
         store: the store to maintain.
         config: the retention.
         on_rolled: called after roll-ups have changed, from this thread; must not block.
+        leases: with which this collector may hold the maintenance; by default it does.
     """
 
-    def __init__(self, store: Store, config: StoreConfig, on_rolled: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        config: StoreConfig,
+        on_rolled: Callable[[], None],
+        leases: TenantLeases | None = None,
+    ) -> None:
         self._store = store
+        self._leases = leases or SoleCollector(())
         self._config = config
         self._on_rolled = on_rolled
         self._stopping = threading.Event()
@@ -64,8 +73,12 @@ class Maintenance:
             wait_s = _ROLL_EVERY_S
             began_s = thread_time()
             try:
-                more = self.run_once(datetime.now(UTC))
-                wait_s = 0.0 if more else roll_up_pause_s(thread_time() - began_s)
+                if self._leases.holds_maintenance():
+                    more = self.run_once(datetime.now(UTC))
+                    wait_s = 0.0 if more else roll_up_pause_s(thread_time() - began_s)
+            except LeaseLostError as error:
+                self._leases.lost(error)
+                self.trouble = None
             except StoreError as error:
                 if self.trouble is None:
                     log.error("cannot roll up, trying again: %s", error)  # noqa: TRY400

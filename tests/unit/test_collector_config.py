@@ -105,9 +105,24 @@ def test_the_example_is_good_and_shows_the_defaults() -> None:
         ),
         (
             "tenant = []\n" + MINIMAL,
-            "c.toml: tenant: expected `array` of length >= 1 (it is [])",
+            "c.toml: `tenant` needs one name at least, unless `spare_for` has one",
         ),
-        ("tenant = ['vn', 'vn']\n" + MINIMAL, "c.toml: `tenant` names one twice"),
+        (
+            "tenant = ['vn', 'vn']\n" + MINIMAL,
+            "c.toml: `tenant` and `spare_for` name one twice",
+        ),
+        (
+            "tenant = 'vn'\nspare_for = ['vn']\n" + MINIMAL,
+            "c.toml: `tenant` and `spare_for` name one twice",
+        ),
+        (
+            "spare_for = ['vn']\n" + MINIMAL,
+            "c.toml: `spare_for` needs `tenant`: without it every tenant is taken in",
+        ),
+        (
+            "tenant = 'vn'\nspare_for = ['la']\n" + MINIMAL,
+            "c.toml: `spare_for` needs `store.postgresql`: SQLite has one collector",
+        ),
         (
             "client_id = 'a.b'\n" + MINIMAL,
             (

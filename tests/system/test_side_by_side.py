@@ -1,0 +1,259 @@
+"""Several real collectors on one PostgreSQL and one Mosquitto: who holds a tenant, and what becomes
+of its results when the holder dies, stands still, or comes back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from collector.store.postgresql import PostgresqlStore
+from tests import broker as brokers
+from tests import postgresql, samples
+from tests.broker import Broker
+from tests.client import Client, eventually
+from tests.collector_process import CollectorProcess
+from tests.postgresql import PostgresqlServer
+from wire import messages, topics
+from wire.messages import Receipt
+
+pytestmark = pytest.mark.skipif(brokers.why_not() is not None, reason=str(brokers.why_not()))
+
+TENANTS = ("north", "south")
+# What a loaded machine may add to seconds.
+WITHIN_S = 120.0
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresqlServer]:
+    memory = Path("/dev/shm")
+    parent = memory if memory.is_dir() else None
+    with postgresql.running({"fsync": "off", "full_page_writes": "off"}, parent) as running:
+        yield running
+
+
+@pytest.fixture
+def conninfo(server: PostgresqlServer) -> str:
+    return server.conninfo(server.new_database())
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    with Broker(tmp_path / "broker") as running:
+        yield running
+
+
+class Probe:
+    """A probe as the contract has it: what no receipt covers, it sends again."""
+
+    def __init__(self, client: Client, tenant: str) -> None:
+        self._client = client
+        self.tenant = tenant
+        self.epoch = UUID(int=1 + TENANTS.index(tenant))
+        self.sent = 0
+
+    def send(self) -> int:
+        """Send one more result; its number."""
+        self.sent += 1
+        self._send(self.sent)
+        return self.sent
+
+    def send_again(self) -> None:
+        """Send what the last receipt does not cover."""
+        receipt = self.receipt()
+        first = receipt.stored_through + 1 if receipt else 1
+        for begin, end in (*(receipt.missing if receipt else ()), (first, self.sent)):
+            for seq in range(begin, end + 1):
+                self._send(seq)
+
+    def _send(self, seq: int) -> None:
+        content = samples.envelope(
+            [(seq, samples.latency(rtt_ms=seq))], tenant=self.tenant, probe="box", epoch=self.epoch
+        )
+        self._client.publish(topics.measurement(self.tenant, "box", "latency"), content)
+
+    def receipt(self) -> Receipt | None:
+        """The last receipt."""
+        self._client.look()
+        mine = topics.of_probe(self.tenant, "box", "receipt")
+        every = [one for one in self._client.received if one.topic == mine]
+        return messages.decode(every[-1].payload, Receipt) if every else None
+
+    def highest(self) -> int:
+        """The highest number that a receipt names as stored, 0 before the first."""
+        receipt = self.receipt()
+        return receipt.stored_through if receipt else 0
+
+    def is_covered(self) -> bool:
+        """Whether a receipt covers all that was sent."""
+        receipt = self.receipt()
+        return receipt is not None and receipt.stored_through == self.sent and not receipt.missing
+
+
+@pytest.fixture
+def probes(broker: Broker) -> Iterator[tuple[Probe, Probe]]:
+    receipts = [topics.of_probe(tenant, "box", "receipt") for tenant in TENANTS]
+    with Client(broker.config(), "boxes", subscriptions=receipts) as client:
+        north, south = (Probe(client, tenant) for tenant in TENANTS)
+        yield north, south
+
+
+Start = Callable[..., CollectorProcess]
+
+
+@pytest.fixture
+def start(tmp_path: Path, broker: Broker, conninfo: str) -> Iterator[Start]:
+    """Starts a collector by its name, with further settings."""
+    running: list[CollectorProcess] = []
+
+    def started(name: str, **settings: object) -> CollectorProcess:
+        collector = CollectorProcess(
+            tmp_path / name,
+            broker.config(),
+            tables={"client_id": name, "store": {"postgresql": conninfo}, **settings},
+        )
+        running.append(collector)
+        collector.start()
+        return collector
+
+    yield started
+    for collector in running:
+        collector.__exit__()
+
+
+def holders(conninfo: str) -> dict[str, str]:
+    """Who holds what now, by the names of collectors."""
+    with psycopg.connect(conninfo) as connection:
+        rows = connection.execute(
+            "SELECT name, split_part(holder, '@', 1) FROM leases WHERE expires_at > now()"
+        ).fetchall()
+    return dict(rows)
+
+
+def held_by(conninfo: str, name: str, holder: str) -> None:
+    eventually(lambda: holders(conninfo).get(name) == holder, f"{holder} holds {name}", WITHIN_S)
+
+
+def stored(conninfo: str) -> list[tuple[str, int]]:
+    """Tenant and number of every stored result."""
+    store = PostgresqlStore(conninfo)
+    try:
+        rows = store.results_after(0, 100_000)
+    finally:
+        store.close()
+    assert len(rows) < 100_000
+    return sorted((row.tenant, row.seq) for row in rows)
+
+
+def all_once(conninfo: str, *probes: Probe) -> None:
+    """Every result is stored, once: number by number."""
+    sent = sorted((one.tenant, seq) for one in probes for seq in range(1, one.sent + 1))
+    assert stored(conninfo) == sent
+
+
+def delivered(*probes: Probe) -> None:
+    """Send again until everything is covered."""
+
+    def covered() -> bool:
+        for probe in probes:
+            if not probe.is_covered():
+                probe.send_again()
+                eventually_or_not(probe.is_covered, 2.0)
+        return all(probe.is_covered() for probe in probes)
+
+    eventually(covered, "all is covered", WITHIN_S)
+
+
+def eventually_or_not(ask: Callable[[], bool], within_s: float) -> None:
+    until_s = time.monotonic() + within_s
+    while not ask() and time.monotonic() < until_s:
+        time.sleep(0.05)
+
+
+def test_two_collectors_by_tenant_and_each_takes_the_others_over(
+    start: Start, conninfo: str, probes: tuple[Probe, Probe]
+) -> None:
+    north, south = probes
+    one = start("one", tenant="north", spare_for=["south"])
+    two = start("two", tenant=["south"], spare_for=["north"])
+    held_by(conninfo, "tenant/north", "one")
+    held_by(conninfo, "tenant/south", "two")
+    for _ in range(20):
+        north.send()
+        south.send()
+    delivered(north, south)
+    two.kill()
+    killed_s = time.monotonic()
+    lost_from = south.send()
+    held_by(conninfo, "tenant/south", "one")
+
+    def stored_again() -> bool:
+        south.send()
+        eventually_or_not(lambda: south.highest() > lost_from, 0.3)
+        return south.highest() > lost_from
+
+    eventually(stored_again, "the spare stores what the dead one held", WITHIN_S)
+    print(f"stored again {time.monotonic() - killed_s:.1f} s after the kill")
+    for _ in range(20):
+        north.send()
+        south.send()
+    delivered(north, south)
+    all_once(conninfo, north, south)
+    # The other one comes back, and has its own tenant back.
+    two.start()
+    held_by(conninfo, "tenant/south", "two")
+    south.send()
+    delivered(south)
+    # One that stops gives up what it holds.
+    assert one.stop() == 0
+    held_by(conninfo, "tenant/north", "two")
+    held_by(conninfo, "tenant/south", "two")
+    held_by(conninfo, "maintenance", "two")
+    north.send()
+    south.send()
+    delivered(north, south)
+    all_once(conninfo, north, south)
+
+
+def test_a_holder_that_stood_still_writes_nothing_once_another_holds_its_tenant(
+    start: Start, conninfo: str, probes: tuple[Probe, Probe]
+) -> None:
+    north, _ = probes
+    old = start("old", tenant="north")
+    held_by(conninfo, "tenant/north", "old")
+    new = start("new", tenant="north")
+    for _ in range(30):
+        north.send()
+    delivered(north)
+    # While messages are on their way, so that it stands still in the middle of something.
+    for _ in range(30):
+        north.send()
+    old.hang()
+    for _ in range(30):
+        north.send()
+    held_by(conninfo, "tenant/north", "new")
+    held_by(conninfo, "maintenance", "new")
+    delivered(north)
+    old.go_on()
+    eventually(lambda: "taken tenant north over" in old.log, "it notices", WITHIN_S)
+    eventually(lambda: "spare for tenant north" in old.log, "it is the spare now", WITHIN_S)
+    for _ in range(30):
+        north.send()
+    delivered(north)
+    all_once(conninfo, north)
+    for name in ("tenant/north", "home/north", "maintenance"):
+        assert holders(conninfo)[name] == "new"
+    assert old.process is not None
+    assert old.process.poll() is None
+    # It goes on as any spare: pages, and the tenant when the other one dies.
+    assert old.get("/healthz")[0] == 200
+    new.kill()
+    held_by(conninfo, "tenant/north", "old")
+    north.send()
+    delivered(north)
+    all_once(conninfo, north)
