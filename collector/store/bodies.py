@@ -43,7 +43,7 @@ class BodyCompressor:
 
     def compress(self, bodies: Sequence[bytes]) -> bytes:
         """The frame of these bodies."""
-        return self._compressor.compress(b"".join((*map(_length, bodies), *bodies)))
+        return self._compressor.compress(join_bodies(bodies))
 
 
 def decompress(dictionary: bytes, frame: bytes, count: int) -> list[bytes]:
@@ -52,18 +52,24 @@ def decompress(dictionary: bytes, frame: bytes, count: int) -> list[bytes]:
     Raises:
         DamagedBlockError: the frame is damaged, or compressed with another dictionary.
     """
-    prepared = zstandard.ZstdDecompressor(dict_data=_prepared(dictionary))
+    prepared = zstandard.ZstdDecompressor(dict_data=prepared_dictionary(dictionary))
     try:
-        return _divided(prepared.decompress(frame), count)
+        return split_bodies(prepared.decompress(frame), count)
     # A damaged header may state any size, and fewer bodies than `count`.
     except (zstandard.ZstdError, IndexError, MemoryError) as error:
         raise DamagedBlockError(str(error)) from error
 
 
-def _divided(content: bytes, count: int) -> list[bytes]:
+def join_bodies(bodies: Sequence[bytes]) -> bytes:
+    """The content of a frame: the length of each body, then the bodies."""
+    return b"".join((*(varint(len(body)) for body in bodies), *bodies))
+
+
+def split_bodies(content: bytes, count: int) -> list[bytes]:
+    """The `count` bodies of a frame's content. Raises IndexError: it has fewer."""
     at, lengths = 0, []
     for _ in range(count):
-        length, at = _read_length(content, at)
+        length, at = read_varint(content, at)
         lengths.append(length)
     bodies = []
     for length in lengths:
@@ -88,20 +94,23 @@ class Dictionaries:
 
 
 @cache
-def _prepared(dictionary: bytes) -> zstandard.ZstdCompressionDict:
+def prepared_dictionary(dictionary: bytes) -> zstandard.ZstdCompressionDict:
+    """A dictionary to decompress with."""
     return zstandard.ZstdCompressionDict(dictionary)
 
 
-def _length(body: bytes) -> bytes:
-    length, found = len(body), bytearray()
-    while length > 0x7F:
-        found.append(length & 0x7F | 0x80)
-        length >>= 7
-    found.append(length)
+def varint(value: int) -> bytes:
+    """A whole number in as few bytes of seven bits as it needs, the lowest first."""
+    found = bytearray()
+    while value > 0x7F:
+        found.append(value & 0x7F | 0x80)
+        value >>= 7
+    found.append(value)
     return bytes(found)
 
 
-def _read_length(content: bytes, at: int) -> tuple[int, int]:
+def read_varint(content: bytes, at: int) -> tuple[int, int]:
+    """A `varint` at this place, and the place after it. Raises IndexError: it is cut off."""
     length, shift = 0, 0
     while True:
         byte = content[at]

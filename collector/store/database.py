@@ -119,6 +119,12 @@ class Database(Protocol):
         which a table is partitioned, `of` a time.
         """
 
+    def instant(self, at: datetime) -> object:
+        """A time as a value to compare an INSTANT with."""
+
+    def release_packed(self) -> None:
+        """Give back what empty parts of `result_blocks` take, where the database has parts."""
+
     def table_names(self) -> set[str]:
         """The names of all tables."""
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collector.store.database import Column, ColumnType, Table
 
+_DAILY = {"old_results", "result_blocks", "packed_blocks", "result_packs", "signature_blocks"}
+
 
 def _made_by_migrations(name: str, key: tuple[str, ...], columns: str) -> Table:
     """A table with the columns given: `NAME` is text, `NAME:TYPE` another type."""
@@ -16,7 +18,7 @@ def _made_by_migrations(name: str, key: tuple[str, ...], columns: str) -> Table:
         name,
         tuple(Column(column, ColumnType(of or ColumnType.TEXT)) for column, _, of in pairs),
         key,
-        "started_at" if name in ("old_results", "result_blocks", "signature_blocks") else None,
+        "started_at" if name in _DAILY else None,
     )
 
 
@@ -45,6 +47,17 @@ SIGNATURES = _made_by_migrations(
     (),
     "started_at:instant stored_at:instant first_seq:integer epoch_id:id results:small "
     "outcome:small key:bytes previous:bytes signature:bytes digests:bytes sent:bytes",
+)
+PACKED_BLOCKS = _made_by_migrations(
+    "packed_blocks",
+    ("number",),
+    "number:integer started_at:instant received_at:instant stored_at:instant first_seq:integer "
+    "epoch_id:id results:small kind",
+)
+PACKS = _made_by_migrations(
+    "result_packs",
+    ("number",),
+    "number:integer started_at:instant results:small dictionary_id:small body:bytes",
 )
 DELTAS = _made_by_migrations("rollup_batches", ("number",), "results:integer body:bytes")
 LEDGERS = _made_by_migrations(

@@ -21,6 +21,7 @@ from collector.store.connections import ConnectedDatabase, QueuedTransaction
 from collector.store.database import ColumnType, Row, Table, column_names
 from collector.store.kind_tables import kind_tables
 from collector.store.migrate import Migration, packaged
+from collector.store.migrated_tables import BLOCKS, PACKED_BLOCKS, PACKS
 from collector.store.sql_store import SqlStore, daily_tables, derived_tables, raw_tables
 from collector.store.store import StoreError
 
@@ -50,6 +51,8 @@ _DAYS_BACK, _DAYS_AHEAD = 400, 8
 _ONE_DAY = timedelta(days=1)
 # A long lock (a dump that runs for an hour) must not stop ingest.
 _LOCK_TIMEOUT_MS = 2_000
+# A partition without a row that is not larger is left as it is: four indexes' first pages.
+_SMALL_BYTES = 65_536
 # A client that is stopped between two statements must not keep the lock from all others.
 _IDLE_TIMEOUT_MS = 10_000
 # Unless the connection string says otherwise: a server whose machine is gone is noticed in seconds,
@@ -112,13 +115,13 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlTransa
             pass
 
     def _migrate_schema(self, connection: psycopg.Connection) -> None:
-        _migrate(connection, self._migrations)
+        changed = _migrate(connection, self._migrations)
         # With fewer migrations than the packaged ones (in a test) there are no tables to extend.
         if len(self._migrations) >= len(packaged("postgresql")):
             with connection.transaction():
                 _lock(connection)
                 _keep_old_kinds(connection)
-                _create_tables(connection, derived_tables())
+                _create_tables(connection, derived_tables(), changed)
 
     def _open_reader(self) -> psycopg.Connection:
         reader = self._connect()
@@ -156,12 +159,22 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlTransa
         """Partitions by start time; the default partition by storage time."""
         with self.transaction() as transaction:
             old = [f"old_{kind}_results" for kind in kind_tables()]
-            tables = [*(table.name for table in daily_tables()), *old, "old_results"]
+            packed = [PACKED_BLOCKS.name, PACKS.name]
+            tables = [*(table.name for table in daily_tables()), *packed, *old, "old_results"]
             return (
                 transaction.drop_partitions(cut, tables)
                 + transaction.delete_default_partition(cut)
                 + transaction.delete_old_default_partition(cut)
             )
+
+    def instant(self, at: datetime) -> object:
+        return at
+
+    def release_packed(self) -> None:
+        """Truncate the parts of past days that have no row: a vacuum leaves their indexes large."""
+        with self.transaction() as transaction:
+            for part in transaction.partitions(BLOCKS.name):
+                transaction.truncate_if_empty(part)
 
     def table_names(self) -> set[str]:
         rows = self.read("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
@@ -292,12 +305,7 @@ class PostgresqlTransaction(QueuedTransaction):
         """Drop the partitions of days that ended before `cut`; returns their number."""
         dropped = 0
         for table in tables:
-            parts = self.execute(
-                "SELECT child.relname FROM pg_inherits "
-                "JOIN pg_class AS child ON child.oid = inhrelid WHERE inhparent = to_regclass(?)",
-                (table,),
-            )
-            for (part,) in parts:
+            for part in self.partitions(table):
                 day = part.removeprefix(f"{table.removeprefix('old_')}_")
                 if not day.isdecimal():
                     continue
@@ -307,11 +315,40 @@ class PostgresqlTransaction(QueuedTransaction):
                     dropped += 1
         return dropped
 
+    def partitions(self, table: str) -> list[str]:
+        """The names of a table's partitions."""
+        parts = self.execute(
+            "SELECT child.relname FROM pg_inherits "
+            "JOIN pg_class AS child ON child.oid = inhrelid WHERE inhparent = to_regclass(?)",
+            (table,),
+        )
+        return [part for (part,) in parts]
+
+    def truncate_if_empty(self, part: str) -> None:
+        """Give back the space of a partition in which all rows were deleted."""
+        if self.execute(
+            f"SELECT 1 WHERE pg_total_relation_size(to_regclass(?)) < {_SMALL_BYTES} "
+            f"OR EXISTS (SELECT 1 FROM {part})",
+            (part,),
+        ):
+            return
+        try:
+            with self._connection.transaction():
+                self.execute(f"TRUNCATE {part}")
+        except psycopg.errors.LockNotAvailable:
+            # A long read (a dump) holds the lock: in the next night.
+            return
+
     def delete_default_partition(self, cut: datetime) -> int:
         """Delete rows of the default partitions stored before `cut`; returns their number."""
-        rows = self.execute(
-            "DELETE FROM result_blocks_other WHERE stored_at < ? RETURNING number", (utc_text(cut),)
-        )
+        rows = [
+            row
+            for table in (BLOCKS, PACKED_BLOCKS)
+            for row in self.execute(
+                f"DELETE FROM {table.name}_other WHERE stored_at < ? RETURNING number",
+                (utc_text(cut),),
+            )
+        ]
         if rows:
             blocks = [number for (number,) in rows]
             for table in raw_tables():
@@ -319,6 +356,10 @@ class PostgresqlTransaction(QueuedTransaction):
                     self.execute(
                         f"DELETE FROM {table.name}_other WHERE number - place = ANY(?)", (blocks,)
                     )
+            self.execute(
+                "DELETE FROM result_packs_other AS p WHERE NOT EXISTS (SELECT 1 FROM packed_blocks "
+                "AS b WHERE b.number >= p.number AND b.number < p.number + p.results)"
+            )
         signed = self.execute(
             "DELETE FROM signature_blocks_other WHERE stored_at < ? RETURNING 1", (utc_text(cut),)
         )
@@ -452,7 +493,9 @@ def _store_error(error: psycopg.Error) -> StoreError:
     return StoreError(f"PostgreSQL: {_one_line(error)}")
 
 
-def _migrate(connection: psycopg.Connection, migrations: Sequence[Migration]) -> None:
+def _migrate(connection: psycopg.Connection, migrations: Sequence[Migration]) -> bool:
+    """Apply what is missing; returns whether anything was."""
+    changed = False
     with connection.transaction():
         _lock(connection)
         connection.execute(
@@ -471,21 +514,23 @@ def _migrate(connection: psycopg.Connection, migrations: Sequence[Migration]) ->
                     f"{migrations[-1].number}: a newer version has written it"
                 )
             if applied < migration.number:
+                changed = True
                 for statement in migration.statements:
                     connection.execute(statement)
                 connection.execute(
                     "INSERT INTO migrations VALUES (%s, %s, %s)",
                     (migration.number, migration.name, datetime.now(UTC)),
                 )
+    return changed
 
 
-def _create_tables(connection: psycopg.Connection, tables: Sequence[Table]) -> None:
-    """Create missing tables, and missing columns of tables."""
+def _create_tables(connection: psycopg.Connection, tables: Sequence[Table], migrated: bool) -> None:
+    """Create missing tables, and missing columns of tables; then the views of them."""
     known = _columns(connection)
     made = list(postgresql_schema.missing(tables, known))
     for statement in made:
         connection.execute(statement)
-    if made:
+    if made or migrated:
         now = _columns(connection)
         for statement in (*postgresql_schema.views(now), *postgresql_schema.result_views(now)):
             connection.execute(statement)

@@ -63,6 +63,8 @@ def reused_numbers(
     known = _bodies(transaction, reader, [batch.rows[at] for at in elsewhere], same_day)
     left = [place for place in elsewhere if _identity(batch.rows[place]) not in known]
     known |= _bodies(transaction, reader, [batch.rows[at] for at in left], None)
+    left = [place for place in left if _identity(batch.rows[place]) not in known]
+    known |= _packed_bodies(transaction, reader, same_day, [batch.rows[at] for at in left])
     still = [place for place in left if _identity(batch.rows[place]) not in known]
     known |= _old_bodies(transaction, [batch.rows[place] for place in still])
     return [
@@ -133,6 +135,36 @@ def _bodies(
                 # As where the block has gone by age: nothing is left to compare with.
                 continue
             found |= {(*key, seq): text for seq, text in enumerate(texts, first) if seq in seqs}
+    return found
+
+
+def _packed_bodies(
+    transaction: Transaction, reader: ResultReader, same_day: SameDay, rows: Sequence[ResultRow]
+) -> dict[_Identity, str]:
+    """The same of results that are packed."""
+    found: dict[_Identity, str] = {}
+    for key, some in _portions(rows):
+        seqs = {row.seq for row in some}
+        ranges = first_numbers(seqs)
+        marks = ", ".join(["(CAST(? AS bigint), CAST(? AS bigint))"] * len(ranges))
+        blocks = transaction.execute(
+            f"WITH wanted (low, high) AS (VALUES {marks}) "
+            "SELECT b.number, b.started_at, b.first_seq, b.results FROM wanted CROSS JOIN epochs "
+            "AS e JOIN packed_blocks AS b ON b.epoch_id = e.epoch_id "
+            "AND b.first_seq BETWEEN low AND high WHERE tenant = ? AND probe = ? AND epoch = ? "
+            "ORDER BY b.number",
+            (*chain.from_iterable(ranges), *key),
+        )
+        for number, started_at, first, count in blocks:
+            here = seqs.intersection(range(first, first + count))
+            if here:
+                bodies = reader.packed_bodies(
+                    transaction.execute,
+                    same_day,
+                    (number, started_at),
+                    [seq - first for seq in here],
+                )
+                found |= {(*key, first + place): body for place, body in bodies.items()}
     return found
 
 

@@ -16,6 +16,8 @@ _RESULT_COLUMNS = (
     "received_at, stored_at"
 )
 
+_BLOCKS = ("result_blocks", "packed_blocks")
+
 
 class Dialect(NamedTuple):
     """What differs between databases. All are functions from SQL to SQL.
@@ -49,7 +51,7 @@ def views(tables: Mapping[str, Collection[str]], dialect: Dialect) -> Iterator[t
             )
             query = f"SELECT {columns} FROM old_{kind.kind}_results UNION ALL {query}"
         yield f"{kind.kind}_results", query
-    every = [_results(kind, dialect) for kind in kinds]
+    every = [_results(kind, blocks, dialect) for kind in kinds for blocks in _BLOCKS]
     if "old_results" in tables:
         every.insert(0, f"SELECT {_RESULT_COLUMNS} FROM old_results")
     yield "results", " UNION ALL ".join(every)
@@ -67,13 +69,13 @@ def _column(name: str, in_facts: Container[str], dialect: Dialect) -> str:
     return f"f.{name}" if name in in_facts else f"d.{name}"
 
 
-def _results(kind: KindTable, dialect: Dialect) -> str:
+def _results(kind: KindTable, blocks: str, dialect: Dialect) -> str:
     return (
         "SELECT f.number, d.tenant, d.probe, e.epoch, b.first_seq + f.place AS seq, "
         f"b.kind, d.line, d.target, d.outcome, d.reason, {dialect.time('f.started_at')} AS "
         f"started_at, {dialect.time('b.received_at')} AS received_at, "
         f"{dialect.time('b.stored_at')} AS stored_at {_joined(kind)} "
-        "JOIN result_blocks AS b ON b.number = f.number - f.place AND "
+        f"JOIN {blocks} AS b ON b.number = f.number - f.place AND "
         f"{dialect.same_day('b.started_at', 'f.started_at')} "
         "JOIN epochs AS e ON e.epoch_id = b.epoch_id"
     )

@@ -131,7 +131,7 @@ class ResultWriter:
     ) -> None:
         """Write blocks of results; `month` is that of the dimensions: of the latest storage."""
         epochs = self._epoch_ids(transaction, {block.epoch for block in blocks}, count)
-        dictionary_id = self._dictionary(transaction)
+        dictionary_id = self.dictionary(transaction)
         compress = self._compressor.compress
         transaction.insert(
             BLOCKS,
@@ -196,7 +196,8 @@ class ResultWriter:
         if self._plain_cached > _CACHED:
             self._forget_plain()
 
-    def _dictionary(self, transaction: Transaction) -> int:
+    def dictionary(self, transaction: Transaction) -> int:
+        """The number of the packaged dictionary in the store, which has it then."""
         if self._dictionary_id is None:
             content = packaged_dictionary()
             rows = transaction.execute("SELECT dictionary_id, content FROM dictionaries")

@@ -6,6 +6,7 @@ stores a result: this is exact for any partitioning, and outlives the rows.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -41,17 +42,25 @@ from collector.store.records import (
     Totals,
 )
 from collector.store.registry_store import SqlRegistryStore
+from collector.store.repack import GoneError, MadePack, Repacker, move
 from collector.store.repeats import reused_numbers
-from collector.store.result_reader import BLOCK_COLUMNS, OLD_COLUMNS, ResultReader
+from collector.store.result_reader import (
+    BLOCK_COLUMNS,
+    OLD_COLUMNS,
+    PACK_OF_BLOCK,
+    PACKED_COLUMNS,
+    ResultReader,
+)
 from collector.store.result_writer import NumberedRow, ResultWriter, blocks_of_rows
 from collector.store.rollup_writer import RollUpWriter, delete_rollups
-from collector.store.store import CARRY_OVER_RESULTS, ROLL_UP_RESULTS
+from collector.store.store import CARRY_OVER_RESULTS, REPACK_RESULTS, ROLL_UP_RESULTS
 from collector.store.summaries import SqlSummaries
 from collector.store.target_limit import TargetLimiter
 from wire.ledger import Ledger
 from wire.messages import PlannedKind, Rejection
 from wire.result import GATEWAY_TARGET, FaultLocation, decode_result
 
+log = logging.getLogger(__name__)
 _REJECTED_HEAD_BYTES = 16_384
 # Rows deleted in one transaction, so that ingest waits for no more than that.
 _DELETE_ROWS = 5_000
@@ -120,6 +129,9 @@ class SqlStore:
         self._reader = ResultReader()
         self._writer = ResultWriter()
         self._ledgers = batch_writer.LedgerCache()
+        self._repacker = Repacker(self._reader)
+        # Blocks with lower numbers are packed, or cannot be read.
+        self._repacked_to = 0
         self._previous: Transaction | None = None
         self._rollup_writer = RollUpWriter()
         # With several collectors on one database (`collector.store.leases`).
@@ -240,6 +252,26 @@ class SqlStore:
             tables = self._database.table_names()
             return carry_over(transaction, self._writer, tables, most_results)
 
+    def repack(self, before: datetime, most_results: int = REPACK_RESULTS) -> int:
+        portion = self._repacker.read(
+            self._database.read, self._repacked_to, self._database.instant(before), most_results
+        )
+        self._repacked_to = portion.after
+        if portion.packs:
+            self._move(portion.packs)
+        elif not portion.results:
+            self._database.release_packed()
+        return portion.results
+
+    def _move(self, packs: Sequence[MadePack]) -> None:
+        try:
+            with self._remembering(), self._database.transaction() as transaction:
+                self._require_maintenance(transaction)
+                self._forget_uncommitted()
+                move(transaction, packs, self._writer.dictionary(transaction))
+        except GoneError as error:
+            log.info("packed or deleted by another program meanwhile: %s", error)
+
     def copy_to(self, destination: str) -> None:
         self._database.copy_to(destination)
 
@@ -344,6 +376,21 @@ class SqlStore:
             (only_ok, family, stored)
             for only_ok, family, place, *block in rows
             if (stored := self._reader.one(self._database.read, tuple(block), place)) is not None
+        ]
+        rows = self._database.read(
+            f"SELECT last.only_ok, last.family, last.place, {PACKED_COLUMNS} "
+            "FROM last_results AS last JOIN packed_blocks AS b "
+            f"ON b.number = last.number - last.place AND {same_day} "
+            f"JOIN epochs AS e USING (epoch_id) JOIN result_packs AS p ON {PACK_OF_BLOCK} "
+            f"AND {self._database.same_day('p.started_at', 'last.started_at')} "
+            "WHERE last.tenant = ? AND last.probe = ? ORDER BY p.number",
+            (tenant, probe),
+        )
+        found += [
+            (only_ok, family, stored)
+            for only_ok, family, place, *packed in rows
+            if (stored := self._reader.one_packed(self._database.read, tuple(packed), place))
+            is not None
         ]
         return sorted(found, key=lambda one: one[0])
 

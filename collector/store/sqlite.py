@@ -16,6 +16,7 @@ from collector.store.connections import ConnectedDatabase, QueuedTransaction
 from collector.store.database import Column, ColumnType, Row, Table, column_names
 from collector.store.kind_tables import kind_tables
 from collector.store.migrate import Migration, packaged
+from collector.store.packs import PACK_RESULTS
 from collector.store.result_views import Dialect, views
 from collector.store.sql_store import SqlStore, derived_tables
 from collector.store.store import StoreError
@@ -106,6 +107,12 @@ class SqliteDatabase(ConnectedDatabase[sqlite3.Connection, "SqliteTransaction"])
         """SQLite has no partitions."""
         return "true"
 
+    def instant(self, at: datetime) -> object:
+        return microseconds(at)
+
+    def release_packed(self) -> None:
+        """SQLite uses the pages of deleted rows again."""
+
     def table_names(self) -> set[str]:
         rows = self.read("SELECT name FROM sqlite_schema WHERE type = 'table'")
         return {name for (name,) in rows}
@@ -117,7 +124,8 @@ class SqliteDatabase(ConnectedDatabase[sqlite3.Connection, "SqliteTransaction"])
         with self.transaction() as transaction:
             return (
                 _delete_old(transaction, cut, most_rows)
-                or _delete_blocks(transaction, cut, most_rows)
+                or _delete_blocks(transaction, "packed_blocks", cut, most_rows)
+                or _delete_blocks(transaction, "result_blocks", cut, most_rows)
                 or _delete_signatures(transaction, cut, most_rows)
             )
 
@@ -193,10 +201,11 @@ def _delete_old(transaction: SqliteTransaction, cut: datetime, most_rows: int) -
     return len(old)
 
 
-def _delete_blocks(transaction: SqliteTransaction, cut: datetime, most_rows: int) -> int:
+def _delete_blocks(
+    transaction: SqliteTransaction, table: str, cut: datetime, most_rows: int
+) -> int:
     rows = transaction.execute(
-        "SELECT number, results, stored_at FROM result_blocks ORDER BY number LIMIT ?",
-        (most_rows,),
+        f"SELECT number, results, stored_at FROM {table} ORDER BY number LIMIT ?", (most_rows,)
     )
     old = [(number, count) for number, count, stored_us in rows if stored_us < microseconds(cut)]
     # So many results, not blocks: ingest waits for the transaction.
@@ -204,7 +213,9 @@ def _delete_blocks(transaction: SqliteTransaction, cut: datetime, most_rows: int
     old = [one for one, end in zip(old, ends, strict=True) if end - one[1] < most_rows]
     numbers = [number + place for number, count in old for place in range(count)]
     _delete_numbers(transaction, [kind.facts.name for kind in kind_tables().values()], numbers)
-    _delete_numbers(transaction, ["result_blocks"], [number for number, _ in old])
+    _delete_numbers(transaction, [table], [number for number, _ in old])
+    if old and table == "packed_blocks":
+        _delete_packs(transaction, old[0][0], old[-1][0])
     return len(numbers)
 
 
@@ -216,6 +227,15 @@ def _delete_signatures(transaction: SqliteTransaction, cut: datetime, most_rows:
         (most_rows, microseconds(cut)),
     )
     return len(deleted)
+
+
+def _delete_packs(transaction: SqliteTransaction, first: int, last: int) -> None:
+    """Delete the packs of deleted blocks, those that have no other ones."""
+    transaction.execute(
+        "DELETE FROM result_packs AS p WHERE number BETWEEN ? AND ? AND NOT EXISTS (SELECT 1 FROM "
+        "packed_blocks AS b WHERE b.number >= p.number AND b.number < p.number + p.results)",
+        (first - PACK_RESULTS, last),
+    )
 
 
 def _delete_numbers(

@@ -44,6 +44,9 @@ ROLL_UP_HOURS = ROLL_UP_RESULTS // HOURS_SHARE
 # What ingest waits for at most: a third of a second.
 CARRY_OVER_RESULTS = 5_000
 
+# What is read and compressed at once, outside of any transaction; moving it takes some 50 ms.
+REPACK_RESULTS = 4_096
+
 
 class StoreError(Exception):
     """The store cannot do it now (disk full, locked, gone); the text is a sentence for users."""
@@ -83,6 +86,13 @@ class Store(Protocol):
 
         Each call is one transaction. To be called when `maintain` has nothing left to do. Raises
         StoreError: nothing was done.
+        """
+
+    def repack(self, before: datetime, most_results: int = REPACK_RESULTS) -> int:
+        """Pack results that were stored before a time; returns how many, 0 when none is left.
+
+        Each call moves what it packed in one transaction; whatever ends the program, the next call
+        goes on. Ingest may go on meanwhile. Raises StoreError: nothing was moved.
         """
 
     def copy_to(self, destination: str) -> None:
