@@ -89,6 +89,8 @@ def maintain(store: str, days: str) -> dict[str, Any]:
     at = datetime.now(UTC) + timedelta(days=int(days))
     while any(once(at, None)):
         pass
+    while hasattr(opened, "repack") and opened.repack(at):
+        pass
     opened.close()
     return {"wall_s": time.monotonic() - began_s}
 

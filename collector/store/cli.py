@@ -1,4 +1,4 @@
-"""Floor 3. The commands `tramdo-collector backup | restore | registry`."""
+"""Floor 3. The commands `tramdo-collector backup | restore | repack | registry`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic, sleep
 
 from collector.registry.changes import differences
 from collector.registry.communes import official
@@ -15,21 +16,27 @@ from collector.registry.file_format import parse_csv, parse_toml, to_toml
 from collector.registry.registry import Registry
 from collector.store import backup
 from collector.store.factory import describe, open_store
+from collector.store.maintenance import REPACK_AFTER
 from collector.store.settings import StoreConfig
 from collector.store.store import StoreError
 from runtime import settings_file
 from runtime.settings import SettingsError
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
+_PROGRESS_S = 5.0
+_FAILURES_MOST = 5
 COMMANDS = {
     "backup": "Write a whole copy of the store into a file, while the collector runs.",
     "restore": "Make the store of such a copy; no collector may run, and no store be there.",
+    "repack": "Pack results older than half a day into fewer bytes, while the collector runs.",
     "registry": "Probes, lines and plans, ISPs, groups, places: check, apply, export a file.",
 }
 
 
 def add_arguments(name: str, command: argparse.ArgumentParser) -> None:
     """Add the arguments of one of `COMMANDS`."""
+    if name == "repack":
+        return
     if name != "registry":
         command.add_argument("file", type=Path, help="the copy")
         return
@@ -56,11 +63,41 @@ def run(options: argparse.Namespace, config: StoreConfig) -> int:
                 backup.restore(config, options.file)
                 print(f"{options.file} is now {describe(config)}")
                 return OK
+            case "repack":
+                return _repack(config)
             case _:
                 return _registry(options, config)
     except StoreError as error:
         print(error, file=sys.stderr)
         return FAILED
+
+
+def _repack(config: StoreConfig) -> int:
+    """Pack what is old enough, with progress. It can be stopped, and goes on at the next call."""
+    store = open_store(config)
+    done, shown_s, failures = 0, monotonic(), 0
+    try:
+        while True:
+            try:
+                some = store.repack(datetime.now(UTC) - REPACK_AFTER)
+                failures = 0
+            except StoreError:
+                # The collector's transaction may have taken long, or a backup's.
+                failures += 1
+                if failures > _FAILURES_MOST:
+                    raise
+                sleep(1)
+                continue
+            if not some:
+                break
+            done += some
+            if monotonic() - shown_s >= _PROGRESS_S:
+                print(f"{done} results are packed, going on", flush=True)
+                shown_s = monotonic()
+    finally:
+        store.close()
+    print(f"{done} results are packed; those of the last {REPACK_AFTER} stay as they are")
+    return OK
 
 
 def _registry(options: argparse.Namespace, config: StoreConfig) -> int:

@@ -1,4 +1,4 @@
-"""Floor 3. Maintenance of the store: rolling up every few seconds, retention every hour.
+"""Floor 3. Maintenance of the store: roll-ups every few seconds, retention, packing at night.
 
 One thread with short transactions, so that ingest waits for one of them at most. An error is logged
 once and the work retried.
@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from time import monotonic, thread_time
 
+from collector.rollup.periods import VIETNAM
 from collector.store.leases import LeaseLostError, SoleCollector, TenantLeases
 from collector.store.records import MaintenanceResult
 from collector.store.settings import StoreConfig
@@ -27,6 +28,11 @@ _MAINTAIN_EVERY_S = 3_600.0
 _MAX_ROLLUPS = 50
 # Results of an older version are carried over for so long between two roll-ups.
 _CARRY_OVER_S = 1.0
+# And packed at night, for half of so long, so that half a core is left to ingest.
+_REPACK_S = 2.0
+NIGHT_BEGINS, NIGHT_ENDS = time(1), time(5)
+# A probe may send again what it has sent since; repeats of packed results cost more to compare.
+REPACK_AFTER = timedelta(hours=12)
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +65,7 @@ class Maintenance:
         self._on_rolled = on_rolled
         self._stopping = threading.Event()
         self._maintained_at: datetime | None = None
+        self._repacked_on: date | None = None
         self._clock = ClockStability()
         self.trouble: str | None = None
 
@@ -100,7 +107,7 @@ class Maintenance:
         Nothing is deleted while the clock is not stable: after a jump it could be every result.
 
         Returns:
-            Whether much may be left to roll up, or to carry over.
+            Whether much may be left to roll up, to carry over, or to pack.
 
         Raises:
             StoreError: the store cannot do it.
@@ -117,7 +124,7 @@ class Maintenance:
             ):
                 pass
             self._maintained_at = now
-        return self._carry_over() or more
+        return self._carry_over() or self._repack(now) or more
 
     def _carry_over(self) -> bool:
         """Carry old results over for a while; returns whether some may be left."""
@@ -125,6 +132,25 @@ class Maintenance:
         while monotonic() < until_s and not self._stopping.is_set():
             if not self._store.carry_over():
                 return False
+        return True
+
+    def _repack(self, now: datetime) -> bool:
+        """Pack old results for a while at night; returns whether some may be left."""
+        local = now.astimezone(VIETNAM)
+        if (
+            not self._config.repack
+            or self._repacked_on == local.date()
+            or not NIGHT_BEGINS <= local.time() < NIGHT_ENDS
+        ):
+            return False
+        until_s = monotonic() + _REPACK_S
+        while monotonic() < until_s:
+            began_s = monotonic()
+            if not self._store.repack(now - REPACK_AFTER):
+                self._repacked_on = local.date()
+                return False
+            if self._stopping.wait(monotonic() - began_s):
+                break
         return True
 
     def _roll_up(self, now: datetime) -> bool:

@@ -104,7 +104,7 @@ class Pack:
             else:
                 raise DamagedBlockError("a pack of a version that this program does not know")
             reader = zstandard.ZstdDecompressor(dict_data=prepared_dictionary(dictionary))
-            self._texts = split_bodies(reader.decompress(text), count)
+            self._texts = split_bodies(reader.decompress(text, allow_extra_data=False), count)
         # A damaged header may state any size.
         except (zstandard.ZstdError, IndexError, ValueError, MemoryError) as error:
             raise DamagedBlockError(str(error)) from error

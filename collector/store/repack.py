@@ -97,7 +97,8 @@ class Repacker:
         more = len(heads) > len(rows) or len(heads) == _BLOCKS_AT_ONCE
         if more and len(groups) > 1:
             # The next portion goes on with the last one, so that no pack is small without need.
-            last = groups.pop()[0][0].number - 1
+            blocks, bodies = groups.pop()
+            last, results = blocks[0].number - 1, results - len(bodies)
         packs = [MadePack(tuple(blocks), self._writer.pack(bodies)) for blocks, bodies in groups]
         return Portion(packs, last, results)
 

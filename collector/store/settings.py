@@ -24,3 +24,6 @@ class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     raw_days: Annotated[int, Meta(ge=0, le=36_500)] = 90
     # Retention of hourly and daily roll-ups in days; 0: for ever. Months are never deleted.
     rollup_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
+    # Whether results older than half a day are packed at night, from 01:00 to 05:00 in Vietnam, at
+    # half a core: a third fewer bytes. `tramdo-collector repack` does it at any time.
+    repack: bool = True
