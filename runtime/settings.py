@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
@@ -86,7 +87,7 @@ def parse(
 
 
 def _problems_of_table(table: dict[str, Any], struct: type[Struct], place: str) -> list[Problem]:
-    fields = {field.encode_name: field for field in structs.fields(struct)}
+    fields = fields_of(struct)
     prefix = f"{place}." if place else ""
     problems = [
         Problem(f"{prefix}{key}", _unknown(key, list(fields))) for key in table if key not in fields
@@ -98,6 +99,12 @@ def _problems_of_table(table: dict[str, Any], struct: type[Struct], place: str) 
             problems.append(Problem(f"{prefix}{name}", MISSING))
     # Rules between keys (a Struct's __post_init__) make sense only once each key is right.
     return problems or problems_by_msgspec(table, struct, place, shown=None)
+
+
+@cache
+def fields_of(struct: type[Struct]) -> Mapping[str, structs.FieldInfo]:
+    """The fields of a Struct by their names in a file; msgspec evaluates its annotations anew."""
+    return {field.encode_name: field for field in structs.fields(struct)}
 
 
 def _problems_of_value(value: Any, expected: Any, place: str) -> list[Problem]:

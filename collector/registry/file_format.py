@@ -152,6 +152,35 @@ def parse_toml(content: bytes, source: str, official: Mapping[str, Commune]) -> 
     return build(settings.parse(content, RegistryFile, source), source, official)
 
 
+def parse_probe(table: Mapping[str, Any], known: Registry) -> Probe:
+    """One probe, whose table is as `[[probe]]` of a file; texts may stand for numbers and dates.
+
+    Raises:
+        runtime.settings.SettingsError: every problem, each with its field.
+    """
+    lines = table.get("line", [])
+    problems = _problems({k: v for k, v in table.items() if k != "line"}, ProbeTable)
+    problems += _missing(table, ProbeTable)
+    for number, line in enumerate(lines, start=1):
+        found = _problems(line, LineTable) + _missing(line, LineTable)
+        problems += [problem.within(f"line[{number}]") for problem in found]
+    if problems:
+        raise SettingsError(problems)
+    built = converted(table, ProbeTable, strict=False)
+    problems = list(_nul_problems(RegistryFile(probe=[built])))
+    probe = _probe(built, "probe", dict(known.isps), dict(known.communes), problems)
+    if problems:
+        raise SettingsError(problems)
+    return probe
+
+
+def _missing(table: Mapping[str, Any], expected: type[Struct]) -> list[Problem]:
+    fields = settings.fields_of(expected).items()
+    return [
+        Problem(name, MISSING) for name, field in fields if field.required and name not in table
+    ]
+
+
 def parse_csv(content: bytes, source: str, known: Registry) -> Registry:
     """The registry in a CSV file's bytes: a row a line, columns as `CSV_COLUMNS`, UTF-8.
 
@@ -457,7 +486,7 @@ def _add_row(
 
 def _problems(table: dict[str, Any], expected: type[Struct]) -> list[Problem]:
     found: list[Problem] = []
-    for name, field in ((field.encode_name, field) for field in msgspec.structs.fields(expected)):
+    for name, field in settings.fields_of(expected).items():
         if name in table:
             found += settings.problems_by_msgspec(
                 table[name], field.type, name, table[name], strict=False

@@ -41,6 +41,7 @@ from collector.web.overview_page import OverviewPage
 from collector.web.page_context import COMPRESSION_LEVEL, PageContext
 from collector.web.public_page import PublicPages
 from collector.web.registry_page import RegistryPage
+from collector.web.registry_probe_page import RegistryProbePage
 from collector.web.reports_page import ReportsPage
 from collector.web.responses import json_response
 from collector.web.search_page import SearchPage
@@ -83,6 +84,7 @@ class Web:
             *SystemPage(self._context, read_model, certificates, ingest_status).routes,
             *PublicPages(self._context, read_model).routes,
             *RegistryPage(self._context, read_model).routes,
+            *RegistryProbePage(self._context, read_model).routes,
             *(AlertsPage(self._context, read_model, alerts).routes if alerts else []),
             *(ReportsPage(self._context, read_model, reports).routes if reports else []),
             *Api(read_model).routes,

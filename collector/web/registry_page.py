@@ -1,7 +1,8 @@
-"""Floor 3. The registry page: edit the registry as one document that is validated as a whole.
+"""Floor 3. The registry: its offices in a list, and all of it as one document.
 
-A submitted document is first shown as a list of changes; a second click applies it. The document
-is sent back with the form and validated again, so that what was shown is what is applied.
+The document is validated as a whole. A submitted document is first shown as a list of changes; a
+second click applies it. It is sent back with the form and validated again, so that what was shown
+is what is applied.
 """
 
 from __future__ import annotations
@@ -17,36 +18,104 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from collector.domain.lines import provinces_of
+from collector.domain.place_search import QUERY_MOST
 from collector.domain.read_model import ReadModel
-from collector.registry.changes import differences
+from collector.registry.changes import Change, differences
 from collector.registry.communes import official
 from collector.registry.file_format import parse_csv, parse_toml
 from collector.registry.registry import Registry
 from collector.users.user import Permission
 from collector.web import registry_view as view
 from collector.web.page_context import PageContext
+from collector.web.presentation import Locale
+from collector.web.query import (
+    NUMBER_MOST,
+    chosen_sorting,
+    links,
+    one_of,
+    page_number,
+    province_code,
+    whole_number,
+)
+from collector.web.registry_words import change_rows
+from collector.web.table import heads, in_order, page_links, page_of
 from runtime.problem import Problem
 from runtime.settings import SettingsError
 
 _DOCUMENT_MOST = 4_000_000
 _EXAMPLE = Path(__file__).parents[1] / "registry.example.toml"
-_CHANGES_SHOWN = 200
+_CHANGES_SHOWN, _LAST_CHANGES = 100, 10
+# A larger document is a file to download and upload, no field of a page.
+_TEXT_MOST = 65_536
 
 
 class RegistryPage:
-    """`/registry`, `/registry.toml`."""
+    """`/registry`, `/registry/changes`, `/registry/document`, `/registry.toml`."""
 
     def __init__(self, context: PageContext, model: ReadModel) -> None:
         self._context = context
         self._model = model
         self.routes = [
             Route("/registry", self.page, methods=["GET"]),
-            Route("/registry", self.change, methods=["POST"]),
+            Route("/registry/changes", self.changes),
+            Route("/registry/document", self.document, methods=["GET"]),
+            Route("/registry/document", self.change, methods=["POST"]),
             Route("/registry.toml", self.download),
         ]
 
     def page(self, request: Request) -> Response:
-        """The registry as TOML text, and its last changes."""
+        """The offices. Filters: `find`, `province`, `group`, `isp`; `sort`, `order`, `page`."""
+        self._context.require(request, Permission.EDIT_REGISTRY)
+        model, locale, query = self._model, self._context.locale(request), request.query_params
+        registry, find = model.registry(), query.get("find", "").strip()[:QUERY_MOST]
+        filters = {
+            "province": province_code(query.get("province"), registry),
+            "group": one_of("group", query.get("group"), registry.groups),
+            "isp": one_of("isp", query.get("isp"), registry.isps),
+        }
+        sorting = chosen_sorting(request, view.COLUMNS)
+        rows = view.office_rows(registry, find, filters, locale)
+        if sorting.column:
+            rows = in_order(rows, lambda row: row.keys[sorting.column], sorting.order)
+        shown = page_of(rows, page_number(request), view.ROWS_A_PAGE)
+        order = {"sort": sorting.column, "order": sorting.order if sorting.column else ""}
+        link = links("/registry", {"find": find} | filters | order)
+        return self._context.render(
+            request,
+            "registry.html",
+            find=find,
+            filters=filters,
+            order=order,
+            provinces=provinces_of(model.lines()),
+            groups=sorted((group.name, group.id) for group in registry.groups.values()),
+            isps=sorted((isp.name, isp.id) for isp in registry.isps.values()),
+            rows=shown.rows,
+            heads=heads(view.COLUMNS, sorting, link, locale),
+            page=shown,
+            pages=page_links(shown, link),
+            applied="applied" in query,
+            recorded=self._recorded(_LAST_CHANGES, locale),
+            empty=not registry.probes,
+        )
+
+    def changes(self, request: Request) -> Response:
+        """The applied changes, newest first; `before` is the number of one to go on from."""
+        self._context.require(request, Permission.EDIT_REGISTRY)
+        locale, last = self._context.locale(request), self._model.store.registry.revision()
+        before = whole_number(
+            "before", request.query_params.get("before"), last + 1, 1, NUMBER_MOST
+        )
+        return self._context.render(
+            request,
+            "registry_changes.html",
+            recorded=self._recorded(_CHANGES_SHOWN, locale, before),
+            older=max(before - _CHANGES_SHOWN, 1) if before - 1 > _CHANGES_SHOWN else None,
+            newest=before > last,
+        )
+
+    def document(self, request: Request) -> Response:
+        """The registry as TOML text; one that is too large for a page as a file alone."""
         self._context.require(request, Permission.EDIT_REGISTRY)
         return self._render(request, view.toml(self._model.registry(), official()))
 
@@ -74,6 +143,9 @@ class RegistryPage:
                 text, name = content.decode("utf-8-sig", "replace"), sent.filename
                 # Even for `apply`: the changes of an uploaded file have not been shown yet.
                 wanted = "check"
+            elif "document" not in form:
+                # A registry that is too large for a text, and no file was chosen.
+                return await run_in_threadpool(self.document, request)
         return await run_in_threadpool(self._change, request, text, name, wanted, seen)
 
     def _change(self, request: Request, text: str, name: str, wanted: str, seen: str) -> Response:
@@ -81,20 +153,19 @@ class RegistryPage:
         # Browsers send line ends as CR LF.
         content = text.replace("\r\n", "\n").encode()
         registry_store = self._model.store.registry
+        known = registry_store.read()
         try:
-            registry: Registry = (
-                parse_csv(content, name, registry_store.read())
-                if name.lower().endswith(".csv")
-                else parse_toml(content, name, official())
-            )
+            registry = self._parsed(content, name, known)
         except SettingsError as error:
             return self._render(request, text, problems=error.problems, name=name, status=422)
         # Changes applied by somebody else in the meantime must not be undone unseen.
         meanwhile = wanted == "apply" and seen != str(registry_store.revision())
         if wanted != "apply" or meanwhile:
-            changes = differences(registry_store.read(), registry)
+            changes = differences(known, registry)
+            # Names of what is removed are in the one, of what is added in the other.
+            names = registry if len(registry.probes) >= len(known.probes) else known
             return self._render(
-                request, text, shown=view.changes(changes), name=name, meanwhile=meanwhile
+                request, text, changes=changes, names=names, name=name, meanwhile=meanwhile
             )
         applied = registry_store.apply(registry, user.name, name, datetime.now(UTC))
         self._model.invalidate()
@@ -103,33 +174,58 @@ class RegistryPage:
             request, view.toml(self._model.registry(), official()), applied=len(applied)
         )
 
+    def _parsed(self, content: bytes, name: str, known: Registry) -> Registry:
+        """The registry of a document. Raises SettingsError."""
+        if name.lower().endswith(".csv"):
+            return parse_csv(content, name, known)
+        # Unchanged text is most of what is checked, and a nation's takes seconds to parse.
+        if content == view.toml(known, official()).encode():
+            return known
+        return parse_toml(content, name, official())
+
+    def _recorded(
+        self, count: int, locale: Locale, before: int | None = None
+    ) -> list[view.ChangeHistoryRow]:
+        """So many applied changes, newest first, all with a lower number than `before`."""
+        store = self._model.store.registry
+        end = store.revision() + 1 if before is None else before
+        after = max(end - 1 - count, 0)
+        found = store.changes(after, min(count, end - 1 - after)) if end > 1 else []
+        return view.recorded(found, self._model.registry(), locale)
+
     def _render(
         self,
         request: Request,
         text: str,
         *,
         problems: Sequence[Problem] = (),
-        shown: list[view.ChangeRow] | None = None,
+        changes: Sequence[Change] | None = None,
+        names: Registry | None = None,
         applied: int | None = None,
         name: str = "page.toml",
         meanwhile: bool = False,
         status: int = 200,
     ) -> Response:
-        locale, registry_store = self._context.locale(request), self._model.store.registry
-        last = registry_store.revision()
-        recorded = registry_store.changes(max(last - _CHANGES_SHOWN, 0), _CHANGES_SHOWN)
+        locale, registry = self._context.locale(request), self._model.registry()
+        shown = None
+        if changes is not None:
+            shown = change_rows(changes[:_CHANGES_SHOWN], names or registry, locale)
         return self._context.render(
             request,
-            "registry.html",
+            "registry_document.html",
             status=status,
             text=text,
-            problems=[problem.in_(locale.language) for problem in problems],
+            # What was sent goes back with the form, so that what was shown is what is applied.
+            sent_back=shown is not None or bool(problems),
+            is_small=len(text) <= _TEXT_MOST,
+            problems=[problem.in_(locale.language) for problem in problems[:_CHANGES_SHOWN]],
+            problems_all=len(problems),
             shown=shown,
+            shown_all=len(changes or ()),
             applied=applied,
             name=name,
-            seen=last,
+            seen=self._model.store.registry.revision(),
             meanwhile=meanwhile,
-            recorded=view.recorded(recorded, locale),
             # An empty registry shows an example of the format.
-            example="" if self._model.registry().probes else _EXAMPLE.read_text(encoding="utf-8"),
+            example="" if registry.probes else _EXAMPLE.read_text(encoding="utf-8"),
         )

@@ -53,7 +53,15 @@ OPEN_PAGES = {
     "sign-in": "/sign-in",
     "live": "/live",
 }
-CLOSED_PAGES = {"registry": "/registry", "audit": "/audit", "probe-signed-in": PROBE}
+CLOSED_PAGES = {
+    "registry": "/registry",
+    "registry-probe": "/registry/probe/bach-thong/tram-01969-1",
+    "registry-new": "/registry/probe",
+    "registry-document": "/registry/document",
+    "registry-changes": "/registry/changes",
+    "audit": "/audit",
+    "probe-signed-in": PROBE,
+}
 
 
 class Centre(NamedTuple):
@@ -399,7 +407,7 @@ def test_signing_out_ends_a_stolen_cookie_too(centre: Centre, browser: Browser) 
 def test_the_registry_is_checked_shown_and_then_applied(centre: Centre, browser: Browser) -> None:
     page = browser.new_page()
     sign_in(page, centre)
-    page.goto(f"{centre.collector.url}/registry?lang=en")
+    page.goto(f"{centre.collector.url}/registry/document?lang=en")
     text = page.get_by_label("The registry as text").input_value()
     page.get_by_label("The registry as text").fill(text.replace('"01981"', '"99999"', 1))
     page.get_by_role("button", name="Check").click()
@@ -408,9 +416,10 @@ def test_the_registry_is_checked_shown_and_then_applied(centre: Centre, browser:
         text.replace("plan_up_mbit_s = 200.0", "plan_up_mbit_s = 250.0", 1)
     )
     page.get_by_role("button", name="Check").click()
-    expect(page.get_by_role("row").filter(has_text="250000000")).to_have_count(1)
+    expect(page.get_by_role("row").filter(has_text="plan upload: 250 Mbit/s")).to_have_count(1)
     page.get_by_role("button", name="Apply").click()
     expect(page.get_by_role("status")).to_contain_text("Changes applied: 1")
+    page.goto(f"{centre.collector.url}/registry/changes?lang=en")
     expect(page.get_by_role("table")).to_contain_text("centre")
     page.close()
 

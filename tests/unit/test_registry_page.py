@@ -72,14 +72,19 @@ class Browser:
         web = Web(model, ChangeSignal(), IngestStatus, "Asia/Ho_Chi_Minh", users, reports=reports)
         self._app: Starlette = web.application()
 
-    def get(self, path: str = "/registry") -> Answer:
+    def get(self, path: str = "/registry/document") -> Answer:
         return asyncio.run(self._ask("GET", b"", [], path))
 
     def content(self, path: str) -> bytes:
         """The body of a page or file, as it was sent."""
         return asyncio.run(self._send("GET", b"", [], path))[1]
 
-    def post(self, fields: Mapping[str, str], file: tuple[str, str] | None = None) -> Answer:
+    def post(
+        self,
+        fields: Mapping[str, str],
+        file: tuple[str, str] | None = None,
+        path: str = "/registry/document",
+    ) -> Answer:
         mark = uuid4().hex
         parts = [(f'name="{name}"', value) for name, value in fields.items()]
         if file is not None:
@@ -92,10 +97,14 @@ class Browser:
             (b"content-type", f"multipart/form-data; boundary={mark}".encode()),
             (b"sec-fetch-site", b"same-origin"),
         ]
-        return asyncio.run(self._ask("POST", f"{body}--{mark}--\r\n".encode(), told))
+        return asyncio.run(self._ask("POST", f"{body}--{mark}--\r\n".encode(), told, path))
 
     async def _ask(
-        self, method: str, body: bytes, told: list[tuple[bytes, bytes]], path: str = "/registry"
+        self,
+        method: str,
+        body: bytes,
+        told: list[tuple[bytes, bytes]],
+        path: str = "/registry/document",
     ) -> Answer:
         status, content = await self._send(method, body, told, path)
         return Answer(status, content.decode())
@@ -160,7 +169,7 @@ def test_what_somebody_else_has_applied_meanwhile_is_not_undone_unseen(
     store.registry.apply(theirs, "somebody else", "page.toml", NOW)
     again = browser.post(form(shown, mine, "apply"))
     assert "The registry was changed by somebody else in the meantime" in again.text
-    assert "155000000" in again.text, "what would be undone is shown"
+    assert "plan upload: 155 Mbit/s" in again.text, "what would be undone is shown"
     assert store.registry.read() == theirs
     browser.post(form(again, mine, "apply"))
     assert store.registry.read() == registry(mine)
@@ -178,6 +187,87 @@ def test_a_file_is_shown_before_it_is_applied_and_its_own_name_tells_what_it_is(
     assert store.registry.read() == registry(), "nobody has seen yet what it changes"
     browser.post(form(shown, shown.document, "apply"))
     assert store.registry.read() == registry(newer)
+
+
+def office_form(answer: Answer, do: str, **changed: str) -> dict[str, str]:
+    """The fields of the form of one office as a browser sends them."""
+    found = re.findall(r'<input(?=[^>]* name="([^"]*)")(?=[^>]* value="([^"]*)")', answer.text)
+    fields = {name: html.unescape(value) for name, value in found if name != "q"}
+    return fields | changed | {"do": do}
+
+
+def test_one_office_is_edited_shown_and_applied(store: SqliteStore, tmp_path: Path) -> None:
+    browser, path = Browser(store, tmp_path), "/registry/probe/bach-thong/tram-01969-1"
+    page = browser.get(path)
+    sent = office_form(page, "check", line0_plan_down_mbit_s="500")
+    shown = browser.post(sent, path=path)
+    assert "plan download: 500 Mbit/s from 15/01/2026" in shown.text
+    assert store.registry.read() == registry(), "nothing is applied yet"
+    # What was edited after it was shown is shown first.
+    other = office_form(shown, "apply", line0_plan_down_mbit_s="600")
+    again = browser.post(other, path=path)
+    assert "plan download: 600 Mbit/s" in again.text
+    assert store.registry.read() == registry()
+    assert browser.post(office_form(again, "apply"), path=path).status == 303
+    line = store.registry.read().probes["bach-thong", "tram-01969-1"].lines[0]
+    assert line.plan_down_bps == 600e6
+    (change,) = [one for one in store.registry.changes() if one.who == "lan"]
+    assert change.source == path
+
+
+def test_an_office_that_somebody_else_has_edited_is_shown_again(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    browser, path = Browser(store, tmp_path), "/registry/probe/bach-thong/tram-01969-1"
+    shown = browser.post(office_form(browser.get(path), "retire"), path=path)
+    theirs = registry(REGISTRY.replace("plan_up_mbit_s = 150", "plan_up_mbit_s = 155"))
+    store.registry.apply(theirs, "somebody else", "page.toml", NOW)
+    again = browser.post(office_form(shown, "retire_apply"), path=path)
+    assert "The registry was changed by somebody else in the meantime" in again.text
+    assert browser.post(office_form(again, "retire_apply"), path=path).status == 303
+    now = store.registry.read()
+    assert ("bach-thong", "tram-01969-1") not in now.probes
+    assert now.probes["bach-thong", "tram-01981-1"] == theirs.probes["bach-thong", "tram-01981-1"]
+
+
+def test_offices_are_found_in_the_list_and_changes_in_their_pages(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    browser = Browser(store, tmp_path)
+    page = browser.get("/registry")
+    assert page.text.count('href="/registry/probe/bach-thong/') == 4
+    assert "VNPT 300/200" in page.text
+    for number in range(130):
+        office = f'office = "Trụ sở số {number}"'
+        newer = REGISTRY.replace('office = "Trụ sở UBND xã Cẩm Giàng"', office)
+        store.registry.apply(registry(newer), f"user-{number:03}", "page.toml", NOW)
+    newest = browser.get("/registry/changes")
+    (older,) = re.findall(r'href="(/registry/changes\?before=\d+)"', newest.text)
+    assert "user-129" in newest.text
+    assert "user-029" not in newest.text
+    assert int(older.partition("=")[2]) > 0
+
+
+def test_a_large_registry_is_a_file_and_no_text_of_a_page(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "large.sqlite")
+    try:
+        office = '[[probe]]\ntenant = "t"\nprobe = "tram-{0}"\ncommune = "01969"\noffice = "{0}"\n'
+        text = "".join(office.format(number) for number in range(1_000))
+        store.registry.apply(registry(text), "centre", "registry.toml", NOW)
+        browser = Browser(store, tmp_path)
+        page = browser.get()
+        assert "<textarea" not in page.text
+        fields = {name: page.field(name) for name in ("token", "seen", "name")}
+        # Without a file nothing is asked for, and least of all an empty registry.
+        nothing = browser.post(fields | {"do": "check"})
+        assert (nothing.status, "Pending changes" in nothing.text) == (200, False)
+        newer = text.replace('office = "7"', 'office = "Trụ sở 7"')
+        shown = browser.post(fields | {"do": "check"}, ("all.toml", newer))
+        assert "office: Trụ sở 7" in shown.text
+        browser.post(form(shown, shown.document, "apply"))
+        assert store.registry.read().probes["t", "tram-7"].office == "Trụ sở 7"
+    finally:
+        store.close()
 
 
 def test_a_csv_file_leaves_the_groups(store: SqliteStore, tmp_path: Path) -> None:
