@@ -40,8 +40,8 @@ def change_row(change: Change, registry: Registry, locale: Locale) -> ChangeRow:
     subject = _subject(change, registry, locale)
     if not before or not after:
         sign = "+" if after else "−"
-        told = (_phrases(fields, fields, registry, locale) for fields in (before, after))
-        return ChangeRow(sign, subject, *told)
+        shown = (_phrases(fields, fields, registry, locale) for fields in (before, after))
+        return ChangeRow(sign, subject, *shown)
     names = [n for n in {**before, **after} if before.get(n) != after.get(n)]
     old = _phrases({name: before.get(name) for name in names}, before, registry, locale)
     new = _phrases({name: after.get(name) for name in names}, after, registry, locale)
