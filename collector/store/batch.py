@@ -69,11 +69,11 @@ class LastResultKey(NamedTuple):
 
 
 class LastResultRef(NamedTuple):
-    """The result that is the last one. `started_at` determines its partition."""
+    """The result that is the last one. `started_us` determines its partition."""
 
     epoch: str
     seq: int
-    started_at: str
+    started_us: int
 
 
 class ProbeChange(Struct):
@@ -124,6 +124,7 @@ class Batch:
     def __init__(self, messages: Sequence[ValidatedMessage], stored_at: datetime) -> None:
         self.stored_at = stored_at
         self._stored_at = utc_text(stored_at)
+        self._stored_us = microseconds(stored_at)
         self.spans: list[Span] = []
         self.seqs: dict[EpochKey, list[int]] = defaultdict(list)
         self.given_up: dict[EpochKey, list[tuple[int, int]]] = defaultdict(list)
@@ -176,7 +177,7 @@ class Batch:
                         message.tenant, message.probe, line, message.kind,
                         without_nul(target) or "", number, only_ok,
                     ),
-                    LastResultRef(epoch, record.seq, utc_text(record.result.started_at)),
+                    LastResultRef(epoch, record.seq, microseconds(record.result.started_at)),
                 )  # fmt: skip
 
     def _take_given_up(self, key: EpochKey, result: Result) -> None:
@@ -215,7 +216,7 @@ class Batch:
         """By number in one epoch; else by time, unless the known one's clock ran ahead of ours."""
         if place.epoch == known.epoch:
             return place.seq > known.seq
-        return place.started_at >= known.started_at or known.started_at > self._stored_at
+        return place.started_us >= known.started_us or known.started_us > self._stored_us
 
     def new(self, stored: Mapping[EpochKey, Ledger]) -> list[Span]:
         """The new results, each message's by itself; of repeats in the batch, the first is new."""

@@ -12,8 +12,7 @@ from collector.store import columns, rollup_tables
 from collector.store.batch import Batch, Span, utc_text
 from collector.store.database import Row, Transaction
 from collector.store.messages import EpochKey
-from collector.store.migrated_tables import DELTAS, LAST_RESULTS, LEDGERS, PLANS, PROBES
-from collector.store.result_writer import StoredPlaces
+from collector.store.migrated_tables import DELTAS, LEDGERS, PLANS, PROBES
 from wire.ledger import Ledger
 from wire.record import Result
 
@@ -164,42 +163,6 @@ def write_deltas(
     if part:
         deltas.append((size, rollup_tables.encode_delta(rollup_tables.delta_of(part))))
     transaction.insert(DELTAS, deltas)
-
-
-def upsert_last_results(
-    transaction: Transaction, batch: Batch, stored: StoredPlaces, at: datetime
-) -> None:
-    """Update the last result of each line, kind, target and family.
-
-    Args:
-        transaction: the one that stores the batch.
-        batch: the batch.
-        stored: where its new results are.
-        at: the time by the centre's clock.
-    """
-    # A repeat has no number here. It becomes no last result, for its first copy was one: where the
-    # last one's clock was ahead, a repeat would replace it, without a number to be found by.
-    transaction.upsert(
-        LAST_RESULTS,
-        [
-            (
-                *key[:-1],
-                int(key.only_ok),
-                *last,
-                *number,
-            )
-            for key, last in batch.last.items()
-            if (number := stored.find((key.tenant, key.probe, last.epoch), last.seq))
-        ],
-        "SET epoch = excluded.epoch, seq = excluded.seq, started_at = excluded.started_at, "
-        "number = excluded.number, place = excluded.place "
-        # A late repeat is not the last result: by number in one epoch, else by time, unless the
-        # known one's clock was ahead of the centre's. See `Batch`.
-        "WHERE CASE WHEN excluded.epoch = last_results.epoch "
-        "THEN excluded.seq > last_results.seq "
-        "ELSE excluded.started_at >= last_results.started_at "
-        f"OR last_results.started_at > '{utc_text(at)}' END",
-    )
 
 
 def replace_plans(transaction: Transaction, batch: Batch, at: datetime) -> None:

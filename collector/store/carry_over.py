@@ -12,22 +12,14 @@ from datetime import datetime
 
 import msgspec
 
-from collector.store import batch_writer
+from collector.store import batch_writer, last_results
 from collector.store.batch import ResultRow, utc_text
 from collector.store.database import Row, Transaction
 from collector.store.kind_tables import kind_tables
-from collector.store.migrated_tables import LAST_RESULTS
-from collector.store.result_writer import (
-    Block,
-    NumberedRow,
-    ResultWriter,
-    StoredPlaces,
-    blocks_of_rows,
-)
+from collector.store.result_writer import NumberedRow, ResultWriter, blocks_of_rows
 from wire.result import decode_result
 
 _MARK = "carried_over"
-_LAST_KEY = LAST_RESULTS.key
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +53,7 @@ def carry_over(
         at = datetime.fromisoformat(found[-1].row.stored_at)
         blocks = blocks_of_rows(found)
         writer.write_blocks(transaction, blocks, at.year * 12 + at.month, batch_writer.count)
-        _update_last(transaction, blocks)
+        last_results.carry_over(transaction, blocks)
     batch_writer.count(transaction, _MARK, rows[-1][0] - done)
     return len(rows)
 
@@ -107,23 +99,3 @@ def _ranges(numbers: Sequence[int]) -> list[tuple[int, int]]:
         else:
             found.append((number, number))
     return found
-
-
-def _update_last(transaction: Transaction, blocks: Sequence[Block]) -> None:
-    """Point the last results that were carried over to where they are."""
-    rows = transaction.execute(
-        f"SELECT epoch, seq, {', '.join(_LAST_KEY)} FROM last_results WHERE number IS NULL"
-    )
-    transaction.execute_many(
-        "UPDATE last_results SET number = ?, place = ? WHERE "
-        + " AND ".join(f"{name} = ?" for name in _LAST_KEY),
-        _changes(rows, StoredPlaces(blocks)),
-    )
-
-
-def _changes(rows: Sequence[Row], stored: StoredPlaces) -> list[tuple[object, ...]]:
-    return [
-        (*place, tenant, probe, *key)
-        for epoch, seq, tenant, probe, *key in rows
-        if (place := stored.find((tenant, probe, epoch), seq)) is not None
-    ]

@@ -63,11 +63,15 @@ DELTAS = _made_by_migrations("rollup_batches", ("number",), "results:integer bod
 LEDGERS = _made_by_migrations(
     "ledgers", ("tenant", "probe", "epoch"), "tenant probe epoch ranges touched:integer stored"
 )
-LAST_RESULTS = _made_by_migrations(
-    "last_results",
-    ("tenant", "probe", "line", "kind", "target", "family", "only_ok"),
-    "tenant probe line kind target family:small only_ok:small epoch seq:integer started_at:time "
-    "number:integer place:small",
+SERIES = _made_by_migrations(
+    "series", ("series_id",), "series_id:id tenant probe line kind target family:small"
+)
+SERIES_LAST = _made_by_migrations(
+    "series_last",
+    ("series_id",),
+    "series_id:id stored_at:instant epoch_id:id seq:integer started_at:instant number:integer "
+    "place:small ok_epoch_id:id ok_seq:integer ok_started_at:instant ok_number:integer "
+    "ok_place:small",
 )
 PLANS = _made_by_migrations("probe_plans", ("tenant", "probe", "month"), "tenant probe month plan")
 PROBES = _made_by_migrations(

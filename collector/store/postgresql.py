@@ -425,7 +425,8 @@ class PostgresqlTransaction(QueuedTransaction):
                 for place in times:
                     cells[place] = _microseconds(cells[place])
                 for place in instants:
-                    cells[place] -= _EPOCH_US  # type: ignore[operator]
+                    if cells[place] is not None:
+                        cells[place] -= _EPOCH_US  # type: ignore[operator]
                 copy.write_row(cells)
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from collector.registry.registry import LineKey
-from collector.store import batch_writer, columns, rollup_tables, signature_store
+from collector.store import batch_writer, columns, last_results, rollup_tables, signature_store
 from collector.store.batch import (
     Batch,
     ResultRow,
@@ -25,6 +25,7 @@ from collector.store.batch import (
 from collector.store.carry_over import carry_over
 from collector.store.database import Database, Row, Table, Transaction, column_names
 from collector.store.kind_tables import kind_tables
+from collector.store.last_results import LastResultWriter
 from collector.store.lease_table import LeaseFence
 from collector.store.messages import EpochKey, ProbeCertificate, RejectedMessage, ValidatedMessage
 from collector.store.migrated_tables import BLOCKS, PROBES, SIGNATURES
@@ -132,6 +133,7 @@ class SqlStore:
         self._repacker = Repacker(self._reader)
         # Blocks with lower numbers are packed, or cannot be read.
         self._repacked_to = 0
+        self._last = LastResultWriter()
         self._previous: Transaction | None = None
         self._rollup_writer = RollUpWriter()
         # With several collectors on one database (`collector.store.leases`).
@@ -170,7 +172,7 @@ class SqlStore:
             batch_writer.insert_deltas(transaction, new)
             ledgers = batch_writer.extend_ledgers(transaction, batch, known, revision)
             self._ledgers.remember(ledgers)
-            batch_writer.upsert_last_results(transaction, batch, places, stored_at)
+            self._last.write(transaction, batch, places, self._writer.epoch_id, batch_writer.count)
             batch_writer.upsert_probes(transaction, batch, revision)
             batch_writer.replace_plans(transaction, batch, stored_at)
             self._insert_rejected(transaction, batch)
@@ -212,6 +214,7 @@ class SqlStore:
     def _forget(self) -> None:
         self._writer.forget()
         self._ledgers.forget()
+        self._last.forget()
 
     def _forget_uncommitted(self) -> None:
         """The same for a commit that failed, where nobody has waited for it yet."""
@@ -397,7 +400,7 @@ class SqlStore:
     def family_replies(self) -> list[FamilyReplies]:
         rows = self._database.read(
             "SELECT tenant, probe, line, family, "
-            "max(CASE WHEN only_ok = 1 THEN started_at END), max(started_at) FROM last_results "
+            "max(ok_started_at), max(started_at) FROM series JOIN series_last USING (series_id) "
             "WHERE kind = 'latency' AND family <> 0 AND target <> ? "
             "GROUP BY tenant, probe, line, family",
             (GATEWAY_TARGET,),
@@ -521,7 +524,8 @@ class SqlStore:
     def _delete_last_before(self, cut: datetime) -> None:
         """Forget lines and targets whose last result was deleted, to make room for others."""
         with self._database.transaction() as transaction:
-            transaction.execute("DELETE FROM last_results WHERE started_at < ?", (utc_text(cut),))
+            if last_results.delete_before(transaction, cut):
+                self._last.forget()
 
     def _delete_dimensions_before(self, cut: datetime) -> None:
         """Delete the dimensions of months whose results were deleted.

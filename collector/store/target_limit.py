@@ -138,7 +138,7 @@ def _stored_targets(
         rows = transaction.execute(
             f"WITH wanted (tenant, probe) AS (VALUES {', '.join(['(?, ?)'] * len(some))}) "
             "SELECT DISTINCT tenant, probe, line, kind, target FROM wanted "
-            "JOIN last_results USING (tenant, probe) WHERE only_ok = 0",
+            "JOIN series USING (tenant, probe)",
             tuple(chain.from_iterable(some)),
         )
         for tenant, probe, *target in rows:

@@ -126,3 +126,30 @@ def test_a_newer_store_is_refused_and_left_alone(place: Place) -> None:
     with pytest.raises(StoreError, match="a newer version has written it"):
         place.open(None)
     assert place.applied() == before
+
+
+def test_last_results_are_the_same_by_the_number_of_their_series(place: Place) -> None:
+    """Also of an epoch without blocks, of a series none of which went well, and of the reverse."""
+    steps = packaged(place.name)
+    before = next(at for at, step in enumerate(steps) if step.name == "series")
+    store = place.open(steps[:before])
+    columns = "tenant, probe, line, kind, target, family, only_ok, epoch, seq, started_at, number"
+    rows = [
+        ("'t', 'p', 'a', 'latency', 'x', 4, 0, 'e1', 7, '2026-07-25T05:00:00.250000Z', 3"),
+        ("'t', 'p', 'a', 'latency', 'x', 4, 1, 'e2', 5, '1969-12-31T23:59:59.750000Z', NULL"),
+        ("'t', 'p', 'b', 'latency', 'x', 0, 0, 'e1', 9, '2026-07-25T05:00:00.000000Z', 4"),
+        ("'t', 'p', 'c', 'dns', '', 6, 1, 'e3', 1, '2026-07-25T05:00:00.000000Z', 5"),
+    ]
+    with store.database.transaction() as session:  # type: ignore[attr-defined]
+        session.execute("INSERT INTO epochs VALUES (1, 't', 'p', 'e1')")
+        for row in rows:
+            session.execute(f"INSERT INTO last_results ({columns}) VALUES ({row})")
+    kept = f"SELECT {columns} FROM last_results ORDER BY line, only_ok"
+    expected = place.look(kept)
+    assert len(expected) == len(rows)
+    store.close()
+    place.open(None).close()
+    assert place.look(kept) == expected
+    assert place.look("SELECT name, count FROM totals WHERE name LIKE '%_id' ORDER BY name") == [
+        ("epoch_id", 3), ("series_id", 3),
+    ]  # fmt: skip
