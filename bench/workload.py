@@ -57,7 +57,7 @@ class Workload(NamedTuple):
 
 def messages(work: Workload) -> Iterator[tuple[str, bytes]]:
     """Topic and payload of each envelope, in the order in which they would arrive."""
-    streams = [_Stream(work, number) for number in range(work.probes)]
+    streams = [Stream(work, number) for number in range(work.probes)]
     left, number = work.results, 0
     while left > 0:
         count = min(work.per_envelope, left)
@@ -67,7 +67,7 @@ def messages(work: Workload) -> Iterator[tuple[str, bytes]]:
 
 def bodies(work: Workload) -> Iterator[bytes]:
     """The JSON of single results of one probe."""
-    stream = _Stream(work, 0)
+    stream = Stream(work, 0)
     for _ in range(work.results):
         yield body(stream.latency())
 
@@ -97,7 +97,7 @@ def _without(value: object, later: Set[str]) -> object:
     return [_without(inner, later) for inner in value] if isinstance(value, list) else value
 
 
-class _Stream:
+class Stream:
     """One probe: its lines, its clock, its numbers."""
 
     def __init__(self, work: Workload, number: int) -> None:

@@ -66,9 +66,9 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Server]:
+def running(folder: Path, port: int | None = None) -> Iterator[Server]:
     """The engine with its data in a folder, until the end of the block."""
-    port = free_port()
+    port = port or free_port()
     command = [sys.executable, "-m", "tests.clickhouse", str(folder), str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -93,8 +93,10 @@ class HttpClient:
                 url, params=parameters, data=body, timeout=timeout_s, allow_redirects=False
             )
             content = answer.content
+        except requests.Timeout as error:
+            raise AnalyticsError(f"ClickHouse at {url}: no answer in {timeout_s:g} s") from error
         except (requests.RequestException, OSError, ValueError) as error:
-            raise AnalyticsError(f"ClickHouse at {url}: {error}") from error
+            raise AnalyticsError(f"ClickHouse at {url}: {_cause(error)}") from error
         # An exception after the first rows comes with status 200.
         code = answer.headers.get("X-ClickHouse-Exception-Code")
         if answer.status_code == 200 and code is None:
@@ -103,3 +105,10 @@ class HttpClient:
         if code in _OF_ANOTHER_VERSION:
             message += " (`tramdo-collector analytics create` makes this version's tables)"
         raise AnalyticsError(f"ClickHouse at {url} answered {answer.status_code}: {message}")
+
+
+def _cause(error: BaseException) -> str:
+    """What began a chain of exceptions: "Connection refused", not through whose hands it went."""
+    while (before := error.__cause__ or error.__context__) is not None:
+        error = before
+    return getattr(error, "strerror", None) or str(error)

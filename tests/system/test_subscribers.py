@@ -24,7 +24,7 @@ import yaml
 
 from collector.store.postgresql import PostgresqlStore
 from deploy.broker.configuration import BrokerSettings
-from deploy.grafana import make_dashboard
+from deploy.grafana import make_clickhouse_dashboard, make_dashboard
 from runtime.broker import BrokerConfig
 from tests import postgresql, samples, secured_broker, seeded_centre
 from tests.broker import Broker
@@ -241,7 +241,8 @@ def test_the_provisioning_parses(file: Path) -> None:
     told = yaml.safe_load(file.read_text(encoding="utf-8"))
     assert told["apiVersion"] == 1
     for source in told.get("datasources", []):
-        assert source["uid"] == make_dashboard.SOURCE["uid"]
+        of = make_clickhouse_dashboard if "clickhouse" in source["type"] else make_dashboard
+        assert (source["type"], source["uid"]) == (of.SOURCE["type"], of.SOURCE["uid"])
 
 
 def expanded(sql: str, start: datetime, end: datetime, choices: dict[str, str]) -> str:

@@ -103,6 +103,7 @@ STORY = [
     Step("tramdo-collector repack"),
     Step("tramdo-collector report weekly --group bach-thong-cu --out reports/"),
     Step("tramdo-collector export lmap"),
+    Step("tramdo-collector analytics ddl"),
     Step("cp deploy/broker/example.toml settings.toml"),
     Step("mkdir -p /tmp/broker"),
     Step(".venv/bin/python -m deploy.broker check settings.toml"),
@@ -165,6 +166,10 @@ NOT_RUN = [
     (
         r"tramdo-collector (check|run|command)\b.*",
         "they need a broker; tests/system/test_collector.py",
+    ),
+    (
+        r"tramdo-collector analytics (create|export)\b.*",
+        "they need ClickHouse; tests/system/test_analytics.py",
     ),
     (
         r"(sudo -u tramdo )?tramdo-collector (users|report|export|registry) .*",
