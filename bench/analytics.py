@@ -43,6 +43,7 @@ from wire import topics
 from wire.result import KINDS, Family, Line, Reason, Result
 
 _WINDOWS, _QUICK_WINDOWS = 60_000, 3_600
+_SIZE = IntegerOption("windows", _WINDOWS, "how many latency windows there are")
 _PROBES = 50
 _READINGS = 3
 _MOST_BYTES, _MOST_S = 200, 5
@@ -208,11 +209,4 @@ def _number(cell: object) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(
-        run(
-            "analytics",
-            measured,
-            peers=("postgresql",),
-            number=IntegerOption("windows", _WINDOWS, "how many latency windows there are"),
-        )
-    )
+    sys.exit(run("analytics", measured, peers=("postgresql",), number=_SIZE))

@@ -75,6 +75,8 @@ class HttpClient:
             "async_insert": "0",
             "input_format_with_names_use_header": "1",
             "input_format_with_types_use_header": "1",
+            # A column that the table lacks is an error: by default it is left out in silence.
+            "input_format_skip_unknown_fields": "0",
         }
         if token is not None:
             settings |= {"insert_deduplicate": "1", "insert_deduplication_token": token}

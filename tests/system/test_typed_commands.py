@@ -184,7 +184,7 @@ NOT_RUN = [
         "minutes of measuring; tests/system/test_bench.py",
     ),
     (
-        r"python -m bench\.[\w.]+( --quick)?",
+        r"python -m bench\.[\w.]+( --quick| --windows \d+)?",
         "docs/figures.md records which program wrote a part of it",
     ),
     (r"\.venv/bin/pytest .*", "a test of this suite"),
