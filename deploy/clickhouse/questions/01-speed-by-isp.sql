@@ -16,7 +16,7 @@ WHERE outcome = 'ok'
     AND NOT hasAny(validity, [
         'clock_stepped', 'cross_traffic', 'early_stopped', 'interface_mismatch',
         'link_below_plan', 'own_lan', 'probe_limited', 'server_contention', 'server_low',
-        'short', 'throttled', 'time_ancient', 'time_in_future'
+        'short', 'signature_mismatch', 'throttled', 'time_ancient', 'time_in_future'
     ])
     AND started_at >= {begins:DateTime64(6, 'UTC')} AND started_at < {ends:DateTime64(6, 'UTC')}
 GROUP BY isp
