@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from struct import Struct as Layout
 from uuid import UUID
 
@@ -27,9 +28,10 @@ from collector.store.messages import (
     ValidatedMessage,
 )
 from collector.store.migrated_tables import CERTIFICATES, SIGNATURES
-from collector.store.records import StoredSignature
+from collector.store.records import StoredResult, StoredSignature
 from wire.decoding import converted
 from wire.ledger import Ledger
+from wire.record import Validity
 from wire.signature import MAX_BLOCK_RESULTS, SignatureBlock, decode_signature, encode_signature
 
 _OUTCOMES = (
@@ -37,6 +39,8 @@ _OUTCOMES = (
     SignatureOutcome.UNKNOWN_KEY,
     SignatureOutcome.MISMATCH,
 )
+_MISMATCH = f'"{Validity.SIGNATURE_MISMATCH.value}"'.encode()
+_EPOCHS_AT_ONCE = 1_000
 # Number, SHA-256.
 _DIGEST = Layout(">Q32s")
 _COLUMNS = (
@@ -138,6 +142,58 @@ def signatures(database: Database, epoch: EpochKey, first: int, last: int) -> li
     found = [_stored(row) for row in rows]
     found.sort(key=lambda one: one.block.first)
     return [one for one in found if one.block.last >= first]
+
+
+def outcomes(database: Database, results: Sequence[StoredResult]) -> list[SignatureOutcome | None]:
+    """What came of checking each result's signature; None where it is unsigned."""
+    found = _outcomes_by_block(database, results)
+    return [_outcome(result, found.get(_epoch_of(result), ())) for result in results]
+
+
+_Outcomes = Sequence[tuple[range, SignatureOutcome]]
+
+
+def _outcomes_by_block(
+    database: Database, results: Sequence[StoredResult]
+) -> dict[EpochKey, list[tuple[range, SignatureOutcome]]]:
+    spans: dict[EpochKey, tuple[int, int]] = {}
+    for result in results:
+        key = _epoch_of(result)
+        low, high = spans.get(key, (result.seq, result.seq))
+        spans[key] = min(low, result.seq), max(high, result.seq)
+    found: dict[EpochKey, list[tuple[range, SignatureOutcome]]] = {}
+    every = sorted(spans.items())
+    for at in range(0, len(every), _EPOCHS_AT_ONCE):
+        some = every[at : at + _EPOCHS_AT_ONCE]
+        marks = ", ".join(["(?, ?, ?, CAST(? AS bigint), CAST(? AS bigint))"] * len(some))
+        values = [
+            (key.tenant, key.probe, str(key.epoch), low - MAX_BLOCK_RESULTS + 1, high)
+            for key, (low, high) in some
+        ]
+        for tenant, probe, epoch, first, count, outcome in database.read(
+            f"WITH wanted (tenant, probe, epoch, low, high) AS (VALUES {marks}) "
+            "SELECT e.tenant, e.probe, e.epoch, s.first_seq, s.results, s.outcome FROM wanted "
+            "CROSS JOIN epochs AS e CROSS JOIN signature_blocks AS s WHERE "
+            "e.tenant = wanted.tenant AND e.probe = wanted.probe AND e.epoch = wanted.epoch "
+            "AND s.epoch_id = e.epoch_id AND s.first_seq BETWEEN low AND high",
+            list(chain.from_iterable(values)),
+        ):
+            key = EpochKey(tenant, probe, UUID(epoch))
+            block = range(first, first + count), _OUTCOMES[outcome]
+            found.setdefault(key, []).append(block)
+    return found
+
+
+def _outcome(result: StoredResult, blocks: _Outcomes) -> SignatureOutcome | None:
+    # A block that came in two parts may have matched in one of them only: the result's flag says.
+    if _MISMATCH in result.body:
+        return SignatureOutcome.MISMATCH
+    covering = {outcome for seqs, outcome in blocks if result.seq in seqs}
+    return next((outcome for outcome in _OUTCOMES if outcome in covering), None)
+
+
+def _epoch_of(result: StoredResult) -> EpochKey:
+    return EpochKey(result.tenant, result.probe, result.epoch)
 
 
 def _stored(row: Row) -> StoredSignature:

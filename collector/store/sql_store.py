@@ -27,7 +27,13 @@ from collector.store.database import Database, Row, Table, Transaction, column_n
 from collector.store.kind_tables import kind_tables
 from collector.store.last_results import LastResultWriter
 from collector.store.lease_table import LeaseFence
-from collector.store.messages import EpochKey, ProbeCertificate, RejectedMessage, ValidatedMessage
+from collector.store.messages import (
+    EpochKey,
+    ProbeCertificate,
+    RejectedMessage,
+    SignatureOutcome,
+    ValidatedMessage,
+)
 from collector.store.migrated_tables import BLOCKS, PROBES, SIGNATURES
 from collector.store.records import (
     BatchResult,
@@ -442,6 +448,9 @@ class SqlStore:
 
     def signatures(self, epoch: EpochKey, first: int, last: int) -> list[StoredSignature]:
         return signature_store.signatures(self._database, epoch, first, last)
+
+    def signature_outcomes(self, results: Sequence[StoredResult]) -> list[SignatureOutcome | None]:
+        return signature_store.outcomes(self._database, results)
 
     def rejected_after(self, number: int, limit: int) -> list[StoredRejection]:
         rows = self._database.read(

@@ -17,7 +17,7 @@ from typing import Protocol
 from collector.registry.changes import RegistryStore
 from collector.registry.registry import LineKey
 from collector.rollup.queries import Summaries
-from collector.store.messages import EpochKey, ProbeCertificate, ValidatedMessage
+from collector.store.messages import EpochKey, ProbeCertificate, SignatureOutcome, ValidatedMessage
 from collector.store.records import (
     BatchResult,
     FamilyReplies,
@@ -184,6 +184,14 @@ class Store(Protocol):
         """The signature blocks that cover a result from `first` to `last`, ascending.
 
         They go by age with the results. Raises StoreError.
+        """
+
+    def signature_outcomes(
+        self, results: Sequence[StoredResult]
+    ) -> Sequence[SignatureOutcome | None]:
+        """What came of checking each result's signature, None where it is unsigned.
+
+        Raises StoreError.
         """
 
     def rejected_after(self, number: int, limit: int) -> list[StoredRejection]:

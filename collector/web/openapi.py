@@ -65,9 +65,14 @@ def document(types: Sequence[type[msgspec.Struct]]) -> dict[str, Any]:
                 ],
             ),
             "/api/results": _get(
-                "Stored results, oldest first; after number `after`, or the newest",
+                "Stored results, oldest first; after number `after`, or the newest; with "
+                "`signatures=1` each has `signature`: checked, unsigned, unknown_key or mismatch",
                 None,
-                [_integer("after", 0, None), _integer("limit", 1, 1_000)],
+                [
+                    _integer("after", 0, None),
+                    _integer("limit", 1, 1_000),
+                    _integer("signatures", 0, 1),
+                ],
             ),
             "/open/lines.json": _get("Open data", None, [*_FILTERS[:2], _DAYS, _FAMILY]),
             "/open/lines.csv": _get("Open data", None, [*_FILTERS[:2], _DAYS, _FAMILY], "text/csv"),

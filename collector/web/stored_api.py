@@ -27,6 +27,8 @@ from wire.ledger import Ledger
 
 _RESULTS_DEFAULT, _RESULTS_MOST = 100, 1_000
 _PROBES_MOST = 1_000
+# Beside the values of `SignatureOutcome`.
+_UNSIGNED = "unsigned"
 
 
 class StoredApi:
@@ -66,8 +68,12 @@ class StoredApi:
         )
 
     def results(self, request: Request) -> Response:
-        """Stored results in ascending order: those after number `after`, or the newest."""
+        """Stored results in ascending order: those after number `after`, or the newest.
+
+        With `signatures=1` each says whether it is what its probe signed.
+        """
         query = request.query_params
+        signed = whole_number("signatures", query.get("signatures"), 0, 0, 1)
         limit = whole_number("limit", query.get("limit"), _RESULTS_DEFAULT, 1, _RESULTS_MOST)
         if "after" in query:
             after = whole_number("after", query["after"], 0, 0, NUMBER_MOST)
@@ -75,11 +81,15 @@ class StoredApi:
         else:
             after = 0
             results = self._store.newest_results(limit)
+        outcomes = self._store.signature_outcomes(results) if signed else []
         if not self._may_read(request):
             results = self._redacted(results)
+        shown = [_stored_result(result) for result in results]
+        for fields, outcome in zip(shown, outcomes, strict=bool(signed)):
+            fields["signature"] = outcome or _UNSIGNED
         return json_response(
             {
-                "results": [_stored_result(result) for result in results],
+                "results": shown,
                 "next_after": results[-1].number if results else after,
             }
         )
@@ -101,7 +111,7 @@ class StoredApi:
         ]
 
 
-def _stored_result(result: StoredResult) -> Mapping[str, Any]:
+def _stored_result(result: StoredResult) -> dict[str, Any]:
     fields = msgspec.structs.asdict(result)
     return fields | {"result": msgspec.Raw(fields.pop("body"))}
 

@@ -171,3 +171,22 @@ def test_signatures_go_by_age_with_the_results(store: Store, probe: SigningProbe
     assert store.results_after(0, 10) == []
     assert store.signatures(KEY, 1, 3) == []
     assert len(store.certificates(samples.TENANT, samples.PROBE)) == 1
+
+
+def test_each_result_says_what_came_of_its_signature(store: Store, probe: SigningProbe) -> None:
+    changed = probe.envelope(3, latencies(1)).replace(b'"received":60', b'"received":59', 1)
+    stranger = SigningProbe(probe.files[1].parent.parent / "other-authority")
+    unsigned = samples.envelope([(5, samples.latency())])
+    take(store, probe, probe.envelope(1, latencies(2)), changed, stranger.envelope(4, latencies(1)))
+    take(store, probe, unsigned)
+    take(store, probe, samples.envelope([(1, samples.latency())], epoch=samples.OTHER_EPOCH))
+    checked = SignatureOutcome.CHECKED
+    assert store.signature_outcomes(store.results_after(0, 10)) == [
+        checked,
+        checked,
+        SignatureOutcome.MISMATCH,
+        SignatureOutcome.UNKNOWN_KEY,
+        None,
+        None,
+    ]
+    assert store.signature_outcomes([]) == []

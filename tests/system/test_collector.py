@@ -457,6 +457,9 @@ def test_the_api_pages_through_results(collector: CollectorProcess, probe: Clien
     assert [row["seq"] for row in newest["results"]] == [6, 7]
     end = collector.get(f"/api/results?after={newest['next_after']}")[1]
     assert end == {"results": [], "next_after": newest["next_after"]}
+    assert "signature" not in newest["results"][0]
+    signed = collector.get("/api/results?limit=2&signatures=1")[1]
+    assert [row["signature"] for row in signed["results"]] == ["unsigned", "unsigned"]
 
 
 @pytest.mark.parametrize(
@@ -464,6 +467,7 @@ def test_the_api_pages_through_results(collector: CollectorProcess, probe: Clien
     [
         ("/api/results?limit=0", "`limit` is a whole number, 1 to 1000"),
         ("/api/results?limit=many", "`limit` is a whole number, 1 to 1000"),
+        ("/api/results?signatures=2", "`signatures` is a whole number, 0 to 1"),
         ("/api/results?after=-1", "`after` is a whole number, 0 to 9223372036854775807"),
         ("/events?after=x", "`after` is a whole number, 0 to 9223372036854775807"),
     ],
