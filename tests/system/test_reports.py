@@ -114,7 +114,7 @@ def test_the_button_draws_up_a_draft(centre: CollectorProcess, user: requests.Se
     assert answer.headers["Content-Type"] == "application/pdf"
     assert answer.content.startswith(b"%PDF-")
     assert re.search(
-        r'filename="weekly_01969_\d{8}-\d{8}_v1\.pdf"', answer.headers["Content-Disposition"]
+        r'filename="weekly_01969_\d{8}-\d{8}_draft\.pdf"', answer.headers["Content-Disposition"]
     )
     for wrong in ("period=2026-07", "area=99999", "period=tomorrow"):
         answer = user.get(f"{draft}&{wrong}".replace(f"area={area()}&area", "area"), timeout=60)
