@@ -32,10 +32,10 @@ TOML::
 
 from __future__ import annotations
 
-import csv
-import io
 import ipaddress
 import json
+import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Annotated, Any, TypeVar
@@ -43,6 +43,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from collector.registry.csv_rows import csv_rows
 from collector.registry.registry import (
     Commune,
     Group,
@@ -71,6 +72,11 @@ CSV_COLUMNS = (
 )  # fmt: skip
 _CSV_REQUIRED = ("tenant", "probe", "commune", "office", "line", "isp")
 _CSV_NUMBERS = ("plan_down_mbit_s", "plan_up_mbit_s")
+_CSV_DAYS = ("installed_on", "contract_date")
+_DAY = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})")
+# 1.000 is a thousand in Vietnamese and one in English.
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}([.,]\d{3})+")
+_LOST_ZERO = re.compile(r"[1-9]\d{0,3}")
 
 
 class _Strict(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -181,11 +187,11 @@ def _missing(table: Mapping[str, Any], expected: type[Struct]) -> list[Problem]:
     ]
 
 
-def parse_csv(content: bytes, source: str, known: Registry) -> Registry:
-    """The registry in a CSV file's bytes: a row a line, columns as `CSV_COLUMNS`, UTF-8.
+def parse_csv(text: str, source: str, known: Registry) -> Registry:
+    """The registry in a CSV file's text: a row a line, columns as `CSV_COLUMNS`.
 
     Args:
-        content: the file's bytes.
+        text: the file's text.
         source: its name, for messages.
         known: the current registry. Its groups, places and the ISPs' prefixes stay: the file has no
             column for them.
@@ -193,29 +199,11 @@ def parse_csv(content: bytes, source: str, known: Registry) -> Registry:
     Raises:
         runtime.settings.SettingsError: every problem, each with file and line.
     """
-    try:
-        text = content.decode("utf-8-sig")  # spreadsheet programs write a byte order mark
-    except UnicodeDecodeError as error:
-        raise settings.not_utf_8(source, error) from error
-    rows = csv.DictReader(io.StringIO(text, newline=""))
-    columns = rows.fieldnames or []
-    problems = [
-        Problem(source, Phrase(f"không có cột tên `{name}`", f"unknown column `{name}`"))
-        for name in columns
-        if name not in CSV_COLUMNS
-    ]
-    problems += [
-        Problem(source, Phrase(f"thiếu cột `{name}`", f"column `{name}` is missing"))
-        for name in _CSV_REQUIRED
-        if name not in columns
-    ]
-    if problems:
-        raise SettingsError(problems)
+    rows, problems = csv_rows(text, source, CSV_COLUMNS, _CSV_REQUIRED)
     probes: dict[tuple[str, str], dict[str, Any]] = {}
     isps: dict[str, dict[str, Any]] = {}
     for row in rows:
-        place = f"{source}:{rows.line_num}"
-        problems += [problem.within(place) for problem in _add_row(row, probes, isps)]
+        problems += [problem.within(row.place) for problem in _add_row(row.cells, probes, isps)]
     if problems:
         raise SettingsError(problems)
     table = {"probe": list(probes.values()), "isp": list(isps.values())}
@@ -445,22 +433,20 @@ def _communes(
 
 
 def _add_row(
-    row: dict[str, Any], probes: dict[tuple[str, str], dict[str, Any]], isps: dict[str, Any]
+    row: Mapping[str, str], probes: dict[tuple[str, str], dict[str, Any]], isps: dict[str, Any]
 ) -> list[Problem]:
     """Add a CSV row to the tables; returns its problems."""
-    if None in row or None in row.values():
-        uneven = Phrase("số ô khác số cột", "has not as many cells as there are columns")
-        return [Problem("", uneven)]
-    cells: dict[str, Any] = {name: text.strip() for name, text in row.items() if text.strip()}
+    cells: dict[str, Any] = {name: text for name, text in row.items() if text}
     problems = [Problem(name, MISSING) for name in _CSV_REQUIRED if name not in cells]
-    for name in _CSV_NUMBERS:
-        try:
-            if name in cells:
-                cells[name] = float(cells[name])
-        except ValueError:
-            text = cells[name]
-            no_number = Phrase(f"{text!r} không phải là số", f"{text!r} is not a number")
-            problems.append(Problem(name, no_number))
+    for name in set(_CSV_NUMBERS) & cells.keys():
+        if (number := _number(cells[name])) is None:
+            problems.append(Problem(name, _no_number(cells[name])))
+        cells[name] = number
+    for name in set(_CSV_DAYS) & cells.keys():
+        cells[name] = _iso_day(cells[name])
+    if _LOST_ZERO.fullmatch(cells.get("commune", "")):
+        # A spreadsheet took the code for a number.
+        cells["commune"] = cells["commune"].zfill(5)
     if problems:
         return problems
     isp, isp_name = cells["isp"], cells.pop("isp_name", cells["isp"])
@@ -482,6 +468,33 @@ def _add_row(
         )
         problems.append(Problem("isp_name", renamed))
     return problems
+
+
+def _number(text: str) -> float | None:
+    """A number with a decimal point or comma; None where it is none, or may be thousands."""
+    if _THOUSANDS.fullmatch(text):
+        return None
+    try:
+        number = float(text.replace(",", ".", 1) if "." not in text else text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _no_number(text: str) -> Phrase:
+    if _THOUSANDS.fullmatch(text):
+        plain = re.sub(r"[.,]", "", text)
+        return Phrase(
+            f"{text!r} có thể là {plain} hoặc số thập phân: viết {plain}, không có dấu ngăn cách",
+            f"{text!r} may be {plain} or a decimal: write {plain} without a separator",
+        )
+    return Phrase(f"{text!r} không phải là số", f"{text!r} is not a number")
+
+
+def _iso_day(text: str) -> str:
+    """A day as Vietnamese spreadsheets write it, 15/01/2026, as 2026-01-15; else the text."""
+    found = _DAY.fullmatch(text)
+    return f"{found[3]}-{int(found[2]):02}-{int(found[1]):02}" if found else text
 
 
 def _problems(table: dict[str, Any], expected: type[Struct]) -> list[Problem]:

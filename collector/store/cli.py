@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, sleep
 
+from collector.registry import import_file
 from collector.registry.changes import differences
 from collector.registry.communes import official
-from collector.registry.file_format import parse_csv, parse_toml, to_toml
+from collector.registry.file_format import to_toml
 from collector.registry.registry import Registry
 from collector.store import backup
 from collector.store.factory import describe, open_store
@@ -46,7 +47,10 @@ def add_arguments(name: str, command: argparse.ArgumentParser) -> None:
         help="check: what the file would change; apply: change it; export: print it as TOML",
     )
     command.add_argument(
-        "file", type=Path, nargs="?", help="TOML, or CSV with a row a line (groups and places stay)"
+        "file",
+        type=Path,
+        nargs="?",
+        help="TOML; or CSV or XLSX with a row a line (groups and places stay)",
     )
     command.add_argument("--who", default=_user(), help="for the record (default: %(default)s)")
 
@@ -120,14 +124,16 @@ def _registry(options: argparse.Namespace, config: StoreConfig) -> int:
 def _import(options: argparse.Namespace, config: StoreConfig) -> int:
     """Check or apply a file. Raises SettingsError: it is invalid; nothing was changed."""
     content = settings_file.content(options.file)
-    by_row = options.file.suffix.lower() == ".csv"
+    name = str(options.file)
+    text = import_file.text_of(content, name)
     # TOML is parsed before the store is opened, so that a wrong file is reported without one. CSV
     # has only lines, so it needs the current registry.
-    wanted = None if by_row else parse_toml(content, str(options.file), official())
+    by_row = import_file.is_by_row(name)
+    wanted = None if by_row else import_file.parse(text, name, official(), Registry())
     store = open_store(config)
     try:
         if wanted is None:
-            wanted = parse_csv(content, str(options.file), store.registry.read())
+            wanted = import_file.parse(text, name, official(), store.registry.read())
         if options.action == "check":
             changes = differences(store.registry.read(), wanted)
         else:

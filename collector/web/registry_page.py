@@ -21,9 +21,9 @@ from starlette.routing import Route
 from collector.domain.lines import provinces_of
 from collector.domain.place_search import QUERY_MOST
 from collector.domain.read_model import ReadModel
+from collector.registry import import_file
 from collector.registry.changes import Change, differences
 from collector.registry.communes import official
-from collector.registry.file_format import parse_csv, parse_toml
 from collector.registry.registry import Registry
 from collector.users.user import Permission
 from collector.web import registry_view as view
@@ -140,22 +140,28 @@ class RegistryPage:
                 content = await sent.read(_DOCUMENT_MOST + 1)
                 if len(content) > _DOCUMENT_MOST:
                     raise HTTPException(413, "the file is larger than 4 MB")
-                text, name = content.decode("utf-8-sig", "replace"), sent.filename
                 # Even for `apply`: the changes of an uploaded file have not been shown yet.
-                wanted = "check"
-            elif "document" not in form:
+                return await run_in_threadpool(self._uploaded, request, content, sent.filename)
+            if "document" not in form:
                 # A registry that is too large for a text, and no file was chosen.
                 return await run_in_threadpool(self.document, request)
         return await run_in_threadpool(self._change, request, text, name, wanted, seen)
 
+    def _uploaded(self, request: Request, content: bytes, name: str) -> Response:
+        """Validate an uploaded file and show its changes; its text goes into the form."""
+        try:
+            text = import_file.text_of(content, name)
+        except SettingsError as error:
+            current = view.toml(self._model.registry(), official())
+            return self._render(request, current, problems=error.problems, status=422)
+        return self._change(request, text, name, "check", "")
+
     def _change(self, request: Request, text: str, name: str, wanted: str, seen: str) -> Response:
         user = self._context.require(request, Permission.EDIT_REGISTRY)
-        # Browsers send line ends as CR LF.
-        content = text.replace("\r\n", "\n").encode()
         registry_store = self._model.store.registry
         known = registry_store.read()
         try:
-            registry = self._parsed(content, name, known)
+            registry = self._parsed(text, name, known)
         except SettingsError as error:
             return self._render(request, text, problems=error.problems, name=name, status=422)
         # Changes applied by somebody else in the meantime must not be undone unseen.
@@ -174,14 +180,12 @@ class RegistryPage:
             request, view.toml(self._model.registry(), official()), applied=len(applied)
         )
 
-    def _parsed(self, content: bytes, name: str, known: Registry) -> Registry:
+    def _parsed(self, text: str, name: str, known: Registry) -> Registry:
         """The registry of a document. Raises SettingsError."""
-        if name.lower().endswith(".csv"):
-            return parse_csv(content, name, known)
         # Unchanged text is most of what is checked, and a nation's takes seconds to parse.
-        if content == view.toml(known, official()).encode():
+        if text.replace("\r\n", "\n") == view.toml(known, official()):
             return known
-        return parse_toml(content, name, official())
+        return import_file.parse(text, name, official(), known)
 
     def _recorded(
         self, count: int, locale: Locale, before: int | None = None

@@ -119,6 +119,7 @@ WRAPPED_BY = {
     "dns": {"probe/measure/dns/message.py"},
     "weasyprint": {"collector/reports/pdf.py", "deploy/handbook/card.py"},
     "xlsxwriter": {"collector/reports/workbook.py"},
+    "openpyxl": {"collector/registry/workbook_rows.py"},
     "jinja2": {
         "collector/web/page_context.py",
         "collector/reports/pdf.py",

@@ -285,8 +285,8 @@ def test_prefixes_survive_store_and_files(stage: Stage) -> None:
     again = parse_toml(to_toml(registry, official()).encode(), "again.toml", official())
     assert again.isps == registry.isps
     rows = (
-        b"tenant,probe,commune,office,line,isp,isp_name\n"
-        b"bach-thong,tram-01969-1,01969,UBND xa Phu Thong,vnpt,vnpt,VNPT\n"
+        "tenant,probe,commune,office,line,isp,isp_name\n"
+        "bach-thong,tram-01969-1,01969,UBND xa Phu Thong,vnpt,vnpt,VNPT\n"
     )
     assert parse_csv(rows, "lines.csv", registry).isps["vnpt"] == registry.isps["vnpt"]
 

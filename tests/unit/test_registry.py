@@ -11,7 +11,7 @@ import pytest
 
 from collector.registry import file_format
 from collector.registry.communes import official
-from collector.registry.file_format import parse_csv, parse_toml
+from collector.registry.file_format import CSV_COLUMNS, parse_csv, parse_toml
 from collector.registry.registry import LineKey, Registry, Technology
 from runtime.settings import SettingsError
 
@@ -186,7 +186,7 @@ bach-thong,tram-01981-1,01981,UBND xã Vĩnh Thông,vnpt,vnpt,VNPT,,,
 
 
 def test_a_csv_file_is_a_registry() -> None:
-    registry = parse_csv(b"\xef\xbb\xbf" + CSV.encode(), "r.csv", KNOWN)
+    registry = parse_csv(CSV, "r.csv", KNOWN)
     assert [key.line for key in registry.lines()] == ["vnpt", "viettel", "vnpt"]
     line = registry.line(LINE)
     assert line is not None
@@ -198,7 +198,7 @@ def test_a_csv_file_is_a_registry() -> None:
 def test_a_csv_file_leaves_groups_and_places_as_they_are() -> None:
     added = msgspec.structs.replace(official()["01969"], code="99001", name="Xã Mới")
     known = msgspec.structs.replace(sound(), communes={**official(), "99001": added})
-    registry = parse_csv(CSV.replace("01981", "99001").encode(), "r.csv", known)
+    registry = parse_csv(CSV.replace("01981", "99001"), "r.csv", known)
     assert registry.groups == known.groups
     assert registry.communes == known.communes
     assert registry.probes["bach-thong", "tram-99001-1"].commune == "99001"
@@ -215,11 +215,11 @@ def test_a_plan_is_of_the_days_from_its_contract_on() -> None:
 def test_every_wrong_row_of_a_csv_file_is_named() -> None:
     text = (
         CSV.replace("viettel,viettel,Viettel,200", "viettel,viettel,Viettel,nhanh")
-        .replace("01981,UBND", "1981,UBND")
-        .replace("2026-01-15", "15/01/2026")
+        .replace("01981,UBND", "x981,UBND")
+        .replace("2026-01-15", "15/2026")
     )
     with pytest.raises(SettingsError) as caught:
-        parse_csv(text.encode(), "r.csv", KNOWN)
+        parse_csv(text, "r.csv", KNOWN)
     places = [problem.split(": ")[:2] for problem in str(caught.value).splitlines()]
     assert places == [
         ["r.csv:2", "contract_date"],
@@ -230,10 +230,10 @@ def test_every_wrong_row_of_a_csv_file_is_named() -> None:
 
 def test_a_csv_file_with_other_columns_is_refused() -> None:
     with pytest.raises(SettingsError) as caught:
-        parse_csv("tenant,probe,xã,office,line,isp\n".encode(), "r.csv", KNOWN)
+        parse_csv("tenant,probe,xã,office,line,isp\n", "r.csv", KNOWN)
     assert str(caught.value).splitlines() == [
-        "r.csv: unknown column `xã`",
-        "r.csv: column `commune` is missing",
+        f"r.csv:1: unknown column `xã` (columns: {', '.join(CSV_COLUMNS)})",
+        "r.csv:1: column `commune` is missing",
     ]
 
 

@@ -51,6 +51,11 @@ class Answer(NamedTuple):
         return html.unescape(found[1])
 
     @property
+    def plain(self) -> str:
+        """What somebody reads of it."""
+        return html.unescape(re.sub(r"<[^>]*>", "", self.text))
+
+    @property
     def document(self) -> str:
         found = re.search(r"<textarea[^>]*>(.*?)</textarea>", self.text, re.DOTALL)
         assert found is not None
@@ -82,22 +87,26 @@ class Browser:
     def post(
         self,
         fields: Mapping[str, str],
-        file: tuple[str, str] | None = None,
+        file: tuple[str, str | bytes] | None = None,
         path: str = "/registry/document",
     ) -> Answer:
         mark = uuid4().hex
-        parts = [(f'name="{name}"', value) for name, value in fields.items()]
+        parts: list[tuple[str, str | bytes]] = [
+            (f'name="{name}"', value) for name, value in fields.items()
+        ]
         if file is not None:
             parts.append((f'name="file"; filename="{file[0]}"', file[1]))
-        body = "".join(
-            f"--{mark}\r\nContent-Disposition: form-data; {head}\r\n\r\n{value}\r\n"
+        body = b"".join(
+            f"--{mark}\r\nContent-Disposition: form-data; {head}\r\n\r\n".encode()
+            + (value.encode() if isinstance(value, str) else value)
+            + b"\r\n"
             for head, value in parts
         )
         told = [
             (b"content-type", f"multipart/form-data; boundary={mark}".encode()),
             (b"sec-fetch-site", b"same-origin"),
         ]
-        return asyncio.run(self._ask("POST", f"{body}--{mark}--\r\n".encode(), told, path))
+        return asyncio.run(self._ask("POST", body + f"--{mark}--\r\n".encode(), told, path))
 
     async def _ask(
         self,

@@ -128,10 +128,10 @@ LABELS = {
     "nothing_yet": Phrase("Chưa có gì.", "Nothing yet."),
     # The registry
     "registry_lead": Phrase(
-        "Trạm đo, đường truyền, gói cước (Mbit/s), nhóm xã. Sửa ngay trong ô hoặc tải tệp TOML hay "
-        "CSV lên; hệ thống kiểm tra toàn bộ trước, cho xem thay đổi, rồi mới áp dụng.",
-        "Probes, lines, plans (Mbit/s), groups. Edit here or upload a TOML or CSV file; the whole "
-        "registry is validated first, the changes are shown, and only then applied.",
+        "Trạm đo, đường truyền, gói cước (Mbit/s), nhóm xã. Sửa ngay trong ô hoặc tải tệp TOML, "
+        "CSV hay XLSX lên; hệ thống kiểm tra toàn bộ trước, cho xem thay đổi, rồi mới áp dụng.",
+        "Probes, lines, plans (Mbit/s), groups. Edit here or upload a TOML, CSV or XLSX file; the "
+        "whole registry is validated first, the changes are shown, and only then applied.",
     ),
     "registry_applied": Phrase("Đã áp dụng số thay đổi", "Changes applied"),
     "registry_problems": Phrase(
@@ -144,7 +144,7 @@ LABELS = {
     ),
     "registry_changes": Phrase("Sẽ thay đổi", "Pending changes"),
     "registry_same": Phrase("Không có gì thay đổi.", "No changes."),
-    "registry_file": Phrase("Tệp TOML hoặc CSV", "TOML or CSV file"),
+    "registry_file": Phrase("Tệp TOML, CSV hoặc XLSX", "TOML, CSV or XLSX file"),
     "registry_text": Phrase("Nội dung sổ đăng ký (TOML)", "The registry as text (TOML)"),
     "registry_check": Phrase("Kiểm tra", "Check"),
     "registry_apply": Phrase("Áp dụng", "Apply"),

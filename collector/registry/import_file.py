@@ -1,0 +1,53 @@
+"""Floor 2. A registry's file as it was sent, for the page and the command: TOML, CSV or XLSX."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from collector.registry import workbook_rows
+from collector.registry.file_format import parse_csv, parse_toml
+from collector.registry.file_text import decode
+from collector.registry.registry import Commune, Registry
+from runtime.language import Phrase
+from runtime.problem import Problem
+from runtime.settings import SettingsError
+
+# The old format of Excel (Compound File Binary).
+_XLS = b"\xd0\xcf\x11\xe0"
+
+
+def is_by_row(name: str) -> bool:
+    """Whether a file of that name is a table of lines, which leaves groups and places alone."""
+    return name.lower().endswith((".csv", ".xlsx"))
+
+
+def text_of(content: bytes, name: str) -> str:
+    """The file as text: of XLSX its first sheet as CSV.
+
+    Raises:
+        runtime.settings.SettingsError: it cannot be read, and what to do.
+    """
+    if content.startswith(_XLS):
+        old = Phrase(
+            "tệp Excel dạng cũ (.xls): lưu lại dạng XLSX",
+            "an old Excel file (.xls): save it as XLSX",
+        )
+        raise SettingsError([Problem(name, old)])
+    if workbook_rows.is_workbook(content):
+        if not is_by_row(name):
+            named = Phrase("là tệp XLSX: đặt tên .xlsx", "is an XLSX file: name it .xlsx")
+            raise SettingsError([Problem(name, named)])
+        return workbook_rows.as_csv(content, name)
+    return decode(content, name)
+
+
+def parse(text: str, name: str, official: Mapping[str, Commune], known: Registry) -> Registry:
+    """The registry of a text; by row where its name says so, else TOML.
+
+    Raises:
+        runtime.settings.SettingsError: every problem, each with file and place.
+    """
+    if is_by_row(name):
+        return parse_csv(text, name, known)
+    # Browsers and Windows end lines with CR LF.
+    return parse_toml(text.replace("\r\n", "\n").encode(), name, official)
