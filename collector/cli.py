@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -33,8 +33,10 @@ from collector.ingest.status import IngestStatus
 from collector.reports import cli as reports_cli
 from collector.reports.service import ReportService, sources_of
 from collector.store import cli as store_cli
+from collector.store import lease_report
 from collector.store.collector_store import CollectorStore
-from collector.store.factory import describe, open_store
+from collector.store.factory import describe, open_leases, open_store
+from collector.store.leases import MAINTENANCE, StoredLease
 from collector.store.maintenance import Maintenance
 from collector.store.store import StoreError
 from collector.users import cli as users_cli
@@ -88,12 +90,8 @@ def main(argv: list[str] | None = None) -> int:
     match options.command:
         case "check":
             return _check(config, options.config)
-        case "command":
-            return _command(config, options)
-        case "report":
-            return _report(config, options)
-        case "export":
-            return _export(config, options)
+        case name if name in _WITH_OPTIONS:
+            return _WITH_OPTIONS[name](config, options)
         case "analytics":
             return _analytics(config, options)
         case "users" | "people":
@@ -119,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (
         ("run", "Take in, store, confirm and show results, until stopped (SIGTERM)."),
         ("check", "Check the configuration, the store and the broker; one sentence each."),
+        ("status", "What is stored, and which collector holds which tenant."),
         ("users", "Who may sign in to the pages: add, list, disable (also `people`)."),
         ("report", "Draft or issue reports: weekly, monthly, bulletin."),
         *store_cli.COMMANDS.items(),
@@ -146,6 +145,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "file", nargs="?", choices=EXAMPLES, default="collector", help="which one"
             )
+        if name == "status":
+            command.add_argument("--json", action="store_true", help="print it as JSON")
         if name == "users":
             users_cli.add_arguments(command)
         if name == "report":
@@ -166,12 +167,11 @@ def _run(config: Config) -> int:
     # Blocked before any thread starts, so that `sigtimedwait` receives these signals.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     change_signal = ChangeSignal()
-    host = socket.gethostname()
-    config = config.at_host(host)
+    config, holder = _at_this_host(config)
     try:
         opened = CollectorStore(
             config.store,
-            f"{config.client_id}@{host}",
+            holder,
             config.tenants,
             config.spare_for,
             change_signal.notify,
@@ -300,11 +300,62 @@ def _thresholds(config: Config) -> Thresholds:
     return thresholds_file.read(Path(own) if own else thresholds_file.SHIPPED)
 
 
+def _at_this_host(config: Config) -> tuple[Config, str]:
+    """The configuration as `run` uses it here, and this collector's name in leases."""
+    host = socket.gethostname()
+    config = config.at_host(host)
+    return config, f"{config.client_id}@{host}"
+
+
+def _stored_leases(config: Config) -> list[StoredLease] | None:
+    """The leases of an open store, None where it has none. Raises StoreError."""
+    table = open_leases(config.store)
+    if table is None:
+        return None
+    try:
+        return table.read()
+    finally:
+        table.close()
+
+
+def _status_command(config: Config, options: argparse.Namespace) -> int:
+    _, holder = _at_this_host(config)
+    try:
+        store = open_store(config.store)
+        totals, leases = store.totals(), _stored_leases(config)
+        store.close()
+    except StoreError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    if options.json:
+        print(msgspec.json.encode(lease_report.as_table(totals, leases, holder)).decode())
+    else:
+        print(lease_report.as_text(totals, leases, holder))
+    return OK
+
+
+def _issues_reports(config: Config) -> str | None:
+    """Which other collector of this store issues reports by timer, None where this one does.
+
+    Raises:
+        StoreError: the leases cannot be read.
+    """
+    _, holder = _at_this_host(config)
+    for one in _stored_leases(config) or ():
+        if one.name == MAINTENANCE and one.is_held and one.holder != holder:
+            return one.holder
+    return None
+
+
 def _report(config: Config, options: argparse.Namespace) -> int:
     papers = config.papers
     try:
         limits = _thresholds(config)
         store = open_store(config.store)
+        if options.by_holder and (other := _issues_reports(config)) is not None:
+            print(f"{other} issues the reports: nothing was made here")
+            store.close()
+            return OK
     except SettingsError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
@@ -412,6 +463,13 @@ def _broker_trouble(broker: BrokerConfig, client_id: str) -> str | None:
     failure = try_connection(broker, f"{client_id}-check")
     return None if failure is None else failure.report().en
 
+
+_WITH_OPTIONS: dict[str, Callable[[Config, argparse.Namespace], int]] = {
+    "command": _command,
+    "report": _report,
+    "export": _export,
+    "status": _status_command,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from collector.domain.name_conflicts import NameConflict
-from collector.store.leases import StoredLease
+from collector.store.leases import StoredLease, without_homes
 
 
 class IngestStatus(Struct, frozen=True):
@@ -21,3 +21,8 @@ class IngestStatus(Struct, frozen=True):
     name_conflicts: tuple[NameConflict, ...] = ()
     holder: str = ""
     leases: tuple[StoredLease, ...] = ()
+
+    @property
+    def held(self) -> list[StoredLease]:
+        """The leases that this collector holds."""
+        return [one for one in without_homes(self.leases) if one.is_held_by(self.holder)]

@@ -44,6 +44,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="repeatable; default: every format of the report",
     )
     command.add_argument(
+        "--by-holder",
+        action="store_true",
+        help="for timers: of several collectors of one store, only the one that holds its "
+        "maintenance makes reports",
+    )
+    command.add_argument(
         "--out",
         type=Path,
         help="write a draft into this folder or file; without it the report is issued into the "

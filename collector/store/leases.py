@@ -35,6 +35,10 @@ class StoredLease(NamedTuple):
         """Whether it has a holder now."""
         return bool(self.holder) and self.left_s > 0
 
+    def is_held_by(self, holder: str) -> bool:
+        """Whether this one holds it now."""
+        return self.is_held and self.holder == holder
+
 
 class LeaseLostError(StoreError):
     """A transaction was not made, because another collector holds what it would have written.
@@ -124,6 +128,11 @@ def of_tenants(tenants: Iterable[str]) -> list[str]:
 def tenants_of(names: Iterable[str]) -> list[str]:
     """The tenants among leases, sorted; "+" for every tenant."""
     return sorted(name.removeprefix(_TENANT) for name in names if name.startswith(_TENANT))
+
+
+def without_homes(stored: Iterable[StoredLease]) -> list[StoredLease]:
+    """The leases by which somebody writes."""
+    return [one for one in stored if not one.name.startswith(_HOME)]
 
 
 def filters_of(names: Iterable[str]) -> list[str]:

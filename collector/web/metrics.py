@@ -17,8 +17,10 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.utils import floatToGoString
 
 from collector.domain.lines import KnownLine, LineState, is_silent
+from collector.ingest.status import IngestStatus
 from collector.registry.registry import LineKey
 from collector.rollup.summary import EMPTY, Summary
+from collector.store.leases import without_homes
 from collector.store.records import StoredProbe, Totals
 from collector.web import families_view
 from collector.web.families_view import Families
@@ -52,6 +54,7 @@ def text(
     summaries: Mapping[LineKey, Summary],
     by_family: Mapping[LineKey, Families],
     now: datetime,
+    status: IngestStatus | None = None,
 ) -> bytes:
     """All metrics in the text exposition format."""
     lines = list(lines)
@@ -60,6 +63,7 @@ def text(
         *_probes(probes, now),
         *_lines(lines, states, summaries),
         *_address_families(lines, by_family),
+        *(_leases(status) if status and status.holder else ()),
     ]
     return ("\n".join(map(str, families)) + "\n").encode()
 
@@ -181,6 +185,17 @@ def _address_families(
             rtt.add(_seconds(summary.metric(LATENCY).mean), labels)
             loss.add(summary.loss_ratio, labels)
     yield from (down, up, rtt, loss)
+
+
+def _leases(status: IngestStatus) -> Iterator[_Family]:
+    """Where several collectors share the store; each is asked for its own."""
+    held = _Family("tramdo_lease_held", "1 while this collector holds the lease")
+    taken = _Family("tramdo_lease_taken_total", "How often the lease was taken", "counter")
+    for one in without_homes(status.leases):
+        labels = _labels(lease=one.name)
+        held.add(1 if one.is_held_by(status.holder) else 0, labels)
+        taken.add(one.generation, labels)
+    yield from (held, taken)
 
 
 def _seconds_since_1970(at: datetime | None) -> float | None:

@@ -34,6 +34,7 @@ class MonitoringEndpoints:
             model.overview(model.last_days(1)),
             model.overview_by_family(model.last_days(1)),
             model.now(),
+            self._ingest_status(),
         )
         return Response(text, headers={"Content-Type": metrics.CONTENT_TYPE})
 
@@ -46,5 +47,11 @@ class MonitoringEndpoints:
         except StoreError as error:
             store_problem = str(error)
         ok = store_problem is None and status.broker_trouble is None
-        body = {"ok": ok, "broker": status.broker_trouble, "store": store_problem}
+        body: dict[str, object] = {
+            "ok": ok,
+            "broker": status.broker_trouble,
+            "store": store_problem,
+        }
+        if status.holder:
+            body |= {"holder": status.holder, "holds": [one.name for one in status.held]}
         return json_response(body, 200 if ok else 503)

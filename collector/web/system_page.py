@@ -70,6 +70,7 @@ class SystemPage:
                 locale,
             ),
             "client_id_taken": status.client_id_taken,
+            "leases": view.lease_rows(status, locale),
             "totals": totals,
             "certificates": [
                 view.certificate_row(name, ends, now, locale)

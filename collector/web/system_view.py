@@ -10,6 +10,9 @@ from msgspec import Struct
 
 from collector.domain.lines import is_silent
 from collector.domain.name_conflicts import NameConflict
+from collector.ingest.status import IngestStatus
+from collector.store import leases
+from collector.store.leases import without_homes
 from collector.store.messages import EpochKey
 from collector.store.records import StoredProbe, StoredRejection, Totals
 from collector.web.formatting import Moment, figure, moment, whole_number
@@ -37,6 +40,14 @@ class RejectedRow(Struct, frozen=True):
     topic: str
     reason: str
     detail: str
+
+
+class LeaseRow(NamedTuple):
+    """What a collector may hold, and who holds it now; "" for nobody."""
+
+    what: str
+    holder: str
+    is_here: bool
 
 
 class CertificateRow(NamedTuple):
@@ -75,6 +86,28 @@ def certificate_row(
     left = (ends_at - now).days
     at = moment(ends_at, locale.language, locale.timezone)
     return CertificateRow(name, at, left, left > _EXPIRES_SOON_DAYS)
+
+
+def lease_rows(status: IngestStatus, locale: Locale) -> list[LeaseRow]:
+    """The leases of tenants and of maintenance; none where the store has one collector."""
+    return [
+        LeaseRow(
+            _held_thing(one.name, locale),
+            one.holder if one.is_held else "",
+            one.is_held_by(status.holder),
+        )
+        for one in without_homes(status.leases)
+    ]
+
+
+def _held_thing(name: str, locale: Locale) -> str:
+    match name:
+        case leases.MAINTENANCE:
+            return locale.label("lease_maintenance")
+        case leases.EVERY_TENANT:
+            return locale.label("lease_every_tenant")
+        case _:
+            return ", ".join(leases.tenants_of([name]))
 
 
 def system_health(

@@ -4,6 +4,8 @@ of its results when the holder dies, stands still, or comes back.
 
 from __future__ import annotations
 
+import json
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +19,7 @@ from tests import broker as brokers
 from tests import postgresql, samples
 from tests.broker import Broker
 from tests.client import Client, eventually
-from tests.collector_process import CollectorProcess
+from tests.collector_process import COMMAND, ROOT, CollectorProcess
 from tests.postgresql import PostgresqlServer
 from wire import messages, topics
 from wire.messages import Receipt
@@ -150,6 +152,20 @@ def stored(conninfo: str) -> list[tuple[str, int]]:
     return sorted((row.tenant, row.seq) for row in rows)
 
 
+def asked(collector: CollectorProcess, *words: str, code: int = 0) -> str:
+    """What a command of `tramdo-collector` prints."""
+    done = subprocess.run(
+        [*COMMAND, *words, "--config", str(collector.config_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == code, done.stderr
+    return done.stdout.strip()
+
+
 def all_once(conninfo: str, *probes: Probe) -> None:
     """Every result is stored, once: number by number."""
     sent = sorted((one.tenant, seq) for one in probes for seq in range(1, one.sent + 1))
@@ -251,9 +267,50 @@ def test_a_holder_that_stood_still_writes_nothing_once_another_holds_its_tenant(
     assert old.process is not None
     assert old.process.poll() is None
     # It goes on as any spare: pages, and the tenant when the other one dies.
-    assert old.get("/healthz")[0] == 200
+    _, health = old.get("/healthz")
+    assert (health["ok"], health["holds"]) == (True, [])
+    assert new.get("/healthz")[1]["holds"] == ["maintenance", "tenant/north"]
+    assert 'tramdo_lease_held{lease="tenant/north"} 0.0' in old.text("/metrics")[1]
+    assert 'tramdo_lease_held{lease="tenant/north"} 1.0' in new.text("/metrics")[1]
+    host = health["holder"].removeprefix("old")
+    for collector, mine in ((old, ""), (new, " (this one)")):
+        assert f"tenant north: held by new{host}{mine}, " in asked(collector, "status")
+        assert f"<code>new{host}</code>" in collector.text("/system")[1]
+    (lease,) = (
+        one
+        for one in json.loads(asked(new, "status", "--json"))["leases"]
+        if one["name"] == "maintenance"
+    )
+    assert (lease["holder"], 0 < lease["left_s"] <= 8) == (f"new{host}", True)
+    # Reports come from who holds the maintenance; a timer of the other one makes none.
+    made = asked(old, "report", "weekly", "--by-holder", "--period", "2026-W30")
+    assert made == f"new{host} issues the reports: nothing was made here"
+    # No line is registered here, so that none can be made: that is found out after it was allowed.
+    tried = asked(new, "report", "weekly", "--by-holder", "--period", "2026-W30", code=2)
+    assert "nothing was made here" not in tried
     new.kill()
     held_by(conninfo, "tenant/north", "old")
     north.send()
     delivered(north)
     all_once(conninfo, north)
+
+
+def test_one_collector_alone_has_a_store_of_sqlite(tmp_path: Path, broker: Broker) -> None:
+    with CollectorProcess(tmp_path / "one", broker.config()) as one:
+        second = CollectorProcess(
+            tmp_path / "two", broker.config(), tables={"store": {"path": str(one.store_path)}}
+        )
+        done = subprocess.run(
+            [*COMMAND, "run", "--config", str(second.config_path)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == 1
+        assert f"{one.store_path}: another collector runs on it. SQLite takes one" in done.stderr
+        # Commands go on beside it, and a killed one leaves no lock.
+        assert "one collector writes this store" in asked(one, "status")
+        one.kill()
+        one.start()

@@ -452,6 +452,13 @@ LABELS = {
         "Another program connects under this collector's name and takes its connection: stop it, "
         "or give each collector a user and a client_id of its own.",
     ),
+    "leases": Phrase("Bộ thu nào đang phụ trách", "Which collector holds what"),
+    "lease": Phrase("Đơn vị", "Tenant"),
+    "lease_maintenance": Phrase("Tổng hợp và bảo trì kho", "Roll-ups and maintenance"),
+    "lease_every_tenant": Phrase("Mọi đơn vị", "Every tenant"),
+    "lease_holder": Phrase("Bộ thu", "Collector"),
+    "lease_here": Phrase("chính bộ thu này", "this one"),
+    "lease_nobody": Phrase("chưa bộ thu nào", "nobody"),
     "why": Phrase("Lý do", "Reason"),
     "not_heard": Phrase("không nhận được tin", "no contact"),
     "missing_results": Phrase("Còn thiếu", "Missing"),
