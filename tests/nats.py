@@ -10,18 +10,15 @@ import urllib.request
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Self
 
 from msgspec import structs
 
-from deploy.broker.cluster import ClusterSettings, Node
+from deploy.broker.cluster import ClusterSettings
 from deploy.broker.render import render_nats
-from runtime.broker import BrokerConfig
 from tests.client import eventually
+from tests.cluster import START_TIMEOUT_S, Cluster
 from tests.ports import free_port
-from tests.secured_broker import HOST, Identity, Office
-
-_START_TIMEOUT_S = 60.0
+from tests.secured_broker import Office
 
 
 def why_not() -> str | None:
@@ -31,54 +28,26 @@ def why_not() -> str | None:
     return None
 
 
-class NatsCluster:
-    """Nodes of one cluster; each can be killed and started by its number.
-
-    Args:
-        directory: the nodes' configurations, logs and stores.
-        office: whose certificates they take.
-        nodes: how many, whatever `who` says.
-        who: tenant and clients.
-    """
+class NatsCluster(Cluster):
+    """Nodes of one NATS cluster."""
 
     def __init__(self, directory: Path, office: Office, nodes: int, who: ClusterSettings) -> None:
-        self.office = office
-        self._directory = directory
+        super().__init__(directory, office, nodes, who)
         self._monitors = [free_port() for _ in range(nodes)]
-        self.settings = structs.replace(
-            who,
-            nodes=[
-                Node(
-                    name=f"node-{number}",
-                    cluster_host="127.0.0.1",
-                    cluster_port=free_port(),
-                    port=free_port(),
-                    address="127.0.0.1",
-                )
-                for number in range(nodes)
-            ],
-            ca_file=str(office.ca_file),
-            certificate_file=str(office.server.certificate),
-            key_file=str(office.server.key),
-        )
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
 
-    def __enter__(self) -> Self:
-        for number in range(len(self.settings.nodes)):
-            self.start(number)
-        self.until_ready()
-        return self
+    def reload(self, settings: ClusterSettings) -> None:
+        """Take other clients in, on every node, as `nats-server --signal reload` does."""
+        self.settings = settings
+        for number in sorted(self.running):
+            before = self.log(number).count("Reloaded server configuration")
+            self._write(number)
+            self._processes[number].send_signal(signal.SIGHUP)
+            eventually(partial(self._has_reloaded, number, before), "the reload", START_TIMEOUT_S)
 
-    def __exit__(self, *_: object) -> None:
-        for number in list(self._processes):
-            self.kill(number)
-
-    def start(self, number: int) -> None:
-        """Start a node on what it has stored."""
-        folder = self._directory / str(number)
-        folder.mkdir(parents=True, exist_ok=True)
+    def _start(self, number: int) -> None:
         path = self._write(number)
-        with (folder / "log").open("ab") as log:
+        with (self.folder(number) / "log").open("ab") as log:
             self._processes[number] = subprocess.Popen(
                 [
                     *(str(_program()), "--config", str(path)),
@@ -89,45 +58,13 @@ class NatsCluster:
                 stderr=log,
             )
 
-    def kill(self, number: int) -> None:
-        """End a node as a power cut would."""
+    def _kill(self, number: int) -> None:
         process = self._processes.pop(number)
         process.kill()
         process.wait()
 
-    def reload(self, settings: ClusterSettings) -> None:
-        """Take other clients in, on every node, as `nats-server --signal reload` does."""
-        self.settings = settings
-        for number, process in self._processes.items():
-            before = self.log(number).count("Reloaded server configuration")
-            self._write(number)
-            process.send_signal(signal.SIGHUP)
-            eventually(partial(self._has_reloaded, number, before), "the reload", _START_TIMEOUT_S)
-
-    def until_ready(self) -> None:
-        """Wait until every running node has its streams and a leader."""
-        for number in self._processes:
-            eventually(partial(self._is_healthy, number), "NATS is healthy", _START_TIMEOUT_S)
-
-    def log(self, number: int) -> str:
-        """All that a node has logged."""
-        return (self._directory / str(number) / "log").read_text(encoding="utf-8")
-
-    def config(self, identity: Identity, **changes: object) -> BrokerConfig:
-        """How the owner of a certificate reaches the cluster."""
-        fields: dict[str, object] = {
-            "addresses": [f"{HOST}:{node.port}" for node in self.settings.nodes],
-            "protocol": 311,
-            "ca_file": str(self.office.ca_file),
-            "certificate_file": str(identity.certificate),
-            "key_file": str(identity.key),
-            "connect_timeout_s": 10.0,
-            "reconnect_max_s": 1.0,
-        }
-        return BrokerConfig(**(fields | changes))  # type: ignore[arg-type]  # fields are by name
-
     def _write(self, number: int) -> Path:
-        folder = self._directory / str(number)
+        folder = self.folder(number)
         settings = structs.replace(self.settings, store_directory=str(folder / "store"))
         path = folder / "nats-server.conf"
         text = render_nats(settings, self.settings.nodes[number], client_port=-1)
@@ -137,7 +74,7 @@ class NatsCluster:
     def _has_reloaded(self, number: int, before: int) -> bool:
         return self.log(number).count("Reloaded server configuration") > before
 
-    def _is_healthy(self, number: int) -> bool:
+    def _is_ready(self, number: int) -> bool:
         process = self._processes[number]
         assert process.poll() is None, self.log(number)
         url = f"http://127.0.0.1:{self._monitors[number]}/healthz"

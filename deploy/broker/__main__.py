@@ -1,6 +1,7 @@
 """Floor 3. `python -m deploy.broker SETTINGS.toml FOLDER`: writes mosquitto.conf and acl.
 
-`python -m deploy.broker nats SETTINGS.toml FOLDER` writes a NATS cluster's, a file for each node.
+`python -m deploy.broker nats SETTINGS.toml FOLDER` writes a NATS cluster's, a file for each node,
+`python -m deploy.broker rabbitmq SETTINGS.toml FOLDER` a RabbitMQ cluster's, a folder for each.
 `python -m deploy.broker check SETTINGS.toml` prints whether the broker's memory suffices for the
 worst that its users may do, and writes nothing.
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +21,7 @@ from msgspec import Struct
 from deploy.broker.cluster import ClusterSettings
 from deploy.broker.configuration import BrokerSettings
 from deploy.broker.limits import MemoryBudget
-from deploy.broker.render import render, render_nats
+from deploy.broker.render import render, render_nats, render_rabbitmq
 from runtime import settings, settings_file
 from runtime.settings import SettingsError
 
@@ -33,7 +35,8 @@ _EPILOG = """exit codes:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     given = sys.argv[1:] if argv is None else argv
-    other = {"check": _check, "nats": _write_nats}.get(given[0] if given else "")
+    commands = {"check": _check, "nats": _write_nats, "rabbitmq": _write_rabbitmq}
+    other = commands.get(given[0] if given else "")
     return _write(given) if other is None else other(given[1:])
 
 
@@ -73,9 +76,34 @@ def _mib(size: int) -> str:
 
 
 def _write_nats(argv: list[str]) -> int:
+    def files_of(settings: ClusterSettings) -> dict[str, str]:
+        return {f"{node.name}.nats.conf": render_nats(settings, node) for node in settings.nodes}
+
+    description = "Write NODE.nats.conf for each node of a NATS cluster."
+    return _write_cluster("nats", description, argv, files_of)
+
+
+def _write_rabbitmq(argv: list[str]) -> int:
+    def files_of(settings: ClusterSettings) -> dict[str, str]:
+        return {
+            f"{node.name}/{name}": text
+            for node in settings.nodes
+            for name, text in render_rabbitmq(settings, node).items()
+        }
+
+    description = "Write a folder NODE of /etc/rabbitmq for each node of a RabbitMQ cluster."
+    return _write_cluster("rabbitmq", description, argv, files_of)
+
+
+def _write_cluster(
+    name: str,
+    description: str,
+    argv: list[str],
+    files_of: Callable[[ClusterSettings], dict[str, str]],
+) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m deploy.broker nats",
-        description="Write NODE.nats.conf for each node of a NATS cluster.",
+        prog=f"python -m deploy.broker {name}",
+        description=description,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -84,8 +112,7 @@ def _write_nats(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if (read := _read(options.settings, ClusterSettings)) is None:
         return 2
-    files = {f"{node.name}.nats.conf": render_nats(read, node) for node in read.nodes}
-    return _write_files(options.folder, files)
+    return _write_files(options.folder, files_of(read))
 
 
 S = TypeVar("S", bound=Struct)
@@ -120,6 +147,7 @@ def _write(argv: list[str]) -> int:
 def _write_files(folder: Path, files: dict[str, str]) -> int:
     try:
         for name, text in files.items():
+            (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
         print(f"{folder} cannot be written: {error.strerror}", file=sys.stderr)

@@ -1,8 +1,8 @@
 """Floor 1. The settings of a broker of several nodes, NATS or RabbitMQ, for one tenant.
 
 Every client has a certificate whose common name is its name, collectors and subscribers too: NATS
-has one MQTT listener, and on one that wants certificates a password does not count. Knows no file
-and no template.
+has one MQTT listener, and on one that wants certificates a password does not count. With RabbitMQ
+it is the same list. Knows no file and no template.
 """
 
 from __future__ import annotations
@@ -53,9 +53,16 @@ class ClusterSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     # JetStream's, on each node. What is full refuses, and the probes keep it.
     max_file_bytes: Annotated[int, Meta(ge=2**20)] = 8 * 2**30
     max_memory_bytes: Annotated[int, Meta(ge=2**20)] = 2**30
+    # RabbitMQ's: its release (3.10 is alone), and for each client that is away. The oldest goes,
+    # for that client.
+    rabbitmq_release: Literal["3.10", "4"] = "4"
+    max_queued_messages: Annotated[int, Meta(ge=1)] = 100_000
+    max_queued_bytes: Annotated[int, Meta(ge=2**20)] = 2**27
+    session_days: Annotated[int, Meta(ge=1, le=90)] = 7
+    definitions_file: AbsolutePath = "/etc/rabbitmq/definitions.json"
 
     def __post_init__(self) -> None:
-        """Refuse two of one name, and a number of nodes that a majority gains nothing from."""
+        """Refuse two of one name, and nodes that gain nothing."""
         _require_once([node.name for node in self.nodes])
         _require_once([*self.probes, *self.collectors, *self.subscribers])
         if len(self.nodes) % 2 == 0:
@@ -64,6 +71,15 @@ class ClusterSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
                 f"{len(self.nodes) - 1} nút: cần số lẻ",
                 f"{len(self.nodes)} nodes outlive no more deaths than {len(self.nodes) - 1}: "
                 "take an odd number",
+            )
+
+        if self.rabbitmq_release == "3.10" and len(self.nodes) > 1:
+            # It makes a durable queue on one node for a clean session too (seen with 3.10.8).
+            raise RuleError(
+                "RabbitMQ 3.10 chỉ chạy một nút: khi một nút hỏng, trạm đo của nút đó không vào "
+                "được nút khác; cần bản 4",
+                "RabbitMQ 3.10 has one node: when a node is gone, its probes cannot come in at "
+                "another; take 4",
             )
 
     @property
@@ -75,7 +91,7 @@ class ClusterSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         """Every client with its rights."""
         return [
             *(ClusterUser(name, probe_acl(self.tenant)) for name in self.probes),
-            *(ClusterUser(name, collector_acl(self.tenant)) for name in self.collectors),
+            *(ClusterUser(name, collector_acl(self.tenant), True) for name in self.collectors),
             *(ClusterUser(name, subscriber_acl(self.tenant)) for name in self.subscribers),
         ]
 
@@ -85,6 +101,7 @@ class ClusterUser(Struct, frozen=True):
 
     name: str
     acl: list[AclRule]
+    is_collector: bool = False
 
     def topics(self, access: Literal["read", "write"]) -> list[str]:
         """The topic filters that it may read or write."""

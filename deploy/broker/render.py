@@ -1,4 +1,4 @@
-"""Floor 2. Renders a broker's files from Jinja2 templates: Mosquitto's two, a NATS node's one.
+"""Floor 2. Renders a broker's files from Jinja2 templates: Mosquitto's two, a cluster's by node.
 
 Ansible may render the same templates with the same names. It must not know how Mosquitto is run.
 """
@@ -8,9 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import jinja2
+import msgspec
 from msgspec import Struct, structs
 
-from deploy.broker import configuration, limits
+from deploy.broker import configuration, limits, rabbitmq
 from deploy.broker.cluster import ClusterSettings, Node
 from deploy.broker.configuration import BrokerSettings
 from wire.envelope import MAX_ENVELOPE_BYTES
@@ -66,6 +67,27 @@ def render_nats(settings: ClusterSettings, node: Node, *, client_port: int = 422
             max_envelope_bytes=MAX_ENVELOPE_BYTES,
         )
     )
+
+
+def render_rabbitmq(settings: ClusterSettings, node: Node) -> dict[str, str]:
+    """Render a RabbitMQ node's files, by the names that they have in its folder."""
+    names = {
+        "settings": settings,
+        "node": node,
+        "node_name": rabbitmq.node_name,
+        "max_packet_bytes": limits.MAX_PACKET_BYTES,
+        "max_envelope_bytes": MAX_ENVELOPE_BYTES,
+    }
+    environment = _environment()
+    texts = {
+        name: environment.get_template(f"{name}.j2").render(names)
+        for name in ("rabbitmq.conf", "rabbitmq-env.conf")
+    }
+    definitions = msgspec.json.format(msgspec.json.encode(rabbitmq.definitions(settings)))
+    return texts | {
+        "enabled_plugins": rabbitmq.PLUGINS,
+        "definitions.json": definitions.decode() + "\n",
+    }
 
 
 def _environment() -> jinja2.Environment:

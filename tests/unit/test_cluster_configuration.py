@@ -10,6 +10,7 @@ import pytest
 from deploy.broker import __main__ as command
 from deploy.broker.cluster import ClusterSettings, ClusterUser, Node
 from deploy.broker.configuration import probe_acl
+from deploy.broker.rabbitmq import definitions, topic_pattern
 from deploy.broker.render import render_nats
 from runtime.settings import SettingsError, parse
 
@@ -55,6 +56,73 @@ def test_who_may_write_nothing_is_denied_everything() -> None:
     assert "allow: []" not in text
 
 
+def test_the_command_writes_a_folder_for_each_rabbitmq_node(tmp_path: Path) -> None:
+    assert command.main(["rabbitmq", str(EXAMPLE), str(tmp_path)]) == 0
+    names = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/*"))
+    files = ["definitions.json", "enabled_plugins", "rabbitmq-env.conf", "rabbitmq.conf"]
+    assert names == [f"node-{number}/{name}" for number in (1, 2, 3) for name in files]
+    text = (tmp_path / "node-2/rabbitmq.conf").read_text()
+    nodes = ["node-1@10.0.0.1", "node-2@10.0.0.2", "node-3@10.0.0.3"]
+    assert re.findall(r"classic_config[.]nodes[.]\d = (\S+)", text) == nodes
+    assert "listeners.tcp = none" in text
+    assert "mqtt.durable_queue_type = quorum" in text
+    assert "NODENAME=node-2@10.0.0.2" in (tmp_path / "node-2/rabbitmq-env.conf").read_text()
+    same = {(tmp_path / f"node-{number}/definitions.json").read_text() for number in (1, 2, 3)}
+    assert len(same) == 1
+
+
+def test_every_rabbitmq_user_has_topic_permissions_and_no_password() -> None:
+    """Without topic permissions a user may use every topic; an empty hash is no password."""
+    settings = ClusterSettings(
+        tenant="t", nodes=THREE, probes=["p"], collectors=["c"], subscribers=["s"]
+    )
+    made = definitions(settings)
+    assert {user["name"]: user["password_hash"] for user in made["users"]} == dict.fromkeys(
+        "pcs", ""
+    )
+    for kind in ("permissions", "topic_permissions"):
+        assert [one["user"] for one in made[kind]] == ["p", "c", "s"]
+        assert all(pattern_of(one, kind) for one in made[kind])
+    writes = {one["user"]: one["write"] for one in made["topic_permissions"]}
+    assert writes["s"] == "^$"
+    queues = {one["user"]: one["configure"] for one in made["permissions"]}
+    assert re.search(queues["p"], "mqtt-subscription-pqos1")
+    assert not re.search(queues["p"], "mqtt-subscription-p-2qos1")
+    assert re.search(queues["c"], "mqtt-subscription-c-command-77qos1")
+    exchange = {one["user"]: one["write"] for one in made["permissions"]}
+    assert re.search(exchange["p"], "amq.topic")
+    assert not re.search(exchange["s"], "amq.topic")
+
+
+def pattern_of(one: dict[str, str], kind: str) -> bool:
+    """Whether each pattern is anchored at both ends: RabbitMQ searches."""
+    names = ("write", "read") if kind == "topic_permissions" else ("configure", "write", "read")
+    return all(one[name].startswith("^") and one[name].endswith("$") for name in names)
+
+
+@pytest.mark.parametrize(
+    ("filters", "within", "beyond"),
+    [
+        ([], [""], ["t", "#"]),
+        (["t/a"], ["t.a"], ["t", "t.b", "t.a.b", "t.*", "#", "xt.a", "t.ab"]),
+        (["t/#"], ["t", "t.a", "t.a.b", "t.#", "t.*.m.*"], ["x", "tx", "#", "*", "tx.a"]),
+        (["t/+/m"], ["t.a.m", "t.*.m"], ["t.m", "t.a.b.m", "t.#.m", "t..m", "t.#"]),
+        (
+            ["t/a/r", "t/a/c/#"],
+            ["t.a.r", "t.a.c", "t.a.c.x"],
+            ["t.a", "t.a.rx", "t.a.r.x", "t.a.#"],
+        ),
+        (["t/+/r", "t/+/c/#"], ["t.a.r", "t.a.c.x"], ["t.a", "t.a.x", "t.a.b.c.x"]),
+    ],
+)
+def test_a_topic_pattern_has_what_the_filters_have(
+    filters: list[str], within: list[str], beyond: list[str]
+) -> None:
+    pattern = topic_pattern(filters)
+    assert [key for key in within if not re.search(pattern, key)] == []
+    assert [key for key in beyond if re.search(pattern, key)] == []
+
+
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
@@ -62,6 +130,11 @@ def test_who_may_write_nothing_is_denied_everything() -> None:
         ("probes = ['A']", "expected a name of a-z, 0-9 and -, up to 40"),
         ("[[nodes]]\nname = 'n2'\ncluster_host = 'h'", "take an odd number"),
         ("[[nodes]]\nname = 'n1'\ncluster_host = 'h'", "`n1` is there twice"),
+        (
+            "rabbitmq_release = '3.10'\n"
+            + "".join(f"[[nodes]]\nname = 'm{number}'\ncluster_host = 'h'\n" for number in (1, 2)),
+            "RabbitMQ 3.10 has one node",
+        ),
     ],
 )
 def test_each_mistake_has_its_sentence(fields: str, problem: str) -> None:
