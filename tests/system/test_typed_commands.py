@@ -109,6 +109,7 @@ STORY = [
     Step(".venv/bin/python -m deploy.broker check settings.toml"),
     Step(".venv/bin/python -m deploy.broker settings.toml /tmp/broker"),
     Step("cp deploy/broker/cluster.example.toml cluster.toml"),
+    Step(".venv/bin/python -m deploy.broker rabbitmq cluster.toml /tmp/broker"),
     Step(".venv/bin/python -m deploy.broker nats cluster.toml /tmp/broker"),
     Step(".venv/bin/python -m deploy.handbook wiring -c probe.toml -o wiring.svg"),
     Step(
