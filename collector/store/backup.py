@@ -32,7 +32,7 @@ def backup(config: StoreConfig, destination: Path) -> None:
                 raise StoreError(f"{config.path}: there is no store")
             sqlite.SqliteDatabase(Path(config.path)).copy_to(str(part))
         else:
-            _run(config.postgresql, "pg_dump", "--format=custom", f"--file={part}")
+            _run(config.postgresql, "pg_dump", "--format=custom", "--compress=1", f"--file={part}")
         _make_durable(part)
         part.rename(destination)
     except OSError as error:

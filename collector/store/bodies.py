@@ -7,6 +7,7 @@ its own copy of every dictionary that its frames need, so that no version of the
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
@@ -52,9 +53,8 @@ def decompress(dictionary: bytes, frame: bytes, count: int) -> list[bytes]:
     Raises:
         DamagedBlockError: the frame is damaged, or compressed with another dictionary.
     """
-    prepared = zstandard.ZstdDecompressor(dict_data=prepared_dictionary(dictionary))
     try:
-        return split_bodies(prepared.decompress(frame), count)
+        return split_bodies(decompressor(dictionary).decompress(frame), count)
     # A damaged header may state any size, and fewer bodies than `count`.
     except (zstandard.ZstdError, IndexError, MemoryError) as error:
         raise DamagedBlockError(str(error)) from error
@@ -93,9 +93,22 @@ class Dictionaries:
         return self._known.get(number)
 
 
+_of_thread = threading.local()
+
+
+def decompressor(dictionary: bytes) -> zstandard.ZstdDecompressor:
+    """A decompressor with this dictionary, for the calling thread: making one takes longer than
+    a frame.
+    """
+    made: dict[bytes, zstandard.ZstdDecompressor] = _of_thread.__dict__.setdefault("made", {})
+    if dictionary not in made:
+        prepared = _prepared(dictionary)
+        made[dictionary] = zstandard.ZstdDecompressor(dict_data=prepared)
+    return made[dictionary]
+
+
 @cache
-def prepared_dictionary(dictionary: bytes) -> zstandard.ZstdCompressionDict:
-    """A dictionary to decompress with."""
+def _prepared(dictionary: bytes) -> zstandard.ZstdCompressionDict:
     return zstandard.ZstdCompressionDict(dictionary)
 
 

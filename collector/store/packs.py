@@ -15,13 +15,14 @@ from array import array
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 
+import msgspec
 import zstandard
 
 from collector.store.bodies import (
     DamagedBlockError,
+    decompressor,
     join_bodies,
     packaged_dictionary,
-    prepared_dictionary,
     read_varint,
     split_bodies,
     varint,
@@ -35,8 +36,10 @@ _TEXT_LEVEL, _COLUMN_LEVEL = 9, 1
 _PLAIN, _COLUMNS = 0, 1
 # JSON has no such character, save escaped (RFC 8259, section 7).
 _MARK = b"\x01"
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(list[int]).decode
 # Integers as JSON writes them, eight or more in a list, each below 10^9.
-_LIST = re.compile(rb"\[((?:0|[1-9][0-9]{0,8})(?:,(?:0|[1-9][0-9]{0,8})){7,})\]")
+_LIST = re.compile(rb"(\[(?:0|[1-9][0-9]{0,8})(?:,(?:0|[1-9][0-9]{0,8})){7,}\])")
 # Unsigned integers of four bytes.
 _UINT = "I" if array("I").itemsize == 4 else "L"
 _UINT_BYTES = 4
@@ -73,7 +76,7 @@ class PackWriter:
         for body in bodies:
             pieces = _LIST.split(body)
             for numbers in pieces[1::2]:
-                values = [*map(int, numbers.split(b","))]
+                values = _decode(numbers)
                 low = min(values)
                 sizes.append(len(values))
                 least.append(low)
@@ -103,8 +106,8 @@ class Pack:
                 text = content[1:]
             else:
                 raise DamagedBlockError("a pack of a version that this program does not know")
-            reader = zstandard.ZstdDecompressor(dict_data=prepared_dictionary(dictionary))
-            self._texts = split_bodies(reader.decompress(text, allow_extra_data=False), count)
+            content = decompressor(dictionary).decompress(text, allow_extra_data=False)
+            self._texts = split_bodies(content, count)
         # A damaged header may state any size.
         except (zstandard.ZstdError, IndexError, ValueError, MemoryError) as error:
             raise DamagedBlockError(str(error)) from error
@@ -126,7 +129,7 @@ class Pack:
         pieces = text.split(_MARK)
         made = [pieces[0]]
         for number, piece in enumerate(pieces[1:], start=self._lists_before[place]):
-            made += (b"[", self._lists.text(number), b"]", piece)
+            made += (self._lists.text(number), piece)
         return b"".join(made)
 
 
@@ -145,10 +148,10 @@ class _Lists:
             raise ValueError("columns of a pack are of different lengths")
 
     def text(self, number: int) -> bytes:
-        """A list as JSON, without its brackets."""
+        """A list as JSON."""
         low = self._least[number]
         values = self._above[self.ends[number] : self.ends[number + 1]]
-        return ",".join([str(low + value) for value in values]).encode()
+        return _encode([low + value for value in values])
 
 
 def _planes(column: array[int]) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 from uuid import UUID
@@ -229,7 +230,12 @@ class ResultReader:
 
     def one(self, execute: Execute, row: Row, place: int) -> StoredResult | None:
         """The result at this place of a block; None where the block is damaged."""
-        return next(islice(self.block(execute, row), place, None), None)
+        try:
+            bodies = self.bodies(execute, row[9], bytes(row[10]), row[8])
+            return _decoded(_head(row), place, bodies[place])
+        except (DamagedBlockError, DecodeError, IndexError) as error:
+            _log_damaged("block", row[0], error)
+            return None
 
     def one_packed(self, execute: Execute, row: Row, place: int) -> StoredResult | None:
         """The same of a packed block, of its `PACKED_COLUMNS`."""
@@ -310,7 +316,10 @@ def _head(row: Row) -> _BlockHead:
     """What the results of a block share, of its `_PACKED_COLUMNS`."""
     number, tenant, probe, epoch, seq, kind, received_at, stored_at = row[:8]
     received, stored = columns.time(received_at), columns.time(stored_at)
-    return _BlockHead(number, tenant, probe, UUID(epoch), seq, kind, received, stored)
+    return _BlockHead(number, tenant, probe, _uuid(epoch), seq, kind, received, stored)
+
+
+_uuid = lru_cache(4_096)(UUID)
 
 
 def _decoded(block: _BlockHead, place: int, content: bytes) -> StoredResult:

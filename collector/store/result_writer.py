@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 from sys import intern
 from typing import NamedTuple, TypeVar
 
@@ -374,15 +375,18 @@ def _continues(last: NumberedRow, one: NumberedRow) -> bool:
     )
 
 
+@lru_cache(4_096)
+def _instant(text: str) -> int:
+    return microseconds(datetime.fromisoformat(text))
+
+
 def _blocks_of_same(same: Sequence[NumberedRow]) -> Iterator[Block]:
     first = same[0].row
     seqs = [one.row.seq for one in same]
     results = [one.result for one in same]
     bodies = [one.row.body for one in same]
     started_us = [microseconds(result.started_at) for result in results]
-    received_us, stored_us = (
-        microseconds(datetime.fromisoformat(text)) for text in (first.received_at, first.stored_at)
-    )
+    received_us, stored_us = (_instant(text) for text in (first.received_at, first.stored_at))
     for begin, end in _cuts(seqs, started_us, bodies):
         yield Block(
             same[begin].number, _epoch(first), first.kind, seqs[begin], received_us, stored_us,

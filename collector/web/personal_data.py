@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -129,10 +130,13 @@ def _line(line: Line) -> Line:
 
 def _public(texts: Iterable[str | None]) -> Iterator[str]:
     """Those that lead to somebody."""
-    for text in _addresses(texts):
-        address = ipaddress.ip_address(text)
-        if not any(address in network for network in _NOT_PUBLIC):
-            yield text
+    return (text for text in _addresses(texts) if _is_public(text))
+
+
+@lru_cache(4_096)
+def _is_public(text: str) -> bool:
+    address = ipaddress.ip_address(text)
+    return not any(address in network for network in _NOT_PUBLIC)
 
 
 def _addresses(texts: Iterable[str | None]) -> Iterator[str]:
