@@ -85,7 +85,7 @@ class Size(NamedTuple):
 
 
 FULL = Size(3, 40_000, 10_000_000, 20_000, 4_000, 20)
-QUICK = Size(1, 4_000, 30_000, 2_000, 500, 10)
+QUICK = Size(2, 10_000, 100_000, 3_000, 500, 10)
 
 
 class Limit(NamedTuple):

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from collector.store.bodies import decompress
+from collector.store.packs import Pack
 from probe.deliver.row_codec import UnpackError, unpack
 from tests.chaos.reckoning import Numbered, Stored
 from wire.result import ResultsDroppedValues
@@ -93,14 +94,27 @@ def stored(store_path: Path, tenant: str, probe: str) -> list[Stored]:
             "FROM result_blocks JOIN epochs USING (epoch_id) WHERE tenant = ? AND probe = ?",
             (tenant, probe),
         ).fetchall()
+        # A centre whose clock was ahead at night has packed some.
+        packed = db.execute(
+            "SELECT epoch, first_seq, kind, b.results, b.number - p.number, p.results, "
+            "dictionary_id, body FROM packed_blocks AS b JOIN epochs USING (epoch_id) "
+            "JOIN result_packs AS p ON b.number >= p.number AND b.number < p.number + p.results "
+            "WHERE tenant = ? AND probe = ?",
+            (tenant, probe),
+        ).fetchall()
         dictionaries = dict(db.execute("SELECT dictionary_id, content FROM dictionaries"))
-    return [
+    found = [
         _stored(epoch, seq, kind, body)
         for epoch, first_seq, kind, results, dictionary_id, frame in blocks
         for seq, body in enumerate(
             decompress(dictionaries[dictionary_id], frame, results), first_seq
         )
     ]
+    for epoch, first_seq, kind, results, place, count, dictionary_id, content in packed:
+        bodies = Pack(dictionaries[dictionary_id], content, count).all()
+        for seq, body in enumerate(bodies[place : place + results], first_seq):
+            found.append(_stored(epoch, seq, kind, body))
+    return found
 
 
 def _stored(epoch: str, seq: int, kind: str, body: bytes) -> Stored:
