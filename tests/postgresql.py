@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import uuid
 from collections.abc import Iterator, Mapping
@@ -22,13 +23,39 @@ from tests import resources
 class PostgresqlServer:
     """A running server."""
 
-    def __init__(self, directory: Path, owner: str | None) -> None:
+    def __init__(self, directory: Path, owner: str | None, data: Path) -> None:
         self._directory = directory
         self._owner = owner
+        self._data = data
 
     def conninfo(self, database: str) -> str:
         """How to reach one of its databases."""
         return f"host={self._directory} user=tramdo dbname={database}"
+
+    @property
+    def host(self) -> str:
+        """Its name in a connection string: the directory of its socket."""
+        return str(self._directory)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        lines = (self._data / "postmaster.pid").read_text(encoding="ascii").splitlines()
+        os.kill(int(lines[0]), signal.SIGKILL)
+
+    def promote(self) -> None:
+        """Make a standby the primary."""
+        directory = self._directory.parent
+        _run(self._owner, directory, _program("pg_ctl"), "promote", "-w", "-D", self._data)
+
+    @contextmanager
+    def standby(self) -> Iterator[PostgresqlServer]:
+        """A standby that follows it by streaming replication, for as long as the block lasts."""
+        with _new_directory(self._directory.parents[1]) as (directory, owner):
+            _run(
+                owner, directory, _program("pg_basebackup"), "-h", self._directory, "-U", "tramdo",
+                "-D", directory / "data", "-R", "-X", "stream", "-c", "fast", "--no-sync",
+            )  # fmt: skip
+            yield from _serve(directory, owner, {})
 
     def new_database(self, template: str = "template0") -> str:
         """A new database, a copy of the template; its name."""
@@ -49,13 +76,29 @@ def programs() -> Path | None:
     return found[-1].parent if found else None
 
 
+def _program(name: str) -> Path:
+    directory = programs()
+    assert directory is not None, "postgresql is not installed (deploy/packages.txt)"
+    return directory / name
+
+
 @contextmanager
 def running(
     settings: Mapping[str, str] | None = None, parent: Path | None = None
 ) -> Iterator[PostgresqlServer]:
     """A new server for as long as the block lasts."""
-    bin_directory = programs()
-    assert bin_directory is not None, "postgresql is not installed (deploy/packages.txt)"
+    with _new_directory(parent) as (directory, owner):
+        _run(
+            owner, directory, _program("initdb"), "--pgdata", directory / "data",
+            "--username=tramdo", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync",
+            "--no-instructions",
+        )  # fmt: skip
+        yield from _serve(directory, owner, settings or {})
+
+
+@contextmanager
+def _new_directory(parent: Path | None) -> Iterator[tuple[Path, str | None]]:
+    """A directory for a server, and the user as whom it runs."""
     owner = "postgres" if os.geteuid() == 0 else None
     # Not under pytest's own directory, which other users may not enter; short, for the socket.
     directory = resources.new_folder("tramdo-pg-", parent)
@@ -63,32 +106,37 @@ def running(
         if owner:
             shutil.chown(directory, owner)
         (directory / "sockets").mkdir()
+        (directory / "sockets").chmod(0o777)
         directory.chmod(0o755)
-        yield from _serve(directory, bin_directory, owner, settings or {})
+        yield directory, owner
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
 def _serve(
-    directory: Path, bin_directory: Path, owner: str | None, settings: Mapping[str, str]
+    directory: Path, owner: str | None, settings: Mapping[str, str]
 ) -> Iterator[PostgresqlServer]:
-    data = directory / "data"
-    sockets = directory / "sockets"
-    sockets.chmod(0o777)
-    _run(
-        owner, directory, bin_directory / "initdb", "--pgdata", data, "--username=tramdo",
-        "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions",
-    )  # fmt: skip
+    data, sockets = directory / "data", directory / "sockets"
     # Durable as it comes: a benchmark must pay for its commits as a centre does.
     told = {"listen_addresses": "", "unix_socket_directories": str(sockets)} | dict(settings)
     options = " ".join(f"-c {name}='{value}'" for name, value in told.items())
-    pg_ctl = bin_directory / "pg_ctl"
+    pg_ctl = _program("pg_ctl")
     log = data / "server.log"
     _run(owner, directory, pg_ctl, "start", "-w", "-D", data, "-l", log, "-o", options)
     try:
-        yield PostgresqlServer(sockets, owner)
+        yield PostgresqlServer(sockets, owner, data)
     finally:
-        _run(owner, directory, pg_ctl, "stop", "-w", "-D", data, "-m", "immediate")
+        # One that was killed is there no more.
+        if (data / "postmaster.pid").exists() and _is_up(owner, directory, data):
+            _run(owner, directory, pg_ctl, "stop", "-w", "-D", data, "-m", "immediate")
+
+
+def _is_up(owner: str | None, directory: Path, data: Path) -> bool:
+    words = [str(_program("pg_ctl")), "status", "-D", str(data)]
+    if owner:
+        words = ["runuser", "-u", owner, "--", *words]
+    done = subprocess.run(words, cwd=directory, capture_output=True, check=False, timeout=60)
+    return done.returncode == 0
 
 
 def _run(owner: str | None, directory: Path, *command: str | Path) -> None:

@@ -93,6 +93,7 @@ class ConnectedDatabase(ABC, Generic[C, S]):
         self._writer: C | None = None
         self._readers: list[C] = []
         self._closed = False
+        self.connections = 0
         self._writing = threading.Lock()
         self._background = ThreadPoolExecutor(1, "commit")
 
@@ -123,6 +124,7 @@ class ConnectedDatabase(ABC, Generic[C, S]):
             with self._reconnect_after_error():
                 if self._writer is None:
                     self._writer = self._open_writer()
+                    self.connections += 1
                 transaction = self._begin(self._writer, None if waiting else self._background)
                 try:
                     yield transaction

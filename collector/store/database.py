@@ -93,8 +93,11 @@ class Transaction(Protocol):
 class Database(Protocol):
     """A database with one write transaction at a time and any number of readers.
 
-    Every method may raise `collector.store.store.StoreError`.
+    Every method may raise `collector.store.store.StoreError`. `connections` counts those that
+    transactions have had: it changes where another server may answer than before.
     """
+
+    connections: int
 
     def transaction(self, *, waiting: bool = True) -> AbstractContextManager[Transaction]:
         """Begin a transaction; commit at the end of the block, roll back when it raises.

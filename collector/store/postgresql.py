@@ -111,8 +111,22 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlTransa
         except psycopg.Error as error:
             raise StoreError(f"PostgreSQL: {_one_line(error)}") from error
         self._migrations = packaged("postgresql") if migrations is None else list(migrations)
-        with self.transaction():
-            pass
+        try:
+            with self.transaction():
+                pass
+        except StoreError as error:
+            if not isinstance(error.__cause__, psycopg.errors.ReadOnlySqlTransaction):
+                raise
+            self._require_migrated()
+
+    def _require_migrated(self) -> None:
+        """On a standby, which can be read alone: check that the schema is this program's."""
+        ((applied,),) = self.read("SELECT max(number) FROM migrations")
+        if applied != self._migrations[-1].number:
+            raise StoreError(
+                f"PostgreSQL: a standby at migration {applied}, this program knows "
+                f"{self._migrations[-1].number}: run it at the primary first"
+            )
 
     def _migrate_schema(self, connection: psycopg.Connection) -> None:
         changed = _migrate(connection, self._migrations)

@@ -142,6 +142,8 @@ class SqlStore:
         self._last = LastResultWriter()
         self._previous: Transaction | None = None
         self._rollup_writer = RollUpWriter()
+        # What is cached is of this connection, as `Database.connections` counts them.
+        self._connections = 0
         # With several collectors on one database (`collector.store.leases`).
         self.fence: LeaseFence | None = None
         self.summaries = SqlSummaries(database)
@@ -222,8 +224,20 @@ class SqlStore:
         self._ledgers.forget()
         self._last.forget()
 
+    def _forget_all(self) -> None:
+        self._forget()
+        self._target_limiter.forget()
+        self._rollup_writer.forget()
+
     def _forget_uncommitted(self) -> None:
-        """The same for a commit that failed, where nobody has waited for it yet."""
+        """The same for a commit that failed, where nobody has waited for it yet.
+
+        And where the connection is another one: a primary that was a standby until now may lack
+        the last of what was committed.
+        """
+        if self._connections != self._database.connections:
+            self._connections = self._database.connections
+            self._forget_all()
         if self._previous is None:
             return
         try:
@@ -234,6 +248,7 @@ class SqlStore:
     def roll_up(self, now: datetime, most_results: int = ROLL_UP_RESULTS) -> int:
         with self._database.transaction() as transaction:
             self._require_maintenance(transaction)
+            self._forget_uncommitted()
             return self._rollup_writer.merge_deltas(transaction, now, most_results)
 
     def maintain(
@@ -310,10 +325,8 @@ class SqlStore:
 
     def open_generation(self, now: datetime) -> int:
         with self._database.transaction() as transaction:
-            # Another collector may have written meanwhile, or another server answers.
-            self._writer.forget()
-            self._target_limiter.forget()
-            self._rollup_writer.forget()
+            # Another collector may have written meanwhile.
+            self._forget_all()
             before = batch_writer.count(transaction, "receipt_generation", 0)
             now_ms = int(now.timestamp() * 1000)
             more = max(before + 1, now_ms) - before

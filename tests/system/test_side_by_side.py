@@ -314,3 +314,46 @@ def test_one_collector_alone_has_a_store_of_sqlite(tmp_path: Path, broker: Broke
         assert "one collector writes this store" in asked(one, "status")
         one.kill()
         one.start()
+
+
+def test_a_primary_dies_and_the_standby_goes_on(
+    tmp_path: Path, broker: Broker, probes: tuple[Probe, Probe]
+) -> None:
+    """By libpq's list of hosts; what had not reached the standby is sent again."""
+    north, _ = probes
+    memory = Path("/dev/shm")
+    parent = memory if memory.is_dir() else None
+    with (
+        postgresql.running({"fsync": "off"}, parent) as primary,
+        primary.standby() as standby,
+    ):
+        name = primary.new_database()
+        hosts = f"host={primary.host},{standby.host} target_session_attrs=read-write"
+        conninfo = f"{hosts} user=tramdo dbname={name}"
+        tables = {"tenant": "north", "store": {"postgresql": conninfo}}
+        with CollectorProcess(tmp_path / "one", broker.config(), tables=tables) as one:
+            for _ in range(50):
+                north.send()
+            delivered(north)
+            # One that has the standby alone holds nothing, and shows what is there.
+            only = {"client_id": "pages", "store": {"postgresql": standby.conninfo(name)}}
+            with CollectorProcess(tmp_path / "pages", broker.config(), tables=only) as pages:
+                eventually(lambda: len(pages.results()) == 50, "it is shown", WITHIN_S)
+                assert pages.get("/healthz")[1]["holds"] == []
+            primary.kill()
+            killed_s = time.monotonic()
+            before = north.send()
+            standby.promote()
+
+            def stored_again() -> bool:
+                north.send()
+                eventually_or_not(lambda: north.highest() > before, 0.3)
+                return north.highest() > before
+
+            eventually(stored_again, "it stores at the new primary", WITHIN_S)
+            print(f"stored again {time.monotonic() - killed_s:.1f} s after the primary's death")
+            delivered(north)
+            all_once(conninfo, north)
+            # The pages read from the new one.
+            eventually(lambda: one.get("/healthz")[0] == 200, "all is well again", WITHIN_S)
+            assert len(one.results()) == north.sent

@@ -99,6 +99,7 @@ STORY = [
     Step("sudo -u tramdo tramdo-collector registry check registry.toml"),
     Step("tramdo-collector users add lan --role centre", entered="Mật khẩu dài và lạ 1\n" * 2),
     Step("sudo -u tramdo tramdo-collector users list -c /etc/tramdo/collector.toml"),
+    Step("tramdo-collector status -c /etc/tramdo/collector.toml"),
     Step("tramdo-collector backup copy.sqlite"),
     Step("tramdo-collector repack"),
     Step("tramdo-collector report weekly --group bach-thong-cu --out reports/"),
