@@ -24,7 +24,7 @@ from collector.analytics import cli as analytics_cli
 from collector.commands import cli as commands_cli
 from collector.commands.state import NotSentError
 from collector.config import Config
-from collector.domain import thresholds_file
+from collector.domain import signature_cli, thresholds_file
 from collector.domain.read_model import ReadModel
 from collector.domain.thresholds import Thresholds
 from collector.export import cli as export_cli
@@ -67,6 +67,7 @@ _EPILOG = """exit codes:
   0  all went well; `run` was ended by SIGTERM or SIGINT
   1  something failed at run time: the store, the broker, the pages' address;
      (command) the probe refused or did not answer
+  3  (signatures) signed results are missing or were changed
   2  the command line or the configuration is wrong; nothing was started
 """
 
@@ -122,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
         ("report", "Draft or issue reports: weekly, monthly, bulletin."),
         *store_cli.COMMANDS.items(),
         ("export", "Write results in another program's shape (lmap)."),
+        ("signatures", "Hold stored results against what their probes have signed."),
         ("analytics", "Export results to ClickHouse, for questions over all of them."),
         ("example", "Print an example file with every key: settings, registry or thresholds."),
         ("command", "Ask a probe to identify itself, measure, replay or reload; wait for it."),
@@ -155,6 +157,8 @@ def _parser() -> argparse.ArgumentParser:
             store_cli.add_arguments(name, command)
         if name == "export":
             export_cli.add_arguments(command)
+        if name == "signatures":
+            signature_cli.add_arguments(command)
         if name == "analytics":
             analytics_cli.add_arguments(command)
         if name == "command":
@@ -369,13 +373,16 @@ def _report(config: Config, options: argparse.Namespace) -> int:
         store.close()
 
 
-def _export(config: Config, options: argparse.Namespace) -> int:
+def _on_store(config: Config, options: argparse.Namespace) -> int:
+    """Run `export` or `signatures` on the store."""
     try:
         store = open_store(config.store)
     except StoreError as error:
         print(error, file=sys.stderr)
         return FAILED
     try:
+        if options.command == "signatures":
+            return signature_cli.run(options, store)
         return export_cli.run(options, store, sys.stdout.buffer.write)
     finally:
         store.close()
@@ -467,7 +474,8 @@ def _broker_trouble(broker: BrokerConfig, client_id: str) -> str | None:
 _WITH_OPTIONS: dict[str, Callable[[Config, argparse.Namespace], int]] = {
     "command": _command,
     "report": _report,
-    "export": _export,
+    "export": _on_store,
+    "signatures": _on_store,
     "status": _status_command,
 }
 

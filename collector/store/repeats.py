@@ -8,17 +8,18 @@ a repeat.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
+from typing import NamedTuple
 
 from msgspec import structs
 
 from collector.store.batch import Batch, ResultRow
 from collector.store.bodies import BLOCK_RESULTS, DamagedBlockError
 from collector.store.database import Transaction
-from collector.store.messages import RejectedMessage
-from collector.store.result_reader import ResultReader
+from collector.store.messages import EpochKey, RejectedMessage
+from collector.store.result_reader import Execute, ResultReader
 from wire import topics
 from wire.messages import Rejection
 from wire.result import Result, Validity, decode_result
@@ -33,6 +34,44 @@ _OF_THE_CENTRE = (
 )
 SameDay = Callable[[str, str], str]
 _Identity = tuple[str, str, str, int]
+
+
+class _Wanted(NamedTuple):
+    """What is asked of a result in the place of its row."""
+
+    tenant: str
+    probe: str
+    epoch: str
+    seq: int
+    # Not known: every day is searched.
+    started_at: str = "1970-01-01"
+
+
+_Numbered = ResultRow | _Wanted
+
+
+def bodies_of(
+    execute: Execute,
+    reader: ResultReader,
+    same_day: SameDay,
+    epoch: EpochKey,
+    seqs: Iterable[int],
+) -> dict[int, bytes]:
+    """The stored bodies of these results of an epoch, by number; those that are not there are not.
+
+    Args:
+        execute: reads the database.
+        reader: reads the store's bodies.
+        same_day: `Database.same_day`.
+        epoch: of the results.
+        seqs: their numbers.
+    """
+    wanted = [_Wanted(epoch.tenant, epoch.probe, str(epoch.epoch), seq) for seq in seqs]
+    known = _bodies(execute, reader, wanted, None)
+    left = [one for one in wanted if _identity(one) not in known]
+    known |= _packed_bodies(execute, reader, same_day, left)
+    known |= _old_bodies(execute, [one for one in left if _identity(one) not in known])
+    return {seq: body.encode() for (_, _, _, seq), body in known.items()}
 
 
 def reused_numbers(
@@ -60,13 +99,13 @@ def reused_numbers(
     repeats = [place for place in range(len(batch.rows)) if place not in new]
     elsewhere = [place for place in repeats if _identity(batch.rows[place]) not in first]
     # Nearly all repeats are in the same day's part, under the same time.
-    known = _bodies(transaction, reader, [batch.rows[at] for at in elsewhere], same_day)
+    known = _bodies(transaction.execute, reader, [batch.rows[at] for at in elsewhere], same_day)
     left = [place for place in elsewhere if _identity(batch.rows[place]) not in known]
-    known |= _bodies(transaction, reader, [batch.rows[at] for at in left], None)
+    known |= _bodies(transaction.execute, reader, [batch.rows[at] for at in left], None)
     left = [place for place in left if _identity(batch.rows[place]) not in known]
-    known |= _packed_bodies(transaction, reader, same_day, [batch.rows[at] for at in left])
+    known |= _packed_bodies(transaction.execute, reader, same_day, [batch.rows[at] for at in left])
     still = [place for place in left if _identity(batch.rows[place]) not in known]
-    known |= _old_bodies(transaction, [batch.rows[place] for place in still])
+    known |= _old_bodies(transaction.execute, [batch.rows[place] for place in still])
     return [
         _rejected(batch.rows[place], at)
         for place in repeats
@@ -103,9 +142,9 @@ def _as_sent(result: Result) -> Result:
 
 
 def _bodies(
-    transaction: Transaction,
+    execute: Execute,
     reader: ResultReader,
-    rows: Sequence[ResultRow],
+    rows: Sequence[_Numbered],
     same_day: SameDay | None,
 ) -> dict[_Identity, str]:
     """The stored bodies of these identities; with `same_day`, of the days on which they started."""
@@ -118,7 +157,7 @@ def _bodies(
             span = [same_day("b.started_at", day) for day in sorted(days)]
         ranges = first_numbers(seqs)
         marks = ", ".join(["(CAST(? AS bigint), CAST(? AS bigint))"] * len(ranges))
-        for first, count, dictionary_id, body in transaction.execute(
+        for first, count, dictionary_id, body in execute(
             f"WITH wanted (low, high) AS (VALUES {marks}) "
             "SELECT b.first_seq, b.results, b.dictionary_id, b.body FROM wanted CROSS JOIN epochs "
             "AS e JOIN result_blocks AS b ON b.epoch_id = e.epoch_id "
@@ -129,7 +168,7 @@ def _bodies(
             if seqs.isdisjoint(range(first, first + count)):
                 continue
             try:
-                bodies = reader.bodies(transaction.execute, dictionary_id, bytes(body), count)
+                bodies = reader.bodies(execute, dictionary_id, bytes(body), count)
                 texts = [content.decode() for content in bodies]
             except (DamagedBlockError, UnicodeDecodeError):
                 # As where the block has gone by age: nothing is left to compare with.
@@ -139,7 +178,7 @@ def _bodies(
 
 
 def _packed_bodies(
-    transaction: Transaction, reader: ResultReader, same_day: SameDay, rows: Sequence[ResultRow]
+    execute: Execute, reader: ResultReader, same_day: SameDay, rows: Sequence[_Numbered]
 ) -> dict[_Identity, str]:
     """The same of results that are packed."""
     found: dict[_Identity, str] = {}
@@ -147,7 +186,7 @@ def _packed_bodies(
         seqs = {row.seq for row in some}
         ranges = first_numbers(seqs)
         marks = ", ".join(["(CAST(? AS bigint), CAST(? AS bigint))"] * len(ranges))
-        blocks = transaction.execute(
+        blocks = execute(
             f"WITH wanted (low, high) AS (VALUES {marks}) "
             "SELECT b.number, b.started_at, b.first_seq, b.results FROM wanted CROSS JOIN epochs "
             "AS e JOIN packed_blocks AS b ON b.epoch_id = e.epoch_id "
@@ -159,7 +198,7 @@ def _packed_bodies(
             here = seqs.intersection(range(first, first + count))
             if here:
                 bodies = reader.packed_bodies(
-                    transaction.execute,
+                    execute,
                     same_day,
                     (number, started_at),
                     [seq - first for seq in here],
@@ -184,11 +223,11 @@ def first_numbers(seqs: Collection[int]) -> list[tuple[int, int]]:
     return ranges
 
 
-def _old_bodies(transaction: Transaction, rows: Sequence[ResultRow]) -> dict[_Identity, str]:
+def _old_bodies(execute: Execute, rows: Sequence[_Numbered]) -> dict[_Identity, str]:
     """The same of results from before there were blocks."""
     found: dict[_Identity, str] = {}
     for key, some in _portions(rows):
-        for seq, body in transaction.execute(
+        for seq, body in execute(
             "SELECT seq, body FROM old_results WHERE tenant = ? AND probe = ? AND epoch = ? "
             f"AND seq IN ({', '.join('?' * len(some))})",
             (*key, *(row.seq for row in some)),
@@ -197,9 +236,9 @@ def _old_bodies(transaction: Transaction, rows: Sequence[ResultRow]) -> dict[_Id
     return found
 
 
-def _portions(rows: Sequence[ResultRow]) -> Iterator[tuple[tuple[str, str, str], list[ResultRow]]]:
+def _portions(rows: Sequence[_Numbered]) -> Iterator[tuple[tuple[str, str, str], list[_Numbered]]]:
     """The rows of each epoch, by number, a few hundred at once."""
-    by_epoch: dict[tuple[str, str, str], list[ResultRow]] = defaultdict(list)
+    by_epoch: dict[tuple[str, str, str], list[_Numbered]] = defaultdict(list)
     for row in rows:
         by_epoch[row.tenant, row.probe, row.epoch].append(row)
     for key, every in by_epoch.items():
@@ -208,7 +247,7 @@ def _portions(rows: Sequence[ResultRow]) -> Iterator[tuple[tuple[str, str, str],
             yield key, every[at : at + _AT_ONCE]
 
 
-def _identity(row: ResultRow) -> _Identity:
+def _identity(row: _Numbered) -> _Identity:
     return row.tenant, row.probe, row.epoch, row.seq
 
 

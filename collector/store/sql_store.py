@@ -50,7 +50,7 @@ from collector.store.records import (
 )
 from collector.store.registry_store import SqlRegistryStore
 from collector.store.repack import GoneError, MadePack, Repacker, move
-from collector.store.repeats import reused_numbers
+from collector.store.repeats import bodies_of, reused_numbers
 from collector.store.result_reader import (
     BLOCK_COLUMNS,
     OLD_COLUMNS,
@@ -461,6 +461,21 @@ class SqlStore:
 
     def signatures(self, epoch: EpochKey, first: int, last: int) -> list[StoredSignature]:
         return signature_store.signatures(self._database, epoch, first, last)
+
+    def bodies(self, epoch: EpochKey, first: int, last: int) -> dict[int, bytes]:
+        seqs = range(first, last + 1)
+        return bodies_of(self._database.read, self._reader, self._database.same_day, epoch, seqs)
+
+    def epochs(self, tenant: str, probe: str) -> dict[EpochKey, tuple[Ledger, Ledger]]:
+        rows = self._database.read(
+            "SELECT epoch, ranges, stored FROM ledgers WHERE tenant = ? AND probe = ? "
+            "ORDER BY touched",
+            (tenant, probe),
+        )
+        return {
+            EpochKey(tenant, probe, UUID(epoch)): (columns.ledger(ranges), columns.ledger(stored))
+            for epoch, ranges, stored in rows
+        }
 
     def signature_outcomes(self, results: Sequence[StoredResult]) -> list[SignatureOutcome | None]:
         return signature_store.outcomes(self._database, results)

@@ -186,6 +186,19 @@ class Store(Protocol):
         They go by age with the results. Raises StoreError.
         """
 
+    def bodies(self, epoch: EpochKey, first: int, last: int) -> Mapping[int, bytes]:
+        """The JSON of an epoch's results by number, of those that are stored. Raises StoreError.
+
+        A window of some hundred at a time is quick.
+        """
+
+    def epochs(self, tenant: str, probe: str) -> Mapping[EpochKey, tuple[Ledger, Ledger]]:
+        """The epochs of a probe, the latest last. Raises StoreError.
+
+        Of each, what was stored or given up by the probe, and what was stored; ledgers keep what
+        has gone by age since.
+        """
+
     def signature_outcomes(
         self, results: Sequence[StoredResult]
     ) -> Sequence[SignatureOutcome | None]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec import structs
 
+from collector.domain import signature_cli
 from collector.ingest.signature_check import SignatureCheck
 from collector.ingest.validation import validate
 from collector.store.messages import (
@@ -24,8 +27,21 @@ from tests import samples
 from tests.contract.conftest import OpenStore
 from tests.signing import SigningProbe
 from wire import messages
-from wire.result import Result, Validity, encode_result
-from wire.signature import RecordDigest, all_digests, record_digest, signed_text
+from wire.decoding import converted
+from wire.result import (
+    DropCause,
+    Result,
+    ResultsDroppedValues,
+    Validity,
+    encode_result,
+)
+from wire.signature import (
+    RecordDigest,
+    SignatureBlock,
+    all_digests,
+    record_digest,
+    signed_text,
+)
 
 NOW = samples.NOON + timedelta(minutes=1)
 KEY = EpochKey(samples.TENANT, samples.PROBE, samples.EPOCH)
@@ -190,3 +206,85 @@ def test_each_result_says_what_came_of_its_signature(store: Store, probe: Signin
         None,
     ]
     assert store.signature_outcomes([]) == []
+
+
+def chain_of(store: Store, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
+    """What `tramdo-collector signatures` says: its exit code, and its lines."""
+    parser = argparse.ArgumentParser()
+    signature_cli.add_arguments(parser)
+    code = signature_cli.run(parser.parse_args([samples.PROBE]), store)
+    return code, [line.strip() for line in capsys.readouterr().out.splitlines()]
+
+
+HEAD = f"{samples.TENANT}/{samples.PROBE} {samples.EPOCH}"
+
+
+def test_a_whole_chain_is_said_to_be_whole(
+    store: Store, probe: SigningProbe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    future = structs.replace(samples.latency(), started_at=NOW + timedelta(days=3))
+    take(store, probe, probe.envelope(1, latencies(2)), probe.envelope(3, [future]))
+    assert chain_of(store, capsys) == (0, [f"{HEAD}: 3 results signed and checked"])
+
+
+def test_a_signed_block_that_the_centre_has_left_out_shows(
+    store: Store, probe: SigningProbe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, _, third = (probe.envelope(seq, latencies(1)) for seq in (1, 2, 3))
+    take(store, probe, first, third)
+    assert chain_of(store, capsys) == (
+        3,
+        [f"{HEAD}: 2 results signed and checked", "missing: 2 to 2"],
+    )
+
+
+def test_what_the_probe_gave_up_or_did_not_sign_is_no_fault(
+    store: Store, probe: SigningProbe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, _, third = (probe.envelope(seq, latencies(1)) for seq in (1, 2, 3))
+    fifth = probe.envelope(5, latencies(1))
+    unsigned = samples.envelope([(4, samples.latency()), (6, samples.latency())])
+    take(store, probe, first, third, unsigned, fifth)
+    values = ResultsDroppedValues(
+        cause=DropCause.OUTBOX_FULL, epoch=samples.EPOCH, count=1, ranges=[(2, 2)]
+    )
+    dropped = samples.envelope([(1, samples.dropped(values))], epoch=samples.OTHER_EPOCH)
+    topic = f"tramdo/v1/{samples.TENANT}/{samples.PROBE}/m/results_dropped"
+    store.store_batch([validate(topic, dropped, NOW)], NOW)
+    code, lines = chain_of(store, capsys)
+    assert code == 0
+    assert lines[:4] == [
+        f"{HEAD}: 3 results signed and checked",
+        "given_up: 2 to 2",
+        "unsigned: 4 to 4",
+        "unsigned: 6 to 6",
+    ]
+
+
+def test_a_result_that_was_changed_in_the_store_shows(
+    store: Store, probe: SigningProbe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By another body under the number of a signed one, as who holds the database can do."""
+    other = samples.envelope([(1, samples.latency(rtt_ms=3.0))])
+    take(store, probe, other)
+    signed = probe.envelope(1, [samples.latency(rtt_ms=30.0), samples.latency()])
+    halved = msgspec.json.decode(signed)
+    digest = record_digest(encode_result(samples.latency(rtt_ms=30.0)))
+    block = halved["signatures"][0] | {"digests": [{"seq": 1, "sha256": digest}]}
+    numbered = [(2, encode_result(samples.latency()))]
+    take(store, probe, probe.payload(numbered, [converted(block, SignatureBlock)]))
+    assert chain_of(store, capsys) == (
+        3,
+        [f"{HEAD}: 0 results signed and checked", "mismatch: 1 to 2"],
+    )
+
+
+def test_the_beginning_may_have_gone_by_age(
+    store: Store, probe: SigningProbe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, second = (probe.envelope(seq, latencies(1)) for seq in (1, 2))
+    take(store, probe, second)
+    assert chain_of(store, capsys) == (
+        0,
+        [f"{HEAD}: 1 results signed and checked", "before: 1 to 1"],
+    )

@@ -102,6 +102,7 @@ STORY = [
     Step("tramdo-collector status -c /etc/tramdo/collector.toml"),
     Step("tramdo-collector backup copy.sqlite"),
     Step("tramdo-collector repack"),
+    Step("tramdo-collector signatures"),
     Step("tramdo-collector report weekly --group bach-thong-cu --out reports/"),
     Step("tramdo-collector export lmap"),
     Step("tramdo-collector analytics ddl"),
