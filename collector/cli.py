@@ -93,8 +93,6 @@ def main(argv: list[str] | None = None) -> int:
             return _check(config, options.config)
         case name if name in _WITH_OPTIONS:
             return _WITH_OPTIONS[name](config, options)
-        case "analytics":
-            return _analytics(config, options)
         case "users" | "people":
             return users_cli.run(options, Path(config.web.people_file))
         case name if name in store_cli.COMMANDS:
@@ -476,6 +474,7 @@ _WITH_OPTIONS: dict[str, Callable[[Config, argparse.Namespace], int]] = {
     "report": _report,
     "export": _on_store,
     "signatures": _on_store,
+    "analytics": _analytics,
     "status": _status_command,
 }
 
