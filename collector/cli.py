@@ -147,20 +147,10 @@ def _parser() -> argparse.ArgumentParser:
             )
         if name == "status":
             command.add_argument("--json", action="store_true", help="print it as JSON")
-        if name == "users":
-            users_cli.add_arguments(command)
-        if name == "report":
-            reports_cli.add_arguments(command)
         if name in store_cli.COMMANDS:
             store_cli.add_arguments(name, command)
-        if name == "export":
-            export_cli.add_arguments(command)
-        if name == "signatures":
-            signature_cli.add_arguments(command)
-        if name == "analytics":
-            analytics_cli.add_arguments(command)
-        if name == "command":
-            commands_cli.add_arguments(command)
+        if name in _ARGUMENTS:
+            _ARGUMENTS[name](command)
     return parser
 
 
@@ -469,6 +459,14 @@ def _broker_trouble(broker: BrokerConfig, client_id: str) -> str | None:
     return None if failure is None else failure.report().en
 
 
+_ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
+    "users": users_cli.add_arguments,
+    "report": reports_cli.add_arguments,
+    "export": export_cli.add_arguments,
+    "signatures": signature_cli.add_arguments,
+    "analytics": analytics_cli.add_arguments,
+    "command": commands_cli.add_arguments,
+}
 _WITH_OPTIONS: dict[str, Callable[[Config, argparse.Namespace], int]] = {
     "command": _command,
     "report": _report,
