@@ -155,11 +155,11 @@ def fill(store: SqliteStore, probes: int) -> None:
             pass
 
 
-def fetch(port: int, path: str) -> Reading:
+def fetch(port: int, path: str, cookies: str = "") -> Reading:
     """Ask for a page as a browser does; the whole of its answer."""
     began_s = time.monotonic()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
-    headers = {"Accept": "text/html", "Accept-Encoding": "gzip"}
+    headers = {"Accept": "text/html", "Accept-Encoding": "gzip", "Cookie": cookies}
     with closing(connection):
         connection.request("GET", path, headers=headers)
         with connection.getresponse() as answer:
