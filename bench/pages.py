@@ -42,8 +42,9 @@ COMMUNE = "01969"
 _PROBE = f"/probe/toan-quoc/tram-{COMMUNE}"
 _LINE = f"/line/toan-quoc/tram-{COMMUNE}/vnpt"
 PAGES = (
-    "/", "/?sort=down", "/?view=lines&sort=latency", f"/?province={PROVINCE}", "/?state=down&view=lines",
-    f"/commune/{COMMUNE}", _PROBE, _LINE, f"{_LINE}?period=30", f"{_LINE}/chart?days=30",
+    "/", "/?sort=down", "/?view=lines&sort=latency", f"/?province={PROVINCE}",
+    "/?state=down&view=lines", f"/commune/{COMMUNE}", _PROBE, _LINE,
+    f"{_LINE}?period=30", f"{_LINE}/chart?days=30",
     "/search?q=hoa", "/campaign", f"/campaign?province={PROVINCE}", "/isps",
     f"/isps?province={PROVINCE}", "/alerts", f"/alerts?state=all&sort=place&province={PROVINCE}",
     "/papers", "/system", "/live", "/public", f"/public?province={PROVINCE}", f"/public/{COMMUNE}",

@@ -22,7 +22,7 @@ from collector.reports.report import OfficeConfig, Report, ReportKind
 from collector.rollup.days import DaySample
 from collector.rollup.distribution import distribution
 from collector.rollup.periods import Period, Step, start_of_day, week_of
-from collector.rollup.queries import Bucket, RevisedDay
+from collector.rollup.queries import Bucket, HourMean, RevisedDay
 from collector.rollup.summary import EMPTY, KindCounts, Summary, merge_summaries
 from collector.store.records import StoredProbe
 from tests import samples
@@ -221,6 +221,11 @@ class FakeSummaries:
             for day in period.each_day()
             if (line, day) in self._days
         ]
+
+    def hour_means(
+        self, lines: Sequence[LineKey], period: Period, metric: str
+    ) -> Mapping[LineKey, Mapping[tuple[int, int], HourMean]]:
+        raise NotImplementedError
 
     def hours_of_week(self, line: LineKey, period: Period) -> Mapping[tuple[int, int], Summary]:
         return {

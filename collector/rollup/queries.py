@@ -5,6 +5,7 @@
     summaries.series(line, period, step)    buckets of one line in the order of time
     summaries.by_family(lines, period)      the same, each address family alone
     summaries.hours_of_week(line, period)   (weekday, hour) -> Summary: the heat map
+    summaries.hour_means(lines, period, metric) one metric of many lines by hour of the week
     summaries.daily_by_family(lines, period, metric)    samples by day, for intervals of means
     summaries.revision()                    the data revision that a report prints
     summaries.revised_since(period, lines, revision)    the days that changed since then
@@ -55,6 +56,18 @@ class RevisedDay(NamedTuple):
     changed_at: datetime
 
 
+class HourMean(NamedTuple):
+    """The samples of one hour of the week: how many, and their sum."""
+
+    samples: int
+    total: float
+
+    @property
+    def mean(self) -> float:
+        """Their mean; there is at least one."""
+        return self.total / self.samples
+
+
 class Summaries(Protocol):
     """Reads roll-ups. Every method may raise `collector.store.store.StoreError`."""
 
@@ -88,6 +101,15 @@ class Summaries(Protocol):
 
     def hours_of_week(self, line: LineKey, period: Period) -> Mapping[tuple[int, int], Summary]:
         """By (weekday, hour), local, Monday is 0."""
+
+    def hour_means(
+        self, lines: Sequence[LineKey], period: Period, metric: str
+    ) -> Mapping[LineKey, Mapping[tuple[int, int], HourMean]]:
+        """One of `OVERVIEW_METRICS` of many lines by (weekday, hour), local, Monday is 0.
+
+        One quick query, where `hours_of_week` reads a line's whole Summaries. An hour or line
+        without samples is absent.
+        """
 
     def daily_by_family(self, lines: Sequence[LineKey], period: Period, metric: str) -> LineDays:
         """The samples of one of `OVERVIEW_METRICS` by local day, ascending.

@@ -11,7 +11,7 @@ from collector.registry.registry import LineKey
 from collector.rollup.days import DaySample
 from collector.rollup.metrics import OVERVIEW_KINDS
 from collector.rollup.periods import VIETNAM, Period, Step, local_day, pieces, week_of
-from collector.rollup.queries import Bucket, LineDays, RevisedDay, merged_buckets
+from collector.rollup.queries import Bucket, HourMean, LineDays, RevisedDay, merged_buckets
 from collector.rollup.summary import EMPTY, Summary, merge_summaries
 from collector.store import columns, rollup_tables
 from collector.store.batch import family_of
@@ -19,6 +19,9 @@ from collector.store.database import Database, Row, Table, column_names
 from collector.store.rollup_tables import BODIES, FIGURE_COLUMNS, FIGURES
 from wire.result import Family
 
+# The hour of the week in Vietnam (UTC+7): 1970 began on a Thursday. Without %, which is psycopg's.
+_HOUR = "((start_s + 25200) / 3600 + 72)"
+_HOUR_OF_WEEK = f"{_HOUR} - {_HOUR} / 168 * 168"
 # SQLite takes 32,766 values in a statement at most.
 _LINES_AT_ONCE = 1_000
 
@@ -111,6 +114,23 @@ class SqlSummaries:
             local = bucket.start.astimezone(VIETNAM)
             key = (local.weekday(), local.hour)
             found[key] = found.get(key, EMPTY).merged(bucket.summary)
+        return found
+
+    def hour_means(
+        self, lines: Sequence[LineKey], period: Period, metric: str
+    ) -> Mapping[LineKey, Mapping[tuple[int, int], HourMean]]:
+        ids = self._line_ids(lines)
+        count, total = f"{metric}_count", f"{metric}_sum"
+        rows = self._rows(
+            FIGURES[Step.HOUR], ids, period.starts_at, period.ends_at,
+            f"{_HOUR_OF_WEEK}, sum({count}), sum({total})",
+            f"AND {count} > 0 GROUP BY 1, 2",
+        )  # fmt: skip
+        found: dict[LineKey, dict[tuple[int, int], HourMean]] = defaultdict(dict)
+        for line_id, slot, samples, added in rows:
+            hours, at = found[ids[line_id].line], divmod(int(slot), 24)
+            known = hours.get(at, HourMean(0, 0.0))
+            hours[at] = HourMean(known.samples + int(samples), known.total + float(added))
         return found
 
     def daily_by_family(self, lines: Sequence[LineKey], period: Period, metric: str) -> LineDays:
@@ -211,6 +231,7 @@ class SqlSummaries:
         start: datetime,
         end: datetime,
         what: str,
+        rest: str = "",
     ) -> list[Row]:
         found: list[Row] = []
         wanted = list(ids)
@@ -219,7 +240,7 @@ class SqlSummaries:
             marks = ", ".join("?" * len(some))
             found += self._database.read(
                 f"SELECT line_id, {what} FROM {table.name} "
-                f"WHERE line_id IN ({marks}) AND start_s >= ? AND start_s < ?",
+                f"WHERE line_id IN ({marks}) AND start_s >= ? AND start_s < ? {rest}",
                 (*some, _seconds(start), _seconds(end)),
             )
         return found

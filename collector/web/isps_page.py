@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from collector.domain.lines import filter_lines, provinces_of
+from collector.domain.lines import KnownLine, filter_lines, provinces_of
 from collector.domain.read_model import ReadModel
+from collector.registry.registry import LineKey
+from collector.rollup.periods import Period
+from collector.rollup.queries import HourMean
 from collector.web import isps_view as view
 from collector.web.line_table import DOWN
 from collector.web.page_context import PageContext
 from collector.web.period_choice import period_context
-from collector.web.query import chosen_period, one_of, province_code
+from collector.web.presentation import Locale
+from collector.web.query import chosen_period, chosen_sorting, links, one_of, province_code
+from collector.web.table import heads, in_order
+
+
+class _Compared(NamedTuple):
+    """What the page shows of some lines over a period."""
+
+    rows: Sequence[view.IspRow]
+    family_rows: Sequence[view.IspFamilyRow]
+    by_hour: bool
+    pairs: Sequence[view.PairRow]
+    communes: int
 
 
 class IspsPage:
@@ -24,7 +42,7 @@ class IspsPage:
         self.routes = [Route("/isps", self.page)]
 
     def page(self, request: Request) -> Response:
-        """Filters: `province`, `group`, `days`."""
+        """Filters: `province`, `group`, the period; `sort`, `order`."""
         model, locale, query = self._model, self._context.locale(request), request.query_params
         registry, every = model.registry(), model.lines()
         provinces = provinces_of(every)
@@ -34,29 +52,50 @@ class IspsPage:
         }
         chosen = chosen_period(request, model.today(), 30)
         period = chosen.period
-        lines = view.shared_lines(filter_lines(every, **filters))
-        daily = model.daily([line.key for line in lines], period, DOWN)
-        rows, top = view.isp_rows(lines, model.overview(period), daily, locale)
-        by_hour = len(lines) <= view.LINES_MOST
-        hours = {}
-        if by_hour:
-            for line in lines:
-                hours[line.key] = model.cached(
-                    ("hours", line.key, period),
-                    lambda key=line.key: model.summaries.hours_of_week(key, period),  # type: ignore[misc]
-                )
+        sorting = chosen_sorting(request, view.COLUMNS)
+        order = {"sort": sorting.column, "order": sorting.order if sorting.column else ""}
+        link = links("/isps", {**filters, "period": chosen.value, **order})
+        shown = model.cached(
+            ("isps", *filters.values(), period, locale.language),
+            lambda: self._compared(filter_lines(every, **filters), period, locale),
+        )
+        rows = shown.rows
+        if sorting.column:
+            rows = in_order(rows, lambda row: row.keys[sorting.column], sorting.order)
         return self._context.render(
             request,
             "isps.html",
             filters=filters,
+            order=order,
             period=period_context(chosen, model.today(), locale),
             provinces=provinces,
             groups=sorted((group.name, group.id) for group in registry.groups.values()),
             rows=rows,
-            top=top,
+            heads=heads(view.COLUMNS, sorting, link, locale),
+            family_rows=shown.family_rows,
+            by_hour=shown.by_hour,
+            lines_most=view.LINES_MOST,
+            pairs=shown.pairs,
+            communes=shown.communes,
+        )
+
+    def _compared(self, every: Sequence[KnownLine], period: Period, locale: Locale) -> _Compared:
+        model, lines = self._model, view.shared_lines(every)
+        keys = [line.key for line in lines]
+        daily, by_hour = model.daily(keys, period, DOWN), len(lines) <= view.LINES_MOST
+        rows, _ = view.isp_rows(lines, model.overview(period), daily, locale)
+        return _Compared(
+            rows=rows,
             family_rows=view.family_rows(lines, model.overview_by_family(period), daily, locale),
             by_hour=by_hour,
-            lines_most=view.LINES_MOST,
-            pairs=view.pair_rows(lines, hours, locale),
+            pairs=view.pair_rows(lines, self._hours(keys, period) if by_hour else {}, locale),
             communes=len({line.commune_code for line in lines}),
+        )
+
+    def _hours(
+        self, lines: Sequence[LineKey], period: Period
+    ) -> Mapping[LineKey, Mapping[tuple[int, int], HourMean]]:
+        summaries = self._model.summaries
+        return self._model.cached(
+            ("hours", tuple(lines), period), lambda: summaries.hour_means(lines, period, DOWN)
         )

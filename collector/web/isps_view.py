@@ -13,6 +13,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 from msgspec import Struct
 
@@ -24,13 +25,12 @@ from collector.domain.assessment import (
 )
 from collector.domain.lines import KnownLine
 from collector.registry.registry import LineKey
-from collector.rollup.distribution import Distribution, merge_all
-from collector.rollup.queries import LineDays
+from collector.rollup.queries import HourMean, LineDays
 from collector.rollup.summary import Summary, merge_summaries
 from collector.web import families_view
 from collector.web.drawing.bars import Whisker, whiskers
 from collector.web.families_view import Families, FamilyRow
-from collector.web.formatting import MISSING, figure
+from collector.web.formatting import MISSING, by_name, figure
 from collector.web.line_table import (
     DOWN,
     LATENCY,
@@ -43,13 +43,26 @@ from collector.web.line_table import (
     pooled_sample,
 )
 from collector.web.presentation import Badge, Locale
+from collector.web.table import DESCENDING, Column
 from wire.figures import MEGABIT
 from wire.result import Family
 
-# A comparison by hour takes a query per line; for more lines than this it is left out.
-LINES_MOST = 60
+# A comparison by hour reads each line's hours: of every province, and not of the whole country.
+LINES_MOST = 1_000
 # Two communes that differ by chance alone say nothing of an area.
 _COMMUNES_LEAST = 3
+COLUMNS = (
+    Column("name", "isp"),
+    Column("communes", "communes", DESCENDING, numeric=True),
+    Column("lines", "lines", DESCENDING, numeric=True),
+    Column("samples", "samples_head", numeric=True),
+    Column("down", "mean_down", numeric=True),
+    Column("interval", "interval95", ""),
+    Column("up", "mean_up", numeric=True),
+    Column("latency", "mean_latency", DESCENDING, numeric=True),
+    Column("loss", "loss_percent", DESCENDING, numeric=True),
+    Column("availability", "availability", numeric=True),
+)
 _PER_MEGABIT = 1 / MEGABIT
 
 
@@ -68,6 +81,7 @@ class IspRow(Struct, frozen=True, kw_only=True):
     loss: str
     availability: str
     whisker: Whisker | None
+    keys: Mapping[str, Any]
 
 
 class IspFamilyRow(Struct, frozen=True):
@@ -175,18 +189,17 @@ def family_rows(
 
 def pair_rows(
     lines: Sequence[KnownLine],
-    hours: Mapping[LineKey, Mapping[tuple[int, int], Summary]],
+    hours: Mapping[LineKey, Mapping[tuple[int, int], HourMean]],
     locale: Locale,
 ) -> list[PairRow]:
     """A row per pair of ISPs that share a commune, by name."""
-    cells: dict[tuple[str, str], dict[tuple[str, int, int], Distribution]] = defaultdict(dict)
+    cells: dict[tuple[str, str], dict[tuple[str, int, int], HourMean]] = defaultdict(dict)
     for line in lines:
-        for (weekday, hour), summary in hours.get(line.key, {}).items():
-            known = summary.metric(DOWN)
-            if known.count:
-                at = (line.commune_code, weekday, hour)
-                mine = cells[line.isp_name, line.isp]
-                mine[at] = merge_all([mine[at], known]) if at in mine else known
+        mine = cells[line.isp_name, line.isp]
+        for (weekday, hour), found in hours.get(line.key, {}).items():
+            at = (line.commune_code, weekday, hour)
+            known = mine.get(at, HourMean(0, 0.0))
+            mine[at] = HourMean(known.samples + found.samples, known.total + found.total)
     rows = []
     for first, second in combinations(sorted(cells), 2):
         both = sorted(cells[first].keys() & cells[second].keys())
@@ -194,8 +207,7 @@ def pair_rows(
             differences: dict[str, list[float]] = defaultdict(list)
             for at in both:
                 differences[at[0]].append(
-                    ((cells[first][at].mean or 0.0) - (cells[second][at].mean or 0.0))
-                    * _PER_MEGABIT
+                    (cells[first][at].mean - cells[second][at].mean) * _PER_MEGABIT
                 )
             rows.append(_pair_row(first[0], second[0], list(differences.values()), locale))
     return rows
@@ -261,10 +273,11 @@ def _isp_row(
 ) -> IspRow:
     number = locale.number
     down = summary.metric(DOWN)
+    communes = len({line.commune_code for line in lines})
     return IspRow(
         id=isp,
         name=name,
-        communes=number(len({line.commune_code for line in lines})),
+        communes=number(communes),
         lines=number(len(lines)),
         samples=number(down.count),
         down=megabits(down.mean, locale),
@@ -274,6 +287,17 @@ def _isp_row(
         loss=percent(summary.loss_ratio, locale),
         availability=percent(summary.availability_ratio, locale),
         whisker=whisker,
+        keys={
+            "name": by_name(name),
+            "communes": communes,
+            "lines": len(lines),
+            "samples": down.count,
+            "down": down.mean,
+            "up": summary.metric(UP).mean,
+            "latency": summary.metric(LATENCY).mean,
+            "loss": summary.loss_ratio,
+            "availability": summary.availability_ratio,
+        },
     )
 
 

@@ -181,6 +181,28 @@ def test_the_heat_map_is_by_local_weekday_and_hour(store: Store) -> None:
     assert counts == {(0, 8): 2, (6, 23): 1}
 
 
+def test_one_metric_of_many_lines_by_the_hour_of_the_week(store: Store) -> None:
+    put(
+        store,
+        samples.throughput(started_at=at(6, 8)),
+        samples.throughput(started_at=at(13, 8)),
+        samples.throughput(started_at=at(12, 23)),
+        samples.throughput(started_at=at(12, 0), line=samples.VIETTEL),
+        samples.throughput(started_at=at(13, 9), outcome=Outcome.FAILED, reason=Reason.TIMEOUT),
+    )
+    viettel = VNPT._replace(line=samples.VIETTEL.id)
+    metric = "throughput_download_whole_bps"
+    found = store.summaries.hour_means([VNPT, viettel], JULY, metric)
+    assert {place: one.samples for place, one in found[VNPT].items()} == {(0, 8): 2, (6, 23): 1}
+    assert {place: one.samples for place, one in found[viettel].items()} == {(6, 0): 1}
+    # The same as the whole Summaries have it.
+    for key, hours in found.items():
+        heat = store.summaries.hours_of_week(key, JULY)
+        assert {place: heat[place].metric(metric).mean for place in hours} == {
+            place: pytest.approx(one.mean) for place, one in hours.items()
+        }
+
+
 @pytest.mark.parametrize("kind", ["throughput", "latency"])
 def test_weeks_are_counted_whole(store: Store, kind: str) -> None:
     make = samples.throughput if kind == "throughput" else samples.latency

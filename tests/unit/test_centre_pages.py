@@ -31,6 +31,7 @@ from collector.reports.service import RefusalReason
 from collector.rollup.days import DaySample
 from collector.rollup.distribution import distribution
 from collector.rollup.periods import Period
+from collector.rollup.queries import HourMean
 from collector.rollup.summary import EMPTY, KindCounts, Summary
 from collector.store.records import StoredProbe, Totals
 from collector.web import (
@@ -282,12 +283,11 @@ def test_isps_are_compared_where_both_are_and_nowhere_else() -> None:
     assert {line.commune_code for line in shared} == {"01969", "01981"}
     hours = {
         line.key: {
-            (0, hour): Summary(metrics={DOWN: distribution([(200 if line.isp == "vnpt" else 150)
-                                                            * 1e6 + hour])})
+            (0, hour): HourMean(1, (200 if line.isp == "vnpt" else 150) * 1e6 + hour)
             for hour in range(8)
         }
         for line in shared
-    }  # fmt: skip
+    }
     (row,) = isps_view.pair_rows(shared, hours, EN)
     assert (row.first, row.second, row.cells) == ("VNPT", "Viettel", "16")
     assert (row.difference, row.says.word) == ("+50.0", "Fewer than 3 communes")
