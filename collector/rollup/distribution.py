@@ -24,7 +24,7 @@ RELATIVE_ERROR = 0.01
 # A bound that no line reaches; it keeps what a broken probe invents within 64-bit integers.
 COUNT_MOST = 2**53 - 1
 _MAPPING = LogarithmicMapping(RELATIVE_ERROR)
-_MULTIPLIER: float = _MAPPING._multiplier  # noqa: SLF001 - `bin_numbers` is compared with the library's
+MULTIPLIER: float = _MAPPING._multiplier  # noqa: SLF001 - `bin_numbers` is compared with the library's
 # 97.5th percentile of Student's t for 1 to 9 degrees of freedom; above, a series is close enough.
 _STUDENT_T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
 _NORMAL_Z = 1.959964
@@ -177,7 +177,7 @@ def bin_by_microsecond() -> list[int]:
 
 def bin_numbers(figures: Iterable[float]) -> list[int]:
     """The bins of figures above 0, as the mapping's `key` has them, at a third of its cost."""
-    return [ceil(log(figure, 2) * _MULTIPLIER) for figure in figures]
+    return [ceil(log(figure, 2) * MULTIPLIER) for figure in figures]
 
 
 def _one(figure: float, infinite: int) -> Distribution:
@@ -185,7 +185,7 @@ def _one(figure: float, infinite: int) -> Distribution:
     squares = figure * figure
     if not figure:
         return Distribution(1, 0.0, 0.0, 0.0, 0.0, infinite, 1, {})
-    bins = {ceil(log(figure, 2) * _MULTIPLIER): 1}
+    bins = {ceil(log(figure, 2) * MULTIPLIER): 1}
     return Distribution(1, figure, squares, figure, figure, infinite, 0, bins)
 
 

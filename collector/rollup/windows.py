@@ -29,7 +29,6 @@ from wire.result import HOST_LINE, Family, Outcome, Result
 KIND = "latency"
 _NONE = np.empty(0, np.uint16)
 _WIDTHS: dict[int, type[Any]] = {2: np.uint16, 4: np.uint32}
-_TYPECODES = {2: "H", 4: "I"}
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 _Flags = npt.NDArray[np.bool_]
@@ -75,39 +74,47 @@ class WindowCollector:
 
     def __init__(self) -> None:
         self._names: dict[_Target, int] = {}
-        self._of_target: dict[
-            tuple[str, str, str, Family | None, str | None], tuple[int, bool]
-        ] = {}
+        self._of_target: dict[_Target, tuple[int, bool]] = {}
         self._series: list[int] = []
         self._hours: list[int] = []
-        self._figures: list[tuple[float | None, ...]] = []
+        self._figures: list[float | None] = []
         self._lengths: list[int] = []
         self._lost: list[int] = []
-        self._packets: list[int] = []
+        self._packets = array("I")
 
-    def take(self, tenant: str, probe: str, results: Iterable[Result]) -> list[Result]:
-        """Take the plain windows of a probe; returns the other results, in their order."""
+    def take(
+        self, tenant: str, probe: str, results: Sequence[Result], started_us: Sequence[int]
+    ) -> list[Result]:
+        """Take the plain windows of a probe; returns the other results, in their order.
+
+        `started_us` are the results' times in microseconds since 1970.
+        """
         others = []
-        for result in results:
+        for result, at_us in zip(results, started_us, strict=True):
             values = _plain(result)
-            hour = int(result.started_at.timestamp() // 3600)
-            if values is None or hour < 0 or result.line.id == HOST_LINE.id:
+            if values is None or at_us < 0 or result.line.id == HOST_LINE.id:
                 others.append(result)
                 continue
             what = tenant, probe, result.line.id, result.family, result.target
             series, named = self._of_target.get(what) or self._new(what)
+            if named and not self._add(values):
+                others.append(result)
+                continue
             self._series.append(series)
-            self._hours.append(hour)
-            if named:
-                self._add(values)
+            self._hours.append(at_us // _HOUR_US)
         return others
 
-    def _add(self, values: LatencyValues) -> None:
+    def _add(self, values: LatencyValues) -> bool:
+        """Add the figures of a window; False where a packet needs more than 32 bits."""
         packets = values.rtt_us or []
-        self._figures.append(_read(values))
+        try:
+            self._packets += array("I", packets)
+        except OverflowError:
+            return False
+        self._figures += _read(values)
         self._lengths.append(len(packets))
         self._lost.append(values.lost)
-        self._packets += packets
+        return True
 
     def _new(self, what: _Target) -> tuple[int, bool]:
         tenant, probe, line, family, target = what
@@ -121,7 +128,7 @@ class WindowCollector:
         """The columns of what was taken; None where that is nothing."""
         if not self._series:
             return None
-        width = 2 if max(self._packets, default=0) < 1 << 16 else 4
+        width, packets = _narrow(np.frombuffer(self._packets, "<u4"))
         return WindowColumns(
             [Series(*name) for name in self._names],
             array("I", self._series).tobytes(),
@@ -130,25 +137,32 @@ class WindowCollector:
             array("I", self._lengths).tobytes(),
             array("q", self._lost).tobytes(),
             width,
-            array(_TYPECODES[width], self._packets).tobytes(),
+            packets,
         )
+
+
+def _narrow(packets: npt.NDArray[Any]) -> tuple[int, bytes]:
+    """The width in bytes in which all of these fit, and their bytes."""
+    width = 2 if packets.max(initial=0) < 1 << 16 else 4
+    return width, packets.astype(_WIDTHS[width]).tobytes()
 
 
 # Tenant, probe, line, family; the target or what it is named in the metrics.
 _Target = tuple[str, str, str, Family | None, str | None]
-_MOST_US = (1 << 32) - 1
+_HOUR_US = 3_600_000_000
+_HOUR_BITS = 32
+_HOUR_MASK = (1 << _HOUR_BITS) - 1
 _read = reader(KIND)
 
 
 def _plain(result: Result) -> LatencyValues | None:
-    """The values of a window that went well, has no flag, and whose packets fit 32 bits."""
+    """The values of a window that went well and has no flag; None of any other result."""
     if (
         not isinstance(result, LatencyResult)
         or result.outcome is not Outcome.OK
         or result.validity
         or result.values is None
         or result.values.rtt_us is None
-        or max(result.values.rtt_us, default=0) > _MOST_US
     ):
         return None
     return result.values
@@ -180,11 +194,13 @@ class Windows:
         line_of = np.array(
             [lines.setdefault(_line_name(name), len(lines)) for name in self._names], np.int64
         )
-        codes = (line_of[self._series] << 32) + self._hours
+        codes = (line_of[self._series] << _HOUR_BITS) + self._hours
         # By line in the order of their first windows: what is left comes first the next time.
         found, self._place = np.unique(codes, return_inverse=True)
         owners = list(lines)
-        self.hours = [_hour_key(owners[code >> 32], code & _MOST_US) for code in found.tolist()]
+        self.hours = [
+            _hour_key(owners[code >> _HOUR_BITS], code & _HOUR_MASK) for code in found.tolist()
+        ]
 
     @property
     def results(self) -> int:
@@ -217,7 +233,7 @@ class Windows:
         used, series = np.unique(self._series[left], return_inverse=True)
         # In the order of the names as they are.
         part = self._named.of(left[of_named])
-        width = 2 if part.packets.max(initial=0) < 1 << 16 else 4
+        width, packets = _narrow(part.packets)
         return WindowColumns(
             [self._names[name] for name in used.tolist()],
             series.astype("<u4").tobytes(),
@@ -226,7 +242,7 @@ class Windows:
             part.lengths.astype("<u4").tobytes(),
             part.lost.astype("<i8").tobytes(),
             width,
-            part.packets.astype(_WIDTHS[width]).tobytes(),
+            packets,
         )
 
 
@@ -342,7 +358,7 @@ def _distributions(place: Integers, values: Floats) -> Iterator[_Placed]:
         np.ones(len(values), np.int64), values, values * values, values, values,
         (~above).astype(np.int64),
     )  # fmt: skip
-    keys = np.array(distribution.bin_numbers(values[above].tolist()), np.int64)
+    keys = _keys(values[above])
     yield from figures.by_place(place, _bins(place[above], keys))
 
 
@@ -374,7 +390,7 @@ def _bins(place: Integers, keys: Integers) -> dict[int, dict[int, int]]:
         return {}
     low = int(keys.min())
     span = int(keys.max()) - low + 1
-    codes, counts = np.unique(place * span + (keys - low), return_counts=True)
+    codes, counts = _counted(place * span + (keys - low))
     hours, numbers, many = (codes // span), (codes % span + low).tolist(), counts.tolist()
     starts = np.flatnonzero(np.diff(hours, prepend=-1)).tolist()
     return {
@@ -383,13 +399,42 @@ def _bins(place: Integers, keys: Integers) -> dict[int, dict[int, int]]:
     }
 
 
+def _counted(codes: Integers) -> tuple[Integers, Integers]:
+    """The distinct codes, ascending, and how many there are of each."""
+    if codes.max() > _MOST_CELLS:
+        return np.unique(codes, return_counts=True)
+    # A tenth of the cost of sorting them.
+    counts = np.bincount(codes)
+    found = np.flatnonzero(counts)
+    return found, counts[found]
+
+
+# Of 8 bytes: a thousand hours with the bins of delays up to a second.
+_MOST_CELLS = 1 << 21
+
+
+def _keys(figures: Floats) -> Integers:
+    """The bins of figures above 0: to the bit those of `bin_numbers`."""
+    places = np.log2(figures) * distribution.MULTIPLIER
+    keys: Integers = np.ceil(places).astype(np.int64)
+    # numpy's logarithm may differ in the last bits, which matters beside the edge of a bin alone.
+    near = np.abs(places - np.rint(places)) < _EDGE
+    if near.any():
+        keys[near] = distribution.bin_numbers(figures[near].tolist())
+    return keys
+
+
+# A logarithm is below 2**17 bins, with an error of 2**-50 of that at most.
+_EDGE = 1e-6
+
+
 def _delay_keys(microseconds: npt.NDArray[Any]) -> Integers:
     """The bins, in milliseconds, of delays above 0."""
     table = _table()
     keys: Integers = table[np.minimum(microseconds, len(table) - 1)]
     large = microseconds >= len(table)
     if large.any():
-        keys[large] = distribution.bin_numbers((microseconds[large] / 1e3).tolist())
+        keys[large] = _keys(microseconds[large] / 1e3)
     return keys
 
 

@@ -53,8 +53,8 @@ class ResultRow(NamedTuple):
     body: str
 
 
-class LastResultKey(NamedTuple):
-    """The key of a last result; a target of None is '' (a key cannot be null).
+class SeriesName(NamedTuple):
+    """The name of a series; a target of None is '' (a key cannot be null).
 
     `family` is a number of `family_number`.
     """
@@ -65,7 +65,6 @@ class LastResultKey(NamedTuple):
     kind: str
     target: str
     family: int
-    only_ok: bool
 
 
 class LastResultRef(NamedTuple):
@@ -74,6 +73,13 @@ class LastResultRef(NamedTuple):
     epoch: str
     seq: int
     started_us: int
+
+
+class LastResults(NamedTuple):
+    """The last result of a series, and the last one that was `ok`."""
+
+    last: LastResultRef
+    last_ok: LastResultRef | None
 
 
 class ProbeChange(Struct):
@@ -128,7 +134,7 @@ class Batch:
         self.spans: list[Span] = []
         self.seqs: dict[EpochKey, list[int]] = defaultdict(list)
         self.given_up: dict[EpochKey, list[tuple[int, int]]] = defaultdict(list)
-        self.last: dict[LastResultKey, LastResultRef] = {}
+        self.last: dict[SeriesName, LastResults] = {}
         self.probes: dict[tuple[str, str], ProbeChange] = defaultdict(ProbeChange)
         self.rejected: list[RejectedMessage] = []
         for message in messages:
@@ -169,16 +175,15 @@ class Batch:
             ):
                 last_ok[what] = record
         epoch = str(message.epoch)
-        for only_ok, found in ((False, last), (True, last_ok)):
-            for (line, target, family), record in found.items():
-                number = family_number(family)
-                self._keep_later(
-                    LastResultKey(
-                        message.tenant, message.probe, line, message.kind,
-                        without_nul(target) or "", number, only_ok,
-                    ),
-                    LastResultRef(epoch, record.seq, microseconds(record.result.started_at)),
-                )  # fmt: skip
+        for (line, target, family), record in last.items():
+            ok = last_ok.get((line, target, family))
+            found = _ref(epoch, record)
+            name = SeriesName(
+                message.tenant, message.probe, line, message.kind, without_nul(target) or "",
+                family_number(family),
+            )  # fmt: skip
+            found_ok = None if ok is None else found if ok is record else _ref(epoch, ok)
+            self._keep_later(name, LastResults(found, found_ok))
 
     def _take_given_up(self, key: EpochKey, result: Result) -> None:
         """Ranges that a probe has given up count as known in its ledger."""
@@ -207,10 +212,16 @@ class Batch:
         """The epochs that the batch names given-up numbers of, then those it has results of."""
         return [*(key for key in self.given_up if key not in self.seqs), *self.seqs]
 
-    def _keep_later(self, key: LastResultKey, place: LastResultRef) -> None:
-        known = self.last.get(key)
-        if known is None or self._is_later(place, known):
-            self.last[key] = place
+    def _keep_later(self, name: SeriesName, found: LastResults) -> None:
+        known = self.last.get(name)
+        if known is None:
+            self.last[name] = found
+            return
+        last = found.last if self._is_later(found.last, known.last) else known.last
+        last_ok = known.last_ok
+        if found.last_ok and (not last_ok or self._is_later(found.last_ok, last_ok)):
+            last_ok = found.last_ok
+        self.last[name] = LastResults(last, last_ok)
 
     def _is_later(self, place: LastResultRef, known: LastResultRef) -> bool:
         """By number in one epoch; else by time, unless the known one's clock ran ahead of ours."""
@@ -239,6 +250,10 @@ class Batch:
 
 
 _LastOf = dict[tuple[str, str | None, Family | None], NumberedResult]
+
+
+def _ref(epoch: str, record: NumberedResult) -> LastResultRef:
+    return LastResultRef(epoch, record.seq, microseconds(record.result.started_at))
 
 
 def rows_of(span: Span, stored_at: str) -> list[ResultRow]:

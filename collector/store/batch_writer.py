@@ -9,12 +9,12 @@ from uuid import UUID
 
 from collector.rollup.periods import local_day
 from collector.store import columns, rollup_tables
-from collector.store.batch import Batch, Span, utc_text
+from collector.store.batch import Batch, utc_text
 from collector.store.database import Row, Transaction
 from collector.store.messages import EpochKey
 from collector.store.migrated_tables import DELTAS, LEDGERS, PLANS, PROBES
+from collector.store.rollup_tables import ProbeResults, delta_of
 from wire.ledger import Ledger
-from wire.record import Result
 
 # SQLite takes 32,766 values in a statement at most.
 _EPOCHS_AT_ONCE = 1_000
@@ -134,34 +134,19 @@ def _extended(
     return ranges.with_seqs(seqs).with_ranges(given_up), stored.with_seqs(seqs)
 
 
-def insert_deltas(transaction: Transaction, spans: Sequence[Span]) -> None:
-    """Insert the roll-up deltas of the results in these spans."""
-    write_deltas(
-        transaction,
-        [
-            (span.key.tenant, span.key.probe, [record.result for record in span.records])
-            for span in spans
-        ],
-    )
-
-
-def write_deltas(
-    transaction: Transaction, results: Iterable[tuple[str, str, Sequence[Result]]]
-) -> None:
-    """Insert the roll-up deltas of results of (tenant, probe), for `rollup_writer`."""
+def insert_deltas(transaction: Transaction, every: Iterable[ProbeResults]) -> None:
+    """Insert the roll-up deltas of results, for `rollup_writer`."""
     deltas = []
-    part: list[tuple[str, str, Sequence[Result]]] = []
+    part: list[ProbeResults] = []
     size = 0
-    for tenant, probe, same in results:
-        for at in range(0, len(same), _RESULTS_A_DELTA):
-            some = same[at : at + _RESULTS_A_DELTA]
-            if size + len(some) > _RESULTS_A_DELTA:
-                deltas.append((size, rollup_tables.encode_delta(rollup_tables.delta_of(part))))
-                part, size = [], 0
-            part.append((tenant, probe, some))
-            size += len(some)
+    for some in every:
+        if size + len(some.results) > _RESULTS_A_DELTA and part:
+            deltas.append((size, rollup_tables.encode_delta(delta_of(part))))
+            part, size = [], 0
+        part.append(some)
+        size += len(some.results)
     if part:
-        deltas.append((size, rollup_tables.encode_delta(rollup_tables.delta_of(part))))
+        deltas.append((size, rollup_tables.encode_delta(delta_of(part))))
     transaction.insert(DELTAS, deltas)
 
 

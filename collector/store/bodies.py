@@ -34,12 +34,19 @@ class BodyCompressor:
     """Compresses the bodies of a block with the packaged dictionary. For one thread at a time."""
 
     def __init__(self) -> None:
+        dictionary = packaged_dictionary()
         self._compressor = zstandard.ZstdCompressor(
-            level=_LEVEL,
-            dict_data=zstandard.ZstdCompressionDict(packaged_dictionary()),
-            write_dict_id=False,
-            # Of 105 flipped bits, one in each byte of a frame, 7 made another JSON and no error.
-            write_checksum=True,
+            dict_data=zstandard.ZstdCompressionDict(dictionary),
+            compression_params=zstandard.ZstdCompressionParameters.from_level(
+                _LEVEL,
+                dict_size=len(dictionary),
+                # Frames are small: with a table that stays in the processor's cache a sixth is
+                # saved of the time for twenty bodies, and a hundredth of the bytes of two.
+                hash_log=12,
+                write_dict_id=False,
+                # Of 105 flipped bits, one in each byte of a frame, 7 made another JSON, no error.
+                write_checksum=True,
+            ),
         )
 
     def compress(self, bodies: Sequence[bytes]) -> bytes:

@@ -134,15 +134,21 @@ class KindTable:
             kind in _BY_LINE,
         )
         self.types = {column.name: column.type for column in every}
-        # Of a plain result both tables' cells are attributes as they are: `identity`, with its
-        # tenant and probe, names its row of dimensions, and `figures` are its cells of facts.
+        # The cells of a plain result are its attributes and those of its values.
         self.has_plain = not any(part.path or part.converted for part in self._parts)
-        paths = {**_COMMON_PATHS, **{f.column.name: f"values.{f.name}" for f in self._fields()}}
-        self.identity = _getter(paths, [every[place].name for place in in_dimensions])
-        self.figures = _getter(paths, [every[place].name for place in in_facts])
+        fields = {field.column.name: field.name for part in self._parts for field in part.fields}
+        self._identity = _reads(fields, [every[place].name for place in in_dimensions])
+        self._figures = _reads(fields, [every[place].name for place in in_facts])
 
-    def _fields(self) -> list[_Field]:
-        return [field for part in self._parts if part.path is None for field in part.fields]
+    def plain_identity(self, result: Result) -> tuple[object, object]:
+        """What names a plain result's row of dimensions, with its tenant and probe."""
+        of_result, of_values = self._identity
+        return of_result(result), of_values(result.values)
+
+    def plain_facts(self, result: Result) -> tuple[object, ...]:
+        """A plain result's cells of facts, after the keys."""
+        of_result, of_values = self._figures
+        return (*of_result(result), *of_values(result.values))
 
     def row(self, tenant: str, probe: str, result: Result, body: str) -> KindRow:
         """A result's cells, in the order of the tables' columns after their keys.
@@ -187,13 +193,28 @@ class KindTable:
         return row
 
 
-def _getter(
-    paths: Mapping[str, str], names: Sequence[str]
-) -> Callable[[Result], tuple[object, ...]]:
-    """A function from a plain result to its attributes of these columns; others are left out."""
-    found = [paths[name] for name in names if name in paths]
-    read = attrgetter(*found)
-    return read if len(found) > 1 else lambda result: (read(result),)
+def _reads(fields: Mapping[str, str], names: Sequence[str]) -> tuple[_Read, _Read]:
+    """What reads the columns of these names from a result, and what from its values.
+
+    Those of a result come first; what it has not itself (its tenant) is left out.
+    """
+    return (
+        _attributes([_COMMON_PATHS[name] for name in names if name in _COMMON_PATHS]),
+        _attributes([fields[name] for name in names if name in fields]),
+    )
+
+
+def _attributes(names: Sequence[str]) -> _Read:
+    """A function from an object to a tuple of its attributes; `attrgetter` of one has no tuple."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    if not names:
+        return lambda _: ()
+    (name,) = names
+    return lambda source: (getattr(source, name),)
+
+
+_Read = Callable[[Any], tuple[object, ...]]
 
 
 def _is_dimension(column: Column) -> bool:

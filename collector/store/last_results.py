@@ -9,20 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from collector.store.batch import Batch, LastResultKey, microseconds, utc_text
-from collector.store.database import Row, Transaction
+from collector.store.batch import Batch, LastResultRef, SeriesName, microseconds, utc_text
+from collector.store.database import Transaction
 from collector.store.migrated_tables import SERIES, SERIES_LAST
 from collector.store.result_writer import Block, Count, StoredPlaces
 
-# Tenant, probe, line, kind, target, family.
-_Name = tuple[str, str, str, str, str, int]
 EpochId = Callable[[tuple[str, str, str]], int]
 # A nation has some eighty thousand series.
 _CACHED = 150_000
 # Parameters of one statement: SQLite takes 32,766.
 _AT_ONCE = 5_000
 _PARTS = ("", "ok_")
-_NOTHING = (None,) * 5
+_NOTHING: tuple[object, ...] = (None,) * 5
 
 
 def _update() -> str:
@@ -54,7 +52,7 @@ class LastResultWriter:
     """Writes the last results of one store. For one thread at a time."""
 
     def __init__(self) -> None:
-        self._series: dict[_Name, int] = {}
+        self._series: dict[SeriesName, int] = {}
 
     def forget(self) -> None:
         """Empty the cache, after a transaction that may not have been committed."""
@@ -77,29 +75,21 @@ class LastResultWriter:
             epoch_id: the number of an epoch (tenant, probe, epoch) of which there is a new result.
             count: adds to a counter of the store and returns its new value.
         """
-        rows: dict[_Name, dict[bool, Row]] = {}
-        for key, last in batch.last.items():
-            # A repeat has no number here. It becomes no last result, for its first copy was one:
-            # where the last one's clock was ahead, a repeat would replace it, without a number.
-            epoch = key.tenant, key.probe, last.epoch
-            place = stored.find(epoch, last.seq)
-            if place is not None:
-                part = (epoch_id(epoch), last.seq, last.started_us, *place)
-                rows.setdefault(_name(key), {})[key.only_ok] = part
+        rows: dict[SeriesName, tuple[object, ...]] = {}
+        for name, (last, last_ok) in batch.last.items():
+            part = _part(name, last, stored, epoch_id)
+            ok = part if last_ok is last else _part(name, last_ok, stored, epoch_id)
+            if part is not _NOTHING or ok is not _NOTHING:
+                rows[name] = (*part, *ok)
         stored_us = microseconds(batch.stored_at)
         ids = self._ids(transaction, rows, count)
         transaction.upsert(
-            SERIES_LAST,
-            [
-                (ids[name], stored_us, *parts.get(False, _NOTHING), *parts.get(True, _NOTHING))
-                for name, parts in rows.items()
-            ],
-            _UPDATE,
+            SERIES_LAST, [(ids[name], stored_us, *row) for name, row in rows.items()], _UPDATE
         )
 
     def _ids(
-        self, transaction: Transaction, wanted: Iterable[_Name], count: Count
-    ) -> Mapping[_Name, int]:
+        self, transaction: Transaction, wanted: Iterable[SeriesName], count: Count
+    ) -> Mapping[SeriesName, int]:
         """The numbers of series; the new ones are inserted."""
         known = self._series
         missing = [name for name in wanted if name not in known]
@@ -118,7 +108,19 @@ class LastResultWriter:
         return known
 
 
-def _read(transaction: Transaction, names: Sequence[_Name]) -> dict[_Name, int]:
+def _part(
+    name: SeriesName, last: LastResultRef | None, stored: StoredPlaces, epoch_id: EpochId
+) -> tuple[object, ...]:
+    if last is None:
+        return _NOTHING
+    # A repeat has no number here. It becomes no last result, for its first copy was one: where the
+    # last one's clock was ahead, a repeat would replace it, without a number.
+    epoch = name.tenant, name.probe, last.epoch
+    place = stored.find(epoch, last.seq)
+    return _NOTHING if place is None else (epoch_id(epoch), last.seq, last.started_us, *place)
+
+
+def _read(transaction: Transaction, names: Sequence[SeriesName]) -> dict[SeriesName, int]:
     marks = ", ".join(["(?, ?, ?, ?, ?, CAST(? AS smallint))"] * len(names))
     rows = transaction.execute(
         f"WITH wanted (tenant, probe, line, kind, target, family) AS (VALUES {marks}) "
@@ -126,12 +128,7 @@ def _read(transaction: Transaction, names: Sequence[_Name]) -> dict[_Name, int]:
         "JOIN series USING (tenant, probe, line, kind, target, family)",
         [cell for name in names for cell in name],
     )
-    return {(tenant, probe, line, kind, target, family): series_id
-            for tenant, probe, line, kind, target, family, series_id in rows}  # fmt: skip
-
-
-def _name(key: LastResultKey) -> _Name:
-    return key.tenant, key.probe, key.line, key.kind, key.target, key.family
+    return {SeriesName(*name): series_id for *name, series_id in rows}
 
 
 def carry_over(transaction: Transaction, blocks: Sequence[Block]) -> None:

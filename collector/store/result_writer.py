@@ -18,6 +18,7 @@ from collector.store.bodies import BLOCK_BYTES, BLOCK_RESULTS, BodyCompressor, p
 from collector.store.database import Row, Transaction
 from collector.store.kind_tables import KindRow, KindTable, kind_tables
 from collector.store.migrated_tables import BLOCKS, EPOCHS
+from collector.store.rollup_tables import ProbeResults
 from wire.result import Result
 
 _DAY_US = 86_400_000_000
@@ -54,6 +55,11 @@ class Block(NamedTuple):
     started_us: Sequence[int]
     results: Sequence[Result]
     bodies: Sequence[str]
+
+    @property
+    def of_probe(self) -> ProbeResults:
+        """Its results and their probe."""
+        return ProbeResults(self.epoch[0], self.epoch[1], self.results, self.started_us)
 
 
 class StoredPlaces:
@@ -102,7 +108,7 @@ class ResultWriter:
 
     def write(
         self, transaction: Transaction, batch: Batch, spans: Sequence[Span], count: Count
-    ) -> StoredPlaces:
+    ) -> list[Block]:
         """Write the results in these spans of the batch.
 
         Args:
@@ -112,11 +118,11 @@ class ResultWriter:
             count: adds to a counter of the store and returns its new value.
 
         Returns:
-            Where they are.
+            The blocks in which they are.
         """
         new = sum(len(span.records) for span in spans)
         if not new:
-            return StoredPlaces(())
+            return []
         number = count(transaction, "number", new) - new + 1
         stored_us = microseconds(batch.stored_at)
         blocks: list[Block] = []
@@ -125,7 +131,7 @@ class ResultWriter:
             number += len(span.records)
         month = batch.stored_at.year * 12 + batch.stored_at.month
         self.write_blocks(transaction, blocks, month, count)
-        return StoredPlaces(blocks)
+        return blocks
 
     def write_blocks(
         self, transaction: Transaction, blocks: Sequence[Block], month: int, count: Count
@@ -268,7 +274,8 @@ class ResultWriter:
 class _Other(NamedTuple):
     """A result of a block whose dimensions are not cached by their cells.
 
-    `identity` are the cells by which `cached` will have them, None of one that is not plain.
+    `identity` are the cells by which `cached` will have them, None of one that is not plain: it
+    has a flag or no values, or its kind has columns that are converted.
     """
 
     block: Block
@@ -287,34 +294,28 @@ class _Facts:
 
     def add(self, block: Block, cached: dict[_Cells, int]) -> None:
         """Add the results of a block; `cached` are the dimensions of its probe by their cells."""
-        read, figures, add = self.table.identity, self.table.figures, self.rows.append
-        if not self.table.has_plain:
-            self.others += [
-                _Other(block, place, None, cached) for place in range(len(block.results))
-            ]
-            return
+        identity_of, facts_of = self.table.plain_identity, self.table.plain_facts
         for place, result in enumerate(block.results):
-            if not _is_plain(result, block.bodies[place]):
+            if not self.table.has_plain or result.values is None or result.validity:
                 self.others.append(_Other(block, place, None, cached))
                 continue
-            identity = read(result)
+            identity = identity_of(result)
             dimension_id = cached.get(identity)
             if dimension_id is None:
                 self.others.append(_Other(block, place, identity, cached))
             else:
                 started_us = block.started_us[place]
-                add((block.number + place, started_us, dimension_id, place, *figures(result)))
-
-
-def _is_plain(result: Result, body: str) -> bool:
-    """Whether a result's cells are its attributes: it has values, no flag, and no NUL in a text."""
-    # NUL can only come from this escape (RFC 8259, section 7).
-    return result.values is not None and not result.validity and "\\u0000" not in body
+                self.rows.append(
+                    (block.number + place, started_us, dimension_id, place, *facts_of(result))
+                )
 
 
 def _interned(cells: _Cells) -> _Cells:
     """The same cells, whose texts share memory with others."""
-    return tuple(intern(cell) if type(cell) is str else cell for cell in cells)
+    return tuple(
+        intern(cell) if type(cell) is str else _interned(cell) if type(cell) is tuple else cell
+        for cell in cells
+    )
 
 
 def _blocks_of(number: int, span: Span, stored_us: int) -> Iterator[Block]:

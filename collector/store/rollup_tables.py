@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isnan, nan
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -95,14 +95,19 @@ class BatchDelta(Struct, frozen=True, array_like=True):
 _delta_decoder = msgspec.msgpack.Decoder(BatchDelta)
 
 
-def delta_of(results: Iterable[tuple[str, str, Iterable[Result]]]) -> BatchDelta:
-    """What the results of (tenant, probe) add."""
+class ProbeResults(NamedTuple):
+    """Results of a probe, and when they started (microseconds since 1970)."""
+
+    tenant: str
+    probe: str
+    results: Sequence[Result]
+    started_us: Sequence[int]
+
+
+def delta_of(every: Iterable[ProbeResults]) -> BatchDelta:
+    """What some results add."""
     windows = WindowCollector()
-    others = [
-        (tenant, probe, result)
-        for tenant, probe, some in results
-        for result in windows.take(tenant, probe, some)
-    ]
+    others = [(some.tenant, some.probe, result) for some in every for result in windows.take(*some)]
     return BatchDelta(windows.columns(), group_by_hour(others))
 
 

@@ -58,7 +58,7 @@ from collector.store.result_reader import (
     PACKED_COLUMNS,
     ResultReader,
 )
-from collector.store.result_writer import NumberedRow, ResultWriter, blocks_of_rows
+from collector.store.result_writer import NumberedRow, ResultWriter, StoredPlaces, blocks_of_rows
 from collector.store.rollup_writer import RollUpWriter, delete_rollups
 from collector.store.store import CARRY_OVER_RESULTS, REPACK_RESULTS, ROLL_UP_RESULTS
 from collector.store.summaries import SqlSummaries
@@ -175,11 +175,12 @@ class SqlStore:
                 reused = self._reused_numbers(transaction, batch, before, stored_at)
             batch_writer.count(transaction, "results", count)
             # Reads above, writes below, which are queued without waiting.
-            places = self._writer.write(transaction, batch, new, batch_writer.count)
+            blocks = self._writer.write(transaction, batch, new, batch_writer.count)
             signature_store.write(transaction, bounded, known, self._writer.epoch_id, stored_at)
-            batch_writer.insert_deltas(transaction, new)
+            batch_writer.insert_deltas(transaction, (block.of_probe for block in blocks))
             ledgers = batch_writer.extend_ledgers(transaction, batch, known, revision)
             self._ledgers.remember(ledgers)
+            places = StoredPlaces(blocks)
             self._last.write(transaction, batch, places, self._writer.epoch_id, batch_writer.count)
             batch_writer.upsert_probes(transaction, batch, revision)
             batch_writer.replace_plans(transaction, batch, stored_at)
@@ -534,23 +535,14 @@ class SqlStore:
             stored = [(row[0], ResultRow(*row[1:])) for row in rows]
             decoded = [decode_result(row.body.encode()) for _, row in stored]
             now = datetime.now(UTC)
-            self._writer.write_facts(
-                transaction,
-                [
-                    block
-                    for (number, row), result in zip(stored, decoded, strict=True)
-                    for block in blocks_of_rows([NumberedRow(number, row, result)])
-                ],
-                now.year * 12 + now.month,
-                batch_writer.count,
-            )
-            batch_writer.write_deltas(
-                transaction,
-                [
-                    (row.tenant, row.probe, [result])
-                    for (_, row), result in zip(stored, decoded, strict=True)
-                ],
-            )
+            blocks = [
+                block
+                for (number, row), result in zip(stored, decoded, strict=True)
+                for block in blocks_of_rows([NumberedRow(number, row, result)])
+            ]
+            month = now.year * 12 + now.month
+            self._writer.write_facts(transaction, blocks, month, batch_writer.count)
+            batch_writer.insert_deltas(transaction, (block.of_probe for block in blocks))
             batch_writer.count(transaction, "backfilled", (stored[-1][0] if stored else end) - done)
             return len(stored)
 

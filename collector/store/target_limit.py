@@ -123,9 +123,8 @@ def _lines(targets: Iterable[_Target]) -> frozenset[str]:
 def _targets_of(batch: Batch) -> dict[_ProbeKey, set[_Target]]:
     """The targets of a batch's results by probe."""
     found: dict[_ProbeKey, set[_Target]] = defaultdict(set)
-    for key in batch.last:
-        if not key.only_ok:
-            found[key.tenant, key.probe].add(_Target(key.line, key.kind, key.target))
+    for tenant, probe, line, kind, target, _ in batch.last:
+        found[tenant, probe].add(_Target(line, kind, target))
     return found
 
 

@@ -34,7 +34,8 @@ from collector.rollup.summary import (
     summary_of,
 )
 from collector.rollup.windows import Windows
-from collector.store.rollup_tables import decode_delta, delta_of, encode_delta
+from collector.store.batch import microseconds
+from collector.store.rollup_tables import ProbeResults, decode_delta, delta_of, encode_delta
 from collector.store.sqlite import SqliteStore
 from tests import samples
 from wire.result import KINDS, Family, Outcome, Reason, Result, Validity
@@ -45,6 +46,12 @@ MAPPING = LogarithmicMapping(RELATIVE_ERROR)
 WINDOW = samples.latency().values
 assert WINDOW is not None
 
+# Just at the edges of bins, and one bit beside them.
+edges = st.builds(
+    lambda power, to: math.nextafter(MAPPING.gamma**power, to),
+    st.integers(-2_000, 2_000),
+    st.sampled_from([0.0, 1.0, math.inf]),
+)
 figures = st.one_of(st.none(), st.just(0.0), st.floats(1e-6, 1e12))
 packets = st.lists(st.one_of(st.integers(0, 90_000), st.integers(0, 2**53 - 1)), max_size=8)
 
@@ -95,8 +102,9 @@ def triples(some: Iterable[Result]) -> list[tuple[str, str, Result]]:
     return [(samples.TENANT, samples.PROBE, result) for result in some]
 
 
-def of_probe(some: Sequence[Result]) -> tuple[str, str, Sequence[Result]]:
-    return samples.TENANT, samples.PROBE, some
+def of_probe(some: Sequence[Result]) -> ProbeResults:
+    started_us = [microseconds(result.started_at) for result in some]
+    return ProbeResults(samples.TENANT, samples.PROBE, some, started_us)
 
 
 def key_of(result: Result) -> HourKey:
@@ -273,6 +281,21 @@ def test_the_bins_are_those_of_the_sketch_library(figure: float) -> None:
     key = MAPPING.key(figure)
     assert distribution([figure]).bins == {key: 1}
     assert distribution([figure] * 3).bins == {key: 3}
+
+
+@given(st.lists(st.one_of(st.floats(1e-150, 1e150), edges), min_size=1))
+def test_the_bins_of_columns_are_those_of_the_sketch_library(some: list[float]) -> None:
+    """Beside the edge of a bin too, where the last bit of a logarithm decides."""
+    assert WINDOW is not None
+    window = samples.latency(started_at=START)
+    made = [
+        msgspec.structs.replace(
+            window, values=msgspec.structs.replace(WINDOW, rtt_mean_ms=figure, rtt_us=[])
+        )
+        for figure in some
+    ]
+    (summary,) = rolled_up([made]).values()
+    assert summary.metric("latency_rtt_mean_ms").bins == Counter(map(MAPPING.key, some))
 
 
 def test_no_figure_of_the_contract_can_be_negative() -> None:
