@@ -120,7 +120,8 @@ class LivePage:
             # Read now: another reader who shares it may know a later revision.
             current = self._model.probes().get(key, probe)
             results = self._store.last_results(*key)
-            view = live_view.probe_view(current, results, locale)
+            signatures = self._store.signature_outcomes([entry.last for entry in results])
+            view = live_view.probe_view(current, results, locale, signatures)
             return self._context.fragment("live_probe.html", locale, probe=view)
 
         return self._articles.get((*key, locale.language), lambda: probe.revision, render)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from collector.domain.lines import presence_of
+from collector.store.messages import SignatureOutcome
 from collector.store.records import LastResult, StoredProbe, StoredResult, Totals
 from collector.web.formatting import MISSING, Cell, Moment, cell, moment, whole_number
 from collector.web.labels import measurement
@@ -66,7 +67,8 @@ class LineView(NamedTuple):
 class ProbeView(NamedTuple):
     """A probe with its lines. `anchor` is its element id in the page.
 
-    `hidden` states how many of its last results are shown, "" where all are.
+    `hidden` states how many of its last results are shown, "" where all are; `signed` how many of
+    them are what the probe signed, "" where none is signed.
     """
 
     anchor: str
@@ -82,6 +84,7 @@ class ProbeView(NamedTuple):
     version: str | None
     lines: list[LineView]
     hidden: str
+    signed: str
 
 
 class SummaryView(NamedTuple):
@@ -111,10 +114,16 @@ def summary(online: int, probes: int, totals: Totals, locale: Locale) -> Summary
     return SummaryView(*(whole_number(count, locale.language) for count in counts))
 
 
-def probe_view(probe: StoredProbe, results: Sequence[LastResult], locale: Locale) -> ProbeView:
+def probe_view(
+    probe: StoredProbe,
+    results: Sequence[LastResult],
+    locale: Locale,
+    signatures: Sequence[SignatureOutcome | None] = (),
+) -> ProbeView:
     """The view of a probe. `results` are the last ones of each line, kind and target.
 
-    At most `RESULTS_MOST` of them are shown, and the number of all is stated.
+    At most `RESULTS_MOST` of them are shown, and the number of all is stated. `signatures`: what
+    came of checking each of them.
     """
     site = probe.site
     since = probe.presence_since
@@ -132,6 +141,7 @@ def probe_view(probe: StoredProbe, results: Sequence[LastResult], locale: Locale
         version=probe.info.probe_version if probe.info else None,
         lines=_lines(probe, results[:RESULTS_MOST], locale),
         hidden=_hidden(len(results), locale),
+        signed=_signed(signatures, locale),
     )
 
 
@@ -139,6 +149,13 @@ def _hidden(results: int, locale: Locale) -> str:
     if results <= RESULTS_MOST:
         return ""
     return f"{locale.label('shown_of_all')} {locale.number(RESULTS_MOST)}/{locale.number(results)}"
+
+
+def _signed(signatures: Sequence[SignatureOutcome | None], locale: Locale) -> str:
+    if all(outcome is None for outcome in signatures):
+        return ""
+    checked = sum(outcome is SignatureOutcome.CHECKED for outcome in signatures)
+    return f"{locale.number(checked)}/{locale.number(len(signatures))}"
 
 
 def _moment(at: datetime, locale: Locale) -> Moment:

@@ -9,6 +9,7 @@ import pytest
 from msgspec import structs
 
 from collector.domain.probe_snapshot import ProbeSnapshot
+from collector.store.messages import SignatureOutcome
 from collector.store.records import LastResult, StoredProbe, StoredResult, Totals
 from collector.web import live_view
 from collector.web.formatting import MISSING, Cell, figure, moment, whole_number
@@ -356,3 +357,18 @@ def test_what_a_probe_gave_up_stands_under_the_box_and_no_isp() -> None:
     view = live_view.probe_view(a_probe(), [entry], VI)
     assert [line.isp for line in view.lines] == ["VNPT", "Viettel", "Bản thân trạm đo"]
     assert [table.rows[0].cells[0].text for table in view.lines[-1].tables] == ["12"]
+
+
+@pytest.mark.parametrize(
+    ("signatures", "shown"),
+    [
+        ([], ""),
+        ([None, None], ""),
+        ([SignatureOutcome.CHECKED, None], "1/2"),
+        ([SignatureOutcome.MISMATCH, SignatureOutcome.UNKNOWN_KEY], "0/2"),
+    ],
+)
+def test_how_many_of_the_last_results_are_what_the_probe_signed(
+    signatures: list[SignatureOutcome | None], shown: str
+) -> None:
+    assert live_view.probe_view(a_probe(), [], VI, signatures).signed == shown

@@ -145,6 +145,7 @@ LABELS = {
     "pending": Phrase("Chờ gửi", "Pending"),
     "pending_unit": Phrase("kết quả", "results"),
     "version": Phrase("Phiên bản", "Version"),
+    "signed": Phrase("Chữ ký đã kiểm tra", "Signatures checked"),
     "unknown": Phrase("chưa có", "none yet"),
     "line": Phrase("Đường truyền", "Line"),
     "host_line": Phrase("Bản thân trạm đo", "The probe itself"),
