@@ -4,10 +4,13 @@ of its results when the holder dies, stands still, or comes back.
 
 from __future__ import annotations
 
+import itertools
 import json
+import queue
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -15,6 +18,7 @@ import psycopg
 import pytest
 
 from collector.store.postgresql import PostgresqlStore
+from runtime.mqtt import Connected, Event, MqttSession, Received
 from tests import broker as brokers
 from tests import postgresql, samples
 from tests.broker import Broker
@@ -357,3 +361,43 @@ def test_a_primary_dies_and_the_standby_goes_on(
             # The pages read from the new one.
             eventually(lambda: one.get("/healthz")[0] == 200, "all is well again", WITHIN_S)
             assert len(one.results()) == north.sent
+
+
+def test_a_session_follows_what_it_is_to_subscribe_to(broker: Broker) -> None:
+    """Also over a broker's restart, which knows nothing of a session that is not kept."""
+    inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    session = MqttSession(broker.config(), "one", inbox.put, subscriptions=["t/before"], kept=False)
+    session.start()
+
+    marks = itertools.count()
+
+    def until_mark(sender: Client) -> list[str]:
+        """The topics of what came before a message of "t/always" that is sent now."""
+        mark, came = str(next(marks)).encode(), list[str]()
+        for _ in range(60):
+            # Again: the subscription may not have reached the broker yet.
+            sender.publish("t/always", mark)
+            with suppress(queue.Empty):
+                while True:
+                    match inbox.get(timeout=2.0):
+                        case Received(topic="t/always", payload=payload):
+                            if payload == mark:
+                                return came
+                        case Received(topic=topic):
+                            came.append(topic)
+        raise AssertionError("nothing comes")
+
+    def comes(topic: str) -> bool:
+        with Client(broker.config(), "sender") as sender:
+            until_mark(sender)
+            sender.publish(topic, b"")
+            return until_mark(sender) == [topic]
+
+    eventually(lambda: isinstance(inbox.get(timeout=WITHIN_S), Connected), "it is connected")
+    session.subscribe_to(["t/after", "t/always"])
+    assert (comes("t/before"), comes("t/after")) == (False, True)
+    broker.kill()
+    broker.start()
+    eventually(lambda: isinstance(inbox.get(timeout=WITHIN_S), Connected), "it is connected")
+    assert (comes("t/before"), comes("t/after")) == (False, True)
+    session.stop()

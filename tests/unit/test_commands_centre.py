@@ -72,6 +72,14 @@ def test_without_a_connection_nothing_is_sent_later() -> None:
     assert sender.status(ID) is None
 
 
+def test_nothing_is_sent_to_a_probe_whose_tenant_another_collector_holds() -> None:
+    broker = Broker()
+    sender = MqttCommandSender(broker.publish, holds=lambda tenant: tenant != TENANT)
+    with pytest.raises(NotSentError, match="another collector holds the tenant bach-thong"):
+        sender.send(TENANT, PROBE, builder.reload(ID, NOW))
+    assert (broker.sent, sender.status(ID)) == ([], None)
+
+
 def test_a_command_to_a_probe_that_is_away_waits_and_is_sent_once() -> None:
     broker = Broker()
     sender = sender_to(broker, away=True)
