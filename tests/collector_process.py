@@ -84,7 +84,7 @@ class CollectorProcess:
                 stdout=log,
                 stderr=log,
             )
-        eventually(self._answers, "the collector's pages answer", 60.0)
+        eventually(self._answers, "the collector's pages answer", 120.0)
 
     def kill(self) -> None:
         """End it as a power cut would."""
