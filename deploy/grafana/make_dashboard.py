@@ -27,14 +27,20 @@ WHERE r.start_s >= extract(epoch FROM $__timeFrom()::timestamptz)
   AND p.commune IN ($commune)"""
 
 
+# The names that there are: an official commune has none in the database, and its office is known;
+# a line that the registry lacks has its own name, and is not joined with the others like it.
+_PLACE = "coalesce(c.name, p.office)"
+_ISP = "coalesce(i.name, g.isp, l.line)"
+
+
 def _mean(metric: str) -> str:
     return f"sum(r.{metric}_sum) / nullif(sum(r.{metric}_count), 0)"
 
 
 QUERIES = {
-    "lines": f"""SELECT coalesce(c.name, p.commune) AS "Xã, phường",
-  p.office AS "Cơ quan", l.line AS "Đường truyền",
-  i.name AS "Doanh nghiệp", g.plan_down_bps AS "Công bố",
+    "lines": f"""SELECT {_PLACE} AS "Cơ quan, xã", p.commune AS "Mã xã",
+  l.tenant || '/' || l.probe AS "Trạm đo", l.line AS "Đường truyền",
+  {_ISP} AS "Doanh nghiệp", g.plan_down_bps AS "Công bố",
   {_mean("throughput_download_whole_bps")} AS "Tải xuống",
   {_mean("throughput_upload_whole_bps")} AS "Tải lên",
   {_mean("latency_rtt_mean_ms")} AS "Độ trễ",
@@ -43,22 +49,22 @@ QUERIES = {
     / nullif(sum(r.availability_up_minutes) + sum(r.availability_down_minutes), 0) AS "Khả dụng",
   sum(r.throughput_valid) AS "Hợp lệ", sum(r.throughput_ok) + sum(r.throughput_failed) AS "Đã đo"
 {_CHOSEN.format(table="rollup_day")}
-GROUP BY 1, p.office, l.line, i.name, g.plan_down_bps
-ORDER BY 1, p.office, l.line""",
+GROUP BY 1, 2, 3, 4, 5, g.plan_down_bps
+ORDER BY 1, 3, 4""",
     "download": f"""SELECT to_timestamp(r.start_s) AS "time",
-  i.name || ' ' || coalesce(c.name, p.commune) AS metric,
+  {_ISP} || ' ' || {_PLACE} AS metric,
   {_mean("throughput_download_whole_bps")} AS value
 {_CHOSEN.format(table="rollup_day")}
 GROUP BY 1, 2 HAVING sum(r.throughput_download_whole_bps_count) > 0
 ORDER BY 1""",
-    "share": f"""SELECT to_timestamp(r.start_s) AS "time", i.name AS metric,
+    "share": f"""SELECT to_timestamp(r.start_s) AS "time", {_ISP} AS metric,
   sum(r.throughput_download_whole_bps_sum)
     / nullif(sum(r.throughput_download_whole_bps_count * g.plan_down_bps), 0) AS value
 {_CHOSEN.format(table="rollup_day")}
   AND g.plan_down_bps IS NOT NULL
-GROUP BY r.start_s, i.name HAVING sum(r.throughput_download_whole_bps_count) > 0
+GROUP BY 1, 2 HAVING sum(r.throughput_download_whole_bps_count) > 0
 ORDER BY 1""",
-    "samples": f"""SELECT to_timestamp(r.start_s) AS "time", coalesce(c.name, p.commune) AS metric,
+    "samples": f"""SELECT to_timestamp(r.start_s) AS "time", {_PLACE} AS metric,
   coalesce(sum(r.throughput_ok), 0) + coalesce(sum(r.http_ok), 0) AS value
 {_CHOSEN.format(table="rollup_day")}
 GROUP BY 1, 2

@@ -128,12 +128,18 @@ def _schemas_alone(folder: Path) -> Path:
 
 
 def _node_folder() -> Path:
+    return npm_installed(HERE / "package.json", "node")
+
+
+def npm_installed(package: Path, name: str) -> Path:
+    """The folder in which what a package.json names is installed, once for what it says."""
+
     def install(folder: Path) -> None:
-        shutil.copy(HERE / "package.json", folder)
+        shutil.copy(package, folder / "package.json")
         argv = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund"]
         _run([*argv, "--ignore-scripts", "--loglevel=error"], "", cwd=folder, limit_s=_INSTALL_S)
 
-    return _made("node", [HERE / "package.json"], install)
+    return _made(name, [package], install)
 
 
 def _made(name: str, sources: Iterable[Path], make: Callable[[Path], None]) -> Path:

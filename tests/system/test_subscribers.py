@@ -8,6 +8,7 @@ in Node.js where there is one, Telegraf's paths against a real envelope.
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -29,6 +30,7 @@ from runtime.broker import BrokerConfig
 from tests import postgresql, samples, secured_broker, seeded_centre
 from tests.broker import Broker
 from tests.client import Client, eventually
+from tests.every_kind import messages
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -115,6 +117,52 @@ def test_a_reader_with_an_account_gets_results_from_the_broker_that_we_deploy(
         assert values is not None
         assert values.download_whole_bps is not None
         assert f"\t{round(values.download_whole_bps / 1e6)}\t" in lines[0], "slow start included"
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+def test_each_figure_of_every_kind_stands_in_its_own_column(tmp_path: Path) -> None:
+    sent, said = messages(), tmp_path / "said"
+    with Broker(tmp_path / "broker") as broker:
+        reading = reader("mosquitto_sub.sh", broker.config().port, None)
+        environment = reading.environment | {"PATH": "/usr/bin:/bin"}
+        with said.open("w") as out:
+            process = subprocess.Popen(reading.argv, cwd="/", stdout=out, env=environment)
+
+        def rows() -> set[tuple[str, ...]]:
+            return {tuple(line.split("\t")) for line in said.read_text().splitlines()}
+
+        def heard(sender: Client) -> bool:
+            for message in sent:
+                sender.publish(message.topic, message.payload)
+            return {row[2] for row in rows()} == {message.kind for message in sent}
+
+        try:
+            with Client(broker.config(), "probe") as probe:
+                eventually(lambda: heard(probe), "each kind is printed")
+        finally:
+            process.terminate()
+            process.wait(60)
+    assert {len(row) for row in rows()} == {8}
+    assert rows() == {
+        (
+            "phu-thong-01",
+            result["line"]["id"],
+            message.kind,
+            result["started_at"],
+            result["outcome"],
+            result["reason"] or "-",
+            whole_mbps(result, "download"),
+            whole_mbps(result, "upload"),
+        )
+        for message in sent
+        for result in message.results
+    }
+
+
+def whole_mbps(result: dict[str, Any], direction: str) -> str:
+    """A speed with its slow start, as the reader prints it."""
+    bps = (result["values"] or {}).get(f"{direction}_whole_bps")
+    return "-" if bps is None else str(math.floor(bps / 1e6 + 0.5))
 
 
 @pytest.mark.parametrize("command", READERS)
@@ -292,3 +340,28 @@ def test_every_query_of_the_dashboard_runs_and_finds(
     if "time" in names and "value" in names:
         values = [row[names.index("value")] for row in rows]
         assert any(value is not None for value in values)
+
+
+def test_the_dashboard_shows_names_and_keeps_lines_that_the_registry_lacks_apart(
+    database: psycopg.Connection[Any],
+) -> None:
+    end = datetime.now(UTC)
+    with psycopg.connect(database.info.dsn) as writable:
+        # As of a probe that was given a second line before the registry was.
+        writable.execute("DELETE FROM registry_lines WHERE line = 'viettel'")
+        for name in ("lines", "download", "share", "samples"):
+            sql = expanded(
+                make_dashboard.QUERIES[name], end - timedelta(days=3), end, CHOICES
+            ).encode()
+            cursor = writable.execute(sql)
+            names = [column.name for column in cursor.description or []]
+            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            assert rows, name
+            shown = {str(row.get("metric", row.get("Cơ quan, xã"))) for row in rows}
+            assert not [text for text in shown if text == "None" or re.search(r"\d{5}", text)], name
+            if name == "lines":
+                assert {row["Doanh nghiệp"] for row in rows} == {"VNPT", "viettel"}
+                assert len({(row["Trạm đo"], row["Đường truyền"]) for row in rows}) == len(rows)
+            if name == "download":
+                assert {text for text in shown if text.startswith("viettel ")}
+        writable.rollback()

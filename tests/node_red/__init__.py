@@ -1,0 +1,1 @@
+"""Node-RED itself, by npm."""
