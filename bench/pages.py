@@ -79,7 +79,7 @@ class Visit(NamedTuple):
     elements: int
 
 
-FULL = Size(3_321, 69, 10, 20)
+FULL = Size(3_321, 69, 5, 10)
 QUICK = Size(200, 8, 2, 3)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,15 +17,27 @@ from collector.reports.flat_table import Cell
 from collector.rollup.periods import month_of
 from collector.rollup.summary import SPEED_KINDS
 from collector.web import campaign_view as view
+from collector.web.drawing.bars import Bars
 from collector.web.formatting import week_text
 from collector.web.page_context import PageContext
 from collector.web.presentation import Locale
-from collector.web.query import one_of, province_code
+from collector.web.query import links, one_of, page_number, province_code
 from collector.web.responses import csv_response, xlsx_response
+from collector.web.table import page_links, page_of
 
 _CSV_COLUMNS = (
     "week", "province", "commune_code", "commune", "office", "probe", "isp", "samples",
 )  # fmt: skip
+
+
+class _Content(NamedTuple):
+    """What the page shows of a week."""
+
+    offices: int
+    urged: Sequence[view.OfficeRow]
+    communes: int
+    short: Sequence[view.CommuneRow]
+    progress: Bars | None
 
 
 class CampaignPage:
@@ -40,20 +53,24 @@ class CampaignPage:
         ]
 
     def page(self, request: Request) -> Response:
-        """Filters: `province`, `group`, `week` (the last whole one where none is asked for)."""
+        """Filters: `province`, `group`, `week` (the last whole one where none is asked for).
+
+        `page` is of the offices to urge, `short` of the communes that lack samples.
+        """
         model, locale = self._model, self._context.locale(request)
         registry, every, filters = model.registry(), model.lines(), self._filters(request)
-        lines = filter_lines(every, province=filters["province"], group=filters["group"])
-        mondays = view.last_weeks(model.today())
-        monday = self._monday(request)
+        mondays, monday = view.last_weeks(model.today()), self._monday(request)
         minimum = int(model.thresholds.week_measurements.limit)
         needed = int(model.thresholds.commune_month_samples.limit)
-        counts = self._counts(mondays)
-        offices = view.offices(lines, counts, model.states(), monday, locale)
-        urged = view.below(offices, minimum)
         month = month_of(model.today())
-        communes = view.communes(lines, model.overview(month), needed, locale)
-        short = [row for row in communes if row.samples < needed]
+        shown = model.cached(
+            ("campaign", *filters.values(), monday, locale.language),
+            lambda: self._content(filters, monday, locale),
+        )
+        urged = page_of(shown.urged, page_number(request), view.ROWS_A_PAGE)
+        short = page_of(shown.short, page_number(request, "short"), view.ROWS_A_PAGE)
+        here = {**filters, "week": view.week_name(monday)}
+        short_link = links("/campaign", here)
         return self._context.render(
             request,
             "campaign.html",
@@ -66,13 +83,31 @@ class CampaignPage:
             week_last=monday + timedelta(days=6),
             minimum=minimum,
             needed=needed,
-            offices=len(offices),
-            urged=urged[: view.ROWS_MOST],
-            urged_all=len(urged),
-            communes=len(communes),
-            short=short[: view.ROWS_MOST],
-            short_all=len(short),
+            offices=shown.offices,
+            urged=urged,
+            urged_pages=page_links(urged, links("/campaign", here)),
+            communes=shown.communes,
+            short=short,
+            short_pages=page_links(short, lambda at: short_link({"short": at["page"]})),
             month=f"{month.first:%m/%Y}",
+            progress=shown.progress,
+        )
+
+    def _content(self, filters: Mapping[str, str], monday: date, locale: Locale) -> _Content:
+        model = self._model
+        lines = filter_lines(model.lines(), province=filters["province"], group=filters["group"])
+        mondays = view.last_weeks(model.today())
+        minimum = int(model.thresholds.week_measurements.limit)
+        needed = int(model.thresholds.commune_month_samples.limit)
+        counts = self._counts(mondays)
+        offices = view.offices(lines, counts, model.states(), monday, locale)
+        month = month_of(model.today())
+        communes = view.communes(lines, model.overview(month), needed, locale)
+        return _Content(
+            offices=len(offices),
+            urged=view.below(offices, minimum),
+            communes=len(communes),
+            short=[row for row in communes if row.samples < needed],
             progress=view.progress(lines, counts, mondays, minimum, locale),
         )
 

@@ -24,7 +24,7 @@ from collector.web.formatting import week_text, whole_number
 from collector.web.line_table import percent, state_badge
 from collector.web.presentation import Badge, Locale
 
-ROWS_MOST = 200
+ROWS_A_PAGE = 80
 WEEKS = 8
 
 
