@@ -25,16 +25,16 @@ from collector.reports.service import (
     RefusalReason,
     ReportRefusedError,
     ReportService,
-    last_complete_period,
 )
 from collector.rollup.periods import Period, parse_period
 from collector.users.user import Permission
 from collector.web import reports_view as view
 from collector.web.page_context import PageContext
 from collector.web.presentation import Locale
-from collector.web.query import one_of
+from collector.web.query import links, one_of, page_number
+from collector.web.search_page import place_index
+from collector.web.table import TablePage, page_links, page_of
 
-_ISSUES_SHOWN = 300
 # How many of the newest issues are checked for changed figures.
 _CHECKED_FOR_CHANGES = 20
 
@@ -61,14 +61,15 @@ class ReportsPage:
     def draft(self, request: Request) -> Response:
         """A draft of the current figures, as a file."""
         self._context.require(request, Permission.MAKE_REPORTS)
-        query = request.query_params
-        kind = _kind(query.get("kind"))
-        report_format = one_of("format", query.get("format"), [f.value for f in formats(kind)])
+        return self._draft(request, request.query_params)
+
+    def _draft(self, request: Request, asked: Mapping[str, str]) -> Response:
+        kind, period = _what(asked)
+        report_format = one_of("format", asked.get("format"), [f.value for f in formats(kind)])
         try:
+            area = self._area(request, asked.get("area", ""))
             with self._one_at_a_time:
-                report = self._reports.draft(
-                    kind, query.get("area", NATION), _period(query.get("period"))
-                )
+                report = self._reports.draft(kind, area, _period(period))
                 file = render(report, ReportFormat(report_format or formats(kind)[0]))
         except (ValueError, TooManyRowsError) as error:
             return self._page(request, error, 422)
@@ -82,20 +83,23 @@ class ReportsPage:
         )
 
     async def issue(self, request: Request) -> Response:
-        """Issue a report and redirect to the list."""
+        """Issue a report and redirect to the list; for the button `draft` only show it."""
         await run_in_threadpool(self._context.require, request, Permission.MAKE_REPORTS)
         form = await request.form(max_files=0, max_fields=10)
         self._context.require_form(request, str(form.get("token", "")))
-        fields = {name: str(form.get(name, "")) for name in ("kind", "area", "period")}
+        names = ("what", "kind", "area", "period", "format", "do")
+        fields = {name: str(form.get(name, "")) for name in names}
+        if fields["do"] == "draft":
+            return await run_in_threadpool(self._draft, request, fields)
         return await run_in_threadpool(self._issue, request, fields)
 
     def _issue(self, request: Request, fields: dict[str, str]) -> Response:
         user = self._context.require(request, Permission.MAKE_REPORTS)
+        kind, period = _what(fields)
         try:
+            area = self._area(request, fields["area"])
             with self._one_at_a_time:
-                paths = self._reports.issue(
-                    _kind(fields["kind"]), fields["area"], _period(fields["period"])
-                )
+                paths = self._reports.issue(kind, area, _period(period))
         except ValueError as error:
             return self._page(request, error, 422)
         except ArchiveError as error:
@@ -110,6 +114,11 @@ class ReportsPage:
             raise HTTPException(404, "no such report")
         return FileResponse(path, filename=path.name)
 
+    def _area(self, request: Request, typed: str) -> str:
+        """The id of the area that was typed. Raises ValueError."""
+        names = view.area_names(self._model.registry(), self._context.locale(request))
+        return view.area_id(typed, names, place_index(self._model))
+
     def _changed(self, issue: Issue) -> list[date]:
         """The days whose figures changed since; cached, as every visitor can ask for it."""
         return self._model.cached(
@@ -121,26 +130,33 @@ class ReportsPage:
         self, request: Request, problem: Exception | None = None, status: int = 200
     ) -> Response:
         locale, visitor = self._context.locale(request), self._context.visitor(request)
-        registry, now = self._model.registry(), self._model.now()
-        areas = view.areas(registry, locale)
-        last = last_complete_period(ReportKind.WEEKLY, now).first.isocalendar()
+        registry = self._model.registry()
+        names = view.area_names(registry, locale)
+        issues = page_of(
+            self._reports.archive.issues(),
+            page_number(request) if request.method == "GET" else 1,
+            view.ROWS_A_PAGE,
+        )
         return self._context.render(
             request,
-            "reports.html",
+            "papers.html",
             status=status,
             problem="" if problem is None else _problem_text(problem, locale),
             may=visitor.may(Permission.MAKE_REPORTS),
-            kinds=[(kind.value, locale.label(f"report_{kind}")) for kind in ReportKind],
-            areas=areas,
+            what=view.period_groups(self._model.today(), locale),
+            areas=view.suggested_areas(names),
+            area=next((group.name for group in registry.groups.values()), names[NATION]),
             unregistered=not registry.lines(),
             may_register=visitor.may(Permission.EDIT_REGISTRY),
-            week=f"{last.year}-W{last.week:02d}",
-            month=f"{last_complete_period(ReportKind.MONTHLY, now).first:%Y-%m}",
             formats=[report_format.value for report_format in ReportFormat],
-            issues=self._rows(dict(areas), locale),
+            issues=self._rows(issues, names, locale),
+            page=issues,
+            pages=page_links(issues, links("/papers", {})),
         )
 
-    def _rows(self, area_names: Mapping[str, str], locale: Locale) -> list[view.IssueRow]:
+    def _rows(
+        self, issues: TablePage[Issue], area_names: Mapping[str, str], locale: Locale
+    ) -> list[view.IssueRow]:
         return [
             view.issue_row(
                 issue.kind,
@@ -148,12 +164,18 @@ class ReportsPage:
                 issue.period,
                 issue.version,
                 issue.at,
-                self._changed(issue) if place < _CHECKED_FOR_CHANGES else [],
+                self._changed(issue) if place <= _CHECKED_FOR_CHANGES else [],
                 {path.suffix[1:]: path.name for path in issue.files},
                 locale,
             )
-            for place, issue in enumerate(self._reports.archive.issues()[:_ISSUES_SHOWN])
+            for place, issue in enumerate(issues.rows, start=issues.first)
         ]
+
+
+def _what(asked: Mapping[str, str]) -> tuple[ReportKind, str]:
+    """Kind and period: together as `what` (weekly:2026-W48), or as `kind` and `period`."""
+    kind, _, period = asked.get("what", "").partition(":")
+    return _kind(kind or asked.get("kind")), period or asked.get("period", "")
 
 
 def _kind(text: str | None) -> ReportKind:
@@ -172,6 +194,8 @@ def _problem_text(problem: Exception, locale: Locale) -> str:
     match problem:
         case ReportRefusedError(why=why):
             return locale.label(f"report_refused_{why}")
+        case view.AreaUnclearError(names=names):
+            return f"{locale.label('report_which_area')} {'; '.join(names)}"
         case TooManyRowsError():
             return locale.label("report_refused_too_long")
         case _:

@@ -54,6 +54,7 @@ OPEN_PAGES = {
     "live": "/live",
 }
 CLOSED_PAGES = {
+    "papers-signed-in": "/papers",
     "registry": "/registry",
     "registry-probe": "/registry/probe/bach-thong/tram-01969-1",
     "registry-new": "/registry/probe",
@@ -402,6 +403,22 @@ def test_signing_out_ends_a_stolen_cookie_too(centre: Centre, browser: Browser) 
     expect(other.get_by_role("heading", level=1)).to_have_text("Request failed")
     for each in (context, thief):
         each.close()
+
+
+def test_a_report_is_asked_for_by_the_name_of_its_area(centre: Centre, browser: Browser) -> None:
+    context = browser.new_context(java_script_enabled=False, accept_downloads=True)
+    page = context.new_page()
+    sign_in(page, centre)
+    page.goto(f"{centre.collector.url}/papers?lang=en")
+    page.get_by_label("Area").fill("tan hoa")
+    page.get_by_role("button", name="View draft").click()
+    expect(page.get_by_role("alert")).to_contain_text("Several areas have this name")
+    page.get_by_label("Area").fill("phu thong")
+    page.get_by_label("Format").select_option("json")
+    with page.expect_download(timeout=60_000) as download:
+        page.get_by_role("button", name="View draft").click()
+    assert "01969" in download.value.suggested_filename
+    context.close()
 
 
 def test_the_registry_is_checked_shown_and_then_applied(centre: Centre, browser: Browser) -> None:

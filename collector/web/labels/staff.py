@@ -23,6 +23,11 @@ LABELS = {
         "these are configured.",
     ),
     # Reports
+    "report_and_period": Phrase("Báo cáo và kỳ", "Report and period"),
+    "draft_only": Phrase("chưa hết, chỉ xem nháp", "not over, draft only"),
+    "report_which_area": Phrase(
+        "Có nhiều địa bàn tên như vậy, hãy ghi mã:", "Several areas have this name, give the code:"
+    ),
     "report_type": Phrase("Loại báo cáo", "Report type"),
     "report_weekly": Phrase("Báo cáo tuần", "Weekly report"),
     "report_monthly": Phrase("Báo cáo tháng", "Monthly report"),
@@ -45,9 +50,9 @@ LABELS = {
     "reports_issued": Phrase("Báo cáo đã phát hành", "Issued reports"),
     "no_reports": Phrase("Chưa phát hành báo cáo nào.", "No report has been issued yet."),
     "reports_lead": Phrase(
-        "Kỳ báo cáo: tuần (2026-W30) hoặc tháng (2026-07); để trống là kỳ gần nhất đã kết thúc. "
-        "Bản nháp chỉ để xem; bản phát hành được lưu lại ở mọi định dạng.",
-        "Period: a week (2026-W30) or a month (2026-07); empty means the last complete one. A "
+        "Chọn loại và kỳ báo cáo; gõ địa bàn: nhóm, tỉnh, tên hoặc mã xã. Bản nháp chỉ để xem; bản "
+        "phát hành được lưu lại ở mọi định dạng.",
+        "Choose report and period; type an area: a group, a province, a commune's name or code. A "
         "draft is for viewing only; an issued report is archived in every format.",
     ),
     "reports_sign_in": Phrase(
