@@ -10,12 +10,12 @@ compared before it is stored.
 from __future__ import annotations
 
 import re
-import sys
-from array import array
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import zstandard
 
 from collector.store.bodies import (
@@ -40,9 +40,10 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[int]).decode
 # Integers as JSON writes them, eight or more in a list, each below 10^9.
 _LIST = re.compile(rb"(\[(?:0|[1-9][0-9]{0,8})(?:,(?:0|[1-9][0-9]{0,8})){7,}\])")
-# Unsigned integers of four bytes.
-_UINT = "I" if array("I").itemsize == 4 else "L"
+# Unsigned integers of four bytes, the lowest first.
 _UINT_BYTES = 4
+
+Column = npt.NDArray[np.int64]
 
 
 class PackWriter:
@@ -72,7 +73,9 @@ class PackWriter:
         if any(_MARK in body for body in bodies):
             return None
         texts: list[bytes] = []
-        sizes, least, above = array(_UINT), array(_UINT), array(_UINT)
+        sizes: list[int] = []
+        least: list[int] = []
+        above: list[int] = []
         for body in bodies:
             pieces = _LIST.split(body)
             for numbers in pieces[1::2]:
@@ -138,41 +141,31 @@ class _Lists:
 
     def __init__(self, planes: Sequence[bytes]) -> None:
         read = zstandard.ZstdDecompressor().decompress
-        some = [array(_UINT)] * 3
-        for number in range(3):
-            at = number * _UINT_BYTES
-            some[number] = _of_planes([read(p) for p in planes[at : at + _UINT_BYTES]])
-        sizes, self._least, self._above = some
-        self.ends = [0, *accumulate(sizes)]
-        if len(self._least) != len(sizes) or len(self._above) != self.ends[-1]:
+        sizes, least, above = (
+            _of_planes([read(plane) for plane in planes[at : at + _UINT_BYTES]])
+            for at in range(0, 3 * _UINT_BYTES, _UINT_BYTES)
+        )
+        self.ends = [0, *accumulate(sizes.tolist())]
+        if len(least) != len(sizes) or len(above) != self.ends[-1]:
             raise ValueError("columns of a pack are of different lengths")
+        self._values = np.repeat(least, sizes) + above
 
     def text(self, number: int) -> bytes:
         """A list as JSON."""
-        low = self._least[number]
-        values = self._above[self.ends[number] : self.ends[number + 1]]
-        return _encode([low + value for value in values])
+        return _encode(self._values[self.ends[number] : self.ends[number + 1]].tolist())
 
 
-def _planes(column: array[int]) -> Iterator[bytes]:
+def _planes(column: Sequence[int]) -> Iterator[bytes]:
     """The lowest bytes of all values, the second bytes, and so on."""
-    content = _little_endian(column).tobytes()
+    content = np.array(column, "<u4").tobytes()
     return (content[place::_UINT_BYTES] for place in range(_UINT_BYTES))
 
 
-def _of_planes(planes: Sequence[bytes]) -> array[int]:
+def _of_planes(planes: Sequence[bytes]) -> Column:
     content = bytearray(len(planes[0]) * _UINT_BYTES)
     for place, plane in enumerate(planes):
         content[place::_UINT_BYTES] = plane
-    column = array(_UINT)
-    column.frombytes(bytes(content))
-    return _little_endian(column)
-
-
-def _little_endian(column: array[int]) -> array[int]:
-    if sys.byteorder == "big":
-        column.byteswap()
-    return column
+    return np.frombuffer(content, "<u4").astype(np.int64)
 
 
 def _sections(content: bytes) -> list[bytes]:

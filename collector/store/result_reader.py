@@ -27,6 +27,8 @@ from collector.store.records import StoredResult
 # Read at once: rows of blocks at first and at most, and packs.
 _BLOCKS_AT_FIRST, _BLOCKS_AT_ONCE = 64, 512
 _PACKS_AT_ONCE = 64
+# Some megabytes: a reader pages through a pack, and several ask for the newest results.
+_PACKS_CACHED = 4
 log = logging.getLogger(__name__)
 Execute = Callable[[str, Sequence[object]], list[Row]]
 _PACKED_COLUMNS = (
@@ -84,11 +86,21 @@ class _BlockHead(NamedTuple):
     stored_at: datetime
 
 
-class _StoredPack(NamedTuple):
-    number: int
-    results: int
-    dictionary_id: int
+class _CachedPack(NamedTuple):
+    """A pack, and the results that were read from it, by their numbers."""
+
     content: bytes
+    pack: Pack
+    found: dict[int, StoredResult]
+
+    def result(self, block: _BlockHead, place: int, first: int) -> StoredResult:
+        """The result at this place of a block. `first`: the number of the pack."""
+        number = block.number + place
+        found = self.found.get(number)
+        if found is None:
+            body = self.pack.body(number - first)
+            found = self.found[number] = _decoded(block, place, body)
+        return found
 
 
 class ResultReader:
@@ -96,7 +108,8 @@ class ResultReader:
 
     def __init__(self) -> None:
         self._dictionaries = Dictionaries()
-        self._of_thread = threading.local()
+        self._packs: dict[int, _CachedPack] = {}
+        self._lock = threading.Lock()
 
     def after(self, execute: Execute, number: int, limit: int) -> list[StoredResult]:
         """At most `limit` results with a higher number, ascending."""
@@ -175,18 +188,19 @@ class ResultReader:
         """The bodies of a block. Raises DamagedBlockError."""
         return decompress(self._dictionary(execute, dictionary_id), body, count)
 
-    def pack(self, execute: Execute, row: Row) -> Pack:
-        """A pack, of its `PACK_COLUMNS`; the last one of a thread is cached.
-
-        Raises DamagedBlockError.
-        """
-        stored = _StoredPack(row[0], row[1], row[2], bytes(row[3]))
-        cached: tuple[_StoredPack, Pack] | None = getattr(self._of_thread, "pack", None)
-        if cached is None or cached[0] != stored:
-            dictionary = self._dictionary(execute, stored.dictionary_id)
-            cached = stored, Pack(dictionary, stored.content, stored.results)
-            self._of_thread.pack = cached
-        return cached[1]
+    def pack(self, execute: Execute, row: Row) -> _CachedPack:
+        """A pack, of its `PACK_COLUMNS`; the last few are cached. Raises DamagedBlockError."""
+        number, results, dictionary_id, content = row[0], row[1], row[2], bytes(row[3])
+        with self._lock:
+            cached = self._packs.get(number)
+        if cached is None or cached.content != content:
+            pack = Pack(self._dictionary(execute, dictionary_id), content, results)
+            cached = _CachedPack(content, pack, {})
+            with self._lock:
+                self._packs[number] = cached
+                while len(self._packs) > _PACKS_CACHED:
+                    del self._packs[next(iter(self._packs))]
+        return cached
 
     def packed_bodies(
         self,
@@ -212,7 +226,7 @@ class ResultReader:
         )
         try:
             return {
-                place: self.pack(execute, row).body(number - row[0] + place).decode()
+                place: self.pack(execute, row).pack.body(number - row[0] + place).decode()
                 for row in rows
                 for place in places
             }
@@ -240,8 +254,7 @@ class ResultReader:
     def one_packed(self, execute: Execute, row: Row, place: int) -> StoredResult | None:
         """The same of a packed block, of its `PACKED_COLUMNS`."""
         try:
-            pack = self.pack(execute, row)
-            return _decoded(_head(row[4:]), place, pack.body(row[4] - row[0] + place))
+            return self.pack(execute, row).result(_head(row[4:]), place, row[0])
         except (DamagedBlockError, DecodeError, IndexError) as error:
             _log_damaged("pack", row[0], error)
             return None
@@ -280,17 +293,21 @@ class ResultReader:
 
     def _packed(self, execute: Execute, stored: Row, least: int) -> Iterator[StoredResult]:
         first, results = stored[:2]
-        blocks = execute(
-            f"SELECT {_PACKED_COLUMNS} FROM packed_blocks AS b JOIN epochs AS e USING (epoch_id) "
-            "WHERE b.number >= ? AND b.number < ? ORDER BY b.number",
-            (max(first, least - BLOCK_RESULTS + 1), first + results),
-        )
+        least = max(first, least)
         try:
-            pack = self.pack(execute, stored)
-            for row in blocks:
+            cached = self.pack(execute, stored)
+            numbers = range(least, first + results)
+            if all(number in cached.found for number in numbers):
+                yield from (cached.found[number] for number in numbers)
+                return
+            for row in execute(
+                f"SELECT {_PACKED_COLUMNS} FROM packed_blocks AS b JOIN epochs AS e "
+                "USING (epoch_id) WHERE b.number >= ? AND b.number < ? ORDER BY b.number",
+                (max(first, least - BLOCK_RESULTS + 1), first + results),
+            ):
                 head = _head(row)
                 for place in range(max(0, least - row[0]), row[8]):
-                    yield _decoded(head, place, pack.body(row[0] - first + place))
+                    yield cached.result(head, place, first)
         except (DamagedBlockError, DecodeError, IndexError) as error:
             _log_damaged("pack", first, error)
 

@@ -130,11 +130,13 @@ def _line(line: Line) -> Line:
 
 def _public(texts: Iterable[str | None]) -> Iterator[str]:
     """Those that lead to somebody."""
-    return (text for text in _addresses(texts) if _is_public(text))
+    return (text for text in texts if text is not None and _is_public(text))
 
 
 @lru_cache(4_096)
 def _is_public(text: str) -> bool:
+    if not is_ip_address(text):
+        return False
     address = ipaddress.ip_address(text)
     return not any(address in network for network in _NOT_PUBLIC)
 

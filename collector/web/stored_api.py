@@ -7,7 +7,7 @@ Whole addresses of lines are for users with the permission to read them everywhe
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -103,12 +103,12 @@ class StoredApi:
             key: own_addresses(probes.get(key))
             for key in {(result.tenant, result.probe) for result in results}
         }
-        return [
-            msgspec.structs.replace(
-                result, body=redacted_result(result.body, known[result.tenant, result.probe])
-            )
-            for result in results
-        ]
+        return [_redacted(result, known[result.tenant, result.probe]) for result in results]
+
+
+def _redacted(result: StoredResult, known: Collection[str]) -> StoredResult:
+    body = redacted_result(result.body, known)
+    return result if body is result.body else msgspec.structs.replace(result, body=body)
 
 
 def _stored_result(result: StoredResult) -> dict[str, Any]:
