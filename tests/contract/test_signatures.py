@@ -210,9 +210,7 @@ def test_each_result_says_what_came_of_its_signature(store: Store, probe: Signin
 
 def chain_of(store: Store, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
     """What `tramdo-collector signatures` says: its exit code, and its lines."""
-    parser = argparse.ArgumentParser()
-    signature_cli.add_arguments(parser)
-    code = signature_cli.run(parser.parse_args([samples.PROBE]), store)
+    code = signature_cli.run(argparse.Namespace(probe=samples.PROBE), store)
     return code, [line.strip() for line in capsys.readouterr().out.splitlines()]
 
 

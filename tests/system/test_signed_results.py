@@ -81,7 +81,7 @@ def box(broker: BrokerConfig, outbox: Path) -> Iterator[Publisher]:
         broker=broker,
         delivery=config.DeliveryConfig(clock_wait_s=0.0, resend_after_s=5.0),
     )
-    publisher = Publisher(office, outbox, lambda _: None, _info, _health)
+    publisher = Publisher(office, outbox, lambda _: None, info, health)
     publisher.start()
     try:
         yield publisher
@@ -235,12 +235,14 @@ def test_what_was_changed_on_its_way_is_flagged_and_kept(stage: Scene, tmp_path:
         assert found.sent[stored.seq] in changed
 
 
-def _info(epoch: UUID) -> Info:
+def info(epoch: UUID) -> Info:
+    """What the box says of itself."""
     return Info(
         probe_version="0", epoch=epoch, site=samples.SITE, lines=[], plan=[],
         config_hash="0", started_at=clock.utc_now(),
     )  # fmt: skip
 
 
-def _health(pending: int, outbox_bytes: int) -> Health:
+def health(pending: int, outbox_bytes: int) -> Health:
+    """How the box is."""
     return structs.replace(samples.health(), pending=pending, outbox_bytes=outbox_bytes)
