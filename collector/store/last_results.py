@@ -20,6 +20,8 @@ _CACHED = 150_000
 # Parameters of one statement: SQLite takes 32,766.
 _AT_ONCE = 5_000
 _PARTS = ("", "ok_")
+# A counter of the store: how often series have been deleted.
+_DELETIONS = "series_deletions"
 _NOTHING: tuple[object, ...] = (None,) * 5
 
 
@@ -53,10 +55,22 @@ class LastResultWriter:
 
     def __init__(self) -> None:
         self._series: dict[SeriesName, int] = {}
+        self._deletions = 0
 
     def forget(self) -> None:
         """Empty the cache, after a transaction that may not have been committed."""
         self._series.clear()
+
+    def refresh(self, transaction: Transaction) -> None:
+        """Forget the numbers of series where some were deleted since, by any collector.
+
+        Called in the transaction that stores a batch, before its writes.
+        """
+        rows = transaction.execute("SELECT count FROM totals WHERE name = ?", (_DELETIONS,))
+        deletions = int(rows[0][0]) if rows else 0
+        if deletions != self._deletions:
+            self._deletions = deletions
+            self._series.clear()
 
     def write(
         self,
@@ -149,8 +163,8 @@ def carry_over(transaction: Transaction, blocks: Sequence[Block]) -> None:
         )
 
 
-def delete_before(transaction: Transaction, cut: datetime) -> bool:
-    """Delete last results from before `cut` and series without any; whether there was a series."""
+def delete_before(transaction: Transaction, cut: datetime, count: Count) -> None:
+    """Delete last results from before `cut`, and series that have none left."""
     nothing = ", ".join(f"ok_{name} = NULL" for name in _FIELDS)
     old = "(SELECT series_id FROM last_results WHERE only_ok = {} AND started_at < ?)"
     before = (utc_text(cut),)
@@ -159,9 +173,8 @@ def delete_before(transaction: Transaction, cut: datetime) -> bool:
     )
     transaction.execute(f"DELETE FROM series_last WHERE series_id IN {old.format(0)}", before)
     transaction.execute("DELETE FROM series_last WHERE seq IS NULL AND ok_seq IS NULL")
-    return bool(
-        transaction.execute(
-            "DELETE FROM series WHERE series_id NOT IN (SELECT series_id FROM series_last) "
-            "RETURNING series_id"
-        )
-    )
+    if transaction.execute(
+        "DELETE FROM series WHERE series_id NOT IN (SELECT series_id FROM series_last) "
+        "RETURNING series_id"
+    ):
+        count(transaction, _DELETIONS, 1)

@@ -163,6 +163,7 @@ class SqlStore:
                 self.fence.require_tenants(transaction, messages)
             revision = batch_writer.count(transaction, "revision", 1)
             known = self._ledgers.read(transaction, batch.epochs, revision)
+            self._last.refresh(transaction)
             bounded = reject_scattered(messages, known)
             bounded = self._target_limiter.limited(transaction, bounded, batch)
             if bounded is not messages:
@@ -553,8 +554,7 @@ class SqlStore:
     def _delete_last_before(self, cut: datetime) -> None:
         """Forget lines and targets whose last result was deleted, to make room for others."""
         with self._database.transaction() as transaction:
-            if last_results.delete_before(transaction, cut):
-                self._last.forget()
+            last_results.delete_before(transaction, cut, batch_writer.count)
 
     def _delete_dimensions_before(self, cut: datetime) -> None:
         """Delete the dimensions of months whose results were deleted.

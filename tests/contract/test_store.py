@@ -92,6 +92,23 @@ def test_two_collectors_that_store_in_turns_count_each_result_once(open_store: O
     other.close()
 
 
+def test_a_last_result_is_found_after_another_collector_has_deleted_its_series(
+    open_store: OpenStore,
+) -> None:
+    one, other = open_store(), open_store()
+    later = NOW + timedelta(days=40)
+    again = samples.latency(started_at=later)
+    one.store_batch([results([(1, samples.latency())])], NOW)
+    while any(other.maintain(later, 30)):
+        pass
+    assert one.last_results(samples.TENANT, samples.PROBE) == []
+    one.store_batch([results([(2, again)], at=later)], later)
+    (found,) = other.last_results(samples.TENANT, samples.PROBE)
+    assert found.last.seq == 2
+    one.close()
+    other.close()
+
+
 def test_an_empty_store_says_so(store: Store) -> None:
     assert store.probes() == []
     assert store.probe("a", "b") is None
