@@ -53,8 +53,9 @@ _ONE_DAY = timedelta(days=1)
 _LOCK_TIMEOUT_MS = 2_000
 # A partition without a row that is not larger is left as it is: four indexes' first pages.
 _SMALL_BYTES = 65_536
-# A client that is stopped between two statements must not keep the lock from all others.
-_IDLE_TIMEOUT_MS = 10_000
+# A client that is stopped between two statements must not keep the lock from all others. It is more
+# than packing a batch takes on a busy machine; between a lease's statements there is nothing.
+_IDLE_TIMEOUT_MS, _LEASE_IDLE_TIMEOUT_MS = 60_000, 5_000
 # Unless the connection string says otherwise: a server whose machine is gone is noticed in seconds,
 # not in the two hours of Linux's defaults.
 _CONNECTION = {
@@ -95,6 +96,7 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlTransa
     """A Database on a server."""
 
     _lock_number = _LOCK
+    _idle_timeout_ms = _IDLE_TIMEOUT_MS
 
     def __init__(
         self,
@@ -208,7 +210,9 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlTransa
             raise StoreError("PostgreSQL: the server is older than version 15")
         connection.execute("SET TIME ZONE 'UTC'")
         connection.execute(_query(f"SET lock_timeout = {_LOCK_TIMEOUT_MS}"))
-        connection.execute(_query(f"SET idle_in_transaction_session_timeout = {_IDLE_TIMEOUT_MS}"))
+        connection.execute(
+            _query(f"SET idle_in_transaction_session_timeout = {self._idle_timeout_ms}")
+        )
         return connection
 
     def _is_lost(self, reader: psycopg.Connection) -> bool:
@@ -223,6 +227,7 @@ class LeaseDatabase(PostgresqlDatabase):
     """
 
     _lock_number = _LEASE_LOCK
+    _idle_timeout_ms = _LEASE_IDLE_TIMEOUT_MS
 
     def _migrate_schema(self, connection: psycopg.Connection) -> None:
         """Nothing: the store has done it."""

@@ -177,6 +177,21 @@ def test_a_holder_that_hangs_in_a_copy_loses_its_connection(
     assert table.end_hung_holders() == 0
 
 
+def test_a_collector_that_hangs_while_it_takes_a_lease_keeps_nobody_waiting(
+    table: LeaseTable, conninfo: str
+) -> None:
+    def is_taken() -> bool:
+        try:
+            return table.take(NORTH, "two", LONG_S) == 1
+        except StoreError:  # it waits for its lock, two seconds at a time
+            return False
+
+    hung = LeaseDatabase(conninfo)
+    with pytest.raises(StoreError, match="idle-in-transaction timeout"), hung.transaction():
+        eventually(is_taken, "the other one's connection was ended")
+    hung.close()
+
+
 def _rolled(store: PostgresqlStore) -> list[tuple[object, ...]]:
     """Every roll-up with its line's name: the figures and the bytes of each body."""
     figures = ", ".join(column.name for column in FIGURE_COLUMNS)
