@@ -13,7 +13,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from collector.domain.place_search import shared_names, with_province
-from collector.registry.registry import Commune, LineKey, Registry
+from collector.registry.registry import Commune, LineKey, Registry, present_code
 from collector.store.records import StoredProbe
 from wire import messages
 from wire.messages import Presence
@@ -179,7 +179,7 @@ def _self_reported(
         return {}
     registered = registry.probe(stored.tenant, stored.probe)
     site = stored.site or stored.info.site
-    code = registered.commune if registered else site.commune_code
+    code = present_code(registered.commune if registered else site.commune_code, registry.communes)
     commune = registry.communes.get(code)
     found = {}
     for line in stored.info.lines:

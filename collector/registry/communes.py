@@ -1,7 +1,10 @@
 """Floor 2. The official list of communes that is packaged beside this file.
 
-34 provinces, 3,321 communes with their codes as of 25 July 2026, and a centre point each. It has
-no dates: communes merged before or after are in the registry's file.
+34 provinces, 3,321 communes with their codes as of 25 July 2026, corrected on 30 November 2026, and
+a centre point each. Every code and province is that of PyPI's vietnam-provinces 2026.9.0 (its data
+is of 20 September 2026); names differ from it in where a tone stands (Hoà, Hòa). It has no dates:
+communes merged before or after are in the registry's file, a code that was corrected is in
+`collector.registry.registry.FORMER_CODES`.
 """
 
 from __future__ import annotations

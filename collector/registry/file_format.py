@@ -52,6 +52,7 @@ from collector.registry.registry import (
     Probe,
     Registry,
     Technology,
+    present_code,
 )
 from runtime import settings
 from runtime.language import Phrase
@@ -238,13 +239,14 @@ def build(file: RegistryFile, source: str, official: Mapping[str, Commune]) -> R
         "probe",
         problems,
     )
+    codes = {g.id: tuple(present_code(code, communes) for code in g.communes) for g in file.group}
     for place, group in _numbered("group", file.group):
-        _require_known(group.communes, communes, f"{place}.communes", problems)
-        if len(set(group.communes)) < len(group.communes):
+        _require_known(codes[group.id], communes, f"{place}.communes", problems)
+        if len(set(codes[group.id])) < len(codes[group.id]):
             twice = Phrase("có mã xã lặp lại", "a code stands twice")
             problems.append(Problem(f"{place}.communes", twice))
     groups = _unique(
-        ((g.id, Group(id=g.id, name=g.name, communes=tuple(g.communes))) for g in file.group),
+        ((g.id, Group(id=g.id, name=g.name, communes=codes[g.id])) for g in file.group),
         "group",
         problems,
     )
@@ -364,7 +366,8 @@ def _probe(
     communes: Mapping[str, Commune],
     problems: list[Problem],
 ) -> Probe:
-    _require_known([table.commune], communes, f"{place}.commune", problems)
+    commune = present_code(table.commune, communes)
+    _require_known([commune], communes, f"{place}.commune", problems)
     problems += [
         Problem(
             f"{place}.line[{number}].isp",
@@ -382,7 +385,7 @@ def _probe(
     return Probe(
         tenant=table.tenant,
         probe=table.probe,
-        commune=table.commune,
+        commune=commune,
         office=table.office,
         installed_on=table.installed_on,
         lines=tuple(

@@ -69,6 +69,26 @@ class Commune(Struct, frozen=True, kw_only=True):
         )
 
 
+class FormerCode(NamedTuple):
+    """A code that a commune had in our list until a day."""
+
+    present: CommuneCode
+    until: date
+
+
+# Registries and probes of before may still name them.
+FORMER_CODES = {
+    # Ba Chẽ: our list of 25 July 2026 had a code that no commune has.
+    "06978": FormerCode("06970", date(2026, 11, 30)),
+}
+
+
+def present_code(code: CommuneCode, communes: Mapping[str, Commune]) -> CommuneCode:
+    """The code that a commune has now; the same for one that is in `communes`."""
+    former = FORMER_CODES.get(code)
+    return code if former is None or code in communes else former.present
+
+
 class Group(Struct, frozen=True, kw_only=True):
     """A user's own list of communes: an old district, a cluster."""
 

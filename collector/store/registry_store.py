@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -11,7 +11,15 @@ import msgspec
 
 from collector.registry.changes import Change, RecordedChange, differences
 from collector.registry.communes import official
-from collector.registry.registry import Commune, Group, Isp, Line, Probe, Registry
+from collector.registry.registry import (
+    Commune,
+    Group,
+    Isp,
+    Line,
+    Probe,
+    Registry,
+    present_code,
+)
 from collector.store import columns
 from collector.store.batch import utc_text
 from collector.store.database import Database, Transaction
@@ -34,12 +42,13 @@ class SqlRegistryStore:
         communes = {
             row[0]: _commune(row) for row in read(f"SELECT {_COMMUNE} FROM registry_communes")
         }
+        known = dict(official()) | communes
         isps = [
             Isp(id=row[0], name=row[1], prefixes=tuple(json.loads(row[2])))
             for row in read("SELECT id, name, prefixes FROM registry_isps")
         ]
         groups = [
-            Group(id=row[0], name=row[1], communes=tuple(json.loads(row[2])))
+            Group(id=row[0], name=row[1], communes=_present(json.loads(row[2]), known))
             for row in read("SELECT id, name, communes FROM registry_groups")
         ]
         lines: dict[tuple[str, str], list[Line]] = {}
@@ -51,7 +60,7 @@ class SqlRegistryStore:
             Probe(
                 tenant=tenant,
                 probe=probe,
-                commune=commune,
+                commune=present_code(commune, known),
                 office=office,
                 installed_on=_date(installed_on),
                 lines=tuple(lines.get((tenant, probe), ())),
@@ -62,7 +71,7 @@ class SqlRegistryStore:
             )
         ]
         return Registry(
-            communes=dict(official()) | communes,
+            communes=known,
             isps={isp.id: isp for isp in isps},
             probes={(probe.tenant, probe.probe): probe for probe in probes},
             groups={group.id: group for group in groups},
@@ -152,6 +161,10 @@ def _line(fields: Sequence[Any]) -> Line:
     table = dict(zip(names, fields, strict=True))
     table["contract_date"] = _date(table["contract_date"])
     return converted(table, Line)
+
+
+def _present(codes: Iterable[str], known: Mapping[str, Commune]) -> tuple[str, ...]:
+    return tuple(present_code(code, known) for code in codes)
 
 
 def _commune(row: Sequence[Any]) -> Commune:

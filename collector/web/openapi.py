@@ -17,13 +17,15 @@ _DAYS = {
     "schema": {"type": "integer", "enum": [1, 7, 30, 90], "default": 7},
 }
 _FILTERS = [
-    {"name": name, "in": "query", "description": text, "schema": {"type": "string"}}
-    for name, text in (
-        ("province", "two-digit province code"),
-        ("group", "id of a group in the registry"),
-        ("isp", "id of an ISP in the registry"),
+    {"name": name, "in": "query", "description": text, "schema": {"type": "string"} | more}
+    for name, text, more in (
+        ("province", "two-digit province code", {"pattern": "^([0-9]{2})?$"}),
+        ("group", "id of a group in the registry", {}),
+        ("isp", "id of an ISP in the registry", {}),
     )
 ]
+# Open data are of a month where nothing else is asked for.
+_OPEN_DAYS = _DAYS | {"schema": {"type": "integer", "enum": [1, 7, 30, 90], "default": 30}}
 _FAMILY = {
     "name": "family",
     "in": "query",
@@ -32,6 +34,9 @@ _FAMILY = {
     "schema": {"type": "string", "enum": list(CHOICES)},
 }
 _FREE = {"type": "object", "additionalProperties": True}
+_OPEN = [*_FILTERS[:2], _OPEN_DAYS, _FAMILY]
+_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_JSON = ("application/json", "application/geo+json")
 
 
 def document(types: Sequence[type[msgspec.Struct]]) -> dict[str, Any]:
@@ -54,6 +59,7 @@ def document(types: Sequence[type[msgspec.Struct]]) -> dict[str, Any]:
                 "One line over time, by hour up to 7 days, else by day",
                 "ApiSeries",
                 [*(_path(name) for name in ("tenant", "probe", "line")), _DAYS, _FAMILY],
+                missing="no such line",
             ),
             "/api/probes": _get(
                 "Probes as stored, with their latest receipts, by tenant and name; those after "
@@ -74,12 +80,13 @@ def document(types: Sequence[type[msgspec.Struct]]) -> dict[str, Any]:
                     _integer("signatures", 0, 1),
                 ],
             ),
-            "/open/lines.json": _get("Open data", None, [*_FILTERS[:2], _DAYS, _FAMILY]),
-            "/open/lines.csv": _get("Open data", None, [*_FILTERS[:2], _DAYS, _FAMILY], "text/csv"),
+            "/open/lines.json": _get("Open data", None, _OPEN),
+            "/open/lines.csv": _get("Open data, for programs", None, _OPEN, "text/csv"),
+            "/open/lines.xlsx": _get("Open data, for spreadsheets", None, _OPEN, _XLSX),
             "/open/communes.geojson": _get(
                 "Open data, a point per commune",
                 None,
-                [*_FILTERS[:2], _DAYS, _FAMILY],
+                _OPEN,
                 "application/geo+json",
             ),
             "/healthz": _get("200 while results can be ingested and read, else 503", None, []),
@@ -99,9 +106,13 @@ def document(types: Sequence[type[msgspec.Struct]]) -> dict[str, Any]:
 
 
 def _get(
-    text: str, answer: str | None, parameters: Sequence[Any], media: str = "application/json"
+    text: str,
+    answer: str | None,
+    parameters: Sequence[Any],
+    media: str = "application/json",
+    missing: str = "",
 ) -> dict[str, Any]:
-    schema = _FREE if media == "application/json" else {"type": "string"}
+    schema: dict[str, Any] = _FREE if media in _JSON else {"type": "string"}
     if answer is not None:
         schema = {"$ref": f"#/components/schemas/{answer}"}
     wrong = {
@@ -115,6 +126,8 @@ def _get(
             "responses": {
                 "200": {"description": text, "content": {media: {"schema": schema}}},
                 "400": wrong,
+                **({"404": wrong | {"description": missing}} if missing else {}),
+                "405": wrong | {"headers": {"Allow": {"schema": {"type": "string"}}}},
                 "503": wrong,
             },
         }

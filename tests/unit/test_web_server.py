@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import json
 import re
 import socket
 import sqlite3
@@ -196,6 +197,29 @@ def test_a_refused_method_is_a_page_for_browsers_and_json_for_programs(centre: C
         program = centre.ask(method, path, headers={"Accept": "application/json"})
         told = program.status, program.headers["content-type"]
         assert told == (page.status, "application/json"), path
+
+
+def test_the_openapi_document_says_what_the_centre_answers(centre: Centre) -> None:
+    json_alone = {"Accept": "application/json"}
+    document = json.loads(centre.ask("GET", "/api/openapi.json", headers=json_alone).text)
+    for path, item in document["paths"].items():
+        # An XLSX file is no text.
+        if path.endswith(".xlsx"):
+            continue
+        asked = re.sub(r"{\w+}", "x", path)
+        answer = centre.ask("GET", asked, headers=json_alone)
+        described = item["get"]["responses"]
+        assert str(answer.status) in described, path
+        content = described[str(answer.status)].get("content", {})
+        assert answer.headers["content-type"].partition(";")[0] in content, path
+        refused = centre.ask("POST", asked, headers=json_alone)
+        assert (refused.status, "405" in described) == (405, True), path
+        assert set(refused.headers["allow"].split(", ")) == {"GET", "HEAD"}
+        for parameter in item["get"]["parameters"]:
+            if "default" in parameter["schema"]:
+                assert parameter["schema"]["default"] in parameter["schema"]["enum"]
+    geojson = document["paths"]["/open/communes.geojson"]["get"]["responses"]["200"]["content"]
+    assert geojson["application/geo+json"]["schema"]["type"] == "object"
 
 
 def test_a_refused_method_is_explained(centre: Centre) -> None:
