@@ -22,7 +22,8 @@ _Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _GROUPS = {
-    "probes", "brokers", "collectors", "measurement_servers", "fleet_centres", "rescue_hosts",
+    "probes", "brokers", "broker_nodes", "collectors", "measurement_servers", "fleet_centres",
+    "rescue_hosts",
 }  # fmt: skip
 # systemd/tramdo-fleet-serve.service names it.
 _FLEET_AUTHORITY = "/var/lib/tramdo-fleet-serve/authority"
@@ -129,6 +130,8 @@ def tramdo_preflight(host: Table) -> list[str]:
         found += _probe_problems(host)
     if "brokers" in groups:
         found += _broker_problems(host)
+    if "broker_nodes" in groups:
+        found += _cluster_problems(host)
     if "fleet_centres" in groups:
         found += _fleet_problems(host)
     if not _GROUPS & set(groups):
@@ -486,6 +489,19 @@ def _broker_problems(host: Table) -> Iterator[str]:
                 yield f"{kind}: {user!r} has no dot, which distinguishes users from probes"
             if not passwords.get(user):
                 yield f"broker_passwords has none for {user!r} of {kind}"
+
+
+def _cluster_problems(host: Table) -> Iterator[str]:
+    if not _NAME.fullmatch(str(host.get("broker_cluster_tenant", ""))):
+        yield "broker_cluster_tenant is missing or not a name: a-z, 0-9 and -, up to 40"
+    if host.get("broker_cluster_kind") not in ("rabbitmq", "nats"):
+        yield "broker_cluster_kind is rabbitmq or nats"
+    if not host.get("broker_cluster_hosts"):
+        yield "broker_cluster_hosts is empty: the names and addresses that clients reach it by"
+    if not host.get("broker_cluster_address"):
+        yield "broker_cluster_address is missing: where the other nodes reach it"
+    if host.get("broker_cluster_kind") == "rabbitmq" and not host.get("broker_cluster_cookie"):
+        yield "broker_cluster_cookie is missing: the secret that RabbitMQ's nodes share"
 
 
 def _fleet_problems(host: Table) -> Iterator[str]:

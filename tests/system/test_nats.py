@@ -16,7 +16,6 @@ from tests.cluster import (
     SUBSCRIBER,
     Scene,
     clients_of,
-    deliver_through_deaths,
     delivery,
 )
 from tests.nats import NatsCluster, why_not
@@ -103,10 +102,6 @@ def test_results_are_stored_once_and_confirmed(scene: NatsScene, tmp_path: Path)
     with delivery(scene, tmp_path) as running:
         running.submit(30)
         running.until_stored()
-
-
-def test_results_are_stored_once_through_deaths_of_nodes(scene: NatsScene, tmp_path: Path) -> None:
-    deliver_through_deaths(scene, tmp_path)
 
 
 def has_payload(payload: bytes, message: Received) -> bool:

@@ -1,4 +1,4 @@
-"""RabbitMQ as deploy/broker renders it, real nodes: rights, a name taken out, deaths of nodes.
+"""RabbitMQ as deploy/broker renders it, real nodes: rights, a name taken out, results.
 
 The release is this Debian's own or that of TRAMDO_RABBITMQ_ROOT: three nodes of RabbitMQ 4, or one
 of 3.10.8 (Debian 12), which `ClusterSettings` refuses more of. RabbitMQ ends the connection of who
@@ -15,7 +15,7 @@ import pytest
 
 from runtime.mqtt import Connected, Disconnected, Message, MqttSession, Received
 from tests.client import eventually
-from tests.cluster import COLLECTOR, STRANGER, SUBSCRIBER, Scene, clients_of, deliver_through_deaths
+from tests.cluster import COLLECTOR, STRANGER, SUBSCRIBER, Scene, clients_of, delivery
 from tests.rabbitmq import RabbitCluster, why_not
 from tests.secured_broker import NEIGHBOUR, PROBE, ROOT, Office, refusal, session
 from wire import topics
@@ -155,10 +155,10 @@ def test_a_queue_belongs_to_the_name_of_the_certificate(scene: RabbitScene) -> N
     assert is_refused(scene, PROBE, subscribe=topic, client_id="anything")
 
 
-def test_results_are_stored_once_through_deaths_of_nodes(
-    scene: RabbitScene, tmp_path: Path
-) -> None:
-    deliver_through_deaths(scene, tmp_path)
+def test_results_are_stored_once_and_confirmed(scene: RabbitScene, tmp_path: Path) -> None:
+    with delivery(scene, tmp_path) as running:
+        running.submit(30)
+        running.until_stored()
 
 
 def test_a_name_that_is_taken_out_is_out(scene: RabbitScene) -> None:

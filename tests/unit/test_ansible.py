@@ -24,11 +24,14 @@ import yaml
 from msgspec import structs
 
 from deploy import wheelhouse
+from deploy.broker import __main__ as broker
+from deploy.broker.cluster import ClusterSettings
 from probe import config, implausible
 from probe.availability import minutes
 from probe.doctor import check, output
 from runtime import communes
 from runtime.language import Language, Phrase
+from runtime.settings import parse
 from wire import http, lease
 from wire.record import Family
 
@@ -452,6 +455,85 @@ def test_a_broker_without_passwords_or_names_is_refused() -> None:
     assert [sentence.partition(": ")[2].split(" ")[0] for sentence in found] == [
         "broker_hosts", "broker_collectors:", "broker_passwords",
     ]  # fmt: skip
+
+
+def test_a_node_without_its_peers_secret_or_names_is_refused() -> None:
+    node = {"inventory_hostname": "n", "group_names": ["broker_nodes"], "base_firewall": False}
+    found = FILTERS["tramdo_preflight"](node)
+    assert [sentence.partition(": ")[2].split(" ")[0] for sentence in found] == [
+        "broker_cluster_tenant", "broker_cluster_kind", "broker_cluster_hosts",
+        "broker_cluster_address",
+    ]  # fmt: skip
+    node |= {
+        "broker_cluster_tenant": "x", "broker_cluster_kind": "rabbitmq",
+        "broker_cluster_hosts": ["a"], "broker_cluster_address": "10.0.0.1",
+    }  # fmt: skip
+    (sentence,) = FILTERS["tramdo_preflight"](node)
+    assert "broker_cluster_cookie is missing" in sentence
+
+
+def _tables(
+    folder: Path, role: Path, hosts: str, table: str, **variables: object
+) -> dict[str, bytes]:
+    """What a role makes of the example inventory of a cluster, by a real play: TOML by host."""
+    play = {
+        "hosts": hosts, "connection": "local", "gather_facts": False,
+        "vars_files": [str(role / "vars/main.yml")],
+        "vars": {"ansible_python_interpreter": sys.executable} | variables,
+        "tasks": [{"ansible.builtin.copy": {
+            "content": f"{{{{ {table} | to_toml }}}}",
+            "dest": f"{folder}/{{{{ inventory_hostname }}}}.toml",
+            "mode": "0600",
+        }}],
+    }  # fmt: skip
+    path = folder / "play.yml"
+    path.write_text(yaml.safe_dump([play]), encoding="utf-8")
+    # Below the inventory, as a role's defaults are.
+    below = folder / "below/group_vars"
+    below.mkdir(parents=True)
+    (folder / "below/hosts.yml").write_text("all: {}\n", encoding="utf-8")
+    shutil.copy(role / "defaults/main.yml", below / "all.yml")
+    program = Path(sys.executable).with_name("ansible-playbook")
+    done = subprocess.run(
+        [program, "-i", below.parent, "-i", "inventories/cluster", path],
+        cwd=ANSIBLE, capture_output=True, text=True, check=False, timeout=300,
+        env=os.environ | {
+            "HOME": str(folder), "ANSIBLE_FILTER_PLUGINS": str(ANSIBLE / "filter_plugins"),
+        },
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {made.stem: made.read_bytes() for made in folder.glob("*.toml")}
+
+
+@pytest.mark.parametrize("kind", ["rabbitmq", "nats"])
+def test_a_cluster_s_nodes_are_rendered_from_the_example_inventory(
+    tmp_path: Path, kind: str
+) -> None:
+    role = ANSIBLE / "roles/broker_cluster"
+    made = _tables(tmp_path, role, "broker_nodes", "broker_cluster_table", broker_cluster_kind=kind)
+    assert sorted(made) == ["node-1", "node-2", "node-3"]
+    assert len(set(made.values())) == 1, "every node lists all of them"
+    settings = parse(made["node-1"], ClusterSettings, "cluster.toml")
+    assert [(node.name, node.cluster_host) for node in settings.nodes] == [
+        ("node-1", "10.0.0.1"), ("node-2", "10.0.0.2"), ("node-3", "10.0.0.3"),
+    ]  # fmt: skip
+    assert settings.probes == ["phu-thong-01"]
+    assert settings.collectors == ["collector-1", "command-1"]
+    assert broker.main([kind, str(tmp_path / "node-1.toml"), str(tmp_path)]) == 0
+
+
+def test_a_collector_of_a_cluster_has_a_certificate_and_no_password(tmp_path: Path) -> None:
+    checked = _preflight(tmp_path, "inventories/cluster")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    made = _tables(tmp_path, ANSIBLE / "roles/collector", "collectors", "collector_table")
+    table = tomllib.loads(made["centre"].decode())
+    assert table["broker"] == {
+        "port": 8883, "ca_file": "/etc/tramdo/ca.pem",
+        "addresses": ["a.example.vn", "b.example.vn", "c.example.vn"],
+        "certificate_file": "/etc/tramdo/collector.pem", "key_file": "/etc/tramdo/collector.key",
+    }  # fmt: skip
+    assert "username" not in table.get("command", {})
+    assert table["client_id"] == "collector-1"
 
 
 def test_what_answers_boxes_holds_the_authority_and_has_names() -> None:
