@@ -20,6 +20,7 @@ from typing import NamedTuple
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from bench import nation_centre
+from bench.nation_centre import COMMUNE
 from bench.readers import fetch, percentile
 from bench.report import (
     CannotMeasureError,
@@ -38,7 +39,6 @@ from tests.client import eventually
 from tests.collector_process import CollectorProcess
 
 PROVINCE = "79"  # Hồ Chí Minh: the most communes
-COMMUNE = "01969"
 _PROBE = f"/probe/toan-quoc/tram-{COMMUNE}"
 _LINE = f"/line/toan-quoc/tram-{COMMUNE}/vnpt"
 PAGES = (
@@ -53,6 +53,7 @@ CLOSED_PAGES = (
     "/registry", "/registry?find=thong", f"/registry{_PROBE}", "/registry/document",
     "/registry/changes", "/papers", "/audit",
 )  # fmt: skip
+_FOLDER = TextOption("folder", "", "a collector's folder; filled if it is new, and kept")
 _MEASURES = """() => {
   const entries = [...performance.getEntriesByType('navigation'),
                    ...performance.getEntriesByType('resource')];
@@ -174,10 +175,4 @@ def _opened(context: BrowserContext, url: str, path: str, cookies: str) -> Page:
 
 
 if __name__ == "__main__":
-    sys.exit(
-        run(
-            "pages",
-            measured,
-            text=TextOption("folder", "", "a collector's folder; filled if it is new, and kept"),
-        )
-    )
+    sys.exit(run("pages", measured, text=_FOLDER))

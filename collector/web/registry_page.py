@@ -117,7 +117,7 @@ class RegistryPage:
     def document(self, request: Request) -> Response:
         """The registry as TOML text; one that is too large for a page as a file alone."""
         self._context.require(request, Permission.EDIT_REGISTRY)
-        return self._render(request, view.toml(self._model.registry(), official()))
+        return self._render(request, self._text())
 
     def download(self, request: Request) -> Response:
         """The registry as a TOML file."""
@@ -178,6 +178,15 @@ class RegistryPage:
         self._context.audit(request, user.name, "edit_registry", name, f"{len(applied)} changes")
         return self._render(
             request, view.toml(self._model.registry(), official()), applied=len(applied)
+        )
+
+    def _text(self) -> str:
+        """The registry as TOML text; made anew when the registry has changed."""
+        model = self._model
+        return model.cached(
+            ("registry text", model.registry_revision()),
+            lambda: view.toml(model.registry(), official()),
+            cache_s=3600.0,
         )
 
     def _parsed(self, text: str, name: str, known: Registry) -> Registry:

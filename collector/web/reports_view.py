@@ -111,7 +111,9 @@ def period_groups(today: date, locale: Locale) -> list[OptionGroup]:
             else [month_option(day, locale) for day in months]
         )
         running = (f"{made[0][0]}, {locale.label('draft_only')}", made[0][1])
-        return [(text, f"{kind}:{value}") for text, value in (*made[1:], running)]
+        # With the kind: a closed list shows the chosen option alone, without its group.
+        name = locale.label(f"report_{kind}")
+        return [(f"{name}: {text}", f"{kind}:{value}") for text, value in (*made[1:], running)]
 
     return [OptionGroup(locale.label(f"report_{kind}"), options(kind)) for kind in ReportKind]
 
