@@ -31,11 +31,11 @@ _PACKS_AT_ONCE = 64
 _PACKS_CACHED = 4
 log = logging.getLogger(__name__)
 Execute = Callable[[str, Sequence[object]], list[Row]]
-_PACKED_COLUMNS = (
+PACKED_COLUMNS = (
     "b.number, e.tenant, e.probe, e.epoch, b.first_seq, b.kind, b.received_at, b.stored_at, "
     "b.results"
 )
-BLOCK_COLUMNS = f"{_PACKED_COLUMNS}, b.dictionary_id, b.body"
+BLOCK_COLUMNS = f"{PACKED_COLUMNS}, b.dictionary_id, b.body"
 OLD_COLUMNS = (
     "old_results.number, old_results.tenant, old_results.probe, old_results.epoch, "
     "old_results.seq, old_results.kind, old_results.line, old_results.target, "
@@ -47,7 +47,6 @@ PACK_OF_BLOCK = (
     "AND p.number + p.results > b.number"
 )
 PACK_COLUMNS = "p.number, p.results, p.dictionary_id, p.body"
-PACKED_COLUMNS = f"{PACK_COLUMNS}, {_PACKED_COLUMNS}"
 
 
 class _LineId(Struct):
@@ -251,13 +250,32 @@ class ResultReader:
             _log_damaged("block", row[0], error)
             return None
 
-    def one_packed(self, execute: Execute, row: Row, place: int) -> StoredResult | None:
-        """The same of a packed block, of its `PACKED_COLUMNS`."""
-        try:
-            return self.pack(execute, row).result(_head(row[4:]), place, row[0])
-        except (DamagedBlockError, DecodeError, IndexError) as error:
-            _log_damaged("pack", row[0], error)
-            return None
+    def packed(self, execute: Execute, rows: Sequence[Row]) -> Iterator[tuple[Row, StoredResult]]:
+        """Rows of packed results, each with its result; those of damaged packs are left out.
+
+        The third cell of a row is the place in the block, then come the number and the start of the
+        pack, then the block's `PACKED_COLUMNS`. Each pack is read once: many may be of one.
+        """
+        packs = {
+            key: stored
+            for key in {tuple(row[3:5]) for row in rows}
+            for stored in self._stored_packs(execute, *key)
+        }
+        for row in rows:
+            stored = packs.get(tuple(row[3:5]))
+            if stored is None:
+                continue
+            try:
+                yield row, self.pack(execute, stored).result(_head(row[5:]), row[2], stored[0])
+            except (DamagedBlockError, DecodeError, IndexError) as error:
+                _log_damaged("pack", stored[0], error)
+
+    def _stored_packs(self, execute: Execute, number: int, started_at: object) -> list[Row]:
+        """The pack of this number, as `PACK_COLUMNS`, if it is there."""
+        return execute(
+            f"SELECT {PACK_COLUMNS} FROM result_packs AS p WHERE p.number = ? AND p.started_at = ?",
+            (number, started_at),
+        )
 
     def block(self, execute: Execute, row: Row) -> list[StoredResult]:
         """The results of a block, of its `BLOCK_COLUMNS`; none where it is damaged.
@@ -282,11 +300,7 @@ class ResultReader:
         number, started_at, results = row
 
         def read(least: int) -> Iterator[StoredResult]:
-            for stored in execute(
-                f"SELECT {PACK_COLUMNS} FROM result_packs AS p "
-                "WHERE p.number = ? AND p.started_at = ?",
-                (number, started_at),
-            ):
+            for stored in self._stored_packs(execute, number, started_at):
                 yield from self._packed(execute, stored, least)
 
         return _Segment(number, number + results - 1, read)
@@ -301,7 +315,7 @@ class ResultReader:
                 yield from (cached.found[number] for number in numbers)
                 return
             for row in execute(
-                f"SELECT {_PACKED_COLUMNS} FROM packed_blocks AS b JOIN epochs AS e "
+                f"SELECT {PACKED_COLUMNS} FROM packed_blocks AS b JOIN epochs AS e "
                 "USING (epoch_id) WHERE b.number >= ? AND b.number < ? ORDER BY b.number",
                 (max(first, least - BLOCK_RESULTS + 1), first + results),
             ):
@@ -330,7 +344,7 @@ def _in_order(segments: Sequence[_Segment], number: int, end: int | None) -> Ite
 
 
 def _head(row: Row) -> _BlockHead:
-    """What the results of a block share, of its `_PACKED_COLUMNS`."""
+    """What the results of a block share, of its `PACKED_COLUMNS`."""
     number, tenant, probe, epoch, seq, kind, received_at, stored_at = row[:8]
     received, stored = columns.time(received_at), columns.time(stored_at)
     return _BlockHead(number, tenant, probe, _uuid(epoch), seq, kind, received, stored)

@@ -402,8 +402,8 @@ class SqlStore:
             if (stored := self._reader.one(self._database.read, tuple(block), place)) is not None
         ]
         rows = self._database.read(
-            f"SELECT last.only_ok, last.family, last.place, {PACKED_COLUMNS} "
-            "FROM last_results AS last JOIN packed_blocks AS b "
+            "SELECT last.only_ok, last.family, last.place, p.number, p.started_at, "
+            f"{PACKED_COLUMNS} FROM last_results AS last JOIN packed_blocks AS b "
             f"ON b.number = last.number - last.place AND {same_day} "
             f"JOIN epochs AS e USING (epoch_id) JOIN result_packs AS p ON {PACK_OF_BLOCK} "
             f"AND {self._database.same_day('p.started_at', 'last.started_at')} "
@@ -411,10 +411,8 @@ class SqlStore:
             (tenant, probe),
         )
         found += [
-            (only_ok, family, stored)
-            for only_ok, family, place, *packed in rows
-            if (stored := self._reader.one_packed(self._database.read, tuple(packed), place))
-            is not None
+            (row[0], row[1], stored)
+            for row, stored in self._reader.packed(self._database.read, rows)
         ]
         return sorted(found, key=lambda one: one[0])
 
