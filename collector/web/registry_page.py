@@ -58,6 +58,8 @@ class RegistryPage:
         self._model = model
         self.routes = [
             Route("/registry", self.page, methods=["GET"]),
+            # Where the document was sent before it had an address of its own.
+            Route("/registry", self.change, methods=["POST"]),
             Route("/registry/changes", self.changes),
             Route("/registry/document", self.document, methods=["GET"]),
             Route("/registry/document", self.change, methods=["POST"]),
