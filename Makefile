@@ -90,7 +90,7 @@ wheelhouse: .venv/ready-check
 
 lock: .venv/ready-check
 	@$(BIN)/pip install --quiet uv
-	@for extra in probe gpio collector authority fleet dev; do \
+	@for extra in probe gpio collector authority fleet verify dev; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --no-header --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
 	@$(BIN)/uv pip compile --quiet --universal --no-deps --no-emit-package msgspec --python-version 3.11 \

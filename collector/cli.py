@@ -27,8 +27,10 @@ from collector.config import Config
 from collector.domain import signature_cli, thresholds_file
 from collector.domain.read_model import ReadModel
 from collector.domain.thresholds import Thresholds
+from collector.evidence import cli as evidence_cli
+from collector.evidence.bundle import BundleSources
 from collector.export import cli as export_cli
-from collector.ingest.pipeline import IngestPipeline, tune_interpreter
+from collector.ingest.pipeline import IngestPipeline, authority_pem, tune_interpreter
 from collector.ingest.status import IngestStatus
 from collector.reports import cli as reports_cli
 from collector.reports.service import ReportService, sources_of
@@ -122,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
         *store_cli.COMMANDS.items(),
         ("export", "Write results in another program's shape (lmap)."),
         ("signatures", "Hold stored results against what their probes have signed."),
+        ("evidence", "Write a bundle of results and signatures that tramdo-verify checks."),
         ("analytics", "Export results to ClickHouse, for questions over all of them."),
         ("example", "Print an example file with every key: settings, registry or thresholds."),
         ("command", "Ask a probe to identify itself, measure, replay or reload; wait for it."),
@@ -376,6 +379,32 @@ def _on_store(config: Config, options: argparse.Namespace) -> int:
         store.close()
 
 
+def _evidence(config: Config, options: argparse.Namespace) -> int:
+    try:
+        limits = _thresholds(config)
+        store = open_store(config.store)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    except StoreError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+
+    def sources(whole_addresses: bool) -> BundleSources:
+        return BundleSources(
+            store=store,
+            report=sources_of(store, limits, config.papers.office),
+            authority_pem=authority_pem(config),
+            shown=exported_body if whole_addresses else without_addresses(store),
+            version=version("tramdo"),
+        )
+
+    try:
+        return evidence_cli.run(options, sources)
+    finally:
+        store.close()
+
+
 def _analytics(config: Config, options: argparse.Namespace) -> int:
     analytics = config.analytics
     if options.action == "ddl":
@@ -464,6 +493,7 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "report": reports_cli.add_arguments,
     "export": export_cli.add_arguments,
     "signatures": signature_cli.add_arguments,
+    "evidence": evidence_cli.add_arguments,
     "analytics": analytics_cli.add_arguments,
     "command": commands_cli.add_arguments,
 }
@@ -472,6 +502,7 @@ _WITH_OPTIONS: dict[str, Callable[[Config, argparse.Namespace], int]] = {
     "report": _report,
     "export": _on_store,
     "signatures": _on_store,
+    "evidence": _evidence,
     "analytics": _analytics,
     "status": _status_command,
 }

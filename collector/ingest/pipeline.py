@@ -162,7 +162,7 @@ class IngestPipeline:
                 limits.probe_messages_per_s, limits.probe_bytes_per_s, limits.probe_burst_s
             )
         )
-        self._signature_check = SignatureCheck(_authority_pem(config), store.certificates)
+        self._signature_check = SignatureCheck(authority_pem(config), store.certificates)
         self.state = IngestStatus()
         self.name_conflicts = NameConflicts()
         self._taken_over_at_s: deque[float] = deque(maxlen=_TAKEN_OVER_MIN)
@@ -566,7 +566,7 @@ class IngestPipeline:
         systemd_notify.status(trouble or "storing what the probes send")
 
 
-def _authority_pem(config: Config) -> bytes:
+def authority_pem(config: Config) -> bytes:
     """The certificates of the authorities whose probes' signatures count."""
     path = config.intake.authority_file or config.broker.ca_file
     if path is None:

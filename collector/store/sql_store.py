@@ -14,7 +14,14 @@ from typing import NamedTuple
 from uuid import UUID
 
 from collector.registry.registry import LineKey
-from collector.store import batch_writer, columns, last_results, rollup_tables, signature_store
+from collector.store import (
+    batch_writer,
+    columns,
+    last_results,
+    probe_results,
+    rollup_tables,
+    signature_store,
+)
 from collector.store.batch import (
     Batch,
     ResultRow,
@@ -455,6 +462,11 @@ class SqlStore:
 
     def newest_results(self, limit: int) -> list[StoredResult]:
         return self._reader.newest(self._database.read, limit)
+
+    def results_of(
+        self, tenant: str, probe: str, begin: datetime, end: datetime
+    ) -> Iterator[StoredResult]:
+        return probe_results.results_of(self._database, self._reader, (tenant, probe), begin, end)
 
     def certificates(self, tenant: str, probe: str) -> list[ProbeCertificate]:
         return signature_store.certificates(self._database, tenant, probe)

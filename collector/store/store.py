@@ -10,7 +10,7 @@ The promises, which the contract suite tests for each backend:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
@@ -176,6 +176,15 @@ class Store(Protocol):
 
     def newest_results(self, limit: int) -> list[StoredResult]:
         """The `limit` results with the highest numbers, ascending. Raises StoreError."""
+
+    def results_of(
+        self, tenant: str, probe: str, begin: datetime, end: datetime
+    ) -> Iterator[StoredResult]:
+        """The results of a probe that began from `begin` to before `end` (UTC), of all its lines.
+
+        Epoch by epoch in the order of their text, ascending; some thousand are in memory at a time.
+        Iterating may raise StoreError.
+        """
 
     def certificates(self, tenant: str, probe: str) -> Sequence[ProbeCertificate]:
         """The certificates of a probe that have counted, by their key. Raises StoreError."""

@@ -28,6 +28,7 @@ EXTRA = {
     "tramdo-lease": None,
     "tramdo-authority": "authority",
     "tramdo-fleet": "fleet",
+    "tramdo-verify": "verify",
 }
 EXAMPLES = [
     ["tramdo-probe", "example"],
@@ -36,7 +37,7 @@ EXAMPLES = [
     ["tramdo-collector", "example", "thresholds"],
     ["tramdo-fleet", "example"],
 ]
-OURS = {"wire", "runtime", "probe", "server", "collector", "deploy"}
+OURS = {"wire", "runtime", "probe", "server", "collector", "deploy", "verify"}
 PROGRAM = """
 import sys, importlib, importlib.abc
 absent = set(sys.argv[1].split(","))

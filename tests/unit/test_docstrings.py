@@ -10,7 +10,18 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-OURS = ("wire", "runtime", "probe", "server", "collector", "deploy", "bench", "tests", "ansible")
+OURS = (
+    "wire",
+    "runtime",
+    "probe",
+    "server",
+    "collector",
+    "verify",
+    "deploy",
+    "bench",
+    "tests",
+    "ansible",
+)
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # Two names may be anything's, as `server.host` is a variable's; three are a module's.
 _DOTTED = re.compile(rf"(?<![\w/.])(?:{'|'.join(OURS)})(?:\.\w+){{2,}}\b(?!/)")

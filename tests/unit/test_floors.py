@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("wire", "runtime", "probe", "server", "collector", "deploy", "ansible")
+PACKAGES = ("wire", "runtime", "probe", "server", "collector", "verify", "deploy", "ansible")
 _SHARED = {"wire", "runtime"}
 _STORAGE = {"collector.registry", "collector.rollup", "collector.store"}
 _ABOVE_STORAGE = {
@@ -40,6 +40,7 @@ ROOMS = {
     "collector.alerts": _SHARED | _STORAGE | {"collector.domain"},
     "collector.reports": _SHARED | _STORAGE | {"collector.domain"},
     # Of `collector` itself they take `config`.
+    "collector.evidence": _SHARED | _STORAGE | {"collector.reports"},
     "collector.commands": _SHARED | _STORAGE | {"collector"},
     "collector.ingest": _SHARED
     | _STORAGE
@@ -49,7 +50,9 @@ ROOMS = {
     "collector": _SHARED
     | _STORAGE
     | _ABOVE_STORAGE
-    | {"collector.web", "collector.export", "collector.analytics"},
+    | {"collector.web", "collector.export", "collector.evidence", "collector.analytics"},
+    # What checks a bundle of evidence shares nothing with what makes it.
+    "verify": set(),
     "deploy.authority": {"wire", "runtime"},
     "deploy.fleet": {"wire", "runtime", "deploy.authority"},
     "deploy.broker": {"wire", "runtime"},
@@ -131,6 +134,7 @@ WRAPPED_BY = {
         "deploy/authority/certificates.py",
         "deploy/fleet/signature.py",
         "runtime/signing_certificate.py",
+        "verify/certificates.py",
     },
     "yaml": {"deploy/fleet/seed.py"},
     "rich": {"deploy/demo/outcome.py", "deploy/demo/view.py"},

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PRODUCT = ("wire", "runtime", "probe", "server", "collector", "deploy", "ansible")
+PRODUCT = ("wire", "runtime", "probe", "server", "collector", "verify", "deploy", "ansible")
 # The word, and what says it: by meaning, so more than one.
 OUT = {
     "told": "reported, published, stated, notified, logged",

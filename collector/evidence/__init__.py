@@ -1,0 +1,1 @@
+"""Bundles of evidence: results, signatures, and the report that was made of them."""

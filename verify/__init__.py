@@ -1,0 +1,1 @@
+"""Checks a bundle of evidence, without the rest of the product."""

@@ -1,0 +1,99 @@
+"""Floor 3. The command `tramdo-verify`: checks a bundle of evidence, without the centre."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from verify.archive import Bundle
+from verify.check import Report, Trust, check
+from verify.findings import BundleError, Kind
+
+AGREES, DIFFERS, UNREADABLE = 0, 1, 2
+_EPILOG = """exit codes:
+  0  everything that can be checked agrees
+  1  something differs, is missing or was changed
+  2  the file cannot be read, or is no bundle
+"""
+_CONCLUSIONS = {
+    AGREES: ("Khớp", "agrees"),
+    DIFFERS: ("CÓ KHÁC BIỆT", "DIFFERS"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    options = _parser().parse_args(argv)
+    try:
+        authority = options.authority.read_bytes() if options.authority else None
+        with Bundle(options.bundle, options.most_bytes) as bundle:
+            report = check(bundle, Trust(authority, options.digest))
+    except (BundleError, OSError) as error:
+        print(f"{options.bundle}: {error}", file=sys.stderr)
+        return UNREADABLE
+    code = DIFFERS if report.of(Kind.DIFFERS) else AGREES
+    if options.json:
+        print(json.dumps(_table(report, code), ensure_ascii=False, indent=1))
+    else:
+        _print(report, code)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tramdo-verify",
+        description="Checks a bundle of `tramdo-collector evidence`: signatures, chains, and every "
+        "figure of the report from the raw results.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("bundle", type=Path, help="the ZIP file")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument(
+        "--authority",
+        type=Path,
+        metavar="FILE",
+        help="the authority's certificate (PEM), from elsewhere than the bundle",
+    )
+    parser.add_argument(
+        "--digest", metavar="SHA256", help="the manifest's SHA-256, from elsewhere than the bundle"
+    )
+    parser.add_argument(
+        "--most-bytes",
+        type=int,
+        default=64 << 30,
+        metavar="BYTES",
+        help="how much the results may be once decompressed (default: %(default)s)",
+    )
+    return parser
+
+
+def _print(report: Report, code: int) -> None:
+    question = report.question
+    print(f"lines: {', '.join(question['lines'])}")
+    print(f"period: {question['first_day']} to {question['last_day']}")
+    print(f"manifest SHA-256: {report.digest}")
+    for fingerprint in report.fingerprints:
+        print(f"authority SHA-256: {fingerprint}")
+    for name, counts in report.epochs.items():
+        print(
+            f"{name}: {counts.proven} results proven byte for byte, {counts.masked} masked, "
+            f"{counts.unsigned} unsigned"
+        )
+    for kind in Kind:
+        for finding in report.of(kind):
+            print(f"{kind.value}: {finding.subject}: {finding.text}")
+    print(" / ".join(_CONCLUSIONS[code]))
+
+
+def _table(report: Report, code: int) -> dict[str, object]:
+    return {
+        "agrees": code == AGREES,
+        "manifest_sha256": report.digest,
+        "question": report.question,
+        "authority_sha256": report.fingerprints,
+        "epochs": {name: vars(counts) for name, counts in report.epochs.items()},
+        "findings": [finding._asdict() for finding in report.findings],
+    }
