@@ -150,13 +150,8 @@ class Files:
 
 
 def block_at(lines: list[dict[str, Any]], number: int) -> int:
-    """The place of the line with the block of this number, of those with results of the line."""
-    places = [
-        place
-        for place, line in enumerate(lines)
-        if "block" in line and place > 1 and "record" in lines[place - 1] != "record" in lines[0]
-    ] or [place for place, line in enumerate(lines) if "block" in line]
-    return places[number]
+    """The place of the line with the block of this number."""
+    return [place for place, line in enumerate(lines) if "block" in line][number]
 
 
 def records(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -19,9 +19,10 @@ from deploy.fleet import cli as fleet_cli
 from probe import arguments as probe_arguments
 from server import cli as server_cli
 from server import lease_cli
+from verify import cli as verify_cli
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("probe", "server", "collector", "deploy", "bench", "tests")
+FOLDERS = ("probe", "server", "collector", "verify", "deploy", "bench", "tests")
 INSTALLED: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "probe/arguments.py": probe_arguments.parser,
     "collector/cli.py": collector_cli._parser,
@@ -29,6 +30,7 @@ INSTALLED: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "server/lease_cli.py": lease_cli._parser,
     "deploy/authority/cli.py": authority_cli._parser,
     "deploy/fleet/cli.py": fleet_cli._parser,
+    "verify/cli.py": verify_cli._parser,
 }
 # Their `main` takes the arguments.
 IN_A_CHECKOUT = (
@@ -103,7 +105,7 @@ def test_an_installed_command_and_each_subcommand_say_what_they_do(path: str) ->
     found = list(parsers(INSTALLED[path]()))
     for parser in found:
         assert_is_for_users(parser)
-    assert len(found) > 5 or path.startswith("server/")
+    assert len(found) > 5 or path.startswith(("server/", "verify/"))
 
 
 @pytest.mark.parametrize("path", IN_A_CHECKOUT)
