@@ -121,28 +121,21 @@ def _between(search: _Search, first: int, last: int) -> dict[int, StoredResult]:
         values,
     ):
         found += reader.block(read, row)
-    for row in _packed_rows(search, values):
-        places = range(row[12])
-        found += filter(None, (reader.one_packed(read, row, place) for place in places))
+    found += [result for _, result in reader.packed(read, _packed_rows(search, values))]
     return {result.seq: result for result in found}
 
 
-def _packed_rows(search: _Search, values: tuple[object, ...]) -> Iterator[Row]:
-    """The packed blocks, each with its pack: one at a time, for a pack is large."""
-    read, same_day = search.database.read, search.database.same_day
-    heads = read(
-        "SELECT b.number, b.started_at FROM epochs AS e JOIN packed_blocks AS b USING (epoch_id) "
+def _packed_rows(search: _Search, values: tuple[object, ...]) -> list[Row]:
+    """The rows of packed results, as `ResultReader.packed` takes them."""
+    same_day = search.database.same_day("p.started_at", "b.started_at")
+    blocks = search.database.read(
+        f"SELECT p.number, p.started_at, {PACKED_COLUMNS} FROM epochs AS e "
+        "JOIN packed_blocks AS b USING (epoch_id) "
+        f"JOIN result_packs AS p ON {PACK_OF_BLOCK} AND {same_day} "
         f"WHERE {search.where} AND b.first_seq BETWEEN ? AND ? ORDER BY b.number",
         values,
     )
-    for head in heads:
-        yield from read(
-            f"SELECT {PACKED_COLUMNS} FROM packed_blocks AS b JOIN epochs AS e USING (epoch_id) "
-            f"JOIN result_packs AS p ON {PACK_OF_BLOCK} "
-            f"AND {same_day('p.started_at', 'b.started_at')} "
-            "WHERE b.number = ? AND b.started_at = ?",
-            head,
-        )
+    return [(None, None, place, *row) for row in blocks for place in range(row[-1])]
 
 
 def _started_at(result: StoredResult) -> datetime:
