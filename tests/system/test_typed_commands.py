@@ -103,6 +103,10 @@ STORY = [
     Step("tramdo-collector backup copy.sqlite"),
     Step("tramdo-collector repack"),
     Step("tramdo-collector signatures"),
+    Step(
+        "tramdo-collector evidence --line bach-thong/phu-thong-01/vnpt --period 2026-07"
+        " --output evidence.zip"
+    ),
     Step("tramdo-collector report weekly --group bach-thong-cu --out reports/"),
     Step("tramdo-collector export lmap"),
     Step("tramdo-collector analytics ddl"),
@@ -179,6 +183,8 @@ NOT_RUN = [
         "a variant of one in STORY",
     ),
     (r"(\.\./\.venv/bin/)?ansible-playbook .*", "tests/fleet runs the playbooks on booted systems"),
+    (r"tramdo-verify evidence\.zip", "tests/system/test_evidence.py runs it where nothing else is"),
+    (r"pip install 'tramdo\[verify\]'", "it asks a package index; what it brings is test_extras'"),
     (r"tramdo-fleet registry", "named in a sentence; with its options in STORY"),
     (r"cd ansible", "the folder of the steps after it"),
     (r"(sudo )?(systemctl|journalctl|install|touch|chmod|chown|mosquitto_passwd) .*", OF_ROOT),

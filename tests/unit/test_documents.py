@@ -16,6 +16,7 @@ from deploy.authority import cli as authority_cli
 from deploy.fleet import cli as fleet_cli
 from probe import arguments as probe_arguments
 from server import cli as server_cli
+from verify import cli as verify_cli
 from wire.result import KINDS, Validity
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +34,7 @@ PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "tramdo-fleet": fleet_cli._parser,
     "tramdo-authority": authority_cli._parser,
     "tramdo-reflector": server_cli._parser,
+    "tramdo-verify": verify_cli._parser,
 }
 # Addresses of the centre's pages, and paths that begin like one and are a machine's.
 ADDRESSES = [
