@@ -21,12 +21,15 @@ from tests.cluster import Cluster, Scene, clients_of, deliver_through_deaths
 from tests.secured_broker import Office
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run it; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.deaths")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.deaths",
+        description="Deliver results while a cluster's nodes die; count the runs that stored all.",
+    )
     parser.add_argument("kind", choices=["rabbitmq", "nats"])
     parser.add_argument("--runs", type=int, default=1)
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     failed = sum(not _survives(options.kind, number) for number in range(1, options.runs + 1))
     print(f"{options.runs - failed} of {options.runs} stored all of 120 results, each once")
     return 1 if failed else 0

@@ -17,7 +17,12 @@ ROOT = Path(__file__).parents[2]
 LINE = "bach-thong/tram-01969-1/vnpt"
 # What `pip install tramdo[verify]` brings beside the wheel, and msgspec, which is not needed.
 BROUGHT = ("cryptography", "cffi", "pycparser")
-PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop(1)); import verify.__main__ as m; sys.exit(m.main())"
+PROGRAM = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+from verify.__main__ import main
+sys.exit(main())
+"""
 LIMIT_S = 300
 
 

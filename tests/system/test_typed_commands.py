@@ -193,7 +193,7 @@ NOT_RUN = [
         "minutes of measuring; tests/system/test_bench.py",
     ),
     (
-        r"python -m bench\.[\w.]+( --quick| --windows \d+)?",
+        r"python -m bench\.[\w.]+( --quick)?( --windows \d+| --folder [\w/]+)?",
         "docs/figures.md records which program wrote a part of it",
     ),
     (r"\.venv/bin/pytest .*", "a test of this suite"),

@@ -41,6 +41,7 @@ IN_A_CHECKOUT = (
     "deploy/wheelhouse.py",
     "bench/structure.py",
     "tests/chaos/__main__.py",
+    "tests/deaths.py",
     "tests/fuzz/__main__.py",
     "tests/pi/__main__.py",
 )
