@@ -33,6 +33,7 @@ class FailureCause(StrEnum):
     NAME_TAKEN = "name_taken"
     BROKER_BUSY = "broker_busy"
     NOT_ALLOWED = "not_allowed"
+    NOT_SUBSCRIBED = "not_subscribed"
     LOST = "lost"
 
 
@@ -98,6 +99,13 @@ def of_publish_code(value: int, text: str) -> ConnectionFailure:
     return ConnectionFailure(FailureCause.NOT_ALLOWED, text)
 
 
+def of_subscribe_code(value: int, text: str) -> ConnectionFailure:
+    """The failure of a SUBACK with a reason code: the connection stands, and nothing comes."""
+    if value == _QUOTA_EXCEEDED:
+        return ConnectionFailure(FailureCause.BROKER_BUSY, text)
+    return ConnectionFailure(FailureCause.NOT_SUBSCRIBED, text)
+
+
 def of_error(error: Exception) -> ConnectionFailure:
     """The failure of a connection that could not be made."""
     if isinstance(error, SecretFileError):
@@ -135,12 +143,12 @@ def of_end(*, answered: bool, text: str | None = None) -> ConnectionFailure:
     return ConnectionFailure(cause, text)
 
 
-def of_silence(wait_s: float) -> ConnectionFailure:
-    """The failure of a connection on which no CONNACK came in time."""
+def of_silence(wait_s: float, packet: str = "CONNACK") -> ConnectionFailure:
+    """The failure of a connection on which no CONNACK (or SUBACK) came in time."""
     return ConnectionFailure(
         FailureCause.NO_ANSWER,
-        f"no CONNACK within {wait_s:g} s",
-        f"không có CONNACK trong {wait_s:g} giây",
+        f"no {packet} within {wait_s:g} s",
+        f"không có {packet} trong {wait_s:g} giây",
     )
 
 
@@ -217,6 +225,9 @@ _WHAT = {
     FailureCause.NOT_ALLOWED: Phrase(
         "máy chủ nhận tin không cho phép gửi vào chủ đề này", "the broker does not allow this topic"
     ),
+    FailureCause.NOT_SUBSCRIBED: Phrase(
+        "máy chủ nhận tin từ chối gửi tin về", "the broker refused a subscription"
+    ),
     FailureCause.LOST: Phrase("kết nối bị ngắt", "the connection was lost"),
 }
 _ADVICE = {
@@ -284,6 +295,12 @@ _ADVICE = {
     FailureCause.NOT_ALLOWED: Phrase(
         "kiểm tra quyền của trạm trên máy chủ nhận tin (docs/security.md)",
         "see the probe's rights at the broker (docs/security.md)",
+    ),
+    FailureCause.NOT_SUBSCRIBED: Phrase(
+        "chờ, chương trình tự đăng ký lại; nếu kéo dài thì xem quyền trên máy chủ nhận tin "
+        "(docs/security.md) và nhật ký của nó",
+        "wait, it is asked for again; if it lasts, see the rights at the broker "
+        "(docs/security.md) and its log",
     ),
     FailureCause.LOST: Phrase("chờ; trạm tự kết nối lại", "wait; it connects again by itself"),
 }

@@ -28,6 +28,7 @@ from runtime import connection_failure, lean_import, secret_file
 from runtime.backoff import reconnect_delay_s
 from runtime.broker import BrokerConfig, Endpoint, ProxyConfig
 from runtime.connection_failure import ConnectionFailure, FailureCause
+from runtime.subscriptions import Subscriptions
 
 # paho loads dnspython's resolver where it is installed, for SRV records, which nothing here asks
 # for: 0.9 MB of a probe's memory.
@@ -37,6 +38,8 @@ with lean_import.without("dns.resolver"):
 # How long the broker keeps subscriptions and queued messages of a disconnected session.
 SESSION_EXPIRY_S = 7 * 86_400
 _LOOP_TURN_S = 1.0
+# A SUBACK may take so many times `connect_timeout_s`: a cluster asks its other nodes first.
+_SUBACK_TIMEOUTS = 3
 # Two clients of one name take the connection from each other: so many connections in a row that
 # end so soon. Mosquitto 2.0 ends them without a reason code.
 _SHORT_S, _SHORT_MIN = 30.0, 3
@@ -75,6 +78,16 @@ class Published(Struct, frozen=True):
         return None if self.failure is None else self.failure.detail
 
 
+class Subscribed(Struct, frozen=True):
+    """The broker refused topic filters, or has granted the last of them now (`failure` is None).
+
+    The connection stands, and what was refused is asked for again at growing intervals.
+    """
+
+    connection: int
+    failure: ConnectionFailure | None
+
+
 class Received(Struct, frozen=True):
     """A message arrived. With manual acknowledgement, call `acknowledge` after the commit."""
 
@@ -94,7 +107,7 @@ class Received(Struct, frozen=True):
         return next((value for key, value in self.user_properties if key == name), None)
 
 
-Event = Connected | Disconnected | Published | Received
+Event = Connected | Disconnected | Published | Subscribed | Received
 
 
 class Message(Struct, frozen=True):
@@ -147,6 +160,9 @@ class MqttSession:
         spread_s: float = 0.0,
     ) -> None:
         self._kept = kept
+        # Of the present connection; the owner's thread and paho's both subscribe.
+        self._answers = Subscriptions(_SUBACK_TIMEOUTS * broker.connect_timeout_s)
+        self._subscribing = threading.Lock()
         self._spread_s = spread_s
         self._broker = broker
         self._endpoints = broker.endpoints_of(client_id)
@@ -201,15 +217,24 @@ class MqttSession:
         if client is None or not client.is_connected():
             return  # with the next connection
         if removed := [topic for topic in before if topic not in topics]:
+            with self._subscribing:
+                self._answers.on_removed(removed)
             client.unsubscribe(removed)
         if added := [topic for topic in topics if topic not in before]:
-            _subscribe(client, self._broker, added)
+            self._subscribe(client, added)
 
     def acknowledge(self, message: Received) -> None:
         """Acknowledge a received message. No effect for a connection that has ended."""
         client = self._client
         if client is not None and message.connection == self._connection and message.qos:
             client.ack(message.mid, message.qos)
+
+    def _subscribe(self, client: paho.Client, topics: Sequence[str]) -> None:
+        # The answer may be here before paho has returned the identifier that it bears.
+        with self._subscribing:
+            mid = _subscribe(client, self._broker, topics)
+            if mid is not None:
+                self._answers.on_sent(mid, topics, time.monotonic())
 
     def _run(self) -> None:
         failures = short = 0
@@ -260,14 +285,31 @@ class MqttSession:
         self, client: paho.Client, reached: threading.Event, found: list[ConnectionFailure]
     ) -> None:
         """Run paho's loop until the connection ends, or no CONNACK came in time."""
-        answer_by_s = time.monotonic() + self._broker.connect_timeout_s
+        timeout_s = self._broker.connect_timeout_s
+        answer_by_s = time.monotonic() + timeout_s
         # Not `loop_forever`: without a socket pair to wake it (`loop` makes one), what the owner
         # publishes would wait for a whole turn.
         while client.loop(_LOOP_TURN_S) == MQTTErrorCode.MQTT_ERR_SUCCESS:
-            if not reached.is_set() and not found and time.monotonic() > answer_by_s:
-                found.append(connection_failure.of_silence(self._broker.connect_timeout_s))
+            now_s = time.monotonic()
+            if not reached.is_set() and not found and now_s > answer_by_s:
+                found.append(connection_failure.of_silence(timeout_s))
                 client.disconnect()
                 return
+            if reached.is_set() and not found:
+                self._follow_subscriptions(client, found, now_s)
+
+    def _follow_subscriptions(
+        self, client: paho.Client, found: list[ConnectionFailure], now_s: float
+    ) -> None:
+        """Subscribe again to what was refused; end a connection that does not answer."""
+        with self._subscribing:
+            due, unanswered = self._answers.take_due(now_s), self._answers.is_unanswered(now_s)
+        if unanswered:
+            timeout_s = _SUBACK_TIMEOUTS * self._broker.connect_timeout_s
+            found.append(connection_failure.of_silence(timeout_s, "SUBACK"))
+            client.disconnect()
+        elif due:
+            self._subscribe(client, due)
 
     def _new_client(
         self, number: int, reached: threading.Event, found: list[ConnectionFailure]
@@ -292,7 +334,9 @@ class MqttSession:
         if self._will is not None:
             client.will_set(self._will.topic, self._will.payload, self._will.qos, self._will.retain)
         _mend_sockets(client)
+        self._answers = Subscriptions(_SUBACK_TIMEOUTS * self._broker.connect_timeout_s)
         self._listen_for_connection(client, number, reached, found)
+        self._listen_for_subscriptions(client, number)
         self._listen_for_messages(client, number)
         return client
 
@@ -318,7 +362,7 @@ class MqttSession:
             if self._subscriptions:
                 # Retained messages come with each subscription, also of a known session: after a
                 # restart the retained receipt says what is covered.
-                _subscribe(client, self._broker, self._subscriptions)
+                self._subscribe(client, self._subscriptions)
             self._inbox(Connected(number))
 
         def on_log(_client: paho.Client, _user: object, level: int, text: str) -> None:
@@ -336,6 +380,22 @@ class MqttSession:
         client.on_connect = on_connect
         client.on_log = on_log
         client.on_disconnect = on_disconnect
+
+    def _listen_for_subscriptions(self, client: paho.Client, number: int) -> None:
+        def on_subscribe(
+            _client: paho.Client, _user: object, mid: int, codes: list[ReasonCode], _props: object
+        ) -> None:
+            refused = [code.is_failure for code in codes]
+            with self._subscribing:
+                granted = self._answers.on_answer(mid, refused, time.monotonic())
+            if any(refused):
+                code = codes[refused.index(True)]
+                failure = connection_failure.of_subscribe_code(code.value, str(code))
+                self._inbox(Subscribed(number, failure))
+            elif granted:
+                self._inbox(Subscribed(number, None))
+
+        client.on_subscribe = on_subscribe
 
     def _listen_for_messages(self, client: paho.Client, number: int) -> None:
         def on_publish(
@@ -431,11 +491,11 @@ def _connect(
         client.connect(endpoint.host, endpoint.port, keepalive=broker.keepalive_s)
 
 
-def _subscribe(client: paho.Client, broker: BrokerConfig, topics: Sequence[str]) -> None:
+def _subscribe(client: paho.Client, broker: BrokerConfig, topics: Sequence[str]) -> int | None:
+    """Send a SUBSCRIBE; returns its packet identifier, None without a connection."""
     if broker.protocol == 5:
-        client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in topics])
-    else:
-        client.subscribe([(topic, 1) for topic in topics])
+        return client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in topics])[1]
+    return client.subscribe([(topic, 1) for topic in topics])[1]
 
 
 def _go_through(client: paho.Client, proxy: ProxyConfig) -> None:

@@ -52,7 +52,16 @@ from collector.store.store import Store, StoreError
 from runtime import kernel_time, systemd_notify
 from runtime.backoff import reconnect_delay_s
 from runtime.connection_failure import ConnectionFailure, FailureCause
-from runtime.mqtt import Connected, Disconnected, Event, Message, MqttSession, Published, Received
+from runtime.mqtt import (
+    Connected,
+    Disconnected,
+    Event,
+    Message,
+    MqttSession,
+    Published,
+    Received,
+    Subscribed,
+)
 from wire import messages, topics
 from wire.compression import ACCEPT_ENCODING, CODING, is_compressed
 from wire.ledger import Ledger
@@ -246,6 +255,8 @@ class IngestPipeline:
                     if failure.cause is FailureCause.NAME_TAKEN:
                         self._taken_over_at_s.append(time.monotonic())
                     self._set_status(IngestStatus(failure.report().en, self.state.store_trouble))
+                case Subscribed(_, refused):
+                    self._on_subscribed(refused)
                 case _LeasesChanged():
                     self._follow_leases()
                 case Published(failure=ConnectionFailure() as refused):
@@ -253,6 +264,13 @@ class IngestPipeline:
                 case _:
                     pass
         return received
+
+    def _on_subscribed(self, refused: ConnectionFailure | None) -> None:
+        """What a refused subscription misses is sent again by the probes."""
+        trouble = None if refused is None else refused.report().en
+        self._set_status(IngestStatus(trouble, self.state.store_trouble))
+        if refused is None:
+            log.info("the broker has granted the subscriptions")
 
     def _follow_leases(self) -> None:
         """Subscribe to what is held now; its receipts are of a new generation."""

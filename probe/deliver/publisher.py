@@ -320,8 +320,20 @@ class Publisher:
                 if refused is not None:
                     self._report_refused(refused.report())
                     log.error("the broker refused a message: %s; nothing was deleted", refused)
+            case mqtt.Subscribed(failure=failure):
+                self._on_subscribed(failure, now_s)
             case mqtt.Received():
                 self._on_received(event)
+
+    def _on_subscribed(self, refused: ConnectionFailure | None, now_s: float) -> None:
+        """Receipts do not come to a refused subscription; once it is granted, ask for them."""
+        self._report_refused(None if refused is None else refused.report())
+        if refused is not None:
+            log.warning("%s", refused)
+            return
+        log.info("the broker has granted the subscriptions")
+        self._receipt_tracker.on_connected(now_s)
+        self._info_due.set()
 
     def _signing_key(self) -> Signer | None:
         """The key that signs, as its files are now; None where nothing is signed."""
