@@ -100,7 +100,7 @@ def is_in_the_mean(result: dict, line: str) -> bool:
         result["kind"] == "throughput"
         and result["line"]["id"] == line
         and result["slot_at"] is not None  # not on demand
-        and set(result["validity"]) <= HARMLESS
+        and set(result.get("validity", ())) <= HARMLESS
         and result["values"] is not None
         and result["values"]["download_whole_bps"] is not None
     )

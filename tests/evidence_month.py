@@ -58,6 +58,10 @@ class EvidenceMonth:
         self._publish_info()
         for day in range(-1, PERIOD.days + 1):
             self._one_day(FIRST + timedelta(days=day), tests_a_day, light_a_day)
+        self.roll_up()
+
+    def roll_up(self) -> None:
+        """Roll up all that is stored."""
         while self.store.roll_up(LATER):
             pass
 
@@ -84,16 +88,17 @@ class EvidenceMonth:
     def _one_day(self, midnight: datetime, tests_a_day: int, light_a_day: int) -> None:
         rng = random.Random(midnight.day)
         made = list(_throughput(rng, midnight, tests_a_day))
-        self._send("throughput", made)
-        self._send("latency", list(_latency(rng, midnight, light_a_day)))
-        self._send("availability", [_availability(midnight)])
+        self.send("throughput", made)
+        self.send("latency", list(_latency(rng, midnight, light_a_day)))
+        self.send("availability", [_availability(midnight)])
         if midnight.day == 15:
             # Its clock runs fast: the centre flags it, and keeps what was signed beside it.
             at = midnight + timedelta(hours=9)
             early = at - timedelta(hours=2)
-            self._send("latency", [samples.latency(line=samples.VNPT, started_at=at)], early)
+            self.send("latency", [samples.latency(line=samples.VNPT, started_at=at)], early)
 
-    def _send(self, kind: str, results: list[Result], at: datetime | None = None) -> None:
+    def send(self, kind: str, results: list[Result], at: datetime | None = None) -> None:
+        """Store signed results of one kind, received at a time, or a minute after the last."""
         topic = f"tramdo/v1/{samples.TENANT}/{samples.PROBE}/m/{kind}"
         for place in range(0, len(results), _AT_A_TIME):
             some = results[place : place + _AT_A_TIME]

@@ -41,7 +41,7 @@ class Verifier(Protocol):
 
 class _Record(NamedTuple):
     digest: str
-    received_at: datetime
+    times: tuple[datetime, datetime]
     masked: bool
     flagged: bool
     changed: bool
@@ -113,10 +113,13 @@ class ChainCheck:
         try:
             seq, body = int(record["seq"]), str(record["body"])
             sent, masked = record.get("sent"), record.get("masked") is True
-            received_at = datetime.fromisoformat(record["received_at"])
             stored = json.loads(body)
+            times = (
+                datetime.fromisoformat(stored["started_at"]),
+                datetime.fromisoformat(record["received_at"]),
+            )
             signed = stored if sent is None else json.loads(sent)
-            flagged = _FLAG in stored["validity"]
+            flagged = _FLAG in stored.get("validity", ())
             same = sent is None or _is_the_same(stored, signed)
             digest = str(record["sha256"]) if masked else _digest(body if sent is None else sent)
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
@@ -128,7 +131,10 @@ class ChainCheck:
         if not same:
             self._differs(f"the centre has changed more of result {seq} than a time or a flag")
         self._last_seq = seq
-        self._waiting[seq] = _Record(digest, received_at, masked, flagged, sent is not None)
+        if len(self._waiting) > 2 * _MOST_RESULTS:
+            # No block is so long that it could still cover them.
+            self._leave_unsigned(seq - _MOST_RESULTS)
+        self._waiting[seq] = _Record(digest, times, masked, flagged, sent is not None)
         return {**stored, "seq": seq}
 
     def _block(self, table: Any) -> None:  # noqa: ANN401 - of a stranger
@@ -198,7 +204,7 @@ class ChainCheck:
                 )
             else:
                 self._differs(f"{name} is not what the probe signed")
-        elif here and not any(certificate.is_in_force(one.received_at) for one in here):
+        elif here and not any(certificate.is_in_force(at) for one in here for at in one.times):
             counts.unknown_key += len(here)
             self._differs(f"{name} is signed by a certificate that was not in force")
         else:
@@ -246,7 +252,9 @@ def _digest(text: str) -> str:
 def _without_the_centre_s(result: Mapping[str, Any], *, repaired: bool) -> dict[str, Any]:
     """A result without what the centre may have changed in it."""
     left = dict(result)
-    left["validity"] = [flag for flag in result["validity"] if flag not in _FLAGS_OF_THE_CENTRE]
+    left["validity"] = [
+        flag for flag in result.get("validity", ()) if flag not in _FLAGS_OF_THE_CENTRE
+    ]
     if repaired:
         left["clock"] = {**result["clock"], "stated_at": None}
         left |= dict.fromkeys(_TIMES)
@@ -255,7 +263,7 @@ def _without_the_centre_s(result: Mapping[str, Any], *, repaired: bool) -> dict[
 
 def _is_the_same(stored: Mapping[str, Any], signed: Mapping[str, Any]) -> bool:
     """Whether the centre has changed nothing but a time and flags."""
-    repaired = _REPAIRED in stored["validity"]
+    repaired = _REPAIRED in stored.get("validity", ())
     return _without_the_centre_s(stored, repaired=repaired) == _without_the_centre_s(
         signed, repaired=repaired
     )

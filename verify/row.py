@@ -110,7 +110,7 @@ def _direction(samples: LineSamples, context: Context, direction: str) -> dict[s
     verdict = assess.speed(
         figures, declared, len(samples.speed_hours), context.thresholds, plan_changed=changed
     )
-    interval = assess.interval(figures)
+    interval, ascending = assess.interval(figures), sorted(figures.values)
     count, mean = len(figures.values), figures.mean
     share = mean / declared if mean is not None and declared and not changed else None
     found = {
@@ -119,9 +119,9 @@ def _direction(samples: LineSamples, context: Context, direction: str) -> dict[s
         "mean_bps": Expected(mean),
         "mean_low_bps": Expected(interval.low if interval else None, _INTERVAL),
         "mean_high_bps": Expected(interval.high if interval else None, _INTERVAL),
-        "median_bps": Expected(percentile(figures.values, 0.5), _SKETCH),
+        "median_bps": Expected(percentile(ascending, 0.5), _SKETCH),
         "p05_bps": Expected(
-            percentile(figures.values, 0.05) if count >= _P95_SAMPLES else None, _SKETCH
+            percentile(ascending, 0.05) if count >= _P95_SAMPLES else None, _SKETCH
         ),
         "steady_mean_bps": Expected(steady.mean),
         "share": Expected(share),
@@ -149,9 +149,9 @@ def _first_day(samples: LineSamples, context: Context) -> date:
 
 
 def _latency(samples: LineSamples, context: Context) -> dict[str, Expected]:
-    rtt, packets = samples.figures["latency_rtt_mean_ms"], samples.packets_us
+    rtt, packets = samples.figures["latency_rtt_mean_ms"], sorted(samples.packets_us)
     lost = samples.packets_lost
-    medians = samples.figures["latency_rtt_p50_ms"].values
+    medians = sorted(samples.figures["latency_rtt_p50_ms"].values)
     verdict = assess.latency(rtt, len(samples.speed_hours), context.thresholds)
     sent = samples.sums.get("latency_sent", 0)
     median = percentile(packets, 0.5, lost) if packets else percentile(medians, 0.5)

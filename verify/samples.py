@@ -88,7 +88,7 @@ class LineSamples:
         self.outcomes[kind, outcome] += 1
         if kind == "throughput" and outcome == "ok":
             self.speed_hours.add(local.hour)
-        flags = {str(flag) for flag in result["validity"] if _keeps_out(kind, str(flag))}
+        flags = {str(flag) for flag in result.get("validity", ()) if _keeps_out(kind, str(flag))}
         if kind in SPEED_KINDS and result["slot_at"] is None:
             flags.add(_ON_DEMAND)
             self.on_demand += 1
@@ -123,7 +123,7 @@ def _keeps_out(kind: str, flag: str) -> bool:
     return flag not in _HARMLESS and flag not in _HARMLESS_FOR.get(kind, ())
 
 
-def percentile(values: Sequence[float], share: float, infinite: int = 0) -> float | None:
+def percentile(ascending: Sequence[float], share: float, infinite: int = 0) -> float | None:
     """The smallest x with F(x) >= share (RFC 2330 section 11.3); None among the infinite."""
-    rank = max(math.ceil(share * (len(values) + infinite)), 1)
-    return sorted(values)[rank - 1] if 0 < rank <= len(values) else None
+    rank = max(math.ceil(share * (len(ascending) + infinite)), 1)
+    return ascending[rank - 1] if rank <= len(ascending) else None

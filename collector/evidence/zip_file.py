@@ -81,7 +81,8 @@ class BundleFile:
 
 
 def _compressed(lines: Iterable[bytes]) -> Iterable[bytes]:
-    compressor = lzma.LZMACompressor(preset=6)
+    # A fifth more bytes than by preset 6, in a fifth of the time and a tenth of the memory.
+    compressor = lzma.LZMACompressor(preset=1)
     waiting = bytearray()
     for line in lines:
         waiting += line

@@ -497,8 +497,7 @@ def test_results_that_nobody_signed_are_counted(tmp_path: Path) -> None:
     small = EvidenceMonth(folder, tests_a_day=2, light_a_day=1)
     late = evidence_month.FIRST.replace(month=6, day=20)
     small.unsigned(*(samples.latency(line=samples.VNPT, started_at=late) for _ in range(3)))
-    while small.store.roll_up(evidence_month.LATER):
-        pass
+    small.roll_up()
     write(folder / "line.zip", question(), small.sources())
     small.store.close()
     report = checked(folder / "line.zip")
