@@ -269,3 +269,23 @@ def test_what_is_carried_over_uses_no_number_of_a_batch_that_was_not_committed(
     assert store.store_batch([_batch((3, samples.latency()))], NOW).stored == 1
     assert [one.seq for one in store.results_after(0, 10)] == [1, 2, 3]
     store.close()
+
+
+def test_a_probe_s_results_of_a_time_have_them_before_and_after_they_are_carried_over(
+    old_store: OpenStore,
+) -> None:
+    store = old_store()
+    bodies = [encode_result(samples.latency()), encode_result(samples.latency(rtt_ms=7.0))]
+
+    def found(begin: datetime) -> list[bytes]:
+        end = begin + timedelta(minutes=1)
+        return [one.body for one in store.results_of(samples.TENANT, samples.PROBE, begin, end)]
+
+    assert found(samples.NOON) == bodies
+    assert found(samples.NOON + timedelta(minutes=1)) == []
+    while store.maintain(NOW, None) != MaintenanceResult():
+        pass
+    while store.carry_over():
+        pass
+    assert found(samples.NOON) == bodies
+    store.close()
