@@ -63,6 +63,17 @@ def advanced(before: ClockEvidence, reading: ClockReading) -> ClockEvidence:
     )
 
 
+def with_contradiction(usage: Usage, evidence: ClockEvidence) -> Usage | None:
+    """The usage with the evidence of a contradiction that it does not know yet; else None.
+
+    Nothing is measured while a budget is used up, so a clock that jumps away and back meanwhile
+    would leave no trace in the readings of tests.
+    """
+    if evidence.distrusted_until_s <= usage.clock.distrusted_until_s:
+        return None
+    return structs.replace(usage, clock=evidence)
+
+
 def month_usage(usage: Usage, day: date, evidence: ClockEvidence) -> Usage:
     """The usage of a local day's month: what counts against its budget."""
     used: dict[str, int] = {}

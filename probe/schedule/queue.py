@@ -151,6 +151,7 @@ class MeasurementQueue:
         """
         if wanted.slot_at is None or wanted.kept:
             return False
+        self._usage.note_clock()
         today = self._today()
         budget = month_budget(self._config, wanted.line, today, self._usage.on(today))
         if budget.is_exhausted:

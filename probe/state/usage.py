@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 
 from probe.clock import HOST_CLOCKS, Clocks
-from probe.plan.ledger import ClockReading, advanced, month_usage, with_test
+from probe.plan.ledger import ClockReading, advanced, month_usage, with_contradiction, with_test
 from probe.plan.levels import reads_low
 from probe.plan.usage import ClockEvidence, Usage
 from probe.state.json_file import JsonFile
@@ -18,7 +18,7 @@ from wire.record import Result
 
 
 class UsageFile:
-    """The usage of all lines. One thread calls `count`; any thread may call `on`.
+    """The usage of all lines. One thread calls `count` and `note_clock`; any thread may call `on`.
 
     Args:
         state_dir: the folder of the file.
@@ -33,6 +33,13 @@ class UsageFile:
     def on(self, day: date) -> Usage:
         """The usage of a local day's month so far."""
         return month_usage(self._usage, day, self._evidence())
+
+    def note_clock(self) -> None:
+        """Store that the clock contradicts what it said before. To be called before each test."""
+        noted = with_contradiction(self._usage, self._evidence())
+        if noted is not None:
+            self._usage = noted
+            self._file.save(noted)
 
     def count(self, result: Result, day: date, servers: Collection[str] = ()) -> bool:
         """Add a bulk result to the usage.

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from probe import config
 from probe.plan.budget import month_budget
-from probe.plan.ledger import ClockReading, advanced, month_usage, with_test
+from probe.plan.ledger import ClockReading, advanced, month_usage, with_contradiction, with_test
 from probe.plan.light import light_bytes
 from probe.plan.usage import Usage, month_of, wire_bytes
 from tests import samples
@@ -84,6 +84,8 @@ class Host:
         """So many slots, an hour apart, each measured only within the budget."""
         for _ in range(count):
             self.passes(3600)
+            evidence = advanced(self.usage.clock, self._reading())
+            self.usage = with_contradiction(self.usage, evidence) or self.usage
             if not self.is_exhausted():
                 evidence = advanced(self.usage.clock, self._reading())
                 usage = with_test(self.usage, TEST, self._today(), evidence)
@@ -162,6 +164,18 @@ def test_a_kernel_that_calls_every_clock_synchronised_opens_no_second_budget(
         far = abs(off_s - host.off_s) > 3600
         host.jumps(off_s if far else host.off_s + 86_400, synchronised=True)
     assert max(host.moved.values(), default=0) <= CAP_TESTS
+
+
+def test_a_clock_that_jumps_while_the_budget_is_used_up_opens_no_second_one() -> None:
+    """It was a month ahead for a fortnight, and a month later is so again."""
+    host = Host(synchronised=True)
+    for count, passes_d, off_d in (
+        (12, 41, 30), (30, 14, 0.3), (30, 7, 0.9), (30, 14, 30), (30, 0, 0),
+    ):  # fmt: skip
+        host.tests(count)
+        host.passes(passes_d * DAY_S)
+        host.jumps(off_d * DAY_S, synchronised=True)
+    assert max(host.moved.values()) <= CAP_TESTS
 
 
 def test_a_month_ahead_for_one_test_leaves_the_cap_on_and_takes_nothing_of_that_month() -> None:
