@@ -30,6 +30,15 @@ FORMS = {
         "expected a range of IP addresses, for example 203.0.113.0/24 or 2001:db8::/32",
     ),
     r"^[a-z0-9-]{1,40}\Z": _NAME,
+    r"^[a-z][a-z0-9_]{0,59}\Z": Phrase(
+        f"cần tên cơ sở dữ liệu gồm {_LETTERS} và _, bắt đầu bằng chữ cái, tối đa 60 ký tự",
+        f"expected a database's name of {_LETTERS} and _, up to 60, that begins with a letter",
+    ),
+    r"^https?://[^\s/?#@]+/?\Z": Phrase(
+        "cần địa chỉ máy chủ bắt đầu bằng http:// hoặc https://, không kèm đường dẫn hay tên đăng "
+        "nhập",
+        "expected a server's address that begins with http:// or https://, without path and login",
+    ),
     r"^[a-z0-9-]{1,40}\.[a-z0-9-]{1,40}\Z": Phrase(
         f"cần hai tên nối bằng dấu chấm, gồm {_LETTERS} và -, ví dụ reader.vnpt",
         f"expected two names of {_LETTERS} and -, joined by a dot, for example reader.vnpt",

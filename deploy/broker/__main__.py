@@ -147,8 +147,10 @@ def _write(argv: list[str]) -> int:
 def _write_files(folder: Path, files: dict[str, str]) -> int:
     try:
         for name, text in files.items():
-            (folder / name).parent.mkdir(exist_ok=True)
-            (folder / name).write_text(text, encoding="utf-8")
+            path = folder / name
+            if path.parent != folder:
+                path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
     except OSError as error:
         print(f"{folder} cannot be written: {error.strerror}", file=sys.stderr)
         return 1

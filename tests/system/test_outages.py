@@ -57,7 +57,7 @@ def outages_shown(collector: CollectorProcess) -> list[list[str]]:
     _, page = collector.text(f"/line/{samples.TENANT}/{samples.PROBE}/vnpt")
     table = page[page.index("Phút mất kết nối") :]
     table = table[: table.index("</table>")]
-    rows = re.findall(r"<tr><th scope=\"row\">.*?</tr>", table, re.DOTALL)
+    rows = re.findall(r"<tr[^>]*><th[^>]*scope=\"row\"[^>]*>.*?</tr>", table, re.DOTALL)
     return [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in rows]
 
 
