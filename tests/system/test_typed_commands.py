@@ -156,6 +156,10 @@ SIGNS = "with a passphrase it asks for the file again; run whole by test_authori
 A_BOX_OR_HOUR = "by hand or for many minutes; make knows the target (test_make_knows_it)"
 # What is not run here, and why.
 NOT_RUN = [
+    (
+        r"python -m tests\.deaths (nats|rabbitmq)( --runs \d+)?",
+        "minutes of nodes that die; tests/system/test_nats.py and test_rabbitmq.py run them alive",
+    ),
     (r"make .*|make", A_BOX_OR_HOUR),
     (
         r"(sudo )?tramdo-probe (check|measure|run|doctor|leds|ceiling|identify|plan|status)\b.*",
@@ -193,7 +197,7 @@ NOT_RUN = [
         "minutes of measuring; tests/system/test_bench.py",
     ),
     (
-        r"python -m bench\.[\w.]+( --quick)?( --windows \d+| --folder [\w/]+)?",
+        r"python -m bench\.[\w.]+( --quick)?( --windows \d+| --results \d+| --folder [\w/]+)?",
         "docs/figures.md records which program wrote a part of it",
     ),
     (r"\.venv/bin/pytest .*", "a test of this suite"),

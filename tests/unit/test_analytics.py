@@ -136,9 +136,9 @@ def test_a_type_that_nobody_has_said_how_to_store_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("table", "sentence"),
     [
-        ('url = "clickhouse.example.vn"', "analytics.url: has a form"),
-        ('url = "https://a:b@clickhouse.example.vn"', "analytics.url: has a form"),
-        ('url = "https://x"\ndatabase = "a; DROP"', "analytics.database: has a form"),
+        ('url = "clickhouse.example.vn"', "analytics.url: expected a server"),
+        ('url = "https://a:b@clickhouse.example.vn"', "analytics.url: expected a server"),
+        ('url = "https://x"\ndatabase = "a; DROP"', "analytics.database: expected a database"),
         ('url = "https://x"\nusername = "tramdo"', "password_file"),
         ('url = "http://x:8123"\nusername = "a"\npassword_file = "/a"', "`url` with https"),
         ('url = "http://127.0.0.1.example.vn"\nusername = "a"\npassword_file = "/a"', "https"),
