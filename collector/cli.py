@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -40,7 +41,7 @@ from collector.store.collector_store import CollectorStore
 from collector.store.factory import describe, open_leases, open_store
 from collector.store.leases import MAINTENANCE, StoredLease
 from collector.store.maintenance import Maintenance
-from collector.store.store import StoreError
+from collector.store.store import Store, StoreError
 from collector.users import cli as users_cli
 from collector.users.user_store import UserStore, UserStoreError
 from collector.web.app import Web
@@ -342,67 +343,63 @@ def _issues_reports(config: Config) -> str | None:
     return None
 
 
+def _with_store(config: Config, run: Callable[[Store], int]) -> int:
+    """Run on the store, and close it; a sentence where it cannot be opened or read."""
+    try:
+        with closing(open_store(config.store)) as store:
+            return run(store)
+    except StoreError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+
+
 def _report(config: Config, options: argparse.Namespace) -> int:
     papers = config.papers
     try:
         limits = _thresholds(config)
-        store = open_store(config.store)
-        if options.by_holder and (other := _issues_reports(config)) is not None:
-            print(f"{other} issues the reports: nothing was made here")
-            store.close()
-            return OK
     except SettingsError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
-    except StoreError as error:
-        print(error, file=sys.stderr)
-        return FAILED
-    try:
+
+    def made(store: Store) -> int:
+        if options.by_holder and (other := _issues_reports(config)) is not None:
+            print(f"{other} issues the reports: nothing was made here")
+            return OK
         reports = ReportService(lambda: sources_of(store, limits, papers.office), Path(papers.path))
         return reports_cli.run(options, reports)
-    finally:
-        store.close()
+
+    return _with_store(config, made)
 
 
-def _on_store(config: Config, options: argparse.Namespace) -> int:
-    """Run `export` or `signatures` on the store."""
-    try:
-        store = open_store(config.store)
-    except StoreError as error:
-        print(error, file=sys.stderr)
-        return FAILED
-    try:
-        if options.command == "signatures":
-            return signature_cli.run(options, store)
-        return export_cli.run(options, store, sys.stdout.buffer.write)
-    finally:
-        store.close()
+def _export(config: Config, options: argparse.Namespace) -> int:
+    write = sys.stdout.buffer.write
+    return _with_store(config, lambda store: export_cli.run(options, store, write))
+
+
+def _signatures(config: Config, options: argparse.Namespace) -> int:
+    return _with_store(config, lambda store: signature_cli.run(options, store))
 
 
 def _evidence(config: Config, options: argparse.Namespace) -> int:
     try:
         limits = _thresholds(config)
-        store = open_store(config.store)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
-    except StoreError as error:
-        print(error, file=sys.stderr)
-        return FAILED
 
-    def sources(whole_addresses: bool) -> BundleSources:
-        return BundleSources(
-            store=store,
-            report=sources_of(store, limits, config.papers.office),
-            authority_pem=authority_pem(config),
-            shown=exported_body if whole_addresses else without_addresses(store),
-            version=version("tramdo"),
-        )
+    def written(store: Store) -> int:
+        def sources(whole_addresses: bool) -> BundleSources:
+            return BundleSources(
+                store=store,
+                report=sources_of(store, limits, config.papers.office),
+                authority_pem=authority_pem(config),
+                shown=exported_body if whole_addresses else without_addresses(store),
+                version=version("tramdo"),
+            )
 
-    try:
         return evidence_cli.run(options, sources)
-    finally:
-        store.close()
+
+    return _with_store(config, written)
 
 
 def _analytics(config: Config, options: argparse.Namespace) -> int:
@@ -414,16 +411,12 @@ def _analytics(config: Config, options: argparse.Namespace) -> int:
         return BAD_INPUT
     if options.action == "create":
         return analytics_cli.create_tables(analytics)
-    try:
-        store = open_store(config.store)
-    except StoreError as error:
-        print(error, file=sys.stderr)
-        return FAILED
-    body_of = exported_body if analytics.addresses else without_addresses(store)
-    try:
+
+    def exported(store: Store) -> int:
+        body_of = exported_body if analytics.addresses else without_addresses(store)
         return analytics_cli.export(store, analytics, body_of, once=options.once)
-    finally:
-        store.close()
+
+    return _with_store(config, exported)
 
 
 def _check(config: Config, path: Path) -> int:
@@ -500,8 +493,8 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
 _WITH_OPTIONS: dict[str, Callable[[Config, argparse.Namespace], int]] = {
     "command": _command,
     "report": _report,
-    "export": _on_store,
-    "signatures": _on_store,
+    "export": _export,
+    "signatures": _signatures,
     "evidence": _evidence,
     "analytics": _analytics,
     "status": _status_command,
