@@ -41,8 +41,6 @@ from tests import samples
 from tests.secured_broker import scene, why_not
 from tests.signing import SigningProbe
 from tests.system.test_signed_results import centre
-from tests.system.test_signed_results import health as sample_health
-from tests.system.test_signed_results import info as sample_info
 from tests.unit.test_config import GOOD
 from wire import messages
 from wire.compression import compress
@@ -219,7 +217,7 @@ def _deliver(broker: BrokerConfig, count: int, sign: bool) -> Cost:
     )
     with tempfile.TemporaryDirectory() as folder:
         outbox = Path(folder) / "outbox.sqlite"
-        publisher = Publisher(office, outbox, lambda _: None, sample_info, sample_health)
+        publisher = Publisher(office, outbox, lambda _: None, samples.info_of, samples.health_of)
         publisher.start()
         _deliver_ten(publisher)
         began_s = time.process_time()

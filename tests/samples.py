@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from msgspec import structs
+
 from wire.envelope import encode_envelope
 from wire.messages import Health, Info, PlannedKind
 from wire.result import (
@@ -453,6 +455,16 @@ def health(
         leds={"power": "steady", "centre": "steady"},
         certificate_ends_at=certificate_ends_at,
     )
+
+
+def info_of(epoch: UUID) -> Info:
+    """`info` as a Publisher asks for it."""
+    return info(epoch=epoch)
+
+
+def health_of(pending: int, outbox_bytes: int) -> Health:
+    """`health` as a Publisher asks for it."""
+    return structs.replace(health(), pending=pending, outbox_bytes=outbox_bytes)
 
 
 def _transfer(rate_bps: float, intervals: int) -> Transfer:

@@ -6,9 +6,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
-from uuid import UUID
 
-import msgspec
 import pytest
 from msgspec import structs
 
@@ -16,7 +14,7 @@ from collector.config import Config as CollectorConfig
 from collector.config import ReceiptConfig
 from collector.ingest.pipeline import IngestPipeline
 from collector.store.sqlite import SqliteStore
-from probe import clock, config
+from probe import config
 from probe.deliver.publisher import Publisher
 from runtime.broker import ProxyConfig
 from tests import samples
@@ -35,7 +33,6 @@ from tests.secured_broker import (
 )
 from tests.unit.test_config import GOOD
 from wire.envelope import MAX_ENVELOPE_BYTES
-from wire.messages import Health, Info
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
@@ -72,7 +69,9 @@ def test_results_arrive_and_receipts_come_back(
         broker=stage.broker.as_probe(stage.probe, protocol=protocol, transport=transport),
         delivery=config.DeliveryConfig(clock_wait_s=0.0),
     )
-    publisher = Publisher(office, tmp_path / "outbox.sqlite", lambda _: None, _info, _health)
+    publisher = Publisher(
+        office, tmp_path / "outbox.sqlite", lambda _: None, samples.info_of, samples.health_of
+    )
     publisher.start()
     try:
         for _ in range(20):
@@ -122,14 +121,3 @@ def test_the_largest_envelope_passes(stage: Scene, protocol: int, transport: str
     ):
         writer.publish(topic, largest)
         centre.wait_for(lambda message: message.payload == largest)
-
-
-def _info(epoch: UUID) -> Info:
-    return Info(
-        probe_version="0", epoch=epoch, site=samples.SITE, lines=[], plan=[],
-        config_hash="0", started_at=clock.utc_now(),
-    )  # fmt: skip
-
-
-def _health(pending: int, outbox_bytes: int) -> Health:
-    return msgspec.structs.replace(samples.health(), pending=pending, outbox_bytes=outbox_bytes)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +10,8 @@ from collector.store.maintenance import Maintenance
 from collector.store.settings import StoreConfig
 from collector.store.sqlite import SqliteStore
 from tests import old_store
+from tests.killed import kill_while_working
 
-_ROOT = Path(__file__).parents[2]
 _RESULTS = 6_000
 _MOST_BATCHES = 45
 
@@ -22,7 +20,7 @@ def test_a_carry_over_that_is_killed_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     old_store.make(path, _RESULTS)
     for _ in range(3):
-        _kill_while_carrying(path)
+        kill_while_working(__name__, path)
     store = SqliteStore(path)
     ((left,),) = store.read_sql("SELECT count(*) FROM old_results")
     assert 0 < left < _RESULTS, "it was killed in the middle"
@@ -44,19 +42,6 @@ def test_maintenance_carries_over(tmp_path: Path) -> None:
     assert store.read_sql("SELECT count(*) FROM old_results") == [(0,)]
     assert len(store.results_after(0, 1_000)) == 200
     store.close()
-
-
-def _kill_while_carrying(path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-m", __name__, str(path)],
-        cwd=_ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
-        assert process.stdout is not None
-        for _ in range(5):
-            assert process.stdout.readline()
-        process.send_signal(signal.SIGKILL)
 
 
 def _is_whole(store: SqliteStore) -> None:

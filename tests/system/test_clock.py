@@ -21,7 +21,6 @@ from tests import samples
 from tests.broker import Broker, why_not
 from tests.client import Client, eventually
 from tests.collector_process import CollectorProcess
-from tests.system.test_publisher import samples_health, samples_info
 from tests.unit.test_config import GOOD
 from wire.record import Clock
 from wire.result import LatencyResult, Validity
@@ -70,7 +69,7 @@ def delivering(broker: Broker, folder: Path, read_clock: Callable[[], Clock]) ->
     )
     path = folder / "outbox.sqlite"
     return Publisher(
-        settings, path, lambda _: None, samples_info, samples_health, read_clock=read_clock
+        settings, path, lambda _: None, samples.info_of, samples.health_of, read_clock=read_clock
     )
 
 

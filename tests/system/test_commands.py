@@ -36,7 +36,6 @@ from tests import samples, secured_broker
 from tests.broker import Broker, why_not
 from tests.client import Client, eventually
 from tests.collector_process import CollectorProcess
-from tests.system.test_publisher import samples_health, samples_info
 from tests.unit.test_config import GOOD
 from wire import messages, topics
 from wire.commands import Answer, AnyCommand, Identify, Refusal, Reply, encode_command
@@ -64,8 +63,8 @@ class Office:
             self.settings,
             folder / "outbox.sqlite",
             self.events.append,
-            samples_info,
-            samples_health,
+            samples.info_of,
+            samples.health_of,
             self._on_command,
         )
         self.commanded = CommandExecutor(

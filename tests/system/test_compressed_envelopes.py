@@ -32,7 +32,6 @@ from wire import messages, topics
 from wire.compression import compress, is_compressed
 from wire.envelope import decode_envelope
 from wire.ledger import Ledger
-from wire.messages import Health, Info
 from wire.result import encode_result
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
@@ -97,15 +96,9 @@ def publisher(
 
 def _publisher(settings: Config, folder: Path) -> Publisher:
     folder.mkdir(exist_ok=True)
-    return Publisher(settings, folder / "outbox.sqlite", lambda _event: None, _info, _health)
-
-
-def _info(epoch: UUID) -> Info:
-    return samples.info(epoch=epoch)
-
-
-def _health(pending: int, outbox_bytes: int) -> Health:
-    return structs.replace(samples.health(), pending=pending, outbox_bytes=outbox_bytes)
+    return Publisher(
+        settings, folder / "outbox.sqlite", lambda _event: None, samples.info_of, samples.health_of
+    )
 
 
 def fill(folder: Path, count: int) -> None:

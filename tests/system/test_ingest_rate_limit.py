@@ -23,7 +23,6 @@ from tests import samples
 from tests.broker import Broker, why_not
 from tests.client import eventually
 from tests.collector_process import CollectorProcess
-from tests.system.test_publisher import samples_health, samples_info
 from tests.unit.test_config import GOOD
 from wire import topics
 
@@ -72,7 +71,7 @@ def test_a_flood_of_one_does_not_delay_the_others(tmp_path: Path, garbage: bool)
             delivery=config.DeliveryConfig(clock_wait_s=0.0, resend_after_s=5.0),
         )
         quiet = Publisher(
-            settings, tmp_path / "outbox.sqlite", lambda _: None, samples_info, samples_health
+            settings, tmp_path / "outbox.sqlite", lambda _: None, samples.info_of, samples.health_of
         )
         quiet.start()
         try:

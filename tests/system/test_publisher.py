@@ -123,7 +123,11 @@ class Office:
     def __init__(self, settings: Config, folder: Path) -> None:
         self.events: list[events.Event] = []
         self.publisher = Publisher(
-            settings, folder / "outbox.sqlite", self.events.append, samples_info, samples_health
+            settings,
+            folder / "outbox.sqlite",
+            self.events.append,
+            samples.info_of,
+            samples.health_of,
         )
         self.publisher.start()
 
@@ -137,14 +141,6 @@ class Office:
 
 def is_pending(office: Office, count: int) -> bool:
     return office.pending() == count
-
-
-def samples_info(epoch: UUID) -> Info:
-    return samples.info(epoch=epoch)
-
-
-def samples_health(pending: int, outbox_bytes: int) -> Health:
-    return msgspec.structs.replace(samples.health(), pending=pending, outbox_bytes=outbox_bytes)
 
 
 @pytest.fixture

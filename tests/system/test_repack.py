@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,7 @@ from collector.store.messages import NumberedResult, ResultsMessage
 from collector.store.settings import StoreConfig
 from collector.store.sqlite import SqliteStore
 from tests import samples
+from tests.killed import kill_while_working
 from wire.result import encode_result
 
 _ROOT = Path(__file__).parents[2]
@@ -50,7 +50,7 @@ def test_packing_that_is_killed_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     _fill(path, _RESULTS)
     for _ in range(3):
-        _kill_while_packing(path)
+        kill_while_working(__name__, path)
         store = SqliteStore(path)
         _is_whole(store)
         ((left,),) = store.read_sql("SELECT count(*) FROM result_blocks")
@@ -102,19 +102,6 @@ def test_the_command_packs_while_results_come_in(tmp_path: Path) -> None:
     assert "1000 results are packed" in said
     assert [one.seq for one in store.results_after(0, 10_000)] == list(range(1, seq))
     store.close()
-
-
-def _kill_while_packing(path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-m", __name__, str(path)],
-        cwd=_ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
-        assert process.stdout is not None
-        for _ in range(5):
-            assert process.stdout.readline()
-        process.send_signal(signal.SIGKILL)
 
 
 def _is_whole(store: SqliteStore) -> None:

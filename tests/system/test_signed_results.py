@@ -29,7 +29,6 @@ from tests import samples
 from tests.client import Client, eventually
 from tests.secured_broker import COLLECTOR, ROOT, TENANT, WAIT_S, Scene, scene, why_not
 from tests.unit.test_config import GOOD
-from wire.messages import Health, Info
 from wire.result import Validity, encode_result
 from wire.signature import (
     CHAIN_START,
@@ -81,7 +80,7 @@ def box(broker: BrokerConfig, outbox: Path) -> Iterator[Publisher]:
         broker=broker,
         delivery=config.DeliveryConfig(clock_wait_s=0.0, resend_after_s=5.0),
     )
-    publisher = Publisher(office, outbox, lambda _: None, info, health)
+    publisher = Publisher(office, outbox, lambda _: None, samples.info_of, samples.health_of)
     publisher.start()
     try:
         yield publisher
@@ -233,16 +232,3 @@ def test_what_was_changed_on_its_way_is_flagged_and_kept(stage: Scene, tmp_path:
         assert Validity.SIGNATURE_MISMATCH.encode() in stored.body
         assert found.sent[stored.seq] != encode_result(samples.latency(rtt_ms=10.0))
         assert found.sent[stored.seq] in changed
-
-
-def info(epoch: UUID) -> Info:
-    """What the box says of itself."""
-    return Info(
-        probe_version="0", epoch=epoch, site=samples.SITE, lines=[], plan=[],
-        config_hash="0", started_at=clock.utc_now(),
-    )  # fmt: skip
-
-
-def health(pending: int, outbox_bytes: int) -> Health:
-    """How the box is."""
-    return structs.replace(samples.health(), pending=pending, outbox_bytes=outbox_bytes)
