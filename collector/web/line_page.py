@@ -14,6 +14,7 @@ from starlette.routing import Route
 from collector.alerts.alert_store import AlertStore
 from collector.commands import builder
 from collector.commands.state import CommandSender, CommandStatus, NotSentError
+from collector.domain import uses_file
 from collector.domain.lines import KnownLine, LineState
 from collector.domain.read_model import ReadModel
 from collector.registry.registry import LineKey
@@ -28,6 +29,7 @@ from collector.web import (
     operator_view,
     outages_view,
     probe_view,
+    uses_view,
 )
 from collector.web.line_table import (
     DOWN,
@@ -105,6 +107,8 @@ class LinePages:
             samples_needed=int(model.thresholds.commune_month_samples.limit),
             map=overview_map(lines, near, states, locale),
             looks=STATE_LOOKS,
+            uses_names=[uses_view.use_name(use, locale) for use in uses_file.read().shown],
+            uses=self._uses(lines, period, locale),
             probes=sorted({line.key[:2] for line in lines}),
         )
 
@@ -186,6 +190,7 @@ class LinePages:
                 days={metric: days_of(mine, [line.key]) for metric, mine in daily.items()},
                 one_plan=line.plan_is_of(period.first),
             ),
+            uses=uses_view.section_of(cells, uses_file.read(), locale),
             heatmap=line_view.heatmap(cells, locale),
             spreads=line_view.distributions(summary, locale),
             percentiles=line_view.percentiles(summary, locale),
@@ -306,6 +311,16 @@ class LinePages:
         return found_or_404(
             next((x for x in self._model.lines() if x.key == key), None), "such line"
         )
+
+    def _uses(
+        self, lines: list[KnownLine], period: Period, locale: Locale
+    ) -> list[tuple[KnownLine, uses_view.LineUses]]:
+        """What each line of a commune is good for: two or three lines, an hour's query each."""
+        hours_of_week, known = self._model.summaries.hours_of_week, uses_file.read()
+        return [
+            (line, uses_view.line_uses(hours_of_week(line.key, period), known, locale))
+            for line in lines
+        ]
 
     def _rows(self, lines: list[KnownLine], period: Period, locale: Locale) -> list[LineRow]:
         model = self._model
