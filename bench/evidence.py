@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from bench.report import CannotMeasureError, Options, Outcome, Row, at_most, note, run
 from bench.workload import Stream, Workload
-from collector.evidence.bundle import write
+from collector.evidence.bundle import BundlePieces, write
 from collector.evidence.question import Question
 from collector.rollup.periods import Period
 from tests.evidence_month import FIRST, PERIOD, VNPT, EvidenceMonth
@@ -60,7 +60,7 @@ def write_bundle(month: EvidenceMonth, path: Path, days: int) -> Cost:
     period = Period(PERIOD.first, PERIOD.first + timedelta(days=days - 1))
     question = Question(lines=(VNPT,), period=period, as_of=period.ends_at, whole_addresses=True)
     sources, began_s = month.sources(), time.process_time()
-    write(path, question, sources)
+    write(path, BundlePieces(question, sources))
     return _cost(began_s)
 
 

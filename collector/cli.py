@@ -380,6 +380,23 @@ def _signatures(config: Config, options: argparse.Namespace) -> int:
     return _with_store(config, lambda store: signature_cli.run(options, store))
 
 
+def _bundle_sources(
+    config: Config, store: Store, limits: Thresholds
+) -> Callable[[bool], BundleSources]:
+    """Of what bundles of evidence are made, with whole addresses or without."""
+
+    def sources(whole_addresses: bool) -> BundleSources:
+        return BundleSources(
+            store=store,
+            report=sources_of(store, limits, config.papers.office),
+            authority_pem=authority_pem(config),
+            shown=exported_body if whole_addresses else without_addresses(store),
+            version=version("tramdo"),
+        )
+
+    return sources
+
+
 def _evidence(config: Config, options: argparse.Namespace) -> int:
     try:
         limits = _thresholds(config)
@@ -388,16 +405,8 @@ def _evidence(config: Config, options: argparse.Namespace) -> int:
         return BAD_INPUT
 
     def written(store: Store) -> int:
-        def sources(whole_addresses: bool) -> BundleSources:
-            return BundleSources(
-                store=store,
-                report=sources_of(store, limits, config.papers.office),
-                authority_pem=authority_pem(config),
-                shown=exported_body if whole_addresses else without_addresses(store),
-                version=version("tramdo"),
-            )
-
-        return evidence_cli.run(options, sources)
+        places = evidence_cli.Places(Path(config.papers.path), Path(config.web.people_file))
+        return evidence_cli.run(options, _bundle_sources(config, store, limits), places)
 
     return _with_store(config, written)
 

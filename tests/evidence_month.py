@@ -10,16 +10,18 @@ from pathlib import Path
 from msgspec import structs
 
 from collector.domain import thresholds_file
-from collector.evidence.bundle import BundleSources, as_of
-from collector.evidence.question import Question
+from collector.evidence.bundle import BundlePieces, BundleSources, as_of
+from collector.evidence.question import Question, question_of_issue
 from collector.ingest.signature_check import SignatureCheck
 from collector.ingest.validation import validate
 from collector.registry.communes import official
 from collector.registry.file_format import parse_toml
 from collector.registry.registry import LineKey
-from collector.reports.report import OfficeConfig
-from collector.reports.service import sources_of
-from collector.rollup.periods import VIETNAM, parse_period
+from collector.reports.builder import NATION
+from collector.reports.flat_table import from_json
+from collector.reports.report import OfficeConfig, ReportKind
+from collector.reports.service import ReportService, sources_of
+from collector.rollup.periods import VIETNAM, Period, parse_period
 from collector.store.sqlite import SqliteStore
 from collector.store.store import Store
 from collector.web.exported_results import exported_body, without_addresses
@@ -28,7 +30,7 @@ from tests.signing import SigningProbe
 from wire import messages
 from wire.messages import PlannedKind
 from wire.record import LineOperator, Nat
-from wire.result import Line, Outcome, Reason, Result, Validity, encode_result
+from wire.result import Family, Line, Outcome, Reason, Result, Validity, encode_result
 
 PERIOD = parse_period("2026-06")
 FIRST = datetime(2026, 6, 1, tzinfo=VIETNAM).astimezone(UTC)
@@ -120,6 +122,26 @@ class EvidenceMonth:
         self.store.store_batch(self._check.checked([validate(topic, payload, at)]), at)
 
 
+def issued(month: EvidenceMonth, kind: ReportKind, period: Period) -> tuple[str, bytes]:
+    """A report that was issued of every line of the registry: its name, and its JSON."""
+    limits = thresholds_file.read(thresholds_file.SHIPPED)
+    reports = ReportService(
+        lambda: sources_of(month.store, limits, OfficeConfig()),
+        month.folder / "papers",
+        lambda: LATER,
+    )
+    name = reports.issue(kind, NATION, period)[-1].stem
+    record = reports.archive.record(name)
+    assert record is not None
+    return name, record[0]
+
+
+def issue_bundle(month: EvidenceMonth, name: str, content: bytes) -> BundlePieces:
+    """The bundle of an issued report, with whole addresses."""
+    question = question_of_issue(name, from_json(content), whole_addresses=True, every_line=False)
+    return BundlePieces(question, month.sources(), content)
+
+
 def question(*, whole_addresses: bool = True, every_line: bool = False) -> Question:
     """The question for the line's month."""
     return Question(
@@ -160,7 +182,10 @@ def _latency(rng: random.Random, midnight: datetime, count: int) -> Iterator[Res
     for place in range(count):
         at = midnight + timedelta(hours=24 * place / max(count, 1), minutes=5)
         lost = rng.choice([0, 0, 0, 1, 5])
-        result = samples.latency(line=samples.VNPT, started_at=at, rtt_ms=10.0, lost=lost)
+        family = (Family.IPV4, Family.IPV6, None)[place % 3]
+        result = samples.latency(
+            line=samples.VNPT, family=family, started_at=at, rtt_ms=10.0, lost=lost
+        )
         assert result.values is not None
         delays = [rng.randrange(9_000, 14_000) for _ in range(60 - lost)]
         values = structs.replace(

@@ -93,8 +93,10 @@ class ChainCheck:
         self._previous: str | None = None
         self._unsigned: list[tuple[int, int]] = []
 
-    def results(self, lines: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-        """The results of the lines of a file, each as JSON, while they are checked."""
+    def results(
+        self, lines: Iterable[Mapping[str, Any]]
+    ) -> Iterator[tuple[dict[str, Any], datetime]]:
+        """The results of the lines of a file and when each arrived, while they are checked."""
         for line in lines:
             if "record" in line:
                 found = self._record(line["record"])
@@ -109,7 +111,10 @@ class ChainCheck:
             named = ", ".join(f"{first} to {last}" for first, last in self._unsigned[:_NAMED])
             self._unknown(f"{self.counts.unsigned} results are not signed: numbers {named}")
 
-    def _record(self, record: Any) -> dict[str, Any] | None:  # noqa: ANN401 - of a stranger
+    def _record(
+        self,
+        record: Any,  # noqa: ANN401 - of a stranger
+    ) -> tuple[dict[str, Any], datetime] | None:
         try:
             seq, body = int(record["seq"]), str(record["body"])
             sent, masked = record.get("sent"), record.get("masked") is True
@@ -135,7 +140,7 @@ class ChainCheck:
             # No block is so long that it could still cover them.
             self._leave_unsigned(seq - _MOST_RESULTS)
         self._waiting[seq] = _Record(digest, times, masked, flagged, sent is not None)
-        return {**stored, "seq": seq}
+        return stored, times[1]
 
     def _block(self, table: Any) -> None:  # noqa: ANN401 - of a stranger
         block = _parsed(table)

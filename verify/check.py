@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
+from verify import registry
 from verify.archive import REQUIRED, SCHEMA, Bundle
 from verify.certificates import Authority, Certificate
 from verify.chain import ChainCheck, Counts
 from verify.findings import BundleError, Finding, Kind
-from verify.row import Context, compared, row
-from verify.samples import LineSamples
+from verify.rows import Statements, figures
+from verify.samples import Days, LineSamples
 
 
 class Trust(NamedTuple):
@@ -52,7 +53,9 @@ def _checked(bundle: Bundle, trust: Trust) -> Report:
     findings = [*_files(bundle, trust)]
     certificates, authority = _certificates(bundle, trust, findings)
     question = bundle.manifest["question"]
-    samples = _samples(question)
+    days, report = _days(question), bundle.table("report.json")
+    made_at = datetime.fromisoformat(report["made_at"]) if question.get("issue") else None
+    samples = {str(line): LineSamples(days, made_at) for line in question["lines"]}
     given_up = {
         (one["tenant"], one["probe"], one["epoch"]): [tuple(pair) for pair in one["given_up"]]
         for one in bundle.table("ledgers.json")
@@ -60,16 +63,28 @@ def _checked(bundle: Bundle, trust: Trust) -> Report:
     epochs: dict[str, Counts] = {}
     for name, epoch in bundle.epochs():
         walk = ChainCheck(epoch, certificates.get(epoch[:2], {}), given_up.get(epoch, []))
-        for result in walk.results(bundle.lines(name)):
+        for result, received_at in walk.results(bundle.lines(name)):
             of_line = samples.get(f"{epoch[0]}/{epoch[1]}/{result['line']['id']}")
             if of_line is not None:
-                of_line.add(result)
+                of_line.add(result, received_at)
         epochs["/".join(epoch)] = walk.counts
         findings += [*walk.findings, *_by_digest("/".join(epoch), walk.counts)]
     findings += _left_out(bundle, samples)
-    findings += _figures(bundle, question, samples)
+    findings += _statements(bundle, report, question)
+    statements = Statements(
+        report, bundle.table("registry.json"), report["thresholds"], bundle.table("plans.json")
+    )
+    findings += registry.changes(statements.registry, made_at)
+    as_of = datetime.fromisoformat(question["as_of"])
+    findings += figures(samples, statements, days, as_of)
     fingerprints = authority.fingerprints if authority else []
     return Report(bundle.digest, question, fingerprints, epochs, findings)
+
+
+def _days(question: Mapping[str, Any]) -> Days:
+    first, last = (date.fromisoformat(question[name]) for name in ("first_day", "last_day"))
+    results_from = question.get("results_from")
+    return Days(first, last, date.fromisoformat(results_from) if results_from else first)
 
 
 def _files(bundle: Bundle, trust: Trust) -> Iterator[Finding]:
@@ -117,11 +132,6 @@ def _certificates(
     return found, authority
 
 
-def _samples(question: Mapping[str, Any]) -> dict[str, LineSamples]:
-    first, last = (date.fromisoformat(question[name]) for name in ("first_day", "last_day"))
-    return {str(line): LineSamples(first, last) for line in question["lines"]}
-
-
 def _by_digest(subject: str, counts: Counts) -> Iterator[Finding]:
     if counts.by_digest:
         yield Finding(
@@ -162,38 +172,28 @@ def _left_out(bundle: Bundle, samples: Mapping[str, LineSamples]) -> Iterator[Fi
     for line, mine in samples.items():
         if mine.outside:
             yield Finding(Kind.DIFFERS, line, f"{mine.outside} results are not of the period")
+        if mine.late:
+            yield Finding(
+                Kind.UNKNOWN,
+                line,
+                f"{mine.late} results arrived after the report was issued, as the centre states: "
+                "they are in none of its figures",
+            )
 
 
-def _figures(
-    bundle: Bundle, question: Mapping[str, Any], samples: Mapping[str, LineSamples]
+def _statements(
+    bundle: Bundle, report: Mapping[str, Any], question: Mapping[str, Any]
 ) -> Iterator[Finding]:
-    report, registry = bundle.table("report.json"), bundle.table("registry.json")
-    thresholds, plans = bundle.table("thresholds.json"), bundle.table("plans.json")
-    if report["thresholds"] != thresholds:
+    """What the centre states twice, and what it states of its own report."""
+    if report["thresholds"] != bundle.table("thresholds.json"):
         yield Finding(Kind.DIFFERS, "thresholds.json", "the report has other thresholds")
     for name in ("first_day", "last_day"):
         if report[name] != question[name]:
             yield Finding(Kind.DIFFERS, "report.json", f"its {name} is not the question's")
-    rows = {
-        f"{one['tenant']}/{one['probe']}/{one['line']}": one
-        for one in report["rows"]
-        if one["level"] == "line"
-    }
-    for name, mine in samples.items():
-        tenant, probe, line = name.split("/")
-        if name not in rows:
-            yield Finding(Kind.DIFFERS, "report.json", f"it has no row of {name}")
-            continue
-        entry = _entry(registry["probes"], tenant, probe)
-        context = Context(
-            next((one for one in (entry or {"lines": []})["lines"] if one["id"] == line), None),
-            entry,
-            thresholds,
-            _entry(plans, tenant, probe),
-            datetime.fromisoformat(question["as_of"]),
+    if question.get("issue") and report["waiting"]:
+        yield Finding(
+            Kind.UNKNOWN,
+            "report.json",
+            f"it states that {report['waiting']} results, of any day, were not in its figures "
+            "yet when it was made",
         )
-        yield from compared(name, row(mine, context, line), rows[name])
-
-
-def _entry(entries: list[Mapping[str, Any]], tenant: str, probe: str) -> Mapping[str, Any] | None:
-    return next((one for one in entries if (one["tenant"], one["probe"]) == (tenant, probe)), None)

@@ -72,6 +72,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _print(report: Report, code: int) -> None:
     question = report.question
+    if question.get("issue"):
+        print(f"report: {question['issue']}")
     print(f"lines: {', '.join(question['lines'])}")
     print(f"period: {question['first_day']} to {question['last_day']}")
     print(f"manifest SHA-256: {report.digest}")

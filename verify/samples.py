@@ -1,6 +1,8 @@
-"""Floor 1. A line's samples from its results: counts and figures, all of them in memory.
+"""Floor 1. A line's samples from its results: counts and figures, each address family alone.
 
 The rules are those of method.md (R1 to R8, B11, H9), written anew: nothing here is the centre's.
+What is kept of a line does not grow with its packets: of those, how many took how many
+microseconds; of figures that no percentile is stated of, the sums of each day.
 """
 
 from __future__ import annotations
@@ -8,12 +10,14 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 VIETNAM = timezone(timedelta(hours=7))
 SPEED_KINDS = ("throughput", "http")
+# A row of a family is of what was measured over it; availability has none.
+FAMILY_KINDS = ("throughput", "latency", "http")
 # These flags limit no figure; every other one keeps a result out, but for the kinds below.
 _HARMLESS = {"clock_unsynced", "clock_repaired"}
 _HARMLESS_FOR = {
@@ -38,83 +42,241 @@ _SUMS = {
         "up_minutes", "down_minutes", "ipv4_down_minutes", "ipv6_down_minutes",
     ),
 }  # fmt: skip
+# Those that a percentile is stated of.
+_WITH_VALUES = {
+    "throughput_download_whole_bps", "throughput_upload_whole_bps", "latency_rtt_p50_ms",
+}  # fmt: skip
+
+
+class Day(NamedTuple):
+    """A day's samples: how many, their sum, and their squared deviations from the day's mean."""
+
+    samples: int
+    total: float
+    squares: float
 
 
 class Figures:
-    """The samples of one figure, with the local day of each."""
+    """The samples of one figure by local day, and their values where a percentile is stated."""
 
-    def __init__(self) -> None:
-        self.values = array("d")
-        self._by_day: dict[date, list[float]] = defaultdict(list)
+    def __init__(self, *, with_values: bool = False) -> None:
+        self.values = array("d") if with_values else None
+        self._open: dict[date, array[float]] = {}
+        self._days: dict[date, Day] = {}
 
     def add(self, day: date, value: float) -> None:
         """Add a sample."""
-        self.values.append(value)
-        self._by_day[day].append(value)
+        of_day = self._open.get(day)
+        if of_day is None:
+            of_day = self._open[day] = array("d")
+        of_day.append(value)
+        if self.values is not None:
+            self.values.append(value)
+
+    def days(self) -> dict[date, Day]:
+        """The days with samples."""
+        for day, values in self._open.items():
+            self._days[day] = _joined([*self._known(day), _day_of(values)])
+        self._open.clear()
+        return self._days
+
+    def _known(self, day: date) -> list[Day]:
+        return [self._days[day]] if day in self._days else []
+
+    @property
+    def count(self) -> int:
+        """How many samples."""
+        return sum(day.samples for day in self.days().values())
 
     @property
     def mean(self) -> float | None:
         """The arithmetic mean."""
-        return math.fsum(self.values) / len(self.values) if self.values else None
+        return total.total / total.samples if (total := self._total()) is not None else None
 
-    def days(self) -> list[tuple[date, int, float]]:
-        """Each day's number of samples and their sum, ascending."""
-        return [(day, len(some), math.fsum(some)) for day, some in sorted(self._by_day.items())]
+    @property
+    def deviation(self) -> float | None:
+        """The standard deviation (n - 1); None below two samples."""
+        total = self._total()
+        if total is None or total.samples < 2:
+            return None
+        return math.sqrt(total.squares / (total.samples - 1))
+
+    def _total(self) -> Day | None:
+        days = self.days()
+        return _joined(list(days.values())) if days else None
+
+    def percentile(self, share: float) -> float | None:
+        """The percentile of a figure with values; None without any."""
+        return percentile(sorted(self.values), share) if self.values else None
 
 
-class LineSamples:
-    """The results of one line in a period (`first` to `last`, local days)."""
+def joined_figures(parts: Iterable[Figures]) -> Figures:
+    """The samples of several lines or families together."""
+    parts = list(parts)
+    found = Figures()
+    by_day: dict[date, list[Day]] = defaultdict(list)
+    for part in parts:
+        for day, sums in part.days().items():
+            by_day[day].append(sums)
+        if part.values is not None:
+            found.values = (found.values or array("d")) + part.values
+    found.days().update({day: _joined(some) for day, some in by_day.items()})
+    return found
 
-    def __init__(self, first: date, last: date) -> None:
-        self.first, self.last = first, last
+
+def _day_of(values: Sequence[float]) -> Day:
+    total = math.fsum(values)
+    mean = total / len(values)
+    return Day(len(values), total, math.fsum((value - mean) ** 2 for value in values))
+
+
+def _joined(days: Sequence[Day]) -> Day:
+    if len(days) == 1:
+        return days[0]
+    count, total = sum(day.samples for day in days), math.fsum(day.total for day in days)
+    mean = total / count
+    between = math.fsum(day.samples * (day.total / day.samples - mean) ** 2 for day in days)
+    return Day(count, total, math.fsum(day.squares for day in days) + between)
+
+
+class Samples:
+    """The results of one line over one address family, or of several together."""
+
+    def __init__(self) -> None:
         self.outcomes: Counter[tuple[str, str]] = Counter()
         self.valid: Counter[str] = Counter()
         self.on_demand = 0
-        self.figures: dict[str, Figures] = defaultdict(Figures)
-        self.sums: dict[str, int] = {}
-        self.packets_us = array("Q")
+        self.figures: dict[str, Figures] = {}
+        self.sums: Counter[str] = Counter()
+        # How many packets took so many microseconds; the lost ones count as infinite.
+        self.packets_us: Counter[int] = Counter()
         self.packets_lost = 0
         self.speed_hours: set[int] = set()
-        self.left_out: Counter[tuple[str, str]] = Counter()
-        self.outside = 0
 
-    def add(self, result: Mapping[str, Any]) -> None:
-        """Add a result. Raises KeyError, TypeError or ValueError: it is none."""
-        kind, outcome = str(result["kind"]), str(result["outcome"])
-        local = datetime.fromisoformat(result["started_at"]).astimezone(VIETNAM)
-        if not self.first <= local.date() <= self.last:
-            self.outside += 1
-            return
-        self.outcomes[kind, outcome] += 1
-        if kind == "throughput" and outcome == "ok":
-            self.speed_hours.add(local.hour)
-        flags = {str(flag) for flag in result.get("validity", ()) if _keeps_out(kind, str(flag))}
-        if kind in SPEED_KINDS and result["slot_at"] is None:
-            flags.add(_ON_DEMAND)
-            self.on_demand += 1
-        self.left_out.update((kind, flag) for flag in flags)
-        if not flags:
-            self.valid[kind] += outcome == "ok"
-            self._add_values(kind, result, local.date())
+    def figure(self, name: str) -> Figures:
+        """A figure, empty where there are no samples."""
+        found = self.figures.get(name)
+        if found is None:
+            found = self.figures[name] = Figures(with_values=name in _WITH_VALUES)
+        return found
 
     def count(self, outcomes: Sequence[str]) -> int:
         """The speed tests, of both kinds, that ended so."""
         return sum(self.outcomes[kind, outcome] for kind in SPEED_KINDS for outcome in outcomes)
 
-    def _add_values(self, kind: str, result: Mapping[str, Any], day: date) -> None:
-        values = result["values"]
-        if values is None or (kind == "latency" and not str(result["target"]).startswith("stamp:")):
-            return
+    @property
+    def come(self) -> int:
+        """The planned speed tests that have come, skipped ones too."""
+        return self.count(["ok", "failed", "skipped"]) - self.on_demand
+
+    @property
+    def has_family_kind(self) -> bool:
+        """Whether something was measured that has a family."""
+        return any(kind in FAMILY_KINDS for kind, _ in self.outcomes)
+
+    def add_values(self, kind: str, values: Mapping[str, Any], day: date) -> None:
+        """Add the figures of a valid result."""
         for name in _FIGURES.get(kind, ()):
-            if values.get(name) is not None:
-                self.figures[f"{kind}_{name}"].add(day, float(values[name]))
+            if (value := values.get(name)) is not None:
+                self.figure(f"{kind}_{name}").add(day, float(value))
         for name in _SUMS.get(kind, ()):
-            if values.get(name) is not None:
-                key = f"{kind}_{name}"
-                self.sums[key] = self.sums.get(key, 0) + int(values[name])
+            if (value := values.get(name)) is not None:
+                self.sums[f"{kind}_{name}"] += int(value)
         if kind == "latency" and values.get("rtt_us") is not None:
-            self.packets_us.extend(values["rtt_us"])
+            self.packets_us.update(values["rtt_us"])
             self.packets_lost += int(values["lost"])
+
+
+def joined(parts: Iterable[Samples]) -> Samples:
+    """The samples of several lines or families together."""
+    parts = list(parts)
+    if len(parts) == 1:
+        return parts[0]
+    found = Samples()
+    for part in parts:
+        found.outcomes.update(part.outcomes)
+        found.valid.update(part.valid)
+        found.on_demand += part.on_demand
+        # Not `update`, which leaves a name of zero out where there was none: it makes a sum.
+        for name, value in part.sums.items():
+            found.sums[name] += value
+        found.packets_us.update(part.packets_us)
+        found.packets_lost += part.packets_lost
+        found.speed_hours |= part.speed_hours
+    for name in sorted({name for part in parts for name in part.figures}):
+        found.figures[name] = joined_figures(
+            part.figures[name] for part in parts if name in part.figures
+        )
+    return found
+
+
+class Days(NamedTuple):
+    """The local days of a question: the report's, and from when on there are results."""
+
+    first: date
+    last: date
+    results_from: date
+
+
+class LineSamples:
+    """The results of one line.
+
+    Args:
+        days: those of the question.
+        made_at: when the report was made; what arrived later is in none of its figures.
+    """
+
+    def __init__(self, days: Days, made_at: datetime | None = None) -> None:
+        self._days, self._made_at = days, made_at
+        self.families: dict[str | None, Samples] = {}
+        self.left_out: Counter[tuple[str, str]] = Counter()
+        # Successful speed tests, also of the days before the report's.
+        self.tests: Counter[date] = Counter()
+        self.outside = self.late = 0
+
+    @property
+    def whole(self) -> Samples:
+        """The samples of all families together."""
+        return joined(self.families.values()) if self.families else Samples()
+
+    def add(self, result: Mapping[str, Any], received_at: datetime) -> None:
+        """Add a result. Raises KeyError, TypeError or ValueError: it is none."""
+        kind = str(result["kind"])
+        local = datetime.fromisoformat(result["started_at"]).astimezone(VIETNAM)
+        day = local.date()
+        if not self._days.results_from <= day <= self._days.last:
+            self.outside += 1
+            return
+        flags = {str(flag) for flag in result.get("validity", ()) if _keeps_out(kind, str(flag))}
+        on_demand = kind in SPEED_KINDS and result["slot_at"] is None
+        if on_demand:
+            flags.add(_ON_DEMAND)
+        self.left_out.update((kind, flag) for flag in flags)
+        if self._made_at is not None and received_at > self._made_at:
+            self.late += 1
+            return
+        if kind in SPEED_KINDS and result["outcome"] == "ok":
+            self.tests[day] += 1
+        if day >= self._days.first:
+            self._count(result, kind, local, flags)
+
+    def _count(
+        self, result: Mapping[str, Any], kind: str, local: datetime, flags: set[str]
+    ) -> None:
+        family, outcome = result.get("family"), str(result["outcome"])
+        mine = self.families.get(family)
+        if mine is None:
+            mine = self.families[family] = Samples()
+        mine.outcomes[kind, outcome] += 1
+        mine.on_demand += _ON_DEMAND in flags
+        if kind == "throughput" and outcome == "ok":
+            mine.speed_hours.add(local.hour)
+        if flags:
+            return
+        mine.valid[kind] += outcome == "ok"
+        values = result["values"]
+        if values is not None and (kind != "latency" or str(result["target"]).startswith("stamp:")):
+            mine.add_values(kind, values, local.date())
 
 
 def _keeps_out(kind: str, flag: str) -> bool:
@@ -123,7 +285,16 @@ def _keeps_out(kind: str, flag: str) -> bool:
     return flag not in _HARMLESS and flag not in _HARMLESS_FOR.get(kind, ())
 
 
-def percentile(ascending: Sequence[float], share: float, infinite: int = 0) -> float | None:
-    """The smallest x with F(x) >= share (RFC 2330 section 11.3); None among the infinite."""
-    rank = max(math.ceil(share * (len(ascending) + infinite)), 1)
-    return ascending[rank - 1] if rank <= len(ascending) else None
+def percentile(ascending: Sequence[float], share: float) -> float | None:
+    """The smallest x with F(x) >= share (RFC 2330 section 11.3)."""
+    return ascending[max(math.ceil(share * len(ascending)), 1) - 1] if ascending else None
+
+
+def percentile_of_counts(counts: Mapping[int, int], share: float, infinite: int) -> float | None:
+    """The same of values by how often each is there; None among the infinite."""
+    rank, seen = max(math.ceil(share * (sum(counts.values()) + infinite)), 1), 0
+    for value in sorted(counts):
+        seen += counts[value]
+        if seen >= rank:
+            return value
+    return None

@@ -1,4 +1,4 @@
-"""Floor 2. Writes the bundle of evidence that answers a question, from the store.
+"""Floor 2. Makes the bundle of evidence that answers a question, from the store.
 
 All of it is a function of the question and of what is stored: the same bytes for the same.
 """
@@ -8,16 +8,18 @@ from __future__ import annotations
 import base64
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct, structs
 
 from collector.evidence.chain_lines import EpochLines, ResultCounts
 from collector.evidence.question import Question, results_file
-from collector.evidence.zip_file import BundleFile
-from collector.registry.registry import LineKey
+from collector.evidence.registry_entries import registry_table
+from collector.evidence.zip_stream import ZipStream
+from collector.registry.changes import RecordedChange
 from collector.reports import builder
 from collector.reports.builder import Sources
 from collector.reports.report import Area, ReportKind
@@ -30,6 +32,8 @@ from wire.ledger import Ledger
 _HERE = Path(__file__).parent
 # What of a report is of the moment or of other lines, and not of the question.
 _NOT_OF_THE_QUESTION = ("made_at", "data_revision", "waiting", "revision", "weeks", "commune_month")
+# The registry as it is.
+LATEST = datetime.max.replace(tzinfo=UTC)
 Shown = Callable[[StoredResult], bytes]
 
 
@@ -47,48 +51,116 @@ class BundleSources(Struct, frozen=True, kw_only=True):
 
 
 class Written(Struct, frozen=True):
-    """A bundle that was written: the SHA-256 of its manifest, its results, those not rolled up."""
+    """A bundle that was made: its bytes, its manifest's SHA-256, its results, those not rolled up.
 
+    `waiting` is 0 for an issued report, whose figures are what they were.
+    """
+
+    bytes: int
     sha256: str
     results: int
     waiting: int
 
 
-def write(path: Path, question: Question, sources: BundleSources) -> Written:
-    """Write a bundle.
+class BundlePieces:
+    """A bundle, made while its pieces are taken; once, by any threads one after the other.
+
+    `written` is None until all were taken. Iterating may raise
+    `collector.store.store.StoreError`.
+
+    Args:
+        question: what it answers.
+        sources: of which it is made.
+        issued: the JSON of the issued report that the question names, as it is archived.
+    """
+
+    def __init__(
+        self, question: Question, sources: BundleSources, issued: bytes | None = None
+    ) -> None:
+        self._question, self._sources, self._issued = question, sources, issued
+        self._counts = ResultCounts()
+        self.written: Written | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The pieces, none of them empty."""
+        archive, length = ZipStream(), 0
+        for piece in self._files(archive):
+            if piece:
+                length += len(piece)
+                yield piece
+        waiting = self._sources.store.summaries.waiting() if self._issued is None else 0
+        self.written = Written(length, archive.digest, self._counts.results, waiting)
+
+    def _files(self, archive: ZipStream) -> Iterator[bytes]:
+        question, store = self._question, self._sources.store
+        for name in ("README.vi.md", "README.md", "method.md"):
+            yield from archive.add(name, (_HERE / name).read_bytes())
+        yield from self._context(archive)
+        epochs = list[EpochKey]()
+        for probe in question.probes:
+            days = question.results_period
+            results = store.results_of(*probe, days.starts_at, days.ends_at)
+            for epoch, some in itertools.groupby(results, lambda one: one.epoch):
+                epochs.append(EpochKey(*probe, epoch))
+                lines = EpochLines(
+                    store,
+                    epochs[-1],
+                    question.lines_of(probe),
+                    self._sources.shown,
+                    self._counts,
+                )
+                yield from archive.add_lines(results_file(*probe, epoch), lines.lines(some))
+        yield from archive.add_json("ledgers.json", list(_ledgers(store, epochs)))
+        yield from archive.add_json("left_out.json", self._counts.left_out())
+        about = {"question": question.as_table(), "version": self._sources.version}
+        yield from archive.finish(about)
+
+    def _context(self, archive: ZipStream) -> Iterator[bytes]:
+        question, sources = self._question, self._sources
+        if sources.authority_pem:
+            yield from archive.add("authority.pem", sources.authority_pem)
+        certificates = list(_certificates(question, sources.store))
+        yield from archive.add_json("certificates.json", certificates)
+        report = self._report()
+        yield from archive.add_json(
+            "registry.json",
+            registry_table(
+                sources.report.registry,
+                list(_changes(sources.store)),
+                question.lines,
+                _made_at(report) if self._issued is not None else LATEST,
+            ),
+        )
+        yield from archive.add_json("thresholds.json", report["thresholds"])
+        yield from archive.add_json("plans.json", list(_plans(question, sources)))
+        if self._issued is None:
+            yield from archive.add_json("report.json", report)
+        else:
+            yield from archive.add("report.json", self._issued)
+
+    def _report(self) -> Mapping[str, Any]:
+        if self._issued is not None:
+            return msgspec.json.decode(self._issued, type=dict[str, Any])
+        return _report(self._question, self._sources)
+
+
+def write(path: Path, bundle: BundlePieces) -> Written:
+    """Write a bundle to a file, which gets its name when it is whole.
 
     Raises:
         OSError: the file cannot be written.
         collector.store.store.StoreError: the store cannot be read. In both cases there is no file.
     """
-    counts, epochs = ResultCounts(), list[EpochKey]()
-    with BundleFile(path) as bundle:
-        for name in ("README.vi.md", "README.md", "method.md"):
-            bundle.add(name, (_HERE / name).read_bytes())
-        _write_context(bundle, question, sources)
-        for probe in question.probes:
-            period = question.period
-            results = sources.store.results_of(*probe, period.starts_at, period.ends_at)
-            for epoch, some in itertools.groupby(results, lambda one: one.epoch):
-                epochs.append(EpochKey(*probe, epoch))
-                lines = EpochLines(
-                    sources.store, epochs[-1], question.lines_of(probe), sources.shown, counts
-                )
-                bundle.add_lines(results_file(*probe, epoch), lines.lines(some))
-        bundle.add_json("ledgers.json", list(_ledgers(sources.store, epochs)))
-        bundle.add_json("left_out.json", counts.left_out())
-        digest = bundle.finish({"question": question.as_table(), "version": sources.version})
-    return Written(digest, counts.results, sources.store.summaries.waiting())
-
-
-def _write_context(bundle: BundleFile, question: Question, sources: BundleSources) -> None:
-    if sources.authority_pem:
-        bundle.add("authority.pem", sources.authority_pem)
-    bundle.add_json("certificates.json", list(_certificates(question, sources.store)))
-    bundle.add_json("registry.json", _registry(question, sources))
-    bundle.add_json("thresholds.json", sources.report.thresholds)
-    bundle.add_json("plans.json", list(_plans(question, sources)))
-    bundle.add_json("report.json", _report(question, sources))
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            for piece in bundle:
+                file.write(piece)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    assert bundle.written is not None
+    return bundle.written
 
 
 def _certificates(question: Question, store: Store) -> Iterator[dict[str, object]]:
@@ -104,39 +176,10 @@ def _certificates(question: Question, store: Store) -> Iterator[dict[str, object
             }
 
 
-def _registry(question: Question, sources: BundleSources) -> dict[str, object]:
-    """The entries of these lines, and each recorded change of them."""
-    registry = sources.report.registry
-    probes = []
-    for name in question.probes:
-        probe = registry.probe(*name)
-        if probe is not None:
-            own = tuple(line for line in probe.lines if LineKey(*name, line.id) in question.lines)
-            probes.append(structs.replace(probe, lines=own))
-    isps = sorted({line.isp for probe in probes for line in probe.lines})
-    return {
-        "probes": probes,
-        "isps": [registry.isps[isp] for isp in isps if isp in registry.isps],
-        "communes": [
-            registry.communes[code]
-            for code in sorted({probe.commune for probe in probes})
-            if code in registry.communes
-        ],
-        "changes": list(_changes(question, sources.store)),
-    }
-
-
-def _changes(question: Question, store: Store) -> Iterator[dict[str, object]]:
-    keys = {
-        *(("probe", "/".join(name)) for name in question.probes),
-        *(("line", "/".join(key)) for key in question.lines),
-    }
+def _changes(store: Store) -> Iterator[RecordedChange]:
     after = 0
     while some := store.registry.changes(after):
-        for one in some:
-            if (one.change.thing, one.change.key) in keys:
-                # Who made it is of the centre's staff, and no evidence.
-                yield {"at": one.at, **one.change._asdict()}
+        yield from some
         after = some[-1].number
 
 
@@ -157,7 +200,7 @@ def _plans(question: Question, sources: BundleSources) -> Iterator[dict[str, obj
         }
 
 
-def _report(question: Question, sources: BundleSources) -> Mapping[str, object]:
+def _report(question: Question, sources: BundleSources) -> Mapping[str, Any]:
     """The rows of these lines as a report of them alone has them now."""
     whole = question.period == month_of(question.period.first)
     report = builder.build_report(
@@ -169,6 +212,10 @@ def _report(question: Question, sources: BundleSources) -> Mapping[str, object]:
     )
     table: dict[str, object] = msgspec.to_builtins(structs.replace(report, draft=True))
     return {name: value for name, value in table.items() if name not in _NOT_OF_THE_QUESTION}
+
+
+def _made_at(report: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(report["made_at"])
 
 
 def _ledgers(store: Store, epochs: list[EpochKey]) -> Iterator[dict[str, object]]:

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from collector.evidence.bundle import BundleSources, as_of, write
-from collector.evidence.question import Question, parse_line
+from msgspec import Struct
+
+from collector.evidence.bundle import BundlePieces, BundleSources, Written, as_of, write
+from collector.evidence.question import Question, parse_line, question_of_issue
+from collector.reports.archive import Archive, ArchiveError
 from collector.rollup.periods import Period, parse_period
 from collector.store.store import StoreError
+from collector.users.user import AuditEvent
+from collector.users.user_store import UserStore, UserStoreError
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
+
+
+class Places(Struct, frozen=True):
+    """Where issued reports are archived, and the file of users with the audit trail."""
+
+    archive: Path
+    users: Path
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -21,15 +34,20 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--line",
         action="append",
-        required=True,
+        default=[],
         metavar="TENANT/PROBE/LINE",
-        help="a line of the registry; repeatable",
+        help="a line of the registry; repeatable; goes with --period",
     )
     command.add_argument(
         "--period",
         type=_period,
-        required=True,
         help="2026-07, 2026-W30, or 2026-07-01..2026-07-15",
+    )
+    command.add_argument(
+        "--issue",
+        metavar="NAME",
+        help="an issued report, by the name of its files without their suffix, as "
+        "monthly_bach-thong-cu_20260701-20260731_v1; in place of --line and --period",
     )
     command.add_argument("--output", type=Path, required=True, metavar="FILE", help="a ZIP file")
     command.add_argument(
@@ -46,41 +64,101 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace, sources: Callable[[bool], BundleSources]) -> int:
-    """Write the bundle and print its digest. Returns the exit code.
+def run(
+    options: argparse.Namespace, sources: Callable[[bool], BundleSources], places: Places
+) -> int:
+    """Write the bundle, record it in the audit trail, print its digest. Returns the exit code.
 
     Args:
         options: of the command line.
         sources: those of a bundle, with whole addresses or without. May raise StoreError.
+        places: of reports and of the audit trail.
     """
     path: Path = options.output
-    period: Period = options.period
-    now = datetime.now(UTC)
-    if period.starts_at >= now:
-        print(f"{period.first} has not begun", file=sys.stderr)
-        return BAD_INPUT
     try:
-        opened = sources(options.with_addresses)
-        registry = opened.report.registry
-        question = Question(
-            lines=tuple(sorted({parse_line(text, registry) for text in options.line})),
-            period=period,
-            as_of=as_of(now, period.ends_at),
-            whole_addresses=options.with_addresses,
-            every_line=options.every_line,
-        )
-        written = write(path, question, opened)
+        bundle, subject = _bundle(options, sources(options.with_addresses), places.archive)
+        users = UserStore(places.users)
+        written = write(path, bundle)
     except ValueError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
-    except (StoreError, OSError) as error:
+    except (StoreError, ArchiveError, UserStoreError) as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    except OSError as error:
         print(f"{path}: {error}", file=sys.stderr)
         return FAILED
-    print(f"{path}: {written.results} results, {path.stat().st_size} bytes")
+    try:
+        _record(users, subject, written)
+    except UserStoreError as error:
+        # None is given out that is not on record.
+        path.unlink(missing_ok=True)
+        print(error, file=sys.stderr)
+        return FAILED
+    print(f"{path}: {written.results} results, {written.bytes} bytes")
     print(f"manifest SHA-256: {written.sha256}")
     if written.waiting:
         print(f"{written.waiting} results are not rolled up yet: the report may lack them")
     return OK
+
+
+def _bundle(
+    options: argparse.Namespace, sources: BundleSources, archive: Path
+) -> tuple[BundlePieces, str]:
+    """The bundle that is asked for, and what it is of for the audit trail. Raises ValueError."""
+    if options.issue is not None:
+        if options.line or options.period is not None:
+            raise ValueError("--issue names lines and period: without --line and --period")
+        return _of_issue(options, sources, archive), options.issue
+    if not options.line or options.period is None:
+        raise ValueError("--line and --period, or --issue")
+    return _of_lines(options, sources), f"{' '.join(options.line)} {_days(options.period)}"
+
+
+def _of_issue(options: argparse.Namespace, sources: BundleSources, archive: Path) -> BundlePieces:
+    found = Archive(archive).record(options.issue)
+    if found is None:
+        raise ValueError(f"there is no issued report {options.issue!r} in {archive}")
+    content, report = found
+    question = question_of_issue(
+        options.issue,
+        report,
+        whole_addresses=options.with_addresses,
+        every_line=options.every_line,
+    )
+    return BundlePieces(question, sources, content)
+
+
+def _of_lines(options: argparse.Namespace, sources: BundleSources) -> BundlePieces:
+    period: Period = options.period
+    now, registry = datetime.now(UTC), sources.report.registry
+    if period.starts_at >= now:
+        raise ValueError(f"{period.first} has not begun")
+    question = Question(
+        lines=tuple(sorted({parse_line(text, registry) for text in options.line})),
+        period=period,
+        as_of=as_of(now, period.ends_at),
+        whole_addresses=options.with_addresses,
+        every_line=options.every_line,
+    )
+    return BundlePieces(question, sources)
+
+
+def _record(users: UserStore, subject: str, written: Written) -> None:
+    users.record(
+        AuditEvent(
+            at=datetime.now(UTC),
+            user=f"uid {os.getuid()}",
+            address="command line",
+            action="take_evidence",
+            subject=subject,
+            detail=f"sha256:{written.sha256}",
+        )
+    )
+
+
+def _days(period: Period) -> str:
+    return f"{period.first}..{period.last}"
 
 
 def _period(text: str) -> Period:

@@ -59,7 +59,7 @@ class RegistryStore(Protocol):
 
 def differences(old: Registry, new: Registry) -> list[Change]:
     """The changes from the old registry to the new one, in a fixed order."""
-    before, after = _entries(old), _entries(new)
+    before, after = entries(old), entries(new)
     keys = sorted(before.keys() | after.keys())
     return [
         Change(*key, before.get(key), after.get(key))
@@ -68,7 +68,8 @@ def differences(old: Registry, new: Registry) -> list[Change]:
     ]
 
 
-def _entries(registry: Registry) -> Mapping[tuple[str, str], str]:
+def entries(registry: Registry) -> Mapping[tuple[str, str], str]:
+    """The JSON of each entry, by what it is and its key; a line has its `place` in its probe."""
     things: dict[tuple[str, str], str] = {}
     for commune in registry.communes.values():
         things["commune", commune.code] = _json(commune)

@@ -77,6 +77,20 @@ class Archive:
         known = [issue for issue in issues if issue is not None]
         return sorted(known, key=lambda issue: (issue.at, issue.version), reverse=True)
 
+    def record(self, name: str) -> tuple[bytes, Report] | None:
+        """The JSON of an issue by the name of its files without suffix, and what it says.
+
+        None if there is no such issue. Raises ArchiveError: it cannot be read.
+        """
+        path = self.file(f"{name}.json")
+        if path is None:
+            return None
+        report = self._read(path)
+        try:
+            return path.read_bytes(), report
+        except OSError as error:
+            raise ArchiveError(f"{path} cannot be read: {error.strerror}") from error
+
     def file(self, name: str) -> Path | None:
         """The path of an archived file by its name; None if there is none."""
         if _NAME.fullmatch(name) is None:

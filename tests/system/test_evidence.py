@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from collector.users.user_store import UserStore
 from tests.evidence_month import EvidenceMonth
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +35,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     month.store.close()
     config = folder / "collector.toml"
     config.write_text(
-        'tenant = "bach-thong"\n[broker]\nhost = "localhost"\n'
+        f'tenant = "bach-thong"\n[papers]\npath = "{folder}/papers"\n[broker]\nhost = "localhost"\n'
         f'[intake]\nauthority_file = "{folder}/authority/ca.pem"\n'
         f'[store]\npath = "{folder}/results.sqlite"\n[web]\npeople_file = "{folder}/people"\n'
     )
@@ -44,8 +45,16 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
          "--period", "2026-06", "--output", str(path), "--with-addresses"]
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "manifest SHA-256: " in done.stdout
+    recorded(folder, "take_evidence", f"{LINE} 2026-06-01..2026-06-30", done.stdout)
     return path
+
+
+def recorded(folder: Path, action: str, subject: str, shown: str) -> None:
+    """The audit trail's last event is this one, with the digest that the command has printed."""
+    event = UserStore(folder / "people").audit_events(1)[0]
+    assert (event.action, event.subject) == (action, subject)
+    assert f"manifest SHA-256: {event.detail.removeprefix('sha256:')}\n" in shown
+    assert event.user.startswith("uid ")
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
@@ -94,6 +103,42 @@ def test_the_wheel_checks_a_bundle_where_nothing_else_is(installed: Path, bundle
     ).read_text(encoding="utf-8")
     missing = run([*alone, str(bundle.with_name("none.zip"))])
     assert missing.returncode == 2
+
+
+def test_an_issued_report_is_bundled_by_its_name(bundle: Path) -> None:
+    folder = bundle.parent
+    config, path = folder / "collector.toml", folder / "issue.zip"
+    report = [sys.executable, "-m", "collector", "report", "monthly", "-c", str(config),
+              "--group", "all", "--period", "2026-06"]  # fmt: skip
+    issued = run(report)
+    assert issued.returncode == 0, issued.stderr
+    name = Path(issued.stdout.splitlines()[-1]).stem
+    command = [sys.executable, "-m", "collector", "evidence", "-c", str(config), "--output",
+               str(path), "--issue"]  # fmt: skip
+    done = run([*command, name])
+    assert done.returncode == 0, done.stderr
+    recorded(folder, "take_evidence", name, done.stdout)
+    checked = run([sys.executable, "-m", "verify", str(path)])
+    assert checked.returncode == 0, checked.stdout
+    assert f"report: {name}" in checked.stdout
+    assert "area: 52 of 52 figures of the report" in checked.stdout
+    unknown = run([*command, "monthly_all_20260601-20260630_v9"])
+    assert (unknown.returncode, "there is no issued report" in unknown.stderr) == (2, True)
+    both = run([*command, name, "--period", "2026-06"])
+    assert (both.returncode, "without --line and --period" in both.stderr) == (2, True)
+
+
+def test_nothing_is_given_out_that_cannot_be_recorded(bundle: Path, tmp_path: Path) -> None:
+    config = tmp_path / "collector.toml"
+    text = bundle.with_name("collector.toml").read_text(encoding="utf-8")
+    config.write_text(text.replace(f"{bundle.parent}/people", f"{tmp_path}/missing/people"))
+    done = run(
+        [sys.executable, "-m", "collector", "evidence", "-c", str(config), "--line", LINE,
+         "--period", "2026-06", "--output", str(tmp_path / "x.zip")]
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "missing/people" in done.stderr
+    assert list(tmp_path.iterdir()) == [config]
 
 
 def test_a_line_that_is_not_registered_is_refused(bundle: Path, tmp_path: Path) -> None:

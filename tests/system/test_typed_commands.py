@@ -175,6 +175,10 @@ NOT_RUN = [
     (r"\.venv/bin/tramdo-fleet publish .*", "tests/system/test_fleet.py publishes and pulls"),
     (r"tramdo-authority (server-cert|crl|sign|revoke|request)\b.*", SIGNS),
     (
+        r"tramdo-collector evidence --issue .*",
+        "tests/system/test_evidence.py issues a report and makes its bundle",
+    ),
+    (
         r"tramdo-collector (check|run|command)\b.*",
         "they need a broker; tests/system/test_collector.py",
     ),

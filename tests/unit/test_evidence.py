@@ -7,15 +7,20 @@ import lzma
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from collector.evidence.bundle import write
-from tests import evidence_month, samples
-from tests.evidence_month import EvidenceMonth, question
+from collector.evidence.bundle import BundlePieces, write
+from collector.registry.communes import official
+from collector.registry.file_format import parse_toml
+from collector.reports.report import ReportKind
+from collector.rollup.periods import parse_period
+from tests import evidence_month, samples, seeded_centre
+from tests.evidence_month import EvidenceMonth, issue_bundle, issued, question
 from tests.signing import SigningProbe
 from verify import cli
 from verify.archive import Bundle
@@ -39,7 +44,7 @@ def month(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EvidenceMonth]:
 @pytest.fixture(scope="module")
 def bundle(month: EvidenceMonth) -> Path:
     path = month.folder / "line.zip"
-    write(path, question(), month.sources())
+    write(path, BundlePieces(question(), month.sources()))
     return path
 
 
@@ -82,7 +87,7 @@ def test_a_bundle_agrees(month: EvidenceMonth, bundle: Path) -> None:
 
 def test_the_same_question_gives_the_same_bytes(month: EvidenceMonth, bundle: Path) -> None:
     again = month.folder / "again.zip"
-    written = write(again, question(), month.sources())
+    written = write(again, BundlePieces(question(), month.sources()))
     assert again.read_bytes() == bundle.read_bytes()
     assert written.sha256 == checked(bundle).digest
     assert written.results == OF_THE_LINE
@@ -91,7 +96,7 @@ def test_the_same_question_gives_the_same_bytes(month: EvidenceMonth, bundle: Pa
 
 def test_masked_addresses_leave_the_chain_whole(month: EvidenceMonth, bundle: Path) -> None:
     path = month.folder / "masked.zip"
-    write(path, question(whole_addresses=False), month.sources(whole_addresses=False))
+    write(path, BundlePieces(question(whole_addresses=False), month.sources(whole_addresses=False)))
     report = checked(path)
     assert differences(report) == []
     (counts,) = report.epochs.values()
@@ -104,7 +109,7 @@ def test_masked_addresses_leave_the_chain_whole(month: EvidenceMonth, bundle: Pa
 
 def test_with_every_line_nothing_of_the_month_is_a_digest(month: EvidenceMonth) -> None:
     path = month.folder / "every.zip"
-    write(path, question(every_line=True), month.sources())
+    write(path, BundlePieces(question(every_line=True), month.sources()))
     report = checked(path)
     assert differences(report) == []
     (counts,) = report.epochs.values()
@@ -267,6 +272,14 @@ def contract_moved(files: Files) -> None:
     )
 
 
+def contract_moved_slightly(files: Files) -> None:
+    """So that no figure changes."""
+    files.json(
+        "registry.json",
+        lambda it: it["probes"][0]["lines"][0].update(contract_date="2026-01-16"),
+    )
+
+
 def installed_moved(files: Files) -> None:
     files.json("registry.json", lambda it: it["probes"][0].update(installed_on="2026-06-10"))
 
@@ -337,6 +350,7 @@ TAMPERINGS = [
     Tampering(sent_and_stored_swapped, "is not what the probe signed"),
     Tampering(stored_changed, "the centre has changed more of result"),
     Tampering(contract_moved, "download.why is None in the report, several_plans"),
+    Tampering(contract_moved_slightly, "contract_date of line bach-thong/tram-01969-1/vnpt is"),
     Tampering(installed_moved, "unknown_minutes is"),
     Tampering(plan_speed, "download.declared_bps is 300000000.0"),
     Tampering(planned_tests, "planned is"),
@@ -358,6 +372,165 @@ def test_a_tampering_is_found_and_named(bundle: Path, tmp_path: Path, one: Tampe
     found = differences(checked(tmp_path / "tampered.zip"))
     assert any(one.named in text for text in found), found
     assert not any("SHA-256" in text for text in found), "the manifest covers it up"
+
+
+@pytest.fixture(scope="module")
+def issues(month: EvidenceMonth) -> dict[str, Path]:
+    """The bundles of a monthly and of a weekly report of every line."""
+    found = {}
+    for kind, period in (
+        (ReportKind.MONTHLY, evidence_month.PERIOD),
+        (ReportKind.WEEKLY, parse_period("2026-W26")),
+    ):
+        found[kind.value] = month.folder / f"{kind}.zip"
+        name, content = issued(month, kind, period)
+        write(found[kind.value], issue_bundle(month, name, content))
+    return found
+
+
+@pytest.mark.parametrize("kind", ["monthly", "weekly"])
+def test_every_figure_of_an_issued_report_is_computed_anew(
+    issues: dict[str, Path], kind: str
+) -> None:
+    report = checked(issues[kind])
+    assert differences(report) == []
+    stated = table(issues[kind], "report.json")
+    agreeing = [one.text for one in report.of(Kind.AGREES) if "figures of the report" in one.text]
+    assert len(agreeing) == sum(len(stated[name]) for name in ("rows", "weeks", "commune_month"))
+    assert {row["level"] for row in stated["rows"]} == {
+        "area", "commune", "isp_plan", "line", "family", "line_family",
+    }  # fmt: skip
+    (archived,) = (issues[kind].parent / "papers").glob(f"{kind}_all_*_v1.json")
+    with zipfile.ZipFile(issues[kind]) as archive:
+        assert archive.read("report.json") == archived.read_bytes()
+
+
+# These say which row it is.
+NAMES = {
+    "level", "commune_code", "commune", "office", "tenant", "probe", "line", "isp", "family",
+    "monday", "declared_bps",
+}  # fmt: skip
+
+
+def spoil(row: dict[str, Any]) -> list[str]:
+    """Change every figure of a row; their names."""
+    changed = []
+    for name, value in row.items():
+        if isinstance(value, dict):
+            changed += [f"{name}.{inner}" for inner in spoil(value)]
+        elif name not in NAMES:
+            row[name] = "none of these" if isinstance(value, str) else (value or 0) * 1.5 + 1e9
+            changed.append(name)
+    return changed
+
+
+@pytest.mark.parametrize("kind", ["monthly", "weekly"])
+def test_each_changed_figure_of_an_issued_report_is_named(
+    issues: dict[str, Path], tmp_path: Path, kind: str
+) -> None:
+    changed = []
+
+    def change(report: Any) -> None:
+        for rows in (report["rows"], report["weeks"], report["commune_month"]):
+            changed.extend(name for row in rows for name in spoil(row))
+
+    files = Files(issues[kind])
+    files.json("report.json", change)
+    files.write(tmp_path / "tampered.zip", new_manifest=True)
+    found = differences(checked(tmp_path / "tampered.zip"))
+    named = [text.partition(" is ")[0].rpartition(": ")[2] for text in found]
+    assert sorted(named) == sorted(changed)
+    assert len(changed) > 500
+
+
+def stated_row(level: str) -> Callable[[Any], dict[str, Any]]:
+    return lambda report: next(row for row in report["rows"] if row["level"] == level)
+
+
+def row_left_out(files: Files) -> None:
+    files.json("report.json", lambda it: it["rows"].remove(stated_row("commune")(it)))
+
+
+def row_added(files: Files) -> None:
+    def change(report: Any) -> None:
+        report["rows"].append(stated_row("isp_plan")(report) | {"isp": "Another"})
+
+    files.json("report.json", change)
+
+
+def row_twice(files: Files) -> None:
+    files.json("report.json", lambda it: it["rows"].append(stated_row("area")(it)))
+
+
+def commune_of_a_probe(files: Files) -> None:
+    files.json("registry.json", lambda it: it["probes"][0].update(commune="01981"))
+
+
+def isp_of_a_line(files: Files) -> None:
+    files.json("registry.json", lambda it: it["probes"][0]["lines"][0].update(isp="viettel"))
+
+
+def made_earlier(files: Files) -> None:
+    """As if most results had come too late for it."""
+    files.json("report.json", lambda it: it.update(made_at="2026-06-24T00:00:00Z"))
+
+
+def days_before_left_out(files: Files) -> None:
+    """A weekly report counts the tests of the weeks before."""
+
+    def change(lines: list[dict[str, Any]]) -> None:
+        for one in [x for x in lines if "record" in x][:100]:
+            lines.remove(one)
+
+    files.lines(change)
+
+
+ISSUE_TAMPERINGS = [
+    Tampering(row_left_out, "it has no row of commune 01969"),
+    Tampering(row_added, "a row that no result is of"),
+    Tampering(row_twice, "the report has this row twice"),
+    Tampering(commune_of_a_probe, "commune of probe bach-thong/tram-01969-1 is 01981"),
+    Tampering(isp_of_a_line, "isp is VNPT in the report, Viettel by the results"),
+    Tampering(contract_moved_slightly, "contract_date of line bach-thong/tram-01969-1/vnpt is"),
+    Tampering(made_earlier, "attempted is"),
+    Tampering(days_before_left_out, "was signed and is left out"),
+    Tampering(thresholds, "the report has other thresholds"),
+]
+
+
+@pytest.mark.parametrize("one", ISSUE_TAMPERINGS, ids=lambda one: one.change.__name__)
+def test_a_tampering_with_an_issue_is_found_and_named(
+    issues: dict[str, Path], tmp_path: Path, one: Tampering
+) -> None:
+    files = Files(issues["weekly"])
+    one.change(files)
+    files.write(tmp_path / "tampered.zip", new_manifest=True)
+    found = differences(checked(tmp_path / "tampered.zip"))
+    assert any(one.named in text for text in found), found
+
+
+def test_what_came_after_an_issue_is_in_none_of_its_figures(tmp_path: Path) -> None:
+    """Later results, a later plan: the issue is checked as of when it was made."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    small = EvidenceMonth(folder, tests_a_day=2, light_a_day=1)
+    name, content = issued(small, ReportKind.MONTHLY, evidence_month.PERIOD)
+    after = evidence_month.LATER + timedelta(days=1)
+    day = evidence_month.FIRST + timedelta(days=10)
+    late = [samples.throughput(line=samples.VNPT, started_at=day) for _ in range(3)]
+    small.send("throughput", late, after)
+    small.roll_up()
+    text = seeded_centre.REGISTRY.replace("plan_down_mbit_s = 300", "plan_down_mbit_s = 500", 1)
+    registry = parse_toml(text.encode(), "registry.toml", official())
+    small.store.registry.apply(registry, "test", "registry.toml", after)
+    write(folder / "issue.zip", issue_bundle(small, name, content))
+    report = checked(folder / "issue.zip")
+    assert differences(report) == []
+    assert "3 results arrived after the report was issued" in unknown(report)
+    write(folder / "line.zip", BundlePieces(question(), small.sources()))
+    assert differences(checked(folder / "line.zip")) == []
+    small.store.close()
+    shutil.rmtree(folder)
 
 
 UNSIGNED = ["method.md", "README.md", "README.vi.md", "registry.json", "thresholds.json"]
@@ -498,7 +671,7 @@ def test_results_that_nobody_signed_are_counted(tmp_path: Path) -> None:
     late = evidence_month.FIRST.replace(month=6, day=20)
     small.unsigned(*(samples.latency(line=samples.VNPT, started_at=late) for _ in range(3)))
     small.roll_up()
-    write(folder / "line.zip", question(), small.sources())
+    write(folder / "line.zip", BundlePieces(question(), small.sources()))
     small.store.close()
     report = checked(folder / "line.zip")
     assert differences(report) == []

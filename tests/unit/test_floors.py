@@ -40,7 +40,7 @@ ROOMS = {
     "collector.alerts": _SHARED | _STORAGE | {"collector.domain"},
     "collector.reports": _SHARED | _STORAGE | {"collector.domain"},
     # Of `collector` itself they take `config`.
-    "collector.evidence": _SHARED | _STORAGE | {"collector.reports"},
+    "collector.evidence": _SHARED | _STORAGE | {"collector.reports", "collector.users"},
     "collector.commands": _SHARED | _STORAGE | {"collector"},
     "collector.ingest": _SHARED
     | _STORAGE
