@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -99,7 +99,7 @@ class EvidenceMonth:
             early = at - timedelta(hours=2)
             self.send("latency", [samples.latency(line=samples.VNPT, started_at=at)], early)
 
-    def send(self, kind: str, results: list[Result], at: datetime | None = None) -> None:
+    def send(self, kind: str, results: Sequence[Result], at: datetime | None = None) -> None:
         """Store signed results of one kind, received at a time, or a minute after the last."""
         topic = f"tramdo/v1/{samples.TENANT}/{samples.PROBE}/m/{kind}"
         for place in range(0, len(results), _AT_A_TIME):

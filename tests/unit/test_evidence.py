@@ -428,7 +428,7 @@ def spoil(row: dict[str, Any]) -> list[str]:
 def test_each_changed_figure_of_an_issued_report_is_named(
     issues: dict[str, Path], tmp_path: Path, kind: str
 ) -> None:
-    changed = []
+    changed: list[str] = []
 
     def change(report: Any) -> None:
         for rows in (report["rows"], report["weeks"], report["commune_month"]):
