@@ -25,7 +25,7 @@ from verify.row import (
 )
 from verify.samples import Days, LineSamples, Samples
 
-# What tells a row from the others of its level.
+# What identifies a row among those of its level.
 Key = tuple[object, ...]
 _WEEK = timedelta(days=7)
 _FAMILIES = ("ipv4", "ipv6", None)
