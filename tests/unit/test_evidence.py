@@ -312,7 +312,8 @@ def thresholds(files: Files) -> None:
 
 
 def question_s_period(files: Files) -> None:
-    files.json("manifest.json", lambda it: it["question"].update(first_day="2026-06-02"))
+    later = {"first_day": "2026-06-02", "results_from": "2026-06-02"}
+    files.json("manifest.json", lambda it: it["question"].update(later))
 
 
 def period(files: Files) -> None:
