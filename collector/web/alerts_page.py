@@ -11,6 +11,7 @@ from collector.alerts.alert_store import AlertStore
 from collector.domain.lines import isps_of, provinces_of
 from collector.domain.read_model import ReadModel
 from collector.web import alerts_view as view
+from collector.web.downloads import alerts_table
 from collector.web.page_context import PageContext
 from collector.web.presentation import Locale
 from collector.web.query import (
@@ -21,32 +22,34 @@ from collector.web.query import (
     province_code,
     whole_number,
 )
-from collector.web.responses import json_response
-from collector.web.table import heads, in_order, page_links, page_of
+from collector.web.responses import file_response, json_response
+from collector.web.table import Sorting, heads, in_order, page_links, page_of
 
 # So many of the newest alerts are looked through.
 _ALERTS_MOST = 20_000
 
 
 class AlertsPage:
-    """`/alerts` and `/alerts.json`."""
+    """`/alerts`, `/alerts.csv`, `/alerts.xlsx` and `/alerts.json`."""
 
     def __init__(self, context: PageContext, model: ReadModel, alert_store: AlertStore) -> None:
         self._context = context
         self._model = model
         self._alert_store = alert_store
-        self.routes = [Route("/alerts", self.page), Route("/alerts.json", self.download)]
+        self.routes = [
+            Route("/alerts", self.page),
+            Route("/alerts.csv", self.file),
+            Route("/alerts.xlsx", self.file),
+            Route("/alerts.json", self.download),
+        ]
 
     def page(self, request: Request) -> Response:
         """Filters: `state`, `kind`, `province`, `group`, `isp`; `sort`, `order`, `page`."""
         model, locale = self._model, self._context.locale(request)
         registry, lines = model.registry(), model.lines()
         filters, sorting = self._filters(request), chosen_sorting(request, view.COLUMNS)
-        places = model.cached("alert places", lambda: view.AlertPlaces(lines, registry))
-        found = self._found(filters, places)
-        if sorting.column:
-            key = view.sort_key(sorting.column, places, locale)
-            found = in_order(found, key, sorting.order)
+        places = self._places()
+        found = self._found(filters, sorting, places, locale)
         shown = page_of(found, page_number(request), view.ROWS_A_PAGE)
         order = {"sort": sorting.column, "order": sorting.order if sorting.column else ""}
         link = links("/alerts", filters | order)
@@ -64,7 +67,15 @@ class AlertsPage:
             heads=heads(view.COLUMNS, sorting, link, locale),
             page=shown,
             pages=page_links(shown, link),
+            file_link=lambda kind: links(f"/alerts.{kind}", filters | order)({}),
         )
+
+    def file(self, request: Request) -> Response:
+        """All alerts that the same parameters choose, as CSV or XLSX."""
+        locale, places = self._context.locale(request), self._places()
+        sorting = chosen_sorting(request, view.COLUMNS)
+        alerts = self._found(self._filters(request), sorting, places, locale)
+        return file_response(alerts_table(alerts, places, locale), request.url.path)
 
     def download(self, request: Request) -> Response:
         """The newest alerts as JSON objects like the webhook's; `limit` (default 200)."""
@@ -83,11 +94,26 @@ class AlertsPage:
             "isp": one_of("isp", query.get("isp"), isps),
         }
 
-    def _found(self, filters: dict[str, str], places: view.AlertPlaces) -> list[Alert]:
+    def _places(self) -> view.AlertPlaces:
+        model = self._model
+        return model.cached(
+            "alert places", lambda: view.AlertPlaces(model.lines(), model.registry())
+        )
+
+    def _found(
+        self,
+        filters: dict[str, str],
+        sorting: Sorting,
+        places: view.AlertPlaces,
+        locale: Locale,
+    ) -> list[Alert]:
         ended = {"": False, view.ENDED: True, view.EVERY: None}[filters["state"]]
         alerts = self._alert_store.newest(_ALERTS_MOST, ended=ended, kind=filters["kind"])
         where = filters["province"], filters["group"], filters["isp"]
-        return [alert for alert in alerts if places.matches(alert, *where)]
+        found = [alert for alert in alerts if places.matches(alert, *where)]
+        if not sorting.column:
+            return found
+        return in_order(found, view.sort_key(sorting.column, places, locale), sorting.order)
 
 
 def _states(locale: Locale) -> list[tuple[str, str]]:

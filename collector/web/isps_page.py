@@ -17,12 +17,14 @@ from collector.rollup.periods import Period
 from collector.rollup.queries import HourMean
 from collector.web import isps_view as view
 from collector.web import uses_view
+from collector.web.downloads import isps_table
 from collector.web.line_table import DOWN
 from collector.web.page_context import PageContext
 from collector.web.period_choice import period_context
 from collector.web.presentation import Locale
 from collector.web.query import chosen_period, chosen_sorting, links, one_of, province_code
-from collector.web.table import heads, in_order
+from collector.web.responses import file_response
+from collector.web.table import Sorting, heads, in_order
 
 # Percentiles are of every day of every line: 40 lines of 30 days take some 0.2 s.
 _USES_LINES_MOST = 40
@@ -40,22 +42,22 @@ class _Compared(NamedTuple):
 
 
 class IspsPage:
-    """`/isps`."""
+    """`/isps`, `/isps.csv`, `/isps.xlsx`."""
 
     def __init__(self, context: PageContext, model: ReadModel) -> None:
         self._context = context
         self._model = model
-        self.routes = [Route("/isps", self.page)]
+        self.routes = [
+            Route("/isps", self.page),
+            Route("/isps.csv", self.file),
+            Route("/isps.xlsx", self.file),
+        ]
 
     def page(self, request: Request) -> Response:
         """Filters: `province`, `group`, the period; `sort`, `order`."""
-        model, locale, query = self._model, self._context.locale(request), request.query_params
+        model, locale = self._model, self._context.locale(request)
         registry, every = model.registry(), model.lines()
-        provinces = provinces_of(every)
-        filters = {
-            "province": province_code(query.get("province"), registry),
-            "group": one_of("group", query.get("group"), registry.groups),
-        }
+        provinces, filters = provinces_of(every), self._filters(request)
         chosen = chosen_period(request, model.today(), 30)
         period = chosen.period
         sorting = chosen_sorting(request, view.COLUMNS)
@@ -65,9 +67,6 @@ class IspsPage:
             ("isps", *filters.values(), period, locale.language),
             lambda: self._compared(filter_lines(every, **filters), period, locale),
         )
-        rows = shown.rows
-        if sorting.column:
-            rows = in_order(rows, lambda row: row.keys[sorting.column], sorting.order)
         return self._context.render(
             request,
             "isps.html",
@@ -76,7 +75,10 @@ class IspsPage:
             period=period_context(chosen, model.today(), locale),
             provinces=provinces,
             groups=sorted((group.name, group.id) for group in registry.groups.values()),
-            rows=rows,
+            rows=_sorted(shown.rows, sorting),
+            file_link=lambda kind: links(
+                f"/isps.{kind}", {**filters, "period": chosen.value, **order}
+            )({}),
             heads=heads(view.COLUMNS, sorting, link, locale),
             family_rows=shown.family_rows,
             by_hour=shown.by_hour,
@@ -87,6 +89,23 @@ class IspsPage:
             uses_names=[uses_view.use_name(use, locale) for use in uses_file.read().shown],
             uses_lines_most=_USES_LINES_MOST,
         )
+
+    def file(self, request: Request) -> Response:
+        """The ISPs that the same parameters choose, as CSV or XLSX."""
+        model, locale = self._model, self._context.locale(request)
+        period = chosen_period(request, model.today(), 30).period
+        lines = view.shared_lines(filter_lines(model.lines(), **self._filters(request)))
+        daily = model.daily([line.key for line in lines], period, DOWN)
+        rows, _ = view.isp_rows(lines, model.overview(period), daily, locale)
+        rows = _sorted(rows, chosen_sorting(request, view.COLUMNS))
+        return file_response(isps_table(rows, period, locale), request.url.path)
+
+    def _filters(self, request: Request) -> dict[str, str]:
+        query, registry = request.query_params, self._model.registry()
+        return {
+            "province": province_code(query.get("province"), registry),
+            "group": one_of("group", query.get("group"), registry.groups),
+        }
 
     def _compared(self, every: Sequence[KnownLine], period: Period, locale: Locale) -> _Compared:
         model, lines = self._model, view.shared_lines(every)
@@ -115,3 +134,9 @@ class IspsPage:
         return self._model.cached(
             ("hours", tuple(lines), period), lambda: summaries.hour_means(lines, period, DOWN)
         )
+
+
+def _sorted(rows: Sequence[view.IspRow], sorting: Sorting) -> list[view.IspRow]:
+    if not sorting.column:
+        return list(rows)
+    return in_order(rows, lambda row: row.keys[sorting.column], sorting.order)

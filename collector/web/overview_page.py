@@ -13,8 +13,18 @@ from collector.domain.lines import KnownLine, LineState, filter_lines, isps_of
 from collector.domain.read_model import ReadModel
 from collector.registry.registry import Commune, Registry
 from collector.rollup.periods import Period
+from collector.rollup.summary import EMPTY
+from collector.web.downloads import lines_table
 from collector.web.formatting import by_name
-from collector.web.line_table import DOWN, LINE_COLUMNS, STATE_LOOKS, UP, line_rows, sort_key
+from collector.web.line_table import (
+    DOWN,
+    LINE_COLUMNS,
+    STATE_LOOKS,
+    UP,
+    completeness,
+    line_rows,
+    sort_key,
+)
 from collector.web.line_table import in_order as lines_in_order
 from collector.web.overview_view import (
     LINES_MOST,
@@ -29,6 +39,7 @@ from collector.web.page_context import PageContext
 from collector.web.period_choice import PeriodChoice, period_context
 from collector.web.presentation import Locale
 from collector.web.query import chosen_period, chosen_sorting, links, one_of, page_number
+from collector.web.responses import file_response
 from collector.web.table import Sorting, heads, in_order, page_links, page_of
 
 # The figures are cached for longer; registry and filters have pages of their own.
@@ -66,18 +77,28 @@ class _Asked(NamedTuple):
         chosen = {"view": self.view, "sort": column, "order": order if column else ""}
         return {**self.filters, "period": self.period.value, **chosen}
 
+    @property
+    def file_parameters(self) -> dict[str, str]:
+        """Those of a file of the lines; provinces are sorted by columns that lines have not."""
+        known = self.parameters | {"view": ""}
+        return known | {"sort": "", "order": ""} if self.by_province else known
+
     def link(self, changed: Mapping[str, str]) -> str:
         """The address of the overview with other parameters."""
         return links("/", self.parameters)(changed)
 
 
 class OverviewPage:
-    """`/`."""
+    """`/`, and its lines as files: `/lines.csv`, `/lines.xlsx`."""
 
     def __init__(self, context: PageContext, model: ReadModel) -> None:
         self._context = context
         self._model = model
-        self.routes = [Route("/", self.page)]
+        self.routes = [
+            Route("/", self.page),
+            Route("/lines.csv", self.file),
+            Route("/lines.xlsx", self.file),
+        ]
 
     def page(self, request: Request) -> Response:
         """Filters: `province`, `group`, `isp`, `state`; the period; `view`, `sort` and `page`."""
@@ -104,7 +125,23 @@ class OverviewPage:
             _SHARED_S,
         )
 
-    def _asked(self, request: Request, choices: _Choices) -> _Asked:
+    def file(self, request: Request) -> Response:
+        """All lines that the same parameters choose, in the same order, as CSV or XLSX."""
+        model, locale = self._model, self._context.locale(request)
+        chosen = self._asked(request, model.cached("overview choices", self._choices), lines=True)
+        period, now, probes = chosen.period.period, model.now(), model.probes()
+        summaries, plans = model.overview(period), model.plans(period)
+
+        def complete(line: KnownLine) -> float | None:
+            summary, probe = summaries.get(line.key, EMPTY), probes.get(line.key[:2])
+            return completeness(summary, line, probe, period, now, plans)
+
+        lines = self._in_order(chosen, self._lines(chosen.filters))
+        table = lines_table(lines, summaries, model.states(), complete, period, locale)
+        return file_response(table, request.url.path)
+
+    def _asked(self, request: Request, choices: _Choices, *, lines: bool = False) -> _Asked:
+        """What an address asks for; `lines`: of lines, however many."""
         model, query = self._model, request.query_params
         filters = {
             "province": one_of(
@@ -115,9 +152,8 @@ class OverviewPage:
             "state": one_of("state", query.get("state"), list(LineState)),
         }
         shown = one_of("view", query.get("view"), _VIEWS)
-        lines = self._lines(filters)
-        many = len(lines) > LINES_MOST and not filters["province"]
-        by_province = shown == "provinces" or (many and shown != "lines")
+        many = len(self._lines(filters)) > LINES_MOST and not filters["province"]
+        by_province = not lines and (shown == "provinces" or (many and shown != "lines"))
         return _Asked(
             filters=filters,
             period=chosen_period(request, model.today()),
@@ -164,6 +200,7 @@ class OverviewPage:
             ),
             "states": [(locale.label(f"state_{state}"), state.value) for state in STATE_LOOKS],
             "link": asked.link,
+            "file_link": lambda kind: links(f"/lines.{kind}", asked.file_parameters)({}),
             **table(asked, lines, locale),
         }
 
@@ -184,17 +221,29 @@ class OverviewPage:
             "pages": [],
         }
 
+    def _in_order(self, asked: _Asked, lines: Sequence[KnownLine]) -> list[KnownLine]:
+        ordered, (column, order) = lines_in_order(lines), asked.sorting
+        if not column:
+            return ordered
+        model, period = self._model, asked.period.period
+        key = sort_key(
+            column,
+            model.overview(period),
+            model.states(),
+            model.probes(),
+            period,
+            model.now(),
+            model.plans(period),
+        )
+        return in_order(ordered, key, order)
+
     def _table(
         self, asked: _Asked, lines: Sequence[KnownLine], locale: Locale
     ) -> Mapping[str, object]:
         model, period, now = self._model, asked.period.period, self._model.now()
         summaries, states, probes = model.overview(period), model.states(), model.probes()
         plans = model.plans(period)
-        ordered, (column, order) = lines_in_order(lines), asked.sorting
-        if column:
-            key = sort_key(column, summaries, states, probes, period, now, plans)
-            ordered = in_order(ordered, key, order)
-        shown = page_of(ordered, asked.page, ROWS_A_PAGE)
+        shown = page_of(self._in_order(asked, lines), asked.page, ROWS_A_PAGE)
         keys = [line.key for line in shown.rows]
         days = {metric: model.daily_of_verdicts(keys, period, metric) for metric in (DOWN, UP)}
         return {

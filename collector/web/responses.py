@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from collector.reports import workbook
 from collector.reports.flat_table import Cell, csv_cell
+from collector.web.downloads import FileTable
 
 
 def json_response(
@@ -47,3 +48,12 @@ def xlsx_response(
         {"Content-Disposition": f'attachment; filename="{name}"', **(headers or {})},
         media_type=workbook.MEDIA_TYPE,
     )
+
+
+def file_response(table: FileTable, path: str) -> Response:
+    """A page's table as the file that the address asks for: CSV for programs, XLSX for people."""
+    name = path.rpartition("/")[2]
+    title, _, suffix = name.rpartition(".")
+    if suffix == "csv":
+        return csv_response(table.names, table.rows)
+    return xlsx_response(name, title, table.headings, table.rows)

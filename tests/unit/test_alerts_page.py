@@ -54,9 +54,13 @@ class Centre:
         return [" ".join(row.split()) for row in rows]
 
     def get(self, query: str = "") -> tuple[int, str]:
-        return asyncio.run(self._get(query))
+        status, body = self.file("/alerts", query)
+        return status, body.decode()
 
-    async def _get(self, query: str) -> tuple[int, str]:
+    def file(self, path: str, query: str = "") -> tuple[int, bytes]:
+        return asyncio.run(self._get(path, query))
+
+    async def _get(self, path: str, query: str) -> tuple[int, bytes]:
         sent: list[Any] = []
 
         async def receive() -> dict[str, Any]:
@@ -67,12 +71,12 @@ class Centre:
 
         scope = {
             "type": "http", "http_version": "1.1", "method": "GET", "scheme": "http",
-            "path": "/alerts", "raw_path": b"/alerts", "query_string": query.encode(),
+            "path": path, "raw_path": path.encode(), "query_string": query.encode(),
             "headers": [(b"host", b"centre")], "client": ("127.0.0.1", 1), "server": ("centre", 80),
         }  # fmt: skip
         await self._app(scope, receive, send)
         body = b"".join(message.get("body", b"") for message in sent)
-        return sent[0]["status"], body.decode()
+        return sent[0]["status"], body
 
 
 def begun(kind: AlertKind, probe: str, line: str, since: datetime) -> Begin:
