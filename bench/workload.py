@@ -91,6 +91,36 @@ def body(result: Result) -> bytes:
     return msgspec.json.encode(_without(found, later))
 
 
+def round_trips(rng: random.Random, base_ms: float, count: int) -> list[int]:
+    """So many round-trip times around a base, in microseconds, with a long tail."""
+    return [round(1_000 * base_ms * (0.9 + rng.lognormvariate(-2, 0.6))) for _ in range(count)]
+
+
+def window(
+    line: Line, target: str, address: str, at: datetime, rtt_us: list[int], jitter_ms: float
+) -> LatencyResult:
+    """A window of `ECHOES` with these round-trip times, three at least; the others were lost."""
+    found = samples.latency(line=line, target=target, started_at=at, lost=ECHOES - len(rtt_us))
+    assert found.values is not None
+    ordered = sorted(rtt_us)
+    steps = [abs(after - before) for before, after in pairwise(rtt_us)]
+    values = msgspec.structs.replace(
+        found.values,
+        address=address,
+        rtt_min_ms=ordered[0] / 1_000,
+        rtt_mean_ms=round(statistics.fmean(rtt_us) / 1_000, 6),
+        rtt_p50_ms=ordered[len(ordered) // 2] / 1_000,
+        rtt_p95_ms=ordered[-3] / 1_000,
+        rtt_max_ms=ordered[-1] / 1_000,
+        ipdv_abs_mean_ms=round(statistics.fmean(steps) / 1_000, 6),
+        pdv_ms=round((ordered[-3] - ordered[0]) / 1_000, 3),
+        jitter_rfc3550_ms=jitter_ms,
+        rtt_samples=len(rtt_us),
+        rtt_us=rtt_us,
+    )
+    return msgspec.structs.replace(found, values=values)
+
+
 def _without(value: object, later: Set[str]) -> object:
     if isinstance(value, dict):
         return {key: _without(inner, later) for key, inner in value.items() if key not in later}
@@ -140,35 +170,14 @@ class Stream:
         ipv6 = self._made // 6 % 2 == 1
         at, rng = self._at(), self._rng
         self._made += 1
-        address = addresses[ipv6]
         lost = 1 if rng.random() < 0.05 else 0
-        rtt_us = [
-            round(1_000 * base_ms * (0.9 + rng.lognormvariate(-2, 0.6)))
-            for _ in range(ECHOES - lost)
-        ]
-        window = samples.latency(line=line, target=name, started_at=at, lost=lost)
-        assert window.values is not None
-        ordered = sorted(rtt_us)
-        steps = [abs(after - before) for before, after in pairwise(rtt_us)]
-        values = msgspec.structs.replace(
-            window.values,
-            address=address,
-            rtt_min_ms=ordered[0] / 1_000,
-            rtt_mean_ms=round(statistics.fmean(rtt_us) / 1_000, 6),
-            rtt_p50_ms=ordered[len(ordered) // 2] / 1_000,
-            rtt_p95_ms=ordered[-3] / 1_000,
-            rtt_max_ms=ordered[-1] / 1_000,
-            ipdv_abs_mean_ms=round(statistics.fmean(steps) / 1_000, 6),
-            pdv_ms=round((ordered[-3] - ordered[0]) / 1_000, 3),
-            jitter_rfc3550_ms=round(rng.uniform(0.1, 2), 6),
-            rtt_samples=len(rtt_us),
-            rtt_us=rtt_us,
-        )
+        rtt_us = round_trips(rng, base_ms, ECHOES - lost)
+        found = window(line, name, addresses[ipv6], at, rtt_us, round(rng.uniform(0.1, 2), 6))
         clock = msgspec.structs.replace(
-            window.clock, boot_id=self._boot, boottime_s=round(self._made * 10 + rng.random(), 6)
+            found.clock, boot_id=self._boot, boottime_s=round(self._made * 10 + rng.random(), 6)
         )
         duration_s = 60 + rng.randrange(10**6) / 1e9
-        return msgspec.structs.replace(window, values=values, clock=clock, duration_s=duration_s)
+        return msgspec.structs.replace(found, clock=clock, duration_s=duration_s)
 
     def _at(self) -> datetime:
         minute, place = divmod(self._made, 2 * len(_TARGETS))

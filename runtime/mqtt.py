@@ -126,8 +126,26 @@ class Message(Struct, frozen=True):
     user_properties: tuple[tuple[str, str], ...] = ()
 
 
+class Connection:
+    """One connection of a session, from the try to its end: what has come of it.
+
+    `reached` is set once the broker has accepted it; of `found`, the first failure is the cause.
+    """
+
+    def __init__(self, number: int, endpoint: Endpoint) -> None:
+        self.number = number
+        self.endpoint = endpoint
+        self.client: paho.Client | None = None
+        self.reached = threading.Event()
+        self.found: list[ConnectionFailure] = []
+        self.began_s = self.answer_by_s = time.monotonic()
+
+
 class MqttSession:
     """An MQTT session until `stop`, over any number of connections.
+
+    `start` runs it in a thread. Whoever has a loop for many sessions calls `open`, `follow` and
+    `close` instead, and paho's `loop_read`, `loop_write` and `loop_misc` between them.
 
     Each connection that ends, whatever the cause, is followed by one to the client's next node.
     Nothing goes back to the first one while a connection stands: it would move twice for each
@@ -175,6 +193,9 @@ class MqttSession:
         self._stopping = threading.Event()
         self._connection = 0
         self._client: paho.Client | None = None
+        self._failures = self._short = 0
+        # Before the first connection a technician waits beside the box, so there is no spread.
+        self._spread_now_s = 0.0
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
 
     def start(self) -> None:
@@ -236,67 +257,84 @@ class MqttSession:
             if mid is not None:
                 self._answers.on_sent(mid, topics, time.monotonic())
 
-    def _run(self) -> None:
-        failures = short = 0
-        # Before the first connection a technician waits beside the box, so there is no spread.
-        spread_s = 0.0
-        while not self._stopping.is_set():
-            self._connection += 1
-            number = self._connection
-            endpoint = self._endpoints[(number - 1) % len(self._endpoints)]
-            reached = threading.Event()
-            found: list[ConnectionFailure] = []
-            began_s = time.monotonic()
-            try:
-                client = self._new_client(number, reached, found)
-                _connect(client, endpoint, self._broker, self._receive_maximum, kept=self._kept)
-                self._client = client
-                self._loop(client, reached, found)
-            except (OSError, ValueError) as error:
-                # No route, refused, a proxy's no, a certificate file that is missing or broken, a
-                # secret that others can read, a TLS failure.
-                found.append(connection_failure.of_error(error))
-            self._client = None
-            failure = found[0] if found else connection_failure.of_end(answered=reached.is_set())
-            lasted_s = time.monotonic() - began_s
-            taken_over = reached.is_set() and failure.cause in _TAKEN_OVER
-            short = short + 1 if taken_over and lasted_s < _SHORT_S else 0
-            if short >= _SHORT_MIN:
-                failure = connection_failure.of_takeovers(short, lasted_s)
-            if len(self._endpoints) > 1:
-                failure = structs.replace(failure, address=str(endpoint))
-            if not self._stopping.is_set():
-                self._inbox(Disconnected(number, failure))
-            if reached.is_set():
-                # A node that is gone had a share of the fleet: the others take it at the rate at
-                # which one broker takes all back.
-                failures, spread_s = 0, self._spread_s / len(self._endpoints)
-            failures += 1
-            delay_s = reconnect_delay_s(
-                # Longer after each round: one node that is down delays nobody much.
-                1 + (failures - 1) // len(self._endpoints),
-                self._broker.reconnect_max_s,
-                random.random(),  # noqa: S311 - spreads a fleet, hides nothing
-                spread_s=spread_s,
+    def open(self) -> Connection:
+        """Connect to the next node; the connection's `client` is None where that failed."""
+        self._connection += 1
+        number = self._connection
+        connection = Connection(number, self._endpoints[(number - 1) % len(self._endpoints)])
+        try:
+            client = self._new_client(connection)
+            _connect(
+                client, connection.endpoint, self._broker, self._receive_maximum, kept=self._kept
             )
-            self._stopping.wait(delay_s)
+            connection.answer_by_s = time.monotonic() + self._broker.connect_timeout_s
+            self._client = connection.client = client
+        except (OSError, ValueError) as error:
+            # No route, refused, a proxy's no, a certificate file that is missing or broken, a
+            # secret that others can read, a TLS failure.
+            connection.found.append(connection_failure.of_error(error))
+        return connection
 
-    def _loop(
-        self, client: paho.Client, reached: threading.Event, found: list[ConnectionFailure]
-    ) -> None:
+    def follow(self, connection: Connection) -> bool:
+        """Look after what is due, some times a second; False once the connection is to end."""
+        now_s, client = time.monotonic(), connection.client
+        if client is None:
+            return False
+        if connection.reached.is_set() and not connection.found:
+            self._follow_subscriptions(client, connection.found, now_s)
+        elif not connection.found and now_s > connection.answer_by_s:
+            # No CONNACK came in time.
+            timeout_s = self._broker.connect_timeout_s
+            connection.found.append(connection_failure.of_silence(timeout_s))
+            client.disconnect()
+            return False
+        return True
+
+    def close(self, connection: Connection) -> float:
+        """Report the end of a connection; how long to wait before the next one, in seconds."""
+        self._client = None
+        answered = connection.reached.is_set()
+        found = connection.found
+        failure = found[0] if found else connection_failure.of_end(answered=answered)
+        lasted_s = time.monotonic() - connection.began_s
+        taken_over = answered and failure.cause in _TAKEN_OVER
+        self._short = self._short + 1 if taken_over and lasted_s < _SHORT_S else 0
+        if self._short >= _SHORT_MIN:
+            failure = connection_failure.of_takeovers(self._short, lasted_s)
+        if len(self._endpoints) > 1:
+            failure = structs.replace(failure, address=str(connection.endpoint))
+        if not self._stopping.is_set():
+            self._inbox(Disconnected(connection.number, failure))
+        if answered:
+            # A node that is gone had a share of the fleet: the others take it at the rate at
+            # which one broker takes all back.
+            self._failures, self._spread_now_s = 0, self._spread_s / len(self._endpoints)
+        self._failures += 1
+        return reconnect_delay_s(
+            # Longer after each round: one node that is down delays nobody much.
+            1 + (self._failures - 1) // len(self._endpoints),
+            self._broker.reconnect_max_s,
+            random.random(),  # noqa: S311 - spreads a fleet, hides nothing
+            spread_s=self._spread_now_s,
+        )
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            connection = self.open()
+            if connection.client is not None:
+                self._loop(connection.client, connection)
+            self._stopping.wait(self.close(connection))
+
+    def _loop(self, client: paho.Client, connection: Connection) -> None:
         """Run paho's loop until the connection ends, or no CONNACK came in time."""
-        timeout_s = self._broker.connect_timeout_s
-        answer_by_s = time.monotonic() + timeout_s
         # Not `loop_forever`: without a socket pair to wake it (`loop` makes one), what the owner
         # publishes would wait for a whole turn.
-        while client.loop(_LOOP_TURN_S) == MQTTErrorCode.MQTT_ERR_SUCCESS:
-            now_s = time.monotonic()
-            if not reached.is_set() and not found and now_s > answer_by_s:
-                found.append(connection_failure.of_silence(timeout_s))
-                client.disconnect()
-                return
-            if reached.is_set() and not found:
-                self._follow_subscriptions(client, found, now_s)
+        try:
+            while client.loop(_LOOP_TURN_S) == MQTTErrorCode.MQTT_ERR_SUCCESS:
+                if not self.follow(connection):
+                    return
+        except (OSError, ValueError) as error:
+            connection.found.append(connection_failure.of_error(error))
 
     def _follow_subscriptions(
         self, client: paho.Client, found: list[ConnectionFailure], now_s: float
@@ -311,9 +349,7 @@ class MqttSession:
         elif due:
             self._subscribe(client, due)
 
-    def _new_client(
-        self, number: int, reached: threading.Event, found: list[ConnectionFailure]
-    ) -> paho.Client:
+    def _new_client(self, connection: Connection) -> paho.Client:
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
@@ -335,21 +371,16 @@ class MqttSession:
             client.will_set(self._will.topic, self._will.payload, self._will.qos, self._will.retain)
         _mend_sockets(client)
         self._answers = Subscriptions(_SUBACK_TIMEOUTS * self._broker.connect_timeout_s)
-        self._listen_for_connection(client, number, reached, found)
-        self._listen_for_subscriptions(client, number)
-        self._listen_for_messages(client, number)
+        self._listen_for_connection(client, connection)
+        self._listen_for_subscriptions(client, connection.number)
+        self._listen_for_messages(client, connection.number)
         return client
 
-    def _listen_for_connection(
-        self,
-        client: paho.Client,
-        number: int,
-        reached: threading.Event,
-        found: list[ConnectionFailure],
-    ) -> None:
+    def _listen_for_connection(self, client: paho.Client, connection: Connection) -> None:
         # The first failure is the cause: a refusal comes before the end that follows it. With TLS
         # 1.3 a broker rejects the client's certificate only after the handshake: paho logs the TLS
         # alert, and passes "Unspecified error" to `on_disconnect`.
+        reached, found = connection.reached, connection.found
 
         def on_connect(
             client: paho.Client, _user: object, _flags: object, code: ReasonCode, _props: object
@@ -363,7 +394,7 @@ class MqttSession:
                 # Retained messages come with each subscription, also of a known session: after a
                 # restart the retained receipt says what is covered.
                 self._subscribe(client, self._subscriptions)
-            self._inbox(Connected(number))
+            self._inbox(Connected(connection.number))
 
         def on_log(_client: paho.Client, _user: object, level: int, text: str) -> None:
             if level == LogLevel.MQTT_LOG_ERR:

@@ -72,6 +72,7 @@ class Publisher:
         health: makes the `health` message from (pending, outbox bytes), each `health_every_s`.
         on_command: called with each message on the command topics, on this thread.
         read_clock: whether the wall clock is synchronised, with boot id and boot time.
+        new_session: makes the MQTT session; a program with many probes has a loop for all of them.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Publisher:
         health: Callable[[int, int], Health],
         on_command: Callable[[mqtt.Received], None] | None = None,
         read_clock: Callable[[], Clock] = clock.reading,
+        new_session: Callable[..., mqtt.MqttSession] = mqtt.MqttSession,
     ) -> None:
         self._config = config
         self._chain = SignatureChain(config.tenant, config.probe, config.delivery.batch)
@@ -121,7 +123,7 @@ class Publisher:
         self._name_taken_at_s: float | None = None
         self._refused: Phrase | None = None
         self.alive_at_s = clock.monotonic_s()
-        self._session = mqtt.MqttSession(
+        self._session = new_session(
             config.broker,
             config.probe,
             self._inbox.put,
@@ -189,26 +191,35 @@ class Publisher:
             self._message("state", State(Presence.OFFLINE, clock.utc_now()), retain=True)
         )
 
+    def run_once(self, patience_s: float = _IDLE_S) -> bool:
+        """Take what waits, store it and send what is due; False once this was the last time.
+
+        Args:
+            patience_s: how long to wait where there is nothing.
+        """
+        ending = self._stopping.is_set()
+        results = self._drain_inbox(patience_s)
+        self._linger.on_stored((one.kind for one in results), clock.monotonic_s())
+        self._writer.add(results)
+        try:
+            self._deliver(self._writer.outbox or self._open())
+            self._report_fault(None)
+        except OutboxDamagedError as error:
+            self._replace_outbox(error)
+        except OutboxError as error:
+            # Results stay in memory and are retried: a full disk may be emptied.
+            self._report_fault(_waiting(error))
+            self._writer.limit_memory()
+            self._stopping.wait(_IDLE_S)
+        self.alive_at_s = clock.monotonic_s()
+        if ending and self._inbox.empty() and not self._submitted:
+            self._close()
+            return False
+        return True
+
     def _run(self) -> None:
-        while True:
-            ending = self._stopping.is_set()
-            results = self._drain_inbox()
-            self._linger.on_stored((one.kind for one in results), clock.monotonic_s())
-            self._writer.add(results)
-            try:
-                self._deliver(self._writer.outbox or self._open())
-                self._report_fault(None)
-            except OutboxDamagedError as error:
-                self._replace_outbox(error)
-            except OutboxError as error:
-                # Results stay in memory and are retried: a full disk may be emptied.
-                self._report_fault(_waiting(error))
-                self._writer.limit_memory()
-                self._stopping.wait(_IDLE_S)
-            self.alive_at_s = clock.monotonic_s()
-            if ending and self._inbox.empty() and not self._submitted:
-                self._close()
-                return
+        while self.run_once():
+            pass
 
     def _open(self) -> Outbox:
         outbox = self._writer.open()
@@ -248,9 +259,9 @@ class Publisher:
             self._report_fault(stuck.sentence)
             self._stopping.wait(_IDLE_S)
 
-    def _drain_inbox(self) -> list[Result]:
+    def _drain_inbox(self, patience_s: float) -> list[Result]:
         """The submitted results; handles replies and events, and waits where there is nothing."""
-        timeout_s = 0.0 if self._submitted else self._writer.patience_s(_IDLE_S)
+        timeout_s = 0.0 if self._submitted else self._writer.patience_s(patience_s)
         for _ in range(_MAX_TAKEN):
             try:
                 item = self._inbox.get(timeout=timeout_s)

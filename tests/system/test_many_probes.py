@@ -1,0 +1,31 @@
+"""Fifty probes at one centre: the broker is killed under load, and everything is counted.
+
+The same fleet, larger and with more faults, is `python -m bench.fleet`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.fleet import fleet, through_the_brokers_death
+from tests.secured_broker import why_not
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+PROBES = 50
+
+
+def test_each_result_is_stored_once_and_confirmed_though_the_broker_is_killed(
+    tmp_path: Path,
+) -> None:
+    with fleet(tmp_path, PROBES, window_s=5.0, reconnect_max_s=3.0, processes=1) as running:
+        before, back, _ = through_the_brokers_death(running, 3.0)
+        after = running.over(2.0)
+        counted = running.counted()
+    assert len(back.waits_s) >= PROBES, "each was disconnected and came back"
+    assert after.connected == PROBES
+    # Windows of two lines and three targets; the backlogs; some were handed over after the death.
+    assert after.submitted > before.submitted >= PROBES
+    assert counted.is_whole, counted
+    assert counted.verdict.sent == counted.verdict.stored >= after.submitted
