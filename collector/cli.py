@@ -36,7 +36,7 @@ from collector.ingest.status import IngestStatus
 from collector.reports import cli as reports_cli
 from collector.reports.service import ReportService, sources_of
 from collector.store import cli as store_cli
-from collector.store import lease_report
+from collector.store import lease_report, rollup_cli
 from collector.store.collector_store import CollectorStore
 from collector.store.factory import describe, open_leases, open_store
 from collector.store.leases import MAINTENANCE, StoredLease
@@ -70,7 +70,8 @@ _EPILOG = """exit codes:
   0  all went well; `run` was ended by SIGTERM or SIGINT
   1  something failed at run time: the store, the broker, the pages' address;
      (command) the probe refused or did not answer
-  3  (signatures) signed results are missing or were changed
+  3  (signatures) signed results are missing or were changed;
+     (rollup check) roll-ups differ from raw results
   2  the command line or the configuration is wrong; nothing was started
 """
 
@@ -123,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
         ("users", "Who may sign in to the pages: add, list, disable (also `people`)."),
         ("report", "Draft or issue reports: weekly, monthly, bulletin."),
         *store_cli.COMMANDS.items(),
+        ("rollup", "Compare a line's roll-ups with raw results (check), or mend them (rebuild)."),
         ("export", "Write results in another program's shape (lmap)."),
         ("signatures", "Hold stored results against what their probes have signed."),
         ("evidence", "Write a bundle of results and signatures that tramdo-verify checks."),
@@ -397,6 +399,24 @@ def _bundle_sources(
     return sources
 
 
+def _rollup(config: Config, options: argparse.Namespace) -> int:
+    try:
+        trail = UserStore(Path(config.web.people_file))
+    except UserStoreError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+
+    def record(subject: str, detail: str) -> None:
+        users_cli.record(trail, "rollup_rebuild", subject, detail)
+
+    now = datetime.now(UTC)
+    try:
+        return _with_store(config, lambda store: rollup_cli.run(options, store, record, now))
+    except UserStoreError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+
+
 def _evidence(config: Config, options: argparse.Namespace) -> int:
     try:
         limits = _thresholds(config)
@@ -493,6 +513,7 @@ def _broker_trouble(broker: BrokerConfig, client_id: str) -> str | None:
 _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "users": users_cli.add_arguments,
     "report": reports_cli.add_arguments,
+    "rollup": rollup_cli.add_arguments,
     "export": export_cli.add_arguments,
     "signatures": signature_cli.add_arguments,
     "evidence": evidence_cli.add_arguments,
@@ -502,6 +523,7 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
 _WITH_OPTIONS: dict[str, Callable[[Config, argparse.Namespace], int]] = {
     "command": _command,
     "report": _report,
+    "rollup": _rollup,
     "export": _export,
     "signatures": _signatures,
     "evidence": _evidence,

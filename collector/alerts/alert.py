@@ -26,6 +26,7 @@ class AlertKind(StrEnum):
     LINES_CROSSED = "lines_crossed"
     OTHER_NETWORK = "other_network"
     NAT_CHANGED = "nat_changed"
+    ROLLUPS_DIFFER = "rollups_differ"
     CERTIFICATE_EXPIRING = "certificate_expiring"
     CERTIFICATE_UNREADABLE = "certificate_unreadable"
 

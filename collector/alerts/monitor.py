@@ -30,6 +30,7 @@ from collector.alerts.rules import (
     LineObservation,
     LineSpeedHistory,
     ProbeObservation,
+    RollUpObservation,
     Snapshot,
     evaluate,
 )
@@ -42,7 +43,13 @@ from collector.registry.registry import LineKey
 from collector.rollup.periods import Period, local_day, start_of_day
 from collector.rollup.summary import Summary
 from collector.store.leases import SoleCollector, TenantLeases
-from collector.store.records import FamilyReplies, LastResult, StoredProbe, StoredResult
+from collector.store.records import (
+    FamilyReplies,
+    LastResult,
+    NotedDifference,
+    StoredProbe,
+    StoredResult,
+)
 from collector.store.store import StoreError
 from runtime.certificate_file import ends_at
 from wire.result import GATEWAY_TARGET, AnyResult, Outcome, decode_result
@@ -179,6 +186,7 @@ class AlertMonitor:
             lines=list(self._line_observations(lines, probes, now)),
             families=self._family_observations(lines, now),
             speeds=self._line_speeds(lines, now),
+            rollups=self._rollup_observations(lines),
             operators=self._operators.findings(lines, now),
             certificates=[*self._centre_certificates(), *_probe_certificates(probes)],
         )
@@ -252,6 +260,17 @@ class AlertMonitor:
             limit = self._model.thresholds.speed_share.limit
             self._speeds = (now, [line_speed(line, means, limit) for line in lines.values()])
         return [speed for speed in self._speeds[1] if _key(speed) in lines]
+
+    def _rollup_observations(self, lines: Mapping[LineKey, KnownLine]) -> list[RollUpObservation]:
+        noted: dict[LineKey, list[NotedDifference]] = defaultdict(list)
+        for one in self._model.store.noted_differences():
+            noted[one.line].append(one)
+        return [
+            RollUpObservation(
+                tenant=key.tenant, probe=key.probe, line=key.line, noted=noted.get(key, ())
+            )
+            for key in lines
+        ]
 
     def _centre_certificates(self) -> Iterator[Certificate]:
         for path in self._certificates:

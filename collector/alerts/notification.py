@@ -61,6 +61,10 @@ _TITLES = {
     AlertKind.LINES_CROSSED: ("Cắm chéo hai đường truyền", "lines plugged in crosswise"),
     AlertKind.OTHER_NETWORK: ("Đường truyền đi qua mạng khác", "line leaves by another network"),
     AlertKind.NAT_CHANGED: ("Nhà mạng đổi cách cấp địa chỉ (NAT)", "ISP changed the line's NAT"),
+    AlertKind.ROLLUPS_DIFFER: (
+        "Số liệu tổng hợp không khớp kết quả gốc",
+        "roll-ups differ from raw results",
+    ),
     AlertKind.CERTIFICATE_EXPIRING: ("Chứng thư số sắp hết hạn", "certificate expiring"),
     AlertKind.CERTIFICATE_UNREADABLE: ("Không đọc được chứng thư số", "certificate unreadable"),
 }
@@ -81,7 +85,7 @@ def title(kind: AlertKind, vietnamese: bool = True) -> str:
 
 def sentence(alert: Alert, timezone: tzinfo, *, vietnamese: bool = True) -> str:
     """One sentence that describes the alert. Times are in `timezone`."""
-    if (describe := _OF_OPERATORS.get(alert.key.kind)) is not None:
+    if (describe := _BY_EVIDENCE.get(alert.key.kind)) is not None:
         return describe(alert.evidence).in_(Language.VI if vietnamese else Language.EN)
     return _vietnamese(alert, timezone) if vietnamese else _english(alert, timezone)
 
@@ -303,10 +307,30 @@ def _nat_changed(figures: Evidence) -> Phrase:
     )
 
 
-_OF_OPERATORS: dict[AlertKind, Callable[[Evidence], Phrase]] = {
+def _rollups_differ(figures: Evidence) -> Phrase:
+    figure, period = figures["figure"], figures["period"]
+    rolled_up, raw = (_figure(figures.get(name)) for name in ("rolled_up", "raw"))
+    count = _count(figures["figures"])
+    command = "tramdo-collector rollup rebuild"
+    return Phrase(
+        f"{count.vi} số liệu tổng hợp không khớp kết quả gốc; đầu tiên là {figure} trong "
+        f"{period}: tổng hợp {rolled_up.vi}, kết quả gốc {raw.vi}. Lệnh `{command}` tính lại từ "
+        "kết quả gốc.",
+        f"{count.en} rolled-up figures differ from raw results; the first is {figure} in "
+        f"{period}: {rolled_up.en} rolled up, {raw.en} in the raw results. `{command}` makes them "
+        "anew from raw results.",
+    )
+
+
+def _figure(value: str | float | None) -> Phrase:
+    return Phrase("không có", "none") if value is None else number(f"{float(value):,.6g}")
+
+
+_BY_EVIDENCE: dict[AlertKind, Callable[[Evidence], Phrase]] = {
     AlertKind.LINES_CROSSED: _lines_crossed,
     AlertKind.OTHER_NETWORK: _other_network,
     AlertKind.NAT_CHANGED: _nat_changed,
+    AlertKind.ROLLUPS_DIFFER: _rollups_differ,
 }
 
 

@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 from collector.alerts.alert import AlertKind, Key, RuleResult, RuleState, Subject
 from collector.domain.name_conflicts import WINDOW, NameConflict
 from collector.domain.operators import Finding, FindingKind
+from collector.store.records import NotedDifference
 from wire.result import Family
 
 Minutes = Annotated[int, Meta(ge=1, le=100_000)]
@@ -129,6 +130,18 @@ class Certificate(Struct, frozen=True):
     probe: str = ""
 
 
+class RollUpObservation(Struct, frozen=True, kw_only=True):
+    """Whether roll-ups of a line differ from its raw results, as the nightly check has noted it.
+
+    `noted` are its days and months, ascending.
+    """
+
+    tenant: str
+    probe: str
+    line: str
+    noted: Sequence[NotedDifference] = ()
+
+
 class Snapshot(Struct, frozen=True, kw_only=True):
     """The input of all rules. `listening_since` is None while the broker is not connected."""
 
@@ -138,6 +151,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     lines: Sequence[LineObservation] = ()
     families: Sequence[FamilyObservation] = ()
     speeds: Sequence[LineSpeedHistory] = ()
+    rollups: Sequence[RollUpObservation] = ()
     certificates: Sequence[Certificate] = ()
     operators: Sequence[Finding] = ()
 
@@ -154,6 +168,8 @@ def evaluate(snapshot: Snapshot, rules: Rules) -> Iterator[RuleResult]:
         yield _family_down(family, rules)
     for speed in snapshot.speeds:
         yield _plan_missed(speed, rules)
+    for rollup in snapshot.rollups:
+        yield _rollups_differ(rollup)
     for finding in snapshot.operators:
         yield _operator(finding)
     for certificate in snapshot.certificates:
@@ -265,6 +281,25 @@ def _backlog(probe: ProbeObservation, rules: Rules) -> RuleResult:
         since=before[-1].at,
         evidence={"pending": last.pending, "pending_before": before[-1].pending},
     )
+
+
+def _rollups_differ(seen: RollUpObservation) -> RuleResult:
+    key = Key(AlertKind.ROLLUPS_DIFFER, Subject(seen.tenant, seen.probe, seen.line))
+    if not seen.noted:
+        return RuleResult(key=key, state=RuleState.CLEAR)
+    first = seen.noted[0]
+    evidence: dict[str, str | int | float] = {
+        "period": first.period,
+        "periods": len(seen.noted),
+        "figures": sum(one.figures for one in seen.noted),
+        "figure": first.figure,
+    }
+    if first.rolled_up is not None:
+        evidence["rolled_up"] = first.rolled_up
+    if first.raw is not None:
+        evidence["raw"] = first.raw
+    since = min(one.found_at for one in seen.noted)
+    return RuleResult(key=key, state=RuleState.HOLDS, since=since, evidence=evidence)
 
 
 def _operator(finding: Finding) -> RuleResult:

@@ -1,4 +1,5 @@
-"""Floor 3. Maintenance of the store: roll-ups every few seconds, retention, packing at night.
+"""Floor 3. Maintenance of the store: roll-ups every few seconds, retention; packing and the check
+of roll-ups against raw results at night.
 
 One thread with short transactions, so that ingest waits for one of them at most. An error is logged
 once and the work retried.
@@ -15,6 +16,7 @@ from time import monotonic, thread_time
 from collector.rollup.periods import VIETNAM
 from collector.store.leases import LeaseLostError, SoleCollector, TenantLeases
 from collector.store.records import MaintenanceResult
+from collector.store.rollup_check import RollUpCheck
 from collector.store.settings import StoreConfig
 from collector.store.store import ROLL_UP_HOURS, Store, StoreError
 from runtime.clock_stability import ClockStability
@@ -66,6 +68,7 @@ class Maintenance:
         self._stopping = threading.Event()
         self._maintained_at: datetime | None = None
         self._repacked_on: date | None = None
+        self._check = RollUpCheck(store, config.raw_days or None, self._stopping)
         self._clock = ClockStability()
         self.trouble: str | None = None
 
@@ -107,7 +110,7 @@ class Maintenance:
         Nothing is deleted while the clock is not stable: after a jump it could be every result.
 
         Returns:
-            Whether much may be left to roll up, to carry over, or to pack.
+            Whether much may be left to roll up, to carry over, to pack, or to check.
 
         Raises:
             StoreError: the store cannot do it.
@@ -124,7 +127,7 @@ class Maintenance:
             ):
                 pass
             self._maintained_at = now
-        return self._carry_over() or self._repack(now) or more
+        return self._carry_over() or self._repack(now) or self._check_some(now) or more
 
     def _carry_over(self) -> bool:
         """Carry old results over for a while; returns whether some may be left."""
@@ -134,14 +137,15 @@ class Maintenance:
                 return False
         return True
 
+    def _check_some(self, now: datetime) -> bool:
+        """Compare roll-ups with raw results for a while at night; whether some may be left."""
+        local = now.astimezone(VIETNAM)
+        return _is_night(local) and self._check.run_portion(local.date(), now)
+
     def _repack(self, now: datetime) -> bool:
         """Pack old results for a while at night; returns whether some may be left."""
         local = now.astimezone(VIETNAM)
-        if (
-            not self._config.repack
-            or self._repacked_on == local.date()
-            or not NIGHT_BEGINS <= local.time() < NIGHT_ENDS
-        ):
+        if not self._config.repack or self._repacked_on == local.date() or not _is_night(local):
             return False
         until_s = monotonic() + _REPACK_S
         while monotonic() < until_s:
@@ -171,3 +175,7 @@ class Maintenance:
             (raw_days or None) if delete_old else None,
             (rollup_days or None) if delete_old else None,
         )
+
+
+def _is_night(local: datetime) -> bool:
+    return NIGHT_BEGINS <= local.time() < NIGHT_ENDS

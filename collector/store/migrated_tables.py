@@ -80,3 +80,8 @@ PROBES = _made_by_migrations(
     "tenant probe revision:integer site presence presence_since:time info health health_at:time "
     "last_contact_at:time",
 )
+DIFFERENCES = _made_by_migrations(
+    "rollup_differences",
+    ("tenant", "probe", "line", "period"),
+    "tenant probe line period found_at:time figures:integer figure rolled_up:real raw:real",
+)

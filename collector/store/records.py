@@ -160,6 +160,22 @@ class StoredOutage(NamedTuple):
     fault: FaultLocation
 
 
+class NotedDifference(NamedTuple):
+    """Roll-ups of a line that differ from its raw results: so many figures, and the first.
+
+    `period` is a day or a month (`2026-07-25`, `2026-07`). `found_at` is when it was first seen; it
+    is kept when it is seen again.
+    """
+
+    line: LineKey
+    period: str
+    found_at: datetime
+    figures: int
+    figure: str
+    rolled_up: float | None
+    raw: float | None
+
+
 class Totals(NamedTuple):
     """Counts since the store was made."""
 

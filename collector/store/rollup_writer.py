@@ -19,7 +19,7 @@ from collector.rollup.windows import Windows
 from collector.store import rollup_tables
 from collector.store.batch import family_number, utc_text
 from collector.store.database import Row, Transaction
-from collector.store.rollup_tables import BODIES, FIGURES, BatchDelta
+from collector.store.rollup_tables import BODIES, FIGURES, BatchDelta, ProbeResults, delta_of
 from collector.store.store import HOURS_SHARE
 
 _Buckets = dict[tuple[int, int], Summary]
@@ -29,21 +29,22 @@ _Buckets = dict[tuple[int, int], Summary]
 _MOST_BATCHES = 2_000
 
 
-class _LineFamily(NamedTuple):
+class LineFamily(NamedTuple):
     """What a `line_id` is of; `family` is a number of `family_number`."""
 
     line: LineKey
     family: int
 
 
-_Hours = dict[tuple[_LineFamily, int], Summary]
+_Hours = dict[tuple[LineFamily, int], Summary]
+Buckets = Mapping[tuple[LineFamily, int], Summary]
 
 
 class RollUpWriter:
     """Merges deltas. One for each store; it remembers the lines' numbers."""
 
     def __init__(self) -> None:
-        self._ids: dict[_LineFamily, int] = {}
+        self._ids: dict[LineFamily, int] = {}
         self._last_id = 0
 
     def forget(self) -> None:
@@ -73,9 +74,19 @@ class RollUpWriter:
             _merge(transaction, step, _coarser(buckets, step), revision, now)
         return merged
 
+    def replace(
+        self, transaction: Transaction, steps: Mapping[Step, Buckets], now: datetime
+    ) -> None:
+        """Write whole buckets in place of those that are stored, under a new revision."""
+        ids = self._line_ids(transaction, {line for some in steps.values() for line, _ in some})
+        revision = _next_revision(transaction)
+        for step, some in steps.items():
+            whole = {(ids[line], start_s): summary for (line, start_s), summary in some.items()}
+            _write(transaction, step, whole, revision, now)
+
     def _line_ids(
-        self, transaction: Transaction, lines: set[_LineFamily]
-    ) -> Mapping[_LineFamily, int]:
+        self, transaction: Transaction, lines: set[LineFamily]
+    ) -> Mapping[LineFamily, int]:
         """The numbers of lines; numbers only grow, so only new ones are read."""
         rows = transaction.execute(
             "SELECT line_id, family, tenant, probe, line FROM lines WHERE line_id > ? "
@@ -83,7 +94,7 @@ class RollUpWriter:
             (self._last_id,),
         )
         for line_id, family, *names in rows:
-            self._ids[_LineFamily(LineKey(*names), family)] = self._last_id = line_id
+            self._ids[LineFamily(LineKey(*names), family)] = self._last_id = line_id
         new = sorted(lines - self._ids.keys())
         if not new:
             return self._ids
@@ -154,7 +165,7 @@ class _Waiting:
             more = summary_of(groups)
             found[key] = found[key].merged(more) if key in found else more
         return {
-            (_LineFamily(key.line, family_number(key.family)), key.start_s): summary
+            (LineFamily(key.line, family_number(key.family)), key.start_s): summary
             for key, summary in found.items()
         }
 
@@ -167,6 +178,11 @@ class _Waiting:
                 for key, groups in self._groups_left.items()
             ],
         )
+
+
+def summaries_of(some: ProbeResults) -> _Hours:
+    """What a roll-up makes of some results at once: a Summary of each hour of each line."""
+    return _Waiting([delta_of([some])], at_once=max(len(some.results), 1)).summaries()
 
 
 def _last_within(sizes: Sequence[Row], most_results: int) -> int:
@@ -193,7 +209,7 @@ def _old_deltas(transaction: Transaction, most_deltas: int) -> tuple[_Hours, int
     )
     hours: _Hours = {}
     for _, tenant, probe, line, family, start_s, body in rows:
-        key = (_LineFamily(LineKey(tenant, probe, line), family), start_s)
+        key = (LineFamily(LineKey(tenant, probe, line), family), start_s)
         delta = rollup_tables.decode(bytes(body))
         hours[key] = hours[key].merged(delta) if key in hours else delta
     if rows:
@@ -228,17 +244,26 @@ def _merge(
     transaction: Transaction, step: Step, deltas: Mapping[tuple[int, int], Summary], revision: int,
     now: datetime,
 ) -> None:  # fmt: skip
-    bodies, figures = BODIES[step], FIGURES[step]
+    bodies = BODIES[step]
     known = {
         (line_id, start_s): rollup_tables.decode(bytes(body))
         for line_id, start_s, body in transaction.select_pairs(
             bodies.name, "line_id, start_s, body", list(deltas)
         )
     }
+    whole = {
+        key: known[key].merged(delta) if key in known else delta for key, delta in deltas.items()
+    }
+    _write(transaction, step, whole, revision, now)
+
+
+def _write(
+    transaction: Transaction, step: Step, buckets: _Buckets, revision: int, now: datetime
+) -> None:
+    bodies, figures = BODIES[step], FIGURES[step]
     changed_at = utc_text(now)
     body_rows, figure_rows = [], []
-    for key, delta in deltas.items():
-        whole = known[key].merged(delta) if key in known else delta
+    for key, whole in buckets.items():
         bucket = (*key, revision, changed_at)
         body_rows.append((*bucket, rollup_tables.encode(whole)))
         figure_rows.append((*bucket, *rollup_tables.figures(whole)))

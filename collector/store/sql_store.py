@@ -14,11 +14,13 @@ from typing import NamedTuple
 from uuid import UUID
 
 from collector.registry.registry import LineKey
+from collector.rollup.comparison import BucketDifference
 from collector.store import (
     batch_writer,
     columns,
     last_results,
     probe_results,
+    rollup_rebuild,
     rollup_tables,
     signature_store,
 )
@@ -48,6 +50,7 @@ from collector.store.records import (
     LastResult,
     MaintenanceResult,
     NamedEpochs,
+    NotedDifference,
     StoredOutage,
     StoredProbe,
     StoredRejection,
@@ -66,8 +69,15 @@ from collector.store.result_reader import (
     ResultReader,
 )
 from collector.store.result_writer import NumberedRow, ResultWriter, StoredPlaces, blocks_of_rows
+from collector.store.rollup_rebuild import RollUpComparison
+from collector.store.rollup_sample import period_name
 from collector.store.rollup_writer import RollUpWriter, delete_rollups
-from collector.store.store import CARRY_OVER_RESULTS, REPACK_RESULTS, ROLL_UP_RESULTS
+from collector.store.store import (
+    CARRY_OVER_RESULTS,
+    REPACK_RESULTS,
+    ROLL_UP_HOURS,
+    ROLL_UP_RESULTS,
+)
 from collector.store.summaries import SqlSummaries
 from collector.store.target_limit import TargetLimiter
 from wire.ledger import Ledger
@@ -149,6 +159,7 @@ class SqlStore:
         self._last = LastResultWriter()
         self._previous: Transaction | None = None
         self._rollup_writer = RollUpWriter()
+        self._comparison = RollUpComparison(database, self._reader, self._rollup_writer)
         # What is cached is of this connection, as `Database.connections` counts them.
         self._connections = 0
         # With several collectors on one database (`collector.store.leases`).
@@ -260,6 +271,56 @@ class SqlStore:
             self._forget_uncommitted()
             return self._rollup_writer.merge_deltas(transaction, now, most_results)
 
+    def rollup_differences(
+        self, line: LineKey, day: date, *, whole_month: bool = False
+    ) -> list[BucketDifference]:
+        if not whole_month and not self._comparison.differences(line, day):
+            return []
+        return self._compare(line, day, datetime.now(UTC), whole_month=whole_month, mend=False)
+
+    def rebuild_rollups(
+        self, line: LineKey, day: date, now: datetime, *, whole_month: bool = False
+    ) -> list[BucketDifference]:
+        return self._compare(line, day, now, whole_month=whole_month, mend=True)
+
+    def _compare(
+        self, line: LineKey, day: date, now: datetime, *, whole_month: bool, mend: bool
+    ) -> list[BucketDifference]:
+        """Compare, and mend if asked to, while nothing waits to be rolled up."""
+        while self.roll_up(now) >= ROLL_UP_HOURS:
+            pass
+        compare = self._comparison.compare_month if whole_month else self._comparison.compare_day
+        try:
+            with self._database.transaction() as transaction:
+                self._require_maintenance(transaction)
+                self._forget_uncommitted()
+                # What came since the last one: little.
+                while self._rollup_writer.merge_deltas(transaction, now, ROLL_UP_RESULTS):
+                    pass
+                found = compare(transaction, line, day, now, mend=mend)
+                if mend:
+                    period = period_name(day, whole_month=whole_month)
+                    rollup_rebuild.forget(transaction, line, period)
+                return found
+        except BaseException:
+            # It may remember numbers of lines that are not committed.
+            self._rollup_writer.forget()
+            raise
+
+    def note_differences(
+        self, line: LineKey, period: str, found: Sequence[BucketDifference], now: datetime
+    ) -> None:
+        if not found and all(
+            (one.line, one.period) != (line, period) for one in self.noted_differences()
+        ):
+            return
+        with self._database.transaction() as transaction:
+            self._require_maintenance(transaction)
+            rollup_rebuild.note(transaction, line, period, found, now)
+
+    def noted_differences(self) -> list[NotedDifference]:
+        return rollup_rebuild.noted(self._database.read)
+
     def maintain(
         self, now: datetime, raw_days: int | None, rollup_days: int | None = None
     ) -> MaintenanceResult:
@@ -269,14 +330,24 @@ class SqlStore:
         # Results that are not rolled up yet are not deleted.
         if raw_days is not None and not filled:
             cut = now - timedelta(days=raw_days)
+            self._mark_deleted(rollup_rebuild.RAW_DELETED, cut)
             deleted = self._database.delete_before(cut, _DELETE_ROWS)
             if not deleted:
                 self._delete_last_before(cut)
                 self._delete_dimensions_before(cut)
         if rollup_days is not None:
+            cut = now - timedelta(days=rollup_days)
+            self._mark_deleted(rollup_rebuild.ROLLUPS_DELETED, cut)
             with self._database.transaction() as transaction:
-                delete_rollups(transaction, now - timedelta(days=rollup_days))
+                delete_rollups(transaction, cut)
         return MaintenanceResult(backfilled=filled, deleted=deleted)
+
+    def _mark_deleted(self, mark: str, cut: datetime) -> None:
+        """Before anything is deleted, so that no rebuild takes what is left for all there was."""
+        with self._database.transaction() as transaction:
+            rollup_rebuild.mark_deleted(transaction, mark, cut)
+            if mark == rollup_rebuild.RAW_DELETED:
+                rollup_rebuild.forget_before(transaction, cut)
 
     def carry_over(self, most_results: int = CARRY_OVER_RESULTS) -> int:
         with self._remembering(), self._database.transaction() as transaction:

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from collector.registry.changes import RegistryStore
 from collector.registry.registry import LineKey
+from collector.rollup.comparison import BucketDifference
 from collector.rollup.queries import Summaries
 from collector.store.messages import EpochKey, ProbeCertificate, SignatureOutcome, ValidatedMessage
 from collector.store.records import (
@@ -24,6 +25,7 @@ from collector.store.records import (
     LastResult,
     MaintenanceResult,
     NamedEpochs,
+    NotedDifference,
     StoredOutage,
     StoredProbe,
     StoredRejection,
@@ -52,6 +54,10 @@ class StoreError(Exception):
     """The store cannot do it now (disk full, locked, gone); the text is a sentence for users."""
 
 
+class RebuildRefusedError(Exception):
+    """Raw results do not say what the roll-ups should be; the text is a sentence for users."""
+
+
 class Store(Protocol):
     """A store, written by one thread at a time and read by any number."""
 
@@ -70,6 +76,36 @@ class Store(Protocol):
 
         Each call is one transaction. Raises StoreError: nothing was done.
         """
+
+    def rollup_differences(
+        self, line: LineKey, day: date, *, whole_month: bool = False
+    ) -> list[BucketDifference]:
+        """Where a line's hours and its day (or its month) differ from its raw results.
+
+        Each differs by more than its stated error. Nothing is locked unless something differs; then
+        it is compared again while ingest waits. Raises StoreError, RebuildRefusedError.
+        """
+
+    def rebuild_rollups(
+        self, line: LineKey, day: date, now: datetime, *, whole_month: bool = False
+    ) -> list[BucketDifference]:
+        """The same, and these buckets are made anew: hours and days from raw results, the month of
+        the day from its hours. Returns how they differed; those that agree are left as they are.
+
+        One transaction, while ingest goes on. Raises StoreError, RebuildRefusedError: nothing was
+        changed.
+        """
+
+    def note_differences(
+        self, line: LineKey, period: str, found: Sequence[BucketDifference], now: datetime
+    ) -> None:
+        """Keep what differs in a line's day or month, in place of what was noted before.
+
+        It is forgotten when that is rebuilt, and with the raw results. Raises StoreError.
+        """
+
+    def noted_differences(self) -> list[NotedDifference]:
+        """What `note_differences` keeps, by line and period. Raises StoreError."""
 
     def maintain(
         self, now: datetime, raw_days: int | None, rollup_days: int | None = None

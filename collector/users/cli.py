@@ -72,7 +72,7 @@ def _add(user_store: UserStore, name: str, role: Role, communes: tuple[str, ...]
         return 2
     assert password is not None
     user_store.put(User(name=name, role=role, communes=communes), passwords.make_hash(password))
-    _record(user_store, "people_add", name, f"{role} {' '.join(communes)}".strip())
+    record(user_store, "people_add", name, f"{role} {' '.join(communes)}".strip())
     print(f"{name}: {role}, may sign in")
     return 0
 
@@ -81,7 +81,7 @@ def _disable(user_store: UserStore, name: str) -> int:
     if not user_store.disable(name):
         print(f"there is no user {name}", file=sys.stderr)
         return 2
-    _record(user_store, "people_disable", name)
+    record(user_store, "people_disable", name)
     print(f"{name}: signed out everywhere, may not sign in")
     return 0
 
@@ -101,7 +101,8 @@ def _password() -> str | None:
     return first if first == getpass.getpass("again: ") else None
 
 
-def _record(user_store: UserStore, action: str, subject: str, detail: str = "") -> None:
+def record(user_store: UserStore, action: str, subject: str, detail: str = "") -> None:
+    """Append to the audit trail what somebody does on the command line. Raises UserStoreError."""
     user_store.record(
         AuditEvent(
             at=datetime.now(UTC),

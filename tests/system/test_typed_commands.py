@@ -103,6 +103,13 @@ STORY = [
     Step("tramdo-collector backup copy.sqlite"),
     Step("tramdo-collector repack"),
     Step("tramdo-collector signatures"),
+    *(
+        Step(
+            f"sudo -u tramdo tramdo-collector rollup {action} --line bach-thong/phu-thong-01/vnpt"
+            " --period 2026-07 -c /etc/tramdo/collector.toml"
+        )
+        for action in ("check", "rebuild")
+    ),
     Step(
         "tramdo-collector evidence --line bach-thong/phu-thong-01/vnpt --period 2026-07"
         " --output evidence.zip"

@@ -392,6 +392,14 @@ EVIDENCE: dict[AlertKind, dict[str, str | int | float]] = {
     AlertKind.LINES_CROSSED: {"family": "ipv4", "lines": "viettel, vnpt"},
     AlertKind.OTHER_NETWORK: {"network": "mobi", "usual": "vnpt", "other_line": "viettel"},
     AlertKind.NAT_CHANGED: {"nat_before": "none", "nat": "carrier_grade"},
+    AlertKind.ROLLUPS_DIFFER: {
+        "period": "2026-07-24",
+        "periods": 2,
+        "figures": 1_234,
+        "figure": "latency_ok",
+        "rolled_up": 1_441,
+        "raw": 1_440.5,
+    },
     AlertKind.CERTIFICATE_EXPIRING: {"not_after": "2026-08-01T00:00:00+00:00", "days_left": 6},
     AlertKind.CERTIFICATE_UNREADABLE: {},
 }
@@ -405,6 +413,10 @@ SENTENCES = {
     AlertKind.LINES_CROSSED: "Các đường truyền viettel, vnpt mang địa chỉ công cộng của nhau",
     AlertKind.OTHER_NETWORK: "qua mạng mobi, thường lệ là vnpt (mạng của đường truyền viettel)",
     AlertKind.NAT_CHANGED: "trước là không NAT, nay là sau NAT của nhà mạng (CGNAT).",
+    AlertKind.ROLLUPS_DIFFER: (
+        "1.234 số liệu tổng hợp không khớp kết quả gốc; đầu tiên là latency_ok trong 2026-07-24: "
+        "tổng hợp 1.441, kết quả gốc 1.440,5."
+    ),
     AlertKind.CERTIFICATE_EXPIRING: "hết hạn lúc 07:00 ngày 01/08/2026",
     AlertKind.CERTIFICATE_UNREADABLE: "không đọc được chứng thư số hay danh sách thu hồi",
 }
