@@ -157,21 +157,21 @@ def _squares(figures: Sequence[float]) -> float:
 
 
 def _bins_of(microseconds: Sequence[int], most: int) -> Iterable[int]:
-    if most < _TABLE_MICROSECONDS and len(microseconds) > 1:
+    if most < TABLE_MICROSECONDS and len(microseconds) > 1:
         found: tuple[int, ...] = itemgetter(*microseconds)(bin_by_microsecond())
         return found
     return bin_numbers(delay / 1e3 for delay in microseconds)
 
 
 # Above this (65 ms, rare in the country) the bin is computed.
-_TABLE_MICROSECONDS = 1 << 16
+TABLE_MICROSECONDS = 1 << 16
 
 
 @cache
 def bin_by_microsecond() -> list[int]:
     """The bin, in milliseconds, of each number of microseconds; index 0 is unused."""
     shared: dict[int, int] = {}
-    bins = bin_numbers(delay / 1e3 for delay in range(1, _TABLE_MICROSECONDS))
+    bins = bin_numbers(delay / 1e3 for delay in range(1, TABLE_MICROSECONDS))
     return [0, *(shared.setdefault(number, number) for number in bins)]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 import zstandard
@@ -119,6 +119,7 @@ def _prepared(dictionary: bytes) -> zstandard.ZstdCompressionDict:
     return zstandard.ZstdCompressionDict(dictionary)
 
 
+@lru_cache(4_096)
 def varint(value: int) -> bytes:
     """A whole number in as few bytes of seven bits as it needs, the lowest first."""
     found = bytearray()

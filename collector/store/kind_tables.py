@@ -13,7 +13,7 @@ column is never dropped.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import cache
 from hashlib import blake2b
@@ -22,10 +22,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import inspect
+from msgspec.structs import astuple
 
 from collector.store.batch import family_number, utc_text, without_nul
 from collector.store.database import Column, ColumnType, Table
-from wire.result import KINDS, Result
+from wire.result import KINDS, Family, Outcome, Result
 
 # The columns of every kind.
 _COMMON = (
@@ -70,11 +71,6 @@ _DIMENSION_KEYS = (
 _DIGEST_BYTES = 12
 _encode = msgspec.msgpack.Encoder().encode
 _COMMON_NAMES = {column.name for column in _COMMON}
-# Where a result itself has them. A plain one has no flag in `validity`.
-_COMMON_PATHS = {
-    "line": "line.id", "isp": "line.isp", "target": "target", "family": "family",
-    "duration_s": "duration_s", "outcome": "outcome", "reason": "reason",
-}  # fmt: skip
 
 
 class _Field(NamedTuple):
@@ -136,19 +132,29 @@ class KindTable:
         self.types = {column.name: column.type for column in every}
         # The cells of a plain result are its attributes and those of its values.
         self.has_plain = not any(part.path or part.converted for part in self._parts)
-        fields = {field.column.name: field.name for part in self._parts for field in part.fields}
-        self._identity = _reads(fields, [every[place].name for place in in_dimensions])
-        self._figures = _reads(fields, [every[place].name for place in in_facts])
+        of_values = _value_places(result_type, self._parts)
+        self._identity, self._figures = (
+            _items([of_values[every[at].name] for at in some if every[at].name in of_values])
+            for some in (in_dimensions, in_facts)
+        )
 
-    def plain_identity(self, result: Result) -> tuple[object, object]:
-        """What names a plain result's row of dimensions, with its tenant and probe."""
-        of_result, of_values = self._identity
-        return of_result(result), of_values(result.values)
+    def plain_cells(self, result: Result) -> tuple[tuple[object, ...], tuple[object, ...]]:
+        """What names a plain result's row of dimensions, and its cells of facts after the keys.
 
-    def plain_facts(self, result: Result) -> tuple[object, ...]:
-        """A plain result's cells of facts, after the keys."""
-        of_result, of_values = self._figures
-        return (*of_result(result), *of_values(result.values))
+        It has values and no flag. With its tenant and probe the name is whole.
+        """
+        values = astuple(result.values)  # type: ignore[arg-type]
+        line, family, outcome = result.line, result.family, result.outcome
+        # A member of an Enum is hashed by Python code, so that the usual ones are no members here.
+        whose = (
+            line.id,
+            line.isp,
+            result.target,
+            4 if family is _IPV4 else 6 if family is _IPV6 else 0,
+            outcome is _OK or outcome,
+            result.reason,
+        )
+        return (whose, self._identity(values)), (result.duration_s, *self._figures(values))
 
     def row(self, tenant: str, probe: str, result: Result, body: str) -> KindRow:
         """A result's cells, in the order of the tables' columns after their keys.
@@ -166,7 +172,7 @@ class KindTable:
         return KindRow(digest, dimensions, (facts,) if self._one_fact else facts)
 
     def cells(self, tenant: str, probe: str, result: Result, body: str) -> tuple[object, ...]:
-        """A result's row of the view, in the order of `columns`; its number is left at 0."""
+        """A result's row of the view, in the order of `columns`, without its number and time."""
         validity = result.validity
         row: tuple[object, ...] = (
             0,
@@ -176,7 +182,7 @@ class KindTable:
             without_nul(result.line.isp),
             without_nul(result.target),
             family_number(result.family) or None,
-            utc_text(result.started_at),
+            "",
             result.duration_s,
             result.outcome.value,
             result.reason and result.reason.value,
@@ -193,28 +199,23 @@ class KindTable:
         return row
 
 
-def _reads(fields: Mapping[str, str], names: Sequence[str]) -> tuple[_Read, _Read]:
-    """What reads the columns of these names from a result, and what from its values.
-
-    Those of a result come first; what it has not itself (its tenant) is left out.
-    """
-    return (
-        _attributes([_COMMON_PATHS[name] for name in names if name in _COMMON_PATHS]),
-        _attributes([fields[name] for name in names if name in fields]),
-    )
+def _value_places(result_type: type[Result], parts: Sequence[_Part]) -> dict[str, int]:
+    """Which field of a kind's values each column is of, if it is of one itself."""
+    values = next(f.type for f in msgspec.structs.fields(result_type) if f.name == "values")
+    struct = _struct(inspect.type_info(values))
+    names = [field.name for field in struct.fields] if struct is not None else []
+    own = [field for part in parts if part.path is None for field in part.fields]
+    return {field.column.name: names.index(field.name) for field in own}
 
 
-def _attributes(names: Sequence[str]) -> _Read:
-    """A function from an object to a tuple of its attributes; `attrgetter` of one has no tuple."""
-    if len(names) > 1:
-        return attrgetter(*names)
-    if not names:
-        return lambda _: ()
-    (name,) = names
-    return lambda source: (getattr(source, name),)
+def _items(places: Sequence[int]) -> Callable[[tuple[object, ...]], tuple[object, ...]]:
+    """A function from a tuple to one of some of its items; `itemgetter` of one has no tuple."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda values: tuple(values[place] for place in places)
 
 
-_Read = Callable[[Any], tuple[object, ...]]
+_OK, _IPV4, _IPV6 = Outcome.OK, Family.IPV4, Family.IPV6
 
 
 def _is_dimension(column: Column) -> bool:

@@ -294,27 +294,27 @@ class _Facts:
 
     def add(self, block: Block, cached: dict[_Cells, int]) -> None:
         """Add the results of a block; `cached` are the dimensions of its probe by their cells."""
-        identity_of, facts_of = self.table.plain_identity, self.table.plain_facts
+        has_plain, cells_of = self.table.has_plain, self.table.plain_cells
+        number, times = block.number, block.started_us
         for place, result in enumerate(block.results):
-            if not self.table.has_plain or result.values is None or result.validity:
+            if not has_plain or result.values is None or result.validity:
                 self.others.append(_Other(block, place, None, cached))
                 continue
-            identity = identity_of(result)
+            identity, facts = cells_of(result)
             dimension_id = cached.get(identity)
             if dimension_id is None:
                 self.others.append(_Other(block, place, identity, cached))
             else:
-                started_us = block.started_us[place]
-                self.rows.append(
-                    (block.number + place, started_us, dimension_id, place, *facts_of(result))
-                )
+                self.rows.append((number + place, times[place], dimension_id, place, *facts))
 
 
 def _interned(cells: _Cells) -> _Cells:
     """The same cells, whose texts share memory with others."""
     return tuple(
-        intern(cell) if type(cell) is str else _interned(cell) if type(cell) is tuple else cell
-        for cell in cells
+        [
+            intern(cell) if type(cell) is str else _interned(cell) if type(cell) is tuple else cell
+            for cell in cells
+        ]
     )
 
 

@@ -10,9 +10,11 @@ from datetime import UTC, date, datetime, timedelta
 import msgspec
 import pytest
 
+from collector.rollup import windows
 from collector.rollup.distribution import (
     RELATIVE_ERROR,
     Distribution,
+    bin_by_microsecond,
     delays,
     distribution,
     merge_all,
@@ -182,6 +184,10 @@ def test_delays_in_microseconds_are_the_same_figures(most: int, count: int) -> N
     assert (found.least, found.most) == (wanted.least, wanted.most)
     assert found.total == pytest.approx(wanted.total)
     assert found.squares == pytest.approx(wanted.squares)
+
+
+def test_numpy_and_python_have_one_table_of_bins() -> None:
+    assert windows.delay_table().tolist() == bin_by_microsecond()
 
 
 def test_no_delay_and_a_negative_one() -> None:
