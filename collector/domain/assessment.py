@@ -140,6 +140,40 @@ def confidence_interval(sample: SampleStatistics) -> ConfidenceInterval | None:
     return ConfidenceInterval(max(sample.mean - half, 0.0), sample.mean + half)
 
 
+class Change(Struct, frozen=True):
+    """How the mean of one period differs from that of another, in the figure's unit.
+
+    `half` is half the width of the difference's 95 % interval, None where either has none.
+    """
+
+    difference: float
+    half: float | None
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the interval of the difference lies wholly on one side of zero."""
+        return self.half is not None and abs(self.difference) > self.half
+
+
+def change(before: SampleStatistics, after: SampleStatistics) -> Change | None:
+    """The change of a mean between two periods, one after the other; None without samples.
+
+    The periods' means are taken as independent, so the variances of both add up
+    (docs/method.md#assessment, M12).
+    """
+    if before.mean is None or after.mean is None:
+        return None
+    halves = [
+        interval.high - mean
+        for interval, mean in (
+            (confidence_interval(before), before.mean),
+            (confidence_interval(after), after.mean),
+        )
+        if interval is not None
+    ]
+    return Change(after.mean - before.mean, math.hypot(*halves) if len(halves) == 2 else None)
+
+
 def days_spanned(days: Sequence[DaySample]) -> int:
     """The days from the first with samples to the last, both included; 0 without any."""
     return (days[-1].day - days[0].day).days + 1 if days else 0

@@ -69,6 +69,13 @@ def month_of(day: date) -> Period:
     return Period(first, (first + 31 * _DAY).replace(day=1) - _DAY)
 
 
+def period_before(period: Period) -> Period:
+    """The month before a whole month; else as many days, just before it."""
+    if period == month_of(period.first):
+        return month_of(period.first - _DAY)
+    return Period(period.first - period.days * _DAY, period.first - _DAY)
+
+
 def parse_period(text: str) -> Period:
     """`2026-W30`, `2026-07`, `2026-07-25`, or `2026-07-01..2026-07-15`.
 

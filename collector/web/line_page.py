@@ -18,11 +18,12 @@ from collector.domain import uses_file
 from collector.domain.lines import KnownLine, LineState
 from collector.domain.read_model import ReadModel
 from collector.registry.registry import LineKey
-from collector.rollup.periods import Period, month_of
-from collector.rollup.queries import merged_buckets
+from collector.rollup.periods import Period, month_of, period_before
+from collector.rollup.queries import LineDays, merged_buckets
 from collector.rollup.summary import EMPTY, merge_summaries
 from collector.users.user import Permission
 from collector.web import (
+    change_view,
     chart_view,
     families_view,
     line_view,
@@ -151,7 +152,9 @@ class LinePages:
         families = model.summaries.by_family([line.key], period).get(line.key, {})
         summary = merge_summaries(families.values())
         cells = model.summaries.hours_of_week(line.key, period)
-        daily = {metric: model.daily([line.key], period, metric) for metric in (DOWN, UP, LATENCY)}
+        daily = self._daily(line.key, period)
+        days = {metric: days_of(mine, [line.key]) for metric, mine in daily.items()}
+        before = period_before(period)
         step, state = line_view.step_of(period), model.states().get(line.key, LineState.NEVER)
         series = model.summaries.series_by_family(line.key, period, step)
         buckets = merged_buckets(series.values())
@@ -187,8 +190,19 @@ class LinePages:
                 hours,
                 model.thresholds,
                 locale,
-                days={metric: days_of(mine, [line.key]) for metric, mine in daily.items()},
+                days=days,
                 one_plan=line.plan_is_of(period.first),
+            ),
+            change_period=change_view.period_text(before),
+            change_rows=change_view.change_rows(
+                model.summaries.of_lines([line.key], before).get(line.key, EMPTY),
+                {
+                    metric: days_of(mine, [line.key])
+                    for metric, mine in self._daily(line.key, before).items()
+                },
+                summary,
+                days,
+                locale,
             ),
             uses=uses_view.section_of(cells, uses_file.read(), locale),
             heatmap=line_view.heatmap(cells, locale),
@@ -205,6 +219,9 @@ class LinePages:
             measurable=ON_DEMAND_KINDS,
             can_send=self._sender is not None,
         )
+
+    def _daily(self, line: LineKey, period: Period) -> dict[str, LineDays]:
+        return {metric: self._model.daily([line], period, metric) for metric in (DOWN, UP, LATENCY)}
 
     def _operators(self, request: Request, line: KnownLine, locale: Locale) -> OperatorSection:
         """Who carries the line; whole addresses for who may read them in its commune."""

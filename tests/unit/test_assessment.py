@@ -20,6 +20,7 @@ from collector.domain.assessment import (
     assess_latency,
     assess_speed,
     assess_supplementary,
+    change,
     confidence_interval,
 )
 from collector.domain.thresholds import Thresholds
@@ -323,3 +324,21 @@ def test_a_line_with_nearly_all_samples_speaks_for_no_other() -> None:
     assert wide is not None
     assert narrow is not None
     assert wide.high - wide.low > 3 * (narrow.high - narrow.low)
+
+
+def test_a_change_is_clear_only_beyond_both_intervals() -> None:
+    before = sample(mean=270e6)
+    interval = confidence_interval(before)
+    assert interval is not None
+    half = interval.high - 270e6
+    near, far = change(before, sample(mean=270e6 + half)), change(before, sample(mean=274e6))
+    assert near is not None
+    assert far is not None
+    assert near.half == pytest.approx(half * math.sqrt(2))
+    assert not near.is_significant
+    assert far.difference == pytest.approx(4e6)
+    assert far.is_significant
+    short = change(sample(days=20), sample(mean=100e6))
+    assert short is not None
+    assert (short.half, short.is_significant) == (None, False)
+    assert change(sample(count=0, mean=None), before) is None

@@ -369,6 +369,16 @@ LABELS = {
         "commune needs 300 samples a month to be rated.",
     ),
     "week": Phrase("Tuần", "Week"),
+    "change_title": Phrase("So với kỳ trước", "Against the period before"),
+    "change_before": Phrase("Kỳ trước", "Before"),
+    "change_now": Phrase("Kỳ này", "Now"),
+    "change_difference": Phrase("Chênh lệch (khoảng tin cậy 95%)", "Difference (95% interval)"),
+    "change_up": Phrase("tăng rõ rệt", "clearly higher"),
+    "change_down": Phrase("giảm rõ rệt", "clearly lower"),
+    "change_none": Phrase("không khác rõ rệt", "no clear difference"),
+    "change_unknown": Phrase(
+        "mỗi kỳ cần mẫu trải ít nhất 25 ngày để kết luận", "each period needs samples of 25 days"
+    ),
     "file_first_day": Phrase("Từ ngày", "First day"),
     "file_last_day": Phrase("Đến ngày", "Last day"),
     "file_commune": Phrase("Xã, phường, đặc khu", "Commune"),
