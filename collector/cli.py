@@ -206,6 +206,7 @@ def _run(config: Config) -> int:
             [*certificates, *map(Path, config.alerts.certificate_files)],
             alert_store,
             reports,
+            _bundle_sources(config, store, limits),
         )
         server = WebServer(web.application(), config.web.host, config.web.port)
     except SettingsError as error:

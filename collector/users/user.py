@@ -34,19 +34,29 @@ class Permission(StrEnum):
     EDIT_REGISTRY = "edit_registry"
     MAKE_REPORTS = "make_papers"
     READ_AUDIT = "read_audit"
+    # Bundles of evidence; of an issued report only where the role is bound to no commune.
+    TAKE_EVIDENCE = "take_evidence"
     # Whole public addresses of lines (docs/security.md).
     READ_ADDRESSES = "read_addresses"
 
 
 PERMISSIONS = {
     # On the probes of their own communes.
-    Role.OFFICE: frozenset({Permission.MEASURE, Permission.IDENTIFY, Permission.READ_ADDRESSES}),
+    Role.OFFICE: frozenset(
+        {
+            Permission.MEASURE,
+            Permission.IDENTIFY,
+            Permission.READ_ADDRESSES,
+            Permission.TAKE_EVIDENCE,
+        }
+    ),
     Role.TECHNICIAN: frozenset(
         {
             Permission.MEASURE,
             Permission.IDENTIFY,
             Permission.EDIT_REGISTRY,
             Permission.READ_ADDRESSES,
+            Permission.TAKE_EVIDENCE,
         }
     ),
     Role.CENTRE: frozenset(Permission),

@@ -23,6 +23,7 @@ from starlette.staticfiles import StaticFiles
 from collector.alerts.alert_store import AlertStore, AlertStoreError
 from collector.commands.state import CommandSender
 from collector.domain.read_model import ReadModel
+from collector.evidence.bundle import BundleSources
 from collector.ingest.status import IngestStatus
 from collector.reports.service import ReportService
 from collector.store.store import StoreError
@@ -32,6 +33,7 @@ from collector.web.api_v1 import Api
 from collector.web.body_limit import BodyLimit
 from collector.web.campaign_page import CampaignPage
 from collector.web.change_signal import ChangeSignal
+from collector.web.evidence_download import EvidenceDownloads
 from collector.web.headers import HEADERS, SecurityHeaders
 from collector.web.isps_page import IspsPage
 from collector.web.line_page import LinePages
@@ -58,7 +60,8 @@ _FOR_PROGRAMS = ("/api/", "/open/", "/events", "/parts", "/healthz", "/metrics",
 class Web:
     """All routes. Handlers that query the store run in worker threads.
 
-    `read_model` is the process's one, shared with the alerts.
+    `read_model` is the process's one, shared with the alerts. `evidence` returns what bundles are
+    made of, with whole addresses or without; without it there are none to take.
     """
 
     def __init__(
@@ -72,12 +75,15 @@ class Web:
         certificates: Sequence[Path] = (),
         alerts: AlertStore | None = None,
         reports: ReportService | None = None,
+        evidence: Callable[[bool], BundleSources] | None = None,
     ) -> None:
         self._change_signal = change_signal
         self._context = PageContext(timezone, user_store)
         self._routes = [
             *OverviewPage(self._context, read_model).routes,
-            *LinePages(self._context, read_model, sender, alerts).routes,
+            *LinePages(
+                self._context, read_model, sender, alerts, has_evidence=evidence is not None
+            ).routes,
             *CampaignPage(self._context, read_model).routes,
             *IspsPage(self._context, read_model).routes,
             *SearchPage(self._context, read_model).routes,
@@ -86,7 +92,18 @@ class Web:
             *RegistryPage(self._context, read_model).routes,
             *RegistryProbePage(self._context, read_model).routes,
             *(AlertsPage(self._context, read_model, alerts).routes if alerts else []),
-            *(ReportsPage(self._context, read_model, reports).routes if reports else []),
+            *(
+                ReportsPage(
+                    self._context, read_model, reports, has_evidence=evidence is not None
+                ).routes
+                if reports
+                else []
+            ),
+            *(
+                EvidenceDownloads(self._context, read_model, reports, evidence).routes
+                if evidence
+                else []
+            ),
             *Api(read_model).routes,
             *MonitoringEndpoints(read_model, ingest_status).routes,
             *LivePage(self._context, read_model, change_signal).routes,

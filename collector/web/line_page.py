@@ -66,8 +66,11 @@ class LinePages:
         model: ReadModel,
         sender: CommandSender | None,
         alerts: AlertStore | None = None,
+        *,
+        has_evidence: bool = False,
     ) -> None:
         self._context = context
+        self._has_evidence = has_evidence
         self._alerts = alerts
         self._model = model
         self._sender = sender
@@ -218,6 +221,8 @@ class LinePages:
             thresholds=model.thresholds,
             measurable=ON_DEMAND_KINDS,
             can_send=self._sender is not None,
+            has_evidence=self._has_evidence and model.registry().line(line.key) is not None,
+            evidence_days=period,
         )
 
     def _daily(self, line: LineKey, period: Period) -> dict[str, LineDays]:

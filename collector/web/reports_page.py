@@ -42,8 +42,16 @@ _CHECKED_FOR_CHANGES = 20
 class ReportsPage:
     """`/papers` and the routes below it."""
 
-    def __init__(self, context: PageContext, model: ReadModel, reports: ReportService) -> None:
+    def __init__(
+        self,
+        context: PageContext,
+        model: ReadModel,
+        reports: ReportService,
+        *,
+        has_evidence: bool = False,
+    ) -> None:
         self._context = context
+        self._has_evidence = has_evidence
         self._model = model
         self._reports = reports
         self._one_at_a_time = threading.Lock()
@@ -143,6 +151,7 @@ class ReportsPage:
             status=status,
             problem="" if problem is None else _problem_text(problem, locale),
             may=visitor.may(Permission.MAKE_REPORTS),
+            may_take_evidence=self._has_evidence and visitor.may(Permission.TAKE_EVIDENCE),
             what=view.period_groups(self._model.today(), locale),
             areas=view.suggested_areas(names),
             area=next((group.name for group in registry.groups.values()), names[NATION]),

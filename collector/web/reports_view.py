@@ -34,6 +34,11 @@ class IssueRow(NamedTuple):
     changed: list[str]
     files: list[tuple[str, str]]
 
+    @property
+    def name(self) -> str:
+        """The name of its files without their suffix."""
+        return self.files[0][1].rpartition(".")[0] if self.files else ""
+
 
 class AreaUnclearError(ValueError):
     """Several areas have the name that was typed; `names` are theirs, each with its code."""

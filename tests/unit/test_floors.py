@@ -45,7 +45,7 @@ ROOMS = {
     "collector.ingest": _SHARED
     | _STORAGE
     | {"collector", "collector.commands", "collector.domain"},
-    "collector.web": _SHARED | _STORAGE | _ABOVE_STORAGE,
+    "collector.web": _SHARED | _STORAGE | _ABOVE_STORAGE | {"collector.evidence"},
     # The command line and the configuration.
     "collector": _SHARED
     | _STORAGE

@@ -120,6 +120,25 @@ LABELS = {
     "refused_503": Phrase(
         "Hiện chưa thực hiện được, hãy thử lại sau.", "Temporarily unavailable; try again later."
     ),
+    # Bundles of evidence
+    "evidence_title": Phrase("Bộ chứng cứ cho nhà mạng", "Evidence for the ISP"),
+    "evidence_take": Phrase("Tải bộ chứng cứ", "Download evidence"),
+    "evidence_of": Phrase("Kết quả đo của các ngày", "Results of the days"),
+    "evidence_addresses": Phrase(
+        "giữ nguyên địa chỉ công cộng (khi giao cho chính nhà mạng)",
+        "with whole public addresses (for the ISP itself)",
+    ),
+    "evidence_every_line": Phrase(
+        "kèm kết quả của mọi đường truyền tại trạm", "with the results of every line of the probe"
+    ),
+    "evidence_note": Phrase(
+        "Tệp ZIP có nguyên văn kết quả kèm chữ ký của trạm đo, để nhà mạng tự kiểm tra bằng "
+        "tramdo-verify. Mỗi lần tải đều được ghi vào nhật ký cùng mã SHA-256 của manifest.json; "
+        "hãy ghi mã đó vào công văn gửi kèm. Có thể mất vài phút.",
+        "A ZIP with the results as the probe signed them, which the ISP checks by tramdo-verify. "
+        "Each download is in the audit trail with the SHA-256 of manifest.json; put it into the "
+        "letter that goes with the file. It may take some minutes.",
+    ),
     # The audit trail
     "audit_caption": Phrase(
         "200 thao tác gần nhất, mới nhất ở trên.", "The last 200 actions, newest first."
