@@ -9,14 +9,15 @@ import argparse
 import os
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
 
 from deploy.demo import outcome
 from deploy.demo.system import DemoError, DemoSystem
-from deploy.demo.view import Snapshot, View, snapshot
+from deploy.demo.view import Snapshot, StartView, View, snapshot
 from tests import resources
 
 _REFRESH_S = 0.25
@@ -59,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
         resources.end_with_parent()
     try:
         resources.watch()
-        with DemoSystem(once=options.once, messages=options.messages) as system:
+        with _started(once=options.once, messages=options.messages) as system:
             if system.why_loopback is not None:
                 print(f"both lines are loopback: {system.why_loopback}", file=sys.stderr)
             return _once(system, as_json=options.json) if options.once else _live(system)
@@ -72,8 +73,20 @@ def main(argv: list[str] | None = None) -> int:
         return 0 if not options.once else 1
 
 
+@contextmanager
+def _started(*, once: bool, messages: Path | None) -> Iterator[DemoSystem]:
+    """The running system, its start shown on standard error."""
+    with StartView(sys.stderr) as start, ExitStack() as exits:
+        system = DemoSystem(once=once, messages=messages, progress=start.show)
+        exits.enter_context(system)
+        running = exits.pop_all()
+    with running:
+        yield system
+
+
 def _live(system: DemoSystem) -> int:
     probe = system.start_probe()
+    system.issue_reports()
     with View(sys.stdout) as view:
         while probe.poll() is None:
             view.show(snapshot(system))

@@ -9,11 +9,23 @@ from msgspec import Struct
 
 # Rates in bit/s on the wire; what is sold to a commune, scaled so that one round is quick.
 SHAPES = {"vnpt": (60_000_000, 40_000_000), "viettel": (100_000_000, 80_000_000)}
+TENANT, PROBE = "demo", "phu-thong-01"
 # The measurement servers' name below which each has its own, as an office resolves them.
 SERVER_DOMAIN = "demo.vn"
 # Sites of the national and the provincial public services, served by the demo itself.
 SITES = ("dichvucong.gov.vn", "dichvucong.thainguyen.gov.vn")
 ISPS = {"vnpt": "VNPT", "viettel": "Viettel"}
+
+# Who issues the reports: a made-up letterhead says so.
+_OFFICE = {
+    "parent": "UBND tỉnh Thái Nguyên",
+    "name": "Sở Văn hóa, Thể thao và Du lịch",
+    "place": "Thái Nguyên",
+    "symbol": "BC-MOPHONG",
+    "signer_title": "Giám đốc",
+    "signer_name": "(mô phỏng)",
+    "recipients": ["UBND tỉnh (báo cáo)", "UBND các xã"],
+}
 
 
 class DemoLine(Struct, frozen=True):
@@ -57,8 +69,8 @@ def probe_toml(
 ) -> bytes:
     """The probe's configuration: as in an office, but for short windows and many tests a day."""
     table: dict[str, Any] = {
-        "tenant": "demo",
-        "probe": "phu-thong-01",
+        "tenant": TENANT,
+        "probe": PROBE,
         "state_dir": f"{folder}/probe",
         "runtime_dir": f"{folder}/run",
         "site": {
@@ -104,21 +116,21 @@ def probe_toml(
     return msgspec.toml.encode(table)
 
 
-def collector_toml(broker: tuple[str, int], folder: str, page: tuple[str, int]) -> bytes:
-    """The collector's configuration."""
-    return msgspec.toml.encode(
-        {
-            "broker": {"host": broker[0], "port": broker[1], "tls": False, "reconnect_max_s": 2.0},
-            "store": {"path": f"{folder}/collector.sqlite"},
-            "web": {
-                "host": page[0],
-                "port": page[1],
-                "people_file": f"{folder}/people.sqlite",
-            },
-            "alerts": {"path": f"{folder}/alerts.sqlite"},
-            "papers": {"path": f"{folder}/papers"},
-        }
-    )
+def collector_toml(
+    broker: tuple[str, int], folder: str, page: tuple[str, int], *, has_past: bool = True
+) -> bytes:
+    """The collector's configuration; with `has_past` signatures of the district are checked."""
+    table: dict[str, Any] = {
+        "broker": {"host": broker[0], "port": broker[1], "tls": False, "reconnect_max_s": 2.0},
+        "store": {"path": f"{folder}/collector.sqlite"},
+        "web": {"host": page[0], "port": page[1], "people_file": f"{folder}/people.sqlite"},
+        # An alert should show soon.
+        "alerts": {"path": f"{folder}/alerts.sqlite", "look_every_s": 10.0},
+        "papers": {"path": f"{folder}/papers", "office": _OFFICE},
+    }
+    if has_past:
+        table["intake"] = {"authority_file": f"{folder}/authority/ca.pem"}
+    return msgspec.toml.encode(table)
 
 
 def _line(line: DemoLine) -> dict[str, Any]:

@@ -21,8 +21,9 @@ from typing import Self
 
 from msgspec import Struct
 
-from deploy.demo import settings
+from deploy.demo import seed, settings
 from deploy.demo.message_log import MessageLog
+from deploy.demo.seed import Progress
 from deploy.demo.settings import DemoLine, DemoServer, DemoServices
 from runtime.broker import BrokerConfig
 from tests import resources
@@ -46,6 +47,17 @@ _SERVER_NAMES = ("may-chu-1", "may-chu-2")
 _SERVER_ADDRESSES = (network.SERVER_ADDRESSES, network.SERVER_ADDRESSES_IPV6)
 _STAMP_PORT = 8620
 _START_S = 15.0
+_LOOK_S = 0.2
+_SEEDING, _REPORTS = "seeding", "reports"
+# They end by themselves.
+_ENDING = frozenset({"probe", _SEEDING, _REPORTS})
+_SEED = [sys.executable, "-m", "deploy.demo.seed"]
+_SEED_STEPS = {
+    "keys": "a district's month: keys",
+    "sign": "a district's month: results, signed by their probes",
+    "store": "a district's month: validated and stored",
+    "rollup": "a district's month: rolled up",
+}
 _HTTP_FILES = Path(__file__).parents[2] / "out" / "http-files"
 
 
@@ -73,9 +85,16 @@ class DemoSystem:
         DemoError: a part is missing or does not start.
     """
 
-    def __init__(self, *, once: bool, messages: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        once: bool,
+        messages: Path | None = None,
+        progress: Progress = lambda _step, _done: None,
+    ) -> None:
         self._once = once
         self._messages = messages
+        self._progress = progress
         self._exits = ExitStack()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._office_prefix: list[str] = []
@@ -84,6 +103,8 @@ class DemoSystem:
         self.folder = Path()
         self.lines: list[DemoLine] = []
         self.page = ""
+        # Who may sign in: name and password; None where the centre has no past (`once`).
+        self.user: tuple[str, str] | None = None
         self._page_address = ("127.0.0.1", 0)
 
     def __enter__(self) -> Self:
@@ -108,12 +129,12 @@ class DemoSystem:
         )
 
     def died(self) -> str | None:
-        """A part but the probe that has ended by itself, with its log; None while all run."""
+        """A part that was to go on and has ended by itself, with its log; None while all run."""
         return next(
             (
                 f"{name} ended with {process.returncode}:\n{self.log(name)}"
                 for name, process in self._processes.items()
-                if name != "probe" and process.poll() is not None
+                if name not in _ENDING and process.poll() is not None
             ),
             None,
         )
@@ -124,9 +145,10 @@ class DemoSystem:
         return "\n".join(text.splitlines()[-lines:])
 
     def stored(self) -> list[StoredRow]:
-        """The newest results that the centre has, oldest first; none while it does not answer."""
+        """This office's newest results at the centre, oldest first; none while it is silent."""
         answer = self._ask_page("/api/results?limit=500")
-        return [] if answer is None else decode_json(answer, _StoredRows).results
+        rows = [] if answer is None else decode_json(answer, _StoredRows).results
+        return [row for row in rows if row.probe == settings.PROBE]
 
     def goodput_bps(self, line: DemoLine, direction: str, family: Family | None) -> float | None:
         """What TCP can carry over the shaped line at best, None where it is not shaped."""
@@ -134,9 +156,19 @@ class DemoSystem:
         payload_bytes = PAYLOAD_BYTES_IPV6 if family is Family.IPV6 else PAYLOAD_BYTES
         return None if rate is None else theoretical_goodput_bps(rate, payload_bytes=payload_bytes)
 
+    def issue_reports(self) -> None:
+        """Begin to issue the reports of the weeks and the month that are over.
+
+        By a process that yields the processor to whoever wants it: lines are being measured.
+        """
+        self._start(_REPORTS, ["nice", "-n", "19", *_SEED, str(self.folder), "--reports"])
+
     def _build(self) -> None:
         self.folder = resources.new_folder("tramdo-demo-")
         self._exits.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        if not self._once:
+            self._start(_SEEDING, [*_SEED, str(self.folder)])
+        self._progress("network, broker, servers", None)
         hosts = [["127.0.0.1"], ["127.0.0.1"]]
         broker_at_centre = broker_at_office = listen = "127.0.0.1"
         if self.why_loopback is None:
@@ -265,11 +297,28 @@ class DemoSystem:
         except OSError as error:
             raise DemoError(f"{self._messages} cannot be written: {error.strerror}") from error
 
+    def _await_past(self) -> None:
+        """Wait until the past is stored. Measuring begins after it, so that neither disturbs."""
+        seeding = self._processes[_SEEDING]
+        while seeding.poll() is None:
+            step, _, done = (self.log(_SEEDING, 1) or "keys 0").partition(" ")
+            self._progress(_SEED_STEPS.get(step, step), float(done or 0))
+            time.sleep(_LOOK_S)
+        if seeding.returncode:
+            raise DemoError(f"the month could not be made:\n{self.log(_SEEDING)}")
+        self.user = seed.USER, seed.add_user(self.folder / "people.sqlite")
+
     def _start_collector(self, broker: tuple[str, int]) -> None:
         self._page_address = ("127.0.0.1", free_port())
         self.page = f"http://{self._page_address[0]}:{self._page_address[1]}"
+        if not self._once:
+            self._await_past()
+        self._progress("the centre", None)
         self._write(
-            "collector.toml", settings.collector_toml(broker, str(self.folder), self._page_address)
+            "collector.toml",
+            settings.collector_toml(
+                broker, str(self.folder), self._page_address, has_past=not self._once
+            ),
         )
         config = str(self.folder / "collector.toml")
         self._start("collector", [_tool("tramdo-collector"), "run", "--config", config])

@@ -37,6 +37,7 @@ class Snapshot(Struct, frozen=True):
     goodput_bps: dict[tuple[str, str], float | None]
     page: str
     shaped: bool
+    user: tuple[str, str] | None
 
 
 def snapshot(system: DemoSystem) -> Snapshot:
@@ -56,7 +57,38 @@ def snapshot(system: DemoSystem) -> Snapshot:
         },
         system.page,
         system.why_loopback is None,
+        system.user,
     )
+
+
+class StartView:
+    """How far the start is: a line that is written over on a terminal, else a line a step."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._console = Console(file=stream)
+        self._step = ""
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._console.is_terminal:
+            with suppress(OSError):  # the terminal was closed
+                self._live.stop()
+
+    def show(self, step: str, done: float | None) -> None:
+        """Show a step and how much of it is done."""
+        if self._console.is_terminal:
+            bar = ProgressBar(total=1.0, completed=done or 0.0, width=20, pulse=done is None)
+            row = Table.grid(padding=(0, 1))
+            row.add_row(bar, step, "" if done is None else f"{done:.0%}")
+            self._live.update(row, refresh=True)
+        elif step != self._step:
+            self._console.print(f"starting: {step}", highlight=False, soft_wrap=True)
+        self._step = step
 
 
 class View:
@@ -110,7 +142,18 @@ def _header(now: Snapshot) -> Panel:
         (now.page, "bold underline"),
         ("    Ctrl-C ends all of it", "dim"),
     )
+    if now.user is not None:
+        for piece in _sign_in(*now.user):
+            text.append("\n").append(piece)
     return Panel(text, title="Tramdo · trạm đo chất lượng Internet")
+
+
+def _sign_in(name: str, password: str) -> tuple[str, str]:
+    """Who may sign in, in both languages. The password is of this run alone."""
+    return (
+        f"Đăng nhập: {name}, mật khẩu {password} (chỉ dùng cho lần chạy này)",
+        f"Sign in: {name}, password {password} (of this run alone)",
+    )
 
 
 def _leds(shown: StatusSnapshot, at_s: float) -> Panel:
@@ -206,6 +249,7 @@ def _new_lines(now: Snapshot) -> list[str]:
     lines = [] if now.board is None else list(now.board.status.lines.values())
     return [
         f"the centre's page: {now.page}",
+        *(() if now.user is None else _sign_in(*now.user)),
         *(
             f"{line.id}: measuring {line.activity.kind}: {line.activity.progress.step}"
             for line in lines

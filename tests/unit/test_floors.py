@@ -59,7 +59,7 @@ ROOMS = {
     "deploy.measurement_server": {"wire"},
     "deploy.handbook": {"runtime", "probe"},
     "deploy.grafana": set(),
-    "deploy.demo": {"wire", "runtime", "probe", "tests"},
+    "deploy.demo": {"wire", "runtime", "probe", "collector", "deploy.authority", "tests"},
     # What is run in a checkout only: deploy/contract.py and its like.
     "deploy": {"wire"},
     # Runs on the machine that runs Ansible, and on a box by ansible-pull: nothing of ours is there.
