@@ -59,7 +59,10 @@ ROOMS = {
     "deploy.measurement_server": {"wire"},
     "deploy.handbook": {"runtime", "probe"},
     "deploy.grafana": set(),
-    "deploy.demo": {"wire", "runtime", "probe", "collector", "deploy.authority", "tests"},
+    "deploy.demo": _SHARED
+    | _STORAGE
+    | _ABOVE_STORAGE
+    | {"probe", "collector", "deploy.authority", "tests"},
     # What is run in a checkout only: deploy/contract.py and its like.
     "deploy": {"wire"},
     # Runs on the machine that runs Ansible, and on a box by ansible-pull: nothing of ours is there.
@@ -81,7 +84,8 @@ IMPURE = {
     "schedule", "smtplib", "socks", "starlette", "urllib3", "uvicorn", "weasyprint", "xlsxwriter",
 }  # fmt: skip
 # A lock keeps a library from itself; nothing is waited for but that.
-PURE_ALL_THE_SAME = {"wire.decoding": {"threading"}}
+# `random` there is seeded: the same day gives the same results.
+PURE_ALL_THE_SAME = {"wire.decoding": {"threading"}, "deploy.demo.month": {"random"}}
 # One file of a room wraps one outside thing; where there are several, each is named.
 WRAPPED_BY = {
     "paho": {"runtime/mqtt.py"},
