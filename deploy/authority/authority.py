@@ -98,15 +98,24 @@ class Authority:
         return self._certify(request_pem, now, lifetime, renewal=True)
 
     def server(
-        self, hosts: Sequence[str], now: datetime, lifetime: timedelta = rules.SERVER_LIFETIME
+        self,
+        hosts: Sequence[str],
+        now: datetime,
+        lifetime: timedelta = rules.SERVER_LIFETIME,
+        *,
+        peer: bool = False,
     ) -> Path:
-        """Create a server's key and certificate for its names; returns the certificate's path."""
+        """Create a server's key and certificate for its names; returns the certificate's path.
+
+        With `peer` it holds for a client too: nodes of a cluster that connect to each other.
+        """
         hosts = [rules.host_name(host) for host in hosts]
+        purpose = Purpose.PEER if peer else Purpose.SERVER
         key = certificates.new_key()
         public_key, fingerprint = certificates.public_part(key)
         path = self._path / "servers" / f"{hosts[0]}.pem"
         with folder.locked(self._path):
-            record = self._record(hosts[0], Purpose.SERVER, fingerprint, now, lifetime)
+            record = self._record(hosts[0], purpose, fingerprint, now, lifetime)
             self._add_to_register(record)
             folder.write(path.with_suffix(".key"), key, folder.SECRET)
             issued = certificates.new_certificate(self._signer, record, public_key, hosts)

@@ -21,8 +21,9 @@ from deploy.authority.register import IssuedCertificate, Purpose, Reason
 from deploy.authority.rules import AuthorityError, is_address
 
 _USAGE = {
-    Purpose.PROBE: ExtendedKeyUsageOID.CLIENT_AUTH,
-    Purpose.SERVER: ExtendedKeyUsageOID.SERVER_AUTH,
+    Purpose.PROBE: [ExtendedKeyUsageOID.CLIENT_AUTH],
+    Purpose.SERVER: [ExtendedKeyUsageOID.SERVER_AUTH],
+    Purpose.PEER: [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH],
 }
 _REASON = {
     Reason.KEY_COMPROMISE: x509.ReasonFlags.key_compromise,
@@ -177,7 +178,7 @@ def new_certificate(
         )
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(authority=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([_USAGE[record.purpose]]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(_USAGE[record.purpose]), critical=False)
     )
     if hosts:
         names = [_host(host) for host in hosts]

@@ -126,6 +126,9 @@ def _parser() -> argparse.ArgumentParser:
 
     made = with_key(command("server-cert", "Make a broker's key and certificate."))
     made.add_argument("host", nargs="+", metavar="HOST", help="its names and addresses")
+    made.add_argument(
+        "--peer", action="store_true", help="of a cluster's node, which is its peers' client too"
+    )
     lasting(made, rules.SERVER_LIFETIME)
     return parser
 
@@ -172,7 +175,7 @@ def _at_the_centre(options: argparse.Namespace, now: datetime) -> int:
         case "renew":
             print(opened.renew(folder.read(options.csr), now, options.days))
         case "server-cert":
-            print(opened.server(options.host, now, options.days))
+            print(opened.server(options.host, now, options.days, peer=options.peer))
         case "crl":
             print(opened.make_list(now))
         case "revoke":

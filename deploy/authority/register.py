@@ -23,6 +23,8 @@ class Purpose(StrEnum):
 
     PROBE = "probe"
     SERVER = "server"
+    # A node of a cluster: a server that is also its peers' client.
+    PEER = "peer"
 
 
 class Reason(StrEnum):

@@ -1,0 +1,1 @@
+"""Patroni, etcd and pgBackRest for the centre's PostgreSQL: settings, templates, a command."""
