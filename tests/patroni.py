@@ -1,7 +1,7 @@
 """Floor 2. A real Patroni cluster on loopback ports, configured as deploy/database renders it.
 
-Two databases and a witness, three etcd. A member is killed as its machine's power cut would: Patroni,
-PostgreSQL with every backend, etcd and pgBackRest's server at once. Root starts them as `postgres`.
+Two databases and a witness, three etcd. A member is killed as a power cut would: Patroni, etcd,
+pgBackRest's server, and PostgreSQL with every backend at once. Root starts them as `postgres`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import shutil
 import signal
 import ssl
 import subprocess
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -179,6 +180,17 @@ class PatroniCluster:
         with urllib.request.urlopen(url, timeout=5, context=self._context(name)) as answer:
             return bytes(answer.read())
 
+    def reaches(self, name: str, port: int) -> bool:
+        """Whether a port of the first member takes requests by somebody's certificate."""
+        url = f"https://{HOST}:{port}/health"
+        try:
+            with urllib.request.urlopen(url, timeout=5, context=self._context(name)):
+                return True
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            return False
+
     def sql(self, name: str, query: str, database: str = "postgres") -> list[Any]:
         """The rows of a query at one member, as its own superuser over its socket."""
         member = self._named(name)
@@ -198,7 +210,11 @@ class PatroniCluster:
         """pgBackRest at a member; what it printed."""
         configuration = self._named(name).backup_configuration
         return self.run(
-            name, "pgbackrest", f"--config={configuration}", f"--stanza={self.settings.name}", *words
+            name,
+            "pgbackrest",
+            f"--config={configuration}",
+            f"--stanza={self.settings.name}",
+            *words,
         )
 
     def patronictl(self, name: str, *words: str, answers: str = "") -> str:
@@ -238,6 +254,7 @@ class PatroniCluster:
             self.settings,
             certificate_file=str(place / "server.pem"),
             key_file=str(place / "server.key"),
+            etcd_key_file=str(place / "server.key"),
             ca_file=str(self._ca),
             clients_ca_file=str(self._clients_ca),
             bootstrap_script=str(place / "create-database"),

@@ -22,8 +22,8 @@ _Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _GROUPS = {
-    "probes", "brokers", "broker_nodes", "collectors", "measurement_servers", "fleet_centres",
-    "rescue_hosts",
+    "probes", "brokers", "broker_nodes", "collectors", "databases", "database_witnesses",
+    "measurement_servers", "fleet_centres", "rescue_hosts",
 }  # fmt: skip
 # systemd/tramdo-fleet-serve.service names it.
 _FLEET_AUTHORITY = "/var/lib/tramdo-fleet-serve/authority"
@@ -132,6 +132,8 @@ def tramdo_preflight(host: Table) -> list[str]:
         found += _broker_problems(host)
     if "broker_nodes" in groups:
         found += _cluster_problems(host)
+    if {"databases", "database_witnesses"} & set(groups):
+        found += _database_problems(host)
     if "fleet_centres" in groups:
         found += _fleet_problems(host)
     if not _GROUPS & set(groups):
@@ -502,6 +504,18 @@ def _cluster_problems(host: Table) -> Iterator[str]:
         yield "broker_cluster_address is missing: where the other nodes reach it"
     if host.get("broker_cluster_kind") == "rabbitmq" and not host.get("broker_cluster_cookie"):
         yield "broker_cluster_cookie is missing: the secret that RabbitMQ's nodes share"
+
+
+def _database_problems(host: Table) -> Iterator[str]:
+    if _parsed_address(host.get("database_cluster_address")) is None:
+        yield "database_cluster_address is missing or no IP address: where the others reach it"
+    if not _NAME.fullmatch(host["inventory_hostname"]):
+        yield "its name in the inventory is that in its certificate: a-z, 0-9 and -, up to 40"
+    networks = host.get("database_cluster_collectors_from") or []
+    if not networks or any(_parsed_network(one) is None for one in networks):
+        yield "database_cluster_collectors_from is no list of networks, for example [10.0.0.0/24]"
+    if {"databases", "database_witnesses"} <= set(host.get("group_names", [])):
+        yield "it is a database and a witness: a witness that dies with a database is none"
 
 
 def _fleet_problems(host: Table) -> Iterator[str]:

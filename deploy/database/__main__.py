@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("settings", type=Path, help="settings as TOML (deploy/database/example.toml)")
+    parser.add_argument("settings", type=Path, help="TOML (deploy/database/example.toml)")
     parser.add_argument("folder", type=Path, help="where the folders are written")
     options = parser.parse_args(argv)
     try:

@@ -70,6 +70,8 @@ class DatabaseSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     full_backups: Annotated[int, Meta(ge=1, le=52)] = 2
     certificate_file: AbsolutePath = "/etc/tramdo-database/server.pem"
     key_file: AbsolutePath = "/etc/tramdo-database/server.key"
+    # The same key once more, for etcd, which runs as another user.
+    etcd_key_file: AbsolutePath = "/etc/tramdo-database/etcd.key"
     ca_file: AbsolutePath = "/etc/tramdo-database/ca.pem"
     # PostgreSQL's: both authorities, the members' and the collectors'.
     clients_ca_file: AbsolutePath = "/etc/tramdo-database/clients.pem"

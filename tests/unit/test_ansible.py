@@ -26,6 +26,8 @@ from msgspec import structs
 from deploy import wheelhouse
 from deploy.broker import __main__ as broker
 from deploy.broker.cluster import ClusterSettings
+from deploy.database import __main__ as database
+from deploy.database.settings import DatabaseSettings
 from probe import config, implausible
 from probe.availability import minutes
 from probe.doctor import check, output
@@ -108,7 +110,7 @@ def test_only_the_modules_that_come_with_ansible(role: Path) -> None:
     words = {
         "name", "when", "notify", "vars", "loop", "loop_control", "register", "delegate_to",
         "become", "changed_when", "failed_when", "check_mode", "no_log", "run_once", "block",
-        "args", "until", "retries", "delay", "listen", "always",
+        "args", "until", "retries", "delay", "listen", "always", "throttle",
     }  # fmt: skip
     for file in [*role.glob("tasks/*.yml"), *role.glob("handlers/*.yml")]:
         tasks = list(_yaml(file))
@@ -520,6 +522,44 @@ def test_a_cluster_s_nodes_are_rendered_from_the_example_inventory(
     assert settings.probes == ["phu-thong-01"]
     assert settings.collectors == ["collector-1", "command-1"]
     assert broker.main([kind, str(tmp_path / "node-1.toml"), str(tmp_path)]) == 0
+
+
+def test_a_database_s_members_are_rendered_from_the_example_inventory(tmp_path: Path) -> None:
+    role = ANSIBLE / "roles/database_cluster"
+    hosts = "databases:database_witnesses"
+    made = _tables(tmp_path, role, hosts, "database_cluster_table")
+    assert sorted(made) == ["db-1", "db-2", "witness-1"]
+    assert len(set(made.values())) == 1, "every member lists all of them"
+    settings = parse(made["db-1"], DatabaseSettings, "database.toml")
+    assert [(member.name, member.address, member.role) for member in settings.members] == [
+        ("db-1", "10.0.0.21", "database"), ("db-2", "10.0.0.22", "database"),
+        ("witness-1", "10.0.0.23", "witness"),
+    ]  # fmt: skip
+    # What the role gives the certificates and /etc/hosts is what pgBackRest asks for.
+    assert settings.certificate_hosts(settings.members[0]) == ["db-1.tramdo", "10.0.0.21"]
+    assert database.main([str(tmp_path / "db-1.toml"), str(tmp_path)]) == 0
+    collectors = _yaml(ANSIBLE / "inventories/cluster/group_vars/collectors.yml")
+    conninfo = collectors["collector_settings"]["store"]["postgresql"]
+    ours = dict(word.split("=") for word in settings.conninfo.split())
+    del ours["port"]
+    assert ours.items() <= dict(word.split("=") for word in conninfo.split()).items()
+
+
+def test_a_member_of_the_database_without_its_address_is_refused() -> None:
+    member = {
+        "inventory_hostname": "db_1", "group_names": ["databases", "database_witnesses"],
+        "base_firewall": False,
+    }  # fmt: skip
+    found = FILTERS["tramdo_preflight"](member)
+    assert [sentence.partition(": ")[2].split(" ")[0] for sentence in found] == [
+        "database_cluster_address", "its", "database_cluster_collectors_from", "it",
+    ]  # fmt: skip
+    sound = {
+        "inventory_hostname": "db-1", "group_names": ["databases"], "base_firewall": False,
+        "database_cluster_address": "10.0.0.21",
+        "database_cluster_collectors_from": ["10.0.0.0/24"],
+    }  # fmt: skip
+    assert FILTERS["tramdo_preflight"](sound) == []
 
 
 def test_a_collector_of_a_cluster_has_a_certificate_and_no_password(tmp_path: Path) -> None:
