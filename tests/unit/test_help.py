@@ -35,6 +35,7 @@ INSTALLED: dict[str, Callable[[], argparse.ArgumentParser]] = {
 # Their `main` takes the arguments.
 IN_A_CHECKOUT = (
     "deploy/broker/__main__.py",
+    "deploy/database/__main__.py",
     "deploy/demo/__main__.py",
     "deploy/handbook/__main__.py",
     "deploy/supply_chain.py",
