@@ -10,19 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from msgspec import structs
-
 from collector.store.records import StoredSignature
+from collector.store.signed_text import text_of
 from wire.ledger import Ledger
-from wire.signature import (
-    CHAIN_START,
-    RecordDigest,
-    SignatureBlock,
-    all_digests,
-    block_digest,
-    record_digest,
-    signed_text,
-)
+from wire.signature import CHAIN_START, SignatureBlock, block_digest
 
 
 class Certificate(Protocol):
@@ -102,7 +93,7 @@ class ChainWalk:
         block = one.block
         self._link(block)
         self._last = block.last
-        text = _text(one, bodies)
+        text = text_of(one, bodies)
         if text is None:
             self._previous = None
             self._find(FindingKind.INCOMPLETE, block)
@@ -132,19 +123,3 @@ class ChainWalk:
 
     def _find(self, kind: FindingKind, block: SignatureBlock) -> None:
         self._findings.append(Finding(kind, block.first, block.last))
-
-
-def _text(one: StoredSignature, bodies: Mapping[int, bytes]) -> bytes | None:
-    """The signed text of a block by what is stored; None where a digest is not known."""
-    there = {seq: bodies[seq] for seq in one.block.seqs if seq in bodies} | dict(one.sent)
-    stated = [RecordDigest(seq, digest) for seq, digest in one.digests.items()]
-    digests = all_digests(
-        structs.replace(one.block, digests=stated),
-        {seq: record_digest(body) for seq, body in there.items()},
-    )
-    if digests is None:
-        return None
-    epoch = one.epoch
-    return signed_text(
-        epoch.tenant, epoch.probe, epoch.epoch, one.block.first, one.block.previous, digests
-    )

@@ -126,6 +126,8 @@ class Maintenance:
                 and self._maintain(now, clock_is_stable) != MaintenanceResult()
             ):
                 pass
+            while not self._stopping.is_set() and self._store.recheck_signatures():
+                pass
             self._maintained_at = now
         return self._carry_over() or self._repack(now) or self._check_some(now) or more
 

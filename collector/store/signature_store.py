@@ -34,7 +34,8 @@ from wire.ledger import Ledger
 from wire.record import Validity
 from wire.signature import MAX_BLOCK_RESULTS, SignatureBlock, decode_signature, encode_signature
 
-_OUTCOMES = (
+# By the number that is stored.
+OUTCOMES = (
     SignatureOutcome.CHECKED,
     SignatureOutcome.UNKNOWN_KEY,
     SignatureOutcome.MISMATCH,
@@ -43,7 +44,7 @@ _MISMATCH = f'"{Validity.SIGNATURE_MISMATCH.value}"'.encode()
 _EPOCHS_AT_ONCE = 1_000
 # Number, SHA-256.
 _DIGEST = Layout(">Q32s")
-_COLUMNS = (
+COLUMNS = (
     "tenant, probe, epoch, first_seq, results, outcome, key, previous, signature, digests, sent"
 )
 EpochId = Callable[[tuple[str, str, str]], int]
@@ -105,7 +106,7 @@ def _row(
         block.first,
         epoch_id((message.tenant, message.probe, str(message.epoch))),
         block.count,
-        _OUTCOMES.index(signed.outcome or SignatureOutcome.UNKNOWN_KEY),
+        OUTCOMES.index(signed.outcome or SignatureOutcome.UNKNOWN_KEY),
         bytes.fromhex(block.key),
         bytes.fromhex(block.previous),
         decode_signature(block.signature),
@@ -135,11 +136,11 @@ def certificates(database: Database, tenant: str, probe: str) -> list[ProbeCerti
 def signatures(database: Database, epoch: EpochKey, first: int, last: int) -> list[StoredSignature]:
     """The blocks of an epoch that cover a result from `first` to `last`, ascending."""
     rows = database.read(
-        f"SELECT {_COLUMNS} FROM epochs JOIN signature_blocks USING (epoch_id) "
+        f"SELECT {COLUMNS} FROM epochs JOIN signature_blocks USING (epoch_id) "
         "WHERE tenant = ? AND probe = ? AND epoch = ? AND first_seq BETWEEN ? AND ?",
         (epoch.tenant, epoch.probe, str(epoch.epoch), first - MAX_BLOCK_RESULTS + 1, last),
     )
-    found = [_stored(row) for row in rows]
+    found = [stored_block(row) for row in rows]
     found.sort(key=lambda one: one.block.first)
     return [one for one in found if one.block.last >= first]
 
@@ -179,7 +180,7 @@ def _outcomes_by_block(
             list(chain.from_iterable(values)),
         ):
             key = EpochKey(tenant, probe, UUID(epoch))
-            block = range(first, first + count), _OUTCOMES[outcome]
+            block = range(first, first + count), OUTCOMES[outcome]
             found.setdefault(key, []).append(block)
     return found
 
@@ -189,14 +190,15 @@ def _outcome(result: StoredResult, blocks: _Outcomes) -> SignatureOutcome | None
     if _MISMATCH in result.body:
         return SignatureOutcome.MISMATCH
     covering = {outcome for seqs, outcome in blocks if result.seq in seqs}
-    return next((outcome for outcome in _OUTCOMES if outcome in covering), None)
+    return next((outcome for outcome in OUTCOMES if outcome in covering), None)
 
 
 def _epoch_of(result: StoredResult) -> EpochKey:
     return EpochKey(result.tenant, result.probe, result.epoch)
 
 
-def _stored(row: Row) -> StoredSignature:
+def stored_block(row: Row) -> StoredSignature:
+    """The block of a row of `COLUMNS`."""
     tenant, probe, epoch, first, count, outcome, key, previous, signature, digests, sent = row
     return StoredSignature(
         EpochKey(tenant, probe, UUID(epoch)),
@@ -207,7 +209,7 @@ def _stored(row: Row) -> StoredSignature:
             previous=bytes(previous).hex(),
             signature=encode_signature(bytes(signature)),
         ),
-        _OUTCOMES[outcome],
+        OUTCOMES[outcome],
         {seq: digest.hex() for seq, digest in _DIGEST.iter_unpack(bytes(digests or b""))},
         _sent(sent),
     )

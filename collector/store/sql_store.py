@@ -22,6 +22,7 @@ from collector.store import (
     probe_results,
     rollup_rebuild,
     rollup_tables,
+    signature_recheck,
     signature_store,
 )
 from collector.store.batch import (
@@ -154,6 +155,7 @@ class SqlStore:
         self._writer = ResultWriter()
         self._ledgers = batch_writer.LedgerCache()
         self._repacker = Repacker(self._reader)
+        self._recheck = signature_recheck.SignatureRecheck(self._database, self._reader)
         # Blocks with lower numbers are packed, or cannot be read.
         self._repacked_to = 0
         self._last = LastResultWriter()
@@ -544,6 +546,14 @@ class SqlStore:
 
     def signatures(self, epoch: EpochKey, first: int, last: int) -> list[StoredSignature]:
         return signature_store.signatures(self._database, epoch, first, last)
+
+    def recheck_signatures(self) -> bool:
+        found = self._recheck.next_portion()
+        if found:
+            with self._database.transaction() as transaction:
+                self._require_maintenance(transaction)
+                signature_recheck.write(transaction, found)
+        return found is not None
 
     def bodies(self, epoch: EpochKey, first: int, last: int) -> dict[int, bytes]:
         seqs = range(first, last + 1)

@@ -231,6 +231,12 @@ class Store(Protocol):
         They go by age with the results. Raises StoreError.
         """
 
+    def recheck_signatures(self) -> bool:
+        """Check some signatures again whose certificate was not known when they came.
+
+        Returns whether more may be left of this round. Raises StoreError.
+        """
+
     def bodies(self, epoch: EpochKey, first: int, last: int) -> Mapping[int, bytes]:
         """The JSON of an epoch's results by number, of those that are stored. Raises StoreError.
 

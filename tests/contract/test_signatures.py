@@ -208,6 +208,35 @@ def test_each_result_says_what_came_of_its_signature(store: Store, probe: Signin
     assert store.signature_outcomes([]) == []
 
 
+def test_results_from_before_their_certificate_are_checked_again(
+    store: Store, probe: SigningProbe, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As when an `info` comes behind a backlog, or the authority is configured later."""
+    check = SignatureCheck(b"", store.certificates)
+    stranger = SigningProbe(probe.files[1].parent.parent / "other-authority")
+    payloads = [probe.envelope(1, latencies(2)), probe.envelope(3, latencies(2))]
+    # The third block is not what was signed, and nobody could say so when it came.
+    third = probe.envelope(5, latencies(1))
+    payloads.append(third.replace(b'"received":60', b'"received":59', 1))
+    payloads.append(stranger.envelope(6, latencies(1)))
+    topic = f"tramdo/v1/{samples.TENANT}/{samples.PROBE}/m/latency"
+    store.store_batch(check.checked([validate(topic, one, NOW) for one in payloads]), NOW)
+    unknown, checked = SignatureOutcome.UNKNOWN_KEY, SignatureOutcome.CHECKED
+    assert outcomes(store) == [unknown] * 6
+    assert not store.recheck_signatures()
+    assert outcomes(store) == [unknown] * 6
+    take(store, probe)
+    while store.recheck_signatures():
+        pass
+    assert outcomes(store) == [checked] * 4 + [SignatureOutcome.MISMATCH, unknown]
+    assert "results 5 to 5" in caplog.text
+    assert not store.recheck_signatures(), "what is left has no certificate"
+
+
+def outcomes(store: Store) -> list[SignatureOutcome | None]:
+    return list(store.signature_outcomes(store.results_after(0, 10)))
+
+
 def chain_of(store: Store, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
     """What `tramdo-collector signatures` says: its exit code, and its lines."""
     code = signature_cli.run(argparse.Namespace(probe=samples.PROBE), store)
