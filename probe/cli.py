@@ -25,6 +25,7 @@ from probe.measure import resolvers
 from probe.measure.failure import Failure
 from probe.measure.families import families_of
 from probe.measure.host_limits import LEAST_CEILING_RATIO
+from probe.measure.latency.line_socket import icmp_refusal
 from probe.measure.measurement import Progress
 from probe.measure.runner import Runner
 from probe.plan import tables
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from probe.measure.operator.answer import Operator
 
 OK, FAILED, BAD_INPUT, NOT_RUNNING = 0, 1, 2, 3
+
+log = logging.getLogger(__name__)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -330,6 +333,9 @@ def _request_identify(config: Config) -> tuple[int, Phrase]:
 
 def _run(config: Config, digest: str, options: argparse.Namespace) -> int:
     slots_checked: datetime | None = None
+    if (refusal := icmp_refusal()) is not None:
+        # Stated once: every ICMP result will fail with `permission_denied`.
+        log.warning("%s", refusal.en)
     while True:
         try:
             daemon = Daemon(config, digest, options.config, slots_checked)

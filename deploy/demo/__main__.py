@@ -63,6 +63,8 @@ def main(argv: list[str] | None = None) -> int:
         with _started(once=options.once, messages=options.messages) as system:
             if system.why_loopback is not None:
                 print(f"both lines are loopback: {system.why_loopback}", file=sys.stderr)
+            if system.icmp_refusal is not None:
+                print(system.icmp_refusal, file=sys.stderr)
             return _once(system, as_json=options.json) if options.once else _live(system)
     except DemoError as error:
         print(f"the demo could not start: {error}", file=sys.stderr)

@@ -11,7 +11,6 @@ are checked, it is stored and rolled up; alerts come from the collector's rules.
 from __future__ import annotations
 
 import argparse
-import secrets
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -40,25 +39,21 @@ from collector.rollup.periods import local_day, month_of, start_of_day, week_of
 from collector.store.records import BatchResult
 from collector.store.sqlite import SqliteStore
 from collector.store.store import Store
-from collector.users import passwords
-from collector.users.user import Role, User
-from collector.users.user_store import UserStore
 from deploy.authority import authority
 from deploy.authority.authority import Authority
 from deploy.demo import district, month, settings
 from deploy.demo.district import OFFICES, Fault, Office
+from deploy.demo.past import Past, health
 from deploy.demo.settings import TENANT
 from probe.deliver.signature_chain import SignatureChain, unpack
 from probe.deliver.signing_key import SigningKey
 from tests import samples
 from wire import messages, topics
 from wire.envelope import encode_envelope
-from wire.messages import LineState, Presence, State
-from wire.record import LineOperator, Nat
+from wire.messages import Presence, State
 from wire.result import Result, encode_result
 from wire.signature import SignatureBlock
 
-USER = "can-bo"
 _ENVELOPE_RESULTS = 50
 # Results of one commit.
 _BATCH_MESSAGES = 500
@@ -67,8 +62,8 @@ _ROLL_UP_RESULTS = 200_000
 _DAY = timedelta(days=1)
 _SILENT_AFTER = timedelta(minutes=Rules().silent_after_minutes)
 
-# A step, and how much of it is done, 0 to 1; None where that is not known.
-Progress = Callable[[str, float | None], None]
+# A step, and how much of it is done, 0 to 1.
+Progress = Callable[[str, float], None]
 
 
 class Message(NamedTuple):
@@ -77,26 +72,6 @@ class Message(NamedTuple):
     at: datetime
     topic: str
     payload: bytes
-
-
-class Past(NamedTuple):
-    """The time that is seeded: from the first day of the last whole month, local, to `now`."""
-
-    begins: datetime
-    now: datetime
-
-    @classmethod
-    def until(cls, now: datetime) -> Past:
-        """The past of a moment."""
-        last_month = month_of(month_of(local_day(now)).first - _DAY)
-        return cls(last_month.starts_at.astimezone(UTC), now)
-
-    def days(self, until: datetime) -> Iterator[datetime]:
-        """Each local midnight before a time."""
-        midnight = self.begins
-        while midnight < until:
-            yield midnight
-            midnight += _DAY
 
 
 class SigningOffice:
@@ -129,7 +104,7 @@ class SigningOffice:
                 results = sorted(some, key=attrgetter("started_at"))
                 for first in range(0, len(results), _ENVELOPE_RESULTS):
                     yield self._envelope(results[first : first + _ENVELOPE_RESULTS], ends)
-        yield self._status(self._until, "health", self._health())
+        yield self._status(self._until, "health", health(self._office, self._past, self._until))
         unplugged = self._office.unplugged_days > 0
         presence = Presence.LOST if unplugged else Presence.ONLINE
         yield self._status(self._until, "state", State(presence, self._until))
@@ -168,36 +143,6 @@ class SigningOffice:
             certificate=self._key.certificate,
         )
 
-    def _health(self) -> messages.Health:
-        return health(self._office, self._until, self._faults)
-
-
-def health(office: Office, at: datetime, faults: Sequence[Fault]) -> messages.Health:
-    """What an office's probe reports of itself at a time."""
-    states = {
-        line.id: _line_state(office.probe, line.id, line.loss, at, faults) for line in office.lines
-    }
-    operators = {
-        line.id: [LineOperator(month.public_address(office.probe, line), Nat.NAT, at)]
-        for line in office.lines
-    }
-    return structs.replace(
-        samples.health(at=at, certificate_ends_at=at + timedelta(days=640)),
-        lines=states,
-        operators=operators,
-        uptime_s=20 * _DAY.total_seconds(),
-    )
-
-
-def _line_state(
-    probe: str, line: str, loss: float, at: datetime, faults: Sequence[Fault]
-) -> LineState:
-    if any(
-        one.probe == probe and line in one.lines and one.begins <= at <= one.ends for one in faults
-    ):
-        return LineState.DOWN
-    return LineState.DEGRADED if loss > 0.01 else LineState.GOOD
-
 
 def _blocks(first: int, packed: Sequence[bytes | None]) -> Iterator[SignatureBlock]:
     for seq, one in enumerate(packed, first):
@@ -210,7 +155,7 @@ def _messages_of(office: Office, past: Past, files: tuple[Path, Path]) -> list[M
     return list(SigningOffice(office, past, SigningKey(*files)).published())
 
 
-def seed(folder: Path, now: datetime, progress: Progress = lambda _step, _done: None) -> Past:
+def seed(folder: Path, now: datetime, progress: Progress = lambda _step, _done: None) -> None:
     """Make the authority, registry, results, alerts of a centre in a folder.
 
     Args:
@@ -232,7 +177,6 @@ def seed(folder: Path, now: datetime, progress: Progress = lambda _step, _done: 
     finally:
         store.close()
     _alerts(folder / "alerts.sqlite", past)
-    return past
 
 
 def _certified(folder: Path, at: datetime) -> list[tuple[Path, Path]]:
@@ -337,13 +281,6 @@ def _line_observed(probe: str, line: str, at: datetime, faults: Sequence[Fault])
     )
 
 
-def add_user(path: Path) -> str:
-    """Add the user with whom to sign in; returns the password, which is drawn anew each time."""
-    password = "-".join(secrets.token_hex(2) for _ in range(4))
-    UserStore(path).put(User(name=USER, role=Role.CENTRE), passwords.make_hash(password))
-    return password
-
-
 def issue_reports(folder: Path, now: datetime, weeks: int = 3) -> list[Path]:
     """Issue the last weeks' bulletins and the last month's report, each at its own time."""
     config = configuration.parse((folder / "collector.toml").read_bytes(), "collector.toml")
@@ -388,9 +325,16 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--reports", action="store_true", help="issue the reports, nothing else")
+    parser.add_argument(
+        "--until",
+        type=datetime.fromisoformat,
+        default=datetime.now(UTC),
+        metavar="TIME",
+        help="where the past ends, 2026-11-30T05:00:00Z (default: now)",
+    )
     options = parser.parse_args(argv)
     folder: Path = options.folder
-    now = datetime.now(UTC)
+    now = options.until.astimezone(UTC)
     if options.reports:
         for path in issue_reports(folder, now):
             print(path, flush=True)

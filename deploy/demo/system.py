@@ -8,23 +8,30 @@ more.
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
 from msgspec import Struct
 
-from deploy.demo import seed, settings
+from collector.users import passwords
+from collector.users.user import Role, User
+from collector.users.user_store import UserStore
+from deploy.demo import settings
 from deploy.demo.message_log import MessageLog
-from deploy.demo.seed import Progress
+from deploy.demo.past import Past
+from deploy.demo.pulse import Pulse
 from deploy.demo.settings import DemoLine, DemoServer, DemoServices
+from probe.measure.latency.line_socket import icmp_refusal
 from runtime.broker import BrokerConfig
 from tests import resources
 from tests.broker import Broker, BrokerError
@@ -48,6 +55,8 @@ _SERVER_ADDRESSES = (network.SERVER_ADDRESSES, network.SERVER_ADDRESSES_IPV6)
 _STAMP_PORT = 8620
 _START_S = 15.0
 _LOOK_S = 0.2
+_PERMIT_ICMP = 'sudo sysctl -w net.ipv4.ping_group_range="0 2147483647"'
+_USER = "can-bo"
 _SEEDING, _REPORTS = "seeding", "reports"
 # They end by themselves.
 _ENDING = frozenset({"probe", _SEEDING, _REPORTS})
@@ -59,6 +68,10 @@ _SEED_STEPS = {
     "rollup": "a district's month: rolled up",
 }
 _HTTP_FILES = Path(__file__).parents[2] / "out" / "http-files"
+
+
+# A step of the start, and how much of it is done, 0 to 1; None where that is not known.
+Progress = Callable[[str, float | None], None]
 
 
 class DemoError(Exception):
@@ -105,7 +118,12 @@ class DemoSystem:
         self.page = ""
         # Who may sign in: name and password; None where the centre has no past (`once`).
         self.user: tuple[str, str] | None = None
+        # Why ICMP results will have no figures, in both languages; None where they will.
+        self.icmp_refusal: str | None = None
+        if self.why_loopback is not None and (refusal := icmp_refusal()) is not None:
+            self.icmp_refusal = f"{refusal.vi}\n{refusal.en}\n{_PERMIT_ICMP}"
         self._page_address = ("127.0.0.1", 0)
+        self._past: Past | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -167,7 +185,9 @@ class DemoSystem:
         self.folder = resources.new_folder("tramdo-demo-")
         self._exits.callback(shutil.rmtree, self.folder, ignore_errors=True)
         if not self._once:
-            self._start(_SEEDING, [*_SEED, str(self.folder)])
+            self._past = Past.until(datetime.now(UTC))
+            until = ["--until", self._past.now.isoformat()]
+            self._start(_SEEDING, [*_SEED, str(self.folder), *until])
         self._progress("network, broker, servers", None)
         hosts = [["127.0.0.1"], ["127.0.0.1"]]
         broker_at_centre = broker_at_office = listen = "127.0.0.1"
@@ -197,6 +217,9 @@ class DemoSystem:
         if self._messages is not None:
             self._log_messages(BrokerConfig(host=broker_at_centre, port=broker.port, tls=False))
         self._start_collector((broker_at_centre, broker.port))
+        if self._past is not None:
+            at_centre = BrokerConfig(host=broker_at_centre, port=broker.port, tls=False)
+            self._exits.enter_context(Pulse(at_centre, self._past))
 
     def _build_network(self) -> OfficeNetwork:
         shapes = [
@@ -306,7 +329,7 @@ class DemoSystem:
             time.sleep(_LOOK_S)
         if seeding.returncode:
             raise DemoError(f"the month could not be made:\n{self.log(_SEEDING)}")
-        self.user = seed.USER, seed.add_user(self.folder / "people.sqlite")
+        self.user = _USER, _added_user(self.folder / "people.sqlite")
 
     def _start_collector(self, broker: tuple[str, int]) -> None:
         self._page_address = ("127.0.0.1", free_port())
@@ -348,6 +371,13 @@ class DemoSystem:
             )
         self._processes[name] = process
         return process
+
+
+def _added_user(path: Path) -> str:
+    """Add the user with whom to sign in; returns the password, which is drawn anew each time."""
+    password = "-".join(secrets.token_hex(2) for _ in range(4))
+    UserStore(path).put(User(name=_USER, role=Role.CENTRE), passwords.make_hash(password))
+    return password
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
+from io import StringIO
 from types import TracebackType
 from typing import Any, Self, TextIO
 
 import msgspec
 from msgspec import Struct
-from rich.console import Console, Group
+from rich.console import Console, ConsoleDimensions, Group
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from deploy.demo.outcome import figure, row_texts
+from deploy.demo.outcome import family_text, figure, row_texts
 from deploy.demo.settings import DemoLine
 from deploy.demo.system import DemoSystem, StoredRow
 from probe.show import status_file
 from probe.show.status import LineStatus, Pattern, StatusSnapshot
-from wire.result import Family
+from wire.result import Family, Outcome, headline
 
-_RESULTS_SHOWN = 12
+# Beside the whole sentences, which are printed once.
+ICMP_REFUSED = (
+    "ICMP không được phép / is not permitted: "
+    'sudo sysctl -w net.ipv4.ping_group_range="0 2147483647"'
+)
+# At most, where the terminal has room: a panel's frame, its head and the cursor's row take four.
+_RESULTS_SHOWN, _RESULTS_FRAME = 40, 4
+_RESULT_COLUMNS = ("seq", "line", "kind", "family", "target", "outcome", "figures")
+# Below these a terminal has the short panels.
+_WIDE, _HIGH = 120, 34
 _LED_COLOURS = {"power": "yellow", "centre": "blue", "green": "green", "red": "red"}
 _STATE_COLOURS = {"good": "green", "degraded": "yellow", "down": "red"}
 
@@ -38,6 +49,7 @@ class Snapshot(Struct, frozen=True):
     page: str
     shaped: bool
     user: tuple[str, str] | None
+    icmp_refusal: str | None
 
 
 def snapshot(system: DemoSystem) -> Snapshot:
@@ -58,6 +70,7 @@ def snapshot(system: DemoSystem) -> Snapshot:
         system.page,
         system.why_loopback is None,
         system.user,
+        system.icmp_refusal,
     )
 
 
@@ -117,7 +130,8 @@ class View:
     def show(self, now: Snapshot) -> None:
         """Show this moment."""
         if self._console.is_terminal:
-            self._live.update(picture(now, time.monotonic()), refresh=True)
+            shown = picture(now, time.monotonic(), self._console.size)
+            self._live.update(shown, refresh=True)
             return
         for line in _new_lines(now):
             if line not in self._printed:
@@ -125,15 +139,22 @@ class View:
                 self._console.print(line, highlight=False, soft_wrap=True)
 
 
-def picture(now: Snapshot, at_s: float) -> Group:
-    """The whole picture at a moment of monotonic time (LEDs blink with it)."""
-    parts: list[Any] = [_header(now)]
+def picture(now: Snapshot, at_s: float, size: ConsoleDimensions) -> Group:
+    """The whole picture at a moment of monotonic time (LEDs blink with it), not larger than `size`.
+
+    Of the results there are as many as fit; a small terminal has shorter panels, each result a row.
+    """
+    small = size.width < _WIDE or size.height < _HIGH
+    panels = [_header(now)]
     if now.board is None:
-        parts.append(Panel("the probe is starting …", title="probe"))
+        panels.append(Panel("the probe is starting …", title="probe"))
     else:
-        parts += [_leds(now.board, at_s), _lines(now, now.board)]
-    parts.append(_results(now))
-    return Group(*parts)
+        panels.append(_leds_row(now.board, at_s) if small else _leds(now.board, at_s))
+        panels.append(_lines(now, now.board, small=small))
+    console = Console(width=size.width, height=size.height, file=StringIO())
+    used = sum(len(console.render_lines(panel)) for panel in panels)
+    rows = max(1, min(_RESULTS_SHOWN, size.height - used - _RESULTS_FRAME))
+    return Group(*panels, _results(now, rows, small=small))
 
 
 def _header(now: Snapshot) -> Panel:
@@ -143,8 +164,11 @@ def _header(now: Snapshot) -> Panel:
         ("    Ctrl-C ends all of it", "dim"),
     )
     if now.user is not None:
-        for piece in _sign_in(*now.user):
-            text.append("\n").append(piece)
+        name, password = now.user
+        text.append("\nđăng nhập / sign in: ").append(name, "bold")
+        text.append("   mật khẩu / password: ").append(password, "bold")
+    if now.icmp_refusal is not None:
+        text.append(f"\n{ICMP_REFUSED}", "yellow")
     return Panel(text, title="Tramdo · trạm đo chất lượng Internet")
 
 
@@ -154,6 +178,14 @@ def _sign_in(name: str, password: str) -> tuple[str, str]:
         f"Đăng nhập: {name}, mật khẩu {password} (chỉ dùng cho lần chạy này)",
         f"Sign in: {name}, password {password} (of this run alone)",
     )
+
+
+def _leds_row(shown: StatusSnapshot, at_s: float) -> Panel:
+    """The LEDs in one row, each with its name."""
+    text = Text(no_wrap=True, overflow="ellipsis")
+    for name, pattern in shown.leds.items():
+        text.append_text(_led(name, pattern, at_s)).append(f" {name}  ")
+    return Panel(text, title=f"LEDs ({shown.leds_driver})")
 
 
 def _leds(shown: StatusSnapshot, at_s: float) -> Panel:
@@ -180,34 +212,41 @@ def _led(name: str, pattern: Pattern, at_s: float) -> Text:
     return Text("●" if lit else "○", style=f"bold {colour}" if lit else "dim")
 
 
-def _lines(now: Snapshot, shown: StatusSnapshot) -> Panel:
-    table = Table(expand=True, box=None)
-    for title in ("line", "state", "download", "upload", "RTT p50", "loss", "measuring"):
-        table.add_column(title)
-    for line in shown.status.lines.values():
-        table.add_row(*_line(now, line))
+def _lines(now: Snapshot, shown: StatusSnapshot, *, small: bool) -> Panel:
+    table = Table(expand=True, box=None, padding=(0, 1, 0, 0))
+    for title in ("line", "state", "download", "upload", "RTT p50", "loss"):
+        table.add_column(title, no_wrap=True)
+    if not small:
+        table.add_column("measuring", no_wrap=True)
+    lines = list(shown.status.lines.values())
+    for line in lines:
+        # Of a small terminal all lines' measurements stand in a row below.
+        measuring = () if small else (_activity(line),)
+        table.add_row(*_line(now, line, small=small), *measuring)
     status = shown.status
     centre = "connected" if status.connected else f"no connection: {status.cause}"
     faults = "".join(f"\nfault: {text}" for text in status.faults.values())
-    return Panel(
-        Group(table, Text(f"\ncentre: {centre}; {status.pending} results without receipt{faults}")),
-        title=f"probe {status.probe}",
-    )
+    parts: list[Any] = [table]
+    if small:
+        parts.append(Text(_activities(lines), "dim", no_wrap=True, overflow="ellipsis"))
+    else:
+        parts.append("")
+    parts.append(Text(f"centre: {centre}; {status.pending} results without receipt{faults}"))
+    return Panel(Group(*parts), title=f"probe {status.probe}")
 
 
-def _line(now: Snapshot, line: LineStatus) -> tuple[Any, ...]:
+def _line(now: Snapshot, line: LineStatus, *, small: bool) -> tuple[Any, ...]:
     figures = {name: value for last in line.last.values() for name, value in last.figures.items()}
     rates = [
         _rate(figures.get(f"{direction}_bps"), now.goodput_bps.get((line.id, direction)))
         for direction in ("download", "upload")
     ]
     return (
-        Text(f"{line.id} ({line.isp})"),
+        Text(line.id if small else f"{line.id} ({line.isp})"),
         Text(line.state, style=_STATE_COLOURS.get(line.state, "dim")),
         *rates,
         figure("rtt_p50_ms", figures.get("rtt_p50_ms")),
         figure("loss_ratio", figures.get("loss_ratio")),
-        _activity(line),
     )
 
 
@@ -228,20 +267,43 @@ def _activity(line: LineStatus) -> Table | str:
     return grid
 
 
-def _results(now: Snapshot) -> Panel:
-    table = Table(expand=True, box=None)
-    for title in ("seq", "line", "kind", "family", "target", "outcome", "figures"):
-        table.add_column(title)
-    for row in reversed(now.stored[-_RESULTS_SHOWN:]):
-        table.add_row(*row_texts(row))
+def _activities(lines: Sequence[LineStatus]) -> str:
+    """What each line is measuring, in one row."""
+    found = []
+    for line in lines:
+        if line.activity is not None:
+            step = line.activity.progress
+            done = "" if step is None else f" {step.step} {step.done_ratio:.0%}"
+            rate = None if step is None else step.rate_bps
+            shown = "" if rate is None else figure("rate_bps", rate)
+            found.append(f"{line.id}: {line.activity.kind}{done} {shown}".rstrip())
+    return "measuring " + "; ".join(found) if found else "nothing is being measured"
+
+
+def _results(now: Snapshot, rows: int, *, small: bool) -> Panel:
+    columns = ("line", "kind", "family", "figures") if small else _RESULT_COLUMNS
+    table = Table(expand=True, box=None, padding=(0, 1, 0, 0))
+    for title in columns:
+        table.add_column(title, no_wrap=True, overflow="ellipsis")
+    for row in list(reversed(now.stored))[:rows]:
+        table.add_row(*(_short_texts(row) if small else row_texts(row)))
     note = (
         "percentages are of the shaped line's TCP goodput over IPv4"
         if now.shaped
         else "loopback lines"
     )
-    return Panel(
-        table, title="stored at the centre", subtitle=f"{len(now.stored)} shown here; {note}"
+    return Panel(table, title=f"stored at the centre ({len(now.stored)})", subtitle=note)
+
+
+def _short_texts(row: StoredRow) -> tuple[str, ...]:
+    """A result in four cells: its known figures, or why it has none."""
+    result = row.result
+    known = {name: value for name, value in headline(result).items() if value is not None}
+    figures = "  ".join(
+        f"{name.rpartition('_')[0]} {figure(name, value)}" for name, value in known.items()
     )
+    ending = figures if result.outcome is Outcome.OK else f"{result.outcome}: {result.reason}"
+    return result.line.id, result.kind, family_text(result.family), ending
 
 
 def _new_lines(now: Snapshot) -> list[str]:
@@ -250,6 +312,7 @@ def _new_lines(now: Snapshot) -> list[str]:
     return [
         f"the centre's page: {now.page}",
         *(() if now.user is None else _sign_in(*now.user)),
+        *(() if now.icmp_refusal is None else now.icmp_refusal.splitlines()),
         *(
             f"{line.id}: measuring {line.activity.kind}: {line.activity.progress.step}"
             for line in lines

@@ -39,6 +39,7 @@ def examine(config: Config) -> DoctorReport:
 def _findings(config: Config, now: datetime) -> Iterator[CheckResult]:
     for problem in prerequisites.problems(config):
         yield bad(Phrase("cấu hình", "configuration"), problem, _MEND_CONFIGURATION)
+    yield from network_checks.icmp()
     yield from network_checks.lines(config)
     yield from family_checks.families(config)
     yield from network_checks.servers(config)

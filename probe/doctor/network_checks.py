@@ -19,7 +19,7 @@ from probe.config import Config, LineConfig, ServerConfig
 from probe.doctor.check import CheckResult, bad, certificate, good, unknown, warning
 from probe.measure import gateway
 from probe.measure.failure import Failure
-from probe.measure.latency.line_socket import LineSocketError, line_fault
+from probe.measure.latency.line_socket import LineSocketError, icmp_refusal, line_fault
 from probe.measure.line_stream import connect
 from probe.measure.lookup import Address, Lookup, resolved
 from runtime import secret_file
@@ -31,6 +31,19 @@ from wire.record import Reason
 
 _WAIT_S = 5.0
 _BROKER = Phrase("máy chủ nhận tin (MQTT)", "broker")
+
+
+def icmp() -> Iterator[CheckResult]:
+    """Whether ICMP echo may be sent, without which half of latency and all paths are not known."""
+    if (refusal := icmp_refusal()) is not None:
+        yield bad(Phrase("ICMP", "ICMP"), refusal, _PERMIT_ICMP)
+
+
+_PERMIT_ICMP = Phrase(
+    'sudo sysctl -w net.ipv4.ping_group_range="0 2147483647"; ghi vào /etc/sysctl.d để giữ sau '
+    "khi khởi động lại",
+    'sudo sysctl -w net.ipv4.ping_group_range="0 2147483647"; in /etc/sysctl.d it lasts',
+)
 
 
 def lines(config: Config) -> Iterator[CheckResult]:

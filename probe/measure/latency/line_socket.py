@@ -44,6 +44,13 @@ _BUFFER_BYTES, _ANCILLARY_BYTES = 2048, 512
 # At most so many packets in one call, so that a flood does not block the other targets.
 _AT_ONCE = 256
 
+_LOOPBACK = Address("127.0.0.1", 0)
+_ICMP_REFUSED = Phrase(
+    "tiến trình này không được phép gửi ICMP echo: thêm nhóm của nó vào "
+    "net.ipv4.ping_group_range, hoặc cấp cho nó quyền CAP_NET_RAW.",
+    "This process may not send ICMP echo: open net.ipv4.ping_group_range to its group, "
+    "or give it CAP_NET_RAW.",
+)
 _REASONS = {
     errno.ENODEV: Reason.LINE_DOWN,
     errno.ENXIO: Reason.LINE_DOWN,
@@ -257,6 +264,18 @@ def open_icmp(line: LineConfig, peer: Address) -> LineSocket:
     return LineSocket(raw, line, peer)
 
 
+def icmp_refusal() -> Phrase | None:
+    """Why this process may not send ICMP echo, and what to do; None where it may."""
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW):
+        try:
+            _new(_LOOPBACK, kind, socket.IPPROTO_ICMP).close()
+        except LineSocketError as error:
+            if error.failure.reason is Reason.PERMISSION_DENIED:
+                continue
+        return None
+    return _ICMP_REFUSED
+
+
 def failure_of(error: OSError, line: LineConfig, peer: Address) -> Failure:
     """The failure that an error of the kernel means; a line that is down explains any error."""
     down = line_failure(line)
@@ -344,11 +363,7 @@ def _new(peer: Address, kind: socket.SocketKind, protocol: int) -> socket.socket
         if protocol == socket.IPPROTO_UDP or error.errno not in (errno.EACCES, errno.EPERM):
             reason = _REASONS.get(error.errno or 0, Reason.TOOL_FAILED)
             raise LineSocketError(Failure(reason, f"No socket: {error.strerror}.")) from error
-        sentence = (
-            "This process may not send ICMP echo: open net.ipv4.ping_group_range to its group, "
-            "or give it CAP_NET_RAW."
-        )
-        raise LineSocketError(Failure(Reason.PERMISSION_DENIED, sentence)) from error
+        raise LineSocketError(Failure(Reason.PERMISSION_DENIED, _ICMP_REFUSED.en)) from error
 
 
 def bind_to_line(sock: socket.socket, line: LineConfig) -> None:
