@@ -6,13 +6,14 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from probe.config import LatencyConfig, LineConfig, ServerConfig
+from probe.doctor.network_checks import icmp
 from probe.measure.latency.probe import measure
 from probe.measure.measurement import MeasurementRequest, Progress, RawResult
 from runtime import kernel_time
@@ -235,8 +236,8 @@ def test_a_name_without_an_address() -> None:
         assert finding.values is None
 
 
-def test_without_the_right_to_send_icmp() -> None:
-    """As a user of no permitted group: STAMP is measured, ICMP says what to open."""
+def as_nobody(action: Callable[[], str]) -> str:
+    """What an action returns as a user of no group that may send ICMP echo."""
     if os.geteuid() != 0:
         pytest.skip("becoming another user needs root")
     low, high = Path("/proc/sys/net/ipv4/ping_group_range").read_text(encoding="ascii").split()
@@ -248,24 +249,45 @@ def test_without_the_right_to_send_icmp() -> None:
     read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
-        reason = "none"
+        answer = "none"
         try:
             os.close(read_end)
             os.setgroups([])
             os.setgid(nobody)
             os.setuid(nobody)
-            latency = LatencyConfig(mean_gap_s=0.1, timeout_s=0.1, window_s=1)
-            found = by_target(list(measure(request_on(LOOPBACK, "127.0.0.1", 1, latency), 1)))
-            finding = found["icmp:127.0.0.1"]
-            reason = f"{finding.reason} {finding.values} {finding.detail}"
+            answer = action()
         finally:
-            os.write(write_end, reason.encode())
+            os.write(write_end, answer.encode())
             os._exit(0)
     os.close(write_end)
-    with os.fdopen(read_end) as told:
+    with os.fdopen(read_end, encoding="utf-8") as told:
         said = told.read()
     os.waitpid(child, 0)
+    return said
+
+
+def test_without_the_right_to_send_icmp() -> None:
+    """As a user of no permitted group: STAMP is measured, ICMP says what to open."""
+
+    def measured() -> str:
+        latency = LatencyConfig(mean_gap_s=0.1, timeout_s=0.1, window_s=1)
+        found = by_target(list(measure(request_on(LOOPBACK, "127.0.0.1", 1, latency), 1)))
+        finding = found["icmp:127.0.0.1"]
+        return f"{finding.reason} {finding.values} {finding.detail}"
+
+    said = as_nobody(measured)
     assert said.startswith("permission_denied None This process may not send ICMP echo"), said
+
+
+def test_the_doctor_says_that_icmp_is_not_permitted_and_what_to_do() -> None:
+    def examined() -> str:
+        return "\n".join(f"{one.seen.en} {one.todo and one.todo.vi}" for one in icmp())
+
+    said = as_nobody(examined)
+    assert said.startswith("This process may not send ICMP echo"), said
+    assert "sudo sysctl -w net.ipv4.ping_group_range=" in said, said
+    # Root may: there is nothing to say.
+    assert list(icmp()) == []
 
 
 # --- over lines of a known truth -------------------------------------------------------------
