@@ -36,7 +36,7 @@ _BROKER = Phrase("máy chủ nhận tin (MQTT)", "broker")
 def icmp() -> Iterator[CheckResult]:
     """Whether ICMP echo may be sent, without which half of latency and all paths are not known."""
     if (refusal := icmp_refusal()) is not None:
-        yield bad(Phrase("ICMP", "ICMP"), refusal, _PERMIT_ICMP)
+        yield bad(Phrase("quyền gửi ICMP", "permission to send ICMP"), refusal, _PERMIT_ICMP)
 
 
 _PERMIT_ICMP = Phrase(
