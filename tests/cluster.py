@@ -101,6 +101,10 @@ class Cluster:
         """All that a node has logged."""
         return (self.folder(number) / "log").read_text(encoding="utf-8", errors="replace")
 
+    def describe(self, number: int) -> str:
+        """What a running node says of its connections, subscriptions and queues."""
+        raise NotImplementedError
+
     def first_node_of(self, name: str) -> int:
         """The number of the node that a client tries first."""
         addresses = [f"{HOST}:{node.port}" for node in self.settings.nodes]
@@ -198,6 +202,12 @@ def delivery(scene: Scene, folder: Path) -> Iterator[Delivery]:
         probe = Probe(settings, folder)
         try:
             yield Delivery(collector, probe)
+        except AssertionError:
+            # While both are connected: afterwards there is nothing to see.
+            for number in sorted(cluster.running):
+                text = cluster.describe(number)
+                (folder / f"node-{number}.txt").write_text(text, encoding="utf-8")
+            raise
         finally:
             probe.publisher.stop()
 

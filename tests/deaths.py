@@ -1,8 +1,9 @@
 """Floor 3. `python -m tests.deaths rabbitmq|nats`: nodes of a cluster die while results go on.
 
 Not in the suite: a run may end with results that have not arrived in four minutes, which are still
-at the probe. Each run kills the probe's node, the collector's, then all of them, and compares what
-was stored with what was handed over, number by number. What failed keeps its folder, with all logs.
+at the probe; its folder is kept, with all logs and with what each node listed then. Each run kills
+the probe's node, the collector's, then all of them, and compares what was stored with what was
+handed over, number by number.
 
 Exit codes: 0 every run stored all, each once; 1 one did not.
 """
@@ -10,10 +11,13 @@ Exit codes: 0 every run stored all, each once; 1 one did not.
 from __future__ import annotations
 
 import argparse
+import logging
 import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests import nats, rabbitmq
@@ -43,13 +47,29 @@ def _survives(kind: str, number: int) -> bool:
         cluster, scene = _cluster(kind, folder, office)
         with cluster:
             print(f"{number}: {len(cluster.settings.nodes)} nodes", flush=True)
-            deliver_through_deaths(scene, folder)
+            with _logged_to(folder / "probe.log"):
+                deliver_through_deaths(scene, folder)
     except AssertionError as error:
         print(f"{number}: {error}; its logs are in {folder}", flush=True)
         return False
     print(f"{number}: all stored once, after {time.monotonic() - began_s:.0f} s", flush=True)
     shutil.rmtree(folder)
     return True
+
+
+@contextmanager
+def _logged_to(path: Path) -> Iterator[None]:
+    """All that the probe's code logs, with its times, in a file."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()
 
 
 def _cluster(kind: str, folder: Path, office: Office) -> tuple[Cluster, Scene]:

@@ -20,6 +20,8 @@ from tests.cluster import START_TIMEOUT_S, Cluster
 from tests.ports import free_port
 from tests.secured_broker import Office
 
+_PAGES = ("connz?subs=1", "jsz?consumers=1&raft=1", "routez", "healthz")
+
 
 def why_not() -> str | None:
     """Why there are no NATS servers here, None where there are."""
@@ -35,6 +37,18 @@ class NatsCluster(Cluster):
         super().__init__(directory, office, nodes, who)
         self._monitors = [free_port() for _ in range(nodes)]
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
+
+    def describe(self, number: int) -> str:
+        """What a node's monitoring says, and why it does not where it does not."""
+        return "\n".join(self._told(number, page) for page in _PAGES)
+
+    def _told(self, number: int, page: str) -> str:
+        url = f"http://127.0.0.1:{self._monitors[number]}/{page}"
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return f"== {page}\n{answer.read().decode()}"
+        except OSError as error:
+            return f"== {page}\n{error}"
 
     def reload(self, settings: ClusterSettings) -> None:
         """Take other clients in, on every node, as `nats-server --signal reload` does."""

@@ -27,6 +27,16 @@ from tests.secured_broker import Office
 _PROGRAMS = Path("/usr/lib/rabbitmq/bin")
 _ROOT = Path(os.environ.get("TRAMDO_RABBITMQ_ROOT", "/"))
 _CTL_TIMEOUT_S = 60.0
+_STARTED = "Server startup complete"
+# What tells a connection without a consumer from a queue without a leader.
+_LISTS = (
+    "cluster_status",
+    "list_connections name user state node connected_at client_properties",
+    "list_queues name type durable auto_delete state pid messages consumers",
+    "list_bindings source_name destination_name routing_key",
+    "list_consumers",
+    "list_unresponsive_queues --timeout 20",
+)
 
 
 def why_not() -> str | None:
@@ -58,6 +68,7 @@ class RabbitCluster(Cluster):
         self._epmd_port = free_port()
         self._epmd: subprocess.Popen[bytes] | None = None
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        self._started_before: dict[int, int] = {}
 
     def __enter__(self) -> Self:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -91,9 +102,21 @@ class RabbitCluster(Cluster):
         assert ended.returncode == 0, ended.stdout + ended.stderr
         return ended.stdout
 
+    def describe(self, number: int) -> str:
+        """What `rabbitmqctl` of a node lists, and why it does not where it does not."""
+        return "\n".join(self._listed(number, words.split()) for words in _LISTS)
+
+    def _listed(self, number: int, words: list[str]) -> str:
+        try:
+            return f"== {' '.join(words)}\n{self.control(number, *words)}"
+        except (AssertionError, subprocess.TimeoutExpired) as error:
+            return f"== {' '.join(words)}\n{error}"
+
     def _start(self, number: int) -> None:
         self._write(number)
         with (self.folder(number) / "log").open("ab") as log:
+            # What an earlier start has logged says nothing of this one.
+            self._started_before[number] = self.log(number).count(_STARTED)
             self._processes[number] = subprocess.Popen(
                 _command("rabbitmq-server"),
                 env=self._environment(number),
@@ -137,7 +160,7 @@ class RabbitCluster(Cluster):
     def _is_ready(self, number: int) -> bool:
         process = self._processes[number]
         assert process.poll() is None, self.log(number)
-        return "Server startup complete" in self.log(number).rpartition("Starting RabbitMQ")[2]
+        return self.log(number).count(_STARTED) > self._started_before[number]
 
 
 def _command(program: str) -> list[str]:
