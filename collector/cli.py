@@ -18,7 +18,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from collector import config as configuration
-from collector.alerts.alert_store import AlertStore, AlertStoreError
+from collector.alerts.alert_database import AlertStoreError, AlertTables, move_file
+from collector.alerts.alert_store import AlertStore
 from collector.alerts.monitor import AlertMonitor
 from collector.alerts.notifier import Notifier, channels
 from collector.analytics import cli as analytics_cli
@@ -181,14 +182,18 @@ def _run(config: Config) -> int:
         limits = _thresholds(config)
         read_model = ReadModel(store, limits)
         certificates = _certificate_files(config)
-        alert_store = AlertStore(Path(config.alerts.path))
+        alert_store = _open_alerts(config, opened)
         reports = ReportService(
             lambda: sources_of(store, limits, config.papers.office), Path(config.papers.path)
         )
         watch = AlertMonitor(
             read_model,
             alert_store,
-            Notifier(alert_store, channels(config.alerts, ZoneInfo(config.web.timezone))),
+            Notifier(
+                alert_store,
+                channels(config.alerts, ZoneInfo(config.web.timezone)),
+                holds=opened.leases.holds,
+            ),
             config.alerts,
             certificates,
             lambda: ingest.state.broker_trouble is None,
@@ -250,6 +255,20 @@ def _run(config: Config) -> int:
         return FAILED
     log.info("ended, all that was stored is receipted")
     return OK
+
+
+def _open_alerts(config: Config, opened: CollectorStore) -> AlertStore:
+    """The alerts: in a file, or where collectors share a database, there."""
+    path = Path(config.alerts.path)
+    if (shared := opened.alerts()) is None:
+        return AlertStore(path)
+    tables = AlertTables(shared.database, opened.holder, shared.fence)
+    try:
+        move_file(path, tables)
+    except AlertStoreError as error:
+        # A standby, or a database that is just going away: at the next start.
+        log.warning("alerts from before are not moved: %s", error)
+    return AlertStore(tables)
 
 
 def _stop_requested(timeout_s: float) -> bool:

@@ -1,71 +1,36 @@
-"""Floor 2. Stores alerts and undelivered notifications in an SQLite file of its own.
+"""Floor 2. Stores alerts and undelivered notifications, in SQL for a file and for shared tables.
 
-The file is separate from the result store, which may be a remote PostgreSQL or a failed disk: an
-alert about that must still be stored. An alert and its notifications are written in one
-transaction; a notification is deleted after its channel has accepted it, so that none is lost and
-a repeat is possible only after a crash between delivery and deletion.
+An alert and its notifications are written in one transaction; a notification is deleted after its
+channel has accepted it, so that none is lost and a repeat is possible only after a crash between
+delivery and deletion.
 """
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from collector.alerts.alert import Alert, AlertKind, Begin, End, Key, Subject
+from collector.alerts.alert_database import (
+    AlertDatabase,
+    AlertFile,
+    AlertTransaction,
+)
 from collector.alerts.notification import AlertEvent, Transition
 from collector.domain.operators import History, OperatorStay
 from collector.registry.registry import LineKey
+from collector.store.database import Row
 from wire.decoding import decode_json
 from wire.record import Family
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS alerts (
-    number       INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind         TEXT NOT NULL,
-    tenant       TEXT NOT NULL,
-    probe        TEXT NOT NULL,
-    line         TEXT NOT NULL,
-    name         TEXT NOT NULL,
-    began_at     TEXT NOT NULL,
-    seen_at      TEXT NOT NULL,
-    ended_at     TEXT,
-    commune_code TEXT,
-    office       TEXT,
-    evidence     TEXT NOT NULL
-) STRICT;
--- At most one alert of a kind and subject is open at a time.
-CREATE UNIQUE INDEX IF NOT EXISTS open_alerts
-    ON alerts (kind, tenant, probe, line, name) WHERE ended_at IS NULL;
-CREATE TABLE IF NOT EXISTS due (
-    number  INTEGER NOT NULL REFERENCES alerts,
-    channel TEXT NOT NULL,
-    edge    TEXT NOT NULL,
-    PRIMARY KEY (number, channel, edge)
-) STRICT, WITHOUT ROWID;
--- Who carried a line: its public addresses, as JSON. Personal data.
-CREATE TABLE IF NOT EXISTS line_operators (
-    tenant  TEXT NOT NULL,
-    probe   TEXT NOT NULL,
-    line    TEXT NOT NULL,
-    history TEXT NOT NULL,
-    PRIMARY KEY (tenant, probe, line)
-) STRICT, WITHOUT ROWID;
-"""
 _COLUMNS = (
     "number, kind, tenant, probe, line, name, began_at, seen_at, ended_at, commune_code, office,"
     " evidence"
 )
-
-
-class AlertStoreError(Exception):
-    """The alert file cannot be read or written; the text is a sentence for a user."""
 
 
 class AlertLocation(NamedTuple):
@@ -76,25 +41,21 @@ class AlertLocation(NamedTuple):
 
 
 class AlertStore:
-    """The alert file. Open it once per process; methods are thread-safe.
+    """The alerts. Open it once per process; methods are thread-safe.
+
+    Args:
+        where: their tables, or the file that has them.
 
     Raises:
         AlertStoreError: the file cannot be opened; every method raises it on a database error.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._lock = threading.Lock()
-        try:
-            self._connection = sqlite3.connect(path, check_same_thread=False, timeout=10)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.executescript(_SCHEMA)
-        except sqlite3.Error as error:
-            raise AlertStoreError(f"the alert store {path} cannot be opened: {error}") from error
+    def __init__(self, where: AlertDatabase | Path) -> None:
+        self._database = AlertFile(where) if isinstance(where, Path) else where
 
     def open_alerts(self) -> Mapping[Key, Alert]:
-        """The open alerts by key."""
-        found = self._read("WHERE ended_at IS NULL ORDER BY number")
+        """The open alerts by key: of every tenant, and of this centre itself."""
+        found = self._read("ended_at IS NULL ORDER BY number")
         return {alert.key: alert for alert in found}
 
     def newest(self, limit: int, *, ended: bool | None = None, kind: str = "") -> list[Alert]:
@@ -106,12 +67,12 @@ class AlertStore:
             kind: only of this kind; "" for every one.
         """
         state = {None: "true", True: "ended_at IS NOT NULL", False: "ended_at IS NULL"}[ended]
-        where = f"WHERE {state} AND (kind = ? OR ? = '')"
-        return self._read(f"{where} ORDER BY number DESC LIMIT ?", kind, kind, limit)
+        where = f"{state} AND (kind = ? OR ? = '') ORDER BY number DESC LIMIT ?"
+        return self._read(where, kind, kind, limit)
 
     def write(
         self,
-        changes: Iterable[Begin | End],
+        changes: Collection[Begin | End],
         channels: Sequence[str],
         where: Callable[[Subject], AlertLocation],
     ) -> None:
@@ -119,37 +80,45 @@ class AlertStore:
 
         When an alert ends before its beginning was delivered, the queued beginning is replaced by
         the end, which states both times.
+
+        Raises:
+            collector.store.leases.LeaseLostError: the tenant of one is not held here.
         """
-        with self._writing():
+        tenants = {tenant for tenant in map(_tenant_of, changes) if tenant}
+        with self._database.transaction(tenants) as transaction:
             for change in changes:
                 if isinstance(change, Begin):
-                    self._begin(change, channels, where(change.result.key.subject))
+                    location = where(change.result.key.subject)
+                    self._begin(transaction, change, channels, location)
                 else:
-                    self._end(change, channels)
-
-    def withdraw(self, keys: Iterable[Key], at: datetime) -> None:
-        """End open alerts without a notification: another collector goes on with them."""
-        with self._writing():
-            for key in keys:
-                row = self._close(key, at)
-                if row is not None:
-                    self._connection.execute("DELETE FROM due WHERE number = ?", row)
+                    self._end(transaction, change, channels)
 
     def pending(self, channel: str) -> list[AlertEvent]:
         """The notifications that a channel has not delivered yet, oldest first."""
-        rows = self._rows(
-            f"SELECT edge, {_COLUMNS} FROM due JOIN alerts USING (number)"  # noqa: S608 - a constant
-            " WHERE channel = ? ORDER BY number, edge",
-            channel,
+        rows = self._database.read(
+            f"SELECT edge, {_COLUMNS} FROM {self._database.due} JOIN alerts USING (number)"  # noqa: S608 - our own names
+            " WHERE channel = ? AND collector IN ('', ?) ORDER BY number, edge",
+            (channel, self._database.collector),
         )
         return [AlertEvent(Transition(transition), _alert(row)) for transition, *row in rows]
 
+    def require_held(self, tenants: Collection[str]) -> None:
+        """Check that these tenants are held here: what is due of another's is not ours to deliver.
+
+        Raises:
+            collector.store.leases.LeaseLostError: one is not.
+        """
+        with self._database.transaction(tenants):
+            pass
+
     def mark_delivered(self, channel: str, delivered: Iterable[AlertEvent]) -> None:
         """Delete the notifications that a channel has delivered."""
-        rows = [(one.alert.number, channel, one.transition) for one in delivered]
-        with self._writing():
-            self._connection.executemany(
-                "DELETE FROM due WHERE number = ? AND channel = ? AND edge = ?", rows
+        rows = [(one.alert.number, channel, one.transition.value) for one in delivered]
+        with self._database.transaction() as transaction:
+            transaction.execute_many(
+                f"DELETE FROM {self._database.due}"  # noqa: S608 - our own names
+                " WHERE number = ? AND channel = ? AND edge = ?",
+                rows,
             )
 
     def operator_histories(self) -> dict[LineKey, History]:
@@ -165,59 +134,53 @@ class AlertStore:
     def write_operator_histories(self, histories: Mapping[LineKey, History]) -> None:
         """Store these histories in place of what is stored of their lines."""
         rows = [(*key, msgspec.json.encode(one).decode()) for key, one in histories.items()]
-        with self._writing():
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO line_operators VALUES (?, ?, ?, ?)", rows
+        with self._database.transaction() as transaction:
+            transaction.execute_many(
+                "INSERT INTO line_operators VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (tenant, probe, line) DO UPDATE SET history = excluded.history",
+                rows,
             )
 
     def delete_operator_histories(self, keys: Iterable[LineKey]) -> None:
         """Delete the histories of these lines."""
-        with self._writing():
-            self._connection.executemany(
+        with self._database.transaction() as transaction:
+            transaction.execute_many(
                 "DELETE FROM line_operators WHERE tenant = ? AND probe = ? AND line = ?",
                 list(keys),
             )
 
-    def _operator_rows(self, rest: str, *arguments: str) -> list[tuple[str, str, str, str]]:
-        return self._rows(
+    def _operator_rows(self, rest: str, *values: str) -> list[Row]:
+        return self._database.read(
             f"SELECT tenant, probe, line, history FROM line_operators {rest}",  # noqa: S608 - our own constants
-            *arguments,
+            values,
         )
 
     def close(self) -> None:
-        """Close the file. May be called more than once."""
-        with self._lock:
-            self._connection.close()
+        """Close them. May be called more than once."""
+        self._database.close()
 
-    def _read(self, rest: str, *arguments: str | int) -> list[Alert]:
-        rows = self._rows(f"SELECT {_COLUMNS} FROM alerts {rest}", *arguments)  # noqa: S608 - our own constants
+    def _read(self, rest: str, *values: str | int) -> list[Alert]:
+        rows = self._database.read(
+            f"SELECT {_COLUMNS} FROM alerts WHERE collector IN ('', ?) AND {rest}",  # noqa: S608 - our own constants
+            (self._database.collector, *values),
+        )
         return [_alert(row) for row in rows]
 
-    def _rows(self, sql: str, *arguments: str | int) -> list[Any]:
-        with self._lock:
-            try:
-                return self._connection.execute(sql, arguments).fetchall()
-            except sqlite3.Error as error:
-                raise AlertStoreError(f"the alert store cannot be read: {error}") from error
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Commit what is done within, or nothing of it."""
-        with self._lock:
-            try:
-                with self._connection:
-                    yield
-            except sqlite3.Error as error:
-                raise AlertStoreError(f"the alert store cannot be written: {error}") from error
-
-    def _begin(self, begin: Begin, channels: Sequence[str], where: AlertLocation) -> None:
+    def _begin(
+        self,
+        transaction: AlertTransaction,
+        begin: Begin,
+        channels: Sequence[str],
+        where: AlertLocation,
+    ) -> None:
         result = begin.result
         subject = result.key.subject
-        cursor = self._connection.execute(
+        ((number,),) = transaction.execute(
             "INSERT INTO alerts (kind, tenant, probe, line, name, began_at, seen_at, ended_at,"
-            " commune_code, office, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?)",
+            " commune_code, office, evidence, collector)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?) RETURNING number",
             (
-                result.key.kind,
+                result.key.kind.value,
                 subject.tenant,
                 subject.probe,
                 subject.line,
@@ -227,33 +190,53 @@ class AlertStore:
                 where.commune_code,
                 where.office,
                 msgspec.json.encode(result.evidence).decode(),
+                self._collector_of(subject),
             ),
         )
-        self._enqueue(cursor.lastrowid, channels, Transition.BEGIN)
+        self._enqueue(transaction, number, channels, Transition.BEGIN)
 
-    def _close(self, key: Key, at: datetime) -> tuple[int] | None:
-        """End an open alert; a row with its number, None where there is none."""
-        subject = key.subject
-        row: tuple[int] | None = self._connection.execute(
+    def _end(self, transaction: AlertTransaction, end: End, channels: Sequence[str]) -> None:
+        subject = end.key.subject
+        rows = transaction.execute(
             "UPDATE alerts SET ended_at = ? WHERE kind = ? AND tenant = ? AND probe = ?"
-            " AND line = ? AND name = ? AND ended_at IS NULL RETURNING number",
-            (_text(at), key.kind, subject.tenant, subject.probe, subject.line, subject.name),
-        ).fetchone()
-        return row
-
-    def _end(self, end: End, channels: Sequence[str]) -> None:
-        row = self._close(end.key, end.at)
-        if row is not None:
-            self._connection.execute(
-                "DELETE FROM due WHERE number = ? AND edge = ?", (row[0], Transition.BEGIN)
-            )
-            self._enqueue(row[0], channels, Transition.END)
-
-    def _enqueue(self, number: int | None, channels: Sequence[str], transition: Transition) -> None:
-        self._connection.executemany(
-            "INSERT OR IGNORE INTO due VALUES (?, ?, ?)",
-            [(number, channel, transition) for channel in channels],
+            " AND line = ? AND name = ? AND collector = ? AND ended_at IS NULL RETURNING number",
+            (
+                _text(end.at),
+                end.key.kind.value,
+                subject.tenant,
+                subject.probe,
+                subject.line,
+                subject.name,
+                self._collector_of(subject),
+            ),
         )
+        for (number,) in rows:
+            transaction.execute(
+                f"DELETE FROM {self._database.due} WHERE number = ? AND edge = ?",  # noqa: S608 - our own names
+                (number, Transition.BEGIN.value),
+            )
+            self._enqueue(transaction, number, channels, Transition.END)
+
+    def _enqueue(
+        self,
+        transaction: AlertTransaction,
+        number: int,
+        channels: Sequence[str],
+        transition: Transition,
+    ) -> None:
+        transaction.execute_many(
+            f"INSERT INTO {self._database.due} VALUES (?, ?, ?) ON CONFLICT DO NOTHING",  # noqa: S608 - our own names
+            [(number, channel, transition.value) for channel in channels],
+        )
+
+    def _collector_of(self, subject: Subject) -> str:
+        """Whose alert it is: that of a tenant is whoever's holds it."""
+        return "" if subject.tenant else self._database.collector
+
+
+def _tenant_of(change: Begin | End) -> str:
+    key = change.result.key if isinstance(change, Begin) else change.key
+    return key.subject.tenant
 
 
 def _alert(row: Sequence[str | int | None]) -> Alert:

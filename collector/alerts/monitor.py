@@ -13,13 +13,15 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from itertools import permutations
 from pathlib import Path
 
 import msgspec
 
-from collector.alerts.alert import Alert, Key, Subject, changes
-from collector.alerts.alert_store import AlertLocation, AlertStore, AlertStoreError
+from collector.alerts.alert import Subject, changes
+from collector.alerts.alert_database import AlertStoreError
+from collector.alerts.alert_store import AlertLocation, AlertStore
 from collector.alerts.notifier import Notifier
 from collector.alerts.operator_monitor import OperatorMonitor
 from collector.alerts.rules import (
@@ -42,7 +44,7 @@ from collector.domain.read_model import ReadModel
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Period, local_day, start_of_day
 from collector.rollup.summary import Summary
-from collector.store.leases import SoleCollector, TenantLeases
+from collector.store.leases import LeaseLostError, SoleCollector, TenantLeases
 from collector.store.records import (
     FamilyReplies,
     LastResult,
@@ -121,6 +123,8 @@ class AlertMonitor:
             try:
                 self.check(datetime.now(UTC))
                 self._notifier.notify(time.monotonic())
+            except LeaseLostError as error:
+                self._leases.lost(error)
             except (StoreError, AlertStoreError) as error:
                 if self._last_error is None:
                     log.error("alerts cannot be checked, trying again: %s", error)  # noqa: TRY400
@@ -140,10 +144,15 @@ class AlertMonitor:
     def check(self, now: datetime) -> None:
         """Evaluate all rules once; open and close alerts. Raises StoreError, AlertStoreError."""
         lines = {line.key: line for line in self._model.lines()}
-        snapshot = self._snapshot(lines, now)
-        begun_and_ended = changes(
-            self._own_open_alerts(now), evaluate(snapshot, self._config.rules), now
-        )
+        # Once for the whole check: what is taken over meanwhile has open alerts, and no rule yet.
+        holds = lru_cache(maxsize=None)(self._leases.holds)
+        snapshot = self._snapshot(lines, now, holds)
+        own = {
+            key: alert
+            for key, alert in self._alert_store.open_alerts().items()
+            if holds(key.subject.tenant)
+        }
+        begun_and_ended = changes(own, evaluate(snapshot, self._config.rules), now)
         if begun_and_ended:
             places = {key[:2]: line for key, line in lines.items()}
             self._alert_store.write(
@@ -151,28 +160,15 @@ class AlertMonitor:
             )
             self._on_change()
 
-    def _own_open_alerts(self, now: datetime) -> Mapping[Key, Alert]:
-        """The open alerts of what is held here; those that are another collector's are withdrawn.
-
-        While nobody is known to hold a tenant, its alerts stay as they are.
-        """
-        every = self._alert_store.open_alerts()
-        elsewhere = [key for key in every if self._leases.is_elsewhere(key.subject.tenant)]
-        if elsewhere:
-            self._alert_store.withdraw(elsewhere, now)
-        return {
-            key: alert for key, alert in every.items() if self._leases.holds(key.subject.tenant)
-        }
-
-    def _snapshot(self, lines: Mapping[LineKey, KnownLine], now: datetime) -> Snapshot:
+    def _snapshot(
+        self, lines: Mapping[LineKey, KnownLine], now: datetime, holds: Callable[[str], bool]
+    ) -> Snapshot:
         if not self._is_listening():
             self._listening_since = None
         elif self._listening_since is None:
             self._listening_since = now
         probes = self._model.probes()
-        names = {
-            name for name in _monitored_probes(lines, probes, now) if self._leases.holds(name[0])
-        }
+        names = {name for name in _monitored_probes(lines, probes, now) if holds(name[0])}
         lines = {key: line for key, line in lines.items() if key[:2] in names}
         probes = {name: probe for name, probe in probes.items() if name in names}
         conflicts = {(one.tenant, one.probe): one for one in self._name_conflicts(now)}

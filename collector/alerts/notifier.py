@@ -42,6 +42,7 @@ class Notifier:
         channels: what delivers them, by name.
         wait_s: the wait after the first failure.
         draw: a random number in [0, 1) for the jitter of each wait.
+        holds: whether a tenant's notifications are this process's to deliver.
     """
 
     def __init__(
@@ -50,11 +51,13 @@ class Notifier:
         channels: Mapping[str, Channel],
         wait_s: float = 60.0,
         draw: Callable[[], float] = random.random,
+        holds: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._alert_store = alert_store
         self._channels = channels
         self._first_wait_s = wait_s
         self._draw = draw
+        self._holds = holds
         self._failures = dict.fromkeys(channels, 0)
         self._not_before_s = dict.fromkeys(channels, 0.0)
 
@@ -67,11 +70,23 @@ class Notifier:
         """Deliver what is pending. `now_s` is monotonic time, in seconds.
 
         Raises:
-            collector.alerts.alert_store.AlertStoreError: its file cannot be read or written.
+            collector.alerts.alert_database.AlertStoreError: they cannot be read or written.
+            collector.store.leases.LeaseLostError: another collector delivers them now.
         """
         for name, channel in self._channels.items():
-            if now_s >= self._not_before_s[name] and (pending := self._alert_store.pending(name)):
+            if now_s >= self._not_before_s[name] and (pending := self._own_pending(name)):
                 self._try(name, channel, pending, now_s)
+
+    def _own_pending(self, channel: str) -> list[AlertEvent]:
+        pending = [
+            one
+            for one in self._alert_store.pending(channel)
+            if self._holds(one.alert.key.subject.tenant)
+        ]
+        if tenants := {one.alert.key.subject.tenant for one in pending} - {""}:
+            # A process that stood still takes itself for the holder until it asks.
+            self._alert_store.require_held(tenants)
+        return pending
 
     def _try(
         self, name: str, channel: Channel, pending: Sequence[AlertEvent], now_s: float

@@ -5,13 +5,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from collector.store.factory import open_leases, open_store
+from collector.store.database import Database
+from collector.store.factory import open_alert_tables, open_leases, open_store
 from collector.store.lease_manager import LeaseManager
 from collector.store.lease_table import LeaseFence
 from collector.store.leases import SoleCollector, StoredLease, TenantLeases
 from collector.store.process_lock import ProcessLock
 from collector.store.settings import StoreConfig
+
+
+class SharedTables(NamedTuple):
+    """A database that several collectors write, and what lets a transaction go on there."""
+
+    database: Database
+    fence: LeaseFence
 
 
 class CollectorStore:
@@ -36,6 +45,7 @@ class CollectorStore:
         spare_for: Sequence[str],
         on_look: Callable[[], None],
     ) -> None:
+        self._config = config
         self._lock = ProcessLock(Path(config.path)) if config.postgresql is None else None
         self.store = open_store(config, holder)
         self._manager: LeaseManager | None = None
@@ -50,6 +60,17 @@ class CollectorStore:
     def holder(self) -> str:
         """This collector's name in leases, "" where there are none."""
         return self._manager.holder if self._manager else ""
+
+    def alerts(self) -> SharedTables | None:
+        """Connections for the alerts, and what fences them; None where collectors share nothing.
+
+        Raises:
+            collector.store.store.StoreError: the database cannot be reached.
+        """
+        if self._manager is None:
+            return None
+        database = open_alert_tables(self._config, self.holder)
+        return None if database is None else SharedTables(database, LeaseFence(self._manager.held))
 
     @property
     def stored_leases(self) -> tuple[StoredLease, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from collector.store.database import Database
 from collector.store.lease_table import LeaseTable, application_name
 from collector.store.settings import StoreConfig
 from collector.store.sql_store import SqlStore
@@ -44,6 +45,19 @@ def open_leases(config: StoreConfig, holder: str = "") -> LeaseTable | None:
 
     name = application_name(holder) if holder else "tramdo-collector"
     return LeaseTable(LeaseDatabase(config.postgresql, application_name=name))
+
+
+def open_alert_tables(config: StoreConfig, holder: str) -> Database | None:
+    """Connections for the alerts of a store that was opened before; None where it has none.
+
+    Raises:
+        collector.store.store.StoreError: it cannot be reached.
+    """
+    if config.postgresql is None:
+        return None
+    from collector.store.postgresql import AlertTablesDatabase  # noqa: PLC0415
+
+    return AlertTablesDatabase(config.postgresql, application_name=application_name(holder))
 
 
 def describe(config: StoreConfig) -> str:

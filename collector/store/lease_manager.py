@@ -87,11 +87,6 @@ class LeaseManager:
         held = self._held
         return not tenant or leases.lease_for(tenant, held) in held
 
-    def is_elsewhere(self, tenant: str) -> bool:
-        """Whether a tenant is known to be another collector's now."""
-        name = leases.lease_for(tenant, self._wanted)
-        return bool(tenant) and (name not in self._wanted or bool(self._reported.get(name)))
-
     def holds_maintenance(self) -> bool:
         """Whether this collector does what is done once for the whole store."""
         return leases.MAINTENANCE in self._held

@@ -7,7 +7,7 @@ holder begins afterwards finds another generation. Renewing changes no key, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from collector.store.database import Database, Transaction
 from collector.store.leases import (
@@ -158,8 +158,16 @@ class LeaseFence:
         Raises:
             LeaseLostError: one of them is not held by this collector.
         """
-        held = self.held()
         tenants = {tenant for tenant in map(tenant_of, messages) if tenant is not None}
+        self.require(transaction, tenants)
+
+    def require(self, transaction: Transaction, tenants: Collection[str]) -> None:
+        """Keep these tenants until the transaction has ended; where there is none, any.
+
+        Raises:
+            LeaseLostError: one of them is not held by this collector.
+        """
+        held = self.held()
         # Rejected messages may be of no tenant: they are written by who holds any.
         names = {lease_for(tenant, held) for tenant in tenants} or {*held} or {EVERY_TENANT}
         self._require(transaction, {name: held.get(name) for name in names})

@@ -65,9 +65,6 @@ class TenantLeases(Protocol):
     def holds(self, tenant: str) -> bool:
         """Whether a tenant is held; that of no tenant ("") is always."""
 
-    def is_elsewhere(self, tenant: str) -> bool:
-        """Whether a tenant is known to be another collector's now."""
-
     def holds_maintenance(self) -> bool:
         """Whether this collector does what is done once for the whole store."""
 
@@ -90,10 +87,6 @@ class SoleCollector:
     def holds(self, tenant: str) -> bool:  # noqa: ARG002
         """Nobody else does."""
         return True
-
-    def is_elsewhere(self, tenant: str) -> bool:  # noqa: ARG002
-        """There is no other one."""
-        return False
 
     def holds_maintenance(self) -> bool:
         """Nobody else does."""

@@ -27,6 +27,7 @@ from collector.store.store import StoreError
 
 _LOCK = 0x7472616D646F  # "tramdo"
 _LEASE_LOCK = _LOCK + 1
+_ALERT_LOCK = _LOCK + 2
 _OLDEST = 150_000
 _APPLICATION = "tramdo-collector"
 # The types of binary COPY. A `timestamptz` is an integer of microseconds there.
@@ -228,6 +229,18 @@ class LeaseDatabase(PostgresqlDatabase):
 
     _lock_number = _LEASE_LOCK
     _idle_timeout_ms = _LEASE_IDLE_TIMEOUT_MS
+
+    def _migrate_schema(self, connection: psycopg.Connection) -> None:
+        """Nothing: the store has done it."""
+
+
+class AlertTablesDatabase(PostgresqlDatabase):
+    """The database for alerts: connections and a lock of their own, so that none waits for a batch.
+
+    The schema is that of a store that was opened before.
+    """
+
+    _lock_number = _ALERT_LOCK
 
     def _migrate_schema(self, connection: psycopg.Connection) -> None:
         """Nothing: the store has done it."""

@@ -20,7 +20,8 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from collector.alerts.alert_store import AlertStore, AlertStoreError
+from collector.alerts.alert_database import AlertStoreError
+from collector.alerts.alert_store import AlertStore
 from collector.commands.state import CommandSender
 from collector.domain.read_model import ReadModel
 from collector.evidence.bundle import BundleSources

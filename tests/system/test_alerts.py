@@ -8,10 +8,8 @@ import json
 import socket
 import ssl
 import subprocess
-import threading
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +37,10 @@ from collector.store.sqlite import SqliteStore
 from deploy.authority import authority
 from deploy.authority.rules import REVOCATION_LIST_LIFETIME
 from runtime.certificate import ends_at
-from tests import samples
+from tests import samples, webhook_receiver
 from tests.client import eventually
 from tests.ports import free_port
+from tests.webhook_receiver import Receiver
 from wire.messages import Health, Info
 from wire.result import Family, Outcome, Reason, Result
 
@@ -105,51 +104,10 @@ def mailbox() -> Iterator[tuple[Mailbox, int]]:
     controller.stop()
 
 
-class Receiver(ThreadingHTTPServer):
-    """A webhook's other end: keeps headers and bodies; answers `status`."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Post)
-        self.posts: list[tuple[dict[str, str], bytes]] = []
-        self.status = 204
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/hook"
-
-    @property
-    def edges(self) -> list[tuple[str, str]]:
-        return [
-            (alert["edge"], alert["kind"])
-            for _, body in self.posts
-            for alert in json.loads(body)["alerts"]
-        ]
-
-
-class _Post(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.server.status < 300:
-            self.server.posts.append((dict(self.headers), body))
-        self.send_response(self.server.status)
-        self.send_header("Location", "http://127.0.0.1:9/elsewhere")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    server = Receiver()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with webhook_receiver.running() as server:
+        yield server
 
 
 class Stage:

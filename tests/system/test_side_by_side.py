@@ -10,21 +10,30 @@ import queue
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 import psycopg
 import pytest
 
-from collector.store.postgresql import PostgresqlStore
+from collector.alerts.alert import AlertKind, Begin, End, Key, RuleResult, RuleState, Subject
+from collector.alerts.alert_database import AlertTables, move_file
+from collector.alerts.alert_store import AlertLocation, AlertStore
+from collector.alerts.notification import AlertEvent, Transition
+from collector.alerts.notifier import Notifier
+from collector.store.lease_table import LeaseFence, LeaseTable
+from collector.store.leases import LeaseLostError
+from collector.store.postgresql import AlertTablesDatabase, LeaseDatabase, PostgresqlStore
 from runtime.mqtt import Connected, Event, MqttSession, Received
 from tests import broker as brokers
-from tests import postgresql, samples
+from tests import postgresql, samples, webhook_receiver
 from tests.broker import Broker
 from tests.client import Client, eventually
 from tests.collector_process import COMMAND, ROOT, CollectorProcess
 from tests.postgresql import PostgresqlServer
+from tests.webhook_receiver import Receiver
 from wire import messages, topics
 from wire.messages import Receipt
 
@@ -308,6 +317,97 @@ def test_a_holder_that_stood_still_writes_nothing_once_another_holds_its_tenant(
     north.send()
     delivered(north)
     all_once(conninfo, north)
+
+
+def announced(receiver: Receiver) -> list[tuple[str, str]]:
+    """Whose alert began or ended, of all that was announced, in this order."""
+    return [(alert["probe"], alert["edge"]) for alert in receiver.alerts]
+
+
+def test_who_takes_a_tenant_over_announces_none_of_its_alerts_again(
+    start: Start, conninfo: str, broker: Broker, tmp_path: Path
+) -> None:
+    """The one that ends while nobody holds the tenant is announced as ended, by the other one."""
+    now = datetime.now(UTC)
+    soon, late = now + timedelta(days=3), now + timedelta(days=300)
+
+    with (
+        webhook_receiver.running() as receiver,
+        Client(broker.config(), "boxes") as boxes,
+    ):
+
+        def state(probe: str, certificate_ends_at: datetime) -> None:
+            health = samples.health(at=datetime.now(UTC), certificate_ends_at=certificate_ends_at)
+            topic = topics.of_probe("north", probe, "health")
+            boxes.publish(topic, messages.encode(health), retain=True)
+
+        def seen(*expected: tuple[str, str]) -> None:
+            eventually(
+                lambda: announced(receiver) == [*expected], f"announced {expected}", WITHIN_S
+            )
+
+        def run(name: str) -> CollectorProcess:
+            # What would be a file is each one's own, as on two machines.
+            alerts = {
+                "look_every_s": 1.0,
+                "path": str(tmp_path / f"{name}.alerts"),
+                "webhook": {"url": receiver.url},
+            }
+            return start(name, tenant="north", alerts=alerts)
+
+        one = run("one")
+        held_by(conninfo, "tenant/north", "one")
+        state("stays", soon)
+        seen(("stays", "begin"))
+        state("ends", soon)
+        seen(("stays", "begin"), ("ends", "begin"))
+        two = run("two")
+        one.kill()
+        state("ends", late)
+        held_by(conninfo, "tenant/north", "two")
+        seen(("stays", "begin"), ("ends", "begin"), ("ends", "end"))
+        state("new", soon)
+        expected = [("stays", "begin"), ("ends", "begin"), ("ends", "end"), ("new", "begin")]
+        seen(*expected)
+        # The first one comes back as the spare, and has the same alerts on its pages.
+        one.start()
+        two.stop()
+        held_by(conninfo, "tenant/north", "one")
+        state("new", late)
+        seen(*expected, ("new", "end"))
+
+
+def test_a_holder_that_stood_still_delivers_nothing_once_another_holds_its_tenant(
+    conninfo: str, tmp_path: Path
+) -> None:
+    """And what a collector kept in a file of its own is moved, once."""
+    key = Key(AlertKind.PROBE_SILENT, Subject("north", "box"))
+    begin = Begin(RuleResult(key=key, state=RuleState.HOLDS), datetime.now(UTC))
+    path = tmp_path / "alerts.sqlite"
+    with closing(AlertStore(path)) as before:
+        before.write([begin], ["mail", "webhook"], lambda _: AlertLocation(None, None))
+        before.mark_delivered("mail", before.pending("mail"))
+    store = PostgresqlStore(conninfo)
+    leases = LeaseTable(LeaseDatabase(conninfo))
+    held = {"tenant/north": leases.take("tenant/north", "one", 60.0) or 0}
+    tables = AlertTables(AlertTablesDatabase(conninfo), "one", LeaseFence(lambda: held))
+    for _ in range(2):
+        move_file(path, tables)
+    alerts = AlertStore(tables)
+    delivered: list[AlertEvent] = []
+    notifier = Notifier(alerts, {"mail": delivered.extend, "webhook": delivered.extend})
+    held["tenant/north"] -= 1
+    with pytest.raises(LeaseLostError):
+        notifier.notify(0.0)
+    with pytest.raises(LeaseLostError):
+        alerts.write([End(key, datetime.now(UTC))], ["mail"], lambda _: AlertLocation(None, None))
+    assert delivered == []
+    held["tenant/north"] += 1
+    notifier.notify(0.0)
+    assert [one.transition for one in delivered] == [Transition.BEGIN]
+    assert list(alerts.open_alerts()) == [key]
+    for each in (alerts, leases, store):
+        each.close()
 
 
 def test_one_collector_alone_has_a_store_of_sqlite(tmp_path: Path, broker: Broker) -> None:

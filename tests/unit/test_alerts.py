@@ -22,7 +22,8 @@ from collector.alerts.alert import (
     Subject,
     changes,
 )
-from collector.alerts.alert_store import AlertLocation, AlertStore, AlertStoreError
+from collector.alerts.alert_database import AlertStoreError
+from collector.alerts.alert_store import AlertLocation, AlertStore
 from collector.alerts.mail import message
 from collector.alerts.monitor import AlertMonitor
 from collector.alerts.notification import AlertEvent, DeliveryError, Transition

@@ -8,7 +8,7 @@ from pathlib import Path
 from collector.alerts.alert import AlertKind, Begin, Key, RuleResult, RuleState, Subject
 from collector.alerts.alert_store import AlertLocation, AlertStore
 from collector.alerts.monitor import AlertMonitor
-from collector.alerts.notification import Transition
+from collector.alerts.notification import AlertEvent, Transition
 from collector.alerts.notifier import Notifier
 from collector.alerts.settings import AlertsConfig
 from collector.domain import thresholds_file
@@ -20,23 +20,18 @@ NOW = datetime(2026, 8, 3, 1, 0, tzinfo=UTC)
 
 
 class HoldsNorth(SoleCollector):
-    """Holds "north"; "south" is another's, and of "west" it is not known."""
+    """Holds "north"; "south" is another's."""
 
     is_shared = True
 
     def holds(self, tenant: str) -> bool:
         return tenant in ("", "north")
 
-    def is_elsewhere(self, tenant: str) -> bool:
-        return tenant == "south"
-
     def lost(self, error: LeaseLostError) -> None:
         raise AssertionError(error)
 
 
-def test_what_another_holds_is_withdrawn_without_a_word_and_what_nobody_holds_stays(
-    tmp_path: Path,
-) -> None:
+def test_what_another_holds_stays_and_is_not_delivered_here(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "results.sqlite")
     alerts = AlertStore(tmp_path / "alerts.sqlite")
     begun = [
@@ -46,25 +41,29 @@ def test_what_another_holds_is_withdrawn_without_a_word_and_what_nobody_holds_st
             ),
             NOW,
         )
-        for tenant in ("north", "south", "west")
+        for tenant in ("north", "south")
     ]
     alerts.write(begun, ["mail"], lambda _: AlertLocation(None, None))
+    leases = HoldsNorth(())
+    mailed: list[AlertEvent] = []
+    notifier = Notifier(alerts, {"mail": mailed.extend}, holds=leases.holds)
     AlertMonitor(
         ReadModel(store, thresholds_file.read()),
         alerts,
-        Notifier(alerts, {"mail": lambda _: None}),
+        notifier,
         AlertsConfig(path="unused"),
         [],
         lambda: True,
         lambda: None,
         lambda _: (),
-        HoldsNorth(()),
+        leases,
     ).check(NOW)
-    assert [key.subject.tenant for key in alerts.open_alerts()] == ["west"]
-    # North's probe is not monitored any more, which ends its alert; that is told.
-    assert [(one.alert.key.subject.tenant, one.transition) for one in alerts.pending("mail")] == [
-        ("north", Transition.END),
-        ("west", Transition.BEGIN),
-    ]
+    assert [key.subject.tenant for key in alerts.open_alerts()] == ["south"]
+    notifier.notify(0.0)
+    # North's probe is not monitored any more, which ends its alert.
+    ended = [(one.alert.key.subject.tenant, one.transition) for one in mailed]
+    assert ended == [("north", Transition.END)]
+    left = [(one.alert.key.subject.tenant, one.transition) for one in alerts.pending("mail")]
+    assert left == [("south", Transition.BEGIN)]
     alerts.close()
     store.close()

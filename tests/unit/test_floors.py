@@ -108,7 +108,7 @@ WRAPPED_BY = {
         "probe/deliver/outbox_file.py",
         "collector/store/sqlite.py",
         "collector/users/user_store.py",
-        "collector/alerts/alert_store.py",
+        "collector/alerts/alert_database.py",
     },
     "subprocess": {
         "probe/measure/throughput/iperf3_process.py",
