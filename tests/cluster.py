@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 
 from msgspec import structs
 
-from deploy.broker.cluster import ClusterSettings, Node
+from deploy.broker.cluster import ClusterSettings, ClusterTenant, Node
 from probe import config
 from runtime.broker import BrokerConfig
 from tests import samples
@@ -26,6 +26,8 @@ from tests.unit.test_config import GOOD
 
 START_TIMEOUT_S = 120.0
 COLLECTOR, SUBSCRIBER, STRANGER = "collector-1", "reader-vnpt", "chua-khai-01"
+# A second tenant, which the collector takes in too.
+OTHER_TENANT, FOREIGNER = "bac-kan", "song-cau-01"
 # Of all that is on its way when nodes die, until it is stored once.
 _DELIVERY_TIMEOUT_S = 240.0
 
@@ -147,13 +149,18 @@ class Scene(NamedTuple):
 
 def clients_of(office: Office) -> tuple[ClusterSettings, dict[str, Identity]]:
     """Who may use a cluster, and certificates by name: theirs and a stranger's."""
-    names = (PROBE, NEIGHBOUR, COLLECTOR, SUBSCRIBER, STRANGER)
+    names = (PROBE, NEIGHBOUR, FOREIGNER, COLLECTOR, SUBSCRIBER, STRANGER)
     who = ClusterSettings(
-        tenant=TENANT,
         nodes=[Node(name="any", cluster_host="127.0.0.1")],
-        probes=[PROBE, NEIGHBOUR],
-        collectors=[COLLECTOR],
-        subscribers=[SUBSCRIBER],
+        tenants=[
+            ClusterTenant(
+                name=TENANT,
+                probes=[PROBE, NEIGHBOUR],
+                collectors=[COLLECTOR],
+                subscribers=[SUBSCRIBER],
+            ),
+            ClusterTenant(name=OTHER_TENANT, probes=[FOREIGNER], collectors=[COLLECTOR]),
+        ],
     )
     return who, {name: office.probe(name) for name in names}
 

@@ -479,14 +479,46 @@ def _nameserver_problems(line: Table) -> Iterator[str]:
                 yield f"nameservers: {text!r} is no IPv4 address"
 
 
+def tramdo_tenants(tenants: Sequence[Table], probes: Mapping[str, str]) -> list[Table]:
+    """Several tenants of a broker, each with its probes.
+
+    Args:
+        tenants: `name`, `collectors` and `subscribers` of each.
+        probes: the tenant of each probe of the inventory, by the probe's name.
+    """
+    return [
+        {
+            "name": one["name"],
+            "probes": sorted(name for name, of in probes.items() if of == one["name"]),
+            "collectors": list(one.get("collectors") or []),
+            "subscribers": list(one.get("subscribers") or []),
+        }
+        for one in tenants
+    ]
+
+
+def _tenant_problems(host: Table, prefix: str) -> Iterator[str]:
+    """A broker has one tenant, or several by name."""
+    if not host.get(f"{prefix}_tenants"):
+        if not _NAME.fullmatch(str(host.get(f"{prefix}_tenant", ""))):
+            yield f"{prefix}_tenant is missing or not a name: a-z, 0-9 and -, up to 40"
+    elif host.get(f"{prefix}_tenant"):
+        yield f"{prefix}_tenant and {prefix}_tenants: give one of the two"
+    for one in host.get(f"{prefix}_tenants") or []:
+        if not isinstance(one, Mapping) or not _NAME.fullmatch(str(one.get("name", ""))):
+            yield f"{prefix}_tenants: {one!r} has no `name` of a-z, 0-9 and -, up to 40"
+
+
 def _broker_problems(host: Table) -> Iterator[str]:
-    if not _NAME.fullmatch(str(host.get("broker_tenant", ""))):
-        yield "broker_tenant is missing or not a name: a-z, 0-9 and -, up to 40"
+    yield from _tenant_problems(host, "broker")
     if not host.get("broker_hosts"):
         yield "broker_hosts is empty: the names and addresses that clients reach the broker by"
     passwords = host.get("broker_passwords") or {}
+    tenants = [one for one in host.get("broker_tenants") or [] if isinstance(one, Mapping)]
     for kind in ("broker_collectors", "broker_subscribers"):
-        for user in host.get(kind) or []:
+        of_tenants = [one.get(kind.removeprefix("broker_")) or [] for one in tenants]
+        users = of_tenants if tenants else [host.get(kind) or []]
+        for user in dict.fromkeys(name for names in users for name in names):
             if "." not in user:
                 yield f"{kind}: {user!r} has no dot, which distinguishes users from probes"
             if not passwords.get(user):
@@ -494,8 +526,7 @@ def _broker_problems(host: Table) -> Iterator[str]:
 
 
 def _cluster_problems(host: Table) -> Iterator[str]:
-    if not _NAME.fullmatch(str(host.get("broker_cluster_tenant", ""))):
-        yield "broker_cluster_tenant is missing or not a name: a-z, 0-9 and -, up to 40"
+    yield from _tenant_problems(host, "broker_cluster")
     if host.get("broker_cluster_kind") not in ("rabbitmq", "nats"):
         yield "broker_cluster_kind is rabbitmq or nats"
     if not host.get("broker_cluster_hosts"):
@@ -582,6 +613,7 @@ class FilterModule:
         return {
             "to_toml": to_toml,
             "tramdo_lines": tramdo_lines,
+            "tramdo_tenants": tramdo_tenants,
             "mosquitto_passwords": mosquitto_passwords,
             "tramdo_preflight": tramdo_preflight,
             "tramdo_misspelt": tramdo_misspelt,

@@ -1,4 +1,4 @@
-"""Floor 1. The settings of a broker of several nodes, NATS or RabbitMQ, for one tenant.
+"""Floor 1. The settings of a broker of several nodes, NATS or RabbitMQ, for one tenant or several.
 
 Every client has a certificate whose common name is its name, collectors and subscribers too: NATS
 has one MQTT listener, and on one that wants certificates a password does not count. With RabbitMQ
@@ -7,23 +7,24 @@ it is the same list. Knows no file and no template.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from deploy.broker.configuration import (
     AbsolutePath,
-    AclRule,
+    ClientName,
     TenantName,
-    collector_acl,
-    probe_acl,
-    subscriber_acl,
+    User,
+    require_distinct,
+    require_once,
+    require_one_or_several,
+    title_of,
+    users_of,
 )
 from runtime.broker import Port
 from runtime.value_errors import RuleError
 
-ClientName = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}\Z")]
 Host = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$")]
 
 
@@ -37,10 +38,21 @@ class Node(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     address: Host = "0.0.0.0"
 
 
+class ClusterTenant(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A tenant, and its clients by the common names of their certificates."""
+
+    name: TenantName
+    probes: list[ClientName] = []
+    collectors: list[ClientName] = []
+    subscribers: list[ClientName] = []
+
+
 class ClusterSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All settings that a cluster's files are rendered from."""
 
-    tenant: TenantName
+    # One tenant, with the three lists below, or several, each with its own.
+    tenant: TenantName | None = None
+    tenants: list[ClusterTenant] = []
     # JetStream and quorum queues need a majority: one node to try, three or five to run.
     nodes: Annotated[list[Node], Meta(min_length=1, max_length=5)]
     probes: list[ClientName] = []
@@ -63,8 +75,10 @@ class ClusterSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     def __post_init__(self) -> None:
         """Refuse two of one name, and nodes that gain nothing."""
-        _require_once([node.name for node in self.nodes])
-        _require_once([*self.probes, *self.collectors, *self.subscribers])
+        require_once([node.name for node in self.nodes])
+        clients = [*self.probes, *self.collectors, *self.subscribers]
+        require_one_or_several(self.tenant, self.tenants, clients)
+        require_distinct(self.each_tenant)
         if len(self.nodes) % 2 == 0:
             raise RuleError(
                 f"{len(self.nodes)} nút không chịu được nhiều nút hỏng hơn "
@@ -87,36 +101,40 @@ class ClusterSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         """On how many nodes each message is."""
         return min(3, len(self.nodes))
 
-    def users(self) -> list[ClusterUser]:
-        """Every client with its rights."""
+    @property
+    def each_tenant(self) -> list[ClusterTenant]:
+        """The tenants with their clients, also where there is one."""
+        if self.tenant is None:
+            return self.tenants
         return [
-            *(ClusterUser(name, probe_acl(self.tenant)) for name in self.probes),
-            *(ClusterUser(name, collector_acl(self.tenant), True) for name in self.collectors),
-            *(ClusterUser(name, subscriber_acl(self.tenant)) for name in self.subscribers),
+            ClusterTenant(
+                name=self.tenant,
+                probes=self.probes,
+                collectors=self.collectors,
+                subscribers=self.subscribers,
+            )
         ]
 
+    @property
+    def title(self) -> str:
+        """Whose cluster it is, for the first line of a file."""
+        return title_of([one.name for one in self.each_tenant])
 
-class ClusterUser(Struct, frozen=True):
-    """A client and its rules."""
+    @property
+    def cluster_name(self) -> str:
+        """NATS' name of the cluster; a node of another name is not let in."""
+        return "tramdo" if self.tenant is None else f"tramdo-{self.tenant}"
 
-    name: str
-    acl: list[AclRule]
-    is_collector: bool = False
+    def users(self) -> list[User]:
+        """Every client with its rights."""
+        return users_of(self.each_tenant)
 
-    def topics(self, access: Literal["read", "write"]) -> list[str]:
-        """The topic filters that it may read or write."""
-        return [rule.topic.replace("%u", self.name) for rule in self.acl if rule.access == access]
 
-    def subjects(self, access: Literal["read", "write"]) -> list[str]:
-        """The same as NATS subjects: `.` between levels, `*` for `+`, `>` for `#`."""
-        return [subject(topic) for topic in self.topics(access)]
+def subjects(user: User, access: Literal["read", "write"]) -> list[str]:
+    """What a client may read or write as NATS subjects: `.` between levels, `*`, `>`."""
+    return [subject(topic) for topic in user.topics(access)]
 
 
 def subject(topic: str) -> str:
     """An MQTT topic filter as a NATS subject (levels of ours have no dot)."""
     return topic.replace("/", ".").replace("+", "*").replace("#", ">")
-
-
-def _require_once(names: Sequence[str]) -> None:
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        raise RuleError(f"tên `{name}` có hai lần", f"`{name}` is there twice")

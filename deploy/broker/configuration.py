@@ -1,12 +1,14 @@
-"""Floor 1. The settings of a tenant's broker: listeners, limits, and access control list.
+"""Floor 1. The settings of a Mosquitto: listeners, limits, and access control list.
 
-One broker serves one tenant: a certificate says which probe it is, not whose, so on a shared broker
-a probe could write below its own name in another tenant's tree. Knows no file and no template.
+A certificate says which probe it is, not whose. So where one broker serves one tenant, patterns are
+enough, and where it serves several, each probe is listed with its tenant: by a pattern it could
+write below its own name in another tenant's tree. Knows no file and no template.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Literal, Protocol
 
 from msgspec import Meta, Struct, field
 
@@ -19,6 +21,7 @@ from deploy.broker.limits import (
     memory_budget,
 )
 from runtime.broker import Port
+from runtime.value_errors import RuleError
 from wire.result import KINDS
 from wire.topics import ROOT
 
@@ -29,6 +32,37 @@ AbsolutePath = Annotated[str, Meta(pattern=r"^/\S{1,1000}\Z")]
 TenantName = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}\Z")]
 # The dot is what no probe's name can have: a user is never taken for a probe.
 UserName = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}\.[a-z0-9-]{1,40}\Z")]
+
+ClientName = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}\Z")]
+
+
+class TenantClients(Protocol):
+    """A tenant of a broker, and its clients by name."""
+
+    @property
+    def name(self) -> str:
+        """The tenant's."""
+
+    @property
+    def probes(self) -> Sequence[str]:
+        """Each is of one tenant alone."""
+
+    @property
+    def collectors(self) -> Sequence[str]:
+        """They may be those of several tenants."""
+
+    @property
+    def subscribers(self) -> Sequence[str]:
+        """They too."""
+
+
+class Tenant(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One of several tenants, with its probes by name and its users by password."""
+
+    name: TenantName
+    probes: list[ClientName] = []
+    collectors: list[UserName] = []
+    subscribers: list[UserName] = []
 
 
 class Listener(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -54,7 +88,9 @@ def _listeners() -> list[Listener]:
 class BrokerSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All settings that the broker's files are rendered from."""
 
-    tenant: TenantName
+    # One tenant, with `collectors` and `subscribers`, or several, each with its own.
+    tenant: TenantName | None = None
+    tenants: list[Tenant] = []
     # Mosquitto's release: 2.1 has plugins where 2.0 has `acl_file` and `password_file`.
     syntax: Literal["2.0", "2.1"] = "2.0"
     collectors: list[UserName] = []
@@ -78,16 +114,21 @@ class BrokerSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         ports = [listener.port for listener in self.listeners]
         if repeated := sorted({port for port in ports if ports.count(port) > 1}):
             raise ValueError(f"two listeners have port {repeated[0]}")
+        require_one_or_several(self.tenant, self.tenants, [*self.collectors, *self.subscribers])
         users = [*self.collectors, *self.subscribers]
         if twice := sorted({user for user in users if users.count(user) > 1}):
             raise ValueError(f"`{twice[0]}` is there twice among `collectors` and `subscribers`")
+        require_distinct(self.tenants)
         if self.syntax == "2.0":
             self._refuse_what_2_0_cannot()
         self._refuse_too_little_memory()
 
     def memory_budget(self) -> MemoryBudget:
         """What the broker's users can make it hold at most."""
-        return memory_budget(self.limits, len(self.collectors) + len(self.subscribers))
+        users = [*self.collectors, *self.subscribers]
+        for tenant in self.tenants:
+            users += [*tenant.collectors, *tenant.subscribers]
+        return memory_budget(self.limits, len(set(users)))
 
     def _refuse_too_little_memory(self) -> None:
         """Refuse a limit that the worst case would reach: the broker could not start again."""
@@ -119,6 +160,95 @@ class AclRule(Struct, frozen=True):
 
     access: Literal["read", "write"]
     topic: str
+
+
+class User(Struct, frozen=True):
+    """A client by its name, and its rules."""
+
+    name: str
+    acl: list[AclRule]
+    is_collector: bool = False
+
+    def topics(self, access: Literal["read", "write"]) -> list[str]:
+        """The topic filters that it may read or write."""
+        return [rule.topic.replace("%u", self.name) for rule in self.acl if rule.access == access]
+
+
+def users_of(tenants: Iterable[TenantClients]) -> list[User]:
+    """Every client once, with its rights in all of its tenants: probes, collectors, subscribers."""
+    every = list(tenants)
+    return [
+        *(User(name, probe_acl(one.name)) for one in every for name in one.probes),
+        *(
+            User(name, [rule for tenant in names for rule in collector_acl(tenant)], True)
+            for name, names in _by_client((one.name, one.collectors) for one in every)
+        ),
+        *(
+            User(name, [rule for tenant in names for rule in subscriber_acl(tenant)])
+            for name, names in _by_client((one.name, one.subscribers) for one in every)
+        ),
+    ]
+
+
+def _by_client(
+    clients: Iterable[tuple[str, Sequence[str]]],
+) -> Iterator[tuple[str, list[str]]]:
+    """Each client with its tenants, in the order in which it comes first."""
+    found: dict[str, list[str]] = {}
+    for tenant, names in clients:
+        for name in names:
+            found.setdefault(name, []).append(tenant)
+    yield from found.items()
+
+
+def require_one_or_several(
+    tenant: str | None, tenants: Sequence[TenantClients], clients: Sequence[str]
+) -> None:
+    """Refuse settings of no tenant, and those of one tenant beside those of several.
+
+    Raises:
+        RuleError: so it is.
+    """
+    if (tenant is None) == (not tenants):
+        raise RuleError(
+            "cần `tenant`, hoặc các bảng `[[tenants]]`, không phải cả hai",
+            "give `tenant`, or tables `[[tenants]]`, and not both",
+        )
+    if tenants and clients:
+        raise RuleError(
+            f"có `[[tenants]]` thì `{clients[0]}` thuộc về bảng của tenant",
+            f"with `[[tenants]]`, `{clients[0]}` belongs to the table of its tenant",
+        )
+
+
+def require_distinct(tenants: Sequence[TenantClients]) -> None:
+    """Refuse a tenant twice, a probe of two, and a name that is of two sorts of clients.
+
+    Raises:
+        RuleError: so it is.
+    """
+    require_once([one.name for one in tenants])
+    for one in tenants:
+        require_once(one.collectors)
+        require_once(one.subscribers)
+    sorts = (
+        [name for one in tenants for name in one.probes],
+        sorted({name for one in tenants for name in one.collectors}),
+        sorted({name for one in tenants for name in one.subscribers}),
+    )
+    require_once([name for names in sorts for name in names])
+
+
+def require_once(names: Sequence[str]) -> None:
+    """Refuse a name that is there twice. Raises RuleError."""
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        raise RuleError(f"tên `{name}` có hai lần", f"`{name}` is there twice")
+
+
+def title_of(tenants: Sequence[str]) -> str:
+    """Whose broker it is, for the first line of a file."""
+    shown = ", ".join(tenants[:5]) + (" …" if len(tenants) > 5 else "")
+    return f"tenant {shown}" if len(tenants) == 1 else f"tenants {shown}"
 
 
 def probe_acl(tenant: str) -> list[AclRule]:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from deploy.broker.cluster import ClusterSettings, ClusterUser, Node
+from deploy.broker.cluster import ClusterSettings, Node
+from deploy.broker.configuration import User
 
 _VHOST, _EXCHANGE = "/", "amq.topic"
 _NOTHING = "^$"
@@ -66,12 +67,12 @@ def _level(level: str) -> str:
     return "[^.#]+" if level == "+" else level
 
 
-def _user(user: ClusterUser) -> dict[str, Any]:
+def _user(user: User) -> dict[str, Any]:
     # An empty hash is no password: nobody comes in by one.
     return {"name": user.name, "password_hash": "", "tags": ""}
 
 
-def _permissions(user: ClusterUser) -> dict[str, str]:
+def _permissions(user: User) -> dict[str, str]:
     queue = (
         f"mqtt-(subscription|will)-{user.name}{_PROGRAMS if user.is_collector else ''}(qos[01])?"
     )
@@ -90,7 +91,7 @@ def _permissions(user: ClusterUser) -> dict[str, str]:
 _PROGRAMS = "(-command-[0-9]+)?"
 
 
-def _topic_permissions(user: ClusterUser) -> dict[str, str]:
+def _topic_permissions(user: User) -> dict[str, str]:
     return {
         "user": user.name,
         "vhost": _VHOST,

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from deploy.broker import configuration, limits, rabbitmq
-from deploy.broker.cluster import ClusterSettings, Node
+from deploy.broker.cluster import ClusterSettings, Node, subjects
 from deploy.broker.configuration import BrokerSettings
 from wire.envelope import MAX_ENVELOPE_BYTES
 from wire.topics import ROOT
@@ -34,14 +34,20 @@ def render(settings: BrokerSettings) -> BrokerFiles:
         jinja2.UndefinedError: a template asks for a setting that there is not.
     """
     environment = _environment()
+    tenant = settings.tenant
     names = structs.asdict(settings) | {
+        "title": configuration.title_of([tenant] if tenant else [t.name for t in settings.tenants]),
         "max_packet_bytes": limits.MAX_PACKET_BYTES,
         "max_envelope_bytes": MAX_ENVELOPE_BYTES,
         "root": ROOT,
-        "probe_acl": configuration.probe_acl(settings.tenant),
-        "collector_acl": configuration.collector_acl(settings.tenant),
-        "subscriber_acl": configuration.subscriber_acl(settings.tenant),
+        "users": configuration.users_of(settings.tenants),
     }
+    if tenant is not None:
+        names |= {
+            "probe_acl": configuration.probe_acl(tenant),
+            "collector_acl": configuration.collector_acl(tenant),
+            "subscriber_acl": configuration.subscriber_acl(tenant),
+        }
     return BrokerFiles(
         environment.get_template("mosquitto.conf.j2").render(names),
         environment.get_template("acl.j2").render(names),
@@ -61,6 +67,7 @@ def render_nats(settings: ClusterSettings, node: Node, *, client_port: int = 422
         .get_template("nats.conf.j2")
         .render(
             settings=settings,
+            subjects=subjects,
             node=node,
             client_port=client_port,
             max_packet_bytes=limits.MAX_PACKET_BYTES,

@@ -9,9 +9,12 @@ from __future__ import annotations
 import queue
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from msgspec import structs
 
+from deploy.broker.configuration import Tenant
 from runtime.mqtt import Event, Message, MqttSession
 from tests.client import Client
 from tests.secured_broker import (
@@ -22,7 +25,9 @@ from tests.secured_broker import (
     SUBSCRIBER,
     TENANT,
     WAIT_S,
+    Office,
     Scene,
+    SecuredBroker,
     Writer,
     scene,
     why_not,
@@ -210,3 +215,44 @@ def test_the_certificate_decides_and_not_the_user_name_beside_it(stage: Scene) -
     with Writer(disguised, PROBE) as writer:
         assert writer.answer(f"{ROOT}/{PROBE}/receipt") == DENIED
         assert writer.answer(f"{ROOT}/{PROBE}/state") is None
+
+
+def test_several_tenants_share_a_broker_and_no_probe_writes_in_another_s_tree(
+    tmp_path: Path,
+) -> None:
+    office = Office(tmp_path / "office")
+    here, there = office.probe(PROBE), office.probe("song-cau-01")
+    broker = SecuredBroker(tmp_path / "broker", office)
+    broker.settings = structs.replace(
+        broker.settings,
+        tenant=None,
+        collectors=[],
+        subscribers=[],
+        tenants=[
+            Tenant(name=TENANT, probes=[PROBE], collectors=[COLLECTOR], subscribers=[SUBSCRIBER]),
+            Tenant(name="bac-kan", probes=["song-cau-01"], collectors=[COLLECTOR]),
+        ],
+    )
+    every = [f"{ROOT}/#", "tramdo/v1/bac-kan/#"]
+    with (
+        broker,
+        Writer(broker.by_password(COLLECTOR), "x", subscriptions=every) as centre,
+        Writer(broker.by_password(SUBSCRIBER), "y", subscriptions=every) as reader,
+        Writer(broker.by_certificate(here), PROBE, subscriptions=every) as probe,
+        Writer(broker.by_certificate(there), "song-cau-01") as foreigner,
+    ):
+        for topic in (f"{ROOT}/song-cau-01/state", f"{ROOT}/{PROBE}/state"):
+            assert foreigner.answer(topic, b"forged") == DENIED, topic
+        for topic in ("tramdo/v1/bac-kan/x/state", "tramdo/v1/other/x/receipt"):
+            assert centre.answer(topic, b"forged") == DENIED, topic
+        own = "tramdo/v1/bac-kan/song-cau-01/state"
+        assert foreigner.answer(own, b"at home") is None
+        assert centre.wait_for(lambda message: message.payload == b"at home").topic == own
+        assert centre.answer("tramdo/v1/bac-kan/song-cau-01/receipt", b"theirs") is None
+        assert centre.answer(f"{ROOT}/{PROBE}/receipt", b"ours") is None
+        probe.wait_for(lambda message: message.payload == b"ours")
+        assert probe.answer(f"{ROOT}/{PROBE}/state", b"here") is None
+        reader.wait_for(lambda message: message.payload == b"here")
+        for client in (probe, reader):
+            client.look()
+            assert {one.topic.split("/")[2] for one in client.received} == {TENANT}

@@ -12,6 +12,8 @@ import pytest
 from runtime.mqtt import Connected, Disconnected, Received
 from tests.cluster import (
     COLLECTOR,
+    FOREIGNER,
+    OTHER_TENANT,
     STRANGER,
     SUBSCRIBER,
     Scene,
@@ -48,11 +50,14 @@ def test_the_rights_are_those_of_mosquitto(scene: NatsScene) -> None:
     # A subscription to what NATS delivers by itself must not open a way around the rights.
     everything = ("#", f"{ROOT}/#", "$MQTT/sub/#", "$MQTT/msgs/#")
     with (
-        scene.client(COLLECTOR, *topics.collector_filters(TENANT)) as collector,
+        scene.client(COLLECTOR, *topics.collector_filters(TENANT, OTHER_TENANT)) as collector,
         scene.client(SUBSCRIBER, *(f"{ROOT}/+/{one}" for one in ("m/+", "state")), "#") as reader,
         scene.client(PROBE, *everything, *(f"{ROOT}/{PROBE}/{one}" for one in CENTRES)) as probe,
         scene.client(NEIGHBOUR) as neighbour,
+        scene.client(FOREIGNER) as foreigner,
     ):
+        # A probe of another tenant, below its own name here; and, at the end, at home.
+        foreigner.publish(f"{ROOT}/{FOREIGNER}/state", b"forged by another tenant's")
         for channel in (*OWN, *CENTRES):
             neighbour.publish(f"{ROOT}/{PROBE}/{channel}", b"forged by a neighbour")
             reader.publish(f"{ROOT}/{PROBE}/{channel}", b"forged by a reader")
@@ -62,8 +67,9 @@ def test_the_rights_are_those_of_mosquitto(scene: NatsScene) -> None:
         for channel in OWN:
             collector.publish(f"{ROOT}/{PROBE}/{channel}", b"forged by the centre")
             probe.publish(f"{ROOT}/{PROBE}/{channel}", channel.encode())
-        for channel in OWN:
-            collector.wait_for(partial(has_payload, channel.encode()))
+        foreigner.publish(topics.of_probe(OTHER_TENANT, FOREIGNER, "state"), b"at home")
+        for payload in (*(channel.encode() for channel in OWN), b"at home"):
+            collector.wait_for(partial(has_payload, payload))
         for channel in CENTRES:
             collector.publish(f"{ROOT}/{PROBE}/{channel}", channel.encode())
             probe.wait_for(partial(has_payload, channel.encode()))
@@ -91,7 +97,9 @@ def test_a_probe_that_is_taken_out_of_the_list_is_out(scene: NatsScene) -> None:
     cluster = scene.cluster
     with secured_session(cluster.config(scene.identities[NEIGHBOUR]), NEIGHBOUR) as inbox:
         assert isinstance(inbox.get(timeout=60), Connected)
-        cluster.reload(msgspec.structs.replace(cluster.settings, probes=[PROBE]))
+        here, *others = cluster.settings.tenants
+        left = [msgspec.structs.replace(here, probes=[PROBE]), *others]
+        cluster.reload(msgspec.structs.replace(cluster.settings, tenants=left))
         assert isinstance(inbox.get(timeout=60), Disconnected), "its connection ends too"
     assert "refused the name" in refusal(cluster.config(scene.identities[NEIGHBOUR]), NEIGHBOUR)
     with scene.client(PROBE):

@@ -15,9 +15,18 @@ import pytest
 
 from runtime.mqtt import Connected, Disconnected, Message, MqttSession, Received
 from tests.client import eventually
-from tests.cluster import COLLECTOR, STRANGER, SUBSCRIBER, Scene, clients_of, delivery
+from tests.cluster import (
+    COLLECTOR,
+    FOREIGNER,
+    OTHER_TENANT,
+    STRANGER,
+    SUBSCRIBER,
+    Scene,
+    clients_of,
+    delivery,
+)
 from tests.rabbitmq import RabbitCluster, why_not
-from tests.secured_broker import NEIGHBOUR, PROBE, ROOT, Office, refusal, session
+from tests.secured_broker import NEIGHBOUR, PROBE, ROOT, TENANT, Office, refusal, session
 from wire import topics
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
@@ -79,9 +88,10 @@ def outcome(inbox: list[object], mid: int | None) -> str | None:
 
 def test_the_rights_are_those_of_mosquitto(scene: RabbitScene) -> None:
     with (
-        scene.client(COLLECTOR, *topics.collector_filters(scene.cluster.settings.tenant)) as centre,
+        scene.client(COLLECTOR, *topics.collector_filters(TENANT, OTHER_TENANT)) as centre,
         scene.client(SUBSCRIBER, *(f"{ROOT}/+/{one}" for one in ("m/+", "state"))) as reader,
         scene.client(PROBE, *(f"{ROOT}/{PROBE}/{one}" for one in ("receipt", "cmd/+"))) as probe,
+        scene.client(FOREIGNER) as foreigner,
     ):
         for channel in OWN:
             assert is_refused(scene, NEIGHBOUR, publish=f"{ROOT}/{PROBE}/{channel}"), channel
@@ -93,11 +103,15 @@ def test_the_rights_are_those_of_mosquitto(scene: RabbitScene) -> None:
             (NEIGHBOUR, f"{ROOT}/{NEIGHBOUR}/m/*"),
             (NEIGHBOUR, f"{ROOT}x/{NEIGHBOUR}/state"),
             (NEIGHBOUR, "anything"),
+            # Below its own name, of another tenant.
+            (FOREIGNER, f"{ROOT}/{FOREIGNER}/state"),
         ):
             assert is_refused(scene, name, publish=topic), topic
         for channel in OWN:
             probe.publish(f"{ROOT}/{PROBE}/{channel}", channel.encode())
             centre.wait_for(partial(has_payload, channel.encode()))
+        foreigner.publish(topics.of_probe(OTHER_TENANT, FOREIGNER, "state"), b"at home")
+        centre.wait_for(partial(has_payload, b"at home"))
         for channel in CENTRES:
             centre.publish(f"{ROOT}/{PROBE}/{channel}", channel.encode())
             probe.wait_for(partial(has_payload, channel.encode()))

@@ -26,6 +26,7 @@ from msgspec import structs
 from deploy import wheelhouse
 from deploy.broker import __main__ as broker
 from deploy.broker.cluster import ClusterSettings
+from deploy.broker.configuration import BrokerSettings, users_of
 from deploy.database import __main__ as database
 from deploy.database.settings import DatabaseSettings
 from probe import config, implausible
@@ -560,6 +561,52 @@ def test_a_member_of_the_database_without_its_address_is_refused() -> None:
         "database_cluster_collectors_from": ["10.0.0.0/24"],
     }  # fmt: skip
     assert FILTERS["tramdo_preflight"](sound) == []
+
+
+@pytest.mark.parametrize(
+    ("role", "users"), [("broker", "broker_users"), ("broker_cluster", "broker_cluster_names")]
+)
+def test_a_broker_of_several_tenants_lists_each_one_s_probes(
+    tmp_path: Path, role: str, users: str
+) -> None:
+    dot = "." if role == "broker" else "-"
+    collector, reader = f"collector{dot}1", f"reader{dot}vnpt"
+    tenants = [
+        {"name": "bach-thong", "collectors": [collector], "subscribers": [reader]},
+        {"name": "bac-kan", "collectors": [collector]},
+    ]
+    made = _tables(
+        tmp_path, ANSIBLE / "roles" / role, "broker_nodes",
+        f"{{'table': {role}_table, 'users': {users}}}",
+        broker_cluster_kind="nats", **{f"{role}_tenants": tenants},
+    )  # fmt: skip
+    read = tomllib.loads(made["node-1"].decode())
+    settings: BrokerSettings | ClusterSettings = (
+        msgspec.convert(read["table"], BrokerSettings)
+        if role == "broker"
+        else msgspec.convert(read["table"], ClusterSettings)
+    )
+    assert settings.tenant is None
+    assert [(one.name, one.probes) for one in settings.tenants] == [
+        ("bach-thong", ["phu-thong-01"]), ("bac-kan", []),
+    ]  # fmt: skip
+    names = [user.name for user in users_of(settings.tenants)]
+    assert names == ["phu-thong-01", collector, reader]
+    # Those of Mosquitto have passwords, which probes have not.
+    assert sorted(read["users"]) == sorted(names[1:] if role == "broker" else names)
+
+
+def test_tenants_of_a_broker_are_named_and_have_passwords() -> None:
+    named = {"name": "bach-thong", "collectors": ["collector.1"], "subscribers": ["reader.vnpt"]}
+    host = {"inventory_hostname": "n", "group_names": ["brokers"], "base_firewall": False,
+            "broker_hosts": ["a"], "broker_tenants": [named, {"name": "X"}],
+            "broker_tenant": "x", "broker_passwords": {"collector.1": "y"}}  # fmt: skip
+    found = [sentence.partition(": ")[2] for sentence in FILTERS["tramdo_preflight"](host)]
+    assert found == [
+        "broker_tenant and broker_tenants: give one of the two",
+        "broker_tenants: {'name': 'X'} has no `name` of a-z, 0-9 and -, up to 40",
+        "broker_passwords has none for 'reader.vnpt' of broker_subscribers",
+    ]
 
 
 def test_a_collector_of_a_cluster_has_a_certificate_and_no_password(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_the_example_shows_every_default() -> None:
     assert told.limits == given.limits
     assert told.log_file == "/var/log/mosquitto/mosquitto.log"
     for name in BrokerSettings.__struct_fields__:
-        assert name in {"listeners", "limits"} or f"{name} = " in TEXT
+        assert name in {"listeners", "limits", "tenants"} or f"{name} = " in TEXT
         if name not in {"listeners", "log_file"}:
             assert getattr(told, name) == getattr(given, name)
     assert [each.port for each in given.listeners] == [8883, 8884, 443]
@@ -68,7 +68,16 @@ def test_the_example_shows_every_default() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "tenant: is missing"),
+        (PLAIN, "give `tenant`, or tables `[[tenants]]`, and not both"),
+        (
+            f"{MINIMAL}[[tenants]]\nname = 'a'",
+            "give `tenant`, or tables `[[tenants]]`, and not both",
+        ),
+        ("[[tenants]]\nname = 'a'\nprobes = ['p', 'p']", "`p` is there twice"),
+        (
+            "collectors = ['a.1']\n[[tenants]]\nname = 'a'",
+            "with `[[tenants]]`, `a.1` belongs to the table of its tenant",
+        ),
         (
             MINIMAL + 'collectors = ["collector"]',
             (
@@ -306,4 +315,4 @@ def test_the_command_writes_both_files(tmp_path: Path, capsys: pytest.CaptureFix
     wrong = tmp_path / "wrong.toml"
     wrong.write_text("tenant = 7\n", encoding="utf-8")
     assert command.main([str(wrong), str(tmp_path)]) == 2
-    assert "tenant: expected `str`" in capsys.readouterr().err
+    assert "tenant: expected `str | null`, got `int`" in capsys.readouterr().err

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from deploy.broker import __main__ as command
-from deploy.broker.cluster import ClusterSettings, ClusterUser, Node
-from deploy.broker.configuration import probe_acl
+from deploy.broker.cluster import ClusterSettings, ClusterTenant, Node, subjects
+from deploy.broker.configuration import User, probe_acl
 from deploy.broker.rabbitmq import definitions, topic_pattern
 from deploy.broker.render import render_nats
 from runtime.settings import SettingsError, parse
@@ -36,12 +36,12 @@ def test_one_node_alone_has_no_cluster() -> None:
 
 
 def test_a_probe_s_rights_are_those_of_the_access_list() -> None:
-    user = ClusterUser("phu-thong-01", probe_acl("t"))
+    user = User("phu-thong-01", probe_acl("t"))
     assert set(user.topics("read")) == {
         "tramdo/v1/t/phu-thong-01/receipt",
         "tramdo/v1/t/phu-thong-01/cmd/#",
     }
-    assert set(user.subjects("read")) == {
+    assert set(subjects(user, "read")) == {
         "tramdo.v1.t.phu-thong-01.receipt",
         "tramdo.v1.t.phu-thong-01.cmd.>",
     }
@@ -54,6 +54,39 @@ def test_who_may_write_nothing_is_denied_everything() -> None:
     text = render_nats(settings, THREE[0])
     assert 'publish: { deny: [">"] }' in text
     assert "allow: []" not in text
+
+
+ONE = "[[tenants]]\nname = 't'"
+SEVERAL = ClusterSettings(
+    tenants=[
+        ClusterTenant(name="t1", probes=["p1"], collectors=["c", "c1"], subscribers=["s"]),
+        ClusterTenant(name="t2", probes=["p2"], collectors=["c"], subscribers=["s", "s2"]),
+    ],
+    nodes=THREE,
+)
+
+
+def test_several_tenants_share_a_cluster() -> None:
+    users = {user.name: user for user in SEVERAL.users()}
+    assert list(users) == ["p1", "p2", "c", "c1", "s", "s2"]
+    assert {topic.split("/")[2] for topic in users["p1"].topics("write")} == {"t1"}
+    assert users["c"].topics("read") == ["tramdo/v1/t1/#", "tramdo/v1/t2/#"]
+    assert users["c1"].topics("read") == ["tramdo/v1/t1/#"]
+    assert {topic.split("/")[2] for topic in users["s"].topics("read")} == {"t1", "t2"}
+    text = render_nats(SEVERAL, THREE[0])
+    assert text.startswith("# Node n1 of the Tramdo broker of tenants t1, t2:")
+    assert text.count('user: "CN=') == 6
+    assert "name: tramdo\n" in text
+    reads = {one["user"]: one["read"] for one in definitions(SEVERAL)["topic_permissions"]}
+    for user, mine, others in (
+        ("c", ["t1.p1.state", "t2.#", "t2.p.m.dns"], ["t3.p.state", "#", "*.p.state"]),
+        ("c1", ["t1.p1.state"], ["t2.p2.state", "t2.#"]),
+        ("p1", ["t1.p1.receipt"], ["t2.p1.receipt", "t1.p2.receipt"]),
+        ("s", ["t1.p1.m.dns", "t2.*.state"], ["t1.p1.receipt", "t2.p2.cmd.identify"]),
+        ("s2", ["t2.p2.state"], ["t1.p1.state"]),
+    ):
+        assert [key for key in mine if not re.search(reads[user], f"tramdo.v1.{key}")] == []
+        assert [key for key in others if re.search(reads[user], f"tramdo.v1.{key}")] == []
 
 
 def test_the_command_writes_a_folder_for_each_rabbitmq_node(tmp_path: Path) -> None:
@@ -130,6 +163,7 @@ def test_a_topic_pattern_has_what_the_filters_have(
         ("probes = ['A']", "expected a name of a-z, 0-9 and -, up to 40"),
         ("[[nodes]]\nname = 'n2'\ncluster_host = 'h'", "take an odd number"),
         ("[[nodes]]\nname = 'n1'\ncluster_host = 'h'", "`n1` is there twice"),
+        ("[[tenants]]\nname = 'u'", "give `tenant`, or tables `[[tenants]]`, and not both"),
         (
             "rabbitmq_release = '3.10'\n"
             + "".join(f"[[nodes]]\nname = 'm{number}'\ncluster_host = 'h'\n" for number in (1, 2)),
@@ -142,4 +176,28 @@ def test_each_mistake_has_its_sentence(fields: str, problem: str) -> None:
     text = f"tenant = 't'\n{fields}\n{first}"
     with pytest.raises(SettingsError) as caught:
         parse(text.encode(), ClusterSettings, "c")
+    assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "give `tenant`, or tables `[[tenants]]`, and not both"),
+        ("probes = ['a']\n[[tenants]]\nname = 't'", "`a` belongs to the table of its tenant"),
+        ("[[tenants]]\nname = 't'\n[[tenants]]\nname = 't'", "`t` is there twice"),
+        (
+            f"{ONE}\nprobes = ['a']\n[[tenants]]\nname = 'u'\nprobes = ['a']",
+            "`a` is there twice",
+        ),
+        (
+            f"{ONE}\ncollectors = ['a']\n[[tenants]]\nname = 'u'\nsubscribers = ['a']",
+            "`a` is there twice",
+        ),
+    ],
+)
+def test_each_mistake_of_several_tenants_has_its_sentence(text: str, problem: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse(
+            f"{text}\n[[nodes]]\nname = 'n1'\ncluster_host = 'h'\n".encode(), ClusterSettings, "c"
+        )
     assert problem in str(caught.value)
