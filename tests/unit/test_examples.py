@@ -32,6 +32,7 @@ EXAMPLES: dict[str, type[msgspec.Struct]] = {
     "deploy/broker/cluster.example.toml": ClusterSettings,
     "deploy/image/example.toml": SeedSettings,
 }
+_OF_ONE_TENANT = re.compile(r"^(tenant|probes|collectors|subscribers) = .*\n", re.MULTILINE)
 _COMMENTED = re.compile(r"^# (?=\[+[\w.-]+\]+(\s|$)|[\w-]+ = )", re.MULTILINE)
 
 
@@ -83,6 +84,10 @@ def test_an_example_names_every_key(file: str) -> None:
 def test_an_example_is_sound_with_and_without_what_it_leaves_at_its_default(file: str) -> None:
     # A cluster's addresses stand in the place of one host.
     whole = uncommented(file).replace('[broker]\nhost = "broker.example.vn"\n', "[broker]\n")
+    if "[[tenants]]" in whole:
+        # Several tenants stand in the place of one and its clients.
+        one, table, rest = whole.partition("[[")
+        whole = _OF_ONE_TENANT.sub("", one) + table + rest
     for text in ((ROOT / file).read_text(encoding="utf-8"), whole):
         settings.parse(text.encode(), EXAMPLES[file], file)
 
