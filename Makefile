@@ -22,7 +22,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-LOCKS := requirements/build.txt requirements/dev.txt requirements/clickhouse.txt
+LOCKS := requirements/build.txt requirements/dev.txt requirements/clickhouse.txt requirements/parquet.txt \
+  requirements/readers.txt
 
 .PHONY: handbook demo test test-pi bench figures chaos check pre-commit hooks lint hygiene types contract lock audit sbom wheelhouse clean
 
@@ -95,6 +96,10 @@ lock: .venv/ready-check
 	    --no-header --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
 	@$(BIN)/uv pip compile --quiet --universal --no-deps --no-emit-package msgspec --python-version 3.11 \
 	  --generate-hashes --no-header --extra clickhouse pyproject.toml -o requirements/clickhouse.txt
+	@$(BIN)/uv pip compile --quiet --universal --no-deps --no-emit-package msgspec --python-version 3.11 \
+	  --generate-hashes --no-header --extra parquet pyproject.toml -o requirements/parquet.txt
+	@$(BIN)/uv pip compile --quiet --universal --no-emit-package msgspec --python-version 3.11 \
+	  --generate-hashes --no-header -c requirements/dev.txt --extra readers pyproject.toml -o requirements/readers.txt
 	@printf 'setuptools>=77\nwheel\n' | $(BIN)/uv pip compile --quiet --universal \
 	  --python-version 3.11 --generate-hashes --no-header --no-annotate - -o requirements/build.txt
 

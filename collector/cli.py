@@ -27,6 +27,7 @@ from collector.commands import cli as commands_cli
 from collector.commands.state import NotSentError
 from collector.config import Config
 from collector.domain import signature_cli, thresholds_file
+from collector.domain.lines import known_lines
 from collector.domain.read_model import ReadModel
 from collector.domain.thresholds import Thresholds
 from collector.evidence import cli as evidence_cli
@@ -34,6 +35,7 @@ from collector.evidence.bundle import BundleSources
 from collector.export import cli as export_cli
 from collector.ingest.pipeline import IngestPipeline, authority_pem, tune_interpreter
 from collector.ingest.status import IngestStatus
+from collector.open_data import cli as open_data_cli
 from collector.reports import cli as reports_cli
 from collector.reports.service import ReportService, sources_of
 from collector.store import cli as store_cli
@@ -129,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
         ("export", "Write results in another program's shape (lmap)."),
         ("signatures", "Hold stored results against what their probes have signed."),
         ("evidence", "Write a bundle of results and signatures that tramdo-verify checks."),
+        ("open-data", "Publish the raw results of a closed month, signed, as open data."),
         ("analytics", "Export results to ClickHouse, for questions over all of them."),
         ("example", "Print an example file with every key: settings, registry or thresholds."),
         ("command", "Ask a probe to identify itself, measure, replay or reload; wait for it."),
@@ -212,6 +215,7 @@ def _run(config: Config) -> int:
             alert_store,
             reports,
             _bundle_sources(config, store, limits),
+            Path(config.open_data.path),
         )
         server = WebServer(web.application(), config.web.host, config.web.port)
     except SettingsError as error:
@@ -451,6 +455,25 @@ def _evidence(config: Config, options: argparse.Namespace) -> int:
     return _with_store(config, written)
 
 
+def _open_data(config: Config, options: argparse.Namespace) -> int:
+    def published(store: Store) -> int:
+        if options.by_holder and (other := _issues_reports(config)) is not None:
+            print(f"{other} publishes open data: nothing was made here")
+            return OK
+        lines = known_lines(store.registry.read(), store.probes())
+        return open_data_cli.run(
+            options,
+            config.open_data,
+            store,
+            lines,
+            version("tramdo"),
+            config.store.raw_days,
+            datetime.now(UTC),
+        )
+
+    return _with_store(config, published)
+
+
 def _analytics(config: Config, options: argparse.Namespace) -> int:
     analytics = config.analytics
     if options.action == "ddl":
@@ -537,6 +560,7 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "export": export_cli.add_arguments,
     "signatures": signature_cli.add_arguments,
     "evidence": evidence_cli.add_arguments,
+    "open-data": open_data_cli.add_arguments,
     "analytics": analytics_cli.add_arguments,
     "command": commands_cli.add_arguments,
 }
@@ -547,6 +571,7 @@ _WITH_OPTIONS: dict[str, Callable[[Config, argparse.Namespace], int]] = {
     "export": _export,
     "signatures": _signatures,
     "evidence": _evidence,
+    "open-data": _open_data,
     "analytics": _analytics,
     "status": _status_command,
 }

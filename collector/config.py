@@ -15,6 +15,7 @@ from msgspec import Meta, Struct, structs
 
 from collector.alerts.settings import AlertsConfig
 from collector.analytics.settings import AnalyticsConfig
+from collector.open_data.settings import OpenDataConfig
 from collector.reports.report import OfficeConfig
 from collector.store.settings import StoreConfig
 from runtime import settings
@@ -125,6 +126,7 @@ class Config(Strict, frozen=True):
     alerts: AlertsConfig = AlertsConfig()
     command: CommandConfig = CommandConfig()
     analytics: AnalyticsConfig | None = None
+    open_data: OpenDataConfig = OpenDataConfig()
 
     def __post_init__(self) -> None:
         """Require MQTT 5 for what is announced by a property of MQTT 5."""

@@ -14,7 +14,6 @@ from anyio.to_thread import current_default_thread_limiter
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount
@@ -40,6 +39,7 @@ from collector.web.isps_page import IspsPage
 from collector.web.line_page import LinePages
 from collector.web.live_page import LivePage
 from collector.web.monitoring import MonitoringEndpoints
+from collector.web.open_data_page import Compression, OpenDataPages
 from collector.web.overview_page import OverviewPage
 from collector.web.page_context import COMPRESSION_LEVEL, PageContext
 from collector.web.public_page import PublicPages
@@ -62,7 +62,8 @@ class Web:
     """All routes. Handlers that query the store run in worker threads.
 
     `read_model` is the process's one, shared with the alerts. `evidence` returns what bundles are
-    made of, with whole addresses or without; without it there are none to take.
+    made of, with whole addresses or without; without it there are none to take. `open_data` is the
+    folder of published months.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Web:
         alerts: AlertStore | None = None,
         reports: ReportService | None = None,
         evidence: Callable[[bool], BundleSources] | None = None,
+        open_data: Path | None = None,
     ) -> None:
         self._change_signal = change_signal
         self._context = PageContext(timezone, user_store)
@@ -90,6 +92,7 @@ class Web:
             *SearchPage(self._context, read_model).routes,
             *SystemPage(self._context, read_model, certificates, ingest_status).routes,
             *PublicPages(self._context, read_model).routes,
+            *(OpenDataPages(self._context, open_data).routes if open_data else []),
             *RegistryPage(self._context, read_model).routes,
             *RegistryProbePage(self._context, read_model).routes,
             *(AlertsPage(self._context, read_model, alerts).routes if alerts else []),
@@ -131,7 +134,7 @@ class Web:
                 # Compressed, a page is a seventh of its size. Event streams are not compressed.
                 # A page may reflect a query parameter beside a form token: tokens are salted, and
                 # signed with their salt (BREACH).
-                Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=COMPRESSION_LEVEL),
+                Middleware(Compression, minimum_size=1_000, compresslevel=COMPRESSION_LEVEL),
                 Middleware(BodyLimit, is_user=self._is_user),
             ],
             exception_handlers={

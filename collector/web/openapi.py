@@ -89,6 +89,16 @@ def document(types: Sequence[type[msgspec.Struct]]) -> dict[str, Any]:
                 _OPEN,
                 "application/geo+json",
             ),
+            "/open/months.json": _get("Published months of raw results", None, []),
+            "/open/dictionary.json": _get("Their data dictionary (Table Schema)", None, []),
+            "/open/months/{path}": _get(
+                "A file of a month (its datapackage.json names them, Range is understood), or "
+                "key.pem, the public key of datapackage.json.sig",
+                None,
+                [_path("path")],
+                "application/octet-stream",
+                missing="no such file",
+            ),
             "/healthz": _get("200 while results can be ingested and read, else 503", None, []),
             "/metrics": _get("Prometheus", None, [], "text/plain"),
         },

@@ -47,6 +47,7 @@ OPEN_PAGES = {
     "alerts": "/alerts",
     "system": "/system",
     "public": "/public",
+    "open-data": "/open",
     "public-commune": "/public/01969",
     "embed": "/embed/01969",
     "search": "/search?q=hoà",

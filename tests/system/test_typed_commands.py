@@ -186,6 +186,10 @@ NOT_RUN = [
         "tests/system/test_evidence.py issues a report and makes its bundle",
     ),
     (
+        r"(sudo -u tramdo )?tramdo-collector open-data\b.*",
+        "tests/system/test_open_data.py publishes a month",
+    ),
+    (
         r"tramdo-collector (check|run|command)\b.*",
         "they need a broker; tests/system/test_collector.py",
     ),

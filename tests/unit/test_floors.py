@@ -40,17 +40,27 @@ ROOMS = {
     "collector.alerts": _SHARED | _STORAGE | {"collector.domain"},
     "collector.reports": _SHARED | _STORAGE | {"collector.domain"},
     # Of `collector` itself they take `config`.
+    "collector.open_data": _SHARED | _STORAGE | {"collector.domain"},
     "collector.evidence": _SHARED | _STORAGE | {"collector.reports", "collector.users"},
     "collector.commands": _SHARED | _STORAGE | {"collector"},
     "collector.ingest": _SHARED
     | _STORAGE
     | {"collector", "collector.commands", "collector.domain"},
-    "collector.web": _SHARED | _STORAGE | _ABOVE_STORAGE | {"collector.evidence"},
+    "collector.web": _SHARED
+    | _STORAGE
+    | _ABOVE_STORAGE
+    | {"collector.evidence", "collector.open_data"},
     # The command line and the configuration.
     "collector": _SHARED
     | _STORAGE
     | _ABOVE_STORAGE
-    | {"collector.web", "collector.export", "collector.evidence", "collector.analytics"},
+    | {
+        "collector.web",
+        "collector.open_data",
+        "collector.export",
+        "collector.evidence",
+        "collector.analytics",
+    },
     # What checks a bundle of evidence shares nothing with what makes it.
     "verify": set(),
     "deploy.authority": {"wire", "runtime"},
@@ -80,7 +90,7 @@ IMPURE = {
     "random", "resource", "sched", "secrets", "select", "selectors", "shutil", "signal", "socket",
     "socketserver", "sqlite3", "ssl", "subprocess", "sys", "tarfile", "tempfile", "termios",
     "threading", "time", "urllib", "zipfile",
-    "ansible", "anyio", "argon2", "cryptography", "gpiozero", "iperf3", "itsdangerous",
+    "ansible", "anyio", "argon2", "cryptography", "duckdb", "gpiozero", "iperf3", "itsdangerous",
     "jinja2", "lgpio", "paho", "prometheus_client", "psutil", "psycopg", "requests", "rich",
     "schedule", "smtplib", "socks", "starlette", "urllib3", "uvicorn", "weasyprint", "xlsxwriter",
 }  # fmt: skip
@@ -138,10 +148,12 @@ WRAPPED_BY = {
     },
     "cryptography": {
         "deploy/authority/certificates.py",
+        "collector/open_data/signing_key.py",
         "deploy/fleet/signature.py",
         "runtime/signing_certificate.py",
         "verify/certificates.py",
     },
+    "duckdb": {"collector/open_data/parquet.py"},
     "yaml": {"deploy/fleet/seed.py"},
     "rich": {"deploy/demo/outcome.py", "deploy/demo/view.py"},
     "packaging": {"deploy/wheelhouse.py"},

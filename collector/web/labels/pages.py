@@ -537,6 +537,38 @@ LABELS = {
         "opens the CSV file loses the zero and may misread numbers. For spreadsheets take XLSX.",
     ),
     "open_communes": Phrase("bản đồ điểm các xã", "communes as points"),
+    "open_months_title": Phrase("Số liệu mở theo tháng", "Open data by month"),
+    "open_months_short": Phrase("từng kết quả đo, có chữ ký", "every result, signed"),
+    "open_months_lead": Phrase(
+        "Mọi kết quả đo của mỗi tháng đã khép lại, theo tỉnh và loại phép đo. Không có tên trạm, "
+        "địa chỉ mạng hay tên người. Ai cũng có thể tải và dùng lại.",
+        "Every result of each closed month, by province and kind, without names of probes, network "
+        "addresses or people; free to download and reuse.",
+    ),
+    "open_months": Phrase("Các tháng đã công bố", "Published months"),
+    "open_published": Phrase("Công bố", "Published"),
+    "open_results": Phrase("Kết quả", "Results"),
+    "open_files": Phrase("Tệp", "Files"),
+    "open_size": Phrase("Dung lượng", "Size"),
+    "open_formats": Phrase("Định dạng", "Formats"),
+    "open_no_months": Phrase("Chưa có tháng nào được công bố.", "No month is published yet."),
+    "open_signed": Phrase(
+        "Tệp datapackage.json của mỗi tháng ghi mã băm của mọi tệp trong tháng và được trung tâm "
+        "ký. Có Parquet bên cạnh CSV nếu trung tâm cài DuckDB. Kiểm tra:",
+        "The datapackage.json of a month has the digests of all its files and is signed by the "
+        "centre. There is Parquet beside CSV where the centre has DuckDB. To check:",
+    ),
+    "open_index": Phrase("Danh sách các tháng, cho phần mềm", "List of months, for programs"),
+    "open_dictionary": Phrase("Từ điển dữ liệu", "Data dictionary"),
+    "open_dictionary_lead": Phrase(
+        "Ô trống là không biết, không bao giờ là 0. Thời điểm theo UTC.",
+        "An empty cell is unknown, never 0. Times are UTC.",
+    ),
+    "open_key": Phrase("Khóa công khai của trung tâm", "The centre's public key"),
+    "open_column": Phrase("Cột", "Column"),
+    "open_type": Phrase("Kiểu", "Type"),
+    "open_unit": Phrase("Đơn vị", "Unit"),
+    "open_meaning": Phrase("Ý nghĩa", "Meaning"),
     "open_api": Phrase("mô tả giao diện lập trình", "API description"),
     "licence": Phrase("Giấy phép", "Licence"),
     "public_of": Phrase("Chất lượng Internet tại", "Internet quality in"),

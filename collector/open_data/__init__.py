@@ -1,0 +1,1 @@
+"""What the public gets of raw results: a signed package of files for each closed month."""
