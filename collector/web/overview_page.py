@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from collector.domain.lines import KnownLine, LineState, filter_lines, isps_of
 from collector.domain.read_model import ReadModel
+from collector.registry.outlines import outlines
 from collector.registry.registry import Commune, Registry
 from collector.rollup.periods import Period
 from collector.rollup.summary import EMPTY
@@ -26,25 +27,43 @@ from collector.web.line_table import (
     sort_key,
 )
 from collector.web.line_table import in_order as lines_in_order
+from collector.web.map_view import (
+    NARROW,
+    WIDTH,
+    Colour,
+    MapFigures,
+    MapView,
+    around,
+    colour_links,
+    nation_map,
+    province_map,
+    province_names,
+)
 from collector.web.overview_view import (
     LINES_MOST,
     PROVINCE_COLUMNS,
     ROWS_A_PAGE,
-    around,
     counts,
-    overview_map,
     province_rows,
 )
 from collector.web.page_context import PageContext
 from collector.web.period_choice import PeriodChoice, period_context
 from collector.web.presentation import Locale
-from collector.web.query import chosen_period, chosen_sorting, links, one_of, page_number
+from collector.web.query import (
+    chosen_colour,
+    chosen_period,
+    chosen_sorting,
+    links,
+    one_of,
+    page_number,
+)
 from collector.web.responses import file_response
 from collector.web.table import Sorting, heads, in_order, page_links, page_of
 
 # The figures are cached for longer; registry and filters have pages of their own.
 _SHARED_S = 5.0
 _VIEWS = ("lines", "provinces")
+_ZOOMS = ("nation",)
 
 
 class _Choices(NamedTuple):
@@ -64,6 +83,8 @@ class _Asked(NamedTuple):
     by_province: bool
     sorting: Sorting
     page: int
+    colour: Colour
+    zoom: str
 
     @property
     def key(self) -> Hashable:
@@ -75,7 +96,8 @@ class _Asked(NamedTuple):
         """The parameters of the address, but for the table's page."""
         column, order = self.sorting
         chosen = {"view": self.view, "sort": column, "order": order if column else ""}
-        return {**self.filters, "period": self.period.value, **chosen}
+        shown = {"colour": self.colour.parameter, "zoom": self.zoom}
+        return {**self.filters, "period": self.period.value, **chosen, **shown}
 
     @property
     def file_parameters(self) -> dict[str, str]:
@@ -101,7 +123,10 @@ class OverviewPage:
         ]
 
     def page(self, request: Request) -> Response:
-        """Filters: `province`, `group`, `isp`, `state`; the period; `view`, `sort` and `page`."""
+        """Filters: `province`, `group`, `isp`, `state`; the period; `view`, `sort` and `page`.
+
+        Of the map: `colour`, and `zoom=nation` where few provinces have lines.
+        """
         model, locale = self._model, self._context.locale(request)
         choices = model.cached("overview choices", self._choices)
         asked = self._asked(request, choices)
@@ -161,6 +186,8 @@ class OverviewPage:
             by_province=by_province,
             sorting=chosen_sorting(request, PROVINCE_COLUMNS if by_province else LINE_COLUMNS),
             page=page_number(request),
+            colour=chosen_colour(request),
+            zoom=one_of("zoom", query.get("zoom"), _ZOOMS),
         )
 
     def _lines(self, filters: Mapping[str, str]) -> list[KnownLine]:
@@ -187,12 +214,13 @@ class OverviewPage:
         lines = self._lines(asked.filters)
         summaries, states = model.overview(period), model.states()
         communes = _communes(registry, asked.filters, period)
-        behind = _behind(asked.filters, lines, communes, registry)
         table = self._provinces if asked.by_province else self._table
         return {
             "counts": counts(lines, len(communes), summaries, states, locale),
-            "map": overview_map(lines, behind, states, locale),
-            "looks": STATE_LOOKS,
+            "map": self._map(asked, lines, communes, locale),
+            "map_path": _map_path(asked, lines, registry, locale),
+            "colours": colour_links(asked.link, locale),
+            "colour": asked.colour,
             "by_province": asked.by_province,
             "here": asked.parameters,
             "other_view": asked.link(
@@ -203,6 +231,40 @@ class OverviewPage:
             "file_link": lambda kind: links(f"/lines.{kind}", asked.file_parameters)({}),
             **table(asked, lines, locale),
         }
+
+    def _map(
+        self,
+        asked: _Asked,
+        lines: Sequence[KnownLine],
+        communes: Sequence[Commune],
+        locale: Locale,
+    ) -> MapView:
+        model, registry, period = self._model, self._model.registry(), asked.period.period
+        figures = MapFigures(
+            lines=lines,
+            summaries=model.overview(period),
+            states=model.states(),
+            period=period,
+            plan_share=model.thresholds.speed_share.limit,
+            colour=asked.colour,
+            locale=locale,
+        )
+
+        def link(province: str) -> str:
+            return asked.link({"province": province, "zoom": "", "sort": "", "order": ""})
+
+        width = WIDTH if asked.by_province else NARROW
+        if _shows_nation(asked, lines):
+            return nation_map(figures, communes, outlines("nation"), link, width)
+        return province_map(
+            figures,
+            _behind(asked.filters, lines, communes, registry),
+            outlines("province"),
+            province_names(registry.communes.values()),
+            link,
+            whole=asked.filters["province"],
+            width=width,
+        )
 
     def _provinces(
         self, asked: _Asked, lines: Sequence[KnownLine], locale: Locale
@@ -277,19 +339,45 @@ def _communes(registry: Registry, filters: Mapping[str, str], period: Period) ->
     ]
 
 
+def _shows_nation(asked: _Asked, lines: Iterable[KnownLine]) -> bool:
+    """Whether the map is of the nation: nothing narrower is asked for, or has all the lines."""
+    if asked.filters["province"] or asked.filters["group"]:
+        return False
+    return bool(asked.zoom) or len({line.province_code for line in lines if line.commune}) != 1
+
+
+def _map_path(
+    asked: _Asked, lines: Sequence[KnownLine], registry: Registry, locale: Locale
+) -> list[tuple[str, str]]:
+    """From the nation to what the map shows, each as (name, address); the last has none."""
+    nation = locale.label("all_provinces")
+    if _shows_nation(asked, lines):
+        return [(nation, "")]
+    path = [(nation, asked.link({"province": "", "group": "", "zoom": "nation"}))]
+    if group := registry.groups.get(asked.filters["group"]):
+        return [*path, (group.name, "")]
+    if province := asked.filters["province"]:
+        return [*path, (province_names(registry.communes.values())[province], "")]
+    inside = province_names(line.commune for line in lines if line.commune)
+    path += [(name, asked.link({"province": code})) for code, name in inside.items()]
+    return [*path, (locale.label("map_around"), "")]
+
+
 def _behind(
     filters: Mapping[str, str],
     lines: Iterable[KnownLine],
     communes: Sequence[Commune],
     registry: Registry,
 ) -> Sequence[Commune]:
-    """The communes in the background of the map: of the province, or around group or probes.
+    """The communes that the map shows: of the province, or around group or probes.
 
     So the map of one district is as large as the picture, and its points do not overlap.
     """
-    measured = [line.commune for line in lines if line.commune is not None]
+    measured = {line.commune.code: line.commune for line in lines if line.commune is not None}
     if filters["group"]:
-        return around(communes, registry.communes.values())
-    if filters["province"] or not measured:
-        return communes
-    return around(measured, communes)
+        shown = around(communes, registry.communes.values())
+    elif filters["province"]:
+        shown = list(communes)
+    else:
+        shown = around(list(measured.values()), communes)
+    return list(({commune.code: commune for commune in shown} | measured).values())

@@ -1,4 +1,4 @@
-"""Floor 1. The overview: counts, a row per province, and the map.
+"""Floor 1. The overview: counts, and a row per province; `map_view` has the map.
 
 Where more than `LINES_MOST` lines pass the filters, the table lists provinces unless lines are
 asked for, each with a link to its lines; lines are in pages.
@@ -12,12 +12,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from collector.domain.lines import KnownLine, LineState, worst_state
+from collector.domain.lines import KnownLine, LineState
 from collector.domain.place_search import short_province
 from collector.domain.thresholds import Thresholds
-from collector.registry.registry import Commune, LineKey
+from collector.registry.registry import LineKey
 from collector.rollup.summary import EMPTY, Summary
-from collector.web.drawing.place_map import Map, Point, draw
 from collector.web.formatting import by_name, whole_number
 from collector.web.line_table import (
     DOWN,
@@ -34,8 +33,8 @@ from collector.web.table import DESCENDING, Column
 
 # With more lines the table is by province unless lines are asked for.
 LINES_MOST = 250
-# A page of the table: some 25 elements a row, 1,500 a page.
-ROWS_A_PAGE = 40
+# A page of the table: some 25 elements a row; with a province's map 1,500 a page.
+ROWS_A_PAGE = 32
 PROVINCE_COLUMNS = (
     Column("name", "province"),
     Column("communes", "communes", DESCENDING, numeric=True),
@@ -46,10 +45,6 @@ PROVINCE_COLUMNS = (
     Column("latency", "mean_latency", DESCENDING, numeric=True),
     Column("below", "below_plan", DESCENDING, numeric=True),
 )
-# Up to this number of communes, each is a link on the map.
-_SPOTS_MOST = 250
-# Some 13 km.
-_AROUND_DEGREES = 0.12
 
 
 class ProvinceRow(Struct, frozen=True, kw_only=True):
@@ -123,52 +118,6 @@ def province_rows(
         for code, inside in by_province.items()
     ]
     return sorted(rows, key=lambda row: (not row.code, row.keys["name"]))
-
-
-def overview_map(
-    lines: Iterable[KnownLine],
-    communes: Iterable[Commune],
-    states: Mapping[LineKey, LineState],
-    locale: Locale,
-) -> Map:
-    """Each commune with a line, by its worst line state; the other communes in the background."""
-    measured: dict[str, list[LineState]] = {}
-    places: dict[str, Commune] = {}
-    for line in lines:
-        if line.commune is not None:
-            measured.setdefault(line.commune_code, []).append(states.get(line.key, LineState.NEVER))
-            places[line.commune_code] = line.commune
-    named = len(measured) <= _SPOTS_MOST
-    points = [
-        _point(places[code], worst_state(found), locale if named else None)
-        for code, found in measured.items()
-    ]
-    backdrop = [
-        Point(commune.latitude, commune.longitude, "none", "dot")
-        for commune in communes
-        if commune.code not in measured
-    ]
-    return draw(points, backdrop=backdrop)
-
-
-def around(communes: Sequence[Commune], every: Iterable[Commune]) -> list[Commune]:
-    """The communes of `every` in or near the bounding box of `communes`."""
-    if not communes:
-        return []
-    west = min(c.longitude for c in communes) - _AROUND_DEGREES
-    east = max(c.longitude for c in communes) + _AROUND_DEGREES
-    south = min(c.latitude for c in communes) - _AROUND_DEGREES
-    north = max(c.latitude for c in communes) + _AROUND_DEGREES
-    return [c for c in every if west < c.longitude < east and south < c.latitude < north]
-
-
-def _point(commune: Commune, state: LineState, locale: Locale | None) -> Point:
-    tone, _, shape = STATE_LOOKS[state]
-    if locale is None:
-        return Point(commune.latitude, commune.longitude, tone, shape)
-    title = f"{commune.name} ({commune.code}): {state_badge(state, locale).word}"
-    href = f"/commune/{commune.code}"
-    return Point(commune.latitude, commune.longitude, tone, shape, title, href, commune.name)
 
 
 def _province_row(

@@ -23,6 +23,7 @@ from collector.domain.shared_cache import SharedCache
 from collector.users.sessions import SessionSigner
 from collector.users.user import AuditEvent, Permission, User
 from collector.users.user_store import UserStore, UserStoreError
+from collector.web.drawing.place_map import SHAPES
 from collector.web.formatting import MISSING
 from collector.web.presentation import Locale
 from collector.web.table_cards import with_labels
@@ -84,6 +85,7 @@ class PageContext:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._templates.globals["map_shapes"] = SHAPES
 
     def locale(self, request: Request) -> Locale:
         """The visitor's locale: the language of the parameter `lang`, else of the cookie."""

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from collector.registry.registry import Registry
 from collector.web import period_choice, table
 from collector.web.families_view import CHOICES
+from collector.web.map_view import Colour
 from collector.web.period_choice import PeriodChoice
 from collector.web.table import Column, Link, Sorting
 
@@ -71,6 +72,15 @@ def chosen_sorting(request: Request, columns: Sequence[Column]) -> Sorting:
         return table.sorting(columns, query.get("sort", ""), query.get("order", ""))
     except ValueError as error:
         raise HTTPException(400, str(error)) from error
+
+
+def chosen_colour(request: Request) -> Colour:
+    """What the map's colours show (`colour`); states where the address has none.
+
+    Raises:
+        HTTPException: 400.
+    """
+    return Colour(one_of("colour", request.query_params.get("colour"), list(Colour)) or "state")
 
 
 def page_number(request: Request, name: str = "page") -> int:

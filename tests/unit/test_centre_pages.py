@@ -42,11 +42,10 @@ from collector.web import (
     openapi,
 )
 from collector.web.api_v1 import ApiLines, ApiSeries
-from collector.web.drawing import bars, line_chart, place_map
+from collector.web.drawing import bars, line_chart
 from collector.web.drawing.line_chart import Figure, Series
-from collector.web.drawing.place_map import Point
 from collector.web.formatting import by_name
-from collector.web.labels import measurement, pages, staff
+from collector.web.labels import maps, measurement, pages, staff
 from collector.web.line_table import (
     DOWN,
     completeness,
@@ -55,6 +54,7 @@ from collector.web.line_table import (
     samples_target,
     speed_cell,
 )
+from collector.web.map_view import Colour
 from collector.web.presentation import Locale
 from collector.web.registry_view import toml
 from runtime.language import Language
@@ -227,26 +227,6 @@ def test_vietnamese_names_stand_in_the_order_of_their_letters() -> None:
 def test_the_target_follows_three_hundred_a_month() -> None:
     assert samples_target(THRESHOLDS, WEEK) == 70
     assert samples_target(THRESHOLDS, Period(WEEK.last, WEEK.last)) == 10
-
-
-def test_a_map_draws_a_state_as_one_path_and_names_few_places() -> None:
-    points = [Point(22.0 + n / 10, 105.8, "bad", "cross", f"xã {n}", f"/c/{n}") for n in range(3)]
-    drawn = place_map.draw(points, backdrop=[Point(8.6, 104.7, "none", "dot")])
-    assert [layer.tone for layer in drawn.layers] == ["none", "bad"]
-    assert drawn.layers[1].path.count("M") == 3
-    assert [spot.href for spot in drawn.spots] == ["/c/0", "/c/1", "/c/2"]
-    # North is up.
-    assert drawn.spots[0].y > drawn.spots[2].y
-    assert place_map.draw([]).layers == []
-
-
-def test_no_name_on_a_map_lies_on_another() -> None:
-    beside = [Point(22.0, 105.8, "good", "dot", "a", "/c/a", "Xã Phủ Thông")]
-    beside += [Point(22.001, 105.801, "good", "dot", "b", "/c/b", "Xã Bạch Thông")]
-    beside += [Point(22.3, 105.8, "good", "dot", "c", "/c/c", "Xã Vĩnh Thông")]
-    drawn = place_map.draw(beside)
-    assert [spot.label for spot in drawn.spots] == ["Xã Phủ Thông", "", "Xã Vĩnh Thông"]
-    assert [spot.title for spot in drawn.spots] == ["a", "b", "c"]
 
 
 def test_a_line_breaks_where_nothing_is_known() -> None:
@@ -443,7 +423,7 @@ def test_the_registry_as_text_is_the_registry() -> None:
 
 
 def test_every_word_that_a_template_or_a_list_asks_for_is_there() -> None:
-    tables = (measurement.LABELS, pages.LABELS, staff.LABELS)
+    tables = (measurement.LABELS, pages.LABELS, maps.LABELS, staff.LABELS)
     known = {name for table in tables for name in table}
     assert len(known) == sum(map(len, tables)), "no name has two meanings"
     asked = {
@@ -452,13 +432,16 @@ def test_every_word_that_a_template_or_a_list_asks_for_is_there() -> None:
         for name in re.findall(r'word\("([a-z_0-9]+)"\)', path.read_text("utf-8"))
     }
     asked |= {f"state_{state}" for state in LineState}
+    for colour in Colour:
+        asked |= {f"colour_{colour}", f"map_unit_{colour}"}
+        asked |= {f"map_nation_{colour}", f"map_communes_{colour}"}
     asked |= {f"verdict_{verdict}" for verdict in Verdict}
     asked |= {f"why_{why}" for why in NoVerdictReason}
     asked |= {f"rejected_{reason}" for reason in Rejection}
     asked |= {f"asked_{answer}" for answer in Answer}
     asked |= {f"report_refused_{why}" for why in RefusalReason}
     assert asked - known == set()
-    for name, phrase in (pages.LABELS | staff.LABELS).items():
+    for name, phrase in (pages.LABELS | maps.LABELS | staff.LABELS).items():
         assert phrase.vi.strip(), name
         assert phrase.en.strip(), name
 

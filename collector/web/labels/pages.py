@@ -124,15 +124,6 @@ LABELS = {
         "Đường truyền có trung bình dưới 0,8 gói cước / có gói cước",
         "Lines with a mean below 0.8 of the plan / lines with a plan",
     ),
-    "map_title": Phrase(
-        "Bản đồ các xã theo tình trạng; cùng nội dung với bảng",
-        "Map of the communes by state; same content as the table",
-    ),
-    "map_caption": Phrase(
-        "Mỗi ký hiệu là một xã, lấy theo đường truyền có tình trạng xấu nhất. Chấm nhỏ: xã chưa có "
-        "trạm đo.",
-        "Each symbol is a commune, by the worst state of its lines. Small dots: no probe yet.",
-    ),
     "overview_note": Phrase(
         "Tình trạng là của kết nối ngay lúc này; các cột số là của cả khoảng thời gian đã chọn. "
         "Tốc độ và độ trễ là trung bình cộng; tốc độ tính cả phiên (QCVN 34:2022/BTTTT); dòng nhỏ "
