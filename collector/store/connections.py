@@ -12,11 +12,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from collector.store.database import Row
 
 _READERS_KEPT = 4
+_ROWS_IN_BACKGROUND = 300
 
 
 class Connection(Protocol):
@@ -35,18 +37,24 @@ C = TypeVar("C", bound=Connection)
 class QueuedTransaction:
     """The base of Transactions: queues statements that return no rows.
 
-    With `background`, they run there in order while the caller goes on. `committing` is set while
-    the background thread commits.
+    With `background`, they run there in order while the caller goes on: those that write many rows
+    at once, and those of a few rows with them or before the next one that the caller waits for,
+    because to hand one over takes as long as to write some rows. `committing` is set while the
+    background thread commits.
     """
 
     def __init__(self, background: Executor | None) -> None:
         self._background = background
         self._under_way: list[Future[None]] = []
+        self._queued: list[Callable[[], None]] = []
+        self._queued_rows = 0
         self._failed = False
         self.committing: Future[None] | None = None
 
-    def run(self, statement: Callable[..., None], *arguments: object) -> None:
-        """Run a statement without rows, now or in `background`; none is run after a failed one.
+    def run(self, rows: int, statement: Callable[..., None], *arguments: object) -> None:
+        """Run a statement that returns none and writes so many rows, now or in `background`.
+
+        None is run after a failed one.
 
         After an I/O error SQLite has rolled back the whole transaction by itself
         (sqlite3_get_autocommit); each later statement would be committed on its own: the ledger,
@@ -55,26 +63,36 @@ class QueuedTransaction:
         if self._background is None:
             statement(*arguments)
         else:
-            self._under_way.append(
-                self._background.submit(self._run_unless_failed, statement, *arguments)
-            )
+            self._queued.append(partial(statement, *arguments))
+            self._queued_rows += rows
+            if self._queued_rows >= _ROWS_IN_BACKGROUND:
+                self._under_way.append(
+                    self._background.submit(self._run_unless_failed, self._take_queued())
+                )
 
-    def _run_unless_failed(self, statement: Callable[..., None], *arguments: object) -> None:
+    def _take_queued(self) -> list[Callable[[], None]]:
+        queued, self._queued, self._queued_rows = self._queued, [], 0
+        return queued
+
+    def _run_unless_failed(self, statements: Sequence[Callable[[], None]]) -> None:
         if self._failed:
             return
         try:
-            statement(*arguments)
+            for statement in statements:
+                statement()
         except BaseException:
             self._failed = True
             raise
 
     def settle(self) -> None:
-        """Wait for the queued statements; raises what they raised."""
+        """Run the queued statements, and wait for all; raises what they raised."""
         while self._under_way:
             self._under_way.pop(0).result()
+        self._run_unless_failed(self._take_queued())
 
     def abandon(self) -> None:
-        """Wait for the queued statements, ignoring their errors."""
+        """Wait for the statements that are under way, ignoring their errors; run no others."""
+        self._queued.clear()
         for statement in self._under_way:
             statement.exception()
 

@@ -259,12 +259,13 @@ class PostgresqlTransaction(QueuedTransaction):
         return self._execute(sql, values)
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
-        self.run(self._execute_many, _query(sql), list(rows))
+        every = list(rows)
+        self.run(len(every), self._execute_many, _query(sql), every)
 
     def insert(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
         """By COPY; with a key conflict, over a staging table."""
         if rows:
-            self.run(self._insert, table, rows)
+            self.run(len(rows), self._insert, table, rows)
 
     def _execute(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         cursor = self._connection.execute(_query(sql), values or None)
@@ -297,7 +298,7 @@ class PostgresqlTransaction(QueuedTransaction):
     def upsert(self, table: Table, rows: Sequence[Sequence[object]], update: str) -> None:
         if rows:
             key = ", ".join(table.key)
-            self.run(self._merge, table, rows, f"({key}) DO UPDATE {update}")
+            self.run(len(rows), self._merge, table, rows, f"({key}) DO UPDATE {update}")
 
     def _merge(self, table: Table, rows: Sequence[Sequence[object]], conflict: str) -> None:
         names = column_names(table.columns)

@@ -220,7 +220,8 @@ class ResultWriter:
     def _epoch_ids(
         self, transaction: Transaction, wanted: set[_EpochName], count: Count
     ) -> dict[_EpochName, int]:
-        missing = sorted(wanted - self._epochs.keys())
+        # Not the difference of the sets, for which Python would look at each cached epoch.
+        missing = sorted(name for name in wanted if name not in self._epochs)
         found = {name: self._epochs[name] for name in wanted if name in self._epochs}
         for some in _portions(missing):
             marks = ", ".join(["(?, ?, ?)"] * len(some))

@@ -95,7 +95,7 @@ class RollUpWriter:
         )
         for line_id, family, *names in rows:
             self._ids[LineFamily(LineKey(*names), family)] = self._last_id = line_id
-        new = sorted(lines - self._ids.keys())
+        new = sorted(line for line in lines if line not in self._ids)
         if not new:
             return self._ids
         # Not remembered before they are committed.

@@ -154,18 +154,21 @@ class SqliteTransaction(QueuedTransaction):
         return self._connection.execute(sql, values).fetchall()
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
-        self.run(self._execute_many, sql, list(rows))
+        every = list(rows)
+        self.run(len(every), self._execute_many, sql, every)
 
     def insert(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
         # Not OR IGNORE, which would ignore constraint violations as well.
-        self.run(self._write, "INSERT", table, rows, "ON CONFLICT DO NOTHING")
+        self.run(len(rows), self._write, "INSERT", table, rows, "ON CONFLICT DO NOTHING")
 
     def replace(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
-        self.run(self._write, "INSERT OR REPLACE", table, rows, "")
+        self.run(len(rows), self._write, "INSERT OR REPLACE", table, rows, "")
 
     def upsert(self, table: Table, rows: Sequence[Sequence[object]], update: str) -> None:
         key = ", ".join(table.key)
-        self.run(self._write, "INSERT", table, rows, f"ON CONFLICT ({key}) DO UPDATE {update}")
+        self.run(
+            len(rows), self._write, "INSERT", table, rows, f"ON CONFLICT ({key}) DO UPDATE {update}"
+        )
 
     def _execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         self._connection.executemany(sql, rows)
