@@ -4,209 +4,305 @@ Each probe is the product's own outbox, session, publisher and plan (`bench/flee
 hundred a process; its results are made by seed. The broker is Mosquitto as it is deployed, TLS with
 a certificate a probe; the collector is the real one. At the end everything is counted number by
 number: each result that was numbered is stored exactly once and confirmed to its probe.
+
+Scenarios (`--scenario live,growth`; all by default):
+- live: the collector's CPU a result at 200 results a second, and of an older build in turn
+- nation: 3,321 probes of two lines on one collector and PostgreSQL
+- growth: 100, 1,000 and 10,000 probes: cost, memory; then the broker is killed
+- collectors: of two, the holder is killed, then the other one is paused and goes on
+- primary: the primary of PostgreSQL is killed, its standby promoted
 """
 
 from __future__ import annotations
 
+import shutil
+import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
-from bench.fleet_probe import FleetSpec
-from bench.fleet_scene import Count, FleetBroker, certify, count, open_store, percentile
-from bench.fleet_values import IspFault
-from bench.fleet_worker import Snapshot, Workers
-from bench.process_cost import cost_of
+import psutil
+import psycopg
+from msgspec import structs
+
+from bench.builds import Build, older_build
+from bench.fleet_deaths import broker_dies, collectors_change, until_confirmed_again
+from bench.fleet_run import Setup, database_of, fleet
+from bench.fleet_scene import Count, percentile
+from bench.process_cost import tree_cpu_s
 from bench.report import (
     CannotMeasureError,
     IntegerOption,
     Options,
     Outcome,
     Row,
-    Target,
+    TextOption,
+    at_least,
     at_most,
     note,
     run,
 )
-from tests.collector_process import CollectorProcess
-from tests.secured_broker import Office, why_not
+from tests import postgresql
+from tests.postgresql import PostgresqlServer
+from tests.secured_broker import why_not
 
-TENANT = "toan-quoc"
-_WITHIN_S = 600.0
-_SEED = 15
-_BACKLOG = 30
-
-
-class Fleet:
-    """Probes, their broker and a collector, and the figures of a run.
-
-    Attributes:
-        broker, collector, workers: the parts.
-        settings: the collector's `[store]`.
-    """
-
-    def __init__(
-        self,
-        broker: FleetBroker,
-        collector: CollectorProcess,
-        workers: Workers,
-        settings: dict[str, str],
-        probes: int,
-    ) -> None:
-        self.broker, self.collector, self.workers = broker, collector, workers
-        self.settings = settings
-        self.probes = probes
-
-    def until_connected(self, within_s: float = _WITHIN_S) -> Snapshot:
-        """Wait until every probe is connected; the sum of the snapshots meanwhile."""
-        return self.until(lambda one: one.connected == self.probes, "all are connected", within_s)
-
-    def until_delivered(self, within_s: float = _WITHIN_S) -> Snapshot:
-        """Wait until every probe has everything confirmed."""
-        return self.until(lambda one: not one.undelivered, "all is confirmed", within_s)
-
-    def until(self, ask: Callable[[Snapshot], bool], what: str, within_s: float) -> Snapshot:
-        """Wait until a snapshot is as asked; its lists are of all snapshots meanwhile."""
-        until_s = time.monotonic() + within_s
-        waits_s: list[float] = []
-        confirmed_s: list[float] = []
-        while True:
-            one = self.workers.snapshot()
-            waits_s += one.waits_s
-            confirmed_s += one.confirmed_s
-            if ask(one):
-                return Snapshot(
-                    started=one.started, connected=one.connected, submitted=one.submitted,
-                    undelivered=one.undelivered, tries=one.tries, cpu_s=one.cpu_s,
-                    confirmed_s=confirmed_s, waits_s=waits_s,
-                )  # fmt: skip
-            if time.monotonic() > until_s:
-                raise CannotMeasureError(
-                    f"not within {within_s:.0f} s: {what}; {one.connected} of {self.probes} are "
-                    f"connected, {one.undelivered} have results that are not confirmed"
-                )
-            time.sleep(0.5)
-
-    def over(self, seconds: float) -> Snapshot:
-        """Let results go on for so long; the snapshot of then."""
-        self.workers.snapshot()
-        time.sleep(seconds)
-        return self.workers.snapshot()
-
-    def counted(self) -> Count:
-        """Let the rest be delivered, end the fleet, compare number by number."""
-        self.workers.produce(on=False)
-        left = self.until_delivered()
-        numbered = self.workers.finish()
-        if self.collector.process is not None and self.collector.process.poll() is None:
-            self.collector.stop()
-        store = open_store(self.settings)
-        try:
-            return count(store, numbered, left.submitted, left.undelivered)
-        finally:
-            store.close()
+OLDER = "8833c83"
+NATION_PROBES, NATION_PER_S, CORES = 3_321, 350.0, 2
+_MEGABYTE = 1e6
 
 
-@contextmanager
-def fleet(
-    folder: Path,
-    probes: int,
-    *,
-    window_s: float = 60.0,
-    reconnect_max_s: float = 120.0,
-    processes: int = 0,
-) -> Iterator[Fleet]:
-    """A broker, a collector and a fleet that has not been started."""
-    office = Office(folder / "office")
-    certify(office, folder / "certificates", probes)
-    (folder / "outboxes").mkdir()
-    now = datetime.now(UTC)
-    with FleetBroker(folder / "broker", office, TENANT, probes) as broker:
-        spec = FleetSpec(
-            seed=_SEED,
-            tenant=TENANT,
-            broker=broker.for_probes(reconnect_max_s),
-            certificates=folder / "certificates",
-            folder=folder / "outboxes",
-            window_s=window_s,
-            faults=(IspFault("vnpt", now, now + timedelta(minutes=2), 0.2, 0.6),),
-            backlog=_BACKLOG,
-        )
-        collector = CollectorProcess(
-            folder / "collector", broker.for_collector(), tables={"tenant": TENANT}
-        )
-        with collector, Workers(spec, probes, processes or max(2, probes // 1_000)) as workers:
-            settings = {"path": str(collector.store_path)}
-            yield Fleet(broker, collector, workers, settings, probes)
+class Figure(NamedTuple):
+    """One figure; its unit is in its name. `least`: whether the limit is a least one."""
+
+    what: str
+    value: float | None
+    limit: float | None = None
+    least: bool = False
 
 
-def through_the_brokers_death(running: Fleet, seconds: float) -> tuple[Snapshot, Snapshot, float]:
-    """Results go on; some offices are cut off; the broker is killed and started again.
+class Size(NamedTuple):
+    """How much is done."""
 
-    Returns:
-        The snapshots of before and after, and how long it took until all were back, in seconds.
-    """
-    running.workers.start(over_s=running.probes / 100)
-    running.until(lambda one: one.started == running.probes, "all are made", _WITHIN_S)
-    running.until_connected()
-    running.workers.cut(0.05, seconds / 2)
-    before = running.over(seconds)
-    running.broker.kill()
-    killed_s = time.monotonic()
-    running.until(lambda one: not one.connected, "all have noticed", _WITHIN_S)
-    running.broker.start()
-    back = running.until_connected()
-    return before, back, time.monotonic() - killed_s
+    live_probes: int
+    live_rounds: int
+    nation_probes: int
+    growth: tuple[int, ...]
+    probes: int
+    seconds: float
 
 
-def broker_dies(folder: Path, probes: int, seconds: float) -> Row:
-    """The row of a fleet whose broker dies."""
-    with fleet(folder, probes) as running:
-        before, back, back_s = through_the_brokers_death(running, seconds)
-        broker_cpu_s = cost_of(running.broker.pid).cpu_s
-        running.over(seconds)
-        counted = running.counted()
-    verdict = counted.verdict
-    for finding in verdict.findings[:10]:
-        note(finding)
-    return {
-        "scenario": "broker killed",
-        "store": "SQLite",
-        "probes": probes,
-        "results": verdict.sent,
-        "lost": verdict.lost + counted.unnumbered,
-        "doubled": verdict.doubled,
-        "unconfirmed": counted.unconfirmed,
-        "receipt_p99_s": percentile(before.confirmed_s, 0.99),
-        "all_back_s": back_s,
-        "longest_wait_s": max(back.waits_s, default=None),
-        "broker_cpu_s": broker_cpu_s,
-    }
+FULL = Size(2_000, 3, NATION_PROBES, (100, 1_000, 10_000), 500, 60.0)
+QUICK = Size(100, 1, 200, (50, 100, 200), 50, 10.0)
+Scenario = Callable[[Path, Size], Iterator[Figure]]
 
 
 def measured(options: Options) -> Outcome:
+    """The scenarios that were asked for, one after another."""
     if (reason := why_not()) is not None:
         raise CannotMeasureError(reason)
-    probes = min(options.number, 100) if options.quick else options.number
+    if postgresql.programs() is None:
+        raise CannotMeasureError("postgresql is not installed (deploy/packages.txt)")
+    names = options.text.split(",") if options.text != "all" else list(SCENARIOS)
+    if unknown := set(names) - SCENARIOS.keys():
+        raise CannotMeasureError(f"no such scenario: {', '.join(sorted(unknown))}")
+    size = QUICK if options.quick else FULL
+    if options.number:
+        size = size._replace(
+            live_probes=options.number, nation_probes=options.number, probes=options.number,
+            growth=(max(1, options.number // 10), options.number),
+        )  # fmt: skip
+    found: dict[str, list[Figure]] = {}
+    for name in names:
+        with _folder() as folder:
+            found[name] = []
+            for figure in SCENARIOS[name](folder, size):
+                note(f"{name}: {figure.what}: {figure.value}")
+                found[name].append(figure)
+    return _outcome(found)
+
+
+def live(folder: Path, size: Size, older: str = OLDER) -> Iterator[Figure]:
+    """The collector's CPU a result, in turns with an older build; and the delay of receipts."""
+    builds: dict[str, Build | None] = {older: older_build(older), "this": None}
+    costs: dict[str, list[float]] = {name: [] for name in builds}
+    p99: list[float] = []
+    setup = Setup(
+        probes=size.live_probes,
+        secured=False,
+        backlog=0,
+        window_s=60.0 * size.live_probes / FULL.live_probes,
+    )
+    for number in range(size.live_rounds):
+        for name, build in builds.items():
+            at = folder / f"{name}-{number}"
+            with fleet(at, structs.replace(setup, older=build)) as running:
+                running.start()
+                running.over(size.seconds / 3)
+                began_s, before = running.collector_cpu_s(), running.workers.snapshot()
+                after = running.over(size.seconds)
+                results = after.submitted - before.submitted
+                costs[name].append((running.collector_cpu_s() - began_s) / results * 1e6)
+                yield Figure(f"{name}, round {number + 1}: results/s", results / size.seconds)
+                yield Figure(f"{name}, round {number + 1}: CPU us a result", costs[name][-1])
+                p50, high = (percentile(after.confirmed_s, ratio) for ratio in (0.5, 0.99))
+                yield Figure(f"{name}, round {number + 1}: receipt p50, s", p50)
+                yield Figure(f"{name}, round {number + 1}: receipt p99, s", high)
+                if name == "this" and high is not None:
+                    p99.append(high)
+                yield from _counted(running.counted(), f"{name}, round {number + 1}: ")
+            shutil.rmtree(at)
+    before_us, after_us = (statistics.median(costs[name]) for name in (older, "this"))
+    yield Figure(f"collector's CPU a result, of {older}'s (ratio)", after_us / before_us, 0.30)
+    yield Figure("receipt p99, s", statistics.median(p99), 1.0)
+
+
+def nation(folder: Path, size: Size) -> Iterator[Figure]:
+    """Every commune's probe, two lines each, on one collector and PostgreSQL."""
+    with _durable() as server, database_of(server) as database:
+        setup = Setup(probes=size.nation_probes, database=database)
+        with fleet(folder / "fleet", setup) as running:
+            running.start()
+            running.until_delivered_once()
+            collector_s, server_s = running.collector_cpu_s(), _server_cpu_s(server)
+            before = running.workers.snapshot()
+            seconds = 3 * size.seconds
+            after = running.over(seconds)
+            collector_s = running.collector_cpu_s() - collector_s
+            server_s = _server_cpu_s(server) - server_s
+            results = after.submitted - before.submitted
+            yield Figure("results/s", results / seconds)
+            yield Figure("collector's CPU us a result", collector_s / results * 1e6)
+            yield Figure("PostgreSQL's CPU us a result", server_s / results * 1e6)
+            share = (collector_s + server_s) / results * NATION_PER_S / CORES
+            yield Figure("of two cores at 350 results/s (ratio)", share, 0.25)
+            yield Figure("receipt p50, s", percentile(after.confirmed_s, 0.5))
+            yield Figure("receipt p99, s", percentile(after.confirmed_s, 0.99))
+            yield from _counted(running.counted())
+
+
+def growth(folder: Path, size: Size) -> Iterator[Figure]:
+    """What a probe costs, as the fleet grows; then the broker is killed and all come back."""
+    most = size.growth[-1]
+    setup = Setup(probes=most, window_s=60.0 * max(1, most // 2_000), backlog=10)
+    per_probe: list[float] = []
+    memory: list[tuple[int, int]] = []
+    with fleet(folder / "fleet", setup) as running:
+        for probes in size.growth:
+            running.start(below=probes)
+            running.until_delivered_once()
+            began_s = running.collector_cpu_s() + running.broker_cpu_s()
+            before = running.workers.snapshot()
+            # As long as each line has its windows once, so that each size has its like.
+            seconds = max(size.seconds, setup.window_s)
+            after = running.over(seconds)
+            cost_s = running.collector_cpu_s() + running.broker_cpu_s() - began_s
+            memory.append((probes, running.collector_bytes()))
+            per_probe.append(cost_s / probes / seconds * 1e6)
+            results = after.submitted - before.submitted
+            yield Figure(f"{probes} probes: results/s", results / seconds)
+            yield Figure(f"{probes} probes: CPU of centre and broker, us a probe-second",
+                         per_probe[-1])  # fmt: skip
+            yield Figure(f"{probes} probes: collector's memory, MB", memory[-1][1] / _MEGABYTE)
+        yield Figure("cost per probe, most against fewest (ratio)", per_probe[-1] / per_probe[0], 1)
+        (few, few_bytes), (many, many_bytes) = memory[0], memory[-1]
+        grown = (many_bytes - few_bytes) / (many - few) * 1_000 / _MEGABYTE
+        yield Figure("collector's memory, MB per 1,000 probes", grown, 15)
+        back = broker_dies(running)
+        yield Figure(f"{most} back after kill -9, s", back.all_back_s)
+        yield Figure("broker's CPU until then, s", back.broker_cpu_s, 60)
+        yield Figure("longest that one waited, s", back.longest_wait_s, 120)
+        yield Figure("tries of connecting", back.tries)
+        running.over(size.seconds / 2)
+        yield from _counted(running.counted())
+
+
+def collectors(folder: Path, size: Size) -> Iterator[Figure]:
+    """Two collectors, one lease: one is killed, the other one paused."""
+    with _durable() as server, database_of(server) as database:
+        setup = _under_load(size, database=database, collectors=2)
+        with fleet(folder / "fleet", setup) as running:
+            running.start()
+            running.over(size.seconds / 3)
+            found = collectors_change(running, database)
+            yield Figure("stored again after the holder's death, s", found.after_death_s, 15)
+            yield Figure("stored again after the holder's pause, s", found.after_pause_s, 15)
+            yield Figure("blocks written by the paused one", found.blocks_of_paused, 0)
+            yield Figure("blocks written by the holder meanwhile", found.blocks_of_holder, 1, True)
+            running.over(size.seconds / 3)
+            yield from _counted(running.counted())
+
+
+def primary(folder: Path, size: Size) -> Iterator[Figure]:
+    """The primary is killed; its standby, which follows it by streaming, is promoted at once."""
+    with _durable() as server, server.standby() as standby:
+        hosts = f"host={server.host},{standby.host} target_session_attrs=read-write"
+        name = server.new_database()
+        setup = _under_load(size, database=f"{hosts} user=tramdo dbname={name}")
+
+        def die() -> None:
+            server.kill()
+            standby.promote()
+
+        with fleet(folder / "fleet", setup) as running:
+            running.start()
+            running.over(size.seconds / 3)
+            again_s = until_confirmed_again(running, die)
+            yield Figure("stored again after the primary's death, s", again_s, 30)
+            running.over(size.seconds / 3)
+            yield from _counted(running.counted())
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    "live": live,
+    "nation": nation,
+    "growth": growth,
+    "collectors": collectors,
+    "primary": primary,
+}
+
+
+def _under_load(size: Size, *, database: str, collectors: int = 1) -> Setup:
+    """A fleet that is small and busy: what dies, dies with results on their way."""
+    return Setup(
+        probes=size.probes, window_s=15.0, reconnect_max_s=10.0, database=database,
+        collectors=collectors,
+    )  # fmt: skip
+
+
+def _counted(counted: Count, prefix: str = "") -> Iterator[Figure]:
+    verdict = counted.verdict
+    yield Figure(f"{prefix}results", verdict.sent)
+    yield Figure(f"{prefix}lost", verdict.lost + counted.unnumbered, 0)
+    yield Figure(f"{prefix}doubled", verdict.doubled, 0)
+    yield Figure(f"{prefix}probes with results that are not confirmed", counted.unconfirmed, 0)
+    yield Figure(f"{prefix}findings of the count", len(verdict.findings), 0)
+
+
+def _outcome(found: Mapping[str, list[Figure]]) -> Outcome:
+    rows: list[Row] = [
+        {"scenario": name, "what": one.what, "value": one.value, "limit": one.limit}
+        for name, figures in found.items()
+        for one in figures
+    ]
+    targets = [
+        (at_least if one.least else at_most)(f"{name}: {one.what}", one.value, one.limit)
+        for name, figures in found.items()
+        for one in figures
+        if one.limit is not None
+    ]
+    return Outcome(rows, targets)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """In memory: a probe's card is its own, and the probes here would share one disk."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(
         prefix="tramdo-fleet-", dir=memory if memory.is_dir() else None
-    ) as directory:
-        row: Row = broker_dies(Path(directory), probes, 20.0 if options.quick else 60.0)
-    return Outcome([row], list(_targets(row)))
+    ) as folder:
+        yield Path(folder)
 
 
-def _targets(row: Row) -> Iterator[Target]:
-    for name in ("lost", "doubled", "unconfirmed"):
-        value = row[name]
-        yield at_most(f"{row['scenario']}: {name}", float(value or 0), 0)
+# On a disk: a commit must cost what it costs.
+_durable = partial(postgresql.running, parent=Path("/var/tmp"))
 
 
-_PROBES = IntegerOption("probes", 500, "how many probes")
+def _server_cpu_s(server: PostgresqlServer) -> float:
+    """Processor seconds of the database server so far."""
+    with psycopg.connect(server.conninfo("postgres")) as connection:
+        postmaster = psutil.Process(connection.info.backend_pid).parent()
+        assert postmaster is not None
+        return tree_cpu_s(postmaster)
+
+
+_PROBES = IntegerOption("probes", 0, "how many probes each scenario has; 0: its own number")
+_SCENARIO = TextOption("scenario", "all", f"some of {','.join(SCENARIOS)}")
 
 if __name__ == "__main__":
-    sys.exit(run("fleet", measured, peers=("mosquitto",), number=_PROBES))
+    sys.exit(
+        run("fleet", measured, peers=("mosquitto", "postgresql-15"), number=_PROBES, text=_SCENARIO)
+    )

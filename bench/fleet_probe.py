@@ -146,6 +146,7 @@ class FleetProbe:
         self._produces = True
         self._is_finished = False
         self._turn_due_s = float("inf")
+        self._later: list[Slot] = []
         self.filled = self._fill_backlog()
         self.publisher = self._publisher()
 
@@ -157,10 +158,9 @@ class FleetProbe:
         for line in self._lines:
             phase = fraction(f"{self.name}/{line.line.id}/window")
             self._loop.at(now_s + phase * self._spec.window_s, partial(self._minute, line))
-        for slot, values in self._slots():
-            wait_s = slot.at.timestamp() - wall_s
-            if wait_s > 0:
-                self._loop.at(now_s + wait_s, partial(self._fire, slot, values))
+        self._later = [one for one in self._slots() if one.at.timestamp() > wall_s]
+        self._later.sort(key=lambda slot: slot.at, reverse=True)
+        self._await_slot()
         if self._clock_is_wrong:
             self._loop.at(now_s + self._spec.wrong_clock_s, self._mend_clock)
         self.turn()
@@ -216,18 +216,26 @@ class FleetProbe:
                 self._submit(result)
             self.turn()
 
-    def _fire(self, slot: Slot, values: LineValues) -> None:
+    def _await_slot(self) -> None:
+        if self._later:
+            slot = self._later.pop()
+            wait_s = slot.at.timestamp() - time.time()
+            self._loop.at(time.monotonic() + wait_s, partial(self._fire, slot))
+
+    def _fire(self, slot: Slot) -> None:
+        self._await_slot()
         if self._produces:
+            values = next(one for one in self._lines if one.line.id == slot.line_id)
             self._submit(values.of_slot(slot, self._now()))
             self.turn()
 
-    def _slots(self) -> list[tuple[Slot, LineValues]]:
+    def _slots(self) -> list[Slot]:
+        """The plan of the present day."""
         day = datetime.now(ZoneInfo(self._config.timezone)).date()
         slots = light_slots(self._config, _LIGHT, day)
         if int(self.name.split("-")[1]) < self._spec.bulk_plans:
             slots += day_plan(self._config, day).slots
-        by_line = {values.line.id: values for values in self._lines}
-        return [(slot, by_line[slot.line_id]) for slot in slots]
+        return slots
 
     def _submit(self, result: Result) -> None:
         self.submitted += 1

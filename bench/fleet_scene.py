@@ -1,7 +1,7 @@
 """Floor 3. What a fleet is tried with: broker, collector, store, and the count at the end.
 
 The broker is Mosquitto as deploy/broker renders it, with TLS and a certificate for each probe from
-an authority of our own; the collector is the real one, on SQLite or PostgreSQL.
+an authority of our own, or a plain one; the collector is the real one, on SQLite or PostgreSQL.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from deploy.authority import certificates
 from deploy.authority.register import IssuedCertificate, Purpose
 from deploy.broker.limits import BrokerLimits
 from runtime.broker import BrokerConfig
+from tests.broker import Broker
 from tests.chaos.reckoning import Numbered, Stored, Verdict, reckon
-from tests.secured_broker import COLLECTOR, HOST, Identity, Office, SecuredBroker
+from tests.secured_broker import COLLECTOR, COMMANDER, HOST, Identity, Office, SecuredBroker
 
 _LIFETIME = timedelta(days=90)
 _CHUNK = 5_000
@@ -64,9 +65,9 @@ class FleetBroker(SecuredBroker):
             reconnect_max_s=reconnect_max_s,
         )
 
-    def for_collector(self) -> BrokerConfig:
-        """How the collector reaches it."""
-        return self.by_password(COLLECTOR)
+    def for_collector(self, number: int = 0) -> BrokerConfig:
+        """How a collector reaches it: one of two, each by a name of its own."""
+        return self.by_password((COLLECTOR, COMMANDER)[number])
 
     @property
     def pid(self) -> int:
@@ -101,6 +102,25 @@ def certify(office: Office, folder: Path, probes: int) -> None:
         identity.key.touch(0o600)
         identity.key.write_bytes(key)
         identity.certificate.write_bytes(certificates.new_certificate(signer, record, public))
+
+
+class PlainBroker(Broker):
+    """Mosquitto without TLS: where the collector alone is compared."""
+
+    def for_probes(self, reconnect_max_s: float = 120.0) -> BrokerConfig:
+        """How probes reach it."""
+        return self.config(reconnect_max_s=reconnect_max_s, connect_timeout_s=20.0)
+
+    def for_collector(self, number: int = 0) -> BrokerConfig:
+        """How a collector reaches it."""
+        del number
+        return self.config()
+
+    @property
+    def pid(self) -> int:
+        """Its process now."""
+        assert self._process is not None
+        return self._process.pid
 
 
 class Count(NamedTuple):

@@ -90,9 +90,9 @@ class Workers:
             process.kill()
             process.join()
 
-    def start(self, over_s: float = 0.0) -> None:
-        """Make the probes and start them, spread over some seconds."""
-        self._ask("start", over_s)
+    def start(self, over_s: float = 0.0, below: int | None = None) -> None:
+        """Make the probes and start them, spread over some seconds; those below a number alone."""
+        self._ask("start", over_s, self._probes if below is None else below)
 
     def produce(self, *, on: bool) -> None:
         """Whether results come."""
@@ -130,11 +130,14 @@ class _Worker:
     def __init__(self, loop: Loop, spec: FleetSpec, numbers: Sequence[int]) -> None:
         self._loop, self._spec, self._numbers = loop, spec, numbers
         self._probes: list[FleetProbe] = []
+        self._begun = 0
 
-    def start(self, over_s: float) -> None:
-        """Make them, one after another."""
-        began_s, total = time.monotonic(), max(1, len(self._numbers))
-        for place, number in enumerate(self._numbers):
+    def start(self, over_s: float, below: int) -> None:
+        """Make those that are not there yet, one after another."""
+        numbers = [one for one in self._numbers if self._begun <= one < below]
+        self._begun = below
+        began_s, total = time.monotonic(), max(1, len(numbers))
+        for place, number in enumerate(numbers):
             self._loop.at(began_s + over_s * place / total, partial(self._start_one, number))
 
     def _start_one(self, number: int) -> None:

@@ -41,6 +41,7 @@ import psycopg
 
 from bench import workload
 from bench.builds import Build, older_build, this_build
+from bench.process_cost import tree_cpu_s
 from bench.report import (
     CannotMeasureError,
     IntegerOption,
@@ -162,7 +163,7 @@ class Stores:
         with psycopg.connect(self._server.conninfo("postgres")) as connection:
             postmaster = psutil.Process(connection.info.backend_pid).parent()
             assert postmaster is not None
-            return _tree_cpu_s(postmaster)
+            return tree_cpu_s(postmaster)
 
 
 def measured(options: Options) -> Outcome:
@@ -405,17 +406,6 @@ def _ingested(build: Build, database: Database, file: Path, results: int) -> dic
     if did["stored"] != results:
         raise CannotMeasureError(f"{build.name} stored {did['stored']} of {results} results")
     return did
-
-
-def _tree_cpu_s(process: psutil.Process) -> float:
-    """Processor seconds of a process, of its children that run and of those that have ended."""
-    while True:
-        try:
-            running = sum(sum(child.cpu_times()[:2]) for child in process.children())
-        except psutil.NoSuchProcess:
-            continue  # it has ended meanwhile: its parent has its time now
-        own = process.cpu_times()
-        return float(own.user + own.system + own.children_user + own.children_system + running)
 
 
 def _past(days: int) -> datetime:

@@ -49,3 +49,14 @@ def cost_of(pid: int) -> Cost:
         children_cpu_s=times.children_user + times.children_system,
         written_bytes=written_bytes,
     )
+
+
+def tree_cpu_s(process: psutil.Process) -> float:
+    """Processor seconds of a process, of its children that run and of those that have ended."""
+    while True:
+        try:
+            running = sum(sum(child.cpu_times()[:2]) for child in process.children())
+        except psutil.NoSuchProcess:
+            continue  # it has ended meanwhile: its parent has its time now
+        own = process.cpu_times()
+        return float(own.user + own.system + own.children_user + own.children_system + running)

@@ -93,7 +93,12 @@ def body(result: Result) -> bytes:
 
 def round_trips(rng: random.Random, base_ms: float, count: int) -> list[int]:
     """So many round-trip times around a base, in microseconds, with a long tail."""
-    return [round(1_000 * base_ms * (0.9 + rng.lognormvariate(-2, 0.6))) for _ in range(count)]
+    return [round(1_000 * base_ms * factor) for factor in round_factors(rng, count)]
+
+
+def round_factors(rng: random.Random, count: int) -> list[float]:
+    """So many round-trip times as factors of their base."""
+    return [0.9 + rng.lognormvariate(-2, 0.6) for _ in range(count)]
 
 
 def window(

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,6 +32,8 @@ class CollectorProcess:
         store: where its store is, in `directory` unless given.
         tables: further keys and tables of its configuration.
         environment: what it gets beside ours.
+        command: what begins its command line.
+        root: where it is started.
     """
 
     def __init__(
@@ -41,7 +44,10 @@ class CollectorProcess:
         store: Path | None = None,
         tables: dict[str, Any] | None = None,
         environment: dict[str, str] | None = None,
+        command: Sequence[str] = tuple(COMMAND),
+        root: Path = ROOT,
     ) -> None:
+        self._command, self._root = command, root
         directory.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -77,8 +83,8 @@ class CollectorProcess:
         """Start it and wait until its pages answer."""
         with self._log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "run", "--config", str(self.config_path)],
-                cwd=ROOT,
+                [*self._command, "run", "--config", str(self.config_path)],
+                cwd=self._root,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
