@@ -10,7 +10,9 @@ Scenarios (`--scenario live,growth`; all by default):
 - nation: 3,321 probes of two lines on one collector and PostgreSQL
 - growth: 100, 1,000 and 10,000 probes: cost, memory; then the broker is killed
 - collectors: of two, the holder is killed, then the other one is paused and goes on
-- primary: the primary of PostgreSQL is killed, its standby promoted
+- primary: under Patroni the primary's machine dies
+- network: the broker is unreachable, for the probes and then for the collector
+- promotion: the primary of PostgreSQL is killed, its standby promoted by hand
 """
 
 from __future__ import annotations
@@ -30,9 +32,14 @@ import psycopg
 from msgspec import structs
 
 from bench.builds import Build, older_build
-from bench.fleet_deaths import broker_dies, collectors_change, until_confirmed_again
+from bench.fleet_deaths import (
+    broker_dies,
+    collectors_change,
+    network_splits,
+    until_confirmed_again,
+)
 from bench.fleet_run import Setup, database_of, fleet
-from bench.fleet_scene import Count, percentile
+from bench.fleet_scene import Count, broker_namespace, percentile
 from bench.process_cost import tree_cpu_s
 from bench.report import (
     CannotMeasureError,
@@ -46,7 +53,8 @@ from bench.report import (
     note,
     run,
 )
-from tests import postgresql
+from tests import patroni, postgresql
+from tests.lab import namespace as namespaces
 from tests.postgresql import PostgresqlServer
 from tests.secured_broker import why_not
 
@@ -176,14 +184,12 @@ def growth(folder: Path, size: Size) -> Iterator[Figure]:
             running.until_delivered_once()
             began_s = running.collector_cpu_s() + running.broker_cpu_s()
             before = running.workers.snapshot()
-            # As long as each line has its windows once, so that each size has its like.
-            seconds = max(size.seconds, setup.window_s)
-            after = running.over(seconds)
+            after = running.over(size.seconds)
             cost_s = running.collector_cpu_s() + running.broker_cpu_s() - began_s
             memory.append((probes, running.collector_bytes()))
-            per_probe.append(cost_s / probes / seconds * 1e6)
+            per_probe.append(cost_s / probes / size.seconds * 1e6)
             results = after.submitted - before.submitted
-            yield Figure(f"{probes} probes: results/s", results / seconds)
+            yield Figure(f"{probes} probes: results/s", results / size.seconds)
             yield Figure(f"{probes} probes: CPU of centre and broker, us a probe-second",
                          per_probe[-1])  # fmt: skip
             yield Figure(f"{probes} probes: collector's memory, MB", memory[-1][1] / _MEGABYTE)
@@ -217,7 +223,22 @@ def collectors(folder: Path, size: Size) -> Iterator[Figure]:
 
 
 def primary(folder: Path, size: Size) -> Iterator[Figure]:
-    """The primary is killed; its standby, which follows it by streaming, is promoted at once."""
+    """Under Patroni the primary's machine dies; its synchronous standby takes over by itself."""
+    if (reason := patroni.why_not()) is not None:
+        raise CannotMeasureError(reason)
+    with patroni.running() as cluster:
+        setup = _under_load(size, database=cluster.conninfo)
+
+        def die() -> None:
+            name = cluster.primary()
+            assert name is not None, "there is a primary"
+            cluster.kill(name)
+
+        yield from _without_primary(folder, size, setup, die)
+
+
+def promotion(folder: Path, size: Size) -> Iterator[Figure]:
+    """Without Patroni: the primary is killed, its streaming standby promoted at once."""
     with _durable() as server, server.standby() as standby:
         hosts = f"host={server.host},{standby.host} target_session_attrs=read-write"
         name = server.new_database()
@@ -227,11 +248,35 @@ def primary(folder: Path, size: Size) -> Iterator[Figure]:
             server.kill()
             standby.promote()
 
+        yield from _without_primary(folder, size, setup, die)
+
+
+def _without_primary(
+    folder: Path, size: Size, setup: Setup, die: Callable[[], None]
+) -> Iterator[Figure]:
+    with fleet(folder / "fleet", setup) as running:
+        running.start()
+        running.over(size.seconds / 3)
+        again_s = until_confirmed_again(running, die)
+        yield Figure("stored again after the primary's death, s", again_s, 30)
+        running.over(size.seconds / 3)
+        yield from _counted(running.counted())
+
+
+def network(folder: Path, size: Size) -> Iterator[Figure]:
+    """The broker is in a network namespace; first the probes, then the collector are split off."""
+    if (reason := namespaces.why_not()) is not None:
+        raise CannotMeasureError(reason)
+    with broker_namespace() as namespace:
+        setup = structs.replace(
+            _under_load(size, database=None), namespace=namespace, keepalive_s=15
+        )
         with fleet(folder / "fleet", setup) as running:
             running.start()
             running.over(size.seconds / 3)
-            again_s = until_confirmed_again(running, die)
-            yield Figure("stored again after the primary's death, s", again_s, 30)
+            ends = network_splits(running, namespace)
+            yield Figure("all probes back after their split, s", ends.probes_back_s, 120)
+            yield Figure("receipts again after the collector's split, s", ends.receipts_again_s)
             running.over(size.seconds / 3)
             yield from _counted(running.counted())
 
@@ -242,10 +287,12 @@ SCENARIOS: Mapping[str, Scenario] = {
     "growth": growth,
     "collectors": collectors,
     "primary": primary,
+    "promotion": promotion,
+    "network": network,
 }
 
 
-def _under_load(size: Size, *, database: str, collectors: int = 1) -> Setup:
+def _under_load(size: Size, *, database: str | None, collectors: int = 1) -> Setup:
     """A fleet that is small and busy: what dies, dies with results on their way."""
     return Setup(
         probes=size.probes, window_s=15.0, reconnect_max_s=10.0, database=database,

@@ -1,4 +1,4 @@
-"""Floor 3. What dies under load in `bench.fleet`: the broker, a collector, the primary.
+"""Floor 3. What dies under load in `bench.fleet`: the broker, a collector, the network.
 
 Each function goes on from a fleet whose probes are connected, and gives what it has timed.
 """
@@ -13,8 +13,10 @@ from typing import Any, LiteralString, NamedTuple
 import psycopg
 
 from bench.fleet_run import TENANT, WITHIN_S, Fleet
+from bench.fleet_scene import FleetBroker, join, split
 from bench.fleet_worker import Snapshot
 from tests.client import eventually
+from tests.lab.namespace import Namespace
 
 _SETTLE_S = 2.0
 
@@ -107,6 +109,30 @@ def collectors_change(running: Fleet, conninfo: str) -> Takeover:
     return Takeover(
         after_death_s, after_pause_s, writers.blocks_of(1, since), writers.blocks_of(0, since)
     )
+
+
+class SplitEnds(NamedTuple):
+    """Seconds from the end of a split until all probes were back, until receipts came again."""
+
+    probes_back_s: float
+    receipts_again_s: float
+
+
+def network_splits(running: Fleet, namespace: Namespace) -> SplitEnds:
+    """First no probe reaches the broker, then the collector does not; packets vanish."""
+    assert isinstance(running.broker, FleetBroker)
+    ports, probes = running.broker.ports, running.setup.probes
+    split(namespace, ports["certificate"])
+    running.until(lambda one: not one.connected, "all have noticed")
+    join(namespace)
+    joined_s = time.monotonic()
+    running.until(lambda one: one.connected == probes, "all are back")
+    probes_back_s = time.monotonic() - joined_s
+    running.until_delivered_once()
+    split(namespace, ports["password"])
+    # Longer than the broker waits for a client: one and a half keepalives (MQTT 5, 3.1.2.10).
+    running.over(2 * running.setup.keepalive_s)
+    return SplitEnds(probes_back_s, until_confirmed_again(running, lambda: join(namespace)))
 
 
 def until_confirmed_again(running: Fleet, end: Callable[[], None]) -> float:

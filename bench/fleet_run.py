@@ -20,6 +20,7 @@ from bench.fleet_worker import Snapshot, Workers
 from bench.process_cost import tree_cpu_s
 from bench.report import CannotMeasureError, note
 from tests.collector_process import CollectorProcess
+from tests.lab.namespace import Namespace
 from tests.postgresql import PostgresqlServer
 from tests.secured_broker import Office
 
@@ -47,6 +48,8 @@ class Setup(Struct, frozen=True, kw_only=True):
         older: the build whose collector it is, with results as it reads them; None: this one.
         collectors: how many are made; the first one is started.
         processes: of the fleet; 0: by its size.
+        namespace: of the broker; None: this one.
+        keepalive_s: as `broker.keepalive_s` of all.
     """
 
     probes: int
@@ -58,6 +61,8 @@ class Setup(Struct, frozen=True, kw_only=True):
     older: Build | None = None
     collectors: int = 1
     processes: int = 0
+    namespace: Namespace | None = None
+    keepalive_s: int = 60
 
 
 class Fleet:
@@ -188,7 +193,7 @@ def _broker(folder: Path, setup: Setup) -> FleetBroker | PlainBroker:
         return PlainBroker(folder / "broker")
     office = Office(folder / "office")
     certify(office, folder / "certificates", setup.probes)
-    return FleetBroker(folder / "broker", office, TENANT, setup.probes)
+    return FleetBroker(folder / "broker", office, TENANT, setup.probes, setup.namespace)
 
 
 def _collector(
@@ -197,7 +202,8 @@ def _collector(
     tables: dict[str, Any] = {"tenant": TENANT, "client_id": f"collector-{number}"}
     if setup.database is not None:
         tables["store"] = {"postgresql": setup.database}
-    at, broker_config = folder / f"collector-{number}", broker.for_collector(number)
+    at = folder / f"collector-{number}"
+    broker_config = broker.for_collector(number, setup.keepalive_s)
     if setup.older is None:
         return CollectorProcess(at, broker_config, tables=tables)
     return CollectorProcess(
@@ -217,7 +223,7 @@ def _spec(folder: Path, setup: Setup, broker: FleetBroker | PlainBroker) -> Flee
     return FleetSpec(
         seed=_SEED,
         tenant=TENANT,
-        broker=broker.for_probes(setup.reconnect_max_s),
+        broker=broker.for_probes(setup.reconnect_max_s, setup.keepalive_s),
         certificates=None if plain else folder / "certificates",
         folder=folder / "outboxes",
         window_s=setup.window_s,

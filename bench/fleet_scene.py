@@ -6,8 +6,10 @@ an authority of our own, or a plain one; the collector is the real one, on SQLit
 
 from __future__ import annotations
 
+import os
 import resource
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +17,7 @@ from typing import NamedTuple
 from msgspec import structs
 
 from bench.fleet_probe import probe_name, token_of
+from bench.report import CannotMeasureError
 from collector.store.postgresql import PostgresqlStore
 from collector.store.sqlite import SqliteStore
 from collector.store.store import Store
@@ -24,10 +27,12 @@ from deploy.broker.limits import BrokerLimits
 from runtime.broker import BrokerConfig
 from tests.broker import Broker
 from tests.chaos.reckoning import Numbered, Stored, Verdict, reckon
+from tests.lab.namespace import PREFIX, Namespace, connect_root, remove_root_link
 from tests.secured_broker import COLLECTOR, COMMANDER, HOST, Identity, Office, SecuredBroker
 
 _LIFETIME = timedelta(days=90)
 _CHUNK = 5_000
+_OTHER_FILES = 500
 
 
 class FleetBroker(SecuredBroker):
@@ -38,36 +43,54 @@ class FleetBroker(SecuredBroker):
         office: the authority.
         tenant: the fleet's.
         probes: how many.
+        namespace: where it runs, reached by its management address; None: on loopback.
     """
 
-    def __init__(self, directory: Path, office: Office, tenant: str, probes: int) -> None:
-        limits = BrokerLimits(probes=max(1_000, probes), memory_limit_bytes=8 * 2**30)
+    def __init__(
+        self,
+        directory: Path,
+        office: Office,
+        tenant: str,
+        probes: int,
+        namespace: Namespace | None = None,
+    ) -> None:
+        limits = BrokerLimits(probes=max(1_000, probes), memory_limit_bytes=16 * 2**30)
         super().__init__(directory, office, limits)
-        room = 2 * probes + 100
+        room, self._host = 2 * probes + 100, HOST
+        changed: dict[str, object] = {}
+        if namespace is not None and namespace.management_address is not None:
+            self._prefix = ["ip", "netns", "exec", namespace.name]
+            changed["address"] = self._host = namespace.management_address
+            own = office.authority.server([self._host], datetime.now(UTC))
+            self.settings = structs.replace(
+                self.settings, certificate_file=str(own), key_file=str(own.with_suffix(".key"))
+            )
         self.settings = structs.replace(
             self.settings,
             tenant=tenant,
             listeners=[
-                structs.replace(one, max_connections=max(one.max_connections, room))
+                structs.replace(one, max_connections=max(one.max_connections, room), **changed)
                 for one in self.settings.listeners
+                if one.protocol == "mqtt"
             ],
         )
-        # It takes this limit over: a file descriptor a connection.
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(hard, room), max(hard, room)))
+        # A file descriptor a connection; the broker takes this limit over.
+        allow_files(probes + _OTHER_FILES)
 
-    def for_probes(self, reconnect_max_s: float = 120.0) -> BrokerConfig:
+    def for_probes(self, reconnect_max_s: float = 120.0, keepalive_s: int = 60) -> BrokerConfig:
         """How probes reach it; their certificates come in addition."""
         return BrokerConfig(
-            host=HOST,
+            host=self._host,
             port=self.ports["certificate"],
             ca_file=str(self.office.ca_file),
             reconnect_max_s=reconnect_max_s,
+            keepalive_s=keepalive_s,
         )
 
-    def for_collector(self, number: int = 0) -> BrokerConfig:
+    def for_collector(self, number: int = 0, keepalive_s: int = 60) -> BrokerConfig:
         """How a collector reaches it: one of two, each by a name of its own."""
-        return self.by_password((COLLECTOR, COMMANDER)[number])
+        user = (COLLECTOR, COMMANDER)[number]
+        return self.by_password(user, host=self._host, keepalive_s=keepalive_s)
 
     @property
     def pid(self) -> int:
@@ -104,17 +127,60 @@ def certify(office: Office, folder: Path, probes: int) -> None:
         identity.certificate.write_bytes(certificates.new_certificate(signer, record, public))
 
 
+def allow_files(count: int) -> None:
+    """Let this process and those it starts open so many files, as far as the system allows it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < count:
+        if hard < count:
+            raise CannotMeasureError(
+                f"{count} open files are needed, {hard} are allowed (ulimit -n)"
+            )
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+
+
+@contextmanager
+def broker_namespace() -> Iterator[Namespace]:
+    """A network namespace for a broker, joined to this one by a cable."""
+    tag = f"{os.getpid() % 10**6}"
+    namespace = Namespace(f"{PREFIX}-fleet-{tag}", management_address="10.215.15.2")
+    root_link = f"tf{tag}"
+    namespace.create()
+    try:
+        connect_root(namespace, "centre", root_link, "10.215.15.1/30")
+        yield namespace
+    finally:
+        remove_root_link(root_link)
+        namespace.delete()
+
+
+def split(namespace: Namespace, port: int) -> None:
+    """Drop every packet of a port's connections without a word, until `join`."""
+    namespace.nft(
+        "table inet split {\n"
+        f"  chain in {{ type filter hook input priority 0; tcp dport {port} drop; }}\n"
+        f"  chain out {{ type filter hook output priority 0; tcp sport {port} drop; }}\n"
+        "}\n"
+    )
+
+
+def join(namespace: Namespace) -> None:
+    """The end of a split."""
+    namespace.nft("delete table inet split\n")
+
+
 class PlainBroker(Broker):
     """Mosquitto without TLS: where the collector alone is compared."""
 
-    def for_probes(self, reconnect_max_s: float = 120.0) -> BrokerConfig:
+    def for_probes(self, reconnect_max_s: float = 120.0, keepalive_s: int = 60) -> BrokerConfig:
         """How probes reach it."""
-        return self.config(reconnect_max_s=reconnect_max_s, connect_timeout_s=20.0)
+        return self.config(
+            reconnect_max_s=reconnect_max_s, keepalive_s=keepalive_s, connect_timeout_s=20.0
+        )
 
-    def for_collector(self, number: int = 0) -> BrokerConfig:
-        """How a collector reaches it."""
+    def for_collector(self, number: int = 0, keepalive_s: int = 60) -> BrokerConfig:
+        """How a collector reaches it; its name is its client identifier."""
         del number
-        return self.config()
+        return self.config(keepalive_s=keepalive_s)
 
     @property
     def pid(self) -> int:

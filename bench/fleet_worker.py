@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from bench.fleet_loop import Loop
 from bench.fleet_probe import FleetProbe, FleetSpec
+from bench.fleet_scene import allow_files
 from bench.report import CannotMeasureError
 from probe.plan.spread import fraction
 from tests.chaos.reckoning import Numbered, together
@@ -186,9 +187,7 @@ class _Worker:
 
 
 def _work(pipe: Pipe, spec: FleetSpec, numbers: Sequence[int]) -> None:
-    needed = _FILES_A_PROBE * len(numbers) + 1_000
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(needed, 1_024), max(hard, needed)))
+    allow_files(_FILES_A_PROBE * len(numbers) + 500)
     # A fleet's lost connections are no news.
     logging.disable(logging.WARNING)
     loop = Loop()
