@@ -11,6 +11,7 @@ Scenarios (`--scenario live,growth`; all by default):
 - growth: 100, 1,000 and 10,000 probes: cost, memory; then the broker is killed
 - collectors: of two, the holder is killed, then the other one is paused and goes on
 - primary: under Patroni the primary's machine dies
+- nodes: of three NATS nodes two die, one after another
 - network: the broker is unreachable, for the probes and then for the collector
 - promotion: the primary of PostgreSQL is killed, its standby promoted by hand
 """
@@ -36,8 +37,10 @@ from bench.fleet_deaths import (
     broker_dies,
     collectors_change,
     network_splits,
+    nodes_die,
     until_confirmed_again,
 )
+from bench.fleet_probe import probe_name
 from bench.fleet_run import Setup, database_of, fleet
 from bench.fleet_scene import Count, broker_namespace, percentile
 from bench.process_cost import tree_cpu_s
@@ -53,7 +56,7 @@ from bench.report import (
     note,
     run,
 )
-from tests import patroni, postgresql
+from tests import nats, patroni, postgresql
 from tests.lab import namespace as namespaces
 from tests.postgresql import PostgresqlServer
 from tests.secured_broker import why_not
@@ -281,6 +284,20 @@ def network(folder: Path, size: Size) -> Iterator[Figure]:
             yield from _counted(running.counted())
 
 
+def nodes(folder: Path, size: Size) -> Iterator[Figure]:
+    """Of three nodes of NATS the collector's dies, then that of the first probe."""
+    if (reason := nats.why_not()) is not None:
+        raise CannotMeasureError(reason)
+    setup = structs.replace(_under_load(size, database=None), cluster=True)
+    with fleet(folder / "fleet", setup) as running:
+        running.start()
+        running.over(size.seconds / 3)
+        took_s = nodes_die(running, ("collector-0", probe_name(0)), size.seconds)
+        yield Figure("all delivered again after a node's death, s", took_s[0], 30)
+        yield Figure("the same after another one's, a minute later, s", took_s[1], 30)
+        yield from _counted(running.counted())
+
+
 SCENARIOS: Mapping[str, Scenario] = {
     "live": live,
     "nation": nation,
@@ -289,6 +306,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "primary": primary,
     "promotion": promotion,
     "network": network,
+    "nodes": nodes,
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any, LiteralString, NamedTuple
 import psycopg
 
 from bench.fleet_run import TENANT, WITHIN_S, Fleet
-from bench.fleet_scene import FleetBroker, join, split
+from bench.fleet_scene import ClusterBroker, FleetBroker, join, split
 from bench.fleet_worker import Snapshot
 from tests.client import eventually
 from tests.lab.namespace import Namespace
@@ -32,6 +32,7 @@ class Return(NamedTuple):
 
 def broker_dies(running: Fleet) -> Return:
     """Kill the broker as a power cut would, and start it again on what it has kept."""
+    assert not isinstance(running.broker, ClusterBroker)
     before = running.workers.snapshot()
     running.broker.kill()
     killed_s = time.monotonic()
@@ -80,6 +81,28 @@ class Writers:
             row = connection.execute(query, values).fetchone()
         assert row is not None
         return row[0]
+
+
+def nodes_die(running: Fleet, names: Sequence[str], gap_s: float) -> list[float]:
+    """The nodes that these clients try first die one after another, and are started again.
+
+    Returns:
+        For each, seconds until every probe was connected and backlogs were gone.
+    """
+    assert isinstance(running.broker, ClusterBroker)
+    cluster, found = running.broker.cluster, []
+    for name in names:
+        number = cluster.first_node_of(name)
+        cluster.kill(number)
+        killed_s = time.monotonic()
+        running.over(_SETTLE_S)
+        running.until(lambda one: one.connected == one.started, "all are back")
+        running.until_delivered_once()
+        found.append(time.monotonic() - killed_s)
+        cluster.start(number)
+        cluster.until_ready()
+        running.over(gap_s)
+    return found
 
 
 class Takeover(NamedTuple):

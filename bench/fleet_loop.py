@@ -58,15 +58,19 @@ class Loop:
 
     def watch(self, fd: int, call: Callable[[int], None], mask: int = _READ) -> None:
         """Call something with the mask whenever a file descriptor is ready."""
+        if fd in self._selector.get_map():
+            # Of a socket that was closed: the number is used again. Its session's tick notices.
+            self._selector.unregister(fd)
         self._selector.register(fd, mask, call)
 
     def rewatch(self, fd: int, call: Callable[[int], None], mask: int) -> None:
         """Wait for something else."""
         self._selector.modify(fd, mask, call)
 
-    def unwatch(self, fd: int) -> None:
-        """No more; the file descriptor may be closed already."""
-        self._selector.unregister(fd)
+    def unwatch(self, fd: int, call: Callable[[int], None]) -> None:
+        """No more of this; the file descriptor may be closed already, and used by another one."""
+        if fd in self._selector.get_map() and self._selector.get_key(fd).data == call:
+            self._selector.unregister(fd)
 
     def run(self) -> None:
         """Until `is_stopped`."""
@@ -159,11 +163,16 @@ class PolledSession(MqttSession):
         if connection is None or connection.client is None:
             return
         client = connection.client
-        if client.want_write() and client.loop_write():
+        if (client.want_write() and client.loop_write()) or self._is_closed(client):
             self._end(connection)
         elif (mask := _BOTH if client.want_write() else _READ) != self._mask:
             self._mask = mask
             self._polling.rewatch(self._fd, self._ready, mask)
+
+    def _is_closed(self, client: Any) -> bool:  # noqa: ANN401 - paho's
+        """Whether paho has closed the socket: after it has written a DISCONNECT it says so alone."""
+        sock = client.socket()
+        return sock is None or sock.fileno() != self._fd
 
     def _connect(self) -> None:
         if not self._stopping.is_set():
@@ -183,7 +192,8 @@ class PolledSession(MqttSession):
     def _tick(self, connection: Connection) -> None:
         if self._open_one is not connection or connection.client is None:
             return
-        if connection.client.loop_misc() or not self.follow(connection):
+        client = connection.client
+        if client.loop_misc() or not self.follow(connection) or self._is_closed(client):
             self._end(connection)
             return
         self.flush()
@@ -208,7 +218,7 @@ class PolledSession(MqttSession):
     def _end(self, connection: Connection) -> None:
         if self._open_one is connection:
             self._open_one = None
-            self._polling.unwatch(self._fd)
+            self._polling.unwatch(self._fd, self._ready)
         sock = None if connection.client is None else connection.client.socket()
         if sock is not None:
             sock.close()

@@ -14,7 +14,15 @@ from msgspec import Struct, structs
 
 from bench.builds import Build
 from bench.fleet_probe import FleetSpec
-from bench.fleet_scene import Count, FleetBroker, PlainBroker, certify, count, open_store
+from bench.fleet_scene import (
+    ClusterBroker,
+    Count,
+    FleetBroker,
+    PlainBroker,
+    certify,
+    count,
+    open_store,
+)
 from bench.fleet_values import IspFault
 from bench.fleet_worker import Snapshot, Workers
 from bench.process_cost import tree_cpu_s
@@ -25,6 +33,7 @@ from tests.postgresql import PostgresqlServer
 from tests.secured_broker import Office
 
 TENANT = "toan-quoc"
+AnyBroker = FleetBroker | PlainBroker | ClusterBroker
 WITHIN_S = 900.0
 # A process looks through its open files for each outbox that it opens: some hundred probes each.
 _PROBES_A_PROCESS = 500
@@ -50,6 +59,7 @@ class Setup(Struct, frozen=True, kw_only=True):
         processes: of the fleet; 0: by its size.
         namespace: of the broker; None: this one.
         keepalive_s: as `broker.keepalive_s` of all.
+        cluster: whether the broker is three nodes of NATS.
     """
 
     probes: int
@@ -63,6 +73,7 @@ class Setup(Struct, frozen=True, kw_only=True):
     processes: int = 0
     namespace: Namespace | None = None
     keepalive_s: int = 60
+    cluster: bool = False
 
 
 class Fleet:
@@ -71,7 +82,7 @@ class Fleet:
     def __init__(
         self,
         setup: Setup,
-        broker: FleetBroker | PlainBroker,
+        broker: AnyBroker,
         collectors: list[CollectorProcess],
         workers: Workers,
     ) -> None:
@@ -162,6 +173,7 @@ class Fleet:
 
     def broker_cpu_s(self) -> float:
         """Processor seconds of the broker's present process."""
+        assert not isinstance(self.broker, ClusterBroker)
         return tree_cpu_s(psutil.Process(self.broker.pid))
 
     def collector_bytes(self) -> int:
@@ -188,17 +200,17 @@ def fleet(folder: Path, setup: Setup) -> Iterator[Fleet]:
         yield Fleet(setup, broker, collectors, stack.enter_context(workers))
 
 
-def _broker(folder: Path, setup: Setup) -> FleetBroker | PlainBroker:
+def _broker(folder: Path, setup: Setup) -> AnyBroker:
     if not setup.secured:
         return PlainBroker(folder / "broker")
     office = Office(folder / "office")
     certify(office, folder / "certificates", setup.probes)
+    if setup.cluster:
+        return ClusterBroker(folder / "nodes", office, TENANT, setup.probes)
     return FleetBroker(folder / "broker", office, TENANT, setup.probes, setup.namespace)
 
 
-def _collector(
-    folder: Path, setup: Setup, broker: FleetBroker | PlainBroker, number: int
-) -> CollectorProcess:
+def _collector(folder: Path, setup: Setup, broker: AnyBroker, number: int) -> CollectorProcess:
     tables: dict[str, Any] = {"tenant": TENANT, "client_id": f"collector-{number}"}
     if setup.database is not None:
         tables["store"] = {"postgresql": setup.database}
@@ -216,7 +228,7 @@ def _collector(
     )
 
 
-def _spec(folder: Path, setup: Setup, broker: FleetBroker | PlainBroker) -> FleetSpec:
+def _spec(folder: Path, setup: Setup, broker: AnyBroker) -> FleetSpec:
     now = datetime.now(UTC)
     # Results of an older build's form are for a comparison: nothing but the load is wanted of them.
     plain = not setup.secured

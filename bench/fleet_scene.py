@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from msgspec import structs
 
@@ -23,16 +23,19 @@ from collector.store.sqlite import SqliteStore
 from collector.store.store import Store
 from deploy.authority import certificates
 from deploy.authority.register import IssuedCertificate, Purpose
+from deploy.broker.cluster import ClusterSettings, Node
 from deploy.broker.limits import BrokerLimits
 from runtime.broker import BrokerConfig
 from tests.broker import Broker
 from tests.chaos.reckoning import Numbered, Stored, Verdict, reckon
 from tests.lab.namespace import PREFIX, Namespace, connect_root, remove_root_link
+from tests.nats import NatsCluster
 from tests.secured_broker import COLLECTOR, COMMANDER, HOST, Identity, Office, SecuredBroker
 
 _LIFETIME = timedelta(days=90)
 _CHUNK = 5_000
 _OTHER_FILES = 500
+_COLLECTORS = ("collector-0", "collector-1")
 
 
 class FleetBroker(SecuredBroker):
@@ -125,6 +128,50 @@ def certify(office: Office, folder: Path, probes: int) -> None:
         identity.key.touch(0o600)
         identity.key.write_bytes(key)
         identity.certificate.write_bytes(certificates.new_certificate(signer, record, public))
+
+
+class ClusterBroker:
+    """Three nodes of NATS as deploy/broker renders them, everybody by certificate.
+
+    Args:
+        directory: their files.
+        office: the authority.
+        tenant: the fleet's.
+        probes: how many.
+    """
+
+    def __init__(self, directory: Path, office: Office, tenant: str, probes: int) -> None:
+        self._collectors = {name: office.probe(name) for name in _COLLECTORS}
+        who = ClusterSettings(
+            tenant=tenant,
+            nodes=[Node(name="any", cluster_host="127.0.0.1")],
+            probes=[probe_name(number) for number in range(probes)],
+            collectors=list(self._collectors),
+        )
+        self.cluster = NatsCluster(directory, office, 3, who)
+        allow_files(probes + _OTHER_FILES)
+
+    def __enter__(self) -> Self:
+        self.cluster.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cluster.__exit__()
+
+    def for_probes(self, reconnect_max_s: float = 120.0, keepalive_s: int = 60) -> BrokerConfig:
+        """How probes reach it; their certificates come in addition."""
+        return BrokerConfig(
+            addresses=[f"{HOST}:{node.port}" for node in self.cluster.settings.nodes],
+            protocol=311,
+            ca_file=str(self.cluster.office.ca_file),
+            reconnect_max_s=reconnect_max_s,
+            keepalive_s=keepalive_s,
+        )
+
+    def for_collector(self, number: int = 0, keepalive_s: int = 60) -> BrokerConfig:
+        """How a collector reaches it."""
+        identity = self._collectors[_COLLECTORS[number]]
+        return self.cluster.config(identity, keepalive_s=keepalive_s)
 
 
 def allow_files(count: int) -> None:
