@@ -170,7 +170,7 @@ class PolledSession(MqttSession):
             self._polling.rewatch(self._fd, self._ready, mask)
 
     def _is_closed(self, client: Any) -> bool:  # noqa: ANN401 - paho's
-        """Whether paho has closed the socket: after it has written a DISCONNECT it says so alone."""
+        """Whether paho has closed the socket, as it does once it has written a DISCONNECT."""
         sock = client.socket()
         return sock is None or sock.fileno() != self._fd
 
