@@ -31,8 +31,10 @@ from wire.result import (
     ThroughputResult,
 )
 
-# A month of the default plan is thirty times as many results, most of them latency windows.
-_LATENCY_A_DAY, _LIGHT_A_DAY, _REPORTS_A_DAY = 10, 2, 4
+# A month of the default plan is thirty times as many results, most of them latency windows. The
+# last days have one an hour, for the charts that a line's page opens with.
+LATENCY_A_DAY, LATENCY_OF_LATE_A_DAY = 10, 24
+_LIGHT_A_DAY, _REPORTS_A_DAY = 2, 4
 _PACKETS = 60
 _DAY = timedelta(days=1)
 _REPORT = _DAY / _REPORTS_A_DAY
@@ -51,6 +53,7 @@ class LineDay(NamedTuple):
     midnight: datetime
     ends: datetime
     faults: Sequence[Fault]
+    latency_a_day: int = LATENCY_A_DAY
 
     @property
     def wire_line(self) -> Line:
@@ -67,19 +70,23 @@ def plan_of(office: Office) -> list[PlannedKind]:
     """The plan that its probe states."""
     return [
         PlannedKind("throughput", office.tests_a_day),
-        PlannedKind("latency", _LATENCY_A_DAY),
+        PlannedKind("latency", LATENCY_A_DAY),
         PlannedKind("dns", _LIGHT_A_DAY),
         PlannedKind("web", _LIGHT_A_DAY),
     ]
 
 
 def day_results(
-    office: Office, midnight: datetime, ends: datetime, faults: Sequence[Fault]
+    office: Office,
+    midnight: datetime,
+    ends: datetime,
+    faults: Sequence[Fault],
+    latency_a_day: int = LATENCY_A_DAY,
 ) -> Iterator[Result]:
     """The results of an office from local midnight to `ends`, at most a day."""
     for place, line in enumerate(office.lines):
         its = [one for one in faults if one.probe == office.probe and line.id in one.lines]
-        day = LineDay(place, line, midnight, ends, its)
+        day = LineDay(place, line, midnight, ends, its, latency_a_day)
         chance = random.Random(f"{office.probe} {line.id} {midnight.date()}")
         made = [*_tests(office, day, chance), *_light(day, chance), *_minutes(day)]
         for result in made:
@@ -153,7 +160,7 @@ def _test(day: LineDay, at: datetime, calm: float, chance: random.Random) -> Thr
 
 
 def _light(day: LineDay, chance: random.Random) -> Iterator[AnyResult]:
-    for at in _slots(_LATENCY_A_DAY, day):
+    for at in _slots(day.latency_a_day, day):
         yield _latency(day, at, chance)
     for at in _slots(_LIGHT_A_DAY, day):
         if day.fault(at) is None:

@@ -19,6 +19,11 @@ from wire.record import LineOperator, Nat
 
 _DAY = timedelta(days=1)
 _DEGRADED_LOSS = 0.01
+_LEDS = {
+    LineState.GOOD: ("steady", "off"),
+    LineState.DEGRADED: ("slow_blink", "slow_blink"),
+    LineState.DOWN: ("off", "fast_blink"),
+}
 
 
 class Past(NamedTuple):
@@ -51,9 +56,13 @@ def health(office: Office, past: Past, at: datetime) -> messages.Health:
         line.id: [LineOperator(month.public_address(office.probe, line), Nat.NAT, at)]
         for line in office.lines
     }
+    leds = {"power": "steady", "centre": "steady"}
+    for line, state in states.items():
+        leds[f"{line}.green"], leds[f"{line}.red"] = _LEDS[state]
     return structs.replace(
         samples.health(at=at, certificate_ends_at=past.begins + rules.PROBE_LIFETIME),
         lines=states,
+        leds=leds,
         operators=operators,
         uptime_s=(at - past.begins).total_seconds(),
     )

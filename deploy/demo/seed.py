@@ -11,6 +11,7 @@ are checked, it is stored and rolled up; alerts come from the collector's rules.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -60,6 +61,7 @@ _BATCH_MESSAGES = 500
 # Nobody else waits for the store, so a roll-up may be long; many would merge each day many times.
 _ROLL_UP_RESULTS = 200_000
 _DAY = timedelta(days=1)
+_OF_LATE = timedelta(days=8)
 _SILENT_AFTER = timedelta(minutes=Rules().silent_after_minutes)
 
 # A step, and how much of it is done, 0 to 1.
@@ -99,7 +101,9 @@ class SigningOffice:
             if midnight == month_of(local_day(midnight)).starts_at:
                 yield self._status(midnight, "info", self._info(midnight))
             ends = min(midnight + _DAY, self._until)
-            made = month.day_results(self._office, midnight, ends, self._faults)
+            of_late = self._past.now - midnight < _OF_LATE
+            latency = month.LATENCY_OF_LATE_A_DAY if of_late else month.LATENCY_A_DAY
+            made = month.day_results(self._office, midnight, ends, self._faults, latency)
             for _, some in groupby(sorted(made, key=attrgetter("kind")), attrgetter("kind")):
                 results = sorted(some, key=attrgetter("started_at"))
                 for first in range(0, len(results), _ENVELOPE_RESULTS):
@@ -296,7 +300,11 @@ def issue_reports(folder: Path, now: datetime, weeks: int = 3) -> list[Path]:
             )
             period = week_of(first) if kind is ReportKind.WEEKLY else month_of(first)
             for area in service.areas():
-                made += service.issue(kind, area, period)
+                paths = service.issue(kind, area, period)
+                for path in paths:
+                    # The archive takes the time of an issue from its files.
+                    os.utime(path, (at.timestamp(), at.timestamp()))
+                made += paths
         return made
     finally:
         store.close()

@@ -42,11 +42,12 @@ class Tick(Struct, frozen=True):
 
 
 class SeriesPath(Struct, frozen=True):
-    """One series drawn."""
+    """One series drawn. `dots` are figures with none beside them, each a stroke of no length."""
 
     name: str
     style: str
     path: str
+    dots: str
     band: str
 
 
@@ -112,7 +113,11 @@ def draw(
 
     drawn = [
         SeriesPath(
-            one.name, one.style, _path(one.figures, x, y, step), _band(one.figures, x, y, step)
+            one.name,
+            one.style,
+            _path(one.figures, x, y, step),
+            _dots(one.figures, x, y, step),
+            _band(one.figures, x, y, step),
         )
         for one in series
     ]
@@ -154,10 +159,21 @@ def _path(
 ) -> str:
     parts = []
     for run in _runs(figures, step):
-        places = [f"{x(f.at + step / 2):g} {y(f.value or 0.0):g}" for f in run]
-        # A lone point has no line: a stroke of no length, whose round ends make a dot.
-        parts.append(f"M{'L'.join(places)}" + ("h0" if len(places) == 1 else ""))
+        if len(run) > 1:
+            places = [f"{x(f.at + step / 2):g} {y(f.value or 0.0):g}" for f in run]
+            parts.append(f"M{'L'.join(places)}")
     return "".join(parts)
+
+
+def _dots(
+    figures: Sequence[Figure],
+    x: Callable[[datetime], float],
+    y: Callable[[float], float],
+    step: timedelta,
+) -> str:
+    """Figures without a line, on a path that is not dashed: nothing would be seen of a dash."""
+    lone = [run[0] for run in _runs(figures, step) if len(run) == 1]
+    return "".join(f"M{x(f.at + step / 2):g} {y(f.value or 0.0):g}h0" for f in lone)
 
 
 def _band(
