@@ -117,26 +117,30 @@ class PatroniCluster:
 
     def start(self, name: str) -> None:
         """Start a member on what it has on its disk."""
-        member, log = self._named(name), (self.folder(name) / "log").open("ab")
-        commands: list[Sequence[str | Path]] = [["etcd"]]
-        commands.append(["pgbackrest", f"--config={member.backup_configuration}", "server"])
+        member = self._named(name)
+        self._start(name, "etcd")
+        self._start(name, "pgbackrest", f"--config={member.backup_configuration}", "server")
         if member.role == "database":
-            commands.append(["patroni", self.folder(name) / "patroni.yml"])
-        with log:
-            self._processes[name] = [
-                subprocess.Popen(
-                    command,
-                    cwd=self.folder(name),
-                    env=os.environ | self._etcd_environment(name),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    user=self._owner,
-                    group=self._owner,
-                    extra_groups=[] if self._owner else None,
-                )
-                for command in commands
-            ]
+            self.start_patroni(name)
+
+    def start_patroni(self, name: str) -> None:
+        """Start a member's Patroni, which starts PostgreSQL."""
+        self._start(name, "patroni", str(self.folder(name) / "patroni.yml"))
+
+    def _start(self, name: str, *command: str) -> None:
+        with (self.folder(name) / "log").open("ab") as log:
+            started = subprocess.Popen(
+                command,
+                cwd=self.folder(name),
+                env=os.environ | self._etcd_environment(name),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                user=self._owner,
+                group=self._owner,
+                extra_groups=[] if self._owner else None,
+            )
+        self._processes.setdefault(name, []).append(started)
 
     def kill(self, name: str) -> None:
         """End all of a member's processes as a power cut would."""
@@ -156,6 +160,36 @@ class PatroniCluster:
     def kill_postgresql(self, name: str) -> None:
         """End PostgreSQL alone; its Patroni goes on."""
         os.kill(self._postmaster(name), signal.SIGKILL)
+
+    def stop_patroni(self, name: str) -> None:
+        """End a member's Patroni as systemd does: it stops PostgreSQL. The rest goes on."""
+        process = self._processes[name].pop()
+        process.terminate()
+        process.wait(WITHIN_S)
+
+    def restore(self, name: str, at: str) -> None:
+        """Bring one database back as it was, and let Patroni begin anew with it (docs/database.md).
+
+        Both Patronis are stopped.
+        """
+        member = self._named(name)
+        data, ctl = self.settings.data(member), Path(self.settings.bin) / "pg_ctl"
+        self.pgbackrest(
+            name, "--delta", "--type=time", f"--target={at}", "--target-action=promote", "restore"
+        )
+        self.run(name, ctl, "start", "--wait", "--timeout=600", f"--pgdata={data}",
+                 "--log=/dev/null", f"--options=-c listen_addresses='' -k {member.socket_directory}"
+                 f" -p {member.postgresql_port}")  # fmt: skip
+        eventually(lambda: self._is_promoted(name), "it is promoted", 600.0)
+        self.run(name, ctl, "stop", "--wait", f"--pgdata={data}")
+        self.patronictl(name, "remove", self.settings.name,
+                        answers=f"{self.settings.name}\nYes I am aware\n")  # fmt: skip
+        self.start_patroni(name)
+        eventually(lambda: self.primary() == name, "it is the primary", WITHIN_S)
+        for other in self.settings.databases:
+            if other.name != name:
+                shutil.rmtree(self.settings.data(other))
+                self.start_patroni(other.name)
 
     def until_whole(self) -> None:
         """Wait until there is a primary, and the other database is its synchronous standby."""
@@ -354,6 +388,11 @@ class PatroniCluster:
         context = ssl.create_default_context(cafile=self._ca)
         context.load_cert_chain(its.certificate, its.key)
         return context
+
+    def _is_promoted(self, name: str) -> bool:
+        with suppress(AssertionError):
+            return self.sql(name, "SELECT pg_is_in_recovery()") == [["f"]]
+        return False
 
     def _is_whole(self) -> bool:
         rows = self.cluster()

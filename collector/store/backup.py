@@ -53,6 +53,19 @@ def restore(config: StoreConfig, copy: Path) -> None:
         sqlite.restore(copy, Path(config.path))
     else:
         _restore_postgresql(config.postgresql, copy)
+    finish_restore(config)
+
+
+def finish_restore(config: StoreConfig) -> None:
+    """Let a store that has come back give no number and no revision that was given out before.
+
+    Also after its database was restored by other means (pgBackRest, a copied file). Without it a
+    number that was given out since the copy would stand for another result, which readers that page
+    by number and ClickHouse's deduplication by ranges would miss.
+
+    Raises:
+        StoreError: the store cannot be opened.
+    """
     store = open_store(config)
     try:
         store.skip_numbers()

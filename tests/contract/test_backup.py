@@ -100,6 +100,27 @@ def test_what_was_copied_comes_back(places: tuple[Place, Place], tmp_path: Path)
     store.close()
 
 
+def test_a_database_that_was_restored_by_other_means_gives_no_number_twice(
+    places: tuple[Place, Place],
+) -> None:
+    """As after pgBackRest: the store is there, and older than what was given out of it."""
+    one, _ = places
+    fill(one)
+    assert one.command("restore", "--in-place") == 0
+    store = one.open()
+    store.store_batch([message([(4, samples.latency())])], NOW)
+    assert [result.number > 10**9 for result in store.results_after(0, 100)] == [False] * 3 + [True]
+    store.close()
+
+
+def test_a_restore_is_of_a_file_or_in_place(places: tuple[Place, Place], tmp_path: Path) -> None:
+    one, _ = places
+    for words in ((), (tmp_path / "copy", "--in-place")):
+        with pytest.raises(SystemExit) as ended:
+            one.command("restore", *words)
+        assert ended.value.code == 2
+
+
 def test_an_issue_of_after_the_copy_learns_that_its_figures_have_changed(
     places: tuple[Place, Place], tmp_path: Path
 ) -> None:

@@ -124,6 +124,9 @@ STORY = [
     Step("cp deploy/broker/cluster.example.toml cluster.toml"),
     Step(".venv/bin/python -m deploy.broker rabbitmq cluster.toml /tmp/broker"),
     Step(".venv/bin/python -m deploy.broker nats cluster.toml /tmp/broker"),
+    Step("cp deploy/database/example.toml database.toml"),
+    Step("mkdir -p /tmp/database"),
+    Step(".venv/bin/python -m deploy.database database.toml /tmp/database"),
     Step(".venv/bin/python -m deploy.handbook wiring -c probe.toml -o wiring.svg"),
     Step(
         ".venv/bin/python -m deploy.handbook card --probe phu-thong-01"
@@ -214,6 +217,18 @@ NOT_RUN = [
     (
         r"python -m bench\.[\w.]+( --quick)?( --windows \d+| --results \d+| --folder [\w/]+)?",
         "docs/figures.md records which program wrote a part of it",
+    ),
+    (
+        r"sudo (-u postgres|rm -r /var/lib/postgresql/) ?.*",
+        "a database's cluster: bench.database_deaths restores one by the same commands",
+    ),
+    (
+        r"sudo -u tramdo tramdo-collector restore --in-place .*",
+        "of a store that was restored; tests/contract/test_backup.py runs it",
+    ),
+    (
+        r"tramdo-collector (backup|restore) copy",
+        "a store of each kind; tests/contract/test_backup.py",
     ),
     (r"\.venv/bin/pytest .*", "a test of this suite"),
     (r"\.venv/bin/pip freeze .*", "for a finding; it prints"),
