@@ -103,6 +103,11 @@ class Cluster:
         """All that a node has logged."""
         return (self.folder(number) / "log").read_text(encoding="utf-8", errors="replace")
 
+    @property
+    def pids(self) -> list[int]:
+        """The process of each running node."""
+        return [self._pid(number) for number in sorted(self.running)]
+
     def describe(self, number: int) -> str:
         """What a running node says of its connections, subscriptions and queues."""
         raise NotImplementedError
@@ -130,6 +135,9 @@ class Cluster:
         raise NotImplementedError
 
     def _kill(self, number: int) -> None:
+        raise NotImplementedError
+
+    def _pid(self, number: int) -> int:
         raise NotImplementedError
 
     def _is_ready(self, number: int) -> bool:

@@ -88,6 +88,9 @@ class NatsCluster(Cluster):
     def _has_reloaded(self, number: int, before: int) -> bool:
         return self.log(number).count("Reloaded server configuration") > before
 
+    def _pid(self, number: int) -> int:
+        return self._processes[number].pid
+
     def _is_ready(self, number: int) -> bool:
         process = self._processes[number]
         assert process.poll() is None, self.log(number)

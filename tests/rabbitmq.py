@@ -157,6 +157,9 @@ class RabbitCluster(Cluster):
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +SDcpu 1:1 +SDio 8 +A 8",
         }
 
+    def _pid(self, number: int) -> int:
+        return self._processes[number].pid
+
     def _is_ready(self, number: int) -> bool:
         process = self._processes[number]
         assert process.poll() is None, self.log(number)
