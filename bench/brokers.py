@@ -258,7 +258,7 @@ def measured(options: Options) -> Outcome:
         raise CannotMeasureError(reason)
     most = 200 if options.quick else options.number
     counts = sorted({min(most, count) for count in (1_000, 5_000, 10_000)} | {most})
-    results, clean = (20, 50) if options.quick else (200, min(1_000, options.number))
+    results, clean = (20, 50) if options.quick else (200, min(300, options.number))
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="tramdo-brokers-") as directory:
         folder = Path(directory)

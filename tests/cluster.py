@@ -30,6 +30,7 @@ COLLECTOR, SUBSCRIBER, STRANGER = "collector-1", "reader-vnpt", "chua-khai-01"
 OTHER_TENANT, FOREIGNER = "bac-kan", "song-cau-01"
 # Of all that is on its way when nodes die, until it is stored once.
 _DELIVERY_TIMEOUT_S = 240.0
+_FOR_MAJORITY = 3
 
 
 class Cluster:
@@ -114,9 +115,14 @@ class Cluster:
 
     def first_node_of(self, name: str) -> int:
         """The number of the node that a client tries first."""
-        addresses = [f"{HOST}:{node.port}" for node in self.settings.nodes]
-        first = BrokerConfig(addresses=addresses).endpoints_of(name)[0]
-        return [node.port for node in self.settings.nodes].index(first.port)
+        return self.order_of(name)[0]
+
+    def order_of(self, name: str) -> list[int]:
+        """The numbers of the nodes as a client tries them."""
+        ports = [node.port for node in self.settings.nodes]
+        addresses = [f"{HOST}:{port}" for port in ports]
+        tried = BrokerConfig(addresses=addresses).endpoints_of(name)
+        return [ports.index(one.port) for one in tried]
 
     def config(self, identity: Identity, **changes: object) -> BrokerConfig:
         """How the owner of a certificate reaches the cluster."""
@@ -228,7 +234,7 @@ def delivery(scene: Scene, folder: Path) -> Iterator[Delivery]:
 
 
 def deliver_through_deaths(scene: Scene, folder: Path) -> None:
-    """The probe's node dies, then the collector's, then all of them; results go on meanwhile."""
+    """The probe's node dies, the collector's, two, then all; results go on meanwhile."""
     cluster = scene.cluster
     with delivery(scene, folder) as running:
         running.submit(30)
@@ -243,11 +249,32 @@ def deliver_through_deaths(scene: Scene, folder: Path) -> None:
             cluster.start(number)
             cluster.until_ready()
             running.until_stored()
+        _deliver_while_one_of_two_is_back(cluster, running)
         running.submit(15)
         for number in sorted(cluster.running):
             cluster.kill(number)
         running.submit(15)
         for number in range(len(cluster.settings.nodes)):
             cluster.start(number)
+        cluster.until_ready()
+        running.until_stored()
+
+
+def _deliver_while_one_of_two_is_back(cluster: Cluster, running: Delivery) -> None:
+    """Two of three die, the probe's last, and a majority is back when one of them is."""
+    if len(cluster.settings.nodes) < _FOR_MAJORITY:
+        return
+    first, *others = cluster.order_of(PROBE)
+    # One of the two is the one that the probe is connected to by then.
+    for second in others:
+        cluster.kill(first)
+        running.submit(15)
+        running.until_stored()
+        cluster.kill(second)
+        running.submit(15)
+        cluster.start(first)
+        cluster.until_ready()
+        running.until_stored()
+        cluster.start(second)
         cluster.until_ready()
         running.until_stored()

@@ -26,7 +26,7 @@ from tests.secured_broker import Office
 
 _PROGRAMS = Path("/usr/lib/rabbitmq/bin")
 _ROOT = Path(os.environ.get("TRAMDO_RABBITMQ_ROOT", "/"))
-_CTL_TIMEOUT_S = 60.0
+_CTL_TIMEOUT_S = 300.0
 _STARTED = "Server startup complete"
 # What tells a connection without a consumer from a queue without a leader.
 _LISTS = (
@@ -57,7 +57,10 @@ def release() -> str | None:
 
 
 class RabbitCluster(Cluster):
-    """Nodes of one RabbitMQ cluster: three, or one of 3.10, with a port mapper of their own."""
+    """Nodes of one RabbitMQ cluster: three, or one of 3.10, with a port mapper of their own.
+
+    Three have their metadata in Khepri, as role broker_cluster has it.
+    """
 
     def __init__(self, directory: Path, office: Office, who: ClusterSettings) -> None:
         old = (release() or "").startswith("3.")
@@ -79,7 +82,14 @@ class RabbitCluster(Cluster):
             ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"],
             stdin=subprocess.DEVNULL,
         )
-        return super().__enter__()
+        super().__enter__()
+        try:
+            if len(self.settings.nodes) > 1:
+                self.control(0, "enable_feature_flag", "--experimental", "khepri_db")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
 
     def __exit__(self, *_: object) -> None:
         super().__exit__()

@@ -106,9 +106,15 @@ def test_a_probe_that_is_taken_out_of_the_list_is_out(scene: NatsScene) -> None:
         pass
 
 
-def test_results_are_stored_once_and_confirmed(scene: NatsScene, tmp_path: Path) -> None:
+def test_results_are_stored_once_and_confirmed_also_when_a_node_dies(
+    scene: NatsScene, tmp_path: Path
+) -> None:
     with delivery(scene, tmp_path) as running:
         running.submit(30)
+        running.until_stored()
+        running.submit(10)
+        scene.cluster.kill(scene.cluster.first_node_of(PROBE))
+        running.submit(10)
         running.until_stored()
 
 
