@@ -22,8 +22,8 @@ from collector.store.store import ROLL_UP_HOURS, Store, StoreError
 from runtime.clock_stability import ClockStability
 
 # The delay after which pages show a result. Where roll-ups take more than a fiftieth of a core's
-# time, it is longer: a line's results of a minute cost as much as one of them.
-_ROLL_EVERY_S, _ROLL_EVERY_MOST_S = 2.0, 60.0
+# time, it is longer: a line's results of some minutes cost as much as one of them (decision 121).
+_ROLL_EVERY_S, _ROLL_EVERY_MOST_S = 2.0, 180.0
 _ROLL_UP_SHARE = 0.02
 _MAINTAIN_EVERY_S = 3_600.0
 # Roll-ups in one run; some seconds of work.
