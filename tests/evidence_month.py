@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 from msgspec import structs
 
@@ -31,6 +32,7 @@ from wire import messages
 from wire.messages import PlannedKind
 from wire.record import LineOperator, Nat
 from wire.result import Family, Line, Outcome, Reason, Result, Validity, encode_result
+from wire.signature import CHAIN_START
 
 PERIOD = parse_period("2026-06")
 FIRST = datetime(2026, 6, 1, tzinfo=VIETNAM).astimezone(UTC)
@@ -108,6 +110,10 @@ class EvidenceMonth:
             payload = self.probe.envelope(self._next, some, received_at)
             self._next += len(some)
             self._take(topic, payload, received_at)
+
+    def begin_epoch(self, epoch: UUID) -> None:
+        """Go on in another epoch, as a probe does whose outbox is new."""
+        self.probe.epoch, self.probe.previous, self._next = epoch, CHAIN_START, 1
 
     def unsigned(self, *results: Result) -> None:
         """Store results that nobody has signed."""

@@ -10,7 +10,7 @@ import lzma
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -52,6 +52,7 @@ class Bundle:
     """
 
     def __init__(self, path: Path, most_bytes: int) -> None:
+        self.path, self.most_bytes = path, most_bytes
         self._left = most_bytes
         try:
             self._zip = zipfile.ZipFile(path)
@@ -104,6 +105,15 @@ class Bundle:
             for name in sorted(self._entries)
             if (match := _RESULTS.fullmatch(name))
         ]
+
+    @property
+    def read_bytes(self) -> int:
+        """How many bytes of results were read."""
+        return self.most_bytes - self._left
+
+    def compressed_bytes(self, names: Iterable[str]) -> int:
+        """How many bytes of the file these files are."""
+        return sum(self._entries[name].compress_size for name in names)
 
     def lines(self, name: str) -> Iterator[dict[str, Any]]:
         """The objects of a file of results. Raises BundleError."""

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from verify import registry
 from verify.archive import REQUIRED, SCHEMA, Bundle
 from verify.certificates import Authority, Certificate
-from verify.chain import ChainCheck, Counts
+from verify.chain import Counts
+from verify.epochs import Walk, joined_samples, walk_all
 from verify.findings import BundleError, Finding, Kind
 from verify.rows import Statements, figures
 from verify.samples import Days, LineSamples
@@ -36,39 +37,52 @@ class Report(NamedTuple):
         return [finding for finding in self.findings if finding.kind is kind]
 
 
-def check(bundle: Bundle, trust: Trust) -> Report:
-    """Check a bundle. Raises BundleError: it lacks what a bundle has, or cannot be read."""
+def check(bundle: Bundle, trust: Trust, cores: int = 1) -> Report:
+    """Check a bundle, on so many cores at most.
+
+    Raises:
+        BundleError: it lacks what a bundle has, or cannot be read.
+    """
     if bundle.manifest.get("schema") != SCHEMA:
         raise BundleError(f"it is no {SCHEMA}: this program is of another version")
     for name in REQUIRED:
         if not bundle.has(name):
             raise BundleError(f"{name} is missing")
     try:
-        return _checked(bundle, trust)
+        return _checked(bundle, trust, cores)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         raise BundleError(f"a file of it is not as README.md says: {error!r}") from error
 
 
-def _checked(bundle: Bundle, trust: Trust) -> Report:
+def _checked(bundle: Bundle, trust: Trust, cores: int) -> Report:
     findings = [*_files(bundle, trust)]
     certificates, authority = _certificates(bundle, trust, findings)
     question = bundle.manifest["question"]
     days, report = _days(question), bundle.table("report.json")
     made_at = datetime.fromisoformat(report["made_at"]) if question.get("issue") else None
-    samples = {str(line): LineSamples(days, made_at) for line in question["lines"]}
+    lines = [str(line) for line in question["lines"]]
     given_up = {
         (one["tenant"], one["probe"], one["epoch"]): [tuple(pair) for pair in one["given_up"]]
         for one in bundle.table("ledgers.json")
     }
-    epochs: dict[str, Counts] = {}
-    for name, epoch in bundle.epochs():
-        walk = ChainCheck(epoch, certificates.get(epoch[:2], {}), given_up.get(epoch, []))
-        for result, received_at in walk.results(bundle.lines(name)):
-            of_line = samples.get(f"{epoch[0]}/{epoch[1]}/{result['line']['id']}")
-            if of_line is not None:
-                of_line.add(result, received_at)
-        epochs["/".join(epoch)] = walk.counts
-        findings += [*walk.findings, *_by_digest("/".join(epoch), walk.counts)]
+    jobs = [
+        Walk(
+            bundle.path,
+            bundle.most_bytes,
+            name,
+            epoch,
+            certificates.get(epoch[:2], []),
+            given_up.get(epoch, []),
+            [line for line in lines if line.startswith(f"{epoch[0]}/{epoch[1]}/")],
+            days,
+            made_at,
+        )
+        for name, epoch in bundle.epochs()
+    ]
+    walked = list(walk_all(jobs, bundle.compressed_bytes(job.name for job in jobs), cores))
+    for one in walked:
+        findings += [*one.findings, *_by_digest(one.name, one.counts)]
+    samples = joined_samples(lines, walked, days)
     findings += _left_out(bundle, samples)
     findings += _statements(bundle, report, question)
     statements = Statements(
@@ -78,6 +92,7 @@ def _checked(bundle: Bundle, trust: Trust) -> Report:
     as_of = datetime.fromisoformat(question["as_of"])
     findings += figures(samples, statements, days, as_of)
     fingerprints = authority.fingerprints if authority else []
+    epochs = {one.name: one.counts for one in walked}
     return Report(bundle.digest, question, fingerprints, epochs, findings)
 
 
@@ -104,8 +119,8 @@ def _files(bundle: Bundle, trust: Trust) -> Iterator[Finding]:
 
 def _certificates(
     bundle: Bundle, trust: Trust, findings: list[Finding]
-) -> tuple[dict[tuple[str, str], dict[str, Certificate]], Authority | None]:
-    """The certificates of each probe that the authority has issued, by key."""
+) -> tuple[dict[tuple[str, str], list[str]], Authority | None]:
+    """The certificates of each probe that the authority has issued, as they are in the file."""
     own = bundle.content("authority.pem") if bundle.has("authority.pem") else None
     pem = trust.authority_pem or own
     authority = Authority(pem) if pem else None
@@ -119,7 +134,7 @@ def _certificates(
                 "or use --authority",
             )
         )
-    found: dict[tuple[str, str], dict[str, Certificate]] = {}
+    found: dict[tuple[str, str], list[str]] = {}
     for one in bundle.table(subject):
         certificate = Certificate(one["certificate"])
         name = f"the certificate {certificate.key} of {one['tenant']}/{one['probe']}"
@@ -128,7 +143,7 @@ def _certificates(
         elif certificate.name != one["probe"] or certificate.key != one["key"]:
             findings.append(Finding(Kind.DIFFERS, subject, f"{name} is of {certificate.name}"))
         else:
-            found.setdefault((one["tenant"], one["probe"]), {})[certificate.key] = certificate
+            found.setdefault((one["tenant"], one["probe"]), []).append(one["certificate"])
     return found, authority
 
 

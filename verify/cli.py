@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         authority = options.authority.read_bytes() if options.authority else None
         with Bundle(options.bundle, options.most_bytes) as bundle:
-            report = check(bundle, Trust(authority, options.digest))
+            report = check(bundle, Trust(authority, options.digest), options.jobs)
     except (BundleError, OSError) as error:
         print(f"{options.bundle}: {error}", file=sys.stderr)
         return UNREADABLE
@@ -66,6 +67,13 @@ def _parser() -> argparse.ArgumentParser:
         default=64 << 30,
         metavar="BYTES",
         help="how much the results may be once decompressed (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="how many processes check the results of large bundles (default: %(default)s)",
     )
     return parser
 

@@ -239,6 +239,12 @@ class LineSamples:
         """The samples of all families together."""
         return joined(self.families.values()) if self.families else Samples()
 
+    def close(self) -> None:
+        """Keep sums in place of values where these are not needed: all results were added."""
+        for samples in self.families.values():
+            for figure in samples.figures.values():
+                figure.days()
+
     def add(self, result: Mapping[str, Any], received_at: datetime) -> None:
         """Add a result. Raises KeyError, TypeError or ValueError: it is none."""
         kind = str(result["kind"])
@@ -277,6 +283,23 @@ class LineSamples:
         values = result["values"]
         if values is not None and (kind != "latency" or str(result["target"]).startswith("stamp:")):
             mine.add_values(kind, values, local.date())
+
+
+def joined_lines(parts: Sequence[LineSamples], days: Days) -> LineSamples:
+    """The results of one line in several epochs together."""
+    if len(parts) == 1:
+        return parts[0]
+    found = LineSamples(days)
+    for part in parts:
+        found.left_out.update(part.left_out)
+        found.tests.update(part.tests)
+        found.outside += part.outside
+        found.late += part.late
+    for family in {family for part in parts for family in part.families}:
+        found.families[family] = joined(
+            part.families[family] for part in parts if family in part.families
+        )
+    return found
 
 
 def _keeps_out(kind: str, flag: str) -> bool:

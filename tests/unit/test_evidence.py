@@ -25,7 +25,9 @@ from tests.signing import SigningProbe
 from verify import cli
 from verify.archive import Bundle
 from verify.check import Report, Trust, check
+from verify.epochs import Walk, joined_samples, walk_all
 from verify.findings import BundleError, Kind
+from verify.samples import Days
 
 MOST_BYTES = 1 << 30
 OTHER = "tram-other"
@@ -663,6 +665,41 @@ def test_another_version_of_bundles_and_what_is_too_large_are_refused(
         check(opened, Trust())
     with pytest.raises(BundleError, match="no ZIP"):
         checked(Path(__file__))
+
+
+def test_epochs_are_checked_alike_by_one_process_and_by_several(tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    small = EvidenceMonth(folder, tests_a_day=2, light_a_day=1)
+    small.begin_epoch(samples.OTHER_EPOCH)
+    day = evidence_month.FIRST + timedelta(days=10)
+    small.send("throughput", [samples.throughput(line=samples.VNPT, started_at=day)] * 3)
+    small.roll_up()
+    write(folder / "line.zip", BundlePieces(question(), small.sources()))
+    small.store.close()
+    report = checked(folder / "line.zip")
+    assert differences(report) == []
+    assert sorted(counts.proven for counts in report.epochs.values()) == [3, 30 * 4 + 1]
+    (certificate,) = table(folder / "line.zip", "certificates.json")
+    line = "/".join(evidence_month.VNPT)
+    period = evidence_month.PERIOD
+    days = Days(period.first, period.last, period.first)
+    with Bundle(folder / "line.zip", MOST_BYTES) as opened:
+        jobs = [
+            Walk(opened.path, MOST_BYTES, name, epoch, [certificate["certificate"]], [], [line],
+                 days, None)
+            for name, epoch in opened.epochs()
+        ]  # fmt: skip
+    alone, together = (list(walk_all(jobs, 1 << 30, cores)) for cores in (1, 2))
+    assert [vars(one.counts) for one in alone] == [vars(one.counts) for one in together]
+    means = [
+        joined_samples([line], some, days)[line].whole.figure("throughput_download_bps").mean
+        for some in (alone, together)
+    ]
+    assert means[0] == means[1]
+    with pytest.raises(BundleError, match="--most-bytes"):
+        list(walk_all([job._replace(most_bytes=200_000) for job in jobs], 1 << 30, 2))
+    shutil.rmtree(folder)
 
 
 def test_results_that_nobody_signed_are_counted(tmp_path: Path) -> None:
