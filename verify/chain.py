@@ -92,6 +92,8 @@ class ChainCheck:
         self._last_seq = self._last_of_block = 0
         self._previous: str | None = None
         self._unsigned: list[tuple[int, int]] = []
+        # Blocks whose certificate does not count, by why; named together, for there are many.
+        self._not_counted: dict[str, list[tuple[int, int]]] = {}
 
     def results(
         self, lines: Iterable[Mapping[str, Any]]
@@ -107,8 +109,10 @@ class ChainCheck:
             else:
                 self._differs("a line is neither a result nor a block")
         self._leave_unsigned(_MOST_NUMBER)
+        for why, ranges in self._not_counted.items():
+            self._differs(f"results {_named(ranges)} are signed by a {why}")
         if self._unsigned:
-            named = ", ".join(f"{first} to {last}" for first, last in self._unsigned[:_NAMED])
+            named = _named(self._unsigned)
             self._unknown(f"{self.counts.unsigned} results are not signed: numbers {named}")
 
     def _record(
@@ -199,7 +203,7 @@ class ChainCheck:
         counts = self.counts
         if certificate is None:
             counts.unknown_key += len(here)
-            self._differs(f"{name} is signed by a key of which there is no certificate")
+            self._not_count(block, "key of which there is no certificate")
         elif not certificate.verifies(text, block.signature):
             counts.mismatched += len(here)
             if here and all(one.flagged for one in here):
@@ -211,11 +215,18 @@ class ChainCheck:
                 self._differs(f"{name} is not what the probe signed")
         elif here and not any(certificate.is_in_force(at) for one in here for at in one.times):
             counts.unknown_key += len(here)
-            self._differs(f"{name} is signed by a certificate that was not in force")
+            self._not_count(block, "certificate that was not in force")
         else:
             counts.masked += sum(one.masked for one in here)
             counts.changed += sum(one.changed for one in here)
             counts.proven += sum(not one.masked for one in here)
+
+    def _not_count(self, block: _Block, why: str) -> None:
+        ranges = self._not_counted.setdefault(why, [])
+        if ranges and ranges[-1][1] == block.first - 1:
+            ranges[-1] = ranges[-1][0], block.last
+        else:
+            ranges.append((block.first, block.last))
 
     def _leave_unsigned(self, before: int) -> None:
         """Count the results before a number that no block has covered."""
@@ -233,6 +244,12 @@ class ChainCheck:
 
     def _unknown(self, text: str) -> None:
         self.findings.append(Finding(Kind.UNKNOWN, "/".join(self._epoch), text))
+
+
+def _named(ranges: Sequence[tuple[int, int]]) -> str:
+    more = len(ranges) - _NAMED
+    named = ", ".join(f"{first} to {last}" for first, last in ranges[:_NAMED])
+    return f"{named} and {more} more ranges" if more > 0 else named
 
 
 def _parsed(table: Any) -> _Block | None:  # noqa: ANN401 - of a stranger

@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+from verify import vietnamese
 from verify.archive import Bundle
 from verify.check import Report, Trust, check
 from verify.findings import BundleError, Kind
@@ -38,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.json:
         print(json.dumps(_table(report, code), ensure_ascii=False, indent=1))
     else:
-        _print(report, code)
+        _print(report, code, options.lang)
     return code
 
 
@@ -51,6 +52,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("bundle", type=Path, help="the ZIP file")
+    parser.add_argument(
+        "--lang", choices=("vi", "en"), default="en", help="the language (default: %(default)s)"
+    )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.add_argument(
         "--authority",
@@ -78,7 +82,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _print(report: Report, code: int) -> None:
+def _print(report: Report, code: int, language: str) -> None:
+    if language == "vi":
+        _print_vietnamese(report, code)
+        return
     question = report.question
     if question.get("issue"):
         print(f"report: {question['issue']}")
@@ -96,6 +103,32 @@ def _print(report: Report, code: int) -> None:
         for finding in report.of(kind):
             print(f"{kind.value}: {finding.subject}: {finding.text}")
     print(" / ".join(_CONCLUSIONS[code]))
+
+
+def _print_vietnamese(report: Report, code: int) -> None:
+    question = report.question
+    if question.get("issue"):
+        print(f"báo cáo: {question['issue']}")
+    print(f"đường truyền: {', '.join(question['lines'])}")
+    print(f"thời gian: từ {question['first_day']} đến hết {question['last_day']}")
+    print(f"mã SHA-256 của manifest.json: {report.digest}")
+    for fingerprint in report.fingerprints:
+        print(f"mã SHA-256 của chứng thư cơ quan cấp: {fingerprint}")
+    for name, counts in report.epochs.items():
+        print(
+            f"{name}: {counts.proven} kết quả chứng minh được từng byte, {counts.masked} kết quả "
+            f"che địa chỉ, {counts.unsigned} kết quả không có chữ ký"
+        )
+    for kind in Kind:
+        for finding in report.of(kind):
+            text = vietnamese.sentence(finding.text) or finding.text
+            subject = vietnamese.subject(finding.subject)
+            print(f"{vietnamese.KINDS[kind]}: {subject}: {text}")
+    differing, unknown = len(report.of(Kind.DIFFERS)), len(report.of(Kind.UNKNOWN))
+    print(
+        f"Kết luận: {_CONCLUSIONS[code][0]}. Số chỗ khác: {differing}; số điều không thể biết: "
+        f"{unknown}."
+    )
 
 
 def _table(report: Report, code: int) -> dict[str, object]:

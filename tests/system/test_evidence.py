@@ -141,6 +141,32 @@ def test_nothing_is_given_out_that_cannot_be_recorded(bundle: Path, tmp_path: Pa
     assert list(tmp_path.iterdir()) == [config]
 
 
+def test_the_demo_s_month_is_checked_where_nothing_else_is(installed: Path, tmp_path: Path) -> None:
+    """Of the centre that `make demo` fills: a district's report, issued as its timer would."""
+    seed = [sys.executable, "-m", "deploy.demo.seed", str(tmp_path), "--until",
+            "2026-11-30T05:00:00Z"]  # fmt: skip
+    assert run(seed).returncode == 0
+    issued = run([*seed, "--reports"])
+    (record,) = [Path(one) for one in issued.stdout.splitlines()
+                 if "monthly_bach-thong-cu" in one and one.endswith(".json")]  # fmt: skip
+    path = tmp_path / "evidence.zip"
+    written = run(
+        [sys.executable, "-m", "collector", "evidence", "-c", str(tmp_path / "collector.toml"),
+         "--issue", record.stem, "--output", str(path), "--with-addresses"]
+    )  # fmt: skip
+    assert written.returncode == 0, written.stderr
+    done = run([sys.executable, "-I", "-S", "-c", PROGRAM, str(installed), str(path), "--json"])
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert found["question"]["issue"] == record.stem
+    epochs = found["epochs"].values()
+    assert sum(counts["proven"] for counts in epochs) > 5_000
+    assert all(counts["unsigned"] + counts["masked"] == 0 for counts in epochs)
+    rows = json.loads(record.read_text(encoding="utf-8"))["rows"]
+    texts = [one["text"] for one in found["findings"] if one["kind"] == "agrees"]
+    assert sum("figures of the report" in text for text in texts) >= len(rows) > 20
+
+
 def test_a_line_that_is_not_registered_is_refused(bundle: Path, tmp_path: Path) -> None:
     config = bundle.with_name("collector.toml")
     done = run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from collector.rollup.periods import parse_period
 from tests import evidence_month, samples, seeded_centre
 from tests.evidence_month import EvidenceMonth, issue_bundle, issued, question
 from tests.signing import SigningProbe
-from verify import cli
+from verify import cli, vietnamese
 from verify.archive import Bundle
 from verify.check import Report, Trust, check
 from verify.epochs import Walk, joined_samples, walk_all
@@ -52,7 +53,10 @@ def bundle(month: EvidenceMonth) -> Path:
 
 def checked(path: Path, trust: Trust | None = None) -> Report:
     with Bundle(path, MOST_BYTES) as opened:
-        return check(opened, trust or Trust())
+        report = check(opened, trust or Trust())
+    english = [one.text for one in report.findings if vietnamese.sentence(one.text) is None]
+    assert english == [], "no Vietnamese sentence"
+    return report
 
 
 def differences(report: Report) -> list[str]:
@@ -620,6 +624,12 @@ def test_the_command_says_what_agrees_and_by_its_exit_code(
     shown = capsys.readouterr().out
     assert f"manifest SHA-256: {digest}" in shown
     assert "Khớp / agrees" in shown
+    assert cli.main([str(bundle), "--digest", digest, "--lang", "vi"]) == 0
+    shown = capsys.readouterr().out
+    assert f"mã SHA-256 của manifest.json: {digest}" in shown
+    assert "khớp: bach-thong/tram-01969-1/vnpt: 55 trên 55 số liệu của báo cáo" in shown
+    assert "Kết luận: Khớp. Số chỗ khác: 0" in shown
+    assert not re.search(r"\b(the|is|are|was|not|of)\b", shown), "a sentence is English"
     files = Files(bundle)
     verdict(files)
     tampered = tmp_path / "tampered.zip"
