@@ -1,5 +1,6 @@
 # Every target installs what it needs: Debian packages and a virtual environment in .venv.
-#   make demo            the whole system on this machine, live; Ctrl-C ends it
+#   make demo            the whole system on this machine, live, beside a district's month;
+#                        Ctrl-C ends it
 #   make demo ONCE=1     one round of everything, then a table (JSON=1: one JSON object;
 #                        MESSAGES=out/messages.jsonl: every MQTT message, a JSON object a line)
 #   make test            lint, types and every test
