@@ -170,6 +170,10 @@ NOT_RUN = [
         r"python -m tests\.deaths (nats|rabbitmq)( --runs \d+)?",
         "minutes of nodes that die; tests/system/test_nats.py and test_rabbitmq.py run them alive",
     ),
+    (
+        r"python -m deploy\.demo\.seed (FOLDER|THƯ-MỤC)",
+        "tests/system/test_demo_month.py runs it and looks at what it has made",
+    ),
     (r"make .*|make", A_BOX_OR_HOUR),
     (
         r"(sudo )?tramdo-probe (check|measure|run|doctor|leds|ceiling|identify|plan|status)\b.*",
