@@ -54,10 +54,34 @@ CREATE TABLE IF NOT EXISTS line_operators (
     history TEXT NOT NULL,
     PRIMARY KEY (tenant, probe, line)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS alert_notes (
+    number       INTEGER PRIMARY KEY AUTOINCREMENT,
+    alert        INTEGER NOT NULL REFERENCES alerts,
+    written_at   TEXT NOT NULL,
+    author       TEXT NOT NULL,
+    acknowledged INTEGER NOT NULL,
+    note         TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS notes_of_alert ON alert_notes (alert);
+-- `kind` and `line` "" are every one.
+CREATE TABLE IF NOT EXISTS silences (
+    number    INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind      TEXT NOT NULL,
+    tenant    TEXT NOT NULL,
+    probe     TEXT NOT NULL,
+    line      TEXT NOT NULL,
+    name      TEXT NOT NULL,
+    starts_at TEXT NOT NULL,
+    ends_at   TEXT NOT NULL,
+    author    TEXT NOT NULL,
+    reason    TEXT NOT NULL
+) STRICT;
 """
 _COLUMNS = (
     "kind, tenant, probe, line, name, began_at, seen_at, ended_at, commune_code, office, evidence"
 )
+_NOTE = "written_at, author, acknowledged, note"
+_SILENCE = "kind, tenant, probe, line, name, starts_at, ends_at, author, reason"
 
 log = logging.getLogger("alerts")
 
@@ -227,6 +251,7 @@ def move_file(path: Path, tables: AlertTables) -> None:
 
 def _copy(read: Callable[[str], list[Row]], transaction: AlertTransaction, collector: str) -> int:
     due = read("SELECT number, channel, edge FROM due")
+    notes = read(f"SELECT alert, {_NOTE} FROM alert_notes ORDER BY number")  # noqa: S608 - our own names
     moved = 0
     for number, *values in read(f"SELECT number, {_COLUMNS} FROM alerts ORDER BY number"):  # noqa: S608 - our own names
         own = "" if values[1] else collector
@@ -240,8 +265,16 @@ def _copy(read: Callable[[str], list[Row]], transaction: AlertTransaction, colle
             "INSERT INTO due_notifications VALUES (?, ?, ?)",
             [(new, *rest) for (new,) in inserted for old, *rest in due if old == number],
         )
+        transaction.execute_many(
+            f"INSERT INTO alert_notes (alert, {_NOTE}) VALUES (?, ?, ?, ?, ?)",  # noqa: S608 - our own names
+            [(new, *rest) for (new,) in inserted for old, *rest in notes if old == number],
+        )
     transaction.execute_many(
         "INSERT INTO line_operators VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
         read("SELECT tenant, probe, line, history FROM line_operators"),
+    )
+    transaction.execute_many(
+        f"INSERT INTO silences ({_SILENCE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own names
+        read(f"SELECT {_SILENCE} FROM silences ORDER BY number"),  # noqa: S608 - our own names
     )
     return moved

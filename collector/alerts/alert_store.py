@@ -21,6 +21,7 @@ from collector.alerts.alert_database import (
     AlertTransaction,
 )
 from collector.alerts.notification import AlertEvent, Transition
+from collector.alerts.silence import Note, Silence, silenced_by
 from collector.domain.operators import History, OperatorStay
 from collector.registry.registry import LineKey
 from collector.store.database import Row
@@ -31,6 +32,9 @@ _COLUMNS = (
     "number, kind, tenant, probe, line, name, began_at, seen_at, ended_at, commune_code, office,"
     " evidence"
 )
+_SILENCE = "kind, tenant, probe, line, name, starts_at, ends_at, author, reason"
+# In place of a channel: a beginning that a silence keeps back.
+_HELD_BACK = ""
 
 
 class AlertLocation(NamedTuple):
@@ -86,12 +90,107 @@ class AlertStore:
         """
         tenants = {tenant for tenant in map(_tenant_of, changes) if tenant}
         with self._database.transaction(tenants) as transaction:
+            silences = self._silences(transaction)
             for change in changes:
                 if isinstance(change, Begin):
-                    location = where(change.result.key.subject)
-                    self._begin(transaction, change, channels, location)
+                    key = change.result.key
+                    silenced = silenced_by(silences, key, change.at) is not None
+                    notified = (_HELD_BACK,) if silenced else channels
+                    self._begin(transaction, change, notified, where(key.subject))
                 else:
                     self._end(transaction, change, channels)
+
+    def release(self, alerts: Collection[Alert], channels: Sequence[str], now: datetime) -> None:
+        """Queue the beginnings of those open alerts whose silence has ended.
+
+        Raises:
+            collector.store.leases.LeaseLostError: the tenant of one is not held here.
+        """
+        held = {
+            row[0]
+            for row in self._database.read(
+                f"SELECT number FROM {self._database.due} WHERE channel = ?",  # noqa: S608 - our own names
+                (_HELD_BACK,),
+            )
+        }
+        waiting = [alert for alert in alerts if alert.number in held]
+        if not waiting:
+            return
+        tenants = {alert.key.subject.tenant for alert in waiting} - {""}
+        with self._database.transaction(tenants) as transaction:
+            silences = self._silences(transaction)
+            for alert in waiting:
+                if silenced_by(silences, alert.key, now) is None:
+                    self._forget_beginning(transaction, alert.number)
+                    self._enqueue(transaction, alert.number, channels, Transition.BEGIN)
+
+    def find(self, number: int) -> Alert | None:
+        """The alert of a number; None where there is none."""
+        return next(iter(self._read("number = ?", number)), None)
+
+    def write_note(self, note: Note) -> None:
+        """Store what somebody wrote about an alert."""
+        with self._database.transaction() as transaction:
+            transaction.execute(
+                "INSERT INTO alert_notes (alert, written_at, author, acknowledged, note)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (note.alert, _text(note.at), note.author, int(note.acknowledged), note.text),
+            )
+
+    def notes(self, alerts: Collection[int]) -> Mapping[int, list[Note]]:
+        """What was written about these alerts, oldest first; an alert without notes is absent."""
+        found: dict[int, list[Note]] = {}
+        numbers = sorted(alerts)
+        marks = ", ".join("?" * len(numbers))
+        rows = self._database.read(
+            "SELECT alert, written_at, author, acknowledged, note FROM alert_notes"  # noqa: S608 - marks alone
+            f" WHERE alert IN ({marks or 'NULL'}) ORDER BY number",
+            numbers,
+        )
+        for alert, at, author, acknowledged, text in rows:
+            note = Note(
+                alert=alert,
+                at=datetime.fromisoformat(at),
+                author=author,
+                acknowledged=bool(acknowledged),
+                text=text,
+            )
+            found.setdefault(alert, []).append(note)
+        return found
+
+    def write_silence(self, silence: Silence) -> None:
+        """Store a silence."""
+        with self._database.transaction() as transaction:
+            transaction.execute(
+                f"INSERT INTO silences ({_SILENCE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own names
+                (
+                    silence.kind,
+                    silence.tenant,
+                    silence.probe,
+                    silence.line,
+                    silence.name,
+                    _text(silence.starts_at),
+                    _text(silence.ends_at),
+                    silence.author,
+                    silence.reason,
+                ),
+            )
+
+    def end_silence(self, number: int, at: datetime) -> None:
+        """End a silence now, if it has not ended."""
+        with self._database.transaction() as transaction:
+            transaction.execute(
+                "UPDATE silences SET ends_at = ? WHERE number = ? AND ends_at > ?",
+                (_text(at), number, _text(at)),
+            )
+
+    def silences(self, at: datetime) -> list[Silence]:
+        """The silences that have not ended by then, the one that ends first first."""
+        rows = self._database.read(
+            f"SELECT number, {_SILENCE} FROM silences WHERE ends_at > ? ORDER BY ends_at, number",  # noqa: S608 - our own names
+            (_text(at),),
+        )
+        return [_silence(row) for row in rows]
 
     def pending(self, channel: str) -> list[AlertEvent]:
         """The notifications that a channel has not delivered yet, oldest first."""
@@ -211,11 +310,22 @@ class AlertStore:
             ),
         )
         for (number,) in rows:
-            transaction.execute(
-                f"DELETE FROM {self._database.due} WHERE number = ? AND edge = ?",  # noqa: S608 - our own names
-                (number, Transition.BEGIN.value),
-            )
-            self._enqueue(transaction, number, channels, Transition.END)
+            if _HELD_BACK not in self._forget_beginning(transaction, number):
+                self._enqueue(transaction, number, channels, Transition.END)
+
+    def _forget_beginning(self, transaction: AlertTransaction, number: int) -> set[str]:
+        """Take the beginning of an alert off the queue; the channels that it was due to."""
+        rows = transaction.execute(
+            f"DELETE FROM {self._database.due} WHERE number = ? AND edge = ? RETURNING channel",  # noqa: S608 - our own names
+            (number, Transition.BEGIN.value),
+        )
+        return {row[0] for row in rows}
+
+    def _silences(self, transaction: AlertTransaction) -> list[Silence]:
+        return [
+            _silence(row)
+            for row in transaction.execute(f"SELECT number, {_SILENCE} FROM silences")  # noqa: S608 - our own names
+        ]
 
     def _enqueue(
         self,
@@ -250,6 +360,22 @@ def _alert(row: Sequence[str | int | None]) -> Alert:
         commune_code=None if commune is None else str(commune),
         office=None if office is None else str(office),
         evidence=msgspec.json.decode(str(evidence)),
+    )
+
+
+def _silence(row: Row) -> Silence:
+    number, kind, tenant, probe, line, name, starts_at, ends_at, author, reason = row
+    return Silence(
+        number=number,
+        kind=kind,
+        tenant=tenant,
+        probe=probe,
+        line=line,
+        name=name,
+        starts_at=datetime.fromisoformat(starts_at),
+        ends_at=datetime.fromisoformat(ends_at),
+        author=author,
+        reason=reason,
     )
 
 

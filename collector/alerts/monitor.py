@@ -152,6 +152,7 @@ class AlertMonitor:
             for key, alert in self._alert_store.open_alerts().items()
             if holds(key.subject.tenant)
         }
+        self._alert_store.release(own.values(), self._notifier.names, now)
         begun_and_ended = changes(own, evaluate(snapshot, self._config.rules), now)
         if begun_and_ended:
             places = {key[:2]: line for key, line in lines.items()}

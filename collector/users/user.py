@@ -33,6 +33,8 @@ class Permission(StrEnum):
     IDENTIFY = "identify"
     EDIT_REGISTRY = "edit_registry"
     MAKE_REPORTS = "make_papers"
+    # Acknowledge, note and silence alerts.
+    HANDLE_ALERTS = "handle_alerts"
     READ_AUDIT = "read_audit"
     # Bundles of evidence; of an issued report only where the role is bound to no commune.
     TAKE_EVIDENCE = "take_evidence"
@@ -46,6 +48,7 @@ PERMISSIONS = {
         {
             Permission.MEASURE,
             Permission.IDENTIFY,
+            Permission.HANDLE_ALERTS,
             Permission.READ_ADDRESSES,
             Permission.TAKE_EVIDENCE,
         }
@@ -55,6 +58,7 @@ PERMISSIONS = {
             Permission.MEASURE,
             Permission.IDENTIFY,
             Permission.EDIT_REGISTRY,
+            Permission.HANDLE_ALERTS,
             Permission.READ_ADDRESSES,
             Permission.TAKE_EVIDENCE,
         }

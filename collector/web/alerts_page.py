@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from collector.alerts.alert import Alert, AlertKind
 from collector.alerts.alert_store import AlertStore
+from collector.alerts.silence import silenced_by
 from collector.domain.lines import isps_of, provinces_of
 from collector.domain.read_model import ReadModel
 from collector.web import alerts_view as view
@@ -51,6 +52,8 @@ class AlertsPage:
         places = self._places()
         found = self._found(filters, sorting, places, locale)
         shown = page_of(found, page_number(request), view.ROWS_A_PAGE)
+        silences, now = self._alert_store.silences(model.now()), model.now()
+        notes = self._alert_store.notes([alert.number for alert in shown.rows])
         order = {"sort": sorting.column, "order": sorting.order if sorting.column else ""}
         link = links("/alerts", filters | order)
         return self._context.render(
@@ -63,7 +66,17 @@ class AlertsPage:
             provinces=provinces_of(lines),
             groups=sorted((group.name, group.id) for group in registry.groups.values()),
             isps=isps_of(lines),
-            rows=[view.alert_row(alert, places, locale) for alert in shown.rows],
+            rows=[
+                view.alert_row(
+                    alert,
+                    places,
+                    locale,
+                    notes.get(alert.number, ()),
+                    silenced_by(silences, alert.key, now),
+                )
+                for alert in shown.rows
+            ],
+            silences=[view.silence_row(one, places, locale) for one in silences],
             heads=heads(view.COLUMNS, sorting, link, locale),
             page=shown,
             pages=page_links(shown, link),

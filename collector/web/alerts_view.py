@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from collector.alerts import notification
 from collector.alerts.alert import Alert, AlertKind
 from collector.alerts.notification import AlertEvent, Transition
+from collector.alerts.silence import Note, Silence
 from collector.domain.lines import KnownLine
 from collector.registry.registry import Registry
 from collector.web.formatting import Moment, by_name, moment
@@ -28,8 +29,12 @@ COLUMNS = (
 
 
 class AlertRow(NamedTuple):
-    """A row of the alerts page. `href` leads to its probe, "" where it has none."""
+    """A row of the alerts page. `href` leads to its probe, "" where it has none.
 
+    `acknowledged_by` is the last who did, "" where nobody has.
+    """
+
+    number: int
     title: str
     place: str
     commune: str
@@ -37,6 +42,20 @@ class AlertRow(NamedTuple):
     sentence: str
     began: Moment
     ended: Moment | None
+    acknowledged_by: str
+    silenced_until: Moment | None
+
+
+class SilenceRow(NamedTuple):
+    """A silence in force; `place` is the probe, and the line if it is of one."""
+
+    number: int
+    place: str
+    kind: str
+    until: Moment
+    author: str
+    reason: str
+    commune_code: str
 
 
 class AlertPlaces:
@@ -54,6 +73,11 @@ class AlertPlaces:
         commune = self._registry.communes.get(code)
         return f"{commune.name}, {commune.province_name}" if commune else code
 
+    def commune_code(self, tenant: str, probe: str) -> str:
+        """The commune of a probe; "" where it is not known."""
+        lines = self._lines.get((tenant, probe))
+        return lines[0].commune_code if lines else ""
+
     def matches(self, alert: Alert, province: str, group: str, isp: str) -> bool:
         """Whether an alert passes the filters; "" lets every one pass."""
         commune = self._registry.communes.get(self._code(alert))
@@ -64,8 +88,8 @@ class AlertPlaces:
         return not isp or any(line.isp == isp for line in self._lines_of(alert))
 
     def _code(self, alert: Alert) -> str:
-        lines = self._lines.get((alert.key.subject.tenant, alert.key.subject.probe))
-        return lines[0].commune_code if lines else alert.commune_code or ""
+        subject = alert.key.subject
+        return self.commune_code(subject.tenant, subject.probe) or alert.commune_code or ""
 
     def _lines_of(self, alert: Alert) -> Sequence[KnownLine]:
         subject = alert.key.subject
@@ -89,13 +113,21 @@ def kinds(locale: Locale) -> list[tuple[str, str]]:
     return sorted((_title(kind, locale), kind.value) for kind in AlertKind)
 
 
-def alert_row(alert: Alert, places: AlertPlaces, locale: Locale) -> AlertRow:
-    """The row of an alert."""
+def alert_row(
+    alert: Alert,
+    places: AlertPlaces,
+    locale: Locale,
+    notes: Iterable[Note] = (),
+    silence: Silence | None = None,
+) -> AlertRow:
+    """The row of an alert, with its notes and the silence that covers it."""
+    acknowledged = [note.author for note in notes if note.acknowledged]
     subject = alert.key.subject
     href = f"/probe/{subject.tenant}/{subject.probe}" if subject.probe else ""
     ended = alert.ended_at
     vietnamese = locale.language is Language.VI
     return AlertRow(
+        number=alert.number,
         title=_title(alert.key.kind, locale),
         place=notification.place(alert),
         commune=places.commune(alert),
@@ -103,6 +135,26 @@ def alert_row(alert: Alert, places: AlertPlaces, locale: Locale) -> AlertRow:
         sentence=notification.sentence(alert, locale.timezone, vietnamese=vietnamese),
         began=moment(alert.began_at, locale.language, locale.timezone),
         ended=None if ended is None else moment(ended, locale.language, locale.timezone),
+        acknowledged_by=acknowledged[-1] if acknowledged else "",
+        silenced_until=None
+        if silence is None
+        else moment(silence.ends_at, locale.language, locale.timezone),
+    )
+
+
+def silence_row(silence: Silence, places: AlertPlaces, locale: Locale) -> SilenceRow:
+    """The row of a silence."""
+    names = (silence.tenant, silence.probe, silence.line, silence.name)
+    return SilenceRow(
+        number=silence.number,
+        place="/".join(filter(None, names)),
+        kind=_title(AlertKind(silence.kind), locale)
+        if silence.kind
+        else locale.label("alert_every_kind"),
+        until=moment(silence.ends_at, locale.language, locale.timezone),
+        author=silence.author,
+        reason=silence.reason,
+        commune_code=places.commune_code(silence.tenant, silence.probe),
     )
 
 

@@ -28,6 +28,7 @@ from collector.ingest.status import IngestStatus
 from collector.reports.service import ReportService
 from collector.store.store import StoreError
 from collector.users.user_store import UserStore, UserStoreError
+from collector.web.alert_page import AlertPage
 from collector.web.alerts_page import AlertsPage
 from collector.web.api_v1 import Api
 from collector.web.body_limit import BodyLimit
@@ -96,6 +97,7 @@ class Web:
             *RegistryPage(self._context, read_model).routes,
             *RegistryProbePage(self._context, read_model).routes,
             *(AlertsPage(self._context, read_model, alerts).routes if alerts else []),
+            *(AlertPage(self._context, read_model, alerts).routes if alerts else []),
             *(
                 ReportsPage(
                     self._context, read_model, reports, has_evidence=evidence is not None

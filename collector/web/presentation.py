@@ -6,7 +6,7 @@ from datetime import tzinfo
 from typing import NamedTuple
 
 from collector.web.formatting import whole_number
-from collector.web.labels import maps, measurement, pages, staff, uses
+from collector.web.labels import alerts, maps, measurement, pages, staff, uses
 from runtime.language import Language
 
 
@@ -18,7 +18,9 @@ class Badge(NamedTuple):
     word: str
 
 
-_LABELS = maps.LABELS | measurement.LABELS | pages.LABELS | staff.LABELS | uses.LABELS
+_LABELS = (
+    alerts.LABELS | maps.LABELS | measurement.LABELS | pages.LABELS | staff.LABELS | uses.LABELS
+)
 
 
 class Locale(NamedTuple):

@@ -62,6 +62,7 @@ CLOSED_PAGES = {
     "registry-document": "/registry/document",
     "registry-changes": "/registry/changes",
     "audit": "/audit",
+    "alert": "/alerts/1",
     "probe-signed-in": PROBE,
 }
 

@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Download, Locator, Page, expect
 
 from tests.browser.test_page import DESKTOP, PHONE, browser, why_not
 from tests.browser.test_pages import Centre, centre, sign_in
+from tests.client import eventually
 
 __all__ = ["browser", "centre"]
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
@@ -131,6 +132,15 @@ def change_a_plan(person: Person) -> None:
     expect(person.page.get_by_role("status")).to_be_visible()
 
 
+def silence_an_alert(person: Person) -> None:
+    person.go_to("Cảnh báo")
+    alerts = person.page.get_by_role("region", name="Đang diễn ra")
+    person.click(alerts.get_by_role("rowheader").get_by_role("link").first)
+    person.fill(person.page.get_by_label("Lý do"), "Đang thay cáp")
+    person.press("Tạm ngừng thông báo")
+    expect(person.page.get_by_role("status")).to_contain_text("Đang thay cáp")
+
+
 def find_who_changed_what(person: Person) -> None:
     person.go_to("Nhật ký thao tác")
     expect(person.page.get_by_role("row").filter(has_text="registry").first).to_contain_text(
@@ -166,6 +176,7 @@ TASKS = [
     Task(4, compare_two_isps),
     Task(5, add_a_probe),
     Task(6, change_a_plan),
+    Task(7, silence_an_alert),
     Task(8, find_who_changed_what),
     Task(9, take_the_month_into_a_spreadsheet),
     Task(10, put_the_block_on_a_portal),
@@ -182,6 +193,7 @@ def page(browser: Browser, centre: Centre, width: str) -> Iterator[Page]:
     """A page of somebody of the centre who has signed in."""
     context = browser.new_context(viewport=PHONE if width == "phone" else DESKTOP)
     made = context.new_page()
+    eventually(lambda: centre.collector.get("/alerts.json")[1]["alerts"], "alerts are open")
     sign_in(made, centre)
     yield made
     context.close()

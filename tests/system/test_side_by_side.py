@@ -17,12 +17,14 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from collector.alerts.alert import AlertKind, Begin, End, Key, RuleResult, RuleState, Subject
 from collector.alerts.alert_database import AlertTables, move_file
 from collector.alerts.alert_store import AlertLocation, AlertStore
 from collector.alerts.notification import AlertEvent, Transition
 from collector.alerts.notifier import Notifier
+from collector.alerts.silence import Note, Silence
 from collector.store.lease_table import LeaseFence, LeaseTable
 from collector.store.leases import LeaseLostError
 from collector.store.postgresql import AlertTablesDatabase, LeaseDatabase, PostgresqlStore
@@ -377,6 +379,17 @@ def test_who_takes_a_tenant_over_announces_none_of_its_alerts_again(
         seen(*expected, ("new", "end"))
 
 
+NOON = datetime(2026, 7, 25, 5, tzinfo=UTC)
+SILENCE = Silence(
+    tenant="north",
+    probe="other",
+    starts_at=NOON,
+    ends_at=NOON + timedelta(days=1),
+    author="lan",
+    reason="sửa điện",
+)
+
+
 def test_a_holder_that_stood_still_delivers_nothing_once_another_holds_its_tenant(
     conninfo: str, tmp_path: Path
 ) -> None:
@@ -387,6 +400,10 @@ def test_a_holder_that_stood_still_delivers_nothing_once_another_holds_its_tenan
     with closing(AlertStore(path)) as before:
         before.write([begin], ["mail", "webhook"], lambda _: AlertLocation(None, None))
         before.mark_delivered("mail", before.pending("mail"))
+        (alert,) = before.open_alerts().values()
+        note = Note(alert=alert.number, at=NOON, author="lan", acknowledged=True, text="đã gọi")
+        before.write_note(note)
+        before.write_silence(SILENCE)
     store = PostgresqlStore(conninfo)
     leases = LeaseTable(LeaseDatabase(conninfo))
     held = {"tenant/north": leases.take("tenant/north", "one", 60.0) or 0}
@@ -406,6 +423,10 @@ def test_a_holder_that_stood_still_delivers_nothing_once_another_holds_its_tenan
     notifier.notify(0.0)
     assert [one.transition for one in delivered] == [Transition.BEGIN]
     assert list(alerts.open_alerts()) == [key]
+    # What people wrote is moved too.
+    (alert,) = alerts.open_alerts().values()
+    assert alerts.notes([alert.number])[alert.number] == [replace(note, alert=alert.number)]
+    assert [replace(one, number=0) for one in alerts.silences(NOON)] == [SILENCE]
     for each in (alerts, leases, store):
         each.close()
 

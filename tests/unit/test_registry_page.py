@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 from starlette.applications import Starlette
 
+from collector.alerts.alert_store import AlertStore
 from collector.domain import thresholds_file
 from collector.domain.read_model import ReadModel
 from collector.ingest.status import IngestStatus
@@ -65,7 +66,13 @@ class Answer(NamedTuple):
 class Browser:
     """A technician's, signed in."""
 
-    def __init__(self, store: SqliteStore, folder: Path, language: str = "en") -> None:
+    def __init__(
+        self,
+        store: SqliteStore,
+        folder: Path,
+        language: str = "en",
+        alerts: AlertStore | None = None,
+    ) -> None:
         self._language = language
         users = UserStore(folder / "people.sqlite")
         users.put(User(name="lan", role=Role.TECHNICIAN), "no password is asked for here")
@@ -74,7 +81,15 @@ class Browser:
         self._cookie = SessionSigner(users.session_key()).cookie(Claim("lan", known.generation))
         model = ReadModel(store, thresholds_file.read())
         reports = ReportService(report_samples.sources, folder / "papers")
-        web = Web(model, ChangeSignal(), IngestStatus, "Asia/Ho_Chi_Minh", users, reports=reports)
+        web = Web(
+            model,
+            ChangeSignal(),
+            IngestStatus,
+            "Asia/Ho_Chi_Minh",
+            users,
+            alerts=alerts,
+            reports=reports,
+        )
         self._app: Starlette = web.application()
 
     def get(self, path: str = "/registry/document") -> Answer:

@@ -1,0 +1,141 @@
+"""Floor 3. The page of one alert: acknowledge it, note what was done, silence it."""
+
+from __future__ import annotations
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from collector.alerts import silence as silences
+from collector.alerts.alert import Alert
+from collector.alerts.alert_store import AlertStore
+from collector.alerts.silence import Note, silenced_by
+from collector.domain.read_model import ReadModel
+from collector.users.user import Permission, User
+from collector.web import alert_view as view
+from collector.web.alerts_view import AlertPlaces, alert_row
+from collector.web.formatting import moment
+from collector.web.page_context import PageContext
+from collector.web.query import found_or_404
+
+_NUMBER_MOST = 10**15
+
+
+class AlertPage:
+    """`/alerts/NUMBER`, and the end of a silence."""
+
+    def __init__(self, context: PageContext, model: ReadModel, alert_store: AlertStore) -> None:
+        self._context = context
+        self._model = model
+        self._alert_store = alert_store
+        self.routes = [
+            Route("/alerts/silences/{number:int}", self.end_silence, methods=["POST"]),
+            Route("/alerts/{number:int}", self.page, methods=["GET"]),
+            Route("/alerts/{number:int}", self.act, methods=["POST"]),
+        ]
+
+    def page(self, request: Request) -> Response:
+        """The alert, what was done about it, and the forms for who may."""
+        return self._render(request, self._alert(request))
+
+    async def act(self, request: Request) -> Response:
+        """Acknowledge, note or silence (`do`)."""
+        fields = await self._fields(request)
+        return await run_in_threadpool(self._act, request, fields)
+
+    async def end_silence(self, request: Request) -> Response:
+        """End a silence now."""
+        await self._fields(request)
+        return await run_in_threadpool(self._end_silence, request)
+
+    async def _fields(self, request: Request) -> dict[str, str]:
+        await run_in_threadpool(self._context.require_user, request)
+        form = await request.form(max_files=0, max_fields=10)
+        self._context.require_form(request, str(form.get("token", "")))
+        return {name: str(value) for name, value in form.items()}
+
+    def _act(self, request: Request, fields: dict[str, str]) -> Response:
+        alert, now = self._alert(request), self._model.now()
+        user = self._require(request, alert)
+        text, doing = fields.get("text", "").strip(), fields.get("do", "")
+        if doing == "silence":
+            try:
+                silence = view.silence_of(alert, fields, user.name, now)
+            except ValueError as error:
+                raise HTTPException(400, str(error)) from error
+            problem = silences.problem(text, silence.ends_at, now)
+            if problem:
+                raise HTTPException(422, problem)
+            self._alert_store.write_silence(silence)
+        elif doing in {"acknowledge", "note"}:
+            if len(text) > silences.TEXT_MOST or (doing == "note" and not text):
+                raise HTTPException(
+                    422, f"a note of 1 to {silences.TEXT_MOST} characters is needed"
+                )
+            self._alert_store.write_note(
+                Note(
+                    alert=alert.number,
+                    at=now,
+                    author=user.name,
+                    acknowledged=doing == "acknowledge",
+                    text=text,
+                )
+            )
+        else:
+            raise HTTPException(400, "`do` is acknowledge, note or silence")
+        self._context.audit(request, user.name, doing, f"alert {alert.number}", text)
+        return RedirectResponse(f"/alerts/{alert.number}", 303)
+
+    def _end_silence(self, request: Request) -> Response:
+        number, now = self._number(request), self._model.now()
+        silence = found_or_404(
+            next((one for one in self._alert_store.silences(now) if one.number == number), None),
+            "such silence",
+        )
+        commune = self._commune_code(silence.tenant, silence.probe)
+        user = self._context.require(request, Permission.HANDLE_ALERTS, commune)
+        self._alert_store.end_silence(number, now)
+        subject = "/".join(filter(None, (silence.tenant, silence.probe, silence.line)))
+        self._context.audit(request, user.name, "end_silence", subject or silence.name)
+        return RedirectResponse("/alerts", 303)
+
+    def _render(self, request: Request, alert: Alert) -> Response:
+        model, locale, now = self._model, self._context.locale(request), self._model.now()
+        places = AlertPlaces(model.lines(), model.registry())
+        silence = silenced_by(self._alert_store.silences(now), alert.key, now)
+        notes = self._alert_store.notes([alert.number]).get(alert.number, [])
+        may = self._context.visitor(request).may(Permission.HANDLE_ALERTS, self._commune_of(alert))
+        return self._context.render(
+            request,
+            "alert.html",
+            alert=alert,
+            row=alert_row(alert, places, locale),
+            may=may,
+            notes=view.note_rows(notes, locale),
+            silenced_until=moment(silence.ends_at, locale.language, locale.timezone)
+            if silence
+            else None,
+            silence=silence,
+            hours=view.durations(locale),
+            text_most=silences.TEXT_MOST,
+        )
+
+    def _alert(self, request: Request) -> Alert:
+        return found_or_404(self._alert_store.find(self._number(request)), "such alert")
+
+    def _number(self, request: Request) -> int:
+        return min(int(request.path_params["number"]), _NUMBER_MOST)
+
+    def _require(self, request: Request, alert: Alert) -> User:
+        return self._context.require(request, Permission.HANDLE_ALERTS, self._commune_of(alert))
+
+    def _commune_of(self, alert: Alert) -> str | None:
+        subject = alert.key.subject
+        return self._commune_code(subject.tenant, subject.probe) or alert.commune_code
+
+    def _commune_code(self, tenant: str, probe: str) -> str | None:
+        found = (line for line in self._model.lines() if line.key[:2] == (tenant, probe))
+        line = next(found, None)
+        return line.commune_code if line else None

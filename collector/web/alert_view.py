@@ -1,0 +1,68 @@
+"""Floor 1. One alert as its page shows it, and the silence that its form asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from collector.alerts.alert import Alert
+from collector.alerts.silence import Note, Silence
+from collector.web.formatting import Moment, moment
+from collector.web.presentation import Locale
+
+# How long a silence may be asked for, in hours.
+HOURS = (4, 24, 72, 168, 720)
+_USUAL_HOURS = "24"
+
+
+class NoteRow(NamedTuple):
+    """What somebody wrote."""
+
+    at: Moment
+    author: str
+    acknowledged: bool
+    text: str
+
+
+def note_rows(notes: Iterable[Note], locale: Locale) -> list[NoteRow]:
+    """Notes in the order in which they were written."""
+    return [
+        NoteRow(
+            moment(one.at, locale.language, locale.timezone),
+            one.author,
+            one.acknowledged,
+            one.text,
+        )
+        for one in notes
+    ]
+
+
+def durations(locale: Locale) -> list[tuple[str, str]]:
+    """The durations of a silence to choose from, as (text, hours)."""
+    return [(locale.label(f"alert_hours_{hours}"), str(hours)) for hours in HOURS]
+
+
+def silence_of(alert: Alert, fields: Mapping[str, str], author: str, now: datetime) -> Silence:
+    """The silence that a form asks for (`hours`, `scope`, `text`).
+
+    Raises:
+        ValueError: the duration is none of `HOURS`; a sentence.
+    """
+    hours = fields.get("hours", _USUAL_HOURS)
+    if hours not in {str(one) for one in HOURS}:
+        raise ValueError(f"`hours` is one of {', '.join(map(str, HOURS))}")
+    subject = alert.key.subject
+    # An alert of the centre itself has no probe, so there is nothing wider.
+    whole_probe = fields.get("scope") == "probe" and bool(subject.probe)
+    return Silence(
+        kind="" if whole_probe else alert.key.kind.value,
+        tenant=subject.tenant,
+        probe=subject.probe,
+        line="" if whole_probe else subject.line,
+        name="" if whole_probe else subject.name,
+        starts_at=now,
+        ends_at=now + timedelta(hours=int(hours)),
+        author=author,
+        reason=fields.get("text", "").strip(),
+    )
