@@ -33,6 +33,9 @@ ICMP_REFUSED = (
 # At most, where the terminal has room: a panel's frame, its head and the cursor's row take four.
 _RESULTS_SHOWN, _RESULTS_FRAME = 40, 4
 _RESULT_COLUMNS = ("seq", "line", "kind", "family", "target", "outcome", "figures")
+_SMALL_WIDTHS = {"line": 8, "kind": 12, "family": 6}
+# So many characters of figures fit beside them on 80 columns.
+_SMALL_FIGURES = 46
 # Below these a terminal has the short panels.
 _WIDE, _HIGH = 120, 34
 _LED_COLOURS = {"power": "yellow", "centre": "blue", "green": "green", "red": "red"}
@@ -284,7 +287,9 @@ def _results(now: Snapshot, rows: int, *, small: bool) -> Panel:
     columns = ("line", "kind", "family", "figures") if small else _RESULT_COLUMNS
     table = Table(expand=True, box=None, padding=(0, 1, 0, 0))
     for title in columns:
-        table.add_column(title, no_wrap=True, overflow="ellipsis")
+        # Long figures must not take the others' room.
+        least = _SMALL_WIDTHS.get(title) if small else None
+        table.add_column(title, no_wrap=True, overflow="ellipsis", min_width=least)
     for row in list(reversed(now.stored))[:rows]:
         table.add_row(*(_short_texts(row) if small else row_texts(row)))
     note = (
@@ -296,12 +301,13 @@ def _results(now: Snapshot, rows: int, *, small: bool) -> Panel:
 
 
 def _short_texts(row: StoredRow) -> tuple[str, ...]:
-    """A result in four cells: its known figures, or why it has none."""
+    """A result in four cells: its first known figures, as many as fit, or why it has none."""
     result = row.result
-    known = {name: value for name, value in headline(result).items() if value is not None}
-    figures = "  ".join(
-        f"{name.rpartition('_')[0]} {figure(name, value)}" for name, value in known.items()
-    )
+    figures = ""
+    for name, value in headline(result).items():
+        longer = f"{figures}  {name.rpartition('_')[0]} {figure(name, value)}".lstrip()
+        if value is not None and len(longer) <= _SMALL_FIGURES:
+            figures = longer
     ending = figures if result.outcome is Outcome.OK else f"{result.outcome}: {result.reason}"
     return result.line.id, result.kind, family_text(result.family), ending
 

@@ -82,5 +82,12 @@ def test_with_more_to_say_there_are_fewer_results_and_nothing_is_cut() -> None:
     assert sum("failed: permission_denied" in row for row in rows) >= 2
 
 
+def test_long_figures_leave_the_other_columns_their_room() -> None:
+    test = samples.throughput(line=samples.VIETTEL, family=Family.IPV4)
+    rows = shown(80, 24, stored=stored(test, samples.path(), samples.path()))
+    assert any("viettel" in row and "throughput" in row and "IPv4" in row for row in rows), rows
+    assert sum("gateway_rtt 0.60 ms" in row and "…" not in row for row in rows) == 2, rows
+
+
 def test_the_board_comes_later() -> None:
     assert any("the probe is starting" in row for row in shown(80, 24, board=None))
