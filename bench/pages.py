@@ -48,6 +48,7 @@ PAGES = (
     "/search?q=hoa", "/campaign", f"/campaign?province={PROVINCE}", "/isps",
     f"/isps?province={PROVINCE}", "/alerts", f"/alerts?state=all&sort=place&province={PROVINCE}",
     "/papers", "/system", "/live", "/public", f"/public?province={PROVINCE}", f"/public/{COMMUNE}",
+    f"/public/{COMMUNE}/card", "/?colour=plan", f"/?province={PROVINCE}&colour=plan",
 )  # fmt: skip
 CLOSED_PAGES = (
     "/registry", "/registry?find=thong", f"/registry{_PROBE}", "/registry/document",

@@ -233,6 +233,7 @@ def province_map(
     *,
     whole: str = "",
     here: str = "",
+    commune_path: str = "/commune/",
     width: int = WIDTH,
 ) -> MapView:
     """Communes by their centre points, over the outlines of the provinces around them.
@@ -245,6 +246,7 @@ def province_map(
         link: from a province's code to its address.
         whole: the code of the province whose outline the whole of is in the picture.
         here: the code of the commune that the page is about, which is marked.
+        commune_path: what the address of a commune's page begins with.
         width: of the picture, in units of about a pixel.
     """
     marks = _marks(figures, communes)
@@ -254,7 +256,10 @@ def province_map(
     behind = _behind(communes, marks, far)
     return MapView(
         map=draw(
-            [*_here(communes, here), *(_point(mark, place) for place, mark in enumerate(near))],
+            [
+                *_here(communes, here),
+                *(_point(mark, commune_path, place) for place, mark in enumerate(near)),
+            ],
             areas=[
                 Area(
                     rings=outlines.get(code, ()),
@@ -269,7 +274,7 @@ def province_map(
                 Name(c.latitude, c.longitude, (short_name(c),), beside=True, soft=True)
                 for c in behind[:_SOFT_NAMES_MOST]
             ],
-            far=_framed(communes, marks, far),
+            far=_framed(communes, marks, far, commune_path),
             extent=_near_corners(outlines.get(whole, ()), communes, far),
             width=width,
         ),
@@ -440,7 +445,7 @@ def _mark(lines: Sequence[KnownLine], figures: MapFigures) -> _Mark | None:
     return _Mark(commune, look, shape, figures.text(value), number)
 
 
-def _point(mark: _Mark, place: int = 0) -> Point:
+def _point(mark: _Mark, path: str, place: int = 0) -> Point:
     """The point of the `place`-th mark: the first ones are links, and fewer have names."""
     commune = mark.commune
     if place >= SPOTS_MOST:
@@ -451,7 +456,7 @@ def _point(mark: _Mark, place: int = 0) -> Point:
         mark.look,
         mark.shape,
         f"{commune.name} ({commune.code}): {mark.word}",
-        f"/commune/{commune.code}",
+        f"{path}{commune.code}",
         short_name(commune) if place < _NAMES_MOST else "",
     )
 
@@ -465,14 +470,14 @@ def _behind(
 
 
 def _framed(
-    communes: Iterable[Commune], marks: Iterable[_Mark], far: frozenset[str]
+    communes: Iterable[Commune], marks: Iterable[_Mark], far: frozenset[str], path: str
 ) -> list[Point]:
     """The far islands, each a link to its page, with a line or without."""
-    points = {mark.commune.code: _point(mark) for mark in marks if mark.commune.code in far}
+    points = {mark.commune.code: _point(mark, path) for mark in marks if mark.commune.code in far}
     for commune in communes:
         if commune.code in far and commune.code not in points:
             mark = _Mark(commune, "none", "ring", "", 0)
-            points[commune.code] = _point(mark)
+            points[commune.code] = _point(mark, path)
     return list(points.values())
 
 

@@ -11,26 +11,32 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from collector.domain.assessment import confidence_interval
 from collector.domain.lines import KnownLine, LineState
 from collector.domain.thresholds import Thresholds
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Period
+from collector.rollup.queries import LineDays
 from collector.rollup.summary import EMPTY, Summary
 from collector.web import families_view
 from collector.web.families_view import Families, of_family
-from collector.web.formatting import whole_number
+from collector.web.formatting import axis_number, whole_number
 from collector.web.line_table import (
     DOWN,
     LATENCY,
     UP,
+    days_of,
+    interval_text,
     maybe_figure,
     megabits,
     percent,
+    sample_of,
     state_badge,
     state_note,
 )
 from collector.web.presentation import Badge, Locale
 from runtime.language import within_sentence
+from wire.figures import MEGABIT
 from wire.result import Family
 
 LICENCE = "CC BY 4.0"
@@ -48,6 +54,8 @@ class PublicLine(Struct, frozen=True):
     state: Badge
     state_note: str
     down: str
+    interval: str
+    share: str
     up: str
     latency: str
     available: str
@@ -112,8 +120,9 @@ def public_commune(
     thresholds: Thresholds,
     period: Period,
     locale: Locale,
+    days: LineDays,
 ) -> PublicCommune:
-    """The lines of a commune over a period."""
+    """The lines of a commune over a period; `days` has their downloads by day."""
     return PublicCommune(
         name,
         within_sentence(name),
@@ -123,6 +132,8 @@ def public_commune(
                 state_badge(state, locale),
                 state_note(state, summary, line, thresholds, locale),
                 megabits(summary.metric(DOWN).mean, locale),
+                _interval(summary, line, days, locale),
+                _share(summary, line, period, locale),
                 megabits(summary.metric(UP).mean, locale),
                 maybe_figure(summary.metric(LATENCY).mean, locale),
                 percent(summary.availability_ratio, locale),
@@ -135,6 +146,23 @@ def public_commune(
         f"{period.first:%d/%m/%Y}",
         f"{period.last:%d/%m/%Y}",
     )
+
+
+def _interval(summary: Summary, line: KnownLine, days: LineDays, locale: Locale) -> str:
+    """The 95 % interval of the mean download; "" where it has none."""
+    sample = sample_of(summary.metric(DOWN), days=days_of(days, [line.key]))
+    interval = confidence_interval(sample)
+    return interval_text(interval, locale) if interval else ""
+
+
+def _share(summary: Summary, line: KnownLine, period: Period, locale: Locale) -> str:
+    """The mean download against the plan; "" where there is no plan of the whole period."""
+    mean = summary.metric(DOWN).mean
+    if mean is None or not line.plan_down_bps or not line.plan_is_of(period.first):
+        return ""
+    plan = axis_number(line.plan_down_bps / MEGABIT, locale.language)
+    share = percent(mean / line.plan_down_bps, locale, places=0)
+    return f"{share} {locale.label('public_of_plan')} {plan} Mbit/s"
 
 
 def open_lines(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -36,6 +39,7 @@ PROBE = "/probe/bach-thong/tram-01969-1"
 LINE = "/line/bach-thong/tram-01969-1/vnpt"
 OPEN_PAGES = {
     "overview": "/",
+    "map-nation": "/?zoom=nation&colour=plan",
     "commune": "/commune/01969",
     "probe": PROBE,
     "line": LINE,
@@ -48,7 +52,9 @@ OPEN_PAGES = {
     "system": "/system",
     "public": "/public",
     "open-data": "/open",
+    "public-province": "/public?province=19&colour=plan",
     "public-commune": "/public/01969",
+    "public-card": "/public/01969/card?period=7",
     "embed": "/embed/01969",
     "search": "/search?q=hoà",
     "sign-in": "/sign-in",
@@ -65,6 +71,17 @@ CLOSED_PAGES = {
     "alert": "/alerts/1",
     "probe-signed-in": PROBE,
 }
+
+
+# Names of a map whose letters share more than a pixel.
+OVERLAPS = """() => {
+  const all = [...document.querySelectorAll("svg.map text")];
+  if (all.length < 10) return ["too few names"];
+  const boxes = all.map((text) => [text.textContent, text.getBoundingClientRect()]);
+  return boxes.flatMap(([name, a], i) => boxes.slice(i + 1).filter(([, b]) =>
+    Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 &&
+    Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4).map(([b]) => name + " | " + b));
+}"""
 
 
 class Centre(NamedTuple):
@@ -365,8 +382,28 @@ def test_the_campaign_urges_those_who_are_behind(centre: Centre, context: Browse
     assert len(text.splitlines()) == 1 + 6
 
 
+@contextmanager
+def portal(html: str) -> Iterator[str]:
+    """A commune's portal of one page, on a server of its own."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(html.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
 def test_the_public_block_can_stand_in_another_page(
-    centre: Centre, context: BrowserContext
+    centre: Centre, context: BrowserContext, browser: Browser
 ) -> None:
     headers = centre.collector.text("/embed/01969?lang=vi")[0]
     assert "frame-ancestors *" in headers["content-security-policy"]
@@ -375,6 +412,51 @@ def test_the_public_block_can_stand_in_another_page(
     page.goto(f"{centre.collector.url}/public/01969?lang=en")
     code = page.get_by_label("Code").input_value()
     assert f'<iframe src="{centre.collector.url}/embed/01969' in code
+    # As a careful portal has it: in a sandboxed frame, which two lines fit and which has our style.
+    with portal(f"<!doctype html><title>Xã Phủ Thông</title>{code}") as address:
+        portal_page = browser.new_page()
+        portal_page.goto(address)
+        assert_block_fits(portal_page)
+        portal_page.close()
+
+
+def assert_block_fits(page: Page) -> None:
+    block = page.frame_locator("iframe")
+    expect(block.get_by_role("heading", level=2)).to_have_count(2)
+    assert page.locator("iframe").get_attribute("sandbox") == ""
+    main = block.locator("main")
+    expect(main).to_have_css("border-top-style", "solid")
+    inside = main.bounding_box()
+    frame = page.locator("iframe").bounding_box()
+    assert inside is not None
+    assert frame is not None
+    assert inside["height"] <= frame["height"], "nothing is to scroll"
+
+
+def test_the_map_leads_from_the_nation_to_a_commune_without_scripts(
+    centre: Centre, browser: Browser
+) -> None:
+    context = browser.new_context(java_script_enabled=False, viewport=DESKTOP)
+    page = context.new_page()
+    page.goto(f"{centre.collector.url}/?lang=vi&zoom=nation")
+    page.get_by_role("link", name=re.compile("^Tỉnh Thái Nguyên: 6 đường truyền")).press("Enter")
+    expect(page).to_have_url(re.compile(r"province=19"))
+    page.get_by_role("link", name="tốc độ so với gói cước").click()
+    page.get_by_role("link", name=re.compile(r"^Xã Vĩnh Thông \(01981\): \d+% gói cước")).press(
+        "Enter"
+    )
+    expect(page.get_by_role("heading", level=1)).to_have_text("Xã Vĩnh Thông")
+    page.get_by_role("link", name="Tỉnh Thái Nguyên").click()
+    expect(page).to_have_url(re.compile(r"province=19"))
+    context.close()
+
+
+def test_no_name_on_a_drawn_map_lies_on_another(centre: Centre, context: BrowserContext) -> None:
+    page = context.new_page()
+    for path in ("/?zoom=nation", "/?province=79", "/public?province=01"):
+        page.goto(f"{centre.collector.url}{path}")
+        overlapping = page.evaluate(OVERLAPS)
+        assert overlapping == [], path
 
 
 def test_a_wrong_password_is_refused_and_kept_in_the_trail(

@@ -507,13 +507,52 @@ LABELS = {
         "certificate expires; for the full list: tramdo-authority list.",
     ),
     # Public page and open data
-    "public_title": Phrase("Thông tin công khai và số liệu mở", "Public information and open data"),
-    "public_lead": Phrase(
-        "Chất lượng Internet đo tại trụ sở các xã, phường, 30 ngày gần nhất. Ai cũng có thể xem và "
-        "dùng lại.",
-        "Internet quality measured in commune offices over the last 30 days, free to reuse.",
+    "public_title": Phrase("Chất lượng Internet công khai", "Internet quality, for everybody"),
+    "public_half": Phrase("một nửa ở giữa:", "middle half:"),
+    "public_areas": Phrase("Số liệu từng nơi", "Figures by place"),
+    "public_list_units": Phrase("tải xuống, Mbit/s · độ trễ, ms", "download, Mbit/s · latency, ms"),
+    "public_median": Phrase(
+        "Số của mỗi nơi là trung vị: một nửa số đường truyền đạt từ mức đó trở lên. Số liệu không "
+        "dùng để xếp hạng và không kết luận nhà mạng có đạt gói cước hay không.",
+        "The figure of a place is the median: half of its lines reached that or more. The figures "
+        "rank nobody, and are no verdict on whether an ISP kept its contract.",
     ),
-    "choose": Phrase("Chọn tỉnh, thành phố", "Choose a province"),
+    "public_trend": Phrase("Tốc độ tải xuống qua các tháng, Mbit/s", "Download by month, Mbit/s"),
+    "public_trend_note": Phrase(
+        "Trung vị của các đường truyền trong từng tháng; tháng này tính đến hôm nay.",
+        "The median of the lines in each month; this month up to today.",
+    ),
+    "public_method": Phrase("Số liệu được đo thế nào?", "How is it measured?"),
+    "public_method_how": Phrase(
+        "Một máy đo nhỏ đặt tại trụ sở xã, cắm dây vào từng đường truyền, tự đo nhiều lần mỗi "
+        "ngày tới máy chủ trong nước, vào các giờ khác nhau.",
+        "A small device in the commune office is wired to each line and measures by itself, "
+        "several times a day at different hours, to servers in the country.",
+    ),
+    "public_method_what": Phrase(
+        "Tốc độ là trung bình cộng của cả lần đo (QCVN 34:2022/BTTTT). Độ trễ là thời gian gói tin "
+        "đi và về, càng thấp càng tốt. Khoảng tin cậy 95% cho biết số trung bình chắc chắn đến "
+        "đâu; chỉ có khi đã đo ít nhất 25 ngày.",
+        "A speed is the arithmetic mean over whole transfers (QCVN 34:2022/BTTTT). Latency is the "
+        "time of a packet there and back, the lower the better. The 95 % interval says how certain "
+        "a mean is; it needs at least 25 days.",
+    ),
+    "public_method_not": Phrase(
+        "Đây là đường truyền của cơ quan, đo bằng dây: wifi hay điện thoại ở nhà có thể khác. "
+        "Số liệu để tham khảo, không thay thế phép đo kiểm theo quy chuẩn.",
+        "These are lines of offices, measured by wire: Wi-Fi or a phone at home may differ. The "
+        "figures are indicative and do not replace a regulatory measurement.",
+    ),
+    "public_latency_alone": Phrase("Độ trễ", "Latency"),
+    "public_of_plan": Phrase("gói cước", "of the plan of"),
+    "public_samples": Phrase("Số lần đo tốc độ", "Speed tests"),
+    "card_link": Phrase("Bản in dán bảng tin", "Card for the notice board"),
+    "card_print": Phrase(
+        "In trang này (Ctrl+P) trên một tờ A4 và dán lên bảng tin; phần đầu trang không in ra.",
+        "Print this page (Ctrl+P) on a sheet of A4 and pin it up; its head is not printed.",
+    ),
+    "card_back": Phrase("Về trang của xã", "Back to the commune's page"),
+    "card_address": Phrase("Số liệu mới nhất tại", "Latest figures at"),
     "open_data": Phrase("Số liệu mở", "Open data"),
     "open_data_lead": Phrase(
         "30 ngày gần nhất, từng đường truyền, không có thông tin cá nhân.",
@@ -564,9 +603,7 @@ LABELS = {
     "licence": Phrase("Giấy phép", "Licence"),
     "public_of": Phrase("Chất lượng Internet tại", "Internet quality in"),
     "public_down": Phrase("Tải xuống", "Download"),
-    "public_up": Phrase("tải lên", "upload"),
     "public_up_alone": Phrase("Tải lên", "Upload"),
-    "public_latency": Phrase("độ trễ", "latency"),
     "more_detail": Phrase("Xem chi tiết", "More details"),
     "embed_title": Phrase(
         "Đưa vào trang thông tin điện tử của xã", "Embed in the commune's portal"
