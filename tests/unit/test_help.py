@@ -37,6 +37,7 @@ IN_A_CHECKOUT = (
     "deploy/broker/__main__.py",
     "deploy/database/__main__.py",
     "deploy/demo/__main__.py",
+    "deploy/demo/seed.py",
     "deploy/handbook/__main__.py",
     "deploy/supply_chain.py",
     "deploy/wheelhouse.py",
