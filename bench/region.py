@@ -59,7 +59,13 @@ _CHECKPOINT_MINUTES = 5
 _DAY = timedelta(days=1)
 _LONGEST_S = 5.0
 _SEQ = re.compile(rb'"seq":([0-9]+)')
-_SERVER = {"shared_buffers": "256MB", "max_wal_size": "4GB", "jit": "off"}
+# Full pages compressed, as deploy/database has it.
+_SERVER = {
+    "shared_buffers": "256MB",
+    "max_wal_size": "4GB",
+    "jit": "off",
+    "wal_compression": "zstd",
+}
 
 
 class Sizes(NamedTuple):
