@@ -156,6 +156,11 @@ def test_hoang_sa_and_truong_sa_are_on_the_nations_map_and_in_their_provinces() 
     assert ("Quần đảo Hoàng Sa", "(Đà Nẵng)") in names
     assert ("Quần đảo Trường Sa", "(Khánh Hoà)") in names
     assert_clear(shown.map)
+    lines = [line(code) for code in COMMUNES]
+    whole = nation(figures(lines, states=[LineState.GOOD] * len(lines))).map
+    assert_clear(whole)
+    with_figures = [text for text in whole.texts if "100%" in text.lines]
+    assert len(with_figures) >= 28, "all but a few provinces have their name and figure"
     for code, zone in (("48", HOANG_SA), ("56", TRUONG_SA), ("79", CON_DAO)):
         shown = province(figures([]), code)
         (spot,) = [spot for spot in shown.map.spots if spot.href == f"/commune/{zone}"]

@@ -309,11 +309,13 @@ def _candidates(name: Name, x: float, y: float) -> Iterator[tuple[Text, _Box]]:
 def _positions(name: Name, x: float, y: float, high: float) -> Iterator[tuple[str, float, float]]:
     """Anchor, place and top of a name of that height: over its place, or on each side of it."""
     middle = y - high / 2
+    shifts = (0.0,) if name.beside else (0.0, -high / 2, high / 2)
     if not name.beside:
-        for shift in (0.0, -high / 2, high / 2):
+        for shift in shifts:
             yield "middle", x, middle + shift
-    yield "start", x + _NAME_GAP, middle
-    yield "end", x - _NAME_GAP, middle
+    for shift in shifts:
+        yield "start", x + _NAME_GAP, middle + shift
+        yield "end", x - _NAME_GAP, middle + shift
     yield "middle", x, y + _NAME_GAP - 2
     yield "middle", x, y - _NAME_GAP - high + 2
 
