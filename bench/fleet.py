@@ -86,7 +86,7 @@ class Size(NamedTuple):
     seconds: float
 
 
-FULL = Size(2_000, 3, NATION_PROBES, (100, 1_000, 10_000), 500, 60.0)
+FULL = Size(2_000, 2, NATION_PROBES, (100, 1_000, 10_000), 500, 60.0)
 QUICK = Size(100, 1, 200, (50, 100, 200), 50, 10.0)
 Scenario = Callable[[Path, Size], Iterator[Figure]]
 
