@@ -262,7 +262,9 @@ def _without_primary(
         running.over(size.seconds / 3)
         again_s = until_confirmed_again(running, die)
         yield Figure("stored again after the primary's death, s", again_s, 30)
-        running.over(size.seconds / 3)
+        # Each probe sends once more: a receipt then says what a standby that was behind has lost,
+        # and the probe sends it again.
+        running.over(2 * setup.window_s)
         yield from _counted(running.counted())
 
 
