@@ -222,7 +222,7 @@ NOT_RUN = [
         "minutes of measuring; tests/system/test_bench.py",
     ),
     (
-        r"python -m bench\.[\w.]+( --quick)?( --windows \d+| --results \d+| --folder [\w/]+| --scenario \w+)?",
+        r"python -m bench\.[\w.]+( --quick)?( --(windows|results|folder|scenario) [\w/]+)?",
         "docs/figures.md records which program wrote a part of it",
     ),
     (
