@@ -102,6 +102,7 @@ def centre(tmp_path: Path) -> Iterator[Centre]:
         IngestStatus,
         "Asia/Ho_Chi_Minh",
         users,
+        open_data=tmp_path / "open-data",
     )
     application = web.application()
     application.router.routes.append(Route(_FAULTY, lambda _request: 1 // 0))
