@@ -222,7 +222,7 @@ NOT_RUN = [
         "minutes of measuring; tests/system/test_bench.py",
     ),
     (
-        r"python -m bench\.[\w.]+( --quick)?( --(windows|results|folder|scenario) [\w/]+)?",
+        r"python -m bench\.[\w.]+( --quick)?( --[a-z]+ [\w/]+)?",
         "docs/figures.md records which program wrote a part of it",
     ),
     (
