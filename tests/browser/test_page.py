@@ -41,6 +41,10 @@ def why_not() -> str | None:
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
 
+# A loaded machine takes longer than the 5 s of Playwright.
+expect.set_options(timeout=30_000)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium.launched() as running:
@@ -190,6 +194,8 @@ def test_every_look_of_the_page(
         expect(page.locator("main")).to_contain_text(word)
     expect(page.locator("#live-state")).to_have_text({"vi": "Tự cập nhật", "en": "Live"}[language])
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    # A new row's ground fades out within two seconds.
+    page.evaluate("Promise.all(document.getAnimations().map((one) => one.finished))")
     assert page.evaluate(WEAK_CONTRAST) == []
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"page-{language}-{width}-{scheme}.png", full_page=True)
