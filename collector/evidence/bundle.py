@@ -27,6 +27,7 @@ from collector.rollup.periods import month_of
 from collector.store.messages import EpochKey
 from collector.store.records import StoredResult
 from collector.store.store import Store
+from wire.decoding import decode_json
 from wire.ledger import Ledger
 
 _HERE = Path(__file__).parent
@@ -140,7 +141,7 @@ class BundlePieces:
 
     def _report(self) -> Mapping[str, Any]:
         if self._issued is not None:
-            return msgspec.json.decode(self._issued, type=dict[str, Any])
+            return decode_json(self._issued, dict[str, Any])
         return _report(self._question, self._sources)
 
 

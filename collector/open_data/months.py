@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from collector.open_data.csv_file import sha256
 from collector.open_data.dictionary import DESCRIPTOR, PublishedMonth
+from wire.decoding import decode_json
 
 _MONTH = re.compile(r"\d{4}-\d{2}")
 # Nothing else of the folder is served.
@@ -55,7 +56,7 @@ def file_of(root: Path, path: str) -> Path | None:
 def _read(path: Path) -> PublishedMonth | None:
     """A month's description; it never changes."""
     try:
-        package = msgspec.json.decode(path.read_bytes(), type=_Package)
+        package = decode_json(path.read_bytes(), _Package)
         digest = sha256(path)
     except (OSError, msgspec.DecodeError):
         return None

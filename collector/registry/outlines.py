@@ -12,8 +12,9 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Literal
 
-import msgspec
 from msgspec import Struct
+
+from wire.decoding import decode_json
 
 # A ring of (longitude, latitude), degrees; its last point is its first.
 Ring = tuple[tuple[float, float], ...]
@@ -28,7 +29,7 @@ class _File(Struct):
 def outlines(detail: Detail) -> Mapping[str, tuple[Ring, ...]]:
     """The rings of each province by its code: coarse for the nation, finer for one province."""
     file = resources.files(__package__).joinpath("data/provinces.json")
-    read = msgspec.json.decode(file.read_bytes(), type=_File)
+    read = decode_json(file.read_bytes(), _File)
     return MappingProxyType(
         {
             code: tuple(_ring(flat) for flat in details[detail])
