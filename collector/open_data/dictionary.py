@@ -19,7 +19,7 @@ LICENCE = "CC-BY-4.0"
 LICENCE_URL = "https://creativecommons.org/licenses/by/4.0/"
 DESCRIPTOR = "datapackage.json"
 SIGNATURE = f"{DESCRIPTOR}.sig"
-METHOD = "docs/method.md"
+METHOD_DOCUMENT = "docs/method.md"
 _PACKAGE_PROFILE = "tabular-data-package"
 
 
@@ -96,7 +96,7 @@ def dictionary() -> dict[str, Any]:
     """The schemas of all kinds."""
     return {
         "standard": "Frictionless Data Table Schema 1",
-        "method": METHOD,
+        "method": METHOD_DOCUMENT,
         "licence": LICENCE,
         "tables": {
             kind: {
@@ -127,7 +127,7 @@ def descriptor(
         "created": facts.published_at,
         "version": "1",
         "licenses": [{"name": LICENCE, "path": LICENCE_URL}],
-        "method": {"document": METHOD, "version": facts.version},
+        "method": {"document": METHOD_DOCUMENT, "version": facts.version},
         "signing_key": facts.key_id,
         "unreadable_results": facts.unreadable,
         "parquet": facts.parquet,

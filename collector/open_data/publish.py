@@ -25,7 +25,7 @@ from collector.open_data.dictionary import (
     DESCRIPTOR,
     LICENCE,
     LINE_COLUMNS,
-    METHOD,
+    METHOD_DOCUMENT,
     SIGNATURE,
     MonthFacts,
     PublishedFile,
@@ -225,7 +225,7 @@ class MonthPublisher:
             yield _described(folder, target, kind, province, "parquet", file.rows)
 
     def _about(self) -> dict[str, str]:
-        return {"licence": LICENCE, "method": METHOD, "method_version": self._version}
+        return {"licence": LICENCE, "method": METHOD_DOCUMENT, "method_version": self._version}
 
 
 def _schemas(folder: Path, kinds: Iterable[str]) -> dict[str, str]:
