@@ -8,7 +8,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.ports import free_port
+from tests.ports import block, free_port
 
 # Each holds its ports until all have answered.
 PROGRAM = """
@@ -37,6 +37,12 @@ def test_no_two_processes_get_the_same_port_and_no_connection_gets_one() -> None
     ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     assert len(set(given)) == len(given) == 1_500
     assert max(given) < ephemeral
+
+
+def test_browsers_would_open_each_port() -> None:
+    ports = list(block(10_064))
+    assert 10_080 not in ports
+    assert len(ports) == 31
 
 
 def _line_of(process: subprocess.Popen[str]) -> str:
