@@ -80,8 +80,8 @@ CREATE TABLE IF NOT EXISTS silences (
 _COLUMNS = (
     "kind, tenant, probe, line, name, began_at, seen_at, ended_at, commune_code, office, evidence"
 )
-_NOTE = "written_at, author, acknowledged, note"
-_SILENCE = "kind, tenant, probe, line, name, starts_at, ends_at, author, reason"
+NOTE_COLUMNS = "written_at, author, acknowledged, note"
+SILENCE_COLUMNS = "kind, tenant, probe, line, name, starts_at, ends_at, author, reason"
 
 log = logging.getLogger("alerts")
 
@@ -251,7 +251,7 @@ def move_file(path: Path, tables: AlertTables) -> None:
 
 def _copy(read: Callable[[str], list[Row]], transaction: AlertTransaction, collector: str) -> int:
     due = read("SELECT number, channel, edge FROM due")
-    notes = read(f"SELECT alert, {_NOTE} FROM alert_notes ORDER BY number")  # noqa: S608 - our own names
+    notes = read(f"SELECT alert, {NOTE_COLUMNS} FROM alert_notes ORDER BY number")  # noqa: S608 - our own names
     moved = 0
     for number, *values in read(f"SELECT number, {_COLUMNS} FROM alerts ORDER BY number"):  # noqa: S608 - our own names
         own = "" if values[1] else collector
@@ -266,7 +266,7 @@ def _copy(read: Callable[[str], list[Row]], transaction: AlertTransaction, colle
             [(new, *rest) for (new,) in inserted for old, *rest in due if old == number],
         )
         transaction.execute_many(
-            f"INSERT INTO alert_notes (alert, {_NOTE}) VALUES (?, ?, ?, ?, ?)",  # noqa: S608 - our own names
+            f"INSERT INTO alert_notes (alert, {NOTE_COLUMNS}) VALUES (?, ?, ?, ?, ?)",  # noqa: S608 - our own names
             [(new, *rest) for (new,) in inserted for old, *rest in notes if old == number],
         )
     transaction.execute_many(
@@ -274,7 +274,7 @@ def _copy(read: Callable[[str], list[Row]], transaction: AlertTransaction, colle
         read("SELECT tenant, probe, line, history FROM line_operators"),
     )
     transaction.execute_many(
-        f"INSERT INTO silences ({_SILENCE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own names
-        read(f"SELECT {_SILENCE} FROM silences ORDER BY number"),  # noqa: S608 - our own names
+        f"INSERT INTO silences ({SILENCE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own names
+        read(f"SELECT {SILENCE_COLUMNS} FROM silences ORDER BY number"),  # noqa: S608 - our own names
     )
     return moved

@@ -16,6 +16,8 @@ import msgspec
 
 from collector.alerts.alert import Alert, AlertKind, Begin, End, Key, Subject
 from collector.alerts.alert_database import (
+    NOTE_COLUMNS,
+    SILENCE_COLUMNS,
     AlertDatabase,
     AlertFile,
     AlertTransaction,
@@ -32,7 +34,6 @@ _COLUMNS = (
     "number, kind, tenant, probe, line, name, began_at, seen_at, ended_at, commune_code, office,"
     " evidence"
 )
-_SILENCE = "kind, tenant, probe, line, name, starts_at, ends_at, author, reason"
 # In place of a channel: a beginning that a silence keeps back.
 _HELD_BACK = ""
 
@@ -132,8 +133,7 @@ class AlertStore:
         """Store what somebody wrote about an alert."""
         with self._database.transaction() as transaction:
             transaction.execute(
-                "INSERT INTO alert_notes (alert, written_at, author, acknowledged, note)"
-                " VALUES (?, ?, ?, ?, ?)",
+                f"INSERT INTO alert_notes (alert, {NOTE_COLUMNS}) VALUES (?, ?, ?, ?, ?)",  # noqa: S608 - our own names
                 (note.alert, _text(note.at), note.author, int(note.acknowledged), note.text),
             )
 
@@ -143,7 +143,7 @@ class AlertStore:
         numbers = sorted(alerts)
         marks = ", ".join("?" * len(numbers))
         rows = self._database.read(
-            "SELECT alert, written_at, author, acknowledged, note FROM alert_notes"  # noqa: S608 - marks alone
+            f"SELECT alert, {NOTE_COLUMNS} FROM alert_notes"  # noqa: S608 - our own names and marks
             f" WHERE alert IN ({marks or 'NULL'}) ORDER BY number",
             numbers,
         )
@@ -162,7 +162,7 @@ class AlertStore:
         """Store a silence."""
         with self._database.transaction() as transaction:
             transaction.execute(
-                f"INSERT INTO silences ({_SILENCE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own names
+                f"INSERT INTO silences ({SILENCE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own names
                 (
                     silence.kind,
                     silence.tenant,
@@ -187,7 +187,8 @@ class AlertStore:
     def silences(self, at: datetime) -> list[Silence]:
         """The silences that have not ended by then, the one that ends first first."""
         rows = self._database.read(
-            f"SELECT number, {_SILENCE} FROM silences WHERE ends_at > ? ORDER BY ends_at, number",  # noqa: S608 - our own names
+            f"SELECT number, {SILENCE_COLUMNS} FROM silences"  # noqa: S608 - our own names
+            " WHERE ends_at > ? ORDER BY ends_at, number",
             (_text(at),),
         )
         return [_silence(row) for row in rows]
@@ -324,7 +325,7 @@ class AlertStore:
     def _silences(self, transaction: AlertTransaction) -> list[Silence]:
         return [
             _silence(row)
-            for row in transaction.execute(f"SELECT number, {_SILENCE} FROM silences")  # noqa: S608 - our own names
+            for row in transaction.execute(f"SELECT number, {SILENCE_COLUMNS} FROM silences")  # noqa: S608 - our own names
         ]
 
     def _enqueue(

@@ -94,7 +94,7 @@ class AlertPage:
             next((one for one in self._alert_store.silences(now) if one.number == number), None),
             "such silence",
         )
-        commune = self._commune_code(silence.tenant, silence.probe)
+        commune = self._places().commune_code(silence.tenant, silence.probe)
         user = self._context.require(request, Permission.HANDLE_ALERTS, commune)
         self._alert_store.end_silence(number, now)
         subject = "/".join(filter(None, (silence.tenant, silence.probe, silence.line)))
@@ -102,8 +102,8 @@ class AlertPage:
         return RedirectResponse("/alerts", 303)
 
     def _render(self, request: Request, alert: Alert) -> Response:
-        model, locale, now = self._model, self._context.locale(request), self._model.now()
-        places = AlertPlaces(model.lines(), model.registry())
+        locale, now = self._context.locale(request), self._model.now()
+        places = self._places()
         silence = silenced_by(self._alert_store.silences(now), alert.key, now)
         notes = self._alert_store.notes([alert.number]).get(alert.number, [])
         may = self._context.visitor(request).may(Permission.HANDLE_ALERTS, self._commune_of(alert))
@@ -133,9 +133,7 @@ class AlertPage:
 
     def _commune_of(self, alert: Alert) -> str | None:
         subject = alert.key.subject
-        return self._commune_code(subject.tenant, subject.probe) or alert.commune_code
+        return self._places().commune_code(subject.tenant, subject.probe) or alert.commune_code
 
-    def _commune_code(self, tenant: str, probe: str) -> str | None:
-        found = (line for line in self._model.lines() if line.key[:2] == (tenant, probe))
-        line = next(found, None)
-        return line.commune_code if line else None
+    def _places(self) -> AlertPlaces:
+        return AlertPlaces(self._model.lines(), self._model.registry())

@@ -11,7 +11,7 @@ from collector.rollup.days import DaySample
 from collector.rollup.periods import Period
 from collector.rollup.summary import Summary
 from collector.web.formatting import MISSING, figure
-from collector.web.line_table import DOWN, LATENCY, UP, maybe_figure, sample_of
+from collector.web.line_table import DOWN, LATENCY, UP, sample_of, scaled
 from collector.web.presentation import Badge, Locale
 from wire.figures import MEGABIT
 
@@ -48,8 +48,8 @@ def change_rows(
         rows.append(
             ChangeRow(
                 name=locale.label(label),
-                before=_scaled(earlier.mean, factor, locale),
-                now=_scaled(later.mean, factor, locale),
+                before=scaled(earlier.mean, factor, locale),
+                now=scaled(later.mean, factor, locale),
                 difference=_difference(found, factor, locale),
                 says=_says(found, locale, more_is_better=more_is_better),
             )
@@ -79,7 +79,3 @@ def _says(found: Change, locale: Locale, *, more_is_better: bool) -> Badge:
     rises = found.difference > 0
     tone = "good" if rises is more_is_better else "bad"
     return Badge(tone, "▲" if rises else "▼", locale.label("change_up" if rises else "change_down"))
-
-
-def _scaled(value: float | None, factor: float, locale: Locale) -> str:
-    return maybe_figure(None if value is None else value * factor, locale)

@@ -333,6 +333,11 @@ def maybe_figure(value: float | None, locale: Locale) -> str:
     return MISSING if value is None else figure(value, locale.language)
 
 
+def scaled(value: float | None, factor: float, locale: Locale) -> str:
+    """A number times a factor, or a dash."""
+    return maybe_figure(None if value is None else value * factor, locale)
+
+
 def percent(share: float | None, locale: Locale, *, places: int | None = None) -> str:
     """A ratio of 1 as percent, or a dash. A ratio below 1 is never rounded to 100 %."""
     if share is None:

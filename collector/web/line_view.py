@@ -36,9 +36,9 @@ from collector.web.line_table import (
     LATENCY,
     UP,
     VERDICT_LOOKS,
-    maybe_figure,
     percent,
     sample_of,
+    scaled,
 )
 from collector.web.presentation import Badge, Locale
 from runtime.language import Phrase
@@ -289,8 +289,8 @@ def percentiles(summary: Summary, locale: Locale) -> list[tuple[str, str, str, s
         rows.append(
             (
                 locale.label(name.replace("mean_", "speed_")),
-                _scaled(figures.quantile(0.5), factor, locale),
-                _scaled(p95, factor, locale),
+                scaled(figures.quantile(0.5), factor, locale),
+                scaled(p95, factor, locale),
                 whole_number(figures.count, locale.language),
             )
         )
@@ -331,7 +331,7 @@ def _indicator_row(
     look = VERDICT_LOOKS.get(assessment.verdict)
     return IndicatorRow(
         name=locale.label(name),
-        value=_scaled(assessment.mean, factor, locale)
+        value=scaled(assessment.mean, factor, locale)
         + (
             f" ({percent(assessment.share, locale, places=0)})"
             if assessment.share is not None
@@ -339,7 +339,7 @@ def _indicator_row(
         ),
         interval=interval,
         count=f"{locale.number(assessment.count)}/{locale.number(assessment.needed)}",
-        limit=_scaled(assessment.limit, factor, locale),
+        limit=scaled(assessment.limit, factor, locale),
         verdict=Badge(*look, locale.label(f"verdict_{assessment.verdict}"))
         if look
         else Badge("quiet", "–", no_verdict_text(assessment.why, locale)),
@@ -442,7 +442,3 @@ def _axis_time(at: datetime, locale: Locale) -> str:
     """Midnight as its day, any other time as the hour."""
     local = at.astimezone(locale.timezone)
     return f"{local:%d/%m}" if (local.hour, local.minute) == (0, 0) else f"{local:%H:%M}"
-
-
-def _scaled(value: float | None, factor: float, locale: Locale) -> str:
-    return maybe_figure(None if value is None else value * factor, locale)
