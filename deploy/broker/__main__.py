@@ -14,22 +14,12 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
-from msgspec import Struct
-
+from deploy import rendering
 from deploy.broker.cluster import ClusterSettings
 from deploy.broker.configuration import BrokerSettings
 from deploy.broker.limits import MemoryBudget
 from deploy.broker.render import render, render_nats, render_rabbitmq
-from runtime import settings, settings_file
-from runtime.settings import SettingsError
-
-_EPILOG = """exit codes:
-  0  written
-  1  a file cannot be written
-  2  wrong settings; every problem is on standard error
-"""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -46,7 +36,7 @@ def _check(argv: list[str]) -> int:
         description="Print whether the broker's memory suffices for the worst its users may do.",
     )
     parser.add_argument("settings", type=Path, help="settings as TOML")
-    read = _read(parser.parse_args(argv).settings, BrokerSettings)
+    read = rendering.read_settings(parser.parse_args(argv).settings, BrokerSettings)
     if read is None:
         return 2
     print("\n".join(_budget_lines(read.memory_budget())))
@@ -101,60 +91,32 @@ def _write_cluster(
     argv: list[str],
     files_of: Callable[[ClusterSettings], dict[str, str]],
 ) -> int:
-    parser = argparse.ArgumentParser(
-        prog=f"python -m deploy.broker {name}",
-        description=description,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = rendering.parser_of(
+        f"python -m deploy.broker {name}",
+        description,
+        "cluster.example.toml",
+        "the files are written",
     )
-    parser.add_argument("settings", type=Path, help="settings as TOML (cluster.example.toml)")
-    parser.add_argument("folder", type=Path, help="where the files are written")
     options = parser.parse_args(argv)
-    if (read := _read(options.settings, ClusterSettings)) is None:
+    if (read := rendering.read_settings(options.settings, ClusterSettings)) is None:
         return 2
-    return _write_files(options.folder, files_of(read))
-
-
-S = TypeVar("S", bound=Struct)
-
-
-def _read(path: Path, settings_type: type[S]) -> S | None:
-    try:
-        return settings.parse(settings_file.content(path), settings_type, str(path))
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return None
+    return rendering.write_files(options.folder, files_of(read))
 
 
 def _write(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m deploy.broker",
-        description="Write Mosquitto's configuration and access control list from settings; "
+    parser = rendering.parser_of(
+        "python -m deploy.broker",
+        "Write Mosquitto's configuration and access control list from settings; "
         "`check SETTINGS` writes nothing and prints whether the broker's memory suffices.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "deploy/broker/example.toml",
+        "mosquitto.conf and acl are written",
     )
-    parser.add_argument("settings", type=Path, help="settings as TOML (deploy/broker/example.toml)")
-    parser.add_argument("folder", type=Path, help="where mosquitto.conf and acl are written")
     options = parser.parse_args(argv)
-    if (read := _read(options.settings, BrokerSettings)) is None:
+    if (read := rendering.read_settings(options.settings, BrokerSettings)) is None:
         return 2
     rendered = render(read)
     files = {"mosquitto.conf": rendered.configuration, "acl": rendered.access_list}
-    return _write_files(options.folder, files)
-
-
-def _write_files(folder: Path, files: dict[str, str]) -> int:
-    try:
-        for name, text in files.items():
-            path = folder / name
-            if path.parent != folder:
-                path.parent.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        print(f"{folder} cannot be written: {error.strerror}", file=sys.stderr)
-        return 1
-    return 0
+    return rendering.write_files(options.folder, files)
 
 
 if __name__ == "__main__":

@@ -5,54 +5,37 @@ Exit codes: 0 written; 1 cannot be written; 2 wrong settings, every problem on s
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 
+from deploy import rendering
 from deploy.database.render import render
 from deploy.database.settings import DatabaseSettings
-from runtime import settings, settings_file
-from runtime.settings import SettingsError
-
-_EPILOG = """exit codes:
-  0  written
-  1  a file cannot be written
-  2  wrong settings; every problem is on standard error
-"""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m deploy.database",
-        description="Write the files of Patroni, etcd and pgBackRest, a folder for each member, "
+    parser = rendering.parser_of(
+        "python -m deploy.database",
+        "Write the files of Patroni, etcd and pgBackRest, a folder for each member, "
         "and print the collector's connection string.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "deploy/database/example.toml",
+        "the folders are written",
     )
-    parser.add_argument("settings", type=Path, help="TOML (deploy/database/example.toml)")
-    parser.add_argument("folder", type=Path, help="where the folders are written")
     options = parser.parse_args(argv)
-    try:
-        content = settings_file.content(options.settings)
-        read = settings.parse(content, DatabaseSettings, str(options.settings))
-    except SettingsError as error:
-        print(error, file=sys.stderr)
+    if (read := rendering.read_settings(options.settings, DatabaseSettings)) is None:
         return 2
-    try:
-        _write(options.folder, read)
-    except OSError as error:
-        print(f"{options.folder} cannot be written: {error.strerror}", file=sys.stderr)
-        return 1
-    print(read.conninfo)
-    return 0
+    code = rendering.write_files(options.folder, _files_of(read))
+    if code == 0:
+        print(read.conninfo)
+    return code
 
 
-def _write(folder: Path, read: DatabaseSettings) -> None:
-    for member in read.members:
-        (folder / member.name).mkdir(exist_ok=True)
-        for name, text in render(read, member).items():
-            (folder / member.name / name).write_text(text, encoding="utf-8")
+def _files_of(read: DatabaseSettings) -> dict[str, str]:
+    return {
+        f"{member.name}/{name}": text
+        for member in read.members
+        for name, text in render(read, member).items()
+    }
 
 
 if __name__ == "__main__":

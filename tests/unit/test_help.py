@@ -47,9 +47,15 @@ IN_A_CHECKOUT = (
     "tests/fuzz/__main__.py",
     "tests/pi/__main__.py",
 )
-# bench/report.py is every benchmark's command line; the example runs where none of our code is;
+# bench/report.py is every benchmark's command line, deploy/rendering.py the one of commands that
+# write another program's files; the example runs where none of our code is;
 # the emulator is started by the lab alone.
-OTHERS = {"bench/report.py", "deploy/subscribers/subscribe.py", "tests/lab/emulator.py"}
+OTHERS = {
+    "bench/report.py",
+    "deploy/rendering.py",
+    "deploy/subscribers/subscribe.py",
+    "tests/lab/emulator.py",
+}
 BENCHMARKS = [
     path.stem
     for path in sorted((ROOT / "bench").glob("*.py"))
@@ -82,7 +88,7 @@ def help_of(path: str, arguments: list[str], capsys: pytest.CaptureFixture[str])
 
 
 def with_a_command_line() -> set[str]:
-    """The modules that make an argparse.ArgumentParser, but for our unit tests."""
+    """The modules that make a parser of arguments, but for our unit tests."""
     return {
         path.relative_to(ROOT).as_posix()
         for folder in FOLDERS
@@ -93,8 +99,9 @@ def with_a_command_line() -> set[str]:
 
 def _makes_a_parser(path: Path) -> bool:
     source = path.read_text(encoding="utf-8")
-    return "argparse" in source and any(
-        isinstance(node, ast.Call) and ast.unparse(node.func).endswith("ArgumentParser")
+    return any(name in source for name in ("argparse", "parser_of")) and any(
+        isinstance(node, ast.Call)
+        and ast.unparse(node.func).endswith(("ArgumentParser", "rendering.parser_of"))
         for node in ast.walk(ast.parse(source))
     )
 
