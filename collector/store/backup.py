@@ -1,8 +1,8 @@
 """Floor 2. Backup and restore of the store: SQLite's backup API, or pg_dump.
 
 A backup is a consistent snapshot, taken while the collector runs. It holds results, ledgers,
-roll-ups, the registry and its record. After a restore, the next receipts state what is missing, and
-the probes send it again where they still have it.
+roll-ups, the registry and its record, and notes of lines. After a restore, the next receipts state
+what is missing, and the probes send it again where they still have it.
 """
 
 from __future__ import annotations

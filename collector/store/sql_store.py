@@ -45,6 +45,7 @@ from collector.store.messages import (
     ValidatedMessage,
 )
 from collector.store.migrated_tables import BLOCKS, PROBES, SIGNATURES
+from collector.store.note_store import SqlNoteStore
 from collector.store.records import (
     BatchResult,
     FamilyReplies,
@@ -140,7 +141,7 @@ def _is_superseded(key: _LastKey, latest: Mapping[_LastKey, LastResult]) -> bool
 
 
 class SqlStore:
-    """The Store, the Summaries and the registry on one Database.
+    """The Store, the Summaries, the registry and the notes on one Database.
 
     Args:
         database: migrated and open.
@@ -168,6 +169,7 @@ class SqlStore:
         self.fence: LeaseFence | None = None
         self.summaries = SqlSummaries(database)
         self.registry = SqlRegistryStore(database)
+        self.notes = SqlNoteStore(database)
 
     def store_batch(self, messages: Sequence[ValidatedMessage], stored_at: datetime) -> BatchResult:
         return self.begin_batch(messages, stored_at)()

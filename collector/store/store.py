@@ -18,6 +18,7 @@ from collector.registry.changes import RegistryStore
 from collector.registry.registry import LineKey
 from collector.rollup.comparison import BucketDifference
 from collector.rollup.queries import Summaries
+from collector.store.line_notes import NoteStore
 from collector.store.messages import EpochKey, ProbeCertificate, SignatureOutcome, ValidatedMessage
 from collector.store.records import (
     BatchResult,
@@ -68,6 +69,10 @@ class Store(Protocol):
     @property
     def registry(self) -> RegistryStore:
         """The registry and the record of its changes."""
+
+    @property
+    def notes(self) -> NoteStore:
+        """What people wrote about lines."""
 
     def roll_up(self, now: datetime, most_results: int = ROLL_UP_RESULTS) -> int:
         """Merge the oldest stored results into the roll-ups; returns how many, 0 for none left.

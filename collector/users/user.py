@@ -35,6 +35,9 @@ class Permission(StrEnum):
     MAKE_REPORTS = "make_papers"
     # Acknowledge, note and silence alerts.
     HANDLE_ALERTS = "handle_alerts"
+    # Write notes on a line's charts; correct and withdraw one's own, or everybody's.
+    NOTE_LINES = "note_lines"
+    CORRECT_NOTES = "correct_notes"
     READ_AUDIT = "read_audit"
     # Bundles of evidence; of an issued report only where the role is bound to no commune.
     TAKE_EVIDENCE = "take_evidence"
@@ -49,6 +52,7 @@ PERMISSIONS = {
             Permission.MEASURE,
             Permission.IDENTIFY,
             Permission.HANDLE_ALERTS,
+            Permission.NOTE_LINES,
             Permission.READ_ADDRESSES,
             Permission.TAKE_EVIDENCE,
         }
@@ -59,6 +63,7 @@ PERMISSIONS = {
             Permission.IDENTIFY,
             Permission.EDIT_REGISTRY,
             Permission.HANDLE_ALERTS,
+            Permission.NOTE_LINES,
             Permission.READ_ADDRESSES,
             Permission.TAKE_EVIDENCE,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,10 +14,11 @@ from starlette.routing import Route
 from collector.domain.lines import KnownLine, LineState, filter_lines
 from collector.domain.read_model import ReadModel
 from collector.registry.registry import LineKey
-from collector.rollup.periods import Step
+from collector.rollup.periods import Period, Step
 from collector.rollup.queries import Bucket, merged_buckets
 from collector.rollup.summary import EMPTY, Summary
-from collector.web import families_view, openapi
+from collector.store.line_notes import LineNote
+from collector.web import families_view, notes_view, openapi
 from collector.web.line_table import DOWN, LATENCY, UP
 from collector.web.line_view import LOADED_DOWN, LOADED_UP, step_of
 from collector.web.outages_view import last_path_observation, ongoing_fault
@@ -106,10 +108,27 @@ class ApiFault(Struct, frozen=True, kw_only=True):
     fault: FaultLocation
 
 
+class ApiNote(Struct, frozen=True, kw_only=True):
+    """What somebody wrote about the line at a time, or from it to `ends_at` (UTC).
+
+    `changed_at` is when the note was corrected last; null where it was not. Withdrawn notes are
+    left out.
+    """
+
+    number: int
+    starts_at: datetime
+    ends_at: datetime | None
+    text: str
+    author: str
+    written_at: datetime
+    changed_at: datetime | None
+
+
 class ApiSeries(Struct, frozen=True, kw_only=True):
     """A line's buckets, ascending; one without results is absent.
 
     `fault_now` is the fault of an outage that has no reported end; null where none is ongoing.
+    `notes` are those of the time, by `starts_at`.
     """
 
     tenant: str
@@ -120,6 +139,7 @@ class ApiSeries(Struct, frozen=True, kw_only=True):
     buckets: list[ApiBucket]
     outages: list[ApiOutage]
     fault_now: ApiFault | None
+    notes: list[ApiNote]
 
 
 class Api:
@@ -197,6 +217,7 @@ class Api:
                 fault_now=ApiFault(seen_at=observation.at, fault=observation.fault)
                 if observation
                 else None,
+                notes=_notes(model.store.notes.of_line(key), period),
             )
         )
 
@@ -222,6 +243,21 @@ def _line(line: KnownLine, state: LineState, summary: Summary, *, whole: bool) -
         state=state,
         figures=ApiFigures(**_figures(summary, whole=whole)),
     )
+
+
+def _notes(notes: Sequence[LineNote], period: Period) -> list[ApiNote]:
+    return [
+        ApiNote(
+            number=note.number,
+            starts_at=note.last.starts_at,
+            ends_at=note.last.ends_at,
+            text=note.last.text,
+            author=note.first.author,
+            written_at=note.first.written_at,
+            changed_at=note.last.written_at if note.last is not note.first else None,
+        )
+        for note in notes_view.standing(notes, period.starts_at, period.ends_at)
+    ]
 
 
 def _bucket(bucket: Bucket, *, whole: bool) -> ApiBucket:

@@ -40,6 +40,7 @@ from collector.web.isps_page import IspsPage
 from collector.web.line_page import LinePages
 from collector.web.live_page import LivePage
 from collector.web.monitoring import MonitoringEndpoints
+from collector.web.notes_page import NotesPage
 from collector.web.open_data_page import Compression, OpenDataPages
 from collector.web.overview_page import OverviewPage
 from collector.web.page_context import COMPRESSION_LEVEL, PageContext
@@ -88,6 +89,7 @@ class Web:
             *LinePages(
                 self._context, read_model, sender, alerts, has_evidence=evidence is not None
             ).routes,
+            *NotesPage(self._context, read_model).routes,
             *CampaignPage(self._context, read_model).routes,
             *IspsPage(self._context, read_model).routes,
             *SearchPage(self._context, read_model).routes,

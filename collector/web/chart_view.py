@@ -89,7 +89,7 @@ def range_between(start_text: str, end_text: str) -> Range:
     Raises:
         ValueError: a text is no such time, or the range is too short, too long or runs backwards.
     """
-    start, end = _parsed("from", start_text), _parsed("to", end_text)
+    start, end = local_time("from", start_text), local_time("to", end_text)
     end_hour = bucket_start(end, Step.HOUR)
     found = Range(bucket_start(start, Step.HOUR), end_hour if end_hour == end else end_hour + _HOUR)
     found = _whole(found)
@@ -98,10 +98,8 @@ def range_between(start_text: str, end_text: str) -> Range:
     return found
 
 
-def zoom_links(
-    address: str, shown: Range, days: int, now: datetime, locale: Locale
-) -> list[ZoomLink]:
-    """Closer, wider, earlier, later, and back to the whole period."""
+def zoom_links(address: str, shown: Range, now: datetime, locale: Locale) -> list[ZoomLink]:
+    """Closer, wider, earlier, later, and back to the whole period at `address`."""
     latest = max(newest_end(now), shown.end)
     steps = (
         ("zoom_in", "+", _resized(shown, 0.5, latest)),
@@ -110,23 +108,35 @@ def zoom_links(
         ("zoom_later", "→", _moved(shown, 0.5, latest)),
     )
     links = [
-        ZoomLink(
-            locale.label(name), sign, None if to == shown else range_address(address, to, days)
-        )
+        ZoomLink(locale.label(name), sign, None if to == shown else range_address(address, to))
         for name, sign, to in steps
     ]
-    return [*links, ZoomLink(locale.label("zoom_reset"), "↺", f"{address}?days={days}")]
+    return [*links, ZoomLink(locale.label("zoom_reset"), "↺", address)]
 
 
-def range_address(address: str, shown: Range, days: int) -> str:
-    """Where a range is shown; `days` is what the reset goes back to."""
-    start, end = local_text(shown.start), local_text(shown.end)
-    return f"{address}?days={days}&from={start}&to={end}"
+def range_address(address: str, shown: Range) -> str:
+    """Where a range is shown; `address` (with a query) is what the reset goes back to."""
+    return f"{address}&from={local_text(shown.start)}&to={local_text(shown.end)}"
 
 
 def local_text(at: datetime) -> str:
     """A moment as the address and the form have it: Vietnam's time, to the minute."""
     return at.astimezone(VIETNAM).strftime("%Y-%m-%dT%H:%M")
+
+
+def local_time(name: str, text: str) -> datetime:
+    """The moment that a parameter or a field of a form states, as `local_text` writes it; UTC.
+
+    Raises:
+        ValueError: the text is no such time.
+    """
+    try:
+        local = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"`{name}` is a time of Vietnam, as 2026-07-25T08:00") from error
+    if local.tzinfo is not None or not 2000 <= local.year <= 2999:
+        raise ValueError(f"`{name}` is a time of Vietnam, as 2026-07-25T08:00")
+    return local.replace(tzinfo=VIETNAM).astimezone(UTC)
 
 
 def range_words(shown: Range, locale: Locale) -> str:
@@ -140,14 +150,12 @@ def within(buckets: Sequence[Bucket], shown: Range) -> list[Bucket]:
     return [bucket for bucket in buckets if shown.start <= bucket.start < shown.end]
 
 
-def rows(
-    buckets: Sequence[Bucket], address: str, shown: Range, days: int, locale: Locale
-) -> list[Row]:
+def rows(buckets: Sequence[Bucket], address: str, shown: Range, locale: Locale) -> list[Row]:
     """The table beside the charts: the same figures, for who cannot or does not want to see."""
     return [
         Row(
             _bucket_time(bucket.start, shown.step, locale),
-            range_address(address, Range(bucket.start, bucket.start + _DAY), days)
+            range_address(address, Range(bucket.start, bucket.start + _DAY))
             if shown.step is Step.DAY
             else None,
             _cells(bucket, locale),
@@ -185,16 +193,6 @@ def _minute(at: datetime, locale: Locale) -> str:
     """A time without its seconds: 08:00 25/07/2026."""
     text = moment(at, locale.language, locale.timezone).text
     return f"{text[:5]}{text[8:]}"
-
-
-def _parsed(name: str, text: str) -> datetime:
-    try:
-        local = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ValueError(f"`{name}` is a time of Vietnam, as 2026-07-25T08:00") from error
-    if local.tzinfo is not None or not 2000 <= local.year <= 2999:
-        raise ValueError(f"`{name}` is a time of Vietnam, as 2026-07-25T08:00")
-    return local.replace(tzinfo=VIETNAM).astimezone(UTC)
 
 
 def _whole(shown: Range) -> Range:

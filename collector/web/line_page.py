@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -20,19 +21,23 @@ from collector.domain.read_model import ReadModel
 from collector.registry.outlines import outlines
 from collector.registry.registry import Commune, LineKey
 from collector.rollup.periods import Period, month_of, period_before
-from collector.rollup.queries import LineDays, merged_buckets
+from collector.rollup.queries import Bucket, LineDays, merged_buckets
 from collector.rollup.summary import EMPTY, merge_summaries
+from collector.store.line_notes import LineNote
 from collector.users.user import Permission
 from collector.web import (
     change_view,
     chart_view,
     families_view,
     line_view,
+    notes_view,
     operator_view,
     outages_view,
     probe_view,
+    series_file,
     uses_view,
 )
+from collector.web.chart_view import Range
 from collector.web.line_table import (
     DOWN,
     LATENCY,
@@ -56,12 +61,15 @@ from collector.web.map_view import (
     province_map,
     province_names,
 )
+from collector.web.notes_view import NoteWriter
 from collector.web.operator_view import OperatorSection
 from collector.web.page_context import PageContext
 from collector.web.period_choice import period_context
 from collector.web.presentation import Locale
 from collector.web.query import chosen_colour, chosen_period, found_or_404, links, period_days
+from collector.web.responses import file_response
 from wire.commands import AnyCommand
+from wire.result import Family
 
 # Kinds with a button; the probe decides whether it supports the kind.
 ON_DEMAND_KINDS = ("throughput", "http", "latency", "dns", "web")
@@ -90,6 +98,8 @@ class LinePages:
             Route("/probe/{tenant}/{probe}/ask", self.ask, methods=["POST"]),
             Route("/line/{tenant}/{probe}/{line}", self.line),
             Route("/line/{tenant}/{probe}/{line}/chart", self.chart),
+            Route("/line/{tenant}/{probe}/{line}/chart.csv", self.file),
+            Route("/line/{tenant}/{probe}/{line}/chart.xlsx", self.file),
         ]
 
     def commune(self, request: Request) -> Response:
@@ -181,6 +191,9 @@ class LinePages:
         observation = outages_view.ongoing_fault(
             buckets, reported, seen, step, down=state is LineState.DOWN
         )
+        notes = self._model.store.notes.of_line(line.key)
+        end = line_view.end_of_charts(period, model.now())
+        marks = notes_view.marks(notes_view.standing(notes, period.starts_at, end), locale)
         hours = len({hour for (_, hour), one in cells.items() if one.counts("throughput").valid})
         return self._context.render(
             request,
@@ -188,17 +201,15 @@ class LinePages:
             line=line,
             address=line_address(line.key),
             period=period_context(chosen, model.today(), locale),
-            chart_query=chart_view.query_of(chosen.value, period),
+            chart_query=(query := chart_view.query_of(chosen.value, period)),
+            file_link=lambda kind: f"{line_address(line.key)}/chart.{kind}?{query}",
             state=state_badge(state, locale),
-            charts=line_view.charts(buckets, line, period, model.now(), locale),
+            charts=line_view.charts(buckets, line, period, model.now(), locale, marks),
+            notes=self._notes(request, line, notes, (period.starts_at, end)),
             family_rows=families_view.family_rows(families, daily[DOWN].get(line.key, {}), locale),
             family_notes=families_view.silent_notes(summary, locale),
             family_charts=line_view.family_charts(
-                series,
-                period.starts_at,
-                line_view.end_of_charts(period, model.now()),
-                step,
-                locale,
+                series, period.starts_at, end, step, locale, marks
             ),
             indicator_rows=line_view.indicator_rows(
                 summary,
@@ -238,6 +249,18 @@ class LinePages:
             evidence_days=period,
         )
 
+    def _notes(
+        self,
+        request: Request,
+        line: KnownLine,
+        notes: Sequence[LineNote],
+        shown: tuple[datetime, datetime],
+    ) -> notes_view.NotesSection:
+        """The lists and the form of notes, for who reads the page."""
+        writer = NoteWriter(self._context.visitor(request).user, line.commune_code)
+        locale = self._context.locale(request)
+        return notes_view.section(notes, shown, writer, self._model.now(), locale)
+
     def _daily(self, line: LineKey, period: Period) -> dict[str, LineDays]:
         return {metric: self._model.daily([line], period, metric) for metric in (DOWN, UP, LATENCY)}
 
@@ -257,27 +280,18 @@ class LinePages:
     def chart(self, request: Request) -> Response:
         """The same charts over any range; `static/zoom.js` follows its links by drag and wheel."""
         model, locale = self._model, self._context.locale(request)
-        line, asked = self._line(request), request.query_params
-        days, now = period_days(asked.get("days")), model.now()
-        shown = chart_view.range_of_days(model.last_days(days), now)
-        if "from" in asked or "to" in asked:
-            try:
-                shown = chart_view.range_between(asked.get("from", ""), asked.get("to", ""))
-            except ValueError as error:
-                raise HTTPException(400, str(error)) from error
-        series = {
-            family: chart_view.within(stored, shown)
-            for family, stored in model.summaries.series_by_family(
-                line.key, shown.period, shown.step
-            ).items()
-        }
+        line, now = self._line(request), model.now()
+        days = period_days(request.query_params.get("days"))
+        shown = self._range(request, days)
+        series = self._series(line.key, shown)
         buckets = merged_buckets(series.values())
-        address = f"{line_address(line.key)}/chart"
+        address = f"{line_address(line.key)}/chart?days={days}"
+        notes = model.store.notes.of_line(line.key)
+        marks = notes_view.marks(notes_view.standing(notes, shown.start, shown.end), locale)
         return self._context.render(
             request,
             "chart.html",
             line=line,
-            address=address,
             line_address=line_address(line.key),
             days=days,
             shown=shown,
@@ -285,15 +299,45 @@ class LinePages:
             local_text=chart_view.local_text,
             latest=max(chart_view.newest_end(now), shown.end),
             limits=chart_view,
-            links=chart_view.zoom_links(address, shown, days, now, locale),
+            links=chart_view.zoom_links(address, shown, now, locale),
             charts=line_view.charts_between(
-                buckets, line, shown.start, shown.end, shown.step, locale
+                buckets, line, shown.start, shown.end, shown.step, locale, marks
             ),
             family_charts=line_view.family_charts(
-                series, shown.start, shown.end, shown.step, locale
+                series, shown.start, shown.end, shown.step, locale, marks
             ),
-            rows=chart_view.rows(buckets, address, shown, days, locale),
+            rows=chart_view.rows(buckets, address, shown, locale),
+            file_link=lambda kind: chart_view.range_address(
+                f"{line_address(line.key)}/chart.{kind}?days={days}", shown
+            ),
+            notes=self._notes(request, line, notes, (shown.start, shown.end)),
         )
+
+    def file(self, request: Request) -> Response:
+        """The table of the charts with the notes of its time, as CSV or XLSX."""
+        locale, line = self._context.locale(request), self._line(request)
+        shown = self._range(request, period_days(request.query_params.get("days")))
+        buckets = merged_buckets(self._series(line.key, shown).values())
+        notes = notes_view.standing(
+            self._model.store.notes.of_line(line.key), shown.start, shown.end
+        )
+        table = series_file.series_table(line, buckets, notes, shown, locale)
+        return file_response(table, request.url.path)
+
+    def _range(self, request: Request, days: int) -> Range:
+        """The range of the charts (`from`, `to`), else that of the days."""
+        asked = request.query_params
+        if "from" not in asked and "to" not in asked:
+            return chart_view.range_of_days(self._model.last_days(days), self._model.now())
+        try:
+            return chart_view.range_between(asked.get("from", ""), asked.get("to", ""))
+        except ValueError as error:
+            raise HTTPException(400, str(error)) from error
+
+    def _series(self, line: LineKey, shown: Range) -> dict[Family | None, list[Bucket]]:
+        """The buckets of a range by address family."""
+        stored = self._model.summaries.series_by_family(line, shown.period, shown.step)
+        return {family: chart_view.within(part, shown) for family, part in stored.items()}
 
     async def ask(self, request: Request) -> Response:
         """Send a command to the probe, if the user has the permission."""

@@ -28,7 +28,7 @@ from collector.rollup.summary import PACKETS, Summary
 from collector.web import families_view
 from collector.web.drawing import bars, line_chart
 from collector.web.drawing.bars import Bars
-from collector.web.drawing.line_chart import Chart, Figure, Series
+from collector.web.drawing.line_chart import Chart, Figure, Mark, Series
 from collector.web.formatting import MISSING, axis_number, figure, moment, whole_number
 from collector.web.labels import measurement
 from collector.web.line_table import (
@@ -93,11 +93,16 @@ def step_of(period: Period) -> Step:
 
 
 def charts(
-    buckets: Sequence[Bucket], line: KnownLine, period: Period, now: datetime, locale: Locale
+    buckets: Sequence[Bucket],
+    line: KnownLine,
+    period: Period,
+    now: datetime,
+    locale: Locale,
+    marks: Sequence[Mark] = (),
 ) -> dict[str, Chart | None]:
     """Speed, latency and loss over a period up to now, by label name."""
-    step = step_of(period)
-    return charts_between(buckets, line, period.starts_at, end_of_charts(period, now), step, locale)
+    step, end = step_of(period), end_of_charts(period, now)
+    return charts_between(buckets, line, period.starts_at, end, step, locale, marks)
 
 
 def end_of_charts(period: Period, now: datetime) -> datetime:
@@ -112,9 +117,10 @@ def charts_between(
     end: datetime,
     step: Step,
     locale: Locale,
+    marks: Sequence[Mark] = (),
 ) -> dict[str, Chart | None]:
     """Speed, latency and loss from `start` to `end`, by label name."""
-    drawn = partial(_drawn, start=start, end=end, step=step, locale=locale)
+    drawn = partial(drawn_chart, start=start, end=end, step=step, locale=locale, marks=marks)
     plan = None if line.plan_down_bps is None else line.plan_down_bps * _PER_MEGABIT
     return {
         "chart_speed": drawn(
@@ -152,6 +158,7 @@ def family_charts(
     end: datetime,
     step: Step,
     locale: Locale,
+    marks: Sequence[Mark] = (),
 ) -> dict[str, Chart | None]:
     """Download and latency by address family from `start` to `end`; none of a line with one."""
     found: dict[str, Chart | None] = {}
@@ -165,7 +172,7 @@ def family_charts(
             if any(bucket.summary.metric(metric).count for bucket in buckets)
         ]
         if len(shown) > 1:
-            found[name] = _drawn(
+            found[name] = drawn_chart(
                 [
                     _series(
                         buckets,
@@ -181,6 +188,7 @@ def family_charts(
                 end=end,
                 step=step,
                 locale=locale,
+                marks=marks,
             )
     return found
 
@@ -347,7 +355,7 @@ def _indicator_row(
     )
 
 
-def _drawn(
+def drawn_chart(
     series: Sequence[Series],
     *,
     start: datetime,
@@ -355,7 +363,9 @@ def _drawn(
     step: Step,
     locale: Locale,
     plan: float | None = None,
+    marks: Sequence[Mark] = (),
 ) -> Chart | None:
+    """Series from `start` to `end` as a chart, in the visitor's language."""
     return line_chart.draw(
         series,
         start,
@@ -363,6 +373,7 @@ def _drawn(
         _STEPS[step],
         midnight=bucket_start(start, Step.DAY),
         plan=plan,
+        marks=marks,
         label_x=lambda at: _axis_time(at, locale),
         label_y=lambda value: axis_number(value, locale.language),
     )

@@ -6,7 +6,7 @@ from datetime import tzinfo
 from typing import NamedTuple
 
 from collector.web.formatting import whole_number
-from collector.web.labels import alerts, maps, measurement, pages, staff, uses
+from collector.web.labels import alerts, maps, measurement, notes, pages, staff, uses
 from runtime.language import Language
 
 
@@ -19,7 +19,13 @@ class Badge(NamedTuple):
 
 
 _LABELS = (
-    alerts.LABELS | maps.LABELS | measurement.LABELS | pages.LABELS | staff.LABELS | uses.LABELS
+    alerts.LABELS
+    | maps.LABELS
+    | measurement.LABELS
+    | notes.LABELS
+    | pages.LABELS
+    | staff.LABELS
+    | uses.LABELS
 )
 
 

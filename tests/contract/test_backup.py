@@ -10,6 +10,7 @@ import pytest
 
 from collector.cli import main
 from collector.rollup.periods import Step, parse_period
+from collector.store.line_notes import NoteEntry
 from collector.store.postgresql import PostgresqlStore
 from collector.store.sqlite import SqliteStore
 from collector.store.store import Store
@@ -59,6 +60,9 @@ def fill(place: Place) -> None:
     store.store_batch([message(list(results))], NOW)
     store.roll_up(NOW)
     store.store_batch([message([(3, samples.latency(started_at=at(31)))])], NOW)
+    store.notes.write(
+        NoteEntry(line=VNPT, starts_at=at(1), text="Đổi modem", author="lan", written_at=NOW)
+    )
     store.close()
 
 
@@ -75,6 +79,7 @@ def contents(place: Place) -> tuple[object, ...]:
         store.summaries.waiting(),
         store.registry.read(),
         store.registry.changes(),
+        store.notes.of_line(VNPT),
     )
     store.close()
     return found

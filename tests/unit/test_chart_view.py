@@ -21,7 +21,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # 14:20 in Vietnam.
 NOW = datetime(2026, 11, 25, 7, 20, tzinfo=UTC)
 EN = Locale(Language.EN, VIETNAM)
-ADDRESS = "/line/bach-thong/tram-01969-1/vnpt/chart"
+ADDRESS = "/line/bach-thong/tram-01969-1/vnpt/chart?days=7"
 
 
 def local(day: int, hour: int = 0) -> datetime:
@@ -30,7 +30,7 @@ def local(day: int, hour: int = 0) -> datetime:
 
 def link(shown: Range, name: str) -> Range | None:
     """Where a link leads, read as the page reads it."""
-    links = chart_view.zoom_links(ADDRESS, shown, 7, NOW, EN)
+    links = chart_view.zoom_links(ADDRESS, shown, NOW, EN)
     (address,) = [one.address for one in links if one.name == name]
     if address is None:
         return None

@@ -63,8 +63,11 @@ class Answer(NamedTuple):
         return html.unescape(found[1])
 
 
+TECHNICIAN = User(name="lan", role=Role.TECHNICIAN)
+
+
 class Browser:
-    """A technician's, signed in."""
+    """A technician's, signed in, or another user's."""
 
     def __init__(
         self,
@@ -72,13 +75,14 @@ class Browser:
         folder: Path,
         language: str = "en",
         alerts: AlertStore | None = None,
+        user: User = TECHNICIAN,
     ) -> None:
         self._language = language
-        users = UserStore(folder / "people.sqlite")
-        users.put(User(name="lan", role=Role.TECHNICIAN), "no password is asked for here")
-        known = users.user("lan")
+        self.users = users = UserStore(folder / "people.sqlite")
+        users.put(user, "no password is asked for here")
+        known = users.user(user.name)
         assert known is not None
-        self._cookie = SessionSigner(users.session_key()).cookie(Claim("lan", known.generation))
+        self._cookie = SessionSigner(users.session_key()).cookie(Claim(user.name, known.generation))
         model = ReadModel(store, thresholds_file.read())
         reports = ReportService(report_samples.sources, folder / "papers")
         web = Web(

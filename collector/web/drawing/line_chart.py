@@ -14,6 +14,8 @@ from msgspec import Struct
 
 WIDTH, HEIGHT = 720, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 12, 28
+# The width of a mark's label, and how many lines of them there are.
+_LABEL, _LABEL_ROWS = 18, 8
 
 
 class Figure(Struct, frozen=True):
@@ -32,6 +34,25 @@ class Series(Struct, frozen=True):
     name: str
     style: str
     figures: Sequence[Figure]
+
+
+class Mark(Struct, frozen=True):
+    """What happened at a time, or from it to `end`: a sign with a short label, and words."""
+
+    at: datetime
+    end: datetime | None
+    label: str
+    words: str
+
+
+class DrawnMark(Struct, frozen=True):
+    """A mark drawn: a stroke at `x`, `width` wide (0 of a moment), its label `row` lines down."""
+
+    x: float
+    width: float
+    row: int
+    label: str
+    words: str
 
 
 class Tick(Struct, frozen=True):
@@ -67,6 +88,7 @@ class Chart(Struct, frozen=True):
     ticks_y: list[Tick]
     hits: list[HoverArea]
     plan_y: float | None
+    marks: list[DrawnMark]
     width: int = WIDTH
     height: int = HEIGHT
     left: int = _LEFT
@@ -83,6 +105,7 @@ def draw(
     *,
     midnight: datetime | None = None,
     plan: float | None = None,
+    marks: Sequence[Mark] = (),
     label_x: Callable[[datetime], str],
     label_y: Callable[[float], str],
 ) -> Chart | None:
@@ -127,6 +150,7 @@ def draw(
         [Tick(y(top * n / 4), label_y(top * n / 4)) for n in range(5)],
         _hits(series, x, step),
         None if plan is None else y(plan),
+        _marks(marks, start, end, x),
     )
 
 
@@ -208,6 +232,22 @@ def _ticks_x(
 def _tick_step(span: timedelta) -> timedelta:
     hours = next((n for n in (1, 2, 3, 4, 6, 12) if span <= n * timedelta(hours=8)), 24)
     return max(math.ceil(span / timedelta(days=8)), 1) * timedelta(hours=hours)
+
+
+def _marks(
+    marks: Sequence[Mark], start: datetime, end: datetime, x: Callable[[datetime], float]
+) -> list[DrawnMark]:
+    """Marks of the time; a label that would lie on another one is a line further down."""
+    drawn: list[DrawnMark] = []
+    for mark in sorted(marks, key=lambda one: one.at):
+        first, last = max(mark.at, start), min(mark.end or mark.at, end)
+        if first > last or mark.at >= end:
+            continue
+        at = x(first)
+        taken = {one.row for one in drawn if abs(one.x - at) < _LABEL}
+        row = next((n for n in range(_LABEL_ROWS) if n not in taken), _LABEL_ROWS - 1)
+        drawn.append(DrawnMark(at, round(x(last) - at, 1), row, mark.label, mark.words))
+    return drawn
 
 
 def _hits(

@@ -1,0 +1,43 @@
+"""Floor 1. Labels of notes on a line's charts."""
+
+from __future__ import annotations
+
+from runtime.language import Phrase
+
+LABELS = {
+    "note": Phrase("Ghi chú", "Note"),
+    "notes_title": Phrase("Ghi chú của đường truyền", "Notes on the line"),
+    "notes_lead": Phrase(
+        "Số trong bảng là số trên biểu đồ. Ghi chú không hiện ở trang công khai.",
+        "The numbers are those on the charts. Notes are not on the public pages.",
+    ),
+    "notes_none": Phrase(
+        "Chưa có ghi chú nào trong khoảng thời gian này.", "There is no note of this time."
+    ),
+    "notes_other": Phrase("Ghi chú của thời gian khác", "Notes of other times"),
+    "notes_withdrawn": Phrase("Ghi chú đã rút", "Withdrawn notes"),
+    "notes_newest": Phrase("mới nhất", "newest"),
+    "note_time": Phrase("Thời điểm", "Time"),
+    "note_text": Phrase("Nội dung", "Text"),
+    "note_author": Phrase("Người ghi", "By"),
+    "note_written": Phrase("Ghi lúc", "Written"),
+    "note_corrected": Phrase("sửa", "corrected"),
+    "note_withdrawn": Phrase("rút", "withdrawn"),
+    "note_before": Phrase("Trước khi sửa", "Before the correction"),
+    "note_add": Phrase("Viết ghi chú", "Write a note"),
+    "note_starts": Phrase("Từ lúc", "From"),
+    "note_ends": Phrase("Đến lúc (nếu kéo dài)", "Until (of a longer time)"),
+    "note_what": Phrase("Việc gì đã xảy ra", "What happened"),
+    "note_example": Phrase("ví dụ: đổi modem", "as: new modem"),
+    "note_save": Phrase("Lưu ghi chú", "Save the note"),
+    "note_correct": Phrase("Sửa", "Correct"),
+    "note_withdraw": Phrase("Rút ghi chú", "Withdraw"),
+    "note_sign_in": Phrase("Đăng nhập để viết ghi chú.", "Sign in to write a note."),
+    "note_rules": Phrase(
+        "Một dòng chữ thường, tối đa 300 ký tự. Sửa hay rút thì nội dung cũ vẫn được lưu.",
+        "One line of plain text, at most 300 characters. What is corrected or withdrawn is kept.",
+    ),
+    "file_series_start": Phrase("Từ", "From"),
+    "file_step": Phrase("Độ dài (giờ, ngày)", "Step (hour, day)"),
+    "file_notes": Phrase("Ghi chú", "Notes"),
+}
