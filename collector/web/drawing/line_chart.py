@@ -14,8 +14,8 @@ from msgspec import Struct
 
 WIDTH, HEIGHT = 720, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 12, 28
-# The width of a mark's label, and how many lines of them there are.
-_LABEL, _LABEL_ROWS = 18, 8
+# The width of a mark's label on a narrow screen, and how many lines of them there are.
+_LABEL, _LABEL_ROWS = 31, 5
 
 
 class Figure(Struct, frozen=True):
