@@ -50,6 +50,7 @@ from collector.users.user_store import UserStore, UserStoreError
 from collector.web.app import Web
 from collector.web.change_signal import ChangeSignal
 from collector.web.exported_results import exported_body, without_addresses
+from collector.web.page_warmer import PageWarmer, sample_addresses
 from collector.web.server import WebServer
 from runtime import certificate_file, settings_file, systemd_notify
 from runtime.broker import BrokerConfig
@@ -217,7 +218,9 @@ def _run(config: Config) -> int:
             _bundle_sources(config, store, limits),
             Path(config.open_data.path),
         )
-        server = WebServer(web.application(), config.web.host, config.web.port)
+        application = web.application()
+        server = WebServer(application, config.web.host, config.web.port)
+        warmer = PageWarmer(application, lambda: sample_addresses(read_model.lines()))
     except SettingsError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
@@ -233,6 +236,7 @@ def _run(config: Config) -> int:
     threads = [
         threading.Thread(target=maintenance.run, name="maintenance"),
         threading.Thread(target=watch.run, name="watch"),
+        threading.Thread(target=warmer.run, name="warmer"),
         thread,
     ]
     server.start()
@@ -247,7 +251,7 @@ def _run(config: Config) -> int:
     # Pages first, so that nobody's reading delays the rest.
     change_signal.close()
     server.begin_stop()
-    for part in (ingest, maintenance, watch):
+    for part in (ingest, maintenance, watch, warmer):
         part.stop()
     for one in threads:
         one.join()

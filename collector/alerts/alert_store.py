@@ -58,9 +58,14 @@ class AlertStore:
     def __init__(self, where: AlertDatabase | Path) -> None:
         self._database = AlertFile(where) if isinstance(where, Path) else where
 
-    def open_alerts(self) -> Mapping[Key, Alert]:
-        """The open alerts by key: of every tenant, and of this centre itself."""
-        found = self._read("ended_at IS NULL ORDER BY number")
+    def open_alerts(self, kinds: Collection[AlertKind] = ()) -> Mapping[Key, Alert]:
+        """The open alerts by key: of every tenant, and of this centre itself.
+
+        Args:
+            kinds: only these; all where none is given.
+        """
+        chosen = f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
+        found = self._read(f"ended_at IS NULL{chosen} ORDER BY number", *kinds)
         return {alert.key: alert for alert in found}
 
     def newest(self, limit: int, *, ended: bool | None = None, kind: str = "") -> list[Alert]:

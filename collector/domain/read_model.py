@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
@@ -32,6 +33,7 @@ from wire.result import Family
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 _CACHE_S = 20.0
+# Beyond the time for which a value is cached: of a page that nobody asks for, it is read anew.
 _MAX_STALE_S = 180.0
 _MAX_CACHED = 64
 
@@ -50,7 +52,8 @@ class ReadModel:
         self._registry: tuple[int, Registry] | None = None
         self._lock = threading.Lock()
         self._reading = threading.Lock()
-        self._cached: dict[Any, tuple[float, Any]] = {}
+        # What was used last is at the end.
+        self._cached: OrderedDict[Any, tuple[float, Any]] = OrderedDict()
         self._snapshot = ProbeSnapshot()
         self._invalidations = 0
         self._shared = SharedCache(1)
@@ -168,21 +171,28 @@ class ReadModel:
     def cached(self, key: Any, query: Callable[[], T], cache_s: float = _CACHE_S) -> T:  # noqa: ANN401
         """The cached value of `key` if younger than `cache_s` seconds, else that of `query()`.
 
-        A value up to `_MAX_STALE_S` old is returned while a thread refreshes it (stale while
+        For `_MAX_STALE_S` more an older value is returned while a thread refreshes it (stale while
         revalidate, RFC 5861): only the first request after a pause waits for the query.
         """
         now_s = time.monotonic()
-        found = self._cached.get(key)
+        found = self._found(key)
         if found is not None:
             value: T = found[1]
             if now_s - found[0] < cache_s:
                 return value
-            if now_s - found[0] < _MAX_STALE_S:
+            if now_s - found[0] < cache_s + _MAX_STALE_S:
                 self._refresh(key, query)
                 return value
         value = query()
         self._put(key, value)
         return value
+
+    def _found(self, key: Any) -> tuple[float, Any] | None:  # noqa: ANN401
+        """The cached value of `key` and when it was read, now the last one to be dropped."""
+        with self._lock:
+            if key in self._cached:
+                self._cached.move_to_end(key)
+            return self._cached.get(key)
 
     def _refresh(self, key: Any, query: Callable[[], T]) -> None:  # noqa: ANN401
         with self._lock:
@@ -202,14 +212,16 @@ class ReadModel:
         threading.Thread(target=refresh, name="figures", daemon=True).start()
 
     def _put(self, key: Any, value: object) -> None:  # noqa: ANN401
-        self._cached[key] = (time.monotonic(), value)
-        if len(self._cached) > _MAX_CACHED:
-            oldest = min(list(self._cached.items()), key=lambda item: item[1][0])[0]
-            self._cached.pop(oldest, None)
+        with self._lock:
+            self._cached[key] = (time.monotonic(), value)
+            self._cached.move_to_end(key)
+            if len(self._cached) > _MAX_CACHED:
+                self._cached.popitem(last=False)
 
     def invalidate(self) -> None:
         """Drop all cached values; called when the registry was changed."""
-        self._cached.clear()
+        with self._lock:
+            self._cached.clear()
         self._invalidations += 1
 
     @property

@@ -269,7 +269,7 @@ class LinePages:
         visitor = self._context.visitor(request)
         may_read = visitor.may(Permission.READ_ADDRESSES, line.commune_code)
         history = self._alerts.operator_history(line.key) if self._alerts else {}
-        alerts = self._alerts.open_alerts().values() if self._alerts else ()
+        alerts = self._alerts.open_alerts(operator_view.KINDS).values() if self._alerts else ()
         isps = self._model.registry().isps.values()
         return OperatorSection(
             operator_view.operator_rows(history, isps, locale, may_read=may_read),

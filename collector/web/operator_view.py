@@ -14,7 +14,7 @@ from collector.web.presentation import Locale
 from runtime.language import Language
 from wire.record import Family
 
-_KINDS = (AlertKind.LINES_CROSSED, AlertKind.OTHER_NETWORK, AlertKind.NAT_CHANGED)
+KINDS = (AlertKind.LINES_CROSSED, AlertKind.OTHER_NETWORK, AlertKind.NAT_CHANGED)
 # Stays that are shown of each family, the present one included.
 _SHOWN = 5
 
@@ -76,7 +76,7 @@ def operator_sentences(open_alerts: Iterable[Alert], key: LineKey, locale: Local
     return [
         notification.sentence(alert, locale.timezone, vietnamese=vietnamese)
         for alert in open_alerts
-        if alert.key.kind in _KINDS and _concerns(alert, key)
+        if alert.key.kind in KINDS and _concerns(alert, key)
     ]
 
 

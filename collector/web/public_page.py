@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -62,6 +62,8 @@ _OPEN = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cr
 # Days that a public page shows unless others are asked for; months change seldom.
 _DAYS = 30
 _TREND_S = 3_600.0
+# The page of all or of a province, for all who ask; its figures are cached for longer.
+_SHARED_S = 5.0
 # The height of the block for portals at a width of 360: without lines, and of each line.
 _EMBED_HEIGHT, _EMBED_LINE = 160, 205
 _EMBED_STYLE = (
@@ -90,25 +92,41 @@ class PublicPages:
     def page(self, request: Request) -> Response:
         """The figures of the nation or a province: sentence, map, trend, list; the open data."""
         model, locale = self._model, self._context.locale(request)
+        province = province_code(request.query_params.get("province"), model.registry())
+        chosen = chosen_period(request, model.today(), _DAYS)
+        colour, asked = chosen_colour(request), request.query_params.get("period", "")
+
+        def content() -> Mapping[str, object]:
+            return self._content(province, chosen, asked, colour, locale)
+
+        return self._context.render_shared(
+            request,
+            "public.html",
+            (province, chosen, asked, colour),
+            lambda: model.invalidations,
+            content,
+            _SHARED_S,
+        )
+
+    def _content(
+        self, province: str, chosen: PeriodChoice, asked: str, colour: Colour, locale: Locale
+    ) -> Mapping[str, object]:
+        """What the page shows; `asked` is the period of its address."""
+        model = self._model
         registry, today = model.registry(), model.today()
-        province = province_code(request.query_params.get("province"), registry)
-        chosen = chosen_period(request, today, _DAYS)
-        colour = chosen_colour(request)
         lines = filter_lines(model.lines(), province=province)
         names = province_names(registry.communes.values())
         summaries = model.overview(chosen.period)
-        parameters = {"province": province, "period": request.query_params.get("period", "")}
+        parameters = {"province": province, "period": asked}
         link = links("/public", parameters | {"colour": colour.parameter})
         inside = [c for c in registry.communes.values() if province in ("", c.province_code)]
         valid = [commune for commune in inside if commune.is_valid_on(chosen.period.last)]
         figures = self._figures(lines, chosen.period, colour, locale)
-        return self._context.render(
-            request,
-            "public.html",
-            provinces=[(name, code) for code, name in names.items()],
-            province=province,
-            name=names.get(province, ""),
-            figures=area_figures(
+        return {
+            "provinces": [(name, code) for code, name in names.items()],
+            "province": province,
+            "name": names.get(province, ""),
+            "figures": area_figures(
                 place_within(names.get(province, ""), locale),
                 lines,
                 len(valid),
@@ -116,11 +134,11 @@ class PublicPages:
                 chosen,
                 locale,
             ),
-            period=period_context(chosen, today, locale),
-            rows=area_rows(_areas(lines, province), summaries, locale),
-            row_link=_row_link(province, link),
-            trend=trend_of(self._trend(province), locale),
-            map=province_map(
+            "period": period_context(chosen, today, locale),
+            "rows": area_rows(_areas(lines, province), summaries, locale),
+            "row_link": _row_link(province, link),
+            "trend": trend_of(self._trend(province), locale),
+            "map": province_map(
                 figures,
                 valid,
                 outlines("province"),
@@ -133,12 +151,12 @@ class PublicPages:
             else nation_map(
                 figures, valid, outlines("nation"), lambda code: link({"province": code})
             ),
-            map_path=area_path(names.get(province, ""), link, locale),
-            colours=colour_links(link, locale),
-            colour=colour,
-            licence=view.LICENCE,
-            licence_url=view.LICENCE_URL,
-        )
+            "map_path": area_path(names.get(province, ""), link, locale),
+            "colours": colour_links(link, locale),
+            "colour": colour,
+            "licence": view.LICENCE,
+            "licence_url": view.LICENCE_URL,
+        }
 
     def _figures(
         self, lines: Sequence[KnownLine], period: Period, colour: Colour, locale: Locale

@@ -46,8 +46,8 @@ from runtime.settings import SettingsError
 _DOCUMENT_MOST = 4_000_000
 _EXAMPLE = Path(__file__).parents[1] / "registry.example.toml"
 _CHANGES_SHOWN, _LAST_CHANGES = 100, 10
-# A larger document is a file to download and upload, no field of a page.
-_TEXT_MOST = 65_536
+# A larger document is a file to download and upload, no field of a page; it has no more probes.
+_TEXT_MOST, _TEXT_PROBES_MOST = 65_536, 500
 
 
 class RegistryPage:
@@ -119,13 +119,15 @@ class RegistryPage:
     def document(self, request: Request) -> Response:
         """The registry as TOML text; one that is too large for a page as a file alone."""
         self._context.require(request, Permission.EDIT_REGISTRY)
-        return self._render(request, self._text())
+        # A nation's text takes a second to make, and would not be shown.
+        is_large = len(self._model.registry().probes) > _TEXT_PROBES_MOST
+        return self._render(request, None if is_large else self._text())
 
     def download(self, request: Request) -> Response:
         """The registry as a TOML file."""
         self._context.require(request, Permission.EDIT_REGISTRY)
         return Response(
-            view.toml(self._model.registry(), official()),
+            self._text(),
             media_type="application/toml; charset=utf-8",
             headers={"Content-Disposition": 'attachment; filename="registry.toml"'},
         )
@@ -154,8 +156,7 @@ class RegistryPage:
         try:
             text = import_file.text_of(content, name)
         except SettingsError as error:
-            current = view.toml(self._model.registry(), official())
-            return self._render(request, current, problems=error.problems, status=422)
+            return self._render(request, self._text(), problems=error.problems, status=422)
         return self._change(request, text, name, "check", "")
 
     def _change(self, request: Request, text: str, name: str, wanted: str, seen: str) -> Response:
@@ -178,9 +179,7 @@ class RegistryPage:
         applied = registry_store.apply(registry, user.name, name, datetime.now(UTC))
         self._model.invalidate()
         self._context.audit(request, user.name, "edit_registry", name, f"{len(applied)} changes")
-        return self._render(
-            request, view.toml(self._model.registry(), official()), applied=len(applied)
-        )
+        return self._render(request, self._text(), applied=len(applied))
 
     def _text(self) -> str:
         """The registry as TOML text; made anew when the registry has changed."""
@@ -211,7 +210,7 @@ class RegistryPage:
     def _render(
         self,
         request: Request,
-        text: str,
+        text: str | None,
         *,
         problems: Sequence[Problem] = (),
         changes: Sequence[Change] | None = None,
@@ -232,7 +231,7 @@ class RegistryPage:
             text=text,
             # What was sent goes back with the form, so that what was shown is what is applied.
             sent_back=shown is not None or bool(problems),
-            is_small=len(text) <= _TEXT_MOST,
+            is_small=text is not None and len(text) <= _TEXT_MOST,
             problems=[problem.in_(locale.language) for problem in problems[:_CHANGES_SHOWN]],
             problems_all=len(problems),
             shown=shown,

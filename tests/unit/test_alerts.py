@@ -308,6 +308,8 @@ def test_the_book_survives_a_restart(tmp_path: Path) -> None:
         (Transition.BEGIN, kept)
     ]
     assert changes(again.open_alerts(), [result(RuleState.HOLDS)], NOW) == []
+    assert list(again.open_alerts([AlertKind.PLAN_MISSED, KEY.kind])) == [KEY]
+    assert again.open_alerts([AlertKind.PLAN_MISSED]) == {}
 
 
 def test_one_alert_of_a_kind_and_subject_is_open_at_a_time(alert_store: AlertStore) -> None:

@@ -109,3 +109,21 @@ def test_what_nobody_asks_for_is_dropped() -> None:
     for key in ("a", "b", "a", "c", "a", "b"):
         value(key)
     assert computed == ["a", "b", "c", "b"]
+
+
+def test_what_is_read_often_is_not_dropped_for_what_was_read_once(store: SqliteStore) -> None:
+    model, read = ReadModel(store, thresholds_file.read()), list[object]()
+
+    def value(key: object) -> object:
+        def query() -> object:
+            read.append(key)
+            return key
+
+        return model.cached(key, query, cache_s=3_600.0)
+
+    for line in range(200):
+        value("the nation")
+        value(line)
+    assert read.count("the nation") == 1
+    value(0)
+    assert read.count(0) == 2
