@@ -127,9 +127,12 @@ def test_what_was_warmed_reads_no_roll_ups_at_its_first_visit(centre: Centre, wa
         warmer = PageWarmer(
             centre.application, lambda: [*sample_addresses(centre.model.lines()), "/stop"]
         )
-        centre.application.router.routes.append(
-            Route("/stop", lambda _request: (warmer.stop(), Response())[1])
-        )
+
+        def stop(_request: Request) -> Response:
+            warmer.stop()
+            return Response()
+
+        centre.application.router.routes.append(Route("/stop", stop))
         warmer.run()
     centre.lose_roll_ups()
     expected = 200 if warm else 503
