@@ -18,8 +18,16 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from collector import config as configuration
-from collector.alerts.alert_database import AlertStoreError, AlertTables, move_file
+from collector.alerts.alert_database import (
+    AlertDatabase,
+    AlertFile,
+    AlertStoreError,
+    AlertTables,
+    move_file,
+)
 from collector.alerts.alert_store import AlertStore
+from collector.alerts.centre_monitor import CentreMonitor, RunningParts
+from collector.alerts.health_records import HealthRecords
 from collector.alerts.monitor import AlertMonitor
 from collector.alerts.notifier import Notifier, channels
 from collector.analytics import cli as analytics_cli
@@ -42,7 +50,7 @@ from collector.store import cli as store_cli
 from collector.store import lease_report, rollup_cli
 from collector.store.collector_store import CollectorStore
 from collector.store.factory import describe, open_leases, open_store
-from collector.store.leases import MAINTENANCE, StoredLease
+from collector.store.leases import MAINTENANCE, StoredLease, without_homes
 from collector.store.maintenance import Maintenance
 from collector.store.store import Store, StoreError
 from collector.users import cli as users_cli
@@ -186,9 +194,17 @@ def _run(config: Config) -> int:
         limits = _thresholds(config)
         read_model = ReadModel(store, limits)
         certificates = _certificate_files(config)
-        alert_store = _open_alerts(config, opened)
+        alert_database = _open_alerts(config, opened)
+        alert_store = AlertStore(alert_database)
         reports = ReportService(
             lambda: sources_of(store, limits, config.papers.office), Path(config.papers.path)
+        )
+        centre = CentreMonitor(
+            read_model,
+            HealthRecords(alert_database),
+            None if config.store.postgresql else Path(config.store.path).absolute().parent,
+            [*certificates, *map(Path, config.alerts.certificate_files)],
+            lambda: _running_parts(ingest, maintenance, opened),
         )
         watch = AlertMonitor(
             read_model,
@@ -204,6 +220,7 @@ def _run(config: Config) -> int:
             change_signal.notify,
             ingest.name_conflicts.current,
             opened.leases,
+            centre,
         )
         web = Web(
             read_model,
@@ -217,6 +234,7 @@ def _run(config: Config) -> int:
             reports,
             _bundle_sources(config, store, limits),
             Path(config.open_data.path),
+            centre,
         )
         application = web.application()
         server = WebServer(application, config.web.host, config.web.port)
@@ -265,18 +283,18 @@ def _run(config: Config) -> int:
     return OK
 
 
-def _open_alerts(config: Config, opened: CollectorStore) -> AlertStore:
+def _open_alerts(config: Config, opened: CollectorStore) -> AlertDatabase:
     """The alerts: in a file, or where collectors share a database, there."""
     path = Path(config.alerts.path)
     if (shared := opened.alerts()) is None:
-        return AlertStore(path)
+        return AlertFile(path)
     tables = AlertTables(shared.database, opened.holder, shared.fence)
     try:
         move_file(path, tables)
     except AlertStoreError as error:
         # A standby, or a database that is just going away: at the next start.
         log.warning("alerts from before are not moved: %s", error)
-    return AlertStore(tables)
+    return tables
 
 
 def _stop_requested(timeout_s: float) -> bool:
@@ -301,6 +319,22 @@ def _status(
         tuple(ingest.name_conflicts.current(datetime.now(UTC))),
         opened.holder,
         opened.stored_leases,
+    )
+
+
+def _running_parts(
+    ingest: IngestPipeline, maintenance: Maintenance, opened: CollectorStore
+) -> RunningParts:
+    status = _status(ingest, maintenance, opened)
+    return RunningParts(
+        broker_trouble=status.broker_trouble,
+        store_trouble=status.store_trouble,
+        waiting_messages=ingest.waiting_messages,
+        night=maintenance.night,
+        leases=tuple(
+            (one.name, one.holder if one.is_held else "") for one in without_homes(status.leases)
+        ),
+        holder=status.holder,
     )
 
 

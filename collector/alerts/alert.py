@@ -29,13 +29,14 @@ class AlertKind(StrEnum):
     ROLLUPS_DIFFER = "rollups_differ"
     CERTIFICATE_EXPIRING = "certificate_expiring"
     CERTIFICATE_UNREADABLE = "certificate_unreadable"
+    CENTRE_UNHEALTHY = "centre_unhealthy"
 
 
 class Subject(Struct, frozen=True, order=True):
     """What an alert is about. A certificate of the centre itself has neither probe nor line.
 
-    `name` is the certificate's name, or the address family (`ipv4`, `ipv6`) of FAMILY_DOWN; it is
-    empty for the other kinds.
+    `name` is the certificate's name, the address family (`ipv4`, `ipv6`) of FAMILY_DOWN, or the
+    check of CENTRE_UNHEALTHY (`collector.domain.centre_health.CheckName`); else empty.
     """
 
     tenant: str = ""

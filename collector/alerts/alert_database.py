@@ -76,6 +76,14 @@ CREATE TABLE IF NOT EXISTS silences (
     author    TEXT NOT NULL,
     reason    TEXT NOT NULL
 ) STRICT;
+-- What the centre notes of its own health, a row a day and kind, as JSON.
+CREATE TABLE IF NOT EXISTS health_records (
+    collector TEXT NOT NULL,
+    kind      TEXT NOT NULL,
+    day       TEXT NOT NULL,
+    record    TEXT NOT NULL,
+    PRIMARY KEY (collector, kind, day)
+) STRICT, WITHOUT ROWID;
 """
 _COLUMNS = (
     "kind, tenant, probe, line, name, began_at, seen_at, ended_at, commune_code, office, evidence"

@@ -22,10 +22,12 @@ import msgspec
 from collector.alerts.alert import Subject, changes
 from collector.alerts.alert_database import AlertStoreError
 from collector.alerts.alert_store import AlertLocation, AlertStore
+from collector.alerts.centre_monitor import CentreMonitor
 from collector.alerts.notifier import Notifier
 from collector.alerts.operator_monitor import OperatorMonitor
 from collector.alerts.rules import (
     BacklogSample,
+    CentreObservation,
     Certificate,
     DailySpeed,
     FamilyObservation,
@@ -79,6 +81,7 @@ class AlertMonitor:
         on_change: called from this thread after alerts began or ended.
         name_conflicts: the names that two boxes use, at a time.
         leases: the tenants that this collector holds; alerts of others are another's.
+        centre: the health of the centre itself.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class AlertMonitor:
         on_change: Callable[[], None],
         name_conflicts: Callable[[datetime], Sequence[NameConflict]],
         leases: TenantLeases | None = None,
+        centre: CentreMonitor | None = None,
     ) -> None:
         self._model = model
         self._alert_store = alert_store
@@ -105,6 +109,7 @@ class AlertMonitor:
         self._on_change = on_change
         self._name_conflicts = name_conflicts
         self._leases = leases or SoleCollector(())
+        self._centre = centre
         self._stopping = threading.Event()
         self._listening_since: datetime | None = None
         self._backlogs: dict[tuple[str, str], deque[BacklogSample]] = {}
@@ -186,7 +191,13 @@ class AlertMonitor:
             rollups=self._rollup_observations(lines),
             operators=self._operators.findings(lines, now),
             certificates=[*self._centre_certificates(), *_probe_certificates(probes)],
+            centre=self._centre_observations(),
         )
+
+    def _centre_observations(self) -> list[CentreObservation]:
+        if self._centre is None:
+            return []
+        return [CentreObservation(check, since) for check, since in self._centre.bad_since()]
 
     def _probe_observation(
         self, name: tuple[str, str], probe: StoredProbe | None, conflict: NameConflict | None

@@ -16,6 +16,8 @@ import msgspec
 from msgspec import Struct
 
 from collector.alerts.alert import Alert, AlertKind
+from collector.domain import health_texts
+from collector.domain.centre_health import Check, CheckName, CheckState
 from runtime.language import Language, Phrase, number
 
 _MOST_LISTED = 200
@@ -67,6 +69,7 @@ _TITLES = {
     ),
     AlertKind.CERTIFICATE_EXPIRING: ("Chứng thư số sắp hết hạn", "certificate expiring"),
     AlertKind.CERTIFICATE_UNREADABLE: ("Không đọc được chứng thư số", "certificate unreadable"),
+    AlertKind.CENTRE_UNHEALTHY: ("Trung tâm có bộ phận hỏng", "centre unhealthy"),
 }
 
 
@@ -87,6 +90,8 @@ def sentence(alert: Alert, timezone: tzinfo, *, vietnamese: bool = True) -> str:
     """One sentence that describes the alert. Times are in `timezone`."""
     if (describe := _BY_EVIDENCE.get(alert.key.kind)) is not None:
         return describe(alert.evidence).in_(Language.VI if vietnamese else Language.EN)
+    if alert.key.kind is AlertKind.CENTRE_UNHEALTHY:
+        return _unhealthy(alert, timezone).in_(Language.VI if vietnamese else Language.EN)
     return _vietnamese(alert, timezone) if vietnamese else _english(alert, timezone)
 
 
@@ -158,6 +163,13 @@ def _english(alert: Alert, timezone: tzinfo) -> str:
                 "The centre cannot read this certificate or revocation list, and so does not know "
                 "when it expires."
             )
+
+
+def _unhealthy(alert: Alert, timezone: tzinfo) -> Phrase:
+    check = Check(CheckName(alert.key.subject.name), CheckState.BAD, alert.evidence)
+    name, found = health_texts.NAMES[check.name], health_texts.finding(check, timezone)
+    action = health_texts.action(check)
+    return Phrase(f"{name.vi}: {found.vi} {action.vi}", f"{name.en}: {found.en} {action.en}")
 
 
 def _no_answer(alert: Alert) -> Phrase:
@@ -244,7 +256,7 @@ def notification_id(pending: Sequence[AlertEvent]) -> str:
 def place(alert: Alert) -> str:
     """Office, probe, line, and certificate or family of an alert, as far as it has them."""
     subject = alert.key.subject
-    name = _family(alert) if alert.key.kind is AlertKind.FAMILY_DOWN else subject.name
+    name = _name(alert)
     parts = (alert.office, subject.probe, subject.line, name)
     # An unregistered probe sends its office's name: no line break may reach a mail header.
     return ", ".join(" ".join(part.split()) for part in parts if part)
@@ -257,6 +269,16 @@ def _paragraph(alert: Alert, timezone: tzinfo) -> str:
     if alert.ended_at is not None:
         lines.append(f"  Kết thúc: {_clock(alert.ended_at, timezone)}")
     return "\n".join(lines)
+
+
+def _name(alert: Alert) -> str:
+    match alert.key.kind:
+        case AlertKind.FAMILY_DOWN:
+            return _family(alert)
+        case AlertKind.CENTRE_UNHEALTHY:
+            return health_texts.NAMES[CheckName(alert.key.subject.name)].vi
+        case _:
+            return alert.key.subject.name
 
 
 def _family(alert: Alert) -> str:

@@ -15,6 +15,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from collector.alerts.alert import AlertKind, Key, RuleResult, RuleState, Subject
+from collector.domain.centre_health import Check, CheckName, CheckState
 from collector.domain.name_conflicts import WINDOW, NameConflict
 from collector.domain.operators import Finding, FindingKind
 from collector.store.records import NotedDifference
@@ -46,6 +47,8 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     operator_nat_minutes: Minutes = 150
     operator_usual_days: Annotated[int, Meta(ge=1, le=90)] = 7
     certificate_days: Annotated[int, Meta(ge=1, le=365)] = 30
+    # Disk, database, broker, roll-ups, backup and their like, bad for so long without a break.
+    centre_unhealthy_after_minutes: Minutes = 10
 
 
 class BacklogSample(Struct, frozen=True):
@@ -142,6 +145,13 @@ class RollUpObservation(Struct, frozen=True, kw_only=True):
     noted: Sequence[NotedDifference] = ()
 
 
+class CentreObservation(Struct, frozen=True):
+    """A check of the centre's own health, and since when it has been bad; None while it is not."""
+
+    check: Check
+    bad_since: datetime | None = None
+
+
 class Snapshot(Struct, frozen=True, kw_only=True):
     """The input of all rules. `listening_since` is None while the broker is not connected."""
 
@@ -154,6 +164,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     rollups: Sequence[RollUpObservation] = ()
     certificates: Sequence[Certificate] = ()
     operators: Sequence[Finding] = ()
+    centre: Sequence[CentreObservation] = ()
 
 
 def evaluate(snapshot: Snapshot, rules: Rules) -> Iterator[RuleResult]:
@@ -175,6 +186,8 @@ def evaluate(snapshot: Snapshot, rules: Rules) -> Iterator[RuleResult]:
     for certificate in snapshot.certificates:
         yield _expiring(certificate, snapshot.now, rules)
         yield _unreadable(certificate, snapshot.now)
+    for observation in snapshot.centre:
+        yield _centre_unhealthy(observation, snapshot.now, rules)
 
 
 def _silent(probe: ProbeObservation, snapshot: Snapshot, rules: Rules) -> RuleResult:
@@ -322,6 +335,19 @@ def _name_shared(probe: ProbeObservation, snapshot: Snapshot) -> RuleResult:
         return RuleResult(key=key, state=RuleState.HOLDS, since=conflict.since, evidence=evidence)
     listened = since is not None and snapshot.now - since >= WINDOW
     return RuleResult(key=key, state=RuleState.CLEAR if listened else RuleState.UNKNOWN)
+
+
+def _centre_unhealthy(seen: CentreObservation, now: datetime, rules: Rules) -> RuleResult:
+    """Certificates have alerts of their own, which name each one."""
+    key = Key(AlertKind.CENTRE_UNHEALTHY, Subject(name=seen.check.name))
+    state, since = seen.check.state, seen.bad_since
+    if state is CheckState.UNKNOWN:
+        return RuleResult(key=key, state=RuleState.UNKNOWN)
+    if state is not CheckState.BAD or since is None or seen.check.name is CheckName.CERTIFICATES:
+        return RuleResult(key=key, state=RuleState.CLEAR)
+    if now - since < timedelta(minutes=rules.centre_unhealthy_after_minutes):
+        return RuleResult(key=key, state=RuleState.UNKNOWN)
+    return RuleResult(key=key, state=RuleState.HOLDS, since=since, evidence=seen.check.figures)
 
 
 def _expiring(certificate: Certificate, now: datetime, rules: Rules) -> RuleResult:

@@ -180,6 +180,11 @@ class IngestPipeline:
             self._session.publish, self._is_away, holds=self._leases.holds
         )
 
+    @property
+    def waiting_messages(self) -> int:
+        """How many messages have come and are not taken into a batch yet."""
+        return self._inbox.qsize()
+
     def client_id_trouble(self) -> str | None:
         """That another program takes the connection in turns with us, None when none does.
 

@@ -7,32 +7,77 @@ what is missing, and the probes send it again where they still have it.
 
 from __future__ import annotations
 
+import logging
 import os
+import socket
 import subprocess
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 
 from collector.store import sqlite
 from collector.store.factory import open_store
+from collector.store.records import BackupRecord
 from collector.store.settings import StoreConfig
 from collector.store.store import StoreError
 
+log = logging.getLogger("backup")
 
-def backup(config: StoreConfig, destination: Path) -> None:
-    """Write a backup.
+
+def backup(config: StoreConfig, destination: Path, *, check: bool = False) -> BackupRecord:
+    """Write a backup, and note in the store that it was made.
+
+    Args:
+        config: of which store.
+        destination: the file.
+        check: whether to read it whole afterwards.
 
     Raises:
         StoreError: the file exists already, or the backup failed; then no file is left.
     """
+    began_at, began_s = datetime.now(UTC), monotonic()
+    results = _stored_results(config)
+    _write(config, destination, check=check)
+    record = BackupRecord(
+        began_at,
+        monotonic() - began_s,
+        destination.stat().st_size,
+        results,
+        check,
+        f"{socket.gethostname()}:{destination.absolute()}",
+    )
+    _record(config, record)
+    return record
+
+
+def _stored_results(config: StoreConfig) -> int:
+    if config.postgresql is None and not Path(config.path).exists():
+        raise StoreError(f"{config.path}: there is no store")
+    with closing(open_store(config)) as store:
+        return store.totals().results
+
+
+def _record(config: StoreConfig, record: BackupRecord) -> None:
+    """A backup is one also where the store cannot be written, as a standby."""
+    try:
+        with closing(open_store(config)) as store:
+            store.record_backup(record)
+    except StoreError as error:
+        log.warning("the backup is made, but the store cannot note it: %s", error)
+
+
+def _write(config: StoreConfig, destination: Path, *, check: bool) -> None:
     if destination.exists():
         raise StoreError(f"{destination}: is there already")
     part = destination.with_name(f"{destination.name}.part")
     try:
         if config.postgresql is None:
-            if not Path(config.path).exists():
-                raise StoreError(f"{config.path}: there is no store")
             sqlite.SqliteDatabase(Path(config.path)).copy_to(str(part))
         else:
             _run(config.postgresql, "pg_dump", "--format=custom", "--compress=1", f"--file={part}")
+        if check:
+            _verify(config, part)
         _make_durable(part)
         part.rename(destination)
     except OSError as error:
@@ -71,6 +116,15 @@ def finish_restore(config: StoreConfig) -> None:
         store.skip_numbers()
     finally:
         store.close()
+
+
+def _verify(config: StoreConfig, copy: Path) -> None:
+    """Read a whole copy. Raises StoreError: it cannot be restored."""
+    if config.postgresql is None:
+        sqlite.verify(copy)
+    else:
+        # Without a database it prints the SQL of all of it.
+        _run(config.postgresql, "pg_restore", f"--file={os.devnull}", str(copy))
 
 
 def _restore_postgresql(conninfo: str, copy: Path) -> None:

@@ -50,6 +50,9 @@ def add_arguments(name: str, command: argparse.ArgumentParser) -> None:
         return
     if name == "backup":
         command.add_argument("file", type=Path, help="the copy")
+        command.add_argument(
+            "--check", action="store_true", help="read the whole copy once it is written"
+        )
         return
     command.add_argument(
         "action",
@@ -70,8 +73,9 @@ def run(options: argparse.Namespace, config: StoreConfig) -> int:
     try:
         match options.command:
             case "backup":
-                backup.backup(config, options.file)
-                print(f"{options.file}: a copy of {describe(config)}")
+                made = backup.backup(config, options.file, check=options.check)
+                read = ", read whole" if made.verified else ""
+                print(f"{options.file}: a copy of {describe(config)}{read}")
                 return OK
             case "restore" if options.in_place:
                 backup.finish_restore(config)

@@ -12,6 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
+from collector.store.records import DatabaseStatus
+
 Row = tuple[Any, ...]
 
 
@@ -130,6 +132,9 @@ class Database(Protocol):
 
     def table_names(self) -> set[str]:
         """The names of all tables."""
+
+    def status(self) -> DatabaseStatus:
+        """Kind, version and size, and standbys and archiving where it has them."""
 
     def copy_to(self, destination: str) -> None:
         """Write a consistent copy of everything into a file."""

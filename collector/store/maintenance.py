@@ -13,6 +13,8 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from time import monotonic, thread_time
 
+from msgspec import Struct
+
 from collector.rollup.periods import VIETNAM
 from collector.store.leases import LeaseLostError, SoleCollector, TenantLeases
 from collector.store.records import MaintenanceResult
@@ -44,6 +46,17 @@ def roll_up_pause_s(took_s: float) -> float:
     return min(max(took_s / _ROLL_UP_SHARE, _ROLL_EVERY_S), _ROLL_EVERY_MOST_S)
 
 
+class NightRun(Struct, frozen=True, kw_only=True):
+    """What was done in a night: packing, and the check of roll-ups. Times are UTC.
+
+    `ended_at` is None while some is left to do; then `failure` may say why.
+    """
+
+    began_at: datetime
+    ended_at: datetime | None = None
+    failure: str | None = None
+
+
 class Maintenance:
     """Runs until `stop`.
 
@@ -71,6 +84,7 @@ class Maintenance:
         self._check = RollUpCheck(store, config.raw_days or None, self._stopping)
         self._clock = ClockStability()
         self.trouble: str | None = None
+        self.night: NightRun | None = None
 
     def run(self) -> None:
         """Roll up and maintain until `stop`, in the calling thread.
@@ -93,10 +107,12 @@ class Maintenance:
                 if self.trouble is None:
                     log.error("cannot roll up, trying again: %s", error)  # noqa: TRY400
                 self.trouble = str(error)
+                self._note_night(datetime.now(UTC), done=False, failure=self.trouble)
             except Exception as error:
                 if self.trouble != repr(error):
                     log.exception("cannot roll up, trying again: this is a fault of ours")
                 self.trouble = repr(error)
+                self._note_night(datetime.now(UTC), done=False, failure=self.trouble)
             else:
                 self.trouble = None
 
@@ -129,7 +145,24 @@ class Maintenance:
             while not self._stopping.is_set() and self._store.recheck_signatures():
                 pass
             self._maintained_at = now
-        return self._carry_over() or self._repack(now) or self._check_some(now) or more
+        left = self._carry_over() or self._repack(now) or self._check_some(now)
+        self._note_night(now, done=not left)
+        return left or more
+
+    def _note_night(self, now: datetime, *, done: bool, failure: str | None = None) -> None:
+        """Note in `night` that its work begins, has failed or has ended."""
+        local, night = now.astimezone(VIETNAM), self.night
+        if not _is_night(local):
+            return
+        if night is None or night.began_at.astimezone(VIETNAM).date() != local.date():
+            night = NightRun(began_at=now)
+        if night.ended_at is None:
+            night = NightRun(
+                began_at=night.began_at,
+                ended_at=now if done else None,
+                failure=None if done else failure or night.failure,
+            )
+        self.night = night
 
     def _carry_over(self) -> bool:
         """Carry old results over for a while; returns whether some may be left."""

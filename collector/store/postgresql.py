@@ -22,6 +22,7 @@ from collector.store.database import ColumnType, Row, Table, column_names
 from collector.store.kind_tables import kind_tables
 from collector.store.migrate import Migration, packaged
 from collector.store.migrated_tables import BLOCKS, PACKED_BLOCKS, PACKS
+from collector.store.records import DatabaseStatus, ReplicaStatus
 from collector.store.sql_store import SqlStore, daily_tables, derived_tables, raw_tables
 from collector.store.store import StoreError
 
@@ -199,6 +200,27 @@ class PostgresqlDatabase(ConnectedDatabase[psycopg.Connection, "PostgresqlTransa
 
     def same_day(self, partition: str, of: str) -> str:
         return postgresql_schema.same_day(partition, of)
+
+    def status(self) -> DatabaseStatus:
+        ((version, size_bytes, archived_at, failed_at),) = self.read(
+            "SELECT current_setting('server_version'), pg_database_size(current_database()), "
+            "last_archived_time, last_failed_time FROM pg_stat_archiver"
+        )
+        # The lag is seen by `pg_monitor` alone, and is none where nothing has been written lately.
+        replicas = self.read(
+            "SELECT application_name, coalesce(state, ''), "
+            "CAST(extract(epoch FROM replay_lag) AS double precision) "
+            "FROM pg_stat_replication ORDER BY 1"
+        )
+        failing = failed_at is not None and (archived_at is None or failed_at > archived_at)
+        return DatabaseStatus(
+            "PostgreSQL",
+            version.partition(" ")[0],
+            size_bytes,
+            tuple(ReplicaStatus(*one) for one in replicas),
+            archived_at,
+            failed_at if failing else None,
+        )
 
     def copy_to(self, destination: str) -> None:
         """Not by us: `collector.store.backup` runs pg_dump."""

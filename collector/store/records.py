@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -189,3 +189,58 @@ class MaintenanceResult(NamedTuple):
 
     backfilled: int = 0
     deleted: int = 0
+
+
+class ReplicaStatus(NamedTuple):
+    """A standby of the database; `lag_s` is None where the database does not say."""
+
+    name: str
+    state: str
+    lag_s: float | None
+
+
+class DatabaseStatus(NamedTuple):
+    """What a database says of itself.
+
+    `archived_at` and `archive_failed_at` are of PostgreSQL's continuous archiving (pgBackRest and
+    its like), None where there is none or the last attempt did not fail.
+    """
+
+    kind: str
+    version: str
+    size_bytes: int
+    replicas: Sequence[ReplicaStatus] = ()
+    archived_at: datetime | None = None
+    archive_failed_at: datetime | None = None
+
+
+class BackupRecord(NamedTuple):
+    """A backup that `tramdo-collector backup` has written.
+
+    `at` is when it began, UTC: it has what was stored by then. `verified`: it was read whole
+    afterwards. `results` were stored when it began.
+    """
+
+    at: datetime
+    duration_s: float
+    size_bytes: int
+    results: int
+    verified: bool
+    place: str
+
+
+class StoreStatus(NamedTuple):
+    """The state of a store.
+
+    `pending_results` are not rolled up yet, in the batches `first_pending` to `last_pending`
+    (numbers that grow). `last_backup` is of this store as it is; one of before it was restored at
+    `restored_at` is none.
+    """
+
+    database: DatabaseStatus
+    last_stored_at: datetime | None
+    pending_results: int
+    first_pending: int
+    last_pending: int
+    last_backup: BackupRecord | None
+    restored_at: datetime | None

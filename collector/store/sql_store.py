@@ -24,6 +24,7 @@ from collector.store import (
     rollup_tables,
     signature_recheck,
     signature_store,
+    store_status,
 )
 from collector.store.batch import (
     Batch,
@@ -47,6 +48,7 @@ from collector.store.messages import (
 from collector.store.migrated_tables import BLOCKS, PROBES, SIGNATURES
 from collector.store.note_store import SqlNoteStore
 from collector.store.records import (
+    BackupRecord,
     BatchResult,
     FamilyReplies,
     LastResult,
@@ -58,6 +60,7 @@ from collector.store.records import (
     StoredRejection,
     StoredResult,
     StoredSignature,
+    StoreStatus,
     Totals,
 )
 from collector.store.registry_store import SqlRegistryStore
@@ -600,10 +603,18 @@ class SqlStore:
         }
         return Totals(counts.get("results", 0), counts["probes"], rejected)
 
+    def status(self) -> StoreStatus:
+        return store_status.read(self._database)
+
+    def record_backup(self, backup: BackupRecord) -> None:
+        with self._database.transaction() as transaction:
+            store_status.record_backup(transaction, backup)
+
     def skip_numbers(self) -> None:
         with self._database.transaction() as transaction:
             for name in ("number", "rollup_revision"):
                 batch_writer.count(transaction, name, _NUMBERS_SKIPPED)
+            store_status.record_restore(transaction, datetime.now(UTC))
 
     def close(self) -> None:
         self._database.close()

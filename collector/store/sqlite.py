@@ -17,6 +17,7 @@ from collector.store.database import Column, ColumnType, Row, Table, column_name
 from collector.store.kind_tables import kind_tables
 from collector.store.migrate import Migration, packaged
 from collector.store.packs import PACK_RESULTS
+from collector.store.records import DatabaseStatus
 from collector.store.result_views import Dialect, views
 from collector.store.sql_store import SqlStore, derived_tables
 from collector.store.store import StoreError
@@ -128,6 +129,19 @@ class SqliteDatabase(ConnectedDatabase[sqlite3.Connection, "SqliteTransaction"])
                 or _delete_blocks(transaction, "result_blocks", cut, most_rows)
                 or _delete_signatures(transaction, cut, most_rows)
             )
+
+    def status(self) -> DatabaseStatus:
+        ((version, pages, page_bytes),) = self.read(
+            "SELECT sqlite_version(), page_count, page_size "
+            "FROM pragma_page_count(), pragma_page_size()"
+        )
+        log_path = self._path.with_name(f"{self._path.name}-wal")
+        try:
+            size_bytes = pages * page_bytes + log_path.stat().st_size
+        except OSError:
+            # It is there while somebody has the store open.
+            size_bytes = pages * page_bytes
+        return DatabaseStatus("SQLite", version, size_bytes)
 
     def copy_to(self, destination: str) -> None:
         """By SQLite's backup API, a consistent snapshot."""
@@ -269,13 +283,28 @@ def restore(copy: Path, path: Path) -> None:
     if path.exists():
         raise StoreError(f"{path}: there is a store already; move it away first")
     try:
+        verify(copy)
+        with (
+            closing(sqlite3.connect(f"file:{copy}?mode=ro", uri=True)) as source,
+            closing(sqlite3.connect(path)) as target,
+        ):
+            source.backup(target)
+    except sqlite3.Error as error:
+        raise StoreError(f"{copy}: {error}") from error
+
+
+def verify(copy: Path) -> None:
+    """Read a whole copy.
+
+    Raises:
+        StoreError: it is damaged, or no store.
+    """
+    try:
         with closing(sqlite3.connect(f"file:{copy}?mode=ro", uri=True)) as source:
-            ((verdict,),) = source.execute("PRAGMA integrity_check").fetchall()
+            ((verdict,),) = source.execute("PRAGMA integrity_check(1)").fetchall()
             if verdict != "ok":
                 raise StoreError(f"{copy}: is damaged: {verdict}")
             source.execute("SELECT number FROM migrations")
-            with closing(sqlite3.connect(path)) as target:
-                source.backup(target)
     except sqlite3.Error as error:
         raise StoreError(f"{copy}: {error}") from error
 

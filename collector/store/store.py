@@ -21,6 +21,7 @@ from collector.rollup.queries import Summaries
 from collector.store.line_notes import NoteStore
 from collector.store.messages import EpochKey, ProbeCertificate, SignatureOutcome, ValidatedMessage
 from collector.store.records import (
+    BackupRecord,
     BatchResult,
     FamilyReplies,
     LastResult,
@@ -32,6 +33,7 @@ from collector.store.records import (
     StoredRejection,
     StoredResult,
     StoredSignature,
+    StoreStatus,
     Totals,
 )
 from wire.ledger import Ledger
@@ -269,8 +271,14 @@ class Store(Protocol):
     def totals(self) -> Totals:
         """Counts since the store was made. Raises StoreError."""
 
+    def status(self) -> StoreStatus:
+        """Its database, what waits for roll-ups, and the last backup. Raises StoreError."""
+
+    def record_backup(self, backup: BackupRecord) -> None:
+        """Keep what a backup was, for `status`. Raises StoreError."""
+
     def skip_numbers(self) -> None:
-        """Skip to numbers that were never used, after a restore.
+        """Skip to numbers that were never used, and note the time, after a restore.
 
         The numbers between the backup and the loss are in reports (`data_revision`) and known to
         readers of `results_after`, who would miss new results with them. Raises StoreError.

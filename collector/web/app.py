@@ -21,6 +21,7 @@ from starlette.staticfiles import StaticFiles
 
 from collector.alerts.alert_database import AlertStoreError
 from collector.alerts.alert_store import AlertStore
+from collector.alerts.centre_monitor import CentreMonitor
 from collector.commands.state import CommandSender
 from collector.domain.read_model import ReadModel
 from collector.evidence.bundle import BundleSources
@@ -65,7 +66,7 @@ class Web:
 
     `read_model` is the process's one, shared with the alerts. `evidence` returns what bundles are
     made of, with whole addresses or without; without it there are none to take. `open_data` is the
-    folder of published months.
+    folder of published months, `centre` the health of the centre itself.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Web:
         reports: ReportService | None = None,
         evidence: Callable[[bool], BundleSources] | None = None,
         open_data: Path | None = None,
+        centre: CentreMonitor | None = None,
     ) -> None:
         self._change_signal = change_signal
         self._context = PageContext(timezone, user_store)
@@ -93,7 +95,7 @@ class Web:
             *CampaignPage(self._context, read_model).routes,
             *IspsPage(self._context, read_model).routes,
             *SearchPage(self._context, read_model).routes,
-            *SystemPage(self._context, read_model, certificates, ingest_status).routes,
+            *SystemPage(self._context, read_model, certificates, ingest_status, centre).routes,
             *PublicPages(self._context, read_model).routes,
             *(OpenDataPages(self._context, open_data).routes if open_data else []),
             *RegistryPage(self._context, read_model).routes,
@@ -113,7 +115,7 @@ class Web:
                 else []
             ),
             *Api(read_model).routes,
-            *MonitoringEndpoints(read_model, ingest_status).routes,
+            *MonitoringEndpoints(read_model, ingest_status, centre).routes,
             *LivePage(self._context, read_model, change_signal).routes,
             *StoredApi(self._context, read_model).routes,
             *SignInPages(self._context).routes,

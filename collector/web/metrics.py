@@ -30,7 +30,7 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 _number: Callable[[float], str] = floatToGoString
 
 
-class _Family:
+class Family:
     """A metric family: its HELP, TYPE and samples."""
 
     def __init__(self, name: str, description: str, kind: str = "gauge") -> None:
@@ -68,7 +68,7 @@ def text(
     return ("\n".join(map(str, families)) + "\n").encode()
 
 
-def _labels(**values: str) -> str:
+def labels_text(**values: str) -> str:
     """Labels in exposition format, sorted by name."""
     written = ",".join(f'{name}="{_escaped(value)}"' for name, value in sorted(values.items()))
     return f"{{{written}}}"
@@ -78,30 +78,30 @@ def _escaped(value: str) -> str:
     return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
-def _totals(totals: Totals) -> Iterator[_Family]:
-    stored = _Family(
+def _totals(totals: Totals) -> Iterator[Family]:
+    stored = Family(
         "tramdo_results_stored_total", "Results stored since the store was created", "counter"
     )
     stored.add(totals.results)
     yield stored
-    rejected = _Family(
+    rejected = Family(
         "tramdo_messages_rejected_total", "Messages rejected by validation", "counter"
     )
     for reason, count in totals.rejected.items():
-        rejected.add(count, _labels(reason=reason.value))
+        rejected.add(count, labels_text(reason=reason.value))
     yield rejected
 
 
-def _probes(probes: Iterable[StoredProbe], now: datetime) -> Iterator[_Family]:
-    heard = _Family("tramdo_probe_up", "1 while the probe is in contact, 0 while it is silent")
-    contact = _Family(
+def _probes(probes: Iterable[StoredProbe], now: datetime) -> Iterator[Family]:
+    heard = Family("tramdo_probe_up", "1 while the probe is in contact, 0 while it is silent")
+    contact = Family(
         "tramdo_probe_last_contact_timestamp_seconds", "Time of the last message from the probe"
     )
-    pending = _Family("tramdo_probe_pending_results", "Results that no receipt covers yet")
-    heatmap = _Family("tramdo_probe_temperature_celsius", "CPU temperature of the probe")
-    clock = _Family("tramdo_probe_clock_synchronised", "1 while the probe's clock is synchronised")
+    pending = Family("tramdo_probe_pending_results", "Results that no receipt covers yet")
+    heatmap = Family("tramdo_probe_temperature_celsius", "CPU temperature of the probe")
+    clock = Family("tramdo_probe_clock_synchronised", "1 while the probe's clock is synchronised")
     for probe in probes:
-        labels = _labels(tenant=probe.tenant, probe=probe.probe)
+        labels = labels_text(tenant=probe.tenant, probe=probe.probe)
         heard.add(0 if is_silent(probe, now) else 1, labels)
         contact.add(_seconds_since_1970(probe.last_contact_at), labels)
         if (health := probe.health) is not None:
@@ -115,21 +115,21 @@ def _lines(
     lines: Iterable[KnownLine],
     states: Mapping[LineKey, LineState],
     summaries: Mapping[LineKey, Summary],
-) -> Iterator[_Family]:
-    down = _Family(
+) -> Iterator[Family]:
+    down = Family(
         "tramdo_line_download_bytes_per_second", "Mean download of the local day, whole transfers"
     )
-    up = _Family(
+    up = Family(
         "tramdo_line_upload_bytes_per_second", "Mean upload of the local day, whole transfers"
     )
-    rtt = _Family(
+    rtt = Family(
         "tramdo_line_rtt_seconds", "Mean round-trip time of the local day, to measurement servers"
     )
-    loss = _Family("tramdo_line_loss_ratio", "Packet loss of the local day")
-    available = _Family(
+    loss = Family("tramdo_line_loss_ratio", "Packet loss of the local day")
+    available = Family(
         "tramdo_line_availability_ratio", "Availability of the local day, over known minutes"
     )
-    good = _Family("tramdo_line_state", "1 for the current state of the line")
+    good = Family("tramdo_line_state", "1 for the current state of the line")
     for line in lines:
         tenant, probe, name = line.key
         names = {
@@ -139,9 +139,9 @@ def _lines(
             "isp": line.isp,
             "commune_code": line.commune_code,
         }
-        labels = _labels(**names)
+        labels = labels_text(**names)
         summary = summaries.get(line.key, EMPTY)
-        good.add(1, _labels(**names, state=states.get(line.key, LineState.NEVER).value))
+        good.add(1, labels_text(**names, state=states.get(line.key, LineState.NEVER).value))
         down.add(_bytes(summary.metric(DOWN).mean), labels)
         up.add(_bytes(summary.metric(UP).mean), labels)
         rtt.add(_seconds(summary.metric(LATENCY).mean), labels)
@@ -152,27 +152,27 @@ def _lines(
 
 def _address_families(
     lines: Iterable[KnownLine], by_family: Mapping[LineKey, Families]
-) -> Iterator[_Family]:
+) -> Iterator[Family]:
     """Each address family of each line, under names of their own: a sum counts nothing twice."""
-    down = _Family(
+    down = Family(
         "tramdo_line_family_download_bytes_per_second",
         "Mean download of the local day over one address family, whole transfers",
     )
-    up = _Family(
+    up = Family(
         "tramdo_line_family_upload_bytes_per_second",
         "Mean upload of the local day over one address family, whole transfers",
     )
-    rtt = _Family(
+    rtt = Family(
         "tramdo_line_family_rtt_seconds",
         "Mean round-trip time of the local day over one address family",
     )
-    loss = _Family(
+    loss = Family(
         "tramdo_line_family_loss_ratio", "Packet loss of the local day over one address family"
     )
     for line in lines:
         tenant, probe, name = line.key
         for family, summary in families_view.measured(by_family.get(line.key, {})).items():
-            labels = _labels(
+            labels = labels_text(
                 tenant=tenant,
                 probe=probe,
                 line=name,
@@ -187,12 +187,12 @@ def _address_families(
     yield from (down, up, rtt, loss)
 
 
-def _leases(status: IngestStatus) -> Iterator[_Family]:
+def _leases(status: IngestStatus) -> Iterator[Family]:
     """Where several collectors share the store; each is asked for its own."""
-    held = _Family("tramdo_lease_held", "1 while this collector holds the lease")
-    taken = _Family("tramdo_lease_taken_total", "How often the lease was taken", "counter")
+    held = Family("tramdo_lease_held", "1 while this collector holds the lease")
+    taken = Family("tramdo_lease_taken_total", "How often the lease was taken", "counter")
     for one in without_homes(status.leases):
-        labels = _labels(lease=one.name)
+        labels = labels_text(lease=one.name)
         held.add(1 if one.is_held_by(status.holder) else 0, labels)
         taken.add(one.generation, labels)
     yield from (held, taken)

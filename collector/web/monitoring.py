@@ -8,19 +8,26 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from collector.alerts.centre_monitor import CentreMonitor
 from collector.domain.read_model import ReadModel
 from collector.ingest.status import IngestStatus
 from collector.store.store import StoreError
-from collector.web import metrics
+from collector.web import centre_metrics, metrics
 from collector.web.responses import json_response
 
 
 class MonitoringEndpoints:
     """`/metrics` and `/healthz`."""
 
-    def __init__(self, model: ReadModel, ingest_status: Callable[[], IngestStatus]) -> None:
+    def __init__(
+        self,
+        model: ReadModel,
+        ingest_status: Callable[[], IngestStatus],
+        centre: CentreMonitor | None = None,
+    ) -> None:
         self._model = model
         self._ingest_status = ingest_status
+        self._centre = centre
         self.routes = [Route("/metrics", self.metrics), Route("/healthz", self.healthz)]
 
     def metrics(self, _request: Request) -> Response:
@@ -36,6 +43,10 @@ class MonitoringEndpoints:
             model.now(),
             self._ingest_status(),
         )
+        if self._centre is not None:
+            text += centre_metrics.text(
+                self._centre.figures(), self._centre.checks(), model.probes().values()
+            )
         return Response(text, headers={"Content-Type": metrics.CONTENT_TYPE})
 
     def healthz(self, _request: Request) -> Response:

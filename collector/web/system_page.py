@@ -1,4 +1,4 @@
-"""Floor 3. The system page: the health of probes, broker messages and certificates."""
+"""Floor 3. The system page: the health of the centre, of probes, messages and certificates."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from collector.alerts.centre_monitor import CentreMonitor
 from collector.domain.lines import certificate_ends_at
 from collector.domain.read_model import ReadModel
 from collector.ingest.status import IngestStatus
 from collector.store.records import StoredProbe
+from collector.web import health_view
 from collector.web import system_view as view
 from collector.web.page_context import PageContext
 from collector.web.presentation import Locale
+from collector.web.query import one_of
 from runtime.certificate_file import ends_at
 
 # How many of the last rejected messages are listed at most.
@@ -28,7 +31,7 @@ _SHARED_S = 2.0
 
 
 class SystemPage:
-    """`/system`. `certificates` are the centre's certificate files."""
+    """`/system`. `certificates` are the centre's certificate files, `centre` its own health."""
 
     def __init__(
         self,
@@ -36,30 +39,42 @@ class SystemPage:
         model: ReadModel,
         certificates: Sequence[Path],
         ingest_status: Callable[[], IngestStatus],
+        centre: CentreMonitor | None = None,
     ) -> None:
         self._context = context
         self._model = model
         self._certificates = certificates
         self._ingest_status = ingest_status
+        self._centre = centre
         self.routes = [Route("/system", self.page)]
 
     def page(self, request: Request) -> Response:
         """The page."""
         model, locale = self._model, self._context.locale(request)
+        versions = view.by_version(model.probes().values())
+        version = one_of("version", request.query_params.get("version"), list(versions))
 
         def content() -> Mapping[str, object]:
-            return self._content(locale)
+            return self._content(locale, version)
 
         return self._context.render_shared(
-            request, "system.html", (), lambda: model.invalidations, content, _SHARED_S
+            request, "system.html", (version,), lambda: model.invalidations, content, _SHARED_S
         )
 
-    def _content(self, locale: Locale) -> Mapping[str, object]:
+    def _content(self, locale: Locale, version: str) -> Mapping[str, object]:
         model, store, now = self._model, self._model.store, self._model.now()
         probes, totals, status = model.probes(), store.totals(), self._ingest_status()
         own = [(path.name, ends_at(path)) for path in self._certificates]
         due = list(_due_for_renewal(probes, now))
+        of_version = view.by_version(probes.values())
+        checks = [] if self._centre is None else self._centre.checks()
         return {
+            "checks": [health_view.check_row(check, locale) for check in checks],
+            "worst": health_view.summary(checks, locale),
+            "versions": view.version_rows(of_version),
+            "version": version,
+            "of_version": view.probe_rows(of_version.get(version, ()), locale) if version else [],
+            "of_version_all": len(of_version.get(version, ())),
             "health": view.system_health(
                 list(probes.values()),
                 model.ledgers(),

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from collector.domain.centre_health import versions
 from collector.domain.lines import is_silent
 from collector.domain.name_conflicts import NameConflict
 from collector.ingest.status import IngestStatus
@@ -50,6 +51,14 @@ class LeaseRow(NamedTuple):
     is_here: bool
 
 
+class VersionRow(NamedTuple):
+    """A version of the probes' software, and how many state it; "" for none."""
+
+    version: str
+    probes: int
+    is_newest: bool
+
+
 class CertificateRow(NamedTuple):
     """A certificate and when it expires; `is_ok` while more than `_EXPIRES_SOON_DAYS` are left."""
 
@@ -86,6 +95,28 @@ def certificate_row(
     left = (ends_at - now).days
     at = moment(ends_at, locale.language, locale.timezone)
     return CertificateRow(name, at, left, left > _EXPIRES_SOON_DAYS)
+
+
+def by_version(probes: Iterable[StoredProbe]) -> dict[str, list[StoredProbe]]:
+    """The probes by the version that they state, the newest first; "" for none."""
+    found = {(one.tenant, one.probe): one for one in probes}
+    stated = {key: one.info.probe_version if one.info else "" for key, one in found.items()}
+    return {version: [found[key] for key in keys] for version, keys in versions(stated)}
+
+
+def version_rows(probes: Mapping[str, Sequence[StoredProbe]]) -> list[VersionRow]:
+    """A row for each version, the newest first."""
+    return [
+        VersionRow(version, len(of_version), place == 0 and bool(version))
+        for place, (version, of_version) in enumerate(probes.items())
+    ]
+
+
+def probe_rows(probes: Sequence[StoredProbe], locale: Locale) -> list[ProblemRow]:
+    """The first of these probes as rows."""
+    return [
+        _row(one, locale, one.info.probe_version if one.info else "") for one in probes[:ROWS_MOST]
+    ]
 
 
 def lease_rows(status: IngestStatus, locale: Locale) -> list[LeaseRow]:

@@ -12,6 +12,7 @@ from collector.cli import main
 from collector.rollup.periods import Step, parse_period
 from collector.store.line_notes import NoteEntry
 from collector.store.postgresql import PostgresqlStore
+from collector.store.records import StoreStatus
 from collector.store.sqlite import SqliteStore
 from collector.store.store import Store
 from tests import samples
@@ -196,3 +197,64 @@ def test_a_registry_file_is_checked_applied_and_exported(
     store = place.open()
     assert {change.who for change in store.registry.changes()} == {"lan"}
     store.close()
+
+
+def test_the_store_knows_its_last_backup_and_after_a_restore_none(
+    places: tuple[Place, Place], tmp_path: Path
+) -> None:
+    one, two = places
+    fill(one)
+
+    def status(place: Place) -> StoreStatus:
+        store = place.open()
+        found = store.status()
+        store.close()
+        return found
+
+    before = status(one)
+    assert before.last_backup is None
+    assert before.restored_at is None
+    # Two results are rolled up; the third waits, and was stored last.
+    assert before.pending_results == 1
+    assert before.first_pending == before.last_pending
+    assert before.last_stored_at == NOW
+    assert before.database.size_bytes > 10_000
+
+    assert one.command("backup", tmp_path / "first") == 0
+    plain = status(one).last_backup
+    assert plain is not None
+    assert not plain.verified
+    assert one.command("backup", "--check", tmp_path / "second") == 0
+    made = status(one).last_backup
+    assert made is not None
+    assert made.verified
+    assert made.at > plain.at
+    assert made.results == 3
+    assert made.size_bytes == (tmp_path / "second").stat().st_size
+    assert made.place.endswith(":" + str(tmp_path / "second"))
+
+    # The second copy holds the record of the first, which is none of the restored store.
+    assert two.command("restore", tmp_path / "second") == 0
+    restored = status(two)
+    assert restored.last_backup is None
+    assert restored.restored_at is not None
+    assert restored.restored_at > made.at
+    assert two.command("backup", tmp_path / "third") == 0
+    again = status(two).last_backup
+    assert again is not None
+    assert again.at > restored.restored_at
+
+
+def test_a_copy_that_cannot_be_read_whole_is_no_backup(tmp_path: Path) -> None:
+    place = Place(tmp_path / "one", None)
+    fill(place)
+    path = tmp_path / "one" / "results.sqlite"
+    store = place.open()
+    store.close()
+    with path.open("r+b") as file:
+        # A page in the middle, of a table that a copy by pages does not look at.
+        file.seek(path.stat().st_size // 2 // 16_384 * 16_384)
+        file.write(b"\xff" * 16_384)
+    if place.command("backup", "--check", tmp_path / "copy") == 0:
+        pytest.fail("a damaged copy was taken for a backup")
+    assert not (tmp_path / "copy").exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from time import sleep
@@ -431,3 +431,20 @@ def test_the_command_mends_on_record(
     sqlite.maintain(NOW, 1)
     assert command(tmp_path, "rebuild", *asked) == 2
     assert "raw results are kept since" in capsys.readouterr().err
+
+
+def test_a_night_is_noted_from_its_first_work_until_all_is_done(tmp_path: Path) -> None:
+    with closing(SqliteStore(tmp_path / "results.sqlite")) as store:
+        maintenance = Maintenance(store, StoreConfig(raw_days=0), lambda: None)
+        noon, night = (datetime(2026, 7, 25, hour, 0, tzinfo=UTC) for hour in (5, 18))
+        later = [night + timedelta(minutes=minute) for minute in range(3)]
+        nights = []
+        for when in (noon, *later):
+            maintenance.run_once(when)
+            nights.append(maintenance.night)
+    # 18:00 UTC is one in the morning in Vietnam.
+    assert nights[0] is None
+    run = nights[-1]
+    assert run is not None
+    assert (run.began_at, run.failure) == (night, None)
+    assert run.ended_at in later

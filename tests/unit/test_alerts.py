@@ -405,7 +405,9 @@ EVIDENCE: dict[AlertKind, dict[str, str | int | float]] = {
     },
     AlertKind.CERTIFICATE_EXPIRING: {"not_after": "2026-08-01T00:00:00+00:00", "days_left": 6},
     AlertKind.CERTIFICATE_UNREADABLE: {},
+    AlertKind.CENTRE_UNHEALTHY: {"size_bytes": 100_000_000_000, "free_bytes": 1_500_000_000},
 }
+NAMES = {AlertKind.FAMILY_DOWN: "ipv6", AlertKind.CENTRE_UNHEALTHY: "disk"}
 SENTENCES = {
     AlertKind.PROBE_SILENT: "kể từ 10:30 ngày 25/07/2026.",
     AlertKind.LINE_DOWN: "Đã 1.440 phút không có trả lời",
@@ -422,12 +424,13 @@ SENTENCES = {
     ),
     AlertKind.CERTIFICATE_EXPIRING: "hết hạn lúc 07:00 ngày 01/08/2026",
     AlertKind.CERTIFICATE_UNREADABLE: "không đọc được chứng thư số hay danh sách thu hồi",
+    AlertKind.CENTRE_UNHEALTHY: "Ổ đĩa: Còn trống 1,5 GB trên 100,0 GB (1,5 %).",
 }
 
 
 @pytest.mark.parametrize("kind", list(AlertKind))
 def test_every_kind_has_its_sentence(kind: AlertKind) -> None:
-    of = msgspec.structs.replace(LINE, name="ipv6") if kind is AlertKind.FAMILY_DOWN else LINE
+    of = msgspec.structs.replace(LINE, name=NAMES.get(kind, ""))
     told = msgspec.structs.replace(alert(key=Key(kind, of)), evidence=EVIDENCE[kind])
     assert SENTENCES[kind] in notification.sentence(told, HANOI)
     assert notification.title(kind) != notification.title(kind, vietnamese=False)

@@ -444,6 +444,24 @@ LABELS = {
         "which one delivers what it declared; for the share of the plan see the overview.",
     ),
     # The health of the system
+    "centre_health": Phrase("Tình trạng của trung tâm", "The centre itself"),
+    "centre_health_lead": Phrase(
+        "Trung tâm tự kiểm tra; cùng số liệu có ở /metrics, mục hỏng quá 10 phút được gửi thành "
+        "cảnh báo.",
+        "The centre checks itself; /metrics has the same figures, and what is bad for 10 minutes "
+        "becomes an alert.",
+    ),
+    "check": Phrase("Mục", "Check"),
+    "check_finding": Phrase("Hiện trạng", "Found"),
+    "check_limit": Phrase("Ngưỡng", "Limit"),
+    "check_action": Phrase("Việc cần làm", "What to do"),
+    "check_good": Phrase("Tốt", "Good"),
+    "check_attention": Phrase("Cần xem", "Attention"),
+    "check_bad": Phrase("Hỏng", "Bad"),
+    "check_unknown": Phrase("Chưa biết", "Not known"),
+    "versions": Phrase("Phiên bản phần mềm của các trạm", "Software versions of the probes"),
+    "version_newest": Phrase("(mới nhất)", "(the newest)"),
+    "version_unknown": Phrase("chưa rõ", "not stated"),
     "silent_probes": Phrase("Trạm mất liên lạc", "Silent probes"),
     "probes_with_gaps": Phrase("Trạm còn thiếu kết quả", "Probes with gaps"),
     "probes_with_backlog": Phrase("Trạm tồn đọng trên 100 kết quả", "Backlog above 100 results"),
