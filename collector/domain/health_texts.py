@@ -16,7 +16,7 @@ NAMES = {
     CheckName.DISK: Phrase("Ổ đĩa", "Disk"),
     CheckName.DATABASE: Phrase("Cơ sở dữ liệu", "Database"),
     CheckName.REPLICATION: Phrase("Bản sao dự phòng", "Replication"),
-    CheckName.BROKER: Phrase("Máy chủ trung chuyển (MQTT)", "Broker (MQTT)"),
+    CheckName.BROKER: Phrase("Máy chủ nhận tin (MQTT)", "Broker (MQTT)"),
     CheckName.MESSAGES: Phrase("Tin nhận từ trạm đo", "Messages from probes"),
     CheckName.ROLL_UPS: Phrase("Tổng hợp số liệu", "Roll-ups"),
     CheckName.BACKUP: Phrase("Sao lưu", "Backup"),
@@ -352,11 +352,11 @@ _ACTIONS = {
         "Kiểm tra máy dự phòng và kết nối tới máy đó.", "Look at the standby and its network."
     ),
     CheckName.BROKER: Phrase(
-        "Kiểm tra máy chủ MQTT; lệnh `tramdo-collector check` nói rõ lý do.",
+        "Kiểm tra máy chủ nhận tin; lệnh `tramdo-collector check` nói rõ lý do.",
         "Look at the broker; `tramdo-collector check` says why.",
     ),
     CheckName.MESSAGES: Phrase(
-        "Nếu mọi trạm cùng im lặng: kiểm tra máy chủ MQTT và tường lửa của trung tâm.",
+        "Nếu mọi trạm cùng im lặng: kiểm tra máy chủ nhận tin và tường lửa của trung tâm.",
         "If every probe is silent: look at the broker and the centre's firewall.",
     ),
     CheckName.ROLL_UPS: Phrase(
