@@ -461,7 +461,7 @@ LABELS = {
     "check_unknown": Phrase("Chưa biết", "Not known"),
     "versions": Phrase("Phiên bản phần mềm của các trạm", "Software versions of the probes"),
     "version_newest": Phrase("(mới nhất)", "(the newest)"),
-    "version_unknown": Phrase("chưa rõ", "not stated"),
+    "version_unknown": Phrase("không rõ", "not stated"),
     "silent_probes": Phrase("Trạm mất liên lạc", "Silent probes"),
     "probes_with_gaps": Phrase("Trạm còn thiếu kết quả", "Probes with gaps"),
     "probes_with_backlog": Phrase("Trạm tồn đọng trên 100 kết quả", "Backlog above 100 results"),
