@@ -22,7 +22,7 @@ from collector.reports.report import OfficeConfig, Report, ReportKind
 from collector.rollup.days import DaySample
 from collector.rollup.distribution import distribution
 from collector.rollup.periods import Period, Step, start_of_day, week_of
-from collector.rollup.queries import Bucket, HourMean, RevisedDay
+from collector.rollup.queries import Bucket, HourMean, HourProfile, RevisedDay
 from collector.rollup.summary import EMPTY, KindCounts, Summary, merge_summaries
 from collector.store.records import StoredProbe
 from tests import samples
@@ -225,6 +225,11 @@ class FakeSummaries:
     def hour_means(
         self, lines: Sequence[LineKey], period: Period, metric: str
     ) -> Mapping[LineKey, Mapping[tuple[int, int], HourMean]]:
+        raise NotImplementedError
+
+    def hour_profile(
+        self, factors: Mapping[LineKey, float], period: Period, figure: str
+    ) -> Mapping[tuple[int, int], HourProfile]:
         raise NotImplementedError
 
     def hours_of_week(self, line: LineKey, period: Period) -> Mapping[tuple[int, int], Summary]:

@@ -6,6 +6,7 @@
     summaries.by_family(lines, period)      the same, each address family alone
     summaries.hours_of_week(line, period)   (weekday, hour) -> Summary: the heat map
     summaries.hour_means(lines, period, metric) one metric of many lines by hour of the week
+    summaries.hour_profile(factors, period, figure) means of many lines by hour, a line once
     summaries.daily_by_family(lines, period, metric)    samples by day, for intervals of means
     summaries.revision()                    the data revision that a report prints
     summaries.revised_since(period, lines, revision)    the days that changed since then
@@ -68,6 +69,20 @@ class HourMean(NamedTuple):
         return self.total / self.samples
 
 
+class HourProfile(NamedTuple):
+    """One hour of the week over many lines: how many have samples then, and their mean.
+
+    Each line counts once, with the mean of its samples of that hour.
+    """
+
+    lines: int
+    mean: float
+
+
+# Figures of `hour_profile` beside `OVERVIEW_METRICS`: shares of packets and of known minutes.
+LOSS, AVAILABILITY = "loss", "availability"
+
+
 class Summaries(Protocol):
     """Reads roll-ups. Every method may raise `collector.store.store.StoreError`."""
 
@@ -109,6 +124,17 @@ class Summaries(Protocol):
 
         One quick query, where `hours_of_week` reads a line's whole Summaries. An hour or line
         without samples is absent.
+        """
+
+    def hour_profile(
+        self, factors: Mapping[LineKey, float], period: Period, figure: str
+    ) -> Mapping[tuple[int, int], HourProfile]:
+        """The mean over lines of a figure by (weekday, hour), local, Monday is 0.
+
+        Args:
+            factors: the lines; each one's figure is multiplied by its factor.
+            period: its hours, within the retention of hours.
+            figure: one of `OVERVIEW_METRICS`, or LOSS or AVAILABILITY.
         """
 
     def daily_by_family(self, lines: Sequence[LineKey], period: Period, metric: str) -> LineDays:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from itertools import chain, groupby
 from typing import NamedTuple
 
 from collector.registry.registry import LineKey
 from collector.rollup.days import DaySample
 from collector.rollup.metrics import OVERVIEW_KINDS
 from collector.rollup.periods import VIETNAM, Period, Step, local_day, pieces, week_of
-from collector.rollup.queries import Bucket, HourMean, LineDays, RevisedDay, merged_buckets
+from collector.rollup.queries import (
+    AVAILABILITY,
+    LOSS,
+    Bucket,
+    HourMean,
+    HourProfile,
+    LineDays,
+    RevisedDay,
+    merged_buckets,
+)
 from collector.rollup.summary import EMPTY, Summary, merge_summaries
 from collector.store import columns, rollup_tables
 from collector.store.batch import family_of
@@ -22,6 +32,9 @@ from wire.result import Family
 # The hour of the week in Vietnam (UTC+7): 1970 began on a Thursday. Without %, which is psycopg's.
 _HOUR = "((start_s + 25200) / 3600 + 72)"
 _HOUR_OF_WEEK = f"{_HOUR} - {_HOUR} / 168 * 168"
+_UP, _DOWN = (f"coalesce(availability_{name}_minutes, 0)" for name in ("up", "down"))
+# What shares are of, as (numerator, denominator).
+_RATIOS = {LOSS: ("latency_lost", "latency_sent"), AVAILABILITY: (_UP, f"({_UP} + {_DOWN})")}
 # SQLite takes 32,766 values in a statement at most.
 _LINES_AT_ONCE = 1_000
 
@@ -132,6 +145,25 @@ class SqlSummaries:
             known = hours.get(at, HourMean(0, 0.0))
             hours[at] = HourMean(known.samples + int(samples), known.total + float(added))
         return found
+
+    def hour_profile(
+        self, factors: Mapping[LineKey, float], period: Period, figure: str
+    ) -> Mapping[tuple[int, int], HourProfile]:
+        ids, numbers = self._line_ids(list(factors)), {key: n for n, key in enumerate(factors)}
+        wanted = [
+            (line_id, numbers[one.line], factors[one.line])
+            for line_id, one in sorted(ids.items(), key=lambda pair: numbers[pair[1].line])
+        ]
+        found: dict[tuple[int, int], HourProfile] = {}
+        for part in _whole_lines(wanted, _LINES_AT_ONCE):
+            for slot, lines, added in self._database.read(
+                _profile_query(figure, len(part)),
+                (*chain.from_iterable(part), _seconds(period.starts_at), _seconds(period.ends_at)),
+            ):
+                at = divmod(int(slot), 24)
+                known = found.get(at, HourProfile(0, 0.0))
+                found[at] = HourProfile(known.lines + int(lines), known.mean + float(added))
+        return {at: HourProfile(lines, added / lines) for at, (lines, added) in found.items()}
 
     def daily_by_family(self, lines: Sequence[LineKey], period: Period, metric: str) -> LineDays:
         ids = self._line_ids(lines)
@@ -278,6 +310,37 @@ class SqlSummaries:
             ids[named.line] = (*ids.get(named.line, ()), line_id)
         self._names, self._ids, self._last_id = names, ids, rows[-1][0]
         self._have_families = len(ids) < len(names)
+
+
+def _whole_lines(
+    wanted: Sequence[tuple[int, int, float]], most: int
+) -> Iterator[list[tuple[int, int, float]]]:
+    """Parts of about `most`, in which all numbers of a line are together; they are in its order."""
+    part: list[tuple[int, int, float]] = []
+    for _, same in groupby(wanted, key=lambda one: one[1]):
+        part += same
+        if len(part) >= most:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _profile_query(figure: str, count: int) -> str:
+    """By hour of the week: how many lines have samples, and the sum of their means."""
+    total, samples = _RATIOS.get(figure, (f"{figure}_sum", f"{figure}_count"))
+    rows = ", ".join(
+        ["(CAST(? AS bigint), CAST(? AS bigint), CAST(? AS double precision))"] * count
+    )
+    return (
+        f"WITH wanted (line_id, line, factor) AS (VALUES {rows}) "
+        "SELECT slot, count(*), sum(mean) FROM ("
+        f"SELECT line, {_HOUR_OF_WEEK} AS slot, "
+        f"sum({total}) * min(factor) / sum({samples}) AS mean "
+        f"FROM wanted JOIN {FIGURES[Step.HOUR].name} USING (line_id) "
+        f"WHERE start_s >= ? AND start_s < ? AND {samples} > 0 "
+        "GROUP BY line, slot) AS means GROUP BY slot"
+    )
 
 
 def _overview_query(period: Period, *, whole: bool) -> tuple[str, list[int]]:

@@ -37,6 +37,7 @@ from collector.web.campaign_page import CampaignPage
 from collector.web.change_signal import ChangeSignal
 from collector.web.evidence_download import EvidenceDownloads
 from collector.web.headers import HEADERS, SecurityHeaders
+from collector.web.hours_page import HoursPage
 from collector.web.isps_page import IspsPage
 from collector.web.line_page import LinePages
 from collector.web.live_page import LivePage
@@ -91,6 +92,7 @@ class Web:
             *LinePages(
                 self._context, read_model, sender, alerts, has_evidence=evidence is not None
             ).routes,
+            *HoursPage(self._context, read_model).routes,
             *NotesPage(self._context, read_model).routes,
             *CampaignPage(self._context, read_model).routes,
             *IspsPage(self._context, read_model).routes,

@@ -49,7 +49,7 @@ RTT_WINDOW = "latency_rtt_p50_ms"
 RTT_PACKETS = f"latency_{PACKETS}"
 LOADED_DOWN = "throughput_rtt_loaded_download_p50_ms"
 LOADED_UP = "throughput_rtt_loaded_upload_p50_ms"
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _PER_MEGABIT = 1 / MEGABIT
 _STEPS = {Step.HOUR: timedelta(hours=1), Step.DAY: timedelta(days=1)}
 _FAMILY_STYLES = {Family.IPV4: "series-a", Family.IPV6: "series-b", None: "series-c"}
@@ -255,7 +255,7 @@ def heatmap(
                 for hour in range(24)
             ],
         )
-        for day, name in enumerate(_WEEKDAYS)
+        for day, name in enumerate(WEEKDAYS)
     ]
 
 

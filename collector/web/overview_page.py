@@ -229,6 +229,7 @@ class OverviewPage:
             "states": [(locale.label(f"state_{state}"), state.value) for state in STATE_LOOKS],
             "link": asked.link,
             "file_link": lambda kind: links(f"/lines.{kind}", asked.file_parameters)({}),
+            "hours_link": links("/hours", asked.filters)({"state": ""}),
             **table(asked, lines, locale),
         }
 

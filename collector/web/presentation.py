@@ -6,7 +6,7 @@ from datetime import tzinfo
 from typing import NamedTuple
 
 from collector.web.formatting import whole_number
-from collector.web.labels import alerts, maps, measurement, notes, pages, staff, uses
+from collector.web.labels import alerts, comparison, maps, measurement, notes, pages, staff, uses
 from runtime.language import Language
 
 
@@ -20,6 +20,7 @@ class Badge(NamedTuple):
 
 _LABELS = (
     alerts.LABELS
+    | comparison.LABELS
     | maps.LABELS
     | measurement.LABELS
     | notes.LABELS

@@ -10,11 +10,12 @@ import pytest
 from collector.ingest.validation import validate
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Period, Step, last_days, parse_period, start_of_day
+from collector.rollup.queries import AVAILABILITY, LOSS
 from collector.rollup.summary import Summary, fold, merge_summaries
 from collector.store.messages import ResultsMessage
 from collector.store.store import Store
 from tests import samples
-from wire.result import Line, Outcome, Reason, Result, ResultsDroppedValues
+from wire.result import Family, Line, Outcome, Reason, Result, ResultsDroppedValues
 
 NOW = datetime(2026, 8, 3, 1, 0, tzinfo=UTC)
 VNPT = LineKey(samples.TENANT, samples.PROBE, "vnpt")
@@ -201,6 +202,40 @@ def test_one_metric_of_many_lines_by_the_hour_of_the_week(store: Store) -> None:
         assert {place: heat[place].metric(metric).mean for place in hours} == {
             place: pytest.approx(one.mean) for place, one in hours.items()
         }
+
+
+def test_an_area_s_hours_are_means_over_lines_each_counted_once(store: Store) -> None:
+    second = VNPT._replace(probe="second")
+    for line, rates in ((VNPT, [100e6, 200e6, 300e6]), (second, [50e6])):
+        # On Wednesdays; the last one over IPv6.
+        results = [
+            samples.throughput(
+                started_at=at(1 + 7 * n),
+                family=Family.IPV6 if n == 2 else Family.IPV4,
+                download_bps=bps,
+            )
+            for n, bps in enumerate(rates)
+        ]
+        put(store, *results, probe=line.probe)
+    factors = {VNPT: 1 / 100e6, second: 1 / 50e6, VNPT._replace(line="none"): 1.0}
+    profile = store.summaries.hour_profile(factors, JULY, "throughput_download_bps")
+    assert set(profile) == {(2, 12)}
+    assert profile[2, 12].lines == 2
+    assert profile[2, 12].mean == pytest.approx((2.0 + 1.0) / 2)
+    assert store.summaries.hour_profile({}, JULY, LOSS) == {}
+
+
+def test_an_area_s_loss_and_availability_by_hour_are_shares(store: Store) -> None:
+    put(store, samples.latency(started_at=at(1)), samples.availability(started_at=at(1)))
+    hours = store.summaries.hours_of_week(VNPT, JULY)
+    for figure in (LOSS, AVAILABILITY):
+        profile = store.summaries.hour_profile({VNPT: 1.0}, JULY, figure)
+        assert profile
+        for hour, found in profile.items():
+            whole = hours[hour]
+            known = whole.loss_ratio if figure == LOSS else whole.availability_ratio
+            assert found.lines == 1
+            assert found.mean == pytest.approx(known)
 
 
 @pytest.mark.parametrize("kind", ["throughput", "latency"])
