@@ -15,6 +15,8 @@ from verify.findings import BundleError, Finding, Kind
 from verify.rows import Statements, figures
 from verify.samples import Days, LineSamples
 
+_MAINTENANCE = "maintenance.json"
+
 
 class Trust(NamedTuple):
     """What the reader has from elsewhere: the authority's PEM, the manifest's SHA-256."""
@@ -86,7 +88,12 @@ def _checked(bundle: Bundle, trust: Trust, cores: int) -> Report:
     findings += _left_out(bundle, samples)
     findings += _statements(bundle, report, question)
     statements = Statements(
-        report, bundle.table("registry.json"), report["thresholds"], bundle.table("plans.json")
+        report,
+        bundle.table("registry.json"),
+        report["thresholds"],
+        bundle.table("plans.json"),
+        bundle.table(_MAINTENANCE) if bundle.has(_MAINTENANCE) else (),
+        made_at,
     )
     findings += registry.changes(statements.registry, made_at)
     as_of = datetime.fromisoformat(question["as_of"])

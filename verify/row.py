@@ -29,13 +29,18 @@ FAMILY, LINE_FAMILY = "family", "line_family"
 
 
 class Member(NamedTuple):
-    """A line in a row. `line`, `probe`, `plan`: its registry's entries and its plan of tests."""
+    """A line in a row. `line`, `probe`, `plan`: its registry's entries and its plan of tests.
+
+    `planned_down`: the minutes down of its outages in planned maintenance; None where the report
+    states none.
+    """
 
     name: str
     samples: Samples
     line: Mapping[str, Any] | None
     probe: Mapping[str, Any] | None
     plan: Mapping[str, Any] | None
+    planned_down: int | None = None
 
     def declared(self, direction: str) -> float | None:
         """The declared speed (bit/s)."""
@@ -61,6 +66,16 @@ class Context(NamedTuple):
     thresholds: Mapping[str, Any]
     as_of: datetime
     lines: int
+
+    @property
+    def begin(self) -> datetime:
+        """When the report's days begin."""
+        return _midnight(self.days.first)
+
+    @property
+    def period_end(self) -> datetime:
+        """When they end."""
+        return _midnight(self.days.last + _DAY)
 
     @property
     def end(self) -> datetime:
@@ -110,6 +125,7 @@ def _without_verdicts(found: Fields) -> Fields:
         (
             "planned", "completeness_ratio", "lines_planned", "up_minutes", "down_minutes",
             "unknown_minutes", "availability_ratio", "ipv4_down_minutes", "ipv6_down_minutes",
+            "planned_down_minutes", "availability_without_planned_ratio",
         ),
         Expected(None),
     )  # fmt: skip
@@ -284,6 +300,22 @@ def _availability(samples: Samples, members: Sequence[Member], context: Context)
         "availability_why": Expected(verdict.why),
         "ipv4_down_minutes": Expected(samples.sums.get("availability_ipv4_down_minutes")),
         "ipv6_down_minutes": Expected(samples.sums.get("availability_ipv6_down_minutes")),
+        **_without_planned(up, down, members),
+    }
+
+
+def _without_planned(up: int, down: int, members: Sequence[Member]) -> Fields:
+    """The minutes down in planned maintenance, at most those down, and availability without."""
+    if any(one.planned_down is None for one in members):
+        return {}
+    planned = sum(
+        min(one.planned_down or 0, one.samples.sums.get("availability_down_minutes", 0))
+        for one in members
+    )
+    rest = up + down - planned
+    return {
+        "planned_down_minutes": Expected(planned),
+        "availability_without_planned_ratio": Expected(up / rest if rest else None),
     }
 
 

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from verify.findings import Finding, Kind
+from verify.maintenance import Announcement, Place, announcements, minutes_within
 from verify.row import (
     AREA,
     COMMUNE,
@@ -38,6 +39,9 @@ class Statements(NamedTuple):
     registry: Mapping[str, Any]
     thresholds: Mapping[str, Any]
     plans: Sequence[Mapping[str, Any]]
+    # Entries of planned maintenance; none in bundles of before there was any.
+    maintenance: Sequence[Mapping[str, Any]] = ()
+    made_at: datetime | None = None
 
 
 def figures(
@@ -48,6 +52,12 @@ def figures(
     members = {
         name: _member(name, mine.whole, statements) for name, mine in sorted(samples.items())
     }
+    if statements.report.get("maintenance") is not None:
+        planned = PlannedMaintenance(members, samples, context, statements)
+        members = planned.members()
+        yield from planned.compared()
+    else:
+        yield Finding(Kind.UNKNOWN, "report.json", "it states nothing of planned maintenance")
     expected = dict(_rows(members, samples, context, statements))
     stated: dict[Key, Mapping[str, Any]] = {}
     for one in statements.report["rows"]:
@@ -64,6 +74,94 @@ def figures(
             yield Finding(Kind.DIFFERS, "report.json", f"it has no row of {_subject(key)}")
     yield from _weeks(samples, statements, days)
     yield from _communes(members, samples, statements, days)
+
+
+class PlannedMaintenance:
+    """The announcements of the report's days, and what of each line's outages lies in them."""
+
+    def __init__(
+        self,
+        members: Mapping[str, Member],
+        samples: Mapping[str, LineSamples],
+        context: Context,
+        statements: Statements,
+    ) -> None:
+        self._begin, self._end = context.begin, context.period_end
+        self._members, self._samples, self._statements = members, samples, statements
+        communes = {one["code"]: one for one in statements.registry["communes"]}
+        self._places = {name: _place(one, communes) for name, one in members.items()}
+        every = announcements(statements.maintenance, self._begin, self._end, statements.made_at)
+        self._lines = {one.number: self._concerned(one) for one in every}
+        self._announcements = [one for one in every if self._lines[one.number]]
+
+    def _concerned(self, one: Announcement) -> list[str]:
+        places = self._places.items()
+        return [name for name, where in places if where and one.concerns(name, where)]
+
+    def members(self) -> dict[str, Member]:
+        """The lines with their minutes down in planned maintenance."""
+        return {
+            name: one._replace(planned_down=self._minutes(name, self._announcements))
+            for name, one in self._members.items()
+        }
+
+    def _minutes(self, name: str, some: Sequence[Announcement]) -> int:
+        where = self._places[name]
+        planned = [one for one in some if where and one.counts_for(name, where)]
+        return minutes_within(planned, self._samples[name].outages, self._begin, self._end)
+
+    def compared(self) -> Iterator[Finding]:
+        """Each announcement of the report against its entries and the results."""
+        stated = {int(one["number"]): one for one in self._statements.report["maintenance"]}
+        for one in self._announcements:
+            subject = f"maintenance {one.number}"
+            if one.number not in stated:
+                yield Finding(Kind.DIFFERS, "report.json", f"it has no row of {subject}")
+            else:
+                yield from compared(subject, self._fields(one), _with_times(stated[one.number]))
+        for number in sorted(stated.keys() - {one.number for one in self._announcements}):
+            subject = f"maintenance {number}"
+            yield Finding(Kind.DIFFERS, subject, "the report has a row that no entry is of")
+
+    def _fields(self, one: Announcement) -> Fields:
+        planned, current = one.planned, one.entries[-1]
+        lines = self._lines[one.number]
+        return {
+            "starts_at": Expected(current.starts_at),
+            "ends_at": Expected(current.ends_at),
+            "isp": Expected(current.isp),
+            "place": Expected(current.place),
+            "line": Expected(current.line),
+            "announced_at": Expected(one.entries[0].recorded_at),
+            "changed_at": Expected(current.recorded_at),
+            "entries": Expected(len(one.entries)),
+            "status": Expected(one.status),
+            "planned_from": Expected(planned[0] if planned else None),
+            "planned_until": Expected(planned[1] if planned else None),
+            "lines": Expected(len(lines)),
+            "down_minutes": Expected(sum(self._minutes(name, [one]) for name in lines)),
+        }
+
+
+_TIMES = ("starts_at", "ends_at", "announced_at", "changed_at", "planned_from", "planned_until")
+
+
+def _with_times(stated: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same with its times as times, which have several texts."""
+    times = {
+        name: datetime.fromisoformat(stated[name])
+        for name in _TIMES
+        if stated.get(name) is not None
+    }
+    return {**stated, **times}
+
+
+def _place(member: Member, communes: Mapping[str, Mapping[str, Any]]) -> Place | None:
+    if member.line is None or member.probe is None:
+        return None
+    commune = str(member.probe["commune"])
+    province = communes.get(commune, {}).get("province_code", "")
+    return Place(str(member.line["isp"]), commune, str(province))
 
 
 def _member(name: str, samples: Samples, statements: Statements) -> Member:

@@ -218,6 +218,14 @@ class Days(NamedTuple):
     results_from: date
 
 
+class Outage(NamedTuple):
+    """An outage of a line, and the minutes of it in which the line was down."""
+
+    started_at: datetime
+    ended_at: datetime
+    down_minutes: int
+
+
 class LineSamples:
     """The results of one line.
 
@@ -233,6 +241,8 @@ class LineSamples:
         # Successful speed tests, also of the days before the report's.
         self.tests: Counter[date] = Counter()
         self.outside = self.late = 0
+        # Those of the day before the report's too: work at night goes on beyond midnight.
+        self.outages: list[Outage] = []
 
     @property
     def whole(self) -> Samples:
@@ -263,8 +273,16 @@ class LineSamples:
             return
         if kind in SPEED_KINDS and result["outcome"] == "ok":
             self.tests[day] += 1
+        if kind == "outage" and not flags and day >= self._days.first - timedelta(days=1):
+            self._add_outage(result)
         if day >= self._days.first:
             self._count(result, kind, local, flags)
+
+    def _add_outage(self, result: Mapping[str, Any]) -> None:
+        if (values := result["values"]) is not None:
+            start = datetime.fromisoformat(result["started_at"])
+            end = start + timedelta(seconds=float(result["duration_s"]))
+            self.outages.append(Outage(start, end, int(values["down_minutes"])))
 
     def _count(
         self, result: Mapping[str, Any], kind: str, local: datetime, flags: set[str]
@@ -295,6 +313,7 @@ def joined_lines(parts: Sequence[LineSamples], days: Days) -> LineSamples:
         found.tests.update(part.tests)
         found.outside += part.outside
         found.late += part.late
+        found.outages += part.outages
     for family in {family for part in parts for family in part.families}:
         found.families[family] = joined(
             part.families[family] for part in parts if family in part.families

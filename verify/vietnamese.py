@@ -148,6 +148,14 @@ _SENTENCES = [
             r"the report has a row that no result is of",
             "báo cáo có dòng mà không kết quả nào thuộc về",
         ),
+        (
+            r"the report has a row that no entry is of",
+            "báo cáo có thông báo bảo trì mà không mục ghi nhận nào nêu",
+        ),
+        (
+            r"it states nothing of planned maintenance",
+            "báo cáo không nêu gì về bảo trì có kế hoạch",
+        ),
         (r"it has no row of (.*)", r"báo cáo thiếu dòng của \1"),
         (r"its results are not in the bundle", "kết quả của tuần này không có trong bộ chứng cứ"),
         (
@@ -172,6 +180,7 @@ _SUBJECTS = [
         (r"isp_plan (.*)", r"gói cước \1"),
         (r"family unstated", "không nêu họ địa chỉ"),
         (r"family (\S+)", r"họ địa chỉ \1"),
+        (r"maintenance (\d+)", r"thông báo bảo trì số \1"),
         (r"the week from (\S+)", r"tuần từ \1"),
     )
 ]

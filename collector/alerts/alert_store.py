@@ -38,6 +38,10 @@ _COLUMNS = (
 _HELD_BACK = ""
 
 
+def _nothing_held(_key: Key) -> bool:
+    return False
+
+
 class AlertLocation(NamedTuple):
     """Commune and office of a probe when its alert began."""
 
@@ -85,11 +89,13 @@ class AlertStore:
         changes: Collection[Begin | End],
         channels: Sequence[str],
         where: Callable[[Subject], AlertLocation],
+        held: Callable[[Key], bool] = _nothing_held,
     ) -> None:
         """Open and close alerts, and queue a notification for each channel.
 
-        When an alert ends before its beginning was delivered, the queued beginning is replaced by
-        the end, which states both times.
+        A beginning that a silence covers, or that is `held` (planned maintenance), is queued
+        without a channel. When an alert ends before its beginning was delivered, the queued
+        beginning is replaced by the end, which states both times.
 
         Raises:
             collector.store.leases.LeaseLostError: the tenant of one is not held here.
@@ -100,33 +106,39 @@ class AlertStore:
             for change in changes:
                 if isinstance(change, Begin):
                     key = change.result.key
-                    silenced = silenced_by(silences, key, change.at) is not None
+                    silenced = held(key) or silenced_by(silences, key, change.at) is not None
                     notified = (_HELD_BACK,) if silenced else channels
                     self._begin(transaction, change, notified, where(key.subject))
                 else:
                     self._end(transaction, change, channels)
 
-    def release(self, alerts: Collection[Alert], channels: Sequence[str], now: datetime) -> None:
-        """Queue the beginnings of those open alerts whose silence has ended.
+    def release(
+        self,
+        alerts: Collection[Alert],
+        channels: Sequence[str],
+        now: datetime,
+        held: Callable[[Key], bool] = _nothing_held,
+    ) -> None:
+        """Queue the beginnings of those open alerts whose silence or maintenance has ended.
 
         Raises:
             collector.store.leases.LeaseLostError: the tenant of one is not held here.
         """
-        held = {
+        unsent = {
             row[0]
             for row in self._database.read(
                 f"SELECT number FROM {self._database.due} WHERE channel = ?",  # noqa: S608 - our own names
                 (_HELD_BACK,),
             )
         }
-        waiting = [alert for alert in alerts if alert.number in held]
+        waiting = [alert for alert in alerts if alert.number in unsent]
         if not waiting:
             return
         tenants = {alert.key.subject.tenant for alert in waiting} - {""}
         with self._database.transaction(tenants) as transaction:
             silences = self._silences(transaction)
             for alert in waiting:
-                if silenced_by(silences, alert.key, now) is None:
+                if not held(alert.key) and silenced_by(silences, alert.key, now) is None:
                     self._forget_beginning(transaction, alert.number)
                     self._enqueue(transaction, alert.number, channels, Transition.BEGIN)
 

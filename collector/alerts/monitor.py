@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from collector.alerts.alert import Subject, changes
+from collector.alerts.alert import Key, Subject, changes
 from collector.alerts.alert_database import AlertStoreError
 from collector.alerts.alert_store import AlertLocation, AlertStore
 from collector.alerts.centre_monitor import CentreMonitor
@@ -40,9 +40,11 @@ from collector.alerts.rules import (
 )
 from collector.alerts.served_certificates import ServedCertificates
 from collector.alerts.settings import AlertsConfig
+from collector.alerts.silence import held_by
 from collector.domain.lines import KnownLine, LineState, certificate_ends_at, line_state
 from collector.domain.name_conflicts import NameConflict
 from collector.domain.read_model import ReadModel
+from collector.registry.planned_maintenance import in_force
 from collector.registry.registry import LineKey
 from collector.rollup.periods import Period, local_day, start_of_day
 from collector.rollup.summary import Summary
@@ -157,14 +159,24 @@ class AlertMonitor:
             for key, alert in self._alert_store.open_alerts().items()
             if holds(key.subject.tenant)
         }
-        self._alert_store.release(own.values(), self._notifier.names, now)
+        held = self._held_back(now)
+        self._alert_store.release(own.values(), self._notifier.names, now, held)
         begun_and_ended = changes(own, evaluate(snapshot, self._config.rules), now)
         if begun_and_ended:
             places = {key[:2]: line for key, line in lines.items()}
             self._alert_store.write(
-                begun_and_ended, self._notifier.names, lambda subject: _location_of(subject, places)
+                begun_and_ended,
+                self._notifier.names,
+                lambda subject: _location_of(subject, places),
+                held,
             )
             self._on_change()
+
+    def _held_back(self, now: datetime) -> Callable[[Key], bool]:
+        """Whether planned maintenance that is being done holds an alert back."""
+        going_on = in_force(self._model.store.maintenance.read(), now)
+        registry = self._model.registry()
+        return lambda key: held_by(going_on, key, registry) is not None
 
     def _snapshot(
         self, lines: Mapping[LineKey, KnownLine], now: datetime, holds: Callable[[str], bool]

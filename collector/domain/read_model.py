@@ -20,6 +20,7 @@ from collector.domain.planned_tests import MonthlyPlans, monthly_plans
 from collector.domain.probe_snapshot import ProbeSnapshot
 from collector.domain.shared_cache import SharedCache
 from collector.domain.thresholds import Thresholds
+from collector.registry.planned_maintenance import PlannedMaintenance
 from collector.registry.registry import LineKey, Registry
 from collector.rollup.periods import Period, last_days, local_day
 from collector.rollup.queries import LineDays
@@ -86,6 +87,10 @@ class ReadModel:
         """The revision of `registry()`, for what is made of it."""
         self.registry()
         return self._registry[0] if self._registry else 0
+
+    def maintenance(self) -> list[PlannedMaintenance]:
+        """What was announced of planned maintenance."""
+        return self.cached("maintenance", self.store.maintenance.read, 2.0)
 
     def snapshot(self) -> ProbeSnapshot:
         """Every probe as the store has it now; all callers share it.

@@ -22,6 +22,7 @@ from collector.evidence.zip_stream import ZipStream
 from collector.registry.changes import RecordedChange
 from collector.reports import builder
 from collector.reports.builder import Sources
+from collector.reports.maintenance import LOOKED_BACK
 from collector.reports.report import Area, ReportKind
 from collector.rollup.periods import month_of
 from collector.store.messages import EpochKey
@@ -93,10 +94,11 @@ class BundlePieces:
         self.written = Written(length, archive.digest, self._counts.results, waiting)
 
     def _files(self, archive: ZipStream) -> Iterator[bytes]:
-        question, store = self._question, self._sources.store
+        report = self._report()
+        question, store = _looking_back(self._question, report), self._sources.store
         for name in ("README.vi.md", "README.md", "method.md"):
             yield from archive.add(name, (_HERE / name).read_bytes())
-        yield from self._context(archive)
+        yield from self._context(archive, report)
         epochs = list[EpochKey]()
         for probe in question.probes:
             days = question.results_period
@@ -116,13 +118,12 @@ class BundlePieces:
         about = {"question": question.as_table(), "version": self._sources.version}
         yield from archive.finish(about)
 
-    def _context(self, archive: ZipStream) -> Iterator[bytes]:
+    def _context(self, archive: ZipStream, report: Mapping[str, Any]) -> Iterator[bytes]:
         question, sources = self._question, self._sources
         if sources.authority_pem:
             yield from archive.add("authority.pem", sources.authority_pem)
         certificates = list(_certificates(question, sources.store))
         yield from archive.add_json("certificates.json", certificates)
-        report = self._report()
         yield from archive.add_json(
             "registry.json",
             registry_table(
@@ -134,6 +135,7 @@ class BundlePieces:
         )
         yield from archive.add_json("thresholds.json", report["thresholds"])
         yield from archive.add_json("plans.json", list(_plans(question, sources)))
+        yield from archive.add_json("maintenance.json", list(_maintenance(question, sources)))
         if self._issued is None:
             yield from archive.add_json("report.json", report)
         else:
@@ -199,6 +201,32 @@ def _plans(question: Question, sources: BundleSources) -> Iterator[dict[str, obj
                 for month in months
             },
         }
+
+
+def _maintenance(question: Question, sources: BundleSources) -> Iterator[dict[str, object]]:
+    """Each entry of each announcement with work in the period; who wrote it is no evidence."""
+    period = question.period
+    for one in sources.report.maintenance:
+        if one.touches(period.starts_at, period.ends_at):
+            for entry in one.entries:
+                yield {
+                    "number": one.number,
+                    "recorded_at": entry.recorded_at,
+                    "action": entry.action,
+                    **structs.asdict(entry.scope),
+                    "starts_at": entry.starts_at,
+                    "ends_at": entry.ends_at,
+                    "reason": entry.reason,
+                    "note": entry.note,
+                }
+
+
+def _looking_back(question: Question, report: Mapping[str, Any]) -> Question:
+    """The question with results of the day before, where the report has planned maintenance."""
+    if not report.get("maintenance"):
+        return question
+    before = question.period.first - LOOKED_BACK
+    return structs.replace(question, results_from=min(before, question.results_period.first))
 
 
 def _report(question: Question, sources: BundleSources) -> Mapping[str, Any]:

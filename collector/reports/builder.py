@@ -1,7 +1,7 @@
 """Floor 1. Builds a report from roll-ups, one query each.
 
-It reads roll-ups and the probes' plans only, never raw results, so that its cost does not depend on
-the number of results.
+It reads roll-ups and the probes' plans, and the outages of lines with planned maintenance; no other
+raw results, so that its cost does not depend on their number.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from msgspec import Struct
 from collector.domain.assessment import NoVerdictReason
 from collector.domain.planned_tests import Plans, monthly_plans
 from collector.domain.thresholds import Thresholds
+from collector.registry.planned_maintenance import PlannedMaintenance
 from collector.registry.registry import LineKey, Registry
+from collector.reports.maintenance import MaintenanceFigures
 from collector.reports.report import (
     Area,
     CommuneMonth,
     Level,
+    Maintenance,
     OfficeConfig,
     Report,
     ReportKind,
@@ -30,13 +33,18 @@ from collector.reports.rows import DAILY_METRICS, RowInputs, build_rows
 from collector.rollup.periods import Period, month_of
 from collector.rollup.queries import Summaries
 from collector.rollup.summary import EMPTY, SPEED_KINDS, merge_summaries
-from collector.store.records import StoredProbe
+from collector.store.records import StoredOutage, StoredProbe
 
 NATION = "all"
 # Weeks of the trend, the report's own included.
 _TREND_WEEKS = 5
 # Hours of the day are one query per line; they are not queried for more lines than this.
 _LINES_LOOKED_AT = 300
+
+
+def no_outages(_line: LineKey, _begin: datetime, _end: datetime) -> Sequence[StoredOutage]:
+    """None: for reports without planned maintenance."""
+    return ()
 
 
 class Sources(Struct, frozen=True, kw_only=True):
@@ -48,6 +56,9 @@ class Sources(Struct, frozen=True, kw_only=True):
     plans: Callable[[date], Plans]
     thresholds: Thresholds
     office: OfficeConfig
+    maintenance: Sequence[PlannedMaintenance] = ()
+    # A line's outages that overlap a time.
+    outages: Callable[[LineKey, datetime, datetime], Sequence[StoredOutage]] = no_outages
 
 
 def resolve_area(registry: Registry, name: str) -> Area:
@@ -105,6 +116,9 @@ def build_report(
     # Before the figures: what is rolled up meanwhile is reported as changed rather than missed.
     data_revision = summaries.revision()
     families = summaries.by_family(lines, period)
+    maintenance = MaintenanceFigures(
+        sources.maintenance, of, period, sources.registry, sources.outages
+    )
     rows = build_rows(
         RowInputs(
             area=of,
@@ -118,6 +132,7 @@ def build_report(
             plans=monthly_plans(sources.plans, period),
             hours=_hours(summaries, lines, period),
             days={name: summaries.daily_by_family(lines, period, name) for name in DAILY_METRICS},
+            planned_down=maintenance.down_by_line(),
         )
     )
     return Report(
@@ -130,17 +145,23 @@ def build_report(
         made_at=now.replace(microsecond=0),
         data_revision=data_revision,
         waiting=summaries.waiting(),
-        revision=_revision(issued, rows, sources, of, period),
+        revision=_revision(issued, rows, sources, of, period, maintenance.announced()),
         office=sources.office,
         thresholds=sources.thresholds,
         rows=rows,
         weeks=_weeks(sources, lines, period) if kind is ReportKind.WEEKLY else (),
         commune_month=_commune_month(sources, lines, period),
+        maintenance=maintenance.announced(),
     )
 
 
 def _revision(
-    issued: Report | None, rows: Sequence[ReportRow], sources: Sources, of: Area, period: Period
+    issued: Report | None,
+    rows: Sequence[ReportRow],
+    sources: Sources,
+    of: Area,
+    period: Period,
+    maintenance: Sequence[Maintenance],
 ) -> Revision | None:
     if issued is None:
         return None
@@ -151,7 +172,8 @@ def _revision(
     before = issued.version or 1
     registry_changed = _registered(issued.rows) != _registered(rows)
     plans_changed = not registry_changed and _plans_changed(issued.rows, rows)
-    if not (days or changed or registry_changed or plans_changed):
+    maintenance_changed = _entries(issued.maintenance or ()) != _entries(maintenance)
+    if not (days or changed or registry_changed or plans_changed or maintenance_changed):
         return issued.revision
     return Revision(
         version=before + 1,
@@ -161,7 +183,13 @@ def _revision(
         thresholds_changed=changed,
         registry_changed=registry_changed,
         plans_changed=plans_changed,
+        maintenance_changed=maintenance_changed,
     )
+
+
+def _entries(maintenance: Sequence[Maintenance]) -> list[tuple[int, int]]:
+    """What was announced, and how many entries say so: none of them is ever changed."""
+    return [(one.number, one.entries) for one in maintenance]
 
 
 def _plans_changed(issued: Sequence[ReportRow], rows: Sequence[ReportRow]) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collector.registry.planned_maintenance import MaintenanceStatus
 from collector.reports import formatting
 from collector.reports.formatting import DOTS, MISSING
 from collector.reports.layout import Head, Section, Table
-from collector.reports.report import Level, Report, ReportRow, SpeedStats
+from collector.reports.report import Level, Maintenance, Report, ReportRow, SpeedStats
 from collector.rollup.periods import VIETNAM
 from wire.figures import MEGABIT
 
@@ -104,7 +105,8 @@ def method() -> list[str]:
         (
             "Độ khả dụng = thời gian có dịch vụ / (thời gian có dịch vụ + thời gian gián đoạn); "
             "thời gian không rõ (mất điện tại trạm đo, lỗi mạng nội bộ…) không tính và được nêu "
-            "riêng."
+            "riêng. Bảo trì có kế hoạch vẫn tính vào độ khả dụng; con số không tính bảo trì được "
+            "nêu bên cạnh."
         ),
         (
             "Mẫu bị ghi nhận có yếu tố ảnh hưởng (đường truyền đang có người dùng, thiết bị đo quá "
@@ -240,6 +242,70 @@ def published(report: Report) -> Table:
     )
 
 
+_STATUS = {
+    MaintenanceStatus.PLANNED: "Báo trước",
+    MaintenanceStatus.PARTLY: "Báo trước một phần",
+    MaintenanceStatus.LATE: "Báo muộn, không tính là có kế hoạch",
+    MaintenanceStatus.WITHDRAWN: "Đã rút",
+}
+
+
+def maintenance(report: Report) -> Table | None:
+    """What was announced of planned maintenance in the period; None where nothing was."""
+    if not report.maintenance:
+        return None
+    return Table(
+        caption="Bảo trì có kế hoạch",
+        columns=[
+            "Phạm vi", "Từ", "Đến", "Nội dung, văn bản", "Ghi nhận lúc", "Tình trạng",
+            "Đường truyền", "Gián đoạn trong đó (phút)",
+        ],
+        widths=[18, 11, 11, 22, 11, 13, 7, 7],
+        numeric=[False, False, False, False, False, False, True, True],
+        rows=[
+            [
+                one.scope,
+                formatting.clock(one.starts_at),
+                formatting.clock(one.ends_at),
+                one.reason,
+                _recorded(one),
+                _status(one),
+                formatting.number(one.lines),
+                formatting.number(one.down_minutes),
+            ]
+            for one in report.maintenance
+        ],
+    )  # fmt: skip
+
+
+def _recorded(one: Maintenance) -> str:
+    first = formatting.clock(one.announced_at)
+    return first if one.entries == 1 else f"{first}; sửa {formatting.clock(one.changed_at)}"
+
+
+def _status(one: Maintenance) -> str:
+    if one.status is not MaintenanceStatus.PARTLY or one.planned_from is None:
+        return _STATUS[one.status]
+    until = formatting.clock(one.planned_until) if one.planned_until else MISSING
+    return f"{_STATUS[one.status]}: {formatting.clock(one.planned_from)} – {until}"
+
+
+def availability_both(report: Report) -> str | None:
+    """Availability with planned maintenance and without; None where none was announced."""
+    total = report.total
+    if not report.maintenance:
+        return None
+    return (
+        f"Trong kỳ có {formatting.number(len(report.maintenance))} thông báo bảo trì có kế hoạch. "
+        "Độ khả dụng tính cả thời gian bảo trì: "
+        f"{formatting.percent(total.availability_ratio, 2)}; "
+        f"không tính {formatting.number(total.planned_down_minutes)} phút gián đoạn nằm trong bảo "
+        "trì đã báo trước: "
+        f"{formatting.percent(total.availability_without_planned_ratio, 2)}. Bảo trì báo sau khi "
+        "đã bắt đầu không được tính là có kế hoạch."
+    )
+
+
 def plan(row: ReportRow) -> str:
     """Vd/Vu of a row, Mbit/s."""
     if row.download.declared_bps is None and row.upload.declared_bps is None:
@@ -295,6 +361,8 @@ def _revised(report: Report) -> list[str]:
         f"bản phát hành lần {revision.replaces_version} lúc "
         f"{formatting.clock(revision.replaces_issued_at)}"
     )
+    if revision.maintenance_changed:
+        reasons.append("thông báo bảo trì có kế hoạch được bổ sung, sửa hoặc rút")
     if report.draft:
         return [f"Khác với {replaced}: {'; '.join(reasons)}"]
     return [

@@ -61,6 +61,7 @@ def _overall(report: Report) -> Section:
             f"{formatting.number(total.down_minutes)} phút, không rõ "
             f"{formatting.number(total.unknown_minutes)} phút trên tổng số các đường truyền."
         ),
+        *([both] if (both := common.availability_both(report)) else []),
         (
             f"So với tốc độ công bố: {formatting.number(total.lines_met)} đường truyền đạt, "
             f"{formatting.number(total.lines_not_met)} không đạt, "
@@ -71,7 +72,11 @@ def _overall(report: Report) -> Section:
     return Section(
         heading="II. KẾT QUẢ CHUNG",
         points=points,
-        tables=[*_known(common.families(report)), _communes_short(report)],
+        tables=[
+            *_known(common.maintenance(report)),
+            *_known(common.families(report)),
+            _communes_short(report),
+        ],
     )
 
 
@@ -158,7 +163,9 @@ def _notes() -> Section:
 def _by_commune(report: Report) -> Section:
     return Section(
         heading="Kết quả theo xã, phường, đặc khu",
-        tables=[_quality(report.at(Level.COMMUNE), by_line=False)],
+        tables=[
+            _quality(report.at(Level.COMMUNE), by_line=False, planned=bool(report.maintenance))
+        ],
     )
 
 
@@ -166,14 +173,15 @@ def _by_line(report: Report) -> Section:
     return Section(
         heading="Kết quả theo từng đường truyền",
         tables=[
-            _quality(report.at(Level.LINE), by_line=True),
+            _quality(report.at(Level.LINE), by_line=True, planned=bool(report.maintenance)),
             _against_plan(report),
             *_known(common.line_families(report)),
         ],
     )
 
 
-def _quality(rows: list[ReportRow], *, by_line: bool) -> Table:
+def _quality(rows: list[ReportRow], *, by_line: bool, planned: bool) -> Table:
+    """The figures of communes or lines; `planned`: availability without planned maintenance too."""
     names = ["Cơ quan", "Đường truyền"] if by_line else ["Xã, phường, đặc khu", "Đường truyền"]
     widths = [20, 12] if by_line else [22, 10]
     return Table(
@@ -181,10 +189,10 @@ def _quality(rows: list[ReportRow], *, by_line: bool) -> Table:
         columns=[
             *names, "Hợp lệ", "Mức đầy đủ", "Tải xuống TB", "Tải xuống trung vị", "Tải lên TB",
             "Tải lên trung vị", "Trễ TB (ms)", "Trễ p95 (ms)", "Trễ khi tải (ms)", "Mất gói",
-            "Khả dụng", "Không rõ (phút)",
+            "Khả dụng", *(["Trừ bảo trì"] if planned else []), "Không rõ (phút)",
         ],
-        widths=[*widths, 7, 5, 6, 6, 6, 6, 5, 5, 6, 5, 6, 5],
-        numeric=[False, False, *[True] * 12],
+        widths=[*widths, 7, 5, 6, 6, 6, 6, 5, 5, 6, 5, 6, *([6] if planned else []), 5],
+        numeric=[False, False, *[True] * (13 if planned else 12)],
         rows=[
             [
                 (row.office if by_line else row.commune) or "",
@@ -200,11 +208,16 @@ def _quality(rows: list[ReportRow], *, by_line: bool) -> Table:
                 _loaded(row),
                 formatting.percent(row.loss_ratio, 2),
                 formatting.percent(row.availability_ratio, 2),
+                *([_without_planned(row)] if planned else []),
                 formatting.number(row.unknown_minutes),
             ]
             for row in rows
         ],
     )  # fmt: skip
+
+
+def _without_planned(row: ReportRow) -> str:
+    return formatting.percent(row.availability_without_planned_ratio, 2)
 
 
 def _against_plan(report: Report) -> Table:

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from collector.domain.assessment import NoVerdictReason, Verdict
 from collector.domain.thresholds import Thresholds
+from collector.registry.planned_maintenance import MaintenanceStatus
 from collector.registry.registry import LineKey
 from wire.record import Text
 
@@ -142,6 +143,10 @@ class ReportRow(Struct, frozen=True, kw_only=True):
     ipv6_down_minutes: int | None = None
     # None in issues of a version before 0.2.0.
     lines_planned: int | None = None
+    # Of `down_minutes`, those in planned maintenance, and the availability without them; None at
+    # the levels of families, and in issues of a version before 0.2.0.
+    planned_down_minutes: int | None = None
+    availability_without_planned_ratio: float | None = None
 
     @property
     def is_silent(self) -> bool:
@@ -167,6 +172,33 @@ class Week(Struct, frozen=True):
     tests: int
 
 
+class Maintenance(Struct, frozen=True, kw_only=True):
+    """An announcement of planned maintenance in the period, and what it did to the report's lines.
+
+    `number` is the centre's. `scope` is in words, `isp`, `place` and `line` as it was entered ("":
+    every one). `planned_from` and `planned_until` are the time that counts as planned: what was
+    announced before it began, and still stands. So many `lines` of the report are concerned, now or
+    by an earlier entry; `down_minutes` are theirs within the planned time.
+    """
+
+    number: int
+    scope: str
+    isp: str
+    place: str
+    line: str
+    starts_at: datetime
+    ends_at: datetime
+    reason: str
+    announced_at: datetime
+    changed_at: datetime
+    entries: int
+    status: MaintenanceStatus
+    planned_from: datetime | None
+    planned_until: datetime | None
+    lines: int
+    down_minutes: int
+
+
 class Revision(Struct, frozen=True, kw_only=True):
     """Why this report replaces an earlier issue; in a draft, why it would (`version` None)."""
 
@@ -179,6 +211,8 @@ class Revision(Struct, frozen=True, kw_only=True):
     registry_changed: bool = False
     # A probe's plan was received, or differs: completeness is reckoned by it.
     plans_changed: bool = False
+    # Planned maintenance of the period was announced, corrected or withdrawn.
+    maintenance_changed: bool = False
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -206,6 +240,8 @@ class Report(Struct, frozen=True, kw_only=True):
     weeks: Sequence[Week] = ()
     commune_month: Sequence[CommuneMonth] = ()
     draft: bool = False
+    # None in issues of a version before 0.2.0, which knew of none.
+    maintenance: Sequence[Maintenance] | None = None
 
     @property
     def version(self) -> int | None:

@@ -60,7 +60,8 @@ class RowInputs(Struct, frozen=True, kw_only=True):
 
     `now` (UTC) bounds a period that is not over. `hours` are the hours of the day in which a line
     was measured, for the lines for which they were queried. `days` are the samples of each line by
-    day and family, for each of `DAILY_METRICS`.
+    day and family, for each of `DAILY_METRICS`. `planned_down` are the minutes down in planned
+    maintenance of the lines that had some.
     """
 
     area: Area
@@ -74,6 +75,7 @@ class RowInputs(Struct, frozen=True, kw_only=True):
     plans: MonthlyPlans
     hours: Mapping[LineKey, frozenset[int]]
     days: DaysByMetric
+    planned_down: Mapping[LineKey, int] = {}
 
 
 def build_rows(inputs: RowInputs) -> list[ReportRow]:
@@ -163,6 +165,8 @@ def _family_row(
         availability_why=NoVerdictReason.ONE_FAMILY,
         ipv4_down_minutes=None,
         ipv6_down_minutes=None,
+        planned_down_minutes=None,
+        availability_without_planned_ratio=None,
     )
 
 
@@ -207,6 +211,7 @@ def _row(
     available = assess_availability(
         total.up_minutes * 60, total.down_minutes * 60, inputs.thresholds
     )
+    planned_down = sum(_planned_down(inputs, key) for key in keys)
     return ReportRow(
         level=level,
         **_names(inputs.registry, level, keys),
@@ -245,7 +250,21 @@ def _row(
         ipv4_down_minutes=total.family_down_minutes(Family.IPV4),
         ipv6_down_minutes=total.family_down_minutes(Family.IPV6),
         lines_planned=len(planned),
+        planned_down_minutes=planned_down,
+        availability_without_planned_ratio=_ratio(
+            total.up_minutes, total.down_minutes - planned_down
+        ),
     )
+
+
+def _planned_down(inputs: RowInputs, key: LineKey) -> int:
+    """A line's minutes down in planned maintenance; never more than it was down."""
+    down = inputs.summaries.get(key, EMPTY).down_minutes
+    return min(inputs.planned_down.get(key, 0), down)
+
+
+def _ratio(up: int, down: int) -> float | None:
+    return up / (up + down) if up + down else None
 
 
 def _direction(

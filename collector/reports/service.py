@@ -34,6 +34,8 @@ def sources_of(store: Store, thresholds: Thresholds, office: OfficeConfig) -> So
         plans=store.plans,
         thresholds=thresholds,
         office=office,
+        maintenance=store.maintenance.read(),
+        outages=store.outages,
     )
 
 

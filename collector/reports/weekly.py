@@ -68,8 +68,13 @@ def _results(report: Report) -> Section:
                 f"lần trở lên trong tuần; tổng số {formatting.number(total.tests)} lần đo tốc độ."
             ),
             common.completeness(total),
+            *([both] if (both := common.availability_both(report)) else []),
         ],
-        tables=[communes, _trend(report)],
+        tables=[
+            communes,
+            *([planned] if (planned := common.maintenance(report)) else []),
+            _trend(report),
+        ],
     )
 
 

@@ -169,6 +169,8 @@ def _weeks_and_months(
         ]
         columns = ["Tuần từ ngày", "Lần đo", "Đường truyền đủ số lần đo", "Đường truyền"]
         tables.append(("Các tuần", columns, weeks))
+    if (planned := common.maintenance(report)) is not None:
+        tables.append((planned.caption, list(planned.columns), [list(row) for row in planned.rows]))
     for title, columns, rows in tables:
         sheet = book.add_worksheet(title)
         sheet.set_column(0, len(columns) - 1, 24)
@@ -205,6 +207,15 @@ def _direction(name: str, of: Callable[[ReportRow], SpeedStats]) -> list[_Column
     ]
 
 
+def _planned_minutes(row: ReportRow) -> int | None:
+    # A column of zeros would stand in every workbook.
+    return row.planned_down_minutes or None
+
+
+def _without_planned(row: ReportRow) -> float | None:
+    return row.availability_without_planned_ratio if row.planned_down_minutes else None
+
+
 _COLUMNS = [
     _Column("Mã xã", 8, "text", lambda r: r.commune_code),
     _Column("Xã, phường, đặc khu", 22, "text", lambda r: r.commune),
@@ -238,6 +249,8 @@ _COLUMNS = [
     _Column("Gián đoạn (phút)", 10, "count", lambda r: r.down_minutes),
     _Column("Không rõ (phút)", 10, "count", lambda r: r.unknown_minutes),
     _Column("Độ khả dụng", 10, "fine", lambda r: r.availability_ratio),
+    _Column("Gián đoạn trong bảo trì có kế hoạch (phút)", 12, "count", _planned_minutes),
+    _Column("Độ khả dụng không tính bảo trì", 12, "fine", _without_planned),
     _Column("IPv4 không trả lời (phút)", 11, "count", lambda r: r.ipv4_down_minutes),
     _Column("IPv6 không trả lời (phút)", 11, "count", lambda r: r.ipv6_down_minutes),
 ]

@@ -153,11 +153,16 @@ class StoredRejection(Struct, frozen=True):
 
 
 class StoredOutage(NamedTuple):
-    """An outage as the probe reported it (UTC), and the location of the fault on the path."""
+    """An outage as the probe reported it (UTC), and the location of the fault on the path.
+
+    `down_minutes` count against the line. `valid`: no flag keeps it out of the figures.
+    """
 
     started_at: datetime
     ended_at: datetime
     fault: FaultLocation
+    down_minutes: int = 0
+    valid: bool = True
 
 
 class NotedDifference(NamedTuple):

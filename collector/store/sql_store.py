@@ -15,6 +15,7 @@ from uuid import UUID
 
 from collector.registry.registry import LineKey
 from collector.rollup.comparison import BucketDifference
+from collector.rollup.metrics import invalidating
 from collector.store import (
     batch_writer,
     columns,
@@ -38,6 +39,7 @@ from collector.store.database import Database, Row, Table, Transaction, column_n
 from collector.store.kind_tables import kind_tables
 from collector.store.last_results import LastResultWriter
 from collector.store.lease_table import LeaseFence
+from collector.store.maintenance_store import SqlMaintenanceStore
 from collector.store.messages import (
     EpochKey,
     ProbeCertificate,
@@ -173,6 +175,7 @@ class SqlStore:
         self.summaries = SqlSummaries(database)
         self.registry = SqlRegistryStore(database)
         self.notes = SqlNoteStore(database)
+        self.maintenance = SqlMaintenanceStore(database)
 
     def store_batch(self, messages: Sequence[ValidatedMessage], stored_at: datetime) -> BatchResult:
         return self.begin_batch(messages, stored_at)()
@@ -522,17 +525,20 @@ class SqlStore:
 
     def outages(self, line: LineKey, begin: datetime, end: datetime) -> list[StoredOutage]:
         rows = self._database.read(
-            "SELECT started_at, duration_s, fault FROM outage_results "
+            "SELECT started_at, duration_s, fault, down_minutes, validity FROM outage_results "
             "WHERE tenant = ? AND probe = ? AND line = ? AND started_at >= ? AND started_at < ? "
             "AND fault IS NOT NULL ORDER BY started_at",
             (*line, utc_text(begin - _LONGEST_OUTAGE), utc_text(end)),
         )
         found = []
-        for started, duration_s, fault in rows:
+        for started, duration_s, fault, down_minutes, validity in rows:
             started_at = columns.time(started)
             ended_at = started_at + timedelta(seconds=duration_s)
             if ended_at > begin:
-                found.append(StoredOutage(started_at, ended_at, FaultLocation(fault)))
+                valid = invalidating("outage").isdisjoint(validity.split())
+                found.append(
+                    StoredOutage(started_at, ended_at, FaultLocation(fault), down_minutes, valid)
+                )
         return found
 
     def results_after(self, number: int, limit: int) -> list[StoredResult]:

@@ -15,6 +15,7 @@ from datetime import date, datetime
 from typing import Protocol
 
 from collector.registry.changes import RegistryStore
+from collector.registry.planned_maintenance import MaintenanceStore
 from collector.registry.registry import LineKey
 from collector.rollup.comparison import BucketDifference
 from collector.rollup.queries import Summaries
@@ -75,6 +76,10 @@ class Store(Protocol):
     @property
     def notes(self) -> NoteStore:
         """What people wrote about lines."""
+
+    @property
+    def maintenance(self) -> MaintenanceStore:
+        """What was announced of planned maintenance."""
 
     def roll_up(self, now: datetime, most_results: int = ROLL_UP_RESULTS) -> int:
         """Merge the oldest stored results into the roll-ups; returns how many, 0 for none left.

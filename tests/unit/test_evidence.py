@@ -627,7 +627,7 @@ def test_the_command_says_what_agrees_and_by_its_exit_code(
     assert cli.main([str(bundle), "--digest", digest, "--lang", "vi"]) == 0
     shown = capsys.readouterr().out
     assert f"mã SHA-256 của manifest.json: {digest}" in shown
-    assert "khớp: bach-thong/tram-01969-1/vnpt: 55 trên 55 số liệu của báo cáo" in shown
+    assert "khớp: bach-thong/tram-01969-1/vnpt: 57 trên 57 số liệu của báo cáo" in shown
     assert "Kết luận: Khớp. Số chỗ khác: 0" in shown
     assert not re.search(r"\b(the|is|are|was|not|of)\b", shown), "a sentence is English"
     files = Files(bundle)
