@@ -27,9 +27,7 @@ class SqlMaintenanceStore:
         self._database = database
 
     def read(self) -> list[PlannedMaintenance]:
-        rows = self._database.read(
-            f"SELECT {_COLUMNS} FROM maintenance_entries ORDER BY number"
-        )
+        rows = self._database.read(f"SELECT {_COLUMNS} FROM maintenance_entries ORDER BY number")
         return grouped(_entry(row) for row in rows)
 
     def announce(self, entry: MaintenanceEntry) -> int:

@@ -38,6 +38,8 @@ class Permission(StrEnum):
     # Write notes on a line's charts; correct and withdraw one's own, or everybody's.
     NOTE_LINES = "note_lines"
     CORRECT_NOTES = "correct_notes"
+    # Enter, correct and withdraw planned maintenance; offices of a line or their own commune.
+    ANNOUNCE_MAINTENANCE = "announce_maintenance"
     READ_AUDIT = "read_audit"
     # Bundles of evidence; of an issued report only where the role is bound to no commune.
     TAKE_EVIDENCE = "take_evidence"
@@ -53,6 +55,7 @@ PERMISSIONS = {
             Permission.IDENTIFY,
             Permission.HANDLE_ALERTS,
             Permission.NOTE_LINES,
+            Permission.ANNOUNCE_MAINTENANCE,
             Permission.READ_ADDRESSES,
             Permission.TAKE_EVIDENCE,
         }
@@ -64,6 +67,7 @@ PERMISSIONS = {
             Permission.EDIT_REGISTRY,
             Permission.HANDLE_ALERTS,
             Permission.NOTE_LINES,
+            Permission.ANNOUNCE_MAINTENANCE,
             Permission.READ_ADDRESSES,
             Permission.TAKE_EVIDENCE,
         }
@@ -87,9 +91,13 @@ class User(Struct, frozen=True, kw_only=True):
     created_at: datetime | None = None
     last_sign_in_at: datetime | None = None
 
+    def has(self, permission: Permission) -> bool:
+        """Whether the user has the permission somewhere."""
+        return self.enabled and permission in PERMISSIONS[self.role]
+
     def may(self, permission: Permission, commune_code: str | None = None) -> bool:
         """Whether the user has the permission in that commune (None: not specific to a commune)."""
-        if not self.enabled or permission not in PERMISSIONS[self.role]:
+        if not self.has(permission):
             return False
         return self.role is not Role.OFFICE or commune_code in self.communes
 

@@ -8,9 +8,10 @@ from starlette.routing import Route
 
 from collector.alerts.alert import Alert, AlertKind
 from collector.alerts.alert_store import AlertStore
-from collector.alerts.silence import silenced_by
+from collector.alerts.silence import held_by, silenced_by
 from collector.domain.lines import isps_of, provinces_of
 from collector.domain.read_model import ReadModel
+from collector.registry.planned_maintenance import in_force
 from collector.web import alerts_view as view
 from collector.web.downloads import alerts_table
 from collector.web.page_context import PageContext
@@ -53,6 +54,7 @@ class AlertsPage:
         found = self._found(filters, sorting, places, locale)
         shown = page_of(found, page_number(request), view.ROWS_A_PAGE)
         silences, now = self._alert_store.silences(model.now()), model.now()
+        going_on = in_force(model.maintenance(), now)
         notes = self._alert_store.notes([alert.number for alert in shown.rows])
         order = {"sort": sorting.column, "order": sorting.order if sorting.column else ""}
         link = links("/alerts", filters | order)
@@ -73,6 +75,7 @@ class AlertsPage:
                     locale,
                     notes.get(alert.number, ()),
                     silenced_by(silences, alert.key, now),
+                    None if alert.ended_at else held_by(going_on, alert.key, registry),
                 )
                 for alert in shown.rows
             ],

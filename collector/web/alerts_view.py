@@ -10,6 +10,7 @@ from collector.alerts.alert import Alert, AlertKind
 from collector.alerts.notification import AlertEvent, Transition
 from collector.alerts.silence import Note, Silence
 from collector.domain.lines import KnownLine
+from collector.registry.planned_maintenance import PlannedMaintenance
 from collector.registry.registry import Registry
 from collector.web.formatting import Moment, by_name, moment
 from collector.web.presentation import Locale
@@ -31,7 +32,8 @@ COLUMNS = (
 class AlertRow(NamedTuple):
     """A row of the alerts page. `href` leads to its probe, "" where it has none.
 
-    `acknowledged_by` is the last who did, "" where nobody has.
+    `acknowledged_by` is the last who did, "" where nobody has. `held_until` is the end of the
+    planned `maintenance` that holds it back.
     """
 
     number: int
@@ -44,6 +46,8 @@ class AlertRow(NamedTuple):
     ended: Moment | None
     acknowledged_by: str
     silenced_until: Moment | None
+    held_until: Moment | None = None
+    maintenance: int = 0
 
 
 class SilenceRow(NamedTuple):
@@ -119,8 +123,9 @@ def alert_row(
     locale: Locale,
     notes: Iterable[Note] = (),
     silence: Silence | None = None,
+    maintenance: PlannedMaintenance | None = None,
 ) -> AlertRow:
-    """The row of an alert, with its notes and the silence that covers it."""
+    """The row of an alert, with its notes, and what keeps it from being notified."""
     acknowledged = [note.author for note in notes if note.acknowledged]
     subject = alert.key.subject
     href = f"/probe/{subject.tenant}/{subject.probe}" if subject.probe else ""
@@ -139,6 +144,10 @@ def alert_row(
         silenced_until=None
         if silence is None
         else moment(silence.ends_at, locale.language, locale.timezone),
+        held_until=moment(maintenance.current.ends_at, locale.language, locale.timezone)
+        if maintenance
+        else None,
+        maintenance=maintenance.number if maintenance else 0,
     )
 
 

@@ -41,6 +41,7 @@ from collector.web.hours_page import HoursPage
 from collector.web.isps_page import IspsPage
 from collector.web.line_page import LinePages
 from collector.web.live_page import LivePage
+from collector.web.maintenance_page import MaintenancePages
 from collector.web.monitoring import MonitoringEndpoints
 from collector.web.notes_page import NotesPage
 from collector.web.open_data_page import Compression, OpenDataPages
@@ -103,6 +104,7 @@ class Web:
             *RegistryPage(self._context, read_model).routes,
             *RegistryProbePage(self._context, read_model).routes,
             *(AlertsPage(self._context, read_model, alerts).routes if alerts else []),
+            *MaintenancePages(self._context, read_model).routes,
             *(AlertPage(self._context, read_model, alerts).routes if alerts else []),
             *(
                 ReportsPage(

@@ -6,13 +6,16 @@ CSV is for programs and has names with units; XLSX is for people and has the pag
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from collector.alerts import notification
 from collector.alerts.alert import Alert
 from collector.domain.lines import KnownLine, LineState
-from collector.registry.registry import LineKey
+from collector.registry.planned_maintenance import PlannedMaintenance
+from collector.registry.registry import LineKey, Registry
 from collector.reports.flat_table import Cell
+from collector.reports.maintenance import scope_text
 from collector.rollup.periods import Period
 from collector.rollup.summary import EMPTY, Summary
 from collector.web.alerts_view import AlertPlaces
@@ -137,6 +140,48 @@ def alerts_table(alerts: Iterable[Alert], places: AlertPlaces, locale: Locale) -
         FileColumn("ended_at", "ended_at", lambda one: at(one.ended_at)),
     ]
     return file_table(columns, alerts, locale)
+
+
+def maintenance_table(
+    announcements: Iterable[PlannedMaintenance],
+    registry: Registry,
+    lines: Mapping[int, int],
+    locale: Locale,
+) -> FileTable:
+    """Planned maintenance; times with the visitor's offset. `lines` are concerned by each now."""
+
+    def at(time: datetime | None) -> Cell:
+        return None if time is None else time.astimezone(locale.timezone).isoformat()
+
+    columns: list[FileColumn[PlannedMaintenance]] = [
+        FileColumn("number", "file_number", lambda one: one.number),
+        FileColumn(
+            "scope", "maintenance_scope", lambda one: scope_text(one.current.scope, registry)
+        ),
+        FileColumn("starts_at", "maintenance_from", lambda one: at(one.current.starts_at)),
+        FileColumn("ends_at", "maintenance_to", lambda one: at(one.current.ends_at)),
+        FileColumn("reason", "maintenance_reason", lambda one: one.current.reason),
+        FileColumn(
+            "announced_at", "maintenance_recorded", lambda one: at(one.entries[0].recorded_at)
+        ),
+        FileColumn("changed_at", "maintenance_changed", lambda one: at(one.current.recorded_at)),
+        FileColumn("author", "maintenance_author", lambda one: one.current.author),
+        FileColumn(
+            "status", "maintenance_status", lambda one: locale.label(f"maintenance_{one.status}")
+        ),
+        FileColumn(
+            "planned_from",
+            "maintenance_planned_from",
+            lambda one: at(one.planned.start if one.planned else None),
+        ),
+        FileColumn(
+            "planned_until",
+            "maintenance_planned_until",
+            lambda one: at(one.planned.end if one.planned else None),
+        ),
+        FileColumn("lines", "maintenance_lines", lambda one: lines[one.number]),
+    ]
+    return file_table(columns, announcements, locale)
 
 
 def _megabits(bps: float | None) -> float | None:

@@ -30,6 +30,7 @@ from collector.web import (
     chart_view,
     families_view,
     line_view,
+    maintenance_view,
     notes_view,
     operator_view,
     outages_view,
@@ -194,6 +195,9 @@ class LinePages:
         notes = self._model.store.notes.of_line(line.key)
         end = line_view.end_of_charts(period, model.now())
         marks = notes_view.marks(notes_view.standing(notes, period.starts_at, end), locale)
+        maintenance = maintenance_view.of_line(
+            model.maintenance(), line.key, model.registry(), period, reported, summary, locale
+        )
         hours = len({hour for (_, hour), one in cells.items() if one.counts("throughput").valid})
         return self._context.render(
             request,
@@ -237,7 +241,10 @@ class LinePages:
             percentiles=line_view.percentiles(summary, locale),
             kinds=line_view.kind_rows(summary, locale),
             fault_now=outages_view.fault_now(observation, locale),
-            outages=outages_view.outages(buckets, reported, observation, step, locale),
+            outages=outages_view.outages(
+                buckets, reported, observation, step, locale, maintenance.planned
+            ),
+            maintenance=maintenance,
             operators=self._operators(request, line, locale),
             probe_status=probe_view.probe_status_or_none(
                 model.probes().get(line.key[:2]), model.now(), locale

@@ -14,6 +14,11 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
+from collector.registry.planned_maintenance import (
+    LineOutage,
+    PlannedMaintenance,
+    minutes_within,
+)
 from collector.rollup.periods import Step
 from collector.rollup.queries import Bucket
 from collector.store.records import LastResult, StoredOutage
@@ -30,12 +35,16 @@ _LENGTHS = {Step.HOUR: timedelta(hours=1), Step.DAY: timedelta(days=1)}
 
 
 class OutageRow(Struct, frozen=True):
-    """An hour or day with minutes down, and the fault locations of its outages."""
+    """An hour or day with minutes down, and the fault locations of its outages.
+
+    `planned` are the minutes of them in planned maintenance, "" for none.
+    """
 
     at: Moment
     down: str
     unknown: str
     faults: list[str]
+    planned: str = ""
 
 
 class CurrentFault(Struct, frozen=True):
@@ -96,6 +105,7 @@ def outages(
     observation: PathObservation | None,
     step: Step,
     locale: Locale,
+    planned: Sequence[PlannedMaintenance] = (),
 ) -> list[OutageRow]:
     """The hours or days with minutes down, newest first.
 
@@ -106,6 +116,7 @@ def outages(
         observation: the path observation of the ongoing outage.
         step: the buckets' length.
         locale: the visitor's.
+        planned: the planned maintenance of the line.
     """
     length = _LENGTHS[step]
     lasting = list(_ongoing_buckets(buckets, reported, length))
@@ -124,9 +135,26 @@ def outages(
                     locale.number(bucket.summary.down_minutes),
                     locale.number(bucket.summary.unknown_minutes),
                     faults,
+                    _planned_minutes(
+                        planned, reported, bucket.start, bucket.start + length, locale
+                    ),
                 )
             )
     return shown[:_MOST]
+
+
+def _planned_minutes(
+    planned: Sequence[PlannedMaintenance],
+    reported: Sequence[StoredOutage],
+    begin: datetime,
+    end: datetime,
+    locale: Locale,
+) -> str:
+    outages = [
+        LineOutage(one.started_at, one.ended_at, one.down_minutes) for one in reported if one.valid
+    ]
+    minutes = minutes_within(planned, outages, begin, end)
+    return locale.number(minutes) if minutes else ""
 
 
 def fault_now(observation: PathObservation | None, locale: Locale) -> CurrentFault | None:

@@ -6,7 +6,17 @@ from datetime import tzinfo
 from typing import NamedTuple
 
 from collector.web.formatting import whole_number
-from collector.web.labels import alerts, comparison, maps, measurement, notes, pages, staff, uses
+from collector.web.labels import (
+    alerts,
+    comparison,
+    maintenance,
+    maps,
+    measurement,
+    notes,
+    pages,
+    staff,
+    uses,
+)
 from runtime.language import Language
 
 
@@ -21,6 +31,7 @@ class Badge(NamedTuple):
 _LABELS = (
     alerts.LABELS
     | comparison.LABELS
+    | maintenance.LABELS
     | maps.LABELS
     | measurement.LABELS
     | notes.LABELS
