@@ -274,10 +274,9 @@ def audit_text(entry: MaintenanceEntry) -> str:
 def fields_of(entry: MaintenanceEntry, registry: Registry) -> dict[str, str]:
     """The fields of a form that corrects an entry."""
     scope = entry.scope
-    commune = registry.communes.get(scope.place)
     return {
         "isp": scope.isp,
-        "place": f"{commune.name}, {commune.province_name}" if commune else scope.place,
+        "place": scope_text(MaintenanceScope(place=scope.place), registry),
         "line": scope.line,
         "from": entry.starts_at.astimezone(VIETNAM).strftime("%Y-%m-%dT%H:%M"),
         "to": entry.ends_at.astimezone(VIETNAM).strftime("%Y-%m-%dT%H:%M"),
