@@ -306,7 +306,7 @@ def _samples(
 
 def _stored(outbox: Path) -> int:
     with closing(sqlite3.connect(f"file:{outbox}?mode=ro", uri=True)) as database:
-        (count,) = database.execute("SELECT coalesce(max(seq), 0) FROM results").fetchone()
+        (count,) = database.execute("SELECT coalesce(max(seq), 0) FROM blocks").fetchone()
         return int(count)
 
 

@@ -26,6 +26,8 @@ _FIRST_BYTE: Final = b"\x78"
 # Level 1 takes half of the time and 240 bytes a result; level 9 a third longer and 204 (decision
 # 98).
 _LEVEL: Final = 6
+# For bursts, which come faster than results are measured (decision 135).
+_FAST_LEVEL: Final = 1
 
 
 class CompressionError(ValueError):
@@ -40,6 +42,44 @@ def compress(payload: bytes) -> bytes:
     """Compress a payload. The compressor's 256 KiB are not kept."""
     packer = zlib.compressobj(_LEVEL, zdict=RESULTS)
     return packer.compress(payload) + packer.flush()
+
+
+def begin_stream(text: bytes) -> bytes:
+    """Compress the beginning of a payload that is known before its end, quickly.
+
+    What is sent is `end_stream` of this. Read it back by `read_begun`.
+    """
+    packer = zlib.compressobj(_FAST_LEVEL, zdict=RESULTS)
+    return packer.compress(text) + packer.flush(zlib.Z_SYNC_FLUSH)
+
+
+def end_stream(begun: bytes, checksum: int, rest: bytes) -> bytes:
+    """The whole zlib stream: a beginning, of which nothing is compressed again, and the rest.
+
+    Args:
+        begun: by `begin_stream`.
+        checksum: Adler-32 of the text of which `begun` was made.
+        rest: what follows that text.
+    """
+    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    whole = zlib.adler32(rest, checksum)
+    return b"".join((begun, packer.compress(rest), packer.flush(), whole.to_bytes(4, "big")))
+
+
+def read_begun(begun: bytes, max_bytes: int) -> bytes:
+    """The text of which `begin_stream` was made.
+
+    Raises:
+        CompressionError: it is damaged, or the text is longer than `max_bytes`.
+    """
+    unpacker = zlib.decompressobj(zdict=RESULTS)
+    try:
+        text = unpacker.decompress(begun, max_bytes + 1)
+    except zlib.error as error:
+        raise CompressionError(str(error)) from error
+    if unpacker.eof or len(text) > max_bytes:
+        raise CompressionError("this is not the beginning of a payload")
+    return text
 
 
 def is_compressed(payload: bytes) -> bool:

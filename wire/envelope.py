@@ -76,6 +76,19 @@ class EnvelopeFrame(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     signatures: SignatureBlocks | UnsetType = UNSET
 
 
+class EnvelopeEnd(Struct, frozen=True, kw_only=True):
+    """An envelope without its records."""
+
+    schema: Literal["tramdo/1"] = SCHEMA
+    tenant: Name
+    probe: Name
+    epoch: UUID
+    site: Site
+    sent_at: Utc
+    clock: ClockNote | None = None
+    signatures: SignatureBlocks | UnsetType = UNSET
+
+
 def encode_envelope(
     tenant: str,
     probe: str,
@@ -102,6 +115,28 @@ def encode_envelope(
             signatures=list(signatures) or UNSET,
         )
     )
+
+
+def encode_envelope_end(
+    tenant: str,
+    probe: str,
+    epoch: UUID,
+    site: Site,
+    sent_at: datetime,
+    clock: ClockNote | None = None,
+    signatures: Sequence[SignatureBlock] = (),
+) -> bytes:
+    """What follows the last record of an envelope that begins with its records."""
+    rest = EnvelopeEnd(
+        tenant=tenant,
+        probe=probe,
+        epoch=epoch,
+        site=site,
+        sent_at=sent_at,
+        clock=clock,
+        signatures=list(signatures) or UNSET,
+    )
+    return b"]," + msgspec.json.encode(rest)[1:]
 
 
 def decode_envelope(payload: bytes) -> Envelope:

@@ -6,22 +6,25 @@ gives a number that another one gives too. What the centre has is kept as one co
 not as a mark on each result: a receipt that says less than before (a store that came back from a
 backup) makes results pending again by itself, as long as they are kept.
 
-A failing card changes bytes without an error. So each row has a checksum, compared when it is read
-to be sent, and the numbers given are recorded beside the file (`high_water_mark`). What is lost is
-reported to the centre, and the file stays in use.
+What is stored together is kept together, packed as one block (`blocks`). A failing card changes
+bytes without an error. So each block has a checksum, compared when it is read to be sent, and the
+numbers given are recorded beside the file (`high_water_mark`). What is lost is reported to the
+centre, and the file stays in use.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from itertools import chain as chained
 from pathlib import Path
 
 import msgspec
 
-from probe.deliver import high_water_mark, row_codec
+from probe.deliver import blocks, high_water_mark, row_codec
 from probe.deliver.batch import NumberedResult
+from probe.deliver.blocks import MAX_RESULTS, Numbering, Row
 from probe.deliver.epochs import Epochs, coverage_from, last_number
 from probe.deliver.high_water_mark import RESERVED_AHEAD, HighWaterMark
 from probe.deliver.outbox_file import (
@@ -34,8 +37,8 @@ from probe.deliver.outbox_file import (
     open_database,
     translated_errors,
 )
-from probe.deliver.outbox_rows import OutboxRows, Row, StoredRow, packed_rows
-from probe.deliver.ranges import Range, clip, subtract
+from probe.deliver.outbox_rows import BlockRow, OutboxRows
+from probe.deliver.ranges import Range, clip, subtract, total
 from probe.deliver.receipt_tracker import ReceiptOrder
 from probe.deliver.recent import RecentResults
 from probe.deliver.sender_state import Coverage, covered_ranges
@@ -49,6 +52,8 @@ _MADE_ROOM_RATIO = 0.9
 # A receipt that is lost costs only that results are sent again.
 _COVERAGE_EVERY_S = 600.0
 _LAST_SEQ = 2**62
+# How many results of one kind are kept together where nobody says otherwise.
+_BLOCK_RESULTS = 50
 _CANNOT_CLOSE = Phrase("không đóng được tệp kết quả", "the outbox cannot be closed")
 _CANNOT_MARK = Phrase(
     "không ghi được tệp đánh dấu bên cạnh tệp kết quả",
@@ -69,7 +74,8 @@ class Outbox:
 
     Args:
         path: the file; made where it is missing.
-        chain: signs results as they are numbered; None: they are not signed.
+        chain: signs results as they are numbered, and says how many may be kept together; None:
+            they are not signed.
 
     Raises (every method):
         OutboxDamagedError: the file is damaged.
@@ -78,9 +84,10 @@ class Outbox:
 
     def __init__(self, path: Path, chain: SignatureChain | None = None) -> None:
         self._path = path
-        self._chain = chain or SignatureChain("", "", 1)
+        self._chain = chain or SignatureChain("", "", _BLOCK_RESULTS)
         self._chain.begin()
-        self._spoiled: set[int] = set()
+        # By the last row: the rows that a damaged block may have held.
+        self._spoiled: dict[int, list[Range]] = {}
         self._lost: tuple[tuple[uuid.UUID, int, int], ...] = ()
         self._pending = 0
         self._coverage_written_s = 0.0
@@ -102,19 +109,20 @@ class Outbox:
             results: in the order in which they are to be numbered.
             now_s: Unix time, for `prune` only.
         """
-        stored, first_row = list(results), self.last_row + 1
-        with self._numbering(stored, now_s) as signatures:
+        with self._numbering(list(results), now_s) as numbered:
             if abs(now_s - self._coverage_written_s) >= _COVERAGE_EVERY_S:
                 self._write_coverage(now_s)
-        self._recent.add(first_row, stored, signatures)
+        self._recent.add(numbered)
 
     def pending(self, after: int, through: int, limit: int) -> list[NumberedResult]:
         """At most `limit` results with `after < row <= through` that no receipt covers, in order.
 
-        A row whose checksum is wrong is left out: see `report_corrupt_rows`.
+        A block whose checksum is wrong is left out: see `report_corrupt_rows`.
         """
         found: list[NumberedResult] = []
         for first, last in clip(self._uncovered(), after + 1, through):
+            if len(found) >= limit:
+                break
             left = limit - len(found)
             recent = self._recent.between(first, min(last, self.last_row), left)
             found += self.kept(first, last, left) if recent is None else recent
@@ -127,14 +135,12 @@ class Outbox:
     def kept(self, first: int, last: int, limit: int) -> list[NumberedResult]:
         """At most `limit` results with `first <= row <= last`, covered ones too, in order."""
         found: list[NumberedResult] = []
-        before = first - 1
-        while len(found) < limit:
-            rows = self._rows.read(before + 1, last, limit - len(found))
-            if not rows:
-                break
-            found += self._intact_rows(rows)
-            before = rows[-1][0]
-        return found
+        with closing(self._rows.read(first)) as read:
+            for block in read:
+                if len(found) >= limit or block.rows[0] > last:
+                    break
+                found += (one for one in self._intact(block) if first <= one.row <= last)
+        return found[:limit]
 
     def next_signature(self, first: int, last: int) -> tuple[int, bytes] | None:
         """The first of these rows that ends a block, and its signature (`signature_chain.pack`)."""
@@ -151,7 +157,7 @@ class Outbox:
     def kept_epochs(self) -> list[uuid.UUID]:
         """The epochs of which results are in the file, covered or not; the newest first."""
         rows = ((epoch, self.epochs.rows(epoch, self.last_row)) for epoch in self.epochs)
-        kept = [epoch for epoch, whole in rows if whole and self._rows.read(*whole, 1)]
+        kept = [epoch for epoch, whole in rows if whole and self._rows.ends_between(*whole)]
         return kept[::-1]
 
     def receive(self, epoch: uuid.UUID, stored: Coverage) -> Coverage | None:
@@ -212,16 +218,16 @@ class Outbox:
 
     def report_corrupt_rows(self, name: DroppedReport, now_s: float) -> int:
         """Give up the rows that `pending` found damaged, and report them: one transaction."""
-        spoiled = sorted(self._spoiled)
-        if not spoiled:
+        if not self._spoiled:
             return 0
+        spoiled = Ledger().with_ranges(chained.from_iterable(self._spoiled.values())).ranges
         reports = self._reports(name, spoiled)
         with self._numbering(reports, now_s):
-            self._rows.delete(spoiled)
+            self._rows.delete(self._spoiled)
             self._write_given_up(spoiled)
         self._spoiled.clear()
         self._gave_up(spoiled)
-        return len(spoiled)
+        return total(spoiled)
 
     def prune(self, stored_before_s: float) -> int:
         """Delete covered results that were stored before a Unix time. Returns how many.
@@ -254,7 +260,7 @@ class Outbox:
             with self._rows.transaction():
                 if not self._rows.delete_some_covered(self._uncovered()):
                     break
-        given_up: list[int] = []
+        given_up: list[Range] = []
         # One report for each epoch that rows are given up of.
         self._reserve(len(self.epochs) + 1)
         with self._rows.transaction():
@@ -262,17 +268,17 @@ class Outbox:
                 rows = self._rows.delete_some_pending(self._uncovered())
                 if not rows:
                     break
-                given_up += rows
+                given_up += (one for whole in rows for one in clip(self._uncovered(), *whole))
+            given_up = list(Ledger().with_ranges(given_up).ranges)
             named = self._reports(name, given_up)
-            signed = self._signed(named)
-            reports = packed_rows(named, signed.signatures, self.last_row + 1, now_s)
+            signed, reports, _ = self._numbered(named, now_s)
             if given_up:
                 self._insert(reports)
                 self._write_given_up(given_up)
         if given_up:
-            self._inserted(len(reports), signed)
+            self._inserted(len(named), signed)
             self._gave_up(given_up)
-        return len(given_up)
+        return total(given_up)
 
     def size_bytes(self) -> int:
         """How large the file is, its write-ahead log included."""
@@ -393,31 +399,30 @@ class Outbox:
             and self._rows.count(clip(self._uncovered(), *rows))
         )
 
-    def _reports(self, name: DroppedReport, rows: Sequence[int]) -> list[tuple[str, bytes]]:
+    def _reports(self, name: DroppedReport, rows: Sequence[Range]) -> list[tuple[str, bytes]]:
         """What names given-up rows: a result for each epoch that they are of."""
-        ranges = Ledger().with_seqs(rows).ranges
-        return [name(*one) for one in self.epochs.by_epoch(ranges, self.last_row)]
+        return [name(*one) for one in self.epochs.by_epoch(rows, self.last_row)]
 
     @contextmanager
     def _numbering(
         self, results: Sequence[tuple[str, bytes]], now_s: float
-    ) -> Iterator[list[bytes | None]]:
-        """Number, sign and store results in one transaction with what the caller does.
-
-        Yields their packed signatures.
-        """
-        signed = self._signed(results)
-        rows = packed_rows(results, signed.signatures, self.last_row + 1, now_s)
-        self._reserve(len(rows))
+    ) -> Iterator[list[NumberedResult]]:
+        """Number, sign and store results in one transaction with what the caller does."""
+        signed, rows, numbered = self._numbered(results, now_s)
+        self._reserve(len(results))
         with self._rows.transaction():
             self._insert(rows)
-            yield signed.signatures
-        self._inserted(len(rows), signed)
+            yield numbered
+        self._inserted(len(results), signed)
 
-    def _signed(self, results: Sequence[tuple[str, bytes]]) -> SignedResults:
-        """The signatures of results that get the next numbers."""
-        first = last_number(self.epochs, self.epoch, self.last_row) + 1
-        return self._chain.signed(self.epoch, first, results)
+    def _numbered(
+        self, results: Sequence[tuple[str, bytes]], now_s: float
+    ) -> tuple[SignedResults, list[Row], list[NumberedResult]]:
+        """Results that get the next numbers: signed, as rows of the file, and as they are sent."""
+        seq = last_number(self.epochs, self.epoch, self.last_row) + 1
+        signed = self._chain.signed(self.epoch, seq, results)
+        at = Numbering(self.last_row + 1, seq, self._chain.most)
+        return signed, *blocks.stored(results, signed.signatures, at, now_s)
 
     def _inserted(self, count: int, signed: SignedResults) -> None:
         """So many rows were stored behind the last one."""
@@ -433,18 +438,30 @@ class Outbox:
             high_water_mark.write(self._path, new)
         self._mark = new
 
-    def _intact_rows(self, rows: Iterable[StoredRow]) -> Iterator[NumberedResult]:
-        for row, kind, body, checksum, signature in rows:
-            if checksum == row_codec.checksum(row, kind, body):
-                yield NumberedResult(row, kind.decode(), row_codec.unpack(body), signature)
-            elif checksum is None and body.startswith(b"{"):
-                yield NumberedResult(row, kind.decode(), body)
-            else:
-                self._spoiled.add(row)
+    def _intact(self, block: BlockRow) -> Iterator[NumberedResult]:
+        """The results of a block; none of a damaged one, which is to be given up."""
+        first, last = block.rows
+        count = last - first + 1
+        if block.checksum == row_codec.checksum(last, block.kind, block.packed, count):
+            seq = self.epochs.identity(first)[1]
+            bodies = row_codec.unpack(block.packed, count, seq)
+            whole = blocks.stored_block(first, seq, bodies, block.packed)
+            kind = block.kind.decode()
+            yield from blocks.numbered_results(whole, kind, bodies, block.signature)
+        elif block.checksum is None and block.packed.startswith(b"{"):
+            yield NumberedResult(last, block.kind.decode(), block.packed)
+        else:
+            self._spoiled[last] = self._claimed(block)
+
+    def _claimed(self, block: BlockRow) -> list[Range]:
+        """The rows that a damaged block may have held: what it says may be what was damaged."""
+        before = self._rows.last_before(block.last)
+        possible = max(before + 1, block.last - MAX_RESULTS + 1), block.last
+        return [*clip(self._uncovered(), *possible), *clip([block.rows], *possible)]
 
     def _insert(self, rows: Sequence[Row]) -> None:
         if rows and not self._begun:
-            self._rows.add_epoch(rows[0][0], self.epoch)
+            self._rows.add_epoch(self.last_row + 1, self.epoch)
         self._rows.insert(rows)
 
     def _write_coverage(self, now_s: float) -> None:
@@ -473,13 +490,13 @@ class Outbox:
             ranges = ()
         return Ledger().with_ranges(clip(ranges, 1, self.last_row))
 
-    def _write_given_up(self, rows: Sequence[int]) -> None:
+    def _write_given_up(self, rows: Sequence[Range]) -> None:
         """Remember rows as given up: nobody waits for a receipt that covers them."""
-        self._rows.set_meta("given_up", self._given_up.with_seqs(rows).ranges)
+        self._rows.set_meta("given_up", self._given_up.with_ranges(rows).ranges)
 
-    def _gave_up(self, rows: Sequence[int]) -> None:
+    def _gave_up(self, rows: Sequence[Range]) -> None:
         """Rows were given up in a transaction that is committed."""
-        self._given_up = self._given_up.with_seqs(rows)
+        self._given_up = self._given_up.with_ranges(rows)
         self.coverage = self._settled(covered_ranges(self.coverage))
         self._pending = self._rows.count(self._uncovered())
 

@@ -4,7 +4,8 @@ What the pragmas are for (decision 16 has the measurements):
 - `synchronous = FULL`: with less, a power cut may take back results that were committed, and the
   probe would not know which.
 - `journal_mode = WAL`: that is one fsync a transaction, and the owner puts all that waits in one.
-- `page_size = 1024`: a transaction writes whole pages, and a packed result is some 200 bytes.
+- `page_size = 1024`: a transaction writes whole pages, and a minute's packed results are some
+  1,600 bytes.
 """
 
 from __future__ import annotations
@@ -22,17 +23,27 @@ from runtime.language import Phrase
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS results (
-    seq INTEGER PRIMARY KEY,  -- the row; never used twice: the newest stays, whatever is deleted
-    kind TEXT NOT NULL,
-    stored_at_s REAL NOT NULL,
-    body BLOB NOT NULL,       -- packed
-    checksum INTEGER,         -- of seq, kind and body; NULL in a row of an older version, unpacked
-    signature BLOB            -- of the block that this row ends (`signature_chain`); else NULL
-);
 -- One row an opening in which results were stored: which row its epoch begins at.
 CREATE TABLE IF NOT EXISTS epochs (first_row INTEGER PRIMARY KEY, epoch TEXT NOT NULL UNIQUE);
 """
+_BLOCKS = """
+CREATE TABLE blocks (
+    seq INTEGER PRIMARY KEY,  -- the row of the last result; never used twice: the newest stays
+    kind TEXT NOT NULL,
+    stored_at_s REAL NOT NULL,
+    body BLOB NOT NULL,       -- packed (`row_codec`)
+    checksum INTEGER,         -- of seq, count, kind and body; NULL: of an older version, unpacked
+    signature BLOB,           -- of the signature block that this one ends; else NULL
+    count INTEGER NOT NULL DEFAULT 1  -- how many results, in rows up to `seq`
+)
+"""
+# Results were kept one by one in a table of this name until 0.2.0. A version that knows only that
+# one would number results anew over those in `blocks`, so it must not open the file. SQLite names
+# what is missing in its error, and that is what such a version then reports.
+_REFUSES_OLDER = (
+    "CREATE VIEW results AS SELECT * FROM "
+    '"this outbox is of a newer version of Tramdo: install that, or move the file away"'
+)
 _PAGE_BYTES = 1024
 # Between two checkpoints the log holds a megabyte: some hours of results in one write each page.
 _LOG_PAGES = 1000
@@ -105,18 +116,39 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
 def make_tables(db: sqlite3.Connection) -> None:
     """Create missing tables. Not part of `open_database`: the log is read before it is written."""
     db.executescript(_SCHEMA)
-    there = {row[1] for row in db.execute("PRAGMA table_info(results)")}
-    for column in ("checksum INTEGER", "signature BLOB"):
-        if column.split()[0] not in there:
-            db.execute(f"ALTER TABLE results ADD COLUMN {column}")
+    _make_blocks(db)
     # Before 0.2.0 a file had one epoch from its first row on, `meta.epoch`. A file made since then
     # has one there too that nobody uses: an older version, after a rollback, would number its
     # results by rows, and they must collide with none.
     db.execute(
         "INSERT INTO epochs SELECT 1, value FROM meta WHERE key = 'epoch' "
-        "AND NOT EXISTS (SELECT 1 FROM epochs) AND EXISTS (SELECT 1 FROM results)"
+        "AND NOT EXISTS (SELECT 1 FROM epochs) AND EXISTS (SELECT 1 FROM blocks)"
     )
     db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (str(uuid.uuid4()),))
+
+
+def _make_blocks(db: sqlite3.Connection) -> None:
+    """The table of results; that of an older version becomes it, in one transaction."""
+    kinds = dict(db.execute("SELECT name, type FROM sqlite_schema").fetchall())
+    if "blocks" in kinds:
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        if kinds.get("results") == "table":
+            columns = {row[1] for row in db.execute("PRAGMA table_info(results)")}
+            db.execute("ALTER TABLE results RENAME TO blocks")
+            for column in ("checksum INTEGER", "signature BLOB"):
+                if column.split()[0] not in columns:
+                    db.execute(f"ALTER TABLE blocks ADD COLUMN {column}")
+            db.execute("ALTER TABLE blocks ADD COLUMN count INTEGER NOT NULL DEFAULT 1")
+        else:
+            db.execute(_BLOCKS)
+        db.execute(_REFUSES_OLDER)
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
 
 
 def set_aside(path: Path, suffix: str) -> uuid.UUID | None:

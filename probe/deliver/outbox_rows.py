@@ -1,60 +1,59 @@
-"""Floor 2. The rows of the outbox's file by SQL: inserted, read, counted, deleted.
+"""Floor 2. The blocks of the outbox's file by SQL: inserted, read, counted, deleted.
 
-A row is a result; rows are numbered through the file's whole life. What is to be sent and what may
-go is decided by `outbox`.
+Each result has a row, numbered through the file's whole life; a block holds those of consecutive
+rows and is found by its last one. What is to be sent and what may go is decided by `outbox`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from probe.deliver import row_codec
+from probe.deliver.blocks import MAX_RESULTS, Row
 from probe.deliver.outbox_file import CANNOT_READ, CANNOT_WRITE, translated_errors
-from probe.deliver.ranges import Range
+from probe.deliver.ranges import Range, total
 
 if TYPE_CHECKING:
     import sqlite3
 
-# Each uncovered range of rows is one search in the primary key, however many rows there are.
+# Blocks with an uncovered row: each range is one search in the primary key, however many there are.
+# No block is longer than `MAX_RESULTS`, so one that begins in a range ends soon behind it.
 _UNCOVERED = (
-    "(SELECT seq FROM json_each(:uncovered) AS range CROSS JOIN results ON seq "
-    "BETWEEN json_extract(range.value, '$[0]') AND json_extract(range.value, '$[1]'))"
+    "(SELECT seq FROM json_each(:uncovered) AS range CROSS JOIN blocks ON seq "
+    "BETWEEN json_extract(range.value, '$[0]') "
+    f"AND json_extract(range.value, '$[1]') + {MAX_RESULTS} "
+    "AND seq - count < json_extract(range.value, '$[1]'))"
 )
 # The newest row stays, so that its number can be read from the file.
-_NOT_NEWEST = "seq < (SELECT max(seq) FROM results)"
+_NOT_NEWEST = "seq < (SELECT max(seq) FROM blocks)"
 # What is dropped first when there is no room: frequent latency windows, then tests, then events.
 _DROPPED_FIRST = (
     "CASE kind WHEN 'latency' THEN 0 WHEN 'throughput' THEN 2 WHEN 'http' THEN 2 "
     "WHEN 'availability' THEN 2 WHEN 'outage' THEN 3 WHEN 'results_dropped' THEN 3 ELSE 1 END"
 )
 # Few, so that little more is dropped than needed.
-_ROWS_AT_ONCE = 50
-
-# Row, kind, Unix time of storing, packed body, checksum, packed signature.
-Row = tuple[int, str, float, bytes, int, bytes | None]
-# Row, kind, packed body, checksum, signature, as they are in the file, damaged or not.
-StoredRow = tuple[int, bytes, bytes, object, bytes | None]
+_RESULTS_AT_ONCE = 50
 
 
-def packed_rows(
-    results: Iterable[tuple[str, bytes]],
-    signatures: Iterable[bytes | None],
-    first_row: int,
-    now_s: float,
-) -> list[Row]:
-    """Encoded results, (kind, body) each, as rows from `first_row` on."""
-    rows = []
-    signed = zip(results, signatures, strict=True)
-    for row, ((kind, body), signature) in enumerate(signed, start=first_row):
-        packed = row_codec.pack(body)
-        checksum = row_codec.checksum(row, kind.encode(), packed)
-        rows.append((row, kind, now_s, packed, checksum, signature))
-    return rows
+class BlockRow(NamedTuple):
+    """A block as it is in the file, damaged or not."""
+
+    last: int
+    kind: bytes
+    packed: bytes
+    checksum: object
+    signature: bytes | None
+    held: object
+
+    @property
+    def rows(self) -> Range:
+        """The rows that it says it holds."""
+        count = self.held if isinstance(self.held, int) else 1
+        return self.last - min(max(count, 1), MAX_RESULTS) + 1, self.last
 
 
 class OutboxRows:
@@ -70,7 +69,7 @@ class OutboxRows:
 
     def last_row(self) -> int:
         """The newest row, 0 where there is none."""
-        return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM results").fetchone()[0])
+        return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM blocks").fetchone()[0])
 
     def epochs(self) -> list[tuple[int, UUID]]:
         """The first row of each epoch. ValueError for what is no UUID."""
@@ -81,7 +80,7 @@ class OutboxRows:
         """Delete epochs of which no row is left, but the newest: one comes with each opening."""
         self._db.execute(
             "DELETE FROM epochs WHERE first_row < (SELECT max(first_row) FROM epochs) "
-            "AND NOT EXISTS (SELECT 1 FROM results WHERE seq >= epochs.first_row AND seq < "
+            "AND NOT EXISTS (SELECT 1 FROM blocks WHERE seq >= epochs.first_row AND seq < "
             "(SELECT min(later.first_row) FROM epochs AS later "
             "WHERE later.first_row > epochs.first_row))"
         )
@@ -91,57 +90,87 @@ class OutboxRows:
         self._db.execute("INSERT INTO epochs VALUES (?, ?)", (first_row, str(epoch)))
 
     def insert(self, rows: Sequence[Row]) -> None:
-        """Insert rows; within `transaction`."""
+        """Insert blocks; within `transaction`."""
         self._db.executemany(
-            "INSERT INTO results (seq, kind, stored_at_s, body, checksum, signature) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO blocks (seq, count, kind, stored_at_s, body, checksum, signature) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
             rows,
         )
 
-    def read(self, first: int, last: int, limit: int) -> list[StoredRow]:
-        """At most `limit` rows with `first <= row <= last`, in order."""
+    def read(self, first: int) -> Generator[BlockRow]:
+        """The blocks from that which holds a row on, in order; close it before writing."""
+        with (
+            translated_errors(CANNOT_READ),
+            closing(
+                self._db.execute(
+                    "SELECT seq, ifnull(CAST(kind AS BLOB), x''), ifnull(CAST(body AS BLOB), x''), "
+                    "checksum, CAST(signature AS BLOB), count FROM blocks "
+                    "WHERE seq >= ? ORDER BY seq",
+                    (first,),
+                )
+            ) as rows,
+        ):
+            for row in rows:
+                yield BlockRow(*row)
+
+    def ends_between(self, first: int, last: int) -> bool:
+        """Whether a block ends in one of these rows."""
         with translated_errors(CANNOT_READ):
-            return self._db.execute(
-                "SELECT seq, ifnull(CAST(kind AS BLOB), x''), "
-                "ifnull(CAST(body AS BLOB), x''), checksum, CAST(signature AS BLOB) FROM results "
-                "WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?",
-                (first, last, limit),
-            ).fetchall()
+            query = "SELECT EXISTS (SELECT 1 FROM blocks WHERE seq BETWEEN ? AND ?)"
+            return bool(self._db.execute(query, (first, last)).fetchone()[0])
+
+    def last_before(self, row: int) -> int:
+        """Where the block before one ends, 0 where there is none."""
+        with translated_errors(CANNOT_READ):
+            query = "SELECT coalesce(max(seq), 0) FROM blocks WHERE seq < ?"
+            return int(self._db.execute(query, (row,)).fetchone()[0])
 
     def next_signature(self, first: int, last: int) -> tuple[int, bytes] | None:
-        """The first row of these that ends a block, and its packed signature."""
+        """The first row of these that ends a signature block, and its packed signature."""
         with translated_errors(CANNOT_READ):
             found: tuple[int, bytes] | None = self._db.execute(
-                "SELECT seq, CAST(signature AS BLOB) FROM results "
+                "SELECT seq, CAST(signature AS BLOB) FROM blocks "
                 "WHERE seq BETWEEN ? AND ? AND signature IS NOT NULL ORDER BY seq LIMIT 1",
                 (first, last),
             ).fetchone()
         return found
 
     def count(self, ranges: Iterable[Range]) -> int:
-        """How many rows lie in the ranges."""
-        count = "SELECT count(*) FROM results WHERE seq BETWEEN ? AND ?"
+        """How many results lie in the ranges."""
+        query = (
+            "SELECT coalesce(sum(max(min(seq, :last) - max(seq - count + 1, :first) + 1, 0)), 0) "
+            f"FROM blocks WHERE seq BETWEEN :first AND :last + {MAX_RESULTS}"
+        )
         with translated_errors(CANNOT_READ):
-            return sum(int(self._db.execute(count, one).fetchone()[0]) for one in ranges)
+            return sum(
+                int(self._db.execute(query, {"first": first, "last": last}).fetchone()[0])
+                for first, last in ranges
+            )
 
-    def delete(self, rows: Iterable[int]) -> None:
-        """Delete rows; within `transaction`."""
-        self._db.executemany("DELETE FROM results WHERE seq = ?", [(row,) for row in rows])
+    def delete(self, ends: Iterable[int]) -> None:
+        """Delete the blocks that end in these rows; within `transaction`."""
+        self._db.executemany("DELETE FROM blocks WHERE seq = ?", [(end,) for end in ends])
 
     def delete_covered_before(self, stored_before_s: float, uncovered: Sequence[Range]) -> int:
-        """Delete covered rows stored before a Unix time; how many. Within `transaction`."""
-        return self._db.execute(
-            f"DELETE FROM results WHERE stored_at_s < :before AND {_NOT_NEWEST} "
-            f"AND seq NOT IN {_UNCOVERED}",
-            {"before": stored_before_s, "uncovered": _json(uncovered)},
-        ).rowcount
+        """Delete blocks stored before a Unix time of which every result is covered.
 
-    def delete_some_covered(self, uncovered: Sequence[Range]) -> list[int]:
-        """Delete the oldest few covered rows; which. Within `transaction`."""
+        Returns how many results; within `transaction`.
+        """
+        which = (
+            f"WHERE stored_at_s < :before AND {_NOT_NEWEST} AND seq NOT IN {_UNCOVERED}",
+            {"before": stored_before_s, "uncovered": _json(uncovered)},
+        )
+        found = self._db.execute(f"SELECT coalesce(sum(count), 0) FROM blocks {which[0]}", which[1])
+        deleted = int(found.fetchone()[0])
+        self._db.execute(f"DELETE FROM blocks {which[0]}", which[1])
+        return deleted
+
+    def delete_some_covered(self, uncovered: Sequence[Range]) -> list[Range]:
+        """Delete the oldest few blocks that are covered; which rows. Within `transaction`."""
         return self._delete_some(f"seq NOT IN {_UNCOVERED} ORDER BY seq", uncovered)
 
-    def delete_some_pending(self, uncovered: Sequence[Range]) -> list[int]:
-        """Delete the few pending rows that are worth least; which. Within `transaction`."""
+    def delete_some_pending(self, uncovered: Sequence[Range]) -> list[Range]:
+        """Delete the few pending blocks that are worth least; which rows. Within `transaction`."""
         which = f"seq IN {_UNCOVERED} ORDER BY {_DROPPED_FIRST}, seq"
         return self._delete_some(which, uncovered)
 
@@ -179,13 +208,18 @@ class OutboxRows:
                     self._db.execute("ROLLBACK")
                 raise
 
-    def _delete_some(self, which: str, uncovered: Sequence[Range]) -> list[int]:
-        rows = self._db.execute(
-            f"SELECT seq FROM results WHERE {_NOT_NEWEST} AND {which} LIMIT {_ROWS_AT_ONCE}",
+    def _delete_some(self, which: str, uncovered: Sequence[Range]) -> list[Range]:
+        found = self._db.execute(
+            f"SELECT seq, count FROM blocks WHERE {_NOT_NEWEST} AND {which} "
+            f"LIMIT {_RESULTS_AT_ONCE}",
             {"uncovered": _json(uncovered)},
         ).fetchall()
-        self._db.executemany("DELETE FROM results WHERE seq = ?", rows)
-        return [row[0] for row in rows]
+        rows: list[Range] = []
+        for last, count in found:
+            if total(rows) < _RESULTS_AT_ONCE:
+                rows.append((last - count + 1, last))
+        self.delete(last for _, last in rows)
+        return rows
 
 
 def _json(ranges: Sequence[Range]) -> str:

@@ -19,7 +19,7 @@ from msgspec import UNSET
 
 from probe import clock, events
 from probe.config import Config
-from probe.deliver.batch import ResultBatch, batches
+from probe.deliver.batch import ResultBatch, batches, without_cut_block
 from probe.deliver.clock_hold import ClockHold
 from probe.deliver.encoding import NegotiatedEncoding
 from probe.deliver.envelope_signatures import signature_blocks
@@ -39,8 +39,8 @@ from runtime.language import Phrase
 from wire import messages, topics
 from wire.clock_repair import KnownBoot
 from wire.commands import Answer, Refusal, Replay, Reply
-from wire.compression import ACCEPT_ENCODING
-from wire.envelope import encode_envelope
+from wire.compression import ACCEPT_ENCODING, end_stream
+from wire.envelope import encode_envelope, encode_envelope_end
 from wire.messages import Health, Info, Presence, Receipt, State
 from wire.record import Clock, Result
 from wire.signature import SignatureBlock
@@ -449,12 +449,15 @@ class Publisher:
             # As much as the window takes in one look at the file.
             limit = most * self._sender.room(due.lane)
             pending = outbox.pending(due.after, due.through, limit)
+            through = due.through
+            if len(pending) == limit:
+                pending = without_cut_block(pending)
+                through = pending[-1].row
             for batch in batches(pending, most, outbox.epochs):
                 mid = self._session.publish(self._envelope(batch))
                 if mid is None:
                     return  # the connection went away; all of it goes out on the next one
                 self._sender.on_sent(mid, due.lane, batch.rows, clock.monotonic_s())
-            through = pending[-1].row if len(pending) == limit else due.through
             self._sender.on_lane_sent(due.lane, through)
             if due.lane is Lane.LIVE:
                 outbox.release(through)
@@ -505,20 +508,21 @@ class Publisher:
             self._replies.popleft()
 
     def _envelope(self, batch: ResultBatch) -> mqtt.Message:
-        payload = encode_envelope(
-            self._config.tenant,
-            self._config.probe,
-            batch.epoch,
-            self._config.site,
-            clock.utc_now(),
-            batch.numbered_bodies,
-            self._clock_hold.clock_note(
-                [body for _, body in batch.numbered_bodies], self._read_clock
-            ),
-            self._signatures(batch),
-        )
+        names = self._config.tenant, self._config.probe, batch.epoch, self._config.site
+        bodies = [body for _, body in batch.numbered_bodies]
+        note = self._clock_hold.clock_note(bodies, self._read_clock)
+        signatures = self._signatures(batch)
+        now, block = clock.utc_now(), batch.block
+        if self._encoding.is_compressed and block is not None and block.begun is not None:
+            # As it was packed for the outbox, before it was known when it is sent.
+            end = encode_envelope_end(*names, now, note, signatures)
+            payload = end_stream(block.begun, block.checksum, end)
+        else:
+            payload = self._encoding.encode(
+                encode_envelope(*names, now, batch.numbered_bodies, note, signatures)
+            )
         topic = topics.measurement(self._config.tenant, self._config.probe, batch.kind)
-        return mqtt.Message(topic, self._encoding.encode(payload))
+        return mqtt.Message(topic, payload)
 
     def _publish_info(self, outbox: Outbox) -> None:
         info, tracker = self._info(outbox.epoch), self._receipt_tracker

@@ -20,20 +20,11 @@ class RecentResults:
     def __init__(self) -> None:
         self._results: list[NumberedResult] = []
 
-    def add(
-        self,
-        first_row: int,
-        results: Sequence[tuple[str, bytes]],
-        signatures: Sequence[bytes | None],
-    ) -> None:
-        """Results, (kind, body) each, were stored from `first_row` on."""
-        if self._results and self._results[-1].row + 1 != first_row:
+    def add(self, results: Sequence[NumberedResult]) -> None:
+        """Results were stored, in order."""
+        if results and self._results and self._results[-1].row + 1 != results[0].row:
             self._results.clear()
-        signed = zip(results, signatures, strict=True)
-        self._results += [
-            NumberedResult(row, kind, body, signature)
-            for row, ((kind, body), signature) in enumerate(signed, start=first_row)
-        ]
+        self._results += results
         del self._results[:-MAX_RECENT]
 
     def between(self, first: int, last: int, limit: int) -> list[NumberedResult] | None:

@@ -1,18 +1,28 @@
 """Floor 1. Compression and checksums of the outbox's rows: deflate with a preset dictionary.
 
+A row holds the results that were stored together, of one kind (`blocks`): one, packed by itself; a
+few, packed together; or so many that their packed text can begin a compressed envelope as it is.
+
 Results of one kind are nearly the same text: with a dictionary of that text, 1,470 bytes of JSON
 become about 300, which saves writes to the SD card. Unpacking gives the same JSON, byte for byte.
 
 A dictionary is part of the file format: a body can only be unpacked with the dictionary that packed
 it. So a new dictionary gets a new letter and the old one stays. A kind that is not in it is packed
 a little worse.
+
+By its first byte a row is: `{` an unpacked body of an old version; `a` or `b` one body; `c` bodies
+with a line feed between them, packed like `b`; `d` the beginning of an envelope with compressed
+results (`wire.compression`), a record a line. No body of several has a line feed in it: JSON has
+none within, and what has is stored by itself.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from typing import Final
 
+from wire import compression
 from wire.dictionary import RESULTS
 
 # A window of 4 KB and small tables: zlib's defaults take five times as long (80 µs a body, not
@@ -60,38 +70,94 @@ _PACKER: Final = zlib.compressobj(
 _MAX_BODY_BYTES: Final = 64 << 20
 
 
+# Where so many results are stored at once, their packed text is made to be sent as it is. Of fewer
+# an envelope is smaller that is compressed with its frame, and a burst is none of these.
+MIN_SENDABLE: Final = 16
+_SEVERAL, _SENDABLE = b"c", b"d"
+_RECORDS: Final = b'{"records":['
+
+
 class UnpackError(ValueError):
     """The bytes were not made by `pack`."""
 
 
-def pack(body: bytes) -> bytes:
-    """Compress a body."""
-    packer = _PACKER.copy()
-    return _NEWEST + packer.compress(body) + packer.flush()
+def pack(bodies: Sequence[bytes], first_seq: int) -> bytes:
+    """Compress the bodies of consecutive results; of several, none may have a line feed in it.
+
+    Args:
+        bodies: in order.
+        first_seq: the first one's number in its epoch.
+    """
+    if len(bodies) == 1:
+        return _NEWEST + _packed(bodies[0])
+    if len(bodies) < MIN_SENDABLE:
+        return _SEVERAL + _packed(b"\n".join(bodies))
+    return _SENDABLE + compression.begin_stream(records_text(bodies, first_seq))
 
 
-def unpack(packed: bytes) -> bytes:
-    """Decompress a body.
+def unpack(packed: bytes, count: int, first_seq: int) -> list[bytes]:
+    """The bodies that were packed.
 
     Raises:
         UnpackError: the bytes were changed.
     """
-    dictionary = _DICTIONARIES.get(packed[:1])
-    if dictionary is None:
+    letter = packed[:1]
+    if letter == _SENDABLE:
+        bodies = _bodies_of_records(packed[1:], first_seq)
+    elif letter == _SEVERAL:
+        bodies = _unpacked(packed[1:], _DICTIONARIES[_NEWEST]).split(b"\n")
+    elif letter in _DICTIONARIES:
+        bodies = [_unpacked(packed[1:], _DICTIONARIES[letter])]
+    else:
         raise UnpackError("no packed body")
+    if len(bodies) != count:
+        raise UnpackError(f"{len(bodies)} packed bodies, not {count}")
+    return bodies
+
+
+def sendable(packed: bytes) -> bytes | None:
+    """The beginning of an envelope (`compression.end_stream`), of as many results as suffice."""
+    return packed[1:] if packed[:1] == _SENDABLE else None
+
+
+def records_text(bodies: Sequence[bytes], first_seq: int) -> bytes:
+    """The beginning of an envelope, up to its last record, as it is packed."""
+    records = [b'{"seq":%d,"result":%b}' % one for one in enumerate(bodies, start=first_seq)]
+    return _RECORDS + b",\n".join(records)
+
+
+def checksum(seq: int, kind: bytes, packed: bytes, count: int = 1) -> int:
+    """CRC-32 over the last row, how many there are, kind and packed bodies.
+
+    So a body under a wrong number is found. zlib's own check (Adler-32) is of the text alone.
+    """
+    several = b"%d " % count if count != 1 else b""
+    return zlib.crc32(packed, zlib.crc32(b"%d %b%b " % (seq, several, kind)))
+
+
+def _bodies_of_records(begun: bytes, first_seq: int) -> list[bytes]:
+    try:
+        text = compression.read_begun(begun, _MAX_BODY_BYTES)
+    except compression.CompressionError as error:
+        raise UnpackError(str(error)) from error
+    records = text[len(_RECORDS) :].split(b",\n")
+    heads = (
+        len(b'{"seq":%d,"result":' % seq) for seq in range(first_seq, first_seq + len(records))
+    )
+    return [record[head:-1] for record, head in zip(records, heads, strict=True)]
+
+
+def _packed(text: bytes) -> bytes:
+    packer = _PACKER.copy()
+    return packer.compress(text) + packer.flush()
+
+
+def _unpacked(packed: bytes, dictionary: bytes) -> bytes:
     unpacker = zlib.decompressobj(_WINDOW_BITS, zdict=dictionary)
     try:
-        body = unpacker.decompress(packed[1:], _MAX_BODY_BYTES)
+        text = unpacker.decompress(packed, _MAX_BODY_BYTES)
     except zlib.error as error:
         raise UnpackError(str(error)) from error
     if not unpacker.eof:
         raise UnpackError("a packed body has no end")
-    return body
-
-
-def checksum(seq: int, kind: bytes, packed: bytes) -> int:
-    """CRC-32 over seq, kind and packed body, so that a body under a wrong seq is found.
-
-    zlib's own check (Adler-32) is of the body alone.
-    """
-    return zlib.crc32(packed, zlib.crc32(b"%d %b " % (seq, kind)))
+    return text

@@ -62,7 +62,7 @@ class SignatureChain:
 
     def __init__(self, tenant: str, probe: str, most: int) -> None:
         self._tenant, self._probe = tenant, probe
-        self._most = min(most, MAX_BLOCK_RESULTS)
+        self.most = min(most, MAX_BLOCK_RESULTS)
         self._previous = CHAIN_START
         self.signer: Signer | None = None
 
@@ -78,7 +78,7 @@ class SignatureChain:
         previous, signer = self._previous, self.signer
         if signer is None:
             return SignedResults(signatures, previous)
-        for begin, end in _blocks([kind for kind, _ in results], self._most):
+        for begin, end in _blocks([kind for kind, _ in results], self.most):
             digests = [record_digest(body) for _, body in results[begin:end]]
             text = signed_text(self._tenant, self._probe, epoch, first + begin, previous, digests)
             signature = signer.sign(text)

@@ -69,14 +69,15 @@ class Witness:
             ends = [*(first - 1 for first, _ in starts[1:]), _last_seq(db)]
             for (first, epoch), last in zip(starts, ends, strict=False):
                 self._last_seq[epoch] = max(self._last_seq.get(epoch, 0), last - first + 1)
-                for row, body in db.execute(
-                    "SELECT seq, ifnull(CAST(body AS BLOB), x'') FROM results "
+                for end, count, packed in db.execute(
+                    "SELECT seq, count, ifnull(CAST(body AS BLOB), x'') FROM blocks "
                     "WHERE seq BETWEEN ? AND ?",
                     (first, last),
                 ):
-                    token = _token(body)
-                    if token is not None:
-                        self._tokens[epoch, row - first + 1].add(token)
+                    seq = end - count + 1 - first + 1
+                    for number, token in enumerate(_tokens(packed, count, seq), seq):
+                        if token is not None:
+                            self._tokens[epoch, number].add(token)
 
 
 def numbered_count(outbox_path: Path) -> int:
@@ -136,16 +137,17 @@ def back_up(store_path: Path, to: Path) -> None:
 
 
 def _last_seq(db: sqlite3.Connection) -> int:
-    return int(db.execute("SELECT coalesce(max(seq), 0) FROM results").fetchone()[0])
+    return int(db.execute("SELECT coalesce(max(seq), 0) FROM blocks").fetchone()[0])
 
 
-def _token(packed: bytes) -> str | None:
-    """A result's token; None where it has none or its bytes were damaged."""
+def _tokens(packed: bytes, count: int, seq: int) -> list[str | None]:
+    """The tokens of a block's results: none where its bytes were damaged."""
     try:
-        text = msgspec.json.decode(unpack(packed), type=_Token).probe_version
+        bodies = unpack(packed, count, seq)
+        texts = [msgspec.json.decode(body, type=_Token).probe_version for body in bodies]
     except (UnpackError, msgspec.MsgspecError, UnicodeDecodeError):
-        return None
-    return _only_token(text)
+        return []
+    return [_only_token(text) for text in texts]
 
 
 def _only_token(text: str | None) -> str | None:

@@ -4,6 +4,7 @@ while a backlog drains, a centre that another one replaces. Nothing is lost and 
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -128,6 +129,11 @@ def codings(reader: Client) -> set[bool]:
     return {is_compressed(one.payload) for one in reader.received}
 
 
+def _payloads(reader: Client) -> list[bytes]:
+    reader.look()
+    return [one.payload for one in reader.received]
+
+
 def submit(probe: Publisher, count: int) -> None:
     for number in range(count):
         probe.submit(samples.latency(target=f"stamp:{number % 5}"))
@@ -163,6 +169,31 @@ def test_envelopes_are_compressed_once_the_centre_announces_it(
             eventually(lambda: codings(reader), "envelopes", WAIT_S)
         assert codings(reader) == {True}
         assert stored_count(collector) == 82
+
+
+def test_a_burst_is_sent_in_the_bytes_in_which_it_was_stored(
+    tmp_path: Path, broker: Broker, reader: Client
+) -> None:
+    sent = [samples.latency(rtt_ms=1.0 + number) for number in range(100)]
+    with (
+        centre(tmp_path / "centre", broker, compression=True) as collector,
+        publisher(broker.config(), tmp_path / "probe") as probe,
+    ):
+        submit(probe, 1)
+        assert delivered(probe)
+        for result in sent:
+            probe.submit(result)
+        assert delivered(probe)
+        eventually(lambda: len(_payloads(reader)) >= 6, "envelopes", WAIT_S)
+        found = sorted(collector.results(), key=lambda one: int(one["seq"]))
+        bodies = [msgspec.json.encode(one["result"]) for one in found]
+    assert bodies[1:] == [encode_result(result) for result in sent]
+    with closing(sqlite3.connect(tmp_path / "probe" / "outbox.sqlite")) as outbox:
+        packed = [row[0] for row in outbox.execute("SELECT body FROM blocks WHERE count >= 16")]
+    payloads = _payloads(reader)
+    assert packed
+    for body in packed:
+        assert any(payload.startswith(body[1:]) for payload in payloads)
 
 
 @pytest.mark.parametrize(

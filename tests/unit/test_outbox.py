@@ -9,13 +9,17 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from bench.workload import Workload, bodies
 from probe import config, config_file
 from probe.config import DeliveryConfig
 from probe.deliver.outbox import Outbox
@@ -249,8 +253,8 @@ def test_a_file_of_an_older_version_keeps_its_epoch(path: Path) -> None:
 
 
 def test_pruning_takes_only_what_is_covered_and_old(outbox: Outbox) -> None:
-    fill(outbox, 3, now_s=100.0)
-    fill(outbox, 3, now_s=200.0)
+    for now_s in (100.0, 100.0, 100.0, 200.0, 200.0, 200.0):
+        fill(outbox, 1, now_s)
     outbox.apply_coverage(Coverage(5, ((2, 2),)))
     assert outbox.prune(stored_before_s=150.0) == 2
     outbox.apply_coverage(Coverage(0))
@@ -259,23 +263,20 @@ def test_pruning_takes_only_what_is_covered_and_old(outbox: Outbox) -> None:
 
 def test_a_month_of_delivered_results_is_far_below_the_limit(outbox: Outbox) -> None:
     """As docs/delivery.md says: 30 days of two lines are kept for a centre that lost its store."""
-    samples_of = {
-        "latency": samples.latency(),
-        "dns": samples.dns(),
-        "web": samples.web(),
-        "path": samples.path(),
-    }
     settings = config.parse(config_file.EXAMPLE.read_bytes(), "probe.toml")
-    rows = [
-        (one.kind, encode_result(samples_of[one.kind]))
-        for line in settings.lines[:2]
-        for one in light_kinds(settings, line)
-        for _ in range(round(one.per_day / 12 * (3 if one.kind == "latency" else 1)))
-    ]
-    for first in range(0, len(rows), 6):
-        outbox.put(rows[first : first + 6], 0.0)
+    a_day: dict[str, int] = defaultdict(int)
+    for line in settings.lines[:2]:
+        for one in light_kinds(settings, line):
+            a_day[one.kind] += round(one.per_day * (3 if one.kind == "latency" else 1))
+    others = [("dns", samples.dns()), ("web", samples.web()), ("path", samples.path())]
+    latency = bodies(Workload(a_day.pop("latency") // 12, 6, 1, datetime(2026, 11, 1, tzinfo=UTC)))
+    while minute := [("latency", body) for body in islice(latency, 6)]:
+        outbox.put(minute, 0.0)
+    for number in range(sum(a_day.values()) // 12):
+        kind, result = others[number % 3]
+        outbox.put([(kind, encode_result(result))], 0.0)
     month_bytes = outbox._rows.used_bytes() * 12 * DeliveryConfig().keep_days
-    assert month_bytes == pytest.approx(72e6, rel=0.1)
+    assert month_bytes == pytest.approx(96e6, rel=0.1)
     assert month_bytes < DeliveryConfig().max_bytes / 10
 
 
@@ -306,7 +307,7 @@ def test_commits_reach_the_disk(path: Path, outbox: Outbox) -> None:
     assert outbox._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     fill(outbox, 1)
     with sqlite3.connect(path) as other:
-        assert other.execute("SELECT count(*) FROM results").fetchone() == (1,)
+        assert other.execute("SELECT count(*) FROM blocks").fetchone() == (1,)
     other.close()
 
 
@@ -544,11 +545,12 @@ def test_a_mark_that_is_damaged_as_well_ends_the_epoch(path: Path, tmp_path: Pat
 
 def test_a_spoiled_row_is_named_and_the_sound_ones_are_sent(path: Path) -> None:
     outbox = Outbox(path)
-    fill(outbox, 5)
+    for _ in range(5):
+        fill(outbox, 1)
     outbox.close()
     with sqlite3.connect(path) as db:
-        db.execute("UPDATE results SET body = body || x'00' WHERE seq = 2")
-        db.execute("UPDATE results SET kind = CAST(x'6cff' AS TEXT) WHERE seq = 4")
+        db.execute("UPDATE blocks SET body = body || x'00' WHERE seq = 2")
+        db.execute("UPDATE blocks SET kind = CAST(x'6cff' AS TEXT) WHERE seq = 4")
     db.close()
     opened = Outbox(path)
     assert seqs(opened) == [1, 3, 5]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from deploy.authority import authority
 from deploy.authority.authority import Authority
-from probe.deliver.batch import ResultBatch, batches
+from probe.deliver.batch import BATCH_BYTES, ResultBatch, batches
 from probe.deliver.envelope_signatures import signature_blocks
 from probe.deliver.outbox import Outbox
 from probe.deliver.sender_state import Coverage
@@ -181,15 +181,17 @@ def test_a_block_of_which_a_result_was_given_up_is_not_sent(
 ) -> None:
     path = tmp_path / "outbox.sqlite"
     opened = Outbox(path, chain)
-    put(opened, "latency", "latency")
+    # Too large to be kept together, and signed together.
+    opened.put([("latency", b"%d" % number * BATCH_BYTES) for number in (1, 2)], 0)
     put(opened, "latency")
     opened.close()
     with sqlite3.connect(path) as db:
-        db.execute("DELETE FROM results WHERE seq = 1")
+        db.execute("DELETE FROM blocks WHERE seq = 1")
     chain.signer = None
     opened = Outbox(path, chain)
-    (batch,) = sent(opened)
-    assert [one.first for one in signature_blocks(batch, opened)] == [3]
+    large, small = sent(opened)
+    assert signature_blocks(large, opened) == []
+    assert [one.first for one in signature_blocks(small, opened)] == [3]
     opened.close()
 
 
