@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from datetime import UTC, datetime
@@ -27,7 +27,11 @@ _BUSY_TIMEOUT_S = 2.0
 # Values in one INSERT: while SQLite runs it, other Python threads run. The limit is 32,766, and a
 # cached statement holds memory for each.
 _VALUES_A_STATEMENT = 8_000
-_STATEMENTS_KEPT = 16
+# Rows in one INSERT. Few sizes, so that each is prepared once: a statement of as many rows as a
+# batch happens to have is prepared anew for each batch, which takes longer than to run it.
+_ROWS_A_STATEMENT = (256, 64, 16, 4, 1)
+# Some twenty tables, in these sizes; a reader's queries differ with what is asked.
+_STATEMENTS_KEPT, _READER_STATEMENTS_KEPT = 128, 16
 _PAGE_BYTES = 16_384
 _WAL_BYTES = 64 << 20
 _TYPES = {
@@ -87,7 +91,7 @@ class SqliteDatabase(ConnectedDatabase[sqlite3.Connection, "SqliteTransaction"])
             _create_views(connection)
 
     def _open_reader(self) -> sqlite3.Connection:
-        reader = _connect(self._path)
+        reader = _connect(self._path, _READER_STATEMENTS_KEPT)
         reader.execute("PRAGMA query_only = ON")
         return reader
 
@@ -190,11 +194,13 @@ class SqliteTransaction(QueuedTransaction):
     def _write(
         self, verb: str, table: Table, rows: Sequence[Sequence[object]], ending: str
     ) -> None:
-        most = _VALUES_A_STATEMENT // len(table.columns)
-        for begin in range(0, len(rows), most):
-            some = rows[begin : begin + most]
-            sql = f"{verb} {_values(table, len(some))} {ending}"
-            self._connection.execute(sql, list(chain.from_iterable(some)))
+        names, row = column_names(table.columns), f"({', '.join('?' * len(table.columns))})"
+        for begin, end in _portions(len(rows), _VALUES_A_STATEMENT // len(table.columns)):
+            marks = ", ".join([row] * (end - begin))
+            self._connection.execute(
+                f"{verb} INTO {table.name} ({names}) VALUES {marks} {ending}",
+                list(chain.from_iterable(rows[begin:end])),
+            )
 
     def select_pairs(self, table: str, columns: str, pairs: Sequence[tuple[int, int]]) -> list[Row]:
         self.settle()
@@ -268,10 +274,13 @@ def _delete_numbers(
         )
 
 
-def _values(table: Table, rows: int) -> str:
-    names = column_names(table.columns)
-    row = f"({', '.join('?' * len(table.columns))})"
-    return f"INTO {table.name} ({names}) VALUES {', '.join([row] * rows)}"
+def _portions(rows: int, most: int) -> Iterator[tuple[int, int]]:
+    """Where the rows of each statement begin and end; each has `most` at most."""
+    begin = 0
+    for size in _ROWS_A_STATEMENT:
+        while size <= most and begin + size <= rows:
+            yield begin, begin + size
+            begin += size
 
 
 def restore(copy: Path, path: Path) -> None:
@@ -309,7 +318,7 @@ def verify(copy: Path) -> None:
         raise StoreError(f"{copy}: {error}") from error
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, statements_kept: int = _STATEMENTS_KEPT) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path,
         timeout=_BUSY_TIMEOUT_S,
@@ -317,7 +326,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         isolation_level=None,
         # One thread at a time uses it.
         check_same_thread=False,
-        cached_statements=_STATEMENTS_KEPT,
+        cached_statements=statements_kept,
     )
     try:
         _prepare(connection)

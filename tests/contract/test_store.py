@@ -132,6 +132,20 @@ def test_a_result_comes_back_as_it_was_sent(store: Store) -> None:
     assert stored.stored_at == NOW + timedelta(seconds=2)
 
 
+def test_a_batch_of_any_number_of_rows_is_stored_whole(store: Store) -> None:
+    """SQLite writes them by statements of a few sizes: beside the edges of each."""
+    expected: list[int] = []
+    for rows in (1, 3, 5, 15, 63, 85, 255, 257, 341, 700):
+        seqs = range(len(expected) + 1, len(expected) + rows + 1)
+        # A block and a row of facts each.
+        done = store.store_batch([latencies(seq) for seq in seqs], NOW)
+        assert (done.stored, done.duplicates) == (rows, 0)
+        expected += seqs
+    assert [row.seq for row in store.results_after(0, 5_000)] == expected
+    assert isinstance(store, SqlStore)
+    assert store.read_sql("SELECT count(*) FROM latency_facts") == [(len(expected),)]
+
+
 def test_a_repeat_is_counted_and_changes_nothing(store: Store) -> None:
     store.store_batch([latencies(1, 2)], NOW)
     before = store.results_after(0, 10)
