@@ -102,6 +102,8 @@ lock: .venv/ready-check
 	  --generate-hashes --no-header --extra parquet pyproject.toml -o requirements/parquet.txt
 	@$(BIN)/uv pip compile --quiet --universal --no-emit-package msgspec --no-emit-package lxml \
 	  --python-version 3.11 --generate-hashes --no-header -c requirements/dev.txt --extra readers pyproject.toml -o requirements/readers.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-package msgspec \
+	  --generate-hashes --no-header --extra schemathesis pyproject.toml -o requirements/schemathesis.txt
 	@printf 'setuptools>=77\nwheel\n' | $(BIN)/uv pip compile --quiet --universal \
 	  --python-version 3.11 --generate-hashes --no-header --no-annotate - -o requirements/build.txt
 

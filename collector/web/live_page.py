@@ -18,10 +18,11 @@ from collector.domain.shared_cache import SharedCache
 from collector.store.records import StoredProbe
 from collector.store.store import StoreError
 from collector.web import live_view
+from collector.web.api_answers import NUMBER_MOST
 from collector.web.change_signal import ChangeSignal
 from collector.web.page_context import PageContext
 from collector.web.presentation import Locale
-from collector.web.query import NUMBER_MOST, whole_number
+from collector.web.query import whole_number
 
 # Comments at this interval keep proxies from closing an idle stream.
 _STREAM_QUIET_S = 15.0

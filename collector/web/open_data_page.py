@@ -18,13 +18,6 @@ from collector.web.page_context import PageContext
 from collector.web.responses import json_response
 
 _OPEN = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
-_MEDIA_TYPES = {
-    ".gz": "application/gzip",
-    ".parquet": "application/vnd.apache.parquet",
-    ".json": "application/json",
-    ".pem": "application/x-pem-file",
-    ".sig": "application/octet-stream",
-}
 
 
 class Compression(GZipMiddleware):
@@ -82,5 +75,5 @@ class OpenDataPages:
         found = file_of(self._root, request.path_params["path"])
         if found is None:
             raise HTTPException(404, "there is no such file")
-        media_type = _MEDIA_TYPES.get(found.suffix, "text/plain")
+        media_type = view.MEDIA_TYPES.get(found.suffix, view.OTHER_MEDIA_TYPE)
         return FileResponse(found, headers=_OPEN, media_type=media_type)

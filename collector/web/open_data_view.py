@@ -10,6 +10,15 @@ from collector.open_data.columns import PUBLIC_KINDS
 from collector.open_data.dictionary import PublishedMonth
 from collector.web.presentation import Locale
 
+# Of a published file, by the end of its name.
+MEDIA_TYPES = {
+    ".gz": "application/gzip",
+    ".parquet": "application/vnd.apache.parquet",
+    ".json": "application/json",
+    ".pem": "application/x-pem-file",
+    ".sig": "application/octet-stream",
+}
+OTHER_MEDIA_TYPE = "text/plain"
 ADDRESS = "/open/months"
 
 

@@ -18,8 +18,6 @@ from collector.web.period_choice import PeriodChoice
 from collector.web.table import Column, Link, Sorting
 
 T = TypeVar("T")
-# The largest integer of SQLite and PostgreSQL.
-NUMBER_MOST = 2**63 - 1
 
 
 def whole_number(name: str, text: str | None, default: int, least: int, most: int) -> int:

@@ -27,10 +27,10 @@ from collector.registry.communes import official
 from collector.registry.registry import Registry
 from collector.users.user import Permission
 from collector.web import registry_view as view
+from collector.web.api_answers import NUMBER_MOST
 from collector.web.page_context import PageContext
 from collector.web.presentation import Locale
 from collector.web.query import (
-    NUMBER_MOST,
     chosen_sorting,
     links,
     one_of,

@@ -19,9 +19,10 @@ from collector.domain.read_model import ReadModel
 from collector.store.messages import EpochKey
 from collector.store.records import StoredResult
 from collector.users.user import Permission
+from collector.web.api_answers import NUMBER_MOST
 from collector.web.page_context import PageContext
 from collector.web.personal_data import own_addresses, redacted_probe, redacted_result
-from collector.web.query import NUMBER_MOST, whole_number
+from collector.web.query import whole_number
 from collector.web.responses import json_response
 from wire.ledger import Ledger
 

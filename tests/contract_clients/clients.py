@@ -12,6 +12,7 @@ import json
 import shutil
 import subprocess
 import sys
+import venv
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -140,6 +141,18 @@ def npm_installed(package: Path, name: str) -> Path:
         _run([*argv, "--ignore-scripts", "--loglevel=error"], "", cwd=folder, limit_s=_INSTALL_S)
 
     return _made(name, [package], install)
+
+
+def packages_installed(locked: Path) -> Path:
+    """The programs of a virtual environment that has what a locked file names, once for it."""
+
+    def install(folder: Path) -> None:
+        venv.create(folder / "venv")
+        argv = [sys.executable, "-m", "pip", "--python", folder / "venv/bin/python"]
+        argv += ["--disable-pip-version-check", "--quiet", "install", "--no-deps"]
+        _run([*argv, "--require-hashes", "-r", locked], "", limit_s=_INSTALL_S)
+
+    return _made(locked.stem, [locked], install) / "venv/bin"
 
 
 def _made(name: str, sources: Iterable[Path], make: Callable[[Path], None]) -> Path:

@@ -468,8 +468,8 @@ def test_the_api_pages_through_results(collector: CollectorProcess, probe: Clien
         ("/api/results?limit=0", "`limit` is a whole number, 1 to 1000"),
         ("/api/results?limit=many", "`limit` is a whole number, 1 to 1000"),
         ("/api/results?signatures=2", "`signatures` is a whole number, 0 to 1"),
-        ("/api/results?after=-1", "`after` is a whole number, 0 to 9223372036854775807"),
-        ("/events?after=x", "`after` is a whole number, 0 to 9223372036854775807"),
+        ("/api/results?after=-1", "`after` is a whole number, 0 to 9007199254740991"),
+        ("/events?after=x", "`after` is a whole number, 0 to 9007199254740991"),
     ],
 )
 def test_the_api_refuses_in_words(collector: CollectorProcess, path: str, sentence: str) -> None:

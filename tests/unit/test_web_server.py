@@ -24,6 +24,7 @@ from collector.store.sqlite import SqliteStore
 from collector.users import passwords
 from collector.users.user import Role, User
 from collector.users.user_store import UserStore
+from collector.web.api_answers import NUMBER_MOST
 from collector.web.app import Web
 from collector.web.change_signal import ChangeSignal
 from collector.web.page_context import local_path
@@ -220,7 +221,16 @@ def test_the_openapi_document_says_what_the_centre_answers(centre: Centre) -> No
             if "default" in parameter["schema"]:
                 assert parameter["schema"]["default"] in parameter["schema"]["enum"]
     geojson = document["paths"]["/open/communes.geojson"]["get"]["responses"]["200"]["content"]
-    assert geojson["application/geo+json"]["schema"]["type"] == "object"
+    assert geojson["application/geo+json"]["schema"]["$ref"].endswith("/OpenCommunes")
+
+
+def test_after_the_largest_number_there_is_nothing(centre: Centre) -> None:
+    json_alone = {"Accept": "application/json"}
+    largest = centre.ask("GET", f"/api/results?after={NUMBER_MOST}", headers=json_alone)
+    assert (largest.status, json.loads(largest.text)["results"]) == (200, [])
+    for number in (NUMBER_MOST + 1, 2**63 - 1):
+        larger = centre.ask("GET", f"/api/results?after={number}", headers=json_alone)
+        assert larger.status == 400
 
 
 def test_a_refused_method_is_explained(centre: Centre) -> None:
