@@ -36,9 +36,11 @@ from collector.web.body_limit import BodyLimit
 from collector.web.campaign_page import CampaignPage
 from collector.web.change_signal import ChangeSignal
 from collector.web.evidence_download import EvidenceDownloads
+from collector.web.file_routes import FileRoutes
 from collector.web.headers import HEADERS, SecurityHeaders
 from collector.web.hours_page import HoursPage
 from collector.web.isps_page import IspsPage
+from collector.web.line_files import LineFiles
 from collector.web.line_page import LinePages
 from collector.web.live_page import LivePage
 from collector.web.maintenance_page import MaintenancePages
@@ -90,6 +92,7 @@ class Web:
         self._context = PageContext(timezone, user_store)
         self._routes = [
             *OverviewPage(self._context, read_model).routes,
+            *LineFiles(self._context, read_model).routes,
             *LinePages(
                 self._context, read_model, sender, alerts, has_evidence=evidence is not None
             ).routes,
@@ -104,6 +107,7 @@ class Web:
             *RegistryPage(self._context, read_model).routes,
             *RegistryProbePage(self._context, read_model).routes,
             *(AlertsPage(self._context, read_model, alerts).routes if alerts else []),
+            *FileRoutes(self._context, read_model, ingest_status, reports).routes,
             *MaintenancePages(self._context, read_model).routes,
             *(AlertPage(self._context, read_model, alerts).routes if alerts else []),
             *(

@@ -22,8 +22,9 @@ from collector.web.formatting import week_text
 from collector.web.page_context import PageContext
 from collector.web.presentation import Locale
 from collector.web.query import links, one_of, page_number, province_code
-from collector.web.responses import csv_response, xlsx_response
+from collector.web.responses import csv_response, file_response, xlsx_response
 from collector.web.table import page_links, page_of
+from collector.web.table_files import communes_table
 
 _CSV_COLUMNS = (
     "week", "province", "commune_code", "commune", "office", "probe", "isp", "samples",
@@ -50,6 +51,8 @@ class CampaignPage:
             Route("/campaign", self.page),
             Route("/campaign.csv", self.table),
             Route("/campaign.xlsx", self.spreadsheet),
+            Route("/campaign/communes.csv", self.communes),
+            Route("/campaign/communes.xlsx", self.communes),
         ]
 
     def page(self, request: Request) -> Response:
@@ -118,6 +121,14 @@ class CampaignPage:
     def spreadsheet(self, request: Request) -> Response:
         """The same as XLSX."""
         return xlsx_response("campaign.xlsx", "campaign", _CSV_COLUMNS, self._table(request))
+
+    def communes(self, request: Request) -> Response:
+        """The communes below the month's samples, all of them, as CSV or XLSX."""
+        model, locale = self._model, self._context.locale(request)
+        shown = self._content(self._filters(request), self._monday(request), locale)
+        needed = int(model.thresholds.commune_month_samples.limit)
+        month = month_of(model.today()).first
+        return file_response(communes_table(shown.short, month, needed, locale), request.url.path)
 
     def _table(self, request: Request) -> Iterator[list[Cell]]:
         model, locale, filters = self._model, self._context.locale(request), self._filters(request)

@@ -285,6 +285,13 @@ def fields_of(entry: MaintenanceEntry, registry: Registry) -> dict[str, str]:
     }
 
 
+def planned_for(
+    every: Iterable[PlannedMaintenance], key: LineKey, registry: Registry
+) -> list[PlannedMaintenance]:
+    """What counts as planned maintenance of a line."""
+    return [one for one in every if one.is_planned_for(key, registry)]
+
+
 def of_line(
     every: Iterable[PlannedMaintenance],
     key: LineKey,
@@ -300,7 +307,7 @@ def of_line(
         for one in every
         if one.touches(period.starts_at, period.ends_at) and one.concerns(key, registry)
     ]
-    planned = [one for one in mine if one.is_planned_for(key, registry)]
+    planned = planned_for(mine, key, registry)
     counted = line_outages(outages, period)
     minutes = min(_within(planned, counted, period), summary.down_minutes)
     known = summary.up_minutes + summary.down_minutes - minutes

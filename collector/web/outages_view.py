@@ -34,16 +34,25 @@ _AROUND = timedelta(minutes=2)
 _LENGTHS = {Step.HOUR: timedelta(hours=1), Step.DAY: timedelta(days=1)}
 
 
+class OutageMinutes(NamedTuple):
+    """Minutes down, unknown, and down in planned maintenance."""
+
+    down: int
+    unknown: int
+    planned: int
+
+
 class OutageRow(Struct, frozen=True):
     """An hour or day with minutes down, and the fault locations of its outages.
 
-    `planned` are the minutes of them in planned maintenance, "" for none.
+    `planned` are the minutes of them in planned maintenance, "" for none. `minutes` are numbers.
     """
 
     at: Moment
     down: str
     unknown: str
     faults: list[str]
+    minutes: OutageMinutes
     planned: str = ""
 
 
@@ -106,6 +115,7 @@ def outages(
     step: Step,
     locale: Locale,
     planned: Sequence[PlannedMaintenance] = (),
+    most: int = _MOST,
 ) -> list[OutageRow]:
     """The hours or days with minutes down, newest first.
 
@@ -117,6 +127,7 @@ def outages(
         step: the buckets' length.
         locale: the visitor's.
         planned: the planned maintenance of the line.
+        most: at most so many rows.
     """
     length = _LENGTHS[step]
     lasting = list(_ongoing_buckets(buckets, reported, length))
@@ -129,32 +140,31 @@ def outages(
             if observation is not None and bucket.start in lasting:
                 place = measurement.FAULTS[observation.fault].in_(locale.language)
                 faults.append(f"{place} ({locale.label('outage_open')})")
-            shown.append(
-                OutageRow(
-                    moment(bucket.start, locale.language, locale.timezone),
-                    locale.number(bucket.summary.down_minutes),
-                    locale.number(bucket.summary.unknown_minutes),
-                    faults,
-                    _planned_minutes(
-                        planned, reported, bucket.start, bucket.start + length, locale
-                    ),
-                )
-            )
-    return shown[:_MOST]
+            shown.append(_row(bucket, faults, planned, reported, length, locale))
+    return shown[:most]
 
 
-def _planned_minutes(
+def _row(
+    bucket: Bucket,
+    faults: list[str],
     planned: Sequence[PlannedMaintenance],
     reported: Sequence[StoredOutage],
-    begin: datetime,
-    end: datetime,
+    length: timedelta,
     locale: Locale,
-) -> str:
+) -> OutageRow:
     outages = [
         LineOutage(one.started_at, one.ended_at, one.down_minutes) for one in reported if one.valid
     ]
-    minutes = minutes_within(planned, outages, begin, end)
-    return locale.number(minutes) if minutes else ""
+    within = minutes_within(planned, outages, bucket.start, bucket.start + length)
+    minutes = OutageMinutes(bucket.summary.down_minutes, bucket.summary.unknown_minutes, within)
+    return OutageRow(
+        moment(bucket.start, locale.language, locale.timezone),
+        locale.number(minutes.down),
+        locale.number(minutes.unknown),
+        faults,
+        minutes,
+        locale.number(within) if within else "",
+    )
 
 
 def fault_now(observation: PathObservation | None, locale: Locale) -> CurrentFault | None:

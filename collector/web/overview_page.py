@@ -14,15 +14,13 @@ from collector.domain.read_model import ReadModel
 from collector.registry.outlines import outlines
 from collector.registry.registry import Commune, Registry
 from collector.rollup.periods import Period
-from collector.rollup.summary import EMPTY
-from collector.web.downloads import lines_table
 from collector.web.formatting import by_name
+from collector.web.line_files import file_of_lines
 from collector.web.line_table import (
     DOWN,
     LINE_COLUMNS,
     STATE_LOOKS,
     UP,
-    completeness,
     line_rows,
     sort_key,
 )
@@ -154,15 +152,8 @@ class OverviewPage:
         """All lines that the same parameters choose, in the same order, as CSV or XLSX."""
         model, locale = self._model, self._context.locale(request)
         chosen = self._asked(request, model.cached("overview choices", self._choices), lines=True)
-        period, now, probes = chosen.period.period, model.now(), model.probes()
-        summaries, plans = model.overview(period), model.plans(period)
-
-        def complete(line: KnownLine) -> float | None:
-            summary, probe = summaries.get(line.key, EMPTY), probes.get(line.key[:2])
-            return completeness(summary, line, probe, period, now, plans)
-
         lines = self._in_order(chosen, self._lines(chosen.filters))
-        table = lines_table(lines, summaries, model.states(), complete, period, locale)
+        table = file_of_lines(model, lines, chosen.period.period, locale)
         return file_response(table, request.url.path)
 
     def _asked(self, request: Request, choices: _Choices, *, lines: bool = False) -> _Asked:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
@@ -82,7 +83,8 @@ class RegistryPage:
             rows = in_order(rows, lambda row: row.keys[sorting.column], sorting.order)
         shown = page_of(rows, page_number(request), view.ROWS_A_PAGE)
         order = {"sort": sorting.column, "order": sorting.order if sorting.column else ""}
-        link = links("/registry", {"find": find} | filters | order)
+        chosen = {"find": find} | filters | order
+        link = links("/registry", chosen)
         return self._context.render(
             request,
             "registry.html",
@@ -96,6 +98,7 @@ class RegistryPage:
             heads=heads(view.COLUMNS, sorting, link, locale),
             page=shown,
             pages=page_links(shown, link),
+            file_query=urlencode({name: value for name, value in chosen.items() if value}),
             applied="applied" in query,
             recorded=self._recorded(_LAST_CHANGES, locale),
             empty=not registry.probes,

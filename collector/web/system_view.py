@@ -149,8 +149,9 @@ def system_health(
     conflicts: Sequence[NameConflict],
     now: datetime,
     locale: Locale,
+    most: int = ROWS_MOST,
 ) -> SystemHealth:
-    """Evaluate the health of the system."""
+    """Evaluate the health of the system; at most so many rows of a table."""
     silent = [_row(p, locale, locale.label("not_heard")) for p in probes if is_silent(p, now)]
     by_name = {(p.tenant, p.probe): p for p in probes}
     gaps = [
@@ -173,25 +174,25 @@ def system_health(
     )
     return SystemHealth(
         probes=len(probes),
-        silent=sorted(silent, key=lambda row: row.at.iso if row.at else "")[:ROWS_MOST],
+        silent=sorted(silent, key=lambda row: row.at.iso if row.at else "")[:most],
         silent_all=len(silent),
-        gaps=gap_rows[:ROWS_MOST],
+        gaps=gap_rows[:most],
         gaps_all=len(gap_rows),
-        backlog=[_row(p, locale, _pending(p, locale)) for p in waiting][:ROWS_MOST],
+        backlog=[_row(p, locale, _pending(p, locale)) for p in waiting][:most],
         backlog_all=len(waiting),
         clocks=[
             _row(p, locale, locale.label("clock_bad"))
             for p in probes
             if p.health and p.health.clock_synchronised is False
-        ][:ROWS_MOST],
+        ][:most],
         power=[
             _row(p, locale, _power(p, locale)) for p in probes if p.health and p.health.throttled
-        ][:ROWS_MOST],
+        ][:most],
         names=[
             _row(by_name[one.tenant, one.probe], locale, _alternated(one, locale))
             for one in conflicts
             if (one.tenant, one.probe) in by_name
-        ][:ROWS_MOST],
+        ][:most],
         rejected=[
             RejectedRow(
                 moment(one.received_at, locale.language, locale.timezone),
@@ -200,7 +201,7 @@ def system_health(
                 one.detail,
             )
             for one in rejected
-        ][::-1][:ROWS_MOST],
+        ][::-1][:most],
         rejected_all=sum(totals.rejected.values()),
         rejected_by=[
             (locale.label(f"rejected_{reason}"), whole_number(many, locale.language))

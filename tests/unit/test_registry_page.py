@@ -149,10 +149,11 @@ class Browser:
         async def send(message: Any) -> None:
             sent.append(message)
 
+        path, _, query = path.partition("?")
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method,
             "path": path, "raw_path": path.encode(),
-            "query_string": f"lang={self._language}".encode(),
+            "query_string": f"lang={self._language}&{query}".rstrip("&").encode(),
             "headers": [(b"host", b"centre"), (b"accept", b"text/html"), cookie, *told],
             "scheme": "http",
             "server": ("centre", 80), "client": ("192.0.2.1", 1),

@@ -1,0 +1,99 @@
+"""Floor 3. The lines of a commune or a probe, and a line's outages, as files: CSV and XLSX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from collector.domain.lines import KnownLine, LineState
+from collector.domain.read_model import ReadModel
+from collector.registry.registry import LineKey
+from collector.rollup.periods import Period
+from collector.rollup.summary import EMPTY
+from collector.web import line_view, maintenance_view, outages_view
+from collector.web.downloads import FileTable, lines_table
+from collector.web.line_table import completeness, in_order
+from collector.web.page_context import PageContext
+from collector.web.presentation import Locale
+from collector.web.query import chosen_period, found_or_404
+from collector.web.responses import file_response
+from collector.web.table_files import outages_table
+
+# Hours of two weeks, or days: more than a page shows.
+_ROWS_MOST = 10_000
+
+
+def file_of_lines(
+    model: ReadModel, lines: Iterable[KnownLine], period: Period, locale: Locale
+) -> FileTable:
+    """Lines with their figures of a period, in this order."""
+    now, probes = model.now(), model.probes()
+    summaries, plans = model.overview(period), model.plans(period)
+
+    def complete(line: KnownLine) -> float | None:
+        summary, probe = summaries.get(line.key, EMPTY), probes.get(line.key[:2])
+        return completeness(summary, line, probe, period, now, plans)
+
+    return lines_table(lines, summaries, model.states(), complete, period, locale)
+
+
+class LineFiles:
+    """Their routes stand before those of the pages, whose addresses are parts of theirs."""
+
+    def __init__(self, context: PageContext, model: ReadModel) -> None:
+        self._context = context
+        self._model = model
+        self.routes = [
+            Route(f"{path}.{suffix}", endpoint)
+            for path, endpoint in (
+                ("/commune/{code}", self.commune),
+                ("/probe/{tenant}/{probe}", self.probe),
+                ("/line/{tenant}/{probe}/{line}/outages", self.outages),
+            )
+            for suffix in ("csv", "xlsx")
+        ]
+
+    def commune(self, request: Request) -> Response:
+        """The lines of a commune."""
+        code = request.path_params["code"]
+        return self._lines(request, lambda line: line.commune_code == code)
+
+    def probe(self, request: Request) -> Response:
+        """The lines of a probe."""
+        key = request.path_params["tenant"], request.path_params["probe"]
+        return self._lines(request, lambda line: line.key[:2] == key)
+
+    def _lines(self, request: Request, is_wanted: Callable[[KnownLine], bool]) -> Response:
+        model = self._model
+        period = chosen_period(request, model.today()).period
+        lines = [line for line in model.lines() if is_wanted(line)]
+        if not lines:
+            raise HTTPException(404, "there are no such lines")
+        table = file_of_lines(model, in_order(lines), period, self._context.locale(request))
+        return file_response(table, request.url.path)
+
+    def outages(self, request: Request) -> Response:
+        """All hours or days with minutes down of a line in a period."""
+        model, locale, path = self._model, self._context.locale(request), request.path_params
+        key = LineKey(path["tenant"], path["probe"], path["line"])
+        line = found_or_404(next((x for x in model.lines() if x.key == key), None), "such line")
+        period = chosen_period(request, model.today()).period
+        step = line_view.step_of(period)
+        buckets = model.summaries.series(line.key, period, step)
+        reported = model.store.outages(line.key, period.starts_at, period.ends_at)
+        seen = outages_view.last_path_observation(model.store.last_results(*key[:2]), key.line)
+        is_down = model.states().get(line.key) is LineState.DOWN
+        rows = outages_view.outages(
+            buckets,
+            reported,
+            outages_view.ongoing_fault(buckets, reported, seen, step, down=is_down),
+            step,
+            locale,
+            maintenance_view.planned_for(model.maintenance(), key, model.registry()),
+            most=_ROWS_MOST,
+        )
+        return file_response(outages_table(rows, locale), request.url.path)
