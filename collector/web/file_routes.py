@@ -110,8 +110,19 @@ class FileRoutes:
         assert self._reports is not None
         locale = self._locale(request)
         names = reports_view.area_names(self._model.registry(), locale)
-        issues = self._reports.archive.issues()
-        return self._file(request, table_files.issues_table(issues, names, locale))
+        issues = [
+            table_files.IssuedReport(
+                one.kind,
+                one.area_id,
+                names.get(one.area_id, one.area_id),
+                one.period,
+                one.version,
+                one.at,
+                [path.name for path in one.files],
+            )
+            for one in self._reports.archive.issues()
+        ]
+        return self._file(request, table_files.issues_table(issues, locale))
 
     def _locale(self, request: Request) -> Locale:
         return self._context.locale(request)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from typing import NamedTuple
 
 from collector.domain.place_search import Place
 from collector.registry.registry import Line, Probe, Registry
-from collector.reports.archive import Issue
 from collector.reports.flat_table import Cell
+from collector.reports.report import ReportKind
+from collector.rollup.periods import Period
 from collector.users.user import AuditEvent
 from collector.web import search_view
 from collector.web.campaign_view import CommuneRow
@@ -19,6 +20,18 @@ from collector.web.presentation import Locale
 from collector.web.registry_view import ChangeHistoryRow
 from collector.web.system_view import ProblemRow, SystemHealth
 from wire.figures import MEGABIT
+
+
+class IssuedReport(NamedTuple):
+    """An issue of a report; `area` is its name, `files` are those of its files."""
+
+    kind: ReportKind
+    area_id: str
+    area: str
+    period: Period
+    version: int
+    at: datetime
+    files: list[str]
 
 
 class _Problem(NamedTuple):
@@ -166,17 +179,17 @@ def places_table(places: Iterable[Place], locale: Locale) -> FileTable:
     return file_table(columns, places, locale)
 
 
-def issues_table(issues: Sequence[Issue], names: dict[str, str], locale: Locale) -> FileTable:
+def issues_table(issues: Iterable[IssuedReport], locale: Locale) -> FileTable:
     """The issued reports."""
-    columns: list[FileColumn[Issue]] = [
+    columns: list[FileColumn[IssuedReport]] = [
         FileColumn("report", "report_type", lambda one: locale.label(f"report_{one.kind}")),
         FileColumn("area_id", "file_area_id", lambda one: one.area_id),
-        FileColumn("area", "area", lambda one: names.get(one.area_id, one.area_id)),
+        FileColumn("area", "area", lambda one: one.area),
         FileColumn("first_day", "file_first_day", lambda one: one.period.first.isoformat()),
         FileColumn("last_day", "file_last_day", lambda one: one.period.last.isoformat()),
         FileColumn("issue", "issue_number", lambda one: one.version),
         FileColumn("issued_at", "issued_at", lambda one: _at(one.at, locale)),
-        FileColumn("files", "files", lambda one: " ".join(path.name for path in one.files)),
+        FileColumn("files", "files", lambda one: " ".join(one.files)),
     ]
     return file_table(columns, issues, locale)
 
