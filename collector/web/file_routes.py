@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from collector.domain.place_search import QUERY_MOST
 from collector.domain.read_model import ReadModel
@@ -43,14 +43,23 @@ class FileRoutes:
         self._model = model
         self._ingest_status = ingest_status
         self._reports = reports
-        self.routes: list[BaseRoute] = [
-            *_both("/audit", self.audit),
-            *_both("/registry", self.registry),
-            *_both("/registry/changes", self.changes),
-            *_both("/system", self.system),
-            *_both("/search", self.search),
-            *(_both("/papers", self.papers) if reports else []),
+        self.routes = [
+            Route("/audit.csv", self.audit),
+            Route("/audit.xlsx", self.audit),
+            Route("/registry.csv", self.registry),
+            Route("/registry.xlsx", self.registry),
+            Route("/registry/changes.csv", self.changes),
+            Route("/registry/changes.xlsx", self.changes),
+            Route("/system.csv", self.system),
+            Route("/system.xlsx", self.system),
+            Route("/search.csv", self.search),
+            Route("/search.xlsx", self.search),
         ]
+        if reports:
+            self.routes += [
+                Route("/papers.csv", self.papers),
+                Route("/papers.xlsx", self.papers),
+            ]
 
     def audit(self, request: Request) -> Response:
         """The audit trail, newest first, for users with the permission."""
@@ -129,7 +138,3 @@ class FileRoutes:
 
     def _file(self, request: Request, table: FileTable) -> Response:
         return file_response(table, request.url.path)
-
-
-def _both(path: str, endpoint: Callable[[Request], Response]) -> list[BaseRoute]:
-    return [Route(f"{path}.{suffix}", endpoint) for suffix in ("csv", "xlsx")]

@@ -48,13 +48,12 @@ class LineFiles:
         self._context = context
         self._model = model
         self.routes = [
-            Route(f"{path}.{suffix}", endpoint)
-            for path, endpoint in (
-                ("/commune/{code}", self.commune),
-                ("/probe/{tenant}/{probe}", self.probe),
-                ("/line/{tenant}/{probe}/{line}/outages", self.outages),
-            )
-            for suffix in ("csv", "xlsx")
+            Route("/commune/{code}.csv", self.commune),
+            Route("/commune/{code}.xlsx", self.commune),
+            Route("/probe/{tenant}/{probe}.csv", self.probe),
+            Route("/probe/{tenant}/{probe}.xlsx", self.probe),
+            Route("/line/{tenant}/{probe}/{line}/outages.csv", self.outages),
+            Route("/line/{tenant}/{probe}/{line}/outages.xlsx", self.outages),
         ]
 
     def commune(self, request: Request) -> Response:
