@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -248,4 +249,9 @@ class Result(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_
     @property
     def kind(self) -> str:
         """The kind's name, as in topics and on the wire."""
-        return str(type(self).__struct_config__.tag)
+        return _kind_of(type(self))
+
+
+@cache
+def _kind_of(result_type: type[Result]) -> str:
+    return str(result_type.__struct_config__.tag)

@@ -6,8 +6,9 @@ time that they take one by one, and a burst's can be sent as they were packed (d
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Sequence
+from itertools import groupby, pairwise
+from operator import itemgetter
 
 from msgspec import Struct
 
@@ -46,45 +47,55 @@ def stored(
         packed = row_codec.pack(bodies, seq)
         checksum = row_codec.checksum(last, kind.encode(), packed, end - begin)
         rows.append((last, end - begin, kind, now_s, packed, checksum, signatures[end - 1]))
-        block = stored_block(at.row + begin, seq, bodies, packed)
+        block = stored_block(at.row + begin, end - begin, packed)
         numbered += numbered_results(block, kind, bodies, signatures[end - 1])
     return rows, numbered
 
 
-def stored_block(first: int, seq: int, bodies: Sequence[bytes], packed: bytes) -> StoredBlock:
-    """The block of these bodies."""
-    last = first + len(bodies) - 1
-    begun = row_codec.sendable(packed)
-    if begun is None:
-        return StoredBlock(first, last)
-    text = row_codec.records_text(bodies, seq)
-    return StoredBlock(first, last, begun, zlib.adler32(text))
+def stored_block(first: int, count: int, packed: bytes) -> StoredBlock:
+    """The block of so many results from a row on."""
+    return StoredBlock(first, first + count - 1, *(row_codec.sendable(packed) or ()))
 
 
 def numbered_results(
     block: StoredBlock, kind: str, bodies: Sequence[bytes], signature: bytes | None
-) -> Iterator[NumberedResult]:
+) -> list[NumberedResult]:
     """The results of a block; `signature` is that of the last."""
-    for row, body in enumerate(bodies, start=block.first):
-        yield NumberedResult(row, kind, body, signature if row == block.last else None, block)
+    last = block.last
+    return [
+        NumberedResult(row, kind, body, signature if row == last else None, block)
+        for row, body in enumerate(bodies, start=block.first)
+    ]
 
 
 def _cuts(
     results: Sequence[tuple[str, bytes]], signatures: Sequence[bytes | None], most: int
 ) -> Iterator[tuple[int, int]]:
     """The (begin, end) of each block: of one kind and a bounded size, ended by a signature."""
-    begin = size = 0
-    for at, (kind, body) in enumerate(results):
-        if at > begin and (
-            kind != results[begin][0]
-            or at - begin >= most
-            or size + len(body) > BATCH_BYTES
-            or signatures[at - 1] is not None
-            or b"\n" in body
-            or b"\n" in results[at - 1][1]
-        ):
-            yield begin, at
-            begin, size = at, 0
+    begin = 0
+    for _, run in groupby(results, key=itemgetter(0)):
+        bodies = [body for _, body in run]
+        for at in range(0, len(bodies), most):
+            part = bodies[at : at + most]
+            ends = _ends(part, signatures[begin : begin + len(part)])
+            yield from ((begin + first, begin + end) for first, end in pairwise([0, *ends]))
+            begin += len(part)
+
+
+def _ends(bodies: Sequence[bytes], signatures: Sequence[bytes | None]) -> list[int]:
+    """Where blocks of these bodies end."""
+    if not (
+        sum(map(len, bodies)) > BATCH_BYTES
+        or any(signatures[:-1])
+        or (len(bodies) > 1 and any(b"\n" in body for body in bodies))
+    ):
+        return [len(bodies)]
+    ends: list[int] = []
+    size = 0
+    for at, body in enumerate(bodies):
+        is_apart = b"\n" in body or b"\n" in bodies[at - 1] or signatures[at - 1] is not None
+        if at and (size + len(body) > BATCH_BYTES or is_apart):
+            ends.append(at)
+            size = 0
         size += len(body)
-    if results:
-        yield begin, len(results)
+    return [*ends, len(bodies)]

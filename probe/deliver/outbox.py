@@ -445,7 +445,7 @@ class Outbox:
         if block.checksum == row_codec.checksum(last, block.kind, block.packed, count):
             seq = self.epochs.identity(first)[1]
             bodies = row_codec.unpack(block.packed, count, seq)
-            whole = blocks.stored_block(first, seq, bodies, block.packed)
+            whole = blocks.stored_block(first, count, block.packed)
             kind = block.kind.decode()
             yield from blocks.numbered_results(whole, kind, bodies, block.signature)
         elif block.checksum is None and block.packed.startswith(b"{"):

@@ -11,9 +11,9 @@ it. So a new dictionary gets a new letter and the old one stays. A kind that is 
 a little worse.
 
 By its first byte a row is: `{` an unpacked body of an old version; `a` or `b` one body; `c` bodies
-with a line feed between them, packed like `b`; `d` the beginning of an envelope with compressed
-results (`wire.compression`), a record a line. No body of several has a line feed in it: JSON has
-none within, and what has is stored by itself.
+with a line feed between them, packed like `b`; `d` the Adler-32 of the beginning of an envelope's
+text, a record a line, and that beginning compressed (`wire.compression`). No body of several has a
+line feed in it: JSON has none within, and what has is stored by itself.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ def pack(bodies: Sequence[bytes], first_seq: int) -> bytes:
         return _NEWEST + _packed(bodies[0])
     if len(bodies) < MIN_SENDABLE:
         return _SEVERAL + _packed(b"\n".join(bodies))
-    return _SENDABLE + compression.begin_stream(records_text(bodies, first_seq))
+    text = records_text(bodies, first_seq)
+    return _SENDABLE + zlib.adler32(text).to_bytes(4, "big") + compression.begin_stream(text)
 
 
 def unpack(packed: bytes, count: int, first_seq: int) -> list[bytes]:
@@ -103,7 +104,7 @@ def unpack(packed: bytes, count: int, first_seq: int) -> list[bytes]:
     """
     letter = packed[:1]
     if letter == _SENDABLE:
-        bodies = _bodies_of_records(packed[1:], first_seq)
+        bodies = _bodies_of_records(packed[5:], first_seq)
     elif letter == _SEVERAL:
         bodies = _unpacked(packed[1:], _DICTIONARIES[_NEWEST]).split(b"\n")
     elif letter in _DICTIONARIES:
@@ -115,9 +116,14 @@ def unpack(packed: bytes, count: int, first_seq: int) -> list[bytes]:
     return bodies
 
 
-def sendable(packed: bytes) -> bytes | None:
-    """The beginning of an envelope (`compression.end_stream`), of as many results as suffice."""
-    return packed[1:] if packed[:1] == _SENDABLE else None
+def sendable(packed: bytes) -> tuple[bytes, int] | None:
+    """The beginning of an envelope and its text's Adler-32, for `compression.end_stream`.
+
+    None where these are fewer results.
+    """
+    if packed[:1] != _SENDABLE:
+        return None
+    return packed[5:], int.from_bytes(packed[1:5], "big")
 
 
 def records_text(bodies: Sequence[bytes], first_seq: int) -> bytes:
