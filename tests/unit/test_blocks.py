@@ -229,13 +229,13 @@ def test_no_changed_byte_of_a_block_loses_a_number(path: Path, tmp_path: Path) -
             continue
         good = {one.row for one in pending(opened) if one.body == b'{"n":%d}' % one.row}
         named += bool(opened.report_corrupt_rows(name, 0.0))
-        told = {
+        reported = {
             seq
             for one in pending(opened)
             if one.kind == "results_dropped"
             for seq in json.loads(one.body)
         }
-        assert good | told >= set(range(1, 12)), place
+        assert good | reported >= set(range(1, 12)), place
         assert opened.pending_count() == len(rows(opened)), place
         opened.close()
     assert named > 20
