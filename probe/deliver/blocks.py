@@ -93,8 +93,8 @@ def _ends(bodies: Sequence[bytes], signatures: Sequence[bytes | None]) -> list[i
     ends: list[int] = []
     size = 0
     for at, body in enumerate(bodies):
-        is_apart = b"\n" in body or b"\n" in bodies[at - 1] or signatures[at - 1] is not None
-        if at and (size + len(body) > BATCH_BYTES or is_apart):
+        is_separate = b"\n" in body or b"\n" in bodies[at - 1] or signatures[at - 1] is not None
+        if at and (size + len(body) > BATCH_BYTES or is_separate):
             ends.append(at)
             size = 0
         size += len(body)
