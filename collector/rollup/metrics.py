@@ -65,6 +65,12 @@ _SUMS = {
     ),
 }
 
+# Latency while a transfer fills the line. What is added here is filled in older rows by
+# `collector/store/figure_fill.py`.
+OVERVIEW_LOADED = (
+    "throughput_rtt_loaded_download_p50_ms",
+    "throughput_rtt_loaded_upload_p50_ms",
+)
 # The metrics, sums and kinds that `Summaries.overview` returns; each is a column in the store.
 OVERVIEW_METRICS = (
     "throughput_download_bps",
@@ -75,6 +81,7 @@ OVERVIEW_METRICS = (
     "latency_loss_ratio",
     "http_download_bps",
     "http_upload_bps",
+    *OVERVIEW_LOADED,
 )
 OVERVIEW_SUMS = (
     "latency_sent",

@@ -36,6 +36,7 @@ from collector.store.batch import (
 )
 from collector.store.carry_over import carry_over
 from collector.store.database import Database, Row, Table, Transaction, column_names
+from collector.store.figure_fill import FigureFill
 from collector.store.kind_tables import kind_tables
 from collector.store.last_results import LastResultWriter
 from collector.store.lease_table import LeaseFence
@@ -167,6 +168,7 @@ class SqlStore:
         self._last = LastResultWriter()
         self._previous: Transaction | None = None
         self._rollup_writer = RollUpWriter()
+        self._figure_fill = FigureFill()
         self._comparison = RollUpComparison(database, self._reader, self._rollup_writer)
         # What is cached is of this connection, as `Database.connections` counts them.
         self._connections = 0
@@ -364,7 +366,8 @@ class SqlStore:
             self._require_maintenance(transaction)
             self._forget_uncommitted()
             tables = self._database.table_names()
-            return carry_over(transaction, self._writer, tables, most_results)
+            carried = carry_over(transaction, self._writer, tables, most_results)
+            return carried or self._figure_fill.fill(transaction)
 
     def repack(self, before: datetime, most_results: int = REPACK_RESULTS) -> int:
         portion = self._repacker.read(

@@ -130,7 +130,9 @@ class Store(Protocol):
         """
 
     def carry_over(self, most_results: int = CARRY_OVER_RESULTS) -> int:
-        """Carry results of a version before the blocks over; returns how many, 0 when none is left.
+        """Carry over what a version before stored: results, and roll-ups' columns that it had not.
+
+        Returns how many results or rows, 0 when none is left.
 
         Each call is one transaction. To be called when `maintain` has nothing left to do. Raises
         StoreError: nothing was done.

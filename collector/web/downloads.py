@@ -20,7 +20,7 @@ from collector.rollup.periods import Period
 from collector.rollup.summary import EMPTY, Summary
 from collector.web.alerts_view import AlertPlaces
 from collector.web.isps_view import IspRow
-from collector.web.line_table import DOWN, LATENCY, UP, state_badge
+from collector.web.line_table import DOWN, LATENCY, UP, loaded_latency, state_badge
 from collector.web.presentation import Locale
 from runtime.language import Language
 from wire.figures import MEGABIT
@@ -85,6 +85,7 @@ def lines_table(
         FileColumn("download_mean_mbit_s", "mean_down", speed(DOWN)),
         FileColumn("upload_mean_mbit_s", "mean_up", speed(UP)),
         FileColumn("rtt_mean_ms", "mean_latency", lambda one: summary(one).metric(LATENCY).mean),
+        FileColumn("rtt_loaded_ms", "mean_loaded", lambda one: loaded_latency(summary(one))),
         FileColumn("loss_ratio", "file_loss", lambda one: summary(one).loss_ratio),
         FileColumn(
             "availability_ratio", "file_availability", lambda one: summary(one).availability_ratio

@@ -25,6 +25,7 @@ from collector.domain.thresholds import Thresholds
 from collector.registry.registry import LineKey
 from collector.rollup.days import DaySample, merge_days
 from collector.rollup.distribution import Distribution, merge_all
+from collector.rollup.metrics import OVERVIEW_LOADED
 from collector.rollup.periods import Period, start_of_day
 from collector.rollup.queries import LineDays
 from collector.rollup.summary import EMPTY, Summary
@@ -37,6 +38,8 @@ from wire.result import Family
 
 DOWN, UP = "throughput_download_whole_bps", "throughput_upload_whole_bps"
 LATENCY = "latency_rtt_mean_ms"
+# Of both directions, that of a transfer that fills the line.
+LOADED = OVERVIEW_LOADED
 _SORTED_METRICS = {"down": DOWN, "up": UP, "latency": LATENCY}
 _FAMILIES = (*Family, None)
 # Tone, sign and map shape of a state; its label is `state_NAME`.
@@ -56,6 +59,7 @@ LINE_COLUMNS = (
     Column("down", "mean_down", numeric=True),
     Column("up", "mean_up", numeric=True),
     Column("latency", "mean_latency", DESCENDING, numeric=True),
+    Column("loaded", "mean_loaded", DESCENDING, numeric=True),
     Column("loss", "loss_percent", DESCENDING, numeric=True),
     Column("availability", "availability", numeric=True),
     Column("samples", "samples_of_target", numeric=True),
@@ -82,6 +86,7 @@ class LineRow(Struct, frozen=True, kw_only=True):
     down: SpeedCell
     up: SpeedCell
     latency: str
+    loaded: str
     loss: str
     availability: str
     unknown_share: str
@@ -151,6 +156,8 @@ def sort_key(
                 return summary.speed_tests
             case "completeness":
                 return completeness(summary, line, probes.get(line.key[:2]), period, now, plans)
+            case "loaded":
+                return loaded_latency(summary)
             case "loss":
                 return summary.loss_ratio
             case "availability":
@@ -192,6 +199,7 @@ def _row(
         down=speed(DOWN, line.plan_down_bps),
         up=speed(UP, line.plan_up_bps),
         latency=maybe_figure(summary.metric(LATENCY).mean, locale),
+        loaded=maybe_figure(loaded_latency(summary), locale),
         loss=percent(summary.loss_ratio, locale),
         availability=percent(summary.availability_ratio, locale),
         unknown_share=percent(summary.unknown_minutes / known, locale)
@@ -289,6 +297,12 @@ def completeness(
         begin = max(begin, start_of_day(line.installed_on))
     expected = planned_tests(line.key, begin, min(period.ends_at, now), plans, probe)
     return min(summary.planned_completed / expected, 1.0) if expected else None
+
+
+def loaded_latency(summary: Summary) -> float | None:
+    """The mean round trip (ms) while a transfer fills the line, of the worse direction."""
+    means = (summary.metric(name).mean for name in LOADED)
+    return max((mean for mean in means if mean is not None), default=None)
 
 
 def state_badge(state: LineState, locale: Locale) -> Badge:

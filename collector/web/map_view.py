@@ -23,8 +23,8 @@ from collector.rollup.periods import Period
 from collector.rollup.summary import EMPTY, Summary
 from collector.web import table
 from collector.web.drawing.place_map import Area, Map, Name, Point, Ring, draw
-from collector.web.formatting import by_name
-from collector.web.line_table import DOWN, STATE_LOOKS, percent, state_badge
+from collector.web.formatting import by_name, whole_number
+from collector.web.line_table import DOWN, STATE_LOOKS, loaded_latency, percent, state_badge
 from collector.web.presentation import Locale
 
 # Of a picture, in units of about a pixel: where there is room, and beside the table of lines.
@@ -55,6 +55,7 @@ class Colour(StrEnum):
 
     STATE = "state"
     PLAN = "plan"
+    LOADED = "loaded"
 
     @property
     def parameter(self) -> str:
@@ -146,6 +147,8 @@ class MapFigures(Struct, frozen=True, kw_only=True):
         """The classes of the figures."""
         if self.colour is Colour.STATE:
             return _Classes((0.95, 0.8, 0.5), True, _percent)
+        if self.colour is Colour.LOADED:
+            return _Classes((50.0, 100.0, 200.0), False, _milliseconds)
         return _Classes((1.0, self.plan_share, 0.5), True, _percent)
 
     def state(self, line: KnownLine) -> LineState:
@@ -153,10 +156,13 @@ class MapFigures(Struct, frozen=True, kw_only=True):
         return self.states.get(line.key, LineState.NEVER)
 
     def figure(self, line: KnownLine) -> float | None:
-        """The figure of a line: 1 where it is well, else 0; or its mean against its plan."""
+        """By the colour: 1 where it is well, else 0; speed against plan; latency under load, ms."""
         if self.colour is Colour.STATE:
             return float(self.state(line) is LineState.GOOD)
-        mean = self.summaries.get(line.key, EMPTY).metric(DOWN).mean
+        summary = self.summaries.get(line.key, EMPTY)
+        if self.colour is Colour.LOADED:
+            return loaded_latency(summary)
+        mean = summary.metric(DOWN).mean
         if mean is None or not line.plan_down_bps or not line.plan_is_of(self.period.first):
             return None
         return mean / line.plan_down_bps
@@ -517,6 +523,10 @@ def _commune_legend(marks: Sequence[_Mark], figures: MapFigures) -> list[LegendE
 
 def _corners(communes: Iterable[Commune]) -> list[tuple[float, float]]:
     return [(commune.longitude, commune.latitude) for commune in communes]
+
+
+def _milliseconds(value: float, locale: Locale) -> str:
+    return f"{whole_number(round(value), locale.language)} ms"
 
 
 def _percent(value: float, locale: Locale) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from msgspec import Struct
@@ -23,6 +24,7 @@ from collector.web.line_table import (
     LATENCY,
     STATE_LOOKS,
     UP,
+    loaded_latency,
     maybe_figure,
     megabits,
     percent,
@@ -34,7 +36,7 @@ from collector.web.table import DESCENDING, Column
 # With more lines the table is by province unless lines are asked for.
 LINES_MOST = 250
 # A page of the table: some 25 elements a row; with a province's map 1,500 a page.
-ROWS_A_PAGE = 32
+ROWS_A_PAGE = 31
 PROVINCE_COLUMNS = (
     Column("name", "province"),
     Column("communes", "communes", DESCENDING, numeric=True),
@@ -43,6 +45,7 @@ PROVINCE_COLUMNS = (
     Column("down", "mean_down", numeric=True),
     Column("up", "mean_up", numeric=True),
     Column("latency", "mean_latency", DESCENDING, numeric=True),
+    Column("loaded", "mean_loaded", DESCENDING, numeric=True),
     Column("below", "below_plan", DESCENDING, numeric=True),
 )
 
@@ -61,6 +64,7 @@ class ProvinceRow(Struct, frozen=True, kw_only=True):
     down: str
     up: str
     latency: str
+    loaded: str
     below: str
     keys: Mapping[str, Any]
 
@@ -134,6 +138,9 @@ def _province_row(
     number, name = locale.number, first.province_name if first else locale.label("place_unknown")
     communes = len({line.commune_code for line in lines})
     down, up, latency = (_mean_of_means(found, metric) for metric in (DOWN, UP, LATENCY))
+    # As the map has it: no line weighs more because it was tested more.
+    known = [value for one in found if (value := loaded_latency(one)) is not None]
+    loaded = median(known) if known else None
     good = sum(states.get(line.key) is LineState.GOOD for line in lines)
     return ProvinceRow(
         code=code,
@@ -144,6 +151,7 @@ def _province_row(
         down=megabits(down, locale),
         up=megabits(up, locale),
         latency=maybe_figure(latency, locale),
+        loaded=maybe_figure(loaded, locale),
         below=f"{number(below)}/{number(planned)}",
         keys={
             "name": by_name(short_province(name)),
@@ -153,6 +161,7 @@ def _province_row(
             "down": down,
             "up": up,
             "latency": latency,
+            "loaded": loaded,
             "below": below / planned if planned else None,
         },
     )

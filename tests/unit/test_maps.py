@@ -9,12 +9,14 @@ from itertools import combinations, pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec import structs
 
 from collector.domain.lines import KnownLine, LineState
 from collector.registry.communes import official
 from collector.registry.outlines import Ring, outlines
 from collector.registry.registry import Commune, LineKey
 from collector.rollup.distribution import distribution
+from collector.rollup.metrics import OVERVIEW_LOADED
 from collector.rollup.periods import Period
 from collector.rollup.summary import Summary
 from collector.web.drawing.place_map import Area, Map, Point, Text, draw
@@ -200,6 +202,29 @@ def test_speed_against_plan_is_the_median_of_a_province_and_the_worst_of_a_commu
         .map.spots[0]
         .title.endswith("chưa có số liệu")
     )
+
+
+def test_latency_under_load_is_of_the_worse_direction_and_the_higher_the_worse() -> None:
+    lines = [line(PHU_THONG, 0), line(PHU_THONG, 1), line(PHU_THONG, 2)]
+    down, up = OVERVIEW_LOADED
+    loads = ([20.0, 40.0], [90.0, 60.0], [30.0, 250.0])
+    summaries = {
+        one.key: Summary(metrics={down: distribution([a]), up: distribution([b])})
+        for one, (a, b) in zip(lines, loads, strict=True)
+    }
+    of = structs.replace(figures(lines, colour=Colour.LOADED), summaries=summaries)
+    (shape,) = [one for one in nation(of).map.shapes if one.href == "/?province=19"]
+    assert (shape.look, shape.title) == (
+        "area-2",
+        "Tỉnh Thái Nguyên: 3 đường truyền, 90 ms khi tải",
+    )
+    shown = province(of, "19")
+    assert shown.map.spots[0].title == "Xã Phủ Thông (01969): 250 ms khi tải"
+    assert [layer.shape for layer in shown.map.layers] == ["dot", "disc-4"]
+    texts = [entry.text for entry in shown.legend]
+    assert texts[:4] == ["dưới 50 ms", "50 ms – 100 ms", "100 ms – 200 ms", "từ 200 ms"]
+    nothing = province(figures(lines[:1], colour=Colour.LOADED), "19")
+    assert nothing.map.spots[0].title.endswith("chưa có số liệu")
 
 
 def test_the_commune_of_a_page_is_marked_and_its_neighbours_lead_on() -> None:

@@ -95,6 +95,7 @@ def test_lines_of_a_commune_and_a_probe(browser: Browser) -> None:
     of_commune = rows(browser, "/commune/01969.csv?period=30")
     assert {row["commune_code"] for row in of_commune} == {"01969"}
     assert {row["line"] for row in of_commune} == {"vnpt", "viettel"}
+    assert all(float(row["rtt_loaded_ms"]) > float(row["rtt_mean_ms"]) for row in of_commune)
     of_probe = rows(browser, "/probe/bach-thong/tram-01981-1.csv")
     assert {row["probe"] for row in of_probe} == {"bach-thong/tram-01981-1"}
     for missing in ("/commune/99999.csv", "/probe/bach-thong/none.csv", f"{LINE}x/outages.csv"):

@@ -19,6 +19,7 @@ LABELS = {
     "map_colour": Phrase("Màu theo", "Colour by"),
     "colour_state": Phrase("tình trạng", "state"),
     "colour_plan": Phrase("tốc độ so với gói cước", "speed against plan"),
+    "colour_loaded": Phrase("độ trễ khi tải", "latency under load"),
     "map_hoang_sa": Phrase("Quần đảo Hoàng Sa", "Hoàng Sa Islands"),
     "map_truong_sa": Phrase("Quần đảo Trường Sa", "Trường Sa Islands"),
     "map_no_lines": Phrase("chưa có đường truyền được đo", "no line is measured"),
@@ -26,6 +27,7 @@ LABELS = {
     "map_lines": Phrase("đường truyền", "lines"),
     "map_unit_state": Phrase("đang tốt", "are well"),
     "map_unit_plan": Phrase("gói cước", "of the plan"),
+    "map_unit_loaded": Phrase("khi tải", "under load"),
     "map_from": Phrase("từ", "from"),
     "map_below": Phrase("dưới", "below"),
     "map_count": Phrase("Số tỉnh hoặc xã", "How many provinces or communes"),
@@ -51,6 +53,19 @@ LABELS = {
         "với gói cước, trong khoảng thời gian đã chọn. Chấm nhỏ: xã chưa có trạm đo.",
         "Each symbol is a commune, by its line with the lowest mean download against plan, over "
         "the chosen time. Small dots: no probe yet.",
+    ),
+    "map_nation_loaded": Phrase(
+        "Số trên mỗi tỉnh: trung vị của các đường truyền, độ trễ trung bình lúc đang tải đầy "
+        "đường truyền (chiều cao hơn), trong khoảng thời gian đã chọn. Bấm vào một tỉnh để xem "
+        "từng xã.",
+        "The number on a province: the median of its lines, mean latency while a transfer fills "
+        "the line (the worse direction), over the chosen time. Select a province for its communes.",
+    ),
+    "map_communes_loaded": Phrase(
+        "Mỗi ký hiệu là một xã, lấy theo đường truyền có độ trễ cao nhất lúc đang tải, trong "
+        "khoảng thời gian đã chọn. Chấm nhỏ: xã chưa có trạm đo.",
+        "Each symbol is a commune, by its line with the highest latency under load, over the "
+        "chosen time. Small dots: no probe yet.",
     ),
     "map_source": Phrase(
         "Đường ranh giới tỉnh chỉ là gần đúng, để dễ nhìn: theo Natural Earth (tài sản công), ghép "

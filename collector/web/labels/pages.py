@@ -88,6 +88,7 @@ LABELS = {
     "mean_down": Phrase("Tải xuống, Mbit/s", "Download, Mbit/s"),
     "mean_up": Phrase("Tải lên, Mbit/s", "Upload, Mbit/s"),
     "mean_latency": Phrase("Độ trễ, ms", "Latency, ms"),
+    "mean_loaded": Phrase("Trễ khi tải, ms", "Under load, ms"),
     "loss_percent": Phrase("Mất gói", "Loss"),
     "family": Phrase("Họ địa chỉ", "Address family"),
     "family_ipv4": Phrase("IPv4", "IPv4"),
