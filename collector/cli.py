@@ -43,6 +43,8 @@ from collector.evidence.bundle import BundleSources
 from collector.export import cli as export_cli
 from collector.ingest.pipeline import IngestPipeline, authority_pem, tune_interpreter
 from collector.ingest.status import IngestStatus
+from collector.mailing.mailing_store import MailingStore
+from collector.mailing.sender import MailingSender
 from collector.open_data import cli as open_data_cli
 from collector.reports import cli as reports_cli
 from collector.reports.service import ReportService, sources_of
@@ -222,6 +224,9 @@ def _run(config: Config) -> int:
             opened.leases,
             centre,
         )
+        mailing = MailingSender(
+            MailingStore(alert_database), reports, config.alerts.mail, opened.leases
+        )
         web = Web(
             read_model,
             change_signal,
@@ -235,6 +240,7 @@ def _run(config: Config) -> int:
             _bundle_sources(config, store, limits),
             Path(config.open_data.path),
             centre,
+            mailing,
         )
         application = web.application()
         server = WebServer(application, config.web.host, config.web.port)
@@ -254,6 +260,7 @@ def _run(config: Config) -> int:
     threads = [
         threading.Thread(target=maintenance.run, name="maintenance"),
         threading.Thread(target=watch.run, name="watch"),
+        threading.Thread(target=mailing.run, name="mailing"),
         threading.Thread(target=warmer.run, name="warmer"),
         thread,
     ]
@@ -269,7 +276,7 @@ def _run(config: Config) -> int:
     # Pages first, so that nobody's reading delays the rest.
     change_signal.close()
     server.begin_stop()
-    for part in (ingest, maintenance, watch, warmer):
+    for part in (ingest, maintenance, watch, warmer, mailing):
         part.stop()
     for one in threads:
         one.join()

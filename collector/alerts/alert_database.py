@@ -76,6 +76,34 @@ CREATE TABLE IF NOT EXISTS silences (
     author    TEXT NOT NULL,
     reason    TEXT NOT NULL
 ) STRICT;
+-- Reports by e-mail (collector/mailing). A delivery is to one recipient.
+CREATE TABLE IF NOT EXISTS report_mailings (
+    number     INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind       TEXT    NOT NULL,
+    area       TEXT    NOT NULL,
+    recipients TEXT    NOT NULL,
+    day        INTEGER NOT NULL,
+    minute     INTEGER NOT NULL,
+    draft      INTEGER NOT NULL,
+    author     TEXT    NOT NULL,
+    since      TEXT    NOT NULL,
+    active     INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS report_deliveries (
+    number     INTEGER PRIMARY KEY AUTOINCREMENT,
+    mailing    INTEGER NOT NULL REFERENCES report_mailings,
+    occasion   TEXT    NOT NULL,
+    first_day  TEXT    NOT NULL,
+    last_day   TEXT    NOT NULL,
+    recipient  TEXT    NOT NULL,
+    state      TEXT    NOT NULL,
+    attempts   INTEGER NOT NULL,
+    made_at    TEXT    NOT NULL,
+    try_at     TEXT    NOT NULL,
+    changed_at TEXT    NOT NULL,
+    detail     TEXT    NOT NULL,
+    UNIQUE (mailing, occasion, recipient)
+) STRICT;
 -- What the centre notes of its own health, a row a day and kind, as JSON.
 CREATE TABLE IF NOT EXISTS health_records (
     collector TEXT NOT NULL,
@@ -90,6 +118,11 @@ _COLUMNS = (
 )
 NOTE_COLUMNS = "written_at, author, acknowledged, note"
 SILENCE_COLUMNS = "kind, tenant, probe, line, name, starts_at, ends_at, author, reason"
+MAILING_COLUMNS = "kind, area, recipients, day, minute, draft, author, since, active"
+DELIVERY_COLUMNS = (
+    "mailing, occasion, first_day, last_day, recipient, state, attempts, made_at, try_at, "
+    "changed_at, detail"
+)
 
 log = logging.getLogger("alerts")
 
@@ -285,4 +318,20 @@ def _copy(read: Callable[[str], list[Row]], transaction: AlertTransaction, colle
         f"INSERT INTO silences ({SILENCE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own names
         read(f"SELECT {SILENCE_COLUMNS} FROM silences ORDER BY number"),  # noqa: S608 - our own names
     )
+    _copy_mailings(read, transaction)
     return moved
+
+
+def _copy_mailings(read: Callable[[str], list[Row]], transaction: AlertTransaction) -> None:
+    deliveries = read(f"SELECT {DELIVERY_COLUMNS} FROM report_deliveries ORDER BY number")  # noqa: S608 - our own names
+    for number, *values in read(f"SELECT number, {MAILING_COLUMNS} FROM report_mailings"):  # noqa: S608 - our own names
+        ((new,),) = transaction.execute(
+            f"INSERT INTO report_mailings ({MAILING_COLUMNS}) "  # noqa: S608 - our own names
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number",
+            values,
+        )
+        transaction.execute_many(
+            f"INSERT INTO report_deliveries ({DELIVERY_COLUMNS}) "  # noqa: S608 - our own names
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(new, *rest) for mailing, *rest in deliveries if mailing == number],
+        )

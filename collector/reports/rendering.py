@@ -28,7 +28,7 @@ class RenderedFile(NamedTuple):
     content: bytes
 
 
-_MEDIA_TYPES = {
+MEDIA_TYPES = {
     ReportFormat.PDF: "application/pdf",
     ReportFormat.XLSX: workbook.MEDIA_TYPE,
     ReportFormat.CSV: "text/csv; charset=utf-8",
@@ -55,7 +55,7 @@ def render(report: Report, report_format: ReportFormat) -> RenderedFile:
         choices = ", ".join(formats(report.kind))
         raise ValueError(f"a {report.kind} report is not made as {report_format} ({choices})")
     name = f"{stem(report)}.{report_format}"
-    return RenderedFile(name, _MEDIA_TYPES[report_format], _content(report, report_format))
+    return RenderedFile(name, MEDIA_TYPES[report_format], _content(report, report_format))
 
 
 def stem(report: Report) -> str:

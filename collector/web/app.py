@@ -26,6 +26,7 @@ from collector.commands.state import CommandSender
 from collector.domain.read_model import ReadModel
 from collector.evidence.bundle import BundleSources
 from collector.ingest.status import IngestStatus
+from collector.mailing.sender import MailingSender
 from collector.reports.service import ReportService
 from collector.store.store import StoreError
 from collector.users.user_store import UserStore, UserStoreError
@@ -43,6 +44,7 @@ from collector.web.isps_page import IspsPage
 from collector.web.line_files import LineFiles
 from collector.web.line_page import LinePages
 from collector.web.live_page import LivePage
+from collector.web.mailing_page import MailingPage
 from collector.web.maintenance_page import MaintenancePages
 from collector.web.monitoring import MonitoringEndpoints
 from collector.web.notes_page import NotesPage
@@ -70,7 +72,8 @@ class Web:
 
     `read_model` is the process's one, shared with the alerts. `evidence` returns what bundles are
     made of, with whole addresses or without; without it there are none to take. `open_data` is the
-    folder of published months, `centre` the health of the centre itself.
+    folder of published months, `centre` the health of the centre itself, `mailings` the reports by
+    e-mail.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class Web:
         evidence: Callable[[bool], BundleSources] | None = None,
         open_data: Path | None = None,
         centre: CentreMonitor | None = None,
+        mailings: MailingSender | None = None,
     ) -> None:
         self._change_signal = change_signal
         self._context = PageContext(timezone, user_store)
@@ -112,11 +116,16 @@ class Web:
             *(AlertPage(self._context, read_model, alerts).routes if alerts else []),
             *(
                 ReportsPage(
-                    self._context, read_model, reports, has_evidence=evidence is not None
+                    self._context,
+                    read_model,
+                    reports,
+                    has_evidence=evidence is not None,
+                    has_mailings=mailings is not None,
                 ).routes
                 if reports
                 else []
             ),
+            *(MailingPage(self._context, read_model, mailings).routes if mailings else []),
             *(
                 EvidenceDownloads(self._context, read_model, reports, evidence).routes
                 if evidence

@@ -17,7 +17,6 @@ from starlette.routing import Route
 
 from collector.domain.read_model import ReadModel
 from collector.reports.archive import ArchiveError, Issue
-from collector.reports.builder import NATION
 from collector.reports.pdf import TooManyRowsError
 from collector.reports.rendering import ReportFormat, formats, render
 from collector.reports.report import ReportKind
@@ -49,8 +48,10 @@ class ReportsPage:
         reports: ReportService,
         *,
         has_evidence: bool = False,
+        has_mailings: bool = False,
     ) -> None:
         self._context = context
+        self._has_mailings = has_mailings
         self._has_evidence = has_evidence
         self._model = model
         self._reports = reports
@@ -149,15 +150,16 @@ class ReportsPage:
             request,
             "papers.html",
             status=status,
-            problem="" if problem is None else _problem_text(problem, locale),
+            problem="" if problem is None else problem_text(problem, locale),
             may=visitor.may(Permission.MAKE_REPORTS),
             may_take_evidence=self._has_evidence and visitor.may(Permission.TAKE_EVIDENCE),
             what=view.period_groups(self._model.today(), locale),
             areas=view.suggested_areas(names),
-            area=next((group.name for group in registry.groups.values()), names[NATION]),
+            area=view.first_area(registry, names),
             unregistered=not registry.lines(),
             may_register=visitor.may(Permission.EDIT_REGISTRY),
             formats=[report_format.value for report_format in ReportFormat],
+            has_mailings=self._has_mailings,
             issues=self._rows(issues, names, locale),
             page=issues,
             pages=page_links(issues, links("/papers", {})),
@@ -198,7 +200,7 @@ def _period(text: str | None) -> Period | None:
         raise ReportRefusedError(RefusalReason.PERIOD, str(error)) from error
 
 
-def _problem_text(problem: Exception, locale: Locale) -> str:
+def problem_text(problem: Exception, locale: Locale) -> str:
     """Why no report was made, in the visitor's language."""
     match problem:
         case ReportRefusedError(why=why):

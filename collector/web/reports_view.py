@@ -40,6 +40,11 @@ class IssueRow(NamedTuple):
         return self.files[0][1].rpartition(".")[0] if self.files else ""
 
 
+def first_area(registry: Registry, names: Mapping[str, str]) -> str:
+    """The name of the area that forms begin with."""
+    return next((group.name for group in registry.groups.values()), names[NATION])
+
+
 class AreaUnclearError(ValueError):
     """Several areas have the name that was typed; `names` are theirs, each with its code."""
 

@@ -62,6 +62,7 @@ OPEN_PAGES = {
 }
 CLOSED_PAGES = {
     "papers-signed-in": "/papers",
+    "papers-mail": "/papers/mail",
     "registry": "/registry",
     "registry-probe": "/registry/probe/bach-thong/tram-01969-1",
     "registry-new": "/registry/probe",
@@ -502,6 +503,38 @@ def test_a_report_is_asked_for_by_the_name_of_its_area(centre: Centre, browser: 
     with page.expect_download(timeout=60_000) as download:
         page.get_by_role("button", name="View draft").click()
     assert "01969" in download.value.suggested_filename
+    context.close()
+
+
+def test_reports_by_mail_are_set_and_sent_from_their_page(centre: Centre, browser: Browser) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    sign_in(page, centre)
+    page.goto(f"{centre.collector.url}/papers?lang=en")
+    page.get_by_role("link", name="Reports by e-mail").click()
+    schedule = page.get_by_role("button", name="Set a schedule")
+    page.get_by_label("Area").fill("phu thong")
+    page.get_by_label("Day").select_option("Wednesday")
+    page.get_by_label("Recipients").fill("van thu")
+    schedule.click()
+    expect(page.get_by_role("alert")).to_have_text("Not an e-mail address: van")
+    expect(page.get_by_label("Area")).to_have_value("phu thong")
+    page.get_by_label("Recipients").fill("van.thu@example.vn")
+    schedule.click()
+    schedules = page.get_by_role("region", name="Schedules")
+    expect(schedules).to_contain_text("Wednesday, 08:00")
+    schedules.get_by_role("button", name="Send now").click()
+    # This centre has no mail server, and says so.
+    expect(page.get_by_role("status")).to_contain_text("No mail server is configured")
+    expect(page.get_by_role("region", name="Deliveries")).to_contain_text("Waiting")
+    schedules.get_by_role("button", name="Stop").click()
+    expect(schedules).to_contain_text("Stopped")
+    expect(page.get_by_role("region", name="Deliveries")).to_contain_text("schedule was stopped")
+    schedules.get_by_role("button", name="Remove").click()
+    expect(schedules).to_contain_text("No schedule is set")
+    page.goto(f"{centre.collector.url}/audit?lang=en")
+    for done in ("add", "send", "stop", "remove"):
+        expect(page.get_by_role("row").filter(has_text=f"{done}_mailing")).to_have_count(1)
     context.close()
 
 

@@ -20,11 +20,15 @@ import pytest
 from msgspec.structs import replace
 
 from collector.alerts.alert import AlertKind, Begin, End, Key, RuleResult, RuleState, Subject
-from collector.alerts.alert_database import AlertTables, move_file
+from collector.alerts.alert_database import AlertFile, AlertTables, move_file
 from collector.alerts.alert_store import AlertLocation, AlertStore
 from collector.alerts.notification import AlertEvent, Transition
 from collector.alerts.notifier import Notifier
 from collector.alerts.silence import Note, Silence
+from collector.mailing.mailing_store import MailingStore
+from collector.mailing.schedule import Mailing, deliveries
+from collector.reports.report import ReportKind
+from collector.rollup.periods import week_of
 from collector.store.lease_table import LeaseFence, LeaseTable
 from collector.store.leases import LeaseLostError
 from collector.store.postgresql import AlertTablesDatabase, LeaseDatabase, PostgresqlStore
@@ -380,6 +384,16 @@ def test_who_takes_a_tenant_over_announces_none_of_its_alerts_again(
 
 
 NOON = datetime(2026, 7, 25, 5, tzinfo=UTC)
+WEEKLY = Mailing(
+    kind=ReportKind.WEEKLY,
+    area_id="all",
+    recipients=("van-thu@example.vn",),
+    day=1,
+    minute=480,
+    is_draft=False,
+    author="lan",
+    since=NOON,
+)
 SILENCE = Silence(
     tenant="north",
     probe="other",
@@ -404,6 +418,10 @@ def test_a_holder_that_stood_still_delivers_nothing_once_another_holds_its_tenan
         note = Note(alert=alert.number, at=NOON, author="lan", acknowledged=True, text="đã gọi")
         before.write_note(note)
         before.write_silence(SILENCE)
+    with closing(AlertFile(path)) as file:
+        mailings = MailingStore(file)
+        mailing = replace(WEEKLY, number=mailings.add(WEEKLY))
+        mailings.plan(deliveries(mailing, week_of(NOON.date()), NOON))
     store = PostgresqlStore(conninfo)
     leases = LeaseTable(LeaseDatabase(conninfo))
     held = {"tenant/north": leases.take("tenant/north", "one", 60.0) or 0}
@@ -427,6 +445,12 @@ def test_a_holder_that_stood_still_delivers_nothing_once_another_holds_its_tenan
     (alert,) = alerts.open_alerts().values()
     assert alerts.notes([alert.number])[alert.number] == [replace(note, alert=alert.number)]
     assert [replace(one, number=0) for one in alerts.silences(NOON)] == [SILENCE]
+    # And which reports are mailed, with what was sent of them.
+    moved = MailingStore(tables)
+    assert [replace(one, number=0) for one in moved.mailings()] == [WEEKLY]
+    (delivery,) = moved.due(NOON)
+    assert moved.plan(deliveries(moved.mailings()[0], delivery.period, NOON)) == 0
+    assert [moved.claim(delivery, NOON) for _ in range(2)] == [True, False]
     for each in (alerts, leases, store):
         each.close()
 

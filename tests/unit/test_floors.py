@@ -20,7 +20,7 @@ _SHARED = {"wire", "runtime"}
 _STORAGE = {"collector.registry", "collector.rollup", "collector.store"}
 _ABOVE_STORAGE = {
     "collector.domain", "collector.users", "collector.alerts", "collector.reports",
-    "collector.commands", "collector.ingest",
+    "collector.commands", "collector.ingest", "collector.mailing",
 }  # fmt: skip
 # What a room may import besides itself. `wire` is pure and knows nobody. A room inside `deploy` has
 # a line of its own: what is installed (authority, fleet) must not reach what only a checkout has.
@@ -42,6 +42,9 @@ ROOMS = {
     # Of `collector` itself they take `config`.
     "collector.open_data": _SHARED | _STORAGE | {"collector.domain"},
     "collector.evidence": _SHARED | _STORAGE | {"collector.reports", "collector.users"},
+    "collector.mailing": _SHARED
+    | _STORAGE
+    | {"collector.domain", "collector.alerts", "collector.reports"},
     "collector.commands": _SHARED | _STORAGE | {"collector"},
     "collector.ingest": _SHARED
     | _STORAGE

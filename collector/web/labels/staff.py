@@ -55,6 +55,71 @@ LABELS = {
         "Choose report and period; type an area: a group, a province, a commune's name or code. A "
         "draft is for viewing only; an issued report is archived in every format.",
     ),
+    # Reports by e-mail
+    "mailings": Phrase("Gửi báo cáo qua thư điện tử", "Reports by e-mail"),
+    "mailings_lead": Phrase(
+        "Trung tâm tự gửi báo cáo sau khi hết tuần hoặc hết tháng, mỗi nơi nhận một thư riêng, và "
+        "gửi lại khi máy chủ thư từ chối tạm thời. Mỗi kỳ chỉ gửi một lần.",
+        "The centre mails the report after its week or month has ended, a mail to each recipient, "
+        "and tries again while the mail server refuses it for now. Each period is sent once.",
+    ),
+    "mailings_no_server": Phrase(
+        "Chưa cấu hình máy chủ thư ([alerts.mail] của collector.toml) nên chưa gửi được.",
+        "No mail server is configured ([alerts.mail] of collector.toml): nothing is sent.",
+    ),
+    "mailing_new": Phrase("Đặt lịch gửi", "Set a schedule"),
+    "mailing_caption": Phrase("Lịch gửi", "Schedules"),
+    "mailing_none": Phrase("Chưa đặt lịch nào.", "No schedule is set."),
+    "mailing_day": Phrase("Ngày gửi", "Day"),
+    "mailing_days_week": Phrase("Báo cáo tuần: trong tuần sau", "Weekly report: of the week after"),
+    "mailing_days_month": Phrase(
+        "Báo cáo tháng, bản tin: trong tháng sau", "Monthly report, bulletin: of the month after"
+    ),
+    "mailing_day_of_month": Phrase("Ngày", "Day"),
+    "mailing_time": Phrase("Giờ gửi", "Time"),
+    "mailing_as": Phrase("Hình thức", "As"),
+    "mailing_issue": Phrase("Phát hành rồi gửi", "Issue it"),
+    "mailing_draft": Phrase("Chỉ gửi bản nháp", "Draft only"),
+    "mailing_recipients": Phrase(
+        "Nơi nhận (mỗi dòng một địa chỉ)", "Recipients (an address a line)"
+    ),
+    "mailing_when": Phrase("Thời điểm gửi", "When"),
+    "mailing_next": Phrase("Lần tới", "Next"),
+    "mailing_stopped": Phrase("Đã tạm ngừng", "Stopped"),
+    "mailing_running": Phrase("Đang chạy", "Running"),
+    "mailing_stop": Phrase("Tạm ngừng", "Stop"),
+    "mailing_resume": Phrase("Tiếp tục", "Resume"),
+    "mailing_send_now": Phrase("Gửi ngay", "Send now"),
+    "mailing_remove": Phrase("Xóa lịch", "Remove"),
+    "mailing_author": Phrase("Người đặt", "Set by"),
+    "mailing_actions": Phrase("Thao tác", "Actions"),
+    "deliveries": Phrase("Đã gửi", "Deliveries"),
+    "deliveries_none": Phrase("Chưa gửi thư nào.", "Nothing was sent yet."),
+    "delivery_recipient": Phrase("Nơi nhận", "Recipient"),
+    "delivery_detail": Phrase("Chi tiết", "Details"),
+    "delivery_attempts": Phrase("lần thử", "attempts"),
+    "delivery_waiting": Phrase("Chờ gửi", "Waiting"),
+    "delivery_sending": Phrase("Đang gửi", "Sending"),
+    "delivery_sent": Phrase("Đã gửi", "Sent"),
+    "delivery_failed": Phrase("Không gửi được", "Failed"),
+    "delivery_uncertain": Phrase("Không rõ đã đến chưa", "Uncertain"),
+    "delivery_why_stopped": Phrase("lịch đã tạm ngừng", "the schedule was stopped"),
+    "delivery_why_interrupted": Phrase(
+        "bộ thu dừng giữa chừng; không tự gửi lại để khỏi gửi hai lần",
+        "the collector ended meanwhile; not sent again, so that nobody gets it twice",
+    ),
+    "mailing_refused_nobody": Phrase("Hãy ghi ít nhất một nơi nhận.", "State a recipient."),
+    "mailing_refused_too_many": Phrase(
+        "Quá nhiều nơi nhận; nhiều nhất là", "Too many recipients; at most"
+    ),
+    "mailing_refused_address": Phrase("Không phải địa chỉ thư điện tử:", "Not an e-mail address:"),
+    "mailing_refused_day": Phrase(
+        "Ngày gửi không hợp với loại báo cáo: báo cáo tuần chọn thứ, báo cáo tháng và bản tin chọn "
+        "ngày 1–28.",
+        "The day does not fit the report: a weekday for a weekly one, the 1st to the 28th for the "
+        "others.",
+    ),
+    "mailing_refused_time": Phrase("Giờ gửi có dạng 08:00.", "The time has the form 08:00."),
     "reports_sign_in": Phrase(
         "Đăng nhập với vai trò trung tâm để lập và phát hành báo cáo.",
         "Sign in with the role centre to view drafts and issue reports.",
