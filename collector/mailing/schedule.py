@@ -13,8 +13,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from collector.reports.report import ReportKind
-from collector.reports.service import last_complete_period
+from collector.reports.report import ReportKind, last_complete_period
 from collector.rollup.periods import Period, start_of_day
 
 RECIPIENTS_MOST = 50

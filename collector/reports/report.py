@@ -16,6 +16,7 @@ from collector.domain.assessment import NoVerdictReason, Verdict
 from collector.domain.thresholds import Thresholds
 from collector.registry.planned_maintenance import MaintenanceStatus
 from collector.registry.registry import LineKey
+from collector.rollup.periods import Period, local_day, month_of, week_of
 from wire.record import Text
 
 SCHEMA = "tramdo-paper/1"
@@ -49,6 +50,16 @@ class Area(Struct, frozen=True, kw_only=True):
     id: Text
     name: Text
     lines: tuple[LineKey, ...]
+
+
+def last_complete_period(kind: ReportKind, now: datetime) -> Period:
+    """The last week or month that is over, in local time."""
+    today = local_day(now)
+    if kind is ReportKind.WEEKLY:
+        monday = week_of(today).first
+        return week_of(monday.fromordinal(monday.toordinal() - 1))
+    first = month_of(today).first
+    return month_of(first.fromordinal(first.toordinal() - 1))
 
 
 class OfficeConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

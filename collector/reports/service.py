@@ -20,8 +20,8 @@ from collector.reports import builder, rendering
 from collector.reports.archive import Archive, Issue
 from collector.reports.builder import Sources
 from collector.reports.pdf import TooManyRowsError
-from collector.reports.report import OfficeConfig, Report, ReportKind
-from collector.rollup.periods import Period, local_day, month_of, week_of
+from collector.reports.report import OfficeConfig, Report, ReportKind, last_complete_period
+from collector.rollup.periods import Period, month_of, week_of
 from collector.store.store import Store
 
 
@@ -139,16 +139,6 @@ class ReportService:
         """The areas that a timer issues reports for: every group, or "all" if there are none."""
         registry: Registry = self._sources().registry
         return sorted(registry.groups) or [builder.NATION]
-
-
-def last_complete_period(kind: ReportKind, now: datetime) -> Period:
-    """The last week or month that is over, in local time."""
-    today = local_day(now)
-    if kind is ReportKind.WEEKLY:
-        monday = week_of(today).first
-        return week_of(monday.fromordinal(monday.toordinal() - 1))
-    first = month_of(today).first
-    return month_of(first.fromordinal(first.toordinal() - 1))
 
 
 def require_period(kind: ReportKind, period: Period) -> None:

@@ -14,8 +14,7 @@ from starlette.routing import Route
 from collector.domain.read_model import ReadModel
 from collector.mailing.schedule import Mailing, MailingRefusedError, deliveries
 from collector.mailing.sender import MailingSender
-from collector.reports.report import ReportKind
-from collector.reports.service import last_complete_period
+from collector.reports.report import ReportKind, last_complete_period
 from collector.users.user import Permission
 from collector.web import mailing_view as view
 from collector.web import reports_view

@@ -18,8 +18,8 @@ from collector.domain import thresholds_file
 from collector.mailing.mailing_store import MailingStore
 from collector.mailing.schedule import DeliveryState, Mailing, deliveries, due_at
 from collector.mailing.sender import MailingSender
-from collector.reports.report import OfficeConfig, ReportKind
-from collector.reports.service import ReportService, last_complete_period, sources_of
+from collector.reports.report import OfficeConfig, ReportKind, last_complete_period
+from collector.reports.service import ReportService, sources_of
 from collector.store.leases import SoleCollector
 from collector.store.sqlite import SqliteStore
 from tests import seeded_centre

@@ -16,8 +16,7 @@ import pytest
 import requests
 
 from collector.ingest.validation import validate
-from collector.reports.report import ReportKind
-from collector.reports.service import last_complete_period
+from collector.reports.report import ReportKind, last_complete_period
 from collector.store.messages import ResultsMessage
 from collector.store.sqlite import SqliteStore
 from runtime.broker import BrokerConfig

@@ -34,8 +34,15 @@ from collector.reports.archive import Archive, ArchiveError
 from collector.reports.builder import Sources
 from collector.reports.layout import Document
 from collector.reports.rendering import RenderedFile, ReportFormat, render
-from collector.reports.report import Level, OfficeConfig, Report, ReportKind, ReportRow
-from collector.reports.service import ReportService, last_complete_period, require_period
+from collector.reports.report import (
+    Level,
+    OfficeConfig,
+    Report,
+    ReportKind,
+    ReportRow,
+    last_complete_period,
+)
+from collector.reports.service import ReportService, require_period
 from collector.rollup.distribution import distribution
 from collector.rollup.periods import Period, parse_period
 from collector.rollup.summary import KindCounts, Summary
