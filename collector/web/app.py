@@ -36,6 +36,7 @@ from collector.web.api_v1 import Api
 from collector.web.body_limit import BodyLimit
 from collector.web.campaign_page import CampaignPage
 from collector.web.change_signal import ChangeSignal
+from collector.web.compare_page import ComparePage
 from collector.web.evidence_download import EvidenceDownloads
 from collector.web.file_routes import FileRoutes
 from collector.web.headers import HEADERS, SecurityHeaders
@@ -100,6 +101,7 @@ class Web:
             *LinePages(
                 self._context, read_model, sender, alerts, has_evidence=evidence is not None
             ).routes,
+            *ComparePage(self._context, read_model).routes,
             *HoursPage(self._context, read_model).routes,
             *NotesPage(self._context, read_model).routes,
             *CampaignPage(self._context, read_model).routes,

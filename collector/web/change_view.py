@@ -50,7 +50,7 @@ def change_rows(
                 name=locale.label(label),
                 before=scaled(earlier.mean, factor, locale),
                 now=scaled(later.mean, factor, locale),
-                difference=_difference(found, factor, locale),
+                difference=difference_text(found, factor, locale),
                 says=_says(found, locale, more_is_better=more_is_better),
             )
         )
@@ -62,7 +62,7 @@ def period_text(period: Period) -> str:
     return f"{period.first:%d/%m/%Y}–{period.last:%d/%m/%Y}"
 
 
-def _difference(found: Change, factor: float, locale: Locale) -> str:
+def difference_text(found: Change, factor: float, locale: Locale) -> str:
     """`+12,3 ± 4,0`; without an interval the difference alone."""
     sign = "−" if found.difference < 0 else "+"
     text = f"{sign}{figure(abs(found.difference) * factor, locale.language)}"

@@ -154,7 +154,7 @@ def rows(buckets: Sequence[Bucket], address: str, shown: Range, locale: Locale) 
     """The table beside the charts: the same figures, for who cannot or does not want to see."""
     return [
         Row(
-            _bucket_time(bucket.start, shown.step, locale),
+            bucket_time(bucket.start, shown.step, locale),
             range_address(address, Range(bucket.start, bucket.start + _DAY))
             if shown.step is Step.DAY
             else None,
@@ -182,7 +182,7 @@ def _cells(bucket: Bucket, locale: Locale) -> list[str]:
     ]
 
 
-def _bucket_time(at: datetime, step: Step, locale: Locale) -> Moment:
+def bucket_time(at: datetime, step: Step, locale: Locale) -> Moment:
     """A day as a date, an hour with it."""
     text = _minute(at, locale)
     iso = moment(at, locale.language, locale.timezone).iso

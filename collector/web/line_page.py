@@ -28,6 +28,7 @@ from collector.users.user import Permission
 from collector.web import (
     change_view,
     chart_view,
+    compare_view,
     families_view,
     line_view,
     maintenance_view,
@@ -204,6 +205,7 @@ class LinePages:
             "line.html",
             line=line,
             address=line_address(line.key),
+            compare_key=compare_view.line_key(line),
             period=period_context(chosen, model.today(), locale),
             chart_query=(query := chart_view.query_of(chosen.value, period)),
             file_link=lambda kind: f"{line_address(line.key)}/chart.{kind}?{query}",

@@ -45,6 +45,8 @@ OPEN_PAGES = {
     "line": LINE,
     "line-month": f"{LINE}?days=30",
     "chart": f"{LINE}/chart?days=30",
+    "compare": "/compare?a=line:bach-thong/tram-01969-1/vnpt&b=commune:01981&table=down",
+    "hours": "/hours?group=bach-thong-cu",
     "campaign": "/campaign",
     "isps": "/isps",
     "papers": "/papers",

@@ -1,17 +1,18 @@
-"""The page of a line's charts in a real Chromium: each way to zoom, with script and without."""
+"""Charts in a real Chromium: each way to zoom, with script and without; notes, comparison, hours."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect
 
+from collector.web.chart_view import local_text
 from collector.web.headers import POLICY
 from tests.browser.test_page import DESKTOP, PHONE, browser, why_not
-from tests.browser.test_pages import LINE, Centre, centre, context
+from tests.browser.test_pages import LINE, Centre, centre, context, sign_in
 from tests.client import eventually
 
 __all__ = ["browser", "centre", "context"]
@@ -200,3 +201,91 @@ def test_a_centre_that_does_not_answer_is_said_and_asked_again(
 def test_the_page_has_the_policy_of_all_pages(centre: Centre) -> None:
     headers, _ = centre.collector.text(f"{CHART}?days=7")
     assert headers["content-security-policy"] == POLICY
+
+
+def fits(page: Page) -> None:
+    """The page is no wider than its window."""
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_notes_comparison_and_hours(browser: Browser, centre: Centre, size: ViewportSize) -> None:
+    context = browser.new_context(viewport=size)
+    context.set_default_timeout(60_000)
+    complaints: list[str] = []
+    context.on("console", lambda message: complaints.append(message.text))
+    page = context.new_page()
+    sign_in(page, centre)
+    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=30_000)
+    _write_a_note(page, centre, f"New modem {size['width']}")
+    _compare_with_another_commune(page, centre)
+    _look_at_the_hours_of_a_group(page, centre)
+    context.close()
+    assert complaints == []
+
+
+def _write_a_note(page: Page, centre: Centre, text: str) -> None:
+    """Write one, see it on each chart, correct it, withdraw it."""
+    page.goto(f"{centre.collector.url}{LINE}?lang=en")
+    main = page.get_by_role("main")
+    main.get_by_text("Write a note").click()
+    form = main.locator("#write-note")
+    when = datetime.now(UTC) - timedelta(days=2)
+    form.get_by_label("From").fill(local_text(when))
+    form.get_by_label("What happened").fill(text)
+    form.get_by_role("button", name="Save the note").click()
+    row = main.get_by_role("row").filter(has_text=text)
+    expect(row).to_contain_text("centre", timeout=30_000)
+    marks = main.locator(".note-mark")
+    expect(marks).to_have_count(main.locator("svg.plot").count(), timeout=30_000)
+    expect(marks.first.locator("title")).to_contain_text(text, timeout=30_000)
+    fits(page)
+    page.goto(f"{centre.collector.url}{LINE}/chart?days=7")
+    expect(page.locator("#charts .note-mark title").first).to_contain_text(text, timeout=30_000)
+    expect(page.get_by_role("row").filter(has_text=text)).to_be_visible(timeout=30_000)
+    page.goto(f"{centre.collector.url}{LINE}")
+    row.get_by_text("Correct", exact=True).click()
+    row.get_by_label("What happened").fill(f"{text}, router too")
+    row.get_by_role("button", name="Save the note").click()
+    expect(row).to_contain_text("corrected: centre", timeout=30_000)
+    row.get_by_text("Correct", exact=True).click()
+    row.get_by_role("button", name="Withdraw").click()
+    expect(marks).to_have_count(0, timeout=30_000)
+    main.get_by_text("Withdrawn notes").click()
+    expect(row).to_contain_text("withdrawn: centre", timeout=30_000)
+
+
+def _compare_with_another_commune(page: Page, centre: Centre) -> None:
+    page.goto(f"{centre.collector.url}{LINE}")
+    main = page.get_by_role("main")
+    main.get_by_label("Compare with").fill("vinh thong")
+    main.get_by_role("button", name="Compared on one chart").click()
+    main.get_by_role("link", name="+ Xã Vĩnh Thông").click()
+    differences = main.get_by_role("region", name="Difference from")
+    expect(differences).to_contain_text("Xã Vĩnh Thông − VNPT, Xã Phủ Thông", timeout=30_000)
+    speeds = main.locator("figure").first
+    for style in ("series-a", "series-b"):
+        expect(speeds.locator(f"svg.plot .{style}").first).to_be_attached(timeout=30_000)
+    fits(page)
+    whole = page.locator("#range").inner_text()
+    page.locator("#charts nav.zoom").get_by_role("link", name="Zoom in").click()
+    expect(page.locator("#range")).not_to_have_text(whole, timeout=30_000)
+    asked = parse_qs(urlsplit(page.url).query)
+    assert (asked["a"], asked["b"]) == (["line:bach-thong/tram-01969-1/vnpt"], ["commune:01981"])
+    assert {"from", "to", "period"} <= set(asked), "every choice is in the address"
+
+
+def _look_at_the_hours_of_a_group(page: Page, centre: Centre) -> None:
+    page.goto(f"{centre.collector.url}/?group=bach-thong-cu")
+    main = page.get_by_role("main")
+    main.get_by_role("link", name="By hour of the week").click()
+    cells = main.locator("table.heat td")
+    expect(cells).to_have_count(7 * 24, timeout=30_000)
+    main.get_by_label("Indicator").select_option(label="Idle latency")
+    main.get_by_role("button", name="Show", exact=True).first.click()
+    expect(main.locator("table.heat caption")).to_have_text("Idle latency, ms", timeout=30_000)
+    asked = parse_qs(urlsplit(page.url).query)
+    assert (asked["group"], asked["figure"]) == (["bach-thong-cu"], ["latency"])
+    main.locator("summary").filter(has_text="As a table").click()
+    expect(main.get_by_role("cell", name="lines").first).to_be_visible(timeout=30_000)
+    fits(page)

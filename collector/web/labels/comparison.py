@@ -1,4 +1,4 @@
-"""Floor 1. Labels of the heat map of an area."""
+"""Floor 1. Labels of the heat map of an area, and of lines and communes on one chart."""
 
 from __future__ import annotations
 
@@ -43,4 +43,38 @@ LABELS = {
     ),
     "hours_weekday": Phrase("Thứ", "Weekday"),
     "hours_unit": Phrase("Đơn vị", "Unit"),
+    "compare_title": Phrase("So sánh trên một biểu đồ", "Compared on one chart"),
+    "compare_with": Phrase("So sánh với", "Compare with"),
+    "compare_find": Phrase("Tìm xã, phường hoặc trạm", "Find a commune or a probe"),
+    "compare_add": Phrase("Thêm vào biểu đồ", "Add to the chart"),
+    "compare_near": Phrase("Cùng xã", "In the same communes"),
+    "compare_remove": Phrase("Bỏ", "Remove"),
+    "compare_chosen": Phrase("Đang so sánh", "Compared"),
+    "compare_most": Phrase("Tối đa bốn đường truyền hoặc xã.", "Four lines or communes at most."),
+    "compare_none": Phrase(
+        "Chưa chọn đường truyền hay xã nào: tìm theo tên.",
+        "No line or commune is chosen yet: find one by its name.",
+    ),
+    "compare_nothing": Phrase("Không tìm thấy nơi có trạm đo", "No measured place was found for"),
+    "compare_figures": Phrase("Số liệu của kỳ", "Figures of the period"),
+    "compare_differences": Phrase("Chênh lệch so với", "Difference from"),
+    "compare_pair": Phrase("So sánh", "Compared"),
+    "compare_higher": Phrase("cao hơn rõ rệt", "clearly higher"),
+    "compare_lower": Phrase("thấp hơn rõ rệt", "clearly lower"),
+    "compare_unknown": Phrase(
+        "mỗi bên cần mẫu trải ít nhất 25 ngày để kết luận", "each needs samples of 25 days"
+    ),
+    "compare_note": Phrase(
+        "Số liệu của xã là trung bình các đường truyền của xã, mỗi đường tính một lần. Khoảng tin "
+        "cậy 95% của chênh lệch là của chính các đường truyền này; gói cước có thể khác nhau.",
+        "A commune's figure is the mean over its lines, each counted once. The 95% interval of a "
+        "difference is that of these very lines; their plans may differ.",
+    ),
+    "compare_loss": Phrase("Mất gói", "Loss"),
+    "compare_subject": Phrase("Mã", "Code"),
+    "compare_name": Phrase("Tên", "Name"),
+    "compare_half": Phrase("Nửa khoảng tin cậy 95%", "Half of the 95% interval"),
+    "compare_charts": Phrase("Biểu đồ", "Charts"),
+    "compare_as_table": Phrase("Xem số liệu dạng bảng", "Show as a table"),
+    "compare_no_table": Phrase("Ẩn bảng", "Hide the table"),
 }
