@@ -1,4 +1,4 @@
-"""Charts in a real Chromium: each way to zoom, with script and without; notes, comparison, hours."""
+"""Charts in a real Chromium: ways to zoom, with script and without; notes, comparison, hours."""
 
 from __future__ import annotations
 
