@@ -77,7 +77,7 @@ class ComparePage:
                 for one, style in zip(subjects, view.STYLES, strict=False)
             ],
             letters=_letters(keys),
-            query=asked.query,
+            searched=asked.query,
             found=[(one, asked.link([*keys, one.key])) for one in found],
             suggested=[
                 (one, asked.link([*keys, one.key]))
