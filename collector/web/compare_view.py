@@ -206,7 +206,7 @@ def _line_subject(line: KnownLine) -> Subject:
 
 
 def with_short_names(subjects: Sequence[Subject]) -> list[Subject]:
-    """The same, without the office where the lines are told apart without it."""
+    """The same, without the office where no other name is equal without it."""
     short = [_short_name(one) for one in subjects]
     return [
         one
