@@ -179,7 +179,8 @@ def _self_reported(
         return {}
     registered = registry.probe(stored.tenant, stored.probe)
     site = stored.site or stored.info.site
-    code = present_code(registered.commune if registered else site.commune_code, registry.communes)
+    stated = registered.commune if registered else site.commune_code
+    code = present_code(stated, registry.communes, registry.former_codes)
     commune = registry.communes.get(code)
     found = {}
     for line in stored.info.lines:

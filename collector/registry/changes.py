@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 from msgspec import Struct
 
+from collector.registry.commune_table import AdoptedTable, OfficialCommunes
 from collector.registry.registry import Line, Registry
 
 
@@ -34,11 +35,35 @@ class RecordedChange(Struct, frozen=True):
     change: Change
 
 
+# Of a change that is the adoption of a newer table of communes; its `after` is the table.
+COMMUNE_TABLE = "commune_table"
+
+
+class Author(NamedTuple):
+    """Whose change it is, from which file or page, and when (UTC)."""
+
+    who: str
+    source: str
+    at: datetime
+
+
 class RegistryStore(Protocol):
     """Stores the registry. Every method may raise `collector.store.store.StoreError`."""
 
     def read(self) -> Registry:
         """The current registry, with the official communes."""
+
+    def official(self) -> OfficialCommunes:
+        """The official communes: packaged, or of a newer table that was adopted."""
+
+    def adopt(self, table: AdoptedTable, registry: Registry, by: Author) -> list[Change]:
+        """Take a newer table of communes; returns the changes.
+
+        Args:
+            table: the newer one.
+            registry: the current registry, with the codes that are in force then.
+            by: whose change it is.
+        """
 
     def apply(self, registry: Registry, who: str, source: str, at: datetime) -> list[Change]:
         """Replace the registry in one transaction; returns the changes.

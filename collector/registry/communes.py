@@ -1,21 +1,26 @@
 """Floor 2. The official list of communes that is packaged beside this file.
 
 34 provinces, 3,321 communes with their codes as of 25 July 2026, corrected on 30 November 2026, and
-a centre point each. Every code and province is that of PyPI's vietnam-provinces 2026.9.0 (its data
-is of 20 September 2026); names differ from it in where a tone stands (Hoà, Hòa). It has no dates:
-communes merged before or after are in the registry's file, a code that was corrected is in
-`collector.registry.registry.FORMER_CODES`.
+a centre point each. Every code is that of PyPI's vietnam-provinces 2026.9.0 (its data is of 20
+September 2026); what differs otherwise, and why ours stands, is in
+tests/system/test_vietnam_provinces.py. It has no dates: communes merged before or after are in the
+registry's file or in a newer table that was adopted (`collector.registry.commune_table`), a code
+that was corrected is in `collector.registry.registry.FORMER_CODES`.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+from datetime import date
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
 
 from collector.registry.registry import Commune
+
+# The day of the list, to which a newer table that was adopted refers.
+LIST_DAY = date(2026, 11, 30)
 
 
 @cache

@@ -38,14 +38,16 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
 from collector.registry.csv_rows import csv_rows
 from collector.registry.registry import (
+    FORMER_CODES,
     Commune,
+    FormerCode,
     Group,
     Isp,
     Line,
@@ -145,18 +147,27 @@ class RegistryFile(_Strict, frozen=True):
     commune: list[CommuneTable] = []
 
 
-def parse_toml(content: bytes, source: str, official: Mapping[str, Commune]) -> Registry:
+def parse_toml(
+    content: bytes,
+    source: str,
+    official: Mapping[str, Commune],
+    former_codes: Mapping[str, FormerCode] = FORMER_CODES,
+    notices: list[Problem] | None = None,
+) -> Registry:
     """The registry in a TOML file's bytes.
 
     Args:
         content: the file's bytes.
         source: its name, for messages.
         official: the official list of communes (`collector.registry.communes`).
+        former_codes: codes of before, which are taken as the present ones.
+        notices: where given, it gets a sentence for each former code.
 
     Raises:
         runtime.settings.SettingsError: every problem, each with file and place.
     """
-    return build(settings.parse(content, RegistryFile, source), source, official)
+    file = settings.parse(content, RegistryFile, source)
+    return build(file, source, official, former_codes, notices)
 
 
 def parse_probe(table: Mapping[str, Any], known: Registry) -> Probe:
@@ -175,7 +186,8 @@ def parse_probe(table: Mapping[str, Any], known: Registry) -> Probe:
         raise SettingsError(problems)
     built = converted(table, ProbeTable, strict=False)
     problems = list(_nul_problems(RegistryFile(probe=[built])))
-    probe = _probe(built, "probe", dict(known.isps), dict(known.communes), problems)
+    places = _Places(known.communes, known.former_codes, problems, [])
+    probe = _probe(built, "probe", known.isps, places)
     if problems:
         raise SettingsError(problems)
     return probe
@@ -188,7 +200,9 @@ def _missing(table: Mapping[str, Any], expected: type[Struct]) -> list[Problem]:
     ]
 
 
-def parse_csv(text: str, source: str, known: Registry) -> Registry:
+def parse_csv(
+    text: str, source: str, known: Registry, notices: list[Problem] | None = None
+) -> Registry:
     """The registry in a CSV file's text: a row a line, columns as `CSV_COLUMNS`.
 
     Args:
@@ -196,6 +210,7 @@ def parse_csv(text: str, source: str, known: Registry) -> Registry:
         source: its name, for messages.
         known: the current registry. Its groups, places and the ISPs' prefixes stay: the file has no
             column for them.
+        notices: where given, it gets a sentence for each former code of a commune.
 
     Raises:
         runtime.settings.SettingsError: every problem, each with file and line.
@@ -208,7 +223,8 @@ def parse_csv(text: str, source: str, known: Registry) -> Registry:
     if problems:
         raise SettingsError(problems)
     table = {"probe": list(probes.values()), "isp": list(isps.values())}
-    built = build(converted(table, RegistryFile, strict=False), source, known.communes)
+    file = converted(table, RegistryFile, strict=False)
+    built = build(file, source, known.communes, known.former_codes, notices)
     kept = {
         isp.id: msgspec.structs.replace(isp, prefixes=known.isps[isp.id].prefixes)
         for isp in built.isps.values()
@@ -217,8 +233,46 @@ def parse_csv(text: str, source: str, known: Registry) -> Registry:
     return msgspec.structs.replace(built, groups=known.groups, isps={**built.isps, **kept})
 
 
-def build(file: RegistryFile, source: str, official: Mapping[str, Commune]) -> Registry:
+class _Places(NamedTuple):
+    """The communes that a file may name, and what is said of those that it does."""
+
+    communes: Mapping[str, Commune]
+    former_codes: Mapping[str, FormerCode]
+    problems: list[Problem]
+    notices: list[Problem]
+
+    def present(self, code: str, place: str) -> str:
+        """The present code of a commune; a problem where there is none, a notice where it was."""
+        now = present_code(code, self.communes, self.former_codes)
+        _require_known([now], self.communes, place, self.problems)
+        if now != code:
+            self.notices.append(Problem(place, _former(code, now, self)))
+        return now
+
+
+def _former(code: str, now: str, places: _Places) -> Phrase:
+    until, name = places.former_codes[code].until, places.communes[now].name
+    return Phrase(
+        f"mã {code} nay là {now} ({name}), từ ngày {until:%d/%m/%Y}: dùng mã mới",
+        f"code {code} is {now} ({name}) since {until}: use the new one",
+    )
+
+
+def build(
+    file: RegistryFile,
+    source: str,
+    official: Mapping[str, Commune],
+    former_codes: Mapping[str, FormerCode] = FORMER_CODES,
+    notices: list[Problem] | None = None,
+) -> Registry:
     """Build a registry from a file's content; every reference is checked.
+
+    Args:
+        file: the content.
+        source: the file's name, for messages.
+        official: the official communes.
+        former_codes: codes of before, which are taken as the present ones.
+        notices: where given, it gets a sentence for each former code.
 
     Raises:
         runtime.settings.SettingsError: every problem.
@@ -231,17 +285,20 @@ def build(file: RegistryFile, source: str, official: Mapping[str, Commune]) -> R
         "isp",
         problems,
     )
+    places = _Places(communes, former_codes, problems, [])
     probes = _unique(
         (
-            ((table.tenant, table.probe), _probe(table, place, isps, communes, problems))
+            ((table.tenant, table.probe), _probe(table, place, isps, places))
             for place, table in _numbered("probe", file.probe)
         ),
         "probe",
         problems,
     )
-    codes = {g.id: tuple(present_code(code, communes) for code in g.communes) for g in file.group}
+    codes = {
+        group.id: tuple(places.present(code, f"{place}.communes") for code in group.communes)
+        for place, group in _numbered("group", file.group)
+    }
     for place, group in _numbered("group", file.group):
-        _require_known(codes[group.id], communes, f"{place}.communes", problems)
         if len(set(codes[group.id])) < len(codes[group.id]):
             twice = Phrase("có mã xã lặp lại", "a code stands twice")
             problems.append(Problem(f"{place}.communes", twice))
@@ -252,7 +309,11 @@ def build(file: RegistryFile, source: str, official: Mapping[str, Commune]) -> R
     )
     if problems:
         raise SettingsError(problem.within(source) for problem in problems)
-    return Registry(communes=communes, isps=isps, probes=probes, groups=groups)
+    if notices is not None:
+        notices += [notice.within(source) for notice in places.notices]
+    return Registry(
+        communes=communes, isps=isps, probes=probes, groups=groups, former_codes=former_codes
+    )
 
 
 def _prefix_problems(isps: Iterable[IspTable]) -> Iterator[Problem]:
@@ -363,11 +424,10 @@ def _probe(
     table: ProbeTable,
     place: str,
     isps: Mapping[str, Isp],
-    communes: Mapping[str, Commune],
-    problems: list[Problem],
+    places: _Places,
 ) -> Probe:
-    commune = present_code(table.commune, communes)
-    _require_known([commune], communes, f"{place}.commune", problems)
+    problems = places.problems
+    commune = places.present(table.commune, f"{place}.commune")
     problems += [
         Problem(
             f"{place}.line[{number}].isp",

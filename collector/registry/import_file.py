@@ -41,13 +41,27 @@ def text_of(content: bytes, name: str) -> str:
     return decode(content, name)
 
 
-def parse(text: str, name: str, official: Mapping[str, Commune], known: Registry) -> Registry:
+def parse(
+    text: str,
+    name: str,
+    official: Mapping[str, Commune],
+    known: Registry,
+    notices: list[Problem] | None = None,
+) -> Registry:
     """The registry of a text; by row where its name says so, else TOML.
+
+    Args:
+        text: of the file.
+        name: the file's.
+        official: the official communes.
+        known: the current registry.
+        notices: where given, it gets a sentence for each former code of a commune.
 
     Raises:
         runtime.settings.SettingsError: every problem, each with file and place.
     """
     if is_by_row(name):
-        return parse_csv(text, name, known)
+        return parse_csv(text, name, known, notices)
     # Browsers and Windows end lines with CR LF.
-    return parse_toml(text.replace("\r\n", "\n").encode(), name, official)
+    content = text.replace("\r\n", "\n").encode()
+    return parse_toml(content, name, official, known.former_codes, notices)

@@ -12,7 +12,7 @@ from datetime import date
 from enum import StrEnum
 from typing import NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from wire.record import BitsPerSecond, Name, Text
 from wire.site import CommuneCode
@@ -83,9 +83,13 @@ FORMER_CODES = {
 }
 
 
-def present_code(code: CommuneCode, communes: Mapping[str, Commune]) -> CommuneCode:
+def present_code(
+    code: CommuneCode,
+    communes: Mapping[str, Commune],
+    former_codes: Mapping[str, FormerCode] = FORMER_CODES,
+) -> CommuneCode:
     """The code that a commune has now; the same for one that is in `communes`."""
-    former = FORMER_CODES.get(code)
+    former = former_codes.get(code)
     return code if former is None or code in communes else former.present
 
 
@@ -137,6 +141,8 @@ class Registry(Struct, frozen=True, kw_only=True):
     isps: Mapping[str, Isp] = {}
     probes: Mapping[tuple[str, str], Probe] = {}
     groups: Mapping[str, Group] = {}
+    # Codes of before: of the packaged list, and of a newer one that was adopted.
+    former_codes: Mapping[str, FormerCode] = field(default_factory=lambda: FORMER_CODES)
 
     def probe(self, tenant: str, probe: str) -> Probe | None:
         """A probe, None when it was never registered."""

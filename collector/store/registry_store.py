@@ -9,10 +9,18 @@ from typing import Any
 
 import msgspec
 
-from collector.registry.changes import Change, RecordedChange, differences
-from collector.registry.communes import official
+from collector.registry.changes import (
+    COMMUNE_TABLE,
+    Author,
+    Change,
+    RecordedChange,
+    differences,
+)
+from collector.registry.commune_table import AdoptedTable, OfficialCommunes, in_force
+from collector.registry.communes import LIST_DAY, official
 from collector.registry.registry import (
     Commune,
+    FormerCode,
     Group,
     Isp,
     Line,
@@ -23,7 +31,7 @@ from collector.registry.registry import (
 from collector.store import columns
 from collector.store.batch import utc_text
 from collector.store.database import Database, Transaction
-from wire.decoding import converted
+from wire.decoding import converted, decode_json
 
 _COMMUNE = (
     "code, name, kind, province_code, province_name, latitude, longitude, valid_from, valid_to"
@@ -42,13 +50,14 @@ class SqlRegistryStore:
         communes = {
             row[0]: _commune(row) for row in read(f"SELECT {_COMMUNE} FROM registry_communes")
         }
-        known = dict(official()) | communes
+        listed = self.official()
+        known, former = dict(listed.communes) | communes, listed.former_codes
         isps = [
             Isp(id=row[0], name=row[1], prefixes=tuple(json.loads(row[2])))
             for row in read("SELECT id, name, prefixes FROM registry_isps")
         ]
         groups = [
-            Group(id=row[0], name=row[1], communes=_present(json.loads(row[2]), known))
+            Group(id=row[0], name=row[1], communes=_present(json.loads(row[2]), known, former))
             for row in read("SELECT id, name, communes FROM registry_groups")
         ]
         lines: dict[tuple[str, str], list[Line]] = {}
@@ -60,7 +69,7 @@ class SqlRegistryStore:
             Probe(
                 tenant=tenant,
                 probe=probe,
-                commune=present_code(commune, known),
+                commune=present_code(commune, known, former),
                 office=office,
                 installed_on=_date(installed_on),
                 lines=tuple(lines.get((tenant, probe), ())),
@@ -75,22 +84,56 @@ class SqlRegistryStore:
             isps={isp.id: isp for isp in isps},
             probes={(probe.tenant, probe.probe): probe for probe in probes},
             groups={group.id: group for group in groups},
+            former_codes=former,
         )
+
+    def official(self) -> OfficialCommunes:
+        rows = self._database.read(
+            "SELECT after FROM registry_changes WHERE thing = ? ORDER BY number DESC LIMIT 1",
+            (COMMUNE_TABLE,),
+        )
+        table = decode_json(rows[0][0].encode(), AdoptedTable) if rows else None
+        return in_force(official(), LIST_DAY, table)
 
     def apply(self, registry: Registry, who: str, source: str, at: datetime) -> list[Change]:
         changes = differences(self.read(), registry)
-        if not changes:
-            return []
+        if changes:
+            self._apply(registry, changes, self.official().communes, Author(who, source, at))
+        return changes
+
+    def adopt(self, table: AdoptedTable, registry: Registry, by: Author) -> list[Change]:
+        known, listed = self.read(), in_force(official(), LIST_DAY, table)
+        own = {
+            code: one
+            for code, one in known.communes.items()
+            if one != self.official().communes.get(code)
+        }
+        wanted = msgspec.structs.replace(
+            registry, communes={**listed.communes, **own}, former_codes=listed.former_codes
+        )
+        adopted = Change(COMMUNE_TABLE, f"{table.day}", None, msgspec.json.encode(table).decode())
+        changes = [*differences(known, wanted), adopted]
+        self._apply(wanted, changes, listed.communes, by)
+        return changes
+
+    def _apply(
+        self,
+        registry: Registry,
+        changes: Iterable[Change],
+        listed: Mapping[str, Commune],
+        by: Author,
+    ) -> None:
+        """Write a registry and its changes; its communes are those that are not listed so."""
+        who, source, at = by
         with self._database.transaction() as transaction:
             for table in ("probes", "lines", "isps", "groups", "communes"):
                 transaction.execute(f"DELETE FROM registry_{table}")
-            _write(transaction, registry)
+            _write(transaction, registry, listed)
             transaction.execute_many(
                 "INSERT INTO registry_changes (at, who, source, thing, key, before, after) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [(utc_text(at), who, source, *change) for change in changes],
             )
-        return changes
 
     def changes(self, after: int = 0, limit: int = 1_000) -> list[RecordedChange]:
         rows = self._database.read(
@@ -108,7 +151,7 @@ class SqlRegistryStore:
         return int(number or 0)
 
 
-def _write(transaction: Transaction, registry: Registry) -> None:
+def _write(transaction: Transaction, registry: Registry, listed: Mapping[str, Commune]) -> None:
     transaction.execute_many(
         "INSERT INTO registry_probes (tenant, probe, commune, office, installed_on) "
         "VALUES (?, ?, ?, ?, ?)",
@@ -139,7 +182,7 @@ def _write(transaction: Transaction, registry: Registry) -> None:
         [
             (*cells[:-2], _date_text(cells[-2]), _date_text(cells[-1]))
             for code, commune in registry.communes.items()
-            if commune != official().get(code)
+            if commune != listed.get(code)
             for cells in [msgspec.structs.astuple(commune)]
         ],
     )
@@ -163,8 +206,10 @@ def _line(fields: Sequence[Any]) -> Line:
     return converted(table, Line)
 
 
-def _present(codes: Iterable[str], known: Mapping[str, Commune]) -> tuple[str, ...]:
-    return tuple(present_code(code, known) for code in codes)
+def _present(
+    codes: Iterable[str], known: Mapping[str, Commune], former: Mapping[str, FormerCode]
+) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(present_code(code, known, former) for code in codes))
 
 
 def _commune(row: Sequence[Any]) -> Commune:

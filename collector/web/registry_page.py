@@ -24,7 +24,6 @@ from collector.domain.place_search import QUERY_MOST
 from collector.domain.read_model import ReadModel
 from collector.registry import import_file
 from collector.registry.changes import Change, differences
-from collector.registry.communes import official
 from collector.registry.registry import Registry
 from collector.users.user import Permission
 from collector.web import registry_view as view
@@ -166,8 +165,9 @@ class RegistryPage:
         user = self._context.require(request, Permission.EDIT_REGISTRY)
         registry_store = self._model.store.registry
         known = registry_store.read()
+        notices: list[Problem] = []
         try:
-            registry = self._parsed(text, name, known)
+            registry = self._parsed(text, name, known, notices)
         except SettingsError as error:
             return self._render(request, text, problems=error.problems, name=name, status=422)
         # Changes applied by somebody else in the meantime must not be undone unseen.
@@ -177,7 +177,13 @@ class RegistryPage:
             # Names of what is removed are in the one, of what is added in the other.
             names = registry if len(registry.probes) >= len(known.probes) else known
             return self._render(
-                request, text, changes=changes, names=names, name=name, meanwhile=meanwhile
+                request,
+                text,
+                changes=changes,
+                names=names,
+                name=name,
+                meanwhile=meanwhile,
+                notices=notices,
             )
         applied = registry_store.apply(registry, user.name, name, datetime.now(UTC))
         self._model.invalidate()
@@ -189,16 +195,17 @@ class RegistryPage:
         model = self._model
         return model.cached(
             ("registry text", model.registry_revision()),
-            lambda: view.toml(model.registry(), official()),
+            lambda: view.toml(model.registry(), model.store.registry.official().communes),
             cache_s=3600.0,
         )
 
-    def _parsed(self, text: str, name: str, known: Registry) -> Registry:
+    def _parsed(self, text: str, name: str, known: Registry, notices: list[Problem]) -> Registry:
         """The registry of a document. Raises SettingsError."""
         # Unchanged text is most of what is checked, and a nation's takes seconds to parse.
-        if text.replace("\r\n", "\n") == view.toml(known, official()):
+        listed = self._model.store.registry.official().communes
+        if text.replace("\r\n", "\n") == view.toml(known, listed):
             return known
-        return import_file.parse(text, name, official(), known)
+        return import_file.parse(text, name, listed, known, notices)
 
     def _recorded(
         self, count: int, locale: Locale, before: int | None = None
@@ -221,6 +228,7 @@ class RegistryPage:
         applied: int | None = None,
         name: str = "page.toml",
         meanwhile: bool = False,
+        notices: Sequence[Problem] = (),
         status: int = 200,
     ) -> Response:
         locale, registry = self._context.locale(request), self._model.registry()
@@ -237,6 +245,8 @@ class RegistryPage:
             is_small=text is not None and len(text) <= _TEXT_MOST,
             problems=[problem.in_(locale.language) for problem in problems[:_CHANGES_SHOWN]],
             problems_all=len(problems),
+            notices=[notice.in_(locale.language) for notice in notices[:_CHANGES_SHOWN]],
+            notices_all=len(notices),
             shown=shown,
             shown_all=len(changes or ()),
             applied=applied,

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from collector.domain.place_search import with_province
-from collector.registry.changes import Change
+from collector.registry.changes import COMMUNE_TABLE, Change
 from collector.registry.registry import Registry
 from collector.web.formatting import axis_number
 from collector.web.presentation import Locale
@@ -36,6 +36,9 @@ def change_rows(found: Iterable[Change], registry: Registry, locale: Locale) -> 
 
 def change_row(change: Change, registry: Registry, locale: Locale) -> ChangeRow:
     """A change as a row; of a changed entry the fields that changed."""
+    if change.thing == COMMUNE_TABLE:
+        # What it changes is in rows of their own.
+        return ChangeRow("≠", f"{locale.label('thing_commune_table')} {_day(change.key)}", [], [])
     before, after = _fields(change.before), _fields(change.after)
     subject = _subject(change, registry, locale)
     if not before or not after:

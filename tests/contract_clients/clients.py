@@ -155,6 +155,21 @@ def packages_installed(locked: Path) -> Path:
     return _made(locked.stem, [locked], install) / "venv/bin"
 
 
+def wheel_downloaded(requirement: str, sha256: str) -> Path:
+    """A package's wheel, downloaded once for its digest; whatever Python it asks for."""
+
+    def download(folder: Path) -> None:
+        wanted = folder / "wanted.txt"
+        wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
+        argv = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download"]
+        argv += ["--no-deps", "--only-binary=:all:", "--python-version", "3.12"]
+        _run([*argv, "--require-hashes", "-r", wanted, "--dest", folder], "", limit_s=_INSTALL_S)
+
+    name = requirement.partition("==")[0]
+    (wheel,) = _made(name, [Path(__file__)], download).glob("*.whl")
+    return wheel
+
+
 def _made(name: str, sources: Iterable[Path], make: Callable[[Path], None]) -> Path:
     """The folder that `make` fills, once for what the sources hold."""
     digest = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(sources))).hexdigest()

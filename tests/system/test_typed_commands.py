@@ -97,6 +97,12 @@ STORY = [
         " && mkdir -p var/tramdo-collector && tramdo-collector example registry > registry.toml",
     ),
     Step("sudo -u tramdo tramdo-collector registry check registry.toml"),
+    Step(
+        "tramdo-collector communes new.csv",
+        before="cp collector/registry/data/vn_communes.csv new.csv",
+    ),
+    Step("sudo -u tramdo tramdo-collector communes new.csv"),
+    Step("sudo -u tramdo tramdo-collector communes new.csv --since 2027-01-01 --apply"),
     Step("tramdo-collector users add lan --role centre", entered="Mật khẩu dài và lạ 1\n" * 2),
     Step("sudo -u tramdo tramdo-collector users list -c /etc/tramdo/collector.toml"),
     Step("tramdo-collector status -c /etc/tramdo/collector.toml"),

@@ -302,6 +302,11 @@ LABELS = {
     "technology_fixed_wireless": Phrase("vô tuyến cố định", "fixed wireless"),
     "technology_satellite": Phrase("vệ tinh", "satellite"),
     "technology_other": Phrase("khác", "other"),
+    "registry_former_codes": Phrase(
+        "Mã xã cũ trong tệp, được hiểu là mã hiện nay",
+        "Former codes of communes in the file, taken as the present ones",
+    ),
+    "thing_commune_table": Phrase("Bảng xã, phường mới từ ngày", "Newer table of communes of"),
     "thing_commune": Phrase("Xã, phường", "Commune"),
     "thing_isp": Phrase("Nhà mạng", "ISP"),
     "thing_group": Phrase("Nhóm", "Group"),
