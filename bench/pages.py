@@ -49,6 +49,7 @@ PAGES = (
     f"/isps?province={PROVINCE}", "/alerts", f"/alerts?state=all&sort=place&province={PROVINCE}",
     "/papers", "/system", "/live", "/public", f"/public?province={PROVINCE}", f"/public/{COMMUNE}",
     f"/public/{COMMUNE}/card", "/?colour=plan", f"/?province={PROVINCE}&colour=plan",
+    f"/hours?province={PROVINCE}", f"/compare?a=commune:{COMMUNE}&b=line:{_LINE[6:]}",
 )  # fmt: skip
 CLOSED_PAGES = (
     "/registry", "/registry?find=thong", f"/registry{_PROBE}", "/registry/document",
