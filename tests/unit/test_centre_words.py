@@ -77,9 +77,11 @@ def test_the_campaign_opens_on_the_last_whole_week() -> None:
 def test_a_message_is_no_bulletin() -> None:
     """«Bản tin» is the text for loudspeakers; a message of MQTT is «thông điệp»."""
     labels = {**measurement.LABELS, **pages.LABELS, **staff.LABELS}
-    assert [name for name, text in labels.items() if "bản tin" in text.vi.lower()] == [
-        "report_bulletin"
-    ]
+    assert {name for name, text in labels.items() if "bản tin" in text.vi.lower()} == {
+        "report_bulletin",
+        "mailing_days_month",
+        "mailing_refused_day",
+    }
 
 
 def test_lights_are_named_as_on_the_box() -> None:
