@@ -3,6 +3,7 @@
     python -P bench/build_driver.py ingest STORE MESSAGES
     python -P bench/build_driver.py maintain STORE DAYS
     python -P bench/build_driver.py deliver FOLDER BODIES RESULTS_AN_ENVELOPE 0|1
+    python -P bench/build_driver.py outbox FOLDER BODIES RESULTS_A_TRANSACTION
 
 It is run by its path, with the modules of the build on the path, and prints one JSON object. It
 knows under which names builds have the same thing and imports nothing of `bench`, which an older
@@ -14,10 +15,12 @@ from __future__ import annotations
 import importlib
 import json
 import resource
+import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,7 @@ _PUBLISHER = ("probe.deliver.publisher:Publisher", "probe.deliver.courier:Courie
 # As the centre's default: `intake.batch_messages`.
 _MESSAGES_A_BATCH = 200
 _WITHIN_S = 1_200.0
+_IDLE_WITHIN_S, _IDLE_CPU_S = 30, 0.02
 
 
 def named(*places: str) -> Any:  # noqa: ANN401 - whatever the build has
@@ -123,6 +127,7 @@ def deliver(folder: str, bodies: str, per_envelope: str, count_bytes: str) -> di
         publisher = _publisher(broker, directory, int(per_envelope))
         publisher.start()
         _hand_over(publisher, results[:1])
+        _await_idle(collector.process.pid)
         before_bytes = counter.payload_bytes if counter else 0
         centre_cpu_s = _cpu_s(collector.process.pid)
         broker_cpu_s = _cpu_s(broker_pid := _child("mosquitto"))
@@ -142,6 +147,34 @@ def deliver(folder: str, bodies: str, per_envelope: str, count_bytes: str) -> di
     return found
 
 
+def outbox(folder: str, bodies: str, per_transaction: str) -> dict[str, Any]:
+    """Store results in the probe's outbox, so many in a transaction."""
+    encoded = msgspec.msgpack.decode(Path(bodies).read_bytes(), type=list[bytes])
+    path = Path(folder) / "outbox.sqlite"
+    opened = named("probe.deliver.outbox:Outbox")(path)
+    count = int(per_transaction)
+    cpu_s, before = time.process_time(), _written_bytes()
+    for begin in range(0, len(encoded), count):
+        opened.put([("latency", body) for body in encoded[begin : begin + count]], 0.0)
+    found = {
+        "results": len(encoded),
+        "cpu_s": time.process_time() - cpu_s,
+        "written_bytes": _written_bytes() - before,
+    }
+    opened.close()
+    with closing(sqlite3.connect(path)) as database:
+        pages, free, page_bytes = (
+            int(database.execute(f"PRAGMA {name}").fetchone()[0])
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+    return found | {"used_bytes": (pages - free) * page_bytes}
+
+
+def _written_bytes() -> int:
+    """What this process has had written to a disk (write_bytes, proc(5))."""
+    return int(psutil.Process().io_counters().write_bytes)
+
+
 def _hand_over(publisher: Any, results: Sequence[Any]) -> None:  # noqa: ANN401 - the build's
     for result in results:
         publisher.submit(result)
@@ -159,6 +192,15 @@ def _cpu_s(pid: int) -> float:
     """Processor seconds of a process so far."""
     times = psutil.Process(pid).cpu_times()
     return float(times.user + times.system)
+
+
+def _await_idle(pid: int) -> None:
+    """Wait until a program has done what it does after its start, at most for half a minute."""
+    for _ in range(_IDLE_WITHIN_S):
+        before_s = _cpu_s(pid)
+        time.sleep(1)
+        if _cpu_s(pid) - before_s <= _IDLE_CPU_S:
+            return
 
 
 def _peak_bytes(pid: int) -> int:
@@ -224,6 +266,7 @@ _VERBS: dict[str, Callable[..., dict[str, Any]]] = {
     "ingest": ingest,
     "maintain": maintain,
     "deliver": deliver,
+    "outbox": outbox,
 }
 
 

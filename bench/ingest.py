@@ -14,7 +14,10 @@ this build over the older one, of the medians; other load on the machine then fa
 - `page`: HTTP GET from the collector on that store, the first and the median of the later ones,
   of pages and interfaces that nobody must sign in for. A tenth is left to what a timing varies.
 - `wire bytes a result`, `delivery`: outbox, broker, centre and receipts; compressed where the
-  build's centre can announce it. `centre's peak memory`: the collector's meanwhile.
+  build's centre can announce it. `CPU us a result`: of the process that the probe's delivery is in,
+  and of the centre. `centre's peak memory`: the collector's meanwhile.
+- `outbox`: latency results of 60 echoes stored by the probe, so many a transaction (a probe of two
+  lines ends six windows at once): what it grows by, what is written to the disk, its processor.
 """
 
 from __future__ import annotations
@@ -62,8 +65,12 @@ from tests.postgresql import PostgresqlServer
 
 _AGAINST = TextOption("against", "8833c83", "the older commit")
 _RESULTS = IntegerOption("results", 0, "results in the store that is measured; 0: the mode's own")
+_PARTS = TextOption("parts", "rates,volume,outbox,delivery", "which are measured")
 _SQLITE, _POSTGRESQL = "sqlite", "postgresql"
 _ENVELOPES = (1, 2, 3, 20)
+# As the probe's default: `delivery.batch`.
+_FULL_ENVELOPE = 50
+_TRANSACTIONS = (1, 2, 6, 50)
 _CHUNK = 100_000
 # Minutes of one probe, of six results each, that a store's results spread over: two days.
 _RESULTS_A_PROBE = 2 * 1_440 * 6
@@ -167,7 +174,10 @@ class Stores:
 
 
 def measured(options: Options) -> Outcome:
-    """Both builds through all of it."""
+    """Both builds through all of it, or the parts that were asked for."""
+    parts = options.parts.split(",")
+    if unknown := set(parts) - set(_PARTS.default.split(",")):
+        raise CannotMeasureError(f"there is no part {', '.join(sorted(unknown))}")
     builds = (older_build(options.text), this_build())
     size = QUICK if options.quick else FULL
     if options.number:
@@ -177,15 +187,23 @@ def measured(options: Options) -> Outcome:
     scratch = Path(tempfile.mkdtemp(prefix="tramdo-ingest-", dir="/var/tmp"))
     scratch.chmod(0o755)  # the database server runs as another user
     try:
-        for name in (_SQLITE, _POSTGRESQL):
+        for name in (_SQLITE, _POSTGRESQL) if {"rates", "volume"} & set(parts) else ():
             with _stores(name, scratch) as stores:
-                _rates(stores, builds, size, scratch, found)
-                _volume(stores, builds, size, scratch, found)
-        _delivery(builds, size, scratch, found)
+                if "rates" in parts:
+                    _rates(stores, builds, size, scratch, found)
+                if "volume" in parts:
+                    _volume(stores, builds, size, scratch, found)
+        if "outbox" in parts:
+            _outbox(builds, size, scratch, found)
+        if "delivery" in parts:
+            _delivery(builds, size, scratch, found)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     older, this = (build.name for build in builds)
-    return Outcome(list(rows_of(found, older, this)), list(targets_of(found, older, this)))
+    # A part that nobody asked for misses no target.
+    is_whole = options.parts == _PARTS.default
+    targets = [one for one in targets_of(found, older, this) if is_whole or one.value is not None]
+    return Outcome(list(rows_of(found, older, this)), targets)
 
 
 @contextmanager
@@ -330,30 +348,62 @@ def _serving(build: Build, database: Database, scratch: Path) -> Iterator[str]:
         process.wait()
 
 
+def _outbox(builds: Sequence[Build], size: Size, scratch: Path, found: Found) -> None:
+    work = Workload(size.counted, 1, 1, _past(3), mixed=False)
+    file = _bodies(scratch, work)
+    for per_transaction in _TRANSACTIONS:
+        for build in builds:
+            with tempfile.TemporaryDirectory(dir=scratch) as folder:
+                did = build.step("outbox", folder, file, per_transaction)
+            for question, value in (
+                ("bytes a result", did["used_bytes"]),
+                ("bytes written a result", did["written_bytes"]),
+                ("CPU us a result", did["cpu_s"] * 1e6),
+            ):
+                asked = f"outbox, {question}, transactions of {per_transaction}"
+                _note(found, _SQLITE, asked, build, value / did["results"])
+
+
 def _delivery(builds: Sequence[Build], size: Size, scratch: Path, found: Found) -> None:
-    cases = [(20, False, 1), (50, False, 1), (20, True, size.rounds), (50, True, size.rounds)]
-    for per_envelope, timed, rounds in cases:
-        count = size.delivered if timed else size.counted
-        work = Workload(count + 1, per_envelope, 1, _past(3), mixed=False)
-        file = scratch / "bodies"
-        file.write_bytes(msgspec.msgpack.encode(list(workload.bodies(work))))
-        for _ in range(rounds):
+    for per_envelope in (*_ENVELOPES, _FULL_ENVELOPE):
+        file = _bodies(scratch, Workload(size.counted + 1, per_envelope, 1, _past(3), mixed=False))
+        for build in builds:
+            did = _delivered(build, scratch, file, per_envelope, count_bytes=True)
+            per_result = did["payload_bytes"] / did["results"]
+            asked = f"wire bytes a result, envelopes of {per_envelope}"
+            _note(found, _SQLITE, asked, build, per_result)
+    for per_envelope in (2, 20, _FULL_ENVELOPE):
+        file = _bodies(
+            scratch, Workload(size.delivered + 1, per_envelope, 1, _past(3), mixed=False)
+        )
+        for _ in range(size.rounds):
             for build in builds:
-                with tempfile.TemporaryDirectory(dir=scratch) as folder:
-                    did = build.step("deliver", folder, file, per_envelope, int(not timed))
-                of = f"envelopes of {per_envelope}"
-                if not timed:
-                    per_result = did["payload_bytes"] / did["results"]
-                    _note(found, _SQLITE, f"wire bytes a result, {of}", build, per_result)
-                    continue
-                per_s = did["results"] / did["wall_s"]
-                _note(found, _SQLITE, f"delivery, results/s, {of}", build, per_s)
-                cpu_us = did["probe_cpu_s"] / did["results"] * 1e6
-                _note(found, _SQLITE, f"delivery, probe's CPU us a result, {of}", build, cpu_us)
-                if per_envelope == max(_ENVELOPES):
-                    continue
-                peak = did["centre_peak_bytes"] / 1e6
-                _note(found, _SQLITE, "centre's peak memory, MB", build, peak)
+                did = _delivered(build, scratch, file, per_envelope, count_bytes=False)
+                _note_delivery(found, build, per_envelope, did)
+
+
+def _delivered(
+    build: Build, scratch: Path, file: Path, per_envelope: int, *, count_bytes: bool
+) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        return build.step("deliver", folder, file, per_envelope, int(count_bytes))
+
+
+def _note_delivery(found: Found, build: Build, per_envelope: int, did: Mapping[str, Any]) -> None:
+    of, results = f"envelopes of {per_envelope}", did["results"]
+    _note(found, _SQLITE, f"delivery, results/s, {of}", build, results / did["wall_s"])
+    for end in ("probe", "centre"):
+        cpu_us = did[f"{end}_cpu_s"] / results * 1e6
+        _note(found, _SQLITE, f"delivery, {end}'s CPU us a result, {of}", build, cpu_us)
+    if per_envelope == _FULL_ENVELOPE:
+        peak = did["centre_peak_bytes"] / 1e6
+        _note(found, _SQLITE, "centre's peak memory, MB", build, peak)
+
+
+def _bodies(scratch: Path, work: Workload) -> Path:
+    file = scratch / "bodies"
+    file.write_bytes(msgspec.msgpack.encode(list(workload.bodies(work))))
+    return file
 
 
 def rows_of(found: Found, older: str, this: str) -> Iterator[Row]:
@@ -481,4 +531,4 @@ def _get_ms(url: str) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(run("ingest", measured, number=_RESULTS, text=_AGAINST))
+    sys.exit(run("ingest", measured, number=_RESULTS, text=_AGAINST, parts=_PARTS))

@@ -51,13 +51,14 @@ class TextOption(NamedTuple):
 class Options(NamedTuple):
     """What was asked on the command line. `quick` is for a run under a minute.
 
-    `number` is the value of a benchmark's `IntegerOption`, `text` of its `TextOption`, or their
-    defaults.
+    `number` is the value of a benchmark's `IntegerOption`, `text` and `parts` of its `TextOption`s,
+    or their defaults.
     """
 
     quick: bool
     number: int = 0
     text: str = ""
+    parts: str = ""
 
 
 class Target(NamedTuple):
@@ -103,6 +104,7 @@ def run(
     peers: Sequence[str] = (),
     number: IntegerOption | None = None,
     text: TextOption | None = None,
+    parts: TextOption | None = None,
 ) -> int:
     """Run one benchmark as a command; its exit code.
 
@@ -112,6 +114,7 @@ def run(
         peers: Debian packages that it is compared with; their versions are stated.
         number: one more option of its own.
         text: another one.
+        parts: which of its parts are run.
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m bench.{name}",
@@ -124,24 +127,28 @@ def run(
             f"--{number.name}", dest="number", type=int, default=number.default, metavar="N",
             help=f"{number.help} (default: %(default)s)",
         )  # fmt: skip
-    if text is not None:
-        parser.add_argument(
-            f"--{text.name}", dest="text", default=text.default, metavar="TEXT",
-            help=f"{text.help} (default: %(default)s)",
-        )  # fmt: skip
+    for place, option in (("text", text), ("parts", parts)):
+        if option is not None:
+            parser.add_argument(
+                f"--{option.name}", dest=place, default=option.default, metavar="TEXT",
+                help=f"{option.help} (default: %(default)s)",
+            )  # fmt: skip
     arguments = parser.parse_args()
     given = arguments.number if number is not None else 0
     command = f"{parser.prog}{' --quick' if arguments.quick else ''}"
     if number is not None and given != number.default:
         command += f" --{number.name} {given}"
-    asked = arguments.text if text is not None else ""
-    if text is not None and asked != text.default:
-        command += f" --{text.name} {asked}"
+    asked = {}
+    for place, option in (("text", text), ("parts", parts)):
+        if option is not None:
+            asked[place] = str(getattr(arguments, place))
+            if asked[place] != option.default:
+                command += f" --{option.name} {asked[place]}"
     resources.watch()
     resources.unwind_on_signals()
     here = machine(command, peers)
     try:
-        outcome = measure(Options(quick=arguments.quick, number=given, text=asked))
+        outcome = measure(Options(quick=arguments.quick, number=given, **asked))
     except CannotMeasureError as error:
         note(f"bench.{name} cannot measure here: {error}")
         return 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from uuid import UUID
 
 from msgspec import Struct
@@ -68,7 +68,7 @@ def batches(pending: Iterable[NumberedResult], most: int, epochs: Epochs) -> Ite
     # An epoch by the row that it begins at: a UUID is hashed by Python code.
     waiting: dict[tuple[int, str], list[NumberedResult]] = {}
     sizes: dict[tuple[int, str], int] = {}
-    for together in _kept_together(pending, most):
+    for together in _kept_together(list(pending), most):
         _, seq = epochs.identity(together[0].row)
         key = together[0].row - seq, together[0].kind
         size = sum(len(one.body) for one in together)
@@ -90,32 +90,47 @@ def without_cut_block(pending: list[NumberedResult]) -> list[NumberedResult]:
     return [one for one in pending if one.block is not block]
 
 
-def _kept_together(pending: Iterable[NumberedResult], most: int) -> Iterator[list[NumberedResult]]:
+def _kept_together(pending: Sequence[NumberedResult], most: int) -> Iterator[list[NumberedResult]]:
     """Runs of results that are of one stored block, `most` at most."""
-    run: list[NumberedResult] = []
-    for one in pending:
-        if run and (one.block is None or one.block is not run[0].block or len(run) >= most):
-            yield run
-            run = []
-        run.append(one)
-    if run:
-        yield run
+    at = 0
+    while at < len(pending):
+        end = _end_of_block(pending, at)
+        for begin in range(at, end, most):
+            yield list(pending[begin : min(begin + most, end)])
+        at = end
+
+
+def _end_of_block(pending: Sequence[NumberedResult], at: int) -> int:
+    """Where the results end that are of the same stored block as one."""
+    first, block = pending[at], pending[at].block
+    if block is None:
+        return at + 1
+    end = at + block.last - first.row + 1
+    if end <= len(pending) and pending[end - 1].row == block.last:
+        return end
+    # Some of it are not pending, or not read.
+    return next(
+        (end for end in range(at + 1, len(pending)) if pending[end].block is not block),
+        len(pending),
+    )
 
 
 def _batch(results: list[NumberedResult], epochs: Epochs) -> ResultBatch:
-    first, block = results[0], results[0].block
+    first, last, block = results[0], results[-1], results[0].block
     epoch, seq = epochs.identity(first.row)
     shift = first.row - seq
     is_whole = (
         block is not None
-        and (block.first, block.last) == (first.row, results[-1].row)
-        and len(results) == block.last - block.first + 1
+        and (block.first, block.last) == (first.row, last.row)
+        and len(results) == last.row - first.row + 1
     )
+    # A signature is that of a block's last result.
+    ends = [last] if is_whole else results
     return ResultBatch(
         epoch,
         first.kind,
         [one.row for one in results],
         [(one.row - shift, one.body) for one in results],
-        {one.row - shift: one.signature for one in results if one.signature is not None},
+        {one.row - shift: one.signature for one in ends if one.signature is not None},
         block if is_whole else None,
     )

@@ -87,7 +87,7 @@ def _ends(bodies: Sequence[bytes], signatures: Sequence[bytes | None]) -> list[i
     if not (
         sum(map(len, bodies)) > BATCH_BYTES
         or any(signatures[:-1])
-        or (len(bodies) > 1 and any(b"\n" in body for body in bodies))
+        or (len(bodies) > 1 and b"\n" in b"".join(bodies))
     ):
         return [len(bodies)]
     ends: list[int] = []

@@ -50,6 +50,6 @@ class ClockHold:
         self, bodies: Sequence[bytes], read_clock: Callable[[], Clock]
     ) -> ClockNote | None:
         """The clock note of an envelope; None where all of its results had a synchronised clock."""
-        if any(UNSYNCHRONISED in body for body in bodies):
+        if UNSYNCHRONISED in b"\n".join(bodies):
             return ClockNote(sending=read_clock(), known=list(self.known))
         return None

@@ -33,6 +33,8 @@ class Linger:
 
     def on_stored(self, kinds: Iterable[str], now_s: float) -> None:
         """Results of these kinds are being stored."""
+        if not self._linger_s:
+            return
         for kind in kinds:
             wait_s = self._linger_s if kind == _LINGERS else 0.0
             due_s = now_s + wait_s

@@ -199,7 +199,7 @@ class Publisher:
         """
         ending = self._stopping.is_set()
         results = self._drain_inbox(patience_s)
-        self._linger.on_stored({one.kind for one in results}, clock.monotonic_s())
+        self._linger.on_stored((one.kind for one in results), clock.monotonic_s())
         self._writer.add(results)
         try:
             self._deliver(self._writer.outbox or self._open())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 from uuid import UUID
 
@@ -161,8 +162,8 @@ class OutboxWriter:
 
     def _store(self, outbox: Outbox, results: Sequence[Result]) -> None:
         # Kinds together: each run of one kind takes a signature, and an envelope has one kind.
-        ordered = sorted(results, key=lambda result: result.kind)
-        bodies = [(result.kind, encode_result(result)) for result in ordered]
+        bodies = [(result.kind, encode_result(result)) for result in results]
+        bodies.sort(key=itemgetter(0))
         outbox.put(bodies, clock.utc_now().timestamp())
         self.pending += len(bodies)
 
