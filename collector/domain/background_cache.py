@@ -15,6 +15,8 @@ from typing import Generic, TypeVar
 from collector.store.store import StoreError
 
 T = TypeVar("T")
+# Computations under way or waiting; with more, a new one begins when it is asked for again.
+RUNNING_MOST = 8
 log = logging.getLogger(__name__)
 
 
@@ -41,6 +43,7 @@ class BackgroundCache(Generic[T]):
         self._most, self._fresh_s = most, fresh_s
         self._lock, self._computing = threading.Lock(), threading.Lock()
         self._entries: OrderedDict[Hashable, _Entry[T]] = OrderedDict()
+        self._running = 0
 
     def get(self, key: Hashable, compute: Callable[[], T], wait_s: float) -> T | None:
         """The value of a key; None where it is still computed after `wait_s` seconds.
@@ -61,8 +64,10 @@ class BackgroundCache(Generic[T]):
             self._entries.move_to_end(key)
             if len(self._entries) > self._most:
                 self._entries.popitem(last=False)
-            if not entry.running and time.monotonic() - entry.computed_s > self._fresh_s:
+            is_old = time.monotonic() - entry.computed_s > self._fresh_s
+            if is_old and not entry.running and self._running < RUNNING_MOST:
                 entry.running = True
+                self._running += 1
                 if entry.error is not None:
                     entry.error = None
                     entry.done.clear()
@@ -82,5 +87,7 @@ class BackgroundCache(Generic[T]):
             if entry.value is None:
                 entry.error = error
         finally:
-            entry.running = False
+            with self._lock:
+                entry.running = False
+                self._running -= 1
             entry.done.set()

@@ -24,7 +24,7 @@ from collector.web.responses import file_response
 # A nation's hours of a month take some seconds; figures of so many days change little in a quarter
 # of an hour.
 _FRESH_S, _MOST = 900.0, 64
-_PAGE_WAIT_S, _FILE_WAIT_S = 0.5, 120.0
+_PAGE_WAIT_S, _FILE_WAIT_S = 0.6, 30.0
 _AGAIN_S = 2
 
 

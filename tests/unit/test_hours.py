@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from collector.domain.background_cache import BackgroundCache
+from collector.domain.background_cache import RUNNING_MOST, BackgroundCache
 from collector.domain.lines import known_lines
 from collector.rollup.queries import HourProfile
 from collector.store.sqlite import SqliteStore
@@ -97,6 +98,26 @@ def test_who_asks_for_what_takes_long_waits_a_moment_and_gets_it_later() -> None
     assert cache.get("a", compute, 60.0) == 7
     assert cache.get("a", compute, 0.0) == 7
     assert len(calls) == 1, "it was computed once for all"
+
+
+def test_only_so_many_computations_wait_and_a_later_one_begins_when_asked_again() -> None:
+    cache: BackgroundCache[str] = BackgroundCache(64, 900.0)
+    go, begun = threading.Event(), []
+
+    def compute(key: str) -> str:
+        begun.append(key)
+        assert go.wait(60)
+        return key
+
+    keys = [str(n) for n in range(RUNNING_MOST + 1)]
+    for key in keys:
+        assert cache.get(key, partial(compute, key), 0.0) is None
+    go.set()
+    for key in keys[:-1]:
+        assert cache.get(key, partial(compute, key), 60.0) == key
+    last = keys[-1]
+    assert last not in begun
+    assert cache.get(last, partial(compute, last), 60.0) == last
 
 
 def test_a_failure_is_raised_and_the_next_one_who_asks_tries_again() -> None:
