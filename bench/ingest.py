@@ -285,12 +285,17 @@ def _copies(
             for verb, database in (("backup", databases[build.name]), ("restore", restored)):
                 config = _config(scratch, database)
                 began_s = time.monotonic()
-                build.run("-m", "collector.cli", verb, "--config", config, copy)
+                build.run("-m", _program(build), verb, "--config", config, copy)
                 _note(found, stores.name, f"{verb}, s", build, time.monotonic() - began_s)
             _note(found, stores.name, "backup, bytes a result", build,
                   copy.stat().st_size / size.store_results)  # fmt: skip
             copy.unlink()
             stores.drop(restored)
+
+
+def _program(build: Build) -> str:
+    """The module that `tramdo-collector` runs in a build."""
+    return "collector" if (build.root / "collector" / "__main__.py").exists() else "collector.cli"
 
 
 def _pages(

@@ -6,10 +6,14 @@ import sys
 
 from runtime import extra
 
+# Known here without loading it.
+_COPY = (["backup"], ["restore"])
+
 
 def main() -> int:
     """Run the command; returns the exit code."""
-    return extra.run("tramdo-collector", "collector.cli", "collector")
+    module = "collector.copy_cli" if sys.argv[1:2] in _COPY else "collector.cli"
+    return extra.run("tramdo-collector", module, "collector")
 
 
 if __name__ == "__main__":

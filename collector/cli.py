@@ -34,6 +34,7 @@ from collector.analytics import cli as analytics_cli
 from collector.commands import cli as commands_cli
 from collector.commands.state import NotSentError
 from collector.config import Config
+from collector.copy_cli import EPILOG, add_command
 from collector.domain import signature_cli, thresholds_file
 from collector.domain.lines import known_lines
 from collector.domain.read_model import ReadModel
@@ -69,7 +70,6 @@ from runtime.settings import SettingsError
 
 # Names of version 0.1.0 that stay valid.
 _ALIASES = {"users": ["people"]}
-DEFAULT_CONFIG = Path("/etc/tramdo/collector.toml")
 # Printed by `example`, by name; the first one where none is given.
 EXAMPLES = {
     "collector": Path(__file__).with_name("collector.example.toml"),
@@ -80,14 +80,6 @@ OK, FAILED, BAD_INPUT = 0, 1, 2
 _SIGNALS = {signal.SIGTERM, signal.SIGINT}
 # How often to check that ingest and pages are alive while waiting for a signal.
 _LOOK_S = 1.0
-_EPILOG = """exit codes:
-  0  all went well; `run` was ended by SIGTERM or SIGINT
-  1  something failed at run time: the store, the broker, the pages' address;
-     (command) the probe refused or did not answer
-  3  (signatures) signed results are missing or were changed;
-     (rollup check) roll-ups differ from raw results
-  2  the command line or the configuration is wrong; nothing was started
-"""
 
 log = logging.getLogger("collector")
 
@@ -124,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="tramdo-collector",
         description="Takes the probes' results from the MQTT broker, stores each once, "
         "confirms it to its probe, and shows it.",
-        epilog=_EPILOG,
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -147,21 +139,7 @@ def _parser() -> argparse.ArgumentParser:
         ("example", "Print an example file with every key: settings, registry or thresholds."),
         ("command", "Ask a probe to identify itself, measure, replay or reload; wait for it."),
     ):
-        command = commands.add_parser(
-            name,
-            aliases=_ALIASES.get(name, []),
-            help=text,
-            description=text,
-            epilog=_EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        command.add_argument(
-            "-c",
-            "--config",
-            type=Path,
-            default=DEFAULT_CONFIG,
-            help="configuration file (default: %(default)s)",
-        )
+        command = add_command(commands, name, text, _ALIASES.get(name, []))
         if name == "example":
             command.add_argument(
                 "file", nargs="?", choices=EXAMPLES, default="collector", help="which one"

@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from itertools import islice
 
-import openpyxl
-
 from runtime.language import Phrase
 from runtime.problem import Problem
 from runtime.settings import SettingsError
@@ -44,6 +42,9 @@ def as_csv(content: bytes, source: str) -> str:
 
 
 def _as_csv(content: bytes, source: str) -> str:
+    # A fifth of a second that no other file needs.
+    import openpyxl  # noqa: PLC0415
+
     _check_size(content, source)
     book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
     sheet = book.worksheets[0]

@@ -14,6 +14,7 @@ import pytest
 
 from bench import acknowledger, report
 from collector import cli as collector_cli
+from collector import copy_cli
 from deploy.authority import cli as authority_cli
 from deploy.fleet import cli as fleet_cli
 from probe import arguments as probe_arguments
@@ -26,6 +27,7 @@ FOLDERS = ("probe", "server", "collector", "verify", "deploy", "bench", "tests")
 INSTALLED: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "probe/arguments.py": probe_arguments.parser,
     "collector/cli.py": collector_cli._parser,
+    "collector/copy_cli.py": copy_cli._parser,
     "server/cli.py": server_cli._parser,
     "server/lease_cli.py": lease_cli._parser,
     "deploy/authority/cli.py": authority_cli._parser,
@@ -115,7 +117,7 @@ def test_an_installed_command_and_each_subcommand_say_what_they_do(path: str) ->
     found = list(parsers(INSTALLED[path]()))
     for parser in found:
         assert_is_for_users(parser)
-    assert len(found) > 5 or path.startswith(("server/", "verify/"))
+    assert len(found) > 5 or path.startswith(("collector/copy", "server/", "verify/"))
 
 
 @pytest.mark.parametrize("path", IN_A_CHECKOUT)

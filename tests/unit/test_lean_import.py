@@ -7,8 +7,11 @@ import sys
 
 import pytest
 
+from collector import cli, copy_cli
+from collector.__main__ import _COPY
 from runtime import lean_import
 
+_BACKUP = "import sys, collector.__main__ as c; print(c.main(), *sys.modules)"
 _LOADED = "import sys, probe.daemon; print(*sys.modules)"
 
 
@@ -18,6 +21,34 @@ def test_the_daemon_loads_no_resolver_of_pahos() -> None:
     assert "paho.mqtt.client" in loaded
     assert "dns.message" in loaded
     assert "dns.resolver" not in loaded
+
+
+def test_a_backup_loads_no_pages_and_no_reports() -> None:
+    """To load them takes longer than to copy a store."""
+    shown = subprocess.run(
+        [sys.executable, "-c", _BACKUP, "backup", "-c", "/no", "x"],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    code, *loaded = shown.stdout.split()
+    assert code == "2"
+    assert "/no" in shown.stderr
+    assert "collector.store.backup" in loaded
+    assert not {"collector.cli", "collector.web.app", "openpyxl", "requests"}.intersection(loaded)
+
+
+@pytest.mark.parametrize("name", copy_cli.COMMANDS)
+def test_a_copy_has_the_options_that_the_whole_command_has(name: str) -> None:
+    alone, whole = (
+        next(action for action in made()._actions if isinstance(action.choices, dict)).choices
+        for made in (copy_cli._parser, cli._parser)
+    )
+    assert alone is not None
+    assert whole is not None
+    assert alone[name].format_help() == whole[name].format_help()
+    assert [name] in _COPY
+    assert len(_COPY) == len(copy_cli.COMMANDS)
 
 
 def test_a_module_is_missing_only_within() -> None:
