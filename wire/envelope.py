@@ -150,6 +150,53 @@ def decode_envelope(payload: bytes) -> Envelope:
     return envelope
 
 
+def decode_whole(payload: bytes) -> tuple[Envelope, list[bytes]] | None:
+    """Decode an envelope with all of its results at once; returns it and each result's JSON.
+
+    Returns None where something is wrong with it, or where it does not have the form in which
+    `encode_envelope` writes records: then `decode_frame` says more, at a higher price.
+    """
+    # Without a backslash each key is spelled as it is named, and each quotation mark begins or ends
+    # a text.
+    if b"\\" in payload:
+        return None
+    try:
+        envelope: Envelope = decode_json(payload, Envelope)
+    except msgspec.MsgspecError:
+        return None
+    bodies = _bodies(payload, envelope)
+    return None if bodies is None else (envelope, bodies)
+
+
+def _bodies(payload: bytes, envelope: Envelope) -> list[bytes] | None:
+    """The JSON of each result of a sound envelope without a backslash; None: another form.
+
+    Each record begins with its number, then has its result, and nothing else: what stands between
+    two of these beginnings is a result and the end of its record.
+    """
+    head, *parts = payload.split(b'"result"')
+    # A setting of that name would be one more, as would a result that stands twice in a record.
+    if len(parts) != len(envelope.records):
+        return None
+    begins = [b'{"seq":%d,' % record.seq for record in envelope.records]
+    ends = [*(b"}," + begin for begin in begins[1:]), _end_of_records(parts[-1], envelope)]
+    bodies = []
+    for part, end in zip(parts, ends, strict=True):
+        if not end or not part.startswith(b":{") or not part.endswith(b"}" + end):
+            return None
+        bodies.append(part[1 : -len(end)])
+    return bodies if head.endswith(begins[0]) else None
+
+
+def _end_of_records(last: bytes, envelope: Envelope) -> bytes:
+    """What follows the last result; empty: another form."""
+    if envelope.signatures is UNSET:
+        # No other list is an envelope's last value.
+        return b"}]}"
+    body, mark, rest = last.partition(b'}],"signatures":[')
+    return mark + rest if b'"signatures"' not in body and b'"signatures"' not in rest else b""
+
+
 def decode_frame(payload: bytes) -> EnvelopeFrame:
     """Decode an envelope and check every field except the results, which stay JSON bytes.
 

@@ -12,6 +12,7 @@ tramdo/v1/{tenant}/{probe}/reply        QoS 1             what became of a comma
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 ROOT = "tramdo/v1"
@@ -20,6 +21,10 @@ _TOPIC = re.compile(
     rf"{ROOT}/(?P<tenant>{_NAME.pattern})/(?P<probe>{_NAME.pattern})/"
     rf"(?:(?P<head>m|cmd)/(?P<kind>[a-z_]{{1,40}})|(?P<channel>state|info|health|receipt|reply))"
 )
+# Three names of 40 characters; what is longer is no topic of ours, and would fill the memory.
+_LONGEST = 140
+# A nation's probes send on some three topics each.
+_PARSED = 16_384
 
 
 class Topic(NamedTuple):
@@ -55,6 +60,11 @@ def build(topic: Topic) -> str:
 
 def parse(text: str) -> Topic | None:
     """Parse a topic; None when it is not one of the contract's."""
+    return _parsed(text) if len(text) <= _LONGEST else None
+
+
+@lru_cache(_PARSED)
+def _parsed(text: str) -> Topic | None:
     match = _TOPIC.fullmatch(text)
     if match is None:
         return None

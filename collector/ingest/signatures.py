@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from msgspec import UNSET, structs
+from msgspec import UnsetType, structs
 
 from collector.store.messages import (
     NumberedResult,
@@ -19,7 +19,6 @@ from collector.store.messages import (
     SignatureOutcome,
     SignedBlock,
 )
-from wire.envelope import EnvelopeFrame
 from wire.result import Validity, encode_result
 from wire.signature import (
     SignatureBlock,
@@ -47,16 +46,17 @@ class Claim(NamedTuple):
 Verify = Callable[[Claim], SignatureOutcome]
 
 
-def signed_blocks(frame: EnvelopeFrame) -> tuple[SignedBlock, ...]:
-    """The blocks of an envelope with the digests of their results.
+def signed_blocks(
+    blocks: Sequence[SignatureBlock] | UnsetType, sent: Iterable[tuple[int, bytes]]
+) -> tuple[SignedBlock, ...]:
+    """The blocks of an envelope with the digests of its results, of which `sent` has the JSON.
 
     Left out, so that their results count as unsigned, are those that cover no result of the
     envelope or of which a digest is missing, and all where they are out of order.
     """
-    blocks = frame.signatures
-    if blocks is UNSET or not is_ordered(blocks):
+    if isinstance(blocks, UnsetType) or not is_ordered(blocks):
         return ()
-    carried = {record.seq: record_digest(bytes(record.result)) for record in frame.records}
+    carried = {seq: record_digest(body) for seq, body in sent}
     found = []
     for block in blocks:
         digests = all_digests(block, carried)

@@ -6,7 +6,7 @@ message needs no further check (text is UTF-8, times fit UTC, numbers fit 64 bit
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -24,7 +24,7 @@ from collector.store.messages import (
 )
 from wire import clock_repair, compression, envelope, messages, topics
 from wire.clock_repair import ClockNote
-from wire.envelope import MAX_ENVELOPE_BYTES, RawRecord
+from wire.envelope import MAX_ENVELOPE_BYTES, Envelope, RawRecord
 from wire.messages import Health, Info, Rejection, State
 from wire.result import KIND_OF, Result, Validity, decode_result, encode_result
 
@@ -152,6 +152,9 @@ def _reason_of(error: Exception) -> tuple[Rejection, str]:
 def _results(
     address: topics.Topic, topic: str, payload: bytes, arrival: _Arrival
 ) -> ResultsMessage:
+    whole = envelope.decode_whole(payload)
+    if whole is not None and (plain := _plain_results(address, *whole, arrival)) is not None:
+        return plain
     frame = envelope.decode_frame(payload)
     if (frame.tenant, frame.probe) != (address.tenant, address.probe):
         raise _RejectionError(
@@ -160,8 +163,10 @@ def _results(
             f"the topic belongs to {address.tenant}/{address.probe}",
         )
     kind = str(address.kind)
-    timing = _TimeCheck(frame, arrival)
-    signatures = signed_blocks(frame)
+    timing = _TimeCheck(frame.clock, frame.sent_at, arrival)
+    signatures = signed_blocks(
+        frame.signatures, ((record.seq, bytes(record.result)) for record in frame.records)
+    )
     sent: dict[int, bytes] = {}
     records: list[NumberedResult] = []
     rejected_records: list[RejectedMessage] = []
@@ -197,6 +202,40 @@ def _results(
     )
 
 
+def _plain_results(
+    address: topics.Topic, whole: Envelope, bodies: Sequence[bytes], arrival: _Arrival
+) -> ResultsMessage | None:
+    """The results of an envelope in which nothing is to be rejected, flagged or repaired.
+
+    None of any other, which is validated record by record.
+    """
+    kind = str(address.kind)
+    timing = _TimeCheck(whole.clock, whole.sent_at, arrival)
+    if (whole.tenant, whole.probe) != (address.tenant, address.probe) or any(
+        KIND_OF[type(record.result)] != kind or not timing.is_plausible(record.result)
+        for record in whole.records
+    ):
+        return None
+    numbered = [
+        NumberedResult(record.seq, record.result, str(body, "utf-8"))
+        for record, body in zip(whole.records, bodies, strict=True)
+    ]
+    return ResultsMessage(
+        tenant=address.tenant,
+        probe=address.probe,
+        received_at=arrival.received_at,
+        retained=arrival.retained,
+        kind=kind,
+        epoch=whole.epoch,
+        site=whole.site,
+        records=tuple(numbered),
+        signatures=signed_blocks(
+            whole.signatures,
+            ((record.seq, body) for record, body in zip(whole.records, bodies, strict=True)),
+        ),
+    )
+
+
 def _record(record: RawRecord, kind: str) -> NumberedResult:
     result = decode_result(record.result)
     if KIND_OF[type(result)] != kind:
@@ -218,15 +257,15 @@ class _Arrival(Struct, frozen=True):
 class _TimeCheck:
     """Checks and repairs the times of an envelope's records."""
 
-    def __init__(self, frame: envelope.EnvelopeFrame, arrival: _Arrival) -> None:
+    def __init__(self, note: ClockNote | None, sent_at: datetime, arrival: _Arrival) -> None:
         received_at = arrival.received_at
-        self._note = frame.clock
+        self._note = note
         self._received_at = received_at
         self._clock_known = arrival.clock_known
         self._future = received_at + FUTURE
         self._ancient = received_at - ANCIENT
         # Only a large difference is put down to the clock; a small one can be the delay.
-        difference = abs(received_at - frame.sent_at)
+        difference = abs(received_at - sent_at)
         self._by_ours = arrival.live and arrival.clock_known and difference > _ON_ITS_WAY
 
     def is_plausible(self, result: Result) -> bool:

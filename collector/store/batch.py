@@ -163,26 +163,19 @@ class Batch:
 
     def _take_last(self, message: ResultsMessage) -> None:
         """The last result of each (line, target, family), of all and of the `ok` ones."""
-        last: _LastOf = {}
-        last_ok: _LastOf = {}
-        for record in message.records:
-            result = record.result
-            what = result.line.id, result.target, result.family
-            if what not in last or last[what].seq < record.seq:
-                last[what] = record
-            if result.outcome is Outcome.OK and (
-                what not in last_ok or last_ok[what].seq < record.seq
-            ):
-                last_ok[what] = record
+        last = _last_of(message.records)
+        good = [record for record in message.records if record.result.outcome is Outcome.OK]
+        last_ok = last if len(good) == len(message.records) else _last_of(good)
         epoch = str(message.epoch)
-        for (line, target, family), record in last.items():
-            ok = last_ok.get((line, target, family))
+        for what, record in last.items():
+            ok = last_ok.get(what)
             found = _ref(epoch, record)
+            line, target, family = what
             name = SeriesName(
                 message.tenant, message.probe, line, message.kind, without_nul(target) or "",
-                family_number(family),
+                _FAMILY_NUMBERS[family],
             )  # fmt: skip
-            found_ok = None if ok is None else found if ok is record else _ref(epoch, ok)
+            found_ok = found if ok is record else None if ok is None else _ref(epoch, ok)
             self._keep_later(name, LastResults(found, found_ok))
 
     def _take_given_up(self, key: EpochKey, result: Result) -> None:
@@ -231,12 +224,17 @@ class Batch:
 
     def new(self, stored: Mapping[EpochKey, Ledger]) -> list[Span]:
         """The new results, each message's by itself; of repeats in the batch, the first is new."""
-        fresh = {key: stored[key].without(seqs) for key, seqs in self.seqs.items()}
         # Of an epoch whose numbers are all new and distinct, whole messages are.
-        whole = {key for key, seqs in fresh.items() if len(seqs) == len(self.seqs[key])}
+        fresh = {
+            key: new
+            for key, seqs in self.seqs.items()
+            if len(new := stored[key].without(seqs)) < len(seqs)
+        }
+        if not fresh:
+            return [span for span in self.spans if span.records]
         found = []
         for span in self.spans:
-            if span.key in whole:
+            if span.key not in fresh:
                 found += [span] if span.records else []
             elif some := _taken(span.records, fresh[span.key]):
                 found.append(span._replace(records=some))
@@ -250,6 +248,18 @@ class Batch:
 
 
 _LastOf = dict[tuple[str, str | None, Family | None], NumberedResult]
+
+
+def _last_of(records: Sequence[NumberedResult]) -> _LastOf:
+    """The record with the highest number of each line, target and family."""
+    last: _LastOf = {}
+    for record in records:
+        result = record.result
+        what = result.line.id, result.target, result.family
+        known = last.get(what)
+        if known is None or known.seq < record.seq:
+            last[what] = record
+    return last
 
 
 def _ref(epoch: str, record: NumberedResult) -> LastResultRef:

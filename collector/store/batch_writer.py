@@ -80,19 +80,25 @@ class LedgerCache:
         if revision != self._revision + 1:
             self._known.clear()
         self._revision = revision
-        found = {key: ledgers for key in keys if (ledgers := self._known.get(key)) is not None}
-        missing = [key for key in keys if key not in found]
+        found, missing = {}, []
+        # Each look-up of a key runs Python code: a UUID's hash.
+        for key in keys:
+            ledgers = self._known.get(key)
+            if ledgers is None:
+                missing.append(key)
+            else:
+                found[key] = ledgers
         return found | ledgers_of(transaction.execute, missing) if missing else found
 
     def remember(self, written: Mapping[EpochKey, tuple[Ledger, Ledger]]) -> None:
         """Remember what this batch has written; scattered ones would take much memory."""
         if len(self._known) + len(written) > _LEDGERS_CACHED:
             self._known.clear()
+        # Python does not hash the keys again.
+        self._known.update(written)
         for key, (ranges, stored) in written.items():
-            if len(ranges.ranges) + len(stored.ranges) <= _RANGES_CACHED:
-                self._known[key] = ranges, stored
-            else:
-                self._known.pop(key, None)
+            if len(ranges.ranges) + len(stored.ranges) > _RANGES_CACHED:
+                del self._known[key]
 
 
 def extend_ledgers(
@@ -105,7 +111,8 @@ def extend_ledgers(
     ledgers: dict[EpochKey, tuple[Ledger, Ledger]] = {}
     rows = []
     for place, key in enumerate(batch.epochs):
-        ranges, stored = _extended(known[key], batch.seqs.get(key, ()), batch.given_up.get(key, ()))
+        given_up = batch.given_up.get(key, ()) if batch.given_up else ()
+        ranges, stored = _extended(known[key], batch.seqs.get(key, ()), given_up)
         ledgers[key] = ranges, stored
         text = columns.ledger_text(ranges)
         rows.append(

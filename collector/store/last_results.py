@@ -6,7 +6,7 @@ transaction was not committed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from collector.store.batch import Batch, LastResultRef, SeriesName, microseconds, utc_text
@@ -56,6 +56,11 @@ class LastResultWriter:
     def __init__(self) -> None:
         self._series: dict[SeriesName, int] = {}
         self._deletions = 0
+
+    @property
+    def known(self) -> Container[SeriesName]:
+        """Series that are stored, as far as they are cached."""
+        return self._series
 
     def forget(self) -> None:
         """Empty the cache, after a transaction that may not have been committed."""

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
+from operator import itemgetter
 from sys import intern
 from typing import NamedTuple, TypeVar
 
@@ -75,12 +76,13 @@ class StoredPlaces:
 
     def find(self, epoch: _EpochName, seq: int) -> tuple[int, int] | None:
         """The number and the place in its block of a result; None: it is not one of these."""
-        blocks = self._blocks.get(epoch, [])
-        at = bisect_right(blocks, seq, key=lambda block: block[0]) - 1
-        if at < 0:
+        blocks = self._blocks.get(epoch)
+        if blocks is None:
             return None
+        # Nearly always one: a message's.
+        at = 0 if len(blocks) == 1 else bisect_right(blocks, seq, key=itemgetter(0)) - 1
         first, count, number = blocks[at]
-        return (number + seq - first, seq - first) if seq < first + count else None
+        return (number + seq - first, seq - first) if 0 <= seq - first < count else None
 
 
 class ResultWriter:

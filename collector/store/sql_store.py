@@ -195,7 +195,7 @@ class SqlStore:
             known = self._ledgers.read(transaction, batch.epochs, revision)
             self._last.refresh(transaction)
             bounded = reject_scattered(messages, known)
-            bounded = self._target_limiter.limited(transaction, bounded, batch)
+            bounded = self._target_limiter.limited(transaction, bounded, batch, self._last.known)
             if bounded is not messages:
                 batch = Batch(bounded, stored_at)
             before = {key: stored for key, (_, stored) in known.items()}

@@ -6,13 +6,13 @@ Pages show them, so that one probe with any number of them would make the pages 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
 from msgspec import structs
 
-from collector.store.batch import Batch, without_nul
+from collector.store.batch import Batch, SeriesName, without_nul
 from collector.store.database import Transaction
 from collector.store.messages import (
     NumberedResult,
@@ -62,7 +62,11 @@ class TargetLimiter:
         self._stored.clear()
 
     def limited(
-        self, transaction: Transaction, messages: Sequence[ValidatedMessage], batch: Batch
+        self,
+        transaction: Transaction,
+        messages: Sequence[ValidatedMessage],
+        batch: Batch,
+        known: Container[SeriesName],
     ) -> Sequence[ValidatedMessage]:
         """The messages without the records that are rejected; the same object if none is.
 
@@ -70,8 +74,11 @@ class TargetLimiter:
             transaction: the transaction that stores the batch.
             messages: those of the batch.
             batch: their rows.
+            known: series that are stored; their targets are no new ones.
         """
-        wanted = _targets_of(batch)
+        wanted = _targets_of(name for name in batch.last if name not in known)
+        if not wanted:
+            return messages
         near = [key for key, targets in wanted.items() if self._may_exceed(key, targets)]
         exceeding: dict[_ProbeKey, _Known] = {}
         for key, stored in _stored_targets(transaction, near).items():
@@ -120,10 +127,10 @@ def _lines(targets: Iterable[_Target]) -> frozenset[str]:
     return frozenset(target.line for target in targets)
 
 
-def _targets_of(batch: Batch) -> dict[_ProbeKey, set[_Target]]:
-    """The targets of a batch's results by probe."""
+def _targets_of(names: Iterable[SeriesName]) -> dict[_ProbeKey, set[_Target]]:
+    """The targets of series by probe."""
     found: dict[_ProbeKey, set[_Target]] = defaultdict(set)
-    for tenant, probe, line, kind, target, _ in batch.last:
+    for tenant, probe, line, kind, target, _ in names:
         found[tenant, probe].add(_Target(line, kind, target))
     return found
 

@@ -169,6 +169,12 @@ def test_topics_are_parsed_strictly(text: str, topic: topics.Topic | None) -> No
         assert topics.build(topic) == text
 
 
+def test_the_longest_names_make_a_topic() -> None:
+    longest = topics.Topic("a" * 40, "b" * 40, "m", "c" * 40)
+    assert topics.parse(topics.build(longest)) == longest
+    assert topics.parse(f"{topics.build(longest)}c") is None
+
+
 def test_a_topic_that_is_not_ours_is_not_built() -> None:
     with pytest.raises(ValueError, match="not a topic"):
         topics.of_probe("a", "b/c", "state")
