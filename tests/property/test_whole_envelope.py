@@ -88,7 +88,7 @@ SECOND = b'},{"seq":2,"result":'
     ],
 )  # fmt: skip
 def test_another_form_is_read_record_by_record(payload: bytes) -> None:
-    assert decode_frame(payload)  # it is sound
+    assert results_of(payload)  # it is sound
     assert not is_whole(payload)
 
 

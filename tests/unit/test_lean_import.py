@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 
@@ -38,15 +39,17 @@ def test_a_backup_loads_no_pages_and_no_reports() -> None:
     assert not {"collector.cli", "collector.web.app", "openpyxl", "requests"}.intersection(loaded)
 
 
+def help_of(parser: argparse.ArgumentParser, name: str) -> str:
+    """The help of one of a parser's commands."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return str(action.choices[name].format_help())
+    raise AssertionError(f"{parser.prog} has no commands")
+
+
 @pytest.mark.parametrize("name", copy_cli.COMMANDS)
 def test_a_copy_has_the_options_that_the_whole_command_has(name: str) -> None:
-    alone, whole = (
-        next(action for action in made()._actions if isinstance(action.choices, dict)).choices
-        for made in (copy_cli._parser, cli._parser)
-    )
-    assert alone is not None
-    assert whole is not None
-    assert alone[name].format_help() == whole[name].format_help()
+    assert help_of(copy_cli._parser(), name) == help_of(cli._parser(), name)
     assert [name] in _COPY
     assert len(_COPY) == len(copy_cli.COMMANDS)
 
