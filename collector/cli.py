@@ -219,6 +219,7 @@ def _run(config: Config) -> int:
             Path(config.open_data.path),
             centre,
             mailing,
+            " – ".join((config.papers.office.name or "").splitlines()),
         )
         application = web.application()
         server = WebServer(application, config.web.host, config.web.port)

@@ -74,7 +74,7 @@ class Web:
     `read_model` is the process's one, shared with the alerts. `evidence` returns what bundles are
     made of, with whole addresses or without; without it there are none to take. `open_data` is the
     folder of published months, `centre` the health of the centre itself, `mailings` the reports by
-    e-mail.
+    e-mail, `office` the name that printed pages bear.
     """
 
     def __init__(
@@ -92,9 +92,10 @@ class Web:
         open_data: Path | None = None,
         centre: CentreMonitor | None = None,
         mailings: MailingSender | None = None,
+        office: str = "",
     ) -> None:
         self._change_signal = change_signal
-        self._context = PageContext(timezone, user_store)
+        self._context = PageContext(timezone, user_store, office)
         self._routes = [
             *OverviewPage(self._context, read_model).routes,
             *LineFiles(self._context, read_model).routes,

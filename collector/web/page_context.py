@@ -24,7 +24,7 @@ from collector.users.sessions import SessionSigner
 from collector.users.user import AuditEvent, Permission, User
 from collector.users.user_store import UserStore, UserStoreError
 from collector.web.drawing.place_map import SHAPES
-from collector.web.formatting import MISSING
+from collector.web.formatting import MISSING, moment
 from collector.web.presentation import Locale
 from collector.web.table_cards import with_labels
 from runtime.language import Language
@@ -70,9 +70,10 @@ class _Blocks(NamedTuple):
 
 
 class PageContext:
-    """One per application."""
+    """One per application. `office` is whose pages these are, for print; "" for nobody's."""
 
-    def __init__(self, timezone: str, user_store: UserStore) -> None:
+    def __init__(self, timezone: str, user_store: UserStore, office: str = "") -> None:
+        self._office = office
         self.timezone = ZoneInfo(timezone)
         self.user_store = user_store
         self.sessions = SessionSigner(user_store.session_key())
@@ -181,6 +182,9 @@ class PageContext:
             visitor=visitor or self.visitor(request),
             way_back=way_back(request),
             navigation=[(locale.label(name), where, where == path) for name, where in NAVIGATION],
+            print_office=self._office,
+            printed_at=moment(datetime.now(UTC), locale.language, locale.timezone).text,
+            print_address=_in_language(request, None),
             here_in={language.value: _in_language(request, language) for language in Language},
             **context,
         )

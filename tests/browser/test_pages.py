@@ -71,6 +71,7 @@ CLOSED_PAGES = {
     "registry-document": "/registry/document",
     "registry-changes": "/registry/changes",
     "audit": "/audit",
+    "maintenance": "/maintenance",
     "alert": "/alerts/1",
     "probe-signed-in": PROBE,
 }
@@ -596,3 +597,76 @@ def test_a_form_from_elsewhere_is_refused(centre: Centre, browser: Browser) -> N
     page.goto(f"{centre.collector.url}/audit")
     expect(page.get_by_role("table")).to_be_visible()
     context.close()
+
+
+# A4 without its margins, upright and lying, in pixels of CSS.
+_UPRIGHT, _LYING = 703, 1031
+PRINTED = ("/", "/?zoom=nation&view=provinces", "/commune/01969", PROBE, LINE, "/isps", "/campaign",
+           "/alerts", "/system", "/audit", "/registry", "/maintenance?state=all")  # fmt: skip
+_NOT_FOR_PAPER = """(width) => {
+  const found = [], seen = (one) => one.checkVisibility();
+  for (const one of document.querySelectorAll("nav:not(.map-path), button, .search, form[method=post], .skip"))
+    if (seen(one)) found.push(`printed: ${one.outerHTML.slice(0, 80)}`);
+  for (const one of document.querySelectorAll("table, svg, .print-head"))
+    if (one.getBoundingClientRect().right > width + 1)
+      found.push(`cut off: ${one.outerHTML.slice(0, 80)}`);
+  for (const one of document.querySelectorAll(".scroll"))
+    if (one.scrollWidth > one.clientWidth + 1 || one.scrollHeight > one.clientHeight + 1)
+      found.push(`scrolls: ${one.getAttribute("aria-label")}`);
+  if (!seen(document.querySelector(".print-head"))) found.push("no head");
+  return found;
+}"""
+
+
+def test_pages_are_printed_on_a4_with_where_and_when(
+    centre: Centre, context: BrowserContext
+) -> None:
+    """Nothing that is clicked, nothing cut off; the head says of when it is, and which page."""
+    page = context.new_page()
+    sign_in(page, centre)
+    wrong = []
+    for path in PRINTED:
+        page.emulate_media(media="screen")
+        page.goto(f"{centre.collector.url}{path}")
+        page.emulate_media(media="print")
+        lying = page.locator("table:not(.heat) thead th:nth-child(9)").count() > 0
+        width = _LYING if lying else _UPRIGHT
+        page.set_viewport_size({"width": width, "height": 1000})
+        wrong += [f"{path}: {found}" for found in page.evaluate(_NOT_FOR_PAPER, width)]
+        head = page.locator(".print-head")
+        expect(head).to_contain_text(re.compile(r"\d\d:\d\d:\d\d"), timeout=30_000)
+        expect(head).to_contain_text(path, timeout=30_000)
+    assert wrong == [], "\n".join(wrong)
+    assert page.pdf(format="A4").startswith(b"%PDF")
+
+
+def test_planned_maintenance_is_entered_corrected_and_withdrawn(
+    centre: Centre, context: BrowserContext
+) -> None:
+    page = context.new_page()
+    sign_in(page, centre)
+    page.goto(f"{centre.collector.url}{LINE}")
+    page.get_by_role("link", name="Enter an announcement").click()
+    expect(page.get_by_label("One line")).to_have_value(
+        "bach-thong/tram-01969-1/vnpt", timeout=30_000
+    )
+    tomorrow = datetime.now(ZoneInfo("Asia/Ho_Chi_Minh")) + timedelta(days=1)
+    for name, at in (("From", tomorrow), ("To", tomorrow + timedelta(hours=3))):
+        page.get_by_label(name, exact=True).fill(f"{at:%Y-%m-%dT%H:%M}")
+    page.get_by_label("What is done, by which letter").fill("VNPT replaces a cable, letter 12")
+    page.get_by_role("button", name="Enter", exact=True).click()
+    expect(page.get_by_role("main")).to_contain_text("In advance", timeout=30_000)
+    # Corrected, then withdrawn; every entry stays.
+    correct = page.locator("form", has=page.get_by_role("button", name="Correct it"))
+    correct.get_by_label("To", exact=True).fill(f"{tomorrow + timedelta(hours=2):%Y-%m-%dT%H:%M}")
+    correct.get_by_label("Why it is corrected or withdrawn").fill("Sooner done")
+    correct.get_by_role("button", name="Correct it").click()
+    expect(page.get_by_role("row")).to_have_count(3, timeout=30_000)
+    withdraw = page.locator("form", has=page.get_by_role("button", name="Withdraw it"))
+    withdraw.get_by_label("Why it is corrected or withdrawn").fill("Put off")
+    withdraw.get_by_role("button", name="Withdraw it").click()
+    expect(page.get_by_role("row")).to_have_count(4, timeout=30_000)
+    for entry in ("Announced", "Corrected", "Withdrawn", "Sooner done", "Put off"):
+        expect(page.get_by_role("table")).to_contain_text(entry, timeout=30_000)
+    page.goto(f"{centre.collector.url}/audit")
+    expect(page.get_by_role("table")).to_contain_text("maintenance_withdrawn", timeout=30_000)

@@ -125,6 +125,7 @@ FAULTS = {
 LABELS = {
     "title": Phrase("Chất lượng Internet tại các trạm đo", "Internet quality at the probes"),
     "product": Phrase("Trạm đo chất lượng Internet", "Internet quality probes"),
+    "print_at": Phrase("Số liệu lúc", "As of"),
     "skip": Phrase("Tới nội dung chính", "Skip to content"),
     "language": Phrase("Ngôn ngữ", "Language"),
     "summary": Phrase("Tổng quan", "Overview"),
