@@ -605,7 +605,8 @@ PRINTED = ("/", "/?zoom=nation&view=provinces", "/commune/01969", PROBE, LINE, "
            "/alerts", "/system", "/audit", "/registry", "/maintenance?state=all")  # fmt: skip
 _NOT_FOR_PAPER = """(width) => {
   const found = [], seen = (one) => one.checkVisibility();
-  for (const one of document.querySelectorAll("nav:not(.map-path), button, .search, form[method=post], .skip"))
+  const clicked = "nav:not(.map-path), button, .search, form[method=post], .skip";
+  for (const one of document.querySelectorAll(clicked))
     if (seen(one)) found.push(`printed: ${one.outerHTML.slice(0, 80)}`);
   for (const one of document.querySelectorAll("table, svg, .print-head"))
     if (one.getBoundingClientRect().right > width + 1)
