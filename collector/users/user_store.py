@@ -7,6 +7,7 @@ and `deeds` have the names of version 0.1.0, whose files stay readable.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import sqlite3
@@ -29,6 +30,8 @@ CREATE TABLE IF NOT EXISTS people (
 CREATE TABLE IF NOT EXISTS deeds (
   number INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, person TEXT NOT NULL,
   address TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS calendar_links (
+  person TEXT PRIMARY KEY, digest BLOB NOT NULL UNIQUE, made_at TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 """
 _COLUMNS = "name, role, communes, enabled, generation, created_at, last_sign_in_at"
@@ -103,6 +106,8 @@ class UserStore:
                     password_hash,
                 ),
             )
+            # Who changes a password because somebody knew it, ends that somebody's links too.
+            connection.execute("DELETE FROM calendar_links WHERE person = ?", (user.name,))
 
     def set_password_hash(self, name: str, password_hash: str) -> None:
         """Store a new hash of the same password; sessions remain valid."""
@@ -118,6 +123,42 @@ class UserStore:
                 "UPDATE people SET enabled = 0, generation = generation + 1 WHERE name = ?", (name,)
             )
         return cursor.rowcount > 0
+
+    def make_calendar_link(self, name: str, at: datetime) -> str:
+        """The secret of a new calendar link of a user, in place of the one before.
+
+        Only its digest is stored: it has 256 random bits, so no slow hash is needed.
+        """
+        secret = secrets.token_urlsafe(32)
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT INTO calendar_links VALUES (?, ?, ?) ON CONFLICT (person) DO UPDATE SET "
+                "digest = excluded.digest, made_at = excluded.made_at",
+                (name, _digest(secret), _utc(at)),
+            )
+        return secret
+
+    def calendar_link_made_at(self, name: str) -> datetime | None:
+        """When a user's calendar link was made; None if there is none."""
+        with self._transaction() as connection:
+            row = connection.execute(
+                "SELECT made_at FROM calendar_links WHERE person = ?", (name,)
+            ).fetchone()
+        return datetime.fromisoformat(row[0]) if row else None
+
+    def revoke_calendar_link(self, name: str) -> None:
+        """End a user's calendar link."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM calendar_links WHERE person = ?", (name,))
+
+    def calendar_user(self, secret: str) -> User | None:
+        """The user of a calendar link; None for an unknown secret and for a disabled user."""
+        with self._transaction() as connection:
+            row = connection.execute(
+                "SELECT person FROM calendar_links WHERE digest = ?", (_digest(secret),)
+            ).fetchone()
+        user = self.user(row[0]) if row else None
+        return user if user is not None and user.enabled else None
 
     def end_sessions(self, name: str) -> None:
         """End every session of a user."""
@@ -168,6 +209,10 @@ class UserStore:
                     connection.close()
             except (OSError, sqlite3.Error) as error:
                 raise UserStoreError(f"{self._path}: {error}") from error
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
 
 
 def _user(row: Sequence[object]) -> User:

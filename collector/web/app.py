@@ -37,6 +37,7 @@ from collector.web.body_limit import BodyLimit
 from collector.web.campaign_page import CampaignPage
 from collector.web.change_signal import ChangeSignal
 from collector.web.compare_page import ComparePage
+from collector.web.due_page import DuePage, DueParts
 from collector.web.evidence_download import EvidenceDownloads
 from collector.web.file_routes import FileRoutes
 from collector.web.headers import HEADERS, SecurityHeaders
@@ -128,6 +129,9 @@ class Web:
                 if reports
                 else []
             ),
+            *DuePage(
+                self._context, read_model, DueParts(certificates, reports, alerts, mailings)
+            ).routes,
             *(MailingPage(self._context, read_model, mailings).routes if mailings else []),
             *(
                 EvidenceDownloads(self._context, read_model, reports, evidence).routes

@@ -65,6 +65,7 @@ OPEN_PAGES = {
 CLOSED_PAGES = {
     "papers-signed-in": "/papers",
     "papers-mail": "/papers/mail",
+    "due": "/due",
     "registry": "/registry",
     "registry-probe": "/registry/probe/bach-thong/tram-01969-1",
     "registry-new": "/registry/probe",
@@ -538,6 +539,27 @@ def test_reports_by_mail_are_set_and_sent_from_their_page(centre: Centre, browse
     page.goto(f"{centre.collector.url}/audit?lang=en")
     for done in ("add", "send", "stop", "remove"):
         expect(page.get_by_role("row").filter(has_text=f"{done}_mailing")).to_have_count(1)
+    context.close()
+
+
+def test_a_calendar_link_is_made_shown_once_and_revoked(centre: Centre, browser: Browser) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{centre.collector.url}/due?lang=en")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Request failed")
+    sign_in(page, centre)
+    page.get_by_role("navigation").get_by_role("link", name="What is due").click()
+    expect(page.get_by_role("region", name="This week")).to_contain_text("End of campaign week")
+    page.get_by_role("button", name="Make a link").click()
+    link = page.get_by_label("The link").input_value()
+    answer = context.request.get(link)
+    assert answer.headers["content-type"] == "text/calendar; charset=utf-8"
+    page.goto(f"{centre.collector.url}/due?lang=en")
+    expect(page.get_by_role("main")).to_contain_text("The present link was made at")
+    assert link.rpartition("/")[2].partition(".")[0] not in page.content()
+    page.get_by_role("button", name="Revoke the link").click()
+    expect(page.get_by_role("main")).to_contain_text("There is no link.")
+    assert context.request.get(link).status == 404
     context.close()
 
 

@@ -55,6 +55,57 @@ LABELS = {
         "Choose report and period; type an area: a group, a province, a commune's name or code. A "
         "draft is for viewing only; an issued report is archived in every format.",
     ),
+    # What is due
+    "nav_due": Phrase("Việc cần làm", "What is due"),
+    "due_lead": Phrase(
+        "Những việc của tuần này và tuần sau: báo cáo cần phát hành, tuần đo kết thúc, chứng thư "
+        "hết hạn, bảo trì đã báo trước, lịch tạm ngừng thông báo và gói cước có hiệu lực.",
+        "This week and next: reports to issue, campaign weeks that end, certificates that expire, "
+        "planned maintenance, silences that end and plans that take effect.",
+    ),
+    "due_overdue": Phrase("Quá hạn", "Overdue"),
+    "due_this_week": Phrase("Tuần này", "This week"),
+    "due_next_week": Phrase("Tuần sau", "Next week"),
+    "due_day": Phrase("Ngày", "Day"),
+    "due_what": Phrase("Việc", "What"),
+    "due_kind": Phrase("Loại", "Kind"),
+    "due_nothing": Phrase("Không có việc nào.", "Nothing is due."),
+    "due_done": Phrase("Đã xong", "Done"),
+    "due_late": Phrase("Quá hạn", "Overdue"),
+    "due_today": Phrase("Hôm nay", "Today"),
+    "due_open": Phrase("Sắp tới", "To come"),
+    "due_kind_report": Phrase("Phát hành báo cáo", "Report to issue"),
+    "due_kind_mailing": Phrase("Gửi báo cáo tự động", "Report by e-mail"),
+    "due_kind_campaign": Phrase("Chiến dịch đo", "Campaign"),
+    "due_kind_certificate": Phrase("Chứng thư số", "Certificate"),
+    "due_kind_maintenance": Phrase("Bảo trì đã báo trước", "Planned maintenance"),
+    "due_kind_silence": Phrase("Tạm ngừng thông báo", "Silence"),
+    "due_kind_contract": Phrase("Gói cước", "Plan"),
+    "due_last_issued_by": Phrase("lần trước do", "last issued by"),
+    "due_mail": Phrase("Trung tâm gửi", "The centre mails the"),
+    "due_campaign": Phrase("Hết tuần đo", "End of campaign week"),
+    "due_certificate": Phrase("Chứng thư hết hạn", "Certificate expires"),
+    "due_certificate_action": Phrase("gia hạn trước ngày này", "renew before this day"),
+    "due_maintenance": Phrase("Bảo trì", "Maintenance"),
+    "due_silence": Phrase("Hết tạm ngừng thông báo", "Silence ends"),
+    "due_contract": Phrase("Gói cước mới có hiệu lực", "New plan takes effect"),
+    "calendar": Phrase("Lịch để đăng ký theo dõi", "Calendar to subscribe to"),
+    "calendar_lead": Phrase(
+        "Chương trình lịch (điện thoại, Outlook, Thunderbird, Google) đọc được các việc này qua "
+        "một đường dẫn bí mật. Ai có đường dẫn thì xem được những gì bạn xem; thu hồi nếu lộ.",
+        "Calendar programs (phones, Outlook, Thunderbird, Google) read this list by a secret link. "
+        "Whoever has the link sees what you see; revoke it when it has become known.",
+    ),
+    "calendar_make": Phrase("Tạo đường dẫn", "Make a link"),
+    "calendar_make_new": Phrase(
+        "Tạo đường dẫn mới, bỏ đường dẫn cũ", "Make a new link, end the old"
+    ),
+    "calendar_revoke": Phrase("Thu hồi đường dẫn", "Revoke the link"),
+    "calendar_made_at": Phrase("Đường dẫn đang dùng được tạo lúc", "The present link was made at"),
+    "calendar_none": Phrase("Chưa có đường dẫn nào.", "There is no link."),
+    "calendar_link": Phrase(
+        "Đường dẫn (chỉ hiện một lần, hãy chép lại)", "The link (shown once, copy it now)"
+    ),
     # Reports by e-mail
     "mailings": Phrase("Gửi báo cáo qua thư điện tử", "Reports by e-mail"),
     "mailings_lead": Phrase(
