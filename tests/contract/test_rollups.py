@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from msgspec import structs
 
 from collector.ingest.validation import validate
 from collector.registry.registry import LineKey
@@ -226,7 +227,17 @@ def test_an_area_s_hours_are_means_over_lines_each_counted_once(store: Store) ->
 
 
 def test_an_area_s_loss_and_availability_by_hour_are_shares(store: Store) -> None:
-    put(store, samples.latency(started_at=at(1)), samples.availability(started_at=at(1)))
+    test = samples.throughput(started_at=at(2))
+    assert test.values is not None
+    values = structs.replace(test.values, rtt_loaded_download_p50_ms=42.5)
+    put(
+        store,
+        samples.latency(started_at=at(1)),
+        samples.availability(started_at=at(1)),
+        structs.replace(test, values=values),
+    )
+    loaded = "throughput_rtt_loaded_download_p50_ms"
+    assert store.summaries.hour_profile({VNPT: 1.0}, JULY, loaded) == {(3, 12): (1, 42.5)}
     hours = store.summaries.hours_of_week(VNPT, JULY)
     for figure in (LOSS, AVAILABILITY):
         profile = store.summaries.hour_profile({VNPT: 1.0}, JULY, figure)
