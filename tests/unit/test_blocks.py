@@ -294,7 +294,7 @@ def test_it_is_carried_over_whenever_the_program_is_killed_meanwhile(
     path: Path, tmp_path: Path
 ) -> None:
     bodies = older(path, 5)
-    for statements in range(30):
+    for statements in range(0, 30, 2):
         copy = tmp_path / f"{statements}.sqlite"
         shutil.copy(path, copy)
         ended = subprocess.run(
@@ -309,7 +309,51 @@ def test_it_is_carried_over_whenever_the_program_is_killed_meanwhile(
         if ended.returncode == 0:
             break
         assert ended.returncode == -signal.SIGKILL
-    assert statements > 5, "it was killed, and not only before it began"
+    assert statements > 4, "it was killed, and not only before it began"
+
+
+_PUTS = """
+import os, sys
+from pathlib import Path
+from probe.deliver.outbox import Outbox
+outbox = Outbox(Path(sys.argv[1]))
+left = int(sys.argv[2])
+def dies(_statement):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), 9)
+outbox._db.set_trace_callback(dies)
+for count in (5, 40, 2):
+    rows = range(outbox.last_row + 1, outbox.last_row + 1 + count)
+    outbox.put([("latency", b'{"n":%d}' % row) for row in rows], 0.0)
+    print(outbox.last_row, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_was_stored_together_is_there_or_not_whenever_the_program_is_killed(
+    tmp_path: Path,
+) -> None:
+    for statements in range(0, 40, 3):
+        path = tmp_path / f"{statements}.sqlite"
+        ended = subprocess.run(
+            [sys.executable, "-c", _PUTS, path, str(statements)],
+            cwd=Path(__file__).parents[2], timeout=120, check=False, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        committed = max([0, *map(int, ended.stdout.split())])
+        opened = Outbox(path)
+        assert opened.report_lost_seqs(name, 0.0) == 0
+        assert opened.last_row in {0, 5, 45, 47}
+        assert opened.last_row >= committed, "what was stored is not gone"
+        assert [(one.row, one.body) for one in pending(opened)] == [
+            (row, b'{"n":%d}' % row) for row in range(1, opened.last_row + 1)
+        ]
+        opened.close()
+        assert ended.returncode == -signal.SIGKILL
+        if committed == 47:
+            break
+    assert statements > 8, "it was killed, and not only before it began"
 
 
 def test_an_older_version_refuses_the_file_in_words(outbox: Outbox, path: Path) -> None:
