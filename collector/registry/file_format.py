@@ -218,8 +218,11 @@ def parse_csv(
     rows, problems = csv_rows(text, source, CSV_COLUMNS, _CSV_REQUIRED)
     probes: dict[tuple[str, str], dict[str, Any]] = {}
     isps: dict[str, dict[str, Any]] = {}
+    names = {isp.id: isp.name for isp in known.isps.values()}
     for row in rows:
-        problems += [problem.within(row.place) for problem in _add_row(row.cells, probes, isps)]
+        problems += [
+            problem.within(row.place) for problem in _add_row(row.cells, probes, isps, names)
+        ]
     if problems:
         raise SettingsError(problems)
     table = {"probe": list(probes.values()), "isp": list(isps.values())}
@@ -295,11 +298,14 @@ def build(
         problems,
     )
     codes = {
-        group.id: tuple(places.present(code, f"{place}.communes") for code in group.communes)
+        # Communes of before may be one now.
+        group.id: tuple(
+            dict.fromkeys(places.present(code, f"{place}.communes") for code in group.communes)
+        )
         for place, group in _numbered("group", file.group)
     }
     for place, group in _numbered("group", file.group):
-        if len(set(codes[group.id])) < len(codes[group.id]):
+        if len(set(group.communes)) < len(group.communes):
             twice = Phrase("có mã xã lặp lại", "a code stands twice")
             problems.append(Problem(f"{place}.communes", twice))
     groups = _unique(
@@ -496,9 +502,12 @@ def _communes(
 
 
 def _add_row(
-    row: Mapping[str, str], probes: dict[tuple[str, str], dict[str, Any]], isps: dict[str, Any]
+    row: Mapping[str, str],
+    probes: dict[tuple[str, str], dict[str, Any]],
+    isps: dict[str, Any],
+    names: Mapping[str, str],
 ) -> list[Problem]:
-    """Add a CSV row to the tables; returns its problems."""
+    """Add a CSV row to the tables; returns its problems. `names` are those of known ISPs."""
     cells: dict[str, Any] = {name: text for name, text in row.items() if text}
     problems = [Problem(name, MISSING) for name in _CSV_REQUIRED if name not in cells]
     for name in set(_CSV_NUMBERS) & cells.keys():
@@ -512,7 +521,9 @@ def _add_row(
         cells["commune"] = cells["commune"].zfill(5)
     if problems:
         return problems
-    isp, isp_name = cells["isp"], cells.pop("isp_name", cells["isp"])
+    isp = cells["isp"]
+    # Without a name it keeps the one it has: a file without that column renames nobody.
+    isp_name = cells.pop("isp_name", names.get(isp, isp))
     probe = {n: cells.pop(n) for n in CSV_COLUMNS[:5] if n in cells}
     line = {"id": cells.pop("line"), **cells}
     for table, expected in ((probe, ProbeTable), (line, LineTable)):

@@ -195,6 +195,16 @@ def test_a_csv_file_is_a_registry() -> None:
     assert registry.isps["viettel"].name == "Viettel"
 
 
+def test_a_csv_file_without_names_renames_no_isp() -> None:
+    known = parse_csv(CSV, "r.csv", KNOWN)
+    nameless = CSV.replace(",isp_name", "").replace(",VNPT", "").replace(",Viettel", "")
+    assert parse_csv(nameless, "r.csv", known) == known
+    emptied = CSV.replace(",VNPT", ",").replace(",Viettel", ",")
+    assert parse_csv(emptied, "r.csv", known) == known
+    # One that is new is called by its id.
+    assert parse_csv(nameless, "r.csv", KNOWN).isps["viettel"].name == "viettel"
+
+
 def test_a_csv_file_leaves_groups_and_places_as_they_are() -> None:
     added = msgspec.structs.replace(official()["01969"], code="99001", name="Xã Mới")
     known = msgspec.structs.replace(sound(), communes={**official(), "99001": added})
