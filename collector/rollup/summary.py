@@ -14,7 +14,13 @@ from typing import NamedTuple, TypeVar
 from msgspec import Struct
 
 from collector.registry.registry import LineKey
-from collector.rollup.distribution import COUNT_MOST, Distribution, delays, distribution
+from collector.rollup.distribution import (
+    COUNT_MOST,
+    Distribution,
+    delays,
+    distribution,
+    merge_all,
+)
 from collector.rollup.metrics import (
     ON_DEMAND,
     invalidating,
@@ -150,11 +156,18 @@ EMPTY = Summary()
 
 
 def merge_summaries(parts: Iterable[Summary]) -> Summary:
-    """The Summary of all parts."""
-    whole = EMPTY
+    """The Summary of all parts: what `merged` makes of them, one by one."""
+    kinds: dict[str, KindCounts] = {}
+    metrics: dict[str, list[Distribution]] = {}
+    sums: dict[str, float] = {}
     for part in parts:
-        whole = whole.merged(part)
-    return whole
+        for kind, counts in part.kinds.items():
+            kinds[kind] = kinds[kind].merged(counts) if kind in kinds else counts
+        for name, figures in part.metrics.items():
+            metrics.setdefault(name, []).append(figures)
+        for name, more in part.sums.items():
+            sums[name] = sums[name] + more if name in sums else more
+    return Summary(kinds, {name: merge_all(some) for name, some in metrics.items()}, sums)
 
 
 class ResultGroup(Struct, frozen=True, array_like=True, gc=False):

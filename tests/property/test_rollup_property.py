@@ -6,6 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,10 +19,11 @@ from msgspec import inspect
 
 from collector.ingest.validation import validate
 from collector.registry.registry import LineKey
-from collector.rollup.distribution import RELATIVE_ERROR, Distribution, distribution
+from collector.rollup.distribution import RELATIVE_ERROR, Distribution, distribution, merge_all
 from collector.rollup.metrics import ON_DEMAND, invalidating, kind_metrics, metric_kind
 from collector.rollup.periods import Step, last_days, local_day
 from collector.rollup.summary import (
+    EMPTY,
     PACKETS,
     SPEED_KINDS,
     HourKey,
@@ -274,6 +276,24 @@ def test_a_store_that_is_rolled_up_now_and_then_has_the_hours_and_days_of_all(
                 buckets = store.summaries.series(line, period, step)
                 assert_equal(merge_summaries(bucket.summary for bucket in buckets), counted(mine))
         store.close()
+
+
+@given(some_results, sizes, st.sets(st.integers(0, 20)))
+def test_many_at_once_are_what_they_are_one_by_one(
+    some: list[Result], cuts: list[int], without_sketch: set[int]
+) -> None:
+    parts = [counted(part) for part in cut(some, cuts)]
+    for place in without_sketch.intersection(range(len(parts))):
+        bare = {
+            name: msgspec.structs.replace(found, bins=None)
+            for name, found in parts[place].metrics.items()
+        }
+        parts[place] = msgspec.structs.replace(parts[place], metrics=bare)
+    parts.insert(0, msgspec.structs.replace(EMPTY, metrics={"latency_rtt": Distribution()}))
+    assert merge_summaries(parts) == reduce(Summary.merged, parts, EMPTY)
+    for name in {name for part in parts for name in part.metrics}:
+        every = [part.metric(name) for part in parts]
+        assert merge_all(every) == reduce(Distribution.merged, every, Distribution())
 
 
 @given(st.floats(1e-300, 1e300))
