@@ -149,10 +149,13 @@ def due_period(mailing: Mailing, now: datetime) -> Period | None:
     """The period whose report is due now or was lately; None where none is."""
     if not mailing.is_active:
         return None
-    period = last_complete_period(mailing.kind, now)
-    at = due_at(mailing, period)
-    is_due = mailing.since < at <= now < at + LATE_MOST
-    return period if is_due else None
+    last = last_complete_period(mailing.kind, now)
+    # One that is due late in its week or month may be sent when the next one is over already.
+    for period in (last, last_complete_period(mailing.kind, start_of_day(last.first))):
+        at = due_at(mailing, period)
+        if mailing.since < at <= now < at + LATE_MOST:
+            return period
+    return None
 
 
 def next_due(mailing: Mailing, now: datetime) -> tuple[datetime, Period]:

@@ -77,6 +77,23 @@ def test_a_weekly_report_falls_due_once_a_week(now: datetime, period: Period | N
     assert due_period(WEEKLY, now) == period
 
 
+@pytest.mark.parametrize(
+    ("mailing", "now", "period"),
+    [
+        # Sunday 23:59, and a collector that looks on Monday.
+        (structs.replace(WEEKLY, day=7, minute=23 * 60 + 59), local(3, 0, month=8), WEEK),
+        (structs.replace(WEEKLY, day=5), local(5, 9, month=8), WEEK),
+        (structs.replace(WEEKLY, day=5), local(6, 9, month=8), None),
+        (structs.replace(MONTHLY, day=28), local(1, 9, month=8), month_of(date(2026, 6, 1))),
+        (structs.replace(MONTHLY, day=28), local(4, 9, month=8), None),
+    ],
+)
+def test_a_report_that_is_late_into_the_next_week_or_month_is_still_sent(
+    mailing: Mailing, now: datetime, period: Period | None
+) -> None:
+    assert due_period(mailing, now) == period
+
+
 def test_what_fell_due_before_it_was_set_or_while_it_was_stopped_is_not_sent() -> None:
     at = local(27, 9)
     assert due_period(structs.replace(WEEKLY, since=local(27, 8)), at) is None
