@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
+# Control characters, line ends, and those that turn the direction of a text.
+_NOT_PLAIN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+
 
 class Language(StrEnum):
     """The languages of the user interface; Vietnamese comes first."""
@@ -64,3 +67,8 @@ def of_locale(environment: Mapping[str, str]) -> Language:
     locale = next((environment[name] for name in names if environment.get(name)), "")
     language = locale.partition(".")[0].partition("@")[0].partition("_")[0]
     return Language.VI if language.lower() == Language.VI else Language.EN
+
+
+def is_plain_line(text: str) -> bool:
+    """Whether a text is one line that everybody reads alike: nothing unseen is in it."""
+    return all(unicodedata.category(one) not in _NOT_PLAIN for one in text)

@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 from collector.registry.registry import LineKey, Registry
+from runtime.language import is_plain_line
 
 TEXT_MOST = 500
 LONGEST = timedelta(days=31)
@@ -161,6 +162,10 @@ class PlannedMaintenance(Struct, frozen=True, kw_only=True):
         )
 
 
+class MaintenanceConflictError(Exception):
+    """The announcement has another entry since the one that was corrected or withdrawn."""
+
+
 class MaintenanceStore(Protocol):
     """Stores entries. Every method may raise `collector.store.store.StoreError`."""
 
@@ -170,8 +175,12 @@ class MaintenanceStore(Protocol):
     def announce(self, entry: MaintenanceEntry) -> int:
         """Store the first entry of a new announcement; returns its number."""
 
-    def add(self, entry: MaintenanceEntry) -> None:
-        """Store a further entry of an announcement."""
+    def add(self, entry: MaintenanceEntry, after: int) -> None:
+        """Store a further entry of an announcement that has so many entries.
+
+        Raises:
+            MaintenanceConflictError: it has more.
+        """
 
 
 class LineOutage(NamedTuple):
@@ -268,6 +277,7 @@ class MaintenanceProblem(StrEnum):
 
     NO_SCOPE = "no_scope"
     NO_REASON = "no_reason"
+    NOT_PLAIN = "not_plain"
     TOO_LONG = "too_long"
     TOO_FAR = "too_far"
     NO_NOTE = "no_note"
@@ -280,6 +290,8 @@ def problem(entry: MaintenanceEntry) -> MaintenanceProblem | None:
         return MaintenanceProblem.NO_SCOPE
     if not entry.reason or max(map(len, texts)) > TEXT_MOST:
         return MaintenanceProblem.NO_REASON
+    if not all(map(is_plain_line, texts)):
+        return MaintenanceProblem.NOT_PLAIN
     if not timedelta(0) < entry.ends_at - entry.starts_at <= LONGEST:
         return MaintenanceProblem.TOO_LONG
     if not -LATE_BY <= entry.starts_at - entry.recorded_at <= AHEAD:

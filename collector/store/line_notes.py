@@ -6,14 +6,15 @@ and the last entry is the note as it stands.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Protocol
 
 from msgspec import Struct
 
 from collector.registry.registry import LineKey
+from runtime.language import is_plain_line
 
 TEXT_MOST = 300
 # Of one line. Somebody who writes more wants another place for it.
@@ -21,8 +22,6 @@ NOTES_MOST = 2_000
 # A note is about what can be seen on a chart, or will be within a day (a clock that is ahead).
 AHEAD = timedelta(days=1)
 LONGEST = timedelta(days=366)
-# Control characters, line ends, and those that turn the direction of a text are no plain text.
-_NOT_PLAIN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
 class NoteEntry(Struct, frozen=True, kw_only=True):
@@ -99,14 +98,23 @@ def notes_of(entries: Iterable[NoteEntry]) -> list[LineNote]:
     return sorted(notes, key=lambda note: (note.last.starts_at, note.number))
 
 
-def problem(entry: NoteEntry, now: datetime) -> str | None:
+class NoteProblem(StrEnum):
+    """Why an entry is refused: a closed list, each with a label for the pages."""
+
+    TEXT = "text"
+    NOT_PLAIN = "not_plain"
+    FUTURE = "future"
+    ENDS = "ends"
+
+
+def problem(entry: NoteEntry, now: datetime) -> NoteProblem | None:
     """Why an entry is refused; None if it is accepted."""
     if not entry.text.strip() or len(entry.text) > TEXT_MOST:
-        return f"a note of 1 to {TEXT_MOST} characters is needed"
-    if any(unicodedata.category(one) in _NOT_PLAIN for one in entry.text):
-        return "a note is one line of plain text"
+        return NoteProblem.TEXT
+    if not is_plain_line(entry.text):
+        return NoteProblem.NOT_PLAIN
     if entry.starts_at > now + AHEAD:
-        return "a note is not about the future"
+        return NoteProblem.FUTURE
     if entry.ends_at and not timedelta(0) < entry.ends_at - entry.starts_at <= LONGEST:
-        return f"a note ends after it begins, within {LONGEST.days} days"
+        return NoteProblem.ENDS
     return None

@@ -6,6 +6,7 @@ from typing import Any
 
 from collector.registry.planned_maintenance import (
     MaintenanceAction,
+    MaintenanceConflictError,
     MaintenanceEntry,
     MaintenanceScope,
     PlannedMaintenance,
@@ -38,8 +39,19 @@ class SqlMaintenanceStore:
             _insert(transaction, int(last) + 1, entry)
         return int(last) + 1
 
-    def add(self, entry: MaintenanceEntry) -> None:
+    def add(self, entry: MaintenanceEntry, after: int) -> None:
         with self._database.transaction() as transaction:
+            # It changes nothing, and lets no other one in until this one is stored.
+            transaction.execute(
+                "UPDATE maintenance_entries SET announcement = announcement "
+                "WHERE announcement = ? AND action = 'announced'",
+                (entry.number,),
+            )
+            ((count,),) = transaction.execute(
+                "SELECT count(*) FROM maintenance_entries WHERE announcement = ?", (entry.number,)
+            )
+            if count != after:
+                raise MaintenanceConflictError(f"it has {count} entries")
             _insert(transaction, entry.number, entry)
 
 

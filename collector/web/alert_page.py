@@ -18,9 +18,7 @@ from collector.web import alert_view as view
 from collector.web.alerts_view import AlertPlaces, alert_row
 from collector.web.formatting import moment
 from collector.web.page_context import PageContext
-from collector.web.query import found_or_404
-
-_NUMBER_MOST = 10**15
+from collector.web.query import NUMBER, found_or_404
 
 
 class AlertPage:
@@ -31,9 +29,9 @@ class AlertPage:
         self._model = model
         self._alert_store = alert_store
         self.routes = [
-            Route("/alerts/silences/{number:int}", self.end_silence, methods=["POST"]),
-            Route("/alerts/{number:int}", self.page, methods=["GET"]),
-            Route("/alerts/{number:int}", self.act, methods=["POST"]),
+            Route(f"/alerts/silences/{NUMBER}", self.end_silence, methods=["POST"]),
+            Route(f"/alerts/{NUMBER}", self.page, methods=["GET"]),
+            Route(f"/alerts/{NUMBER}", self.act, methods=["POST"]),
         ]
 
     def page(self, request: Request) -> Response:
@@ -126,7 +124,7 @@ class AlertPage:
         return found_or_404(self._alert_store.find(self._number(request)), "such alert")
 
     def _number(self, request: Request) -> int:
-        return min(int(request.path_params["number"]), _NUMBER_MOST)
+        return int(request.path_params["number"])
 
     def _require(self, request: Request, alert: Alert) -> User:
         return self._context.require(request, Permission.HANDLE_ALERTS, self._commune_of(alert))

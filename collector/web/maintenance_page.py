@@ -14,6 +14,7 @@ from collector.domain.lines import isps_of
 from collector.domain.read_model import ReadModel
 from collector.registry import planned_maintenance as rules
 from collector.registry.planned_maintenance import (
+    MaintenanceConflictError,
     MaintenanceEntry,
     PlannedMaintenance,
 )
@@ -23,11 +24,13 @@ from collector.web.downloads import maintenance_table
 from collector.web.maintenance_view import FormProblemError, MaintenanceRow
 from collector.web.page_context import PageContext
 from collector.web.presentation import Locale
-from collector.web.query import chosen_sorting, found_or_404, links, one_of, page_number
+from collector.web.query import NUMBER, chosen_sorting, found_or_404, links, one_of, page_number
 from collector.web.responses import file_response
 from collector.web.search_page import place_index
 from collector.web.table import Sorting, heads, in_order, page_links, page_of
 
+# Of a form's `last`, the number of entries that its author saw.
+_DIGITS_MOST = 9
 _FIELDS = ("isp", "place", "line", "from", "to", "reason", "note")
 
 
@@ -42,8 +45,8 @@ class MaintenancePages:
             Route("/maintenance", self.announce, methods=["POST"]),
             Route("/maintenance.csv", self.file),
             Route("/maintenance.xlsx", self.file),
-            Route("/maintenance/{number:int}", self.announcement, methods=["GET"]),
-            Route("/maintenance/{number:int}", self.act, methods=["POST"]),
+            Route(f"/maintenance/{NUMBER}", self.announcement, methods=["GET"]),
+            Route(f"/maintenance/{NUMBER}", self.act, methods=["POST"]),
         ]
 
     def page(self, request: Request) -> Response:
@@ -78,7 +81,7 @@ class MaintenancePages:
         await run_in_threadpool(self._context.require_user, request)
         form = await request.form(max_files=0, max_fields=12)
         self._context.require_form(request, str(form.get("token", "")))
-        return {name: str(form.get(name, "")) for name in (*_FIELDS, "do")}
+        return {name: str(form.get(name, "")) for name in (*_FIELDS, "do", "last")}
 
     def _announce(self, request: Request, fields: dict[str, str]) -> Response:
         user = self._context.require_user(request)
@@ -99,11 +102,21 @@ class MaintenancePages:
             entry = self._further(one, fields, user)
             self._require(request, entry)
             _accept(entry)
+            self._add(entry, fields["last"])
         except FormProblemError as error:
+            one = self._announcement(request)
+            if fields["do"] != "correct":
+                fields = view.fields_of(one.current, self._model.registry())
             return self._entries(request, one, fields, error)
-        self._model.store.maintenance.add(entry)
         self._record(request, user, entry, one.number)
         return RedirectResponse(f"/maintenance/{one.number}", 303)
+
+    def _add(self, entry: MaintenanceEntry, last: str) -> None:
+        after = int(last) if last.isdecimal() and len(last) <= _DIGITS_MOST else 0
+        try:
+            self._model.store.maintenance.add(entry, after)
+        except MaintenanceConflictError as error:
+            raise FormProblemError("maintenance_problem_changed") from error
 
     def _further(
         self, one: PlannedMaintenance, fields: Mapping[str, str], user: User
@@ -185,6 +198,7 @@ class MaintenancePages:
             fields={name: fields.get(name, "") for name in _FIELDS},
             isp_options=sorted((isp.name, isp.id) for isp in registry.isps.values()),
             text_most=rules.TEXT_MOST,
+            last=len(one.entries),
             entries=view.entry_rows(one, registry, locale),
         )
 

@@ -18,9 +18,7 @@ from collector.users.user import Permission, User
 from collector.web import notes_view as view
 from collector.web.line_table import line_address
 from collector.web.page_context import PageContext, local_path
-from collector.web.query import found_or_404
-
-_NUMBER_MOST = 10**15
+from collector.web.query import NUMBER, found_or_404
 
 
 class NotesPage:
@@ -31,9 +29,7 @@ class NotesPage:
         self._model = model
         self.routes = [
             Route("/line/{tenant}/{probe}/{line}/notes", self.write, methods=["POST"]),
-            Route(
-                "/line/{tenant}/{probe}/{line}/notes/{number:int}", self.change, methods=["POST"]
-            ),
+            Route("/line/{tenant}/{probe}/{line}/notes/" + NUMBER, self.change, methods=["POST"]),
         ]
 
     async def write(self, request: Request) -> Response:
@@ -61,7 +57,7 @@ class NotesPage:
 
     def _change(self, request: Request, fields: dict[str, str]) -> Response:
         line = self._line(request)
-        number = min(int(request.path_params["number"]), _NUMBER_MOST)
+        number = int(request.path_params["number"])
         notes = self._model.store.notes.of_line(line.key)
         note = found_or_404(next((one for one in notes if one.number == number), None), "such note")
         user = self._require(request, note, line)
@@ -80,7 +76,7 @@ class NotesPage:
             raise HTTPException(400, "`do` is correct or withdraw")
         last = fields.get("last", "")
         if last != str(note.last.number):
-            raise HTTPException(409, "somebody has changed this note meanwhile: look at it again")
+            raise self._context.refused(409, "note_problem_changed")
         self._store(entry, note.last.number)
         detail = f"{number}: {note.last.text}" + (f" → {entry.text}" if doing == "correct" else "")
         return self._done(request, fields, line, user, f"{doing}_note", detail)
@@ -89,7 +85,7 @@ class NotesPage:
         """Its author, or who may correct everybody's."""
         user = self._context.require(request, Permission.NOTE_LINES, line.commune_code)
         if note.last.withdrawn:
-            raise HTTPException(409, "this note is withdrawn")
+            raise self._context.refused(409, "note_problem_withdrawn")
         if note.first.author != user.name:
             return self._context.require(request, Permission.CORRECT_NOTES, line.commune_code)
         return user
@@ -101,16 +97,17 @@ class NotesPage:
         try:
             entry = view.entry_of(fields, line.key, user.name, now, corrected)
         except ValueError as error:
-            raise HTTPException(422, str(error)) from error
+            raise self._context.refused(422, "note_problem_time") from error
         if problem := line_notes.problem(entry, now):
-            raise HTTPException(422, problem)
+            raise self._context.refused(422, f"note_problem_{problem}")
         return entry
 
     def _store(self, entry: NoteEntry, after: int) -> None:
         try:
             self._model.store.notes.write(entry, after)
         except NoteConflictError as error:
-            raise HTTPException(409, str(error)) from error
+            why = "note_problem_changed" if entry.note else "note_problem_full"
+            raise self._context.refused(409, why) from error
 
     def _done(
         self,

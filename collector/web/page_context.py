@@ -59,6 +59,14 @@ class Visitor(NamedTuple):
         return self.user is not None and self.user.may(Permission(permission), commune_code)
 
 
+class FormRefusedError(HTTPException):
+    """A form is refused; `label` is why, for a page in the visitor's language."""
+
+    def __init__(self, status: int, label: str, detail: str) -> None:
+        super().__init__(status, detail)
+        self.label = label
+
+
 class _Blocks(NamedTuple):
     """The rendered blocks of a page, in the order of `blocks.html`."""
 
@@ -135,6 +143,11 @@ class PageContext:
         cookie = request.cookies.get(SESSION_COOKIE, "")
         if not is_same_origin(request) or not self.sessions.is_valid_token(token, cookie):
             raise HTTPException(403, "this form is not from a page of ours, or too old: try again")
+
+    def refused(self, status: int, label: str) -> FormRefusedError:
+        """The error by which a form is refused with a label."""
+        english = Locale(Language.EN, self.timezone)
+        return FormRefusedError(status, label, english.label(label))
 
     def audit(
         self, request: Request, user: str, action: str, subject: str = "", detail: str = ""

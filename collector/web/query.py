@@ -7,6 +7,7 @@ from datetime import date
 from typing import TypeVar
 from urllib.parse import urlencode
 
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
@@ -18,6 +19,17 @@ from collector.web.period_choice import PeriodChoice
 from collector.web.table import Column, Link, Sorting
 
 T = TypeVar("T")
+
+
+class _NumberConvertor(IntegerConvertor):
+    """A number of an entry; longer ones, which Python may refuse to read, match no route."""
+
+    regex = "[0-9]{1,15}"
+
+
+register_url_convertor("entry_number", _NumberConvertor())
+# In the path of a route.
+NUMBER = "{number:entry_number}"
 
 
 def whole_number(name: str, text: str | None, default: int, least: int, most: int) -> int:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from msgspec import structs
 
 from collector.registry.planned_maintenance import (
     MaintenanceAction,
+    MaintenanceConflictError,
     MaintenanceEntry,
     MaintenanceScope,
 )
@@ -37,7 +39,9 @@ def test_entries_of_an_announcement_are_read_as_they_were_written(store: Store) 
         scope=MaintenanceScope(line="bach-thong/tram-01969-1/vnpt"),
         note="một đường thôi",
     )
-    store.maintenance.add(corrected)
+    store.maintenance.add(corrected, after=1)
+    with pytest.raises(MaintenanceConflictError):
+        store.maintenance.add(structs.replace(corrected, note="ai đó chưa thấy"), after=1)
     read = {one.number: one.entries for one in store.maintenance.read()}
     assert read == {
         first: (structs.replace(ENTRY, number=first), corrected),

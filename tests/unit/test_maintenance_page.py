@@ -66,11 +66,19 @@ def test_an_announcement_is_entered_corrected_and_withdrawn_and_nothing_is_lost(
     path = f"/maintenance/{one.number}"
     shown = browser.get(path)
     assert "VNPT · Xã Phủ Thông" in shown.plain
-    correct = form(shown, to=local(26), do="correct")
+    correct = form(shown, to=local(26), do="correct", last="1")
     assert browser.post(correct, path=path).status == 422, "without a reason"
     assert browser.post(correct | {"note": "Sooner done"}, path=path).status == 303
     assert browser.post(correct | {"do": "x", "note": "y"}, path=path).status == 400
-    withdraw = {"token": correct["token"], "do": "withdraw", "note": "Put off"}
+    answer = browser.post(correct | {"note": "Not seen"}, path=path)
+    assert answer.status == 422
+    assert "Somebody has changed this meanwhile" in answer.plain
+    assert "Not seen" in answer.text, "what was typed stays"
+    assert answer.field("last") == "2"
+    withdraw = {"token": correct["token"], "do": "withdraw", "note": "Put off", "last": "2"}
+    refused = browser.post(withdraw | {"note": " "}, path=path)
+    assert refused.status == 422
+    assert local(26) in refused.text, "the form to correct it is not emptied"
     assert browser.post(withdraw, path=path).status == 303
     assert browser.post(withdraw, path=path).status == 422, "it is withdrawn"
     (one,) = store.maintenance.read()
@@ -80,7 +88,8 @@ def test_an_announcement_is_entered_corrected_and_withdrawn_and_nothing_is_lost(
     shown = browser.get(path)
     for text in ("Announced", "Corrected", "Withdrawn", "Sooner done", "Put off", "lan"):
         assert text in shown.plain
-    assert browser.get("/maintenance/9").status == 404
+    for number in ("9", "9" * 30, "9" * 5_000):
+        assert browser.get(f"/maintenance/{number}").status == 404
     csv = browser.content("/maintenance.csv").decode()
     assert csv.count("\n") == 1, "what is withdrawn is over"
 
@@ -107,6 +116,9 @@ def test_a_table_of_announcements_leaves_as_a_file(store: SqliteStore, browser: 
         ({"to": local(20)}, "It ends after it begins"),
         ({"from": local(-24 * 100)}, "at most 92 days ago"),
         ({"reason": " "}, "What is done is needed"),
+        ({"reason": "two\r\nlines"}, "one line each"),
+        ({"reason": "nul \x00"}, "one line each"),
+        ({"reason": "turned \u202e"}, "one line each"),
     ],
 )
 def test_what_is_refused_is_said_and_what_was_typed_stays(

@@ -20,8 +20,8 @@ LABELS = {
         "Đăng nhập để ghi, sửa hoặc rút thông báo bảo trì.",
         "Sign in to enter, correct or withdraw an announcement.",
     ),
-    "maintenance_isp": Phrase("Doanh nghiệp", "ISP"),
-    "maintenance_every_isp": Phrase("mọi doanh nghiệp", "every ISP"),
+    "maintenance_isp": Phrase("Nhà mạng", "ISP"),
+    "maintenance_every_isp": Phrase("mọi nhà mạng", "every ISP"),
     "maintenance_place": Phrase("Xã, phường hoặc tỉnh", "Commune or province"),
     "maintenance_line": Phrase("Một đường truyền", "One line"),
     "maintenance_line_note": Phrase(
@@ -83,11 +83,19 @@ LABELS = {
     ),
     "maintenance_minutes_head": Phrase("Gián đoạn trong đó (phút)", "Outages in it (minutes)"),
     "maintenance_problem_no_scope": Phrase(
-        "Chưa điền phạm vi: doanh nghiệp, nơi hoặc đường truyền.",
+        "Chưa điền phạm vi: nhà mạng, nơi hoặc đường truyền.",
         "No scope: an ISP, a place or a line is needed.",
     ),
     "maintenance_problem_no_reason": Phrase(
         "Cần nội dung từ 1 đến 500 ký tự.", "What is done is needed, 1 to 500 characters."
+    ),
+    "maintenance_problem_not_plain": Phrase(
+        "Nội dung và lý do phải là một dòng, không có ký tự ẩn.",
+        "What is done and why are one line each, without characters that are not seen.",
+    ),
+    "maintenance_problem_changed": Phrase(
+        "Có người vừa sửa thông báo này: hãy xem các lần ghi bên dưới rồi lưu lại nếu vẫn cần.",
+        "Somebody has changed this meanwhile: look at the entries below, and save again if needed.",
     ),
     "maintenance_problem_too_long": Phrase(
         "Thời gian kết thúc phải sau lúc bắt đầu, dài nhất 31 ngày.",

@@ -34,9 +34,35 @@ LABELS = {
     "note_withdraw": Phrase("Rút ghi chú", "Withdraw"),
     "note_sign_in": Phrase("Đăng nhập để viết ghi chú.", "Sign in to write a note."),
     "note_rules": Phrase(
-        "Một dòng chữ thường, tối đa 300 ký tự. Sửa hay rút thì nội dung cũ vẫn được lưu.",
+        "Một dòng, tối đa 300 ký tự. Sửa hay rút thì nội dung cũ vẫn được lưu.",
         "One line of plain text, at most 300 characters. What is corrected or withdrawn is kept.",
     ),
+    "note_problem_text": Phrase(
+        "Cần nội dung từ 1 đến 300 ký tự.", "A text of 1 to 300 characters is needed."
+    ),
+    "note_problem_not_plain": Phrase(
+        "Nội dung phải là một dòng, không có ký tự ẩn.",
+        "The text is one line without characters that are not seen.",
+    ),
+    "note_problem_future": Phrase(
+        "Chưa ghi chú được cho thời gian sau hôm nay.", "A note is not about the future."
+    ),
+    "note_problem_ends": Phrase(
+        "Lúc kết thúc phải sau lúc bắt đầu, trong vòng 366 ngày.",
+        "A note ends after it begins, within 366 days.",
+    ),
+    "note_problem_time": Phrase(
+        "Thời gian không đúng dạng ngày và giờ.", "A time is not a date and a time."
+    ),
+    "note_problem_changed": Phrase(
+        "Có người vừa sửa ghi chú này: hãy xem lại nội dung mới rồi làm lại.",
+        "Somebody has changed this note meanwhile: look at it again.",
+    ),
+    "note_problem_full": Phrase(
+        "Đường truyền này đã có 2.000 ghi chú, không thêm được nữa.",
+        "This line has 2,000 notes, which is the most.",
+    ),
+    "note_problem_withdrawn": Phrase("Ghi chú này đã rút.", "This note is withdrawn."),
     "file_series_start": Phrase("Từ", "From"),
     "file_step": Phrase("Độ dài (giờ, ngày)", "Step (hour, day)"),
     "file_notes": Phrase("Ghi chú", "Notes"),

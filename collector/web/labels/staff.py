@@ -144,7 +144,7 @@ LABELS = {
     "mailing_remove": Phrase("Xóa lịch", "Remove"),
     "mailing_author": Phrase("Người đặt", "Set by"),
     "mailing_actions": Phrase("Thao tác", "Actions"),
-    "deliveries": Phrase("Đã gửi", "Deliveries"),
+    "deliveries": Phrase("Các lần gửi", "Deliveries"),
     "deliveries_none": Phrase("Chưa gửi thư nào.", "Nothing was sent yet."),
     "delivery_recipient": Phrase("Nơi nhận", "Recipient"),
     "delivery_detail": Phrase("Chi tiết", "Details"),
@@ -228,7 +228,12 @@ LABELS = {
     "refused_405": Phrase(
         "Địa chỉ này không nhận yêu cầu kiểu đó.", "This address takes no request of that kind."
     ),
+    "refused_409": Phrase(
+        "Có người vừa thay đổi mục này: hãy tải lại trang rồi làm lại.",
+        "Somebody has changed this meanwhile: reload the page, then try again.",
+    ),
     "refused_413": Phrase("Tệp gửi lên quá lớn.", "The file is too large."),
+    "refused_422": Phrase("Nội dung gửi lên chưa hợp lệ.", "What was sent is not valid."),
     "refused_500": Phrase(
         "Hệ thống gặp lỗi khi lập trang này. Hãy thử lại; nếu vẫn lỗi, đề nghị báo người quản trị.",
         "The centre failed to make this page. Try again; if it fails again, contact its operator.",
