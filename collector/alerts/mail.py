@@ -65,7 +65,7 @@ def letter(one: Letter, config: MailConfig) -> MIMEMultipart:
     mail.attach(MIMEText(one.text, "plain", "utf-8"))
     for file in one.files:
         part = MIMEApplication(file.content, file.media_type.partition(";")[0].partition("/")[2])
-        part.replace_header("Content-Type", file.media_type.partition(";")[0])
+        part.replace_header("Content-Type", file.media_type)
         part.add_header("Content-Disposition", "attachment", filename=file.name)
         mail.attach(part)
     return mail

@@ -28,6 +28,7 @@ from collector.mailing.schedule import (
     next_due,
     recipients,
 )
+from collector.reports.rendering import MEDIA_TYPES, ReportFormat
 from collector.reports.report import ReportKind
 from collector.rollup.periods import Period, month_of, week_of
 from collector.web import mailing_view as view
@@ -229,6 +230,9 @@ def test_the_mail_says_what_it_is_and_holds_its_files() -> None:
     file = list(mail.walk())[-1]
     assert file.get_filename() == "weekly.pdf"
     assert file.get_payload(decode=True) == b"%PDF-1.7 \r\n.\r\n"
+    text = AttachedFile("bulletin.txt", MEDIA_TYPES[ReportFormat.TEXT], "Độ trễ".encode())
+    file = list(letter(made._replace(files=[text]), config).walk())[-1]
+    assert (file.get_content_type(), file.get_content_charset()) == ("text/plain", "utf-8")
     again = deliveries(WEEKLY, WEEK, NOW + timedelta(hours=1))[0]
     assert letters.letter_id(again) == made.id
 

@@ -70,7 +70,7 @@ def month(tmp_path_factory: pytest.TempPathFactory) -> EvidenceMonth:
         action=MaintenanceAction.CORRECTED,
         note="xong sớm",
     )
-    announcements.add(shorter)
+    announcements.add(shorter, after=1)
     made.roll_up()
     return made
 
