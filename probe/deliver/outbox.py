@@ -135,11 +135,20 @@ class Outbox:
     def kept(self, first: int, last: int, limit: int) -> list[NumberedResult]:
         """At most `limit` results with `first <= row <= last`, covered ones too, in order."""
         found: list[NumberedResult] = []
+        expected, holes = first, []
         with closing(self._rows.read(first)) as read:
             for block in read:
-                if len(found) >= limit or block.rows[0] > last:
+                if len(found) >= limit:
                     break
+                if block.rows[0] > expected:
+                    holes.append(expected)
                 found += (one for one in self._intact(block) if first <= one.row <= last)
+                # A damaged one may be anywhere.
+                expected = expected if block.last in self._spoiled else block.last + 1
+                if expected > last:
+                    break
+        for hole in holes:
+            self._examine(self._rows.last_before(hole))
         return found[:limit]
 
     def next_signature(self, first: int, last: int) -> tuple[int, bytes] | None:
@@ -243,6 +252,8 @@ class Outbox:
 
         Covered results go first, oldest first; then pending ones: latency, then tests, then events,
         oldest first in each. Dropped numbers are reported in the transaction that deletes them.
+        What a damaged block holds is not known by its count, so damaged ones are first to be given
+        up (`report_corrupt_rows`), and room is made the next time.
 
         Args:
             limit_bytes: of the file's pages in use.
@@ -253,6 +264,10 @@ class Outbox:
             How many pending results were dropped.
         """
         if self._rows.used_bytes() <= limit_bytes:
+            return 0
+        for end in self._rows.doubtful_ends():
+            self._examine(end)
+        if self._spoiled:
             return 0
         self.release(self.last_row)
         enough_bytes = limit_bytes * _MADE_ROOM_RATIO
@@ -441,23 +456,41 @@ class Outbox:
     def _intact(self, block: BlockRow) -> Iterator[NumberedResult]:
         """The results of a block; none of a damaged one, which is to be given up."""
         first, last = block.rows
-        count = last - first + 1
-        if block.checksum == row_codec.checksum(last, block.kind, block.packed, count):
-            seq = self.epochs.identity(first)[1]
-            bodies = row_codec.unpack(block.packed, count, seq)
+        if not _is_intact(block):
+            self._spoiled[last] = self._claimed(block)
+        elif block.checksum is None:
+            yield NumberedResult(last, block.kind.decode(), block.packed)
+        else:
+            count = last - first + 1
+            bodies = row_codec.unpack(block.packed, count, self.epochs.identity(first)[1])
             whole = blocks.stored_block(first, count, block.packed)
             kind = block.kind.decode()
             yield from blocks.numbered_results(whole, kind, bodies, block.signature)
-        elif block.checksum is None and block.packed.startswith(b"{"):
-            yield NumberedResult(last, block.kind.decode(), block.packed)
-        else:
-            self._spoiled[last] = self._claimed(block)
+
+    def _examine(self, end: int) -> None:
+        """Have the block that ends in a row given up where it is damaged."""
+        block = self._rows.first_from(end)
+        if block is not None and not _is_intact(block):
+            self._spoiled[block.last] = self._claimed(block)
 
     def _claimed(self, block: BlockRow) -> list[Range]:
-        """The rows that a damaged block may have held: what it says may be what was damaged."""
-        before = self._rows.last_before(block.last)
-        possible = max(before + 1, block.last - MAX_RESULTS + 1), block.last
-        return [*clip(self._uncovered(), *possible), *clip([block.rows], *possible)]
+        """The rows that a damaged block may have held.
+
+        What it says may be what was damaged: its length, and its last row, with which it moves
+        between its neighbours.
+        """
+        first = max(self._rows.last_before(block.last) + 1, block.last - 2 * MAX_RESULTS)
+        behind = self._rows.first_from(block.last + 1)
+        last = min(self._first_of(behind) - 1, block.last + 2 * MAX_RESULTS)
+        if first > last:
+            return []
+        return [*clip(self._uncovered(), first, last), *clip([block.rows], first, last)]
+
+    def _first_of(self, block: BlockRow | None) -> int:
+        """The first row of a block, or the end of what it may hold where that is not known."""
+        if block is None:
+            return self.last_row + 1
+        return block.rows[0] if _is_intact(block) else block.last
 
     def _insert(self, rows: Sequence[Row]) -> None:
         if rows and not self._begun:
@@ -507,6 +540,15 @@ class Outbox:
     def _uncovered(self) -> list[Range]:
         """The ranges of numbers that no receipt covers; the last has no end."""
         return [*self.coverage.missing, (self.coverage.through + 1, _LAST_SEQ)]
+
+
+def _is_intact(block: BlockRow) -> bool:
+    """Whether a block is as it was stored; the oldest version's have no checksum."""
+    first, last = block.rows
+    if block.checksum is None:
+        return block.packed.startswith(b"{")
+    wanted = row_codec.checksum(last, block.kind, block.packed, last - first + 1)
+    return bool(block.checksum == wanted)
 
 
 def _log_damaged(path: Path) -> Phrase:

@@ -113,6 +113,23 @@ class OutboxRows:
             for row in rows:
                 yield BlockRow(*row)
 
+    def first_from(self, row: int) -> BlockRow | None:
+        """The first block that ends in a row or behind it."""
+        with closing(self.read(row)) as read:
+            return next(read, None)
+
+    def doubtful_ends(self) -> list[int]:
+        """Where blocks end that do not begin behind the one before, and where that one ends.
+
+        Either is damaged in its count or its number, or what was between them is gone.
+        """
+        query = (
+            "SELECT before, seq FROM (SELECT seq, count, lag(seq, 1, 0) OVER (ORDER BY seq) "
+            "AS before FROM blocks) WHERE seq - count IS NOT before"
+        )
+        with translated_errors(CANNOT_READ):
+            return sorted({int(end) for pair in self._db.execute(query) for end in pair})
+
     def ends_between(self, first: int, last: int) -> bool:
         """Whether a block ends in one of these rows."""
         with translated_errors(CANNOT_READ):

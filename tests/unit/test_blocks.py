@@ -241,6 +241,47 @@ def test_no_changed_byte_of_a_block_loses_a_number(path: Path, tmp_path: Path) -
     assert named > 20
 
 
+_CHANGES = (
+    "count = 2 WHERE seq = 13", "count = 99 WHERE seq = 18", "count = 'x' WHERE seq = 39",
+    "count = -4 WHERE seq = 13", "seq = 11 WHERE seq = 13", "seq = 17 WHERE seq = 18",
+    "seq = 22 WHERE seq = 39", "seq = 16 WHERE seq = 13", "seq = 2 WHERE seq = 3",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("is_full", [False, True], ids=["sent", "given up for room"])
+@pytest.mark.parametrize("has_gaps", [False, True], ids=["nothing confirmed", "gaps"])
+def test_a_block_of_which_length_or_number_changed_loses_no_number(
+    path: Path, tmp_path: Path, has_gaps: bool, is_full: bool
+) -> None:
+    """Wherever it seems to begin and end then: each number is sent or named, and no other body."""
+    outbox = Outbox(path)
+    for count in (3, 10, 5, 1, 20, 2):
+        put(outbox, *["latency"] * count)
+    if has_gaps:
+        outbox.apply_coverage(Coverage(40, ((1, 1), (6, 8), (10, 10), (15, 16), (33, 38))))
+    awaited = set(rows(outbox))
+    outbox.close()
+    for change in _CHANGES:
+        changed = tmp_path / "changed.sqlite"
+        shutil.copy(path, changed)
+        shutil.copy(f"{path}.mark", f"{changed}.mark")
+        with closing(sqlite3.connect(changed)) as db:
+            db.execute(f"UPDATE blocks SET {change}")
+            db.commit()
+        opened = Outbox(changed)
+        if is_full:
+            for _ in range(2):
+                opened.make_room(0, name, 0.0)
+                opened.report_corrupt_rows(name, 0.0)
+        kept = pending(opened)
+        opened.report_corrupt_rows(name, 0.0)
+        named = [one.body for one in pending(opened) if one.kind == "results_dropped"]
+        good = {one.row for one in kept if one.body == b'{"n":%d}' % one.row}
+        assert good.union(*map(json.loads, named)) >= awaited, change
+        assert opened.pending_count() == len(pending(opened)), change
+        opened.close()
+
+
 def older(path: Path, count: int) -> list[bytes]:
     """A file of an older version with results that nobody has confirmed."""
     bodies = [LATENCY.replace(b"vnpt", b"%d" % number) for number in range(count)]
