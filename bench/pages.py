@@ -50,10 +50,12 @@ PAGES = (
     "/papers", "/system", "/live", "/public", f"/public?province={PROVINCE}", f"/public/{COMMUNE}",
     f"/public/{COMMUNE}/card", "/?colour=plan", f"/?province={PROVINCE}&colour=plan",
     f"/hours?province={PROVINCE}", f"/compare?a=commune:{COMMUNE}&b=line:{_LINE[6:]}",
+    "/?colour=loaded", "/hours", "/maintenance",
 )  # fmt: skip
 CLOSED_PAGES = (
     "/registry", "/registry?find=thong", f"/registry{_PROBE}", "/registry/document",
     "/registry/changes", "/papers", "/audit",
+    "/due", "/papers/mail", _LINE,
 )  # fmt: skip
 _FOLDER = TextOption("folder", "", "a collector's folder; filled if it is new, and kept")
 _MEASURES = """() => {

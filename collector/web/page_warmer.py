@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 _PERIOD_S = 120.0
 # What reads every line's roll-ups; other pages with the same figures share them.
 PAGES = (
-    "/", "/campaign", "/isps", "/public", "/system", "/live", "/alerts", "/papers", "/search?q=a",
+    "/", "/campaign", "/isps", "/public", "/hours", "/system", "/live", "/alerts", "/papers",
+    "/search?q=a",
 )  # fmt: skip
 
 
