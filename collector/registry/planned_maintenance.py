@@ -51,6 +51,14 @@ class Window(NamedTuple):
     end: datetime
 
 
+class LinePlace(NamedTuple):
+    """Whose a line is, and where: an ISP's id, a commune's and a province's code, "" unknown."""
+
+    isp: str
+    commune: str
+    province: str
+
+
 class MaintenanceScope(Struct, frozen=True, kw_only=True):
     """The lines concerned: all that are given must fit. "" is every one.
 
@@ -64,13 +72,20 @@ class MaintenanceScope(Struct, frozen=True, kw_only=True):
     def covers(self, key: LineKey, registry: Registry) -> bool:
         """Whether a line is concerned; one that is not registered never is."""
         line, commune = registry.line(key), registry.commune_of(key)
-        if line is None:
+        if line is None or self.line not in ("", "/".join(key)):
             return False
-        places = ("", commune.code, commune.province_code) if commune else ("",)
+        where = LinePlace(
+            line.isp,
+            commune.code if commune else "",
+            commune.province_code if commune else "",
+        )
+        return self.fits(where)
+
+    def fits(self, where: LinePlace) -> bool:
+        """Whether lines of that place and ISP are concerned, `line` apart."""
         return (
-            self.isp in ("", line.isp)
-            and self.place in places
-            and self.line in ("", "/".join(key))
+            self.isp in ("", where.isp)
+            and self.place in ("", where.commune, where.province)
             and self != _EVERYTHING
         )
 

@@ -221,9 +221,16 @@ class MaintenancePages:
 
     def _lines_of(self, some: Sequence[PlannedMaintenance]) -> dict[int, int]:
         """How many lines each concerns now."""
-        registry = self._model.registry()
-        lines = registry.lines()
-        return {one.number: sum(one.concerns(key, registry) for key in lines) for one in some}
+        model, registry = self._model, self._model.registry()
+        # A nation's lines are counted once, and not for each announcement.
+        places = model.cached(
+            ("line places", model.registry_revision()),
+            lambda: view.line_places(registry),
+            cache_s=3600.0,
+        )
+        return {
+            one.number: view.lines_concerned(one.current.scope, places, registry) for one in some
+        }
 
     def _filters(self, request: Request) -> dict[str, str]:
         query, registry = request.query_params, self._model.registry()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from msgspec import structs
 from collector.domain.place_search import PlaceIndex
 from collector.registry.planned_maintenance import (
     LineOutage,
+    LinePlace,
     MaintenanceAction,
     MaintenanceEntry,
     MaintenanceScope,
@@ -95,6 +97,27 @@ class LineMaintenance(NamedTuple):
     minutes: int
     with_maintenance: str
     without: str
+
+
+def line_places(registry: Registry) -> Counter[LinePlace]:
+    """How many registered lines each ISP has in each commune."""
+    found = Counter[LinePlace]()
+    for probe in registry.probes.values():
+        commune = registry.communes.get(probe.commune)
+        province = commune.province_code if commune else ""
+        code = commune.code if commune else ""
+        found.update(LinePlace(line.isp, code, province) for line in probe.lines)
+    return found
+
+
+def lines_concerned(
+    scope: MaintenanceScope, places: Mapping[LinePlace, int], registry: Registry
+) -> int:
+    """How many lines a scope is of."""
+    if scope.line:
+        tenant, probe, line, *_ = [*scope.line.split("/"), "", ""]
+        return int(scope.covers(LineKey(tenant, probe, line), registry))
+    return sum(count for where, count in places.items() if scope.fits(where))
 
 
 def row(one: PlannedMaintenance, lines: int, registry: Registry, locale: Locale) -> MaintenanceRow:

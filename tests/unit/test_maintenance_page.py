@@ -16,7 +16,7 @@ from collector.registry.planned_maintenance import (
 from collector.rollup.periods import VIETNAM
 from collector.store.sqlite import SqliteStore
 from collector.users.user import Permission, Role, User
-from collector.web.maintenance_view import commune_of
+from collector.web.maintenance_view import commune_of, line_places, lines_concerned
 from tests.unit.test_registry_page import Answer, Browser, registry
 
 HOUR = timedelta(hours=1)
@@ -137,6 +137,24 @@ def test_what_is_refused_is_said_and_what_was_typed_stays(
 def test_a_form_of_another_page_is_refused(browser: Browser) -> None:
     answer = browser.post(form(browser.get("/maintenance"), token="x"), path="/maintenance")
     assert answer.status == 403
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        MaintenanceScope(isp="vnpt"),
+        MaintenanceScope(place="01969"),
+        MaintenanceScope(isp="viettel", place="19"),
+        MaintenanceScope(line="bach-thong/tram-01969-1/vnpt"),
+        MaintenanceScope(line="bach-thong/tram-01969-1/none"),
+        MaintenanceScope(isp="vnpt", line="bach-thong/tram-01969-1/viettel"),
+        MaintenanceScope(),
+    ],
+)
+def test_lines_are_counted_by_place_as_one_by_one(scope: MaintenanceScope) -> None:
+    known = registry()
+    one_by_one = sum(scope.covers(key, known) for key in known.lines())
+    assert lines_concerned(scope, line_places(known), known) == one_by_one
 
 
 @pytest.mark.parametrize(
