@@ -18,7 +18,7 @@ from collector.web import alert_view as view
 from collector.web.alerts_view import AlertPlaces, alert_row
 from collector.web.formatting import moment
 from collector.web.page_context import PageContext
-from collector.web.query import NUMBER, found_or_404
+from collector.web.query import found_or_404
 
 
 class AlertPage:
@@ -29,9 +29,9 @@ class AlertPage:
         self._model = model
         self._alert_store = alert_store
         self.routes = [
-            Route(f"/alerts/silences/{NUMBER}", self.end_silence, methods=["POST"]),
-            Route(f"/alerts/{NUMBER}", self.page, methods=["GET"]),
-            Route(f"/alerts/{NUMBER}", self.act, methods=["POST"]),
+            Route("/alerts/silences/{number:entry_number}", self.end_silence, methods=["POST"]),
+            Route("/alerts/{number:entry_number}", self.page, methods=["GET"]),
+            Route("/alerts/{number:entry_number}", self.act, methods=["POST"]),
         ]
 
     def page(self, request: Request) -> Response:

@@ -24,7 +24,7 @@ from collector.web.downloads import maintenance_table
 from collector.web.maintenance_view import FormProblemError, MaintenanceRow
 from collector.web.page_context import PageContext
 from collector.web.presentation import Locale
-from collector.web.query import NUMBER, chosen_sorting, found_or_404, links, one_of, page_number
+from collector.web.query import chosen_sorting, found_or_404, links, one_of, page_number
 from collector.web.responses import file_response
 from collector.web.search_page import place_index
 from collector.web.table import Sorting, heads, in_order, page_links, page_of
@@ -45,8 +45,8 @@ class MaintenancePages:
             Route("/maintenance", self.announce, methods=["POST"]),
             Route("/maintenance.csv", self.file),
             Route("/maintenance.xlsx", self.file),
-            Route(f"/maintenance/{NUMBER}", self.announcement, methods=["GET"]),
-            Route(f"/maintenance/{NUMBER}", self.act, methods=["POST"]),
+            Route("/maintenance/{number:entry_number}", self.announcement, methods=["GET"]),
+            Route("/maintenance/{number:entry_number}", self.act, methods=["POST"]),
         ]
 
     def page(self, request: Request) -> Response:

@@ -18,7 +18,7 @@ from collector.users.user import Permission, User
 from collector.web import notes_view as view
 from collector.web.line_table import line_address
 from collector.web.page_context import PageContext, local_path
-from collector.web.query import NUMBER, found_or_404
+from collector.web.query import found_or_404
 
 
 class NotesPage:
@@ -29,7 +29,11 @@ class NotesPage:
         self._model = model
         self.routes = [
             Route("/line/{tenant}/{probe}/{line}/notes", self.write, methods=["POST"]),
-            Route("/line/{tenant}/{probe}/{line}/notes/" + NUMBER, self.change, methods=["POST"]),
+            Route(
+                "/line/{tenant}/{probe}/{line}/notes/{number:entry_number}",
+                self.change,
+                methods=["POST"],
+            ),
         ]
 
     async def write(self, request: Request) -> Response:

@@ -27,9 +27,8 @@ class _NumberConvertor(IntegerConvertor):
     regex = "[0-9]{1,15}"
 
 
+# `{number:entry_number}` in the path of a route.
 register_url_convertor("entry_number", _NumberConvertor())
-# In the path of a route.
-NUMBER = "{number:entry_number}"
 
 
 def whole_number(name: str, text: str | None, default: int, least: int, most: int) -> int:
