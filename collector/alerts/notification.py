@@ -8,6 +8,7 @@ between delivery and its record).
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from enum import StrEnum
@@ -21,6 +22,7 @@ from collector.domain.centre_health import Check, CheckName, CheckState
 from runtime.language import Language, Phrase, number
 
 _MOST_LISTED = 200
+_COMMAND = re.compile("`([^`]+)`")
 Evidence = Mapping[str, str | int | float]
 
 
@@ -169,7 +171,9 @@ def _unhealthy(alert: Alert, timezone: tzinfo) -> Phrase:
     check = Check(CheckName(alert.key.subject.name), CheckState.BAD, alert.evidence)
     name, found = health_texts.NAMES[check.name], health_texts.finding(check, timezone)
     action = health_texts.action(check)
-    return Phrase(f"{name.vi}: {found.vi} {action.vi}", f"{name.en}: {found.en} {action.en}")
+    texts = f"{name.vi}: {found.vi} {action.vi}", f"{name.en}: {found.en} {action.en}"
+    # A command is marked for pages; a mail has quotation marks.
+    return Phrase(*(_COMMAND.sub(r"“\1”", text) for text in texts))
 
 
 def _no_answer(alert: Alert) -> Phrase:

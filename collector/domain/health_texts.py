@@ -344,9 +344,9 @@ _ACTIONS = {
         "(`store.raw_days`).",
     ),
     CheckName.DATABASE: Phrase(
-        "Xem nhật ký dịch vụ (journalctl -u tramdo-collector). Trạm đo giữ kết quả đến khi lưu "
+        "Xem nhật ký dịch vụ (`journalctl -u tramdo-collector`). Trạm đo giữ kết quả đến khi lưu "
         "được.",
-        "See the service's log (journalctl -u tramdo-collector). Probes keep results meanwhile.",
+        "See the service's log (`journalctl -u tramdo-collector`). Probes keep results meanwhile.",
     ),
     CheckName.REPLICATION: Phrase(
         "Kiểm tra máy dự phòng và kết nối tới máy đó.", "Look at the standby and its network."
@@ -381,7 +381,7 @@ _ACTIONS = {
         "Start that tenant's collector, or set `spare_for` of another one.",
     ),
     CheckName.CLOCK: Phrase(
-        "Bật đồng bộ giờ (timedatectl set-ntp true).", "Turn on NTP (timedatectl set-ntp true)."
+        "Bật đồng bộ giờ (`timedatectl set-ntp true`).", "Turn on NTP (`timedatectl set-ntp true`)."
     ),
 }
 _FINDINGS: dict[CheckName, Callable[[Figures, tzinfo], Phrase]] = {

@@ -6,6 +6,7 @@ Vietnamese is the default; `?lang=en` selects English, and a cookie keeps the ch
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Callable, Hashable, Mapping
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -14,7 +15,7 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -34,6 +35,7 @@ SESSION_COOKIE, LANGUAGE_COOKIE = "tramdo_session", "lang"
 _PAGES_SHARED = 64
 # Of gzip: a page of 200 kB takes 5 ms; at 9, three times as long for a fiftieth less.
 COMPRESSION_LEVEL = 6
+_COMMAND = re.compile("`([^`]+)`")
 _YEAR_S = 365 * 24 * 3600
 # The navigation of every page: label name and path.
 NAVIGATION = (
@@ -95,6 +97,7 @@ class PageContext:
             lstrip_blocks=True,
         )
         self._templates.globals["map_shapes"] = SHAPES
+        self._templates.filters["commands"] = with_commands
 
     def locale(self, request: Request) -> Locale:
         """The visitor's locale: the language of the parameter `lang`, else of the cookie."""
@@ -279,6 +282,12 @@ class PageContext:
             **context,
         )
         return with_labels(html)
+
+
+def with_commands(text: str) -> Markup:
+    """A text as HTML; what is between backticks in it is a command or a setting."""
+    # As a plain text: a substitution in Markup escapes what is put in.
+    return Markup(_COMMAND.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped
 
 
 def address_of(request: Request) -> str:

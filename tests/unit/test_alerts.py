@@ -436,6 +436,13 @@ def test_every_kind_has_its_sentence(kind: AlertKind) -> None:
     assert notification.title(kind) != notification.title(kind, vietnamese=False)
 
 
+def test_a_command_in_a_mail_has_quotation_marks() -> None:
+    key = Key(AlertKind.CENTRE_UNHEALTHY, msgspec.structs.replace(LINE, name="backup"))
+    sentence = notification.sentence(msgspec.structs.replace(alert(key=key), evidence={}), HANOI)
+    assert "Chạy “tramdo-collector backup --check TỆP” hằng ngày" in sentence
+    assert "`" not in sentence
+
+
 def test_one_alert_has_a_subject_of_its_own() -> None:
     told = notification.compose_mail([AlertEvent(Transition.END, alert(ended_at=NOW))], HANOI)
     assert told.subject == (

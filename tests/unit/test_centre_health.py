@@ -30,6 +30,7 @@ from collector.domain.centre_health import (
 from collector.rollup.periods import VIETNAM
 from collector.store.records import BackupRecord, DatabaseStatus, ReplicaStatus, StoreStatus
 from collector.web import centre_metrics, health_view
+from collector.web.page_context import with_commands
 from tests.unit.test_centre_pages import EN, NOW, VI, heard
 
 GB = 10**9
@@ -236,6 +237,16 @@ def test_versions_are_in_the_order_of_their_numbers() -> None:
     assert [(version, len(keys)) for version, keys in versions(stated)] == [
         ("0.10.0", 1), ("0.10.0rc1", 1), ("0.9.0", 2), ("", 1),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(CheckName))
+def test_no_page_shows_a_backtick(name: CheckName) -> None:
+    action = health_texts.action(Check(name, CheckState.BAD, {}))
+    for text in action:
+        html = with_commands(text)
+        assert "`" not in html
+        assert html.count("<code>") == text.count("`") / 2
+    assert with_commands("<b>`a` & b") == "&lt;b&gt;<code>a</code> &amp; b"
 
 
 def test_times_are_those_of_the_office() -> None:

@@ -32,8 +32,8 @@ LABELS = {
     "hours_cells": Phrase("ô", "cells"),
     "hours_note": Phrase(
         "Mỗi đường truyền tính một lần: trung bình của các đường truyền, mỗi đường lấy trung bình "
-        "các mẫu của giờ đó. Ô càng đậm càng tốt, so với chính các ô trong bảng. Không phải giờ "
-        "nào đường truyền nào cũng có mẫu, nên hai ô có thể là của những đường truyền khác nhau.",
+        "các mẫu của giờ đó. Ô càng đậm càng tốt, so với chính các ô trong bảng. Không phải đường "
+        "truyền nào cũng có mẫu ở mọi giờ, nên hai ô có thể là của những đường truyền khác nhau.",
         "Each line counts once: the mean over lines of each one's mean of that hour. The stronger "
         "the colour, the better, relative to the cells of this table. Not every line has samples "
         "in every hour, so two cells may be of different lines.",

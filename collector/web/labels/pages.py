@@ -458,7 +458,7 @@ LABELS = {
     # The health of the system
     "centre_health": Phrase("Tình trạng của trung tâm", "The centre itself"),
     "centre_health_lead": Phrase(
-        "Trung tâm tự kiểm tra; cùng số liệu có ở /metrics, mục hỏng quá 10 phút được gửi thành "
+        "Trung tâm tự kiểm tra. Số liệu này cũng có ở /metrics; mục nào hỏng quá 10 phút thì gửi "
         "cảnh báo.",
         "The centre checks itself; /metrics has the same figures, and what is bad for 10 minutes "
         "becomes an alert.",
