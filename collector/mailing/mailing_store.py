@@ -16,7 +16,7 @@ from collector.alerts.alert_database import (
     MAILING_COLUMNS,
     AlertDatabase,
 )
-from collector.mailing.schedule import INTERRUPTED_AFTER, Delivery, DeliveryState, Mailing
+from collector.mailing.schedule import INTERRUPTED_AFTER, KEPT, Delivery, DeliveryState, Mailing
 from collector.reports.report import ReportKind
 from collector.store.database import Row
 from wire.decoding import decode_json
@@ -144,6 +144,13 @@ class MailingStore:
                     DeliveryState.SENDING,
                     _utc(now - INTERRUPTED_AFTER),
                 ),
+            )
+
+    def delete_old(self, now: datetime) -> None:
+        """Forget deliveries that are long past, with the addresses in them."""
+        with self._database.transaction() as transaction:
+            transaction.execute(
+                "DELETE FROM report_deliveries WHERE made_at < ?", (_utc(now - KEPT),)
             )
 
     def _deliveries(self, where: str, *values: object) -> list[Delivery]:

@@ -19,6 +19,8 @@ from collector.rollup.periods import Period, start_of_day
 RECIPIENTS_MOST = 50
 # Later than that after it fell due, a report is not sent by itself: the centre was off for long.
 LATE_MOST = timedelta(days=6)
+# What came of a delivery is known for so long: a year's months and some weeks.
+KEPT = timedelta(days=400)
 # What cannot be delivered is tried again for so long.
 GIVE_UP_AFTER = timedelta(hours=24)
 RETRY_FIRST_S, RETRY_LONGEST_S = 60.0, 3_600.0

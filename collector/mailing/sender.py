@@ -114,6 +114,7 @@ class MailingSender:
             if (period := due_period(mailing, now)) is not None:
                 self._mailings.plan(deliveries(mailing, period, now))
         self._mailings.end_interrupted(now)
+        self._mailings.delete_old(now)
         due = sorted(self._mailings.due(now), key=lambda one: (one.mailing, one.period))
         for (number, _), some in groupby(due, key=lambda one: (one.mailing, one.period)):
             if number in mailings and not self._stopping.is_set():

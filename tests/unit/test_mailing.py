@@ -208,6 +208,14 @@ def test_a_mailing_that_is_stopped_sends_nothing_that_waits(store: MailingStore)
     assert (store.mailings(), store.newest(9)) == ([], [])
 
 
+def test_addresses_of_long_past_deliveries_go(store: MailingStore) -> None:
+    planned(store)
+    store.delete_old(NOW + timedelta(days=399))
+    assert len(store.newest(9)) == 2
+    store.delete_old(NOW + timedelta(days=401))
+    assert store.newest(9) == []
+
+
 def test_the_mail_says_what_it_is_and_holds_its_files() -> None:
     facts = ReportFacts(ReportKind.WEEKLY, "Xã Phủ Thông", WEEK, 2)
     delivery = deliveries(WEEKLY, WEEK, NOW)[0]
