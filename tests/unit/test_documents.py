@@ -40,7 +40,7 @@ PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
 ADDRESSES = [
     re.compile(re.sub(r"\{[^}]+\}", "[^/]+", told))
     for module in (ROOT / "collector" / "web").glob("*.py")
-    for told in re.findall(r'Route\(\s*"([^"]+)"', module.read_text(encoding="utf-8"))
+    for told in re.findall(r'Route\(\s*f?"([^"]+)"', module.read_text(encoding="utf-8"))
 ]
 _OF_THE_SYSTEM = ("/etc", "/var", "/opt", "/dev", "/srv", "/usr", "/run", "/sys", "/proc", "/boot")
 _FENCED = re.compile(r"^ *```[a-z]*\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
