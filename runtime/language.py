@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 # Control characters, line ends, and those that turn the direction of a text.
@@ -37,6 +38,8 @@ def number(english: str) -> Phrase:
 _PUNCTUATION = str.maketrans(",.", ".,")
 
 
+# A nation's communes and offices are sorted and searched by it at every request.
+@lru_cache(maxsize=16_384)
 def unmarked(text: str) -> str:
     """Vietnamese text without diacritics: "Bạch Thông" becomes Bach Thong."""
     bare = unicodedata.normalize("NFD", text.replace("đ", "d").replace("Đ", "D"))
