@@ -129,7 +129,7 @@ class MailingStore:
             transaction.execute(
                 "UPDATE report_deliveries SET state = ?, detail = ?, changed_at = ?, try_at = ? "
                 "WHERE number = ?",
-                (state, detail[:500], _utc(now), _utc(try_at or now), delivery.number),
+                (state, _printable(detail)[:500], _utc(now), _utc(try_at or now), delivery.number),
             )
 
     def end_interrupted(self, now: datetime) -> None:
@@ -210,6 +210,11 @@ def _delivery(row: Row) -> Delivery:
         changed_at=changed_at,
         detail=detail,
     )
+
+
+def _printable(text: str) -> str:
+    """A mail server's words without what is no text: PostgreSQL stores no NUL."""
+    return "".join(filter(str.isprintable, text))
 
 
 def _utc(at: datetime) -> str:

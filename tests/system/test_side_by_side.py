@@ -26,7 +26,7 @@ from collector.alerts.notification import AlertEvent, Transition
 from collector.alerts.notifier import Notifier
 from collector.alerts.silence import Note, Silence
 from collector.mailing.mailing_store import MailingStore
-from collector.mailing.schedule import Mailing, deliveries
+from collector.mailing.schedule import DeliveryState, Mailing, deliveries
 from collector.reports.report import ReportKind
 from collector.rollup.periods import week_of
 from collector.store.lease_table import LeaseFence, LeaseTable
@@ -451,6 +451,9 @@ def test_a_holder_that_stood_still_delivers_nothing_once_another_holds_its_tenan
     (delivery,) = moved.due(NOON)
     assert moved.plan(deliveries(moved.mailings()[0], delivery.period, NOON)) == 0
     assert [moved.claim(delivery, NOON) for _ in range(2)] == [True, False]
+    # A mail server may answer anything; PostgreSQL takes no NUL.
+    moved.finish(delivery, DeliveryState.FAILED, NOON, "550 \x00no")
+    assert [one.detail for one in moved.newest(1)] == ["550 no"]
     for each in (alerts, leases, store):
         each.close()
 
