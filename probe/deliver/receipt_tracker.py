@@ -74,7 +74,12 @@ class ReceiptTracker:
         for as long as an answer may take: then its version is older than before.
         """
         if receipt.order is None:
-            return self.newest is None or (not retained and now_s >= self._unnumbered_from_s)
+            if self.newest is None or (not retained and now_s >= self._unnumbered_from_s):
+                return True
+            if not retained:
+                # A centre that was sent an older `info` last does not know that we read numbers.
+                self._ask_about_all(now_s)
+            return False
         order = ReceiptOrder(*receipt.order)
         if self.newest is not None and order < self.newest:
             if not retained:

@@ -150,3 +150,18 @@ def test_epochs_of_which_nothing_is_kept_any_more_are_not_waited_for() -> None:
     tracker.accepts(receipt(B, 7, 21), 1.0, retained=False)
     assert asked(tracker, [B], RETRY_S) == [B]
     assert not tracker.is_waiting
+
+
+def test_a_centre_that_answers_without_numbers_is_sent_info_again() -> None:
+    """It was sent an older `info` last, as by a broker that delivers one again."""
+    tracker = ReceiptTracker(RETRY_S, ReceiptOrder(7, 20))
+    tracker.on_connected(0.0)
+    tracker.name([A], 0.0)
+    assert tracker.accepts(receipt(A, 7, 21), 1.0, retained=False)
+    assert not tracker.is_due(1e6)
+    assert not tracker.accepts(receipt(A), 2.0, retained=True)
+    assert not tracker.is_due(1e6), "a retained one may be of a centre that is gone"
+    assert not tracker.accepts(receipt(A), 2.0, retained=False)
+    assert asked(tracker, [A], MIN_GAP_S) == [A]
+    assert tracker.accepts(receipt(A, 7, 22), MIN_GAP_S + 1, retained=False)
+    assert not tracker.is_due(1e6)
