@@ -13,35 +13,63 @@ named, and remembers until then that it is to be named.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
+from probe.deliver.ranges import Range
 from probe.state.json_file import replace_file
 from wire.decoding import decode_json
 
 # A day of the default plan reserves about 40 times; after a loss at most so many numbers are
 # reported as dropped though they were never assigned.
 RESERVED_AHEAD = 256
+# Lost numbers: (epoch, first, last).
+Lost = tuple[UUID, int, int]
+
+
+class LossReport(Struct, frozen=True):
+    """The result in `row` reports that `ranges` of an epoch's numbers are lost.
+
+    Without ranges: every result of the epoch that the centre does not have.
+    """
+
+    epoch: UUID
+    ranges: tuple[Range, ...]
+    row: int
 
 
 class HighWaterMark(Struct, frozen=True):
     """No number above `through` was ever given in `epoch`, the newest of the outbox.
 
     `exact` in a file that was closed in order: then `through` was given, and none beyond it.
-    `ended` are epochs whose files were set aside, and `lost` numbers (epoch, first, last) that are
-    gone from the file: neither has been named to the centre yet. `earlier` are older epochs of the
-    file of which results were pending when this was written.
+    `ended` are epochs whose files were set aside, and `lost` numbers that are gone from the file:
+    neither has been named to the centre yet. `reported` were named by results that were pending
+    when this was written: such a result may be lost in its turn. `earlier` are older epochs of the
+    file of which results were pending then.
     """
 
     epoch: UUID
     through: int
     exact: bool
     ended: tuple[UUID, ...] = ()
-    lost: tuple[tuple[UUID, int, int], ...] = ()
+    lost: tuple[Lost, ...] = ()
     earlier: tuple[UUID, ...] = ()
+    reported: tuple[LossReport, ...] = ()
+
+
+def losses_of(reports: Iterable[LossReport]) -> tuple[list[UUID], list[Lost]]:
+    """What reports that are lost themselves have named: whole epochs, and numbers."""
+    ended: list[UUID] = []
+    lost: list[Lost] = []
+    for one in reports:
+        if not one.ranges:
+            ended.append(one.epoch)
+        lost += ((one.epoch, first, last) for first, last in one.ranges)
+    return ended, lost
 
 
 def read(outbox: Path) -> HighWaterMark | None:

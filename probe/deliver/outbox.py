@@ -26,7 +26,13 @@ from probe.deliver import blocks, high_water_mark, row_codec
 from probe.deliver.batch import NumberedResult
 from probe.deliver.blocks import MAX_RESULTS, Numbering, Row
 from probe.deliver.epochs import Epochs, coverage_from, last_number
-from probe.deliver.high_water_mark import RESERVED_AHEAD, HighWaterMark
+from probe.deliver.high_water_mark import (
+    RESERVED_AHEAD,
+    HighWaterMark,
+    LossReport,
+    Lost,
+    losses_of,
+)
 from probe.deliver.outbox_file import (
     CANNOT_WRITE,
     OutboxDamagedError,
@@ -88,7 +94,9 @@ class Outbox:
         self._chain.begin()
         # By the last row: the rows that a damaged block may have held.
         self._spoiled: dict[int, list[Range]] = {}
-        self._lost: tuple[tuple[uuid.UUID, int, int], ...] = ()
+        self._lost: tuple[Lost, ...] = ()
+        # What was reported as lost by results that may still be pending.
+        self._reported: tuple[LossReport, ...] = ()
         self._pending = 0
         self._coverage_written_s = 0.0
         self._recent = RecentResults()
@@ -197,31 +205,38 @@ class Outbox:
     def report_ended_epochs(
         self, name: Callable[[uuid.UUID], tuple[str, bytes]], now_s: float
     ) -> int:
-        """After opening: report the epochs of files that were set aside. Returns how many.
+        """Report the epochs of files that were set aside. Returns how many.
 
         The mark drops them once the report is stored; a crash in between reports them twice.
         """
+        self._report_again()
         ended = self._mark.ended
         if ended:
+            reports = self._reports_of([(epoch, []) for epoch in ended])
             self.put([name(epoch) for epoch in ended], now_s)
+            self._reported += reports
             self._write_mark(msgspec.structs.replace(self._mark, ended=()))
         return len(ended)
 
     def report_lost_seqs(self, name: DroppedReport, now_s: float) -> int:
-        """After opening: report the numbers that may have been assigned and are not in the file.
+        """Report the numbers that may have been assigned and are not in the file.
 
         The mark forgets them only once that is stored: a death in between names them twice.
 
         Returns:
             How many there are; nearly always 0.
         """
+        self._report_again()
         lost = self._lost
         if not lost:
             return 0
         # So that what is left of the damaged log is not found again after the next start.
         self._checkpoint()
-        self.put([name(epoch, [(first, last)]) for epoch, first, last in lost], now_s)
+        named = [(epoch, [(first, last)]) for epoch, first, last in lost]
+        reports = self._reports_of(named)
+        self.put([name(*one) for one in named], now_s)
         self._lost = ()
+        self._reported += reports
         self._write_mark(msgspec.structs.replace(self._mark, lost=()))
         return sum(last - first + 1 for _, first, last in lost)
 
@@ -230,8 +245,8 @@ class Outbox:
         if not self._spoiled:
             return 0
         spoiled = Ledger().with_ranges(chained.from_iterable(self._spoiled.values())).ranges
-        reports = self._reports(name, spoiled)
-        with self._numbering(reports, now_s):
+        named = self.epochs.by_epoch(spoiled, self.last_row)
+        with self._reporting(named), self._numbering([name(*one) for one in named], now_s):
             self._rows.delete(self._spoiled)
             self._write_given_up(spoiled)
         self._spoiled.clear()
@@ -285,11 +300,12 @@ class Outbox:
                     break
                 given_up += (one for whole in rows for one in clip(self._uncovered(), *whole))
             given_up = list(Ledger().with_ranges(given_up).ranges)
-            named = self._reports(name, given_up)
-            signed, reports, _ = self._numbered(named, now_s)
+            named = self.epochs.by_epoch(given_up, self.last_row)
+            signed, reports, _ = self._numbered([name(*one) for one in named], now_s)
             if given_up:
-                self._insert(reports)
-                self._write_given_up(given_up)
+                with self._reporting(named):
+                    self._insert(reports)
+                    self._write_given_up(given_up)
         if given_up:
             self._inserted(len(named), signed)
             self._gave_up(given_up)
@@ -342,9 +358,11 @@ class Outbox:
             raise OutboxDamagedError(_log_damaged(path))
         self.epoch, self._begun = uuid.uuid4(), False
         self._marked = None if found is None else found.epoch
+        self._reported = () if found is None else found.reported
         self._mark = HighWaterMark(
             self.epoch, 0, exact=True, ended=() if found is None else found.ended, lost=self._lost
         )
+        self._report_again()
         if claimed != 0:
             self._empty_log()
 
@@ -370,11 +388,19 @@ class Outbox:
         """The mark of the file as it is now, with an epoch as its newest."""
         through = last_number(self.epochs, newest, self.last_row)
         earlier = self._pending_epochs(newest)
-        return HighWaterMark(newest, through, True, self._mark.ended, self._lost, earlier)
+        return HighWaterMark(
+            newest,
+            through,
+            exact=True,
+            ended=self._mark.ended,
+            lost=self._lost,
+            earlier=earlier,
+            reported=self._unconfirmed_reports(),
+        )
 
     def _lost_numbers(
         self, found: HighWaterMark | None, *, cut_off: bool, empty: bool
-    ) -> tuple[tuple[uuid.UUID, int, int], ...]:
+    ) -> tuple[Lost, ...]:
         """The numbers (epoch, first, last) that may have been given and are not in the file.
 
         Args:
@@ -414,9 +440,53 @@ class Outbox:
             and self._rows.count(clip(self._uncovered(), *rows))
         )
 
-    def _reports(self, name: DroppedReport, rows: Sequence[Range]) -> list[tuple[str, bytes]]:
-        """What names given-up rows: a result for each epoch that they are of."""
-        return [name(*one) for one in self.epochs.by_epoch(rows, self.last_row)]
+    def _reports_of(
+        self, named: Sequence[tuple[uuid.UUID, Sequence[Range]]]
+    ) -> tuple[LossReport, ...]:
+        """What the next rows report as lost, a row for each epoch and its numbers."""
+        rows = enumerate(named, self.last_row + 1)
+        return tuple(LossReport(epoch, tuple(ranges), row) for row, (epoch, ranges) in rows)
+
+    @contextmanager
+    def _reporting(self, named: Sequence[tuple[uuid.UUID, Sequence[Range]]]) -> Iterator[None]:
+        """Have the mark know what the next rows report, before they take the place of results."""
+        before = self._reported
+        self._reported += self._reports_of(named)
+        try:
+            self._write_mark(self._mark)
+            yield
+        except BaseException:
+            self._reported = before
+            raise
+
+    def _report_again(self) -> None:
+        """Have lost once more what was reported by results that are lost themselves."""
+        unheard = [one for one in self._reported if self._is_lost(one)]
+        if not unheard:
+            return
+        ended, lost = losses_of(unheard)
+        self._lost = tuple(dict.fromkeys((*self._lost, *lost)))
+        self._mark = msgspec.structs.replace(
+            self._mark,
+            ended=tuple(dict.fromkeys((*self._mark.ended, *ended))),
+            lost=self._lost,
+        )
+        self._reported = tuple(one for one in self._reported if one not in unheard)
+
+    def _is_lost(self, report: LossReport) -> bool:
+        """Whether a report was given up, or is not in the file though what it names is gone."""
+        if report.row <= self.last_row:
+            return any(clip(self._given_up.ranges, report.row, report.row))
+        rows = self.epochs.rows_of(report.epoch, report.ranges, self.last_row)
+        return not self._rows.count(rows)
+
+    def _unconfirmed_reports(self) -> tuple[LossReport, ...]:
+        """The reports of losses that the centre does not have."""
+        return tuple(
+            one
+            for one in self._reported
+            if any(clip([*self._uncovered(), *self._given_up.ranges], one.row, one.row))
+        )
 
     @contextmanager
     def _numbering(
@@ -449,6 +519,7 @@ class Outbox:
         self._pending += count
 
     def _write_mark(self, new: HighWaterMark) -> None:
+        new = msgspec.structs.replace(new, reported=self._unconfirmed_reports())
         with translated_errors(_CANNOT_MARK):
             high_water_mark.write(self._path, new)
         self._mark = new

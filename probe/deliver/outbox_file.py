@@ -169,12 +169,22 @@ def set_aside(path: Path, suffix: str) -> uuid.UUID | None:
                 file.rename(file.with_name(f"{file.name}.damaged-{suffix}"))
         index_of(path).unlink(missing_ok=True)
         # Last: a death before this leaves the old epoch, which then names all of its numbers.
-        ended = () if found is None else (*found.ended, *found.earlier, found.epoch)
-        lost = () if found is None else found.lost
-        high_water_mark.write(
-            path, HighWaterMark(uuid.uuid4(), 0, exact=True, ended=ended, lost=lost)
-        )
+        high_water_mark.write(path, _mark_after(found))
     return None if found is None else found.epoch
+
+
+def _mark_after(found: HighWaterMark | None) -> HighWaterMark:
+    """The mark of the file that comes next: it names what was in the one that was set aside."""
+    if found is None:
+        return HighWaterMark(uuid.uuid4(), 0, exact=True)
+    ended, lost = high_water_mark.losses_of(found.reported)
+    return HighWaterMark(
+        uuid.uuid4(),
+        0,
+        exact=True,
+        ended=tuple(dict.fromkeys((*found.ended, *ended, *found.earlier, found.epoch))),
+        lost=tuple(dict.fromkeys((*found.lost, *lost))),
+    )
 
 
 @contextmanager
