@@ -13,33 +13,19 @@ named, and remembers until then that it is to be named.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
 from pathlib import Path
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
-from probe.deliver.ranges import Range
+from probe.deliver.loss_reports import LossReport, Lost
 from probe.state.json_file import replace_file
 from wire.decoding import decode_json
 
 # A day of the default plan reserves about 40 times; after a loss at most so many numbers are
 # reported as dropped though they were never assigned.
 RESERVED_AHEAD = 256
-# Lost numbers: (epoch, first, last).
-Lost = tuple[UUID, int, int]
-
-
-class LossReport(Struct, frozen=True):
-    """The result in `row` reports that `ranges` of an epoch's numbers are lost.
-
-    Without ranges: every result of the epoch that the centre does not have.
-    """
-
-    epoch: UUID
-    ranges: tuple[Range, ...]
-    row: int
 
 
 class HighWaterMark(Struct, frozen=True):
@@ -59,17 +45,6 @@ class HighWaterMark(Struct, frozen=True):
     lost: tuple[Lost, ...] = ()
     earlier: tuple[UUID, ...] = ()
     reported: tuple[LossReport, ...] = ()
-
-
-def losses_of(reports: Iterable[LossReport]) -> tuple[list[UUID], list[Lost]]:
-    """What reports that are lost themselves have named: whole epochs, and numbers."""
-    ended: list[UUID] = []
-    lost: list[Lost] = []
-    for one in reports:
-        if not one.ranges:
-            ended.append(one.epoch)
-        lost += ((one.epoch, first, last) for first, last in one.ranges)
-    return ended, lost
 
 
 def read(outbox: Path) -> HighWaterMark | None:

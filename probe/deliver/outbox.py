@@ -26,13 +26,8 @@ from probe.deliver import blocks, high_water_mark, row_codec
 from probe.deliver.batch import NumberedResult
 from probe.deliver.blocks import MAX_RESULTS, Numbering, Row
 from probe.deliver.epochs import Epochs, coverage_from, last_number
-from probe.deliver.high_water_mark import (
-    RESERVED_AHEAD,
-    HighWaterMark,
-    LossReport,
-    Lost,
-    losses_of,
-)
+from probe.deliver.high_water_mark import RESERVED_AHEAD, HighWaterMark
+from probe.deliver.loss_reports import LossReport, Lost, Named, in_rows, losses_of, reports_of
 from probe.deliver.outbox_file import (
     CANNOT_WRITE,
     OutboxDamagedError,
@@ -212,7 +207,7 @@ class Outbox:
         self._report_again()
         ended = self._mark.ended
         if ended:
-            reports = self._reports_of([(epoch, []) for epoch in ended])
+            reports = reports_of([(epoch, ()) for epoch in ended], self.last_row + 1)
             self.put([name(epoch) for epoch in ended], now_s)
             self._reported += reports
             self._write_mark(msgspec.structs.replace(self._mark, ended=()))
@@ -233,7 +228,7 @@ class Outbox:
         # So that what is left of the damaged log is not found again after the next start.
         self._checkpoint()
         named = [(epoch, [(first, last)]) for epoch, first, last in lost]
-        reports = self._reports_of(named)
+        reports = reports_of(named, self.last_row + 1)
         self.put([name(*one) for one in named], now_s)
         self._lost = ()
         self._reported += reports
@@ -440,18 +435,11 @@ class Outbox:
             and self._rows.count(clip(self._uncovered(), *rows))
         )
 
-    def _reports_of(
-        self, named: Sequence[tuple[uuid.UUID, Sequence[Range]]]
-    ) -> tuple[LossReport, ...]:
-        """What the next rows report as lost, a row for each epoch and its numbers."""
-        rows = enumerate(named, self.last_row + 1)
-        return tuple(LossReport(epoch, tuple(ranges), row) for row, (epoch, ranges) in rows)
-
     @contextmanager
-    def _reporting(self, named: Sequence[tuple[uuid.UUID, Sequence[Range]]]) -> Iterator[None]:
+    def _reporting(self, named: Sequence[Named]) -> Iterator[None]:
         """Have the mark know what the next rows report, before they take the place of results."""
         before = self._reported
-        self._reported += self._reports_of(named)
+        self._reported += reports_of(named, self.last_row + 1)
         try:
             self._write_mark(self._mark)
             yield
@@ -476,17 +464,13 @@ class Outbox:
     def _is_lost(self, report: LossReport) -> bool:
         """Whether a report was given up, or is not in the file though what it names is gone."""
         if report.row <= self.last_row:
-            return any(clip(self._given_up.ranges, report.row, report.row))
+            return bool(in_rows([report], self._given_up.ranges))
         rows = self.epochs.rows_of(report.epoch, report.ranges, self.last_row)
         return not self._rows.count(rows)
 
     def _unconfirmed_reports(self) -> tuple[LossReport, ...]:
         """The reports of losses that the centre does not have."""
-        return tuple(
-            one
-            for one in self._reported
-            if any(clip([*self._uncovered(), *self._given_up.ranges], one.row, one.row))
-        )
+        return in_rows(self._reported, [*self._uncovered(), *self._given_up.ranges])
 
     @contextmanager
     def _numbering(

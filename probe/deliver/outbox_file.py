@@ -18,6 +18,7 @@ from pathlib import Path
 
 from probe.deliver import high_water_mark
 from probe.deliver.high_water_mark import HighWaterMark
+from probe.deliver.loss_reports import losses_of
 from probe.deliver.write_ahead_log import index_of, log_of
 from runtime.language import Phrase
 
@@ -177,7 +178,7 @@ def _mark_after(found: HighWaterMark | None) -> HighWaterMark:
     """The mark of the file that comes next: it names what was in the one that was set aside."""
     if found is None:
         return HighWaterMark(uuid.uuid4(), 0, exact=True)
-    ended, lost = high_water_mark.losses_of(found.reported)
+    ended, lost = losses_of(found.reported)
     return HighWaterMark(
         uuid.uuid4(),
         0,
