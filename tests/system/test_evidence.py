@@ -121,7 +121,7 @@ def test_an_issued_report_is_bundled_by_its_name(bundle: Path) -> None:
     checked = run([sys.executable, "-m", "verify", str(path)])
     assert checked.returncode == 0, checked.stdout
     assert f"report: {name}" in checked.stdout
-    assert "area: 52 of 52 figures of the report" in checked.stdout
+    assert "area: 54 of 54 figures of the report" in checked.stdout
     unknown = run([*command, "monthly_all_20260601-20260630_v9"])
     assert (unknown.returncode, "there is no issued report" in unknown.stderr) == (2, True)
     both = run([*command, name, "--period", "2026-06"])
