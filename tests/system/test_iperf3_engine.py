@@ -26,6 +26,7 @@ from probe.measure.throughput import iperf3_process, iperf3_report
 from probe.measure.throughput import probe as throughput_probe
 from probe.measure.throughput.iperf3_report import Iperf3Sample, Transcript
 from probe.measure.throughput.method import Iperf3Result, Iperf3Spec
+from tests.client import eventually
 from tests.lab.network import LineShape, OfficeNetwork, why_not
 from tests.lab.polling import wait_until
 from wire.result import Outcome, Reason, ThroughputValues
@@ -282,11 +283,17 @@ def test_a_child_that_listens_to_nobody_is_killed(line: Line) -> None:
     assert time.monotonic() - began < 0.2 + 2 * iperf3_process.KILL_GRACE_S + LOADED_S
     assert (transcript.killed, transcript.printed) == (True, "started\n")
     assert iperf3_report.read(transcript, asked).reason is Reason.TIMEOUT
-    assert not [pid for pid in line.network.office.pids() if _named(pid, "sleep")]
+    eventually(
+        lambda: not [pid for pid in line.network.office.pids() if _named(pid, "sleep")],
+        "what the child has started is killed as well",
+    )
 
 
 def _named(pid: int, name: str) -> bool:
-    return Path(f"/proc/{pid}/comm").read_text().strip() == name and not _ended(pid)
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip() == name and not _ended(pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return False  # it has ended meanwhile
 
 
 def test_standard_output_is_ours_during_a_test(

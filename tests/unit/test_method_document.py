@@ -53,7 +53,8 @@ def test_every_reference_names_a_section_and_a_rule_of_it() -> None:
 
 
 def test_nothing_speaks_of_a_method_that_is_not_in_the_repository() -> None:
-    private = re.compile(r"\bMETHOD\b")
+    # iCalendar has a property of that name (RFC 5545, 3.7.2).
+    private = re.compile(r"\bMETHOD\b(?!:)")
     assert [
         str(path.relative_to(ROOT))
         for path in _OUR_FILES
