@@ -47,6 +47,8 @@ def fill(folder: Path, communes: int, days: int) -> int:
     store = SqliteStore(folder / "results.sqlite")
     store.registry.apply(nation.registry(), "bench", "bench", now)
     results = Loader(store, store.database, nation, local_day(now)).load(days)
+    while store.carry_over():
+        pass  # what a store in service has behind it
     for begin in range(0, communes, _PROBES_A_BATCH):
         numbered = enumerate(codes[begin : begin + _PROBES_A_BATCH], start=begin)
         statuses = [one for number, code in numbered for one in _statuses(number, code, now)]

@@ -46,20 +46,8 @@ class FigureFill:
         return 0
 
     def _next(self, transaction: Transaction, step: Step) -> Sequence[Row]:
-        figures, bodies = FIGURES[step], BODIES[step].name
-        first, second = figures.key
-        # The coming rows of this key, and then those of the next one that has any.
-        beyond, values = "", tuple[int, ...]()
-        if self._after is not None:
-            beyond = f"AND (f.{first} > ? OR (f.{first} = ? AND f.{second} > ?))"
-            values = (self._after[0], *self._after)
-        empty = f"f.throughput_valid > 0 AND f.{OVERVIEW_LOADED[0]}_count IS NULL"
         rows = transaction.execute(
-            f"SELECT f.{first}, f.{second}, f.line_id, f.start_s, b.body "
-            f"FROM {figures.name} f JOIN {bodies} b "
-            f"ON b.line_id = f.line_id AND b.start_s = f.start_s "
-            f"WHERE {empty} {beyond} ORDER BY f.{first}, f.{second} LIMIT {_ROWS_AT_ONCE}",
-            values,
+            statement(step, begun=self._after is not None), self._after or ()
         )
         if rows:
             self._after = (int(rows[-1][0]), int(rows[-1][1]))
@@ -75,6 +63,21 @@ class FigureFill:
                 if (cells := _cells(bytes(body)))
             ],
         )
+
+
+def statement(step: Step, *, begun: bool) -> str:
+    """The rows whose columns are empty, in order of the key; `begun`: those behind a key (?, ?)."""
+    figures, bodies = FIGURES[step], BODIES[step].name
+    key = ", ".join(f"f.{column}" for column in figures.key)
+    # As a pair, with which both databases begin at that place of the key's index.
+    beyond = f"AND ({key}) > (?, ?)" if begun else ""
+    return (
+        f"SELECT {key}, f.line_id, f.start_s, b.body "
+        f"FROM {figures.name} f JOIN {bodies} b "
+        f"ON b.line_id = f.line_id AND b.start_s = f.start_s "
+        f"WHERE f.throughput_valid > 0 AND f.{OVERVIEW_LOADED[0]}_count IS NULL {beyond} "
+        f"ORDER BY {key} LIMIT {_ROWS_AT_ONCE}"
+    )
 
 
 def _cells(body: bytes) -> list[object]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
+import pytest
 from msgspec import structs
 
 from collector.registry.registry import LineKey
 from collector.rollup.metrics import OVERVIEW_LOADED
 from collector.rollup.periods import Period, Step, local_day
+from collector.store.figure_fill import statement
 from collector.store.rollup_tables import FIGURES
 from collector.store.sql_store import SqlStore
+from collector.store.sqlite import SqliteStore
 from collector.store.store import Store
 from tests import samples
 from tests.contract.test_store import results
@@ -58,3 +64,15 @@ def test_columns_of_a_version_before_are_filled(store: Store) -> None:
     assert dict(store.summaries.overview(TODAY)[LINE].metrics) == before
     assert store.rollup_differences(LINE, TODAY.first, whole_month=True) == []
     assert store.carry_over() == 0
+
+
+@pytest.mark.parametrize("step", list(Step))
+def test_what_comes_next_is_found_by_the_key(tmp_path: Path, step: Step) -> None:
+    """And not by reading all that was filled before: a nation has millions of hours."""
+    path = tmp_path / "results.sqlite"
+    SqliteStore(path).close()
+    with closing(sqlite3.connect(path)) as database:
+        plan = database.execute(f"EXPLAIN QUERY PLAN {statement(step, begun=True)}", (1, 1))
+        first, *_ = [row[3] for row in plan]
+    assert first.startswith("SEARCH f USING PRIMARY KEY")
+    assert first.endswith(">(?,?))")
