@@ -35,10 +35,14 @@ log = logging.getLogger(__name__)
 
 
 class _Download:
-    """The pieces of a bundle, the last of which comes when it is on record."""
+    """The pieces of a bundle, the last of which comes when it is on record.
+
+    `is_made` once nothing is left to be made of it: the reader may still be taking the last piece.
+    """
 
     def __init__(self, bundle: BundlePieces, record: Callable[[str], None]) -> None:
         self._bundle, self._record = bundle, record
+        self.is_made = False
 
     def __iter__(self) -> Iterator[bytes]:
         held, ended = None, False
@@ -52,6 +56,7 @@ class _Download:
             assert held is not None
             ended = True
             self._record(f"sha256:{written.sha256}")
+            self.is_made = True
             yield held
         finally:
             if not ended:
@@ -150,7 +155,8 @@ class EvidenceDownloads:
 
         download = _Download(bundle, record)
         with self._lock:
-            if self._running is not None and self._running() is not None:
+            running = None if self._running is None else self._running()
+            if running is not None and not running.is_made:
                 raise HTTPException(503, "another bundle of evidence is being made")
             self._running = weakref.ref(download)
         return StreamingResponse(
