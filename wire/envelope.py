@@ -36,13 +36,8 @@ class Record(Struct, frozen=True, forbid_unknown_fields=True):
     result: AnyResult
 
 
-class Envelope(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The payload of `tramdo/v1/{tenant}/{probe}/m/{kind}`.
-
-    `clock` is present when a result was measured while the probe's clock was not synchronised.
-    `signatures` are the blocks that cover its results (`wire.signature`), ascending; absent from a
-    probe that does not sign.
-    """
+class _Sender(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every form of an envelope has: which probe sends it, from where and when."""
 
     schema: Literal["tramdo/1"] = SCHEMA
     tenant: Name
@@ -51,6 +46,16 @@ class Envelope(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     site: Site
     sent_at: Utc
     clock: ClockNote | None = None
+
+
+class Envelope(_Sender, frozen=True, kw_only=True):
+    """The payload of `tramdo/v1/{tenant}/{probe}/m/{kind}`.
+
+    `clock` is present when a result was measured while the probe's clock was not synchronised.
+    `signatures` are the blocks that cover its results (`wire.signature`), ascending; absent from a
+    probe that does not sign.
+    """
+
     records: Annotated[list[Record], Meta(min_length=1)]
     signatures: SignatureBlocks | UnsetType = UNSET
 
@@ -62,30 +67,16 @@ class RawRecord(Struct, frozen=True, forbid_unknown_fields=True):
     result: msgspec.Raw
 
 
-class EnvelopeFrame(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class EnvelopeFrame(_Sender, frozen=True, kw_only=True):
     """An envelope with undecoded results, so that each can be validated by itself."""
 
-    schema: Literal["tramdo/1"] = SCHEMA
-    tenant: Name
-    probe: Name
-    epoch: UUID
-    site: Site
-    sent_at: Utc
-    clock: ClockNote | None = None
     records: Annotated[list[RawRecord], Meta(min_length=1)]
     signatures: SignatureBlocks | UnsetType = UNSET
 
 
-class EnvelopeEnd(Struct, frozen=True, kw_only=True):
+class EnvelopeEnd(_Sender, frozen=True, kw_only=True):
     """An envelope without its records."""
 
-    schema: Literal["tramdo/1"] = SCHEMA
-    tenant: Name
-    probe: Name
-    epoch: UUID
-    site: Site
-    sent_at: Utc
-    clock: ClockNote | None = None
     signatures: SignatureBlocks | UnsetType = UNSET
 
 

@@ -69,11 +69,12 @@ _PACKER: Final = zlib.compressobj(
 # No body is longer; more than this was not packed by `pack`.
 _MAX_BODY_BYTES: Final = 64 << 20
 
-
 # Where so many results are stored at once, their packed text is made to be sent as it is. Of fewer
 # an envelope is smaller that is compressed with its frame, and a burst is none of these.
 MIN_SENDABLE: Final = 16
 _SEVERAL, _SENDABLE = b"c", b"d"
+# A newer one that packs several bodies takes a letter of its own for them too.
+_DICTIONARY_OF_SEVERAL: Final = _DICTIONARIES[b"b"]
 _RECORDS: Final = b'{"records":['
 
 
@@ -106,7 +107,7 @@ def unpack(packed: bytes, count: int, first_seq: int) -> list[bytes]:
     if letter == _SENDABLE:
         bodies = _bodies_of_records(packed[5:], first_seq)
     elif letter == _SEVERAL:
-        bodies = _unpacked(packed[1:], _DICTIONARIES[_NEWEST]).split(b"\n")
+        bodies = _unpacked(packed[1:], _DICTIONARY_OF_SEVERAL).split(b"\n")
     elif letter in _DICTIONARIES:
         bodies = [_unpacked(packed[1:], _DICTIONARIES[letter])]
     else:
