@@ -441,6 +441,8 @@ class Outbox:
         before = self._reported
         self._reported += reports_of(named, self.last_row + 1)
         try:
+            # First, so that the mark is that of this epoch and names the older ones.
+            self._reserve(len(named))
             self._write_mark(self._mark)
             yield
         except BaseException:

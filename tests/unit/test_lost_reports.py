@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from uuid import UUID
 
@@ -194,3 +196,27 @@ def test_a_mark_that_cannot_be_written_gives_up_nothing(path: Path) -> None:
     assert outbox.make_room(1, lost, 0.0) == 599
     assert report_all(outbox) == {(str(outbox.epoch), "[[1, 599]]")}
     outbox.close()
+
+
+def test_an_end_before_damaged_rows_are_given_up_leaves_older_epochs_named(
+    path: Path, tmp_path: Path
+) -> None:
+    first = Outbox(path)
+    put(first, 2)
+    put(first, 3)
+    first.close()
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE blocks SET checksum = checksum + 1 WHERE seq = 2")
+    second = Outbox(path)
+    second.pending(0, second.last_row, 10)
+
+    def ends(_epoch: UUID, _ranges: Ranges) -> tuple[str, bytes]:
+        raise RuntimeError("the process ends here")
+
+    with pytest.raises(RuntimeError, match="ends here"):
+        second.report_corrupt_rows(ends, 0.0)
+    copy = file_is_destroyed(path, tmp_path)
+    second.abandon()
+    third = Outbox(copy)
+    assert (str(first.epoch), "[]") in report_all(third)
+    third.close()
