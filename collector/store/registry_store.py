@@ -103,11 +103,8 @@ class SqlRegistryStore:
 
     def adopt(self, table: AdoptedTable, registry: Registry, by: Author) -> list[Change]:
         known, listed = self.read(), in_force(official(), LIST_DAY, table)
-        own = {
-            code: one
-            for code, one in known.communes.items()
-            if one != self.official().communes.get(code)
-        }
+        before = self.official().communes
+        own = {code: one for code, one in known.communes.items() if one != before.get(code)}
         wanted = msgspec.structs.replace(
             registry, communes={**listed.communes, **own}, former_codes=listed.former_codes
         )
