@@ -187,7 +187,7 @@ def _import(options: argparse.Namespace, config: StoreConfig) -> int:
             notices = []
             wanted = import_file.parse(text, name, listed, known, notices)
         if options.action == "check":
-            changes = differences(store.registry.read(), wanted)
+            changes = differences(known, wanted)
         else:
             now = datetime.now(UTC)
             changes = store.registry.apply(wanted, options.who, str(options.file), now)
