@@ -6,8 +6,9 @@ so that none of them is taken for a backup of what is stored since.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
+from collector.store import columns
 from collector.store.batch import utc_text
 from collector.store.database import Database, Row, Transaction
 from collector.store.records import BackupRecord, StoreStatus
@@ -23,7 +24,7 @@ def read(database: Database) -> StoreStatus:
         "SELECT coalesce(sum(results), 0), coalesce(min(number), 0), coalesce(max(number), 0) "
         "FROM rollup_batches"
     )
-    backup, restored = last_event(database, "backup"), last_event(database, "restore")
+    backup, restored = _last_event(database, "backup"), _last_event(database, "restore")
     if backup and restored and restored[0] > backup[0]:
         backup = None
     return StoreStatus(
@@ -33,11 +34,11 @@ def read(database: Database) -> StoreStatus:
         int(first),
         int(last),
         None if backup is None else _record(backup),
-        None if restored is None else _time(restored[2]),
+        None if restored is None else columns.time(restored[2]),
     )
 
 
-def last_event(database: Database, event: str) -> Row | None:
+def _last_event(database: Database, event: str) -> Row | None:
     """The last row of a kind: its number, then `_COLUMNS`."""
     rows = database.read(
         f"SELECT number, {_COLUMNS} FROM backups WHERE event = ? ORDER BY number DESC LIMIT 1",
@@ -69,7 +70,7 @@ def _insert(transaction: Transaction, event: str, one: BackupRecord) -> None:
 
 def _record(row: Row) -> BackupRecord:
     _, _, at, duration_s, size_bytes, results, verified, place = row
-    return BackupRecord(_time(at), duration_s, size_bytes, results, bool(verified), place)
+    return BackupRecord(columns.time(at), duration_s, size_bytes, results, bool(verified), place)
 
 
 def _last_stored_at(database: Database) -> datetime | None:
@@ -77,11 +78,4 @@ def _last_stored_at(database: Database) -> datetime | None:
     rows = database.read(
         "SELECT stored_at FROM series_last WHERE number = (SELECT max(number) FROM series_last)"
     )
-    if not rows:
-        return None
-    (at,) = rows[0]
-    return at if isinstance(at, datetime) else datetime.fromtimestamp(at / 1e6, UTC)
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    return columns.time(rows[0][0]) if rows else None
