@@ -14,7 +14,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from collector.reports.report import ReportKind, last_complete_period
-from collector.rollup.periods import Period, start_of_day
+from collector.rollup.periods import Period, period_after, period_before, start_of_day
 
 RECIPIENTS_MOST = 50
 # Later than that after it fell due, a report is not sent by itself: the centre was off for long.
@@ -153,7 +153,7 @@ def due_period(mailing: Mailing, now: datetime) -> Period | None:
         return None
     last = last_complete_period(mailing.kind, now)
     # One that is due late in its week or month may be sent when the next one is over already.
-    for period in (last, last_complete_period(mailing.kind, start_of_day(last.first))):
+    for period in (last, period_before(last)):
         at = due_at(mailing, period)
         if mailing.since < at <= now < at + LATE_MOST:
             return period
@@ -164,14 +164,8 @@ def next_due(mailing: Mailing, now: datetime) -> tuple[datetime, Period]:
     """When it is due next, and for which days."""
     period = last_complete_period(mailing.kind, now)
     while (at := due_at(mailing, period)) <= max(now, mailing.since):
-        period = last_complete_period(mailing.kind, _after_next(period))
+        period = period_after(period)
     return at, period
-
-
-def _after_next(period: Period) -> datetime:
-    """A time at which the period after this one is the last that is over."""
-    length = 7 if period.days == 7 else 31
-    return start_of_day(period.last + timedelta(days=length + 1)) + timedelta(hours=1)
 
 
 def deliveries(

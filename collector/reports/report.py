@@ -16,7 +16,7 @@ from collector.domain.assessment import NoVerdictReason, Verdict
 from collector.domain.thresholds import Thresholds
 from collector.registry.planned_maintenance import MaintenanceStatus
 from collector.registry.registry import LineKey
-from collector.rollup.periods import Period, local_day, month_of, week_of
+from collector.rollup.periods import Period, local_day, month_of, period_before, week_of
 from wire.record import Text
 
 SCHEMA = "tramdo-paper/1"
@@ -55,11 +55,7 @@ class Area(Struct, frozen=True, kw_only=True):
 def last_complete_period(kind: ReportKind, now: datetime) -> Period:
     """The last week or month that is over, in local time."""
     today = local_day(now)
-    if kind is ReportKind.WEEKLY:
-        monday = week_of(today).first
-        return week_of(monday.fromordinal(monday.toordinal() - 1))
-    first = month_of(today).first
-    return month_of(first.fromordinal(first.toordinal() - 1))
+    return period_before(week_of(today) if kind is ReportKind.WEEKLY else month_of(today))
 
 
 class OfficeConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

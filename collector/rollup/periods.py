@@ -76,6 +76,14 @@ def period_before(period: Period) -> Period:
     return Period(period.first - period.days * _DAY, period.first - _DAY)
 
 
+def period_after(period: Period) -> Period:
+    """The month after a whole month; else as many days, just after it."""
+    first = period.last + _DAY
+    if period == month_of(period.first):
+        return month_of(first)
+    return Period(first, period.last + period.days * _DAY)
+
+
 def parse_period(text: str) -> Period:
     """`2026-W30`, `2026-07`, `2026-07-25`, or `2026-07-01..2026-07-15`.
 

@@ -16,7 +16,7 @@ from collector.registry.planned_maintenance import PlannedMaintenance
 from collector.registry.registry import Registry
 from collector.reports.maintenance import scope_text
 from collector.reports.report import ReportKind, last_complete_period
-from collector.rollup.periods import Period, local_day, month_of, week_of
+from collector.rollup.periods import Period, local_day, period_after, week_of
 from collector.users.user import AuditEvent, Permission, Role, User
 from collector.web.calendar_file import CalendarEvent, whole_day
 from collector.web.line_view import WEEKDAYS
@@ -184,8 +184,7 @@ def _periods(kind: ReportKind, now: datetime, period: Period) -> Iterator[Period
     days = last_complete_period(kind, now)
     while days.last < period.last:
         yield days
-        after = days.last + _DAY
-        days = week_of(after) if kind is ReportKind.WEEKLY else month_of(after)
+        days = period_after(days)
 
 
 def _is_expected(kind: ReportKind, last: date, days: Period) -> bool:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from collector.rollup.days import DaySample
 from collector.rollup.distribution import distribution
-from collector.rollup.periods import Period, month_of, period_before
+from collector.rollup.periods import Period, month_of, period_after, period_before
 from collector.rollup.summary import EMPTY, Summary
 from collector.web import change_view
 from collector.web.line_table import DOWN, LATENCY, UP
@@ -52,3 +52,10 @@ def test_the_period_before() -> None:
     assert period_before(month_of(date(2026, 1, 9))) == month_of(date(2025, 12, 9))
     seven = Period(date(2026, 7, 2), date(2026, 7, 8))
     assert period_before(seven) == Period(date(2026, 6, 25), date(2026, 7, 1))
+
+
+def test_the_period_after() -> None:
+    assert period_after(month_of(date(2026, 1, 31))) == month_of(date(2026, 2, 9))
+    assert period_after(month_of(date(2026, 12, 9))) == month_of(date(2027, 1, 9))
+    seven = Period(date(2026, 6, 25), date(2026, 7, 1))
+    assert period_after(seven) == Period(date(2026, 7, 2), date(2026, 7, 8))
