@@ -7,7 +7,6 @@ Vietnam's time. What fell due before it was set, or while it was stopped, is not
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
@@ -193,9 +192,3 @@ def deliveries(
 def is_given_up(delivery: Delivery, now: datetime) -> bool:
     """Whether what failed just now is not tried again."""
     return now - delivery.made_at >= GIVE_UP_AFTER
-
-
-def summary(found: Sequence[Delivery]) -> dict[DeliveryState, int]:
-    """How many deliveries have each state, in the order of the states."""
-    counts = {state: sum(one.state is state for one in found) for state in DeliveryState}
-    return {state: count for state, count in counts.items() if count}
