@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from collector.registry.planned_maintenance import (
@@ -52,7 +52,11 @@ class MaintenanceFigures:
             for key in self._lines[one.number]:
                 if one.is_planned_for(key, registry):
                     self._planned.setdefault(key, []).append(one)
-        self._outages = {key: self._outages_of(key, outages) for key in self._planned}
+        first = first_outage_at(period)
+        self._outages = {
+            key: counted_outages(outages(key, first, period.ends_at), period)
+            for key in self._planned
+        }
 
     def down_by_line(self) -> Mapping[LineKey, int]:
         """The minutes down in planned maintenance of each line that had some announced."""
@@ -88,13 +92,20 @@ class MaintenanceFigures:
         period = self._period
         return minutes_within(mine, self._outages[key], period.starts_at, period.ends_at)
 
-    def _outages_of(self, key: LineKey, outages: Outages) -> list[LineOutage]:
-        first = start_of_day(self._period.first - LOOKED_BACK)
-        return [
-            LineOutage(one.started_at, one.ended_at, one.down_minutes)
-            for one in outages(key, first, self._period.ends_at)
-            if one.valid and one.started_at >= first
-        ]
+
+def first_outage_at(period: Period) -> datetime:
+    """From when on outages are looked at for a period."""
+    return start_of_day(period.first - LOOKED_BACK)
+
+
+def counted_outages(outages: Iterable[StoredOutage], period: Period) -> list[LineOutage]:
+    """Those of a line's outages that count in a period: valid ones, begun a day before at most."""
+    first = first_outage_at(period)
+    return [
+        LineOutage(one.started_at, one.ended_at, one.down_minutes)
+        for one in outages
+        if one.valid and one.started_at >= first
+    ]
 
 
 def scope_text(scope: MaintenanceScope, registry: Registry) -> str:

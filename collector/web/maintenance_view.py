@@ -22,8 +22,8 @@ from collector.registry.planned_maintenance import (
     minutes_within,
 )
 from collector.registry.registry import LineKey, Registry
-from collector.reports.maintenance import LOOKED_BACK, scope_text
-from collector.rollup.periods import VIETNAM, Period, start_of_day
+from collector.reports.maintenance import counted_outages, scope_text
+from collector.rollup.periods import VIETNAM, Period
 from collector.rollup.summary import Summary
 from collector.store.records import StoredOutage
 from collector.web.formatting import Moment, moment
@@ -331,7 +331,7 @@ def of_line(
         if one.touches(period.starts_at, period.ends_at) and one.concerns(key, registry)
     ]
     planned = planned_for(mine, key, registry)
-    counted = line_outages(outages, period)
+    counted = counted_outages(outages, period)
     minutes = min(_within(planned, counted, period), summary.down_minutes)
     known = summary.up_minutes + summary.down_minutes - minutes
     return LineMaintenance(
@@ -347,16 +347,6 @@ def of_line(
         with_maintenance=percent(summary.availability_ratio, locale),
         without=percent(summary.up_minutes / known if known else None, locale),
     )
-
-
-def line_outages(outages: Sequence[StoredOutage], period: Period) -> list[LineOutage]:
-    """Those that count, as for reports."""
-    first = start_of_day(period.first - LOOKED_BACK)
-    return [
-        LineOutage(one.started_at, one.ended_at, one.down_minutes)
-        for one in outages
-        if one.valid and one.started_at >= first
-    ]
 
 
 def _within(
