@@ -119,6 +119,7 @@ def build_report(
     maintenance = MaintenanceFigures(
         sources.maintenance, of, period, sources.registry, sources.outages
     )
+    announced = maintenance.announced()
     rows = build_rows(
         RowInputs(
             area=of,
@@ -145,13 +146,13 @@ def build_report(
         made_at=now.replace(microsecond=0),
         data_revision=data_revision,
         waiting=summaries.waiting(),
-        revision=_revision(issued, rows, sources, of, period, maintenance.announced()),
+        revision=_revision(issued, rows, sources, of, period, announced),
         office=sources.office,
         thresholds=sources.thresholds,
         rows=rows,
         weeks=_weeks(sources, lines, period) if kind is ReportKind.WEEKLY else (),
         commune_month=_commune_month(sources, lines, period),
-        maintenance=maintenance.announced(),
+        maintenance=announced,
     )
 
 
