@@ -69,6 +69,14 @@ class MaintenanceScope(Struct, frozen=True, kw_only=True):
     place: str = ""
     line: str = ""
 
+    @property
+    def line_key(self) -> LineKey | None:
+        """The line; None where it is every one."""
+        if not self.line:
+            return None
+        tenant, probe, line, *_ = [*self.line.split("/"), "", ""]
+        return LineKey(tenant, probe, line)
+
     def covers(self, key: LineKey, registry: Registry) -> bool:
         """Whether a line is concerned; one that is not registered never is."""
         line, commune = registry.line(key), registry.commune_of(key)
@@ -152,11 +160,11 @@ class PlannedMaintenance(Struct, frozen=True, kw_only=True):
         """Whether it counts."""
         if self.is_withdrawn:
             return MaintenanceStatus.WITHDRAWN
-        if self.planned is None:
+        advance, planned = self.in_advance, self.planned
+        if advance is None or planned is None:
             return MaintenanceStatus.LATE
-        whole = self.planned == self.current.window and self.in_advance is not None
-        same_lines = self.in_advance is not None and self.in_advance.scope == self.current.scope
-        return MaintenanceStatus.PLANNED if whole and same_lines else MaintenanceStatus.PARTLY
+        whole = planned == self.current.window and advance.scope == self.current.scope
+        return MaintenanceStatus.PLANNED if whole else MaintenanceStatus.PARTLY
 
     def touches(self, begin: datetime, end: datetime) -> bool:
         """Whether one of its entries is of work in that time."""

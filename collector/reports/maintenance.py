@@ -112,9 +112,8 @@ def scope_text(scope: MaintenanceScope, registry: Registry) -> str:
     """The scope in words: ISP, line with its office, place with its province."""
     isp, commune = registry.isps.get(scope.isp), registry.communes.get(scope.place)
     parts = [isp.name if isp else scope.isp]
-    if scope.line:
-        tenant, probe, *_ = [*scope.line.split("/"), "", ""]
-        known = registry.probe(tenant, probe)
+    if (key := scope.line_key) is not None:
+        known = registry.probe(key.tenant, key.probe)
         parts += [scope.line, known.office if known else ""]
     if commune is not None:
         parts.append(f"{commune.name}, {commune.province_name}")

@@ -114,9 +114,8 @@ def lines_concerned(
     scope: MaintenanceScope, places: Mapping[LinePlace, int], registry: Registry
 ) -> int:
     """How many lines a scope is of."""
-    if scope.line:
-        tenant, probe, line, *_ = [*scope.line.split("/"), "", ""]
-        return int(scope.covers(LineKey(tenant, probe, line), registry))
+    if (key := scope.line_key) is not None:
+        return int(scope.covers(key, registry))
     return sum(count for where, count in places.items() if scope.fits(where))
 
 
@@ -206,9 +205,8 @@ def sort_value(
 
 def commune_of(scope: MaintenanceScope, registry: Registry) -> str | None:
     """The commune that a scope lies in, for permissions; None where it is wider."""
-    if scope.line:
-        tenant, probe, *_ = [*scope.line.split("/"), "", ""]
-        known = registry.probe(tenant, probe)
+    if (key := scope.line_key) is not None:
+        known = registry.probe(key.tenant, key.probe)
         return known.commune if known else None
     return scope.place if scope.place in registry.communes else None
 
