@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from collector.rollup.periods import VIETNAM, Period, Step, bucket_start, local_day
 from collector.rollup.queries import Bucket
@@ -96,6 +96,18 @@ def range_between(start_text: str, end_text: str) -> Range:
     if not LEAST <= found.span <= MOST:
         raise ValueError("`to` is 6 hours to 366 days after `from`")
     return found
+
+
+def range_context(address: str, shown: Range, now: datetime, locale: Locale) -> dict[str, Any]:
+    """What templates need of zoomed charts; `address` (with a query) shows the whole period."""
+    return {
+        "shown": shown,
+        "range_words": range_words(shown, locale),
+        "local_text": local_text,
+        "latest": max(newest_end(now), shown.end),
+        "limits": {"least": LEAST, "most": MOST, "hours_up_to": HOURS_UP_TO},
+        "links": zoom_links(address, shown, now, locale),
+    }
 
 
 def zoom_links(address: str, shown: Range, now: datetime, locale: Locale) -> list[ZoomLink]:

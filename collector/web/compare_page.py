@@ -15,11 +15,12 @@ from collector.domain.read_model import ReadModel
 from collector.rollup.periods import Period, Step
 from collector.web import chart_view, period_choice
 from collector.web import compare_view as view
+from collector.web.change_view import period_text
 from collector.web.chart_view import Range
 from collector.web.compare_view import LETTERS, LineBuckets, Subject
 from collector.web.page_context import PageContext
 from collector.web.period_choice import PeriodChoice, period_context
-from collector.web.query import found_or_404, links, one_of
+from collector.web.query import chosen_range, found_or_404, links, one_of
 from collector.web.responses import file_response
 from collector.web.search_page import place_index
 
@@ -63,7 +64,7 @@ class ComparePage:
     def page(self, request: Request) -> Response:
         """`a` to `d`: lines and communes; the period; `from`, `to`, `table`: the charts; `q`."""
         model, locale, asked = self._model, self._context.locale(request), self._asked(request)
-        subjects, shown, now = asked.subjects, asked.shown, model.now()
+        subjects, shown = asked.subjects, asked.shown
         address = links("/compare", asked.parameters)({})
         buckets, days = self._buckets(asked)
         keys = [one.key for one in subjects]
@@ -87,13 +88,8 @@ class ComparePage:
             else [],
             can_add=can_add,
             period=period_context(asked.period, model.today(), locale),
-            period_words=f"{asked.period.period.first:%d/%m/%Y}–{asked.period.period.last:%d/%m/%Y}",
-            shown=shown,
-            range_words=chart_view.range_words(shown, locale),
-            local_text=chart_view.local_text,
-            latest=max(chart_view.newest_end(now), shown.end),
-            limits=chart_view,
-            links=chart_view.zoom_links(address, shown, now, locale),
+            period_words=period_text(asked.period.period),
+            **chart_view.range_context(address, shown, model.now(), locale),
             charts=view.charts(
                 subjects,
                 buckets,
@@ -129,12 +125,9 @@ class ComparePage:
             period = period_choice.choose(
                 query.get("period", ""), "", "", "", model.today(), _DAYS_DEFAULT
             )
-            if "from" in query or "to" in query:
-                shown = chart_view.range_between(query.get("from", ""), query.get("to", ""))
-            else:
-                shown = chart_view.range_of_days(period.period, model.now())
         except ValueError as error:
             raise HTTPException(400, str(error)) from error
+        shown = chosen_range(request, period.period, model.now())
         text = query.get("q", "").strip()[:QUERY_MOST]
         table = one_of("table", query.get("table"), [one.name for one in view.FIGURES])
         return _Asked(view.with_short_names(subjects), period, shown, text, table)

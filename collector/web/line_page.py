@@ -68,7 +68,14 @@ from collector.web.operator_view import OperatorSection
 from collector.web.page_context import PageContext
 from collector.web.period_choice import period_context
 from collector.web.presentation import Locale
-from collector.web.query import chosen_colour, chosen_period, found_or_404, links, period_days
+from collector.web.query import (
+    chosen_colour,
+    chosen_period,
+    chosen_range,
+    found_or_404,
+    links,
+    period_days,
+)
 from collector.web.responses import file_response
 from wire.commands import AnyCommand
 from wire.result import Family
@@ -291,7 +298,7 @@ class LinePages:
         model, locale = self._model, self._context.locale(request)
         line, now = self._line(request), model.now()
         days = period_days(request.query_params.get("days"))
-        shown = self._range(request, days)
+        shown = chosen_range(request, model.last_days(days), now)
         series = self._series(line.key, shown)
         buckets = merged_buckets(series.values())
         address = f"{line_address(line.key)}/chart?days={days}"
@@ -303,12 +310,7 @@ class LinePages:
             line=line,
             line_address=line_address(line.key),
             days=days,
-            shown=shown,
-            range_words=chart_view.range_words(shown, locale),
-            local_text=chart_view.local_text,
-            latest=max(chart_view.newest_end(now), shown.end),
-            limits=chart_view,
-            links=chart_view.zoom_links(address, shown, now, locale),
+            **chart_view.range_context(address, shown, now, locale),
             charts=line_view.charts_between(
                 buckets, line, shown.start, shown.end, shown.step, locale, marks
             ),
@@ -325,23 +327,12 @@ class LinePages:
     def file(self, request: Request) -> Response:
         """The table of the charts with the notes of its time, as CSV or XLSX."""
         locale, line = self._context.locale(request), self._line(request)
-        shown = self._range(request, period_days(request.query_params.get("days")))
+        model, days = self._model, period_days(request.query_params.get("days"))
+        shown = chosen_range(request, model.last_days(days), model.now())
         buckets = merged_buckets(self._series(line.key, shown).values())
-        notes = notes_view.standing(
-            self._model.store.notes.of_line(line.key), shown.start, shown.end
-        )
+        notes = notes_view.standing(model.store.notes.of_line(line.key), shown.start, shown.end)
         table = series_file.series_table(line, buckets, notes, shown, locale)
         return file_response(table, request.url.path)
-
-    def _range(self, request: Request, days: int) -> Range:
-        """The range of the charts (`from`, `to`), else that of the days."""
-        asked = request.query_params
-        if "from" not in asked and "to" not in asked:
-            return chart_view.range_of_days(self._model.last_days(days), self._model.now())
-        try:
-            return chart_view.range_between(asked.get("from", ""), asked.get("to", ""))
-        except ValueError as error:
-            raise HTTPException(400, str(error)) from error
 
     def _series(self, line: LineKey, shown: Range) -> dict[Family | None, list[Bucket]]:
         """The buckets of a range by address family."""

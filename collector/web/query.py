@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -12,7 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from collector.registry.registry import Registry
-from collector.web import period_choice, table
+from collector.rollup.periods import Period
+from collector.web import chart_view, period_choice, table
+from collector.web.chart_view import Range
 from collector.web.families_view import CHOICES
 from collector.web.map_view import Colour
 from collector.web.period_choice import PeriodChoice
@@ -66,6 +68,21 @@ def chosen_period(request: Request, today: date, default: int = 7) -> PeriodChoi
     period, days, first, last = (request.query_params.get(name, "").strip() for name in names)
     try:
         return period_choice.choose(period, days, first, last, today, default)
+    except ValueError as error:
+        raise HTTPException(400, str(error)) from error
+
+
+def chosen_range(request: Request, default: Period, now: datetime) -> Range:
+    """The range of zoomed charts (`from`, `to`); that of `default` where the address has neither.
+
+    Raises:
+        HTTPException: 400.
+    """
+    query = request.query_params
+    if "from" not in query and "to" not in query:
+        return chart_view.range_of_days(default, now)
+    try:
+        return chart_view.range_between(query.get("from", ""), query.get("to", ""))
     except ValueError as error:
         raise HTTPException(400, str(error)) from error
 
