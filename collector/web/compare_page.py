@@ -66,7 +66,7 @@ class ComparePage:
         model, locale, asked = self._model, self._context.locale(request), self._asked(request)
         subjects, shown = asked.subjects, asked.shown
         address = links("/compare", asked.parameters)({})
-        buckets, days = self._buckets(asked)
+        days = self._days(asked)
         keys = [one.key for one in subjects]
         can_add = len(subjects) < len(LETTERS)
         found = self._found(asked) if can_add else []
@@ -92,7 +92,7 @@ class ComparePage:
             **chart_view.range_context(address, shown, model.now(), locale),
             charts=view.charts(
                 subjects,
-                buckets,
+                self._shown(asked),
                 shown,
                 locale,
                 asked.table,
@@ -109,8 +109,8 @@ class ComparePage:
     def file(self, request: Request) -> Response:
         """The figures of the period as CSV or XLSX."""
         asked = self._asked(request)
-        _, days = self._buckets(asked)
-        table = view.figures_table(asked.subjects, days, self._context.locale(request))
+        locale = self._context.locale(request)
+        table = view.figures_table(asked.subjects, self._days(asked), locale)
         return file_response(table, request.url.path)
 
     def _asked(self, request: Request) -> _Asked:
@@ -132,22 +132,23 @@ class ComparePage:
         table = one_of("table", query.get("table"), [one.name for one in view.FIGURES])
         return _Asked(view.with_short_names(subjects), period, shown, text, table)
 
-    def _buckets(self, asked: _Asked) -> tuple[LineBuckets, LineBuckets]:
-        """Each line's buckets of the charts, and its days of the period."""
-        keys = tuple(dict.fromkeys(line.key for one in asked.subjects for line in one.lines))
-        shown, period = asked.shown, asked.period.period
+    def _buckets(self, subjects: Sequence[Subject], period: Period, step: Step) -> LineBuckets:
+        """The hours or days of each line of the subjects."""
+        keys = tuple(dict.fromkeys(line.key for one in subjects for line in one.lines))
+        return self._model.cached(
+            ("compare", keys, period, step),
+            lambda: {key: self._model.summaries.series(key, period, step) for key in keys},
+        )
 
-        def read(of: Period, step: Step) -> LineBuckets:
-            return {key: self._model.summaries.series(key, of, step) for key in keys}
+    def _days(self, asked: _Asked) -> LineBuckets:
+        """The days of the period, which its figures are of."""
+        return self._buckets(asked.subjects, asked.period.period, Step.DAY)
 
-        def both() -> tuple[LineBuckets, LineBuckets]:
-            days = read(period, Step.DAY)
-            if (shown.step, shown.period) == (Step.DAY, period):
-                return days, days
-            return read(shown.period, shown.step), days
-
-        charts, days = self._model.cached(("compare", keys, shown, period), both)
-        return {key: chart_view.within(part, shown) for key, part in charts.items()}, days
+    def _shown(self, asked: _Asked) -> LineBuckets:
+        """The hours or days of the charts."""
+        shown = asked.shown
+        found = self._buckets(asked.subjects, shown.period, shown.step)
+        return {key: chart_view.within(part, shown) for key, part in found.items()}
 
     def _found(self, asked: _Asked) -> list[Subject]:
         """The measured communes, and the lines in them, that the search finds."""
