@@ -133,37 +133,30 @@ def outages(
     lasting = list(_ongoing_buckets(buckets, reported, length))
     if observation is None or not lasting or observation.at < lasting[-1]:
         lasting = []
-    shown = []
-    for bucket in reversed(buckets):
-        if bucket.summary.down_minutes:
-            faults = _faults(reported, bucket.start, bucket.start + length, locale)
-            if observation is not None and bucket.start in lasting:
-                place = measurement.FAULTS[observation.fault].in_(locale.language)
-                faults.append(f"{place} ({locale.label('outage_open')})")
-            shown.append(_row(bucket, faults, planned, reported, length, locale))
-    return shown[:most]
-
-
-def _row(
-    bucket: Bucket,
-    faults: list[str],
-    planned: Sequence[PlannedMaintenance],
-    reported: Sequence[StoredOutage],
-    length: timedelta,
-    locale: Locale,
-) -> OutageRow:
-    outages = [
+    valid = [
         LineOutage(one.started_at, one.ended_at, one.down_minutes) for one in reported if one.valid
     ]
-    within = minutes_within(planned, outages, bucket.start, bucket.start + length)
-    minutes = OutageMinutes(bucket.summary.down_minutes, bucket.summary.unknown_minutes, within)
+    shown = []
+    for bucket in [one for one in reversed(buckets) if one.summary.down_minutes][:most]:
+        end = bucket.start + length
+        faults = _faults(reported, bucket.start, end, locale)
+        if observation is not None and bucket.start in lasting:
+            place = measurement.FAULTS[observation.fault].in_(locale.language)
+            faults.append(f"{place} ({locale.label('outage_open')})")
+        within = minutes_within(planned, valid, bucket.start, end)
+        shown.append(_row(bucket, faults, within, locale))
+    return shown
+
+
+def _row(bucket: Bucket, faults: list[str], planned: int, locale: Locale) -> OutageRow:
+    minutes = OutageMinutes(bucket.summary.down_minutes, bucket.summary.unknown_minutes, planned)
     return OutageRow(
         moment(bucket.start, locale.language, locale.timezone),
         locale.number(minutes.down),
         locale.number(minutes.unknown),
         faults,
         minutes,
-        locale.number(within) if within else "",
+        locale.number(planned) if planned else "",
     )
 
 
