@@ -13,7 +13,6 @@ from starlette.routing import Route
 
 from collector.domain.lines import KnownLine, LineState, filter_lines
 from collector.domain.read_model import ReadModel
-from collector.registry.registry import LineKey
 from collector.rollup.periods import Period, Step
 from collector.rollup.queries import Bucket, merged_buckets
 from collector.rollup.summary import EMPTY, Summary
@@ -24,7 +23,7 @@ from collector.web.line_view import LOADED_DOWN, LOADED_UP, step_of
 from collector.web.outages_view import last_path_observation, ongoing_fault
 from collector.web.query import (
     family_choice,
-    found_or_404,
+    line_of_path,
     one_of,
     period_days,
     province_code,
@@ -189,9 +188,8 @@ class Api:
 
     def series(self, request: Request) -> Response:
         """One line over time. Filters: `days`, `family`."""
-        path, model = request.path_params, self._model
-        key = LineKey(path["tenant"], path["probe"], path["line"])
-        found_or_404(next((line for line in model.lines() if line.key == key), None), "such line")
+        model = self._model
+        key = line_of_path(request, model.lines()).key
         period = model.last_days(period_days(request.query_params.get("days")))
         step = step_of(period)
         family = family_choice(request.query_params.get("family"))

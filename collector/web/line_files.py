@@ -11,7 +11,6 @@ from starlette.routing import Route
 
 from collector.domain.lines import KnownLine, LineState
 from collector.domain.read_model import ReadModel
-from collector.registry.registry import LineKey
 from collector.rollup.periods import Period
 from collector.rollup.summary import EMPTY
 from collector.web import line_view, maintenance_view, outages_view
@@ -19,7 +18,7 @@ from collector.web.downloads import FileTable, lines_table
 from collector.web.line_table import completeness, in_order
 from collector.web.page_context import PageContext
 from collector.web.presentation import Locale
-from collector.web.query import chosen_period, found_or_404
+from collector.web.query import chosen_period, line_of_path
 from collector.web.responses import file_response
 from collector.web.table_files import outages_table
 
@@ -77,15 +76,14 @@ class LineFiles:
 
     def outages(self, request: Request) -> Response:
         """All hours or days with minutes down of a line in a period."""
-        model, locale, path = self._model, self._context.locale(request), request.path_params
-        key = LineKey(path["tenant"], path["probe"], path["line"])
-        line = found_or_404(next((x for x in model.lines() if x.key == key), None), "such line")
+        model, locale = self._model, self._context.locale(request)
+        key = line_of_path(request, model.lines()).key
         period = chosen_period(request, model.today()).period
         step = line_view.step_of(period)
-        buckets = model.summaries.series(line.key, period, step)
-        reported = model.store.outages(line.key, period.starts_at, period.ends_at)
+        buckets = model.summaries.series(key, period, step)
+        reported = model.store.outages(key, period.starts_at, period.ends_at)
         seen = outages_view.last_path_observation(model.store.last_results(*key[:2]), key.line)
-        is_down = model.states().get(line.key) is LineState.DOWN
+        is_down = model.states().get(key) is LineState.DOWN
         rows = outages_view.outages(
             buckets,
             reported,

@@ -72,7 +72,7 @@ from collector.web.query import (
     chosen_colour,
     chosen_period,
     chosen_range,
-    found_or_404,
+    line_of_path,
     links,
     period_days,
 )
@@ -181,7 +181,7 @@ class LinePages:
     def line(self, request: Request) -> Response:
         """A line: charts, assessments, distributions, outages."""
         model, locale = self._model, self._context.locale(request)
-        line = self._line(request)
+        line = line_of_path(request, model.lines())
         chosen = chosen_period(request, model.today())
         period = chosen.period
         families = model.summaries.by_family([line.key], period).get(line.key, {})
@@ -296,7 +296,7 @@ class LinePages:
     def chart(self, request: Request) -> Response:
         """The same charts over any range; `static/zoom.js` follows its links by drag and wheel."""
         model, locale = self._model, self._context.locale(request)
-        line, now = self._line(request), model.now()
+        line, now = line_of_path(request, model.lines()), model.now()
         days = period_days(request.query_params.get("days"))
         shown = chosen_range(request, model.last_days(days), now)
         series = self._series(line.key, shown)
@@ -326,8 +326,9 @@ class LinePages:
 
     def file(self, request: Request) -> Response:
         """The table of the charts with the notes of its time, as CSV or XLSX."""
-        locale, line = self._context.locale(request), self._line(request)
-        model, days = self._model, period_days(request.query_params.get("days"))
+        model, locale = self._model, self._context.locale(request)
+        line = line_of_path(request, model.lines())
+        days = period_days(request.query_params.get("days"))
         shown = chosen_range(request, model.last_days(days), model.now())
         buckets = merged_buckets(self._series(line.key, shown).values())
         notes = notes_view.standing(model.store.notes.of_line(line.key), shown.start, shown.end)
@@ -383,13 +384,6 @@ class LinePages:
             return self._sender.status(UUID(text))
         except ValueError:
             return None
-
-    def _line(self, request: Request) -> KnownLine:
-        path = request.path_params
-        key = LineKey(path["tenant"], path["probe"], path["line"])
-        return found_or_404(
-            next((x for x in self._model.lines() if x.key == key), None), "such line"
-        )
 
     def _uses(
         self, lines: list[KnownLine], period: Period, locale: Locale

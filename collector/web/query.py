@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import TypeVar
 from urllib.parse import urlencode
@@ -11,7 +11,8 @@ from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from collector.registry.registry import Registry
+from collector.domain.lines import KnownLine
+from collector.registry.registry import LineKey, Registry
 from collector.rollup.periods import Period
 from collector.web import chart_view, period_choice, table
 from collector.web.chart_view import Range
@@ -157,6 +158,17 @@ def province_code(text: str | None, registry: Registry) -> str:
         HTTPException: 400 for a code that no commune of the registry has.
     """
     return one_of("province", text, {c.province_code for c in registry.communes.values()})
+
+
+def line_of_path(request: Request, lines: Iterable[KnownLine]) -> KnownLine:
+    """The line that an address with `{tenant}/{probe}/{line}` names.
+
+    Raises:
+        HTTPException: 404 where it is none of these.
+    """
+    path = request.path_params
+    key = LineKey(path["tenant"], path["probe"], path["line"])
+    return found_or_404(next((line for line in lines if line.key == key), None), "such line")
 
 
 def found_or_404(thing: T | None, what: str) -> T:
