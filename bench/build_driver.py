@@ -130,7 +130,6 @@ def deliver(folder: str, bodies: str, per_envelope: str, count_bytes: str) -> di
         _await_idle(collector.process.pid)
         before_bytes = counter.payload_bytes if counter else 0
         centre_cpu_s = _cpu_s(collector.process.pid)
-        broker_cpu_s = _cpu_s(broker_pid := _child("mosquitto"))
         cpu_s, began_s = time.process_time(), time.monotonic()
         _hand_over(publisher, results[1:])
         found = {
@@ -138,7 +137,6 @@ def deliver(folder: str, bodies: str, per_envelope: str, count_bytes: str) -> di
             "wall_s": time.monotonic() - began_s,
             "probe_cpu_s": time.process_time() - cpu_s,
             "centre_cpu_s": _cpu_s(collector.process.pid) - centre_cpu_s,
-            "broker_cpu_s": _cpu_s(broker_pid) - broker_cpu_s,
             "centre_peak_bytes": _peak_bytes(collector.process.pid),
             "payload_bytes": counter.stop() - before_bytes if counter else None,
             "compression": bool(tables),
@@ -180,12 +178,6 @@ def _hand_over(publisher: Any, results: Sequence[Any]) -> None:  # noqa: ANN401 
         publisher.submit(result)
     if not publisher.wait_delivered(_WITHIN_S, threading.Event()):
         raise TimeoutError("the centre did not confirm all in time")
-
-
-def _child(name: str) -> int:
-    """The process of that name which was started here."""
-    (found,) = (one.pid for one in psutil.Process().children() if one.name() == name)
-    return int(found)
 
 
 def _cpu_s(pid: int) -> float:
