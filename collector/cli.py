@@ -17,7 +17,6 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from collector import config as configuration
 from collector.alerts.alert_database import (
     AlertDatabase,
     AlertFile,
@@ -34,7 +33,7 @@ from collector.analytics import cli as analytics_cli
 from collector.commands import cli as commands_cli
 from collector.commands.state import NotSentError
 from collector.config import Config
-from collector.copy_cli import EPILOG, add_command
+from collector.copy_cli import EPILOG, add_command, read_config
 from collector.domain import signature_cli, thresholds_file
 from collector.domain.lines import known_lines
 from collector.domain.read_model import ReadModel
@@ -63,7 +62,7 @@ from collector.web.change_signal import ChangeSignal
 from collector.web.exported_results import exported_body, without_addresses
 from collector.web.page_warmer import PageWarmer, sample_addresses
 from collector.web.server import WebServer
-from runtime import certificate_file, settings_file, systemd_notify
+from runtime import certificate_file, systemd_notify
 from runtime.broker import BrokerConfig
 from runtime.mqtt import try_connection
 from runtime.settings import SettingsError
@@ -93,10 +92,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.command == "example":
         print(EXAMPLES[options.file].read_text(encoding="utf-8"), end="")
         return OK
-    try:
-        config = configuration.parse(settings_file.content(options.config), str(options.config))
-    except SettingsError as error:
-        print(error, file=sys.stderr)
+    if (config := read_config(options.config)) is None:
         return BAD_INPUT
     match options.command:
         case "check":

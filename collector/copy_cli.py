@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from collector import config as configuration
+from collector.config import Config
 from collector.store import cli as store_cli
 from runtime import settings_file
 from runtime.settings import SettingsError
 
 COMMANDS = ("backup", "restore")
 DEFAULT_CONFIG = Path("/etc/tramdo/collector.toml")
-BAD_INPUT = 2
 EPILOG = """exit codes:
   0  all went well; `run` was ended by SIGTERM or SIGINT
   1  something failed at run time: the store, the broker, the pages' address;
@@ -36,12 +36,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
+    if (config := read_config(options.config)) is None:
+        return store_cli.BAD_INPUT
+    return store_cli.run(options, config.store)
+
+
+def read_config(path: Path) -> Config | None:
+    """The configuration; None when it is wrong, with every problem on standard error."""
     try:
-        config = configuration.parse(settings_file.content(options.config), str(options.config))
+        return configuration.parse(settings_file.content(path), str(path))
     except SettingsError as error:
         print(error, file=sys.stderr)
-        return BAD_INPUT
-    return store_cli.run(options, config.store)
+        return None
 
 
 def add_command(
