@@ -154,16 +154,16 @@ class SqlSummaries:
             (line_id, numbers[one.line], factors[one.line])
             for line_id, one in sorted(ids.items(), key=lambda pair: numbers[pair[1].line])
         ]
-        found: dict[tuple[int, int], HourProfile] = {}
+        sums: dict[tuple[int, int], tuple[int, float]] = {}
         for part in _whole_lines(wanted, _LINES_AT_ONCE):
             for slot, lines, added in self._database.read(
                 _profile_query(figure, len(part)),
                 (*chain.from_iterable(part), _seconds(period.starts_at), _seconds(period.ends_at)),
             ):
                 at = divmod(int(slot), 24)
-                known = found.get(at, HourProfile(0, 0.0))
-                found[at] = HourProfile(known.lines + int(lines), known.mean + float(added))
-        return {at: HourProfile(lines, added / lines) for at, (lines, added) in found.items()}
+                known_lines, known_sum = sums.get(at, (0, 0.0))
+                sums[at] = known_lines + int(lines), known_sum + float(added)
+        return {at: HourProfile(lines, added / lines) for at, (lines, added) in sums.items()}
 
     def daily_by_family(self, lines: Sequence[LineKey], period: Period, metric: str) -> LineDays:
         ids = self._line_ids(lines)
