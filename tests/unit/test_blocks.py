@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from probe.deliver.outbox_file import OutboxDamagedError
 from probe.deliver.row_codec import UnpackError, pack, unpack
 from probe.deliver.sender_state import Coverage
 from tests import samples
+from tests.unit.test_outbox import name
 from wire import compression
 from wire.envelope import decode_envelope, encode_envelope_end
 from wire.result import encode_result
@@ -71,11 +72,6 @@ def rows(outbox: Outbox) -> list[int]:
 def held(path: Path) -> list[tuple[int, int, str]]:
     with closing(sqlite3.connect(path)) as db:
         return db.execute("SELECT seq, count, kind FROM blocks ORDER BY seq").fetchall()
-
-
-def name(_epoch: UUID, ranges: Sequence[tuple[int, int]]) -> tuple[str, bytes]:
-    named = [seq for first, last in ranges for seq in range(first, last + 1)]
-    return "results_dropped", json.dumps(named).encode()
 
 
 @pytest.mark.parametrize("count", [1, 2, row_codec.MIN_SENDABLE - 1, row_codec.MIN_SENDABLE, 50])

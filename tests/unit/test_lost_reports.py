@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -17,6 +16,7 @@ from probe.deliver.high_water_mark import path_of
 from probe.deliver.outbox import Outbox
 from probe.deliver.outbox_file import OutboxError, set_aside
 from probe.deliver.sender_state import Coverage
+from tests.unit.test_outbox import damage_log, killed
 
 Ranges = Sequence[tuple[int, int]]
 
@@ -52,20 +52,6 @@ def put(outbox: Outbox, count: int, body_bytes: int = 2) -> None:
     outbox.put([("latency", noise.randbytes(body_bytes)) for _ in range(count)], 0.0)
 
 
-def copied(path: Path, to: Path) -> Path:
-    """What a process leaves that is killed."""
-    to.mkdir()
-    for suffix in ("", "-wal", ".mark"):
-        shutil.copy(f"{path}{suffix}", to / f"{path.name}{suffix}")
-    return to / path.name
-
-
-def log_damaged(path: Path) -> None:
-    with path.with_name(f"{path.name}-wal").open("r+b") as log:
-        log.seek(32 + 24 + 100)
-        log.write(b"\xff" * 8)
-
-
 def file_destroyed(path: Path) -> None:
     path.write_bytes(b"no database")
     set_aside(path, "damaged")
@@ -80,17 +66,17 @@ def after_a_lost_log(path: Path, tmp_path: Path) -> tuple[Path, tuple[str, str]]
     """An outbox, open in a process that was killed, whose report of 300 lost numbers waits."""
     first = Outbox(path)
     put(first, 300)
-    copy = copied(path, tmp_path / "first")
-    log_damaged(copy)
+    copy = killed(path, tmp_path / "first")
+    damage_log(copy)
     second = Outbox(copy)
     reported = report_all(second)
     put(second, 3)
     (report,) = reported
     assert report[0] == str(first.epoch)
-    killed = copied(copy, tmp_path / "second")
+    left = killed(copy, tmp_path / "second")
     first.abandon()
     second.abandon()
-    return killed, report
+    return left, report
 
 
 def test_lost_numbers_are_named_again_when_the_file_with_their_report_is_destroyed(
@@ -108,7 +94,7 @@ def test_lost_numbers_are_named_again_when_the_log_with_their_report_is_damaged(
     path: Path, tmp_path: Path
 ) -> None:
     copy, report = after_a_lost_log(path, tmp_path)
-    log_damaged(copy)
+    damage_log(copy)
     outbox = Outbox(copy)
     assert report in report_all(outbox)
     outbox.close()
@@ -153,14 +139,14 @@ def test_a_report_that_room_is_made_of_is_made_anew(path: Path, tmp_path: Path) 
 
 
 def file_is_destroyed(path: Path, tmp_path: Path) -> Path:
-    copy = copied(path, tmp_path / "killed")
+    copy = killed(path, tmp_path / "killed")
     file_destroyed(copy)
     return copy
 
 
 def log_is_damaged(path: Path, tmp_path: Path) -> Path:
-    copy = copied(path, tmp_path / "killed")
-    log_damaged(copy)
+    copy = killed(path, tmp_path / "killed")
+    damage_log(copy)
     return copy
 
 

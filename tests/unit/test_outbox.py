@@ -390,6 +390,13 @@ def killed(path: Path, to: Path) -> Path:
     return to / path.name
 
 
+def damage_log(path: Path) -> None:
+    """Damage the first frame of the write-ahead log."""
+    with path.with_name(f"{path.name}-wal").open("r+b") as log:
+        log.seek(32 + 24 + 100)
+        log.write(b"\xff" * 8)
+
+
 def test_a_damaged_log_takes_rows_of_the_newest_epoch_alone(path: Path, tmp_path: Path) -> None:
     """What an epoch before it has given is in the file, whatever the centre has of it."""
     before = Outbox(path)
@@ -397,9 +404,7 @@ def test_a_damaged_log_takes_rows_of_the_newest_epoch_alone(path: Path, tmp_path
     after = Outbox(killed(path, tmp_path / "after"))
     fill(after, 3)
     copy = killed(after._path, tmp_path / "damaged")
-    with copy.with_name(f"{path.name}-wal").open("r+b") as log:
-        log.seek(32 + 24 + 100)
-        log.write(b"\xff" * 8)
+    damage_log(copy)
     opened = Outbox(copy)
     assert [opened.epochs.identity(row) for row in seqs(opened)] == [
         (before.epoch, number) for number in range(1, 6)
