@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from collector.rollup.periods import VIETNAM, Period, Step, bucket_start, local_day
 from collector.rollup.queries import Bucket
-from collector.web.formatting import MISSING, Moment, moment
+from collector.web.formatting import MISSING, Moment, to_the_minute
 from collector.web.line_table import DOWN, LATENCY, UP, maybe_figure, percent
 from collector.web.line_view import LOADED_DOWN
 from collector.web.presentation import Locale
@@ -196,15 +196,12 @@ def _cells(bucket: Bucket, locale: Locale) -> list[str]:
 
 def bucket_time(at: datetime, step: Step, locale: Locale) -> Moment:
     """A day as a date, an hour with it."""
-    text = _minute(at, locale)
-    iso = moment(at, locale.language, locale.timezone).iso
+    iso, text = to_the_minute(at, locale.language, locale.timezone)
     return Moment(iso, text.partition(" ")[2] if step is Step.DAY else text)
 
 
 def _minute(at: datetime, locale: Locale) -> str:
-    """A time without its seconds: 08:00 25/07/2026."""
-    text = moment(at, locale.language, locale.timezone).text
-    return f"{text[:5]}{text[8:]}"
+    return to_the_minute(at, locale.language, locale.timezone).text
 
 
 def _whole(shown: Range) -> Range:

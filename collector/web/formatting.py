@@ -82,6 +82,12 @@ def moment(at: datetime, language: Language, timezone: tzinfo) -> Moment:
     return Moment(local.isoformat(timespec="seconds"), f"{local:%H:%M:%S} {day}")
 
 
+def to_the_minute(at: datetime, language: Language, timezone: tzinfo) -> Moment:
+    """A time without its seconds, for display: 08:00 25/07/2026."""
+    iso, text = moment(at, language, timezone)
+    return Moment(iso, f"{text[:5]}{text[8:]}")
+
+
 def _loss_notes(values: LatencyValues, language: Language) -> tuple[str, ...]:
     """Lost and sent packets; without loss also the 95 % upper bound (rule of three)."""
     counted = f"{values.lost}/{values.sent} {PACKETS.in_(language)}"

@@ -26,7 +26,8 @@ from collector.reports.maintenance import counted_outages, scope_text
 from collector.rollup.periods import VIETNAM, Period
 from collector.rollup.summary import Summary
 from collector.store.records import StoredOutage
-from collector.web.formatting import Moment, moment
+from collector.web.chart_view import local_text
+from collector.web.formatting import Moment, to_the_minute
 from collector.web.line_table import percent
 from collector.web.presentation import Badge, Locale
 from collector.web.table import Column
@@ -148,10 +149,7 @@ def _counts(planned: Window | None, locale: Locale) -> str:
 
 
 def _moment(at: datetime, locale: Locale) -> Moment:
-    shown = moment(at, locale.language, locale.timezone)
-    # Work is announced to the minute.
-    clock, _, day = shown.text.partition(" ")
-    return Moment(shown.iso, f"{clock[:5]} {day}")
+    return to_the_minute(at, locale.language, locale.timezone)
 
 
 def entry_rows(one: PlannedMaintenance, registry: Registry, locale: Locale) -> list[EntryRow]:
@@ -299,8 +297,8 @@ def fields_of(entry: MaintenanceEntry, registry: Registry) -> dict[str, str]:
         "isp": scope.isp,
         "place": scope_text(MaintenanceScope(place=scope.place), registry),
         "line": scope.line,
-        "from": entry.starts_at.astimezone(VIETNAM).strftime("%Y-%m-%dT%H:%M"),
-        "to": entry.ends_at.astimezone(VIETNAM).strftime("%Y-%m-%dT%H:%M"),
+        "from": local_text(entry.starts_at),
+        "to": local_text(entry.ends_at),
         "reason": entry.reason,
         "note": "",
     }

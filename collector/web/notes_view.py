@@ -13,7 +13,7 @@ from collector.store.line_notes import TEXT_MOST, LineNote, NoteEntry
 from collector.users.user import Permission, User
 from collector.web.chart_view import local_text, local_time
 from collector.web.drawing.line_chart import Mark
-from collector.web.formatting import Moment, moment
+from collector.web.formatting import Moment, to_the_minute
 from collector.web.presentation import Locale
 
 # Of the notes outside of the period so many are listed, the newest.
@@ -201,6 +201,4 @@ def _entry_row(entry: NoteEntry, locale: Locale) -> EntryRow:
 
 
 def _minute(at: datetime, locale: Locale) -> Moment:
-    """A time without its seconds."""
-    iso, text = moment(at, locale.language, locale.timezone)
-    return Moment(iso, f"{text[:5]}{text[8:]}")
+    return to_the_minute(at, locale.language, locale.timezone)
