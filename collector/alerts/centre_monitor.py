@@ -19,12 +19,10 @@ from collector.domain.centre_health import (
     CheckName,
     CheckState,
     DiskSample,
-    Night,
     checks,
 )
 from collector.domain.read_model import ReadModel
-from collector.store.maintenance import NightRun
-from collector.store.records import StoreStatus
+from collector.store.records import Night, StoreStatus
 from collector.store.store import StoreError
 from runtime import certificate_file, kernel_time
 
@@ -41,7 +39,7 @@ class RunningParts(Struct, frozen=True, kw_only=True):
     broker_trouble: str | None = None
     store_trouble: str | None = None
     waiting_messages: int = 0
-    night: NightRun | None = None
+    night: Night | None = None
     leases: tuple[tuple[str, str], ...] = ()
     holder: str = ""
 
@@ -77,7 +75,7 @@ class CentreMonitor:
         self._running_since = now()
         self._looks: deque[tuple[datetime, int]] = deque(maxlen=_LOOKS_KEPT)
         self._samples: list[DiskSample] | None = None
-        self._noted_night: NightRun | None = None
+        self._noted_night: Night | None = None
         self._known: CentreFigures | None = None
         self._bad_since: dict[CheckName, datetime] = {}
 
@@ -164,12 +162,12 @@ class CentreMonitor:
             samples = []
         return [*samples, sample]
 
-    def _night(self, run: NightRun | None) -> Night | None:
+    def _night(self, run: Night | None) -> Night | None:
         """The last night: this collector's, or another's that is noted."""
         try:
             if run is not None and run != self._noted_night:
-                self._records.put_night(Night(run.began_at, run.ended_at, run.failure))
+                self._records.put_night(run)
                 self._noted_night = run
             return self._records.last_night()
         except AlertStoreError:
-            return None if run is None else Night(run.began_at, run.ended_at, run.failure)
+            return run

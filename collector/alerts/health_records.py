@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 import msgspec
 
 from collector.alerts.alert_database import AlertDatabase
-from collector.domain.centre_health import DiskSample, Night
+from collector.domain.centre_health import DiskSample
 from collector.rollup.periods import local_day
+from collector.store.records import Night
 from wire.decoding import decode_json
 
 _DISK, _NIGHT = "disk", "night"

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from collector.store.records import BackupRecord, StoreStatus
+from collector.store.records import BackupRecord, Night, StoreStatus
 
 DISK_ATTENTION_RATIO, DISK_BAD_RATIO = 0.15, 0.05
 DISK_ATTENTION_DAYS, DISK_BAD_DAYS = 30, 7
@@ -70,14 +70,6 @@ class DiskSample(Struct, frozen=True):
     size_bytes: int
     free_bytes: int
     database_bytes: int = 0
-
-
-class Night(Struct, frozen=True):
-    """A night's maintenance; `ended_at` None: it is not done, or `failure` says why it was not."""
-
-    began_at: datetime
-    ended_at: datetime | None = None
-    failure: str | None = None
 
 
 class CentreFigures(Struct, frozen=True, kw_only=True):

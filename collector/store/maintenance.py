@@ -13,11 +13,9 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from time import monotonic, thread_time
 
-from msgspec import Struct
-
 from collector.rollup.periods import VIETNAM
 from collector.store.leases import LeaseLostError, SoleCollector, TenantLeases
-from collector.store.records import MaintenanceResult
+from collector.store.records import MaintenanceResult, Night
 from collector.store.rollup_check import RollUpCheck
 from collector.store.settings import StoreConfig
 from collector.store.store import ROLL_UP_HOURS, Store, StoreError
@@ -44,17 +42,6 @@ log = logging.getLogger(__name__)
 def roll_up_pause_s(took_s: float) -> float:
     """How long to wait after roll-ups that took so much of a processor's time."""
     return min(max(took_s / _ROLL_UP_SHARE, _ROLL_EVERY_S), _ROLL_EVERY_MOST_S)
-
-
-class NightRun(Struct, frozen=True, kw_only=True):
-    """What was done in a night: packing, and the check of roll-ups. Times are UTC.
-
-    `ended_at` is None while some is left to do; then `failure` may say why.
-    """
-
-    began_at: datetime
-    ended_at: datetime | None = None
-    failure: str | None = None
 
 
 class Maintenance:
@@ -84,7 +71,7 @@ class Maintenance:
         self._check = RollUpCheck(store, config.raw_days or None, self._stopping)
         self._clock = ClockStability()
         self.trouble: str | None = None
-        self.night: NightRun | None = None
+        self.night: Night | None = None
 
     def run(self) -> None:
         """Roll up and maintain until `stop`, in the calling thread.
@@ -155,9 +142,9 @@ class Maintenance:
         if not _is_night(local):
             return
         if night is None or night.began_at.astimezone(VIETNAM).date() != local.date():
-            night = NightRun(began_at=now)
+            night = Night(began_at=now)
         if night.ended_at is None:
-            night = NightRun(
+            night = Night(
                 began_at=night.began_at,
                 ended_at=now if done else None,
                 failure=None if done else failure or night.failure,

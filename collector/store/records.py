@@ -196,6 +196,17 @@ class MaintenanceResult(NamedTuple):
     deleted: int = 0
 
 
+class Night(Struct, frozen=True):
+    """A night's maintenance: packing, and the check of roll-ups. Times are UTC.
+
+    `ended_at` is None while some is left to do; then `failure` may say why.
+    """
+
+    began_at: datetime
+    ended_at: datetime | None = None
+    failure: str | None = None
+
+
 class ReplicaStatus(NamedTuple):
     """A standby of the database; `lag_s` is None where the database does not say."""
 

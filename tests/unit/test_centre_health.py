@@ -22,13 +22,18 @@ from collector.domain.centre_health import (
     CheckName,
     CheckState,
     DiskSample,
-    Night,
     checks,
     growth_bytes_per_day,
     versions,
 )
 from collector.rollup.periods import VIETNAM
-from collector.store.records import BackupRecord, DatabaseStatus, ReplicaStatus, StoreStatus
+from collector.store.records import (
+    BackupRecord,
+    DatabaseStatus,
+    Night,
+    ReplicaStatus,
+    StoreStatus,
+)
 from collector.web import centre_metrics, health_view
 from collector.web.page_context import with_commands
 from tests.unit.test_centre_pages import EN, NOW, VI, heard
