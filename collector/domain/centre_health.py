@@ -23,6 +23,8 @@ ROLL_UP_ATTENTION_S, ROLL_UP_BAD_S = 900, 3_600
 # A copy a day, which may take some hours; a week without one.
 BACKUP_ATTENTION_S, BACKUP_BAD_S = 36 * 3_600, 8 * 86_400
 NIGHT_ATTENTION_S, NIGHT_BAD_S = 36 * 3_600, 4 * 86_400
+# One that is not done by the evening: it goes on in the next night.
+NIGHT_UNDONE_S = 12 * 3_600
 CERTIFICATE_ATTENTION_DAYS, CERTIFICATE_BAD_DAYS = 30, 7
 # Growth is stated from samples that are so far apart at least.
 _GROWTH_LEAST = timedelta(days=1)
@@ -248,8 +250,7 @@ def _maintenance(figures: CentreFigures) -> Check:
         known["failure"] = night.failure
     age_s = (figures.at - night.began_at).total_seconds()
     state = _by_limits(age_s, NIGHT_ATTENTION_S, NIGHT_BAD_S)
-    # One that is not done by the evening: it goes on in the next night.
-    undone = night.ended_at is None and age_s > NIGHT_ATTENTION_S / 3
+    undone = night.ended_at is None and age_s > NIGHT_UNDONE_S
     if night.failure or undone:
         state = _worst([state, CheckState.ATTENTION])
     return Check(name, state, known)

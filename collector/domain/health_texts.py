@@ -253,10 +253,6 @@ def _clock(figures: Figures, _: tzinfo) -> Phrase:
             return Phrase("Hệ điều hành không cho biết.", "The operating system does not say.")
 
 
-def _hours(seconds: int) -> str:
-    return f"{seconds // 3600}"
-
-
 def _limits(attention: Phrase, bad: Phrase | None = None) -> Phrase:
     if bad is None:
         return Phrase(f"Cần xem khi {attention.vi}.", f"Attention when {attention.en}.")
@@ -312,9 +308,9 @@ _LIMITS = {
     ),
     CheckName.MAINTENANCE: _limits(
         Phrase(
-            f"có lỗi, chưa xong sau {_hours(limits.NIGHT_ATTENTION_S // 3)} giờ, hoặc không chạy "
+            f"có lỗi, chưa xong sau {duration(limits.NIGHT_UNDONE_S).vi}, hoặc không chạy "
             f"quá {duration(limits.NIGHT_ATTENTION_S).vi}",
-            f"it failed, is not done after {_hours(limits.NIGHT_ATTENTION_S // 3)} h, or did not "
+            f"it failed, is not done after {duration(limits.NIGHT_UNDONE_S).en}, or did not "
             f"run for {duration(limits.NIGHT_ATTENTION_S).en}",
         ),
         Phrase(
