@@ -7,7 +7,7 @@ from datetime import datetime
 
 from collector.domain.centre_health import CentreFigures, Check, CheckState
 from collector.store.records import StoredProbe, StoreStatus
-from collector.web.metrics import Family, labels_text
+from collector.web.metrics import Family, labels_text, unix_time
 
 
 def text(figures: CentreFigures, checks: Sequence[Check], probes: Iterable[StoredProbe]) -> bytes:
@@ -47,7 +47,7 @@ def _store(store: StoreStatus) -> Iterator[Family]:
     info = Family("tramdo_database_info", "Kind and version of the database")
     info.add(1, labels_text(kind=database.kind, version=database.version))
     last = Family("tramdo_last_stored_timestamp_seconds", "Time when the last result was stored")
-    last.add(_timestamp(store.last_stored_at))
+    last.add(unix_time(store.last_stored_at))
     lag = Family("tramdo_database_replication_lag_seconds", "Replay lag of a standby")
     for place, one in enumerate(database.replicas):
         lag.add(one.lag_s, labels_text(replica=one.name, number=str(place)))
@@ -57,7 +57,7 @@ def _store(store: StoreStatus) -> Iterator[Family]:
     archived = Family(
         "tramdo_database_archived_timestamp_seconds", "Time of PostgreSQL's last archived WAL file"
     )
-    archived.add(_timestamp(database.archived_at))
+    archived.add(unix_time(database.archived_at))
     yield archived
 
 
@@ -68,7 +68,7 @@ def _backup(store: StoreStatus) -> Iterator[Family]:
     results = Family("tramdo_backup_results", "Results that were stored when the last backup began")
     verified = Family("tramdo_backup_verified", "1 where the last backup was read whole afterwards")
     if (backup := store.last_backup) is not None:
-        at.add(_timestamp(backup.at))
+        at.add(unix_time(backup.at))
         size.add(backup.size_bytes)
         took.add(backup.duration_s)
         results.add(backup.results)
@@ -90,7 +90,7 @@ def _parts(figures: CentreFigures) -> Iterator[Family]:
     took = Family("tramdo_maintenance_duration_seconds", "How long it took")
     good = Family("tramdo_maintenance_last_run_success", "1 where it is done, 0 where it is not")
     if (night := figures.night) is not None:
-        began.add(_timestamp(night.began_at))
+        began.add(unix_time(night.began_at))
         good.add(night.ended_at is not None)
         if night.ended_at is not None:
             took.add((night.ended_at - night.began_at).total_seconds())
@@ -102,7 +102,7 @@ def _parts(figures: CentreFigures) -> Iterator[Family]:
 def _certificates(certificates: Sequence[tuple[str, datetime | None]]) -> Family:
     ends = Family("tramdo_certificate_not_after_timestamp_seconds", "When a certificate expires")
     for name, at in dict(certificates).items():
-        ends.add(_timestamp(at), labels_text(name=name))
+        ends.add(unix_time(at), labels_text(name=name))
     return ends
 
 
@@ -115,7 +115,3 @@ def _versions(probes: Iterable[StoredProbe]) -> Family:
     for version, count in sorted(by_version.items()):
         counts.add(count, labels_text(version=version))
     return counts
-
-
-def _timestamp(at: datetime | None) -> float | None:
-    return None if at is None else at.timestamp()

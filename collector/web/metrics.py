@@ -103,7 +103,7 @@ def _probes(probes: Iterable[StoredProbe], now: datetime) -> Iterator[Family]:
     for probe in probes:
         labels = labels_text(tenant=probe.tenant, probe=probe.probe)
         heard.add(0 if is_silent(probe, now) else 1, labels)
-        contact.add(_seconds_since_1970(probe.last_contact_at), labels)
+        contact.add(unix_time(probe.last_contact_at), labels)
         if (health := probe.health) is not None:
             pending.add(health.pending, labels)
             heatmap.add(health.temperature_c, labels)
@@ -198,7 +198,8 @@ def _leases(status: IngestStatus) -> Iterator[Family]:
     yield from (held, taken)
 
 
-def _seconds_since_1970(at: datetime | None) -> float | None:
+def unix_time(at: datetime | None) -> float | None:
+    """A time as a sample of a metric: seconds since 1970."""
     return None if at is None else at.timestamp()
 
 
