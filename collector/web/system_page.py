@@ -51,8 +51,10 @@ class SystemPage:
     def page(self, request: Request) -> Response:
         """The page."""
         model, locale = self._model, self._context.locale(request)
-        versions = view.by_version(model.probes().values())
-        version = one_of("version", request.query_params.get("version"), list(versions))
+        asked = request.query_params.get("version")
+        # Only who asks for a version waits for the probes to be sorted by it; the page is shared.
+        known = view.by_version(model.probes().values()) if asked else {}
+        version = one_of("version", asked, known)
 
         def content() -> Mapping[str, object]:
             return self._content(locale, version)
